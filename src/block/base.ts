@@ -1,0 +1,237 @@
+import {
+  checkRole,
+  checkSectors,
+  checkTransfer,
+  disconnected,
+  MAX_REQUEST_BYTES,
+  readOnly,
+  unsupported,
+} from './check.ts'
+import type {
+  BlockCapabilities,
+  BlockClaim,
+  BlockDevice,
+  BlockInfo,
+  BlockWatch,
+  ClaimOptions,
+  WriteOptions,
+} from './device.ts'
+import { NO_CAPABILITIES } from './device.ts'
+
+/** Zeroes are written in pieces of at most this many bytes. */
+const ZEROES_BYTES = 1 << 20
+
+/**
+ * Keeps the rules of {@link BlockDevice} that are the same everywhere (arguments, read-only,
+ * disconnecting), so that a back-end only transfers bytes: it implements the `do…` methods, which get
+ * checked arguments, and states in `capabilities` which of the optional ones it has.
+ */
+export abstract class BaseBlockDevice implements BlockDevice {
+  abstract readonly name: string
+  readonly capabilities: BlockCapabilities = NO_CAPABILITIES
+  readonly #claims = new Set<BlockClaim>()
+  readonly #watches = new Set<BlockWatch>()
+  #inFlight = 0
+  #drained: (() => void) | undefined
+  #disconnected: Promise<void> | undefined
+
+  /** What is known of the device without asking it. */
+  protected abstract readonly info: BlockInfo
+  protected abstract doRead(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void>
+  protected abstract doWrite(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<void>
+  protected abstract doFlush(): Promise<void>
+  protected abstract doDisconnect(): Promise<void>
+
+  protected async doGetInfo(): Promise<BlockInfo> {
+    return this.info
+  }
+
+  protected async doDiscard(_sectorStart: number, _sectors: number): Promise<void> {
+    throw unsupported(this.name, 'discard')
+  }
+
+  protected async doWriteZeroes(
+    sectorStart: number,
+    sectors: number,
+    durable: boolean,
+  ): Promise<void> {
+    const { sectorSize } = this.info
+    const step = this.capabilities.singleSectorBuffers ? 1 : Math.max(1, ZEROES_BYTES / sectorSize)
+    const zeroes = this.allocate(Math.min(step, sectors) * sectorSize)
+    for (let done = 0; done < sectors; done += step) {
+      const bytes = Math.min(step, sectors - done) * sectorSize
+      await this.doWrite(sectorStart + done, [zeroes.subarray(0, bytes)], false)
+    }
+    if (durable) await this.doFlush()
+  }
+
+  protected async doResize(_sizeSectors: number): Promise<void> {
+    throw unsupported(this.name, 'resize')
+  }
+
+  protected async doSeekMapped(_sectorStart: number): Promise<number> {
+    throw unsupported(this.name, 'seekMapped')
+  }
+
+  protected async doSeekUnmapped(_sectorStart: number): Promise<number> {
+    throw unsupported(this.name, 'seekUnmapped')
+  }
+
+  protected async doClaim(_role: string, _options: ClaimOptions): Promise<BlockClaim> {
+    throw unsupported(this.name, 'claim')
+  }
+
+  protected async doAsk(_role: string, _request: string): Promise<string | undefined> {
+    throw unsupported(this.name, 'ask')
+  }
+
+  protected doWatch(_onChange: () => void): BlockWatch {
+    throw unsupported(this.name, 'watch')
+  }
+
+  getInfo(): Promise<BlockInfo> {
+    return this.#run(() => this.doGetInfo())
+  }
+
+  read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+    return this.#run(async () => {
+      const { singleSectorBuffers } = this.capabilities
+      const sectors = checkTransfer(this.info, sectorStart, buffers, singleSectorBuffers)
+      if (sectors > 0) await this.doRead(sectorStart, buffers)
+    })
+  }
+
+  write(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: WriteOptions,
+  ): Promise<void> {
+    return this.#run(async () => {
+      const { singleSectorBuffers } = this.capabilities
+      const sectors = checkTransfer(this.info, sectorStart, buffers, singleSectorBuffers)
+      this.#checkWritable()
+      if (sectors > 0) await this.doWrite(sectorStart, buffers, options?.durable ?? false)
+    })
+  }
+
+  flush(): Promise<void> {
+    return this.#run(() => this.doFlush())
+  }
+
+  discard(sectorStart: number, sectors: number): Promise<void> {
+    return this.#run(async () => {
+      checkSectors(this.info, sectorStart, sectors)
+      this.#checkWritable()
+      if (sectors > 0) await this.doDiscard(sectorStart, sectors)
+    })
+  }
+
+  writeZeroes(sectorStart: number, sectors: number, options?: WriteOptions): Promise<void> {
+    return this.#run(async () => {
+      checkSectors(this.info, sectorStart, sectors)
+      this.#checkWritable()
+      if (sectors > 0) await this.doWriteZeroes(sectorStart, sectors, options?.durable ?? false)
+    })
+  }
+
+  resize(sizeSectors: number): Promise<void> {
+    return this.#run(async () => {
+      checkSectors({ ...this.info, sizeSectors: Number.MAX_SAFE_INTEGER }, 0, sizeSectors)
+      this.#checkWritable()
+      await this.doResize(sizeSectors)
+    })
+  }
+
+  seekMapped(sectorStart: number): Promise<number> {
+    return this.#run(async () => {
+      checkSectors(this.info, sectorStart, 0)
+      return this.doSeekMapped(sectorStart)
+    })
+  }
+
+  seekUnmapped(sectorStart: number): Promise<number> {
+    return this.#run(async () => {
+      checkSectors(this.info, sectorStart, 0)
+      return this.doSeekUnmapped(sectorStart)
+    })
+  }
+
+  allocate(bytes: number): Uint8Array {
+    return new Uint8Array(bytes)
+  }
+
+  claim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return this.#run(async () => {
+      checkRole(role)
+      const inner = await this.doClaim(role, options)
+      const claim: BlockClaim = {
+        release: async () => {
+          if (this.#claims.delete(claim)) await inner.release()
+        },
+      }
+      this.#claims.add(claim)
+      return claim
+    })
+  }
+
+  ask(role: string, request: string): Promise<string | undefined> {
+    return this.#run(async () => {
+      checkRole(role)
+      if (/[\r\n]/.test(request) || new TextEncoder().encode(request).length > MAX_REQUEST_BYTES) {
+        throw new RangeError(`a request is one line of at most ${MAX_REQUEST_BYTES} bytes`)
+      }
+      return this.doAsk(role, request)
+    })
+  }
+
+  watch(onChange: () => void): BlockWatch {
+    if (this.#disconnected !== undefined) throw disconnected(this.name)
+    const inner = this.doWatch(onChange)
+    const watch: BlockWatch = {
+      close: () => {
+        if (this.#watches.delete(watch)) inner.close()
+      },
+    }
+    this.#watches.add(watch)
+    return watch
+  }
+
+  disconnect(): Promise<void> {
+    this.#disconnected ??= this.#close()
+    return this.#disconnected
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect()
+  }
+
+  async #close(): Promise<void> {
+    if (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve
+      })
+    }
+    for (const watch of this.#watches) watch.close()
+    for (const claim of this.#claims) await claim.release()
+    await this.doDisconnect()
+  }
+
+  #checkWritable(): void {
+    if (!this.info.readWrite) throw readOnly(this.name)
+  }
+
+  async #run<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.#disconnected !== undefined) throw disconnected(this.name)
+    this.#inFlight++
+    try {
+      return await operation()
+    } finally {
+      this.#inFlight--
+      if (this.#inFlight === 0) this.#drained?.()
+    }
+  }
+}

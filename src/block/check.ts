@@ -1,0 +1,110 @@
+import { BlockError } from '../errors.ts'
+import type { BlockInfo } from './device.ts'
+
+/** Role names that `claim` takes. */
+const ROLE = /^[a-z0-9@-]{1,64}$/
+
+/** Bytes that a request to a role's holder may have. */
+export const MAX_REQUEST_BYTES = 1024
+
+/**
+ * Checks that a run of sectors lies on the device.
+ * @throws {TypeError} a number is not a safe integer
+ * @throws {RangeError} the run is not within the device
+ */
+export function checkSectors(info: BlockInfo, sectorStart: number, sectors: number): void {
+  if (!Number.isSafeInteger(sectorStart)) {
+    throw new TypeError(`sectorStart has to be a safe integer, but is ${String(sectorStart)}`)
+  }
+  if (!Number.isSafeInteger(sectors)) {
+    throw new TypeError(`the number of sectors has to be a safe integer, but is ${String(sectors)}`)
+  }
+  if (sectorStart < 0 || sectors < 0 || sectorStart + sectors > info.sizeSectors) {
+    throw new RangeError(
+      `sectors ${sectorStart} to ${sectorStart + sectors} (exclusive) are not within the device's ` +
+        `${info.sizeSectors} sectors`,
+    )
+  }
+}
+
+/**
+ * Checks the arguments of `read` and `write`, and answers the number of sectors that they cover.
+ * @throws {TypeError} an argument has the wrong type
+ * @throws {RangeError} a buffer is no whole number of sectors, or the request leaves the device
+ */
+export function checkTransfer(
+  info: BlockInfo,
+  sectorStart: number,
+  buffers: readonly Uint8Array[],
+  singleSectorBuffers = false,
+): number {
+  if (!Array.isArray(buffers)) throw new TypeError('buffers have to be an array of Uint8Array')
+  let bytes = 0
+  for (const [index, buffer] of buffers.entries()) {
+    if (!(buffer instanceof Uint8Array)) {
+      throw new TypeError(`buffer ${index} has to be a Uint8Array`)
+    }
+    if (buffer.byteLength % info.sectorSize !== 0) {
+      throw new RangeError(
+        `buffer ${index} has to be a whole number of ${info.sectorSize}-byte sectors, but is ` +
+          `${buffer.byteLength} bytes`,
+      )
+    }
+    if (singleSectorBuffers && buffer.byteLength !== info.sectorSize) {
+      throw new RangeError(
+        `buffer ${index} has to be exactly one sector of ${info.sectorSize} bytes, but is ` +
+          `${buffer.byteLength} bytes`,
+      )
+    }
+    bytes += buffer.byteLength
+  }
+  const sectors = bytes / info.sectorSize
+  checkSectors(info, sectorStart, sectors)
+  return sectors
+}
+
+/**
+ * Checks a role's name.
+ * @throws {TypeError} it is not one
+ */
+export function checkRole(role: string): void {
+  if (!ROLE.test(role)) {
+    throw new TypeError(`a role is 1 to 64 characters of a-z, 0-9, '-' and '@', not '${role}'`)
+  }
+}
+
+/**
+ * Checks a sector size: a power of two from 512 to 65536.
+ * @throws {RangeError} it is not one
+ */
+export function checkSectorSize(sectorSize: number): void {
+  if (!(sectorSize >= 512 && sectorSize <= 65536 && Number.isInteger(Math.log2(sectorSize)))) {
+    throw new RangeError(`a sector size is a power of two from 512 to 65536, not ${sectorSize}`)
+  }
+}
+
+/** The answer of a device that was disconnected. */
+export function disconnected(device: string): BlockError<'BLOCK_DISCONNECTED'> {
+  return new BlockError('BLOCK_DISCONNECTED', `${device} is disconnected`, { device })
+}
+
+/** The answer of a device that takes no writes. */
+export function readOnly(device: string): BlockError<'BLOCK_READ_ONLY'> {
+  return new BlockError('BLOCK_READ_ONLY', `${device} is read-only; nothing was written`, {
+    device,
+  })
+}
+
+/** The answer of a device that does not have the capability. */
+export function unsupported(device: string, operation: string): BlockError<'BLOCK_UNSUPPORTED'> {
+  return new BlockError('BLOCK_UNSUPPORTED', `${device} does not support ${operation}`, { device })
+}
+
+/** The answer to one who wants a role that another holds. */
+export function claimed(device: string, role: string, holder: string): BlockError<'BLOCK_CLAIMED'> {
+  return new BlockError(
+    'BLOCK_CLAIMED',
+    `the ${role} role of ${device} is held by ${holder}; end that one, or wait until it is done`,
+    { device, holder },
+  )
+}

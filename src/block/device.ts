@@ -1,0 +1,170 @@
+/** What a device is, after Mirage's `Mirage_block.info`. */
+export interface BlockInfo {
+  /** Whether writes are accepted. */
+  readonly readWrite: boolean
+  /** Bytes in a sector. */
+  readonly sectorSize: number
+  /** Sectors on the device now; a device may grow. A safe integer. */
+  readonly sizeSectors: number
+}
+
+/** What a device can do beyond reading and writing. */
+export interface BlockCapabilities {
+  /** `discard` gives space back. */
+  readonly discard: boolean
+  /** `resize` changes the size. */
+  readonly resize: boolean
+  /** `seekMapped` and `seekUnmapped` tell data from holes. */
+  readonly seek: boolean
+  /** `claim` makes a role exclusive on this machine. */
+  readonly claim: boolean
+  /** `watch` reports changes made by others. */
+  readonly watch: boolean
+  /** Every buffer of `read` and `write` has to be exactly one sector long. */
+  readonly singleSectorBuffers: boolean
+}
+
+/** How to write. */
+export interface WriteOptions {
+  /** The data is on stable storage when the promise resolves (FUA, `O_DSYNC`). Default false. */
+  readonly durable?: boolean
+}
+
+/** How to claim a role. */
+export interface ClaimOptions {
+  /** Who claims: shown to those that are refused. */
+  readonly holder: string
+  /**
+   * Answers a request that another process on this machine sent with {@link BlockDevice.ask}: the claim's
+   * holder is the only one that may write for its role, so others ask it to.
+   */
+  readonly onRequest?: (request: string) => Promise<string>
+}
+
+/** A role that this process holds until it releases it or dies. */
+export interface BlockClaim {
+  /** Gives the role back. Never fails; a second call does nothing. */
+  release(): Promise<void>
+}
+
+/** A subscription made by {@link BlockDevice.watch}. */
+export interface BlockWatch {
+  /** Ends the subscription. Never fails; a second call does nothing. */
+  close(): void
+}
+
+/**
+ * A block device, after Mirage's `Mirage_block.S`: sectors that are read and written whole.
+ *
+ * Rules that every implementation keeps (the conformance suite checks them):
+ * - `sectorStart` and sector counts are non-negative safe integers, and the request lies within the
+ *   device; each buffer is a whole number of sectors long; the list of buffers has any length, also
+ *   none. Anything else is a `TypeError` or `RangeError` before any I/O.
+ * - A submitted request cannot be cancelled and has no timeout.
+ * - Data is not copied: a buffer must not be touched from the call until its promise settles.
+ * - Requests in flight at the same time may be done in any order.
+ * - After `disconnect`, everything but `disconnect` answers `BLOCK_DISCONNECTED`.
+ */
+export interface BlockDevice extends AsyncDisposable {
+  /** Names the device in messages: a path, a URI. */
+  readonly name: string
+
+  /** What the device can do beyond reading and writing; constant over its life. */
+  readonly capabilities: BlockCapabilities
+
+  /**
+   * Mirage's `get_info`. Asks anew on every call, because a device may grow.
+   * @throws {BlockError} `BLOCK_DISCONNECTED`
+   */
+  getInfo(): Promise<BlockInfo>
+
+  /**
+   * Fills the buffers from `sectorStart` on. Resolved: all are filled. Rejected: some may not be.
+   * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the back-end
+   */
+  read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void>
+
+  /**
+   * Writes the buffers from `sectorStart` on. Resolved: all are written. Rejected: some of the writes may
+   * not have happened, except for `BLOCK_READ_ONLY`, when nothing was written.
+   * @throws {BlockError} `BLOCK_DISCONNECTED`, `BLOCK_READ_ONLY`, or a code of the back-end
+   */
+  write(sectorStart: number, buffers: readonly Uint8Array[], options?: WriteOptions): Promise<void>
+
+  /**
+   * Everything that was written before the call, by any handle that the device can see, is on stable
+   * storage when it resolves. After a rejection the device holds an unknown part of it; flushing again
+   * would not help.
+   * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the back-end
+   */
+  flush(): Promise<void>
+
+  /**
+   * Says that the sectors' content is not wanted any more. What is read from them afterwards is undefined;
+   * the size stays.
+   * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `write` otherwise
+   */
+  discard(sectorStart: number, sectors: number): Promise<void>
+
+  /**
+   * Makes the sectors read as zeroes.
+   * @throws {BlockError} as `write`
+   */
+  writeZeroes(sectorStart: number, sectors: number, options?: WriteOptions): Promise<void>
+
+  /**
+   * Changes the size. New sectors read as zeroes.
+   * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `write` otherwise
+   */
+  resize(sizeSectors: number): Promise<void>
+
+  /**
+   * The first sector at or after `sectorStart` that may hold data; the device's size if there is none.
+   * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `read` otherwise
+   */
+  seekMapped(sectorStart: number): Promise<number>
+
+  /**
+   * The first sector at or after `sectorStart` that is a hole and reads as zeroes; the device's size if
+   * there is none.
+   * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `read` otherwise
+   */
+  seekUnmapped(sectorStart: number): Promise<number>
+
+  /** Zeroed memory that this device transfers without a copy (aligned for `O_DIRECT`, say). */
+  allocate(bytes: number): Uint8Array
+
+  /**
+   * Makes a role of this device (`producer`, `consumer`) exclusive on this machine. The claim ends with the
+   * process, however that dies. Role names are 1 to 64 characters of `a-z`, `0-9`, `-`, `@`.
+   * @throws {BlockError} `BLOCK_CLAIMED` with `details.holder`; `BLOCK_UNSUPPORTED`; `BLOCK_DISCONNECTED`
+   */
+  claim(role: string, options: ClaimOptions): Promise<BlockClaim>
+
+  /**
+   * Sends a request (one line, at most 1024 bytes of UTF-8) to the process on this machine that holds the role.
+   * `undefined`: nobody holds it, or the holder did not answer within a second or takes no requests.
+   * @throws {BlockError} `BLOCK_UNSUPPORTED` without the claim capability; `BLOCK_DISCONNECTED`
+   */
+  ask(role: string, request: string): Promise<string | undefined>
+
+  /**
+   * Calls back when the device may have changed. A hint: calls may be missing, late, or too many, and this
+   * handle's own writes may cause them.
+   * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; `BLOCK_DISCONNECTED`
+   */
+  watch(onChange: () => void): BlockWatch
+
+  /** Waits for the requests in flight, then lets go of the device. Never fails; can be called again. */
+  disconnect(): Promise<void>
+}
+
+/** Capabilities of a device that can only read and write. */
+export const NO_CAPABILITIES: BlockCapabilities = {
+  discard: false,
+  resize: false,
+  seek: false,
+  claim: false,
+  watch: false,
+  singleSectorBuffers: false,
+}

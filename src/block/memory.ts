@@ -1,0 +1,184 @@
+import { BaseBlockDevice } from './base.ts'
+import { checkSectorSize, claimed } from './check.ts'
+import type {
+  BlockCapabilities,
+  BlockClaim,
+  BlockInfo,
+  BlockWatch,
+  ClaimOptions,
+} from './device.ts'
+
+/** How a {@link MemoryBlockDevice} is made. */
+export interface MemoryBlockDeviceOptions {
+  /** Bytes in a sector: a power of two from 512 to 65536. Default 512. */
+  readonly sectorSize?: number
+  /** Sectors on the device. */
+  readonly sizeSectors: number
+  /** Refuse writes. Default false. */
+  readonly readOnly?: boolean
+  /** Used in messages. Default `memory`. */
+  readonly name?: string
+}
+
+/** Sectors in a chunk, the unit in which memory is allocated and in which holes are told from data. */
+const CHUNK_SECTORS = 16
+
+/**
+ * A device in this process's memory: for tests, and as a scratch device. It copies what it is given,
+ * allocates only what was written, and forgets everything on `disconnect`.
+ */
+export class MemoryBlockDevice extends BaseBlockDevice {
+  override readonly name: string
+  override readonly capabilities: BlockCapabilities = {
+    discard: true,
+    resize: true,
+    seek: true,
+    claim: true,
+    watch: true,
+    singleSectorBuffers: false,
+  }
+  protected override info: BlockInfo
+  readonly #chunkBytes: number
+  readonly #chunks = new Map<number, Uint8Array>()
+  readonly #claims = new Map<string, ClaimOptions>()
+  readonly #watchers = new Set<() => void>()
+
+  /**
+   * @throws {RangeError} the sector size or the number of sectors cannot be
+   */
+  constructor(options: MemoryBlockDeviceOptions) {
+    super()
+    const { sectorSize = 512, sizeSectors, readOnly = false, name = 'memory' } = options
+    checkSectorSize(sectorSize)
+    if (!Number.isSafeInteger(sizeSectors) || sizeSectors < 0) {
+      throw new RangeError(`sizeSectors has to be a non-negative safe integer, not ${sizeSectors}`)
+    }
+    this.name = name
+    this.info = { readWrite: !readOnly, sectorSize, sizeSectors }
+    this.#chunkBytes = sectorSize * CHUNK_SECTORS
+  }
+
+  /** A device that holds a copy of `bytes`, which have to be a whole number of sectors. */
+  static async from(
+    bytes: Uint8Array,
+    options: Omit<MemoryBlockDeviceOptions, 'sizeSectors'> = {},
+  ): Promise<MemoryBlockDevice> {
+    const sizeSectors = bytes.byteLength / (options.sectorSize ?? 512)
+    const device = new MemoryBlockDevice({ ...options, sizeSectors })
+    await device.doWrite(0, [bytes])
+    return device
+  }
+
+  protected override async doRead(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+  ): Promise<void> {
+    this.#eachPiece(sectorStart, buffers, (chunk, at, piece) => {
+      const stored = this.#chunks.get(chunk)
+      if (stored === undefined) piece.fill(0)
+      else piece.set(stored.subarray(at, at + piece.length))
+    })
+  }
+
+  protected override async doWrite(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+  ): Promise<void> {
+    this.#eachPiece(sectorStart, buffers, (chunk, at, piece) => {
+      let stored = this.#chunks.get(chunk)
+      if (stored === undefined) {
+        stored = new Uint8Array(this.#chunkBytes)
+        this.#chunks.set(chunk, stored)
+      }
+      stored.set(piece, at)
+    })
+    for (const notify of this.#watchers) queueMicrotask(notify)
+  }
+
+  protected override async doFlush(): Promise<void> {}
+
+  protected override async doDiscard(sectorStart: number, sectors: number): Promise<void> {
+    this.#clear(sectorStart, sectors)
+  }
+
+  protected override async doWriteZeroes(sectorStart: number, sectors: number): Promise<void> {
+    this.#clear(sectorStart, sectors)
+    for (const notify of this.#watchers) queueMicrotask(notify)
+  }
+
+  protected override async doResize(sizeSectors: number): Promise<void> {
+    const dropped = this.info.sizeSectors - sizeSectors
+    if (dropped > 0) this.#clear(sizeSectors, dropped)
+    this.info = { ...this.info, sizeSectors }
+  }
+
+  protected override async doSeekMapped(sectorStart: number): Promise<number> {
+    return this.#seek(sectorStart, true)
+  }
+
+  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
+    return this.#seek(sectorStart, false)
+  }
+
+  protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    const held = this.#claims.get(role)
+    if (held !== undefined) throw claimed(this.name, role, held.holder)
+    this.#claims.set(role, options)
+    return {
+      release: async () => {
+        this.#claims.delete(role)
+      },
+    }
+  }
+
+  protected override async doAsk(role: string, request: string): Promise<string | undefined> {
+    return this.#claims.get(role)?.onRequest?.(request)
+  }
+
+  protected override doWatch(onChange: () => void): BlockWatch {
+    this.#watchers.add(onChange)
+    return { close: () => this.#watchers.delete(onChange) }
+  }
+
+  protected override async doDisconnect(): Promise<void> {
+    this.#chunks.clear()
+  }
+
+  #eachPiece(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    visit: (chunk: number, at: number, piece: Uint8Array) => void,
+  ): void {
+    let offset = sectorStart * this.info.sectorSize
+    for (const buffer of buffers) {
+      for (let done = 0; done < buffer.length; ) {
+        const at = offset % this.#chunkBytes
+        const length = Math.min(this.#chunkBytes - at, buffer.length - done)
+        visit(Math.floor(offset / this.#chunkBytes), at, buffer.subarray(done, done + length))
+        done += length
+        offset += length
+      }
+    }
+  }
+
+  #clear(sectorStart: number, sectors: number): void {
+    const { sectorSize } = this.info
+    const end = (sectorStart + sectors) * sectorSize
+    for (const [chunk, stored] of this.#chunks) {
+      const chunkStart = chunk * this.#chunkBytes
+      const from = Math.max(0, sectorStart * sectorSize - chunkStart)
+      const to = Math.min(this.#chunkBytes, end - chunkStart)
+      if (from === 0 && to === this.#chunkBytes) this.#chunks.delete(chunk)
+      else if (from < to) stored.fill(0, from, to)
+    }
+  }
+
+  #seek(sectorStart: number, mapped: boolean): number {
+    for (let sector = sectorStart; sector < this.info.sizeSectors; ) {
+      const chunk = Math.floor(sector / CHUNK_SECTORS)
+      if (this.#chunks.has(chunk) === mapped) return sector
+      sector = (chunk + 1) * CHUNK_SECTORS
+    }
+    return this.info.sizeSectors
+  }
+}

@@ -1,0 +1,91 @@
+import type {
+  BlockCapabilities,
+  BlockClaim,
+  BlockDevice,
+  BlockInfo,
+  BlockWatch,
+  ClaimOptions,
+  WriteOptions,
+} from '../device.ts'
+
+/** A device that hands everything to the one it wraps; wrappers override what they change. */
+export abstract class ForwardingBlockDevice implements BlockDevice {
+  /** The wrapped device. */
+  protected readonly inner: BlockDevice
+
+  constructor(inner: BlockDevice) {
+    this.inner = inner
+  }
+
+  get name(): string {
+    return this.inner.name
+  }
+
+  get capabilities(): BlockCapabilities {
+    return this.inner.capabilities
+  }
+
+  getInfo(): Promise<BlockInfo> {
+    return this.inner.getInfo()
+  }
+
+  read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+    return this.inner.read(sectorStart, buffers)
+  }
+
+  write(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: WriteOptions,
+  ): Promise<void> {
+    return this.inner.write(sectorStart, buffers, options)
+  }
+
+  flush(): Promise<void> {
+    return this.inner.flush()
+  }
+
+  discard(sectorStart: number, sectors: number): Promise<void> {
+    return this.inner.discard(sectorStart, sectors)
+  }
+
+  writeZeroes(sectorStart: number, sectors: number, options?: WriteOptions): Promise<void> {
+    return this.inner.writeZeroes(sectorStart, sectors, options)
+  }
+
+  resize(sizeSectors: number): Promise<void> {
+    return this.inner.resize(sizeSectors)
+  }
+
+  seekMapped(sectorStart: number): Promise<number> {
+    return this.inner.seekMapped(sectorStart)
+  }
+
+  seekUnmapped(sectorStart: number): Promise<number> {
+    return this.inner.seekUnmapped(sectorStart)
+  }
+
+  allocate(bytes: number): Uint8Array {
+    return this.inner.allocate(bytes)
+  }
+
+  claim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return this.inner.claim(role, options)
+  }
+
+  ask(role: string, request: string): Promise<string | undefined> {
+    return this.inner.ask(role, request)
+  }
+
+  watch(onChange: () => void): BlockWatch {
+    return this.inner.watch(onChange)
+  }
+
+  disconnect(): Promise<void> {
+    return this.inner.disconnect()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect()
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}; expected outcomes (full,
+ * empty, suspended) are values; misuse is a `TypeError` or `RangeError` before any I/O.
+ *
+ * Codes are promises (they change only with the major version); the wording of messages is not.
+ */
+
+/** Recognises errors across copies of the package; on the prototypes, so that it costs nothing. */
+const brand: unique symbol = Symbol.for('shared-block-ring.error')
+
+/** What every error of this package has: a stable `code`, and where it happened in `details`. */
+export abstract class CodedError<Code extends string, Details extends object> extends Error {
+  /** Stable, for programs. */
+  readonly code: Code
+  /** Plain values that say what was expected, what was found and where. */
+  readonly details: Details
+
+  constructor(code: Code, message: string, details: Details, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.details = details
+  }
+}
+
+/**
+ * The read errors that every device may answer: Mirage's `Mirage_block.error`. The union is open, as
+ * Mirage's `private [> error]` is: a back-end adds its own members.
+ */
+export type BlockErrorCode = 'BLOCK_DISCONNECTED' | (string & {})
+
+/** Mirage's `Mirage_block.write_error`: all of {@link BlockErrorCode}, and the refusal to write. */
+export type BlockWriteErrorCode = 'BLOCK_READ_ONLY' | BlockErrorCode
+
+/** Where a device failed. */
+export interface BlockErrorDetails {
+  /** The device, as its `name` says it. */
+  readonly device: string
+  /** First sector of the request, if it had one. */
+  readonly sector?: number
+  /** Length of the request in sectors, if it had one. */
+  readonly sectors?: number
+  /** Who holds the role, for `BLOCK_CLAIMED`. */
+  readonly holder?: string
+}
+
+/** A device could not do what it was asked. */
+export class BlockError<Code extends string = BlockWriteErrorCode> extends CodedError<
+  Code,
+  BlockErrorDetails
+> {
+  override readonly name = 'BlockError'
+}
+
+/** Codes of {@link RingError}. */
+export type RingErrorCode =
+  /** There is no ring: the magic is absent. */
+  | 'RING_NOT_INITIALISED'
+  /** The device holds something else; nothing was written. */
+  | 'RING_NOT_BLANK'
+  /** The device has too few sectors for a ring. */
+  | 'RING_DEVICE_TOO_SMALL'
+  /** A field on the device cannot be right; nothing was changed. */
+  | 'RING_CORRUPT'
+  /** A pointer sector kept changing while it was read. */
+  | 'RING_UNSTABLE'
+  /** Another producer or consumer has written where only this one may. */
+  | 'RING_ROLE_CONFLICT'
+  /** The item can never fit. */
+  | 'RING_ITEM_TOO_LARGE'
+  /** More is waiting to be pushed than the writer's bound. */
+  | 'RING_OVERLOADED'
+  /** The handle was detached. */
+  | 'RING_DETACHED'
+  /** A write or flush failed, so what the device holds is unknown: attach again. */
+  | 'RING_POISONED'
+
+/** What a ring expected, what it found, and where. Offsets and positions are decimal strings. */
+export interface RingErrorDetails {
+  /** The device, as its `name` says it. */
+  readonly device?: string
+  /** Sector on the device. */
+  readonly sector?: number
+  /** Field in that sector, or `length` of a record. */
+  readonly field?: string
+  /** Position in the ring, for a record. */
+  readonly position?: string
+  readonly expected?: string
+  readonly found?: string
+}
+
+/** A ring cannot go on, and says where and why. */
+export class RingError extends CodedError<RingErrorCode, RingErrorDetails> {
+  override readonly name = 'RingError'
+}
+
+/** What could not be decoded, and how to step over it. */
+export interface CodecErrorDetails {
+  /** The codec's name. */
+  readonly codec: string
+  /** Position after the item: advance to it to step over the item. Absent when encoding failed. */
+  readonly position?: bigint
+  /** The item's bytes, as they are in the ring. Absent when encoding failed. */
+  readonly bytes?: Uint8Array
+}
+
+/** An item does not encode, or does not decode. */
+export class CodecError extends CodedError<'CODEC_ENCODE' | 'CODEC_DECODE', CodecErrorDetails> {
+  override readonly name = 'CodecError'
+}
+
+for (const [errorClass, kind] of [
+  [BlockError, 'block'],
+  [RingError, 'ring'],
+  [CodecError, 'codec'],
+] as const) {
+  Object.defineProperty(errorClass.prototype, brand, { value: kind })
+}
+
+function branded(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, brand) : undefined
+}
+
+/** Whether a value is a {@link BlockError}, of this copy of the package or another. */
+export function isBlockError(value: unknown): value is BlockError {
+  return branded(value) === 'block'
+}
+
+/** Whether a value is a {@link RingError}, of this copy of the package or another. */
+export function isRingError(value: unknown): value is RingError {
+  return branded(value) === 'ring'
+}
+
+/** Whether a value is a {@link CodecError}, of this copy of the package or another. */
+export function isCodecError(value: unknown): value is CodecError {
+  return branded(value) === 'codec'
+}
+
+/** Mirage's `pp_error`: a read error on one line, for people. */
+export function formatError(error: BlockError<string>): string {
+  return `${error.code}: ${error.message}`
+}
+
+/**
+ * Mirage's `pp_write_error`: a write error on one line, for people, with what it means for the data.
+ * Only a refusal to write is known to have changed nothing.
+ */
+export function formatWriteError(error: BlockError<string>): string {
+  const outcome =
+    error.code === 'BLOCK_READ_ONLY'
+      ? 'no data has been written'
+      : 'some of the data may not have been written'
+  return `${formatError(error)} (${outcome})`
+}

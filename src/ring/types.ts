@@ -1,0 +1,195 @@
+import type { BlockDevice } from '../block/device.ts'
+import type { Clock } from '../clock.ts'
+
+declare const position: unique symbol
+
+/**
+ * A place in the ring: a byte count that only grows over the ring's life (physically, it is taken modulo
+ * the data area). A bigint, because 2^53 bytes pass in 104 days at 1 GB/s. Get it from `push` or `pop`;
+ * after an item, it is the position of the next.
+ */
+export type Position = bigint & { readonly [position]: true }
+
+/** Whether the consumer's wish to pause was granted by the producer. */
+export type RingState = 'running' | 'suspended'
+
+/** How a role is attached. */
+export interface AttachOptions {
+  /** Name of the queue, for people: it is written as text into the pointer sectors. Default `unknown`. */
+  readonly queue?: string
+  /** Name of the program, for people: as `queue`. Default `unknown`. */
+  readonly client?: string
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+  /**
+   * How long a role may rely on what it last saw of the other side's sector, in milliseconds, before it
+   * looks again: bounds how late a producer notices a wish to suspend while it is pushing. Default 10;
+   * 0 looks on every push.
+   */
+  readonly lookIntervalMs?: number
+}
+
+/** How a ring is created. */
+export interface CreateOptions {
+  /** Create the ring even where something else is. Default false. */
+  readonly overwrite?: boolean
+}
+
+/** What `push` answers. */
+export type PushResult =
+  /** The item is on stable storage, not visible yet; `position` is the one after it. */
+  | { readonly status: 'ok'; readonly position: Position }
+  /** There is no room now. */
+  | { readonly status: 'retry' }
+  /** The consumer asked for a pause, which is hereby acknowledged. */
+  | { readonly status: 'suspended' }
+
+/** What `pushMany` answers. */
+export type PushManyResult =
+  /** The first `count` items are on stable storage, not visible yet; `position` is the one after them. */
+  | { readonly status: 'ok'; readonly count: number; readonly position: Position }
+  | { readonly status: 'retry' }
+  | { readonly status: 'suspended' }
+
+/** One item, and the position after it. */
+export interface PoppedItem {
+  /** A copy that belongs to the caller. */
+  readonly item: Uint8Array
+  readonly position: Position
+}
+
+/** What `pop` answers. */
+export type PopResult =
+  | ({ readonly status: 'item' } & PoppedItem)
+  /** There is nothing now. */
+  | { readonly status: 'retry' }
+
+/** What `popMany` takes. */
+export interface PopManyOptions {
+  /** Where to start. Default: the consumer's own position. */
+  readonly from?: Position
+  /** At most this many items. Default 1,000. */
+  readonly maxItems?: number
+  /** Stop after the item that reaches this many bytes. Default 1 MiB. */
+  readonly maxBytes?: number
+}
+
+/** What `suspend` and `resume` answer. */
+export type SuspendResult =
+  /** The wish is on the device; `state` tells when it is granted. */
+  | { readonly status: 'ok' }
+  /** The last wish was not acknowledged yet. */
+  | { readonly status: 'retry' }
+
+/** What `attachProducer` answers. */
+export type AttachProducerResult =
+  | { readonly status: 'attached'; readonly producer: Producer }
+  /** The ring is suspended, which is hereby acknowledged. There is no handle: attach again later. */
+  | { readonly status: 'suspended' }
+
+/**
+ * The pointers as text, under the original's keys: `producer/offset`, `producer/suspend_ack`,
+ * `consumer/offset`, `consumer/suspend`.
+ */
+export type DebugInfo = Readonly<Record<string, string>>
+
+/** What both roles have. */
+export interface Role extends AsyncDisposable {
+  readonly device: BlockDevice
+  readonly queue: string
+  readonly client: string
+  /** Bytes of the data area: what all records together can take. */
+  readonly capacity: number
+  /** Length of the largest item, in bytes. */
+  readonly maxItemBytes: number
+
+  /**
+   * What is on the device, read anew.
+   * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`, `RING_DETACHED`
+   */
+  debugInfo(): Promise<DebugInfo>
+
+  /** Gives the role back; the device stays connected. Never fails; can be called again. */
+  detach(): Promise<void>
+}
+
+/**
+ * The end that pushes. Calls may overlap: they are done in the order of calling.
+ *
+ * Faults are thrown, by every method: {@link RingError} `RING_DETACHED`; `RING_POISONED` after a failed
+ * write or flush; `RING_CORRUPT` and `RING_UNSTABLE` when the device holds what cannot be;
+ * `RING_ROLE_CONFLICT` when another producer wrote; {@link BlockError} as the device throws it.
+ */
+export interface Producer extends Role {
+  /** Position after the last item pushed, visible or not. */
+  readonly position: Position
+
+  /** Looks at the consumer's wish to suspend, acknowledges it, and tells. */
+  state(): Promise<RingState>
+
+  /**
+   * Puts one item on stable storage, behind those pushed before. Nobody sees it before `advance`; if that
+   * never comes, it is dropped.
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`
+   */
+  push(item: Uint8Array): Promise<PushResult>
+
+  /**
+   * As `push`, for as many items from the front as have room, in as few writes as can be.
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
+   */
+  pushMany(items: readonly Uint8Array[]): Promise<PushManyResult>
+
+  /**
+   * Makes everything pushed before `position` visible, durably. Advancing to where the pointer is already,
+   * or behind, does nothing.
+   * @throws {RangeError} `position` was not answered by a `push` of this handle
+   */
+  advance(position: Position): Promise<void>
+}
+
+/**
+ * The end that pops. Calls may overlap: they are done in the order of calling.
+ *
+ * Faults are thrown as by {@link Producer}.
+ */
+export interface Consumer extends Role {
+  /** The consumer's own position: everything before it was given back. */
+  readonly position: Position
+
+  /** Whether the producer acknowledged being suspended. */
+  state(): Promise<RingState>
+
+  /** Asks the producer to pause. */
+  suspend(): Promise<SuspendResult>
+
+  /** Asks the producer to go on. Resuming a running ring is no error. */
+  resume(): Promise<SuspendResult>
+
+  /**
+   * Reads the item at `from` (default: the consumer's own position). Changes nothing: repeated calls answer
+   * the same item until `advance`.
+   * @throws {RangeError} `from` lies before the consumer's position or beyond the producer's
+   */
+  pop(from?: Position): Promise<PopResult>
+
+  /** As `pop`, for many items at once; none if there is nothing now. */
+  popMany(options?: PopManyOptions): Promise<readonly PoppedItem[]>
+
+  /**
+   * Folds over all items from `from` (default: the consumer's own position) until there are no more, and
+   * answers the last position with the result. Changes nothing.
+   */
+  fold<A>(
+    f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
+    initial: A,
+    from?: Position,
+  ): Promise<{ readonly position: Position; readonly accumulator: A }>
+
+  /**
+   * Gives everything before `position` back, durably. Advancing to where the pointer is already, or behind,
+   * does nothing.
+   * @throws {RangeError} `position` lies beyond the producer's
+   */
+  advance(position: Position): Promise<void>
+}
