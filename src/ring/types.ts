@@ -10,6 +10,11 @@ declare const position: unique symbol
  */
 export type Position = bigint & { readonly [position]: true }
 
+/** Marks an offset as a position of the ring. */
+export function asPosition(offset: bigint): Position {
+  return offset as Position
+}
+
 /** Whether the consumer's wish to pause was granted by the producer. */
 export type RingState = 'running' | 'suspended'
 
@@ -46,8 +51,11 @@ export type PushResult =
 
 /** What `pushMany` answers. */
 export type PushManyResult =
-  /** The first `count` items are on stable storage, not visible yet; `position` is the one after them. */
-  | { readonly status: 'ok'; readonly count: number; readonly position: Position }
+  /**
+   * As many items from the front as there are positions are on stable storage, not visible yet; each position
+   * is the one after its item.
+   */
+  | { readonly status: 'ok'; readonly positions: readonly Position[] }
   | { readonly status: 'retry' }
   | { readonly status: 'suspended' }
 
@@ -92,6 +100,36 @@ export type AttachProducerResult =
  * `consumer/offset`, `consumer/suspend`.
  */
 export type DebugInfo = Readonly<Record<string, string>>
+
+/** A ring's state, as `inspectRing` found it. */
+export interface RingInspection {
+  /** The format's number. */
+  readonly format: 1
+  /** Bytes in a sector. */
+  readonly sectorSize: number
+  readonly sizeSectors: number
+  readonly producer: {
+    readonly offset: Position
+    readonly suspendAck: boolean
+    /** The text for people in the producer's sector; empty before its first write. */
+    readonly text: string
+  }
+  readonly consumer: {
+    readonly offset: Position
+    readonly suspend: boolean
+    readonly text: string
+  }
+  /** Bytes of the data area. */
+  readonly capacity: number
+  /** Bytes that wait for the consumer, with lengths and padding. */
+  readonly used: number
+  readonly free: number
+  /**
+   * The items that waited at the time of the call, oldest first; those given back meanwhile are left out.
+   * @throws {RingError} `RING_CORRUPT`
+   */
+  items(): AsyncIterable<PoppedItem>
+}
 
 /** What both roles have. */
 export interface Role extends AsyncDisposable {
@@ -169,7 +207,8 @@ export interface Consumer extends Role {
   /**
    * Reads the item at `from` (default: the consumer's own position). Changes nothing: repeated calls answer
    * the same item until `advance`.
-   * @throws {RangeError} `from` lies before the consumer's position or beyond the producer's
+   * @throws {RangeError} `from` lies before the consumer's position or beyond the producer's, or records
+   *   cannot begin there
    */
   pop(from?: Position): Promise<PopResult>
 

@@ -1,0 +1,73 @@
+import { CodecError } from '../errors.ts'
+
+/**
+ * Turns items into bytes and back. What is popped (`Out`) may differ from what is pushed (`In`), where a schema
+ * transforms it.
+ */
+export interface Codec<Out, In = Out> {
+  /** Used in messages. */
+  readonly name: string
+  encode(item: In): Uint8Array | Promise<Uint8Array>
+  /** Gets bytes that belong to it. Throws, or rejects, if they are not an item. */
+  decode(bytes: Uint8Array): Out | Promise<Out>
+}
+
+/**
+ * Encodes items; at once, if the codec does.
+ * @throws {CodecError} `CODEC_ENCODE`
+ */
+export function encodeItems<In>(
+  codec: Codec<unknown, In>,
+  items: readonly In[],
+): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+  const encoded = items.map((item) => encodeItem(codec, item))
+  return encoded.every((bytes) => bytes instanceof Uint8Array) ? encoded : Promise.all(encoded)
+}
+
+function encodeItem<In>(codec: Codec<unknown, In>, item: In): Uint8Array | Promise<Uint8Array> {
+  try {
+    const bytes = codec.encode(item)
+    if (!(bytes instanceof Promise)) return checkBytes(bytes)
+    return bytes.then(checkBytes).catch((cause: unknown) => {
+      throw encodeError(codec.name, cause)
+    })
+  } catch (cause) {
+    throw encodeError(codec.name, cause)
+  }
+}
+
+function checkBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes
+  throw new TypeError(`expected a Uint8Array, found ${typeof bytes}`)
+}
+
+function encodeError(codec: string, cause: unknown): CodecError {
+  const message = `the item cannot be encoded as ${codec}: ${reason(cause)}`
+  return new CodecError('CODEC_ENCODE', message, { codec }, cause)
+}
+
+/**
+ * Decodes the item that ends at `position`.
+ * @throws {CodecError} `CODEC_DECODE`, with the position and the bytes
+ */
+export async function decodeItem<Out>(
+  codec: Codec<Out, never>,
+  bytes: Uint8Array,
+  position: bigint,
+): Promise<Out> {
+  try {
+    return await codec.decode(bytes)
+  } catch (cause) {
+    throw new CodecError(
+      'CODEC_DECODE',
+      `the item of ${bytes.length} bytes that ends at position ${position} is not ${codec.name}: ` +
+        `${reason(cause)}; advance to that position to step over it`,
+      { codec: codec.name, position, bytes },
+      cause,
+    )
+  }
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

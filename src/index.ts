@@ -1,0 +1,51 @@
+export { BaseBlockDevice } from './block/base.ts'
+export type {
+  BlockCapabilities,
+  BlockClaim,
+  BlockDevice,
+  BlockInfo,
+  BlockWatch,
+  ClaimOptions,
+  WriteOptions,
+} from './block/device.ts'
+export { MemoryBlockDevice, type MemoryBlockDeviceOptions } from './block/memory.ts'
+export { type Clock, systemClock } from './clock.ts'
+export type { Codec } from './codec/codec.ts'
+export {
+  BlockError,
+  type BlockErrorCode,
+  type BlockErrorDetails,
+  type BlockWriteErrorCode,
+  CodecError,
+  type CodecErrorDetails,
+  formatError,
+  formatWriteError,
+  isBlockError,
+  isCodecError,
+  isRingError,
+  RingError,
+  type RingErrorCode,
+  type RingErrorDetails,
+} from './errors.ts'
+export type { TraceKey, TraceMessage } from './ring/format1/trace.ts'
+export { type Entry, type NextManyOptions, type ReaderOptions, RingReader } from './ring/reader.ts'
+export { Consumer, inspectRing, Producer } from './ring/ring.ts'
+export { resumeRing, type SuspendOptions, suspendRing } from './ring/suspend.ts'
+export type {
+  AttachOptions,
+  AttachProducerResult,
+  CreateOptions,
+  DebugInfo,
+  PopManyOptions,
+  PoppedItem,
+  PopResult,
+  Position,
+  PushManyResult,
+  PushResult,
+  RingInspection,
+  RingState,
+  Role,
+  SuspendResult,
+} from './ring/types.ts'
+export type { WaitOptions } from './ring/wait.ts'
+export { RingWriter, type WaitingOptions, type WriterOptions } from './ring/writer.ts'

@@ -1,0 +1,151 @@
+import type { BlockDevice } from '../../block/device.ts'
+import {
+  type AttachOptions,
+  asPosition,
+  type Consumer,
+  type PopManyOptions,
+  type PoppedItem,
+  type PopResult,
+  type Position,
+  type RingState,
+  type SuspendResult,
+} from '../types.ts'
+import { isAligned } from './layout.ts'
+import { CONSUMER, PRODUCER } from './pointer.ts'
+import { RecordReader } from './reader.ts'
+import { type Attachment, attach, Format1Role } from './role.ts'
+
+const DEFAULT_MAX_ITEMS = 1000
+const DEFAULT_MAX_BYTES = 1 << 20
+
+/** What others on this machine may ask the process that holds the consumer's role. */
+export type ConsumerRequest = 'suspend' | 'resume'
+
+/**
+ * Attaches the consumer.
+ * @throws as `attach` in role.ts
+ */
+export async function attachConsumer(
+  device: BlockDevice,
+  options: AttachOptions,
+): Promise<Consumer> {
+  // The claim has to be made before there is a handle that can answer.
+  const answering: { consumer?: Format1Consumer } = {}
+  const attachment = await attach(device, CONSUMER, options, async (request) => {
+    if (answering.consumer === undefined) return 'retry'
+    if (request !== 'suspend' && request !== 'resume') return 'unknown request'
+    return (await answering.consumer[request]()).status
+  })
+  const consumer = new Format1Consumer(attachment)
+  answering.consumer = consumer
+  return consumer
+}
+
+class Format1Consumer extends Format1Role implements Consumer {
+  readonly #records: RecordReader
+  /** A producer's offset that a flush has made durable: only up to there may our own go. */
+  #durableUpTo: bigint
+
+  constructor(attachment: Attachment) {
+    super(attachment, CONSUMER, PRODUCER)
+    this.#records = new RecordReader(this.device, this.control.layout)
+    this.#durableUpTo = this.own.offset
+  }
+
+  get position(): Position {
+    return asPosition(this.own.offset)
+  }
+
+  state(): Promise<RingState> {
+    return this.run(async () => {
+      await this.look()
+      return this.other.flag ? 'suspended' : 'running'
+    })
+  }
+
+  suspend(): Promise<SuspendResult> {
+    return this.#wish(true)
+  }
+
+  resume(): Promise<SuspendResult> {
+    return this.#wish(false)
+  }
+
+  async pop(from?: Position): Promise<PopResult> {
+    const [popped] = await this.popMany({ ...(from !== undefined && { from }), maxItems: 1 })
+    return popped === undefined ? { status: 'retry' } : { status: 'item', ...popped }
+  }
+
+  popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
+    const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
+    if (!(maxItems >= 1 && maxBytes >= 1)) {
+      throw new RangeError(`maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`)
+    }
+    return this.run(async () => {
+      const from = options.from ?? this.own.offset
+      if (from >= this.other.offset) await this.look()
+      this.#checkFrom(from)
+      return this.#records.readMany(from, this.other.offset, maxItems, maxBytes)
+    })
+  }
+
+  async fold<A>(
+    f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
+    initial: A,
+    from?: Position,
+  ): Promise<{ readonly position: Position; readonly accumulator: A }> {
+    let accumulator = initial
+    let position = from ?? this.position
+    for (;;) {
+      const popped = await this.popMany({ from: position })
+      if (popped.length === 0) return { position, accumulator }
+      for (const { item, position: after } of popped) {
+        accumulator = await f(accumulator, item, after)
+        position = after
+      }
+    }
+  }
+
+  advance(position: Position): Promise<void> {
+    return this.run(async () => {
+      if (position <= this.own.offset) return
+      await this.lookBeforeWrite()
+      if (position > this.other.offset || !isAligned(position)) {
+        throw new RangeError(
+          `position ${position} was not answered by a pop: the producer is at ${this.other.offset}`,
+        )
+      }
+      await this.#makeDurable(position)
+      await this.writeOwn({ offset: position, flag: this.own.flag })
+    })
+  }
+
+  /**
+   * What we popped may so far be only in a cache. If our pointer were on stable storage and the power then
+   * failed, the producer's would come back behind it.
+   */
+  async #makeDurable(position: bigint): Promise<void> {
+    if (position <= this.#durableUpTo) return
+    const seen = this.other.offset
+    await this.guard(this.device.flush())
+    this.#durableUpTo = seen
+  }
+
+  #wish(suspend: boolean): Promise<SuspendResult> {
+    return this.run(async () => {
+      await this.look()
+      if (this.own.flag !== this.other.flag) return { status: 'retry' }
+      await this.writeOwn({ offset: this.own.offset, flag: suspend })
+      return { status: 'ok' }
+    })
+  }
+
+  #checkFrom(from: bigint): void {
+    if (from < this.own.offset || from > this.other.offset || !isAligned(from)) {
+      throw new RangeError(
+        `position ${from} was given back already, or never answered by a pop: the consumer is at ` +
+          `${this.own.offset}, the producer at ${this.other.offset}`,
+      )
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import type { BlockDevice } from '../../block/device.ts'
+import type { Clock } from '../../clock.ts'
+import { RingError } from '../../errors.ts'
+import {
+  hasMagic,
+  type Layout,
+  MAGIC,
+  MAGIC_SECTOR,
+  makeLayout,
+  PRODUCER_SECTOR,
+} from './layout.ts'
+import {
+  CONSUMER,
+  checkPointers,
+  contradiction,
+  encodePointer,
+  type ParsedPointer,
+  type Pointer,
+  type PointerKind,
+  PRODUCER,
+  parsePointer,
+} from './pointer.ts'
+import { trace } from './trace.ts'
+
+/** How often a pointer sector that keeps changing is read before giving up. */
+const MAX_READS = 64
+/** Reads that follow each other at once; later ones wait a millisecond each. */
+const EAGER_READS = 8
+
+/** Both pointers, as they were on the device at about one time. */
+export interface Pointers {
+  readonly producer: ParsedPointer
+  readonly consumer: ParsedPointer
+}
+
+/** The queue's and the program's names, for the text in the pointer sectors. */
+export interface Names {
+  readonly queue: string
+  readonly client: string
+}
+
+/** Reads and writes the control sectors of a format 1 ring on a device. */
+export class Control {
+  readonly device: BlockDevice
+  readonly layout: Layout
+  readonly names: Names
+  readonly #clock: Clock
+  readonly #sector: Uint8Array
+  readonly #reads: readonly [Uint8Array, Uint8Array]
+
+  private constructor(device: BlockDevice, layout: Layout, names: Names, clock: Clock) {
+    this.device = device
+    this.layout = layout
+    this.names = names
+    this.#clock = clock
+    this.#sector = device.allocate(layout.sectorSize)
+    const pair = 2 * layout.sectorSize
+    this.#reads = [device.allocate(pair), device.allocate(pair)]
+  }
+
+  /**
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`
+   */
+  static async open(device: BlockDevice, names: Names, clock: Clock): Promise<Control> {
+    const { sectorSize, sizeSectors } = await device.getInfo()
+    const layout = makeLayout(sectorSize, sizeSectors, device.name)
+    const sector = device.allocate(sectorSize)
+    await device.read(MAGIC_SECTOR, [sector])
+    if (!hasMagic(sector)) throw notInitialised(sector, device.name)
+    return new Control(device, layout, names, clock)
+  }
+
+  /**
+   * Reads both pointer sectors in one I/O. They have no checksum, and a read may be torn by a write that
+   * goes on at the same time. So a read is believed if the texts repeat the fields and the pointers fit each
+   * other, or if a second read gives the same bytes.
+   * @throws {RingError} `RING_CORRUPT` if what is stable cannot be; `RING_UNSTABLE`
+   */
+  async look(): Promise<Pointers> {
+    const [even, odd] = this.#reads
+    for (let reads = 0; reads < MAX_READS; reads++) {
+      if (reads >= EAGER_READS) await this.#clock.sleep(1)
+      const current = reads % 2 === 0 ? even : odd
+      await this.device.read(PRODUCER_SECTOR, [current])
+      const pointers = this.#parse(current, reads > 0 && equal(even, odd))
+      if (pointers !== undefined) return this.#traced(pointers)
+    }
+    throw new RingError(
+      'RING_UNSTABLE',
+      `The pointer sectors of ${this.device.name} changed on each of ${MAX_READS} reads, and no read was ` +
+        'consistent; is another program writing to this device?',
+      { device: this.device.name, sector: PRODUCER_SECTOR },
+    )
+  }
+
+  /** Writes a whole pointer sector; it is on stable storage when this resolves. */
+  async write(kind: PointerKind, pointer: Pointer): Promise<void> {
+    const { device, names } = this
+    encodePointer(this.#sector, kind, pointer, names.queue, names.client)
+    trace('set', kind.role, pointer.offset, names, device.name)
+    trace('set', kind.flag, pointer.flag, names, device.name)
+    await device.write(kind.sector, [this.#sector], { durable: true })
+  }
+
+  /** `undefined`: not to be believed yet. Throws only if the bytes are stable. */
+  #parse(bytes: Uint8Array, stable: boolean): Pointers | undefined {
+    const { sectorSize, dataBytes } = this.layout
+    const { name } = this.device
+    try {
+      const producer = parsePointer(bytes.subarray(0, sectorSize), PRODUCER, name)
+      const consumer = parsePointer(bytes.subarray(sectorSize), CONSUMER, name)
+      if (producer.confirmed === 'no') throw contradiction(producer, PRODUCER, name)
+      if (consumer.confirmed === 'no') throw contradiction(consumer, CONSUMER, name)
+      checkPointers(producer.offset, consumer.offset, dataBytes, name)
+      const confirmed = producer.confirmed === 'yes' && consumer.confirmed === 'yes'
+      return confirmed || stable ? { producer, consumer } : undefined
+    } catch (error) {
+      if (stable) throw error
+      return undefined
+    }
+  }
+
+  #traced(pointers: Pointers): Pointers {
+    const { names, device } = this
+    for (const kind of [PRODUCER, CONSUMER]) {
+      trace('get', kind.role, pointers[kind.role].offset, names, device.name)
+      trace('get', kind.flag, pointers[kind.role].flag, names, device.name)
+    }
+    return pointers
+  }
+}
+
+function notInitialised(sector: Uint8Array, device: string): RingError {
+  const start = new TextDecoder('latin1').decode(sector.subarray(0, MAGIC.length))
+  const found = JSON.stringify(start)
+  return new RingError(
+    'RING_NOT_INITIALISED',
+    `block ring has not been initialised: sector ${MAGIC_SECTOR} of ${device}, field magic: expected ` +
+      `${JSON.stringify(MAGIC)}, found ${found}; create the ring first`,
+    { device, sector: MAGIC_SECTOR, field: 'magic', expected: JSON.stringify(MAGIC), found },
+  )
+}
+
+function equal(left: Uint8Array, right: Uint8Array): boolean {
+  return left.every((byte, at) => byte === right[at])
+}

@@ -1,0 +1,60 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { RingError } from '../../errors.ts'
+import { type DeviceContent, describeContent, readContent } from '../content.ts'
+import type { CreateOptions } from '../types.ts'
+import {
+  CONSUMER_SECTOR,
+  DATA_SECTOR,
+  encodeMagic,
+  hasMagic,
+  MAGIC_SECTOR,
+  makeLayout,
+  PRODUCER_SECTOR,
+} from './layout.ts'
+import { encodeFreshPointer, isFreshPointer } from './pointer.ts'
+
+/**
+ * Creates a ring where there is none. One that is there stays as it is, and so do the data sectors.
+ * @returns whether a ring was created
+ * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
+ *   `RING_DEVICE_TOO_SMALL`
+ */
+export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  makeLayout(sectorSize, sizeSectors, device.name)
+  const content = await readContent(device)
+  if (hasMagic(content.start)) return false
+  if (options.overwrite !== true && !isFree(content, sectorSize)) {
+    const found = describeContent(content)
+    throw new RingError(
+      'RING_NOT_BLANK',
+      `${device.name} holds ${found}; nothing was written. Erase it, or overwrite it on purpose`,
+      { device: device.name, expected: 'zeroes, or a ring', found },
+    )
+  }
+  // The magic comes last: a ring that has it is whole.
+  const pointer = device.allocate(sectorSize)
+  encodeFreshPointer(pointer)
+  await device.write(PRODUCER_SECTOR, [pointer])
+  await device.write(CONSUMER_SECTOR, [pointer])
+  await device.flush()
+  const magic = device.allocate(sectorSize)
+  magic.set(encodeMagic(sectorSize))
+  await device.write(MAGIC_SECTOR, [magic], { durable: true })
+  return true
+}
+
+/** Whether nothing would be lost: all is zero, or a creation was cut short before its last write. */
+function isFree(content: DeviceContent, sectorSize: number): boolean {
+  if (content.firstNonZero < 0) return true
+  const sector = (index: number): Uint8Array =>
+    content.start.subarray(index * sectorSize, (index + 1) * sectorSize)
+  const freshOrZero = (index: number): boolean =>
+    isFreshPointer(sector(index)) || sector(index).every((byte) => byte === 0)
+  return (
+    sector(MAGIC_SECTOR).every((byte) => byte === 0) &&
+    freshOrZero(PRODUCER_SECTOR) &&
+    freshOrZero(CONSUMER_SECTOR) &&
+    content.start.subarray(DATA_SECTOR * sectorSize).every((byte) => byte === 0)
+  )
+}

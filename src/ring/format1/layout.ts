@@ -1,0 +1,80 @@
+import { RingError } from '../../errors.ts'
+
+/** What sector 0 begins with. Source: FORMAT.md, format 1. */
+export const MAGIC = 'mirage shared-block-device 1.0'
+/** What every version's sector 0 begins with, up to its version number. */
+export const MAGIC_STEM = 'mirage shared-block-device '
+
+export const MAGIC_SECTOR = 0
+export const PRODUCER_SECTOR = 1
+export const CONSUMER_SECTOR = 2
+/** First sector of the data area. */
+export const DATA_SECTOR = 3
+/** The smallest device: three control sectors and one of data. */
+export const MIN_SECTORS = 4
+
+/** Bytes of a record's length field, and what records are padded to a multiple of. */
+export const HEADER_BYTES = 4
+
+/**
+ * Offsets from here on are refused: 2^63 is the format's own end, and at 1 GB/s half of it lasts for 146
+ * years, so a larger one is damage.
+ */
+export const MAX_OFFSET: bigint = 2n ** 62n
+
+/** Where things are on one device. Nothing of this is recorded on it: both sides have to agree. */
+export interface Layout {
+  /** Bytes in a sector. */
+  readonly sectorSize: number
+  /** Sectors on the device. */
+  readonly sizeSectors: number
+  /** Bytes of the data area. A safe integer. */
+  readonly dataBytes: number
+}
+
+/**
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+ */
+export function makeLayout(sectorSize: number, sizeSectors: number, device: string): Layout {
+  if (sizeSectors < MIN_SECTORS) {
+    throw new RingError(
+      'RING_DEVICE_TOO_SMALL',
+      `The block device is too small for a ring; the minimum size is ${MIN_SECTORS} sectors, but ` +
+        `${device} has ${sizeSectors} of ${sectorSize} bytes`,
+      { device, expected: `at least ${MIN_SECTORS} sectors`, found: String(sizeSectors) },
+    )
+  }
+  return { sectorSize, sizeSectors, dataBytes: (sizeSectors - DATA_SECTOR) * sectorSize }
+}
+
+/** Bytes that an item's record takes, with its length field and padding. */
+export function recordBytes(itemBytes: number): number {
+  return (itemBytes + HEADER_BYTES + 3) & ~3
+}
+
+/** Whether records can begin and end at the offset. */
+export function isAligned(offset: bigint): boolean {
+  return offset % BigInt(HEADER_BYTES) === 0n
+}
+
+/** Length of the largest item, in bytes. */
+export function maxItemBytes(layout: Layout): number {
+  return layout.dataBytes - HEADER_BYTES
+}
+
+/** Where in the data area a ring offset lies, in bytes from the area's start. */
+export function dataOffset(layout: Layout, offset: bigint): number {
+  return Number(offset % BigInt(layout.dataBytes))
+}
+
+/** A whole sector 0. */
+export function encodeMagic(sectorSize: number): Uint8Array {
+  const sector = new Uint8Array(sectorSize)
+  new TextEncoder().encodeInto(MAGIC, sector)
+  return sector
+}
+
+/** Whether sector 0 says that this is a format 1 ring. */
+export function hasMagic(sector: Uint8Array): boolean {
+  return new TextDecoder('latin1').decode(sector.subarray(0, MAGIC.length)) === MAGIC
+}

@@ -1,0 +1,190 @@
+import { RingError } from '../../errors.ts'
+import { CONSUMER_SECTOR, HEADER_BYTES, isAligned, MAX_OFFSET, PRODUCER_SECTOR } from './layout.ts'
+
+/** Where the text is in a pointer sector, and where it is cut. */
+const TEXT_START = 128
+const TEXT_END = 512
+const OFFSET_AT = 0
+const FLAG_AT = 8
+/** How the format writes a bool. */
+const TRUE = 1
+const FALSE = 2
+
+/** One of the two pointer sectors: what distinguishes them. */
+export interface PointerKind {
+  readonly role: 'producer' | 'consumer'
+  readonly sector: number
+  /** What the bool is called, also in the text. */
+  readonly flag: 'suspend_ack' | 'suspend'
+  /** Finds the fields in the text, whatever the names before them are. */
+  readonly summary: RegExp
+}
+
+export const PRODUCER: PointerKind = {
+  role: 'producer',
+  sector: PRODUCER_SECTOR,
+  flag: 'suspend_ack',
+  summary: /; producer = -?\d{1,19}; suspend_ack = (?:true|false)$/,
+}
+export const CONSUMER: PointerKind = {
+  role: 'consumer',
+  sector: CONSUMER_SECTOR,
+  flag: 'suspend',
+  summary: /; consumer = -?\d{1,19}; suspend = (?:true|false)$/,
+}
+
+/** What a pointer sector says. */
+export interface Pointer {
+  /** Byte count that only grows. */
+  readonly offset: bigint
+  readonly flag: boolean
+}
+
+/** A pointer as read, with how far it can be believed. */
+export interface ParsedPointer extends Pointer {
+  /** The text as stored, without trailing zeroes; empty before the first write after `create`. */
+  readonly text: string
+  /**
+   * Whether the text repeats the fields: the only redundancy that the format has against a read torn by a
+   * write. `absent` if the sector has no text, one that was cut, or somebody else's.
+   */
+  readonly confirmed: 'yes' | 'no' | 'absent'
+}
+
+function corrupt(
+  kind: PointerKind,
+  device: string,
+  field: string,
+  expected: string,
+  found: string,
+  message: string,
+): RingError {
+  return new RingError(
+    'RING_CORRUPT',
+    `${message}: sector ${kind.sector} of ${device}, field ${field}: expected ${expected}, found ${found}`,
+    { device, sector: kind.sector, field, expected, found },
+  )
+}
+
+/** The text that people see with `strings`, byte for byte as the original writes it. */
+function describe(kind: PointerKind, pointer: Pointer, queue: string, client: string): string {
+  return `${queue} used by ${client}; ${summary(kind, pointer.offset, pointer.flag)}`
+}
+
+function summary(kind: PointerKind, offset: bigint, flag: boolean): string {
+  return `${kind.role} = ${offset}; ${kind.flag} = ${flag}`
+}
+
+/** Writes a pointer into `sector`, all of it. */
+export function encodePointer(
+  sector: Uint8Array,
+  kind: PointerKind,
+  pointer: Pointer,
+  queue: string,
+  client: string,
+): void {
+  const text = new TextEncoder().encode(describe(kind, pointer, queue, client))
+  encodeFreshPointer(sector)
+  const view = new DataView(sector.buffer, sector.byteOffset, sector.byteLength)
+  view.setBigInt64(OFFSET_AT, pointer.offset, true)
+  view.setUint8(FLAG_AT, pointer.flag ? TRUE : FALSE)
+  sector.set(text.subarray(0, TEXT_END - TEXT_START), TEXT_START)
+}
+
+/** Writes the pointer of a new ring into `sector`: zero, false and no text. */
+export function encodeFreshPointer(sector: Uint8Array): void {
+  sector.fill(0)
+  sector[FLAG_AT] = FALSE
+}
+
+/** Whether the sector is as `create` leaves it. */
+export function isFreshPointer(sector: Uint8Array): boolean {
+  return sector.every((byte, at) => byte === (at === FLAG_AT ? FALSE : 0))
+}
+
+/**
+ * Reads a pointer sector and checks each field by itself.
+ * @throws {RingError} `RING_CORRUPT`
+ */
+export function parsePointer(sector: Uint8Array, kind: PointerKind, device: string): ParsedPointer {
+  const view = new DataView(sector.buffer, sector.byteOffset, sector.byteLength)
+  const offset = view.getBigInt64(OFFSET_AT, true)
+  const byte = view.getUint8(FLAG_AT)
+  if (byte !== TRUE && byte !== FALSE) {
+    const message = `Failed to unmarshal a bool: ${byte}`
+    throw corrupt(kind, device, kind.flag, `${TRUE} (true) or ${FALSE} (false)`, `${byte}`, message)
+  }
+  if (offset < 0n || offset >= MAX_OFFSET) {
+    const message = `The ${kind.role} offset is out of range`
+    throw corrupt(kind, device, kind.role, `0 to ${MAX_OFFSET - 1n}`, `${offset}`, message)
+  }
+  if (!isAligned(offset)) {
+    const message = `The ${kind.role} offset is not aligned`
+    throw corrupt(kind, device, kind.role, `a multiple of ${HEADER_BYTES}`, `${offset}`, message)
+  }
+  const flag = byte === TRUE
+  const { text, whole } = decodeText(sector)
+  return { offset, flag, text, confirmed: confirm(kind, offset, flag, text, whole) }
+}
+
+/**
+ * @throws {RingError} `RING_CORRUPT`: the text contradicts the fields, so one of them is damaged
+ */
+export function contradiction(
+  pointer: ParsedPointer,
+  kind: PointerKind,
+  device: string,
+): RingError {
+  const found = JSON.stringify(pointer.text)
+  const message = `The ${kind.role} sector contradicts itself`
+  const expected = `a text that ends in '${summary(kind, pointer.offset, pointer.flag)}'`
+  return corrupt(kind, device, 'text', expected, found, message)
+}
+
+/**
+ * Checks the two pointers against each other and the ring's size.
+ * @throws {RingError} `RING_CORRUPT`
+ */
+export function checkPointers(
+  producer: bigint,
+  consumer: bigint,
+  dataBytes: number,
+  device: string,
+): void {
+  if (consumer > producer) {
+    const message = 'The producer is behind the consumer'
+    throw corrupt(
+      PRODUCER,
+      device,
+      'producer',
+      `at least the consumer's ${consumer}`,
+      `${producer}`,
+      message,
+    )
+  }
+  if (producer - consumer > BigInt(dataBytes)) {
+    const message = 'There is more between the pointers than the ring can hold'
+    const expected = `at most ${dataBytes} bytes after the consumer's ${consumer}`
+    throw corrupt(PRODUCER, device, 'producer', expected, `${producer}`, message)
+  }
+}
+
+function decodeText(sector: Uint8Array): { text: string; whole: boolean } {
+  const area = sector.subarray(TEXT_START, Math.min(sector.length, TEXT_END))
+  let length = area.length
+  while (length > 0 && area[length - 1] === 0) length--
+  // A text that fills its area may have been cut anywhere, so what it seems to end in means nothing.
+  return { text: new TextDecoder().decode(area.subarray(0, length)), whole: length < area.length }
+}
+
+function confirm(
+  kind: PointerKind,
+  offset: bigint,
+  flag: boolean,
+  text: string,
+  whole: boolean,
+): ParsedPointer['confirmed'] {
+  const stated = whole ? text.match(kind.summary) : null
+  if (stated === null) return 'absent'
+  return stated[0] === `; ${summary(kind, offset, flag)}` ? 'yes' : 'no'
+}

@@ -1,0 +1,232 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { checkItem } from '../item.ts'
+import {
+  type AttachOptions,
+  type AttachProducerResult,
+  asPosition,
+  type Position,
+  type Producer,
+  type PushManyResult,
+  type PushResult,
+  type RingState,
+} from '../types.ts'
+import { dataOffset, recordBytes } from './layout.ts'
+import { CONSUMER, PRODUCER } from './pointer.ts'
+import { encodeRecords, extentOf, runsOf } from './record.ts'
+import { type Attachment, attach, Format1Role } from './role.ts'
+
+/** Items are written in extents of about this many bytes: one larger item is still one extent. */
+const EXTENT_BYTES = 1 << 20
+/** The memory for an extent is kept for the next one, if it is no larger than this. */
+const RETAINED_BYTES = 2 * EXTENT_BYTES
+
+/**
+ * Attaches the producer: acknowledges what the consumer wishes, and answers a handle if the ring runs.
+ * @throws as `attach` in role.ts
+ */
+export async function attachProducer(
+  device: BlockDevice,
+  options: AttachOptions,
+): Promise<AttachProducerResult> {
+  const producer = new Format1Producer(await attach(device, PRODUCER, options))
+  try {
+    await producer.begin()
+    if ((await producer.state()) === 'running') return { status: 'attached', producer }
+  } catch (error) {
+    await producer.detach()
+    throw error
+  }
+  await producer.detach()
+  return { status: 'suspended' }
+}
+
+class Format1Producer extends Format1Role implements Producer {
+  /** The sector that holds the end of what was pushed, if that ends within one: rewritten by the next push. */
+  readonly #tailSector: Uint8Array
+  /** Where pushed items end that are not visible yet, ascending. */
+  #pending: Position[] = []
+  #tail: bigint
+  #retained: Uint8Array = new Uint8Array(0)
+  /** The consumer's offset that a flush has made durable: only the space before it may be overwritten. */
+  #freedUpTo: bigint
+
+  constructor(attachment: Attachment) {
+    super(attachment, PRODUCER, CONSUMER)
+    this.#tail = this.own.offset
+    this.#freedUpTo = this.other.offset
+    this.#tailSector = this.device.allocate(this.control.layout.sectorSize)
+  }
+
+  get position(): Position {
+    return asPosition(this.#tail)
+  }
+
+  /** Makes what was read at attach safe to build on. */
+  async begin(): Promise<void> {
+    // Both pointers may so far be only in a cache that a power cut empties.
+    await this.guard(this.device.flush())
+    const { layout } = this.control
+    if (this.#tail % BigInt(layout.sectorSize) !== 0n) {
+      const { sector } = extentOf(layout, this.#tail, this.#tail)
+      await this.device.read(sector, [this.#tailSector])
+    }
+  }
+
+  state(): Promise<RingState> {
+    return this.run(async () => {
+      await this.look()
+      return this.#acknowledge()
+    })
+  }
+
+  async push(item: Uint8Array): Promise<PushResult> {
+    const result = await this.pushMany([item])
+    if (result.status !== 'ok') return result
+    return { status: 'ok', position: result.positions.at(-1) ?? this.position }
+  }
+
+  pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
+    for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
+    return this.run(async () => {
+      await this.lookIfOld()
+      if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
+      const count = await this.#fitting(items)
+      if (count === 0 && items.length > 0) return { status: 'retry' }
+      await this.#write(count === items.length ? items : items.slice(0, count))
+      return { status: 'ok', positions: this.#pending.slice(this.#pending.length - count) }
+    })
+  }
+
+  advance(position: Position): Promise<void> {
+    return this.run(async () => {
+      if (position <= this.own.offset) return
+      const visible = indexOf(this.#pending, position)
+      if (visible < 0) {
+        throw new RangeError(
+          `position ${position} was not answered by a push of this handle (visible up to ` +
+            `${this.own.offset}, pushed up to ${this.#tail})`,
+        )
+      }
+      await this.lookBeforeWrite()
+      await this.writeOwn({ offset: position, flag: this.own.flag })
+      this.#pending = this.#pending.slice(visible + 1)
+    })
+  }
+
+  async #acknowledge(): Promise<RingState> {
+    if (this.other.flag !== this.own.flag) {
+      await this.lookBeforeWrite()
+      await this.writeOwn({ offset: this.own.offset, flag: this.other.flag })
+    }
+    return this.own.flag ? 'suspended' : 'running'
+  }
+
+  /** How many items from the front have room. */
+  async #fitting(items: readonly Uint8Array[]): Promise<number> {
+    let bytes = 0
+    let count = 0
+    for (const item of items) {
+      bytes += recordBytes(item.length)
+      if (!(await this.#hasRoom(bytes))) break
+      count++
+    }
+    return count
+  }
+
+  /** Whether so many bytes fit behind the tail, if need be by looking for what the consumer gave back. */
+  async #hasRoom(bytes: number): Promise<boolean> {
+    const needed = this.#tail + BigInt(bytes) - BigInt(this.capacity)
+    if (needed <= this.#freedUpTo) return true
+    if (needed > this.other.offset) await this.look()
+    if (needed > this.other.offset) return false
+    // The consumer's pointer may be only in a cache. If we overwrote the space and the power then failed,
+    // the old pointer would come back and point into our bytes.
+    const freed = this.other.offset
+    await this.guard(this.device.flush())
+    this.#freedUpTo = freed
+    return true
+  }
+
+  /** Puts the items on stable storage, behind the tail: in one durable write, or in many and a flush. */
+  async #write(items: readonly Uint8Array[]): Promise<void> {
+    for (let done = 0; done < items.length; ) {
+      const batch = extentItems(items, done)
+      done += batch.length
+      const runs = await this.#encode(batch)
+      const durable = runs.length === 1 && batch.length === items.length
+      for (const run of runs) {
+        await this.guard(this.device.write(run.sector, [run.bytes], { durable }))
+      }
+      if (!durable && done === items.length) await this.guard(this.device.flush())
+    }
+  }
+
+  /** Encodes items behind the tail, and moves it. */
+  async #encode(items: readonly Uint8Array[]): Promise<ReturnType<typeof runsOf>> {
+    const { layout } = this.control
+    const { sectorSize } = layout
+    const start = this.#tail
+    for (const item of items) {
+      this.#tail += BigInt(recordBytes(item.length))
+      this.#pending.push(asPosition(this.#tail))
+    }
+    const end = this.#tail
+    const extent = extentOf(layout, start, end)
+    const bytes = this.#scratch(extent.sectors * sectorSize)
+    const lead = dataOffset(layout, start) % sectorSize
+    const used = dataOffset(layout, end) % sectorSize
+    const length = lead + Number(end - start)
+    // A record may fill the ring from within a sector, and so end in the sector where it begins.
+    const lastAt = (length - used) % bytes.length
+    const lastSector = bytes.subarray(lastAt, lastAt + sectorSize)
+    if (used > 0 && length <= bytes.length) await this.#fillAfter(lastSector, used, end)
+    if (lead > 0) bytes.set(this.#tailSector.subarray(0, lead))
+    encodeRecords(bytes, lead, items)
+    if (used > 0) this.#tailSector.set(lastSector)
+    return runsOf(layout, extent, bytes)
+  }
+
+  /** Gives what follows the end in its sector: zeroes, or in a nearly full ring the oldest items' bytes. */
+  async #fillAfter(sector: Uint8Array, used: number, end: bigint): Promise<void> {
+    const live = this.#freedUpTo + BigInt(this.capacity)
+    if (end + BigInt(sector.length - used) > live) {
+      await this.device.read(extentOf(this.control.layout, end, end).sector, [sector])
+    } else {
+      sector.fill(0, used)
+    }
+  }
+
+  /** Memory for one extent, used again by the next. */
+  #scratch(bytes: number): Uint8Array {
+    if (bytes > RETAINED_BYTES) return this.device.allocate(bytes)
+    if (this.#retained.length < bytes) {
+      const size = Math.min(RETAINED_BYTES, 2 ** Math.ceil(Math.log2(bytes)))
+      this.#retained = this.device.allocate(size)
+    }
+    return this.#retained.subarray(0, bytes)
+  }
+}
+
+/** The items from `start` on that make up one extent: at least one, and no more than `EXTENT_BYTES`. */
+function extentItems(items: readonly Uint8Array[], start: number): readonly Uint8Array[] {
+  let bytes = 0
+  const over = items.findIndex((item, index) => {
+    if (index < start) return false
+    bytes += recordBytes(item.length)
+    return index > start && bytes > EXTENT_BYTES
+  })
+  if (start === 0 && over < 0) return items
+  return items.slice(start, over < 0 ? items.length : over)
+}
+
+/** Where a value is in an ascending array; -1 if it is not. */
+function indexOf(ascending: readonly bigint[], value: bigint): number {
+  let low = 0
+  let high = ascending.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((ascending[middle] as bigint) < value) low = middle + 1
+    else high = middle
+  }
+  return ascending[low] === value ? low : -1
+}

@@ -1,0 +1,91 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { asPosition, type PoppedItem } from '../types.ts'
+import { dataOffset, HEADER_BYTES, type Layout, recordBytes } from './layout.ts'
+import { extentOf, parseLength, runsOf, type Window } from './record.ts'
+
+/** How far a read reaches beyond the bytes that are wanted at once. */
+const READ_AHEAD_BYTES = 256 * 1024
+
+/** Reads records in large extents, and keeps the last one. What is before the producer's offset never changes. */
+export class RecordReader {
+  readonly #device: BlockDevice
+  readonly #layout: Layout
+  #memory: Uint8Array = new Uint8Array(0)
+  #window: Window = { start: 0n, bytes: new Uint8Array(0) }
+
+  constructor(device: BlockDevice, layout: Layout) {
+    this.#device = device
+    this.#layout = layout
+  }
+
+  /**
+   * A copy of the item at `from`, which lies before the producer's offset.
+   * @throws {RingError} `RING_CORRUPT` if its length cannot be
+   */
+  async read(from: bigint, producer: bigint): Promise<Uint8Array> {
+    await this.#need(from, HEADER_BYTES, producer)
+    const length = parseLength(this.#window, from, producer, this.#layout, this.#device.name)
+    await this.#need(from, HEADER_BYTES + length, producer)
+    const at = Number(from - this.#window.start) + HEADER_BYTES
+    return this.#window.bytes.slice(at, at + length)
+  }
+
+  /**
+   * Copies of the items from `from` on, up to the producer's offset or a bound: as many bytes as that, or a bit
+   * more. If one is damaged, those before it are answered, and the next call tells.
+   * @throws as `read`, for the first item
+   */
+  async readMany(
+    from: bigint,
+    producer: bigint,
+    maxItems: number,
+    maxBytes: number,
+  ): Promise<readonly PoppedItem[]> {
+    const items: PoppedItem[] = []
+    let at = from
+    for (let bytes = 0; at < producer && items.length < maxItems && bytes < maxBytes; ) {
+      try {
+        const item = await this.read(at, producer)
+        at += BigInt(recordBytes(item.length))
+        bytes += item.length
+        items.push({ item, position: asPosition(at) })
+      } catch (error) {
+        if (items.length === 0) throw error
+        break
+      }
+    }
+    return items
+  }
+
+  /** Makes the window hold so many bytes from `from` on. */
+  async #need(from: bigint, bytes: number, producer: bigint): Promise<void> {
+    const { start, bytes: held } = this.#window
+    if (from >= start && from + BigInt(bytes) <= start + BigInt(held.length)) return
+    const wanted = Math.min(Number(producer - from), Math.max(bytes, READ_AHEAD_BYTES))
+    this.#window = { start: 0n, bytes: new Uint8Array(0) }
+    const extent = extentOf(this.#layout, from, from + BigInt(wanted))
+    const memory = this.#allocate(extent.sectors * this.#layout.sectorSize)
+    for (const run of runsOf(this.#layout, extent, memory)) {
+      await this.#device.read(run.sector, [run.bytes])
+    }
+    const lead = dataOffset(this.#layout, from) % this.#layout.sectorSize
+    this.#window = { start: from, bytes: this.#unwrapped(memory, lead, wanted) }
+  }
+
+  /** The wanted bytes in one piece: those of a full ring may end in the sector in which they begin. */
+  #unwrapped(memory: Uint8Array, lead: number, wanted: number): Uint8Array {
+    if (lead + wanted <= memory.length) return memory.subarray(lead, lead + wanted)
+    const bytes = new Uint8Array(wanted)
+    bytes.set(memory.subarray(lead))
+    bytes.set(memory.subarray(0, lead + wanted - memory.length), memory.length - lead)
+    return bytes
+  }
+
+  /** Memory for an extent; that of the usual size is used again. */
+  #allocate(bytes: number): Uint8Array {
+    const usual = READ_AHEAD_BYTES + 2 * this.#layout.sectorSize
+    if (bytes > usual) return this.#device.allocate(bytes)
+    if (this.#memory.length === 0) this.#memory = this.#device.allocate(usual)
+    return this.#memory.subarray(0, bytes)
+  }
+}

@@ -1,0 +1,37 @@
+import { type Channel, channel } from '../../diagnostics.ts'
+
+/** The fields whose every get and set is published, on `shared-block-ring:<key>`: the original's `LOG.trace`. */
+export type TraceKey = 'producer' | 'suspend_ack' | 'consumer' | 'suspend'
+
+/** What is published when a field was read from the device, or is about to be written to it. */
+export interface TraceMessage {
+  readonly operation: 'get' | 'set'
+  readonly key: TraceKey
+  readonly value: bigint | boolean
+  readonly queue: string
+  readonly client: string
+  /** The device's name. */
+  readonly device: string
+}
+
+const channels: Readonly<Record<TraceKey, Channel>> = {
+  producer: channel('shared-block-ring:producer'),
+  suspend_ack: channel('shared-block-ring:suspend_ack'),
+  consumer: channel('shared-block-ring:consumer'),
+  suspend: channel('shared-block-ring:suspend'),
+}
+
+/** Publishes a get or set, if anybody listens. */
+export function trace(
+  operation: TraceMessage['operation'],
+  key: TraceKey,
+  value: bigint | boolean,
+  names: { readonly queue: string; readonly client: string },
+  device: string,
+): void {
+  const { queue, client } = names
+  const target = channels[key]
+  if (target.hasSubscribers) {
+    target.publish({ operation, key, value, queue, client, device } satisfies TraceMessage)
+  }
+}

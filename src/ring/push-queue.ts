@@ -1,0 +1,131 @@
+import { RingError } from '../errors.ts'
+import { totalBytes } from './item.ts'
+import type { Position } from './types.ts'
+
+/** Items of one commit. */
+const COMMIT_ITEMS = 8192
+
+/** How much may wait in memory. */
+export interface QueueBounds {
+  readonly items: number
+  readonly bytes: number
+}
+
+/** The items of one call that are not pushed yet, and what the caller waits for. */
+interface Entry {
+  items: readonly Uint8Array[]
+  /** Whether some of the items are in the commit under way. */
+  writing: boolean
+  readonly signal: AbortSignal | undefined
+  resolve(position: Position): void
+  reject(reason: unknown): void
+}
+
+/** What waits to be pushed, in the order of calling. */
+export class PushQueue {
+  readonly #bounds: QueueBounds
+  readonly #device: string
+  readonly #entries: Entry[] = []
+  #items = 0
+  #bytes = 0
+
+  constructor(bounds: QueueBounds, device: string) {
+    this.#bounds = bounds
+    this.#device = device
+  }
+
+  get empty(): boolean {
+    return this.#entries.length === 0
+  }
+
+  /**
+   * Adds the items of one call. Resolves with the position after the last of them, once they are visible.
+   * @throws {RingError} `RING_OVERLOADED`
+   * @throws the signal's reason, unless some of the items are being written
+   */
+  async add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
+    signal?.throwIfAborted()
+    this.#count(items)
+    return new Promise<Position>((resolve, reject) => {
+      const entry: Entry = { items, writing: false, signal, resolve, reject }
+      const aborted = (): void => this.#abort(entry)
+      const settled = (): void => signal?.removeEventListener('abort', aborted)
+      signal?.addEventListener('abort', aborted, { once: true })
+      entry.resolve = (position) => {
+        settled()
+        resolve(position)
+      }
+      entry.reject = (reason) => {
+        settled()
+        reject(reason)
+      }
+      this.#entries.push(entry)
+    })
+  }
+
+  /** The items of the next commit, which is under way until `committed`. */
+  next(): readonly Uint8Array[] {
+    const batch: Uint8Array[] = []
+    for (const entry of this.#entries) {
+      if (batch.length >= COMMIT_ITEMS) break
+      entry.writing = true
+      for (const item of entry.items.slice(0, COMMIT_ITEMS - batch.length)) batch.push(item)
+    }
+    return batch
+  }
+
+  /** Ends the commit: items from the front became visible, up to these positions, perhaps none. */
+  committed(positions: readonly Position[], current: Position): void {
+    let at = 0
+    for (let entry = this.#entries[0]; entry?.writing === true; entry = this.#entries[0]) {
+      const pushed = Math.min(entry.items.length, positions.length - at)
+      at += pushed
+      this.#uncount(entry.items.slice(0, pushed))
+      entry.items = entry.items.slice(pushed)
+      if (entry.items.length > 0) break
+      this.#entries.shift()
+      entry.resolve(positions[at - 1] ?? current)
+    }
+    for (const entry of this.#entries) entry.writing = false
+    for (const entry of this.#entries.filter((waiting) => waiting.signal?.aborted === true)) {
+      this.#abort(entry)
+    }
+  }
+
+  /** Ends all waiting. */
+  rejectAll(reason: unknown): void {
+    for (const entry of this.#entries.splice(0)) {
+      this.#uncount(entry.items)
+      entry.reject(reason)
+    }
+  }
+
+  #abort(entry: Entry): void {
+    if (entry.writing) return
+    this.#entries.splice(this.#entries.indexOf(entry), 1)
+    this.#uncount(entry.items)
+    entry.reject(entry.signal?.reason)
+  }
+
+  #count(items: readonly Uint8Array[]): void {
+    const count = this.#items + items.length
+    const bytes = this.#bytes + totalBytes(items)
+    if (!this.empty && (count > this.#bounds.items || bytes > this.#bounds.bytes)) {
+      const expected = `at most ${this.#bounds.items} items and ${this.#bounds.bytes} bytes`
+      const found = `${count} items and ${bytes} bytes`
+      throw new RingError(
+        'RING_OVERLOADED',
+        `More would wait to be pushed to ${this.#device} than is kept in memory: expected ${expected}, ` +
+          `found ${found}; await some pushes before the next`,
+        { device: this.#device, expected, found },
+      )
+    }
+    this.#items = count
+    this.#bytes = bytes
+  }
+
+  #uncount(items: readonly Uint8Array[]): void {
+    this.#items -= items.length
+    this.#bytes -= totalBytes(items)
+  }
+}

@@ -1,0 +1,238 @@
+import type { BlockDevice } from '../block/device.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { type Codec, decodeItem } from '../codec/codec.ts'
+import { bytes } from '../codec/codecs.ts'
+import { RingError } from '../errors.ts'
+import { Serial } from '../serial.ts'
+import { Consumer } from './ring.ts'
+import type { AttachOptions, PopManyOptions, PoppedItem, Position, RingState } from './types.ts'
+import { Waiter, type WaitOptions } from './wait.ts'
+import type { WaitingOptions } from './writer.ts'
+
+/** How a {@link RingReader} is opened. */
+export interface ReaderOptions<Out> extends AttachOptions, WaitOptions {
+  /** Turns bytes into items. Default: items are bytes. */
+  readonly codec?: Codec<Out, never>
+}
+
+/** An item that was read, and stays in the ring until it is advanced past. */
+export interface Entry<Out> {
+  readonly item: Out
+  /** The position after the item. */
+  readonly position: Position
+  /** Gives the item and all before it back, durably. */
+  advance(): Promise<void>
+}
+
+/** What `nextMany` takes. */
+export interface NextManyOptions
+  extends WaitingOptions,
+    Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {}
+
+/**
+ * The end that pops, with waiting. It reads on from item to item by itself, but gives space back only when told
+ * to: what was not advanced past is delivered again by the next reader.
+ */
+export class RingReader<Out = Uint8Array> implements AsyncDisposable {
+  /** The primitives beneath. Using them beside the reader is safe. */
+  readonly consumer: Consumer
+  readonly #codec: Codec<Out, never>
+  readonly #clock: Clock
+  readonly #waiter: Waiter
+  readonly #waitOptions: WaitOptions
+  readonly #reading = new Serial()
+  readonly #advancing = new Serial()
+  #cursor: Position
+  /** The last position that was ever delivered. */
+  #deliveredTo: Position
+  #popped: PoppedItem[] = []
+  #advanceTo: Position
+  #advance: Promise<void> | undefined
+  #waiting = false
+  #closed: RingError | undefined
+
+  private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
+    this.consumer = consumer
+    this.#codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
+    this.#clock = options.clock ?? systemClock
+    this.#waitOptions = options
+    this.#waiter = new Waiter(consumer.device, this.#clock, options)
+    this.#cursor = consumer.position
+    this.#deliveredTo = consumer.position
+    this.#advanceTo = consumer.position
+  }
+
+  /**
+   * Takes the consumer's role.
+   * @throws as `Consumer.attach`
+   */
+  static async open<Out = Uint8Array>(
+    device: BlockDevice,
+    options: ReaderOptions<Out> = {},
+  ): Promise<RingReader<Out>> {
+    return new RingReader<Out>(await Consumer.attach(device, options), options)
+  }
+
+  /**
+   * The next item, as soon as there is one.
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position and bytes; the next call goes on behind it
+   * @throws {RingError} as {@link Consumer} does; `RING_DETACHED` when the reader is closed meanwhile
+   * @throws the signal's reason
+   */
+  async next(options: WaitingOptions = {}): Promise<Entry<Out>> {
+    const [entry] = await this.nextMany({ ...options, maxItems: 1 })
+    if (entry === undefined) throw new Error('nextMany answers at least one item')
+    return entry
+  }
+
+  /**
+   * The next item, if there is one now.
+   * @throws as `next`
+   */
+  async tryNext(): Promise<Entry<Out> | undefined> {
+    if (this.#waiting) return undefined
+    const [entry] = await this.#reading.run(() => this.#take({ maxItems: 1 }))
+    return entry
+  }
+
+  /**
+   * The next items, at least one.
+   * @throws as `next`; items before one that does not decode are answered first
+   */
+  nextMany(options: NextManyOptions = {}): Promise<readonly Entry<Out>[]> {
+    const { signal } = options
+    return this.#reading.run(async () => {
+      for (;;) {
+        const entries = await this.#take(options)
+        if (entries.length > 0) {
+          this.#waiter.reset()
+          return entries
+        }
+        await this.#wait(signal)
+      }
+    }, signal)
+  }
+
+  /** Reads on and on, waiting for what is not there yet; never advances by itself. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Entry<Out>, void, undefined> {
+    for (;;) yield await this.next()
+  }
+
+  /**
+   * Gives everything before `position` back, durably. Calls that wait at the same time share one write.
+   * @throws {RangeError} nothing was delivered up to there
+   */
+  async advance(position: Position): Promise<void> {
+    if (position > this.#deliveredTo) {
+      throw new RangeError(
+        `position ${position} lies beyond the last item delivered, which ends at ${this.#deliveredTo}`,
+      )
+    }
+    if (position > this.#advanceTo) this.#advanceTo = position
+    this.#advance ??= this.#advancing.run(() => {
+      this.#advance = undefined
+      return this.consumer.advance(this.#advanceTo)
+    })
+    return this.#advance
+  }
+
+  /** Goes back to the first item that was not advanced past. */
+  rewind(): Promise<void> {
+    return this.#reading.run(async () => {
+      this.#popped = []
+      this.#cursor = this.consumer.position
+    })
+  }
+
+  /** Whether the producer acknowledged being suspended. */
+  state(): Promise<RingState> {
+    return this.consumer.state()
+  }
+
+  /**
+   * Asks the producer to pause, and waits until it does.
+   * @throws the signal's reason: the wish stays on the device if it was written
+   */
+  suspend(options: WaitingOptions = {}): Promise<void> {
+    return this.#settle('suspend', 'suspended', options)
+  }
+
+  /**
+   * Asks the producer to go on, and waits until it does.
+   * @throws as `suspend`
+   */
+  resume(options: WaitingOptions = {}): Promise<void> {
+    return this.#settle('resume', 'running', options)
+  }
+
+  /** Gives the role back; what waits is rejected with `RING_DETACHED`. Never fails; can be called again. */
+  async close(): Promise<void> {
+    const { device } = this.consumer
+    this.#closed ??= new RingError('RING_DETACHED', 'The reader was closed', {
+      device: device.name,
+    })
+    this.#waiter.wake()
+    this.#waiter.close()
+    await this.consumer.detach()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #wait(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#closed !== undefined) throw this.#closed
+    this.#waiting = true
+    try {
+      await this.#waiter.pause(signal)
+    } finally {
+      this.#waiting = false
+    }
+  }
+
+  /** Takes decoded items from what was popped, popping more if there is nothing. */
+  async #take(options: NextManyOptions): Promise<readonly Entry<Out>[]> {
+    const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
+    if (this.#popped.length === 0) {
+      this.#popped = [...(await this.consumer.popMany({ from: this.#cursor }))].reverse()
+    }
+    const entries: Entry<Out>[] = []
+    for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
+      const popped = this.#popped.at(-1)
+      if (popped === undefined) break
+      const { item: stored, position } = popped
+      try {
+        const item = await decodeItem(this.#codec, stored, position)
+        entries.push({ item, position, advance: () => this.advance(position) })
+      } catch (error) {
+        if (entries.length > 0) break
+        this.#passed(position)
+        throw error
+      }
+      this.#passed(position)
+      taken += stored.length
+    }
+    return entries
+  }
+
+  #passed(position: Position): void {
+    this.#popped.pop()
+    this.#cursor = position
+    if (position > this.#deliveredTo) this.#deliveredTo = position
+  }
+
+  async #settle(
+    wish: 'suspend' | 'resume',
+    state: RingState,
+    options: WaitingOptions,
+  ): Promise<void> {
+    const { signal } = options
+    const waiter = new Waiter(this.consumer.device, this.#clock, this.#waitOptions)
+    try {
+      while ((await this.consumer[wish]()).status === 'retry') await waiter.pause(signal)
+      while ((await this.consumer.state()) !== state) await waiter.pause(signal)
+    } finally {
+      waiter.close()
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import type { BlockDevice } from '../block/device.ts'
+import { attachConsumer } from './format1/consumer.ts'
+import { createRing } from './format1/create.ts'
+import { inspect } from './format1/inspect.ts'
+import { attachProducer } from './format1/producer.ts'
+import type * as types from './types.ts'
+
+/** The end that pushes; see `Producer.attach`. */
+export type Producer = types.Producer
+
+/** Makes the end that pushes. */
+export const Producer: {
+  /**
+   * Creates a ring on a device. A ring that is there stays as it is; the device has to be blank otherwise.
+   * @returns whether a ring was created
+   * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_DEVICE_TOO_SMALL`
+   */
+  create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
+  /**
+   * Takes the producer's role. If the consumer asked for a pause, that is acknowledged, and there is no handle.
+   * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
+   */
+  attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
+} = {
+  create: (device, options = {}) => createRing(device, options),
+  attach: (device, options = {}) => attachProducer(device, options),
+}
+
+/** The end that pops; see `Consumer.attach`. */
+export type Consumer = types.Consumer
+
+/** Makes the end that pops. */
+export const Consumer: {
+  /**
+   * Takes the consumer's role.
+   * @throws as `Producer.attach`
+   */
+  attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.Consumer>
+} = {
+  attach: (device, options = {}) => attachConsumer(device, options),
+}
+
+/**
+ * Reads a ring's state without taking a role: changes nothing, and works while both ends run.
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
+ */
+export function inspectRing(device: BlockDevice): Promise<types.RingInspection> {
+  return inspect(device)
+}

@@ -1,0 +1,203 @@
+import type { BlockDevice } from '../block/device.ts'
+import { systemClock } from '../clock.ts'
+import { type Codec, encodeItems } from '../codec/codec.ts'
+import { bytes } from '../codec/codecs.ts'
+import { RingError } from '../errors.ts'
+import { Serial } from '../serial.ts'
+import { checkItem } from './item.ts'
+import { PushQueue } from './push-queue.ts'
+import { Producer } from './ring.ts'
+import type { AttachOptions, Position, PushManyResult, PushResult } from './types.ts'
+import { Waiter, type WaitOptions } from './wait.ts'
+
+/** Items that may wait in memory, unless the options say otherwise. */
+const MAX_QUEUED_ITEMS = 65_536
+/** Bytes that may wait in memory, unless the options say otherwise. */
+const MAX_QUEUED_BYTES = 256 << 20
+
+/** How a {@link RingWriter} is opened. */
+export interface WriterOptions<In> extends AttachOptions, WaitOptions {
+  /** Turns items into bytes. Default: items are bytes. */
+  readonly codec?: Codec<unknown, In>
+  /** Create the ring if the device is blank. Default false. */
+  readonly create?: boolean
+  /** Pushes beyond this number of items waiting are refused. Default 65,536. */
+  readonly maxQueuedItems?: number
+  /** Pushes beyond this number of bytes waiting are refused. Default 256 MiB. */
+  readonly maxQueuedBytes?: number
+  /** Stops the waiting for a suspended ring. */
+  readonly signal?: AbortSignal
+}
+
+/** What waits: `signal` stops the waiting, never a write that was begun. */
+export interface WaitingOptions {
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The end that pushes, with waiting: an item is durable and visible when its `push` resolves. Pushes that wait
+ * at the same time share commits, in the order of calling.
+ */
+export class RingWriter<In = Uint8Array> implements AsyncDisposable {
+  /** The primitives beneath. Using them beside the writer is safe; `push` there without `advance` is not. */
+  readonly producer: Producer
+  readonly #codec: Codec<unknown, In>
+  readonly #waiter: Waiter
+  readonly #queue: PushQueue
+  readonly #arriving = new Serial()
+  readonly #committing = new Serial()
+  #arrivals = 0
+  #pumping: Promise<void> | undefined
+  #closed: RingError | undefined
+
+  private constructor(producer: Producer, waiter: Waiter, options: WriterOptions<In>) {
+    const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
+    this.producer = producer
+    this.#waiter = waiter
+    this.#codec = options.codec ?? (bytes as Codec<unknown, never>)
+    this.#queue = new PushQueue(
+      { items: maxQueuedItems, bytes: maxQueuedBytes },
+      producer.device.name,
+    )
+  }
+
+  /**
+   * Takes the producer's role, waiting while the ring is suspended.
+   * @throws as `Producer.attach` and, with `create`, `Producer.create`; the signal's reason
+   */
+  static async open<In = Uint8Array>(
+    device: BlockDevice,
+    options: WriterOptions<In> = {},
+  ): Promise<RingWriter<In>> {
+    if (options.create === true) await Producer.create(device)
+    const waiter = new Waiter(device, options.clock ?? systemClock, options)
+    try {
+      for (;;) {
+        const attached = await Producer.attach(device, options)
+        if (attached.status === 'attached') {
+          waiter.reset()
+          return new RingWriter<In>(attached.producer, waiter, options)
+        }
+        await waiter.pause(options.signal)
+      }
+    } catch (error) {
+      waiter.close()
+      throw error
+    }
+  }
+
+  /**
+   * Pushes an item, waiting for room and for the end of a pause.
+   * @returns the position after the item
+   * @throws {CodecError} `CODEC_ENCODE`
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_DETACHED`, and as {@link Producer} does
+   * @throws the signal's reason: then the item was not pushed
+   */
+  push(item: In, options: WaitingOptions = {}): Promise<Position> {
+    return this.pushMany([item], options)
+  }
+
+  /**
+   * Pushes many items in as few commits as can be. It is not one transaction: those that have room become
+   * visible while the others wait, and when it rejects, some from the front may be in the ring.
+   * @returns the position after the last item
+   * @throws as `push`
+   */
+  async pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<Position> {
+    options.signal?.throwIfAborted()
+    const encoded = encodeItems(this.#codec, items)
+    if (!(encoded instanceof Promise) && this.#arrivals === 0) {
+      return this.#enqueue(encoded, options.signal)
+    }
+    // A codec that takes its time must not let later pushes overtake.
+    return (await this.#arrive(Promise.resolve(encoded), options.signal)).pushed
+  }
+
+  /**
+   * Pushes an item if there is room now and nothing else waits.
+   * @throws as `push`
+   */
+  async tryPush(item: In): Promise<PushResult> {
+    const encoded = await encodeItems(this.#codec, [item])
+    if (this.#closed !== undefined) throw this.#closed
+    if (!this.#queue.empty || this.#arrivals > 0) return { status: 'retry' }
+    const result = await this.#commit(encoded)
+    if (result.status !== 'ok') return result
+    return { status: 'ok', position: lastOf(result.positions, this.producer) }
+  }
+
+  /**
+   * Gives the role back. A commit under way ends first; pushes that wait are rejected with `RING_DETACHED`.
+   * Never fails; can be called again.
+   */
+  async close(): Promise<void> {
+    this.#closed ??= new RingError('RING_DETACHED', 'The writer was closed', {
+      device: this.producer.device.name,
+    })
+    this.#waiter.wake()
+    await this.#pumping
+    this.#waiter.close()
+    await this.producer.detach()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #arrive(
+    encoded: Promise<readonly Uint8Array[]>,
+    signal: AbortSignal | undefined,
+  ): Promise<{ pushed: Promise<Position> }> {
+    encoded.catch(() => undefined) // It is awaited below, but perhaps only later.
+    this.#arrivals++
+    try {
+      return await this.#arriving.run(async () => ({
+        pushed: this.#enqueue(await encoded, signal),
+      }))
+    } finally {
+      this.#arrivals--
+    }
+  }
+
+  async #enqueue(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
+    if (this.#closed !== undefined) throw this.#closed
+    for (const item of items) checkItem(item, this.producer.maxItemBytes, this.producer.device.name)
+    const pushed = this.#queue.add(items, signal)
+    this.#pumping ??= this.#pump()
+    return pushed
+  }
+
+  /** Commits what waits, until nothing does. */
+  async #pump(): Promise<void> {
+    // Pushes called in one go share the first commit too.
+    await Promise.resolve()
+    try {
+      while (!this.#queue.empty) {
+        if (this.#closed !== undefined) throw this.#closed
+        const result = await this.#commit(this.#queue.next())
+        const positions = result.status === 'ok' ? result.positions : []
+        this.#queue.committed(positions, this.producer.position)
+        if (result.status === 'ok') this.#waiter.reset()
+        else if (!this.#queue.empty) await this.#waiter.pause()
+      }
+    } catch (error) {
+      this.#queue.rejectAll(error)
+    } finally {
+      this.#pumping = undefined
+    }
+  }
+
+  /** Push and advance as one: nothing may come between, or a pause could be granted before the advance. */
+  #commit(items: readonly Uint8Array[]): Promise<PushManyResult> {
+    return this.#committing.run(async () => {
+      const result = await this.producer.pushMany(items)
+      if (result.status === 'ok')
+        await this.producer.advance(lastOf(result.positions, this.producer))
+      return result
+    })
+  }
+}
+
+function lastOf(positions: readonly Position[], producer: Producer): Position {
+  return positions.at(-1) ?? producer.position
+}

@@ -1,0 +1,27 @@
+/** Runs tasks one after the other, in the order of calling. */
+export class Serial {
+  #last: Promise<unknown> = Promise.resolve()
+
+  /**
+   * Runs the task when all earlier ones have settled, and answers as it does.
+   * @throws the signal's reason, at once, if it is aborted before the task began
+   */
+  run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (signal === undefined) return this.#append(task)
+    return new Promise<T>((resolve, reject) => {
+      const aborted = (): void => reject(signal.reason)
+      signal.addEventListener('abort', aborted, { once: true })
+      this.#append(async () => {
+        signal.removeEventListener('abort', aborted)
+        signal.throwIfAborted()
+        return task()
+      }).then(resolve, reject)
+    })
+  }
+
+  #append<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(task)
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+}

@@ -1,0 +1,79 @@
+import type { Entry, RingReader } from '../ring/reader.ts'
+import type { RingWriter, WaitingOptions } from '../ring/writer.ts'
+
+/** Items that are written before the stream holds its source back. */
+const IN_FLIGHT = 1024
+
+/**
+ * A web stream of what a reader reads, for as long as the reader is open. Nothing is advanced past by itself.
+ * Cancelling the stream leaves the reader open.
+ */
+export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<Entry<Out>> {
+  const stop = new AbortController()
+  return new ReadableStream<Entry<Out>>(
+    {
+      pull: async (controller) => {
+        try {
+          controller.enqueue(await reader.next({ signal: stop.signal }))
+        } catch (error) {
+          if (!stop.signal.aborted) throw error
+        }
+      },
+      cancel: () => stop.abort(),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+/**
+ * A web stream that pushes what is written to it. Many items share a commit, so that a write resolves before its
+ * item is durable; when `close` resolves, all are. Aborting drops what was not pushed. Closing the stream leaves
+ * the writer open.
+ */
+export function writableStream<In>(writer: RingWriter<In>): WritableStream<In> {
+  const stop = new AbortController()
+  const inFlight = new Set<Promise<unknown>>()
+  return new WritableStream<In>({
+    write: async (item, controller) => {
+      const pushed = writer.push(item, { signal: stop.signal })
+      inFlight.add(pushed)
+      pushed.then(
+        () => inFlight.delete(pushed),
+        (error: unknown) => controller.error(error),
+      )
+      if (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight)
+    },
+    close: async () => {
+      await Promise.all(inFlight)
+    },
+    abort: (reason) => stop.abort(reason),
+  })
+}
+
+/**
+ * Writes each item to a stream, and advances past it when the stream took it: what the stream did not take stays
+ * in the ring. Goes on until the signal is aborted, the stream fails or the reader is closed; the stream is left
+ * open.
+ * @throws the signal's reason, the stream's error, or as `RingReader.nextMany`
+ */
+export async function pipeTo<Out>(
+  reader: RingReader<Out>,
+  destination: WritableStream<Out>,
+  options: WaitingOptions = {},
+): Promise<never> {
+  const sink = destination.getWriter()
+  let taken: Entry<Out> | undefined
+  try {
+    for (;;) {
+      for (const entry of await reader.nextMany(options)) {
+        await sink.write(entry.item)
+        taken = entry
+        options.signal?.throwIfAborted()
+      }
+      await taken?.advance()
+    }
+  } finally {
+    sink.releaseLock()
+    await taken?.advance()
+  }
+}
