@@ -109,9 +109,9 @@ export class Control {
     try {
       const producer = parsePointer(bytes.subarray(0, sectorSize), PRODUCER, name)
       const consumer = parsePointer(bytes.subarray(sectorSize), CONSUMER, name)
+      checkPointers(producer.offset, consumer.offset, dataBytes, name)
       if (producer.confirmed === 'no') throw contradiction(producer, PRODUCER, name)
       if (consumer.confirmed === 'no') throw contradiction(consumer, CONSUMER, name)
-      checkPointers(producer.offset, consumer.offset, dataBytes, name)
       const confirmed = producer.confirmed === 'yes' && consumer.confirmed === 'yes'
       return confirmed || stable ? { producer, consumer } : undefined
     } catch (error) {

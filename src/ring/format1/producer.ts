@@ -86,8 +86,8 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
     return this.run(async () => {
+      for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
       await this.lookIfOld()
       if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
       const count = await this.#fitting(items)
