@@ -1,9 +1,10 @@
 import {
+  checkClaimOptions,
+  checkRequest,
   checkRole,
   checkSectors,
   checkTransfer,
   disconnected,
-  MAX_REQUEST_BYTES,
   readOnly,
   unsupported,
 } from './check.ts'
@@ -124,6 +125,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   discard(sectorStart: number, sectors: number): Promise<void> {
     return this.#run(async () => {
+      this.#checkCapability('discard')
       checkSectors(this.info, sectorStart, sectors)
       this.#checkWritable()
       if (sectors > 0) await this.doDiscard(sectorStart, sectors)
@@ -140,6 +142,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   resize(sizeSectors: number): Promise<void> {
     return this.#run(async () => {
+      this.#checkCapability('resize')
       checkSectors({ ...this.info, sizeSectors: Number.MAX_SAFE_INTEGER }, 0, sizeSectors)
       this.#checkWritable()
       await this.doResize(sizeSectors)
@@ -148,6 +151,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   seekMapped(sectorStart: number): Promise<number> {
     return this.#run(async () => {
+      this.#checkCapability('seek')
       checkSectors(this.info, sectorStart, 0)
       return this.doSeekMapped(sectorStart)
     })
@@ -155,6 +159,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   seekUnmapped(sectorStart: number): Promise<number> {
     return this.#run(async () => {
+      this.#checkCapability('seek')
       checkSectors(this.info, sectorStart, 0)
       return this.doSeekUnmapped(sectorStart)
     })
@@ -166,11 +171,15 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   claim(role: string, options: ClaimOptions): Promise<BlockClaim> {
     return this.#run(async () => {
+      this.#checkCapability('claim')
       checkRole(role)
+      checkClaimOptions(options)
       const inner = await this.doClaim(role, options)
+      let released: Promise<void> | undefined
       const claim: BlockClaim = {
-        release: async () => {
-          if (this.#claims.delete(claim)) await inner.release()
+        release: () => {
+          released ??= inner.release().finally(() => this.#claims.delete(claim))
+          return released
         },
       }
       this.#claims.add(claim)
@@ -180,16 +189,16 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   ask(role: string, request: string): Promise<string | undefined> {
     return this.#run(async () => {
+      this.#checkCapability('claim')
       checkRole(role)
-      if (/[\r\n]/.test(request) || new TextEncoder().encode(request).length > MAX_REQUEST_BYTES) {
-        throw new RangeError(`a request is one line of at most ${MAX_REQUEST_BYTES} bytes`)
-      }
+      checkRequest(request)
       return this.doAsk(role, request)
     })
   }
 
   watch(onChange: () => void): BlockWatch {
     if (this.#disconnected !== undefined) throw disconnected(this.name)
+    this.#checkCapability('watch')
     const inner = this.doWatch(onChange)
     const watch: BlockWatch = {
       close: () => {
@@ -218,6 +227,10 @@ export abstract class BaseBlockDevice implements BlockDevice {
     for (const watch of this.#watches) watch.close()
     for (const claim of this.#claims) await claim.release()
     await this.doDisconnect()
+  }
+
+  #checkCapability(capability: 'discard' | 'resize' | 'seek' | 'claim' | 'watch'): void {
+    if (!this.capabilities[capability]) throw unsupported(this.name, capability)
   }
 
   #checkWritable(): void {

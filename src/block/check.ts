@@ -1,11 +1,14 @@
 import { BlockError } from '../errors.ts'
-import type { BlockInfo } from './device.ts'
+import type { BlockInfo, ClaimOptions } from './device.ts'
 
 /** Role names that `claim` takes. */
-const ROLE = /^[a-z0-9@-]{1,64}$/
+const ROLE = /^[a-z0-9-]{1,32}(@[0-9]{1,16})?$/
 
 /** Bytes that a request to a role's holder may have. */
 export const MAX_REQUEST_BYTES = 1024
+
+/** Milliseconds after which `ask` gives up on a holder. */
+export const ASK_TIMEOUT_MS = 1000
 
 /**
  * Checks that a run of sectors lies on the device.
@@ -68,8 +71,38 @@ export function checkTransfer(
  * @throws {TypeError} it is not one
  */
 export function checkRole(role: string): void {
-  if (!ROLE.test(role)) {
-    throw new TypeError(`a role is 1 to 64 characters of a-z, 0-9, '-' and '@', not '${role}'`)
+  if (typeof role !== 'string' || !ROLE.test(role)) {
+    throw new TypeError(
+      `a role is 1 to 32 characters of a-z, 0-9 and '-', and perhaps '@' and a sector, not ` +
+        `'${String(role)}'`,
+    )
+  }
+}
+
+/**
+ * Checks who claims.
+ * @throws {TypeError} there is no holder, or `onRequest` is no function
+ */
+export function checkClaimOptions(options: ClaimOptions): void {
+  if (typeof options?.holder !== 'string') {
+    throw new TypeError('a claim has to say who claims: { holder: string }')
+  }
+  if (options.onRequest !== undefined && typeof options.onRequest !== 'function') {
+    throw new TypeError('onRequest has to be a function')
+  }
+}
+
+/**
+ * Checks what is asked of a role's holder.
+ * @throws {TypeError} it is no string
+ * @throws {RangeError} it is more than a line, or too long
+ */
+export function checkRequest(request: string): void {
+  if (typeof request !== 'string') {
+    throw new TypeError(`a request has to be a string, but is ${String(request)}`)
+  }
+  if (/[\r\n]/.test(request) || new TextEncoder().encode(request).length > MAX_REQUEST_BYTES) {
+    throw new RangeError(`a request is one line of at most ${MAX_REQUEST_BYTES} bytes`)
   }
 }
 

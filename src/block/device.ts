@@ -136,7 +136,8 @@ export interface BlockDevice extends AsyncDisposable {
 
   /**
    * Makes a role of this device (`producer`, `consumer`) exclusive on this machine. The claim ends with the
-   * process, however that dies. Role names are 1 to 64 characters of `a-z`, `0-9`, `-`, `@`.
+   * process, however that dies. Role names are 1 to 32 characters of `a-z`, `0-9`, `-`; `@` and a sector
+   * number may follow: the role of what starts at that sector (a partition adds its own start).
    * @throws {BlockError} `BLOCK_CLAIMED` with `details.holder`; `BLOCK_UNSUPPORTED`; `BLOCK_DISCONNECTED`
    */
   claim(role: string, options: ClaimOptions): Promise<BlockClaim>

@@ -1,5 +1,5 @@
 import { BaseBlockDevice } from './base.ts'
-import { checkSectorSize, claimed } from './check.ts'
+import { ASK_TIMEOUT_MS, checkSectorSize, claimed } from './check.ts'
 import type {
   BlockCapabilities,
   BlockClaim,
@@ -132,7 +132,8 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doAsk(role: string, request: string): Promise<string | undefined> {
-    return this.#claims.get(role)?.onRequest?.(request)
+    const onRequest = this.#claims.get(role)?.onRequest
+    return onRequest === undefined ? undefined : answerOf(onRequest, request)
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {
@@ -180,5 +181,23 @@ export class MemoryBlockDevice extends BaseBlockDevice {
       sector = (chunk + 1) * CHUNK_SECTORS
     }
     return this.info.sizeSectors
+  }
+}
+
+/** A holder that fails or takes too long has not answered. */
+async function answerOf(
+  onRequest: (request: string) => Promise<string>,
+  request: string,
+): Promise<string | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ASK_TIMEOUT_MS)
+  })
+  try {
+    return await Promise.race([onRequest(request), late])
+  } catch {
+    return undefined
+  } finally {
+    clearTimeout(timer)
   }
 }

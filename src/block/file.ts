@@ -1,0 +1,277 @@
+import { fdatasync, fstatSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { BlockError } from '../errors.ts'
+import { BaseBlockDevice } from './base.ts'
+import { unsupported } from './check.ts'
+import type {
+  BlockCapabilities,
+  BlockClaim,
+  BlockInfo,
+  BlockWatch,
+  ClaimOptions,
+} from './device.ts'
+import { allocateAligned } from './file/aligned.ts'
+import { Channel } from './file/channel.ts'
+import { acquireClaim, askHolder, type ClaimTarget } from './file/claim.ts'
+import { createFile } from './file/create.ts'
+import { ioError, type Place, shortError, systemCode } from './file/errors.ts'
+import { findMapped, findUnmapped, punch } from './file/extents.ts'
+import type { FillOptions } from './file/fill.ts'
+import { Flusher } from './file/flusher.ts'
+import { loadNative, type Native } from './file/native.ts'
+import { closeQuietly, type OpenFile, openFile } from './file/open.ts'
+import { checkFileOptions, type FileBlockDeviceOptions } from './file/options.ts'
+import { resizeFile } from './file/resize.ts'
+import { readRawDevice } from './file/sysfs.ts'
+import { watchFile } from './file/watch.ts'
+
+export type { FileBlockErrorCode } from './file/errors.ts'
+export type { FileBlockDeviceOptions } from './file/options.ts'
+
+/** What to create. */
+export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
+  /** Bytes in the file: a whole number of sectors. */
+  readonly sizeBytes: number
+}
+
+const fdatasyncCall = promisify(fdatasync)
+
+/**
+ * A regular file, or a raw block device on Linux, as a block device. A file that is no whole number of
+ * sectors long is used up to its last whole one.
+ *
+ * `seekMapped`, `seekUnmapped`, `discard`, and claims that exclude other containers need 64-bit Linux and the
+ * optional package `koffi`. Its errors have the codes of {@link FileBlockErrorCode}.
+ */
+export class FileBlockDevice extends BaseBlockDevice {
+  override readonly name: string
+  override readonly capabilities: BlockCapabilities
+  /** Whether it goes past the page cache. */
+  readonly direct: boolean
+  /** How durable writes reach stable storage. */
+  readonly durability: 'dsync' | 'flush' | 'none'
+  protected override info: BlockInfo
+  readonly #file: OpenFile
+  readonly #native: Native | undefined
+  readonly #channel: Channel
+  readonly #flusher: Flusher
+  #resizing: Promise<void> = Promise.resolve()
+
+  private constructor(path: string, file: OpenFile, native: Native | undefined) {
+    super()
+    const { fd, raw, writable, sectorSize } = file
+    this.name = path
+    this.direct = file.direct
+    this.durability = file.durability
+    this.info = { readWrite: writable, sectorSize, sizeSectors: 0 }
+    this.#file = file
+    this.#native = native
+    this.#channel = new Channel(sectorSize, file.direct)
+    this.#flusher = new Flusher(() =>
+      this.#system({ device: path, operation: 'flush' }, () => fdatasyncCall(fd)),
+    )
+    this.capabilities = {
+      discard: native !== undefined && writable && (raw === undefined || raw.zeroes),
+      resize: raw === undefined,
+      seek: native !== undefined && raw === undefined,
+      claim: true,
+      watch: raw === undefined,
+      singleSectorBuffers: false,
+    }
+  }
+
+  /**
+   * Opens a file or a raw block device that is there.
+   * @throws {TypeError | RangeError} an option cannot be
+   * @throws {BlockError} `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`
+   */
+  static async open(path: string, options: FileBlockDeviceOptions = {}): Promise<FileBlockDevice> {
+    const file = await openFile(path, options)
+    const device = new FileBlockDevice(path, file, await loadNative())
+    try {
+      await device.doGetInfo()
+      if (options.exclusive === true && file.raw === undefined) {
+        await device.claim('device', { holder: 'a program that opened it exclusively' })
+      }
+      return device
+    } catch (error) {
+      await device.disconnect()
+      throw error
+    }
+  }
+
+  /**
+   * Makes a file of zeroes, written in full so that later writes never wait for space, and opens it. The path
+   * is taken only when the file is complete and on stable storage.
+   * @throws {TypeError | RangeError} an option cannot be
+   * @throws {BlockError} `BLOCK_EXISTS`: the path is taken, and was left as it is; or as `open`
+   * @throws the reason of `signal`
+   */
+  static async create(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    checkFileOptions(options)
+    const { sizeBytes, sectorSize = 512 } = options
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes % sectorSize !== 0) {
+      throw new RangeError(
+        `sizeBytes has to be a positive whole number of ${sectorSize}-byte sectors, not ${sizeBytes}`,
+      )
+    }
+    await createFile(path, sizeBytes, sectorSize, options)
+    return FileBlockDevice.open(path, options)
+  }
+
+  protected override async doGetInfo(): Promise<BlockInfo> {
+    const { raw, writable, sectorSize } = this.#file
+    const place = { device: this.name, operation: 'ask for the size of' }
+    const now = await this.#system(place, async () =>
+      raw === undefined
+        ? { sizeBytes: this.#sizeBytes(), readOnly: false }
+        : await readRawDevice(raw.id),
+    )
+    this.info = {
+      readWrite: writable && !now.readOnly,
+      sectorSize,
+      sizeSectors: Math.floor(now.sizeBytes / sectorSize),
+    }
+    return this.info
+  }
+
+  protected override async doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { fd, sectorSize } = this.#file
+    const bytes = lengthOf(buffers)
+    const place = this.#place('read', sector, bytes / sectorSize)
+    const position = sector * sectorSize
+    const read = await this.#system(place, () => this.#channel.read(fd, buffers, position))
+    if (read < bytes) throw shortError(place, 'some buffers may have been filled')
+  }
+
+  protected override async doWrite(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<void> {
+    const { fd, dsyncFd, sectorSize, durability } = this.#file
+    const bytes = lengthOf(buffers)
+    const place = this.#place('write', sector, bytes / sectorSize)
+    const position = sector * sectorSize
+    // Through O_DSYNC every call waits for the disk, so several of them are better flushed once.
+    const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
+    const written = await this.#system(place, async () => {
+      // Beyond the end of a file that has shrunk, it would make a hole, whose zeroes read as data.
+      if (this.#file.raw === undefined && this.#sizeBytes() < position + bytes) {
+        throw shortError(place, 'nothing was written')
+      }
+      return this.#channel.write(dsync ?? fd, buffers, position)
+    })
+    if (written < bytes) throw shortError(place, 'some of it may have been written')
+    if (durable && dsync === undefined && durability !== 'none') await this.#flusher.flush()
+  }
+
+  protected override async doFlush(): Promise<void> {
+    if (this.durability !== 'none') await this.#flusher.flush()
+  }
+
+  protected override async doDiscard(sector: number, sectors: number): Promise<void> {
+    const native = this.#native
+    if (native === undefined) throw unsupported(this.name, 'discard')
+    const { fd, sectorSize } = this.#file
+    await this.#system(this.#place('discard', sector, sectors), async () => {
+      try {
+        await punch(native, fd, sector * sectorSize, sectors * sectorSize)
+      } catch (cause) {
+        // Some file systems have no holes, which only shows when one is asked for.
+        throw systemCode(cause) === 'EOPNOTSUPP' ? unsupported(this.name, 'discard') : cause
+      }
+    })
+  }
+
+  protected override doResize(sizeSectors: number): Promise<void> {
+    const resized = this.#resizing.then(() => this.#resize(sizeSectors))
+    this.#resizing = resized.catch(() => undefined)
+    return resized
+  }
+
+  async #resize(sizeSectors: number): Promise<void> {
+    const { fd, sectorSize } = this.#file
+    const sizeBytes = sizeSectors * sectorSize
+    if (!Number.isSafeInteger(sizeBytes)) {
+      throw new RangeError(`no file has ${sizeSectors} sectors of ${sectorSize} bytes`)
+    }
+    const before = await this.doGetInfo()
+    await this.#system({ device: this.name, operation: 'resize' }, () =>
+      resizeFile(fd, before.sizeSectors * sectorSize, sizeBytes, sectorSize),
+    )
+    await this.doFlush()
+    await this.doGetInfo()
+  }
+
+  protected override async doSeekMapped(sector: number): Promise<number> {
+    return this.#seek('seekMapped', findMapped, sector)
+  }
+
+  protected override async doSeekUnmapped(sector: number): Promise<number> {
+    return this.#seek('seekUnmapped', findUnmapped, sector)
+  }
+
+  async #seek(operation: string, find: typeof findMapped, sector: number): Promise<number> {
+    const native = this.#native
+    if (native === undefined) throw unsupported(this.name, operation)
+    const { fd, sectorSize } = this.#file
+    const { sizeSectors } = this.info
+    const place = { device: this.name, operation: `${operation} in` }
+    const found = await this.#system(place, async () => find(native, fd, sectorSize, sector))
+    return Math.min(found ?? sizeSectors, sizeSectors)
+  }
+
+  /** Memory that direct I/O takes; plain memory without it. */
+  override allocate(bytes: number): Uint8Array {
+    return this.direct ? allocateAligned(bytes) : super.allocate(bytes)
+  }
+
+  protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return acquireClaim(this.#claimTarget(), role, options)
+  }
+
+  protected override doAsk(role: string, request: string): Promise<string | undefined> {
+    return askHolder(this.#claimTarget(), role, request)
+  }
+
+  #claimTarget(): ClaimTarget {
+    const { fd, key, writable } = this.#file
+    return { device: this.name, key, fd, writable, native: this.#native }
+  }
+
+  protected override doWatch(onChange: () => void): BlockWatch {
+    return watchFile(this.name, onChange)
+  }
+
+  protected override async doDisconnect(): Promise<void> {
+    await closeQuietly(this.#file.dsyncFd)
+    await closeQuietly(this.#file.fd)
+  }
+
+  /**
+   * Asked before each write. Since Linux 6.13 `fstat` makes the next write set a time of its own, which
+   * costs a durable write a third of its speed; `lseek` does not.
+   */
+  #sizeBytes(): number {
+    const { fd } = this.#file
+    return this.#native?.sizeBytes(fd) ?? fstatSync(fd).size
+  }
+
+  #place(operation: string, sector: number, sectors: number): Place {
+    return { device: this.name, operation, sector, sectors }
+  }
+
+  /** Reports as `BLOCK_IO` what is not reported as something else already. */
+  async #system<T>(place: Place, operation: () => Promise<T>): Promise<T> {
+    try {
+      return await operation()
+    } catch (cause) {
+      throw cause instanceof BlockError ? cause : ioError(place, cause)
+    }
+  }
+}
+
+function lengthOf(buffers: readonly Uint8Array[]): number {
+  return buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0)
+}

@@ -1,0 +1,103 @@
+import { getSystemErrorMap } from 'node:util'
+import { BlockError } from '../../errors.ts'
+
+/** Every code of a `FileBlockDevice`. */
+export type FileBlockErrorCode =
+  /** The device was disconnected. */
+  | 'BLOCK_DISCONNECTED'
+  /** The file, the device or its file system takes no writes. */
+  | 'BLOCK_READ_ONLY'
+  /** The file ends before the request does: it has shrunk. */
+  | 'BLOCK_SHORT'
+  /** The system reported an error; it is the `cause`. */
+  | 'BLOCK_IO'
+  /** The path cannot be opened as a block device. */
+  | 'BLOCK_OPEN'
+  /** Another process holds the role, or the whole device. */
+  | 'BLOCK_CLAIMED'
+  /** The platform, the file system or the device cannot do that. */
+  | 'BLOCK_UNSUPPORTED'
+  /** There is already something at the path of the file to create. */
+  | 'BLOCK_EXISTS'
+
+/** What failed, and where. */
+export interface Place {
+  readonly device: string
+  /** `read`, `write`, `flush`, … */
+  readonly operation: string
+  readonly sector?: number
+  readonly sectors?: number
+}
+
+/** What a person can do about a system error. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: 'grant this user access to it',
+  EPERM: 'grant this user access to it',
+  EINVAL:
+    'direct I/O takes only whole blocks of the disk: use a larger sectorSize, or direct: false',
+  EIO: 'the disk, or the way to it, is failing: see the kernel log',
+  ENOENT: 'check the path, or make the file with FileBlockDevice.create',
+  ENOSPC: 'free some space; a file made by FileBlockDevice.create has all it needs',
+  EDQUOT: 'free some space; a file made by FileBlockDevice.create has all it needs',
+}
+
+/** The code of a system error (`EIO`), or undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  const code = error instanceof Error ? Reflect.get(error, 'code') : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+/** Whether the operating system reported the error, and not a caller's callback. */
+export function isSystemError(error: unknown): boolean {
+  return error instanceof Error && typeof Reflect.get(error, 'syscall') === 'string'
+}
+
+/** `i/o error (EIO)`, and what to do about it if something is known to help. */
+export function explain(error: unknown): string {
+  const code = systemCode(error)
+  if (code === undefined) return error instanceof Error ? error.message : String(error)
+  const errno: unknown = Reflect.get(Object(error), 'errno')
+  const text = typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined
+  const what = text === undefined ? code : `${text} (${code})`
+  const advice = ADVICE[code]
+  return advice === undefined ? what : `${what}; ${advice}`
+}
+
+/** `sectors 8 to 16 (exclusive) of /dev/x`, or only the device when there are no sectors. */
+function where({ device, sector, sectors }: Place): string {
+  if (sector === undefined || sectors === undefined) return device
+  return `sectors ${sector} to ${sector + sectors} (exclusive) of ${device}`
+}
+
+function details({ device, sector, sectors }: Place): BlockError['details'] {
+  return {
+    device,
+    ...(sector === undefined ? {} : { sector }),
+    ...(sectors === undefined ? {} : { sectors }),
+  }
+}
+
+/** The system failed an operation on an open file. */
+export function ioError(place: Place, cause: unknown): BlockError<'BLOCK_IO'> {
+  const message = `could not ${place.operation} ${where(place)}: ${explain(cause)}`
+  return new BlockError('BLOCK_IO', message, details(place), cause)
+}
+
+/** The file ends before the request does. */
+export function shortError(place: Place, outcome: string): BlockError<'BLOCK_SHORT'> {
+  return new BlockError(
+    'BLOCK_SHORT',
+    `could not ${place.operation} ${where(place)}: it ends before them, so it has shrunk since it ` +
+      `was opened; ${outcome}`,
+    details(place),
+  )
+}
+
+/** The path cannot be opened. */
+export function openError(
+  device: string,
+  reason: string,
+  cause?: unknown,
+): BlockError<'BLOCK_OPEN'> {
+  return new BlockError('BLOCK_OPEN', `could not open ${device}: ${reason}`, { device }, cause)
+}

@@ -1,0 +1,174 @@
+import { type BigIntStats, close, constants, fstat, open, stat } from 'node:fs'
+import { promisify } from 'node:util'
+import { BlockError } from '../../errors.ts'
+import { claimed } from '../check.ts'
+import { explain, openError, systemCode } from './errors.ts'
+import { checkFileOptions, chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
+import { deviceId, type RawDevice, readRawDevice } from './sysfs.ts'
+
+/** A file that was opened as a device. */
+export interface OpenFile {
+  readonly fd: number
+  /** Its writes are durable when they return; only if it is writable and durability is `dsync`. */
+  readonly dsyncFd: number | undefined
+  /** Undefined for a regular file. */
+  readonly raw: RawDevice | undefined
+  /** The same for every name and every handle of the file or device. */
+  readonly key: string
+  readonly writable: boolean
+  readonly direct: boolean
+  readonly sectorSize: number
+  readonly durability: 'dsync' | 'flush' | 'none'
+}
+
+/** Opens a descriptor; replaced in tests by file systems that are not at hand. */
+export type OpenCall = (path: string, flags: number) => Promise<number>
+
+const openCall: OpenCall = promisify(open)
+const statCall = promisify(stat)
+const fstatCall = promisify(fstat)
+
+/** Errors of opening for writing that opening for reading may not have. */
+const NOT_WRITABLE: readonly (string | undefined)[] = ['EACCES', 'EPERM', 'EROFS']
+
+/** Closes a descriptor, and says nothing of errors: nothing could be done about them. */
+export function closeQuietly(fd: number | undefined): Promise<void> {
+  if (fd === undefined) return Promise.resolve()
+  return new Promise((resolve) => close(fd, () => resolve()))
+}
+
+/** Opens what is at the path. It does I/O on nothing but regular files and raw block devices. */
+export async function openFile(
+  path: string,
+  options: FileBlockDeviceOptions,
+  openDescriptor: OpenCall = openCall,
+): Promise<OpenFile> {
+  checkFileOptions(options)
+  // Before it is opened, because opening may block (a pipe) or act (a tape).
+  const stats = await statCall(path, { bigint: true }).catch((cause: unknown) => {
+    throw openError(path, explain(cause), cause)
+  })
+  const raw = await examine(path, stats)
+  const sectorSize = chooseSectorSize(path, options.sectorSize, raw)
+  const main = await openMain(path, options, raw, openDescriptor)
+  let dsyncFd: number | undefined
+  try {
+    await checkSame(path, main.fd, stats)
+    const durability = chooseDurability(options, raw)
+    if (durability === 'dsync' && main.writable) {
+      const flags = constants.O_RDWR | constants.O_DSYNC | (main.direct ? constants.O_DIRECT : 0)
+      dsyncFd = await openDescriptor(path, flags).catch((cause: unknown) => {
+        throw openError(path, explain(cause), cause)
+      })
+      await checkSame(path, dsyncFd, stats)
+    }
+    const key = raw === undefined ? fileKey(stats) : `block-${raw.id}`
+    return { ...main, dsyncFd, raw, key, sectorSize, durability }
+  } catch (error) {
+    await closeQuietly(dsyncFd)
+    await closeQuietly(main.fd)
+    throw error
+  }
+}
+
+function fileKey(stats: BigIntStats): string {
+  return `file-${stats.dev.toString(16)}:${stats.ino.toString(16)}`
+}
+
+async function examine(path: string, stats: BigIntStats): Promise<RawDevice | undefined> {
+  if (stats.isFile()) return undefined
+  if (!stats.isBlockDevice()) throw openError(path, 'it is no regular file and no block device')
+  if (process.platform !== 'linux') {
+    const message = `${path} is a raw block device, which only Linux tells the size of`
+    throw new BlockError('BLOCK_UNSUPPORTED', message, { device: path })
+  }
+  return readRawDevice(deviceId(stats.rdev)).catch((cause: unknown) => {
+    throw openError(path, `sysfs, which knows its size, says ${explain(cause)}`, cause)
+  })
+}
+
+/** The path may have come to mean another file between two uses of it. */
+async function checkSame(path: string, fd: number, expected: BigIntStats): Promise<void> {
+  const found = await fstatCall(fd, { bigint: true })
+  if (found.dev !== expected.dev || found.ino !== expected.ino || found.rdev !== expected.rdev) {
+    throw openError(path, 'it was replaced at that moment; open it again')
+  }
+}
+
+function chooseDurability(
+  { durability = 'auto' }: FileBlockDeviceOptions,
+  raw: RawDevice | undefined,
+): OpenFile['durability'] {
+  if (durability !== 'auto') return durability
+  // Elsewhere O_DSYNC is missing, or leaves the data in the disk's cache.
+  if (process.platform !== 'linux') return 'flush'
+  return raw === undefined || raw.cheapDsync ? 'dsync' : 'flush'
+}
+
+interface MainDescriptor {
+  readonly fd: number
+  readonly writable: boolean
+  readonly direct: boolean
+}
+
+async function openMain(
+  path: string,
+  options: FileBlockDeviceOptions,
+  raw: RawDevice | undefined,
+  openDescriptor: OpenCall,
+): Promise<MainDescriptor> {
+  const { mode = 'auto', exclusive = false } = options
+  const exclusiveFlag = exclusive && raw !== undefined ? constants.O_EXCL : 0
+  // Linux opens a read-only device for writing, and then refuses to write.
+  if (raw?.readOnly === true && mode === 'read-write') throw notWritable(path)
+  if (mode !== 'read-only' && raw?.readOnly !== true) {
+    try {
+      const flags = constants.O_RDWR | exclusiveFlag
+      return { ...(await openDirect(path, flags, options, raw, openDescriptor)), writable: true }
+    } catch (cause) {
+      const refused = NOT_WRITABLE.includes(systemCode(cause))
+      if (!refused || mode === 'read-write') throw refusal(path, cause)
+    }
+  }
+  try {
+    const flags = constants.O_RDONLY | exclusiveFlag
+    return { ...(await openDirect(path, flags, options, raw, openDescriptor)), writable: false }
+  } catch (cause) {
+    throw refusal(path, cause)
+  }
+}
+
+async function openDirect(
+  path: string,
+  flags: number,
+  { direct = 'auto' }: FileBlockDeviceOptions,
+  raw: RawDevice | undefined,
+  openDescriptor: OpenCall,
+): Promise<{ fd: number; direct: boolean }> {
+  if (direct === true || (direct === 'auto' && raw !== undefined)) {
+    try {
+      return { fd: await openDescriptor(path, flags | constants.O_DIRECT), direct: true }
+    } catch (cause) {
+      if (systemCode(cause) !== 'EINVAL') throw cause
+      if (direct === true) {
+        const message = `the file system of ${path} refuses direct I/O; open it with direct: 'auto' or false`
+        throw new BlockError('BLOCK_UNSUPPORTED', message, { device: path }, cause)
+      }
+    }
+  }
+  return { fd: await openDescriptor(path, flags), direct: false }
+}
+
+/** What a system error of opening means to the caller. */
+function refusal(path: string, cause: unknown): unknown {
+  if (cause instanceof BlockError) return cause
+  const code = systemCode(cause)
+  if (code === 'EBUSY') return claimed(path, 'device', 'another program or a mounted file system')
+  if (code === 'EROFS') return notWritable(path, cause)
+  return openError(path, explain(cause), cause)
+}
+
+function notWritable(path: string, cause?: unknown): BlockError<'BLOCK_READ_ONLY'> {
+  const message = `${path} is on read-only storage; open it with mode 'auto' or 'read-only'`
+  return new BlockError('BLOCK_READ_ONLY', message, { device: path }, cause)
+}

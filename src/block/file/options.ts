@@ -1,0 +1,74 @@
+import { constants } from 'node:fs'
+import { BlockError } from '../../errors.ts'
+import { checkSectorSize } from '../check.ts'
+import type { RawDevice } from './sysfs.ts'
+
+/** How to open a file or a raw block device. */
+export interface FileBlockDeviceOptions {
+  /**
+   * Bytes in a sector: a power of two from 512 to 65536. Default: 512 for a file; for a raw device its
+   * logical block size, of which it has to be a multiple.
+   */
+  readonly sectorSize?: number
+  /** `auto`, the default: for reading and writing if the system lets us, else for reading only. */
+  readonly mode?: 'auto' | 'read-write' | 'read-only'
+  /**
+   * Go past the page cache (`O_DIRECT`). `auto`, the default: for raw devices, unless the system refuses.
+   * Memory of `allocate` is then transferred as it is; other memory is copied.
+   */
+  readonly direct?: boolean | 'auto'
+  /**
+   * How a durable write reaches stable storage.
+   *
+   * - `dsync`: by one write through `O_DSYNC`, best for a file and for a disk that has FUA;
+   * - `flush`: by a write and an `fdatasync`, best for a disk that has not;
+   * - `auto`, the default: the better of the two;
+   * - `none`: not at all. Neither durable writes nor `flush` wait for the disk: for scratch data and tests,
+   *   because a power failure loses anything.
+   */
+  readonly durability?: 'auto' | 'dsync' | 'flush' | 'none'
+  /**
+   * Refuse to open what somebody else has opened exclusively; default false. A raw device is also refused
+   * while a file system on it is mounted. A file is refused on this machine only.
+   */
+  readonly exclusive?: boolean
+}
+
+/** @throws {TypeError | RangeError} an option cannot be; {@link BlockError} not on this platform */
+export function checkFileOptions(options: FileBlockDeviceOptions): void {
+  const { sectorSize, mode = 'auto', direct = 'auto', durability = 'auto' } = options
+  if (sectorSize !== undefined) checkSectorSize(sectorSize)
+  oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
+  oneOf('direct', direct, [true, false, 'auto'])
+  oneOf('durability', durability, ['auto', 'dsync', 'flush', 'none'])
+  if (direct === true && constants.O_DIRECT === undefined) throw missing('direct: true')
+  if (durability === 'dsync' && constants.O_DSYNC === undefined) throw missing("durability 'dsync'")
+}
+
+function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
+  if (values.includes(value)) return
+  throw new TypeError(`${option} has to be one of ${values.join(', ')}, not ${String(value)}`)
+}
+
+function missing(what: string): BlockError<'BLOCK_UNSUPPORTED'> {
+  const message = `${process.platform} has no ${what}; use 'auto'`
+  return new BlockError('BLOCK_UNSUPPORTED', message, { device: 'file' })
+}
+
+/** @throws {RangeError} a raw device has no such sectors */
+export function chooseSectorSize(
+  path: string,
+  sectorSize: number | undefined,
+  raw: RawDevice | undefined,
+): number {
+  if (raw === undefined) return sectorSize ?? 512
+  const { logicalBlockSize } = raw
+  if (sectorSize === undefined) return logicalBlockSize
+  if (sectorSize % logicalBlockSize !== 0) {
+    throw new RangeError(
+      `the sectors of ${path} have to be a multiple of its logical blocks of ${logicalBlockSize} ` +
+        `bytes, not ${sectorSize}`,
+    )
+  }
+  return sectorSize
+}

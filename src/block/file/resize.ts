@@ -1,0 +1,24 @@
+import { ftruncate } from 'node:fs'
+import { promisify } from 'node:util'
+import { fillWithZeroes } from './fill.ts'
+
+const ftruncateCall = promisify(ftruncate)
+
+/**
+ * Makes a file longer or shorter. A longer one is written in full; if that fails it gets its old length back.
+ * @throws {Error} the system error
+ */
+export async function resizeFile(
+  fd: number,
+  fromBytes: number,
+  toBytes: number,
+  sectorSize: number,
+): Promise<void> {
+  if (toBytes <= fromBytes) return ftruncateCall(fd, toBytes)
+  try {
+    await fillWithZeroes(fd, fromBytes, toBytes, sectorSize)
+  } catch (error) {
+    await ftruncateCall(fd, fromBytes).catch(() => undefined)
+    throw error
+  }
+}

@@ -1,0 +1,70 @@
+import { readFile, realpath } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** `size` is in these units, whatever the device's own block size. */
+const SYSFS_SECTOR = 512
+
+/** What Linux says about a raw block device. */
+export interface RawDevice {
+  /** Stable while the device exists: `major:minor`. */
+  readonly id: string
+  readonly sizeBytes: number
+  /** The smallest unit of I/O. */
+  readonly logicalBlockSize: number
+  readonly readOnly: boolean
+  /** An `O_DSYNC` write costs one request: the device has FUA, or no volatile cache to flush. */
+  readonly cheapDsync: boolean
+  /** It can make a range read as zeroes and give the space back, so holes can be punched. */
+  readonly zeroes: boolean
+}
+
+/** `major:minor` of a device number as `stat` says it (the encoding of Linux's C libraries). */
+export function deviceId(rdev: bigint): string {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n)
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)
+  return `${major}:${minor}`
+}
+
+/**
+ * Reads what sysfs says about a raw block device, because `stat` says 0 for its size.
+ * @throws {Error} the system error, if sysfs is not there or does not know the device
+ */
+export async function readRawDevice(id: string, sysfs = '/sys'): Promise<RawDevice> {
+  const directory = await realpath(join(sysfs, 'dev/block', id))
+  const queue = await queueDirectory(directory)
+  const [size, readOnly, logicalBlockSize, writeCache, fua, zeroes] = await Promise.all([
+    read(join(directory, 'size')),
+    read(join(directory, 'ro')),
+    read(join(queue, 'logical_block_size')),
+    optional(join(queue, 'write_cache')),
+    optional(join(queue, 'fua')),
+    optional(join(queue, 'write_zeroes_max_bytes')),
+  ])
+  return {
+    id,
+    sizeBytes: Number(size) * SYSFS_SECTOR,
+    logicalBlockSize: Number(logicalBlockSize),
+    readOnly: readOnly !== '0',
+    cheapDsync: fua === '1' || writeCache === 'write through',
+    zeroes: zeroes !== undefined && Number(zeroes) > 0,
+  }
+}
+
+/** A partition has no queue of its own: it uses that of the disk, whose directory holds its own. */
+async function queueDirectory(directory: string): Promise<string> {
+  const partition = await optional(join(directory, 'partition'))
+  return join(partition === undefined ? directory : dirname(directory), 'queue')
+}
+
+async function read(path: string): Promise<string> {
+  return (await readFile(path, 'latin1')).trim()
+}
+
+/** For facts that some kernels do not tell. */
+async function optional(path: string): Promise<string | undefined> {
+  try {
+    return await read(path)
+  } catch {
+    return undefined
+  }
+}
