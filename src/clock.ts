@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts'
+
 /** Time, as the protocol sees it; injected, so that a simulator can own it. */
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
@@ -15,14 +17,13 @@ export const systemClock: Clock = {
   sleep: (ms, signal) =>
     new Promise<void>((resolve, reject) => {
       signal?.throwIfAborted()
-      const aborted = (): void => {
+      const listening = onAbort(signal, () => {
         clearTimeout(timer)
         reject(signal?.reason)
-      }
+      })
       const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', aborted)
+        listening()
         resolve()
       }, ms)
-      signal?.addEventListener('abort', aborted, { once: true })
     }),
 }

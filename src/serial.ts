@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts'
+
 /** Runs tasks one after the other, in the order of calling. */
 export class Serial {
   #last: Promise<unknown> = Promise.resolve()
@@ -9,10 +11,9 @@ export class Serial {
   run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal === undefined) return this.#append(task)
     return new Promise<T>((resolve, reject) => {
-      const aborted = (): void => reject(signal.reason)
-      signal.addEventListener('abort', aborted, { once: true })
+      const listening = onAbort(signal, () => reject(signal.reason))
       this.#append(async () => {
-        signal.removeEventListener('abort', aborted)
+        listening()
         signal.throwIfAborted()
         return task()
       }).then(resolve, reject)

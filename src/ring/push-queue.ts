@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.ts'
 import { RingError } from '../errors.ts'
 import { totalBytes } from './item.ts'
 import type { Position } from './types.ts'
@@ -47,18 +48,20 @@ export class PushQueue {
     signal?.throwIfAborted()
     this.#count(items)
     return new Promise<Position>((resolve, reject) => {
-      const entry: Entry = { items, writing: false, signal, resolve, reject }
-      const aborted = (): void => this.#abort(entry)
-      const settled = (): void => signal?.removeEventListener('abort', aborted)
-      signal?.addEventListener('abort', aborted, { once: true })
-      entry.resolve = (position) => {
-        settled()
-        resolve(position)
+      const entry: Entry = {
+        items,
+        writing: false,
+        signal,
+        resolve: (position) => {
+          listening()
+          resolve(position)
+        },
+        reject: (reason) => {
+          listening()
+          reject(reason)
+        },
       }
-      entry.reject = (reason) => {
-        settled()
-        reject(reason)
-      }
+      const listening = onAbort(signal, () => this.#abort(entry))
       this.#entries.push(entry)
     })
   }

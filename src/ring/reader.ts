@@ -41,6 +41,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #waiter: Waiter
   readonly #waitOptions: WaitOptions
   readonly #reading = new Serial()
+  /** Those that wait take turns, and hold nobody up who does not. */
+  readonly #turns = new Serial()
   readonly #advancing = new Serial()
   #cursor: Position
   /** The last position that was ever delivered. */
@@ -48,7 +50,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   #popped: PoppedItem[] = []
   #advanceTo: Position
   #advance: Promise<void> | undefined
-  #waiting = false
   #closed: RingError | undefined
 
   private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
@@ -90,7 +91,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `next`
    */
   async tryNext(): Promise<Entry<Out> | undefined> {
-    if (this.#waiting) return undefined
     const [entry] = await this.#reading.run(() => this.#take({ maxItems: 1 }))
     return entry
   }
@@ -101,14 +101,15 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   nextMany(options: NextManyOptions = {}): Promise<readonly Entry<Out>[]> {
     const { signal } = options
-    return this.#reading.run(async () => {
+    return this.#turns.run(async () => {
       for (;;) {
-        const entries = await this.#take(options)
+        if (this.#closed !== undefined) throw this.#closed
+        const entries = await this.#reading.run(() => this.#take(options))
         if (entries.length > 0) {
           this.#waiter.reset()
           return entries
         }
-        await this.#wait(signal)
+        await this.#waiter.pause(signal)
       }
     }, signal)
   }
@@ -178,16 +179,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  async #wait(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#closed !== undefined) throw this.#closed
-    this.#waiting = true
-    try {
-      await this.#waiter.pause(signal)
-    } finally {
-      this.#waiting = false
-    }
   }
 
   /** Takes decoded items from what was popped, popping more if there is nothing. */

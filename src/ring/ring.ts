@@ -18,7 +18,7 @@ export const Producer: {
   create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
   /**
    * Takes the producer's role. If the consumer asked for a pause, that is acknowledged, and there is no handle.
-   * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine
+   * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine; `BLOCK_READ_ONLY`
    * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>

@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.ts'
 import type { BlockDevice, BlockWatch } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 
@@ -57,16 +58,15 @@ export class Waiter {
 
   async #sleep(signal: AbortSignal | undefined): Promise<void> {
     const wake = new AbortController()
-    const stop = (): void => wake.abort()
+    const listening = onAbort(signal, () => wake.abort())
     this.#wake = wake
-    signal?.addEventListener('abort', stop, { once: true })
     try {
       await this.#clock.sleep(this.#pauseMs, wake.signal)
       this.#pauseMs = Math.min(this.#pauseMs * 2, this.#maxPollMs)
     } catch {
       signal?.throwIfAborted()
     } finally {
-      signal?.removeEventListener('abort', stop)
+      listening()
       this.#wake = undefined
     }
   }

@@ -78,10 +78,12 @@ class Format1Consumer extends Format1Role implements Consumer {
 
   popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
     const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
-    if (!(maxItems >= 1 && maxBytes >= 1)) {
-      throw new RangeError(`maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`)
-    }
     return this.run(async () => {
+      if (!(maxItems >= 1 && maxBytes >= 1)) {
+        throw new RangeError(
+          `maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`,
+        )
+      }
       const from = options.from ?? this.own.offset
       if (from >= this.other.offset) await this.look()
       this.#checkFrom(from)

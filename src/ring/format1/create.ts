@@ -47,6 +47,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
 /** Whether nothing would be lost: all is zero, or a creation was cut short before its last write. */
 function isFree(content: DeviceContent, sectorSize: number): boolean {
   if (content.firstNonZero < 0) return true
+  if (content.firstNonZero >= content.start.length) return false
   const sector = (index: number): Uint8Array =>
     content.start.subarray(index * sectorSize, (index + 1) * sectorSize)
   const freshOrZero = (index: number): boolean =>

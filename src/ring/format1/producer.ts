@@ -1,3 +1,4 @@
+import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { checkItem } from '../item.ts'
 import {
@@ -22,12 +23,14 @@ const RETAINED_BYTES = 2 * EXTENT_BYTES
 
 /**
  * Attaches the producer: acknowledges what the consumer wishes, and answers a handle if the ring runs.
+ * @throws {BlockError} `BLOCK_READ_ONLY`
  * @throws as `attach` in role.ts
  */
 export async function attachProducer(
   device: BlockDevice,
   options: AttachOptions,
 ): Promise<AttachProducerResult> {
+  if (!(await device.getInfo()).readWrite) throw readOnly(device.name)
   const producer = new Format1Producer(await attach(device, PRODUCER, options))
   try {
     await producer.begin()

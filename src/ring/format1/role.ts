@@ -1,6 +1,6 @@
 import type { BlockClaim, BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
-import { RingError } from '../../errors.ts'
+import { isBlockError, RingError } from '../../errors.ts'
 import { Serial } from '../../serial.ts'
 import type { AttachOptions, DebugInfo, Role } from '../types.ts'
 import { Control, type Pointers } from './control.ts'
@@ -148,11 +148,15 @@ export abstract class Format1Role implements Role {
     this.own = pointer
   }
 
-  /** Waits for a write or flush. If it fails, nobody knows what the device holds: the handle ends here. */
+  /**
+   * Waits for a write or flush. If it fails, nobody knows what the device holds, and the handle ends here; only
+   * from a refusal to write is it known that nothing was written.
+   */
   protected async guard(written: Promise<void>): Promise<void> {
     try {
       await written
     } catch (error) {
+      if (isBlockError(error) && error.code === 'BLOCK_READ_ONLY') throw error
       throw this.#poisonWith(error)
     }
   }

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { BlockError } from '../../src/errors.ts'
+import { inspectRing, Producer } from '../../src/ring/ring.ts'
+import { deviceBytes, hex } from '../helpers/golden.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
+
+const MIB = 1 << 20
+
+/** What other programs leave on a device: bytes and where. */
+const others: readonly [string, number, string][] = [
+  ['ext2, ext3 or ext4', 1080, '53ef'],
+  ['XFS', 0, '58465342'],
+  ['Btrfs', 65600, '5f42485266535f4d'],
+  ['LUKS', 0, '4c554b53babe'],
+  ['LVM', 512, '4c4142454c4f4e45'],
+  ['swap', 4086, '5357415053504143453'.concat('2')],
+  ['GPT', 512, '4546492050415254'],
+  ['MBR', 510, '55aa'],
+  ['RAID', 4096, 'fc4e2ba9'],
+  ['another version', 0, Buffer.from('mirage shared-block-device 2.0').toString('hex')],
+  ['unknown data', 700_000, '01'],
+]
+
+describe('creating a ring', () => {
+  test.each(others)('refuses a device that holds %s, and changes nothing', async (what, at, is) => {
+    const bytes = new Uint8Array(2 * MIB)
+    bytes.set(Buffer.from(is, 'hex'), at)
+    const device = await MemoryBlockDevice.from(bytes)
+    await expect(Producer.create(device)).rejects.toMatchObject({
+      code: 'RING_NOT_BLANK',
+      details: { found: expect.stringContaining(what) },
+    })
+    expect(Buffer.from(await deviceBytes(device)).equals(bytes)).toBe(true)
+    expect(await Producer.create(device, { overwrite: true })).toBe(true)
+    expect((await inspectRing(device)).used).toBe(0)
+  })
+
+  test('refuses a device whose end is in use, as that of a RAID member or of a GPT is', async () => {
+    const bytes = new Uint8Array(4 * MIB)
+    bytes[4 * MIB - 512] = 0x45
+    const device = await MemoryBlockDevice.from(bytes)
+    await expect(Producer.create(device)).rejects.toMatchObject({
+      code: 'RING_NOT_BLANK',
+      details: { found: `unknown data (the first byte that is not zero is at ${4 * MIB - 512})` },
+    })
+  })
+
+  test('leaves a ring that is there, with its items', async () => {
+    const device = await ringDevice()
+    await append(await attachProducer(device), Buffer.from('item'))
+    const before = hex(await deviceBytes(device))
+    expect(await Producer.create(device)).toBe(false)
+    expect(await Producer.create(device, { overwrite: true })).toBe(false)
+    expect(hex(await deviceBytes(device))).toBe(before)
+  })
+
+  test.each([0, 3])('refuses a device of %i sectors', async (sizeSectors) => {
+    const device = new MemoryBlockDevice({ sizeSectors })
+    await expect(Producer.create(device)).rejects.toThrow(
+      'The block device is too small for a ring; the minimum size is 4 sectors',
+    )
+  })
+
+  test.each([0, 1, 2, 3])(
+    'goes on after one that was cut short at its write %i',
+    async (writes) => {
+      const memory = new MemoryBlockDevice({ sizeSectors: 8 })
+      const device = new HookedDevice(memory)
+      let left = writes
+      device.before = ({ operation }) => {
+        if (operation === 'read' || left-- > 0) return
+        throw new BlockError('BLOCK_IO', 'injected', { device: 'memory' })
+      }
+      await expect(Producer.create(device)).rejects.toMatchObject({ code: 'BLOCK_IO' })
+      await expect(inspectRing(memory)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+      expect(await Producer.create(memory)).toBe(true)
+      expect(hex(await deviceBytes(memory))).toBe(hex(await deviceBytes(await ringDevice(8))))
+    },
+  )
+
+  test('puts the pointers on stable storage before the magic', async () => {
+    const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 8 }))
+    await Producer.create(device)
+    const steps = device.take().filter(({ operation }) => operation !== 'read')
+    expect(steps.map(({ operation, sector, durable }) => [operation, sector, durable])).toEqual([
+      ['write', 1, false],
+      ['write', 2, false],
+      ['flush', 0, false],
+      ['write', 0, true],
+    ])
+  })
+})

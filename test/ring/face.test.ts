@@ -1,0 +1,326 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import type { Codec } from '../../src/codec/codec.ts'
+import { json, text } from '../../src/codec/codecs.ts'
+import { BlockError } from '../../src/errors.ts'
+import { RingReader } from '../../src/ring/reader.ts'
+import { Consumer, inspectRing } from '../../src/ring/ring.ts'
+import { resumeRing, suspendRing } from '../../src/ring/suspend.ts'
+import type { Position } from '../../src/ring/types.ts'
+import { RingWriter } from '../../src/ring/writer.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
+
+/** A device with 512 bytes of data area: two items of 200 bytes, no third. */
+const tiny = (): Promise<MemoryBlockDevice> => ringDevice(4)
+const item = (fill: number, length = 200): Uint8Array => new Uint8Array(length).fill(fill)
+const never = new AbortController().signal
+
+describe('a writer', () => {
+  test('pushes what is durable and visible when it resolves', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 16 })
+    await using writer = await RingWriter.open(device, { codec: text, create: true })
+    expect(await writer.push('hello')).toBe(12n)
+    expect(await writer.pushMany(['a', 'b'])).toBe(28n)
+    expect(await writer.pushMany([])).toBe(28n)
+    expect((await inspectRing(device)).producer.offset).toBe(28n)
+  })
+
+  test('lets pushes that wait at the same time share a commit, in order', async () => {
+    const device = new HookedDevice(await ringDevice(256))
+    await using writer = await RingWriter.open(device, { codec: text, lookIntervalMs: 1e9 })
+    device.take()
+    const positions = await Promise.all(
+      Array.from({ length: 500 }, (_, n) => writer.push(`item ${n}`)),
+    )
+    const writes = device.take().filter(({ operation }) => operation === 'write')
+    expect(writes.length).toBeLessThanOrEqual(4)
+    expect(positions).toEqual([...positions].sort((a, b) => Number(a - b)))
+    await using reader = await RingReader.open(device, { codec: text })
+    for (let n = 0; n < 500; n++) expect((await reader.next()).item).toBe(`item ${n}`)
+  })
+
+  test('keeps the order when a codec takes its time', async () => {
+    const slow: Codec<string> = {
+      name: 'slow',
+      encode: async (value) => {
+        await sleep(value.length)
+        return new TextEncoder().encode(value)
+      },
+      decode: (bytes) => new TextDecoder().decode(bytes),
+    }
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device, { codec: slow })
+    await Promise.all(['long one first', 'x', 'yy'].map((value) => writer.push(value)))
+    await using reader = await RingReader.open(device, { codec: slow })
+    const items = await reader.nextMany()
+    expect(items.map((entry) => entry.item)).toEqual(['long one first', 'x', 'yy'])
+  })
+
+  test('waits for room, and goes on when the consumer gives it', async () => {
+    const device = await tiny()
+    await using writer = await RingWriter.open(device)
+    await using reader = await RingReader.open(device)
+    await writer.pushMany([item(1), item(2)])
+    expect(await writer.tryPush(item(3))).toEqual({ status: 'retry' })
+    const third = writer.push(item(3))
+    const fourth = writer.push(item(4))
+    expect(await Promise.race([third, sleep(30, 'waiting')])).toBe('waiting')
+    await (await reader.next()).advance()
+    expect(await third).toBe(612n)
+    await (await reader.next()).advance()
+    expect(await fourth).toBe(816n)
+  })
+
+  test('pushes what is larger than the free space bit by bit', async () => {
+    const device = await tiny()
+    await using writer = await RingWriter.open(device)
+    await using reader = await RingReader.open(device)
+    const all = writer.pushMany([1, 2, 3, 4, 5].map((n) => item(n)))
+    for (let n = 1; n <= 5; n++) {
+      const entry = await reader.next()
+      expect(entry.item[0]).toBe(n)
+      await entry.advance()
+    }
+    expect(await all).toBe(1020n)
+  })
+
+  test('an aborted push is not in the ring, and those behind it go on', async () => {
+    const device = await tiny()
+    await using writer = await RingWriter.open(device)
+    await using reader = await RingReader.open(device)
+    await writer.pushMany([item(1), item(2)])
+    const stop = new AbortController()
+    const aborted = writer.push(item(3), { signal: stop.signal })
+    const next = writer.push(item(4))
+    await sleep(5)
+    stop.abort(new Error('changed my mind'))
+    await expect(aborted).rejects.toThrow('changed my mind')
+    await expect(writer.push(item(9), { signal: AbortSignal.abort() })).rejects.toThrow()
+    await (await reader.next()).advance()
+    await next
+    expect((await reader.next()).item[0]).toBe(2)
+    expect((await reader.next()).item[0]).toBe(4)
+  })
+
+  test('a push that is being written is not aborted any more', async () => {
+    const device = new HookedDevice(await ringDevice())
+    await using writer = await RingWriter.open(device)
+    const stop = new AbortController()
+    device.before = ({ operation }) => {
+      if (operation === 'write') stop.abort()
+    }
+    expect(await writer.push(item(1), { signal: stop.signal })).toBe(204n)
+  })
+
+  test('refuses more than its bounds, before anything is queued', async () => {
+    const device = await tiny()
+    await using writer = await RingWriter.open(device, { maxQueuedItems: 3 })
+    await writer.pushMany([item(1), item(2)])
+    const waiting = [writer.push(item(3)), writer.push(item(4)), writer.push(item(5))]
+    const outcomes = Promise.allSettled(waiting)
+    await expect(writer.push(item(6))).rejects.toMatchObject({ code: 'RING_OVERLOADED' })
+    await writer.close()
+    expect((await outcomes).map(({ status }) => status)).toEqual(Array(3).fill('rejected'))
+  })
+
+  test('tells what does not encode or can never fit, and goes on', async () => {
+    const device = await tiny()
+    await using writer = await RingWriter.open(device, { codec: json() })
+    await expect(writer.push(1n)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
+    await expect(writer.push('x'.repeat(600))).rejects.toMatchObject({
+      code: 'RING_ITEM_TOO_LARGE',
+    })
+    await expect(writer.tryPush('x'.repeat(600))).rejects.toMatchObject({
+      code: 'RING_ITEM_TOO_LARGE',
+    })
+    expect(await writer.push('x')).toBe(8n)
+  })
+
+  test('closing settles what waits, promptly, and gives the role back', async () => {
+    const device = await tiny()
+    const writer = await RingWriter.open(device)
+    await writer.pushMany([item(1), item(2)])
+    const waiting = writer.push(item(3))
+    const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_DETACHED' })
+    await writer.close()
+    await writer.close()
+    await rejected
+    await expect(writer.push(item(4))).rejects.toMatchObject({ code: 'RING_DETACHED' })
+    await (await RingWriter.open(device)).close()
+  })
+
+  test('a failed write fails all that it concerned, and every later push', async () => {
+    const device = new HookedDevice(await ringDevice())
+    await using writer = await RingWriter.open(device)
+    device.before = ({ operation }) => {
+      if (operation !== 'write') return
+      throw new BlockError('BLOCK_IO', 'injected', { device: 'memory' })
+    }
+    const outcomes = await Promise.allSettled([writer.push(item(1)), writer.push(item(2))])
+    expect(outcomes).toMatchObject(Array(2).fill({ reason: { code: 'BLOCK_IO' } }))
+    device.before = () => undefined
+    await expect(writer.push(item(3))).rejects.toMatchObject({ code: 'RING_POISONED' })
+  })
+
+  test('opening waits while the ring is suspended', async () => {
+    const device = await ringDevice()
+    const consumer = await Consumer.attach(device)
+    await consumer.suspend()
+    const stop = AbortSignal.timeout(30)
+    await expect(RingWriter.open(device, { signal: stop })).rejects.toThrow('due to timeout')
+    const opening = RingWriter.open(device)
+    await sleep(10)
+    await consumer.resume()
+    await using writer = await opening
+    expect(await writer.push(item(1))).toBe(204n)
+  })
+})
+
+describe('a reader', () => {
+  test('waits for what comes, and repeats what was not advanced past', async () => {
+    const device = await ringDevice()
+    const producer = await attachProducer(device)
+    const reader = await RingReader.open(device, { codec: text })
+    const waiting = reader.next()
+    expect(await reader.tryNext()).toBeUndefined()
+    await append(producer, Buffer.from('one'))
+    await append(producer, Buffer.from('two'))
+    const first = await waiting
+    expect(first.item).toBe('one')
+    expect((await reader.next()).item).toBe('two')
+    await reader.rewind()
+    expect((await reader.next()).item).toBe('one')
+    await first.advance()
+    await reader.close()
+    await using again = await RingReader.open(device, { codec: text })
+    expect((await again.next()).item).toBe('two')
+    expect(await again.tryNext()).toBeUndefined()
+  })
+
+  test('iterates without advancing by itself', async () => {
+    const device = await ringDevice()
+    const producer = await attachProducer(device)
+    for (const name of ['a', 'b', 'c']) await append(producer, Buffer.from(name))
+    await using reader = await RingReader.open(device, { codec: text })
+    const seen: string[] = []
+    for await (const entry of reader) {
+      seen.push(entry.item)
+      if (entry.item === 'b') await entry.advance()
+      if (entry.item === 'c') break
+    }
+    expect(seen).toEqual(['a', 'b', 'c'])
+    expect(reader.consumer.position).toBe(16n)
+  })
+
+  test('takes many at once, within bounds', async () => {
+    const device = await ringDevice(64)
+    await using writer = await RingWriter.open(device)
+    await writer.pushMany(Array.from({ length: 20 }, (_, n) => item(n, 100)))
+    await using reader = await RingReader.open(device)
+    expect(await reader.nextMany({ maxItems: 3 })).toHaveLength(3)
+    expect(await reader.nextMany({ maxBytes: 250 })).toHaveLength(3)
+    const rest = await reader.nextMany()
+    expect(rest.map((entry) => entry.item[0])).toEqual(Array.from({ length: 14 }, (_, n) => n + 6))
+  })
+
+  test('stops waiting when told, also behind another that waits, and loses nothing by it', async () => {
+    const device = await ringDevice()
+    await using reader = await RingReader.open(device)
+    const first = reader.next({ signal: never })
+    const signal = AbortSignal.timeout(10)
+    await expect(reader.next({ signal })).rejects.toThrow('due to timeout')
+    await append(await attachProducer(device), item(7))
+    expect((await first).item[0]).toBe(7)
+  })
+
+  test('closing ends the waiting', async () => {
+    const device = await ringDevice()
+    const reader = await RingReader.open(device)
+    const waiting = reader.next()
+    const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_DETACHED' })
+    await sleep(5)
+    await reader.close()
+    await rejected
+    await (await RingReader.open(device)).close()
+  })
+
+  test('what does not decode is an error to step over', async () => {
+    const device = await ringDevice()
+    const producer = await attachProducer(device)
+    for (const stored of ['1', '{', '3']) await append(producer, Buffer.from(stored))
+    await using reader = await RingReader.open(device, { codec: json() })
+    expect((await reader.nextMany()).map((entry) => entry.item)).toEqual([1])
+    const failure = await reader.next().catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'CODEC_DECODE', details: { position: 16n } })
+    const { position } = (failure as { details: { position: Position } }).details
+    await reader.advance(position)
+    expect((await reader.next()).item).toBe(3)
+    expect(reader.consumer.position).toBe(16n)
+  })
+
+  test('advances that wait at the same time share a write; what was not delivered is refused', async () => {
+    const device = new HookedDevice(await ringDevice(64))
+    await using writer = await RingWriter.open(device)
+    await writer.pushMany(Array.from({ length: 50 }, (_, n) => item(n, 20)))
+    await using reader = await RingReader.open(device)
+    const entries = await reader.nextMany()
+    device.take()
+    await Promise.all(entries.map((entry) => entry.advance()))
+    expect(device.take().filter(({ operation }) => operation === 'write').length).toBe(1)
+    expect(reader.consumer.position).toBe(entries.at(-1)?.position)
+    await expect(reader.advance(1e9 as unknown as Position)).rejects.toThrow(RangeError)
+    await writer.push(item(1))
+    await (await reader.next()).advance()
+  })
+})
+
+describe('suspending', () => {
+  test('by the reader waits for the acknowledgement, and so does resuming', async () => {
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device, { lookIntervalMs: 0 })
+    await using reader = await RingReader.open(device)
+    const suspending = reader.suspend()
+    expect(await Promise.race([suspending, sleep(20, 'waiting')])).toBe('waiting')
+    expect(await writer.tryPush(item(1))).toEqual({ status: 'suspended' })
+    await suspending
+    expect(await reader.state()).toBe('suspended')
+    const pushing = writer.push(item(1))
+    await reader.resume()
+    await pushing
+    expect((await reader.next()).item[0]).toBe(1)
+  })
+
+  test('from outside asks the consumer at work, or does it itself', async () => {
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device, { lookIntervalMs: 0, maxPollMs: 5 })
+    for (const holder of [await Consumer.attach(device), undefined]) {
+      const suspending = suspendRing(device)
+      await sleep(5)
+      const pushing = writer.push(item(1))
+      await suspending
+      expect((await inspectRing(device)).consumer.suspend).toBe(true)
+      await resumeRing(device)
+      await pushing
+      await holder?.detach()
+    }
+  })
+
+  test('from outside gives up when told, and leaves the wish', async () => {
+    const device = await ringDevice()
+    const signal = AbortSignal.timeout(20)
+    await expect(suspendRing(device, { signal })).rejects.toThrow('due to timeout')
+    const ring = await inspectRing(device)
+    expect([ring.consumer.suspend, ring.producer.suspendAck]).toEqual([true, false])
+  })
+
+  test('is refused when the holder of the role takes no requests', async () => {
+    const device = await ringDevice()
+    await device.claim('consumer', { holder: 'somebody else' })
+    await expect(suspendRing(device)).rejects.toMatchObject({
+      code: 'BLOCK_CLAIMED',
+      details: { holder: 'somebody else' },
+    })
+  })
+})

@@ -1,0 +1,127 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { describe, expect, test } from 'vitest'
+import { text } from '../../src/codec/codecs.ts'
+import { type Entry, RingReader } from '../../src/ring/reader.ts'
+import { inspectRing } from '../../src/ring/ring.ts'
+import { RingWriter } from '../../src/ring/writer.ts'
+import { toReadable, toWritable } from '../../src/streams/node.ts'
+import { pipeTo, readableStream, writableStream } from '../../src/streams/web.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { ringDevice } from '../helpers/ring.ts'
+
+const lines = Array.from({ length: 3000 }, (_, n) => `line ${n}`)
+
+describe('web streams', () => {
+  test('what is written is durable when the stream is closed, in few commits', async () => {
+    const device = new HookedDevice(await ringDevice(256))
+    await using writer = await RingWriter.open(device, { codec: text })
+    device.take()
+    const source = new ReadableStream<string>({
+      start: (controller) => {
+        for (const line of lines) controller.enqueue(line)
+        controller.close()
+      },
+    })
+    await source.pipeTo(writableStream(writer))
+    const writes = device.take().filter(({ operation }) => operation === 'write')
+    expect(writes.length).toBeLessThan(lines.length)
+    await using reader = await RingReader.open(device, { codec: text })
+    const taken: string[] = []
+    const entries = readableStream(reader).getReader()
+    for (let n = 0; n < lines.length; n++) {
+      const { value } = await entries.read()
+      taken.push(value?.item ?? '')
+      if (n === 9) await value?.advance()
+    }
+    await entries.cancel()
+    expect(taken).toEqual(lines)
+    const ring = await inspectRing(device)
+    expect(ring.consumer.offset).toBe(120n)
+  })
+
+  test('a push that fails errors the stream', async () => {
+    const device = await ringDevice(4)
+    await using writer = await RingWriter.open(device, { codec: text })
+    const sink = writableStream(writer).getWriter()
+    sink.closed.catch(() => undefined)
+    sink.write('x'.repeat(1000)).catch(() => undefined)
+    await expect(sink.close()).rejects.toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
+  })
+
+  test('an aborted stream drops what was not pushed', async () => {
+    const device = await ringDevice(4)
+    await using writer = await RingWriter.open(device, { codec: text })
+    const sink = writableStream(writer).getWriter()
+    sink.closed.catch(() => undefined)
+    await sink.write('x'.repeat(300))
+    await sink.write('y'.repeat(300))
+    await sink.abort(new Error('enough'))
+    await using reader = await RingReader.open(device, { codec: text })
+    await (await reader.next()).advance()
+    expect(await reader.tryNext()).toBeUndefined()
+  })
+
+  test('pipeTo advances past what the stream took, and nothing else', async () => {
+    const device = await ringDevice(64)
+    await using writer = await RingWriter.open(device, { codec: text })
+    await using reader = await RingReader.open(device, { codec: text })
+    await writer.pushMany(['one', 'two', 'bad', 'four'])
+    const taken: string[] = []
+    const sink = new WritableStream<string>({
+      write: (line) => {
+        if (line === 'bad') throw new Error('cannot take it')
+        taken.push(line)
+      },
+    })
+    await expect(pipeTo(reader, sink)).rejects.toThrow('cannot take it')
+    expect(taken).toEqual(['one', 'two'])
+    expect(reader.consumer.position).toBe(16n)
+  })
+})
+
+describe('Node streams', () => {
+  test('carry items from end to end', async () => {
+    const device = new HookedDevice(await ringDevice(256))
+    await using writer = await RingWriter.open(device, { codec: text })
+    device.take()
+    await pipeline(Readable.from(lines), toWritable(writer))
+    expect(device.take().length).toBeLessThan(lines.length)
+    await using reader = await RingReader.open(device, { codec: text })
+    const taken: string[] = []
+    for await (const chunk of toReadable(reader)) {
+      const entry = chunk as Entry<string>
+      taken.push(entry.item)
+      if (taken.length === lines.length) {
+        await entry.advance()
+        break
+      }
+    }
+    expect(taken).toEqual(lines)
+    expect((await inspectRing(device)).used).toBe(0)
+  })
+
+  test('a failure destroys the stream with it', async () => {
+    const device = await ringDevice(4)
+    await using writer = await RingWriter.open(device, { codec: text })
+    const failing = pipeline(Readable.from(['x'.repeat(1000)]), toWritable(writer))
+    await expect(failing).rejects.toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
+    const reader = await RingReader.open(device, { codec: text })
+    const stream = toReadable(reader)
+    const failed = new Promise((resolve) => stream.on('error', resolve))
+    stream.resume()
+    await reader.close()
+    expect(await failed).toMatchObject({ code: 'RING_DETACHED' })
+  })
+
+  test('destroying one leaves the ring open', async () => {
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device, { codec: text })
+    await using reader = await RingReader.open(device, { codec: text })
+    const stream = toReadable(reader)
+    stream.resume()
+    stream.destroy()
+    await writer.push('after')
+    expect((await reader.next()).item).toBe('after')
+  })
+})
