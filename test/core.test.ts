@@ -1,0 +1,37 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const source = fileURLToPath(new URL('../src/', import.meta.url))
+
+/** The modules of other packages that a module imports for its values, through all that it imports. */
+function packagesOf(module: string, seen = new Set<string>()): Set<string> {
+  const packages = new Set<string>()
+  if (seen.has(module)) return packages
+  seen.add(module)
+  const text = readFileSync(join(source, module), 'utf8')
+  // Types are erased, and an import() is not at the top level.
+  for (const [, name = ''] of text.matchAll(
+    /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)'/gm,
+  )) {
+    if (!name.startsWith('.')) packages.add(name)
+    else for (const found of packagesOf(join(dirname(module), name), seen)) packages.add(found)
+  }
+  return packages
+}
+
+describe('the core loads where there is no Node', () => {
+  test.each(['index.ts', 'codec/codecs.ts', 'streams/web.ts', 'conformance/device.ts'])(
+    '%s imports no package at all',
+    (module) => {
+      expect(existsSync(join(source, module))).toBe(true)
+      expect([...packagesOf(module)]).toEqual([])
+    },
+  )
+
+  test('and this test would see one that did', () => {
+    expect([...packagesOf('streams/node.ts')]).toContain('node:stream')
+    expect([...packagesOf('block/file.ts')]).toContain('node:fs')
+  })
+})
