@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
+import type { Names } from '../role.ts'
 import {
   hasMagic,
   type Layout,
@@ -31,12 +32,6 @@ const EAGER_READS = 8
 export interface Pointers {
   readonly producer: ParsedPointer
   readonly consumer: ParsedPointer
-}
-
-/** The queue's and the program's names, for the text in the pointer sectors. */
-export interface Names {
-  readonly queue: string
-  readonly client: string
 }
 
 /** Reads and writes the control sectors of a format 1 ring on a device. */

@@ -1,0 +1,175 @@
+import type { BlockClaim, BlockDevice } from '../block/device.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { isBlockError, RingError } from '../errors.ts'
+import { Serial } from '../serial.ts'
+import type { AttachOptions, DebugInfo, Role } from './types.ts'
+
+const DEFAULT_LOOK_INTERVAL_MS = 10
+
+/** The queue's and the program's names, for the text that people read. */
+export interface Names {
+  readonly queue: string
+  readonly client: string
+}
+
+/** A role that was claimed. */
+export interface Claimed {
+  readonly device: BlockDevice
+  readonly names: Names
+  readonly clock: Clock
+  readonly lookIntervalMs: number
+  /** Absent if the device cannot tell who else is at work: then everything is read anew before it is written. */
+  readonly claim: BlockClaim | undefined
+}
+
+/**
+ * Claims a role of the ring on a device.
+ * @throws {RangeError} an option cannot be
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ */
+export async function claimRole(
+  device: BlockDevice,
+  role: 'producer' | 'consumer',
+  options: AttachOptions,
+  onRequest?: (request: string) => Promise<string>,
+): Promise<Claimed> {
+  const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
+  const { lookIntervalMs = DEFAULT_LOOK_INTERVAL_MS } = options
+  if (!(lookIntervalMs >= 0)) throw new RangeError(`lookIntervalMs cannot be ${lookIntervalMs}`)
+  const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
+  const claim = device.capabilities.claim
+    ? await device.claim(role, { holder, ...(onRequest && { onRequest }) })
+    : undefined
+  return { device, names: { queue, client }, clock, lookIntervalMs, claim }
+}
+
+/**
+ * What all roles of all formats have in common: calls that wait for each other, a claim, and an end when what the
+ * device holds is not known any more.
+ */
+export abstract class BaseRole implements Role {
+  readonly device: BlockDevice
+  readonly queue: string
+  readonly client: string
+  abstract readonly capacity: number
+  abstract readonly maxItemBytes: number
+  protected readonly clock: Clock
+  readonly #claim: BlockClaim | undefined
+  readonly #lookIntervalMs: number
+  readonly #serial = new Serial()
+  #lookedAt: number
+  #poison: unknown
+  #detached: Promise<void> | undefined
+
+  constructor(claimed: Claimed) {
+    this.device = claimed.device
+    this.queue = claimed.names.queue
+    this.client = claimed.names.client
+    this.clock = claimed.clock
+    this.#claim = claimed.claim
+    this.#lookIntervalMs = claimed.lookIntervalMs
+    this.#lookedAt = claimed.clock.now()
+  }
+
+  abstract debugInfo(): Promise<DebugInfo>
+
+  /** Reads what both sides say, and checks it against what this handle knows. */
+  protected abstract doLook(): Promise<void>
+
+  /** What is done with the device before the role is given back. */
+  protected async doDetach(): Promise<void> {}
+
+  detach(): Promise<void> {
+    this.#detached ??= this.#serial.run(async () => {
+      try {
+        if (this.#poison === undefined) await this.doDetach()
+      } catch {
+        // Giving the role back never fails, and what was acknowledged does not depend on it.
+      } finally {
+        await this.#claim?.release()
+      }
+    })
+    return this.#detached
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.detach()
+  }
+
+  /** Whether the handle was detached, or ended by a failure. */
+  protected get ended(): boolean {
+    return this.#detached !== undefined || this.#poison !== undefined
+  }
+
+  /** Runs an operation after those called before it, unless the handle is of no use any more. */
+  protected run<T>(operation: () => Promise<T>): Promise<T> {
+    const device = this.device.name
+    if (this.#detached !== undefined) {
+      const message = 'Ring has been detached and cannot be used'
+      return Promise.reject(new RingError('RING_DETACHED', message, { device }))
+    }
+    return this.#serial.run(() => {
+      if (this.#poison === undefined) return operation()
+      throw new RingError(
+        'RING_POISONED',
+        'This handle ended when a write failed or another one interfered (see the cause): detach it and ' +
+          `attach to ${device} again`,
+        { device },
+        this.#poison,
+      )
+    })
+  }
+
+  /** Looks now. */
+  protected async look(): Promise<void> {
+    await this.doLook()
+    this.#lookedAt = this.clock.now()
+  }
+
+  /** Looks if the last look is too old to be relied on. */
+  protected async lookIfOld(): Promise<void> {
+    if (this.clock.now() - this.#lookedAt >= this.#lookIntervalMs) await this.look()
+  }
+
+  /** Looks before a write of what only this role writes: always if nothing else keeps a second handle away. */
+  protected async lookBeforeWrite(): Promise<void> {
+    await (this.#claim === undefined ? this.look() : this.lookIfOld())
+  }
+
+  /**
+   * Waits for a write or flush. If it fails, nobody knows what the device holds, and the handle ends here; only
+   * from a refusal to write is it known that nothing was written.
+   */
+  protected async guard(written: Promise<void>): Promise<void> {
+    try {
+      await written
+    } catch (error) {
+      if (isBlockError(error) && error.code === 'BLOCK_READ_ONLY') throw error
+      throw this.poisonWith(error)
+    }
+  }
+
+  /** Ends the handle, and answers the error for throwing. */
+  protected poisonWith(error: unknown): unknown {
+    this.#poison ??= error
+    return error
+  }
+
+  /** Somebody else wrote what only this role writes. */
+  protected conflict(
+    role: 'producer' | 'consumer',
+    sector: number,
+    expected: string,
+    found: string,
+  ): unknown {
+    const device = this.device.name
+    return this.poisonWith(
+      new RingError(
+        'RING_ROLE_CONFLICT',
+        `Another ${role} has written to ${device}: sector ${sector}, field ${role}: expected ${expected}, ` +
+          `found ${found}; make sure that there is only one, then attach again`,
+        { device, sector, field: role, expected, found },
+      ),
+    )
+  }
+}
