@@ -1,0 +1,50 @@
+import type { BlockDevice } from '../device.ts'
+import { firstDifference } from './difference.ts'
+import { type Chunk, chunksOf } from './extents.ts'
+import { type OperationOptions, planOf } from './options.ts'
+import { inOrder } from './pipeline.ts'
+import { bothSettled, commonUnit, placeOf, readAt } from './place.ts'
+
+/** What {@link compare} found. */
+export type Comparison =
+  | { readonly status: 'equal' }
+  /** The content differs, first at this byte. */
+  | { readonly status: 'different'; readonly offset: number }
+  /** The sizes differ; the content was not looked at. */
+  | { readonly status: 'different-size'; readonly sizeBytes: readonly [number, number] }
+
+/**
+ * Compares two devices byte by byte, up to the first difference. The sizes of their sectors may differ.
+ * @throws {BlockError} a device cannot be read
+ * @throws {RangeError} an option cannot be
+ * @throws the signal's reason
+ */
+export async function compare(
+  first: BlockDevice,
+  second: BlockDevice,
+  options: OperationOptions = {},
+): Promise<Comparison> {
+  const [a, b] = await Promise.all([placeOf(first), placeOf(second)])
+  const plan = planOf(options, a.sizeBytes, commonUnit(a, b))
+  if (a.sizeBytes !== b.sizeBytes) {
+    return { status: 'different-size', sizeBytes: [a.sizeBytes, b.sizeBytes] }
+  }
+  const memory = new Map<number, [Uint8Array, Uint8Array]>()
+  const readBoth = async ({ offset, bytes }: Chunk, slot: number) => {
+    const [wholeA, wholeB] = memory.get(slot) ?? [
+      first.allocate(plan.chunkBytes),
+      second.allocate(plan.chunkBytes),
+    ]
+    memory.set(slot, [wholeA, wholeB])
+    const [bytesA, bytesB] = [wholeA.subarray(0, bytes), wholeB.subarray(0, bytes)]
+    await bothSettled(readAt(a, offset, bytesA), readAt(b, offset, bytesB))
+    return { offset, bytesA, bytesB }
+  }
+  const chunks = chunksOf({ offset: 0, bytes: a.sizeBytes }, plan.chunkBytes)
+  for await (const { offset, bytesA, bytesB } of inOrder(chunks, plan, readBoth)) {
+    const at = firstDifference(bytesA, bytesB)
+    if (at !== undefined) return { status: 'different', offset: offset + at }
+    plan.progress(bytesA.length)
+  }
+  return { status: 'equal' }
+}

@@ -1,0 +1,44 @@
+import type { BlockDevice } from '../device.ts'
+import type { OperationOptions } from './options.ts'
+import { writeEverywhere } from './overwrite.ts'
+import { writeAt } from './place.ts'
+
+/** What to erase a device with. */
+export interface EraseDeviceOptions extends OperationOptions {
+  /**
+   * Bytes that are repeated from the device's first byte on, also across sectors when its length is odd: the
+   * original's tool was used with `ERASED! `. Default: zeroes.
+   */
+  readonly pattern?: Uint8Array
+}
+
+/**
+ * Overwrites a device with a pattern. It is on stable storage when it resolves.
+ * @throws {TypeError | RangeError} an option cannot be; nothing was written
+ * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of the device
+ * @throws the signal's reason
+ */
+export async function erase(device: BlockDevice, options: EraseDeviceOptions = {}): Promise<void> {
+  const { pattern } = options
+  if (pattern === undefined) return eraseWithZeroes(device, options)
+  if (!(pattern instanceof Uint8Array)) throw new TypeError('pattern has to be a Uint8Array')
+  if (pattern.length === 0) throw new RangeError('pattern has to be at least one byte')
+  await writeEverywhere(device, options, (place, chunkBytes) => {
+    // One copy of it serves every chunk: a chunk's content starts somewhere in the pattern.
+    const repeated = device.allocate(chunkBytes + pattern.length)
+    for (let at = 0; at < repeated.length; at += pattern.length) {
+      repeated.set(pattern.subarray(0, repeated.length - at), at)
+    }
+    return () =>
+      ({ offset, bytes }) => {
+        const from = offset % pattern.length
+        return writeAt(place, offset, repeated.subarray(from, from + bytes))
+      }
+  })
+}
+
+async function eraseWithZeroes(device: BlockDevice, options: OperationOptions): Promise<void> {
+  await writeEverywhere(device, options, ({ info }) => () => ({ offset, bytes }) => {
+    return device.writeZeroes(offset / info.sectorSize, bytes / info.sectorSize)
+  })
+}

@@ -1,0 +1,34 @@
+import type { BlockDevice } from '../device.ts'
+import type { OperationOptions } from './options.ts'
+import { writeEverywhere } from './overwrite.ts'
+import { writeAt } from './place.ts'
+import { fillRandom } from './random.ts'
+
+/** What to fill a device with. */
+export interface FillDeviceOptions extends OperationOptions {
+  /** An integer from 0 to 2^32 - 1: the same seed gives every sector the same content. */
+  readonly seed: number
+}
+
+/**
+ * Overwrites a device with random-looking data, for tests: the content of each byte depends on the seed and
+ * its place only, not on the sector size or on how the filling goes. Not for secrets. It is on stable
+ * storage when it resolves.
+ * @throws {RangeError} an option cannot be; nothing was written
+ * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of the device
+ * @throws the signal's reason
+ */
+export async function fill(device: BlockDevice, options: FillDeviceOptions): Promise<void> {
+  const { seed } = options
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
+    throw new RangeError(`seed has to be an integer from 0 to 2^32 - 1, not ${seed}`)
+  }
+  await writeEverywhere(device, options, (place, chunkBytes) => () => {
+    const memory = device.allocate(chunkBytes)
+    return ({ offset, bytes }) => {
+      const piece = memory.subarray(0, bytes)
+      fillRandom(piece, seed, offset)
+      return writeAt(place, offset, piece)
+    }
+  })
+}

@@ -1,0 +1,118 @@
+import type { BlockDevice } from '../device.ts'
+import { type Chunk, chunksOf, extentsOf } from './extents.ts'
+import { type OperationOptions, type Plan, planOf } from './options.ts'
+import { inOrder } from './pipeline.ts'
+import { type Place, placeOf, readAt } from './place.ts'
+
+/** Content of a device. */
+export interface FoldPiece {
+  /** The device's sector that the bytes start at. */
+  readonly sectorStart: number
+  /** A whole number of sectors; the memory is used again once the step is done. */
+  readonly bytes: Uint8Array
+}
+
+/** Sectors of a device that are a hole. */
+export interface FoldHole {
+  readonly sectorStart: number
+  readonly sectors: number
+}
+
+/** Takes a piece into the state that the pieces before it led to. */
+export type FoldStep<State, Piece> = (state: State, piece: Piece) => State | Promise<State>
+
+/**
+ * Takes the device's content, first sector to last, into a state. Pieces are as long as a chunk; the next
+ * ones are read ahead.
+ * @returns the last state: `initial` for an empty device
+ * @throws what `step` throws; {@link BlockError}; {@link RangeError} for options that cannot be
+ * @throws the signal's reason
+ */
+export async function fold<State>(
+  device: BlockDevice,
+  initial: State,
+  step: FoldStep<State, FoldPiece>,
+  options: OperationOptions = {},
+): Promise<State> {
+  const { place, plan } = await begin(device, options)
+  const chunks = chunksOf({ offset: 0, bytes: place.sizeBytes }, plan.chunkBytes)
+  return foldChunks(place, plan, chunks, initial, step)
+}
+
+/**
+ * As {@link fold}, of the sectors that may hold data only. On a device without the `seek` capability
+ * all of them may.
+ */
+export async function foldMapped<State>(
+  device: BlockDevice,
+  initial: State,
+  step: FoldStep<State, FoldPiece>,
+  options: OperationOptions = {},
+): Promise<State> {
+  const { place, plan } = await begin(device, options)
+  return foldChunks(place, plan, mappedChunks(place, plan), initial, step)
+}
+
+/**
+ * Takes the device's holes, which read as zeroes, into a state, without reading. On a device without the
+ * `seek` capability there are none.
+ */
+export async function foldUnmapped<State>(
+  device: BlockDevice,
+  initial: State,
+  step: FoldStep<State, FoldHole>,
+  options: OperationOptions = {},
+): Promise<State> {
+  const { place, plan } = await begin(device, options)
+  const { sectorSize } = place.info
+  const { signal, progress } = plan
+  let state = initial
+  signal?.throwIfAborted()
+  for await (const { offset, bytes, mapped } of extentsOf(place, sectorSize)) {
+    if (!mapped) {
+      const hole = { sectorStart: offset / sectorSize, sectors: bytes / sectorSize }
+      state = await step(state, hole)
+    }
+    progress(bytes)
+    signal?.throwIfAborted()
+  }
+  return state
+}
+
+async function begin(
+  device: BlockDevice,
+  options: OperationOptions,
+): Promise<{ place: Place; plan: Plan }> {
+  const place = await placeOf(device)
+  return { place, plan: planOf(options, place.sizeBytes, place.info.sectorSize) }
+}
+
+async function* mappedChunks(place: Place, plan: Plan): AsyncGenerator<Chunk> {
+  for await (const extent of extentsOf(place, place.info.sectorSize)) {
+    if (extent.mapped) yield* chunksOf(extent, plan.chunkBytes)
+    else plan.progress(extent.bytes)
+  }
+}
+
+async function foldChunks<State>(
+  place: Place,
+  plan: Plan,
+  chunks: Iterable<Chunk> | AsyncIterable<Chunk>,
+  initial: State,
+  step: FoldStep<State, FoldPiece>,
+): Promise<State> {
+  const memory = new Map<number, Uint8Array>()
+  const read = async ({ offset, bytes }: Chunk, slot: number): Promise<FoldPiece> => {
+    const whole = memory.get(slot) ?? place.device.allocate(plan.chunkBytes)
+    memory.set(slot, whole)
+    const piece = whole.subarray(0, bytes)
+    await readAt(place, offset, piece)
+    return { sectorStart: offset / place.info.sectorSize, bytes: piece }
+  }
+  let state = initial
+  for await (const piece of inOrder(chunks, plan, read)) {
+    state = await step(state, piece)
+    plan.progress(piece.bytes.length)
+  }
+  return state
+}

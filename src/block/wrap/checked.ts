@@ -1,0 +1,118 @@
+import { checkSectors } from '../check.ts'
+import type { BlockDevice, BlockInfo, WriteOptions } from '../device.ts'
+import { GuardedBlockDevice } from './guarded.ts'
+import { type MemoryAccess, MemoryInUse } from './memory-use.ts'
+
+/**
+ * Checks every precondition of {@link BlockDevice} before the device it wraps is called: for back-ends
+ * that do not check by themselves, and for finding a caller's mistake. Arguments, read-only, missing
+ * capabilities and disconnecting are answered here, and so are buffers that share memory with those of
+ * a request in flight on this handle (which "must not be touched").
+ *
+ * It asks the device for its size before every request, since a device may shrink; that one has grown is
+ * noticed by `getInfo`.
+ */
+export class CheckedBlockDevice extends GuardedBlockDevice {
+  readonly #inUse = new MemoryInUse()
+
+  private constructor(device: BlockDevice, info: BlockInfo) {
+    super(device, { name: device.name, capabilities: device.capabilities, info, sectorStart: 0 })
+  }
+
+  /**
+   * Wraps a device, which from now on is disconnected through the wrapper.
+   * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the device
+   */
+  static async open(device: BlockDevice): Promise<CheckedBlockDevice> {
+    return new CheckedBlockDevice(device, await device.getInfo())
+  }
+
+  /** The wrapped device: the way around the checks. */
+  get unsafe(): BlockDevice {
+    return this.below
+  }
+
+  /** @throws {RangeError} also when a buffer shares memory with one in use, or with another of these */
+  override read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+    return this.#withMemory(buffers, 'fills', () => super.read(sectorStart, buffers))
+  }
+
+  /** @throws {RangeError} also when a buffer shares memory with one that a read in flight fills */
+  override write(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: WriteOptions,
+  ): Promise<void> {
+    return this.#withMemory(buffers, 'reads', () => super.write(sectorStart, buffers, options))
+  }
+
+  protected override viewOf(below: BlockInfo): BlockInfo {
+    return below
+  }
+
+  protected override async doRead(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+  ): Promise<void> {
+    await this.#checkStillThere(sectorStart, this.#sectorsOf(buffers))
+    await super.doRead(sectorStart, buffers)
+  }
+
+  protected override async doWrite(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<void> {
+    await this.#checkStillThere(sectorStart, this.#sectorsOf(buffers))
+    await super.doWrite(sectorStart, buffers, durable)
+  }
+
+  protected override async doDiscard(sectorStart: number, sectors: number): Promise<void> {
+    await this.#checkStillThere(sectorStart, sectors)
+    await super.doDiscard(sectorStart, sectors)
+  }
+
+  protected override async doWriteZeroes(
+    sectorStart: number,
+    sectors: number,
+    durable: boolean,
+  ): Promise<void> {
+    await this.#checkStillThere(sectorStart, sectors)
+    await super.doWriteZeroes(sectorStart, sectors, durable)
+  }
+
+  protected override async doSeekMapped(sectorStart: number): Promise<number> {
+    await this.#checkStillThere(sectorStart, 0)
+    return super.doSeekMapped(sectorStart)
+  }
+
+  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
+    await this.#checkStillThere(sectorStart, 0)
+    return super.doSeekUnmapped(sectorStart)
+  }
+
+  async #checkStillThere(sectorStart: number, sectors: number): Promise<void> {
+    checkSectors(await this.doGetInfo(), sectorStart, sectors)
+  }
+
+  #sectorsOf(buffers: readonly Uint8Array[]): number {
+    const bytes = buffers.reduce((total, buffer) => total + buffer.byteLength, 0)
+    return bytes / this.info.sectorSize
+  }
+
+  /** The memory is in use from the call on, before anything is awaited. */
+  async #withMemory(
+    buffers: readonly Uint8Array[],
+    access: MemoryAccess,
+    request: () => Promise<void>,
+  ): Promise<void> {
+    // Whatever else was passed is refused by the request's own checks.
+    const list = Array.isArray(buffers) ? buffers.filter((each) => each instanceof Uint8Array) : []
+    const release = this.#inUse.take(list, access)
+    try {
+      await request()
+    } finally {
+      release()
+    }
+  }
+}

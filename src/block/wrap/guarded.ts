@@ -1,0 +1,109 @@
+import { BaseBlockDevice } from '../base.ts'
+import type {
+  BlockCapabilities,
+  BlockClaim,
+  BlockDevice,
+  BlockInfo,
+  BlockWatch,
+  ClaimOptions,
+} from '../device.ts'
+
+/** How a {@link GuardedBlockDevice} differs from the device below. */
+export interface GuardedOptions {
+  readonly name: string
+  readonly capabilities: BlockCapabilities
+  /** What is known of this device at first. */
+  readonly info: BlockInfo
+  /** The sector of the device below that is this device's sector 0. */
+  readonly sectorStart: number
+}
+
+/**
+ * A device over another one that keeps the rules of {@link BlockDevice} itself, with a life of its own:
+ * only valid requests reach the device below, and its claims end with it.
+ */
+export abstract class GuardedBlockDevice extends BaseBlockDevice {
+  override readonly name: string
+  override readonly capabilities: BlockCapabilities
+  protected override info: BlockInfo
+  protected readonly below: BlockDevice
+  protected readonly sectorStart: number
+
+  constructor(below: BlockDevice, options: GuardedOptions) {
+    super()
+    this.below = below
+    this.name = options.name
+    this.capabilities = options.capabilities
+    this.info = options.info
+    this.sectorStart = options.sectorStart
+  }
+
+  override allocate(bytes: number): Uint8Array {
+    return this.below.allocate(bytes)
+  }
+
+  /** This device's info, from that of the device below. */
+  protected abstract viewOf(below: BlockInfo): BlockInfo
+
+  protected override async doGetInfo(): Promise<BlockInfo> {
+    this.info = this.viewOf(await this.below.getInfo())
+    return this.info
+  }
+
+  protected override doRead(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+    return this.below.read(this.sectorStart + sectorStart, buffers)
+  }
+
+  protected override doWrite(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<void> {
+    return this.below.write(this.sectorStart + sectorStart, buffers, { durable })
+  }
+
+  protected override doFlush(): Promise<void> {
+    return this.below.flush()
+  }
+
+  protected override doDiscard(sectorStart: number, sectors: number): Promise<void> {
+    return this.below.discard(this.sectorStart + sectorStart, sectors)
+  }
+
+  protected override doWriteZeroes(
+    sectorStart: number,
+    sectors: number,
+    durable: boolean,
+  ): Promise<void> {
+    return this.below.writeZeroes(this.sectorStart + sectorStart, sectors, { durable })
+  }
+
+  protected override async doResize(sizeSectors: number): Promise<void> {
+    await this.below.resize(sizeSectors)
+    await this.doGetInfo()
+  }
+
+  protected override doSeekMapped(sectorStart: number): Promise<number> {
+    return this.below.seekMapped(this.sectorStart + sectorStart)
+  }
+
+  protected override doSeekUnmapped(sectorStart: number): Promise<number> {
+    return this.below.seekUnmapped(this.sectorStart + sectorStart)
+  }
+
+  protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return this.below.claim(role, options)
+  }
+
+  protected override doAsk(role: string, request: string): Promise<string | undefined> {
+    return this.below.ask(role, request)
+  }
+
+  protected override doWatch(onChange: () => void): BlockWatch {
+    return this.below.watch(onChange)
+  }
+
+  protected override doDisconnect(): Promise<void> {
+    return this.below.disconnect()
+  }
+}

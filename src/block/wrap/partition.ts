@@ -1,0 +1,94 @@
+import { checkSectors } from '../check.ts'
+import type { BlockClaim, BlockDevice, BlockInfo, ClaimOptions } from '../device.ts'
+import { GuardedBlockDevice } from './guarded.ts'
+
+/** Which sectors of the device below a {@link PartitionBlockDevice} is made of. */
+export interface PartitionOptions {
+  /** The device's sector that becomes the partition's sector 0. */
+  readonly sectorStart: number
+  /** Sectors in the partition. */
+  readonly sectors: number
+}
+
+/**
+ * A run of sectors of another device, as a device of its own; partitions can be partitioned again.
+ *
+ * It belongs to whoever opened it, the device below to whoever opened that: `disconnect` of a partition
+ * waits for its own requests and gives back its own claims, and leaves the device below connected, for
+ * other partitions. Its size is fixed, so `resize` is not supported; should the device below shrink into
+ * it, `getInfo` answers what is left. Failures of the device below are passed on as they are, so their
+ * `details` speak of that device and its sectors.
+ *
+ * A role is claimed on the device below, under the name `role@start` with the partition's first sector
+ * there: two rings on one device do not exclude each other, but one place does, however its partitions
+ * are nested. A partition that starts at sector 0 uses the plain name, since what starts there is also
+ * found by opening the whole device.
+ */
+export class PartitionBlockDevice extends GuardedBlockDevice {
+  readonly #sectors: number
+
+  private constructor(below: BlockDevice, info: BlockInfo, options: PartitionOptions) {
+    const { sectorStart, sectors } = options
+    super(below, {
+      name: `${below.name}[${sectorStart}..${sectorStart + sectors})`,
+      capabilities: { ...below.capabilities, resize: false },
+      info: { ...info, sizeSectors: sectors },
+      sectorStart,
+    })
+    this.#sectors = sectors
+  }
+
+  /**
+   * @throws {TypeError} a number is not a safe integer
+   * @throws {RangeError} the sectors are not within the device
+   * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the device below
+   */
+  static async open(device: BlockDevice, options: PartitionOptions): Promise<PartitionBlockDevice> {
+    const info = await device.getInfo()
+    try {
+      checkSectors(info, options.sectorStart, options.sectors)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      throw new RangeError(
+        `a partition of ${options.sectors} sectors from sector ${options.sectorStart} does not fit on ` +
+          `${device.name}, which has ${info.sizeSectors}; choose sectors within it`,
+      )
+    }
+    return new PartitionBlockDevice(device, info, options)
+  }
+
+  protected override viewOf(below: BlockInfo): BlockInfo {
+    const left = Math.min(this.#sectors, below.sizeSectors - this.sectorStart)
+    return { ...below, sizeSectors: Math.max(0, left) }
+  }
+
+  protected override async doSeekMapped(sectorStart: number): Promise<number> {
+    return this.#fromBelow(await super.doSeekMapped(sectorStart))
+  }
+
+  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
+    return this.#fromBelow(await super.doSeekUnmapped(sectorStart))
+  }
+
+  protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return super.doClaim(roleBelow(role, this.sectorStart), options)
+  }
+
+  protected override doAsk(role: string, request: string): Promise<string | undefined> {
+    return super.doAsk(roleBelow(role, this.sectorStart), request)
+  }
+
+  protected override async doDisconnect(): Promise<void> {}
+
+  /** The device below may know of data or holes only past this partition's end. */
+  #fromBelow(sector: number): number {
+    return Math.min(sector - this.sectorStart, this.info.sizeSectors)
+  }
+}
+
+/** A role that already names a sector, as that of a partition of this one, is moved along. */
+function roleBelow(role: string, sectorStart: number): string {
+  const [name = role, sector = '0'] = role.split('@')
+  const sectorBelow = Number(sector) + sectorStart
+  return sectorBelow === 0 ? name : `${name}@${sectorBelow}`
+}

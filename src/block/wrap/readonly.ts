@@ -1,0 +1,26 @@
+import type { BlockDevice, BlockInfo } from '../device.ts'
+import { GuardedBlockDevice } from './guarded.ts'
+
+/** A device that refuses every write with `BLOCK_READ_ONLY`, whatever the one it wraps would say. */
+export class ReadOnlyBlockDevice extends GuardedBlockDevice {
+  private constructor(device: BlockDevice, info: BlockInfo) {
+    super(device, {
+      name: device.name,
+      capabilities: device.capabilities,
+      info: { ...info, readWrite: false },
+      sectorStart: 0,
+    })
+  }
+
+  /**
+   * Wraps a device, which from now on is disconnected through the wrapper.
+   * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the device
+   */
+  static async open(device: BlockDevice): Promise<ReadOnlyBlockDevice> {
+    return new ReadOnlyBlockDevice(device, await device.getInfo())
+  }
+
+  protected override viewOf(below: BlockInfo): BlockInfo {
+    return { ...below, readWrite: false }
+  }
+}

@@ -1,0 +1,170 @@
+import { channel } from '../../diagnostics.ts'
+import type { BlockClaim, BlockDevice, BlockInfo, ClaimOptions, WriteOptions } from '../device.ts'
+import { ForwardingBlockDevice } from './forward.ts'
+
+/** The diagnostics channel on which {@link TracedBlockDevice} publishes. */
+export const BLOCK_CHANNEL = 'shared-block-ring:block'
+
+/** A request that settled: what is published on {@link BLOCK_CHANNEL}. */
+export interface BlockTrace {
+  /** The device's name. */
+  readonly device: string
+  /** The method of {@link BlockDevice}. */
+  readonly operation: string
+  /** First sector, of requests that have one. */
+  readonly sector?: number
+  /** Sectors transferred, cleared or, for `resize`, the new size. */
+  readonly sectors?: number
+  /** Of requests that write. */
+  readonly durable?: boolean
+  /** Of `claim` and `ask`. */
+  readonly role?: string
+  /** Milliseconds from the call until it settled. */
+  readonly durationMs: number
+  /** Why it failed, if it did. */
+  readonly error?: unknown
+}
+
+type What = Omit<BlockTrace, 'device' | 'durationMs' | 'error'>
+
+/**
+ * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a
+ * {@link BlockTrace}. Without subscribers requests are passed on as they are.
+ */
+export class TracedBlockDevice extends ForwardingBlockDevice {
+  readonly #channel = channel(BLOCK_CHANNEL)
+  readonly #sectorSize: number
+
+  private constructor(device: BlockDevice, sectorSize: number) {
+    super(device)
+    this.#sectorSize = sectorSize
+  }
+
+  /**
+   * Wraps a device, which from now on is disconnected through the wrapper.
+   * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the device
+   */
+  static async open(device: BlockDevice): Promise<TracedBlockDevice> {
+    return new TracedBlockDevice(device, (await device.getInfo()).sectorSize)
+  }
+
+  override getInfo(): Promise<BlockInfo> {
+    return this.#trace(
+      () => super.getInfo(),
+      () => ({ operation: 'getInfo' }),
+    )
+  }
+
+  override read(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+    return this.#trace(
+      () => super.read(sector, buffers),
+      () => ({ operation: 'read', sector, ...this.#sectorsOf(buffers) }),
+    )
+  }
+
+  override write(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    options?: WriteOptions,
+  ): Promise<void> {
+    return this.#trace(
+      () => super.write(sector, buffers, options),
+      () => ({ operation: 'write', sector, ...this.#sectorsOf(buffers), ...durable(options) }),
+    )
+  }
+
+  override flush(): Promise<void> {
+    return this.#trace(
+      () => super.flush(),
+      () => ({ operation: 'flush' }),
+    )
+  }
+
+  override discard(sector: number, sectors: number): Promise<void> {
+    return this.#trace(
+      () => super.discard(sector, sectors),
+      () => ({ operation: 'discard', sector, sectors }),
+    )
+  }
+
+  override writeZeroes(sector: number, sectors: number, options?: WriteOptions): Promise<void> {
+    return this.#trace(
+      () => super.writeZeroes(sector, sectors, options),
+      () => ({ operation: 'writeZeroes', sector, sectors, ...durable(options) }),
+    )
+  }
+
+  override resize(sectors: number): Promise<void> {
+    return this.#trace(
+      () => super.resize(sectors),
+      () => ({ operation: 'resize', sectors }),
+    )
+  }
+
+  override seekMapped(sector: number): Promise<number> {
+    return this.#trace(
+      () => super.seekMapped(sector),
+      () => ({ operation: 'seekMapped', sector }),
+    )
+  }
+
+  override seekUnmapped(sector: number): Promise<number> {
+    return this.#trace(
+      () => super.seekUnmapped(sector),
+      () => ({ operation: 'seekUnmapped', sector }),
+    )
+  }
+
+  override claim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return this.#trace(
+      () => super.claim(role, options),
+      () => ({ operation: 'claim', role }),
+    )
+  }
+
+  override ask(role: string, request: string): Promise<string | undefined> {
+    return this.#trace(
+      () => super.ask(role, request),
+      () => ({ operation: 'ask', role }),
+    )
+  }
+
+  override disconnect(): Promise<void> {
+    return this.#trace(
+      () => super.disconnect(),
+      () => ({ operation: 'disconnect' }),
+    )
+  }
+
+  #trace<T>(request: () => Promise<T>, what: () => What): Promise<T> {
+    return this.#channel.hasSubscribers ? this.#published(request, what()) : request()
+  }
+
+  async #published<T>(request: () => Promise<T>, what: What): Promise<T> {
+    const started = performance.now()
+    const message = (): Omit<BlockTrace, 'error'> => ({
+      device: this.name,
+      ...what,
+      durationMs: performance.now() - started,
+    })
+    try {
+      const result = await request()
+      this.#channel.publish(message())
+      return result
+    } catch (error) {
+      this.#channel.publish({ ...message(), error })
+      throw error
+    }
+  }
+
+  /** Nothing for what are no buffers: the device will refuse them. */
+  #sectorsOf(buffers: readonly Uint8Array[]): { sectors?: number } {
+    if (!Array.isArray(buffers)) return {}
+    const bytes = buffers.reduce((total, buffer) => total + (buffer?.byteLength ?? 0), 0)
+    return { sectors: bytes / this.#sectorSize }
+  }
+}
+
+function durable(options: WriteOptions | undefined): { durable: boolean } {
+  return { durable: options?.durable === true }
+}

@@ -1,0 +1,38 @@
+import { truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, test } from 'vitest'
+import { deviceConformance } from '../../src/conformance/device.ts'
+import { attachLoop, loopProblem } from '../helpers/loop.ts'
+import { temporaryFolder } from './folder.ts'
+import { fileSource, rawSource, SECTORS } from './sources.ts'
+
+for (const sectorSize of [512, 4096]) {
+  for (const direct of [false, true]) {
+    describe.concurrent(`file, ${sectorSize}-byte sectors, ${direct ? 'direct' : 'buffered'}`, () => {
+      deviceConformance({
+        test: test.concurrent,
+        ...fileSource(temporaryFolder(), { sectorSize, direct }),
+      })
+    })
+  }
+}
+
+for (const durability of ['dsync', 'flush', 'none'] as const) {
+  describe.concurrent(`file, durability ${durability}`, () => {
+    deviceConformance({ test: test.concurrent, ...fileSource(temporaryFolder(), { durability }) })
+  })
+}
+
+const problem = loopProblem()
+
+for (const sectorSize of [512, 4096]) {
+  describe.skipIf(problem)(`loop device, ${sectorSize}-byte sectors (${problem ?? 'here'})`, () => {
+    if (problem !== undefined) return
+    const file = join(temporaryFolder(), 'loop.img')
+    writeFileSync(file, '')
+    truncateSync(file, SECTORS * sectorSize)
+    const loop = attachLoop(file, { sectorSize })
+    afterAll(() => loop[Symbol.dispose]())
+    deviceConformance({ test, ...rawSource(loop.path, {}) })
+  })
+}

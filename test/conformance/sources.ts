@@ -1,0 +1,138 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { BlockDevice } from '../../src/block/device.ts'
+import { FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file.ts'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { MirrorBlockDevice } from '../../src/block/wrap/mirror.ts'
+import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
+import type { DeviceSource } from '../../src/conformance/device.ts'
+
+/** Sectors of the devices that the suite runs on: enough for its lists of more than 1024 buffers. */
+export const SECTORS = 2100
+
+/** A memory device with content. */
+export async function memory(sectorSize: number, sectors: number): Promise<MemoryBlockDevice> {
+  const device = new MemoryBlockDevice({ sectorSize, sizeSectors: sectors })
+  const used = Math.min(sectors, 100)
+  await device.write(0, [new Uint8Array(used * sectorSize).fill(7)])
+  return device
+}
+
+/** Memory devices. They forget everything on disconnect, and have one handle. */
+export function memorySource(sectorSize: number): DeviceSource {
+  return {
+    open: () => memory(sectorSize, SECTORS),
+    openReadOnly: async () =>
+      new MemoryBlockDevice({ sectorSize, sizeSectors: 64, readOnly: true }),
+  }
+}
+
+/** The devices of a source, wrapped. */
+export function wrapped(
+  source: DeviceSource,
+  wrap: (device: BlockDevice) => Promise<BlockDevice>,
+): DeviceSource {
+  const { reopen, openSecond, openReadOnly } = source
+  const inner = new WeakMap<BlockDevice, BlockDevice>()
+  const wrapping = async (opening: Promise<BlockDevice>): Promise<BlockDevice> => {
+    const device = await opening
+    const outer = await wrap(device)
+    inner.set(outer, device)
+    return outer
+  }
+  const innerOf = (device: BlockDevice): BlockDevice => inner.get(device) ?? device
+  return {
+    open: () => wrapping(source.open()),
+    ...(reopen && { reopen: (device: BlockDevice) => wrapping(reopen(innerOf(device))) }),
+    ...(openSecond && {
+      openSecond: (device: BlockDevice) => wrapping(openSecond(innerOf(device))),
+    }),
+    ...(openReadOnly && { openReadOnly: () => wrapping(openReadOnly()) }),
+  }
+}
+
+/**
+ * Partitions of partitions of one memory device; since disconnecting a partition leaves the device below
+ * connected, they can be reopened and opened twice.
+ */
+export function partitionSource(sectorSize: number): DeviceSource {
+  const below = new WeakMap<BlockDevice, BlockDevice>()
+  const partition = async (device: BlockDevice): Promise<BlockDevice> => {
+    const { sizeSectors } = await device.getInfo()
+    const outer = await PartitionBlockDevice.open(device, {
+      sectorStart: 100,
+      sectors: sizeSectors - 110,
+    })
+    const inner = await PartitionBlockDevice.open(outer, {
+      sectorStart: 37,
+      sectors: sizeSectors - 160,
+    })
+    below.set(inner, device)
+    return inner
+  }
+  const again = (device: BlockDevice): Promise<BlockDevice> =>
+    partition(below.get(device) ?? device)
+  return {
+    open: async () => partition(await memory(sectorSize, SECTORS + 160)),
+    reopen: again,
+    openSecond: again,
+    openReadOnly: async () =>
+      partition(new MemoryBlockDevice({ sectorSize, sizeSectors: 300, readOnly: true })),
+  }
+}
+
+/** Files of a folder, filled with anything. */
+export function fileSource(folder: string, options: FileBlockDeviceOptions): DeviceSource {
+  let files = 0
+  const fresh = (): string => {
+    files++
+    const path = join(folder, `${files}.img`)
+    writeFileSync(path, new Uint8Array(SECTORS * (options.sectorSize ?? 512)).fill(7))
+    return path
+  }
+  const again = (device: BlockDevice): Promise<BlockDevice> =>
+    FileBlockDevice.open(device.name, options)
+  return {
+    open: () => FileBlockDevice.open(fresh(), options),
+    reopen: again,
+    openSecond: again,
+    openReadOnly: () => FileBlockDevice.open(fresh(), { ...options, mode: 'read-only' }),
+  }
+}
+
+/** A raw device, again and again. */
+export function rawSource(path: string, options: FileBlockDeviceOptions): DeviceSource {
+  const open = (): Promise<BlockDevice> => FileBlockDevice.open(path, options)
+  return {
+    open,
+    reopen: open,
+    openSecond: open,
+    openReadOnly: () => FileBlockDevice.open(path, { ...options, mode: 'read-only' }),
+  }
+}
+
+/** Mirrors of the devices of two sources. */
+export function mirrorSource(first: DeviceSource, second: DeviceSource): DeviceSource {
+  const legs = new WeakMap<BlockDevice, readonly [BlockDevice, BlockDevice]>()
+  const mirror = async (
+    a: Promise<BlockDevice>,
+    b: Promise<BlockDevice>,
+  ): Promise<MirrorBlockDevice> => {
+    const pair = await Promise.all([a, b])
+    const device = await MirrorBlockDevice.open(...pair)
+    legs.set(device, pair)
+    return device
+  }
+  const again =
+    (open: (source: DeviceSource, leg: BlockDevice) => Promise<BlockDevice>) =>
+    (device: BlockDevice): Promise<BlockDevice> => {
+      const [a, b] = legs.get(device) ?? [device, device]
+      return mirror(open(first, a), open(second, b))
+    }
+  return {
+    open: () => mirror(first.open(), second.open()),
+    reopen: again((source, leg) => source.reopen?.(leg) ?? source.open()),
+    openSecond: again((source, leg) => source.openSecond?.(leg) ?? source.open()),
+    openReadOnly: () => mirror(first.open(), second.openReadOnly?.() ?? second.open()),
+  }
+}

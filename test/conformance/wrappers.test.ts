@@ -1,0 +1,74 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import type { BlockDevice } from '../../src/block/device.ts'
+import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
+import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
+import { ReadOnlyBlockDevice } from '../../src/block/wrap/readonly.ts'
+import { BLOCK_CHANNEL, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
+import { type DeviceSource, deviceConformance } from '../../src/conformance/device.ts'
+import { temporaryFolder } from './folder.ts'
+import { fileSource, mirrorSource, partitionSource, SECTORS, wrapped } from './sources.ts'
+
+const below: readonly (readonly [string, () => DeviceSource])[] = [
+  ['memory', () => partitionSource(512)],
+  ['a file', () => fileSource(temporaryFolder(), {})],
+]
+
+for (const [what, source] of below) {
+  describe.concurrent(`checked, over ${what}`, () => {
+    deviceConformance({ test: test.concurrent, ...wrapped(source(), CheckedBlockDevice.open) })
+  })
+
+  describe.concurrent(`a partition, over ${what}`, () => {
+    const opened: BlockDevice[] = []
+    afterAll(() => Promise.all(opened.map((device) => device.disconnect())))
+    const partition = wrapped(source(), async (device) => {
+      opened.push(device)
+      const { sizeSectors } = await device.getInfo()
+      return PartitionBlockDevice.open(device, { sectorStart: 3, sectors: sizeSectors - 5 })
+    })
+    deviceConformance({ test: test.concurrent, ...partition })
+  })
+
+  describe(`traced, over ${what}`, () => {
+    const listen = (): void => {}
+    beforeAll(() => subscribe(BLOCK_CHANNEL, listen))
+    afterAll(() => unsubscribe(BLOCK_CHANNEL, listen))
+    deviceConformance({ test: test.concurrent, ...wrapped(source(), TracedBlockDevice.open) })
+  })
+
+  describe.concurrent(`read-only, over ${what}`, () => {
+    const { open } = source()
+    const openReadOnly = async (): Promise<ReadOnlyBlockDevice> =>
+      ReadOnlyBlockDevice.open(await open())
+    deviceConformance({ test: test.concurrent, open, openReadOnly })
+  })
+
+  describe.concurrent(`a mirror, over ${what} and memory`, () => {
+    deviceConformance({
+      test: test.concurrent,
+      ...mirrorSource(source(), partitionSource(512)),
+    })
+  })
+}
+
+describe.concurrent('a mirror of two direct files with 4096-byte sectors', () => {
+  const options = { sectorSize: 4096, direct: true }
+  const files = (): DeviceSource => fileSource(temporaryFolder(), options)
+  deviceConformance({ test: test.concurrent, ...mirrorSource(files(), files()) })
+})
+
+describe('traced, without subscribers', () => {
+  deviceConformance({
+    test: test.concurrent,
+    ...wrapped(partitionSource(512), TracedBlockDevice.open),
+  })
+})
+
+describe.concurrent('wrappers of wrappers', () => {
+  const nested = wrapped(partitionSource(512), async (device) => {
+    const checked = await CheckedBlockDevice.open(await TracedBlockDevice.open(device))
+    return PartitionBlockDevice.open(checked, { sectorStart: 20, sectors: SECTORS - 60 })
+  })
+  deviceConformance({ test: test.concurrent, ...mirrorSource(nested, partitionSource(512)) })
+})
