@@ -1,0 +1,40 @@
+import type { Clock } from '../clock.ts'
+import { MAX_TIMER_MS } from './settings.ts'
+
+/** Waits until a time, or until it is rung. */
+export class Alarm {
+  readonly #clock: Clock
+  #wait: AbortController | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Ends the wait under way, if there is one. */
+  ring(): void {
+    this.#wait?.abort()
+  }
+
+  /**
+   * Waits until that time of the clock, or until `ring`; perhaps less: look again. `undefined` waits only for
+   * `ring`, with no timer, so that it does not keep the process alive.
+   */
+  async wait(at: number | undefined): Promise<void> {
+    const wait = new AbortController()
+    this.#wait = wait
+    try {
+      if (at === undefined) await aborted(wait.signal)
+      else await this.#clock.sleep(Math.min(at - this.#clock.now(), MAX_TIMER_MS), wait.signal)
+    } catch (error) {
+      if (!wait.signal.aborted) throw error
+    } finally {
+      this.#wait = undefined
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

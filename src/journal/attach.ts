@@ -1,0 +1,57 @@
+import type { BlockDevice } from '../block/device.ts'
+import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/ring.ts'
+import type { AttachOptions } from '../ring/types.ts'
+import { RingWriter, type WriterOptions } from '../ring/writer.ts'
+
+/** Both ends of a journal's ring. */
+export interface Ends<In> {
+  readonly consumer: Consumer
+  readonly writer: RingWriter<In>
+}
+
+/** Whether, and how, to create the ring first. */
+export interface CreateJournal {
+  readonly create?: boolean
+  readonly overwrite?: boolean
+}
+
+/**
+ * Takes both roles of the journal's ring, and creates it first on a blank device. Whatever else is wrong is
+ * thrown, and nothing was changed.
+ * @throws as `Producer.create`, `Consumer.attach` and `Producer.attach`; the signal's reason
+ */
+export async function attachEnds<In>(
+  device: BlockDevice,
+  create: CreateJournal,
+  options: WriterOptions<In>,
+): Promise<Ends<In>> {
+  options.signal?.throwIfAborted()
+  if (create.create !== false)
+    await Producer.create(device, { overwrite: create.overwrite === true })
+  const consumer = await ConsumerRole.attach(device, options)
+  try {
+    // Looks at the first record, so that damage there is found before anything is written.
+    await consumer.pop()
+    await resume(consumer, device, options)
+    return { consumer, writer: await RingWriter.open(device, options) }
+  } catch (error) {
+    await consumer.detach()
+    throw error
+  }
+}
+
+/**
+ * Ends a pause that outlived the program that asked for it: a journal is its own consumer, so nobody else would.
+ * This writes the consumer's sector in any case, and so puts our names there, as the original does at start.
+ */
+async function resume(
+  consumer: Consumer,
+  device: BlockDevice,
+  options: AttachOptions,
+): Promise<void> {
+  while ((await consumer.resume()).status === 'retry') {
+    // The last wish was not acknowledged. Attaching a producer does that.
+    const attached = await Producer.attach(device, options)
+    if (attached.status === 'attached') await attached.producer.detach()
+  }
+}

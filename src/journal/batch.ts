@@ -1,0 +1,49 @@
+import type { Codec } from '../codec/codec.ts'
+import { decodeItem } from '../codec/codec.ts'
+import type { CodecError } from '../errors.ts'
+import { isCodecError } from '../errors.ts'
+import type { Consumer, Position } from '../ring/types.ts'
+
+/** An operation, and the position after it. */
+export interface Operation<Op> {
+  readonly operation: Op
+  readonly position: Position
+}
+
+/** What comes next in the ring. */
+export type Next<Op> =
+  /** Operations, at least one. */
+  | { readonly batch: readonly Operation<Op>[] }
+  /** The first one does not decode. */
+  | { readonly undecodable: CodecError; readonly position: Position }
+  /** Nothing, though there should be something. */
+  | undefined
+
+/** How much to read at once. */
+export interface BatchBounds {
+  readonly maxBatchItems: number
+  readonly maxBatchBytes: number
+}
+
+/** Reads what the consumer has not given back, up to a position, an operation that does not decode, or a bound. */
+export async function readNext<Op>(
+  consumer: Consumer,
+  codec: Codec<Op, never>,
+  bounds: BatchBounds,
+  upTo: Position,
+): Promise<Next<Op>> {
+  const { maxBatchItems: maxItems, maxBatchBytes: maxBytes } = bounds
+  const batch: Operation<Op>[] = []
+  for (const { item, position } of await consumer.popMany({ maxItems, maxBytes })) {
+    if (position > upTo) break
+    try {
+      batch.push({ operation: await decodeItem(codec, item, position), position })
+    } catch (error) {
+      if (!isCodecError(error)) throw error
+      // Those before it are performed first: it must not be stepped over before they are.
+      if (batch.length === 0) return { undecodable: error, position }
+      break
+    }
+  }
+  return batch.length === 0 ? undefined : { batch }
+}

@@ -1,0 +1,107 @@
+import { CodedError } from '../errors.ts'
+
+/** Recognises errors across copies of the package; on the prototype, so that it costs nothing. */
+const brand: unique symbol = Symbol.for('shared-block-ring.error')
+
+/** Codes of {@link JournalError}. */
+export type JournalErrorCode =
+  /** The journal was shut down first. What was pushed stays on the device, for the next start. */
+  | 'JOURNAL_CLOSED'
+  /** An operation kept failing, and the policy is to stop. It stays on the device. */
+  | 'JOURNAL_STOPPED'
+  /** An operation does not decode, and the policy has no dead letter. It stays on the device. */
+  | 'JOURNAL_UNDECODABLE'
+  /** The operation kept failing, was handed to the dead letter, and was stepped over. */
+  | 'JOURNAL_DEAD_LETTERED'
+  /** The device or the ring failed (see the cause), or did not answer: start again once it is well. */
+  | 'JOURNAL_DEVICE'
+
+/** Which journal. */
+export interface Where {
+  /** The device, as its `name` says it. */
+  readonly device: string
+  /** The journal's name. */
+  readonly journal: string
+}
+
+/** Which journal, and where in it. */
+export interface JournalErrorDetails extends Where {
+  /** Position after the operation, in decimal, if it is about one. */
+  readonly position?: string
+  /** How often the operation was tried alone, or in its last batch. 0: it does not decode. */
+  readonly attempts?: number
+}
+
+/** A journal ended, or an operation will not be performed. */
+export class JournalError extends CodedError<JournalErrorCode, JournalErrorDetails> {
+  override readonly name = 'JournalError'
+}
+
+Object.defineProperty(JournalError.prototype, brand, { value: 'journal' })
+
+/** Whether a value is a {@link JournalError}, of this copy of the package or another. */
+export function isJournalError(value: unknown): value is JournalError {
+  return typeof value === 'object' && value !== null && Reflect.get(value, brand) === 'journal'
+}
+
+/** An operation that was given up. */
+interface GivenUp {
+  readonly position: bigint
+  readonly attempts: number
+  readonly error: unknown
+}
+
+/** The journal was shut down. */
+export function closed(where: Where, cause?: unknown): JournalError {
+  const message =
+    `The journal ${where.journal} on ${where.device} was shut down; what was not performed stays there, and ` +
+    'is performed after the next start'
+  return new JournalError('JOURNAL_CLOSED', message, where, cause)
+}
+
+/** The policy is to stop at an operation that was given up. */
+export function stopped(where: Where, { position, attempts, error }: GivenUp): JournalError {
+  const decodes = attempts > 0
+  const message =
+    `The journal ${where.journal} on ${where.device} stopped: the operation that ends at position ${position} ` +
+    `${decodes ? `failed ${attempts} times` : 'does not decode'} (see the cause). It was not performed, nor was ` +
+    'what follows; all stays on the device. Put it right and start again, or start with a deadLetter to step ' +
+    'over it'
+  const code = decodes ? 'JOURNAL_STOPPED' : 'JOURNAL_UNDECODABLE'
+  return new JournalError(code, message, { ...where, position: `${position}`, attempts }, error)
+}
+
+/** An operation that was given up is stepped over. */
+export function deadLettered(where: Where, { position, attempts, error }: GivenUp): JournalError {
+  const message =
+    `The operation that ends at position ${position} of the journal ${where.journal} on ${where.device} was ` +
+    'given up (see the cause) and handed to the dead letter'
+  const details = { ...where, position: `${position}`, attempts }
+  return new JournalError('JOURNAL_DEAD_LETTERED', message, details, error)
+}
+
+/** What was pushed is not there. */
+export function missing(where: Where, found: bigint, pushedUpTo: bigint): JournalError {
+  const message =
+    `The journal ${where.journal} on ${where.device} has nothing to read at position ${found}, but operations up ` +
+    `to ${pushedUpTo} were pushed; is another program writing to this device?`
+  return new JournalError('JOURNAL_DEVICE', message, { ...where, position: `${found}` })
+}
+
+/** The device did not answer during shutdown. */
+export function unanswered(where: Where): JournalError {
+  const message =
+    `The device ${where.device} did not answer while the journal ${where.journal} was shut down, so nobody knows ` +
+    'whether the operation is there; it is performed after the next start if it is'
+  return new JournalError('JOURNAL_DEVICE', message, where)
+}
+
+/** Why a journal ends: the error itself if it is one of ours, or that the device failed. */
+export function endedBy(where: Where, cause: unknown): JournalError {
+  if (isJournalError(cause)) return cause
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const message =
+    `The journal ${where.journal} on ${where.device} ended, because the device or the ring failed: ${reason}. ` +
+    'Start it again once that is put right'
+  return new JournalError('JOURNAL_DEVICE', message, where, cause)
+}

@@ -1,0 +1,54 @@
+import { channel } from '../diagnostics.ts'
+import type { JournalError, Where } from './errors.ts'
+
+/** What is published on the diagnostics channel `shared-block-ring:journal`. Positions are as in a receipt. */
+export type JournalEvent = Where &
+  (
+    | {
+        /** Operations were performed, and that is on stable storage. */
+        readonly event: 'perform'
+        readonly operations: number
+        readonly position: bigint
+        readonly attempt: number
+        readonly mayHaveRun: boolean
+        /** How long the call of `perform` took. */
+        readonly durationMs: number
+      }
+    | {
+        /** An attempt failed, and is repeated after a pause. */
+        readonly event: 'retry'
+        /** What failed: the call of `perform`, or handing over a dead letter. */
+        readonly what: 'perform' | 'deadLetter'
+        readonly operations: number
+        readonly position: bigint
+        readonly attempt: number
+        readonly error: unknown
+        readonly delayMs: number
+      }
+    | {
+        /** An operation was handed over, and stepped over. */
+        readonly event: 'deadLetter'
+        readonly position: bigint
+        readonly attempts: number
+        readonly error: unknown
+      }
+    | {
+        /** The journal ended: `JOURNAL_CLOSED` if it was shut down. */
+        readonly event: 'end'
+        readonly error: JournalError
+      }
+  )
+
+const events = channel('shared-block-ring:journal')
+
+/** An event without the names. */
+export type Happening = JournalEvent extends infer Event
+  ? Event extends JournalEvent
+    ? Omit<Event, keyof Where>
+    : never
+  : never
+
+/** Publishes what happened, if anybody listens. */
+export function publish(where: Where, happening: Happening): void {
+  if (events.hasSubscribers) events.publish({ ...where, ...happening })
+}

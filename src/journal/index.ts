@@ -1,0 +1,20 @@
+export {
+  isJournalError,
+  JournalError,
+  type JournalErrorCode,
+  type JournalErrorDetails,
+} from './errors.ts'
+export type { JournalEvent } from './events.ts'
+export { Journal } from './journal.ts'
+export type {
+  DeadLetter,
+  DeadLetterSink,
+  FailurePolicy,
+  JournalOptions,
+  JournalStatus,
+  Perform,
+  PerformAnswer,
+  PerformContext,
+  PerformFailure,
+  Receipt,
+} from './types.ts'

@@ -1,0 +1,275 @@
+import type { BlockDevice } from '../block/device.ts'
+import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
+import { asPosition, type Consumer, type Position } from '../ring/types.ts'
+import type { RingWriter, WaitingOptions } from '../ring/writer.ts'
+import { Alarm } from './alarm.ts'
+import { attachEnds, type Ends } from './attach.ts'
+import {
+  closed,
+  endedBy,
+  isJournalError,
+  type JournalError,
+  unanswered,
+  type Where,
+} from './errors.ts'
+import { publish } from './events.ts'
+import { Performer } from './performer.ts'
+import { Receipts } from './receipts.ts'
+import { RoomClock } from './room.ts'
+import { Schedule } from './schedule.ts'
+import { type Settings, settingsOf } from './settings.ts'
+import type { JournalOptions, JournalStatus, Perform, Receipt } from './types.ts'
+import { atMost, unlessAborted, Waits } from './wait.ts'
+
+/** Codes with which a push is refused, and all else stays as it is. */
+const REFUSALS: readonly RingErrorCode[] = ['RING_ITEM_TOO_LARGE', 'RING_OVERLOADED']
+const BEFORE_ALL = asPosition(-1n)
+
+/** What a journal is made of. */
+interface Parts<In> {
+  readonly ends: Ends<In>
+  readonly performer: Pick<Performer<never>, 'drain' | 'progress' | 'performingUpTo'>
+  readonly receipts: Receipts
+  readonly schedule: Schedule
+  readonly settings: Pick<Settings<never>, 'name' | 'client' | 'clock' | 'shutdownGraceMs'>
+  readonly stop: AbortController
+}
+
+/**
+ * Keeps descriptions of idempotent operations on a device, and performs each at least once, in the order of
+ * pushing, whatever crashes.
+ *
+ * It is a ring with both ends in one process. While operations wait to be performed, a timer keeps the process
+ * alive; a journal with nothing to do does not.
+ */
+export class Journal<In = Uint8Array> implements AsyncDisposable {
+  readonly device: BlockDevice
+  readonly name: string
+  readonly client: string
+  /**
+   * Resolves when the journal was shut down; rejects with the {@link JournalError} if it ended by itself. Nobody
+   * has to look at it.
+   */
+  readonly ended: Promise<void>
+  readonly #writer: RingWriter<In>
+  readonly #consumer: Consumer
+  readonly #performer: Parts<In>['performer']
+  readonly #receipts: Receipts
+  readonly #schedule: Schedule
+  readonly #settings: Parts<In>['settings']
+  readonly #stop: AbortController
+  readonly #pushes = new Waits()
+  readonly #running: Promise<void>
+  /** Where what was found at start ends. */
+  readonly #foundUpTo: Position
+  /** Where what is durable ends. */
+  #pushedUpTo: Position
+  /** Settles when all that is durable was performed. */
+  #last: Promise<void>
+  #error: JournalError | undefined
+  #finished: Promise<void> | undefined
+  #settleEnded: (error: JournalError) => void = () => undefined
+
+  private constructor(parts: Parts<In>) {
+    const { ends, performer, receipts, schedule, settings, stop } = parts
+    this.device = ends.consumer.device
+    this.name = settings.name
+    this.client = settings.client
+    this.#writer = ends.writer
+    this.#consumer = ends.consumer
+    this.#performer = performer
+    this.#receipts = receipts
+    this.#schedule = schedule
+    this.#settings = settings
+    this.#stop = stop
+    this.#foundUpTo = ends.writer.producer.position
+    this.#pushedUpTo = this.#foundUpTo
+    this.#last = receipts.add(this.#foundUpTo, settings.clock.now())
+    this.ended = new Promise((resolve, reject) => {
+      this.#settleEnded = (error) => (error.code === 'JOURNAL_CLOSED' ? resolve() : reject(error))
+    })
+    this.ended.catch(() => undefined)
+    this.#running = this.#run()
+  }
+
+  /**
+   * Starts a journal, which is created first if the device is blank. What an earlier one left is performed
+   * first, beginning at once; `sync` waits for it. A ring that was suspended is resumed.
+   * @throws {TypeError | RangeError} an option cannot be
+   * @throws {RingError} `RING_NOT_BLANK`, and as `Consumer.attach` and `Producer.attach`: then nothing was
+   *   changed on the device
+   * @throws {BlockError} `BLOCK_CLAIMED`, and as the device throws it
+   * @throws the signal's reason
+   */
+  static async start<Out = Uint8Array, In = Out>(
+    device: BlockDevice,
+    perform: Perform<Out>,
+    options: JournalOptions<Out, In> = {},
+  ): Promise<Journal<In>> {
+    if (typeof perform !== 'function') throw new TypeError('perform has to be a function')
+    const settings = settingsOf(options)
+    const alarm = new Alarm(settings.clock)
+    const room = new RoomClock(settings.clock, () => alarm.ring())
+    const { name: queue, client } = settings
+    const ends = await attachEnds(device, options, { ...options, queue, client, clock: room })
+    const { consumer } = ends
+    const stop = new AbortController()
+    const receipts = new Receipts(consumer.position)
+    const schedule = new Schedule(receipts, room, alarm, settings)
+    const onFreed = (): void => room.freed()
+    const performer = new Performer({
+      ...{ consumer, perform, settings, receipts, onFreed },
+      stop: stop.signal,
+    })
+    const journal = new Journal<In>({ ends, performer, receipts, schedule, settings, stop })
+    journal.#endWith(options.signal)
+    return journal
+  }
+
+  /**
+   * Puts an operation on stable storage, waiting for room in the order of calling. Pushes that wait at the same
+   * time share commits.
+   * @throws {CodecError} `CODEC_ENCODE`
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`; `RING_OVERLOADED`: too many pushes wait
+   * @throws {JournalError} why the journal ended. After `JOURNAL_DEVICE`, nobody knows whether the operation is
+   *   on the device.
+   * @throws the signal's reason: then the operation was not pushed
+   */
+  async push(operation: In, options: WaitingOptions = {}): Promise<Receipt> {
+    const calledAt = this.#settings.clock.now()
+    try {
+      const pushed = await this.#pushes.wait(this.#writer.push(operation, options))
+      return this.#receipt(pushed, calledAt)
+    } catch (error) {
+      throw this.#pushError(error, options.signal)
+    }
+  }
+
+  /**
+   * Waits until everything that is durable by now was performed or handed to the dead letter: what was found at
+   * start, and what was pushed.
+   * @throws {JournalError} why the journal ended first
+   * @throws the signal's reason, which ends only the waiting
+   */
+  async sync(options: WaitingOptions = {}): Promise<void> {
+    const last = this.#last
+    await unlessAborted(
+      last.catch((error: unknown) => {
+        if (!isJournalError(error) || error.code !== 'JOURNAL_DEAD_LETTERED') throw error
+      }),
+      options.signal,
+    )
+  }
+
+  /** Asks for performing everything that is durable by now, as {@link Receipt.flush} does. */
+  flush(): void {
+    this.#schedule.flush(this.#pushedUpTo)
+  }
+
+  /** What the journal is doing. */
+  status(): JournalStatus {
+    const { position } = this.#consumer
+    const { attempt, lastError, nextRetryAt } = this.#performer.progress
+    const { clock } = this.#settings
+    return {
+      state: this.#error === undefined ? 'running' : 'ended',
+      pendingItems: position < this.#foundUpTo ? undefined : this.#receipts.size,
+      pendingBytes: Number(this.#pushedUpTo - position),
+      waitingPushes: this.#pushes.size,
+      attempt,
+      lastError,
+      nextRetryInMs: nextRetryAt === undefined ? undefined : Math.max(0, nextRetryAt - clock.now()),
+    }
+  }
+
+  /**
+   * Ends the journal; the device stays connected. What was not performed stays there for the next start. Pushes
+   * that wait are rejected with `JOURNAL_CLOSED`, and so are those who wait for operations, except those of a
+   * `perform` under way: its signal is aborted, and if it succeeds within `shutdownGraceMs`, that counts. If
+   * it goes on for longer, nobody waits for it, and the next start performs the same operations again. A device
+   * that does not answer is waited for as long once more: then the pushes under way are rejected with
+   * `JOURNAL_DEVICE`, and the roles are given back when it answers. Never fails; can be called again.
+   */
+  shutdown(): Promise<void> {
+    return this.#end(closed(this.#where))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown()
+  }
+
+  get #where(): Where {
+    return { device: this.device.name, journal: this.name }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#performer.drain(this.#foundUpTo, true)
+      for (;;) {
+        await this.#schedule.untilDue(this.#stop.signal)
+        await this.#performer.drain(this.#pushedUpTo, false)
+      }
+    } catch (error) {
+      // Not awaited: the end waits for this.
+      void this.#end(error)
+    }
+  }
+
+  #receipt(position: Position, calledAt: number): Receipt {
+    const done = this.#receipts.add(position, calledAt)
+    if (position > this.#pushedUpTo) {
+      this.#pushedUpTo = position
+      this.#last = done
+    }
+    this.#schedule.ring()
+    return {
+      position,
+      done,
+      sync: (options = {}) => unlessAborted(done, options.signal),
+      flush: () => this.#schedule.flush(position),
+    }
+  }
+
+  /** What a failed push throws. One that is nobody's fault but the device's ends the journal. */
+  #pushError(error: unknown, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted === true && error === signal.reason) return error
+    if (isJournalError(error)) return error
+    if (isCodecError(error) || error instanceof TypeError) return error
+    if (isRingError(error) && REFUSALS.includes(error.code)) return error
+    void this.#end(error)
+    return this.#error
+  }
+
+  /** Ends the journal when the signal is aborted. */
+  #endWith(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return
+    const end = (): void => void this.#end(closed(this.#where, signal.reason))
+    signal.addEventListener('abort', end, { once: true })
+    const remove = (): void => signal.removeEventListener('abort', end)
+    this.ended.then(remove, remove)
+    if (signal.aborted) end()
+  }
+
+  /** Ends the journal for a reason, unless it is ending already. */
+  #end(reason: unknown): Promise<void> {
+    this.#error ??= endedBy(this.#where, reason)
+    this.#finished ??= this.#finish(this.#error)
+    return this.#finished
+  }
+
+  async #finish(error: JournalError): Promise<void> {
+    this.#receipts.end(error, this.#performer.performingUpTo)
+    this.#stop.abort(error)
+    this.#schedule.ring()
+    const writerClosed = this.#writer.close()
+    const { shutdownGraceMs, clock } = this.#settings
+    await atMost(shutdownGraceMs, this.#running, clock)
+    this.#receipts.end(error, BEFORE_ALL)
+    const released = Promise.all([writerClosed, this.#consumer.detach()])
+    if (!(await atMost(shutdownGraceMs, released, clock))) {
+      this.#pushes.giveUp(unanswered(this.#where))
+    }
+    publish(this.#where, { event: 'end', error })
+    this.#settleEnded(error)
+  }
+}

@@ -1,0 +1,81 @@
+import type { Position } from '../ring/types.ts'
+import type { JournalError } from './errors.ts'
+
+/** One who waits for an operation. */
+interface Pending {
+  readonly position: Position
+  /** When its push was called. */
+  readonly calledAt: number
+  resolve(): void
+  reject(error: JournalError): void
+}
+
+/** Those who wait for operations to be performed. */
+export class Receipts {
+  /** Ascending. */
+  readonly #pending: Pending[] = []
+  #performedUpTo: Position
+  #ended: JournalError | undefined
+
+  constructor(performedUpTo: Position) {
+    this.#performedUpTo = performedUpTo
+  }
+
+  /** Where what was performed or stepped over ends. */
+  get performedUpTo(): Position {
+    return this.#performedUpTo
+  }
+
+  get size(): number {
+    return this.#pending.length
+  }
+
+  /** When the push of the oldest operation that waits was called; undefined if none waits. */
+  get oldest(): number | undefined {
+    return this.#pending[0]?.calledAt
+  }
+
+  /** Settles when the operation that ends at `position` has; nobody has to handle that it rejects. */
+  add(position: Position, calledAt: number): Promise<void> {
+    const done = new Promise<void>((resolve, reject) => {
+      if (position <= this.#performedUpTo) resolve()
+      else if (this.#ended !== undefined) reject(this.#ended)
+      else this.#insert({ position, calledAt, resolve, reject })
+    })
+    done.catch(() => undefined)
+    return done
+  }
+
+  /** All operations up to `position` were performed. */
+  performed(position: Position): void {
+    this.#performedUpTo = position
+    for (const receipt of this.#take(position)) receipt.resolve()
+  }
+
+  /** The operation that ends at `position` was stepped over. */
+  steppedOver(position: Position, error: JournalError): void {
+    this.#performedUpTo = position
+    for (const receipt of this.#take(position)) receipt.reject(error)
+  }
+
+  /** Rejects those who wait for what lies behind `position`, and those who come later. */
+  end(error: JournalError, position: Position): void {
+    this.#ended = error
+    for (const receipt of this.#pending.splice(this.#countUpTo(position))) receipt.reject(error)
+  }
+
+  #take(position: Position): readonly Pending[] {
+    return this.#pending.splice(0, this.#countUpTo(position))
+  }
+
+  #countUpTo(position: Position): number {
+    const count = this.#pending.findIndex((receipt) => receipt.position > position)
+    return count < 0 ? this.#pending.length : count
+  }
+
+  /** Pushes of one commit do not always come back in their order. */
+  #insert(receipt: Pending): void {
+    const after = this.#pending.findLastIndex(({ position }) => position <= receipt.position)
+    this.#pending.splice(after + 1, 0, receipt)
+  }
+}

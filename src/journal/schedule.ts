@@ -1,0 +1,56 @@
+import type { Position } from '../ring/types.ts'
+import type { Alarm } from './alarm.ts'
+import type { Receipts } from './receipts.ts'
+import type { RoomClock } from './room.ts'
+import type { Settings } from './settings.ts'
+
+/** Tells when what was pushed is to be performed. */
+export class Schedule {
+  readonly #receipts: Receipts
+  readonly #room: RoomClock
+  readonly #alarm: Alarm
+  readonly #settings: Pick<Settings<never>, 'clock' | 'flushIntervalMs'>
+  #flushUpTo: Position
+
+  constructor(
+    receipts: Receipts,
+    room: RoomClock,
+    alarm: Alarm,
+    settings: Pick<Settings<never>, 'clock' | 'flushIntervalMs'>,
+  ) {
+    this.#receipts = receipts
+    this.#room = room
+    this.#alarm = alarm
+    this.#settings = settings
+    this.#flushUpTo = receipts.performedUpTo
+  }
+
+  /** Asks for performing everything up to a position now. */
+  flush(position: Position): void {
+    if (position > this.#flushUpTo) this.#flushUpTo = position
+    this.#alarm.ring()
+  }
+
+  /** Says that there is something to look at. */
+  ring(): void {
+    this.#alarm.ring()
+  }
+
+  /**
+   * Waits until there is something to perform, and it should wait no longer for more.
+   * @throws the reason of `stop`, when it is aborted and `ring` was called
+   */
+  async untilDue(stop: AbortSignal): Promise<void> {
+    for (;;) {
+      stop.throwIfAborted()
+      const { oldest } = this.#receipts
+      const dueAt = oldest === undefined ? undefined : oldest + this.#settings.flushIntervalMs
+      if (dueAt !== undefined && (this.#isUrgent() || dueAt <= this.#settings.clock.now())) return
+      await this.#alarm.wait(dueAt)
+    }
+  }
+
+  #isUrgent(): boolean {
+    return this.#room.full || this.#flushUpTo > this.#receipts.performedUpTo
+  }
+}

@@ -1,0 +1,153 @@
+import type { Clock } from '../clock.ts'
+import type { Codec } from '../codec/codec.ts'
+import type { Position } from '../ring/types.ts'
+import type { WaitingOptions, WriterOptions } from '../ring/writer.ts'
+
+/** What a call of {@link Perform} learns besides the operations. */
+export interface PerformContext {
+  /** Which attempt at exactly these operations this is, from 1, since the journal was started. */
+  readonly attempt: number
+  /**
+   * Whether some of the operations may have run before, in whole or in part: after a failed attempt, and
+   * when they were found on the device at start. False means that none of them has.
+   */
+  readonly mayHaveRun: boolean
+  /** Aborted on shutdown, which then waits for `shutdownGraceMs`; afterwards the answer no longer counts. */
+  readonly signal: AbortSignal
+}
+
+/** What {@link Perform} answers instead of throwing. An `error` that is undefined or null is none. */
+export interface PerformFailure {
+  readonly error: unknown
+}
+
+/**
+ * Performs operations, in their order. They are performed when the promise resolves with nothing; a promise
+ * that rejects and one that resolves with an `error` are both failures, which are retried, all of the
+ * operations again. So every operation has to be idempotent, also when it ran only in part.
+ */
+export type Perform<Op> = (
+  operations: readonly Op[],
+  context: PerformContext,
+) => Promise<PerformAnswer>
+
+/** Nothing, or why it failed. */
+// biome-ignore lint/suspicious/noConfusingVoidType: `async` functions that return nothing answer void.
+export type PerformAnswer = PerformFailure | undefined | void
+
+/** An operation that was given up, for people or programs to look at. */
+export interface DeadLetter<Op> {
+  /** Absent if it does not decode. */
+  readonly operation?: Op
+  /** The operation as it is on the device. */
+  readonly bytes: Uint8Array
+  /** Position after the operation: tells it from all others of this journal. */
+  readonly position: Position
+  /** How often it was tried alone; 0 if it does not decode. */
+  readonly attempts: number
+  /** Why it was given up: the last failure, or a `CodecError`. */
+  readonly error: unknown
+}
+
+/**
+ * Where operations go that are given up: a callback, or the writer of a ring, which gets the bytes as they are.
+ * The journal steps over the operation when the promise has resolved, so by then it has to be on stable
+ * storage. A failure is retried as one of {@link Perform} is. After a crash, the same one may come again.
+ */
+export type DeadLetterSink<Op> =
+  | ((letter: DeadLetter<Op>, options: { readonly signal: AbortSignal }) => Promise<void>)
+  | { push(bytes: Uint8Array, options: WaitingOptions): Promise<Position> }
+
+/**
+ * What to do about an operation that keeps failing, or that does not decode:
+ * - `retry`: try again for ever. One that does not decode stops the journal, because trying again cannot help.
+ * - `stop`: end the journal with `JOURNAL_STOPPED` or `JOURNAL_UNDECODABLE`; all stays on the device.
+ * - `deadLetter`: hand it over durably, then step over it.
+ *
+ * The last two apply after `maxAttempts` attempts at the operation alone: a batch that keeps failing is
+ * performed one by one, so that only the operation at fault is given up.
+ */
+export type FailurePolicy<Op> = 'retry' | 'stop' | { readonly deadLetter: DeadLetterSink<Op> }
+
+/** How a journal is started. `Out` is performed, `In` is pushed; see {@link Codec}. */
+export interface JournalOptions<Out, In = Out>
+  extends Pick<
+    WriterOptions<In>,
+    'lookIntervalMs' | 'maxPollMs' | 'maxQueuedItems' | 'maxQueuedBytes'
+  > {
+  /** The queue's name, written as text into the pointer sectors. Default `unknown journal`. */
+  readonly name?: string
+  /** The program's name, written likewise. Default `unknown`. */
+  readonly client?: string
+  /** Create the journal if the device is blank. Default true. */
+  readonly create?: boolean
+  /** With `create`: create it also where something else is that is no ring. Default false. */
+  readonly overwrite?: boolean
+  /** Turns operations into bytes and back. Default: operations are bytes. */
+  readonly codec?: Codec<Out, In>
+  /**
+   * How long a pushed operation may wait for others to be performed with it, counted from the push of the
+   * first one that waits. Default 0. `Infinity`: until a `flush`, or until the journal is full.
+   */
+  readonly flushIntervalMs?: number
+  /** The pause after a first failure; it doubles with each further one. Default 5,000. */
+  readonly retryIntervalMs?: number
+  /** The longest pause after a failure. Default 300,000, or `retryIntervalMs` if that is more. */
+  readonly maxRetryIntervalMs?: number
+  /** Default `retry`. */
+  readonly onFailure?: FailurePolicy<Out>
+  /** Attempts at one operation before `stop` or `deadLetter` applies. Default 10. */
+  readonly maxAttempts?: number
+  /** At most this many operations are read and performed at once. Default 1,000. */
+  readonly maxBatchItems?: number
+  /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
+  readonly maxBatchBytes?: number
+  /** How long shutdown waits for a `perform` under way, after aborting its signal. Default 1,000. */
+  readonly shutdownGraceMs?: number
+  /** Shuts the journal down when it is aborted; before it has started, `start` rejects with its reason. */
+  readonly signal?: AbortSignal
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+  /** A number from 0 (included) to 1 (excluded), for the pauses' jitter. Default `Math.random`. */
+  readonly random?: () => number
+}
+
+/** An operation that is durable: it will be performed at least once, by this journal or a later start. */
+export interface Receipt {
+  /** Position after the operation. */
+  readonly position: Position
+  /**
+   * Resolves when the operation was performed and that is on stable storage. Rejects with a
+   * {@link JournalError}: `JOURNAL_DEAD_LETTERED` if it was stepped over, or why the journal ended first.
+   * Nobody has to look at it.
+   */
+  readonly done: Promise<void>
+  /**
+   * Waits for `done`.
+   * @throws as `done` rejects
+   * @throws the signal's reason, which ends only the waiting
+   */
+  sync(options?: WaitingOptions): Promise<void>
+  /**
+   * Asks for performing all that was pushed up to here now, not only after `flushIntervalMs`. A pause after a
+   * failure is not cut short.
+   */
+  flush(): void
+}
+
+/** A journal's state. */
+export interface JournalStatus {
+  readonly state: 'running' | 'ended'
+  /** Operations that are durable and not performed; undefined while those found at start are performed. */
+  readonly pendingItems: number | undefined
+  /** What they take in the ring, in bytes. */
+  readonly pendingBytes: number
+  /** Pushes that are not durable yet: for want of room, usually. */
+  readonly waitingPushes: number
+  /** The attempt under way, or the one that failed last; 0 if there is none. */
+  readonly attempt: number
+  /** Why the last attempt failed; undefined after one that did not, and before the first. */
+  readonly lastError: unknown
+  /** Time until the next attempt, in a pause after a failure. */
+  readonly nextRetryInMs: number | undefined
+}

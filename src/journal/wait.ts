@@ -1,0 +1,65 @@
+import type { Clock } from '../clock.ts'
+
+/**
+ * Answers as the promise does.
+ * @throws the signal's reason, as soon as it is aborted
+ */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise<T>((resolve, reject) => {
+    const aborted = (): void => reject(signal.reason)
+    if (signal.aborted) aborted()
+    signal.addEventListener('abort', aborted, { once: true })
+    const remove = (): void => signal.removeEventListener('abort', aborted)
+    promise.then(resolve, reject).then(remove, remove)
+  })
+}
+
+/** Promises that are waited for, and that can be given up all together. */
+export class Waits {
+  readonly #rejects = new Set<(error: unknown) => void>()
+
+  /** How many are waited for. */
+  get size(): number {
+    return this.#rejects.size
+  }
+
+  /**
+   * Answers as the promise does.
+   * @throws what `giveUp` was given
+   */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    let giveUp: (error: unknown) => void = () => undefined
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        giveUp = reject
+        this.#rejects.add(reject)
+        promise.then(resolve, reject)
+      })
+    } finally {
+      this.#rejects.delete(giveUp)
+    }
+  }
+
+  /** Rejects all that are waited for now. */
+  giveUp(error: unknown): void {
+    for (const reject of this.#rejects) reject(error)
+  }
+}
+
+/** Waits for a promise that never rejects, but no longer than `ms`. Answers whether it was settled by then. */
+export async function atMost(
+  ms: number,
+  promise: Promise<unknown>,
+  clock: Clock,
+): Promise<boolean> {
+  const early = new AbortController()
+  const settled = promise.then(() => true)
+  const late = clock.sleep(ms, early.signal).then(
+    () => false,
+    () => true,
+  )
+  const inTime = await Promise.race([settled, late])
+  early.abort()
+  return inTime
+}

@@ -1,0 +1,134 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { FileBlockDevice } from '../../src/block/file.ts'
+import { inspectRing } from '../../src/ring/ring.ts'
+import { checkHistory, type Happened } from './history.ts'
+
+const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))
+const built = fileURLToPath(new URL('../../dist/journal/index.js', import.meta.url))
+
+const SEED = 20_260_101
+const KILLS = 240
+/** No more children are started after that time, however many were killed. */
+const BUDGET_MS = 30_000
+const LANES = 4
+const SIZE_BYTES = 16 * 512
+const IDS_PER_LIFE = 100_000
+
+let folder = ''
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sbr-journal-crash-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** A small seeded generator (mulberry32): numbers from 0 to 1. */
+function generator(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** A journal on a file that is worked on by one child after another. */
+class Lane {
+  kills = 0
+  readonly #path: string
+  readonly #sideFile: string
+  readonly #random: () => number
+  #lives = 0
+
+  constructor(name: string, seed: number) {
+    this.#path = join(folder, `${name}.img`)
+    this.#sideFile = join(folder, `${name}.log`)
+    this.#random = generator(seed)
+  }
+
+  async create(): Promise<void> {
+    await (await FileBlockDevice.create(this.#path, { sizeBytes: SIZE_BYTES })).disconnect()
+  }
+
+  /** Starts a child, and kills it at a random time: mostly while it works, at times while it starts. */
+  async killOne(): Promise<void> {
+    const running = this.#start('run')
+    const exited = once(running, 'exit')
+    const starting = this.#random() < 0.15
+    const delayMs = this.#random() * (starting ? 80 : 60)
+    if (!starting) await Promise.race([once(running.stdout, 'data'), exited])
+    await new Promise((resolve) => setTimeout(resolve, delayMs))
+    running.kill('SIGKILL')
+    const [code, signal] = await exited
+    expect({ code, signal }).toEqual({ code: null, signal: 'SIGKILL' })
+    this.kills++
+  }
+
+  /** Lets a last child perform what is left, and checks everything that ever happened. */
+  async finish(): Promise<readonly Happened[]> {
+    const [code] = await once(this.#start('finish'), 'exit')
+    expect(code).toBe(0)
+    const history = readFileSync(this.#sideFile, 'utf8').trimEnd().split('\n').map(parse)
+    checkHistory(history)
+    await using device = await FileBlockDevice.open(this.#path)
+    expect((await inspectRing(device)).used).toBe(0)
+    return history
+  }
+
+  /** Lets a child push, and then end by itself. */
+  async leave(): Promise<readonly Happened[]> {
+    const [code] = await once(this.#start('leave'), 'exit')
+    expect(code).toBe(0)
+    return this.finish()
+  }
+
+  #start(mode: 'run' | 'finish' | 'leave') {
+    const firstId = String(this.#lives++ * IDS_PER_LIFE)
+    return spawn(process.execPath, [child, this.#path, this.#sideFile, firstId, mode], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+  }
+}
+
+function parse(line: string): Happened {
+  const [kind, id] = line.split(' ')
+  return { kind: kind as Happened['kind'], id: Number(id) }
+}
+
+test('a process killed at any time loses no acknowledged operation', async () => {
+  if (!existsSync(built)) throw new Error('this test uses the built package: npm run build')
+  const deadline = Date.now() + BUDGET_MS
+  const lanes = Array.from({ length: LANES }, (_, index) => new Lane(`lane-${index}`, SEED + index))
+  const histories = await Promise.all(
+    lanes.map(async (lane) => {
+      await lane.create()
+      while (lane.kills < KILLS / LANES && Date.now() < deadline) await lane.killOne()
+      return lane.finish()
+    }),
+  )
+  const count = (wanted: Happened['kind']): number =>
+    histories.flat().filter(({ kind }) => kind === wanted).length
+  const kills = lanes.reduce((sum, lane) => sum + lane.kills, 0)
+  const pushed = new Set(
+    histories.flatMap((history, lane) => history.map(({ id }) => `${lane} ${id}`)),
+  )
+  console.log(
+    `${kills} kills, ${count('push')} pushed, ${count('ack')} acknowledged, ${count('run')} performed`,
+  )
+  // Otherwise the kills hit nothing.
+  expect(kills).toBeGreaterThanOrEqual(50)
+  expect(count('push')).toBeGreaterThan(count('ack'))
+  expect(count('run')).toBeGreaterThan(pushed.size)
+})
+
+test('a process ends by itself, after all was performed', async () => {
+  const lane = new Lane('left', SEED)
+  await lane.create()
+  const history = await lane.leave()
+  expect(history.at(-1)).toEqual({ kind: 'done', id: 0 })
+})

@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import type { DeadLetter } from '../../src/journal/index.ts'
+import { inspectRing } from '../../src/ring/ring.ts'
+import { RingWriter } from '../../src/ring/writer.ts'
+import { collect } from '../helpers/collect.ts'
+import { type Behaviour, startRig } from './helpers.ts'
+
+/** Fails every call that has an operation `poison` in it. */
+const poisoned: Behaviour = async ({ operations }) => {
+  if (operations.includes('poison')) throw new Error('cannot be done')
+}
+
+const MANY_MS = 1e7
+
+describe('stop', () => {
+  test('ends the journal at the operation that keeps failing, after those before it', async () => {
+    const rig = await startRig({ onFailure: 'stop', maxAttempts: 2, flushIntervalMs: 10 })
+    const { journal, clock, device, calls, behave } = rig
+    behave(poisoned)
+    const names = ['a', 'b', 'poison', 'c']
+    const receipts = await Promise.all(names.map((name) => journal.push(name)))
+    await clock.advance(MANY_MS)
+    const error = {
+      code: 'JOURNAL_STOPPED',
+      details: { position: String(receipts[2]?.position), attempts: 2 },
+      cause: { message: 'cannot be done' },
+    }
+    await expect(journal.ended).rejects.toMatchObject(error)
+    await receipts[1]?.done
+    await expect(receipts[2]?.done).rejects.toMatchObject(error)
+    await expect(receipts[3]?.done).rejects.toMatchObject(error)
+    await expect(journal.push('d')).rejects.toMatchObject(error)
+    expect(calls.map(({ operations }) => operations.join())).toEqual([
+      'a,b,poison,c',
+      'a,b,poison,c',
+      'a',
+      'b',
+      'poison',
+      'poison',
+    ])
+    const left = await collect((await inspectRing(device)).items())
+    expect(left.map(({ item }) => new TextDecoder().decode(item))).toEqual(['poison', 'c'])
+  })
+})
+
+describe('dead letter', () => {
+  test('only the operation at fault is handed over, durably before it is stepped over', async () => {
+    const letters: (DeadLetter<string> & { consumer: bigint })[] = []
+    const deadLetter = async (letter: DeadLetter<string>): Promise<void> => {
+      const { consumer } = await inspectRing(rig.device)
+      letters.push({ ...letter, consumer: consumer.offset })
+    }
+    const rig = await startRig({ onFailure: { deadLetter }, maxAttempts: 4, flushIntervalMs: 10 })
+    const { journal, clock, calls, behave } = rig
+    behave(poisoned)
+    const names = ['a', 'poison', 'b', 'c']
+    const receipts = await Promise.all(names.map((name) => journal.push(name)))
+    await clock.advance(MANY_MS)
+    const batches = calls.map(({ operations }) => operations.join())
+    expect(batches.slice(0, 3)).toEqual(Array(3).fill(names.join()))
+    expect(batches.slice(3)).toEqual(['a', ...Array(4).fill('poison'), 'b', 'c'])
+    expect(letters).toMatchObject([
+      {
+        ...{ operation: 'poison', position: receipts[1]?.position, attempts: 4 },
+        error: { message: 'cannot be done' },
+        consumer: receipts[0]?.position,
+      },
+    ])
+    await expect(receipts[1]?.done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
+    await Promise.all([receipts[0]?.done, receipts[2]?.done, receipts[3]?.done])
+    await journal.sync()
+    await journal.shutdown()
+  })
+
+  test('goes to a ring as the bytes that were pushed', async () => {
+    const dead = new MemoryBlockDevice({ sizeSectors: 32 })
+    await using writer = await RingWriter.open(dead, { create: true })
+    const rig = await startRig({ onFailure: { deadLetter: writer }, maxAttempts: 1 })
+    const { journal, behave } = rig
+    behave(poisoned)
+    const { done } = await journal.push('poison')
+    await expect(done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
+    const items = await collect((await inspectRing(dead)).items())
+    expect(items.map(({ item }) => new TextDecoder().decode(item))).toEqual(['poison'])
+    await journal.shutdown()
+  })
+
+  test('that fails is retried, and the operation is not lost', async () => {
+    let failures = 2
+    const letters: string[] = []
+    const deadLetter = async ({ operation = '' }: DeadLetter<string>): Promise<void> => {
+      if (failures-- > 0) throw new Error('no room')
+      letters.push(operation)
+    }
+    const rig = await startRig({ onFailure: { deadLetter }, maxAttempts: 1 })
+    const { journal, clock, device, calls, behave } = rig
+    behave(poisoned)
+    await journal.push('poison')
+    await clock.settle()
+    expect(journal.status()).toMatchObject({ lastError: { message: 'no room' }, pendingItems: 1 })
+    expect((await inspectRing(device)).used).toBeGreaterThan(0)
+    await clock.advance(15_000)
+    expect(letters).toEqual(['poison'])
+    expect(calls).toHaveLength(1)
+    await journal.shutdown()
+  })
+
+  test('in progress at shutdown leaves the operation for the next start', async () => {
+    const full = new MemoryBlockDevice({ sizeSectors: 4 })
+    await using writer = await RingWriter.open(full, { create: true })
+    await writer.push(new Uint8Array(500))
+    const onFailure = { deadLetter: writer }
+    const { journal, device, clock, behave } = await startRig({ onFailure, maxAttempts: 1 })
+    behave(poisoned)
+    const { done } = await journal.push('poison')
+    await clock.settle()
+    await journal.shutdown()
+    await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
+    expect((await inspectRing(device)).used).toBeGreaterThan(0)
+  })
+})
+
+describe('an operation that does not decode', () => {
+  const start = (options: Parameters<typeof startRig>[0], device?: MemoryBlockDevice) =>
+    startRig(
+      {
+        ...options,
+        codec: {
+          name: 'a test codec',
+          encode: (item: string) => new TextEncoder().encode(item),
+          decode: (item: Uint8Array) => {
+            const decoded = new TextDecoder().decode(item)
+            if (decoded === 'poison') throw new Error('what is this?')
+            // What a codec does to its bytes is its own affair.
+            item.fill(0)
+            return decoded
+          },
+        },
+      },
+      device,
+    )
+
+  test.each(['retry', 'stop'] as const)(
+    '%s: ends the journal after those before it',
+    async (onFailure) => {
+      const { journal, clock, calls } = await start({ onFailure, flushIntervalMs: 10 })
+      const receipts = await Promise.all(['a', 'poison', 'b'].map((name) => journal.push(name)))
+      await clock.advance(10)
+      await receipts[0]?.done
+      const error = { code: 'JOURNAL_UNDECODABLE', cause: { code: 'CODEC_DECODE' } }
+      await expect(journal.ended).rejects.toMatchObject(error)
+      await expect(receipts[1]?.done).rejects.toMatchObject(error)
+      expect(calls.map(({ operations }) => operations)).toEqual([['a']])
+    },
+  )
+
+  test('deadLetter: is handed over, and those around it are performed in order', async () => {
+    const letters: DeadLetter<string>[] = []
+    const deadLetter = async (letter: DeadLetter<string>): Promise<void> =>
+      void letters.push(letter)
+    const { journal, calls } = await start({ onFailure: { deadLetter } })
+    const receipts = await Promise.all(['a', 'poison', 'b'].map((name) => journal.push(name)))
+    await expect(receipts[1]?.done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
+    await receipts[2]?.done
+    expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b'])
+    expect(letters).toMatchObject([{ attempts: 0, error: { code: 'CODEC_DECODE' } }])
+    expect(new TextDecoder().decode(letters[0]?.bytes)).toBe('poison')
+    expect(letters[0]).not.toHaveProperty('operation')
+    await journal.shutdown()
+  })
+})

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { Journal, type JournalOptions, type PerformContext } from '../../src/journal/index.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
+import { resumeRing, suspendRing } from '../../src/ring/suspend.ts'
+import {
+  deviceBytes,
+  type Golden,
+  goldenBytes,
+  goldenDevice,
+  goldens,
+  hex,
+} from '../helpers/golden.ts'
+import { startRig, stateOf } from './helpers.ts'
+
+function golden(name: string): Golden {
+  const found = goldens(false).find((candidate) => candidate.name === name)
+  if (found === undefined) throw new Error(`there is no golden image ${name}`)
+  return found
+}
+
+const succeed = async (): Promise<void> => undefined
+
+describe('journals of the original', () => {
+  test('what it left unperformed is performed', async () => {
+    const image = golden('journal-unperformed')
+    const device = await goldenDevice(image)
+    const calls: (PerformContext & { items: string[] })[] = []
+    const journal = await Journal.start(device, async (operations, context) => {
+      calls.push({ items: operations.map(hex), ...context })
+    })
+    await journal.sync()
+    await journal.shutdown()
+    expect(calls).toMatchObject([{ items: image.expect.items_hex, attempt: 1, mayHaveRun: true }])
+    const after = await inspectRing(device)
+    expect(after).toMatchObject({ used: 0, consumer: { offset: BigInt(image.expect.producer) } })
+  })
+
+  test('an empty one is started, and has nothing to perform', async () => {
+    const image = golden('journal-started-empty')
+    const device = await goldenDevice(image)
+    const journal = await Journal.start(device, () => Promise.reject(new Error('nothing to do')))
+    await journal.sync()
+    expect(journal.status()).toMatchObject({ pendingItems: 0, pendingBytes: 0, attempt: 0 })
+    await journal.shutdown()
+    expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
+  })
+})
+
+describe('the bytes are those of the original, so it can replay ours', () => {
+  test('three operations, and killed before they are performed', async () => {
+    const image = golden('journal-unperformed')
+    const device = new MemoryBlockDevice({ sizeSectors: image.size_sectors })
+    const journal = await Journal.start(device, succeed, {
+      ...{ name: image.queue ?? '', client: image.client ?? '' },
+      flushIntervalMs: 60_000,
+    })
+    for (const operation of image.expect.items_hex) {
+      await journal.push(new Uint8Array(Buffer.from(operation, 'hex')))
+    }
+    expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
+    await journal.shutdown()
+    expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
+  })
+
+  test('started and shut down', async () => {
+    const image = golden('journal-started-empty')
+    const device = new MemoryBlockDevice({ sizeSectors: image.size_sectors })
+    await (await Journal.start(device, succeed)).shutdown()
+    expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
+  })
+})
+
+describe('a ring that was suspended is resumed, because nobody else would', () => {
+  async function suspended(acknowledged: boolean): Promise<MemoryBlockDevice> {
+    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    await Producer.create(device)
+    await using consumer = await Consumer.attach(device)
+    await consumer.suspend()
+    if (acknowledged) {
+      expect(await Producer.attach(device)).toEqual({ status: 'suspended' })
+    }
+    return device
+  }
+
+  test.each([true, false])('acknowledged: %s', async (acknowledged) => {
+    const device = await suspended(acknowledged)
+    const { journal, calls } = await startRig({}, device)
+    await (await journal.push('a')).done
+    expect(calls).toHaveLength(1)
+    await journal.shutdown()
+  })
+
+  test('resumed, but not acknowledged', async () => {
+    const device = await suspended(true)
+    await using consumer = await Consumer.attach(device)
+    expect(await consumer.resume()).toEqual({ status: 'ok' })
+    await consumer.detach()
+    const { journal } = await startRig({}, device)
+    await (await journal.push('a')).done
+    await journal.shutdown()
+  })
+
+  test('suspended while the journal runs, pushes wait, and performing goes on', async () => {
+    const { journal, clock, device, calls } = await startRig({ flushIntervalMs: 1e9 })
+    await journal.push('a')
+    const suspending = suspendRing(device)
+    await clock.advance(100) // after which the producer looks again
+    const pushed = journal.push('b')
+    await suspending
+    await clock.settle()
+    expect(calls.map(({ operations }) => operations)).toEqual([['a']])
+    expect(await stateOf(pushed)).toBe('pending')
+    const resuming = resumeRing(device)
+    await clock.advance(1000)
+    await pushed
+    await resuming
+    await journal.shutdown()
+  })
+})
+
+describe('what cannot be', () => {
+  const start = (options: JournalOptions<Uint8Array>): Promise<Journal> =>
+    Journal.start(new MemoryBlockDevice({ sizeSectors: 32 }), succeed, options)
+
+  test.each<JournalOptions<Uint8Array>>([
+    { flushIntervalMs: -1 },
+    { flushIntervalMs: Number.NaN },
+    { retryIntervalMs: 2 ** 31 },
+    { maxAttempts: 0 },
+    { maxBatchItems: 0 },
+    { maxBatchBytes: 0 },
+    { shutdownGraceMs: Number.POSITIVE_INFINITY },
+  ])('%o', async (options) => {
+    await expect(start(options)).rejects.toBeInstanceOf(RangeError)
+  })
+
+  test('a policy that is none', async () => {
+    const onFailure = { deadLetter: 'somewhere' } as never
+    await expect(start({ onFailure })).rejects.toBeInstanceOf(TypeError)
+  })
+
+  test('a second journal on the device', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    await using _first = await Journal.start(device, succeed, { client: 'the first' })
+    await expect(Journal.start(device, succeed)).rejects.toMatchObject({
+      code: 'BLOCK_CLAIMED',
+      details: { holder: expect.stringContaining('the first') },
+    })
+  })
+
+  test('a signal that is aborted already', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const signal = AbortSignal.abort(new Error('too late'))
+    await expect(Journal.start(device, succeed, { signal })).rejects.toThrow('too late')
+    expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
+  })
+})
+
+test('the signal shuts a running journal down', async () => {
+  const stop = new AbortController()
+  const { journal, device } = await startRig({ signal: stop.signal, flushIntervalMs: 1e9 })
+  const { done } = await journal.push('a')
+  stop.abort('enough')
+  await journal.ended
+  await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED', cause: 'enough' })
+  expect((await inspectRing(device)).used).toBe(8)
+})

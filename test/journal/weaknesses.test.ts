@@ -1,0 +1,199 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { BlockError } from '../../src/errors.ts'
+import { Journal } from '../../src/journal/index.ts'
+import { inspectRing, Producer } from '../../src/ring/ring.ts'
+import { deviceBytes, goldenDevice, goldens, hex } from '../helpers/golden.ts'
+import { large, names, startRig, stateOf } from './helpers.ts'
+
+const fail = async () => ({ error: 'not now' })
+const succeed = async () => undefined
+
+describe('weakness 7: the original formats any device that it cannot attach to', () => {
+  const start = (device: MemoryBlockDevice) => Journal.start(device, async () => undefined)
+
+  test.each(goldens(true))('$name stays as it is', async (golden) => {
+    const device = await goldenDevice(golden)
+    const before = hex(await deviceBytes(device))
+    await expect(start(device)).rejects.toMatchObject({
+      code: expect.stringMatching(/^RING_(CORRUPT|NOT_BLANK)$/),
+    })
+    expect(hex(await deviceBytes(device))).toBe(before)
+    expect(await device.claim('producer', { holder: 'a test' })).toBeDefined()
+    expect(await device.claim('consumer', { holder: 'a test' })).toBeDefined()
+  })
+
+  test('a read that fails formats nothing', async () => {
+    class Unreadable extends MemoryBlockDevice {
+      broken = false
+      protected override async doRead(
+        sector: number,
+        buffers: readonly Uint8Array[],
+      ): Promise<void> {
+        if (this.broken) throw new BlockError('BLOCK_IO', 'cannot read', { device: this.name })
+        return super.doRead(sector, buffers)
+      }
+    }
+    const device = new Unreadable({ sizeSectors: 32 })
+    await Producer.create(device)
+    const before = hex(await deviceBytes(device))
+    device.broken = true
+    await expect(start(device)).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    device.broken = false
+    expect(hex(await deviceBytes(device))).toBe(before)
+    await (await start(device)).shutdown()
+  })
+
+  test('something else is overwritten only when told to', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const sector = new Uint8Array(512)
+    new TextEncoder().encodeInto('precious', sector)
+    await device.write(7, [sector])
+    const before = hex(await deviceBytes(device))
+    await expect(start(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
+    expect(hex(await deviceBytes(device))).toBe(before)
+    const journal = await Journal.start(device, async () => undefined, { overwrite: true })
+    await journal.shutdown()
+    expect((await inspectRing(device)).used).toBe(0)
+  })
+
+  test('a blank device stays blank with create: false', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    await expect(
+      Journal.start(device, async () => undefined, { create: false }),
+    ).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+    expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
+  })
+})
+
+describe('weakness 8: the original forgets failures, starves, deadlocks and hangs', () => {
+  test('an answered error is retried, though nothing more is pushed', async () => {
+    const { journal, clock, calls, behave } = await startRig()
+    behave(fail)
+    const { done } = await journal.push('a')
+    await clock.settle()
+    expect(calls).toHaveLength(1)
+    behave(succeed)
+    await clock.advance(5000)
+    expect(calls.map(({ attempt, at }) => [attempt, at])).toEqual([
+      [1, 0],
+      [2, 5000],
+    ])
+    await done
+    await journal.shutdown()
+  })
+
+  test('an answered error is retried, though the journal is full', async () => {
+    const { journal, clock, calls, behave } = await startRig({ flushIntervalMs: 1e9 })
+    behave(fail)
+    const pushes = ['a', 'b', 'c', 'd', 'e'].map((name) => journal.push(large(name, 3)))
+    await clock.settle()
+    expect(calls.map(({ operations }) => names(operations))).toEqual([['a', 'b', 'c']])
+    expect(journal.status()).toMatchObject({ waitingPushes: 2, attempt: 1, nextRetryInMs: 5000 })
+    behave(succeed)
+    await clock.advance(5000)
+    await Promise.all(pushes)
+    journal.flush()
+    await clock.settle()
+    expect(calls.flatMap(({ operations }) => names(operations)).join('')).toBe('abcabcde')
+    await journal.shutdown()
+  })
+
+  test('steady pushes do not put performing off: the interval counts from the first', async () => {
+    const { journal, clock, calls } = await startRig({ flushIntervalMs: 100 })
+    for (let time = 0; time < 250; time += 10) {
+      await journal.push(`at ${time}`)
+      await clock.advance(10)
+    }
+    expect(calls.map(({ at, operations }) => [at, operations[0]])).toEqual([
+      [100, 'at 0'],
+      [200, 'at 100'],
+    ])
+    expect(calls[0]?.operations).toHaveLength(10)
+    await journal.shutdown()
+  })
+
+  test('a push does not reset the retry timer, and is not in the batch that is repeated', async () => {
+    const { journal, clock, calls, behave } = await startRig()
+    behave(fail)
+    await journal.push('a')
+    for (let time = 0; time < 5000; time += 1000) {
+      await clock.advance(1000)
+      if (time < 4000) expect(calls).toHaveLength(1)
+      if (time === 3000) behave(succeed)
+      if (time < 4000) (await journal.push(`later ${time}`)).flush()
+    }
+    expect(calls.slice(0, 2).map(({ at, operations }) => [at, operations])).toEqual([
+      [0, ['a']],
+      [5000, ['a']],
+    ])
+    await journal.sync()
+    expect(calls[2]?.operations).toHaveLength(4)
+    await journal.shutdown()
+  })
+
+  test('shutdown with blocked pushes, a failing batch and an armed timer settles all, at once', async () => {
+    const { journal, clock, behave } = await startRig({ flushIntervalMs: 1e9 })
+    behave(fail)
+    const pushes = ['a', 'b', 'c', 'd'].map((name) => journal.push(large(name, 2)))
+    await clock.settle()
+    const receipts = await Promise.all(pushes.slice(0, 2))
+    const waiting = [...pushes.slice(2), ...receipts.map(({ done }) => done), journal.sync()]
+    const settled = Promise.allSettled(waiting)
+    const shutdown = journal.shutdown()
+    await clock.settle()
+    expect(await stateOf(shutdown)).toBe('resolved')
+    for (const outcome of await settled) {
+      expect(outcome).toMatchObject({ reason: { code: 'JOURNAL_CLOSED' } })
+    }
+    expect(clock.sleepers).toBe(0)
+  })
+
+  test('a poison item that does not decode is stepped over, durably', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const bytesJournal = await Journal.start(device, async () => ({ error: 'never' }))
+    for (const item of ['a', '\xff', 'b']) {
+      await bytesJournal.push(Uint8Array.from(item, (character) => character.charCodeAt(0)))
+    }
+    await bytesJournal.shutdown()
+    const letters: string[] = []
+    const deadLetter = async ({ bytes }: { bytes: Uint8Array }): Promise<void> => {
+      letters.push(hex(bytes))
+    }
+    const { journal, calls } = await startRig({ onFailure: { deadLetter } }, device)
+    await journal.sync()
+    expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b'])
+    expect(letters).toEqual(['ff'])
+    expect((await inspectRing(device)).used).toBe(0)
+    await journal.shutdown()
+  })
+
+  test('replay reads in bounded batches, and a failed one repeats only itself', async () => {
+    const before = await startRig({ flushIntervalMs: 1e9 })
+    for (let index = 0; index < 10; index++) await before.journal.push(`op ${index}`)
+    await before.journal.shutdown()
+    const failures = new Set([2])
+    const { journal, clock, calls } = await startRig(
+      { maxBatchItems: 4 },
+      before.device,
+      before.clock,
+      async () => (failures.delete(calls.length) ? { error: 'once' } : undefined),
+    )
+    await clock.advance(5000)
+    expect(calls.map(({ operations }) => operations.map((name) => name.slice(3)).join(''))).toEqual(
+      ['0123', '4567', '4567', '89'],
+    )
+    expect(calls.every(({ mayHaveRun }) => mayHaveRun)).toBe(true)
+    await journal.shutdown()
+  })
+
+  test('replay bounds the bytes of a batch', async () => {
+    const before = await startRig({ flushIntervalMs: 1e9 })
+    for (let index = 0; index < 6; index++) await before.journal.push(large(`${index}`, 8))
+    await before.journal.shutdown()
+    const { journal, calls } = await startRig({ maxBatchBytes: 3000 }, before.device, before.clock)
+    await journal.sync()
+    expect(calls.map(({ operations }) => names(operations).join(''))).toEqual(['01', '23', '45'])
+    await journal.shutdown()
+  })
+})
