@@ -26,7 +26,7 @@ interface Entry {
 export class PushQueue {
   readonly #bounds: QueueBounds
   readonly #device: string
-  readonly #entries: Entry[] = []
+  #entries: Entry[] = []
   #items = 0
   #bytes = 0
 
@@ -80,15 +80,18 @@ export class PushQueue {
   /** Ends the commit: items from the front became visible, up to these positions, perhaps none. */
   committed(positions: readonly Position[], current: Position): void {
     let at = 0
-    for (let entry = this.#entries[0]; entry?.writing === true; entry = this.#entries[0]) {
+    let settled = 0
+    for (const entry of this.#entries) {
+      if (!entry.writing) break
       const pushed = Math.min(entry.items.length, positions.length - at)
       at += pushed
       this.#uncount(entry.items.slice(0, pushed))
       entry.items = entry.items.slice(pushed)
       if (entry.items.length > 0) break
-      this.#entries.shift()
+      settled++
       entry.resolve(positions[at - 1] ?? current)
     }
+    this.#entries = this.#entries.slice(settled)
     for (const entry of this.#entries) entry.writing = false
     for (const entry of this.#entries.filter((waiting) => waiting.signal?.aborted === true)) {
       this.#abort(entry)

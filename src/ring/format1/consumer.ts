@@ -18,9 +18,6 @@ import { type Attachment, attach, Format1Role } from './role.ts'
 const DEFAULT_MAX_ITEMS = 1000
 const DEFAULT_MAX_BYTES = 1 << 20
 
-/** What others on this machine may ask the process that holds the consumer's role. */
-export type ConsumerRequest = 'suspend' | 'resume'
-
 /**
  * Attaches the consumer.
  * @throws as `attach` in role.ts

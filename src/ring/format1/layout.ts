@@ -2,8 +2,6 @@ import { RingError } from '../../errors.ts'
 
 /** What sector 0 begins with. Source: FORMAT.md, format 1. */
 export const MAGIC = 'mirage shared-block-device 1.0'
-/** What every version's sector 0 begins with, up to its version number. */
-export const MAGIC_STEM = 'mirage shared-block-device '
 
 export const MAGIC_SECTOR = 0
 export const PRODUCER_SECTOR = 1

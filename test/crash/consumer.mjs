@@ -1,0 +1,41 @@
+// The consuming side of the crash test: `node consumer.mjs <device> <seed> <items> <life>`. It verifies every
+// byte, and says what it was given before it advances past it.
+import process from 'node:process'
+import { FileBlockDevice } from '../../dist/block/file.js'
+import { RingReader } from '../../dist/index.js'
+import { Items, randomFrom } from './items.mjs'
+import { say } from './say.mjs'
+
+const MAX_BATCH_BYTES = 600_000
+
+const [path, seed, count, life] = process.argv.slice(2)
+const items = new Items(Number(seed), Number(count))
+const random = randomFrom(Number(seed) + 2 * Number(life) + 1)
+
+const device = await FileBlockDevice.open(path)
+const reader = await RingReader.open(device, { queue: 'crash', client: 'consumer' })
+let next = items.before(reader.consumer.position)
+say({ event: 'start', next })
+
+while (next < items.count) {
+  const entries = await reader.nextMany({ maxBytes: 1 + random(MAX_BATCH_BYTES) })
+  const from = next
+  for (const entry of entries) {
+    verify(entry, next)
+    next++
+  }
+  say({ event: 'delivered', from, next })
+  // Mostly not past all of it, so that a restart has something to repeat.
+  const last = next === items.count ? entries.length - 1 : random(entries.length)
+  const end = from + last + 1
+  say({ event: 'begin', next: end })
+  await entries[last].advance()
+  say({ event: 'done', next: end })
+}
+await reader.close()
+await device.disconnect()
+
+function verify({ item, position }, index) {
+  if (!items.item(index).equals(item)) throw new Error(`item ${index} has other bytes`)
+  if (items.before(position) !== index + 1) throw new Error(`item ${index} ends at ${position}`)
+}

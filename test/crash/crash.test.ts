@@ -1,0 +1,109 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { FileBlockDevice } from '../../src/block/file.ts'
+import { inspectRing, Producer } from '../../src/index.ts'
+import { needs } from '../helpers/interop.ts'
+import { attachLoop, loopProblem } from '../helpers/loop.ts'
+import { Items } from './items.mjs'
+import { Ledger } from './ledger.ts'
+import { planKills, runSide, type Side } from './side.ts'
+
+const { SBR_CRASH_ITEMS = '200000', SBR_CRASH_SEED = '1' } = process.env
+const items = Number(SBR_CRASH_ITEMS)
+const seed = Number(SBR_CRASH_SEED)
+const RING_BYTES = 1 << 20
+const TIMEOUT_MS = 240_000
+/** Kills planned for each side: fewer in a short run. */
+const KILLS = Math.min(40, Math.ceil(items / 500))
+
+let directory: string
+
+beforeEach(() => {
+  const built = fileURLToPath(new URL('../../dist/index.js', import.meta.url))
+  if (!existsSync(built)) throw new Error('this test uses the built package: npm run build')
+  directory = mkdtempSync(join(tmpdir(), 'sbr-crash-'))
+})
+
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true })
+})
+
+test('killed sides lose, reorder and invent nothing, on a file', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const file = join(directory, 'ring')
+  await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
+  await torment('file', file)
+})
+
+test('killed sides lose, reorder and invent nothing, on a loop device', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  needs(context, loopProblem())
+  const file = join(directory, 'disk')
+  await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
+  using loop = attachLoop(file)
+  await torment('loop device', loop.path)
+})
+
+/** Hands all items over through a ring while both sides are killed again and again. */
+async function torment(kind: string, path: string): Promise<void> {
+  await using device = await FileBlockDevice.open(path)
+  await Producer.create(device)
+  const ledger = new Ledger()
+  const started = performance.now()
+  const [producerKills, consumerKills] = await both(
+    {
+      ...sideOf('producer', path, seed + 1),
+      progress: () => ledger.pushed,
+      beforeStart: () => ledger.betweenProducers(),
+      hear: (message) => ledger.producer(message),
+    },
+    {
+      ...sideOf('consumer', path, seed + 2),
+      progress: () => ledger.advanced,
+      beforeStart: () => undefined,
+      hear: (message) => ledger.consumer(message),
+    },
+  )
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  ledger.end(items)
+  const { used, producer } = await inspectRing(device)
+  expect(used).toBe(0)
+  expect(new Items(seed, items).before(producer.offset)).toBe(items)
+  console.log(
+    `${kind}: ${items} items, ${producer.offset} bytes, producer killed ${producerKills} times, ` +
+      `consumer ${consumerKills} times, ${ledger.repeats} items repeated, ${seconds} s (seed ${seed})`,
+  )
+  // The last ones planned may find that all is done.
+  expect(Math.min(producerKills, consumerKills)).toBeGreaterThanOrEqual(Math.floor(KILLS * 0.75))
+}
+
+function sideOf(
+  role: Side['role'],
+  path: string,
+  sideSeed: number,
+): Pick<Side, 'role' | 'args' | 'kills' | 'seed'> {
+  const args = [path, String(seed), String(items)]
+  return { role, args, kills: planKills(sideSeed, KILLS, items), seed: sideSeed }
+}
+
+/** Runs both sides; when one fails, the other is ended, and the first failure counts. */
+async function both(producer: Side, consumer: Side): Promise<[number, number]> {
+  const failed = new AbortController()
+  const signal = AbortSignal.any([failed.signal, AbortSignal.timeout(TIMEOUT_MS - 10_000)])
+  const run = async (side: Side): Promise<number> => {
+    try {
+      return await runSide(side, signal)
+    } catch (error) {
+      failed.abort(error)
+      throw error
+    }
+  }
+  const ends = await Promise.allSettled([run(producer), run(consumer)])
+  if (failed.signal.aborted) throw failed.signal.reason
+  return ends.map((end) => (end.status === 'fulfilled' ? end.value : 0)) as [number, number]
+}
