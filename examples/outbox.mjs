@@ -16,9 +16,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { FileBlockDevice } from '../dist/block/file.js'
-import { json } from '../dist/codec/codecs.js'
-import { Journal } from '../dist/journal/index.js'
+import { FileBlockDevice } from 'shared-block-ring/block/file'
+import { json } from 'shared-block-ring/codec'
+import { Journal } from 'shared-block-ring/journal'
 
 const [role, directory] = process.argv.slice(2)
 if (role === 'shop') await shop()

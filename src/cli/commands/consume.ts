@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { systemClock } from '../../clock.ts'
+import { Consumer } from '../../ring/ring.ts'
+import type { PoppedItem } from '../../ring/types.ts'
+import { Waiter } from '../../ring/wait.ts'
+import { openDevice } from '../device.ts'
+import { CommandError, EXIT, usageError } from '../errors.ts'
+import { device, namesOf, type RoleFlags, roleFlags } from '../flags.ts'
+import { encodeFrame } from '../frames.ts'
+import { type Output, standardOutput } from '../output.ts'
+import { safeBytes } from '../render.ts'
+import { Stopped, stopSignals } from '../signals.ts'
+import { parseCount } from '../size.ts'
+
+interface Flags extends RoleFlags {
+  readonly count?: number
+  readonly drain?: boolean
+  readonly frames?: boolean
+}
+
+/** Items of one batch: they are written out together, and then given back together. */
+const BATCH_ITEMS = 8192
+/** How long a pipe's reader gets to go away after each of the first batches. */
+const HESITATION_MS = 2
+
+const NEWLINE = Uint8Array.of(0x0a)
+
+const fullDescription = `Prints each item on a line of its own and gives its space back: for ever, or --count items, or with
+--drain until the ring is empty (with both: whatever comes first).
+
+An item is given back only when standard output has taken it: a file, on stable storage; a pipe, into its
+buffer. If the reader goes away, or this is killed, what was not taken stays in the ring, and some of what
+was taken may be printed again next time. What is in a pipe's buffer when its reader goes away was taken,
+and a reader like head takes more than it shows: for just three items use --count 3.
+
+On a terminal, control characters in items are shown as escapes. Elsewhere items are printed as they are;
+as they may have newlines in them, use --frames for any bytes.
+
+Exit codes: 0 done, for a command without --count and --drain also when told to stop (SIGINT, SIGTERM, the
+reader of a pipe went away); 3 --drain found nothing; 130, 143 or 141 told to stop before it was done;
+1 anything else.
+
+EXAMPLES
+  sbr consume ring.img --drain > items.txt
+  sbr consume ring.img --count 1
+  sbr consume /dev/vg0/queue --queue logs --client indexer | ./index`
+
+export const consume: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Print items and give their space back', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: {
+      count: {
+        kind: 'parsed',
+        brief: 'Stop after so many items',
+        placeholder: 'N',
+        optional: true,
+        parse: parseCount,
+      },
+      drain: {
+        kind: 'boolean',
+        brief: 'Stop when the ring is empty',
+        optional: true,
+        withNegated: false,
+      },
+      frames: {
+        kind: 'boolean',
+        brief: 'Print items of any bytes, each after its length as 4 bytes, little-endian',
+        optional: true,
+        withNegated: false,
+      },
+      ...roleFlags,
+    },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  const output = standardOutput(stop.signal)
+  if (flags.frames === true && output.kind === 'terminal') {
+    throw usageError('--frames prints binary data, and standard output is a terminal: redirect it')
+  }
+  await using ring = await openDevice(path, 'read-write', flags)
+  await using consumer = await Consumer.attach(ring, namesOf(flags))
+  const forEver = flags.count === undefined && flags.drain !== true
+  try {
+    const printed = await printItems(consumer, flags, output, stop.signal)
+    if (printed === 0) {
+      throw new CommandError(EXIT.nothingNow, 'CLI_EMPTY', `${path} is empty now`, { device: path })
+    }
+  } catch (error) {
+    if (!(forEver && error instanceof Stopped)) throw error
+  }
+}
+
+/** Answers how many items were printed. */
+async function printItems(
+  consumer: Consumer,
+  { count = Number.POSITIVE_INFINITY, drain, frames }: Flags,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const waiter = new Waiter(consumer.device, systemClock)
+  let printed = 0
+  // A pipe takes a lot that a reader like `head` then never reads, so it is not sent much at once at first.
+  let limit = output.kind === 'stream' ? 1 : BATCH_ITEMS
+  try {
+    while (printed < count) {
+      signal.throwIfAborted()
+      const batch = await consumer.popMany({ maxItems: Math.min(limit, count - printed) })
+      const last = batch.at(-1)
+      if (last === undefined) {
+        if (drain === true) break
+        await waiter.pause(signal)
+        continue
+      }
+      await output.write(encode(batch, frames === true, output.kind === 'terminal'))
+      await output.flush()
+      await consumer.advance(last.position)
+      printed += batch.length
+      waiter.reset()
+      if (limit < BATCH_ITEMS) await sleep(HESITATION_MS)
+      limit = Math.min(2 * limit, BATCH_ITEMS)
+    }
+    return printed
+  } finally {
+    waiter.close()
+  }
+}
+
+function encode(
+  batch: readonly PoppedItem[],
+  frames: boolean,
+  terminal: boolean,
+): Uint8Array | string {
+  if (terminal) return batch.map(({ item }) => `${safeBytes(item)}\n`).join('')
+  if (frames) return Buffer.concat(batch.flatMap(({ item }) => encodeFrame(item)))
+  return Buffer.concat(batch.flatMap(({ item }) => [item, NEWLINE]))
+}

@@ -1,0 +1,110 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { BlockDevice } from '../../block/device.ts'
+import { isRingError, RingError } from '../../errors.ts'
+import { describeContent, readContent } from '../../ring/content.ts'
+import { makeLayout } from '../../ring/format1/layout.ts'
+import { inspectRing, Producer } from '../../ring/ring.ts'
+import { commonFlags, device } from '../flags.ts'
+import { eraseDevice, type MakeFlags, openOrCreate } from '../make.ts'
+import { standardOutput } from '../output.ts'
+import { grouped, safeJson, safeText } from '../render.ts'
+import { stopSignals } from '../signals.ts'
+import { parseSize } from '../size.ts'
+
+interface Flags extends MakeFlags {
+  readonly erase?: boolean
+  readonly force?: boolean
+}
+
+const fullDescription = `Makes a ring on a file or a raw device. A file that is not there is made first, of --size and written in full;
+one that is there, and a raw device, is used as it is, and --size has to be its size.
+
+A ring that is there stays as it is. Anything else but zeroes is refused, unless --force. With --erase the
+whole device is overwritten with zeroes first: also a ring, which needs --force unless it is empty.
+A device is refused, even with --force, while a producer or consumer is at work on it, or a file system
+mounted.
+
+Exit codes: 0 there is a ring now; 2 the size is wrong; 1 anything else.
+
+EXAMPLES
+  sbr create ring.img --size 64MiB
+  sbr create /dev/vg0/queue --sector-size 4096
+  sbr create ring.img --erase --force`
+
+export const create: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Make a ring on a file or a raw device', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: {
+      size: {
+        kind: 'parsed',
+        brief: 'Bytes of the file to make: 65536, 64MiB, 1GiB, 1GB is 10^9 (default: 64MiB)',
+        placeholder: 'SIZE',
+        optional: true,
+        parse: parseSize,
+      },
+      erase: {
+        kind: 'boolean',
+        brief: 'Overwrite the whole device with zeroes first',
+        optional: true,
+        withNegated: false,
+      },
+      force: {
+        kind: 'boolean',
+        brief: 'Lose what the device holds, if it is no ring; with --erase also if it is one',
+        optional: true,
+        withNegated: false,
+      },
+      ...commonFlags,
+    },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  await using ring = await openOrCreate(path, flags, stop.signal)
+  const { sectorSize, sizeSectors } = await ring.getInfo()
+  makeLayout(sectorSize, sizeSectors, path)
+  await using _producer = await takeRole(ring, 'producer')
+  await using _consumer = await takeRole(ring, 'consumer')
+  if (flags.erase === true) {
+    if (flags.force !== true) await checkNothingIsLost(ring)
+    await eraseDevice(ring, stop.signal)
+  }
+  const created = await Producer.create(ring, { overwrite: flags.force === true })
+  const text = created
+    ? `made a ring of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
+    : 'holds a ring already, which was left as it is'
+  const json = safeJson({ device: path, created, sectorSize, sizeSectors })
+  const line = flags.json === true ? json : `${safeText(path)}: ${text}`
+  await standardOutput(stop.signal).write(`${line}\n`)
+}
+
+/** Nobody else may be at work on the ring that comes or goes. */
+async function takeRole(ring: BlockDevice, role: string): Promise<AsyncDisposable> {
+  const claim = await ring.claim(role, { holder: 'sbr create' })
+  return { [Symbol.asyncDispose]: () => claim.release() }
+}
+
+/** Refuses to erase what creating a ring would refuse, and a ring that has items or is damaged. */
+async function checkNothingIsLost(ring: BlockDevice): Promise<void> {
+  const found = await describeLoss(ring)
+  if (found === undefined) return
+  const message = `${ring.name} holds ${found}; nothing was written`
+  const details = { device: ring.name, expected: 'zeroes, or an empty ring', found }
+  throw new RingError('RING_NOT_BLANK', message, details)
+}
+
+async function describeLoss(ring: BlockDevice): Promise<string | undefined> {
+  const content = await readContent(ring)
+  if (content.firstNonZero < 0) return undefined
+  try {
+    const { used } = await inspectRing(ring)
+    return used === 0 ? undefined : `a ring with ${grouped(used)} bytes of items in it`
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    const noRing = error.code === 'RING_NOT_INITIALISED'
+    return noRing ? describeContent(content) : `a ring that cannot be read (${error.message})`
+  }
+}

@@ -1,0 +1,52 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { inspectRing } from '../../ring/ring.ts'
+import { openDevice } from '../device.ts'
+import { type CommonFlags, commonFlags, device } from '../flags.ts'
+import { standardOutput } from '../output.ts'
+import { writeJson } from '../report-json.ts'
+import { writeText } from '../report-text.ts'
+import { stopSignals } from '../signals.ts'
+
+interface Flags extends CommonFlags {
+  readonly noItems?: boolean
+}
+
+const fullDescription = `Prints the ring's state and the items in it. Opens the device for reading only, takes no role and changes
+nothing; works while producer and consumer run (items given back meanwhile are left out).
+
+With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity",
+"used", "free" and, without --no-items, "items". Offsets and positions are decimal strings; an item's
+position is the one after it. If the items cannot all be read, an "error" follows them, and the exit code
+is 1.
+
+EXAMPLES
+  sbr diagnostics ring.img
+  sbr diagnostics ring.img --json --no-items | jq .used`
+
+export const diagnostics: Command<CommandContext> = buildCommand({
+  docs: { brief: "Show a ring's state and items, changing nothing", fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: {
+      noItems: {
+        kind: 'boolean',
+        brief: 'Leave the items out',
+        optional: true,
+        withNegated: false,
+      },
+      ...commonFlags,
+    },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  await using ring = await openDevice(path, 'read-only', flags)
+  const state = await inspectRing(ring)
+  const write = flags.json === true ? writeJson : writeText
+  await write(standardOutput(stop.signal), state, {
+    items: flags.noItems !== true,
+    signal: stop.signal,
+  })
+}

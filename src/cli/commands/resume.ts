@@ -1,0 +1,21 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { device, roleFlags } from '../flags.ts'
+import { type SettleFlags, settle, timeoutFlag } from '../settle.ts'
+
+const fullDescription = `Asks the producer to go on and waits until it acknowledges. Resuming a ring that runs does nothing.
+
+If a consumer is at work on this machine, it is asked to make the request.
+
+Exit codes: as of suspend.
+
+EXAMPLES
+  sbr resume ring.img --timeout 10s`
+
+export const resume: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Ask the producer to go on, and wait until it does', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: { timeout: timeoutFlag, ...roleFlags },
+  },
+  func: (flags: SettleFlags, path: string) => settle('resume', path, flags),
+})

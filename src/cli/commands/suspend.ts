@@ -1,0 +1,24 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { device, roleFlags } from '../flags.ts'
+import { type SettleFlags, settle, timeoutFlag } from '../settle.ts'
+
+const fullDescription = `Asks the producer to pause and waits until it acknowledges: from then on nothing is pushed. A producer
+acknowledges when it pushes, waits or starts. Suspending a suspended ring does nothing.
+
+If a consumer is at work on this machine, it is asked to make the request.
+
+Exit codes: 0 suspended; 3 not acknowledged in time (the request stays on the device); 130 or 143 stopped
+by SIGINT or SIGTERM (likewise); 1 anything else.
+
+EXAMPLES
+  sbr suspend ring.img
+  sbr suspend ring.img --timeout 10s && sbr consume ring.img --drain`
+
+export const suspend: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Ask the producer to pause, and wait until it does', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: { timeout: timeoutFlag, ...roleFlags },
+  },
+  func: (flags: SettleFlags, path: string) => settle('suspend', path, flags),
+})

@@ -1,0 +1,78 @@
+import type {
+  FlagParametersForType,
+  TypedFlagParameter,
+  TypedPositionalParameter,
+} from '@stricli/core'
+import { checkSectorSize } from '../block/check.ts'
+import { usageError } from './errors.ts'
+import { parseSize } from './size.ts'
+
+/** Flags that every command has. */
+export interface CommonFlags {
+  readonly sectorSize?: number
+  readonly json?: boolean
+}
+
+/** Flags of the commands that take a role. */
+export interface RoleFlags extends CommonFlags {
+  readonly queue?: string
+  readonly client?: string
+}
+
+/** The device that every command works on. */
+export const device: TypedPositionalParameter<string> = {
+  brief: 'Path of a file or of a raw block device',
+  placeholder: 'DEVICE',
+  parse: parsePath,
+}
+
+const sectorSize: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: "Bytes in a sector, the same for both ends (default: 512; a raw device's own)",
+  placeholder: 'N',
+  optional: true,
+  parse: parseSectorSize,
+}
+
+const json: TypedFlagParameter<boolean | undefined> = {
+  kind: 'boolean',
+  brief: 'Results and errors as JSON, one object a line',
+  optional: true,
+  withNegated: false,
+}
+
+const queue: TypedFlagParameter<string | undefined> = {
+  kind: 'parsed',
+  brief: "Name of the queue, for people who look at the device (default: 'unknown')",
+  placeholder: 'NAME',
+  optional: true,
+  parse: String,
+}
+
+const client: TypedFlagParameter<string | undefined> = {
+  kind: 'parsed',
+  brief:
+    "Name of this program, likewise, and for those who find the role taken (default: 'unknown')",
+  placeholder: 'NAME',
+  optional: true,
+  parse: String,
+}
+
+export const commonFlags: FlagParametersForType<CommonFlags> = { sectorSize, json }
+export const roleFlags: FlagParametersForType<RoleFlags> = { queue, client, ...commonFlags }
+
+/** The names for the library; what was not given is left to it. */
+export function namesOf({ queue, client }: RoleFlags): { queue?: string; client?: string } {
+  return { ...(queue !== undefined && { queue }), ...(client !== undefined && { client }) }
+}
+
+function parsePath(text: string): string {
+  if (text === '' || text.includes('\0')) throw usageError('DEVICE is the path of a file or device')
+  return text
+}
+
+function parseSectorSize(text: string): number {
+  const bytes = parseSize(text)
+  checkSectorSize(bytes)
+  return bytes
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+import { inspect } from 'node:util'
+import { ExitCode, run } from '@stricli/core'
+import { buildApp } from './app.ts'
+import { asCommandError, type CommandError, EXIT, usageError } from './errors.ts'
+import { renderError, safeLines } from './render.ts'
+import { Stopped } from './signals.ts'
+
+const LINGER_MS = 100
+
+/** Runs the command and answers the exit code. */
+async function main(inputs: readonly string[]): Promise<number> {
+  let failure: unknown
+  const complaints: string[] = []
+  const app = buildApp((error) => {
+    failure = error
+  })
+  const stderr = { write: (text: string) => void complaints.push(text) }
+  const host: { stdout: NodeJS.WriteStream; stderr: typeof stderr; exitCode?: number | string } = {
+    stdout: process.stdout,
+    stderr,
+  }
+  await run(app, inputs.length === 0 ? ['--help'] : inputs, { process: host })
+  if (failure !== undefined) return report(asCommandError(failure), inputs)
+  // What is left are the parser's own complaints.
+  if (host.exitCode === ExitCode.InvalidArgument || host.exitCode === ExitCode.UnknownCommand) {
+    return report(usageError(`${complaints.join('').trim()} (see sbr --help)`), inputs)
+  }
+  if (host.exitCode !== ExitCode.Success) {
+    return report(asCommandError(new Error(complaints.join('').trim())), inputs)
+  }
+  return inputs.length === 0 ? EXIT.usage : EXIT.done
+}
+
+/** Tells on standard error what went wrong. */
+function report(error: CommandError, inputs: readonly string[]): number {
+  const closedPipe = error instanceof Stopped && error.signal === 'SIGPIPE'
+  const end = inputs.indexOf('--')
+  const json = inputs.slice(0, end < 0 ? inputs.length : end).includes('--json')
+  if (!closedPipe) process.stderr.write(renderError(error, json))
+  if (process.env['SBR_DEBUG'] === '1') process.stderr.write(safeLines(inspect(error)))
+  return error.exitCode
+}
+
+// Errors of writing are told to those who wait for the write.
+process.stdout.on('error', () => undefined)
+process.stderr.on('error', () => undefined)
+process.exitCode = await main(process.argv.slice(2))
+// A write that hangs, to a pipe that nobody empties, must not keep a command alive that was told to stop.
+setTimeout(() => process.exit(), LINGER_MS).unref()

@@ -1,0 +1,90 @@
+/**
+ * The one place where what comes from a device, an input or an error becomes text that a terminal may show.
+ */
+import type { CommandError } from './errors.ts'
+
+/**
+ * What a terminal would act on, or what would reorder the text around it: controls (C0, DEL, C1), marks and
+ * overrides of writing direction, line and paragraph separators, and halves of surrogate pairs.
+ */
+const UNSAFE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Cs}]/gu
+
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Text on one line, with everything unsafe as an escape such as `\x1b` or `\u202e`. */
+export function safeText(text: string): string {
+  return text.replace(UNSAFE, (character) => {
+    const code = character.charCodeAt(0)
+    const hex = code.toString(16)
+    return SHORT[character] ?? (code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex}`)
+  })
+}
+
+/** Text of several lines. */
+export function safeLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `${safeText(line)}\n`)
+    .join('')
+}
+
+/** Bytes on one line: as UTF-8 if that is what they are, else what is not ASCII as `\xff`. */
+export function safeBytes(bytes: Uint8Array): string {
+  try {
+    return safeText(utf8.decode(bytes))
+  } catch {
+    const characters = Array.from(bytes, (byte) =>
+      byte < 0x80
+        ? safeText(String.fromCharCode(byte))
+        : `\\x${byte.toString(16).padStart(2, '0')}`,
+    )
+    return characters.join('')
+  }
+}
+
+/** What fits into so many columns of the bytes' beginning, ending in `…` if there is more. */
+export function preview(bytes: Uint8Array, columns: number): string {
+  // A character has at most 4 bytes, and a cut one would make all of it look like no text.
+  const enough = bytes.subarray(0, columns * 4)
+  const text = safeBytes(enough.subarray(0, wholeCharacters(enough, bytes.length)))
+  const characters = Array.from(text)
+  if (characters.length <= columns && enough.length === bytes.length) return text
+  return `${characters.slice(0, Math.max(0, columns - 1)).join('')}…`
+}
+
+/** Where the last UTF-8 character ends that was not cut off. */
+function wholeCharacters(start: Uint8Array, total: number): number {
+  if (start.length === total) return total
+  let end = start.length
+  while (end > start.length - 4 && ((start[end - 1] ?? 0) & 0xc0) === 0x80) end--
+  return (start[end - 1] ?? 0) >= 0xc0 ? end - 1 : start.length
+}
+
+/** JSON on one line, the same value but safe to show; big integers become decimal strings. */
+export function safeJson(value: unknown): string {
+  const json = JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === 'bigint' ? String(member) : member,
+  )
+  return json.replace(
+    UNSAFE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** A number with its thousands apart. */
+export function grouped(value: number | bigint): string {
+  return value.toLocaleString('en-US')
+}
+
+/** An error for programs. */
+export function errorObject({ code, message, details }: CommandError): object {
+  return { code, message, ...details }
+}
+
+/** An error on one line of standard error. */
+export function renderError(error: CommandError, json: boolean): string {
+  if (json) return `${safeJson({ error: errorObject(error) })}\n`
+  return `sbr: ${safeText(error.message)} (${safeText(error.code)})\n`
+}

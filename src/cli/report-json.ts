@@ -1,0 +1,58 @@
+import type { PoppedItem, RingInspection } from '../ring/types.ts'
+import { asCommandError } from './errors.ts'
+import type { Output } from './output.ts'
+import { errorObject, safeJson } from './render.ts'
+import { Stopped } from './signals.ts'
+import { TextWriter } from './text-writer.ts'
+
+/** What a report of a ring shows. */
+export interface ReportOptions {
+  readonly items: boolean
+  /** Ends it between two items. */
+  readonly signal: AbortSignal
+}
+
+/** Bytes of an item that are turned into one piece of text. */
+const HEX_BYTES = 1 << 20
+
+/** Writes a ring's state as one JSON object, item by item: a large ring is never in memory. */
+export async function writeJson(
+  output: Output,
+  state: RingInspection,
+  { items, signal }: ReportOptions,
+): Promise<void> {
+  const { items: waiting, ...fields } = state
+  const writer = new TextWriter(output)
+  const json = safeJson(fields)
+  if (!items) return output.write(`${json}\n`)
+  await writer.add(`${json.slice(0, -1)},"items":[`)
+  try {
+    let separator = ''
+    for await (const popped of waiting()) {
+      signal.throwIfAborted()
+      await writer.add(separator)
+      await writeItem(writer, popped)
+      separator = ','
+    }
+    await writer.add(']}\n')
+  } catch (error) {
+    if (error instanceof Stopped) throw error
+    // What was written so far has to end as JSON, and must not pass for all there is.
+    await writer.add(`],"error":${safeJson(errorObject(asCommandError(error)))}}\n`)
+    await writer.end()
+    throw error
+  }
+  await writer.end()
+}
+
+async function writeItem(writer: TextWriter, { item, position }: PoppedItem): Promise<void> {
+  await writer.add(`{"position":"${position}","bytes":${item.length},"hex":"`)
+  for (let at = 0; at < item.length; at += HEX_BYTES) {
+    await writer.add(hex(item.subarray(at, at + HEX_BYTES)))
+  }
+  await writer.add('"}')
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}

@@ -1,0 +1,75 @@
+import type { RingInspection } from '../ring/types.ts'
+import type { Output } from './output.ts'
+import { grouped, preview, safeText } from './render.ts'
+import type { ReportOptions } from './report-json.ts'
+import { TextWriter } from './text-writer.ts'
+
+/** Columns of a position (2^62 has 19 digits) and of a length, in the table of items. */
+const POSITION_COLUMNS = 19
+const BYTES_COLUMNS = 10
+const MIN_PREVIEW_COLUMNS = 20
+
+/** Writes a ring's state for people. */
+export async function writeText(
+  output: Output,
+  state: RingInspection,
+  { items, signal }: ReportOptions,
+): Promise<void> {
+  const writer = new TextWriter(output)
+  await writer.add(summary(state))
+  try {
+    if (items) await writeItems(writer, state, output.columns, signal)
+  } finally {
+    // Also what came before a damaged item.
+    await writer.end()
+  }
+}
+
+async function writeItems(
+  writer: TextWriter,
+  state: RingInspection,
+  columns: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const rest = Math.max(MIN_PREVIEW_COLUMNS, columns - POSITION_COLUMNS - BYTES_COLUMNS - 4)
+  let count = 0
+  for await (const { item, position } of state.items()) {
+    signal.throwIfAborted()
+    if (count === 0) await writer.add(`\n${row('position', 'bytes', 'item')}`)
+    count++
+    await writer.add(row(String(position), String(item.length), preview(item, rest)))
+  }
+  await writer.add(`\n${grouped(count)} ${count === 1 ? 'item' : 'items'}\n`)
+}
+
+function row(position: string, bytes: string, text: string): string {
+  return `${position.padStart(POSITION_COLUMNS)}  ${bytes.padStart(BYTES_COLUMNS)}  ${text}\n`
+}
+
+function summary(state: RingInspection): string {
+  const { producer, consumer, capacity, used } = state
+  const percent = ((used / capacity) * 100).toFixed(1)
+  const rows: readonly (readonly [string, string])[] = [
+    ['format', String(state.format)],
+    ['size', `${grouped(state.sizeSectors)} sectors of ${state.sectorSize} bytes`],
+    ['capacity', `${grouped(capacity)} bytes`],
+    ['used', `${grouped(used)} bytes (${percent}%)`],
+    ['free', `${grouped(state.free)} bytes`],
+    ['state', stateOf(producer.suspendAck, consumer.suspend)],
+    ['producer', `offset ${producer.offset}, suspend_ack ${producer.suspendAck}`],
+    ['', quoted(producer.text)],
+    ['consumer', `offset ${consumer.offset}, suspend ${consumer.suspend}`],
+    ['', quoted(consumer.text)],
+  ]
+  return rows.map(([name, value]) => `  ${name.padEnd(8)}  ${value}\n`).join('')
+}
+
+function stateOf(acknowledged: boolean, wanted: boolean): string {
+  if (wanted === acknowledged) return wanted ? 'suspended' : 'running'
+  const [asked, still] = wanted ? ['suspend', 'runs'] : ['resume', 'is suspended']
+  return `asked to ${asked}; the producer has not acknowledged it and ${still}`
+}
+
+function quoted(text: string): string {
+  return text === '' ? '(never written)' : `"${safeText(text)}"`
+}

@@ -1,0 +1,170 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { diagnose, jsonError, mainPath, ok, sbr, start, temporaryFolder } from './cli.ts'
+
+test('makes a file in full, and a ring on it', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  expect(
+    (await ok(['create', path, '--size', '1MiB', '--sector-size', '4096'])).toString(),
+  ).toContain('made a ring of 256 sectors of 4096 bytes')
+  expect(statSync(path).size).toBe(1 << 20)
+  expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20)
+  expect(await diagnose(path, '--sector-size', '4096')).toMatchObject({ sizeSectors: 256, used: 0 })
+})
+
+test('has a size of its own', async () => {
+  using folder = temporaryFolder()
+  await ok(['create', folder.file('ring')])
+  expect(statSync(folder.file('ring')).size).toBe(64 << 20)
+})
+
+test('leaves a ring as it is', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB'])
+  await ok(['produce', path], 'one\n')
+  const before = readFileSync(path)
+  for (const flags of [[], ['--size', '64KiB'], ['--force']]) {
+    expect((await ok(['create', path, ...flags])).toString()).toContain('holds a ring already')
+    expect(readFileSync(path).equals(before)).toBe(true)
+  }
+  const json = JSON.parse((await ok(['create', path, '--json'])).toString())
+  expect(json).toEqual({ device: path, created: false, sectorSize: 512, sizeSectors: 128 })
+})
+
+test('uses a blank file as it is', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('blank')
+  writeFileSync(path, '')
+  truncateSync(path, 8192)
+  await ok(['create', path])
+  expect(await diagnose(path)).toMatchObject({ sizeSectors: 16 })
+})
+
+test('refuses what holds something else, unless it is forced', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('data')
+  for (const flags of [[], ['--erase']]) {
+    const content = Buffer.alloc(8192, 'somebody else wants this')
+    writeFileSync(path, content)
+    const refused = await sbr(['create', path, '--json', ...flags])
+    expect(refused.code).toBe(1)
+    expect(jsonError(refused)).toMatchObject({ code: 'RING_NOT_BLANK' })
+    expect(readFileSync(path).equals(content)).toBe(true)
+
+    await ok(['create', path, '--force', ...flags])
+    expect(await diagnose(path)).toMatchObject({ used: 0 })
+    const data = readFileSync(path).subarray(3 * 512)
+    expect(data.every((byte) => byte === 0)).toBe(flags.length > 0)
+  }
+})
+
+test('erases a ring only if nothing is lost, or if it is forced', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB'])
+  await ok(['produce', path], 'one\ntwo\n')
+  const refused = await sbr(['create', path, '--erase'])
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).toContain('holds a ring with 16 bytes of items')
+  await ok(['consume', path, '--drain'])
+  await ok(['create', path, '--erase'])
+  expect(await diagnose(path)).toMatchObject({
+    producer: { offset: '0' },
+    consumer: { offset: '0' },
+  })
+  await ok(['produce', path], 'three\n')
+  await ok(['create', path, '--erase', '--force'])
+  expect(await diagnose(path)).toMatchObject({ used: 0, items: [] })
+})
+
+test('does not erase a damaged ring', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  writeFileSync(path, readFileSync(new URL('../golden/corrupt-bool-consumer.img', import.meta.url)))
+  const refused = await sbr(['create', path, '--erase'])
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('cannot be read')])
+})
+
+test('touches no ring at work, even if it is forced', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB'])
+  await ok(['produce', path], 'one\n')
+  await using consumer = start(['consume', path, '--client', 'busy one'])
+  await consumer.printed((stdout) => stdout.length > 0)
+  const refused = await sbr(['create', path, '--erase', '--force', '--json'])
+  expect(refused.code).toBe(1)
+  expect(jsonError(refused)).toMatchObject({ code: 'BLOCK_CLAIMED' })
+  expect(refused.stderr).toContain('busy one')
+})
+
+test('says what is wrong with a size', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  for (const size of ['12x', '1000', '1024', '0']) {
+    const { code, stderr } = await sbr(['create', path, '--size', size])
+    expect([size, code]).toEqual([size, 2])
+    expect(stderr).toMatch(/expected .*size|expected at least 4 whole sectors/)
+    expect(() => statSync(path)).toThrow('ENOENT')
+  }
+  await ok(['create', path, '--size', '64KiB'])
+  const { code, stderr } = await sbr(['create', path, '--size', '65KiB'])
+  expect([code, stderr]).toEqual([2, expect.stringContaining('has 65,536 bytes, not 66,560')])
+})
+
+test('wrong usage ends with 2, also as JSON', async () => {
+  const cases = [
+    [],
+    ['nonsense'],
+    ['create'],
+    ['create', ''],
+    ['create', 'a', 'b'],
+    ['consume', 'a', '--count', '0'],
+    ['consume', 'a', '--nonsense'],
+    ['produce', 'a', '--sector-size', '700'],
+    ['suspend', 'a', '--timeout', 'soon'],
+  ]
+  for (const args of cases) expect([args, (await sbr(args)).code]).toEqual([args, 2])
+  const { code, stderr } = await sbr(['create', '--json', 'a', 'b\x1b[31m'])
+  expect(code).toBe(2)
+  expect(JSON.parse(stderr).error.code).toBe('CLI_USAGE')
+})
+
+test('helps, and tells its version', async () => {
+  for (const command of ['create', 'produce', 'consume', 'suspend', 'resume', 'diagnostics']) {
+    const help = (await ok([command, '--help'])).toString()
+    expect(help).toContain('EXAMPLES')
+    expect(help).toContain('DEVICE')
+    expect(Math.max(...help.split('\n').map((line) => line.length))).toBeLessThan(125)
+  }
+  expect((await ok(['--help'])).toString()).toContain('EXIT CODES')
+  const { version } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  )
+  expect((await ok(['--version'])).toString()).toBe(`${version}\n`)
+})
+
+test('runs through a symlink, as npm installs it', () => {
+  using folder = temporaryFolder()
+  symlinkSync(mainPath, folder.file('sbr'))
+  const stdout = execFileSync(process.execPath, [folder.file('sbr'), '--version'])
+  expect(stdout.toString()).toMatch(/^\d+\.\d+\.\d+/)
+  expect(readFileSync(mainPath, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
+})
+
+test('what is wrong is told safely, and with a trace only when asked', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('no\x1b[31m\u202ering')
+  const plain = await sbr(['consume', path])
+  expect(plain.code).toBe(1)
+  expect(plain.stderr).toBe(
+    `sbr: there is no ${folder.path}/no\\x1b[31m\\u202ering; check the path, or make it: ` +
+      `sbr create ${folder.path}/no\\x1b[31m\\u202ering (BLOCK_OPEN)\n`,
+  )
+  const debug = await sbr(['consume', path], '', { SBR_DEBUG: '1' })
+  expect(debug.stderr).toContain('    at ')
+  expect(debug.stderr).not.toContain('\x1b')
+})

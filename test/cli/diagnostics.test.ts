@@ -1,0 +1,186 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { needs } from '../helpers/interop.ts'
+import { diagnose, jsonError, mainPath, numbers, ok, sbr, start, temporaryFolder } from './cli.ts'
+
+const golden = new URL('../golden/', import.meta.url)
+const names = readdirSync(golden)
+  .filter((name) => name.endsWith('.json'))
+  .map((name) => name.slice(0, -'.json'.length))
+const damaged = names.filter((name) => name.startsWith('corrupt-'))
+const valid = names.filter((name) => !name.startsWith('corrupt-'))
+
+test('there are golden images', () => {
+  expect([valid.length, damaged.length]).toEqual([18, 12])
+})
+
+test.each(valid)('%s is shown as its sidecar says', async (name) => {
+  using folder = temporaryFolder()
+  const path = folder.file('image')
+  copyFileSync(new URL(`${name}.img`, golden), path)
+  const sidecar = JSON.parse(readFileSync(new URL(`${name}.json`, golden), 'utf8'))
+  const { expect: expected, sector_size, size_sectors } = sidecar
+  const sectorSize = ['--sector-size', String(sector_size)]
+  const state = {
+    format: 1,
+    sectorSize: sector_size,
+    sizeSectors: size_sectors,
+    producer: {
+      offset: String(expected.producer),
+      suspendAck: expected.suspend_ack,
+      text: expected.producer_debug_text ?? '',
+    },
+    consumer: {
+      offset: String(expected.consumer),
+      suspend: expected.suspend,
+      text: expected.consumer_debug_text ?? '',
+    },
+    capacity: expected.data_bytes,
+    used: expected.used,
+    free: expected.free,
+  }
+  const items = expected.items_hex.map((hex: string, index: number) => ({
+    position: String(expected.item_end_positions[index]),
+    bytes: hex.length / 2,
+    hex,
+  }))
+  expect(await diagnose(path, ...sectorSize)).toEqual({ ...state, items })
+  expect(await diagnose(path, '--no-items', ...sectorSize)).toEqual(state)
+  const text = (await ok(['diagnostics', path, ...sectorSize])).toString()
+  expect(text).toContain(`${items.length} item`)
+  expect(readFileSync(path).equals(readFileSync(new URL(`${name}.img`, golden)))).toBe(true)
+})
+
+test.each(damaged)('%s is told, and left as it is', async (name) => {
+  using folder = temporaryFolder()
+  const path = folder.file('image')
+  copyFileSync(new URL(`${name}.img`, golden), path)
+  const shown = await sbr(['diagnostics', path, '--json'])
+  expect(shown.code).toBe(1)
+  const error = jsonError(shown)
+  if (name.startsWith('corrupt-magic')) {
+    expect(error).toMatchObject({ code: 'RING_NOT_INITIALISED' })
+  } else {
+    expect(error).toMatchObject({
+      code: 'RING_CORRUPT',
+      device: path,
+      sector: expect.any(Number),
+      field: expect.any(String),
+      expected: expect.any(String),
+      found: expect.any(String),
+    })
+  }
+  if (shown.stdout.length > 0) {
+    expect(JSON.parse(shown.stdout.toString())).toMatchObject({ items: [], error })
+  }
+  for (const args of [['consume', '--drain'], ['consume', '--count', '1'], ['diagnostics']]) {
+    const [command = '', ...flags] = args
+    expect((await sbr([command, path, ...flags])).code).toBe(1)
+  }
+  expect(readFileSync(path).equals(readFileSync(new URL(`${name}.img`, golden)))).toBe(true)
+})
+
+test('works while both ends run', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB'])
+  await using producer = start(['produce', path])
+  await using consumer = start(['consume', path])
+  producer.child.stdin.end(numbers(1, 200_000))
+  let busy = 0
+  while (consumer.child.exitCode === null && producer.child.exitCode === null) {
+    const state = await diagnose(path)
+    const { items, used, free, capacity } = state as Record<string, number> & { items: object[] }
+    expect(Number(used) + Number(free)).toBe(capacity)
+    if (items.length > 0) busy++
+  }
+  await consumer.printed((stdout) => stdout.toString().endsWith('\n200000\n'))
+  expect((await producer.ended).code).toBe(0)
+  expect(busy).toBeGreaterThan(0)
+})
+
+test('is valid JSON for many items, and for large ones', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '8MiB'])
+  const large = 'x'.repeat(3_000_000)
+  await ok(['produce', path], `${numbers(1, 50_000)}${large}`)
+  const { items } = (await diagnose(path)) as { items: { hex: string; bytes: number }[] }
+  expect(items).toHaveLength(50_001)
+  expect(items.at(-1)?.bytes).toBe(3_000_000)
+  expect(items.at(-1)?.hex === Buffer.from(large).toString('hex')).toBe(true)
+})
+
+test.runIf(process.platform === 'linux')('opens the device for reading only', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '8MiB'])
+  await ok(['produce', path], `${'x'.repeat(6_000_000)}\n`)
+  // It cannot end before somebody reads what it prints.
+  const child = spawn(process.execPath, [mainPath, 'diagnostics', path, '--json'])
+  try {
+    await once(child.stdout, 'readable')
+    const proc = `/proc/${child.pid}`
+    const open = readdirSync(`${proc}/fd`).filter((fd) => readlinkSync(`${proc}/fd/${fd}`) === path)
+    const flags = open.map(
+      (fd) => /^flags:\s*(\d+)/m.exec(readFileSync(`${proc}/fdinfo/${fd}`, 'utf8'))?.[1],
+    )
+    expect(flags.length).toBeGreaterThan(0)
+    for (const flag of flags) expect(Number.parseInt(flag ?? '', 8) & 3).toBe(0)
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+describe('a terminal', () => {
+  const nasty = 'a\x1b[31m\x07\x9b\u202e\xff'
+
+  async function terminal(...args: string[]): Promise<string> {
+    const command = [process.execPath, mainPath, ...args].map((arg) => `'${arg}'`).join(' ')
+    const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'])
+    return stdout.replaceAll('\r\n', '\n')
+  }
+
+  async function problem(): Promise<string | undefined> {
+    try {
+      await promisify(execFile)('script', ['--version'])
+      return undefined
+    } catch {
+      return 'there is no script (Debian package bsdutils) to make a terminal'
+    }
+  }
+
+  test('gets no control characters from a device', async (context) => {
+    needs(context, await problem())
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    await ok(['create', path, '--size', '64KiB'])
+    await ok(['produce', path, '--queue', nasty], `${nasty}\n`)
+    const shown = await terminal('diagnostics', path)
+    const printed = await terminal('consume', path, '--drain')
+    expect(printed).toContain('a\\x1b[31m\\x07')
+    for (const text of [
+      shown,
+      printed,
+      await terminal('consume', path, '--drain', '--json').catch(String),
+    ]) {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+      expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]/)
+    }
+  })
+
+  test('gets no frames', async (context) => {
+    needs(context, await problem())
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    await ok(['create', path, '--size', '64KiB'])
+    await ok(['produce', path], 'one\n')
+    await expect(terminal('consume', path, '--frames', '--drain')).rejects.toMatchObject({
+      code: 2,
+    })
+    expect(await diagnose(path)).toMatchObject({ used: 8 })
+  })
+})

@@ -1,0 +1,312 @@
+import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { needs } from '../helpers/interop.ts'
+import { attachLoop, loopProblem } from '../helpers/loop.ts'
+import {
+  diagnose,
+  frame,
+  jsonError,
+  mainPath,
+  numbers,
+  ok,
+  sbr,
+  start,
+  type TemporaryFolder,
+  temporaryFolder,
+} from './cli.ts'
+
+async function ring(folder: TemporaryFolder, size = '64KiB'): Promise<string> {
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', size])
+  return path
+}
+
+/** Waits until the ring says so. */
+async function until(path: string, test: (state: Record<string, unknown>) => boolean) {
+  while (!test(await diagnose(path, '--no-items'))) await sleep(20)
+}
+
+test('lines go through as they are', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  const input = Buffer.from('one\n\n\xff\x00\x1b[31m\r\nlast', 'latin1')
+  await ok(['produce', path], input)
+  expect((await diagnose(path))['items']).toHaveLength(4)
+  const stdout = await ok(['consume', path, '--drain'])
+  expect(stdout.equals(Buffer.concat([input, Buffer.from('\n')]))).toBe(true)
+})
+
+test('frames go through as they are', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '2MiB')
+  const items = Array.from({ length: 300 }, (_, index) => frame(randomBytes((index * 37) % 5000)))
+  const input = Buffer.concat([...items, frame(randomBytes(100_000)), frame(Buffer.alloc(0))])
+  await ok(['produce', path, '--frames'], input)
+  const stdout = await ok(['consume', path, '--drain', '--frames'])
+  expect(stdout.equals(input)).toBe(true)
+})
+
+test('names are written as the original writes them', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  await ok(['produce', path], 'one\ntwo\n')
+  await ok(['consume', path, '--count', '1', '--queue', 'q', '--client', 'c'])
+  expect(await diagnose(path)).toMatchObject({
+    producer: { text: 'unknown used by unknown; producer = 16; suspend_ack = false' },
+    consumer: { text: 'q used by c; consumer = 8; suspend = false' },
+  })
+})
+
+test('consume stops after a count, or when the ring is empty', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  await ok(['produce', path], numbers(1, 5))
+  expect((await ok(['consume', path, '--count', '2'])).toString()).toBe(numbers(1, 2))
+  expect((await ok(['consume', path, '--count', '9', '--drain'])).toString()).toBe(numbers(3, 5))
+  const empty = await sbr(['consume', path, '--drain', '--json'])
+  expect([empty.code, empty.stdout.length]).toEqual([3, 0])
+  expect(jsonError(empty)).toMatchObject({ code: 'CLI_EMPTY', device: path })
+})
+
+test('consume waits for a count', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  await using consumer = start(['consume', path, '--count', '2'])
+  await ok(['produce', path], 'one\n')
+  await consumer.printed((stdout) => stdout.length > 0)
+  expect(consumer.child.exitCode).toBe(null)
+  await ok(['produce', path], 'two\n')
+  expect(await consumer.ended).toMatchObject({ code: 0, stdout: Buffer.from('one\ntwo\n') })
+})
+
+test('produce waits for room, in order', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '4KiB')
+  const input = numbers(1, 5000)
+  await using producer = start(['produce', path])
+  producer.child.stdin.end(input)
+  expect((await ok(['consume', path, '--count', '5000'])).toString()).toBe(input)
+  expect(await producer.ended).toMatchObject({ code: 0, stderr: '' })
+})
+
+test('produce gives up when there is no room, and says where to go on', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '4KiB')
+  const full = await sbr(['produce', path, '--no-wait', '--json'], numbers(1, 5000))
+  expect(full.code).toBe(3)
+  const { code, pushed } = jsonError(full)
+  expect(code).toBe('CLI_FULL')
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe(numbers(1, Number(pushed)))
+  expect(pushed).toBeGreaterThan(100)
+})
+
+test('produce gives up when the ring is suspended', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  expect((await sbr(['suspend', path, '--timeout', '0'])).code).toBe(3)
+  const suspended = await sbr(['produce', path, '--no-wait', '--json'], 'one\n')
+  expect(suspended.code).toBe(4)
+  expect(jsonError(suspended)).toMatchObject({ code: 'CLI_SUSPENDED', pushed: 0 })
+})
+
+test('what is too large is told with its number, after those before are pushed', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '4KiB')
+  const largest = 4096 - 3 * 512 - 4
+  const line = await sbr(['produce', path, '--json'], `one\n${'x'.repeat(largest + 1)}\nthree\n`)
+  expect(line.code).toBe(1)
+  expect(jsonError(line)).toMatchObject({ code: 'RING_ITEM_TOO_LARGE', item: 2, pushed: 1 })
+  const promise = Buffer.concat([frame(Buffer.from('two')), Buffer.from('fffffffff0', 'hex')])
+  const framed = await sbr(['produce', path, '--frames', '--json'], promise)
+  expect(jsonError(framed)).toMatchObject({ found: '4294967295', item: 2, pushed: 1 })
+  const cut = await sbr(['produce', path, '--frames', '--json'], Buffer.from('0500000061', 'hex'))
+  expect([cut.code, jsonError(cut)['code']]).toEqual([1, 'CLI_INPUT'])
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe('one\ntwo\n')
+  await using consumer = start(['consume', path])
+  await ok(['produce', path], 'x'.repeat(largest))
+  await consumer.printed((stdout) => stdout.length === largest + 1)
+})
+
+test('a second producer is told who is at work', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  await using first = start(['produce', path, '--client', 'the\x1b[31mfirst'])
+  first.child.stdin.write('one\n')
+  await until(path, ({ used }) => used === 8)
+  const second = await sbr(['produce', path], 'two\n')
+  expect(second.code).toBe(1)
+  expect(second.stderr).toContain('first')
+  expect(second.stderr).not.toContain('\x1b')
+})
+
+test.each(['SIGINT', 'SIGTERM'] as const)('%s ends between items', async (signal) => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  await using producer = start(['produce', path, '--json'])
+  producer.child.stdin.write('one\nhalf of t')
+  await until(path, ({ used }) => used === 8)
+  producer.child.kill(signal)
+  const ended = await producer.ended
+  expect(ended.code).toBe(signal === 'SIGINT' ? 130 : 143)
+  expect(jsonError(ended)).toMatchObject({ code: 'CLI_STOPPED', pushed: 1 })
+
+  await using forEver = start(['consume', path])
+  await forEver.printed((stdout) => stdout.toString() === 'one\n')
+  forEver.child.kill(signal)
+  expect(await forEver.ended).toMatchObject({ code: 0, stderr: '' })
+  expect(await diagnose(path)).toMatchObject({ used: 0 })
+
+  await ok(['produce', path], 'two\n')
+  await using counting = start(['consume', path, '--count', '2'])
+  await counting.printed((stdout) => stdout.toString() === 'two\n')
+  counting.child.kill(signal)
+  expect((await counting.ended).code).toBe(signal === 'SIGINT' ? 130 : 143)
+})
+
+test('a producer that waits for room can be stopped', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '4KiB')
+  await using producer = start(['produce', path, '--json'])
+  producer.child.stdin.write(numbers(1, 5000))
+  await until(path, ({ free }) => Number(free) < 12)
+  producer.child.kill('SIGTERM')
+  const ended = await producer.ended
+  expect(ended.code).toBe(143)
+  const { pushed } = jsonError(ended)
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe(numbers(1, Number(pushed)))
+})
+
+test('a pipe that nobody empties does not keep a consumer alive', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '4MiB')
+  await ok(['produce', path], `${'x'.repeat(100_000)}\n`.repeat(20))
+  const child = spawn(process.execPath, [mainPath, 'consume', path], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  try {
+    await once(child.stdout, 'readable')
+    await sleep(300)
+    const before = Number((await diagnose(path, '--no-items'))['used'])
+    expect(before).toBeGreaterThan(1_000_000)
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    expect(await exited).toEqual([0, null])
+    expect((await diagnose(path, '--no-items'))['used']).toBe(before)
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+test('a consumer that is killed loses nothing', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  const count = 20_000
+  await using producer = start(['produce', path])
+  producer.child.stdin.end(numbers(1, count))
+  let next = 1
+  let kills = 0
+  while (next <= count) {
+    await using consumer = start(['consume', path])
+    const enough = kills < 5 ? 1000 * (kills + 1) : Number.POSITIVE_INFINITY
+    const last = `\n${count}\n`
+    await consumer.printed((all) => all.length > enough || all.toString().endsWith(last))
+    consumer.child.kill('SIGKILL')
+    const { stdout, signal } = await consumer.ended
+    expect(signal).toBe('SIGKILL')
+    kills++
+    const lines = stdout.toString().split('\n').slice(0, -1).map(Number)
+    const [first = 0] = lines
+    // Some may come again, none may be missing, and the order is kept.
+    expect(first).toBeLessThanOrEqual(next)
+    expect(lines).toEqual(lines.map((_, index) => first + index))
+    next = Math.max(next, (lines.at(-1) ?? 0) + 1)
+  }
+  expect(kills).toBeGreaterThan(5)
+  expect((await producer.ended).code).toBe(0)
+})
+
+test('a closed pipe loses nothing that it did not take', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '2MiB')
+  const count = 100_000
+  await ok(['produce', path], numbers(1, count))
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is for the shell
+  const script = '"$0" "$1" consume "$2" | head -n 3; echo "${PIPESTATUS[0]}"'
+  const { stdout, stderr } = await promisify(execFile)('bash', [
+    '-c',
+    script,
+    process.execPath,
+    mainPath,
+    path,
+  ])
+  expect([stdout, stderr]).toEqual(['1\n2\n3\n0\n', ''])
+  const rest = (await ok(['consume', path, '--drain'])).toString()
+  const first = Number.parseInt(rest, 10)
+  // What head took from the pipe is gone; that is little, because little is sent at first.
+  expect(first).toBeLessThan(1000)
+  expect(rest).toBe(numbers(first, count))
+})
+
+test('a file is complete when the items are given back', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '2MiB')
+  const input = numbers(1, 100_000)
+  await ok(['produce', path], input)
+  const fd = openSync(folder.file('out'), 'a')
+  const child = spawn(process.execPath, [mainPath, 'consume', path, '--drain'], {
+    stdio: ['ignore', fd, 'inherit'],
+  })
+  closeSync(fd)
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(readFileSync(folder.file('out'), 'utf8')).toBe(input)
+})
+
+test('a full disk loses nothing', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  await ok(['produce', path], numbers(1, 10))
+  const fd = openSync('/dev/full', 'w')
+  const child = spawn(process.execPath, [mainPath, 'consume', path, '--drain'], {
+    stdio: ['ignore', fd, 'ignore'],
+  })
+  closeSync(fd)
+  expect(await once(child, 'exit')).toEqual([1, null])
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe(numbers(1, 10))
+})
+
+test('a file that takes only a part loses nothing', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '2MiB')
+  await ok(['produce', path], numbers(1, 50_000))
+  // Node ignores SIGXFSZ, so that the write which crosses the limit is short and the next one fails.
+  const script = 'ulimit -f 64; "$0" "$1" consume "$2" --drain --json > "$3"'
+  const args = ['-c', script, process.execPath, mainPath, path, folder.file('out')]
+  const failed = await promisify(execFile)('bash', args).catch((error) => error)
+  expect([failed.code, JSON.parse(failed.stderr).error.code]).toEqual([1, 'CLI_OUTPUT'])
+  const printed = readFileSync(folder.file('out'), 'utf8').split('\n').slice(0, -1).length
+  const rest = (await ok(['consume', path, '--drain'])).toString()
+  const first = Number.parseInt(rest, 10)
+  expect(printed).toBeGreaterThan(1000)
+  expect(first).toBeLessThanOrEqual(printed + 1)
+  expect(rest).toBe(numbers(first, 50_000))
+})
+
+test('a raw device is as good as a file', async (context) => {
+  needs(context, loopProblem())
+  using folder = temporaryFolder()
+  writeFileSync(folder.file('image'), Buffer.alloc(1 << 20))
+  using loop = attachLoop(folder.file('image'), { sectorSize: 4096 })
+  await ok(['create', loop.path])
+  expect(await diagnose(loop.path)).toMatchObject({ sectorSize: 4096, sizeSectors: 256 })
+  await using producer = start(['produce', loop.path])
+  producer.child.stdin.end(numbers(1, 100_000))
+  const stdout = await ok(['consume', loop.path, '--count', '100000'])
+  expect(stdout.toString() === numbers(1, 100_000)).toBe(true)
+  expect((await producer.ended).code).toBe(0)
+  expect((await sbr(['create', loop.path, '--size', '2MiB'])).code).toBe(2)
+})

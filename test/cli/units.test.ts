@@ -1,0 +1,134 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { Frames } from '../../src/cli/frames.ts'
+import { Lines } from '../../src/cli/lines.ts'
+import { showProgress } from '../../src/cli/progress.ts'
+import { preview, safeBytes, safeJson, safeText } from '../../src/cli/render.ts'
+import { parseCount, parseDuration, parseSize } from '../../src/cli/size.ts'
+import type { ItemSplitter } from '../../src/cli/splitter.ts'
+import { frame } from './cli.ts'
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+/** Feeds the input in pieces of every size. */
+function splitEveryWay(make: () => ItemSplitter, input: Uint8Array): string[][] {
+  return Array.from({ length: input.length + 1 }, (_, index) => {
+    const splitter = make()
+    const items: Uint8Array[] = []
+    for (let at = 0; at < input.length; at += index + 1) {
+      splitter.feed(input.subarray(at, at + index + 1), items)
+    }
+    splitter.end(items)
+    return items.map((item) => Buffer.from(item).toString('hex'))
+  })
+}
+
+describe('safe text', () => {
+  test('has no character that a terminal acts on', () => {
+    for (let code = 0; code < 0x3000; code++) {
+      expect(safeText(String.fromCharCode(code))).not.toMatch(
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+        /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/,
+      )
+    }
+    expect(safeText('\x1b[31m\x9b\x7f\n\u202e')).toBe('\\x1b[31m\\x9b\\x7f\\n\\u202e')
+    expect(safeText('plain, ünï 🙂')).toBe('plain, ünï 🙂')
+  })
+
+  test('is made of bytes that are no UTF-8 too', () => {
+    expect(safeBytes(Uint8Array.of(0x61, 0xff, 0x1b, 0x9b))).toBe('a\\xff\\x1b\\x9b')
+    expect(safeBytes(bytes('é\x1b'))).toBe('é\\x1b')
+    expect(safeBytes(bytes('\ufeffx'))).toBe('\ufeffx')
+  })
+
+  test('is cut to what fits, between characters', () => {
+    expect(preview(bytes('abcdef'), 6)).toBe('abcdef')
+    expect(preview(bytes('abcdefg'), 6)).toBe('abcde…')
+    for (let columns = 1; columns < 20; columns++) {
+      expect(preview(bytes('aé🙂'.repeat(100)), columns)).not.toContain('\\x')
+    }
+  })
+
+  test('is also what JSON is, with the same value', () => {
+    const value = { text: '\x1b\x7f\x9b\u202e', n: 2n ** 60n }
+    expect(safeJson(value)).toBe(
+      '{"text":"\\u001b\\u007f\\u009b\\u202e","n":"1152921504606846976"}',
+    )
+    expect(JSON.parse(safeJson(value)).text).toBe(value.text)
+  })
+})
+
+describe('lines', () => {
+  test('are split wherever the pieces end', () => {
+    const hex = (text: string): string => Buffer.from(text).toString('hex')
+    for (const items of splitEveryWay(() => new Lines(10), bytes('one\n\ntwo\r\nlast'))) {
+      expect(items).toEqual([hex('one'), '', hex('two\r'), hex('last')])
+    }
+    for (const items of splitEveryWay(() => new Lines(10), bytes('one\n'))) {
+      expect(items).toEqual([hex('one')])
+    }
+  })
+
+  test('are refused once they are too long, after those before', () => {
+    const items: Uint8Array[] = []
+    const lines = new Lines(3)
+    expect(() => lines.feed(bytes('abc\nabcd'), items)).toThrow('at most 3 bytes')
+    expect(items).toHaveLength(1)
+  })
+})
+
+describe('frames', () => {
+  test('are split wherever the pieces end', () => {
+    const input = Buffer.concat(['a', '', '\n\0\xff', ''].map((text) => frame(bytes(text))))
+    for (const items of splitEveryWay(() => new Frames(10), input)) {
+      expect(items).toEqual(['61', '', Buffer.from(bytes('\n\0\xff')).toString('hex'), ''])
+    }
+  })
+
+  test('are refused by what they promise', () => {
+    expect(() => new Frames(10).feed(Buffer.from('ffffffff', 'hex'), [])).toThrow('has 4294967295')
+    expect(() => new Frames(10).feed(Buffer.from('0b000000', 'hex'), [])).toThrow('has 11')
+  })
+
+  test('have to be whole at the end', () => {
+    const cut = (hex: string) => () => {
+      const frames = new Frames(10)
+      frames.feed(Buffer.from(hex, 'hex'), [])
+      frames.end()
+    }
+    expect(cut('0200')).toThrow('within its length: expected 4 bytes, found 2')
+    expect(cut('0200000061')).toThrow('within its item: expected 2 bytes, found 1')
+    expect(cut('0100000061')).not.toThrow()
+  })
+})
+
+test('sizes, times and counts', () => {
+  const sizes = ['512', '64KiB', '64 mib', '1GiB', '1GB', '1.5KiB'].map(parseSize)
+  expect(sizes).toEqual([512, 65536, 2 ** 26, 2 ** 30, 1e9, 1536])
+  for (const text of ['', '0', '-1', '12x', '1.5', 'KiB', '9999999TiB']) {
+    expect(() => parseSize(text)).toThrow('expected a size')
+  }
+  expect(['500ms', '10s', '2m', '1.5', '0'].map(parseDuration)).toEqual([500, 1e4, 12e4, 1500, 0])
+  for (const text of ['', '1h', '-1s', '99999m']) {
+    expect(() => parseDuration(text)).toThrow('expected a time')
+  }
+  expect(parseCount('3')).toBe(3)
+  for (const text of ['0', '-1', '1.5', 'x']) expect(() => parseCount(text)).toThrow('whole number')
+})
+
+test('progress is shown on a terminal, once it takes long, and goes away', () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  for (const isTTY of [true, false]) {
+    const shown: string[] = []
+    {
+      using progress = showProgress('creating', { isTTY, write: (text) => shown.push(text) })
+      progress.update(1 << 20, 4 << 20)
+      expect(shown).toEqual([])
+      vi.advanceTimersByTime(1000)
+      progress.update(2 << 20, 4 << 20)
+      progress.update(3 << 20, 4 << 20)
+    }
+    const bar = `\rcreating [${'#'.repeat(15)}${'.'.repeat(15)}] 50% 2 MiB/s  `
+    expect(shown).toEqual(isTTY ? [bar, '\r\x1b[K'] : [])
+  }
+})
