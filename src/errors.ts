@@ -61,12 +61,16 @@ export type RingErrorCode =
   | 'RING_DEVICE_TOO_SMALL'
   /** A field on the device cannot be right; nothing was changed. */
   | 'RING_CORRUPT'
+  /** Items that were there once are damaged; see `ConsumerOptions.onDamage`. */
+  | 'RING_DAMAGED'
   /** A pointer sector kept changing while it was read. */
   | 'RING_UNSTABLE'
   /** Another producer or consumer has written where only this one may. */
   | 'RING_ROLE_CONFLICT'
   /** The item can never fit. */
   | 'RING_ITEM_TOO_LARGE'
+  /** The ring uses features that this version does not know. */
+  | 'RING_UNSUPPORTED'
   /** More is waiting to be pushed than the writer's bound. */
   | 'RING_OVERLOADED'
   /** The handle was detached. */
@@ -82,8 +86,12 @@ export interface RingErrorDetails {
   readonly sector?: number
   /** Field in that sector, or `length` of a record. */
   readonly field?: string
-  /** Position in the ring, for a record. */
+  /** Position in the ring, for a record; for damage, the one behind it. */
   readonly position?: string
+  /** Where on the device, in bytes from its start. */
+  readonly offset?: number
+  /** How many items are damaged. */
+  readonly items?: number
   readonly expected?: string
   readonly found?: string
 }

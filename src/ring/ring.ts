@@ -1,9 +1,10 @@
 import type { BlockDevice } from '../block/device.ts'
-import { attachConsumer } from './format1/consumer.ts'
-import { createRing } from './format1/create.ts'
-import { inspect } from './format1/inspect.ts'
-import { attachProducer } from './format1/producer.ts'
+import { detectFormat } from './detect.ts'
+import * as format1 from './format1/index.ts'
+import * as format2 from './format2/index.ts'
 import type * as types from './types.ts'
+
+const formats = { 1: format1, 2: format2 } as const
 
 /** The end that pushes; see `Producer.attach`. */
 export type Producer = types.Producer
@@ -23,8 +24,9 @@ export const Producer: {
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
-  create: (device, options = {}) => createRing(device, options),
-  attach: (device, options = {}) => attachProducer(device, options),
+  create: (device, options = {}) => formats[options.format ?? 1].createRing(device, options),
+  attach: async (device, options = {}) =>
+    formats[await detectFormat(device)].attachProducer(device, options),
 }
 
 /** The end that pops; see `Consumer.attach`. */
@@ -36,15 +38,16 @@ export const Consumer: {
    * Takes the consumer's role.
    * @throws as `Producer.attach`
    */
-  attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.Consumer>
+  attach(device: BlockDevice, options?: types.ConsumerOptions): Promise<types.Consumer>
 } = {
-  attach: (device, options = {}) => attachConsumer(device, options),
+  attach: async (device, options = {}) =>
+    formats[await detectFormat(device)].attachConsumer(device, options),
 }
 
 /**
  * Reads a ring's state without taking a role: changes nothing, and works while both ends run.
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
  */
-export function inspectRing(device: BlockDevice): Promise<types.RingInspection> {
-  return inspect(device)
+export async function inspectRing(device: BlockDevice): Promise<types.RingInspection> {
+  return formats[await detectFormat(device)].inspect(device)
 }

@@ -34,10 +34,30 @@ export interface AttachOptions {
   readonly lookIntervalMs?: number
 }
 
+/** How a consumer is attached. */
+export interface ConsumerOptions extends AttachOptions {
+  /**
+   * What to do where items were damaged that were there once (format 2; format 1 cannot tell): `stop` throws
+   * `RING_DAMAGED` with the position behind the damage, to which one may advance; `skip` accounts for them and goes
+   * on with what is sound. Default `stop`.
+   */
+  readonly onDamage?: 'stop' | 'skip'
+}
+
 /** How a ring is created. */
 export interface CreateOptions {
+  /** 1 is what the original reads and writes; 2 is being built. Default 1. */
+  readonly format?: 1 | 2
   /** Create the ring even where something else is. Default false. */
   readonly overwrite?: boolean
+  /** Format 2: bytes in a block, the unit of writing: a power of two from 512 to 65536. Default 4096. */
+  readonly blockSize?: number
+  /** Format 2: overwrite the oldest items when the ring is full, in place of waiting. Default false. */
+  readonly overwriteOldest?: boolean
+  /** Format 2: a name for people, at most 256 bytes of UTF-8. */
+  readonly name?: string
+  /** Format 2: the ring's identity, 16 bytes. Default random. */
+  readonly uuid?: Uint8Array
 }
 
 /** What `push` answers. */
@@ -104,7 +124,7 @@ export type DebugInfo = Readonly<Record<string, string>>
 /** A ring's state, as `inspectRing` found it. */
 export interface RingInspection {
   /** The format's number. */
-  readonly format: 1
+  readonly format: 1 | 2
   /** Bytes in a sector. */
   readonly sectorSize: number
   readonly sizeSectors: number
@@ -121,9 +141,13 @@ export interface RingInspection {
   }
   /** Bytes of the data area. */
   readonly capacity: number
-  /** Bytes that wait for the consumer, with lengths and padding. */
+  /** Bytes of the data area that are in use. */
   readonly used: number
   readonly free: number
+  /** Items that wait for the consumer; format 1 does not tell. */
+  readonly waitingItems?: number
+  /** Bytes of these items; format 1 does not tell. */
+  readonly waitingBytes?: number
   /**
    * The items that waited at the time of the call, oldest first; those given back meanwhile are left out.
    * @throws {RingError} `RING_CORRUPT`
@@ -177,6 +201,13 @@ export interface Producer extends Role {
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    */
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult>
+
+  /**
+   * Pushes as many items from the front as have room, and makes them visible with everything pushed before, as one
+   * step: nothing of this handle comes between. In format 2 that is one durable write.
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
+   */
+  append(items: readonly Uint8Array[]): Promise<PushManyResult>
 
   /**
    * Makes everything pushed before `position` visible, durably. Advancing to where the pointer is already,

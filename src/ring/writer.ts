@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../block/device.ts'
-import { systemClock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { type Codec, encodeItems } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
 import { RingError } from '../errors.ts'
@@ -7,9 +7,11 @@ import { Serial } from '../serial.ts'
 import { checkItem } from './item.ts'
 import { PushQueue } from './push-queue.ts'
 import { Producer } from './ring.ts'
-import type { AttachOptions, Position, PushManyResult, PushResult } from './types.ts'
+import type { AttachOptions, Position, PushResult } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
 
+/** How often an idle writer looks whether the consumer wishes to suspend. */
+const ATTEND_MS = 200
 /** Items that may wait in memory, unless the options say otherwise. */
 const MAX_QUEUED_ITEMS = 65_536
 /** Bytes that may wait in memory, unless the options say otherwise. */
@@ -45,20 +47,24 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   readonly #waiter: Waiter
   readonly #queue: PushQueue
   readonly #arriving = new Serial()
-  readonly #committing = new Serial()
   #arrivals = 0
   #pumping: Promise<void> | undefined
+  readonly #clock: Clock
+  readonly #closing = new AbortController()
+  #pushedLately = false
   #closed: RingError | undefined
 
   private constructor(producer: Producer, waiter: Waiter, options: WriterOptions<In>) {
     const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
     this.producer = producer
     this.#waiter = waiter
+    this.#clock = options.clock ?? systemClock
     this.#codec = options.codec ?? (bytes as Codec<unknown, never>)
     this.#queue = new PushQueue(
       { items: maxQueuedItems, bytes: maxQueuedBytes },
       producer.device.name,
     )
+    void this.#attend()
   }
 
   /**
@@ -121,7 +127,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     const encoded = await encodeItems(this.#codec, [item])
     if (this.#closed !== undefined) throw this.#closed
     if (!this.#queue.empty || this.#arrivals > 0) return { status: 'retry' }
-    const result = await this.#commit(encoded)
+    const result = await this.producer.append(encoded)
     if (result.status !== 'ok') return result
     return { status: 'ok', position: lastOf(result.positions, this.producer) }
   }
@@ -134,6 +140,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     this.#closed ??= new RingError('RING_DETACHED', 'The writer was closed', {
       device: this.producer.device.name,
     })
+    this.#closing.abort()
     this.#waiter.wake()
     await this.#pumping
     this.#waiter.close()
@@ -167,6 +174,19 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return pushed
   }
 
+  /** Acknowledges a wish to suspend also when nothing is pushed, which would look by itself. */
+  async #attend(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#clock.sleep(ATTEND_MS, this.#closing.signal, { background: true })
+        if (!this.#pushedLately) await this.producer.state()
+        this.#pushedLately = false
+      }
+    } catch {
+      // Closed; or the handle ended, which the next push tells.
+    }
+  }
+
   /** Commits what waits, until nothing does. */
   async #pump(): Promise<void> {
     // Pushes called in one go share the first commit too.
@@ -174,7 +194,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     try {
       while (!this.#queue.empty) {
         if (this.#closed !== undefined) throw this.#closed
-        const result = await this.#commit(this.#queue.next())
+        this.#pushedLately = true
+        const result = await this.producer.append(this.#queue.next())
         const positions = result.status === 'ok' ? result.positions : []
         this.#queue.committed(positions, this.producer.position)
         if (result.status === 'ok') this.#waiter.reset()
@@ -185,16 +206,6 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     } finally {
       this.#pumping = undefined
     }
-  }
-
-  /** Push and advance as one: nothing may come between, or a pause could be granted before the advance. */
-  #commit(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.#committing.run(async () => {
-      const result = await this.producer.pushMany(items)
-      if (result.status === 'ok')
-        await this.producer.advance(lastOf(result.positions, this.producer))
-      return result
-    })
   }
 }
 

@@ -307,6 +307,15 @@ describe('suspending', () => {
     }
   })
 
+  test('is acknowledged by a writer that has nothing to push', async () => {
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device)
+    await suspendRing(device)
+    expect(await writer.tryPush(item(1))).toEqual({ status: 'suspended' })
+    await resumeRing(device)
+    expect(await writer.push(item(1))).toBe(204n)
+  })
+
   test('from outside gives up when told, and leaves the wish', async () => {
     const device = await ringDevice()
     const signal = AbortSignal.timeout(20)

@@ -89,31 +89,44 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
+    return this.run(() => this.#push(items))
+  }
+
+  async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
+    for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
+    await this.lookIfOld()
+    if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
+    const count = await this.#fitting(items)
+    if (count === 0 && items.length > 0) return { status: 'retry' }
+    await this.#write(count === items.length ? items : items.slice(0, count))
+    return { status: 'ok', positions: this.#pending.slice(this.#pending.length - count) }
+  }
+
+  append(items: readonly Uint8Array[]): Promise<PushManyResult> {
     return this.run(async () => {
-      for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
-      await this.lookIfOld()
-      if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
-      const count = await this.#fitting(items)
-      if (count === 0 && items.length > 0) return { status: 'retry' }
-      await this.#write(count === items.length ? items : items.slice(0, count))
-      return { status: 'ok', positions: this.#pending.slice(this.#pending.length - count) }
+      const pushed = await this.#push(items)
+      const last = pushed.status === 'ok' ? pushed.positions.at(-1) : undefined
+      if (last !== undefined) await this.#advance(last)
+      return pushed
     })
   }
 
   advance(position: Position): Promise<void> {
-    return this.run(async () => {
-      if (position <= this.own.offset) return
-      const visible = indexOf(this.#pending, position)
-      if (visible < 0) {
-        throw new RangeError(
-          `position ${position} was not answered by a push of this handle (visible up to ` +
-            `${this.own.offset}, pushed up to ${this.#tail})`,
-        )
-      }
-      await this.lookBeforeWrite()
-      await this.writeOwn({ offset: position, flag: this.own.flag })
-      this.#pending = this.#pending.slice(visible + 1)
-    })
+    return this.run(() => this.#advance(position))
+  }
+
+  async #advance(position: Position): Promise<void> {
+    if (position <= this.own.offset) return
+    const visible = indexOf(this.#pending, position)
+    if (visible < 0) {
+      throw new RangeError(
+        `position ${position} was not answered by a push of this handle (visible up to ` +
+          `${this.own.offset}, pushed up to ${this.#tail})`,
+      )
+    }
+    await this.lookBeforeWrite()
+    await this.writeOwn({ offset: position, flag: this.own.flag })
+    this.#pending = this.#pending.slice(visible + 1)
   }
 
   async #acknowledge(): Promise<RingState> {

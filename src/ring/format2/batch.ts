@@ -1,0 +1,167 @@
+import { crc32c } from '../../crc32c.ts'
+import { getU64, putU64, viewOf } from './bytes.ts'
+import { addBytes, type Mark } from './mark.ts'
+
+const MAGIC = 0x42524253 // 'SBRB'
+const CRC_AT = 4
+const LSN_AT = 8
+const EPOCH_AT = 16
+const SEQ_AT = 24
+const BYTES_AT = 32
+const COMMITTED_AT = 40
+const TIME_AT = 48
+const PREVIOUS_AT = 56
+const UUID_AT = 60
+const RECORDS_AT = 64
+const BODY_AT = 68
+const TABLE_CRC_AT = 72
+/** Length of a batch's header; the table of records follows. */
+export const BATCH_HEADER_BYTES = 80
+/** What the table has for each record: its length and its checksum. */
+export const RECORD_BYTES = 8
+
+/** What a batch says of itself. */
+export interface BatchHeader {
+  /** Where it is, and what is before it. */
+  readonly start: Mark
+  readonly epoch: number
+  /** All items before this sequence number are committed, once this batch is on the medium. */
+  readonly committedTo: number
+  /** When it was made, in milliseconds since 1970, on the producer's clock. */
+  readonly time: number
+  readonly records: number
+  /** Bytes of all items. */
+  readonly bodyBytes: number
+  /** Checksum of the table. */
+  readonly tableCrc: number
+  /** Checksum of the header, and so of the table's: what the next batch repeats. */
+  readonly crc: number
+}
+
+/** Blocks that a batch takes. */
+export function batchBlocks(records: number, bodyBytes: number, blockSize: number): number {
+  return Math.ceil((BATCH_HEADER_BYTES + records * RECORD_BYTES + bodyBytes) / blockSize)
+}
+
+/** Where the batch after this one begins. */
+export function batchEnd(header: BatchHeader, blockSize: number): Mark {
+  const { start, records, bodyBytes, crc } = header
+  return {
+    lsn: start.lsn + batchBlocks(records, bodyBytes, blockSize),
+    seq: start.seq + records,
+    bytes: addBytes(start.bytes, bodyBytes),
+    crc,
+  }
+}
+
+/**
+ * Writes a batch into `bytes`, which has exactly its blocks.
+ * @param uuid checksum of the ring's identity
+ * @returns the batch's header
+ */
+export function encodeBatch(
+  bytes: Uint8Array,
+  items: readonly Uint8Array[],
+  fields: Pick<BatchHeader, 'start' | 'epoch' | 'committedTo' | 'time'>,
+  uuid: number,
+): BatchHeader {
+  const view = viewOf(bytes)
+  const table = BATCH_HEADER_BYTES + items.length * RECORD_BYTES
+  let at = table
+  items.forEach((item, index) => {
+    const entry = BATCH_HEADER_BYTES + index * RECORD_BYTES
+    view.setUint32(entry, item.length, true)
+    view.setUint32(entry + 4, crc32c(item), true)
+    bytes.set(item, at)
+    at += item.length
+  })
+  bytes.fill(0, at)
+  const { start, epoch, committedTo, time } = fields
+  view.setUint32(0, MAGIC, true)
+  putU64(view, LSN_AT, start.lsn)
+  putU64(view, EPOCH_AT, epoch)
+  putU64(view, SEQ_AT, start.seq)
+  putU64(view, BYTES_AT, start.bytes)
+  putU64(view, COMMITTED_AT, committedTo)
+  putU64(view, TIME_AT, time)
+  view.setUint32(PREVIOUS_AT, start.crc, true)
+  view.setUint32(UUID_AT, uuid, true)
+  view.setUint32(RECORDS_AT, items.length, true)
+  view.setUint32(BODY_AT, at - table, true)
+  const tableCrc = crc32c(bytes.subarray(BATCH_HEADER_BYTES, table))
+  view.setUint32(TABLE_CRC_AT, tableCrc, true)
+  view.setUint32(TABLE_CRC_AT + 4, 0, true)
+  const crc = crc32c(bytes.subarray(LSN_AT, BATCH_HEADER_BYTES))
+  view.setUint32(CRC_AT, crc, true)
+  return { ...fields, records: items.length, bodyBytes: at - table, tableCrc, crc }
+}
+
+/**
+ * Reads the header of a batch from its first block.
+ * @returns undefined if there is no header of this ring for that place, or a damaged one
+ */
+export function parseHeader(
+  block: Uint8Array,
+  lsn: number,
+  uuid: number,
+  dataBlocks: number,
+): BatchHeader | undefined {
+  const view = viewOf(block)
+  if (view.getUint32(0, true) !== MAGIC || view.getUint32(UUID_AT, true) !== uuid) return undefined
+  if (getU64(view, LSN_AT) !== lsn) return undefined
+  const crc = view.getUint32(CRC_AT, true)
+  if (crc32c(block.subarray(LSN_AT, BATCH_HEADER_BYTES)) !== crc) return undefined
+  const header: BatchHeader = {
+    start: {
+      lsn,
+      seq: getU64(view, SEQ_AT),
+      bytes: getU64(view, BYTES_AT),
+      crc: view.getUint32(PREVIOUS_AT, true),
+    },
+    epoch: getU64(view, EPOCH_AT),
+    committedTo: getU64(view, COMMITTED_AT),
+    time: getU64(view, TIME_AT),
+    records: view.getUint32(RECORDS_AT, true),
+    bodyBytes: view.getUint32(BODY_AT, true),
+    tableCrc: view.getUint32(TABLE_CRC_AT, true),
+    crc,
+  }
+  const blocks = batchBlocks(header.records, header.bodyBytes, block.length)
+  return blocks <= dataBlocks ? header : undefined
+}
+
+/** Bytes of a batch's header and table. */
+function tableBytes(header: BatchHeader): number {
+  return BATCH_HEADER_BYTES + header.records * RECORD_BYTES
+}
+
+/** Whether the table is as it was written, and fits the header. */
+function checkTable(batch: Uint8Array, header: BatchHeader): boolean {
+  const end = tableBytes(header)
+  if (crc32c(batch.subarray(BATCH_HEADER_BYTES, end)) !== header.tableCrc) return false
+  const view = viewOf(batch)
+  let bytes = 0
+  for (let at = BATCH_HEADER_BYTES; at < end; at += RECORD_BYTES) bytes += view.getUint32(at, true)
+  return bytes === header.bodyBytes
+}
+
+/**
+ * The items of a whole batch, as views; undefined where the checksum does not hold, and all of them if that of the
+ * table does not.
+ */
+export function parseItems(
+  batch: Uint8Array,
+  header: BatchHeader,
+): readonly (Uint8Array | undefined)[] {
+  if (!checkTable(batch, header)) return Array.from({ length: header.records }, () => undefined)
+  const view = viewOf(batch)
+  const items: (Uint8Array | undefined)[] = []
+  let at = tableBytes(header)
+  for (let index = 0; index < header.records; index++) {
+    const entry = BATCH_HEADER_BYTES + index * RECORD_BYTES
+    const item = batch.subarray(at, at + view.getUint32(entry, true))
+    at += item.length
+    items.push(crc32c(item) === view.getUint32(entry + 4, true) ? item : undefined)
+  }
+  return items
+}

@@ -1,0 +1,16 @@
+/** A view for reading and writing fields; all of format 2 is little-endian. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Writes an unsigned 64-bit field from a safe integer. */
+export function putU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true)
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
+}
+
+/** Reads an unsigned 64-bit field; NaN if it is no safe integer. */
+export function getU64(view: DataView, at: number): number {
+  const value = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
+  return Number.isSafeInteger(value) ? value : Number.NaN
+}

@@ -1,0 +1,258 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { type Claimed, claimRole } from '../role.ts'
+import type {
+  Consumer,
+  ConsumerOptions,
+  PopManyOptions,
+  PoppedItem,
+  PopResult,
+  Position,
+  RingState,
+  SuspendResult,
+} from '../types.ts'
+import { isBad } from './block.ts'
+import { Disk, type Slots, type Which } from './disk.ts'
+import { type Place, ReadingPlace } from './reading.ts'
+import { Format2Role, MAX_PASSES, newest } from './role.ts'
+import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
+
+const DEFAULT_MAX_ITEMS = 1000
+const DEFAULT_MAX_BYTES = 1 << 20
+
+/**
+ * Attaches the consumer.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
+ */
+export async function attachConsumer(
+  device: BlockDevice,
+  options: ConsumerOptions,
+): Promise<Consumer> {
+  const answering: { consumer?: Format2Consumer } = {}
+  const claimed = await claimRole(device, 'consumer', options, async (request) => {
+    if (answering.consumer === undefined) return 'retry'
+    if (request !== 'suspend' && request !== 'resume') return 'unknown request'
+    return (await answering.consumer[request]()).status
+  })
+  try {
+    const disk = await Disk.open(device)
+    const consumer = new Format2Consumer(claimed, disk, await settledSlots(disk), options)
+    answering.consumer = consumer
+    return consumer
+  } catch (error) {
+    await claimed.claim?.release()
+    throw error
+  }
+}
+
+/** Reads the slots until two readings agree, with a flush between: then they are on the medium. */
+async function settledSlots(disk: Disk): Promise<Slots> {
+  let previous = ''
+  for (let pass = 0; ; pass++) {
+    const slots = await disk.readSlots()
+    // A producer at work keeps writing its own slots: only ours have to stay.
+    const reading = JSON.stringify(
+      slots.consumer.map((slot) => (isBad(slot) ? -1 : slot.generation)),
+    )
+    if (reading === previous || pass === MAX_PASSES) return slots
+    previous = reading
+    await disk.device.flush()
+  }
+}
+
+class Format2Consumer extends Format2Role implements Consumer {
+  /** What our slots hold. */
+  readonly #slots: [ConsumerSlot, ConsumerSlot]
+  readonly #skip: boolean
+  #producer: ProducerSlot
+  #reading: ReadingPlace
+  #cursor: Place
+  #seen: number
+  #suspend: boolean
+  #skipped: number
+  #missed: number
+
+  constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
+    super(claimed, disk)
+    const own = newest(slots.consumer, 'consumer', this.device.name).slot
+    const [first, second] = slots.consumer
+    this.#slots = [isBad(first) ? own : first, isBad(second) ? own : second]
+    this.#producer = newest(slots.producer, 'producer', this.device.name).slot
+    this.#skip = options.onDamage === 'skip'
+    this.#cursor = { mark: own.cursor, index: own.index, bytes: own.bytes }
+    this.#seen = own.seen
+    this.#suspend = own.suspend
+    this.#skipped = own.skipped
+    this.#missed = own.missed
+    this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer)
+    this.#learn(this.#producer)
+  }
+
+  get position(): Position {
+    return this.#reading.positionOf(this.#cursor)
+  }
+
+  state(): Promise<RingState> {
+    return this.run(async () => {
+      await this.look()
+      return this.#producer.suspendAck ? 'suspended' : 'running'
+    })
+  }
+
+  suspend(): Promise<SuspendResult> {
+    return this.#wish(true)
+  }
+
+  resume(): Promise<SuspendResult> {
+    return this.#wish(false)
+  }
+
+  async pop(from?: Position): Promise<PopResult> {
+    const [popped] = await this.popMany({ ...(from !== undefined && { from }), maxItems: 1 })
+    return popped === undefined ? { status: 'retry' } : { status: 'item', ...popped }
+  }
+
+  popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
+    const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
+    return this.run(async () => {
+      if (!(maxItems >= 1 && maxBytes >= 1)) {
+        throw new RangeError(
+          `maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`,
+        )
+      }
+      const popped: PoppedItem[] = []
+      let from = options.from ?? this.position
+      this.#checkFrom(from)
+      for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
+        const next = await this.#next(from, popped.length > 0)
+        if (next === undefined) break
+        from = next.position
+        bytes += next.item.length
+        popped.push(next)
+      }
+      return popped
+    })
+  }
+
+  async fold<A>(
+    f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
+    initial: A,
+    from?: Position,
+  ): Promise<{ readonly position: Position; readonly accumulator: A }> {
+    let accumulator = initial
+    let position = from ?? this.position
+    for (;;) {
+      const popped = await this.popMany({ from: position })
+      if (popped.length === 0) return { position, accumulator }
+      for (const { item, position: after } of popped) {
+        accumulator = await f(accumulator, item, after)
+        position = after
+      }
+    }
+  }
+
+  advance(position: Position): Promise<void> {
+    return this.run(async () => {
+      if (position <= this.position) return
+      await this.lookBeforeWrite()
+      const place = await this.#reading.placeOf(position)
+      if (place === undefined) {
+        throw new RangeError(`position ${position} was not answered by a pop`)
+      }
+      this.#cursor = place
+      await this.#publish()
+      this.#reading.forgetBefore(place.mark)
+      this.settleWhenIdle()
+    })
+  }
+
+  /** The next sound item; what stands before it is accounted for, or thrown unless something was popped already. */
+  async #next(from: Position, some: boolean): Promise<PoppedItem | undefined> {
+    let at = from
+    for (;;) {
+      let step = await this.#reading.next(at)
+      if (step.status === 'nothing') {
+        if (some) return undefined
+        await this.look()
+        step = await this.#reading.next(at, { fresh: true })
+      }
+      if (step.status === 'nothing') return undefined
+      if (step.status === 'item') return { item: step.item.slice(), position: step.position }
+      if (some) return undefined
+      if (step.status === 'damage' && !this.#skip) throw step.error
+      if (step.status === 'damage') this.#skipped += step.items
+      else this.#missed += step.items
+      this.#reading.report(step)
+      at = step.position
+    }
+  }
+
+  #checkFrom(from: Position): void {
+    const seq = this.#reading.seqOf(from)
+    const own = this.#cursor.mark.seq + this.#cursor.index
+    if (seq < own || seq > this.#reading.readTo) {
+      throw new RangeError(
+        `position ${from} was given back already, or never answered by a pop: the consumer is at ` +
+          `${this.position}`,
+      )
+    }
+  }
+
+  #wish(suspend: boolean): Promise<SuspendResult> {
+    return this.run(async () => {
+      await this.look()
+      if (this.#suspend !== this.#producer.suspendAck) return { status: 'retry' }
+      this.#suspend = suspend
+      await this.#publish()
+      return { status: 'ok' }
+    })
+  }
+
+  async #publish(): Promise<void> {
+    const [first, second] = this.#slots
+    const which: Which = first.generation < second.generation ? 0 : 1
+    const slot: ConsumerSlot = {
+      generation: 1 + Math.max(first.generation, second.generation),
+      cursor: this.#cursor.mark,
+      index: this.#cursor.index,
+      bytes: this.#cursor.bytes,
+      seen: this.#seen,
+      suspend: this.#suspend,
+      skipped: this.#skipped,
+      missed: this.#missed,
+      text: slotText(this),
+    }
+    await this.guard(this.disk.writeConsumerSlot(which, slot))
+    this.#slots[which] = slot
+  }
+
+  /** Has both slots carry the cursor: the producer goes by the lower one. */
+  protected override async settle(): Promise<void> {
+    const { lsn } = this.#cursor.mark
+    for (let writes = 0; writes < 2; writes++) {
+      if (this.#slots.every((slot) => slot.cursor.lsn === lsn && slot.seen === this.#seen)) return
+      await this.lookBeforeWrite()
+      await this.#publish()
+    }
+  }
+
+  protected override async doLook(): Promise<void> {
+    const slots = await this.disk.readSlots()
+    const lost = this.checkOwn('consumer', slots.consumer, this.#slots)
+    if (lost !== undefined) {
+      await this.guard(this.disk.writeConsumerSlot(lost, this.#slots[lost]))
+    }
+    this.#learn(newest(slots.producer, 'producer', this.device.name).slot)
+  }
+
+  /** Takes in what the producer says; where an epoch began before our place, the log goes on from there. */
+  #learn(producer: ProducerSlot): void {
+    this.#producer = producer
+    this.#cursor = this.#reading.learn(producer, this.#seen, this.#cursor)
+    const epoch = this.#reading.epoch
+    if (epoch !== this.#seen) {
+      this.#seen = epoch
+      this.settleWhenIdle()
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { RingError } from '../../errors.ts'
+import { type DeviceContent, describeContent, readContent } from '../content.ts'
+import { hasMagic } from '../format1/layout.ts'
+import type { CreateOptions } from '../types.ts'
+import { isBad } from './block.ts'
+import { readSuperblocks } from './disk.ts'
+import { encodeGuard, GUARD_BYTES, hasGuard } from './guard.ts'
+import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, type Layout, makeLayout } from './layout.ts'
+import { ORIGIN } from './mark.ts'
+import { encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
+import { encodeSuperblock, type Superblock } from './superblock.ts'
+
+/**
+ * Creates a ring of format 2 where there is no ring. One that is there, of any format, stays as it is.
+ * @returns whether a ring was created
+ * @throws {RangeError} the block size cannot be
+ * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
+ *   `RING_DEVICE_TOO_SMALL`
+ */
+export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const deviceBytes = sectorSize * sizeSectors
+  const blockSize = options.blockSize ?? Math.max(DEFAULT_BLOCK_SIZE, sectorSize)
+  checkBlockSize(blockSize, sectorSize)
+  const layout = makeLayout(blockSize, deviceBytes, device.name)
+  const content = await readContent(device)
+  if (await isRing(device, content, layout)) return false
+  if (options.overwrite !== true && !isFree(content)) {
+    const found = describeContent(content)
+    throw new RingError(
+      'RING_NOT_BLANK',
+      `${device.name} holds ${found}; nothing was written. Erase it, or overwrite it on purpose`,
+      { device: device.name, expected: 'zeroes, or a ring', found },
+    )
+  }
+  const ring: Superblock = {
+    uuid: options.uuid ?? crypto.getRandomValues(new Uint8Array(16)),
+    blockSize,
+    deviceBytes,
+    dataOffset: layout.dataOffset,
+    dataBlocks: layout.dataBlocks,
+    overwriteOldest: options.overwriteOldest ?? false,
+    name: options.name ?? '',
+  }
+  await writeRing(device, ring, layout, sectorSize)
+  return true
+}
+
+function checkBlockSize(blockSize: number, sectorSize: number): void {
+  if (BLOCK_SIZES.some((size) => size === blockSize) && blockSize >= sectorSize) return
+  throw new RangeError(
+    `a block size is a power of two from ${Math.max(512, sectorSize)} (the device's sector) to 65536, not ` +
+      `${blockSize}`,
+  )
+}
+
+/**
+ * The guard comes first, so that older code never sees a blank device. The slots come before the superblocks: a ring
+ * that has a superblock is whole.
+ */
+async function writeRing(
+  device: BlockDevice,
+  ring: Superblock,
+  layout: Layout,
+  sectorSize: number,
+): Promise<void> {
+  const put = async (offset: number, block: Uint8Array): Promise<void> => {
+    await device.write(offset / sectorSize, [block])
+  }
+  const block = (encode: (block: Uint8Array) => void): Uint8Array => {
+    const bytes = device.allocate(ring.blockSize)
+    encode(bytes)
+    return bytes
+  }
+  const guard = device.allocate(layout.superblocks[0])
+  guard.set(encodeGuard())
+  await put(0, guard)
+  await device.flush()
+  const time = Date.now()
+  const epochs = [{ epoch: 1, start: ORIGIN, span: 0 }]
+  for (const [index, offset] of layout.producerSlots.entries()) {
+    const slot = { committed: ORIGIN, epochs, suspendAck: false, head: ORIGIN, time, text: '' }
+    const generation = index + 1
+    await put(
+      offset,
+      block((b) => encodeProducerSlot(b, offset, ring.uuid, { ...slot, generation })),
+    )
+  }
+  for (const [index, offset] of layout.consumerSlots.entries()) {
+    const place = { cursor: ORIGIN, index: 0, bytes: 0, seen: 1, suspend: false }
+    const slot = { ...place, skipped: 0, missed: 0, text: '', generation: index + 1 }
+    await put(
+      offset,
+      block((b) => encodeConsumerSlot(b, offset, ring.uuid, slot)),
+    )
+  }
+  await device.flush()
+  for (const offset of [...layout.superblocks].reverse()) {
+    await put(
+      offset,
+      block((b) => encodeSuperblock(b, offset, ring)),
+    )
+  }
+  await device.flush()
+}
+
+/** Whether there is a ring, of any format and in any state: it is not to be touched. */
+async function isRing(
+  device: BlockDevice,
+  content: DeviceContent,
+  layout: Layout,
+): Promise<boolean> {
+  const copies = await readSuperblocks(device)
+  if (copies.some(({ superblock }) => !isBad(superblock))) return true
+  if (!hasGuard(content.start)) return hasMagic(content.start)
+  // Without a superblock, a creation may have been cut short: then nothing but its own blocks was written.
+  const behind = content.start.subarray(layout.dataOffset)
+  return behind.some((byte) => byte !== 0)
+}
+
+/** Whether nothing would be lost. */
+function isFree(content: DeviceContent): boolean {
+  if (content.firstNonZero < 0) return true
+  return hasGuard(content.start.subarray(0, GUARD_BYTES))
+}

@@ -1,0 +1,245 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { crc32c } from '../../crc32c.ts'
+import { RingError } from '../../errors.ts'
+import { type BadBlock, formatUuid, isBad } from './block.ts'
+import { GUARD_BYTES, hasGuard } from './guard.ts'
+import {
+  BLOCK_SIZES,
+  firstSuperblock,
+  type Layout,
+  lastSuperblock,
+  makeLayout,
+  secondSuperblock,
+} from './layout.ts'
+import {
+  type ConsumerSlot,
+  encodeConsumerSlot,
+  encodeProducerSlot,
+  type ProducerSlot,
+  parseConsumerSlot,
+  parseProducerSlot,
+} from './slots.ts'
+import { parseSuperblock, type Superblock, type UnknownFeatures } from './superblock.ts'
+
+/** Where superblocks in front and at the end are, for any block size. */
+const FRONT_BYTES = 256 * 1024
+const END_BYTES = 128 * 1024
+
+/** A slot as read: what it says, or why it cannot be believed. */
+export type Read<Slot> = Slot | BadBlock
+
+/** Both slots of both roles. */
+export interface Slots {
+  readonly producer: readonly [Read<ProducerSlot>, Read<ProducerSlot>]
+  readonly consumer: readonly [Read<ConsumerSlot>, Read<ConsumerSlot>]
+}
+
+/** Which of a role's two slots. */
+export type Which = 0 | 1
+
+/** Reads and writes the blocks of a format 2 ring on a device. */
+export class Disk {
+  readonly device: BlockDevice
+  readonly ring: Superblock
+  readonly layout: Layout
+  /** Checksum of the ring's identity, which every batch repeats. */
+  readonly uuid: number
+  readonly #sectorSize: number
+
+  constructor(device: BlockDevice, ring: Superblock, layout: Layout, sectorSize: number) {
+    this.device = device
+    this.ring = ring
+    this.layout = layout
+    this.uuid = crc32c(ring.uuid)
+    this.#sectorSize = sectorSize
+  }
+
+  /**
+   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed; `RING_UNSUPPORTED`
+   */
+  static async open(device: BlockDevice): Promise<Disk> {
+    const { sectorSize, sizeSectors } = await device.getInfo()
+    const copies = await readSuperblocks(device)
+    const copy = copies.find((result) => !isBad(result.superblock))
+    if (copy === undefined || isBad(copy.superblock)) throw await noSuperblock(device)
+    if ('incompatible' in copy.superblock) throw unsupported(copy.superblock, device.name)
+    const ring = copy.superblock
+    const layout = makeLayout(ring.blockSize, ring.deviceBytes, device.name)
+    const wrong = wrongSize(ring, layout, sectorSize, sizeSectors * sectorSize, device.name)
+    if (wrong !== undefined) throw wrong
+    return new Disk(device, ring, layout, sectorSize)
+  }
+
+  /** Reads all four slots in one I/O. */
+  async readSlots(): Promise<Slots> {
+    const { slots, producerSlots, consumerSlots, blockSize } = this.layout
+    const bytes = this.device.allocate(slots.bytes)
+    await this.device.read(this.#sector(slots.offset), [bytes])
+    const at = (offset: number): Uint8Array =>
+      bytes.subarray(offset - slots.offset, offset - slots.offset + blockSize)
+    const { uuid } = this.ring
+    const [p0, p1] = producerSlots
+    const [c0, c1] = consumerSlots
+    return {
+      producer: [parseProducerSlot(at(p0), p0, uuid), parseProducerSlot(at(p1), p1, uuid)],
+      consumer: [parseConsumerSlot(at(c0), c0, uuid), parseConsumerSlot(at(c1), c1, uuid)],
+    }
+  }
+
+  /** Writes a slot; it is on stable storage when this resolves. */
+  async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
+    const offset = this.layout.producerSlots[which]
+    const block = this.device.allocate(this.layout.blockSize)
+    encodeProducerSlot(block, offset, this.ring.uuid, slot)
+    await this.device.write(this.#sector(offset), [block], { durable: true })
+  }
+
+  /** As `writeProducerSlot`. */
+  async writeConsumerSlot(which: Which, slot: ConsumerSlot): Promise<void> {
+    const offset = this.layout.consumerSlots[which]
+    const block = this.device.allocate(this.layout.blockSize)
+    encodeConsumerSlot(block, offset, this.ring.uuid, slot)
+    await this.device.write(this.#sector(offset), [block], { durable: true })
+  }
+
+  /** Reads blocks of the log, at most once around. */
+  async readBlocks(lsn: number, blocks: number): Promise<Uint8Array> {
+    const bytes = this.device.allocate(blocks * this.layout.blockSize)
+    for (const run of this.#runs(lsn, bytes)) await this.device.read(run.sector, [run.bytes])
+    return bytes
+  }
+
+  /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
+  async writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
+    const runs = this.#runs(lsn, bytes)
+    const durable = runs.length === 1
+    // The header's block comes last, so that a batch torn at the wrap has no header.
+    for (const run of [...runs].reverse()) {
+      await this.device.write(run.sector, [run.bytes], { durable })
+    }
+    if (!durable) await this.device.flush()
+  }
+
+  /** Where a block of the log is on the device, in bytes from its start. */
+  offsetOf(lsn: number): number {
+    const { dataOffset, dataBlocks, blockSize } = this.layout
+    return dataOffset + (lsn % dataBlocks) * blockSize
+  }
+
+  #runs(
+    lsn: number,
+    bytes: Uint8Array,
+  ): readonly { readonly sector: number; readonly bytes: Uint8Array }[] {
+    const { dataOffset, dataBlocks, blockSize } = this.layout
+    const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize
+    const first = {
+      sector: this.#sector(this.offsetOf(lsn)),
+      bytes: bytes.subarray(0, untilEnd),
+    }
+    if (bytes.length <= untilEnd) return [first]
+    return [first, { sector: this.#sector(dataOffset), bytes: bytes.subarray(untilEnd) }]
+  }
+
+  #sector(offset: number): number {
+    return offset / this.#sectorSize
+  }
+}
+
+/** A place where a superblock may be, and what was found there. */
+export interface SuperblockCopy {
+  readonly offset: number
+  readonly superblock: Superblock | UnknownFeatures | BadBlock
+}
+
+/** Reads what is wherever a superblock can be, those in front first. */
+export async function readSuperblocks(device: BlockDevice): Promise<readonly SuperblockCopy[]> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const deviceBytes = sectorSize * sizeSectors
+  const front = await readRange(device, 0, FRONT_BYTES)
+  const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES)
+  const sizes = BLOCK_SIZES.filter((size) => size >= sectorSize)
+  const places = [
+    ...sizes.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
+    ...sizes.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
+    ...sizes.map((size) => ({ size, offset: lastSuperblock(size, deviceBytes), range: end })),
+  ]
+  return places.flatMap(({ size, offset, range }) => {
+    const at = offset - range.offset
+    if (at < 0 || at + size > range.bytes.length) return []
+    return [{ offset, superblock: parseSuperblock(range.bytes.subarray(at, at + size), offset) }]
+  })
+}
+
+async function readRange(
+  device: BlockDevice,
+  offset: number,
+  length: number,
+): Promise<{ readonly offset: number; readonly bytes: Uint8Array }> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const sector = Math.floor(offset / sectorSize)
+  const sectors = Math.min(sizeSectors - sector, Math.ceil(length / sectorSize))
+  const bytes = device.allocate(sectors * sectorSize)
+  await device.read(sector, [bytes])
+  return { offset: sector * sectorSize, bytes }
+}
+
+async function noSuperblock(device: BlockDevice): Promise<RingError> {
+  if (!hasGuard((await readRange(device, 0, GUARD_BYTES)).bytes)) {
+    return new RingError('RING_NOT_INITIALISED', 'block ring has not been initialised', {
+      device: device.name,
+    })
+  }
+  return new RingError(
+    'RING_CORRUPT',
+    `None of the three superblocks of ${device.name} can be read: its creation was cut short (then create ` +
+      'it again), or it is damaged',
+    { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
+  )
+}
+
+function unsupported(features: UnknownFeatures, device: string): RingError {
+  const found = `incompatible ${features.incompatible}, read-only compatible ${features.readOnlyCompatible}`
+  return new RingError(
+    'RING_UNSUPPORTED',
+    `The ring on ${device} uses features that this version does not know (${found}); use a newer one`,
+    { device, field: 'features', expected: 'none', found },
+  )
+}
+
+function wrongSize(
+  ring: Superblock,
+  layout: Layout,
+  sectorSize: number,
+  deviceBytes: number,
+  device: string,
+): RingError | undefined {
+  const check = (field: string, holds: boolean, expected: string, found: string) =>
+    holds
+      ? undefined
+      : new RingError(
+          'RING_CORRUPT',
+          `The ring ${formatUuid(ring.uuid)} does not fit ${device}: ${field}: expected ${expected}, found ` +
+            `${found}`,
+          { device, field, expected, found },
+        )
+  return (
+    check(
+      'device size',
+      deviceBytes >= ring.deviceBytes,
+      `${ring.deviceBytes}`,
+      `${deviceBytes}`,
+    ) ??
+    check(
+      'sector size',
+      ring.blockSize % sectorSize === 0,
+      `at most ${ring.blockSize}`,
+      `${sectorSize}`,
+    ) ??
+    check(
+      'data area',
+      ring.dataOffset === layout.dataOffset && ring.dataBlocks === layout.dataBlocks,
+      `${layout.dataBlocks} blocks at ${layout.dataOffset}`,
+      `${ring.dataBlocks} blocks at ${ring.dataOffset}`,
+    )
+  )
+}

@@ -1,0 +1,68 @@
+import type { Mark } from './mark.ts'
+
+/**
+ * Each time a producer attaches, an epoch begins: batches from its start on have to be of that epoch, so that what an
+ * earlier producer writes late is not taken for what the present one wrote.
+ */
+export interface Epoch {
+  readonly epoch: number
+  /** Where it begins: the end of what was committed then. */
+  readonly start: Mark
+  /**
+   * How many epochs before this one this entry stands for as well: entries are merged when there are more than a
+   * slot can hold.
+   */
+  readonly span: number
+}
+
+/** Ascending by epoch and start; the last is the present one. Never empty. */
+export type Epochs = readonly Epoch[]
+
+/** Whether a batch at that place may be of that epoch. */
+export function allowsEpoch(epochs: Epochs, lsn: number, epoch: number): boolean {
+  const entry = epochs.findLast(({ start }) => start.lsn <= lsn)
+  const next = epochs.find(({ start }) => start.lsn > lsn)
+  const most = entry?.epoch ?? (next === undefined ? Number.NaN : next.epoch - next.span - 1)
+  const least = entry === undefined ? 1 : entry.epoch - entry.span
+  return epoch >= least && epoch <= most
+}
+
+/** The present epoch. */
+export function currentEpoch(epochs: Epochs): Epoch {
+  const last = epochs.at(-1)
+  if (last === undefined) throw new RangeError('there is always an epoch')
+  return last
+}
+
+/** Where the earliest epoch begins that is newer than `seen`, if there is one. */
+export function firstUnseen(epochs: Epochs, seen: number): Epoch | undefined {
+  return epochs.find(({ epoch }) => epoch > seen)
+}
+
+/**
+ * Begins an epoch.
+ * @param keepFrom batches from this place on may still be read
+ * @param seen the newest epoch that both consumer slots know
+ * @param limit how many entries a slot holds
+ */
+export function beginEpoch(
+  epochs: Epochs,
+  epoch: number,
+  start: Mark,
+  keepFrom: number,
+  seen: number,
+  limit: number,
+): Epochs {
+  const kept = epochs.filter((entry, index) => {
+    if (entry.start.lsn === start.lsn) return false // Nothing was written in it.
+    const end = epochs[index + 1]?.start.lsn ?? start.lsn
+    return entry.epoch > seen || end > keepFrom
+  })
+  const all = [...kept, { epoch, start, span: 0 }]
+  while (all.length > limit) {
+    const [first, second] = all as [Epoch, Epoch]
+    const span = second.epoch - first.epoch + first.span
+    all.splice(0, 2, { epoch: second.epoch, start: first.start, span })
+  }
+  return all
+}

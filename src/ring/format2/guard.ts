@@ -1,0 +1,28 @@
+import { MAGIC } from '../format1/layout.ts'
+
+/** The guard's length. */
+export const GUARD_BYTES = 12_288
+/** No bool of format 1. */
+const NO_BOOL = 0xff
+/** Where format 1 keeps the bools of its sectors 1 and 2, for sectors of 512 bytes to 8 KiB. */
+const BOOLS_AT = [512, 1024, 2048, 4096, 8192].map((sector) => sector + 8)
+const TEXT_AT = 128
+
+/**
+ * What is at the start of a ring of format 2, so that code that knows only format 1 leaves it alone: its magic, so
+ * that `create` does nothing and a journal does not format the device; and no bools, so that `attach` fails.
+ */
+export function encodeGuard(): Uint8Array {
+  const guard = new Uint8Array(GUARD_BYTES)
+  const encoder = new TextEncoder()
+  encoder.encodeInto(MAGIC, guard)
+  const text = 'This is a shared-block-ring of format 2. Older programs cannot use it.'
+  encoder.encodeInto(text, guard.subarray(TEXT_AT))
+  for (const at of BOOLS_AT) guard[at] = NO_BOOL
+  return guard
+}
+
+/** Whether the device begins with the guard. */
+export function hasGuard(start: Uint8Array): boolean {
+  return encodeGuard().every((byte, at) => start[at] === byte)
+}

@@ -1,0 +1,55 @@
+import { getU64, putU64 } from './bytes.ts'
+
+/**
+ * A place in the log where a batch begins, with all that is needed to check that batch. Blocks and items are counted
+ * from the ring's creation on, and only grow.
+ */
+export interface Mark {
+  /** Log sequence number: blocks before this place. Its block on the device is this modulo the data area's. */
+  readonly lsn: number
+  /** Items before this place. */
+  readonly seq: number
+  /** Bytes of items before this place, modulo 2^48. */
+  readonly bytes: number
+  /** Checksum of the batch before, which the next one repeats: the chain. */
+  readonly crc: number
+}
+
+/** Bytes that a mark takes in a block. */
+export const MARK_BYTES = 28
+/** Byte counts are kept modulo this, so that they stay exact for ever; no ring holds as much at once. */
+const BYTES_MODULUS = 2 ** 48
+
+/** The beginning of every ring. */
+export const ORIGIN: Mark = { lsn: 0, seq: 0, bytes: 0, crc: 0 }
+
+/** Adds to a byte count. */
+export function addBytes(count: number, more: number): number {
+  return (count + more) % BYTES_MODULUS
+}
+
+/** Bytes from an earlier count to a later one. */
+export function bytesBetween(earlier: number, later: number): number {
+  return (later - earlier + BYTES_MODULUS) % BYTES_MODULUS
+}
+
+export function putMark(view: DataView, at: number, mark: Mark): void {
+  putU64(view, at, mark.lsn)
+  putU64(view, at + 8, mark.seq)
+  putU64(view, at + 16, mark.bytes)
+  view.setUint32(at + 24, mark.crc, true)
+}
+
+export function getMark(view: DataView, at: number): Mark {
+  return {
+    lsn: getU64(view, at),
+    seq: getU64(view, at + 8),
+    bytes: getU64(view, at + 16),
+    crc: view.getUint32(at + 24, true),
+  }
+}
+
+/** Whether the fields are numbers that can be. */
+export function isMark(mark: Mark): boolean {
+  return [mark.lsn, mark.seq, mark.bytes].every(Number.isSafeInteger)
+}

@@ -1,0 +1,18 @@
+import { asPosition, type Position } from '../types.ts'
+
+/** Where in a position the epoch is. */
+const EPOCH = 2n ** 53n
+
+/**
+ * Positions of format 2: the epoch in which an item was pushed, and how many items there were up to it. An item that was
+ * visible but never acknowledged can be lost with a cache; then the next epoch counts from there again, but its positions
+ * are still larger.
+ */
+export function toPosition(epoch: number, seq: number): Position {
+  return asPosition(BigInt(epoch) * EPOCH + BigInt(seq))
+}
+
+/** The epoch and the number of items of a position. */
+export function fromPosition(position: bigint): { readonly epoch: number; readonly seq: number } {
+  return { epoch: Number(position / EPOCH), seq: Number(position % EPOCH) }
+}

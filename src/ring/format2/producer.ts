@@ -1,0 +1,328 @@
+import { readOnly } from '../../block/check.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { checkItem } from '../item.ts'
+import { type Claimed, claimRole } from '../role.ts'
+import type {
+  AttachOptions,
+  AttachProducerResult,
+  Position,
+  Producer,
+  PushManyResult,
+  PushResult,
+  RingState,
+} from '../types.ts'
+import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
+import { isBad } from './block.ts'
+import { Disk, type Read, type Slots, type Which } from './disk.ts'
+import { beginEpoch, currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
+import type { Mark } from './mark.ts'
+import { fromPosition, toPosition } from './position.ts'
+import { MAX_BATCH_BYTES, PUBLISH_BYTES, rollForward, type Tail } from './recover.ts'
+import { Format2Role, MAX_PASSES, newest } from './role.ts'
+import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
+
+/**
+ * Attaches the producer: finds the end of what was committed, and begins an epoch there.
+ * @throws {BlockError} `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
+ */
+export async function attachProducer(
+  device: BlockDevice,
+  options: AttachOptions,
+): Promise<AttachProducerResult> {
+  if (!(await device.getInfo()).readWrite) throw readOnly(device.name)
+  const claimed = await claimRole(device, 'producer', options)
+  try {
+    const disk = await Disk.open(device)
+    const found = await recover(disk)
+    const before = newest(found.slots.producer, 'producer', device.name)
+    const wish = newest(found.slots.consumer, 'consumer', device.name).slot.suspend
+    if (!wish) {
+      const producer = new Format2Producer(claimed, disk, found)
+      await producer.begin(found)
+      return { status: 'attached', producer }
+    }
+    if (!before.slot.suspendAck) {
+      const generation = before.slot.generation + 1
+      const slot = { ...before.slot, generation, suspendAck: true, time: Date.now() }
+      await disk.writeProducerSlot(before.which === 0 ? 1 : 0, slot)
+    }
+  } catch (error) {
+    await claimed.claim?.release()
+    throw error
+  }
+  await claimed.claim?.release()
+  return { status: 'suspended' }
+}
+
+/** What an attaching producer found. */
+interface Found {
+  readonly slots: Slots
+  readonly tail: Tail
+}
+
+/**
+ * Finds the end of what was committed. What is read may so far be only in a cache, so it is flushed and read again
+ * until two readings agree: then it is on the medium.
+ */
+async function recover(disk: Disk): Promise<Found> {
+  let previous = ''
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const slots = await disk.readSlots()
+    const { slot } = newest(slots.producer, 'producer', disk.device.name)
+    const tail = await rollForward(disk, slot.committed, slot.epochs)
+    const reading = JSON.stringify([generationsOf(slots), tail])
+    if (reading === previous) return { slots, tail }
+    previous = reading
+    await disk.device.flush()
+  }
+  throw new Error('another program keeps writing to the ring')
+}
+
+function generationsOf({ producer, consumer }: Slots): readonly number[] {
+  return [...producer, ...consumer].map((slot) => (isBad(slot) ? -1 : slot.generation))
+}
+
+function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
+  return !isBad(slot)
+}
+
+class Format2Producer extends Format2Role implements Producer {
+  /** What our slots hold. */
+  #slots: [ProducerSlot, ProducerSlot]
+  #consumer: readonly ConsumerSlot[]
+  #epochs: Epochs
+  /** Where the next batch goes. */
+  #tail: Mark
+  /** Where batches begin that are not wholly committed, and all is committed before the first. */
+  #held: Mark[] = []
+  #committedTo: number
+  #suspendAck = false
+
+  constructor(claimed: Claimed, disk: Disk, found: Found) {
+    super(claimed, disk)
+    const before = newest(found.slots.producer, 'producer', this.device.name).slot
+    this.#slots = [before, before]
+    this.#consumer = found.slots.consumer.filter(isSound)
+    this.#epochs = before.epochs
+    this.#tail = found.tail.mark
+    this.#committedTo = found.tail.mark.seq
+  }
+
+  get position(): Position {
+    return toPosition(currentEpoch(this.#epochs).epoch, this.#tail.seq)
+  }
+
+  /** Begins an epoch: it is in both slots, and was read back, before anything is accepted. */
+  async begin(found: Found): Promise<void> {
+    const { blockSize } = this.disk.layout
+    const [one, other] = found.slots.producer
+    const seen = this.#consumer.map((slot) => slot.seen)
+    const known = [one, other].flatMap((slot) => (isBad(slot) ? [] : slot.epochs))
+    const epoch = 1 + Math.max(found.tail.epoch, ...seen, ...known.map((entry) => entry.epoch))
+    this.#epochs = beginEpoch(
+      this.#epochs,
+      epoch,
+      this.#tail,
+      this.#freeTo(),
+      Math.min(...seen),
+      maxEpochs(blockSize),
+    )
+    const newestBefore = newest(found.slots.producer, 'producer', this.device.name)
+    const first = newestBefore.which === 0 ? 1 : 0
+    await this.#publish(first)
+    await this.#publish(newestBefore.which)
+    await this.look()
+  }
+
+  state(): Promise<RingState> {
+    return this.run(async () => {
+      await this.look()
+      return this.#acknowledge()
+    })
+  }
+
+  async push(item: Uint8Array): Promise<PushResult> {
+    const result = await this.pushMany([item])
+    if (result.status !== 'ok') return result
+    return { status: 'ok', position: result.positions.at(-1) ?? this.position }
+  }
+
+  pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
+    return this.#write(items, false)
+  }
+
+  append(items: readonly Uint8Array[]): Promise<PushManyResult> {
+    return this.#write(items, true)
+  }
+
+  advance(position: Position): Promise<void> {
+    return this.run(async () => {
+      const { epoch, seq } = fromPosition(position)
+      const current = currentEpoch(this.#epochs).epoch
+      if (epoch < current || (epoch === current && seq <= this.#committedTo)) return
+      if (epoch > current || seq > this.#tail.seq) {
+        throw new RangeError(
+          `position ${position} was not answered by a push of this handle (pushed up to ${this.position})`,
+        )
+      }
+      await this.lookBeforeWrite()
+      await this.#writeBatch([], seq)
+    })
+  }
+
+  #write(items: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
+    return this.run(async () => {
+      for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
+      await this.lookIfOld()
+      if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
+      const first = this.#tail.seq
+      for (let done = 0; done < items.length; ) {
+        const batch = await this.#fitting(items, done, commit ? 0 : 1)
+        if (batch.length === 0) break
+        done += batch.length
+        await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
+      }
+      if (this.#tail.seq === first && items.length > 0) return { status: 'retry' }
+      const { epoch } = currentEpoch(this.#epochs)
+      const positions = Array.from({ length: this.#tail.seq - first }, (_, index) =>
+        toPosition(epoch, first + index + 1),
+      )
+      return { status: 'ok', positions }
+    })
+  }
+
+  /** The items from `start` on that go into one batch and have room, leaving so many blocks free. */
+  async #fitting(
+    items: readonly Uint8Array[],
+    start: number,
+    reserve: number,
+  ): Promise<readonly Uint8Array[]> {
+    const { blockSize } = this.disk.layout
+    let bytes = 0
+    let end = start
+    for (; end < items.length; end++) {
+      bytes += (items[end] as Uint8Array).length
+      const blocks = batchBlocks(end - start + 1, bytes, blockSize)
+      if (end > start && blocks * blockSize > MAX_BATCH_BYTES) break
+      if (!(await this.#hasRoom(blocks + reserve))) break
+    }
+    return items.slice(start, end)
+  }
+
+  async #hasRoom(blocks: number): Promise<boolean> {
+    const needed = this.#tail.lsn + blocks - this.disk.layout.dataBlocks
+    if (needed > this.#freeTo()) await this.look()
+    return needed <= this.#freeTo()
+  }
+
+  /**
+   * Up to where blocks may be overwritten: the lower of both cursors, because the newer may be only in a cache. A cursor
+   * that does not know of an epoch goes back to where that began.
+   */
+  #freeTo(): number {
+    return Math.min(
+      ...this.#consumer.map(({ cursor, seen }) => {
+        const unseen = firstUnseen(this.#epochs, seen)
+        return Math.min(cursor.lsn, unseen?.start.lsn ?? cursor.lsn)
+      }),
+    )
+  }
+
+  async #writeBatch(items: readonly Uint8Array[], committedTo: number): Promise<void> {
+    const { blockSize, dataBlocks } = this.disk.layout
+    let bodyBytes = 0
+    for (const item of items) bodyBytes += item.length
+    const blocks = batchBlocks(items.length, bodyBytes, blockSize)
+    await this.#publishBefore(this.#tail.lsn + blocks - dataBlocks)
+    const bytes = this.device.allocate(blocks * blockSize)
+    const { epoch } = currentEpoch(this.#epochs)
+    const fields = { start: this.#tail, epoch, committedTo, time: Date.now() }
+    const header = encodeBatch(bytes, items, fields, this.disk.uuid)
+    await this.guard(this.disk.writeBlocks(this.#tail.lsn, bytes))
+    this.#held.push(this.#tail)
+    this.#tail = batchEnd(header, blockSize)
+    this.#committedTo = committedTo
+    while (this.#held.length > 0 && (this.#held[1] ?? this.#tail).seq <= committedTo) {
+      this.#held.shift()
+    }
+    this.settleWhenIdle()
+  }
+
+  /** The place up to which all is committed. */
+  get #committed(): Mark {
+    return this.#held[0] ?? this.#tail
+  }
+
+  /**
+   * Publishes where we are before blocks up to `overwritten` are used again, which the walk after a crash would begin
+   * at, and often enough that the walk stays short.
+   */
+  async #publishBefore(overwritten: number): Promise<void> {
+    const limit = PUBLISH_BYTES / this.disk.layout.blockSize
+    const published = this.#slots.map((slot) => slot.committed.lsn)
+    const behind = this.#committed.lsn - Math.max(...published) >= limit
+    if (behind || overwritten > Math.min(...published)) await this.#publish(this.#older())
+    if (overwritten > Math.min(...this.#slots.map((slot) => slot.committed.lsn))) {
+      await this.#publish(this.#older())
+    }
+  }
+
+  #older(): Which {
+    return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
+  }
+
+  async #publish(which: Which): Promise<void> {
+    const generation = 1 + Math.max(...this.#slots.map((slot) => slot.generation))
+    const slot: ProducerSlot = {
+      generation,
+      committed: this.#committed,
+      epochs: this.#epochs,
+      suspendAck: this.#suspendAck,
+      head: this.#committed,
+      time: Date.now(),
+      text: slotText(this),
+    }
+    await this.guard(this.disk.writeProducerSlot(which, slot))
+    this.#slots[which] = slot
+  }
+
+  protected override async settle(): Promise<void> {
+    const lsn = this.#committed.lsn
+    if (this.#slots.every((slot) => slot.committed.lsn < lsn)) {
+      await this.lookBeforeWrite()
+      await this.#publish(this.#older())
+    }
+  }
+
+  async #acknowledge(): Promise<RingState> {
+    const wish = this.#wish()
+    if (wish !== this.#suspendAck) {
+      await this.lookBeforeWrite()
+      this.#suspendAck = this.#wish()
+      await this.#publish(this.#older())
+    }
+    return this.#suspendAck ? 'suspended' : 'running'
+  }
+
+  #wish(): boolean {
+    const [first, second] = this.#consumer
+    if (first === undefined || second === undefined) return first?.suspend ?? false
+    return first.generation > second.generation ? first.suspend : second.suspend
+  }
+
+  protected override async doLook(): Promise<void> {
+    let slots = await this.disk.readSlots()
+    const lost = this.checkOwn('producer', slots.producer, this.#slots)
+    if (lost !== undefined) {
+      await this.guard(this.disk.writeProducerSlot(lost, this.#slots[lost]))
+    }
+    if (slots.consumer.some(isBad)) {
+      // Only one is left, which may so far be only in a cache.
+      await this.guard(this.device.flush())
+      slots = await this.disk.readSlots()
+    }
+    newest(slots.consumer, 'consumer', this.device.name)
+    this.#consumer = slots.consumer.filter(isSound)
+  }
+}

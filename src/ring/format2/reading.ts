@@ -1,0 +1,257 @@
+import { channel } from '../../diagnostics.ts'
+import { RingError } from '../../errors.ts'
+import type { Position } from '../types.ts'
+import type { Disk } from './disk.ts'
+import { currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
+import { addBytes, type Mark } from './mark.ts'
+import { fromPosition, toPosition } from './position.ts'
+import type { ProducerSlot } from './slots.ts'
+import { type Step, Steps } from './steps.ts'
+import { type Batch, Walker } from './walk.ts'
+
+/** Where the next item is: a batch, how many of its items come before, and the byte count up to it. */
+export interface Place {
+  readonly mark: Mark
+  readonly index: number
+  readonly bytes: number
+}
+
+/** What stands at a position. */
+export type Next =
+  | { readonly status: 'nothing' }
+  | { readonly status: 'item'; readonly item: Uint8Array; readonly position: Position }
+  | Loss
+
+/** Items that cannot be had any more: damaged, or overwritten. */
+export interface Loss {
+  readonly status: 'damage' | 'missed'
+  readonly items: number
+  /** The position behind them. */
+  readonly position: Position
+  readonly error: RingError
+}
+
+/** What is published on `shared-block-ring:damage` when items are stepped over. */
+export interface DamageMessage {
+  readonly device: string
+  readonly kind: 'damage' | 'missed'
+  readonly items: number
+  /** The position behind them. */
+  readonly position: Position
+  readonly reason: string
+}
+
+const damages = channel('shared-block-ring:damage')
+
+/** The log as the consumer reads it: from its cursor to the end of what it has seen. */
+export class ReadingPlace {
+  readonly #disk: Disk
+  readonly #walker: Walker
+  readonly #steps = new Steps()
+  #producer: ProducerSlot
+  /** Where the next batch to be read begins. */
+  #frontier: Mark
+  /** All items before this one are committed, as far as was read. */
+  #committedTo: number
+
+  constructor(disk: Disk, cursor: Place, producer: ProducerSlot) {
+    this.#disk = disk
+    this.#walker = new Walker(disk)
+    this.#producer = producer
+    this.#frontier = cursor.mark
+    this.#committedTo = cursor.mark.seq + cursor.index
+  }
+
+  /** The newest epoch. */
+  get epoch(): number {
+    return currentEpoch(this.#epochs).epoch
+  }
+
+  get #epochs(): Epochs {
+    return this.#producer.epochs
+  }
+
+  /** The number of items up to the end of what was read, or popped before. */
+  get readTo(): number {
+    return Math.max(this.#frontier.seq, this.#committedTo)
+  }
+
+  /** The number of items up to a position: less than it says, if those behind an epoch's beginning were lost. */
+  seqOf(position: bigint): number {
+    const { epoch, seq } = fromPosition(position)
+    const later = this.#epochs.find((entry) => entry.epoch - entry.span > epoch)
+    return Math.min(seq, later?.start.seq ?? seq)
+  }
+
+  positionOf(place: Place): Position {
+    return toPosition(this.#epochAt(place.mark.lsn), place.mark.seq + place.index)
+  }
+
+  /**
+   * Takes in what the producer says. Where an epoch that we did not know of began before a place, what was there is not
+   * in the log any more: we go back.
+   * @returns the cursor, which may have gone back
+   */
+  learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
+    this.#producer = producer
+    const unseen = firstUnseen(producer.epochs, seen)
+    if (unseen === undefined) return cursor
+    const { start } = unseen
+    if (this.#frontier.lsn >= start.lsn) {
+      this.#walker.forget()
+      this.#steps.truncate(start)
+      this.#frontier = start
+      this.#committedTo = start.seq
+    }
+    const beyond =
+      cursor.mark.lsn > start.lsn || (cursor.mark.lsn === start.lsn && cursor.index > 0)
+    return beyond ? { mark: start, index: 0, bytes: start.bytes } : cursor
+  }
+
+  /** What stands at a position. With `fresh`, nothing that was read ahead before counts. */
+  async next(position: Position, options: { readonly fresh?: boolean } = {}): Promise<Next> {
+    const seq = this.seqOf(position)
+    if (options.fresh === true) this.#walker.forget()
+    while (seq >= this.#committedTo) {
+      if (!(await this.#extend())) return { status: 'nothing' }
+    }
+    const step = await this.#stepAt(seq)
+    if (step?.kind === 'gap') return this.#loss(step, seq)
+    if (step?.kind !== 'batch') throw new RangeError(`position ${position} is not in the ring`)
+    const item = step.batch.items[seq - step.mark.seq]
+    if (item === undefined) return this.#loss(step, seq)
+    return { status: 'item', item, position: toPosition(step.batch.header.epoch, seq + 1) }
+  }
+
+  /** The place of a position that was popped. */
+  async placeOf(position: Position): Promise<Place | undefined> {
+    const seq = this.seqOf(position)
+    if (seq > this.#committedTo) return undefined
+    const step = await this.#stepAt(seq)
+    if (step === undefined) {
+      return { mark: this.#frontier, index: 0, bytes: this.#frontier.bytes }
+    }
+    const index = seq - step.mark.seq
+    if (step.kind !== 'batch' || index === 0)
+      return { mark: step.mark, index: 0, bytes: step.mark.bytes }
+    let { bytes } = step.mark
+    for (const item of step.batch.items.slice(0, index)) bytes = addBytes(bytes, item?.length ?? 0)
+    return { mark: step.mark, index, bytes }
+  }
+
+  /** Nothing before a place is asked for any more. */
+  forgetBefore(mark: Mark): void {
+    this.#steps.forgetBefore(mark.lsn)
+  }
+
+  /** Publishes that items were stepped over. */
+  report(loss: Loss): void {
+    if (!damages.hasSubscribers) return
+    const { status, items, position, error } = loss
+    const device = this.#disk.device.name
+    damages.publish({
+      device,
+      kind: status,
+      items,
+      position,
+      reason: error.message,
+    } satisfies DamageMessage)
+  }
+
+  /** Reads one more batch, if there is one. */
+  async #extend(): Promise<boolean> {
+    const mark = this.#frontier
+    let batch = await this.#walker.batchAt(mark, this.#epochs)
+    if (batch?.whole !== true) {
+      // The producer said, before this read, that all before its place is complete.
+      if (mark.lsn >= this.#producer.committed.lsn) return false
+      this.#walker.forget()
+      batch = await this.#walker.batchAt(mark, this.#epochs)
+    }
+    if (batch === undefined) await this.#addGap(mark)
+    else this.#add(batch)
+    return true
+  }
+
+  #add(batch: Batch): void {
+    const { header } = batch
+    this.#steps.add({ kind: 'batch', mark: header.start, end: batch.end, limit: Infinity, batch })
+    this.#committedTo = Math.max(this.#committedTo, header.committedTo)
+    this.#moveTo(batch.end)
+  }
+
+  /** Steps over blocks without a batch that can be believed: to the next one, or to where the producer was. */
+  async #addGap(mark: Mark): Promise<void> {
+    const { committed, head } = this.#producer
+    const epoch = this.#epochs.find(({ start }) => start.lsn > mark.lsn)
+    const last = epoch !== undefined && epoch.start.lsn < committed.lsn ? epoch.start : committed
+    const missed = head.lsn > mark.lsn
+    const from = Math.max(mark.lsn + 1, committed.lsn - this.#disk.layout.dataBlocks)
+    const found = missed ? undefined : await this.#walker.nextHeader(from, last.lsn, this.#epochs)
+    const sound = found !== undefined && found.start.seq >= mark.seq ? found.start : last
+    const end = missed ? head : sound
+    this.#steps.add({ kind: 'gap', mark, end, limit: Infinity, missed })
+    const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
+    this.#committedTo = Math.max(this.#committedTo, committedTo)
+    this.#moveTo(end)
+  }
+
+  /** Moves the frontier. At the beginning of an epoch, what was held back before is dropped. */
+  #moveTo(end: Mark): void {
+    const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
+    this.#frontier = epoch?.start ?? end
+    if (epoch === undefined) return
+    this.#steps.truncate(epoch.start)
+    this.#committedTo = epoch.start.seq
+  }
+
+  /** The step that holds an item; batches that were forgotten are read again. */
+  async #stepAt(seq: number): Promise<Step | undefined> {
+    for (;;) {
+      const step = this.#steps.find(seq)
+      if (step?.kind !== 'span') return step
+      const batch = await this.#walker.batchAt(step.mark, this.#epochs)
+      if (batch === undefined) {
+        this.#walker.forget()
+        this.#steps.replace(step, { ...step, kind: 'gap', missed: false })
+      } else {
+        this.#steps.expand(step, batch)
+      }
+    }
+  }
+
+  #loss(step: Step, seq: number): Loss {
+    const { device } = this.#disk
+    const isGap = step.kind === 'gap'
+    const end = isGap ? Math.min(step.end.seq, step.limit, this.#committedTo) : seq + 1
+    const items = end - seq
+    const position = toPosition(this.#epochAt(step.mark.lsn), end)
+    const missed = step.kind === 'gap' && step.missed
+    const offset = this.#disk.offsetOf(step.mark.lsn)
+    const what = missed ? 'were overwritten before they were popped' : 'are damaged'
+    const reason = isGap ? 'no batch that can be believed' : 'an item whose checksum does not hold'
+    const error = new RingError(
+      'RING_DAMAGED',
+      `${items} items of ${device.name} ${what}: sequence ${seq} to ${end - 1}, at byte ${offset} of the ` +
+        `device there is ${reason}; advance to position ${position} to step over them`,
+      {
+        device: device.name,
+        offset,
+        items,
+        position: String(position),
+        field: isGap ? 'batch' : 'item',
+        expected: `items ${seq} to ${end - 1}`,
+        found: reason,
+      },
+    )
+    return { status: missed ? 'missed' : 'damage', items, position, error }
+  }
+
+  /** The epoch of what is at a place: the oldest that it may be. */
+  #epochAt(lsn: number): number {
+    const entry = this.#epochs.findLast(({ start }) => start.lsn <= lsn)
+    if (entry !== undefined) return entry.epoch - entry.span
+    const [first] = this.#epochs
+    return first === undefined ? 0 : first.epoch - first.span - 1
+  }
+}

@@ -1,0 +1,89 @@
+import type { Disk } from './disk.ts'
+import type { Epochs } from './epochs.ts'
+import { addBytes, type Mark } from './mark.ts'
+import { Walker } from './walk.ts'
+
+/** The producer publishes its place again after this many bytes: bounds what is read on attaching. */
+export const PUBLISH_BYTES: number = 4 << 20
+/** Batches are no longer than this, unless a single item is. */
+export const MAX_BATCH_BYTES: number = 4 << 20
+
+/** The end of what was committed. */
+export interface Tail {
+  /** Where the next epoch begins; held-back batches behind it are dropped. */
+  readonly mark: Mark
+  /** Places where batches are damaged that were complete once. */
+  readonly damaged: readonly number[]
+  /** The newest epoch seen in batches. */
+  readonly epoch: number
+}
+
+/** Blocks behind a place in which a later batch can be, if the one at that place was complete once. */
+export function searchBlocks(disk: Disk): number {
+  const { blockSize, dataBlocks } = disk.layout
+  return Math.min(dataBlocks, Math.ceil((2 * PUBLISH_BYTES + MAX_BATCH_BYTES) / blockSize))
+}
+
+/**
+ * Walks from a committed place to the end of what was committed. A batch that is not whole ends the log, unless a later
+ * one shows that it was complete once: that is damage, which is stepped over here, and reported to the consumer when
+ * it gets there.
+ */
+export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promise<Tail> {
+  const walker = new Walker(disk)
+  const held = new Held(from)
+  const damaged: number[] = []
+  let mark = from
+  let tail = from
+  let epoch = 0
+  // Every step moves at least one block on, and the log holds so many.
+  while (mark.lsn - from.lsn <= disk.layout.dataBlocks) {
+    const batch = await walker.batchAt(mark, epochs)
+    if (batch?.whole === true) {
+      epoch = Math.max(epoch, batch.header.epoch)
+      held.add(batch.items)
+      if (batch.header.committedTo > tail.seq) {
+        tail = held.commit(batch.header.committedTo, batch.end)
+      }
+      mark = batch.end
+      continue
+    }
+    const later = await walker.laterHeader(mark, epochs, searchBlocks(disk))
+    if (later === undefined) break
+    damaged.push(mark.lsn)
+    held.restart(later.start)
+    mark = later.start
+  }
+  return { mark: tail, damaged, epoch }
+}
+
+/** Counts bytes item by item, because a commit may end within what was held back. */
+class Held {
+  #seq: number
+  #bytes: number
+  #lengths: number[] = []
+
+  constructor(from: Mark) {
+    this.#seq = from.seq
+    this.#bytes = from.bytes
+  }
+
+  add(items: readonly (Uint8Array | undefined)[]): void {
+    for (const item of items) this.#lengths.push(item?.length ?? 0)
+  }
+
+  /** The place after all items before `seq` are committed by the batch that ends at `end`. */
+  commit(seq: number, end: Mark): Mark {
+    const lengths = this.#lengths.splice(0, seq - this.#seq)
+    for (const length of lengths) this.#bytes = addBytes(this.#bytes, length)
+    this.#seq = seq
+    return { ...end, seq, bytes: this.#bytes }
+  }
+
+  /** Goes on at a place behind damage. */
+  restart(mark: Mark): void {
+    this.#seq = mark.seq
+    this.#bytes = mark.bytes
+    this.#lengths = []
+  }
+}

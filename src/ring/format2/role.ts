@@ -1,0 +1,145 @@
+import { RingError } from '../../errors.ts'
+import { BaseRole, type Claimed } from '../role.ts'
+import type { DebugInfo } from '../types.ts'
+import { BATCH_HEADER_BYTES, RECORD_BYTES } from './batch.ts'
+import { type BadBlock, isBad } from './block.ts'
+import type { Disk, Read, Slots, Which } from './disk.ts'
+import type { Layout } from './layout.ts'
+import type { ConsumerSlot, ProducerSlot } from './slots.ts'
+
+/** How long a role that has nothing to do waits before it writes down where it is. */
+export const IDLE_MS = 50
+/** How often what is on the device is read before two readings agree. */
+export const MAX_PASSES = 16
+
+/** The largest item: a batch of its own, with one block left for the marker that commits it. */
+export function maxItemBytes({ dataBlocks, blockSize }: Layout): number {
+  const bytes = (dataBlocks - 1) * blockSize - BATCH_HEADER_BYTES - RECORD_BYTES
+  return Math.min(bytes, 2 ** 32 - 2 ** 16)
+}
+
+/** The slot of a role that counts, and which of the two it is. */
+export interface Newest<Slot> {
+  readonly slot: Slot
+  readonly which: Which
+}
+
+/**
+ * The slot with the higher generation, of those that can be believed.
+ * @throws {RingError} `RING_CORRUPT` if neither can
+ */
+export function newest<Slot extends { readonly generation: number }>(
+  slots: readonly [Read<Slot>, Read<Slot>],
+  role: 'producer' | 'consumer',
+  device: string,
+): Newest<Slot> {
+  const [first, second] = slots
+  if (isBad(first) && isBad(second)) throw damagedSlots(role, device, first)
+  if (isBad(first)) return { slot: second as Slot, which: 1 }
+  if (isBad(second)) return { slot: first, which: 0 }
+  return first.generation > second.generation
+    ? { slot: first, which: 0 }
+    : { slot: second, which: 1 }
+}
+
+function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
+  const { field, expected, found } = bad
+  return new RingError(
+    'RING_CORRUPT',
+    `Both slots of the ${role} on ${device} are damaged: field ${field}: expected ${expected}, found ` +
+      `${found}; see 'sbr verify' and 'sbr repair'`,
+    { device, field: `${role} slot ${field}`, expected, found },
+  )
+}
+
+/** What both roles of format 2 have in common. */
+export abstract class Format2Role extends BaseRole {
+  override readonly capacity: number
+  override readonly maxItemBytes: number
+  protected readonly disk: Disk
+  readonly #idle = new AbortController()
+  #activity = 0
+  #idling: Promise<void> | undefined
+
+  constructor(claimed: Claimed, disk: Disk) {
+    super(claimed)
+    this.disk = disk
+    this.capacity = disk.layout.dataBlocks * disk.layout.blockSize
+    this.maxItemBytes = maxItemBytes(disk.layout)
+  }
+
+  override debugInfo(): Promise<DebugInfo> {
+    return this.run(async () => {
+      const slots = await this.disk.readSlots()
+      return debugInfo(
+        newest(slots.producer, 'producer', this.device.name).slot,
+        newest(slots.consumer, 'consumer', this.device.name).slot,
+      )
+    })
+  }
+
+  /** Writes down where the role is, if that is not on the device yet. */
+  protected abstract settle(): Promise<void>
+
+  /** Has the role settle when nothing happens for a while. */
+  protected settleWhenIdle(): void {
+    this.#activity++
+    this.#idling ??= this.#waitIdle()
+  }
+
+  protected override async doDetach(): Promise<void> {
+    this.#idle.abort()
+    await this.settle()
+  }
+
+  async #waitIdle(): Promise<void> {
+    try {
+      let activity: number
+      do {
+        activity = this.#activity
+        await this.clock.sleep(IDLE_MS, this.#idle.signal, { background: true })
+      } while (activity !== this.#activity)
+      this.#idling = undefined
+      await this.run(() => this.settle())
+    } catch {
+      // Detached meanwhile, or the handle ended: its next call tells.
+    } finally {
+      this.#idling = undefined
+    }
+  }
+
+  /**
+   * Compares what our own slots hold with what we wrote into them.
+   * @returns which of them has to be written again, because it was damaged or its write was lost
+   */
+  protected checkOwn(
+    role: 'producer' | 'consumer',
+    found: Slots['producer'] | Slots['consumer'],
+    written: readonly [{ readonly generation: number }, { readonly generation: number }],
+  ): Which | undefined {
+    const most = Math.max(written[0].generation, written[1].generation)
+    let lost: Which | undefined
+    for (const which of [0, 1] as const) {
+      const slot: Read<ProducerSlot | ConsumerSlot> = found[which]
+      if (isBad(slot) || slot.generation < written[which].generation) {
+        lost = which
+      } else if (slot.generation !== written[which].generation) {
+        const offsets =
+          role === 'producer' ? this.disk.layout.producerSlots : this.disk.layout.consumerSlots
+        const expected = `generation ${most} at most, as this handle left it`
+        throw this.conflict(role, offsets[which], expected, `generation ${slot.generation}`)
+      }
+    }
+    return lost
+  }
+}
+
+/** What the slots say, under the original's keys. */
+export function debugInfo(producer: ProducerSlot, consumer: ConsumerSlot): DebugInfo {
+  return {
+    'producer/offset': String(producer.committed.seq),
+    'producer/suspend_ack': producer.suspendAck ? '1' : '2',
+    'consumer/offset': String(consumer.cursor.seq + consumer.index),
+    'consumer/suspend': consumer.suspend ? '1' : '2',
+  }
+}

@@ -1,0 +1,190 @@
+import type { Names } from '../role.ts'
+import {
+  type BadBlock,
+  BODY_AT,
+  bad,
+  CONSUMER_SLOT,
+  isBad,
+  openBlock,
+  PRODUCER_SLOT,
+  sealBlock,
+} from './block.ts'
+import { getU64, putU64, viewOf } from './bytes.ts'
+import type { Epoch } from './epochs.ts'
+import { getMark, isMark, MARK_BYTES, type Mark, putMark } from './mark.ts'
+
+const EPOCH_AT = BODY_AT
+const MARK_AT = BODY_AT + 8
+const INDEX_AT = BODY_AT + 40
+const FLAG_AT = BODY_AT + 44
+const COUNT_AT = BODY_AT + 46
+const TEXT_LENGTH_AT = BODY_AT + 48
+const BYTES_AT = BODY_AT + 56
+const TIME_AT = BODY_AT + 64
+const HEAD_AT = BODY_AT + 72
+const SKIPPED_AT = BODY_AT + 104
+const MISSED_AT = BODY_AT + 112
+const TEXT_AT = BODY_AT + 120
+const TEXT_BYTES = 64
+const EPOCHS_AT = TEXT_AT + TEXT_BYTES
+const EPOCH_BYTES = 8 + MARK_BYTES + 4
+const MAX_EPOCHS = 96
+
+/** What the producer says. The slot with the higher generation counts. */
+export interface ProducerSlot {
+  readonly generation: number
+  /** A place up to which all was committed: a hint, from which the rest is found by reading on. */
+  readonly committed: Mark
+  readonly epochs: readonly Epoch[]
+  readonly suspendAck: boolean
+  /** Where the oldest item is that was not overwritten, in a ring that overwrites the oldest. */
+  readonly head: Mark
+  /** When it was written, in milliseconds since 1970, on the writer's clock. */
+  readonly time: number
+  readonly text: string
+}
+
+/** What the consumer says. */
+export interface ConsumerSlot {
+  readonly generation: number
+  /** The batch in which the next item is. */
+  readonly cursor: Mark
+  /** How many of its items were given back. */
+  readonly index: number
+  /** Bytes of items before the next one, as in a mark. */
+  readonly bytes: number
+  /** The newest epoch that the cursor takes into account. */
+  readonly seen: number
+  readonly suspend: boolean
+  /** Items that were damaged and stepped over, in all. */
+  readonly skipped: number
+  /** Items that were overwritten before they were popped, in all. */
+  readonly missed: number
+  readonly text: string
+}
+
+/** How many epochs a producer slot holds. */
+export function maxEpochs(blockSize: number): number {
+  return Math.min(MAX_EPOCHS, Math.floor((blockSize - EPOCHS_AT) / EPOCH_BYTES))
+}
+
+/** The names of a role, for people. */
+export function slotText({ queue, client }: Names): string {
+  return `${queue} used by ${client}`
+}
+
+export function encodeProducerSlot(
+  block: Uint8Array,
+  offset: number,
+  uuid: Uint8Array,
+  slot: ProducerSlot,
+): void {
+  block.fill(0)
+  const view = viewOf(block)
+  putU64(view, EPOCH_AT, slot.epochs.at(-1)?.epoch ?? 0)
+  putMark(view, MARK_AT, slot.committed)
+  view.setUint8(FLAG_AT, slot.suspendAck ? 1 : 0)
+  view.setUint16(COUNT_AT, slot.epochs.length, true)
+  putU64(view, TIME_AT, slot.time)
+  putMark(view, HEAD_AT, slot.head)
+  putText(block, slot.text)
+  slot.epochs.forEach(({ epoch, start, span }, index) => {
+    const at = EPOCHS_AT + index * EPOCH_BYTES
+    putU64(view, at, epoch)
+    putMark(view, at + 8, start)
+    view.setUint32(at + 8 + MARK_BYTES, span, true)
+  })
+  sealBlock(block, { type: PRODUCER_SLOT, offset, uuid, generation: slot.generation })
+}
+
+export function parseProducerSlot(
+  block: Uint8Array,
+  offset: number,
+  uuid: Uint8Array,
+): ProducerSlot | BadBlock {
+  const header = openBlock(block, PRODUCER_SLOT, offset, uuid)
+  if (isBad(header)) return header
+  const view = viewOf(block)
+  const count = view.getUint16(COUNT_AT, true)
+  if (count < 1 || count > maxEpochs(block.length)) {
+    return bad('number of epochs', `1 to ${maxEpochs(block.length)}`, String(count))
+  }
+  const epochs = Array.from({ length: count }, (_, index) => {
+    const at = EPOCHS_AT + index * EPOCH_BYTES
+    return {
+      epoch: getU64(view, at),
+      start: getMark(view, at + 8),
+      span: view.getUint32(at + 8 + MARK_BYTES, true),
+    }
+  })
+  const committed = getMark(view, MARK_AT)
+  const head = getMark(view, HEAD_AT)
+  if (![committed, head, ...epochs.map(({ start }) => start)].every(isMark)) {
+    return bad('mark', 'safe integers', 'more')
+  }
+  return {
+    generation: header.generation,
+    committed,
+    epochs,
+    suspendAck: view.getUint8(FLAG_AT) === 1,
+    head,
+    time: getU64(view, TIME_AT),
+    text: getText(block),
+  }
+}
+
+export function encodeConsumerSlot(
+  block: Uint8Array,
+  offset: number,
+  uuid: Uint8Array,
+  slot: ConsumerSlot,
+): void {
+  block.fill(0)
+  const view = viewOf(block)
+  putU64(view, EPOCH_AT, slot.seen)
+  putMark(view, MARK_AT, slot.cursor)
+  view.setUint32(INDEX_AT, slot.index, true)
+  view.setUint8(FLAG_AT, slot.suspend ? 1 : 0)
+  putU64(view, BYTES_AT, slot.bytes)
+  putU64(view, SKIPPED_AT, slot.skipped)
+  putU64(view, MISSED_AT, slot.missed)
+  putText(block, slot.text)
+  sealBlock(block, { type: CONSUMER_SLOT, offset, uuid, generation: slot.generation })
+}
+
+export function parseConsumerSlot(
+  block: Uint8Array,
+  offset: number,
+  uuid: Uint8Array,
+): ConsumerSlot | BadBlock {
+  const header = openBlock(block, CONSUMER_SLOT, offset, uuid)
+  if (isBad(header)) return header
+  const view = viewOf(block)
+  const slot: ConsumerSlot = {
+    generation: header.generation,
+    cursor: getMark(view, MARK_AT),
+    index: view.getUint32(INDEX_AT, true),
+    bytes: getU64(view, BYTES_AT),
+    seen: getU64(view, EPOCH_AT),
+    suspend: view.getUint8(FLAG_AT) === 1,
+    skipped: getU64(view, SKIPPED_AT),
+    missed: getU64(view, MISSED_AT),
+    text: getText(block),
+  }
+  const numbers = [slot.bytes, slot.seen, slot.skipped, slot.missed]
+  if (!isMark(slot.cursor) || !numbers.every(Number.isSafeInteger)) {
+    return bad('cursor', 'safe integers', 'more')
+  }
+  return slot
+}
+
+function putText(block: Uint8Array, text: string): void {
+  const area = block.subarray(TEXT_AT, TEXT_AT + TEXT_BYTES)
+  const { written } = new TextEncoder().encodeInto(text, area)
+  viewOf(block).setUint16(TEXT_LENGTH_AT, written, true)
+}
+
+function getText(block: Uint8Array): string {
+  const length = Math.min(viewOf(block).getUint16(TEXT_LENGTH_AT, true), TEXT_BYTES)
+  return new TextDecoder().decode(block.subarray(TEXT_AT, TEXT_AT + length))
+}

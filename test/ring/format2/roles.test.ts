@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
+import type { Position } from '../../../src/ring/types.ts'
+import { collect } from '../../helpers/collect.ts'
+import { HookedDevice } from '../../helpers/hooked.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+
+const RARELY = { lookIntervalMs: 1e9 }
+
+async function ring(kib = 256, sectorSize = 512): Promise<MemoryBlockDevice> {
+  const device = new MemoryBlockDevice({ sizeSectors: (kib * 1024) / sectorSize, sectorSize })
+  await Producer.create(device, { format: 2 })
+  return device
+}
+
+const text = (item: Uint8Array): string => Buffer.from(item).toString()
+
+async function all(consumer: Consumer): Promise<string[]> {
+  return (await consumer.fold<string[]>((items, item) => [...items, text(item)], [])).accumulator
+}
+
+describe('format 2', () => {
+  test.each([512, 4096])('hands items over, at sector size %i', async (sectorSize) => {
+    const device = await ring(256, sectorSize)
+    const producer = await attachProducer(device)
+    const consumer = await Consumer.attach(device)
+    expect(await consumer.pop()).toEqual({ status: 'retry' })
+    const result = await producer.append(['one', 'two', 'three'].map((item) => Buffer.from(item)))
+    expect(result.status).toBe('ok')
+    const popped = await consumer.popMany()
+    expect(popped.map(({ item }) => text(item))).toEqual(['one', 'two', 'three'])
+    await consumer.advance(popped[1]?.position as Position)
+    const again = await consumer.pop()
+    expect(again.status === 'item' && text(again.item)).toBe('three')
+    const state = await inspectRing(device)
+    expect(state).toMatchObject({ format: 2, waitingItems: 1, waitingBytes: 5 })
+    expect((await collect(state.items())).map(({ item }) => text(item))).toEqual(['three'])
+  })
+
+  test('holds pushes back until they are advanced', async () => {
+    const device = await ring()
+    const producer = await attachProducer(device)
+    const consumer = await Consumer.attach(device)
+    const first = await producer.push(Buffer.from('a'))
+    await producer.push(Buffer.from('b'))
+    expect(await consumer.pop()).toEqual({ status: 'retry' })
+    if (first.status !== 'ok') throw new Error(first.status)
+    await producer.advance(first.position)
+    expect((await consumer.popMany()).map(({ item }) => text(item))).toEqual(['a'])
+    await producer.append([Buffer.from('c')])
+    expect(await all(consumer)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('goes on after both sides were attached anew; what was held back is dropped', async () => {
+    const device = await ring()
+    let producer = await attachProducer(device)
+    let consumer = await Consumer.attach(device)
+    await producer.append([Buffer.from('a'), Buffer.from('b')])
+    const pushed = await producer.pushMany([Buffer.from('x'), Buffer.from('y')])
+    if (pushed.status !== 'ok') throw new Error(pushed.status)
+    await producer.advance(pushed.positions[0] as Position)
+    const [first] = await consumer.popMany()
+    await consumer.advance(first?.position as Position)
+    await producer.detach()
+    producer = await attachProducer(device)
+    await producer.append([Buffer.from('c')])
+    expect(await all(consumer)).toEqual(['b', 'x', 'c'])
+    await consumer.detach()
+    consumer = await Consumer.attach(device)
+    const popped = await consumer.popMany()
+    expect(popped.map(({ item }) => text(item))).toEqual(['b', 'x', 'c'])
+    await consumer.advance(popped.at(-1)?.position as Position)
+    expect((await inspectRing(device)).waitingItems).toBe(0)
+  })
+
+  test('an append is one durable write, whatever it holds, and nothing is read', async () => {
+    const device = new HookedDevice(await ring(4096))
+    const producer = await attachProducer(device, RARELY)
+    for (const count of [1, 10, 1000]) {
+      device.take()
+      const items = Array.from({ length: count }, () => new Uint8Array(100))
+      expect((await producer.append(items)).status).toBe('ok')
+      const requests = device.take()
+      expect(requests.map(({ operation, durable }) => [operation, durable])).toEqual([
+        ['write', true],
+      ])
+    }
+  })
+
+  test('goes round and round', async () => {
+    const device = await ring(128)
+    const producer = await attachProducer(device, { lookIntervalMs: 0 })
+    const consumer = await Consumer.attach(device, { lookIntervalMs: 0 })
+    const wanted: number[] = []
+    const got: number[] = []
+    for (let n = 0; n < 400; n++) {
+      const size = (n * 7919) % 9000
+      const result = await producer.append([new Uint8Array(size).fill(n)])
+      if (result.status === 'ok') wanted.push(n % 256, size)
+      if (result.status === 'retry' || n % 3 === 0) {
+        const popped = await consumer.popMany()
+        for (const { item } of popped) if (item.length > 0) got.push(item[0] ?? 0, item.length)
+        for (const { position } of popped) await consumer.advance(position)
+      }
+    }
+    for (const { item } of await consumer.popMany()) got.push(item[0] ?? 0, item.length)
+    expect(got.length).toBeGreaterThan(400)
+    const nonempty = wanted.filter((_, index) => wanted[index - (index % 2) + 1] !== 0)
+    expect(got).toEqual(nonempty)
+  })
+
+  test('suspends and resumes', async () => {
+    const device = await ring()
+    let producer = await attachProducer(device, { lookIntervalMs: 0 })
+    const consumer = await Consumer.attach(device)
+    expect(await consumer.suspend()).toEqual({ status: 'ok' })
+    expect(await consumer.state()).toBe('running')
+    expect(await producer.append([Buffer.from('a')])).toEqual({ status: 'suspended' })
+    expect(await consumer.state()).toBe('suspended')
+    await producer.detach()
+    expect(await Producer.attach(device)).toEqual({ status: 'suspended' })
+    expect(await consumer.resume()).toEqual({ status: 'ok' })
+    producer = await attachProducer(device)
+    expect(await consumer.state()).toBe('running')
+    expect((await producer.append([Buffer.from('a')])).status).toBe('ok')
+  })
+})
