@@ -15,7 +15,6 @@ import {
 import { publish } from './events.ts'
 import { Performer } from './performer.ts'
 import { Receipts } from './receipts.ts'
-import { RoomClock } from './room.ts'
 import { Schedule } from './schedule.ts'
 import { type Settings, settingsOf } from './settings.ts'
 import type { JournalOptions, JournalStatus, Perform, Receipt } from './types.ts'
@@ -109,14 +108,18 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     if (typeof perform !== 'function') throw new TypeError('perform has to be a function')
     const settings = settingsOf(options)
     const alarm = new Alarm(settings.clock)
-    const room = new RoomClock(settings.clock, () => alarm.ring())
-    const { name: queue, client } = settings
-    const ends = await attachEnds(device, options, { ...options, queue, client, clock: room })
-    const { consumer } = ends
+    const { name: queue, client, clock } = settings
+    const onBlocked = (): void => alarm.ring()
+    // A journal is its own consumer: nobody else has a wish to suspend.
+    const idle = { idleLookIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
+    const ends = await attachEnds(device, options, { ...options, ...idle, queue, client, clock })
+    const { consumer, writer } = ends
     const stop = new AbortController()
     const receipts = new Receipts(consumer.position)
-    const schedule = new Schedule(receipts, room, alarm, settings)
-    const onFreed = (): void => room.freed()
+    const schedule = new Schedule(receipts, () => writer.blocked, alarm, settings)
+    const onFreed = (): void => {
+      if (writer.blocked) writer.wake()
+    }
     const performer = new Performer({
       ...{ consumer, perform, settings, receipts, onFreed },
       stop: stop.signal,

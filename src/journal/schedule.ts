@@ -1,25 +1,24 @@
 import type { Position } from '../ring/types.ts'
 import type { Alarm } from './alarm.ts'
 import type { Receipts } from './receipts.ts'
-import type { RoomClock } from './room.ts'
 import type { Settings } from './settings.ts'
 
 /** Tells when what was pushed is to be performed. */
 export class Schedule {
   readonly #receipts: Receipts
-  readonly #room: RoomClock
+  readonly #isFull: () => boolean
   readonly #alarm: Alarm
   readonly #settings: Pick<Settings<never>, 'clock' | 'flushIntervalMs'>
   #flushUpTo: Position
 
   constructor(
     receipts: Receipts,
-    room: RoomClock,
+    isFull: () => boolean,
     alarm: Alarm,
     settings: Pick<Settings<never>, 'clock' | 'flushIntervalMs'>,
   ) {
     this.#receipts = receipts
-    this.#room = room
+    this.#isFull = isFull
     this.#alarm = alarm
     this.#settings = settings
     this.#flushUpTo = receipts.performedUpTo
@@ -51,6 +50,6 @@ export class Schedule {
   }
 
   #isUrgent(): boolean {
-    return this.#room.full || this.#flushUpTo > this.#receipts.performedUpTo
+    return this.#isFull() || this.#flushUpTo > this.#receipts.performedUpTo
   }
 }

@@ -10,8 +10,8 @@ import { Producer } from './ring.ts'
 import type { AttachOptions, Position, PushResult } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
 
-/** How often an idle writer looks whether the consumer wishes to suspend. */
-const ATTEND_MS = 200
+/** How often an idle writer looks whether the consumer wishes to suspend, unless the options say otherwise. */
+const IDLE_LOOK_MS = 200
 /** Items that may wait in memory, unless the options say otherwise. */
 const MAX_QUEUED_ITEMS = 65_536
 /** Bytes that may wait in memory, unless the options say otherwise. */
@@ -27,6 +27,13 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
   readonly maxQueuedItems?: number
   /** Pushes beyond this number of bytes waiting are refused. Default 256 MiB. */
   readonly maxQueuedBytes?: number
+  /**
+   * How often the writer looks, while nothing is pushed, whether the consumer wishes to suspend, in milliseconds.
+   * Default 200; `Infinity` is never.
+   */
+  readonly idleLookIntervalMs?: number
+  /** Called when what waits cannot go on now: the ring is full or suspended. */
+  readonly onBlocked?: () => void
   /** Stops the waiting for a suspended ring. */
   readonly signal?: AbortSignal
 }
@@ -51,6 +58,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   #pumping: Promise<void> | undefined
   readonly #clock: Clock
   readonly #closing = new AbortController()
+  readonly #onBlocked: () => void
+  #blocked = false
   #pushedLately = false
   #closed: RingError | undefined
 
@@ -64,7 +73,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       { items: maxQueuedItems, bytes: maxQueuedBytes },
       producer.device.name,
     )
-    void this.#attend()
+    this.#onBlocked = options.onBlocked ?? (() => undefined)
+    const { idleLookIntervalMs = IDLE_LOOK_MS } = options
+    if (idleLookIntervalMs !== Number.POSITIVE_INFINITY) void this.#attend(idleLookIntervalMs)
   }
 
   /**
@@ -90,6 +101,16 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       waiter.close()
       throw error
     }
+  }
+
+  /** Whether what waits cannot go on now: the ring is full or suspended. */
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  /** Says that there may be room now, so that the writer need not find out by itself. */
+  wake(): void {
+    this.#waiter.wake()
   }
 
   /**
@@ -174,11 +195,18 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return pushed
   }
 
+  async #pause(): Promise<void> {
+    this.#blocked = true
+    this.#onBlocked()
+    await this.#waiter.pause()
+    this.#blocked = false
+  }
+
   /** Acknowledges a wish to suspend also when nothing is pushed, which would look by itself. */
-  async #attend(): Promise<void> {
+  async #attend(intervalMs: number): Promise<void> {
     try {
       for (;;) {
-        await this.#clock.sleep(ATTEND_MS, this.#closing.signal, { background: true })
+        await this.#clock.sleep(intervalMs, this.#closing.signal, { background: true })
         if (!this.#pushedLately) await this.producer.state()
         this.#pushedLately = false
       }
@@ -199,7 +227,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         const positions = result.status === 'ok' ? result.positions : []
         this.#queue.committed(positions, this.producer.position)
         if (result.status === 'ok') this.#waiter.reset()
-        else if (!this.#queue.empty) await this.#waiter.pause()
+        else if (!this.#queue.empty) await this.#pause()
       }
     } catch (error) {
       this.#queue.rejectAll(error)
