@@ -1,3 +1,5 @@
+import type { Position } from './ring/types.ts'
+
 /**
  * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}; expected outcomes (full,
  * empty, suspended) are values; misuse is a `TypeError` or `RangeError` before any I/O.
@@ -57,6 +59,8 @@ export type RingErrorCode =
   | 'RING_NOT_INITIALISED'
   /** The device holds something else; nothing was written. */
   | 'RING_NOT_BLANK'
+  /** The ring was made with sectors of another size than the device was opened with. */
+  | 'RING_SECTOR_SIZE'
   /** The device has too few sectors for a ring. */
   | 'RING_DEVICE_TOO_SMALL'
   /** A field on the device cannot be right; nothing was changed. */
@@ -106,7 +110,7 @@ export interface CodecErrorDetails {
   /** The codec's name. */
   readonly codec: string
   /** Position after the item: advance to it to step over the item. Absent when encoding failed. */
-  readonly position?: bigint
+  readonly position?: Position
   /** The item's bytes, as they are in the ring. Absent when encoding failed. */
   readonly bytes?: Uint8Array
 }

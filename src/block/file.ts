@@ -1,6 +1,6 @@
 import { fdatasync, fstatSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { BlockError } from '../errors.ts'
+import { BlockError, isBlockError } from '../errors.ts'
 import { BaseBlockDevice } from './base.ts'
 import { unsupported } from './check.ts'
 import type {
@@ -117,6 +117,25 @@ export class FileBlockDevice extends BaseBlockDevice {
     }
     await createFile(path, sizeBytes, sectorSize, options)
     return FileBlockDevice.open(path, options)
+  }
+
+  /**
+   * Opens the file, or creates it where there is none; one that is there keeps its size.
+   * @throws as `create` and `open`
+   */
+  static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    try {
+      return await FileBlockDevice.open(path, options)
+    } catch (error) {
+      if (!(isBlockError(error) && systemCode(error.cause) === 'ENOENT')) throw error
+    }
+    try {
+      return await FileBlockDevice.create(path, options)
+    } catch (error) {
+      // Another process was faster.
+      if (!(isBlockError(error) && error.code === 'BLOCK_EXISTS')) throw error
+      return FileBlockDevice.open(path, options)
+    }
   }
 
   protected override async doGetInfo(): Promise<BlockInfo> {

@@ -1,4 +1,5 @@
 import { CodecError } from '../errors.ts'
+import type { Position } from '../ring/types.ts'
 
 /**
  * Turns items into bytes and back. What is popped (`Out`) may differ from what is pushed (`In`), where a schema
@@ -53,7 +54,7 @@ function encodeError(codec: string, cause: unknown): CodecError {
 export async function decodeItem<Out>(
   codec: Codec<Out, never>,
   bytes: Uint8Array,
-  position: bigint,
+  position: Position,
 ): Promise<Out> {
   try {
     return await codec.decode(bytes)

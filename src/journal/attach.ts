@@ -1,4 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
+import type { Codec } from '../codec/codec.ts'
+import { bytes } from '../codec/codecs.ts'
 import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/ring.ts'
 import type { AttachOptions } from '../ring/types.ts'
 import { RingWriter, type WriterOptions } from '../ring/writer.ts'
@@ -33,7 +35,8 @@ export async function attachEnds<In>(
     // Looks at the first record, so that damage there is found before anything is written.
     await consumer.pop()
     await resume(consumer, device, options)
-    return { consumer, writer: await RingWriter.open(device, options) }
+    const codec = options.codec ?? (bytes as Codec<unknown, never>)
+    return { consumer, writer: await RingWriter.open<In>(device, { ...options, codec }) }
   } catch (error) {
     await consumer.detach()
     throw error

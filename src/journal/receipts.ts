@@ -16,6 +16,7 @@ export class Receipts {
   readonly #pending: Pending[] = []
   #performedUpTo: Position
   #ended: JournalError | undefined
+  #left = 0
 
   constructor(performedUpTo: Position) {
     this.#performedUpTo = performedUpTo
@@ -26,8 +27,9 @@ export class Receipts {
     return this.#performedUpTo
   }
 
+  /** How many operations were not performed: also those whose waiting ended with the journal. */
   get size(): number {
-    return this.#pending.length
+    return this.#pending.length + this.#left
   }
 
   /** When the push of the oldest operation that waits was called; undefined if none waits. */
@@ -61,7 +63,9 @@ export class Receipts {
   /** Rejects those who wait for what lies behind `position`, and those who come later. */
   end(error: JournalError, position: Position): void {
     this.#ended = error
-    for (const receipt of this.#pending.splice(this.#countUpTo(position))) receipt.reject(error)
+    const left = this.#pending.splice(this.#countUpTo(position))
+    this.#left += left.length
+    for (const receipt of left) receipt.reject(error)
   }
 
   #take(position: Position): readonly Pending[] {

@@ -67,7 +67,15 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * Takes the consumer's role.
    * @throws as `Consumer.attach`
    */
-  static async open<Out = Uint8Array>(
+  static open(
+    device: BlockDevice,
+    options?: ReaderOptions<Uint8Array> & { readonly codec?: never },
+  ): Promise<RingReader<Uint8Array>>
+  static open<Out>(
+    device: BlockDevice,
+    options: ReaderOptions<Out> & { readonly codec: Codec<Out, never> },
+  ): Promise<RingReader<Out>>
+  static async open<Out>(
     device: BlockDevice,
     options: ReaderOptions<Out> = {},
   ): Promise<RingReader<Out>> {
@@ -114,9 +122,29 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     }, signal)
   }
 
-  /** Reads on and on, waiting for what is not there yet; never advances by itself. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Entry<Out>, void, undefined> {
-    for (;;) yield await this.next()
+  /** As `entries`, without a signal. */
+  [Symbol.asyncIterator](): AsyncGenerator<Entry<Out>, void, undefined> {
+    return this.entries()
+  }
+
+  /**
+   * Reads on and on, waiting for what is not there yet; never advances by itself. Ends, without an error, when the
+   * signal is aborted or the reader is closed. After any other error another loop goes on where this one ended.
+   * @throws as `next`
+   */
+  async *entries(options: WaitingOptions = {}): AsyncGenerator<Entry<Out>, void, undefined> {
+    const stopped = (): boolean => options.signal?.aborted === true || this.#closed !== undefined
+    for (;;) {
+      if (stopped()) return
+      let entry: Entry<Out>
+      try {
+        entry = await this.next(options)
+      } catch (error) {
+        if (stopped()) return
+        throw error
+      }
+      yield entry
+    }
   }
 
   /**

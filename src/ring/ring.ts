@@ -1,4 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
+import { systemClock } from '../clock.ts'
+import { isBlockError } from '../errors.ts'
 import { detectFormat } from './detect.ts'
 import * as format1 from './format1/index.ts'
 import * as format2 from './format2/index.ts'
@@ -24,9 +26,32 @@ export const Producer: {
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
-  create: (device, options = {}) => formats[options.format ?? 1].createRing(device, options),
+  create: (device, options = {}) =>
+    alone(device, () => formats[options.format ?? 1].createRing(device, options)),
   attach: async (device, options = {}) =>
     formats[await detectFormat(device)].attachProducer(device, options),
+}
+
+/** How long another one who creates a ring on the device is waited for, and how often it is looked for. */
+const CREATE_WAIT_MS = 10_000
+const CREATE_POLL_MS = 10
+
+/**
+ * Creates while nobody else on this machine does: between finding no ring and writing one, another program could create
+ * one and push to it.
+ */
+async function alone<T>(device: BlockDevice, create: () => Promise<T>): Promise<T> {
+  if (!device.capabilities.claim) return create()
+  for (let waited = 0; ; waited += CREATE_POLL_MS) {
+    try {
+      const claim = await device.claim('creator', { holder: 'one who creates a ring' })
+      return await create().finally(() => claim.release())
+    } catch (error) {
+      const busy = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
+      if (!busy || waited >= CREATE_WAIT_MS) throw error
+    }
+    await systemClock.sleep(CREATE_POLL_MS)
+  }
 }
 
 /** The end that pops; see `Consumer.attach`. */

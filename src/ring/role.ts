@@ -137,7 +137,7 @@ export abstract class BaseRole implements Role {
   }
 
   /**
-   * Waits for a write or flush. If it fails, nobody knows what the device holds, and the handle ends here; only
+   * Waits for a write or flush, or what has to succeed with them. If it fails, nobody knows what the device holds, and the handle ends here; only
    * from a refusal to write is it known that nothing was written.
    */
   protected async guard(written: Promise<void>): Promise<void> {

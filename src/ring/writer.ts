@@ -82,7 +82,15 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * Takes the producer's role, waiting while the ring is suspended.
    * @throws as `Producer.attach` and, with `create`, `Producer.create`; the signal's reason
    */
-  static async open<In = Uint8Array>(
+  static open(
+    device: BlockDevice,
+    options?: WriterOptions<Uint8Array> & { readonly codec?: never },
+  ): Promise<RingWriter<Uint8Array>>
+  static open<In>(
+    device: BlockDevice,
+    options: WriterOptions<In> & { readonly codec: Codec<unknown, In> },
+  ): Promise<RingWriter<In>>
+  static async open<In>(
     device: BlockDevice,
     options: WriterOptions<In> = {},
   ): Promise<RingWriter<In>> {

@@ -422,3 +422,22 @@ describe('watch', () => {
     device.watch(() => undefined).close()
   })
 })
+
+test('openOrCreate makes the file once, and opens it ever after', async () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'sbr-open-or-create-'))
+  try {
+    const path = join(folder, 'ring')
+    const opened = await Promise.all(
+      [1, 2, 3].map(() => FileBlockDevice.openOrCreate(path, { sizeBytes: 8192 })),
+    )
+    for (const device of opened) expect((await device.getInfo()).sizeSectors).toBe(16)
+    const again = await FileBlockDevice.openOrCreate(path, { sizeBytes: 4096 })
+    expect((await again.getInfo()).sizeSectors).toBe(16)
+    for (const device of [...opened, again]) await device.disconnect()
+    await expect(
+      FileBlockDevice.openOrCreate(join(folder, 'missing', 'ring'), { sizeBytes: 8192 }),
+    ).rejects.toMatchObject({ code: 'BLOCK_OPEN' })
+  } finally {
+    fs.rmSync(folder, { recursive: true })
+  }
+})

@@ -3,10 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type Codec, decodeItem, encodeItems } from '../../src/codec/codec.ts'
 import { bytes, json, packer, schema, text } from '../../src/codec/codecs.ts'
+import { asPosition } from '../../src/ring/types.ts'
+
+const at = asPosition
 
 async function roundTrip<T>(codec: Codec<T>, item: T): Promise<T> {
   const [encoded] = await encodeItems(codec, [item])
-  return decodeItem(codec, encoded ?? new Uint8Array(), 8n)
+  return decodeItem(codec, encoded ?? new Uint8Array(), at(8n))
 }
 
 describe('codecs', () => {
@@ -38,12 +41,12 @@ describe('codecs', () => {
 
   test('what does not decode is an error with its position and bytes', async () => {
     const stored = Buffer.from('{"half":')
-    await expect(decodeItem(json(), stored, 24n)).rejects.toMatchObject({
+    await expect(decodeItem(json(), stored, at(24n))).rejects.toMatchObject({
       code: 'CODEC_DECODE',
       details: { codec: 'JSON', position: 24n, bytes: stored },
       cause: expect.any(SyntaxError),
     })
-    await expect(decodeItem(text, new Uint8Array([0xff]), 8n)).rejects.toMatchObject({
+    await expect(decodeItem(text, new Uint8Array([0xff]), at(8n))).rejects.toMatchObject({
       code: 'CODEC_DECODE',
     })
   })
@@ -51,14 +54,14 @@ describe('codecs', () => {
   test('a schema checks both ways and may transform', async () => {
     const codec = schema(z.object({ at: z.string().transform((iso) => new Date(iso)) }))
     const [encoded] = await encodeItems(codec, [{ at: '2026-01-02T03:04:05Z' }])
-    const decoded = await decodeItem(codec, encoded ?? new Uint8Array(), 8n)
+    const decoded = await decodeItem(codec, encoded ?? new Uint8Array(), at(8n))
     expect(decoded.at.getUTCFullYear()).toBe(2026)
     await expect(encodeItems(codec, [{ at: 7 } as never])).rejects.toMatchObject({
       code: 'CODEC_ENCODE',
       message: expect.stringContaining('at: '),
     })
     const wrong = Buffer.from('{"at":7}')
-    await expect(decodeItem(codec, wrong, 8n)).rejects.toMatchObject({
+    await expect(decodeItem(codec, wrong, at(8n))).rejects.toMatchObject({
       code: 'CODEC_DECODE',
       message: expect.stringContaining('at: '),
     })

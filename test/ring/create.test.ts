@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { BlockError } from '../../src/errors.ts'
@@ -79,6 +80,20 @@ describe('creating a ring', () => {
       expect(hex(await deviceBytes(memory))).toBe(hex(await deviceBytes(await ringDevice(8))))
     },
   )
+
+  test('by two at once makes one ring, and does not touch what is pushed by then', async () => {
+    const memory = new MemoryBlockDevice({ sizeSectors: 8 })
+    const slow = new HookedDevice(memory)
+    let second: Promise<boolean> | undefined
+    slow.before = async ({ operation, sector }) => {
+      if (operation !== 'write' || sector !== 1) return
+      // The first found no ring, and is held up here: the second must not create one meanwhile.
+      second = Producer.create(memory)
+      expect(await Promise.race([second, sleep(50, 'waiting')])).toBe('waiting')
+    }
+    expect(await Producer.create(slow)).toBe(true)
+    expect(await second).toBe(false)
+  })
 
   test('puts the pointers on stable storage before the magic', async () => {
     const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 8 }))

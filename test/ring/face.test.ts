@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import { json, text } from '../../src/codec/codecs.ts'
-import { BlockError } from '../../src/errors.ts'
+import { BlockError, isCodecError } from '../../src/errors.ts'
 import { RingReader } from '../../src/ring/reader.ts'
 import { Consumer, inspectRing } from '../../src/ring/ring.ts'
 import { resumeRing, suspendRing } from '../../src/ring/suspend.ts'
@@ -214,6 +214,19 @@ describe('a reader', () => {
     expect(reader.consumer.position).toBe(16n)
   })
 
+  test('a loop ends quietly when it is told to stop, or the reader is closed', async () => {
+    const device = await ringDevice()
+    await append(await attachProducer(device), Buffer.from('a'))
+    const reader = await RingReader.open(device, { codec: text })
+    const seen: string[] = []
+    const stop = AbortSignal.timeout(20)
+    for await (const entry of reader.entries({ signal: stop })) seen.push(entry.item)
+    const closing = sleep(20).then(() => reader.close())
+    for await (const entry of reader) seen.push(entry.item)
+    await closing
+    expect(seen).toEqual(['a'])
+  })
+
   test('takes many at once, within bounds', async () => {
     const device = await ringDevice(64)
     await using writer = await RingWriter.open(device)
@@ -254,8 +267,8 @@ describe('a reader', () => {
     expect((await reader.nextMany()).map((entry) => entry.item)).toEqual([1])
     const failure = await reader.next().catch((error: unknown) => error)
     expect(failure).toMatchObject({ code: 'CODEC_DECODE', details: { position: 16n } })
-    const { position } = (failure as { details: { position: Position } }).details
-    await reader.advance(position)
+    if (!isCodecError(failure) || failure.details.position === undefined) throw failure
+    await reader.advance(failure.details.position)
     expect((await reader.next()).item).toBe(3)
     expect(reader.consumer.position).toBe(16n)
   })

@@ -271,6 +271,28 @@ describe('a device that fails', () => {
     expect((await (await Consumer.attach(device)).pop()).status).toBe('item')
   })
 
+  test('ends the producer when the sector behind the last item cannot be read', async () => {
+    const device = new HookedDevice(await ringDevice(8))
+    const producer = await attachProducer(device, RARELY)
+    const consumer = await Consumer.attach(device, RARELY)
+    for (let n = 0; n < 5; n++) await append(producer, new Uint8Array(500).fill(n))
+    const first = await consumer.pop()
+    if (first.status !== 'item') throw new Error(first.status)
+    await consumer.advance(first.position)
+    // The next item ends in the sector that holds the oldest one, which has to be read to be kept.
+    const item = new Uint8Array(450).fill(9)
+    device.before = (request) => {
+      if (request.operation === 'read' && request.sector >= 3) failing('read')(request)
+    }
+    await expect(producer.push(item)).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    device.before = () => undefined
+    await expect(producer.push(item)).rejects.toMatchObject({ code: 'RING_POISONED' })
+    await producer.detach()
+    await append(await attachProducer(device), item)
+    const items = await collect((await inspectRing(device)).items())
+    expect(items.map((popped) => popped.item[0])).toEqual([1, 2, 3, 4, 9])
+  })
+
   test('goes on after a read that failed', async () => {
     const device = new HookedDevice(await ringDevice())
     await append(await attachProducer(device), Buffer.from('kept'))
@@ -386,6 +408,22 @@ test.each([512, 4096])(
     expect((await inspectRing(device)).producer.offset).toBe(8n)
   },
 )
+
+test.each([
+  [512, 4096],
+  [4096, 512],
+])('a ring of %i-byte sectors opened with %i is told so', async (made, opened) => {
+  const ring = await ringDevice(16, made)
+  const names = { queue: 'q', client: 'c' }
+  for (const state of ['fresh', 'used']) {
+    if (state === 'used') await append(await attachProducer(ring, names), new Uint8Array(5))
+    const device = await MemoryBlockDevice.from(await deviceBytes(ring), { sectorSize: opened })
+    await expect(inspectRing(device)).rejects.toMatchObject({
+      code: 'RING_SECTOR_SIZE',
+      details: { expected: String(made), found: String(opened) },
+    })
+  }
+})
 
 test('a live ring is inspected without taking what is overwritten meanwhile for damage', async () => {
   const device = new HookedDevice(await ringDevice(8))

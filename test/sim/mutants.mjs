@@ -29,6 +29,7 @@ export const MUTANTS = [
     CONSUMER,
     'await this.#makeDurable(position)',
     '',
+    { mix: 'power' },
   ),
   format1(
     'no flush before freed space is used again',
@@ -36,6 +37,7 @@ export const MUTANTS = [
     `    const freed = this.other.offset
     await this.guard(this.device.flush())`,
     '    const freed = this.other.offset',
+    { mix: 'power' },
   ),
   format1(
     "no flush at the producer's begin",
@@ -43,6 +45,7 @@ export const MUTANTS = [
     `cache that a power cut empties.
     await this.guard(this.device.flush())`,
     'cache that a power cut empties.',
+    { seeds: 8000 },
   ),
   format1(
     'pointers are not written durably',
@@ -143,6 +146,7 @@ export const MUTANTS = [
     'return confirmed || stable ? { producer, consumer } : undefined',
     'return { producer, consumer }',
     {
+      mix: 'tears',
       edits: [
         {
           file: CONTROL,
@@ -167,6 +171,7 @@ export const MUTANTS = [
     CONTROL,
     'if (stable) throw error',
     'throw error',
+    { mix: 'tears' },
   ),
   format1(
     'what the reader read ahead is believed for ever',

@@ -21,6 +21,7 @@ import {
   PRODUCER,
   parsePointer,
 } from './pointer.ts'
+import { checkSectorSize } from './sector-size.ts'
 import { trace } from './trace.ts'
 
 /** How often a pointer sector that keeps changing is read before giving up. */
@@ -58,10 +59,13 @@ export class Control {
    */
   static async open(device: BlockDevice, names: Names, clock: Clock): Promise<Control> {
     const { sectorSize, sizeSectors } = await device.getInfo()
-    const layout = makeLayout(sectorSize, sizeSectors, device.name)
     const sector = device.allocate(sectorSize)
-    await device.read(MAGIC_SECTOR, [sector])
-    if (!hasMagic(sector)) throw notInitialised(sector, device.name)
+    if (sizeSectors > MAGIC_SECTOR) await device.read(MAGIC_SECTOR, [sector])
+    const isRing = hasMagic(sector)
+    // Before the size: a small ring has too few sectors of a larger size.
+    if (isRing) await checkSectorSize(device)
+    const layout = makeLayout(sectorSize, sizeSectors, device.name)
+    if (!isRing) throw notInitialised(sector, device.name)
     return new Control(device, layout, names, clock)
   }
 

@@ -6,6 +6,7 @@ const TEXT_START = 128
 const TEXT_END = 512
 const OFFSET_AT = 0
 const FLAG_AT = 8
+const MIN_BYTES = 512
 /** How the format writes a bool. */
 const TRUE = 1
 const FALSE = 2
@@ -125,6 +126,13 @@ export function parsePointer(sector: Uint8Array, kind: PointerKind, device: stri
   const flag = byte === TRUE
   const { text, whole } = decodeText(sector)
   return { offset, flag, text, confirmed: confirm(kind, offset, flag, text, whole) }
+}
+
+/** Whether a sector looks like a pointer that was written, or that of a new ring. */
+export function isPointer(sector: Uint8Array, kind: PointerKind): boolean {
+  if (sector.length < MIN_BYTES) return false
+  if (isFreshPointer(sector)) return true
+  return decodeText(sector).text.includes(`; ${kind.role} = `) && sector[FLAG_AT] !== 0
 }
 
 /**

@@ -206,7 +206,8 @@ class Format1Producer extends Format1Role implements Producer {
   async #fillAfter(sector: Uint8Array, used: number, end: bigint): Promise<void> {
     const live = this.#freedUpTo + BigInt(this.capacity)
     if (end + BigInt(sector.length - used) > live) {
-      await this.device.read(extentOf(this.control.layout, end, end).sector, [sector])
+      // The tail has moved already: without this sector the handle could not go on.
+      await this.guard(this.device.read(extentOf(this.control.layout, end, end).sector, [sector]))
     } else {
       sector.fill(0, used)
     }

@@ -1,12 +1,12 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { PoppedItem, RingInspection } from '../types.ts'
-import { Disk, type Slots } from './disk.ts'
+import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
-import { bytesBetween, type Mark } from './mark.ts'
+import { bytesBetween } from './mark.ts'
 import { toPosition } from './position.ts'
 import { ReadingPlace } from './reading.ts'
+import { rollForward } from './recover.ts'
 import { newest } from './role.ts'
-import { Walker } from './walk.ts'
 
 /** Reads a ring's state; see `inspectRing`. */
 export async function inspect(device: BlockDevice): Promise<RingInspection> {
@@ -16,7 +16,7 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
   const consumer = newest(slots.consumer, 'consumer', device.name).slot
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
-  const committed = await committedEnd(disk, slots)
+  const { mark: committed } = await rollForward(disk, producer.committed, producer.epochs)
   const cursorSeq = consumer.cursor.seq + consumer.index
   const capacity = dataBlocks * blockSize
   const used = Math.max(0, committed.lsn - consumer.cursor.lsn) * blockSize
@@ -41,22 +41,6 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
     waitingBytes: bytesBetween(consumer.bytes, committed.bytes),
     items: () => items(disk),
   }
-}
-
-/** Reads on from what the producer published to the end of what is committed: no more than it may be behind. */
-async function committedEnd(disk: Disk, slots: Slots): Promise<Mark> {
-  const { slot } = newest(slots.producer, 'producer', disk.device.name)
-  const walker = new Walker(disk)
-  let mark = slot.committed
-  let end = mark
-  // A producer at work can go on for ever: once around is far enough.
-  while (mark.lsn - slot.committed.lsn < disk.layout.dataBlocks) {
-    const batch = await walker.batchAt(mark, slot.epochs)
-    if (batch?.whole !== true) break
-    mark = batch.end
-    if (batch.header.committedTo === mark.seq) end = mark
-  }
-  return end
 }
 
 /** The items that wait, except those that the consumer gives back meanwhile. */

@@ -1,0 +1,109 @@
+// Runs the simulator over the built package, and stops by itself: exit 1 when a promise is broken.
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+
+const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 1] [--mix NAME]
+  [--steps N] [--workers N] [--json]
+--mix each goes through all mixes, --mix swarm (the default) through those in which nothing may be lost.`
+
+const { values } = parseArgs({
+  args: isMainThread ? process.argv.slice(2) : workerData.args,
+  options: {
+    minutes: { type: 'string' },
+    seeds: { type: 'string' },
+    seed: { type: 'string' },
+    from: { type: 'string' },
+    format: { type: 'string', default: '1' },
+    mix: { type: 'string', default: 'swarm' },
+    steps: { type: 'string' },
+    workers: { type: 'string' },
+    dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+const sim = await import(new URL('sim/index.js', `file://${values.dist}/`).href)
+const ring = sim.ringNamed(values.format)
+const options = { mix: values.mix, ...(values.steps && { steps: Number(values.steps) }) }
+
+if (values.help) console.log(USAGE)
+else if (!isMainThread) parentPort.postMessage(await share(workerData))
+else if (values.seed !== undefined) await replay(Number(values.seed))
+else await main()
+
+/** One worker's share of the seeds. */
+async function share({ from, stride, seeds, until }) {
+  const late = until === undefined ? undefined : () => Date.now() >= until
+  const { counts, failing } = await sim.explore(ring, {
+    ...options,
+    from,
+    stride,
+    seeds: seeds ?? Number.POSITIVE_INFINITY,
+    ...(late && { until: late }),
+  })
+  return { counts, seed: failing?.plan.seed, broken: failing?.broken }
+}
+
+async function replay(seed) {
+  const outcome = await sim.runSeed(ring, seed, options)
+  if (outcome.broken === undefined) {
+    console.log(`seed ${seed} keeps every promise`)
+    return
+  }
+  process.exitCode = 1
+  console.log(await sim.explain(ring, outcome, options))
+}
+
+async function main() {
+  const started = Date.now()
+  const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
+  // Long runs see other seeds each time.
+  const from = Number(values.from ?? (minutes === undefined ? 1 : started % 1e9))
+  const seeds = Number(values.seeds ?? (minutes === undefined ? 2000 : 1e12))
+  const workers = Math.max(1, Number(values.workers ?? cpus().length))
+  const until = minutes === undefined ? undefined : started + minutes * 60_000
+  const work = (index) => ({
+    from: from + index,
+    stride: workers,
+    seeds: Math.ceil((seeds - index) / workers),
+    until,
+  })
+  const shares =
+    workers === 1
+      ? [await share(work(0))]
+      : await Promise.all(Array.from({ length: workers }, (_, index) => run(work(index))))
+  const counts = sim.noCounts()
+  for (const done of shares) sim.addCounts(counts, done.counts)
+  const failing = shares.filter(({ seed }) => seed !== undefined).sort((a, b) => a.seed - b.seed)[0]
+  const seconds = (Date.now() - started) / 1000
+  if (values.json) {
+    console.log(JSON.stringify({ counts, seconds, seed: failing?.seed, broken: failing?.broken }))
+  } else {
+    print(counts, seconds, from)
+    if (failing !== undefined) await replay(failing.seed)
+  }
+  if (failing !== undefined) process.exitCode = 1
+}
+
+function run(work) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), {
+      workerData: { ...work, args: process.argv.slice(2) },
+    })
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+}
+
+function print(counts, seconds, from) {
+  const rate = (count) => Math.round(count / seconds)
+  console.log(
+    `format ${ring.name}, mix ${values.mix}: ${counts.seeds} seeds from ${from} on in ${seconds.toFixed(1)} s: ` +
+      `${rate(counts.seeds)} seeds/s, ${rate(counts.steps)} steps/s, ${rate(counts.requests)} requests/s, ` +
+      `${rate(counts.crashes)} crashes/s (${counts.crashes}), ${counts.delivered} deliveries`,
+  )
+  const faults = Object.entries(counts.faults).sort(([, a], [, b]) => b - a)
+  console.log(`faults: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ') || 'none'}`)
+}

@@ -1,0 +1,32 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { RingError } from '../../errors.ts'
+import { isPointer, PRODUCER } from './pointer.ts'
+
+const SIZES = [512, 1024, 2048, 4096] as const
+
+/**
+ * Finds out whether the ring was made with sectors of another size, which format 1 does not record: where our sector 1
+ * holds no pointer at all, but that of another size does.
+ * @throws {RingError} `RING_SECTOR_SIZE`
+ */
+export async function checkSectorSize(device: BlockDevice): Promise<void> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const most = Math.max(2 * sectorSize, 2 * Math.max(...SIZES))
+  const bytes = device.allocate(Math.min(sizeSectors, most / sectorSize) * sectorSize)
+  await device.read(0, [bytes])
+  const holds = (size: number): boolean => isPointer(bytes.subarray(size, 2 * size), PRODUCER)
+  if (holds(sectorSize)) return
+  const other = SIZES.find((size) => size !== sectorSize && holds(size))
+  if (other === undefined) return
+  throw new RingError(
+    'RING_SECTOR_SIZE',
+    `The ring on ${device.name} was made with sectors of ${other} bytes, but the device was opened with ` +
+      `${sectorSize}: open it with a sector size of ${other}`,
+    {
+      device: device.name,
+      field: 'sector size',
+      expected: String(other),
+      found: String(sectorSize),
+    },
+  )
+}

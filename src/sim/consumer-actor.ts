@@ -1,0 +1,262 @@
+import { isBlockError } from '../errors.ts'
+import type { Consumer, Position } from '../ring/types.ts'
+import type { SimDevice } from './device.ts'
+import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
+import type { ConsumerStep } from './plan.ts'
+import { Place, type SimProcess } from './process.ts'
+import { TURN_MS } from './producer-actor.ts'
+import type { Actor, Simulation } from './simulation.ts'
+
+/** A handle, and what it delivered that was not given back yet. */
+export interface ConsumerHandle {
+  readonly process: SimProcess
+  readonly consumer: Consumer
+  readonly session: ConsumerSession
+  failed: boolean
+  popped: { readonly id: number; readonly position: Position }[]
+}
+
+/** Pause after an empty ring, in milliseconds. */
+const PAUSE_MS = 3
+
+/** Does the consumer's steps. */
+export class ConsumerActor implements Actor {
+  readonly place: Place = new Place('consumer')
+  /** Above 0 while a pause is granted: each has a number of its own. */
+  pause = 0
+  neverSuspended = true
+  readonly #simulation: Simulation
+  #pauses = 0
+  /** The last wish is on the device, and it is to suspend. */
+  #wished = false
+  #at = 0
+  #process: SimProcess | undefined
+  #device: SimDevice | undefined
+  #handle: ConsumerHandle | undefined
+  #older: ConsumerHandle | undefined
+
+  constructor(simulation: Simulation) {
+    this.#simulation = simulation
+  }
+
+  async live(process: SimProcess): Promise<void> {
+    this.enter(process)
+    const { consumer: steps } = this.#simulation.plan
+    for (let step = steps[this.#at++]; step !== undefined; step = steps[this.#at++]) {
+      this.#simulation.step(this, step.id, describe(step))
+      await this.perform(step)
+    }
+  }
+
+  /** Whether it has a process. */
+  get alive(): boolean {
+    return this.#process?.alive === true
+  }
+
+  died(): void {
+    this.#handle = undefined
+    this.#older = undefined
+    this.#process = undefined
+    this.#device = undefined
+  }
+
+  /** The handle, attached if there is none; `undefined` if attaching failed. */
+  async attached(): Promise<ConsumerHandle | undefined> {
+    if (this.#handle !== undefined) return this.#handle
+    const process = this.#process as SimProcess
+    try {
+      const consumer = await this.#simulation.bounded('attaching the consumer', process, () =>
+        this.#simulation.ring.attachConsumer(this.#device as SimDevice, {
+          clock: process.clock,
+          queue: 'sim',
+          client: 'consumer',
+        }),
+      )
+      const session = new ConsumerSession()
+      this.#handle = { process, consumer, session, failed: false, popped: [] }
+      return this.#handle
+    } catch (error) {
+      this.#simulation.judge('attaching the consumer', error, { failed: true })
+      await process.clock.sleep(PAUSE_MS)
+      return undefined
+    }
+  }
+
+  /** Pops items behind those popped before. Answers how many there were. */
+  async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
+    const { oracle, world } = this.#simulation
+    const acknowledged = oracle.lastAcknowledged
+    const from = handle.popped.at(-1)?.position
+    const popped = await handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems })
+    world.trace(
+      () =>
+        `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
+    )
+    if (popped.length === 0) oracle.empty(handle.session, acknowledged)
+    else oracle.popped(handle.session, popped, false)
+    for (const { item, position } of popped) handle.popped.push({ id: itemNumber(item), position })
+    return popped.length
+  }
+
+  /** Gives back a part of what was popped. */
+  async advance(handle: ConsumerHandle, part: number): Promise<void> {
+    const { oracle, world } = this.#simulation
+    const count = Math.ceil(handle.popped.length * part)
+    const last = handle.popped[count - 1]
+    if (last === undefined) return
+    oracle.givesBack(last.id + 1)
+    await handle.consumer.advance(last.position)
+    oracle.gaveBack(handle.session, last.id + 1)
+    world.trace(() => `consumer advanced past item ${last.id}`)
+    handle.popped.splice(0, count)
+  }
+
+  /** Asks for a pause, or for its end. */
+  async wish(handle: ConsumerHandle, suspend: boolean): Promise<boolean> {
+    this.#wished = false
+    this.pause = 0
+    if (suspend) this.neverSuspended = false
+    const { status } = await handle.consumer[suspend ? 'suspend' : 'resume']()
+    this.#wished = suspend && status === 'ok'
+    return status === 'ok'
+  }
+
+  async state(handle: ConsumerHandle): Promise<'running' | 'suspended'> {
+    const wished = this.#wished
+    const state = await handle.consumer.state()
+    if (state === 'suspended' && wished && this.#wished && this.pause === 0) {
+      this.pause = ++this.#pauses
+    }
+    return state
+  }
+
+  async detach(): Promise<void> {
+    await this.#handle?.consumer.detach()
+    this.#handle = undefined
+  }
+
+  async restart(): Promise<void> {
+    await this.#older?.consumer.detach()
+    this.#older = undefined
+    await this.detach()
+    await this.#device?.disconnect()
+    if (this.#process !== undefined) this.#simulation.exit(this, this.#process)
+    this.enter(this.#simulation.start(this))
+  }
+
+  /** Does one step. */
+  async perform(step: ConsumerStep): Promise<void> {
+    const process = this.#process as SimProcess
+    if (step.kind === 'wait') return process.clock.sleep(step.ms)
+    if (step.kind === 'reattach') return this.detach()
+    if (step.kind === 'restart') return this.restart()
+    if (step.kind === 'zombie') return this.#useOlder()
+    const handle = await this.attached()
+    if (handle === undefined) return
+    if (step.kind === 'second') return this.#second(handle)
+    try {
+      await this.#use(handle, step)
+    } catch (error) {
+      if (this.#simulation.judge(`${this.place.role} ${step.kind}`, error, handle)) {
+        await this.detach()
+      }
+    }
+  }
+
+  async #use(
+    handle: ConsumerHandle,
+    step: Exclude<ConsumerStep, { kind: 'wait' | 'zombie' }>,
+  ): Promise<void> {
+    switch (step.kind) {
+      case 'pop':
+      case 'take': {
+        const count = await this.pop(handle, step.max)
+        if (step.kind === 'take') await this.advance(handle, 1)
+        if (count === 0) await handle.process.clock.sleep(PAUSE_MS)
+        return
+      }
+      case 'head': {
+        const popped = await handle.consumer.pop()
+        if (popped.status !== 'item') return
+        this.#simulation.oracle.popped(handle.session, [popped], true)
+        return
+      }
+      case 'advance':
+        return this.advance(handle, step.part)
+      case 'suspend':
+      case 'resume':
+        await this.wish(handle, step.kind === 'suspend')
+        return
+      case 'state':
+        await this.state(handle)
+    }
+  }
+
+  /** From now on, it does things in this process. */
+  enter(process: SimProcess): void {
+    this.#process = process
+    this.#device = this.#simulation.open(process)
+  }
+
+  async #second(handle: ConsumerHandle): Promise<void> {
+    if (this.#older !== undefined) return
+    const process = this.#simulation.start(this)
+    const device = this.#simulation.open(process)
+    this.#simulation.world.count('secondHandle')
+    if (!device.capabilities.claim) {
+      this.#older = handle
+      this.#handle = undefined
+      this.#process = process
+      this.#device = device
+      if (!(await this.#takesOver())) {
+        this.#older = undefined
+        await handle.consumer.detach()
+      }
+      return
+    }
+    try {
+      await this.#simulation.ring.attachConsumer(device, { clock: process.clock })
+      throw new Violation('claim', 'a second consumer was attached although the role is claimed')
+    } catch (error) {
+      if (!isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
+    }
+    this.#simulation.exit(this, process)
+  }
+
+  /** Attaches, and does what ends the older handle. Answers whether it did. */
+  async #takesOver(): Promise<boolean> {
+    const handle = await this.attached()
+    if (handle === undefined) return false
+    if (this.#simulation.promises.attachTakesOver) return true
+    try {
+      const popped = await this.pop(handle, 1)
+      await this.advance(handle, 1)
+      return popped > 0
+    } catch (error) {
+      if (this.#simulation.judge('a second consumer', error, handle)) await this.detach()
+      return false
+    }
+  }
+
+  /** The older handle gives back what it has: nothing, or the newer handle has done nothing yet. */
+  async #useOlder(): Promise<void> {
+    const older = this.#older
+    if (older === undefined) return
+    await older.process.clock.sleep(TURN_MS)
+    try {
+      await this.advance(older, 1)
+    } catch (error) {
+      if (!this.#simulation.judge('an older consumer', error, older)) return
+      this.#older = undefined
+      await older.consumer.detach()
+    }
+    await older.process.clock.sleep(TURN_MS)
+  }
+}
+
+function describe(step: ConsumerStep): string {
+  if ('max' in step) return `${step.kind} ${step.max}`
+  if ('part' in step) return `${step.kind} ${step.part}`
+  if ('ms' in step) return `${step.kind} ${step.ms} ms`
+  return step.kind
+}

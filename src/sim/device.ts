@@ -1,0 +1,118 @@
+import { BaseBlockDevice } from '../block/base.ts'
+import { claimed } from '../block/check.ts'
+import {
+  type BlockCapabilities,
+  type BlockClaim,
+  type BlockInfo,
+  type ClaimOptions,
+  NO_CAPABILITIES,
+} from '../block/device.ts'
+import type { InFlight, SimProcess } from './process.ts'
+import type { Random } from './random.ts'
+import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from './request.ts'
+import type { World } from './world.ts'
+
+/** A process's view of the simulated disk: like `O_DIRECT`, it sees the disk's cache. */
+export class SimDevice extends BaseBlockDevice {
+  override readonly name: string
+  override readonly capabilities: BlockCapabilities
+  protected override readonly info: BlockInfo
+  /** The storage lost something that this view did not flush: its next flush fails. */
+  lost = false
+  readonly #process: SimProcess
+  readonly #world: World
+  readonly #maxAllocation: number
+
+  /** `maxAllocation`: allocating more at once is refused, because a field on the disk must have sized it. */
+  constructor(process: SimProcess, options: { claims: boolean; maxAllocation: number }) {
+    super()
+    const { sectorSize, sizeSectors } = process.world.disk
+    this.name = 'sim'
+    this.capabilities = { ...NO_CAPABILITIES, claim: options.claims }
+    this.info = { readWrite: true, sectorSize, sizeSectors }
+    this.#process = process
+    this.#world = process.world
+    this.#maxAllocation = options.maxAllocation
+  }
+
+  override allocate(bytes: number): Uint8Array {
+    if (!(bytes <= this.#maxAllocation)) {
+      throw new Error(`the code under test allocates ${bytes} bytes at once`)
+    }
+    return super.allocate(bytes)
+  }
+
+  protected override doRead(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const offset = sectorStart * this.info.sectorSize
+    return this.#submit(
+      (name, random, end) =>
+        new ReadRequest(this.#world, this.#process, name, random, end, offset, buffers),
+    )
+  }
+
+  protected override doWrite(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<void> {
+    const offset = sectorStart * this.info.sectorSize
+    return this.#submit(
+      (name, random, end) =>
+        new WriteRequest(this.#world, this.#process, name, random, end, offset, buffers, durable),
+    )
+  }
+
+  protected override doFlush(): Promise<void> {
+    const lost = (): boolean => {
+      const was = this.lost
+      this.lost = false
+      return was
+    }
+    return this.#submit(
+      (name, random, end) => new FlushRequest(this.#world, this.#process, name, random, end, lost),
+    )
+  }
+
+  protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    const { claims } = this.#process.host
+    if (claims.has(role)) throw claimed(this.name, role, options.holder)
+    claims.set(role, this.#process)
+    return {
+      release: async () => {
+        if (claims.get(role) === this.#process) claims.delete(role)
+      },
+    }
+  }
+
+  protected override async doAsk(): Promise<string | undefined> {
+    return undefined
+  }
+
+  protected override async doDisconnect(): Promise<void> {}
+
+  #submit(
+    make: (name: string, random: Random, end: RequestEnd) => InFlight & { readonly ms: number },
+  ): Promise<void> {
+    const process = this.#process
+    // A process that ended does nothing any more, whoever still holds its objects.
+    if (!process.alive) return new Promise<void>(() => undefined)
+    process.requests++
+    this.#world.counts.requests++
+    const { name, random } = process.place.next(this.#world.seed)
+    return new Promise<void>((resolve, reject) => {
+      const request = make(name, random, (error) => {
+        process.inFlight.delete(request)
+        if (!process.alive) return false
+        if (error === undefined) {
+          resolve()
+        } else {
+          process.failed = true
+          reject(error)
+        }
+        return true
+      })
+      process.inFlight.add(request)
+      process.onRequest?.(request.ms)
+    })
+  }
+}

@@ -1,0 +1,23 @@
+type Resume = () => void
+
+const macrotask: (resume: Resume) => void = pickMacrotask()
+
+function pickMacrotask(): (resume: Resume) => void {
+  const immediate = Reflect.get(globalThis, 'setImmediate') as
+    | ((resume: Resume) => void)
+    | undefined
+  if (typeof immediate === 'function') return immediate
+  const waiting: Resume[] = []
+  const { port1, port2 } = new MessageChannel()
+  port1.addEventListener('message', () => waiting.shift()?.())
+  port1.start()
+  return (resume) => {
+    waiting.push(resume)
+    port2.postMessage(undefined)
+  }
+}
+
+/** Resolves when every promise that can go on without I/O or time has gone on as far as it can. */
+export function drain(): Promise<void> {
+  return new Promise<void>(macrotask)
+}

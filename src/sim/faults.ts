@@ -1,0 +1,161 @@
+/** What can go wrong with single requests: each is a probability a request. */
+export const REQUEST_FAULTS = [
+  'readError',
+  'writeError',
+  'flushError',
+  'lostWrite',
+  'misdirectedWrite',
+  'misdirectedRead',
+  'staleRead',
+  'stalePage',
+  'tornRead',
+] as const
+
+/** What can go wrong at a moment: each is a probability a step of the workload. */
+export const EVENT_FAULTS = [
+  'killProducer',
+  'killConsumer',
+  'killBoth',
+  'power',
+  'reset',
+  'silentReset',
+  'rot',
+  'latent',
+  'rollback',
+] as const
+
+/** What is so for a whole run: 0 or 1. */
+export const SETTINGS = [
+  'tornSector',
+  'lateWrite',
+  'noClaims',
+  'otherHost',
+  'secondHandle',
+] as const
+
+/** What happens when a request fails, by itself, at some rate. */
+export type RequestFault = (typeof REQUEST_FAULTS)[number]
+/** What happens at a moment. */
+export type EventFault = (typeof EVENT_FAULTS)[number]
+/** What is so for a whole run. */
+export type Setting = (typeof SETTINGS)[number]
+
+/**
+ * The faults that the simulator knows.
+ *
+ * Requests:
+ * - `readError`: EIO; some of the buffers are filled.
+ * - `writeError`: EIO; none, part or all of the write happened, and none of it need be stable.
+ * - `flushError`: EIO; each unflushed sector became stable, stayed in the cache, or was dropped from it. If any was
+ *   dropped, the next flush of every open device fails too, as Linux does it.
+ * - `lostWrite`: acknowledged, never happened. `misdirectedWrite`: happened elsewhere, is acknowledged.
+ * - `misdirectedRead`: answers other sectors. `staleRead`: answers what a sector held before its last write.
+ * - `stalePage`: this host's page cache answers what the host saw when it last read or wrote the sector.
+ * - `tornRead`: a write is seen half done within a sector, by one read. (That multi-sector reads and writes are seen half
+ *   done, and in any order, is no fault: it always happens.)
+ *
+ * Moments:
+ * - `killProducer`, `killConsumer`: the process ends; what it had in flight happens, happens in part or does not,
+ *   and its claim ends with it. `killBoth`: both at once, as when their host fails.
+ * - `power`: (also soon after half of the kills, if there are power cuts at all) all hosts and the storage; any subset of the unflushed physical sectors, in any of their versions, is
+ *   kept.
+ * - `reset`: the storage loses its volatile cache while the hosts live on, and the next flush of each open
+ *   device fails if that lost anything. `silentReset`: no flush tells.
+ * - `rot`: a bit of the medium flips. `latent`: a physical sector cannot be read before it is written again.
+ * - `rollback`: the whole disk is as it was some time ago.
+ *
+ * Settings:
+ * - `tornSector`: the physical sector is smaller than the logical one.
+ * - `lateWrite`: what a killed process had in flight may also land long after its successor began.
+ * - `noClaims`: roles cannot be claimed. `otherHost`: producer and consumer are on different hosts.
+ * - `secondHandle`: a second handle of the same role is used while the first lives, in turns.
+ */
+export type FaultKind = RequestFault | EventFault | Setting
+
+/** How often what goes wrong; what is absent never does. */
+export type FaultRates = Readonly<Partial<Record<FaultKind, number>>>
+
+/** Which faults may be mixed, and how often each then happens at most. */
+export interface Mix {
+  readonly name: string
+  readonly what: string
+  readonly rates: FaultRates
+  /** Whether each seed takes a random subset of the faults at random rates. */
+  readonly swarm: boolean
+}
+
+const KILLS: FaultRates = { killProducer: 0.06, killConsumer: 0.06, killBoth: 0.02 }
+const POWER: FaultRates = { ...KILLS, power: 0.05 }
+const EIO: FaultRates = { readError: 0.02, writeError: 0.02, flushError: 0.05 }
+const APART: FaultRates = { noClaims: 1, otherHost: 1 }
+const HONEST: FaultRates = { ...POWER, ...EIO, ...APART, tornRead: 0.2, secondHandle: 1 }
+
+function makeMix(name: string, what: string, rates: FaultRates, swarm = true): Mix {
+  return { name, what, rates, swarm }
+}
+
+/** The named mixes. */
+export const MIXES: readonly Mix[] = [
+  makeMix('none', 'no faults: only the order of things', APART),
+  makeMix('kill', 'processes end at any await', { ...KILLS, ...APART }),
+  makeMix('power', 'kills and power cuts', { ...POWER, ...APART }),
+  makeMix('eio', 'requests that fail', { ...EIO, ...APART }),
+  makeMix('second', 'a second handle of the same role', {
+    ...KILLS,
+    secondHandle: 1,
+    noClaims: 1,
+  }),
+  makeMix('reset', 'the storage loses its cache, and says so', { ...POWER, reset: 0.05 }),
+  makeMix('honest', 'everything that a device may do without lying', { ...HONEST, reset: 0.03 }),
+  makeMix('tears', 'reads that see half a write within a sector', { tornRead: 1, ...APART }),
+  makeMix('torn', 'power cuts that tear sectors', { ...POWER, ...EIO, tornSector: 1 }, false),
+  makeMix('late', 'writes of dead processes that land late', { ...POWER, ...APART, lateWrite: 1 }),
+  makeMix('silent-reset', 'the storage loses its cache silently', { ...POWER, silentReset: 0.05 }),
+  makeMix('rot', 'flipped bits and sectors that cannot be read', {
+    rot: 0.03,
+    latent: 0.03,
+    ...POWER,
+  }),
+  makeMix('misdirect', 'requests that go elsewhere, or nowhere', {
+    lostWrite: 0.01,
+    misdirectedWrite: 0.01,
+    misdirectedRead: 0.01,
+    staleRead: 0.02,
+    ...KILLS,
+  }),
+  makeMix('pages', 'page caches of two hosts', { stalePage: 0.3, otherHost: 1, ...POWER }),
+  makeMix('rollback', 'the disk becomes an older copy of itself', { rollback: 0.03, ...POWER }),
+  makeMix('all', 'everything', {
+    ...HONEST,
+    reset: 0.03,
+    silentReset: 0.03,
+    tornSector: 1,
+    lateWrite: 1,
+    rot: 0.02,
+    latent: 0.02,
+    rollback: 0.02,
+    lostWrite: 0.01,
+    misdirectedWrite: 0.01,
+    misdirectedRead: 0.01,
+    staleRead: 0.01,
+    stalePage: 0.1,
+  }),
+]
+
+/** Mixes that `swarm` takes: mostly the one in which promises have to hold. */
+const SWARM = ['honest', 'honest', 'honest', 'power', 'reset', 'second', 'eio', 'tears']
+
+/** The names that `--mix` takes. */
+export const MIX_NAMES: readonly string[] = [...MIXES.map((mix) => mix.name), 'swarm', 'each']
+
+/**
+ * The mix with a name, for a seed: `swarm` and `each` are another one for each seed.
+ * @throws {RangeError} there is none
+ */
+export function mixOf(name: string, seed: number): Mix {
+  if (name === 'each') return MIXES[seed % MIXES.length] as Mix
+  const wanted = name === 'swarm' ? SWARM[seed % SWARM.length] : name
+  const found = MIXES.find((mix) => mix.name === wanted)
+  if (found === undefined) throw new RangeError(`no mix ${name}; there are ${MIX_NAMES.join(', ')}`)
+  return found
+}

@@ -1,0 +1,108 @@
+import type { ConsumerHandle } from './consumer-actor.ts'
+import { Violation } from './oracle.ts'
+import type { ProducerHandle } from './producer-actor.ts'
+import type { Simulation } from './simulation.ts'
+
+/** How often something that has to work in the end is tried. */
+const TRIES = 60
+const PAUSE_MS = 20
+
+interface Handles {
+  readonly producer: ProducerHandle
+  readonly consumer: ConsumerHandle
+}
+
+/**
+ * The faults are over: both roles start again, the ring is resumed and drained, and has to be of use: the depth
+ * is right, the largest item goes through it, and nothing is left.
+ */
+export async function finale(simulation: Simulation): Promise<void> {
+  const { producer, consumer, promises } = simulation
+  producer.place.enter(1_000_000)
+  consumer.place.enter(1_000_000)
+  await producer.restart()
+  await consumer.restart()
+  try {
+    const handles = await resume(simulation)
+    if (handles === undefined) return
+    await drain(simulation, handles)
+    await checkDepth(simulation, handles, undefined)
+    await useAgain(simulation, handles)
+  } catch (error) {
+    simulation.judge('the end', error, { failed: true })
+    if (promises.lossless) throw error
+  } finally {
+    await producer.detach()
+    await consumer.detach()
+  }
+}
+
+/** Attaches both roles, ending a pause. `undefined`: that is not promised. */
+async function resume(simulation: Simulation): Promise<Handles | undefined> {
+  const { producer, consumer, promises } = simulation
+  for (let tries = 0; tries < TRIES; tries++) {
+    const consuming = await consumer.attached()
+    if (consuming === undefined) continue
+    const resumed = await consumer.wish(consuming, false)
+    const producing = await producer.attached()
+    if (producing !== undefined && resumed && (await producing.producer.state()) === 'running') {
+      return { producer: producing, consumer: consuming }
+    }
+    await consuming.process.clock.sleep(PAUSE_MS)
+  }
+  if (!promises.lossless) return undefined
+  throw new Violation('wedged', `the ring cannot be attached and resumed in ${TRIES} tries`)
+}
+
+async function drain(simulation: Simulation, handles: Handles): Promise<void> {
+  const { consumer } = simulation
+  let first = true
+  while ((await consumer.pop(handles.consumer, 7)) > 0) {
+    if (first) await checkDepth(simulation, handles, handles.consumer.popped[0]?.id)
+    first = false
+    await consumer.advance(handles.consumer, 1)
+  }
+}
+
+/** Compares what the ring says of its depth with what is in it, if both are sure. */
+async function checkDepth(
+  simulation: Simulation,
+  handles: Handles,
+  first: number | undefined,
+): Promise<void> {
+  const { ring, oracle, promises, world } = simulation
+  if (ring.depth === undefined || !promises.lossless) return
+  const { producer } = handles.producer
+  const depth = await ring.depth(producer.device, {
+    producer,
+    consumer: handles.consumer.consumer,
+  })
+  const lengths = first === undefined ? [] : oracle.waiting(first)
+  if (lengths === undefined) return
+  world.trace(() => `depth: ${depth.items ?? '?'} items, ${depth.bytes ?? '?'} bytes`)
+  if (depth.items !== undefined && depth.items !== lengths.length) {
+    throw new Violation('depth', `the ring says ${depth.items} items, but ${lengths.length} wait`)
+  }
+  const bytes = lengths.reduce((sum, length) => sum + (ring.depthBytes?.(length) ?? 0), 0)
+  if (depth.bytes !== undefined && ring.depthBytes !== undefined && depth.bytes !== bytes) {
+    throw new Violation('depth', `the ring says ${depth.bytes} bytes, but ${bytes} wait`)
+  }
+}
+
+/** Puts items through the empty ring: a small one, and the largest that there can be, thrice. */
+async function useAgain(simulation: Simulation, handles: Handles): Promise<void> {
+  const { producer, consumer, promises } = simulation
+  for (const sizes of [[3], [1], [40, 5], [1]]) {
+    let done = false
+    for (let tries = 0; tries < TRIES && !done; tries++) {
+      done = await producer.append(handles.producer, sizes)
+      await handles.consumer.process.clock.sleep(PAUSE_MS)
+      while ((await consumer.pop(handles.consumer, 3)) > 0) {
+        await consumer.advance(handles.consumer, 1)
+      }
+    }
+    if (!done && promises.lossless) {
+      throw new Violation('wedged', 'an empty ring takes no items any more')
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import {
+  EVENT_FAULTS,
+  type EventFault,
+  type FaultKind,
+  type FaultRates,
+  type Mix,
+} from './faults.ts'
+import type { RingUnderTest, Shape } from './promises.ts'
+import { nameOf, Random } from './random.ts'
+
+/** A size of an item: 3 or more are bytes, less than 1.01 is a part of the largest item. */
+export type Size = number
+
+/** What a producer does. `part` says how far of what is possible: 0 is least, 1 all. */
+export type ProducerStep =
+  | { readonly id: number; readonly kind: 'append' | 'push'; readonly sizes: readonly Size[] }
+  | { readonly id: number; readonly kind: 'advance'; readonly part: number }
+  | { readonly id: number; readonly kind: 'state' | 'reattach' | 'restart' | 'second' }
+  | { readonly id: number; readonly kind: 'zombie'; readonly sizes: readonly Size[] }
+  | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
+
+/** What a consumer does. `take` pops and advances, `head` pops at its own position. */
+export type ConsumerStep =
+  | { readonly id: number; readonly kind: 'pop' | 'take'; readonly max: number }
+  | { readonly id: number; readonly kind: 'advance'; readonly part: number }
+  | {
+      readonly id: number
+      readonly kind: 'head' | 'suspend' | 'resume' | 'state' | 'reattach' | 'restart' | 'second'
+    }
+  | { readonly id: number; readonly kind: 'zombie' }
+  | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
+
+/** Something that goes wrong at a moment: so long after a role made this request of this step. */
+export interface FaultEvent {
+  readonly id: number
+  readonly kind: EventFault
+  readonly role: 'producer' | 'consumer'
+  readonly step: number
+  readonly request: number
+  /** Part of the request's time. */
+  readonly part: number
+}
+
+/** A whole simulation: together with the seed of the streams, it determines everything. */
+export interface Plan {
+  readonly seed: number
+  readonly shape: Shape
+  readonly rates: FaultRates
+  readonly producer: readonly ProducerStep[]
+  readonly consumer: readonly ConsumerStep[]
+  readonly events: readonly FaultEvent[]
+  /** Request faults that are left out, by name. */
+  readonly without: readonly string[]
+}
+
+/** The faults that can happen in a plan. */
+export function faultsOf(rates: FaultRates): ReadonlySet<FaultKind> {
+  const kinds = Object.entries(rates).filter(([, rate]) => rate > 0)
+  return new Set(kinds.map(([kind]) => kind as FaultKind))
+}
+
+/** The plan of a seed. */
+export function planOf(seed: number, ring: RingUnderTest, mix: Mix, steps: number): Plan {
+  const stream = (name: string): Random => Random.of(seed, nameOf(name))
+  const rates = ratesOf(stream('rates'), mix)
+  const second = (rates.secondHandle ?? 0) > 0
+  const producer = producerSteps(stream('producer plan'), steps, second)
+  const consumer = consumerSteps(stream('consumer plan'), steps, second)
+  return {
+    seed,
+    shape: ring.shape(stream('shape'), (rates.tornSector ?? 0) > 0),
+    rates,
+    producer,
+    consumer,
+    events: events(stream('events'), rates, producer.length, consumer.length),
+    without: [],
+  }
+}
+
+/** A swarm takes each fault with even odds, and at a rate of its own. */
+function ratesOf(random: Random, mix: Mix): FaultRates {
+  if (!mix.swarm) return mix.rates
+  const rates: Partial<Record<FaultKind, number>> = {}
+  for (const [kind, rate] of Object.entries(mix.rates)) {
+    const chosen = random.chance(0.6)
+    const part = random.pick([0.2, 0.5, 1, 1])
+    if (chosen) rates[kind as FaultKind] = rate * part
+  }
+  return rates
+}
+
+function weights<K extends string>(
+  random: Random,
+  kinds: Readonly<Record<K, number>>,
+): readonly (readonly [number, K])[] {
+  return (Object.entries(kinds) as [K, number][]).map(([kind, weight]) => {
+    return [weight * random.pick([0.2, 1, 1, 2]), kind] as const
+  })
+}
+
+function producerSteps(random: Random, steps: number, second: boolean): readonly ProducerStep[] {
+  const kinds = weights(random, {
+    append: 10,
+    push: 4,
+    advance: 5,
+    state: 1,
+    wait: 3,
+    reattach: 1,
+    restart: 0.5,
+    second: second ? 1 : 0,
+    zombie: second ? 1.5 : 0,
+  })
+  const large = random.pick([0.02, 0.1, 0.3])
+  return Array.from({ length: steps }, (_, id): ProducerStep => {
+    const kind = random.weighted(kinds)
+    if (kind === 'append' || kind === 'push' || kind === 'zombie') {
+      return { id, kind, sizes: sizes(random, large) }
+    }
+    if (kind === 'advance') return { id, kind, part: random.pick([0.3, 0.7, 1, 1]) }
+    if (kind === 'wait') return { id, kind, ms: random.pick([1, 5, 12, 30]) }
+    return { id, kind }
+  })
+}
+
+function sizes(random: Random, large: number): readonly Size[] {
+  const count = random.pick([1, 1, 1, 2, 3, 6])
+  return Array.from({ length: count }, () => {
+    if (random.chance(large)) return random.pick([0.3, 0.6, 0.9, 1])
+    return random.pick([random.between(3, 20), random.between(20, 200), random.between(200, 900)])
+  })
+}
+
+function consumerSteps(random: Random, steps: number, second: boolean): readonly ConsumerStep[] {
+  const suspends = random.pick([0, 0.3, 1])
+  const kinds = weights(random, {
+    take: 10,
+    pop: 5,
+    advance: 5,
+    head: 1,
+    wait: 3,
+    suspend: suspends,
+    resume: suspends * 2,
+    state: 1,
+    reattach: 1,
+    restart: 0.5,
+    second: second ? 1 : 0,
+    zombie: second ? 1.5 : 0,
+  })
+  return Array.from({ length: steps }, (_, id): ConsumerStep => {
+    const kind = random.weighted(kinds)
+    if (kind === 'pop' || kind === 'take') return { id, kind, max: random.pick([1, 1, 2, 5, 100]) }
+    if (kind === 'advance') return { id, kind, part: random.pick([0.3, 0.7, 1, 1]) }
+    if (kind === 'wait') return { id, kind, ms: random.pick([1, 5, 12, 30]) }
+    return { id, kind }
+  })
+}
+
+function events(
+  random: Random,
+  rates: FaultRates,
+  producerSteps: number,
+  consumerSteps: number,
+): readonly FaultEvent[] {
+  const found: FaultEvent[] = []
+  for (const role of ['producer', 'consumer'] as const) {
+    const steps = role === 'producer' ? producerSteps : consumerSteps
+    for (let step = 0; step < steps; step++) {
+      for (const kind of EVENT_FAULTS) {
+        if (!random.chance(((rates[kind] ?? 0) / 2) * (ownKill(kind, role) ? 2 : 1))) continue
+        if (foreignKill(kind, role)) continue
+        const request = random.pick([0, 0, 0, 1, 1, 2, 3, 5])
+        const part = random.float() * 1.1
+        found.push({ id: found.length, kind, role, step, request, part })
+        const later = random.between(1, 3)
+        const then = { role, step: step + later, request: random.below(8), part }
+        // What a dead process left in the cache is lost soon, or nobody sees what that does.
+        if (KILLS.includes(kind) && random.chance(0.5) && (rates.power ?? 0) > 0) {
+          found.push({ id: found.length, kind: 'power', ...then })
+        }
+      }
+    }
+  }
+  return found
+}
+
+const KILLS: readonly EventFault[] = ['killProducer', 'killConsumer', 'killBoth']
+
+function ownKill(kind: EventFault, role: 'producer' | 'consumer'): boolean {
+  return kind === (role === 'producer' ? 'killProducer' : 'killConsumer')
+}
+
+/** Processes are killed in the middle of what they do themselves. */
+function foreignKill(kind: EventFault, role: 'producer' | 'consumer'): boolean {
+  return kind === (role === 'producer' ? 'killConsumer' : 'killProducer')
+}

@@ -1,0 +1,134 @@
+import type { Clock } from '../clock.ts'
+import { nameOf, Random } from './random.ts'
+import type { World } from './world.ts'
+
+/** A request in flight: what it still does by itself, and what becomes of it when its process dies. */
+export interface InFlight {
+  /** The process is gone; `random` decides what happened. */
+  orphan(random: Random, late: boolean): void
+  /** The power is gone: what may have happened of it happens now. */
+  interrupt(random: Random): void
+}
+
+/** Where a role is in its workload: names the requests that it makes. */
+export class Place {
+  readonly role: string
+  readonly #name: number
+  #step = 0
+  #request = 0
+
+  constructor(role: string) {
+    this.role = role
+    this.#name = nameOf(role)
+  }
+
+  get step(): number {
+    return this.#step
+  }
+
+  /** How many requests this step made so far. */
+  get requests(): number {
+    return this.#request
+  }
+
+  enter(step: number): void {
+    this.#step = step
+    this.#request = 0
+  }
+
+  /** Names the next request, and gives it a stream of its own. */
+  next(seed: number): { readonly name: string; readonly random: Random } {
+    const request = this.#request++
+    return {
+      name: `${this.role}.${this.#step}.${request}`,
+      random: Random.of(seed, this.#name, this.#step, request),
+    }
+  }
+}
+
+/** A machine: what its processes share. */
+export class SimHost {
+  readonly name: string
+  /** Who holds which role on this machine. */
+  readonly claims: Map<string, SimProcess> = new Map()
+  /** What this machine saw of each physical sector when it last read or wrote it. */
+  readonly pages: Map<number, Uint8Array> = new Map()
+
+  constructor(name: string) {
+    this.name = name
+  }
+}
+
+/** A process, which may end at any moment: then nothing that it waits for ever happens. */
+export class SimProcess {
+  readonly world: World
+  readonly host: SimHost
+  readonly place: Place
+  readonly clock: Clock
+  readonly inFlight: Set<InFlight> = new Set()
+  /** A request failed: a handle may have ended in the background. */
+  failed = false
+  /** Requests made. */
+  requests = 0
+  /** Told of every request, with the time that it will take. */
+  onRequest: ((ms: number) => void) | undefined
+  #alive = true
+
+  constructor(world: World, host: SimHost, place: Place) {
+    this.world = world
+    this.host = host
+    this.place = place
+    this.clock = {
+      now: () => world.scheduler.now,
+      sleep: (ms, signal) => this.#sleep(ms, signal),
+    }
+  }
+
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  /** Ends the process. Its claims end with it. */
+  kill(random: Random, late: boolean): void {
+    if (!this.#alive) return
+    this.#end()
+    for (const request of this.inFlight) request.orphan(random, late)
+    this.inFlight.clear()
+  }
+
+  /** Ends the process with the power. */
+  loosePower(random: Random): void {
+    if (!this.#alive) return
+    this.#end()
+    for (const request of this.inFlight) request.interrupt(random)
+    this.inFlight.clear()
+  }
+
+  /** Ends by itself, with nothing in flight. */
+  exit(): void {
+    if (this.#alive) this.#end()
+  }
+
+  #end(): void {
+    this.#alive = false
+    for (const [role, holder] of this.host.claims) {
+      if (holder === this) this.host.claims.delete(role)
+    }
+  }
+
+  #sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      signal?.throwIfAborted()
+      const aborted = (): void => {
+        entry.cancel()
+        reject(signal?.reason)
+      }
+      const entry = this.world.scheduler.after(ms, () => {
+        signal?.removeEventListener('abort', aborted)
+        if (this.#alive) resolve()
+        return this.#alive
+      })
+      signal?.addEventListener('abort', aborted, { once: true })
+    })
+  }
+}

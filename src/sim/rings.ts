@@ -1,0 +1,20 @@
+import { format1 } from './format1.ts'
+import { format2 } from './format2.ts'
+import type { RingUnderTest } from './promises.ts'
+
+/** The rings that `--format` names. */
+export const RINGS: readonly RingUnderTest[] = [format1, format2]
+
+/**
+ * The ring with a name.
+ * @throws {RangeError} there is none
+ */
+export function ringNamed(name: string): RingUnderTest {
+  const found = RINGS.find((ring) => ring.name === name)
+  if (found === undefined) {
+    throw new RangeError(
+      `no format ${name}; there are ${RINGS.map((ring) => ring.name).join(', ')}`,
+    )
+  }
+  return found
+}

@@ -1,0 +1,83 @@
+import { drain } from './drain.ts'
+
+/** Something that happens at a time. */
+export interface Scheduled {
+  readonly at: number
+  /** Takes it back, if it did not happen yet. */
+  cancel(): void
+}
+
+/** Why a simulation stopped: it was done, nothing could ever happen again, or it took too many events. */
+export type Stop = 'done' | 'idle' | 'bound'
+
+class Entry implements Scheduled {
+  readonly at: number
+  readonly order: number
+  happen: (() => boolean) | undefined
+
+  constructor(at: number, order: number, happen: () => boolean) {
+    this.at = at
+    this.order = order
+    this.happen = happen
+  }
+
+  cancel(): void {
+    this.happen = undefined
+  }
+}
+
+/** Owns time. What is under test runs only between events, as far as it gets without I/O and without time. */
+export class Scheduler {
+  /** Sorted, the next one last. */
+  readonly #queue: Entry[] = []
+  #now = 0
+  #order = 0
+  #events = 0
+
+  /** Milliseconds since the beginning. */
+  get now(): number {
+    return this.#now
+  }
+
+  /** How many events happened. */
+  get events(): number {
+    return this.#events
+  }
+
+  /**
+   * Lets something happen after so many milliseconds. It answers whether it let code under test go on; events at
+   * the same time happen in the order of scheduling.
+   */
+  after(ms: number, happen: () => boolean): Scheduled {
+    const entry = new Entry(this.#now + Math.max(0, ms), this.#order++, happen)
+    let low = 0
+    let high = this.#queue.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (isLater(this.#queue[middle] as Entry, entry)) low = middle + 1
+      else high = middle
+    }
+    this.#queue.splice(low, 0, entry)
+    return entry
+  }
+
+  /** Lets events happen until `done` says so. */
+  async run(done: () => boolean, maxEvents: number): Promise<Stop> {
+    for (;;) {
+      await drain()
+      for (let woke = false; !woke; ) {
+        if (done()) return 'done'
+        const entry = this.#queue.pop()
+        if (entry === undefined) return 'idle'
+        if (entry.happen === undefined) continue
+        if (++this.#events > maxEvents) return 'bound'
+        this.#now = entry.at
+        woke = entry.happen()
+      }
+    }
+  }
+}
+
+function isLater(left: Entry, right: Entry): boolean {
+  return left.at > right.at || (left.at === right.at && left.order > right.order)
+}

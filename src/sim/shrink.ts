@@ -1,0 +1,83 @@
+import type { Plan } from './plan.ts'
+import type { RingUnderTest } from './promises.ts'
+import { type Outcome, simulate } from './simulation.ts'
+
+/** Runs that shrinking takes at most. */
+const MAX_RUNS = 600
+
+/**
+ * Makes a failing plan smaller, as long as it breaks a promise of the same kind: leaves out steps, moments and
+ * request faults, and makes items small.
+ * @returns the outcome of the smallest plan found, with its trace
+ */
+export async function shrink(ring: RingUnderTest, failing: Outcome): Promise<Outcome> {
+  const kind = failing.broken?.kind
+  let best = failing
+  let runs = 0
+  const attempt = async (plan: Plan): Promise<boolean> => {
+    if (runs >= MAX_RUNS) return false
+    runs++
+    const outcome = await simulate(ring, plan)
+    if (outcome.broken?.kind !== kind) return false
+    best = outcome
+    return true
+  }
+  for (let size = Number.POSITIVE_INFINITY; size > sizeOf(best) && runs < MAX_RUNS; ) {
+    size = sizeOf(best)
+    await shrinkFaults(() => best, attempt)
+    for (const list of ['producer', 'consumer', 'events'] as const) {
+      await shrinkList(() => best.plan, list, attempt)
+    }
+    await shrinkItems(() => best.plan, attempt)
+  }
+  return simulate(ring, best.plan, true)
+}
+
+function sizeOf(outcome: Outcome): number {
+  const { producer, consumer, events } = outcome.plan
+  return producer.length + consumer.length + events.length + outcome.fired.length
+}
+
+type Attempt = (plan: Plan) => Promise<boolean>
+
+/** Leaves out pieces of a list, halves first. */
+async function shrinkList(
+  plan: () => Plan,
+  list: 'producer' | 'consumer' | 'events',
+  attempt: Attempt,
+): Promise<void> {
+  for (let piece = plan()[list].length; piece >= 1; piece = Math.floor(piece / 2)) {
+    for (let at = 0; at < plan()[list].length; ) {
+      const shorter = [...plan()[list]]
+      shorter.splice(at, piece)
+      if (!(await attempt({ ...plan(), [list]: shorter }))) at += piece
+    }
+  }
+}
+
+/** Leaves out the request faults that happened: all, or one after the other. */
+async function shrinkFaults(best: () => Outcome, attempt: Attempt): Promise<void> {
+  const without = (names: readonly string[]): Plan => {
+    const { plan } = best()
+    return { ...plan, without: [...plan.without, ...names] }
+  }
+  if (best().fired.length === 0 || (await attempt(without(best().fired)))) return
+  for (const name of best().fired) {
+    if (best().fired.includes(name)) await attempt(without([name]))
+  }
+}
+
+/** Pushes one small item instead of several, or of a large one. */
+async function shrinkItems(plan: () => Plan, attempt: Attempt): Promise<void> {
+  for (let at = 0; at < plan().producer.length; at++) {
+    for (const size of [3, 100]) {
+      const step = plan().producer[at]
+      if (step === undefined || !('sizes' in step)) break
+      if (step.sizes.length === 1 && (step.sizes[0] as number) <= size) break
+      const producer = [...plan().producer]
+      producer[at] =
+        step.kind === 'zombie' ? { ...step, sizes: [size] } : { ...step, sizes: [size] }
+      if (await attempt({ ...plan(), producer })) break
+    }
+  }
+}

@@ -1,0 +1,353 @@
+import { isBlockError, isRingError } from '../errors.ts'
+import { ConsumerActor } from './consumer-actor.ts'
+import { SimDevice } from './device.ts'
+import { type DiskCopy, SimDisk } from './disk.ts'
+import { finale } from './finale.ts'
+import { Oracle, Violation } from './oracle.ts'
+import { type FaultEvent, faultsOf, type Plan } from './plan.ts'
+import { Place, SimHost, SimProcess } from './process.ts'
+import { ProducerActor } from './producer-actor.ts'
+import type { Promises, RingUnderTest } from './promises.ts'
+import { nameOf, Random } from './random.ts'
+import { Scheduler } from './scheduler.ts'
+import { type SimCounts, World } from './world.ts'
+
+/** Events of a whole run: beyond this it hangs. */
+const MAX_EVENTS = 60_000
+/** What the code under test may allocate at once. */
+const MAX_ALLOCATION = 1 << 20
+/** Until a killed role is started again, in milliseconds. */
+const RESTART_MS = 15
+/** How often a copy of the disk is taken, which a rollback brings back. */
+const COPY_MS = 20
+
+/** A promise that was broken. */
+export interface Broken {
+  readonly kind: string
+  readonly message: string
+}
+
+/** How a simulation ended. */
+export interface Outcome {
+  readonly plan: Plan
+  readonly broken: Broken | undefined
+  readonly counts: SimCounts
+  /** Names of the request faults that happened. */
+  readonly fired: readonly string[]
+  /** What happened, in order, if a trace was wanted. */
+  readonly trace: readonly string[]
+}
+
+/** One role: what it does, and in which process. */
+export interface Actor {
+  readonly place: Place
+  /** Does its steps from where it is, in a new process; answers when they are done. */
+  live(process: SimProcess): Promise<void>
+  /** The process is gone. */
+  died(): void
+}
+
+/** One run of a plan. */
+export class Simulation {
+  readonly plan: Plan
+  readonly ring: RingUnderTest
+  readonly world: World
+  readonly oracle: Oracle
+  readonly promises: Promises
+  readonly producer: ProducerActor
+  readonly consumer: ConsumerActor
+  readonly #trace: string[] = []
+  readonly #actors: readonly Actor[]
+  readonly #hosts: readonly SimHost[]
+  readonly #processes = new Map<Actor, Set<SimProcess>>()
+  readonly #devices = new Map<SimProcess, Set<SimDevice>>()
+  readonly #events = new Map<string, FaultEvent[]>()
+  #copies: DiskCopy[] = []
+  readonly #finished = new Set<Actor>()
+  #over = false
+  #broken: Broken | undefined
+
+  constructor(ring: RingUnderTest, plan: Plan, traced = false) {
+    this.plan = plan
+    this.ring = ring
+    const disk = new SimDisk(plan.shape)
+    const lines = traced ? this.#trace : undefined
+    const { seed, rates } = plan
+    this.world = new World(seed, new Scheduler(), disk, rates, new Set(plan.without), lines)
+    this.world.onLoss = () => {
+      for (const devices of this.#devices.values()) for (const view of devices) view.lost = true
+    }
+    this.promises = ring.promises(faultsOf(rates))
+    this.oracle = new Oracle(this.promises)
+    const first = new SimHost('first host')
+    const second = this.world.enabled('otherHost') ? new SimHost('second host') : first
+    this.#hosts = [first, second]
+    this.producer = new ProducerActor(this)
+    this.consumer = new ConsumerActor(this)
+    this.#actors = [this.producer, this.consumer]
+    for (const event of plan.events) {
+      const key = `${event.role}.${event.step}`
+      const list = this.#events.get(key)
+      if (list === undefined) this.#events.set(key, [event])
+      else list.push(event)
+    }
+  }
+
+  /** Runs it to its end. */
+  async run(): Promise<Outcome> {
+    this.attempt(
+      this.make().then(() => {
+        if (this.world.enabled('rollback')) this.#takeCopies()
+        for (const actor of this.#actors) this.#launch(actor)
+      }),
+    )
+    await this.until(() => this.#over)
+    return this.outcome()
+  }
+
+  /** Lets things happen until `done`, or until a promise is broken. */
+  async until(done: () => boolean): Promise<void> {
+    const over = (): boolean => this.#broken !== undefined || done()
+    const stop = await this.world.scheduler.run(over, MAX_EVENTS)
+    if (stop === 'done') return
+    const why = stop === 'idle' ? 'nothing can ever happen again' : `${MAX_EVENTS} events passed`
+    this.violate(new Violation('hang', `the run does not end: ${why}`))
+  }
+
+  /** How it went so far. */
+  outcome(): Outcome {
+    const { scheduler, counts } = this.world
+    counts.seeds = 1
+    counts.events = scheduler.events
+    counts.delivered = this.oracle.delivered
+    return {
+      plan: this.plan,
+      broken: this.#broken,
+      counts,
+      fired: this.world.fired,
+      trace: this.#trace,
+    }
+  }
+
+  /** A new process of a role, on the role's host. */
+  start(actor: Actor): SimProcess {
+    const host = this.#hosts[actor === this.producer ? 0 : 1] as SimHost
+    const process = new SimProcess(this.world, host, actor.place)
+    process.onRequest = (ms) => this.#onRequest(actor, ms)
+    const processes = this.#processes.get(actor) ?? new Set()
+    this.#processes.set(actor, processes.add(process))
+    return process
+  }
+
+  /** Opens a process's view of the disk. */
+  open(process: SimProcess): SimDevice {
+    const claims = !this.world.enabled('noClaims')
+    const device = new SimDevice(process, { claims, maxAllocation: MAX_ALLOCATION })
+    const devices = this.#devices.get(process) ?? new Set()
+    this.#devices.set(process, devices.add(device))
+    return device
+  }
+
+  /** Ends a process that has nothing in flight. */
+  exit(actor: Actor, process: SimProcess): void {
+    process.exit()
+    this.#processes.get(actor)?.delete(process)
+    this.#devices.delete(process)
+  }
+
+  /**
+   * Judges an error of the ring.
+   * @returns whether the handle is of no use any more
+   */
+  judge(
+    what: string,
+    error: unknown,
+    handle: { failed: boolean; readonly process?: SimProcess },
+  ): boolean {
+    if (error instanceof Violation) throw error
+    const code = isBlockError(error) || isRingError(error) ? error.code : nameOfError(error)
+    const message = error instanceof Error ? error.message : String(error)
+    this.world.trace(() => `${what}: ${code}: ${message}`)
+    const poisoned = code === 'RING_POISONED'
+    const ended = handle.failed || handle.process?.failed === true
+    const allowed = poisoned ? ended : this.promises.errors.has(code)
+    if (!allowed || (this.world.healed && this.promises.lossless)) {
+      throw new Violation('error', `${what} throws ${code}: ${message}`)
+    }
+    handle.failed = true
+    return code !== 'BLOCK_IO'
+  }
+
+  /** Checks that attaching takes a bounded number of requests. */
+  async bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T> {
+    const before = process.requests
+    try {
+      return await attach()
+    } finally {
+      const made = process.requests - before
+      if (made > this.promises.attachRequests) {
+        this.violate(new Violation('unbounded', `${what} made ${made} requests`))
+      }
+    }
+  }
+
+  /** Ends the run: a promise is broken. */
+  violate(error: unknown): void {
+    if (this.#broken !== undefined) return
+    const kind = error instanceof Violation ? error.kind : 'exception'
+    const message = error instanceof Error ? `${error.message}` : String(error)
+    this.#broken = { kind, message }
+    this.world.trace(() => `VIOLATION (${kind}): ${message}`)
+  }
+
+  /** A step of the workload begins. */
+  step(actor: Actor, id: number, what: string): void {
+    this.world.counts.steps++
+    actor.place.enter(id)
+    this.world.trace(() => `${actor.place.role} step ${id}: ${what}`)
+  }
+
+  /** Does something that may break a promise. */
+  attempt(task: Promise<void>): void {
+    task.catch((error) => this.violate(error))
+  }
+
+  /** Makes the ring, without faults. */
+  async make(): Promise<void> {
+    const process = new SimProcess(this.world, new SimHost('maker'), new Place('maker'))
+    this.world.healed = true
+    await this.ring.create(this.open(process))
+    this.world.healed = false
+    this.#devices.clear()
+  }
+
+  #launch(actor: Actor): void {
+    this.attempt(
+      actor.live(this.start(actor)).then(async () => {
+        this.#finished.add(actor)
+        if (this.#finished.size < this.#actors.length) return
+        this.world.healed = true
+        this.world.trace(() => 'the end: no more faults')
+        await finale(this)
+        this.#over = true
+      }),
+    )
+  }
+
+  #onRequest(actor: Actor, ms: number): void {
+    if (this.world.healed) return
+    const { place } = actor
+    const events = this.#events.get(`${place.role}.${place.step}`)
+    if (events === undefined) return
+    for (const event of events) {
+      if (event.request !== place.requests - 1) continue
+      this.world.scheduler.after(ms * event.part, () => {
+        if (!this.world.healed) this.#happen(event)
+        return false
+      })
+    }
+  }
+
+  #happen(event: FaultEvent): void {
+    const { world } = this
+    const random = Random.of(this.plan.seed, nameOf('event'), event.id)
+    world.count(event.kind)
+    world.trace(() => `FAULT ${event.kind}`)
+    switch (event.kind) {
+      case 'killProducer':
+        this.#kill(this.producer, random)
+        break
+      case 'killConsumer':
+        this.#kill(this.consumer, random)
+        break
+      case 'killBoth':
+        for (const actor of this.#actors) this.#kill(actor, random)
+        break
+      case 'power':
+        this.#power(random)
+        break
+      case 'reset':
+      case 'silentReset':
+        this.#reset(random, event.kind === 'reset')
+        break
+      case 'rot':
+        world.disk.rot(random.below(world.disk.visible.length), random.below(8))
+        break
+      case 'latent':
+        world.disk.spoil(random.below(world.disk.physicalSectors))
+        break
+      case 'rollback': {
+        const copy = this.#copies[random.below(this.#copies.length)]
+        if (copy !== undefined) world.disk.rollback(copy)
+      }
+    }
+  }
+
+  /** Ends a role's processes; `random` decides what becomes of what they have in flight. */
+  kill(actor: Actor, random: Random): void {
+    const late = this.world.enabled('lateWrite')
+    this.#end(actor, (process) => process.kill(random, late))
+  }
+
+  /** Ends both roles' processes with the power, before the disk's cache goes. Answers which were there. */
+  darken(random: Random): readonly Actor[] {
+    const dead = this.#actors.filter((actor) => (this.#processes.get(actor)?.size ?? 0) > 0)
+    for (const actor of dead) this.#end(actor, (process) => process.loosePower(random))
+    for (const host of this.#hosts) host.pages.clear()
+    return dead
+  }
+
+  #kill(actor: Actor, random: Random): void {
+    this.kill(actor, random)
+    this.#restart(actor, random.float() * RESTART_MS)
+  }
+
+  #power(random: Random): void {
+    const dead = this.darken(random)
+    this.world.disk.cut((count) => random.below(count))
+    for (const actor of dead) this.#restart(actor, random.float() * RESTART_MS)
+  }
+
+  #reset(random: Random, told: boolean): void {
+    const lost = this.world.disk.reset((count) => random.below(count))
+    if (lost && told) this.world.onLoss()
+  }
+
+  #end(actor: Actor, stop: (process: SimProcess) => void): void {
+    const processes = this.#processes.get(actor)
+    if (processes === undefined || processes.size === 0) return
+    for (const process of processes) {
+      stop(process)
+      this.#devices.delete(process)
+    }
+    processes.clear()
+    this.#finished.delete(actor)
+    this.world.counts.crashes++
+    actor.died()
+  }
+
+  #restart(actor: Actor, ms: number): void {
+    this.world.scheduler.after(ms, () => {
+      if ((this.#processes.get(actor)?.size ?? 0) > 0) return false
+      this.#launch(actor)
+      return true
+    })
+  }
+
+  #takeCopies(): void {
+    this.world.scheduler.after(COPY_MS, () => {
+      this.#copies = [...this.#copies.slice(-3), this.world.disk.copy()]
+      this.#takeCopies()
+      return false
+    })
+  }
+}
+
+function nameOfError(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
+}
+
+/** Runs a plan. */
+export function simulate(ring: RingUnderTest, plan: Plan, traced = false): Promise<Outcome> {
+  return new Simulation(ring, plan, traced).run()
+}

@@ -1,0 +1,91 @@
+import type { SimDisk } from './disk.ts'
+import type { FaultKind, FaultRates, RequestFault } from './faults.ts'
+import type { Random } from './random.ts'
+import type { Scheduler } from './scheduler.ts'
+
+/** What a simulation did. */
+export interface SimCounts {
+  seeds: number
+  /** Steps of the workload. */
+  steps: number
+  events: number
+  requests: number
+  /** Processes killed, also by power cuts. */
+  crashes: number
+  delivered: number
+  faults: Partial<Record<FaultKind, number>>
+}
+
+export function noCounts(): SimCounts {
+  return { seeds: 0, steps: 0, events: 0, requests: 0, crashes: 0, delivered: 0, faults: {} }
+}
+
+/** Adds to counts. */
+export function addCounts(sum: SimCounts, more: SimCounts): void {
+  sum.seeds += more.seeds
+  sum.steps += more.steps
+  sum.events += more.events
+  sum.requests += more.requests
+  sum.crashes += more.crashes
+  sum.delivered += more.delivered
+  for (const [kind, count] of Object.entries(more.faults)) {
+    sum.faults[kind as FaultKind] = (sum.faults[kind as FaultKind] ?? 0) + count
+  }
+}
+
+/** What everything in one simulation shares: time, the disk, and what goes wrong. */
+export class World {
+  readonly seed: number
+  readonly scheduler: Scheduler
+  readonly disk: SimDisk
+  readonly counts: SimCounts = noCounts()
+  /** The request faults that happened: named by kind and request, so that a shorter run can leave one out. */
+  readonly fired: string[] = []
+  /** No more faults: the end of the run. */
+  healed = false
+  /** The storage lost unflushed writes, and every open device has to be told. */
+  onLoss: () => void = () => undefined
+  readonly #rates: FaultRates
+  readonly #without: ReadonlySet<string>
+  readonly #lines: string[] | undefined
+
+  constructor(
+    seed: number,
+    scheduler: Scheduler,
+    disk: SimDisk,
+    rates: FaultRates,
+    without: ReadonlySet<string>,
+    lines: string[] | undefined,
+  ) {
+    this.seed = seed
+    this.scheduler = scheduler
+    this.disk = disk
+    this.#rates = rates
+    this.#without = without
+    this.#lines = lines
+  }
+
+  enabled(kind: FaultKind): boolean {
+    return (this.#rates[kind] ?? 0) > 0
+  }
+
+  /** Whether a fault happens to a request now. Draws from the stream in any case. */
+  draws(kind: RequestFault, request: string, random: Random): boolean {
+    const hit = random.float() < (this.#rates[kind] ?? 0)
+    if (!hit || this.healed) return false
+    const name = `${kind} ${request}`
+    if (this.#without.has(name)) return false
+    this.fired.push(name)
+    return true
+  }
+
+  /** Says that a fault happened. */
+  count(kind: FaultKind): void {
+    this.counts.faults[kind] = (this.counts.faults[kind] ?? 0) + 1
+  }
+
+  /** Writes a line of the trace, if anybody reads it. */
+  trace(line: () => string): void {
+    this.#lines?.push(`${this.scheduler.now.toFixed(2).padStart(9)}  ${line()}`)
+  }
+}

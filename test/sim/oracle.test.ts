@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+import { asPosition, type PoppedItem } from '../../src/ring/types.ts'
+import { ConsumerSession, itemOf, Oracle } from '../../src/sim/oracle.ts'
+
+const PROMISES = {
+  lossless: true,
+  authentic: true,
+  errors: new Set<string>(),
+  attachTakesOver: false,
+  attachRequests: 100,
+}
+
+function popped(...items: Uint8Array[]): PoppedItem[] {
+  return items.map((item) => ({ item, position: asPosition(BigInt(10 + (item[0] ?? 0))) }))
+}
+
+/** An oracle that saw two items acknowledged, one whose handle ended meanwhile, and one acknowledged by the next. */
+function history(): { oracle: Oracle; items: readonly Uint8Array[] } {
+  const oracle = new Oracle(PROMISES)
+  const first = oracle.producerSession()
+  const items = [...oracle.pushing(first, [3, 10, 20])]
+  oracle.pushed(items, [10n, 11n, 12n])
+  oracle.advancing(first, items[1] as Uint8Array)
+  oracle.advanced(first, items[1] as Uint8Array)
+  oracle.advancing(first, items[2] as Uint8Array)
+  oracle.producerEnded(first)
+  const second = oracle.producerSession()
+  const next = oracle.pushing(second, [5, 6])
+  oracle.pushed(next, [13n, 14n])
+  oracle.advancing(second, next[0] as Uint8Array)
+  oracle.advanced(second, next[0] as Uint8Array)
+  return { oracle, items: [...items, ...next] }
+}
+
+function deliver(...order: readonly number[]): () => void {
+  const { oracle, items } = history()
+  const wanted = order.map((index) => items[index] as Uint8Array)
+  return () => oracle.popped(new ConsumerSession(), popped(...wanted), false)
+}
+
+describe('the oracle', () => {
+  test('accepts what may be: the item that was not acknowledged is there, or is not', () => {
+    expect(deliver(0, 1, 2, 3)).not.toThrow()
+    expect(deliver(0, 1, 3)).not.toThrow()
+    expect(deliver(0)).not.toThrow()
+  })
+
+  test('finds what is lost', () => {
+    expect(deliver(1)).toThrow(/item 0 was acknowledged, but item 1 came/)
+    expect(deliver(0, 2)).toThrow(/item 1 was acknowledged/)
+    const { oracle } = history()
+    expect(() => oracle.empty(new ConsumerSession(), oracle.lastAcknowledged)).toThrow(/empty/)
+  })
+
+  test('finds what is repeated or reordered', () => {
+    expect(deliver(0, 0)).toThrow(/delivered again/)
+    expect(deliver(0, 1, 0)).toThrow(/delivered again/)
+  })
+
+  test('finds what was not to be seen yet', () => {
+    expect(deliver(0, 1, 2, 3, 4)).toThrow(/item 4 was delivered, but it was not advanced/)
+  })
+
+  test('finds what was skipped once and comes later', () => {
+    const { oracle, items } = history()
+    oracle.popped(
+      new ConsumerSession(),
+      popped(...[0, 1, 3].map((at) => items[at] as Uint8Array)),
+      false,
+    )
+    const later = popped(...[0, 1, 2].map((at) => items[at] as Uint8Array))
+    expect(() => oracle.popped(new ConsumerSession(), later, false)).toThrow(/dropped before/)
+  })
+
+  test('finds what was given back and comes again, but not what may have been', () => {
+    const { oracle, items } = history()
+    const session = new ConsumerSession()
+    oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), false)
+    oracle.givesBack(1)
+    oracle.gaveBack(session, 1)
+    oracle.givesBack(2)
+    const again = (at: number) => () =>
+      oracle.popped(new ConsumerSession(), popped(items[at] as Uint8Array), false)
+    expect(again(0)).toThrow(/given back/)
+    expect(again(1)).not.toThrow()
+  })
+
+  test('finds bytes that nobody pushed', () => {
+    const { oracle, items } = history()
+    const wrong = Uint8Array.from(items[1] as Uint8Array)
+    wrong[5] = (wrong[5] ?? 0) ^ 1
+    expect(() => oracle.popped(new ConsumerSession(), popped(wrong), false)).toThrow(/never pushed/)
+    expect(() => oracle.popped(new ConsumerSession(), popped(itemOf(99, 4)), false)).toThrow()
+  })
+
+  test('finds positions that differ', () => {
+    const { oracle, items } = history()
+    const item = { item: items[0] as Uint8Array, position: asPosition(99n) }
+    expect(() => oracle.popped(new ConsumerSession(), [item], false)).toThrow(/ends at 10/)
+  })
+})
