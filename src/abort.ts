@@ -25,3 +25,22 @@ function listen(signal: AbortSignal): Set<() => void> {
   })
   return callbacks
 }
+
+/**
+ * Waits for a promise, but no longer than until one of the signals is aborted. What the promise does later is nobody's
+ * business then.
+ * @throws the reason of the signal that was aborted
+ */
+export function untilAborted<T>(
+  promise: T | Promise<T>,
+  ...signals: readonly (AbortSignal | undefined)[]
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const listening = signals.map((signal) => onAbort(signal, () => reject(signal?.reason)))
+    Promise.resolve(promise)
+      .then(resolve, reject)
+      .finally(() => {
+        for (const end of listening) end()
+      })
+  })
+}

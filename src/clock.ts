@@ -1,11 +1,14 @@
 import { onAbort } from './abort.ts'
 
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** Time, as the protocol sees it; injected, so that a simulator can own it. */
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number
   /**
-   * Resolves after about `ms` milliseconds. In the background, the sleep alone does not keep the program running.
+   * Resolves after about `ms` milliseconds, 24 days at most. In the background, the sleep alone does not keep the program running.
    * @throws the signal's reason, as soon as it is aborted
    */
   sleep(ms: number, signal?: AbortSignal, options?: SleepOptions): Promise<void>
@@ -26,10 +29,13 @@ export const systemClock: Clock = {
         clearTimeout(timer)
         reject(signal?.reason)
       })
-      const timer = setTimeout(() => {
-        listening()
-        resolve()
-      }, ms)
+      const timer = setTimeout(
+        () => {
+          listening()
+          resolve()
+        },
+        Math.min(ms, MAX_TIMER_MS),
+      )
       if (options?.background === true) unref(timer)
     }),
 }

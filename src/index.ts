@@ -19,7 +19,7 @@ export {
 export { PartitionBlockDevice, type PartitionOptions } from './block/wrap/partition.ts'
 export { ReadOnlyBlockDevice } from './block/wrap/readonly.ts'
 export { BLOCK_CHANNEL, type BlockTrace, TracedBlockDevice } from './block/wrap/traced.ts'
-export { type Clock, systemClock } from './clock.ts'
+export { type Clock, type SleepOptions, systemClock } from './clock.ts'
 export type { Codec } from './codec/codec.ts'
 export {
   BlockError,
@@ -44,6 +44,7 @@ export { resumeRing, type SuspendOptions, suspendRing } from './ring/suspend.ts'
 export type {
   AttachOptions,
   AttachProducerResult,
+  ConsumerOptions,
   CreateOptions,
   DebugInfo,
   PopManyOptions,

@@ -21,7 +21,14 @@ export function encodeItems<In>(
   codec: Codec<unknown, In>,
   items: readonly In[],
 ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
-  const encoded = items.map((item) => encodeItem(codec, item))
+  const encoded: (Uint8Array | Promise<Uint8Array>)[] = []
+  try {
+    for (const item of items) encoded.push(encodeItem(codec, item))
+  } catch (error) {
+    // Nobody will wait for those before it.
+    for (const bytes of encoded) if (bytes instanceof Promise) bytes.catch(() => undefined)
+    throw error
+  }
   return encoded.every((bytes) => bytes instanceof Uint8Array) ? encoded : Promise.all(encoded)
 }
 

@@ -30,7 +30,8 @@ export async function attachEnds<In>(
   options.signal?.throwIfAborted()
   if (create.create !== false)
     await Producer.create(device, { overwrite: create.overwrite === true })
-  const consumer = await ConsumerRole.attach(device, options)
+  // Nobody else may suspend what only we could resume.
+  const consumer = await ConsumerRole.attach(device, { ...options, answerRequests: false })
   try {
     // Looks at the first record, so that damage there is found before anything is written.
     await consumer.pop()

@@ -35,6 +35,10 @@ export class PushQueue {
     this.#device = device
   }
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
   get empty(): boolean {
     return this.#entries.length === 0
   }

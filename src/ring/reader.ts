@@ -1,16 +1,17 @@
+import { untilAborted } from '../abort.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { type Codec, decodeItem } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
-import { RingError } from '../errors.ts'
+import { isCodecError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import { Consumer } from './ring.ts'
-import type { AttachOptions, PopManyOptions, PoppedItem, Position, RingState } from './types.ts'
+import type { ConsumerOptions, PopManyOptions, PoppedItem, Position, RingState } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
 import type { WaitingOptions } from './writer.ts'
 
 /** How a {@link RingReader} is opened. */
-export interface ReaderOptions<Out> extends AttachOptions, WaitOptions {
+export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   /** Turns bytes into items. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
 }
@@ -44,6 +45,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** Those that wait take turns, and hold nobody up who does not. */
   readonly #turns = new Serial()
   readonly #advancing = new Serial()
+  readonly #closing = new AbortController()
   #cursor: Position
   /** The last position that was ever delivered. */
   #deliveredTo: Position
@@ -79,7 +81,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     device: BlockDevice,
     options: ReaderOptions<Out> = {},
   ): Promise<RingReader<Out>> {
-    return new RingReader<Out>(await Consumer.attach(device, options), options)
+    const consumer = await Consumer.attach(device, options)
+    try {
+      return new RingReader<Out>(consumer, options)
+    } catch (error) {
+      await consumer.detach()
+      throw error
+    }
   }
 
   /**
@@ -99,6 +107,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `next`
    */
   async tryNext(): Promise<Entry<Out> | undefined> {
+    if (this.#closed !== undefined) throw this.#closed
     const [entry] = await this.#reading.run(() => this.#take({ maxItems: 1 }))
     return entry
   }
@@ -107,8 +116,11 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * The next items, at least one.
    * @throws as `next`; items before one that does not decode are answered first
    */
-  nextMany(options: NextManyOptions = {}): Promise<readonly Entry<Out>[]> {
-    const { signal } = options
+  async nextMany(options: NextManyOptions = {}): Promise<readonly Entry<Out>[]> {
+    const { signal, maxItems = 1, maxBytes = 1 } = options
+    if (!(maxItems >= 1 && maxBytes >= 1)) {
+      throw new RangeError(`maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`)
+    }
     return this.#turns.run(async () => {
       for (;;) {
         if (this.#closed !== undefined) throw this.#closed
@@ -152,11 +164,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RangeError} nothing was delivered up to there
    */
   async advance(position: Position): Promise<void> {
-    if (position > this.#deliveredTo) {
-      throw new RangeError(
-        `position ${position} lies beyond the last item delivered, which ends at ${this.#deliveredTo}`,
-      )
-    }
+    this.#checkDelivered(position)
     if (position > this.#advanceTo) this.#advanceTo = position
     this.#advance ??= this.#advancing.run(() => {
       this.#advance = undefined
@@ -165,11 +173,25 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#advance
   }
 
+  /** Where the next item is read. */
+  get position(): Position {
+    return this.#cursor
+  }
+
   /** Goes back to the first item that was not advanced past. */
   rewind(): Promise<void> {
-    return this.#reading.run(async () => {
+    return this.seek(this.consumer.position)
+  }
+
+  /**
+   * Goes back to a position that was delivered and not advanced past.
+   * @throws {RangeError} nothing was delivered up to there
+   */
+  async seek(position: Position): Promise<void> {
+    this.#checkDelivered(position)
+    await this.#reading.run(async () => {
       this.#popped = []
-      this.#cursor = this.consumer.position
+      this.#cursor = position
     })
   }
 
@@ -200,6 +222,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#closed ??= new RingError('RING_DETACHED', 'The reader was closed', {
       device: device.name,
     })
+    this.#closing.abort(this.#closed)
     this.#waiter.wake()
     this.#waiter.close()
     await this.consumer.detach()
@@ -209,9 +232,22 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.close()
   }
 
+  #checkDelivered(position: Position): void {
+    if (position <= this.#deliveredTo || position <= this.consumer.position) return
+    throw new RangeError(
+      `position ${position} lies beyond the last item delivered, which ends at ${this.#deliveredTo}`,
+    )
+  }
+
   /** Takes decoded items from what was popped, popping more if there is nothing. */
   async #take(options: NextManyOptions): Promise<readonly Entry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
+    // What was advanced past meanwhile, by whomever, is not read again.
+    const { position: own } = this.consumer
+    if (this.#cursor < own) {
+      this.#popped = this.#popped.filter(({ position }) => position > own)
+      this.#cursor = own
+    }
     if (this.#popped.length === 0) {
       this.#popped = [...(await this.consumer.popMany({ from: this.#cursor }))].reverse()
     }
@@ -221,11 +257,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       if (popped === undefined) break
       const { item: stored, position } = popped
       try {
-        const item = await decodeItem(this.#codec, stored, position)
+        const decoded = decodeItem(this.#codec, stored, position)
+        const item = await untilAborted(decoded, options.signal, this.#closing.signal)
         entries.push({ item, position, advance: () => this.advance(position) })
       } catch (error) {
         if (entries.length > 0) break
-        this.#passed(position)
+        if (isCodecError(error)) this.#passed(position)
         throw error
       }
       this.#passed(position)
@@ -246,6 +283,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     options: WaitingOptions,
   ): Promise<void> {
     const { signal } = options
+    signal?.throwIfAborted()
     const waiter = new Waiter(this.consumer.device, this.#clock, this.#waitOptions)
     try {
       while ((await this.consumer[wish]()).status === 'retry') await waiter.pause(signal)

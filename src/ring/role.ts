@@ -36,6 +36,9 @@ export async function claimRole(
   const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
   const { lookIntervalMs = DEFAULT_LOOK_INTERVAL_MS } = options
   if (!(lookIntervalMs >= 0)) throw new RangeError(`lookIntervalMs cannot be ${lookIntervalMs}`)
+  if (`${queue}${client}`.includes('\0')) {
+    throw new TypeError('the names of queue and client cannot contain NUL, which ends their text')
+  }
   const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder, ...(onRequest && { onRequest }) })
@@ -112,8 +115,8 @@ export abstract class BaseRole implements Role {
       if (this.#poison === undefined) return operation()
       throw new RingError(
         'RING_POISONED',
-        'This handle ended when a write failed or another one interfered (see the cause): detach it and ' +
-          `attach to ${device} again`,
+        'This handle ended when a write failed or another one interfered (see the cause): detach it, ' +
+          `open ${device} and attach again`,
         { device },
         this.#poison,
       )
@@ -137,7 +140,7 @@ export abstract class BaseRole implements Role {
   }
 
   /**
-   * Waits for a write or flush, or what has to succeed with them. If it fails, nobody knows what the device holds, and the handle ends here; only
+   * Waits for a write or flush. If it fails, nobody knows what the device holds, and the handle ends here; only
    * from a refusal to write is it known that nothing was written.
    */
   protected async guard(written: Promise<void>): Promise<void> {

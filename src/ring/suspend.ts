@@ -1,9 +1,12 @@
 import type { BlockDevice } from '../block/device.ts'
 import { systemClock } from '../clock.ts'
-import { isBlockError } from '../errors.ts'
+import { type BlockError, isBlockError } from '../errors.ts'
 import { Consumer, inspectRing } from './ring.ts'
-import type { AttachOptions, SuspendResult } from './types.ts'
+import type { AttachOptions } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
+
+/** How often the role may be found taken by one who does not answer. */
+const MAX_REFUSALS = 10
 
 /** How to suspend or resume a ring from outside. */
 export interface SuspendOptions extends AttachOptions, WaitOptions {
@@ -36,10 +39,19 @@ async function settle(
   options: SuspendOptions,
 ): Promise<void> {
   const { clock = systemClock, signal } = options
+  signal?.throwIfAborted()
   const waiter = new Waiter(device, clock, options)
+  const wanted = wish === 'suspend'
+  let refusals = 0
   try {
-    while ((await request(device, wish, options)).status === 'retry') await waiter.pause(signal)
-    while ((await inspectRing(device)).producer.suspendAck !== (wish === 'suspend')) {
+    for (;;) {
+      const { producer, consumer } = await inspectRing(device)
+      if (consumer.suspend === wanted && producer.suspendAck === wanted) return
+      if (consumer.suspend !== wanted) {
+        const refused = await request(device, wish, options)
+        // Another one that only asks holds the role for a moment, and a consumer at work may be slow to answer.
+        if (refused !== undefined && ++refusals > MAX_REFUSALS) throw refused
+      }
       await waiter.pause(signal)
     }
   } finally {
@@ -47,18 +59,19 @@ async function settle(
   }
 }
 
+/** Writes the wish, or has the consumer at work do it. Answers who is in the way, if somebody is. */
 async function request(
   device: BlockDevice,
   wish: 'suspend' | 'resume',
   options: AttachOptions,
-): Promise<SuspendResult> {
+): Promise<BlockError | undefined> {
+  if (device.capabilities.claim && (await device.ask('consumer', wish)) !== undefined) return
   try {
     await using consumer = await Consumer.attach(device, options)
-    return await consumer[wish]()
+    await consumer[wish]()
+    return
   } catch (error) {
-    if (!isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
-    const answer = await device.ask('consumer', wish)
-    if (answer === 'ok' || answer === 'retry') return { status: answer }
+    if (isBlockError(error) && error.code === 'BLOCK_CLAIMED') return error
     throw error
   }
 }

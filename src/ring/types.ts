@@ -42,6 +42,8 @@ export interface ConsumerOptions extends AttachOptions {
    * on with what is sound. Default `stop`.
    */
   readonly onDamage?: 'stop' | 'skip'
+  /** Whether other programs on this machine may have this consumer suspend and resume the ring. Default true. */
+  readonly answerRequests?: boolean
 }
 
 /** How a ring is created. */

@@ -31,8 +31,12 @@ export class Waiter {
 
   constructor(device: BlockDevice, clock: Clock, options: WaitOptions = {}) {
     const { watch } = device.capabilities
+    const { maxPollMs } = options
+    if (maxPollMs !== undefined && !(maxPollMs >= 1)) {
+      throw new RangeError(`maxPollMs is at least 1, not ${maxPollMs}`)
+    }
     this.#clock = clock
-    this.#maxPollMs = options.maxPollMs
+    this.#maxPollMs = maxPollMs
     this.#quietSince = clock.now()
     this.#watch = watch ? device.watch(() => this.wake()) : undefined
   }

@@ -1,8 +1,9 @@
+import { untilAborted } from '../abort.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { type Codec, encodeItems } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
-import { RingError } from '../errors.ts'
+import { isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import { checkItem } from './item.ts'
 import { PushQueue } from './push-queue.ts'
@@ -94,6 +95,11 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     device: BlockDevice,
     options: WriterOptions<In> = {},
   ): Promise<RingWriter<In>> {
+    const { idleLookIntervalMs = IDLE_LOOK_MS, signal } = options
+    if (!(idleLookIntervalMs >= 1)) {
+      throw new RangeError(`idleLookIntervalMs is at least 1, not ${idleLookIntervalMs}`)
+    }
+    signal?.throwIfAborted()
     if (options.create === true) await Producer.create(device)
     const waiter = new Waiter(device, options.clock ?? systemClock, options)
     try {
@@ -103,7 +109,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
           waiter.reset()
           return new RingWriter<In>(attached.producer, waiter, options)
         }
-        await waiter.pause(options.signal)
+        await waiter.pause(signal)
       }
     } catch (error) {
       waiter.close()
@@ -114,6 +120,11 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   /** Whether what waits cannot go on now: the ring is full or suspended. */
   get blocked(): boolean {
     return this.#blocked
+  }
+
+  /** Bytes of encoded items that wait to be pushed. */
+  get waitingBytes(): number {
+    return this.#queue.bytes
   }
 
   /** Says that there may be room now, so that the writer need not find out by itself. */
@@ -169,7 +180,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     this.#closed ??= new RingError('RING_DETACHED', 'The writer was closed', {
       device: this.producer.device.name,
     })
-    this.#closing.abort()
+    this.#closing.abort(this.#closed)
     this.#waiter.wake()
     await this.#pumping
     this.#waiter.close()
@@ -184,12 +195,17 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     encoded: Promise<readonly Uint8Array[]>,
     signal: AbortSignal | undefined,
   ): Promise<{ pushed: Promise<Position> }> {
-    encoded.catch(() => undefined) // It is awaited below, but perhaps only later.
+    // A codec may take for ever; a signal, and closing, do not wait for it.
+    const awaited = untilAborted(encoded, signal, this.#closing.signal)
+    awaited.catch(() => undefined) // It is awaited below, but perhaps only later.
     this.#arrivals++
     try {
-      return await this.#arriving.run(async () => ({
-        pushed: this.#enqueue(await encoded, signal),
-      }))
+      return await this.#arriving.run(
+        async () => ({
+          pushed: this.#enqueue(await awaited, signal),
+        }),
+        signal,
+      )
     } finally {
       this.#arrivals--
     }
@@ -212,14 +228,16 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
 
   /** Acknowledges a wish to suspend also when nothing is pushed, which would look by itself. */
   async #attend(intervalMs: number): Promise<void> {
-    try {
-      for (;;) {
+    for (let going = true; going; ) {
+      try {
         await this.#clock.sleep(intervalMs, this.#closing.signal, { background: true })
         if (!this.#pushedLately) await this.producer.state()
         this.#pushedLately = false
+      } catch (error) {
+        // Closed; or the handle ended, which the next push tells. A read may do better the next time.
+        const ended = isRingError(error) && error.code !== 'RING_CORRUPT'
+        going = this.#closed === undefined && !ended
       }
-    } catch {
-      // Closed; or the handle ended, which the next push tells.
     }
   }
 

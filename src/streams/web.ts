@@ -1,8 +1,11 @@
+import { untilAborted } from '../abort.ts'
 import type { Entry, RingReader } from '../ring/reader.ts'
 import type { RingWriter, WaitingOptions } from '../ring/writer.ts'
 
 /** Items that are written before the stream holds its source back. */
 const IN_FLIGHT = 1024
+/** The same in bytes. */
+const WAITING_BYTES = 8 << 20
 
 /**
  * A web stream of what a reader reads, for as long as the reader is open. Nothing is advanced past by itself.
@@ -13,8 +16,12 @@ export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<Ent
   return new ReadableStream<Entry<Out>>(
     {
       pull: async (controller) => {
+        const before = reader.position
         try {
-          controller.enqueue(await reader.next({ signal: stop.signal }))
+          const entry = await reader.next({ signal: stop.signal })
+          // Cancelled while it was read: nobody has got it.
+          if (stop.signal.aborted) await reader.seek(before)
+          else controller.enqueue(entry)
         } catch (error) {
           if (!stop.signal.aborted) throw error
         }
@@ -31,22 +38,27 @@ export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<Ent
  * the writer open.
  */
 export function writableStream<In>(writer: RingWriter<In>): WritableStream<In> {
-  const stop = new AbortController()
   const inFlight = new Set<Promise<unknown>>()
   return new WritableStream<In>({
     write: async (item, controller) => {
-      const pushed = writer.push(item, { signal: stop.signal })
+      // Its type lacks the signal, which is aborted at once, while an `abort` method would wait for this write.
+      const { signal } = controller as WritableStreamDefaultController & { signal: AbortSignal }
+      const pushed = writer.push(item, { signal })
       inFlight.add(pushed)
       pushed.then(
         () => inFlight.delete(pushed),
         (error: unknown) => controller.error(error),
       )
-      if (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight)
+      while (
+        inFlight.size >= IN_FLIGHT ||
+        (writer.waitingBytes > WAITING_BYTES && inFlight.size > 0)
+      ) {
+        await Promise.race(inFlight)
+      }
     },
     close: async () => {
       await Promise.all(inFlight)
     },
-    abort: (reason) => stop.abort(reason),
   })
 }
 
@@ -62,11 +74,12 @@ export async function pipeTo<Out>(
   options: WaitingOptions = {},
 ): Promise<never> {
   const sink = destination.getWriter()
+  const start = reader.position
   let taken: Entry<Out> | undefined
   try {
     for (;;) {
       for (const entry of await reader.nextMany(options)) {
-        await sink.write(entry.item)
+        await untilAborted(sink.write(entry.item), options.signal)
         taken = entry
         options.signal?.throwIfAborted()
       }
@@ -75,5 +88,6 @@ export async function pipeTo<Out>(
   } finally {
     sink.releaseLock()
     await taken?.advance()
+    await reader.seek(taken?.position ?? start)
   }
 }

@@ -289,6 +289,155 @@ describe('a reader', () => {
   })
 })
 
+describe('what a reviewer broke', () => {
+  const eio = (): never => {
+    throw new BlockError('BLOCK_IO', 'injected', { device: 'memory' })
+  }
+  const never = { idleLookIntervalMs: Number.POSITIVE_INFINITY }
+  const failOnce = (
+    device: HookedDevice,
+    which: (r: { operation: string; sector: number }) => boolean,
+  ) => {
+    let left = 1
+    device.before = (request) => {
+      if (which(request) && left-- > 0) eio()
+    }
+  }
+
+  test('a push that failed for a read is not shown by the next one', async () => {
+    const device = new HookedDevice(await ringDevice(5))
+    await using writer = await RingWriter.open(device, never)
+    await using reader = await RingReader.open(device)
+    await writer.push(item(1, 96))
+    await (await reader.next()).advance()
+    await writer.push(item(2, 896))
+    failOnce(device, ({ operation, sector }) => operation === 'read' && sector >= 3)
+    await expect(writer.push(item(3, 40))).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    await writer.push(item(4, 8))
+    const fills = [(await reader.next()).item, (await reader.next()).item].map((one) => one[0])
+    expect(fills).toEqual([2, 4])
+    expect(await reader.tryNext()).toBeUndefined()
+  })
+
+  test('nor is one that failed between push and advance, so that it may be pushed again', async () => {
+    const device = new HookedDevice(await ringDevice(), { claims: false })
+    await using writer = await RingWriter.open(device, { ...never, lookIntervalMs: 1e9 })
+    await using reader = await RingReader.open(device)
+    failOnce(device, ({ operation, sector }) => operation === 'read' && sector === 1)
+    await expect(writer.push(item(1))).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    await writer.push(item(1))
+    await reader.next()
+    expect(await reader.tryNext()).toBeUndefined()
+  })
+
+  test('nor is one of an item that lost its memory while it waited', async () => {
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device, never)
+    const lost = item(7, 100)
+    const pushing = expect(writer.pushMany([item(1), lost])).rejects.toThrow(TypeError)
+    structuredClone(lost.buffer, { transfer: [lost.buffer as ArrayBuffer] })
+    await pushing
+    await writer.push(item(2))
+    await using reader = await RingReader.open(device)
+    expect((await reader.next()).item[0]).toBe(2)
+    expect(await reader.tryNext()).toBeUndefined()
+  })
+
+  test('advancing after going back does not end the reader', async () => {
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device)
+    await writer.pushMany([1, 2, 3].map((n) => item(n)))
+    await using reader = await RingReader.open(device)
+    await reader.next()
+    const second = await reader.next()
+    await reader.rewind()
+    await second.advance()
+    expect((await reader.next()).item[0]).toBe(3)
+    await reader.rewind()
+    await reader.consumer.advance((await reader.next()).position)
+    expect(await reader.tryNext()).toBeUndefined()
+  })
+
+  test('one failed read does not end the acknowledging of an idle writer', async () => {
+    const device = new HookedDevice(await ringDevice())
+    await using writer = await RingWriter.open(device, { idleLookIntervalMs: 5 })
+    await using reader = await RingReader.open(device)
+    failOnce(device, ({ operation }) => operation === 'read')
+    await sleep(30)
+    await reader.suspend()
+    expect(await writer.tryPush(item(1))).toEqual({ status: 'suspended' })
+  })
+
+  test('a codec that never ends holds up neither signals nor closing', async () => {
+    const stuck: Codec<string> = {
+      name: 'stuck',
+      encode: (value) =>
+        value === 'stuck' ? new Promise(() => undefined) : new TextEncoder().encode(value),
+      decode: () => new Promise(() => undefined),
+    }
+    const device = await ringDevice()
+    const writer = await RingWriter.open(device, { codec: stuck })
+    const reader = await RingReader.open(device, { codec: stuck })
+    const signal = AbortSignal.timeout(10)
+    const behind = writer.push('stuck', { signal }).catch(() => writer.push('fine'))
+    expect(await behind).toBe(8n)
+    await expect(reader.next({ signal: AbortSignal.timeout(10) })).rejects.toThrow('due to timeout')
+    const waiting = [writer.push('stuck'), writer.push('fine'), reader.next()]
+    const outcomes = Promise.allSettled(waiting)
+    await Promise.all([writer.close(), reader.close()])
+    expect(await outcomes).toMatchObject(Array(3).fill({ reason: { code: 'RING_DETACHED' } }))
+  })
+
+  test('a codec that fails in two ways at once leaves no rejection behind', async () => {
+    const odd: Codec<number> = {
+      name: 'odd',
+      encode: (n) => {
+        if (n === 2) throw new Error('at once')
+        return Promise.reject(new Error('later'))
+      },
+      decode: () => 0,
+    }
+    await using writer = await RingWriter.open(await ringDevice(), { codec: odd })
+    await expect(writer.pushMany([1, 2])).rejects.toThrow('at once')
+    await sleep(5)
+  })
+
+  test('a signal that is aborted already changes nothing on the device', async () => {
+    const device = await ringDevice()
+    const signal = AbortSignal.abort()
+    await using reader = await RingReader.open(device)
+    await expect(reader.suspend({ signal })).rejects.toThrow()
+    await reader.close()
+    await expect(suspendRing(device, { signal })).rejects.toThrow()
+    expect((await inspectRing(device)).consumer.suspend).toBe(false)
+    const blank = new MemoryBlockDevice({ sizeSectors: 8 })
+    await expect(RingWriter.open(blank, { create: true, signal })).rejects.toThrow()
+    await expect(inspectRing(blank)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+  })
+
+  test('many that suspend and resume at once do not get in their own way', async () => {
+    const device = await ringDevice()
+    await using writer = await RingWriter.open(device, { idleLookIntervalMs: 2 })
+    const all = Array.from({ length: 4 }, async () => {
+      for (let n = 0; n < 5; n++) await suspendRing(device)
+    })
+    await Promise.all(all)
+    await Promise.all(Array.from({ length: 4 }, () => resumeRing(device)))
+    expect(await writer.push(item(1))).toBe(204n)
+  })
+
+  test('options that cannot be are refused', async () => {
+    const device = await ringDevice()
+    const open = (options: object): Promise<unknown> => RingWriter.open(device, options)
+    await expect(open({ idleLookIntervalMs: Number.NaN })).rejects.toThrow(RangeError)
+    await expect(open({ maxPollMs: Number.NaN })).rejects.toThrow(RangeError)
+    await expect(open({ queue: 'a\0b' })).rejects.toThrow(TypeError)
+    await using reader = await RingReader.open(device)
+    await expect(reader.nextMany({ maxItems: 0 })).rejects.toThrow(RangeError)
+    await expect(reader.nextMany({ maxBytes: Number.NaN })).rejects.toThrow(RangeError)
+  })
+})
+
 describe('suspending', () => {
   test('by the reader waits for the acknowledgement, and so does resuming', async () => {
     const device = await ringDevice()

@@ -271,7 +271,7 @@ describe('a device that fails', () => {
     expect((await (await Consumer.attach(device)).pop()).status).toBe('item')
   })
 
-  test('ends the producer when the sector behind the last item cannot be read', async () => {
+  test('forgets a push for which the sector behind its end could not be read', async () => {
     const device = new HookedDevice(await ringDevice(8))
     const producer = await attachProducer(device, RARELY)
     const consumer = await Consumer.attach(device, RARELY)
@@ -286,9 +286,8 @@ describe('a device that fails', () => {
     }
     await expect(producer.push(item)).rejects.toMatchObject({ code: 'BLOCK_IO' })
     device.before = () => undefined
-    await expect(producer.push(item)).rejects.toMatchObject({ code: 'RING_POISONED' })
-    await producer.detach()
-    await append(await attachProducer(device), item)
+    expect(producer.position).toBe(2520n)
+    await append(producer, item)
     const items = await collect((await inspectRing(device)).items())
     expect(items.map((popped) => popped.item[0])).toEqual([1, 2, 3, 4, 9])
   })

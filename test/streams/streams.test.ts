@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { text } from '../../src/codec/codecs.ts'
 import { type Entry, RingReader } from '../../src/ring/reader.ts'
@@ -77,6 +78,56 @@ describe('web streams', () => {
     await expect(pipeTo(reader, sink)).rejects.toThrow('cannot take it')
     expect(taken).toEqual(['one', 'two'])
     expect(reader.consumer.position).toBe(16n)
+    // What it did not take is still to be read.
+    expect((await reader.next()).item).toBe('bad')
+  })
+
+  test('aborting one that waits for room ends it at once', async () => {
+    for (const closing of [false, true]) {
+      const device = await ringDevice(4)
+      await using writer = await RingWriter.open(device, { codec: text })
+      const sink = writableStream(writer).getWriter()
+      sink.closed.catch(() => undefined)
+      for (let n = 0; n < 2000; n++) sink.write('x'.repeat(60)).catch(() => undefined)
+      if (closing) sink.close().catch(() => undefined)
+      await sleep(5)
+      await sink.abort(new Error('enough'))
+    }
+  })
+
+  test('large items hold the source back', async () => {
+    const device = await ringDevice(64)
+    await using writer = await RingWriter.open(device, { maxQueuedBytes: 40 << 20 })
+    await using reader = await RingReader.open(device)
+    const sink = writableStream(writer).getWriter()
+    const written = (async () => {
+      for (let n = 0; n < 200; n++) {
+        await sink.ready
+        await sink.write(new Uint8Array(20_000).fill(n))
+      }
+      await sink.close()
+    })()
+    for (let n = 0; n < 200; n++) {
+      const entry = await reader.next()
+      expect(entry.item[0]).toBe(n)
+      await entry.advance()
+    }
+    await written
+  })
+
+  test('cancelling one while it reads gives the item back', async () => {
+    const device = new HookedDevice(await ringDevice())
+    await using writer = await RingWriter.open(device, { codec: text })
+    await writer.pushMany(['a', 'b'])
+    await using reader = await RingReader.open(device, { codec: text })
+    device.before = ({ operation, sector }) =>
+      operation === 'read' && sector >= 3 ? sleep(30) : undefined
+    const entries = readableStream(reader).getReader()
+    entries.read().catch(() => undefined)
+    await sleep(10)
+    await entries.cancel()
+    await sleep(40)
+    expect((await reader.next()).item).toBe('a')
   })
 })
 

@@ -1,8 +1,8 @@
 import type { BlockDevice } from '../../block/device.ts'
 import {
-  type AttachOptions,
   asPosition,
   type Consumer,
+  type ConsumerOptions,
   type PopManyOptions,
   type PoppedItem,
   type PopResult,
@@ -24,15 +24,17 @@ const DEFAULT_MAX_BYTES = 1 << 20
  */
 export async function attachConsumer(
   device: BlockDevice,
-  options: AttachOptions,
+  options: ConsumerOptions,
 ): Promise<Consumer> {
   // The claim has to be made before there is a handle that can answer.
   const answering: { consumer?: Format1Consumer } = {}
-  const attachment = await attach(device, CONSUMER, options, async (request) => {
+  const answer = async (request: string): Promise<string> => {
     if (answering.consumer === undefined) return 'retry'
     if (request !== 'suspend' && request !== 'resume') return 'unknown request'
     return (await answering.consumer[request]()).status
-  })
+  }
+  const onRequest = options.answerRequests === false ? undefined : answer
+  const attachment = await attach(device, CONSUMER, options, onRequest)
   const consumer = new Format1Consumer(attachment)
   answering.consumer = consumer
   return consumer

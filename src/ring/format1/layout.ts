@@ -1,5 +1,8 @@
 import { RingError } from '../../errors.ts'
 
+/** What a record's length field can say. */
+const MAX_LENGTH = 2 ** 32 - 1
+
 /** What sector 0 begins with. Source: FORMAT.md, format 1. */
 export const MAGIC = 'mirage shared-block-device 1.0'
 
@@ -47,7 +50,7 @@ export function makeLayout(sectorSize: number, sizeSectors: number, device: stri
 
 /** Bytes that an item's record takes, with its length field and padding. */
 export function recordBytes(itemBytes: number): number {
-  return (itemBytes + HEADER_BYTES + 3) & ~3
+  return Math.ceil((itemBytes + HEADER_BYTES) / HEADER_BYTES) * HEADER_BYTES
 }
 
 /** Whether records can begin and end at the offset. */
@@ -57,7 +60,7 @@ export function isAligned(offset: bigint): boolean {
 
 /** Length of the largest item, in bytes. */
 export function maxItemBytes(layout: Layout): number {
-  return layout.dataBytes - HEADER_BYTES
+  return Math.min(layout.dataBytes - HEADER_BYTES, MAX_LENGTH)
 }
 
 /** Where in the data area a ring offset lies, in bytes from the area's start. */

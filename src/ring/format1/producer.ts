@@ -46,6 +46,7 @@ export async function attachProducer(
 class Format1Producer extends Format1Role implements Producer {
   /** The sector that holds the end of what was pushed, if that ends within one: rewritten by the next push. */
   readonly #tailSector: Uint8Array
+  readonly #tailBefore: Uint8Array
   /** Where pushed items end that are not visible yet, ascending. */
   #pending: Position[] = []
   #tail: bigint
@@ -58,6 +59,7 @@ class Format1Producer extends Format1Role implements Producer {
     this.#tail = this.own.offset
     this.#freedUpTo = this.other.offset
     this.#tailSector = this.device.allocate(this.control.layout.sectorSize)
+    this.#tailBefore = new Uint8Array(this.#tailSector.length)
   }
 
   get position(): Position {
@@ -89,7 +91,7 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.run(() => this.#push(items))
+    return this.run(() => this.#allOrNothing(() => this.#push(items)))
   }
 
   async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
@@ -103,12 +105,14 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   append(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.run(async () => {
-      const pushed = await this.#push(items)
-      const last = pushed.status === 'ok' ? pushed.positions.at(-1) : undefined
-      if (last !== undefined) await this.#advance(last)
-      return pushed
-    })
+    return this.run(() =>
+      this.#allOrNothing(async () => {
+        const pushed = await this.#push(items)
+        const last = pushed.status === 'ok' ? pushed.positions.at(-1) : undefined
+        if (last !== undefined) await this.#advance(last)
+        return pushed
+      }),
+    )
   }
 
   advance(position: Position): Promise<void> {
@@ -135,6 +139,24 @@ class Format1Producer extends Format1Role implements Producer {
       await this.writeOwn({ offset: this.own.offset, flag: this.other.flag })
     }
     return this.own.flag ? 'suspended' : 'running'
+  }
+
+  /**
+   * Undoes what an operation that failed had pushed: it was told to have failed, so no later call may show it. If a write
+   * failed, the handle has ended anyway.
+   */
+  async #allOrNothing<T>(operation: () => Promise<T>): Promise<T> {
+    const tail = this.#tail
+    const pushed = this.#pending.length
+    this.#tailBefore.set(this.#tailSector)
+    try {
+      return await operation()
+    } catch (error) {
+      this.#tail = tail
+      this.#pending.length = Math.min(pushed, this.#pending.length)
+      this.#tailSector.set(this.#tailBefore)
+      throw error
+    }
   }
 
   /** How many items from the front have room. */
@@ -206,8 +228,7 @@ class Format1Producer extends Format1Role implements Producer {
   async #fillAfter(sector: Uint8Array, used: number, end: bigint): Promise<void> {
     const live = this.#freedUpTo + BigInt(this.capacity)
     if (end + BigInt(sector.length - used) > live) {
-      // The tail has moved already: without this sector the handle could not go on.
-      await this.guard(this.device.read(extentOf(this.control.layout, end, end).sector, [sector]))
+      await this.device.read(extentOf(this.control.layout, end, end).sector, [sector])
     } else {
       sector.fill(0, used)
     }

@@ -29,11 +29,13 @@ export async function attachConsumer(
   options: ConsumerOptions,
 ): Promise<Consumer> {
   const answering: { consumer?: Format2Consumer } = {}
-  const claimed = await claimRole(device, 'consumer', options, async (request) => {
+  const answer = async (request: string): Promise<string> => {
     if (answering.consumer === undefined) return 'retry'
     if (request !== 'suspend' && request !== 'resume') return 'unknown request'
     return (await answering.consumer[request]()).status
-  })
+  }
+  const onRequest = options.answerRequests === false ? undefined : answer
+  const claimed = await claimRole(device, 'consumer', options, onRequest)
   try {
     const disk = await Disk.open(device)
     const consumer = new Format2Consumer(claimed, disk, await settledSlots(disk), options)
