@@ -17,14 +17,19 @@ export class HookedDevice extends ForwardingBlockDevice {
   /** Called after each read, with what was read. */
   afterRead: (request: Request, buffers: readonly Uint8Array[]) => void = () => undefined
   readonly #claims: boolean
+  readonly #watch: boolean
 
-  constructor(inner: BlockDevice, options: { readonly claims?: boolean } = {}) {
+  constructor(
+    inner: BlockDevice,
+    options: { readonly claims?: boolean; readonly watch?: boolean } = {},
+  ) {
     super(inner)
     this.#claims = options.claims ?? true
+    this.#watch = options.watch ?? true
   }
 
   override get capabilities(): BlockCapabilities {
-    return { ...super.capabilities, claim: this.#claims }
+    return { ...super.capabilities, claim: this.#claims, watch: this.#watch }
   }
 
   /** The requests since the last call. */

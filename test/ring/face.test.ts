@@ -7,7 +7,6 @@ import { BlockError, isCodecError } from '../../src/errors.ts'
 import { RingReader } from '../../src/ring/reader.ts'
 import { Consumer, inspectRing } from '../../src/ring/ring.ts'
 import { resumeRing, suspendRing } from '../../src/ring/suspend.ts'
-import type { Position } from '../../src/ring/types.ts'
 import { RingWriter } from '../../src/ring/writer.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
@@ -44,9 +43,9 @@ describe('a writer', () => {
   test('keeps the order when a codec takes its time', async () => {
     const slow: Codec<string> = {
       name: 'slow',
-      encode: async (value) => {
-        await sleep(value.length)
-        return new TextEncoder().encode(value)
+      encode: (value) => {
+        const encoded = new TextEncoder().encode(value)
+        return value.length === 1 ? encoded : sleep(value.length, encoded)
       },
       decode: (bytes) => new TextDecoder().decode(bytes),
     }
@@ -102,6 +101,44 @@ describe('a writer', () => {
     await next
     expect((await reader.next()).item[0]).toBe(2)
     expect((await reader.next()).item[0]).toBe(4)
+  })
+
+  test('what did not fit of a push is aborted once the rest is written', async () => {
+    const device = new HookedDevice(await tiny())
+    await using writer = await RingWriter.open(device)
+    const stop = new AbortController()
+    device.before = ({ operation }) => {
+      if (operation === 'write') stop.abort(new Error('changed my mind'))
+    }
+    const pushing = writer.pushMany([item(1), item(2), item(3)], { signal: stop.signal })
+    await expect(pushing).rejects.toThrow('changed my mind')
+    expect((await inspectRing(device)).producer.offset).toBe(408n)
+  })
+
+  test('aborted pushes do not count any more', async () => {
+    const device = await tiny()
+    await using writer = await RingWriter.open(device, { maxQueuedItems: 2 })
+    await writer.pushMany([item(1), item(2)])
+    for (let n = 0; n < 5; n++) {
+      const signal = AbortSignal.timeout(2)
+      await expect(writer.push(item(3), { signal })).rejects.toThrow('due to timeout')
+    }
+    const waiting = [writer.push(item(3)), writer.push(item(4))]
+    await using reader = await RingReader.open(device)
+    for (let n = 0; n < 2; n++) await (await reader.next()).advance()
+    await Promise.all(waiting)
+  })
+
+  test('a small item does not overtake one that waits for room', async () => {
+    const device = await tiny()
+    await using writer = await RingWriter.open(device)
+    await writer.push(item(1))
+    const waiting = writer.push(item(2, 400))
+    await sleep(5)
+    expect(await writer.tryPush(item(3, 4))).toEqual({ status: 'retry' })
+    await using reader = await RingReader.open(device)
+    await (await reader.next()).advance()
+    await waiting
   })
 
   test('a push that is being written is not aborted any more', async () => {
@@ -283,8 +320,8 @@ describe('a reader', () => {
     await Promise.all(entries.map((entry) => entry.advance()))
     expect(device.take().filter(({ operation }) => operation === 'write').length).toBe(1)
     expect(reader.consumer.position).toBe(entries.at(-1)?.position)
-    await expect(reader.advance(1e9 as unknown as Position)).rejects.toThrow(RangeError)
-    await writer.push(item(1))
+    const position = await writer.push(item(1))
+    await expect(reader.advance(position)).rejects.toThrow(RangeError)
     await (await reader.next()).advance()
   })
 })

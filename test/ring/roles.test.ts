@@ -65,6 +65,29 @@ describe('what a push costs', () => {
     ])
   })
 
+  test('many extents are all on stable storage in the end, also where one of them wraps', async () => {
+    const device = new HookedDevice(await ringDevice(6144))
+    const producer = await attachProducer(device, RARELY)
+    const consumer = await Consumer.attach(device, RARELY)
+    const items = (count: number): Uint8Array[] =>
+      Array.from({ length: count }, () => new Uint8Array(100 << 10))
+    const first = await producer.pushMany(items(18))
+    if (first.status !== 'ok') throw new Error(first.status)
+    const end = first.positions.at(-1) as Position
+    await producer.advance(end)
+    await consumer.popMany()
+    await consumer.advance(end)
+    await producer.state()
+    device.take()
+    expect(await producer.pushMany(items(24))).toMatchObject({ status: 'ok' })
+    const requests = device.take()
+    const lastFlush = requests.map(({ operation }) => operation).lastIndexOf('flush')
+    const writes = requests.filter(({ operation }) => operation === 'write')
+    expect(writes.length).toBeGreaterThan(3)
+    expect(writes.some(({ sector }) => sector === 3)).toBe(true)
+    expect(requests.slice(lastFlush + 1).every(({ durable }) => durable)).toBe(true)
+  })
+
   test('the tail sector is rewritten with the bytes that it has', async () => {
     const device = await ringDevice()
     await append(await attachProducer(device), Buffer.from('committed'))
@@ -213,13 +236,26 @@ describe('pointer sectors that are read while they are written', () => {
     expect(device.take().length).toBeLessThan(100)
   })
 
+  test('one sector that has no text is not confirmed by the other', async () => {
+    const device = new HookedDevice(await ringDevice(), { claims: false })
+    await append(await attachProducer(device), new Uint8Array(996))
+    let torn = true
+    device.afterRead = ({ sector }, [buffer]) => {
+      if (sector !== 1 || !torn || buffer === undefined) return
+      buffer[512] = 8
+      torn = false
+    }
+    expect((await inspectRing(device)).consumer.offset).toBe(0n)
+  })
+
   test('without a text that confirms, two reads have to agree', async () => {
     const device = new HookedDevice(await ringDevice(), { claims: false })
     const long = { queue: 'q'.repeat(500), client: 'c' }
     await append(await attachProducer(device, long), new Uint8Array(996))
     let torn = true
     device.afterRead = ({ sector }, [buffer]) => {
-      if (sector === 1 && torn) buffer?.fill(0, 0, 1)
+      if (sector !== 1 || !torn) return
+      buffer?.fill(0, 0, 1)
       torn = false
     }
     expect((await inspectRing(device)).producer.offset).toBe(1000n)
@@ -290,6 +326,37 @@ describe('a device that fails', () => {
     await append(producer, item)
     const items = await collect((await inspectRing(device)).items())
     expect(items.map((popped) => popped.item[0])).toEqual([1, 2, 3, 4, 9])
+  })
+
+  test('ends the producer when the flush before used space is used again fails', async () => {
+    const device = new HookedDevice(await ringDevice(4))
+    const producer = await attachProducer(device, RARELY)
+    const consumer = await Consumer.attach(device, RARELY)
+    await append(producer, new Uint8Array(500))
+    const popped = await consumer.pop()
+    if (popped.status !== 'item') throw new Error(popped.status)
+    await consumer.advance(popped.position)
+    device.before = failing('flush')
+    await expect(producer.push(new Uint8Array(100))).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    device.before = () => undefined
+    await expect(producer.state()).rejects.toMatchObject({ code: 'RING_POISONED' })
+  })
+
+  test('that loses what the other side wrote is found out', async () => {
+    const memory = await ringDevice()
+    const fresh = (await deviceBytes(memory)).slice(1024, 1536)
+    const producer = await attachProducer(memory, RARELY)
+    const consumer = await Consumer.attach(memory)
+    await append(producer, new Uint8Array(8))
+    const popped = await consumer.pop()
+    if (popped.status !== 'item') throw new Error(popped.status)
+    await consumer.advance(popped.position)
+    await producer.state()
+    await memory.write(2, [fresh])
+    await expect(producer.state()).rejects.toMatchObject({
+      code: 'RING_CORRUPT',
+      details: { sector: 2, field: 'consumer', found: '0' },
+    })
   })
 
   test('goes on after a read that failed', async () => {

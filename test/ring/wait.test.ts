@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { Waiter } from '../../src/ring/wait.ts'
+import { FakeClock } from '../helpers/fake-clock.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { ringDevice } from '../helpers/ring.ts'
+
+/** The pauses of one who waits in vain, in milliseconds. */
+async function pauses(waiter: Waiter, clock: FakeClock, count: number): Promise<number[]> {
+  const all: number[] = []
+  for (let n = 0; n < count; n++) {
+    const started = clock.now()
+    const paused = waiter.pause()
+    while (clock.sleepers > 0) await clock.advance(1)
+    await paused
+    all.push(clock.now() - started)
+  }
+  return all
+}
+
+test('pauses grow to a bound, and begin anew when something came', async () => {
+  const clock = new FakeClock()
+  const waiter = new Waiter(await ringDevice(), clock, { maxPollMs: 6 })
+  expect(await pauses(waiter, clock, 6)).toEqual([1, 2, 4, 6, 6, 6])
+  waiter.reset()
+  expect(await pauses(waiter, clock, 2)).toEqual([1, 2])
+})
+
+test('a change ends a pause, also one that has not begun', async () => {
+  const device = await ringDevice()
+  const clock = new FakeClock()
+  const waiter = new Waiter(device, clock)
+  waiter.wake()
+  await waiter.pause()
+  const pausing = waiter.pause()
+  await clock.settle()
+  await device.flush()
+  await device.write(1, [new Uint8Array(512)])
+  await pausing
+  expect(clock.now()).toBe(0)
+  waiter.close()
+})
+
+test('without news the pauses get longer only when it has been quiet for long', async () => {
+  const clock = new FakeClock()
+  const device = new HookedDevice(await ringDevice(), { watch: false })
+  const all = await pauses(new Waiter(device, clock), clock, 60)
+  expect(Math.max(...all.slice(0, 20))).toBeLessThanOrEqual(50)
+  expect(Math.max(...all)).toBeGreaterThan(100)
+  expect(Math.max(...all)).toBeLessThanOrEqual(250)
+})
