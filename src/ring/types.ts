@@ -48,7 +48,10 @@ export interface ConsumerOptions extends AttachOptions {
 
 /** How a ring is created. */
 export interface CreateOptions {
-  /** 1 is what the original reads and writes; 2 is being built. Default 1. */
+  /**
+   * 1 is what the original reads and writes. 2 is experimental: it may change, and is not for data that matters.
+   * Default 1.
+   */
   readonly format?: 1 | 2
   /** Create the ring even where something else is. Default false. */
   readonly overwrite?: boolean
