@@ -1,5 +1,6 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
+import { RingError } from '../../errors.ts'
 import { checkItem } from '../item.ts'
 import { type Claimed, claimRole } from '../role.ts'
 import type {
@@ -15,7 +16,7 @@ import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
 import { Disk, type Read, type Slots, type Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
-import type { Mark } from './mark.ts'
+import { type Mark, ORIGIN } from './mark.ts'
 import { fromPosition, toPosition } from './position.ts'
 import { MAX_BATCH_BYTES, PUBLISH_BYTES, rollForward, type Tail } from './recover.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
@@ -167,8 +168,31 @@ class Format2Producer extends Format2Role implements Producer {
         )
       }
       await this.lookBeforeWrite()
+      if (!(await this.#hasRoom(1 + this.#heldBatches(seq)))) throw this.#noRoom(position)
       await this.#writeBatch([], seq)
     })
+  }
+
+  /**
+   * Batches with items behind a sequence number. As many blocks are kept free: each of them may be committed by a marker of
+   * its own, and that must not fail for want of room.
+   */
+  #heldBatches(committedTo: number): number {
+    const ends = [...this.#held.slice(1), this.#tail]
+    return this.#held.filter((mark, index) => {
+      const end = ends[index]?.seq ?? 0
+      return end > mark.seq && end > committedTo
+    }).length
+  }
+
+  #noRoom(position: Position): RingError {
+    const device = this.device.name
+    return new RingError(
+      'RING_OVERLOADED',
+      `There is no room in ${device} to show a part of what one call has pushed; advance to the end of it, or ` +
+        'when the consumer has given space back',
+      { device, position: String(position) },
+    )
   }
 
   #write(items: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
@@ -178,7 +202,8 @@ class Format2Producer extends Format2Role implements Producer {
       if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
       const first = this.#tail.seq
       for (let done = 0; done < items.length; ) {
-        const batch = await this.#fitting(items, done, commit ? 0 : 1)
+        const reserve = commit ? 0 : 1 + this.#heldBatches(this.#committedTo)
+        const batch = await this.#fitting(items, done, reserve)
         if (batch.length === 0) break
         done += batch.length
         await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
@@ -279,7 +304,7 @@ class Format2Producer extends Format2Role implements Producer {
       committed: this.#committed,
       epochs: this.#epochs,
       suspendAck: this.#suspendAck,
-      head: this.#committed,
+      head: ORIGIN,
       time: Date.now(),
       text: slotText(this),
     }
