@@ -2,8 +2,8 @@ import type { BlockDevice } from '../block/device.ts'
 import { systemClock } from '../clock.ts'
 import { isBlockError } from '../errors.ts'
 import { detectFormat } from './detect.ts'
-import * as format1 from './format1/index.ts'
-import * as format2 from './format2/index.ts'
+import { format1 } from './format1/index.ts'
+import { format2 } from './format2/index.ts'
 import type * as types from './types.ts'
 
 const formats = { 1: format1, 2: format2 } as const

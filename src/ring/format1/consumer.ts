@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
+import { foldAll, popOne, RequestDesk } from '../derived.ts'
 import {
   asPosition,
   type Consumer,
@@ -26,17 +27,11 @@ export async function attachConsumer(
   device: BlockDevice,
   options: ConsumerOptions,
 ): Promise<Consumer> {
-  // The claim has to be made before there is a handle that can answer.
-  const answering: { consumer?: Format1Consumer } = {}
-  const answer = async (request: string): Promise<string> => {
-    if (answering.consumer === undefined) return 'retry'
-    if (request !== 'suspend' && request !== 'resume') return 'unknown request'
-    return (await answering.consumer[request]()).status
-  }
-  const onRequest = options.answerRequests === false ? undefined : answer
+  const desk = new RequestDesk()
+  const onRequest = options.answerRequests === false ? undefined : desk.answer
   const attachment = await attach(device, CONSUMER, options, onRequest)
   const consumer = new Format1Consumer(attachment)
-  answering.consumer = consumer
+  desk.consumer = consumer
   return consumer
 }
 
@@ -70,9 +65,8 @@ class Format1Consumer extends Format1Role implements Consumer {
     return this.#wish(false)
   }
 
-  async pop(from?: Position): Promise<PopResult> {
-    const [popped] = await this.popMany({ ...(from !== undefined && { from }), maxItems: 1 })
-    return popped === undefined ? { status: 'retry' } : { status: 'item', ...popped }
+  pop(from?: Position): Promise<PopResult> {
+    return popOne(this, from)
   }
 
   popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
@@ -90,21 +84,12 @@ class Format1Consumer extends Format1Role implements Consumer {
     })
   }
 
-  async fold<A>(
+  fold<A>(
     f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
     initial: A,
     from?: Position,
   ): Promise<{ readonly position: Position; readonly accumulator: A }> {
-    let accumulator = initial
-    let position = from ?? this.position
-    for (;;) {
-      const popped = await this.popMany({ from: position })
-      if (popped.length === 0) return { position, accumulator }
-      for (const { item, position: after } of popped) {
-        accumulator = await f(accumulator, item, after)
-        position = after
-      }
-    }
+    return foldAll(this, f, initial, from)
   }
 
   advance(position: Position): Promise<void> {

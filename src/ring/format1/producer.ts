@@ -1,5 +1,6 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
+import { pushOne } from '../derived.ts'
 import { checkItem } from '../item.ts'
 import {
   type AttachOptions,
@@ -84,10 +85,8 @@ class Format1Producer extends Format1Role implements Producer {
     })
   }
 
-  async push(item: Uint8Array): Promise<PushResult> {
-    const result = await this.pushMany([item])
-    if (result.status !== 'ok') return result
-    return { status: 'ok', position: result.positions.at(-1) ?? this.position }
+  push(item: Uint8Array): Promise<PushResult> {
+    return pushOne(this, item)
   }
 
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {

@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
+import { foldAll, popOne, RequestDesk } from '../derived.ts'
 import { type Claimed, claimRole } from '../role.ts'
 import type {
   Consumer,
@@ -28,18 +29,13 @@ export async function attachConsumer(
   device: BlockDevice,
   options: ConsumerOptions,
 ): Promise<Consumer> {
-  const answering: { consumer?: Format2Consumer } = {}
-  const answer = async (request: string): Promise<string> => {
-    if (answering.consumer === undefined) return 'retry'
-    if (request !== 'suspend' && request !== 'resume') return 'unknown request'
-    return (await answering.consumer[request]()).status
-  }
-  const onRequest = options.answerRequests === false ? undefined : answer
+  const desk = new RequestDesk()
+  const onRequest = options.answerRequests === false ? undefined : desk.answer
   const claimed = await claimRole(device, 'consumer', options, onRequest)
   try {
     const disk = await Disk.open(device)
     const consumer = new Format2Consumer(claimed, disk, await settledSlots(disk), options)
-    answering.consumer = consumer
+    desk.consumer = consumer
     return consumer
   } catch (error) {
     await claimed.claim?.release()
@@ -109,9 +105,8 @@ class Format2Consumer extends Format2Role implements Consumer {
     return this.#wish(false)
   }
 
-  async pop(from?: Position): Promise<PopResult> {
-    const [popped] = await this.popMany({ ...(from !== undefined && { from }), maxItems: 1 })
-    return popped === undefined ? { status: 'retry' } : { status: 'item', ...popped }
+  pop(from?: Position): Promise<PopResult> {
+    return popOne(this, from)
   }
 
   popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
@@ -136,21 +131,12 @@ class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  async fold<A>(
+  fold<A>(
     f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
     initial: A,
     from?: Position,
   ): Promise<{ readonly position: Position; readonly accumulator: A }> {
-    let accumulator = initial
-    let position = from ?? this.position
-    for (;;) {
-      const popped = await this.popMany({ from: position })
-      if (popped.length === 0) return { position, accumulator }
-      for (const { item, position: after } of popped) {
-        accumulator = await f(accumulator, item, after)
-        position = after
-      }
-    }
+    return foldAll(this, f, initial, from)
   }
 
   advance(position: Position): Promise<void> {

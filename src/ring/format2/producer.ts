@@ -1,6 +1,7 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
+import { pushOne } from '../derived.ts'
 import { checkItem } from '../item.ts'
 import { type Claimed, claimRole } from '../role.ts'
 import type {
@@ -143,10 +144,8 @@ class Format2Producer extends Format2Role implements Producer {
     })
   }
 
-  async push(item: Uint8Array): Promise<PushResult> {
-    const result = await this.pushMany([item])
-    if (result.status !== 'ok') return result
-    return { status: 'ok', position: result.positions.at(-1) ?? this.position }
+  push(item: Uint8Array): Promise<PushResult> {
+    return pushOne(this, item)
   }
 
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {

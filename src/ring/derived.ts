@@ -1,0 +1,45 @@
+import type { Consumer, PopResult, Position, Producer, PushResult } from './types.ts'
+
+/** `push`, by way of `pushMany`. */
+export async function pushOne(producer: Producer, item: Uint8Array): Promise<PushResult> {
+  const result = await producer.pushMany([item])
+  if (result.status !== 'ok') return result
+  return { status: 'ok', position: result.positions.at(-1) ?? producer.position }
+}
+
+/** `pop`, by way of `popMany`. */
+export async function popOne(consumer: Consumer, from: Position | undefined): Promise<PopResult> {
+  const [popped] = await consumer.popMany({ ...(from !== undefined && { from }), maxItems: 1 })
+  return popped === undefined ? { status: 'retry' } : { status: 'item', ...popped }
+}
+
+/** `fold`, by way of `popMany`. */
+export async function foldAll<A>(
+  consumer: Consumer,
+  f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
+  initial: A,
+  from: Position | undefined,
+): Promise<{ readonly position: Position; readonly accumulator: A }> {
+  let accumulator = initial
+  let position = from ?? consumer.position
+  for (;;) {
+    const popped = await consumer.popMany({ from: position })
+    if (popped.length === 0) return { position, accumulator }
+    for (const { item, position: after } of popped) {
+      accumulator = await f(accumulator, item, after)
+      position = after
+    }
+  }
+}
+
+/** Answers what other programs on this machine ask of a consumer, once there is one. */
+export class RequestDesk {
+  /** Set when the handle is made, which is after the claim. */
+  consumer: Consumer | undefined
+
+  readonly answer = async (request: string): Promise<string> => {
+    if (this.consumer === undefined) return 'retry'
+    if (request !== 'suspend' && request !== 'resume') return 'unknown request'
+    return (await this.consumer[request]()).status
+  }
+}
