@@ -27,7 +27,9 @@ else await show()
 // --- The shop: what a service with an outbox does ---
 
 async function shop() {
-  const device = await FileBlockDevice.open(join(directory, 'outbox'))
+  const device = await FileBlockDevice.openOrCreate(join(directory, 'outbox'), {
+    sizeBytes: 64 * 1024,
+  })
   const outbox = await openOutbox(device)
   await outbox.sync() // what an earlier process accepted comes first
   const { length: known } = await readdir(join(directory, 'orders'))
@@ -87,8 +89,6 @@ async function show() {
   try {
     await mkdir(join(place, 'orders'))
     await writeFile(join(place, 'messages'), '')
-    const device = await FileBlockDevice.create(join(place, 'outbox'), { sizeBytes: 64 * 1024 })
-    await device.disconnect()
 
     const before = await runShop(place)
     console.log(`The shop was killed (${before.signal}) when it had accepted: ${before.accepted}.`)

@@ -5,11 +5,19 @@ import {
   buildApplication,
   buildRouteMap,
   type CommandContext,
+  FlagNotFoundError,
   text_en,
 } from '@stricli/core'
 import { consume } from './commands/consume.ts'
 import { create } from './commands/create.ts'
+import { compare } from './commands/device/compare.ts'
+import { copy } from './commands/device/copy.ts'
+import { erase } from './commands/device/erase.ts'
+import { info } from './commands/device/info.ts'
 import { diagnostics } from './commands/diagnostics.ts'
+import { push } from './commands/journal/push.ts'
+import { run as runJournal } from './commands/journal/run.ts'
+import { status } from './commands/journal/status.ts'
 import { produce } from './commands/produce.ts'
 import { resume } from './commands/resume.ts'
 import { suspend } from './commands/suspend.ts'
@@ -18,19 +26,39 @@ const fullDescription = `A durable queue on a file or a raw block device that tw
 consumes them. Byte-compatible with MirageOS's shared-block-ring.
 
 EXIT CODES
-  0 done   1 fault   2 wrong usage   3 nothing now: empty, or no room   4 suspended
+  0 done   1 fault   2 wrong usage   3 nothing now: empty, or no room; devices differ   4 suspended
   128 + n: stopped by signal n before it was done
 
 EXAMPLES
   sbr create ring.img --size 64MiB
   echo hello | sbr produce ring.img
   sbr consume ring.img --drain
+  echo order-7 | sbr journal push outbox.img
+  sbr journal run outbox.img -- ./send-mail
 
 Errors go to standard error; with --json as {"error":{"code":...,"message":...}}. SBR_DEBUG=1 adds stack
 traces. DEVICE is a path; after -- nothing is taken for a flag.`
 
+const journal = buildRouteMap({
+  routes: { push, run: runJournal, status },
+  docs: {
+    brief: 'Operations that are performed at least once, in order, whatever crashes',
+    fullDescription: `A journal keeps operations on a device until a command has performed them: \`push\` writes them down, and \`run\`
+performs them one after another, at the same time or later. A service that embeds a Journal of the library
+does both itself, so neither command works beside it. A journal is a ring; \`sbr create\` makes the file.`,
+  },
+})
+
+const device = buildRouteMap({
+  routes: { info, compare, copy, erase },
+  docs: {
+    brief: 'Look at, compare, copy and erase whole devices',
+    fullDescription: 'Work on whole files and raw block devices, whatever they hold.',
+  },
+})
+
 const root = buildRouteMap({
-  routes: { create, produce, consume, suspend, resume, diagnostics },
+  routes: { create, produce, consume, suspend, resume, diagnostics, journal, device },
   docs: { brief: 'A durable queue on a block device that two programs share', fullDescription },
 })
 
@@ -40,7 +68,14 @@ export function buildApp(onFailure: (error: unknown) => void): Application<Comma
     onFailure(error)
     return ''
   }
-  const text: ApplicationText = { ...text_en, exceptionWhileRunningCommand: silent }
+  const text: ApplicationText = {
+    ...text_en,
+    exceptionWhileRunningCommand: silent,
+    exceptionWhileParsingArguments(error, color) {
+      if (error instanceof FlagNotFoundError) return unknownFlag(error)
+      return text_en.exceptionWhileParsingArguments.call(this, error, color)
+    },
+  }
   return buildApplication(root, {
     name: 'sbr',
     versionInfo: { getCurrentVersion: async () => packageVersion() },
@@ -48,6 +83,13 @@ export function buildApp(onFailure: (error: unknown) => void): Application<Comma
     documentation: { disableAnsiColor: true },
     localization: { text },
   })
+}
+
+/** Flags that might be meant, as the help writes them. */
+function unknownFlag({ input, corrections }: FlagNotFoundError): string {
+  const meant = corrections.map((flag) => `--${flag.replace(/[A-Z]/g, '-$&').toLowerCase()}`)
+  const question = meant.length === 0 ? '' : `, did you mean ${meant.join(' or ')}?`
+  return `No flag registered for --${input}${question}`
 }
 
 function packageVersion(): string {

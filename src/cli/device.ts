@@ -7,7 +7,7 @@ import type { CommonFlags } from './flags.ts'
 /** Opens the device that a command was given. */
 export async function openDevice(
   path: string,
-  mode: 'read-only' | 'read-write',
+  mode: 'read-only' | 'read-write' | 'auto',
   { sectorSize }: CommonFlags,
   options: Pick<FileBlockDeviceOptions, 'exclusive'> = {},
 ): Promise<FileBlockDevice> {

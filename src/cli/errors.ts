@@ -1,7 +1,16 @@
 import { CodedError } from '../errors.ts'
+import { adviceFor } from './advice.ts'
 
 /** What the process answers to its caller. Codes of a promise: they change only with the major version. */
-export const EXIT = { done: 0, fault: 1, usage: 2, nothingNow: 3, suspended: 4 } as const
+export const EXIT = {
+  done: 0,
+  fault: 1,
+  usage: 2,
+  nothingNow: 3,
+  /** Shares its number with `nothingNow`: nothing is wrong, but it is not as the caller hoped. */
+  different: 3,
+  suspended: 4,
+} as const
 
 type Details = Readonly<Record<string, unknown>>
 
@@ -27,20 +36,16 @@ export function usageError(message: string): CommandError {
   return new CommandError(EXIT.usage, 'CLI_USAGE', message)
 }
 
-/** What helps on the command line against errors of the library. */
-const HINTS: Readonly<Record<string, string>> = {
-  RING_NOT_INITIALISED: 'If it should be one, see `sbr create --help`',
-  RING_NOT_BLANK: 'To lose that: --force, or --erase --force to overwrite all of it',
-  BLOCK_CLAIMED: 'Stop that first, or wait until it ends',
+/** There is nothing for a command to work on. */
+export function emptyNow(device: string): CommandError {
+  return new CommandError(EXIT.nothingNow, 'CLI_EMPTY', `${device} is empty now`, { device })
 }
 
 /** Anything that was thrown, as what is to be told about it. */
 export function asCommandError(error: unknown): CommandError {
   if (error instanceof CommandError) return error
   if (error instanceof CodedError) {
-    const hint = HINTS[error.code]
-    const message = hint === undefined ? error.message : `${error.message}. ${hint}`
-    return new CommandError(EXIT.fault, error.code, message, { ...error.details }, error)
+    return new CommandError(EXIT.fault, error.code, adviceFor(error), { ...error.details }, error)
   }
   const message = error instanceof Error ? error.message : String(error)
   return new CommandError(EXIT.fault, 'CLI_INTERNAL', message, {}, error)

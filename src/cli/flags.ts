@@ -66,7 +66,8 @@ export function namesOf({ queue, client }: RoleFlags): { queue?: string; client?
   return { ...(queue !== undefined && { queue }), ...(client !== undefined && { client }) }
 }
 
-function parsePath(text: string): string {
+/** @throws {CommandError} no path can be that */
+export function parsePath(text: string): string {
   if (text === '' || text.includes('\0')) throw usageError('DEVICE is the path of a file or device')
   return text
 }

@@ -1,7 +1,9 @@
 import { lstat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { BlockDevice } from '../block/device.ts'
+import { systemCode } from '../block/file/errors.ts'
 import { FileBlockDevice } from '../block/file.ts'
+import { isBlockError } from '../errors.ts'
 import { MIN_SECTORS } from '../ring/format1/layout.ts'
 import { openDevice } from './device.ts'
 import { CommandError, EXIT, usageError } from './errors.ts'
@@ -25,7 +27,7 @@ export async function openOrCreate(
   flags: MakeFlags,
   signal: AbortSignal,
 ): Promise<FileBlockDevice> {
-  if (!(await isThere(path))) return createFile(path, flags, signal)
+  if (!(await isThere(path))) return createForRing(path, flags, signal)
   // A raw device with a mounted file system on it is refused.
   const device = await openDevice(path, 'read-write', flags, { exclusive: true })
   try {
@@ -37,26 +39,65 @@ export async function openOrCreate(
   }
 }
 
-async function createFile(
+async function createForRing(
   path: string,
   { size = DEFAULT_BYTES, sectorSize = 512 }: MakeFlags,
+  signal: AbortSignal,
+): Promise<FileBlockDevice> {
+  checkNewSize(size, sectorSize)
+  return createFile(path, size, sectorSize, signal)
+}
+
+function checkNewSize(size: number, sectorSize: number): void {
+  const least = MIN_SECTORS * sectorSize
+  if (size < least) {
+    throw usageError(
+      `--size: expected at least ${least} bytes (${MIN_SECTORS} sectors of ${sectorSize}), found ${size}`,
+    )
+  }
+  const over = size % sectorSize
+  if (over === 0) return
+  throw usageError(
+    `--size: ${size} bytes are no multiple of the sector size, ${sectorSize} bytes; the nearest sizes that are: ` +
+      `${size - over} and ${size - over + sectorSize}`,
+  )
+}
+
+/** Makes a file of zeroes, for this command alone. */
+export async function createFile(
+  path: string,
+  sizeBytes: number,
+  sectorSize: number,
   signal: AbortSignal,
 ): Promise<FileBlockDevice> {
   if (dirname(path) === '/dev') {
     throw new CommandError(EXIT.fault, 'BLOCK_OPEN', `there is no device ${path}`, { device: path })
   }
-  if (size % sectorSize !== 0 || size < MIN_SECTORS * sectorSize) {
-    throw usageError(
-      `--size: expected at least ${MIN_SECTORS} whole sectors of ${sectorSize} bytes, found ${size} bytes`,
-    )
-  }
   using progress = showProgress('creating')
-  const onProgress = progress.update
-  const options = { sizeBytes: size, sectorSize, exclusive: true, onProgress, signal }
-  return await FileBlockDevice.create(path, options)
+  const options = { sizeBytes, sectorSize, exclusive: true, onProgress: progress.update, signal }
+  try {
+    return await FileBlockDevice.create(path, options)
+  } catch (error) {
+    throw creationError(path, error)
+  }
 }
 
-async function isThere(path: string): Promise<boolean> {
+/** What cannot be made, and what to do about it: the library's advice is to make a file. */
+export function creationError(path: string, error: unknown): unknown {
+  if (!isBlockError(error)) return error
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: `there is no directory ${dirname(path)}; make that first`,
+    ENOSPC: 'the disk is full; free some space',
+    EDQUOT: "this user's quota is used up; free some space",
+  }
+  const reason = reasons[systemCode(error.cause) ?? '']
+  if (reason === undefined) return error
+  const message = `could not make ${path}: ${reason}`
+  return new CommandError(EXIT.fault, error.code, message, { ...error.details }, error)
+}
+
+/** Whether there is anything at the path. */
+export async function isThere(path: string): Promise<boolean> {
   try {
     await lstat(path)
     return true

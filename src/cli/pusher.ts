@@ -4,6 +4,7 @@ import { Producer } from '../ring/ring.ts'
 import type { AttachOptions } from '../ring/types.ts'
 import { Waiter } from '../ring/wait.ts'
 import { CommandError, EXIT } from './errors.ts'
+import type { Obstacle, WaitNotice } from './wait-notice.ts'
 
 /** How a {@link Pusher} works. */
 export interface PusherOptions {
@@ -11,6 +12,8 @@ export interface PusherOptions {
   readonly wait: boolean
   /** Ends the waiting. */
   readonly signal: AbortSignal
+  /** Absent if nobody is to be told of the waiting. */
+  readonly notice: WaitNotice | undefined
 }
 
 /**
@@ -39,9 +42,11 @@ export class Pusher implements AsyncDisposable {
     try {
       for (;;) {
         const attached = await Producer.attach(device, names)
-        if (attached.status === 'attached') return new Pusher(attached.producer, waiter, options)
-        if (!options.wait) throw suspended(device.name)
-        await waiter.pause(options.signal)
+        if (attached.status === 'attached') {
+          options.notice?.over()
+          return new Pusher(attached.producer, waiter, options)
+        }
+        await pause(waiter, 'suspended', device.name, options)
       }
     } catch (error) {
       waiter.close()
@@ -71,11 +76,10 @@ export class Pusher implements AsyncDisposable {
         done += result.positions.length
         this.#pushed += result.positions.length
         this.#waiter.reset()
-      } else if (this.#options.wait) {
-        await this.#waiter.pause(this.#options.signal)
+        this.#options.notice?.over()
       } else {
-        const { name } = this.#producer.device
-        throw result.status === 'suspended' ? suspended(name) : full(name)
+        const why = result.status === 'suspended' ? 'suspended' : 'full'
+        await pause(this.#waiter, why, this.#producer.device.name, this.#options)
       }
     }
   }
@@ -97,6 +101,18 @@ export class Pusher implements AsyncDisposable {
     this.#waiter.close()
     await this.#producer.detach()
   }
+}
+
+/** Pauses, if it is to wait. */
+async function pause(
+  waiter: Waiter,
+  why: Obstacle,
+  device: string,
+  { wait, signal, notice }: PusherOptions,
+): Promise<void> {
+  if (!wait) throw why === 'suspended' ? suspended(device) : full(device)
+  notice?.waits(why)
+  await waiter.pause(signal)
 }
 
 function suspended(device: string): CommandError {

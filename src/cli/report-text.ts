@@ -2,6 +2,7 @@ import type { RingInspection } from '../ring/types.ts'
 import type { Output } from './output.ts'
 import { grouped, preview, safeText } from './render.ts'
 import type { ReportOptions } from './report-json.ts'
+import type { AtWork } from './roles.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** Columns of a position (2^62 has 19 digits) and of a length, in the table of items. */
@@ -13,10 +14,10 @@ const MIN_PREVIEW_COLUMNS = 20
 export async function writeText(
   output: Output,
   state: RingInspection,
-  { items, signal }: ReportOptions,
+  { items, signal, atWork }: ReportOptions & { readonly atWork: AtWork },
 ): Promise<void> {
   const writer = new TextWriter(output)
-  await writer.add(summary(state))
+  await writer.add(summary(state, atWork))
   try {
     if (items) await writeItems(writer, state, output.columns, signal)
   } finally {
@@ -46,7 +47,7 @@ function row(position: string, bytes: string, text: string): string {
   return `${position.padStart(POSITION_COLUMNS)}  ${bytes.padStart(BYTES_COLUMNS)}  ${text}\n`
 }
 
-function summary(state: RingInspection): string {
+function summary(state: RingInspection, atWork: AtWork): string {
   const { producer, consumer, capacity, used } = state
   const percent = ((used / capacity) * 100).toFixed(1)
   const rows: readonly (readonly [string, string])[] = [
@@ -56,9 +57,15 @@ function summary(state: RingInspection): string {
     ['used', `${grouped(used)} bytes (${percent}%)`],
     ['free', `${grouped(state.free)} bytes`],
     ['state', stateOf(producer.suspendAck, consumer.suspend)],
-    ['producer', `offset ${producer.offset}, suspend_ack ${producer.suspendAck}`],
+    [
+      'producer',
+      `offset ${producer.offset}, suspend_ack ${producer.suspendAck}${working(atWork.producer)}`,
+    ],
     ['', quoted(producer.text)],
-    ['consumer', `offset ${consumer.offset}, suspend ${consumer.suspend}`],
+    [
+      'consumer',
+      `offset ${consumer.offset}, suspend ${consumer.suspend}${working(atWork.consumer)}`,
+    ],
     ['', quoted(consumer.text)],
   ]
   return rows.map(([name, value]) => `  ${name.padEnd(8)}  ${value}\n`).join('')
@@ -66,8 +73,12 @@ function summary(state: RingInspection): string {
 
 function stateOf(acknowledged: boolean, wanted: boolean): string {
   if (wanted === acknowledged) return wanted ? 'suspended' : 'running'
-  const [asked, still] = wanted ? ['suspend', 'runs'] : ['resume', 'is suspended']
-  return `asked to ${asked}; the producer has not acknowledged it and ${still}`
+  return `asked to ${wanted ? 'suspend' : 'resume'}; the producer has not acknowledged it yet`
+}
+
+/** Nothing is said where it is not known. */
+function working(is: boolean | undefined): string {
+  return is === undefined ? '' : `; ${is ? '' : 'not '}at work on this machine`
 }
 
 function quoted(text: string): string {

@@ -17,7 +17,8 @@ export interface SettleFlags extends RoleFlags {
 
 export const timeoutFlag: TypedFlagParameter<number | undefined> = {
   kind: 'parsed',
-  brief: 'Give up after this time, such as 500ms, 10s or 2m (default: never)',
+  brief:
+    'Give up after this time: 500ms, 10s, 2m or a number of seconds (default: none, it waits on)',
   placeholder: 'TIME',
   optional: true,
   parse: parseDuration,
@@ -51,10 +52,20 @@ async function unacknowledged(
   cause: unknown,
 ): Promise<CommandError> {
   const requested = (await inspectRing(ring)).consumer.suspend === (wish === 'suspend')
-  const outcome = requested
-    ? `the request to ${wish} is on the device, and counts as soon as a producer sees it`
-    : `the request to ${wish} was not made, because the producer has not acknowledged the one before`
+  const outcome = outcomeOf(wish, requested, ring.name)
   const message = `no producer of ${ring.name} has acknowledged it in time: ${outcome}`
   const details = { device: ring.name, requested }
   return new CommandError(EXIT.nothingNow, 'CLI_TIMEOUT', message, details, cause)
+}
+
+/** What happens next, and how to go on. */
+function outcomeOf(wish: 'suspend' | 'resume', requested: boolean, device: string): string {
+  if (!requested) {
+    const again = `start a producer, then: sbr ${wish} ${device}`
+    return `the request to ${wish} was not made, because the one before is not acknowledged either; ${again}`
+  }
+  const onDevice = `the request to ${wish} is on the device`
+  return wish === 'suspend'
+    ? `${onDevice}, so the next producer will pause; to undo it, start one, then: sbr resume ${device}`
+    : `${onDevice}, and counts as soon as a producer sees it`
 }

@@ -42,3 +42,10 @@ export function parseCount(text: string): number {
   if (Number.isSafeInteger(count) && count > 0) return count
   throw usageError(`expected a whole number from 1, found '${text}'`)
 }
+
+/** A number of items, perhaps none. */
+export function parseWhole(text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isSafeInteger(count)) return count
+  throw usageError(`expected a whole number, found '${text}'`)
+}

@@ -364,6 +364,76 @@ for (const [name, operation] of Object.entries({ copy, sparseCopy, resync })) {
   })
 }
 
+for (const [name, operation] of Object.entries({ copy, sparseCopy })) {
+  describe(`the start of what ${name} writes`, () => {
+    const EVERY = ['write', 'writeZeroes', 'flush']
+    const chunkBytes = 2 * UNIT
+    const bytes = new Uint8Array(16 * UNIT).map((_, at) => 1 + (at % 251))
+
+    /** Cuts the copy short at each of its requests, as a crash does, and shows what is left of the target. */
+    async function cutShort(
+      before: Uint8Array,
+      limit: Partial<BlockCapabilities>,
+      check: (left: Uint8Array, pending: readonly string[]) => void,
+    ): Promise<void> {
+      const from = await deviceOf(bytes, 512)
+      const whole = new FaultyBlockDevice(await deviceOf(before, 512, limit))
+      await operation(from, whole, { chunkBytes, concurrency: 2 })
+      const all = [...whole.requests]
+      expectBytes(await bytesOf(whole), bytes)
+      for (let requests = 0; requests < all.length; requests++) {
+        const to = new FaultyBlockDevice(await deviceOf(before, 512, limit))
+        to.delay = async () => {
+          if (to.requests.length > requests) for (const each of EVERY) to.failing.add(each)
+        }
+        const cut = operation(from, to, { chunkBytes, concurrency: 2 })
+        await expect(cut).rejects.toMatchObject({ code: 'BLOCK_IO' })
+        check(await bytesOf(to), all.slice(requests))
+      }
+    }
+
+    test('stays blank until all the rest is on stable storage', async () => {
+      for (const limit of [{}, { seek: false, discard: false }]) {
+        await cutShort(new Uint8Array(bytes.length), limit, (left, pending) => {
+          const rest = Buffer.compare(left.subarray(chunkBytes), bytes.subarray(chunkBytes)) === 0
+          // At the end come a flush of the rest, the first chunk, a flush, the first unit and a flush.
+          const started = left.subarray(0, chunkBytes).some((byte) => byte !== 0)
+          if (started) expect(rest).toBe(true)
+          if (pending.length > 4) expect(started).toBe(false)
+          expect(left.subarray(0, 512).some((byte) => byte !== 0)).toBe(pending.length === 1)
+        })
+      }
+    })
+
+    test('is no more what it was once anything else is', async () => {
+      const before = new Uint8Array(bytes.length).fill(255)
+      for (const limit of [{}, { discard: false }, { seek: false, discard: false }]) {
+        await cutShort(before, limit, (left) => {
+          const restChanged = left.subarray(chunkBytes).some((byte) => byte !== 255)
+          if (restChanged) expect(left.subarray(0, chunkBytes)).not.toContain(255)
+        })
+      }
+    })
+
+    test('comes after a flush of the rest, and the first unit after one of the first chunk', async () => {
+      const log: string[] = []
+      const to = new (class extends ForwardingBlockDevice {
+        override async write(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+          log.push(`write ${sectorStart}`)
+          await super.write(sectorStart, buffers)
+        }
+        override async flush(): Promise<void> {
+          log.push('flush')
+          await super.flush()
+        }
+      })(new MemoryBlockDevice({ sizeSectors: 48 }))
+      const from = await deviceOf(bytes.slice(0, 6 * UNIT), 512)
+      await operation(from, to, { chunkBytes, concurrency: 1 })
+      expect(log).toEqual(['write 16', 'write 32', 'flush', 'write 1', 'flush', 'write 0', 'flush'])
+    })
+  })
+}
+
 test('copies between devices of differing size are refused, and the message says both', async () => {
   const from = await deviceOf(new Uint8Array(2 * UNIT).fill(1), 512)
   for (const operation of [copy, sparseCopy]) {
@@ -401,7 +471,8 @@ test('a sparse copy reads no holes, and leaves holes holes', async () => {
   const used = await MemoryBlockDevice.from(new Uint8Array(64 * UNIT).fill(1))
   const to = new FaultyBlockDevice(used)
   await sparseCopy(from, to)
-  expect(to.requests).toEqual(['write', 'flush'])
+  // The start of the target is given back first, which a flush follows.
+  expect(to.requests).toEqual(['flush', 'write', 'flush'])
   expect(await used.seekMapped(0)).toBe(128)
   expectBytes(await bytesOf(used), bytes)
 })

@@ -24,6 +24,8 @@ export interface Running extends AsyncDisposable {
   readonly ended: Promise<Ended>
   /** Resolves when standard output has come to this. */
   printed(test: (stdout: Buffer) => boolean): Promise<void>
+  /** Resolves when standard error has come to this. */
+  complained(test: (stderr: string) => boolean): Promise<void>
 }
 
 /** A directory for one test. */
@@ -65,6 +67,12 @@ export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Run
       while (!test(Buffer.concat(stdout))) {
         if (child.exitCode !== null) throw new Error(`it ended before that: ${stderr}`)
         await once(child.stdout, 'data')
+      }
+    },
+    complained: async (test) => {
+      while (!test(stderr)) {
+        if (child.exitCode !== null) throw new Error(`it ended before that: ${stderr}`)
+        await once(child.stderr, 'data')
       }
     },
     [Symbol.asyncDispose]: async () => {
@@ -125,7 +133,7 @@ let checked = false
 /** Tests of what was built before the source changed would say nothing. */
 function checkBuilt(): void {
   if (checked) return
-  for (const folder of ['cli', 'cli/commands']) {
+  for (const folder of ['cli', 'cli/commands', 'cli/commands/device', 'cli/commands/journal']) {
     for (const name of readdirSync(join(root, 'src', folder))) {
       if (!name.endsWith('.ts')) continue
       const source = join(root, 'src', folder, name)

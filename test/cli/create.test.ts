@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { diagnose, jsonError, mainPath, ok, sbr, start, temporaryFolder } from './cli.ts'
 
@@ -69,6 +70,9 @@ test('erases a ring only if nothing is lost, or if it is forced', async () => {
   const refused = await sbr(['create', path, '--erase'])
   expect(refused.code).toBe(1)
   expect(refused.stderr).toContain('holds a ring with 16 bytes of items')
+  // --force alone would leave it as it is.
+  expect(refused.stderr).toMatch(/To lose that: sbr create \S+ --erase --force \(/)
+  expect(refused.stderr).not.toContain('--force,')
   await ok(['consume', path, '--drain'])
   await ok(['create', path, '--erase'])
   expect(await diagnose(path)).toMatchObject({
@@ -88,6 +92,66 @@ test('does not erase a damaged ring', async () => {
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('cannot be read')])
 })
 
+test.each(['bool-consumer', 'producer-behind', 'pointers-huge'])(
+  'a ring that cannot be read is no ring to go on with: %s',
+  async (name) => {
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    const content = readFileSync(new URL(`../golden/corrupt-${name}.img`, import.meta.url))
+    writeFileSync(path, content)
+    for (const flags of [[], ['--force']]) {
+      const refused = await sbr(['create', path, '--json', ...flags])
+      expect([refused.code, refused.stdout.length]).toEqual([1, 0])
+      expect(jsonError(refused)).toMatchObject({
+        code: 'RING_CORRUPT',
+        message: expect.stringContaining(`to lose it: sbr create ${path} --erase --force`),
+      })
+      expect(readFileSync(path).equals(content)).toBe(true)
+    }
+    await ok(['create', path, '--erase', '--force'])
+    expect(await diagnose(path)).toMatchObject({ used: 0 })
+  },
+)
+
+test('a sector size that is not the ring’s is told', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB', '--sector-size', '4096'])
+  for (const command of ['create', 'produce', 'consume', 'diagnostics', 'suspend']) {
+    const { code, stderr } = await sbr([command, path])
+    expect([command, code, stderr]).toEqual([
+      command,
+      1,
+      expect.stringContaining('RING_SECTOR_SIZE'),
+    ])
+    expect(stderr).toContain('use --sector-size 4096')
+  }
+})
+
+test('what a device lacks is told with one advice', async () => {
+  using folder = temporaryFolder()
+  const [blank, small, other] = [folder.file('blank'), folder.file('small'), folder.file('other')]
+  writeFileSync(blank, Buffer.alloc(8192))
+  writeFileSync(small, 'hello\n')
+  writeFileSync(other, Buffer.alloc(8192, 'data'))
+  expect((await sbr(['consume', blank])).stderr).toBe(
+    `sbr: there is no ring on ${blank} yet: it is blank at its start. Make one: sbr create ${blank} ` +
+      '(RING_NOT_INITIALISED)\n',
+  )
+  expect((await sbr(['consume', small])).stderr).toBe(
+    `sbr: ${small} is too small for a ring: expected at least 4 sectors, found 0; only whole sectors count ` +
+      '(RING_DEVICE_TOO_SMALL)\n',
+  )
+  expect((await sbr(['create', other])).stderr).toMatch(
+    /nothing was written\. To lose that: sbr create \S+ --force, or --erase --force to overwrite all of it \(/,
+  )
+  const missing = await sbr(['create', join(folder.file('missing'), 'ring'), '--size', '64KiB'])
+  expect(missing.stderr).toBe(
+    `sbr: could not make ${folder.file('missing')}/ring: there is no directory ${folder.file('missing')}; ` +
+      'make that first (BLOCK_OPEN)\n',
+  )
+})
+
 test('touches no ring at work, even if it is forced', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
@@ -99,6 +163,7 @@ test('touches no ring at work, even if it is forced', async () => {
   expect(refused.code).toBe(1)
   expect(jsonError(refused)).toMatchObject({ code: 'BLOCK_CLAIMED' })
   expect(refused.stderr).toContain('busy one')
+  expect(refused.stderr.match(/wait until/g)).toHaveLength(1)
 })
 
 test('says what is wrong with a size', async () => {
@@ -107,9 +172,16 @@ test('says what is wrong with a size', async () => {
   for (const size of ['12x', '1000', '1024', '0']) {
     const { code, stderr } = await sbr(['create', path, '--size', size])
     expect([size, code]).toEqual([size, 2])
-    expect(stderr).toMatch(/expected .*size|expected at least 4 whole sectors/)
+    expect(stderr).toMatch(/expected a size|expected at least 2048 bytes \(4 sectors of 512\)/)
     expect(() => statSync(path)).toThrow('ENOENT')
   }
+  const odd = await sbr(['create', path, '--size', '1MB'])
+  expect([odd.code, odd.stderr]).toEqual([
+    2,
+    expect.stringContaining(
+      'no multiple of the sector size, 512 bytes; the nearest sizes that are: 999936 and 1000448',
+    ),
+  ])
   await ok(['create', path, '--size', '64KiB'])
   const { code, stderr } = await sbr(['create', path, '--size', '65KiB'])
   expect([code, stderr]).toEqual([2, expect.stringContaining('has 65,536 bytes, not 66,560')])
@@ -128,6 +200,7 @@ test('wrong usage ends with 2, also as JSON', async () => {
     ['suspend', 'a', '--timeout', 'soon'],
   ]
   for (const args of cases) expect([args, (await sbr(args)).code]).toEqual([args, 2])
+  expect((await sbr(['diagnostics', 'a', '--items'])).stderr).toContain('did you mean --no-items?')
   const { code, stderr } = await sbr(['create', '--json', 'a', 'b\x1b[31m'])
   expect(code).toBe(2)
   expect(JSON.parse(stderr).error.code).toBe('CLI_USAGE')
@@ -141,6 +214,10 @@ test('helps, and tells its version', async () => {
     expect(Math.max(...help.split('\n').map((line) => line.length))).toBeLessThan(125)
   }
   expect((await ok(['--help'])).toString()).toContain('EXIT CODES')
+  expect((await ok(['consume', '--help'])).toString()).toContain('items stay as they are')
+  expect((await ok(['suspend', '--help'])).toString()).toContain(
+    'a number of seconds (default: none',
+  )
   const { version } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   )

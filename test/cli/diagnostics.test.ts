@@ -89,17 +89,52 @@ test('works while both ends run', async () => {
   await ok(['create', path, '--size', '64KiB'])
   await using producer = start(['produce', path])
   await using consumer = start(['consume', path])
-  producer.child.stdin.end(numbers(1, 200_000))
-  let busy = 0
-  while (consumer.child.exitCode === null && producer.child.exitCode === null) {
+  let pushed = 0
+  let seen = false
+  // Both ends have something to do until they were seen at it, however long that takes.
+  const feed = async (): Promise<void> => {
+    while (!seen) {
+      const more = numbers(pushed + 1, pushed + 5000)
+      pushed += 5000
+      if (!producer.child.stdin.write(more)) await once(producer.child.stdin, 'drain')
+    }
+    producer.child.stdin.end()
+  }
+  const look = async (): Promise<number> => {
     const state = await diagnose(path)
     const { items, used, free, capacity } = state as Record<string, number> & { items: object[] }
     expect(Number(used) + Number(free)).toBe(capacity)
-    if (items.length > 0) busy++
+    return items.length
   }
-  await consumer.printed((stdout) => stdout.toString().endsWith('\n200000\n'))
+  const watch = async (): Promise<void> => {
+    await look()
+    await look()
+    // What is given back while it is read is left out, so a fast consumer may leave nothing to be seen. This one
+    // comes to wait for the reader of its output.
+    consumer.child.stdout.pause()
+    while (!seen) seen = (await look()) > 0
+    consumer.child.stdout.resume()
+  }
+  await Promise.all([feed(), watch()])
+  const last = `\n${pushed}\n`
+  await consumer.printed((stdout) => stdout.subarray(-last.length).toString() === last)
   expect((await producer.ended).code).toBe(0)
-  expect(busy).toBeGreaterThan(0)
+})
+
+test('tells who is at work on this machine, as far as it is known', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB'])
+  const idle = (await ok(['diagnostics', path])).toString()
+  expect(idle).toMatch(/consumer .*; not at work on this machine\n/)
+  expect(idle).toMatch(/producer .*suspend_ack false\n/)
+  await using producer = start(['produce', path])
+  await using consumer = start(['consume', path])
+  producer.child.stdin.write('one\n')
+  await consumer.printed((stdout) => stdout.length > 0)
+  const busy = (await ok(['diagnostics', path])).toString()
+  expect(busy).toMatch(/consumer .*suspend false; at work on this machine\n/)
+  expect(busy).toMatch(/producer .*suspend_ack false; at work on this machine\n/)
 })
 
 test('is valid JSON for many items, and for large ones', async () => {

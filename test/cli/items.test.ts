@@ -91,7 +91,29 @@ test('produce waits for room, in order', async () => {
   await using producer = start(['produce', path])
   producer.child.stdin.end(input)
   expect((await ok(['consume', path, '--count', '5000'])).toString()).toBe(input)
-  expect(await producer.ended).toMatchObject({ code: 0, stderr: '' })
+  const ended = await producer.ended
+  expect(ended.code).toBe(0)
+  // On a busy machine it may take the consumer long to begin, and then there is a word about waiting.
+  expect(ended.stderr).toMatch(/^(sbr: \S+ is full; waiting for a consumer to make room\n)*$/)
+})
+
+test('produce says once that it waits for room', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '4KiB')
+  await using producer = start(['produce', path])
+  producer.child.stdin.end(numbers(1, 1000))
+  const waiting = `sbr: ${path} is full; waiting for a consumer to make room\n`
+  await producer.complained((stderr) => stderr === waiting)
+  await ok(['consume', path, '--count', '1000'])
+  expect((await producer.ended).code).toBe(0)
+})
+
+test('produce tells as JSON how much it pushed', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  expect((await ok(['produce', path, '--json'], 'one\ntwo\n')).toString()).toBe('{"pushed":2}\n')
+  expect((await ok(['produce', path, '--json'])).toString()).toBe('{"pushed":0}\n')
+  expect((await ok(['produce', path], 'three\n')).toString()).toBe('')
 })
 
 test('produce gives up when there is no room, and says where to go on', async () => {
@@ -230,7 +252,8 @@ test('a consumer that is killed loses nothing', async () => {
   expect((await producer.ended).code).toBe(0)
 })
 
-test('a closed pipe loses nothing that it did not take', async () => {
+/** Lets `head` have what it takes of a ring's items, and answers the first one that is left. */
+async function leftByHead(): Promise<number> {
   using folder = temporaryFolder()
   const path = await ring(folder, '2MiB')
   const count = 100_000
@@ -247,9 +270,18 @@ test('a closed pipe loses nothing that it did not take', async () => {
   expect([stdout, stderr]).toEqual(['1\n2\n3\n0\n', ''])
   const rest = (await ok(['consume', path, '--drain'])).toString()
   const first = Number.parseInt(rest, 10)
-  // What head took from the pipe is gone; that is little, because little is sent at first.
-  expect(first).toBeLessThan(1000)
-  expect(rest).toBe(numbers(first, count))
+  expect(rest === numbers(first, count)).toBe(true)
+  return first
+}
+
+test('a closed pipe loses nothing that it did not take', async () => {
+  // What head took from the pipe is gone: at most what the pipe's 64 KiB and head's own buffer hold. That is little,
+  // because little is sent at first; more only while a busy machine keeps head from running, so then once more.
+  let first: number
+  do {
+    first = await leftByHead()
+    expect(first).toBeLessThan(20_000)
+  } while (first >= 1000)
 })
 
 test('a file is complete when the items are given back', async () => {

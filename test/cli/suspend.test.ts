@@ -45,17 +45,55 @@ test('a producer that waits for the end of a pause can be stopped', async () => 
   expect(jsonError(ended)).toMatchObject({ code: 'CLI_STOPPED', pushed: 0 })
 })
 
+test('a second producer is refused while a suspended ring is waited for', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB'])
+  await sbr(['suspend', path, '--timeout', '0'])
+  await using first = start(['produce', path, '--client', 'the first'])
+  first.child.stdin.end('one\n')
+  await first.complained((stderr) => stderr.includes('\n'))
+  for (const flags of [[], ['--no-wait']]) {
+    const second = await sbr(['produce', path, '--json', ...flags], 'two\n')
+    expect(second.code).toBe(1)
+    expect(jsonError(second)).toMatchObject({ code: 'BLOCK_CLAIMED', pushed: 0 })
+    expect(second.stderr).toContain('the first')
+  }
+  expect((await sbr(['create', path, '--erase', '--force'])).code).toBe(1)
+  await ok(['resume', path, '--timeout', '10s'])
+  expect(await first.ended).toMatchObject({
+    code: 0,
+    stderr: `sbr: ${path} is suspended; waiting until it is resumed: sbr resume ${path}\n`,
+  })
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe('one\n')
+  await ok(['produce', path], 'three\n')
+})
+
 test('nobody acknowledges in time', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB'])
   const suspended = await sbr(['suspend', path, '--timeout', '200ms', '--json'])
   expect(suspended.code).toBe(3)
-  expect(jsonError(suspended)).toMatchObject({ code: 'CLI_TIMEOUT', requested: true })
+  expect(jsonError(suspended)).toMatchObject({
+    code: 'CLI_TIMEOUT',
+    requested: true,
+    message: expect.stringContaining(
+      `so the next producer will pause; to undo it, start one, then: sbr resume ${path}`,
+    ),
+  })
+  expect((await ok(['diagnostics', path])).toString()).toContain(
+    'asked to suspend; the producer has not acknowledged it yet\n',
+  )
   const resumed = await sbr(['resume', path, '--timeout', '200ms', '--json'])
   expect(resumed.code).toBe(3)
   expect(jsonError(resumed)).toMatchObject({ code: 'CLI_TIMEOUT', requested: false })
   expect(await diagnose(path)).toMatchObject({ consumer: { suspend: true } })
+  // The advice works.
+  await using producer = start(['produce', path])
+  await ok(['resume', path, '--timeout', '30s'])
+  producer.child.stdin.end('one\n')
+  expect((await producer.ended).code).toBe(0)
 })
 
 test('a wait without a timeout can be stopped', async () => {

@@ -1,10 +1,14 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { asCommandError } from '../../src/cli/errors.ts'
 import { Frames } from '../../src/cli/frames.ts'
 import { Lines } from '../../src/cli/lines.ts'
+import { creationError } from '../../src/cli/make.ts'
 import { showProgress } from '../../src/cli/progress.ts'
 import { preview, safeBytes, safeJson, safeText } from '../../src/cli/render.ts'
 import { parseCount, parseDuration, parseSize } from '../../src/cli/size.ts'
 import type { ItemSplitter } from '../../src/cli/splitter.ts'
+import { WaitNotice } from '../../src/cli/wait-notice.ts'
+import { BlockError } from '../../src/errors.ts'
 import { frame } from './cli.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -113,6 +117,49 @@ test('sizes, times and counts', () => {
   }
   expect(parseCount('3')).toBe(3)
   for (const text of ['0', '-1', '1.5', 'x']) expect(() => parseCount(text)).toThrow('whole number')
+})
+
+test('a file that cannot be made is told with what helps on a command line', () => {
+  const told = (code: string): unknown => {
+    const cause = Object.assign(new Error(code), { code })
+    const error = new BlockError('BLOCK_OPEN', 'as the library says', { device: 'd/f' }, cause)
+    return Reflect.get(Object(creationError('d/f', error)), 'message')
+  }
+  expect(told('ENOENT')).toBe('could not make d/f: there is no directory d; make that first')
+  expect(told('ENOSPC')).toBe('could not make d/f: the disk is full; free some space')
+  expect(told('EACCES')).toBe('as the library says')
+})
+
+test('faults of the library advise no calls of it', () => {
+  const message =
+    'no such file (ENOENT); check the path, or make the file with FileBlockDevice.create'
+  expect(asCommandError(new BlockError('BLOCK_OPEN', message, { device: 'f' })).message).toBe(
+    'no such file (ENOENT); check the path, or make the file with sbr create',
+  )
+})
+
+test('waiting is told once each time, and not if it is over soon', () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const told: string[] = []
+  const notice = new WaitNotice('a\x1bring', (text) => told.push(text))
+  for (let turn = 0; turn < 5; turn++) {
+    notice.waits('full')
+    vi.advanceTimersByTime(900)
+    notice.over()
+  }
+  expect(told).toEqual([])
+  for (let turn = 0; turn < 3; turn++) {
+    notice.waits('full')
+    vi.advanceTimersByTime(1000)
+  }
+  expect(told).toEqual(['sbr: a\\x1bring is full; waiting for a consumer to make room\n'])
+  notice.waits('suspended')
+  notice.waits('suspended')
+  expect(told).toHaveLength(2)
+  notice.over()
+  notice.waits('suspended')
+  expect(told).toHaveLength(3)
 })
 
 test('progress is shown on a terminal, once it takes long, and goes away', () => {

@@ -1,12 +1,13 @@
 import type { BlockDevice } from '../device.ts'
-import { type Chunk, chunksOf } from './extents.ts'
+import { copyPieces } from './copy-pieces.ts'
+import { chunksOf, type Extent } from './extents.ts'
 import { type OperationOptions, planOf } from './options.ts'
-import { inParallel } from './pipeline.ts'
-import { commonUnit, type Place, pairOf, readAt, writeAt } from './place.ts'
+import { commonUnit, pairOf } from './place.ts'
 
 /**
  * Copies a device's content to another of the same size in bytes; the sizes of their sectors may differ. The
- * copy is on stable storage when it resolves. After a failure or an abort the target holds a part of it.
+ * copy is on stable storage when it resolves. After a failure, an abort or a crash the target holds a part of it,
+ * and zeroes in place of the first chunk: the start comes last, so that a part never looks whole.
  * @throws {TypeError} both are the same device
  * @throws {RangeError} the sizes differ, or an option cannot be; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device
@@ -19,27 +20,11 @@ export async function copy(
 ): Promise<void> {
   const [source, target] = await pairOf(from, to)
   const plan = planOf(options, source.sizeBytes, commonUnit(source, target))
-  const chunks = chunksOf({ offset: 0, bytes: source.sizeBytes }, plan.chunkBytes)
-  await inParallel(chunks, plan, () => {
-    const transfer = chunkCopier(source, target, plan.chunkBytes)
-    return async (chunk) => {
-      await transfer(chunk)
-      plan.progress(chunk.bytes)
-    }
-  })
-  await to.flush()
+  await copyPieces(source, target, plan, pieces(source.sizeBytes, plan.chunkBytes))
 }
 
-/** Copies chunks, one at a time. */
-export function chunkCopier(
-  source: Place,
-  target: Place,
-  chunkBytes: number,
-): (chunk: Chunk) => Promise<void> {
-  const memory = source.device.allocate(chunkBytes)
-  return async ({ offset, bytes }) => {
-    const piece = memory.subarray(0, bytes)
-    await readAt(source, offset, piece)
-    await writeAt(target, offset, piece)
+async function* pieces(sizeBytes: number, chunkBytes: number): AsyncGenerator<Extent> {
+  for (const chunk of chunksOf({ offset: 0, bytes: sizeBytes }, chunkBytes)) {
+    yield { ...chunk, mapped: true }
   }
 }

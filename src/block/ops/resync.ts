@@ -18,6 +18,9 @@ export interface Resynced {
  * meanwhile. The result is on stable storage when it resolves.
  *
  * After a crash any leg can be `from`, unless one had been dropped: then the other must be.
+ *
+ * Unlike `copy` it keeps no order: while both legs are states that a crash may leave, each sector of a resync that
+ * was cut short is of one of them, and any leg can still be `from`. A start of zeroes would break that.
  * @throws {TypeError} both are the same device
  * @throws {RangeError} their sectors differ in size, or an option cannot be; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device

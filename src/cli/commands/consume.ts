@@ -5,7 +5,7 @@ import { Consumer } from '../../ring/ring.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { Waiter } from '../../ring/wait.ts'
 import { openDevice } from '../device.ts'
-import { CommandError, EXIT, usageError } from '../errors.ts'
+import { emptyNow, usageError } from '../errors.ts'
 import { device, namesOf, type RoleFlags, roleFlags } from '../flags.ts'
 import { encodeFrame } from '../frames.ts'
 import { type Output, standardOutput } from '../output.ts'
@@ -71,6 +71,10 @@ export const consume: Command<CommandContext> = buildCommand({
         withNegated: false,
       },
       ...roleFlags,
+      json: {
+        ...roleFlags.json,
+        brief: 'Errors as JSON, one object a line; items stay as they are',
+      },
     },
   },
   func: run,
@@ -87,9 +91,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   const forEver = flags.count === undefined && flags.drain !== true
   try {
     const printed = await printItems(consumer, flags, output, stop.signal)
-    if (printed === 0) {
-      throw new CommandError(EXIT.nothingNow, 'CLI_EMPTY', `${path} is empty now`, { device: path })
-    }
+    if (printed === 0) throw emptyNow(path)
   } catch (error) {
     if (!(forEver && error instanceof Stopped)) throw error
   }

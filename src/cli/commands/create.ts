@@ -1,13 +1,15 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
-import { isRingError, RingError } from '../../errors.ts'
-import { describeContent, readContent } from '../../ring/content.ts'
+import { isRingError } from '../../errors.ts'
 import { makeLayout } from '../../ring/format1/layout.ts'
 import { inspectRing, Producer } from '../../ring/ring.ts'
+import { CommandError, EXIT, withNote } from '../errors.ts'
 import { commonFlags, device } from '../flags.ts'
+import { describeHolding, holdingOf } from '../holding.ts'
 import { eraseDevice, type MakeFlags, openOrCreate } from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { grouped, safeJson, safeText } from '../render.ts'
+import { takeRoles } from '../roles.ts'
 import { stopSignals } from '../signals.ts'
 import { parseSize } from '../size.ts'
 
@@ -19,8 +21,9 @@ interface Flags extends MakeFlags {
 const fullDescription = `Makes a ring on a file or a raw device. A file that is not there is made first, of --size and written in full;
 one that is there, and a raw device, is used as it is, and --size has to be its size.
 
-A ring that is there stays as it is. Anything else but zeroes is refused, unless --force. With --erase the
-whole device is overwritten with zeroes first: also a ring, which needs --force unless it is empty.
+A ring that is there stays as it is, also with --force; one that cannot be read is refused. Anything else but
+zeroes is refused, unless --force. With --erase the whole device is overwritten with zeroes first: also a
+ring, which needs --force unless it is empty.
 A device is refused, even with --force, while a producer or consumer is at work on it, or a file system
 mounted.
 
@@ -66,13 +69,13 @@ async function run(flags: Flags, path: string): Promise<void> {
   await using ring = await openOrCreate(path, flags, stop.signal)
   const { sectorSize, sizeSectors } = await ring.getInfo()
   makeLayout(sectorSize, sizeSectors, path)
-  await using _producer = await takeRole(ring, 'producer')
-  await using _consumer = await takeRole(ring, 'consumer')
+  await using _roles = await takeRoles(ring, 'sbr create')
   if (flags.erase === true) {
     if (flags.force !== true) await checkNothingIsLost(ring)
     await eraseDevice(ring, stop.signal)
   }
   const created = await Producer.create(ring, { overwrite: flags.force === true })
+  if (!created) await checkReadable(ring)
   const text = created
     ? `made a ring of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
     : 'holds a ring already, which was left as it is'
@@ -81,30 +84,31 @@ async function run(flags: Flags, path: string): Promise<void> {
   await standardOutput(stop.signal).write(`${line}\n`)
 }
 
-/** Nobody else may be at work on the ring that comes or goes. */
-async function takeRole(ring: BlockDevice, role: string): Promise<AsyncDisposable> {
-  const claim = await ring.claim(role, { holder: 'sbr create' })
-  return { [Symbol.asyncDispose]: () => claim.release() }
-}
-
 /** Refuses to erase what creating a ring would refuse, and a ring that has items or is damaged. */
 async function checkNothingIsLost(ring: BlockDevice): Promise<void> {
-  const found = await describeLoss(ring)
-  if (found === undefined) return
-  const message = `${ring.name} holds ${found}; nothing was written`
+  const holding = await holdingOf(ring)
+  if (holding.kind === 'blank' || (holding.kind === 'ring' && holding.used === 0)) return
+  const found = describeHolding(holding)
+  const message = `${ring.name} holds ${found}; nothing was written. To lose that: ${eraseBy(ring)}`
   const details = { device: ring.name, expected: 'zeroes, or an empty ring', found }
-  throw new RingError('RING_NOT_BLANK', message, details)
+  throw new CommandError(EXIT.fault, 'RING_NOT_BLANK', message, details)
 }
 
-async function describeLoss(ring: BlockDevice): Promise<string | undefined> {
-  const content = await readContent(ring)
-  if (content.firstNonZero < 0) return undefined
+/**
+ * A ring that is left as it is has to be of use.
+ * @throws {CommandError} it cannot be read
+ */
+async function checkReadable(ring: BlockDevice): Promise<void> {
   try {
-    const { used } = await inspectRing(ring)
-    return used === 0 ? undefined : `a ring with ${grouped(used)} bytes of items in it`
+    await inspectRing(ring)
   } catch (error) {
-    if (!isRingError(error)) throw error
-    const noRing = error.code === 'RING_NOT_INITIALISED'
-    return noRing ? describeContent(content) : `a ring that cannot be read (${error.message})`
+    // Nothing is wrong with a ring that was opened with the wrong size.
+    if (!isRingError(error) || error.code === 'RING_SECTOR_SIZE') throw error
+    const note = `The ring was left as it is; to lose it: ${eraseBy(ring)}`
+    throw withNote(error, note, {})
   }
+}
+
+function eraseBy({ name }: BlockDevice): string {
+  return `sbr create ${name} --erase --force`
 }

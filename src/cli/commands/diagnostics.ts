@@ -5,6 +5,7 @@ import { type CommonFlags, commonFlags, device } from '../flags.ts'
 import { standardOutput } from '../output.ts'
 import { writeJson } from '../report-json.ts'
 import { writeText } from '../report-text.ts'
+import { whoIsAtWork } from '../roles.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends CommonFlags {
@@ -13,6 +14,8 @@ interface Flags extends CommonFlags {
 
 const fullDescription = `Prints the ring's state and the items in it. Opens the device for reading only, takes no role and changes
 nothing; works while producer and consumer run (items given back meanwhile are left out).
+
+Whether a consumer is at work now is known of this machine only; of producers, only of \`sbr produce\`.
 
 With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity",
 "used", "free" and, without --no-items, "items". Offsets and positions are decimal strings; an item's
@@ -44,9 +47,8 @@ async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-only', flags)
   const state = await inspectRing(ring)
-  const write = flags.json === true ? writeJson : writeText
-  await write(standardOutput(stop.signal), state, {
-    items: flags.noItems !== true,
-    signal: stop.signal,
-  })
+  const output = standardOutput(stop.signal)
+  const options = { items: flags.noItems !== true, signal: stop.signal }
+  if (flags.json === true) return await writeJson(output, state, options)
+  await writeText(output, state, { ...options, atWork: await whoIsAtWork(ring) })
 }

@@ -1,0 +1,75 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { BlockDevice } from '../../../block/device.ts'
+import { type Comparison, compare as compareDevices } from '../../../block/ops.ts'
+import { openDevice } from '../../device.ts'
+import { CommandError, EXIT } from '../../errors.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags.ts'
+import { standardOutput } from '../../output.ts'
+import { showProgress } from '../../progress.ts'
+import { grouped, safeJson, safeText } from '../../render.ts'
+import { stopSignals } from '../../signals.ts'
+import { checkWhole } from '../../whole.ts'
+
+const fullDescription = `Compares two devices byte by byte, up to the first difference. Both are opened for reading only; sectors of
+different sizes do not matter. Something that is written meanwhile gives a result of no use.
+
+With --json: one object with "devices" and "status": "equal"; "different", with the "offset" in bytes of the
+first difference; or "different-size", with both sizes as "sizeBytes", and the content was not looked at.
+
+Exit codes: 0 equal; 3 different; 130 or 143 stopped by SIGINT or SIGTERM; 1 anything else.
+
+EXAMPLES
+  sbr device compare ring.img copy.img
+  sbr device compare /dev/vg0/queue copy.img --json`
+
+export const compare: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Compare two devices byte by byte', fullDescription },
+  parameters: {
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        { ...device, placeholder: 'DEVICE' },
+        { ...device, brief: 'Another one', placeholder: 'OTHER' },
+      ],
+    },
+    flags: commonFlags,
+  },
+  func: run,
+})
+
+async function run(flags: CommonFlags, first: string, second: string): Promise<void> {
+  using stop = stopSignals()
+  await using a = await openDevice(first, 'read-only', flags)
+  await using b = await openDevice(second, 'read-only', flags)
+  await checkWhole(a)
+  await checkWhole(b)
+  const found = await compareWithProgress(a, b, stop.signal)
+  const output = standardOutput(stop.signal)
+  if (flags.json === true)
+    await output.write(`${safeJson({ devices: [first, second], ...found })}\n`)
+  if (found.status !== 'equal') throw difference(first, second, found)
+  if (flags.json !== true)
+    await output.write(`${safeText(first)} and ${safeText(second)} are equal\n`)
+}
+
+async function compareWithProgress(
+  a: BlockDevice,
+  b: BlockDevice,
+  signal: AbortSignal,
+): Promise<Comparison> {
+  using progress = showProgress('comparing')
+  return await compareDevices(a, b, { onProgress: progress.update, signal })
+}
+
+function difference(
+  first: string,
+  second: string,
+  { status, ...where }: Exclude<Comparison, { status: 'equal' }>,
+): CommandError {
+  const how =
+    'offset' in where
+      ? `differ, first at byte ${grouped(where.offset)} (counted from 0)`
+      : `differ in size: ${where.sizeBytes.map(grouped).join(' and ')} bytes`
+  const details = { devices: [first, second], status, ...where }
+  return new CommandError(EXIT.different, 'CLI_DIFFERENT', `${first} and ${second} ${how}`, details)
+}

@@ -1,0 +1,168 @@
+import { unlink } from 'node:fs/promises'
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { BlockDevice } from '../../../block/device.ts'
+import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops.ts'
+import { openDevice } from '../../device.ts'
+import { CommandError, EXIT, usageError, withNote } from '../../errors.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags.ts'
+import { createFile, isThere } from '../../make.ts'
+import { standardOutput } from '../../output.ts'
+import { showProgress } from '../../progress.ts'
+import { grouped, safeJson, safeText } from '../../render.ts'
+import { isSameFile } from '../../same-file.ts'
+import { stopSignals } from '../../signals.ts'
+import { checkNothingIsLost, holdTarget, openTarget, type Target } from '../../target.ts'
+import { checkWhole } from '../../whole.ts'
+
+const HOLDER = 'sbr device copy'
+
+interface Flags extends CommonFlags {
+  readonly sparse?: boolean
+  readonly verify?: boolean
+  readonly force?: boolean
+}
+
+const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made. FROM is opened
+for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop that first.
+
+Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
+without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file
+system is mounted. The start of TO is cleared first and written last: a copy that was cut short never looks whole.
+
+With --json: one object with "from", "to", "sizeBytes", "created" and "verified".
+
+Exit codes: 0 copied, and on stable storage; 130 or 143 stopped by SIGINT or SIGTERM before that; 1 anything
+else. Standard error says whether something was written; a file that was made is removed again.
+
+EXAMPLES
+  sbr device copy ring.img copy.img --sparse
+  sbr device copy /dev/vg0/queue /dev/vg1/queue --force --verify`
+
+export const copy: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Copy all of a device to another', fullDescription },
+  parameters: {
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        { ...device, placeholder: 'FROM' },
+        { ...device, brief: 'Another one, which is overwritten', placeholder: 'TO' },
+      ],
+    },
+    flags: {
+      sparse: {
+        kind: 'boolean',
+        brief: "Do not read FROM's holes, and make holes in TO where it can have them",
+        optional: true,
+        withNegated: false,
+      },
+      verify: {
+        kind: 'boolean',
+        brief: 'Compare both afterwards',
+        optional: true,
+        withNegated: false,
+      },
+      force: {
+        kind: 'boolean',
+        brief: 'Lose what TO holds',
+        optional: true,
+        withNegated: false,
+      },
+      ...commonFlags,
+    },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, from: string, to: string): Promise<void> {
+  using stop = stopSignals()
+  const { signal } = stop
+  await using source = await openDevice(from, 'read-only', flags)
+  await checkWhole(source)
+  const sizeBytes = await sizeOf(source)
+  const created = !(await isThere(to))
+  if (!created && (await isSameFile(from, to))) throw usageError(`${from} and ${to} are the same`)
+  await using target = created
+    ? await makeTarget(to, sizeBytes, flags, signal)
+    : await openTarget(to, flags, HOLDER)
+  if (!created) await checkTarget(target.device, sizeBytes, source, flags, signal)
+  try {
+    await transfer(source, target.device, flags, signal)
+  } catch (error) {
+    if (created) await unlink(to)
+    const note = created ? `${to} was removed again` : `${to} may hold a part of the copy`
+    throw withNote(error, note, { partial: !created })
+  }
+  const verified = flags.verify === true
+  const line =
+    flags.json === true
+      ? safeJson({ from, to, sizeBytes, created, verified })
+      : `${safeText(to)}: copied ${grouped(sizeBytes)} bytes${verified ? ', and compared them' : ''}`
+  await standardOutput(signal).write(`${line}\n`)
+}
+
+async function sizeOf(of: BlockDevice): Promise<number> {
+  const { sectorSize, sizeSectors } = await of.getInfo()
+  return sectorSize * sizeSectors
+}
+
+async function makeTarget(
+  path: string,
+  sizeBytes: number,
+  { sectorSize = 512 }: CommonFlags,
+  signal: AbortSignal,
+): Promise<Target> {
+  if (sizeBytes === 0) {
+    const details = { device: path, expected: 'a device with sectors', found: 'none' }
+    throw new CommandError(
+      EXIT.fault,
+      'CLI_SIZE',
+      'there is nothing to copy: FROM is empty',
+      details,
+    )
+  }
+  return holdTarget(await createFile(path, sizeBytes, sectorSize, signal), HOLDER)
+}
+
+async function checkTarget(
+  target: BlockDevice,
+  sizeBytes: number,
+  source: BlockDevice,
+  { force }: Flags,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await sizeOf(target)
+  if (found !== sizeBytes) {
+    const message =
+      `${target.name} has ${grouped(found)} bytes, but ${source.name} has ${grouped(sizeBytes)}; nothing was ` +
+      'written. A copy needs a target of the same size'
+    const details = { device: target.name, expected: `${sizeBytes} bytes`, found: `${found} bytes` }
+    throw new CommandError(EXIT.fault, 'CLI_SIZE', message, details)
+  }
+  if (force !== true) await checkNothingIsLost(target, signal)
+}
+
+async function transfer(
+  source: BlockDevice,
+  target: BlockDevice,
+  { sparse, verify }: Flags,
+  signal: AbortSignal,
+): Promise<void> {
+  {
+    using progress = showProgress('copying')
+    const copyAll = sparse === true ? sparseCopy : copyDevice
+    await copyAll(source, target, { onProgress: progress.update, signal })
+  }
+  if (verify === true) await checkCopy(source, target, signal)
+}
+
+async function checkCopy(
+  source: BlockDevice,
+  target: BlockDevice,
+  signal: AbortSignal,
+): Promise<void> {
+  using progress = showProgress('comparing')
+  const found = await compare(source, target, { onProgress: progress.update, signal })
+  if (found.status === 'equal') return
+  const message = `${target.name} was written, but is not what ${source.name} is now; was that changed meanwhile?`
+  throw new CommandError(EXIT.fault, 'CLI_VERIFY', message, { device: target.name, ...found })
+}

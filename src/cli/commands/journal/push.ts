@@ -1,0 +1,39 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { device, type RoleFlags } from '../../flags.ts'
+import { journalFlags, journalNames, openJournal } from '../../journal.ts'
+import { type PushFlags, pushFlags, pushStandardInput } from '../../push-input.ts'
+import { stopSignals } from '../../signals.ts'
+
+type Flags = RoleFlags & PushFlags
+
+const fullDescription = `Each line of standard input becomes an operation, without its newline, until the input ends. An operation is
+on stable storage when it counts as pushed, and from then on it will be performed at least once, whatever
+crashes: by \`sbr journal run\`, which may run meanwhile or later, or by a program with a Journal.
+
+A journal is made first if the device is blank. Waits while the journal is full or suspended: if nothing
+performs it, that is for ever, so without a \`journal run\` beside it use --no-wait. Refused while another
+\`journal push\`, or a program with a Journal, is at work on the device.
+
+Exit codes: 0 all of the input was pushed; 3 no room and 4 suspended, with --no-wait; 130 or 143 stopped
+by SIGINT or SIGTERM, between two operations, before the input ended; 1 anything else. Unless it is 0,
+standard error says how many were pushed (with --json: "pushed"), so that you know where to go on. With --json: one
+object with "pushed" when all of it was.
+
+EXAMPLES
+  echo '{"mail":"anna@example.org","order":7}' | sbr journal push outbox.img
+  sbr journal push outbox.img --frames --no-wait < operations.bin`
+
+export const push: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Write down operations from standard input', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: { ...pushFlags, ...journalFlags },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  await using journal = await openJournal(path, flags)
+  await pushStandardInput(journal, journalNames(flags), flags, stop.signal)
+}

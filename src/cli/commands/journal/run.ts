@@ -1,0 +1,136 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { Consumer } from '../../../ring/ring.ts'
+import { asArgument, type Delivery, onStandardInput } from '../../delivery.ts'
+import { emptyNow, usageError } from '../../errors.ts'
+import { type OnFailure, onFailureFlag, openPolicy } from '../../failure-policy.ts'
+import { parsePath, type RoleFlags } from '../../flags.ts'
+import { journalFlags, journalNames, openJournal } from '../../journal.ts'
+import { tellFailures } from '../../notices.ts'
+import { perform } from '../../performing.ts'
+import { stopSignals } from '../../signals.ts'
+import { parseCount, parseDuration } from '../../size.ts'
+
+interface Flags extends RoleFlags {
+  readonly asArgument?: boolean
+  readonly drain?: boolean
+  readonly retryInterval?: number
+  readonly maxAttempts?: number
+  readonly onFailure?: OnFailure
+  readonly grace?: number
+}
+
+const GRACE_MS = 10_000
+
+const fullDescription = `Runs COMMAND once for each operation, one after another in the order of pushing, with the operation's bytes
+on its standard input, or as its last argument. There is no shell. What COMMAND prints goes where sbr's goes.
+Its standard input is a nameless file in TMPDIR, which is complete before COMMAND starts.
+
+Exit code 0 means performed. With any other, or killed by a signal, the operation has failed: it is tried
+again after --retry-interval, and then after pauses that double up to five minutes; what comes after it
+waits. Failures are told on standard error. A COMMAND that cannot be found or executed ends this at once.
+
+COMMAND has to be idempotent: after a crash the same operation comes again, and if sbr was killed by SIGKILL,
+the COMMAND of before may still be at work. Its environment tells: SBR_ATTEMPT, from 1; SBR_MAY_HAVE_RUN, 0 if
+the operation cannot have run before, else 1; SBR_POSITION, which no two operations of a journal share.
+
+Without --drain it goes on for ever; meanwhile \`sbr journal push\` adds operations. On SIGINT or SIGTERM,
+COMMAND gets SIGTERM, and SIGKILL after --grace; if it fails by that, the operation stays for the next start.
+A journal is made first if the device is blank. With --as-argument an operation has to be UTF-8 without NUL;
+any other counts as one that keeps failing, under 'retry' too (as 'stop'), untried. One that begins with a
+hyphen may look like a flag: end COMMAND's own with --.
+
+Exit codes: 0 done; without --drain also when told to stop; 3 --drain found nothing; 130 or 143 told to stop
+before it was done; 1 anything else. An operation in the dead letter ring, which has to be there, is done.
+
+EXAMPLES
+  sbr journal run outbox.img -- ./send-mail
+  sbr journal run outbox.img --drain --as-argument -- rm -f --
+  sbr journal run outbox.img --max-attempts 5 --on-failure dead-letter:failed.img -- ./send-mail`
+
+export const run: Command<CommandContext> = buildCommand({
+  docs: {
+    brief: 'Perform the operations by a command',
+    fullDescription,
+    customUsage: ['[FLAGS] DEVICE -- COMMAND [ARGS...]'],
+  },
+  parameters: {
+    positional: {
+      kind: 'array',
+      parameter: {
+        brief: 'The path of the journal, -- and the command with its arguments',
+        placeholder: 'DEVICE -- COMMAND ARGS',
+        parse: String,
+      },
+    },
+    flags: {
+      asArgument: {
+        kind: 'boolean',
+        brief: "Each operation as COMMAND's last argument, not on its standard input",
+        optional: true,
+        withNegated: false,
+      },
+      drain: {
+        kind: 'boolean',
+        brief: 'Stop when nothing is left',
+        optional: true,
+        withNegated: false,
+      },
+      retryInterval: {
+        kind: 'parsed',
+        brief: 'The pause after a first failure, such as 500ms or 10s (default: 5s)',
+        placeholder: 'TIME',
+        optional: true,
+        parse: parseDuration,
+      },
+      maxAttempts: {
+        kind: 'parsed',
+        brief: 'Attempts at an operation before --on-failure applies (default: 10)',
+        placeholder: 'N',
+        optional: true,
+        parse: parseCount,
+      },
+      onFailure: onFailureFlag,
+      grace: {
+        kind: 'parsed',
+        brief: 'How long COMMAND may go on after SIGTERM (default: 10s)',
+        placeholder: 'TIME',
+        optional: true,
+        parse: parseDuration,
+      },
+      ...journalFlags,
+    },
+  },
+  func: runJournal,
+})
+
+async function runJournal(flags: Flags, ...args: readonly string[]): Promise<void> {
+  const [path = '', command = '', ...rest] = args
+  parsePath(path)
+  if (command === '') throw usageError('expected a command: sbr journal run DEVICE -- COMMAND ARGS')
+  const { onFailure = 'retry', maxAttempts, retryInterval, drain = false } = flags
+  if (maxAttempts !== undefined && onFailure === 'retry') {
+    throw usageError('--max-attempts needs --on-failure stop or dead-letter:PATH')
+  }
+  using stop = stopSignals()
+  using _notices = tellFailures(flags.json === true)
+  await using journal = await openJournal(path, flags)
+  await using failures = await openPolicy<Delivery>(onFailure, path, flags)
+  const { queue, ...names } = journalNames(flags)
+  await using consumer = await Consumer.attach(journal, { queue, ...names })
+  const done = await perform(consumer, {
+    command,
+    args: rest,
+    graceMs: flags.grace ?? GRACE_MS,
+    drain,
+    signal: stop.signal,
+    journal: {
+      name: queue,
+      ...names,
+      codec: flags.asArgument === true ? asArgument : onStandardInput,
+      onFailure: failures.policy,
+      ...(retryInterval !== undefined && { retryIntervalMs: retryInterval }),
+      ...(maxAttempts !== undefined && { maxAttempts }),
+    },
+  })
+  if (drain && done === 0) throw emptyNow(path)
+}

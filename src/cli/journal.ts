@@ -1,0 +1,54 @@
+import type { FlagParametersForType, TypedFlagParameter } from '@stricli/core'
+import type { BlockDevice } from '../block/device.ts'
+import type { FileBlockDevice } from '../block/file.ts'
+import { isRingError } from '../errors.ts'
+import { inspectRing, Producer } from '../ring/ring.ts'
+import { openDevice } from './device.ts'
+import { namesOf, type RoleFlags, roleFlags } from './flags.ts'
+import { takeRoles } from './roles.ts'
+
+/** The name that `Journal` of the library uses too. */
+const DEFAULT_NAME = 'unknown journal'
+
+const queue: TypedFlagParameter<string | undefined> = {
+  kind: 'parsed',
+  brief: `Name of the journal, for people who look at the device (default: '${DEFAULT_NAME}')`,
+  placeholder: 'NAME',
+  optional: true,
+  parse: String,
+}
+
+export const journalFlags: FlagParametersForType<RoleFlags> = { ...roleFlags, queue }
+
+/** The names for the library, the same for both ends. */
+export function journalNames(flags: RoleFlags): { queue: string; client?: string } {
+  return { queue: DEFAULT_NAME, ...namesOf(flags) }
+}
+
+/** Opens a journal, and makes one first where the device is blank. */
+export async function openJournal(path: string, flags: RoleFlags): Promise<FileBlockDevice> {
+  const journal = await openDevice(path, 'read-write', flags)
+  try {
+    if (!(await holdsRing(journal))) await makeRing(journal)
+    return journal
+  } catch (error) {
+    await journal.disconnect()
+    throw error
+  }
+}
+
+async function holdsRing(device: BlockDevice): Promise<boolean> {
+  try {
+    await inspectRing(device)
+    return true
+  } catch (error) {
+    if (isRingError(error) && error.code === 'RING_NOT_INITIALISED') return false
+    throw error
+  }
+}
+
+/** With both roles: one who makes it a moment later would put away what was pushed by then. */
+async function makeRing(device: BlockDevice): Promise<void> {
+  await using _roles = await takeRoles(device, 'sbr journal')
+  await Producer.create(device)
+}

@@ -1,0 +1,102 @@
+import { systemClock } from '../clock.ts'
+import { isJournalError } from '../journal/errors.ts'
+import { Performer } from '../journal/performer.ts'
+import { Receipts } from '../journal/receipts.ts'
+import { settingsOf } from '../journal/settings.ts'
+import type { JournalOptions } from '../journal/types.ts'
+import { inspectRing } from '../ring/ring.ts'
+import type { Consumer, Position } from '../ring/types.ts'
+import { Waiter } from '../ring/wait.ts'
+import { type ChildCommand, runChild } from './child-command.ts'
+import type { Delivery } from './delivery.ts'
+import { CommandError, withNote } from './errors.ts'
+import { reasonOf } from './notices.ts'
+import { Stopped } from './signals.ts'
+
+/** How a command performs operations. */
+export interface PerformingOptions extends ChildCommand {
+  /** End when there are no more. */
+  readonly drain: boolean
+  readonly journal: Pick<
+    JournalOptions<Delivery, never>,
+    'name' | 'client' | 'codec' | 'retryIntervalMs' | 'maxAttempts' | 'onFailure'
+  >
+  readonly signal: AbortSignal
+}
+
+/**
+ * Performs by a command what a journal holds and what comes, one operation after another. It is the journal's
+ * performing half alone: a `Journal` would take the producer's role too, and then nobody could push from outside.
+ * @returns how many operations are done, when none is left (with `drain`) or when it was stopped (without)
+ * @throws what ended it before that, with the number of operations
+ */
+export async function perform(consumer: Consumer, options: PerformingOptions): Promise<number> {
+  const done = { operations: 0 }
+  try {
+    await performNext(consumer, options, done)
+    return done.operations
+  } catch (error) {
+    const { operations } = done
+    if (error instanceof Stopped && !options.drain) return operations
+    throw withNote(explained(error), `Operations done: ${operations}`, { done: operations })
+  }
+}
+
+/** The journal's errors leave it to the cause to say what failed. */
+function explained(error: unknown): unknown {
+  if (!isJournalError(error)) return error
+  const reason = reasonOf(error.cause)
+  return withNote(error, `The cause: ${reason}`, { reason })
+}
+
+async function performNext(
+  consumer: Consumer,
+  options: PerformingOptions,
+  done: { operations: number },
+): Promise<void> {
+  const noCommand = new AbortController()
+  const signal = AbortSignal.any([options.signal, noCommand.signal])
+  const waiter = new Waiter(consumer.device, systemClock)
+  let position: Position = consumer.position
+  const performer = new Performer<Delivery>({
+    consumer,
+    settings: settingsOf({ ...options.journal, maxBatchItems: 1 }),
+    receipts: new Receipts(consumer.position),
+    onFreed: () => undefined,
+    stop: signal,
+    perform: async (deliveries, { attempt, mayHaveRun }) => {
+      const env = {
+        SBR_POSITION: String(position),
+        SBR_ATTEMPT: String(attempt),
+        SBR_MAY_HAVE_RUN: mayHaveRun ? '1' : '0',
+      }
+      try {
+        for (const delivery of deliveries) await runChild(options, delivery, env, signal)
+      } catch (error) {
+        // No attempt can help, and it is not the operation that is at fault.
+        if (error instanceof CommandError) noCommand.abort(error)
+        throw error
+      }
+    },
+  })
+  try {
+    // Read after the role was taken: what comes later, nobody before us can have performed.
+    const foundUpTo = (await inspectRing(consumer.device)).producer.offset
+    for (;;) {
+      signal.throwIfAborted()
+      const next = await consumer.pop()
+      if (next.status === 'item') {
+        position = next.position
+        await performer.drain(position, position <= foundUpTo)
+        done.operations++
+        waiter.reset()
+      } else if (options.drain) {
+        return
+      } else {
+        await waiter.pause(signal)
+      }
+    }
+  } finally {
+    waiter.close()
+  }
+}

@@ -1,0 +1,43 @@
+import { safeText } from './render.ts'
+
+/** A ring with a busy consumer is full for moments, all the time; that is not worth a word. */
+const PATIENCE_MS = 1000
+
+/** What a producer waits for. */
+export type Obstacle = 'full' | 'suspended'
+
+/** Tells people that a command waits, and for what: once each time. */
+export class WaitNotice {
+  readonly #device: string
+  readonly #write: (text: string) => unknown
+  #waiting: { readonly why: Obstacle; readonly since: number; told: boolean } | undefined
+
+  constructor(
+    device: string,
+    write: (text: string) => unknown = (text) => process.stderr.write(text),
+  ) {
+    this.#device = device
+    this.#write = write
+  }
+
+  /** To be called again and again while it waits. */
+  waits(why: Obstacle): void {
+    const now = performance.now()
+    if (this.#waiting?.why !== why) this.#waiting = { why, since: now, told: false }
+    const patient = why === 'full' && now - this.#waiting.since < PATIENCE_MS
+    if (this.#waiting.told || patient) return
+    this.#waiting.told = true
+    this.#write(`sbr: ${safeText(`${this.#device} is ${why}; ${hope(why, this.#device)}`)}\n`)
+  }
+
+  /** It goes on. */
+  over(): void {
+    this.#waiting = undefined
+  }
+}
+
+function hope(why: Obstacle, device: string): string {
+  return why === 'full'
+    ? 'waiting for a consumer to make room'
+    : `waiting until it is resumed: sbr resume ${device}`
+}

@@ -1,0 +1,595 @@
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import {
+  diagnose,
+  frame,
+  jsonError,
+  numbers,
+  ok,
+  sbr,
+  start,
+  type TemporaryFolder,
+  temporaryFolder,
+} from './cli.ts'
+
+/** Prints an operation, and what the environment says of it. */
+const SHOW = 'op=$(cat); echo "$SBR_POSITION $SBR_ATTEMPT $SBR_MAY_HAVE_RUN $op"'
+
+async function ring(folder: TemporaryFolder, name = 'journal', size = '64KiB'): Promise<string> {
+  const path = folder.file(name)
+  await ok(['create', path, '--size', size])
+  return path
+}
+
+async function status(path: string, ...flags: string[]): Promise<Record<string, unknown>> {
+  return JSON.parse((await ok(['journal', 'status', path, '--json', ...flags])).toString())
+}
+
+/** The operations that wait, as text. */
+async function pending(path: string): Promise<string[]> {
+  const { items } = (await diagnose(path)) as { items: { hex: string }[] }
+  return items.map(({ hex }) => Buffer.from(hex, 'hex').toString())
+}
+
+/** `journal run` of a shell script. */
+function shell(path: string, flags: readonly string[], script: string, ...args: string[]) {
+  return ['journal', 'run', path, ...flags, '--', 'sh', '-c', script, ...args]
+}
+
+/** What was told of failures. */
+function events(stderr: string): Record<string, unknown>[] {
+  const lines = stderr.trimEnd().split('\n')
+  return lines.map((line) => JSON.parse(line)).filter((line) => 'event' in line)
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(10)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+describe('push and run', () => {
+  test('perform in order, each once, and then nothing is left', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], numbers(1, 20))
+    expect(await pending(path)).toHaveLength(20)
+    const stdout = await ok(shell(path, ['--drain'], 'cat; echo'))
+    expect(stdout.toString()).toBe(numbers(1, 20))
+    const empty = await sbr(shell(path, ['--drain', '--json'], 'cat'))
+    expect([empty.code, empty.stdout.length]).toEqual([3, 0])
+    expect(jsonError(empty)).toMatchObject({ code: 'CLI_EMPTY', device: path })
+  })
+
+  test('take operations of any bytes in frames', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    const operations = ['00', '', 'ff0a00', '0a0a', 'e28398'].map((hex) => Buffer.from(hex, 'hex'))
+    await ok(['journal', 'push', path, '--frames'], Buffer.concat(operations.map(frame)))
+    const stdout = await ok(shell(path, ['--drain'], 'od -An -v -tx1 | tr -d " \\n"; echo'))
+    expect(stdout.toString()).toBe('00\n\nff0a00\n0a0a\ne28398\n')
+  })
+
+  test('make a journal where the device is blank, and nowhere else', async () => {
+    using folder = temporaryFolder()
+    for (const [index, args] of [['push'], ['run', '--drain']].entries()) {
+      const [command = '', ...flags] = args
+      const end = command === 'run' ? ['--', 'true'] : []
+      const blank = folder.file(`blank-${index}`)
+      writeFileSync(blank, Buffer.alloc(8192))
+      const { code } = await sbr(['journal', command, blank, ...flags, ...end])
+      expect([command, code]).toEqual([command, command === 'run' ? 3 : 0])
+      expect(await status(blank)).toMatchObject({ pendingOperations: 0, capacity: 13 * 512 })
+
+      const other = folder.file(`other-${index}`)
+      const content = Buffer.alloc(8192, 'of somebody else')
+      writeFileSync(other, content)
+      const refused = await sbr(['journal', command, other, '--json', ...flags, ...end], 'x\n')
+      expect(refused.code).toBe(1)
+      expect(jsonError(refused)).toMatchObject({ code: 'RING_NOT_BLANK' })
+      expect(readFileSync(other).equals(content)).toBe(true)
+    }
+  })
+
+  test('that make it at the same time lose nothing', async () => {
+    using folder = temporaryFolder()
+    for (let round = 0; round < 4; round++) {
+      const path = folder.file(`blank-${round}`)
+      writeFileSync(path, Buffer.alloc(65536))
+      const pushes = ['a', 'b', 'c', 'd'].map(async (name) => {
+        const { code } = await sbr(['journal', 'push', path], `${name}\n`)
+        return code === 0 ? [name] : []
+      })
+      const pushed = (await Promise.all(pushes)).flat()
+      expect(pushed.length).toBeGreaterThan(0)
+      expect((await pending(path)).sort()).toEqual(pushed)
+    }
+  })
+
+  test('leave the names that they were given, and the same default', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\ntwo\n')
+    await ok(shell(path, ['--drain'], 'cat'))
+    expect(await status(path)).toMatchObject({
+      producer: { text: expect.stringMatching(/^unknown journal used by unknown;/) },
+      consumer: { text: expect.stringMatching(/^unknown journal used by unknown;/) },
+    })
+    const names = ['--queue', 'orders', '--client', 'shop']
+    await ok(['journal', 'push', path, ...names], 'three\n')
+    await ok(shell(path, ['--drain', ...names], 'cat'))
+    expect(await status(path)).toMatchObject({
+      producer: { text: expect.stringMatching(/^orders used by shop;/) },
+      consumer: { text: expect.stringMatching(/^orders used by shop;/) },
+    })
+  })
+
+  test('work at the same time, and the command learns what may have run', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'old\n')
+    await using running = start(shell(path, ['--client', 'the runner'], SHOW))
+    await running.printed((stdout) => stdout.toString() === '8 1 1 old\n')
+    expect(await status(path)).toMatchObject({ performing: true })
+    const second = await sbr(shell(path, ['--json'], SHOW))
+    expect(second.code).toBe(1)
+    expect(jsonError(second)).toMatchObject({ code: 'BLOCK_CLAIMED' })
+    expect(second.stderr).toContain('the runner')
+
+    await ok(['journal', 'push', path], 'new\n')
+    await running.printed((stdout) => stdout.toString() === '8 1 1 old\n16 1 0 new\n')
+    running.child.kill('SIGTERM')
+    expect(await running.ended).toMatchObject({ code: 0, stderr: '' })
+    expect(await status(path)).toMatchObject({ pendingOperations: 0, performing: false })
+  })
+
+  test('a push waits for room, which a run makes; or it gives up', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder, 'journal', '4KiB')
+    const operations = `${'x'.repeat(1000)}\n`.repeat(5)
+    const full = await sbr(['journal', 'push', path, '--no-wait', '--json'], operations)
+    expect(full.code).toBe(3)
+    expect(jsonError(full)).toMatchObject({ code: 'CLI_FULL', pushed: 2 })
+    await using pushing = start(['journal', 'push', path])
+    pushing.child.stdin.end(operations)
+    await using running = start(shell(path, [], 'wc -c'))
+    expect((await pushing.ended).code).toBe(0)
+    await running.printed((stdout) => stdout.toString().split('\n').length === 8)
+  })
+
+  test('a suspended journal is told of', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await sbr(['suspend', path, '--timeout', '0'])
+    const refused = await sbr(['journal', 'push', path, '--no-wait', '--json'], 'one\n')
+    expect([refused.code, jsonError(refused)['pushed']]).toEqual([4, 0])
+    expect((await ok(['journal', 'status', path])).toString()).toContain('suspended')
+  })
+})
+
+describe('run', () => {
+  test('gives an operation as the last argument, without a shell', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], '$(touch nothing) *\n\n--json\nüñ \ufeff\n')
+    const command = ['printf', '[%s]\n', '--']
+    const stdout = await ok(['journal', 'run', path, '--drain', '--as-argument', '--', ...command])
+    expect(stdout.toString()).toBe(
+      '[--]\n[$(touch nothing) *]\n[--]\n[]\n[--]\n[--json]\n[--]\n[üñ \ufeff]\n',
+    )
+  })
+
+  test.each([
+    ['a NUL', '610062', 'NUL'],
+    ['no UTF-8', 'ff', 'UTF-8'],
+  ])('does not give %s as an argument', async (_, hex, reason) => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    const input = [Buffer.from('before'), Buffer.from(hex, 'hex'), Buffer.from('after')]
+    await ok(['journal', 'push', path, '--frames'], Buffer.concat(input.map(frame)))
+    const flags = ['--drain', '--as-argument', '--json']
+    const refused = await sbr(['journal', 'run', path, ...flags, '--', 'echo'])
+    expect([refused.code, refused.stdout.toString()]).toEqual([1, 'before\n'])
+    expect(jsonError(refused)).toMatchObject({
+      code: 'JOURNAL_UNDECODABLE',
+      reason: expect.stringContaining(reason),
+      done: 1,
+    })
+    const again = await sbr(['journal', 'run', path, ...flags, '--', 'echo'])
+    expect([again.code, again.stdout.toString()]).toEqual([1, ''])
+
+    const dead = await ring(folder, 'dead')
+    flags.push('--on-failure', `dead-letter:${dead}`)
+    expect((await ok(['journal', 'run', path, ...flags, '--', 'echo'])).toString()).toBe('after\n')
+    expect(await diagnose(dead)).toMatchObject({ items: [{ hex }] })
+  })
+
+  test('tries again what failed, and only then goes on', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\ntwo\n')
+    const script = `${SHOW}; case $op$SBR_ATTEMPT in one1) exit 7;; one2) kill -KILL $$;; esac`
+    const flags = ['--drain', '--json', '--retry-interval', '40ms']
+    const ended = await sbr(shell(path, flags, script))
+    expect(ended.stdout.toString()).toBe('8 1 1 one\n8 2 1 one\n8 3 1 one\n16 1 1 two\n')
+    expect(ended.code).toBe(0)
+    const told = events(ended.stderr)
+    const retry = { event: 'retry', what: 'perform', position: '8' }
+    expect(told).toMatchObject([
+      { ...retry, attempt: 1, reason: 'sh ended with exit code 7' },
+      { ...retry, attempt: 2, reason: 'sh was killed by SIGKILL' },
+    ])
+    for (const [index, { delayMs }] of told.entries()) {
+      expect(delayMs).toBeGreaterThanOrEqual(20 * 2 ** index)
+      expect(delayMs).toBeLessThanOrEqual(40 * 2 ** index)
+    }
+  })
+
+  test('tells of failures safely', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    const command = folder.file('bad\x1b[31mname')
+    writeFileSync(command, '#!/bin/sh\ntest $SBR_ATTEMPT -gt 1\n', { mode: 0o755 })
+    await ok(['journal', 'push', path], 'one\n')
+    const flags = ['--drain', '--retry-interval', '1ms']
+    const { code, stderr } = await sbr(['journal', 'run', path, ...flags, '--', command])
+    expect(code).toBe(0)
+    expect(stderr).toBe(
+      'sbr: the operation that ends at position 8 failed (attempt 1), next attempt in 0.0 s: ' +
+        `${folder.path}/bad\\x1b[31mname ended with exit code 1\n`,
+    )
+  })
+
+  test('stops after too many attempts, and loses nothing', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\nbad\nthree\n')
+    const flags = ['--json', '--retry-interval', '1ms', '--on-failure', 'stop', '--max-attempts']
+    const ended = await sbr(shell(path, [...flags, '3'], `${SHOW}; test $op != bad`))
+    expect(ended.stdout.toString()).toBe('8 1 1 one\n16 1 1 bad\n16 2 1 bad\n16 3 1 bad\n')
+    expect(ended.code).toBe(1)
+    expect(events(ended.stderr)).toHaveLength(2)
+    const last = ended.stderr.trimEnd().split('\n').at(-1) ?? ''
+    expect(JSON.parse(last).error).toMatchObject({
+      code: 'JOURNAL_STOPPED',
+      position: '16',
+      attempts: 3,
+      done: 1,
+      reason: 'sh ended with exit code 1',
+    })
+    expect(await pending(path)).toEqual(['bad', 'three'])
+  })
+
+  test('puts what keeps failing into the dead letter ring, and goes on', async () => {
+    using folder = temporaryFolder()
+    const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
+    await ok(['produce', dead, '--queue', 'dead ones'], 'earlier\n')
+    await ok(['journal', 'push', path], 'one\nbad\nthree\nbad too\n')
+    const flags = ['--drain', '--json', '--retry-interval', '1ms', '--max-attempts', '2']
+    const policy = ['--on-failure', `dead-letter:${dead}`]
+    const script = `${SHOW}; case $op in bad*) exit 1;; esac`
+    const ended = await sbr(shell(path, [...flags, ...policy], script))
+    expect([ended.code, ended.stdout.toString()]).toEqual([
+      0,
+      '8 1 1 one\n16 1 1 bad\n16 2 1 bad\n28 1 1 three\n40 1 1 bad too\n40 2 1 bad too\n',
+    ])
+    expect(events(ended.stderr).filter(({ event }) => event === 'deadLetter')).toMatchObject([
+      { position: '16', attempts: 2, reason: 'sh ended with exit code 1' },
+      { position: '40', attempts: 2 },
+    ])
+    expect(await pending(dead)).toEqual(['earlier', 'bad', 'bad too'])
+    expect(await pending(path)).toEqual([])
+  })
+
+  test('waits for the dead letter ring, and steps over nothing before', async () => {
+    using folder = temporaryFolder()
+    const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
+    await ok(['journal', 'push', path], 'bad\nnext\n')
+    await using producer = start(['produce', dead])
+    producer.child.stdin.write('busy\n')
+    await until(async () => (await pending(dead)).length === 1)
+    const flags = ['--drain', '--json', '--retry-interval', '50ms', '--max-attempts', '1']
+    const policy = ['--on-failure', `dead-letter:${dead}`]
+    await using running = start(shell(path, [...flags, ...policy], `${SHOW}; test $op != bad`))
+    await running.printed((stdout) => stdout.length > 0)
+    await sleep(200)
+    expect(await pending(path)).toEqual(['bad', 'next'])
+    producer.child.stdin.end()
+    const ended = await running.ended
+    expect([ended.code, ended.stdout.toString()]).toEqual([0, '8 1 1 bad\n16 1 1 next\n'])
+    expect(events(ended.stderr)[0]).toMatchObject({ event: 'retry', what: 'deadLetter' })
+    expect(await pending(dead)).toEqual(['busy', 'bad'])
+  })
+
+  test('needs a dead letter ring that is there, and another one', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\n')
+    const blank = folder.file('blank')
+    writeFileSync(blank, Buffer.alloc(8192))
+    symlinkSync(path, folder.file('link'))
+    for (const [dead, code, error] of [
+      [folder.file('missing'), 1, 'BLOCK_OPEN'],
+      [blank, 1, 'RING_NOT_INITIALISED'],
+      [folder.file('link'), 2, 'CLI_USAGE'],
+    ] as const) {
+      const flags = ['--drain', '--json', '--on-failure', `dead-letter:${dead}`]
+      const ended = await sbr(shell(path, flags, 'echo ran'))
+      expect([dead, ended.code, ended.stdout.length]).toEqual([dead, code, 0])
+      expect(jsonError(ended)).toMatchObject({ code: error })
+    }
+    expect(await pending(path)).toEqual(['one'])
+  })
+
+  test('ends at once when the command cannot be run, and gives nothing up', async () => {
+    using folder = temporaryFolder()
+    const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
+    await ok(['journal', 'push', path], 'one\n')
+    const script = folder.file('not-executable')
+    writeFileSync(script, '#!/bin/sh\n', { mode: 0o644 })
+    for (const command of [folder.file('missing'), 'no-such-command-anywhere', script]) {
+      const flags = ['--json', '--max-attempts', '1', '--on-failure', `dead-letter:${dead}`]
+      const ended = await sbr(['journal', 'run', path, ...flags, '--', command])
+      expect(ended.code).toBe(1)
+      expect(jsonError(ended)).toMatchObject({ code: 'CLI_COMMAND', command, done: 0 })
+    }
+    expect([await pending(path), await pending(dead)]).toEqual([['one'], []])
+  })
+
+  test.runIf(process.platform === 'linux')(
+    'an argument that is too long is a failure',
+    async () => {
+      using folder = temporaryFolder()
+      const [path, dead] = [
+        await ring(folder, 'journal', '1MiB'),
+        await ring(folder, 'dead', '1MiB'),
+      ]
+      await ok(['journal', 'push', path], `${'x'.repeat(500_000)}\nshort\n`)
+      const flags = ['--drain', '--as-argument', '--max-attempts', '2', '--retry-interval', '1ms']
+      const policy = ['--json', '--on-failure', `dead-letter:${dead}`]
+      const ended = await sbr(['journal', 'run', path, ...flags, ...policy, '--', 'echo'])
+      expect([ended.code, ended.stdout.toString()]).toEqual([0, 'short\n'])
+      expect(events(ended.stderr)[0]).toMatchObject({
+        reason: expect.stringMatching(/could not start echo: .*E2BIG/),
+      })
+      expect(await pending(dead)).toHaveLength(1)
+    },
+  )
+
+  test('a command need not read its input', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder, 'journal', '8MiB')
+    await ok(['journal', 'push', path], `${'x'.repeat(3_000_000)}\nlast\n`)
+    const ended = await sbr(shell(path, ['--drain'], 'exit 0'))
+    expect(ended).toMatchObject({ code: 0, stderr: '' })
+    expect(await pending(path)).toEqual([])
+  })
+})
+
+describe('a run that is told to stop', () => {
+  const signals = ['SIGINT', 'SIGTERM'] as const
+
+  test.each(signals)('by %s stops the command, and keeps the operation', async (signal) => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\ntwo\n')
+    const script =
+      'trap "echo told to stop; exit 1" TERM; echo started; while :; do sleep 0.02; done'
+    for (const [flags, code] of [
+      [[], 0],
+      [['--drain'], signal === 'SIGINT' ? 130 : 143],
+    ] as const) {
+      await using running = start(shell(path, flags, script))
+      await running.printed((stdout) => stdout.toString() === 'started\n')
+      running.child.kill(signal)
+      const ended = await running.ended
+      expect([ended.code, ended.stdout.toString()]).toEqual([code, 'started\ntold to stop\n'])
+      expect(await pending(path)).toEqual(['one', 'two'])
+    }
+    const stdout = await ok(shell(path, ['--drain'], SHOW))
+    expect(stdout.toString()).toBe('8 1 1 one\n16 1 1 two\n')
+  })
+
+  test('counts a command that succeeds all the same', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\ntwo\n')
+    const script = 'trap "" TERM; echo started; sleep 0.3; exit 0'
+    await using running = start(shell(path, ['--drain', '--json'], script))
+    await running.printed((stdout) => stdout.length > 0)
+    running.child.kill('SIGTERM')
+    const ended = await running.ended
+    expect([ended.code, jsonError(ended)['done']]).toEqual([143, 1])
+    expect(await pending(path)).toEqual(['two'])
+  })
+
+  test('kills a command that does not stop', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\n')
+    const script = 'trap "" TERM; echo $$; while :; do sleep 0.02; done'
+    await using running = start(shell(path, ['--grace', '300ms'], script))
+    await running.printed((stdout) => stdout.toString().endsWith('\n'))
+    const startedAt = performance.now()
+    running.child.kill('SIGTERM')
+    const { code, stdout } = await running.ended
+    const tookMs = performance.now() - startedAt
+    expect(code).toBe(0)
+    expect(tookMs).toBeGreaterThan(250)
+    expect(tookMs).toBeLessThan(5000)
+    expect(isAlive(Number(stdout.toString()))).toBe(false)
+    expect(await pending(path)).toEqual(['one'])
+  })
+
+  test.each([
+    ['between two attempts', 'exit 1', ['one']],
+    ['with nothing to do', 'exit 0', []],
+  ])('%s ends at once', async (_, script, left) => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], 'one\n')
+    await using running = start(shell(path, ['--retry-interval', '1m'], `echo ran; ${script}`))
+    await running.printed((stdout) => stdout.length > 0)
+    await sleep(100)
+    running.child.kill('SIGTERM')
+    expect(await running.ended).toMatchObject({ code: 0, stdout: Buffer.from('ran\n') })
+    expect(await pending(path)).toEqual(left)
+  })
+})
+
+test('a run that is killed leaves nothing undone, and keeps the order', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, 'journal', '4KiB')
+  const done = folder.file('done')
+  appendFileSync(done, '')
+  const performed = (): string[] => readFileSync(done, 'utf8').split('\n').slice(0, -1)
+  const count = 150
+  await using pushing = start(['journal', 'push', path])
+  pushing.child.stdin.end(numbers(1, count))
+  let kills = 0
+  // One write, so that a command that outlives its run is never in the middle of it. What it reads has to be
+  // whole all the same.
+  const script = 'read -r op; echo "$op" >> "$0"'
+  while (!performed().includes(String(count))) {
+    const before = performed().length
+    const enough = kills < 8 ? before + 1 + kills : Number.POSITIVE_INFINITY
+    await using running = start(['journal', 'run', path, '--', 'sh', '-c', script, done])
+    await until(() => performed().length >= enough || performed().includes(String(count)))
+    running.child.kill('SIGKILL')
+    expect((await running.ended).signal).toBe('SIGKILL')
+    kills++
+  }
+  expect(kills).toBeGreaterThan(8)
+  expect((await pushing.ended).code).toBe(0)
+  const firsts = [...new Set(performed())]
+  expect(`${firsts.join('\n')}\n`).toBe(numbers(1, count))
+  const { code } = await sbr(['journal', 'run', path, '--drain', '--', 'sh', '-c', script, done])
+  expect([0, 3]).toContain(code)
+  expect(await pending(path)).toEqual([])
+})
+
+describe('status', () => {
+  test('says what waits, and changes nothing', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path], `one\ntwo\n${'x'.repeat(1000)}\n`)
+    await sbr(shell(path, ['--on-failure', 'stop', '--max-attempts', '1'], 'test $(cat) = one'))
+    const before = readFileSync(path)
+    const expected = {
+      device: path,
+      pendingOperations: 2,
+      pendingBytes: 8 + 1004,
+      capacity: 64000,
+      producer: { offset: '1020', suspendAck: false, text: expect.stringContaining('journal') },
+      consumer: { offset: '8', suspend: false, text: expect.stringContaining('journal') },
+      performing: false,
+    }
+    const operations = [
+      { position: '16', bytes: 3, startHex: '74776f' },
+      { position: '1020', bytes: 1000, startHex: '78'.repeat(256) },
+    ]
+    expect(await status(path)).toEqual({ ...expected, operations })
+    expect(await status(path, '--items', '1')).toEqual({
+      ...expected,
+      operations: operations.slice(0, 1),
+    })
+    expect(await status(path, '--items', '0')).toEqual({ ...expected, operations: [] })
+    const text = (await ok(['journal', 'status', path, '--items', '1'])).toString()
+    expect(text).toMatch(/pending +2 operations/)
+    expect(text).toMatch(/16 +3 {2}two\n\n1 more\n$/)
+    expect(readFileSync(path).equals(before)).toBe(true)
+  })
+
+  test('shows names and operations safely', async () => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    await ok(['journal', 'push', path, '--queue', '\x1b[31m'], '\x1b]0;title\x07\n')
+    const text = (await ok(['journal', 'status', path])).toString()
+    expect(text).toContain('\\x1b]0;title\\x07')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+    expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
+  })
+
+  test('says what it could read of a damaged journal', async () => {
+    using folder = temporaryFolder()
+    const path = folder.file('image')
+    copyFileSync(new URL('../golden/corrupt-len-huge.img', import.meta.url), path)
+    const ended = await sbr(['journal', 'status', path, '--json'])
+    expect(ended.code).toBe(1)
+    const error = jsonError(ended)
+    expect(error).toMatchObject({ code: 'RING_CORRUPT' })
+    expect(JSON.parse(ended.stdout.toString())).toMatchObject({ pendingOperations: 0, error })
+    expect((await sbr(['journal', 'status', path])).stdout.toString()).toContain('then damage')
+  })
+
+  test('is not had of what is no journal', async () => {
+    using folder = temporaryFolder()
+    const blank = folder.file('blank')
+    writeFileSync(blank, Buffer.alloc(8192))
+    const ended = await sbr(['journal', 'status', blank, '--json'])
+    expect([ended.code, jsonError(ended)['code']]).toEqual([1, 'RING_NOT_INITIALISED'])
+    expect(readFileSync(blank).equals(Buffer.alloc(8192))).toBe(true)
+  })
+})
+
+test('performs what the original left unperformed', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('image')
+  copyFileSync(new URL('../golden/journal-unperformed.img', import.meta.url), path)
+  const expected = await pending(path)
+  expect(expected.length).toBeGreaterThan(0)
+  const stdout = await ok(shell(path, ['--drain'], 'od -An -v -tx1 | tr -d " \\n"; echo'))
+  const hex = expected.map((operation) => `${Buffer.from(operation).toString('hex')}\n`)
+  expect(stdout.toString()).toBe(hex.join(''))
+})
+
+test('wrong usage ends with 2, and nothing was done', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('blank')
+  const blank = Buffer.alloc(8192)
+  writeFileSync(path, blank)
+  const cases = [
+    ['run'],
+    ['run', path],
+    ['run', '', '--', 'true'],
+    ['run', path, '--', ''],
+    ['run', path, '--max-attempts', '3', '--', 'true'],
+    ['run', path, '--max-attempts', '0', '--on-failure', 'stop', '--', 'true'],
+    ['run', path, '--on-failure', 'dead-letter:', '--', 'true'],
+    ['run', path, '--on-failure', 'ignore', '--', 'true'],
+    ['run', path, '--retry-interval', 'soon', '--', 'true'],
+    ['run', path, 'true', '--nonsense'],
+    ['push'],
+    ['push', path, path],
+    ['status', path, '--items', '-1'],
+    ['nonsense'],
+  ]
+  for (const args of cases)
+    expect([args, (await sbr(['journal', ...args])).code]).toEqual([args, 2])
+  expect(readFileSync(path).equals(blank)).toBe(true)
+  expect(existsSync(folder.file('true'))).toBe(false)
+})
+
+test('helps', async () => {
+  for (const command of ['push', 'run', 'status']) {
+    const help = (await ok(['journal', command, '--help'])).toString()
+    expect(help).toContain('EXAMPLES')
+    expect(help).toContain('DEVICE')
+    expect(Math.max(...help.split('\n').map((line) => line.length))).toBeLessThan(125)
+  }
+  expect((await ok(['journal', '--help'])).toString()).toContain('COMMANDS')
+})
