@@ -99,6 +99,12 @@ export const MIXES: readonly Mix[] = [
   makeMix('none', 'no faults: only the order of things', APART),
   makeMix('kill', 'processes end at any await', { ...KILLS, ...APART }),
   makeMix('power', 'kills and power cuts', { ...POWER, ...APART }),
+  makeMix(
+    'storm',
+    'many kills and power cuts',
+    { killProducer: 0.15, killConsumer: 0.15, killBoth: 0.05, power: 0.3 },
+    false,
+  ),
   makeMix('eio', 'requests that fail', { ...EIO, ...APART }),
   makeMix('second', 'a second handle of the same role', {
     ...KILLS,

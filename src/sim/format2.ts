@@ -52,7 +52,8 @@ function promises(faults: ReadonlySet<FaultKind>): Promises {
 }
 
 function errors(faults: ReadonlySet<FaultKind>): ReadonlySet<string> {
-  const codes = new Set<string>()
+  // A part of one push may find no room to be shown; and a handle may end while nobody uses it.
+  const codes = new Set<string>(['RING_OVERLOADED', 'RING_POISONED'])
   const failing: readonly FaultKind[] = ['readError', 'writeError', 'flushError', 'reset', 'latent']
   if (failing.some((kind) => faults.has(kind))) codes.add('BLOCK_IO')
   const taken: readonly FaultKind[] = ['secondHandle', 'lateWrite', 'silentReset', 'reset']

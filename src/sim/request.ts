@@ -11,10 +11,14 @@ const TEARS = [1, 2, 9, 64, 128, 256]
 /** How much later a dead process's write may land, in milliseconds. */
 const LATE_MS = 100
 
+/** How many requests take long; of those that wait for the medium more, because others see what may yet be lost. */
+const LONG = 0.05
+const LONG_DURABLE = 0.3
+
 /** The time that a request takes: mostly about a millisecond, sometimes long. */
-function latencyOf(random: Random): number {
+function latencyOf(random: Random, longShare: number): number {
   const float = random.float()
-  const long = random.chance(0.05)
+  const long = random.chance(longShare)
   return 0.05 - Math.log(1 - float) * (long ? 15 : 0.6)
 }
 
@@ -28,13 +32,20 @@ abstract class Request implements InFlight {
   readonly #end: RequestEnd
   protected ended = false
 
-  constructor(world: World, process: SimProcess, name: string, random: Random, end: RequestEnd) {
+  constructor(
+    world: World,
+    process: SimProcess,
+    name: string,
+    random: Random,
+    end: RequestEnd,
+    longShare: number = LONG,
+  ) {
     this.world = world
     this.process = process
     this.name = name
     this.random = random
     this.#end = end
-    this.ms = latencyOf(random)
+    this.ms = latencyOf(random, longShare)
   }
 
   /** Does something after a part of the time. */
@@ -213,7 +224,7 @@ export class WriteRequest extends Request {
     buffers: readonly Uint8Array[],
     durable: boolean,
   ) {
-    super(world, process, name, random, end)
+    super(world, process, name, random, end, durable ? LONG_DURABLE : LONG)
     this.#buffers = buffers
     this.#durable = durable
     this.#data = concat(buffers)

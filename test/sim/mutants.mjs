@@ -29,7 +29,7 @@ export const MUTANTS = [
     CONSUMER,
     'await this.#makeDurable(position)',
     '',
-    { mix: 'power' },
+    { mix: 'storm' },
   ),
   format1(
     'no flush before freed space is used again',
@@ -37,7 +37,7 @@ export const MUTANTS = [
     `    const freed = this.other.offset
     await this.guard(this.device.flush())`,
     '    const freed = this.other.offset',
-    { mix: 'power' },
+    { mix: 'storm' },
   ),
   format1(
     "no flush at the producer's begin",
@@ -45,7 +45,7 @@ export const MUTANTS = [
     `cache that a power cut empties.
     await this.guard(this.device.flush())`,
     'cache that a power cut empties.',
-    { seeds: 8000 },
+    { mix: 'storm', seeds: 8000 },
   ),
   format1(
     'pointers are not written durably',

@@ -42,27 +42,32 @@ export function firstUnseen(epochs: Epochs, seen: number): Epoch | undefined {
 /**
  * Begins an epoch.
  * @param keepFrom batches from this place on may still be read
- * @param seen the newest epoch that both consumer slots know
- * @param limit how many entries a slot holds
+ * @param seen the newest epoch that each consumer slot knows
+ * @param limit how many entries a slot holds: at least one more than there are consumer slots, and one
  */
 export function beginEpoch(
   epochs: Epochs,
   epoch: number,
   start: Mark,
   keepFrom: number,
-  seen: number,
+  seen: readonly number[],
   limit: number,
 ): Epochs {
   const kept = epochs.filter((entry, index) => {
     if (entry.start.lsn === start.lsn) return false // Nothing was written in it.
     const end = epochs[index + 1]?.start.lsn ?? start.lsn
-    return entry.epoch > seen || end > keepFrom
+    return entry.epoch > Math.min(...seen) || end > keepFrom
   })
   const all = [...kept, { epoch, start, span: 0 }]
   while (all.length > limit) {
-    const [first, second] = all as [Epoch, Epoch]
+    // Whoever has seen the first but not the second must go back to where the second began, and no further.
+    const at = all.findIndex((first, index) => {
+      const second = all[index + 1]
+      return second !== undefined && !seen.some((s) => first.epoch <= s && s < second.epoch)
+    })
+    const [first, second] = all.slice(at, at + 2) as [Epoch, Epoch]
     const span = second.epoch - first.epoch + first.span
-    all.splice(0, 2, { epoch: second.epoch, start: first.start, span })
+    all.splice(at, 2, { epoch: second.epoch, start: first.start, span })
   }
   return all
 }

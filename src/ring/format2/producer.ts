@@ -127,7 +127,7 @@ class Format2Producer extends Format2Role implements Producer {
       epoch,
       this.#tail,
       this.#freeTo(),
-      Math.min(...seen),
+      seen,
       maxEpochs(blockSize),
     )
     const newestBefore = newest(found.slots.producer, 'producer', this.device.name)
