@@ -103,9 +103,11 @@ export class ReadingPlace {
       this.#frontier = start
       this.#committedTo = start.seq
     }
-    const beyond =
-      cursor.mark.lsn > start.lsn || (cursor.mark.lsn === start.lsn && cursor.index > 0)
-    return beyond ? { mark: start, index: 0, bytes: start.bytes } : cursor
+    const passed = producer.epochs.find(
+      (entry) => entry.epoch > seen && isBeyond(cursor, entry.start),
+    )
+    if (passed === undefined) return cursor
+    return { mark: passed.start, index: 0, bytes: passed.start.bytes }
   }
 
   /** What stands at a position. With `fresh`, nothing that was read ahead before counts. */
@@ -254,4 +256,13 @@ export class ReadingPlace {
     const [first] = this.#epochs
     return first === undefined ? 0 : first.epoch - first.span - 1
   }
+}
+
+/**
+ * Whether a cursor lies beyond the beginning of an epoch: in blocks, or in items, because those that were held back before
+ * it are dropped, and counted again.
+ */
+function isBeyond({ mark, index }: Place, start: Mark): boolean {
+  if (mark.lsn > start.lsn || (mark.lsn === start.lsn && index > 0)) return true
+  return mark.seq + index > start.seq
 }
