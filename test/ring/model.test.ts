@@ -27,6 +27,9 @@ interface Real {
 
 type Operation = fc.AsyncCommand<Model, Real>
 
+/** How often it came to what is rare. */
+const reached = { wraps: 0, full: 0, suspended: 0 }
+
 const producerEnd = (model: Model): bigint => model.visible.at(-1)?.end ?? model.consumer
 const tail = (model: Model): bigint => model.pushed.at(-1)?.end ?? producerEnd(model)
 const padded = (length: number): bigint => BigInt(Math.ceil((length + 4) / 4) * 4)
@@ -65,7 +68,10 @@ class Push implements Operation {
     const result = await real.producer.pushMany(this.items)
     if (look(model)) return expect(result).toEqual({ status: 'suspended' })
     const count = fitting(model, this.items)
-    if (count === 0 && this.items.length > 0) return expect(result).toEqual({ status: 'retry' })
+    if (count === 0 && this.items.length > 0) {
+      reached.full++
+      return expect(result).toEqual({ status: 'retry' })
+    }
     const before = model.pushed.length
     for (const item of this.items.slice(0, count)) {
       model.pushed.push({ item: hex(item), end: tail(model) + padded(item.length) })
@@ -237,7 +243,6 @@ const operations = fc.commands(
 )
 
 test('random operations of both roles do what a model without bytes does', async () => {
-  const reached = { wraps: 0, full: 0, suspended: 0 }
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 4, max: 7 }), operations, async (sizeSectors, commands) => {
       const device = new MemoryBlockDevice({ sizeSectors })
@@ -259,7 +264,6 @@ test('random operations of both roles do what a model without bytes does', async
       }
       await fc.asyncModelRun(() => ({ model, real }), commands)
       if (tail(model) > BigInt(model.capacity)) reached.wraps++
-      if (fitting(model, [new Uint8Array(0)]) === 0) reached.full++
       if (model.suspendAck) reached.suspended++
       await device.disconnect()
     }),
@@ -267,6 +271,6 @@ test('random operations of both roles do what a model without bytes does', async
   )
   // The test proves that it went where it was meant to go.
   expect(reached.wraps).toBeGreaterThan(100)
-  expect(reached.full).toBeGreaterThan(0)
+  expect(reached.full).toBeGreaterThan(100)
   expect(reached.suspended).toBeGreaterThan(100)
 })
