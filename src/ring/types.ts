@@ -57,8 +57,6 @@ export interface CreateOptions {
   readonly overwrite?: boolean
   /** Format 2: bytes in a block, the unit of writing: a power of two from 512 to 65536. Default 4096. */
   readonly blockSize?: number
-  /** Format 2: overwrite the oldest items when the ring is full, in place of waiting. Default false. */
-  readonly overwriteOldest?: boolean
   /** Format 2: a name for people, at most 256 bytes of UTF-8. */
   readonly name?: string
   /** Format 2: the ring's identity, 16 bytes. Default random. */

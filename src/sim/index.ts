@@ -43,7 +43,7 @@ export {
   type Size,
 } from './plan.ts'
 export { Place, SimHost, SimProcess } from './process.ts'
-export type { Appending, Depth, Promises, RingUnderTest, Shape } from './promises.ts'
+export type { Depth, Promises, RingUnderTest, Shape } from './promises.ts'
 export { mix, nameOf, Random } from './random.ts'
 export { report } from './report.ts'
 export { RINGS, ringNamed } from './rings.ts'

@@ -4,13 +4,12 @@ import type { SimDevice } from './device.ts'
 import { ITEM_MIN_BYTES, Violation } from './oracle.ts'
 import type { ProducerStep, Size } from './plan.ts'
 import { Place, type SimProcess } from './process.ts'
-import type { Appending } from './promises.ts'
 import type { Actor, Simulation } from './simulation.ts'
 
 /** A handle, and what it pushed that is not visible yet. */
 export interface ProducerHandle {
   readonly process: SimProcess
-  readonly producer: Producer & Partial<Appending>
+  readonly producer: Producer
   readonly session: number
   /** Something failed before: it may be poisoned. */
   failed: boolean
@@ -90,12 +89,7 @@ export class ProducerActor implements Actor {
 
   /** Pushes and advances. Answers whether all of it was. */
   async append(handle: ProducerHandle, sizes: readonly Size[]): Promise<boolean> {
-    const { append } = handle.producer
-    if (append !== undefined) {
-      return this.#push(handle, sizes, (items) => append.call(handle.producer, items), true)
-    }
-    const pushed = await this.#push(handle, sizes)
-    return (await this.#advance(handle, 1)) && pushed
+    return this.#push(handle, sizes, (items) => handle.producer.append(items), true)
   }
 
   /** Gives the handle back. */

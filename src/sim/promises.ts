@@ -5,7 +5,6 @@ import type {
   Consumer,
   CreateOptions,
   Producer,
-  PushManyResult,
 } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
@@ -26,11 +25,6 @@ export interface Promises {
   readonly attachTakesOver: boolean
   /** Requests that attaching may make at most. */
   readonly attachRequests: number
-}
-
-/** A producer that can push and advance as one, in one durable write. */
-export interface Appending {
-  append(items: readonly Uint8Array[]): Promise<PushManyResult>
 }
 
 /** What a simulated disk looks like. */

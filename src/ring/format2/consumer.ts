@@ -68,7 +68,6 @@ class Format2Consumer extends Format2Role implements Consumer {
   #seen: number
   #suspend: boolean
   #skipped: number
-  #missed: number
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
@@ -81,7 +80,6 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#seen = own.seen
     this.#suspend = own.suspend
     this.#skipped = own.skipped
-    this.#missed = own.missed
     this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer)
     this.#learn(this.#producer)
   }
@@ -167,9 +165,8 @@ class Format2Consumer extends Format2Role implements Consumer {
       if (step.status === 'nothing') return undefined
       if (step.status === 'item') return { item: step.item.slice(), position: step.position }
       if (some) return undefined
-      if (step.status === 'damage' && !this.#skip) throw step.error
-      if (step.status === 'damage') this.#skipped += step.items
-      else this.#missed += step.items
+      if (!this.#skip) throw step.error
+      this.#skipped += step.items
       this.#reading.report(step)
       at = step.position
     }
@@ -207,7 +204,6 @@ class Format2Consumer extends Format2Role implements Consumer {
       seen: this.#seen,
       suspend: this.#suspend,
       skipped: this.#skipped,
-      missed: this.#missed,
       text: slotText(this),
     }
     await this.guard(this.disk.writeConsumerSlot(which, slot))

@@ -40,7 +40,6 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
     deviceBytes,
     dataOffset: layout.dataOffset,
     dataBlocks: layout.dataBlocks,
-    overwriteOldest: options.overwriteOldest ?? false,
     name: options.name ?? '',
   }
   await writeRing(device, ring, layout, sectorSize)
@@ -80,7 +79,7 @@ async function writeRing(
   const time = Date.now()
   const epochs = [{ epoch: 1, start: ORIGIN, span: 0 }]
   for (const [index, offset] of layout.producerSlots.entries()) {
-    const slot = { committed: ORIGIN, epochs, suspendAck: false, head: ORIGIN, time, text: '' }
+    const slot = { committed: ORIGIN, epochs, suspendAck: false, time, text: '' }
     const generation = index + 1
     await put(
       offset,
@@ -89,7 +88,7 @@ async function writeRing(
   }
   for (const [index, offset] of layout.consumerSlots.entries()) {
     const place = { cursor: ORIGIN, index: 0, bytes: 0, seen: 1, suspend: false }
-    const slot = { ...place, skipped: 0, missed: 0, text: '', generation: index + 1 }
+    const slot = { ...place, skipped: 0, text: '', generation: index + 1 }
     await put(
       offset,
       block((b) => encodeConsumerSlot(b, offset, ring.uuid, slot)),

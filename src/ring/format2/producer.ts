@@ -17,7 +17,7 @@ import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
 import { Disk, type Read, type Slots, type Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
-import { type Mark, ORIGIN } from './mark.ts'
+import type { Mark } from './mark.ts'
 import { fromPosition, toPosition } from './position.ts'
 import { MAX_BATCH_BYTES, PUBLISH_BYTES, rollForward, type Tail } from './recover.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
@@ -303,7 +303,6 @@ class Format2Producer extends Format2Role implements Producer {
       committed: this.#committed,
       epochs: this.#epochs,
       suspendAck: this.#suspendAck,
-      head: ORIGIN,
       time: Date.now(),
       text: slotText(this),
     }

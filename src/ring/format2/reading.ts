@@ -22,9 +22,9 @@ export type Next =
   | { readonly status: 'item'; readonly item: Uint8Array; readonly position: Position }
   | Loss
 
-/** Items that cannot be had any more: damaged, or overwritten. */
+/** Items that are damaged. */
 export interface Loss {
-  readonly status: 'damage' | 'missed'
+  readonly status: 'damage'
   readonly items: number
   /** The position behind them. */
   readonly position: Position
@@ -34,7 +34,6 @@ export interface Loss {
 /** What is published on `shared-block-ring:damage` when items are stepped over. */
 export interface DamageMessage {
   readonly device: string
-  readonly kind: 'damage' | 'missed'
   readonly items: number
   /** The position behind them. */
   readonly position: Position
@@ -149,11 +148,10 @@ export class ReadingPlace {
   /** Publishes that items were stepped over. */
   report(loss: Loss): void {
     if (!damages.hasSubscribers) return
-    const { status, items, position, error } = loss
+    const { items, position, error } = loss
     const device = this.#disk.device.name
     damages.publish({
       device,
-      kind: status,
       items,
       position,
       reason: error.message,
@@ -184,15 +182,13 @@ export class ReadingPlace {
 
   /** Steps over blocks without a batch that can be believed: to the next one, or to where the producer was. */
   async #addGap(mark: Mark): Promise<void> {
-    const { committed, head } = this.#producer
+    const { committed } = this.#producer
     const epoch = this.#epochs.find(({ start }) => start.lsn > mark.lsn)
     const last = epoch !== undefined && epoch.start.lsn < committed.lsn ? epoch.start : committed
-    const missed = head.lsn > mark.lsn
     const from = Math.max(mark.lsn + 1, committed.lsn - this.#disk.layout.dataBlocks)
-    const found = missed ? undefined : await this.#walker.nextHeader(from, last.lsn, this.#epochs)
-    const sound = found !== undefined && found.start.seq >= mark.seq ? found.start : last
-    const end = missed ? head : sound
-    this.#steps.add({ kind: 'gap', mark, end, limit: Infinity, missed })
+    const found = await this.#walker.nextHeader(from, last.lsn, this.#epochs)
+    const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
+    this.#steps.add({ kind: 'gap', mark, end, limit: Infinity })
     const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
     this.#committedTo = Math.max(this.#committedTo, committedTo)
     this.#moveTo(end)
@@ -215,7 +211,7 @@ export class ReadingPlace {
       const batch = await this.#walker.batchAt(step.mark, this.#epochs)
       if (batch === undefined) {
         this.#walker.forget()
-        this.#steps.replace(step, { ...step, kind: 'gap', missed: false })
+        this.#steps.replace(step, { ...step, kind: 'gap' })
       } else {
         this.#steps.expand(step, batch)
       }
@@ -228,13 +224,11 @@ export class ReadingPlace {
     const end = isGap ? Math.min(step.end.seq, step.limit, this.#committedTo) : seq + 1
     const items = end - seq
     const position = toPosition(this.#epochAt(step.mark.lsn), end)
-    const missed = step.kind === 'gap' && step.missed
     const offset = this.#disk.offsetOf(step.mark.lsn)
-    const what = missed ? 'were overwritten before they were popped' : 'are damaged'
     const reason = isGap ? 'no batch that can be believed' : 'an item whose checksum does not hold'
     const error = new RingError(
       'RING_DAMAGED',
-      `${items} items of ${device.name} ${what}: sequence ${seq} to ${end - 1}, at byte ${offset} of the ` +
+      `${items} items of ${device.name} are damaged: sequence ${seq} to ${end - 1}, at byte ${offset} of the ` +
         `device there is ${reason}; advance to position ${position} to step over them`,
       {
         device: device.name,
@@ -246,7 +240,7 @@ export class ReadingPlace {
         found: reason,
       },
     )
-    return { status: missed ? 'missed' : 'damage', items, position, error }
+    return { status: 'damage', items, position, error }
   }
 
   /** The epoch of what is at a place: the oldest that it may be. */

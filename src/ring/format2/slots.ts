@@ -21,10 +21,8 @@ const COUNT_AT = BODY_AT + 46
 const TEXT_LENGTH_AT = BODY_AT + 48
 const BYTES_AT = BODY_AT + 56
 const TIME_AT = BODY_AT + 64
-const HEAD_AT = BODY_AT + 72
-const SKIPPED_AT = BODY_AT + 104
-const MISSED_AT = BODY_AT + 112
-const TEXT_AT = BODY_AT + 120
+const SKIPPED_AT = BODY_AT + 72
+const TEXT_AT = BODY_AT + 80
 const TEXT_BYTES = 64
 const EPOCHS_AT = TEXT_AT + TEXT_BYTES
 const EPOCH_BYTES = 8 + MARK_BYTES + 4
@@ -37,8 +35,6 @@ export interface ProducerSlot {
   readonly committed: Mark
   readonly epochs: readonly Epoch[]
   readonly suspendAck: boolean
-  /** Where the oldest item is that was not overwritten, in a ring that overwrites the oldest. */
-  readonly head: Mark
   /** When it was written, in milliseconds since 1970, on the writer's clock. */
   readonly time: number
   readonly text: string
@@ -58,8 +54,6 @@ export interface ConsumerSlot {
   readonly suspend: boolean
   /** Items that were damaged and stepped over, in all. */
   readonly skipped: number
-  /** Items that were overwritten before they were popped, in all. */
-  readonly missed: number
   readonly text: string
 }
 
@@ -86,7 +80,6 @@ export function encodeProducerSlot(
   view.setUint8(FLAG_AT, slot.suspendAck ? 1 : 0)
   view.setUint16(COUNT_AT, slot.epochs.length, true)
   putU64(view, TIME_AT, slot.time)
-  putMark(view, HEAD_AT, slot.head)
   putText(block, slot.text)
   slot.epochs.forEach(({ epoch, start, span }, index) => {
     const at = EPOCHS_AT + index * EPOCH_BYTES
@@ -118,8 +111,7 @@ export function parseProducerSlot(
     }
   })
   const committed = getMark(view, MARK_AT)
-  const head = getMark(view, HEAD_AT)
-  if (![committed, head, ...epochs.map(({ start }) => start)].every(isMark)) {
+  if (![committed, ...epochs.map(({ start }) => start)].every(isMark)) {
     return bad('mark', 'safe integers', 'more')
   }
   return {
@@ -127,7 +119,6 @@ export function parseProducerSlot(
     committed,
     epochs,
     suspendAck: view.getUint8(FLAG_AT) === 1,
-    head,
     time: getU64(view, TIME_AT),
     text: getText(block),
   }
@@ -147,7 +138,6 @@ export function encodeConsumerSlot(
   view.setUint8(FLAG_AT, slot.suspend ? 1 : 0)
   putU64(view, BYTES_AT, slot.bytes)
   putU64(view, SKIPPED_AT, slot.skipped)
-  putU64(view, MISSED_AT, slot.missed)
   putText(block, slot.text)
   sealBlock(block, { type: CONSUMER_SLOT, offset, uuid, generation: slot.generation })
 }
@@ -168,10 +158,9 @@ export function parseConsumerSlot(
     seen: getU64(view, EPOCH_AT),
     suspend: view.getUint8(FLAG_AT) === 1,
     skipped: getU64(view, SKIPPED_AT),
-    missed: getU64(view, MISSED_AT),
     text: getText(block),
   }
-  const numbers = [slot.bytes, slot.seen, slot.skipped, slot.missed]
+  const numbers = [slot.bytes, slot.seen, slot.skipped]
   if (!isMark(slot.cursor) || !numbers.every(Number.isSafeInteger)) {
     return bad('cursor', 'safe integers', 'more')
   }

@@ -19,7 +19,7 @@ interface Range {
 export type Step =
   | (Range & { readonly kind: 'batch'; readonly batch: Batch })
   | (Range & { readonly kind: 'span' })
-  | (Range & { readonly kind: 'gap'; readonly missed: boolean })
+  | (Range & { readonly kind: 'gap' })
 
 /** The steps from the cursor to the frontier, in bounded memory. */
 export class Steps {

@@ -16,10 +16,6 @@ const MAX_NAME_BYTES = 256
 
 const CRC32C = 1
 
-/** The incompatible feature of a ring whose producer overwrites the oldest items when it is full. */
-export const OVERWRITE_OLDEST = 1
-const KNOWN_INCOMPATIBLE = OVERWRITE_OLDEST
-
 /** What never changes about a ring. */
 export interface Superblock {
   /** 16 bytes. */
@@ -29,8 +25,6 @@ export interface Superblock {
   readonly deviceBytes: number
   readonly dataOffset: number
   readonly dataBlocks: number
-  /** Whether the producer overwrites the oldest items when the ring is full. */
-  readonly overwriteOldest: boolean
   /** For people; at most 256 bytes of UTF-8. */
   readonly name: string
 }
@@ -39,7 +33,6 @@ export interface Superblock {
 export function encodeSuperblock(block: Uint8Array, offset: number, ring: Superblock): void {
   block.fill(0)
   const view = viewOf(block)
-  view.setUint32(INCOMPATIBLE_AT, ring.overwriteOldest ? OVERWRITE_OLDEST : 0, true)
   view.setUint32(BLOCK_SIZE_AT, ring.blockSize, true)
   putU64(view, DEVICE_BYTES_AT, ring.deviceBytes)
   putU64(view, DATA_OFFSET_AT, ring.dataOffset)
@@ -71,10 +64,9 @@ export function parseSuperblock(
   if (isBad(header)) return header
   const view = viewOf(block)
   const incompatible = view.getUint32(INCOMPATIBLE_AT, true)
-  const unknown = incompatible & ~KNOWN_INCOMPATIBLE
   const readOnlyCompatible = view.getUint32(READ_ONLY_AT, true)
-  if (unknown !== 0 || readOnlyCompatible !== 0)
-    return { incompatible: unknown, readOnlyCompatible }
+  // There are no features yet, so each that is set is unknown.
+  if (incompatible !== 0 || readOnlyCompatible !== 0) return { incompatible, readOnlyCompatible }
   const blockSize = view.getUint32(BLOCK_SIZE_AT, true)
   if (!BLOCK_SIZES.some((size) => size === blockSize) || blockSize !== block.length) {
     return bad('block size', String(block.length), String(blockSize))
@@ -88,7 +80,6 @@ export function parseSuperblock(
     deviceBytes: getU64(view, DEVICE_BYTES_AT),
     dataOffset: getU64(view, DATA_OFFSET_AT),
     dataBlocks: getU64(view, DATA_BLOCKS_AT),
-    overwriteOldest: (incompatible & OVERWRITE_OLDEST) !== 0,
     name: new TextDecoder().decode(
       block.subarray(NAME_AT, NAME_AT + Math.min(nameLength, MAX_NAME_BYTES)),
     ),
