@@ -7,6 +7,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number
+  /** Milliseconds since 1970, for people: may jump, and is compared with no other machine's. */
+  time(): number
   /**
    * Resolves after about `ms` milliseconds, 24 days at most. In the background, the sleep alone does not keep the program running.
    * @throws the signal's reason, as soon as it is aborted
@@ -22,6 +24,7 @@ export interface SleepOptions {
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  time: () => Date.now(),
   sleep: (ms, signal, options) =>
     new Promise<void>((resolve, reject) => {
       signal?.throwIfAborted()

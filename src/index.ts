@@ -54,6 +54,7 @@ export type {
   PushManyResult,
   PushResult,
   RingInspection,
+  RingStats,
   RingState,
   Role,
   SuspendResult,

@@ -55,12 +55,19 @@ export interface CreateOptions {
   readonly format?: 1 | 2
   /** Create the ring even where something else is. Default false. */
   readonly overwrite?: boolean
+  /**
+   * Format 2: what the producer does when there is no room: `retry` has `push` answer so, and nothing is lost;
+   * `overwrite` gives up the oldest items, for telemetry that would rather lose these than wait. Default `retry`.
+   */
+  readonly whenFull?: 'retry' | 'overwrite'
   /** Format 2: bytes in a block, the unit of writing: a power of two from 512 to 65536. Default 4096. */
   readonly blockSize?: number
   /** Format 2: a name for people, at most 256 bytes of UTF-8. */
   readonly name?: string
   /** Format 2: the ring's identity, 16 bytes. Default random. */
   readonly uuid?: Uint8Array
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
 }
 
 /** What `push` answers. */
@@ -87,6 +94,8 @@ export interface PoppedItem {
   /** A copy that belongs to the caller. */
   readonly item: Uint8Array
   readonly position: Position
+  /** How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. */
+  readonly missed?: number
 }
 
 /** What `pop` answers. */
@@ -124,6 +133,36 @@ export type AttachProducerResult =
  */
 export type DebugInfo = Readonly<Record<string, string>>
 
+/**
+ * What happened in a ring of format 2 since it was made, and how far the consumer is behind. `commits`, `retries`,
+ * `damagedItems` and `missedItems` are written down by the way: a crash can take the last ones.
+ */
+export interface RingStats {
+  /** Items made visible. */
+  readonly pushedItems: number
+  /** Bytes of these, modulo 2^48. */
+  readonly pushedBytes: number
+  /** Items given back, or stepped over. */
+  readonly poppedItems: number
+  /** Bytes of these, modulo 2^48. */
+  readonly poppedBytes: number
+  /** Items that were damaged and stepped over. */
+  readonly damagedItems: number
+  /** Items that were overwritten before they were popped, in a ring that overwrites. */
+  readonly missedItems: number
+  /** Writes that made something visible. */
+  readonly commits: number
+  /** Pushes for which there was no room. */
+  readonly retries: number
+  /** How much later the newest item was pushed than the oldest that waits, in milliseconds, by the producer's clock. */
+  readonly lagMs: number
+  /** When the oldest item that waits was pushed, in milliseconds since 1970, by the producer's clock; absent if none waits. */
+  readonly oldestAt?: number
+  /** When each side last wrote its slot, in milliseconds since 1970, by its own clock: about, when it is at work. */
+  readonly producerAt: number
+  readonly consumerAt: number
+}
+
 /** A ring's state, as `inspectRing` found it. */
 export interface RingInspection {
   /** The format's number. */
@@ -151,6 +190,8 @@ export interface RingInspection {
   readonly waitingItems?: number
   /** Bytes of these items; format 1 does not tell. */
   readonly waitingBytes?: number
+  /** What happened so far; format 1 does not tell. */
+  readonly stats?: RingStats
   /**
    * The items that waited at the time of the call, oldest first; those given back meanwhile are left out.
    * @throws {RingError} `RING_CORRUPT`

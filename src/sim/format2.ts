@@ -1,6 +1,8 @@
 import { attachConsumer } from '../ring/format2/consumer.ts'
 import { createRing } from '../ring/format2/create.ts'
+import { makeLayout } from '../ring/format2/layout.ts'
 import { attachProducer } from '../ring/format2/producer.ts'
+import { IDLE_MS } from '../ring/format2/role.ts'
 import type { FaultKind } from './faults.ts'
 import type { Promises, RingUnderTest, Shape } from './promises.ts'
 import type { Random } from './random.ts'
@@ -17,10 +19,8 @@ const NOT_MASKED: readonly FaultKind[] = [
   'stalePage',
 ]
 
-/** Where the data area begins, and what lies behind it. */
-const FRONT_BYTES = 36_864
-const UNIT_BYTES = 4096
 const BLOCK_BYTES = 512
+const UNIT_BYTES = 4096
 
 /**
  * Format 2, and what it promises: lossless under everything that an honest device does, power cuts that tear
@@ -47,6 +47,8 @@ function promises(faults: ReadonlySet<FaultKind>): Promises {
     authentic: !faults.has('rollback'),
     errors: errors(faults),
     attachTakesOver: false,
+    // Longer than a handle waits, after its last use, before it writes down where it is.
+    quietMs: 2 * IDLE_MS + 12,
     attachRequests: 300,
   }
 }
@@ -70,9 +72,10 @@ function errors(faults: ReadonlySet<FaultKind>): ReadonlySet<string> {
 
 function shape(random: Random, _tornSector: boolean): Shape {
   const units = random.pick([1, 1, 2])
+  const { dataOffset } = makeLayout(BLOCK_BYTES, 1 << 20, 'sim')
   return {
     sectorSize: BLOCK_BYTES,
-    sizeSectors: (FRONT_BYTES + (units + 1) * UNIT_BYTES) / BLOCK_BYTES,
+    sizeSectors: (dataOffset + (units + 1) * UNIT_BYTES) / BLOCK_BYTES,
     physicalSectorSize: BLOCK_BYTES * random.pick([1, 1, 8]),
   }
 }

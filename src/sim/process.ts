@@ -66,8 +66,6 @@ export class SimProcess {
   readonly place: Place
   readonly clock: Clock
   readonly inFlight: Set<InFlight> = new Set()
-  /** A request failed: a handle may have ended in the background. */
-  failed = false
   /** Requests made. */
   requests = 0
   /** Told of every request, with the time that it will take. */
@@ -80,6 +78,7 @@ export class SimProcess {
     this.place = place
     this.clock = {
       now: () => world.scheduler.now,
+      time: () => Math.floor(world.scheduler.now),
       sleep: (ms, signal) => this.#sleep(ms, signal),
     }
   }

@@ -14,6 +14,10 @@ export class FakeClock implements Clock {
     return this.#now
   }
 
+  time(): number {
+    return this.#now
+  }
+
   /** How many sleep now. */
   get sleepers(): number {
     return this.#sleepers.length

@@ -105,7 +105,7 @@ describe('what a push costs', () => {
   test('a wish to suspend is noticed within the look interval', async () => {
     const device = new HookedDevice(await ringDevice())
     let now = 0
-    const clock = { now: () => now, sleep: () => Promise.resolve() }
+    const clock = { now: () => now, time: () => 0, sleep: () => Promise.resolve() }
     const producer = await attachProducer(device, { clock, lookIntervalMs: 10 })
     const consumer = await Consumer.attach(device)
     await consumer.suspend()

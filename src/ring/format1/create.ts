@@ -16,10 +16,16 @@ import { encodeFreshPointer, isFreshPointer } from './pointer.ts'
 /**
  * Creates a ring where there is none. One that is there stays as it is, and so do the data sectors.
  * @returns whether a ring was created
+ * @throws {RangeError} the oldest items are to be overwritten, which format 1 cannot do
  * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
  *   `RING_DEVICE_TOO_SMALL`
  */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
+  if (options.whenFull === 'overwrite') {
+    throw new RangeError(
+      'a ring of format 1 cannot overwrite its oldest items; create one of format 2',
+    )
+  }
   const { sectorSize, sizeSectors } = await device.getInfo()
   makeLayout(sectorSize, sizeSectors, device.name)
   const content = await readContent(device)

@@ -13,6 +13,7 @@ import type {
 } from '../types.ts'
 import { isBad } from './block.ts'
 import { Disk, type Slots, type Which } from './disk.ts'
+import { Losses } from './losses.ts'
 import { type Place, ReadingPlace } from './reading.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
@@ -68,6 +69,8 @@ class Format2Consumer extends Format2Role implements Consumer {
   #seen: number
   #suspend: boolean
   #skipped: number
+  #missed: number
+  readonly #losses = new Losses()
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
@@ -80,7 +83,8 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#seen = own.seen
     this.#suspend = own.suspend
     this.#skipped = own.skipped
-    this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer)
+    this.#missed = own.missed
+    this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer, () => this.look())
     this.#learn(this.#producer)
   }
 
@@ -145,6 +149,9 @@ class Format2Consumer extends Format2Role implements Consumer {
       if (place === undefined) {
         throw new RangeError(`position ${position} was not answered by a pop`)
       }
+      const { skipped, missed } = this.#losses.take(place.mark.seq + place.index)
+      this.#skipped += skipped
+      this.#missed += missed
       this.#cursor = place
       await this.#publish()
       this.#reading.forgetBefore(place.mark)
@@ -152,10 +159,10 @@ class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  /** The next sound item; what stands before it is accounted for, or thrown unless something was popped already. */
+  /** The next sound item; damage before it is thrown, unless it is to be skipped or something was popped already. */
   async #next(from: Position, some: boolean): Promise<PoppedItem | undefined> {
-    let at = from
-    for (;;) {
+    let missed = 0
+    for (let at = from; ; ) {
       let step = await this.#reading.next(at)
       if (step.status === 'nothing') {
         if (some) return undefined
@@ -163,12 +170,21 @@ class Format2Consumer extends Format2Role implements Consumer {
         step = await this.#reading.next(at, { fresh: true })
       }
       if (step.status === 'nothing') return undefined
-      if (step.status === 'item') return { item: step.item.slice(), position: step.position }
-      if (some) return undefined
-      if (!this.#skip) throw step.error
-      this.#skipped += step.items
-      this.#reading.report(step)
+      if (step.status === 'item') {
+        const popped = { item: step.item.slice(), position: step.position }
+        return missed > 0 ? { ...popped, missed } : popped
+      }
+      if (step.status === 'damage' && some) return undefined
       at = step.position
+      const end = this.#reading.seqOf(at)
+      if (step.status === 'missed') {
+        missed += step.items
+        this.#losses.add('missed', step.items, end)
+        continue
+      }
+      this.#losses.add('skipped', step.items, end)
+      if (!this.#skip) throw step.error
+      this.#reading.report(step)
     }
   }
 
@@ -204,6 +220,8 @@ class Format2Consumer extends Format2Role implements Consumer {
       seen: this.#seen,
       suspend: this.#suspend,
       skipped: this.#skipped,
+      missed: this.#missed,
+      time: this.clock.time(),
       text: slotText(this),
     }
     await this.guard(this.disk.writeConsumerSlot(which, slot))

@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
+import { systemClock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import { type DeviceContent, describeContent, readContent } from '../content.ts'
 import { hasMagic } from '../format1/layout.ts'
@@ -9,12 +10,12 @@ import { encodeGuard, GUARD_BYTES, hasGuard } from './guard.ts'
 import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, type Layout, makeLayout } from './layout.ts'
 import { ORIGIN } from './mark.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
-import { encodeSuperblock, type Superblock } from './superblock.ts'
+import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './superblock.ts'
 
 /**
  * Creates a ring of format 2 where there is no ring. One that is there, of any format, stays as it is.
  * @returns whether a ring was created
- * @throws {RangeError} the block size cannot be
+ * @throws {RangeError} the block size cannot be, or the name is too long
  * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
  *   `RING_DEVICE_TOO_SMALL`
  */
@@ -23,6 +24,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
   const deviceBytes = sectorSize * sizeSectors
   const blockSize = options.blockSize ?? Math.max(DEFAULT_BLOCK_SIZE, sectorSize)
   checkBlockSize(blockSize, sectorSize)
+  checkName(options.name ?? '')
   const layout = makeLayout(blockSize, deviceBytes, device.name)
   const content = await readContent(device)
   if (await isRing(device, content, layout)) return false
@@ -40,9 +42,10 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
     deviceBytes,
     dataOffset: layout.dataOffset,
     dataBlocks: layout.dataBlocks,
+    overwrites: options.whenFull === 'overwrite',
     name: options.name ?? '',
   }
-  await writeRing(device, ring, layout, sectorSize)
+  await writeRing(device, ring, layout, sectorSize, (options.clock ?? systemClock).time())
   return true
 }
 
@@ -54,6 +57,12 @@ function checkBlockSize(blockSize: number, sectorSize: number): void {
   )
 }
 
+function checkName(name: string): void {
+  const { length } = new TextEncoder().encode(name)
+  if (length <= MAX_NAME_BYTES) return
+  throw new RangeError(`a ring's name has at most ${MAX_NAME_BYTES} bytes, not ${length}`)
+}
+
 /**
  * The guard comes first, so that older code never sees a blank device. The slots come before the superblocks: a ring
  * that has a superblock is whole.
@@ -63,6 +72,7 @@ async function writeRing(
   ring: Superblock,
   layout: Layout,
   sectorSize: number,
+  time: number,
 ): Promise<void> {
   const put = async (offset: number, block: Uint8Array): Promise<void> => {
     await device.write(offset / sectorSize, [block])
@@ -76,10 +86,10 @@ async function writeRing(
   guard.set(encodeGuard())
   await put(0, guard)
   await device.flush()
-  const time = Date.now()
   const epochs = [{ epoch: 1, start: ORIGIN, span: 0 }]
+  const counters = { commits: 0, retries: 0, time, text: '' }
   for (const [index, offset] of layout.producerSlots.entries()) {
-    const slot = { committed: ORIGIN, epochs, suspendAck: false, time, text: '' }
+    const slot = { committed: ORIGIN, head: ORIGIN, epochs, suspendAck: false, ...counters }
     const generation = index + 1
     await put(
       offset,
@@ -88,7 +98,7 @@ async function writeRing(
   }
   for (const [index, offset] of layout.consumerSlots.entries()) {
     const place = { cursor: ORIGIN, index: 0, bytes: 0, seen: 1, suspend: false }
-    const slot = { ...place, skipped: 0, text: '', generation: index + 1 }
+    const slot = { ...place, skipped: 0, missed: 0, time, text: '', generation: index + 1 }
     await put(
       offset,
       block((b) => encodeConsumerSlot(b, offset, ring.uuid, slot)),

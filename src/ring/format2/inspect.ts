@@ -1,25 +1,25 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { PoppedItem, RingInspection } from '../types.ts'
+import type { PoppedItem, RingInspection, RingStats } from '../types.ts'
 import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { bytesBetween } from './mark.ts'
 import { toPosition } from './position.ts'
-import { ReadingPlace } from './reading.ts'
-import { rollForward } from './recover.ts'
+import { type Place, ReadingPlace } from './reading.ts'
+import { rollForward, type Tail } from './recover.ts'
 import { newest } from './role.ts'
+import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 
 /** Reads a ring's state; see `inspectRing`. */
 export async function inspect(device: BlockDevice): Promise<RingInspection> {
   const disk = await Disk.open(device)
-  const slots = await disk.readSlots()
-  const producer = newest(slots.producer, 'producer', device.name).slot
-  const consumer = newest(slots.consumer, 'consumer', device.name).slot
+  const { producer, consumer } = await readRoles(disk)
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
-  const { mark: committed } = await rollForward(disk, producer.committed, producer.epochs)
-  const cursorSeq = consumer.cursor.seq + consumer.index
+  const tail = await rollForward(disk, producer.committed, producer.epochs)
+  const committed = tail.mark
+  const { mark, index, bytes } = firstPlace(producer, consumer)
   const capacity = dataBlocks * blockSize
-  const used = Math.max(0, committed.lsn - consumer.cursor.lsn) * blockSize
+  const used = Math.max(0, committed.lsn - mark.lsn) * blockSize
   return {
     format: 2,
     sectorSize,
@@ -30,39 +30,97 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
       text: producer.text,
     },
     consumer: {
-      offset: toPosition(consumer.seen, cursorSeq),
+      offset: toPosition(consumer.seen, consumer.cursor.seq + consumer.index),
       suspend: consumer.suspend,
       text: consumer.text,
     },
     capacity,
     used,
     free: capacity - used,
-    waitingItems: Math.max(0, committed.seq - cursorSeq),
-    waitingBytes: bytesBetween(consumer.bytes, committed.bytes),
+    waitingItems: Math.max(0, committed.seq - mark.seq - index),
+    waitingBytes: bytesBetween(bytes, committed.bytes),
+    stats: await readStats(disk, producer, consumer, tail),
     items: () => items(disk),
+  }
+}
+
+interface Roles {
+  readonly producer: ProducerSlot
+  readonly consumer: ConsumerSlot
+}
+
+async function readRoles(disk: Disk): Promise<Roles> {
+  const slots = await disk.readSlots()
+  const { name } = disk.device
+  return {
+    producer: newest(slots.producer, 'producer', name).slot,
+    consumer: newest(slots.consumer, 'consumer', name).slot,
+  }
+}
+
+/** Where the oldest item is that waits: the consumer's cursor, unless what it points at is given up. */
+function firstPlace(producer: ProducerSlot, consumer: ConsumerSlot): Place {
+  const { head } = producer
+  if (consumer.cursor.lsn < head.lsn) return { mark: head, index: 0, bytes: head.bytes }
+  return { mark: consumer.cursor, index: consumer.index, bytes: consumer.bytes }
+}
+
+async function readStats(
+  disk: Disk,
+  producer: ProducerSlot,
+  consumer: ConsumerSlot,
+  tail: Tail,
+): Promise<RingStats> {
+  const { mark: committed } = tail
+  const poppedItems = consumer.cursor.seq + consumer.index
+  const place = firstPlace(producer, consumer)
+  const reading = new ReadingPlace(disk, place, producer, async () => {})
+  const first = await reading.next(reading.positionOf(place))
+  const oldestAt = first.status === 'item' ? first.time : undefined
+  const newestAt = tail.time ?? producer.time
+  return {
+    pushedItems: committed.seq,
+    pushedBytes: committed.bytes,
+    poppedItems,
+    poppedBytes: consumer.bytes,
+    damagedItems: consumer.skipped,
+    missedItems: consumer.missed + Math.max(0, producer.head.seq - poppedItems),
+    commits: producer.commits + tail.commits,
+    retries: producer.retries,
+    lagMs: oldestAt === undefined ? 0 : Math.max(0, newestAt - oldestAt),
+    ...(oldestAt !== undefined && { oldestAt }),
+    producerAt: producer.time,
+    consumerAt: consumer.time,
   }
 }
 
 /** The items that wait, except those that the consumer gives back meanwhile. */
 async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
-  const { name } = disk.device
-  const slots = await disk.readSlots()
-  const producer = newest(slots.producer, 'producer', name).slot
-  const { cursor, index, bytes } = newest(slots.consumer, 'consumer', name).slot
-  const reading = new ReadingPlace(disk, { mark: cursor, index, bytes }, producer)
-  let position = reading.positionOf({ mark: cursor, index, bytes })
+  const { producer, consumer } = await readRoles(disk)
+  const { cursor, index, bytes, seen } = consumer
+  const place = { mark: cursor, index, bytes }
+  const reading = new ReadingPlace(disk, place, producer, async () => {
+    reading.learn((await readRoles(disk)).producer, seen, place)
+  })
+  let position = reading.positionOf(place)
+  let missed = 0
   for (;;) {
     const next = await reading.next(position)
     if (next.status === 'nothing') return
-    if (next.status === 'item') {
-      position = next.position
-      yield { item: next.item.slice(), position }
+    if (next.status === 'damage') {
+      // What was given back meanwhile may be overwritten: that is no damage.
+      const now = (await readRoles(disk)).consumer
+      if (now.cursor.lsn <= cursor.lsn) throw next.error
+      yield* items(disk)
+      return
+    }
+    position = next.position
+    if (next.status === 'missed') {
+      missed += next.items
       continue
     }
-    // What was given back meanwhile may be overwritten: that is no damage.
-    const now = newest((await disk.readSlots()).consumer, 'consumer', name).slot
-    if (now.cursor.lsn <= cursor.lsn) throw next.error
-    yield* items(disk)
-    return
+    const item = next.item.slice()
+    yield missed > 0 ? { item, position, missed } : { item, position }
+    missed = 0
   }
 }

@@ -8,8 +8,8 @@ export const BLOCK_SIZES = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as
 export const DEFAULT_BLOCK_SIZE = 4096
 /** The smallest data area: a batch, its marker, and room to move. */
 export const MIN_DATA_BLOCKS = 4
-/** Both superblocks at the front, the producer's two slots, the consumer's two slots. */
-const FRONT_BLOCKS = 6
+/** Both superblocks at the front, two slots of each role, a lease of each role. */
+const FRONT_BLOCKS = 8
 
 /** Where things are on a device. Offsets are in bytes from its start. */
 export interface Layout {
@@ -20,6 +20,8 @@ export interface Layout {
   readonly consumerSlots: readonly [number, number]
   /** From the first producer slot to the end of the last consumer slot: they are read together. */
   readonly slots: { readonly offset: number; readonly bytes: number }
+  /** Where the roles' leases are. */
+  readonly leases: { readonly producer: number; readonly consumer: number }
   readonly dataOffset: number
   /** Blocks in the data area. */
   readonly dataBlocks: number
@@ -71,6 +73,7 @@ export function makeLayout(blockSize: number, deviceBytes: number, device: strin
     producerSlots: [first + 2 * unit, first + 3 * unit],
     consumerSlots: [first + 4 * unit, first + 5 * unit],
     slots: { offset: first + 2 * unit, bytes: 4 * unit },
+    leases: { producer: first + 6 * unit, consumer: first + 7 * unit },
     dataOffset,
     dataBlocks,
   }

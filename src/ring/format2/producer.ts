@@ -16,12 +16,13 @@ import type {
 import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
 import { Disk, type Read, type Slots, type Which } from './disk.ts'
-import { beginEpoch, currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
+import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
 import { fromPosition, toPosition } from './position.ts'
 import { MAX_BATCH_BYTES, PUBLISH_BYTES, rollForward, type Tail } from './recover.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
+import { Space } from './space.ts'
 
 /**
  * Attaches the producer: finds the end of what was committed, and begins an epoch there.
@@ -46,7 +47,7 @@ export async function attachProducer(
     }
     if (!before.slot.suspendAck) {
       const generation = before.slot.generation + 1
-      const slot = { ...before.slot, generation, suspendAck: true, time: Date.now() }
+      const slot = { ...before.slot, generation, suspendAck: true, time: claimed.clock.time() }
       await disk.writeProducerSlot(before.which === 0 ? 1 : 0, slot)
     }
   } catch (error) {
@@ -92,7 +93,7 @@ function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
 class Format2Producer extends Format2Role implements Producer {
   /** What our slots hold. */
   #slots: [ProducerSlot, ProducerSlot]
-  #consumer: readonly ConsumerSlot[]
+  readonly #space: Space
   #epochs: Epochs
   /** Where the next batch goes. */
   #tail: Mark
@@ -100,15 +101,19 @@ class Format2Producer extends Format2Role implements Producer {
   #held: Mark[] = []
   #committedTo: number
   #suspendAck = false
+  #commits: number
+  #retries: number
 
   constructor(claimed: Claimed, disk: Disk, found: Found) {
     super(claimed, disk)
     const before = newest(found.slots.producer, 'producer', this.device.name).slot
     this.#slots = [before, before]
-    this.#consumer = found.slots.consumer.filter(isSound)
+    this.#space = new Space(disk, found.slots.consumer.filter(isSound), before.head)
     this.#epochs = before.epochs
     this.#tail = found.tail.mark
     this.#committedTo = found.tail.mark.seq
+    this.#commits = before.commits + found.tail.commits
+    this.#retries = before.retries
   }
 
   get position(): Position {
@@ -119,14 +124,14 @@ class Format2Producer extends Format2Role implements Producer {
   async begin(found: Found): Promise<void> {
     const { blockSize } = this.disk.layout
     const [one, other] = found.slots.producer
-    const seen = this.#consumer.map((slot) => slot.seen)
+    const seen = this.#space.consumer.map((slot) => slot.seen)
     const known = [one, other].flatMap((slot) => (isBad(slot) ? [] : slot.epochs))
     const epoch = 1 + Math.max(found.tail.epoch, ...seen, ...known.map((entry) => entry.epoch))
     this.#epochs = beginEpoch(
       this.#epochs,
       epoch,
       this.#tail,
-      this.#freeTo(),
+      this.#space.freeTo(this.#epochs),
       seen,
       maxEpochs(blockSize),
     )
@@ -207,7 +212,10 @@ class Format2Producer extends Format2Role implements Producer {
         done += batch.length
         await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
       }
-      if (this.#tail.seq === first && items.length > 0) return { status: 'retry' }
+      if (this.#tail.seq === first && items.length > 0) {
+        this.#retries++
+        return { status: 'retry' }
+      }
       const { epoch } = currentEpoch(this.#epochs)
       const positions = Array.from({ length: this.#tail.seq - first }, (_, index) =>
         toPosition(epoch, first + index + 1),
@@ -236,21 +244,9 @@ class Format2Producer extends Format2Role implements Producer {
 
   async #hasRoom(blocks: number): Promise<boolean> {
     const needed = this.#tail.lsn + blocks - this.disk.layout.dataBlocks
-    if (needed > this.#freeTo()) await this.look()
-    return needed <= this.#freeTo()
-  }
-
-  /**
-   * Up to where blocks may be overwritten: the lower of both cursors, because the newer may be only in a cache. A cursor
-   * that does not know of an epoch goes back to where that began.
-   */
-  #freeTo(): number {
-    return Math.min(
-      ...this.#consumer.map(({ cursor, seen }) => {
-        const unseen = firstUnseen(this.#epochs, seen)
-        return Math.min(cursor.lsn, unseen?.start.lsn ?? cursor.lsn)
-      }),
-    )
+    if (needed > this.#space.freeTo(this.#epochs)) await this.look()
+    if (needed <= this.#space.freeTo(this.#epochs)) return true
+    return this.#space.giveUp(needed, this.#committed, this.#epochs)
   }
 
   async #writeBatch(items: readonly Uint8Array[], committedTo: number): Promise<void> {
@@ -261,15 +257,17 @@ class Format2Producer extends Format2Role implements Producer {
     await this.#publishBefore(this.#tail.lsn + blocks - dataBlocks)
     const bytes = this.device.allocate(blocks * blockSize)
     const { epoch } = currentEpoch(this.#epochs)
-    const fields = { start: this.#tail, epoch, committedTo, time: Date.now() }
+    const fields = { start: this.#tail, epoch, committedTo, time: this.clock.time() }
     const header = encodeBatch(bytes, items, fields, this.disk.uuid)
     await this.guard(this.disk.writeBlocks(this.#tail.lsn, bytes))
     this.#held.push(this.#tail)
     this.#tail = batchEnd(header, blockSize)
+    if (committedTo > this.#committedTo) this.#commits++
     this.#committedTo = committedTo
     while (this.#held.length > 0 && (this.#held[1] ?? this.#tail).seq <= committedTo) {
       this.#held.shift()
     }
+    if (this.#held.length === 0) this.#space.passed(this.#tail)
     this.settleWhenIdle()
   }
 
@@ -279,17 +277,17 @@ class Format2Producer extends Format2Role implements Producer {
   }
 
   /**
-   * Publishes where we are before blocks up to `overwritten` are used again, which the walk after a crash would begin
-   * at, and often enough that the walk stays short.
+   * Publishes where we are before blocks up to `overwritten` are used again, in both slots, because either may be the one
+   * that is left; and often enough that the walk after a crash stays short.
    */
   async #publishBefore(overwritten: number): Promise<void> {
     const limit = PUBLISH_BYTES / this.disk.layout.blockSize
+    const told = (slot: ProducerSlot): boolean =>
+      this.#space.isTold(slot, overwritten, this.#epochs)
     const published = this.#slots.map((slot) => slot.committed.lsn)
     const behind = this.#committed.lsn - Math.max(...published) >= limit
-    if (behind || overwritten > Math.min(...published)) await this.#publish(this.#older())
-    if (overwritten > Math.min(...this.#slots.map((slot) => slot.committed.lsn))) {
-      await this.#publish(this.#older())
-    }
+    if (behind || !this.#slots.every(told)) await this.#publish(this.#older())
+    if (!this.#slots.every(told)) await this.#publish(this.#older())
   }
 
   #older(): Which {
@@ -302,8 +300,11 @@ class Format2Producer extends Format2Role implements Producer {
       generation,
       committed: this.#committed,
       epochs: this.#epochs,
+      head: this.#space.head,
       suspendAck: this.#suspendAck,
-      time: Date.now(),
+      time: this.clock.time(),
+      commits: this.#commits,
+      retries: this.#retries,
       text: slotText(this),
     }
     await this.guard(this.disk.writeProducerSlot(which, slot))
@@ -329,7 +330,7 @@ class Format2Producer extends Format2Role implements Producer {
   }
 
   #wish(): boolean {
-    const [first, second] = this.#consumer
+    const [first, second] = this.#space.consumer
     if (first === undefined || second === undefined) return first?.suspend ?? false
     return first.generation > second.generation ? first.suspend : second.suspend
   }
@@ -346,6 +347,6 @@ class Format2Producer extends Format2Role implements Producer {
       slots = await this.disk.readSlots()
     }
     newest(slots.consumer, 'consumer', this.device.name)
-    this.#consumer = slots.consumer.filter(isSound)
+    this.#space.consumer = slots.consumer.filter(isSound)
   }
 }

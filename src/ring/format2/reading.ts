@@ -17,10 +17,37 @@ export interface Place {
 }
 
 /** What stands at a position. */
-export type Next =
-  | { readonly status: 'nothing' }
-  | { readonly status: 'item'; readonly item: Uint8Array; readonly position: Position }
-  | Loss
+export type Next = Nothing | Found | Missed | Loss
+
+/** An item. */
+interface Found {
+  readonly status: 'item'
+  /** A view, good until the next call. */
+  readonly item: Uint8Array
+  /** The position behind it. */
+  readonly position: Position
+  /** When it was pushed, in milliseconds since 1970, on the producer's clock. */
+  readonly time: number
+}
+
+/** There is nothing yet. */
+interface Nothing {
+  readonly status: 'nothing'
+}
+
+/** A place where what was read is not what the producer's slots said before. */
+interface Suspect {
+  readonly kind: 'suspect'
+  readonly lsn: number
+}
+
+/** Items that were overwritten. */
+export interface Missed {
+  readonly status: 'missed'
+  readonly items: number
+  /** The position behind them. */
+  readonly position: Position
+}
 
 /** Items that are damaged. */
 export interface Loss {
@@ -52,10 +79,16 @@ export class ReadingPlace {
   #frontier: Mark
   /** All items before this one are committed, as far as was read. */
   #committedTo: number
+  readonly #look: () => Promise<void>
 
-  constructor(disk: Disk, cursor: Place, producer: ProducerSlot) {
+  /**
+   * @param look reads what the producer says, and has it learned. Where something is damaged, that is done once more: it
+   *   may have been overwritten, or be of an epoch that is not known yet.
+   */
+  constructor(disk: Disk, cursor: Place, producer: ProducerSlot, look: () => Promise<void>) {
     this.#disk = disk
     this.#walker = new Walker(disk)
+    this.#look = look
     this.#producer = producer
     this.#frontier = cursor.mark
     this.#committedTo = cursor.mark.seq + cursor.index
@@ -93,6 +126,17 @@ export class ReadingPlace {
    */
   learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
     this.#producer = producer
+    const place = this.#goBack(producer, seen, cursor)
+    if (this.#frontier.lsn < producer.head.lsn) {
+      this.#walker.forget()
+      this.#frontier = producer.head
+      this.#committedTo = producer.head.seq
+    }
+    this.#steps.forgetBefore(producer.head.lsn)
+    return place
+  }
+
+  #goBack(producer: ProducerSlot, seen: number, cursor: Place): Place {
     const unseen = firstUnseen(producer.epochs, seen)
     if (unseen === undefined) return cursor
     const { start } = unseen
@@ -110,34 +154,71 @@ export class ReadingPlace {
   }
 
   /** What stands at a position. With `fresh`, nothing that was read ahead before counts. */
-  async next(position: Position, options: { readonly fresh?: boolean } = {}): Promise<Next> {
-    const seq = this.seqOf(position)
+  next(position: Position, options: { readonly fresh?: boolean } = {}): Promise<Next> {
     if (options.fresh === true) this.#walker.forget()
-    while (seq >= this.#committedTo) {
-      if (!(await this.#extend())) return { status: 'nothing' }
-    }
-    const step = await this.#stepAt(seq)
-    if (step?.kind === 'gap') return this.#loss(step, seq)
-    if (step?.kind !== 'batch') throw new RangeError(`position ${position} is not in the ring`)
-    const item = step.batch.items[seq - step.mark.seq]
-    if (item === undefined) return this.#loss(step, seq)
-    return { status: 'item', item, position: toPosition(step.batch.header.epoch, seq + 1) }
+    return this.#settled(async (sure): Promise<Next | Suspect> => {
+      const seq = this.seqOf(position)
+      const { head } = this.#producer
+      if (seq < head.seq) {
+        const behind = toPosition(this.#epochAt(head.lsn), head.seq)
+        return { status: 'missed', items: head.seq - seq, position: behind }
+      }
+      while (seq >= this.#committedTo) {
+        const stop = await this.#extend(sure)
+        if (stop !== undefined) return stop
+      }
+      const step = await this.#stepAt(seq, sure)
+      if (step === undefined) throw new RangeError(`position ${position} is not in the ring`)
+      if (step.kind === 'suspect') return step
+      const item = step.kind === 'batch' ? step.batch.items[seq - step.mark.seq] : undefined
+      if (step.kind !== 'batch' || item === undefined) return this.#loss(step, seq)
+      const { epoch, time } = step.batch.header
+      return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
+    })
   }
 
-  /** The place of a position that was popped. */
-  async placeOf(position: Position): Promise<Place | undefined> {
-    const seq = this.seqOf(position)
-    if (seq > this.#committedTo) return undefined
-    const step = await this.#stepAt(seq)
-    if (step === undefined) {
-      return { mark: this.#frontier, index: 0, bytes: this.#frontier.bytes }
+  /**
+   * The place of a position that was popped; undefined if it was not. If what was popped is overwritten by now, it is a
+   * place right before the head, of which only the count of items means something.
+   */
+  placeOf(position: Position): Promise<Place | undefined> {
+    return this.#settled(async (sure): Promise<Place | undefined | Suspect> => {
+      const seq = this.seqOf(position)
+      if (seq > this.#committedTo) return undefined
+      const { head } = this.#producer
+      if (seq < head.seq) {
+        const mark = { lsn: head.lsn - 1, seq, bytes: head.bytes, crc: 0 }
+        return { mark, index: 0, bytes: head.bytes }
+      }
+      const step = await this.#stepAt(seq, sure)
+      if (step === undefined) {
+        return { mark: this.#frontier, index: 0, bytes: this.#frontier.bytes }
+      }
+      if (step.kind === 'suspect') return step
+      const index = seq - step.mark.seq
+      if (step.kind === 'gap' || index === 0) {
+        return { mark: step.mark, index: 0, bytes: step.mark.bytes }
+      }
+      let { bytes } = step.mark
+      for (const item of step.batch.items.slice(0, index))
+        bytes = addBytes(bytes, item?.length ?? 0)
+      return { mark: step.mark, index, bytes }
+    })
+  }
+
+  /**
+   * Has something found out. Where that stops at what seems damaged, the producer's slots are read once more, and it is
+   * damage for sure only if they still say that it is complete and not given up.
+   */
+  async #settled<T>(
+    find: (sure: number | undefined) => Promise<T | Suspect>,
+  ): Promise<Exclude<T, Suspect>> {
+    for (let sure: number | undefined; ; ) {
+      const found = await find(sure)
+      if (!isSuspect(found)) return found as Exclude<T, Suspect>
+      await this.#look()
+      sure = found.lsn
     }
-    const index = seq - step.mark.seq
-    if (step.kind !== 'batch' || index === 0)
-      return { mark: step.mark, index: 0, bytes: step.mark.bytes }
-    let { bytes } = step.mark
-    for (const item of step.batch.items.slice(0, index)) bytes = addBytes(bytes, item?.length ?? 0)
-    return { mark: step.mark, index, bytes }
   }
 
   /** Nothing before a place is asked for any more. */
@@ -158,19 +239,24 @@ export class ReadingPlace {
     } satisfies DamageMessage)
   }
 
-  /** Reads one more batch, if there is one. */
-  async #extend(): Promise<boolean> {
+  /**
+   * Reads one more batch.
+   * @param sure where damage is for sure, if anywhere
+   * @returns why there is none
+   */
+  async #extend(sure: number | undefined): Promise<Nothing | Suspect | undefined> {
     const mark = this.#frontier
     let batch = await this.#walker.batchAt(mark, this.#epochs)
     if (batch?.whole !== true) {
       // The producer said, before this read, that all before its place is complete.
-      if (mark.lsn >= this.#producer.committed.lsn) return false
+      if (mark.lsn >= this.#producer.committed.lsn) return { status: 'nothing' }
       this.#walker.forget()
       batch = await this.#walker.batchAt(mark, this.#epochs)
+      if (batch?.whole !== true && sure !== mark.lsn) return { kind: 'suspect', lsn: mark.lsn }
     }
     if (batch === undefined) await this.#addGap(mark)
     else this.#add(batch)
-    return true
+    return undefined
   }
 
   #add(batch: Batch): void {
@@ -204,17 +290,21 @@ export class ReadingPlace {
   }
 
   /** The step that holds an item; batches that were forgotten are read again. */
-  async #stepAt(seq: number): Promise<Step | undefined> {
+  async #stepAt(
+    seq: number,
+    sure: number | undefined,
+  ): Promise<Exclude<Step, { readonly kind: 'span' }> | Suspect | undefined> {
     for (;;) {
       const step = this.#steps.find(seq)
       if (step?.kind !== 'span') return step
       const batch = await this.#walker.batchAt(step.mark, this.#epochs)
-      if (batch === undefined) {
-        this.#walker.forget()
-        this.#steps.replace(step, { ...step, kind: 'gap' })
-      } else {
+      if (batch !== undefined) {
         this.#steps.expand(step, batch)
+        continue
       }
+      this.#walker.forget()
+      if (sure !== step.mark.lsn) return { kind: 'suspect', lsn: step.mark.lsn }
+      this.#steps.replace(step, { ...step, kind: 'gap' })
     }
   }
 
@@ -259,4 +349,8 @@ export class ReadingPlace {
 function isBeyond({ mark, index }: Place, start: Mark): boolean {
   if (mark.lsn > start.lsn || (mark.lsn === start.lsn && index > 0)) return true
   return mark.seq + index > start.seq
+}
+
+function isSuspect(found: unknown): found is Suspect {
+  return typeof found === 'object' && found !== null && 'kind' in found && found.kind === 'suspect'
 }

@@ -16,6 +16,10 @@ export interface Tail {
   readonly damaged: readonly number[]
   /** The newest epoch seen in batches. */
   readonly epoch: number
+  /** Batches on the way that committed something. */
+  readonly commits: number
+  /** When the last of them was made, in milliseconds since 1970, on its producer's clock. */
+  readonly time: number | undefined
 }
 
 /** Blocks behind a place in which a later batch can be, if the one at that place was complete once. */
@@ -36,6 +40,8 @@ export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promi
   let mark = from
   let tail = from
   let epoch = 0
+  let commits = 0
+  let time: number | undefined
   // Every step moves at least one block on, and the log holds so many.
   while (mark.lsn - from.lsn <= disk.layout.dataBlocks) {
     const batch = await walker.batchAt(mark, epochs)
@@ -44,6 +50,8 @@ export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promi
       held.add(batch.items)
       if (batch.header.committedTo > tail.seq) {
         tail = held.commit(batch.header.committedTo, batch.end)
+        commits++
+        time = batch.header.time
       }
       mark = batch.end
       continue
@@ -54,7 +62,7 @@ export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promi
     held.restart(later.start)
     mark = later.start
   }
-  return { mark: tail, damaged, epoch }
+  return { mark: tail, damaged, epoch, commits, time }
 }
 
 /** Counts bytes item by item, because a commit may end within what was held back. */

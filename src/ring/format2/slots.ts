@@ -21,8 +21,12 @@ const COUNT_AT = BODY_AT + 46
 const TEXT_LENGTH_AT = BODY_AT + 48
 const BYTES_AT = BODY_AT + 56
 const TIME_AT = BODY_AT + 64
+const COMMITS_AT = BODY_AT + 72
 const SKIPPED_AT = BODY_AT + 72
-const TEXT_AT = BODY_AT + 80
+const RETRIES_AT = BODY_AT + 80
+const MISSED_AT = BODY_AT + 80
+const HEAD_AT = BODY_AT + 88
+const TEXT_AT = BODY_AT + 120
 const TEXT_BYTES = 64
 const EPOCHS_AT = TEXT_AT + TEXT_BYTES
 const EPOCH_BYTES = 8 + MARK_BYTES + 4
@@ -34,9 +38,15 @@ export interface ProducerSlot {
   /** A place up to which all was committed: a hint, from which the rest is found by reading on. */
   readonly committed: Mark
   readonly epochs: readonly Epoch[]
+  /** In a ring that overwrites: what is before this place is given up. */
+  readonly head: Mark
   readonly suspendAck: boolean
   /** When it was written, in milliseconds since 1970, on the writer's clock. */
   readonly time: number
+  /** Batches that committed something, so far. */
+  readonly commits: number
+  /** How often there was no room, so far. */
+  readonly retries: number
   readonly text: string
 }
 
@@ -54,6 +64,10 @@ export interface ConsumerSlot {
   readonly suspend: boolean
   /** Items that were damaged and stepped over, in all. */
   readonly skipped: number
+  /** Items that were overwritten before they were popped, in all. */
+  readonly missed: number
+  /** When it was written, in milliseconds since 1970, on the writer's clock. */
+  readonly time: number
   readonly text: string
 }
 
@@ -80,6 +94,9 @@ export function encodeProducerSlot(
   view.setUint8(FLAG_AT, slot.suspendAck ? 1 : 0)
   view.setUint16(COUNT_AT, slot.epochs.length, true)
   putU64(view, TIME_AT, slot.time)
+  putU64(view, COMMITS_AT, slot.commits)
+  putU64(view, RETRIES_AT, slot.retries)
+  putMark(view, HEAD_AT, slot.head)
   putText(block, slot.text)
   slot.epochs.forEach(({ epoch, start, span }, index) => {
     const at = EPOCHS_AT + index * EPOCH_BYTES
@@ -111,15 +128,22 @@ export function parseProducerSlot(
     }
   })
   const committed = getMark(view, MARK_AT)
-  if (![committed, ...epochs.map(({ start }) => start)].every(isMark)) {
+  const head = getMark(view, HEAD_AT)
+  const counters = [getU64(view, COMMITS_AT), getU64(view, RETRIES_AT), getU64(view, TIME_AT)]
+  const numbers = [...counters, ...epochs.map(({ epoch }) => epoch)]
+  const marks = [committed, head, ...epochs.map(({ start }) => start)]
+  if (!marks.every(isMark) || !numbers.every(Number.isSafeInteger)) {
     return bad('mark', 'safe integers', 'more')
   }
   return {
     generation: header.generation,
     committed,
     epochs,
+    head,
     suspendAck: view.getUint8(FLAG_AT) === 1,
     time: getU64(view, TIME_AT),
+    commits: getU64(view, COMMITS_AT),
+    retries: getU64(view, RETRIES_AT),
     text: getText(block),
   }
 }
@@ -138,6 +162,8 @@ export function encodeConsumerSlot(
   view.setUint8(FLAG_AT, slot.suspend ? 1 : 0)
   putU64(view, BYTES_AT, slot.bytes)
   putU64(view, SKIPPED_AT, slot.skipped)
+  putU64(view, MISSED_AT, slot.missed)
+  putU64(view, TIME_AT, slot.time)
   putText(block, slot.text)
   sealBlock(block, { type: CONSUMER_SLOT, offset, uuid, generation: slot.generation })
 }
@@ -158,9 +184,11 @@ export function parseConsumerSlot(
     seen: getU64(view, EPOCH_AT),
     suspend: view.getUint8(FLAG_AT) === 1,
     skipped: getU64(view, SKIPPED_AT),
+    missed: getU64(view, MISSED_AT),
+    time: getU64(view, TIME_AT),
     text: getText(block),
   }
-  const numbers = [slot.bytes, slot.seen, slot.skipped]
+  const numbers = [slot.bytes, slot.seen, slot.skipped, slot.missed, slot.time]
   if (!isMark(slot.cursor) || !numbers.every(Number.isSafeInteger)) {
     return bad('cursor', 'safe integers', 'more')
   }

@@ -12,9 +12,12 @@ const DATA_BLOCKS_AT = BODY_AT + 32
 const CHECKSUM_AT = BODY_AT + 40
 const NAME_LENGTH_AT = BODY_AT + 44
 const NAME_AT = BODY_AT + 64
-const MAX_NAME_BYTES = 256
+/** A name is no longer. */
+export const MAX_NAME_BYTES = 256
 
 const CRC32C = 1
+/** An incompatible feature: the producer overwrites the oldest items when there is no room. */
+const OVERWRITES = 1
 
 /** What never changes about a ring. */
 export interface Superblock {
@@ -25,6 +28,8 @@ export interface Superblock {
   readonly deviceBytes: number
   readonly dataOffset: number
   readonly dataBlocks: number
+  /** Whether the oldest items are overwritten when there is no room. */
+  readonly overwrites: boolean
   /** For people; at most 256 bytes of UTF-8. */
   readonly name: string
 }
@@ -33,6 +38,7 @@ export interface Superblock {
 export function encodeSuperblock(block: Uint8Array, offset: number, ring: Superblock): void {
   block.fill(0)
   const view = viewOf(block)
+  view.setUint32(INCOMPATIBLE_AT, ring.overwrites ? OVERWRITES : 0, true)
   view.setUint32(BLOCK_SIZE_AT, ring.blockSize, true)
   putU64(view, DEVICE_BYTES_AT, ring.deviceBytes)
   putU64(view, DATA_OFFSET_AT, ring.dataOffset)
@@ -46,7 +52,7 @@ export function encodeSuperblock(block: Uint8Array, offset: number, ring: Superb
   sealBlock(block, { type: SUPERBLOCK, offset, uuid: ring.uuid, generation: 1 })
 }
 
-/** A ring that says that only newer code can use it. */
+/** A ring that says that only newer code can use it: the features that are unknown here. */
 export interface UnknownFeatures {
   readonly incompatible: number
   readonly readOnlyCompatible: number
@@ -65,8 +71,8 @@ export function parseSuperblock(
   const view = viewOf(block)
   const incompatible = view.getUint32(INCOMPATIBLE_AT, true)
   const readOnlyCompatible = view.getUint32(READ_ONLY_AT, true)
-  // There are no features yet, so each that is set is unknown.
-  if (incompatible !== 0 || readOnlyCompatible !== 0) return { incompatible, readOnlyCompatible }
+  const unknown = { incompatible: (incompatible & ~OVERWRITES) >>> 0, readOnlyCompatible }
+  if (unknown.incompatible !== 0 || readOnlyCompatible !== 0) return unknown
   const blockSize = view.getUint32(BLOCK_SIZE_AT, true)
   if (!BLOCK_SIZES.some((size) => size === blockSize) || blockSize !== block.length) {
     return bad('block size', String(block.length), String(blockSize))
@@ -80,6 +86,7 @@ export function parseSuperblock(
     deviceBytes: getU64(view, DEVICE_BYTES_AT),
     dataOffset: getU64(view, DATA_OFFSET_AT),
     dataBlocks: getU64(view, DATA_BLOCKS_AT),
+    overwrites: (incompatible & OVERWRITES) !== 0,
     name: new TextDecoder().decode(
       block.subarray(NAME_AT, NAME_AT + Math.min(nameLength, MAX_NAME_BYTES)),
     ),

@@ -186,7 +186,7 @@ test('random operations of both roles do what a model without bytes does', async
       fc.integer({ min: 4, max: 12 }),
       fc.array(operation, { maxLength: 100, size: 'max' }),
       async (dataBlocks, operations) => {
-        const sizeSectors = (12_288 + 7 * 4096 + Math.ceil(dataBlocks / 8) * 4096) / 512
+        const sizeSectors = (12_288 + 9 * 4096 + Math.ceil(dataBlocks / 8) * 4096) / 512
         const device = new MemoryBlockDevice({ sizeSectors })
         await Producer.create(device, { format: 2, blockSize: 512 })
         const rig = new Rig(device)

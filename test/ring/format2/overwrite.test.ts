@@ -1,0 +1,206 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
+import type { PoppedItem, Position } from '../../../src/ring/types.ts'
+import { collect } from '../../helpers/collect.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
+import { HookedDevice } from '../../helpers/hooked.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+
+/** Blocks of the data area: each holds one of the items below. */
+const BLOCKS = 32
+
+async function ring(blocks = BLOCKS): Promise<MemoryBlockDevice> {
+  const sizeSectors = (12_288 + 9 * 4096 + blocks * 512) / 512
+  const device = new MemoryBlockDevice({ sizeSectors })
+  await Producer.create(device, { format: 2, blockSize: 512, whenFull: 'overwrite' })
+  return device
+}
+
+/** The item of a number; one fills most of a block. */
+function itemOf(number: number, bytes = 300): Uint8Array {
+  const item = Buffer.alloc(bytes)
+  item.writeUInt32LE(number)
+  return item
+}
+
+function numberOf({ item }: { readonly item: Uint8Array }): number {
+  return Buffer.from(item).readUInt32LE()
+}
+
+/** What the items say that was missed before each agrees with their numbers. */
+function checkMissed(popped: readonly PoppedItem[], next: number): number {
+  for (const entry of popped) {
+    expect(numberOf(entry)).toBe(next + (entry.missed ?? 0))
+    next = numberOf(entry) + 1
+  }
+  return next
+}
+
+describe('a ring that overwrites its oldest items', () => {
+  test('never refuses, and says exactly how many were missed', async () => {
+    const device = await ring()
+    const producer = await attachProducer(device)
+    for (let number = 0; number < 100; number++) {
+      expect(await producer.append([itemOf(number)])).toMatchObject({ status: 'ok' })
+    }
+    const { waitingItems, waitingBytes, stats, items } = await inspectRing(device)
+    const consumer = await Consumer.attach(device)
+    const popped = await consumer.popMany()
+    expect(popped.length).toBeGreaterThanOrEqual(BLOCKS - 2)
+    expect(popped[0]?.missed).toBe(100 - popped.length)
+    expect(checkMissed(popped, 0)).toBe(100)
+    expect({ waitingItems, waitingBytes }).toEqual({
+      waitingItems: popped.length,
+      waitingBytes: popped.length * 300,
+    })
+    expect(stats).toMatchObject({ pushedItems: 100, poppedItems: 0, commits: 100, retries: 0 })
+    expect(stats?.missedItems).toBe(100 - popped.length)
+    expect(await collect(items())).toEqual(popped)
+    await consumer.advance(popped.at(-1)?.position as Position)
+    const after = await inspectRing(device)
+    expect(after).toMatchObject({ waitingItems: 0, waitingBytes: 0 })
+    expect(after.stats?.missedItems).toBe(100 - popped.length)
+  })
+
+  test('what was popped before it was overwritten is not missed', async () => {
+    const device = await ring()
+    const producer = await attachProducer(device)
+    const consumer = await Consumer.attach(device)
+    for (let number = 0; number < 10; number++) await producer.append([itemOf(number)])
+    const first = await consumer.popMany()
+    expect(first).toHaveLength(10)
+    for (let number = 10; number < 200; number++) await producer.append([itemOf(number)])
+    const [next] = await consumer.popMany({ from: first.at(-1)?.position as Position })
+    expect(next && numberOf(next) - (next.missed ?? 0)).toBe(10)
+    // Giving back what is overwritten is remembered, though there is nothing to give back.
+    await consumer.advance(first.at(-1)?.position as Position)
+    await consumer.detach()
+    const again = await Consumer.attach(device)
+    const [same] = await again.popMany()
+    expect(same).toEqual(next)
+    await again.advance(same?.position as Position)
+    const { stats } = await inspectRing(device)
+    expect(stats?.missedItems).toBe(next?.missed)
+  })
+
+  test('does not give up what is held back', async () => {
+    const device = await ring()
+    const producer = await attachProducer(device)
+    let held = 0
+    for (; held < 2 * BLOCKS; held++) {
+      const result = await producer.push(itemOf(held))
+      if (result.status === 'retry') break
+    }
+    expect(held).toBeGreaterThan(BLOCKS / 3)
+    expect(held).toBeLessThan(BLOCKS)
+    await producer.advance(producer.position)
+    const consumer = await Consumer.attach(device)
+    expect((await consumer.popMany()).map(numberOf)).toEqual([...Array(held).keys()])
+  })
+
+  test('says what it gives up, in both slots, before it overwrites it', async () => {
+    const device = new HookedDevice(await ring())
+    const producer = await attachProducer(device)
+    let given = Number.POSITIVE_INFINITY
+    device.before = async ({ operation, sector }) => {
+      // Data begins at sector 88; the consumer has given nothing back.
+      if (operation !== 'write' || sector < 88) return
+      const [first] = await collect((await inspectRing(device)).items())
+      given = first === undefined ? given : numberOf(first)
+    }
+    for (let number = 0; number < 100; number++) {
+      await producer.append([itemOf(number)])
+      if (number > BLOCKS) expect(given).toBeGreaterThan(number - BLOCKS)
+    }
+    expect(given).toBeLessThan(100)
+  })
+
+  test('is refused in format 1', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 128 })
+    const wrong = Producer.create(device, { format: 1, whenFull: 'overwrite' })
+    await expect(wrong).rejects.toThrow(RangeError)
+  })
+
+  test('accounts for every item, whatever is done in between', async () => {
+    let missed = 0
+    const step = fc.oneof(
+      fc.record({
+        kind: fc.constant('append' as const),
+        sizes: fc.array(fc.integer({ min: 4, max: 1500 }), { minLength: 1, maxLength: 8 }),
+      }),
+      fc.record({
+        kind: fc.constant('push' as const),
+        sizes: fc.array(fc.integer({ min: 4, max: 900 }), { minLength: 1, maxLength: 4 }),
+      }),
+      fc.constantFrom(
+        ...(['advance', 'pop', 'give back', 'producer', 'consumer', 'idle'] as const).map(
+          (kind) => ({ kind }),
+        ),
+      ),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 120, size: 'max' }), async (steps) => {
+        const device = await ring(16)
+        const clock = new FakeClock()
+        const options = { clock, lookIntervalMs: 0 }
+        let producer = await attachProducer(device, options)
+        let consumer = await Consumer.attach(device, options)
+        let pushed = 0
+        let visible = 0
+        let from: Position | undefined
+        let next = 0
+        let givenBack = 0
+        for (const { kind, ...what } of steps) {
+          if (kind === 'append' || kind === 'push') {
+            const items = (what as { sizes: number[] }).sizes.map((size, index) =>
+              itemOf(pushed + index, size),
+            )
+            const call = kind === 'append' ? producer.append(items) : producer.pushMany(items)
+            const result = await call
+            if (result.status === 'ok') pushed += result.positions.length
+            if (result.status === 'ok' && kind === 'append') visible = pushed
+          } else if (kind === 'advance') {
+            await producer.advance(producer.position)
+            visible = pushed
+          } else if (kind === 'pop') {
+            const popped = await consumer.popMany({ ...(from && { from }), maxItems: 5 })
+            for (const entry of popped) missed += entry.missed ?? 0
+            next = checkMissed(popped, next)
+            from = popped.at(-1)?.position ?? from
+            // What is held back may have taken the room of everything that was visible.
+            if (popped.length === 0 && next < visible) {
+              expect((await inspectRing(device)).waitingItems).toBe(0)
+            }
+          } else if (kind === 'give back') {
+            if (from !== undefined) await consumer.advance(from)
+            givenBack = next
+          } else if (kind === 'producer') {
+            await producer.detach()
+            producer = await attachProducer(device, options)
+            pushed = visible
+          } else if (kind === 'consumer') {
+            await consumer.detach()
+            consumer = await Consumer.attach(device, options)
+            from = undefined
+            next = givenBack
+          } else {
+            await clock.advance(100)
+          }
+        }
+        await producer.advance(producer.position)
+        await producer.append([itemOf(pushed)])
+        const { waitingItems } = await inspectRing(device)
+        await consumer.detach()
+        consumer = await Consumer.attach(device, options)
+        const rest = await consumer.popMany()
+        expect(checkMissed(rest, givenBack)).toBe(pushed + 1)
+        expect(waitingItems).toBe(rest.length)
+        await Promise.all([producer.detach(), consumer.detach()])
+      }),
+      { numRuns: 200, interruptAfterTimeLimit: 20_000, endOnFailure: true },
+    )
+    expect(missed).toBeGreaterThan(100)
+  })
+})
