@@ -3,8 +3,10 @@ import { dirname } from 'node:path'
 import type { BlockDevice } from '../block/device.ts'
 import { systemCode } from '../block/file/errors.ts'
 import { FileBlockDevice } from '../block/file.ts'
-import { isBlockError } from '../errors.ts'
-import { MIN_SECTORS } from '../ring/format1/layout.ts'
+import { isBlockError, isRingError } from '../errors.ts'
+import type { DeviceSize } from '../ring/format.ts'
+import { checkSize } from '../ring/ring.ts'
+import type { CreateOptions } from '../ring/types.ts'
 import { openDevice } from './device.ts'
 import { CommandError, EXIT, usageError } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
@@ -16,7 +18,7 @@ const DEFAULT_BYTES = 64 << 20
 /** Zeroes are written in pieces, to show progress and to be able to stop. */
 const ERASE_BYTES = 4 << 20
 
-/** What `create` is given about the device. */
+/** What is given about a device that may have to be made. */
 export interface MakeFlags extends CommonFlags {
   readonly size?: number
 }
@@ -25,13 +27,14 @@ export interface MakeFlags extends CommonFlags {
 export async function openOrCreate(
   path: string,
   flags: MakeFlags,
+  ring: CreateOptions,
   signal: AbortSignal,
 ): Promise<FileBlockDevice> {
-  if (!(await isThere(path))) return createForRing(path, flags, signal)
+  if (!(await isThere(path))) return createForRing(path, flags, ring, signal)
   // A raw device with a mounted file system on it is refused.
   const device = await openDevice(path, 'read-write', flags, { exclusive: true })
   try {
-    await checkSize(device, flags.size)
+    await checkSizeFlag(device, flags.size)
     return device
   } catch (error) {
     await device.disconnect()
@@ -42,18 +45,19 @@ export async function openOrCreate(
 async function createForRing(
   path: string,
   { size = DEFAULT_BYTES, sectorSize = 512 }: MakeFlags,
+  ring: CreateOptions,
   signal: AbortSignal,
 ): Promise<FileBlockDevice> {
-  checkNewSize(size, sectorSize)
+  checkNewSize(path, size, sectorSize, ring)
   return createFile(path, size, sectorSize, signal)
 }
 
-function checkNewSize(size: number, sectorSize: number): void {
-  const least = MIN_SECTORS * sectorSize
-  if (size < least) {
-    throw usageError(
-      `--size: expected at least ${least} bytes (${MIN_SECTORS} sectors of ${sectorSize}), found ${size}`,
-    )
+function checkNewSize(path: string, size: number, sectorSize: number, ring: CreateOptions): void {
+  try {
+    checkFits({ name: path, sectorSize, sizeSectors: Math.floor(size / sectorSize) }, ring)
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    throw usageError(`--size: expected ${error.details.expected}, found ${size} bytes`)
   }
   const over = size % sectorSize
   if (over === 0) return
@@ -61,6 +65,20 @@ function checkNewSize(size: number, sectorSize: number): void {
     `--size: ${size} bytes are no multiple of the sector size, ${sectorSize} bytes; the nearest sizes that are: ` +
       `${size - over} and ${size - over + sectorSize}`,
   )
+}
+
+/**
+ * Checks that the ring that is wanted fits, before anything is lost for it.
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+ * @throws {CommandError} the block size cannot be
+ */
+export function checkFits(size: DeviceSize, ring: CreateOptions): void {
+  try {
+    checkSize(size, ring)
+  } catch (error) {
+    if (error instanceof RangeError) throw usageError(`--block-size: ${error.message}`)
+    throw error
+  }
 }
 
 /** Makes a file of zeroes, for this command alone. */
@@ -107,7 +125,7 @@ export async function isThere(path: string): Promise<boolean> {
   }
 }
 
-async function checkSize(device: BlockDevice, size: number | undefined): Promise<void> {
+async function checkSizeFlag(device: BlockDevice, size: number | undefined): Promise<void> {
   const { sectorSize, sizeSectors } = await device.getInfo()
   const found = sizeSectors * sectorSize
   if (size === undefined || size === found) return

@@ -10,6 +10,8 @@ const POSITION_COLUMNS = 19
 const BYTES_COLUMNS = 10
 const MIN_PREVIEW_COLUMNS = 20
 
+type Row = readonly [name: string, value: string]
+
 /** Writes a ring's state for people. */
 export async function writeText(
   output: Output,
@@ -50,12 +52,14 @@ function row(position: string, bytes: string, text: string): string {
 function summary(state: RingInspection, atWork: AtWork): string {
   const { producer, consumer, capacity, used } = state
   const percent = ((used / capacity) * 100).toFixed(1)
-  const rows: readonly (readonly [string, string])[] = [
+  const rows: readonly Row[] = [
     ['format', String(state.format)],
+    ...ringRows(state),
     ['size', `${grouped(state.sizeSectors)} sectors of ${state.sectorSize} bytes`],
     ['capacity', `${grouped(capacity)} bytes`],
     ['used', `${grouped(used)} bytes (${percent}%)`],
     ['free', `${grouped(state.free)} bytes`],
+    ...waitingRows(state),
     ['state', stateOf(producer.suspendAck, consumer.suspend)],
     [
       'producer',
@@ -69,6 +73,38 @@ function summary(state: RingInspection, atWork: AtWork): string {
     ['', quoted(consumer.text)],
   ]
   return rows.map(([name, value]) => `  ${name.padEnd(8)}  ${value}\n`).join('')
+}
+
+function ringRows({ ring }: RingInspection): readonly Row[] {
+  if (ring === undefined) return []
+  const what = ring.whenFull === 'overwrite' ? ', overwrites its oldest items when it is full' : ''
+  const name = ring.name === '' ? '' : `"${safeText(ring.name)}", `
+  return [['ring', `${name}${ring.uuid}, blocks of ${grouped(ring.blockSize)} bytes${what}`]]
+}
+
+function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): readonly Row[] {
+  if (waitingItems === undefined || waitingBytes === undefined || stats === undefined) return []
+  const age = stats.oldestAt === undefined ? '' : `, the oldest since ${timeOf(stats.oldestAt)}`
+  const lost = [
+    stats.damagedItems > 0 ? `${grouped(stats.damagedItems)} damaged` : '',
+    stats.missedItems > 0 ? `${grouped(stats.missedItems)} overwritten` : '',
+  ].filter((text) => text !== '')
+  return [
+    ['waiting', `${grouped(waitingItems)} items, ${grouped(waitingBytes)} bytes${age}`],
+    [
+      'so far',
+      [
+        `${grouped(stats.pushedItems)} items pushed in ${grouped(stats.commits)} commits`,
+        ...lost,
+        `${grouped(stats.retries)} times without room`,
+      ].join(', '),
+    ],
+  ]
+}
+
+function timeOf(ms: number): string {
+  const time = new Date(ms)
+  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
 }
 
 function stateOf(acknowledged: boolean, wanted: boolean): string {

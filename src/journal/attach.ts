@@ -2,7 +2,7 @@ import type { BlockDevice } from '../block/device.ts'
 import type { Codec } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
 import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/ring.ts'
-import type { AttachOptions } from '../ring/types.ts'
+import type { AttachOptions, CreateOptions } from '../ring/types.ts'
 import { RingWriter, type WriterOptions } from '../ring/writer.ts'
 
 /** Both ends of a journal's ring. */
@@ -13,7 +13,7 @@ export interface Ends<In> {
 
 /** Whether, and how, to create the ring first. */
 export interface CreateJournal {
-  readonly create?: boolean
+  readonly create?: boolean | CreateOptions
   readonly overwrite?: boolean
 }
 
@@ -28,8 +28,10 @@ export async function attachEnds<In>(
   options: WriterOptions<In>,
 ): Promise<Ends<In>> {
   options.signal?.throwIfAborted()
-  if (create.create !== false)
-    await Producer.create(device, { overwrite: create.overwrite === true })
+  if (create.create !== false) {
+    const options = typeof create.create === 'object' ? create.create : {}
+    await Producer.create(device, { overwrite: create.overwrite === true, ...options })
+  }
   // Nobody else may suspend what only we could resume.
   const consumer = await ConsumerRole.attach(device, { ...options, answerRequests: false })
   try {

@@ -171,13 +171,13 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
 
   /** What the journal is doing. */
   status(): JournalStatus {
-    const { position } = this.#consumer
+    const { position, logOffset } = this.#consumer
     const { attempt, lastError, nextRetryAt } = this.#performer.progress
     const { clock } = this.#settings
     return {
       state: this.#error === undefined ? 'running' : 'ended',
       pendingItems: position < this.#foundUpTo ? undefined : this.#receipts.size,
-      pendingBytes: Number(this.#pushedUpTo - position),
+      pendingBytes: Number(this.#writer.producer.logOffset - logOffset),
       waitingPushes: this.#pushes.size,
       attempt,
       lastError,

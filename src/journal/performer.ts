@@ -73,10 +73,15 @@ export class Performer<Op> {
     while (this.#consumer.position < upTo) {
       this.#stop.throwIfAborted()
       const next = await readNext(this.#consumer, this.#settings.codec, this.#settings, upTo)
-      if (next === undefined) throw missing(this.#where, this.#consumer.position, upTo)
+      if (next === undefined) {
+        // With reading, the consumer also learned that the producer attached right here.
+        if (this.#consumer.position >= upTo) break
+        throw missing(this.#where, this.#consumer.position, upTo)
+      }
       if ('batch' in next) await this.#performBatch(next.batch, mayHaveRun)
       else await this.#giveUp({ position: next.position, attempts: 0, error: next.undecodable })
     }
+    this.#receipts.performed(upTo)
   }
 
   /** Performs one batch until it succeeds, or one operation of it is given up. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Codec } from '../codec/codec.ts'
-import type { Position } from '../ring/types.ts'
+import type { CreateOptions, Position } from '../ring/types.ts'
 import type { WaitingOptions, WriterOptions } from '../ring/writer.ts'
 
 /** What a call of {@link Perform} learns besides the operations. */
@@ -79,8 +79,8 @@ export interface JournalOptions<Out, In = Out>
   readonly name?: string
   /** The program's name, written likewise. Default `unknown`. */
   readonly client?: string
-  /** Create the journal if the device is blank. Default true. */
-  readonly create?: boolean
+  /** Create the journal if the device is blank, as the options say. Default true. */
+  readonly create?: boolean | CreateOptions
   /** With `create`: create it also where something else is that is no ring. Default false. */
   readonly overwrite?: boolean
   /** Turns operations into bytes and back. Default: operations are bytes. */
@@ -140,7 +140,7 @@ export interface JournalStatus {
   readonly state: 'running' | 'ended'
   /** Operations that are durable and not performed; undefined while those found at start are performed. */
   readonly pendingItems: number | undefined
-  /** What they take in the ring, in bytes. */
+  /** What they take in the ring, in bytes, with those being pushed. */
   readonly pendingBytes: number
   /** Pushes that are not durable yet: for want of room, usually. */
   readonly waitingPushes: number

@@ -8,8 +8,20 @@ import type {
   RingInspection,
 } from './types.ts'
 
+/** A device that is there, or is to be made. */
+export interface DeviceSize {
+  readonly name: string
+  readonly sectorSize: number
+  readonly sizeSectors: number
+}
+
 /** What every format offers; see `ring.ts` for what each does and throws. */
 export interface Format {
+  /**
+   * Checks that a ring fits.
+   * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+   */
+  checkSize(size: DeviceSize, options: CreateOptions): void
   createRing(device: BlockDevice, options: CreateOptions): Promise<boolean>
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>

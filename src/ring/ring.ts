@@ -2,11 +2,31 @@ import type { BlockDevice } from '../block/device.ts'
 import { systemClock } from '../clock.ts'
 import { isBlockError } from '../errors.ts'
 import { detectFormat } from './detect.ts'
+import type { DeviceSize, Format } from './format.ts'
 import { format1 } from './format1/index.ts'
 import { format2 } from './format2/index.ts'
 import type * as types from './types.ts'
 
 const formats = { 1: format1, 2: format2 } as const
+
+/** What new rings get. */
+const DEFAULT_FORMAT = 2
+
+function formatFor(options: types.CreateOptions): Format {
+  const { format = DEFAULT_FORMAT } = options
+  const found = Object.hasOwn(formats, format) ? formats[format] : undefined
+  if (found === undefined) throw new RangeError(`there are formats 1 and 2, not ${String(format)}`)
+  return found
+}
+
+/**
+ * Checks that a ring would fit, before anything is made or erased for it.
+ * @throws {RangeError} the block size cannot be
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+ */
+export function checkSize(size: DeviceSize, options: types.CreateOptions = {}): void {
+  formatFor(options).checkSize(size, options)
+}
 
 /** The end that pushes; see `Producer.attach`. */
 export type Producer = types.Producer
@@ -16,6 +36,7 @@ export const Producer: {
   /**
    * Creates a ring on a device. A ring that is there stays as it is; the device has to be blank otherwise.
    * @returns whether a ring was created
+   * @throws {RangeError} an option cannot be
    * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_DEVICE_TOO_SMALL`
    */
   create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
@@ -27,7 +48,7 @@ export const Producer: {
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
   create: (device, options = {}) =>
-    alone(device, () => formats[options.format ?? 1].createRing(device, options)),
+    alone(device, () => formatFor(options).createRing(device, options)),
   attach: async (device, options = {}) =>
     formats[await detectFormat(device)].attachProducer(device, options),
 }

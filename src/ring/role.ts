@@ -56,6 +56,7 @@ export abstract class BaseRole implements Role {
   readonly client: string
   abstract readonly capacity: number
   abstract readonly maxItemBytes: number
+  abstract readonly logOffset: bigint
   protected readonly clock: Clock
   readonly #claim: BlockClaim | undefined
   readonly #lookIntervalMs: number

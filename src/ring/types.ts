@@ -49,8 +49,8 @@ export interface ConsumerOptions extends AttachOptions {
 /** How a ring is created. */
 export interface CreateOptions {
   /**
-   * 1 is what the original reads and writes. 2 is experimental: it may change, and is not for data that matters.
-   * Default 1.
+   * 2 has checksums, and commits with one write; 1 is what the original reads and writes, and trusts its device.
+   * Default 2.
    */
   readonly format?: 1 | 2
   /** Create the ring even where something else is. Default false. */
@@ -167,6 +167,14 @@ export interface RingStats {
 export interface RingInspection {
   /** The format's number. */
   readonly format: 1 | 2
+  /** Format 2: what the ring was created with. */
+  readonly ring?: {
+    /** Its identity. */
+    readonly uuid: string
+    readonly name: string
+    readonly blockSize: number
+    readonly whenFull: 'retry' | 'overwrite'
+  }
   /** Bytes in a sector. */
   readonly sectorSize: number
   readonly sizeSectors: number
@@ -208,6 +216,11 @@ export interface Role extends AsyncDisposable {
   readonly capacity: number
   /** Length of the largest item, in bytes. */
   readonly maxItemBytes: number
+  /**
+   * Bytes of the ring's log before this role's place, counted since it was created: what lies between the producer's
+   * and the consumer's is in use.
+   */
+  readonly logOffset: bigint
 
   /**
    * What is on the device, read anew.

@@ -8,7 +8,7 @@ import { Serial } from '../serial.ts'
 import { checkItem } from './item.ts'
 import { PushQueue } from './push-queue.ts'
 import { Producer } from './ring.ts'
-import type { AttachOptions, Position, PushResult } from './types.ts'
+import type { AttachOptions, CreateOptions, Position, PushResult } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
 
 /** How often an idle writer looks whether the consumer wishes to suspend, unless the options say otherwise. */
@@ -22,8 +22,8 @@ const MAX_QUEUED_BYTES = 256 << 20
 export interface WriterOptions<In> extends AttachOptions, WaitOptions {
   /** Turns items into bytes. Default: items are bytes. */
   readonly codec?: Codec<unknown, In>
-  /** Create the ring if the device is blank. Default false. */
-  readonly create?: boolean
+  /** Create the ring if the device is blank, as the options say. Default false. */
+  readonly create?: boolean | CreateOptions
   /** Pushes beyond this number of items waiting are refused. Default 65,536. */
   readonly maxQueuedItems?: number
   /** Pushes beyond this number of bytes waiting are refused. Default 256 MiB. */
@@ -100,7 +100,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       throw new RangeError(`idleLookIntervalMs is at least 1, not ${idleLookIntervalMs}`)
     }
     signal?.throwIfAborted()
-    if (options.create === true) await Producer.create(device)
+    const { create = false } = options
+    if (create !== false) await Producer.create(device, create === true ? {} : create)
     const waiter = new Waiter(device, options.clock ?? systemClock, options)
     try {
       for (;;) {

@@ -6,7 +6,7 @@ import type { AttachOptions } from '../../src/ring/types.ts'
 /** A memory device with an empty ring on it. */
 export async function ringDevice(sizeSectors = 16, sectorSize = 512): Promise<MemoryBlockDevice> {
   const device = new MemoryBlockDevice({ sizeSectors, sectorSize })
-  await Producer.create(device)
+  await Producer.create(device, { format: 1 })
   return device
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file.ts'
-import { inspectRing } from '../../src/ring/ring.ts'
+import { inspectRing, Producer } from '../../src/ring/ring.ts'
 import { checkHistory, type Happened } from './history.ts'
 
 const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))
@@ -17,7 +17,8 @@ const KILLS = 240
 /** No more children are started after that time, however many were killed. */
 const BUDGET_MS = 30_000
 const LANES = 4
-const SIZE_BYTES = 16 * 512
+/** Small, for each format. */
+const SIZE_BYTES = { 1: 16 * 512, 2: 64 * 1024 } as const
 const IDS_PER_LIFE = 100_000
 
 let folder = ''
@@ -43,16 +44,20 @@ class Lane {
   readonly #path: string
   readonly #sideFile: string
   readonly #random: () => number
+  readonly #format: 1 | 2
   #lives = 0
 
-  constructor(name: string, seed: number) {
+  constructor(name: string, seed: number, format: 1 | 2) {
+    this.#format = format
     this.#path = join(folder, `${name}.img`)
     this.#sideFile = join(folder, `${name}.log`)
     this.#random = generator(seed)
   }
 
   async create(): Promise<void> {
-    await (await FileBlockDevice.create(this.#path, { sizeBytes: SIZE_BYTES })).disconnect()
+    const format = this.#format
+    await using device = await FileBlockDevice.create(this.#path, { sizeBytes: SIZE_BYTES[format] })
+    await Producer.create(device, { format })
   }
 
   /** Starts a child, and kills it at a random time: mostly while it works, at times while it starts. */
@@ -103,7 +108,9 @@ function parse(line: string): Happened {
 test('a process killed at any time loses no acknowledged operation', async () => {
   if (!existsSync(built)) throw new Error('this test uses the built package: npm run build')
   const deadline = Date.now() + BUDGET_MS
-  const lanes = Array.from({ length: LANES }, (_, index) => new Lane(`lane-${index}`, SEED + index))
+  const lanes = Array.from({ length: LANES }, (_, index) => {
+    return new Lane(`lane-${index}`, SEED + index, index % 2 === 0 ? 1 : 2)
+  })
   const histories = await Promise.all(
     lanes.map(async (lane) => {
       await lane.create()
@@ -126,9 +133,12 @@ test('a process killed at any time loses no acknowledged operation', async () =>
   expect(count('run')).toBeGreaterThan(pushed.size)
 })
 
-test('a process ends by itself, after all was performed', async () => {
-  const lane = new Lane('left', SEED)
-  await lane.create()
-  const history = await lane.leave()
-  expect(history.at(-1)).toEqual({ kind: 'done', id: 0 })
-})
+test.each([1, 2] as const)(
+  'a process ends by itself, after all was performed, format %i',
+  async (format) => {
+    const lane = new Lane(`left-${format}`, SEED, format)
+    await lane.create()
+    const history = await lane.leave()
+    expect(history.at(-1)).toEqual({ kind: 'done', id: 0 })
+  },
+)

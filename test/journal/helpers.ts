@@ -48,7 +48,7 @@ export async function startRig(
     return behaviour(call)
   }
   const journal = await Journal.start<string>(device, perform, {
-    ...{ codec: text, clock, random: () => 1 },
+    ...{ codec: text, clock, random: () => 1, create: { format: 1 } },
     ...options,
   })
   const behave = (next: Behaviour): void => {

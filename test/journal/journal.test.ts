@@ -51,7 +51,7 @@ describe('push and perform', () => {
       async (operations) => {
         seen.push(...operations)
       },
-      { codec: json() },
+      { codec: json(), create: { format: 1 } },
     )
     await (await journal.push({ id: 7 })).sync()
     expect(seen).toEqual([{ id: 7 }])
@@ -422,7 +422,7 @@ test('with the system clock, it is on time', async () => {
     return undefined
   }
   await using journal = await Journal.start(device, perform, {
-    ...{ flushIntervalMs: 10, retryIntervalMs: 10 },
+    ...{ flushIntervalMs: 10, retryIntervalMs: 10, create: { format: 1 } },
   })
   const receipt = await journal.push(new Uint8Array(3))
   await receipt.done

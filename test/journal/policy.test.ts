@@ -74,7 +74,7 @@ describe('dead letter', () => {
   })
 
   test('goes to a ring as the bytes that were pushed', async () => {
-    const dead = new MemoryBlockDevice({ sizeSectors: 32 })
+    const dead = new MemoryBlockDevice({ sizeSectors: 256 })
     await using writer = await RingWriter.open(dead, { create: true })
     const rig = await startRig({ onFailure: { deadLetter: writer }, maxAttempts: 1 })
     const { journal, behave } = rig
@@ -108,7 +108,7 @@ describe('dead letter', () => {
 
   test('in progress at shutdown leaves the operation for the next start', async () => {
     const full = new MemoryBlockDevice({ sizeSectors: 4 })
-    await using writer = await RingWriter.open(full, { create: true })
+    await using writer = await RingWriter.open(full, { create: { format: 1 } })
     await writer.push(new Uint8Array(500))
     const onFailure = { deadLetter: writer }
     const { journal, device, clock, behave } = await startRig({ onFailure, maxAttempts: 1 })

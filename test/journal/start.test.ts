@@ -54,6 +54,7 @@ describe('the bytes are those of the original, so it can replay ours', () => {
     const journal = await Journal.start(device, succeed, {
       ...{ name: image.queue ?? '', client: image.client ?? '' },
       flushIntervalMs: 60_000,
+      create: { format: 1 },
     })
     for (const operation of image.expect.items_hex) {
       await journal.push(new Uint8Array(Buffer.from(operation, 'hex')))
@@ -66,7 +67,7 @@ describe('the bytes are those of the original, so it can replay ours', () => {
   test('started and shut down', async () => {
     const image = golden('journal-started-empty')
     const device = new MemoryBlockDevice({ sizeSectors: image.size_sectors })
-    await (await Journal.start(device, succeed)).shutdown()
+    await (await Journal.start(device, succeed, { create: { format: 1 } })).shutdown()
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
   })
 })
@@ -74,7 +75,7 @@ describe('the bytes are those of the original, so it can replay ours', () => {
 describe('a ring that was suspended is resumed, because nobody else would', () => {
   async function suspended(acknowledged: boolean): Promise<MemoryBlockDevice> {
     const device = new MemoryBlockDevice({ sizeSectors: 32 })
-    await Producer.create(device)
+    await Producer.create(device, { format: 1 })
     await using consumer = await Consumer.attach(device)
     await consumer.suspend()
     if (acknowledged) {
@@ -111,7 +112,7 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
 
 describe('what cannot be', () => {
   const start = (options: JournalOptions<Uint8Array>): Promise<Journal> =>
-    Journal.start(new MemoryBlockDevice({ sizeSectors: 32 }), succeed, options)
+    Journal.start(new MemoryBlockDevice({ sizeSectors: 256 }), succeed, options)
 
   test.each<JournalOptions<Uint8Array>>([
     { flushIntervalMs: -1 },
@@ -131,7 +132,7 @@ describe('what cannot be', () => {
   })
 
   test('a second journal on the device', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const device = new MemoryBlockDevice({ sizeSectors: 256 })
     await using _first = await Journal.start(device, succeed, { client: 'the first' })
     await expect(Journal.start(device, succeed)).rejects.toMatchObject({
       code: 'BLOCK_CLAIMED',
@@ -140,7 +141,7 @@ describe('what cannot be', () => {
   })
 
   test('a signal that is aborted already', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const device = new MemoryBlockDevice({ sizeSectors: 256 })
     const signal = AbortSignal.abort(new Error('too late'))
     await expect(Journal.start(device, succeed, { signal })).rejects.toThrow('too late')
     expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)

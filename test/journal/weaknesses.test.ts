@@ -10,7 +10,8 @@ const fail = async () => ({ error: 'not now' })
 const succeed = async () => undefined
 
 describe('weakness 7: the original formats any device that it cannot attach to', () => {
-  const start = (device: MemoryBlockDevice) => Journal.start(device, async () => undefined)
+  const start = (device: MemoryBlockDevice) =>
+    Journal.start(device, async () => undefined, { create: { format: 1 } })
 
   test.each(goldens(true))('$name stays as it is', async (golden) => {
     const device = await goldenDevice(golden)
@@ -35,7 +36,7 @@ describe('weakness 7: the original formats any device that it cannot attach to',
       }
     }
     const device = new Unreadable({ sizeSectors: 32 })
-    await Producer.create(device)
+    await Producer.create(device, { format: 1 })
     const before = hex(await deviceBytes(device))
     device.broken = true
     await expect(start(device)).rejects.toMatchObject({ code: 'BLOCK_IO' })
@@ -52,7 +53,10 @@ describe('weakness 7: the original formats any device that it cannot attach to',
     const before = hex(await deviceBytes(device))
     await expect(start(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
     expect(hex(await deviceBytes(device))).toBe(before)
-    const journal = await Journal.start(device, async () => undefined, { overwrite: true })
+    const journal = await Journal.start(device, async () => undefined, {
+      overwrite: true,
+      create: { format: 1 },
+    })
     await journal.shutdown()
     expect((await inspectRing(device)).used).toBe(0)
   })
@@ -151,7 +155,9 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
 
   test('a poison item that does not decode is stepped over, durably', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: 32 })
-    const bytesJournal = await Journal.start(device, async () => ({ error: 'never' }))
+    const bytesJournal = await Journal.start(device, async () => ({ error: 'never' }), {
+      create: { format: 1 },
+    })
     for (const item of ['a', '\xff', 'b']) {
       await bytesJournal.push(Uint8Array.from(item, (character) => character.charCodeAt(0)))
     }

@@ -29,12 +29,12 @@ describe('creating a ring', () => {
     const bytes = new Uint8Array(2 * MIB)
     bytes.set(Buffer.from(is, 'hex'), at)
     const device = await MemoryBlockDevice.from(bytes)
-    await expect(Producer.create(device)).rejects.toMatchObject({
+    await expect(Producer.create(device, { format: 1 })).rejects.toMatchObject({
       code: 'RING_NOT_BLANK',
       details: { found: expect.stringContaining(what) },
     })
     expect(Buffer.from(await deviceBytes(device)).equals(bytes)).toBe(true)
-    expect(await Producer.create(device, { overwrite: true })).toBe(true)
+    expect(await Producer.create(device, { overwrite: true, format: 1 })).toBe(true)
     expect((await inspectRing(device)).used).toBe(0)
   })
 
@@ -42,7 +42,7 @@ describe('creating a ring', () => {
     const bytes = new Uint8Array(4 * MIB)
     bytes[4 * MIB - 512] = 0x45
     const device = await MemoryBlockDevice.from(bytes)
-    await expect(Producer.create(device)).rejects.toMatchObject({
+    await expect(Producer.create(device, { format: 1 })).rejects.toMatchObject({
       code: 'RING_NOT_BLANK',
       details: { found: `unknown data (the first byte that is not zero is at ${4 * MIB - 512})` },
     })
@@ -52,14 +52,14 @@ describe('creating a ring', () => {
     const device = await ringDevice()
     await append(await attachProducer(device), Buffer.from('item'))
     const before = hex(await deviceBytes(device))
-    expect(await Producer.create(device)).toBe(false)
-    expect(await Producer.create(device, { overwrite: true })).toBe(false)
+    expect(await Producer.create(device, { format: 1 })).toBe(false)
+    expect(await Producer.create(device, { overwrite: true, format: 1 })).toBe(false)
     expect(hex(await deviceBytes(device))).toBe(before)
   })
 
   test.each([0, 3])('refuses a device of %i sectors', async (sizeSectors) => {
     const device = new MemoryBlockDevice({ sizeSectors })
-    await expect(Producer.create(device)).rejects.toThrow(
+    await expect(Producer.create(device, { format: 1 })).rejects.toThrow(
       'The block device is too small for a ring; the minimum size is 4 sectors',
     )
   })
@@ -74,9 +74,11 @@ describe('creating a ring', () => {
         if (operation === 'read' || left-- > 0) return
         throw new BlockError('BLOCK_IO', 'injected', { device: 'memory' })
       }
-      await expect(Producer.create(device)).rejects.toMatchObject({ code: 'BLOCK_IO' })
+      await expect(Producer.create(device, { format: 1 })).rejects.toMatchObject({
+        code: 'BLOCK_IO',
+      })
       await expect(inspectRing(memory)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
-      expect(await Producer.create(memory)).toBe(true)
+      expect(await Producer.create(memory, { format: 1 })).toBe(true)
       expect(hex(await deviceBytes(memory))).toBe(hex(await deviceBytes(await ringDevice(8))))
     },
   )
@@ -88,16 +90,16 @@ describe('creating a ring', () => {
     slow.before = async ({ operation, sector }) => {
       if (operation !== 'write' || sector !== 1) return
       // The first found no ring, and is held up here: the second must not create one meanwhile.
-      second = Producer.create(memory)
+      second = Producer.create(memory, { format: 1 })
       expect(await Promise.race([second, sleep(50, 'waiting')])).toBe('waiting')
     }
-    expect(await Producer.create(slow)).toBe(true)
+    expect(await Producer.create(slow, { format: 1 })).toBe(true)
     expect(await second).toBe(false)
   })
 
   test('puts the pointers on stable storage before the magic', async () => {
     const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 8 }))
-    await Producer.create(device)
+    await Producer.create(device, { format: 1 })
     const steps = device.take().filter(({ operation }) => operation !== 'read')
     expect(steps.map(({ operation, sector, durable }) => [operation, sector, durable])).toEqual([
       ['write', 1, false],

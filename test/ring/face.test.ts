@@ -19,7 +19,10 @@ const never = new AbortController().signal
 describe('a writer', () => {
   test('pushes what is durable and visible when it resolves', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: 16 })
-    await using writer = await RingWriter.open(device, { codec: text, create: true })
+    await using writer = await RingWriter.open(device, {
+      codec: text,
+      create: { format: 1 },
+    })
     expect(await writer.push('hello')).toBe(12n)
     expect(await writer.pushMany(['a', 'b'])).toBe(28n)
     expect(await writer.pushMany([])).toBe(28n)

@@ -122,7 +122,7 @@ async function repeat(device: MemoryBlockDevice, golden: Golden, step: Step): Pr
     ...(golden.client !== null && { client: golden.client }),
   }
   if ('cli' in step) {
-    await Producer.create(device)
+    await Producer.create(device, { format: 1 })
     await push(
       device,
       names,
@@ -134,7 +134,7 @@ async function repeat(device: MemoryBlockDevice, golden: Golden, step: Step): Pr
   const command = step.driver.match(/ (create|push|pop|suspend|resume|ack) \S+\.img ?(\d*)$/)
   switch (command?.[1]) {
     case 'create':
-      await Producer.create(device, { overwrite: true })
+      await Producer.create(device, { overwrite: true, format: 1 })
       return
     case 'push':
       return push(device, names, step.frames ?? [], step.rc)
@@ -244,9 +244,11 @@ describe.each(goldens(true))('$name: $note', (golden) => {
     const device = await goldenDevice(golden)
     const isMagic = golden.name.startsWith('corrupt-magic')
     if (isMagic) {
-      expect(await failure(() => Producer.create(device))).toMatchObject({ code: 'RING_NOT_BLANK' })
+      expect(await failure(() => Producer.create(device, { format: 1 }))).toMatchObject({
+        code: 'RING_NOT_BLANK',
+      })
     } else {
-      expect(await Producer.create(device)).toBe(false)
+      expect(await Producer.create(device, { format: 1 })).toBe(false)
     }
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(golden)))
   })

@@ -246,7 +246,7 @@ test('random operations of both roles do what a model without bytes does', async
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 4, max: 7 }), operations, async (sizeSectors, commands) => {
       const device = new MemoryBlockDevice({ sizeSectors })
-      await Producer.create(device)
+      await Producer.create(device, { format: 1 })
       const attached = await Producer.attach(device, { lookIntervalMs: 0 })
       if (attached.status !== 'attached') throw new Error('a new ring runs')
       const real: Real = {

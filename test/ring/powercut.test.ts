@@ -135,7 +135,7 @@ test('a power cut at any write, keeping any subset of what was not flushed, lose
       async (lives, numbers) => {
         const choose: Choose = (below) => (numbers.next().value ?? 0) % below
         const blank = new MemoryBlockDevice({ sizeSectors: SECTORS })
-        await Producer.create(blank)
+        await Producer.create(blank, { format: 1 })
         let device = await CachedDevice.from(await deviceBytes(blank), choose)
         const promises: Promises = {
           items: [],

@@ -150,7 +150,7 @@ describe('one role, two handles', () => {
   test('the role is given back when attaching fails, or finds the ring suspended', async () => {
     const blank = new MemoryBlockDevice({ sizeSectors: 16 })
     await expect(Producer.attach(blank)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
-    await Producer.create(blank)
+    await Producer.create(blank, { format: 1 })
     const consumer = await Consumer.attach(blank)
     await consumer.suspend()
     expect(await Producer.attach(blank)).toEqual({ status: 'suspended' })

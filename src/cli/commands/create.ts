@@ -1,19 +1,20 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
-import { makeLayout } from '../../ring/format1/layout.ts'
 import { inspectRing, Producer } from '../../ring/ring.ts'
+import type { CreateOptions, RingInspection } from '../../ring/types.ts'
 import { CommandError, EXIT, withNote } from '../errors.ts'
 import { commonFlags, device } from '../flags.ts'
 import { describeHolding, holdingOf } from '../holding.ts'
-import { eraseDevice, type MakeFlags, openOrCreate } from '../make.ts'
+import { checkFits, eraseDevice, type MakeFlags, openOrCreate } from '../make.ts'
+import { type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
 import { standardOutput } from '../output.ts'
 import { grouped, safeJson, safeText } from '../render.ts'
 import { takeRoles } from '../roles.ts'
 import { stopSignals } from '../signals.ts'
 import { parseSize } from '../size.ts'
 
-interface Flags extends MakeFlags {
+interface Flags extends MakeFlags, RingFlags {
   readonly erase?: boolean
   readonly force?: boolean
 }
@@ -22,7 +23,7 @@ const fullDescription = `Makes a ring on a file or a raw device. A file that is 
 one that is there, and a raw device, is used as it is, and --size has to be its size.
 
 A ring that is there stays as it is, also with --force; one that cannot be read is refused. Anything else but
-zeroes is refused, unless --force. With --erase the whole device is overwritten with zeroes first: also a
+zeroes is refused, unless --force. New rings are of format 2; --format 1 is for programs that know only that. With --erase the whole device is overwritten with zeroes first: also a
 ring, which needs --force unless it is empty.
 A device is refused, even with --force, while a producer or consumer is at work on it, or a file system
 mounted.
@@ -58,6 +59,7 @@ export const create: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      ...ringFlags,
       ...commonFlags,
     },
   },
@@ -66,20 +68,21 @@ export const create: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
-  await using ring = await openOrCreate(path, flags, stop.signal)
+  const options: CreateOptions = { ...ringOptions(flags), overwrite: flags.force === true }
+  await using ring = await openOrCreate(path, flags, options, stop.signal)
   const { sectorSize, sizeSectors } = await ring.getInfo()
-  makeLayout(sectorSize, sizeSectors, path)
+  checkFits({ name: path, sectorSize, sizeSectors }, options)
   await using _roles = await takeRoles(ring, 'sbr create')
   if (flags.erase === true) {
     if (flags.force !== true) await checkNothingIsLost(ring)
     await eraseDevice(ring, stop.signal)
   }
-  const created = await Producer.create(ring, { overwrite: flags.force === true })
-  if (!created) await checkReadable(ring)
+  const created = await Producer.create(ring, options)
+  const { format } = created ? { format: options.format } : await readable(ring)
   const text = created
-    ? `made a ring of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
-    : 'holds a ring already, which was left as it is'
-  const json = safeJson({ device: path, created, sectorSize, sizeSectors })
+    ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
+    : `holds a ring of format ${format} already, which was left as it is`
+  const json = safeJson({ device: path, created, format, sectorSize, sizeSectors })
   const line = flags.json === true ? json : `${safeText(path)}: ${text}`
   await standardOutput(stop.signal).write(`${line}\n`)
 }
@@ -98,9 +101,9 @@ async function checkNothingIsLost(ring: BlockDevice): Promise<void> {
  * A ring that is left as it is has to be of use.
  * @throws {CommandError} it cannot be read
  */
-async function checkReadable(ring: BlockDevice): Promise<void> {
+async function readable(ring: BlockDevice): Promise<RingInspection> {
   try {
-    await inspectRing(ring)
+    return await inspectRing(ring)
   } catch (error) {
     // Nothing is wrong with a ring that was opened with the wrong size.
     if (!isRingError(error) || error.code === 'RING_SECTOR_SIZE') throw error

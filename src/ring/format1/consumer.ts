@@ -50,6 +50,10 @@ class Format1Consumer extends Format1Role implements Consumer {
     return asPosition(this.own.offset)
   }
 
+  override get logOffset(): bigint {
+    return this.own.offset
+  }
+
   state(): Promise<RingState> {
     return this.run(async () => {
       await this.look()

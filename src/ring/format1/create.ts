@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
 import { type DeviceContent, describeContent, readContent } from '../content.ts'
+import type { DeviceSize } from '../format.ts'
 import type { CreateOptions } from '../types.ts'
 import {
   CONSUMER_SECTOR,
@@ -14,6 +15,19 @@ import {
 import { encodeFreshPointer, isFreshPointer } from './pointer.ts'
 
 /**
+ * As `Format.checkSize`.
+ * @throws {RangeError} the oldest items are to be overwritten, which format 1 cannot do
+ */
+export function checkSize(size: DeviceSize, options: CreateOptions): void {
+  if (options.whenFull === 'overwrite') {
+    throw new RangeError(
+      'a ring of format 1 cannot overwrite its oldest items; create one of format 2',
+    )
+  }
+  makeLayout(size.sectorSize, size.sizeSectors, size.name)
+}
+
+/**
  * Creates a ring where there is none. One that is there stays as it is, and so do the data sectors.
  * @returns whether a ring was created
  * @throws {RangeError} the oldest items are to be overwritten, which format 1 cannot do
@@ -21,13 +35,8 @@ import { encodeFreshPointer, isFreshPointer } from './pointer.ts'
  *   `RING_DEVICE_TOO_SMALL`
  */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
-  if (options.whenFull === 'overwrite') {
-    throw new RangeError(
-      'a ring of format 1 cannot overwrite its oldest items; create one of format 2',
-    )
-  }
   const { sectorSize, sizeSectors } = await device.getInfo()
-  makeLayout(sectorSize, sizeSectors, device.name)
+  checkSize({ name: device.name, sectorSize, sizeSectors }, options)
   const content = await readContent(device)
   if (hasMagic(content.start)) return false
   if (options.overwrite !== true && !isFree(content, sectorSize)) {

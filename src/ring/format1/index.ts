@@ -1,8 +1,8 @@
 import type { Format } from '../format.ts'
 import { attachConsumer } from './consumer.ts'
-import { createRing } from './create.ts'
+import { checkSize, createRing } from './create.ts'
 import { inspect } from './inspect.ts'
 import { attachProducer } from './producer.ts'
 
 /** The format of the original. */
-export const format1: Format = { createRing, attachProducer, attachConsumer, inspect }
+export const format1: Format = { checkSize, createRing, attachProducer, attachConsumer, inspect }

@@ -67,6 +67,10 @@ class Format1Producer extends Format1Role implements Producer {
     return asPosition(this.#tail)
   }
 
+  override get logOffset(): bigint {
+    return this.#tail
+  }
+
   /** Makes what was read at attach safe to build on. */
   async begin(): Promise<void> {
     // Both pointers may so far be only in a cache that a power cut empties.

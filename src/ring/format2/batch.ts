@@ -1,6 +1,7 @@
 import { crc32c } from '../../crc32c.ts'
+import { type BadBlock, bad, isBad } from './block.ts'
 import { getU64, putU64, viewOf } from './bytes.ts'
-import { addBytes, type Mark } from './mark.ts'
+import { addBytes, isCount, isMark, type Mark } from './mark.ts'
 
 const MAGIC = 0x42524253 // 'SBRB'
 const CRC_AT = 4
@@ -106,11 +107,38 @@ export function parseHeader(
   uuid: number,
   dataBlocks: number,
 ): BatchHeader | undefined {
+  const header = openHeader(block, lsn, uuid, dataBlocks)
+  return isBad(header) ? undefined : header
+}
+
+/** As `parseHeader`, where it is only known which block of the data area it is. */
+export function parseHeaderAt(
+  block: Uint8Array,
+  index: number,
+  uuid: number,
+  dataBlocks: number,
+): BatchHeader | undefined {
+  const lsn = getU64(viewOf(block), LSN_AT)
+  return lsn % dataBlocks === index ? parseHeader(block, lsn, uuid, dataBlocks) : undefined
+}
+
+/** As `parseHeader`, and says why there is none. */
+export function openHeader(
+  block: Uint8Array,
+  lsn: number,
+  uuid: number,
+  dataBlocks: number,
+): BatchHeader | BadBlock {
   const view = viewOf(block)
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(UUID_AT, true) !== uuid) return undefined
-  if (getU64(view, LSN_AT) !== lsn) return undefined
+  const magic = view.getUint32(0, true)
+  if (magic !== MAGIC) return bad('magic', String(MAGIC), String(magic))
+  const foundUuid = view.getUint32(UUID_AT, true)
+  if (foundUuid !== uuid) return bad('checksum of the uuid', String(uuid), String(foundUuid))
+  const foundLsn = getU64(view, LSN_AT)
+  if (foundLsn !== lsn) return bad('LSN', String(lsn), String(foundLsn))
   const crc = view.getUint32(CRC_AT, true)
-  if (crc32c(block.subarray(LSN_AT, BATCH_HEADER_BYTES)) !== crc) return undefined
+  const computed = crc32c(block.subarray(LSN_AT, BATCH_HEADER_BYTES))
+  if (computed !== crc) return bad('checksum', String(computed), String(crc))
   const header: BatchHeader = {
     start: {
       lsn,
@@ -126,17 +154,25 @@ export function parseHeader(
     tableCrc: view.getUint32(TABLE_CRC_AT, true),
     crc,
   }
-  const blocks = batchBlocks(header.records, header.bodyBytes, block.length)
-  return blocks <= dataBlocks ? header : undefined
+  const { start, epoch, committedTo, time, records } = header
+  if (!isMark(start) || ![epoch, committedTo, time].every(isCount)) {
+    return bad('counts', 'numbers that can be', 'more')
+  }
+  const last = start.seq + records
+  if (committedTo > last) return bad('committedTo', `at most ${last}`, String(committedTo))
+  const blocks = batchBlocks(records, header.bodyBytes, block.length)
+  return blocks <= dataBlocks
+    ? header
+    : bad('length', `at most ${dataBlocks} blocks`, String(blocks))
 }
 
 /** Bytes of a batch's header and table. */
-function tableBytes(header: BatchHeader): number {
+export function tableBytes(header: BatchHeader): number {
   return BATCH_HEADER_BYTES + header.records * RECORD_BYTES
 }
 
 /** Whether the table is as it was written, and fits the header. */
-function checkTable(batch: Uint8Array, header: BatchHeader): boolean {
+export function checkTable(batch: Uint8Array, header: BatchHeader): boolean {
   const end = tableBytes(header)
   if (crc32c(batch.subarray(BATCH_HEADER_BYTES, end)) !== header.tableCrc) return false
   const view = viewOf(batch)

@@ -40,13 +40,12 @@ export interface BadBlock {
 export function sealBlock(block: Uint8Array, header: BlockHeader): void {
   const view = viewOf(block)
   new TextEncoder().encodeInto(MAGIC, block)
-  view.setUint32(CRC_AT, 0, true)
   view.setUint8(TYPE_AT, header.type)
   putU64(view, OFFSET_AT, header.offset)
   block.set(header.uuid, UUID_AT)
   putU64(view, GENERATION_AT, header.generation)
   view.setUint32(SIZE_AT, block.length, true)
-  view.setUint32(CRC_AT, crc32c(block), true)
+  view.setUint32(CRC_AT, crcOf(block), true)
 }
 
 /**
@@ -62,10 +61,10 @@ export function openBlock(
   const view = viewOf(block)
   const magic = new TextDecoder('latin1').decode(block.subarray(0, MAGIC.length))
   if (magic !== MAGIC) return bad('magic', JSON.stringify(MAGIC), JSON.stringify(magic))
+  const size = view.getUint32(SIZE_AT, true)
+  if (size !== block.length) return bad('block size', String(block.length), String(size))
   const stored = view.getUint32(CRC_AT, true)
-  const copy = block.slice()
-  viewOf(copy).setUint32(CRC_AT, 0, true)
-  const computed = crc32c(copy)
+  const computed = crcOf(block)
   if (stored !== computed) return bad('checksum', String(computed), String(stored))
   const foundType = view.getUint8(TYPE_AT)
   if (foundType !== type) return bad('type', String(type), String(foundType))
@@ -78,6 +77,12 @@ export function openBlock(
   const generation = getU64(view, GENERATION_AT)
   if (!Number.isSafeInteger(generation)) return bad('generation', 'a safe integer', 'more')
   return { type, offset, uuid: foundUuid, generation }
+}
+
+/** The checksum of a block, in which its own field counts as zeroes. */
+function crcOf(block: Uint8Array): number {
+  const front = crc32c(new Uint8Array(4), crc32c(block.subarray(0, CRC_AT)))
+  return crc32c(block.subarray(CRC_AT + 4), front)
 }
 
 /** Whether `openBlock` or a parser refused a block. */

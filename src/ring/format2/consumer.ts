@@ -92,6 +92,10 @@ class Format2Consumer extends Format2Role implements Consumer {
     return this.#reading.positionOf(this.#cursor)
   }
 
+  override get logOffset(): bigint {
+    return this.logOffsetOf(this.#cursor.mark)
+  }
+
   state(): Promise<RingState> {
     return this.run(async () => {
       await this.look()

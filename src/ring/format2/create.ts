@@ -2,12 +2,13 @@ import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import { type DeviceContent, describeContent, readContent } from '../content.ts'
+import type { DeviceSize } from '../format.ts'
 import { hasMagic } from '../format1/layout.ts'
 import type { CreateOptions } from '../types.ts'
 import { isBad } from './block.ts'
 import { readSuperblocks } from './disk.ts'
 import { encodeGuard, GUARD_BYTES, hasGuard } from './guard.ts'
-import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, type Layout, makeLayout } from './layout.ts'
+import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, dataOffset, type Layout, makeLayout } from './layout.ts'
 import { ORIGIN } from './mark.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
 import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './superblock.ts'
@@ -21,13 +22,12 @@ import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './superblock.
  */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
   const { sectorSize, sizeSectors } = await device.getInfo()
-  const deviceBytes = sectorSize * sizeSectors
-  const blockSize = options.blockSize ?? Math.max(DEFAULT_BLOCK_SIZE, sectorSize)
-  checkBlockSize(blockSize, sectorSize)
   checkName(options.name ?? '')
-  const layout = makeLayout(blockSize, deviceBytes, device.name)
+  const deviceBytes = sectorSize * sizeSectors
+  const blockSize = blockSizeFor(sectorSize, options)
   const content = await readContent(device)
-  if (await isRing(device, content, layout)) return false
+  if (await isRing(device, content, blockSize)) return false
+  const layout = makeLayout(blockSize, deviceBytes, device.name)
   if (options.overwrite !== true && !isFree(content)) {
     const found = describeContent(content)
     throw new RingError(
@@ -49,8 +49,15 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
   return true
 }
 
-function checkBlockSize(blockSize: number, sectorSize: number): void {
-  if (BLOCK_SIZES.some((size) => size === blockSize) && blockSize >= sectorSize) return
+/** As `Format.checkSize`. */
+export function checkSize(size: DeviceSize, options: CreateOptions): void {
+  const { name, sectorSize, sizeSectors } = size
+  makeLayout(blockSizeFor(sectorSize, options), sectorSize * sizeSectors, name)
+}
+
+function blockSizeFor(sectorSize: number, options: CreateOptions): number {
+  const { blockSize = Math.max(DEFAULT_BLOCK_SIZE, sectorSize) } = options
+  if (BLOCK_SIZES.some((size) => size === blockSize) && blockSize >= sectorSize) return blockSize
   throw new RangeError(
     `a block size is a power of two from ${Math.max(512, sectorSize)} (the device's sector) to 65536, not ` +
       `${blockSize}`,
@@ -118,13 +125,13 @@ async function writeRing(
 async function isRing(
   device: BlockDevice,
   content: DeviceContent,
-  layout: Layout,
+  blockSize: number,
 ): Promise<boolean> {
   const copies = await readSuperblocks(device)
   if (copies.some(({ superblock }) => !isBad(superblock))) return true
   if (!hasGuard(content.start)) return hasMagic(content.start)
   // Without a superblock, a creation may have been cut short: then nothing but its own blocks was written.
-  const behind = content.start.subarray(layout.dataOffset)
+  const behind = content.start.subarray(dataOffset(blockSize))
   return behind.some((byte) => byte !== 0)
 }
 

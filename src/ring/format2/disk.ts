@@ -170,7 +170,8 @@ export async function readSuperblocks(device: BlockDevice): Promise<readonly Sup
   })
 }
 
-async function readRange(
+/** Whole sectors of a device, those from the one that holds `offset` on: at least `length` bytes, or up to the end. */
+export async function readRange(
   device: BlockDevice,
   offset: number,
   length: number,

@@ -1,4 +1,4 @@
-import type { Mark } from './mark.ts'
+import { isUpTo, type Mark } from './mark.ts'
 
 /**
  * Each time a producer attaches, an epoch begins: batches from its start on have to be of that epoch, so that what an
@@ -17,6 +17,17 @@ export interface Epoch {
 
 /** Ascending by epoch and start; the last is the present one. Never empty. */
 export type Epochs = readonly Epoch[]
+
+/** Whether a list is as it has to be: each epoch is newer than the one before, and begins further on. */
+export function areAscending(epochs: Epochs): boolean {
+  return epochs.every(({ epoch, start, span }, index) => {
+    const before = epochs[index - 1]
+    if (before === undefined) return epoch - span >= 1
+    return (
+      epoch - span > before.epoch && start.lsn > before.start.lsn && isUpTo(before.start, start)
+    )
+  })
+}
 
 /** Whether a batch at that place may be of that epoch. */
 export function allowsEpoch(epochs: Epochs, lsn: number, epoch: number): boolean {

@@ -1,8 +1,8 @@
 import type { Format } from '../format.ts'
 import { attachConsumer } from './consumer.ts'
-import { createRing } from './create.ts'
+import { checkSize, createRing } from './create.ts'
 import { inspect } from './inspect.ts'
 import { attachProducer } from './producer.ts'
 
 /** Checksums, and one write a commit. */
-export const format2: Format = { createRing, attachProducer, attachConsumer, inspect }
+export const format2: Format = { checkSize, createRing, attachProducer, attachConsumer, inspect }

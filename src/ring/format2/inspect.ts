@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { PoppedItem, RingInspection, RingStats } from '../types.ts'
+import { formatUuid } from './block.ts'
 import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { bytesBetween } from './mark.ts'
@@ -22,6 +23,12 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
   const used = Math.max(0, committed.lsn - mark.lsn) * blockSize
   return {
     format: 2,
+    ring: {
+      uuid: formatUuid(disk.ring.uuid),
+      name: disk.ring.name,
+      blockSize,
+      whenFull: disk.ring.overwrites ? 'overwrite' : 'retry',
+    },
     sectorSize,
     sizeSectors,
     producer: {

@@ -49,6 +49,11 @@ export function lastSuperblock(blockSize: number, deviceBytes: number): number {
   return Math.floor(deviceBytes / unit) * unit - unit
 }
 
+/** Where the data area begins, for a block size. */
+export function dataOffset(blockSize: number): number {
+  return firstSuperblock(blockSize) + FRONT_BLOCKS * unitOf(blockSize)
+}
+
 /**
  * @throws {RingError} `RING_DEVICE_TOO_SMALL`
  */
@@ -56,10 +61,10 @@ export function makeLayout(blockSize: number, deviceBytes: number, device: strin
   const unit = unitOf(blockSize)
   const first = firstSuperblock(blockSize)
   const last = lastSuperblock(blockSize, deviceBytes)
-  const dataOffset = first + FRONT_BLOCKS * unit
-  const dataBlocks = Math.floor((last - dataOffset) / blockSize)
+  const start = dataOffset(blockSize)
+  const dataBlocks = Math.floor((last - start) / blockSize)
   if (dataBlocks < MIN_DATA_BLOCKS) {
-    const minimum = dataOffset + Math.ceil((MIN_DATA_BLOCKS * blockSize) / unit) * unit + unit
+    const minimum = start + Math.ceil((MIN_DATA_BLOCKS * blockSize) / unit) * unit + unit
     throw new RingError(
       'RING_DEVICE_TOO_SMALL',
       `The block device is too small for a ring of format 2 with ${blockSize}-byte blocks; the minimum is ` +
@@ -74,7 +79,7 @@ export function makeLayout(blockSize: number, deviceBytes: number, device: strin
     consumerSlots: [first + 4 * unit, first + 5 * unit],
     slots: { offset: first + 2 * unit, bytes: 4 * unit },
     leases: { producer: first + 6 * unit, consumer: first + 7 * unit },
-    dataOffset,
+    dataOffset: start,
     dataBlocks,
   }
 }

@@ -49,7 +49,20 @@ export function getMark(view: DataView, at: number): Mark {
   }
 }
 
+/** Counts from here on are refused: half of what is exact, so that what is added to one is exact too. */
+export const MAX_COUNT: number = 2 ** 52
+
+/** Whether a field is a number that can be; NaN is not. */
+export function isCount(value: number): boolean {
+  return value < MAX_COUNT
+}
+
 /** Whether the fields are numbers that can be. */
-export function isMark(mark: Mark): boolean {
-  return [mark.lsn, mark.seq, mark.bytes].every(Number.isSafeInteger)
+export function isMark({ lsn, seq, bytes }: Mark): boolean {
+  return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS
+}
+
+/** Whether a place is not behind another one: what is before it is before the other one too. */
+export function isUpTo(mark: Mark, other: Mark): boolean {
+  return mark.lsn <= other.lsn && mark.seq <= other.seq
 }

@@ -120,6 +120,10 @@ class Format2Producer extends Format2Role implements Producer {
     return toPosition(currentEpoch(this.#epochs).epoch, this.#tail.seq)
   }
 
+  override get logOffset(): bigint {
+    return this.logOffsetOf(this.#tail)
+  }
+
   /** Begins an epoch: it is in both slots, and was read back, before anything is accepted. */
   async begin(found: Found): Promise<void> {
     const { blockSize } = this.disk.layout
@@ -172,29 +176,17 @@ class Format2Producer extends Format2Role implements Producer {
         )
       }
       await this.lookBeforeWrite()
-      if (!(await this.#hasRoom(1 + this.#heldBatches(seq)))) throw this.#noRoom(position)
+      if (!(await this.#hasRoom(1))) throw this.#noRoom(position)
       await this.#writeBatch([], seq)
     })
-  }
-
-  /**
-   * Batches with items behind a sequence number. As many blocks are kept free: each of them may be committed by a marker of
-   * its own, and that must not fail for want of room.
-   */
-  #heldBatches(committedTo: number): number {
-    const ends = [...this.#held.slice(1), this.#tail]
-    return this.#held.filter((mark, index) => {
-      const end = ends[index]?.seq ?? 0
-      return end > mark.seq && end > committedTo
-    }).length
   }
 
   #noRoom(position: Position): RingError {
     const device = this.device.name
     return new RingError(
       'RING_OVERLOADED',
-      `There is no room in ${device} to show a part of what one call has pushed; advance to the end of it, or ` +
-        'when the consumer has given space back',
+      `The room in ${device} that was left for showing what was pushed is gone: the consumer's place went back, as ` +
+        'when the storage looses its cache; advance again when the consumer has found out',
       { device, position: String(position) },
     )
   }
@@ -206,8 +198,7 @@ class Format2Producer extends Format2Role implements Producer {
       if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
       const first = this.#tail.seq
       for (let done = 0; done < items.length; ) {
-        const reserve = commit ? 0 : 1 + this.#heldBatches(this.#committedTo)
-        const batch = await this.#fitting(items, done, reserve)
+        const batch = await this.#fitting(items, done, commit)
         if (batch.length === 0) break
         done += batch.length
         await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
@@ -224,20 +215,25 @@ class Format2Producer extends Format2Role implements Producer {
     })
   }
 
-  /** The items from `start` on that go into one batch and have room, leaving so many blocks free. */
+  /**
+   * The items from `start` on that go into one batch and have room. For each item that is held back, a block is left
+   * free: it may be shown by itself, with a marker of its own, and that must not fail for want of room.
+   */
   async #fitting(
     items: readonly Uint8Array[],
     start: number,
-    reserve: number,
+    commit: boolean,
   ): Promise<readonly Uint8Array[]> {
     const { blockSize } = this.disk.layout
+    const held = this.#tail.seq - this.#committedTo
     let bytes = 0
     let end = start
     for (; end < items.length; end++) {
       bytes += (items[end] as Uint8Array).length
-      const blocks = batchBlocks(end - start + 1, bytes, blockSize)
+      const count = end - start + 1
+      const blocks = batchBlocks(count, bytes, blockSize)
       if (end > start && blocks * blockSize > MAX_BATCH_BYTES) break
-      if (!(await this.#hasRoom(blocks + reserve))) break
+      if (!(await this.#hasRoom(blocks + (commit ? 0 : held + count)))) break
     }
     return items.slice(start, end)
   }

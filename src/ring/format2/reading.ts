@@ -123,6 +123,7 @@ export class ReadingPlace {
    * Takes in what the producer says. Where an epoch that we did not know of began before a place, what was there is not
    * in the log any more: we go back.
    * @returns the cursor, which may have gone back
+   * @throws {RingError} `RING_CORRUPT`
    */
   learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
     this.#producer = producer
@@ -133,6 +134,8 @@ export class ReadingPlace {
       this.#committedTo = producer.head.seq
     }
     this.#steps.forgetBefore(producer.head.lsn)
+    const position = this.positionOf(place)
+    if (this.seqOf(position) !== place.mark.seq + place.index) throw this.#contradiction(position)
     return place
   }
 
@@ -153,14 +156,24 @@ export class ReadingPlace {
     return { mark: passed.start, index: 0, bytes: passed.start.bytes }
   }
 
-  /** What stands at a position. With `fresh`, nothing that was read ahead before counts. */
-  next(position: Position, options: { readonly fresh?: boolean } = {}): Promise<Next> {
+  /**
+   * What stands at a position. With `fresh`, nothing that was read ahead before counts.
+   * @throws {RingError} `RING_CORRUPT`
+   */
+  async next(position: Position, options: { readonly fresh?: boolean } = {}): Promise<Next> {
     if (options.fresh === true) this.#walker.forget()
+    const next = await this.#find(position)
+    // Where the slots and the log contradict each other, it could go on for ever.
+    if (next.status !== 'nothing' && next.position <= position) throw this.#contradiction(position)
+    return next
+  }
+
+  #find(position: Position): Promise<Next> {
     return this.#settled(async (sure): Promise<Next | Suspect> => {
       const seq = this.seqOf(position)
       const { head } = this.#producer
       if (seq < head.seq) {
-        const behind = toPosition(this.#epochAt(head.lsn), head.seq)
+        const behind = this.#behind(position, head.lsn, head.seq)
         return { status: 'missed', items: head.seq - seq, position: behind }
       }
       while (seq >= this.#committedTo) {
@@ -168,10 +181,12 @@ export class ReadingPlace {
         if (stop !== undefined) return stop
       }
       const step = await this.#stepAt(seq, sure)
-      if (step === undefined) throw new RangeError(`position ${position} is not in the ring`)
+      if (step === undefined) throw this.#contradiction(position)
       if (step.kind === 'suspect') return step
       const item = step.kind === 'batch' ? step.batch.items[seq - step.mark.seq] : undefined
-      if (step.kind !== 'batch' || item === undefined) return this.#loss(step, seq)
+      if (step.kind !== 'batch' || item === undefined) {
+        return this.#loss(step, seq, position)
+      }
       const { epoch, time } = step.batch.header
       return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
     })
@@ -308,12 +323,12 @@ export class ReadingPlace {
     }
   }
 
-  #loss(step: Step, seq: number): Loss {
+  #loss(step: Step, seq: number, from: Position): Loss {
     const { device } = this.#disk
     const isGap = step.kind === 'gap'
     const end = isGap ? Math.min(step.end.seq, step.limit, this.#committedTo) : seq + 1
     const items = end - seq
-    const position = toPosition(this.#epochAt(step.mark.lsn), end)
+    const position = this.#behind(from, step.mark.lsn, end)
     const offset = this.#disk.offsetOf(step.mark.lsn)
     const reason = isGap ? 'no batch that can be believed' : 'an item whose checksum does not hold'
     const error = new RingError(
@@ -331,6 +346,30 @@ export class ReadingPlace {
       },
     )
     return { status: 'damage', items, position, error }
+  }
+
+  /**
+   * A position behind another one, so many items into the ring. Where epochs were merged, a place may be of several; it is
+   * of none that is older than what came before.
+   */
+  #behind(position: Position, lsn: number, seq: number): Position {
+    return toPosition(Math.max(this.#epochAt(lsn), fromPosition(position).epoch), seq)
+  }
+
+  #contradiction(position: Position): RingError {
+    const { name } = this.#disk.device
+    return new RingError(
+      'RING_CORRUPT',
+      `What the slots of ${name} say of position ${position} is not what the log says: one of them is damaged, though ` +
+        'its checksum holds',
+      {
+        device: name,
+        position: String(position),
+        field: 'log',
+        expected: 'one story',
+        found: 'two',
+      },
+    )
   }
 
   /** The epoch of what is at a place: the oldest that it may be. */

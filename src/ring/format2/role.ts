@@ -5,6 +5,7 @@ import { BATCH_HEADER_BYTES, RECORD_BYTES } from './batch.ts'
 import { type BadBlock, isBad } from './block.ts'
 import type { Disk, Read, Slots, Which } from './disk.ts'
 import type { Layout } from './layout.ts'
+import type { Mark } from './mark.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 
 /** How long a role that has nothing to do waits before it writes down where it is. */
@@ -76,6 +77,10 @@ export abstract class Format2Role extends BaseRole {
         newest(slots.consumer, 'consumer', this.device.name).slot,
       )
     })
+  }
+
+  protected logOffsetOf({ lsn }: Mark): bigint {
+    return BigInt(lsn) * BigInt(this.disk.layout.blockSize)
   }
 
   /** Writes down where the role is, if that is not on the device yet. */

@@ -10,8 +10,17 @@ import {
   sealBlock,
 } from './block.ts'
 import { getU64, putU64, viewOf } from './bytes.ts'
-import type { Epoch } from './epochs.ts'
-import { getMark, isMark, MARK_BYTES, type Mark, putMark } from './mark.ts'
+import { areAscending, currentEpoch, type Epoch } from './epochs.ts'
+import {
+  getMark,
+  isCount,
+  isMark,
+  isUpTo,
+  MARK_BYTES,
+  MAX_COUNT,
+  type Mark,
+  putMark,
+} from './mark.ts'
 
 const EPOCH_AT = BODY_AT
 const MARK_AT = BODY_AT + 8
@@ -132,9 +141,13 @@ export function parseProducerSlot(
   const counters = [getU64(view, COMMITS_AT), getU64(view, RETRIES_AT), getU64(view, TIME_AT)]
   const numbers = [...counters, ...epochs.map(({ epoch }) => epoch)]
   const marks = [committed, head, ...epochs.map(({ start }) => start)]
-  if (!marks.every(isMark) || !numbers.every(Number.isSafeInteger)) {
-    return bad('mark', 'safe integers', 'more')
+  if (!marks.every(isMark) || !numbers.every(isCount)) {
+    return bad('mark', `numbers below ${MAX_COUNT}`, 'more')
   }
+  if (!isUpTo(head, committed) || !isUpTo(currentEpoch(epochs).start, committed)) {
+    return bad('mark', 'a head and an epoch that begin before what is committed', 'one behind it')
+  }
+  if (!areAscending(epochs)) return bad('epochs', 'ascending ones', 'others')
   return {
     generation: header.generation,
     committed,
@@ -189,8 +202,8 @@ export function parseConsumerSlot(
     text: getText(block),
   }
   const numbers = [slot.bytes, slot.seen, slot.skipped, slot.missed, slot.time]
-  if (!isMark(slot.cursor) || !numbers.every(Number.isSafeInteger)) {
-    return bad('cursor', 'safe integers', 'more')
+  if (!isMark(slot.cursor) || !numbers.every(isCount)) {
+    return bad('cursor', `numbers below ${MAX_COUNT}`, 'more')
   }
   return slot
 }

@@ -1,0 +1,59 @@
+import type { FlagParametersForType } from '@stricli/core'
+import type { CreateOptions } from '../ring/types.ts'
+import { usageError } from './errors.ts'
+import { parseSize } from './size.ts'
+
+/** What a new ring is to be like. */
+export interface RingFlags {
+  readonly format?: '1' | '2'
+  readonly blockSize?: number
+  readonly name?: string
+  readonly whenFull?: 'retry' | 'overwrite'
+}
+
+export const ringFlags: FlagParametersForType<RingFlags> = {
+  format: {
+    kind: 'enum',
+    values: ['1', '2'],
+    brief: 'Format of a new ring (default: 2): 1 is what the original, in OCaml, reads and writes',
+    optional: true,
+  },
+  blockSize: {
+    kind: 'parsed',
+    brief: 'Format 2: bytes in a block, the unit of writing: 512 to 65536 (default: 4096)',
+    placeholder: 'N',
+    optional: true,
+    parse: parseSize,
+  },
+  name: {
+    kind: 'parsed',
+    brief: 'Format 2: name of the ring, for people who look at the device',
+    placeholder: 'NAME',
+    optional: true,
+    parse: String,
+  },
+  whenFull: {
+    kind: 'enum',
+    values: ['retry', 'overwrite'],
+    brief:
+      'Format 2: what happens without room: pushing waits (retry, the default), or the oldest items are lost',
+    optional: true,
+  },
+}
+
+/**
+ * The options for the library.
+ * @throws {CommandError} a flag that format 1 does not have
+ */
+export function ringOptions(flags: RingFlags): CreateOptions & { readonly format: 1 | 2 } {
+  const { format, blockSize, name, whenFull } = flags
+  if (format === '1' && [blockSize, name, whenFull].some((flag) => flag !== undefined)) {
+    throw usageError('--block-size, --name and --when-full are for format 2')
+  }
+  return {
+    format: format === '1' ? 1 : 2,
+    ...(blockSize !== undefined && { blockSize }),
+    ...(name !== undefined && { name }),
+    ...(whenFull !== undefined && { whenFull }),
+  }
+}

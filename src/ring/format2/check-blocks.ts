@@ -1,0 +1,136 @@
+import type { Finding, Findings } from '../report.ts'
+import { type BadBlock, bad, type BlockType, formatUuid, isBad, openBlock } from './block.ts'
+import { type Disk, type Read, readRange, type Slots } from './disk.ts'
+import { encodeGuard, GUARD_BYTES } from './guard.ts'
+import { parseSuperblock, type Superblock } from './superblock.ts'
+
+const REPAIR = 'sbr repair writes it again'
+/** The types below are those of other blocks. */
+const FIRST_LEASE_TYPE = 4
+
+/** A copy of the superblock that is not as the others. */
+export interface WrongCopy {
+  readonly offset: number
+  readonly structure: string
+  readonly problem: BadBlock
+  /** It is whole, but says something else: nobody knows which of them is right. */
+  readonly disagrees: boolean
+}
+
+/** The bytes of a block. */
+export async function readBlock(disk: Disk, offset: number): Promise<Uint8Array> {
+  const { blockSize } = disk.layout
+  return (await readRange(disk.device, offset, blockSize)).bytes.subarray(0, blockSize)
+}
+
+/** Where the guard differs from what it has to be; undefined if it does not. */
+export async function guardDamage(disk: Disk): Promise<number | undefined> {
+  const { bytes } = await readRange(disk.device, 0, GUARD_BYTES)
+  const at = encodeGuard().findIndex((byte, index) => bytes[index] !== byte)
+  return at < 0 ? undefined : at
+}
+
+/** The copies of the superblock that are damaged, or say something else than the one that the ring was opened by. */
+export async function wrongSuperblocks(disk: Disk): Promise<readonly WrongCopy[]> {
+  const wrong: WrongCopy[] = []
+  for (const [index, offset] of disk.layout.superblocks.entries()) {
+    const found = parseSuperblock(await readBlock(disk, offset), offset)
+    const structure = `superblock ${index + 1}`
+    if (isBad(found)) {
+      wrong.push({ offset, structure, problem: found, disagrees: false })
+    } else if ('incompatible' in found || summary(found) !== summary(disk.ring)) {
+      const other = 'incompatible' in found ? 'features that are unknown' : summary(found)
+      const problem = bad('ring', summary(disk.ring), other)
+      wrong.push({ offset, structure, problem, disagrees: true })
+    }
+  }
+  return wrong
+}
+
+function summary(ring: Superblock): string {
+  const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = ring
+  const rest = { blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name }
+  return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
+}
+
+/** Checks what is written once. */
+export async function checkFixed(disk: Disk, findings: Findings): Promise<void> {
+  const at = await guardDamage(disk)
+  if (at !== undefined) {
+    findings.add({
+      severity: 'damage',
+      offset: at,
+      structure: 'guard',
+      problem: 'a byte that keeps older programs away is not as it was written',
+      advice: `no item is lost; ${REPAIR}`,
+    })
+  }
+  for (const { offset, structure, problem, disagrees } of await wrongSuperblocks(disk)) {
+    const advice = disagrees
+      ? 'sbr dump shows them; overwrite the wrong one by hand with a copy of another'
+      : `another copy is sound, so nothing is lost; ${REPAIR}`
+    findings.add({ severity: 'damage', offset, structure, problem: textOf(problem), advice })
+  }
+  await checkLeases(disk, findings)
+}
+
+/** The places of leases are not used yet: they are as they were when the ring was created, which is mostly zeroes. */
+async function checkLeases(disk: Disk, findings: Findings): Promise<void> {
+  for (const [role, offset] of Object.entries(disk.layout.leases)) {
+    const block = await readBlock(disk, offset)
+    if (block.every((byte) => byte === 0)) continue
+    const type = block[12] ?? 0
+    const lease = openBlock(block, type as BlockType, offset, disk.ring.uuid)
+    if (!isBad(lease) && type >= FIRST_LEASE_TYPE) continue
+    const problem = isBad(lease) ? lease : bad('type', 'that of a lease', String(type))
+    findings.add({
+      severity: 'warning',
+      offset,
+      structure: `${role} lease`,
+      problem: textOf(problem),
+      advice: 'no item is lost: nothing relies on a lease that cannot be read',
+    })
+  }
+}
+
+/** Checks the slots of both roles. */
+export function checkSlots(disk: Disk, slots: Slots, findings: Findings): void {
+  for (const role of ['producer', 'consumer'] as const) {
+    const offsets = disk.layout[`${role}Slots`]
+    const pair: readonly Read<{ readonly generation: number }>[] = slots[role]
+    const lost = pair.every(isBad)
+    for (const [index, slot] of pair.entries()) {
+      if (!isBad(slot)) continue
+      findings.add({
+        severity: 'damage',
+        offset: offsets[index] ?? offsets[0],
+        structure: `${role} slot ${index + 1}`,
+        problem: textOf(slot),
+        advice: lost ? REBUILD : `the other slot is sound; ${REPAIR}, and so does the ${role}`,
+      })
+    }
+    const same = pair.every((slot) => !isBad(slot) && slot.generation === generationOf(pair[0]))
+    if (same) findings.add(sameGeneration(role, offsets[0], generationOf(pair[0])))
+  }
+}
+
+const REBUILD = 'the role cannot attach; sbr repair --rebuild makes slots from what is in the log'
+
+function generationOf(slot: Read<{ readonly generation: number }> | undefined): number {
+  return slot === undefined || isBad(slot) ? -1 : slot.generation
+}
+
+function sameGeneration(role: string, offset: number, generation: number): Finding {
+  return {
+    severity: 'warning',
+    offset,
+    structure: `${role} slots`,
+    problem: `both have generation ${generation}, as if two had written at the same time`,
+    advice: `make sure that there is only one ${role}`,
+  }
+}
+
+/** Why something cannot be believed, for people. */
+export function textOf({ field, expected, found }: BadBlock): string {
+  return `${field}: expected ${expected}, found ${found}`
+}

@@ -1,0 +1,201 @@
+import type { Clock } from '../../clock.ts'
+import type { Findings, LogCounts, VerifyOptions } from '../report.ts'
+import { type BatchProblem, diagnose } from './diagnose.ts'
+import type { Disk, Slots } from './disk.ts'
+import { currentEpoch } from './epochs.ts'
+import type { Mark } from './mark.ts'
+import { rollForward } from './recover.ts'
+import { MAX_PASSES, newest } from './role.ts'
+import type { ConsumerSlot, ProducerSlot } from './slots.ts'
+import { generationsOf, logStart, readSteadySlots, unstable } from './state.ts'
+import { type Batch, Walker } from './walk.ts'
+
+const SKIP =
+  'nothing repairs it; a consumer that skips damage (onDamage: skip) goes on behind it, and counts it'
+
+/** Checks all batches from the consumer's cursor to the end of what is committed. Both roles may be at work meanwhile. */
+export class LogCheck {
+  readonly #disk: Disk
+  readonly #findings: Findings
+  readonly #options: VerifyOptions
+  readonly #clock: Clock
+  readonly #walker: Walker
+  #producer: ProducerSlot
+  #consumer: ConsumerSlot
+  /** The first item that waits. */
+  #first = 0
+  #tail: Mark
+  #batches = 0
+  #items = 0
+  #bytes = 0
+
+  /** @param slots of each role, one at least is sound */
+  constructor(
+    disk: Disk,
+    slots: Slots,
+    findings: Findings,
+    clock: Clock,
+    options: VerifyOptions,
+  ) {
+    this.#disk = disk
+    this.#findings = findings
+    this.#options = options
+    this.#clock = clock
+    this.#walker = new Walker(disk)
+    this.#producer = newest(slots.producer, 'producer', disk.device.name).slot
+    this.#consumer = newest(slots.consumer, 'consumer', disk.device.name).slot
+    this.#tail = this.#producer.committed
+  }
+
+  /**
+   * @throws {RingError} `RING_UNSTABLE`
+   * @throws the signal's reason
+   */
+  async run(): Promise<LogCounts> {
+    const { signal, onProgress } = this.#options
+    const { blockSize, dataBlocks } = this.#disk.layout
+    let mark = await this.#begin()
+    const total = Math.max(0, this.#tail.lsn - mark.lsn)
+    while (mark.lsn < this.#tail.lsn) {
+      signal?.throwIfAborted()
+      mark = await this.#step(mark)
+      onProgress?.((total - Math.max(0, this.#tail.lsn - mark.lsn)) * blockSize, total * blockSize)
+    }
+    return {
+      blocks: total,
+      freeBlocks: dataBlocks - total,
+      batches: this.#batches,
+      items: this.#items,
+      bytes: this.#bytes,
+    }
+  }
+
+  /**
+   * Finds both ends of the log. What the roles say of each other only counts if neither wrote while the end was looked for.
+   * @returns where it begins
+   */
+  async #begin(): Promise<Mark> {
+    for (let pass = 0; ; pass++) {
+      const before = generationsOf(await this.#readSlots())
+      const producer = this.#producer
+      const { mark } = await rollForward(this.#disk, producer.committed, producer.epochs)
+      this.#tail = mark
+      const settled = generationsOf(await this.#readSlots()) === before
+      const start = this.#start()
+      if (settled) this.#compare(start)
+      if (settled || pass === MAX_PASSES) return start
+    }
+  }
+
+  /** What the slots of both roles say of each other. */
+  #compare(start: Mark): void {
+    const { consumerSlots } = this.#disk.layout
+    const { seen } = this.#consumer
+    const { epoch } = currentEpoch(this.#producer.epochs)
+    const add = (problem: string): void =>
+      this.#findings.add({
+        severity: 'warning',
+        offset: Math.min(...consumerSlots),
+        structure: 'consumer slots',
+        problem,
+        advice: 'as after a power cut; the next start of the producer puts it right',
+      })
+    if (seen > epoch) add(`seen epoch: expected at most ${epoch}, found ${seen}`)
+    if (start.lsn > this.#tail.lsn || this.#first > this.#tail.seq) {
+      const { lsn, seq } = this.#tail
+      add(`cursor: expected at most LSN ${lsn} and item ${seq}, found ${start.lsn} and ${this.#first}`)
+    }
+  }
+
+  /**
+   * Looks at one batch, or at what is in its place. Where that is not sound, the slots are read after it: if they still say
+   * that it waits, it was there when it was read.
+   * @returns where to go on
+   */
+  async #step(mark: Mark): Promise<Mark> {
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      const batch = await this.#walker.batchAt(mark, this.#producer.epochs)
+      if (batch?.whole === true) return this.#count(mark, batch)
+      this.#walker.forget()
+      const problems = await diagnose(this.#disk, mark, this.#producer.epochs)
+      if (await this.#changed(mark)) return this.#start()
+      if (problems.length === 0) continue
+      if (batch === undefined) return this.#addGap(mark, problems)
+      for (const problem of problems) this.#add(problem, mark, batch.end)
+      return this.#count(mark, batch)
+    }
+    throw unstable(this.#disk, this.#disk.offsetOf(mark.lsn))
+  }
+
+  /** Whether a place was given back or overwritten meanwhile, or is of another epoch now: then nothing is known of it. */
+  async #changed(mark: Mark): Promise<boolean> {
+    const { epoch } = currentEpoch(this.#producer.epochs)
+    await this.#readSlots()
+    const now = currentEpoch(this.#producer.epochs)
+    if (now.epoch > epoch && now.start.lsn < this.#tail.lsn) this.#tail = now.start
+    return now.epoch > epoch || this.#start().lsn > mark.lsn
+  }
+
+  async #readSlots(): Promise<Slots> {
+    const slots = await readSteadySlots(this.#disk, this.#clock)
+    const { name } = this.#disk.device
+    this.#producer = newest(slots.producer, 'producer', name).slot
+    this.#consumer = newest(slots.consumer, 'consumer', name).slot
+    return slots
+  }
+
+  #start(): Mark {
+    const { mark, index } = logStart(this.#disk, this.#producer, this.#consumer)
+    this.#first = mark.seq + index
+    return mark
+  }
+
+  /** Where items before the end of a range wait for the consumer: those that were held back are dropped. */
+  #waiting(mark: Mark, from: number, to: number): { readonly from: number; readonly to: number } {
+    const next = this.#producer.epochs.find(({ start }) => start.lsn > mark.lsn)
+    const limit = Math.min(to, next?.start.seq ?? to, this.#tail.seq)
+    return { from: Math.max(from, this.#first), to: limit }
+  }
+
+  #count(mark: Mark, { header, items, end, whole }: Batch): Mark {
+    const { from, to } = this.#waiting(mark, mark.seq, end.seq)
+    for (let seq = from; seq < to; seq++) {
+      const item = items[seq - header.start.seq]
+      if (item === undefined) continue
+      this.#items++
+      this.#bytes += item.length
+    }
+    if (whole) this.#batches++
+    return this.#epochAt(end)
+  }
+
+  /** Where an epoch begins, what was held back before is dropped. */
+  #epochAt(mark: Mark): Mark {
+    return this.#producer.epochs.find(({ start }) => start.lsn === mark.lsn)?.start ?? mark
+  }
+
+  /** Steps over what is no batch of this log: to the next one, or to where an epoch begins. */
+  async #addGap(mark: Mark, problems: readonly BatchProblem[]): Promise<Mark> {
+    const { epochs } = this.#producer
+    const next = epochs.find(({ start }) => start.lsn > mark.lsn)?.start
+    const last = next !== undefined && next.lsn < this.#tail.lsn ? next : this.#tail
+    const found = await this.#walker.nextHeader(mark.lsn + 1, last.lsn, epochs)
+    const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
+    for (const problem of problems) this.#add(problem, mark, end)
+    return end
+  }
+
+  #add({ structure, offset, problem, items }: BatchProblem, start: Mark, end: Mark): void {
+    const { from, to } = this.#waiting(start, items?.from ?? start.seq, items?.to ?? end.seq)
+    const count = Math.max(0, to - from)
+    const text = `${problem.field}: expected ${problem.expected}, found ${problem.found}`
+    const finding = { offset, structure, problem: text, items: count }
+    if (count === 0) {
+      const advice = 'nothing is lost: no item that waits is concerned'
+      this.#findings.add({ ...finding, severity: 'warning', advice })
+    } else {
+      const sequence = { first: from, last: to - 1 }
+      this.#findings.add({ ...finding, severity: 'damage', sequence, advice: SKIP })
+    }
+  }
+}
