@@ -7,7 +7,7 @@ import { hasMagic } from '../format1/layout.ts'
 import type { CreateOptions } from '../types.ts'
 import { isBad } from './block.ts'
 import { readSuperblocks } from './disk.ts'
-import { encodeGuard, GUARD_BYTES, hasGuard } from './guard.ts'
+import { encodeGuard, hasGuard, isPartOfGuard } from './guard.ts'
 import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, dataOffset, type Layout, makeLayout } from './layout.ts'
 import { ORIGIN } from './mark.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
@@ -71,8 +71,9 @@ function checkName(name: string): void {
 }
 
 /**
- * The guard comes first, so that older code never sees a blank device. The slots come before the superblocks: a ring
- * that has a superblock is whole.
+ * The guard comes first, so that older code never sees a blank device, and of the guard the magic comes last: a device
+ * that has the magic without the rest is a ring of format 1. The slots come before the superblocks: a ring that has a
+ * superblock is whole.
  */
 async function writeRing(
   device: BlockDevice,
@@ -91,7 +92,11 @@ async function writeRing(
   }
   const guard = device.allocate(layout.superblocks[0])
   guard.set(encodeGuard())
-  await put(0, guard)
+  if (guard.length > sectorSize) {
+    await put(sectorSize, guard.subarray(sectorSize))
+    await device.flush()
+  }
+  await put(0, guard.subarray(0, sectorSize))
   await device.flush()
   const epochs = [{ epoch: 1, start: ORIGIN, span: 0 }]
   const counters = { commits: 0, retries: 0, time, text: '' }
@@ -138,5 +143,5 @@ async function isRing(
 /** Whether nothing would be lost. */
 function isFree(content: DeviceContent): boolean {
   if (content.firstNonZero < 0) return true
-  return hasGuard(content.start.subarray(0, GUARD_BYTES))
+  return hasGuard(content.start) || isPartOfGuard(content.start)
 }

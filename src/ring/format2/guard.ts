@@ -26,3 +26,9 @@ export function encodeGuard(): Uint8Array {
 export function hasGuard(start: Uint8Array): boolean {
   return encodeGuard().every((byte, at) => start[at] === byte)
 }
+
+/** Whether there is nothing but a part of the guard: a creation that was cut short leaves that. */
+export function isPartOfGuard(start: Uint8Array): boolean {
+  const guard = encodeGuard()
+  return start.every((byte, at) => byte === 0 || byte === guard[at])
+}
