@@ -1,5 +1,4 @@
-import { fdatasync, fstatSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { fstatSync } from 'node:fs'
 import { BlockError, isBlockError } from '../errors.ts'
 import { BaseBlockDevice } from './base.ts'
 import { unsupported } from './check.ts'
@@ -14,12 +13,15 @@ import { allocateAligned } from './file/aligned.ts'
 import { Channel } from './file/channel.ts'
 import { acquireClaim, askHolder, type ClaimTarget } from './file/claim.ts'
 import { createFile } from './file/create.ts'
+import { FileEnd } from './file/end.ts'
+import { type Engine, makeEngine } from './file/engine.ts'
 import { ioError, type Place, shortError, systemCode } from './file/errors.ts'
 import { findMapped, findUnmapped, punch } from './file/extents.ts'
 import type { FillOptions } from './file/fill.ts'
 import { Flusher } from './file/flusher.ts'
+import { lengthOf } from './file/io.ts'
 import { loadNative, type Native } from './file/native.ts'
-import { closeQuietly, type OpenFile, openFile } from './file/open.ts'
+import { closeAll, type OpenFile, openFile } from './file/open.ts'
 import { checkFileOptions, type FileBlockDeviceOptions } from './file/options.ts'
 import { resizeFile } from './file/resize.ts'
 import { readRawDevice } from './file/sysfs.ts'
@@ -33,8 +35,6 @@ export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
   /** Bytes in the file: a whole number of sectors. */
   readonly sizeBytes: number
 }
-
-const fdatasyncCall = promisify(fdatasync)
 
 /**
  * A regular file, or a raw block device on Linux, as a block device. A file that is no whole number of
@@ -53,11 +53,12 @@ export class FileBlockDevice extends BaseBlockDevice {
   protected override info: BlockInfo
   readonly #file: OpenFile
   readonly #native: Native | undefined
+  readonly #end: FileEnd | undefined
   readonly #channel: Channel
   readonly #flusher: Flusher
   #resizing: Promise<void> = Promise.resolve()
 
-  private constructor(path: string, file: OpenFile, native: Native | undefined) {
+  private constructor(path: string, file: OpenFile, engine: Engine, native: Native | undefined) {
     super()
     const { fd, raw, writable, sectorSize } = file
     this.name = path
@@ -66,9 +67,10 @@ export class FileBlockDevice extends BaseBlockDevice {
     this.info = { readWrite: writable, sectorSize, sizeSectors: 0 }
     this.#file = file
     this.#native = native
-    this.#channel = new Channel(sectorSize, file.direct)
+    this.#end = raw === undefined ? new FileEnd(file.cachedFd) : undefined
+    this.#channel = new Channel(engine, sectorSize, file.direct)
     this.#flusher = new Flusher(() =>
-      this.#system({ device: path, operation: 'flush' }, () => fdatasyncCall(fd)),
+      this.#system({ device: path, operation: 'flush' }, async () => engine.flush(fd)),
     )
     this.capabilities = {
       discard: native !== undefined && writable && (raw === undefined || raw.zeroes),
@@ -87,7 +89,8 @@ export class FileBlockDevice extends BaseBlockDevice {
    */
   static async open(path: string, options: FileBlockDeviceOptions = {}): Promise<FileBlockDevice> {
     const file = await openFile(path, options)
-    const device = new FileBlockDevice(path, file, await loadNative())
+    const engine = makeEngine(options.engine ?? 'pool')
+    const device = new FileBlockDevice(path, file, engine, await loadNative())
     try {
       await device.doGetInfo()
       if (options.exclusive === true && file.raw === undefined) {
@@ -139,11 +142,11 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doGetInfo(): Promise<BlockInfo> {
-    const { raw, writable, sectorSize } = this.#file
+    const { fd, raw, writable, sectorSize } = this.#file
     const place = { device: this.name, operation: 'ask for the size of' }
     const now = await this.#system(place, async () =>
       raw === undefined
-        ? { sizeBytes: this.#sizeBytes(), readOnly: false }
+        ? { sizeBytes: fstatSync(fd).size, readOnly: false }
         : await readRawDevice(raw.id),
     )
     this.info = {
@@ -174,9 +177,9 @@ export class FileBlockDevice extends BaseBlockDevice {
     const position = sector * sectorSize
     // Through O_DSYNC every call waits for the disk, so several of them are better flushed once.
     const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
-    const written = await this.#system(place, async () => {
+    const written = await this.#system(place, () => {
       // Beyond the end of a file that has shrunk, it would make a hole, whose zeroes read as data.
-      if (this.#file.raw === undefined && this.#sizeBytes() < position + bytes) {
+      if (this.#end?.reaches(position + bytes) === false) {
         throw shortError(place, 'nothing was written')
       }
       return this.#channel.write(dsync ?? fd, buffers, position)
@@ -264,17 +267,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doDisconnect(): Promise<void> {
-    await closeQuietly(this.#file.dsyncFd)
-    await closeQuietly(this.#file.fd)
-  }
-
-  /**
-   * Asked before each write. Since Linux 6.13 `fstat` makes the next write set a time of its own, which
-   * costs a durable write a third of its speed; `lseek` does not.
-   */
-  #sizeBytes(): number {
-    const { fd } = this.#file
-    return this.#native?.sizeBytes(fd) ?? fstatSync(fd).size
+    await closeAll(this.#file.descriptors)
   }
 
   #place(operation: string, sector: number, sectors: number): Place {
@@ -289,8 +282,4 @@ export class FileBlockDevice extends BaseBlockDevice {
       throw cause instanceof BlockError ? cause : ioError(place, cause)
     }
   }
-}
-
-function lengthOf(buffers: readonly Uint8Array[]): number {
-  return buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0)
 }

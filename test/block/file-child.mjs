@@ -53,6 +53,16 @@ const commands = {
     await device.flush()
     await device.disconnect()
   },
+
+  /** Durable writes, one after the other, likewise. */
+  async durable() {
+    const device = await FileBlockDevice.open(path, options.open)
+    const buffer = device.allocate(4096)
+    for (let write = 0; write < options.writes; write++) {
+      await device.write(write * 8, [buffer], { durable: true })
+    }
+    await device.disconnect()
+  },
 }
 
 await commands[command]()

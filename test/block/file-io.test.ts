@@ -104,6 +104,22 @@ describe('aligned memory', () => {
     expect(isAligned(new Uint8Array(0), 512)).toBe(true)
   })
 
+  test('pieces begin at pages of their own, and are zeroes', () => {
+    const sizes = Array.from({ length: 200 }, (_, index) => ((index * 7) % 40) * 512)
+    const pieces = sizes.map((size) => allocateAligned(size))
+    for (const [index, piece] of pieces.entries()) {
+      expect(piece.length).toBe(sizes[index])
+      expect(isAligned(piece, 4096)).toBe(true)
+      expect(piece.every((byte) => byte === 0)).toBe(true)
+      piece.fill(index + 1)
+    }
+    const kept = pieces.map((piece, index) => piece.every((byte) => byte === (index + 1) % 256))
+    expect(kept).not.toContain(false)
+    const [small, large] = [allocateAligned(4096), allocateAligned(1 << 20)]
+    expect(small.buffer.byteLength).toBeGreaterThan(4096)
+    expect(large.buffer.byteLength).toBe(1 << 20)
+  })
+
   test('the pool lends no more than it has, and takes back after failures', async () => {
     const pool = new BouncePool(2, 512)
     const seen = new Set<Uint8Array>()
@@ -184,7 +200,6 @@ describe('extents', () => {
       return wanted === '.' ? blocks.length * 4096 : undefined
     }
     return {
-      sizeBytes: () => blocks.length * 4096,
       seekData: (_fd, offset) => find('d', offset),
       seekHole: (_fd, offset) => find('.', offset),
       punchHole: () => undefined,

@@ -91,6 +91,7 @@ describe('open', () => {
       [{ mode: 'rw' }, TypeError],
       [{ direct: 'yes' }, TypeError],
       [{ durability: 'fsync' }, TypeError],
+      [{ engine: 'worker' }, TypeError],
     ]
     for (const [options, error] of wrong) {
       await expect(FileBlockDevice.open('/nowhere', options)).rejects.toBeInstanceOf(error)
@@ -146,6 +147,17 @@ describe('open', () => {
     }
     await expect(openFile(path, {}, failing)).rejects.toMatchObject({ code: 'BLOCK_OPEN' })
     expect(fs.readdirSync('/proc/self/fd').length).toBe(before)
+  })
+
+  test('disconnect closes every descriptor', async () => {
+    fs.writeFileSync(path, pattern(4096))
+    for (const direct of [false, true]) {
+      const before = fs.readdirSync('/proc/self/fd').length
+      const device = await open({ direct })
+      expect(fs.readdirSync('/proc/self/fd').length).toBeGreaterThan(before)
+      await device.disconnect()
+      expect(fs.readdirSync('/proc/self/fd').length).toBe(before)
+    }
   })
 
   test('a path that changes its meaning while it is opened is refused', async () => {
@@ -211,15 +223,23 @@ describe('transfer', () => {
   })
 
   test('a write beyond the end of a file that has shrunk is refused, and makes no hole', async () => {
-    const device = await create(8192)
-    fs.truncateSync(path, 4096)
-    const written = device.write(7, [new Uint8Array(1024)], { durable: true })
-    await expect(written).rejects.toMatchObject({
-      code: 'BLOCK_SHORT',
-      details: { device: path, sector: 7, sectors: 2 },
-    })
-    expect(fs.statSync(path).size).toBe(4096)
-    await device.write(7, [new Uint8Array(512)])
+    for (const engine of ['pool', 'sync', 'adaptive'] as const) {
+      for (const direct of [false, true]) {
+        fs.writeFileSync(path, pattern(8192))
+        const device = await open({ engine, direct })
+        await device.write(7, [new Uint8Array(1024)], { durable: true })
+        fs.truncateSync(path, 4096)
+        const written = device.write(7, [new Uint8Array(1024)], { durable: true })
+        await expect(written).rejects.toMatchObject({
+          code: 'BLOCK_SHORT',
+          details: { device: path, sector: 7, sectors: 2 },
+        })
+        expect(fs.statSync(path).size).toBe(4096)
+        await device.write(7, [new Uint8Array(512)])
+        fs.truncateSync(path, 8192)
+        await device.write(7, [new Uint8Array(1024)])
+      }
+    }
   })
 
   test('a read that meets the end of the file ends', async () => {

@@ -23,6 +23,23 @@ for (const durability of ['dsync', 'flush', 'none'] as const) {
   })
 }
 
+for (const engine of ['sync', 'adaptive'] as const) {
+  for (const direct of [false, true]) {
+    describe.concurrent(`file, engine ${engine}, ${direct ? 'direct' : 'buffered'}`, () => {
+      deviceConformance({
+        test: test.concurrent,
+        ...fileSource(temporaryFolder(), { engine, direct }),
+      })
+    })
+  }
+  describe.concurrent(`file, engine ${engine}, durability flush`, () => {
+    deviceConformance({
+      test: test.concurrent,
+      ...fileSource(temporaryFolder(), { engine, durability: 'flush' }),
+    })
+  })
+}
+
 const problem = loopProblem()
 
 for (const sectorSize of [512, 4096]) {

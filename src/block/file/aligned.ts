@@ -1,17 +1,35 @@
 /** Memory for direct I/O begins at a multiple of a page at most. */
 const PAGE = 4096
 
+/** Small pieces are cut from memory of this size, because the system makes it slowly. */
+const SLAB_BYTES = 1 << 17
+
+/** Larger pieces have memory of their own: a piece that is kept keeps its slab. */
+const MAX_PIECE_BYTES = 1 << 14
+
 /** The memory that this module made, which is the only memory known to begin at a page. */
 const made = new WeakSet<ArrayBufferLike>()
+
+let slab: { readonly memory: ArrayBuffer; used: number } | undefined
 
 /**
  * Zeroed memory that begins at a page, as direct I/O asks. Resizable ArrayBuffers do (V8 reserves whole
  * pages for them); a `Buffer` or a plain ArrayBuffer almost never does, and nothing tells which one did.
  */
 export function allocateAligned(bytes: number): Uint8Array {
+  if (bytes > MAX_PIECE_BYTES) return new Uint8Array(makeMemory(bytes), 0, bytes)
+  if (slab === undefined || slab.used + bytes > SLAB_BYTES) {
+    slab = { memory: makeMemory(SLAB_BYTES), used: 0 }
+  }
+  const piece = new Uint8Array(slab.memory, slab.used, bytes)
+  slab.used += Math.ceil(bytes / PAGE) * PAGE
+  return piece
+}
+
+function makeMemory(bytes: number): ArrayBuffer {
   const memory = new ArrayBuffer(bytes, { maxByteLength: bytes })
   made.add(memory)
-  return new Uint8Array(memory, 0, bytes)
+  return memory
 }
 
 /** Whether direct I/O takes this memory as it is. */

@@ -1,5 +1,7 @@
+import { runs } from '../runs.ts'
 import { BouncePool, isAligned } from './aligned.ts'
-import { isOneCall, readCall, transfer, writeCall } from './io.ts'
+import type { Engine } from './engine.ts'
+import { isOneCall, transfer } from './io.ts'
 
 const BOUNCE_BYTES = 1 << 20
 const BOUNCE_BUFFERS = 4
@@ -9,10 +11,12 @@ const BOUNCE_BUFFERS = 4
  * through aligned buffers, all of a request's if any of them is: one call costs less than several.
  */
 export class Channel {
+  readonly #engine: Engine
   readonly #sectorSize: number
   readonly #bounce: BouncePool | undefined
 
-  constructor(sectorSize: number, direct: boolean) {
+  constructor(engine: Engine, sectorSize: number, direct: boolean) {
+    this.#engine = engine
     this.#sectorSize = sectorSize
     this.#bounce = direct ? new BouncePool(BOUNCE_BUFFERS, BOUNCE_BYTES) : undefined
   }
@@ -24,14 +28,20 @@ export class Channel {
   }
 
   /** Answers the bytes read; fewer than the buffers have means that the file ends there. */
-  async read(fd: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  read(fd: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
     const bounce = this.#bounceFor(buffers)
     if (bounce === undefined) {
-      return transfer(readCall, fd, buffers, position, this.#sectorSize)
+      return transfer(this.#engine.read, fd, buffers, position, this.#sectorSize)
     }
     return bounce.use((memory) =>
       this.#inPieces(buffers, memory, async (piece, parts, done) => {
-        const read = await transfer(readCall, fd, [piece], position + done, this.#sectorSize)
+        const read = await transfer(
+          this.#engine.read,
+          fd,
+          [piece],
+          position + done,
+          this.#sectorSize,
+        )
         let at = 0
         for (const part of parts) {
           part.set(piece.subarray(at, at + part.length))
@@ -43,10 +53,10 @@ export class Channel {
   }
 
   /** Answers the bytes written; fewer than the buffers have means that the file took no more. */
-  async write(fd: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  write(fd: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
     const bounce = this.#bounceFor(buffers)
     if (bounce === undefined) {
-      return transfer(writeCall, fd, buffers, position, this.#sectorSize)
+      return transfer(this.#engine.write, fd, buffers, position, this.#sectorSize)
     }
     return bounce.use((memory) =>
       this.#inPieces(buffers, memory, (piece, parts, done) => {
@@ -55,7 +65,7 @@ export class Channel {
           piece.set(part, at)
           at += part.length
         }
-        return transfer(writeCall, fd, [piece], position + done, this.#sectorSize)
+        return transfer(this.#engine.write, fd, [piece], position + done, this.#sectorSize)
       }),
     )
   }
@@ -79,29 +89,4 @@ export class Channel {
     }
     return done
   }
-}
-
-/** A run of at most as many bytes as fit, made of parts of the buffers. */
-interface Run {
-  readonly parts: readonly Uint8Array[]
-  readonly bytes: number
-}
-
-function* runs(buffers: readonly Uint8Array[], limit: number): Generator<Run> {
-  let parts: Uint8Array[] = []
-  let bytes = 0
-  for (const buffer of buffers) {
-    for (let at = 0; at < buffer.length; ) {
-      const part = buffer.subarray(at, at + limit - bytes)
-      parts.push(part)
-      at += part.length
-      bytes += part.length
-      if (bytes === limit) {
-        yield { parts, bytes }
-        parts = []
-        bytes = 0
-      }
-    }
-  }
-  if (bytes > 0) yield { parts, bytes }
 }

@@ -1,5 +1,6 @@
 import { allocateAligned } from './aligned.ts'
-import { transfer, writeCall } from './io.ts'
+import { poolEngine } from './engine-pool.ts'
+import { transfer } from './io.ts'
 
 const STEP_BYTES = 1 << 20
 
@@ -27,7 +28,7 @@ export async function fillWithZeroes(
   for (let at = start; at < end; ) {
     signal?.throwIfAborted()
     const piece = zeroes.subarray(0, Math.min(STEP_BYTES, end - at))
-    const written = await transfer(writeCall, fd, [piece], at, sectorSize)
+    const written = await transfer(poolEngine.write, fd, [piece], at, sectorSize)
     if (written < piece.length) throw stuck()
     at += written
     onProgress?.(at - start, end - start)

@@ -1,6 +1,5 @@
-import { readv, writev } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { promisify } from 'node:util'
+import type { VectoredCall } from './engine.ts'
 import { systemCode } from './errors.ts'
 
 /** The kernel's bound on buffers in one call (`IOV_MAX`). */
@@ -12,23 +11,10 @@ export const MAX_CALL_BYTES: number = 1 << 30
 /** Interruptions in a row after which they are reported: a call that never succeeds must not spin. */
 const MAX_INTERRUPTIONS = 16
 
-/** One positioned call: answers the bytes transferred, 0 at the end of the file. */
-export type VectoredCall = (
-  fd: number,
-  buffers: readonly Uint8Array[],
-  position: number,
-) => Promise<number>
-
-const readvAsync = promisify(readv)
-const writevAsync = promisify(writev)
-
-/** `preadv` */
-export const readCall: VectoredCall = async (fd, buffers, position) =>
-  (await readvAsync(fd, buffers, position)).bytesRead
-
-/** `pwritev` */
-export const writeCall: VectoredCall = async (fd, buffers, position) =>
-  (await writevAsync(fd, buffers, position)).bytesWritten
+/** Bytes in all of the buffers. */
+export function lengthOf(buffers: readonly Uint8Array[]): number {
+  return buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0)
+}
 
 /** Whether one call takes all of the buffers. */
 export function isOneCall(buffers: readonly Uint8Array[], bytes: number): boolean {
@@ -76,6 +62,7 @@ export async function transfer(
 
 /** The buffers of the next call. */
 function takeBatch(buffers: readonly Uint8Array[], index: number): readonly Uint8Array[] {
+  if (index === 0 && isOneCall(buffers, lengthOf(buffers))) return buffers
   const batch: Uint8Array[] = []
   let room = MAX_CALL_BYTES
   for (const buffer of buffers.slice(index, index + MAX_CALL_BUFFERS)) {

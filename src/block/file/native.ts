@@ -3,8 +3,6 @@ import { getSystemErrorName } from 'node:util'
 
 /** Calls that Node does not have. */
 export interface Native {
-  /** The size of a regular file, without asking for its times, as `fstat` does. */
-  sizeBytes(fd: number): number
   /** The first byte of data at or after `offset`; undefined if there is none. */
   seekData(fd: number, offset: number): number | undefined
   /** The first byte of a hole at or after `offset`; undefined beyond the end. The end counts as a hole. */
@@ -18,7 +16,6 @@ export interface Native {
   lockByte(fd: number, offset: bigint): 'locked' | 'held' | 'unsupported'
 }
 
-const SEEK_END = 2
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 3
@@ -71,11 +68,6 @@ function bind(koffi: typeof import('koffi')): Native {
   }
 
   return {
-    sizeBytes(fd) {
-      const size = seek(fd, 0, SEEK_END)
-      if (size === undefined) throw systemError('lseek', ENXIO)
-      return size
-    },
     seekData: (fd, offset) => seek(fd, offset, SEEK_DATA),
     seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
     punchHole(fd, offset, length) {

@@ -9,8 +9,12 @@ import { deviceId, type RawDevice, readRawDevice } from './sysfs.ts'
 /** A file that was opened as a device. */
 export interface OpenFile {
   readonly fd: number
+  /** All descriptors, for closing. */
+  readonly descriptors: readonly number[]
   /** Its writes are durable when they return; only if it is writable and durability is `dsync`. */
   readonly dsyncFd: number | undefined
+  /** Goes through the page cache if it is a file that is written to; `fd` wherever that does. */
+  readonly cachedFd: number
   /** Undefined for a regular file. */
   readonly raw: RawDevice | undefined
   /** The same for every name and every handle of the file or device. */
@@ -37,6 +41,11 @@ export function closeQuietly(fd: number | undefined): Promise<void> {
   return new Promise((resolve) => close(fd, () => resolve()))
 }
 
+/** Closes descriptors likewise. */
+export async function closeAll(descriptors: readonly number[]): Promise<void> {
+  for (const fd of descriptors) await closeQuietly(fd)
+}
+
 /** Opens what is at the path. It does I/O on nothing but regular files and raw block devices. */
 export async function openFile(
   path: string,
@@ -51,22 +60,27 @@ export async function openFile(
   const raw = await examine(path, stats)
   const sectorSize = chooseSectorSize(path, options.sectorSize, raw)
   const main = await openMain(path, options, raw, openDescriptor)
-  let dsyncFd: number | undefined
+  const { fd, writable, direct } = main
+  const descriptors = [fd]
+  const openAgain = async (flags: number): Promise<number> => {
+    const again = await openDescriptor(path, flags).catch((cause: unknown) => {
+      throw openError(path, explain(cause), cause)
+    })
+    descriptors.push(again)
+    await checkSame(path, again, stats)
+    return again
+  }
   try {
-    await checkSame(path, main.fd, stats)
+    await checkSame(path, fd, stats)
     const durability = chooseDurability(options, raw)
-    if (durability === 'dsync' && main.writable) {
-      const flags = constants.O_RDWR | constants.O_DSYNC | (main.direct ? constants.O_DIRECT : 0)
-      dsyncFd = await openDescriptor(path, flags).catch((cause: unknown) => {
-        throw openError(path, explain(cause), cause)
-      })
-      await checkSame(path, dsyncFd, stats)
-    }
+    const dsyncFlags = constants.O_RDWR | constants.O_DSYNC | (direct ? constants.O_DIRECT : 0)
+    const dsyncFd = durability === 'dsync' && writable ? await openAgain(dsyncFlags) : undefined
+    const needsCached = direct && writable && raw === undefined
+    const cachedFd = needsCached ? await openAgain(constants.O_RDONLY) : fd
     const key = raw === undefined ? fileKey(stats) : `block-${raw.id}`
-    return { ...main, dsyncFd, raw, key, sectorSize, durability }
+    return { ...main, descriptors, dsyncFd, cachedFd, raw, key, sectorSize, durability }
   } catch (error) {
-    await closeQuietly(dsyncFd)
-    await closeQuietly(main.fd)
+    await closeAll(descriptors)
     throw error
   }
 }

@@ -1,0 +1,33 @@
+import { AdaptiveEngine } from './engine-adaptive.ts'
+import { poolEngine } from './engine-pool.ts'
+import { syncEngine } from './engine-sync.ts'
+import type { FileBlockDeviceOptions } from './options.ts'
+
+/** One positioned call: answers the bytes transferred, 0 at the end of the file. */
+export type VectoredCall = (
+  fd: number,
+  buffers: readonly Uint8Array[],
+  position: number,
+) => number | Promise<number>
+
+/** Makes the calls of the system that wait for the disk. They fail with the system error. */
+export interface Engine {
+  /** `preadv` */
+  readonly read: VectoredCall
+  /** `pwritev` */
+  readonly write: VectoredCall
+  /** `fdatasync` */
+  readonly flush: (fd: number) => void | Promise<void>
+}
+
+/** The engine of that name, for one device. */
+export function makeEngine(name: NonNullable<FileBlockDeviceOptions['engine']>): Engine {
+  switch (name) {
+    case 'pool':
+      return poolEngine
+    case 'sync':
+      return syncEngine
+    case 'adaptive':
+      return new AdaptiveEngine(syncEngine, poolEngine)
+  }
+}
