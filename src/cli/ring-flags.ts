@@ -1,4 +1,5 @@
 import type { FlagParametersForType } from '@stricli/core'
+import { BLOCK_SIZES } from '../ring/format2/layout.ts'
 import type { CreateOptions } from '../ring/types.ts'
 import { usageError } from './errors.ts'
 import { parseSize } from './size.ts'
@@ -23,7 +24,7 @@ export const ringFlags: FlagParametersForType<RingFlags> = {
     brief: 'Format 2: bytes in a block, the unit of writing: 512 to 65536 (default: 4096)',
     placeholder: 'N',
     optional: true,
-    parse: parseSize,
+    parse: parseBlockSize,
   },
   name: {
     kind: 'parsed',
@@ -39,6 +40,12 @@ export const ringFlags: FlagParametersForType<RingFlags> = {
       'Format 2: what happens without room: pushing waits (retry, the default), or the oldest items are lost',
     optional: true,
   },
+}
+
+function parseBlockSize(text: string): number {
+  const bytes = parseSize(text)
+  if (BLOCK_SIZES.some((size) => size === bytes)) return bytes
+  throw usageError(`expected a power of two from 512 to 65536, found ${text}`)
 }
 
 /**

@@ -1,0 +1,137 @@
+import type { BlockDevice } from '../block/device.ts'
+import { RingError } from '../errors.ts'
+import { recordBytes } from './format1/layout.ts'
+import { Consumer, inspectRing } from './ring.ts'
+import type { RingInspection } from './types.ts'
+import { RingWriter } from './writer.ts'
+
+/** The queue's name in the new ring's producer slot while, and after, it is filled. */
+const QUEUE = 'migration'
+const BATCH = { maxItems: 1000, maxBytes: 1 << 20 } as const
+
+/** How to move items from one ring to another. */
+export interface MigrateOptions {
+  /** Leave the items in the old ring as well. Default false: they are given back there when all are in the new one. */
+  readonly keep?: boolean
+  /**
+   * Add to a ring that holds, or held, items of its own, or of an earlier migration. Default false, because items that are
+   * there already would be there twice.
+   */
+  readonly add?: boolean
+  /** What to do about damage in the old ring; as for a consumer. Default `stop`. */
+  readonly onDamage?: 'stop' | 'skip'
+  /** Told after each batch. */
+  readonly onProgress?: (moved: Migrated) => void
+  /** Ends it between two batches: calling again goes on from there. */
+  readonly signal?: AbortSignal
+}
+
+/** What was moved. */
+export interface Migrated {
+  readonly items: number
+  readonly bytes: number
+  /** Items that an earlier call, which was cut short, had moved already. */
+  readonly before: number
+}
+
+/**
+ * Moves all items of a ring to another one, which is there already: to another format, size or device. Takes the consumer's
+ * role of the old one and the producer's of the new one. The old ring gives nothing back before everything is on stable
+ * storage in the new one, so a call that was cut short loses nothing; called again, it goes on where it was, and no item is
+ * in the new ring twice. What is pushed to the old ring meanwhile is moved too: suspend it first, or move its producer
+ * afterwards and call again with `add`.
+ * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own; `RING_ITEM_TOO_LARGE`: one does not fit it; and as
+ *   `Consumer.attach` and `Producer.attach`
+ * @throws the signal's reason
+ */
+export async function migrateRing(
+  from: BlockDevice,
+  to: BlockDevice,
+  options: MigrateOptions = {},
+): Promise<Migrated> {
+  const { keep = false, onDamage = 'stop', onProgress, signal } = options
+  await using consumer = await Consumer.attach(from, { queue: QUEUE, onDamage })
+  const plan = planOf(await inspectRing(from), await inspectRing(to), to.name, options)
+  if (plan === undefined) return { items: 0, bytes: 0, before: 0 }
+  const { base, start } = plan
+  const waiting = signal === undefined ? {} : { signal }
+  const client = `${base} from ${start}`
+  const writer = await RingWriter.open(to, { queue: QUEUE, client, ...waiting })
+  try {
+    let { skip } = plan
+    let items = 0
+    let bytes = 0
+    let before = 0
+    let position = consumer.position
+    for (;;) {
+      signal?.throwIfAborted()
+      const popped = await consumer.popMany({ from: position, ...BATCH })
+      const last = popped.at(-1)
+      if (last === undefined) break
+      position = last.position
+      const rest: Uint8Array[] = []
+      for (const { item, missed = 0 } of popped) {
+        if (plan.counts) skip -= BigInt(missed)
+        if (skip <= 0n) rest.push(item)
+        else before++
+        if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
+      }
+      if (rest.length > 0) await writer.pushMany(rest, waiting)
+      items += rest.length
+      for (const item of rest) bytes += item.length
+      onProgress?.({ items, bytes, before })
+    }
+    if (!keep) await consumer.advance(position)
+    return { items, bytes, before }
+  } finally {
+    await writer.close()
+  }
+}
+
+/** Where a migration begins, or goes on. */
+interface Plan {
+  /** What the new ring had been pushed when the migration began. */
+  readonly base: bigint
+  /** What the old ring had given back then. */
+  readonly start: bigint
+  /** How much of what the old ring holds is in the new one already. */
+  readonly skip: bigint
+  /** Whether these count items; in format 1 they count bytes of records. */
+  readonly counts: boolean
+}
+
+/**
+ * The new ring's producer slot says, before the first item is pushed, where both began; so what was pushed since is what was
+ * moved.
+ * @returns undefined if there is nothing to do
+ */
+function planOf(
+  old: RingInspection,
+  fresh: RingInspection,
+  device: string,
+  options: MigrateOptions,
+): Plan | undefined {
+  const start = BigInt(old.stats?.poppedItems ?? old.consumer.offset)
+  const pushed = BigInt(fresh.stats?.pushedItems ?? fresh.producer.offset)
+  const counts = fresh.stats !== undefined
+  const begun = begunBy(fresh.producer.text)
+  if (begun?.start === start && begun.base <= pushed) {
+    return { ...begun, skip: pushed - begun.base, counts }
+  }
+  if (pushed > 0n && options.add !== true) {
+    if (begun !== undefined && old.used === 0) return undefined
+    throw new RingError(
+      'RING_NOT_BLANK',
+      `${device} has been pushed items other than those of this migration; nothing was moved. Items that are there ` +
+        'already would be there twice: if that cannot be, add to it on purpose',
+      { device, expected: 'a ring without items, or a migration to go on with', found: 'items' },
+    )
+  }
+  return { base: pushed, start, skip: 0n, counts }
+}
+
+function begunBy(text: string): Pick<Plan, 'base' | 'start'> | undefined {
+  const [, base, start] = new RegExp(`\\b${QUEUE}\\b.*\\b(\\d+) from (\\d+)\\b`).exec(text) ?? []
+  if (base === undefined || start === undefined) return undefined
+  return { base: BigInt(base), start: BigInt(start) }
+}

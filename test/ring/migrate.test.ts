@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest'
+import type { BlockDevice } from '../../src/block/device.ts'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { BlockError } from '../../src/errors.ts'
+import { migrateRing } from '../../src/ring/migrate.ts'
+import { inspectRing, Producer } from '../../src/ring/ring.ts'
+import type { CreateOptions } from '../../src/ring/types.ts'
+import { collect } from '../helpers/collect.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { append, attachProducer } from '../helpers/ring.ts'
+
+const SMALL: CreateOptions = { format: 2, blockSize: 512 }
+const COUNT = 60
+
+async function ring(options: CreateOptions, kib = 128): Promise<MemoryBlockDevice> {
+  const device = new MemoryBlockDevice({ sizeSectors: kib * 2 })
+  await Producer.create(device, options)
+  return device
+}
+
+function itemOf(number: number): Buffer {
+  return Buffer.from(`${number} `.padEnd(4 + ((number * 37) % 300), '.'))
+}
+
+async function fill(device: BlockDevice, first: number, count: number): Promise<void> {
+  const producer = await attachProducer(device)
+  for (let number = first; number < first + count; number++) await append(producer, itemOf(number))
+  await producer.detach()
+}
+
+async function numbersIn(device: BlockDevice): Promise<number[]> {
+  const items = await collect((await inspectRing(device)).items())
+  return items.map(({ item }) => {
+    const number = Number.parseInt(Buffer.from(item).toString(), 10)
+    expect(Buffer.from(item)).toEqual(itemOf(number))
+    return number
+  })
+}
+
+const range = (first: number, end: number): number[] =>
+  Array.from({ length: end - first }, (_, index) => first + index)
+
+describe.each<[string, CreateOptions, CreateOptions]>([
+  ['1 to 2', { format: 1 }, SMALL],
+  ['2 to 2', SMALL, { format: 2 }],
+  ['2 to 1', SMALL, { format: 1 }],
+  ['1 to 1', { format: 1 }, { format: 1 }],
+])('migrating format %s', (_name, old, fresh) => {
+  test('moves all items, in order', async () => {
+    const from = await ring(old)
+    const to = await ring(fresh, 512)
+    await fill(from, 0, COUNT)
+    const done: number[] = []
+    const moved = await migrateRing(from, to, { onProgress: ({ items }) => done.push(items) })
+    expect(moved).toMatchObject({ items: COUNT, before: 0 })
+    expect(done.at(-1)).toBe(COUNT)
+    expect(await numbersIn(to)).toEqual(range(0, COUNT))
+    expect(await numbersIn(from)).toEqual([])
+    expect(await migrateRing(from, to)).toEqual({ items: 0, bytes: 0, before: 0 })
+    // What came later is added on purpose only.
+    await fill(from, COUNT, 5)
+    await expect(migrateRing(from, to)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
+    expect(await migrateRing(from, to, { add: true })).toMatchObject({ items: 5 })
+    expect(await numbersIn(to)).toEqual(range(0, COUNT + 5))
+  })
+
+  test('keeps them in the old ring, if it is told to; and moves nothing twice', async () => {
+    const from = await ring(old)
+    const to = await ring(fresh, 512)
+    await fill(from, 0, COUNT)
+    expect(await migrateRing(from, to, { keep: true })).toMatchObject({ items: COUNT })
+    await fill(from, COUNT, 3)
+    expect(await migrateRing(from, to, { keep: true })).toMatchObject({ items: 3, before: COUNT })
+    expect(await numbersIn(from)).toEqual(range(0, COUNT + 3))
+    expect(await migrateRing(from, to)).toMatchObject({ items: 0, before: COUNT + 3 })
+    expect(await numbersIn(to)).toEqual(range(0, COUNT + 3))
+    expect(await numbersIn(from)).toEqual([])
+  })
+
+  test('goes on where it was cut short, whichever write fails', async () => {
+    let cuts = 0
+    for (let write = 0; ; write++) {
+      const from = new HookedDevice(await ring(old))
+      const to = new HookedDevice(await ring(fresh, 512))
+      await fill(from, 0, COUNT)
+      let left = write
+      const before = ({ operation }: { readonly operation: string }): void => {
+        if (operation === 'write' && left-- === 0) {
+          throw new BlockError('BLOCK_IO', 'no more', { device: 'memory' })
+        }
+      }
+      from.before = before
+      to.before = before
+      let failed = false
+      await migrateRing(from, to).catch(() => {
+        failed = true
+      })
+      from.before = () => undefined
+      to.before = () => undefined
+      if (!failed) break
+      cuts++
+      await migrateRing(from, to)
+      expect(await numbersIn(to)).toEqual(range(0, COUNT))
+      expect(await numbersIn(from)).toEqual([])
+    }
+    expect(cuts).toBeGreaterThan(2)
+  })
+})
+
+test('stops between two batches, and goes on there', async () => {
+  const from = await ring({ format: 1 }, 1024)
+  const to = await ring(SMALL, 2048)
+  await fill(from, 0, 2500)
+  const stop = new AbortController()
+  const onProgress = (): void => stop.abort(new Error('enough'))
+  await expect(migrateRing(from, to, { onProgress, signal: stop.signal })).rejects.toThrow('enough')
+  expect(await numbersIn(from)).toHaveLength(2500)
+  expect(await migrateRing(from, to)).toMatchObject({ items: 1500, before: 1000 })
+  expect(await numbersIn(to)).toEqual(range(0, 2500))
+})
+
+test('a ring with items of its own is left alone', async () => {
+  const from = await ring({ format: 1 })
+  const to = await ring(SMALL)
+  await fill(from, 0, 3)
+  await fill(to, 7, 1)
+  await expect(migrateRing(from, to)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
+  expect(await numbersIn(to)).toEqual([7])
+  expect(await numbersIn(from)).toEqual([0, 1, 2])
+})
