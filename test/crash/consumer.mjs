@@ -1,5 +1,5 @@
-// The consuming side of the crash test: `node consumer.mjs <device> <seed> <items> <life>`. It verifies every
-// byte, and says what it was given before it advances past it.
+// The consuming side of the crash test: `node consumer.mjs <device> <format> <seed> <items> <life>`. It
+// verifies every byte, and says what it was given before it advances past it.
 import process from 'node:process'
 import { FileBlockDevice } from '../../dist/block/file.js'
 import { RingReader } from '../../dist/index.js'
@@ -8,8 +8,8 @@ import { say } from './say.mjs'
 
 const MAX_BATCH_BYTES = 600_000
 
-const [path, seed, count, life] = process.argv.slice(2)
-const items = new Items(Number(seed), Number(count))
+const [path, format, seed, count, life] = process.argv.slice(2)
+const items = new Items(Number(seed), Number(count), Number(format))
 const random = randomFrom(Number(seed) + 2 * Number(life) + 1)
 
 const device = await FileBlockDevice.open(path)

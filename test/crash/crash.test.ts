@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file.ts'
 import { inspectRing, Producer } from '../../src/index.ts'
 import { needs } from '../helpers/interop.ts'
@@ -11,13 +11,21 @@ import { Items } from './items.mjs'
 import { Ledger } from './ledger.ts'
 import { planKills, runSide, type Side } from './side.ts'
 
-const { SBR_CRASH_ITEMS = '200000', SBR_CRASH_SEED = '1' } = process.env
-const items = Number(SBR_CRASH_ITEMS)
+const { SBR_CRASH_ITEMS, SBR_CRASH_SEED = '1' } = process.env
 const seed = Number(SBR_CRASH_SEED)
+/** How many items go through a ring of each format. */
+const ITEMS = { 1: Number(SBR_CRASH_ITEMS ?? 200_000), 2: Number(SBR_CRASH_ITEMS ?? 20_000) }
 const RING_BYTES = 1 << 20
 const TIMEOUT_MS = 240_000
-/** Kills planned for each side: fewer in a short run. */
-const KILLS = Math.min(40, Math.ceil(items / 500))
+const MAX_KILLS = 40
+
+/** What goes through a ring. */
+interface Run {
+  readonly format: 1 | 2
+  readonly items: number
+  /** Kills planned for each side: fewer in a short run. */
+  readonly kills: number
+}
 
 let directory: string
 
@@ -31,39 +39,44 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-test('killed sides lose, reorder and invent nothing, on a file', {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  const file = join(directory, 'ring')
-  await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
-  await torment('file', file)
-})
+describe.each([1, 2] as const)(
+  'format %i: killed sides lose, reorder and invent nothing',
+  (format) => {
+    const items = ITEMS[format]
+    const run = { format, items, kills: Math.min(MAX_KILLS, Math.ceil(items / 500)) }
 
-test('killed sides lose, reorder and invent nothing, on a loop device', {
-  timeout: TIMEOUT_MS,
-}, async (context) => {
-  needs(context, loopProblem())
-  const file = join(directory, 'disk')
-  await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
-  using loop = attachLoop(file)
-  await torment('loop device', loop.path)
-})
+    test('on a file', { timeout: TIMEOUT_MS }, async () => {
+      const file = join(directory, 'ring')
+      await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
+      await torment('file', file, run)
+    })
+
+    test('on a loop device', { timeout: TIMEOUT_MS }, async (context) => {
+      needs(context, loopProblem())
+      const file = join(directory, 'disk')
+      await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
+      using loop = attachLoop(file)
+      await torment('loop device', loop.path, run)
+    })
+  },
+)
 
 /** Hands all items over through a ring while both sides are killed again and again. */
-async function torment(kind: string, path: string): Promise<void> {
+async function torment(kind: string, path: string, run: Run): Promise<void> {
+  const { format, items, kills } = run
   await using device = await FileBlockDevice.open(path)
-  await Producer.create(device)
+  await Producer.create(device, { format })
   const ledger = new Ledger()
   const started = performance.now()
   const [producerKills, consumerKills] = await both(
     {
-      ...sideOf('producer', path, seed + 1),
+      ...sideOf('producer', path, run, seed + 1),
       progress: () => ledger.pushed,
       beforeStart: () => ledger.betweenProducers(),
       hear: (message) => ledger.producer(message),
     },
     {
-      ...sideOf('consumer', path, seed + 2),
+      ...sideOf('consumer', path, run, seed + 2),
       progress: () => ledger.advanced,
       beforeStart: () => undefined,
       hear: (message) => ledger.consumer(message),
@@ -73,22 +86,23 @@ async function torment(kind: string, path: string): Promise<void> {
   ledger.end(items)
   const { used, producer } = await inspectRing(device)
   expect(used).toBe(0)
-  expect(new Items(seed, items).before(producer.offset)).toBe(items)
+  expect(new Items(seed, items, format).before(producer.offset)).toBe(items)
   console.log(
-    `${kind}: ${items} items, ${producer.offset} bytes, producer killed ${producerKills} times, ` +
+    `format ${format}, ${kind}: ${items} items, producer killed ${producerKills} times, ` +
       `consumer ${consumerKills} times, ${ledger.repeats} items repeated, ${seconds} s (seed ${seed})`,
   )
   // The last ones planned may find that all is done.
-  expect(Math.min(producerKills, consumerKills)).toBeGreaterThanOrEqual(Math.floor(KILLS * 0.75))
+  expect(Math.min(producerKills, consumerKills)).toBeGreaterThanOrEqual(Math.floor(kills * 0.75))
 }
 
 function sideOf(
   role: Side['role'],
   path: string,
+  { format, items, kills }: Run,
   sideSeed: number,
 ): Pick<Side, 'role' | 'args' | 'kills' | 'seed'> {
-  const args = [path, String(seed), String(items)]
-  return { role, args, kills: planKills(sideSeed, KILLS, items), seed: sideSeed }
+  const args = [path, String(format), String(seed), String(items)]
+  return { role, args, kills: planKills(sideSeed, kills, items), seed: sideSeed }
 }
 
 /** Runs both sides; when one fails, the other is ended, and the first failure counts. */

@@ -3,6 +3,8 @@
 
 const MAX_BYTES = 20_000
 const POOL_BYTES = 1 << 20
+/** Positions of format 2 count items, and have the epoch in which they were pushed above this. */
+const EPOCH = 2n ** 53n
 
 /** A 32-bit hash of a number: the finaliser of MurmurHash3. */
 function hash(value, seed) {
@@ -20,12 +22,14 @@ export function randomFrom(seed) {
 
 export class Items {
   #seed
+  #format
   #pool = Buffer.allocUnsafe(POOL_BYTES)
-  /** Where in the ring each item begins, and last where all of them end. */
+  /** Where in a ring of format 1 each item begins, and last where all of them end. */
   #begins
 
-  constructor(seed, count) {
+  constructor(seed, count, format) {
     this.#seed = seed
+    this.#format = format
     for (let at = 0; at < POOL_BYTES; at += 4) this.#pool.writeUInt32LE(hash(at, seed), at)
     this.#begins = new Float64Array(count + 1)
     for (let index = 0; index < count; index++) {
@@ -58,6 +62,7 @@ export class Items {
 
   /** How many items end at or before a position, which has to be the end of one. */
   before(position) {
+    if (this.#format === 2) return Number(position % EPOCH)
     let low = 0
     let high = this.count
     while (low < high) {

@@ -20,6 +20,8 @@ import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
 const DEFAULT_MAX_BYTES = 1 << 20
+/** When the older slot holds back more than this part of the ring, it is written at once, and not only when all is idle. */
+const HELD_BACK_PART = 1 / 4
 
 /**
  * Attaches the consumer.
@@ -158,6 +160,7 @@ class Format2Consumer extends Format2Role implements Consumer {
       this.#missed += missed
       this.#cursor = place
       await this.#publish()
+      if (this.#holdsBack) await this.#publish()
       this.#reading.forgetBefore(place.mark)
       this.settleWhenIdle()
     })
@@ -213,6 +216,12 @@ class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
+  /** Whether the older slot keeps the producer from much that was given back. */
+  get #holdsBack(): boolean {
+    const older = Math.min(...this.#slots.map((slot) => slot.cursor.lsn))
+    return this.#cursor.mark.lsn - older > this.disk.layout.dataBlocks * HELD_BACK_PART
+  }
+
   async #publish(): Promise<void> {
     const [first, second] = this.#slots
     const which: Which = first.generation < second.generation ? 0 : 1
@@ -248,7 +257,9 @@ class Format2Consumer extends Format2Role implements Consumer {
     if (lost !== undefined) {
       await this.guard(this.disk.writeConsumerSlot(lost, this.#slots[lost]))
     }
-    this.#learn(newest(slots.producer, 'producer', this.device.name).slot)
+    const { slot } = newest(slots.producer, 'producer', this.device.name)
+    // An older one is a stale read.
+    if (slot.generation >= this.#producer.generation) this.#learn(slot)
   }
 
   /** Takes in what the producer says; where an epoch began before our place, the log goes on from there. */

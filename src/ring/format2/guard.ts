@@ -13,6 +13,12 @@ const TEXT_AT = 128
  * that `create` does nothing and a journal does not format the device; and no bools, so that `attach` fails.
  */
 export function encodeGuard(): Uint8Array {
+  return GUARD.slice()
+}
+
+const GUARD = makeGuard()
+
+function makeGuard(): Uint8Array {
   const guard = new Uint8Array(GUARD_BYTES)
   const encoder = new TextEncoder()
   encoder.encodeInto(MAGIC, guard)
@@ -24,11 +30,10 @@ export function encodeGuard(): Uint8Array {
 
 /** Whether the device begins with the guard. */
 export function hasGuard(start: Uint8Array): boolean {
-  return encodeGuard().every((byte, at) => start[at] === byte)
+  return GUARD.every((byte, at) => start[at] === byte)
 }
 
 /** Whether there is nothing but a part of the guard: a creation that was cut short leaves that. */
 export function isPartOfGuard(start: Uint8Array): boolean {
-  const guard = encodeGuard()
-  return start.every((byte, at) => byte === 0 || byte === guard[at])
+  return start.every((byte, at) => byte === 0 || byte === GUARD[at])
 }

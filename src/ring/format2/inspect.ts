@@ -5,7 +5,7 @@ import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { bytesBetween } from './mark.ts'
 import { toPosition } from './position.ts'
-import { type Place, ReadingPlace } from './reading.ts'
+import { type Place, placeAfter, ReadingPlace } from './reading.ts'
 import { rollForward, type Tail } from './recover.ts'
 import { newest } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
@@ -65,11 +65,15 @@ async function readRoles(disk: Disk): Promise<Roles> {
   }
 }
 
-/** Where the oldest item is that waits: the consumer's cursor, unless what it points at is given up. */
+/**
+ * Where the oldest item is that waits: the consumer's cursor, unless it still has to go back to where an epoch began, or what
+ * it points at is given up.
+ */
 function firstPlace(producer: ProducerSlot, consumer: ConsumerSlot): Place {
-  const { head } = producer
-  if (consumer.cursor.lsn < head.lsn) return { mark: head, index: 0, bytes: head.bytes }
-  return { mark: consumer.cursor, index: consumer.index, bytes: consumer.bytes }
+  const { head, epochs } = producer
+  const { cursor: mark, index, bytes, seen } = consumer
+  const place = placeAfter({ mark, index, bytes }, seen, epochs)
+  return place.mark.lsn < head.lsn ? { mark: head, index: 0, bytes: head.bytes } : place
 }
 
 async function readStats(
@@ -104,11 +108,18 @@ async function readStats(
 /** The items that wait, except those that the consumer gives back meanwhile. */
 async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
   const { producer, consumer } = await readRoles(disk)
-  const { cursor, index, bytes, seen } = consumer
-  const place = { mark: cursor, index, bytes }
+  const { cursor, index, bytes } = consumer
+  let { seen } = consumer
+  let place: Place = { mark: cursor, index, bytes }
   const reading = new ReadingPlace(disk, place, producer, async () => {
-    reading.learn((await readRoles(disk)).producer, seen, place)
+    learn((await readRoles(disk)).producer)
   })
+  /** An epoch sends the reader back to its beginning once. */
+  const learn = (now: ProducerSlot): void => {
+    place = reading.learn(now, seen, place)
+    seen = reading.epoch
+  }
+  learn(producer)
   let position = reading.positionOf(place)
   let missed = 0
   for (;;) {

@@ -128,15 +128,26 @@ export class ReadingPlace {
   learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
     this.#producer = producer
     const place = this.#goBack(producer, seen, cursor)
-    if (this.#frontier.lsn < producer.head.lsn) {
-      this.#walker.forget()
-      this.#frontier = producer.head
-      this.#committedTo = producer.head.seq
+    for (const start of [place.mark, producer.head]) {
+      if (this.#frontier.lsn < start.lsn) this.#startAt(start)
     }
     this.#steps.forgetBefore(producer.head.lsn)
-    const position = this.positionOf(place)
-    if (this.seqOf(position) !== place.mark.seq + place.index) throw this.#contradiction(position)
+    this.#check(place, producer.head)
     return place
+  }
+
+  #startAt(mark: Mark): void {
+    this.#walker.forget()
+    this.#frontier = mark
+    this.#committedTo = mark.seq
+  }
+
+  /** A place counts as many items as the epochs and the head do. */
+  #check({ mark, index }: Place, head: Mark): void {
+    const seq = mark.seq + index
+    const position = toPosition(this.#epochAt(mark.lsn), seq)
+    const isBehindHead = mark.lsn < head.lsn && seq > head.seq
+    if (isBehindHead || this.seqOf(position) !== seq) throw this.#contradiction(position)
   }
 
   #goBack(producer: ProducerSlot, seen: number, cursor: Place): Place {
@@ -144,16 +155,14 @@ export class ReadingPlace {
     if (unseen === undefined) return cursor
     const { start } = unseen
     if (this.#frontier.lsn >= start.lsn) {
-      this.#walker.forget()
       this.#steps.truncate(start)
-      this.#frontier = start
-      this.#committedTo = start.seq
+      this.#startAt(start)
     }
-    const passed = producer.epochs.find(
-      (entry) => entry.epoch > seen && isBeyond(cursor, entry.start),
-    )
-    if (passed === undefined) return cursor
-    return { mark: passed.start, index: 0, bytes: passed.start.bytes }
+    const place = placeAfter(cursor, seen, producer.epochs)
+    if (place.mark.seq + place.index > cursor.mark.seq + cursor.index) {
+      throw this.#contradiction(this.positionOf(cursor))
+    }
+    return place
   }
 
   /**
@@ -207,6 +216,7 @@ export class ReadingPlace {
       }
       const step = await this.#stepAt(seq, sure)
       if (step === undefined) {
+        if (this.#frontier.seq !== seq) throw this.#contradiction(position)
         return { mark: this.#frontier, index: 0, bytes: this.#frontier.bytes }
       }
       if (step.kind === 'suspect') return step
@@ -388,6 +398,12 @@ export class ReadingPlace {
 function isBeyond({ mark, index }: Place, start: Mark): boolean {
   if (mark.lsn > start.lsn || (mark.lsn === start.lsn && index > 0)) return true
   return mark.seq + index > start.seq
+}
+
+/** Where a cursor is, once it has gone back to the beginning of an epoch that it had not seen, if it lies beyond one. */
+export function placeAfter(cursor: Place, seen: number, epochs: Epochs): Place {
+  const passed = epochs.find(({ epoch, start }) => epoch > seen && isBeyond(cursor, start))
+  return passed === undefined ? cursor : { mark: passed.start, index: 0, bytes: passed.start.bytes }
 }
 
 function isSuspect(found: unknown): found is Suspect {

@@ -63,9 +63,10 @@ export class Walker {
     return undefined
   }
 
-  /** The first header from a place up to another, as after damage. */
+  /** The first header from a place up to another, as after damage. What lies a lap before that is not looked at. */
   async nextHeader(from: number, to: number, epochs: Epochs): Promise<BatchHeader | undefined> {
-    for (let lsn = from; lsn < to; lsn++) {
+    const lap = to - this.#disk.layout.dataBlocks
+    for (let lsn = Math.max(from, lap); lsn < to; lsn++) {
       const header = await this.#header(lsn, epochs)
       if (header !== undefined) return header
     }

@@ -3,6 +3,7 @@ import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import type { Position } from '../../../src/ring/types.ts'
 import { collect } from '../../helpers/collect.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
@@ -124,5 +125,19 @@ describe('format 2', () => {
     producer = await attachProducer(device)
     expect(await consumer.state()).toBe('running')
     expect((await producer.append([Buffer.from('a')])).status).toBe('ok')
+  })
+
+  test('much that is given back at once is free at once, though nobody is idle', async () => {
+    const clock = new FakeClock()
+    const device = await ring()
+    const producer = await attachProducer(device, { clock })
+    const consumer = await Consumer.attach(device, { clock })
+    const item = new Uint8Array(producer.capacity / 2)
+    for (let round = 0; round < 5; round++) {
+      expect(await producer.append([item])).toMatchObject({ status: 'ok' })
+      const [popped] = await consumer.popMany()
+      await consumer.advance(popped?.position as Position)
+    }
+    await Promise.all([producer.detach(), consumer.detach()])
   })
 })

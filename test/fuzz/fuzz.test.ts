@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { crc32c } from '../../src/crc32c.ts'
+import { Random } from '../../src/sim/random.ts'
+import { type Base, makeBases } from './bases.ts'
+import { placesOf } from './damage.ts'
+import { exercise } from './exercise.ts'
+import type { Report } from './run.ts'
+
+const { SBR_FUZZ_IMAGES = '10000' } = process.env
+const TIMEOUT_MS = 300_000
+
+test('damaged images come to items that were pushed, or to an error of the package', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  // A process of its own: what does not end can be ended.
+  const script = fileURLToPath(new URL('fuzz.mjs', import.meta.url))
+  const args = [script, '--images', SBR_FUZZ_IMAGES, '--json']
+  const run = await promisify(execFile)(process.execPath, args, {
+    timeout: TIMEOUT_MS - 10_000,
+  }).catch((error: { readonly stdout: string }) => error)
+  const { failures, images, delivered, steps }: Report = JSON.parse(run.stdout)
+  expect(failures).toEqual([])
+  expect(images).toBe(Number(SBR_FUZZ_IMAGES))
+  // Damage is met, and does not keep everything else from being delivered.
+  expect(delivered).toBeGreaterThan(images)
+  for (const step of ['inspect', 'consume', 'produce']) {
+    expect(steps[`format 2: ${step} ok`]).toBeGreaterThan(images / 10)
+    expect(steps[`format 1: ${step} RING_CORRUPT`]).toBeGreaterThan(images / 100)
+  }
+  expect(steps['format 2: consume RING_DAMAGED']).toBeGreaterThan(images / 100)
+})
+
+describe('the fuzzer notices', () => {
+  let base: Base
+
+  beforeAll(async () => {
+    const bases = await makeBases()
+    base = bases.find(({ name }) => name.startsWith('format 2, fresh, 512/512')) as Base
+  })
+
+  const run = (change: (bytes: Uint8Array) => void, of = base): Promise<unknown> => {
+    const bytes = base.image.slice()
+    change(bytes)
+    return exercise({ base: of, bytes, damage: ['planted'], sealed: false }, new Random(1))
+  }
+
+  test('nothing wrong with a ring as it is', async () => {
+    expect(await run(() => undefined)).toMatchObject({
+      steps: expect.arrayContaining(['inspect ok', 'produce ok', 'consume ok']),
+    })
+  })
+
+  test('bytes that were never pushed, though all checksums hold', async () => {
+    const planted = run((bytes) => {
+      const [first] = placesOf(base.shape, bytes).data
+      const header = bytes.subarray(first?.offset)
+      const view = new DataView(header.buffer, header.byteOffset)
+      const records = view.getUint32(64, true)
+      const table = 80 + 8 * records
+      header[table] = (header[table] ?? 0) ^ 1
+      const item = header.subarray(table, table + view.getUint32(80, true))
+      view.setUint32(84, crc32c(item), true)
+      view.setUint32(72, crc32c(header.subarray(80, table)), true)
+      view.setUint32(4, crc32c(header.subarray(8, 80)), true)
+    })
+    await expect(planted).rejects.toThrow('was never pushed')
+  })
+
+  test('items in another order', async () => {
+    const history = new Map([...base.history].map(([number, items]) => [number + 1, items]))
+    await expect(run(() => undefined, { ...base, history })).rejects.toThrow('was never pushed')
+  })
+
+  test('errors that are not of the package', async () => {
+    class Broken extends Map<number, readonly Uint8Array[]> {
+      override get(): never {
+        throw new TypeError('planted')
+      }
+    }
+    const history = new Broken()
+    await expect(run(() => undefined, { ...base, history })).rejects.toThrow('TypeError: planted')
+  })
+})
