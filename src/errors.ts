@@ -30,8 +30,11 @@ export abstract class CodedError<Code extends string, Details extends object> ex
  */
 export type BlockErrorCode = 'BLOCK_DISCONNECTED' | (string & {})
 
-/** Mirage's `Mirage_block.write_error`: all of {@link BlockErrorCode}, and the refusal to write. */
-export type BlockWriteErrorCode = 'BLOCK_READ_ONLY' | BlockErrorCode
+/**
+ * Mirage's `Mirage_block.write_error`: all of {@link BlockErrorCode}, and the refusal to write. `BLOCK_FENCED`: the
+ * storage has shut this host out, most likely because another one took over; do not go on here.
+ */
+export type BlockWriteErrorCode = 'BLOCK_READ_ONLY' | 'BLOCK_FENCED' | BlockErrorCode
 
 /** Where a device failed. */
 export interface BlockErrorDetails {
@@ -77,6 +80,10 @@ export type RingErrorCode =
   | 'RING_UNSUPPORTED'
   /** More is waiting to be pushed than the writer's bound. */
   | 'RING_OVERLOADED'
+  /** Another host holds the role. */
+  | 'RING_LEASED'
+  /** This host does not hold the role any more, or cannot be sure of it. */
+  | 'RING_LEASE_LOST'
   /** The handle was detached. */
   | 'RING_DETACHED'
   /** A write or flush failed, so what the device holds is unknown: attach again. */
@@ -96,6 +103,8 @@ export interface RingErrorDetails {
   readonly offset?: number
   /** How many items are damaged. */
   readonly items?: number
+  /** Who holds the role, for `RING_LEASED`. */
+  readonly holder?: string
   readonly expected?: string
   readonly found?: string
 }

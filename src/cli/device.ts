@@ -1,30 +1,34 @@
 import { systemCode } from '../block/file/errors.ts'
 import { FileBlockDevice, type FileBlockDeviceOptions } from '../block/file.ts'
+import { isNbdUri } from '../block/nbd/uri.ts'
+import { NbdBlockDevice } from '../block/nbd.ts'
 import { isBlockError } from '../errors.ts'
 import { CommandError, EXIT, usageError } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
 
-/** Opens the device that a command was given. */
+/** What a command can be given. */
+export type OpenedDevice = FileBlockDevice | NbdBlockDevice
+
+/** Opens the device that a command was given: a path, or an NBD URI. */
 export async function openDevice(
   path: string,
   mode: 'read-only' | 'read-write' | 'auto',
   { sectorSize }: CommonFlags,
   options: Pick<FileBlockDeviceOptions, 'exclusive'> = {},
-): Promise<FileBlockDevice> {
+): Promise<OpenedDevice> {
+  const settings = { mode, ...(sectorSize !== undefined && { sectorSize }), ...options }
   try {
-    return await FileBlockDevice.open(path, {
-      mode,
-      ...(sectorSize !== undefined && { sectorSize }),
-      ...options,
-    })
+    return isNbdUri(path)
+      ? await NbdBlockDevice.connect(path, settings)
+      : await FileBlockDevice.open(path, settings)
   } catch (error) {
     if (error instanceof RangeError) throw usageError(`--sector-size: ${error.message}`)
-    throw isMissing(error) ? missing(path, error) : error
+    throw isMissing(path, error) ? missing(path, error) : error
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return isBlockError(error) && systemCode(error.cause) === 'ENOENT'
+function isMissing(path: string, error: unknown): boolean {
+  return !isNbdUri(path) && isBlockError(error) && systemCode(error.cause) === 'ENOENT'
 }
 
 function missing(path: string, cause: unknown): CommandError {

@@ -1,9 +1,11 @@
+import { fileURLToPath } from 'node:url'
 import type {
   FlagParametersForType,
   TypedFlagParameter,
   TypedPositionalParameter,
 } from '@stricli/core'
 import { checkSectorSize } from '../block/check.ts'
+import { isNbdUri, parseNbdUri } from '../block/nbd/uri.ts'
 import { usageError } from './errors.ts'
 import { parseSize } from './size.ts'
 
@@ -21,7 +23,7 @@ export interface RoleFlags extends CommonFlags {
 
 /** The device that every command works on. */
 export const device: TypedPositionalParameter<string> = {
-  brief: 'Path of a file or of a raw block device',
+  brief: 'Path of a file or of a raw block device, or an NBD URI: nbd://host/export',
   placeholder: 'DEVICE',
   parse: parsePath,
 }
@@ -66,10 +68,18 @@ export function namesOf({ queue, client }: RoleFlags): { queue?: string; client?
   return { ...(queue !== undefined && { queue }), ...(client !== undefined && { client }) }
 }
 
-/** @throws {CommandError} no path can be that */
+/**
+ * What a device is named by: a path, also as a `file:` URI, or an NBD URI.
+ * @throws {CommandError} nothing can be named that
+ */
 export function parsePath(text: string): string {
   if (text === '' || text.includes('\0')) throw usageError('DEVICE is the path of a file or device')
-  return text
+  try {
+    if (isNbdUri(text)) parseNbdUri(text)
+    return /^file:\/\//i.test(text) ? fileURLToPath(text) : text
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : String(error))
+  }
 }
 
 function parseSectorSize(text: string): number {

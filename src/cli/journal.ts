@@ -1,9 +1,8 @@
 import type { FlagParametersForType, TypedFlagParameter } from '@stricli/core'
 import type { BlockDevice } from '../block/device.ts'
-import type { FileBlockDevice } from '../block/file.ts'
 import { isRingError } from '../errors.ts'
 import { inspectRing, Producer } from '../ring/ring.ts'
-import { openDevice } from './device.ts'
+import { type OpenedDevice, openDevice } from './device.ts'
 import { namesOf, type RoleFlags, roleFlags } from './flags.ts'
 import { takeRoles } from './roles.ts'
 
@@ -26,7 +25,7 @@ export function journalNames(flags: RoleFlags): { queue: string; client?: string
 }
 
 /** Opens a journal, and makes one first where the device is blank. */
-export async function openJournal(path: string, flags: RoleFlags): Promise<FileBlockDevice> {
+export async function openJournal(path: string, flags: RoleFlags): Promise<OpenedDevice> {
   const journal = await openDevice(path, 'read-write', flags)
   try {
     if (!(await holdsRing(journal))) await makeRing(journal)

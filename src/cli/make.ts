@@ -3,11 +3,12 @@ import { dirname } from 'node:path'
 import type { BlockDevice } from '../block/device.ts'
 import { systemCode } from '../block/file/errors.ts'
 import { FileBlockDevice } from '../block/file.ts'
+import { isNbdUri } from '../block/nbd/uri.ts'
 import { isBlockError, isRingError } from '../errors.ts'
 import type { DeviceSize } from '../ring/format.ts'
 import { checkSize } from '../ring/ring.ts'
 import type { CreateOptions } from '../ring/types.ts'
-import { openDevice } from './device.ts'
+import { type OpenedDevice, openDevice } from './device.ts'
 import { CommandError, EXIT, usageError } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
 import { showProgress } from './progress.ts'
@@ -29,7 +30,7 @@ export async function openOrCreate(
   flags: MakeFlags,
   ring: CreateOptions,
   signal: AbortSignal,
-): Promise<FileBlockDevice> {
+): Promise<OpenedDevice> {
   if (!(await isThere(path))) return createForRing(path, flags, ring, signal)
   // A raw device with a mounted file system on it is refused.
   const device = await openDevice(path, 'read-write', flags, { exclusive: true })
@@ -114,8 +115,9 @@ export function creationError(path: string, error: unknown): unknown {
   return new CommandError(EXIT.fault, error.code, message, { ...error.details }, error)
 }
 
-/** Whether there is anything at the path. */
+/** Whether there is anything at the path. An export cannot be made from here, so it has to be. */
 export async function isThere(path: string): Promise<boolean> {
+  if (isNbdUri(path)) return true
   try {
     await lstat(path)
     return true

@@ -1,16 +1,20 @@
 import { stat } from 'node:fs/promises'
 import type { BlockDevice } from '../block/device.ts'
+import { isNbdUri } from '../block/nbd/uri.ts'
+import { NbdBlockDevice } from '../block/nbd.ts'
 import { CommandError, EXIT } from './errors.ts'
 import { grouped } from './render.ts'
 
-/** Whether a path that was opened as a device is a regular file or a raw block device. */
-export async function kindOf(path: string): Promise<'file' | 'raw'> {
+/** Whether a path that was opened as a device is a regular file, a raw block device or an NBD export. */
+export async function kindOf(path: string): Promise<'file' | 'raw' | 'nbd'> {
+  if (isNbdUri(path)) return 'nbd'
   return (await stat(path)).isFile() ? 'file' : 'raw'
 }
 
-/** Bytes at the end of a file that are no whole sector, and so no part of the device. */
-export async function unusedBytes(path: string, sectorSize: number): Promise<number> {
-  const stats = await stat(path)
+/** Bytes at the end of a file or export that are no whole sector, and so no part of the device. */
+export async function unusedBytes(device: BlockDevice, sectorSize: number): Promise<number> {
+  if (device instanceof NbdBlockDevice) return device.unusedBytes
+  const stats = await stat(device.name)
   return stats.isFile() ? stats.size % sectorSize : 0
 }
 
@@ -20,7 +24,7 @@ export async function unusedBytes(path: string, sectorSize: number): Promise<num
  */
 export async function checkWhole(device: BlockDevice): Promise<void> {
   const { sectorSize } = await device.getInfo()
-  const unused = await unusedBytes(device.name, sectorSize)
+  const unused = await unusedBytes(device, sectorSize)
   if (unused === 0) return
   const message =
     `${device.name} is no whole number of sectors of ${sectorSize} bytes: ${grouped(unused)} bytes are left over ` +

@@ -1,6 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import type { FileBlockDevice } from '../../../block/file.ts'
-import { openDevice } from '../../device.ts'
+import { type OpenedDevice, openDevice } from '../../device.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags.ts'
 import { describeHolding, type Holding, holdingOf } from '../../holding.ts'
 import { standardOutput } from '../../output.ts'
@@ -8,21 +7,23 @@ import { grouped, safeJson, safeText } from '../../render.ts'
 import { stopSignals } from '../../signals.ts'
 import { kindOf, unusedBytes } from '../../whole.ts'
 
-const fullDescription = `Prints what a file or a raw device is to this package, and what it holds. It is opened for writing if the
+const fullDescription = `Prints what a file, a raw device or an NBD export is to this package, and what it holds. It is opened for writing if the
 system lets us, as other commands do, and not written to.
 
 What it holds is told by its first MiB and its last 128 KiB: nothing, if they are zeroes; a ring; a file
 system and the like, if it is a known one.
 
-With --json: one object with "device", "kind" ("file" or "raw"), "sizeBytes", "sectorSize", "sizeSectors",
+With --json: one object with "device", "kind" ("file", "raw" or "nbd"), "sizeBytes", "sectorSize", "sizeSectors",
 "unusedBytes" (at the end of a file that is no whole number of sectors), "readWrite", "direct" (past the page
-cache), "durability" ("dsync": one write through O_DSYNC; "flush": a write and a flush), "capabilities" and
+cache; not for "nbd"), "durability" ("dsync": one write through O_DSYNC; "fua": one with FUA; "flush": a write
+and a flush), "capabilities" and
 "holds": {"kind":"blank"}, {"kind":"ring","format","capacity","used"}, {"kind":"damaged-ring","problem"} or
 {"kind":"other","description"}.
 
 EXAMPLES
   sbr device info ring.img
-  sbr device info /dev/vg0/queue --json`
+  sbr device info /dev/vg0/queue --json
+  sbr device info nbd://storage/queue`
 
 export const info: Command<CommandContext> = buildCommand({
   docs: { brief: 'Show what a device can do, and what it holds', fullDescription },
@@ -43,34 +44,42 @@ async function run(flags: CommonFlags, path: string): Promise<void> {
 
 interface Report {
   readonly device: string
-  readonly kind: 'file' | 'raw'
+  readonly kind: 'file' | 'raw' | 'nbd'
   readonly sizeBytes: number
   readonly sectorSize: number
   readonly sizeSectors: number
   readonly unusedBytes: number
   readonly readWrite: boolean
-  readonly direct: boolean
-  readonly durability: FileBlockDevice['durability']
-  readonly capabilities: FileBlockDevice['capabilities']
+  /** Only of files and raw devices. */
+  readonly direct?: boolean
+  readonly durability: OpenedDevice['durability']
+  readonly capabilities: OpenedDevice['capabilities']
   readonly holds: Holding
 }
 
-async function reportOf(opened: FileBlockDevice, path: string): Promise<Report> {
+async function reportOf(opened: OpenedDevice, path: string): Promise<Report> {
   const { readWrite, sectorSize, sizeSectors } = await opened.getInfo()
-  const { direct, durability, capabilities } = opened
+  const { durability, capabilities } = opened
   return {
     device: path,
     kind: await kindOf(path),
     sizeBytes: sectorSize * sizeSectors,
     sectorSize,
     sizeSectors,
-    unusedBytes: await unusedBytes(path, sectorSize),
+    unusedBytes: await unusedBytes(opened, sectorSize),
     readWrite,
-    direct,
+    ...('direct' in opened && { direct: opened.direct }),
     durability,
     capabilities,
     holds: await holdingOf(opened),
   }
+}
+
+const KINDS = { file: 'file', raw: 'raw block device', nbd: 'NBD export' } as const
+
+function wayOf({ direct }: Report): string {
+  if (direct === undefined) return 'through a server'
+  return direct ? 'direct, past the page cache' : 'through the page cache'
 }
 
 function reportText(report: Report): string {
@@ -79,10 +88,10 @@ function reportText(report: Report): string {
   const size = `${grouped(sizeBytes)} bytes: ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
   const end = unused === 0 ? '' : `; ${unused} more at the end are not used`
   const rows: readonly (readonly [string, string])[] = [
-    ['kind', report.kind === 'raw' ? 'raw block device' : 'file'],
+    ['kind', KINDS[report.kind]],
     ['size', `${size}${end}`],
     ['access', report.readWrite ? 'read and write' : 'read only'],
-    ['I/O', report.direct ? 'direct, past the page cache' : 'through the page cache'],
+    ['I/O', wayOf(report)],
     ['durability', report.durability],
     ['can', capabilities.map(([name]) => name).join(', ')],
     ['holds', safeText(describeHolding(report.holds))],

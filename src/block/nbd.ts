@@ -1,0 +1,258 @@
+import { BaseBlockDevice } from './base.ts'
+import type { BlockCapabilities, BlockClaim, BlockInfo, ClaimOptions } from './device.ts'
+import { acquireClaim, askHolder, type ClaimTarget } from './file/claim.ts'
+import type { Place } from './file/errors.ts'
+import { claimTarget } from './nbd/claim.ts'
+import type { Connection } from './nbd/connection.ts'
+import { dial } from './nbd/dial.ts'
+import { connectError, requestError } from './nbd/errors.ts'
+import type { Status } from './nbd/exchange.ts'
+import { findMapped, findUnmapped } from './nbd/extents.ts'
+import { checkNbdOptions, type NbdBlockDeviceOptions } from './nbd/options.ts'
+import { inParallel, piecesOf } from './nbd/pieces.ts'
+import { Pool } from './nbd/pool.ts'
+import { COMMAND, COMMAND_FLAG, type Request } from './nbd/protocol.ts'
+import { Stability } from './nbd/stability.ts'
+import { checkSameExport, type Terms, termsOf } from './nbd/terms.ts'
+import { type NbdAddress, parseNbdUri } from './nbd/uri.ts'
+import { runs } from './runs.ts'
+
+export type { NbdBlockErrorCode } from './nbd/errors.ts'
+export { listNbdExports, type NbdExport } from './nbd/list.ts'
+export type { NbdBlockDeviceOptions, NbdConnectOptions, NbdTlsOptions } from './nbd/options.ts'
+
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
+const DEFAULT_IN_FLIGHT = 64
+
+/** Pieces of one large transfer that are in flight at a time. */
+const PIECES_IN_FLIGHT = 4
+
+/**
+ * An export of an NBD server (nbdkit, qemu-nbd, nbd-server, …) as a block device. An export that is no whole number of
+ * sectors long is used up to its last whole one. Its size is as the server said when it was connected.
+ *
+ * A connection that is lost is made anew when it is next needed. Reads are sent again then; a write or a flush whose
+ * answer did not come is rejected, because nobody knows whether it was done. Its errors have the codes of
+ * {@link NbdBlockErrorCode}.
+ */
+export class NbdBlockDevice extends BaseBlockDevice {
+  override readonly name: string
+  override readonly capabilities: BlockCapabilities
+  /** How durable writes reach stable storage. */
+  readonly durability: 'fua' | 'flush' | 'none'
+  /** Bytes at the end of the export that are no whole sector, and no part of the device. */
+  readonly unusedBytes: number
+  protected override info: BlockInfo
+  readonly #terms: Terms
+  readonly #pool: Pool
+  readonly #stability: Stability
+  readonly #claimTarget: ClaimTarget
+
+  private constructor(
+    address: NbdAddress,
+    options: NbdBlockDeviceOptions,
+    first: Connection,
+    claims: ClaimTarget,
+  ) {
+    super()
+    const terms = termsOf(address.uri, first.export, options)
+    this.name = address.uri
+    this.capabilities = terms.capabilities
+    this.durability = terms.durability
+    this.unusedBytes = terms.unusedBytes
+    this.info = terms.info
+    this.#terms = terms
+    this.#claimTarget = claims
+    this.#stability = new Stability(() => this.#request({ command: COMMAND.flush }))
+    const poolOptions = {
+      dial: () => dialAgain(address, options, first),
+      onLost: () => this.#stability.lost(),
+      connections: terms.multiConn ? (options.connections ?? 1) : 1,
+      maxInFlight: options.maxInFlight ?? DEFAULT_IN_FLIGHT,
+      requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+    }
+    this.#pool = new Pool(poolOptions, first)
+  }
+
+  /**
+   * Connects to the export that a URI names: `nbd://host[:port]/export`, `nbds://…` with TLS, or
+   * `nbd+unix:///export?socket=PATH`.
+   * @throws {TypeError | RangeError} an option cannot be, or not with this server
+   * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`,
+   *   `BLOCK_PROTOCOL`
+   */
+  static async connect(uri: string, options: NbdBlockDeviceOptions = {}): Promise<NbdBlockDevice> {
+    const address = parseNbdUri(uri)
+    checkNbdOptions(options)
+    const first = await dial(address, options).catch((fault: unknown) => {
+      throw connectError(uri, fault)
+    })
+    try {
+      const device = new NbdBlockDevice(address, options, first, await claimTarget(address))
+      if (options.exclusive === true) {
+        await device.claim('device', { holder: 'a program that connected exclusively' })
+      }
+      return device
+    } catch (error) {
+      await first.close()
+      throw error
+    }
+  }
+
+  protected override async doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const flags = this.#terms.df ? COMMAND_FLAG.df : 0
+    await this.#transfer({ command: COMMAND.read, flags }, 'read', sector, buffers)
+  }
+
+  protected override async doWrite(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+  ): Promise<void> {
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const fua = this.#isFua(durable, bytes <= this.#terms.transferBytes)
+    const flags = fua ? COMMAND_FLAG.fua : 0
+    await this.#transfer({ command: COMMAND.write, flags }, 'write', sector, buffers)
+    await this.#settle(durable, fua)
+  }
+
+  protected override async doWriteZeroes(
+    sector: number,
+    sectors: number,
+    durable: boolean,
+  ): Promise<void> {
+    if (!this.#terms.zeroes) {
+      await super.doWriteZeroes(sector, sectors, durable)
+      return
+    }
+    const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#terms.rangeBytes)
+    // Zeroes keep their space, so that writing over them later does not wait for any; discard gives it back.
+    const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
+    await this.#range({ command: COMMAND.writeZeroes, flags }, 'write zeroes to', sector, sectors)
+    await this.#settle(durable, fua)
+  }
+
+  protected override async doDiscard(sector: number, sectors: number): Promise<void> {
+    await this.#range({ command: COMMAND.trim, flags: 0 }, 'discard', sector, sectors)
+  }
+
+  protected override async doFlush(): Promise<void> {
+    if (this.durability === 'none') return
+    const place = { device: this.name, operation: 'flush' }
+    await telling(place, () => this.#stability.flush())
+  }
+
+  protected override async doSeekMapped(sector: number): Promise<number> {
+    return this.#seek(findMapped, sector)
+  }
+
+  protected override async doSeekUnmapped(sector: number): Promise<number> {
+    return this.#seek(findUnmapped, sector)
+  }
+
+  protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return acquireClaim(this.#claimTarget, role, options)
+  }
+
+  protected override doAsk(role: string, request: string): Promise<string | undefined> {
+    return askHolder(this.#claimTarget, role, request)
+  }
+
+  protected override doDisconnect(): Promise<void> {
+    return this.#pool.close()
+  }
+
+  #request(request: Partial<Request>): Promise<Status | undefined> {
+    return this.#pool.request({ ...NOTHING, ...request })
+  }
+
+  /** Whether a write is durable by itself. One of several pieces is better flushed with the others, once. */
+  #isFua(durable: boolean, isOnePiece: boolean): boolean {
+    return durable && isOnePiece && this.durability === 'fua'
+  }
+
+  /** After the replies to a write. */
+  async #settle(durable: boolean, fua: boolean): Promise<void> {
+    if (fua) return
+    this.#stability.wrote()
+    if (durable) await this.doFlush()
+  }
+
+  async #transfer(
+    kind: Pick<Request, 'command' | 'flags'>,
+    operation: string,
+    sector: number,
+    buffers: readonly Uint8Array[],
+  ): Promise<void> {
+    const { sectorSize } = this.info
+    const send = (offset: number, parts: readonly Uint8Array[], length: number): Promise<unknown> =>
+      this.#pool.request({ ...kind, offset, length, parts })
+    const start = sector * sectorSize
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const place = { device: this.name, operation, sector, sectors: bytes / sectorSize }
+    const { transferBytes } = this.#terms
+    await telling(place, async () => {
+      if (bytes <= transferBytes) {
+        await send(start, buffers, bytes)
+        return
+      }
+      let offset = start
+      await inParallel(runs(buffers, transferBytes), PIECES_IN_FLIGHT, (run) => {
+        const at = offset
+        offset += run.bytes
+        return send(at, run.parts, run.bytes)
+      })
+    })
+  }
+
+  async #range(
+    kind: Pick<Request, 'command' | 'flags'>,
+    operation: string,
+    sector: number,
+    sectors: number,
+  ): Promise<void> {
+    const { sectorSize } = this.info
+    const pieces = piecesOf(sector * sectorSize, sectors * sectorSize, this.#terms.rangeBytes)
+    await telling({ device: this.name, operation, sector, sectors }, () =>
+      inParallel(pieces, PIECES_IN_FLIGHT, (piece) => this.#request({ ...kind, ...piece })),
+    )
+  }
+
+  async #seek(find: typeof findMapped, sector: number): Promise<number> {
+    const { sectorSize, sizeSectors } = this.info
+    const end = sizeSectors * sectorSize
+    const ask = async (offset: number): Promise<Status> => {
+      const length = Math.min(this.#terms.rangeBytes, end - offset)
+      const asked = { command: COMMAND.blockStatus, flags: COMMAND_FLAG.reqOne, offset, length }
+      return (await this.#request(asked)) ?? { length, flags: 0 }
+    }
+    const place = { device: this.name, operation: 'seek in' }
+    return (await telling(place, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
+  }
+}
+
+const NOTHING: Request = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
+
+async function dialAgain(
+  address: NbdAddress,
+  options: NbdBlockDeviceOptions,
+  before: Connection,
+): Promise<Connection> {
+  const connection = await dial(address, options)
+  try {
+    checkSameExport(before.export, connection.export)
+    return connection
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+}
+
+/** Tells the caller about what fails between client and server. */
+async function telling<T>(place: Place, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (fault) {
+    throw requestError(place, fault)
+  }
+}

@@ -1,0 +1,52 @@
+import { broken } from './fault.ts'
+
+/** Pieces of a reply that are apart; no server has reason for more, and they take memory. */
+const MAX_PIECES = 1024
+
+/** Which bytes of a request came already: each has to come once. */
+export class Coverage {
+  readonly #length: number
+  /** Ascending, apart from each other. */
+  readonly #pieces: { from: number; to: number }[] = []
+
+  constructor(length: number) {
+    this.#length = length
+  }
+
+  /** Whether all came. */
+  get complete(): boolean {
+    const [first] = this.#pieces
+    return first !== undefined && first.from === 0 && first.to === this.#length
+  }
+
+  /**
+   * Notes bytes that come now.
+   * @throws {NbdFault} they were not asked for, or came before
+   */
+  add(from: number, length: number): void {
+    const to = from + length
+    if (from < 0 || to > this.#length) {
+      throw broken(`data within the ${this.#length} bytes asked for`, `bytes ${from} to ${to}`)
+    }
+    const pieces = this.#pieces
+    const next = pieces.findIndex((piece) => piece.to >= from)
+    const at = next < 0 ? pieces.length : next
+    const before = pieces[at]?.to === from ? pieces[at] : undefined
+    const after = pieces[before === undefined ? at : at + 1]
+    if (after !== undefined && after.from < to) {
+      throw broken('each byte once', `bytes ${from} to ${to} of a request twice`)
+    }
+    const touches = after?.from === to ? after : undefined
+    if (before !== undefined) {
+      before.to = touches?.to ?? to
+      if (touches !== undefined) pieces.splice(at + 1, 1)
+    } else if (touches !== undefined) {
+      touches.from = from
+    } else {
+      pieces.splice(at, 0, { from, to })
+      if (pieces.length > MAX_PIECES) {
+        throw broken(`at most ${MAX_PIECES} pieces of a reply apart from each other`, 'more')
+      }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { getSystemErrorMap } from 'node:util'
+import { BlockError } from '../../errors.ts'
+import { shown } from '../file/claim-protocol.ts'
+import type { Place } from '../file/errors.ts'
+import { NbdFault } from './fault.ts'
+
+/** Every code of an `NbdBlockDevice`. */
+export type NbdBlockErrorCode =
+  /** The device was disconnected by its user. */
+  | 'BLOCK_DISCONNECTED'
+  /** The export takes no writes; nothing was written. */
+  | 'BLOCK_READ_ONLY'
+  /** The URI is none of NBD's, or has a parameter that is not known. */
+  | 'BLOCK_URI'
+  /** No connection to the export could be made. */
+  | 'BLOCK_OPEN'
+  /** The server reported an error. */
+  | 'BLOCK_IO'
+  /** The storage behind the server has shut this client out (ESHUTDOWN). */
+  | 'BLOCK_FENCED'
+  /** The connection was lost before the answer came. */
+  | 'BLOCK_LOST'
+  /** The answer did not come in time. */
+  | 'BLOCK_TIMEOUT'
+  /** The server sent what it must not. */
+  | 'BLOCK_PROTOCOL'
+  /** Another process on this machine holds the role. */
+  | 'BLOCK_CLAIMED'
+  /** The server does not offer that. */
+  | 'BLOCK_UNSUPPORTED'
+
+const READS: readonly string[] = ['read', 'seek in']
+
+/** What the caller is told when a request failed. */
+export function requestError(place: Place, fault: unknown): BlockError {
+  if (fault instanceof BlockError) return fault
+  const isRead = READS.includes(place.operation)
+  const code = requestCode(fault, isRead)
+  const message = `could not ${place.operation} ${where(place)}: ${reasonOf(fault)}; ${outcomeOf(code, isRead)}`
+  return new BlockError(code, message, details(place), fault)
+}
+
+/** What the caller is told when there is no connection to the export. */
+export function connectError(device: string, fault: unknown): BlockError {
+  if (fault instanceof BlockError) return fault
+  const message = `could not connect to ${device}: ${reasonOf(fault)}`
+  return new BlockError(connectCode(fault), message, { device }, fault)
+}
+
+/** `connection refused (ECONNREFUSED)`, or what the error says itself. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof NbdFault) return error.message
+  const errno: unknown = error instanceof Error ? Reflect.get(error, 'errno') : undefined
+  const known = typeof errno === 'number' ? getSystemErrorMap().get(errno) : undefined
+  if (known !== undefined) return `${known[1]} (${known[0]})`
+  return shown(error instanceof Error ? error.message : String(error))
+}
+
+function outcomeOf(code: NbdBlockErrorCode, isRead: boolean): string {
+  if (isRead) return 'some buffers may have been filled'
+  const unknown = 'nobody knows what the device holds now'
+  return code === 'BLOCK_FENCED'
+    ? `the storage shuts this host out, so another one may have taken over, and ${unknown}`
+    : `${unknown}: connect anew, and read it`
+}
+
+function requestCode(fault: unknown, isRead: boolean): NbdBlockErrorCode {
+  if (!(fault instanceof NbdFault)) return 'BLOCK_IO'
+  switch (fault.kind) {
+    case 'refused':
+      return fault.code === 'ESHUTDOWN' && !isRead ? 'BLOCK_FENCED' : 'BLOCK_IO'
+    case 'lost':
+      return 'BLOCK_LOST'
+    case 'late':
+      return 'BLOCK_TIMEOUT'
+    case 'broken':
+      return 'BLOCK_PROTOCOL'
+    case 'unfit':
+      return 'BLOCK_UNSUPPORTED'
+  }
+}
+
+function connectCode(fault: unknown): NbdBlockErrorCode {
+  if (!(fault instanceof NbdFault)) return 'BLOCK_OPEN'
+  if (fault.kind === 'broken') return 'BLOCK_PROTOCOL'
+  return fault.kind === 'unfit' ? 'BLOCK_UNSUPPORTED' : 'BLOCK_OPEN'
+}
+
+function where({ device, sector, sectors }: Place): string {
+  if (sector === undefined || sectors === undefined) return device
+  return `sectors ${sector} to ${sector + sectors} (exclusive) of ${device}`
+}
+
+function details({ device, sector, sectors }: Place): BlockError['details'] {
+  return {
+    device,
+    ...(sector === undefined ? {} : { sector }),
+    ...(sectors === undefined ? {} : { sectors }),
+  }
+}

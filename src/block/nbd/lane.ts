@@ -1,0 +1,180 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from './connection.ts'
+import { reasonOf } from './errors.ts'
+import type { Status } from './exchange.ts'
+import { NbdFault } from './fault.ts'
+import { COMMAND, type Request } from './protocol.ts'
+
+const FIRST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 2000
+
+/** How a {@link Lane} works. */
+export interface LaneOptions {
+  /** Connects anew. */
+  readonly dial: () => Promise<Connection>
+  /** Told each time when a connection is lost. */
+  readonly onLost: () => void
+  readonly maxInFlight: number
+  readonly requestTimeoutMs: number
+}
+
+/** A connection that is made anew when it was lost. */
+export class Lane {
+  readonly #dial: () => Promise<Connection>
+  readonly #onLost: () => void
+  readonly #maxInFlight: number
+  readonly #requestTimeoutMs: number
+  readonly #waiting: (() => void)[] = []
+  #connection: Connection | undefined
+  #dialling: Promise<Connection> | undefined
+  #inFlight = 0
+  /** How often the connection was lost or could not be made, since a request succeeded. */
+  #failures = 0
+  #notBefore = 0
+  /** Why there was no connection when one was last tried. */
+  #lastFault: unknown
+  #closed = false
+
+  constructor(options: LaneOptions, first?: Connection) {
+    this.#dial = options.dial
+    this.#onLost = options.onLost
+    this.#maxInFlight = options.maxInFlight
+    this.#requestTimeoutMs = options.requestTimeoutMs
+    if (first !== undefined) this.#use(first)
+  }
+
+  /** Requests that were begun and have not ended. */
+  get load(): number {
+    return this.#inFlight + this.#waiting.length
+  }
+
+  /**
+   * Does a request, when there is room for it. Reads are sent again if the connection is lost; of anything else
+   * nobody knows then whether the server has done it.
+   * @throws {NbdFault}
+   */
+  async request(request: Request): Promise<Status | undefined> {
+    if (this.#inFlight < this.#maxInFlight) this.#inFlight++
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await this.#attempt(request, performance.now() + this.#requestTimeoutMs)
+    } finally {
+      const next = this.#waiting.shift()
+      // Who waited takes the place of this one.
+      if (next === undefined) this.#inFlight--
+      else next()
+    }
+  }
+
+  /** Says farewell to the server. No requests may be in flight. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#connection?.close()
+  }
+
+  async #attempt(request: Request, deadline: number): Promise<Status | undefined> {
+    for (;;) {
+      const connection = this.#usable ?? (await this.#connect(deadline))
+      try {
+        const status = await connection.request(request, deadline)
+        this.#failures = 0
+        return status
+      } catch (fault) {
+        if (!connection.usable) this.#failed(connection)
+        if (!isRetriable(request, fault) || performance.now() >= deadline) throw fault
+      }
+    }
+  }
+
+  get #usable(): Connection | undefined {
+    return this.#connection?.usable === true ? this.#connection : undefined
+  }
+
+  async #connect(deadline: number): Promise<Connection> {
+    for (;;) {
+      const pause = this.#notBefore - performance.now()
+      if (pause > 0) await sleep(Math.min(pause, Math.max(0, deadline - performance.now())))
+      if (this.#usable !== undefined) return this.#usable
+      try {
+        return await before(deadline, this.#dialOnce())
+      } catch (fault) {
+        if (!isPassing(fault)) throw fault
+        if (performance.now() >= deadline) throw this.#late()
+      }
+    }
+  }
+
+  #late(): NbdFault {
+    const reason = this.#lastFault
+    const why = reason === undefined ? '' : `, at last because ${reasonOf(reason)}`
+    return new NbdFault('late', `there was no connection in time${why}`, undefined, reason)
+  }
+
+  /** Those that need the connection share one attempt to make it. */
+  #dialOnce(): Promise<Connection> {
+    this.#dialling ??= this.#dialNow().finally(() => {
+      this.#dialling = undefined
+    })
+    return this.#dialling
+  }
+
+  async #dialNow(): Promise<Connection> {
+    try {
+      const connection = await this.#dial()
+      if (this.#closed) await connection.close()
+      this.#use(connection)
+      return connection
+    } catch (fault) {
+      this.#lastFault = fault
+      this.#pause()
+      throw fault
+    }
+  }
+
+  #use(connection: Connection): void {
+    connection.onLost = this.#onLost
+    this.#connection = connection
+  }
+
+  /** A connection that was lost is counted once, not for each of its requests. */
+  #failed(connection: Connection): void {
+    if (this.#connection !== connection) return
+    this.#connection = undefined
+    this.#pause()
+  }
+
+  #pause(): void {
+    // The first loss is most often a server's restart, or a connection that was idle for too long.
+    const ms = this.#failures === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (this.#failures - 1)
+    this.#failures++
+    this.#notBefore = performance.now() + Math.min(ms, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2)
+  }
+}
+
+/** Whether the same request, sent again, does no harm and may go better. */
+function isRetriable({ command }: Request, fault: unknown): boolean {
+  const harmless = command === COMMAND.read || command === COMMAND.blockStatus
+  return harmless && fault instanceof NbdFault && (fault.kind === 'lost' || fault.kind === 'late')
+}
+
+/** Whether another attempt to connect may go better. */
+function isPassing(fault: unknown): boolean {
+  return fault instanceof NbdFault && fault.kind !== 'broken' && fault.kind !== 'unfit'
+}
+
+/** Waits for a promise, but not for ever. What it does later is nobody's business then. */
+async function before<T>(deadline: number, promise: Promise<T>): Promise<T> {
+  if (deadline === Number.POSITIVE_INFINITY) return promise
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new NbdFault('late', 'there was no connection in time')),
+      Math.max(0, deadline - performance.now()),
+    )
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

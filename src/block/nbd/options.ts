@@ -1,0 +1,82 @@
+import { checkSectorSize } from '../check.ts'
+
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** How to encrypt, and who is trusted. It goes before what the URI says. */
+export interface NbdTlsOptions {
+  /** Certificates of the authorities that are trusted, PEM. Default: those of Node. */
+  readonly ca?: string | Uint8Array
+  /** This client's certificate, PEM, for servers that demand one. */
+  readonly cert?: string | Uint8Array
+  /** Its private key, PEM. */
+  readonly key?: string | Uint8Array
+  /** The name that the server's certificate has to have. Default: the host of the URI. */
+  readonly hostname?: string
+  /** Accept any certificate: without it nobody knows who the server is. Default true. */
+  readonly verifyPeer?: boolean
+  /** A key that both sides know, in place of certificates. */
+  readonly psk?: { readonly username: string; readonly key: Uint8Array }
+}
+
+/** How to connect to an export. */
+export interface NbdConnectOptions {
+  /** Milliseconds for one attempt to connect: the name's look-up, TLS and all. Default 10,000. */
+  readonly connectTimeoutMs?: number
+  readonly tls?: NbdTlsOptions
+}
+
+/** How to use an export as a device. */
+export interface NbdBlockDeviceOptions extends NbdConnectOptions {
+  /**
+   * Bytes in a sector: a power of two from 512 to 65536, and a multiple of the server's smallest block. Default:
+   * 512, or the smallest block if that is larger.
+   */
+  readonly sectorSize?: number
+  /** `auto`, the default: for reading and writing if the server lets us, else for reading only. */
+  readonly mode?: 'auto' | 'read-write' | 'read-only'
+  /**
+   * How a durable write reaches stable storage.
+   *
+   * - `auto`, the default: by one write with FUA, or by a write and a flush where the server has no FUA;
+   * - `flush`: by a write and a flush;
+   * - `none`: not at all, and `flush` does nothing: for scratch data, and for servers that know neither.
+   */
+  readonly durability?: 'auto' | 'flush' | 'none'
+  /**
+   * Milliseconds for each request to the server, with all attempts to connect again that it takes. A large
+   * transfer is many requests. `Infinity`: wait for ever. Default 30,000.
+   */
+  readonly requestTimeoutMs?: number
+  /** Requests in flight on a connection. Default 64. */
+  readonly maxInFlight?: number
+  /** Connections, at most 16; more than one only if the server allows it (MULTI_CONN). Default 1. */
+  readonly connections?: number
+  /** Refuse to connect while another program on this machine has connected exclusively. Default false. */
+  readonly exclusive?: boolean
+}
+
+/** @throws {TypeError | RangeError} an option cannot be */
+export function checkNbdOptions(options: NbdBlockDeviceOptions): void {
+  const { sectorSize, mode = 'auto', durability = 'auto', requestTimeoutMs = 1 } = options
+  const { maxInFlight = 1, connections = 1, connectTimeoutMs = 1 } = options
+  if (sectorSize !== undefined) checkSectorSize(sectorSize)
+  oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
+  oneOf('durability', durability, ['auto', 'flush', 'none'])
+  if (requestTimeoutMs !== Number.POSITIVE_INFINITY) {
+    within('requestTimeoutMs', requestTimeoutMs, MAX_TIMER_MS)
+  }
+  within('connectTimeoutMs', connectTimeoutMs, MAX_TIMER_MS)
+  within('maxInFlight', maxInFlight, 1024)
+  within('connections', connections, 16)
+}
+
+function within(option: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return
+  throw new RangeError(`${option} has to be a whole number from 1 to ${most}, not ${value}`)
+}
+
+function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
+  if (values.includes(value)) return
+  throw new TypeError(`${option} has to be one of ${values.join(', ')}, not ${String(value)}`)
+}

@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { expect, test } from 'vitest'
+import { listNbdExports, NbdBlockDevice } from '../../../src/block/nbd.ts'
+import { needs } from '../../helpers/interop.ts'
+import { serverProblem, startNbdServer } from '../../helpers/nbd-servers.ts'
+import { bytes, useScene } from './scene.ts'
+
+const scene = useScene()
+
+test.each([
+  { sectorSize: 500 },
+  { connections: 0 },
+  { connections: 17 },
+  { maxInFlight: 0.5 },
+  { connectTimeoutMs: 0 },
+  { requestTimeoutMs: 2 ** 31 },
+  { requestTimeoutMs: Number.NaN },
+])('%o is refused before anything is sent', async (options) => {
+  const uri = 'nbd+unix:///?socket=/none'
+  await expect(NbdBlockDevice.connect(uri, options)).rejects.toThrow(RangeError)
+})
+
+test('exports are listed, and each is a device of its own', async (context) => {
+  const folder = scene.file('exports')
+  mkdirSync(folder)
+  writeFileSync(`${folder}/first`, new Uint8Array(1 << 16).fill(1))
+  writeFileSync(`${folder}/second one`, new Uint8Array(1000).fill(2))
+  const server = await scene.nbdkit(context, 'file', `dir=${folder}`)
+  const names = (await listNbdExports(server.uri())).map(({ name }) => name)
+  expect(names.sort()).toEqual(['first', 'second one'])
+  const second = await scene.connect(server.uri('second%20one'))
+  expect(await second.getInfo()).toMatchObject({ sectorSize: 512, sizeSectors: 1 })
+  expect(second.unusedBytes).toBe(488)
+  await expect(scene.connect(server.uri('third'))).rejects.toMatchObject({ code: 'BLOCK_OPEN' })
+})
+
+test('an export that was connected exclusively', async (context) => {
+  const server = await scene.nbdkit(context, 'memory', '1M')
+  const first = await scene.connect(server, { exclusive: true })
+  await scene.connect(server)
+  await expect(scene.connect(server, { exclusive: true })).rejects.toMatchObject({
+    code: 'BLOCK_CLAIMED',
+  })
+  await first.disconnect()
+  await scene.connect(server, { exclusive: true })
+})
+
+test('over TCP, by a name or an address', async (context) => {
+  const server = await scene.nbdkit(context, 'memory', '1M')
+  const port = await forward(server.socket)
+  const device = await scene.connect(`nbd://localhost:${port}`)
+  await device.write(1, bytes(512, 4), { durable: true })
+  const other = await scene.connect(`nbd://127.0.0.1:${port}/`)
+  const found = new Uint8Array(512)
+  await other.read(1, [found])
+  expect(found[0]).toBe(4)
+})
+
+test('an nbd-server whose export is read-only', async (context) => {
+  needs(context, serverProblem('nbd-server'))
+  const file = scene.file('disk')
+  writeFileSync(file, new Uint8Array(1 << 16).fill(5))
+  const server = scene.keep(await startNbdServer(scene.folder, file, ['readonly = true']))
+  const device = await scene.connect(server, {}, 'exp')
+  expect((await device.getInfo()).readWrite).toBe(false)
+  await device.read(0, bytes(1 << 16))
+})
+
+/** Listens at a TCP port, and hands on to a unix socket. */
+async function forward(path: string): Promise<number> {
+  const forwarder = createServer((client) => {
+    const server = connect({ path })
+    client.pipe(server).pipe(client)
+    client.on('error', () => server.destroy())
+    server.on('error', () => client.destroy())
+  })
+  scene.keep({
+    [Symbol.asyncDispose]: async () => {
+      forwarder.close()
+    },
+  })
+  forwarder.listen(0, '127.0.0.1')
+  await once(forwarder, 'listening')
+  const address = forwarder.address()
+  if (address === null || typeof address === 'string') throw new Error('it has no port')
+  return address.port
+}

@@ -1,0 +1,15 @@
+// The consuming side of the ring test: `node ring-child.mjs <uri> <count>` prints items, and gives their space back.
+import process from 'node:process'
+import { NbdBlockDevice } from '../../../dist/block/nbd.js'
+import { RingReader } from '../../../dist/index.js'
+
+const [uri, count] = process.argv.slice(2)
+const device = await NbdBlockDevice.connect(uri)
+const reader = await RingReader.open(device)
+for (let taken = 0; taken < Number(count); taken++) {
+  const entry = await reader.next()
+  process.stdout.write(`${Buffer.from(entry.item).toString('utf8')}\n`)
+  await entry.advance()
+}
+await reader.close()
+await device.disconnect()

@@ -1,0 +1,63 @@
+import { writeFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
+import { expect, type TestContext, test } from 'vitest'
+import { needs } from '../helpers/interop.ts'
+import { type NbdServer, serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'
+import { sbr, start, type TemporaryFolder, temporaryFolder } from './cli.ts'
+
+/** An export of 1 MiB of zeroes. */
+async function serve(context: TestContext, folder: TemporaryFolder): Promise<NbdServer> {
+  needs(context, serverProblem('nbdkit'))
+  return startNbdkit(folder.path, ['memory', '1M'])
+}
+
+test('a ring on an export is made, filled, looked at and emptied', async (context) => {
+  using folder = temporaryFolder()
+  await using server = await serve(context, folder)
+  const uri = server.uri()
+  expect(await sbr(['create', uri])).toMatchObject({ code: 0, stderr: '' })
+  await using producing = start(['produce', uri])
+  producing.child.stdin.end('one\ntwo\n')
+  expect(await producing.ended).toMatchObject({ code: 0, stderr: '' })
+  const looked = await sbr(['diagnostics', uri, '--json'])
+  expect(looked.stdout.toString()).toContain(Buffer.from('one').toString('hex'))
+  const consumed = await sbr(['consume', uri, '--drain'])
+  expect(consumed.stdout.toString()).toBe('one\ntwo\n')
+})
+
+test('a second consumer on this machine is refused', async (context) => {
+  using folder = temporaryFolder()
+  await using server = await serve(context, folder)
+  await sbr(['create', server.uri()])
+  await using consuming = start(['consume', server.uri(), '--client', 'first'])
+  await using producing = start(['produce', server.uri()])
+  producing.child.stdin.end('one\n')
+  await consuming.printed((stdout) => stdout.length > 0)
+  const second = await sbr(['consume', server.uri(), '--drain'])
+  expect(second.code).toBe(1)
+  expect(second.stderr).toContain('first')
+})
+
+test('device commands take exports', async (context) => {
+  using folder = temporaryFolder()
+  await using server = await serve(context, folder)
+  const uri = server.uri()
+  const info = JSON.parse((await sbr(['device', 'info', uri, '--json'])).stdout.toString())
+  expect(info).toMatchObject({ kind: 'nbd', sizeBytes: 1 << 20, durability: 'fua', unusedBytes: 0 })
+  expect(info).not.toHaveProperty('direct')
+  const file = folder.file('disk')
+  writeFileSync(file, new Uint8Array(1 << 20).fill(3))
+  const copied = await sbr(['device', 'copy', pathToFileURL(file).href, uri, '--verify'])
+  expect(copied).toMatchObject({ code: 0, stderr: '' })
+  expect((await sbr(['device', 'compare', uri, file])).code).toBe(0)
+  expect((await sbr(['device', 'copy', uri, uri, '--force'])).code).toBe(2)
+})
+
+test('a URI that is none is wrong usage, and a server that is not there a fault', async () => {
+  const wrong = await sbr(['consume', 'nbd://host/x?no=1'])
+  expect(wrong.code).toBe(2)
+  expect(wrong.stderr).toContain("the parameter 'no' is not known")
+  const absent = await sbr(['consume', 'nbd+unix:///?socket=/none', '--json'])
+  expect(absent.code).toBe(1)
+  expect(JSON.parse(absent.stderr)).toMatchObject({ error: { code: 'BLOCK_OPEN' } })
+})
