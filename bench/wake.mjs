@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Producer } from 'shared-block-ring'
-import { FileBlockDevice } from 'shared-block-ring/block/file'
+import { FileBlockDevice, Producer } from './lib/ring.mjs'
 
 const RING_BYTES = 1 << 20
 const IDLE_MS = 5000

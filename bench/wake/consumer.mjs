@@ -1,8 +1,7 @@
 // Takes items, and tells how long each of them was under way; or tells how much of a core it takes to wait.
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RingReader } from 'shared-block-ring'
-import { FileBlockDevice } from 'shared-block-ring/block/file'
+import { FileBlockDevice, RingReader } from '../lib/ring.mjs'
 
 /** By then the pauses are as long as they get. */
 const SETTLE_MS = 6000

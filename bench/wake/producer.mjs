@@ -1,8 +1,7 @@
 // Pushes when told to: each item is the time at which it was pushed.
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RingWriter } from 'shared-block-ring'
-import { FileBlockDevice } from 'shared-block-ring/block/file'
+import { FileBlockDevice, RingWriter } from '../lib/ring.mjs'
 
 const device = await FileBlockDevice.open(process.argv[2])
 const writer = await RingWriter.open(device, { client: 'bench' })

@@ -1,0 +1,3 @@
+import { ringContestant } from '../lib/ring-store.mjs'
+
+export default ringContestant({ title: 'shared-block-ring, format 1', format: 1 })

@@ -1,0 +1,7 @@
+import { ringContestant } from '../lib/ring-store.mjs'
+
+export default ringContestant({
+  title: 'shared-block-ring, format 2, past the page cache',
+  format: 2,
+  device: { direct: true },
+})

@@ -1,0 +1,78 @@
+// A chart for the README: a panel for each column of one table, a bar for each contestant.
+import { compact } from './table.mjs'
+
+const PANEL = { width: 420, gap: 24, title: 26, label: 150, value: 62 }
+const BAR = { height: 16, pitch: 21 }
+const PER_LINE = 2
+const MARGIN = 16
+const HEAD = 34
+
+const STYLE = `
+  text { font: 12px system-ui, sans-serif; fill: #1f2328 }
+  .head { font-size: 15px; font-weight: 600 }
+  .title { font-weight: 600 }
+  .bar { fill: #9aa4af }
+  .own { fill: #1f6feb }
+  .limit { fill: #d4d9df }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3 }
+    .bar { fill: #6e7681 }
+    .own { fill: #4493f8 }
+    .limit { fill: #3d444d }
+  }`
+
+/** The chart of the first table that has figures, as SVG. */
+export function chartOf({ columns, contestants }) {
+  const measured = columns.filter(({ id }) => contestants.some(({ figures }) => figures[id]))
+  const [first] = measured
+  const panels = measured
+    .filter(({ table }) => table === first?.table)
+    .map((column) => ({ column, bars: barsOf(column.id, contestants) }))
+  const parts = [
+    `<text class="head" x="${MARGIN}" y="${MARGIN + 8}">${escaped(first?.table ?? '')}</text>`,
+  ]
+  let y = HEAD
+  for (let at = 0; at < panels.length; at += PER_LINE) {
+    const line = panels.slice(at, at + PER_LINE)
+    line.forEach((panel, index) => {
+      parts.push(drawPanel(panel, MARGIN + index * (PANEL.width + PANEL.gap), y))
+    })
+    const bars = Math.max(...line.map((panel) => panel.bars.length))
+    y += PANEL.title + bars * BAR.pitch + PANEL.gap
+  }
+  const width = 2 * MARGIN + PER_LINE * PANEL.width + (PER_LINE - 1) * PANEL.gap
+  const open = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" role="img">`
+  return `${open}\n<style>${STYLE}\n</style>\n${parts.join('\n')}\n</svg>\n`
+}
+
+function barsOf(columnId, contestants) {
+  return contestants
+    .filter(({ figures }) => figures[columnId] !== undefined)
+    .map(({ id, limit, figures }) => {
+      const kind = limit ? 'limit' : id.startsWith('format-') ? 'own' : 'bar'
+      return { label: id, kind, value: figures[columnId].median }
+    })
+    .sort((a, b) => b.value - a.value)
+}
+
+function drawPanel({ column, bars }, x, y) {
+  const most = Math.max(...bars.map(({ value }) => value))
+  const room = PANEL.width - PANEL.label - PANEL.value
+  const title = `<text class="title" x="${x}" y="${y + 16}">${escaped(column.title)}</text>`
+  const rows = bars.map(({ label, kind, value }, index) => {
+    const top = y + PANEL.title + index * BAR.pitch
+    const base = top + 12
+    const length = Math.max(1, (room * value) / most)
+    const from = x + PANEL.label
+    return (
+      `<text x="${from - 8}" y="${base}" text-anchor="end">${escaped(label)}</text>` +
+      `<rect class="${kind}" x="${from}" y="${top}" width="${length.toFixed(1)}" height="${BAR.height}" rx="2"/>` +
+      `<text x="${(from + length + 6).toFixed(1)}" y="${base}">${compact(value)}</text>`
+    )
+  })
+  return [title, ...rows].join('\n')
+}
+
+function escaped(text) {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
+}

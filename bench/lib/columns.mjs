@@ -1,0 +1,53 @@
+// What is measured. A column is the same work for every contestant. `measure` answers items a second, of which each
+// is `worth` so much of what the table shows.
+import { drainLarge, pushBatches, pushInFlight, takeAll } from './work.mjs'
+
+const MIB = 1 << 20
+
+const SIZES = [
+  { label: '100 B', itemBytes: 100 },
+  { label: '4 KiB', itemBytes: 4096 },
+]
+
+/** `items` is how many of them a commit can hold at most, `read` whether they are read. */
+const WORK = [
+  { id: 'one', title: 'one at a time', items: 1, measure: pushInFlight(1) },
+  { id: '64', title: '64 in flight', items: 64, measure: pushInFlight(64) },
+  { id: '1024', title: '1024 in flight', items: 1024, measure: pushInFlight(1024) },
+  { id: 'batch', title: '1000 a batch', items: 1000, measure: pushBatches(1000) },
+  { id: 'take', title: 'take + ack each', items: 1, read: true, measure: takeAll(1) },
+  { id: 'take100', title: 'take + ack 100', items: 100, read: true, measure: takeAll(100) },
+]
+
+const LARGE = [
+  { id: 'append', title: 'append', items: 1, measure: pushInFlight(1) },
+  { id: 'drain', title: 'drain', items: 1, read: true, measure: drainLarge },
+]
+
+/** All columns, in the order of the table. Those without `measure` take two processes. */
+export const COLUMNS = [
+  ...SIZES.flatMap(({ label, itemBytes }) =>
+    WORK.map((work) => ({
+      ...work,
+      id: `${label.replace(' ', '')}/${work.id}`,
+      itemBytes,
+      worth: 1,
+      table: `${label} items a second, each of them durable when it counts`,
+    })),
+  ),
+  ...LARGE.map((work) => ({
+    ...work,
+    id: `1MiB/${work.id}`,
+    itemBytes: MIB,
+    worth: MIB / 1e6,
+    large: true,
+    table: '1 MiB items, MB a second',
+  })),
+  ...['p50', 'p99'].map((quantile) => ({
+    id: `latency/${quantile}`,
+    title: quantile,
+    quantile,
+    itemBytes: 100,
+    table: 'Push to receipt in another process, in microseconds, a push every 2 to 5 ms',
+  })),
+]

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto'
+import { rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { BlockDevice } from '../../block/device.ts'
+import { FileBlockDevice, type FileBlockDeviceOptions } from '../../block/file.ts'
+import { PartitionBlockDevice } from '../../block/wrap/partition.ts'
+import { isBlockError } from '../../errors.ts'
+import { openDevice } from '../device.ts'
+import { usageError } from '../errors.ts'
+import type { CommonFlags } from '../flags.ts'
+import { describeHolding, type Holding, holdingOf } from '../holding.ts'
+import { createFile, isThere } from '../make.ts'
+import { grouped } from '../render.ts'
+import { holdTarget } from '../target.ts'
+import { isZero, type Part, scratchOf } from './scratch.ts'
+
+/** A ring on less would be full at once. */
+export const MIN_BYTES: number = 4 << 20
+/** So much is enough, and quickly made and cleared. */
+const MAX_BYTES = 64 << 20
+
+/** Where to measure. All handles are of the same bytes, and may overwrite them if `kind` allows it. */
+export interface Place extends AsyncDisposable {
+  readonly kind: 'temporary file' | 'blank device' | 'reads only'
+  /** Why nothing is written, if so. */
+  readonly reason?: string
+  /** What was there before, if anything was. */
+  readonly holds?: Holding
+  /** Opens it for use in one way; disposing of the handle closes it. */
+  open(options: Pick<FileBlockDeviceOptions, 'direct' | 'engine'>): Promise<Handle>
+}
+
+/** An open place. */
+export interface Handle extends AsyncDisposable {
+  readonly device: BlockDevice
+  /** The file or raw device that it is a part of. */
+  readonly file: FileBlockDevice
+}
+
+/** What is given about the place. */
+export interface PlaceFlags extends CommonFlags {
+  /** Bytes of a temporary file. */
+  readonly size?: number
+}
+
+/**
+ * Finds a place that can be measured without any harm: a temporary file in a directory, or next to a path where
+ * nothing is; a part of a blank device; or reads alone, of a device that holds anything.
+ */
+export async function findPlace(
+  path: string,
+  flags: PlaceFlags,
+  signal: AbortSignal,
+): Promise<Place> {
+  if (!(await isThere(path))) return temporaryFile(dirname(path), flags, signal)
+  if ((await stat(path)).isDirectory()) return temporaryFile(path, flags, signal)
+  if (flags.size !== undefined) throw usageError(`--size is of a temporary file; ${path} is there`)
+  const { holds, reason } = await examine(path, flags)
+  if (reason === undefined) return blankPart(path, flags, signal)
+  const open: Place['open'] = (options) => openHandle(path, flags, 'read-only', options)
+  return { kind: 'reads only', reason, holds, open, [Symbol.asyncDispose]: async () => undefined }
+}
+
+async function temporaryFile(
+  folder: string,
+  flags: PlaceFlags,
+  signal: AbortSignal,
+): Promise<Place> {
+  const { size = MAX_BYTES, sectorSize = 512 } = flags
+  if (size < MIN_BYTES || size % sectorSize !== 0) {
+    const expected = `at least ${grouped(MIN_BYTES)} bytes in whole sectors of ${sectorSize}`
+    throw usageError(`--size: expected ${expected}, found ${grouped(size)}`)
+  }
+  const path = join(folder, `.sbr-bench-${randomUUID()}`)
+  const remove = (): Promise<void> => rm(path, { force: true })
+  try {
+    await (await createFile(path, size, sectorSize, signal)).disconnect()
+  } catch (error) {
+    await remove()
+    throw error
+  }
+  const open: Place['open'] = (options) => openHandle(path, flags, 'read-write', options)
+  return { kind: 'temporary file', open, [Symbol.asyncDispose]: remove }
+}
+
+/** A part of a blank device, for this command alone, which is zeroes again afterwards. */
+async function blankPart(path: string, flags: CommonFlags, signal: AbortSignal): Promise<Place> {
+  signal.throwIfAborted()
+  const held = await openDevice(path, 'read-write', flags, { exclusive: true })
+  const target = await holdTarget(held, 'sbr bench')
+  try {
+    // Now that nobody else is at work: somebody may have been since it was looked at.
+    const { holds, reason, part } = await examineOpen(held)
+    if (reason !== undefined || part === undefined) {
+      const open: Place['open'] = (options) => openHandle(path, flags, 'read-only', options)
+      const dispose = async (): Promise<void> => target[Symbol.asyncDispose]()
+      const why = reason ?? 'it is too small'
+      return { kind: 'reads only', reason: why, holds, open, [Symbol.asyncDispose]: dispose }
+    }
+    const dispose = async (): Promise<void> => {
+      try {
+        await held.writeZeroes(part.sectorStart, part.sectors, { durable: true })
+      } finally {
+        await target[Symbol.asyncDispose]()
+      }
+    }
+    const open: Place['open'] = (options) => openHandle(path, flags, 'read-write', options, part)
+    return { kind: 'blank device', holds, open, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await target[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** What was found where something is, and why it is not written to, if so. */
+interface Found {
+  readonly holds: Holding
+  readonly reason?: string
+  /** What may be overwritten. */
+  readonly part?: Part
+}
+
+async function examine(path: string, flags: CommonFlags): Promise<Found> {
+  await using device = await openDevice(path, 'auto', flags)
+  return await examineOpen(device)
+}
+
+async function examineOpen(device: BlockDevice): Promise<Found> {
+  const holds = await holdingOf(device)
+  if (holds.kind !== 'blank') return { holds, reason: `it holds ${describeHolding(holds)}` }
+  const { readWrite, sectorSize, sizeSectors } = await device.getInfo()
+  if (!readWrite) return { holds, reason: 'it is read-only' }
+  const part = scratchOf(sectorSize, sizeSectors, MAX_BYTES)
+  if (part.sectors * sectorSize < MIN_BYTES) return { holds, reason: 'it is too small' }
+  if (!(await isZero(device, part))) return { holds, reason: 'it holds data behind its start' }
+  return { holds, part }
+}
+
+/** `direct` is a wish: some file systems have no way past the page cache. */
+async function openHandle(
+  path: string,
+  { sectorSize }: CommonFlags,
+  mode: 'read-only' | 'read-write',
+  options: Pick<FileBlockDeviceOptions, 'direct' | 'engine'>,
+  part?: Part,
+): Promise<Handle> {
+  const { direct, ...others } = options
+  const all = { mode, ...(sectorSize !== undefined && { sectorSize }), ...others }
+  const file = await FileBlockDevice.open(path, { ...all, direct: direct ?? 'auto' }).catch(
+    (error: unknown) => {
+      if (!(isBlockError(error) && error.code === 'BLOCK_UNSUPPORTED')) throw error
+      return FileBlockDevice.open(path, all)
+    },
+  )
+  const device = part === undefined ? file : await PartitionBlockDevice.open(file, part)
+  return { device, file, [Symbol.asyncDispose]: () => file.disconnect() }
+}

@@ -1,0 +1,109 @@
+import type { FileBlockDevice } from '../../block/file.ts'
+import type { Holding } from '../holding.ts'
+import { grouped, safeText } from '../render.ts'
+import type { RingFigure } from './ring.ts'
+import type { Pace } from './timing.ts'
+import type { Transfers } from './transfers.ts'
+
+const KIB = 1 << 10
+const MIB = 1 << 20
+
+/** What a ring did, with one of the engines. */
+export interface RingReport {
+  readonly engine: string
+  readonly figures: readonly RingFigure[]
+}
+
+/** What `sbr bench` found. */
+export interface BenchReport {
+  readonly device: string
+  /** What the figures are of. */
+  readonly measured: 'temporary file' | 'blank device' | 'reads only'
+  /** Why nothing was written, if so. */
+  readonly reason?: string
+  /** What the device holds, if it was there before. */
+  readonly holds?: Holding
+  /** Bytes that were read and written. */
+  readonly sizeBytes: number
+  readonly direct: boolean
+  readonly durability: FileBlockDevice['durability']
+  readonly reads: Transfers
+  /** Durable ones; none if nothing was written. */
+  readonly writes: Transfers
+  /** None if nothing was written. */
+  readonly rings: readonly RingReport[]
+}
+
+/** The same for people. */
+export function benchText(report: BenchReport): string {
+  const { device, direct, durability, reads, writes, rings } = report
+  const way = direct ? 'past the page cache' : 'through the page cache'
+  const lines = [
+    `${safeText(device)}: ${measuredText(report)}`,
+    '',
+    row(`one at a time, ${way}`, 'a second', 'median', '99 %', 'MB/s'),
+    ...reads.map((pace) => transferRow('read', pace)),
+    ...writes.map((pace) => transferRow(`durable write (${durability})`, pace)),
+    ...rings.flatMap(ringLines),
+    ...adviceLines(report),
+  ]
+  return lines.map((line) => `${line.trimEnd()}\n`).join('')
+}
+
+function measuredText({ measured, sizeBytes }: BenchReport): string {
+  switch (measured) {
+    case 'temporary file':
+      return `a temporary file of ${grouped(sizeBytes)} bytes, which is removed`
+    case 'blank device':
+      return `${grouped(sizeBytes)} bytes of it, which are zeroes again`
+    case 'reads only':
+      return `reads only, of ${grouped(sizeBytes)} bytes`
+  }
+}
+
+function transferRow(what: string, pace: Pace & { readonly bytes: number }): string {
+  const { bytes, perSecond } = pace
+  const size = bytes < MIB ? `${bytes / KIB} KiB` : `${bytes / MIB} MiB`
+  return paceRow(`${what}, ${size}`, perSecond, pace, number((perSecond * bytes) / 1e6))
+}
+
+function ringLines({ engine, figures }: RingReport): readonly string[] {
+  const [first] = figures
+  const title = `ring, ${first?.itemBytes ?? 0}-byte items, engine ${engine}`
+  const rows = figures.map((figure) => {
+    const { what, items, itemsPerSecond } = figure
+    const each = items === 1 ? 'one at a time' : `${grouped(items)} a commit`
+    return paceRow(
+      `${what === 'push' ? 'push' : 'take and give back'}, ${each}`,
+      itemsPerSecond,
+      figure,
+      '',
+    )
+  })
+  return ['', row(title, 'items/s', 'median', '99 %', ''), ...rows]
+}
+
+function adviceLines({ reason }: BenchReport): readonly string[] {
+  if (reason === undefined) return []
+  return [
+    '',
+    `Nothing was written, because ${safeText(reason)}. To measure writes: sbr bench FOLDER, for a file system; or`,
+    'sbr bench DEVICE with a blank partition or volume on the same disk.',
+  ]
+}
+
+function paceRow(what: string, perSecond: number, pace: Pace, last: string): string {
+  return row(what, number(perSecond), micros(pace.medianUs), micros(pace.p99Us), last)
+}
+
+function number(value: number): string {
+  return grouped(Math.round(value))
+}
+
+function micros(value: number): string {
+  return `${number(value)} us`
+}
+
+function row(what: string, ...cells: readonly string[]): string {
+  return `  ${what.padEnd(38)}${cells.map((cell) => cell.padStart(12)).join('')}`
+}

@@ -1,0 +1,56 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { type Pace, paceOf, type Timing } from './timing.ts'
+
+const KIB = 1024
+
+/** What the device does with requests of several sizes, one at a time. */
+export type Transfers = readonly (Pace & { readonly bytes: number })[]
+
+const READ_SIZES = [4 * KIB, 1024 * KIB]
+const WRITE_SIZES = [4 * KIB, 64 * KIB, 1024 * KIB]
+
+/** Reads at random places. Sizes that do not fit the device are left out. */
+export async function measureReads(device: BlockDevice, timing: Timing): Promise<Transfers> {
+  return measure(device, READ_SIZES, timing, async (sector, buffer) => {
+    await device.read(sector, [buffer])
+  })
+}
+
+/** Durable writes at random places: all of the device may be overwritten. */
+export async function measureWrites(device: BlockDevice, timing: Timing): Promise<Transfers> {
+  return measure(device, WRITE_SIZES, timing, async (sector, buffer) => {
+    await device.write(sector, [buffer], { durable: true })
+  })
+}
+
+async function measure(
+  device: BlockDevice,
+  sizes: readonly number[],
+  timing: Timing,
+  transfer: (sector: number, buffer: Uint8Array) => Promise<void>,
+): Promise<Transfers> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const measured: (Pace & { readonly bytes: number })[] = []
+  for (const bytes of sizes) {
+    const sectors = bytes / sectorSize
+    const places = Math.floor(sizeSectors / sectors)
+    if (places === 0 || !Number.isInteger(sectors)) continue
+    // What differs everywhere is written everywhere, also by disks that leave zeroes or repetitions out.
+    const buffer = randomBytes(device.allocate(bytes))
+    const pace = await paceOf(
+      () => transfer(Math.floor(Math.random() * places) * sectors, buffer),
+      timing,
+    )
+    measured.push({ bytes, ...pace })
+  }
+  return measured
+}
+
+/** `getRandomValues` takes at most 64 KiB. */
+function randomBytes(buffer: Uint8Array): Uint8Array {
+  for (let at = 0; at < buffer.length; at += 64 * KIB) {
+    const part = new Uint8Array(Math.min(64 * KIB, buffer.length - at))
+    buffer.set(crypto.getRandomValues(part), at)
+  }
+  return buffer
+}

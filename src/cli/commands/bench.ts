@@ -1,0 +1,111 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { FileBlockDeviceOptions } from '../../block/file.ts'
+import { findPlace, MIN_BYTES, type Place, type PlaceFlags } from '../bench/place.ts'
+import { type BenchReport, benchText, type RingReport } from '../bench/report.ts'
+import { measureRing } from '../bench/ring.ts'
+import type { Timing } from '../bench/timing.ts'
+import { measureReads, measureWrites } from '../bench/transfers.ts'
+import { commonFlags, device } from '../flags.ts'
+import { standardOutput } from '../output.ts'
+import { grouped, safeJson } from '../render.ts'
+import { stopSignals } from '../signals.ts'
+import { parseDuration, parseSize } from '../size.ts'
+
+const ENGINES: readonly NonNullable<FileBlockDeviceOptions['engine']>[] = ['pool', 'sync']
+
+interface Flags extends PlaceFlags {
+  /** Milliseconds. */
+  readonly time?: number
+}
+
+const fullDescription = `Measures reads, durable writes and a ring of format 2, in about a minute. Nothing on the device changes:
+
+- DEVICE is a directory, or a path where nothing is: a temporary file is made there or next to it, and removed.
+- DEVICE is blank: up to 64 MiB behind its first MiB, which have to be zeroes, are written to, and are zeroes
+  again at the end. Nobody else can use it meanwhile. A sparse file has its space from then on.
+- DEVICE holds anything: it is only read, also while a ring on it is at work.
+
+What is killed leaves its temporary file (.sbr-bench-...), or its data behind the first MiB.
+
+The engines are ways to wait for the disk: see the option \`engine\` of FileBlockDevice.
+
+With --json: one object with "device", "measured" ("temporary file", "blank device" or "reads only"),
+"reason" (why nothing was written), "holds" (as \`sbr device info\`), "sizeBytes", "direct", "durability",
+"reads" and "writes" (each with "bytes", "perSecond", "medianUs" and "p99Us") and "rings" (each with "engine"
+and "figures": "what", "items" in a commit, "itemBytes", "itemsPerSecond", and the pace of commits as above).
+
+EXAMPLES
+  sbr bench /var/lib
+  sbr bench /dev/vg0/blank --time 5s --json`
+
+export const bench: Command<CommandContext> = buildCommand({
+  docs: {
+    brief: 'Measure what a device can do, and a ring on it, harming nothing',
+    fullDescription,
+  },
+  parameters: {
+    positional: {
+      kind: 'tuple',
+      parameters: [{ ...device, brief: 'Path of a file, a raw block device or a directory' }],
+    },
+    flags: {
+      time: {
+        kind: 'parsed',
+        brief: 'How long each of the 15 measurements takes (default: 3s)',
+        placeholder: 'TIME',
+        optional: true,
+        parse: parseDuration,
+      },
+      size: {
+        kind: 'parsed',
+        brief: `Size of a temporary file, at least ${grouped(MIN_BYTES)} bytes (default: 64MiB)`,
+        placeholder: 'SIZE',
+        optional: true,
+        parse: parseSize,
+      },
+      ...commonFlags,
+    },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  const report = await measure(path, flags, { ms: flags.time ?? 3000, signal: stop.signal })
+  const text = flags.json === true ? `${safeJson(report)}\n` : benchText(report)
+  await standardOutput(stop.signal).write(text)
+}
+
+async function measure(path: string, flags: Flags, timing: Timing): Promise<BenchReport> {
+  await using place = await findPlace(path, flags, timing.signal)
+  const transfers = await measureTransfers(place, timing)
+  const rings: RingReport[] = []
+  for (const engine of place.kind === 'reads only' ? [] : ENGINES) {
+    await using handle = await place.open({ engine })
+    rings.push({ engine, figures: await measureRing(handle.device, timing) })
+  }
+  const { kind, reason, holds } = place
+  return {
+    device: path,
+    measured: kind,
+    ...(reason !== undefined && { reason }),
+    ...(holds !== undefined && { holds }),
+    ...transfers,
+    rings,
+  }
+}
+
+/** What the device does by itself: past the page cache, and without waiting for a thread. */
+async function measureTransfers(
+  place: Place,
+  timing: Timing,
+): Promise<Pick<BenchReport, 'sizeBytes' | 'direct' | 'durability' | 'reads' | 'writes'>> {
+  await using handle = await place.open({ direct: true, engine: 'sync' })
+  const { device: opened, file } = handle
+  const { sectorSize, sizeSectors } = await opened.getInfo()
+  const { direct, durability } = file
+  // What was never written is not on the disk to be read.
+  const writes = place.kind === 'reads only' ? [] : await measureWrites(opened, timing)
+  const reads = await measureReads(opened, timing)
+  return { sizeBytes: sectorSize * sizeSectors, direct, durability, reads, writes }
+}
