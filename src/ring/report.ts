@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 
 /** How bad a finding is: `warning` loses nothing, and may be right after a power cut; `damage` needs to be acted on. */
-export type Severity = 'ok' | 'warning' | 'damage'
+export type Severity = 'warning' | 'damage'
 
 /** Something that was found at a place of a device. */
 export interface Finding {
@@ -93,7 +93,11 @@ export interface VerifyOptions {
 }
 
 /** A report of the findings and of what was read. */
-export function reportOf(format: 1 | 2, findings: Findings, log: LogCounts | undefined): RingReport {
+export function reportOf(
+  format: 1 | 2,
+  findings: Findings,
+  log: LogCounts | undefined,
+): RingReport {
   const { sound, list, more, damagedItems } = findings
   const report = { format, sound, findings: list, moreFindings: more, damagedItems }
   return log === undefined ? report : { ...report, log }

@@ -2,10 +2,11 @@ import { RingError } from '../../errors.ts'
 import { CONSUMER_SECTOR, HEADER_BYTES, isAligned, MAX_OFFSET, PRODUCER_SECTOR } from './layout.ts'
 
 /** Where the text is in a pointer sector, and where it is cut. */
-const TEXT_START = 128
-const TEXT_END = 512
+export const TEXT_START = 128
+export const TEXT_END = 512
 const OFFSET_AT = 0
-const FLAG_AT = 8
+/** Where the bool is in a pointer sector. */
+export const FLAG_AT = 8
 const MIN_BYTES = 512
 /** How the format writes a bool. */
 const TRUE = 1

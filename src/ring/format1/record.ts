@@ -81,7 +81,8 @@ export function parseLength(
   const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at, true)
   const available = producer - from
   if (BigInt(length) + BigInt(HEADER_BYTES) > available) {
-    const sector = DATA_SECTOR + Math.floor(dataOffset(layout, from) / layout.sectorSize)
+    const offset = DATA_SECTOR * layout.sectorSize + dataOffset(layout, from)
+    const sector = Math.floor(offset / layout.sectorSize)
     const expected = `at most ${available - BigInt(HEADER_BYTES)}, the bytes before the producer's ${producer}`
     throw new RingError(
       'RING_CORRUPT',
@@ -90,6 +91,7 @@ export function parseLength(
       {
         device,
         sector,
+        offset,
         field: 'length',
         position: String(from),
         expected,

@@ -10,7 +10,7 @@ import {
 } from '../report.ts'
 import type { RingInspection } from '../types.ts'
 import { inspect } from './inspect.ts'
-import { DATA_SECTOR, dataOffset, PRODUCER_SECTOR, recordBytes } from './layout.ts'
+import { DATA_SECTOR, PRODUCER_SECTOR, recordBytes } from './layout.ts'
 import { FLAG_AT, TEXT_START } from './pointer.ts'
 
 /** Where the fields of a pointer sector are; the offset is at its start. */

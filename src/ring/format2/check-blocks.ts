@@ -1,11 +1,16 @@
-import type { Finding, Findings } from '../report.ts'
-import { type BadBlock, bad, type BlockType, formatUuid, isBad, openBlock } from './block.ts'
+import type { Findings } from '../report.ts'
+import { type BadBlock, type BlockType, bad, formatUuid, isBad, openBlock } from './block.ts'
 import { type Disk, type Read, readRange, type Slots } from './disk.ts'
 import { encodeGuard, GUARD_BYTES } from './guard.ts'
 import { parseSuperblock, type Superblock } from './superblock.ts'
 
 const REPAIR = 'sbr repair writes it again'
-/** The types below are those of other blocks. */
+const REBUILD = 'the role cannot attach; sbr repair --rebuild makes slots from what is in the log'
+/** What to do where copies of the superblock are whole, but not the same. */
+export const DISAGREE =
+  'sbr dump shows them; overwrite the wrong one by hand with a copy of another'
+/** Where a metadata block has its type, and the first type that is free for leases. */
+const TYPE_AT = 12
 const FIRST_LEASE_TYPE = 4
 
 /** A copy of the superblock that is not as the others. */
@@ -66,9 +71,7 @@ export async function checkFixed(disk: Disk, findings: Findings): Promise<void> 
     })
   }
   for (const { offset, structure, problem, disagrees } of await wrongSuperblocks(disk)) {
-    const advice = disagrees
-      ? 'sbr dump shows them; overwrite the wrong one by hand with a copy of another'
-      : `another copy is sound, so nothing is lost; ${REPAIR}`
+    const advice = disagrees ? DISAGREE : `another copy is sound, so nothing is lost; ${REPAIR}`
     findings.add({ severity: 'damage', offset, structure, problem: textOf(problem), advice })
   }
   await checkLeases(disk, findings)
@@ -79,7 +82,7 @@ async function checkLeases(disk: Disk, findings: Findings): Promise<void> {
   for (const [role, offset] of Object.entries(disk.layout.leases)) {
     const block = await readBlock(disk, offset)
     if (block.every((byte) => byte === 0)) continue
-    const type = block[12] ?? 0
+    const type = block[TYPE_AT] ?? 0
     const lease = openBlock(block, type as BlockType, offset, disk.ring.uuid)
     if (!isBad(lease) && type >= FIRST_LEASE_TYPE) continue
     const problem = isBad(lease) ? lease : bad('type', 'that of a lease', String(type))
@@ -95,40 +98,44 @@ async function checkLeases(disk: Disk, findings: Findings): Promise<void> {
 
 /** Checks the slots of both roles. */
 export function checkSlots(disk: Disk, slots: Slots, findings: Findings): void {
-  for (const role of ['producer', 'consumer'] as const) {
-    const offsets = disk.layout[`${role}Slots`]
-    const pair: readonly Read<{ readonly generation: number }>[] = slots[role]
-    const lost = pair.every(isBad)
-    for (const [index, slot] of pair.entries()) {
-      if (!isBad(slot)) continue
-      findings.add({
-        severity: 'damage',
-        offset: offsets[index] ?? offsets[0],
-        structure: `${role} slot ${index + 1}`,
-        problem: textOf(slot),
-        advice: lost ? REBUILD : `the other slot is sound; ${REPAIR}, and so does the ${role}`,
-      })
-    }
-    const same = pair.every((slot) => !isBad(slot) && slot.generation === generationOf(pair[0]))
-    if (same) findings.add(sameGeneration(role, offsets[0], generationOf(pair[0])))
+  checkRole(disk, 'producer', slots.producer, findings)
+  checkRole(disk, 'consumer', slots.consumer, findings)
+}
+
+/** Checks both slots of a role. */
+export function checkRole(
+  disk: Disk,
+  role: 'producer' | 'consumer',
+  pair: readonly [Generation, Generation],
+  findings: Findings,
+): void {
+  const offsets = disk.layout[`${role}Slots`]
+  const [first, second] = pair
+  for (const which of [0, 1] as const) {
+    const slot = pair[which]
+    if (!isBad(slot)) continue
+    findings.add({
+      severity: 'damage',
+      offset: offsets[which],
+      structure: `${role} slot ${which + 1}`,
+      problem: textOf(slot),
+      advice: pair.every(isBad)
+        ? REBUILD
+        : `the other slot is sound; ${REPAIR}, and so does the ${role}`,
+    })
   }
-}
-
-const REBUILD = 'the role cannot attach; sbr repair --rebuild makes slots from what is in the log'
-
-function generationOf(slot: Read<{ readonly generation: number }> | undefined): number {
-  return slot === undefined || isBad(slot) ? -1 : slot.generation
-}
-
-function sameGeneration(role: string, offset: number, generation: number): Finding {
-  return {
+  if (isBad(first) || isBad(second) || first.generation !== second.generation) return
+  findings.add({
     severity: 'warning',
-    offset,
+    offset: offsets[0],
     structure: `${role} slots`,
-    problem: `both have generation ${generation}, as if two had written at the same time`,
+    problem: `both have generation ${first.generation}, as if two had written at the same time`,
     advice: `make sure that there is only one ${role}`,
-  }
+  })
 }
+
+/** A slot, as far as it is looked at here. */
+type Generation = Read<{ readonly generation: number }>
 
 /** Why something cannot be believed, for people. */
 export function textOf({ field, expected, found }: BadBlock): string {

@@ -3,7 +3,7 @@ import type { Findings, LogCounts, VerifyOptions } from '../report.ts'
 import { type BatchProblem, diagnose } from './diagnose.ts'
 import type { Disk, Slots } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
-import type { Mark } from './mark.ts'
+import { bytesBetween, type Mark } from './mark.ts'
 import { rollForward } from './recover.ts'
 import { MAX_PASSES, newest } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
@@ -24,19 +24,15 @@ export class LogCheck {
   #consumer: ConsumerSlot
   /** The first item that waits. */
   #first = 0
+  /** Items before this one are committed, as far as was read. */
+  #committedTo = 0
   #tail: Mark
   #batches = 0
   #items = 0
   #bytes = 0
 
   /** @param slots of each role, one at least is sound */
-  constructor(
-    disk: Disk,
-    slots: Slots,
-    findings: Findings,
-    clock: Clock,
-    options: VerifyOptions,
-  ) {
+  constructor(disk: Disk, slots: Slots, findings: Findings, clock: Clock, options: VerifyOptions) {
     this.#disk = disk
     this.#findings = findings
     this.#options = options
@@ -103,7 +99,9 @@ export class LogCheck {
     if (seen > epoch) add(`seen epoch: expected at most ${epoch}, found ${seen}`)
     if (start.lsn > this.#tail.lsn || this.#first > this.#tail.seq) {
       const { lsn, seq } = this.#tail
-      add(`cursor: expected at most LSN ${lsn} and item ${seq}, found ${start.lsn} and ${this.#first}`)
+      add(
+        `cursor: expected at most LSN ${lsn} and item ${seq}, found ${start.lsn} and ${this.#first}`,
+      )
     }
   }
 
@@ -114,8 +112,11 @@ export class LogCheck {
    */
   async #step(mark: Mark): Promise<Mark> {
     for (let pass = 0; pass < MAX_PASSES; pass++) {
-      const batch = await this.#walker.batchAt(mark, this.#producer.epochs)
+      const { epochs } = this.#producer
+      const batch = await this.#walker.batchAt(mark, epochs)
       if (batch?.whole === true) return this.#count(mark, batch)
+      const restart = await this.#walker.restartAt(mark, this.#committedTo, epochs)
+      if (restart !== undefined) return this.#drop(mark, restart)
       this.#walker.forget()
       const problems = await diagnose(this.#disk, mark, this.#producer.epochs)
       if (await this.#changed(mark)) return this.#start()
@@ -147,6 +148,7 @@ export class LogCheck {
   #start(): Mark {
     const { mark, index } = logStart(this.#disk, this.#producer, this.#consumer)
     this.#first = mark.seq + index
+    this.#committedTo = this.#first
     return mark
   }
 
@@ -166,12 +168,23 @@ export class LogCheck {
       this.#bytes += item.length
     }
     if (whole) this.#batches++
+    this.#committedTo = Math.max(this.#committedTo, header.committedTo)
     return this.#epochAt(end)
   }
 
   /** Where an epoch begins, what was held back before is dropped. */
   #epochAt(mark: Mark): Mark {
-    return this.#producer.epochs.find(({ start }) => start.lsn === mark.lsn)?.start ?? mark
+    const epoch = this.#producer.epochs.find(({ start }) => start.lsn === mark.lsn)
+    if (epoch === undefined) return mark
+    this.#committedTo = epoch.start.seq
+    return epoch.start
+  }
+
+  /** The same where the epoch is merged with the one before: what is dropped was counted. */
+  #drop(mark: Mark, start: Mark): Mark {
+    this.#items -= mark.seq - start.seq
+    this.#bytes -= bytesBetween(start.bytes, mark.bytes)
+    return start
   }
 
   /** Steps over what is no batch of this log: to the next one, or to where an epoch begins. */

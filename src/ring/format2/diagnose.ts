@@ -53,12 +53,11 @@ export async function diagnose(
 ): Promise<readonly BatchProblem[]> {
   const { blockSize, dataBlocks } = disk.layout
   const block = await disk.readBlocks(mark.lsn, 1)
-  const header = openHeader(block, mark.lsn, disk.uuid, dataBlocks)
-  const wrong = isBad(header) ? header : misfit(header, mark, epochs)
-  if (wrong !== undefined || isBad(header)) {
-    const problem = wrong ?? bad('header', 'a sound one', 'another')
+  const opened = openHeader(block, mark.lsn, disk.uuid, dataBlocks)
+  const header = isBad(opened) ? opened : (misfit(opened, mark, epochs) ?? opened)
+  if (isBad(header)) {
     const offset = disk.offsetOf(mark.lsn)
-    return [{ structure: 'batch header', offset, problem, items: undefined }]
+    return [{ structure: 'batch header', offset, problem: header, items: undefined }]
   }
   const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
   const batch = await disk.readBlocks(mark.lsn, blocks)

@@ -111,13 +111,11 @@ export class Disk {
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
   async writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
-    const runs = this.#runs(lsn, bytes)
-    const durable = runs.length === 1
-    // The header's block comes last, so that a batch torn at the wrap has no header.
-    for (const run of [...runs].reverse()) {
-      await this.device.write(run.sector, [run.bytes], { durable })
+    // Each by itself, because a flush cannot know what the storage has lost before. The header's block comes last, so that
+    // a batch torn at the wrap has no header.
+    for (const run of [...this.#runs(lsn, bytes)].reverse()) {
+      await this.device.write(run.sector, [run.bytes], { durable: true })
     }
-    if (!durable) await this.device.flush()
   }
 
   /** Where a block of the log is on the device, in bytes from its start. */

@@ -1,7 +1,13 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
-import { Findings, type LogCounts, type RingReport, reportOf, type VerifyOptions } from '../report.ts'
+import {
+  Findings,
+  type LogCounts,
+  type RingReport,
+  reportOf,
+  type VerifyOptions,
+} from '../report.ts'
 import { isBad } from './block.ts'
 import { checkFixed, checkSlots } from './check-blocks.ts'
 import { LogCheck } from './check-log.ts'
@@ -21,10 +27,7 @@ export async function verify(device: BlockDevice, options: VerifyOptions): Promi
 }
 
 /** Answers the ring if there is a superblock that can be believed; else that is found to be damaged. */
-export async function openDisk(
-  device: BlockDevice,
-  findings: Findings,
-): Promise<Disk | undefined> {
+export async function openDisk(device: BlockDevice, findings: Findings): Promise<Disk | undefined> {
   try {
     return await Disk.open(device)
   } catch (error) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
+import { verifyRing } from '../../../src/ring/tools.ts'
 import type { Position } from '../../../src/ring/types.ts'
 import { collect } from '../../helpers/collect.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
@@ -139,5 +140,31 @@ describe('format 2', () => {
       await consumer.advance(popped?.position as Position)
     }
     await Promise.all([producer.detach(), consumer.detach()])
+  })
+
+  test('what was held back is dropped also where epochs are merged', async () => {
+    const device = new MemoryBlockDevice({ sizeSectors: 512 })
+    await Producer.create(device, { format: 2, blockSize: 512 })
+    const kept: string[] = []
+    for (let life = 0; life < 20; life++) {
+      const producer = await attachProducer(device)
+      await producer.append([Buffer.from(`a${life}`)])
+      const pushed = await producer.pushMany(['x', 'y'].map((item) => Buffer.from(item + life)))
+      if (pushed.status === 'ok') await producer.advance(pushed.positions[0] as Position)
+      kept.push(`a${life}`, `x${life}`)
+      await producer.detach()
+    }
+    const state = await inspectRing(device)
+    expect((await collect(state.items())).map(({ item }) => text(item))).toEqual(kept)
+    expect(await verifyRing(device)).toMatchObject({ findings: [], log: { items: kept.length } })
+    const consumer = await Consumer.attach(device)
+    expect(await all(consumer)).toEqual(kept)
+    // One by one, so that places in between are found again.
+    for (const item of kept) {
+      const popped = await consumer.pop()
+      expect(popped.status === 'item' && text(popped.item)).toBe(item)
+      if (popped.status === 'item') await consumer.advance(popped.position)
+    }
+    await consumer.detach()
   })
 })

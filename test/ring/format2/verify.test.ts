@@ -282,10 +282,11 @@ describe('a ring at work', () => {
       await producer.append(Array.from({ length: 1 + (n % 3) }, () => item((n * 37) % 900)))
       if (n % 4 === 0) await clock.advance(100)
       if (whenFull === 'overwrite' && n % 5 !== 0) return
-      const last = (await consumer.popMany({ maxItems: n % 8 === 0 ? 100 : 1 })).at(-1)
+      const last = (await consumer.popMany({ maxItems: n % 16 === 0 ? 100 : 1 })).at(-1)
       if (last !== undefined) await consumer.advance(last.position)
     }
-    for (let n = 0; n < 10; n++) await work(n)
+    let works = 0
+    while (works < 10) await work(works++)
     const hooked = new HookedDevice(device)
     let operations = 0
     let rounds = 0
@@ -293,7 +294,7 @@ describe('a ring at work', () => {
       // Both rest now and then, or nothing could ever be read.
       operations++
       const burst = operations % 7 < 4 ? (BURSTS[rounds % BURSTS.length] ?? 0) : 0
-      for (let n = 0; n < burst; n++) await work(6 * operations + n)
+      for (let n = 0; n < burst; n++) await work(works++)
     }
     let items = 0
     for (; rounds < 20; rounds++) {

@@ -1,0 +1,88 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { BlockDevice } from '../../block/device.ts'
+import type { RepairReport } from '../../ring/repair.ts'
+import { repairRing } from '../../ring/tools.ts'
+import { openDevice } from '../device.ts'
+import { CommandError, EXIT } from '../errors.ts'
+import { type CommonFlags, commonFlags, device } from '../flags.ts'
+import { standardOutput } from '../output.ts'
+import { showProgress } from '../progress.ts'
+import { safeJson } from '../render.ts'
+import { repairText } from '../report-findings.ts'
+import { stopSignals } from '../signals.ts'
+import { holdTarget } from '../target.ts'
+
+interface Flags extends CommonFlags {
+  readonly write?: boolean
+  readonly rebuild?: boolean
+}
+
+const fullDescription = `Tells what is damaged in a ring's own records and can be written again: the guard at its start, copies of the
+superblock, and slots of which the other one is sound. With --write it is written. Running it again ends a repair
+that was cut short. It is refused while a producer or consumer is at work on this machine.
+
+Nothing that may be wanted is overwritten. Damaged items stay as they are: sbr verify finds them, and a consumer
+with onDamage: 'skip' steps over them.
+
+Where both slots of a role are damaged, --rebuild makes them from what is in the data area. The producer's: the
+newest chain of batches. The consumer's: the oldest batch that is there, so that items are delivered again that were
+given back. Format 1 has no second copy of anything, so only what is wrong is told.
+
+With --json: one object with "device", "format", "written", "actions" ("offset" in bytes, "structure", "action",
+"cost") and "left", the findings that stay, as sbr verify has them.
+
+Exit codes: 0 nothing was damaged, or it is (without --write: would be) repaired; 130 or 143 stopped by SIGINT or
+SIGTERM; 1 something stays damaged, or anything else.
+
+EXAMPLES
+  sbr repair ring.img
+  sbr repair ring.img --write
+  sbr repair ring.img --write --rebuild`
+
+export const repair: Command<CommandContext> = buildCommand({
+  docs: { brief: "Write again what is damaged of a ring's own records", fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: {
+      write: {
+        kind: 'boolean',
+        brief: 'Write; without it, only what would be written is told',
+        optional: true,
+        withNegated: false,
+      },
+      rebuild: {
+        kind: 'boolean',
+        brief: "Make a role's slots anew if both are damaged: items may be delivered again",
+        optional: true,
+        withNegated: false,
+      },
+      ...commonFlags,
+    },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  const write = flags.write === true
+  const opened = await openDevice(path, write ? 'read-write' : 'read-only', flags, {
+    exclusive: write,
+  })
+  await using target = await holdTarget(opened, 'sbr repair')
+  const rebuild = flags.rebuild === true
+  const report = await repairWithProgress(target.device, { write, rebuild, signal: stop.signal })
+  const text =
+    flags.json === true ? `${safeJson({ device: path, ...report })}\n` : repairText(path, report)
+  await standardOutput(stop.signal).write(text)
+  if (report.left.length === 0) return
+  const details = { device: path, left: report.left.length }
+  throw new CommandError(EXIT.fault, 'CLI_DAMAGED', `${path} stays damaged`, details)
+}
+
+async function repairWithProgress(
+  ring: BlockDevice,
+  options: { readonly write: boolean; readonly rebuild: boolean; readonly signal: AbortSignal },
+): Promise<RepairReport> {
+  using progress = showProgress('scanning')
+  return await repairRing(ring, { ...options, onProgress: progress.update })
+}

@@ -1,0 +1,58 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { BlockDevice } from '../../block/device.ts'
+import type { RingReport } from '../../ring/report.ts'
+import { verifyRing } from '../../ring/tools.ts'
+import { openDevice } from '../device.ts'
+import { CommandError, EXIT } from '../errors.ts'
+import { type CommonFlags, commonFlags, device } from '../flags.ts'
+import { standardOutput } from '../output.ts'
+import { showProgress } from '../progress.ts'
+import { safeJson } from '../render.ts'
+import { verdict, verifyText } from '../report-findings.ts'
+import { stopSignals } from '../signals.ts'
+
+const fullDescription = `Checks a ring: all that producer and consumer rely on, and everything that waits to be consumed, each checksum.
+Opens the device for reading only, takes no role and changes nothing; works while producer and consumer run
+(what they write meanwhile is no damage). What was given back already is not looked at.
+
+Format 1 has no checksums: there the pointers have to fit each other and their texts, and each record's length
+what follows it. In format 2 damage to the very last items looks as if they were never pushed, until the
+producer has written down that they were: within 50 ms when it idles, and when it ends.
+
+With --json: one object with "device", "format", "sound", "findings", "moreFindings", "damagedItems" and, if the
+log could be checked, "log" with "blocks", "freeBlocks", "batches", "items" and "bytes". A finding has "severity"
+("warning", which loses nothing, or "damage"), the "offset" on the device in bytes, "structure", "problem",
+"advice" and, if items are concerned, "items" and "sequence".
+
+Exit codes: 0 sound; 130 or 143 stopped by SIGINT or SIGTERM; 1 damaged, or anything else.
+
+EXAMPLES
+  sbr verify ring.img
+  sbr verify /dev/vg0/queue --json | jq .findings`
+
+export const verify: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Check a ring for damage, changing nothing', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: commonFlags,
+  },
+  func: run,
+})
+
+async function run(flags: CommonFlags, path: string): Promise<void> {
+  using stop = stopSignals()
+  await using ring = await openDevice(path, 'read-only', flags)
+  const report = await verifyWithProgress(ring, stop.signal)
+  const text =
+    flags.json === true ? `${safeJson({ device: path, ...report })}\n` : verifyText(path, report)
+  await standardOutput(stop.signal).write(text)
+  if (report.sound) return
+  const { damagedItems } = report
+  const details = { device: path, findings: report.findings.length, damagedItems }
+  throw new CommandError(EXIT.fault, 'CLI_DAMAGED', `${path} is ${verdict(report)}`, details)
+}
+
+async function verifyWithProgress(ring: BlockDevice, signal: AbortSignal): Promise<RingReport> {
+  using progress = showProgress('verifying')
+  return await verifyRing(ring, { onProgress: progress.update, signal })
+}

@@ -1,0 +1,68 @@
+import type { RepairReport } from '../ring/repair.ts'
+import type { Finding, RingReport } from '../ring/report.ts'
+import { grouped, safeText } from './render.ts'
+
+/** What was found in a ring, for people. */
+export function verifyText(path: string, report: RingReport): string {
+  const { findings, moreFindings, log } = report
+  const more = moreFindings === 0 ? '' : `  and ${grouped(moreFindings)} more\n`
+  const counts =
+    log === undefined
+      ? 'The log was not checked.\n'
+      : `Checked ${grouped(log.blocks)} blocks in use${batches(report)}: ${counted(log.items, 'item')} that ` +
+        `wait, ${counted(log.bytes, 'byte')}. Not checked: ${grouped(log.freeBlocks)} free blocks.\n`
+  return `${safeText(path)}: ${verdict(report)}\n${findings.map(findingText).join('')}${more}${counts}`
+}
+
+/** The same in a few words. */
+export function verdict({ format, sound, damagedItems }: RingReport): string {
+  if (sound) return `a sound ring of format ${format}`
+  const lost = damagedItems === 0 ? '' : `; ${counted(damagedItems, 'item')} cannot be read`
+  return `a damaged ring of format ${format}${lost}`
+}
+
+/** What a repair did, or would do, for people. */
+export function repairText(path: string, { written, actions, left }: RepairReport): string {
+  const what =
+    actions.length === 0
+      ? 'there is nothing to repair'
+      : `${written ? 'repaired' : 'would be repaired with --write'}: ${counted(actions.length, 'block')}`
+  const lines = actions.map(({ offset, structure, action, cost }) => {
+    const costs = cost === undefined ? '' : `           ${cost}\n`
+    return `  ${place(offset)}  ${structure}: ${action}\n${safe(costs)}`
+  })
+  const rest = left.length === 0 ? '' : 'Stays damaged:\n'
+  return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${left.map(findingText).join('')}`
+}
+
+function batches({ format, log }: RingReport): string {
+  return format === 1 || log === undefined ? '' : `, ${counted(log.batches, 'sound batch', 'es')}`
+}
+
+function findingText({
+  severity,
+  offset,
+  structure,
+  problem,
+  sequence,
+  items,
+  advice,
+}: Finding): string {
+  const span = sequence && `items ${sequence.first} to ${sequence.last}`
+  const lost = items === undefined || items === 0 ? [] : [`${counted(items, 'item')} lost`]
+  const details = [...(span === undefined ? [] : [span]), ...lost, advice].join('; ')
+  return safe(`  ${place(offset)}  ${severity}: ${structure}: ${problem}\n           ${details}\n`)
+}
+
+function place(offset: number): string {
+  return `byte ${grouped(offset)}`
+}
+
+function counted(count: number, what: string, plural = 's'): string {
+  return `${grouped(count)} ${what}${count === 1 ? '' : plural}`
+}
+
+/** The lines are ours, what is in them may be a device's. */
+function safe(lines: string): string {
+  return lines.split('\n').map(safeText).join('\n')
+}

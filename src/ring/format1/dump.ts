@@ -1,0 +1,126 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { isRingError } from '../../errors.ts'
+import { type DumpOptions, decodeFields, type FieldSpec, type Structure } from '../dump.ts'
+import type { RingInspection } from '../types.ts'
+import { inspect } from './inspect.ts'
+import {
+  DATA_SECTOR,
+  HEADER_BYTES,
+  MAGIC,
+  MAGIC_SECTOR,
+  makeLayout,
+  PRODUCER_SECTOR,
+  recordBytes,
+} from './layout.ts'
+import { CONSUMER, FLAG_AT, PRODUCER, parsePointer, TEXT_END, TEXT_START } from './pointer.ts'
+
+/** Says what is at a place of a device; see `dumpAt`. */
+export async function structureAt(
+  device: BlockDevice,
+  offset: number,
+  _length: number,
+  options: DumpOptions,
+): Promise<Structure> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  makeLayout(sectorSize, sizeSectors, device.name)
+  const sector = Math.floor(offset / sectorSize)
+  return sector < DATA_SECTOR
+    ? await control(device, sector, sectorSize)
+    : await record(device, offset, options)
+}
+
+async function control(
+  device: BlockDevice,
+  sector: number,
+  sectorSize: number,
+): Promise<Structure> {
+  const bytes = device.allocate(sectorSize)
+  await device.read(sector, [bytes])
+  const start = sector * sectorSize
+  const place = { start, length: sectorSize }
+  if (sector === MAGIC_SECTOR) {
+    const fields = decodeFields(bytes, start, [['magic', 0, MAGIC.length, 'text']])
+    return { structure: 'magic sector', ...place, fields }
+  }
+  const kind = sector === PRODUCER_SECTOR ? PRODUCER : CONSUMER
+  const specs: readonly FieldSpec[] = [
+    [kind.role, 0, 8, 'signed'],
+    [kind.flag, FLAG_AT, 1],
+    ['text', TEXT_START, TEXT_END - TEXT_START, 'text'],
+  ]
+  const fields = decodeFields(bytes, start, specs)
+  const structure = `${kind.role} sector`
+  const problem = problemOf(() => parsePointer(bytes, kind, device.name).confirmed === 'no')
+  return { structure, ...place, ...(problem !== undefined && { problem }), fields }
+}
+
+function problemOf(contradicts: () => boolean): string | undefined {
+  try {
+    return contradicts() ? 'its text contradicts its fields' : undefined
+  } catch (error) {
+    if (isRingError(error)) return error.message
+    throw error
+  }
+}
+
+/** The record that a byte of the data area is a part of. */
+async function record(
+  device: BlockDevice,
+  offset: number,
+  { signal }: DumpOptions,
+): Promise<Structure> {
+  const free: Structure = { structure: 'free', start: offset, length: 1, fields: [] }
+  try {
+    const state = await inspect(device)
+    const position = positionOf(state, offset)
+    if (position >= state.producer.offset) return free
+    let index = 0
+    for await (const { item, position: end } of state.items()) {
+      signal?.throwIfAborted()
+      if (position < end) {
+        const start = end - BigInt(recordBytes(item.length))
+        return part(state, start, Number(position - start), item, index)
+      }
+      index++
+    }
+    return free
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    return { ...free, structure: 'data that cannot be told apart', problem: error.message }
+  }
+}
+
+/** The ring's byte that is at a place of the device: of the last lap that the consumer has not given back. */
+function positionOf({ consumer, capacity, sectorSize }: RingInspection, offset: number): bigint {
+  const size = BigInt(capacity)
+  const inArea = BigInt(offset - DATA_SECTOR * sectorSize)
+  return consumer.offset + ((inArea - (consumer.offset % size) + size) % size)
+}
+
+/** What is so many bytes into a record. */
+function part(
+  state: RingInspection,
+  position: bigint,
+  at: number,
+  item: Uint8Array,
+  index: number,
+): Structure {
+  const base = DATA_SECTOR * state.sectorSize
+  const deviceOffset = (byte: number): number =>
+    base + Number((position + BigInt(byte)) % BigInt(state.capacity))
+  const of = `of record ${index} at position ${position}`
+  const end = HEADER_BYTES + item.length
+  const length = {
+    name: 'length',
+    offset: deviceOffset(0),
+    bytes: HEADER_BYTES,
+    value: String(item.length),
+  }
+  const [structure, from, to] =
+    at < HEADER_BYTES
+      ? [`length ${of}`, 0, HEADER_BYTES]
+      : at < end
+        ? [`item ${of}`, HEADER_BYTES, end]
+        : [`padding ${of}`, end, recordBytes(item.length)]
+  return { structure, start: deviceOffset(from), length: to - from, fields: [length] }
+}

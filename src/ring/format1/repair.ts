@@ -1,0 +1,12 @@
+import type { BlockDevice } from '../../block/device.ts'
+import type { RepairOptions, RepairReport } from '../repair.ts'
+import { verify } from './verify.ts'
+
+/**
+ * Tells what is damaged. Nothing is written: each pointer is there only once and nothing has a checksum, so that whatever
+ * would be written is a guess.
+ */
+export async function repair(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
+  const { findings } = await verify(device, options)
+  return { format: 1, written: false, actions: [], left: findings }
+}

@@ -1,0 +1,151 @@
+import type { Clock } from '../../clock.ts'
+import { crc32c } from '../../crc32c.ts'
+import { isRingError } from '../../errors.ts'
+import { decodeFields, type FieldSpec, type Structure } from '../dump.ts'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  batchBlocks,
+  checkTable,
+  openHeader,
+  parseHeaderAt,
+  RECORD_BYTES,
+  tableBytes,
+} from './batch.ts'
+import { isBad } from './block.ts'
+import { textOf } from './check-blocks.ts'
+import { offsetIn, recordsOf } from './diagnose.ts'
+import type { Disk } from './disk.ts'
+import { BATCH_FIELDS, tableFields } from './fields.ts'
+import { MAX_BATCH_BYTES, rollForward } from './recover.ts'
+import { newest } from './role.ts'
+import { logStart, readSteadySlots } from './state.ts'
+
+/** The LSNs from the first batch that waits to the end of what is committed. */
+interface Live {
+  readonly from: number
+  readonly to: number
+}
+
+/** Says what is at a byte of the data area. */
+export async function structureInData(
+  disk: Disk,
+  offset: number,
+  length: number,
+  clock: Clock,
+): Promise<Structure> {
+  const { dataOffset, dataBlocks, blockSize } = disk.layout
+  const index = Math.floor((offset - dataOffset) / blockSize)
+  const live = await findLive(disk, clock)
+  const lsn = live.from + ((index - (live.from % dataBlocks) + dataBlocks) % dataBlocks)
+  const waits = lsn < live.to
+  const most = waits ? lsn - live.from + 1 : Math.ceil(MAX_BATCH_BYTES / blockSize)
+  const header = await batchAround(disk, index, Math.min(most, dataBlocks))
+  if (header !== undefined) {
+    const back = (index - (header.start.lsn % dataBlocks) + dataBlocks) % dataBlocks
+    const at = back * blockSize + ((offset - dataOffset) % blockSize)
+    return inBatch(disk, header, at, length)
+  }
+  const start = dataOffset + index * blockSize
+  if (!waits) return { structure: 'free', start, length: blockSize, fields: [] }
+  return damagedBatch(disk, lsn, start)
+}
+
+/** The batches that wait; none if that is not known. */
+async function findLive(disk: Disk, clock: Clock): Promise<Live> {
+  try {
+    const slots = await readSteadySlots(disk, clock)
+    const producer = newest(slots.producer, 'producer', disk.device.name).slot
+    const consumer = newest(slots.consumer, 'consumer', disk.device.name).slot
+    const { mark } = await rollForward(disk, producer.committed, producer.epochs)
+    return { from: logStart(disk, producer, consumer).mark.lsn, to: mark.lsn }
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    return { from: 0, to: 0 }
+  }
+}
+
+/** The batch that a block of the data area is a part of, among so many blocks back. */
+async function batchAround(
+  disk: Disk,
+  index: number,
+  most: number,
+): Promise<BatchHeader | undefined> {
+  const { dataBlocks, blockSize } = disk.layout
+  for (let back = 0; back < most; back++) {
+    const at = (index - back + dataBlocks) % dataBlocks
+    const header = parseHeaderAt(await disk.readBlocks(at, 1), at, disk.uuid, dataBlocks)
+    if (header === undefined) continue
+    return back < batchBlocks(header.records, header.bodyBytes, blockSize) ? header : undefined
+  }
+  return undefined
+}
+
+/** A block that has to be a batch's, or a part of one, and is not. */
+async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Structure> {
+  const { blockSize, dataBlocks } = disk.layout
+  const block = await disk.readBlocks(lsn, 1)
+  const opened = openHeader(block, lsn, disk.uuid, dataBlocks)
+  const problem = isBad(opened) ? textOf(opened) : 'no batch that continues the log'
+  const structure = `block of a damaged batch, at LSN ${lsn}`
+  return {
+    structure,
+    start,
+    length: blockSize,
+    problem,
+    fields: decodeFields(block, start, BATCH_FIELDS),
+  }
+}
+
+/** What is so many bytes into a batch. */
+async function inBatch(
+  disk: Disk,
+  header: BatchHeader,
+  at: number,
+  length: number,
+): Promise<Structure> {
+  const { blockSize } = disk.layout
+  const { lsn, seq } = header.start
+  const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
+  const batch = await disk.readBlocks(lsn, blocks)
+  const of = `of the batch at LSN ${lsn}`
+  const part = (
+    structure: string,
+    start: number,
+    end: number,
+    specs: readonly FieldSpec[],
+    problem?: string,
+  ): Structure => ({
+    structure,
+    start: offsetIn(disk, lsn, start),
+    length: end - start,
+    ...(problem !== undefined && { problem }),
+    fields: decodeFields(batch, 0, specs).map((field) => ({
+      ...field,
+      offset: offsetIn(disk, lsn, field.offset),
+    })),
+  })
+  if (at < BATCH_HEADER_BYTES) return part(`header ${of}`, 0, BATCH_HEADER_BYTES, BATCH_FIELDS)
+  const tableEnd = tableBytes(header)
+  const sound = checkTable(batch, header)
+  const problem = sound ? undefined : 'its checksum does not hold'
+  if (at < tableEnd) {
+    const first = Math.floor((at - BATCH_HEADER_BYTES) / RECORD_BYTES)
+    const last = Math.ceil((at + length - BATCH_HEADER_BYTES) / RECORD_BYTES)
+    const specs = tableFields(first, Math.min(last, header.records))
+    return part(`table ${of}`, BATCH_HEADER_BYTES, tableEnd, specs, problem)
+  }
+  const bodyEnd = tableEnd + header.bodyBytes
+  if (at >= bodyEnd) return part(`padding ${of}`, bodyEnd, batch.length, [])
+  if (!sound) return part(`items ${of}`, tableEnd, bodyEnd, [], `its table: ${problem}`)
+  for (const record of recordsOf(batch, header)) {
+    const end = record.at + record.length
+    if (at >= end) continue
+    const { index } = record
+    const holds = crc32c(batch.subarray(record.at, end)) === record.crc
+    const name = `item ${index} ${of}, sequence ${seq + index}`
+    const specs = tableFields(index, index + 1)
+    return part(name, record.at, end, specs, holds ? undefined : 'its checksum does not hold')
+  }
+  return part(`items ${of}`, tableEnd, bodyEnd, [])
+}

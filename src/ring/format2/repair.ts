@@ -1,0 +1,186 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { systemClock } from '../../clock.ts'
+import type { RepairAction, RepairOptions, RepairReport } from '../repair.ts'
+import { Findings } from '../report.ts'
+import {
+  type BlockType,
+  CONSUMER_SLOT,
+  isBad,
+  PRODUCER_SLOT,
+  SUPERBLOCK,
+  sealBlock,
+} from './block.ts'
+import {
+  checkRole,
+  DISAGREE,
+  guardDamage,
+  readBlock,
+  textOf,
+  wrongSuperblocks,
+} from './check-blocks.ts'
+import type { Disk, Read, Slots, Which } from './disk.ts'
+import { encodeGuard } from './guard.ts'
+import { rebuildConsumer, rebuildProducer } from './rebuild.ts'
+import { newest } from './role.ts'
+import { type ConsumerSlot, encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
+import { readSteadySlots } from './state.ts'
+import { openDisk } from './verify.ts'
+
+type Role = 'producer' | 'consumer'
+
+const TYPES: Readonly<Record<Role, BlockType>> = {
+  producer: PRODUCER_SLOT,
+  consumer: CONSUMER_SLOT,
+}
+const PRODUCER_COST =
+  'counts of commits and retries begin anew; what was pushed last is lost if it is damaged'
+const CONSUMER_COST =
+  'items that were given back may be delivered again; counts of skipped and missed items begin anew'
+
+/** A slot, as far as it is looked at here. */
+interface Slot {
+  readonly generation: number
+}
+
+/** Something to write: each leaves the ring no worse if it is the last one. */
+interface Step extends RepairAction {
+  readonly bytes: Uint8Array
+}
+
+/** Repairs a ring, apart from its log; see `repairRing`. */
+export async function repair(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
+  const left = new Findings()
+  const disk = await openDisk(device, left)
+  const write = options.write === true
+  const steps = disk === undefined ? [] : await plan(disk, left, options)
+  if (write && steps.length > 0) await carryOut(device, steps)
+  const actions = steps.map(({ bytes: _, ...action }) => action)
+  return { format: 2, written: write, actions, left: left.list }
+}
+
+async function carryOut(device: BlockDevice, steps: readonly Step[]): Promise<void> {
+  const { sectorSize } = await device.getInfo()
+  // What is copied may so far be only in a cache: no copy may be on the medium before what it was made from.
+  await device.flush()
+  for (const { offset, bytes } of steps) {
+    await device.write(offset / sectorSize, [bytes], { durable: true })
+  }
+}
+
+async function plan(disk: Disk, left: Findings, options: RepairOptions): Promise<readonly Step[]> {
+  const steps: Step[] = []
+  if ((await guardDamage(disk)) !== undefined) steps.push(guardStep(disk))
+  const wrong = await wrongSuperblocks(disk)
+  const places = wrong.map(({ offset }) => offset)
+  const sound = disk.layout.superblocks.findIndex((offset) => !places.includes(offset))
+  const source = disk.layout.superblocks[sound]
+  for (const { offset, structure, problem, disagrees } of wrong) {
+    if (disagrees || source === undefined) {
+      const text = textOf(problem)
+      left.add({ severity: 'damage', offset, structure, problem: text, advice: DISAGREE })
+    } else {
+      const bytes = await copyBlock(disk, source, offset, SUPERBLOCK, 1)
+      steps.push({ offset, structure, action: `copied from superblock ${sound + 1}`, bytes })
+    }
+  }
+  return [...steps, ...(await planSlots(disk, left, options))]
+}
+
+function guardStep(disk: Disk): Step {
+  const bytes = disk.device.allocate(disk.layout.superblocks[0])
+  bytes.set(encodeGuard())
+  return { offset: 0, structure: 'guard', action: 'written again', bytes }
+}
+
+/** A block of the same content for another place: also what this version does not know is kept. */
+async function copyBlock(
+  disk: Disk,
+  from: number,
+  to: number,
+  type: BlockType,
+  generation: number,
+): Promise<Uint8Array> {
+  const bytes = disk.device.allocate(disk.layout.blockSize)
+  bytes.set(await readBlock(disk, from))
+  sealBlock(bytes, { type, offset: to, uuid: disk.ring.uuid, generation })
+  return bytes
+}
+
+async function planSlots(
+  disk: Disk,
+  left: Findings,
+  options: RepairOptions,
+): Promise<readonly Step[]> {
+  const { clock = systemClock, rebuild = false } = options
+  const slots = await readSteadySlots(disk, clock)
+  const steps: Step[] = []
+  for (const role of ['producer', 'consumer'] as const) {
+    const pair: readonly [Read<Slot>, Read<Slot>] = slots[role]
+    if (!pair.every(isBad)) steps.push(...(await copySlots(disk, role, pair)))
+    else if (!rebuild) checkRole(disk, role, pair, left)
+  }
+  return rebuild ? [...steps, ...(await rebuildSlots(disk, slots, options))] : steps
+}
+
+/** Copies the sound slot of a role over a damaged one, as the role itself would do. */
+async function copySlots(
+  disk: Disk,
+  role: Role,
+  pair: readonly [Read<Slot>, Read<Slot>],
+): Promise<readonly Step[]> {
+  const offsets = disk.layout[`${role}Slots`]
+  const { slot, which: sound } = newest(pair, role, disk.device.name)
+  const damaged: Which = sound === 0 ? 1 : 0
+  if (!isBad(pair[damaged])) return []
+  const offset = offsets[damaged]
+  const bytes = await copyBlock(disk, offsets[sound], offset, TYPES[role], slot.generation + 1)
+  const structure = `${role} slot ${damaged + 1}`
+  return [{ offset, structure, action: `copied from slot ${sound + 1}`, bytes }]
+}
+
+/** Makes both slots of a role anew where both are damaged, the producer's first. */
+async function rebuildSlots(
+  disk: Disk,
+  slots: Slots,
+  options: RepairOptions,
+): Promise<readonly Step[]> {
+  const { name } = disk.device
+  const steps: Step[] = []
+  const consumers = slots.consumer.filter((slot) => !isBad(slot)) as readonly ConsumerSlot[]
+  const lost = slots.producer.every(isBad)
+  const producer = lost
+    ? await rebuildProducer(disk, consumers, options)
+    : newest(slots.producer, 'producer', name).slot
+  const { uuid } = disk.ring
+  if (lost) {
+    const { lsn, seq } = producer.committed
+    const what = `the log ends at LSN ${lsn}, with ${seq} items in all`
+    const encode = (block: Uint8Array, offset: number, generation: number): void =>
+      encodeProducerSlot(block, offset, uuid, { ...producer, generation })
+    steps.push(...rebuilt(disk, 'producer', what, PRODUCER_COST, encode))
+  }
+  if (slots.consumer.every(isBad)) {
+    const consumer = await rebuildConsumer(disk, producer, options)
+    const { lsn, seq } = consumer.cursor
+    const what = `it begins at LSN ${lsn}, with item ${seq}`
+    const encode = (block: Uint8Array, offset: number, generation: number): void =>
+      encodeConsumerSlot(block, offset, uuid, { ...consumer, generation })
+    steps.push(...rebuilt(disk, 'consumer', what, CONSUMER_COST, encode))
+  }
+  return steps
+}
+
+function rebuilt(
+  disk: Disk,
+  role: Role,
+  what: string,
+  cost: string,
+  encode: (block: Uint8Array, offset: number, generation: number) => void,
+): readonly Step[] {
+  return disk.layout[`${role}Slots`].map((offset, which) => {
+    const bytes = disk.device.allocate(disk.layout.blockSize)
+    encode(bytes, offset, which + 1)
+    const action = `made from what is in the data area: ${what}`
+    return { offset, structure: `${role} slot ${which + 1}`, action, cost, bytes }
+  })
+}

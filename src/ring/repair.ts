@@ -1,0 +1,34 @@
+import type { Finding, VerifyOptions } from './report.ts'
+
+/** How a ring is repaired. */
+export interface RepairOptions extends VerifyOptions {
+  /** Write. Default false: only what would be written is told. */
+  readonly write?: boolean
+  /**
+   * Where both slots of a role are damaged, make them from what is in the data area. Items may then be delivered again, or
+   * counted anew. Default false.
+   */
+  readonly rebuild?: boolean
+}
+
+/** One thing that a repair writes. */
+export interface RepairAction {
+  /** Where, in bytes from the device's start. */
+  readonly offset: number
+  readonly structure: string
+  /** What is written, and from what, for people. */
+  readonly action: string
+  /** What that costs, for people; absent if it costs nothing. */
+  readonly cost?: string
+}
+
+/** What `repairRing` did, or would do. */
+export interface RepairReport {
+  readonly format: 1 | 2
+  /** Whether the actions were carried out. */
+  readonly written: boolean
+  /** In the order of writing. */
+  readonly actions: readonly RepairAction[]
+  /** What stays damaged. Batches are not looked at. */
+  readonly left: readonly Finding[]
+}
