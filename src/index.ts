@@ -37,10 +37,22 @@ export {
   type RingErrorCode,
   type RingErrorDetails,
 } from './errors.ts'
+export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
 export type { TraceKey, TraceMessage } from './ring/format1/trace.ts'
+export { breakLease, readLeases } from './ring/lease.ts'
+export type { LeaseOptions, LeaseRecord, LeaseState } from './ring/lease-types.ts'
 export { type Entry, type NextManyOptions, type ReaderOptions, RingReader } from './ring/reader.ts'
+export type { RepairAction, RepairOptions, RepairReport } from './ring/repair.ts'
+export type {
+  Finding,
+  LogCounts,
+  RingReport,
+  Severity,
+  VerifyOptions,
+} from './ring/report.ts'
 export { Consumer, inspectRing, Producer } from './ring/ring.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/suspend.ts'
+export { dumpAt, repairRing, verifyRing } from './ring/tools.ts'
 export type {
   AttachOptions,
   AttachProducerResult,
@@ -54,8 +66,8 @@ export type {
   PushManyResult,
   PushResult,
   RingInspection,
-  RingStats,
   RingState,
+  RingStats,
   Role,
   SuspendResult,
 } from './ring/types.ts'

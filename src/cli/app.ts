@@ -8,6 +8,7 @@ import {
   FlagNotFoundError,
   text_en,
 } from '@stricli/core'
+import { bench } from './commands/bench.ts'
 import { consume } from './commands/consume.ts'
 import { create } from './commands/create.ts'
 import { compare } from './commands/device/compare.ts'
@@ -15,12 +16,16 @@ import { copy } from './commands/device/copy.ts'
 import { erase } from './commands/device/erase.ts'
 import { info } from './commands/device/info.ts'
 import { diagnostics } from './commands/diagnostics.ts'
+import { dump } from './commands/dump.ts'
 import { push } from './commands/journal/push.ts'
 import { run as runJournal } from './commands/journal/run.ts'
 import { status } from './commands/journal/status.ts'
+import { migrate } from './commands/migrate.ts'
 import { produce } from './commands/produce.ts'
+import { repair } from './commands/repair.ts'
 import { resume } from './commands/resume.ts'
 import { suspend } from './commands/suspend.ts'
+import { verify } from './commands/verify.ts'
 
 const fullDescription = `A durable queue on a file or a raw block device that two programs share: one pushes items, the other
 consumes them. Byte-compatible with MirageOS's shared-block-ring.
@@ -58,7 +63,21 @@ const device = buildRouteMap({
 })
 
 const root = buildRouteMap({
-  routes: { create, produce, consume, suspend, resume, diagnostics, journal, device },
+  routes: {
+    create,
+    produce,
+    consume,
+    suspend,
+    resume,
+    diagnostics,
+    verify,
+    repair,
+    dump,
+    migrate,
+    journal,
+    bench,
+    device,
+  },
   docs: { brief: 'A durable queue on a block device that two programs share', fullDescription },
 })
 

@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
+import type { LeaseOptions } from './lease-types.ts'
 
 declare const position: unique symbol
 
@@ -32,6 +33,8 @@ export interface AttachOptions {
    * 0 looks on every push.
    */
   readonly lookIntervalMs?: number
+  /** Lease the role on the device, so that no other host has it at the same time (format 2). Default: no lease. */
+  readonly lease?: LeaseOptions
 }
 
 /** How a consumer is attached. */
@@ -91,7 +94,7 @@ export type PushManyResult =
 
 /** One item, and the position after it. */
 export interface PoppedItem {
-  /** A copy that belongs to the caller. */
+  /** A copy that belongs to the caller; those of one call may share a buffer. */
   readonly item: Uint8Array
   readonly position: Position
   /** How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. */

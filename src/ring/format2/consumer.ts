@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { foldAll, popOne, RequestDesk } from '../derived.ts'
-import { type Claimed, claimRole } from '../role.ts'
+import type { Claimed } from '../role.ts'
 import type {
   Consumer,
   ConsumerOptions,
@@ -12,11 +12,12 @@ import type {
   SuspendResult,
 } from '../types.ts'
 import { isBad } from './block.ts'
-import { Disk, type Slots, type Which } from './disk.ts'
+import type { Disk, Slots, Which } from './disk.ts'
 import { Losses } from './losses.ts'
 import { type Place, ReadingPlace } from './reading.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
+import { takeRole } from './take-role.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
 const DEFAULT_MAX_BYTES = 1 << 20
@@ -34,9 +35,8 @@ export async function attachConsumer(
 ): Promise<Consumer> {
   const desk = new RequestDesk()
   const onRequest = options.answerRequests === false ? undefined : desk.answer
-  const claimed = await claimRole(device, 'consumer', options, onRequest)
+  const { claimed, disk } = await takeRole(device, 'consumer', options, onRequest)
   try {
-    const disk = await Disk.open(device)
     const consumer = new Format2Consumer(claimed, disk, await settledSlots(disk), options)
     desk.consumer = consumer
     return consumer
@@ -88,6 +88,8 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#missed = own.missed
     this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer, () => this.look())
     this.#learn(this.#producer)
+    // One who was killed has left what the older slot holds back to us.
+    if (!this.#isSettled) this.settleWhenIdle()
   }
 
   get position(): Position {
@@ -131,11 +133,16 @@ class Format2Consumer extends Format2Role implements Consumer {
       for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
         const next = await this.#next(from, popped.length > 0)
         if (next === undefined) break
-        from = next.position
         bytes += next.item.length
         popped.push(next)
+        const rest = this.#reading.rest(next.position, maxItems - popped.length, maxBytes - bytes)
+        for (const entry of rest) {
+          bytes += entry.item.length
+          popped.push(entry)
+        }
+        from = popped.at(-1)?.position ?? from
       }
-      return popped
+      return copied(popped)
     })
   }
 
@@ -149,9 +156,15 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   advance(position: Position): Promise<void> {
     return this.run(async () => {
-      if (position <= this.position) return
+      if (this.#reading.seqOf(position) <= this.#cursor.mark.seq + this.#cursor.index) return
       await this.lookBeforeWrite()
-      const place = await this.#reading.placeOf(position)
+      let place = await this.#reading.placeOf(position)
+      if (place !== undefined && place.mark.lsn < this.#producer.head.lsn) {
+        // It is overwritten, says a slot that may so far be only in a cache: a cursor must not outlive that.
+        await this.guard(this.device.flush())
+        await this.look()
+        place = await this.#reading.placeOf(position)
+      }
       if (place === undefined) {
         throw new RangeError(`position ${position} was not answered by a pop`)
       }
@@ -166,7 +179,7 @@ class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  /** The next sound item; damage before it is thrown, unless it is to be skipped or something was popped already. */
+  /** The next sound item, as a view; damage before it is thrown, unless it is to be skipped or something was popped already. */
   async #next(from: Position, some: boolean): Promise<PoppedItem | undefined> {
     let missed = 0
     for (let at = from; ; ) {
@@ -178,8 +191,8 @@ class Format2Consumer extends Format2Role implements Consumer {
       }
       if (step.status === 'nothing') return undefined
       if (step.status === 'item') {
-        const popped = { item: step.item.slice(), position: step.position }
-        return missed > 0 ? { ...popped, missed } : popped
+        const { item, position: behind } = step
+        return missed > 0 ? { item, position: behind, missed } : { item, position: behind }
       }
       if (step.status === 'damage' && some) return undefined
       at = step.position
@@ -241,11 +254,15 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#slots[which] = slot
   }
 
+  /** Whether both slots carry the cursor. */
+  get #isSettled(): boolean {
+    const { lsn } = this.#cursor.mark
+    return this.#slots.every((slot) => slot.cursor.lsn === lsn && slot.seen === this.#seen)
+  }
+
   /** Has both slots carry the cursor: the producer goes by the lower one. */
   protected override async settle(): Promise<void> {
-    const { lsn } = this.#cursor.mark
-    for (let writes = 0; writes < 2; writes++) {
-      if (this.#slots.every((slot) => slot.cursor.lsn === lsn && slot.seen === this.#seen)) return
+    for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {
       await this.lookBeforeWrite()
       await this.#publish()
     }
@@ -272,4 +289,16 @@ class Format2Consumer extends Format2Role implements Consumer {
       this.settleWhenIdle()
     }
   }
+}
+
+/** The items as copies, which share one buffer. */
+function copied(popped: readonly PoppedItem[]): readonly PoppedItem[] {
+  const bytes = new Uint8Array(popped.reduce((sum, { item }) => sum + item.length, 0))
+  let at = 0
+  return popped.map((entry) => {
+    const item = bytes.subarray(at, at + entry.item.length)
+    item.set(entry.item)
+    at += item.length
+    return { ...entry, item }
+  })
 }

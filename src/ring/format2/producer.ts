@@ -3,19 +3,20 @@ import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
 import { pushOne } from '../derived.ts'
 import { checkItem } from '../item.ts'
-import { type Claimed, claimRole } from '../role.ts'
-import type {
-  AttachOptions,
-  AttachProducerResult,
-  Position,
-  Producer,
-  PushManyResult,
-  PushResult,
-  RingState,
+import type { Claimed } from '../role.ts'
+import {
+  type AttachOptions,
+  type AttachProducerResult,
+  asPosition,
+  type Position,
+  type Producer,
+  type PushManyResult,
+  type PushResult,
+  type RingState,
 } from '../types.ts'
 import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
-import { Disk, type Read, type Slots, type Which } from './disk.ts'
+import type { Disk, Read, Slots, Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
 import { fromPosition, toPosition } from './position.ts'
@@ -23,6 +24,7 @@ import { MAX_BATCH_BYTES, PUBLISH_BYTES, rollForward, type Tail } from './recove
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
 import { Space } from './space.ts'
+import { takeRole } from './take-role.ts'
 
 /**
  * Attaches the producer: finds the end of what was committed, and begins an epoch there.
@@ -34,9 +36,8 @@ export async function attachProducer(
   options: AttachOptions,
 ): Promise<AttachProducerResult> {
   if (!(await device.getInfo()).readWrite) throw readOnly(device.name)
-  const claimed = await claimRole(device, 'producer', options)
+  const { claimed, disk } = await takeRole(device, 'producer', options)
   try {
-    const disk = await Disk.open(device)
     const found = await recover(disk)
     const before = newest(found.slots.producer, 'producer', device.name)
     const wish = newest(found.slots.consumer, 'consumer', device.name).slot.suspend
@@ -176,7 +177,7 @@ class Format2Producer extends Format2Role implements Producer {
         )
       }
       await this.lookBeforeWrite()
-      if (!(await this.#hasRoom(1))) throw this.#noRoom(position)
+      if (!(await this.#makeRoom(1))) throw this.#noRoom(position)
       await this.#writeBatch([], seq)
     })
   }
@@ -208,8 +209,9 @@ class Format2Producer extends Format2Role implements Producer {
         return { status: 'retry' }
       }
       const { epoch } = currentEpoch(this.#epochs)
+      const base: bigint = toPosition(epoch, first + 1)
       const positions = Array.from({ length: this.#tail.seq - first }, (_, index) =>
-        toPosition(epoch, first + index + 1),
+        asPosition(base + BigInt(index)),
       )
       return { status: 'ok', positions }
     })
@@ -228,20 +230,30 @@ class Format2Producer extends Format2Role implements Producer {
     const held = this.#tail.seq - this.#committedTo
     let bytes = 0
     let end = start
+    let room = this.#room
     for (; end < items.length; end++) {
       bytes += (items[end] as Uint8Array).length
       const count = end - start + 1
       const blocks = batchBlocks(count, bytes, blockSize)
       if (end > start && blocks * blockSize > MAX_BATCH_BYTES) break
-      if (!(await this.#hasRoom(blocks + (commit ? 0 : held + count)))) break
+      const needed = blocks + (commit ? 0 : held + count)
+      if (needed <= room) continue
+      if (!(await this.#makeRoom(needed))) break
+      room = this.#room
     }
     return items.slice(start, end)
   }
 
-  async #hasRoom(blocks: number): Promise<boolean> {
+  /** Blocks that can be written, as far as is known. */
+  get #room(): number {
+    return this.#space.freeTo(this.#epochs) + this.disk.layout.dataBlocks - this.#tail.lsn
+  }
+
+  /** Whether so many blocks can be written, after another look, and giving up the oldest items if that is wanted. */
+  async #makeRoom(blocks: number): Promise<boolean> {
+    if (blocks > this.#room) await this.look()
+    if (blocks <= this.#room) return true
     const needed = this.#tail.lsn + blocks - this.disk.layout.dataBlocks
-    if (needed > this.#space.freeTo(this.#epochs)) await this.look()
-    if (needed <= this.#space.freeTo(this.#epochs)) return true
     return this.#space.giveUp(needed, this.#committed, this.#epochs)
   }
 

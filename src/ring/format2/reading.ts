@@ -1,6 +1,6 @@
 import { channel } from '../../diagnostics.ts'
 import { RingError } from '../../errors.ts'
-import type { Position } from '../types.ts'
+import { asPosition, type Position } from '../types.ts'
 import type { Disk } from './disk.ts'
 import { currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
@@ -29,6 +29,9 @@ interface Found {
   /** When it was pushed, in milliseconds since 1970, on the producer's clock. */
   readonly time: number
 }
+
+/** An item that comes right behind another one. */
+type Rest = Pick<Found, 'item' | 'position'>
 
 /** There is nothing yet. */
 interface Nothing {
@@ -202,6 +205,29 @@ export class ReadingPlace {
   }
 
   /**
+   * The items right behind one that `next` answered, as far as they are in the same batch and sound: nothing is read.
+   * @param maxBytes it ends with the item that reaches this
+   */
+  rest(position: Position, maxItems: number, maxBytes: number): readonly Rest[] {
+    const first = this.seqOf(position)
+    const step = this.#steps.find(first)
+    if (step?.kind !== 'batch' || first < this.#producer.head.seq) return []
+    const { items, header } = step.batch
+    const begin = first - step.mark.seq
+    const committed = Math.min(this.#committedTo, step.limit) - step.mark.seq
+    const end = Math.min(items.length, committed, begin + maxItems)
+    const base: bigint = toPosition(header.epoch, step.mark.seq + 1)
+    const rest: Rest[] = []
+    for (let index = begin, bytes = 0; index < end && bytes < maxBytes; index++) {
+      const item = items[index]
+      if (item === undefined) break
+      bytes += item.length
+      rest.push({ item, position: asPosition(base + BigInt(index)) })
+    }
+    return rest
+  }
+
+  /**
    * The place of a position that was popped; undefined if it was not. If what was popped is overwritten by now, it is a
    * place right before the head, of which only the count of items means something.
    */
@@ -270,8 +296,16 @@ export class ReadingPlace {
    * @returns why there is none
    */
   async #extend(sure: number | undefined): Promise<Nothing | Suspect | undefined> {
-    const mark = this.#frontier
+    let mark = this.#frontier
     let batch = await this.#walker.batchAt(mark, this.#epochs)
+    if (batch === undefined) {
+      const start = await this.#walker.restartAt(mark, this.#committedTo, this.#epochs)
+      if (start !== undefined) {
+        this.#restart(start)
+        mark = start
+        batch = await this.#walker.batchAt(mark, this.#epochs)
+      }
+    }
     if (batch?.whole !== true) {
       // The producer said, before this read, that all before its place is complete.
       if (mark.lsn >= this.#producer.committed.lsn) return { status: 'nothing' }
@@ -305,13 +339,17 @@ export class ReadingPlace {
     this.#moveTo(end)
   }
 
-  /** Moves the frontier. At the beginning of an epoch, what was held back before is dropped. */
   #moveTo(end: Mark): void {
     const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
-    this.#frontier = epoch?.start ?? end
-    if (epoch === undefined) return
-    this.#steps.truncate(epoch.start)
-    this.#committedTo = epoch.start.seq
+    this.#frontier = end
+    if (epoch !== undefined) this.#restart(epoch.start)
+  }
+
+  /** An epoch begins at the frontier: what was held back before is dropped. */
+  #restart(start: Mark): void {
+    this.#frontier = start
+    this.#steps.truncate(start)
+    this.#committedTo = start.seq
   }
 
   /** The step that holds an item; batches that were forgotten are read again. */

@@ -83,6 +83,7 @@ export class Space {
     let committedTo = mark.seq
     while (mark.lsn < wanted || committedTo < mark.seq) {
       if (mark.lsn >= committed.lsn) return committed
+      mark = (await walker.restartAt(mark, committedTo, epochs)) ?? mark
       const batch = await walker.batchAt(mark, epochs)
       const header = batch?.header ?? (await walker.nextHeader(mark.lsn + 1, committed.lsn, epochs))
       if (header === undefined) return committed

@@ -50,6 +50,18 @@ export class Walker {
   }
 
   /**
+   * Where the log goes on at a place, if a producer attached there whose epoch is merged with the one before: what was held
+   * back is dropped, and counted again. Its first batch tells, by continuing the chain with the item that was not committed.
+   * @param committedTo items before the place that are committed
+   */
+  async restartAt(mark: Mark, committedTo: number, epochs: Epochs): Promise<Mark | undefined> {
+    const header = await this.#header(mark.lsn, epochs)
+    if (header === undefined || committedTo >= mark.seq) return undefined
+    const { start } = header
+    return start.crc === mark.crc && start.seq === committedTo ? start : undefined
+  }
+
+  /**
    * The first header behind a place, within so many blocks, that shows that what is at that place was complete once:
    * one of the present epoch that commits items from there on.
    */
