@@ -41,6 +41,16 @@ export interface FakeRequest {
   readonly data: Buffer
 }
 
+/** What a server agrees to. */
+interface Terms {
+  /** Transmission flags. */
+  readonly flags?: number
+  /** Structured replies. */
+  readonly structured?: boolean
+  /** Bytes of the export. */
+  readonly size?: number
+}
+
 /** The client, as a server that a test scripts sees it. */
 export class Peer {
   readonly socket: Socket
@@ -87,7 +97,8 @@ export class Peer {
   }
 
   /** Agrees to everything, and to an export of 1 MiB. */
-  async agree({ flags = ALL_FLAGS, structured = true, size = 1 << 20 } = {}): Promise<void> {
+  async agree(terms: Terms = {}): Promise<void> {
+    const { flags = ALL_FLAGS, structured = true, size = 1 << 20 } = terms
     await this.greet()
     for (;;) {
       const { option } = await this.option()

@@ -7,7 +7,7 @@ import type { Answer } from './machine.ts'
 /** A process under test, with at most one call under way. */
 export class Process {
   readonly device: GatedDevice
-  readonly clock = new FakeClock()
+  readonly clock: FakeClock = new FakeClock()
   /** What the call under way answered. */
   answer: Answer | undefined
   failure: unknown
