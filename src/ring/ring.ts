@@ -28,6 +28,14 @@ export function checkSize(size: DeviceSize, options: types.CreateOptions = {}): 
   formatFor(options).checkSize(size, options)
 }
 
+async function formatToAttach(device: BlockDevice, options: types.AttachOptions): Promise<Format> {
+  const format = await detectFormat(device)
+  if (format === 1 && options.lease !== undefined) {
+    throw new RangeError(`the ring on ${device.name} is of format 1, which has no room for leases`)
+  }
+  return formats[format]
+}
+
 /** The end that pushes; see `Producer.attach`. */
 export type Producer = types.Producer
 
@@ -43,14 +51,16 @@ export const Producer: {
   /**
    * Takes the producer's role. If the consumer asked for a pause, that is acknowledged, and there is no handle.
    * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine; `BLOCK_READ_ONLY`
-   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
+   * @throws {RangeError} an option cannot be, or the ring is of format 1 and a lease is wanted
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`;
+   *   `RING_LEASED` if another host holds the role
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
   create: (device, options = {}) =>
     alone(device, () => formatFor(options).createRing(device, options)),
   attach: async (device, options = {}) =>
-    formats[await detectFormat(device)].attachProducer(device, options),
+    (await formatToAttach(device, options)).attachProducer(device, options),
 }
 
 /** How long another one who creates a ring on the device is waited for, and how often it is looked for. */
@@ -87,7 +97,7 @@ export const Consumer: {
   attach(device: BlockDevice, options?: types.ConsumerOptions): Promise<types.Consumer>
 } = {
   attach: async (device, options = {}) =>
-    formats[await detectFormat(device)].attachConsumer(device, options),
+    (await formatToAttach(device, options)).attachConsumer(device, options),
 }
 
 /**

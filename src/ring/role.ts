@@ -20,6 +20,11 @@ export interface Claimed {
   readonly lookIntervalMs: number
   /** Absent if the device cannot tell who else is at work: then everything is read anew before it is written. */
   readonly claim: BlockClaim | undefined
+  /**
+   * Whether the role is still held: asked before and after each operation. Absent if it is, as long as the process lives.
+   * @throws {RingError} `RING_LEASE_LOST`
+   */
+  readonly checkHeld?: () => void
 }
 
 /**
@@ -59,6 +64,7 @@ export abstract class BaseRole implements Role {
   abstract readonly logOffset: bigint
   protected readonly clock: Clock
   readonly #claim: BlockClaim | undefined
+  readonly #checkHeld: (() => void) | undefined
   readonly #lookIntervalMs: number
   readonly #serial = new Serial()
   #lookedAt: number
@@ -71,6 +77,7 @@ export abstract class BaseRole implements Role {
     this.client = claimed.names.client
     this.clock = claimed.clock
     this.#claim = claimed.claim
+    this.#checkHeld = claimed.checkHeld
     this.#lookIntervalMs = claimed.lookIntervalMs
     this.#lookedAt = claimed.clock.now()
   }
@@ -113,7 +120,7 @@ export abstract class BaseRole implements Role {
       return Promise.reject(new RingError('RING_DETACHED', message, { device }))
     }
     return this.#serial.run(() => {
-      if (this.#poison === undefined) return operation()
+      if (this.#poison === undefined) return this.#whileHeld(operation)
       throw new RingError(
         'RING_POISONED',
         'This handle ended when a write failed or another one interfered (see the cause): detach it, ' +
@@ -122,6 +129,20 @@ export abstract class BaseRole implements Role {
         this.#poison,
       )
     })
+  }
+
+  /** Runs an operation that counts only if the role is held before and after. */
+  #whileHeld<T>(operation: () => Promise<T>): Promise<T> {
+    const check = this.#checkHeld
+    if (check === undefined) return operation()
+    const checked = (): void => {
+      try {
+        check()
+      } catch (error) {
+        throw this.poisonWith(error)
+      }
+    }
+    return runBetween(checked, operation)
   }
 
   /** Looks now. */
@@ -176,4 +197,11 @@ export abstract class BaseRole implements Role {
       ),
     )
   }
+}
+
+async function runBetween<T>(check: () => void, operation: () => Promise<T>): Promise<T> {
+  check()
+  const result = await operation()
+  check()
+  return result
 }

@@ -16,7 +16,12 @@ export const BODY_AT = 64
 export const SUPERBLOCK = 1
 export const PRODUCER_SLOT = 2
 export const CONSUMER_SLOT = 3
-export type BlockType = typeof SUPERBLOCK | typeof PRODUCER_SLOT | typeof CONSUMER_SLOT
+export const LEASE = 4
+export type BlockType =
+  | typeof SUPERBLOCK
+  | typeof PRODUCER_SLOT
+  | typeof CONSUMER_SLOT
+  | typeof LEASE
 
 /** What all metadata blocks say of themselves. */
 export interface BlockHeader {

@@ -116,6 +116,11 @@ async function writeRing(
       block((b) => encodeConsumerSlot(b, offset, ring.uuid, slot)),
     )
   }
+  for (const offset of Object.values(layout.leases))
+    await put(
+      offset,
+      block(() => {}),
+    )
   await device.flush()
   for (const offset of [...layout.superblocks].reverse()) {
     await put(

@@ -1,0 +1,54 @@
+import { RingError } from '../../errors.ts'
+import type { LeaseRecord, LeaseState } from '../lease-types.ts'
+import type { LeaseStore } from './lease-store.ts'
+
+/** The role is held by somebody else. */
+export function leasedBy(
+  { device, role, offset }: LeaseStore,
+  { owner, time, timeoutMs }: LeaseRecord,
+  advice: string,
+  cause?: unknown,
+): RingError {
+  const holder = JSON.stringify(owner)
+  return new RingError(
+    'RING_LEASED',
+    `The ${role}'s role of ${device.name} is leased by ${holder}, which last said so at ` +
+      `${dateOf(time)} by its own clock and may be silent for ${timeoutMs / 1000} s: ${advice}`,
+    { device: device.name, field: `${role} lease`, offset, holder: owner },
+    cause,
+  )
+}
+
+/** The record cannot be believed, so the role may be held. */
+export function leaseDamaged(
+  { device, role, offset }: LeaseStore,
+  { field, expected, found }: LeaseState & { readonly status: 'damaged' },
+): RingError {
+  return new RingError(
+    'RING_CORRUPT',
+    `The lease of the ${role}'s role on ${device.name} is damaged: field ${field}: expected ${expected}, found ` +
+      `${found}. If no host holds this role, break the lease: sbr lease break`,
+    { device: device.name, field: `${role} lease ${field}`, offset, expected, found },
+  )
+}
+
+/** This host does not hold the role any more, or has to assume so. */
+export function leaseLost(
+  { device, role, offset }: LeaseStore,
+  why: string,
+  cause?: unknown,
+): RingError {
+  return new RingError(
+    'RING_LEASE_LOST',
+    `The lease of the ${role}'s role of ${device.name} is over: ${why}. What was not acknowledged may or may not ` +
+      'have happened; attach again',
+    { device: device.name, field: `${role} lease`, offset },
+    cause,
+  )
+}
+
+/** Only a time that a date can be; whatever is on the device is shown. */
+function dateOf(time: number): string {
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString()
+}

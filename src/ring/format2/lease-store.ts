@@ -1,0 +1,53 @@
+import type { BlockDevice } from '../../block/device.ts'
+import type { Clock } from '../../clock.ts'
+import type { LeaseRecord, LeaseState } from '../lease-types.ts'
+import { type Disk, readRange } from './disk.ts'
+import { encodeLease, parseLease } from './lease-block.ts'
+
+/** A record that is being written may be read in part: it is only damaged if it stays so. */
+const READS = 5
+const PAUSE_MS = 5
+
+/** The role whose lease it is. */
+export type LeasedRole = 'producer' | 'consumer'
+
+/** Reads and writes the lease of a role, whoever holds it. */
+export class LeaseStore {
+  readonly device: BlockDevice
+  readonly role: LeasedRole
+  /** Where the record is on the device, in bytes from its start. */
+  readonly offset: number
+  readonly #disk: Disk
+  readonly #clock: Clock
+  readonly #sectorSize: number
+
+  private constructor(disk: Disk, role: LeasedRole, clock: Clock, sectorSize: number) {
+    this.device = disk.device
+    this.role = role
+    this.offset = disk.layout.leases[role]
+    this.#disk = disk
+    this.#clock = clock
+    this.#sectorSize = sectorSize
+  }
+
+  static async open(disk: Disk, role: LeasedRole, clock: Clock): Promise<LeaseStore> {
+    const { sectorSize } = await disk.device.getInfo()
+    return new LeaseStore(disk, role, clock, sectorSize)
+  }
+
+  async read(): Promise<LeaseState> {
+    for (let reads = 1; ; reads++) {
+      const { bytes } = await readRange(this.device, this.offset, this.#disk.layout.blockSize)
+      const state = parseLease(bytes, this.offset, this.#disk.ring.uuid)
+      if (state.status !== 'damaged' || reads === READS) return state
+      await this.#clock.sleep(PAUSE_MS)
+    }
+  }
+
+  /** The record is on stable storage when it resolves. */
+  async write(record: LeaseRecord): Promise<void> {
+    const block = this.device.allocate(this.#disk.layout.blockSize)
+    encodeLease(block, this.offset, this.#disk.ring.uuid, record)
+    await this.device.write(this.offset / this.#sectorSize, [block], { durable: true })
+  }
+}

@@ -1,0 +1,38 @@
+import type { Clock } from '../../clock.ts'
+
+/**
+ * The times of a lease. The first two are the same for all hosts: they are part of the format. A timeout counts as over for
+ * its owner after 0.9 of it, and for those who watch after 1.25: so clocks may run apart by a third.
+ */
+
+/** How long taking a role may take from reading its record to having written it. */
+export const TAKE_MS = 2000
+/** How long one waits then, before the record is read back: any racer has written by then, or has given up. */
+export const SETTLE_MS = 2500
+/** What part of its timeout a lease lasts for its holder. */
+export const HELD_PART = 0.9
+/** How many timeouts a record has to stay as it is before its holder counts as gone. */
+export const WATCHED_PART = 1.25
+/** After what part of its timeout a lease is renewed. */
+export const RENEWED_PART = 0.33
+/** After what part of its timeout a record that is watched is read again. */
+export const LOOKED_PART = 0.1
+
+/** A moment, by both clocks of a host. */
+export interface Moment {
+  readonly now: number
+  readonly time: number
+}
+
+/** This moment. */
+export function moment(clock: Clock): Moment {
+  return { now: clock.now(), time: clock.time() }
+}
+
+/**
+ * How long ago a moment was, in milliseconds, by the clock that says more: in a machine that sleeps one of them stands still,
+ * and the other one may be set back.
+ */
+export function elapsed(since: Moment, clock: Clock): number {
+  return Math.max(clock.now() - since.now, clock.time() - since.time)
+}

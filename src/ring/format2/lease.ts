@@ -1,0 +1,128 @@
+import { untilAborted } from '../../abort.ts'
+import type { Clock } from '../../clock.ts'
+import { isRingError, RingError } from '../../errors.ts'
+import type { LeaseRecord } from '../lease-types.ts'
+import { leaseLost } from './lease-errors.ts'
+import type { LeaseStore } from './lease-store.ts'
+import { elapsed, HELD_PART, type Moment, moment, RENEWED_PART } from './lease-time.ts'
+
+/**
+ * A lease that this host holds, and renews in the background. It ends by itself when it could not be renewed for most of its
+ * timeout, by the stricter of two clocks: before anybody else may take it for over.
+ */
+export class Lease {
+  readonly #store: LeaseStore
+  readonly #clock: Clock
+  #record: LeaseRecord
+  /** Before the write was issued that the lease rests on. */
+  #since: Moment
+  readonly #over = new AbortController()
+  readonly #stop = new AbortController()
+  readonly #renewing: Promise<void>
+  #doubtful = false
+
+  /** @param since a moment before the write of the record was issued */
+  constructor(store: LeaseStore, clock: Clock, record: LeaseRecord, since: Moment) {
+    this.#store = store
+    this.#clock = clock
+    this.#record = record
+    this.#since = since
+    this.#renewing = this.#renew()
+    void this.#expire()
+  }
+
+  /**
+   * Whether this host still holds the role.
+   * @throws {RingError} `RING_LEASE_LOST`
+   */
+  check(): void {
+    if (this.#leftMs <= 0) this.#lose('it could not be renewed in time')
+    this.#over.signal.throwIfAborted()
+  }
+
+  /**
+   * Makes a request that only the holder may make, and waits for it as long as the lease lasts.
+   * @throws {RingError} `RING_LEASE_LOST`: whatever the request did, it does not count
+   */
+  async hold<T>(request: () => Promise<T>): Promise<T> {
+    this.check()
+    const result = await untilAborted(request(), this.#over.signal)
+    this.check()
+    return result
+  }
+
+  /** A write has failed, and may still arrive: so the role is not given back before its time. */
+  doubt(): void {
+    this.#doubtful = true
+  }
+
+  /** Gives the role back, if this host still holds it. Never fails. */
+  async release(): Promise<void> {
+    this.#stop.abort()
+    // A renewal that is under way would come after what is written here.
+    await this.#renewing
+    try {
+      if (!this.#doubtful) await this.hold(() => this.#write('free'))
+    } catch {
+      // Then it runs out.
+    }
+    this.#over.abort(released(this.#store))
+  }
+
+  get #leftMs(): number {
+    return this.#record.timeoutMs * HELD_PART - elapsed(this.#since, this.#clock)
+  }
+
+  async #renew(): Promise<void> {
+    const { timeoutMs } = this.#record
+    try {
+      for (;;) {
+        const ms = timeoutMs * RENEWED_PART - elapsed(this.#since, this.#clock)
+        await this.#clock.sleep(Math.max(0, ms), this.#stop.signal, { background: true })
+        const since = moment(this.#clock)
+        await this.hold(() => this.#write('held'))
+        this.#since = since
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#lose('it could not be renewed', error)
+    }
+  }
+
+  /** Writes the record anew, unless somebody else has. */
+  async #write(status: LeaseRecord['status']): Promise<void> {
+    const found = await this.#store.read()
+    if (found.status !== 'held' || found.nonce !== this.#record.nonce) {
+      const whose = 'owner' in found ? `of ${JSON.stringify(found.owner)}` : found.status
+      throw leaseLost(this.#store, `its record is ${whose} now`)
+    }
+    this.check()
+    const counter = this.#record.counter + 1
+    const record = { ...this.#record, status, counter, time: this.#clock.time() }
+    await this.#store.write(record)
+    this.#record = record
+  }
+
+  /** Ends the lease when it is time, so that no request that hangs is waited for. */
+  async #expire(): Promise<void> {
+    const { signal } = this.#over
+    try {
+      while (!signal.aborted) {
+        await this.#clock.sleep(Math.max(0, this.#leftMs), signal, { background: true })
+        if (this.#leftMs <= 0) this.#lose('it could not be renewed in time')
+      }
+    } catch {
+      // It is over already.
+    }
+  }
+
+  #lose(why: string, cause?: unknown): void {
+    const known = isRingError(cause) && cause.code === 'RING_LEASE_LOST'
+    this.#over.abort(known ? cause : leaseLost(this.#store, why, cause))
+  }
+}
+
+function released({ device }: LeaseStore): RingError {
+  return new RingError('RING_DETACHED', `The role of ${device.name} was given back`, {
+    device: device.name,
+  })
+}

@@ -1,0 +1,63 @@
+import type { BlockDevice } from '../block/device.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { detectFormat } from './detect.ts'
+import { Disk } from './format2/disk.ts'
+import { newNonce, TIMEOUT_MS } from './format2/lease-block.ts'
+import { type LeasedRole, LeaseStore } from './format2/lease-store.ts'
+import type { LeaseRecord, LeaseState } from './lease-types.ts'
+
+/**
+ * Reads the leases of a ring, taking no role.
+ * @throws {RangeError} the ring is of format 1, which has none
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
+ */
+export async function readLeases(
+  device: BlockDevice,
+  { clock = systemClock }: { readonly clock?: Clock } = {},
+): Promise<{ readonly producer: LeaseState; readonly consumer: LeaseState }> {
+  const disk = await openDisk(device)
+  const read = async (role: LeasedRole): Promise<LeaseState> =>
+    (await LeaseStore.open(disk, role, clock)).read()
+  return { producer: await read('producer'), consumer: await read('consumer') }
+}
+
+/**
+ * Frees the lease of a role whose holder is gone for good. A holder that is still there finds out when it renews the
+ * lease, after a third of its timeout or later; whoever takes the role before that works beside it. So make sure.
+ * @returns what the lease was before; nothing is written if nobody held it
+ * @throws {BlockError} `BLOCK_CLAIMED`: the role is held on this machine
+ * @throws as `readLeases`
+ */
+export async function breakLease(
+  device: BlockDevice,
+  role: LeasedRole,
+  { clock = systemClock }: { readonly clock?: Clock } = {},
+): Promise<LeaseState> {
+  const store = await LeaseStore.open(await openDisk(device), role, clock)
+  const claim = device.capabilities.claim
+    ? await device.claim(role, { holder: 'one who breaks the lease' })
+    : undefined
+  try {
+    const before = await store.read()
+    if (before.status === 'held')
+      await store.write({ ...before, ...freed(clock), counter: before.counter + 1 })
+    if (before.status === 'damaged') await store.write({ ...UNKNOWN, ...freed(clock) })
+    return before
+  } finally {
+    await claim?.release()
+  }
+}
+
+/** What replaces a record of which nothing is known. */
+const UNKNOWN = { owner: '', epoch: 1, counter: 1, timeoutMs: TIMEOUT_MS.default } as const
+
+function freed(clock: Clock): Pick<LeaseRecord, 'status' | 'nonce' | 'time'> {
+  return { status: 'free', nonce: newNonce(), time: clock.time() }
+}
+
+async function openDisk(device: BlockDevice): Promise<Disk> {
+  if ((await detectFormat(device)) === 1) {
+    throw new RangeError(`the ring on ${device.name} is of format 1, which has no leases`)
+  }
+  return Disk.open(device)
+}
