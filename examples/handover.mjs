@@ -13,7 +13,7 @@ import { inspectRing, Producer } from 'shared-block-ring'
 import { FileBlockDevice } from 'shared-block-ring/block/file'
 
 const input = fileURLToPath(new URL('../package-lock.json', import.meta.url))
-const RING_BYTES = 16 * 1024
+const RING_BYTES = 128 * 1024
 
 const directory = await mkdtemp(join(tmpdir(), 'handover-'))
 const ring = join(directory, 'ring')

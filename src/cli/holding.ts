@@ -13,6 +13,8 @@ export type Holding =
       readonly format: number
       readonly capacity: number
       readonly used: number
+      /** Bytes of the items that wait; format 1 does not tell. */
+      readonly waitingBytes?: number
     }
   /** A ring that cannot be read, and why. */
   | { readonly kind: 'damaged-ring'; readonly problem: string }
@@ -23,8 +25,9 @@ export async function holdingOf(device: BlockDevice): Promise<Holding> {
   const content = await readContent(device)
   if (content.firstNonZero < 0) return { kind: 'blank' }
   try {
-    const { format, capacity, used } = await inspectRing(device)
-    return { kind: 'ring', format, capacity, used }
+    const { format, capacity, used, waitingBytes } = await inspectRing(device)
+    const ring = { kind: 'ring', format, capacity, used } as const
+    return waitingBytes === undefined ? ring : { ...ring, waitingBytes }
   } catch (error) {
     if (!isRingError(error)) throw error
     if (error.code === 'RING_NOT_INITIALISED' || error.code === 'RING_DEVICE_TOO_SMALL') {
@@ -42,7 +45,7 @@ export function describeHolding(holding: Holding): string {
     case 'ring':
       return holding.used === 0
         ? 'a ring with no items in it'
-        : `a ring with ${grouped(holding.used)} bytes of items in it`
+        : `a ring with ${grouped(holding.waitingBytes ?? holding.used)} bytes of items in it`
     case 'damaged-ring':
       return `a ring that cannot be read (${holding.problem})`
     case 'other':

@@ -64,15 +64,14 @@ export class Pusher implements AsyncDisposable {
   }
 
   /**
-   * Pushes and advances, in as few commits as can be.
+   * Pushes and makes visible, in as few commits as can be.
    * @throws the signal's reason, between two commits; {@link CommandError} if it is not to wait
    */
   async push(items: readonly Uint8Array[]): Promise<void> {
     for (let done = 0; done < items.length; ) {
       this.#options.signal.throwIfAborted()
-      const result = await this.#producer.pushMany(done === 0 ? items : items.slice(done))
+      const result = await this.#producer.append(done === 0 ? items : items.slice(done))
       if (result.status === 'ok') {
-        await this.#producer.advance(result.positions.at(-1) ?? this.#producer.position)
         done += result.positions.length
         this.#pushed += result.positions.length
         this.#waiter.reset()

@@ -16,7 +16,7 @@ export const ringFlags: FlagParametersForType<RingFlags> = {
   format: {
     kind: 'enum',
     values: ['1', '2'],
-    brief: 'Format of a new ring (default: 2): 1 is what the original, in OCaml, reads and writes',
+    brief: 'Format of a new ring (default: 2); the original, in OCaml, knows only 1',
     optional: true,
   },
   blockSize: {
@@ -36,8 +36,7 @@ export const ringFlags: FlagParametersForType<RingFlags> = {
   whenFull: {
     kind: 'enum',
     values: ['retry', 'overwrite'],
-    brief:
-      'Format 2: what happens without room: pushing waits (retry, the default), or the oldest items are lost',
+    brief: 'Format 2: without room, pushing waits (retry, default), or the oldest are lost',
     optional: true,
   },
 }

@@ -157,7 +157,7 @@ export interface RingStats {
   readonly commits: number
   /** Pushes for which there was no room. */
   readonly retries: number
-  /** How much later the newest item was pushed than the oldest that waits, in milliseconds, by the producer's clock. */
+  /** How much later the producer last wrote than it pushed the oldest item that waits, in milliseconds, by its clock. */
   readonly lagMs: number
   /** When the oldest item that waits was pushed, in milliseconds since 1970, by the producer's clock; absent if none waits. */
   readonly oldestAt?: number

@@ -9,7 +9,7 @@ test('makes a file in full, and a ring on it', async () => {
   const path = folder.file('ring')
   expect(
     (await ok(['create', path, '--size', '1MiB', '--sector-size', '4096'])).toString(),
-  ).toContain('made a ring of 256 sectors of 4096 bytes')
+  ).toContain('made a ring of format 2, of 256 sectors of 4096 bytes')
   expect(statSync(path).size).toBe(1 << 20)
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20)
   expect(await diagnose(path, '--sector-size', '4096')).toMatchObject({ sizeSectors: 256, used: 0 })
@@ -28,27 +28,51 @@ test('leaves a ring as it is', async () => {
   await ok(['produce', path], 'one\n')
   const before = readFileSync(path)
   for (const flags of [[], ['--size', '64KiB'], ['--force']]) {
-    expect((await ok(['create', path, ...flags])).toString()).toContain('holds a ring already')
+    expect((await ok(['create', path, ...flags])).toString()).toContain(
+      'holds a ring of format 2 already, which was left as it is',
+    )
     expect(readFileSync(path).equals(before)).toBe(true)
   }
   const json = JSON.parse((await ok(['create', path, '--json'])).toString())
-  expect(json).toEqual({ device: path, created: false, sectorSize: 512, sizeSectors: 128 })
+  expect(json).toEqual({
+    device: path,
+    created: false,
+    format: 2,
+    sectorSize: 512,
+    sizeSectors: 128,
+  })
+})
+
+test('leaves a ring of format 1 as it is, also one that is too small for format 2', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '4KiB', '--format', '1'])
+  await ok(['produce', path], 'one\n')
+  const before = readFileSync(path)
+  for (const flags of [[], ['--force'], ['--format', '2']]) {
+    const json = JSON.parse((await ok(['create', path, '--json', ...flags])).toString())
+    expect(json).toMatchObject({ created: false, format: 1 })
+  }
+  expect(readFileSync(path).equals(before)).toBe(true)
+  const refused = await sbr(['create', path, '--erase', '--force', '--json'])
+  expect(jsonError(refused)).toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
+  expect(readFileSync(path).equals(before)).toBe(true)
 })
 
 test('uses a blank file as it is', async () => {
   using folder = temporaryFolder()
   const path = folder.file('blank')
   writeFileSync(path, '')
-  truncateSync(path, 8192)
+  truncateSync(path, 65536)
   await ok(['create', path])
-  expect(await diagnose(path)).toMatchObject({ sizeSectors: 16 })
+  expect(await diagnose(path)).toMatchObject({ sizeSectors: 128 })
 })
 
 test('refuses what holds something else, unless it is forced', async () => {
   using folder = temporaryFolder()
   const path = folder.file('data')
   for (const flags of [[], ['--erase']]) {
-    const content = Buffer.alloc(8192, 'somebody else wants this')
+    const content = Buffer.alloc(65536, 'somebody else wants this')
     writeFileSync(path, content)
     const refused = await sbr(['create', path, '--json', ...flags])
     expect(refused.code).toBe(1)
@@ -57,7 +81,7 @@ test('refuses what holds something else, unless it is forced', async () => {
 
     await ok(['create', path, '--force', ...flags])
     expect(await diagnose(path)).toMatchObject({ used: 0 })
-    const data = readFileSync(path).subarray(3 * 512)
+    const data = readFileSync(path).subarray(45056, -4096)
     expect(data.every((byte) => byte === 0)).toBe(flags.length > 0)
   }
 })
@@ -69,15 +93,15 @@ test('erases a ring only if nothing is lost, or if it is forced', async () => {
   await ok(['produce', path], 'one\ntwo\n')
   const refused = await sbr(['create', path, '--erase'])
   expect(refused.code).toBe(1)
-  expect(refused.stderr).toContain('holds a ring with 16 bytes of items')
+  expect(refused.stderr).toContain('holds a ring with 6 bytes of items')
   // --force alone would leave it as it is.
   expect(refused.stderr).toMatch(/To lose that: sbr create \S+ --erase --force \(/)
   expect(refused.stderr).not.toContain('--force,')
   await ok(['consume', path, '--drain'])
   await ok(['create', path, '--erase'])
   expect(await diagnose(path)).toMatchObject({
-    producer: { offset: '0' },
-    consumer: { offset: '0' },
+    stats: { pushedItems: 0, poppedItems: 0 },
+    waitingItems: 0,
   })
   await ok(['produce', path], 'three\n')
   await ok(['create', path, '--erase', '--force'])
@@ -88,7 +112,7 @@ test('does not erase a damaged ring', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   writeFileSync(path, readFileSync(new URL('../golden/corrupt-bool-consumer.img', import.meta.url)))
-  const refused = await sbr(['create', path, '--erase'])
+  const refused = await sbr(['create', path, '--erase', '--format', '1'])
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('cannot be read')])
 })
 
@@ -108,15 +132,15 @@ test.each(['bool-consumer', 'producer-behind', 'pointers-huge'])(
       })
       expect(readFileSync(path).equals(content)).toBe(true)
     }
-    await ok(['create', path, '--erase', '--force'])
+    await ok(['create', path, '--erase', '--force', '--format', '1'])
     expect(await diagnose(path)).toMatchObject({ used: 0 })
   },
 )
 
-test('a sector size that is not the ring’s is told', async () => {
+test('a sector size that is not that of a ring of format 1 is told', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
-  await ok(['create', path, '--size', '64KiB', '--sector-size', '4096'])
+  await ok(['create', path, '--size', '64KiB', '--sector-size', '4096', '--format', '1'])
   for (const command of ['create', 'produce', 'consume', 'diagnostics', 'suspend']) {
     const { code, stderr } = await sbr([command, path])
     expect([command, code, stderr]).toEqual([
@@ -133,7 +157,7 @@ test('what a device lacks is told with one advice', async () => {
   const [blank, small, other] = [folder.file('blank'), folder.file('small'), folder.file('other')]
   writeFileSync(blank, Buffer.alloc(8192))
   writeFileSync(small, 'hello\n')
-  writeFileSync(other, Buffer.alloc(8192, 'data'))
+  writeFileSync(other, Buffer.alloc(65536, 'data'))
   expect((await sbr(['consume', blank])).stderr).toBe(
     `sbr: there is no ring on ${blank} yet: it is blank at its start. Make one: sbr create ${blank} ` +
       '(RING_NOT_INITIALISED)\n',
@@ -172,7 +196,7 @@ test('says what is wrong with a size', async () => {
   for (const size of ['12x', '1000', '1024', '0']) {
     const { code, stderr } = await sbr(['create', path, '--size', size])
     expect([size, code]).toEqual([size, 2])
-    expect(stderr).toMatch(/expected a size|expected at least 2048 bytes \(4 sectors of 512\)/)
+    expect(stderr).toMatch(/expected a size|expected at least 65536 bytes/)
     expect(() => statSync(path)).toThrow('ENOENT')
   }
   const odd = await sbr(['create', path, '--size', '1MB'])

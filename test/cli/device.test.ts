@@ -74,9 +74,16 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
 
 /** Targets that hold something, each made anew. */
 const HOLDING: readonly (readonly [string, (path: string) => Promise<unknown>, string])[] = [
-  ['a ring', (path) => ok(['produce', path], 'one\n'), 'a ring with 8 bytes of items'],
+  ['a ring', (path) => ok(['produce', path], 'one\n'), 'a ring with 3 bytes of items'],
   ['an empty ring', async () => undefined, 'a ring with no items'],
-  ['a damaged ring', async (path) => poke(path, 512 + 4, 0xff), 'a ring that cannot be read'],
+  [
+    'a damaged ring',
+    async (path) =>
+      [12288, 16384, 4 * MIB - 4096].forEach((at) => {
+        poke(path, at + 20, 0xff)
+      }),
+    'a ring that cannot be read',
+  ],
   ['unknown data', async (path) => writeFileSync(path, Buffer.alloc(4 * MIB, 'x')), 'unknown data'],
   [
     'a byte in the middle',
@@ -123,12 +130,12 @@ describe('info', () => {
         watch: true,
         singleSectorBuffers: false,
       },
-      holds: { kind: 'ring', format: 1, capacity: 64000, used: 8 },
+      holds: { kind: 'ring', format: 2, capacity: 16384, used: 4096, waitingBytes: 3 },
     })
     expect(await json('info', path, '--sector-size', '4096')).toMatchObject({ sizeSectors: 16 })
     const text = (await ok(['device', 'info', path])).toString()
     expect(text).toContain('65,536 bytes: 128 sectors of 512 bytes\n')
-    expect(text).toContain('a ring with 8 bytes of items')
+    expect(text).toContain('a ring with 3 bytes of items')
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 
@@ -147,6 +154,13 @@ describe('info', () => {
     expect(await json('info', zip)).toMatchObject({
       holds: { kind: 'other', description: 'a zip archive' },
     })
+    const old = folder.file('old')
+    await ok(['create', old, '--size', '64KiB', '--format', '1'])
+    await ok(['produce', old], 'one\n')
+    expect(await json('info', old)).toMatchObject({
+      holds: { kind: 'ring', format: 1, capacity: 64000, used: 8 },
+    })
+    expect((await ok(['device', 'info', old])).toString()).toContain('a ring with 8 bytes of items')
     const damaged = folder.file('damaged')
     copyFileSync(new URL('../golden/corrupt-bool-consumer.img', import.meta.url), damaged)
     expect(await json('info', damaged)).toMatchObject({

@@ -7,6 +7,8 @@ import {
   type PerformContext,
 } from '../../src/journal/index.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
+import { FORMAT } from '../helpers/format.ts'
+import { SMALL, sectorsFor } from '../helpers/ring.ts'
 
 /** One call of `perform`. */
 export interface Call extends PerformContext {
@@ -31,12 +33,17 @@ export interface Rig {
 /** Options of a journal of strings. */
 export type StringOptions = Partial<JournalOptions<string>>
 
+/** Bytes of a journal's data area. */
+const DATA_BYTES = { 1: 29 * 512, 2: 32 * 512 }[FORMAT]
+/** Sectors of a device for a journal. */
+export const SECTORS: number = sectorsFor(DATA_BYTES)
+
 const succeed: Behaviour = async () => undefined
 
 /** Starts a journal; its pauses have no jitter. */
 export async function startRig(
   options: StringOptions = {},
-  device: MemoryBlockDevice = new MemoryBlockDevice({ sizeSectors: 32 }),
+  device: MemoryBlockDevice = new MemoryBlockDevice({ sizeSectors: SECTORS }),
   clock: FakeClock = new FakeClock(),
   first: Behaviour = succeed,
 ): Promise<Rig> {
@@ -48,7 +55,7 @@ export async function startRig(
     return behaviour(call)
   }
   const journal = await Journal.start<string>(device, perform, {
-    ...{ codec: text, clock, random: () => 1, create: { format: 1 } },
+    ...{ codec: text, clock, random: () => 1, create: SMALL },
     ...options,
   })
   const behave = (next: Behaviour): void => {
@@ -70,9 +77,10 @@ export async function stateOf(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-/** An operation of which a ring of `device` with 29 data sectors holds `count` and no more. */
+/** An operation of which a device with {@link SECTORS} holds `count` and no more, each pushed by itself. */
 export function large(name: string, count: number): string {
-  return name.padEnd(Math.floor((29 * 512) / count) - 7, '.')
+  const bytes = Math.floor(DATA_BYTES / count)
+  return name.padEnd(FORMAT === 1 ? bytes - 7 : bytes - (bytes % 512) - 88, '.')
 }
 
 /** What operations were called before they were made large. */

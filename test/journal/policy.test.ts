@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import type { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { DeadLetter } from '../../src/journal/index.ts'
 import { inspectRing } from '../../src/ring/ring.ts'
 import { RingWriter } from '../../src/ring/writer.ts'
 import { collect } from '../helpers/collect.ts'
+import { smallRing } from '../helpers/ring.ts'
 import { type Behaviour, startRig } from './helpers.ts'
 
 /** Fails every call that has an operation `poison` in it. */
@@ -74,8 +75,8 @@ describe('dead letter', () => {
   })
 
   test('goes to a ring as the bytes that were pushed', async () => {
-    const dead = new MemoryBlockDevice({ sizeSectors: 256 })
-    await using writer = await RingWriter.open(dead, { create: true })
+    const dead = await smallRing()
+    await using writer = await RingWriter.open(dead)
     const rig = await startRig({ onFailure: { deadLetter: writer }, maxAttempts: 1 })
     const { journal, behave } = rig
     behave(poisoned)
@@ -107,9 +108,9 @@ describe('dead letter', () => {
   })
 
   test('in progress at shutdown leaves the operation for the next start', async () => {
-    const full = new MemoryBlockDevice({ sizeSectors: 4 })
-    await using writer = await RingWriter.open(full, { create: { format: 1 } })
-    await writer.push(new Uint8Array(500))
+    await using writer = await RingWriter.open(await smallRing(512))
+    await writer.push(new Uint8Array(writer.producer.maxItemBytes))
+    while ((await writer.tryPush(new Uint8Array(1))).status === 'ok');
     const onFailure = { deadLetter: writer }
     const { journal, device, clock, behave } = await startRig({ onFailure, maxAttempts: 1 })
     behave(poisoned)

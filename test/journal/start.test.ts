@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { text } from '../../src/codec/codecs.ts'
 import { Journal, type JournalOptions, type PerformContext } from '../../src/journal/index.ts'
 import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
 import { suspendRing } from '../../src/ring/suspend.ts'
+import { RingWriter } from '../../src/ring/writer.ts'
+import { collect } from '../helpers/collect.ts'
 import {
   deviceBytes,
   type Golden,
@@ -11,7 +14,8 @@ import {
   goldens,
   hex,
 } from '../helpers/golden.ts'
-import { startRig } from './helpers.ts'
+import { smallRing } from '../helpers/ring.ts'
+import { SECTORS, startRig } from './helpers.ts'
 
 function golden(name: string): Golden {
   const found = goldens(false).find((candidate) => candidate.name === name)
@@ -74,8 +78,7 @@ describe('the bytes are those of the original, so it can replay ours', () => {
 
 describe('a ring that was suspended is resumed, because nobody else would', () => {
   async function suspended(acknowledged: boolean): Promise<MemoryBlockDevice> {
-    const device = new MemoryBlockDevice({ sizeSectors: 32 })
-    await Producer.create(device, { format: 1 })
+    const device = await smallRing()
     await using consumer = await Consumer.attach(device)
     await consumer.suspend()
     if (acknowledged) {
@@ -112,7 +115,7 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
 
 describe('what cannot be', () => {
   const start = (options: JournalOptions<Uint8Array>): Promise<Journal> =>
-    Journal.start(new MemoryBlockDevice({ sizeSectors: 256 }), succeed, options)
+    Journal.start(new MemoryBlockDevice({ sizeSectors: SECTORS }), succeed, options)
 
   test.each<JournalOptions<Uint8Array>>([
     { flushIntervalMs: -1 },
@@ -132,7 +135,7 @@ describe('what cannot be', () => {
   })
 
   test('a second journal on the device', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 256 })
+    const device = await smallRing()
     await using _first = await Journal.start(device, succeed, { client: 'the first' })
     await expect(Journal.start(device, succeed)).rejects.toMatchObject({
       code: 'BLOCK_CLAIMED',
@@ -141,11 +144,24 @@ describe('what cannot be', () => {
   })
 
   test('a signal that is aborted already', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 256 })
+    const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const signal = AbortSignal.abort(new Error('too late'))
     await expect(Journal.start(device, succeed, { signal })).rejects.toThrow('too late')
     expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
   })
+})
+
+test('what many processes pushed one after another is performed', async () => {
+  const device = await smallRing(64 * 1024)
+  const names = Array.from({ length: 90 }, (_, n) => `op ${n}`)
+  for (const name of names) {
+    await using writer = await RingWriter.open(device, { codec: text })
+    await writer.push(name)
+  }
+  const { journal, calls } = await startRig({ maxBatchItems: 1 }, device)
+  await journal.sync()
+  expect(calls.map(({ operations }) => operations[0])).toEqual(names)
+  await journal.shutdown()
 })
 
 test('the signal shuts a running journal down', async () => {
@@ -155,5 +171,5 @@ test('the signal shuts a running journal down', async () => {
   stop.abort('enough')
   await journal.ended
   await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED', cause: 'enough' })
-  expect((await inspectRing(device)).used).toBe(8)
+  expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
 })

@@ -4,19 +4,20 @@ import { BlockError } from '../../src/errors.ts'
 import { Journal } from '../../src/journal/index.ts'
 import { inspectRing, Producer } from '../../src/ring/ring.ts'
 import { deviceBytes, goldenDevice, goldens, hex } from '../helpers/golden.ts'
-import { large, names, startRig, stateOf } from './helpers.ts'
+import { SMALL } from '../helpers/ring.ts'
+import { large, names, SECTORS, startRig, stateOf } from './helpers.ts'
 
 const fail = async () => ({ error: 'not now' })
 const succeed = async () => undefined
 
 describe('weakness 7: the original formats any device that it cannot attach to', () => {
-  const start = (device: MemoryBlockDevice) =>
-    Journal.start(device, async () => undefined, { create: { format: 1 } })
+  const start = (device: MemoryBlockDevice, create = SMALL) =>
+    Journal.start(device, async () => undefined, { create })
 
   test.each(goldens(true))('$name stays as it is', async (golden) => {
     const device = await goldenDevice(golden)
     const before = hex(await deviceBytes(device))
-    await expect(start(device)).rejects.toMatchObject({
+    await expect(start(device, { format: 1 })).rejects.toMatchObject({
       code: expect.stringMatching(/^RING_(CORRUPT|NOT_BLANK)$/),
     })
     expect(hex(await deviceBytes(device))).toBe(before)
@@ -35,8 +36,8 @@ describe('weakness 7: the original formats any device that it cannot attach to',
         return super.doRead(sector, buffers)
       }
     }
-    const device = new Unreadable({ sizeSectors: 32 })
-    await Producer.create(device, { format: 1 })
+    const device = new Unreadable({ sizeSectors: SECTORS })
+    await Producer.create(device, SMALL)
     const before = hex(await deviceBytes(device))
     device.broken = true
     await expect(start(device)).rejects.toMatchObject({ code: 'BLOCK_IO' })
@@ -46,7 +47,7 @@ describe('weakness 7: the original formats any device that it cannot attach to',
   })
 
   test('something else is overwritten only when told to', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const sector = new Uint8Array(512)
     new TextEncoder().encodeInto('precious', sector)
     await device.write(7, [sector])
@@ -55,14 +56,14 @@ describe('weakness 7: the original formats any device that it cannot attach to',
     expect(hex(await deviceBytes(device))).toBe(before)
     const journal = await Journal.start(device, async () => undefined, {
       overwrite: true,
-      create: { format: 1 },
+      create: SMALL,
     })
     await journal.shutdown()
     expect((await inspectRing(device)).used).toBe(0)
   })
 
   test('a blank device stays blank with create: false', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     await expect(
       Journal.start(device, async () => undefined, { create: false }),
     ).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
@@ -105,6 +106,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
 
   test('steady pushes do not put performing off: the interval counts from the first', async () => {
     const { journal, clock, calls } = await startRig({ flushIntervalMs: 100 })
+    await journal.sync()
     for (let time = 0; time < 250; time += 10) {
       await journal.push(`at ${time}`)
       await clock.advance(10)
@@ -154,9 +156,9 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
   })
 
   test('a poison item that does not decode is stepped over, durably', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 32 })
+    const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const bytesJournal = await Journal.start(device, async () => ({ error: 'never' }), {
-      create: { format: 1 },
+      create: SMALL,
     })
     for (const item of ['a', '\xff', 'b']) {
       await bytesJournal.push(Uint8Array.from(item, (character) => character.charCodeAt(0)))

@@ -8,29 +8,31 @@ import { RingReader } from '../../src/ring/reader.ts'
 import { Consumer, inspectRing } from '../../src/ring/ring.ts'
 import { resumeRing, suspendRing } from '../../src/ring/suspend.ts'
 import { RingWriter } from '../../src/ring/writer.ts'
+import { collect } from '../helpers/collect.ts'
+import { FORMAT } from '../helpers/format.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
-import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
+import { append, attachProducer, SMALL, sectorsFor, smallRing } from '../helpers/ring.ts'
 
-/** A device with 512 bytes of data area: two items of 200 bytes, no third. */
-const tiny = (): Promise<MemoryBlockDevice> => ringDevice(4)
-const item = (fill: number, length = 200): Uint8Array => new Uint8Array(length).fill(fill)
+/** A device with room for two items, and no third. */
+const tiny = (): Promise<MemoryBlockDevice> => smallRing(512)
+const HALF = { 1: 200, 2: 1900 }[FORMAT]
+const item = (fill: number, length = HALF): Uint8Array => new Uint8Array(length).fill(fill)
 const never = new AbortController().signal
 
 describe('a writer', () => {
   test('pushes what is durable and visible when it resolves', async () => {
-    const device = new MemoryBlockDevice({ sizeSectors: 16 })
-    await using writer = await RingWriter.open(device, {
-      codec: text,
-      create: { format: 1 },
-    })
-    expect(await writer.push('hello')).toBe(12n)
-    expect(await writer.pushMany(['a', 'b'])).toBe(28n)
-    expect(await writer.pushMany([])).toBe(28n)
-    expect((await inspectRing(device)).producer.offset).toBe(28n)
+    const device = new MemoryBlockDevice({ sizeSectors: sectorsFor(6656) })
+    await using writer = await RingWriter.open(device, { codec: text, create: SMALL })
+    const visible = async (): Promise<bigint> => (await inspectRing(device)).producer.offset
+    expect(await writer.push('hello')).toBe(await visible())
+    const position = await writer.pushMany(['a', 'b'])
+    expect(await writer.pushMany([])).toBe(position)
+    expect(position).toBe(await visible())
+    expect(await collect((await inspectRing(device)).items())).toHaveLength(3)
   })
 
   test('lets pushes that wait at the same time share a commit, in order', async () => {
-    const device = new HookedDevice(await ringDevice(256))
+    const device = new HookedDevice(await smallRing(253 * 512))
     await using writer = await RingWriter.open(device, { codec: text, lookIntervalMs: 1e9 })
     device.take()
     const positions = await Promise.all(
@@ -52,7 +54,7 @@ describe('a writer', () => {
       },
       decode: (bytes) => new TextDecoder().decode(bytes),
     }
-    const device = await ringDevice()
+    const device = await smallRing()
     await using writer = await RingWriter.open(device, { codec: slow })
     await Promise.all(['long one first', 'x', 'yy'].map((value) => writer.push(value)))
     await using reader = await RingReader.open(device, { codec: slow })
@@ -64,15 +66,16 @@ describe('a writer', () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device)
     await using reader = await RingReader.open(device)
-    await writer.pushMany([item(1), item(2)])
+    for (const n of [1, 2]) await writer.push(item(n))
     expect(await writer.tryPush(item(3))).toEqual({ status: 'retry' })
     const third = writer.push(item(3))
     const fourth = writer.push(item(4))
     expect(await Promise.race([third, sleep(30, 'waiting')])).toBe('waiting')
     await (await reader.next()).advance()
-    expect(await third).toBe(612n)
+    expect(await third).toBe((await inspectRing(device)).producer.offset)
     await (await reader.next()).advance()
-    expect(await fourth).toBe(816n)
+    expect(await fourth).toBe((await inspectRing(device)).producer.offset)
+    expect((await reader.nextMany()).map((entry) => entry.item[0])).toEqual([3, 4])
   })
 
   test('pushes what is larger than the free space bit by bit', async () => {
@@ -85,14 +88,14 @@ describe('a writer', () => {
       expect(entry.item[0]).toBe(n)
       await entry.advance()
     }
-    expect(await all).toBe(1020n)
+    expect(await all).toBe(reader.consumer.position)
   })
 
   test('an aborted push is not in the ring, and those behind it go on', async () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device)
     await using reader = await RingReader.open(device)
-    await writer.pushMany([item(1), item(2)])
+    for (const n of [1, 2]) await writer.push(item(n)) // Each gives its own space back.
     const stop = new AbortController()
     const aborted = writer.push(item(3), { signal: stop.signal })
     const next = writer.push(item(4))
@@ -115,7 +118,7 @@ describe('a writer', () => {
     }
     const pushing = writer.pushMany([item(1), item(2), item(3)], { signal: stop.signal })
     await expect(pushing).rejects.toThrow('changed my mind')
-    expect((await inspectRing(device)).producer.offset).toBe(408n)
+    expect(await collect((await inspectRing(device)).items())).toHaveLength(2)
   })
 
   test('aborted pushes do not count any more', async () => {
@@ -136,7 +139,7 @@ describe('a writer', () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device)
     await writer.push(item(1))
-    const waiting = writer.push(item(2, 400))
+    const waiting = writer.push(item(2, writer.producer.maxItemBytes))
     await sleep(5)
     expect(await writer.tryPush(item(3, 4))).toEqual({ status: 'retry' })
     await using reader = await RingReader.open(device)
@@ -145,13 +148,15 @@ describe('a writer', () => {
   })
 
   test('a push that is being written is not aborted any more', async () => {
-    const device = new HookedDevice(await ringDevice())
+    const device = new HookedDevice(await smallRing())
     await using writer = await RingWriter.open(device)
     const stop = new AbortController()
     device.before = ({ operation }) => {
       if (operation === 'write') stop.abort()
     }
-    expect(await writer.push(item(1), { signal: stop.signal })).toBe(204n)
+    await writer.push(item(1), { signal: stop.signal })
+    expect(stop.signal.aborted).toBe(true)
+    expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
   })
 
   test('refuses more than its bounds, before anything is queued', async () => {
@@ -169,13 +174,14 @@ describe('a writer', () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device, { codec: json() })
     await expect(writer.push(1n)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
-    await expect(writer.push('x'.repeat(600))).rejects.toMatchObject({
+    await expect(writer.push('x'.repeat(HALF * 3))).rejects.toMatchObject({
       code: 'RING_ITEM_TOO_LARGE',
     })
-    await expect(writer.tryPush('x'.repeat(600))).rejects.toMatchObject({
+    await expect(writer.tryPush('x'.repeat(HALF * 3))).rejects.toMatchObject({
       code: 'RING_ITEM_TOO_LARGE',
     })
-    expect(await writer.push('x')).toBe(8n)
+    await writer.push('x')
+    expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
   })
 
   test('closing settles what waits, promptly, and gives the role back', async () => {
@@ -192,7 +198,7 @@ describe('a writer', () => {
   })
 
   test('a failed write fails all that it concerned, and every later push', async () => {
-    const device = new HookedDevice(await ringDevice())
+    const device = new HookedDevice(await smallRing())
     await using writer = await RingWriter.open(device)
     device.before = ({ operation }) => {
       if (operation !== 'write') return
@@ -205,7 +211,7 @@ describe('a writer', () => {
   })
 
   test('opening waits while the ring is suspended', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const consumer = await Consumer.attach(device)
     await consumer.suspend()
     const stop = AbortSignal.timeout(30)
@@ -214,13 +220,13 @@ describe('a writer', () => {
     await sleep(10)
     await consumer.resume()
     await using writer = await opening
-    expect(await writer.push(item(1))).toBe(204n)
+    expect(await writer.tryPush(item(1))).toMatchObject({ status: 'ok' })
   })
 })
 
 describe('a reader', () => {
   test('waits for what comes, and repeats what was not advanced past', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const producer = await attachProducer(device)
     const reader = await RingReader.open(device, { codec: text })
     const waiting = reader.next()
@@ -240,7 +246,7 @@ describe('a reader', () => {
   })
 
   test('iterates without advancing by itself', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const producer = await attachProducer(device)
     for (const name of ['a', 'b', 'c']) await append(producer, Buffer.from(name))
     await using reader = await RingReader.open(device, { codec: text })
@@ -251,11 +257,12 @@ describe('a reader', () => {
       if (entry.item === 'c') break
     }
     expect(seen).toEqual(['a', 'b', 'c'])
-    expect(reader.consumer.position).toBe(16n)
+    await reader.rewind()
+    expect((await reader.next()).item).toBe('c')
   })
 
   test('a loop ends quietly when it is told to stop, or the reader is closed', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await append(await attachProducer(device), Buffer.from('a'))
     const reader = await RingReader.open(device, { codec: text })
     const seen: string[] = []
@@ -268,7 +275,7 @@ describe('a reader', () => {
   })
 
   test('takes many at once, within bounds', async () => {
-    const device = await ringDevice(64)
+    const device = await smallRing(61 * 512)
     await using writer = await RingWriter.open(device)
     await writer.pushMany(Array.from({ length: 20 }, (_, n) => item(n, 100)))
     await using reader = await RingReader.open(device)
@@ -279,7 +286,7 @@ describe('a reader', () => {
   })
 
   test('stops waiting when told, also behind another that waits, and loses nothing by it', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await using reader = await RingReader.open(device)
     const first = reader.next({ signal: never })
     const signal = AbortSignal.timeout(10)
@@ -289,7 +296,7 @@ describe('a reader', () => {
   })
 
   test('closing ends the waiting', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const reader = await RingReader.open(device)
     const waiting = reader.next()
     const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_DETACHED' })
@@ -300,21 +307,25 @@ describe('a reader', () => {
   })
 
   test('what does not decode is an error to step over', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const producer = await attachProducer(device)
     for (const stored of ['1', '{', '3']) await append(producer, Buffer.from(stored))
     await using reader = await RingReader.open(device, { codec: json() })
     expect((await reader.nextMany()).map((entry) => entry.item)).toEqual([1])
     const failure = await reader.next().catch((error: unknown) => error)
-    expect(failure).toMatchObject({ code: 'CODEC_DECODE', details: { position: 16n } })
+    expect(failure).toMatchObject({
+      code: 'CODEC_DECODE',
+      details: { position: expect.any(BigInt) },
+    })
     if (!isCodecError(failure) || failure.details.position === undefined) throw failure
     await reader.advance(failure.details.position)
+    expect(reader.consumer.position).toBe(failure.details.position)
+    await reader.rewind()
     expect((await reader.next()).item).toBe(3)
-    expect(reader.consumer.position).toBe(16n)
   })
 
   test('advances that wait at the same time share a write; what was not delivered is refused', async () => {
-    const device = new HookedDevice(await ringDevice(64))
+    const device = new HookedDevice(await smallRing(61 * 512))
     await using writer = await RingWriter.open(device)
     await writer.pushMany(Array.from({ length: 50 }, (_, n) => item(n, 20)))
     await using reader = await RingReader.open(device)
@@ -344,34 +355,42 @@ describe('what a reviewer broke', () => {
     }
   }
 
-  test('a push that failed for a read is not shown by the next one', async () => {
-    const device = new HookedDevice(await ringDevice(5))
-    await using writer = await RingWriter.open(device, never)
-    await using reader = await RingReader.open(device)
-    await writer.push(item(1, 96))
-    await (await reader.next()).advance()
-    await writer.push(item(2, 896))
-    failOnce(device, ({ operation, sector }) => operation === 'read' && sector >= 3)
-    await expect(writer.push(item(3, 40))).rejects.toMatchObject({ code: 'BLOCK_IO' })
-    await writer.push(item(4, 8))
-    const fills = [(await reader.next()).item, (await reader.next()).item].map((one) => one[0])
-    expect(fills).toEqual([2, 4])
-    expect(await reader.tryNext()).toBeUndefined()
-  })
+  // A push of format 2 reads nothing that it writes.
+  test.runIf(FORMAT === 1)(
+    'a push that failed for a read is not shown by the next one',
+    async () => {
+      const device = new HookedDevice(await smallRing(1024))
+      await using writer = await RingWriter.open(device, never)
+      await using reader = await RingReader.open(device)
+      await writer.push(item(1, 96))
+      await (await reader.next()).advance()
+      await writer.push(item(2, 896))
+      failOnce(device, ({ operation, sector }) => operation === 'read' && sector >= 3)
+      await expect(writer.push(item(3, 40))).rejects.toMatchObject({ code: 'BLOCK_IO' })
+      await writer.push(item(4, 8))
+      const fills = [(await reader.next()).item, (await reader.next()).item].map((one) => one[0])
+      expect(fills).toEqual([2, 4])
+      expect(await reader.tryNext()).toBeUndefined()
+    },
+  )
 
-  test('nor is one that failed between push and advance, so that it may be pushed again', async () => {
-    const device = new HookedDevice(await ringDevice(), { claims: false })
-    await using writer = await RingWriter.open(device, { ...never, lookIntervalMs: 1e9 })
-    await using reader = await RingReader.open(device)
-    failOnce(device, ({ operation, sector }) => operation === 'read' && sector === 1)
-    await expect(writer.push(item(1))).rejects.toMatchObject({ code: 'BLOCK_IO' })
-    await writer.push(item(1))
-    await reader.next()
-    expect(await reader.tryNext()).toBeUndefined()
-  })
+  // In format 2 nothing is between them: it is one write.
+  test.runIf(FORMAT === 1)(
+    'nor is one that failed between push and advance, so that it may be pushed again',
+    async () => {
+      const device = new HookedDevice(await smallRing(), { claims: false })
+      await using writer = await RingWriter.open(device, { ...never, lookIntervalMs: 1e9 })
+      await using reader = await RingReader.open(device)
+      failOnce(device, ({ operation, sector }) => operation === 'read' && sector === 1)
+      await expect(writer.push(item(1))).rejects.toMatchObject({ code: 'BLOCK_IO' })
+      await writer.push(item(1))
+      await reader.next()
+      expect(await reader.tryNext()).toBeUndefined()
+    },
+  )
 
   test('nor is one of an item that lost its memory while it waited', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await using writer = await RingWriter.open(device, never)
     const lost = item(7, 100)
     const pushing = expect(writer.pushMany([item(1), lost])).rejects.toThrow(TypeError)
@@ -384,7 +403,7 @@ describe('what a reviewer broke', () => {
   })
 
   test('advancing after going back does not end the reader', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await using writer = await RingWriter.open(device)
     await writer.pushMany([1, 2, 3].map((n) => item(n)))
     await using reader = await RingReader.open(device)
@@ -399,7 +418,7 @@ describe('what a reviewer broke', () => {
   })
 
   test('one failed read does not end the acknowledging of an idle writer', async () => {
-    const device = new HookedDevice(await ringDevice())
+    const device = new HookedDevice(await smallRing())
     await using writer = await RingWriter.open(device, { idleLookIntervalMs: 5 })
     await using reader = await RingReader.open(device)
     failOnce(device, ({ operation }) => operation === 'read')
@@ -415,12 +434,12 @@ describe('what a reviewer broke', () => {
         value === 'stuck' ? new Promise(() => undefined) : new TextEncoder().encode(value),
       decode: () => new Promise(() => undefined),
     }
-    const device = await ringDevice()
+    const device = await smallRing()
     const writer = await RingWriter.open(device, { codec: stuck })
     const reader = await RingReader.open(device, { codec: stuck })
     const signal = AbortSignal.timeout(10)
     const behind = writer.push('stuck', { signal }).catch(() => writer.push('fine'))
-    expect(await behind).toBe(8n)
+    expect(await behind).toBe(writer.producer.position)
     await expect(reader.next({ signal: AbortSignal.timeout(10) })).rejects.toThrow('due to timeout')
     const waiting = [writer.push('stuck'), writer.push('fine'), reader.next()]
     const outcomes = Promise.allSettled(waiting)
@@ -437,13 +456,13 @@ describe('what a reviewer broke', () => {
       },
       decode: () => 0,
     }
-    await using writer = await RingWriter.open(await ringDevice(), { codec: odd })
+    await using writer = await RingWriter.open(await smallRing(), { codec: odd })
     await expect(writer.pushMany([1, 2])).rejects.toThrow('at once')
     await sleep(5)
   })
 
   test('a signal that is aborted already changes nothing on the device', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const signal = AbortSignal.abort()
     await using reader = await RingReader.open(device)
     await expect(reader.suspend({ signal })).rejects.toThrow()
@@ -456,18 +475,18 @@ describe('what a reviewer broke', () => {
   })
 
   test('many that suspend and resume at once do not get in their own way', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await using writer = await RingWriter.open(device, { idleLookIntervalMs: 2 })
     const all = Array.from({ length: 4 }, async () => {
       for (let n = 0; n < 5; n++) await suspendRing(device)
     })
     await Promise.all(all)
     await Promise.all(Array.from({ length: 4 }, () => resumeRing(device)))
-    expect(await writer.push(item(1))).toBe(204n)
+    expect(await writer.tryPush(item(1))).toMatchObject({ status: 'ok' })
   })
 
   test('options that cannot be are refused', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const open = (options: object): Promise<unknown> => RingWriter.open(device, options)
     await expect(open({ idleLookIntervalMs: Number.NaN })).rejects.toThrow(RangeError)
     await expect(open({ maxPollMs: Number.NaN })).rejects.toThrow(RangeError)
@@ -480,7 +499,7 @@ describe('what a reviewer broke', () => {
 
 describe('suspending', () => {
   test('by the reader waits for the acknowledgement, and so does resuming', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await using writer = await RingWriter.open(device, { lookIntervalMs: 0 })
     await using reader = await RingReader.open(device)
     const suspending = reader.suspend()
@@ -495,7 +514,7 @@ describe('suspending', () => {
   })
 
   test('from outside asks the consumer at work, or does it itself', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await using writer = await RingWriter.open(device, { lookIntervalMs: 0, maxPollMs: 5 })
     for (const holder of [await Consumer.attach(device), undefined]) {
       const suspending = suspendRing(device)
@@ -510,16 +529,16 @@ describe('suspending', () => {
   })
 
   test('is acknowledged by a writer that has nothing to push', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await using writer = await RingWriter.open(device)
     await suspendRing(device)
     expect(await writer.tryPush(item(1))).toEqual({ status: 'suspended' })
     await resumeRing(device)
-    expect(await writer.push(item(1))).toBe(204n)
+    expect(await writer.tryPush(item(1))).toMatchObject({ status: 'ok' })
   })
 
   test('from outside gives up when told, and leaves the wish', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     const signal = AbortSignal.timeout(20)
     await expect(suspendRing(device, { signal })).rejects.toThrow('due to timeout')
     const ring = await inspectRing(device)
@@ -527,7 +546,7 @@ describe('suspending', () => {
   })
 
   test('is refused when the holder of the role takes no requests', async () => {
-    const device = await ringDevice()
+    const device = await smallRing()
     await device.claim('consumer', { holder: 'somebody else' })
     await expect(suspendRing(device)).rejects.toMatchObject({
       code: 'BLOCK_CLAIMED',

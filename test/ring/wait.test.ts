@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Waiter } from '../../src/ring/wait.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
-import { ringDevice } from '../helpers/ring.ts'
+import { smallRing } from '../helpers/ring.ts'
 
 /** The pauses of one who waits in vain, in milliseconds. */
 async function pauses(waiter: Waiter, clock: FakeClock, count: number): Promise<number[]> {
@@ -19,14 +19,14 @@ async function pauses(waiter: Waiter, clock: FakeClock, count: number): Promise<
 
 test('pauses grow to a bound, and begin anew when something came', async () => {
   const clock = new FakeClock()
-  const waiter = new Waiter(await ringDevice(), clock, { maxPollMs: 6 })
+  const waiter = new Waiter(await smallRing(), clock, { maxPollMs: 6 })
   expect(await pauses(waiter, clock, 6)).toEqual([1, 2, 4, 6, 6, 6])
   waiter.reset()
   expect(await pauses(waiter, clock, 2)).toEqual([1, 2])
 })
 
 test('a change ends a pause, also one that has not begun', async () => {
-  const device = await ringDevice()
+  const device = await smallRing()
   const clock = new FakeClock()
   const waiter = new Waiter(device, clock)
   waiter.wake()
@@ -42,7 +42,7 @@ test('a change ends a pause, also one that has not begun', async () => {
 
 test('without news the pauses get longer only when it has been quiet for long', async () => {
   const clock = new FakeClock()
-  const device = new HookedDevice(await ringDevice(), { watch: false })
+  const device = new HookedDevice(await smallRing(), { watch: false })
   const all = await pauses(new Waiter(device, clock), clock, 60)
   expect(Math.max(...all.slice(0, 20))).toBeLessThanOrEqual(50)
   expect(Math.max(...all)).toBeGreaterThan(100)

@@ -23,9 +23,9 @@ const fullDescription = `Makes a ring on a file or a raw device. A file that is 
 one that is there, and a raw device, is used as it is, and --size has to be its size.
 
 A ring that is there stays as it is, also with --force; one that cannot be read is refused. Anything else but
-zeroes is refused, unless --force. New rings are of format 2; --format 1 is for programs that know only that. With --erase the whole device is overwritten with zeroes first: also a
-ring, which needs --force unless it is empty.
-A device is refused, even with --force, while a producer or consumer is at work on it, or a file system
+zeroes is refused, unless --force. With --erase the whole device is overwritten with zeroes first: also a ring,
+which needs --force unless it is empty. New rings are of format 2; --format 1 is for programs that know only
+that. A device is refused, even with --force, while a producer or consumer is at work on it, or a file system
 mounted.
 
 Exit codes: 0 there is a ring now; 2 the size is wrong; 1 anything else.
@@ -36,7 +36,11 @@ EXAMPLES
   sbr create ring.img --erase --force`
 
 export const create: Command<CommandContext> = buildCommand({
-  docs: { brief: 'Make a ring on a file or a raw device', fullDescription },
+  docs: {
+    brief: 'Make a ring on a file or a raw device',
+    fullDescription,
+    customUsage: ['[FLAGS] DEVICE'],
+  },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: {
@@ -71,7 +75,9 @@ async function run(flags: Flags, path: string): Promise<void> {
   const options: CreateOptions = { ...ringOptions(flags), overwrite: flags.force === true }
   await using ring = await openOrCreate(path, flags, options, stop.signal)
   const { sectorSize, sizeSectors } = await ring.getInfo()
-  checkFits({ name: path, sectorSize, sizeSectors }, options)
+  const { kind } = await holdingOf(ring)
+  const stays = flags.erase !== true && (kind === 'ring' || kind === 'damaged-ring')
+  if (!stays) checkFits({ name: path, sectorSize, sizeSectors }, options)
   await using _roles = await takeRoles(ring, 'sbr create')
   if (flags.erase === true) {
     if (flags.force !== true) await checkNothingIsLost(ring)

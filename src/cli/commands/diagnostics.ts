@@ -22,6 +22,13 @@ With --json: one object with "format", "sectorSize", "sizeSectors", "producer", 
 position is the one after it. If the items cannot all be read, an "error" follows them, and the exit code
 is 1.
 
+Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "whenFull"), "waitingItems",
+"waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",
+"poppedBytes", "damagedItems", "missedItems" (overwritten before they were popped), "commits" and "retries"
+(pushes without room); "lagMs", how much later the producer last wrote than it pushed the oldest item that
+waits; and in milliseconds since 1970 "oldestAt", when that one was pushed, absent if none waits, and "producerAt" and
+"consumerAt", when each end last wrote its slot.
+
 EXAMPLES
   sbr diagnostics ring.img
   sbr diagnostics ring.img --json --no-items | jq .used`

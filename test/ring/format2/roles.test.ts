@@ -40,6 +40,33 @@ describe('format 2', () => {
     expect((await collect(state.items())).map(({ item }) => text(item))).toEqual(['three'])
   })
 
+  test.each([512, 4096])(
+    'the consumer is never before what it advanced past, though epochs were merged, blocks of %i',
+    async (blockSize) => {
+      const device = new MemoryBlockDevice({ sizeSectors: 4096 })
+      await Producer.create(device, { format: 2, blockSize })
+      for (let epoch = 0; epoch < 120; epoch++) {
+        const producer = await attachProducer(device)
+        await producer.append([Buffer.from('a'), Buffer.from('b')])
+        await producer.detach()
+      }
+      const consumer = await Consumer.attach(device)
+      const popped = await consumer.popMany()
+      expect(popped).toHaveLength(240)
+      for (const [index, { position }] of popped.entries()) {
+        await consumer.advance(position)
+        expect(consumer.position).toBeGreaterThanOrEqual(position)
+        await consumer.advance(popped[index - 1]?.position ?? position)
+        const next = await consumer.pop()
+        const expected = popped[index + 1]?.position
+        expect(next.status === 'item' ? next.position : undefined).toBe(expected)
+        // Whoever looks from outside sees what waits behind the consumer's place.
+        const { offset } = (await inspectRing(device)).consumer
+        if (expected !== undefined) expect(offset).toBeLessThan(expected)
+      }
+    },
+  )
+
   test('holds pushes back until they are advanced', async () => {
     const device = await ring()
     const producer = await attachProducer(device)

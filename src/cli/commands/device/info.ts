@@ -17,8 +17,8 @@ With --json: one object with "device", "kind" ("file", "raw" or "nbd"), "sizeByt
 "unusedBytes" (at the end of a file that is no whole number of sectors), "readWrite", "direct" (past the page
 cache; not for "nbd"), "durability" ("dsync": one write through O_DSYNC; "fua": one with FUA; "flush": a write
 and a flush), "capabilities" and
-"holds": {"kind":"blank"}, {"kind":"ring","format","capacity","used"}, {"kind":"damaged-ring","problem"} or
-{"kind":"other","description"}.
+"holds": {"kind":"blank"}, {"kind":"ring","format","capacity","used"} (of format 2 also "waitingBytes"),
+{"kind":"damaged-ring","problem"} or {"kind":"other","description"}.
 
 EXAMPLES
   sbr device info ring.img

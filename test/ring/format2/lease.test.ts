@@ -1,0 +1,290 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { BlockError } from '../../../src/errors.ts'
+import { encodeLease, parseLease } from '../../../src/ring/format2/lease-block.ts'
+import { breakLease, readLeases } from '../../../src/ring/lease.ts'
+import type { LeaseOptions, LeaseRecord } from '../../../src/ring/lease-types.ts'
+import { Consumer, Producer } from '../../../src/ring/ring.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
+import { HookedDevice } from '../../helpers/hooked.ts'
+
+const UUID = Uint8Array.from({ length: 16 }, (_, at) => at)
+const ITEM = [new TextEncoder().encode('item')]
+const RECORD: LeaseRecord = {
+  status: 'held',
+  owner: 'host-a',
+  nonce: '00112233445566ff',
+  epoch: 3,
+  counter: 12,
+  timeoutMs: 30_000,
+  time: 1_700_000_000_000,
+}
+
+/** A ring that two hosts share: what one claims, the other does not see. */
+async function shared(): Promise<[HookedDevice, HookedDevice]> {
+  const memory = new MemoryBlockDevice({ sizeSectors: 512 })
+  await Producer.create(memory, { blockSize: 512 })
+  return [new HookedDevice(memory, { claims: false }), new HookedDevice(memory, { claims: false })]
+}
+
+/** What becomes of something, while time passes. */
+async function whilePassing<T>(clock: FakeClock, ms: number, work: Promise<T>): Promise<T> {
+  work.catch(() => undefined)
+  await clock.advance(ms)
+  return work
+}
+
+async function attach(
+  device: HookedDevice,
+  clock: FakeClock,
+  lease: LeaseOptions,
+  ms = 3000,
+): Promise<Producer> {
+  const attached = await whilePassing(clock, ms, Producer.attach(device, { clock, lease }))
+  if (attached.status !== 'attached') throw new Error('nobody has suspended the ring')
+  return attached.producer
+}
+
+/** The storage takes requests, and answers none. */
+function hang(device: HookedDevice): void {
+  device.before = () => new Promise(() => undefined)
+}
+
+describe('the record', () => {
+  test('is read as it was written, from the first 512 bytes', () => {
+    const block = new Uint8Array(4096)
+    encodeLease(block, 40_960, UUID, RECORD)
+    expect(parseLease(block, 40_960, UUID)).toEqual(RECORD)
+    expect(block.subarray(512).every((byte) => byte === 0)).toBe(true)
+  })
+
+  test('counts as damaged whichever byte is another, and not as never leased', () => {
+    const block = new Uint8Array(512)
+    encodeLease(block, 40_960, UUID, RECORD)
+    for (let at = 0; at < block.length; at++) {
+      const damaged = block.slice()
+      damaged[at] = (damaged[at] ?? 0) ^ 0x10
+      expect(parseLease(damaged, 40_960, UUID).status, `byte ${at}`).toBe('damaged')
+    }
+    expect(parseLease(block, 45_056, UUID)).toMatchObject({ field: 'own offset' })
+    expect(parseLease(new Uint8Array(512), 40_960, UUID)).toEqual({ status: 'never' })
+  })
+
+  test('cannot have a timeout that nobody would wait for', () => {
+    const block = new Uint8Array(512)
+    encodeLease(block, 40_960, UUID, { ...RECORD, timeoutMs: 2 ** 32 - 1 })
+    expect(parseLease(block, 40_960, UUID)).toMatchObject({ status: 'damaged', field: 'timeout' })
+  })
+})
+
+describe('a role that is leased', () => {
+  test('is refused to others, with a lease and without, and free when it is given back', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    const producer = await attach(one, clock, { owner: 'one' })
+    expect((await readLeases(two)).producer).toMatchObject({
+      status: 'held',
+      owner: 'one',
+      epoch: 1,
+    })
+    expect((await readLeases(two)).consumer).toEqual({ status: 'never' })
+    const leased = { code: 'RING_LEASED', details: { holder: 'one', field: 'producer lease' } }
+    await expect(Producer.attach(two)).rejects.toMatchObject(leased)
+    await expect(attach(two, clock, { owner: 'two' })).rejects.toMatchObject(leased)
+    const unfenced = attach(two, clock, { owner: 'two', unfenced: true }, 40_000)
+    await expect(unfenced).rejects.toMatchObject(leased)
+    expect(await producer.append(ITEM)).toMatchObject({ status: 'ok' })
+    await whilePassing(clock, 0, producer.detach())
+    expect((await readLeases(two)).producer).toMatchObject({ status: 'free', owner: 'one' })
+    const next = await attach(two, clock, { owner: 'two' })
+    expect((await readLeases(one)).producer).toMatchObject({ owner: 'two', epoch: 2 })
+    await whilePassing(clock, 0, next.detach())
+    const plain = await Producer.attach(one, { clock })
+    expect(plain.status).toBe('attached')
+  })
+
+  test('leaves the other role alone', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    const producer = await attach(one, clock, { owner: 'one' })
+    const consumer = await Consumer.attach(two, { clock })
+    await producer.append(ITEM)
+    expect(await consumer.popMany()).toHaveLength(1)
+  })
+
+  test('is taken over from a host that is silent, after its fence, and not before', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    await attach(one, clock, { owner: 'one', timeoutMs: 10_000 })
+    hang(one)
+    const fenced: LeaseRecord[] = []
+    const fence = async (holder: LeaseRecord): Promise<void> => {
+      fenced.push(holder)
+      expect((await readLeases(two)).producer).toMatchObject({ owner: 'one' })
+    }
+    const taking = Producer.attach(two, { clock, lease: { owner: 'two', fence } })
+    await clock.advance(12_400)
+    expect(fenced).toEqual([])
+    await clock.advance(200)
+    expect(fenced).toMatchObject([{ owner: 'one', epoch: 1, timeoutMs: 10_000 }])
+    expect(await whilePassing(clock, 3000, taking)).toMatchObject({ status: 'attached' })
+  })
+
+  test('is not taken over if the fence fails', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    await attach(one, clock, { owner: 'one', timeoutMs: 5000 })
+    hang(one)
+    const fence = () => Promise.reject(new Error('no power switch'))
+    const refused = { code: 'RING_LEASED', cause: { message: 'no power switch' } }
+    const taking = attach(two, clock, { owner: 'two', fence }, 20_000)
+    await expect(taking).rejects.toMatchObject(refused)
+    expect((await readLeases(two)).producer).toMatchObject({ owner: 'one' })
+  })
+
+  test('is taken at once by who may reclaim it', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    await attach(one, clock, { owner: 'one' })
+    hang(one)
+    await attach(two, clock, { owner: 'one', reclaim: true })
+    expect((await readLeases(two)).producer).toMatchObject({ epoch: 2 })
+  })
+
+  test('is not waited for any longer when the signal says so', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    await attach(one, clock, { owner: 'one' })
+    hang(one)
+    const stop = new AbortController()
+    const lease = { owner: 'two', unfenced: true, signal: stop.signal }
+    const taking = Producer.attach(two, { clock, lease })
+    taking.catch(() => undefined)
+    await clock.advance(1000)
+    stop.abort(new Error('enough'))
+    await expect(taking).rejects.toThrow('enough')
+  })
+})
+
+describe('a holder', () => {
+  test('goes on as long as it can renew', async () => {
+    const clock = new FakeClock()
+    const [one] = await shared()
+    const producer = await attach(one, clock, { owner: 'one', timeoutMs: 5000 })
+    const { producer: before } = await readLeases(one)
+    await clock.advance(60_000)
+    expect(await producer.append(ITEM)).toMatchObject({ status: 'ok' })
+    const { producer: after } = await readLeases(one)
+    const counters = [before, after].map((state) => ('counter' in state ? state.counter : 0))
+    expect((counters[1] ?? 0) - (counters[0] ?? 0)).toBeGreaterThan(30)
+  })
+
+  test('gives up a write that hangs when its time is over, and ends there', async () => {
+    const clock = new FakeClock()
+    const [one] = await shared()
+    const producer = await attach(one, clock, { owner: 'one', timeoutMs: 10_000 })
+    hang(one)
+    const lost = { code: 'RING_LEASE_LOST' }
+    const append = producer.append(ITEM)
+    await expect(whilePassing(clock, 9000, append)).rejects.toMatchObject(lost)
+    await expect(producer.append(ITEM)).rejects.toMatchObject({
+      code: 'RING_POISONED',
+      cause: lost,
+    })
+    await whilePassing(clock, 0, producer.detach())
+  })
+
+  test('does not begin a write when its time is over by the wall clock alone', async () => {
+    const clock = new FakeClock()
+    const [one] = await shared()
+    let asleepMs = 0
+    const wall = Object.assign(Object.create(clock), { time: () => clock.time() + asleepMs })
+    const attaching = Producer.attach(one, { clock: wall, lease: { owner: 'one' } })
+    const attached = await whilePassing(clock, 3000, attaching)
+    asleepMs = 60_000
+    one.take()
+    if (attached.status !== 'attached') throw new Error('nobody has suspended the ring')
+    const append = attached.producer.append(ITEM)
+    await expect(append).rejects.toMatchObject({ code: 'RING_LEASE_LOST' })
+    expect(one.take()).toEqual([])
+  })
+
+  test('stops when it finds another record, or when the lease was broken', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    const producer = await attach(one, clock, { owner: 'one', timeoutMs: 10_000 })
+    expect(await breakLease(two, 'producer', { clock })).toMatchObject({ status: 'held' })
+    expect((await readLeases(two)).producer).toMatchObject({ status: 'free', owner: 'one' })
+    await clock.advance(4000)
+    await expect(producer.append(ITEM)).rejects.toMatchObject({ code: 'RING_LEASE_LOST' })
+    await whilePassing(clock, 0, producer.detach())
+    expect(await breakLease(two, 'producer', { clock })).toMatchObject({ status: 'free' })
+  })
+
+  test('does not give the role back after a write whose outcome nobody knows', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    const producer = await attach(one, clock, { owner: 'one' })
+    one.before = ({ operation }) => {
+      if (operation === 'write') throw new BlockError('BLOCK_IO', 'no answer', { device: 'one' })
+    }
+    await expect(producer.append(ITEM)).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    one.before = () => undefined
+    await whilePassing(clock, 100, producer.detach())
+    expect((await readLeases(two)).producer).toMatchObject({ status: 'held', owner: 'one' })
+  })
+})
+
+test('a damaged record is a held one until it is broken', async () => {
+  const clock = new FakeClock()
+  const [one] = await shared()
+  await one.write((12_288 + 6 * 4096) / 512, [new Uint8Array(512).fill(7)])
+  const corrupt = { code: 'RING_CORRUPT', details: { field: 'producer lease magic' } }
+  const attaching = Producer.attach(one, { clock })
+  await expect(whilePassing(clock, 100, attaching)).rejects.toMatchObject(corrupt)
+  const breaking = breakLease(one, 'producer', { clock })
+  expect(await whilePassing(clock, 100, breaking)).toMatchObject({ status: 'damaged' })
+  expect(await Producer.attach(one, { clock })).toMatchObject({ status: 'attached' })
+})
+
+test('breaking is refused while the role is held on this machine', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 512 })
+  await Producer.create(device)
+  await Producer.attach(device)
+  await expect(breakLease(device, 'producer')).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
+})
+
+test('what cannot be wanted is refused before anything is done', async () => {
+  const [one] = await shared()
+  const fence = async (): Promise<void> => undefined
+  for (const lease of [
+    { owner: '' },
+    { owner: 'x'.repeat(65) },
+    { owner: 'a\nb' },
+    { owner: 'a', timeoutMs: 4999 },
+    { owner: 'a', timeoutMs: 5000.5 },
+    { owner: 'a', timeoutMs: 3_600_001 },
+    { owner: 'a', fence, unfenced: true },
+  ]) {
+    await expect(Producer.attach(one, { lease })).rejects.toThrow(RangeError)
+  }
+  expect((await readLeases(one)).producer).toEqual({ status: 'never' })
+})
+
+test('format 1 has no room for a lease', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 64 })
+  await Producer.create(device, { format: 1 })
+  const lease = { owner: 'a' }
+  await expect(Producer.attach(device, { lease })).rejects.toThrow(RangeError)
+  await expect(Consumer.attach(device, { lease })).rejects.toThrow(RangeError)
+  await expect(readLeases(device)).rejects.toThrow(RangeError)
+})
+
+test('a ring that is made where something else was has no leases', async () => {
+  const device = await MemoryBlockDevice.from(new Uint8Array(256 * 1024).fill(0xa5))
+  await Producer.create(device, { overwrite: true })
+  expect(await readLeases(device)).toEqual({
+    producer: { status: 'never' },
+    consumer: { status: 'never' },
+  })
+})
