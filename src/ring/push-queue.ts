@@ -12,14 +12,18 @@ export interface QueueBounds {
   readonly bytes: number
 }
 
-/** The items of one call that are not pushed yet, and what the caller waits for. */
+/** The items of one call, and what the caller waits for. */
 interface Entry {
-  items: readonly Uint8Array[]
+  readonly items: readonly Uint8Array[]
+  /** How many of them are pushed. */
+  done: number
   /** Whether some of the items are in the commit under way. */
   writing: boolean
   readonly signal: AbortSignal | undefined
-  resolve(position: Position): void
-  reject(reason: unknown): void
+  readonly resolve: (position: Position) => void
+  readonly reject: (reason: unknown) => void
+  /** Ends the listening to the signal. */
+  unlisten?: () => void
 }
 
 /** What waits to be pushed, in the order of calling. */
@@ -44,28 +48,17 @@ export class PushQueue {
   }
 
   /**
-   * Adds the items of one call. Resolves with the position after the last of them, once they are visible.
-   * @throws {RingError} `RING_OVERLOADED`
-   * @throws the signal's reason, unless some of the items are being written
+   * Adds the items of one call. Resolves with the position after the last of them, once they are visible; rejects with
+   * the signal's reason, unless some of the items are being written then.
+   * @throws {RingError} `RING_OVERLOADED`, at once
+   * @throws the signal's reason, at once
    */
-  async add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
+  add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
     signal?.throwIfAborted()
     this.#count(items)
     return new Promise<Position>((resolve, reject) => {
-      const entry: Entry = {
-        items,
-        writing: false,
-        signal,
-        resolve: (position) => {
-          listening()
-          resolve(position)
-        },
-        reject: (reason) => {
-          listening()
-          reject(reason)
-        },
-      }
-      const listening = onAbort(signal, () => this.#abort(entry))
+      const entry: Entry = { items, done: 0, writing: false, signal, resolve, reject }
+      if (signal !== undefined) entry.unlisten = onAbort(signal, () => this.#abort(entry))
       this.#entries.push(entry)
     })
   }
@@ -76,7 +69,9 @@ export class PushQueue {
     for (const entry of this.#entries) {
       if (batch.length >= COMMIT_ITEMS) break
       entry.writing = true
-      for (const item of entry.items.slice(0, COMMIT_ITEMS - batch.length)) batch.push(item)
+      const { items, done } = entry
+      const end = Math.min(items.length, done + COMMIT_ITEMS - batch.length)
+      for (let index = done; index < end; index++) batch.push(items[index] as Uint8Array)
     }
     return batch
   }
@@ -87,15 +82,15 @@ export class PushQueue {
     let settled = 0
     for (const entry of this.#entries) {
       if (!entry.writing) break
-      const pushed = Math.min(entry.items.length, positions.length - at)
+      const pushed = Math.min(entry.items.length - entry.done, positions.length - at)
       at += pushed
-      this.#uncount(entry.items.slice(0, pushed))
-      entry.items = entry.items.slice(pushed)
-      if (entry.items.length > 0) break
+      this.#uncount(entry, pushed)
+      if (entry.done < entry.items.length) break
       settled++
+      entry.unlisten?.()
       entry.resolve(positions[at - 1] ?? current)
     }
-    this.#entries = this.#entries.slice(settled)
+    this.#entries.splice(0, settled)
     for (const entry of this.#entries) entry.writing = false
     for (const entry of this.#entries.filter((waiting) => waiting.signal?.aborted === true)) {
       this.#abort(entry)
@@ -104,17 +99,19 @@ export class PushQueue {
 
   /** Ends all waiting. */
   rejectAll(reason: unknown): void {
-    for (const entry of this.#entries.splice(0)) {
-      this.#uncount(entry.items)
-      entry.reject(reason)
-    }
+    for (const entry of this.#entries.splice(0)) this.#reject(entry, reason)
   }
 
   #abort(entry: Entry): void {
     if (entry.writing) return
     this.#entries.splice(this.#entries.indexOf(entry), 1)
-    this.#uncount(entry.items)
-    entry.reject(entry.signal?.reason)
+    this.#reject(entry, entry.signal?.reason)
+  }
+
+  #reject(entry: Entry, reason: unknown): void {
+    this.#uncount(entry, entry.items.length - entry.done)
+    entry.unlisten?.()
+    entry.reject(reason)
   }
 
   #count(items: readonly Uint8Array[]): void {
@@ -134,8 +131,12 @@ export class PushQueue {
     this.#bytes = bytes
   }
 
-  #uncount(items: readonly Uint8Array[]): void {
-    this.#items -= items.length
-    this.#bytes -= totalBytes(items)
+  /** So many more items of a call do not wait any longer. */
+  #uncount(entry: Entry, count: number): void {
+    const end = entry.done + count
+    for (; entry.done < end; entry.done++) {
+      this.#bytes -= (entry.items[entry.done] as Uint8Array).length
+    }
+    this.#items -= count
   }
 }

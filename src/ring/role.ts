@@ -1,6 +1,6 @@
 import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { isBlockError, RingError } from '../errors.ts'
+import { isBlockError, isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import type { AttachOptions, DebugInfo, Role } from './types.ts'
 
@@ -120,7 +120,9 @@ export abstract class BaseRole implements Role {
       return Promise.reject(new RingError('RING_DETACHED', message, { device }))
     }
     return this.#serial.run(() => {
-      if (this.#poison === undefined) return this.#whileHeld(operation)
+      if (this.#poison === undefined) {
+        return this.#checkHeld ? this.#whileHeld(operation, this.#checkHeld) : operation()
+      }
       throw new RingError(
         'RING_POISONED',
         'This handle ended when a write failed or another one interfered (see the cause): detach it, ' +
@@ -132,17 +134,16 @@ export abstract class BaseRole implements Role {
   }
 
   /** Runs an operation that counts only if the role is held before and after. */
-  #whileHeld<T>(operation: () => Promise<T>): Promise<T> {
-    const check = this.#checkHeld
-    if (check === undefined) return operation()
-    const checked = (): void => {
-      try {
-        check()
-      } catch (error) {
-        throw this.poisonWith(error)
-      }
+  async #whileHeld<T>(operation: () => Promise<T>, check: () => void): Promise<T> {
+    try {
+      check()
+      const result = await operation()
+      check()
+      return result
+    } catch (error) {
+      const lost = isRingError(error) && error.code === 'RING_LEASE_LOST'
+      throw lost ? this.poisonWith(error) : error
     }
-    return runBetween(checked, operation)
   }
 
   /** Looks now. */
@@ -197,11 +198,4 @@ export abstract class BaseRole implements Role {
       ),
     )
   }
-}
-
-async function runBetween<T>(check: () => void, operation: () => Promise<T>): Promise<T> {
-  check()
-  const result = await operation()
-  check()
-  return result
 }

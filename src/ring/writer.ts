@@ -140,7 +140,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_DETACHED`, and as {@link Producer} does
    * @throws the signal's reason: then the item was not pushed
    */
-  push(item: In, options: WaitingOptions = {}): Promise<Position> {
+  push(item: In, options?: WaitingOptions): Promise<Position> {
     return this.pushMany([item], options)
   }
 
@@ -150,14 +150,19 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @returns the position after the last item
    * @throws as `push`
    */
-  async pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<Position> {
-    options.signal?.throwIfAborted()
-    const encoded = encodeItems(this.#codec, items)
-    if (!(encoded instanceof Promise) && this.#arrivals === 0) {
-      return this.#enqueue(encoded, options.signal)
+  pushMany(items: readonly In[], { signal }: WaitingOptions = {}): Promise<Position> {
+    // No async function: a promise more for each push takes more time than its share of a commit.
+    try {
+      signal?.throwIfAborted()
+      const encoded = encodeItems(this.#codec, items)
+      if (!(encoded instanceof Promise) && this.#arrivals === 0) {
+        return this.#enqueue(encoded, signal)
+      }
+      // A codec that takes its time must not let later pushes overtake.
+      return this.#arrive(Promise.resolve(encoded), signal).then(({ pushed }) => pushed)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    // A codec that takes its time must not let later pushes overtake.
-    return (await this.#arrive(Promise.resolve(encoded), options.signal)).pushed
   }
 
   /**
@@ -212,7 +217,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  async #enqueue(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
+  #enqueue(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
     if (this.#closed !== undefined) throw this.#closed
     for (const item of items) checkItem(item, this.producer.maxItemBytes, this.producer.device.name)
     const pushed = this.#queue.add(items, signal)

@@ -162,7 +162,7 @@ export class LogCheck {
   #count(mark: Mark, { header, items, end, whole }: Batch): Mark {
     const { from, to } = this.#waiting(mark, mark.seq, end.seq)
     for (let seq = from; seq < to; seq++) {
-      const item = items[seq - header.start.seq]
+      const item = items.at(seq - header.start.seq)
       if (item === undefined) continue
       this.#items++
       this.#bytes += item.length

@@ -68,6 +68,8 @@ class Format2Consumer extends Format2Role implements Consumer {
   #producer: ProducerSlot
   #reading: ReadingPlace
   #cursor: Place
+  /** Where we advanced to last, if anywhere. */
+  #advancedTo: Position | undefined
   #seen: number
   #suspend: boolean
   #skipped: number
@@ -93,7 +95,11 @@ class Format2Consumer extends Format2Role implements Consumer {
   }
 
   get position(): Position {
-    return this.#reading.positionOf(this.#cursor)
+    const position = this.#reading.positionOf(this.#cursor)
+    // Where epochs were merged, a place may be of several: it is of none that is older than what we advanced past.
+    return this.#advancedTo !== undefined && this.#advancedTo > position
+      ? this.#advancedTo
+      : position
   }
 
   override get logOffset(): bigint {
@@ -134,7 +140,7 @@ class Format2Consumer extends Format2Role implements Consumer {
         const next = await this.#next(from, popped.length > 0)
         if (next === undefined) break
         bytes += next.item.length
-        popped.push(next)
+        popped.push({ ...next, item: new Uint8Array(next.item) })
         const rest = this.#reading.rest(next.position, maxItems - popped.length, maxBytes - bytes)
         for (const entry of rest) {
           bytes += entry.item.length
@@ -142,7 +148,7 @@ class Format2Consumer extends Format2Role implements Consumer {
         }
         from = popped.at(-1)?.position ?? from
       }
-      return copied(popped)
+      return popped
     })
   }
 
@@ -172,6 +178,7 @@ class Format2Consumer extends Format2Role implements Consumer {
       this.#skipped += skipped
       this.#missed += missed
       this.#cursor = place
+      this.#advancedTo = position
       await this.#publish()
       if (this.#holdsBack) await this.#publish()
       this.#reading.forgetBefore(place.mark)
@@ -186,7 +193,10 @@ class Format2Consumer extends Format2Role implements Consumer {
       let step = await this.#reading.next(at)
       if (step.status === 'nothing') {
         if (some) return undefined
+        const { generation } = this.#producer
         await this.look()
+        // Only if the producer says something new can what was read just now mean something else.
+        if (this.#producer.generation === generation) return undefined
         step = await this.#reading.next(at, { fresh: true })
       }
       if (step.status === 'nothing') return undefined
@@ -289,16 +299,4 @@ class Format2Consumer extends Format2Role implements Consumer {
       this.settleWhenIdle()
     }
   }
-}
-
-/** The items as copies, which share one buffer. */
-function copied(popped: readonly PoppedItem[]): readonly PoppedItem[] {
-  const bytes = new Uint8Array(popped.reduce((sum, { item }) => sum + item.length, 0))
-  let at = 0
-  return popped.map((entry) => {
-    const item = bytes.subarray(at, at + entry.item.length)
-    item.set(entry.item)
-    at += item.length
-    return { ...entry, item }
-  })
 }

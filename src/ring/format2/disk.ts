@@ -105,8 +105,13 @@ export class Disk {
   /** Reads blocks of the log, at most once around. */
   async readBlocks(lsn: number, blocks: number): Promise<Uint8Array> {
     const bytes = this.device.allocate(blocks * this.layout.blockSize)
-    for (const run of this.#runs(lsn, bytes)) await this.device.read(run.sector, [run.bytes])
+    await this.readInto(lsn, bytes)
     return bytes
+  }
+
+  /** As `readBlocks`, into memory that was allocated for it. */
+  async readInto(lsn: number, bytes: Uint8Array): Promise<void> {
+    for (const run of this.#runs(lsn, bytes)) await this.device.read(run.sector, [run.bytes])
   }
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */

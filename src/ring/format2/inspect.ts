@@ -1,10 +1,10 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { PoppedItem, RingInspection, RingStats } from '../types.ts'
+import type { PoppedItem, Position, RingInspection, RingStats } from '../types.ts'
 import { formatUuid } from './block.ts'
 import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { bytesBetween } from './mark.ts'
-import { toPosition } from './position.ts'
+import { fromPosition, toPosition } from './position.ts'
 import { type Place, placeAfter, ReadingPlace } from './reading.ts'
 import { rollForward, type Tail } from './recover.ts'
 import { newest } from './role.ts'
@@ -19,6 +19,7 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
   const tail = await rollForward(disk, producer.committed, producer.epochs)
   const committed = tail.mark
   const { mark, index, bytes } = firstPlace(producer, consumer)
+  const offset = consumerOffset(disk, producer, consumer)
   const capacity = dataBlocks * blockSize
   const used = Math.max(0, committed.lsn - mark.lsn) * blockSize
   return {
@@ -37,7 +38,7 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
       text: producer.text,
     },
     consumer: {
-      offset: toPosition(consumer.seen, consumer.cursor.seq + consumer.index),
+      offset,
       suspend: consumer.suspend,
       text: consumer.text,
     },
@@ -49,6 +50,15 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
     stats: await readStats(disk, producer, consumer, tail),
     items: () => items(disk),
   }
+}
+
+/** The consumer's position: not beyond what waits, though the consumer may know of a newer epoch than that is of. */
+function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
+  const { cursor: mark, index, bytes, seen } = consumer
+  const place = { mark, index, bytes }
+  const reading = new ReadingPlace(disk, place, producer, async () => {})
+  const { epoch, seq } = fromPosition(reading.positionOf(place))
+  return toPosition(Math.min(epoch, seen), seq)
 }
 
 interface Roles {

@@ -12,6 +12,14 @@ export function toPosition(epoch: number, seq: number): Position {
   return asPosition(BigInt(epoch) * EPOCH + BigInt(seq))
 }
 
+/** So many positions of an epoch, one item apart. */
+export function positionsFrom(epoch: number, seq: number, count: number): readonly Position[] {
+  const positions: Position[] = []
+  let next: bigint = toPosition(epoch, seq)
+  for (let index = 0; index < count; index++) positions.push(asPosition(next++))
+  return positions
+}
+
 /** The epoch and the number of items of a position. */
 export function fromPosition(position: bigint): { readonly epoch: number; readonly seq: number } {
   return { epoch: Number(position / EPOCH), seq: Number(position % EPOCH) }

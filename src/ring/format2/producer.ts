@@ -4,22 +4,21 @@ import { RingError } from '../../errors.ts'
 import { pushOne } from '../derived.ts'
 import { checkItem } from '../item.ts'
 import type { Claimed } from '../role.ts'
-import {
-  type AttachOptions,
-  type AttachProducerResult,
-  asPosition,
-  type Position,
-  type Producer,
-  type PushManyResult,
-  type PushResult,
-  type RingState,
+import type {
+  AttachOptions,
+  AttachProducerResult,
+  Position,
+  Producer,
+  PushManyResult,
+  PushResult,
+  RingState,
 } from '../types.ts'
 import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
 import type { Disk, Read, Slots, Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
-import { fromPosition, toPosition } from './position.ts'
+import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import { MAX_BATCH_BYTES, PUBLISH_BYTES, rollForward, type Tail } from './recover.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
@@ -104,6 +103,7 @@ class Format2Producer extends Format2Role implements Producer {
   #suspendAck = false
   #commits: number
   #retries: number
+  #memory: Uint8Array = new Uint8Array(0)
 
   constructor(claimed: Claimed, disk: Disk, found: Found) {
     super(claimed, disk)
@@ -195,7 +195,7 @@ class Format2Producer extends Format2Role implements Producer {
   #write(items: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
     return this.run(async () => {
       for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
-      await this.lookIfOld()
+      await this.lookBeforeWrite()
       if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
       const first = this.#tail.seq
       for (let done = 0; done < items.length; ) {
@@ -209,11 +209,7 @@ class Format2Producer extends Format2Role implements Producer {
         return { status: 'retry' }
       }
       const { epoch } = currentEpoch(this.#epochs)
-      const base: bigint = toPosition(epoch, first + 1)
-      const positions = Array.from({ length: this.#tail.seq - first }, (_, index) =>
-        asPosition(base + BigInt(index)),
-      )
-      return { status: 'ok', positions }
+      return { status: 'ok', positions: positionsFrom(epoch, first + 1, this.#tail.seq - first) }
     })
   }
 
@@ -263,7 +259,7 @@ class Format2Producer extends Format2Role implements Producer {
     for (const item of items) bodyBytes += item.length
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
     await this.#publishBefore(this.#tail.lsn + blocks - dataBlocks)
-    const bytes = this.device.allocate(blocks * blockSize)
+    const bytes = this.#memoryOf(blocks * blockSize)
     const { epoch } = currentEpoch(this.#epochs)
     const fields = { start: this.#tail, epoch, committedTo, time: this.clock.time() }
     const header = encodeBatch(bytes, items, fields, this.disk.uuid)
@@ -277,6 +273,13 @@ class Format2Producer extends Format2Role implements Producer {
     }
     if (this.#held.length === 0) this.#space.passed(this.#tail)
     this.settleWhenIdle()
+  }
+
+  /** Memory for one batch, the same each time: the system makes it slowly. */
+  #memoryOf(bytes: number): Uint8Array {
+    if (bytes > MAX_BATCH_BYTES) return this.device.allocate(bytes)
+    if (this.#memory.length < bytes) this.#memory = this.device.allocate(bytes)
+    return this.#memory.subarray(0, bytes)
   }
 
   /** The place up to which all is committed. */

@@ -1,10 +1,10 @@
 import { channel } from '../../diagnostics.ts'
 import { RingError } from '../../errors.ts'
-import { asPosition, type Position } from '../types.ts'
+import type { Position } from '../types.ts'
 import type { Disk } from './disk.ts'
 import { currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
-import { fromPosition, toPosition } from './position.ts'
+import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import type { ProducerSlot } from './slots.ts'
 import { type Step, Steps } from './steps.ts'
 import { type Batch, Walker } from './walk.ts'
@@ -30,7 +30,7 @@ interface Found {
   readonly time: number
 }
 
-/** An item that comes right behind another one. */
+/** A copy of an item that comes right behind another one. */
 type Rest = Pick<Found, 'item' | 'position'>
 
 /** There is nothing yet. */
@@ -195,7 +195,7 @@ export class ReadingPlace {
       const step = await this.#stepAt(seq, sure)
       if (step === undefined) throw this.#contradiction(position)
       if (step.kind === 'suspect') return step
-      const item = step.kind === 'batch' ? step.batch.items[seq - step.mark.seq] : undefined
+      const item = step.kind === 'batch' ? step.batch.items.at(seq - step.mark.seq) : undefined
       if (step.kind !== 'batch' || item === undefined) {
         return this.#loss(step, seq, position)
       }
@@ -205,7 +205,8 @@ export class ReadingPlace {
   }
 
   /**
-   * The items right behind one that `next` answered, as far as they are in the same batch and sound: nothing is read.
+   * The items right behind one that `next` answered, as far as they are in the same batch and sound, as copies that share
+   * their memory: nothing is read.
    * @param maxBytes it ends with the item that reaches this
    */
   rest(position: Position, maxItems: number, maxBytes: number): readonly Rest[] {
@@ -216,15 +217,9 @@ export class ReadingPlace {
     const begin = first - step.mark.seq
     const committed = Math.min(this.#committedTo, step.limit) - step.mark.seq
     const end = Math.min(items.length, committed, begin + maxItems)
-    const base: bigint = toPosition(header.epoch, step.mark.seq + 1)
-    const rest: Rest[] = []
-    for (let index = begin, bytes = 0; index < end && bytes < maxBytes; index++) {
-      const item = items[index]
-      if (item === undefined) break
-      bytes += item.length
-      rest.push({ item, position: asPosition(base + BigInt(index)) })
-    }
-    return rest
+    const copies = items.copy(begin, end, maxBytes)
+    const positions = positionsFrom(header.epoch, first + 1, copies.length)
+    return copies.map((item, index) => ({ item, position: positions[index] as Position }))
   }
 
   /**
@@ -250,9 +245,7 @@ export class ReadingPlace {
       if (step.kind === 'gap' || index === 0) {
         return { mark: step.mark, index: 0, bytes: step.mark.bytes }
       }
-      let { bytes } = step.mark
-      for (const item of step.batch.items.slice(0, index))
-        bytes = addBytes(bytes, item?.length ?? 0)
+      const bytes = addBytes(step.mark.bytes, step.batch.items.bytesBefore(index))
       return { mark: step.mark, index, bytes }
     })
   }

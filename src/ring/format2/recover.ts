@@ -1,3 +1,4 @@
+import type { BatchItems } from './batch-items.ts'
 import type { Disk } from './disk.ts'
 import type { Epochs } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
@@ -76,8 +77,10 @@ class Held {
     this.#bytes = from.bytes
   }
 
-  add(items: readonly (Uint8Array | undefined)[]): void {
-    for (const item of items) this.#lengths.push(item?.length ?? 0)
+  add(items: BatchItems): void {
+    for (let index = 0; index < items.length; index++) {
+      this.#lengths.push(items.bytesBefore(index + 1) - items.bytesBefore(index))
+    }
   }
 
   /** The place after all items before `seq` are committed by the batch that ends at `end`. */

@@ -1,5 +1,6 @@
 import type { VerifyOptions } from '../report.ts'
-import { type BatchHeader, batchBlocks, parseHeaderAt, parseItems } from './batch.ts'
+import { type BatchHeader, batchBlocks, parseHeaderAt } from './batch.ts'
+import { BatchItems } from './batch-items.ts'
 import type { Disk } from './disk.ts'
 import { allowsEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
@@ -30,8 +31,7 @@ export async function* scanHeaders(
 /** Whether a batch has all of its items. */
 export async function isWhole(disk: Disk, header: BatchHeader): Promise<boolean> {
   const blocks = batchBlocks(header.records, header.bodyBytes, disk.layout.blockSize)
-  const items = parseItems(await disk.readBlocks(header.start.lsn, blocks), header)
-  return items.every((item) => item !== undefined)
+  return new BatchItems(await disk.readBlocks(header.start.lsn, blocks), header).whole
 }
 
 /** Whether all before a batch was committed once that batch was there: the log can be read from it on. */

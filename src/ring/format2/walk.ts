@@ -1,15 +1,16 @@
-import { type BatchHeader, batchBlocks, batchEnd, parseHeader, parseItems } from './batch.ts'
+import { type BatchHeader, batchBlocks, batchEnd, parseHeader } from './batch.ts'
+import { BatchItems } from './batch-items.ts'
 import type { Disk } from './disk.ts'
 import { allowsEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
 
 /** The most bytes that a read reaches ahead. */
-const MAX_AHEAD_BYTES = 256 * 1024
+const MAX_AHEAD_BYTES = 1 << 20
 
-/** A batch that was read and is what it has to be; items whose checksum does not hold are undefined. */
+/** A batch that was read and is what it has to be. */
 export interface Batch {
   readonly header: BatchHeader
-  readonly items: readonly (Uint8Array | undefined)[]
+  readonly items: BatchItems
   /** Where the next batch begins. */
   readonly end: Mark
   /** Whether all items are there. */
@@ -40,13 +41,19 @@ export class Walker {
    * header and table that can be believed.
    */
   async batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
+    const wasReadAhead = this.#held(mark.lsn).length > 0
+    const batch = await this.#batchAt(mark, epochs)
+    if (batch?.whole === true || !wasReadAhead) return batch
+    // It may have been written since.
+    this.forget()
+    return this.#batchAt(mark, epochs)
+  }
+
+  async #batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
     const header = await this.#header(mark.lsn, epochs)
-    if (header === undefined || !continues(mark, header)) {
-      this.#ahead = 1
-      return undefined
-    }
-    this.#ahead *= 2
-    return this.#read(header)
+    if (header !== undefined && continues(mark, header)) return this.#read(header)
+    this.#ahead = 1
+    return undefined
   }
 
   /**
@@ -94,23 +101,30 @@ export class Walker {
   async #read(header: BatchHeader): Promise<Batch> {
     const { blockSize } = this.#disk.layout
     const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
-    const items = parseItems(await this.#blocks(header.start.lsn, blocks), header)
-    const whole = items.every((item) => item !== undefined)
-    return { header, items, end: batchEnd(header, blockSize), whole }
+    const items = new BatchItems(await this.#blocks(header.start.lsn, blocks), header)
+    this.#ahead = Math.max(2 * this.#ahead, blocks)
+    return { header, items, end: batchEnd(header, blockSize), whole: items.whole }
   }
 
-  /** Blocks of the log, from what was read ahead or from the device. */
+  /** Blocks of the log, from what was read ahead and from the device. */
   async #blocks(lsn: number, blocks: number): Promise<Uint8Array> {
     const { blockSize, dataBlocks } = this.#disk.layout
-    const at = (lsn - this.#window.lsn) * blockSize
     const wanted = blocks * blockSize
-    if (at >= 0 && at + wanted <= this.#window.bytes.length) {
-      return this.#window.bytes.subarray(at, at + wanted)
-    }
-    const most = Math.max(1, Math.floor(MAX_AHEAD_BYTES / blockSize))
-    const count = Math.min(dataBlocks, Math.max(blocks, Math.min(this.#ahead, most)))
-    this.#window = { lsn, bytes: await this.#disk.readBlocks(lsn, count) }
-    return this.#window.bytes.subarray(0, wanted)
+    const held = this.#held(lsn)
+    if (held.length >= wanted) return held.subarray(0, wanted)
+    const ahead = Math.min(this.#ahead, Math.floor(MAX_AHEAD_BYTES / blockSize))
+    const count = Math.min(dataBlocks, Math.max(blocks, ahead))
+    const bytes = this.#disk.device.allocate(count * blockSize)
+    bytes.set(held)
+    await this.#disk.readInto(lsn + held.length / blockSize, bytes.subarray(held.length))
+    this.#window = { lsn, bytes }
+    return bytes.subarray(0, wanted)
+  }
+
+  /** What was read ahead from a place on; empty if nothing was. */
+  #held(lsn: number): Uint8Array {
+    const at = (lsn - this.#window.lsn) * this.#disk.layout.blockSize
+    return this.#window.bytes.subarray(at < 0 ? this.#window.bytes.length : at)
   }
 }
 
