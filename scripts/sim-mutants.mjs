@@ -1,8 +1,9 @@
 // Shows that the simulator finds every mutant in test/sim/mutants.mjs, and nothing where there is none.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { MUTANTS, SEEDS } from '../test/sim/mutants.mjs'
@@ -25,8 +26,9 @@ try {
   const wanted = MUTANTS.filter(
     ({ name, format }) => (values.format ?? format) === format && name.includes(values.only ?? ''),
   )
-  const right = values.baseline ? baselines(wanted) : true
-  const survivors = wanted.filter((mutant, index) => !found(mutant, index))
+  const right = values.baseline ? (await each(baselines(wanted), baseline)).every(Boolean) : true
+  const results = await each(wanted, found)
+  const survivors = wanted.filter((_, index) => !results[index])
   console.log(`${wanted.length - survivors.length} of ${wanted.length} mutants found`)
   for (const { name } of survivors) console.log(`survived: ${name}`)
   process.exitCode = right && survivors.length === 0 ? 0 : 1
@@ -34,28 +36,44 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Without a mutant, the same seeds find nothing. */
+/** Does something with each of a list, as many at once as there are processors. */
+async function each(list, act) {
+  const results = []
+  let next = 0
+  const worker = async () => {
+    while (next < list.length) {
+      const index = next++
+      results[index] = await act(list[index], index)
+    }
+  }
+  await Promise.all(cpus().map(worker))
+  return results
+}
+
+/** What has to find nothing without a mutant: all seeds in which one is looked for. */
 function baselines(mutants) {
   const budgets = new Map()
   for (const { format, mix = 'swarm', seeds = SEEDS } of mutants) {
     const key = `${format} ${mix}`
     budgets.set(key, { format, mix, seeds: Math.max(seeds, budgets.get(key)?.seeds ?? 0) })
   }
-  return [...budgets.values()].every(({ format, mix, seeds }) => {
-    const result = simulate(whole, format, mix, seeds)
-    const nothing = result.broken === undefined
-    const what = nothing ? 'nothing, as it should' : `seed ${result.seed}: ${result.broken.message}`
-    console.log(`format ${format}, mix ${mix}, no mutant, ${seeds} seeds: found ${what}`)
-    return nothing
-  })
+  return [...budgets.values()]
 }
 
-function found(mutant, index) {
+async function baseline({ format, mix, seeds }) {
+  const result = await simulate(whole, format, mix, seeds)
+  const nothing = result.broken === undefined
+  const what = nothing ? 'nothing, as it should' : `seed ${result.seed}: ${result.broken.message}`
+  console.log(`format ${format}, mix ${mix}, no mutant, ${seeds} seeds: found ${what}`)
+  return nothing
+}
+
+async function found(mutant, index) {
   const { name, format, edits, mix = 'swarm', seeds = SEEDS } = mutant
   const mutated = join(folder, String(index))
   cpSync(whole, mutated, { recursive: true })
   transpile(mutated, [...new Set(edits.map(({ file }) => file))], edits)
-  const { seed, broken, seconds } = simulate(mutated, format, mix, seeds)
+  const { seed, broken, seconds } = await simulate(mutated, format, mix, seeds)
   rmSync(mutated, { recursive: true })
   const what =
     broken === undefined
@@ -65,15 +83,16 @@ function found(mutant, index) {
   return broken !== undefined
 }
 
-function simulate(dist, format, mix, seeds) {
+async function simulate(dist, format, mix, seeds) {
   const args = ['--dist', dist, '--format', format, '--mix', mix, '--seeds', String(seeds)]
-  const child = spawnSync(process.execPath, [simulator, ...args, '--workers', '1', '--json'], {
-    encoding: 'utf8',
+  const child = spawn(process.execPath, [simulator, ...args, '--workers', '1', '--json'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000,
   })
+  const [answer, complaint] = await Promise.all([text(child.stdout), text(child.stderr)])
   try {
-    return JSON.parse(child.stdout)
+    return JSON.parse(answer)
   } catch {
-    throw new Error(`the simulator did not answer: ${child.stderr || child.signal}`)
+    throw new Error(`the simulator did not answer: ${complaint || child.signalCode}`)
   }
 }

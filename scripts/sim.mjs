@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
-const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 1] [--mix NAME]
+const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--mix NAME]
   [--steps N] [--workers N] [--json]
 --mix each goes through all mixes, --mix swarm (the default) through those in which nothing may be lost.`
 
@@ -15,7 +15,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     seed: { type: 'string' },
     from: { type: 'string' },
-    format: { type: 'string', default: '1' },
+    format: { type: 'string', default: '2' },
     mix: { type: 'string', default: 'swarm' },
     steps: { type: 'string' },
     workers: { type: 'string' },

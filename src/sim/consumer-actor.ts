@@ -1,10 +1,10 @@
-import { isBlockError } from '../errors.ts'
-import type { Consumer, Position } from '../ring/types.ts'
+import { isBlockError, isRingError } from '../errors.ts'
+import type { DamageMessage } from '../ring/format2/reading.ts'
+import { asPosition, type Consumer, type PoppedItem, type Position } from '../ring/types.ts'
 import type { SimDevice } from './device.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
 import type { ConsumerStep } from './plan.ts'
 import { Place, type SimProcess } from './process.ts'
-import { TURN_MS } from './producer-actor.ts'
 import type { Actor, Simulation } from './simulation.ts'
 
 /** A handle, and what it delivered that was not given back yet. */
@@ -12,9 +12,13 @@ export interface ConsumerHandle {
   readonly process: SimProcess
   readonly consumer: Consumer
   readonly session: ConsumerSession
-  failed: boolean
   popped: { readonly id: number; readonly position: Position }[]
 }
+
+/** Tells of what consumers skip. */
+const damages = globalThis.process
+  ?.getBuiltinModule?.('node:diagnostics_channel')
+  ?.channel('shared-block-ring:damage')
 
 /** Pause after an empty ring, in milliseconds. */
 const PAUSE_MS = 3
@@ -70,13 +74,14 @@ export class ConsumerActor implements Actor {
           clock: process.clock,
           queue: 'sim',
           client: 'consumer',
+          onDamage: this.#simulation.plan.onDamage,
         }),
       )
-      const session = new ConsumerSession()
-      this.#handle = { process, consumer, session, failed: false, popped: [] }
+      const session = new ConsumerSession(this.#simulation.ring.itemsUpTo?.(consumer.position))
+      this.#handle = { process, consumer, session, popped: [] }
       return this.#handle
     } catch (error) {
-      this.#simulation.judge('attaching the consumer', error, { failed: true })
+      this.#simulation.judge('attaching the consumer', error)
       await process.clock.sleep(PAUSE_MS)
       return undefined
     }
@@ -86,16 +91,43 @@ export class ConsumerActor implements Actor {
   async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
     const { oracle, world } = this.#simulation
     const acknowledged = oracle.lastAcknowledged
-    const from = handle.popped.at(-1)?.position
-    const popped = await handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems })
+    const { popped, damaged } = await this.#stepOver(handle.popped.at(-1)?.position, (from) =>
+      handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems }),
+    )
     world.trace(
       () =>
         `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
     )
     if (popped.length === 0) oracle.empty(handle.session, acknowledged)
-    else oracle.popped(handle.session, popped, false)
+    else oracle.popped(handle.session, popped, { fromOwn: false, damaged })
     for (const { item, position } of popped) handle.popped.push({ id: itemNumber(item), position })
     return popped.length
+  }
+
+  /** Pops, stepping over damage. Answers also how many damaged items are before the first. */
+  async #stepOver(
+    start: Position | undefined,
+    pop: (from: Position | undefined) => Promise<readonly PoppedItem[]>,
+  ): Promise<{ readonly popped: readonly PoppedItem[]; readonly damaged: number }> {
+    let damaged = 0
+    const hear = (message: unknown): void => {
+      damaged += (message as DamageMessage).items
+    }
+    damages?.subscribe(hear)
+    try {
+      for (let from = start; ; ) {
+        try {
+          return { popped: await pop(from), damaged }
+        } catch (error) {
+          if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
+          this.#simulation.judge('the consumer', error)
+          damaged += error.details.items ?? 0
+          from = asPosition(BigInt(error.details.position ?? 0))
+        }
+      }
+    } finally {
+      damages?.unsubscribe(hear)
+    }
   }
 
   /** Gives back a part of what was popped. */
@@ -106,7 +138,7 @@ export class ConsumerActor implements Actor {
     if (last === undefined) return
     oracle.givesBack(last.id + 1)
     await handle.consumer.advance(last.position)
-    oracle.gaveBack(handle.session, last.id + 1)
+    oracle.gaveBack(handle.session, last.id + 1, last.position)
     world.trace(() => `consumer advanced past item ${last.id}`)
     handle.popped.splice(0, count)
   }
@@ -157,7 +189,7 @@ export class ConsumerActor implements Actor {
     try {
       await this.#use(handle, step)
     } catch (error) {
-      if (this.#simulation.judge(`${this.place.role} ${step.kind}`, error, handle)) {
+      if (this.#simulation.judge(`${this.place.role} ${step.kind}`, error)) {
         await this.detach()
       }
     }
@@ -176,9 +208,11 @@ export class ConsumerActor implements Actor {
         return
       }
       case 'head': {
-        const popped = await handle.consumer.pop()
-        if (popped.status !== 'item') return
-        this.#simulation.oracle.popped(handle.session, [popped], true)
+        const { popped, damaged } = await this.#stepOver(undefined, async (from) => {
+          const head = await handle.consumer.pop(from)
+          return head.status === 'item' ? [head] : []
+        })
+        this.#simulation.oracle.popped(handle.session, popped, { fromOwn: true, damaged })
         return
       }
       case 'advance':
@@ -200,6 +234,7 @@ export class ConsumerActor implements Actor {
 
   async #second(handle: ConsumerHandle): Promise<void> {
     if (this.#older !== undefined) return
+    await this.#simulation.quiet(this, handle.process.clock)
     const process = this.#simulation.start(this)
     const device = this.#simulation.open(process)
     this.#simulation.world.count('secondHandle')
@@ -233,7 +268,7 @@ export class ConsumerActor implements Actor {
       await this.advance(handle, 1)
       return popped > 0
     } catch (error) {
-      if (this.#simulation.judge('a second consumer', error, handle)) await this.detach()
+      if (this.#simulation.judge('a second consumer', error)) await this.detach()
       return false
     }
   }
@@ -242,15 +277,15 @@ export class ConsumerActor implements Actor {
   async #useOlder(): Promise<void> {
     const older = this.#older
     if (older === undefined) return
-    await older.process.clock.sleep(TURN_MS)
+    await this.#simulation.quiet(this, older.process.clock)
     try {
       await this.advance(older, 1)
     } catch (error) {
-      if (!this.#simulation.judge('an older consumer', error, older)) return
+      if (!this.#simulation.judge('an older consumer', error)) return
       this.#older = undefined
       await older.consumer.detach()
     }
-    await older.process.clock.sleep(TURN_MS)
+    await this.#simulation.quiet(this, older.process.clock)
   }
 }
 

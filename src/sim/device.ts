@@ -106,7 +106,6 @@ export class SimDevice extends BaseBlockDevice {
         if (error === undefined) {
           resolve()
         } else {
-          process.failed = true
           reject(error)
         }
         return true

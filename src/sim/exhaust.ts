@@ -1,3 +1,4 @@
+import { DepthGauge } from './depth.ts'
 import { finale } from './finale.ts'
 import type { ConsumerStep, ProducerStep } from './plan.ts'
 import type { RingUnderTest, Shape } from './promises.ts'
@@ -135,11 +136,22 @@ async function attempt(
   what: Case,
   traced: boolean,
 ): Promise<Ran> {
-  const plan = { seed: 1, shape, rates: {}, producer: [], consumer: [], events: [], without: [] }
+  const plan = {
+    seed: 1,
+    shape,
+    rates: {},
+    producer: [],
+    consumer: [],
+    events: [],
+    onDamage: 'stop',
+    usedBefore: false,
+    without: [],
+  } as const
   const simulation = new Simulation(ring, plan, traced)
   const { world, producer, consumer } = simulation
   const { scheduler } = world
-  const play = new Player(simulation)
+  const undisturbed = what.kill === undefined && what.cutAt === undefined
+  const play = new Player(simulation, undisturbed ? new DepthGauge(simulation) : undefined)
   await play.all(() => simulation.make())
   await play.all(() => play.steps(what.prelude))
   const began = scheduler.events
@@ -174,11 +186,14 @@ async function attempt(
 class Player {
   done = false
   readonly #simulation: Simulation
+  readonly #gauge: DepthGauge | undefined
   #left: string[] = []
   #doing: 'producer' | 'consumer' | undefined
 
-  constructor(simulation: Simulation) {
+  /** With a gauge, the depth is checked after every step. */
+  constructor(simulation: Simulation, gauge?: DepthGauge) {
     this.#simulation = simulation
+    this.#gauge = gauge
   }
 
   /** Does something to its end. */
@@ -229,6 +244,7 @@ class Player {
     await (letter.role === 'producer'
       ? producer.perform(letter.step)
       : consumer.perform(letter.step))
+    await this.#gauge?.check(this.#simulation.oracle.returned)
   }
 }
 

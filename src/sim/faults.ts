@@ -31,6 +31,7 @@ export const SETTINGS = [
   'noClaims',
   'otherHost',
   'secondHandle',
+  'once',
 ] as const
 
 /** What happens when a request fails, by itself, at some rate. */
@@ -66,9 +67,10 @@ export type Setting = (typeof SETTINGS)[number]
  *
  * Settings:
  * - `tornSector`: the physical sector is smaller than the logical one.
- * - `lateWrite`: what a killed process had in flight may also land long after its successor began.
+ * - `lateWrite`: what a killed producer had in flight may also land long after its successor began.
  * - `noClaims`: roles cannot be claimed. `otherHost`: producer and consumer are on different hosts.
  * - `secondHandle`: a second handle of the same role is used while the first lives, in turns.
+ * - `once`: of what damages the medium, only the first happens.
  */
 export type FaultKind = RequestFault | EventFault | Setting
 
@@ -115,7 +117,8 @@ export const MIXES: readonly Mix[] = [
   makeMix('honest', 'everything that a device may do without lying', { ...HONEST, reset: 0.03 }),
   makeMix('tears', 'reads that see half a write within a sector', { tornRead: 1, ...APART }),
   makeMix('torn', 'power cuts that tear sectors', { ...POWER, ...EIO, tornSector: 1 }, false),
-  makeMix('late', 'writes of dead processes that land late', { ...POWER, ...APART, lateWrite: 1 }),
+  makeMix('flip', 'one flipped bit', { ...POWER, rot: 0.1, once: 1 }, false),
+  makeMix('late', 'writes of dead producers that land late', { ...POWER, ...APART, lateWrite: 1 }),
   makeMix('silent-reset', 'the storage loses its cache silently', { ...POWER, silentReset: 0.05 }),
   makeMix('rot', 'flipped bits and sectors that cannot be read', {
     rot: 0.03,

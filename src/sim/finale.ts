@@ -1,4 +1,5 @@
 import type { ConsumerHandle } from './consumer-actor.ts'
+import { DepthGauge } from './depth.ts'
 import { Violation } from './oracle.ts'
 import type { ProducerHandle } from './producer-actor.ts'
 import type { Simulation } from './simulation.ts'
@@ -26,10 +27,9 @@ export async function finale(simulation: Simulation): Promise<void> {
     const handles = await resume(simulation)
     if (handles === undefined) return
     await drain(simulation, handles)
-    await checkDepth(simulation, handles, undefined)
     await useAgain(simulation, handles)
   } catch (error) {
-    simulation.judge('the end', error, { failed: true })
+    simulation.judge('the end', error)
     if (promises.lossless) throw error
   } finally {
     await producer.detach()
@@ -54,39 +54,15 @@ async function resume(simulation: Simulation): Promise<Handles | undefined> {
   throw new Violation('wedged', `the ring cannot be attached and resumed in ${TRIES} tries`)
 }
 
-async function drain(simulation: Simulation, handles: Handles): Promise<void> {
-  const { consumer } = simulation
-  let first = true
-  while ((await consumer.pop(handles.consumer, 7)) > 0) {
-    if (first) await checkDepth(simulation, handles, handles.consumer.popped[0]?.id)
-    first = false
-    await consumer.advance(handles.consumer, 1)
+/** Pops all that is there; whatever is left is what the ring says. */
+async function drain(simulation: Simulation, { consumer: handle }: Handles): Promise<void> {
+  const { consumer, oracle } = simulation
+  const gauge = new DepthGauge(simulation)
+  while ((await consumer.pop(handle, 7)) > 0) {
+    await gauge.check(handle.popped[0]?.id)
+    await consumer.advance(handle, 1)
   }
-}
-
-/** Compares what the ring says of its depth with what is in it, if both are sure. */
-async function checkDepth(
-  simulation: Simulation,
-  handles: Handles,
-  first: number | undefined,
-): Promise<void> {
-  const { ring, oracle, promises, world } = simulation
-  if (ring.depth === undefined || !promises.lossless) return
-  const { producer } = handles.producer
-  const depth = await ring.depth(producer.device, {
-    producer,
-    consumer: handles.consumer.consumer,
-  })
-  const lengths = first === undefined ? [] : oracle.waiting(first)
-  if (lengths === undefined) return
-  world.trace(() => `depth: ${depth.items ?? '?'} items, ${depth.bytes ?? '?'} bytes`)
-  if (depth.items !== undefined && depth.items !== lengths.length) {
-    throw new Violation('depth', `the ring says ${depth.items} items, but ${lengths.length} wait`)
-  }
-  const bytes = lengths.reduce((sum, length) => sum + (ring.depthBytes?.(length) ?? 0), 0)
-  if (depth.bytes !== undefined && ring.depthBytes !== undefined && depth.bytes !== bytes) {
-    throw new Violation('depth', `the ring says ${depth.bytes} bytes, but ${bytes} wait`)
-  }
+  await gauge.check(oracle.items)
 }
 
 /** Puts items through the empty ring: a small one, and the largest that there can be, thrice. */

@@ -43,7 +43,7 @@ const ATTACH_REQUESTS = 3 * 64 + 16
  */
 export const format1: RingUnderTest = {
   name: '1',
-  create: (device, options = {}) => createRing(device, options),
+  create: (device) => createRing(device, {}),
   attachProducer: (device, options) => attachProducer(device, options),
   attachConsumer: (device, options) => attachConsumer(device, options),
   promises,
@@ -56,9 +56,12 @@ function promises(faults: ReadonlySet<FaultKind>): Promises {
   const trusted = !OUT_OF_REACH.some((kind) => faults.has(kind)) && !faults.has('latent')
   return {
     lossless: trusted,
+    losses: { overwritten: false, damaged: false },
     authentic: trusted,
     errors: errors(faults, trusted),
     attachTakesOver: false,
+    // Longer than any look is relied on.
+    quietMs: 12,
     attachRequests: ATTACH_REQUESTS,
   }
 }

@@ -1,15 +1,19 @@
+import type { BlockDevice } from '../block/device.ts'
+import type { Clock } from '../clock.ts'
 import { attachConsumer } from '../ring/format2/consumer.ts'
 import { createRing } from '../ring/format2/create.ts'
+import { inspect } from '../ring/format2/inspect.ts'
 import { makeLayout } from '../ring/format2/layout.ts'
+import { fromPosition } from '../ring/format2/position.ts'
 import { attachProducer } from '../ring/format2/producer.ts'
 import { IDLE_MS } from '../ring/format2/role.ts'
+import type { CreateOptions } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
 import type { Promises, RingUnderTest, Shape } from './promises.ts'
 import type { Random } from './random.ts'
 
 /** Faults that no format can mask: what is lost then has to be reported, if it can be known at all. */
 const NOT_MASKED: readonly FaultKind[] = [
-  'rot',
   'latent',
   'rollback',
   'lostWrite',
@@ -17,35 +21,59 @@ const NOT_MASKED: readonly FaultKind[] = [
   'misdirectedRead',
   'staleRead',
   'stalePage',
+  'lateWrite',
 ]
 
-const BLOCK_BYTES = 512
-const UNIT_BYTES = 4096
+const SECTOR_BYTES = 512
 
 /**
  * Format 2, and what it promises: lossless under everything that an honest device does, power cuts that tear
- * blocks, late writes of dead producers and silent loss of the cache included. Under all other faults, what it
- * delivers was pushed, byte for byte, and errors are typed.
+ * blocks and silent loss of the cache included. After one flipped bit, it tells what is lost, but for the last commit. Under
+ * all other faults, what it delivers was pushed, byte for byte, what is missing in between is told, and errors are typed.
  */
-export const format2: RingUnderTest = {
-  name: '2',
-  create: (device, options = {}) =>
+export const format2: RingUnderTest = ring('2', {})
+
+/** The same, but it overwrites the oldest items when it is full, and tells how many. */
+export const format2Overwrite: RingUnderTest = ring('2-overwrite', { whenFull: 'overwrite' })
+
+function ring(name: string, more: CreateOptions): RingUnderTest {
+  const overwrites = more.whenFull === 'overwrite'
+  const create = (device: BlockDevice, shape: Shape, clock: Clock, uuid: number, all = more) =>
     createRing(device, {
-      ...options,
-      blockSize: BLOCK_BYTES,
-      uuid: new Uint8Array(16).fill(7),
-    }),
-  attachProducer: (device, options) => attachProducer(device, options),
-  attachConsumer: (device, options) => attachConsumer(device, options),
-  promises,
-  shape,
+      ...all,
+      clock,
+      blockSize: shape.blockSize ?? shape.sectorSize,
+      uuid: new Uint8Array(16).fill(uuid),
+    })
+  return {
+    name,
+    create: (device, shape, clock) => create(device, shape, clock, 7, { ...more, overwrite: true }),
+    use: async (device, shape, clock, random) => {
+      await create(device, shape, clock, 9)
+      await fill(device, clock, random)
+      await erase(device, shape)
+    },
+    attachProducer: (device, options) => attachProducer(device, options),
+    attachConsumer: (device, options) => attachConsumer(device, options),
+    promises: (faults) => promises(faults, overwrites),
+    shape,
+    depth: async (device) => {
+      const { waitingItems, waitingBytes } = await inspect(device)
+      return { items: waitingItems ?? Number.NaN, bytes: waitingBytes ?? Number.NaN }
+    },
+    itemsUpTo: (position) => fromPosition(position).seq,
+    depthBytes: (bytes) => bytes,
+  }
 }
 
-function promises(faults: ReadonlySet<FaultKind>): Promises {
+function promises(faults: ReadonlySet<FaultKind>, overwrites: boolean): Promises {
+  const flips = faults.has('rot') && faults.has('once')
+  const masked = !NOT_MASKED.some((kind) => faults.has(kind)) && (flips || !faults.has('rot'))
   return {
-    lossless: !NOT_MASKED.some((kind) => faults.has(kind)),
+    lossless: masked,
+    losses: { overwritten: overwrites, damaged: flips },
     authentic: !faults.has('rollback'),
-    errors: errors(faults),
+    errors: errors(faults, masked),
     attachTakesOver: false,
     // Longer than a handle waits, after its last use, before it writes down where it is.
     quietMs: 2 * IDLE_MS + 12,
@@ -53,29 +81,57 @@ function promises(faults: ReadonlySet<FaultKind>): Promises {
   }
 }
 
-function errors(faults: ReadonlySet<FaultKind>): ReadonlySet<string> {
-  // A part of one push may find no room to be shown; and a handle may end while nobody uses it.
-  const codes = new Set<string>(['RING_OVERLOADED', 'RING_POISONED'])
+function errors(faults: ReadonlySet<FaultKind>, masked: boolean): ReadonlySet<string> {
+  const codes = new Set<string>()
   const failing: readonly FaultKind[] = ['readError', 'writeError', 'flushError', 'reset', 'latent']
   if (failing.some((kind) => faults.has(kind))) codes.add('BLOCK_IO')
   const taken: readonly FaultKind[] = ['secondHandle', 'lateWrite', 'silentReset', 'reset']
   if (taken.some((kind) => faults.has(kind))) codes.add('RING_ROLE_CONFLICT')
-  if (NOT_MASKED.some((kind) => faults.has(kind))) {
-    for (const code of ['RING_CORRUPT', 'RING_DAMAGED', 'RING_UNSTABLE', 'RING_ROLE_CONFLICT']) {
-      codes.add(code)
-    }
-    codes.add('RING_NOT_INITIALISED')
-    codes.add('RangeError')
+  if (faults.has('rot') || !masked) codes.add('RING_DAMAGED')
+  if (!masked) {
+    const more = ['RING_CORRUPT', 'RING_OVERLOADED', 'RING_UNSTABLE', 'RING_ROLE_CONFLICT']
+    for (const code of [...more, 'RING_NOT_INITIALISED', 'RangeError']) codes.add(code)
   }
   return codes
 }
 
-function shape(random: Random, _tornSector: boolean): Shape {
-  const units = random.pick([1, 1, 2])
-  const { dataOffset } = makeLayout(BLOCK_BYTES, 1 << 20, 'sim')
+/** Blocks of a sector, or of several: these can be torn. */
+function shape(random: Random, tornSector: boolean): Shape {
+  const blockSize = random.pick(tornSector ? [1024, 4096] : [512, 512, 512, 512, 1024, 4096])
+  const { dataOffset, superblocks } = makeLayout(blockSize, 1 << 20, 'sim')
+  const unit = superblocks[1] - superblocks[0]
+  const units = blockSize < unit ? random.pick([1, 1, 2]) * Math.max(1, blockSize / 512) : 6
   return {
-    sectorSize: BLOCK_BYTES,
-    sizeSectors: (dataOffset + (units + 1) * UNIT_BYTES) / BLOCK_BYTES,
-    physicalSectorSize: BLOCK_BYTES * random.pick([1, 1, 8]),
+    blockSize,
+    sectorSize: SECTOR_BYTES,
+    sizeSectors: (dataOffset + (units + 1) * unit) / SECTOR_BYTES,
+    physicalSectorSize: tornSector ? SECTOR_BYTES : SECTOR_BYTES * random.pick([1, 1, 8]),
   }
+}
+
+/** Writes items until the log is full, or went around a few times. */
+async function fill(device: BlockDevice, clock: Clock, random: Random): Promise<void> {
+  const attached = await attachProducer(device, { clock })
+  if (attached.status !== 'attached') return
+  const consumer = await attachConsumer(device, { clock })
+  const batches = random.between(1, 30)
+  for (let batch = 0; batch < batches; batch++) {
+    await attached.producer.append([new Uint8Array(random.between(3, 900)).fill(batch)])
+    const last = (await consumer.popMany()).at(-1)
+    if (last !== undefined && batches > 10) await consumer.advance(last.position)
+  }
+  await attached.producer.detach()
+  await consumer.detach()
+}
+
+/** Erases all that says that there is a ring, but not the log. */
+async function erase(device: BlockDevice, shape: Shape): Promise<void> {
+  const { sectorSize, sizeSectors } = shape
+  const { dataOffset, superblocks } = makeLayout(
+    shape.blockSize ?? sectorSize,
+    sizeSectors * sectorSize,
+    'sim',
+  )
+  await device.write(0, [device.allocate(dataOffset)])
+  await device.write(superblocks[2] / sectorSize, [device.allocate(shape.blockSize ?? sectorSize)])
 }

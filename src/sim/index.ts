@@ -31,8 +31,8 @@ export {
   type Setting,
 } from './faults.ts'
 export { format1 } from './format1.ts'
-export { format2 } from './format2.ts'
-export { ConsumerSession, Oracle, Violation } from './oracle.ts'
+export { format2, format2Overwrite } from './format2.ts'
+export { ConsumerSession, Oracle, type Popping, Violation } from './oracle.ts'
 export {
   type ConsumerStep,
   type FaultEvent,

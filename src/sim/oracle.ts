@@ -1,4 +1,4 @@
-import type { PoppedItem } from '../ring/types.ts'
+import type { PoppedItem, Position } from '../ring/types.ts'
 import type { Promises } from './promises.ts'
 
 /** What became of an item. */
@@ -18,6 +18,8 @@ interface Entry {
   readonly bytes: Uint8Array
   readonly session: number
   fate: Fate
+  /** Which `advance` acknowledged it. */
+  commit: number | undefined
   /** The `push` itself was rejected: it may be missing among others of its session. */
   rejected: boolean
   position: bigint | undefined
@@ -62,26 +64,47 @@ export class ConsumerSession {
   own: number | undefined
   /** The number of the last item delivered. */
   last = -1
+  /** How many items the ring had up to the last one delivered, and up to the consumer's own position. */
+  seq: number | undefined
+  ownSeq: number | undefined
+
+  constructor(ownSeq?: number) {
+    this.ownSeq = ownSeq
+  }
 }
 
 /** Knows what was pushed, acknowledged, delivered and given back, and says when a promise is broken. */
 export class Oracle {
   readonly #promises: Promises
   readonly #log: Entry[] = []
+  readonly #itemsUpTo: ((position: Position) => number) | undefined
   #sessions = 0
+  #commits = 0
   /** The number behind the last item that a consumer gave back, acknowledged and begun. */
   #gaveBack = 0
   #givesBack = 0
   #lastAcknowledged = -1
   #delivered = 0
 
-  constructor(promises: Promises) {
+  /** `itemsUpTo`: how many items there were up to a position, if positions tell. */
+  constructor(promises: Promises, itemsUpTo?: (position: Position) => number) {
     this.#promises = promises
+    this.#itemsUpTo = itemsUpTo
   }
 
   /** How many deliveries there were. */
   get delivered(): number {
     return this.#delivered
+  }
+
+  /** How many items were pushed, or tried to be. */
+  get items(): number {
+    return this.#log.length
+  }
+
+  /** The number behind the last item that was given back; undefined while that is not known. */
+  get returned(): number | undefined {
+    return this.#gaveBack === this.#givesBack ? this.#gaveBack : undefined
   }
 
   /** The number of the last item that was acknowledged. */
@@ -98,7 +121,14 @@ export class Oracle {
   pushing(session: number, sizes: readonly number[]): readonly Uint8Array[] {
     return sizes.map((size) => {
       const bytes = itemOf(this.#log.length, Math.max(ITEM_MIN_BYTES, size))
-      this.#log.push({ bytes, session, fate: 'held', rejected: false, position: undefined })
+      this.#log.push({
+        bytes,
+        session,
+        fate: 'held',
+        commit: undefined,
+        rejected: false,
+        position: undefined,
+      })
       return bytes
     })
   }
@@ -133,8 +163,12 @@ export class Oracle {
   advanced(session: number, upTo: Uint8Array): void {
     for (const entry of this.#upTo(session, upTo)) {
       if (entry.rejected && entry.fate !== 'acknowledged') entry.fate = 'maybe'
-      else if (entry.fate === 'begun') entry.fate = 'acknowledged'
+      else if (entry.fate === 'begun') {
+        entry.fate = 'acknowledged'
+        entry.commit = this.#commits
+      }
     }
+    this.#commits++
     this.#lastAcknowledged = Math.max(this.#lastAcknowledged, numberOf(upTo))
   }
 
@@ -148,12 +182,21 @@ export class Oracle {
   }
 
   /** Items were delivered, behind the last one or from the consumer's own position. */
-  popped(session: ConsumerSession, popped: readonly PoppedItem[], fromOwn: boolean): void {
+  popped(session: ConsumerSession, popped: readonly PoppedItem[], how: Popping): void {
+    const { fromOwn } = how
     let next = fromOwn ? session.own : (session.next ?? session.own)
-    for (const { item, position } of popped) {
+    let seq = fromOwn ? session.ownSeq : (session.seq ?? session.ownSeq)
+    popped.forEach(({ item, position, missed = 0 }, index) => {
       const id = this.#identify(item)
       this.#delivered++
-      if (this.#promises.lossless) this.#checkPlace(id, next, position)
+      const damaged = index === 0 ? how.damaged : 0
+      const end = this.#itemsUpTo?.(position)
+      this.#checkCount(id, seq, end, missed + damaged)
+      seq = end
+      const { losses } = this.#promises
+      const told = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged : 0)
+      if (this.#promises.authentic) this.#checkPosition(id, position)
+      if (this.#promises.lossless) this.#checkPlace(id, next, told)
       else if (this.#promises.authentic && !fromOwn && id <= session.last) {
         throw new Violation('reordered', `item ${id} was delivered after item ${session.last}`)
       }
@@ -164,13 +207,17 @@ export class Oracle {
       }
       next = id + 1
       if (!fromOwn) session.last = id
-    }
-    if (!fromOwn) session.next = next
+    })
+    if (fromOwn) return
+    session.next = next
+    session.seq = seq
   }
 
   /** The ring said that there is nothing, when so much had been acknowledged before it was asked. */
   empty(session: ConsumerSession, acknowledged: number): void {
-    if (!this.#promises.lossless) return
+    const { lossless, losses } = this.#promises
+    // What was lost may be told of with the next item.
+    if (!lossless || losses.overwritten || losses.damaged) return
     const next = session.next ?? this.#givesBack
     const missing = this.#log.findIndex(
       ({ fate }, id) => id >= next && id <= acknowledged && fate === 'acknowledged',
@@ -186,10 +233,11 @@ export class Oracle {
   }
 
   /** That resolved. */
-  gaveBack(session: ConsumerSession, next: number): void {
+  gaveBack(session: ConsumerSession, next: number, position: Position): void {
     this.#gaveBack = Math.max(this.#gaveBack, next)
     this.#givesBack = this.#gaveBack
     session.own = next
+    session.ownSeq = this.#itemsUpTo?.(position)
   }
 
   /** The lengths of the items that wait, when those before `next` were given back; `undefined`: nobody knows. */
@@ -226,38 +274,68 @@ export class Oracle {
     )
   }
 
-  #checkPlace(id: number, next: number | undefined, position: bigint): void {
+  /** Positions count on without a hole, but for what the ring said was lost. */
+  #checkCount(id: number, before: number | undefined, end: number | undefined, told: number): void {
+    if (!this.#promises.authentic || before === undefined || end === undefined) return
+    const missing = end - before - 1
+    // It may have gone back to where an epoch began.
+    if (missing < 0 || missing === told) return
+    throw new Violation('miscounted', `item ${id} comes after ${missing} others, of ${told} told`)
+  }
+
+  #checkPosition(id: number, position: bigint): void {
+    const entry = this.#log[id]
+    if (entry?.position === undefined || entry.position === position) return
+    throw new Violation(
+      'position',
+      `item ${id} ends at ${entry.position} for the producer, at ${position} for the consumer`,
+    )
+  }
+
+  #checkPlace(id: number, next: number | undefined, told: number): void {
     const entry = this.#log[id] as Entry
     if (entry.fate === 'out' || entry.fate === 'held') {
       const why = entry.fate === 'out' ? 'was dropped before' : 'was not advanced'
       throw new Violation('exposed', `item ${id} was delivered, but it ${why}`)
     }
-    if (entry.position !== undefined && entry.position !== position) {
-      throw new Violation(
-        'position',
-        `item ${id} ends at ${entry.position} for the producer, at ${position} for the consumer`,
-      )
-    }
-    if (id < (next ?? this.#gaveBack)) {
+    const goesBack = next === undefined && this.#promises.losses.damaged
+    if (id < (next ?? this.#gaveBack) && !goesBack) {
       const why = next === undefined ? 'it was given back' : `item ${next - 1} was`
       throw new Violation('repeated', `item ${id} was delivered again, after ${why}`)
     }
-    for (let skipped = next ?? this.#givesBack; skipped < id; skipped++) this.#skip(skipped, id)
+    this.#skip(next ?? this.#givesBack, id, told)
   }
 
-  /** An item was passed over: it never comes any more, nor do those that depended on it. */
-  #skip(id: number, delivered: number): void {
-    const entry = this.#log[id] as Entry
-    if (entry.fate === 'acknowledged') {
+  /** Items were passed over: they never come any more, nor do those that depended on them. */
+  #skip(from: number, delivered: number, told: number): void {
+    const skipped = this.#log.slice(from, Math.max(from, delivered))
+    const lost = skipped.filter(({ fate }) => fate === 'acknowledged')
+    if (lost.length > told && !this.#mayLoose(lost.slice(told))) {
+      const id = this.#log.indexOf(lost[told] as Entry)
       throw new Violation('lost', `item ${id} was acknowledged, but item ${delivered} came instead`)
     }
-    if (entry.fate !== 'maybe') return
-    entry.fate = 'out'
-    if (entry.rejected) return
-    for (const later of this.#log.slice(id)) {
-      if (later.session === entry.session && later.fate === 'maybe') later.fate = 'out'
+    for (const entry of skipped) {
+      if (entry.fate === 'maybe' && !entry.rejected && told === 0) {
+        for (const later of this.#log.slice(this.#log.indexOf(entry))) {
+          if (later.session === entry.session && later.fate === 'maybe') later.fate = 'out'
+        }
+      }
+      if (entry.fate === 'maybe' || entry.fate === 'acknowledged') entry.fate = 'out'
     }
   }
+
+  /** Damage of the last batch cannot be told from a batch that was never whole: it takes what that committed. */
+  #mayLoose(lost: readonly Entry[]): boolean {
+    return this.#promises.losses.damaged && lost.every(({ commit }) => commit === lost[0]?.commit)
+  }
+}
+
+/** How items were popped. */
+export interface Popping {
+  /** From the consumer's own position, and not from behind the last one popped. */
+  readonly fromOwn: boolean
+  /** So many items before the first were damaged, the ring says. */
+  readonly damaged: number
 }
 
 function numberOf(item: Uint8Array): number {

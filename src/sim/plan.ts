@@ -49,6 +49,10 @@ export interface Plan {
   readonly producer: readonly ProducerStep[]
   readonly consumer: readonly ConsumerStep[]
   readonly events: readonly FaultEvent[]
+  /** What a consumer does at damage. */
+  readonly onDamage: 'stop' | 'skip'
+  /** Whether there was another ring on the disk before. */
+  readonly usedBefore: boolean
   /** Request faults that are left out, by name. */
   readonly without: readonly string[]
 }
@@ -73,6 +77,8 @@ export function planOf(seed: number, ring: RingUnderTest, mix: Mix, steps: numbe
     producer,
     consumer,
     events: events(stream('events'), rates, producer.length, consumer.length),
+    onDamage: stream('damage').pick(['stop', 'skip']),
+    usedBefore: stream('use').chance(0.3),
     without: [],
   }
 }
@@ -180,7 +186,10 @@ function events(
       }
     }
   }
-  return found
+  const first = found.findIndex(({ kind }) => kind === 'rot')
+  return rates.once === 1
+    ? found.filter(({ kind }, index) => kind !== 'rot' || index === first)
+    : found
 }
 
 const KILLS: readonly EventFault[] = ['killProducer', 'killConsumer', 'killBoth']

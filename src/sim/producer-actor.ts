@@ -11,13 +11,9 @@ export interface ProducerHandle {
   readonly process: SimProcess
   readonly producer: Producer
   readonly session: number
-  /** Something failed before: it may be poisoned. */
-  failed: boolean
   pushed: { readonly item: Uint8Array; readonly position: bigint }[]
 }
 
-/** How long nothing of the same role happens before an older handle is used: longer than any look is relied on. */
-export const TURN_MS = 12
 /** Pause after a full or suspended ring, in milliseconds. */
 const PAUSE_MS = 4
 
@@ -78,10 +74,10 @@ export class ProducerActor implements Actor {
         return undefined
       }
       const session = oracle.producerSession()
-      this.#handle = { process, producer: result.producer, session, failed: false, pushed: [] }
+      this.#handle = { process, producer: result.producer, session, pushed: [] }
       return this.#handle
     } catch (error) {
-      this.#simulation.judge('attaching the producer', error, { failed: true })
+      this.#simulation.judge('attaching the producer', error)
       await process.clock.sleep(PAUSE_MS)
       return undefined
     }
@@ -124,7 +120,7 @@ export class ProducerActor implements Actor {
       else if (step.kind === 'advance') await this.#advance(handle, step.part)
       else this.#checkSuspended((await handle.producer.state()) === 'suspended')
     } catch (error) {
-      if (this.#simulation.judge(`${this.place.role} ${step.kind}`, error, handle)) {
+      if (this.#simulation.judge(`${this.place.role} ${step.kind}`, error)) {
         await this.detach()
       }
     }
@@ -199,6 +195,7 @@ export class ProducerActor implements Actor {
   async #second(handle: ProducerHandle): Promise<void> {
     const { ring } = this.#simulation
     if (this.#older !== undefined) return
+    await this.#simulation.quiet(this, handle.process.clock)
     const process = this.#simulation.start(this)
     const device = this.#simulation.open(process)
     this.#simulation.world.count('secondHandle')
@@ -230,7 +227,7 @@ export class ProducerActor implements Actor {
     try {
       return await this.append(handle, [ITEM_MIN_BYTES])
     } catch (error) {
-      if (this.#simulation.judge('a second producer', error, handle)) await this.detach()
+      if (this.#simulation.judge('a second producer', error)) await this.detach()
       return false
     }
   }
@@ -238,16 +235,16 @@ export class ProducerActor implements Actor {
   async #useOlder(sizes: readonly Size[]): Promise<void> {
     const older = this.#older
     if (older === undefined) return
-    await older.process.clock.sleep(TURN_MS)
+    await this.#simulation.quiet(this, older.process.clock)
     try {
       await this.append(older, sizes)
     } catch (error) {
-      if (!this.#simulation.judge('an older producer', error, older)) return
+      if (!this.#simulation.judge('an older producer', error)) return
       this.#older = undefined
       await this.#drop(older)
     }
     // The newer handle finds out when it looks, which it does after so long.
-    await older.process.clock.sleep(TURN_MS)
+    await this.#simulation.quiet(this, older.process.clock)
   }
 
   async #drop(handle: ProducerHandle | undefined): Promise<void> {

@@ -1,10 +1,11 @@
 import type { BlockDevice } from '../block/device.ts'
+import type { Clock } from '../clock.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
   Consumer,
-  CreateOptions,
-  Producer,
+  ConsumerOptions,
+  Position,
 } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
@@ -17,12 +18,19 @@ export interface Promises {
    * was acknowledged holds; and once the faults end, all of it can be drained and the ring used on.
    */
   readonly lossless: boolean
+  /**
+   * Items may be missing that were overwritten or damaged, although it is lossless: exactly as many as the ring says, and
+   * after damage those of the last commit without a word. What was given back may come again after damage.
+   */
+  readonly losses: { readonly overwritten: boolean; readonly damaged: boolean }
   /** Every item that is delivered was pushed, byte for byte, and those of one handle are in the order of pushing. */
   readonly authentic: boolean
   /** Codes of the errors that may be thrown. `RING_POISONED` may always follow another error of a handle. */
   readonly errors: ReadonlySet<string>
   /** Attaching alone ends older handles of the role. Otherwise the first `advance` of the new handle does. */
   readonly attachTakesOver: boolean
+  /** A handle that made no request for so long, in milliseconds, makes none before it is used again. */
+  readonly quietMs: number
   /** Requests that attaching may make at most. */
   readonly attachRequests: number
 }
@@ -32,6 +40,8 @@ export interface Shape {
   readonly sectorSize: number
   readonly sizeSectors: number
   readonly physicalSectorSize: number
+  /** Bytes in a block of the ring, if that is not the sector. */
+  readonly blockSize?: number
 }
 
 /** How much waits in a ring, as far as it can tell. */
@@ -44,15 +54,19 @@ export interface Depth {
 export interface RingUnderTest {
   /** How `--format` names it. */
   readonly name: string
-  create(device: BlockDevice, options?: CreateOptions): Promise<boolean>
+  create(device: BlockDevice, shape: Shape, clock: Clock): Promise<boolean>
+  /** Leaves the remains of an earlier ring on the disk, as they are when another is created in its place. */
+  use?(device: BlockDevice, shape: Shape, clock: Clock, random: Random): Promise<void>
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
-  attachConsumer(device: BlockDevice, options: AttachOptions): Promise<Consumer>
+  attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
   /** What it promises when these faults can happen. */
   promises(faults: ReadonlySet<FaultKind>): Promises
   /** A disk that is small enough for everything to wrap around often. */
   shape(random: Random, tornSector: boolean): Shape
   /** How much waits, read from the device, if the ring can tell. */
-  depth?(device: BlockDevice, roles: { producer: Producer; consumer: Consumer }): Promise<Depth>
+  depth?(device: BlockDevice): Promise<Depth>
+  /** How many items there were up to a position, if positions tell. */
+  itemsUpTo?(position: Position): number
   /** What an item adds to `depth`'s bytes. */
   depthBytes?(itemBytes: number): number
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import { isBlockError, isRingError } from '../errors.ts'
 import { ConsumerActor } from './consumer-actor.ts'
 import { SimDevice } from './device.ts'
@@ -20,6 +21,9 @@ const MAX_ALLOCATION = 1 << 20
 const RESTART_MS = 15
 /** How often a copy of the disk is taken, which a rollback brings back. */
 const COPY_MS = 20
+
+/** Errors after which a handle can be used on. */
+const HARMLESS = ['BLOCK_IO', 'RING_DAMAGED', 'RING_OVERLOADED']
 
 /** A promise that was broken. */
 export interface Broken {
@@ -78,7 +82,7 @@ export class Simulation {
       for (const devices of this.#devices.values()) for (const view of devices) view.lost = true
     }
     this.promises = ring.promises(faultsOf(rates))
-    this.oracle = new Oracle(this.promises)
+    this.oracle = new Oracle(this.promises, ring.itemsUpTo)
     const first = new SimHost('first host')
     const second = this.world.enabled('otherHost') ? new SimHost('second host') : first
     this.#hosts = [first, second]
@@ -159,23 +163,20 @@ export class Simulation {
    * Judges an error of the ring.
    * @returns whether the handle is of no use any more
    */
-  judge(
-    what: string,
-    error: unknown,
-    handle: { failed: boolean; readonly process?: SimProcess },
-  ): boolean {
+  judge(what: string, error: unknown): boolean {
     if (error instanceof Violation) throw error
-    const code = isBlockError(error) || isRingError(error) ? error.code : nameOfError(error)
+    const code = codeOf(error)
     const message = error instanceof Error ? error.message : String(error)
     this.world.trace(() => `${what}: ${code}: ${message}`)
-    const poisoned = code === 'RING_POISONED'
-    const ended = handle.failed || handle.process?.failed === true
-    const allowed = poisoned ? ended : this.promises.errors.has(code)
-    if (!allowed || (this.world.healed && this.promises.lossless)) {
+    // A handle that ended says why: it may have ended in the background.
+    const why = code === 'RING_POISONED' && error instanceof Error ? codeOf(error.cause) : code
+    const allowed = this.promises.errors.has(why)
+    const { lossless, losses } = this.promises
+    const damage = losses.damaged && why === 'RING_DAMAGED'
+    if (!allowed || (this.world.healed && lossless && !damage)) {
       throw new Violation('error', `${what} throws ${code}: ${message}`)
     }
-    handle.failed = true
-    return code !== 'BLOCK_IO'
+    return !HARMLESS.includes(code)
   }
 
   /** Checks that attaching takes a bounded number of requests. */
@@ -188,6 +189,17 @@ export class Simulation {
       if (made > this.promises.attachRequests) {
         this.violate(new Violation('unbounded', `${what} made ${made} requests`))
       }
+    }
+  }
+
+  /** Waits until no process of a role has anything to do: handles that take turns rely on it. */
+  async quiet(actor: Actor, clock: Clock): Promise<void> {
+    const processes = [...(this.#processes.get(actor) ?? [])]
+    const requests = (): number => processes.reduce((sum, process) => sum + process.requests, 0)
+    const busy = (): boolean => processes.some((process) => process.inFlight.size > 0)
+    for (let before = -1; before !== requests() || busy(); ) {
+      before = requests()
+      await clock.sleep(this.promises.quietMs)
     }
   }
 
@@ -216,7 +228,12 @@ export class Simulation {
   async make(): Promise<void> {
     const process = new SimProcess(this.world, new SimHost('maker'), new Place('maker'))
     this.world.healed = true
-    await this.ring.create(this.open(process))
+    const device = this.open(process)
+    const { shape, usedBefore, seed } = this.plan
+    if (usedBefore) {
+      await this.ring.use?.(device, shape, process.clock, Random.of(seed, nameOf('earlier ring')))
+    }
+    await this.ring.create(device, shape, process.clock)
     this.world.healed = false
     this.#devices.clear()
   }
@@ -285,7 +302,7 @@ export class Simulation {
 
   /** Ends a role's processes; `random` decides what becomes of what they have in flight. */
   kill(actor: Actor, random: Random): void {
-    const late = this.world.enabled('lateWrite')
+    const late = this.world.enabled('lateWrite') && actor === this.producer
     this.#end(actor, (process) => process.kill(random, late))
   }
 
@@ -343,7 +360,8 @@ export class Simulation {
   }
 }
 
-function nameOfError(error: unknown): string {
+function codeOf(error: unknown): string {
+  if (isBlockError(error) || isRingError(error)) return error.code
   return error instanceof Error ? error.name : typeof error
 }
 

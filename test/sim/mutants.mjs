@@ -22,6 +22,248 @@ const format1 = (name, file, find, replace, more = {}) => ({
   ...more,
 })
 
+const BATCH2 = 'ring/format2/batch.ts'
+const BLOCK2 = 'ring/format2/block.ts'
+const CONSUMER2 = 'ring/format2/consumer.ts'
+const DISK2 = 'ring/format2/disk.ts'
+const EPOCHS2 = 'ring/format2/epochs.ts'
+const PRODUCER2 = 'ring/format2/producer.ts'
+const READING2 = 'ring/format2/reading.ts'
+const RECOVER2 = 'ring/format2/recover.ts'
+const ROLE2 = 'ring/format2/role.ts'
+const SPACE2 = 'ring/format2/space.ts'
+const STEPS2 = 'ring/format2/steps.ts'
+const WALK2 = 'ring/format2/walk.ts'
+
+/** @param {[file: string, find: string, replace: string][]} edits */
+const format2 = (name, mix, seeds, edits, format = '2') => ({
+  name,
+  format,
+  mix,
+  seeds,
+  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
+})
+
+const FORMAT2 = [
+  format2('the producer does not flush when it attaches', 'storm', 3000, [
+    [PRODUCER2, 'previous = reading\n    await disk.device.flush()', 'previous = reading'],
+  ]),
+  format2('an epoch is published after items were accepted', 'storm', 1500, [
+    [PRODUCER2, 'await this.#publish(first)\n', ''],
+    [PRODUCER2, 'await this.#publish(newestBefore.which)\n', ''],
+  ]),
+  format2('the higher consumer slot frees space', 'storm', 1500, [
+    [SPACE2, '(place.lsn < lower.lsn ? place : lower)', '(place.lsn > lower.lsn ? place : lower)'],
+  ]),
+  format2('a cursor that did not see an epoch frees space behind its start', 'storm', 3000, [
+    [SPACE2, 'unseen !== undefined && unseen.start.lsn < cursor.lsn', 'false'],
+  ]),
+  format2('freed space is not checked', 'none', 500, [
+    [PRODUCER2, 'return this.#space.giveUp(needed, this.#committed, this.#epochs)', 'return true'],
+  ]),
+  format2('neither place nor sequence nor chain of a batch is checked', 'storm', 1500, [
+    [BATCH2, "if (foundLsn !== lsn) return bad('LSN', String(lsn), String(foundLsn))", ''],
+    [
+      WALK2,
+      'return start.seq === mark.seq && start.crc === mark.crc && start.bytes === mark.bytes',
+      'return start !== mark',
+    ],
+  ]),
+  format2("a batch's ring is not checked", 'none', 500, [
+    [
+      BATCH2,
+      "if (foundUuid !== uuid) return bad('checksum of the uuid', String(uuid), String(foundUuid))",
+      '',
+    ],
+  ]),
+  format2("a batch's epoch is not checked", 'storm', 4000, [
+    [WALK2, '&& allowsEpoch(epochs, lsn, header.epoch) ', ''],
+  ]),
+  format2("a header's checksum is not checked", 'flip', 3000, [
+    [BATCH2, "if (computed !== crc) return bad('checksum', String(computed), String(crc))", ''],
+  ]),
+  format2("an item's checksum is not checked", 'flip', 1500, [
+    [
+      'ring/format2/batch-items.ts',
+      '(checksum, index) => checksum === table?.getUint32(index * RECORD_BYTES + 4, true),',
+      '() => table !== undefined,',
+    ],
+  ]),
+  format2("a slot's checksum is not checked", 'flip', 3000, [
+    [
+      BLOCK2,
+      "if (stored !== computed) return bad('checksum', String(computed), String(stored))",
+      '',
+    ],
+  ]),
+  format2('a failed write does not end the handle', 'eio', 1500, [
+    [BASE_ROLE, '      throw this.poisonWith(error)\n    }', '      throw error\n    }'],
+  ]),
+  format2('a failed write is taken for a good one', 'eio', 1500, [
+    [BASE_ROLE, '      throw this.poisonWith(error)\n    }', '      void error\n    }'],
+  ]),
+  format2('the consumer gives back what it pops', 'kill', 500, [
+    [
+      CONSUMER2,
+      'from = popped.at(-1)?.position ?? from\n',
+      `from = popped.at(-1)?.position ?? from
+        this.#cursor = await this.#reading.placeOf(from)
+        await this.#publish()
+`,
+    ],
+  ]),
+  format2('the consumer has one slot', 'storm', 1500, [
+    [
+      CONSUMER2,
+      'const which: Which = first.generation < second.generation ? 0 : 1',
+      'const which = 0',
+    ],
+  ]),
+  format2('an idle consumer leaves its other slot as it is', 'none', 1500, [
+    [
+      CONSUMER2,
+      'for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {',
+      'for (let writes = 0; writes < 0; ) {',
+    ],
+  ]),
+  format2('the older slot counts', 'none', 500, [
+    [
+      ROLE2,
+      'return first.generation > second.generation',
+      'return first.generation < second.generation',
+    ],
+  ]),
+  format2('the log is cut at a batch that is damaged', 'flip', 3000, [
+    [RECOVER2, 'if (later === undefined) break', 'if (later !== mark) break'],
+  ]),
+  format2('recovery shows what was held back', 'kill', 500, [
+    [RECOVER2, 'if (batch.header.committedTo > tail.seq) {', 'if (batch.end.seq > tail.seq) {'],
+    [
+      RECOVER2,
+      'tail = held.commit(batch.header.committedTo, batch.end)',
+      'tail = held.commit(batch.end.seq, batch.end)',
+    ],
+  ]),
+  format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
+    [READING2, 'if (unseen === undefined) return cursor', 'if (unseen !== producer) return cursor'],
+  ]),
+  format2('entries are merged across what a consumer has seen', 'storm', 3000, [
+    [EPOCHS2, ' && !seen.some((s) => first.epoch <= s && s < second.epoch)', ''],
+  ]),
+  format2('items that were dropped are delivered', 'storm', 1500, [
+    [STEPS2, 'limit: Math.min(step.limit, start.seq)', 'limit: step.limit'],
+    [READING2, 'this.#steps.truncate(start)\n    this.#committedTo = start.seq', ''],
+  ]),
+  format2('the place is not published before space is used again', 'storm', 1500, [
+    [
+      PRODUCER2,
+      'if (behind || !this.#slots.every(told)) await this.#publish(this.#older())',
+      'void behind',
+    ],
+    [PRODUCER2, 'if (!this.#slots.every(told)) await this.#publish(this.#older())\n  }', '}'],
+  ]),
+  format2('what was read ahead is believed for ever', 'none', 500, [
+    [READING2, 'if (options.fresh === true) this.#walker.forget()', ''],
+  ]),
+  format2('the data is read before the slots', 'none', 1500, [
+    [
+      READING2,
+      `if (batch?.whole !== true) {
+      // The`,
+      `if (batch?.whole !== true) {
+      await this.#look()
+      // The`,
+    ],
+    [
+      READING2,
+      'this.#walker.forget()\n      batch = await this.#walker.batchAt(mark, this.#epochs)\n',
+      '',
+    ],
+    [
+      READING2,
+      "if (batch?.whole !== true && sure !== mark.lsn) return { kind: 'suspect', lsn: mark.lsn }",
+      '',
+    ],
+  ]),
+  format2('batches are not written durably', 'power', 500, [
+    [
+      DISK2,
+      'await this.device.write(run.sector, [run.bytes], { durable: true })',
+      'await this.device.write(run.sector, [run.bytes])',
+    ],
+  ]),
+  format2("the producer's slots are not written durably", 'storm', 3000, [
+    [
+      DISK2,
+      `encodeProducerSlot(block, offset, this.ring.uuid, slot)
+    await this.device.write(this.#sector(offset), [block], { durable: true })`,
+      `encodeProducerSlot(block, offset, this.ring.uuid, slot)
+    await this.device.write(this.#sector(offset), [block])`,
+    ],
+  ]),
+  format2("the consumer's slots are not written durably", 'storm', 1500, [
+    [
+      DISK2,
+      `encodeConsumerSlot(block, offset, this.ring.uuid, slot)
+    await this.device.write(this.#sector(offset), [block], { durable: true })`,
+      `encodeConsumerSlot(block, offset, this.ring.uuid, slot)
+    await this.device.write(this.#sector(offset), [block])`,
+    ],
+  ]),
+  format2('a second handle is not noticed', 'second', 500, [
+    [
+      ROLE2,
+      '} else if (slot.generation !== written[which].generation) {',
+      '} else if (slot.generation < 0) {',
+    ],
+  ]),
+  format2('no room is left for showing what was pushed', 'none', 500, [
+    [PRODUCER2, '(commit ? 0 : held + count)', '0'],
+  ]),
+  format2('a pause is not granted', 'none', 500, [
+    [
+      PRODUCER2,
+      "if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }",
+      '',
+    ],
+  ]),
+  format2(
+    'items are overwritten before it is said',
+    'kill',
+    1500,
+    [[SPACE2, 'overwritten <= slot.head.lsn', 'overwritten <= this.#head.lsn']],
+    '2-overwrite',
+  ),
+  format2(
+    'missed items are not counted',
+    'none',
+    500,
+    [[CONSUMER2, 'missed += step.items\n', '']],
+    '2-overwrite',
+  ),
+  format2(
+    'what is not committed is given up',
+    'none',
+    1500,
+    [[SPACE2, ' || needed > committed.lsn', '']],
+    '2-overwrite',
+  ),
+  format2('a slot that is older than the last one is believed', 'pages', 500, [
+    [
+      CONSUMER2,
+      'if (slot.generation >= this.#producer.generation) this.#learn(slot)',
+      'this.#learn(slot)',
+    ],
+  ]),
+  format2(
+    'a cursor right before what is given up is written at once',
+    'storm',
+    1500,
+    [[CONSUMER2, 'place !== undefined && place.mark.lsn < this.#producer.head.lsn', 'false']],
+    '2-overwrite',
+  ),
+]
+
 /** @type {Mutant[]} */
 export const MUTANTS = [
   format1(
@@ -186,4 +428,5 @@ export const MUTANTS = [
     'await this.#acknowledge()',
   ),
   format1('the claim is not given back', BASE_ROLE, 'await this.#claim?.release()', ''),
+  ...FORMAT2,
 ]

@@ -4,11 +4,15 @@ import { ConsumerSession, itemOf, Oracle } from '../../src/sim/oracle.ts'
 
 const PROMISES = {
   lossless: true,
+  losses: { overwritten: false, damaged: false },
   authentic: true,
   errors: new Set<string>(),
   attachTakesOver: false,
+  quietMs: 12,
   attachRequests: 100,
 }
+
+const HERE = { fromOwn: false, damaged: 0 }
 
 function popped(...items: Uint8Array[]): PoppedItem[] {
   return items.map((item) => ({ item, position: asPosition(BigInt(10 + (item[0] ?? 0))) }))
@@ -35,7 +39,7 @@ function history(): { oracle: Oracle; items: readonly Uint8Array[] } {
 function deliver(...order: readonly number[]): () => void {
   const { oracle, items } = history()
   const wanted = order.map((index) => items[index] as Uint8Array)
-  return () => oracle.popped(new ConsumerSession(), popped(...wanted), false)
+  return () => oracle.popped(new ConsumerSession(), popped(...wanted), HERE)
 }
 
 describe('the oracle', () => {
@@ -66,21 +70,21 @@ describe('the oracle', () => {
     oracle.popped(
       new ConsumerSession(),
       popped(...[0, 1, 3].map((at) => items[at] as Uint8Array)),
-      false,
+      HERE,
     )
     const later = popped(...[0, 1, 2].map((at) => items[at] as Uint8Array))
-    expect(() => oracle.popped(new ConsumerSession(), later, false)).toThrow(/dropped before/)
+    expect(() => oracle.popped(new ConsumerSession(), later, HERE)).toThrow(/dropped before/)
   })
 
   test('finds what was given back and comes again, but not what may have been', () => {
     const { oracle, items } = history()
     const session = new ConsumerSession()
-    oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), false)
+    oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), HERE)
     oracle.givesBack(1)
-    oracle.gaveBack(session, 1)
+    oracle.gaveBack(session, 1, asPosition(10n))
     oracle.givesBack(2)
     const again = (at: number) => () =>
-      oracle.popped(new ConsumerSession(), popped(items[at] as Uint8Array), false)
+      oracle.popped(new ConsumerSession(), popped(items[at] as Uint8Array), HERE)
     expect(again(0)).toThrow(/given back/)
     expect(again(1)).not.toThrow()
   })
@@ -89,13 +93,13 @@ describe('the oracle', () => {
     const { oracle, items } = history()
     const wrong = Uint8Array.from(items[1] as Uint8Array)
     wrong[5] = (wrong[5] ?? 0) ^ 1
-    expect(() => oracle.popped(new ConsumerSession(), popped(wrong), false)).toThrow(/never pushed/)
-    expect(() => oracle.popped(new ConsumerSession(), popped(itemOf(99, 4)), false)).toThrow()
+    expect(() => oracle.popped(new ConsumerSession(), popped(wrong), HERE)).toThrow(/never pushed/)
+    expect(() => oracle.popped(new ConsumerSession(), popped(itemOf(99, 4)), HERE)).toThrow()
   })
 
   test('finds positions that differ', () => {
     const { oracle, items } = history()
     const item = { item: items[0] as Uint8Array, position: asPosition(99n) }
-    expect(() => oracle.popped(new ConsumerSession(), [item], false)).toThrow(/ends at 10/)
+    expect(() => oracle.popped(new ConsumerSession(), [item], HERE)).toThrow(/ends at 10/)
   })
 })

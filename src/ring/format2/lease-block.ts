@@ -45,11 +45,15 @@ export function encodeLease(
   sealBlock(block, { type: LEASE, offset, uuid, generation: record.counter })
 }
 
-/** Reads what is where a lease can be. Zeroes were never leased. */
+/**
+ * Reads what is where a lease can be. What does not even begin like one was never leased: a bit that rots in the zeroes of a
+ * ring that has no leases must not close it.
+ */
 export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array): LeaseState {
-  if (block.every((byte) => byte === 0)) return { status: 'never' }
   const header = openBlock(block, LEASE, offset, uuid)
-  if (isBad(header)) return { status: 'damaged', ...header }
+  if (isBad(header)) {
+    return header.field === 'magic' ? { status: 'never' } : { status: 'damaged', ...header }
+  }
   const view = viewOf(block)
   const status = view.getUint8(STATUS_AT)
   const timeoutMs = view.getUint32(TIMEOUT_AT, true)

@@ -1,0 +1,13 @@
+/** A replacement in a module: `find` has to occur exactly once. */
+export interface Patch {
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export declare function modules(): string[]
+export declare function transpile(
+  folder: string,
+  names: readonly string[],
+  patches?: readonly Patch[],
+): void

@@ -1,0 +1,38 @@
+import type { BlockDevice } from '../block/device.ts'
+import { Violation } from './oracle.ts'
+import { Place, SimHost, SimProcess } from './process.ts'
+import type { Simulation } from './simulation.ts'
+
+/** Asks a ring how much waits, from a machine of its own, and compares that with what is in it. */
+export class DepthGauge {
+  readonly #simulation: Simulation
+  readonly #device: BlockDevice
+
+  constructor(simulation: Simulation) {
+    const host = new SimHost('gauge')
+    this.#simulation = simulation
+    this.#device = simulation.open(new SimProcess(simulation.world, host, new Place('gauge')))
+  }
+
+  /**
+   * To be called while neither role does anything.
+   * @param next the number of the item behind the last that was given back; undefined if nobody knows
+   */
+  async check(next: number | undefined): Promise<void> {
+    const { ring, oracle, promises, world } = this.#simulation
+    const { losses, lossless } = promises
+    if (ring.depth === undefined || next === undefined || !lossless || losses.damaged) return
+    const lengths = oracle.waiting(next)
+    if (lengths === undefined) return
+    const { items, bytes } = await ring.depth(this.#device)
+    world.trace(() => `depth: ${items ?? '?'} items, ${bytes ?? '?'} bytes`)
+    compare('items', items, lengths.length)
+    const expected = lengths.reduce((sum, length) => sum + (ring.depthBytes?.(length) ?? 0), 0)
+    if (ring.depthBytes !== undefined) compare('bytes', bytes, expected)
+  }
+}
+
+function compare(what: string, said: number | undefined, expected: number): void {
+  if (said === undefined || said === expected) return
+  throw new Violation('depth', `the ring says ${said} ${what}, but ${expected} wait`)
+}
