@@ -20,6 +20,8 @@ import { dump } from './commands/dump.ts'
 import { push } from './commands/journal/push.ts'
 import { run as runJournal } from './commands/journal/run.ts'
 import { status } from './commands/journal/status.ts'
+import { breakRole } from './commands/lease/break.ts'
+import { show } from './commands/lease/show.ts'
 import { migrate } from './commands/migrate.ts'
 import { produce } from './commands/produce.ts'
 import { repair } from './commands/repair.ts'
@@ -62,6 +64,15 @@ const device = buildRouteMap({
   },
 })
 
+const lease = buildRouteMap({
+  routes: { show, break: breakRole },
+  docs: {
+    brief: 'Which hosts hold the roles of a ring',
+    fullDescription: `Hosts that share a ring over the network take turns at a role by leases on the device: produce and consume take
+one with --lease. What has to hold for that to be safe is in docs/hosts.md.`,
+  },
+})
+
 const root = buildRouteMap({
   routes: {
     create,
@@ -74,6 +85,7 @@ const root = buildRouteMap({
     repair,
     dump,
     migrate,
+    lease,
     journal,
     bench,
     device,

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Codec } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
+import { RingError } from '../errors.ts'
 import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/ring.ts'
 import type { AttachOptions, CreateOptions } from '../ring/types.ts'
 import { RingWriter, type WriterOptions } from '../ring/writer.ts'
@@ -20,6 +21,7 @@ export interface CreateJournal {
 /**
  * Takes both roles of the journal's ring, and creates it first on a blank device. Whatever else is wrong is
  * thrown, and nothing was changed.
+ * @throws {RingError} `RING_UNSUPPORTED`: the ring overwrites its oldest items
  * @throws as `Producer.create`, `Consumer.attach` and `Producer.attach`; the signal's reason
  */
 export async function attachEnds<In>(
@@ -30,11 +32,14 @@ export async function attachEnds<In>(
   options.signal?.throwIfAborted()
   if (create.create !== false) {
     const options = typeof create.create === 'object' ? create.create : {}
+    if (options.whenFull === 'overwrite')
+      throw new RangeError('a journal cannot overwrite its oldest')
     await Producer.create(device, { overwrite: create.overwrite === true, ...options })
   }
   // Nobody else may suspend what only we could resume.
   const consumer = await ConsumerRole.attach(device, { ...options, answerRequests: false })
   try {
+    checkKeeps(consumer)
     // Looks at the first record, so that damage there is found before anything is written.
     await consumer.pop()
     await resume(consumer, device, options)
@@ -44,6 +49,19 @@ export async function attachEnds<In>(
     await consumer.detach()
     throw error
   }
+}
+
+/**
+ * A journal has to keep what was pushed.
+ * @throws {RingError} `RING_UNSUPPORTED`: the ring overwrites its oldest items
+ */
+export function checkKeeps({ whenFull, device }: Consumer): void {
+  if (whenFull === 'retry') return
+  throw new RingError(
+    'RING_UNSUPPORTED',
+    `The ring on ${device.name} overwrites its oldest items, so it cannot be a journal: operations would be lost`,
+    { device: device.name, field: 'whenFull', expected: 'retry', found: whenFull },
+  )
 }
 
 /**

@@ -39,7 +39,8 @@ export interface Migrated {
  * role of the old one and the producer's of the new one. The old ring gives nothing back before everything is on stable
  * storage in the new one, so a call that was cut short loses nothing; called again, it goes on where it was, and no item is
  * in the new ring twice. What is pushed to the old ring meanwhile is moved too: suspend it first, or move its producer
- * afterwards and call again with `add`.
+ * afterwards and call again with `add`. From a ring that overwrites its oldest items, they are given back batch by batch, and
+ * a call that was cut short may have moved the last batch twice.
  * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own; `RING_ITEM_TOO_LARGE`: one does not fit it; and as
  *   `Consumer.attach` and `Producer.attach`
  * @throws the signal's reason
@@ -51,6 +52,7 @@ export async function migrateRing(
 ): Promise<Migrated> {
   const { keep = false, onDamage = 'stop', onProgress, signal } = options
   await using consumer = await Consumer.attach(from, { queue: QUEUE, onDamage })
+  const overwrites = consumer.whenFull === 'overwrite'
   const plan = planOf(await inspectRing(from), await inspectRing(to), to.name, options)
   if (plan === undefined) return { items: 0, bytes: 0, before: 0 }
   const { base, start } = plan
@@ -70,8 +72,7 @@ export async function migrateRing(
       if (last === undefined) break
       position = last.position
       const rest: Uint8Array[] = []
-      for (const { item, missed = 0 } of popped) {
-        if (plan.counts) skip -= BigInt(missed)
+      for (const { item } of popped) {
         if (skip <= 0n) rest.push(item)
         else before++
         if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
@@ -79,6 +80,8 @@ export async function migrateRing(
       if (rest.length > 0) await writer.pushMany(rest, waiting)
       items += rest.length
       for (const item of rest) bytes += item.length
+      // What waits there may be overwritten any time, so what is left to do could not be told from what is done.
+      if (overwrites && !keep) await consumer.advance(position)
       onProgress?.({ items, bytes, before })
     }
     if (!keep) await consumer.advance(position)
@@ -115,6 +118,9 @@ function planOf(
   const pushed = BigInt(fresh.stats?.pushedItems ?? fresh.producer.offset)
   const counts = fresh.stats !== undefined
   const begun = begunBy(fresh.producer.text)
+  if (old.ring?.whenFull === 'overwrite' && begun !== undefined && options.keep !== true) {
+    return { base: pushed, start, skip: 0n, counts }
+  }
   if (begun?.start === start && begun.base <= pushed) {
     return { ...begun, skip: pushed - begun.base, counts }
   }

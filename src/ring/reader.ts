@@ -30,6 +30,12 @@ export interface NextManyOptions
   extends WaitingOptions,
     Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {}
 
+/** Calls of `advance` that share one write. */
+interface Advance {
+  to: Position
+  done: Promise<void>
+}
+
 /**
  * The end that pops, with waiting. It reads on from item to item by itself, but gives space back only when told
  * to: what was not advanced past is delivered again by the next reader.
@@ -50,8 +56,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The last position that was ever delivered. */
   #deliveredTo: Position
   #popped: PoppedItem[] = []
-  #advanceTo: Position
-  #advance: Promise<void> | undefined
+  /** The advance that waits for its turn. */
+  #advance: Advance | undefined
   #closed: RingError | undefined
 
   private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
@@ -62,7 +68,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter = new Waiter(consumer.device, this.#clock, options)
     this.#cursor = consumer.position
     this.#deliveredTo = consumer.position
-    this.#advanceTo = consumer.position
   }
 
   /**
@@ -165,12 +170,19 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   async advance(position: Position): Promise<void> {
     this.#checkDelivered(position)
-    if (position > this.#advanceTo) this.#advanceTo = position
-    this.#advance ??= this.#advancing.run(() => {
+    this.#advance ??= this.#startAdvance(position)
+    if (position > this.#advance.to) this.#advance.to = position
+    return this.#advance.done
+  }
+
+  /** Begins an advance, which others may join until its turn comes. */
+  #startAdvance(to: Position): Advance {
+    const advance: Advance = { to, done: Promise.resolve() }
+    advance.done = this.#advancing.run(() => {
       this.#advance = undefined
-      return this.consumer.advance(this.#advanceTo)
+      return this.consumer.advance(advance.to)
     })
-    return this.#advance
+    return advance
   }
 
   /** Where the next item is read. */

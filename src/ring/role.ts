@@ -62,6 +62,7 @@ export abstract class BaseRole implements Role {
   abstract readonly capacity: number
   abstract readonly maxItemBytes: number
   abstract readonly logOffset: bigint
+  readonly whenFull: 'retry' | 'overwrite' = 'retry'
   protected readonly clock: Clock
   readonly #claim: BlockClaim | undefined
   readonly #checkHeld: (() => void) | undefined

@@ -219,6 +219,8 @@ export interface Role extends AsyncDisposable {
   readonly capacity: number
   /** Length of the largest item, in bytes. */
   readonly maxItemBytes: number
+  /** What happens when there is no room; see {@link CreateOptions}. */
+  readonly whenFull: 'retry' | 'overwrite'
   /**
    * Bytes of the ring's log before this role's place, counted since it was created: what lies between the producer's
    * and the consumer's is in use.
@@ -264,7 +266,7 @@ export interface Producer extends Role {
 
   /**
    * Pushes as many items from the front as have room, and makes them visible with everything pushed before, as one
-   * step: nothing of this handle comes between. In format 2 that is one durable write.
+   * step: nothing of this handle comes between. In format 2 that is one durable write. Without items it does nothing.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    */
   append(items: readonly Uint8Array[]): Promise<PushManyResult>

@@ -151,9 +151,14 @@ export function numbers(from: number, to: number): string {
 let checked = false
 
 /** Tests of what was built before the source changed would say nothing. */
+const BUILT = [
+  ...['cli', 'cli/bench', 'cli/commands', 'cli/commands/device'],
+  ...['cli/commands/journal', 'cli/commands/lease'],
+]
+
 function checkBuilt(): void {
   if (checked) return
-  for (const folder of ['cli', 'cli/commands', 'cli/commands/device', 'cli/commands/journal']) {
+  for (const folder of BUILT) {
     for (const name of readdirSync(join(root, 'src', folder))) {
       if (!name.endsWith('.ts')) continue
       const source = join(root, 'src', folder, name)

@@ -8,12 +8,14 @@ import { openDevice } from '../device.ts'
 import { emptyNow, usageError } from '../errors.ts'
 import { device, namesOf, type RoleFlags, roleFlags } from '../flags.ts'
 import { encodeFrame } from '../frames.ts'
+import { type LeaseFlags, leaseFlags, leaseOf } from '../lease-flags.ts'
+import { checkLeasable } from '../leases.ts'
 import { type Output, standardOutput } from '../output.ts'
 import { safeBytes } from '../render.ts'
 import { Stopped, stopSignals } from '../signals.ts'
 import { parseCount } from '../size.ts'
 
-interface Flags extends RoleFlags {
+interface Flags extends RoleFlags, LeaseFlags {
   readonly count?: number
   readonly drain?: boolean
   readonly frames?: boolean
@@ -70,6 +72,7 @@ export const consume: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      ...leaseFlags,
       ...roleFlags,
       json: {
         ...roleFlags.json,
@@ -86,8 +89,10 @@ async function run(flags: Flags, path: string): Promise<void> {
   if (flags.frames === true && output.kind === 'terminal') {
     throw usageError('--frames prints binary data, and standard output is a terminal: redirect it')
   }
+  const options = { ...namesOf(flags), ...leaseOf(flags, stop.signal) }
   await using ring = await openDevice(path, 'read-write', flags)
-  await using consumer = await Consumer.attach(ring, namesOf(flags))
+  await checkLeasable(ring, options)
+  await using consumer = await Consumer.attach(ring, options)
   const forEver = flags.count === undefined && flags.drain !== true
   try {
     const printed = await printItems(consumer, flags, output, stop.signal)

@@ -1,6 +1,6 @@
 import { crc32c, crc32cEach } from '../../crc32c.ts'
 import { type BadBlock, bad, isBad } from './block.ts'
-import { getU64, putU64, viewOf } from './bytes.ts'
+import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { addBytes, isCount, isMark, type Mark } from './mark.ts'
 
 const MAGIC = 0x42524253 // 'SBRB'
@@ -55,6 +55,9 @@ export function batchEnd(header: BatchHeader, blockSize: number): Mark {
   }
 }
 
+/** Where header and table are made: new memory for each batch would take longer than the rest of the work. */
+let scratch = viewOf(new Uint8Array(4096))
+
 /**
  * Writes a batch into `bytes`, which has exactly its blocks.
  * @param uuid checksum of the ring's identity
@@ -74,8 +77,9 @@ export function encodeBatch(
   }
   bytes.fill(0, at)
   // Fields go through memory of our own: V8 is slow with the resizable memory that devices have for direct I/O.
-  const front = new Uint8Array(table)
-  const view = viewOf(front)
+  if (scratch.byteLength < table) scratch = viewOf(new Uint8Array(2 * table))
+  const view = scratch
+  const front = new Uint8Array(view.buffer, 0, table)
   const lengths = items.map((item) => item.length)
   const checksums = crc32cEach(bytes, table, lengths)
   for (let index = 0; index < items.length; index++) {
@@ -84,23 +88,27 @@ export function encodeBatch(
     view.setUint32(entry + 4, checksums[index] as number, true)
   }
   const { start, epoch, committedTo, time } = fields
+  const records = items.length
+  const bodyBytes = at - table
   view.setUint32(0, MAGIC, true)
   putU64(view, LSN_AT, start.lsn)
   putU64(view, EPOCH_AT, epoch)
   putU64(view, SEQ_AT, start.seq)
   putU64(view, BYTES_AT, start.bytes)
   putU64(view, COMMITTED_AT, committedTo)
-  putU64(view, TIME_AT, time)
+  putTime(view, TIME_AT, time)
   view.setUint32(PREVIOUS_AT, start.crc, true)
   view.setUint32(UUID_AT, uuid, true)
-  view.setUint32(RECORDS_AT, items.length, true)
-  view.setUint32(BODY_AT, at - table, true)
+  view.setUint32(RECORDS_AT, records, true)
+  view.setUint32(BODY_AT, bodyBytes, true)
   const tableCrc = crc32c(front.subarray(BATCH_HEADER_BYTES))
   view.setUint32(TABLE_CRC_AT, tableCrc, true)
+  view.setUint32(TABLE_CRC_AT + 4, 0, true)
   const crc = crc32c(front.subarray(LSN_AT, BATCH_HEADER_BYTES))
   view.setUint32(CRC_AT, crc, true)
   bytes.set(front)
-  return { ...fields, records: items.length, bodyBytes: at - table, tableCrc, crc }
+  // Written out, because to spread `fields` takes V8 2.5 us.
+  return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, crc }
 }
 
 /**

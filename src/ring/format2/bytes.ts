@@ -9,6 +9,14 @@ export function putU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
 }
 
+/** No clock that is right says more: it is the year 10889. */
+const MAX_TIME = 2 ** 48
+
+/** Writes a time, in milliseconds since 1970: a clock that is wrong must not make what is written unreadable. */
+export function putTime(view: DataView, at: number, ms: number): void {
+  putU64(view, at, Math.min(MAX_TIME, Math.max(0, Math.floor(ms) || 0)))
+}
+
 /** Reads an unsigned 64-bit field; NaN if it is no safe integer. */
 export function getU64(view: DataView, at: number): number {
   const value = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)

@@ -1,3 +1,4 @@
+import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { foldAll, popOne, RequestDesk } from '../derived.ts'
 import type { Claimed } from '../role.ts'
@@ -14,7 +15,8 @@ import type {
 import { isBad } from './block.ts'
 import type { Disk, Slots, Which } from './disk.ts'
 import { Losses } from './losses.ts'
-import { type Place, ReadingPlace } from './reading.ts'
+import type { Place } from './place.ts'
+import { ReadingPlace } from './reading.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
 import { takeRole } from './take-role.ts'
@@ -89,9 +91,8 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#skipped = own.skipped
     this.#missed = own.missed
     this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer, () => this.look())
+    // One who was killed has left what the older slot holds back to us: that is settled, too.
     this.#learn(this.#producer)
-    // One who was killed has left what the older slot holds back to us.
-    if (!this.#isSettled) this.settleWhenIdle()
   }
 
   get position(): Position {
@@ -135,12 +136,13 @@ class Format2Consumer extends Format2Role implements Consumer {
       }
       const popped: PoppedItem[] = []
       let from = options.from ?? this.position
+      await this.#hear(from)
       this.#checkFrom(from)
       for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
         const next = await this.#next(from, popped.length > 0)
         if (next === undefined) break
         bytes += next.item.length
-        popped.push({ ...next, item: new Uint8Array(next.item) })
+        popped.push(next)
         const rest = this.#reading.rest(next.position, maxItems - popped.length, maxBytes - bytes)
         for (const entry of rest) {
           bytes += entry.item.length
@@ -162,6 +164,8 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   advance(position: Position): Promise<void> {
     return this.run(async () => {
+      this.#checkWritable()
+      await this.#hear(position)
       if (this.#reading.seqOf(position) <= this.#cursor.mark.seq + this.#cursor.index) return
       await this.lookBeforeWrite()
       let place = await this.#reading.placeOf(position)
@@ -174,11 +178,7 @@ class Format2Consumer extends Format2Role implements Consumer {
       if (place === undefined) {
         throw new RangeError(`position ${position} was not answered by a pop`)
       }
-      const { skipped, missed } = this.#losses.take(place.mark.seq + place.index)
-      this.#skipped += skipped
-      this.#missed += missed
-      this.#cursor = place
-      this.#advancedTo = position
+      this.#moveTo(place, position)
       await this.#publish()
       if (this.#holdsBack) await this.#publish()
       this.#reading.forgetBefore(place.mark)
@@ -186,7 +186,40 @@ class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  /** The next sound item, as a view; damage before it is thrown, unless it is to be skipped or something was popped already. */
+  #moveTo(place: Place, position: Position): void {
+    const { skipped, missed } = this.#losses.take(place.mark.seq + place.index)
+    this.#skipped += skipped
+    this.#missed += missed
+    this.#cursor = place
+    this.#advancedTo = position
+  }
+
+  /** Gives damage back that is at our own position and has nothing behind it: nobody gets a position to advance to. */
+  async #giveBackDamage(from: Position, to: Position): Promise<void> {
+    if (to === from || this.#reading.seqOf(from) > this.#cursor.mark.seq + this.#cursor.index)
+      return
+    const place = await this.#reading.placeOf(to)
+    if (place === undefined || place.mark.lsn < this.#producer.head.lsn) return
+    this.#moveTo(place, to)
+    this.settleWhenIdle()
+  }
+
+  /** Nothing is to be written on a device that is open for reading only. */
+  #checkWritable(): void {
+    if (!this.disk.readWrite) throw readOnly(this.device.name)
+  }
+
+  /**
+   * Makes sure that a position can be of this ring.
+   * @throws {RangeError} it cannot
+   */
+  async #hear(position: Position): Promise<void> {
+    if (this.#reading.isUnheard(position)) await this.look()
+    if (!this.#reading.isUnheard(position)) return
+    throw new RangeError(`position ${position} was not answered by a pop`)
+  }
+
+  /** The next sound item, as a copy; damage before it is thrown, unless it is to be skipped or something was popped already. */
   async #next(from: Position, some: boolean): Promise<PoppedItem | undefined> {
     let missed = 0
     for (let at = from; ; ) {
@@ -196,12 +229,17 @@ class Format2Consumer extends Format2Role implements Consumer {
         const { generation } = this.#producer
         await this.look()
         // Only if the producer says something new can what was read just now mean something else.
-        if (this.#producer.generation === generation) return undefined
-        step = await this.#reading.next(at, { fresh: true })
+        if (this.#producer.generation !== generation) {
+          step = await this.#reading.next(at, { fresh: true })
+        }
       }
-      if (step.status === 'nothing') return undefined
+      if (step.status === 'nothing') {
+        if (this.#skip) await this.#giveBackDamage(from, at)
+        return undefined
+      }
       if (step.status === 'item') {
-        const { item, position: behind } = step
+        const { position: behind } = step
+        const item = new Uint8Array(step.item)
         return missed > 0 ? { item, position: behind, missed } : { item, position: behind }
       }
       if (step.status === 'damage' && some) return undefined
@@ -231,6 +269,7 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   #wish(suspend: boolean): Promise<SuspendResult> {
     return this.run(async () => {
+      this.#checkWritable()
       await this.look()
       if (this.#suspend !== this.#producer.suspendAck) return { status: 'retry' }
       this.#suspend = suspend
@@ -272,7 +311,7 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   /** Has both slots carry the cursor: the producer goes by the lower one. */
   protected override async settle(): Promise<void> {
-    for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {
+    for (let writes = 0; writes < 2 && this.disk.readWrite && !this.#isSettled; writes++) {
       await this.lookBeforeWrite()
       await this.#publish()
     }
@@ -293,10 +332,7 @@ class Format2Consumer extends Format2Role implements Consumer {
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
     this.#cursor = this.#reading.learn(producer, this.#seen, this.#cursor)
-    const epoch = this.#reading.epoch
-    if (epoch !== this.#seen) {
-      this.#seen = epoch
-      this.settleWhenIdle()
-    }
+    this.#seen = this.#reading.epoch
+    if (!this.#isSettled) this.settleWhenIdle()
   }
 }

@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../../block/device.ts'
+import type { BlockDevice, BlockInfo } from '../../block/device.ts'
 import { crc32c } from '../../crc32c.ts'
 import { RingError } from '../../errors.ts'
 import { type BadBlock, formatUuid, isBad } from './block.ts'
@@ -44,21 +44,24 @@ export class Disk {
   readonly layout: Layout
   /** Checksum of the ring's identity, which every batch repeats. */
   readonly uuid: number
+  readonly readWrite: boolean
   readonly #sectorSize: number
 
-  constructor(device: BlockDevice, ring: Superblock, layout: Layout, sectorSize: number) {
+  constructor(device: BlockDevice, ring: Superblock, layout: Layout, info: BlockInfo) {
     this.device = device
     this.ring = ring
     this.layout = layout
     this.uuid = crc32c(ring.uuid)
-    this.#sectorSize = sectorSize
+    this.readWrite = info.readWrite
+    this.#sectorSize = info.sectorSize
   }
 
   /**
    * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed; `RING_UNSUPPORTED`
    */
   static async open(device: BlockDevice): Promise<Disk> {
-    const { sectorSize, sizeSectors } = await device.getInfo()
+    const info = await device.getInfo()
+    const { sectorSize, sizeSectors } = info
     const copies = await readSuperblocks(device)
     const copy = copies.find((result) => !isBad(result.superblock))
     if (copy === undefined || isBad(copy.superblock)) throw await noSuperblock(device)
@@ -67,7 +70,7 @@ export class Disk {
     const layout = makeLayout(ring.blockSize, ring.deviceBytes, device.name)
     const wrong = wrongSize(ring, layout, sectorSize, sizeSectors * sectorSize, device.name)
     if (wrong !== undefined) throw wrong
-    return new Disk(device, ring, layout, sectorSize)
+    return new Disk(device, ring, layout, info)
   }
 
   /** Reads all four slots in one I/O. */
@@ -160,11 +163,10 @@ export async function readSuperblocks(device: BlockDevice): Promise<readonly Sup
   const deviceBytes = sectorSize * sizeSectors
   const front = await readRange(device, 0, FRONT_BYTES)
   const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES)
-  const sizes = BLOCK_SIZES.filter((size) => size >= sectorSize)
   const places = [
-    ...sizes.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
-    ...sizes.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
-    ...sizes.map((size) => ({ size, offset: lastSuperblock(size, deviceBytes), range: end })),
+    ...BLOCK_SIZES.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
+    ...BLOCK_SIZES.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
+    ...BLOCK_SIZES.map((size) => ({ size, offset: lastSuperblock(size, deviceBytes), range: end })),
   ]
   return places.flatMap(({ size, offset, range }) => {
     const at = offset - range.offset

@@ -4,21 +4,22 @@ import { formatUuid } from './block.ts'
 import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { bytesBetween } from './mark.ts'
+import { type Place, placeAfter } from './place.ts'
 import { fromPosition, toPosition } from './position.ts'
-import { type Place, placeAfter, ReadingPlace } from './reading.ts'
+import { ReadingPlace } from './reading.ts'
 import { rollForward, type Tail } from './recover.ts'
-import { newest } from './role.ts'
+import { MAX_PASSES, newest } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 
 /** Reads a ring's state; see `inspectRing`. */
 export async function inspect(device: BlockDevice): Promise<RingInspection> {
   const disk = await Disk.open(device)
-  const { producer, consumer } = await readRoles(disk)
+  const { producer, consumer, tail } = await readState(disk)
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
-  const tail = await rollForward(disk, producer.committed, producer.epochs)
   const committed = tail.mark
   const { mark, index, bytes } = firstPlace(producer, consumer)
+  const waitingItems = Math.max(0, committed.seq - mark.seq - index)
   const offset = consumerOffset(disk, producer, consumer)
   const capacity = dataBlocks * blockSize
   const used = Math.max(0, committed.lsn - mark.lsn) * blockSize
@@ -45,8 +46,8 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
     capacity,
     used,
     free: capacity - used,
-    waitingItems: Math.max(0, committed.seq - mark.seq - index),
-    waitingBytes: bytesBetween(bytes, committed.bytes),
+    waitingItems,
+    waitingBytes: waitingItems === 0 ? 0 : bytesBetween(bytes, committed.bytes),
     stats: await readStats(disk, producer, consumer, tail),
     items: () => items(disk),
   }
@@ -64,6 +65,16 @@ function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSl
 interface Roles {
   readonly producer: ProducerSlot
   readonly consumer: ConsumerSlot
+}
+
+/** Both roles, and the end of what is committed. While a lap goes by, that is not found: then all is read again. */
+async function readState(disk: Disk): Promise<Roles & { readonly tail: Tail }> {
+  for (let pass = 1; ; pass++) {
+    const roles = await readRoles(disk)
+    const tail = await rollForward(disk, roles.producer.committed, roles.producer.epochs)
+    const { mark, index } = firstPlace(roles.producer, roles.consumer)
+    if (mark.seq + index <= tail.mark.seq || pass === MAX_PASSES) return { ...roles, tail }
+  }
 }
 
 async function readRoles(disk: Disk): Promise<Roles> {
@@ -138,7 +149,7 @@ async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
     if (next.status === 'damage') {
       // What was given back meanwhile may be overwritten: that is no damage.
       const now = (await readRoles(disk)).consumer
-      if (now.cursor.lsn <= cursor.lsn) throw next.error
+      if (now.cursor.seq + now.index <= reading.seqOf(position)) throw next.error
       yield* items(disk)
       return
     }

@@ -1,6 +1,6 @@
 import type { LeaseRecord, LeaseState } from '../lease-types.ts'
 import { BODY_AT, bad, isBad, LEASE, openBlock, sealBlock } from './block.ts'
-import { getU64, putU64, viewOf } from './bytes.ts'
+import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 
 // All fields lie in the first 512 bytes, so that no power cut tears a record.
 const EPOCH_AT = BODY_AT
@@ -13,6 +13,8 @@ const OWNER_LENGTH_AT = BODY_AT + 29
 const OWNER_AT = BODY_AT + 32
 /** The longest name of an owner, in bytes. */
 export const OWNER_BYTES = 64
+
+const MAX_ROTTEN_BYTES = 4
 
 const HELD = 1
 const FREE = 2
@@ -34,7 +36,7 @@ export function encodeLease(
   block.fill(0)
   const view = viewOf(block)
   putU64(view, EPOCH_AT, record.epoch)
-  putU64(view, TIME_AT, record.time)
+  putTime(view, TIME_AT, record.time)
   for (let at = 0; at < NONCE_BYTES; at++) {
     view.setUint8(NONCE_AT + at, Number.parseInt(record.nonce.slice(2 * at, 2 * at + 2), 16))
   }
@@ -45,15 +47,11 @@ export function encodeLease(
   sealBlock(block, { type: LEASE, offset, uuid, generation: record.counter })
 }
 
-/**
- * Reads what is where a lease can be. What does not even begin like one was never leased: a bit that rots in the zeroes of a
- * ring that has no leases must not close it.
- */
+/** Reads what is where a lease can be. */
 export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array): LeaseState {
+  if (isBlank(block)) return { status: 'never' }
   const header = openBlock(block, LEASE, offset, uuid)
-  if (isBad(header)) {
-    return header.field === 'magic' ? { status: 'never' } : { status: 'damaged', ...header }
-  }
+  if (isBad(header)) return { status: 'damaged', ...header }
   const view = viewOf(block)
   const status = view.getUint8(STATUS_AT)
   const timeoutMs = view.getUint32(TIMEOUT_AT, true)
@@ -77,6 +75,13 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
     timeoutMs,
     time: getU64(view, TIME_AT),
   }
+}
+
+/** Zeroes were never leased. A bit that rots in them must not close a ring; a record has far more that is not zero. */
+function isBlank(block: Uint8Array): boolean {
+  let rotten = 0
+  for (const byte of block) if (byte !== 0 && ++rotten > MAX_ROTTEN_BYTES) return false
+  return true
 }
 
 function hexOf(bytes: Uint8Array): string {

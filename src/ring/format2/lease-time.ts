@@ -1,9 +1,7 @@
 import type { Clock } from '../../clock.ts'
 
-/**
- * The times of a lease. The first two are the same for all hosts: they are part of the format. A timeout counts as over for
- * its owner after 0.9 of it, and for those who watch after 1.25: so clocks may run apart by a third.
- */
+// The times of a lease: the same for all hosts, as they are part of the format. They leave room for clocks whose speeds
+// differ by a fifth.
 
 /** How long taking a role may take from reading its record to having written it. */
 export const TAKE_MS = 2000

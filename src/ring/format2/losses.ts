@@ -7,11 +7,12 @@ export interface Lost {
 }
 
 interface Loss extends Lost {
-  /** The number of items up to the end of the loss. */
+  /** The number of items up to its beginning, and up to its end. */
+  readonly begin: number
   readonly end: number
 }
 
-/** Losses that are kept apart; beyond, the last ones are merged. */
+/** Losses that are kept apart; beyond, the last two are merged. */
 const MAX_LOSSES = 4096
 
 /**
@@ -19,22 +20,20 @@ const MAX_LOSSES = 4096
  * but its loss is counted once: when the cursor passes it.
  */
 export class Losses {
+  /** Ascending, none over another. */
   #losses: Loss[] = []
-  #countedTo = 0
 
   /** Notes that so many items, up to `end`, were damaged or overwritten. */
   add(kind: keyof Lost, items: number, end: number): void {
-    const more = Math.min(items, end - this.#countedTo)
-    if (more <= 0) return
-    this.#countedTo = end
-    const before = this.#losses.length >= MAX_LOSSES ? this.#losses.pop() : undefined
-    const { skipped = 0, missed = 0 } = before ?? {}
-    this.#losses.push({
-      end,
-      skipped,
-      missed,
-      [kind]: (kind === 'missed' ? missed : skipped) + more,
-    })
+    const at = this.#losses.findLastIndex((loss) => loss.begin < end) + 1
+    const before = this.#losses[at - 1]
+    const begin = Math.max(end - items, before?.end ?? 0)
+    if (begin >= end) return
+    this.#losses.splice(at, 0, { begin, end, skipped: 0, missed: 0, [kind]: end - begin })
+    if (this.#losses.length <= MAX_LOSSES) return
+    const [one, two] = this.#losses.splice(-2) as [Loss, Loss]
+    const skipped = one.skipped + two.skipped
+    this.#losses.push({ begin: one.begin, end: two.end, skipped, missed: one.missed + two.missed })
   }
 
   /** Takes out what was lost before the cursor's new place. */

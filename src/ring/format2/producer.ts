@@ -69,21 +69,30 @@ interface Found {
  * until two readings agree: then it is on the medium.
  */
 async function recover(disk: Disk): Promise<Found> {
-  let previous = ''
+  const { name } = disk.device
+  let before: Found | undefined
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
-    const { slot } = newest(slots.producer, 'producer', disk.device.name)
+    const { slot } = newest(slots.producer, 'producer', name)
     const tail = await rollForward(disk, slot.committed, slot.epochs)
-    const reading = JSON.stringify([generationsOf(slots), tail])
-    if (reading === previous) return { slots, tail }
-    previous = reading
+    if (before !== undefined && isSame(before, { slots, tail })) {
+      // A consumer at work keeps writing its slots: what it said before the flush is on the medium.
+      return { slots: { ...slots, consumer: before.slots.consumer }, tail }
+    }
+    before = { slots, tail }
     await disk.device.flush()
   }
-  throw new Error('another program keeps writing to the ring')
+  throw new RingError(
+    'RING_ROLE_CONFLICT',
+    `Another producer keeps writing to ${name}; make sure that there is only one, then attach again`,
+    { device: name, field: 'producer', expected: 'nobody at work', found: 'changing slots' },
+  )
 }
 
-function generationsOf({ producer, consumer }: Slots): readonly number[] {
-  return [...producer, ...consumer].map((slot) => (isBad(slot) ? -1 : slot.generation))
+function isSame(one: Found, other: Found): boolean {
+  const shown = ({ slots, tail }: Found): string =>
+    JSON.stringify([slots.producer.map((slot) => (isBad(slot) ? -1 : slot.generation)), tail])
+  return shown(one) === shown(other)
 }
 
 function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
@@ -170,8 +179,9 @@ class Format2Producer extends Format2Role implements Producer {
     return this.run(async () => {
       const { epoch, seq } = fromPosition(position)
       const current = currentEpoch(this.#epochs).epoch
-      if (epoch < current || (epoch === current && seq <= this.#committedTo)) return
-      if (epoch > current || seq > this.#tail.seq) {
+      const begun = currentEpoch(this.#epochs).start.seq
+      if (seq <= (epoch < current ? begun : epoch === current ? this.#committedTo : -1)) return
+      if (epoch !== current || seq > this.#tail.seq) {
         throw new RangeError(
           `position ${position} was not answered by a push of this handle (pushed up to ${this.position})`,
         )

@@ -1,20 +1,15 @@
 import { channel } from '../../diagnostics.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../types.ts'
+import type { BatchHeader } from './batch.ts'
 import type { Disk } from './disk.ts'
 import { currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
+import { type Place, placeAfter, placeAt } from './place.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import type { ProducerSlot } from './slots.ts'
 import { type Step, Steps } from './steps.ts'
 import { type Batch, Walker } from './walk.ts'
-
-/** Where the next item is: a batch, how many of its items come before, and the byte count up to it. */
-export interface Place {
-  readonly mark: Mark
-  readonly index: number
-  readonly bytes: number
-}
 
 /** What stands at a position. */
 export type Next = Nothing | Found | Missed | Loss
@@ -70,6 +65,9 @@ export interface DamageMessage {
   readonly reason: string
 }
 
+/** Epochs that are kept apart; positions that are older than these are not told apart any more. */
+const MAX_KNOWN_EPOCHS = 4096
+
 const damages = channel('shared-block-ring:damage')
 
 /** The log as the consumer reads it: from its cursor to the end of what it has seen. */
@@ -78,10 +76,14 @@ export class ReadingPlace {
   readonly #walker: Walker
   readonly #steps = new Steps()
   #producer: ProducerSlot
+  /** All epochs that were heard of, ascending. */
+  #known: Epochs
   /** Where the next batch to be read begins. */
   #frontier: Mark
   /** All items before this one are committed, as far as was read. */
   #committedTo: number
+  /** The epoch of the batch that was read last. */
+  #lastEpoch = 0
   readonly #look: () => Promise<void>
 
   /**
@@ -93,6 +95,7 @@ export class ReadingPlace {
     this.#walker = new Walker(disk)
     this.#look = look
     this.#producer = producer
+    this.#known = producer.epochs
     this.#frontier = cursor.mark
     this.#committedTo = cursor.mark.seq + cursor.index
   }
@@ -114,8 +117,13 @@ export class ReadingPlace {
   /** The number of items up to a position: less than it says, if those behind an epoch's beginning were lost. */
   seqOf(position: bigint): number {
     const { epoch, seq } = fromPosition(position)
-    const later = this.#epochs.find((entry) => entry.epoch - entry.span > epoch)
+    const later = this.#known.find((entry) => entry.epoch - entry.span > epoch)
     return Math.min(seq, later?.start.seq ?? seq)
+  }
+
+  /** Whether a position is of an epoch that was not heard of: nobody can have got it from this ring. */
+  isUnheard(position: bigint): boolean {
+    return fromPosition(position).epoch > this.epoch
   }
 
   positionOf(place: Place): Position {
@@ -130,6 +138,7 @@ export class ReadingPlace {
    */
   learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
     this.#producer = producer
+    this.#know(producer.epochs)
     const place = this.#goBack(producer, seen, cursor)
     for (const start of [place.mark, producer.head]) {
       if (this.#frontier.lsn < start.lsn) this.#startAt(start)
@@ -137,6 +146,15 @@ export class ReadingPlace {
     this.#steps.forgetBefore(producer.head.lsn)
     this.#check(place, producer.head)
     return place
+  }
+
+  /** Epochs are merged on the device; here they stay apart, because positions of before may still be asked for. */
+  #know(epochs: Epochs): void {
+    const last = this.#known.at(-1)?.epoch ?? 0
+    const news = epochs.filter(({ epoch }) => epoch > last)
+    this.#known = [...this.#known, ...news].slice(-MAX_KNOWN_EPOCHS)
+    // What was read ahead may be of an epoch that ended meanwhile.
+    if (news.length > 0) this.#walker.forget()
   }
 
   #startAt(mark: Mark): void {
@@ -154,10 +172,8 @@ export class ReadingPlace {
   }
 
   #goBack(producer: ProducerSlot, seen: number, cursor: Place): Place {
-    const unseen = firstUnseen(producer.epochs, seen)
-    if (unseen === undefined) return cursor
-    const { start } = unseen
-    if (this.#frontier.lsn >= start.lsn) {
+    const start = firstUnseen(producer.epochs, seen)?.start
+    if (start !== undefined && this.#frontier.lsn >= start.lsn) {
       this.#steps.truncate(start)
       this.#startAt(start)
     }
@@ -242,9 +258,7 @@ export class ReadingPlace {
       }
       if (step.kind === 'suspect') return step
       const index = seq - step.mark.seq
-      if (step.kind === 'gap' || index === 0) {
-        return { mark: step.mark, index: 0, bytes: step.mark.bytes }
-      }
+      if (step.kind === 'gap' || index === 0) return placeAt(step.mark)
       const bytes = addBytes(step.mark.bytes, step.batch.items.bytesBefore(index))
       return { mark: step.mark, index, bytes }
     })
@@ -315,21 +329,34 @@ export class ReadingPlace {
     const { header } = batch
     this.#steps.add({ kind: 'batch', mark: header.start, end: batch.end, limit: Infinity, batch })
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)
+    this.#lastEpoch = header.epoch
     this.#moveTo(batch.end)
   }
 
   /** Steps over blocks without a batch that can be believed: to the next one, or to where the producer was. */
-  async #addGap(mark: Mark): Promise<void> {
+  async #addGap(start: Mark): Promise<void> {
+    let mark = start
     const { committed } = this.#producer
     const epoch = this.#epochs.find(({ start }) => start.lsn > mark.lsn)
     const last = epoch !== undefined && epoch.start.lsn < committed.lsn ? epoch.start : committed
     const from = Math.max(mark.lsn + 1, committed.lsn - this.#disk.layout.dataBlocks)
     const found = await this.#walker.nextHeader(from, last.lsn, this.#epochs)
     const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
+    if (this.#committedTo < mark.seq && this.#mayHideRestart(mark, found)) {
+      // What was held back before may have been dropped: it is not known to be sound.
+      mark = { ...mark, seq: this.#committedTo }
+      this.#steps.truncate(mark)
+    }
     this.#steps.add({ kind: 'gap', mark, end, limit: Infinity })
     const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
     this.#committedTo = Math.max(this.#committedTo, committedTo)
     this.#moveTo(end)
+  }
+
+  /** Whether a producer may have attached in a gap, whose epoch is merged with the one before. */
+  #mayHideRestart(mark: Mark, found: BatchHeader | undefined): boolean {
+    const entry = this.#epochs.findLast(({ start }) => start.lsn <= mark.lsn)
+    return (entry?.span ?? 0) > 0 && found?.epoch !== this.#lastEpoch
   }
 
   #moveTo(end: Mark): void {
@@ -415,26 +442,11 @@ export class ReadingPlace {
 
   /** The epoch of what is at a place: the oldest that it may be. */
   #epochAt(lsn: number): number {
-    const entry = this.#epochs.findLast(({ start }) => start.lsn <= lsn)
+    const entry = this.#known.findLast(({ start }) => start.lsn <= lsn)
     if (entry !== undefined) return entry.epoch - entry.span
-    const [first] = this.#epochs
+    const [first] = this.#known
     return first === undefined ? 0 : first.epoch - first.span - 1
   }
-}
-
-/**
- * Whether a cursor lies beyond the beginning of an epoch: in blocks, or in items, because those that were held back before
- * it are dropped, and counted again.
- */
-function isBeyond({ mark, index }: Place, start: Mark): boolean {
-  if (mark.lsn > start.lsn || (mark.lsn === start.lsn && index > 0)) return true
-  return mark.seq + index > start.seq
-}
-
-/** Where a cursor is, once it has gone back to the beginning of an epoch that it had not seen, if it lies beyond one. */
-export function placeAfter(cursor: Place, seen: number, epochs: Epochs): Place {
-  const passed = epochs.find(({ epoch, start }) => epoch > seen && isBeyond(cursor, start))
-  return passed === undefined ? cursor : { mark: passed.start, index: 0, bytes: passed.start.bytes }
 }
 
 function isSuspect(found: unknown): found is Suspect {

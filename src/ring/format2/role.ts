@@ -57,6 +57,7 @@ function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
 export abstract class Format2Role extends BaseRole {
   override readonly capacity: number
   override readonly maxItemBytes: number
+  override readonly whenFull: 'retry' | 'overwrite'
   protected readonly disk: Disk
   readonly #idle = new AbortController()
   #activity = 0
@@ -67,6 +68,7 @@ export abstract class Format2Role extends BaseRole {
     this.disk = disk
     this.capacity = disk.layout.dataBlocks * disk.layout.blockSize
     this.maxItemBytes = maxItemBytes(disk.layout)
+    this.whenFull = disk.ring.overwrites ? 'overwrite' : 'retry'
   }
 
   override debugInfo(): Promise<DebugInfo> {

@@ -9,7 +9,7 @@ import {
   PRODUCER_SLOT,
   sealBlock,
 } from './block.ts'
-import { getU64, putU64, viewOf } from './bytes.ts'
+import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { areAscending, currentEpoch, type Epoch } from './epochs.ts'
 import {
   getMark,
@@ -102,7 +102,7 @@ export function encodeProducerSlot(
   putMark(view, MARK_AT, slot.committed)
   view.setUint8(FLAG_AT, slot.suspendAck ? 1 : 0)
   view.setUint16(COUNT_AT, slot.epochs.length, true)
-  putU64(view, TIME_AT, slot.time)
+  putTime(view, TIME_AT, slot.time)
   putU64(view, COMMITS_AT, slot.commits)
   putU64(view, RETRIES_AT, slot.retries)
   putMark(view, HEAD_AT, slot.head)
@@ -176,7 +176,7 @@ export function encodeConsumerSlot(
   putU64(view, BYTES_AT, slot.bytes)
   putU64(view, SKIPPED_AT, slot.skipped)
   putU64(view, MISSED_AT, slot.missed)
-  putU64(view, TIME_AT, slot.time)
+  putTime(view, TIME_AT, slot.time)
   putText(block, slot.text)
   sealBlock(block, { type: CONSUMER_SLOT, offset, uuid, generation: slot.generation })
 }

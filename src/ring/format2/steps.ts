@@ -36,6 +36,8 @@ export class Steps {
 
   /** The step that holds an item. */
   find(seq: number): Step | undefined {
+    const last = this.#steps.at(-1)
+    if (last === undefined || seq >= last.end.seq) return undefined
     for (const index of [this.#hint, this.#hint + 1]) {
       const step = this.#steps[index]
       if (step === undefined || !holds(step, seq)) continue

@@ -4,8 +4,10 @@ import type { Disk } from './disk.ts'
 import { allowsEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
 
-/** The most bytes that a read reaches ahead. */
-const MAX_AHEAD_BYTES = 1 << 20
+/** The most bytes that a read reaches ahead, where batches are small. */
+const SMALL_AHEAD_BYTES = 1 << 20
+/** The same where they are large. */
+const MAX_AHEAD_BYTES = 4 << 20
 
 /** A batch that was read and is what it has to be. */
 export interface Batch {
@@ -24,6 +26,7 @@ export class Walker {
     lsn: 0,
     bytes: new Uint8Array(0),
   }
+  /** Blocks that the next read takes at least. */
   #ahead = 1
 
   constructor(disk: Disk) {
@@ -75,7 +78,7 @@ export class Walker {
   async laterHeader(mark: Mark, epochs: Epochs, blocks: number): Promise<BatchHeader | undefined> {
     const { epoch } = currentEpoch(epochs)
     for (let lsn = mark.lsn + 1; lsn < mark.lsn + blocks; lsn++) {
-      this.#ahead = MAX_AHEAD_BYTES
+      this.#ahead = SMALL_AHEAD_BYTES / this.#disk.layout.blockSize
       const header = await this.#header(lsn, epochs)
       if (header?.epoch === epoch && header.committedTo > mark.seq) return header
     }
@@ -102,7 +105,9 @@ export class Walker {
     const { blockSize } = this.#disk.layout
     const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
     const items = new BatchItems(await this.#blocks(header.start.lsn, blocks), header)
-    this.#ahead = Math.max(2 * this.#ahead, blocks)
+    // The next one may be as large.
+    const ahead = Math.max(Math.min(2 * this.#ahead, SMALL_AHEAD_BYTES / blockSize), blocks)
+    this.#ahead = Math.min(ahead, MAX_AHEAD_BYTES / blockSize)
     return { header, items, end: batchEnd(header, blockSize), whole: items.whole }
   }
 
@@ -112,8 +117,7 @@ export class Walker {
     const wanted = blocks * blockSize
     const held = this.#held(lsn)
     if (held.length >= wanted) return held.subarray(0, wanted)
-    const ahead = Math.min(this.#ahead, Math.floor(MAX_AHEAD_BYTES / blockSize))
-    const count = Math.min(dataBlocks, Math.max(blocks, ahead))
+    const count = Math.min(dataBlocks, Math.max(blocks, this.#ahead))
     const bytes = this.#disk.device.allocate(count * blockSize)
     bytes.set(held)
     await this.#disk.readInto(lsn + held.length / blockSize, bytes.subarray(held.length))

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import type { Clock } from '../../../src/clock.ts'
 import { BlockError } from '../../../src/errors.ts'
 import { encodeLease, parseLease } from '../../../src/ring/format2/lease-block.ts'
 import { breakLease, readLeases } from '../../../src/ring/lease.ts'
@@ -9,6 +10,7 @@ import { FakeClock } from '../../helpers/fake-clock.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 
 const UUID = Uint8Array.from({ length: 16 }, (_, at) => at)
+const LEASE_SECTOR = (12_288 + 6 * 4096) / 512
 const ITEM = [new TextEncoder().encode('item')]
 const RECORD: LeaseRecord = {
   status: 'held',
@@ -194,11 +196,32 @@ describe('a holder', () => {
     await whilePassing(clock, 0, producer.detach())
   })
 
+  test('counts its time from before a renewal was issued, not from when it was answered', async () => {
+    const clock = new FakeClock()
+    const [one] = await shared()
+    const producer = await attach(one, clock, { owner: 'one', timeoutMs: 10_000 }, 2500)
+    let reads = 0
+    one.before = async ({ sector, operation }) => {
+      if (sector !== LEASE_SECTOR) return
+      if (operation === 'write') await clock.sleep(4000)
+      else if (++reads > 1) await new Promise(() => undefined)
+    }
+    // Renewed at 3,300, which is answered at 7,300; the next renewal hangs.
+    await clock.advance(9600)
+    expect(await producer.append(ITEM)).toMatchObject({ status: 'ok' })
+    await clock.advance(300)
+    await expect(producer.append(ITEM)).rejects.toMatchObject({ code: 'RING_LEASE_LOST' })
+  })
+
   test('does not begin a write when its time is over by the wall clock alone', async () => {
     const clock = new FakeClock()
     const [one] = await shared()
     let asleepMs = 0
-    const wall = Object.assign(Object.create(clock), { time: () => clock.time() + asleepMs })
+    const wall: Clock = {
+      now: () => clock.now(),
+      time: () => clock.time() + asleepMs,
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+    }
     const attaching = Producer.attach(one, { clock: wall, lease: { owner: 'one' } })
     const attached = await whilePassing(clock, 3000, attaching)
     asleepMs = 60_000
@@ -238,7 +261,7 @@ describe('a holder', () => {
 test('a damaged record is a held one until it is broken', async () => {
   const clock = new FakeClock()
   const [one] = await shared()
-  await one.write((12_288 + 6 * 4096) / 512, [new Uint8Array(512).fill(7)])
+  await one.write(LEASE_SECTOR, [new Uint8Array(512).fill(7)])
   const corrupt = { code: 'RING_CORRUPT', details: { field: 'producer lease magic' } }
   const attaching = Producer.attach(one, { clock })
   await expect(whilePassing(clock, 100, attaching)).rejects.toMatchObject(corrupt)

@@ -1,4 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { checkKeeps } from '../../../journal/attach.ts'
 import { Consumer } from '../../../ring/ring.ts'
 import { asArgument, type Delivery, onStandardInput } from '../../delivery.ts'
 import { emptyNow, usageError } from '../../errors.ts'
@@ -117,6 +118,7 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
   await using failures = await openPolicy<Delivery>(onFailure, path, flags)
   const { queue, ...names } = journalNames(flags)
   await using consumer = await Consumer.attach(journal, { queue, ...names })
+  checkKeeps(consumer)
   const done = await perform(consumer, {
     command,
     args: rest,

@@ -1,0 +1,50 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { breakLease } from '../../../ring/lease.ts'
+import { openDevice } from '../../device.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags.ts'
+import { leaseText } from '../../lease-text.ts'
+import { withLeases } from '../../leases.ts'
+import { standardOutput } from '../../output.ts'
+import { safeJson } from '../../render.ts'
+import { stopSignals } from '../../signals.ts'
+
+interface Flags extends CommonFlags {
+  readonly role: 'producer' | 'consumer'
+}
+
+const fullDescription = `Frees a role that a host holds by a lease, whoever that is: the next one to come gets it at once, without waiting
+and without a fence. For a host that is gone for good, and that no fence command can reach.
+
+Make sure first that it is gone, or cut off from the storage: its power is off, or the storage refuses it. If it is
+still there, it goes on writing until it finds out, and then there are two, which damages the ring. It is refused
+while the role is held on this machine: end that process instead.
+
+With --json: one object with "device", "role" and "before", as sbr lease show has it.
+
+EXAMPLES
+  sbr lease break /dev/vg0/queue --role producer`
+
+export const breakRole: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Free a role whose host is gone for good', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: {
+      role: { kind: 'enum', values: ['producer', 'consumer'], brief: 'The role to free' },
+      ...commonFlags,
+    },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  const { role } = flags
+  await using ring = await openDevice(path, 'read-write', flags)
+  const before = await withLeases(() => breakLease(ring, role))
+  const done = before.status === 'held' || before.status === 'damaged'
+  const text =
+    flags.json === true
+      ? safeJson({ device: path, role, before })
+      : `${done ? 'broken; it was' : 'nothing to break'}: ${leaseText(role, before)}`
+  await standardOutput(stop.signal).write(`${text}\n`)
+}

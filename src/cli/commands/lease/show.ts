@@ -1,0 +1,38 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { readLeases } from '../../../ring/lease.ts'
+import { openDevice } from '../../device.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags.ts'
+import { leaseText } from '../../lease-text.ts'
+import { withLeases } from '../../leases.ts'
+import { standardOutput } from '../../output.ts'
+import { safeJson } from '../../render.ts'
+import { stopSignals } from '../../signals.ts'
+
+const fullDescription = `Prints who holds the leases of a ring of format 2. Opens the device for reading only, takes no role and changes
+nothing. A lease that is held says nothing of whether its holder is still there: look twice, and see whether it was
+renewed meanwhile.
+
+With --json: one object with "device", "producer" and "consumer", each with "status" ("never", "free", "held" or
+"damaged") and, if there is a record, "owner", "nonce", "epoch" (how often it was taken), "counter" (how often
+written), "timeoutMs" and "time" (milliseconds since 1970, by the owner's clock).
+
+EXAMPLES
+  sbr lease show /dev/vg0/queue
+  sbr lease show nbd://store/queue --json | jq .producer.owner`
+
+export const show: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Show which hosts hold the roles', fullDescription },
+  parameters: { positional: { kind: 'tuple', parameters: [device] }, flags: commonFlags },
+  func: run,
+})
+
+async function run(flags: CommonFlags, path: string): Promise<void> {
+  using stop = stopSignals()
+  await using ring = await openDevice(path, 'read-only', flags)
+  const { producer, consumer } = await withLeases(() => readLeases(ring))
+  const text =
+    flags.json === true
+      ? safeJson({ device: path, producer, consumer })
+      : `${leaseText('producer', producer)}\n${leaseText('consumer', consumer)}`
+  await standardOutput(stop.signal).write(`${text}\n`)
+}

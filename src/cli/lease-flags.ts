@@ -1,0 +1,91 @@
+import type { FlagParametersForType } from '@stricli/core'
+import { fenceByCommand } from '../hosts/command.ts'
+import { checkLeaseOptions } from '../ring/format2/take-lease.ts'
+import type { LeaseOptions, LeaseRecord } from '../ring/lease-types.ts'
+import { usageError } from './errors.ts'
+import { safeText } from './render.ts'
+import { parseDuration } from './size.ts'
+
+/** How a command leases its role. */
+export interface LeaseFlags {
+  readonly lease?: string
+  /** Milliseconds. */
+  readonly leaseTimeout?: number
+  readonly fence?: string
+  readonly unfenced?: boolean
+  readonly reclaim?: boolean
+}
+
+export const leaseFlags: FlagParametersForType<LeaseFlags> = {
+  lease: {
+    kind: 'parsed',
+    brief: 'Lease the role, so that no other host has it too: OWNER is the name of this host alone',
+    placeholder: 'OWNER',
+    optional: true,
+    parse: String,
+  },
+  leaseTimeout: {
+    kind: 'parsed',
+    brief: 'How long this host may be silent before another takes over: 5s to 60m (default: 30s)',
+    placeholder: 'TIME',
+    optional: true,
+    parse: parseDuration,
+  },
+  fence: {
+    kind: 'parsed',
+    brief:
+      'Take over from a silent host: COMMAND, split at spaces, then its OWNER, cuts it off first',
+    placeholder: 'COMMAND',
+    optional: true,
+    parse: String,
+  },
+  unfenced: {
+    kind: 'boolean',
+    brief: 'Take over from a silent host without cutting it off: see docs/hosts.md for the risk',
+    optional: true,
+    withNegated: false,
+  },
+  reclaim: {
+    kind: 'boolean',
+    brief: 'Take at once what an earlier run of the same OWNER, which is gone, left behind',
+    optional: true,
+    withNegated: false,
+  },
+}
+
+/**
+ * The lease for the library, if one is wanted. What is waited for is said on standard error.
+ * @throws {CommandError} the flags do not go together
+ */
+export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly lease?: LeaseOptions } {
+  const { lease: owner, leaseTimeout: timeoutMs, fence, unfenced, reclaim } = flags
+  if (owner === undefined) {
+    if ([timeoutMs, fence, unfenced, reclaim].every((flag) => flag === undefined)) return {}
+    throw usageError('--lease-timeout, --fence, --unfenced and --reclaim go with --lease OWNER')
+  }
+  const lease: LeaseOptions = {
+    owner,
+    signal,
+    onWatch: tellWatch,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(fence !== undefined && { fence: fenceByCommand(fence.split(' ').filter(Boolean)) }),
+    ...(unfenced !== undefined && { unfenced }),
+    ...(reclaim !== undefined && { reclaim }),
+  }
+  try {
+    checkLeaseOptions(lease)
+  } catch (error) {
+    if (error instanceof RangeError) throw usageError(error.message)
+    throw error
+  }
+  return { lease }
+}
+
+function tellWatch({ owner }: LeaseRecord, ms: number): void {
+  const holder = JSON.stringify(owner)
+  const seconds = Math.ceil(ms / 1000)
+  process.stderr.write(
+    safeText(`sbr: ${holder} holds the role; watching for ${seconds} s whether it is still there`) +
+      '\n',
+  )
+}

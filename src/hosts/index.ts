@@ -1,0 +1,2 @@
+export { type CephFenceOptions, fenceByCeph } from './ceph.ts'
+export { type CommandOptions, fenceByCommand } from './command.ts'

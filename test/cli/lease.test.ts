@@ -1,0 +1,79 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { jsonError, ok, sbr, start, temporaryFolder } from './cli.ts'
+import { makeRing } from './tools.ts'
+
+/** What `lease show --json` says of the producer's role. */
+async function producerLease(path: string): Promise<Record<string, unknown>> {
+  return JSON.parse((await ok(['lease', 'show', path, '--json'])).toString()).producer
+}
+
+test('a role that is leased is refused to others until the lease is given back or broken', {
+  timeout: 120_000,
+}, async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\n')
+  expect((await ok(['lease', 'show', path])).toString()).toBe(
+    'producer  never leased\nconsumer  never leased\n',
+  )
+  await ok(['produce', path, '--lease', 'host-a'], 'two\n')
+  expect(await producerLease(path)).toMatchObject({ status: 'free', owner: 'host-a', epoch: 1 })
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe('one\ntwo\n')
+
+  await using killed = start(['consume', path, '--lease', 'host-b', '--lease-timeout', '10s'])
+  await ok(['produce', path], 'three\n')
+  await killed.printed((stdout) => stdout.includes('three\n'))
+  killed.child.kill('SIGKILL')
+  await killed.ended
+  const refused = await sbr(['consume', path, '--drain', '--json'])
+  expect([refused.code, jsonError(refused)]).toMatchObject([
+    1,
+    { code: 'RING_LEASED', holder: 'host-b' },
+  ])
+  expect((await ok(['lease', 'show', path])).toString()).toContain('consumer  held by "host-b"')
+  const broken = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
+  expect(broken).toContain('broken; it was: consumer  held by "host-b"')
+  const again = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
+  expect(again).toContain('nothing to break')
+  await ok(['produce', path], 'four\n')
+  expect((await ok(['consume', path, '--drain'])).toString()).toMatch(/four\n$/)
+})
+
+test('a silent host is watched, cut off by the command, and taken over from', {
+  timeout: 120_000,
+}, async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\n')
+  await using killed = start(['consume', path, '--lease', 'host-b', '--lease-timeout', '15s'])
+  await killed.printed((stdout) => stdout.includes('one\n'))
+  killed.child.kill('SIGKILL')
+  await killed.ended
+  await ok(['produce', path], 'two\n')
+  const next = ['consume', path, '--drain', '--lease', 'host-c']
+  const [program, out] = [folder.file('fence.cjs'), folder.file('fenced')]
+  writeFileSync(program, "require('fs').writeFileSync(process.argv[2], process.argv[3])")
+  const fence = `${process.execPath} ${program} ${out}`
+  const taken = await sbr([...next, '--fence', fence])
+  expect([taken.code, taken.stdout.toString()]).toMatchObject([0, expect.stringMatching(/two\n$/)])
+  expect(taken.stderr).toContain('watching for 19 s')
+  expect(readFileSync(out, 'utf8')).toBe('host-b')
+})
+
+test('flags that do not go together, and rings without leases, are wrong usage', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB', '--format', '1'])
+  for (const flags of [
+    ['--unfenced'],
+    ['--lease', 'a', '--unfenced', '--fence', 'true'],
+    ['--lease', 'a', '--lease-timeout', '1s'],
+    ['--lease', 'a'],
+  ]) {
+    expect((await sbr(['produce', path, ...flags])).code, flags.join(' ')).toBe(2)
+    expect((await sbr(['consume', path, ...flags])).code, flags.join(' ')).toBe(2)
+  }
+  expect((await sbr(['lease', 'show', path])).code).toBe(2)
+  expect((await sbr(['lease', 'break', path, '--role', 'producer'])).code).toBe(2)
+})

@@ -1,0 +1,100 @@
+import { onAbort } from '../../src/abort.ts'
+import type { Clock } from '../../src/clock.ts'
+import type { Random } from '../../src/sim/random.ts'
+import type { Scheduler } from '../../src/sim/scheduler.ts'
+
+/** What a pause stops besides the process: nothing, the clock that never goes back, or both clocks. */
+export type PauseKind = 'stop' | 'sleep' | 'freeze'
+
+/** A machine with two clocks of its own, which may be paused and cut off from the storage. */
+export class Host implements Clock {
+  readonly name: string
+  readonly #scheduler: Scheduler
+  readonly #rate: number
+  readonly #wallRate: number
+  #lostMs = 0
+  #wallLostMs = 0
+  #pausedUntil = 0
+  #cutUntil = 0
+  /** Both its clocks stood still once: it cannot know how late it is. */
+  frozen = false
+
+  constructor(name: string, scheduler: Scheduler, random: Random) {
+    this.name = name
+    this.#scheduler = scheduler
+    this.#rate = 0.9 + 0.2 * random.float()
+    this.#wallRate = 0.9 + 0.2 * random.float()
+  }
+
+  now(): number {
+    return this.#rate * (this.#scheduler.now - this.#lostMs)
+  }
+
+  time(): number {
+    return Math.floor(1e12 + this.#wallRate * (this.#scheduler.now - this.#wallLostMs))
+  }
+
+  /** When this host's process can go on. */
+  get runsFrom(): number {
+    return this.#pausedUntil
+  }
+
+  /** When this host can reach the storage. */
+  get reachesFrom(): number {
+    return this.#cutUntil
+  }
+
+  pause(kind: PauseKind, ms: number): void {
+    if (this.#pausedUntil > this.#scheduler.now) return
+    this.#pausedUntil = this.#scheduler.now + ms
+    if (kind !== 'stop') this.#lostMs += ms
+    if (kind === 'freeze') this.#wallLostMs += ms
+    this.frozen ||= kind === 'freeze'
+  }
+
+  cutOff(ms: number): void {
+    this.#cutUntil = Math.max(this.#cutUntil, this.#scheduler.now + ms)
+  }
+
+  /** Sets the wall clock forward. */
+  jump(ms: number): void {
+    this.#wallLostMs -= ms
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted()
+      let asleep = true
+      const listening = onAbort(signal, () => {
+        asleep = false
+        reject(signal?.reason)
+      })
+      // As with real timers, it is a millisecond at least.
+      const target = this.now() + Math.max(1, ms)
+      const wait = (): boolean => {
+        if (!asleep) return false
+        const paused = this.#pausedUntil - this.#scheduler.now
+        const left = (target - this.now()) / this.#rate
+        if (paused <= 0 && left <= 0) {
+          listening()
+          resolve()
+          return true
+        }
+        this.#scheduler.after(Math.max(paused, left, 1e-3), wait)
+        return false
+      }
+      this.#scheduler.after(ms / this.#rate, wait)
+    })
+  }
+
+  /** Lets something happen to this host's process, as soon as that runs. */
+  whenRunning(happen: () => void): void {
+    const late = this.#pausedUntil - this.#scheduler.now
+    const now = (): boolean => {
+      if (this.#pausedUntil > this.#scheduler.now) this.whenRunning(happen)
+      else happen()
+      return true
+    }
+    this.#scheduler.after(Math.max(0, late), now)
+  }
+}

@@ -1,0 +1,74 @@
+// Mutants of the lease: one rule left out each, which the hosts of run.ts have to find. `find` has to occur exactly once in
+// the file (within src). `seed` is that of a run that shows it.
+
+/** @typedef {{ name: string, seed: number, edits: { file: string, find: string, replace: string }[] }} Mutant */
+
+const TAKE = 'ring/format2/take-lease.ts'
+const LEASE = 'ring/format2/lease.ts'
+const TIME = 'ring/format2/lease-time.ts'
+const ROLE = 'ring/format2/take-role.ts'
+
+const mutant = (seed, name, ...edits) => ({
+  name,
+  seed,
+  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
+})
+
+/** @type {Mutant[]} */
+export const MUTANTS = [
+  mutant(1, 'a takeover without waiting', [
+    TAKE,
+    'if (waited >= watchedMs) return false',
+    'return false',
+  ]),
+  mutant(6, "a takeover as soon as the owner gives up, by the taker's clock", [
+    TIME,
+    'WATCHED_PART = 1.25',
+    'WATCHED_PART = 0.9',
+  ]),
+  mutant(24, 'a takeover without the fence that was wanted', [TAKE, 'await fence?.(holder)', '']),
+  mutant(6, 'a record that changes while it is watched counts as silent', [
+    TAKE,
+    "if (!isSame(state, holder)) throw leasedBy(store, state, 'it is at work')",
+    '',
+  ]),
+  mutant(1, 'the counter is not part of a comparison', [TAKE, ' && counter === other.counter', '']),
+  mutant(1, 'a renewal leaves the counter as it is', [
+    LEASE,
+    'this.#record.counter + 1',
+    'this.#record.counter',
+  ]),
+  mutant(
+    143,
+    'no nonce, names only',
+    [LEASE, 'found.nonce !== this.#record.nonce', 'found.owner !== this.#record.owner'],
+    [TAKE, 'nonce === other.nonce', 'one.owner === other.owner'],
+  ),
+  mutant(10, 'no reading back', [
+    TAKE,
+    'const back = sound(store, await store.read())',
+    'const back: LeaseState = record',
+  ]),
+  mutant(38, 'no waiting before reading back', [TAKE, 'await clock.sleep(SETTLE_MS)', '']),
+  mutant(
+    83,
+    'nothing is checked after a write',
+    [
+      LEASE,
+      'const result = await untilAborted(request(), this.#over.signal)\n    this.check()',
+      'const result = await request()',
+    ],
+    [ROLE, 'lease.check()', '{}'],
+  ),
+  mutant(
+    1,
+    'nothing is checked before a write',
+    [
+      LEASE,
+      'this.check()\n    const result = await untilAborted(request(), this.#over.signal)\n    this.check()',
+      'const result = await untilAborted(request(), this.#over.signal)',
+    ],
+    [LEASE, 'this.check()\n    const counter', 'const counter'],
+    [ROLE, 'lease.check()', '{}'],
+  ),
+]

@@ -1,0 +1,63 @@
+import { Random } from '../../src/sim/random.ts'
+import type { Speed } from './connection.ts'
+import type { PauseKind } from './host.ts'
+
+/** Something that befalls a host. */
+export interface Mishap {
+  readonly atMs: number
+  readonly host: number
+  readonly what: PauseKind | 'cut' | 'kill' | 'jump'
+  readonly ms: number
+}
+
+/** What one run is like. */
+export interface Plan {
+  readonly seed: number
+  readonly hosts: number
+  readonly timeoutsMs: readonly number[]
+  /** Whether who takes over fences the holder. */
+  readonly fenced: boolean
+  /** How probable it is that a fence fails. */
+  readonly fenceFails: number
+  /** All hosts have the same name, against the rules. */
+  readonly sameName: boolean
+  /** Hosts that begin again take at once what they left behind. */
+  readonly reclaim: boolean
+  readonly speed: Speed
+  readonly mishaps: readonly Mishap[]
+}
+
+/** How long mishaps happen, in milliseconds. */
+export const TROUBLE_MS = 180_000
+
+/** Draws a run. Without a fence, nothing stops both clocks: that is out of a lease's reach. */
+export function planOf(seed: number): Plan {
+  const random = new Random(seed)
+  const hosts = random.between(2, 3)
+  const fenced = random.chance(0.5)
+  const kinds: Mishap['what'][] = ['stop', 'sleep', 'cut', 'kill', 'jump']
+  if (fenced) kinds.push('freeze')
+  const calm = random.chance(0.2)
+  const count = calm ? 0 : random.between(1, 10)
+  return {
+    seed,
+    hosts,
+    timeoutsMs: Array.from({ length: hosts }, () => random.between(5, 30) * 1000),
+    fenced,
+    fenceFails: random.chance(0.5) ? 0.5 : 0,
+    sameName: !fenced && random.chance(0.3),
+    reclaim: random.chance(0.3),
+    speed: random.pick([
+      { usualMs: 5, lateChance: 0, lateMs: 0 },
+      { usualMs: 20, lateChance: 0.02, lateMs: 3000 },
+      { usualMs: 50, lateChance: 0.02, lateMs: 60_000 },
+      { usualMs: 300, lateChance: 0.1, lateMs: 10_000 },
+    ]),
+    mishaps: Array.from({ length: count }, () => ({
+      atMs: random.below(TROUBLE_MS),
+      host: random.below(hosts),
+      what: random.pick(kinds),
+      ms: random.between(1, 90) * 1000,
+    })),
+  }
+}

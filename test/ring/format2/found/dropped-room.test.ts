@@ -1,0 +1,32 @@
+// All that is visible was given back, and still there is no room for an item that fits the ring: for ever.
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
+import { Consumer, inspectRing, Producer } from '../../../../src/ring/ring.ts'
+import { attachProducer } from '../../../helpers/ring.ts'
+
+const idle = () => new Promise((resolve) => setTimeout(resolve, 150))
+
+test('what a producer held back, and was dropped, takes no room once all before it was given back', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 112 }) // 16 blocks of data
+  await Producer.create(device, { blockSize: 512 })
+  const first = await attachProducer(device)
+  const pushed = await first.pushMany([2000, 2000, 2000].map((length) => new Uint8Array(length)))
+  if (pushed.status !== 'ok' || pushed.positions.length !== 3) throw new Error('push')
+  const consumer = await Consumer.attach(device)
+  for (const position of pushed.positions.slice(0, 2)) {
+    await first.advance(position)
+    const popped = await consumer.pop()
+    if (popped.status !== 'item') throw new Error('pop')
+    await consumer.advance(popped.position)
+  }
+  await first.detach() // the third item was held back: it is dropped
+  const second = await attachProducer(device)
+  for (let i = 0; i < 3; i++) {
+    expect(await consumer.pop()).toEqual({ status: 'retry' })
+    await idle()
+  }
+  expect((await inspectRing(device)).waitingItems).toBe(0)
+  const item = new Uint8Array(3000)
+  expect(item.length).toBeLessThanOrEqual(second.maxItemBytes)
+  expect((await second.append([item])).status).toBe('ok')
+})

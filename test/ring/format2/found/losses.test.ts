@@ -1,0 +1,9 @@
+import { expect, test } from 'vitest'
+import { Losses } from '../../../../src/ring/format2/losses.ts'
+
+test('a loss that is found later before one that was found first is counted too', () => {
+  const losses = new Losses()
+  losses.add('skipped', 1, 101)
+  losses.add('skipped', 1, 51)
+  expect(losses.take(60).skipped).toBe(1)
+})

@@ -1,0 +1,28 @@
+// A cursor within epochs that are merged is no contradiction. (A regression of a working tree in which `seqOf` knows all
+// epochs, and `epochAt` only those that the slot lists.)
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
+import { Consumer, Producer } from '../../../../src/ring/ring.ts'
+import { attachProducer } from '../../../helpers/ring.ts'
+
+test('a consumer goes on within epochs that are merged meanwhile', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 512 })
+  await Producer.create(device, { blockSize: 512 })
+  const consumer = await Consumer.attach(device)
+  const expected: string[] = []
+  const got: string[] = []
+  for (let epoch = 0; epoch < 24; epoch++) {
+    const producer = await attachProducer(device)
+    const items = [`${epoch}a`, `${epoch}b`, `${epoch}c`]
+    await producer.append(items.map((item) => Buffer.from(item)))
+    expected.push(...items)
+    await producer.detach()
+    const popped = await consumer.pop()
+    if (popped.status !== 'item') throw new Error('pop')
+    got.push(Buffer.from(popped.item).toString())
+    await consumer.advance(popped.position)
+    await new Promise((resolve) => setTimeout(resolve, 120))
+  }
+  got.push(...(await consumer.popMany()).map(({ item }) => Buffer.from(item).toString()))
+  expect(got).toEqual(expected)
+})

@@ -1,0 +1,23 @@
+// A refused advance is remembered: a later one to an earlier position gives back what the refused one named.
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
+import { RingReader } from '../../../../src/ring/reader.ts'
+import { Producer } from '../../../../src/ring/ring.ts'
+import { HookedDevice } from '../../../helpers/hooked.ts'
+import { attachProducer } from '../../../helpers/ring.ts'
+
+test('an advance gives back no more than it names', async () => {
+  const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 512 }))
+  await Producer.create(device)
+  const producer = await attachProducer(device)
+  await producer.append(['a', 'b', 'c'].map((item) => Buffer.from(item)))
+  await using reader = await RingReader.open(device, { lookIntervalMs: 0 })
+  const [a, , c] = await reader.nextMany({ maxItems: 3 })
+  device.before = ({ operation }) => {
+    if (operation === 'read') throw new Error('the cable is out')
+  }
+  await expect(c?.advance()).rejects.toThrow('cable')
+  device.before = () => undefined
+  await a?.advance()
+  expect(reader.consumer.position).toBe(a?.position)
+})
