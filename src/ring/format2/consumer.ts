@@ -234,7 +234,8 @@ class Format2Consumer extends Format2Role implements Consumer {
         }
       }
       if (step.status === 'nothing') {
-        if (this.#skip) await this.#giveBackDamage(from, at)
+        // What was overwritten is told with the next item, and takes no room.
+        if (this.#skip && missed === 0) await this.#giveBackDamage(from, at)
         return undefined
       }
       if (step.status === 'item') {
