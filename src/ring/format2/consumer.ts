@@ -91,8 +91,9 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#skipped = own.skipped
     this.#missed = own.missed
     this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer, () => this.look())
-    // One who was killed has left what the older slot holds back to us: that is settled, too.
     this.#learn(this.#producer)
+    // One who was killed has left what the older slot holds back to us.
+    if (!this.#isSettled) this.settleWhenIdle()
   }
 
   get position(): Position {
@@ -332,8 +333,10 @@ class Format2Consumer extends Format2Role implements Consumer {
   /** Takes in what the producer says; where an epoch began before our place, the log goes on from there. */
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
-    this.#cursor = this.#reading.learn(producer, this.#seen, this.#cursor)
+    const cursor = this.#reading.learn(producer, this.#seen, this.#cursor)
+    const isNew = cursor !== this.#cursor || this.#reading.epoch !== this.#seen
+    this.#cursor = cursor
     this.#seen = this.#reading.epoch
-    if (!this.#isSettled) this.settleWhenIdle()
+    if (isNew) this.settleWhenIdle()
   }
 }

@@ -128,7 +128,9 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
     if (!own) return 'another consumer wrote'
     const producers = producerSlots(view)
     const reading = read.learn(memory.reading, producers[newest(producers)], this.#rules)
-    return { ...memory, reading, armed: memory.armed || reading.seen !== memory.reading.seen }
+    const { seen, cursor } = memory.reading
+    const isNew = reading.seen !== seen || reading.cursor !== cursor
+    return { ...memory, reading, armed: memory.armed || isNew }
   }
 
   #pop(before: Consumer, view: View<Unit>): Result {

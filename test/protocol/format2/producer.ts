@@ -108,7 +108,10 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
       case 'pass': {
         const { memory: found, broken } = this.#found(view)
         if (broken !== undefined) return { memory: found, broken }
-        if (found.pass === before.pass) return this.#begin(found, view)
+        // A consumer at work keeps writing: what it said before the flush is on the medium.
+        if (found.pass === before.pass) {
+          return this.#begin({ ...found, consumer: before.consumer }, view)
+        }
         return { memory: found, pending: { kind: 'flush', after: 'pass' } }
       }
       case 'epoch':
@@ -136,7 +139,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     const consumer = consumerSlots(view)
     const { committed, epochs } = slots[newest(slots)]
     const { mark, epoch, damaged } = this.#log.rollForward(view, committed, epochs)
-    const generations = [...slots, ...consumer].map(({ generation }) => generation)
+    const generations = slots.map(({ generation }) => generation)
     const pass = JSON.stringify([generations, mark, epoch])
     const none = { held: [], items: [], ack: false, armed: false, call: 'attach' }
     const memory = { slots, consumer, epochs, tail: mark, committedTo: mark.seq, ...none, pass }

@@ -45,13 +45,25 @@ export function learn(before: Reading, producer: ProducerSlot, rules: Rules): Re
   const newest = epochs.at(-1)?.epoch ?? 0
   const reading = { ...before, producer, seen: newest }
   const unseen = firstUnseen(epochs, seen)
-  if (unseen === undefined || !rules.goesBack) return reading
+  if (unseen === undefined || !rules.goesBack) return behindDropped(reading)
   const truncated =
     reading.frontier.lsn >= unseen.start.lsn ? cutAt(reading, unseen.start) : reading
   const passed = epochs.find(
     ({ epoch, start }) => epoch > seen && (cursor.lsn > start.lsn || cursor.seq > start.seq),
   )
-  return passed === undefined ? truncated : { ...truncated, cursor: passed.start }
+  return behindDropped(passed === undefined ? truncated : { ...truncated, cursor: passed.start })
+}
+
+/** Once all before an epoch was given back, what was held back there and dropped takes no room. */
+function behindDropped(reading: Reading): Reading {
+  const { cursor, frontier, producer } = reading
+  const epoch = producer.epochs.findLast(
+    ({ start }) => start.lsn > cursor.lsn && start.seq === cursor.seq,
+  )
+  if (epoch === undefined) return reading
+  const { start } = epoch
+  const ahead = frontier.lsn < start.lsn ? { frontier: start, committedTo: start.seq } : {}
+  return { ...reading, cursor: start, ...ahead }
 }
 
 function cutAt(reading: Reading, start: Mark): Reading {
