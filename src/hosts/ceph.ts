@@ -7,7 +7,7 @@ export interface CephFenceOptions {
   /** The program and arguments that all its calls need, such as `['ceph', '--conf', path]`. Default `['ceph']`. */
   readonly ceph?: readonly string[]
   /**
-   * The holder's client address, as `rbd status` shows its watchers: `10.0.0.7:0/1234567`, or `10.0.0.7` for all clients of
+   * The holder's client address, as `rbd status` shows its watchers: `10.0.0.7:0/1234567`, or `10.0.0.7:0/0` for all clients of
    * that host. Default: the last word of the lease's `owner`.
    */
   readonly addressOf?: (holder: LeaseRecord) => string

@@ -16,6 +16,7 @@ import { collect } from '../helpers/collect.ts'
 import { attachProducer } from '../helpers/ring.ts'
 import { LIMITS } from './exercise.ts'
 import { MeteredDevice } from './meter.ts'
+import { Images } from './run.ts'
 import { stillClock } from './still-clock.ts'
 
 // What the fuzzer found. Each of these threw an error of the language's, or did not end.
@@ -160,4 +161,13 @@ test('giving up the oldest items ends, however long the log seems to be', async 
   expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['ok']))
   await using consumer = await Consumer.attach(device, { ...options, onDamage: 'skip' })
   expect((await all(consumer)).at(-1)).toBe(39)
+})
+
+test.each([
+  [4827, 'an inspection that began anew for ever'],
+  [26133, 'the same, in another ring'],
+  [27429, 'an item that was delivered again at the same position'],
+])('image %i: %s', async (seed) => {
+  const images = await Images.make()
+  await images.run(images.image(seed), seed)
 })

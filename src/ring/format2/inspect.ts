@@ -149,7 +149,8 @@ async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
     if (next.status === 'damage') {
       // What was given back meanwhile may be overwritten: that is no damage.
       const now = (await readRoles(disk)).consumer
-      if (now.cursor.seq + now.index <= reading.seqOf(position)) throw next.error
+      const isBeyond = now.cursor.seq + now.index > reading.seqOf(position)
+      if (!isBeyond || now.generation === consumer.generation) throw next.error
       yield* items(disk)
       return
     }

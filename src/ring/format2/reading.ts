@@ -228,7 +228,9 @@ export class ReadingPlace {
   rest(position: Position, maxItems: number, maxBytes: number): readonly Rest[] {
     const first = this.seqOf(position)
     const step = this.#steps.find(first)
-    if (step?.kind !== 'batch' || first < this.#producer.head.seq) return []
+    // A position that is clamped contradicts the log: `next` says so.
+    const isClamped = first !== fromPosition(position).seq
+    if (step?.kind !== 'batch' || isClamped || first < this.#producer.head.seq) return []
     const { items, header } = step.batch
     const begin = first - step.mark.seq
     const committed = Math.min(this.#committedTo, step.limit) - step.mark.seq

@@ -1,0 +1,53 @@
+// What a host has the image from: a qemu-nbd of its own, on a unix socket that only the host's programs are told of.
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { eventually } from './run.mjs'
+
+const READY_MS = 60_000
+
+export class Gateways {
+  #folder
+  #processes
+  #cluster
+  #image
+  #signal
+
+  constructor({ folder, processes, cluster, image, signal }) {
+    this.#folder = folder
+    this.#processes = processes
+    this.#cluster = cluster
+    this.#image = image
+    this.#signal = signal
+  }
+
+  uri(host) {
+    return `nbd+unix:///${this.#image}?socket=${this.#path(host, 'sock')}`
+  }
+
+  async start(host) {
+    const name = `nbd-${host}`
+    const pidFile = this.#path(host, 'pid')
+    const socket = this.#path(host, 'sock')
+    rmSync(pidFile, { force: true })
+    rmSync(socket, { force: true })
+    // `writeback` would answer reads from a memory of its own, though another host has written.
+    this.#processes.start(name, host, 'qemu-nbd', [
+      ...['--format=raw', '--persistent', '--shared=8', '--cache=none', '--discard=unmap'],
+      ...[`--export-name=${this.#image}`, `--socket=${socket}`, `--pid-file=${pidFile}`],
+      `rbd:rbd/${this.#image}:conf=${this.#cluster.conf}`,
+    ])
+    const isReady = () => {
+      this.#processes.check(name)
+      return existsSync(pidFile) && readFileSync(pidFile, 'utf8').endsWith('\n')
+    }
+    await eventually(`${name} listens`, isReady, { withinMs: READY_MS, signal: this.#signal })
+  }
+
+  async kill(...hosts) {
+    await this.#processes.kill(...hosts.map((host) => `nbd-${host}`))
+  }
+
+  #path(host, kind) {
+    return join(this.#folder, `nbd-${host}.${kind}`)
+  }
+}

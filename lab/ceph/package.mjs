@@ -1,0 +1,11 @@
+// The package as it was built: SBR_DIST is the folder, with a slash at its end, if it is another one.
+import { pathToFileURL } from 'node:url'
+
+const { SBR_DIST } = process.env
+const dist = SBR_DIST ? pathToFileURL(SBR_DIST) : new URL('../../dist/', import.meta.url)
+const load = (path) => import(new URL(path, dist).href)
+
+export const { PartitionBlockDevice, Producer, RingReader, RingWriter, inspectRing, verifyRing } =
+  await load('index.js')
+export const { NbdBlockDevice } = await load('block/nbd.js')
+export const { fenceByCeph } = await load('hosts/index.js')
