@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 /** What holds for both formats, and asks `test/helpers/format.ts` for the one that it is run with. */
@@ -10,6 +11,8 @@ const bothFormats = [
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    // Most tests wait for disks and processes: on two cores, one worker would leave one idle.
+    maxWorkers: Math.max(2, availableParallelism()),
     testTimeout: 60_000,
     hookTimeout: 60_000,
     retry: 0,

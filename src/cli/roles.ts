@@ -1,4 +1,8 @@
 import type { BlockDevice } from '../block/device.ts'
+import { isRingError } from '../errors.ts'
+import { readLeases } from '../ring/lease.ts'
+import type { LeaseState } from '../ring/lease-types.ts'
+import { CommandError, EXIT } from './errors.ts'
 
 /**
  * The role of a command that pushes, for all of its life. The producer's own does not last: it is given back while
@@ -6,7 +10,11 @@ import type { BlockDevice } from '../block/device.ts'
  */
 const PUSHING = 'produce'
 
-/** Takes both ends of what a device holds, or is about to hold: until it is disposed of, nobody else is at work. */
+/**
+ * Takes both ends of what a device holds, or is about to hold: until it is disposed of, nobody else is at work.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ * @throws {CommandError} another host has leased a role
+ */
 export async function takeRoles(device: BlockDevice, holder: string): Promise<AsyncDisposable> {
   const taken: AsyncDisposable[] = []
   const giveBack = async (): Promise<void> => {
@@ -17,11 +25,36 @@ export async function takeRoles(device: BlockDevice, holder: string): Promise<As
       const claim = await device.claim(role, { holder })
       taken.push({ [Symbol.asyncDispose]: () => claim.release() })
     }
+    await checkLeases(device)
   } catch (error) {
     await giveBack()
     throw error
   }
   return { [Symbol.asyncDispose]: giveBack }
+}
+
+async function checkLeases(device: BlockDevice): Promise<void> {
+  const leases = await leasesOf(device)
+  for (const [role, lease] of Object.entries(leases)) {
+    if (lease.status !== 'held') continue
+    const message =
+      `the ${role}'s role of ${device.name} is leased by ${JSON.stringify(lease.owner)}; see ` +
+      "'sbr lease show', and 'sbr lease break' if that host is gone"
+    throw new CommandError(EXIT.fault, 'RING_LEASED', message, {
+      device: device.name,
+      holder: lease.owner,
+    })
+  }
+}
+
+/** The leases of what a device holds, if it is a ring that can have any. */
+async function leasesOf(device: BlockDevice): Promise<Readonly<Record<string, LeaseState>>> {
+  try {
+    return await readLeases(device)
+  } catch (error) {
+    if (error instanceof RangeError || isRingError(error)) return {}
+    throw error
+  }
 }
 
 /**

@@ -31,6 +31,13 @@ test('a role that is leased is refused to others until the lease is given back o
     1,
     { code: 'RING_LEASED', holder: 'host-b' },
   ])
+  for (const command of [
+    ['create', path, '--erase', '--force'],
+    ['repair', path, '--write'],
+  ]) {
+    const kept = await sbr([...command, '--json'])
+    expect([kept.code, jsonError(kept)]).toMatchObject([1, { code: 'RING_LEASED' }])
+  }
   expect((await ok(['lease', 'show', path])).toString()).toContain('consumer  held by "host-b"')
   const broken = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
   expect(broken).toContain('broken; it was: consumer  held by "host-b"')
