@@ -13,6 +13,8 @@ export interface ConsumerHandle {
   readonly consumer: Consumer
   readonly session: ConsumerSession
   popped: { readonly id: number; readonly position: Position }[]
+  /** Damaged items that were told, and given back by the consumer itself, since the last pop, and since the last advance. */
+  readonly toldSince: { pop: number; advance: number }
 }
 
 /** Tells of what consumers skip. */
@@ -78,7 +80,7 @@ export class ConsumerActor implements Actor {
         }),
       )
       const session = new ConsumerSession(this.#simulation.ring.itemsUpTo?.(consumer.position))
-      this.#handle = { process, consumer, session, popped: [] }
+      this.#handle = { process, consumer, session, popped: [], toldSince: { pop: 0, advance: 0 } }
       return this.#handle
     } catch (error) {
       this.#simulation.judge('attaching the consumer', error)
@@ -91,15 +93,25 @@ export class ConsumerActor implements Actor {
   async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
     const { oracle, world } = this.#simulation
     const acknowledged = oracle.lastAcknowledged
+    const before = handle.consumer.position
     const { popped, damaged } = await this.#stepOver(handle.popped.at(-1)?.position, (from) =>
       handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems }),
     )
+    const { toldSince } = handle
     world.trace(
       () =>
         `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
     )
-    if (popped.length === 0) oracle.empty(handle.session, acknowledged)
-    else oracle.popped(handle.session, popped, { fromOwn: false, damaged })
+    if (popped.length === 0) {
+      oracle.empty(handle.session, acknowledged)
+      if (handle.consumer.position !== before) {
+        toldSince.pop += damaged
+        toldSince.advance += damaged
+      }
+    } else {
+      oracle.popped(handle.session, popped, { fromOwn: false, damaged: damaged + toldSince.pop })
+      toldSince.pop = 0
+    }
     for (const { item, position } of popped) handle.popped.push({ id: itemNumber(item), position })
     return popped.length
   }
@@ -139,6 +151,7 @@ export class ConsumerActor implements Actor {
     oracle.givesBack(last.id + 1)
     await handle.consumer.advance(last.position)
     oracle.gaveBack(handle.session, last.id + 1, last.position)
+    handle.toldSince.advance = 0
     world.trace(() => `consumer advanced past item ${last.id}`)
     handle.popped.splice(0, count)
   }
@@ -212,7 +225,10 @@ export class ConsumerActor implements Actor {
           const head = await handle.consumer.pop(from)
           return head.status === 'item' ? [head] : []
         })
-        this.#simulation.oracle.popped(handle.session, popped, { fromOwn: true, damaged })
+        this.#simulation.oracle.popped(handle.session, popped, {
+          fromOwn: true,
+          damaged: damaged + handle.toldSince.advance,
+        })
         return
       }
       case 'advance':

@@ -46,7 +46,11 @@ const format2 = (name, mix, seeds, edits, format = '2') => ({
 
 const FORMAT2 = [
   format2('the producer does not flush when it attaches', 'storm', 3000, [
-    [PRODUCER2, 'previous = reading\n    await disk.device.flush()', 'previous = reading'],
+    [
+      PRODUCER2,
+      'before = { slots, tail }\n    await disk.device.flush()',
+      'before = { slots, tail }',
+    ],
   ]),
   format2('an epoch is published after items were accepted', 'storm', 1500, [
     [PRODUCER2, 'await this.#publish(first)\n', ''],
