@@ -281,6 +281,11 @@ export class ReadingPlace {
     }
   }
 
+  /** Forgets what was read ahead. */
+  forget(): void {
+    this.#walker.forget()
+  }
+
   /** Nothing before a place is asked for any more. */
   forgetBefore(mark: Mark): void {
     this.#steps.forgetBefore(mark.lsn)
