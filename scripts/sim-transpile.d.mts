@@ -11,3 +11,5 @@ export declare function transpile(
   names: readonly string[],
   patches?: readonly Patch[],
 ): void
+/** @throws what a patch replaces does not occur exactly once */
+export declare function patched(name: string, patches: readonly Patch[]): string

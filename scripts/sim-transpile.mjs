@@ -26,7 +26,11 @@ export function transpile(folder, names, patches = []) {
   }
 }
 
-function patched(name, patches) {
+/**
+ * The text of a module, patched.
+ * @throws what a patch replaces does not occur exactly once
+ */
+export function patched(name, patches) {
   let text = readFileSync(join(source, name), 'utf8')
   for (const { file, find, replace } of patches) {
     if (file !== name) continue

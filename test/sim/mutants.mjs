@@ -126,7 +126,7 @@ const FORMAT2 = [
   format2('an idle consumer leaves its other slot as it is', 'none', 1500, [
     [
       CONSUMER2,
-      'for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {',
+      'for (let writes = 0; writes < 2 && this.disk.readWrite && !this.#isSettled; writes++) {',
       'for (let writes = 0; writes < 0; ) {',
     ],
   ]),
@@ -149,7 +149,7 @@ const FORMAT2 = [
     ],
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
-    [READING2, 'if (unseen === undefined) return cursor', 'if (unseen !== producer) return cursor'],
+    [READING2, 'const place = placeAfter(cursor, seen, producer.epochs)', 'const place = cursor'],
   ]),
   format2('entries are merged across what a consumer has seen', 'storm', 3000, [
     [EPOCHS2, ' && !seen.some((s) => first.epoch <= s && s < second.epoch)', ''],
@@ -167,7 +167,14 @@ const FORMAT2 = [
     [PRODUCER2, 'if (!this.#slots.every(told)) await this.#publish(this.#older())\n  }', '}'],
   ]),
   format2('what was read ahead is believed for ever', 'none', 500, [
-    [READING2, 'if (options.fresh === true) this.#walker.forget()', ''],
+    [
+      WALK2,
+      `if (batch?.whole === true || !wasReadAhead) return batch
+    // It may have been written since.
+    this.forget()
+    return this.#batchAt(mark, epochs)`,
+      'return batch',
+    ],
   ]),
   format2('the data is read before the slots', 'none', 1500, [
     [

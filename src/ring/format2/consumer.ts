@@ -77,8 +77,6 @@ class Format2Consumer extends Format2Role implements Consumer {
   #skipped: number
   #missed: number
   readonly #losses = new Losses()
-  /** There was nothing at the last pop, and nothing is read ahead. */
-  #isIdle = false
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
@@ -231,19 +229,14 @@ class Format2Consumer extends Format2Role implements Consumer {
         if (some) return undefined
         const { generation } = this.#producer
         await this.look()
-        // What was read ahead may be older than what the slots say, also if they said it before.
-        if (!this.#isIdle || this.#producer.generation !== generation) {
-          step = await this.#reading.next(at, { fresh: true })
-        }
+        // Only if the producer says something new can the same blocks mean something else.
+        if (this.#producer.generation !== generation) step = await this.#reading.next(at)
       }
       if (step.status === 'nothing') {
         // What was overwritten is told with the next item, and takes no room.
         if (this.#skip && missed === 0) await this.#giveBackDamage(from, at)
-        this.#isIdle = true
-        this.#reading.forget()
         return undefined
       }
-      this.#isIdle = false
       if (step.status === 'item') {
         const { position: behind } = step
         const item = new Uint8Array(step.item)

@@ -19,7 +19,13 @@ import type { Disk, Read, Slots, Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
-import { MAX_BATCH_BYTES, PUBLISH_BYTES, rollForward, type Tail } from './recover.ts'
+import {
+  MAX_BATCH_BYTES,
+  maxBatchBlocks,
+  PUBLISH_BYTES,
+  rollForward,
+  type Tail,
+} from './recover.ts'
 import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
 import { Space } from './space.ts'
@@ -236,12 +242,13 @@ class Format2Producer extends Format2Role implements Producer {
     const held = this.#tail.seq - this.#committedTo
     let bytes = 0
     let end = start
+    const most = maxBatchBlocks(this.disk.layout)
     let room = this.#room
     for (; end < items.length; end++) {
       bytes += (items[end] as Uint8Array).length
       const count = end - start + 1
       const blocks = batchBlocks(count, bytes, blockSize)
-      if (end > start && blocks * blockSize > MAX_BATCH_BYTES) break
+      if (end > start && blocks > most) break
       const needed = blocks + (commit ? 0 : held + count)
       if (needed <= room) continue
       if (!(await this.#makeRoom(needed))) break

@@ -185,11 +185,10 @@ export class ReadingPlace {
   }
 
   /**
-   * What stands at a position. With `fresh`, nothing that was read ahead before counts.
+   * What stands at a position.
    * @throws {RingError} `RING_CORRUPT`
    */
-  async next(position: Position, options: { readonly fresh?: boolean } = {}): Promise<Next> {
-    if (options.fresh === true) this.#walker.forget()
+  async next(position: Position): Promise<Next> {
     const next = await this.#find(position)
     // Where the slots and the log contradict each other, it could go on for ever.
     if (next.status !== 'nothing' && next.position <= position) throw this.#contradiction(position)
@@ -279,11 +278,6 @@ export class ReadingPlace {
       await this.#look()
       sure = found.lsn
     }
-  }
-
-  /** Forgets what was read ahead. */
-  forget(): void {
-    this.#walker.forget()
   }
 
   /** Nothing before a place is asked for any more. */

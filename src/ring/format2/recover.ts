@@ -1,6 +1,7 @@
 import type { BatchItems } from './batch-items.ts'
 import type { Disk } from './disk.ts'
 import type { Epochs } from './epochs.ts'
+import type { Layout } from './layout.ts'
 import { addBytes, type Mark } from './mark.ts'
 import { Walker } from './walk.ts'
 
@@ -8,6 +9,16 @@ import { Walker } from './walk.ts'
 export const PUBLISH_BYTES: number = 4 << 20
 /** Batches are no longer than this, unless a single item is. */
 export const MAX_BATCH_BYTES: number = 4 << 20
+/**
+ * Nor than this part of the ring: a batch's space is free when all of it was given back, so one item that is not must not hold
+ * a whole ring, whose producer could then go on only if the consumer gives that back, too.
+ */
+const MAX_BATCH_PART = 1 / 4
+
+/** Blocks of the longest batch of more than one item. */
+export function maxBatchBlocks({ blockSize, dataBlocks }: Layout): number {
+  return Math.max(1, Math.floor(Math.min(MAX_BATCH_BYTES / blockSize, dataBlocks * MAX_BATCH_PART)))
+}
 
 /** The end of what was committed. */
 export interface Tail {

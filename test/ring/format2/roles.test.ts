@@ -194,4 +194,17 @@ describe('format 2', () => {
     }
     await consumer.detach()
   })
+
+  test('one item that is not given back does not hold the whole ring', async () => {
+    const device = await ring(1024)
+    const producer = await attachProducer(device)
+    const consumer = await Consumer.attach(device)
+    const items = Array.from({ length: 2000 }, () => new Uint8Array(1000))
+    const filled = await producer.append(items)
+    if (filled.status !== 'ok') throw new Error(filled.status)
+    expect(filled.positions.length).toBeGreaterThan(700)
+    expect(await all(consumer)).toHaveLength(filled.positions.length)
+    await consumer.advance(filled.positions.at(-2) as Position)
+    expect(await producer.append(items.slice(0, 500))).toMatchObject({ status: 'ok' })
+  })
 })

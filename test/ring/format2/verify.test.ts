@@ -11,26 +11,27 @@ import { attachProducer } from '../../helpers/ring.ts'
 
 const UNIT = 4096
 const SUPERBLOCK = 12_288
+const BLOCKS = 32
 const item = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte)
 
 /**
- * 16 blocks of data. Eight items of a block each were given back. Then, from block 8 on: a batch of three items, one of a
+ * 32 blocks of data. 24 items of a block each were given back. Then, from block 24 on: a batch of three items, one of a
  * single item of two blocks, and one of two items, of which the first goes around the end of the data area.
  */
 async function makeRing(): Promise<MemoryBlockDevice> {
-  const device = await smallRing(16)
+  const device = await smallRing(BLOCKS)
   await pushBatches(
     device,
-    Array.from({ length: 8 }, () => [item(100)]),
+    Array.from({ length: 24 }, () => [item(100)]),
   )
-  await take(device, 8)
+  await take(device, 24)
   await pushBatches(device, [[item(10), item(0), item(20)], [item(700)], [item(3000), item(50)]])
   return device
 }
 
 /** Where in the device a byte of a batch is. */
 const batch = (lsn: number, at: number): number =>
-  DATA + ((lsn + Math.floor(at / BLOCK)) % 16) * BLOCK + (at % BLOCK)
+  DATA + ((lsn + Math.floor(at / BLOCK)) % BLOCKS) * BLOCK + (at % BLOCK)
 
 let ring: MemoryBlockDevice
 beforeAll(async () => {
@@ -47,7 +48,7 @@ test('a ring that is not damaged is sound, and nothing is written', async () => 
     findings: [],
     moreFindings: 0,
     damagedItems: 0,
-    log: { blocks: 10, freeBlocks: 6, batches: 3, items: 6, bytes: 3780 },
+    log: { blocks: 10, freeBlocks: 22, batches: 3, items: 6, bytes: 3780 },
   })
   expect(device.take().every(({ operation }) => operation === 'read')).toBe(true)
   expect(hex(await deviceBytes(ring))).toBe(before)
@@ -68,7 +69,7 @@ const METADATA: readonly (readonly [string, number, number])[] = [
   ...[0, 1].map(
     (n) => [`superblock ${n + 1}`, SUPERBLOCK + n * UNIT + 90, SUPERBLOCK + n * UNIT] as const,
   ),
-  ['superblock 3', DATA + 16 * BLOCK + 90, DATA + 16 * BLOCK],
+  ['superblock 3', DATA + BLOCKS * BLOCK + 90, DATA + BLOCKS * BLOCK],
   ...[0, 1].map(
     (n) => [`producer slot ${n + 1}`, 20_480 + n * UNIT + 75, 20_480 + n * UNIT] as const,
   ),
@@ -89,15 +90,15 @@ describe('one damaged byte is found', () => {
   const table = BATCH_HEADER_BYTES
   const body = (records: number): number => BATCH_HEADER_BYTES + records * RECORD_BYTES
   test.each([
-    ['batch header', batch(8, 30), batch(8, 0), 8, 10],
-    ['batch header', batch(11, 0), batch(11, 0), 12, 13],
-    ['table', batch(8, table + 9), batch(8, table), 8, 10],
-    ['table', batch(9, table), batch(9, table), 11, 11],
-    ['item', batch(8, body(3)), batch(8, body(3)), 8, 8],
-    ['item', batch(8, body(3) + 29), batch(8, body(3) + 10), 10, 10],
-    ['item', batch(9, body(1) + 699), batch(9, body(1)), 11, 11],
-    ['item', batch(11, body(2) + 2999), batch(11, body(2)), 12, 12],
-    ['item', batch(11, body(2) + 3000), batch(11, body(2) + 3000), 13, 13],
+    ['batch header', batch(24, 30), batch(24, 0), 24, 26],
+    ['batch header', batch(27, 0), batch(27, 0), 28, 29],
+    ['table', batch(24, table + 9), batch(24, table), 24, 26],
+    ['table', batch(25, table), batch(25, table), 27, 27],
+    ['item', batch(24, body(3)), batch(24, body(3)), 24, 24],
+    ['item', batch(24, body(3) + 29), batch(24, body(3) + 10), 26, 26],
+    ['item', batch(25, body(1) + 699), batch(25, body(1)), 27, 27],
+    ['item', batch(27, body(2) + 2999), batch(27, body(2)), 28, 28],
+    ['item', batch(27, body(2) + 3000), batch(27, body(2) + 3000), 29, 29],
   ])('%s, byte %i', async (structure, at, offset, first, last) => {
     const report = await verifyRing(await damagedCopy(ring, at))
     const items = last - first + 1
@@ -118,15 +119,15 @@ describe('one damaged byte is found', () => {
   test('in every byte of the log, but for what comes after the items', async () => {
     const padding = new Set<number>()
     for (const [lsn, end] of [
-      [8, body(3) + 30],
-      [9, body(1) + 700],
-      [11, body(2) + 3050],
+      [24, body(3) + 30],
+      [25, body(1) + 700],
+      [27, body(2) + 3050],
     ] as const) {
       const blocks = Math.ceil(end / BLOCK)
       for (let at = end; at < blocks * BLOCK; at++) padding.add(batch(lsn, at))
     }
     for (let at = 0; at < 10 * BLOCK; at += 13) {
-      const offset = batch(8, at)
+      const offset = batch(24, at)
       const { sound, findings } = await verifyRing(await damagedCopy(ring, offset))
       expect([offset, sound]).toEqual([offset, padding.has(offset)])
       expect(findings.length).toBe(padding.has(offset) ? 0 : 1)
@@ -137,10 +138,10 @@ describe('one damaged byte is found', () => {
     const device = await damagedCopy(ring)
     const block = new Uint8Array(BLOCK)
     await device.read((DATA + 3 * BLOCK) / BLOCK, [block])
-    await device.write((DATA + 8 * BLOCK) / BLOCK, [block])
+    await device.write((DATA + 24 * BLOCK) / BLOCK, [block])
     const { findings } = await verifyRing(device)
     expect(findings).toHaveLength(1)
-    expect(findings[0]?.problem).toMatch(/^LSN: expected 8/)
+    expect(findings[0]?.problem).toMatch(/^LSN: expected 24/)
   })
 })
 
@@ -148,7 +149,7 @@ describe('what is not damage', () => {
   test.each([
     ['a block that was given back', DATA + 7 * BLOCK + 20],
     ['what is between the blocks', SUPERBLOCK + BLOCK],
-    ['what is after the items of a batch', batch(8, BLOCK - 1)],
+    ['what is after the items of a batch', batch(24, BLOCK - 1)],
   ])('%s', async (_, at) => {
     const report = await verifyRing(await damagedCopy(ring, at))
     expect(report).toMatchObject({ sound: true, findings: [], log: { items: 6 } })
@@ -202,7 +203,7 @@ describe('what is lost altogether', () => {
   })
 
   test('all superblocks', async () => {
-    const all = [SUPERBLOCK + 9, SUPERBLOCK + UNIT + 9, DATA + 16 * BLOCK + 9]
+    const all = [SUPERBLOCK + 9, SUPERBLOCK + UNIT + 9, DATA + BLOCKS * BLOCK + 9]
     const report = await verifyRing(await damagedCopy(ring, ...all))
     expect(report).toMatchObject({ sound: false, findings: [{ structure: 'superblock' }] })
   })
@@ -216,7 +217,7 @@ describe('what is lost altogether', () => {
 })
 
 test('copies of the superblock that are whole and disagree', async () => {
-  const other = await smallRing(16, { uuid: item(16, 1) })
+  const other = await smallRing(BLOCKS, { uuid: item(16, 1) })
   const device = await damagedCopy(ring)
   const block = new Uint8Array(BLOCK)
   await other.read((SUPERBLOCK + UNIT) / BLOCK, [block])

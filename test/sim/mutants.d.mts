@@ -1,0 +1,9 @@
+import type { Patch } from '../../scripts/sim-transpile.mjs'
+
+export interface Mutant {
+  readonly name: string
+  readonly format: string
+  readonly edits: readonly Patch[]
+}
+
+export declare const MUTANTS: readonly Mutant[]
