@@ -206,6 +206,22 @@ describe('transfer', () => {
     ).toBe(0)
   })
 
+  test('reading leaves the access time alone, which slows durable writes down', async (context) => {
+    const other = join(directory, 'other')
+    for (const each of [path, other]) {
+      fs.writeFileSync(each, new Uint8Array(1 << 20))
+      fs.utimesSync(each, 1, new Date())
+    }
+    fs.readFileSync(other)
+    if (fs.statSync(other).atimeMs === 1000) context.skip('this file system keeps no access times')
+    for (const direct of [false, true]) {
+      const device = await open({ direct })
+      await device.read(0, [device.allocate(4096)])
+      await device.write(8, [device.allocate(4096)], { durable: true })
+    }
+    expect(fs.statSync(path).atimeMs).toBe(1000)
+  })
+
   test('more than 1024 buffers, durable and not', async () => {
     for (const direct of [false, true]) {
       fs.writeFileSync(path, new Uint8Array(1 << 20))
