@@ -65,10 +65,13 @@ async function drain(simulation: Simulation, { consumer: handle }: Handles): Pro
   await gauge.check(oracle.items)
 }
 
-/** Puts items through the empty ring: a small one, and the largest that there can be, thrice. */
+/**
+ * Puts items through the empty ring: one that is small enough for the consumer to be in no hurry to say that it was given
+ * back, the largest that there can be, and again.
+ */
 async function useAgain(simulation: Simulation, handles: Handles): Promise<void> {
   const { producer, consumer, promises } = simulation
-  for (const sizes of [[3], [1], [40, 5], [1]]) {
+  for (const sizes of [[0.2], [1], [40, 5], [1]]) {
     let done = false
     for (let tries = 0; tries < TRIES && !done; tries++) {
       done = await producer.append(handles.producer, sizes)
