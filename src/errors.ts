@@ -103,6 +103,8 @@ export interface RingErrorDetails {
   readonly offset?: number
   /** How many items are damaged. */
   readonly items?: number
+  /** How many items before those were overwritten, in a ring that overwrites the oldest; absent if none were. */
+  readonly missed?: number
   /** Who holds the role, for `RING_LEASED`. */
   readonly holder?: string
   readonly expected?: string

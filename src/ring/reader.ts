@@ -21,6 +21,10 @@ export interface Entry<Out> {
   readonly item: Out
   /** The position after the item. */
   readonly position: Position
+  /**
+   * How many items since the entry before were overwritten, in a ring that overwrites the oldest; absent if none were.
+   */
+  readonly missed?: number
   /** Gives the item and all before it back, durably. */
   advance(): Promise<void>
 }
@@ -56,6 +60,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The last position that was ever delivered. */
   #deliveredTo: Position
   #popped: PoppedItem[] = []
+  /** Items that were overwritten since the last entry, before one that did not decode. */
+  #missed = 0
   /** The advance that waits for its turn. */
   #advance: Advance | undefined
   #closed: RingError | undefined
@@ -203,6 +209,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#checkDelivered(position)
     await this.#reading.run(async () => {
       this.#popped = []
+      this.#missed = 0
       this.#cursor = position
     })
   }
@@ -267,14 +274,20 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
-      const { item: stored, position } = popped
+      const { item: stored, position, missed = 0 } = popped
       try {
         const decoded = decodeItem(this.#codec, stored, position)
         const item = await untilAborted(decoded, options.signal, this.#closing.signal)
-        entries.push({ item, position, advance: () => this.advance(position) })
+        const entry = { item, position, advance: () => this.advance(position) }
+        const told = this.#missed + missed
+        entries.push(told > 0 ? { ...entry, missed: told } : entry)
+        this.#missed = 0
       } catch (error) {
         if (entries.length > 0) break
-        if (isCodecError(error)) this.#passed(position)
+        if (isCodecError(error)) {
+          this.#missed += missed
+          this.#passed(position)
+        }
         throw error
       }
       this.#passed(position)

@@ -94,7 +94,8 @@ export class ConsumerActor implements Actor {
     const { oracle, world } = this.#simulation
     const acknowledged = oracle.lastAcknowledged
     const before = handle.consumer.position
-    const { popped, damaged } = await this.#stepOver(handle.popped.at(-1)?.position, (from) =>
+    const last = handle.popped.at(-1)?.position
+    const { popped, damaged, behind } = await this.#stepOver(last, (from) =>
       handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems }),
     )
     const { toldSince } = handle
@@ -103,6 +104,8 @@ export class ConsumerActor implements Actor {
         `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
     )
     if (popped.length === 0) {
+      // Damage that is the last there is takes room until it is given back.
+      if (last === undefined && behind !== undefined) await handle.consumer.advance(behind)
       oracle.empty(handle.session, acknowledged)
       if (handle.consumer.position !== before) {
         toldSince.pop += damaged
@@ -116,25 +119,31 @@ export class ConsumerActor implements Actor {
     return popped.length
   }
 
-  /** Pops, stepping over damage. Answers also how many damaged items are before the first. */
+  /** Pops, stepping over damage. Answers also how many damaged items are before the first, and the position behind them. */
   async #stepOver(
     start: Position | undefined,
     pop: (from: Position | undefined) => Promise<readonly PoppedItem[]>,
-  ): Promise<{ readonly popped: readonly PoppedItem[]; readonly damaged: number }> {
+  ): Promise<{
+    readonly popped: readonly PoppedItem[]
+    readonly damaged: number
+    readonly behind: Position | undefined
+  }> {
     let damaged = 0
+    let behind: Position | undefined
     const hear = (message: unknown): void => {
       damaged += (message as DamageMessage).items
     }
     damages?.subscribe(hear)
     try {
-      for (let from = start; ; ) {
+      for (;;) {
         try {
-          return { popped: await pop(from), damaged }
+          return { popped: await pop(behind ?? start), damaged, behind }
         } catch (error) {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.#simulation.judge('the consumer', error)
-          damaged += error.details.items ?? 0
-          from = asPosition(BigInt(error.details.position ?? 0))
+          const { items = 0, missed = 0 } = error.details
+          damaged += items + missed
+          behind = asPosition(BigInt(error.details.position ?? 0))
         }
       }
     } finally {

@@ -1,5 +1,6 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
+import { RingError } from '../../errors.ts'
 import { foldAll, popOne, RequestDesk } from '../derived.ts'
 import type { Claimed } from '../role.ts'
 import type {
@@ -251,7 +252,7 @@ class Format2Consumer extends Format2Role implements Consumer {
         continue
       }
       this.#losses.add('skipped', step.items, end)
-      if (!this.#skip) throw step.error
+      if (!this.#skip) throw missed > 0 ? missedBefore(step.error, missed) : step.error
       this.#reading.report(step)
     }
   }
@@ -337,4 +338,12 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#seen = this.#reading.epoch
     if (isNew) this.settleWhenIdle()
   }
+}
+
+/** Damage right behind items that were overwritten: no item comes between that could tell of them. */
+function missedBefore({ code, message, details }: RingError, missed: number): RingError {
+  return new RingError(code, `${message}; ${missed} items before them were overwritten`, {
+    ...details,
+    missed,
+  })
 }

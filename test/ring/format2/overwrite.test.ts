@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import type { Codec } from '../../../src/codec/codec.ts'
+import type { RingError } from '../../../src/errors.ts'
+import { RingReader } from '../../../src/ring/reader.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import type { PoppedItem, Position } from '../../../src/ring/types.ts'
 import { collect } from '../../helpers/collect.ts'
@@ -83,6 +86,55 @@ describe('a ring that overwrites its oldest items', () => {
     await again.advance(same?.position as Position)
     const { stats } = await inspectRing(device)
     expect(stats?.missedItems).toBe(next?.missed)
+  })
+
+  test('tells what was missed also where damage follows it', async () => {
+    const device = await ring()
+    const producer = await attachProducer(device)
+    for (let number = 0; number < 100; number++) await producer.append([itemOf(number)])
+    const { waitingItems: waiting = 0 } = await inspectRing(device)
+    const missed = 100 - waiting
+    const first = new Uint8Array(512)
+    const sector = (12_288 + 8 * 4096) / 512 + (missed % BLOCKS)
+    await device.read(sector, [first])
+    first[200] = (first[200] ?? 0) ^ 1
+    await device.write(sector, [first])
+    const stopping = await Consumer.attach(device)
+    const stopped = await stopping.popMany().catch((error: RingError) => error.details)
+    expect(stopped).toMatchObject({ items: 1, missed })
+    await stopping.detach()
+    const skipping = await Consumer.attach(device, { onDamage: 'skip' })
+    const [popped] = await skipping.popMany()
+    expect(popped?.missed).toBe(missed)
+    expect(numberOf(popped as PoppedItem)).toBe(missed + 1)
+  })
+
+  test('a reader tells with each entry what was missed before it, also if one does not decode', async () => {
+    const device = await ring()
+    const producer = await attachProducer(device)
+    let undecodable = -1
+    const codec: Codec<number, never> = {
+      name: 'numbers',
+      encode: () => new Uint8Array(0),
+      decode: (bytes) => {
+        const number = Buffer.from(bytes).readUInt32LE()
+        if (number === undecodable) throw new Error('no')
+        return number
+      },
+    }
+    for (let number = 0; number < 100; number++) await producer.append([itemOf(number)])
+    const reader = await RingReader.open(device, { codec })
+    const first = await reader.next()
+    expect(first.missed).toBe(first.item)
+    const second = await reader.next()
+    expect(second).toMatchObject({ item: first.item + 1 })
+    expect(second).not.toHaveProperty('missed')
+    await reader.close()
+    undecodable = first.item
+    const next = await RingReader.open(device, { codec })
+    await expect(next.next()).rejects.toMatchObject({ code: 'CODEC_DECODE' })
+    expect(await next.next()).toMatchObject({ item: first.item + 1, missed: first.item })
+    await next.close()
   })
 
   test('does not give up what is held back', async () => {
