@@ -64,6 +64,9 @@ export async function attachProducer(
   return { status: 'suspended' }
 }
 
+/** How often a producer without room writes down how often it was refused. */
+const TELL_RETRIES_MS = 1000
+
 /** What an attaching producer found. */
 interface Found {
   readonly slots: Slots
@@ -118,6 +121,7 @@ class Format2Producer extends Format2Role implements Producer {
   #suspendAck = false
   #commits: number
   #retries: number
+  #toldRetriesAt = Number.NEGATIVE_INFINITY
   #memory: Uint8Array = new Uint8Array(0)
 
   constructor(claimed: Claimed, disk: Disk, found: Found) {
@@ -220,13 +224,21 @@ class Format2Producer extends Format2Role implements Producer {
         done += batch.length
         await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
       }
-      if (this.#tail.seq === first && items.length > 0) {
-        this.#retries++
-        return { status: 'retry' }
-      }
+      if (this.#tail.seq === first && items.length > 0) return this.#refuse()
       const { epoch } = currentEpoch(this.#epochs)
       return { status: 'ok', positions: positionsFrom(epoch, first + 1, this.#tail.seq - first) }
     })
+  }
+
+  /** Counts a refusal, and writes that down now and then: that a ring is full has to be seen from outside. */
+  async #refuse(): Promise<{ readonly status: 'retry' }> {
+    this.#retries++
+    if (this.clock.now() - this.#toldRetriesAt >= TELL_RETRIES_MS) {
+      this.#toldRetriesAt = this.clock.now()
+      await this.lookBeforeWrite()
+      await this.#publish(this.#older())
+    }
+    return { status: 'retry' }
   }
 
   /**

@@ -207,4 +207,17 @@ describe('format 2', () => {
     await consumer.advance(filled.positions.at(-2) as Position)
     expect(await producer.append(items.slice(0, 500))).toMatchObject({ status: 'ok' })
   })
+
+  test('how often there was no room is seen from outside while there is none', async () => {
+    const device = await ring(128)
+    const clock = new FakeClock()
+    const producer = await attachProducer(device, { clock })
+    while ((await producer.append([new Uint8Array(300)])).status === 'ok');
+    const retries = async () => (await inspectRing(device)).stats?.retries
+    expect(await retries()).toBe(1)
+    for (let n = 0; n < 5; n++) await producer.append([new Uint8Array(300)])
+    await clock.advance(1000)
+    await producer.append([new Uint8Array(300)])
+    expect(await retries()).toBe(7)
+  })
 })
