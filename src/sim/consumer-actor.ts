@@ -79,7 +79,7 @@ export class ConsumerActor implements Actor {
           onDamage: this.#simulation.plan.onDamage,
         }),
       )
-      const session = new ConsumerSession(this.#simulation.ring.itemsUpTo?.(consumer.position))
+      const session = new ConsumerSession(consumer.position)
       this.#handle = { process, consumer, session, popped: [], toldSince: { pop: 0, advance: 0 } }
       return this.#handle
     } catch (error) {

@@ -88,7 +88,9 @@ function errors(faults: ReadonlySet<FaultKind>, masked: boolean): ReadonlySet<st
   const taken: readonly FaultKind[] = ['secondHandle', 'lateWrite', 'silentReset', 'reset']
   if (taken.some((kind) => faults.has(kind))) codes.add('RING_ROLE_CONFLICT')
   if (faults.has('rot') || !masked) codes.add('RING_DAMAGED')
-  if (!masked) {
+  // A page that is older than the disk can only hide what is new, or seem damaged.
+  const lying = NOT_MASKED.filter((kind) => kind !== 'stalePage')
+  if (lying.some((kind) => faults.has(kind)) || (faults.has('rot') && !masked)) {
     const more = ['RING_CORRUPT', 'RING_OVERLOADED', 'RING_UNSTABLE', 'RING_ROLE_CONFLICT']
     for (const code of [...more, 'RING_NOT_INITIALISED', 'RangeError']) codes.add(code)
   }

@@ -64,12 +64,13 @@ export class ConsumerSession {
   own: number | undefined
   /** The number of the last item delivered. */
   last = -1
-  /** How many items the ring had up to the last one delivered, and up to the consumer's own position. */
-  seq: number | undefined
-  ownSeq: number | undefined
+  /** The position behind the last item delivered. */
+  at: Position | undefined
+  /** The consumer's own position. */
+  ownAt: Position
 
-  constructor(ownSeq?: number) {
-    this.ownSeq = ownSeq
+  constructor(ownAt: Position) {
+    this.ownAt = ownAt
   }
 }
 
@@ -79,6 +80,8 @@ export class Oracle {
   readonly #log: Entry[] = []
   readonly #itemsUpTo: ((position: Position) => number) | undefined
   #sessions = 0
+  /** Where producers began. */
+  readonly #starts: Position[] = []
   #commits = 0
   /** The number behind the last item that a consumer gave back, acknowledged and begun. */
   #gaveBack = 0
@@ -112,8 +115,9 @@ export class Oracle {
     return this.#lastAcknowledged
   }
 
-  /** A new handle of the producer. */
-  producerSession(): number {
+  /** A new handle of the producer, which begins at a position. */
+  producerSession(start: Position): number {
+    this.#starts.push(start)
     return this.#sessions++
   }
 
@@ -185,14 +189,13 @@ export class Oracle {
   popped(session: ConsumerSession, popped: readonly PoppedItem[], how: Popping): void {
     const { fromOwn } = how
     let next = fromOwn ? session.own : (session.next ?? session.own)
-    let seq = fromOwn ? session.ownSeq : (session.seq ?? session.ownSeq)
+    let at = fromOwn ? session.ownAt : (session.at ?? session.ownAt)
     popped.forEach(({ item, position, missed = 0 }, index) => {
       const id = this.#identify(item)
       this.#delivered++
       const damaged = index === 0 ? how.damaged : 0
-      const end = this.#itemsUpTo?.(position)
-      this.#checkCount(id, seq, end, missed + damaged)
-      seq = end
+      this.#checkCount(id, at, position, missed + damaged)
+      at = position
       const { losses } = this.#promises
       const told = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged : 0)
       if (this.#promises.authentic) this.#checkPosition(id, position)
@@ -210,7 +213,7 @@ export class Oracle {
     })
     if (fromOwn) return
     session.next = next
-    session.seq = seq
+    session.at = at
   }
 
   /** The ring said that there is nothing, when so much had been acknowledged before it was asked. */
@@ -237,7 +240,7 @@ export class Oracle {
     this.#gaveBack = Math.max(this.#gaveBack, next)
     this.#givesBack = this.#gaveBack
     session.own = next
-    session.ownSeq = this.#itemsUpTo?.(position)
+    session.ownAt = position
   }
 
   /** The lengths of the items that wait, when those before `next` were given back; `undefined`: nobody knows. */
@@ -275,10 +278,13 @@ export class Oracle {
   }
 
   /** Positions count on without a hole, but for what the ring said was lost. */
-  #checkCount(id: number, before: number | undefined, end: number | undefined, told: number): void {
-    if (!this.#promises.authentic || before === undefined || end === undefined) return
-    const missing = end - before - 1
-    // It may have gone back to where an epoch began.
+  #checkCount(id: number, from: Position, to: Position, told: number): void {
+    if (!this.#promises.authentic || this.#itemsUpTo === undefined) return
+    // Where a producer began with less than was delivered before, because that was lost, it counts on from there.
+    const begun = this.#starts.filter((start) => from < start && start <= to)
+    const before = Math.min(...[from, ...begun].map(this.#itemsUpTo))
+    const missing = this.#itemsUpTo(to) - before - 1
+    // A producer that was killed while it attached may have begun even earlier.
     if (missing < 0 || missing === told) return
     throw new Violation('miscounted', `item ${id} comes after ${missing} others, of ${told} told`)
   }
@@ -306,7 +312,10 @@ export class Oracle {
     this.#skip(next ?? this.#givesBack, id, told)
   }
 
-  /** Items were passed over: they never come any more, nor do those that depended on them. */
+  /**
+   * Items were passed over: they never come any more, nor do those that depended on them. Only if a slot is damaged does the
+   * ring go by an older one, which may not know yet that they were given up.
+   */
   #skip(from: number, delivered: number, told: number): void {
     const skipped = this.#log.slice(from, Math.max(from, delivered))
     const lost = skipped.filter(({ fate }) => fate === 'acknowledged')
@@ -320,7 +329,9 @@ export class Oracle {
           if (later.session === entry.session && later.fate === 'maybe') later.fate = 'out'
         }
       }
-      if (entry.fate === 'maybe' || entry.fate === 'acknowledged') entry.fate = 'out'
+      const { overwritten, damaged } = this.#promises.losses
+      if (entry.fate === 'maybe') entry.fate = 'out'
+      if (entry.fate === 'acknowledged' && !(overwritten && damaged)) entry.fate = 'out'
     }
   }
 

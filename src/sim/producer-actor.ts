@@ -73,7 +73,7 @@ export class ProducerActor implements Actor {
         await process.clock.sleep(PAUSE_MS)
         return undefined
       }
-      const session = oracle.producerSession()
+      const session = oracle.producerSession(result.producer.position)
       this.#handle = { process, producer: result.producer, session, pushed: [] }
       return this.#handle
     } catch (error) {

@@ -83,7 +83,7 @@ const FORMAT2 = [
   format2("a batch's epoch is not checked", 'storm', 4000, [
     [WALK2, '&& allowsEpoch(epochs, lsn, header.epoch) ', ''],
   ]),
-  format2("a header's checksum is not checked", 'flip', 3000, [
+  format2("a header's checksum is not checked", 'flip', 8000, [
     [BATCH2, "if (computed !== crc) return bad('checksum', String(computed), String(crc))", ''],
   ]),
   format2("an item's checksum is not checked", 'flip', 1500, [
@@ -259,7 +259,7 @@ const FORMAT2 = [
     [[SPACE2, ' || needed > committed.lsn', '']],
     '2-overwrite',
   ),
-  format2('a slot that is older than the last one is believed', 'pages', 500, [
+  format2('a slot that is older than the last one is believed', 'pages', 1500, [
     [
       CONSUMER2,
       'if (slot.generation >= this.#producer.generation) this.#learn(slot)',

@@ -12,6 +12,8 @@ const PROMISES = {
   attachRequests: 100,
 }
 
+/** Where the ring begins. */
+const START = asPosition(0n)
 const HERE = { fromOwn: false, damaged: 0 }
 
 function popped(...items: Uint8Array[]): PoppedItem[] {
@@ -21,14 +23,14 @@ function popped(...items: Uint8Array[]): PoppedItem[] {
 /** An oracle that saw two items acknowledged, one whose handle ended meanwhile, and one acknowledged by the next. */
 function history(): { oracle: Oracle; items: readonly Uint8Array[] } {
   const oracle = new Oracle(PROMISES)
-  const first = oracle.producerSession()
+  const first = oracle.producerSession(START)
   const items = [...oracle.pushing(first, [3, 10, 20])]
   oracle.pushed(items, [10n, 11n, 12n])
   oracle.advancing(first, items[1] as Uint8Array)
   oracle.advanced(first, items[1] as Uint8Array)
   oracle.advancing(first, items[2] as Uint8Array)
   oracle.producerEnded(first)
-  const second = oracle.producerSession()
+  const second = oracle.producerSession(START)
   const next = oracle.pushing(second, [5, 6])
   oracle.pushed(next, [13n, 14n])
   oracle.advancing(second, next[0] as Uint8Array)
@@ -39,7 +41,7 @@ function history(): { oracle: Oracle; items: readonly Uint8Array[] } {
 function deliver(...order: readonly number[]): () => void {
   const { oracle, items } = history()
   const wanted = order.map((index) => items[index] as Uint8Array)
-  return () => oracle.popped(new ConsumerSession(), popped(...wanted), HERE)
+  return () => oracle.popped(new ConsumerSession(START), popped(...wanted), HERE)
 }
 
 describe('the oracle', () => {
@@ -53,7 +55,7 @@ describe('the oracle', () => {
     expect(deliver(1)).toThrow(/item 0 was acknowledged, but item 1 came/)
     expect(deliver(0, 2)).toThrow(/item 1 was acknowledged/)
     const { oracle } = history()
-    expect(() => oracle.empty(new ConsumerSession(), oracle.lastAcknowledged)).toThrow(/empty/)
+    expect(() => oracle.empty(new ConsumerSession(START), oracle.lastAcknowledged)).toThrow(/empty/)
   })
 
   test('finds what is repeated or reordered', () => {
@@ -68,23 +70,23 @@ describe('the oracle', () => {
   test('finds what was skipped once and comes later', () => {
     const { oracle, items } = history()
     oracle.popped(
-      new ConsumerSession(),
+      new ConsumerSession(START),
       popped(...[0, 1, 3].map((at) => items[at] as Uint8Array)),
       HERE,
     )
     const later = popped(...[0, 1, 2].map((at) => items[at] as Uint8Array))
-    expect(() => oracle.popped(new ConsumerSession(), later, HERE)).toThrow(/dropped before/)
+    expect(() => oracle.popped(new ConsumerSession(START), later, HERE)).toThrow(/dropped before/)
   })
 
   test('finds what was given back and comes again, but not what may have been', () => {
     const { oracle, items } = history()
-    const session = new ConsumerSession()
+    const session = new ConsumerSession(START)
     oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), HERE)
     oracle.givesBack(1)
     oracle.gaveBack(session, 1, asPosition(10n))
     oracle.givesBack(2)
     const again = (at: number) => () =>
-      oracle.popped(new ConsumerSession(), popped(items[at] as Uint8Array), HERE)
+      oracle.popped(new ConsumerSession(START), popped(items[at] as Uint8Array), HERE)
     expect(again(0)).toThrow(/given back/)
     expect(again(1)).not.toThrow()
   })
@@ -93,13 +95,40 @@ describe('the oracle', () => {
     const { oracle, items } = history()
     const wrong = Uint8Array.from(items[1] as Uint8Array)
     wrong[5] = (wrong[5] ?? 0) ^ 1
-    expect(() => oracle.popped(new ConsumerSession(), popped(wrong), HERE)).toThrow(/never pushed/)
-    expect(() => oracle.popped(new ConsumerSession(), popped(itemOf(99, 4)), HERE)).toThrow()
+    expect(() => oracle.popped(new ConsumerSession(START), popped(wrong), HERE)).toThrow(
+      /never pushed/,
+    )
+    expect(() => oracle.popped(new ConsumerSession(START), popped(itemOf(99, 4)), HERE)).toThrow()
   })
 
   test('finds positions that differ', () => {
     const { oracle, items } = history()
     const item = { item: items[0] as Uint8Array, position: asPosition(99n) }
-    expect(() => oracle.popped(new ConsumerSession(), [item], HERE)).toThrow(/ends at 10/)
+    expect(() => oracle.popped(new ConsumerSession(START), [item], HERE)).toThrow(/ends at 10/)
+  })
+
+  test('finds a count of missed items that is wrong, also where the ring went back to where a producer began', () => {
+    const LAP = 1000n
+    const count = (position: bigint): number => Number(position % LAP)
+    const overwrites = { ...PROMISES, losses: { overwritten: true, damaged: false } }
+    const oracle = new Oracle(overwrites, count)
+    const first = oracle.producerSession(START)
+    const [lost] = oracle.pushing(first, [3]) as [Uint8Array]
+    const session = new ConsumerSession(START)
+    oracle.advancing(first, lost)
+    oracle.popped(session, [{ item: lost, position: asPosition(1n) }], HERE)
+    oracle.producerEnded(first)
+    const second = oracle.producerSession(asPosition(LAP))
+    const items = oracle.pushing(second, [3, 3])
+    oracle.advancing(second, items[1] as Uint8Array)
+    oracle.advanced(second, items[1] as Uint8Array)
+    const told = (missed: number) => () => {
+      const item = { item: items[1] as Uint8Array, position: asPosition(LAP + 2n), missed }
+      const again = Object.assign(new ConsumerSession(START), session)
+      oracle.popped(again, [item], HERE)
+    }
+    expect(told(0)).toThrow(/comes after 1 others, of 0 told/)
+    expect(told(2)).toThrow(/comes after 1 others, of 2 told/)
+    expect(told(1)).not.toThrow()
   })
 })
