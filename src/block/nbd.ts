@@ -65,7 +65,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     this.#claimTarget = claims
     this.#stability = new Stability(() => this.#request({ command: COMMAND.flush }))
     const poolOptions = {
-      dial: () => dialAgain(address, options, first),
+      dial: (signal: AbortSignal) => dialAgain(address, options, first, signal),
       onLost: () => this.#stability.lost(),
       connections: terms.multiConn ? (options.connections ?? 1) : 1,
       maxInFlight: options.maxInFlight ?? DEFAULT_IN_FLIGHT,
@@ -237,8 +237,9 @@ async function dialAgain(
   address: NbdAddress,
   options: NbdBlockDeviceOptions,
   before: Connection,
+  signal: AbortSignal,
 ): Promise<Connection> {
-  const connection = await dial(address, options)
+  const connection = await dial(address, options, signal)
   try {
     checkSameExport(before.export, connection.export)
     return connection

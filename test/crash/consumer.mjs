@@ -1,9 +1,9 @@
 // The consuming side of the crash test: `node consumer.mjs <device> <format> <seed> <items> <life>`. It
 // verifies every byte, and says what it was given before it advances past it.
 import process from 'node:process'
-import { FileBlockDevice } from '../../dist/block/file.js'
 import { RingReader } from '../../dist/index.js'
 import { Items, randomFrom } from './items.mjs'
+import { openDevice } from './open.mjs'
 import { say } from './say.mjs'
 
 const MAX_BATCH_BYTES = 600_000
@@ -12,7 +12,7 @@ const [path, format, seed, count, life] = process.argv.slice(2)
 const items = new Items(Number(seed), Number(count), Number(format))
 const random = randomFrom(Number(seed) + 2 * Number(life) + 1)
 
-const device = await FileBlockDevice.open(path)
+const device = await openDevice(path)
 const reader = await RingReader.open(device, { queue: 'crash', client: 'consumer' })
 let next = items.before(reader.consumer.position)
 say({ event: 'start', next })

@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { BlockDevice } from '../../src/block/device.ts'
 import { FileBlockDevice } from '../../src/block/file.ts'
+import { NbdBlockDevice } from '../../src/block/nbd.ts'
 import { inspectRing, Producer } from '../../src/index.ts'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
+import { serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'
 import { Items } from './items.mjs'
 import { Ledger } from './ledger.ts'
 import { planKills, runSide, type Side } from './side.ts'
@@ -48,7 +51,7 @@ describe.each([1, 2] as const)(
     test('on a file', { timeout: TIMEOUT_MS }, async () => {
       const file = join(directory, 'ring')
       await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
-      await torment('file', file, run)
+      await torment('file', await FileBlockDevice.open(file), run)
     })
 
     test('on a loop device', { timeout: TIMEOUT_MS }, async (context) => {
@@ -56,27 +59,35 @@ describe.each([1, 2] as const)(
       const file = join(directory, 'disk')
       await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
       using loop = attachLoop(file)
-      await torment('loop device', loop.path, run)
+      await torment('loop device', await FileBlockDevice.open(loop.path), run)
+    })
+
+    test('on an export of nbdkit', { timeout: TIMEOUT_MS }, async (context) => {
+      needs(context, serverProblem('nbdkit'))
+      const file = join(directory, 'disk')
+      await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
+      await using server = await startNbdkit(directory, ['file', file])
+      await torment('nbdkit', await NbdBlockDevice.connect(server.uri()), run)
     })
   },
 )
 
-/** Hands all items over through a ring while both sides are killed again and again. */
-async function torment(kind: string, path: string, run: Run): Promise<void> {
+/** Hands all items over through a ring while both sides are killed again and again, and disconnects the device. */
+async function torment(kind: string, opened: BlockDevice, run: Run): Promise<void> {
   const { format, items, kills } = run
-  await using device = await FileBlockDevice.open(path)
+  await using device = opened
   await Producer.create(device, { format })
   const ledger = new Ledger()
   const started = performance.now()
   const [producerKills, consumerKills] = await both(
     {
-      ...sideOf('producer', path, run, seed + 1),
+      ...sideOf('producer', device.name, run, seed + 1),
       progress: () => ledger.pushed,
       beforeStart: () => ledger.betweenProducers(),
       hear: (message) => ledger.producer(message),
     },
     {
-      ...sideOf('consumer', path, run, seed + 2),
+      ...sideOf('consumer', device.name, run, seed + 2),
       progress: () => ledger.advanced,
       beforeStart: () => undefined,
       hear: (message) => ledger.consumer(message),

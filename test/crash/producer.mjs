@@ -2,9 +2,9 @@
 // nothing: the ring's own position says which item comes next.
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FileBlockDevice } from '../../dist/block/file.js'
 import { Producer, RingWriter } from '../../dist/index.js'
 import { Items, randomFrom } from './items.mjs'
+import { openDevice } from './open.mjs'
 import { say } from './say.mjs'
 
 const MAX_BATCH_BYTES = 600_000
@@ -18,7 +18,7 @@ const items = new Items(Number(seed), Number(count), Number(format))
 const random = randomFrom(Number(seed) + 2 * Number(life))
 let next = 0
 
-const device = await FileBlockDevice.open(path)
+const device = await openDevice(path)
 // In format 2, appending and showing what was pushed are written differently: each in every other life.
 if (format === '2' && Number(life) % 2 === 1) await pushAndShow()
 else await append()

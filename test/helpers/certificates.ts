@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +6,12 @@ import { join } from 'node:path'
 /** Certificates for one test file, under the names that servers and clients of NBD look for. */
 export interface Certificates extends Disposable {
   readonly folder: string
+}
+
+/** Why no certificates can be made on this machine, or undefined if they can. */
+export function certificatesProblem(): string | undefined {
+  const { error } = spawnSync('openssl', ['version'])
+  return error === undefined ? undefined : 'openssl is not there (Debian package openssl)'
 }
 
 /** Makes an authority, and certificates of a server `localhost` (127.0.0.1) and of a client. */

@@ -39,16 +39,17 @@ export function startQemuNbd(folder: string, args: readonly string[]): Promise<N
   return startServer(folder, 'qemu-nbd', [...place, '-t', '-e', '16', '-x', 'exp', ...args])
 }
 
-/** Starts nbd-server with an export `exp` of a file, and these lines in its configuration. */
+/** Starts nbd-server with an export `exp` of a file, and these lines in its configuration: the export's, the server's. */
 export async function startNbdServer(
   folder: string,
   file: string,
   lines: readonly string[] = ['flush = true', 'fua = true', 'trim = true'],
+  more: readonly string[] = [],
 ): Promise<NbdServer> {
   const socket = join(folder, SOCKET)
   const configuration = join(folder, 'nbd-server.conf')
   const pidFile = join(folder, PID_FILE)
-  const general = ['[generic]', `unixsock = ${socket}`, 'allowlist = true']
+  const general = ['[generic]', `unixsock = ${socket}`, 'allowlist = true', ...more]
   const exported = ['[exp]', `exportname = ${file}`, ...lines]
   writeFileSync(configuration, `${[...general, ...exported].join('\n')}\n`)
   rmSync(pidFile, { force: true })

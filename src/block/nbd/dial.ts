@@ -12,15 +12,20 @@ import { Wire } from './wire.ts'
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Connects to an export, ready for requests.
+ * Connects to an export, ready for requests; gives up when the signal says so.
  * @throws {NbdFault}
  */
-export function dial(address: NbdAddress, options: NbdConnectOptions): Promise<Connection> {
-  return haggleWith(address, options, async (haggle, wire) => {
+export function dial(
+  address: NbdAddress,
+  options: NbdConnectOptions,
+  signal?: AbortSignal,
+): Promise<Connection> {
+  const agree = async (haggle: Haggle, wire: Wire): Promise<Connection> => {
     const terms = await negotiate(haggle, address.exportName)
     haggle.checkSilent()
     return new Connection(wire, terms)
-  })
+  }
+  return haggleWith(address, options, agree, signal)
 }
 
 /**
@@ -32,6 +37,7 @@ export async function haggleWith<T>(
   address: NbdAddress,
   options: NbdConnectOptions,
   agree: (haggle: Haggle, wire: Wire) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   const { connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS } = options
   const inbox = new Inbox()
@@ -39,6 +45,8 @@ export async function haggleWith<T>(
   const timer = setTimeout(() => {
     wire.destroy(new NbdFault('late', `there was no connection within ${connectTimeoutMs} ms`))
   }, connectTimeoutMs)
+  const giveUp = (): void => wire.destroy(new NbdFault('lost', 'nobody wants the connection now'))
+  signal?.addEventListener('abort', giveUp)
   const haggle = new Haggle(wire, inbox)
   try {
     await haggle.greet()
@@ -50,6 +58,7 @@ export async function haggleWith<T>(
     throw error
   } finally {
     clearTimeout(timer)
+    signal?.removeEventListener('abort', giveUp)
   }
 }
 

@@ -35,12 +35,12 @@ export class Lane {
   #lastFault: unknown
   #closed = false
 
-  constructor(options: LaneOptions, first?: Connection) {
+  constructor(options: LaneOptions, first: Connection) {
     this.#dial = options.dial
     this.#onLost = options.onLost
     this.#maxInFlight = options.maxInFlight
     this.#requestTimeoutMs = options.requestTimeoutMs
-    if (first !== undefined) this.#use(first)
+    this.#use(first)
   }
 
   /** Requests that were begun and have not ended. */

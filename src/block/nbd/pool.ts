@@ -3,21 +3,35 @@ import type { Status } from './exchange.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import type { Request } from './protocol.ts'
 
+/** After a server did not let another connection in, none is tried for so long. */
+const REFUSED_MS = 30_000
+
 /** How a {@link Pool} works. */
-export interface PoolOptions extends LaneOptions {
+export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
+  /** Connects anew, and gives up when the signal says so. */
+  readonly dial: (signal: AbortSignal) => Promise<Connection>
   /** How many connections there may be. */
   readonly connections: number
 }
 
-/** One or more connections to an export; requests go to the one with the least to do. */
+/**
+ * One or more connections to an export; requests go to the one with the least to do. No request waits for another
+ * connection that is being made, or fails with it: a server may let in fewer than it says.
+ */
 export class Pool {
-  readonly #options: PoolOptions
+  readonly #connections: number
+  readonly #laneOptions: LaneOptions
   readonly #first: Lane
   readonly #lanes: Lane[]
+  readonly #closing = new AbortController()
+  /** Connections that are being made, besides those of the lanes. */
+  #dialling = 0
+  #notBefore = 0
 
   constructor(options: PoolOptions, first: Connection) {
-    this.#options = options
-    this.#first = new Lane(options, first)
+    this.#connections = options.connections
+    this.#laneOptions = { ...options, dial: () => options.dial(this.#closing.signal) }
+    this.#first = new Lane(this.#laneOptions, first)
     this.#lanes = [this.#first]
   }
 
@@ -31,16 +45,34 @@ export class Pool {
 
   /** Ends all connections. No requests may be in flight. */
   async close(): Promise<void> {
+    this.#closing.abort()
     await Promise.all(this.#lanes.map((lane) => lane.close()))
   }
 
   #choose(): Lane {
     let least = this.#first
     for (const lane of this.#lanes) if (lane.load < least.load) least = lane
-    if (least.load === 0 || this.#lanes.length === this.#options.connections) return least
     // Another connection is made only when there is use for it.
-    const lane = new Lane(this.#options)
-    this.#lanes.push(lane)
-    return lane
+    if (least.load > 0 && this.#mayGrow) void this.#grow()
+    return least
+  }
+
+  get #mayGrow(): boolean {
+    const connections = this.#lanes.length + this.#dialling
+    return connections < this.#connections && performance.now() >= this.#notBefore
+  }
+
+  async #grow(): Promise<void> {
+    this.#dialling++
+    try {
+      const connection = await this.#laneOptions.dial()
+      if (this.#closing.signal.aborted) await connection.close()
+      else this.#lanes.push(new Lane(this.#laneOptions, connection))
+    } catch {
+      // What is wrong with the server, if anything, the requests on the other connections tell.
+      this.#notBefore = performance.now() + REFUSED_MS
+    } finally {
+      this.#dialling--
+    }
   }
 }

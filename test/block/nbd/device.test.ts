@@ -1,10 +1,7 @@
-import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { listNbdExports, NbdBlockDevice } from '../../../src/block/nbd.ts'
-import { needs } from '../../helpers/interop.ts'
-import { serverProblem, startNbdServer } from '../../helpers/nbd-servers.ts'
+import { startForwarder } from './forwarder.ts'
 import { bytes, useScene } from './scene.ts'
 
 const scene = useScene()
@@ -49,7 +46,7 @@ test('an export that was connected exclusively', async (context) => {
 
 test('over TCP, by a name or an address', async (context) => {
   const server = await scene.nbdkit(context, 'memory', '1M')
-  const port = await forward(server.socket)
+  const { port } = scene.keep(await startForwarder(server.socket))
   const device = await scene.connect(`nbd://localhost:${port}`)
   await device.write(1, bytes(512, 4), { durable: true })
   const other = await scene.connect(`nbd://127.0.0.1:${port}/`)
@@ -59,31 +56,10 @@ test('over TCP, by a name or an address', async (context) => {
 })
 
 test('an nbd-server whose export is read-only', async (context) => {
-  needs(context, serverProblem('nbd-server'))
   const file = scene.file('disk')
   writeFileSync(file, new Uint8Array(1 << 16).fill(5))
-  const server = scene.keep(await startNbdServer(scene.folder, file, ['readonly = true']))
+  const server = await scene.nbdServer(context, file, ['readonly = true'])
   const device = await scene.connect(server, {}, 'exp')
   expect((await device.getInfo()).readWrite).toBe(false)
   await device.read(0, bytes(1 << 16))
 })
-
-/** Listens at a TCP port, and hands on to a unix socket. */
-async function forward(path: string): Promise<number> {
-  const forwarder = createServer((client) => {
-    const server = connect({ path })
-    client.pipe(server).pipe(client)
-    client.on('error', () => server.destroy())
-    server.on('error', () => client.destroy())
-  })
-  scene.keep({
-    [Symbol.asyncDispose]: async () => {
-      forwarder.close()
-    },
-  })
-  forwarder.listen(0, '127.0.0.1')
-  await once(forwarder, 'listening')
-  const address = forwarder.address()
-  if (address === null || typeof address === 'string') throw new Error('it has no port')
-  return address.port
-}

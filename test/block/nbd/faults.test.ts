@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, type TestContext, test } from 'vitest'
 import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
 import { bytes, useScene } from './scene.ts'
@@ -208,59 +208,4 @@ test('a server that lets nobody else in', async (context) => {
   const server = await scene.nbdkit(context, '--filter=limit', 'memory', '1M', 'limit=1')
   await scene.connect(server)
   await expect(scene.connect(server)).rejects.toEqual(failure('BLOCK_OPEN'))
-})
-
-/** An image of 1 MiB behind qemu's driver blkdebug. */
-async function blkdebug(context: TestContext, rules: string): Promise<NbdBlockDevice> {
-  const file = scene.file('disk')
-  writeFileSync(file, '')
-  truncateSync(file, 1 << 20)
-  const image = `driver=blkdebug,image.driver=file,image.filename=${file},${rules}`
-  return scene.connect(await scene.qemu(context, '--image-opts', image), {}, 'exp')
-}
-
-function inject(iotype: string, errno: number, more = ''): string {
-  const rule = 'inject-error.0'
-  return `${rule}.event=none,${rule}.iotype=${iotype},${rule}.errno=${errno}${more}`
-}
-
-test('blkdebug: one sector cannot be written', async (context) => {
-  const device = await blkdebug(context, inject('write', 5, ',inject-error.0.sector=8'))
-  await device.write(0, bytes(4096, 1))
-  await expect(device.write(8, bytes(4096, 1))).rejects.toEqual(failure('BLOCK_IO', 'EIO'))
-  await expect(device.write(0, bytes(8192, 1))).rejects.toEqual(failure('BLOCK_IO', 'EIO'))
-  await device.read(8, bytes(4096))
-})
-
-test('blkdebug: the disk is full once', async (context) => {
-  const device = await blkdebug(context, inject('write', 28, ',inject-error.0.once=on'))
-  await expect(device.write(0, bytes(512))).rejects.toEqual(failure('BLOCK_IO', 'ENOSPC'))
-  await device.write(0, bytes(512))
-})
-
-test('blkdebug: flushes fail', async (context) => {
-  const device = await blkdebug(context, inject('flush', 5))
-  await device.write(0, bytes(512))
-  await expect(device.flush()).rejects.toEqual(failure('BLOCK_IO', 'EIO'))
-  await expect(device.write(0, bytes(512), { durable: true })).rejects.toEqual(
-    failure('BLOCK_IO', 'EIO'),
-  )
-})
-
-test('blkdebug: reads fail, and the connection lives on', async (context) => {
-  const device = await blkdebug(context, inject('read', 5, ',inject-error.0.once=on'))
-  const write = device.write(8, bytes(512))
-  await expect(device.read(0, bytes(4096))).rejects.toEqual(failure('BLOCK_IO', 'EIO'))
-  // A lost connection would make this flush fail for ever.
-  await write
-  await device.flush()
-})
-
-test('blkdebug: only blocks of 4096 bytes to 64 KiB', async (context) => {
-  const device = await blkdebug(context, 'align=4096,max-transfer=65536')
-  expect((await device.getInfo()).sectorSize).toBe(4096)
-  await device.write(0, bytes(1 << 20, 5))
-  const found = new Uint8Array(1 << 20)
-  await device.read(0, [found])
-  expect(found.every((byte) => byte === 5)).toBe(true)
 })

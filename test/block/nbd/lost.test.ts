@@ -189,28 +189,6 @@ test('reads ask for one piece, and each request within what the server takes', a
   expect(lengths).toEqual([4 << 20, 4 << 20, 1 << 20])
 })
 
-test.each([
-  [0x01ed, 3],
-  [0x00ed, 1],
-])('with flags %i there are %i connections', async (flags, expected) => {
-  const { uri, connections } = await fake(async (peer) => {
-    await peer.agree({ flags })
-    const request = await peer.request()
-    if (expected === 1) peer.simple(request)
-    for (;;) {
-      // Answered when all are there.
-      if (expected > 1 && connections() === expected) break
-      if (expected === 1) peer.simple(await peer.request())
-      await new Promise(setImmediate)
-    }
-    peer.simple(request)
-    await peer.request()
-  })
-  const device = await scene.connect(uri, { connections: 3 })
-  await Promise.all(Array.from({ length: 3 }, () => device.write(0, bytes(512))))
-  expect(connections()).toBe(expected)
-})
-
 test('disconnecting says farewell', async () => {
   const types: number[] = []
   const { uri } = await fake(async (peer) => {

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { describe, expect, type TestContext, test } from 'vitest'
 import { NbdBlockDevice } from '../../../src/block/nbd.ts'
 import { text } from '../../../src/codec/codecs.ts'
 import { isRingError } from '../../../src/errors.ts'
 import { RingReader } from '../../../src/ring/reader.ts'
-import { Producer } from '../../../src/ring/ring.ts'
+import { inspectRing, Producer } from '../../../src/ring/ring.ts'
 import { RingWriter } from '../../../src/ring/writer.ts'
-import { startNbdkit } from '../../helpers/nbd-servers.ts'
+import { type NbdServer, startNbdkit } from '../../helpers/nbd-servers.ts'
 import { bytes, useScene } from './scene.ts'
 
 const scene = useScene()
@@ -42,6 +42,47 @@ async function pushOn(
     }
   }
 }
+
+/** Servers of a disk, and the names of their exports. */
+const SERVERS: readonly (readonly [
+  string,
+  (context: TestContext, file: string) => Promise<NbdServer>,
+  string,
+])[] = [
+  ['nbdkit', (context, file) => scene.nbdkit(context, 'file', file), ''],
+  ['qemu-nbd', (context, file) => scene.qemu(context, '-f', 'raw', file), 'exp'],
+  ['nbd-server', (context, file) => scene.nbdServer(context, file), 'exp'],
+]
+
+describe.each(SERVERS)('%s', (_, serve, name) => {
+  test.for([1, 2] as const)(
+    'format %i: items of all sizes go several times around a small ring',
+    async (format, context) => {
+      const items = Array.from({ length: 300 }, (_, item) => `${item} `.repeat((item * 37) % 6000))
+      const server = await serve(context, disk())
+      const options = { connections: 2 }
+      const device = await scene.connect(server, options, name)
+      await Producer.create(device, { format })
+      const writer = scene.keep(await RingWriter.open(device, { codec: text }))
+      const other = await scene.connect(server, options, name)
+      const reader = scene.keep(await RingReader.open(other, { codec: text }))
+      const pushing = (async () => {
+        for (let at = 0; at < items.length; at += 8) await writer.pushMany(items.slice(at, at + 8))
+      })()
+      const found: string[] = []
+      while (found.length < items.length) {
+        const entries = await reader.nextMany()
+        found.push(...entries.map(({ item }) => item))
+        await entries.at(-1)?.advance()
+      }
+      await pushing
+      expect(found).toEqual(items)
+      // More than the disk holds, so that room was given back and taken again.
+      expect(items.join('').length).toBeGreaterThan(2 << 20)
+      expect((await inspectRing(device)).used).toBe(0)
+    },
+  )
+})
 
 for (const format of [1, 2] as const) {
   test(`format ${format}: two processes, and a server that is killed again and again`, async (context) => {

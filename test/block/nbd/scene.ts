@@ -8,6 +8,7 @@ import {
   type NbdServer,
   serverProblem,
   startNbdkit,
+  startNbdServer,
   startQemuNbd,
 } from '../../helpers/nbd-servers.ts'
 
@@ -20,6 +21,13 @@ export interface Scene {
   keep<T extends AsyncDisposable>(thing: T): T
   nbdkit(context: TestContext, ...args: readonly string[]): Promise<NbdServer>
   qemu(context: TestContext, ...args: readonly string[]): Promise<NbdServer>
+  /** With lines for the export and for the server in its configuration. */
+  nbdServer(
+    context: TestContext,
+    file: string,
+    lines?: readonly string[],
+    more?: readonly string[],
+  ): Promise<NbdServer>
   connect(
     where: NbdServer | string,
     options?: NbdBlockDeviceOptions,
@@ -62,6 +70,10 @@ export function useScene(): Scene {
     qemu: async (context, ...args) => {
       needs(context, serverProblem('qemu-nbd'))
       return keep(await startQemuNbd(folder, args))
+    },
+    nbdServer: async (context, file, lines, more) => {
+      needs(context, serverProblem('nbd-server'))
+      return keep(await startNbdServer(folder, file, lines, more))
     },
     connect: async (where, options, exportName) => {
       const uri = typeof where === 'string' ? where : where.uri(exportName)

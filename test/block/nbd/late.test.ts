@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { type FakeRequest, type Peer, startFake } from '../../helpers/fake-nbd.ts'
+import { bytes, useScene } from './scene.ts'
+
+const scene = useScene()
+
+const TIMEOUT = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_TIMEOUT' })
+const LOST = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_LOST' })
+
+/** A server that agrees to everything, and then answers some requests. */
+async function fake(
+  answer: (peer: Peer, request: FakeRequest, connection: number) => void,
+): Promise<{ uri: string; requests: string[] }> {
+  const path = scene.file('fake.sock')
+  const requests: string[] = []
+  scene.keep(
+    await startFake(path, async (peer, connection) => {
+      await peer.agree()
+      for (;;) {
+        const request = await peer.request()
+        requests.push(`${connection}: type ${request.type} at ${request.offset}`)
+        answer(peer, request, connection)
+      }
+    }),
+  )
+  return { uri: `nbd+unix:///?socket=${path}`, requests }
+}
+
+test('a request that is late ends its connection: younger reads go on with the next one, writes do not', async () => {
+  const { uri, requests } = await fake((peer, request, connection) => {
+    if (connection > 1) peer.data(request, 0, request.length, 6)
+  })
+  const device = await scene.connect(uri, { requestTimeoutMs: 4000 })
+  const late = expect(device.read(0, bytes(512))).rejects.toEqual(TIMEOUT)
+  // Their own time is not over when that of the first one is.
+  await sleep(2000)
+  const found = new Uint8Array(512)
+  const younger = device.read(1, [found])
+  const write = expect(device.write(2, bytes(512))).rejects.toEqual(TIMEOUT)
+  await Promise.all([late, younger, write])
+  expect(found[511]).toBe(6)
+  expect(requests).toEqual([
+    '1: type 0 at 0',
+    '1: type 0 at 512',
+    '1: type 1 at 1024',
+    '2: type 0 at 512',
+  ])
+})
+
+test('a flush without an answer leaves open what was written before it', async () => {
+  const { uri, requests } = await fake((peer, request) => {
+    if (request.type === 1) peer.simple(request)
+  })
+  const device = await scene.connect(uri, { requestTimeoutMs: 500 })
+  await device.write(0, bytes(512))
+  await expect(device.flush()).rejects.toEqual(TIMEOUT)
+  await device.write(0, bytes(512))
+  await expect(device.flush()).rejects.toEqual(TIMEOUT)
+  expect(requests.filter((request) => request.includes('type 3'))).toHaveLength(1)
+})
+
+test('a flush that was answered covers what was written before it, and a loss after it is none', async () => {
+  let cut = false
+  const { uri } = await fake((peer, request, connection) => {
+    if (connection === 1 && cut) peer.socket.destroy()
+    else if (request.type === 0) peer.data(request, 0, request.length, 1)
+    else peer.simple(request)
+  })
+  const device = await scene.connect(uri)
+  await device.write(0, bytes(512))
+  await device.flush()
+  cut = true
+  await device.read(0, bytes(512))
+  await device.flush()
+})
+
+test('a flush waits for the answers to nothing that was asked after it', async () => {
+  const held: (() => void)[] = []
+  const { uri } = await fake((peer, request) => {
+    if (request.type === 1 && request.offset > 0) held.push(() => peer.simple(request))
+    else peer.simple(request)
+  })
+  const device = await scene.connect(uri)
+  await device.write(0, bytes(512))
+  const later = device.write(1, bytes(512))
+  await device.flush()
+  for (const answer of held) answer()
+  await later
+})
+
+test('what was answered while a flush was under way is not covered by it', async () => {
+  const held: (() => void)[] = []
+  let cut = false
+  const { uri } = await fake((peer, request, connection) => {
+    if (connection === 1 && cut) peer.socket.destroy()
+    else if (request.type === 3) held.push(() => peer.simple(request))
+    else if (request.type === 0) peer.data(request, 0, request.length, 1)
+    else peer.simple(request)
+  })
+  const device = await scene.connect(uri)
+  await device.write(0, bytes(512))
+  const flush = device.flush()
+  await device.write(1, bytes(512))
+  for (const answer of held) answer()
+  await flush
+  cut = true
+  await device.read(0, bytes(512))
+  await expect(device.flush()).rejects.toEqual(LOST)
+})
