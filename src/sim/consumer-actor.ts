@@ -79,7 +79,7 @@ export class ConsumerActor implements Actor {
           onDamage: this.#simulation.plan.onDamage,
         }),
       )
-      const session = new ConsumerSession(consumer.position)
+      const session = new ConsumerSession(consumer.position, this.#simulation.oracle.toldBefore)
       this.#handle = { process, consumer, session, popped: [], toldSince: { pop: 0, advance: 0 } }
       return this.#handle
     } catch (error) {
@@ -107,16 +107,21 @@ export class ConsumerActor implements Actor {
       // Damage that is the last there is takes room until it is given back.
       if (last === undefined && behind !== undefined) await handle.consumer.advance(behind)
       oracle.empty(handle.session, acknowledged)
-      if (handle.consumer.position !== before) {
-        toldSince.pop += damaged
-        toldSince.advance += damaged
-      }
+      this.#told(handle, before, damaged)
     } else {
       oracle.popped(handle.session, popped, { fromOwn: false, damaged: damaged + toldSince.pop })
       toldSince.pop = 0
     }
     for (const { item, position } of popped) handle.popped.push({ id: itemNumber(item), position })
     return popped.length
+  }
+
+  /** Nothing was popped, but damage was told of; the consumer's place has moved if that was given back. */
+  #told({ consumer, toldSince }: ConsumerHandle, before: Position, damaged: number): void {
+    if (consumer.position === before) return
+    toldSince.pop += damaged
+    toldSince.advance += damaged
+    this.#simulation.oracle.gaveBackLost(damaged)
   }
 
   /** Pops, stepping over damage. Answers also how many damaged items are before the first, and the position behind them. */
@@ -230,10 +235,12 @@ export class ConsumerActor implements Actor {
         return
       }
       case 'head': {
+        const before = handle.consumer.position
         const { popped, damaged } = await this.#stepOver(undefined, async (from) => {
           const head = await handle.consumer.pop(from)
           return head.status === 'item' ? [head] : []
         })
+        if (popped.length === 0) this.#told(handle, before, damaged)
         this.#simulation.oracle.popped(handle.session, popped, {
           fromOwn: true,
           damaged: damaged + handle.toldSince.advance,

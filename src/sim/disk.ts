@@ -40,6 +40,7 @@ export class SimDisk {
   readonly #shown = new Map<number, () => void>()
   readonly #unreadable = new Set<number>()
   #writes = 0
+  #written = 0
 
   constructor(options: SimDiskOptions) {
     const { sectorSize, sizeSectors, physicalSectorSize = sectorSize } = options
@@ -60,6 +61,11 @@ export class SimDisk {
   /** The number of the last write. */
   get writes(): number {
     return this.#writes
+  }
+
+  /** Where the last write began, in bytes. */
+  get written(): number {
+    return this.#written
   }
 
   /** How many outcomes a power cut now can have. */
@@ -99,6 +105,7 @@ export class SimDisk {
    */
   apply(offset: number, data: Uint8Array, wanted?: (physical: number) => boolean): number {
     const write = ++this.#writes
+    this.#written = offset
     const size = this.physicalSectorSize
     const [first, last] = this.span(offset, data.length)
     for (let at = first; at <= last; at++) {

@@ -68,9 +68,12 @@ export class ConsumerSession {
   at: Position | undefined
   /** The consumer's own position. */
   ownAt: Position
+  /** Lost items that earlier handles told of and gave back, with nothing behind them. */
+  readonly toldBefore: number
 
-  constructor(ownAt: Position) {
+  constructor(ownAt: Position, toldBefore = 0) {
     this.ownAt = ownAt
+    this.toldBefore = toldBefore
   }
 }
 
@@ -86,6 +89,7 @@ export class Oracle {
   /** The number behind the last item that a consumer gave back, acknowledged and begun. */
   #gaveBack = 0
   #givesBack = 0
+  #toldBefore = 0
   #lastAcknowledged = -1
   #delivered = 0
 
@@ -197,7 +201,8 @@ export class Oracle {
       this.#checkCount(id, at, position, missed + damaged)
       at = position
       const { losses } = this.#promises
-      const told = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged : 0)
+      const before = next === undefined ? session.toldBefore : 0
+      const told = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged + before : 0)
       if (this.#promises.authentic) this.#checkPosition(id, position)
       if (this.#promises.lossless) this.#checkPlace(id, next, told)
       else if (this.#promises.authentic && !fromOwn && id <= session.last) {
@@ -230,6 +235,16 @@ export class Oracle {
     }
   }
 
+  /** A handle told of lost items, and gave them back, with nothing behind them. */
+  gaveBackLost(items: number): void {
+    this.#toldBefore += items
+  }
+
+  /** Lost items that were given back since the last that was delivered. */
+  get toldBefore(): number {
+    return this.#toldBefore
+  }
+
   /** The consumer gives back what is before an item's number. */
   givesBack(next: number): void {
     this.#givesBack = Math.max(this.#givesBack, next)
@@ -239,6 +254,7 @@ export class Oracle {
   gaveBack(session: ConsumerSession, next: number, position: Position): void {
     this.#gaveBack = Math.max(this.#gaveBack, next)
     this.#givesBack = this.#gaveBack
+    this.#toldBefore = 0
     session.own = next
     session.ownAt = position
   }
@@ -319,7 +335,7 @@ export class Oracle {
   #skip(from: number, delivered: number, told: number): void {
     const skipped = this.#log.slice(from, Math.max(from, delivered))
     const lost = skipped.filter(({ fate }) => fate === 'acknowledged')
-    if (lost.length > told && !this.#mayLoose(lost.slice(told))) {
+    if (lost.length > told && !this.#mayLoose(lost, lost.length - told)) {
       const id = this.#log.indexOf(lost[told] as Entry)
       throw new Violation('lost', `item ${id} was acknowledged, but item ${delivered} came instead`)
     }
@@ -335,9 +351,11 @@ export class Oracle {
     }
   }
 
-  /** Damage of the last batch cannot be told from a batch that was never whole: it takes what that committed. */
-  #mayLoose(lost: readonly Entry[]): boolean {
-    return this.#promises.losses.damaged && lost.every(({ commit }) => commit === lost[0]?.commit)
+  /** Damage of the last batch cannot be told from a batch that was never whole: it takes what that committed, and no more. */
+  #mayLoose(lost: readonly Entry[], untold: number): boolean {
+    const together = (one: Entry): number =>
+      lost.filter(({ commit }) => commit === one.commit).length
+    return this.#promises.losses.damaged && lost.some((one) => together(one) >= untold)
   }
 }
 

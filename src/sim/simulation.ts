@@ -19,6 +19,8 @@ const MAX_EVENTS = 60_000
 const MAX_ALLOCATION = 1 << 20
 /** Until a killed role is started again, in milliseconds. */
 const RESTART_MS = 15
+/** Bytes at the beginning of a write in which bits flip more often. */
+const HEAD_BYTES = 96
 /** How often a copy of the disk is taken, which a rollback brings back. */
 const COPY_MS = 20
 
@@ -288,7 +290,7 @@ export class Simulation {
         this.#reset(random, event.kind === 'reset')
         break
       case 'rot':
-        world.disk.rot(random.below(world.disk.visible.length), random.below(8))
+        world.disk.rot(this.#rotten(random), random.below(8))
         break
       case 'latent':
         world.disk.spoil(random.below(world.disk.physicalSectors))
@@ -323,6 +325,14 @@ export class Simulation {
     const dead = this.darken(random)
     this.world.disk.cut((count) => random.below(count))
     for (const actor of dead) this.#restart(actor, random.float() * RESTART_MS)
+  }
+
+  /** A byte that rots: every other time where what was written last says of itself what it is. */
+  #rotten(random: Random): number {
+    const { disk } = this.world
+    return random.chance(0.5)
+      ? random.below(disk.visible.length)
+      : disk.written + random.below(HEAD_BYTES)
   }
 
   #reset(random: Random, told: boolean): void {

@@ -83,7 +83,7 @@ const FORMAT2 = [
   format2("a batch's epoch is not checked", 'storm', 4000, [
     [WALK2, '&& allowsEpoch(epochs, lsn, header.epoch) ', ''],
   ]),
-  format2("a header's checksum is not checked", 'flip', 8000, [
+  format2("a header's checksum is not checked", 'flip', 9000, [
     [BATCH2, "if (computed !== crc) return bad('checksum', String(computed), String(crc))", ''],
   ]),
   format2("an item's checksum is not checked", 'flip', 1500, [
