@@ -1,8 +1,10 @@
 import type { FlagParametersForType } from '@stricli/core'
 import { fenceByCommand } from '../hosts/command.ts'
+import { TIMEOUT_MS } from '../ring/format2/lease-block.ts'
 import { checkLeaseOptions } from '../ring/format2/take-lease.ts'
 import type { LeaseOptions, LeaseRecord } from '../ring/lease-types.ts'
 import { usageError } from './errors.ts'
+import { checkCommand } from './find-command.ts'
 import { safeText } from './render.ts'
 import { parseDuration } from './size.ts'
 
@@ -47,7 +49,8 @@ export const leaseFlags: FlagParametersForType<LeaseFlags> = {
   },
   reclaim: {
     kind: 'boolean',
-    brief: 'Take at once what an earlier run of the same OWNER, which is gone, left behind',
+    brief:
+      'Take what an earlier run of the same OWNER, which is gone, left behind, without a fence',
     optional: true,
     withNegated: false,
   },
@@ -55,7 +58,7 @@ export const leaseFlags: FlagParametersForType<LeaseFlags> = {
 
 /**
  * The lease for the library, if one is wanted. What is waited for is said on standard error.
- * @throws {CommandError} the flags do not go together
+ * @throws {CommandError} the flags do not go together, or there is no such command for a fence
  */
 export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly lease?: LeaseOptions } {
   const { lease: owner, leaseTimeout: timeoutMs, fence, unfenced, reclaim } = flags
@@ -68,10 +71,11 @@ export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly leas
     signal,
     onWatch: tellWatch,
     ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(fence !== undefined && { fence: fenceByCommand(fence.split(' ').filter(Boolean)) }),
+    ...(fence !== undefined && { fence: fenceOf(fence) }),
     ...(unfenced !== undefined && { unfenced }),
     ...(reclaim !== undefined && { reclaim }),
   }
+  checkTimeout(timeoutMs)
   try {
     checkLeaseOptions(lease)
   } catch (error) {
@@ -79,6 +83,23 @@ export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly leas
     throw error
   }
   return { lease }
+}
+
+/** As `checkLeaseOptions` does, in the words of the command line. */
+function checkTimeout(timeoutMs: number | undefined): void {
+  const { least, most } = TIMEOUT_MS
+  if (timeoutMs === undefined || (timeoutMs >= least && timeoutMs <= most)) return
+  const [from, to] = [least / 1000, most / 60_000]
+  throw usageError(`--lease-timeout is from ${from}s to ${to}m, not ${timeoutMs / 1000}s`)
+}
+
+/** A takeover would watch for long before it finds that there is nothing to fence with. */
+function fenceOf(text: string): NonNullable<LeaseOptions['fence']> {
+  const argv = text.split(' ').filter(Boolean)
+  const [command] = argv
+  if (command === undefined) throw usageError('--fence: expected a command')
+  checkCommand(command)
+  return fenceByCommand(argv)
 }
 
 function tellWatch({ owner }: LeaseRecord, ms: number): void {

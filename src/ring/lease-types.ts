@@ -2,6 +2,8 @@
 export interface LeaseRecord {
   /** `free` is what a holder leaves behind that ended in order. */
   readonly status: 'held' | 'free'
+  /** Whether who wrote it has had the role. The first record of who takes it may have come too late for that. */
+  readonly confirmed: boolean
   /** Who holds the role, or held it last: the text that this host gave itself. */
   readonly owner: string
   /** 16 hexadecimal digits, drawn anew whenever the role is taken. */
@@ -52,7 +54,7 @@ export interface LeaseOptions {
    */
   readonly unfenced?: boolean
   /**
-   * Take what an earlier run of the same `owner` left behind at once, without waiting or a fence. Only where no other host
+   * Take what an earlier run of the same `owner` left behind without a fence, and at once if that run has had the role. Only where no other host
    * has this name, and this machine's claims show that the earlier run is gone. Default false.
    */
   readonly reclaim?: boolean

@@ -49,7 +49,13 @@ export async function breakLease(
 }
 
 /** What replaces a record of which nothing is known. */
-const UNKNOWN = { owner: '', epoch: 1, counter: 1, timeoutMs: TIMEOUT_MS.default } as const
+const UNKNOWN = {
+  owner: '',
+  confirmed: true,
+  epoch: 1,
+  counter: 1,
+  timeoutMs: TIMEOUT_MS.default,
+} as const
 
 function freed(clock: Clock): Pick<LeaseRecord, 'status' | 'nonce' | 'time'> {
   return { status: 'free', nonce: newNonce(), time: clock.time() }

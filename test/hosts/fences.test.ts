@@ -6,6 +6,7 @@ import { type TemporaryFolder, temporaryFolder } from '../cli/cli.ts'
 
 const HOLDER: LeaseRecord = {
   status: 'held',
+  confirmed: true,
   owner: 'host a; 10.0.0.7:0/3141592',
   nonce: '00112233445566ff',
   epoch: 1,

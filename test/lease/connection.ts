@@ -3,6 +3,7 @@ import type { BlockInfo } from '../../src/block/device.ts'
 import { BlockError } from '../../src/errors.ts'
 import type { Random } from '../../src/sim/random.ts'
 import type { Scheduler } from '../../src/sim/scheduler.ts'
+import { type Fate, LEASE_SECTOR } from './fate.ts'
 import type { Host } from './host.ts'
 
 const SECTOR = 512
@@ -30,19 +31,26 @@ export class Connection extends BaseBlockDevice {
   dropped = false
   /** Called with each request that is issued. */
   onRequest: () => void = () => undefined
-  /** Called when a write arrives, however late: what was set when it was issued. */
-  onArrival: () => void = () => undefined
+  /** Called with the sector when a write arrives, however late: what was set when it was issued. */
+  onArrival: (sector: number) => void = () => undefined
   protected override readonly info: BlockInfo
   readonly #bytes: Uint8Array
   readonly #scheduler: Scheduler
   readonly #random: Random
   readonly #speed: Speed
+  readonly #fate: Fate | undefined
+  #seen = new Uint8Array(SECTOR)
 
   constructor(
     owner: string,
     host: Host,
     bytes: Uint8Array,
-    parts: { readonly scheduler: Scheduler; readonly random: Random; readonly speed: Speed },
+    parts: {
+      readonly scheduler: Scheduler
+      readonly random: Random
+      readonly speed: Speed
+      readonly fate?: Fate
+    },
   ) {
     super()
     this.owner = owner
@@ -52,10 +60,12 @@ export class Connection extends BaseBlockDevice {
     this.#scheduler = parts.scheduler
     this.#random = parts.random
     this.#speed = parts.speed
+    this.#fate = parts.fate
   }
 
   protected override doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
-    return this.#request(() => {
+    return this.#request(undefined, () => {
+      if (sector === LEASE_SECTOR) this.#seen = this.#record.slice()
       let at = sector * SECTOR
       for (const buffer of buffers) {
         buffer.set(this.#bytes.subarray(at, at + buffer.length))
@@ -67,8 +77,8 @@ export class Connection extends BaseBlockDevice {
   protected override doWrite(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
     const copies = buffers.map((buffer) => buffer.slice())
     const { onArrival } = this
-    return this.#request(() => {
-      onArrival()
+    return this.#request(sector, () => {
+      onArrival(sector)
       let at = sector * SECTOR
       for (const copy of copies) {
         this.#bytes.set(copy, at)
@@ -78,15 +88,28 @@ export class Connection extends BaseBlockDevice {
   }
 
   protected override doFlush(): Promise<void> {
-    return this.#request(() => undefined)
+    return this.#request(undefined, () => undefined)
   }
 
   protected override async doDisconnect(): Promise<void> {}
 
-  #request(arrive: () => void): Promise<void> {
+  /** Whether the lease's record is what this connection has read last. */
+  get hasSeenRecord(): boolean {
+    return this.#record.every((byte, at) => this.#seen[at] === byte)
+  }
+
+  get #record(): Uint8Array {
+    return this.#bytes.subarray(LEASE_SECTOR * SECTOR, (LEASE_SECTOR + 1) * SECTOR)
+  }
+
+  /** @param writes the sector, if it is one to write */
+  #request(writes: number | undefined, arrive: () => void): Promise<void> {
+    // A process that is gone asks for nothing.
+    if (this.dead) return new Promise(() => undefined)
     this.onRequest()
+    const lateMs = this.#fate?.meet(this.host, writes) ?? 0
     return new Promise((resolve, reject) => {
-      this.#after(this.#delayMs(), () => {
+      this.#after(this.#delayMs() + lateMs, () => {
         if (this.dropped) return
         const refused = this.fenced
         if (!refused) arrive()

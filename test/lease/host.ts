@@ -10,6 +10,7 @@ export type PauseKind = 'stop' | 'sleep' | 'freeze'
 export class Host implements Clock {
   readonly name: string
   readonly #scheduler: Scheduler
+  readonly #random: Random
   readonly #rate: number
   readonly #wallRate: number
   #lostMs = 0
@@ -22,6 +23,7 @@ export class Host implements Clock {
   constructor(name: string, scheduler: Scheduler, random: Random) {
     this.name = name
     this.#scheduler = scheduler
+    this.#random = random
     this.#rate = 0.9 + 0.2 * random.float()
     this.#wallRate = 0.9 + 0.2 * random.float()
   }
@@ -32,11 +34,6 @@ export class Host implements Clock {
 
   time(): number {
     return Math.floor(1e12 + this.#wallRate * (this.#scheduler.now - this.#wallLostMs))
-  }
-
-  /** When this host's process can go on. */
-  get runsFrom(): number {
-    return this.#pausedUntil
   }
 
   /** When this host can reach the storage. */
@@ -56,8 +53,8 @@ export class Host implements Clock {
     this.#cutUntil = Math.max(this.#cutUntil, this.#scheduler.now + ms)
   }
 
-  /** Sets the wall clock forward. */
-  jump(ms: number): void {
+  /** Sets the wall clock forward, or back. */
+  setWallClock(ms: number): void {
     this.#wallLostMs -= ms
   }
 
@@ -73,7 +70,7 @@ export class Host implements Clock {
       const target = this.now() + Math.max(1, ms)
       const wait = (): boolean => {
         if (!asleep) return false
-        const paused = this.#pausedUntil - this.#scheduler.now
+        const paused = this.#pausedMs
         const left = (target - this.now()) / this.#rate
         if (paused <= 0 && left <= 0) {
           listening()
@@ -89,12 +86,16 @@ export class Host implements Clock {
 
   /** Lets something happen to this host's process, as soon as that runs. */
   whenRunning(happen: () => void): void {
-    const late = this.#pausedUntil - this.#scheduler.now
-    const now = (): boolean => {
-      if (this.#pausedUntil > this.#scheduler.now) this.whenRunning(happen)
+    this.#scheduler.after(this.#pausedMs, () => {
+      if (this.#pausedMs > 0) this.whenRunning(happen)
       else happen()
       return true
-    }
-    this.#scheduler.after(Math.max(0, late), now)
+    })
+  }
+
+  /** How long this host still stands still. What comes meanwhile comes in any order then. */
+  get #pausedMs(): number {
+    const ms = this.#pausedUntil - this.#scheduler.now
+    return ms > 0 ? ms + this.#random.float() : 0
   }
 }

@@ -21,13 +21,13 @@ export const MUTANTS = [
     'if (waited >= watchedMs) return false',
     'return false',
   ]),
-  mutant(6, "a takeover as soon as the owner gives up, by the taker's clock", [
+  mutant(69473, 'a takeover before the owner gives up', [
     TIME,
     'WATCHED_PART = 1.25',
-    'WATCHED_PART = 0.9',
+    'WATCHED_PART = 0.75',
   ]),
-  mutant(24, 'a takeover without the fence that was wanted', [TAKE, 'await fence?.(holder)', '']),
-  mutant(6, 'a record that changes while it is watched counts as silent', [
+  mutant(87, 'a takeover without the fence that was wanted', [TAKE, 'await fence?.(holder)', '']),
+  mutant(1, 'a record that changes while it is watched counts as silent', [
     TAKE,
     "if (!isSame(state, holder)) throw leasedBy(store, state, 'it is at work')",
     '',
@@ -39,7 +39,7 @@ export const MUTANTS = [
     'this.#record.counter',
   ]),
   mutant(
-    143,
+    282,
     'no nonce, names only',
     [LEASE, 'found.nonce !== this.#record.nonce', 'found.owner !== this.#record.owner'],
     [TAKE, 'nonce === other.nonce', 'one.owner === other.owner'],
@@ -49,9 +49,9 @@ export const MUTANTS = [
     'const back = sound(store, await store.read())',
     'const back: LeaseState = record',
   ]),
-  mutant(38, 'no waiting before reading back', [TAKE, 'await clock.sleep(SETTLE_MS)', '']),
+  mutant(122, 'no waiting before reading back', [TAKE, 'await clock.sleep(SETTLE_MS)', '']),
   mutant(
-    83,
+    35,
     'nothing is checked after a write',
     [
       LEASE,
@@ -61,14 +61,50 @@ export const MUTANTS = [
     [ROLE, 'lease.check()', '{}'],
   ),
   mutant(
-    1,
+    10,
     'nothing is checked before a write',
     [
       LEASE,
       'this.check()\n    const result = await untilAborted(request(), this.#over.signal)\n    this.check()',
       'const result = await untilAborted(request(), this.#over.signal)',
     ],
-    [LEASE, 'this.check()\n    const counter', 'const counter'],
+    [LEASE, 'this.check()\n    await this.#write(status)', 'await this.#write(status)'],
     [ROLE, 'lease.check()', '{}'],
   ),
+  mutant(720, 'no reading again after the fence', [
+    TAKE,
+    'const last = sound(store, await store.read())',
+    'const last = seen',
+  ]),
+  mutant(23414, 'a role that was taken slowly is not given up', [
+    TAKE,
+    'if (elapsed(begun, clock) > TAKE_MS) throw tooSlow(store)',
+    '',
+  ]),
+  mutant(317, 'a renewal that ends after the deadline counts', [
+    LEASE,
+    "await this.hold(() => this.#rewrite('held'))",
+    "await untilAborted(this.#rewrite('held'), this.#over.signal)",
+  ]),
+  mutant(71, 'only the clock counts that never goes back', [
+    TIME,
+    'Math.max(clock.now() - since.now, clock.time() - since.time)',
+    'clock.now() - since.now',
+  ]),
+  mutant(430, 'only the wall clock counts', [
+    TIME,
+    'Math.max(clock.now() - since.now, clock.time() - since.time)',
+    'clock.time() - since.time',
+  ]),
+  mutant(
+    932,
+    'a holder is watched by the wall clock',
+    [TAKE, 'const begun = clock.now()', 'const begun = clock.time()'],
+    [TAKE, 'const waited = clock.now() - begun', 'const waited = clock.time() - begun'],
+  ),
+  mutant(6470, 'what an earlier run left behind is taken at once, though it came too late', [
+    TAKE,
+    '!(own && seen.confirmed)',
+    '!own',
+  ]),
 ]

@@ -6,8 +6,12 @@ import type { PauseKind } from './host.ts'
 export interface Mishap {
   readonly atMs: number
   readonly host: number
-  readonly what: PauseKind | 'cut' | 'kill' | 'jump'
+  readonly what: PauseKind | 'cut' | 'kill' | 'forward' | 'back'
   readonly ms: number
+  /** It waits for the host's next request, or the next one that writes its lease, and comes in the middle of that. */
+  readonly amid?: 'request' | 'lease'
+  /** How much later that request arrives than it would, in milliseconds. */
+  readonly lateMs: number
 }
 
 /** What one run is like. */
@@ -30,15 +34,18 @@ export interface Plan {
 /** How long mishaps happen, in milliseconds. */
 export const TROUBLE_MS = 180_000
 
-/** Draws a run. Without a fence, nothing stops both clocks: that is out of a lease's reach. */
+/**
+ * Draws a run. Where nobody fences, no host has a pause that stops both its clocks, nor one that stops the one clock while the
+ * other one is set back: that is out of a lease's reach.
+ */
 export function planOf(seed: number): Plan {
   const random = new Random(seed)
   const hosts = random.between(2, 3)
   const fenced = random.chance(0.5)
-  const kinds: Mishap['what'][] = ['stop', 'sleep', 'cut', 'kill', 'jump']
+  const kinds: Mishap['what'][] = ['stop', 'cut', 'kill', 'forward']
+  kinds.push(random.pick(['sleep', 'back']))
   if (fenced) kinds.push('freeze')
   const calm = random.chance(0.2)
-  const count = calm ? 0 : random.between(1, 10)
   return {
     seed,
     hosts,
@@ -53,11 +60,27 @@ export function planOf(seed: number): Plan {
       { usualMs: 50, lateChance: 0.02, lateMs: 60_000 },
       { usualMs: 300, lateChance: 0.1, lateMs: 10_000 },
     ]),
-    mishaps: Array.from({ length: count }, () => ({
-      atMs: random.below(TROUBLE_MS),
-      host: random.below(hosts),
+    mishaps: calm ? [] : mishapsOf(random, hosts, kinds),
+  }
+}
+
+function mishapsOf(random: Random, hosts: number, kinds: readonly Mishap['what'][]): Mishap[] {
+  const mishaps: Mishap[] = []
+  for (let left = random.between(1, 10); left > 0; left--) {
+    const before = mishaps.at(-1)
+    // Troubles seldom come singly. At the beginning all hosts are after the role.
+    const place =
+      before !== undefined && random.chance(0.4)
+        ? { host: before.host, atMs: Math.min(before.atMs + random.below(20_000), TROUBLE_MS) }
+        : { host: random.below(hosts), atMs: random.chance(0.2) ? 0 : random.below(TROUBLE_MS) }
+    const amid = random.pick([undefined, 'request', 'lease', 'lease'] as const)
+    mishaps.push({
+      ...place,
       what: random.pick(kinds),
       ms: random.between(1, 90) * 1000,
-    })),
+      ...(amid && { amid }),
+      lateMs: random.chance(0.5) ? random.below(60_000) : 0,
+    })
   }
+  return mishaps
 }

@@ -3,9 +3,10 @@ import type * as ring from '../../src/ring/ring.ts'
 import { Random } from '../../src/sim/random.ts'
 import { Scheduler } from '../../src/sim/scheduler.ts'
 import { Connection } from './connection.ts'
+import { Fate, LEASE_SECTOR, type Victim } from './fate.ts'
 import { Host } from './host.ts'
 import { Oracle } from './oracle.ts'
-import { type Mishap, type Plan, TROUBLE_MS } from './plan.ts'
+import { type Plan, TROUBLE_MS } from './plan.ts'
 
 /** The code under test. */
 export type Library = Pick<typeof ring, 'Producer' | 'inspectRing'>
@@ -34,7 +35,11 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
   const bytes = new Uint8Array(DEVICE_BYTES)
   const oracle = new Oracle()
   const connections: Connection[] = []
-  const hosts = plan.timeoutsMs.map((_, at) => new Host(`host-${at}`, scheduler, stream(1, at)))
+  const victims = plan.timeoutsMs.map((_, at): Victim => {
+    const host = new Host(`host-${at}`, scheduler, stream(1, at))
+    return { host, atWork: false, kill: () => undefined }
+  })
+  const fate = new Fate(scheduler, victims, plan.mishaps)
   const observer = new Connection('observer', new Host('observer', scheduler, stream(2)), bytes, {
     scheduler,
     random: stream(3),
@@ -44,7 +49,7 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
   let ended = false
 
   const fence = async (holder: LeaseRecord, by: Host, random: Random): Promise<void> => {
-    await by.sleep(random.below(10_000))
+    await by.sleep(random.below(20_000))
     if (!calm() && random.chance(plan.fenceFails)) throw new Error('the fence failed')
     for (const connection of connections)
       if (connection.owner === holder.owner) connection.fenced = true
@@ -53,13 +58,17 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
 
   /** One process of a host, from its start to its end. */
   const live = async (
-    host: Host,
+    victim: Victim,
     at: number,
     life: number,
     connection: Connection,
   ): Promise<void> => {
     const random = stream(4, at, life)
+    const { host } = victim
     const { owner } = connection
+    connection.onArrival = (sector) => {
+      if (sector === LEASE_SECTOR && !connection.hasSeenRecord) oracle.overwritten = true
+    }
     const attached = await library.Producer.attach(connection, {
       clock: host,
       lease: {
@@ -74,9 +83,12 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
     if (attached.status !== 'attached') throw new Error('nobody has suspended the ring')
     const { producer } = attached
     const handle = oracle.attached(host, owner)
+    victim.atWork = true
     if (plan.fenced) connection.onArrival = () => oracle.arrived(handle)
+    // A fence that takes its time may meet who has reclaimed the role meanwhile, under the same name.
     connection.onRequest = () => {
-      if (connection.fenced && !host.frozen) oracle.break(`${owner} goes on after it was fenced`)
+      if (connection.fenced && !host.frozen && !plan.reclaim)
+        oracle.break(`${owner} goes on after it was fenced`)
     }
     try {
       for (let left = random.below(200); left > 0 && !ended; left--) {
@@ -91,9 +103,9 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
     }
   }
 
-  const kills = hosts.map(() => (): void => undefined)
   /** A host begins again whenever its process ended. */
-  const begin = async (host: Host, at: number): Promise<void> => {
+  const begin = async (victim: Victim, at: number): Promise<void> => {
+    const { host } = victim
     for (let life = 0; !ended; life++) {
       const random = stream(5, at, life)
       const name = plan.sameName ? 'host' : plan.reclaim ? host.name : `${host.name} ${life}`
@@ -102,16 +114,20 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
         scheduler,
         random,
         speed: calmed(speed),
+        fate,
       })
       connections.push(connection)
       const killed = new Promise<void>((resolve) => {
-        kills[at] = () => {
+        victim.kill = () => {
           connection.dead = true
           resolve()
         }
       })
-      const work = live(host, at, life, connection).catch((error: unknown) => oracle.failed(error))
+      const work = live(victim, at, life, connection).catch((error: unknown) =>
+        oracle.failed(error),
+      )
       await Promise.race([work, killed])
+      victim.atWork = false
       // Who reclaims relies on that: with a process, its machine ends what it has asked for.
       connection.dropped = plan.reclaim
       await host.sleep(random.below(4000))
@@ -129,22 +145,8 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
     }
   }
 
-  function befall({ what, ms, host: at }: Mishap): void {
-    const host = hosts[at]
-    if (what === 'kill') kills[at]?.()
-    else if (what === 'cut') host?.cutOff(ms)
-    else if (what === 'jump') host?.jump(ms)
-    else host?.pause(what, ms)
-  }
-
-  for (const mishap of plan.mishaps) {
-    scheduler.after(mishap.atMs, () => {
-      befall(mishap)
-      return true
-    })
-  }
   const created = library.Producer.create(observer, { blockSize: 512 })
-  const all = created.then(() => Promise.all(hosts.map(begin)))
+  const all = created.then(() => Promise.all(victims.map(begin)))
   all.catch((error: unknown) => oracle.break(String(error)))
   scheduler.after(CALM_MS, () => {
     oracle.expectWork()
@@ -156,7 +158,7 @@ export async function run(library: Library, plan: Plan): Promise<Outcome> {
   )
   if (!oracle.isAtWork) oracle.break('nobody could take over')
   ended = true
-  if (oracle.broken === undefined && plan.fenced) {
+  if (oracle.broken === undefined && plan.fenced && !oracle.overwritten) {
     const items = itemsOf(library, observer)
     let found: readonly string[] | undefined
     items.then(

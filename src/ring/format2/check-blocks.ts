@@ -1,7 +1,9 @@
+import type { Clock } from '../../clock.ts'
 import type { Findings } from '../report.ts'
-import { type BadBlock, type BlockType, bad, formatUuid, isBad, openBlock } from './block.ts'
+import { type BadBlock, bad, formatUuid, isBad } from './block.ts'
 import { type Disk, type Read, readRange, type Slots } from './disk.ts'
 import { encodeGuard, GUARD_BYTES } from './guard.ts'
+import { LeaseStore } from './lease-store.ts'
 import { parseSuperblock, type Superblock } from './superblock.ts'
 
 const REPAIR = 'sbr repair writes it again'
@@ -9,9 +11,6 @@ const REBUILD = 'the role cannot attach; sbr repair --rebuild makes slots from w
 /** What to do where copies of the superblock are whole, but not the same. */
 export const DISAGREE =
   'sbr dump shows them; overwrite the wrong one by hand with a copy of another'
-/** Where a metadata block has its type, and the first type that is free for leases. */
-const TYPE_AT = 12
-const FIRST_LEASE_TYPE = 4
 
 /** A copy of the superblock that is not as the others. */
 export interface WrongCopy {
@@ -58,8 +57,8 @@ function summary(ring: Superblock): string {
   return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
 }
 
-/** Checks what is written once. */
-export async function checkFixed(disk: Disk, findings: Findings): Promise<void> {
+/** Checks what is not of the log: what is written once, and the leases. */
+export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
   const at = await guardDamage(disk)
   if (at !== undefined) {
     findings.add({
@@ -74,24 +73,23 @@ export async function checkFixed(disk: Disk, findings: Findings): Promise<void> 
     const advice = disagrees ? DISAGREE : `another copy is sound, so nothing is lost; ${REPAIR}`
     findings.add({ severity: 'damage', offset, structure, problem: textOf(problem), advice })
   }
-  await checkLeases(disk, findings)
+  await checkLeases(disk, findings, clock)
 }
 
-/** The places of leases are not used yet: they are as they were when the ring was created, which is mostly zeroes. */
-async function checkLeases(disk: Disk, findings: Findings): Promise<void> {
-  for (const [role, offset] of Object.entries(disk.layout.leases)) {
-    const block = await readBlock(disk, offset)
-    if (block.every((byte) => byte === 0)) continue
-    const type = block[TYPE_AT] ?? 0
-    const lease = openBlock(block, type as BlockType, offset, disk.ring.uuid)
-    if (!isBad(lease) && type >= FIRST_LEASE_TYPE) continue
-    const problem = isBad(lease) ? lease : bad('type', 'that of a lease', String(type))
+/** A damaged lease counts as held. One that its owner is about to write is read again, and is only damaged if it stays so. */
+async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
+  for (const role of ['producer', 'consumer'] as const) {
+    const store = await LeaseStore.open(disk, role, clock)
+    const lease = await store.read()
+    if (lease.status !== 'damaged') continue
     findings.add({
-      severity: 'warning',
-      offset,
+      severity: 'damage',
+      offset: store.offset,
       structure: `${role} lease`,
-      problem: textOf(problem),
-      advice: 'no item is lost: nothing relies on a lease that cannot be read',
+      problem: textOf(lease),
+      advice:
+        `no item is lost, but no ${role} can attach; make sure that no host has this role, then ` +
+        `sbr lease break --role ${role} frees it`,
     })
   }
 }

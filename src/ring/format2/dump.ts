@@ -7,6 +7,7 @@ import { Disk } from './disk.ts'
 import { structureInData } from './dump-data.ts'
 import { CONSUMER_FIELDS, LEASE_FIELDS, producerFields, SUPERBLOCK_FIELDS } from './fields.ts'
 import { encodeGuard, GUARD_BYTES, hasGuard } from './guard.ts'
+import { parseLease } from './lease-block.ts'
 import { parseConsumerSlot, parseProducerSlot } from './slots.ts'
 import { parseSuperblock } from './superblock.ts'
 
@@ -101,8 +102,7 @@ function placesOf({ layout, ring }: Disk): readonly Place[] {
       structure: `${role} lease`,
       offset,
       fields: () => LEASE_FIELDS,
-      // Nothing is written there yet.
-      check: () => ({}),
+      check: (block: Uint8Array) => parseLease(block, offset, ring.uuid),
     })),
   ]
 }

@@ -47,8 +47,17 @@ export const CONSUMER_FIELDS: readonly FieldSpec[] = [
   ['text', 184, 64, 'text'],
 ]
 
-/** The fields of a lease: what all blocks have. */
-export const LEASE_FIELDS: readonly FieldSpec[] = BLOCK
+/** The fields of a lease. */
+export const LEASE_FIELDS: readonly FieldSpec[] = [
+  ...BLOCK,
+  ['times taken', 64, 8],
+  ['time', 72, 8],
+  ['nonce', 80, 8, 'hex'],
+  ['timeout', 88, 4],
+  ['status', 92, 1],
+  ['owner length', 93, 1],
+  ['owner', 96, 64, 'text'],
+]
 
 /** The fields of a batch's header. */
 export const BATCH_FIELDS: readonly FieldSpec[] = [

@@ -18,6 +18,8 @@ const MAX_ROTTEN_BYTES = 4
 
 const HELD = 1
 const FREE = 2
+/** Held, but not confirmed. */
+const WANTED = 3
 
 /** Below this, waiting for a racer would use up the lease; above it, nobody would wait. In milliseconds. */
 export const TIMEOUT_MS = { least: 5000, most: 3_600_000, default: 30_000 } as const
@@ -41,7 +43,7 @@ export function encodeLease(
     view.setUint8(NONCE_AT + at, Number.parseInt(record.nonce.slice(2 * at, 2 * at + 2), 16))
   }
   view.setUint32(TIMEOUT_AT, record.timeoutMs, true)
-  view.setUint8(STATUS_AT, record.status === 'held' ? HELD : FREE)
+  view.setUint8(STATUS_AT, record.status === 'free' ? FREE : record.confirmed ? HELD : WANTED)
   const area = block.subarray(OWNER_AT, OWNER_AT + OWNER_BYTES)
   view.setUint8(OWNER_LENGTH_AT, new TextEncoder().encodeInto(record.owner, area).written)
   sealBlock(block, { type: LEASE, offset, uuid, generation: record.counter })
@@ -57,8 +59,8 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
   const timeoutMs = view.getUint32(TIMEOUT_AT, true)
   const ownerLength = view.getUint8(OWNER_LENGTH_AT)
   const { least, most } = TIMEOUT_MS
-  if (status !== HELD && status !== FREE) {
-    return { status: 'damaged', ...bad('status', `${HELD} or ${FREE}`, String(status)) }
+  if (status < HELD || status > WANTED) {
+    return { status: 'damaged', ...bad('status', `${HELD} to ${WANTED}`, String(status)) }
   }
   if (timeoutMs < least || timeoutMs > most) {
     return { status: 'damaged', ...bad('timeout', `${least} to ${most}`, String(timeoutMs)) }
@@ -67,7 +69,8 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
     return { status: 'damaged', ...bad('owner', `${OWNER_BYTES} bytes`, String(ownerLength)) }
   }
   return {
-    status: status === HELD ? 'held' : 'free',
+    status: status === FREE ? 'free' : 'held',
+    confirmed: status !== WANTED,
     owner: new TextDecoder().decode(block.subarray(OWNER_AT, OWNER_AT + ownerLength)),
     nonce: hexOf(block.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES)),
     epoch: getU64(view, EPOCH_AT),

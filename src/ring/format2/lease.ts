@@ -7,7 +7,7 @@ import type { LeaseStore } from './lease-store.ts'
 import { elapsed, HELD_PART, type Moment, moment, RENEWED_PART } from './lease-time.ts'
 
 /**
- * A lease that this host holds, and renews in the background. It ends by itself when it could not be renewed for most of its
+ * A lease that this host holds, and renews in the background once it is confirmed. It ends by itself when it could not be renewed for most of its
  * timeout, by the stricter of two clocks: before anybody else may take it for over.
  */
 export class Lease {
@@ -18,7 +18,7 @@ export class Lease {
   #since: Moment
   readonly #over = new AbortController()
   readonly #stop = new AbortController()
-  readonly #renewing: Promise<void>
+  #renewing: Promise<void> = Promise.resolve()
   #doubtful = false
 
   /** @param since a moment before the write of the record was issued */
@@ -27,8 +27,21 @@ export class Lease {
     this.#clock = clock
     this.#record = record
     this.#since = since
-    this.#renewing = this.#renew()
     void this.#expire()
+  }
+
+  /**
+   * Says in the record that the role is had, and begins to renew it.
+   * @throws {RingError} `RING_LEASE_LOST`
+   */
+  async confirm(): Promise<void> {
+    try {
+      await this.hold(() => this.#write('held'))
+    } catch (error) {
+      this.#lose('it could not be confirmed', error)
+      throw error
+    }
+    this.#renewing = this.#renew()
   }
 
   /**
@@ -62,7 +75,7 @@ export class Lease {
     // A renewal that is under way would come after what is written here.
     await this.#renewing
     try {
-      if (!this.#doubtful) await this.hold(() => this.#write('free'))
+      if (!this.#doubtful) await this.hold(() => this.#rewrite('free'))
     } catch {
       // Then it runs out.
     }
@@ -80,7 +93,7 @@ export class Lease {
         const ms = timeoutMs * RENEWED_PART - elapsed(this.#since, this.#clock)
         await this.#clock.sleep(Math.max(0, ms), this.#stop.signal, { background: true })
         const since = moment(this.#clock)
-        await this.hold(() => this.#write('held'))
+        await this.hold(() => this.#rewrite('held'))
         this.#since = since
       }
     } catch (error) {
@@ -89,15 +102,20 @@ export class Lease {
   }
 
   /** Writes the record anew, unless somebody else has. */
-  async #write(status: LeaseRecord['status']): Promise<void> {
+  async #rewrite(status: LeaseRecord['status']): Promise<void> {
     const found = await this.#store.read()
     if (found.status !== 'held' || found.nonce !== this.#record.nonce) {
       const whose = 'owner' in found ? `of ${JSON.stringify(found.owner)}` : found.status
       throw leaseLost(this.#store, `its record is ${whose} now`)
     }
     this.check()
+    await this.#write(status)
+  }
+
+  async #write(status: LeaseRecord['status']): Promise<void> {
     const counter = this.#record.counter + 1
-    const record = { ...this.#record, status, counter, time: this.#clock.time() }
+    const time = this.#clock.time()
+    const record = { ...this.#record, status, confirmed: true, counter, time }
     await this.#store.write(record)
     this.#record = record
   }

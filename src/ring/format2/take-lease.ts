@@ -41,18 +41,21 @@ export async function takeLease(
   const { owner, timeoutMs = TIMEOUT_MS.default, signal } = options
   const seen = sound(store, await store.read())
   const own = seen.status === 'held' && options.reclaim === true && seen.owner === owner
-  if (seen.status === 'held' && !own) await outlast(store, clock, seen, options)
+  if (seen.status === 'held' && !(own && seen.confirmed)) {
+    await outlast(store, clock, seen, options, own)
+  }
   signal?.throwIfAborted()
 
   // A racer may be here too. Whoever is late gives up; the others have written before anybody believes in what is there.
   const begun = moment(clock)
-  const last = sound(store, await inTime(store, clock, store.read()))
+  const last = sound(store, await store.read())
   if (last.status === 'held' && !isSame(last, seen)) {
     throw leasedBy(store, last, 'it was quicker; try again later')
   }
   const before = last.status === 'never' ? { epoch: 0, counter: 0 } : last
   const record: LeaseRecord = {
     status: 'held',
+    confirmed: false,
     owner,
     nonce: newNonce(),
     epoch: before.epoch + 1,
@@ -61,7 +64,7 @@ export async function takeLease(
     time: clock.time(),
   }
   const since = moment(clock)
-  await inTime(store, clock, store.write(record))
+  await store.write(record)
   if (elapsed(begun, clock) > TAKE_MS) throw tooSlow(store)
   // Not to be stopped: a record that nobody renews would stay.
   await clock.sleep(SETTLE_MS)
@@ -72,7 +75,7 @@ export async function takeLease(
   if (!isSame(record, back)) throw leaseLost(store, 'somebody has broken it')
   const lease = new Lease(store, clock, record, since)
   try {
-    lease.check()
+    await lease.confirm()
     signal?.throwIfAborted()
   } catch (error) {
     await lease.release()
@@ -81,23 +84,31 @@ export async function takeLease(
   return lease
 }
 
-/** Waits until it is sure that the holder has given up, and fences it. */
+/**
+ * Waits until it is sure that the holder has given up, and fences it. An earlier run of our own that did not get as far as to
+ * confirm its record is waited out too: it may have come too late, and overwritten the record of one that is at work.
+ */
 async function outlast(
   store: LeaseStore,
   clock: Clock,
   holder: LeaseRecord,
   { fence, unfenced = false, onWatch, signal }: LeaseOptions,
+  own: boolean,
 ): Promise<void> {
-  if (fence === undefined && !unfenced) {
-    const advice = 'wait for it to end, or lease the role yourself with a fence'
+  if (fence === undefined && !unfenced && !own) {
+    const advice =
+      'while it is at work, wait for it to end; a silent one is taken over from only with a fence, or if it is gone ' +
+      'for good, after sbr lease break'
     throw leasedBy(store, holder, advice)
   }
   onWatch?.(holder, holder.timeoutMs * WATCHED_PART)
   if (await isFreedMeanwhile(store, clock, holder, signal)) return
+  if (own) return
   try {
     await fence?.(holder)
   } catch (error) {
-    throw leasedBy(store, holder, 'it is silent, but could not be fenced (see the cause)', error)
+    const why = error instanceof Error ? error.message : String(error)
+    throw leasedBy(store, holder, `it is silent, but could not be fenced: ${why}`, error)
   }
 }
 
@@ -139,20 +150,6 @@ function sound(
 ): Exclude<LeaseState, { readonly status: 'damaged' }> {
   if (state.status === 'damaged') throw leaseDamaged(store, state)
   return state
-}
-
-/** Waits for the storage, but not too long. */
-async function inTime<T>(store: LeaseStore, clock: Clock, request: Promise<T>): Promise<T> {
-  const done = new AbortController()
-  const late = clock.sleep(TAKE_MS, done.signal).then(() => {
-    throw tooSlow(store)
-  })
-  try {
-    return await Promise.race([request, late])
-  } finally {
-    done.abort()
-    late.catch(() => undefined)
-  }
 }
 
 function tooSlow(store: LeaseStore): RingError {

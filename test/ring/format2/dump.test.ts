@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { BATCH_HEADER_BYTES, RECORD_BYTES } from '../../../src/ring/format2/batch.ts'
 import { formatUuid } from '../../../src/ring/format2/block.ts'
+import { encodeLease } from '../../../src/ring/format2/lease-block.ts'
 import {
   encodeConsumerSlot,
   encodeProducerSlot,
@@ -169,6 +170,36 @@ describe('fields have the names and values that were written', () => {
       time: '4321',
       text: 'abc',
     })
+  })
+
+  test('of a lease', async () => {
+    const device = await damagedCopy(ring)
+    const block = new Uint8Array(BLOCK)
+    encodeLease(block, 40_960, UUID, {
+      status: 'held',
+      confirmed: true,
+      owner: 'host-a',
+      nonce: '00112233445566ff',
+      epoch: 3,
+      counter: 97,
+      timeoutMs: 30_000,
+      time: 1_700_000_000_000,
+    })
+    await device.write(40_960 / BLOCK, [block])
+    expect((await dumpAt(device, 40_960)).problem).toBeUndefined()
+    expect(await valuesAt(40_960, device)).toMatchObject({
+      type: '4',
+      generation: '97',
+      'times taken': '3',
+      time: '1700000000000',
+      nonce: '00112233445566ff',
+      timeout: '30000',
+      status: '1',
+      'owner length': '6',
+      owner: 'host-a',
+    })
+    const { structure, problem } = await dumpAt(await damagedCopy(device, 40_960 + 99), 40_960)
+    expect([structure, problem]).toEqual(['consumer lease', expect.stringMatching(/^checksum/)])
   })
 
   test('of a batch', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Clock } from '../../../src/clock.ts'
 import { BlockError } from '../../../src/errors.ts'
+import { Disk } from '../../../src/ring/format2/disk.ts'
 import { encodeLease, parseLease } from '../../../src/ring/format2/lease-block.ts'
 import { breakLease, readLeases } from '../../../src/ring/lease.ts'
 import type { LeaseOptions, LeaseRecord } from '../../../src/ring/lease-types.ts'
@@ -14,6 +15,7 @@ const LEASE_SECTOR = (12_288 + 6 * 4096) / 512
 const ITEM = [new TextEncoder().encode('item')]
 const RECORD: LeaseRecord = {
   status: 'held',
+  confirmed: true,
   owner: 'host-a',
   nonce: '00112233445566ff',
   epoch: 3,
@@ -57,6 +59,8 @@ describe('the record', () => {
     const block = new Uint8Array(4096)
     encodeLease(block, 40_960, UUID, RECORD)
     expect(parseLease(block, 40_960, UUID)).toEqual(RECORD)
+    encodeLease(block, 40_960, UUID, { ...RECORD, confirmed: false })
+    expect(parseLease(block, 40_960, UUID)).toEqual({ ...RECORD, confirmed: false })
     expect(block.subarray(512).every((byte) => byte === 0)).toBe(true)
   })
 
@@ -151,6 +155,21 @@ describe('a role that is leased', () => {
     hang(one)
     await attach(two, clock, { owner: 'one', reclaim: true })
     expect((await readLeases(two)).producer).toMatchObject({ epoch: 2 })
+  })
+
+  test('is waited for by who may reclaim it, if the earlier run may have been too late', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    await attach(one, clock, { owner: 'one', timeoutMs: 10_000 })
+    const { uuid } = (await Disk.open(two)).ring
+    const late = new Uint8Array(512)
+    const wanted = { ...RECORD, owner: 'two', confirmed: false, timeoutMs: 10_000 }
+    encodeLease(late, LEASE_SECTOR * 512, uuid, wanted)
+    await two.write(LEASE_SECTOR, [late])
+    const taking = Producer.attach(two, { clock, lease: { owner: 'two', reclaim: true } })
+    await clock.advance(12_400)
+    expect((await readLeases(two)).producer).toEqual(wanted)
+    expect(await whilePassing(clock, 3000, taking)).toMatchObject({ status: 'attached' })
   })
 
   test('is not waited for any longer when the signal says so', async () => {

@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { BATCH_HEADER_BYTES, RECORD_BYTES } from '../../../src/ring/format2/batch.ts'
+import { Disk } from '../../../src/ring/format2/disk.ts'
+import { encodeLease } from '../../../src/ring/format2/lease-block.ts'
+import { breakLease } from '../../../src/ring/lease.ts'
 import { Consumer, Producer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
 import { BLOCK, DATA, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
@@ -11,6 +14,7 @@ import { attachProducer } from '../../helpers/ring.ts'
 
 const UNIT = 4096
 const SUPERBLOCK = 12_288
+const LEASE = 36_864
 const BLOCKS = 32
 const item = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte)
 
@@ -147,20 +151,13 @@ describe('one damaged byte is found', () => {
 
 describe('what is not damage', () => {
   test.each([
+    ['a bit where a lease can be, but never was', LEASE],
     ['a block that was given back', DATA + 7 * BLOCK + 20],
     ['what is between the blocks', SUPERBLOCK + BLOCK],
     ['what is after the items of a batch', batch(24, BLOCK - 1)],
   ])('%s', async (_, at) => {
     const report = await verifyRing(await damagedCopy(ring, at))
     expect(report).toMatchObject({ sound: true, findings: [], log: { items: 6 } })
-  })
-
-  test('a place for a lease that is neither empty nor one: a warning', async () => {
-    const { sound, findings } = await verifyRing(await damagedCopy(ring, 36_864))
-    expect(sound).toBe(true)
-    expect(findings).toMatchObject([
-      { severity: 'warning', structure: 'producer lease', offset: 36_864 },
-    ])
   })
 
   test('items of a batch that were given back, and others that were held back and dropped', async () => {
@@ -213,6 +210,56 @@ describe('what is lost altogether', () => {
     const { sizeSectors } = await device.getInfo()
     await device.writeZeroes(0, sizeSectors)
     await expect(verifyRing(device)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+  })
+})
+
+describe('a lease', () => {
+  async function leased(): Promise<MemoryBlockDevice> {
+    const device = await damagedCopy(ring)
+    const { uuid } = await Disk.open(device).then((disk) => disk.ring)
+    const block = new Uint8Array(BLOCK)
+    encodeLease(block, LEASE, uuid, {
+      status: 'held',
+      confirmed: true,
+      owner: 'host-a',
+      nonce: '00112233445566ff',
+      epoch: 3,
+      counter: 12,
+      timeoutMs: 30_000,
+      time: 1_700_000_000_000,
+    })
+    await device.write(LEASE / BLOCK, [block])
+    return device
+  }
+
+  test('that is held is no damage', async () => {
+    expect(await verifyRing(await leased())).toMatchObject({ sound: true, findings: [] })
+  })
+
+  test('that is damaged closes the ring to its role, and verify says how to open it', async () => {
+    const device = await damagedCopy(await leased(), LEASE + 99)
+    const { sound, findings } = await verifyRing(device, { clock: instant })
+    expect(sound).toBe(false)
+    expect(findings).toMatchObject([
+      { severity: 'damage', structure: 'producer lease', offset: LEASE },
+    ])
+    expect(findings[0]?.advice).toContain('sbr lease break --role producer')
+    await expect(Producer.attach(device, { clock: instant })).rejects.toMatchObject({
+      code: 'RING_CORRUPT',
+    })
+    await breakLease(device, 'producer', { clock: instant })
+    expect(await verifyRing(device)).toMatchObject({ sound: true, findings: [] })
+  })
+
+  test('that is read while its owner writes it is read again', async () => {
+    const device = new HookedDevice(await leased())
+    let torn = 3
+    device.afterRead = ({ sector }, [buffer]) => {
+      if (sector === LEASE / BLOCK && torn-- > 0 && buffer !== undefined) buffer[70] = 0xff
+    }
+    const report = await verifyRing(device, { clock: instant })
+    expect(report).toMatchObject({ sound: true, findings: [] })
+    expect(torn).toBeLessThan(0)
   })
 })
 

@@ -1,0 +1,65 @@
+import type { Scheduler } from '../../src/sim/scheduler.ts'
+import type { Host } from './host.ts'
+import { type Mishap, TROUBLE_MS } from './plan.ts'
+
+/** Where the lease of the producer is, in a ring with blocks of 512 bytes. */
+export const LEASE_SECTOR: number = (12_288 + 6 * 4096) / 512
+
+/** A machine, and the process that runs on it now. */
+export interface Victim {
+  readonly host: Host
+  /** Whether the process has its role, and is not only after it. */
+  atWork: boolean
+  /** Ends the process. */
+  kill(): void
+}
+
+/** Lets mishaps befall their victims: at their time, or in the middle of a request. */
+export class Fate {
+  readonly #scheduler: Scheduler
+  readonly #victims: readonly Victim[]
+  readonly #waiting = new Set<Mishap>()
+
+  constructor(scheduler: Scheduler, victims: readonly Victim[], mishaps: readonly Mishap[]) {
+    this.#scheduler = scheduler
+    this.#victims = victims
+    for (const mishap of mishaps) {
+      scheduler.after(mishap.atMs, () => {
+        if (mishap.amid === undefined) this.#befall(mishap)
+        else this.#waiting.add(mishap)
+        return true
+      })
+    }
+  }
+
+  /**
+   * A request is issued: what has waited for it happens now.
+   * @param writes the sector, if it is one to write
+   * @returns how much later than usual the request arrives, in milliseconds
+   */
+  meet(host: Host, writes: number | undefined): number {
+    let lateMs = 0
+    for (const mishap of this.#waiting) {
+      if (this.#victims[mishap.host]?.host !== host) continue
+      if (mishap.amid === 'lease' && writes !== LEASE_SECTOR) continue
+      this.#waiting.delete(mishap)
+      // All has to be calm in the end.
+      if (this.#scheduler.now >= TROUBLE_MS) continue
+      this.#befall(mishap)
+      lateMs = Math.max(lateMs, mishap.lateMs)
+    }
+    return lateMs
+  }
+
+  #befall({ what, ms, host: at }: Mishap): void {
+    const victim = this.#victims[at]
+    if (victim === undefined) return
+    const { host, atWork } = victim
+    if (what === 'kill') victim.kill()
+    else if (what === 'cut') host.cutOff(ms)
+    else if (what === 'forward') host.setWallClock(ms)
+    else if (what === 'back') host.setWallClock(-ms)
+    // Nothing stops a host whose clocks stand still while it takes a role that is free: nobody knows whom to fence.
+    else if (what !== 'freeze' || atWork) host.pause(what, ms)
+  }
+}
