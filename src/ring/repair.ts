@@ -9,6 +9,11 @@ export interface RepairOptions extends VerifyOptions {
    * counted anew. Default false.
    */
   readonly rebuild?: boolean
+  /**
+   * Read all of the ring, and write zeroes to the sectors that cannot be read and of which there is no copy. What was there
+   * is given up; where it was items, that is damage which a consumer can step over. Default false.
+   */
+  readonly zeroUnreadable?: boolean
 }
 
 /** One thing that a repair writes. */
@@ -29,6 +34,6 @@ export interface RepairReport {
   readonly written: boolean
   /** In the order of writing. */
   readonly actions: readonly RepairAction[]
-  /** What stays damaged. Batches are not looked at. */
+  /** What stays damaged. Batches that can be read are not looked at. */
   readonly left: readonly Finding[]
 }

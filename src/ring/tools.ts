@@ -1,4 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
+import { SalvageBlockDevice } from '../block/wrap/salvage.ts'
+import { isRingError, type RingErrorCode } from '../errors.ts'
 import { detectFormat } from './detect.ts'
 import type { Dump, DumpOptions } from './dump.ts'
 import { structureAt as structure1 } from './format1/dump.ts'
@@ -12,31 +14,53 @@ import type { RepairOptions, RepairReport } from './repair.ts'
 import type { RingReport, VerifyOptions } from './report.ts'
 
 const DUMP_BYTES = 256
+/** What is answered where there is no ring, or none of format 1 with such sectors. */
+const NO_RING: readonly RingErrorCode[] = ['RING_NOT_INITIALISED', 'RING_SECTOR_SIZE']
 
 /**
  * Checks a ring: all that the roles rely on, and all batches or records that wait. Writes nothing, takes no role, and
- * works while both ends run: what they write meanwhile is no damage.
+ * works while both ends run: what they write meanwhile is no damage. Sectors that cannot be read are damage; all others are
+ * looked at.
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_SECTOR_SIZE`, `RING_UNSUPPORTED`, `RING_UNSTABLE`; damage is in the report
+ * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
  * @throws the signal's reason
  */
 export async function verifyRing(
   device: BlockDevice,
   options: VerifyOptions = {},
 ): Promise<RingReport> {
-  return (await detectFormat(device)) === 1 ? verify1(device, options) : verify2(device, options)
+  return await salvage(device, (readable, format) =>
+    format === 1 ? verify1(readable, options) : verify2(readable, options),
+  )
 }
 
 /**
  * Repairs what is there twice and damaged once: the guard, copies of the superblock, and slots. Damaged batches stay as
- * they are. Without `write` nothing is written. No role may be at work: claim both first. A repair that was cut short is
- * ended by another one.
- * @throws as `verifyRing`, and {BlockError} as the device throws it
+ * they are, but for sectors that cannot be read, with `zeroUnreadable`. Without `write` nothing is written. No role may be at
+ * work: claim both first. A repair that was cut short is ended by another one.
+ * @throws as `verifyRing`; also `RING_UNSTABLE` if something can be read that could not be at first: nothing was written
  */
 export async function repairRing(
   device: BlockDevice,
   options: RepairOptions = {},
 ): Promise<RepairReport> {
-  return (await detectFormat(device)) === 1 ? repair1(device, options) : repair2(device, options)
+  return await salvage(device, (readable, format) =>
+    format === 1 ? repair1(readable, options) : repair2(readable, options),
+  )
+}
+
+/** Works on what can be read of a ring. Where no ring is found, that says nothing if something could not be read. */
+async function salvage<T>(
+  device: BlockDevice,
+  work: (readable: SalvageBlockDevice, format: 1 | 2) => Promise<T>,
+): Promise<T> {
+  const readable = new SalvageBlockDevice(device)
+  try {
+    return await work(readable, await detectFormat(readable))
+  } catch (error) {
+    const isNoRing = isRingError(error) && NO_RING.includes(error.code)
+    throw isNoRing && readable.failure !== undefined ? readable.failure : error
+  }
 }
 
 /**

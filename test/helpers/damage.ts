@@ -1,3 +1,4 @@
+import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Consumer, Producer } from '../../src/ring/ring.ts'
 import type { CreateOptions, PoppedItem } from '../../src/ring/types.ts'
@@ -22,7 +23,7 @@ export async function smallRing(
 
 /** Pushes each list of items as a batch of its own, visible, and lets go of the producer. */
 export async function pushBatches(
-  device: MemoryBlockDevice,
+  device: BlockDevice,
   batches: readonly (readonly Uint8Array[])[],
 ): Promise<void> {
   const producer = await attachProducer(device, { clock: new FakeClock() })
@@ -37,7 +38,7 @@ export async function pushBatches(
 
 /** Pops up to so many items, and gives them back. */
 export async function take(
-  device: MemoryBlockDevice,
+  device: BlockDevice,
   maxItems: number,
   onDamage: 'skip' | 'stop' = 'stop',
 ): Promise<readonly PoppedItem[]> {
@@ -56,7 +57,7 @@ export async function take(
 
 /** A copy of a device, with some of its bytes made different. */
 export async function damagedCopy(
-  device: MemoryBlockDevice,
+  device: BlockDevice,
   ...offsets: readonly number[]
 ): Promise<MemoryBlockDevice> {
   const bytes = await deviceBytes(device)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 
 const folder = new URL('../golden/', import.meta.url)
@@ -65,7 +66,7 @@ export function goldenDevice(golden: Golden): Promise<MemoryBlockDevice> {
 }
 
 /** All bytes of a device. */
-export async function deviceBytes(device: MemoryBlockDevice): Promise<Uint8Array> {
+export async function deviceBytes(device: BlockDevice): Promise<Uint8Array> {
   const { sectorSize, sizeSectors } = await device.getInfo()
   const bytes = new Uint8Array(sectorSize * sizeSectors)
   await device.read(0, [bytes])

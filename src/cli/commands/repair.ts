@@ -1,6 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
-import type { RepairReport } from '../../ring/repair.ts'
+import { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import type { RepairOptions, RepairReport } from '../../ring/repair.ts'
 import { repairRing } from '../../ring/tools.ts'
 import { openDevice } from '../device.ts'
 import { CommandError, EXIT } from '../errors.ts'
@@ -15,6 +16,7 @@ import { holdTarget } from '../target.ts'
 interface Flags extends CommonFlags {
   readonly write?: boolean
   readonly rebuild?: boolean
+  readonly zeroUnreadable?: boolean
 }
 
 const fullDescription = `Tells what is damaged in a ring's own records and can be written again: the guard at its start, copies of the
@@ -28,6 +30,10 @@ Where both slots of a role are damaged, --rebuild makes them from what is in the
 newest chain of batches. The consumer's: the oldest batch that is there, so that items are delivered again that were
 given back. Format 1 has no second copy of anything, so only what is wrong is told.
 
+Where sectors cannot be read, --zero-unreadable reads all of the ring, and writes zeroes to those of which there is no
+copy: a disk makes a sector readable again when it is written. Each action tells what that costs. Items that wait
+there are lost, and become damage that a consumer with onDamage: 'skip' steps over.
+
 With --json: one object with "device", "format", "written", "actions" ("offset" in bytes, "structure", "action",
 "cost") and "left", the findings that stay, as sbr verify has them.
 
@@ -37,7 +43,8 @@ SIGTERM; 1 something stays damaged, or anything else.
 EXAMPLES
   sbr repair ring.img
   sbr repair ring.img --write
-  sbr repair ring.img --write --rebuild`
+  sbr repair ring.img --write --rebuild
+  sbr repair /dev/vg0/queue --zero-unreadable`
 
 export const repair: Command<CommandContext> = buildCommand({
   docs: { brief: "Write again what is damaged of a ring's own records", fullDescription },
@@ -56,6 +63,13 @@ export const repair: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      zeroUnreadable: {
+        kind: 'boolean',
+        brief:
+          'Give up sectors that cannot be read and of which there is no copy: zeroes are written there',
+        optional: true,
+        withNegated: false,
+      },
       ...commonFlags,
     },
   },
@@ -68,9 +82,11 @@ async function run(flags: Flags, path: string): Promise<void> {
   const opened = await openDevice(path, write ? 'read-write' : 'read-only', flags, {
     exclusive: write,
   })
-  await using target = await holdTarget(opened, 'sbr repair')
-  const rebuild = flags.rebuild === true
-  const report = await repairWithProgress(target.device, { write, rebuild, signal: stop.signal })
+  // Also where a lease cannot be read: nobody could repair it otherwise.
+  await using _held = await holdTarget(new SalvageBlockDevice(opened), 'sbr repair')
+  const { rebuild = false, zeroUnreadable = false } = flags
+  const options = { write, rebuild, zeroUnreadable, signal: stop.signal }
+  const report = await repairWithProgress(opened, options)
   const text =
     flags.json === true ? `${safeJson({ device: path, ...report })}\n` : repairText(path, report)
   await standardOutput(stop.signal).write(text)
@@ -81,7 +97,7 @@ async function run(flags: Flags, path: string): Promise<void> {
 
 async function repairWithProgress(
   ring: BlockDevice,
-  options: { readonly write: boolean; readonly rebuild: boolean; readonly signal: AbortSignal },
+  options: RepairOptions,
 ): Promise<RepairReport> {
   using progress = showProgress('scanning')
   return await repairRing(ring, { ...options, onProgress: progress.update })

@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../../block/device.ts'
+import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import type { RepairOptions, RepairReport } from '../repair.ts'
 import { verify } from './verify.ts'
 
@@ -6,7 +6,10 @@ import { verify } from './verify.ts'
  * Tells what is damaged. Nothing is written: each pointer is there only once and nothing has a checksum, so that whatever
  * would be written is a guess.
  */
-export async function repair(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
+export async function repair(
+  device: SalvageBlockDevice,
+  options: RepairOptions,
+): Promise<RepairReport> {
   const { findings } = await verify(device, options)
   return { format: 1, written: false, actions: [], left: findings }
 }

@@ -1,5 +1,5 @@
-import type { BlockDevice } from '../../block/device.ts'
-import { isRingError, type RingError } from '../../errors.ts'
+import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import { isRingError, RingError } from '../../errors.ts'
 import {
   type Finding,
   Findings,
@@ -10,8 +10,9 @@ import {
 } from '../report.ts'
 import type { RingInspection } from '../types.ts'
 import { inspect } from './inspect.ts'
-import { DATA_SECTOR, PRODUCER_SECTOR, recordBytes } from './layout.ts'
+import { DATA_SECTOR, type Layout, makeLayout, PRODUCER_SECTOR, recordBytes } from './layout.ts'
 import { FLAG_AT, TEXT_START } from './pointer.ts'
+import { type Extent, extentOf } from './record.ts'
 
 /** Where the fields of a pointer sector are; the offset is at its start. */
 const FIELDS: Readonly<Record<string, number>> = {
@@ -20,18 +21,37 @@ const FIELDS: Readonly<Record<string, number>> = {
   text: TEXT_START,
 }
 
+const BEHIND =
+  'the items before it can be consumed; those behind it cannot be found, because format 1 has no checksums'
+const CANNOT_BE_READ = 'cannot be read'
+
 /** Checks a ring: both pointers, and the length of each record that waits; see `verifyRing`. */
-export async function verify(device: BlockDevice, options: VerifyOptions): Promise<RingReport> {
+export async function verify(
+  device: SalvageBlockDevice,
+  options: VerifyOptions,
+): Promise<RingReport> {
   const { sectorSize } = await device.getInfo()
   const findings = new Findings()
   const log = await check(device, options, (error) => {
-    findings.add(findingOf(error, sectorSize))
+    const { sector = PRODUCER_SECTOR } = error.details
+    const finding = findingOf(error, sectorSize)
+    const isUnreadable = firstUnreadable(device, { sector, sectors: 1 }) !== undefined
+    findings.add(isUnreadable ? { ...finding, problem: CANNOT_BE_READ } : finding)
   })
+  for (const { sector } of findings.sound ? device.unreadable : []) {
+    findings.add({
+      severity: 'damage',
+      offset: sector * sectorSize,
+      structure: 'sector',
+      problem: CANNOT_BE_READ,
+      advice: 'no item that waits is there, but no role can attach; restore the device from a copy',
+    })
+  }
   return reportOf(1, findings, log)
 }
 
 async function check(
-  device: BlockDevice,
+  device: SalvageBlockDevice,
   { onProgress, signal }: VerifyOptions,
   onDamage: (error: RingError) => void,
 ): Promise<LogCounts | undefined> {
@@ -43,12 +63,18 @@ async function check(
     onDamage(error)
     return undefined
   }
+  const { sectorSize, sizeSectors } = state
+  const layout = makeLayout(sectorSize, sizeSectors, device.name)
   let items = 0
   let bytes = 0
   let done = 0
   try {
-    for await (const { item } of state.items()) {
+    for await (const { item, position } of state.items()) {
       signal?.throwIfAborted()
+      const from = position - BigInt(recordBytes(item.length))
+      const sector = unreadableIn(device, layout, extentOf(layout, from, position))
+      // Whatever was read there, and what follows it, is not what was written.
+      if (sector !== undefined) throw unreadableRecord(device.name, sector)
       items++
       bytes += item.length
       done += recordBytes(item.length)
@@ -58,9 +84,39 @@ async function check(
     if (!isCorrupt(error)) throw error
     onDamage(error)
   }
-  const blocks = Math.ceil(state.used / state.sectorSize)
-  const freeBlocks = Math.floor(state.free / state.sectorSize)
+  const blocks = Math.ceil(state.used / sectorSize)
+  const freeBlocks = Math.floor(state.free / sectorSize)
   return { blocks, freeBlocks, batches: 0, items, bytes }
+}
+
+/** A sector of a run of the data area that cannot be read. */
+function unreadableIn(
+  device: SalvageBlockDevice,
+  { sizeSectors }: Layout,
+  extent: Extent,
+): number | undefined {
+  const behindEnd = Math.max(0, extent.sector + extent.sectors - sizeSectors)
+  return (
+    firstUnreadable(device, extent) ??
+    firstUnreadable(device, { sector: DATA_SECTOR, sectors: behindEnd })
+  )
+}
+
+/** The first of some sectors of the device that cannot be read. */
+function firstUnreadable(device: SalvageBlockDevice, extent: Extent): number | undefined {
+  const end = extent.sector + extent.sectors
+  for (const { sector, sectors } of device.unreadable) {
+    if (sector < end && extent.sector < sector + sectors) return Math.max(sector, extent.sector)
+  }
+  return undefined
+}
+
+function unreadableRecord(device: string, sector: number): RingError {
+  return new RingError('RING_CORRUPT', `Sector ${sector} of ${device} ${CANNOT_BE_READ}`, {
+    device,
+    sector,
+    field: 'record',
+  })
 }
 
 function isCorrupt(error: unknown): error is RingError {
@@ -84,7 +140,6 @@ function findingOf({ details }: RingError, sectorSize: number): Finding {
     offset: offset ?? sector * sectorSize,
     structure: 'record',
     problem,
-    advice:
-      'the items before it can be consumed; those behind it cannot be found, because format 1 has no checksums',
+    advice: BEHIND,
   }
 }

@@ -1,17 +1,22 @@
-import type { Clock } from '../../clock.ts'
+import { type Clock, systemClock } from '../../clock.ts'
 import type { Findings, LogCounts, VerifyOptions } from '../report.ts'
 import { type BatchProblem, diagnose } from './diagnose.ts'
 import type { Disk, Slots } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { bytesBetween, type Mark } from './mark.ts'
-import { rollForward } from './recover.ts'
+import { firstTorn, rollForward } from './recover.ts'
 import { MAX_PASSES, newest } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 import { generationsOf, logStart, readSteadySlots, unstable } from './state.ts'
+import type { Unreadable } from './unreadable.ts'
 import { type Batch, Walker } from './walk.ts'
 
 const SKIP =
   'nothing repairs it; a consumer that skips damage (onDamage: skip) goes on behind it, and counts it'
+const ZERO =
+  'no role can read on there; sbr repair --zero-unreadable gives it up: a consumer that skips damage (onDamage: skip) then goes on behind it'
+const LAST_COMMIT =
+  'what was pushed last may be there, and nothing else tells of it; sbr repair --zero-unreadable gives it up'
 
 /** Checks all batches from the consumer's cursor to the end of what is committed. Both roles may be at work meanwhile. */
 export class LogCheck {
@@ -19,6 +24,7 @@ export class LogCheck {
   readonly #findings: Findings
   readonly #options: VerifyOptions
   readonly #clock: Clock
+  readonly #unreadable: Unreadable
   readonly #walker: Walker
   #producer: ProducerSlot
   #consumer: ConsumerSlot
@@ -31,12 +37,22 @@ export class LogCheck {
   #items = 0
   #bytes = 0
 
-  /** @param slots of each role, one at least is sound */
-  constructor(disk: Disk, slots: Slots, findings: Findings, clock: Clock, options: VerifyOptions) {
+  /**
+   * @param slots of each role, one at least is sound
+   * @param unreadable is told what is lost with each place that cannot be read
+   */
+  constructor(
+    disk: Disk,
+    slots: Slots,
+    findings: Findings,
+    unreadable: Unreadable,
+    options: VerifyOptions,
+  ) {
     this.#disk = disk
     this.#findings = findings
     this.#options = options
-    this.#clock = clock
+    this.#clock = options.clock ?? systemClock
+    this.#unreadable = unreadable
     this.#walker = new Walker(disk)
     this.#producer = newest(slots.producer, 'producer', disk.device.name).slot
     this.#consumer = newest(slots.consumer, 'consumer', disk.device.name).slot
@@ -50,13 +66,15 @@ export class LogCheck {
   async run(): Promise<LogCounts> {
     const { signal, onProgress } = this.#options
     const { blockSize, dataBlocks } = this.#disk.layout
-    let mark = await this.#begin()
+    const start = await this.#begin()
+    let mark = start
     const total = Math.max(0, this.#tail.lsn - mark.lsn)
     while (mark.lsn < this.#tail.lsn) {
       signal?.throwIfAborted()
       mark = await this.#step(mark)
       onProgress?.((total - Math.max(0, this.#tail.lsn - mark.lsn)) * blockSize, total * blockSize)
     }
+    if (this.#unreadable.some) await this.#checkEnd(start.lsn + dataBlocks)
     return {
       blocks: total,
       freeBlocks: dataBlocks - total,
@@ -198,17 +216,41 @@ export class LogCheck {
     return end
   }
 
-  #add({ structure, offset, problem, items }: BatchProblem, start: Mark, end: Mark): void {
+  #add(found: BatchProblem, start: Mark, end: Mark): void {
+    const { structure, offset, problem, items } = found
     const { from, to } = this.#waiting(start, items?.from ?? start.seq, items?.to ?? end.seq)
     const count = Math.max(0, to - from)
+    const reason = this.#unreadable.reasonInLog(start.lsn, found.at, found.bytes)
     const text = `${problem.field}: expected ${problem.expected}, found ${problem.found}`
-    const finding = { offset, structure, problem: text, items: count }
-    if (count === 0) {
+    const finding = { offset, structure, problem: reason ?? text, items: count }
+    const sequence = count === 0 ? {} : { sequence: { first: from, last: to - 1 } }
+    if (reason !== undefined) {
+      const loss = count === 0 ? undefined : `items ${from} to ${to - 1}`
+      const blocks = items === undefined ? end.lsn - start.lsn : 0
+      const bytes = Math.max(found.bytes, blocks * this.#disk.layout.blockSize)
+      this.#unreadable.tellInLog(start.lsn, items === undefined ? 0 : found.at, bytes, loss)
+      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: ZERO })
+    } else if (count === 0) {
       const advice = 'nothing is lost: no item that waits is concerned'
       this.#findings.add({ ...finding, severity: 'warning', advice })
     } else {
-      const sequence = { first: from, last: to - 1 }
-      this.#findings.add({ ...finding, severity: 'damage', sequence, advice: SKIP })
+      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: SKIP })
     }
+  }
+
+  /**
+   * Behind what is committed, the log ends at the first batch that is not whole. If that cannot be read, nobody knows whether it
+   * was, and committed more.
+   * @param lap where the log meets its own beginning
+   */
+  async #checkEnd(lap: number): Promise<void> {
+    const torn = await firstTorn(this.#disk, this.#tail, this.#producer.epochs)
+    const { lsn } = torn.mark
+    const bytes = Math.min(torn.blocks, lap - lsn) * this.#disk.layout.blockSize
+    const problem = this.#unreadable.reasonInLog(lsn, 0, bytes)
+    if (problem === undefined) return
+    this.#unreadable.tellInLog(lsn, 0, bytes, 'what was pushed last, if it is there')
+    const finding = { offset: this.#disk.offsetOf(lsn), structure: 'end of the log', problem }
+    this.#findings.add({ ...finding, severity: 'damage', advice: LAST_COMMIT })
   }
 }

@@ -19,6 +19,9 @@ export interface BatchProblem {
   readonly structure: 'batch header' | 'table' | 'item'
   /** Where it is, in bytes from the device's start. */
   readonly offset: number
+  /** Where it is, in bytes from the batch's start, and how long. */
+  readonly at: number
+  readonly bytes: number
   readonly problem: BadBlock
   /** Sequence numbers of the items that it makes unreadable, the last one excluded; undefined if it is all of the batch. */
   readonly items: { readonly from: number; readonly to: number } | undefined
@@ -57,7 +60,8 @@ export async function diagnose(
   const header = isBad(opened) ? opened : (misfit(opened, mark, epochs) ?? opened)
   if (isBad(header)) {
     const offset = disk.offsetOf(mark.lsn)
-    return [{ structure: 'batch header', offset, problem: header, items: undefined }]
+    const extent = { at: 0, bytes: BATCH_HEADER_BYTES }
+    return [{ structure: 'batch header', offset, ...extent, problem: header, items: undefined }]
   }
   const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
   const batch = await disk.readBlocks(mark.lsn, blocks)
@@ -65,7 +69,8 @@ export async function diagnose(
     const found = crc32c(batch.subarray(BATCH_HEADER_BYTES, tableBytes(header)))
     const problem = bad('checksum of the table', String(header.tableCrc), String(found))
     const offset = offsetIn(disk, mark.lsn, BATCH_HEADER_BYTES)
-    return [{ structure: 'table', offset, problem, items: undefined }]
+    const extent = { at: BATCH_HEADER_BYTES, bytes: tableBytes(header) - BATCH_HEADER_BYTES }
+    return [{ structure: 'table', offset, ...extent, problem, items: undefined }]
   }
   return damagedItems(disk, batch, header)
 }
@@ -93,12 +98,15 @@ function damagedItems(disk: Disk, batch: Uint8Array, header: BatchHeader): reado
     if (found === crc) continue
     const before = problems.at(-1)
     if (before?.items?.to === seq + index) {
-      problems[problems.length - 1] = { ...before, items: { ...before.items, to: seq + index + 1 } }
+      const items = { ...before.items, to: seq + index + 1 }
+      problems[problems.length - 1] = { ...before, bytes: at + length - before.at, items }
       continue
     }
     problems.push({
       structure: 'item',
       offset: offsetIn(disk, lsn, at),
+      at,
+      bytes: length,
       problem: bad('checksum', String(crc), String(found)),
       items: { from: seq + index, to: seq + index + 1 },
     })

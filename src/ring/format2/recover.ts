@@ -77,6 +77,20 @@ export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promi
   return { mark: tail, damaged, epoch, commits, time }
 }
 
+/** The first batch from a place on that is not whole, and how many blocks it has: 1 if it has no header. */
+export async function firstTorn(
+  disk: Disk,
+  from: Mark,
+  epochs: Epochs,
+): Promise<{ readonly mark: Mark; readonly blocks: number }> {
+  const walker = new Walker(disk)
+  for (let mark = from; ; ) {
+    const batch = await walker.batchAt(mark, epochs)
+    if (batch?.whole !== true) return { mark, blocks: (batch?.end.lsn ?? mark.lsn + 1) - mark.lsn }
+    mark = batch.end
+  }
+}
+
 /** Counts bytes item by item, because a commit may end within what was held back. */
 class Held {
   #seq: number

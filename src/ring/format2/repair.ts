@@ -1,6 +1,7 @@
-import type { BlockDevice } from '../../block/device.ts'
+import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { systemClock } from '../../clock.ts'
-import type { RepairAction, RepairOptions, RepairReport } from '../repair.ts'
+import { RingError } from '../../errors.ts'
+import type { RepairOptions, RepairReport } from '../repair.ts'
 import { Findings } from '../report.ts'
 import {
   type BlockType,
@@ -24,7 +25,9 @@ import { rebuildConsumer, rebuildProducer } from './rebuild.ts'
 import { newest } from './role.ts'
 import { type ConsumerSlot, encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
 import { readSteadySlots } from './state.ts'
+import { Unreadable } from './unreadable.ts'
 import { openDisk } from './verify.ts'
+import { planZeroes, readUpTo, type Step } from './zero-unreadable.ts'
 
 type Role = 'producer' | 'consumer'
 
@@ -42,32 +45,58 @@ interface Slot {
   readonly generation: number
 }
 
-/** Something to write: each leaves the ring no worse if it is the last one. */
-interface Step extends RepairAction {
-  readonly bytes: Uint8Array
-}
-
-/** Repairs a ring, apart from its log; see `repairRing`. */
-export async function repair(device: BlockDevice, options: RepairOptions): Promise<RepairReport> {
+/** Repairs a ring, apart from batches that can be read; see `repairRing`. */
+export async function repair(
+  device: SalvageBlockDevice,
+  options: RepairOptions,
+): Promise<RepairReport> {
   const left = new Findings()
   const disk = await openDisk(device, left)
   const write = options.write === true
-  const steps = disk === undefined ? [] : await plan(disk, left, options)
+  const steps = disk === undefined ? [] : await plan(device, disk, left, options)
   if (write && steps.length > 0) await carryOut(device, steps)
   const actions = steps.map(({ bytes: _, ...action }) => action)
   return { format: 2, written: write, actions, left: left.list }
 }
 
-async function carryOut(device: BlockDevice, steps: readonly Step[]): Promise<void> {
+async function carryOut(device: SalvageBlockDevice, steps: readonly Step[]): Promise<void> {
   const { sectorSize } = await device.getInfo()
   // What is copied may so far be only in a cache: no copy may be on the medium before what it was made from.
   await device.flush()
+  const readable = await device.firstReadable()
+  if (readable !== undefined) throw readableNow(device.name, readable)
   for (const { offset, bytes } of steps) {
     await device.write(offset / sectorSize, [bytes], { durable: true })
   }
 }
 
-async function plan(disk: Disk, left: Findings, options: RepairOptions): Promise<readonly Step[]> {
+/** What can be read is neither overwritten, nor left out of what is made from the rest. */
+function readableNow(device: string, sector: number): RingError {
+  return new RingError(
+    'RING_UNSTABLE',
+    `Sector ${sector} of ${device} could not be read at first, and now can be: nothing was written; repair it again`,
+    { device, sector },
+  )
+}
+
+async function plan(
+  device: SalvageBlockDevice,
+  disk: Disk,
+  left: Findings,
+  options: RepairOptions,
+): Promise<readonly Step[]> {
+  const { layout, ring } = disk
+  const end = options.zeroUnreadable === true ? ring.deviceBytes : layout.dataOffset
+  await readUpTo(device, end, options)
+  const damaged = new Findings()
+  const steps = [...(await planFixed(disk, damaged)), ...(await planSlots(disk, damaged, options))]
+  const unreadable = await Unreadable.of(device, disk)
+  for (const finding of damaged.list) left.add(unreadable.explained(finding))
+  for (const { offset, bytes } of steps) unreadable.tell(offset, bytes.length)
+  return [...steps, ...(await planZeroes(device, disk, unreadable, left, options))]
+}
+
+async function planFixed(disk: Disk, left: Findings): Promise<readonly Step[]> {
   const steps: Step[] = []
   if ((await guardDamage(disk)) !== undefined) steps.push(guardStep(disk))
   const wrong = await wrongSuperblocks(disk)
@@ -83,7 +112,7 @@ async function plan(disk: Disk, left: Findings, options: RepairOptions): Promise
       steps.push({ offset, structure, action: `copied from superblock ${sound + 1}`, bytes })
     }
   }
-  return [...steps, ...(await planSlots(disk, left, options))]
+  return steps
 }
 
 function guardStep(disk: Disk): Step {

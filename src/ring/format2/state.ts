@@ -28,6 +28,11 @@ export async function readSteadySlots(disk: Disk, clock: Clock): Promise<Slots> 
   throw unstable(disk, disk.layout.slots.offset)
 }
 
+/** Whether there is a slot of each role: without, nobody knows where the log is. */
+export function isLogKnown({ producer, consumer }: Slots): boolean {
+  return !producer.every(isBad) && !consumer.every(isBad)
+}
+
 /** What is at a place is different each time. */
 export function unstable({ device }: Disk, offset: number): RingError {
   return new RingError(

@@ -1,0 +1,113 @@
+import { type BlockError, isBlockError } from '../../errors.ts'
+import { runs } from '../runs.ts'
+import { ForwardingBlockDevice } from './forward.ts'
+
+/** A run of sectors. */
+export interface SectorRange {
+  /** The first of them. */
+  readonly sector: number
+  readonly sectors: number
+}
+
+/** A device of which more cannot be read than this is as good as gone: its error is passed on. */
+export const MAX_UNREADABLE_SECTORS = 16_384
+/** How often a sector is read before it counts as unreadable: one failure may be anything. */
+const TRIES = 2
+
+/**
+ * Reads what can be read: where a read fails with `BLOCK_IO`, it is split, down to the sectors that cannot be read. These
+ * are answered as zeroes, remembered, and not tried again, because a disk may take seconds for each try. All other errors
+ * pass, and so does `BLOCK_IO` once there are more than `MAX_UNREADABLE_SECTORS`. For looking at a device and mending it: whoever
+ * takes the zeroes for what was written loses it.
+ */
+export class SalvageBlockDevice extends ForwardingBlockDevice {
+  #unreadable: readonly SectorRange[] = []
+  #count = 0
+  #failure: BlockError | undefined
+
+  /** The sectors that could not be read so far, ascending, none next to another. */
+  get unreadable(): readonly SectorRange[] {
+    return this.#unreadable
+  }
+
+  /** Why the last of them could not be read; absent if all could. */
+  get failure(): BlockError | undefined {
+    return this.#failure
+  }
+
+  override async read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { sectorSize } = await this.inner.getInfo()
+    await this.#read(sectorStart, buffers, sectorSize)
+  }
+
+  /** Tries all unreadable sectors once more, one by one. Answers the first that can be read now, if there is one. */
+  async firstReadable(): Promise<number | undefined> {
+    const { sectorSize } = await this.inner.getInfo()
+    const buffers = [this.allocate(sectorSize)]
+    for (const { sector, sectors } of this.#unreadable) {
+      for (let at = sector; at < sector + sectors; at++) {
+        if ((await this.#try(at, buffers)) === undefined) return at
+      }
+    }
+    return undefined
+  }
+
+  async #read(sector: number, buffers: readonly Uint8Array[], sectorSize: number): Promise<void> {
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const sectors = bytes / sectorSize
+    let failure: BlockError | undefined
+    if (!this.#meetsUnreadable(sector, sectors)) {
+      failure = await this.#try(sector, buffers)
+      if (failure === undefined) return
+    }
+    if (sectors > 1) {
+      let at = sector
+      for (const half of runs(buffers, Math.ceil(sectors / 2) * sectorSize)) {
+        await this.#read(at, half.parts, sectorSize)
+        at += half.bytes / sectorSize
+      }
+      return
+    }
+    for (let tries = 1; failure !== undefined && tries < TRIES; tries++) {
+      failure = await this.#try(sector, buffers)
+      if (failure === undefined) return
+    }
+    if (failure !== undefined) this.#remember(sector, failure)
+    for (const buffer of buffers) buffer.fill(0)
+  }
+
+  async #try(sector: number, buffers: readonly Uint8Array[]): Promise<BlockError | undefined> {
+    try {
+      await this.inner.read(sector, buffers)
+      return undefined
+    } catch (error) {
+      if (isBlockError(error) && error.code === 'BLOCK_IO') return error
+      throw error
+    }
+  }
+
+  #meetsUnreadable(sector: number, sectors: number): boolean {
+    return this.#unreadable.some(
+      (range) => range.sector < sector + sectors && sector < range.sector + range.sectors,
+    )
+  }
+
+  #remember(sector: number, failure: BlockError): void {
+    if (this.#count === MAX_UNREADABLE_SECTORS) throw failure
+    this.#count++
+    this.#failure = failure
+    const before = this.#unreadable.filter((range) => range.sector < sector)
+    const behind = this.#unreadable.slice(before.length)
+    const last = before.at(-1)
+    const next = behind[0]
+    const joinsLast = last !== undefined && last.sector + last.sectors === sector
+    const joinsNext = next !== undefined && next.sector === sector + 1
+    const first = joinsLast ? last.sector : sector
+    const end = joinsNext ? next.sector + next.sectors : sector + 1
+    this.#unreadable = [
+      ...(joinsLast ? before.slice(0, -1) : before),
+      { sector: first, sectors: end - first },
+      ...(joinsNext ? behind.slice(1) : behind),
+    ]
+  }
+}

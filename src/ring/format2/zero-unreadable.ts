@@ -1,0 +1,91 @@
+import type { BlockDevice } from '../../block/device.ts'
+import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import { systemClock } from '../../clock.ts'
+import type { RepairAction, RepairOptions } from '../repair.ts'
+import { Findings, type VerifyOptions } from '../report.ts'
+import { LogCheck } from './check-log.ts'
+import { type Disk, readRange } from './disk.ts'
+import { isLogKnown, readSteadySlots } from './state.ts'
+import { findingOf, Unreadable, type UnreadablePart } from './unreadable.ts'
+
+/** Bytes that are read at once. */
+const CHUNK_BYTES = 1 << 20
+const LEASE_COST = 'nobody has the lease then: make sure that no host is at work'
+const UNKNOWN_COST = 'nobody knows whether items that wait are there; if so, they are lost'
+
+/** Something to write: each leaves the ring no worse if it is the last one. */
+export interface Step extends RepairAction {
+  readonly bytes: Uint8Array
+}
+
+/** Reads a device up to a place, in bytes from its start, so that what cannot be read is met. */
+export async function readUpTo(
+  device: BlockDevice,
+  end: number,
+  { onProgress, signal }: VerifyOptions,
+): Promise<void> {
+  for (let offset = 0; offset < end; offset += CHUNK_BYTES) {
+    signal?.throwIfAborted()
+    const bytes = Math.min(CHUNK_BYTES, end - offset)
+    await readRange(device, offset, bytes)
+    onProgress?.(offset + bytes, end)
+  }
+}
+
+/**
+ * Plans to write zeroes where something cannot be read that no other step writes: in the ring's own records, where zeroes are
+ * what holds; in leases and batches, if that is wanted.
+ * @param unreadable knows what other steps write, or what stays damaged
+ * @param left is told what stays
+ */
+export async function planZeroes(
+  device: SalvageBlockDevice,
+  disk: Disk,
+  unreadable: Unreadable,
+  left: Findings,
+  options: RepairOptions,
+): Promise<readonly Step[]> {
+  const steps: Step[] = []
+  for (const part of unreadable.rest()) {
+    if (part.kind === 'own') {
+      steps.push(zeroes(device, part, 'zeroes written, which is all that is to be there'))
+    } else if (options.zeroUnreadable !== true || part.kind === 'outside') {
+      left.add(findingOf(part))
+    } else if (part.kind === 'lease') {
+      steps.push(zeroes(device, part, 'zeroes written', LEASE_COST))
+    }
+  }
+  return options.zeroUnreadable === true
+    ? [...steps, ...(await planLog(device, disk, options))]
+    : steps
+}
+
+/** The same for batches, with what is lost. */
+async function planLog(
+  device: SalvageBlockDevice,
+  disk: Disk,
+  { clock = systemClock, signal }: RepairOptions,
+): Promise<readonly Step[]> {
+  const unreadable = await Unreadable.of(device, disk)
+  if (unreadable.log().length === 0) return []
+  const slots = await readSteadySlots(disk, clock)
+  const isKnown = isLogKnown(slots)
+  if (isKnown) {
+    const options = { clock, ...(signal !== undefined && { signal }) }
+    await new LogCheck(disk, slots, new Findings(), unreadable, options).run()
+  }
+  return unreadable.log().map((part) => {
+    const cost = isKnown ? part.loss && `gives up ${part.loss}` : UNKNOWN_COST
+    return zeroes(device, part, 'zeroes written', cost)
+  })
+}
+
+function zeroes(
+  device: BlockDevice,
+  { offset, structure, bytes }: UnreadablePart,
+  action: string,
+  cost?: string,
+): Step {
+  const step = { offset, structure, action, bytes: device.allocate(bytes) }
+  return cost === undefined ? step : { ...step, cost }
+}

@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { type FakeServer, type Peer, startFake } from '../helpers/fake-nbd.ts'
+import { jsonError, ok, sbr, type TemporaryFolder, temporaryFolder } from './cli.ts'
+import { makeRing } from './tools.ts'
+
+const EIO = 5
+const SECTOR = 512
+const READ = 0
+const WRITE = 1
+const DISCONNECT = 2
+/** Superblock 2, a slot of the producer, and the block of the second line. */
+const OWN = [16_384, 20_480]
+const SECOND_LINE = 12_288 + 8 * 4096 + SECTOR
+
+/** A server of a disk with sectors that cannot be read until they are written. */
+async function serve(
+  folder: TemporaryFolder,
+  disk: Buffer,
+  bad: Set<number>,
+): Promise<{ readonly uri: string; readonly server: FakeServer }> {
+  const socket = folder.file('socket')
+  const server = await startFake(socket, async (peer: Peer) => {
+    await peer.agree({ structured: false, size: disk.length })
+    for (;;) {
+      const request = await peer.request()
+      const { type, offset, length } = request
+      if (type === DISCONNECT) return
+      const met = [...bad].filter((at) => at < offset + length && offset < at + SECTOR)
+      if (type === READ && met.length > 0) {
+        peer.simple(request, EIO)
+        continue
+      }
+      peer.simple(request)
+      if (type === READ) peer.send(disk.subarray(offset, offset + length))
+      if (type !== WRITE) continue
+      request.data.copy(disk, offset)
+      for (const at of met) bad.delete(at)
+    }
+  })
+  return { uri: `nbd+unix:///?socket=${socket}`, server }
+}
+
+test('a disk with unreadable sectors: found, told, mended, and what is left comes out', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  for (const line of ['one\n', 'two\n', 'three\n']) {
+    if (line === 'one\n') await makeRing(path, line)
+    else await ok(['produce', path], line)
+  }
+  const bad = new Set([...OWN, SECOND_LINE])
+  const { uri, server } = await serve(folder, readFileSync(path), bad)
+  await using _ = server
+
+  const stuck = await sbr(['consume', uri, '--drain', '--json'])
+  expect([stuck.code, jsonError(stuck)]).toMatchObject([1, { code: 'BLOCK_IO' }])
+  const verified = await sbr(['verify', uri])
+  expect(verified.code).toBe(1)
+  expect(verified.stdout.toString()).toContain('1 item cannot be read')
+  expect(verified.stdout.toString()).toContain('damage: superblock 2: cannot be read')
+  expect(verified.stdout.toString()).toContain('sbr repair --zero-unreadable')
+
+  const planned = await ok(['repair', uri, '--zero-unreadable'])
+  expect(planned.toString()).toContain('would be repaired with --write: 3 blocks')
+  expect(planned.toString()).toContain('gives up items 1 to 1')
+  expect(bad.size).toBe(3)
+  const refused = await sbr(['repair', uri, '--write'])
+  expect([refused.code, [...bad]]).toEqual([1, [SECOND_LINE]])
+  await ok(['repair', uri, '--write', '--zero-unreadable'])
+  expect(bad.size).toBe(0)
+
+  const told = await sbr(['verify', uri, '--json'])
+  expect(told.code).toBe(1)
+  expect(JSON.parse(told.stdout.toString())).toMatchObject({
+    damagedItems: 1,
+    findings: [{ sequence: { first: 1, last: 1 } }],
+    log: { items: 2 },
+  })
+  const rest = await sbr(['consume', uri, '--drain', '--json'])
+  expect(rest.stdout.toString()).toBe('one\n')
+  expect(jsonError(rest)).toMatchObject({ code: 'RING_DAMAGED', items: 1 })
+})
