@@ -137,11 +137,12 @@ function matching(all, names) {
 function install() {
   const cwd = fileURLToPath(new URL('.', import.meta.url))
   if (existsSync(join(cwd, 'node_modules/.package-lock.json'))) return
+  console.error(
+    'Installing the other queues into bench/; what has to be compiled can take minutes:',
+  )
   // `npm ci` would refuse it where the registry lacks what other platforms install.
-  const { status } = spawnSync('npm', ['install', '--no-save', '--ignore-scripts=false'], {
-    cwd,
-    stdio: 'inherit',
-  })
+  const flags = ['--no-save', '--ignore-scripts=false', '--foreground-scripts']
+  const { status } = spawnSync('npm', ['install', ...flags], { cwd, stdio: 'inherit' })
   if (status !== 0) console.error('The other queues could not be installed; they are left out.')
 }
 

@@ -41,8 +41,8 @@ export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
 export type { TraceKey, TraceMessage } from './ring/format1/trace.ts'
 export { breakLease, readLeases } from './ring/lease.ts'
 export type { LeaseOptions, LeaseRecord, LeaseState } from './ring/lease-types.ts'
+export { type Migrated, type MigrateOptions, migrateRing } from './ring/migrate.ts'
 export { type Entry, type NextManyOptions, type ReaderOptions, RingReader } from './ring/reader.ts'
-export { type MigrateOptions, type Migrated, migrateRing } from './ring/migrate.ts'
 export type { RepairAction, RepairOptions, RepairReport } from './ring/repair.ts'
 export type {
   Finding,

@@ -1,4 +1,5 @@
-import { type CodedError, isRingError, type RingError } from '../errors.ts'
+import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
+import { counted, grouped, spanOf } from './render.ts'
 
 /**
  * What a fault of the library says to people who type commands. The library's own messages advise those who write
@@ -13,17 +14,25 @@ export function adviceFor(error: CodedError<string, object>): string {
 }
 
 function ringAdvice({ code, message, details }: RingError): string {
-  const { device, expected, found } = details
+  const { device, expected, found, field } = details
   switch (code) {
     case 'RING_NOT_INITIALISED':
       return isBlank(found)
         ? `there is no ring on ${device} yet: it is blank at its start. Make one: sbr create ${device}`
-        : `${message}, as sbr create --help tells`
+        : `there is no ring on ${device}, but something else; is the path right? sbr device info ${device} says more`
     case 'RING_NOT_BLANK':
       return (
         `${device} holds ${found}; nothing was written. To lose that: sbr create ${device} --force, or ` +
         '--erase --force to overwrite all of it'
       )
+    case 'RING_DAMAGED':
+      return damageAdvice(details)
+    case 'RING_CORRUPT':
+      // Only a record of format 1 has a length that others are found by.
+      return field === 'length'
+        ? `${message}. In format 1 nothing behind it can be found, so it cannot be stepped over: keep a copy of ` +
+            `the device, and make a new ring: sbr create ${device} --erase --force`
+        : message
     case 'RING_SECTOR_SIZE':
       return `the ring on ${device} was made with sectors of ${expected} bytes, not ${found}: use --sector-size ${expected}`
     case 'RING_DEVICE_TOO_SMALL':
@@ -31,6 +40,24 @@ function ringAdvice({ code, message, details }: RingError): string {
     default:
       return message
   }
+}
+
+function damageAdvice({
+  device,
+  items = 0,
+  missed,
+  expected,
+  found,
+  offset,
+}: RingErrorDetails): string {
+  const before =
+    missed === undefined ? '' : `, and ${counted(missed, 'item')} before that overwritten`
+  const where = offset === undefined ? '' : `, in the batch at byte ${grouped(offset)}`
+  return (
+    `${counted(items, 'item')} of ${device} damaged: ${spanOf(expected ?? '')}, counted from 0${where}: ` +
+    `${found}${before}. To step over all that is damaged: sbr consume ${device} --skip-damage, or sbr migrate ` +
+    `${device} NEW --skip-damage`
+  )
 }
 
 /** Whether what was found, as a JSON string, has nothing but zeroes in it. */

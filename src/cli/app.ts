@@ -40,7 +40,7 @@ EXAMPLES
   sbr create ring.img --size 64MiB
   echo hello | sbr produce ring.img
   sbr consume ring.img --drain
-  echo order-7 | sbr journal push outbox.img
+  sbr create outbox.img && echo order-7 | sbr journal push outbox.img
   sbr journal run outbox.img -- ./send-mail
 
 Errors go to standard error; with --json as {"error":{"code":...,"message":...}}. SBR_DEBUG=1 adds stack
@@ -102,6 +102,8 @@ export function buildApp(onFailure: (error: unknown) => void): Application<Comma
   const text: ApplicationText = {
     ...text_en,
     exceptionWhileRunningCommand: silent,
+    noCommandRegisteredForInput: ({ input, corrections }) =>
+      `there is no command ${input}${didYouMean(corrections.map((name) => name.replaceAll('`', '')))}`,
     exceptionWhileParsingArguments(error, color) {
       if (error instanceof FlagNotFoundError) return unknownFlag(error)
       return text_en.exceptionWhileParsingArguments.call(this, error, color)
@@ -110,17 +112,30 @@ export function buildApp(onFailure: (error: unknown) => void): Application<Comma
   return buildApplication(root, {
     name: 'sbr',
     versionInfo: { getCurrentVersion: async () => packageVersion() },
-    scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
+    scanner: {
+      caseStyle: 'allow-kebab-for-camel',
+      allowArgumentEscapeSequence: true,
+      distanceOptions: SIMILAR,
+    },
     documentation: { disableAnsiColor: true },
     localization: { text },
   })
 }
 
+/** What is meant by a word that is not known: one that is a slip or two away. */
+const SIMILAR = {
+  threshold: 4,
+  weights: { insertion: 1, deletion: 3, substitution: 2, transposition: 0 },
+} as const
+
+function didYouMean(corrections: readonly string[]): string {
+  return corrections.length === 0 ? '' : `; did you mean ${corrections.join(' or ')}?`
+}
+
 /** Flags that might be meant, as the help writes them. */
 function unknownFlag({ input, corrections }: FlagNotFoundError): string {
   const meant = corrections.map((flag) => `--${flag.replace(/[A-Z]/g, '-$&').toLowerCase()}`)
-  const question = meant.length === 0 ? '' : `, did you mean ${meant.join(' or ')}?`
-  return `No flag registered for --${input}${question}`
+  return `there is no flag --${input}${didYouMean(meant)}`
 }
 
 function packageVersion(): string {

@@ -78,6 +78,16 @@ export function grouped(value: number | bigint): string {
   return value.toLocaleString('en-US')
 }
 
+/** A number and what it counts, with an `s` unless it is one. */
+export function counted(count: number | bigint, what: string, plural = 's'): string {
+  return `${grouped(count)} ${what}${count === 1 || count === 1n ? '' : plural}`
+}
+
+/** Which items: `items 7 to 7` are one. */
+export function spanOf(numbers: string): string {
+  return numbers.replace(/^items (\d+) to \1$/, 'item $1')
+}
+
 /** An error for programs. */
 export function errorObject({ code, message, details }: CommandError): object {
   return { code, message, ...details }

@@ -1,6 +1,6 @@
 import type { RepairReport } from '../ring/repair.ts'
 import type { Finding, RingReport } from '../ring/report.ts'
-import { grouped, safeText } from './render.ts'
+import { counted, grouped, safeText, spanOf } from './render.ts'
 
 /** What was found in a ring, for people. */
 export function verifyText(path: string, report: RingReport): string {
@@ -25,7 +25,7 @@ export function verdict({ format, sound, damagedItems }: RingReport): string {
 export function repairText(path: string, { written, actions, left }: RepairReport): string {
   const what =
     actions.length === 0
-      ? 'there is nothing to repair'
+      ? nothing(left.length)
       : `${written ? 'repaired' : 'would be repaired with --write'}: ${counted(actions.length, 'block')}`
   const lines = actions.map(({ offset, structure, action, cost }) => {
     const costs = cost === undefined ? '' : `           ${cost}\n`
@@ -33,6 +33,10 @@ export function repairText(path: string, { written, actions, left }: RepairRepor
   })
   const rest = left.length === 0 ? '' : 'Stays damaged:\n'
   return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${left.map(findingText).join('')}`
+}
+
+function nothing(left: number): string {
+  return left === 0 ? 'there is nothing to repair' : 'nothing of it can be repaired'
 }
 
 function batches({ format, log }: RingReport): string {
@@ -48,7 +52,8 @@ function findingText({
   items,
   advice,
 }: Finding): string {
-  const span = sequence && `items ${sequence.first} to ${sequence.last}`
+  const span =
+    sequence && `${spanOf(`items ${sequence.first} to ${sequence.last}`)}, counted from 0`
   const lost = items === undefined || items === 0 ? [] : [`${counted(items, 'item')} lost`]
   const details = [...(span === undefined ? [] : [span]), ...lost, advice].join('; ')
   return safe(`  ${place(offset)}  ${severity}: ${structure}: ${problem}\n           ${details}\n`)
@@ -56,10 +61,6 @@ function findingText({
 
 function place(offset: number): string {
   return `byte ${grouped(offset)}`
-}
-
-function counted(count: number, what: string, plural = 's'): string {
-  return `${grouped(count)} ${what}${count === 1 ? '' : plural}`
 }
 
 /** The lines are ours, what is in them may be a device's. */

@@ -1,6 +1,6 @@
 import type { RingInspection } from '../ring/types.ts'
 import type { Output } from './output.ts'
-import { grouped, preview, safeText } from './render.ts'
+import { counted, grouped, preview, safeText } from './render.ts'
 import type { ReportOptions } from './report-json.ts'
 import type { AtWork } from './roles.ts'
 import { TextWriter } from './text-writer.ts'
@@ -42,7 +42,7 @@ async function writeItems(
     count++
     await writer.add(row(String(position), String(item.length), preview(item, rest)))
   }
-  await writer.add(`\n${grouped(count)} ${count === 1 ? 'item' : 'items'}\n`)
+  await writer.add(`\n${counted(count, 'item')}\n`)
 }
 
 function row(position: string, bytes: string, text: string): string {
@@ -65,12 +65,12 @@ function summary(state: RingInspection, atWork: AtWork): string {
       'producer',
       `offset ${producer.offset}, suspend_ack ${producer.suspendAck}${working(atWork.producer)}`,
     ],
-    ['', quoted(producer.text)],
+    ['', `${quoted(producer.text)}${written(state.stats?.producerAt)}`],
     [
       'consumer',
       `offset ${consumer.offset}, suspend ${consumer.suspend}${working(atWork.consumer)}`,
     ],
-    ['', quoted(consumer.text)],
+    ['', `${quoted(consumer.text)}${written(state.stats?.consumerAt)}`],
   ]
   return rows.map(([name, value]) => `  ${name.padEnd(8)}  ${value}\n`).join('')
 }
@@ -90,16 +90,21 @@ function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): rea
     stats.missedItems > 0 ? `${grouped(stats.missedItems)} overwritten` : '',
   ].filter((text) => text !== '')
   return [
-    ['waiting', `${grouped(waitingItems)} items, ${grouped(waitingBytes)} bytes${age}`],
+    ['waiting', `${counted(waitingItems, 'item')}, ${counted(waitingBytes, 'byte')}${age}`],
     [
       'so far',
       [
-        `${grouped(stats.pushedItems)} items pushed in ${grouped(stats.commits)} commits`,
+        `${counted(stats.pushedItems, 'item')} pushed in ${counted(stats.commits, 'commit')}`,
         ...lost,
-        `${grouped(stats.retries)} times without room`,
+        `${counted(stats.retries, 'time')} without room`,
       ].join(', '),
     ],
   ]
+}
+
+/** When a side last wrote its slot; format 1 does not tell. */
+function written(at: number | undefined): string {
+  return at === undefined ? '' : `, last written at ${timeOf(at)} by its clock`
 }
 
 function timeOf(ms: number): string {

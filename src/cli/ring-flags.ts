@@ -1,6 +1,6 @@
 import type { FlagParametersForType } from '@stricli/core'
 import { BLOCK_SIZES } from '../ring/format2/layout.ts'
-import type { CreateOptions } from '../ring/types.ts'
+import type { CreateOptions, RingInspection } from '../ring/types.ts'
 import { usageError } from './errors.ts'
 import { parseSize } from './size.ts'
 
@@ -61,5 +61,27 @@ export function ringOptions(flags: RingFlags): CreateOptions & { readonly format
     ...(blockSize !== undefined && { blockSize }),
     ...(name !== undefined && { name }),
     ...(whenFull !== undefined && { whenFull }),
+  }
+}
+
+/**
+ * Checks that a ring which is there, and stays as it is, is what the flags ask for.
+ * @throws {CommandError} it is another one
+ */
+export function checkRingFlags(flags: RingFlags, state: RingInspection, device: string): void {
+  const { format, ring } = state
+  const checks: readonly (readonly [flag: string, wanted: unknown, found: unknown])[] = [
+    ['--format', flags.format, String(format)],
+    ['--block-size', flags.blockSize, ring?.blockSize],
+    ['--name', flags.name, ring?.name],
+    ['--when-full', flags.whenFull, ring?.whenFull],
+  ]
+  for (const [flag, wanted, found] of checks) {
+    if (wanted === undefined || wanted === found) continue
+    const is =
+      found === undefined ? 'is of format 1, which has none' : `has ${found}, not ${wanted}`
+    throw usageError(
+      `${flag}: the ring on ${device} ${is}; it was left as it is. Leave ${flag} away to use it`,
+    )
   }
 }

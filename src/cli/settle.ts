@@ -6,6 +6,8 @@ import { resumeRing, suspendRing } from '../ring/suspend.ts'
 import { openDevice } from './device.ts'
 import { CommandError, EXIT } from './errors.ts'
 import { namesOf, type RoleFlags } from './flags.ts'
+import { standardOutput } from './output.ts'
+import { safeJson, safeText } from './render.ts'
 import { stopSignals } from './signals.ts'
 import { parseDuration } from './size.ts'
 
@@ -24,6 +26,9 @@ export const timeoutFlag: TypedFlagParameter<number | undefined> = {
   parse: parseDuration,
 }
 
+/** A producer at work answers within a moment. */
+const PATIENCE_MS = 1000
+
 /** Asks the producer to pause or to go on, and waits until it does. */
 export async function settle(
   wish: 'suspend' | 'resume',
@@ -36,6 +41,7 @@ export async function settle(
   const timedOut = timeout === undefined ? undefined : AbortSignal.timeout(timeout)
   const signal = timedOut === undefined ? stop.signal : AbortSignal.any([stop.signal, timedOut])
   try {
+    using _notice = tellLater(path, wish, flags)
     const request = wish === 'suspend' ? suspendRing : resumeRing
     await request(ring, { ...namesOf(flags), signal })
   } catch (error) {
@@ -43,6 +49,18 @@ export async function settle(
     if (timedOut?.aborted !== true || isBlockError(error)) throw error
     throw await unacknowledged(ring, wish, error)
   }
+  if (flags.json !== true) return
+  const state = wish === 'suspend' ? 'suspended' : 'running'
+  await standardOutput(stop.signal).write(`${safeJson({ device: path, state })}\n`)
+}
+
+/** Tells people that it waits, if it does so for long. */
+function tellLater(path: string, wish: string, { json, timeout }: SettleFlags): Disposable {
+  const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
+  const text = `no producer of ${path} has acknowledged the wish to ${wish} yet${end}`
+  const tell = (): void => void process.stderr.write(`sbr: ${safeText(text)}\n`)
+  const timer = json === true ? undefined : setTimeout(tell, PATIENCE_MS)
+  return { [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
 /** Says how far the request came. */

@@ -4,7 +4,7 @@ import { safeText } from './render.ts'
 const PATIENCE_MS = 1000
 
 /** What a producer waits for. */
-export type Obstacle = 'full' | 'suspended'
+export type Obstacle = 'full' | 'suspended' | 'full or suspended'
 
 /** Tells people that a command waits, and for what: once each time. */
 export class WaitNotice {
@@ -24,7 +24,7 @@ export class WaitNotice {
   waits(why: Obstacle): void {
     const now = performance.now()
     if (this.#waiting?.why !== why) this.#waiting = { why, since: now, told: false }
-    const patient = why === 'full' && now - this.#waiting.since < PATIENCE_MS
+    const patient = why !== 'suspended' && now - this.#waiting.since < PATIENCE_MS
     if (this.#waiting.told || patient) return
     this.#waiting.told = true
     this.#write(`sbr: ${safeText(`${this.#device} is ${why}; ${hope(why, this.#device)}`)}\n`)
@@ -37,7 +37,10 @@ export class WaitNotice {
 }
 
 function hope(why: Obstacle, device: string): string {
-  return why === 'full'
-    ? 'waiting for a consumer to make room'
-    : `waiting until it is resumed: sbr resume ${device}`
+  const hopes = {
+    full: 'waiting for a consumer to make room',
+    suspended: `waiting until it is resumed: sbr resume ${device}`,
+    'full or suspended': `waiting until a consumer makes room, or resumes it: sbr diagnostics ${device}`,
+  }
+  return hopes[why]
 }

@@ -1,8 +1,9 @@
 import type { BlockDevice } from '../block/device.ts'
 import { RingError } from '../errors.ts'
+import { stepOver } from './damage.ts'
 import { recordBytes } from './format1/layout.ts'
 import { Consumer, inspectRing } from './ring.ts'
-import type { RingInspection } from './types.ts'
+import type { PoppedItem, Position, RingInspection } from './types.ts'
 import { RingWriter } from './writer.ts'
 
 /** The queue's name in the new ring's producer slot while, and after, it is filled. */
@@ -14,12 +15,14 @@ export interface MigrateOptions {
   /** Leave the items in the old ring as well. Default false: they are given back there when all are in the new one. */
   readonly keep?: boolean
   /**
-   * Add to a ring that holds, or held, items of its own, or of an earlier migration. Default false, because items that are
-   * there already would be there twice.
+   * Add to a ring that holds, or held, items of its own, or of an earlier migration. Default false: what was pushed to it
+   * by others hides how far an earlier call came, and what that one moved would be there twice.
    */
   readonly add?: boolean
-  /** What to do about damage in the old ring; as for a consumer. Default `stop`. */
+  /** What to do about damage in the old ring; as for a consumer. Default `stop`. With `skip`, what is lost is counted. */
   readonly onDamage?: 'stop' | 'skip'
+  /** Called again and again while the new ring is full, or suspended. */
+  readonly onBlocked?: () => void
   /** Told after each batch. */
   readonly onProgress?: (moved: Migrated) => void
   /** Ends it between two batches: calling again goes on from there. */
@@ -32,15 +35,22 @@ export interface Migrated {
   readonly bytes: number
   /** Items that an earlier call, which was cut short, had moved already. */
   readonly before: number
+  /** Items of the old ring that were damaged and stepped over, so that they are not in the new one. */
+  readonly damaged: number
+  /** Items that the old ring's producer overwrote before they could be moved. */
+  readonly missed: number
 }
+
+/** The same while it grows. */
+type Moving = { -readonly [Field in keyof Migrated]: Migrated[Field] }
 
 /**
  * Moves all items of a ring to another one, which is there already: to another format, size or device. Takes the consumer's
  * role of the old one and the producer's of the new one. The old ring gives nothing back before everything is on stable
  * storage in the new one, so a call that was cut short loses nothing; called again, it goes on where it was, and no item is
- * in the new ring twice. What is pushed to the old ring meanwhile is moved too: suspend it first, or move its producer
- * afterwards and call again with `add`. From a ring that overwrites its oldest items, they are given back batch by batch, and
- * a call that was cut short may have moved the last batch twice.
+ * in the new ring twice, unless others pushed to that meanwhile. What is pushed to the old ring meanwhile is moved too:
+ * suspend it first, or move its producer afterwards and call again with `add`. From a ring that overwrites its oldest items,
+ * they are given back batch by batch, and a call that was cut short may have moved the last batch twice.
  * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own; `RING_ITEM_TOO_LARGE`: one does not fit it; and as
  *   `Consumer.attach` and `Producer.attach`
  * @throws the signal's reason
@@ -50,44 +60,65 @@ export async function migrateRing(
   to: BlockDevice,
   options: MigrateOptions = {},
 ): Promise<Migrated> {
-  const { keep = false, onDamage = 'stop', onProgress, signal } = options
-  await using consumer = await Consumer.attach(from, { queue: QUEUE, onDamage })
+  const { keep = false, onDamage = 'stop', onProgress, onBlocked, signal } = options
+  await using consumer = await Consumer.attach(from, { queue: QUEUE })
   const overwrites = consumer.whenFull === 'overwrite'
   const plan = planOf(await inspectRing(from), await inspectRing(to), to.name, options)
-  if (plan === undefined) return { items: 0, bytes: 0, before: 0 }
+  const moved: Moving = { items: 0, bytes: 0, before: 0, damaged: 0, missed: 0 }
+  if (plan === undefined) return moved
   const { base, start } = plan
   const waiting = signal === undefined ? {} : { signal }
+  const blocking = onBlocked === undefined ? {} : { onBlocked }
   const client = `${base} from ${start}`
-  const writer = await RingWriter.open(to, { queue: QUEUE, client, ...waiting })
+  const writer = await RingWriter.open(to, { queue: QUEUE, client, ...waiting, ...blocking })
   try {
     let { skip } = plan
-    let items = 0
-    let bytes = 0
-    let before = 0
-    let position = consumer.position
+    let { position } = consumer
     for (;;) {
       signal?.throwIfAborted()
-      const popped = await consumer.popMany({ from: position, ...BATCH })
-      const last = popped.at(-1)
-      if (last === undefined) break
-      position = last.position
+      const popped = await popBatch(consumer, position, onDamage, moved)
+      position = popped.position
+      if (popped.batch.length === 0) break
       const rest: Uint8Array[] = []
-      for (const { item } of popped) {
+      for (const { item } of popped.batch) {
         if (skip <= 0n) rest.push(item)
-        else before++
+        else moved.before++
         if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
       }
       if (rest.length > 0) await writer.pushMany(rest, waiting)
-      items += rest.length
-      for (const item of rest) bytes += item.length
+      moved.items += rest.length
+      for (const item of rest) moved.bytes += item.length
       // What waits there may be overwritten any time, so what is left to do could not be told from what is done.
       if (overwrites && !keep) await consumer.advance(position)
-      onProgress?.({ items, bytes, before })
+      onProgress?.({ ...moved })
     }
     if (!keep) await consumer.advance(position)
-    return { items, bytes, before }
+    return moved
   } finally {
     await writer.close()
+  }
+}
+
+/** The next items, none at the end, and the position behind them. What is not there any more is counted. */
+async function popBatch(
+  consumer: Consumer,
+  from: Position,
+  onDamage: 'stop' | 'skip',
+  moved: Moving,
+): Promise<{ readonly batch: readonly PoppedItem[]; readonly position: Position }> {
+  for (let position = from; ; ) {
+    try {
+      const batch = await consumer.popMany({ from: position, ...BATCH })
+      for (const { missed = 0 } of batch) moved.missed += missed
+      return { batch, position: batch.at(-1)?.position ?? position }
+    } catch (error) {
+      if (onDamage === 'stop') throw error
+      // A consumer that skips by itself does not say how much.
+      const damage = stepOver(error)
+      moved.damaged += damage.items
+      moved.missed += damage.missed
+      position = damage.position
+    }
   }
 }
 
@@ -128,8 +159,8 @@ function planOf(
     if (begun !== undefined && old.used === 0) return undefined
     throw new RingError(
       'RING_NOT_BLANK',
-      `${device} has been pushed items other than those of this migration; nothing was moved. Items that are there ` +
-        'already would be there twice: if that cannot be, add to it on purpose',
+      `${device} has been pushed items other than those of this migration; nothing was moved. What an earlier call ` +
+        'has moved there would be there twice: if that cannot be, add to it on purpose',
       { device, expected: 'a ring without items, or a migration to go on with', found: 'items' },
     )
   }

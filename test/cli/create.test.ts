@@ -49,7 +49,7 @@ test('leaves a ring of format 1 as it is, also one that is too small for format 
   await ok(['create', path, '--size', '4KiB', '--format', '1'])
   await ok(['produce', path], 'one\n')
   const before = readFileSync(path)
-  for (const flags of [[], ['--force'], ['--format', '2']]) {
+  for (const flags of [[], ['--force'], ['--format', '1']]) {
     const json = JSON.parse((await ok(['create', path, '--json', ...flags])).toString())
     expect(json).toMatchObject({ created: false, format: 1 })
   }
@@ -152,6 +152,34 @@ test('a sector size that is not that of a ring of format 1 is told', async () =>
   }
 })
 
+test('a ring that is there, and is another one than the flags say, is wrong usage', async () => {
+  using folder = temporaryFolder()
+  const [path, original] = [folder.file('ring'), folder.file('original')]
+  const wanted = ['--format', '2', '--name', 'jobs', '--when-full', 'retry', '--block-size', '512']
+  await ok(['create', path, '--size', '64KiB', ...wanted])
+  await ok(['create', original, '--size', '64KiB', '--format', '1'])
+  const before = readFileSync(path)
+  for (const [flag, value] of [
+    ['--format', '1'],
+    ['--name', 'mail'],
+    ['--when-full', 'overwrite'],
+    ['--block-size', '4096'],
+  ] as const) {
+    const refused = await sbr(['create', path, flag, value, '--json'])
+    expect([flag, refused.code, refused.stdout.length]).toEqual([flag, 2, 0])
+    expect(jsonError(refused)).toMatchObject({
+      code: 'CLI_USAGE',
+      message: expect.stringContaining(`${flag}: the ring on ${path} has `),
+    })
+    expect(
+      (await sbr(['create', original, ...(flag === '--format' ? [flag, '2'] : [flag, value])]))
+        .code,
+    ).toBe(2)
+  }
+  expect(readFileSync(path).equals(before)).toBe(true)
+  await ok(['create', path, ...wanted])
+})
+
 test('what a device lacks is told with one advice', async () => {
   using folder = temporaryFolder()
   const [blank, small, other] = [folder.file('blank'), folder.file('small'), folder.file('other')]
@@ -165,6 +193,10 @@ test('what a device lacks is told with one advice', async () => {
   expect((await sbr(['consume', small])).stderr).toBe(
     `sbr: ${small} is too small for a ring: expected at least 4 sectors, found 0; only whole sectors count ` +
       '(RING_DEVICE_TOO_SMALL)\n',
+  )
+  expect((await sbr(['consume', other])).stderr).toBe(
+    `sbr: there is no ring on ${other}, but something else; is the path right? sbr device info ${other} says more ` +
+      '(RING_NOT_INITIALISED)\n',
   )
   expect((await sbr(['create', other])).stderr).toMatch(
     /nothing was written\. To lose that: sbr create \S+ --force, or --erase --force to overwrite all of it \(/,
@@ -228,6 +260,23 @@ test('wrong usage ends with 2, also as JSON', async () => {
   const { code, stderr } = await sbr(['create', '--json', 'a', 'b\x1b[31m'])
   expect(code).toBe(2)
   expect(JSON.parse(stderr).error.code).toBe('CLI_USAGE')
+})
+
+test('a word that is no command is answered with one that is near, if there is any', async () => {
+  const far = await sbr(['bogus'])
+  expect([far.code, far.stderr]).toEqual([
+    2,
+    'sbr: there is no command bogus (see sbr --help) (CLI_USAGE)\n',
+  ])
+  expect((await sbr(['consum', 'a'])).stderr).toContain('no command consum; did you mean consume?')
+})
+
+test('the first steps of the help work in an empty folder', async () => {
+  using folder = temporaryFolder()
+  const examples = (await ok(['--help'])).toString().match(/^ {2}sbr create outbox.*$/m)?.[0] ?? ''
+  const sbrIs = `sbr() { '${process.execPath}' '${mainPath}' "$@"; }`
+  execFileSync('sh', ['-ec', `${sbrIs}\n${examples}`], { cwd: folder.path })
+  expect(await diagnose(folder.file('outbox.img'))).toMatchObject({ waitingItems: 1 })
 })
 
 test('helps, and tells its version', async () => {

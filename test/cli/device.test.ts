@@ -105,6 +105,16 @@ async function targetHolding(
   return path
 }
 
+/** What a file holds when nobody has written to it for longer than a consumer takes to write down where it is. */
+async function settled(path: string): Promise<Buffer> {
+  for (let before = readFileSync(path); ; ) {
+    await sleep(500)
+    const now = readFileSync(path)
+    if (now.equals(before)) return now
+    before = now
+  }
+}
+
 describe('info', () => {
   test('tells what a file is and holds, and changes nothing', async () => {
     using folder = temporaryFolder()
@@ -275,6 +285,7 @@ describe('copy', () => {
         sizeBytes: 4 * MIB,
         created: true,
         verified: flags.includes('--verify'),
+        atWork: [],
       })
       expect(readFileSync(to).equals(readFileSync(from))).toBe(true)
     },
@@ -289,6 +300,25 @@ describe('copy', () => {
     expect(await json('copy', from, to)).toMatchObject({ created: false })
     expect((await ok(['consume', to, '--drain'])).toString()).toBe('one\ntwo\n')
     expect((await ok(['consume', from, '--drain'])).toString()).toBe('one\ntwo\n')
+  })
+
+  test('says who is at work on what it copies', async () => {
+    using folder = temporaryFolder()
+    const from = folder.file('from')
+    await ok(['create', from, '--size', '64KiB'])
+    await using consumer = start(['consume', from])
+    await using producer = start(['produce', from])
+    producer.child.stdin.write('one\n')
+    await consumer.printed((stdout) => stdout.length > 0)
+    const told = await sbr(['device', 'copy', from, folder.file('one')])
+    expect(told).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(
+        `a producer and a consumer are at work on ${from}: the copy is`,
+      ),
+    })
+    const atWork = ['producer', 'consumer']
+    expect(await json('copy', from, folder.file('two'))).toMatchObject({ atWork })
   })
 
   test('makes holes only if it is told to', async (context) => {
@@ -362,7 +392,7 @@ describe('copy', () => {
     await ok(['produce', to], 'one\n')
     await using _consumer = start(['consume', to, '--client', 'busy one'])
     while ((await diagnose(to))['used'] !== 0) await sleep(10)
-    const before = readFileSync(to)
+    const before = await settled(to)
     for (const args of [
       ['copy', from, to],
       ['erase', to],

@@ -80,8 +80,8 @@ test.runIf(FORMAT === 2)(
   async () => {
     using folder = temporaryFolder()
     const path = await tinyRing(folder)
-    await ok(['produce', path, '--no-wait'], numbers(1, 100))
-    expect(await diagnose(path)).toMatchObject({ waitingItems: 100, stats: { commits: 1 } })
+    await ok(['produce', path, '--no-wait'], numbers(1, 40))
+    expect(await diagnose(path)).toMatchObject({ waitingItems: 40, stats: { commits: 1 } })
   },
 )
 

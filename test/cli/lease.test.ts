@@ -40,9 +40,9 @@ test('a role that is leased is refused to others until the lease is given back o
   }
   expect((await ok(['lease', 'show', path])).toString()).toContain('consumer  held by "host-b"')
   const broken = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
-  expect(broken).toContain('broken; it was: consumer  held by "host-b"')
+  expect(broken).toContain(`broken: the consumer's role was held by "host-b"`)
   const again = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
-  expect(again).toContain('nothing to break')
+  expect(again).toContain("nothing to break: the consumer's role was free; last held by")
   await ok(['produce', path], 'four\n')
   expect((await ok(['consume', path, '--drain'])).toString()).toMatch(/four\n$/)
 })
@@ -68,10 +68,39 @@ test('a silent host is watched, cut off by the command, and taken over from', {
   expect(readFileSync(out, 'utf8')).toBe('host-b')
 })
 
+test('what keeps a role from being taken over is told, and a fence that is not there at once', {
+  timeout: 120_000,
+}, async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\n')
+  await using killed = start(['consume', path, '--lease', 'host-b', '--lease-timeout', '5s'])
+  await killed.printed((stdout) => stdout.includes('one\n'))
+  killed.child.kill('SIGKILL')
+  await killed.ended
+  const next = ['consume', path, '--drain', '--lease', 'host-c']
+  const unfenced = await sbr(next)
+  expect(unfenced.code).toBe(1)
+  expect(unfenced.stderr).toContain(
+    'only with a fence, or if it is gone for good, after sbr lease break',
+  )
+  for (const command of [folder.file('none'), folder.path, 'sbr-no-such-command']) {
+    const absent = await sbr([...next, '--fence', `${command} off`, '--json'])
+    // Nothing is said of watching.
+    expect([absent.code, jsonError(absent)]).toMatchObject([1, { code: 'CLI_COMMAND', command }])
+  }
+  const failed = await sbr([...next, '--fence', `${process.execPath} ${folder.file('none')}`])
+  expect(failed.code).toBe(1)
+  expect(failed.stderr).toMatch(/could not be fenced: .*exit code 1/s)
+})
+
 test('flags that do not go together, and rings without leases, are wrong usage', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB', '--format', '1'])
+  expect((await sbr(['produce', path, '--lease', 'a', '--lease-timeout', '1s'])).stderr).toBe(
+    'sbr: --lease-timeout is from 5s to 60m, not 1s (CLI_USAGE)\n',
+  )
   for (const flags of [
     ['--unfenced'],
     ['--lease', 'a', '--unfenced', '--fence', 'true'],

@@ -5,10 +5,14 @@ import { needs } from '../helpers/interop.ts'
 import { type NbdServer, serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'
 import { sbr, start, type TemporaryFolder, temporaryFolder } from './cli.ts'
 
-/** An export of 1 MiB of zeroes. */
-async function serve(context: TestContext, folder: TemporaryFolder): Promise<NbdServer> {
+/** An export of zeroes. */
+async function serve(
+  context: TestContext,
+  folder: TemporaryFolder,
+  size = '1M',
+): Promise<NbdServer> {
   needs(context, serverProblem('nbdkit'))
-  return startNbdkit(folder.path, ['memory', '1M'])
+  return startNbdkit(folder.path, ['memory', size])
 }
 
 test('a ring on an export is made, filled, looked at and emptied', async (context) => {
@@ -51,6 +55,33 @@ test('device commands take exports', async (context) => {
   expect(copied).toMatchObject({ code: 0, stderr: '' })
   expect((await sbr(['device', 'compare', uri, file])).code).toBe(0)
   expect((await sbr(['device', 'copy', uri, uri, '--force'])).code).toBe(2)
+})
+
+test('an export is measured: only read if it holds anything, else zeroes again', async (context) => {
+  using folder = temporaryFolder()
+  await using server = await serve(context, folder, '6M')
+  const uri = server.uri()
+  const measure = async (): Promise<unknown> => {
+    const { code, stdout, stderr } = await sbr(['bench', uri, '--time', '1ms', '--json'])
+    expect([code, stderr]).toEqual([0, ''])
+    return JSON.parse(stdout.toString())
+  }
+  const figures = expect.arrayContaining([expect.objectContaining({ what: 'push', items: 1 })])
+  const blank = await measure()
+  expect(blank).toMatchObject({ device: uri, measured: 'blank device', durability: 'fua' })
+  expect(blank).toMatchObject({ rings: [{ figures }] })
+  expect(blank).not.toHaveProperty('direct')
+  const zeroes = folder.file('zeroes')
+  writeFileSync(zeroes, new Uint8Array(6 << 20))
+  expect((await sbr(['device', 'compare', uri, zeroes])).code).toBe(0)
+  await sbr(['create', uri])
+  expect(await measure()).toMatchObject({
+    measured: 'reads only',
+    holds: { kind: 'ring' },
+    rings: [],
+  })
+  const text = await sbr(['bench', uri, '--time', '1ms'])
+  expect(text.stdout.toString()).toContain('one at a time, through a server')
 })
 
 test('a URI that is none is wrong usage, and a server that is not there a fault', async () => {

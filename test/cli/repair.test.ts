@@ -62,6 +62,7 @@ test('of format 1 it tells what is wrong, and leaves it', async () => {
   const before = readFileSync(path)
   const told = await sbr(['repair', path, '--write'])
   expect(told.code).toBe(1)
+  expect(told.stdout.toString()).toContain(`${path}: nothing of it can be repaired\n`)
   expect(told.stdout.toString()).toContain('byte 520  damage: producer sector: suspend_ack')
   expect(readFileSync(path).equals(before)).toBe(true)
 })

@@ -44,7 +44,11 @@ test('what format 2 tells of a ring besides, as JSON and for people', async () =
   expect(text).toMatch(/^ {2}ring +"the\\x1b\[31mjobs", [0-9a-f-]{36}, blocks of 4,096 bytes$/m)
   const since = new Date(oldestAt ?? Number.NaN).toISOString()
   expect(text).toContain(`waiting   10 items, 13 bytes, the oldest since ${since}\n`)
-  expect(text).toContain('so far    12 items pushed in 1 commits, 0 times without room\n')
+  for (const at of [producerAt, consumerAt]) {
+    const written = new Date(at ?? Number.NaN).toISOString()
+    expect(text).toContain(`", last written at ${written} by its clock\n`)
+  }
+  expect(text).toContain('so far    12 items pushed in 1 commit, 0 times without room\n')
 })
 
 test('what was overwritten, and what had no room, is counted', async () => {

@@ -12,7 +12,8 @@ test('suspends and resumes while both ends run', async () => {
   await consumer.printed((stdout) => stdout.toString() === numbers(1, 1000))
 
   await ok(['suspend', path, '--timeout', '10s'])
-  await ok(['suspend', path, '--timeout', '10s'])
+  const again = await ok(['suspend', path, '--timeout', '10s', '--json'])
+  expect(JSON.parse(again.toString())).toEqual({ device: path, state: 'suspended' })
   const suspended = await diagnose(path, '--no-items')
   expect(suspended).toMatchObject({
     producer: { suspendAck: true },
@@ -23,7 +24,8 @@ test('suspends and resumes while both ends run', async () => {
   expect(await diagnose(path, '--no-items')).toMatchObject({ producer: suspended['producer'] })
 
   await ok(['resume', path, '--timeout', '10s'])
-  await ok(['resume', path, '--timeout', '10s'])
+  const resumed = await ok(['resume', path, '--timeout', '10s', '--json'])
+  expect(JSON.parse(resumed.toString())).toEqual({ device: path, state: 'running' })
   await consumer.printed((stdout) => stdout.toString() === numbers(1, 2000))
   expect(await diagnose(path)).toMatchObject({
     producer: { suspendAck: false },
@@ -103,6 +105,9 @@ test('a wait without a timeout can be stopped', async () => {
   await makeRing(path)
   await using suspending = start(['suspend', path])
   while (!JSON.stringify(await diagnose(path)).includes('"suspend":true')) await sleep(20)
+  await suspending.complained((stderr) =>
+    stderr.includes(`no producer of ${path} has acknowledged the wish to suspend yet; it waits on`),
+  )
   suspending.child.kill('SIGINT')
   expect((await suspending.ended).code).toBe(130)
 })

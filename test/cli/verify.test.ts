@@ -30,7 +30,9 @@ test('a damaged one: says what, where and what to do, and exits with 1', async (
   const told = await sbr(['verify', path])
   expect(told.code).toBe(1)
   expect(told.stdout.toString()).toMatch(/byte 16,384 {2}damage: superblock 2: magic: expected/)
-  expect(told.stdout.toString()).toMatch(/damage: item: checksum: .*\n.*items 1 to 1; 1 item lost/)
+  expect(told.stdout.toString()).toMatch(
+    /damage: item: checksum: .*\n.*item 1, counted from 0; 1 item lost/,
+  )
   expect(told.stderr).toMatch(
     /^sbr: .*damaged ring of format 2; 1 item cannot be read \(CLI_DAMAGED\)\n$/,
   )

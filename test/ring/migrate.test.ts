@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { channel } from 'node:diagnostics_channel'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { BlockError } from '../../src/errors.ts'
@@ -6,6 +7,8 @@ import { migrateRing } from '../../src/ring/migrate.ts'
 import { inspectRing, Producer } from '../../src/ring/ring.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
+import { damagedCopy, pushBatches, smallRing } from '../helpers/damage.ts'
+import { deviceBytes } from '../helpers/golden.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer } from '../helpers/ring.ts'
 
@@ -56,7 +59,9 @@ describe.each<[string, CreateOptions, CreateOptions]>([
     expect(done.at(-1)).toBe(COUNT)
     expect(await numbersIn(to)).toEqual(range(0, COUNT))
     expect(await numbersIn(from)).toEqual([])
-    expect(await migrateRing(from, to)).toEqual({ items: 0, bytes: 0, before: 0 })
+    expect(await migrateRing(from, to)).toEqual({
+      ...{ items: 0, bytes: 0, before: 0, damaged: 0, missed: 0 },
+    })
     // What came later is added on purpose only.
     await fill(from, COUNT, 5)
     await expect(migrateRing(from, to)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
@@ -127,4 +132,38 @@ test('a ring with items of its own is left alone', async () => {
   await expect(migrateRing(from, to)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
   expect(await numbersIn(to)).toEqual([7])
   expect(await numbersIn(from)).toEqual([0, 1, 2])
+})
+
+test('items that are damaged, or that were overwritten, are counted', async () => {
+  const pushed = await smallRing(20, { whenFull: 'overwrite' })
+  const batches = range(0, 30).map((number) => [itemOf(number)])
+  await pushBatches(pushed, batches)
+  const kept = await numbersIn(pushed)
+  const [first = 0] = kept
+  const at = Buffer.from(await deviceBytes(pushed)).indexOf(itemOf(first + 3))
+  const from = await damagedCopy(pushed, at)
+  const to = await ring(SMALL)
+  const [damages, told] = [channel('shared-block-ring:damage'), [] as unknown[]]
+  const listen = (message: unknown): void => void told.push(message)
+  damages.subscribe(listen)
+  onTestFinished(() => void damages.unsubscribe(listen))
+  expect(await migrateRing(from, to, { onDamage: 'skip' })).toMatchObject({
+    ...{ items: kept.length - 1, damaged: 1, missed: first, before: 0 },
+  })
+  expect(told).toMatchObject([{ items: 1, position: expect.anything() }])
+  expect(await numbersIn(to)).toEqual(kept.filter((number) => number !== first + 3))
+  expect((await inspectRing(from)).stats).toMatchObject({ damagedItems: 1, missedItems: first })
+})
+
+test('says again and again that the new ring has no room', async () => {
+  const from = await ring(SMALL, 256)
+  const to = await ring(SMALL, 64)
+  await fill(from, 0, 200)
+  const stop = new AbortController()
+  let blocked = 0
+  const onBlocked = (): void => {
+    if (++blocked === 3) stop.abort(new Error('enough'))
+  }
+  await expect(migrateRing(from, to, { onBlocked, signal: stop.signal })).rejects.toThrow('enough')
+  expect(blocked).toBeGreaterThanOrEqual(3)
 })

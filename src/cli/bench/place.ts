@@ -3,9 +3,10 @@ import { rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BlockDevice } from '../../block/device.ts'
 import { FileBlockDevice, type FileBlockDeviceOptions } from '../../block/file.ts'
+import { isNbdUri } from '../../block/nbd/uri.ts'
 import { PartitionBlockDevice } from '../../block/wrap/partition.ts'
 import { isBlockError } from '../../errors.ts'
-import { openDevice } from '../device.ts'
+import { type OpenedDevice, openDevice } from '../device.ts'
 import { usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags.ts'
 import { describeHolding, type Holding, holdingOf } from '../holding.ts'
@@ -33,8 +34,8 @@ export interface Place extends AsyncDisposable {
 /** An open place. */
 export interface Handle extends AsyncDisposable {
   readonly device: BlockDevice
-  /** The file or raw device that it is a part of. */
-  readonly file: FileBlockDevice
+  /** What it is a part of. */
+  readonly whole: OpenedDevice
 }
 
 /** What is given about the place. */
@@ -53,7 +54,9 @@ export async function findPlace(
   signal: AbortSignal,
 ): Promise<Place> {
   if (!(await isThere(path))) return temporaryFile(dirname(path), flags, signal)
-  if ((await stat(path)).isDirectory()) return temporaryFile(path, flags, signal)
+  if (!isNbdUri(path) && (await stat(path)).isDirectory()) {
+    return temporaryFile(path, flags, signal)
+  }
   if (flags.size !== undefined) throw usageError(`--size is of a temporary file; ${path} is there`)
   const { holds, reason } = await examine(path, flags)
   if (reason === undefined) return blankPart(path, flags, signal)
@@ -104,7 +107,8 @@ async function blankPart(path: string, flags: CommonFlags, signal: AbortSignal):
         await target[Symbol.asyncDispose]()
       }
     }
-    const open: Place['open'] = (options) => openHandle(path, flags, 'read-write', options, part)
+    const open: Place['open'] = (options) =>
+      isNbdUri(path) ? lend(held, part) : openHandle(path, flags, 'read-write', options, part)
     return { kind: 'blank device', holds, open, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await target[Symbol.asyncDispose]()
@@ -136,22 +140,38 @@ async function examineOpen(device: BlockDevice): Promise<Found> {
   return { holds, part }
 }
 
-/** `direct` is a wish: some file systems have no way past the page cache. */
+/** A part of a connection that stays: a server may take no second one. */
+async function lend(whole: OpenedDevice, part: Part): Promise<Handle> {
+  const device = await PartitionBlockDevice.open(whole, part)
+  return { device, whole, [Symbol.asyncDispose]: async () => undefined }
+}
+
 async function openHandle(
   path: string,
-  { sectorSize }: CommonFlags,
+  flags: CommonFlags,
   mode: 'read-only' | 'read-write',
   options: Pick<FileBlockDeviceOptions, 'direct' | 'engine'>,
   part?: Part,
 ): Promise<Handle> {
-  const { direct, ...others } = options
+  const whole = isNbdUri(path)
+    ? await openDevice(path, mode, flags)
+    : await openFile(path, flags, mode, options)
+  const device = part === undefined ? whole : await PartitionBlockDevice.open(whole, part)
+  return { device, whole, [Symbol.asyncDispose]: () => whole.disconnect() }
+}
+
+/** `direct` is a wish: some file systems have no way past the page cache. */
+async function openFile(
+  path: string,
+  { sectorSize }: CommonFlags,
+  mode: 'read-only' | 'read-write',
+  { direct, ...others }: Pick<FileBlockDeviceOptions, 'direct' | 'engine'>,
+): Promise<FileBlockDevice> {
   const all = { mode, ...(sectorSize !== undefined && { sectorSize }), ...others }
-  const file = await FileBlockDevice.open(path, { ...all, direct: direct ?? 'auto' }).catch(
-    (error: unknown) => {
-      if (!(isBlockError(error) && error.code === 'BLOCK_UNSUPPORTED')) throw error
-      return FileBlockDevice.open(path, all)
-    },
-  )
-  const device = part === undefined ? file : await PartitionBlockDevice.open(file, part)
-  return { device, file, [Symbol.asyncDispose]: () => file.disconnect() }
+  try {
+    return await FileBlockDevice.open(path, { ...all, direct: direct ?? 'auto' })
+  } catch (error) {
+    if (!(isBlockError(error) && error.code === 'BLOCK_UNSUPPORTED')) throw error
+    return FileBlockDevice.open(path, all)
+  }
 }

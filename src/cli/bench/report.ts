@@ -1,4 +1,4 @@
-import type { FileBlockDevice } from '../../block/file.ts'
+import type { OpenedDevice } from '../device.ts'
 import type { Holding } from '../holding.ts'
 import { grouped, safeText } from '../render.ts'
 import type { RingFigure } from './ring.ts'
@@ -8,9 +8,9 @@ import type { Transfers } from './transfers.ts'
 const KIB = 1 << 10
 const MIB = 1 << 20
 
-/** What a ring did, with one of the engines. */
+/** What a ring did, of a file with one of the engines. */
 export interface RingReport {
-  readonly engine: string
+  readonly engine?: string
   readonly figures: readonly RingFigure[]
 }
 
@@ -25,8 +25,9 @@ export interface BenchReport {
   readonly holds?: Holding
   /** Bytes that were read and written. */
   readonly sizeBytes: number
-  readonly direct: boolean
-  readonly durability: FileBlockDevice['durability']
+  /** Of a file: whether past the page cache. */
+  readonly direct?: boolean
+  readonly durability: OpenedDevice['durability']
   readonly reads: Transfers
   /** Durable ones; none if nothing was written. */
   readonly writes: Transfers
@@ -37,17 +38,21 @@ export interface BenchReport {
 /** The same for people. */
 export function benchText(report: BenchReport): string {
   const { device, direct, durability, reads, writes, rings } = report
-  const way = direct ? 'past the page cache' : 'through the page cache'
   const lines = [
     `${safeText(device)}: ${measuredText(report)}`,
     '',
-    row(`one at a time, ${way}`, 'a second', 'median', '99 %', 'MB/s'),
+    row(`one at a time, ${wayOf(direct)}`, 'a second', 'median', '99 %', 'MB/s'),
     ...reads.map((pace) => transferRow('read', pace)),
     ...writes.map((pace) => transferRow(`durable write (${durability})`, pace)),
     ...rings.flatMap(ringLines),
     ...adviceLines(report),
   ]
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
+}
+
+function wayOf(direct: boolean | undefined): string {
+  if (direct === undefined) return 'through a server'
+  return direct ? 'past the page cache' : 'through the page cache'
 }
 
 function measuredText({ measured, sizeBytes }: BenchReport): string {
@@ -69,7 +74,8 @@ function transferRow(what: string, pace: Pace & { readonly bytes: number }): str
 
 function ringLines({ engine, figures }: RingReport): readonly string[] {
   const [first] = figures
-  const title = `ring, ${first?.itemBytes ?? 0}-byte items, engine ${engine}`
+  const by = engine === undefined ? '' : `, engine ${engine}`
+  const title = `ring, ${first?.itemBytes ?? 0}-byte items${by}`
   const rows = figures.map((figure) => {
     const { what, items, itemsPerSecond } = figure
     const each = items === 1 ? 'one at a time' : `${grouped(items)} a commit`

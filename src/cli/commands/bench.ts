@@ -1,5 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { FileBlockDeviceOptions } from '../../block/file.ts'
+import { isNbdUri } from '../../block/nbd/uri.ts'
 import { findPlace, MIN_BYTES, type Place, type PlaceFlags } from '../bench/place.ts'
 import { type BenchReport, benchText, type RingReport } from '../bench/report.ts'
 import { measureRing } from '../bench/ring.ts'
@@ -11,7 +12,11 @@ import { grouped, safeJson } from '../render.ts'
 import { stopSignals } from '../signals.ts'
 import { parseDuration, parseSize } from '../size.ts'
 
-const ENGINES: readonly NonNullable<FileBlockDeviceOptions['engine']>[] = ['pool', 'sync']
+/** Ways to open a file; an export has one only. */
+const ENGINES: readonly Pick<FileBlockDeviceOptions, 'engine'>[] = [
+  { engine: 'pool' },
+  { engine: 'sync' },
+]
 
 interface Flags extends PlaceFlags {
   /** Milliseconds. */
@@ -27,10 +32,10 @@ const fullDescription = `Measures reads, durable writes and a ring of format 2, 
 
 What is killed leaves its temporary file (.sbr-bench-...), or its data behind the first MiB.
 
-The engines are ways to wait for the disk: see the option \`engine\` of FileBlockDevice.
+The engines are ways to wait for the disk: see the option \`engine\` of FileBlockDevice. An NBD export has none.
 
 With --json: one object with "device", "measured" ("temporary file", "blank device" or "reads only"),
-"reason" (why nothing was written), "holds" (as \`sbr device info\`), "sizeBytes", "direct", "durability",
+"reason" (why nothing was written), "holds" (as \`sbr device info\`), "sizeBytes", "direct" (not of NBD), "durability",
 "reads" and "writes" (each with "bytes", "perSecond", "medianUs" and "p99Us") and "rings" (each with "engine"
 and "figures": "what", "items" in a commit, "itemBytes", "itemsPerSecond", and the pace of commits as above).
 
@@ -46,7 +51,9 @@ export const bench: Command<CommandContext> = buildCommand({
   parameters: {
     positional: {
       kind: 'tuple',
-      parameters: [{ ...device, brief: 'Path of a file, a raw block device or a directory' }],
+      parameters: [
+        { ...device, brief: 'Path of a file, a raw block device or a directory, or an NBD URI' },
+      ],
     },
     flags: {
       time: {
@@ -80,9 +87,10 @@ async function measure(path: string, flags: Flags, timing: Timing): Promise<Benc
   await using place = await findPlace(path, flags, timing.signal)
   const transfers = await measureTransfers(place, timing)
   const rings: RingReport[] = []
-  for (const engine of place.kind === 'reads only' ? [] : ENGINES) {
-    await using handle = await place.open({ engine })
-    rings.push({ engine, figures: await measureRing(handle.device, timing) })
+  const ways = isNbdUri(path) ? [{}] : ENGINES
+  for (const way of place.kind === 'reads only' ? [] : ways) {
+    await using handle = await place.open(way)
+    rings.push({ ...way, figures: await measureRing(handle.device, timing) })
   }
   const { kind, reason, holds } = place
   return {
@@ -101,11 +109,12 @@ async function measureTransfers(
   timing: Timing,
 ): Promise<Pick<BenchReport, 'sizeBytes' | 'direct' | 'durability' | 'reads' | 'writes'>> {
   await using handle = await place.open({ direct: true, engine: 'sync' })
-  const { device: opened, file } = handle
+  const { device: opened, whole } = handle
   const { sectorSize, sizeSectors } = await opened.getInfo()
-  const { direct, durability } = file
+  const { durability } = whole
   // What was never written is not on the disk to be read.
   const writes = place.kind === 'reads only' ? [] : await measureWrites(opened, timing)
   const reads = await measureReads(opened, timing)
-  return { sizeBytes: sectorSize * sizeSectors, direct, durability, reads, writes }
+  const direct = 'direct' in whole && { direct: whole.direct }
+  return { sizeBytes: sectorSize * sizeSectors, ...direct, durability, reads, writes }
 }

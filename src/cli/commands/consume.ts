@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { systemClock } from '../../clock.ts'
+import { stepOver } from '../../ring/damage.ts'
 import { Consumer } from '../../ring/ring.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { Waiter } from '../../ring/wait.ts'
@@ -10,6 +11,7 @@ import { device, namesOf, type RoleFlags, roleFlags } from '../flags.ts'
 import { encodeFrame } from '../frames.ts'
 import { type LeaseFlags, leaseFlags, leaseOf } from '../lease-flags.ts'
 import { checkLeasable } from '../leases.ts'
+import { LossNotices } from '../loss-notices.ts'
 import { type Output, standardOutput } from '../output.ts'
 import { safeBytes } from '../render.ts'
 import { Stopped, stopSignals } from '../signals.ts'
@@ -19,6 +21,7 @@ interface Flags extends RoleFlags, LeaseFlags {
   readonly count?: number
   readonly drain?: boolean
   readonly frames?: boolean
+  readonly skipDamage?: boolean
 }
 
 /** Items of one batch: they are written out together, and then given back together. */
@@ -36,6 +39,11 @@ buffer. If the reader goes away, or this is killed, what was not taken stays in 
 was taken may be printed again next time. What is in a pipe's buffer when its reader goes away was taken,
 and a reader like head takes more than it shows: for just three items use --count 3.
 
+What is damaged ends it, and stays in the ring. With --skip-damage it is stepped over and its space given back: all
+that is sound comes out, and standard error says what is lost, and how many items at the end; it says so too of items
+that a ring of \`--when-full overwrite\` overwrote before they were read. In format 1 nothing behind a damaged item can
+be found.
+
 On a terminal, control characters in items are shown as escapes. Elsewhere items are printed as they are;
 as they may have newlines in them, use --frames for any bytes.
 
@@ -46,6 +54,7 @@ reader of a pipe went away); 3 --drain found nothing; 130, 143 or 141 told to st
 EXAMPLES
   sbr consume ring.img --drain > items.txt
   sbr consume ring.img --count 1
+  sbr consume ring.img --drain --skip-damage > sound.txt
   sbr consume /dev/vg0/queue --queue logs --client indexer | ./index`
 
 export const consume: Command<CommandContext> = buildCommand({
@@ -72,11 +81,17 @@ export const consume: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      skipDamage: {
+        kind: 'boolean',
+        brief: 'Step over items that are damaged, say which, and give their space back too',
+        optional: true,
+        withNegated: false,
+      },
       ...leaseFlags,
       ...roleFlags,
       json: {
         ...roleFlags.json,
-        brief: 'Errors as JSON, one object a line; items stay as they are',
+        brief: 'Errors and losses as JSON, one object a line; items stay as they are',
       },
     },
   },
@@ -94,19 +109,23 @@ async function run(flags: Flags, path: string): Promise<void> {
   await checkLeasable(ring, options)
   await using consumer = await Consumer.attach(ring, options)
   const forEver = flags.count === undefined && flags.drain !== true
+  const losses = new LossNotices(path, flags.json === true)
   try {
-    const printed = await printItems(consumer, flags, output, stop.signal)
+    const printed = await printItems(consumer, flags, output, losses, stop.signal)
     if (printed === 0) throw emptyNow(path)
   } catch (error) {
     if (!(forEver && error instanceof Stopped)) throw error
+  } finally {
+    losses.sum()
   }
 }
 
 /** Answers how many items were printed. */
 async function printItems(
   consumer: Consumer,
-  { count = Number.POSITIVE_INFINITY, drain, frames }: Flags,
+  { count = Number.POSITIVE_INFINITY, drain, frames, skipDamage }: Flags,
   output: Output,
+  losses: LossNotices,
   signal: AbortSignal,
 ): Promise<number> {
   const waiter = new Waiter(consumer.device, systemClock)
@@ -115,8 +134,8 @@ async function printItems(
   let limit = output.kind === 'stream' ? 1 : BATCH_ITEMS
   try {
     while (printed < count) {
-      signal.throwIfAborted()
-      const batch = await consumer.popMany({ maxItems: Math.min(limit, count - printed) })
+      const maxItems = Math.min(limit, count - printed)
+      const batch = await popBatch(consumer, maxItems, losses, skipDamage === true, signal)
       const last = batch.at(-1)
       if (last === undefined) {
         if (drain === true) break
@@ -134,6 +153,29 @@ async function printItems(
     return printed
   } finally {
     waiter.close()
+  }
+}
+
+/** The next items, and what is lost before them told. */
+async function popBatch(
+  consumer: Consumer,
+  maxItems: number,
+  losses: LossNotices,
+  skipDamage: boolean,
+  signal: AbortSignal,
+): Promise<readonly PoppedItem[]> {
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      const batch = await consumer.popMany({ maxItems })
+      for (const { missed = 0 } of batch) losses.missed(missed)
+      return batch
+    } catch (error) {
+      if (!skipDamage) throw error
+      const damage = stepOver(error)
+      losses.damaged(damage)
+      await consumer.advance(damage.position)
+    }
   }
 }
 

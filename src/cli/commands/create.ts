@@ -9,7 +9,7 @@ import { describeHolding, holdingOf } from '../holding.ts'
 import { checkFits, eraseDevice, type MakeFlags, openOrCreate } from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { grouped, safeJson, safeText } from '../render.ts'
-import { type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
+import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
 import { takeRoles } from '../roles.ts'
 import { stopSignals } from '../signals.ts'
 import { parseSize } from '../size.ts'
@@ -22,13 +22,14 @@ interface Flags extends MakeFlags, RingFlags {
 const fullDescription = `Makes a ring on a file or a raw device. A file that is not there is made first, of --size and written in full;
 one that is there, and a raw device, is used as it is, and --size has to be its size.
 
-A ring that is there stays as it is, also with --force; one that cannot be read is refused. Anything else but
+A ring that is there stays as it is, also with --force; one that cannot be read is refused, and so is one that is not
+what the flags say. Anything else but
 zeroes is refused, unless --force. With --erase the whole device is overwritten with zeroes first: also a ring,
 which needs --force unless it is empty. New rings are of format 2; --format 1 is for programs that know only
 that. A device is refused, even with --force, while a producer or consumer is at work on it, or a file system
 mounted.
 
-Exit codes: 0 there is a ring now; 2 the size is wrong; 1 anything else.
+Exit codes: 0 there is a ring now; 2 the size is wrong, or the ring that is there is another one; 1 anything else.
 
 EXAMPLES
   sbr create ring.img --size 64MiB
@@ -84,7 +85,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     await eraseDevice(ring, stop.signal)
   }
   const created = await Producer.create(ring, options)
-  const { format } = created ? { format: options.format } : await readable(ring)
+  const { format } = created ? { format: options.format } : await asWanted(ring, flags)
   const text = created
     ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
     : `holds a ring of format ${format} already, which was left as it is`
@@ -105,11 +106,13 @@ async function checkNothingIsLost(ring: BlockDevice): Promise<void> {
 
 /**
  * A ring that is left as it is has to be of use.
- * @throws {CommandError} it cannot be read
+ * @throws {CommandError} it cannot be read, or is not as the flags say
  */
-async function readable(ring: BlockDevice): Promise<RingInspection> {
+async function asWanted(ring: BlockDevice, flags: Flags): Promise<RingInspection> {
   try {
-    return await inspectRing(ring)
+    const state = await inspectRing(ring)
+    checkRingFlags(flags, state, ring.name)
+    return state
   } catch (error) {
     // Nothing is wrong with a ring that was opened with the wrong size.
     if (!isRingError(error) || error.code === 'RING_SECTOR_SIZE') throw error

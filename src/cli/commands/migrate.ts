@@ -3,16 +3,17 @@ import type { BlockDevice } from '../../block/device.ts'
 import { type Migrated, migrateRing } from '../../ring/migrate.ts'
 import { inspectRing, Producer } from '../../ring/ring.ts'
 import { openDevice } from '../device.ts'
-import { usageError, withNote } from '../errors.ts'
+import { asCommandError, CommandError, EXIT, usageError, withNote } from '../errors.ts'
 import { commonFlags, device } from '../flags.ts'
 import { isThere, type MakeFlags, openOrCreate } from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { showProgress } from '../progress.ts'
-import { grouped, safeJson, safeText } from '../render.ts'
-import { type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
+import { counted, grouped, safeJson, safeText } from '../render.ts'
+import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
 import { isSameFile } from '../same-file.ts'
 import { stopSignals } from '../signals.ts'
 import { parseSize } from '../size.ts'
+import { WaitNotice } from '../wait-notice.ts'
 
 interface Flags extends MakeFlags, RingFlags {
   readonly keep?: boolean
@@ -27,9 +28,18 @@ OLD gives nothing back before all items are on stable storage in NEW. A run that
 nothing: run it again, and it goes on where it was, and moves no item twice. Suspend OLD first (\`sbr suspend\`), or
 what its producer pushes later stays there; with --add, a later run moves that too.
 
-With --json: one object with "from", "to", "items", "bytes" and "before", the items that an earlier run had moved.
+Keep others from pushing to NEW before OLD is empty: that hides how far a run came. Such a NEW is refused, and with
+--add all that is in OLD is moved, also what an earlier run has moved already.
 
-Exit codes: 0 all items are in NEW; 130 or 143 stopped by SIGINT or SIGTERM before that; 1 anything else.
+Waits while NEW is full or suspended, and says so on standard error if that takes long. Without --skip-damage,
+damage in OLD ends it.
+
+With --json: one object with "from", "to", "items", "bytes", "before", the items that an earlier run had moved, and
+what is not in NEW: "damaged", the items that --skip-damage stepped over, and "missed", those that OLD's producer
+overwrote meanwhile.
+
+Exit codes: 0 all items are in NEW, but for those that it tells of; 130 or 143 stopped by SIGINT or SIGTERM before
+that; 2 NEW is there, and is not as the flags say; 1 anything else.
 
 EXAMPLES
   sbr migrate old.img new.img --size 1GiB
@@ -54,13 +64,14 @@ export const migrate: Command<CommandContext> = buildCommand({
       },
       add: {
         kind: 'boolean',
-        brief: 'Add to a NEW that has, or had, items of its own or of an earlier run',
+        brief:
+          'Move to a NEW that had other items too: also what an earlier run cut short has moved',
         optional: true,
         withNegated: false,
       },
       skipDamage: {
         kind: 'boolean',
-        brief: 'Step over what is damaged in OLD',
+        brief: 'Step over items that are damaged in OLD, and say how many',
         optional: true,
         withNegated: false,
       },
@@ -87,15 +98,24 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   const { waitingItems } = await inspectRing(source)
   const options = ringOptions(flags)
   await using target = await openOrCreate(to, flags, options, stop.signal)
-  await Producer.create(target, options)
+  const created = await Producer.create(target, options)
+  if (!created) checkRingFlags(flags, await inspectRing(target), to)
   const moved = await move(source, target, flags, waitingItems, stop.signal)
-  const { items, bytes, before } = moved
-  const earlier = before > 0 ? `; ${grouped(before)} were there already` : ''
   const line =
-    flags.json === true
-      ? safeJson({ from, to, items, bytes, before })
-      : `${safeText(to)}: moved ${grouped(items)} items, ${grouped(bytes)} bytes${earlier}`
+    flags.json === true ? safeJson({ from, to, ...moved }) : `${safeText(to)}: ${movedText(moved)}`
   await standardOutput(stop.signal).write(`${line}\n`)
+}
+
+function movedText({ items, bytes, before, damaged, missed }: Migrated): string {
+  const earlier =
+    before > 0 ? [`${grouped(before)} ${before === 1 ? 'was' : 'were'} there already`] : []
+  const lost = [
+    ...(damaged > 0 ? [`${counted(damaged, 'damaged item')} lost`] : []),
+    ...(missed > 0 ? [`${counted(missed, 'item')} lost that OLD overwrote`] : []),
+  ]
+  return [`moved ${counted(items, 'item')}, ${counted(bytes, 'byte')}`, ...earlier, ...lost].join(
+    '; ',
+  )
 }
 
 async function move(
@@ -106,19 +126,37 @@ async function move(
   signal: AbortSignal,
 ): Promise<Migrated> {
   using progress = showProgress('moving')
-  let moved: Migrated = { items: 0, bytes: 0, before: 0 }
+  const notice = flags.json === true ? undefined : new WaitNotice(target.name)
+  let moved = 0
   const onProgress = (now: Migrated): void => {
-    moved = now
+    moved = now.items + now.before
+    notice?.over()
     const part = total === undefined ? 0 : (now.items + now.before) / Math.max(1, total)
     progress.update(now.bytes, part > 0 ? now.bytes / part : Number.POSITIVE_INFINITY)
   }
   try {
+    if ((await inspectRing(target)).consumer.suspend) notice?.waits('suspended')
     return await migrateRing(source, target, {
       ...{ keep: flags.keep === true, add: flags.add === true, onProgress, signal },
+      onBlocked: () => notice?.waits('full or suspended'),
       onDamage: flags.skipDamage === true ? 'skip' : 'stop',
     })
   } catch (error) {
-    const note = `Moved so far: ${moved.items + moved.before} items, which are in both rings; run it again to go on`
-    throw withNote(error, note, { moved: moved.items + moved.before })
+    throw explained(error, source.name, target.name, moved)
   }
+}
+
+/** What no second run can do better. */
+const LASTING = ['RING_DAMAGED', 'RING_CORRUPT', 'RING_ITEM_TOO_LARGE']
+
+function explained(error: unknown, from: string, to: string, moved: number): CommandError {
+  const { code, details } = asCommandError(error)
+  if (code === 'RING_NOT_BLANK') {
+    const message =
+      `${to} was pushed other items before; nothing was moved. To move all that is in ${from} behind them: ` +
+      `sbr migrate ${from} ${to} --add. What an earlier run, cut short, has moved would be there twice`
+    return new CommandError(EXIT.fault, code, message, details, error)
+  }
+  const again = LASTING.includes(code) ? '' : '; run it again to go on'
+  return withNote(error, `Items moved so far: ${grouped(moved)}${again}`, { moved })
 }

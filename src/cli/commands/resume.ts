@@ -4,7 +4,10 @@ import { type SettleFlags, settle, timeoutFlag } from '../settle.ts'
 
 const fullDescription = `Asks the producer to go on and waits until it acknowledges. Resuming a ring that runs does nothing.
 
-If a consumer is at work on this machine, it is asked to make the request.
+If a consumer is at work on this machine, it is asked to make the request. Without a producer it waits for one, for
+ever if there is no --timeout, and says so on standard error.
+
+With --json: one object with "device" and "state", which is "running".
 
 Exit codes: as of suspend.
 

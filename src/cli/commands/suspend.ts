@@ -5,7 +5,10 @@ import { type SettleFlags, settle, timeoutFlag } from '../settle.ts'
 const fullDescription = `Asks the producer to pause and waits until it acknowledges: from then on nothing is pushed. A producer
 acknowledges when it pushes, waits or starts. Suspending a suspended ring does nothing.
 
-If a consumer is at work on this machine, it is asked to make the request.
+If a consumer is at work on this machine, it is asked to make the request. Without a producer it waits for one, for
+ever if there is no --timeout, and says so on standard error.
+
+With --json: one object with "device" and "state", which is "suspended".
 
 Exit codes: 0 suspended; 3 not acknowledged in time (the request stays on the device); 130 or 143 stopped
 by SIGINT or SIGTERM (likewise); 1 anything else.

@@ -9,6 +9,7 @@ import { createFile, isThere } from '../../make.ts'
 import { standardOutput } from '../../output.ts'
 import { showProgress } from '../../progress.ts'
 import { grouped, safeJson, safeText } from '../../render.ts'
+import { whoIsAtWork } from '../../roles.ts'
 import { isSameFile } from '../../same-file.ts'
 import { stopSignals } from '../../signals.ts'
 import { checkNothingIsLost, holdTarget, openTarget, type Target } from '../../target.ts'
@@ -23,13 +24,15 @@ interface Flags extends CommonFlags {
 }
 
 const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made. FROM is opened
-for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop that first.
+for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop that first. If a
+consumer or \`sbr produce\` is at work on it on this machine, standard error says so. Others may be, unseen.
 
 Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
 without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file
 system is mounted. The start of TO is cleared first and written last: a copy that was cut short never looks whole.
 
-With --json: one object with "from", "to", "sizeBytes", "created" and "verified".
+With --json: one object with "from", "to", "sizeBytes", "created", "verified", and "atWork", the roles that were
+seen at work on FROM.
 
 Exit codes: 0 copied, and on stable storage; 130 or 143 stopped by SIGINT or SIGTERM before that; 1 anything
 else. Standard error says whether something was written; a file that was made is removed again.
@@ -85,6 +88,8 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
     ? await makeTarget(to, sizeBytes, flags, signal)
     : await openTarget(to, flags, HOLDER)
   if (!created) await checkTarget(target.device, sizeBytes, source, flags, signal)
+  const atWork = await rolesAtWork(source)
+  if (flags.json !== true && atWork.length > 0) warn(from, atWork)
   try {
     await transfer(source, target.device, flags, signal)
   } catch (error) {
@@ -95,9 +100,22 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   const verified = flags.verify === true
   const line =
     flags.json === true
-      ? safeJson({ from, to, sizeBytes, created, verified })
+      ? safeJson({ from, to, sizeBytes, created, verified, atWork })
       : `${safeText(to)}: copied ${grouped(sizeBytes)} bytes${verified ? ', and compared them' : ''}`
   await standardOutput(signal).write(`${line}\n`)
+}
+
+/** Those who are seen at work on what is copied. */
+async function rolesAtWork(source: BlockDevice): Promise<readonly string[]> {
+  const { producer = false, consumer } = await whoIsAtWork(source)
+  return [...(producer ? ['producer'] : []), ...(consumer ? ['consumer'] : [])]
+}
+
+function warn(from: string, atWork: readonly string[]): void {
+  const text =
+    `a ${atWork.join(' and a ')} ${atWork.length === 1 ? 'is' : 'are'} at work on ${from}: the copy is of no use ` +
+    'if it writes meanwhile; end it, and copy again'
+  process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
 async function sizeOf(of: BlockDevice): Promise<number> {

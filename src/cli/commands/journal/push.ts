@@ -10,9 +10,9 @@ const fullDescription = `Each line of standard input becomes an operation, witho
 on stable storage when it counts as pushed, and from then on it will be performed at least once, whatever
 crashes: by \`sbr journal run\`, which may run meanwhile or later, or by a program with a Journal.
 
-A journal is made first if the device is blank. Waits while the journal is full or suspended: if nothing
-performs it, that is for ever, so without a \`journal run\` beside it use --no-wait. Refused while another
-\`journal push\`, or a program with a Journal, is at work on the device.
+A journal is made first if the device is blank; a file has to be there. Waits while the journal is full or
+suspended: if nothing performs it, that is for ever, so without a \`journal run\` beside it use --no-wait. Refused
+while another \`journal push\`, or a program with a Journal, is at work on the device.
 
 Exit codes: 0 all of the input was pushed; 3 no room and 4 suspended, with --no-wait; 130 or 143 stopped
 by SIGINT or SIGTERM, between two operations, before the input ended; 1 anything else. Unless it is 0,
@@ -20,6 +20,7 @@ standard error says how many were pushed (with --json: "pushed"), so that you kn
 object with "pushed" when all of it was.
 
 EXAMPLES
+  sbr create outbox.img
   echo '{"mail":"anna@example.org","order":7}' | sbr journal push outbox.img
   sbr journal push outbox.img --frames --no-wait < operations.bin`
 

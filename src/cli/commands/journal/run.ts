@@ -27,8 +27,9 @@ on its standard input, or as its last argument. There is no shell. What COMMAND 
 Its standard input is a nameless file in TMPDIR, which is complete before COMMAND starts.
 
 Exit code 0 means performed. With any other, or killed by a signal, the operation has failed: it is tried
-again after --retry-interval, and then after pauses that double up to five minutes; what comes after it
-waits. Failures are told on standard error. A COMMAND that cannot be found or executed ends this at once.
+again after --retry-interval, and then after pauses that double up to five minutes, each of them shortened by
+chance to between half and all of it; what comes after it waits. Failures are told on standard error. A COMMAND
+that cannot be found or executed ends this at once.
 
 COMMAND has to be idempotent: after a crash the same operation comes again, and if sbr was killed by SIGKILL,
 the COMMAND of before may still be at work. Its environment tells: SBR_ATTEMPT, from 1; SBR_MAY_HAVE_RUN, 0 if
@@ -78,7 +79,7 @@ export const run: Command<CommandContext> = buildCommand({
       },
       retryInterval: {
         kind: 'parsed',
-        brief: 'The pause after a first failure, such as 500ms or 10s (default: 5s)',
+        brief: 'The longest first pause, such as 500ms or 10s (default: 5s)',
         placeholder: 'TIME',
         optional: true,
         parse: parseDuration,

@@ -2,7 +2,7 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { breakLease } from '../../../ring/lease.ts'
 import { openDevice } from '../../device.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags.ts'
-import { leaseText } from '../../lease-text.ts'
+import { describeLease } from '../../lease-text.ts'
 import { withLeases } from '../../leases.ts'
 import { standardOutput } from '../../output.ts'
 import { safeJson } from '../../render.ts'
@@ -45,6 +45,6 @@ async function run(flags: Flags, path: string): Promise<void> {
   const text =
     flags.json === true
       ? safeJson({ device: path, role, before })
-      : `${done ? 'broken; it was' : 'nothing to break'}: ${leaseText(role, before)}`
+      : `${done ? 'broken' : 'nothing to break'}: the ${role}'s role was ${describeLease(before)}`
   await standardOutput(stop.signal).write(`${text}\n`)
 }

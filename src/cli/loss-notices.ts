@@ -1,0 +1,47 @@
+import type { Damage } from '../ring/damage.ts'
+import { counted, grouped, safeJson, safeText, spanOf } from './render.ts'
+
+/** Tells on standard error which items a consumer does not get, when they are passed, and how many at the end. */
+export class LossNotices {
+  readonly #device: string
+  readonly #json: boolean
+  #damaged = 0
+  #missed = 0
+
+  constructor(device: string, json: boolean) {
+    this.#device = device
+    this.#json = json
+  }
+
+  /** These are damaged, and are stepped over. */
+  damaged({ items, missed, position, numbers, offset, reason }: Damage): void {
+    this.missed(missed)
+    this.#damaged += items
+    const where = offset === undefined ? '' : `, in the batch at byte ${grouped(offset)}`
+    this.#write(
+      { event: 'damaged', items, position, offset, numbers, reason },
+      `stepping over ${counted(items, 'damaged item')}: ${spanOf(numbers)}, counted from 0${where}: ${reason}`,
+    )
+  }
+
+  /** So many were overwritten before they were read; nothing is said of none. */
+  missed(items: number): void {
+    if (items === 0) return
+    this.#missed += items
+    const what = `${counted(items, 'item')} ${items === 1 ? 'was' : 'were'} overwritten before being read`
+    this.#write({ event: 'missed', items }, what)
+  }
+
+  /** Says how many those were, if there were any. */
+  sum(): void {
+    const [damaged, missed] = [this.#damaged, this.#missed]
+    if (damaged + missed === 0) return
+    const what = `${counted(damaged + missed, 'item')} lost: ${damaged} damaged, ${missed} overwritten`
+    this.#write({ event: 'lost', damaged, missed }, what)
+  }
+
+  #write(event: object, text: string): void {
+    const line = this.#json ? safeJson(event) : safeText(`sbr: ${this.#device}: ${text}`)
+    process.stderr.write(`${line}\n`)
+  }
+}

@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { diagnose, jsonError, ok, sbr, temporaryFolder } from './cli.ts'
+import { damage, makeRing } from './tools.ts'
+
+const EVENTS = (stderr: string): unknown[] =>
+  stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+test('consume stops at damage, and names the flag that steps over it', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\ntwo\nthree\n')
+  damage(path, readFileSync(path).indexOf('two'))
+  const stopped = await sbr(['consume', path, '--drain'])
+  expect([stopped.code, stopped.stdout.toString()]).toEqual([1, 'one\n'])
+  expect(stopped.stderr).toMatch(
+    /^sbr: 1 item of \S+ damaged: item 1, counted from 0, in the batch at byte 45,056: an item whose/,
+  )
+  expect(stopped.stderr).toContain(`sbr consume ${path} --skip-damage, or sbr migrate ${path} NEW`)
+  expect(await diagnose(path, '--no-items')).toMatchObject({ stats: { poppedItems: 1 } })
+})
+
+test('consume --skip-damage prints what is sound, tells what is lost, and gives both back', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\ntwo\nthree\nfour\n')
+  const content = readFileSync(path)
+  damage(path, content.indexOf('two'), content.indexOf('four'))
+  const done = await sbr(['consume', path, '--drain', '--skip-damage'])
+  expect([done.code, done.stdout.toString()]).toEqual([0, 'one\nthree\n'])
+  const [first, second, sum] = done.stderr.split('\n')
+  expect(first).toMatch(/: stepping over 1 damaged item: item 1, counted from 0, in the batch at/)
+  expect(second).toContain('stepping over 1 damaged item: item 3, counted from 0, ')
+  expect(sum).toBe(`sbr: ${path}: 2 items lost: 2 damaged, 0 overwritten`)
+  expect(await diagnose(path)).toMatchObject({
+    ...{ waitingItems: 0, stats: { poppedItems: 4, damagedItems: 2 } },
+  })
+})
+
+test('with --json these are objects, and an empty ring is one still', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\n')
+  damage(path, readFileSync(path).indexOf('one'))
+  const done = await sbr(['consume', path, '--drain', '--skip-damage', '--json'])
+  expect([done.code, done.stdout.length]).toEqual([3, 0])
+  expect(EVENTS(done.stderr)).toMatchObject([
+    { event: 'damaged', items: 1, offset: 45_056, position: expect.any(String) },
+    { event: 'lost', damaged: 1, missed: 0 },
+    { error: { code: 'CLI_EMPTY' } },
+  ])
+  expect((await sbr(['consume', path, '--drain'])).code).toBe(3)
+})
+
+test('consume tells how many items were overwritten before it read them', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB', '--when-full', 'overwrite'])
+  for (let n = 0; n < 4; n++) await ok(['produce', path], `${'x'.repeat(3000)}\n`.repeat(10))
+  const { stats } = (await diagnose(path, '--no-items')) as { stats: { missedItems: number } }
+  expect(stats.missedItems).toBeGreaterThan(0)
+  const done = await sbr(['consume', path, '--drain', '--json'])
+  expect(done.code).toBe(0)
+  expect(EVENTS(done.stderr)).toEqual([
+    { event: 'missed', items: stats.missedItems },
+    { event: 'lost', damaged: 0, missed: stats.missedItems },
+  ])
+})
+
+test('in format 1 nothing can be stepped over, and it says so', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await ok(['create', path, '--size', '64KiB', '--format', '1'])
+  await ok(['produce', path], 'one\ntwo\n')
+  damage(path, 1536 + 8 + 2)
+  const stopped = await sbr(['consume', path, '--drain', '--skip-damage', '--json'])
+  expect([stopped.code, stopped.stdout.toString()]).toEqual([1, 'one\n'])
+  expect(jsonError(stopped)).toMatchObject({
+    code: 'RING_CORRUPT',
+    message: expect.stringContaining('In format 1 nothing behind it can be found'),
+  })
+})
