@@ -1,10 +1,33 @@
-import type { Consumer, PopResult, Position, Producer, PushResult } from './types.ts'
+import type {
+  Consumer,
+  PopManyOptions,
+  PopResult,
+  Position,
+  Producer,
+  PushResult,
+} from './types.ts'
+
+const DEFAULT_MAX_ITEMS = 1000
+const DEFAULT_MAX_BYTES = 1 << 20
 
 /** `push`, by way of `pushMany`. */
 export async function pushOne(producer: Producer, item: Uint8Array): Promise<PushResult> {
   const result = await producer.pushMany([item])
   if (result.status !== 'ok') return result
   return { status: 'ok', position: result.positions.at(-1) ?? producer.position }
+}
+
+/**
+ * How much a `popMany` answers at most.
+ * @throws {RangeError} less than one item or byte
+ */
+export function popBounds(options: PopManyOptions): {
+  readonly maxItems: number
+  readonly maxBytes: number
+} {
+  const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
+  if (maxItems >= 1 && maxBytes >= 1) return { maxItems, maxBytes }
+  throw new RangeError(`maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`)
 }
 
 /** `pop`, by way of `popMany`. */

@@ -5,6 +5,7 @@ import { type Codec, decodeItem } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
 import { isCodecError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
+import { popBounds } from './derived.ts'
 import { Consumer } from './ring.ts'
 import type { ConsumerOptions, PopManyOptions, PoppedItem, Position, RingState } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
@@ -128,10 +129,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `next`; items before one that does not decode are answered first
    */
   async nextMany(options: NextManyOptions = {}): Promise<readonly Entry<Out>[]> {
-    const { signal, maxItems = 1, maxBytes = 1 } = options
-    if (!(maxItems >= 1 && maxBytes >= 1)) {
-      throw new RangeError(`maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`)
-    }
+    const { signal } = options
+    popBounds(options)
     return this.#turns.run(async () => {
       for (;;) {
         if (this.#closed !== undefined) throw this.#closed

@@ -1,5 +1,6 @@
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
+import { type Place, placeDetails, where } from '../place.ts'
 
 /** Every code of a `FileBlockDevice`. */
 export type FileBlockErrorCode =
@@ -19,15 +20,6 @@ export type FileBlockErrorCode =
   | 'BLOCK_UNSUPPORTED'
   /** There is already something at the path of the file to create. */
   | 'BLOCK_EXISTS'
-
-/** What failed, and where. */
-export interface Place {
-  readonly device: string
-  /** `read`, `write`, `flush`, … */
-  readonly operation: string
-  readonly sector?: number
-  readonly sectors?: number
-}
 
 /** What a person can do about a system error. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -63,24 +55,10 @@ export function explain(error: unknown): string {
   return advice === undefined ? what : `${what}; ${advice}`
 }
 
-/** `sectors 8 to 16 (exclusive) of /dev/x`, or only the device when there are no sectors. */
-function where({ device, sector, sectors }: Place): string {
-  if (sector === undefined || sectors === undefined) return device
-  return `sectors ${sector} to ${sector + sectors} (exclusive) of ${device}`
-}
-
-function details({ device, sector, sectors }: Place): BlockError['details'] {
-  return {
-    device,
-    ...(sector === undefined ? {} : { sector }),
-    ...(sectors === undefined ? {} : { sectors }),
-  }
-}
-
 /** The system failed an operation on an open file. */
 export function ioError(place: Place, cause: unknown): BlockError<'BLOCK_IO'> {
   const message = `could not ${place.operation} ${where(place)}: ${explain(cause)}`
-  return new BlockError('BLOCK_IO', message, details(place), cause)
+  return new BlockError('BLOCK_IO', message, placeDetails(place), cause)
 }
 
 /** The file ends before the request does. */
@@ -89,7 +67,7 @@ export function shortError(place: Place, outcome: string): BlockError<'BLOCK_SHO
     'BLOCK_SHORT',
     `could not ${place.operation} ${where(place)}: it ends before them, so it has shrunk since it ` +
       `was opened; ${outcome}`,
-    details(place),
+    placeDetails(place),
   )
 }
 

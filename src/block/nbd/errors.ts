@@ -1,7 +1,7 @@
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { shown } from '../file/claim-protocol.ts'
-import type { Place } from '../file/errors.ts'
+import { type Place, placeDetails, where } from '../place.ts'
 import { NbdFault } from './fault.ts'
 
 /** Every code of an `NbdBlockDevice`. */
@@ -37,7 +37,7 @@ export function requestError(place: Place, fault: unknown): BlockError {
   const isRead = READS.includes(place.operation)
   const code = requestCode(fault, isRead)
   const message = `could not ${place.operation} ${where(place)}: ${reasonOf(fault)}; ${outcomeOf(code, isRead)}`
-  return new BlockError(code, message, details(place), fault)
+  return new BlockError(code, message, placeDetails(place), fault)
 }
 
 /** What the caller is told when there is no connection to the export. */
@@ -84,17 +84,4 @@ function connectCode(fault: unknown): NbdBlockErrorCode {
   if (!(fault instanceof NbdFault)) return 'BLOCK_OPEN'
   if (fault.kind === 'broken') return 'BLOCK_PROTOCOL'
   return fault.kind === 'unfit' ? 'BLOCK_UNSUPPORTED' : 'BLOCK_OPEN'
-}
-
-function where({ device, sector, sectors }: Place): string {
-  if (sector === undefined || sectors === undefined) return device
-  return `sectors ${sector} to ${sector + sectors} (exclusive) of ${device}`
-}
-
-function details({ device, sector, sectors }: Place): BlockError['details'] {
-  return {
-    device,
-    ...(sector === undefined ? {} : { sector }),
-    ...(sectors === undefined ? {} : { sectors }),
-  }
 }

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { foldAll, popOne, RequestDesk } from '../derived.ts'
+import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
 import {
   asPosition,
   type Consumer,
@@ -15,9 +15,6 @@ import { isAligned } from './layout.ts'
 import { CONSUMER, PRODUCER } from './pointer.ts'
 import { RecordReader } from './reader.ts'
 import { type Attachment, attach, Format1Role } from './role.ts'
-
-const DEFAULT_MAX_ITEMS = 1000
-const DEFAULT_MAX_BYTES = 1 << 20
 
 /**
  * Attaches the consumer.
@@ -74,13 +71,8 @@ class Format1Consumer extends Format1Role implements Consumer {
   }
 
   popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
-    const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
     return this.run(async () => {
-      if (!(maxItems >= 1 && maxBytes >= 1)) {
-        throw new RangeError(
-          `maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`,
-        )
-      }
+      const { maxItems, maxBytes } = popBounds(options)
       const from = options.from ?? this.own.offset
       if (from >= this.other.offset) await this.look()
       this.#checkFrom(from)

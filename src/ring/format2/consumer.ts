@@ -1,7 +1,7 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
-import { foldAll, popOne, RequestDesk } from '../derived.ts'
+import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
 import type { Claimed } from '../role.ts'
 import type {
   Consumer,
@@ -22,8 +22,6 @@ import { Format2Role, MAX_PASSES, newest } from './role.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
 import { takeRole } from './take-role.ts'
 
-const DEFAULT_MAX_ITEMS = 1000
-const DEFAULT_MAX_BYTES = 1 << 20
 /** When the older slot holds back more than this part of the ring, it is written at once, and not only when all is idle. */
 const HELD_BACK_PART = 1 / 4
 
@@ -129,13 +127,8 @@ class Format2Consumer extends Format2Role implements Consumer {
   }
 
   popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
-    const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
     return this.run(async () => {
-      if (!(maxItems >= 1 && maxBytes >= 1)) {
-        throw new RangeError(
-          `maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`,
-        )
-      }
+      const { maxItems, maxBytes } = popBounds(options)
       const popped: PoppedItem[] = []
       let from = options.from ?? this.position
       await this.#hear(from)
