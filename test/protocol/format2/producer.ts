@@ -33,6 +33,8 @@ export interface Producer {
   readonly ack: boolean
   /** It will write down where it is as soon as it is idle. */
   readonly armed: boolean
+  /** It wrote down that there was no room; for a second, it does not do so again. */
+  readonly told: boolean
   /** The call under way. */
   readonly call?: string
   /** What attaching read before its flush. */
@@ -47,8 +49,8 @@ type Result = Turn<Producer, Unit>
 
 /** Forgets what belongs to a call. */
 function idle(memory: Producer): Producer {
-  const { slots, consumer, epochs, tail, held, items, committedTo, ack, armed } = memory
-  return { slots, consumer, epochs, tail, held, items, committedTo, ack, armed }
+  const { slots, consumer, epochs, tail, held, items, committedTo, ack, armed, told } = memory
+  return { slots, consumer, epochs, tail, held, items, committedTo, ack, armed, told }
 }
 
 /** The producer of format 2. */
@@ -122,6 +124,8 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
         return { answer: { status: 'suspended' } }
       case 'acknowledged':
         return this.#go(memory, view, next - 1)
+      case 'noRoom':
+        return { memory: idle(memory), answer: { status: 'retry' } }
       case 'before':
         return this.#publishBefore(memory)
       case 'body':
@@ -141,7 +145,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     const { mark, epoch, damaged } = this.#log.rollForward(view, committed, epochs)
     const generations = slots.map(({ generation }) => generation)
     const pass = JSON.stringify([generations, mark, epoch])
-    const none = { held: [], items: [], ack: false, armed: false, call: 'attach' }
+    const none = { held: [], items: [], ack: false, armed: false, told: false, call: 'attach' }
     const memory = { slots, consumer, epochs, tail: mark, committedTo: mark.seq, ...none, pass }
     return { memory, ...(damaged && { broken: 'recovery finds damage' }) }
   }
@@ -198,11 +202,18 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     const reserve = commits || !this.#rules.leavesRoom ? 0 : 1 + items.length
     const looked = this.#withRoom(memory, blocks + reserve, view)
     if (typeof looked === 'string') return { memory, broken: looked }
-    if (looked === undefined) return { memory: idle(memory), answer: { status: 'retry' } }
+    if (looked === undefined) return this.#refuse(memory, view)
     const to = commits ? tail.seq + 1 : memory.committedTo
     const epoch = memory.epochs.at(-1)?.epoch ?? 0
     const batch = { id: number, start: tail, epoch, to, item: number, blocks }
     return this.#publishBefore({ ...looked, batch })
+  }
+
+  #refuse(before: Producer, view: View<Unit>): Result {
+    if (before.told) return { memory: idle(before), answer: { status: 'retry' } }
+    const memory = this.#look(before, view)
+    if (typeof memory === 'string') return { memory: before, broken: memory }
+    return this.#publish({ ...memory, told: true }, older(memory.slots), 'noRoom')
   }
 
   #advance(before: Producer, view: View<Unit>, next: number): Result {
