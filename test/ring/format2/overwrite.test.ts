@@ -8,6 +8,7 @@ import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import type { PoppedItem, Position } from '../../../src/ring/types.ts'
 import { collect } from '../../helpers/collect.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
+import { deviceBytes } from '../../helpers/golden.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
@@ -20,6 +21,9 @@ async function ring(blocks = BLOCKS): Promise<MemoryBlockDevice> {
   await Producer.create(device, { format: 2, blockSize: 512, whenFull: 'overwrite' })
   return device
 }
+
+/** Where both slots of the producer are, in bytes. */
+const PRODUCER_SLOTS = [20_480, 28_672] as const
 
 /** The item of a number; one fills most of a block. */
 function itemOf(number: number, bytes = 300): Uint8Array {
@@ -135,6 +139,34 @@ describe('a ring that overwrites its oldest items', () => {
     await expect(next.next()).rejects.toMatchObject({ code: 'CODEC_DECODE' })
     expect(await next.next()).toMatchObject({ item: first.item + 1, missed: first.item })
     await next.close()
+  })
+
+  test('a cursor at what is given up does not outlive a power cut that takes back the giving up', async () => {
+    const device = await ring()
+    const hooked = new HookedDevice(device)
+    const producer = await attachProducer(hooked)
+    const consumerDevice = new HookedDevice(device, { claims: false })
+    const consumer = await Consumer.attach(consumerDevice, { clock: new FakeClock() })
+    for (let number = 0; number < BLOCKS; number++) await producer.append([itemOf(number)])
+    const popped = await consumer.popMany()
+    const before = await deviceBytes(device)
+    let cut: MemoryBlockDevice | undefined
+    let writes = 0
+    hooked.before = async ({ operation }) => {
+      // One slot says what is given up, and is only in a cache.
+      if (operation !== 'write' || writes++ !== 1) return
+      let isStable = false
+      consumerDevice.before = (request) => {
+        if (request.operation === 'flush') isStable = true
+      }
+      await consumer.advance((popped[0] as PoppedItem).position)
+      const bytes = await deviceBytes(device)
+      if (!isStable) bytes.set(before.subarray(...PRODUCER_SLOTS), PRODUCER_SLOTS[0])
+      cut = await MemoryBlockDevice.from(bytes)
+    }
+    await producer.append([itemOf(BLOCKS)])
+    const again = await (await Consumer.attach(cut as MemoryBlockDevice)).popMany()
+    expect(checkMissed(again, 1)).toBe(BLOCKS)
   })
 
   test('does not give up what is held back', async () => {
