@@ -81,6 +81,8 @@ function errors(faults: ReadonlySet<FaultKind>, trusted: boolean): ReadonlySet<s
       codes.add(code)
     }
     codes.add('RING_NOT_INITIALISED')
+    // Where the magic is not at the start, it is looked for where larger sectors would have it.
+    codes.add('RING_SECTOR_SIZE')
   }
   return codes
 }
