@@ -7,8 +7,8 @@ import type { LeaseStore } from './lease-store.ts'
 import { elapsed, HELD_PART, type Moment, moment, RENEWED_PART } from './lease-time.ts'
 
 /**
- * A lease that this host holds, and renews in the background once it is confirmed. It ends by itself when it could not be renewed for most of its
- * timeout, by the stricter of two clocks: before anybody else may take it for over.
+ * A lease that this host holds, and renews in the background once it is confirmed. It ends by itself when it could not be
+ * renewed for most of its timeout, by the stricter of two clocks: before anybody else may take it for over.
  */
 export class Lease {
   readonly #store: LeaseStore

@@ -235,7 +235,7 @@ class Format2Producer extends Format2Role implements Producer {
     this.#retries++
     if (this.clock.now() - this.#toldRetriesAt >= TELL_RETRIES_MS) {
       this.#toldRetriesAt = this.clock.now()
-      await this.lookBeforeWrite()
+      // Our slots were read just now, when room was looked for.
       await this.#publish(this.#older())
     }
     return { status: 'retry' }

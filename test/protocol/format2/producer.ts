@@ -202,17 +202,15 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     const reserve = commits || !this.#rules.leavesRoom ? 0 : 1 + items.length
     const looked = this.#withRoom(memory, blocks + reserve, view)
     if (typeof looked === 'string') return { memory, broken: looked }
-    if (looked === undefined) return this.#refuse(memory, view)
+    if (looked === undefined) return this.#refuse(memory)
     const to = commits ? tail.seq + 1 : memory.committedTo
     const epoch = memory.epochs.at(-1)?.epoch ?? 0
     const batch = { id: number, start: tail, epoch, to, item: number, blocks }
     return this.#publishBefore({ ...looked, batch })
   }
 
-  #refuse(before: Producer, view: View<Unit>): Result {
-    if (before.told) return { memory: idle(before), answer: { status: 'retry' } }
-    const memory = this.#look(before, view)
-    if (typeof memory === 'string') return { memory: before, broken: memory }
+  #refuse(memory: Producer): Result {
+    if (memory.told) return { memory: idle(memory), answer: { status: 'retry' } }
     return this.#publish({ ...memory, told: true }, older(memory.slots), 'noRoom')
   }
 
