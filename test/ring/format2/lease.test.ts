@@ -9,20 +9,11 @@ import type { LeaseOptions, LeaseRecord } from '../../../src/ring/lease-types.ts
 import { Consumer, Producer } from '../../../src/ring/ring.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
+import { RECORD } from '../../helpers/lease-record.ts'
 
 const UUID = Uint8Array.from({ length: 16 }, (_, at) => at)
 const LEASE_SECTOR = (12_288 + 6 * 4096) / 512
 const ITEM = [new TextEncoder().encode('item')]
-const RECORD: LeaseRecord = {
-  status: 'held',
-  confirmed: true,
-  owner: 'host-a',
-  nonce: '00112233445566ff',
-  epoch: 3,
-  counter: 12,
-  timeoutMs: 30_000,
-  time: 1_700_000_000_000,
-}
 
 /** A ring that two hosts share: what one claims, the other does not see. */
 async function shared(): Promise<[HookedDevice, HookedDevice]> {

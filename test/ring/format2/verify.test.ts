@@ -10,6 +10,7 @@ import { BLOCK, DATA, damagedCopy, pushBatches, smallRing, take } from '../../he
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { deviceBytes, hex } from '../../helpers/golden.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
+import { RECORD } from '../../helpers/lease-record.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
 const UNIT = 4096
@@ -218,16 +219,7 @@ describe('a lease', () => {
     const device = await damagedCopy(ring)
     const { uuid } = await Disk.open(device).then((disk) => disk.ring)
     const block = new Uint8Array(BLOCK)
-    encodeLease(block, LEASE, uuid, {
-      status: 'held',
-      confirmed: true,
-      owner: 'host-a',
-      nonce: '00112233445566ff',
-      epoch: 3,
-      counter: 12,
-      timeoutMs: 30_000,
-      time: 1_700_000_000_000,
-    })
+    encodeLease(block, LEASE, uuid, RECORD)
     await device.write(LEASE / BLOCK, [block])
     return device
   }
