@@ -4,6 +4,9 @@ interface Version {
   readonly bytes: Uint8Array
 }
 
+/** How many writes a disk remembers the places of. */
+const LAST_WRITES = 6
+
 /** How a {@link SimDisk} is made. */
 export interface SimDiskOptions {
   /** Bytes in a logical sector. */
@@ -40,7 +43,7 @@ export class SimDisk {
   readonly #shown = new Map<number, () => void>()
   readonly #unreadable = new Set<number>()
   #writes = 0
-  #written = 0
+  #written: readonly number[] = [0]
 
   constructor(options: SimDiskOptions) {
     const { sectorSize, sizeSectors, physicalSectorSize = sectorSize } = options
@@ -63,8 +66,8 @@ export class SimDisk {
     return this.#writes
   }
 
-  /** Where the last write began, in bytes. */
-  get written(): number {
+  /** Where the last writes began, in bytes, the newest last; never empty. */
+  get written(): readonly number[] {
     return this.#written
   }
 
@@ -105,7 +108,7 @@ export class SimDisk {
    */
   apply(offset: number, data: Uint8Array, wanted?: (physical: number) => boolean): number {
     const write = ++this.#writes
-    this.#written = offset
+    this.#written = [...this.#written.slice(1 - LAST_WRITES), offset]
     const size = this.physicalSectorSize
     const [first, last] = this.span(offset, data.length)
     for (let at = first; at <= last; at++) {

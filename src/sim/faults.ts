@@ -88,9 +88,17 @@ export interface Mix {
 
 const KILLS: FaultRates = { killProducer: 0.06, killConsumer: 0.06, killBoth: 0.02 }
 const POWER: FaultRates = { ...KILLS, power: 0.05 }
+const STORM: FaultRates = { killProducer: 0.15, killConsumer: 0.15, killBoth: 0.05, power: 0.3 }
 const EIO: FaultRates = { readError: 0.02, writeError: 0.02, flushError: 0.05 }
 const APART: FaultRates = { noClaims: 1, otherHost: 1 }
-const HONEST: FaultRates = { ...POWER, ...EIO, ...APART, tornRead: 0.2, secondHandle: 1 }
+const HONEST: FaultRates = {
+  ...POWER,
+  ...EIO,
+  ...APART,
+  tornRead: 0.2,
+  tornSector: 1,
+  secondHandle: 1,
+}
 
 function makeMix(name: string, what: string, rates: FaultRates, swarm = true): Mix {
   return { name, what, rates, swarm }
@@ -101,12 +109,7 @@ export const MIXES: readonly Mix[] = [
   makeMix('none', 'no faults: only the order of things', APART),
   makeMix('kill', 'processes end at any await', { ...KILLS, ...APART }),
   makeMix('power', 'kills and power cuts', { ...POWER, ...APART }),
-  makeMix(
-    'storm',
-    'many kills and power cuts',
-    { killProducer: 0.15, killConsumer: 0.15, killBoth: 0.05, power: 0.3 },
-    false,
-  ),
+  makeMix('storm', 'many kills and power cuts', STORM, false),
   makeMix('eio', 'requests that fail', { ...EIO, ...APART }),
   makeMix('second', 'a second handle of the same role', {
     ...KILLS,
@@ -116,7 +119,7 @@ export const MIXES: readonly Mix[] = [
   makeMix('reset', 'the storage loses its cache, and says so', { ...POWER, reset: 0.05 }),
   makeMix('honest', 'everything that a device may do without lying', { ...HONEST, reset: 0.03 }),
   makeMix('tears', 'reads that see half a write within a sector', { tornRead: 1, ...APART }),
-  makeMix('torn', 'power cuts that tear sectors', { ...POWER, ...EIO, tornSector: 1 }, false),
+  makeMix('torn', 'power cuts that tear sectors', { ...STORM, tornSector: 1 }, false),
   makeMix('flip', 'one flipped bit', { ...POWER, rot: 0.1, once: 1 }, false),
   makeMix('late', 'writes of dead producers that land late', { ...POWER, ...APART, lateWrite: 1 }),
   makeMix('silent-reset', 'the storage loses its cache silently', { ...POWER, silentReset: 0.05 }),

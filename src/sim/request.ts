@@ -15,17 +15,15 @@ const LATE_MS = 100
 const LONG = 0.05
 const LONG_DURABLE = 0.3
 
-/** The time that a request takes: mostly about a millisecond, sometimes long. */
-function latencyOf(random: Random, longShare: number): number {
-  const float = random.float()
-  const long = random.chance(longShare)
-  return 0.05 - Math.log(1 - float) * (long ? 15 : 0.6)
-}
+/** How soon what waits long for the medium is seen by others, as a part of when it would be otherwise. */
+const SEEN_EARLY = 0.1
 
 /** What all requests have: a name, a time to take, and an end. */
 abstract class Request implements InFlight {
   readonly name: string
+  /** The time that it takes: mostly about a millisecond, sometimes long. */
   readonly ms: number
+  protected readonly isLong: boolean
   protected readonly world: World
   protected readonly process: SimProcess
   protected readonly random: Random
@@ -45,7 +43,9 @@ abstract class Request implements InFlight {
     this.name = name
     this.random = random
     this.#end = end
-    this.ms = latencyOf(random, longShare)
+    const float = random.float()
+    this.isLong = random.chance(longShare)
+    this.ms = 0.05 - Math.log(1 - float) * (this.isLong ? 15 : 0.6)
   }
 
   /** Does something after a part of the time. */
@@ -230,7 +230,9 @@ export class WriteRequest extends Request {
     this.#data = concat(buffers)
     const split = random.float() < 0.4
     const times = [random.float(), random.float(), random.float()].sort((a, b) => a - b)
-    const [early = 0, middle = 0, late = 0] = times
+    const soon = durable && this.isLong ? SEEN_EARLY : 1
+    const [early = 0, middle = 0] = times.map((time) => time * soon)
+    const late = times[2] ?? 1
     this.#salt = random.next()
     const fails = world.draws('writeError', name, random)
     const lost = world.draws('lostWrite', name, random)

@@ -327,12 +327,12 @@ export class Simulation {
     for (const actor of dead) this.#restart(actor, random.float() * RESTART_MS)
   }
 
-  /** A byte that rots: every other time where what was written last says of itself what it is. */
+  /** A byte that rots: every other time where something that was written lately says of itself what it is. */
   #rotten(random: Random): number {
     const { disk } = this.world
     return random.chance(0.5)
       ? random.below(disk.visible.length)
-      : disk.written + random.below(HEAD_BYTES)
+      : random.pick(disk.written) + random.below(HEAD_BYTES)
   }
 
   #reset(random: Random, told: boolean): void {

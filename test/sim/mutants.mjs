@@ -117,11 +117,7 @@ const FORMAT2 = [
     ],
   ]),
   format2('the consumer has one slot', 'storm', 1500, [
-    [
-      CONSUMER2,
-      'const which: Which = first.generation < second.generation ? 0 : 1',
-      'const which = 0',
-    ],
+    [CONSUMER2, 'return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1', 'return 0'],
   ]),
   format2('an idle consumer leaves its other slot as it is', 'none', 1500, [
     [
@@ -159,12 +155,8 @@ const FORMAT2 = [
     [READING2, 'this.#steps.truncate(start)\n    this.#committedTo = start.seq', ''],
   ]),
   format2('the place is not published before space is used again', 'storm', 1500, [
-    [
-      PRODUCER2,
-      'if (behind || !this.#slots.every(told)) await this.#publish(this.#older())',
-      'void behind',
-    ],
-    [PRODUCER2, 'if (!this.#slots.every(told)) await this.#publish(this.#older())\n  }', '}'],
+    [PRODUCER2, 'if (behind || !this.#slots.every(told)) await this.#publish()', 'void behind'],
+    [PRODUCER2, 'if (!this.#slots.every(told)) await this.#publish()\n  }', '}'],
   ]),
   format2('what was read ahead is believed for ever', 'none', 500, [
     [

@@ -278,9 +278,12 @@ class Format2Consumer extends Format2Role implements Consumer {
     return this.#cursor.mark.lsn - older > this.disk.layout.dataBlocks * HELD_BACK_PART
   }
 
-  async #publish(): Promise<void> {
+  #older(): Which {
+    return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
+  }
+
+  async #publish(which: Which = this.#older()): Promise<void> {
     const [first, second] = this.#slots
-    const which: Which = first.generation < second.generation ? 0 : 1
     const slot: ConsumerSlot = {
       generation: 1 + Math.max(first.generation, second.generation),
       cursor: this.#cursor.mark,
@@ -314,9 +317,7 @@ class Format2Consumer extends Format2Role implements Consumer {
   protected override async doLook(): Promise<void> {
     const slots = await this.disk.readSlots()
     const lost = this.checkOwn('consumer', slots.consumer, this.#slots)
-    if (lost !== undefined) {
-      await this.guard(this.disk.writeConsumerSlot(lost, this.#slots[lost]))
-    }
+    if (this.disk.readWrite) for (const which of lost) await this.#publish(which)
     const { slot } = newest(slots.producer, 'producer', this.device.name)
     // An older one is a stale read.
     if (slot.generation >= this.#producer.generation) this.#learn(slot)

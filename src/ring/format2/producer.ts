@@ -207,7 +207,7 @@ class Format2Producer extends Format2Role implements Producer {
     return new RingError(
       'RING_OVERLOADED',
       `The room in ${device} that was left for showing what was pushed is gone: the consumer's place went back, as ` +
-        'when the storage looses its cache; advance again when the consumer has found out',
+        'when the storage loses its cache; advance again when the consumer has found out',
       { device, position: String(position) },
     )
   }
@@ -236,7 +236,7 @@ class Format2Producer extends Format2Role implements Producer {
     if (this.clock.now() - this.#toldRetriesAt >= TELL_RETRIES_MS) {
       this.#toldRetriesAt = this.clock.now()
       // Our slots were read just now, when room was looked for.
-      await this.#publish(this.#older())
+      await this.#publish()
     }
     return { status: 'retry' }
   }
@@ -326,15 +326,15 @@ class Format2Producer extends Format2Role implements Producer {
       this.#space.isTold(slot, overwritten, this.#epochs)
     const published = this.#slots.map((slot) => slot.committed.lsn)
     const behind = this.#committed.lsn - Math.max(...published) >= limit
-    if (behind || !this.#slots.every(told)) await this.#publish(this.#older())
-    if (!this.#slots.every(told)) await this.#publish(this.#older())
+    if (behind || !this.#slots.every(told)) await this.#publish()
+    if (!this.#slots.every(told)) await this.#publish()
   }
 
   #older(): Which {
     return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
   }
 
-  async #publish(which: Which): Promise<void> {
+  async #publish(which: Which = this.#older()): Promise<void> {
     const generation = 1 + Math.max(...this.#slots.map((slot) => slot.generation))
     const slot: ProducerSlot = {
       generation,
@@ -355,7 +355,7 @@ class Format2Producer extends Format2Role implements Producer {
     const lsn = this.#committed.lsn
     if (this.#slots.every((slot) => slot.committed.lsn < lsn)) {
       await this.lookBeforeWrite()
-      await this.#publish(this.#older())
+      await this.#publish()
     }
   }
 
@@ -364,7 +364,7 @@ class Format2Producer extends Format2Role implements Producer {
     if (wish !== this.#suspendAck) {
       await this.lookBeforeWrite()
       this.#suspendAck = this.#wish()
-      await this.#publish(this.#older())
+      await this.#publish()
     }
     return this.#suspendAck ? 'suspended' : 'running'
   }
@@ -378,9 +378,7 @@ class Format2Producer extends Format2Role implements Producer {
   protected override async doLook(): Promise<void> {
     let slots = await this.disk.readSlots()
     const lost = this.checkOwn('producer', slots.producer, this.#slots)
-    if (lost !== undefined) {
-      await this.guard(this.disk.writeProducerSlot(lost, this.#slots[lost]))
-    }
+    for (const which of lost) await this.#publish(which)
     if (slots.consumer.some(isBad)) {
       // Only one is left, which may so far be only in a cache.
       await this.guard(this.device.flush())

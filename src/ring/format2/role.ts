@@ -117,19 +117,20 @@ export abstract class Format2Role extends BaseRole {
 
   /**
    * Compares what our own slots hold with what we wrote into them.
-   * @returns which of them has to be written again, because it was damaged or its write was lost
+   * @returns which of them have to be written again, because they were damaged or their write was lost: with what is so now,
+   *   because the other one may have told already that more was given back
    */
   protected checkOwn(
     role: 'producer' | 'consumer',
     found: Slots['producer'] | Slots['consumer'],
     written: readonly [{ readonly generation: number }, { readonly generation: number }],
-  ): Which | undefined {
+  ): readonly Which[] {
     const most = Math.max(written[0].generation, written[1].generation)
-    let lost: Which | undefined
+    const lost: Which[] = []
     for (const which of [0, 1] as const) {
       const slot: Read<ProducerSlot | ConsumerSlot> = found[which]
       if (isBad(slot) || slot.generation < written[which].generation) {
-        lost = which
+        lost.push(which)
       } else if (slot.generation !== written[which].generation) {
         const offsets =
           role === 'producer' ? this.disk.layout.producerSlots : this.disk.layout.consumerSlots
