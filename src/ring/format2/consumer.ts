@@ -267,6 +267,8 @@ class Format2Consumer extends Format2Role implements Consumer {
       await this.look()
       if (this.#suspend !== this.#producer.suspendAck) return { status: 'retry' }
       this.#suspend = suspend
+      // In both slots, or losing one would take the wish back.
+      await this.#publish()
       await this.#publish()
       return { status: 'ok' }
     })

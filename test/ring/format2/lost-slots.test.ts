@@ -44,6 +44,18 @@ describe('a slot that is damaged while its handle lives', () => {
     expect(await consumer.popMany()).toHaveLength(1)
   })
 
+  test.each([0, 1])('does not end a pause, whichever it is: %i', async (which) => {
+    const device = await smallRing(16)
+    const clock = new FakeClock()
+    const producer = await attachProducer(device, { clock, lookIntervalMs: 0 })
+    const consumer = await Consumer.attach(device, { clock })
+    expect(await consumer.suspend()).toEqual({ status: 'ok' })
+    expect(await producer.state()).toBe('suspended')
+    await flip(device, CONSUMER_SLOTS[which] as number)
+    expect(await producer.append([Buffer.from('item')])).toEqual({ status: 'suspended' })
+    expect(await consumer.state()).toBe('suspended')
+  })
+
   test('is written again, also if it is both', async () => {
     const device = await smallRing(16)
     const clock = new FakeClock()
