@@ -17,7 +17,7 @@ const { values } = parseArgs({
   },
   allowNegative: true,
 })
-const simulator = fileURLToPath(new URL('sim.mjs', import.meta.url))
+const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'sbr-mutants-'))
 const whole = join(folder, 'whole')
 
@@ -50,48 +50,66 @@ async function each(list, act) {
   return results
 }
 
-/** What has to find nothing without a mutant: all seeds in which one is looked for. */
+/** What has to find nothing without a mutant: all seeds, and all scripts, in which one is looked for. */
 function baselines(mutants) {
   const budgets = new Map()
-  for (const { format, mix = 'swarm', seeds = SEEDS } of mutants) {
+  for (const mutant of mutants) {
+    const { format, mix = 'swarm', seeds = SEEDS, exhaust } = mutant
+    if (exhaust !== undefined) {
+      budgets.set(where(mutant), { format, exhaust })
+      continue
+    }
     const key = `${format} ${mix}`
     budgets.set(key, { format, mix, seeds: Math.max(seeds, budgets.get(key)?.seeds ?? 0) })
   }
   return [...budgets.values()]
 }
 
-async function baseline({ format, mix, seeds }) {
-  const result = await simulate(whole, format, mix, seeds)
+async function baseline(budget) {
+  const result = await simulate(whole, budget)
   const nothing = result.broken === undefined
-  const what = nothing ? 'nothing, as it should' : `seed ${result.seed}: ${result.broken.message}`
-  console.log(`format ${format}, mix ${mix}, no mutant, ${seeds} seeds: found ${what}`)
+  const what = nothing ? 'nothing, as it should' : `${result.seed}: ${result.broken.message}`
+  console.log(`format ${budget.format}, no mutant, ${where(budget)}: found ${what}`)
   return nothing
 }
 
 async function found(mutant, index) {
-  const { name, format, edits, mix = 'swarm', seeds = SEEDS } = mutant
+  const { name, format, edits } = mutant
   const mutated = join(folder, String(index))
   cpSync(whole, mutated, { recursive: true })
   transpile(mutated, [...new Set(edits.map(({ file }) => file))], edits)
-  const { seed, broken, seconds } = await simulate(mutated, format, mix, seeds)
+  const { seed, broken, seconds } = await simulate(mutated, mutant)
   rmSync(mutated, { recursive: true })
   const what =
     broken === undefined
-      ? `SURVIVED ${seeds} seeds`
-      : `found after ${seed} seeds (${broken.kind}: ${broken.message.slice(0, 80)})`
+      ? `SURVIVED ${where(mutant)}`
+      : `found after ${seed} (${broken.kind}: ${broken.message.slice(0, 80)})`
   console.log(`format ${format}: ${name}: ${what}, ${seconds.toFixed(1)} s`)
   return broken !== undefined
 }
 
-async function simulate(dist, format, mix, seeds) {
-  const args = ['--dist', dist, '--format', format, '--mix', mix, '--seeds', String(seeds)]
-  const child = spawn(process.execPath, [simulator, ...args, '--workers', '1', '--json'], {
+/** Where a mutant is looked for, for people. */
+function where({ mix = 'swarm', seeds = SEEDS, exhaust }) {
+  return exhaust === undefined
+    ? `${seeds} seeds of ${mix}`
+    : `every crash point of ${exhaust.join(' ')}`
+}
+
+/** Runs seeds of a mix, or all crash points of a script. */
+async function simulate(dist, { format, mix = 'swarm', seeds = SEEDS, exhaust }) {
+  const [script, how] =
+    exhaust === undefined
+      ? ['sim.mjs', ['--mix', mix, '--seeds', String(seeds), '--workers', '1']]
+      : ['sim-exhaust.mjs', exhaust]
+  const args = [here(script), '--dist', dist, '--format', format, ...how, '--json']
+  const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000,
   })
   const [answer, complaint] = await Promise.all([text(child.stdout), text(child.stderr)])
   try {
-    return JSON.parse(answer)
+    const { seed, broken, runs, seconds } = JSON.parse(answer)
+    return { seconds, broken, seed: exhaust === undefined ? `${seed} seeds` : `${runs} runs` }
   } catch {
     throw new Error(`the simulator did not answer: ${complaint || child.signalCode}`)
   }

@@ -4,7 +4,10 @@ import type { ConsumerStep, ProducerStep } from './plan.ts'
 import type { RingUnderTest, Shape } from './promises.ts'
 import { Random } from './random.ts'
 import { report } from './report.ts'
-import { Simulation } from './simulation.ts'
+import { type Broken, Simulation } from './simulation.ts'
+
+/** Of the bytes that begin a write, one that says something. */
+const ROTTEN_BYTE = 16
 
 /** What the letters of a script do, one after the other. */
 export const LETTERS: Readonly<Record<string, Letter>> = {
@@ -12,17 +15,24 @@ export const LETTERS: Readonly<Record<string, Letter>> = {
   b: { role: 'producer', step: { id: 0, kind: 'append', sizes: [0.3, 30] } },
   B: { role: 'producer', step: { id: 0, kind: 'append', sizes: [0.6] } },
   p: { role: 'producer', step: { id: 0, kind: 'push', sizes: [0.3] } },
+  m: { role: 'producer', step: { id: 0, kind: 'push', sizes: [3, 4, 5, 6] } },
   c: { role: 'producer', step: { id: 0, kind: 'advance', part: 1 } },
+  q: { role: 'producer', step: { id: 0, kind: 'advance', part: 0.5 } },
   P: { role: 'producer', step: { id: 0, kind: 'reattach' } },
   t: { role: 'consumer', step: { id: 0, kind: 'take', max: 1 } },
   T: { role: 'consumer', step: { id: 0, kind: 'take', max: 100 } },
   C: { role: 'consumer', step: { id: 0, kind: 'reattach' } },
   s: { role: 'consumer', step: { id: 0, kind: 'suspend' } },
   r: { role: 'consumer', step: { id: 0, kind: 'resume' } },
+  1: { role: 'medium', rots: 1 },
+  2: { role: 'medium', rots: 2 },
+  3: { role: 'medium', rots: 3 },
+  4: { role: 'medium', rots: 4 },
 }
 
-/** One step of one role. */
+/** One step of one role; or a bit flips where the last write began, or the one before it, and so on. */
 export type Letter =
+  | { readonly role: 'medium'; readonly rots: number }
   | { readonly role: 'producer'; readonly step: ProducerStep }
   | { readonly role: 'consumer'; readonly step: ConsumerStep }
 
@@ -33,11 +43,16 @@ export interface ExhaustOptions {
   readonly prelude?: string
   /** Scripts, or all of a length over the letters. */
   readonly scripts: readonly string[]
-  /** Outcomes of one power cut that are tried at most. Default 256. */
+  /** Outcomes of one loss of the cache that are tried at most. Default 256. */
   readonly maxOutcomes?: number
-  /** Also kill a role before the power cut, at every event. Default false. */
+  /** Also kill a role before that, at every event. Default false. */
   readonly twice?: boolean
+  /** What loses the cache: a power cut, or the storage by itself, which tells nobody. Default `power`. */
+  readonly loss?: Loss
 }
+
+/** What loses the cache. */
+type Loss = 'power' | 'silentReset'
 
 /** What exhausting did. */
 export interface Exhausted {
@@ -48,8 +63,26 @@ export interface Exhausted {
   readonly runs: number
   /** Crash points at which there were more outcomes than were tried. */
   readonly cutShort: number
-  /** The first broken promise, for people. */
-  readonly broken: string | undefined
+  /** The first broken promise. */
+  readonly broken: Broken | undefined
+  /** The run that broke it, for people. */
+  readonly report: string | undefined
+}
+
+/**
+ * The smallest disk of a ring with blocks of a size, of sectors that are kept or lost each by itself.
+ * @throws {RangeError} the simulator has none
+ */
+export function smallestShape(ring: RingUnderTest, blockSize: number): Shape {
+  const shapes = Array.from({ length: 200 }, (_, seed) =>
+    ring.shape(new Random(seed), blockSize > 512),
+  ).filter(
+    (shape) =>
+      (shape.blockSize ?? shape.sectorSize) === blockSize && shape.physicalSectorSize === 512,
+  )
+  const [smallest] = shapes.sort((a, b) => a.sizeSectors - b.sizeSectors)
+  if (smallest === undefined) throw new RangeError(`no disk with blocks of ${blockSize} bytes`)
+  return smallest
 }
 
 /** All scripts of a length over some letters. */
@@ -70,34 +103,36 @@ interface Case {
   readonly prelude: string
   readonly script: string
   readonly kill?: Kill
-  /** The power fails after so many events; absent: at the end. */
-  readonly cutAt?: number
-  /** Which outcome the cut has. */
+  readonly loss: Loss
+  /** The cache is lost after so many events; absent: never. */
+  readonly lostAt?: number
+  /** Which outcome the loss has. */
   readonly outcome: number
 }
 
 /**
- * Runs each script once for every event at which the power can fail and every subset of unflushed sectors (in every
+ * Runs each script once for every event at which the cache can be lost and every subset of unflushed sectors (in every
  * version) that can be kept, and checks that all that was promised is there. With `twice`, also for every event
  * before that at which a role can be killed.
  */
 export async function exhaust(ring: RingUnderTest, options: ExhaustOptions): Promise<Exhausted> {
-  const { prelude = '', scripts, maxOutcomes = 256, twice = false } = options
-  const done = { scripts: 0, points: 0, runs: 0, cutShort: 0, broken: undefined }
+  const { prelude = '', scripts, maxOutcomes = 256, twice = false, loss = 'power' } = options
+  const done = { scripts: 0, points: 0, runs: 0, cutShort: 0, broken: undefined, report: undefined }
   for (const script of scripts) {
     done.scripts++
-    const whole = await run(ring, options, { prelude, script, outcome: 0 })
-    if (whole.broken !== undefined) return { ...done, broken: whole.broken }
+    const whole = await run(ring, options, { prelude, script, loss, outcome: 0 })
+    if (whole.broken !== undefined) return { ...done, broken: whole.broken, report: whole.report }
     for (const kill of twice ? kills(whole.events) : [undefined]) {
-      for (let cutAt = kill?.at ?? 0; ; cutAt++) {
-        const point = { prelude, script, ...(kill && { kill }), cutAt }
+      for (let lostAt = kill?.at ?? 0; ; lostAt++) {
+        const point = { prelude, script, loss, ...(kill && { kill }), lostAt }
         const first = await run(ring, options, { ...point, outcome: 0 })
         done.points++
         if (first.outcomes > maxOutcomes) done.cutShort++
         for (let outcome = 0; outcome < Math.min(first.outcomes, maxOutcomes); outcome++) {
           const tried = outcome === 0 ? first : await run(ring, options, { ...point, outcome })
           done.runs++
-          if (tried.broken !== undefined) return { ...done, broken: tried.broken }
+          if (tried.broken !== undefined)
+            return { ...done, broken: tried.broken, report: tried.report }
         }
         if (first.over) break
       }
@@ -115,13 +150,14 @@ function kills(events: number): readonly Kill[] {
 }
 
 interface Ran {
-  /** Events of the script until it was done, or was cut. */
+  /** Events of the script until it was done, or the power failed. */
   readonly events: number
-  /** The script was done before the power cut. */
+  /** The script was done before the cache was lost. */
   readonly over: boolean
-  /** Outcomes that the power cut could have. */
+  /** Outcomes that the loss could have. */
   readonly outcomes: number
-  readonly broken: string | undefined
+  readonly broken: Broken | undefined
+  readonly report: string | undefined
 }
 
 async function run(ring: RingUnderTest, options: ExhaustOptions, what: Case): Promise<Ran> {
@@ -136,10 +172,11 @@ async function attempt(
   what: Case,
   traced: boolean,
 ): Promise<Ran> {
+  const rots = [...what.prelude, ...what.script].some((name) => LETTERS[name]?.role === 'medium')
   const plan = {
     seed: 1,
     shape,
-    rates: {},
+    rates: { ...(rots && { rot: 1, once: 1 }), ...(what.loss !== 'power' && { [what.loss]: 1 }) },
     producer: [],
     consumer: [],
     events: [],
@@ -150,7 +187,7 @@ async function attempt(
   const simulation = new Simulation(ring, plan, traced)
   const { world, producer, consumer } = simulation
   const { scheduler } = world
-  const undisturbed = what.kill === undefined && what.cutAt === undefined
+  const undisturbed = what.kill === undefined && what.lostAt === undefined
   const play = new Player(simulation, undisturbed ? new DepthGauge(simulation) : undefined)
   await play.all(() => simulation.make())
   await play.all(() => play.steps(what.prelude))
@@ -164,22 +201,24 @@ async function attempt(
     simulation.kill(role, new Fixed(what.kill.outcome))
     play.goOn(what.kill.role)
   }
-  const { cutAt } = what
-  await simulation.until(() => play.done || (cutAt !== undefined && after(cutAt)()))
-  const events = scheduler.events - began
+  const { lostAt } = what
+  await simulation.until(() => play.done || (lostAt !== undefined && after(lostAt)()))
   const over = play.done
+  const events = scheduler.events - began
   let outcomes = 1
-  if (cutAt !== undefined) {
-    simulation.darken(new Fixed(1))
+  if (lostAt !== undefined) {
+    if (what.loss === 'power') simulation.darken(new Fixed(1))
     outcomes = world.disk.outcomes
-    world.trace(() => `POWER CUT, outcome ${what.outcome} of ${outcomes}`)
+    world.trace(() => `LOSS (${what.loss}), outcome ${what.outcome} of ${outcomes}`)
     world.disk.cut(digits(what.outcome))
+    if (what.loss !== 'power') await simulation.until(() => play.done)
   }
   world.healed = true
   await play.all(() => finale(simulation))
   const outcome = simulation.outcome()
-  if (outcome.broken === undefined) return { events, over, outcomes, broken: undefined }
-  return { events, over, outcomes, broken: report(outcome, `the case ${JSON.stringify(what)}`) }
+  const { broken } = outcome
+  const text = broken && report(outcome, `the case ${JSON.stringify(what)}`)
+  return { events, over, outcomes, broken, report: text }
 }
 
 /** Does the letters of a script, whoever dies meanwhile. */
@@ -236,7 +275,12 @@ class Player {
   async #step(name: string): Promise<void> {
     const letter = LETTERS[name]
     if (letter === undefined) throw new RangeError(`no letter ${name}`)
-    const { producer, consumer } = this.#simulation
+    const { producer, consumer, world } = this.#simulation
+    if (letter.role === 'medium') {
+      world.trace(() => `ROT where write ${-letter.rots} began`)
+      world.disk.rot((world.disk.written.at(-letter.rots) ?? 0) + ROTTEN_BYTE, 0)
+      return
+    }
     const actor = letter.role === 'producer' ? producer : consumer
     this.#doing = letter.role
     if (!actor.alive) actor.enter(this.#simulation.start(actor))

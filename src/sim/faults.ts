@@ -58,8 +58,8 @@ export type Setting = (typeof SETTINGS)[number]
  * Moments:
  * - `killProducer`, `killConsumer`: the process ends; what it had in flight happens, happens in part or does not,
  *   and its claim ends with it. `killBoth`: both at once, as when their host fails.
- * - `power`: (also soon after half of the kills, if there are power cuts at all) all hosts and the storage; any subset of the unflushed physical sectors, in any of their versions, is
- *   kept.
+ * - `power`: all hosts and the storage; any subset of the unflushed physical sectors, in any of their versions, is
+ *   kept. Half of the kills are soon followed by one, or by a reset of the storage, if there are any.
  * - `reset`: the storage loses its volatile cache while the hosts live on, and the next flush of each open
  *   device fails if that lost anything. `silentReset`: no flush tells.
  * - `rot`: a bit of the medium flips. `latent`: a physical sector cannot be read before it is written again.
@@ -116,13 +116,13 @@ export const MIXES: readonly Mix[] = [
     secondHandle: 1,
     noClaims: 1,
   }),
-  makeMix('reset', 'the storage loses its cache, and says so', { ...POWER, reset: 0.05 }),
+  makeMix('reset', 'the storage loses its cache, and says so', { ...POWER, reset: 0.2 }),
   makeMix('honest', 'everything that a device may do without lying', { ...HONEST, reset: 0.03 }),
   makeMix('tears', 'reads that see half a write within a sector', { tornRead: 1, ...APART }),
   makeMix('torn', 'power cuts that tear sectors', { ...STORM, tornSector: 1 }, false),
   makeMix('flip', 'one flipped bit', { ...POWER, rot: 0.1, once: 1 }, false),
   makeMix('late', 'writes of dead producers that land late', { ...POWER, ...APART, lateWrite: 1 }),
-  makeMix('silent-reset', 'the storage loses its cache silently', { ...POWER, silentReset: 0.05 }),
+  makeMix('silent-reset', 'the storage loses its cache silently', { ...POWER, silentReset: 0.2 }),
   makeMix('rot', 'flipped bits and sectors that cannot be read', {
     rot: 0.03,
     latent: 0.03,

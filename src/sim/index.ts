@@ -7,6 +7,7 @@ export {
   LETTERS,
   type Letter,
   scriptsOf,
+  smallestShape,
 } from './exhaust.ts'
 export {
   DEFAULT_STEPS,

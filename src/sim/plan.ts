@@ -8,6 +8,11 @@ import {
 import type { RingUnderTest, Shape } from './promises.ts'
 import { nameOf, Random } from './random.ts'
 
+/** As many requests as attaching makes, about. */
+const ATTACH_REQUESTS = 16
+/** How many of the plans are of a kind that few need. */
+const RARE = 0.15
+
 /** A size of an item: 3 or more are bytes, less than 1.01 is a part of the largest item. */
 export type Size = number
 
@@ -105,13 +110,15 @@ function weights<K extends string>(
 }
 
 function producerSteps(random: Random, steps: number, second: boolean): readonly ProducerStep[] {
+  // Each time a producer attaches an epoch begins, and a slot has to hold those that the consumer has not seen.
+  const restless = random.chance(RARE)
   const kinds = weights(random, {
     append: 10,
     push: 4,
     advance: 5,
     state: 1,
     wait: 3,
-    reattach: 1,
+    reattach: restless ? 20 : 1,
     restart: 0.5,
     second: second ? 1 : 0,
     zombie: second ? 1.5 : 0,
@@ -138,12 +145,13 @@ function sizes(random: Random, large: number): readonly Size[] {
 
 function consumerSteps(random: Random, steps: number, second: boolean): readonly ConsumerStep[] {
   const suspends = random.pick([0, 0.3, 1])
+  const sleepy = random.chance(RARE)
   const kinds = weights(random, {
     take: 10,
     pop: 5,
     advance: 5,
     head: 1,
-    wait: 3,
+    wait: sleepy ? 20 : 3,
     suspend: suspends,
     resume: suspends * 2,
     state: 1,
@@ -156,7 +164,7 @@ function consumerSteps(random: Random, steps: number, second: boolean): readonly
     const kind = random.weighted(kinds)
     if (kind === 'pop' || kind === 'take') return { id, kind, max: random.pick([1, 1, 2, 5, 100]) }
     if (kind === 'advance') return { id, kind, part: random.pick([0.3, 0.7, 1, 1]) }
-    if (kind === 'wait') return { id, kind, ms: random.pick([1, 5, 12, 30]) }
+    if (kind === 'wait') return { id, kind, ms: random.pick([1, 5, 12, sleepy ? 200 : 30]) }
     return { id, kind }
   })
 }
@@ -168,20 +176,21 @@ function events(
   consumerSteps: number,
 ): readonly FaultEvent[] {
   const found: FaultEvent[] = []
+  const losses = LOSSES.filter((kind) => (rates[kind] ?? 0) > 0)
   for (const role of ['producer', 'consumer'] as const) {
     const steps = role === 'producer' ? producerSteps : consumerSteps
     for (let step = 0; step < steps; step++) {
       for (const kind of EVENT_FAULTS) {
         if (!random.chance(((rates[kind] ?? 0) / 2) * (ownKill(kind, role) ? 2 : 1))) continue
         if (foreignKill(kind, role)) continue
-        const request = random.pick([0, 0, 0, 1, 1, 2, 3, 5])
+        const request = random.pick([0, 0, 0, 1, 1, 2, 3, random.below(ATTACH_REQUESTS)])
         const part = random.float() * 1.1
         found.push({ id: found.length, kind, role, step, request, part })
         const later = random.between(1, 3)
-        const then = { role, step: step + later, request: random.below(8), part }
+        const then = { role, step: step + later, request: random.below(ATTACH_REQUESTS), part }
         // What a dead process left in the cache is lost soon, or nobody sees what that does.
-        if (KILLS.includes(kind) && random.chance(0.5) && (rates.power ?? 0) > 0) {
-          found.push({ id: found.length, kind: 'power', ...then })
+        if (KILLS.includes(kind) && random.chance(0.5) && losses.length > 0) {
+          found.push({ id: found.length, kind: random.pick(losses), ...then })
         }
       }
     }
@@ -193,6 +202,8 @@ function events(
 }
 
 const KILLS: readonly EventFault[] = ['killProducer', 'killConsumer', 'killBoth']
+/** Moments at which the storage loses its cache. */
+const LOSSES: readonly EventFault[] = ['power', 'reset', 'silentReset']
 
 function ownKill(kind: EventFault, role: 'producer' | 'consumer'): boolean {
   return kind === (role === 'producer' ? 'killProducer' : 'killConsumer')

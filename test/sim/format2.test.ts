@@ -6,21 +6,10 @@ import {
   format2,
   format2Overwrite,
   MIXES,
-  Random,
   runSeed,
-  type Shape,
   scriptsOf,
+  smallestShape,
 } from '../../src/sim/index.ts'
-
-/** The smallest disk with blocks of a size, of sectors that are kept or lost each by itself. */
-function shapeOf(blockSize: number): Shape {
-  const shapes = Array.from({ length: 200 }, (_, seed) =>
-    format2.shape(new Random(seed), blockSize > 512),
-  ).filter((shape) => shape.blockSize === blockSize && shape.physicalSectorSize === 512)
-  const [smallest] = shapes.sort((a, b) => a.sizeSectors - b.sizeSectors)
-  if (smallest === undefined) throw new Error(`no disk with blocks of ${blockSize} bytes`)
-  return smallest
-}
 
 describe('format 2 keeps its promises', () => {
   test.each([
@@ -31,7 +20,11 @@ describe('format 2 keeps its promises', () => {
     'at every crash point of short scripts, %s of blocks of %i bytes',
     { timeout: 240_000 },
     async (_, blockSize, prelude, scripts) => {
-      const done = await exhaust(format2, { shape: shapeOf(blockSize), prelude, scripts })
+      const done = await exhaust(format2, {
+        shape: smallestShape(format2, blockSize),
+        prelude,
+        scripts,
+      })
       expect(done.broken).toBeUndefined()
       expect(done.scripts).toBe(scripts.length)
       expect(done.cutShort).toBe(0)
@@ -43,7 +36,7 @@ describe('format 2 keeps its promises', () => {
     timeout: 240_000,
   }, async () => {
     const done = await exhaust(format2, {
-      shape: shapeOf(512),
+      shape: smallestShape(format2, 512),
       prelude: 'aTaT',
       scripts: ['a'],
       twice: true,

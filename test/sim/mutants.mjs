@@ -1,12 +1,14 @@
 // Mutants: one rule of a format left out each, which the simulator has to find. `find` has to occur exactly once in
 // the file (within src). `edits` are done together, where two rules cover each other. `mix` and `seeds` say
-// where to look, if not in the first SEEDS seeds of the default mix.
+// where to look, if not in the first SEEDS seeds of the default mix; `exhaust` has every crash point of a script tried
+// instead, and is what scripts/sim-exhaust.mjs takes.
 
 /** Seeds that every mutant gets, unless it says otherwise; without a mutant, they have to find nothing. */
 export const SEEDS = 4000
 
 /** @typedef {{ file: string, find: string, replace: string }} Edit */
-/** @typedef {{ name: string, format: string, edits: Edit[], mix?: string, seeds?: number }} Mutant */
+/** @typedef {{ name: string, format: string, edits: Edit[], mix?: string, seeds?: number,
+ *   exhaust?: string[] }} Mutant */
 
 const PRODUCER = 'ring/format1/producer.ts'
 const CONSUMER = 'ring/format1/consumer.ts'
@@ -27,6 +29,7 @@ const BLOCK2 = 'ring/format2/block.ts'
 const CONSUMER2 = 'ring/format2/consumer.ts'
 const DISK2 = 'ring/format2/disk.ts'
 const EPOCHS2 = 'ring/format2/epochs.ts'
+const PLACE2 = 'ring/format2/place.ts'
 const PRODUCER2 = 'ring/format2/producer.ts'
 const READING2 = 'ring/format2/reading.ts'
 const RECOVER2 = 'ring/format2/recover.ts'
@@ -43,6 +46,20 @@ const format2 = (name, mix, seeds, edits, format = '2') => ({
   seeds,
   edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
 })
+
+/**
+ * A mutant that needs so much at once that no seed finds it soon.
+ * @param {string[]} how
+ * @param {[file: string, find: string, replace: string][]} edits
+ */
+const exhaustive = (name, [prelude, scripts, ...how], edits) => ({
+  name,
+  format: '2',
+  exhaust: ['--prelude', prelude, '--scripts', scripts, ...how],
+  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
+})
+
+const SILENTLY = ['--twice', '--loss', 'silentReset']
 
 const FORMAT2 = [
   format2('the producer does not flush when it attaches', 'storm', 3000, [
@@ -264,6 +281,44 @@ const FORMAT2 = [
     1500,
     [[CONSUMER2, 'place !== undefined && place.mark.lsn < this.#producer.head.lsn', 'false']],
     '2-overwrite',
+  ),
+  format2(
+    'what seems damaged is not looked at again',
+    'storm',
+    1500,
+    [[READING2, 'await this.#look()\n      sure = found.lsn', 'sure = found.lsn']],
+    '2-overwrite',
+  ),
+  format2('the producer has one slot', 'flip', 3000, [
+    [PRODUCER2, 'return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1', 'return 0'],
+    [PRODUCER2, 'const first = newestBefore.which === 0 ? 1 : 0', 'const first = 0'],
+    [PRODUCER2, 'await this.#publish(newestBefore.which)', ''],
+  ]),
+  exhaustive(
+    'an epoch is in one slot only',
+    ['aT', 'Paa3'],
+    [[PRODUCER2, 'await this.#publish(newestBefore.which)\n', '']],
+  ),
+  exhaustive(
+    'the producer reads once when it attaches',
+    ['aT', 'aPa', ...SILENTLY],
+    [
+      [
+        PRODUCER2,
+        'before = { slots, tail }\n    await disk.device.flush()',
+        'await disk.device.flush()\n    return { slots, tail }',
+      ],
+    ],
+  ),
+  exhaustive(
+    'the consumer does not flush when it attaches',
+    ['aTaTB', 'tatpc', ...SILENTLY],
+    [[CONSUMER2, 'previous = reading\n    await disk.device.flush()', 'previous = reading']],
+  ),
+  exhaustive(
+    'a cursor goes back by blocks only',
+    ['aTm', 'qcttt', '--twice'],
+    [[PLACE2, 'return mark.seq + index > start.seq', 'return false']],
   ),
 ]
 

@@ -1,0 +1,51 @@
+// Tries every event of some scripts at which the cache can be lost, with every outcome, over the built package: exit 1
+// when a promise is broken.
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const USAGE = `npm run sim:exhaust -- --scripts a,pc [--prelude aT] [--format 2] [--block 512] [--twice]
+  [--loss power | silentReset] [--json]
+A letter is a step (see LETTERS in src/sim/exhaust.ts). --twice also kills a role before, at every event.`
+
+const { values } = parseArgs({
+  options: {
+    scripts: { type: 'string' },
+    prelude: { type: 'string', default: '' },
+    format: { type: 'string', default: '2' },
+    block: { type: 'string', default: '512' },
+    twice: { type: 'boolean', default: false },
+    loss: { type: 'string', default: 'power' },
+    dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
+    json: { type: 'boolean', default: false },
+  },
+})
+
+if (values.scripts === undefined) {
+  console.log(USAGE)
+  process.exitCode = 2
+} else {
+  const sim = await import(new URL('sim/index.js', `file://${values.dist}/`).href)
+  const ring = sim.ringNamed(values.format)
+  const { prelude, twice, loss, scripts } = values
+  const shape = sim.smallestShape(ring, Number(values.block))
+  const started = Date.now()
+  const done = await sim.exhaust(ring, {
+    shape,
+    prelude,
+    scripts: scripts.split(','),
+    twice,
+    loss,
+  })
+  const seconds = (Date.now() - started) / 1000
+  if (values.json) console.log(JSON.stringify({ ...done, seconds }))
+  else print(done, seconds)
+  if (done.broken !== undefined) process.exitCode = 1
+}
+
+function print({ scripts, points, runs, cutShort, report }, seconds) {
+  console.log(
+    `format ${values.format}: ${scripts} scripts, ${points} crash points, ${runs} runs in ${seconds.toFixed(1)} s; ` +
+      `${cutShort} points had more outcomes than were tried`,
+  )
+  if (report !== undefined) console.log(report)
+}
