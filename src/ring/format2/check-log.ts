@@ -91,8 +91,7 @@ export class LogCheck {
   async #begin(): Promise<Mark> {
     for (let pass = 0; ; pass++) {
       const before = generationsOf(await this.#readSlots())
-      const producer = this.#producer
-      const { mark } = await rollForward(this.#disk, producer.committed, producer.epochs)
+      const { mark } = await rollForward(this.#disk, this.#producer)
       this.#tail = mark
       const settled = generationsOf(await this.#readSlots()) === before
       const start = this.#start()
