@@ -52,8 +52,8 @@ export const Producer: {
    * Takes the producer's role. If the consumer asked for a pause, that is acknowledged, and there is no handle.
    * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine; `BLOCK_READ_ONLY`
    * @throws {RangeError} an option cannot be, or the ring is of format 1 and a lease is wanted
-   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`;
-   *   `RING_LEASED` if another host holds the role
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
+   *   device has shrunk; `RING_LEASED` if another host holds the role
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
