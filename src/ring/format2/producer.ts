@@ -382,7 +382,7 @@ class Format2Producer extends Format2Role implements Producer {
 
   protected override async doLook(): Promise<void> {
     let slots = await this.disk.readSlots()
-    const lost = this.checkOwn('producer', slots.producer, this.#slots)
+    const lost = await this.checkOwn('producer', slots.producer, this.#slots)
     for (const which of lost) await this.#publish(which)
     if (slots.consumer.some(isBad)) {
       // Only one is left, which may so far be only in a cache.
