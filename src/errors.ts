@@ -64,7 +64,7 @@ export type RingErrorCode =
   | 'RING_NOT_BLANK'
   /** The ring was made with sectors of another size than the device was opened with. */
   | 'RING_SECTOR_SIZE'
-  /** The device has too few sectors for a ring. */
+  /** The device has too few sectors for a ring, or for the one that was made on it when it was larger. */
   | 'RING_DEVICE_TOO_SMALL'
   /** A field on the device cannot be right; nothing was changed. */
   | 'RING_CORRUPT'

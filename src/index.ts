@@ -39,8 +39,13 @@ export {
 } from './errors.ts'
 export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
 export type { TraceKey, TraceMessage } from './ring/format1/trace.ts'
-export { breakLease, readLeases } from './ring/lease.ts'
-export type { LeaseOptions, LeaseRecord, LeaseState } from './ring/lease-types.ts'
+export { breakLease, type RingLeases, readLeases } from './ring/lease.ts'
+export type {
+  LeaseOptions,
+  LeaseRecord,
+  LeaseState,
+  UnreadableLease,
+} from './ring/lease-types.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/migrate.ts'
 export { type Entry, type NextManyOptions, type ReaderOptions, RingReader } from './ring/reader.ts'
 export type { RepairAction, RepairOptions, RepairReport } from './ring/repair.ts'
@@ -52,6 +57,7 @@ export type {
   VerifyOptions,
 } from './ring/report.ts'
 export { Consumer, inspectRing, Producer } from './ring/ring.ts'
+export type { ByteRange } from './ring/salvage.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/suspend.ts'
 export { dumpAt, repairRing, verifyRing } from './ring/tools.ts'
 export type {
@@ -60,6 +66,7 @@ export type {
   ConsumerOptions,
   CreateOptions,
   DebugInfo,
+  InspectOptions,
   PopManyOptions,
   PoppedItem,
   PopResult,

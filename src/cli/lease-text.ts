@@ -1,13 +1,14 @@
-import type { LeaseState } from '../ring/lease-types.ts'
+import type { LeaseState, UnreadableLease } from '../ring/lease-types.ts'
 import { counted, safeText } from './render.ts'
 
 /** What a lease says, on one line. */
-export function leaseText(role: string, state: LeaseState): string {
+export function leaseText(role: string, state: LeaseState | UnreadableLease): string {
   return `${role.padEnd(8)}  ${describeLease(state)}`
 }
 
 /** The same without the role. */
-export function describeLease(state: LeaseState): string {
+export function describeLease(state: LeaseState | UnreadableLease): string {
+  if (state.status === 'unreadable') return state.problem
   if (state.status === 'never') return 'never leased'
   if (state.status === 'damaged') {
     return safeText(`damaged: ${state.field}: expected ${state.expected}, found ${state.found}`)

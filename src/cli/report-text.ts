@@ -1,3 +1,4 @@
+import { cannotRead } from '../ring/salvage.ts'
 import type { RingInspection } from '../ring/types.ts'
 import type { Output } from './output.ts'
 import { counted, grouped, preview, safeText } from './render.ts'
@@ -71,6 +72,7 @@ function summary(state: RingInspection, atWork: AtWork): string {
       `offset ${consumer.offset}, suspend ${consumer.suspend}${working(atWork.consumer)}`,
     ],
     ['', `${quoted(consumer.text)}${written(state.stats?.consumerAt)}`],
+    ...(state.unreadable ?? []).map((range): Row => ['damaged', cannotRead(range)]),
   ]
   return rows.map(([name, value]) => `  ${name.padEnd(8)}  ${value}\n`).join('')
 }

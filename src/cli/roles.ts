@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import { isRingError } from '../errors.ts'
-import { readLeases } from '../ring/lease.ts'
-import type { LeaseState } from '../ring/lease-types.ts'
+import { type RingLeases, readLeases } from '../ring/lease.ts'
+import type { UnreadableLease } from '../ring/lease-types.ts'
 import { CommandError, EXIT } from './errors.ts'
 
 /**
@@ -36,6 +36,7 @@ export async function takeRoles(device: BlockDevice, holder: string): Promise<As
 async function checkLeases(device: BlockDevice): Promise<void> {
   const leases = await leasesOf(device)
   for (const [role, lease] of Object.entries(leases)) {
+    if (lease.status === 'unreadable') throw unreadable(device.name, role, lease)
     if (lease.status !== 'held') continue
     const message =
       `the ${role}'s role of ${device.name} is leased by ${JSON.stringify(lease.owner)}; see ` +
@@ -47,8 +48,14 @@ async function checkLeases(device: BlockDevice): Promise<void> {
   }
 }
 
+/** Nobody knows whether another host has the role. */
+function unreadable(device: string, role: string, lease: UnreadableLease): CommandError {
+  const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see 'sbr repair'`
+  return new CommandError(EXIT.fault, 'BLOCK_IO', message, { device, offset: lease.offset })
+}
+
 /** The leases of what a device holds, if it is a ring that can have any. */
-async function leasesOf(device: BlockDevice): Promise<Readonly<Record<string, LeaseState>>> {
+async function leasesOf(device: BlockDevice): Promise<Partial<RingLeases>> {
   try {
     return await readLeases(device)
   } catch (error) {

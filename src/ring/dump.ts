@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { ByteRange } from './salvage.ts'
 
 /** What `dumpAt` takes. */
 export interface DumpOptions {
@@ -40,6 +41,8 @@ export interface Dump extends Structure {
   /** Where the dumped bytes are. */
   readonly offset: number
   readonly bytes: Uint8Array
+  /** Which of these cannot be read, and are zeroes here. */
+  readonly unreadable: readonly ByteRange[]
 }
 
 /** How a field's bytes are shown. */

@@ -31,6 +31,15 @@ export type LeaseState =
       readonly found: string
     }
 
+/** A lease of which sectors cannot be read: as with a damaged one, the role counts as held. */
+export interface UnreadableLease {
+  readonly status: 'unreadable'
+  /** Where the lease is, in bytes from the device's start. */
+  readonly offset: number
+  /** What cannot be read, for people. */
+  readonly problem: string
+}
+
 /** How a role is leased: for rings of format 2 that several hosts use. See docs/hosts.md for what has to hold. */
 export interface LeaseOptions {
   /**

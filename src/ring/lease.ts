@@ -4,21 +4,39 @@ import { detectFormat } from './detect.ts'
 import { Disk } from './format2/disk.ts'
 import { newNonce, TIMEOUT_MS } from './format2/lease-block.ts'
 import { type LeasedRole, LeaseStore } from './format2/lease-store.ts'
-import type { LeaseRecord, LeaseState } from './lease-types.ts'
+import type { LeaseRecord, LeaseState, UnreadableLease } from './lease-types.ts'
+import { cannotRead, salvage, unreadableBytes } from './salvage.ts'
+
+/** The leases of both roles, as far as they can be read. */
+export interface RingLeases {
+  readonly producer: LeaseState | UnreadableLease
+  readonly consumer: LeaseState | UnreadableLease
+}
 
 /**
- * Reads the leases of a ring, taking no role.
+ * Reads the leases of a ring, taking no role. What cannot be read is told, and read around.
  * @throws {RangeError} the ring is of format 1, which has none
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
+ * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
  */
 export async function readLeases(
   device: BlockDevice,
   { clock = systemClock }: { readonly clock?: Clock } = {},
-): Promise<{ readonly producer: LeaseState; readonly consumer: LeaseState }> {
-  const disk = await openDisk(device)
-  const read = async (role: LeasedRole): Promise<LeaseState> =>
-    (await LeaseStore.open(disk, role, clock)).read()
-  return { producer: await read('producer'), consumer: await read('consumer') }
+): Promise<RingLeases> {
+  return await salvage(device, async (readable, format) => {
+    const disk = await openDisk(readable, format)
+    const read = async (role: LeasedRole): Promise<LeaseState | UnreadableLease> => {
+      const store = await LeaseStore.open(disk, role, clock)
+      const state = await store.read()
+      const { offset } = store
+      const place = { offset, bytes: disk.layout.blockSize }
+      const [lost] = await unreadableBytes(readable, place)
+      return lost === undefined
+        ? state
+        : { status: 'unreadable', offset, problem: cannotRead(lost) }
+    }
+    return { producer: await read('producer'), consumer: await read('consumer') }
+  })
 }
 
 /**
@@ -33,7 +51,11 @@ export async function breakLease(
   role: LeasedRole,
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Promise<LeaseState> {
-  const store = await LeaseStore.open(await openDisk(device), role, clock)
+  const store = await LeaseStore.open(
+    await openDisk(device, await detectFormat(device)),
+    role,
+    clock,
+  )
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder: 'one who breaks the lease' })
     : undefined
@@ -61,8 +83,8 @@ function freed(clock: Clock): Pick<LeaseRecord, 'status' | 'nonce' | 'time'> {
   return { status: 'free', nonce: newNonce(), time: clock.time() }
 }
 
-async function openDisk(device: BlockDevice): Promise<Disk> {
-  if ((await detectFormat(device)) === 1) {
+async function openDisk(device: BlockDevice, format: 1 | 2): Promise<Disk> {
+  if (format === 1) {
     throw new RangeError(`the ring on ${device.name} is of format 1, which has no leases`)
   }
   return Disk.open(device)

@@ -84,7 +84,7 @@ export interface RingReport {
 
 /** How a ring is verified. */
 export interface VerifyOptions {
-  /** Told now and then how much of the log was read. */
+  /** Told now and then how much of the log was read, or of the device while a superblock is looked for. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void
   /** Ends it with the signal's reason. */
   readonly signal?: AbortSignal

@@ -1,10 +1,12 @@
 import type { BlockDevice } from '../block/device.ts'
+import type { SalvageBlockDevice } from '../block/wrap/salvage.ts'
 import { systemClock } from '../clock.ts'
-import { isBlockError } from '../errors.ts'
+import { isBlockError, isRingError } from '../errors.ts'
 import { detectFormat } from './detect.ts'
 import type { DeviceSize, Format } from './format.ts'
 import { format1 } from './format1/index.ts'
 import { format2 } from './format2/index.ts'
+import { salvage, unreadableBytes } from './salvage.ts'
 import type * as types from './types.ts'
 
 const formats = { 1: format1, 2: format2 } as const
@@ -52,8 +54,8 @@ export const Producer: {
    * Takes the producer's role. If the consumer asked for a pause, that is acknowledged, and there is no handle.
    * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine; `BLOCK_READ_ONLY`
    * @throws {RangeError} an option cannot be, or the ring is of format 1 and a lease is wanted
-   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`;
-   *   `RING_LEASED` if another host holds the role
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
+   *   device has shrunk; `RING_LEASED` if another host holds the role
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
@@ -104,6 +106,29 @@ export const Consumer: {
  * Reads a ring's state without taking a role: changes nothing, and works while both ends run.
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
  */
-export async function inspectRing(device: BlockDevice): Promise<types.RingInspection> {
-  return formats[await detectFormat(device)].inspect(device)
+export async function inspectRing(
+  device: BlockDevice,
+  options: types.InspectOptions = {},
+): Promise<types.RingInspection> {
+  if (options.salvage !== true) return formats[await detectFormat(device)].inspect(device)
+  return await salvage(device, async (readable, format) => {
+    // Nothing tells zeroes from records there.
+    if (format === 1) return formats[1].inspect(device)
+    const state = await formats[2].inspect(readable)
+    const unreadable = await unreadableBytes(readable)
+    return { ...state, unreadable, items: () => itemsOf(readable, state) }
+  })
+}
+
+/** The items that can be read; then why not all of them can be, so that nobody takes them for all. */
+async function* itemsOf(
+  readable: SalvageBlockDevice,
+  state: types.RingInspection,
+): AsyncGenerator<types.PoppedItem> {
+  try {
+    yield* state.items()
+  } catch (error) {
+    throw isRingError(error) && readable.failure !== undefined ? readable.failure : error
+  }
+  if (readable.failure !== undefined) throw readable.failure
 }

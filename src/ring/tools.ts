@@ -1,8 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
-import { SalvageBlockDevice } from '../block/wrap/salvage.ts'
-import { isRingError, type RingErrorCode } from '../errors.ts'
-import { detectFormat } from './detect.ts'
-import type { Dump, DumpOptions } from './dump.ts'
+import { isBlockError } from '../errors.ts'
+import type { Dump, DumpOptions, Structure } from './dump.ts'
 import { structureAt as structure1 } from './format1/dump.ts'
 import { repair as repair1 } from './format1/repair.ts'
 import { verify as verify1 } from './format1/verify.ts'
@@ -12,10 +10,11 @@ import { repair as repair2 } from './format2/repair.ts'
 import { verify as verify2 } from './format2/verify.ts'
 import type { RepairOptions, RepairReport } from './repair.ts'
 import type { RingReport, VerifyOptions } from './report.ts'
+import { type ByteRange, cannotRead, salvage, unreadableBytes } from './salvage.ts'
 
 const DUMP_BYTES = 256
-/** What is answered where there is no ring, or none of format 1 with such sectors. */
-const NO_RING: readonly RingErrorCode[] = ['RING_NOT_INITIALISED', 'RING_SECTOR_SIZE']
+/** The value of a field that cannot be read. */
+const CANNOT_BE_READ = 'cannot be read'
 
 /**
  * Checks a ring: all that the roles rely on, and all batches or records that wait. Writes nothing, takes no role, and
@@ -49,25 +48,12 @@ export async function repairRing(
   )
 }
 
-/** Works on what can be read of a ring. Where no ring is found, that says nothing if something could not be read. */
-async function salvage<T>(
-  device: BlockDevice,
-  work: (readable: SalvageBlockDevice, format: 1 | 2) => Promise<T>,
-): Promise<T> {
-  const readable = new SalvageBlockDevice(device)
-  try {
-    return await work(readable, await detectFormat(readable))
-  } catch (error) {
-    const isNoRing = isRingError(error) && NO_RING.includes(error.code)
-    throw isNoRing && readable.failure !== undefined ? readable.failure : error
-  }
-}
-
 /**
- * Says what is at a place of a device, and shows its fields and bytes.
+ * Says what is at a place of a device, and shows its fields and bytes, as far as they can be read.
  * @param offset in bytes from the device's start
  * @throws {RangeError} the offset is not on the device, or the length is not positive
  * @throws {RingError} as `inspectRing`, where nothing can be told
+ * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
  */
 export async function dumpAt(
   device: BlockDevice,
@@ -85,10 +71,46 @@ export async function dumpAt(
   if (!Number.isSafeInteger(length) || length < 1) {
     throw new RangeError(`a length is a whole number from 1, not ${length}`)
   }
-  const format = await detectFormat(device)
-  const structureAt = format === 1 ? structure1 : structure2
-  const structure = await structureAt(device, offset, length, options)
-  const lead = offset % sectorSize
-  const { bytes } = await readRange(device, offset - lead, lead + length)
-  return { format, ...structure, offset, bytes: bytes.slice(lead, lead + length) }
+  return await salvage(device, async (readable, format) => {
+    const found =
+      format === 1
+        ? await structureIfReadable(device, offset, length, options)
+        : await structure2(readable, offset, length, options)
+    const lead = offset % sectorSize
+    const { bytes } = await readRange(readable, offset - lead, lead + length)
+    const dumped = { offset, bytes: bytes.slice(lead, lead + length) }
+    const lost = await unreadableBytes(readable)
+    const place = { offset, bytes: dumped.bytes.length }
+    const unreadable = await unreadableBytes(readable, place)
+    return { format, ...explained(found, lost), ...dumped, unreadable }
+  })
+}
+
+/** In format 1 nothing tells zeroes from records: where something cannot be read, nothing is known of what is behind it. */
+async function structureIfReadable(
+  device: BlockDevice,
+  offset: number,
+  length: number,
+  options: DumpOptions,
+): Promise<Structure> {
+  try {
+    return await structure1(device, offset, length, options)
+  } catch (error) {
+    if (!isBlockError(error) || error.code !== 'BLOCK_IO') throw error
+    const problem = `cannot be read: ${error.message}`
+    return { structure: 'not known', start: offset, length, problem, fields: [] }
+  }
+}
+
+/** What cannot be read is no field, and a better reason than what was found in its place. */
+function explained(found: Structure, lost: readonly ByteRange[]): Structure {
+  const meets = (start: number, bytes: number): ByteRange | undefined =>
+    lost.find((range) => range.offset < start + bytes && start < range.offset + range.bytes)
+  const reason = meets(found.start, found.length)
+  const fields = found.fields.map((field) =>
+    meets(field.offset, field.bytes) === undefined ? field : { ...field, value: CANNOT_BE_READ },
+  )
+  return reason === undefined
+    ? { ...found, fields }
+    : { ...found, problem: cannotRead(reason), fields }
 }

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import type { LeaseOptions } from './lease-types.ts'
+import type { ByteRange } from './salvage.ts'
 
 declare const position: unique symbol
 
@@ -166,6 +167,15 @@ export interface RingStats {
   readonly consumerAt: number
 }
 
+/** How a ring is inspected. */
+export interface InspectOptions {
+  /**
+   * Read around sectors that cannot be read, and say which these are. Default false, and always so in format 1: their
+   * `BLOCK_IO` passes, because who acts on what is told should not act on a part of it.
+   */
+  readonly salvage?: boolean
+}
+
 /** A ring's state, as `inspectRing` found it. */
 export interface RingInspection {
   /** The format's number. */
@@ -203,9 +213,12 @@ export interface RingInspection {
   readonly waitingBytes?: number
   /** What happened so far; format 1 does not tell. */
   readonly stats?: RingStats
+  /** With `salvage`, in format 2: what could not be read on the way here. If there is any, all the rest may be too old, or too little. */
+  readonly unreadable?: readonly ByteRange[]
   /**
    * The items that waited at the time of the call, oldest first; those given back meanwhile are left out.
    * @throws {RingError} `RING_CORRUPT`
+   * @throws {BlockError} with `salvage`, behind the last item that can be read, if something cannot
    */
   items(): AsyncIterable<PoppedItem>
 }

@@ -11,6 +11,7 @@ const WRITE = 1
 const DISCONNECT = 2
 /** Superblock 2, a slot of the producer, and the block of the second line. */
 const OWN = [16_384, 20_480]
+const CONSUMER_LEASE = 40_960
 const SECOND_LINE = 12_288 + 8 * 4096 + SECTOR
 
 /** A server of a disk with sectors that cannot be read until they are written. */
@@ -79,4 +80,44 @@ test('a disk with unreadable sectors: found, told, mended, and what is left come
   const rest = await sbr(['consume', uri, '--drain', '--json'])
   expect(rest.stdout.toString()).toBe('one\n')
   expect(jsonError(rest)).toMatchObject({ code: 'RING_DAMAGED', items: 1 })
+})
+
+test('looking at a disk with unreadable sectors: what can be read is shown, and what cannot is told', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\n')
+  await ok(['produce', path], 'two\n')
+  const bad = new Set([20_480, CONSUMER_LEASE, SECOND_LINE])
+  const { uri, server } = await serve(folder, readFileSync(path), bad)
+  await using _ = server
+
+  const slot = (await ok(['dump', uri, '--at', '20480', '--length', '16'])).toString()
+  expect(slot).toContain('producer slot 1')
+  expect(slot).toContain('Damaged: cannot be read')
+  expect(slot).toContain(`       20480  ${Array(16).fill('??').join(' ')}  |${'?'.repeat(16)}|`)
+  const json = JSON.parse((await ok(['dump', uri, '--at', '20992', '--json'])).toString())
+  expect(json).toMatchObject({ structure: 'padding', unreadable: [] })
+
+  const leases = (await ok(['lease', 'show', uri])).toString()
+  expect(leases).toMatch(/^producer {2}never leased\nconsumer {2}cannot be read: the device fails/)
+  const asJson = JSON.parse((await ok(['lease', 'show', uri, '--json'])).toString())
+  expect(asJson).toMatchObject({
+    producer: { status: 'never' },
+    consumer: { status: 'unreadable', offset: CONSUMER_LEASE },
+  })
+  const migrated = await sbr(['migrate', uri, folder.file('new'), '--json'])
+  expect([migrated.code, jsonError(migrated)]).toMatchObject([1, { code: 'BLOCK_IO' }])
+
+  const state = await sbr(['diagnostics', uri, '--no-items'])
+  expect(state.code).toBe(1)
+  expect(state.stdout.toString()).toContain(
+    'damaged   cannot be read: the device fails at 512 bytes',
+  )
+  const items = await sbr(['diagnostics', uri, '--json'])
+  expect(items.code).toBe(1)
+  expect(JSON.parse(items.stdout.toString())).toMatchObject({
+    unreadable: [{ offset: 20_480 }, { offset: CONSUMER_LEASE }, { offset: SECOND_LINE }],
+    items: [{ bytes: 3 }],
+    error: { code: 'BLOCK_IO' },
+  })
 })

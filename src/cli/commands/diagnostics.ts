@@ -1,6 +1,8 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { inspectRing } from '../../ring/ring.ts'
+import { cannotRead } from '../../ring/salvage.ts'
 import { openDevice } from '../device.ts'
+import { CommandError, EXIT } from '../errors.ts'
 import { type CommonFlags, commonFlags, device } from '../flags.ts'
 import { standardOutput } from '../output.ts'
 import { writeJson } from '../report-json.ts'
@@ -20,7 +22,8 @@ Whether a consumer is at work now is known of this machine only; of producers, o
 With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity",
 "used", "free" and, without --no-items, "items". Offsets and positions are decimal strings; an item's
 position is the one after it. If the items cannot all be read, an "error" follows them, and the exit code
-is 1.
+is 1. Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is shown may then be
+too little or too old, and the exit code is 1.
 
 Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "whenFull"), "waitingItems",
 "waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",
@@ -53,9 +56,13 @@ export const diagnostics: Command<CommandContext> = buildCommand({
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-only', flags)
-  const state = await inspectRing(ring)
+  const state = await inspectRing(ring, { salvage: true })
   const output = standardOutput(stop.signal)
   const options = { items: flags.noItems !== true, signal: stop.signal }
-  if (flags.json === true) return await writeJson(output, state, options)
-  await writeText(output, state, { ...options, atWork: await whoIsAtWork(ring) })
+  if (flags.json === true) await writeJson(output, state, options)
+  else await writeText(output, state, { ...options, atWork: await whoIsAtWork(ring) })
+  const [lost] = state.unreadable ?? []
+  if (lost === undefined) return
+  const message = `a part of ${path} ${cannotRead(lost)}; sbr verify tells what that costs`
+  throw new CommandError(EXIT.fault, 'BLOCK_IO', message, { device: path, offset: lost.offset })
 }

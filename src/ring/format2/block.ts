@@ -66,7 +66,7 @@ export function openBlock(
   const view = viewOf(block)
   const magic = new TextDecoder('latin1').decode(block.subarray(0, MAGIC.length))
   if (magic !== MAGIC) return bad('magic', JSON.stringify(MAGIC), JSON.stringify(magic))
-  const size = view.getUint32(SIZE_AT, true)
+  const size = saidSize(block)
   if (size !== block.length) return bad('block size', String(block.length), String(size))
   const stored = view.getUint32(CRC_AT, true)
   const computed = crcOf(block)
@@ -82,6 +82,11 @@ export function openBlock(
   const generation = getU64(view, GENERATION_AT)
   if (!Number.isSafeInteger(generation)) return bad('generation', 'a safe integer', 'more')
   return { type, offset, uuid: foundUuid, generation }
+}
+
+/** How long a metadata block says that it is, in bytes. */
+export function saidSize(block: Uint8Array): number {
+  return viewOf(block).getUint32(SIZE_AT, true)
 }
 
 /** The checksum of a block, in which its own field counts as zeroes. */

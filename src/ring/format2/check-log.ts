@@ -3,6 +3,7 @@ import type { Findings, LogCounts, VerifyOptions } from '../report.ts'
 import { type BatchProblem, diagnose } from './diagnose.ts'
 import type { Disk, Slots } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
+import { type ItemRange, LogFindings } from './log-findings.ts'
 import { bytesBetween, type Mark } from './mark.ts'
 import { firstTorn, rollForward } from './recover.ts'
 import { MAX_PASSES, newest } from './role.ts'
@@ -11,17 +12,10 @@ import { generationsOf, logStart, readSteadySlots, unstable } from './state.ts'
 import type { Unreadable } from './unreadable.ts'
 import { type Batch, Walker } from './walk.ts'
 
-const SKIP =
-  'nothing repairs it; a consumer that skips damage (onDamage: skip) goes on behind it, and counts it'
-const ZERO =
-  'no role can read on there; sbr repair --zero-unreadable gives it up: a consumer that skips damage (onDamage: skip) then goes on behind it'
-const LAST_COMMIT =
-  'what was pushed last may be there, and nothing else tells of it; sbr repair --zero-unreadable gives it up'
-
 /** Checks all batches from the consumer's cursor to the end of what is committed. Both roles may be at work meanwhile. */
 export class LogCheck {
   readonly #disk: Disk
-  readonly #findings: Findings
+  readonly #findings: LogFindings
   readonly #options: VerifyOptions
   readonly #clock: Clock
   readonly #unreadable: Unreadable
@@ -49,7 +43,7 @@ export class LogCheck {
     options: VerifyOptions,
   ) {
     this.#disk = disk
-    this.#findings = findings
+    this.#findings = new LogFindings(disk, findings, unreadable)
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#unreadable = unreadable
@@ -91,8 +85,7 @@ export class LogCheck {
   async #begin(): Promise<Mark> {
     for (let pass = 0; ; pass++) {
       const before = generationsOf(await this.#readSlots())
-      const producer = this.#producer
-      const { mark } = await rollForward(this.#disk, producer.committed, producer.epochs)
+      const { mark } = await rollForward(this.#disk, this.#producer)
       this.#tail = mark
       const settled = generationsOf(await this.#readSlots()) === before
       const start = this.#start()
@@ -103,21 +96,14 @@ export class LogCheck {
 
   /** What the slots of both roles say of each other. */
   #compare(start: Mark): void {
-    const { consumerSlots } = this.#disk.layout
     const { seen } = this.#consumer
     const { epoch } = currentEpoch(this.#producer.epochs)
-    const add = (problem: string): void =>
-      this.#findings.add({
-        severity: 'warning',
-        offset: Math.min(...consumerSlots),
-        structure: 'consumer slots',
-        problem,
-        advice: 'as after a power cut; the next start of the producer puts it right',
-      })
-    if (seen > epoch) add(`seen epoch: expected at most ${epoch}, found ${seen}`)
+    if (seen > epoch) {
+      this.#findings.addContradiction(`seen epoch: expected at most ${epoch}, found ${seen}`)
+    }
     if (start.lsn > this.#tail.lsn || this.#first > this.#tail.seq) {
       const { lsn, seq } = this.#tail
-      add(
+      this.#findings.addContradiction(
         `cursor: expected at most LSN ${lsn} and item ${seq}, found ${start.lsn} and ${this.#first}`,
       )
     }
@@ -140,7 +126,7 @@ export class LogCheck {
       if (await this.#changed(mark)) return this.#start()
       if (problems.length === 0) continue
       if (batch === undefined) return this.#addGap(mark, problems)
-      for (const problem of problems) this.#add(problem, mark, batch.end)
+      this.#add(problems, mark, batch.end)
       return this.#count(mark, batch)
     }
     throw unstable(this.#disk, this.#disk.offsetOf(mark.lsn))
@@ -171,7 +157,7 @@ export class LogCheck {
   }
 
   /** Where items before the end of a range wait for the consumer: those that were held back are dropped. */
-  #waiting(mark: Mark, from: number, to: number): { readonly from: number; readonly to: number } {
+  #waiting(mark: Mark, from: number, to: number): ItemRange {
     const next = this.#producer.epochs.find(({ start }) => start.lsn > mark.lsn)
     const limit = Math.min(to, next?.start.seq ?? to, this.#tail.seq)
     return { from: Math.max(from, this.#first), to: limit }
@@ -205,6 +191,13 @@ export class LogCheck {
     return start
   }
 
+  #add(problems: readonly BatchProblem[], start: Mark, end: Mark): void {
+    for (const problem of problems) {
+      const { from, to } = problem.items ?? { from: start.seq, to: end.seq }
+      this.#findings.add(problem, start, end, this.#waiting(start, from, to))
+    }
+  }
+
   /** Steps over what is no batch of this log: to the next one, or to where an epoch begins. */
   async #addGap(mark: Mark, problems: readonly BatchProblem[]): Promise<Mark> {
     const { epochs } = this.#producer
@@ -212,30 +205,8 @@ export class LogCheck {
     const last = next !== undefined && next.lsn < this.#tail.lsn ? next : this.#tail
     const found = await this.#walker.nextHeader(mark.lsn + 1, last.lsn, epochs)
     const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
-    for (const problem of problems) this.#add(problem, mark, end)
+    this.#add(problems, mark, end)
     return end
-  }
-
-  #add(found: BatchProblem, start: Mark, end: Mark): void {
-    const { structure, offset, problem, items } = found
-    const { from, to } = this.#waiting(start, items?.from ?? start.seq, items?.to ?? end.seq)
-    const count = Math.max(0, to - from)
-    const reason = this.#unreadable.reasonInLog(start.lsn, found.at, found.bytes)
-    const text = `${problem.field}: expected ${problem.expected}, found ${problem.found}`
-    const finding = { offset, structure, problem: reason ?? text, items: count }
-    const sequence = count === 0 ? {} : { sequence: { first: from, last: to - 1 } }
-    if (reason !== undefined) {
-      const loss = count === 0 ? undefined : `items ${from} to ${to - 1}`
-      const blocks = items === undefined ? end.lsn - start.lsn : 0
-      const bytes = Math.max(found.bytes, blocks * this.#disk.layout.blockSize)
-      this.#unreadable.tellInLog(start.lsn, items === undefined ? 0 : found.at, bytes, loss)
-      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: ZERO })
-    } else if (count === 0) {
-      const advice = 'nothing is lost: no item that waits is concerned'
-      this.#findings.add({ ...finding, severity: 'warning', advice })
-    } else {
-      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: SKIP })
-    }
   }
 
   /**
@@ -246,11 +217,6 @@ export class LogCheck {
   async #checkEnd(lap: number): Promise<void> {
     const torn = await firstTorn(this.#disk, this.#tail, this.#producer.epochs)
     const { lsn } = torn.mark
-    const bytes = Math.min(torn.blocks, lap - lsn) * this.#disk.layout.blockSize
-    const problem = this.#unreadable.reasonInLog(lsn, 0, bytes)
-    if (problem === undefined) return
-    this.#unreadable.tellInLog(lsn, 0, bytes, 'what was pushed last, if it is there')
-    const finding = { offset: this.#disk.offsetOf(lsn), structure: 'end of the log', problem }
-    this.#findings.add({ ...finding, severity: 'damage', advice: LAST_COMMIT })
+    this.#findings.addEnd(lsn, Math.min(torn.blocks, lap - lsn))
   }
 }

@@ -318,7 +318,7 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   protected override async doLook(): Promise<void> {
     const slots = await this.disk.readSlots()
-    const lost = this.checkOwn('consumer', slots.consumer, this.#slots)
+    const lost = await this.checkOwn('consumer', slots.consumer, this.#slots)
     if (this.disk.readWrite) for (const which of lost) await this.#publish(which)
     const { slot } = newest(slots.producer, 'producer', this.device.name)
     // An older one is a stale read.

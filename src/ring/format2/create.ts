@@ -101,7 +101,14 @@ async function writeRing(
   const epochs = [{ epoch: 1, start: ORIGIN, span: 0 }]
   const counters = { commits: 0, retries: 0, time, text: '' }
   for (const [index, offset] of layout.producerSlots.entries()) {
-    const slot = { committed: ORIGIN, head: ORIGIN, epochs, suspendAck: false, ...counters }
+    const slot = {
+      committed: ORIGIN,
+      reach: 0,
+      head: ORIGIN,
+      epochs,
+      suspendAck: false,
+      ...counters,
+    }
     const generation = index + 1
     await put(
       offset,

@@ -57,18 +57,29 @@ export class Disk {
   }
 
   /**
-   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed; `RING_UNSUPPORTED`
+   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed; `RING_UNSUPPORTED`;
+   *   `RING_DEVICE_TOO_SMALL` if the device shrank
    */
   static async open(device: BlockDevice): Promise<Disk> {
-    const info = await device.getInfo()
-    const { sectorSize, sizeSectors } = info
     const copies = await readSuperblocks(device)
     const copy = copies.find((result) => !isBad(result.superblock))
     if (copy === undefined || isBad(copy.superblock)) throw await noSuperblock(device)
     if ('incompatible' in copy.superblock) throw unsupported(copy.superblock, device.name)
-    const ring = copy.superblock
+    return Disk.of(device, copy.superblock)
+  }
+
+  /**
+   * The ring of which a superblock was read.
+   * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`
+   */
+  static async of(device: BlockDevice, ring: Superblock): Promise<Disk> {
+    const info = await device.getInfo()
+    const { sectorSize, sizeSectors } = info
+    if (sizeSectors * sectorSize < ring.deviceBytes) {
+      throw shrunk(ring, sizeSectors * sectorSize, device.name)
+    }
     const layout = makeLayout(ring.blockSize, ring.deviceBytes, device.name)
-    const wrong = wrongSize(ring, layout, sectorSize, sizeSectors * sectorSize, device.name)
+    const wrong = misfit(ring, layout, sectorSize, device.name)
     if (wrong !== undefined) throw wrong
     return new Disk(device, ring, layout, info)
   }
@@ -198,7 +209,7 @@ async function noSuperblock(device: BlockDevice): Promise<RingError> {
   return new RingError(
     'RING_CORRUPT',
     `None of the three superblocks of ${device.name} can be read: its creation was cut short (then create ` +
-      'it again), or it is damaged',
+      "it again), or it is damaged. If the device has grown since, 'sbr repair' looks for the last of them",
     { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
   )
 }
@@ -212,11 +223,19 @@ function unsupported(features: UnknownFeatures, device: string): RingError {
   )
 }
 
-function wrongSize(
+function shrunk({ uuid, deviceBytes }: Superblock, found: number, device: string): RingError {
+  return new RingError(
+    'RING_DEVICE_TOO_SMALL',
+    `${device} has shrunk: the ring ${formatUuid(uuid)} needs ${deviceBytes} bytes, but ${found} are left; make it as ` +
+      'large again as it was',
+    { device, field: 'device size', expected: `at least ${deviceBytes}`, found: String(found) },
+  )
+}
+
+function misfit(
   ring: Superblock,
   layout: Layout,
   sectorSize: number,
-  deviceBytes: number,
   device: string,
 ): RingError | undefined {
   const check = (field: string, holds: boolean, expected: string, found: string) =>
@@ -229,12 +248,6 @@ function wrongSize(
           { device, field, expected, found },
         )
   return (
-    check(
-      'device size',
-      deviceBytes >= ring.deviceBytes,
-      `${ring.deviceBytes}`,
-      `${deviceBytes}`,
-    ) ??
     check(
       'sector size',
       ring.blockSize % sectorSize === 0,

@@ -57,7 +57,7 @@ async function findLive(disk: Disk, clock: Clock): Promise<Live> {
     const slots = await readSteadySlots(disk, clock)
     const producer = newest(slots.producer, 'producer', disk.device.name).slot
     const consumer = newest(slots.consumer, 'consumer', disk.device.name).slot
-    const { mark } = await rollForward(disk, producer.committed, producer.epochs)
+    const { mark } = await rollForward(disk, producer)
     return { from: logStart(disk, producer, consumer).mark.lsn, to: mark.lsn }
   } catch (error) {
     if (!isRingError(error)) throw error

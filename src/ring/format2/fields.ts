@@ -92,6 +92,7 @@ export function producerFields(block: Uint8Array): readonly FieldSpec[] {
     ['suspend_ack', 108, 1],
     ['number of epochs', EPOCH_COUNT_AT, 2],
     ['text length', 112, 2],
+    ['reach', 120, 8],
     ['time', 128, 8],
     ['commits', 136, 8],
     ['retries', 144, 8],

@@ -71,7 +71,7 @@ interface Roles {
 async function readState(disk: Disk): Promise<Roles & { readonly tail: Tail }> {
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)
-    const tail = await rollForward(disk, roles.producer.committed, roles.producer.epochs)
+    const tail = await rollForward(disk, roles.producer)
     const { mark, index } = firstPlace(roles.producer, roles.consumer)
     if (mark.seq + index <= tail.mark.seq || pass === MAX_PASSES) return { ...roles, tail }
   }

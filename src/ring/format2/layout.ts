@@ -2,7 +2,7 @@ import { RingError } from '../../errors.ts'
 import { GUARD_BYTES } from './guard.ts'
 
 /** Metadata blocks lie at multiples of this, or of the block size if that is larger. */
-const UNIT_BYTES = 4096
+export const UNIT_BYTES = 4096
 /** The block sizes that there can be. */
 export const BLOCK_SIZES = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const
 export const DEFAULT_BLOCK_SIZE = 4096

@@ -20,9 +20,11 @@ import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import {
+  isInReach,
   MAX_BATCH_BYTES,
   maxBatchBlocks,
   PUBLISH_BYTES,
+  reachOf,
   rollForward,
   type Tail,
 } from './recover.ts'
@@ -83,7 +85,7 @@ async function recover(disk: Disk): Promise<Found> {
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
     const { slot } = newest(slots.producer, 'producer', name)
-    const tail = await rollForward(disk, slot.committed, slot.epochs)
+    const tail = await rollForward(disk, slot)
     if (before !== undefined && isSame(before, { slots, tail })) {
       // A consumer at work keeps writing its slots: what it said before the flush is on the medium.
       return { slots: { ...slots, consumer: before.slots.consumer }, tail }
@@ -317,13 +319,15 @@ class Format2Producer extends Format2Role implements Producer {
   }
 
   /**
-   * Publishes where we are before blocks up to `overwritten` are used again, in both slots, because either may be the one
-   * that is left; and often enough that the walk after a crash stays short.
+   * Publishes where we are before blocks up to `overwritten` are used again, and before a batch is out of reach of what was
+   * published, in both slots, because either may be the one that is left; and often enough that the walk after a crash
+   * stays short.
    */
   async #publishBefore(overwritten: number): Promise<void> {
-    const limit = PUBLISH_BYTES / this.disk.layout.blockSize
+    const { layout } = this.disk
+    const limit = PUBLISH_BYTES / layout.blockSize
     const told = (slot: ProducerSlot): boolean =>
-      this.#space.isTold(slot, overwritten, this.#epochs)
+      this.#space.isTold(slot, overwritten, this.#epochs) && isInReach(slot, this.#tail.lsn, layout)
     const published = this.#slots.map((slot) => slot.committed.lsn)
     const behind = this.#committed.lsn - Math.max(...published) >= limit
     if (behind || !this.#slots.every(told)) await this.#publish()
@@ -339,6 +343,7 @@ class Format2Producer extends Format2Role implements Producer {
     const slot: ProducerSlot = {
       generation,
       committed: this.#committed,
+      reach: reachOf(this.#committed, this.#tail.lsn, this.disk.layout),
       epochs: this.#epochs,
       head: this.#space.head,
       suspendAck: this.#suspendAck,
@@ -377,7 +382,7 @@ class Format2Producer extends Format2Role implements Producer {
 
   protected override async doLook(): Promise<void> {
     let slots = await this.disk.readSlots()
-    const lost = this.checkOwn('producer', slots.producer, this.#slots)
+    const lost = await this.checkOwn('producer', slots.producer, this.#slots)
     for (const which of lost) await this.#publish(which)
     if (slots.consumer.some(isBad)) {
       // Only one is left, which may so far be only in a cache.

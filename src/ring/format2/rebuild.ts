@@ -19,7 +19,7 @@ export async function rebuildProducer(
   options: VerifyOptions,
 ): Promise<ProducerSlot> {
   const suspendAck = newestOf(consumer)?.suspend ?? false
-  const rest = { generation: 1, suspendAck, commits: 0, retries: 0, text: TEXT }
+  const rest = { generation: 1, reach: 0, suspendAck, commits: 0, retries: 0, text: TEXT }
   const end = await findEnd(disk, options)
   if (end === undefined) {
     // Nothing was ever pushed, or all of it is gone.
@@ -28,7 +28,8 @@ export async function rebuildProducer(
     return { ...rest, committed, epochs, head: ORIGIN, time: 0 }
   }
   const { epochs, from } = await findEpochs(disk, end, consumer, options)
-  const { mark: committed } = await rollForward(disk, from, epochs)
+  const reach = end.last.start.lsn + 1
+  const { mark: committed } = await rollForward(disk, { committed: from, reach, epochs })
   const oldest = disk.ring.overwrites
     ? await oldestPlace(disk, epochs, 0, committed, options)
     : undefined
@@ -42,7 +43,7 @@ export async function rebuildConsumer(
   options: VerifyOptions,
 ): Promise<ConsumerSlot> {
   const { epochs, head, suspendAck, time } = producer
-  const { mark: tail } = await rollForward(disk, producer.committed, epochs)
+  const { mark: tail } = await rollForward(disk, producer)
   const cursor = (await oldestPlace(disk, epochs, head.lsn, tail, options)) ?? tail
   return {
     generation: 1,

@@ -3,6 +3,7 @@ import type { Disk } from './disk.ts'
 import type { Epochs } from './epochs.ts'
 import type { Layout } from './layout.ts'
 import { addBytes, type Mark } from './mark.ts'
+import type { ProducerSlot } from './slots.ts'
 import { Walker } from './walk.ts'
 
 /** The producer publishes its place again after this many bytes: bounds what is read on attaching. */
@@ -34,10 +35,23 @@ export interface Tail {
   readonly time: number | undefined
 }
 
-/** Blocks behind a place in which a later batch can be, if the one at that place was complete once. */
-export function searchBlocks(disk: Disk): number {
-  const { blockSize, dataBlocks } = disk.layout
-  return Math.min(dataBlocks, Math.ceil((2 * PUBLISH_BYTES + MAX_BATCH_BYTES) / blockSize))
+/** What a producer slot says of where the log ends. */
+export type Published = Pick<ProducerSlot, 'committed' | 'reach' | 'epochs'>
+
+/** Blocks behind a committed place in which batches begin, unless more than that is held back. */
+function searchBlocks({ blockSize }: Layout): number {
+  return Math.ceil((2 * PUBLISH_BYTES + MAX_BATCH_BYTES) / blockSize)
+}
+
+/** Whether one who walks on from what a slot says finds a batch that begins at a place, whatever lies damaged before it. */
+export function isInReach(slot: Published, lsn: number, layout: Layout): boolean {
+  return lsn < Math.max(slot.reach, slot.committed.lsn + searchBlocks(layout))
+}
+
+/** What a slot has to say so that a batch is in reach that begins at a place, and more behind it. */
+export function reachOf(committed: Mark, lsn: number, layout: Layout): number {
+  const blocks = searchBlocks(layout)
+  return lsn < committed.lsn + blocks ? 0 : lsn + blocks
 }
 
 /**
@@ -45,7 +59,9 @@ export function searchBlocks(disk: Disk): number {
  * one shows that it was complete once: that is damage, which is stepped over here, and reported to the consumer when
  * it gets there.
  */
-export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promise<Tail> {
+export async function rollForward(disk: Disk, published: Published): Promise<Tail> {
+  const { committed: from, reach, epochs } = published
+  const { dataBlocks } = disk.layout
   const walker = new Walker(disk)
   const held = new Held(from)
   const damaged: number[] = []
@@ -55,7 +71,7 @@ export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promi
   let commits = 0
   let time: number | undefined
   // Every step moves at least one block on, and the log holds so many.
-  while (mark.lsn - from.lsn <= disk.layout.dataBlocks) {
+  while (mark.lsn - from.lsn <= dataBlocks) {
     const batch = await walker.batchAt(mark, epochs)
     if (batch?.whole === true) {
       epoch = Math.max(epoch, batch.header.epoch)
@@ -68,7 +84,9 @@ export async function rollForward(disk: Disk, from: Mark, epochs: Epochs): Promi
       mark = batch.end
       continue
     }
-    const later = await walker.laterHeader(mark, epochs, searchBlocks(disk))
+    const inReach = Math.max(reach, mark.lsn + searchBlocks(disk.layout))
+    const to = Math.min(inReach, mark.lsn + dataBlocks)
+    const later = await walker.laterHeader(mark.lsn + 1, to, tail.seq, epochs)
     if (later === undefined) break
     damaged.push(mark.lsn)
     held.restart(later.start)

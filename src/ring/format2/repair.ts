@@ -51,7 +51,7 @@ export async function repair(
   options: RepairOptions,
 ): Promise<RepairReport> {
   const left = new Findings()
-  const disk = await openDisk(device, left)
+  const disk = await openDisk(device, left, options)
   const write = options.write === true
   const steps = disk === undefined ? [] : await plan(device, disk, left, options)
   if (write && steps.length > 0) await carryOut(device, steps)

@@ -2,8 +2,8 @@ import { RingError } from '../../errors.ts'
 import { BaseRole, type Claimed } from '../role.ts'
 import type { DebugInfo } from '../types.ts'
 import { BATCH_HEADER_BYTES, RECORD_BYTES } from './batch.ts'
-import { type BadBlock, isBad } from './block.ts'
-import type { Disk, Read, Slots, Which } from './disk.ts'
+import { type BadBlock, formatUuid, isBad } from './block.ts'
+import { Disk, type Read, type Slots, type Which } from './disk.ts'
 import type { Layout } from './layout.ts'
 import type { Mark } from './mark.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
@@ -119,12 +119,13 @@ export abstract class Format2Role extends BaseRole {
    * Compares what our own slots hold with what we wrote into them.
    * @returns which of them have to be written again, because they were damaged or their write was lost: with what is so now,
    *   because the other one may have told already that more was given back
+   * @throws {RingError} `RING_ROLE_CONFLICT`; as `Disk.open`, if the ring is gone
    */
-  protected checkOwn(
+  protected async checkOwn(
     role: 'producer' | 'consumer',
     found: Slots['producer'] | Slots['consumer'],
     written: readonly [{ readonly generation: number }, { readonly generation: number }],
-  ): readonly Which[] {
+  ): Promise<readonly Which[]> {
     const most = Math.max(written[0].generation, written[1].generation)
     const lost: Which[] = []
     for (const which of [0, 1] as const) {
@@ -138,7 +139,22 @@ export abstract class Format2Role extends BaseRole {
         throw this.conflict(role, offsets[which], expected, `generation ${slot.generation}`)
       }
     }
+    // Damage of both at once is rare: it may be that nothing of this ring is there any more.
+    if (lost.length === 2) await this.#checkRing(role)
     return lost
+  }
+
+  /** Makes sure that the device still holds the ring that we attached to. */
+  async #checkRing(role: 'producer' | 'consumer'): Promise<void> {
+    const { ring } = await Disk.open(this.device).catch((error: unknown) => {
+      throw this.poisonWith(error)
+    })
+    const expected = formatUuid(this.disk.ring.uuid)
+    const found = formatUuid(ring.uuid)
+    if (found !== expected) {
+      const [first] = this.disk.layout.superblocks
+      throw this.conflict(role, first, `the ring ${expected}`, `the ring ${found}`)
+    }
   }
 }
 

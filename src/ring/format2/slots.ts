@@ -28,6 +28,7 @@ const INDEX_AT = BODY_AT + 40
 const FLAG_AT = BODY_AT + 44
 const COUNT_AT = BODY_AT + 46
 const TEXT_LENGTH_AT = BODY_AT + 48
+const REACH_AT = BODY_AT + 56
 const BYTES_AT = BODY_AT + 56
 const TIME_AT = BODY_AT + 64
 const COMMITS_AT = BODY_AT + 72
@@ -46,6 +47,8 @@ export interface ProducerSlot {
   readonly generation: number
   /** A place up to which all was committed: a hint, from which the rest is found by reading on. */
   readonly committed: Mark
+  /** Batches begin before this LSN if so much is held back that they are out of sight from there; else 0. */
+  readonly reach: number
   readonly epochs: readonly Epoch[]
   /** In a ring that overwrites: what is before this place is given up. */
   readonly head: Mark
@@ -100,6 +103,7 @@ export function encodeProducerSlot(
   const view = viewOf(block)
   putU64(view, EPOCH_AT, slot.epochs.at(-1)?.epoch ?? 0)
   putMark(view, MARK_AT, slot.committed)
+  putU64(view, REACH_AT, slot.reach)
   view.setUint8(FLAG_AT, slot.suspendAck ? 1 : 0)
   view.setUint16(COUNT_AT, slot.epochs.length, true)
   putTime(view, TIME_AT, slot.time)
@@ -138,8 +142,9 @@ export function parseProducerSlot(
   })
   const committed = getMark(view, MARK_AT)
   const head = getMark(view, HEAD_AT)
+  const reach = getU64(view, REACH_AT)
   const counters = [getU64(view, COMMITS_AT), getU64(view, RETRIES_AT), getU64(view, TIME_AT)]
-  const numbers = [...counters, ...epochs.map(({ epoch }) => epoch)]
+  const numbers = [reach, ...counters, ...epochs.map(({ epoch }) => epoch)]
   const marks = [committed, head, ...epochs.map(({ start }) => start)]
   if (!marks.every(isMark) || !numbers.every(isCount)) {
     return bad('mark', `numbers below ${MAX_COUNT}`, 'more')
@@ -151,6 +156,7 @@ export function parseProducerSlot(
   return {
     generation: header.generation,
     committed,
+    reach,
     epochs,
     head,
     suspendAck: view.getUint8(FLAG_AT) === 1,

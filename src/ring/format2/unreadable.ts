@@ -1,5 +1,6 @@
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import type { Finding } from '../report.ts'
+import { cannotRead } from '../salvage.ts'
 import { offsetIn } from './diagnose.ts'
 import type { Disk } from './disk.ts'
 
@@ -71,7 +72,7 @@ export class Unreadable {
     for (const range of this.#device.unreadable) {
       const from = Math.max(offset, range.sector * this.#sectorSize)
       const to = Math.min(offset + bytes, (range.sector + range.sectors) * this.#sectorSize)
-      if (from < to) return reasonOf(from, to - from)
+      if (from < to) return cannotRead({ offset: from, bytes: to - from })
     }
     return undefined
   }
@@ -164,13 +165,8 @@ function addPart(parts: UnreadablePart[], part: UnreadablePart): void {
 
 /** What is found of a part of which nothing else tells. */
 export function findingOf({ structure, kind, offset, bytes }: UnreadablePart): Finding {
-  const problem = reasonOf(offset, bytes)
+  const problem = cannotRead({ offset, bytes })
   return { severity: 'damage', offset, structure, problem, advice: ADVICE[kind] }
-}
-
-/** Says that so many bytes cannot be read. */
-export function reasonOf(offset: number, bytes: number): string {
-  return `cannot be read: the device fails at ${bytes} bytes from byte ${offset} on`
 }
 
 function placesOf({ layout, ring }: Disk): readonly Place[] {

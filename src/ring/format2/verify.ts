@@ -11,6 +11,7 @@ import {
 import { checkFixed, checkSlots } from './check-blocks.ts'
 import { LogCheck } from './check-log.ts'
 import { Disk } from './disk.ts'
+import { findRing } from './find-ring.ts'
 import { firstSuperblock } from './layout.ts'
 import { isLogKnown, readSteadySlots } from './state.ts'
 import { findingOf, Unreadable } from './unreadable.ts'
@@ -24,28 +25,36 @@ export async function verify(
   options: VerifyOptions,
 ): Promise<RingReport> {
   const findings = new Findings()
-  const disk = await openDisk(device, findings)
+  const disk = await openDisk(device, findings, options)
   const log = disk === undefined ? undefined : await check(device, disk, findings, options)
   return reportOf(2, findings, log)
 }
+
+const NO_SUPERBLOCK = 'nothing can be read without it; restore the device from a copy'
+const SHRUNK =
+  'make the device as large again as it was; what was behind its end is lost, if that is gone'
 
 /** Answers the ring if there is a superblock that can be believed; else that is found to be damaged. */
 export async function openDisk(
   device: SalvageBlockDevice,
   findings: Findings,
+  options: VerifyOptions,
 ): Promise<Disk | undefined> {
   try {
     return await Disk.open(device)
   } catch (error) {
-    if (!isRingError(error) || error.code !== 'RING_CORRUPT') throw error
-    const { message, details } = error
+    if (!isRingError(error)) throw error
+    const { code, message, details } = error
+    if (code !== 'RING_CORRUPT' && code !== 'RING_DEVICE_TOO_SMALL') throw error
+    const found = details.field === 'superblock' ? await findRing(device, options) : undefined
+    if (found !== undefined) return found
     const { failure } = device
     findings.add({
       severity: 'damage',
       offset: USUAL_SUPERBLOCK,
       structure: details.field ?? 'superblock',
       problem: failure === undefined ? message : `${message}; ${failure.message}`,
-      advice: 'nothing can be read without it; restore the device from a copy',
+      advice: code === 'RING_CORRUPT' ? NO_SUPERBLOCK : SHRUNK,
     })
     return undefined
   }

@@ -72,15 +72,20 @@ export class Walker {
   }
 
   /**
-   * The first header behind a place, within so many blocks, that shows that what is at that place was complete once:
-   * one of the present epoch that commits items from there on.
+   * The first header from a place up to another that is of the present epoch and commits more than so many items: what is
+   * before it was complete once.
    */
-  async laterHeader(mark: Mark, epochs: Epochs, blocks: number): Promise<BatchHeader | undefined> {
+  async laterHeader(
+    from: number,
+    to: number,
+    committedTo: number,
+    epochs: Epochs,
+  ): Promise<BatchHeader | undefined> {
     const { epoch } = currentEpoch(epochs)
-    for (let lsn = mark.lsn + 1; lsn < mark.lsn + blocks; lsn++) {
+    for (let lsn = from; lsn < to; lsn++) {
       this.#ahead = SMALL_AHEAD_BYTES / this.#disk.layout.blockSize
       const header = await this.#header(lsn, epochs)
-      if (header?.epoch === epoch && header.committedTo > mark.seq) return header
+      if (header?.epoch === epoch && header.committedTo > committedTo) return header
     }
     return undefined
   }

@@ -71,14 +71,14 @@ export class Log {
       if (batch.to > tail.seq) tail = { ...mark, seq: batch.to }
       if (!this.#rules.dropsHeld) tail = mark
     }
-    return { mark: tail, epoch, damaged: this.#hasLater(view, mark, epochs) }
+    return { mark: tail, epoch, damaged: this.#hasLater(view, mark, tail, epochs) }
   }
 
   /** Whether a later batch shows that what is missing at a place was complete once. */
-  #hasLater(view: View<Unit>, mark: Mark, epochs: readonly Epoch[]): boolean {
+  #hasLater(view: View<Unit>, mark: Mark, tail: Mark, epochs: readonly Epoch[]): boolean {
     for (let lsn = mark.lsn + 1; lsn < mark.lsn + this.blocks; lsn++) {
       const later = this.#header(view, lsn, epochs)
-      if (later?.epoch === epochs.at(-1)?.epoch && (later?.to ?? 0) > mark.seq) return true
+      if (later?.epoch === epochs.at(-1)?.epoch && (later?.to ?? 0) > tail.seq) return true
     }
     return false
   }

@@ -101,6 +101,7 @@ describe('fields have the names and values that were written', () => {
     encodeProducerSlot(block, 20_480, UUID, {
       generation: 99,
       committed: mark(1000),
+      reach: 7000,
       head: mark(500),
       epochs: [
         { epoch: 5, start: mark(100), span: 2 },
@@ -125,6 +126,7 @@ describe('fields have the names and values that were written', () => {
       suspend_ack: '1',
       'number of epochs': '2',
       'text length': '11',
+      reach: '7000',
       time: '1234',
       commits: '77',
       retries: '88',

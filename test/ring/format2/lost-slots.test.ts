@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Consumer } from '../../../src/ring/ring.ts'
+import { Consumer, Producer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
 import type { Position } from '../../../src/ring/types.ts'
 import { BLOCK, smallRing } from '../../helpers/damage.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
+import { deviceBytes } from '../../helpers/golden.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
 const PRODUCER_SLOTS = [5 * 4096, 6 * 4096]
@@ -78,4 +79,25 @@ describe('a slot that is damaged while its handle lives', () => {
     const after = await (await Consumer.attach(device, { clock })).popMany()
     expect(after.map(({ item }) => Buffer.from(item).toString())).toEqual(['two'])
   })
+
+  test.each(['producer', 'consumer'] as const)(
+    'ends the %s if there is another ring now, or none, and changes nothing',
+    async (role) => {
+      for (const isAnother of [true, false]) {
+        const device = await smallRing(16)
+        const clock = new FakeClock()
+        const producer = await attachProducer(device, { clock })
+        const consumer = await Consumer.attach(device, { clock })
+        const handle = role === 'producer' ? producer : consumer
+        const { sizeSectors } = await device.getInfo()
+        await device.write(0, [new Uint8Array(sizeSectors * BLOCK)])
+        if (isAnother) await Producer.create(device, { blockSize: BLOCK })
+        const before = await deviceBytes(device)
+        const code = isAnother ? 'RING_ROLE_CONFLICT' : 'RING_NOT_INITIALISED'
+        await expect(handle.state()).rejects.toMatchObject({ name: 'RingError', code })
+        await expect(handle.state()).rejects.toMatchObject({ code: 'RING_POISONED' })
+        expect(await deviceBytes(device)).toEqual(before)
+      }
+    },
+  )
 })

@@ -12,8 +12,8 @@ const fullDescription = `Prints who holds the leases of a ring of format 2. Open
 nothing. A lease that is held says nothing of whether its holder is still there: look twice, and see whether it was
 renewed meanwhile.
 
-With --json: one object with "device", "producer" and "consumer", each with "status" ("never", "free", "held" or
-"damaged") and, if there is a record, "owner", "nonce", "epoch" (how often it was taken), "counter" (how often
+With --json: one object with "device", "producer" and "consumer", each with "status" ("never", "free", "held",
+"damaged", or "unreadable" with its "offset" on the device in bytes and the "problem") and, if there is a record, "owner", "nonce", "epoch" (how often it was taken), "counter" (how often
 written), "timeoutMs" and "time" (milliseconds since 1970, by the owner's clock).
 
 EXAMPLES
