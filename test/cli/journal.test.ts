@@ -10,19 +10,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { FORMAT } from '../helpers/format.ts'
 import {
-  diagnose,
   frame,
   jsonError,
-  makeRing,
-  makeTinyRing,
   numbers,
   ok,
-  positions,
   sbr,
   start,
   type TemporaryFolder,
   temporaryFolder,
 } from './cli.ts'
+import { makeRing, makeTinyRing, positions, waiting } from './rings.ts'
 
 /** Prints an operation, and what the environment says of it. */
 const SHOW = 'op=$(cat); echo "$SBR_POSITION $SBR_ATTEMPT $SBR_MAY_HAVE_RUN $op"'
@@ -49,8 +46,7 @@ async function status(path: string, ...flags: string[]): Promise<Record<string, 
 
 /** The operations that wait, as text. */
 async function pending(path: string): Promise<string[]> {
-  const { items } = (await diagnose(path)) as { items: { hex: string }[] }
-  return items.map(({ hex }) => Buffer.from(hex, 'hex').toString())
+  return (await waiting(path)).map(({ bytes }) => bytes.toString())
 }
 
 /** `journal run` of a shell script. */
@@ -238,7 +234,7 @@ describe('run', () => {
     const dead = await ring(folder, 'dead')
     flags.push('--on-failure', `dead-letter:${dead}`)
     expect((await ok(['journal', 'run', path, ...flags, '--', 'echo'])).toString()).toBe('after\n')
-    expect(await diagnose(dead)).toMatchObject({ items: [{ hex }] })
+    expect((await waiting(dead)).map(({ bytes }) => bytes.toString('hex'))).toEqual([hex])
   })
 
   test('tries again what failed, and only then goes on', async () => {
