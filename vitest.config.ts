@@ -11,8 +11,8 @@ const bothFormats = [
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    // Most tests wait for disks and processes: on two cores, one worker would leave one idle.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // Most tests wait for disks and processes: a worker for each core would leave some idle.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     retry: 0,

@@ -25,7 +25,8 @@ const RING_BYTES = 12 << 20
 const IMAGE_BYTES = 16 << 20
 /** Longer than an OSD's death is noticed; a host that is silent is fenced after 1.25 of it. */
 const LEASE_MS = 10_000
-const LIMIT_MS = 900_000
+/** After these it stops by itself: a short run is one step of many. */
+const LIMIT_MS = { short: 300_000, long: 900_000 }
 
 const { values } = parseArgs({
   options: {
@@ -45,7 +46,8 @@ for (const name of ['SIGINT', 'SIGTERM']) {
     stop.abort(new Error(`stopped by ${name}`))
   })
 }
-const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(LIMIT_MS)])
+const limitMs = values.short ? LIMIT_MS.short : LIMIT_MS.long
+const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(limitMs)])
 const say = (line) => {
   if (!values.json) console.log(line)
 }

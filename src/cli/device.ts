@@ -1,7 +1,7 @@
 import { systemCode } from '../block/file/errors.ts'
 import { FileBlockDevice, type FileBlockDeviceOptions } from '../block/file.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
-import { NbdBlockDevice } from '../block/nbd.ts'
+import type { NbdBlockDevice } from '../block/nbd.ts'
 import { isBlockError } from '../errors.ts'
 import { CommandError, EXIT, usageError } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
@@ -18,9 +18,10 @@ export async function openDevice(
 ): Promise<OpenedDevice> {
   const settings = { mode, ...(sectorSize !== undefined && { sectorSize }), ...options }
   try {
-    return isNbdUri(path)
-      ? await NbdBlockDevice.connect(path, settings)
-      : await FileBlockDevice.open(path, settings)
+    if (!isNbdUri(path)) return await FileBlockDevice.open(path, settings)
+    // Few need it, and it takes a while to load.
+    const nbd = await import('../block/nbd.ts')
+    return await nbd.NbdBlockDevice.connect(path, settings)
   } catch (error) {
     if (error instanceof RangeError) throw usageError(`--sector-size: ${error.message}`)
     throw isMissing(path, error) ? missing(path, error) : error

@@ -12,7 +12,7 @@ const LINGER_MS = 100
 async function main(inputs: readonly string[]): Promise<number> {
   let failure: unknown
   const complaints: string[] = []
-  const app = buildApp((error) => {
+  const app = await buildApp(inputs[0], (error) => {
     failure = error
   })
   const stderr = { write: (text: string) => void complaints.push(text) }

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import { foldMapped } from '../block/ops.ts'
-import { openDevice } from './device.ts'
+import { type OpenedDevice, openDevice } from './device.ts'
 import { CommandError, EXIT } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
 import { describeHolding, holdingOf } from './holding.ts'
@@ -10,8 +10,8 @@ import { takeRoles } from './roles.ts'
 import { checkWhole } from './whole.ts'
 
 /** A device that is going to be overwritten, for this command alone. */
-export interface Target extends AsyncDisposable {
-  readonly device: BlockDevice
+export interface Target<Device extends BlockDevice = OpenedDevice> extends AsyncDisposable {
+  readonly device: Device
 }
 
 /** Opens a device that is there, unless somebody is at work on it. */
@@ -35,7 +35,10 @@ export async function openTarget(
 }
 
 /** Keeps everybody else away from a device that was opened exclusively. */
-export async function holdTarget(device: BlockDevice, holder: string): Promise<Target> {
+export async function holdTarget<Device extends BlockDevice>(
+  device: Device,
+  holder: string,
+): Promise<Target<Device>> {
   try {
     const roles = await takeRoles(device, holder)
     return {

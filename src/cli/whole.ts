@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
-import type { BlockDevice } from '../block/device.ts'
+import { FileBlockDevice } from '../block/file.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
-import { NbdBlockDevice } from '../block/nbd.ts'
+import type { OpenedDevice } from './device.ts'
 import { CommandError, EXIT } from './errors.ts'
 import { grouped } from './render.ts'
 
@@ -12,8 +12,8 @@ export async function kindOf(path: string): Promise<'file' | 'raw' | 'nbd'> {
 }
 
 /** Bytes at the end of a file or export that are no whole sector, and so no part of the device. */
-export async function unusedBytes(device: BlockDevice, sectorSize: number): Promise<number> {
-  if (device instanceof NbdBlockDevice) return device.unusedBytes
+export async function unusedBytes(device: OpenedDevice, sectorSize: number): Promise<number> {
+  if (!(device instanceof FileBlockDevice)) return device.unusedBytes
   const stats = await stat(device.name)
   return stats.isFile() ? stats.size % sectorSize : 0
 }
@@ -22,7 +22,7 @@ export async function unusedBytes(device: BlockDevice, sectorSize: number): Prom
  * Commands that say something of a whole file must not leave its end out.
  * @throws {CommandError} the device is not all of the file
  */
-export async function checkWhole(device: BlockDevice): Promise<void> {
+export async function checkWhole(device: OpenedDevice): Promise<void> {
   const { sectorSize } = await device.getInfo()
   const unused = await unusedBytes(device, sectorSize)
   if (unused === 0) return

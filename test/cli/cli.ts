@@ -4,8 +4,6 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { FORMAT } from '../helpers/format.ts'
-import { sectorsFor } from '../helpers/ring.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -103,24 +101,6 @@ export async function ok(
   const { code, stdout, stderr } = await sbr(args, input)
   if (code !== 0) throw new Error(`sbr ${args.join(' ')} ended with ${code}: ${stderr}`)
   return stdout
-}
-
-/** Makes a ring of the format of this run. */
-export async function makeRing(path: string, size = '1MiB'): Promise<void> {
-  await ok(['create', path, '--size', size, '--format', String(FORMAT)])
-}
-
-/** Makes a ring of the format of this run with about 2,500 bytes of data area, in format 2 with 4,096. */
-export async function makeTinyRing(path: string): Promise<void> {
-  const blocks = FORMAT === 1 ? [] : ['--block-size', '512']
-  const size = String(sectorsFor(2560) * 512)
-  await ok(['create', path, '--size', size, '--format', String(FORMAT), ...blocks])
-}
-
-/** The positions of the items that wait. */
-export async function positions(path: string): Promise<string[]> {
-  const { items } = (await diagnose(path)) as { items: { position: string }[] }
-  return items.map(({ position }) => position)
 }
 
 /** The error of a command that ran with `--json`. */

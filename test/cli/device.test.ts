@@ -21,7 +21,6 @@ import { describe, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
 import {
-  diagnose,
   jsonError,
   mainPath,
   ok,
@@ -30,6 +29,7 @@ import {
   type TemporaryFolder,
   temporaryFolder,
 } from './cli.ts'
+import { look, makeRing } from './rings.ts'
 
 const MIB = 1 << 20
 
@@ -100,7 +100,7 @@ async function targetHolding(
   put: (path: string) => Promise<unknown>,
 ): Promise<string> {
   const path = folder.file('target')
-  await ok(['create', path, '--size', '4MiB'])
+  await makeRing(path, '4MiB')
   await put(path)
   return path
 }
@@ -119,7 +119,7 @@ describe('info', () => {
   test('tells what a file is and holds, and changes nothing', async () => {
     using folder = temporaryFolder()
     const path = folder.file('ring')
-    await ok(['create', path, '--size', '64KiB'])
+    await makeRing(path, '64KiB')
     await ok(['produce', path], 'one\n')
     const before = readFileSync(path)
     expect(await json('info', path)).toEqual({
@@ -183,7 +183,7 @@ describe('info', () => {
   test('works on a ring at work', async () => {
     using folder = temporaryFolder()
     const path = folder.file('ring')
-    await ok(['create', path, '--size', '64KiB'])
+    await makeRing(path, '64KiB')
     await ok(['produce', path], 'one\n')
     await using consumer = start(['consume', path])
     await consumer.printed((stdout) => stdout.length > 0)
@@ -294,7 +294,7 @@ describe('copy', () => {
   test('copies onto a blank file, and a ring goes on there', async () => {
     using folder = temporaryFolder()
     const from = folder.file('from')
-    await ok(['create', from, '--size', '64KiB'])
+    await makeRing(from, '64KiB')
     await ok(['produce', from], 'one\ntwo\n')
     const to = hole(folder, 'to', 65536)
     expect(await json('copy', from, to)).toMatchObject({ created: false })
@@ -305,7 +305,7 @@ describe('copy', () => {
   test('says who is at work on what it copies', async () => {
     using folder = temporaryFolder()
     const from = folder.file('from')
-    await ok(['create', from, '--size', '64KiB'])
+    await makeRing(from, '64KiB')
     await using consumer = start(['consume', from])
     await using producer = start(['produce', from])
     producer.child.stdin.write('one\n')
@@ -388,10 +388,10 @@ describe('copy', () => {
     using folder = temporaryFolder()
     const from = image(folder, 'from', content(65536))
     const to = folder.file('to')
-    await ok(['create', to, '--size', '64KiB'])
+    await makeRing(to, '64KiB')
     await ok(['produce', to], 'one\n')
     await using _consumer = start(['consume', to, '--client', 'busy one'])
-    while ((await diagnose(to))['used'] !== 0) await sleep(10)
+    while ((await look(to)).used !== 0) await sleep(10)
     const before = await settled(to)
     for (const args of [
       ['copy', from, to],

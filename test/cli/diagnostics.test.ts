@@ -4,7 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
-import { diagnose, mainPath, makeRing, numbers, ok, start, temporaryFolder } from './cli.ts'
+import { diagnose, mainPath, numbers, ok, start, temporaryFolder } from './cli.ts'
+import { makeRing } from './rings.ts'
 
 test('works while both ends run', async () => {
   using folder = temporaryFolder()

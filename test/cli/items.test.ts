@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import type { RingInspection } from '../../src/ring/types.ts'
 import { FORMAT } from '../helpers/format.ts'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
@@ -13,8 +14,6 @@ import {
   frame,
   jsonError,
   mainPath,
-  makeRing,
-  makeTinyRing,
   numbers,
   ok,
   sbr,
@@ -22,6 +21,7 @@ import {
   type TemporaryFolder,
   temporaryFolder,
 } from './cli.ts'
+import { look, makeRing, makeTinyRing } from './rings.ts'
 
 async function ring(folder: TemporaryFolder, size?: string): Promise<string> {
   const path = folder.file('ring')
@@ -36,8 +36,8 @@ async function tinyRing(folder: TemporaryFolder): Promise<string> {
 }
 
 /** Waits until the ring says so. */
-async function until(path: string, test: (state: Record<string, unknown>) => boolean) {
-  while (!test(await diagnose(path, '--no-items'))) await sleep(20)
+async function until(path: string, test: (state: RingInspection) => boolean) {
+  while (!test(await look(path))) await sleep(20)
 }
 
 test('lines go through as they are', async () => {
@@ -182,7 +182,7 @@ test('a second producer is told who is at work', async () => {
   const path = await ring(folder)
   await using first = start(['produce', path, '--client', 'the\x1b[31mfirst'])
   first.child.stdin.write('one\n')
-  await until(path, ({ used }) => Number(used) > 0)
+  await until(path, ({ used }) => used > 0)
   const second = await sbr(['produce', path], 'two\n')
   expect(second.code).toBe(1)
   expect(second.stderr).toContain('first')
@@ -194,7 +194,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends between items', async (signal
   const path = await ring(folder)
   await using producer = start(['produce', path, '--json'])
   producer.child.stdin.write('one\nhalf of t')
-  await until(path, ({ used }) => Number(used) > 0)
+  await until(path, ({ used }) => used > 0)
   producer.child.kill(signal)
   const ended = await producer.ended
   expect(ended.code).toBe(signal === 'SIGINT' ? 130 : 143)
@@ -218,7 +218,7 @@ test('a producer that waits for room can be stopped', async () => {
   const path = await tinyRing(folder)
   await using producer = start(['produce', path, '--json'])
   producer.child.stdin.write(numbers(1, 5000))
-  await until(path, ({ free }) => Number(free) < { 1: 12, 2: 512 }[FORMAT])
+  await until(path, ({ free }) => free < { 1: 12, 2: 512 }[FORMAT])
   producer.child.kill('SIGTERM')
   const ended = await producer.ended
   expect(ended.code).toBe(143)
@@ -236,12 +236,12 @@ test('a pipe that nobody empties does not keep a consumer alive', async () => {
   try {
     await once(child.stdout, 'readable')
     await sleep(300)
-    const before = Number((await diagnose(path, '--no-items'))['used'])
+    const before = (await look(path)).used
     expect(before).toBeGreaterThan(1_000_000)
     const exited = once(child, 'exit')
     child.kill('SIGTERM')
     expect(await exited).toEqual([0, null])
-    expect((await diagnose(path, '--no-items'))['used']).toBe(before)
+    expect((await look(path)).used).toBe(before)
   } finally {
     child.kill('SIGKILL')
   }

@@ -1,79 +1,32 @@
-import {
-  appendFileSync,
-  copyFileSync,
-  existsSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { FORMAT } from '../helpers/format.ts'
 import {
-  diagnose,
   frame,
   jsonError,
-  makeRing,
-  makeTinyRing,
   numbers,
   ok,
-  positions,
   sbr,
   start,
   type TemporaryFolder,
   temporaryFolder,
 } from './cli.ts'
+import { events, pending, ring, shell, status } from './journals.ts'
+import { makeTinyRing, positions } from './rings.ts'
 
 /** Prints an operation, and what the environment says of it. */
 const SHOW = 'op=$(cat); echo "$SBR_POSITION $SBR_ATTEMPT $SBR_MAY_HAVE_RUN $op"'
 /** Two operations of this many bytes fit into a tiny ring, three do not. */
 const LARGE = { 1: 1000, 2: 1800 }[FORMAT]
-/** Bytes of a blank device that is large enough for a journal. */
-const BLANK_BYTES = 65536
-
-async function ring(folder: TemporaryFolder, name = 'journal', size?: string): Promise<string> {
-  const path = folder.file(name)
-  await makeRing(path, size)
-  return path
-}
-
 async function tinyRing(folder: TemporaryFolder): Promise<string> {
   const path = folder.file('journal')
   await makeTinyRing(path)
   return path
 }
 
-async function status(path: string, ...flags: string[]): Promise<Record<string, unknown>> {
-  return JSON.parse((await ok(['journal', 'status', path, '--json', ...flags])).toString())
-}
-
-/** The operations that wait, as text. */
-async function pending(path: string): Promise<string[]> {
-  const { items } = (await diagnose(path)) as { items: { hex: string }[] }
-  return items.map(({ hex }) => Buffer.from(hex, 'hex').toString())
-}
-
-/** `journal run` of a shell script. */
-function shell(path: string, flags: readonly string[], script: string, ...args: string[]) {
-  return ['journal', 'run', path, ...flags, '--', 'sh', '-c', script, ...args]
-}
-
-/** What was told of failures. */
-function events(stderr: string): Record<string, unknown>[] {
-  const lines = stderr.trimEnd().split('\n')
-  return lines.map((line) => JSON.parse(line)).filter((line) => 'event' in line)
-}
-
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(10)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }
 
 describe('push and run', () => {
@@ -96,42 +49,6 @@ describe('push and run', () => {
     await ok(['journal', 'push', path, '--frames'], Buffer.concat(operations.map(frame)))
     const stdout = await ok(shell(path, ['--drain'], 'od -An -v -tx1 | tr -d " \\n"; echo'))
     expect(stdout.toString()).toBe('00\n\nff0a00\n0a0a\ne28398\n')
-  })
-
-  test('make a journal where the device is blank, and nowhere else', async () => {
-    using folder = temporaryFolder()
-    for (const [index, args] of [['push'], ['run', '--drain']].entries()) {
-      const [command = '', ...flags] = args
-      const end = command === 'run' ? ['--', 'true'] : []
-      const blank = folder.file(`blank-${index}`)
-      writeFileSync(blank, Buffer.alloc(BLANK_BYTES))
-      const { code } = await sbr(['journal', command, blank, ...flags, ...end])
-      expect([command, code]).toEqual([command, command === 'run' ? 3 : 0])
-      expect(await status(blank)).toMatchObject({ pendingOperations: 0, capacity: 4 * 4096 })
-
-      const other = folder.file(`other-${index}`)
-      const content = Buffer.alloc(BLANK_BYTES, 'of somebody else')
-      writeFileSync(other, content)
-      const refused = await sbr(['journal', command, other, '--json', ...flags, ...end], 'x\n')
-      expect(refused.code).toBe(1)
-      expect(jsonError(refused)).toMatchObject({ code: 'RING_NOT_BLANK' })
-      expect(readFileSync(other).equals(content)).toBe(true)
-    }
-  })
-
-  test('that make it at the same time lose nothing', async () => {
-    using folder = temporaryFolder()
-    for (let round = 0; round < 4; round++) {
-      const path = folder.file(`blank-${round}`)
-      writeFileSync(path, Buffer.alloc(65536))
-      const pushes = ['a', 'b', 'c', 'd'].map(async (name) => {
-        const { code } = await sbr(['journal', 'push', path], `${name}\n`)
-        return code === 0 ? [name] : []
-      })
-      const pushed = (await Promise.all(pushes)).flat()
-      expect(pushed.length).toBeGreaterThan(0)
-      expect((await pending(path)).sort()).toEqual(pushed)
-    }
   })
 
   test('leave the names that they were given, and the same default', async () => {
@@ -205,42 +122,6 @@ describe('run', () => {
     expect(stdout.toString()).toBe(numbers(1, 7))
   })
 
-  test('gives an operation as the last argument, without a shell', async () => {
-    using folder = temporaryFolder()
-    const path = await ring(folder)
-    await ok(['journal', 'push', path], '$(touch nothing) *\n\n--json\nüñ \ufeff\n')
-    const command = ['printf', '[%s]\n', '--']
-    const stdout = await ok(['journal', 'run', path, '--drain', '--as-argument', '--', ...command])
-    expect(stdout.toString()).toBe(
-      '[--]\n[$(touch nothing) *]\n[--]\n[]\n[--]\n[--json]\n[--]\n[üñ \ufeff]\n',
-    )
-  })
-
-  test.each([
-    ['a NUL', '610062', 'NUL'],
-    ['no UTF-8', 'ff', 'UTF-8'],
-  ])('does not give %s as an argument', async (_, hex, reason) => {
-    using folder = temporaryFolder()
-    const path = await ring(folder)
-    const input = [Buffer.from('before'), Buffer.from(hex, 'hex'), Buffer.from('after')]
-    await ok(['journal', 'push', path, '--frames'], Buffer.concat(input.map(frame)))
-    const flags = ['--drain', '--as-argument', '--json']
-    const refused = await sbr(['journal', 'run', path, ...flags, '--', 'echo'])
-    expect([refused.code, refused.stdout.toString()]).toEqual([1, 'before\n'])
-    expect(jsonError(refused)).toMatchObject({
-      code: 'JOURNAL_UNDECODABLE',
-      reason: expect.stringContaining(reason),
-      done: 1,
-    })
-    const again = await sbr(['journal', 'run', path, ...flags, '--', 'echo'])
-    expect([again.code, again.stdout.toString()]).toEqual([1, ''])
-
-    const dead = await ring(folder, 'dead')
-    flags.push('--on-failure', `dead-letter:${dead}`)
-    expect((await ok(['journal', 'run', path, ...flags, '--', 'echo'])).toString()).toBe('after\n')
-    expect(await diagnose(dead)).toMatchObject({ items: [{ hex }] })
-  })
-
   test('tries again what failed, and only then goes on', async () => {
     using folder = temporaryFolder()
     const path = await ring(folder)
@@ -263,22 +144,6 @@ describe('run', () => {
       expect(delayMs).toBeGreaterThanOrEqual(20 * 2 ** index)
       expect(delayMs).toBeLessThanOrEqual(40 * 2 ** index)
     }
-  })
-
-  test('tells of failures safely', async () => {
-    using folder = temporaryFolder()
-    const path = await ring(folder)
-    const command = folder.file('bad\x1b[31mname')
-    writeFileSync(command, '#!/bin/sh\ntest $SBR_ATTEMPT -gt 1\n', { mode: 0o755 })
-    await ok(['journal', 'push', path], 'one\n')
-    const [position] = await positions(path)
-    const flags = ['--drain', '--retry-interval', '1ms']
-    const { code, stderr } = await sbr(['journal', 'run', path, ...flags, '--', command])
-    expect(code).toBe(0)
-    expect(stderr).toBe(
-      `sbr: the operation that ends at position ${position} failed (attempt 1), next attempt in 0.0 s: ` +
-        `${folder.path}/bad\\x1b[31mname ended with exit code 1\n`,
-    )
   })
 
   test('stops after too many attempts, and loses nothing', async () => {
@@ -347,70 +212,6 @@ describe('run', () => {
     expect(events(ended.stderr)[0]).toMatchObject({ event: 'retry', what: 'deadLetter' })
     expect(await pending(dead)).toEqual(['busy', 'bad'])
   })
-
-  test('needs a dead letter ring that is there, and another one', async () => {
-    using folder = temporaryFolder()
-    const path = await ring(folder)
-    await ok(['journal', 'push', path], 'one\n')
-    const blank = folder.file('blank')
-    writeFileSync(blank, Buffer.alloc(8192))
-    symlinkSync(path, folder.file('link'))
-    for (const [dead, code, error] of [
-      [folder.file('missing'), 1, 'BLOCK_OPEN'],
-      [blank, 1, 'RING_NOT_INITIALISED'],
-      [folder.file('link'), 2, 'CLI_USAGE'],
-    ] as const) {
-      const flags = ['--drain', '--json', '--on-failure', `dead-letter:${dead}`]
-      const ended = await sbr(shell(path, flags, 'echo ran'))
-      expect([dead, ended.code, ended.stdout.length]).toEqual([dead, code, 0])
-      expect(jsonError(ended)).toMatchObject({ code: error })
-    }
-    expect(await pending(path)).toEqual(['one'])
-  })
-
-  test('ends at once when the command cannot be run, and gives nothing up', async () => {
-    using folder = temporaryFolder()
-    const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
-    await ok(['journal', 'push', path], 'one\n')
-    const script = folder.file('not-executable')
-    writeFileSync(script, '#!/bin/sh\n', { mode: 0o644 })
-    for (const command of [folder.file('missing'), 'no-such-command-anywhere', script]) {
-      const flags = ['--json', '--max-attempts', '1', '--on-failure', `dead-letter:${dead}`]
-      const ended = await sbr(['journal', 'run', path, ...flags, '--', command])
-      expect(ended.code).toBe(1)
-      expect(jsonError(ended)).toMatchObject({ code: 'CLI_COMMAND', command, done: 0 })
-    }
-    expect([await pending(path), await pending(dead)]).toEqual([['one'], []])
-  })
-
-  test.runIf(process.platform === 'linux')(
-    'an argument that is too long is a failure',
-    async () => {
-      using folder = temporaryFolder()
-      const [path, dead] = [
-        await ring(folder, 'journal', '1MiB'),
-        await ring(folder, 'dead', '1MiB'),
-      ]
-      await ok(['journal', 'push', path], `${'x'.repeat(500_000)}\nshort\n`)
-      const flags = ['--drain', '--as-argument', '--max-attempts', '2', '--retry-interval', '1ms']
-      const policy = ['--json', '--on-failure', `dead-letter:${dead}`]
-      const ended = await sbr(['journal', 'run', path, ...flags, ...policy, '--', 'echo'])
-      expect([ended.code, ended.stdout.toString()]).toEqual([0, 'short\n'])
-      expect(events(ended.stderr)[0]).toMatchObject({
-        reason: expect.stringMatching(/could not start echo: .*E2BIG/),
-      })
-      expect(await pending(dead)).toHaveLength(1)
-    },
-  )
-
-  test('a command need not read its input', async () => {
-    using folder = temporaryFolder()
-    const path = await ring(folder, 'journal', '8MiB')
-    await ok(['journal', 'push', path], `${'x'.repeat(3_000_000)}\nlast\n`)
-    const ended = await sbr(shell(path, ['--drain'], 'exit 0'))
-    expect(ended).toMatchObject({ code: 0, stderr: '' })
-    expect(await pending(path)).toEqual([])
-  })
 })
 
 describe('a run that is told to stop', () => {
@@ -449,24 +250,6 @@ describe('a run that is told to stop', () => {
     const ended = await running.ended
     expect([ended.code, jsonError(ended)['done']]).toEqual([143, 1])
     expect(await pending(path)).toEqual(['two'])
-  })
-
-  test('kills a command that does not stop', async () => {
-    using folder = temporaryFolder()
-    const path = await ring(folder)
-    await ok(['journal', 'push', path], 'one\n')
-    const script = 'trap "" TERM; echo $$; while :; do sleep 0.02; done'
-    await using running = start(shell(path, ['--grace', '300ms'], script))
-    await running.printed((stdout) => stdout.toString().endsWith('\n'))
-    const startedAt = performance.now()
-    running.child.kill('SIGTERM')
-    const { code, stdout } = await running.ended
-    const tookMs = performance.now() - startedAt
-    expect(code).toBe(0)
-    expect(tookMs).toBeGreaterThan(250)
-    expect(tookMs).toBeLessThan(5000)
-    expect(isAlive(Number(stdout.toString()))).toBe(false)
-    expect(await pending(path)).toEqual(['one'])
   })
 
   test.each([
@@ -559,73 +342,4 @@ describe('status', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
     expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
   })
-
-  test('says what it could read of a damaged journal', async () => {
-    using folder = temporaryFolder()
-    const path = folder.file('image')
-    copyFileSync(new URL('../golden/corrupt-len-huge.img', import.meta.url), path)
-    const ended = await sbr(['journal', 'status', path, '--json'])
-    expect(ended.code).toBe(1)
-    const error = jsonError(ended)
-    expect(error).toMatchObject({ code: 'RING_CORRUPT' })
-    expect(JSON.parse(ended.stdout.toString())).toMatchObject({ pendingOperations: 0, error })
-    expect((await sbr(['journal', 'status', path])).stdout.toString()).toContain('then damage')
-  })
-
-  test('is not had of what is no journal', async () => {
-    using folder = temporaryFolder()
-    const blank = folder.file('blank')
-    writeFileSync(blank, Buffer.alloc(8192))
-    const ended = await sbr(['journal', 'status', blank, '--json'])
-    expect([ended.code, jsonError(ended)['code']]).toEqual([1, 'RING_NOT_INITIALISED'])
-    expect(readFileSync(blank).equals(Buffer.alloc(8192))).toBe(true)
-  })
-})
-
-test('performs what the original left unperformed', async () => {
-  using folder = temporaryFolder()
-  const path = folder.file('image')
-  copyFileSync(new URL('../golden/journal-unperformed.img', import.meta.url), path)
-  const expected = await pending(path)
-  expect(expected.length).toBeGreaterThan(0)
-  const stdout = await ok(shell(path, ['--drain'], 'od -An -v -tx1 | tr -d " \\n"; echo'))
-  const hex = expected.map((operation) => `${Buffer.from(operation).toString('hex')}\n`)
-  expect(stdout.toString()).toBe(hex.join(''))
-})
-
-test('wrong usage ends with 2, and nothing was done', async () => {
-  using folder = temporaryFolder()
-  const path = folder.file('blank')
-  const blank = Buffer.alloc(8192)
-  writeFileSync(path, blank)
-  const cases = [
-    ['run'],
-    ['run', path],
-    ['run', '', '--', 'true'],
-    ['run', path, '--', ''],
-    ['run', path, '--max-attempts', '3', '--', 'true'],
-    ['run', path, '--max-attempts', '0', '--on-failure', 'stop', '--', 'true'],
-    ['run', path, '--on-failure', 'dead-letter:', '--', 'true'],
-    ['run', path, '--on-failure', 'ignore', '--', 'true'],
-    ['run', path, '--retry-interval', 'soon', '--', 'true'],
-    ['run', path, 'true', '--nonsense'],
-    ['push'],
-    ['push', path, path],
-    ['status', path, '--items', '-1'],
-    ['nonsense'],
-  ]
-  for (const args of cases)
-    expect([args, (await sbr(['journal', ...args])).code]).toEqual([args, 2])
-  expect(readFileSync(path).equals(blank)).toBe(true)
-  expect(existsSync(folder.file('true'))).toBe(false)
-})
-
-test('helps', async () => {
-  for (const command of ['push', 'run', 'status']) {
-    const help = (await ok(['journal', command, '--help'])).toString()
-    expect(help).toContain('EXAMPLES')
-    expect(help).toContain('DEVICE')
-    expect(Math.max(...help.split('\n').map((line) => line.length))).toBeLessThan(125)
-  }
-  expect((await ok(['journal', '--help'])).toString()).toContain('COMMANDS')
 })

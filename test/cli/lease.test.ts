@@ -8,7 +8,9 @@ async function producerLease(path: string): Promise<Record<string, unknown>> {
   return JSON.parse((await ok(['lease', 'show', path, '--json'])).toString()).producer
 }
 
-test('a role that is leased is refused to others until the lease is given back or broken', {
+// At the same time, because most of it is waiting for leases to run out.
+
+test.concurrent('a role that is leased is refused to others until the lease is given back or broken', {
   timeout: 120_000,
 }, async () => {
   using folder = temporaryFolder()
@@ -47,7 +49,7 @@ test('a role that is leased is refused to others until the lease is given back o
   expect((await ok(['consume', path, '--drain'])).toString()).toMatch(/four\n$/)
 })
 
-test('a silent host is watched, cut off by the command, and taken over from', {
+test.concurrent('a silent host is watched, cut off by the command, and taken over from', {
   timeout: 120_000,
 }, async () => {
   using folder = temporaryFolder()
@@ -68,7 +70,7 @@ test('a silent host is watched, cut off by the command, and taken over from', {
   expect(readFileSync(out, 'utf8')).toBe('host-b')
 })
 
-test('what keeps a role from being taken over is told, and a fence that is not there at once', {
+test.concurrent('what keeps a role from being taken over is told, and a fence that is not there at once', {
   timeout: 120_000,
 }, async () => {
   using folder = temporaryFolder()
@@ -94,7 +96,7 @@ test('what keeps a role from being taken over is told, and a fence that is not t
   expect(failed.stderr).toMatch(/could not be fenced: .*exit code 1/s)
 })
 
-test('flags that do not go together, and rings without leases, are wrong usage', async () => {
+test.concurrent('flags that do not go together, and rings without leases, are wrong usage', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB', '--format', '1'])

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { diagnose, jsonError, makeRing, numbers, ok, sbr, start, temporaryFolder } from './cli.ts'
+import { diagnose, jsonError, numbers, ok, sbr, start, temporaryFolder } from './cli.ts'
+import { look, makeRing } from './rings.ts'
 
 test('suspends and resumes while both ends run', async () => {
   using folder = temporaryFolder()
@@ -104,7 +105,7 @@ test('a wait without a timeout can be stopped', async () => {
   const path = folder.file('ring')
   await makeRing(path)
   await using suspending = start(['suspend', path])
-  while (!JSON.stringify(await diagnose(path)).includes('"suspend":true')) await sleep(20)
+  while (!(await look(path)).consumer.suspend) await sleep(20)
   await suspending.complained((stderr) =>
     stderr.includes(`no producer of ${path} has acknowledged the wish to suspend yet; it waits on`),
   )

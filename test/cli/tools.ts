@@ -1,13 +1,20 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { FileBlockDevice } from '../../src/block/file.ts'
 import { Producer } from '../../src/ring/ring.ts'
-import { ok } from './cli.ts'
+import { attachProducer } from '../helpers/ring.ts'
 
 /** Makes a file with a ring of format 2, with blocks of 512 bytes and these lines in it. */
 export async function makeRing(path: string, lines: string): Promise<void> {
   await using device = await FileBlockDevice.create(path, { sizeBytes: 128 * 1024 })
   await Producer.create(device, { format: 2, blockSize: 512 })
-  await ok(['produce', path], lines)
+  const producer = await attachProducer(device)
+  await producer.append(
+    lines
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => Buffer.from(line)),
+  )
+  await producer.detach()
 }
 
 /** Flips a bit of some bytes of a file, in place: a ring at work on it goes on. */

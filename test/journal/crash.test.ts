@@ -12,8 +12,9 @@ import { checkHistory, type Happened } from './history.ts'
 const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))
 const built = fileURLToPath(new URL('../../dist/journal/index.js', import.meta.url))
 
+const { SBR_JOURNAL_KILLS = '120' } = process.env
+const KILLS = Number(SBR_JOURNAL_KILLS)
 const SEED = 20_260_101
-const KILLS = 240
 /** No more children are started after that time, however many were killed. */
 const BUDGET_MS = 30_000
 const LANES = 4

@@ -1,0 +1,12 @@
+import { buildRouteMap, type CommandContext, type RouteMap } from '@stricli/core'
+import { breakRole } from './break.ts'
+import { show } from './show.ts'
+
+export const lease: RouteMap<CommandContext> = buildRouteMap({
+  routes: { show, break: breakRole },
+  docs: {
+    brief: 'Which hosts hold the roles of a ring',
+    fullDescription: `Hosts that share a ring over the network take turns at a role by leases on the device: produce and consume take
+one with --lease. What has to hold for that to be safe is in docs/hosts.md.`,
+  },
+})
