@@ -8,7 +8,7 @@ import { BEGIN, COMMITS, END } from './marks.mjs'
 
 const FLUSHES = ['fsync', 'fdatasync', 'msync', 'sync_file_range', 'syncfs']
 const WRITES = ['write', 'pwrite64', 'writev', 'pwritev', 'pwritev2']
-const OTHERS = ['open', 'openat', 'access', 'faccessat', 'faccessat2']
+const OTHERS = ['open', 'openat', 'close', 'access', 'faccessat', 'faccessat2']
 const KINDS = ['push', 'take']
 
 /** Whether that can be counted here. */
@@ -35,7 +35,8 @@ export async function countFlushes(id, folder) {
   return flushesIn(readFileSync(output, 'utf8'))
 }
 
-function flushesIn(trace) {
+/** The same, from what strace wrote about one worker and its children. */
+export function flushesIn(trace) {
   const counts = {}
   const durableFds = new Set()
   let kind
@@ -44,6 +45,7 @@ function flushesIn(trace) {
       if (/O_D?SYNC/.test(args)) durableFds.add(result)
       else durableFds.delete(result)
     }
+    if (call === 'close') durableFds.delete(args)
     if (args.includes(BEGIN)) {
       kind = KINDS.find((known) => args.includes(BEGIN + known))
       counts[kind] = 0
