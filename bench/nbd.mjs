@@ -61,7 +61,8 @@ else if (missing.length > 0) {
 async function main() {
   const rounds = values.quick ? 1 : Number(values.rounds)
   const ms = values.quick ? 100 : Number(values.ms)
-  const rows = ROWS.filter(({ name }) => name.includes(values.only))
+  const exact = ROWS.filter(({ name }) => name === values.only)
+  const rows = exact.length > 0 ? exact : ROWS.filter(({ name }) => name.includes(values.only))
   const folder = await mkdtemp(join(tmpdir(), 'sbr-bench-'))
   try {
     const server = await serve(folder)

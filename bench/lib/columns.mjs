@@ -21,7 +21,7 @@ const WORK = [
 
 const LARGE = [
   { id: 'append', title: 'append', items: 1, measure: pushInFlight(1) },
-  { id: 'drain', title: 'drain', items: 1, read: true, measure: drainLarge },
+  { id: 'drain', title: 'drain, 8 an ack', items: 1, read: true, measure: drainLarge(8) },
 ]
 
 /** Of the device, there is one durable write at the same pace instead. */
