@@ -1,6 +1,6 @@
 import { machineText } from './machine.mjs'
 import { ratioOf } from './result.mjs'
-import { compact, markdown } from './table.mjs'
+import { cell, markdown } from './table.mjs'
 
 const HEAD = ['transfers a second', "fio's nbd engine", 'this client', 'of fio']
 
@@ -20,8 +20,4 @@ export function nbdText({ rows, rounds, machine, whole }) {
     `${table}\n\n${short}Random places of nbdkit's memory, a unix socket, one connection; x N: so many in flight. ` +
     `Medians of ${rounds} interleaved rounds, ± half the range. ${machineText(machine)}`
   )
-}
-
-function cell({ median, spread }) {
-  return `${compact(median)} ±${Math.round(spread * 100)} %`
 }

@@ -1,6 +1,6 @@
 // The ring against the device and against the best of the others, column by column.
 import { ratioOf } from './result.mjs'
-import { compact, markdown } from './table.mjs'
+import { cell, markdown } from './table.mjs'
 
 const HEAD = [
   'items/s',
@@ -43,11 +43,11 @@ export function ratiosOf({ columns, contestants }) {
 export function ratioTable(result) {
   const rows = ratiosOf(result).map(({ id, label, device, fastest, nonBlocking, peer }) => {
     const figure = (contestant) => contestant.figures[id]
-    const named = (contestant) => `${compact(figure(contestant).median)} (${contestant.short})`
+    const named = (contestant) => `${cell(figure(contestant))} (${contestant.short})`
     const ratio = (of, to) => ratioOf(figure(of), figure(to)).toFixed(2)
     return [
       label,
-      compact(figure(device).median),
+      cell(figure(device)),
       named(fastest),
       ratio(fastest, device),
       named(nonBlocking),

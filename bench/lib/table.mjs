@@ -23,7 +23,8 @@ function durabilityOf({ flushes, durable }) {
   return `${counts.join(' + ')}${durable ? '' : ' NOT DURABLE'}`
 }
 
-function cell(figure) {
+/** A figure with its spread. */
+export function cell(figure) {
   if (figure === undefined) return ''
   return `${compact(figure.median)} ±${Math.round(figure.spread * 100)} %`
 }
