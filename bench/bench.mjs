@@ -1,7 +1,8 @@
-// Measures format 2, format 1, what the device can do, and other durable queues, all in one run on one file system.
+// npm run bench: measures format 2, format 1, what the device can do, and other durable queues, all in one run on one
+// file system.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -9,19 +10,20 @@ import { parseArgs } from 'node:util'
 import { chartOf } from './lib/chart.mjs'
 import { COLUMNS } from './lib/columns.mjs'
 import { contestantIds, loadContestant, problemOf } from './lib/contestants.mjs'
+import { RESULTS, writeResult } from './lib/files.mjs'
 import { resultOf } from './lib/result.mjs'
 import { runAll } from './lib/run.mjs'
-import { tablesOf } from './lib/table.mjs'
+import { throughputText } from './lib/throughput.mjs'
 
 const USAGE = `npm run bench [-- OPTIONS]
   --only NAME      a row or a column, by a part of its name; may be repeated
   --rounds N       how often everything is measured (default 5)
   --minutes N      do not begin a round that would take longer than that in all (default 6)
   --ms N           how long a measurement takes, in milliseconds (default 200)
-  --quick          one short round
+  --quick          one short round, within a minute
   --dir FOLDER     where to measure; what matters is its file system (default: that of temporary files)
-  --json FILE      write all samples
-  --svg FILE       write a chart of the first table
+  --out FOLDER     where to write throughput.json, with all samples, and throughput.svg (default: bench/results);
+                   partial.json and partial.svg with --only or --quick
   --dist FOLDER    measure another build of the package
   --list           print the names of rows and columns
   --no-install     do not install the other queues: leave out those that are missing
@@ -34,8 +36,7 @@ const options = {
   ms: { type: 'string', default: '200' },
   quick: { type: 'boolean', default: false },
   dir: { type: 'string', default: tmpdir() },
-  json: { type: 'string' },
-  svg: { type: 'string' },
+  out: { type: 'string', default: RESULTS },
   dist: { type: 'string' },
   list: { type: 'boolean', default: false },
   'no-install': { type: 'boolean', default: false },
@@ -66,7 +67,7 @@ async function main() {
     process.env.SBR_BENCH_DIST = pathToFileURL(`${resolve(values.dist)}/`).href
   }
   const extent = values.quick
-    ? { rounds: 1, ms: 60, messages: 30, maxMs: 0 }
+    ? { rounds: 1, ms: 50, messages: 30, maxMs: 0 }
     : {
         rounds: wholeNumber('rounds'),
         ms: wholeNumber('ms'),
@@ -80,10 +81,11 @@ async function main() {
   const onProgress = (text) => process.stderr.write(`${text}\n`)
   try {
     const { rows, rounds } = await runAll({ contestants, columns, folder, onProgress, ...extent })
-    const result = resultOf({ rows, columns, folder, rounds, left })
-    console.log(tablesOf(result))
-    if (values.json) await writeFile(values.json, `${JSON.stringify(result, undefined, 2)}\n`)
-    if (values.svg) await writeFile(values.svg, chartOf(result))
+    const whole = !values.quick && values.only.length === 0
+    const result = resultOf({ rows, columns, folder, rounds, left, whole })
+    console.log(throughputText(result))
+    const name = whole ? 'throughput' : 'partial'
+    onProgress(`Written: ${await writeResult(values.out, name, result, chartOf(result))}`)
     if (
       result.contestants.some(({ problems, durable }) => problems.length > 0 || durable === false)
     ) {
@@ -140,9 +142,8 @@ function install() {
   console.error(
     'Installing the other queues into bench/; what has to be compiled can take minutes:',
   )
-  // `npm ci` would refuse it where the registry lacks what other platforms install.
-  const flags = ['--no-save', '--ignore-scripts=false', '--foreground-scripts']
-  const { status } = spawnSync('npm', ['install', ...flags], { cwd, stdio: 'inherit' })
+  const flags = ['--ignore-scripts=false', '--foreground-scripts']
+  const { status } = spawnSync('npm', ['ci', ...flags], { cwd, stdio: 'inherit' })
   if (status !== 0) console.error('The other queues could not be installed; they are left out.')
 }
 

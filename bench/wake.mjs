@@ -1,5 +1,5 @@
-// How long an item takes from a push in one process to its receipt in another, durable writes included, and
-// what a consumer costs that waits: for a file whose changes the system tells, and by polling alone.
+// npm run bench:wake: how long an item takes from a push in one process to its receipt in another, durable writes
+// included, and what a consumer costs that waits: for a file whose changes the system tells, and by polling alone.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -7,13 +7,32 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { RESULTS, writeResult } from './lib/files.mjs'
+import { machineOf } from './lib/machine.mjs'
+import { quantile } from './lib/result.mjs'
 import { FileBlockDevice, Producer } from './lib/ring.mjs'
+import { wakeText } from './lib/wake-table.mjs'
+
+const USAGE = `npm run bench:wake [-- OPTIONS]
+  --only TEXT      rows whose name contains it, such as "file" or "10 ms"
+  --quick          fewer pushes, within half a minute
+  --out FOLDER     where to write wake.json (default: bench/results)`
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    quick: { type: 'boolean', default: false },
+    out: { type: 'string', default: RESULTS },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
 
 const RING_BYTES = 1 << 20
-const IDLE_MS = 5000
-const BUSY = { count: 400, fromMs: 2, toMs: 5 }
+const IDLE_MS = values.quick ? 1000 : 5000
+const BUSY = { count: values.quick ? 50 : 400, fromMs: 2, toMs: 5 }
 /** Long enough for the pauses to grow in between. */
-const SPARSE = { count: 16, fromMs: 400, toMs: 700 }
+const SPARSE = { count: values.quick ? 4 : 16, fromMs: 400, toMs: 700 }
 
 const variants = [
   { device: 'file', wait: 'hints (default)', options: { hints: true } },
@@ -24,28 +43,54 @@ const variants = [
   { device: 'loop', wait: 'polls, 250 ms at most', options: { maxPollMs: 250 } },
 ]
 
-const directory = await mkdtemp(join(tmpdir(), 'sbr-bench-'))
 const loops = []
 const children = []
 
-try {
+if (values.help) console.log(USAGE)
+else await main()
+
+async function main() {
+  const directory = await mkdtemp(join(tmpdir(), 'sbr-bench-'))
+  try {
+    const rows = await measure(directory)
+    const whole = !values.quick && values.only === ''
+    const result = { whole, machine: machineOf(directory), rows }
+    console.log(wakeText(result))
+    const name = whole ? 'wake' : 'partial'
+    console.error(`Written: ${await writeResult(values.out, name, result)}`)
+  } finally {
+    await Promise.all(children.map(stop))
+    for (const loop of loops) execFileSync('losetup', ['--detach', loop])
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function measure(directory) {
   const pairs = []
   for (const variant of variants) {
-    const path = await makeDevice(variant.device, pairs.length)
+    if (!`${variant.device}, ${variant.wait}`.includes(values.only)) continue
+    const path = await makeDevice(directory, variant.device, pairs.length)
     if (path !== undefined) pairs.push(await startPair(variant, path))
   }
   for (const pair of pairs) pair.busy = await handOver(pair, BUSY)
   // These hardly disturb each other.
   const sparse = await Promise.all(pairs.map((pair) => handOver(pair, SPARSE)))
   const idle = await Promise.all(pairs.map((pair) => ask(pair.consumer, { idleMs: IDLE_MS })))
-  report(pairs.map((pair, index) => ({ ...pair, sparse: sparse[index], idle: idle[index] })))
-} finally {
-  await Promise.all(children.map(stop))
-  for (const loop of loops) execFileSync('losetup', ['--detach', loop])
-  await rm(directory, { recursive: true, force: true })
+  return pairs.map(({ device, wait, write, busy }, index) => ({
+    device,
+    wait,
+    write: spread(write),
+    busy: spread(busy),
+    sparse: spread(sparse[index]),
+    idle: idle[index],
+  }))
 }
 
-async function makeDevice(kind, number) {
+function spread(times) {
+  return { median: quantile(times, 0.5), p99: quantile(times, 0.99) }
+}
+
+async function makeDevice(directory, kind, number) {
   const file = join(directory, `ring-${number}`)
   await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
   if (kind === 'file') return file
@@ -55,7 +100,7 @@ async function makeDevice(kind, number) {
     loops.push(loop)
     return loop
   } catch (error) {
-    console.log(`No loop device, which takes losetup and root: ${error.message.trim()}`)
+    console.error(`No loop device, which takes losetup and root: ${error.message.trim()}`)
     return undefined
   }
 }
@@ -120,24 +165,4 @@ async function stop(child) {
   const exit = once(child, 'exit')
   child.disconnect()
   await exit
-}
-
-function report(rows) {
-  console.log(
-    'Milliseconds: median / 99 %. Busy: a push every 2 to 5 ms. Sparse: every 400 to 700 ms.\n',
-  )
-  console.log('| device | waiting | durable write | push to receipt, busy | sparse | idle |')
-  console.log('| --- | --- | --- | --- | --- | --- |')
-  for (const { device, wait, write, busy, sparse, idle } of rows) {
-    const share = `${(100 * idle).toFixed(2)} % of a core`
-    console.log(
-      `| ${device} | ${wait} | ${spread(write)} | ${spread(busy)} | ${spread(sparse)} | ${share} |`,
-    )
-  }
-}
-
-function spread(times) {
-  const sorted = [...times].sort((a, b) => a - b)
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
-  return `${at(0.5).toFixed(2)} / ${at(0.99).toFixed(2)}`
 }

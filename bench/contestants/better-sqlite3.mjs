@@ -4,6 +4,7 @@ import { pollFor } from '../lib/poll.mjs'
 
 export default {
   title: 'better-sqlite3, WAL, synchronous=FULL; in flight: grouped',
+  short: 'better-sqlite3',
   needs: 'better-sqlite3',
   sharedByProcesses: true,
   async open(folder) {

@@ -2,6 +2,7 @@ import { startRedis } from '../lib/redis.mjs'
 
 export default {
   title: 'BullMQ on Redis, appendfsync always',
+  short: 'BullMQ',
   needs: 'bullmq',
   sharedByProcesses: true,
   program: 'redis-server',
@@ -28,12 +29,9 @@ export default {
       },
       pushMany: (items) => queue.addBulk(items.map(jobOf)),
       async take(count) {
-        const jobs = []
-        while (jobs.length < count) {
-          const job = await worker.getNextJob('bench', { block: false })
-          if (job === undefined) break
-          jobs.push(job)
-        }
+        const next = () => worker.getNextJob('bench', { block: false })
+        const answers = await Promise.all(Array.from({ length: count }, next))
+        const jobs = answers.filter((job) => job !== undefined)
         await Promise.all(jobs.map((job) => job.moveToCompleted('', 'bench', false)))
         return jobs.length
       },

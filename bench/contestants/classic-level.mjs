@@ -3,6 +3,7 @@ import { groupCommit } from '../lib/group-commit.mjs'
 
 export default {
   title: 'classic-level, sync; in flight: grouped',
+  short: 'classic-level',
   needs: 'classic-level',
   async open(folder) {
     const { ClassicLevel } = await import('classic-level')

@@ -1,15 +1,15 @@
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { fio, forMs } from '../lib/fio.mjs'
 import { transferOf } from '../lib/limits.mjs'
 import { makeFile } from '../lib/plain-file.mjs'
 
-const run = promisify(execFile)
+const PAGE = { read: false, bytes: 4096 }
 
 /** What the device does for a program that makes one durable write after the other. */
 export default {
   title: 'the device itself: fio psync, O_DIRECT + O_DSYNC',
-  limit: true,
+  short: 'fio',
+  kind: 'limit',
   program: 'fio',
   create: makeFile,
   async open(folder) {
@@ -17,18 +17,19 @@ export default {
       async figure(column, ms) {
         const transfer = transferOf(column)
         if (transfer === undefined) return undefined
-        return { rate: (await transfersPerSecond(folder, transfer, ms)) * transfer.items }
+        const { iops } = await transfers(folder, transfer, forMs(ms))
+        return { rate: iops * transfer.items }
       },
+      commit: (count) => transfers(folder, PAGE, [`--number_ios=${count}`]),
       close: () => undefined,
     }
   },
 }
 
-async function transfersPerSecond(folder, { read, bytes }, ms) {
+/** One after the other, until the end that is given. */
+function transfers(folder, { read, bytes }, end) {
   const direction = read ? 'read' : 'write'
-  const job = ['--name=limit', `--filename=${join(folder, 'file')}`, `--rw=${direction}`]
-  const io = [`--bs=${bytes}`, '--ioengine=psync', '--direct=1', '--sync=dsync', '--overwrite=1']
-  const end = ['--time_based', `--runtime=${Math.ceil(ms)}ms`, '--output-format=json']
-  const { stdout } = await run('fio', [...job, ...io, ...end], { timeout: 30_000 + ms })
-  return JSON.parse(stdout).jobs[0][direction].iops
+  const file = [`--filename=${join(folder, 'file')}`, `--rw=${direction}`, '--overwrite=1']
+  const io = [`--bs=${bytes}`, '--ioengine=psync', '--direct=1', '--sync=dsync']
+  return fio(direction, [...file, ...io, ...end])
 }

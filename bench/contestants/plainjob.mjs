@@ -1,9 +1,11 @@
 import { join } from 'node:path'
+import { groupCommit } from '../lib/group-commit.mjs'
 
 const TYPE = 'item'
 
 export default {
-  title: 'plainjob, synchronous=FULL',
+  title: 'plainjob, synchronous=FULL; in flight: grouped',
+  short: 'plainjob',
   needs: 'plainjob',
   async open(folder) {
     const [{ better, defineQueue }, { default: Database }] = await Promise.all([
@@ -20,9 +22,10 @@ export default {
     const queue = defineQueue({ connection: better(db), logger: silent, serializer })
     // It chooses NORMAL, which loses what was acknowledged in a power cut.
     db.pragma('synchronous = FULL')
+    const pushMany = (items) => queue.addMany(TYPE, items)
     return {
-      push: async (item) => queue.add(TYPE, item),
-      pushMany: (items) => queue.addMany(TYPE, items),
+      push: groupCommit(pushMany),
+      pushMany,
       take(count) {
         let taken = 0
         for (; taken < count; taken++) {

@@ -1,4 +1,5 @@
-// A chart for the README: a panel for each column of one table, a bar for each contestant.
+// A chart for the README: a panel for each column of one table, a bar for each of those compared.
+import { ratiosOf } from './ratios.mjs'
 import { compact } from './table.mjs'
 
 const PANEL = { width: 420, gap: 24, title: 26, label: 150, value: 62 }
@@ -11,26 +12,26 @@ const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
   .head { font-size: 15px; font-weight: 600 }
   .title { font-weight: 600 }
-  .bar { fill: #9aa4af }
-  .own { fill: #1f6feb }
+  .peer { fill: #9aa4af }
+  .ring { fill: #1f6feb }
   .limit { fill: #d4d9df }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
-    .bar { fill: #6e7681 }
-    .own { fill: #4493f8 }
+    .peer { fill: #6e7681 }
+    .ring { fill: #4493f8 }
     .limit { fill: #3d444d }
   }`
 
-/** The chart of the first table that has figures, as SVG. */
-export function chartOf({ columns, contestants }) {
-  const measured = columns.filter(({ id }) => contestants.some(({ figures }) => figures[id]))
-  const [first] = measured
-  const panels = measured
-    .filter(({ table }) => table === first?.table)
-    .map((column) => ({ column, bars: barsOf(column.id, contestants) }))
-  const parts = [
-    `<text class="head" x="${MARGIN}" y="${MARGIN + 8}">${escaped(first?.table ?? '')}</text>`,
-  ]
+/** The chart of the first table that compares the ring with the device and with others, as SVG, or undefined. */
+export function chartOf(result) {
+  const compared = ratiosOf(result).map((row) => ({ row, column: columnOf(result, row.id) }))
+  const [first] = compared
+  if (first === undefined) return undefined
+  const { table } = first.column
+  const panels = compared
+    .filter(({ column }) => column.table === table)
+    .map(({ row, column }) => ({ column, bars: barsOf(row, result.contestants) }))
+  const parts = [`<text class="head" x="${MARGIN}" y="${MARGIN + 8}">${escaped(table)}</text>`]
   let y = HEAD
   for (let at = 0; at < panels.length; at += PER_LINE) {
     const line = panels.slice(at, at + PER_LINE)
@@ -45,14 +46,27 @@ export function chartOf({ columns, contestants }) {
   return `${open}\n<style>${STYLE}\n</style>\n${parts.join('\n')}\n</svg>\n`
 }
 
-function barsOf(columnId, contestants) {
+function columnOf({ columns }, columnId) {
+  return columns.find(({ id }) => id === columnId)
+}
+
+/** The device, the ring as the table of ratios has it, and all others. */
+function barsOf({ id: columnId, device, fastest, nonBlocking }, contestants) {
+  const shown = [device, fastest, nonBlocking]
   return contestants
-    .filter(({ figures }) => figures[columnId] !== undefined)
-    .map(({ id, limit, figures }) => {
-      const kind = limit ? 'limit' : id.startsWith('format-') ? 'own' : 'bar'
-      return { label: id, kind, value: figures[columnId].median }
-    })
+    .filter(({ kind, figures }) => kind === 'peer' && figures[columnId] !== undefined)
+    .concat(contestants.filter((each) => shown.includes(each)))
+    .map(({ kind, short, figures }) => ({
+      kind,
+      label: labelOf(kind, short),
+      value: figures[columnId].median,
+    }))
     .sort((a, b) => b.value - a.value)
+}
+
+function labelOf(kind, short) {
+  if (kind === 'limit') return `the device (${short})`
+  return kind === 'ring' ? `ring (${short})` : short
 }
 
 function drawPanel({ column, bars }, x, y) {

@@ -1,6 +1,7 @@
 // Contestants: one file each in ../contestants. A file exports by default
-//   title          what the table calls it
-//   limit          true for the device itself, of which the others are shown as a share
+//   title, short   what tables call it
+//   kind           'limit' for the device itself, of which the others are shown as a share; 'ring'; or else another queue
+//   engine         of a ring, how it waits for the disk
 //   needs, program a package of this folder and a program on the path, without which it is left out
 //   problem()      why it cannot be measured here, or undefined
 //   sharedByProcesses  true if two processes can work on one store
@@ -10,7 +11,8 @@
 //   push(item), pushMany(items), take(count)  durable when they resolve; take answers how many there were
 //   clear()        takes what is left
 //   receive(onItem) takes for ever, if it is shared by processes
-//   figure(columnId, ms) instead of all these, for what is no queue: { rate }, items a second
+//   figure(columnId, ms), commit(count), pace(pauses) instead of all these, for what is no queue: { rate }, items a
+//                  second; so many durable writes; the microseconds of each of some, with pauses in between
 //   close()
 import { existsSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -19,7 +21,7 @@ import { delimiter, join } from 'node:path'
 const folder = new URL('../contestants/', import.meta.url)
 const { resolve } = createRequire(import.meta.url)
 /** The order of the table; others follow. */
-const FIRST = ['device-fio', 'device-probe', 'format-2', 'format-2-sync', 'format-2-adaptive']
+const FIRST = ['device-fio', 'device-probe', 'format-2', 'format-2-sync']
 
 /** Names of all contestants, in the order of the table. */
 export function contestantIds() {

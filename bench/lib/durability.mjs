@@ -8,7 +8,7 @@ import { BEGIN, COMMITS, END } from './marks.mjs'
 
 const FLUSHES = ['fsync', 'fdatasync', 'msync', 'sync_file_range', 'syncfs']
 const WRITES = ['write', 'pwrite64', 'writev', 'pwritev', 'pwritev2']
-const OTHERS = ['open', 'openat', 'access', 'faccessat', 'faccessat2']
+const OTHERS = ['open', 'openat', 'close', 'access', 'faccessat', 'faccessat2']
 const KINDS = ['push', 'take']
 
 /** Whether that can be counted here. */
@@ -21,7 +21,7 @@ export function canTrace() {
   }
 }
 
-/** Flushes for each push and each take, on average. */
+/** Flushes for each push and each take, on average; a device has no takes. */
 export async function countFlushes(id, folder) {
   const output = join(folder, 'strace')
   const calls = [...FLUSHES, ...WRITES, ...OTHERS].map((call) => `?${call}`).join(',')
@@ -35,8 +35,9 @@ export async function countFlushes(id, folder) {
   return flushesIn(readFileSync(output, 'utf8'))
 }
 
-function flushesIn(trace) {
-  const counts = Object.fromEntries(KINDS.map((kind) => [kind, 0]))
+/** The same, from what strace wrote about one worker and its children. */
+export function flushesIn(trace) {
+  const counts = {}
   const durableFds = new Set()
   let kind
   for (const { call, args, result } of callsIn(trace)) {
@@ -44,14 +45,18 @@ function flushesIn(trace) {
       if (/O_D?SYNC/.test(args)) durableFds.add(result)
       else durableFds.delete(result)
     }
-    if (args.includes(BEGIN)) kind = KINDS.find((known) => args.includes(BEGIN + known))
+    if (call === 'close') durableFds.delete(args)
+    if (args.includes(BEGIN)) {
+      kind = KINDS.find((known) => args.includes(BEGIN + known))
+      counts[kind] = 0
+    }
     if (args.includes(END)) kind = undefined
     if (kind === undefined) continue
     const [fd] = args.split(',')
     const flushed = WRITES.includes(call) && (durableFds.has(fd) || args.includes('RWF_DSYNC'))
     if (FLUSHES.includes(call) || flushed) counts[kind]++
   }
-  return Object.fromEntries(KINDS.map((each) => [each, counts[each] / COMMITS]))
+  return Object.fromEntries(Object.entries(counts).map(([each, count]) => [each, count / COMMITS]))
 }
 
 /** The calls in a trace, when they returned; those that another thread's interrupt are put together. */

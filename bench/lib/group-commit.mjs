@@ -16,8 +16,8 @@ export function groupCommit(commit) {
       } catch (error) {
         for (const { reject } of group) reject(error)
       }
-      // Those that go on now wait together for the next commit.
-      await new Promise((resolve) => setImmediate(resolve))
+      // Those that go on now wait together for the next commit. One that was alone has nobody to wait for.
+      if (group.length > 1) await new Promise((resolve) => setImmediate(resolve))
     }
     running = false
   }

@@ -1,11 +1,11 @@
-// The outcome as plain data, which is what `--json` writes and what tables and charts are made of.
-import { readFileSync, realpathSync } from 'node:fs'
-import { cpus, release } from 'node:os'
+// The outcome as plain data, which is what is written as JSON, and what tables and charts are made of.
+import { machineOf } from './machine.mjs'
 
-/** What one run found. */
-export function resultOf({ rows, columns, folder, rounds, left }) {
+/** What one run found. `whole` is whether it was all of it, and long enough to be shown to others. */
+export function resultOf({ rows, columns, folder, rounds, left, whole }) {
   return {
-    machine: machine(folder),
+    whole,
+    machine: machineOf(folder),
     rounds,
     columns: [
       ...columns.map(described),
@@ -14,9 +14,11 @@ export function resultOf({ rows, columns, folder, rounds, left }) {
     contestants: rows.map(({ contestant, samples, flushes, problems }) => ({
       id: contestant.id,
       title: contestant.title,
-      limit: contestant.limit === true,
+      short: contestant.short,
+      kind: contestant.kind ?? 'peer',
+      engine: contestant.engine,
       flushes,
-      durable: flushes === undefined ? undefined : flushes.push >= 0.95 && flushes.take >= 0.95,
+      durable: flushes && Object.values(flushes).every((count) => count >= 0.95),
       problems,
       figures: Object.fromEntries(Object.entries(samples).map(([id, all]) => [id, summary(all)])),
     })),
@@ -24,42 +26,37 @@ export function resultOf({ rows, columns, folder, rounds, left }) {
   }
 }
 
-const described = ({ id, title, table }) => ({ id, title, table })
+const described = ({ id, title, table, label }) => ({ id, title, table, label })
 
 /** What of a column is the software's own. */
 function costOf({ id, title, itemBytes }) {
   const table = `Processor time an item of ${itemBytes} bytes, in microseconds, servers not counted`
-  return { id: `cpu ${id}`, title, table }
+  return { id: `cpu ${id}`, title, table, cost: true }
 }
 
 /** The median, and half the way from the least to the most as a share of it. */
-function summary(samples) {
+export function summary(samples) {
+  const middle = median(samples)
+  const range = Math.max(...samples) - Math.min(...samples)
+  return { median: middle, spread: range / 2 / middle, samples }
+}
+
+/** How many times as much one figure is as another: the median over the rounds, each of which measured both. */
+export function ratioOf(figure, to) {
+  const rounds = Math.min(figure.samples.length, to.samples.length)
+  return median(
+    Array.from({ length: rounds }, (_, round) => figure.samples[round] / to.samples[round]),
+  )
+}
+
+/** What so large a share of the samples is at most. */
+export function quantile(samples, share) {
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
+}
+
+function median(samples) {
   const sorted = [...samples].sort((a, b) => a - b)
   const middle = (sorted.length - 1) / 2
-  const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2
-  return { median, spread: (sorted.at(-1) - sorted[0]) / 2 / median, samples }
-}
-
-function machine(folder) {
-  const [cpu] = cpus()
-  return {
-    node: process.versions.node,
-    system: `${process.platform} ${release()}`,
-    cpus: `${cpus().length} x ${cpu?.model ?? 'unknown'}`,
-    fileSystem: fileSystemOf(folder),
-  }
-}
-
-/** Its type, as Linux mounted it. */
-function fileSystemOf(folder) {
-  try {
-    const path = realpathSync(folder)
-    const mounts = readFileSync('/proc/self/mounts', 'utf8').trim().split('\n')
-    const holding = mounts
-      .map((line) => line.split(' '))
-      .filter(([, at]) => at === '/' || path === at || path.startsWith(`${at}/`))
-    return holding.sort(([, a], [, b]) => b.length - a.length)[0]?.[2] ?? 'unknown'
-  } catch {
-    return 'unknown'
-  }
+  return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2
 }

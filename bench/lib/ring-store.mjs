@@ -22,6 +22,8 @@ export async function engineProblem(engine) {
 export function ringContestant({ format, device = {}, ...rest }) {
   return {
     ...rest,
+    kind: 'ring',
+    engine: device.engine ?? 'pool',
     problem: () => engineProblem(device.engine),
     sharedByProcesses: true,
     async create(folder, use) {

@@ -5,3 +5,4 @@ export const { Consumer, PartitionBlockDevice, Producer, RingReader, RingWriter 
   `${dist}index.js`
 )
 export const { FileBlockDevice } = await import(`${dist}block/file.js`)
+export const { NbdBlockDevice } = await import(`${dist}block/nbd.js`)

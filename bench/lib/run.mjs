@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canTrace, countFlushes } from './durability.mjs'
 import { Worker } from './host.mjs'
+import { quantile } from './result.mjs'
 
 /** A push every 2 to 5 ms. */
 const PACE = { fromMs: 2, toMs: 5 }
@@ -19,7 +20,7 @@ export async function runAll(plan) {
   const rows = contestants.map((contestant) => ({ contestant, samples: {}, problems: [] }))
   await checkDurability(rows, folder, onProgress)
   const throughput = columns.filter(({ measure }) => measure !== undefined)
-  const latency = columns.filter(({ quantile }) => quantile !== undefined)
+  const latency = columns.filter(({ share }) => share !== undefined)
   let rounds = 0
   await withWorkers(throughput.length > 0 ? rows : [], folder, async () => {
     const began = performance.now()
@@ -27,7 +28,7 @@ export async function runAll(plan) {
       rounds++
       for (const column of throughput) {
         onProgress(`round ${rounds} of ${plan.rounds}: ${column.id}`)
-        for (const row of rows) await sample(row, column, plan.ms)
+        for (const row of turned(rows, rounds)) await sample(row, column, plan.ms)
       }
       if (latency.length > 0) onProgress(`round ${rounds} of ${plan.rounds}: latency`)
       for (const row of latency.length > 0 ? rows : []) {
@@ -36,6 +37,12 @@ export async function runAll(plan) {
     } while (rounds < plan.rounds && isTimeForOneMore(plan.maxMs, started, began, rounds))
   })
   return { rows, rounds }
+}
+
+/** Each round begins with another one: what one does may still keep the disk busy when the next one begins. */
+function turned(rows, round) {
+  const first = (round - 1) % rows.length
+  return [...rows.slice(first), ...rows.slice(0, first)]
 }
 
 function isTimeForOneMore(maxMs, started, began, rounds) {
@@ -78,24 +85,25 @@ async function withWorkers(rows, folder, work) {
   }
 }
 
-/** Latency takes a process that pushes and one that receives. */
+/** Latency takes a process that pushes and one that receives; a device is written to as often. */
 async function sampleLatency(row, columns, folder, count) {
   const { contestant } = row
-  if (contestant.sharedByProcesses !== true || row.failed) return
+  const isDevice = contestant.kind === 'limit'
+  if (!(isDevice || contestant.sharedByProcesses) || row.failed) return
   const workers = []
+  const start = async (path, role) => {
+    const worker = await Worker.start(contestant.id, path, role)
+    workers.push(worker)
+    return worker
+  }
   try {
     const path = await store(contestant, folder, 'latency')
-    const sender = await Worker.start(contestant.id, path, 'sender')
-    workers.push(sender)
-    const receiver = await Worker.start(contestant.id, path, 'receiver')
-    workers.push(receiver)
-    const received = receiver.ask('receive', { count })
-    const [times] = await Promise.all([received, sender.ask('send', { count, ...PACE })])
-    times.sort((a, b) => a - b)
-    const at = { p50: 0.5, p99: 0.99 }
-    for (const { id, quantile } of columns) {
-      add(row, id, times[Math.floor(at[quantile] * times.length)])
-    }
+    const sender = await start(path, 'sender')
+    const times = isDevice
+      ? await sender.ask('pace', { count, ...PACE })
+      : await handOver(sender, await start(path, 'receiver'), count)
+    if (times === undefined) return
+    for (const { id, share } of columns) add(row, id, quantile(times, share))
   } catch (error) {
     row.problems.push(`latency: ${error.message}`)
     row.failed = true
@@ -105,11 +113,16 @@ async function sampleLatency(row, columns, folder, count) {
   }
 }
 
+async function handOver(sender, receiver, count) {
+  const received = receiver.ask('receive', { count })
+  const [times] = await Promise.all([received, sender.ask('send', { count, ...PACE })])
+  return times
+}
+
 async function checkDurability(rows, folder, onProgress) {
   if (!canTrace()) return
   for (const row of rows) {
     const { contestant } = row
-    if (contestant.limit === true) continue
     onProgress(`counting the flushes of ${contestant.id}`)
     try {
       row.flushes = await countFlushes(contestant.id, await store(contestant, folder, 'traced'))

@@ -4,8 +4,8 @@
 const MAX_BYTES = 64 << 20
 const MAX_ITEMS = 200_000
 const BLOCK_BYTES = 4096
-/** Some write large items at 10 MB a second. */
-const LARGE_BYTES = 24 << 20
+/** How many times as long as a measurement it may take to push what is drained: some push 10 MB a second. */
+const FILL_TIMES = 4
 /** Items of a call that prepares something. */
 const FILLED = 1000
 /** How much more is prepared than the last round took. */
@@ -95,18 +95,27 @@ export function takeAll(size) {
   }
 }
 
-/** Items a second, each acknowledged. All of a few that were pushed before, because some take long for one. */
-export async function drainLarge(store, { items, itemBytes }) {
-  await store.clear()
-  const wanted = LARGE_BYTES / itemBytes
-  for (let index = 0; index < wanted; index++) await store.push(items[index % items.length])
-  const watch = new Stopwatch()
-  for (let done = 0; done < wanted; ) {
-    const taken = await store.take(1)
-    if (taken === 0) throw new Error(`items were lost: ${done} of ${wanted} came back`)
-    done += taken
+/**
+ * Items a second, so many in each acknowledgement: all that were pushed before, of which there are fewer where pushing
+ * takes long.
+ */
+export function drainLarge(size) {
+  return async (store, { items, itemBytes, ms }) => {
+    await store.clear()
+    const began = now()
+    const most = MAX_BYTES / itemBytes
+    let pushed = 0
+    while (pushed < most && (pushed < 2 * size || now() < began + FILL_TIMES * ms)) {
+      await store.push(items[pushed++ % items.length])
+    }
+    const watch = new Stopwatch()
+    for (let done = 0; done < pushed; ) {
+      const taken = await store.take(Math.min(size, pushed - done))
+      if (taken === 0) throw new Error(`items were lost: ${done} of ${pushed} came back`)
+      done += taken
+    }
+    return watch.stop(pushed)
   }
-  return watch.stop(wanted)
 }
 
 async function fill(store, items, count) {

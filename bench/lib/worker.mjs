@@ -23,6 +23,12 @@ const actions = {
 
   /** Commits with nothing else in between, for those who count what the system was asked for. */
   async commit() {
+    if (store.commit !== undefined) {
+      mark(`${BEGIN}push`)
+      await store.commit(COMMITS)
+      mark(`${END}push`)
+      return
+    }
     const [item] = makeItems(100)
     await store.clear()
     await store.push(item)
@@ -34,6 +40,9 @@ const actions = {
     for (let taken = 0; taken < COMMITS; taken++) await store.take(1)
     mark(`${END}take`)
   },
+
+  /** Microseconds of single durable writes, for a device. */
+  pace: (pauses) => store.pace?.(pauses),
 
   async send({ count, fromMs, toMs }) {
     for (let sent = 0; sent < count; sent++) {

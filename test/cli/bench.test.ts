@@ -162,6 +162,7 @@ describe('bench', () => {
     expect(text).toContain('Nothing was written, because it holds unknown data')
     expect(text).toContain('sbr bench FOLDER')
     const made = (await ok(['bench', folder.path, ...QUICK, '--size', '4MiB'])).toString()
+    expect(made).toMatch(/push, one at a time +[\d,]+ +[\d,]+ us +[\d,]+ us +\d+\.\d\d\n/)
     expect(made).toMatch(/push, 1,000 a commit +[\d,]+ +[\d,]+ us +[\d,]+ us\n/)
   })
 

@@ -7,6 +7,7 @@ import type { Transfers } from './transfers.ts'
 
 const KIB = 1 << 10
 const MIB = 1 << 20
+const RING_BLOCK_BYTES = 4 * KIB
 
 /** What a ring did, of a file with one of the engines. */
 export interface RingReport {
@@ -44,7 +45,7 @@ export function benchText(report: BenchReport): string {
     row(`one at a time, ${wayOf(direct)}`, 'a second', 'median', '99 %', 'MB/s'),
     ...reads.map((pace) => transferRow('read', pace)),
     ...writes.map((pace) => transferRow(`durable write (${durability})`, pace)),
-    ...rings.flatMap(ringLines),
+    ...rings.flatMap((ring) => ringLines(ring, writes)),
     ...adviceLines(report),
   ]
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
@@ -72,7 +73,9 @@ function transferRow(what: string, pace: Pace & { readonly bytes: number }): str
   return paceRow(`${what}, ${size}`, perSecond, pace, number((perSecond * bytes) / 1e6))
 }
 
-function ringLines({ engine, figures }: RingReport): readonly string[] {
+/** Commits of one small item are a block each: they compare with durable writes of that size. */
+function ringLines({ engine, figures }: RingReport, writes: Transfers): readonly string[] {
+  const write = writes.find(({ bytes }) => bytes === RING_BLOCK_BYTES)
   const [first] = figures
   const by = engine === undefined ? '' : `, engine ${engine}`
   const title = `ring, ${first?.itemBytes ?? 0}-byte items${by}`
@@ -83,10 +86,10 @@ function ringLines({ engine, figures }: RingReport): readonly string[] {
       `${what === 'push' ? 'push' : 'take and give back'}, ${each}`,
       itemsPerSecond,
       figure,
-      '',
+      items === 1 && write !== undefined ? (figure.perSecond / write.perSecond).toFixed(2) : '',
     )
   })
-  return ['', row(title, 'items/s', 'median', '99 %', ''), ...rows]
+  return ['', row(title, 'items/s', 'median', '99 %', 'of a write'), ...rows]
 }
 
 function adviceLines({ reason }: BenchReport): readonly string[] {

@@ -33,6 +33,7 @@ const fullDescription = `Measures reads, durable writes and a ring of format 2, 
 What is killed leaves its temporary file (.sbr-bench-...), or its data behind the first MiB.
 
 The engines are ways to wait for the disk: see the option \`engine\` of FileBlockDevice. An NBD export has none.
+"of a write" is how often the ring commits one item for each durable write of 4 KiB that the device could do.
 
 With --json: one object with "device", "measured" ("temporary file", "blank device" or "reads only"),
 "reason" (why nothing was written), "holds" (as \`sbr device info\`), "sizeBytes", "direct" (not of NBD), "durability",

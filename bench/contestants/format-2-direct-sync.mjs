@@ -1,0 +1,8 @@
+import { ringContestant } from '../lib/ring-store.mjs'
+
+export default ringContestant({
+  title: "shared-block-ring, format 2, past the page cache, engine 'sync'",
+  short: 'direct, sync',
+  format: 2,
+  device: { direct: true, engine: 'sync' },
+})
