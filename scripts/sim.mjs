@@ -6,6 +6,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 
 const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--mix NAME]
   [--steps N] [--workers N] [--json]
+--format is 1, 2, 2-overwrite, or leases: hosts that are after one role.
 --mix each goes through all mixes, --mix swarm (the default) through those in which nothing may be lost.`
 
 const { values } = parseArgs({
@@ -25,7 +26,9 @@ const { values } = parseArgs({
   },
 })
 const sim = await import(new URL('sim/index.js', `file://${values.dist}/`).href)
-const ring = sim.ringNamed(values.format)
+const { leases } = sim
+const simulated =
+  values.format === leases.name ? leases : sim.simulatedRing(sim.ringNamed(values.format))
 const options = { mix: values.mix, ...(values.steps && { steps: Number(values.steps) }) }
 
 if (values.help) console.log(USAGE)
@@ -36,7 +39,7 @@ else await main()
 /** One worker's share of the seeds. */
 async function share({ from, stride, seeds, until }) {
   const late = until === undefined ? undefined : () => Date.now() >= until
-  const { counts, failing } = await sim.explore(ring, {
+  const { counts, failing } = await sim.exploreSeeds(simulated, {
     ...options,
     from,
     stride,
@@ -47,13 +50,13 @@ async function share({ from, stride, seeds, until }) {
 }
 
 async function replay(seed) {
-  const outcome = await sim.runSeed(ring, seed, options)
+  const outcome = await simulated.runSeed(seed, options)
   if (outcome.broken === undefined) {
     console.log(`seed ${seed} keeps every promise`)
     return
   }
   process.exitCode = 1
-  console.log(await sim.explain(ring, outcome, options))
+  console.log(await simulated.explain(outcome, options))
 }
 
 async function main() {
@@ -74,8 +77,8 @@ async function main() {
     workers === 1
       ? [await share(work(0))]
       : await Promise.all(Array.from({ length: workers }, (_, index) => run(work(index))))
-  const counts = sim.noCounts()
-  for (const done of shares) sim.addCounts(counts, done.counts)
+  const counts = simulated.noCounts()
+  for (const done of shares) simulated.addCounts(counts, done.counts)
   const failing = shares.filter(({ seed }) => seed !== undefined).sort((a, b) => a.seed - b.seed)[0]
   const seconds = (Date.now() - started) / 1000
   if (values.json) {
@@ -98,11 +101,9 @@ function run(work) {
 }
 
 function print(counts, seconds, from) {
-  const rate = (count) => Math.round(count / seconds)
   console.log(
-    `format ${ring.name}, mix ${values.mix}: ${counts.seeds} seeds from ${from} on in ${seconds.toFixed(1)} s: ` +
-      `${rate(counts.seeds)} seeds/s, ${rate(counts.steps)} steps/s, ${rate(counts.requests)} requests/s, ` +
-      `${rate(counts.crashes)} crashes/s (${counts.crashes}), ${counts.delivered} deliveries`,
+    `format ${simulated.name}, mix ${values.mix}: ${counts.seeds} seeds from ${from} on in ${seconds.toFixed(1)} s: ` +
+      simulated.summary(counts, seconds),
   )
   const faults = Object.entries(counts.faults).sort(([, a], [, b]) => b - a)
   console.log(`faults: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ') || 'none'}`)

@@ -9,14 +9,7 @@ export {
   scriptsOf,
   smallestShape,
 } from './exhaust.ts'
-export {
-  DEFAULT_STEPS,
-  type Exploration,
-  type ExploreOptions,
-  explain,
-  explore,
-  runSeed,
-} from './explore.ts'
+export { DEFAULT_STEPS, explain, explore, runSeed, simulatedRing } from './explore.ts'
 export {
   EVENT_FAULTS,
   type EventFault,
@@ -33,6 +26,20 @@ export {
 } from './faults.ts'
 export { format1 } from './format1.ts'
 export { format2, format2Overwrite } from './format2.ts'
+export type { HostsCounts } from './hosts/counts.ts'
+export { leases } from './hosts/explore.ts'
+export type { PauseKind } from './hosts/host.ts'
+export {
+  CLOCK_RATES,
+  HOSTS_MIXES,
+  type HostsPlan,
+  type HostTraits,
+  hostsPlanOf,
+  type Mishap,
+  type MishapKind,
+} from './hosts/plan.ts'
+export { shrinkHosts } from './hosts/shrink.ts'
+export { type HostsOutcome, simulateHosts } from './hosts/simulation.ts'
 export { ConsumerSession, Oracle, type Popping, Violation } from './oracle.ts'
 export {
   type ConsumerStep,
@@ -46,9 +53,17 @@ export {
 export { Place, SimHost, SimProcess } from './process.ts'
 export type { Depth, Promises, RingUnderTest, Shape } from './promises.ts'
 export { mix, nameOf, Random } from './random.ts'
-export { report } from './report.ts'
+export { report, reportOf } from './report.ts'
 export { RINGS, ringNamed } from './rings.ts'
 export { type Scheduled, Scheduler, type Stop } from './scheduler.ts'
-export { shrink } from './shrink.ts'
+export { shorten, shrink } from './shrink.ts'
+export {
+  type Explored,
+  type ExploreOptions,
+  exploreSeeds,
+  type SeedOptions,
+  type SeedOutcome,
+  type Simulated,
+} from './simulated.ts'
 export { type Broken, type Outcome, Simulation, simulate } from './simulation.ts'
 export { addCounts, noCounts, type SimCounts, World } from './world.ts'

@@ -26,7 +26,9 @@ export async function shrink(ring: RingUnderTest, failing: Outcome): Promise<Out
     size = sizeOf(best)
     await shrinkFaults(() => best, attempt)
     for (const list of ['producer', 'consumer', 'events'] as const) {
-      await shrinkList(() => best.plan, list, attempt)
+      await shorten<unknown>(best.plan[list], (shorter) =>
+        attempt({ ...best.plan, [list]: shorter }),
+      )
     }
     await shrinkItems(() => best.plan, attempt)
   }
@@ -40,17 +42,17 @@ function sizeOf(outcome: Outcome): number {
 
 type Attempt = (plan: Plan) => Promise<boolean>
 
-/** Leaves out pieces of a list, halves first. */
-async function shrinkList(
-  plan: () => Plan,
-  list: 'producer' | 'consumer' | 'events',
-  attempt: Attempt,
+/** Leaves out pieces of a list, halves first: `attempt` says whether a shorter one still does. */
+export async function shorten<T>(
+  list: readonly T[],
+  attempt: (shorter: readonly T[]) => Promise<boolean>,
 ): Promise<void> {
-  for (let piece = plan()[list].length; piece >= 1; piece = Math.floor(piece / 2)) {
-    for (let at = 0; at < plan()[list].length; ) {
-      const shorter = [...plan()[list]]
-      shorter.splice(at, piece)
-      if (!(await attempt({ ...plan(), [list]: shorter }))) at += piece
+  let left = list
+  for (let piece = left.length; piece >= 1; piece = Math.floor(piece / 2)) {
+    for (let at = 0; at < left.length; ) {
+      const shorter = left.toSpliced(at, piece)
+      if (await attempt(shorter)) left = shorter
+      else at += piece
     }
   }
 }

@@ -2,6 +2,7 @@ import type { SimDisk } from './disk.ts'
 import type { FaultKind, FaultRates, RequestFault } from './faults.ts'
 import type { Random } from './random.ts'
 import type { Scheduler } from './scheduler.ts'
+import { type Trace, traceTo } from './trace.ts'
 
 /** What a simulation did. */
 export interface SimCounts {
@@ -39,6 +40,8 @@ export class World {
   readonly scheduler: Scheduler
   readonly disk: SimDisk
   readonly counts: SimCounts = noCounts()
+  /** Writes a line of the trace, if anybody reads it. */
+  readonly trace: Trace
   /** The request faults that happened: named by kind and request, so that a shorter run can leave one out. */
   readonly fired: string[] = []
   /** No more faults: the end of the run. */
@@ -47,7 +50,6 @@ export class World {
   onLoss: () => void = () => undefined
   readonly #rates: FaultRates
   readonly #without: ReadonlySet<string>
-  readonly #lines: string[] | undefined
 
   constructor(
     seed: number,
@@ -62,7 +64,7 @@ export class World {
     this.disk = disk
     this.#rates = rates
     this.#without = without
-    this.#lines = lines
+    this.trace = traceTo(lines, scheduler)
   }
 
   enabled(kind: FaultKind): boolean {
@@ -82,10 +84,5 @@ export class World {
   /** Says that a fault happened. */
   count(kind: FaultKind): void {
     this.counts.faults[kind] = (this.counts.faults[kind] ?? 0) + 1
-  }
-
-  /** Writes a line of the trace, if anybody reads it. */
-  trace(line: () => string): void {
-    this.#lines?.push(`${this.scheduler.now.toFixed(2).padStart(9)}  ${line()}`)
   }
 }

@@ -3,6 +3,8 @@
 // where to look, if not in the first SEEDS seeds of the default mix; `exhaust` has every crash point of a script tried
 // instead, and is what scripts/sim-exhaust.mjs takes.
 
+import { LEASES } from './lease-mutants.mjs'
+
 /** Seeds that every mutant gets, unless it says otherwise; without a mutant, they have to find nothing. */
 export const SEEDS = 4000
 
@@ -487,4 +489,5 @@ export const MUTANTS = [
   ),
   format1('the claim is not given back', BASE_ROLE, 'await this.#claim?.release()', ''),
   ...FORMAT2,
+  ...LEASES,
 ]

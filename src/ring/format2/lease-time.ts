@@ -1,15 +1,18 @@
 import type { Clock } from '../../clock.ts'
 
-// The times of a lease: the same for all hosts, as they are part of the format. They leave room for clocks whose speeds
-// differ by a fifth.
+// The times of a lease: the same for all hosts, as they are part of the format. They bear clocks whose speeds differ by a
+// fifth: the slower one counts 4 while the faster one counts 5. docs/hosts.md has the argument.
 
 /** How long taking a role may take from reading its record to having written it. */
 export const TAKE_MS = 2000
-/** How long one waits then, before the record is read back: any racer has written by then, or has given up. */
+/**
+ * How long one waits then, before the record is read back: any racer has written by then, or has given up. No less than
+ * 5/4 of TAKE_MS.
+ */
 export const SETTLE_MS = 2500
 /** What part of its timeout a lease lasts for its holder. */
 export const HELD_PART = 0.9
-/** How many timeouts a record has to stay as it is before its holder counts as gone. */
+/** How many timeouts a record has to stay as it is before its holder counts as gone: no less than 5/4 of HELD_PART. */
 export const WATCHED_PART = 1.25
 /** After what part of its timeout a lease is renewed. */
 export const RENEWED_PART = 0.33

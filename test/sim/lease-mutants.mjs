@@ -1,58 +1,85 @@
-// Mutants of the lease: one rule left out each, which the hosts of run.ts have to find. `find` has to occur exactly once in
-// the file (within src). `seed` is that of a run that shows it.
-
-/** @typedef {{ name: string, seed: number, edits: { file: string, find: string, replace: string }[] }} Mutant */
+// Mutants of the lease: one rule left out each, which hosts that are after one role have to find; the same shape as in
+// mutants.mjs.
 
 const TAKE = 'ring/format2/take-lease.ts'
 const LEASE = 'ring/format2/lease.ts'
 const TIME = 'ring/format2/lease-time.ts'
 const ROLE = 'ring/format2/take-role.ts'
 
-const mutant = (seed, name, ...edits) => ({
+/** @param {[file: string, find: string, replace: string][]} edits */
+const mutant = (name, mix, seeds, ...edits) => ({
   name,
-  seed,
+  format: 'leases',
+  mix,
+  seeds,
   edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
 })
 
-/** @type {Mutant[]} */
-export const MUTANTS = [
-  mutant(1, 'a takeover without waiting', [
+export const LEASES = [
+  mutant('a takeover without waiting', 'any', 100, [
     TAKE,
     'if (waited >= watchedMs) return false',
     'return false',
   ]),
-  mutant(69473, 'a takeover before the owner gives up', [
+  // A holder stops after 0.9 T, and the slower of two clocks counts 4 while the other one counts 5: 0.9 * 5 / 4 = 1.125.
+  mutant('a takeover before the owner gives up', 'drift', 500, [
     TIME,
     'WATCHED_PART = 1.25',
-    'WATCHED_PART = 0.75',
+    'WATCHED_PART = 1.12',
   ]),
-  mutant(87, 'a takeover without the fence that was wanted', [TAKE, 'await fence?.(holder)', '']),
-  mutant(1, 'a record that changes while it is watched counts as silent', [
+  mutant('a holder that works for as long as it is watched', 'drift', 500, [
+    TIME,
+    'HELD_PART = 0.9',
+    'HELD_PART = 1.01',
+  ]),
+  // The same of 2.5 s, which the faster clock counts while the slower one counts 2.
+  mutant('a role that may be taken more slowly', 'race', 500, [
+    TIME,
+    'TAKE_MS = 2000',
+    'TAKE_MS = 2050',
+  ]),
+  mutant('a record that is read back too early', 'race', 500, [
+    TIME,
+    'SETTLE_MS = 2500',
+    'SETTLE_MS = 2450',
+  ]),
+  mutant('a takeover without the fence that was wanted', 'any', 500, [
+    TAKE,
+    'await fence?.(holder)',
+    '',
+  ]),
+  mutant('a record that changes while it is watched counts as silent', 'any', 100, [
     TAKE,
     "if (!isSame(state, holder)) throw leasedBy(store, state, 'it is at work')",
     '',
   ]),
-  mutant(1, 'the counter is not part of a comparison', [TAKE, ' && counter === other.counter', '']),
-  mutant(1, 'a renewal leaves the counter as it is', [
+  mutant('the counter is not part of a comparison', 'any', 100, [
+    TAKE,
+    ' && counter === other.counter',
+    '',
+  ]),
+  mutant('a renewal leaves the counter as it is', 'any', 100, [
     LEASE,
     'this.#record.counter + 1',
     'this.#record.counter',
   ]),
   mutant(
-    282,
     'no nonce, names only',
+    'any',
+    500,
     [LEASE, 'found.nonce !== this.#record.nonce', 'found.owner !== this.#record.owner'],
     [TAKE, 'nonce === other.nonce', 'one.owner === other.owner'],
   ),
-  mutant(10, 'no reading back', [
+  mutant('no reading back', 'race', 500, [
     TAKE,
     'const back = sound(store, await store.read())',
     'const back: LeaseState = record',
   ]),
-  mutant(122, 'no waiting before reading back', [TAKE, 'await clock.sleep(SETTLE_MS)', '']),
+  mutant('no waiting before reading back', 'race', 500, [TAKE, 'await clock.sleep(SETTLE_MS)', '']),
   mutant(
-    35,
     'nothing is checked after a write',
+    'any',
+    500,
     [
       LEASE,
       'const result = await untilAborted(request(), this.#over.signal)\n    this.check()',
@@ -61,8 +88,9 @@ export const MUTANTS = [
     [ROLE, 'lease.check()', '{}'],
   ),
   mutant(
-    10,
     'nothing is checked before a write',
+    'any',
+    500,
     [
       LEASE,
       'this.check()\n    const result = await untilAborted(request(), this.#over.signal)\n    this.check()',
@@ -71,38 +99,39 @@ export const MUTANTS = [
     [LEASE, 'this.check()\n    await this.#write(status)', 'await this.#write(status)'],
     [ROLE, 'lease.check()', '{}'],
   ),
-  mutant(720, 'no reading again after the fence', [
+  mutant('no reading again after the fence', 'any', 500, [
     TAKE,
     'const last = sound(store, await store.read())',
     'const last = seen',
   ]),
-  mutant(23414, 'a role that was taken slowly is not given up', [
+  mutant('a role that was taken slowly is not given up', 'race', 500, [
     TAKE,
     'if (elapsed(begun, clock) > TAKE_MS) throw tooSlow(store)',
     '',
   ]),
-  mutant(317, 'a renewal that ends after the deadline counts', [
+  mutant('a renewal that ends after the deadline counts', 'any', 500, [
     LEASE,
     "await this.hold(() => this.#rewrite('held'))",
     "await untilAborted(this.#rewrite('held'), this.#over.signal)",
   ]),
-  mutant(71, 'only the clock counts that never goes back', [
+  mutant('only the clock counts that never goes back', 'any', 500, [
     TIME,
     'Math.max(clock.now() - since.now, clock.time() - since.time)',
     'clock.now() - since.now',
   ]),
-  mutant(430, 'only the wall clock counts', [
+  mutant('only the wall clock counts', 'any', 500, [
     TIME,
     'Math.max(clock.now() - since.now, clock.time() - since.time)',
     'clock.time() - since.time',
   ]),
   mutant(
-    932,
     'a holder is watched by the wall clock',
+    'drift',
+    500,
     [TAKE, 'const begun = clock.now()', 'const begun = clock.time()'],
     [TAKE, 'const waited = clock.now() - begun', 'const waited = clock.time() - begun'],
   ),
-  mutant(6470, 'what an earlier run left behind is taken at once, though it came too late', [
+  mutant('what an earlier run left behind is taken at once, though it came too late', 'race', 500, [
     TAKE,
     '!(own && seen.confirmed)',
     '!own',

@@ -1,18 +1,23 @@
-import { onAbort } from '../../src/abort.ts'
-import type { Clock } from '../../src/clock.ts'
-import type { Random } from '../../src/sim/random.ts'
-import type { Scheduler } from '../../src/sim/scheduler.ts'
+import { onAbort } from '../../abort.ts'
+import type { Clock } from '../../clock.ts'
+import type { Random } from '../random.ts'
+import type { Scheduler } from '../scheduler.ts'
 
 /** What a pause stops besides the process: nothing, the clock that never goes back, or both clocks. */
 export type PauseKind = 'stop' | 'sleep' | 'freeze'
+
+/** How fast two clocks are: milliseconds that each counts in one. */
+export interface Rates {
+  readonly rate: number
+  readonly wallRate: number
+}
 
 /** A machine with two clocks of its own, which may be paused and cut off from the storage. */
 export class Host implements Clock {
   readonly name: string
   readonly #scheduler: Scheduler
   readonly #random: Random
-  readonly #rate: number
-  readonly #wallRate: number
+  readonly #rates: Rates
   #lostMs = 0
   #wallLostMs = 0
   #pausedUntil = 0
@@ -20,20 +25,24 @@ export class Host implements Clock {
   /** Both its clocks stood still once: it cannot know how late it is. */
   frozen = false
 
-  constructor(name: string, scheduler: Scheduler, random: Random) {
+  constructor(
+    name: string,
+    scheduler: Scheduler,
+    random: Random,
+    rates: Rates = { rate: 1, wallRate: 1 },
+  ) {
     this.name = name
     this.#scheduler = scheduler
     this.#random = random
-    this.#rate = 0.9 + 0.2 * random.float()
-    this.#wallRate = 0.9 + 0.2 * random.float()
+    this.#rates = rates
   }
 
   now(): number {
-    return this.#rate * (this.#scheduler.now - this.#lostMs)
+    return this.#rates.rate * (this.#scheduler.now - this.#lostMs)
   }
 
   time(): number {
-    return Math.floor(1e12 + this.#wallRate * (this.#scheduler.now - this.#wallLostMs))
+    return Math.floor(1e12 + this.#rates.wallRate * (this.#scheduler.now - this.#wallLostMs))
   }
 
   /** When this host can reach the storage. */
@@ -41,6 +50,7 @@ export class Host implements Clock {
     return this.#cutUntil
   }
 
+  /** Stops the process for so many milliseconds, and the clocks that the kind says. */
   pause(kind: PauseKind, ms: number): void {
     if (this.#pausedUntil > this.#scheduler.now) return
     this.#pausedUntil = this.#scheduler.now + ms
@@ -49,6 +59,7 @@ export class Host implements Clock {
     this.frozen ||= kind === 'freeze'
   }
 
+  /** For so many milliseconds nothing reaches the storage, and nothing comes back. */
   cutOff(ms: number): void {
     this.#cutUntil = Math.max(this.#cutUntil, this.#scheduler.now + ms)
   }
@@ -71,7 +82,7 @@ export class Host implements Clock {
       const wait = (): boolean => {
         if (!asleep) return false
         const paused = this.#pausedMs
-        const left = (target - this.now()) / this.#rate
+        const left = (target - this.now()) / this.#rates.rate
         if (paused <= 0 && left <= 0) {
           listening()
           resolve()
@@ -80,7 +91,7 @@ export class Host implements Clock {
         this.#scheduler.after(Math.max(paused, left, 1e-3), wait)
         return false
       }
-      this.#scheduler.after(ms / this.#rate, wait)
+      this.#scheduler.after(ms / this.#rates.rate, wait)
     })
   }
 

@@ -1,21 +1,30 @@
-import { BaseBlockDevice } from '../../src/block/base.ts'
-import type { BlockInfo } from '../../src/block/device.ts'
-import { BlockError } from '../../src/errors.ts'
-import type { Random } from '../../src/sim/random.ts'
-import type { Scheduler } from '../../src/sim/scheduler.ts'
+import { BaseBlockDevice } from '../../block/base.ts'
+import type { BlockInfo } from '../../block/device.ts'
+import { BlockError } from '../../errors.ts'
+import type { SimDisk } from '../disk.ts'
+import type { Random } from '../random.ts'
+import type { Scheduler } from '../scheduler.ts'
+import type { Trace } from '../trace.ts'
 import { type Fate, LEASE_SECTOR } from './fate.ts'
 import type { Host } from './host.ts'
 
-const SECTOR = 512
-
 /** How slow the storage is. */
 export interface Speed {
-  /** Milliseconds that a request takes at most, if it is not held up. */
+  /** Milliseconds that a request takes each way at most, if it is not held up. */
   readonly usualMs: number
   /** How probable it is that a request is held up. */
   readonly lateChance: number
-  /** How long, at most. */
+  /** How long, in milliseconds, at most. */
   readonly lateMs: number
+}
+
+/** What the connections of one run share. */
+export interface Storage {
+  readonly disk: SimDisk
+  readonly scheduler: Scheduler
+  readonly trace: Trace
+  /** Requests that were issued. */
+  requests: number
 }
 
 /** One connection of a host to the storage that all share: requests take time, arrive late, or not at all. */
@@ -34,54 +43,57 @@ export class Connection extends BaseBlockDevice {
   /** Called with the sector when a write arrives, however late: what was set when it was issued. */
   onArrival: (sector: number) => void = () => undefined
   protected override readonly info: BlockInfo
-  readonly #bytes: Uint8Array
-  readonly #scheduler: Scheduler
+  readonly #storage: Storage
   readonly #random: Random
   readonly #speed: Speed
   readonly #fate: Fate | undefined
-  #seen = new Uint8Array(SECTOR)
+  #seen: Uint8Array
 
   constructor(
     owner: string,
     host: Host,
-    bytes: Uint8Array,
-    parts: {
-      readonly scheduler: Scheduler
-      readonly random: Random
-      readonly speed: Speed
-      readonly fate?: Fate
-    },
+    storage: Storage,
+    parts: { readonly random: Random; readonly speed: Speed; readonly fate?: Fate },
   ) {
     super()
+    const { sectorSize, sizeSectors } = storage.disk
     this.owner = owner
     this.host = host
-    this.info = { readWrite: true, sectorSize: SECTOR, sizeSectors: bytes.length / SECTOR }
-    this.#bytes = bytes
-    this.#scheduler = parts.scheduler
+    this.info = { readWrite: true, sectorSize, sizeSectors }
+    this.#storage = storage
     this.#random = parts.random
     this.#speed = parts.speed
     this.#fate = parts.fate
+    this.#seen = new Uint8Array(sectorSize)
   }
 
   protected override doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { disk, trace } = this.#storage
     return this.#request(undefined, () => {
-      if (sector === LEASE_SECTOR) this.#seen = this.#record.slice()
-      let at = sector * SECTOR
+      if (sector === LEASE_SECTOR) {
+        trace(() => `${this.owner} reads the lease`)
+        this.#seen = this.#record.slice()
+      }
+      let at = sector * disk.sectorSize
       for (const buffer of buffers) {
-        buffer.set(this.#bytes.subarray(at, at + buffer.length))
+        buffer.set(disk.visible.subarray(at, at + buffer.length))
         at += buffer.length
       }
     })
   }
 
   protected override doWrite(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { disk, trace } = this.#storage
     const copies = buffers.map((buffer) => buffer.slice())
     const { onArrival } = this
+    if (sector === LEASE_SECTOR) trace(() => `${this.owner} issues a write of the lease`)
     return this.#request(sector, () => {
+      if (sector === LEASE_SECTOR) trace(() => `${this.owner} writes the lease`)
       onArrival(sector)
-      let at = sector * SECTOR
+      let at = sector * disk.sectorSize
       for (const copy of copies) {
-        this.#bytes.set(copy, at)
+        // This storage has no cache: what has arrived stays.
+        disk.flush(disk.apply(at, copy))
         at += copy.length
       }
     })
@@ -99,13 +111,15 @@ export class Connection extends BaseBlockDevice {
   }
 
   get #record(): Uint8Array {
-    return this.#bytes.subarray(LEASE_SECTOR * SECTOR, (LEASE_SECTOR + 1) * SECTOR)
+    const { visible, sectorSize } = this.#storage.disk
+    return visible.subarray(LEASE_SECTOR * sectorSize, (LEASE_SECTOR + 1) * sectorSize)
   }
 
   /** @param writes the sector, if it is one to write */
   #request(writes: number | undefined, arrive: () => void): Promise<void> {
     // A process that is gone asks for nothing.
     if (this.dead) return new Promise(() => undefined)
+    this.#storage.requests++
     this.onRequest()
     const lateMs = this.#fate?.meet(this.host, writes) ?? 0
     return new Promise((resolve, reject) => {
@@ -123,8 +137,9 @@ export class Connection extends BaseBlockDevice {
 
   /** Both ways take time, and wait while the host is cut off. */
   #after(ms: number, happen: () => void): void {
-    this.#scheduler.after(ms, () => {
-      const late = this.host.reachesFrom - this.#scheduler.now
+    const { scheduler } = this.#storage
+    scheduler.after(ms, () => {
+      const late = this.host.reachesFrom - scheduler.now
       if (late > 0) this.#after(late, happen)
       else happen()
       return true

@@ -1,6 +1,7 @@
-import type { Scheduler } from '../../src/sim/scheduler.ts'
+import type { Scheduler } from '../scheduler.ts'
+import type { Trace } from '../trace.ts'
 import type { Host } from './host.ts'
-import { type Mishap, TROUBLE_MS } from './plan.ts'
+import { describe, type HostsPlan, type Mishap, type MishapKind } from './plan.ts'
 
 /** Where the lease of the producer is, in a ring with blocks of 512 bytes. */
 export const LEASE_SECTOR: number = (12_288 + 6 * 4096) / 512
@@ -16,13 +17,24 @@ export interface Victim {
 
 /** Lets mishaps befall their victims: at their time, or in the middle of a request. */
 export class Fate {
+  /** How often what befell somebody. */
+  readonly counts: Partial<Record<MishapKind, number>> = {}
   readonly #scheduler: Scheduler
+  readonly #trace: Trace
   readonly #victims: readonly Victim[]
+  readonly #troubleMs: number
   readonly #waiting = new Set<Mishap>()
 
-  constructor(scheduler: Scheduler, victims: readonly Victim[], mishaps: readonly Mishap[]) {
+  constructor(
+    scheduler: Scheduler,
+    trace: Trace,
+    victims: readonly Victim[],
+    { mishaps, troubleMs }: HostsPlan,
+  ) {
     this.#scheduler = scheduler
+    this.#trace = trace
     this.#victims = victims
+    this.#troubleMs = troubleMs
     for (const mishap of mishaps) {
       scheduler.after(mishap.atMs, () => {
         if (mishap.amid === undefined) this.#befall(mishap)
@@ -44,22 +56,25 @@ export class Fate {
       if (mishap.amid === 'lease' && writes !== LEASE_SECTOR) continue
       this.#waiting.delete(mishap)
       // All has to be calm in the end.
-      if (this.#scheduler.now >= TROUBLE_MS) continue
+      if (this.#scheduler.now >= this.#troubleMs) continue
       this.#befall(mishap)
       lateMs = Math.max(lateMs, mishap.lateMs)
     }
     return lateMs
   }
 
-  #befall({ what, ms, host: at }: Mishap): void {
+  #befall(mishap: Mishap): void {
+    const { what, ms, host: at } = mishap
     const victim = this.#victims[at]
     if (victim === undefined) return
     const { host, atWork } = victim
+    this.counts[what] = (this.counts[what] ?? 0) + 1
+    this.#trace(() => `MISHAP ${describe(mishap)}`)
     if (what === 'kill') victim.kill()
     else if (what === 'cut') host.cutOff(ms)
     else if (what === 'forward') host.setWallClock(ms)
     else if (what === 'back') host.setWallClock(-ms)
     // Nothing stops a host whose clocks stand still while it takes a role that is free: nobody knows whom to fence.
-    else if (what !== 'freeze' || atWork) host.pause(what, ms)
+    else if (what !== 'late' && (what !== 'freeze' || atWork)) host.pause(what, ms)
   }
 }

@@ -1,0 +1,111 @@
+import { isRingError } from '../../errors.ts'
+import type { Broken } from '../simulation.ts'
+import type { Trace } from '../trace.ts'
+import type { Host } from './host.ts'
+
+/** Who took the role. */
+export interface Handle {
+  readonly host: Host
+  readonly owner: string
+  readonly number: number
+}
+
+/** Knows who may acknowledge, and what was acknowledged. */
+export class HostsOracle {
+  /** Who took the role too late has overwritten the record of a holder: from then on nobody knows whom to fence. */
+  overwritten = false
+  readonly #trace: Trace
+  #broken: Broken | undefined
+  #handles = 0
+  #lost = 0
+  readonly #acknowledged: { readonly item: string; readonly handle: number }[] = []
+  #expecting = false
+  #atWork = false
+
+  constructor(trace: Trace) {
+    this.#trace = trace
+  }
+
+  /** The first promise that was broken. */
+  get broken(): Broken | undefined {
+    return this.#broken
+  }
+
+  /** Whether something was acknowledged since that was expected. */
+  get isAtWork(): boolean {
+    return this.#atWork
+  }
+
+  /** How many items were acknowledged, and how often a host found out that it does not hold the role any more. */
+  get counts(): { readonly acknowledged: number; readonly lost: number } {
+    return { acknowledged: this.#acknowledged.length, lost: this.#lost }
+  }
+
+  /** A promise is broken. */
+  break(kind: string, message: string): void {
+    if (this.#broken !== undefined) return
+    this.#broken = { kind, message }
+    this.#trace(() => `VIOLATION (${kind}): ${message}`)
+  }
+
+  /** A host has the role now. */
+  attached(host: Host, owner: string): Handle {
+    this.#trace(() => `${owner} has the role`)
+    return { host, owner, number: ++this.#handles }
+  }
+
+  /**
+   * Only who took the role last may acknowledge. A host whose clocks stood still may do so late, but only what was written
+   * before it was fenced: `compare` shows that.
+   */
+  acknowledged({ host, owner, number }: Handle, item: string): void {
+    this.#trace(() => `${owner} acknowledges an item`)
+    if (number !== this.#handles && !host.frozen) {
+      this.break('two holders', `${owner} acknowledges after another one took the role`)
+    }
+    this.#acknowledged.push({ item, handle: number })
+    this.#atWork ||= this.#expecting
+  }
+
+  /**
+   * Who asks for anything still believes in its role, though the ring may refuse what it writes. A host whose clocks stood
+   * still may: it cannot know.
+   */
+  requested({ host, owner, number }: Handle): void {
+    if (number !== this.#handles && !host.frozen) {
+      this.break('two holders', `${owner} goes on after another one took the role`)
+    }
+  }
+
+  /** Where everybody fences, no write arrives after another one has taken the role. */
+  arrived({ owner, number }: Handle): void {
+    if (number !== this.#handles && !this.overwritten) {
+      this.break('late write', `a write of ${owner} arrives after another one took the role`)
+    }
+  }
+
+  /** From now on somebody has to get to work. */
+  expectWork(): void {
+    this.#trace(() => 'all is calm: somebody has to be at work soon')
+    this.#expecting = true
+  }
+
+  /** A host did not get the role, or does not have it any more. */
+  failed(owner: string, error: unknown): void {
+    this.#trace(() => `${owner} ends: ${String(error)}`)
+    if (isRingError(error) && error.code === 'RING_LEASE_LOST') this.#lost++
+  }
+
+  /** All that was acknowledged is there, what a handle pushed in its order. */
+  compare(found: readonly string[]): void {
+    const places = new Map(found.map((item, at) => [item, at]))
+    const last = new Map<number, number>()
+    for (const { item, handle } of this.#acknowledged) {
+      const place = places.get(item) ?? -1
+      if (place <= (last.get(handle) ?? -1)) {
+        this.break('lost', `${item} was acknowledged, and is not where it should be`)
+      }
+      last.set(handle, place)
+    }
+  }
+}

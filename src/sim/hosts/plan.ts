@@ -1,0 +1,231 @@
+import { RENEWED_PART } from '../../ring/format2/lease-time.ts'
+import { nameOf, Random } from '../random.ts'
+import type { Speed } from './connection.ts'
+import type { PauseKind } from './host.ts'
+
+/** How fast a host's clocks may be: what leases bear is that the slower of two counts 4 while the faster counts 5. */
+export const CLOCK_RATES: { readonly slowest: number; readonly fastest: number } = {
+  slowest: 8 / 9,
+  fastest: 10 / 9,
+}
+
+/** What befalls a host: a pause, or it is cut off, or its process ends, or its wall clock is set, or a request is only late. */
+export type MishapKind = PauseKind | 'cut' | 'kill' | 'forward' | 'back' | 'late'
+
+/** Something that befalls a host. */
+export interface Mishap {
+  /** Milliseconds since the beginning. */
+  readonly atMs: number
+  /** Which host, from 0 on. */
+  readonly host: number
+  readonly what: MishapKind
+  /** How long it lasts, or how far the clock is set, in milliseconds. */
+  readonly ms: number
+  /** It waits for the host's next request, or the next one that writes its lease, and comes in the middle of that. */
+  readonly amid?: 'request' | 'lease'
+  /** How much later that request arrives than it would, in milliseconds. */
+  readonly lateMs: number
+}
+
+/** A mishap for people. */
+export function describe({ host, what, ms, amid, lateMs }: Mishap): string {
+  const long = ms > 0 ? ` ${ms} ms` : ''
+  const when = amid === undefined ? '' : ` amid its next ${amid}, which is ${lateMs} ms late`
+  return `host-${host} ${what}${long}${when}`
+}
+
+/** What a host is like. */
+export interface HostTraits {
+  /** Of its lease, in milliseconds. */
+  readonly timeoutMs: number
+  /** Milliseconds that its monotonic clock counts in one. */
+  readonly rate: number
+  /** The same of its wall clock. */
+  readonly wallRate: number
+  /** When it first wants the role, in milliseconds. */
+  readonly beginsMs: number
+}
+
+/** A whole run of hosts that are after one role: together with the seed of the streams, it determines everything. */
+export interface HostsPlan {
+  readonly seed: number
+  readonly hosts: readonly HostTraits[]
+  /** Whether who takes over fences the holder. */
+  readonly fenced: boolean
+  /** How probable it is that a fence fails. */
+  readonly fenceFails: number
+  /** How long a fence takes at most, in milliseconds. */
+  readonly fenceMs: number
+  /** How long a host waits at most before it begins again, in milliseconds. */
+  readonly restartMs: number
+  /** All hosts have the same name, against the rules. */
+  readonly sameName: boolean
+  /** Hosts that begin again take at once what they left behind. */
+  readonly reclaim: boolean
+  readonly speed: Speed
+  readonly mishaps: readonly Mishap[]
+  /** How long mishaps happen, in milliseconds. */
+  readonly troubleMs: number
+  /** When everything that was late has arrived: from then on somebody has to be at work soon. */
+  readonly calmMs: number
+}
+
+/** What `--mix` takes for leases: `swarm` and `each` are one of the others, another one for each seed. */
+export const HOSTS_MIXES = {
+  any: 'everything that may befall hosts',
+  drift:
+    'clocks at the bounds of what leases bear, renewals that are late, and fences that take no time',
+  race: 'the same clocks, and hosts that are all after the role with storage that is about too slow',
+} as const
+
+/** How long anything takes at most that befalls a host or a request, in milliseconds. */
+const MOST_MS = { pause: 90_000, late: 60_000 } as const
+
+const MIX_OF_SEED = ['any', 'any', 'drift', 'race'] as const
+
+/**
+ * Draws a run.
+ * @throws {RangeError} there is no such mix
+ */
+export function hostsPlanOf(seed: number, mix: string): HostsPlan {
+  const wanted = mix === 'swarm' || mix === 'each' ? MIX_OF_SEED[seed % MIX_OF_SEED.length] : mix
+  const random = Random.of(seed, nameOf('hosts'))
+  if (wanted === 'any') return anyPlan(seed, random)
+  if (wanted === 'drift') return driftPlan(seed, random)
+  if (wanted === 'race') return racePlan(seed, random)
+  const names = Object.keys(HOSTS_MIXES).join(', ')
+  throw new RangeError(`no mix ${mix} of leases; there are ${names}, swarm, each`)
+}
+
+/**
+ * Where nobody fences, no host has a pause that stops both its clocks, nor one that stops the one clock while the
+ * other one is set back: that is out of a lease's reach.
+ */
+function anyPlan(seed: number, random: Random): HostsPlan {
+  const fenced = random.chance(0.5)
+  const kinds: MishapKind[] = ['stop', 'cut', 'kill', 'forward', 'late']
+  kinds.push(random.pick(['sleep', 'back']))
+  if (fenced) kinds.push('freeze')
+  const timeoutMs = random.between(5, 30) * 1000
+  const hosts = Array.from({ length: random.between(2, 3) }, () => ({
+    timeoutMs,
+    rate: anyRate(random),
+    wallRate: anyRate(random),
+    beginsMs: 0,
+  }))
+  const troubleMs = 120_000
+  return {
+    seed,
+    hosts,
+    fenced,
+    fenceFails: random.chance(0.5) ? 0.5 : 0,
+    fenceMs: random.pick([0, 20_000]),
+    restartMs: 4000,
+    sameName: !fenced && random.chance(0.3),
+    reclaim: random.chance(0.3),
+    speed: random.pick([
+      { usualMs: 5, lateChance: 0, lateMs: 0 },
+      { usualMs: 20, lateChance: 0.02, lateMs: 3000 },
+      { usualMs: 50, lateChance: 0.02, lateMs: 60_000 },
+      { usualMs: 300, lateChance: 0.1, lateMs: 10_000 },
+    ]),
+    mishaps: random.chance(0.2) ? [] : mishapsOf(random, hosts.length, kinds, troubleMs),
+    troubleMs,
+    calmMs: troubleMs + MOST_MS.pause + MOST_MS.late,
+  }
+}
+
+/**
+ * A holder of slow clocks, whose second renewal is late although all else arrives, and others of fast clocks that begin to
+ * watch its record just after the first: who takes over too early meets it at work. One of these may have its wall clock set
+ * forward meanwhile.
+ */
+function driftPlan(seed: number, random: Random): HostsPlan {
+  const timeoutMs = 30_000
+  const [slow, ...fast] = atBounds(random, timeoutMs)
+  const renewedMs = (timeoutMs * RENEWED_PART) / slow.rate
+  const watching = fast.map((host) => ({ ...host, beginsMs: renewedMs + random.below(1000) }))
+  const atMs = renewedMs + 2000
+  const mishaps: Mishap[] = [lateLease(atMs, 1.5 * timeoutMs)]
+  if (random.chance(0.5)) {
+    mishaps.push({ atMs, host: 1, what: 'forward', ms: 2 * timeoutMs, lateMs: 0 })
+  }
+  return { ...still(seed, [slow, ...watching], 70_000), mishaps }
+}
+
+/**
+ * Hosts that are all after a role that is free; the one whose clocks are slow gets there too late, or just in time. Its lease is
+ * long enough for the others not to renew theirs before it believes in its own.
+ */
+function racePlan(seed: number, random: Random): HostsPlan {
+  const hosts = atBounds(random, 30_000)
+  const lateMs = random.chance(0.5) ? random.between(2200, 2300) : random.between(1500, 8000)
+  return {
+    ...still(seed, hosts, 15_000),
+    fenced: random.chance(0.5),
+    reclaim: random.chance(0.5),
+    mishaps: [lateLease(0, lateMs)],
+  }
+}
+
+/** Hosts to which nothing happens, on fast storage, and fences that take no time. */
+function still(seed: number, hosts: readonly HostTraits[], calmMs: number): HostsPlan {
+  return {
+    seed,
+    hosts,
+    fenced: true,
+    fenceFails: 0,
+    fenceMs: 0,
+    restartMs: 0,
+    sameName: false,
+    reclaim: false,
+    speed: { usualMs: 1, lateChance: 0, lateMs: 0 },
+    mishaps: [],
+    troubleMs: calmMs,
+    calmMs,
+  }
+}
+
+/** The next write of the first host's lease is late. */
+function lateLease(atMs: number, lateMs: number): Mishap {
+  return { atMs, host: 0, what: 'late', ms: 0, amid: 'lease', lateMs }
+}
+
+/** One host whose clocks are as slow as may be, and one or two whose are as fast. */
+function atBounds(random: Random, timeoutMs: number): [HostTraits, ...HostTraits[]] {
+  const { slowest, fastest } = CLOCK_RATES
+  const host = (rate: number): HostTraits => ({ timeoutMs, rate, wallRate: rate, beginsMs: 0 })
+  return [host(slowest), ...Array.from({ length: random.between(1, 2) }, () => host(fastest))]
+}
+
+function anyRate(random: Random): number {
+  const { slowest, fastest } = CLOCK_RATES
+  const between = slowest + (fastest - slowest) * random.float()
+  return random.pick([slowest, fastest, between, between])
+}
+
+function mishapsOf(
+  random: Random,
+  hosts: number,
+  kinds: readonly MishapKind[],
+  troubleMs: number,
+): Mishap[] {
+  const mishaps: Mishap[] = []
+  for (let left = random.between(1, 10); left > 0; left--) {
+    const before = mishaps.at(-1)
+    // Troubles seldom come singly. At the beginning all hosts are after the role.
+    const place =
+      before !== undefined && random.chance(0.4)
+        ? { host: before.host, atMs: Math.min(before.atMs + random.below(20_000), troubleMs) }
+        : { host: random.below(hosts), atMs: random.chance(0.2) ? 0 : random.below(troubleMs) }
+    const amid = random.pick([undefined, 'request', 'lease', 'lease'] as const)
+    mishaps.push({
+      ...place,
+      what: random.pick(kinds),
+      ms: random.between(1, MOST_MS.pause / 1000) * 1000,
+      ...(amid && { amid }),
+      lateMs: random.chance(0.5) ? random.below(MOST_MS.late) : 0,
+    })
+  }
+  return mishaps
+}

@@ -1,0 +1,64 @@
+import type { Broken } from './simulation.ts'
+
+/** How a seed is run. */
+export interface SeedOptions {
+  /** Name of the mix of what goes wrong. Default `swarm`: each seed takes one. */
+  readonly mix?: string
+  /** Steps of each role, where a run has steps. Default 50. */
+  readonly steps?: number
+}
+
+/** What every outcome tells. */
+export interface SeedOutcome<C> {
+  readonly plan: { readonly seed: number }
+  readonly broken: Broken | undefined
+  readonly counts: C
+}
+
+/** What `--format` names: something that is simulated seed by seed, with counts of what happened. */
+export interface Simulated<C, O extends SeedOutcome<C>> {
+  readonly name: string
+  /** Counts of nothing. */
+  noCounts(): C
+  /** Adds `more` to `sum`. */
+  addCounts(sum: C, more: C): void
+  /** Runs the plan of a seed. */
+  runSeed(seed: number, options?: SeedOptions): Promise<O>
+  /** Shrinks a failing run, and writes it down for people, with one command to replay it. */
+  explain(failing: O, options?: SeedOptions): Promise<string>
+  /** Counts for people, and how many a second. */
+  summary(counts: C, seconds: number): string
+}
+
+/** Which seeds to run, and how. */
+export interface ExploreOptions extends SeedOptions {
+  /** The first seed. Default 1. */
+  readonly from?: number
+  /** From each seed to the next. Default 1. */
+  readonly stride?: number
+  /** How many at most. Default: until `until`. */
+  readonly seeds?: number
+  /** Asked after each seed: no more. */
+  readonly until?: () => boolean
+}
+
+/** What exploring found: counts, and the first run that broke a promise, as it was. */
+export interface Explored<C, O> {
+  readonly counts: C
+  readonly failing: O | undefined
+}
+
+/** Runs seeds until one breaks a promise, or there are no more. */
+export async function exploreSeeds<C, O extends SeedOutcome<C>>(
+  what: Simulated<C, O>,
+  options: ExploreOptions = {},
+): Promise<Explored<C, O>> {
+  const { from = 1, stride = 1, seeds = Number.POSITIVE_INFINITY, until } = options
+  const counts = what.noCounts()
+  for (let done = 0; done < seeds && until?.() !== true; done++) {
+    const outcome = await what.runSeed(from + done * stride, options)
+    what.addCounts(counts, outcome.counts)
+    if (outcome.broken !== undefined) return { counts, failing: outcome }
+  }
+  return { counts, failing: undefined }
+}

@@ -1,0 +1,11 @@
+import type { Scheduler } from './scheduler.ts'
+
+/** Writes a line of a run's trace, which is made only if anybody reads it. */
+export type Trace = (line: () => string) => void
+
+/** A trace whose lines begin with the time; without a list for the lines, none are made. */
+export function traceTo(lines: string[] | undefined, scheduler: Scheduler): Trace {
+  return (line) => {
+    lines?.push(`${scheduler.now.toFixed(2).padStart(9)}  ${line()}`)
+  }
+}
