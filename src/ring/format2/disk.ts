@@ -130,9 +130,8 @@ export class Disk {
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
   async writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
-    // Each by itself, because a flush cannot know what the storage has lost before. The header's block comes last, so that
-    // a batch torn at the wrap has no header.
-    for (const run of [...this.#runs(lsn, bytes)].reverse()) {
+    // Each by itself, because a flush cannot know what the storage has lost before.
+    for (const run of this.#runs(lsn, bytes)) {
       await this.device.write(run.sector, [run.bytes], { durable: true })
     }
   }

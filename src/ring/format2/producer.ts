@@ -149,10 +149,9 @@ class Format2Producer extends Format2Role implements Producer {
   /** Begins an epoch: it is in both slots, and was read back, before anything is accepted. */
   async begin(found: Found): Promise<void> {
     const { blockSize } = this.disk.layout
-    const [one, other] = found.slots.producer
     const seen = this.#space.consumer.map((slot) => slot.seen)
-    const known = [one, other].flatMap((slot) => (isBad(slot) ? [] : slot.epochs))
-    const epoch = 1 + Math.max(found.tail.epoch, ...seen, ...known.map((entry) => entry.epoch))
+    // Above what the consumer has seen, too, should our slots have gone back.
+    const epoch = 1 + Math.max(currentEpoch(this.#epochs).epoch, ...seen)
     this.#epochs = beginEpoch(
       this.#epochs,
       epoch,

@@ -27,8 +27,6 @@ export interface Tail {
   readonly mark: Mark
   /** Places where batches are damaged that were complete once. */
   readonly damaged: readonly number[]
-  /** The newest epoch seen in batches. */
-  readonly epoch: number
   /** Batches on the way that committed something. */
   readonly commits: number
   /** When the last of them was made, in milliseconds since 1970, on its producer's clock. */
@@ -67,14 +65,12 @@ export async function rollForward(disk: Disk, published: Published): Promise<Tai
   const damaged: number[] = []
   let mark = from
   let tail = from
-  let epoch = 0
   let commits = 0
   let time: number | undefined
   // Every step moves at least one block on, and the log holds so many.
   while (mark.lsn - from.lsn <= dataBlocks) {
     const batch = await walker.batchAt(mark, epochs)
     if (batch?.whole === true) {
-      epoch = Math.max(epoch, batch.header.epoch)
       held.add(batch.items)
       if (batch.header.committedTo > tail.seq) {
         tail = held.commit(batch.header.committedTo, batch.end)
@@ -92,7 +88,7 @@ export async function rollForward(disk: Disk, published: Published): Promise<Tai
     held.restart(later.start)
     mark = later.start
   }
-  return { mark: tail, damaged, epoch, commits, time }
+  return { mark: tail, damaged, commits, time }
 }
 
 /** The first batch from a place on that is not whole, and how many blocks it has: 1 if it has no header. */

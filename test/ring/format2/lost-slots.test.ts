@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
 import type { Position } from '../../../src/ring/types.ts'
-import { BLOCK, smallRing } from '../../helpers/damage.ts'
+import { BLOCK, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { deviceBytes } from '../../helpers/golden.ts'
+import { HookedDevice } from '../../helpers/hooked.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
 const PRODUCER_SLOTS = [5 * 4096, 6 * 4096]
@@ -57,6 +58,33 @@ describe('a slot that is damaged while its handle lives', () => {
     expect(await consumer.state()).toBe('suspended')
   })
 
+  test('leaves one that may be only in a cache: it is flushed before what it gives back is overwritten', async () => {
+    const device = await smallRing(16)
+    const clock = new FakeClock()
+    const hooked = new HookedDevice(device)
+    const producer = await attachProducer(hooked, { clock, lookIntervalMs: 0 })
+    const consumer = await Consumer.attach(device, { clock, lookIntervalMs: 1e9 })
+    for (let item = 0; item < 3; item++) await producer.append([new Uint8Array(3 * BLOCK)])
+    const [first, second] = await consumer.popMany()
+    await consumer.advance(first?.position as Position)
+    const before = await deviceBytes(device)
+    await consumer.advance(second?.position as Position)
+    const after = await deviceBytes(device)
+    const isWritten = (at: number): boolean =>
+      after.subarray(at, at + BLOCK).some((byte, index) => byte !== before[at + index])
+    const cached = CONSUMER_SLOTS.find(isWritten) as number
+    await flip(device, ...CONSUMER_SLOTS.filter((offset) => offset !== cached))
+    let isStable = false
+    hooked.before = ({ operation }) => {
+      if (operation === 'flush') isStable = true
+    }
+    for (let item = 0; item < 2; item++) await producer.append([new Uint8Array(3 * BLOCK)])
+    const bytes = await deviceBytes(device)
+    if (!isStable) bytes.set(before.subarray(cached, cached + BLOCK), cached)
+    const cut = await Consumer.attach(await MemoryBlockDevice.from(bytes))
+    expect(await cut.popMany()).toHaveLength(3)
+  })
+
   test('is written again, also if it is both', async () => {
     const device = await smallRing(16)
     const clock = new FakeClock()
@@ -100,4 +128,21 @@ describe('a slot that is damaged while its handle lives', () => {
       }
     },
   )
+})
+
+test('slots that both went back: positions are above all that the consumer got before', async () => {
+  const device = await smallRing(16)
+  const push = async (item: string): Promise<void> => {
+    await pushBatches(device, [[Buffer.from(item)]])
+  }
+  await push('one')
+  const before = await deviceBytes(device)
+  await push('two')
+  const two = (await take(device, 2)).at(-1)?.position as Position
+  for (const offset of PRODUCER_SLOTS) {
+    await device.write(offset / BLOCK, [before.slice(offset, offset + BLOCK)])
+  }
+  await push('three')
+  const three = (await take(device, 1)).at(-1)?.position
+  expect(three).toBeGreaterThan(two)
 })
