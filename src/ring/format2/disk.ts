@@ -37,6 +37,12 @@ export interface Slots {
 /** Which of a role's two slots. */
 export type Which = 0 | 1
 
+/** Blocks that lie one behind the other on the device. */
+interface Run {
+  readonly sector: number
+  readonly bytes: Uint8Array
+}
+
 /** Reads and writes the blocks of a format 2 ring on a device. */
 export class Disk {
   readonly device: BlockDevice
@@ -129,12 +135,17 @@ export class Disk {
   }
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
-  async writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
+  writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
+    const [first, second] = this.#runs(lsn, bytes)
     // Each by itself, because a flush cannot know what the storage has lost before. The header's block comes last, so that
     // a batch torn at the wrap has no header.
-    for (const run of [...this.#runs(lsn, bytes)].reverse()) {
-      await this.device.write(run.sector, [run.bytes], { durable: true })
-    }
+    return second === undefined
+      ? this.#writeRun(first)
+      : this.#writeRun(second).then(() => this.#writeRun(first))
+  }
+
+  #writeRun({ sector, bytes }: Run): Promise<void> {
+    return this.device.write(sector, [bytes], { durable: true })
   }
 
   /** Where a block of the log is on the device, in bytes from its start. */
@@ -143,18 +154,16 @@ export class Disk {
     return dataOffset + (lsn % dataBlocks) * blockSize
   }
 
-  #runs(
-    lsn: number,
-    bytes: Uint8Array,
-  ): readonly { readonly sector: number; readonly bytes: Uint8Array }[] {
+  /** Two only where the log wraps. */
+  #runs(lsn: number, bytes: Uint8Array): readonly [Run, ...Run[]] {
     const { dataOffset, dataBlocks, blockSize } = this.layout
     const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize
-    const first = {
-      sector: this.#sector(this.offsetOf(lsn)),
-      bytes: bytes.subarray(0, untilEnd),
-    }
-    if (bytes.length <= untilEnd) return [first]
-    return [first, { sector: this.#sector(dataOffset), bytes: bytes.subarray(untilEnd) }]
+    const sector = this.#sector(this.offsetOf(lsn))
+    if (bytes.length <= untilEnd) return [{ sector, bytes }]
+    return [
+      { sector, bytes: bytes.subarray(0, untilEnd) },
+      { sector: this.#sector(dataOffset), bytes: bytes.subarray(untilEnd) },
+    ]
   }
 
   #sector(offset: number): number {
