@@ -52,6 +52,7 @@ export class Disk {
   readonly uuid: number
   readonly readWrite: boolean
   readonly #sectorSize: number
+  #slotMemory: Uint8Array | undefined
 
   constructor(device: BlockDevice, ring: Superblock, layout: Layout, info: BlockInfo) {
     this.device = device
@@ -93,8 +94,11 @@ export class Disk {
   /** Reads all four slots in one I/O. */
   async readSlots(): Promise<Slots> {
     const { slots, producerSlots, consumerSlots, blockSize } = this.layout
-    const bytes = this.device.allocate(slots.bytes)
+    // The same memory each time, because the system makes it slowly; another reading at the same time has its own.
+    const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
+    this.#slotMemory = undefined
     await this.device.read(this.#sector(slots.offset), [bytes])
+    this.#slotMemory = bytes
     const at = (offset: number): Uint8Array =>
       bytes.subarray(offset - slots.offset, offset - slots.offset + blockSize)
     const { uuid } = this.ring
