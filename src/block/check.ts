@@ -43,7 +43,8 @@ export function checkTransfer(
 ): number {
   if (!Array.isArray(buffers)) throw new TypeError('buffers have to be an array of Uint8Array')
   let bytes = 0
-  for (const [index, buffer] of buffers.entries()) {
+  for (let index = 0; index < buffers.length; index++) {
+    const buffer = buffers[index] as Uint8Array
     if (!(buffer instanceof Uint8Array)) {
       throw new TypeError(`buffer ${index} has to be a Uint8Array`)
     }

@@ -163,7 +163,12 @@ export class FileBlockDevice extends BaseBlockDevice {
     const bytes = lengthOf(buffers)
     const place = this.#place('read', sector, bytes / sectorSize)
     const position = sector * sectorSize
-    const read = await this.#system(place, () => this.#channel.read(fd, buffers, position))
+    let read: number
+    try {
+      read = await this.#channel.read(fd, buffers, position)
+    } catch (cause) {
+      throw reported(place, cause)
+    }
     if (read < bytes) throw shortError(place, 'some buffers may have been filled')
   }
 
@@ -178,13 +183,16 @@ export class FileBlockDevice extends BaseBlockDevice {
     const position = sector * sectorSize
     // Through O_DSYNC every call waits for the disk, so several of them are better flushed once.
     const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
-    const written = await this.#system(place, () => {
+    let written: number
+    try {
       // Beyond the end of a file that has shrunk, it would make a hole, whose zeroes read as data.
       if (this.#end?.reaches(position + bytes) === false) {
         throw shortError(place, 'nothing was written')
       }
-      return this.#channel.write(dsync ?? fd, buffers, position)
-    })
+      written = await this.#channel.write(dsync ?? fd, buffers, position)
+    } catch (cause) {
+      throw reported(place, cause)
+    }
     if (written < bytes) throw shortError(place, 'some of it may have been written')
     if (durable && dsync === undefined && durability !== 'none') await this.#flusher.flush()
   }
@@ -275,12 +283,16 @@ export class FileBlockDevice extends BaseBlockDevice {
     return { device: this.name, operation, sector, sectors }
   }
 
-  /** Reports as `BLOCK_IO` what is not reported as something else already. */
   async #system<T>(place: Place, operation: () => Promise<T>): Promise<T> {
     try {
       return await operation()
     } catch (cause) {
-      throw cause instanceof BlockError ? cause : ioError(place, cause)
+      throw reported(place, cause)
     }
   }
+}
+
+/** Reports as `BLOCK_IO` what is not reported as something else already. */
+function reported(place: Place, cause: unknown): unknown {
+  return cause instanceof BlockError ? cause : ioError(place, cause)
 }

@@ -155,12 +155,21 @@ export abstract class BaseRole implements Role {
 
   /** Looks if the last look is too old to be relied on. */
   protected async lookIfOld(): Promise<void> {
-    if (this.clock.now() - this.#lookedAt >= this.#lookIntervalMs) await this.look()
+    if (this.#isLookOld) await this.look()
   }
 
-  /** Looks before a write of what only this role writes: always if nothing else keeps a second handle away. */
+  /** Looks before a write of what only this role writes, if that has to be. */
   protected async lookBeforeWrite(): Promise<void> {
-    await (this.#claim === undefined ? this.look() : this.lookIfOld())
+    if (this.mustLookBeforeWrite) await this.look()
+  }
+
+  /** Whether to look before a write of what only this role writes: always if nothing else keeps a second handle away. */
+  protected get mustLookBeforeWrite(): boolean {
+    return this.#claim === undefined || this.#isLookOld
+  }
+
+  get #isLookOld(): boolean {
+    return this.clock.now() - this.#lookedAt >= this.#lookIntervalMs
   }
 
   /**

@@ -82,7 +82,7 @@ const FORMAT2 = [
     [SPACE2, 'unseen !== undefined && unseen.start.lsn < cursor.lsn', 'false'],
   ]),
   format2('freed space is not checked', 'none', 500, [
-    [PRODUCER2, 'return this.#space.giveUp(needed, this.#committed, this.#epochs)', 'return true'],
+    [PRODUCER2, 'return this.#space.giveUp(needed, this.#committed)', 'return true'],
   ]),
   format2('neither place nor sequence nor chain of a batch is checked', 'storm', 1500, [
     [BATCH2, "if (foundLsn !== lsn) return bad('LSN', String(lsn), String(foundLsn))", ''],
@@ -174,8 +174,11 @@ const FORMAT2 = [
     [READING2, 'this.#steps.truncate(start)\n    this.#committedTo = start.seq', ''],
   ]),
   format2('the place is not published before space is used again', 'storm', 1500, [
-    [PRODUCER2, 'if (behind || !this.#slots.every(told)) await this.#publish()', 'void behind'],
-    [PRODUCER2, 'if (!this.#slots.every(told)) await this.#publish()\n  }', '}'],
+    [
+      PRODUCER2,
+      'if (this.#isBehind || !this.#isTold(overwritten)) await this.#publishBefore(overwritten)',
+      '',
+    ],
   ]),
   format2('what was read ahead is believed for ever', 'none', 500, [
     [
@@ -210,8 +213,8 @@ const FORMAT2 = [
   format2('batches are not written durably', 'power', 500, [
     [
       DISK2,
-      'await this.device.write(run.sector, [run.bytes], { durable: true })',
-      'await this.device.write(run.sector, [run.bytes])',
+      'return this.device.write(sector, [bytes], { durable: true })',
+      'return this.device.write(sector, [bytes])',
     ],
   ]),
   format2("the producer's slots are not written durably", 'storm', 3000, [
@@ -245,8 +248,8 @@ const FORMAT2 = [
   format2('a pause is not granted', 'none', 500, [
     [
       PRODUCER2,
-      "if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }",
-      '',
+      "if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {",
+      'if (this.#commits < 0) {',
     ],
   ]),
   format2(

@@ -13,7 +13,9 @@ const MAX_INTERRUPTIONS = 16
 
 /** Bytes in all of the buffers. */
 export function lengthOf(buffers: readonly Uint8Array[]): number {
-  return buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0)
+  let bytes = 0
+  for (const buffer of buffers) bytes += buffer.byteLength
+  return bytes
 }
 
 /** Whether one call takes all of the buffers. */

@@ -35,7 +35,7 @@ export interface FileBlockDeviceOptions {
    *   flight at the same time are done at the same time;
    * - `sync`: at once, one request after the other, while everything else in the program waits. Much the fastest
    *   for requests that follow each other, at less than half the processor time. The event loop gets a turn
-   *   between two of them at least every millisecond;
+   *   between two of them at least every 4 ms;
    * - `adaptive`: small requests as `sync` while the disk answers within 2 ms, all others as `pool`. A disk that
    *   stalls holds the event loop up once.
    */

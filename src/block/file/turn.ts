@@ -1,10 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-
 /** Milliseconds of blocking calls after which the rest of the program gets a turn. */
-const TURN_MS = 1
+const TURN_MS = 4
 
 /** When the first blocking call of this turn of the event loop began. */
 let began: number | undefined
+
+/** Those that wait for the next turn. */
+let waiting: (() => void)[] = []
 
 /**
  * Asks to block the event loop: at once, or when the promise resolves. Without it a loop of awaited writes
@@ -16,17 +17,23 @@ export function turn(): Promise<void> | undefined {
 
 /** Asks again after each turn, because others that waited too may have used it up. */
 async function waitForTime(): Promise<void> {
-  do await nextTurn()
-  while (!hasTime())
+  do {
+    await new Promise<void>((resolve) => waiting.push(resolve))
+  } while (!hasTime())
 }
 
 function hasTime(): boolean {
   const now = performance.now()
   if (began === undefined) {
     began = now
-    setImmediate(() => {
-      began = undefined
-    })
+    setImmediate(endTurn)
   }
   return now - began < TURN_MS
+}
+
+function endTurn(): void {
+  began = undefined
+  const released = waiting
+  waiting = []
+  for (const release of released) release()
 }

@@ -34,6 +34,10 @@ export interface BlockHeader {
   readonly generation: number
 }
 
+// Making these takes longer than using them.
+const encoder = new TextEncoder()
+const latin1 = new TextDecoder('latin1')
+
 /** Why a block cannot be believed. */
 export interface BadBlock {
   readonly field: string
@@ -44,7 +48,7 @@ export interface BadBlock {
 /** Finishes a metadata block whose body is written: header and checksum. */
 export function sealBlock(block: Uint8Array, header: BlockHeader): void {
   const view = viewOf(block)
-  new TextEncoder().encodeInto(MAGIC, block)
+  encoder.encodeInto(MAGIC, block)
   view.setUint8(TYPE_AT, header.type)
   putU64(view, OFFSET_AT, header.offset)
   block.set(header.uuid, UUID_AT)
@@ -64,7 +68,7 @@ export function openBlock(
   uuid?: Uint8Array,
 ): BadBlock | BlockHeader {
   const view = viewOf(block)
-  const magic = new TextDecoder('latin1').decode(block.subarray(0, MAGIC.length))
+  const magic = latin1.decode(block.subarray(0, MAGIC.length))
   if (magic !== MAGIC) return bad('magic', JSON.stringify(MAGIC), JSON.stringify(magic))
   const size = saidSize(block)
   if (size !== block.length) return bad('block size', String(block.length), String(size))

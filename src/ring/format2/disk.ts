@@ -37,6 +37,12 @@ export interface Slots {
 /** Which of a role's two slots. */
 export type Which = 0 | 1
 
+/** Blocks that lie one behind the other on the device. */
+interface Run {
+  readonly sector: number
+  readonly bytes: Uint8Array
+}
+
 /** Reads and writes the blocks of a format 2 ring on a device. */
 export class Disk {
   readonly device: BlockDevice
@@ -46,6 +52,7 @@ export class Disk {
   readonly uuid: number
   readonly readWrite: boolean
   readonly #sectorSize: number
+  #slotMemory: Uint8Array | undefined
 
   constructor(device: BlockDevice, ring: Superblock, layout: Layout, info: BlockInfo) {
     this.device = device
@@ -87,8 +94,11 @@ export class Disk {
   /** Reads all four slots in one I/O. */
   async readSlots(): Promise<Slots> {
     const { slots, producerSlots, consumerSlots, blockSize } = this.layout
-    const bytes = this.device.allocate(slots.bytes)
+    // The same memory each time, because the system makes it slowly; another reading at the same time has its own.
+    const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
+    this.#slotMemory = undefined
     await this.device.read(this.#sector(slots.offset), [bytes])
+    this.#slotMemory = bytes
     const at = (offset: number): Uint8Array =>
       bytes.subarray(offset - slots.offset, offset - slots.offset + blockSize)
     const { uuid } = this.ring
@@ -129,11 +139,15 @@ export class Disk {
   }
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
-  async writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
+  writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
+    const [first, second] = this.#runs(lsn, bytes)
+    const written = this.#writeRun(first)
     // Each by itself, because a flush cannot know what the storage has lost before.
-    for (const run of this.#runs(lsn, bytes)) {
-      await this.device.write(run.sector, [run.bytes], { durable: true })
-    }
+    return second === undefined ? written : written.then(() => this.#writeRun(second))
+  }
+
+  #writeRun({ sector, bytes }: Run): Promise<void> {
+    return this.device.write(sector, [bytes], { durable: true })
   }
 
   /** Where a block of the log is on the device, in bytes from its start. */
@@ -142,18 +156,16 @@ export class Disk {
     return dataOffset + (lsn % dataBlocks) * blockSize
   }
 
-  #runs(
-    lsn: number,
-    bytes: Uint8Array,
-  ): readonly { readonly sector: number; readonly bytes: Uint8Array }[] {
+  /** Two only where the log wraps. */
+  #runs(lsn: number, bytes: Uint8Array): readonly [Run, ...Run[]] {
     const { dataOffset, dataBlocks, blockSize } = this.layout
     const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize
-    const first = {
-      sector: this.#sector(this.offsetOf(lsn)),
-      bytes: bytes.subarray(0, untilEnd),
-    }
-    if (bytes.length <= untilEnd) return [first]
-    return [first, { sector: this.#sector(dataOffset), bytes: bytes.subarray(untilEnd) }]
+    const sector = this.#sector(this.offsetOf(lsn))
+    if (bytes.length <= untilEnd) return [{ sector, bytes }]
+    return [
+      { sector, bytes: bytes.subarray(0, untilEnd) },
+      { sector: this.#sector(dataOffset), bytes: bytes.subarray(untilEnd) },
+    ]
   }
 
   #sector(offset: number): number {

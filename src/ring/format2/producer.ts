@@ -130,7 +130,7 @@ class Format2Producer extends Format2Role implements Producer {
     super(claimed, disk)
     const before = newest(found.slots.producer, 'producer', this.device.name).slot
     this.#slots = [before, before]
-    this.#space = new Space(disk, found.slots.consumer.filter(isSound), before.head)
+    this.#space = new Space(disk, found.slots.consumer.filter(isSound), before.epochs, before.head)
     this.#epochs = before.epochs
     this.#tail = found.tail.mark
     this.#committedTo = found.tail.mark.seq
@@ -156,10 +156,11 @@ class Format2Producer extends Format2Role implements Producer {
       this.#epochs,
       epoch,
       this.#tail,
-      this.#space.freeTo(this.#epochs),
+      this.#space.freeTo,
       seen,
       maxEpochs(blockSize),
     )
+    this.#space.learn(this.#space.consumer, this.#epochs)
     const newestBefore = newest(found.slots.producer, 'producer', this.device.name)
     const first = newestBefore.which === 0 ? 1 : 0
     await this.#publish(first)
@@ -216,14 +217,24 @@ class Format2Producer extends Format2Role implements Producer {
   #write(items: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
     return this.run(async () => {
       for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
-      await this.lookBeforeWrite()
-      if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
+      // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
+      if (this.mustLookBeforeWrite) await this.look()
+      if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {
+        return { status: 'suspended' }
+      }
       const first = this.#tail.seq
+      let room = this.#room
       for (let done = 0; done < items.length; ) {
-        const batch = await this.#fitting(items, done, commit)
-        if (batch.length === 0) break
-        done += batch.length
+        const { end, needed } = this.#fitting(items, done, commit, room)
+        if (needed > 0 && (await this.#makeRoom(needed))) {
+          room = Math.max(needed, this.#room)
+          continue
+        }
+        if (end === done) break
+        const batch = done === 0 && end === items.length ? items : items.slice(done, end)
         await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
+        done = end
+        room = this.#room
       }
       if (this.#tail.seq === first && items.length > 0) return this.#refuse()
       const { epoch } = currentEpoch(this.#epochs)
@@ -245,34 +256,33 @@ class Format2Producer extends Format2Role implements Producer {
   /**
    * The items from `start` on that go into one batch and have room. For each item that is held back, a block is left
    * free: it may be shown by itself, with a marker of its own, and that must not fail for want of room.
+   * @returns the end of those items, and the room that is needed for one more; 0 if it is not room that this one lacks
    */
-  async #fitting(
+  #fitting(
     items: readonly Uint8Array[],
     start: number,
     commit: boolean,
-  ): Promise<readonly Uint8Array[]> {
+    room: number,
+  ): { readonly end: number; readonly needed: number } {
     const { blockSize } = this.disk.layout
     const held = this.#tail.seq - this.#committedTo
+    const most = maxBatchBlocks(this.disk.layout)
     let bytes = 0
     let end = start
-    const most = maxBatchBlocks(this.disk.layout)
-    let room = this.#room
     for (; end < items.length; end++) {
       bytes += (items[end] as Uint8Array).length
       const count = end - start + 1
       const blocks = batchBlocks(count, bytes, blockSize)
       if (end > start && blocks > most) break
       const needed = blocks + (commit ? 0 : held + count)
-      if (needed <= room) continue
-      if (!(await this.#makeRoom(needed))) break
-      room = this.#room
+      if (needed > room) return { end, needed }
     }
-    return items.slice(start, end)
+    return { end, needed: 0 }
   }
 
   /** Blocks that can be written, as far as is known. */
   get #room(): number {
-    return this.#space.freeTo(this.#epochs) + this.disk.layout.dataBlocks - this.#tail.lsn
+    return this.#space.freeTo + this.disk.layout.dataBlocks - this.#tail.lsn
   }
 
   /** Whether so many blocks can be written, after another look, and giving up the oldest items if that is wanted. */
@@ -280,7 +290,7 @@ class Format2Producer extends Format2Role implements Producer {
     if (blocks > this.#room) await this.look()
     if (blocks <= this.#room) return true
     const needed = this.#tail.lsn + blocks - this.disk.layout.dataBlocks
-    return this.#space.giveUp(needed, this.#committed, this.#epochs)
+    return this.#space.giveUp(needed, this.#committed)
   }
 
   async #writeBatch(items: readonly Uint8Array[], committedTo: number): Promise<void> {
@@ -288,7 +298,8 @@ class Format2Producer extends Format2Role implements Producer {
     let bodyBytes = 0
     for (const item of items) bodyBytes += item.length
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
-    await this.#publishBefore(this.#tail.lsn + blocks - dataBlocks)
+    const overwritten = this.#tail.lsn + blocks - dataBlocks
+    if (this.#isBehind || !this.#isTold(overwritten)) await this.#publishBefore(overwritten)
     const bytes = this.#memoryOf(blocks * blockSize)
     const { epoch } = currentEpoch(this.#epochs)
     const fields = { start: this.#tail, epoch, committedTo, time: this.clock.time() }
@@ -323,14 +334,22 @@ class Format2Producer extends Format2Role implements Producer {
    * stays short.
    */
   async #publishBefore(overwritten: number): Promise<void> {
-    const { layout } = this.disk
-    const limit = PUBLISH_BYTES / layout.blockSize
+    await this.#publish()
+    if (!this.#isTold(overwritten)) await this.#publish()
+  }
+
+  /** Whether the walk after a crash would be long. */
+  get #isBehind(): boolean {
+    const [first, second] = this.#slots
+    const published = Math.max(first.committed.lsn, second.committed.lsn)
+    return this.#committed.lsn - published >= PUBLISH_BYTES / this.disk.layout.blockSize
+  }
+
+  /** Whether both slots say what has to be known before the next batch is written, over blocks up to a place. */
+  #isTold(overwritten: number): boolean {
     const told = (slot: ProducerSlot): boolean =>
-      this.#space.isTold(slot, overwritten, this.#epochs) && isInReach(slot, this.#tail.lsn, layout)
-    const published = this.#slots.map((slot) => slot.committed.lsn)
-    const behind = this.#committed.lsn - Math.max(...published) >= limit
-    if (behind || !this.#slots.every(told)) await this.#publish()
-    if (!this.#slots.every(told)) await this.#publish()
+      this.#space.isTold(slot, overwritten) && isInReach(slot, this.#tail.lsn, this.disk.layout)
+    return told(this.#slots[0]) && told(this.#slots[1])
   }
 
   #older(): Which {
@@ -363,6 +382,11 @@ class Format2Producer extends Format2Role implements Producer {
     }
   }
 
+  /** Whether the consumer wishes a pause, or was granted one. */
+  get #isPaused(): boolean {
+    return this.#suspendAck || this.#wish()
+  }
+
   async #acknowledge(): Promise<RingState> {
     const wish = this.#wish()
     if (wish !== this.#suspendAck) {
@@ -389,6 +413,6 @@ class Format2Producer extends Format2Role implements Producer {
       slots = await this.disk.readSlots()
     }
     newest(slots.consumer, 'consumer', this.device.name)
-    this.#space.consumer = slots.consumer.filter(isSound)
+    this.#space.learn(slots.consumer.filter(isSound), this.#epochs)
   }
 }

@@ -138,6 +138,7 @@ export class ReadingPlace {
    */
   learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
     this.#producer = producer
+    this.#walker.isWritten(producer.committed.lsn)
     this.#know(producer.epochs)
     const place = this.#goBack(producer, seen, cursor)
     for (const start of [place.mark, producer.head]) {

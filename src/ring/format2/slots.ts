@@ -42,6 +42,9 @@ const EPOCHS_AT = TEXT_AT + TEXT_BYTES
 const EPOCH_BYTES = 8 + MARK_BYTES + 4
 const MAX_EPOCHS = 96
 
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
 /** What the producer says. The slot with the higher generation counts. */
 export interface ProducerSlot {
   readonly generation: number
@@ -216,11 +219,11 @@ export function parseConsumerSlot(
 
 function putText(block: Uint8Array, text: string): void {
   const area = block.subarray(TEXT_AT, TEXT_AT + TEXT_BYTES)
-  const { written } = new TextEncoder().encodeInto(text, area)
+  const { written } = encoder.encodeInto(text, area)
   viewOf(block).setUint16(TEXT_LENGTH_AT, written, true)
 }
 
 function getText(block: Uint8Array): string {
   const length = Math.min(viewOf(block).getUint16(TEXT_LENGTH_AT, true), TEXT_BYTES)
-  return new TextDecoder().decode(block.subarray(TEXT_AT, TEXT_AT + length))
+  return decoder.decode(block.subarray(TEXT_AT, TEXT_AT + length))
 }

@@ -12,6 +12,9 @@ export class Space {
   readonly #disk: Disk
   readonly #part: number
   #consumer: readonly ConsumerSlot[]
+  #epochs: Epochs
+  /** The lower of both cursors, because the newer may be only in a cache. */
+  #givenBack: Mark
   #head: Mark
   /** Places that batches of this handle left behind, a part of the ring apart, all before them committed. */
   #places: Mark[] = []
@@ -20,10 +23,12 @@ export class Space {
    * @param consumer the consumer's slots that can be believed: at least one
    * @param head what was given up so far
    */
-  constructor(disk: Disk, consumer: readonly ConsumerSlot[], head: Mark) {
+  constructor(disk: Disk, consumer: readonly ConsumerSlot[], epochs: Epochs, head: Mark) {
     this.#disk = disk
     this.#part = Math.max(1, Math.floor(disk.layout.dataBlocks / PARTS))
     this.#consumer = consumer
+    this.#epochs = epochs
+    this.#givenBack = givenBack(consumer, epochs)
     this.#head = head
   }
 
@@ -37,22 +42,25 @@ export class Space {
     return this.#consumer
   }
 
-  set consumer(slots: readonly ConsumerSlot[]) {
-    this.#consumer = slots
+  /** Takes in what the consumer says, and which epochs there are. */
+  learn(consumer: readonly ConsumerSlot[], epochs: Epochs): void {
+    this.#consumer = consumer
+    this.#epochs = epochs
+    this.#givenBack = givenBack(consumer, epochs)
   }
 
   /** Up to where blocks may be overwritten. */
-  freeTo(epochs: Epochs): number {
-    return this.#free(epochs).lsn
+  get freeTo(): number {
+    return this.#free.lsn
   }
 
   /**
    * Whether a producer slot says what has to be known before blocks up to a place are overwritten: where the walk of an
    * attaching producer begins, and that what the consumer did not give back is given up.
    */
-  isTold(slot: ProducerSlot, overwritten: number, epochs: Epochs): boolean {
+  isTold(slot: ProducerSlot, overwritten: number): boolean {
     if (slot.committed.lsn < overwritten) return false
-    return overwritten <= this.#givenBack(epochs).lsn || overwritten <= slot.head.lsn
+    return overwritten <= this.#givenBack.lsn || overwritten <= slot.head.lsn
   }
 
   /** The log has grown to a place, and all before it is committed. */
@@ -68,18 +76,19 @@ export class Space {
    * @param committed what is behind this place is not given up
    * @returns whether they may be used now
    */
-  async giveUp(needed: number, committed: Mark, epochs: Epochs): Promise<boolean> {
+  async giveUp(needed: number, committed: Mark): Promise<boolean> {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
     const wanted = Math.min(needed + this.#part, committed.lsn)
     const place = this.#places.find(({ lsn }) => lsn >= wanted && lsn < wanted + this.#part)
-    this.#head = place ?? (await this.#walkTo(wanted, committed, epochs))
+    this.#head = place ?? (await this.#walkTo(wanted, committed))
     return true
   }
 
   /** The first place from `wanted` on where a batch begins and all before it is committed. */
-  async #walkTo(wanted: number, committed: Mark, epochs: Epochs): Promise<Mark> {
+  async #walkTo(wanted: number, committed: Mark): Promise<Mark> {
+    const epochs = this.#epochs
     const walker = new Walker(this.#disk)
-    let mark = this.#free(epochs)
+    let mark = this.#free
     let committedTo = mark.seq
     while (mark.lsn < wanted || committedTo < mark.seq) {
       if (mark.lsn >= committed.lsn) return committed
@@ -95,20 +104,16 @@ export class Space {
     return mark
   }
 
-  #free(epochs: Epochs): Mark {
-    const givenBack = this.#givenBack(epochs)
-    return givenBack.lsn < this.#head.lsn ? this.#head : givenBack
+  get #free(): Mark {
+    return this.#givenBack.lsn < this.#head.lsn ? this.#head : this.#givenBack
   }
+}
 
-  /**
-   * The lower of both cursors, because the newer may be only in a cache. A cursor that does not know of an epoch goes back
-   * to where that began.
-   */
-  #givenBack(epochs: Epochs): Mark {
-    const places = this.#consumer.map(({ cursor, seen }) => {
-      const unseen = firstUnseen(epochs, seen)
-      return unseen !== undefined && unseen.start.lsn < cursor.lsn ? unseen.start : cursor
-    })
-    return places.reduce((lower, place) => (place.lsn < lower.lsn ? place : lower))
-  }
+/** What a consumer gave back for good. A cursor that does not know of an epoch goes back to where that began. */
+function givenBack(consumer: readonly ConsumerSlot[], epochs: Epochs): Mark {
+  const places = consumer.map(({ cursor, seen }) => {
+    const unseen = firstUnseen(epochs, seen)
+    return unseen !== undefined && unseen.start.lsn < cursor.lsn ? unseen.start : cursor
+  })
+  return places.reduce((lower, place) => (place.lsn < lower.lsn ? place : lower))
 }

@@ -9,6 +9,21 @@ const SMALL_AHEAD_BYTES = 1 << 20
 /** The same where they are large. */
 const MAX_AHEAD_BYTES = 4 << 20
 
+/** Fewer blocks are not worth a read that nobody waits for yet. */
+const MIN_COMING_BLOCKS = 4
+/** What is left of a window when the next one begins is copied in front of that one, if it is no more than this. */
+const MAX_REST_BYTES = 256 << 10
+
+/** What comes behind the window, read while that is used. */
+interface Coming {
+  readonly lsn: number
+  /** What is read, and in front of it room for the rest of the window. */
+  readonly memory: Uint8Array
+  readonly room: number
+  /** Whether it could be read. */
+  readonly arrived: Promise<boolean>
+}
+
 /** A batch that was read and is what it has to be. */
 export interface Batch {
   readonly header: BatchHeader
@@ -26,6 +41,9 @@ export class Walker {
     lsn: 0,
     bytes: new Uint8Array(0),
   }
+  #coming: Coming | undefined
+  /** Up to here, all is written: it may be read before it is wanted. */
+  #writtenTo = 0
   /** Blocks that the next read takes at least. */
   #ahead = 1
 
@@ -33,9 +51,15 @@ export class Walker {
     this.#disk = disk
   }
 
+  /** All before a place is known to be written. */
+  isWritten(lsn: number): void {
+    this.#writtenTo = lsn
+  }
+
   /** Forgets what was read ahead: what comes next is read from the device. */
   forget(): void {
     this.#window = { lsn: 0, bytes: new Uint8Array(0) }
+    this.#coming = undefined
     this.#ahead = 1
   }
 
@@ -44,7 +68,7 @@ export class Walker {
    * header and table that can be believed.
    */
   async batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
-    const wasReadAhead = this.#held(mark.lsn).length > 0
+    const wasReadAhead = this.#held(mark.lsn).length > 0 || this.#coming !== undefined
     const batch = await this.#batchAt(mark, epochs)
     if (batch?.whole === true || !wasReadAhead) return batch
     // It may have been written since.
@@ -118,16 +142,56 @@ export class Walker {
 
   /** Blocks of the log, from what was read ahead and from the device. */
   async #blocks(lsn: number, blocks: number): Promise<Uint8Array> {
-    const { blockSize, dataBlocks } = this.#disk.layout
-    const wanted = blocks * blockSize
+    const wanted = blocks * this.#disk.layout.blockSize
     const held = this.#held(lsn)
     if (held.length >= wanted) return held.subarray(0, wanted)
+    const bytes =
+      (await this.#takeComing(lsn, held, wanted)) ?? (await this.#fetch(lsn, held, blocks))
+    this.#window = { lsn, bytes }
+    this.#readAhead()
+    return bytes.subarray(0, wanted)
+  }
+
+  async #fetch(lsn: number, held: Uint8Array, blocks: number): Promise<Uint8Array> {
+    const { blockSize, dataBlocks } = this.#disk.layout
     const count = Math.min(dataBlocks, Math.max(blocks, this.#ahead))
     const bytes = this.#disk.device.allocate(count * blockSize)
     bytes.set(held)
     await this.#disk.readInto(lsn + held.length / blockSize, bytes.subarray(held.length))
-    this.#window = { lsn, bytes }
-    return bytes.subarray(0, wanted)
+    return bytes
+  }
+
+  /** What is held, and behind it what is being read, if that is what comes next, and enough. */
+  async #takeComing(
+    lsn: number,
+    held: Uint8Array,
+    wanted: number,
+  ): Promise<Uint8Array | undefined> {
+    const coming = this.#coming
+    this.#coming = undefined
+    if (coming?.lsn !== lsn + held.length / this.#disk.layout.blockSize) return undefined
+    const from = coming.room - held.length
+    if (from < 0 || coming.memory.length - from < wanted || !(await coming.arrived))
+      return undefined
+    coming.memory.set(held, from)
+    return coming.memory.subarray(from)
+  }
+
+  /** Begins to read what is behind the window, if much is known to be there: the device works while the items are used. */
+  #readAhead(): void {
+    const { blockSize, dataBlocks } = this.#disk.layout
+    const { length } = this.#window.bytes
+    const lsn = this.#window.lsn + length / blockSize
+    const blocks = Math.min(this.#ahead, dataBlocks - length / blockSize)
+    if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
+    const room = Math.min(length, MAX_REST_BYTES)
+    const memory = this.#disk.device.allocate(room + blocks * blockSize)
+    const arrived = this.#disk.readInto(lsn, memory.subarray(room)).then(
+      () => true,
+      // It is read again when it is wanted, and then that fails.
+      () => false,
+    )
+    this.#coming = { lsn, memory, room, arrived }
   }
 
   /** What was read ahead from a place on; empty if nothing was. */

@@ -147,6 +147,14 @@ describe('format 2 asks the device for no more than', () => {
     })
   })
 
+  test('one read for each look, into the memory of the one before', async () => {
+    await using producer = (await openWriter()).producer
+    await producer.state()
+    device.counts()
+    for (let look = 0; look < 3; look++) await producer.state()
+    expect(device.counts()).toEqual({ ...NOTHING, reads: 3, readBytes: 3 * SLOTS_BYTES })
+  })
+
   test('one slot for each 4 MiB of the log, as long as that does not wrap', async () => {
     const writer = await openWriter()
     for (const item of items(3000)) await writer.push(item)
