@@ -136,7 +136,8 @@ export abstract class Format2Role extends BaseRole {
         const offsets =
           role === 'producer' ? this.disk.layout.producerSlots : this.disk.layout.consumerSlots
         const expected = `generation ${most} at most, as this handle left it`
-        throw this.conflict(role, offsets[which], expected, `generation ${slot.generation}`)
+        const sector = this.disk.sectorOf(offsets[which])
+        throw this.conflict(role, sector, expected, `generation ${slot.generation}`)
       }
     }
     // Damage of both at once is rare: it may be that nothing of this ring is there any more.
@@ -153,7 +154,12 @@ export abstract class Format2Role extends BaseRole {
     const found = formatUuid(ring.uuid)
     if (found !== expected) {
       const [first] = this.disk.layout.superblocks
-      throw this.conflict(role, first, `the ring ${expected}`, `the ring ${found}`)
+      throw this.conflict(
+        role,
+        this.disk.sectorOf(first),
+        `the ring ${expected}`,
+        `the ring ${found}`,
+      )
     }
   }
 }

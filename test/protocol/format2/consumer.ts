@@ -102,7 +102,8 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
     const { writing, ...rest } = before
     const memory = writing === undefined ? rest : { ...rest, slots: put(rest.slots, writing) }
     if (after === 'idle' || after === 'detach') return this.#settle(memory, view, after)
-    if (after === 'wished') return { memory, answer: { status: 'ok' } }
+    if (after === 'wished') return this.#publish(memory, 'wished twice')
+    if (after === 'wished twice') return { memory, answer: { status: 'ok' } }
     if (after === 'given' && this.#holdsBack(memory)) return this.#publish(memory, 'again')
     const { at: _given, ...moved } = memory
     const reading = read.movedTo(memory.reading, memory.reading.cursor)

@@ -45,6 +45,12 @@ export interface Producer {
   readonly batch?: Batch
 }
 
+/** What a block holds after a write. */
+interface Write {
+  readonly at: number
+  readonly value: Unit
+}
+
 type Result = Turn<Producer, Unit>
 
 /** Forgets what belongs to a call. */
@@ -128,8 +134,8 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
         return { memory: idle(memory), answer: { status: 'retry' } }
       case 'before':
         return this.#publishBefore(memory)
-      case 'body':
-        return this.#writeHeader(memory)
+      case 'header':
+        return this.#writeBody(memory)
       case 'batch':
         return this.#written(memory)
       default:
@@ -256,32 +262,39 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
   }
 
   #writeBatch(memory: Producer): Result {
-    const { batch, items } = memory
+    const { batch } = memory
     if (batch === undefined) return { memory, broken: 'there is no batch' }
-    const at = this.#log.unit(batch.start.lsn)
-    const header = { at, value: batch }
-    const body = { at: this.#log.unit(batch.start.lsn + 1), value: { of: batch.id } }
+    const [header, body] = this.#units(batch)
+    const durable = this.#rules.batchBeforeAnswer
+    // Where the log wraps, a batch is two writes, and counts when both are there.
+    if (body !== undefined && body.at < header.at) {
+      return { memory, pending: writeOf([header], 'header', { durable }) }
+    }
+    return this.#complete(memory, batch, body === undefined ? [header] : [header, body])
+  }
+
+  #writeBody(memory: Producer): Result {
+    const { batch } = memory
+    const body = batch && this.#units(batch)[1]
+    if (batch === undefined || body === undefined) return { memory, broken: 'there is no body' }
+    return this.#complete(memory, batch, [body])
+  }
+
+  #units(batch: Batch): readonly [Write, Write?] {
+    const header = { at: this.#log.unit(batch.start.lsn), value: batch }
+    if (batch.blocks === 1) return [header]
+    return [header, { at: this.#log.unit(batch.start.lsn + 1), value: { of: batch.id } }]
+  }
+
+  /** The write with which a batch is whole: it shows what is committed by it. */
+  #complete(memory: Producer, batch: Batch, units: readonly Write[]): Result {
     const shows = [
-      ...items.filter(({ seq }) => seq < batch.to).map(({ item }) => item),
+      ...memory.items.filter(({ seq }) => seq < batch.to).map(({ item }) => item),
       ...(batch.item !== undefined && batch.start.seq < batch.to ? [batch.item] : []),
     ]
     const more = shows.length > 0 ? { shows } : {}
     const durable = this.#rules.batchBeforeAnswer
-    if (batch.blocks === 1) {
-      return { memory, pending: writeOf([header], 'batch', { ...more, durable }) }
-    }
-    if (body.at > at) {
-      return { memory, pending: writeOf([header, body], 'batch', { ...more, durable }) }
-    }
-    // Where the log wraps, a batch is two writes, the header last.
-    return { memory, pending: writeOf([body], 'body', { durable }) }
-  }
-
-  #writeHeader(memory: Producer): Result {
-    const whole = this.#writeBatch({ ...memory, batch: { ...(memory.batch as Batch), blocks: 1 } })
-    if (whole.pending?.kind !== 'write' || memory.batch === undefined) return whole
-    const units = [{ at: this.#log.unit(memory.batch.start.lsn), value: memory.batch }]
-    return { memory, pending: { ...whole.pending, units } }
+    return { memory, pending: writeOf(units, 'batch', { ...more, durable }) }
   }
 
   #written(memory: Producer): Result {
