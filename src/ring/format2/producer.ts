@@ -85,7 +85,8 @@ async function recover(disk: Disk): Promise<Found> {
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
     const { slot } = newest(slots.producer, 'producer', name)
-    const tail = await rollForward(disk, slot)
+    // The first reading is not believed by itself: if it ends at damage, the second differs, and there is a third.
+    const tail = await rollForward(disk, slot, pass > 0)
     if (before !== undefined && isSame(before, { slots, tail })) {
       // A consumer at work keeps writing its slots: what it said before the flush is on the medium.
       return { slots: { ...slots, consumer: before.slots.consumer }, tail }

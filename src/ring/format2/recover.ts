@@ -56,8 +56,13 @@ export function reachOf(committed: Mark, lsn: number, layout: Layout): number {
  * Walks from a committed place to the end of what was committed. A batch that is not whole ends the log, unless a later
  * one shows that it was complete once: that is damage, which is stepped over here, and reported to the consumer when
  * it gets there.
+ * @param looksBehind whether a later batch is sought: without, it ends at damage as well
  */
-export async function rollForward(disk: Disk, published: Published): Promise<Tail> {
+export async function rollForward(
+  disk: Disk,
+  published: Published,
+  looksBehind = true,
+): Promise<Tail> {
   const { committed: from, reach, epochs } = published
   const { dataBlocks } = disk.layout
   const walker = new Walker(disk)
@@ -80,6 +85,7 @@ export async function rollForward(disk: Disk, published: Published): Promise<Tai
       mark = batch.end
       continue
     }
+    if (!looksBehind) break
     const inReach = Math.max(reach, mark.lsn + searchBlocks(disk.layout))
     const to = Math.min(inReach, mark.lsn + dataBlocks)
     const later = await walker.laterHeader(mark.lsn + 1, to, tail.seq, epochs)

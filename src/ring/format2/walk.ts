@@ -106,10 +106,17 @@ export class Walker {
     epochs: Epochs,
   ): Promise<BatchHeader | undefined> {
     const { epoch } = currentEpoch(epochs)
-    for (let lsn = from; lsn < to; lsn++) {
-      this.#ahead = SMALL_AHEAD_BYTES / this.#disk.layout.blockSize
-      const header = await this.#header(lsn, epochs)
-      if (header?.epoch === epoch && header.committedTo > committedTo) return header
+    const { blockSize } = this.#disk.layout
+    const window = Math.min(SMALL_AHEAD_BYTES / blockSize, Math.max(0, to - from))
+    const memory = this.#disk.device.allocate(window * blockSize)
+    for (let lsn = from; lsn < to; lsn += window) {
+      const bytes = memory.subarray(0, Math.min(window, to - lsn) * blockSize)
+      await this.#disk.readInto(lsn, bytes)
+      for (let at = 0; at < bytes.length; at += blockSize) {
+        const block = bytes.subarray(at, at + blockSize)
+        const header = this.#parse(block, lsn + at / blockSize, epochs)
+        if (header?.epoch === epoch && header.committedTo > committedTo) return header
+      }
     }
     return undefined
   }
@@ -125,7 +132,10 @@ export class Walker {
   }
 
   async #header(lsn: number, epochs: Epochs): Promise<BatchHeader | undefined> {
-    const block = await this.#blocks(lsn, 1)
+    return this.#parse(await this.#blocks(lsn, 1), lsn, epochs)
+  }
+
+  #parse(block: Uint8Array, lsn: number, epochs: Epochs): BatchHeader | undefined {
     const header = parseHeader(block, lsn, this.#disk.uuid, this.#disk.layout.dataBlocks)
     return header !== undefined && allowsEpoch(epochs, lsn, header.epoch) ? header : undefined
   }
