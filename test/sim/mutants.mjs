@@ -72,8 +72,14 @@ const FORMAT2 = [
     ],
   ]),
   format2('an epoch is published after items were accepted', 'storm', 1500, [
-    [PRODUCER2, 'await this.#publish(first)\n', ''],
-    [PRODUCER2, 'await this.#publish(newestBefore.which)\n', ''],
+    [
+      PRODUCER2,
+      `await this.#publish(first)
+    await this.#publish(newestBefore.which)
+    await this.look()
+`,
+      '',
+    ],
   ]),
   format2('the higher consumer slot frees space', 'storm', 1500, [
     [SPACE2, '(place.lsn < lower.lsn ? place : lower)', '(place.lsn > lower.lsn ? place : lower)'],
@@ -166,7 +172,7 @@ const FORMAT2 = [
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
     [READING2, 'const place = placeAfter(cursor, seen, producer.epochs)', 'const place = cursor'],
   ]),
-  format2('entries are merged across what a consumer has seen', 'storm', 3000, [
+  format2('entries are merged across what a consumer has seen', 'storm', 4000, [
     [EPOCHS2, ' && !seen.some((s) => first.epoch <= s && s < second.epoch)', ''],
   ]),
   format2('items that were dropped are delivered', 'storm', 1500, [
