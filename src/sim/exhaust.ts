@@ -6,8 +6,8 @@ import { Random } from './random.ts'
 import { report } from './report.ts'
 import { type Broken, Simulation } from './simulation.ts'
 
-/** Of the bytes that begin a write, one that says something. */
-const ROTTEN_BYTE = 16
+/** Of the bytes that begin a write, one that says something: in a batch, what is committed; in a slot, its generation. */
+const ROTTEN_BYTE = 40
 
 /** What the letters of a script do, one after the other. */
 export const LETTERS: Readonly<Record<string, Letter>> = {
@@ -21,6 +21,9 @@ export const LETTERS: Readonly<Record<string, Letter>> = {
   P: { role: 'producer', step: { id: 0, kind: 'reattach' } },
   t: { role: 'consumer', step: { id: 0, kind: 'take', max: 1 } },
   T: { role: 'consumer', step: { id: 0, kind: 'take', max: 100 } },
+  o: { role: 'consumer', step: { id: 0, kind: 'pop', max: 100 } },
+  g: { role: 'consumer', step: { id: 0, kind: 'advance', part: 0.1 } },
+  S: { role: 'consumer', step: { id: 0, kind: 'state' } },
   C: { role: 'consumer', step: { id: 0, kind: 'reattach' } },
   s: { role: 'consumer', step: { id: 0, kind: 'suspend' } },
   r: { role: 'consumer', step: { id: 0, kind: 'resume' } },
@@ -187,7 +190,9 @@ async function attempt(
   const simulation = new Simulation(ring, plan, traced)
   const { world, producer, consumer } = simulation
   const { scheduler } = world
-  const undisturbed = what.kill === undefined && what.lostAt === undefined
+  // How much waits of what was pushed, nobody can say who does not know what is given up.
+  const { overwritten } = simulation.promises.losses
+  const undisturbed = what.kill === undefined && what.lostAt === undefined && !overwritten
   const play = new Player(simulation, undisturbed ? new DepthGauge(simulation) : undefined)
   await play.all(() => simulation.make())
   await play.all(() => play.steps(what.prelude))

@@ -54,9 +54,9 @@ const format2 = (name, mix, seeds, edits, format = '2') => ({
  * @param {string[]} how
  * @param {[file: string, find: string, replace: string][]} edits
  */
-const exhaustive = (name, [prelude, scripts, ...how], edits) => ({
+const exhaustive = (name, [prelude, scripts, ...how], edits, format = '2') => ({
   name,
-  format: '2',
+  format,
   exhaust: ['--prelude', prelude, '--scripts', scripts, ...how],
   edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
 })
@@ -108,9 +108,11 @@ const FORMAT2 = [
   format2("a batch's epoch is not checked", 'storm', 4000, [
     [WALK2, '&& allowsEpoch(epochs, lsn, header.epoch) ', ''],
   ]),
-  format2("a header's checksum is not checked", 'flip', 9000, [
-    [BATCH2, "if (computed !== crc) return bad('checksum', String(computed), String(crc))", ''],
-  ]),
+  exhaustive(
+    "a header's checksum is not checked",
+    ['', 'p1T'],
+    [[BATCH2, "if (computed !== crc) return bad('checksum', String(computed), String(crc))", '']],
+  ),
   format2("an item's checksum is not checked", 'flip', 1500, [
     [
       'ring/format2/batch-items.ts',
@@ -227,18 +229,18 @@ const FORMAT2 = [
     [
       DISK2,
       `encodeProducerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.#sector(offset), [block], { durable: true })`,
+    await this.device.write(this.sectorOf(offset), [block], { durable: true })`,
       `encodeProducerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.#sector(offset), [block])`,
+    await this.device.write(this.sectorOf(offset), [block])`,
     ],
   ]),
   format2("the consumer's slots are not written durably", 'storm', 1500, [
     [
       DISK2,
       `encodeConsumerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.#sector(offset), [block], { durable: true })`,
+    await this.device.write(this.sectorOf(offset), [block], { durable: true })`,
       `encodeConsumerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.#sector(offset), [block])`,
+    await this.device.write(this.sectorOf(offset), [block])`,
     ],
   ]),
   format2('a second handle is not noticed', 'second', 500, [
@@ -286,10 +288,9 @@ const FORMAT2 = [
       'this.#learn(slot)',
     ],
   ]),
-  format2(
+  exhaustive(
     'a cursor right before what is given up is written at once',
-    'storm',
-    1500,
+    ['aaaaaaaao', 'aSg', '--twice'],
     [[CONSUMER2, 'place !== undefined && place.mark.lsn < this.#producer.head.lsn', 'false']],
     '2-overwrite',
   ),
@@ -307,7 +308,7 @@ const FORMAT2 = [
   ]),
   exhaustive(
     'an epoch is in one slot only',
-    ['aT', 'Paa3'],
+    ['aT', 'Paa1,Paa2,Paa3,Paa4'],
     [[PRODUCER2, 'await this.#publish(newestBefore.which)\n', '']],
   ),
   exhaustive(

@@ -97,7 +97,7 @@ export class Disk {
     // The same memory each time, because the system makes it slowly; another reading at the same time has its own.
     const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
     this.#slotMemory = undefined
-    await this.device.read(this.#sector(slots.offset), [bytes])
+    await this.device.read(this.sectorOf(slots.offset), [bytes])
     this.#slotMemory = bytes
     const at = (offset: number): Uint8Array =>
       bytes.subarray(offset - slots.offset, offset - slots.offset + blockSize)
@@ -115,7 +115,7 @@ export class Disk {
     const offset = this.layout.producerSlots[which]
     const block = this.device.allocate(this.layout.blockSize)
     encodeProducerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.#sector(offset), [block], { durable: true })
+    await this.device.write(this.sectorOf(offset), [block], { durable: true })
   }
 
   /** As `writeProducerSlot`. */
@@ -123,7 +123,7 @@ export class Disk {
     const offset = this.layout.consumerSlots[which]
     const block = this.device.allocate(this.layout.blockSize)
     encodeConsumerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.#sector(offset), [block], { durable: true })
+    await this.device.write(this.sectorOf(offset), [block], { durable: true })
   }
 
   /** Reads blocks of the log, at most once around. */
@@ -160,20 +160,16 @@ export class Disk {
   #runs(lsn: number, bytes: Uint8Array): readonly [Run, ...Run[]] {
     const { dataOffset, dataBlocks, blockSize } = this.layout
     const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize
-    const sector = this.#sector(this.offsetOf(lsn))
+    const sector = this.sectorOf(this.offsetOf(lsn))
     if (bytes.length <= untilEnd) return [{ sector, bytes }]
     return [
       { sector, bytes: bytes.subarray(0, untilEnd) },
-      { sector: this.#sector(dataOffset), bytes: bytes.subarray(untilEnd) },
+      { sector: this.sectorOf(dataOffset), bytes: bytes.subarray(untilEnd) },
     ]
   }
 
   /** The sector at an offset in bytes from the start of the device. */
   sectorOf(offset: number): number {
-    return this.#sector(offset)
-  }
-
-  #sector(offset: number): number {
     return offset / this.#sectorSize
   }
 }
