@@ -1,7 +1,7 @@
 // Tries every event of some scripts at which the cache can be lost, with every outcome, over the built package: exit 1
 // when a promise is broken.
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { countOf, DIST, named, simulatorOf } from './sim-cli.mjs'
 
 const USAGE = `npm run sim:exhaust -- --scripts a,pc [--prelude aT] [--format 2] [--block 512] [--twice]
   [--loss power | silentReset] [--json]
@@ -15,19 +15,22 @@ const { values } = parseArgs({
     block: { type: 'string', default: '512' },
     twice: { type: 'boolean', default: false },
     loss: { type: 'string', default: 'power' },
-    dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
+    dist: { type: 'string', default: DIST },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 })
 
 if (values.scripts === undefined) {
   console.log(USAGE)
-  process.exitCode = 2
+  process.exitCode = values.help ? 0 : 2
 } else {
-  const sim = await import(new URL('sim/index.js', `file://${values.dist}/`).href)
-  const ring = sim.ringNamed(values.format)
+  const sim = await simulatorOf(values.dist)
+  const ring = named(() => sim.ringNamed(values.format))
   const { prelude, twice, loss, scripts } = values
-  const shape = sim.smallestShape(ring, Number(values.block))
+  const block = countOf('block', values.block)
+  const shape = named(() => sim.smallestShape(ring, block))
+  named(() => sim.checkScripts(prelude, scripts.split(',')))
   const started = Date.now()
   const done = await sim.exhaust(ring, {
     shape,

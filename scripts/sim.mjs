@@ -1,8 +1,8 @@
 // Runs the simulator over the built package, and stops by itself: exit 1 when a promise is broken.
 import { cpus } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { countOf, DIST, named, simulatorOf } from './sim-cli.mjs'
 
 const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--mix NAME]
   [--steps N] [--workers N] [--json]
@@ -20,20 +20,28 @@ const { values } = parseArgs({
     mix: { type: 'string', default: 'swarm' },
     steps: { type: 'string' },
     workers: { type: 'string' },
-    dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
+    dist: { type: 'string', default: DIST },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
-const sim = await import(new URL('sim/index.js', `file://${values.dist}/`).href)
+if (values.help) {
+  console.log(USAGE)
+  process.exit()
+}
+const sim = await simulatorOf(values.dist)
 const { leases } = sim
-const simulated =
-  values.format === leases.name ? leases : sim.simulatedRing(sim.ringNamed(values.format))
-const options = { mix: values.mix, ...(values.steps && { steps: Number(values.steps) }) }
+const simulated = named(() =>
+  values.format === leases.name ? leases : sim.simulatedRing(sim.ringNamed(values.format)),
+)
+named(() => (simulated === leases ? sim.hostsPlanOf(1, values.mix) : sim.mixOf(values.mix, 1)))
+const options = {
+  mix: values.mix,
+  ...(values.steps && { steps: countOf('steps', values.steps) }),
+}
 
-if (values.help) console.log(USAGE)
-else if (!isMainThread) parentPort.postMessage(await share(workerData))
-else if (values.seed !== undefined) await replay(Number(values.seed))
+if (!isMainThread) parentPort.postMessage(await share(workerData))
+else if (values.seed !== undefined) await replay(countOf('seed', values.seed))
 else await main()
 
 /** One worker's share of the seeds. */
@@ -61,11 +69,11 @@ async function replay(seed) {
 
 async function main() {
   const started = Date.now()
-  const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
+  const minutes = countOf('minutes', values.minutes)
   // Long runs see other seeds each time.
-  const from = Number(values.from ?? (minutes === undefined ? 1 : started % 1e9))
-  const seeds = Number(values.seeds ?? (minutes === undefined ? 2000 : 1e12))
-  const workers = Math.max(1, Number(values.workers ?? cpus().length))
+  const from = countOf('from', values.from, minutes === undefined ? 1 : started % 1e9)
+  const seeds = countOf('seeds', values.seeds, minutes === undefined ? 2000 : 1e12)
+  const workers = Math.max(1, countOf('workers', values.workers, cpus().length))
   const until = minutes === undefined ? undefined : started + minutes * 60_000
   const work = (index) => ({
     from: from + index,

@@ -94,6 +94,18 @@ export function scriptsOf(letters: string, length: number): readonly string[] {
   return scriptsOf(letters, length - 1).flatMap((start) => Array.from(letters, (l) => start + l))
 }
 
+/**
+ * Checks that each letter is one of {@link LETTERS}.
+ * @throws {RangeError} one is not
+ */
+export function checkScripts(prelude: string, scripts: readonly string[]): void {
+  for (const name of [prelude, ...scripts].join('')) {
+    if (LETTERS[name] === undefined) {
+      throw new RangeError(`no letter '${name}': known are ${Object.keys(LETTERS).join('')}`)
+    }
+  }
+}
+
 /** A kill, after so many events. */
 interface Kill {
   readonly role: 'producer' | 'consumer'
@@ -117,9 +129,11 @@ interface Case {
  * Runs each script once for every event at which the cache can be lost and every subset of unflushed sectors (in every
  * version) that can be kept, and checks that all that was promised is there. With `twice`, also for every event
  * before that at which a role can be killed.
+ * @throws {RangeError} a script has a letter that is not one of {@link LETTERS}
  */
 export async function exhaust(ring: RingUnderTest, options: ExhaustOptions): Promise<Exhausted> {
   const { prelude = '', scripts, maxOutcomes = 256, twice = false, loss = 'power' } = options
+  checkScripts(prelude, scripts)
   const done = { scripts: 0, points: 0, runs: 0, cutShort: 0, broken: undefined, report: undefined }
   for (const script of scripts) {
     done.scripts++
@@ -278,8 +292,7 @@ class Player {
   }
 
   async #step(name: string): Promise<void> {
-    const letter = LETTERS[name]
-    if (letter === undefined) throw new RangeError(`no letter ${name}`)
+    const letter = LETTERS[name] as Letter
     const { producer, consumer, world } = this.#simulation
     if (letter.role === 'medium') {
       world.trace(() => `ROT where write ${-letter.rots} began`)

@@ -168,6 +168,6 @@ export function mixOf(name: string, seed: number): Mix {
   if (name === 'each') return MIXES[seed % MIXES.length] as Mix
   const wanted = name === 'swarm' ? SWARM[seed % SWARM.length] : name
   const found = MIXES.find((mix) => mix.name === wanted)
-  if (found === undefined) throw new RangeError(`no mix ${name}; there are ${MIX_NAMES.join(', ')}`)
+  if (found === undefined) throw new RangeError(`no mix ${name}; known are ${MIX_NAMES.join(', ')}`)
   return found
 }

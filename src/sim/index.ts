@@ -1,6 +1,7 @@
 export { SimDevice } from './device.ts'
 export { type Choose, type DiskCopy, SimDisk, type SimDiskOptions } from './disk.ts'
 export {
+  checkScripts,
   type Exhausted,
   type ExhaustOptions,
   exhaust,

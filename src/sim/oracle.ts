@@ -297,12 +297,20 @@ export class Oracle {
   #checkCount(id: number, from: Position, to: Position, told: number): void {
     if (!this.#promises.authentic || this.#itemsUpTo === undefined) return
     // Where a producer began with less than was delivered before, because that was lost, it counts on from there.
-    const begun = this.#starts.filter((start) => from < start && start <= to)
+    const begun = this.#starts.filter((start) => this.#unmerged(from, id) < start && start <= to)
     const before = Math.min(...[from, ...begun].map(this.#itemsUpTo))
     const missing = this.#itemsUpTo(to) - before - 1
     // A producer that was killed while it attached may have begun even earlier.
     if (missing < 0 || missing === told) return
     throw new Violation('miscounted', `item ${id} comes after ${missing} others, of ${told} told`)
+  }
+
+  /** A position as the producer answered it: where epochs were merged, a consumer says that its place is of the first of them. */
+  #unmerged(position: Position, id: number): Position {
+    const before = this.#log[id - 1]?.position
+    const isSame =
+      before !== undefined && this.#itemsUpTo?.(before as Position) === this.#itemsUpTo?.(position)
+    return isSame && before > position ? (before as Position) : position
   }
 
   #checkPosition(id: number, position: bigint): void {

@@ -13,7 +13,7 @@ export function ringNamed(name: string): RingUnderTest {
   const found = RINGS.find((ring) => ring.name === name)
   if (found === undefined) {
     throw new RangeError(
-      `no format ${name}; there are ${RINGS.map((ring) => ring.name).join(', ')}`,
+      `no format ${name}; known are ${RINGS.map((ring) => ring.name).join(', ')}`,
     )
   }
   return found

@@ -94,7 +94,7 @@ export function hostsPlanOf(seed: number, mix: string): HostsPlan {
   if (wanted === 'drift') return driftPlan(seed, random)
   if (wanted === 'race') return racePlan(seed, random)
   const names = Object.keys(HOSTS_MIXES).join(', ')
-  throw new RangeError(`no mix ${mix} of leases; there are ${names}, swarm, each`)
+  throw new RangeError(`no mix ${mix} of leases; known are ${names}, swarm, each`)
 }
 
 /**
