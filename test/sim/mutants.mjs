@@ -167,8 +167,8 @@ const FORMAT2 = [
     [RECOVER2, 'if (batch.header.committedTo > tail.seq) {', 'if (batch.end.seq > tail.seq) {'],
     [
       RECOVER2,
-      'tail = held.commit(batch.header.committedTo, batch.end)',
-      'tail = held.commit(batch.end.seq, batch.end)',
+      'tail = held.commit(batch.header.committedTo, batch.end, tail)',
+      'tail = held.commit(batch.end.seq, batch.end, tail)',
     ],
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [

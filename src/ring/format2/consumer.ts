@@ -81,7 +81,9 @@ class Format2Consumer extends Format2Role implements Consumer {
     super(claimed, disk)
     const own = newest(slots.consumer, 'consumer', this.device.name).slot
     const [first, second] = slots.consumer
-    this.#slots = [isBad(first) ? own : first, isBad(second) ? own : second]
+    // One that is damaged is the older one, and not settled: it is written before the other one, and when idle.
+    const lost = { ...own, generation: own.generation - 1, seen: -1 }
+    this.#slots = [isBad(first) ? lost : first, isBad(second) ? lost : second]
     this.#producer = newest(slots.producer, 'producer', this.device.name).slot
     this.#skip = options.onDamage === 'skip'
     this.#cursor = { mark: own.cursor, index: own.index, bytes: own.bytes }

@@ -74,7 +74,7 @@ const damages = channel('shared-block-ring:damage')
 export class ReadingPlace {
   readonly #disk: Disk
   readonly #walker: Walker
-  readonly #steps = new Steps()
+  readonly #steps: Steps
   #producer: ProducerSlot
   /** All epochs that were heard of, ascending. */
   #known: Epochs
@@ -93,6 +93,7 @@ export class ReadingPlace {
   constructor(disk: Disk, cursor: Place, producer: ProducerSlot, look: () => Promise<void>) {
     this.#disk = disk
     this.#walker = new Walker(disk)
+    this.#steps = new Steps(disk.layout.blockSize)
     this.#look = look
     this.#producer = producer
     this.#known = producer.epochs

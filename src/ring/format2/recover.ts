@@ -78,7 +78,7 @@ export async function rollForward(
     if (batch?.whole === true) {
       held.add(batch.items)
       if (batch.header.committedTo > tail.seq) {
-        tail = held.commit(batch.header.committedTo, batch.end)
+        tail = held.commit(batch.header.committedTo, batch.end, tail)
         commits++
         time = batch.header.time
       }
@@ -128,8 +128,12 @@ class Held {
     }
   }
 
-  /** The place after all items before `seq` are committed by the batch that ends at `end`. */
-  commit(seq: number, end: Mark): Mark {
+  /**
+   * The place after all items before `seq` are committed by the batch that ends at `end`. How many bytes are in those of a
+   * batch that is damaged, nobody knows: then it is as many as at the place `before`.
+   */
+  commit(seq: number, end: Mark, before: Mark): Mark {
+    if (seq < this.#seq) return { ...end, seq, bytes: before.bytes }
     const lengths = this.#lengths.splice(0, seq - this.#seq)
     for (const length of lengths) this.#bytes = addBytes(this.#bytes, length)
     this.#seq = seq

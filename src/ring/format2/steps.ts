@@ -1,7 +1,7 @@
 import type { Mark } from './mark.ts'
 import type { Batch } from './walk.ts'
 
-/** Bytes of items that are kept for popping them again. */
+/** Bytes of the log that are kept for popping their items again. */
 const KEPT_BYTES = 8 << 20
 /** Steps that are kept apart; beyond, neighbours are merged. */
 const MAX_STEPS = 4096
@@ -27,10 +27,15 @@ export class Steps {
   #keptBytes = 0
   /** Where the last search ended: the next one is mostly there, or one further. */
   #hint = 0
+  readonly #blockSize: number
+
+  constructor(blockSize: number) {
+    this.#blockSize = blockSize
+  }
 
   add(step: Step): void {
     this.#steps.push(step)
-    if (step.kind === 'batch') this.#keptBytes += step.batch.header.bodyBytes
+    if (step.kind === 'batch') this.#keptBytes += this.#bytesOf(step.batch)
     this.#shrink()
   }
 
@@ -82,15 +87,20 @@ export class Steps {
     const rest: readonly Step[] =
       batch.end.lsn < span.end.lsn ? [{ ...span, kind: 'span', mark: batch.end }] : []
     this.#steps.splice(this.#steps.indexOf(span), 1, first, ...rest)
-    this.#keptBytes += batch.header.bodyBytes
+    this.#keptBytes += this.#bytesOf(batch)
     this.#shrink(first)
+  }
+
+  /** Memory that a batch keeps: its blocks, however little is in them. */
+  #bytesOf({ header, end }: Batch): number {
+    return (end.lsn - header.start.lsn) * this.#blockSize
   }
 
   #count(): void {
     this.#hint = 0
     this.#keptBytes = 0
     for (const step of this.#steps) {
-      if (step.kind === 'batch') this.#keptBytes += step.batch.header.bodyBytes
+      if (step.kind === 'batch') this.#keptBytes += this.#bytesOf(step.batch)
     }
   }
 
@@ -99,7 +109,7 @@ export class Steps {
     for (let index = 0; this.#keptBytes > KEPT_BYTES && index < this.#steps.length; index++) {
       const step = this.#steps[index] as Step
       if (step.kind !== 'batch' || step === wanted) continue
-      this.#keptBytes -= step.batch.header.bodyBytes
+      this.#keptBytes -= this.#bytesOf(step.batch)
       const { mark, end, limit } = step
       this.#steps[index] = { kind: 'span', mark, end, limit }
     }

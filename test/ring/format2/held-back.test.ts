@@ -119,4 +119,20 @@ describe('what shows that items were shown, where something else is damaged', ()
     expect((await verifyRing(damaged)).damagedItems).toBe(0)
     expect(await delivered(damaged)).toEqual([1])
   })
+
+  test('bytes that were not shown are not counted, if what was shown is damaged', async () => {
+    const device = await smallRing(16)
+    const producer = await attachProducer(device, { clock: new FakeClock() })
+    const pushed = await producer.pushMany([item(1, 100), item(2, 100), item(3, 100)])
+    await push(producer, item(4, 100), item(5, 100))
+    await producer.advance(
+      pushed.status === 'ok' ? (pushed.positions[1] as Position) : asPosition(0n),
+    )
+    const damaged = await damagedCopy(device, DATA + 10)
+    const next = await attachProducer(damaged, { clock: new FakeClock() })
+    await next.append([item(6, 7)])
+    await next.detach()
+    const { stats } = await inspectRing(damaged)
+    expect(stats).toMatchObject({ pushedItems: 3, pushedBytes: 7 })
+  })
 })

@@ -3,7 +3,7 @@ import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
 import type { Position } from '../../../src/ring/types.ts'
-import { BLOCK, pushBatches, smallRing, take } from '../../helpers/damage.ts'
+import { BLOCK, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { deviceBytes } from '../../helpers/golden.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
@@ -84,6 +84,28 @@ describe('a slot that is damaged while its handle lives', () => {
     const cut = await Consumer.attach(await MemoryBlockDevice.from(bytes))
     expect(await cut.popMany()).toHaveLength(3)
   })
+
+  test.each([0, 1])(
+    'is written first by the next consumer, and when that is idle: %i',
+    async (which) => {
+      const device = await smallRing(16)
+      await pushBatches(device, [[Buffer.from('one')], [Buffer.from('two')]])
+      await take(device, 1)
+      await flip(device, CONSUMER_SLOTS[which] as number)
+      const idle = await damagedCopy(device)
+      const hooked = new HookedDevice(device)
+      const clock = new FakeClock()
+      const consumer = await Consumer.attach(hooked, { clock })
+      const [two] = await consumer.popMany()
+      hooked.take()
+      await consumer.advance(two?.position as Position)
+      const [first] = hooked.take().filter(({ operation }) => operation === 'write')
+      expect(first?.sector).toBe((CONSUMER_SLOTS[which] as number) / BLOCK)
+      expect(await damaged(device)).toEqual([])
+      await (await Consumer.attach(idle, { clock })).detach()
+      expect(await damaged(idle)).toEqual([])
+    },
+  )
 
   test('is written again, also if it is both', async () => {
     const device = await smallRing(16)

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { Steps } from '../../../src/ring/format2/steps.ts'
+import type { Batch } from '../../../src/ring/format2/walk.ts'
+
+const BLOCK = 64 << 10
+const COUNT = 1000
+
+test('batches keep memory by their blocks, however little is in them', () => {
+  const steps = new Steps(BLOCK)
+  const at = (lsn: number) => ({ lsn, seq: lsn, bytes: lsn, crc: 0 })
+  for (let lsn = 0; lsn < COUNT; lsn++) {
+    const batch = { header: { start: at(lsn), bodyBytes: 1 }, end: at(lsn + 1) } as Batch
+    steps.add({ kind: 'batch', mark: at(lsn), end: at(lsn + 1), limit: Infinity, batch })
+  }
+  const kept = [...Array(COUNT).keys()].filter((seq) => steps.find(seq)?.kind === 'batch')
+  expect(kept.length * BLOCK).toBeLessThanOrEqual(8 << 20)
+  expect(kept).toContain(COUNT - 1)
+})
