@@ -5,13 +5,12 @@ import { counted, grouped, safeText, spanOf } from './render.ts'
 /** What was found in a ring, for people. */
 export function verifyText(path: string, report: RingReport): string {
   const { findings, moreFindings, log } = report
-  const more = moreFindings === 0 ? '' : `  and ${grouped(moreFindings)} more\n`
   const counts =
     log === undefined
       ? 'The log was not checked.\n'
-      : `Checked ${grouped(log.blocks)} blocks in use${batches(report)}: ${counted(log.items, 'item')} that ` +
-        `wait, ${counted(log.bytes, 'byte')}. Not checked: ${grouped(log.freeBlocks)} free blocks.\n`
-  return `${safeText(path)}: ${verdict(report)}\n${findings.map(findingText).join('')}${more}${counts}`
+      : `Checked ${counted(log.blocks, 'block')} in use${batches(report)}: ${counted(log.items, 'item')} that ` +
+        `wait, ${counted(log.bytes, 'byte')}. Not checked: ${counted(log.freeBlocks, 'free block')}.\n`
+  return `${safeText(path)}: ${verdict(report)}\n${findings.map(findingText).join('')}${moreText(moreFindings)}${counts}`
 }
 
 /** The same in a few words. */
@@ -22,7 +21,10 @@ export function verdict({ format, sound, damagedItems }: RingReport): string {
 }
 
 /** What a repair did, or would do, for people. */
-export function repairText(path: string, { written, actions, left }: RepairReport): string {
+export function repairText(
+  path: string,
+  { written, actions, left, moreLeft }: RepairReport,
+): string {
   const what =
     actions.length === 0
       ? nothing(left.length)
@@ -31,8 +33,13 @@ export function repairText(path: string, { written, actions, left }: RepairRepor
     const costs = cost === undefined ? '' : `           ${cost}\n`
     return `  ${place(offset)}  ${structure}: ${action}\n${safe(costs)}`
   })
-  const rest = left.length === 0 ? '' : 'Stays damaged:\n'
-  return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${left.map(findingText).join('')}`
+  const stay = left.length + moreLeft
+  const rest = stay === 0 ? '' : `${counted(stay, 'finding')} ${stay === 1 ? 'stays' : 'stay'}:\n`
+  return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${left.map(findingText).join('')}${moreText(moreLeft)}`
+}
+
+function moreText(more: number): string {
+  return more === 0 ? '' : `  and ${grouped(more)} more\n`
 }
 
 function nothing(left: number): string {

@@ -34,6 +34,11 @@ export interface RepairReport {
   readonly written: boolean
   /** In the order of writing. */
   readonly actions: readonly RepairAction[]
-  /** What stays damaged. Batches that can be read are not looked at. */
+  /**
+   * What stays damaged, 1,000 at most: also items that are gone. Where both slots of a role are damaged, batches are not
+   * looked at, because nothing tells where the log is: after a rebuild, repair again.
+   */
   readonly left: readonly Finding[]
+  /** How many more findings stay than are listed. */
+  readonly moreLeft: number
 }

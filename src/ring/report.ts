@@ -23,8 +23,13 @@ export interface Finding {
 /** Findings that a report lists; more are only counted. */
 const MAX_FINDINGS = 1000
 
+/** Takes findings one by one. */
+export interface FindingSink {
+  add(finding: Finding): void
+}
+
 /** Findings in bounded memory. */
-export class Findings {
+export class Findings implements FindingSink {
   readonly list: Finding[] = []
   #count = 0
   #damaged = false

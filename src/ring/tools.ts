@@ -35,7 +35,7 @@ export async function verifyRing(
 
 /**
  * Repairs what is there twice and damaged once: the guard, copies of the superblock, and slots. Damaged batches stay as
- * they are, but for sectors that cannot be read, with `zeroUnreadable`. Without `write` nothing is written. No role may be at
+ * they are and are told of, but for sectors that cannot be read, with `zeroUnreadable`. Without `write` nothing is written. No role may be at
  * work: claim both first. A repair that was cut short is ended by another one.
  * @throws as `verifyRing`; also `RING_UNSTABLE` if something can be read that could not be at first: nothing was written
  */

@@ -38,6 +38,35 @@ test('both slots of a role take --rebuild', async () => {
   expect((await ok(['consume', path, '--drain'])).toString()).toBe('one\ntwo\nthree\n')
 })
 
+test('damaged items stay: it says so, also after it wrote what it could, and exits with 1', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 'one\ntwo\nthree\n')
+  damage(path, 600, readFileSync(path).indexOf('two'))
+  const done = await sbr(['repair', path, '--write'])
+  expect([done.code, done.stdout.toString()]).toEqual([
+    1,
+    expect.stringContaining('1 finding stays:'),
+  ])
+  expect(done.stdout.toString()).toContain('repaired: 1 block\n')
+  const told = await sbr(['repair', path])
+  expect(told.code).toBe(1)
+  expect(told.stdout.toString()).toContain(
+    `${path}: nothing of it can be repaired\n1 finding stays:`,
+  )
+  expect(told.stdout.toString()).toContain('item 1, counted from 0; 1 item lost')
+  expect(told.stderr).toContain('stays damaged')
+  const json = await sbr(['repair', path, '--json'])
+  expect(json.code).toBe(1)
+  expect(JSON.parse(json.stdout.toString())).toMatchObject({
+    actions: [],
+    left: [{ severity: 'damage', structure: 'item', items: 1, sequence: { first: 1, last: 1 } }],
+    moreLeft: 0,
+  })
+  expect((await ok(['consume', path, '--drain', '--skip-damage'])).toString()).toBe('one\nthree\n')
+  expect((await ok(['repair', path])).toString()).toContain('there is nothing to repair')
+})
+
 test('is refused while a role is taken', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')

@@ -61,13 +61,20 @@ test('a disk with unreadable sectors: found, told, mended, and what is left come
   expect(verified.stdout.toString()).toContain('damage: superblock 2: cannot be read')
   expect(verified.stdout.toString()).toContain('sbr repair --zero-unreadable')
 
-  const planned = await ok(['repair', uri, '--zero-unreadable'])
-  expect(planned.toString()).toContain('would be repaired with --write: 3 blocks')
-  expect(planned.toString()).toContain('gives up items 1 to 1')
+  const planned = await sbr(['repair', uri, '--zero-unreadable'])
+  expect([planned.code, planned.stdout.toString()]).toEqual([
+    1,
+    expect.stringContaining('would be repaired with --write: 3 blocks'),
+  ])
+  expect(planned.stdout.toString()).toContain('gives up items 1 to 1')
   expect(bad.size).toBe(3)
   const refused = await sbr(['repair', uri, '--write'])
   expect([refused.code, [...bad]]).toEqual([1, [SECOND_LINE]])
-  await ok(['repair', uri, '--write', '--zero-unreadable'])
+  const given = await sbr(['repair', uri, '--write', '--zero-unreadable', '--json'])
+  expect([given.code, JSON.parse(given.stdout.toString())]).toMatchObject([
+    1,
+    { written: true, left: [{ items: 1, sequence: { first: 1, last: 1 } }] },
+  ])
   expect(bad.size).toBe(0)
 
   const told = await sbr(['verify', uri, '--json'])

@@ -56,6 +56,7 @@ describe('format 1, as the original wrote it', () => {
       written: false,
       actions: [],
       left: report.findings,
+      moreLeft: 0,
     })
     expect(hex(await deviceBytes(device))).toBe(before)
   })

@@ -23,8 +23,8 @@ const fullDescription = `Tells what is damaged in a ring's own records and can b
 superblock, and slots of which the other one is sound. With --write it is written. Running it again ends a repair
 that was cut short. It is refused while a producer or consumer is at work on this machine.
 
-Nothing that may be wanted is overwritten. Damaged items stay as they are: sbr verify finds them, and a consumer
-with onDamage: 'skip' steps over them.
+Nothing that may be wanted is overwritten. Damaged items stay as they are, and are told of: sbr consume --skip-damage
+steps over them.
 
 Where both slots of a role are damaged, --rebuild makes them from what is in the data area. The producer's: the
 newest chain of batches. The consumer's: the oldest batch that is there, so that items are delivered again that were
@@ -32,13 +32,13 @@ given back. Format 1 has no second copy of anything, so only what is wrong is to
 
 Where sectors cannot be read, --zero-unreadable reads all of the ring, and writes zeroes to those of which there is no
 copy: a disk makes a sector readable again when it is written. Each action tells what that costs. Items that wait
-there are lost, and become damage that a consumer with onDamage: 'skip' steps over.
+there are lost, and become damage that sbr consume --skip-damage steps over.
 
 With --json: one object with "device", "format", "written", "actions" ("offset" in bytes, "structure", "action",
-"cost") and "left", the findings that stay, as sbr verify has them.
+"cost"), "left", the findings that stay, as sbr verify has them, and "moreLeft", how many more do.
 
 Exit codes: 0 nothing was damaged, or it is (without --write: would be) repaired; 130 or 143 stopped by SIGINT or
-SIGTERM; 1 something stays damaged, or anything else.
+SIGTERM; 1 something stays damaged, also items that are gone and were not stepped over yet, or anything else.
 
 EXAMPLES
   sbr repair ring.img
@@ -91,7 +91,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     flags.json === true ? `${safeJson({ device: path, ...report })}\n` : repairText(path, report)
   await standardOutput(stop.signal).write(text)
   if (report.left.length === 0) return
-  const details = { device: path, left: report.left.length }
+  const details = { device: path, left: report.left.length + report.moreLeft }
   throw new CommandError(EXIT.fault, 'CLI_DAMAGED', `${path} stays damaged`, details)
 }
 

@@ -10,6 +10,6 @@ export async function repair(
   device: SalvageBlockDevice,
   options: RepairOptions,
 ): Promise<RepairReport> {
-  const { findings } = await verify(device, options)
-  return { format: 1, written: false, actions: [], left: findings }
+  const { findings, moreFindings } = await verify(device, options)
+  return { format: 1, written: false, actions: [], left: findings, moreLeft: moreFindings }
 }

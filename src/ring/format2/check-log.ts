@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../clock.ts'
-import type { Findings, LogCounts, VerifyOptions } from '../report.ts'
+import type { FindingSink, LogCounts, VerifyOptions } from '../report.ts'
 import { type BatchProblem, diagnose } from './diagnose.ts'
 import type { Disk, Slots } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
@@ -38,7 +38,7 @@ export class LogCheck {
   constructor(
     disk: Disk,
     slots: Slots,
-    findings: Findings,
+    findings: FindingSink,
     unreadable: Unreadable,
     options: VerifyOptions,
   ) {

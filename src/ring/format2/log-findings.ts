@@ -1,14 +1,15 @@
-import type { Findings } from '../report.ts'
+import type { FindingSink } from '../report.ts'
 import { textOf } from './check-blocks.ts'
 import type { BatchProblem } from './diagnose.ts'
 import type { Disk } from './disk.ts'
 import type { Mark } from './mark.ts'
 import type { Unreadable } from './unreadable.ts'
 
-const SKIP =
-  'nothing repairs it; a consumer that skips damage (onDamage: skip) goes on behind it, and counts it'
+/** What to do about items that are gone. */
+export const SKIP =
+  'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) goes on behind it, and counts it'
 const ZERO =
-  'no role can read on there; sbr repair --zero-unreadable gives it up: a consumer that skips damage (onDamage: skip) then goes on behind it'
+  'no role can read on there; sbr repair --zero-unreadable gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on behind it'
 const LAST_COMMIT =
   'what was pushed last may be there, and nothing else tells of it; sbr repair --zero-unreadable gives it up'
 
@@ -21,11 +22,11 @@ export interface ItemRange {
 /** Says what is wrong in the log, with what is lost, and what to do about it. */
 export class LogFindings {
   readonly #disk: Disk
-  readonly #findings: Findings
+  readonly #findings: FindingSink
   readonly #unreadable: Unreadable
 
   /** @param unreadable is told what is lost with each place that cannot be read */
-  constructor(disk: Disk, findings: Findings, unreadable: Unreadable) {
+  constructor(disk: Disk, findings: FindingSink, unreadable: Unreadable) {
     this.#disk = disk
     this.#findings = findings
     this.#unreadable = unreadable

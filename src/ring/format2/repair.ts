@@ -45,7 +45,7 @@ interface Slot {
   readonly generation: number
 }
 
-/** Repairs a ring, apart from batches that can be read; see `repairRing`. */
+/** Repairs a ring; see `repairRing`. */
 export async function repair(
   device: SalvageBlockDevice,
   options: RepairOptions,
@@ -56,7 +56,7 @@ export async function repair(
   const steps = disk === undefined ? [] : await plan(device, disk, left, options)
   if (write && steps.length > 0) await carryOut(device, steps)
   const actions = steps.map(({ bytes: _, ...action }) => action)
-  return { format: 2, written: write, actions, left: left.list }
+  return { format: 2, written: write, actions, left: left.list, moreLeft: left.more }
 }
 
 async function carryOut(device: SalvageBlockDevice, steps: readonly Step[]): Promise<void> {

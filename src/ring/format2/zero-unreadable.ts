@@ -2,11 +2,12 @@ import type { BlockDevice } from '../../block/device.ts'
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { systemClock } from '../../clock.ts'
 import type { RepairAction, RepairOptions } from '../repair.ts'
-import { Findings, type VerifyOptions } from '../report.ts'
+import type { Finding, Findings, VerifyOptions } from '../report.ts'
 import { LogCheck } from './check-log.ts'
 import { type Disk, readRange } from './disk.ts'
+import { SKIP } from './log-findings.ts'
 import { isLogKnown, readSteadySlots } from './state.ts'
-import { findingOf, Unreadable, type UnreadablePart } from './unreadable.ts'
+import { findingOf, type Unreadable, type UnreadablePart } from './unreadable.ts'
 
 /** Bytes that are read at once. */
 const CHUNK_BYTES = 1 << 20
@@ -33,7 +34,7 @@ export async function readUpTo(
 }
 
 /**
- * Plans to write zeroes where something cannot be read that no other step writes: in the ring's own records, where zeroes are
+ * Looks at the log, and plans to write zeroes where something cannot be read that no other step writes: in the ring's own records, where zeroes are
  * what holds; in leases and batches, if that is wanted.
  * @param unreadable knows what other steps write, or what stays damaged
  * @param left is told what stays
@@ -45,6 +46,7 @@ export async function planZeroes(
   left: Findings,
   options: RepairOptions,
 ): Promise<readonly Step[]> {
+  const isKnown = await checkLog(disk, unreadable, left, options)
   const steps: Step[] = []
   for (const part of unreadable.rest()) {
     if (part.kind === 'own') {
@@ -55,29 +57,41 @@ export async function planZeroes(
       steps.push(zeroes(device, part, 'zeroes written', LEASE_COST))
     }
   }
-  return options.zeroUnreadable === true
-    ? [...steps, ...(await planLog(device, disk, options))]
-    : steps
-}
-
-/** The same for batches, with what is lost. */
-async function planLog(
-  device: SalvageBlockDevice,
-  disk: Disk,
-  { clock = systemClock, signal }: RepairOptions,
-): Promise<readonly Step[]> {
-  const unreadable = await Unreadable.of(device, disk)
-  if (unreadable.log().length === 0) return []
-  const slots = await readSteadySlots(disk, clock)
-  const isKnown = isLogKnown(slots)
-  if (isKnown) {
-    const options = { clock, ...(signal !== undefined && { signal }) }
-    await new LogCheck(disk, slots, new Findings(), unreadable, options).run()
-  }
-  return unreadable.log().map((part) => {
+  if (options.zeroUnreadable !== true) return steps
+  const given = unreadable.log().map((part) => {
     const cost = isKnown ? part.loss && `gives up ${part.loss}` : UNKNOWN_COST
     return zeroes(device, part, 'zeroes written', cost)
   })
+  return [...steps, ...given]
+}
+
+/**
+ * Looks for batches that are damaged, if the slots tell where the log is.
+ * @returns whether they do
+ */
+async function checkLog(
+  disk: Disk,
+  unreadable: Unreadable,
+  left: Findings,
+  options: RepairOptions,
+): Promise<boolean> {
+  const slots = await readSteadySlots(disk, options.clock ?? systemClock)
+  if (!isLogKnown(slots)) return false
+  const add = (finding: Finding): void => {
+    const stays = staying(finding, options)
+    if (stays !== undefined) left.add(stays)
+  }
+  await new LogCheck(disk, slots, { add }, unreadable, options).run()
+  return true
+}
+
+/** What a finding of the log is after the repair. Zeroes are damage where items wait, and nothing elsewhere. */
+function staying(finding: Finding, { zeroUnreadable = false }: RepairOptions): Finding | undefined {
+  if (finding.severity !== 'damage') return undefined
+  if (!zeroUnreadable || finding.advice === SKIP) return finding
+  return finding.items === undefined || finding.items === 0
+    ? undefined
+    : { ...finding, advice: SKIP }
 }
 
 function zeroes(

@@ -230,9 +230,10 @@ describe('a sector of the log', () => {
       advice: expect.stringContaining('sbr repair --zero-unreadable'),
     })
     const refused = await repaired(device)
-    expect(refused).toMatchObject({ actions: [], left: [{ structure: 'data area', offset }] })
+    expect(refused).toMatchObject({ actions: [], left: report.findings })
     const { actions, left } = await repaired(device, { zeroUnreadable: true })
-    expect(left).toEqual([])
+    expect(left).toMatchObject([{ items, sequence: { first, last } }])
+    expect(left[0]?.advice).not.toContain('--zero-unreadable')
     expect(actions).toMatchObject([{ offset, cost: `gives up items ${first} to ${last}` }])
     expect(device.written).toEqual([offset / BLOCK])
     await expectGap(device, first, last)
@@ -408,8 +409,14 @@ test('wherever in the ring a sector is: repairing makes it work, and tells all t
     const report = await verifyRing(device)
     expect([sector, report.findings.length, report.sound]).toEqual([sector, 1, false])
     const { actions, left } = await repaired(device, { zeroUnreadable: true })
-    expect([sector, actions.length, left]).toEqual([sector, 1, []])
-    expect((await verifyRing(device)).damagedItems).toBe(report.damagedItems)
+    expect([sector, actions.length]).toEqual([sector, 1])
+    const after = await verifyRing(device)
+    expect(after.damagedItems).toBe(report.damagedItems)
+    const stays = after.findings.filter(({ severity }) => severity === 'damage')
+    expect([sector, left.map(({ sequence }) => sequence)]).toEqual([
+      sector,
+      stays.map(({ sequence }) => sequence),
+    ])
     const popped = numbers(await take(device, 100, 'skip'))
     const { first = 0, last = -1 } = report.findings[0]?.sequence ?? {}
     const kept = WAITING.filter((number) => number < first || number > last)
