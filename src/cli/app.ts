@@ -25,7 +25,7 @@ EXAMPLES
   sbr journal run outbox.img -- ./send-mail
 
 Errors go to standard error; with --json as {"error":{"code":...,"message":...}}. SBR_DEBUG=1 adds stack
-traces. DEVICE is a path; after -- nothing is taken for a flag.`
+traces. DEVICE is a path of a file or raw device, a file:// URI or an NBD URI (nbd://host/export); after -- nothing is taken for a flag.`
 
 /**
  * The command line for an input that begins with this word. What a command throws goes to `onFailure`, and is not

@@ -1,17 +1,15 @@
 import type { FlagParametersForType, TypedFlagParameter } from '@stricli/core'
 import type { BlockDevice } from '../block/device.ts'
 import { isRingError } from '../errors.ts'
+import { UNNAMED_JOURNAL } from '../journal/settings.ts'
 import { inspectRing, Producer } from '../ring/ring.ts'
 import { type OpenedDevice, openDevice } from './device.ts'
 import { namesOf, type RoleFlags, roleFlags } from './flags.ts'
 import { takeRoles } from './roles.ts'
 
-/** The name that `Journal` of the library uses too. */
-const DEFAULT_NAME = 'unknown journal'
-
 const queue: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
-  brief: `Name of the journal, for people who look at the device (default: '${DEFAULT_NAME}')`,
+  brief: `Name of the journal, for people who look at the device (default: '${UNNAMED_JOURNAL}')`,
   placeholder: 'NAME',
   optional: true,
   parse: String,
@@ -21,7 +19,7 @@ export const journalFlags: FlagParametersForType<RoleFlags> = { ...roleFlags, qu
 
 /** The names for the library, the same for both ends. */
 export function journalNames(flags: RoleFlags): { queue: string; client?: string } {
-  return { queue: DEFAULT_NAME, ...namesOf(flags) }
+  return { queue: UNNAMED_JOURNAL, ...namesOf(flags) }
 }
 
 /** Opens a journal, and makes one first where the device is blank. */

@@ -36,7 +36,7 @@ export class LossNotices {
   sum(): void {
     const [damaged, missed] = [this.#damaged, this.#missed]
     if (damaged + missed === 0) return
-    const what = `${counted(damaged + missed, 'item')} lost: ${damaged} damaged, ${missed} overwritten`
+    const what = `${counted(damaged + missed, 'item')} lost: ${grouped(damaged)} damaged, ${grouped(missed)} overwritten`
     this.#write({ event: 'lost', damaged, missed }, what)
   }
 

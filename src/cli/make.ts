@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises'
+import { lstat, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { BlockDevice } from '../block/device.ts'
 import { systemCode } from '../block/file/errors.ts'
@@ -12,7 +12,7 @@ import { type OpenedDevice, openDevice } from './device.ts'
 import { CommandError, EXIT, usageError } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
 import { showProgress } from './progress.ts'
-import { grouped } from './render.ts'
+import { counted, grouped } from './render.ts'
 
 /** The size of a new file, if none is given. */
 const DEFAULT_BYTES = 64 << 20
@@ -35,7 +35,7 @@ export async function openOrCreate(
   // A raw device with a mounted file system on it is refused.
   const device = await openDevice(path, 'read-write', flags, { exclusive: true })
   try {
-    await checkSizeFlag(device, flags.size)
+    await checkSizeFlag(path, device, flags.size, ring)
     return device
   } catch (error) {
     await device.disconnect()
@@ -127,14 +127,38 @@ export async function isThere(path: string): Promise<boolean> {
   }
 }
 
-async function checkSizeFlag(device: BlockDevice, size: number | undefined): Promise<void> {
+async function checkSizeFlag(
+  path: string,
+  device: BlockDevice,
+  size: number | undefined,
+  ring: CreateOptions,
+): Promise<void> {
   const { sectorSize, sizeSectors } = await device.getInfo()
-  const found = sizeSectors * sectorSize
-  if (size === undefined || size === found) return
+  if (size === undefined || size === sizeSectors * sectorSize) return
+  const bytes = await bytesAt(path, sizeSectors * sectorSize)
+  const advice = isTooSmall({ name: path, sectorSize, sizeSectors }, ring)
+    ? 'that is too small for a ring; choose another path, or remove it first'
+    : 'leave --size away to use it as it is'
   throw usageError(
-    `--size: ${device.name} is there already and has ${grouped(found)} bytes, not ${grouped(size)}; ` +
-      'leave --size away to use it as it is',
+    `--size: ${path} is there already and has ${counted(bytes, 'byte')}, not ${grouped(size)}; ${advice}`,
   )
+}
+
+/** A file's own size: the device that it is has only whole sectors. */
+async function bytesAt(path: string, deviceBytes: number): Promise<number> {
+  if (isNbdUri(path)) return deviceBytes
+  const file = await stat(path)
+  return file.isFile() ? file.size : deviceBytes
+}
+
+function isTooSmall(size: DeviceSize, ring: CreateOptions): boolean {
+  try {
+    checkFits(size, ring)
+    return false
+  } catch (error) {
+    if (isRingError(error)) return true
+    throw error
+  }
 }
 
 /** Writes zeroes over the whole device, its beginning first, so that nothing takes it for what it was. */

@@ -17,7 +17,7 @@ type Row = readonly [name: string, value: string]
 export async function writeText(
   output: Output,
   state: RingInspection,
-  { items, signal, atWork }: ReportOptions & { readonly atWork: AtWork },
+  { items, signal, atWork }: ReportOptions,
 ): Promise<void> {
   const writer = new TextWriter(output)
   await writer.add(summary(state, atWork))

@@ -79,9 +79,16 @@ export function checkRingFlags(flags: RingFlags, state: RingInspection, device: 
   for (const [flag, wanted, found] of checks) {
     if (wanted === undefined || wanted === found) continue
     const is =
-      found === undefined ? 'is of format 1, which has none' : `has ${found}, not ${wanted}`
+      found === undefined
+        ? 'is of format 1, which has none'
+        : `has ${shown(found)}, not ${shown(wanted)}`
     throw usageError(
       `${flag}: the ring on ${device} ${is}; it was left as it is. Leave ${flag} away to use it`,
     )
   }
+}
+
+/** A name may be empty. */
+function shown(value: unknown): string {
+  return value === '' ? 'none' : String(value)
 }

@@ -1,5 +1,5 @@
-import type { BlockDevice } from '../block/device.ts'
-import { isRingError } from '../errors.ts'
+import type { BlockClaim, BlockDevice, ClaimOptions } from '../block/device.ts'
+import { BlockError, isBlockError, isRingError } from '../errors.ts'
 import { type RingLeases, readLeases } from '../ring/lease.ts'
 import type { UnreadableLease } from '../ring/lease-types.ts'
 import { CommandError, EXIT } from './errors.ts'
@@ -22,7 +22,7 @@ export async function takeRoles(device: BlockDevice, holder: string): Promise<As
   }
   try {
     for (const role of [PUSHING, 'producer', 'consumer']) {
-      const claim = await device.claim(role, { holder })
+      const claim = await claimFor(device, role, { holder })
       taken.push({ [Symbol.asyncDispose]: () => claim.release() })
     }
     await checkLeases(device)
@@ -39,8 +39,8 @@ async function checkLeases(device: BlockDevice): Promise<void> {
     if (lease.status === 'unreadable') throw unreadable(device.name, role, lease)
     if (lease.status !== 'held') continue
     const message =
-      `the ${role}'s role of ${device.name} is leased by ${JSON.stringify(lease.owner)}; see ` +
-      "'sbr lease show', and 'sbr lease break' if that host is gone"
+      `the ${role}'s role of ${device.name} is leased by ${JSON.stringify(lease.owner)}; see sbr lease show ` +
+      `${device.name}, and if that host is gone for good: sbr lease break ${device.name} --role ${role}`
     throw new CommandError(EXIT.fault, 'RING_LEASED', message, {
       device: device.name,
       holder: lease.owner,
@@ -70,8 +70,23 @@ async function leasesOf(device: BlockDevice): Promise<Partial<RingLeases>> {
  */
 export async function takePushing(device: BlockDevice, client: string): Promise<AsyncDisposable> {
   const holder = `client ${JSON.stringify(client)}`
-  const claim = await device.claim(PUSHING, { holder, onRequest: async () => 'at work' })
+  const claim = await claimFor(device, PUSHING, { holder, onRequest: async () => 'at work' })
   return { [Symbol.asyncDispose]: () => claim.release() }
+}
+
+/** Claims a role. To people, who pushes is the producer, whatever the claim is called. */
+async function claimFor(
+  device: BlockDevice,
+  role: string,
+  options: ClaimOptions,
+): Promise<BlockClaim> {
+  try {
+    return await device.claim(role, options)
+  } catch (error) {
+    if (role !== PUSHING || !isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
+    const message = error.message.replace(`the ${PUSHING} role`, 'the producer role')
+    throw new BlockError(error.code, message, error.details, error)
+  }
 }
 
 /** Who is at work on this machine, as far as it is known: only some producers can be asked. */

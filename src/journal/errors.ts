@@ -1,4 +1,5 @@
 import { CodedError } from '../errors.ts'
+import { UNNAMED_JOURNAL } from './settings.ts'
 
 /** Recognises errors across copies of the package; on the prototype, so that it costs nothing. */
 const brand: unique symbol = Symbol.for('shared-block-ring.error')
@@ -51,10 +52,18 @@ interface GivenUp {
   readonly error: unknown
 }
 
+function named({ journal }: Where): string {
+  return journal === UNNAMED_JOURNAL ? 'journal' : `journal ${journal}`
+}
+
+function journalAt(where: Where): string {
+  return `${named(where)} on ${where.device}`
+}
+
 /** The journal was shut down. */
 export function closed(where: Where, cause?: unknown): JournalError {
   const message =
-    `The journal ${where.journal} on ${where.device} was shut down; what was not performed stays there, and ` +
+    `The ${journalAt(where)} was shut down; what was not performed stays there, and ` +
     'is performed after the next start'
   return new JournalError('JOURNAL_CLOSED', message, where, cause)
 }
@@ -63,7 +72,7 @@ export function closed(where: Where, cause?: unknown): JournalError {
 export function stopped(where: Where, { position, attempts, error }: GivenUp): JournalError {
   const decodes = attempts > 0
   const message =
-    `The journal ${where.journal} on ${where.device} stopped: the operation that ends at position ${position} ` +
+    `The ${journalAt(where)} stopped: the operation that ends at position ${position} ` +
     `${decodes ? `failed ${attempts} times` : 'does not decode'} (see the cause). It was not performed, nor was ` +
     'what follows; all stays on the device. Put it right and start again, or start with a deadLetter to step ' +
     'over it'
@@ -74,7 +83,7 @@ export function stopped(where: Where, { position, attempts, error }: GivenUp): J
 /** An operation that was given up is stepped over. */
 export function deadLettered(where: Where, { position, attempts, error }: GivenUp): JournalError {
   const message =
-    `The operation that ends at position ${position} of the journal ${where.journal} on ${where.device} was ` +
+    `The operation that ends at position ${position} of the ${journalAt(where)} was ` +
     'given up (see the cause) and handed to the dead letter'
   const details = { ...where, position: `${position}`, attempts }
   return new JournalError('JOURNAL_DEAD_LETTERED', message, details, error)
@@ -83,7 +92,7 @@ export function deadLettered(where: Where, { position, attempts, error }: GivenU
 /** What was pushed is not there. */
 export function missing(where: Where, found: bigint, pushedUpTo: bigint): JournalError {
   const message =
-    `The journal ${where.journal} on ${where.device} has nothing to read at position ${found}, but operations up ` +
+    `The ${journalAt(where)} has nothing to read at position ${found}, but operations up ` +
     `to ${pushedUpTo} were pushed; is another program writing to this device?`
   return new JournalError('JOURNAL_DEVICE', message, { ...where, position: `${found}` })
 }
@@ -91,7 +100,7 @@ export function missing(where: Where, found: bigint, pushedUpTo: bigint): Journa
 /** The device did not answer during shutdown. */
 export function unanswered(where: Where): JournalError {
   const message =
-    `The device ${where.device} did not answer while the journal ${where.journal} was shut down, so nobody knows ` +
+    `The device ${where.device} did not answer while the ${named(where)} was shut down, so nobody knows ` +
     'whether the operation is there; it is performed after the next start if it is'
   return new JournalError('JOURNAL_DEVICE', message, where)
 }
@@ -101,7 +110,7 @@ export function endedBy(where: Where, cause: unknown): JournalError {
   if (isJournalError(cause)) return cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   const message =
-    `The journal ${where.journal} on ${where.device} ended, because the device or the ring failed: ${reason}. ` +
+    `The ${journalAt(where)} ended, because the device or the ring failed: ${reason}. ` +
     'Start it again once that is put right'
   return new JournalError('JOURNAL_DEVICE', message, where, cause)
 }

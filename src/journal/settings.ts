@@ -3,6 +3,8 @@ import type { Codec } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
 import type { FailurePolicy, JournalOptions } from './types.ts'
 
+/** The name of a journal that was given none. */
+export const UNNAMED_JOURNAL = 'unknown journal'
 /** The longest time a timer of the machine takes. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1
 /** Under a policy that gives up, a batch that failed so often is performed one by one. */
@@ -35,7 +37,7 @@ export interface Settings<Out> {
  * @throws {TypeError | RangeError} an option cannot be
  */
 export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<Out> {
-  const { name = 'unknown journal', client = 'unknown', onFailure = 'retry' } = options
+  const { name = UNNAMED_JOURNAL, client = 'unknown', onFailure = 'retry' } = options
   const { clock = systemClock, random = Math.random } = options
   const { flushIntervalMs = 0, retryIntervalMs = RETRY_INTERVAL_MS } = options
   const { shutdownGraceMs = 1000, maxAttempts = 10 } = options

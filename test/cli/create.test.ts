@@ -178,6 +178,10 @@ test('a ring that is there, and is another one than the flags say, is wrong usag
   }
   expect(readFileSync(path).equals(before)).toBe(true)
   await ok(['create', path, ...wanted])
+  const nameless = folder.file('nameless')
+  await ok(['create', nameless, '--size', '64KiB'])
+  expect((await sbr(['create', nameless, '--name', 'mail'])).stderr).toContain('has none, not mail')
+  expect((await sbr(['create', path, '--name', ''])).stderr).toContain('has jobs, not none')
 })
 
 test('what a device lacks is told with one advice', async () => {
@@ -241,6 +245,12 @@ test('says what is wrong with a size', async () => {
   await ok(['create', path, '--size', '64KiB'])
   const { code, stderr } = await sbr(['create', path, '--size', '65KiB'])
   expect([code, stderr]).toEqual([2, expect.stringContaining('has 65,536 bytes, not 66,560')])
+  const text = folder.file('text')
+  writeFileSync(text, 'five\n')
+  const tiny = await sbr(['create', text, '--size', '1MiB'])
+  expect([tiny.code, tiny.stderr]).toEqual([2, expect.stringContaining('has 5 bytes, not')])
+  expect(tiny.stderr).toContain('too small for a ring; choose another path')
+  expect(tiny.stderr).not.toContain('leave --size away')
 })
 
 test('wrong usage ends with 2, also as JSON', async () => {

@@ -52,6 +52,7 @@ test('tells who is at work on this machine, as far as it is known', async () => 
   const idle = (await ok(['diagnostics', path])).toString()
   expect(idle).toMatch(/consumer .*; not at work on this machine\n/)
   expect(idle).toMatch(/producer .*suspend_ack false\n/)
+  expect((await diagnose(path))['atWork']).toEqual({ consumer: false })
   await using producer = start(['produce', path])
   await using consumer = start(['consume', path])
   producer.child.stdin.write('one\n')
@@ -59,6 +60,7 @@ test('tells who is at work on this machine, as far as it is known', async () => 
   const busy = (await ok(['diagnostics', path])).toString()
   expect(busy).toMatch(/consumer .*suspend false; at work on this machine\n/)
   expect(busy).toMatch(/producer .*suspend_ack false; at work on this machine\n/)
+  expect((await diagnose(path))['atWork']).toEqual({ producer: true, consumer: true })
 })
 
 test('is valid JSON for many items, and for large ones', async () => {

@@ -76,6 +76,7 @@ test.each([
   expect([refused.code, refused.stdout.toString()]).toEqual([1, 'before\n'])
   expect(jsonError(refused)).toMatchObject({
     code: 'JOURNAL_UNDECODABLE',
+    message: expect.stringContaining(`The journal on ${path} stopped`),
     reason: expect.stringContaining(reason),
     done: 1,
   })

@@ -33,6 +33,9 @@ test.concurrent('a role that is leased is refused to others until the lease is g
     1,
     { code: 'RING_LEASED', holder: 'host-b' },
   ])
+  expect(jsonError(refused)['message']).toContain(
+    `if that host is gone for good: sbr lease break ${path} --role consumer`,
+  )
   for (const command of [
     ['create', path, '--erase', '--force'],
     ['repair', path, '--write'],
@@ -84,7 +87,7 @@ test.concurrent('what keeps a role from being taken over is told, and a fence th
   const unfenced = await sbr(next)
   expect(unfenced.code).toBe(1)
   expect(unfenced.stderr).toContain(
-    'only with a fence, or if it is gone for good, after sbr lease break',
+    `only with a fence, or if it is gone for good, after sbr lease break ${path} --role consumer`,
   )
   for (const command of [folder.file('none'), folder.path, 'sbr-no-such-command']) {
     const absent = await sbr([...next, '--fence', `${command} off`, '--json'])

@@ -61,6 +61,7 @@ test('a second producer is refused while a suspended ring is waited for', async 
     const second = await sbr(['produce', path, '--json', ...flags], 'two\n')
     expect(second.code).toBe(1)
     expect(jsonError(second)).toMatchObject({ code: 'BLOCK_CLAIMED', pushed: 0 })
+    expect(second.stderr).toContain(`the producer role of ${path} is held by`)
     expect(second.stderr).toContain('the first')
   }
   expect((await sbr(['create', path, '--erase', '--force'])).code).toBe(1)

@@ -17,10 +17,11 @@ interface Flags extends CommonFlags {
 const fullDescription = `Prints the ring's state and the items in it. Opens the device for reading only, takes no role and changes
 nothing; works while producer and consumer run (items given back meanwhile are left out).
 
-Whether a consumer is at work now is known of this machine only; of producers, only of \`sbr produce\`.
+Whether a consumer is at work now is known of this machine only; of producers, only of \`sbr produce\` and \`sbr journal push\`.
 
 With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity",
-"used", "free" and, without --no-items, "items". Offsets and positions are decimal strings; an item's
+"used", "free", "atWork" ("consumer": true or false; "producer": true, or absent if that is not known) and, without
+--no-items, "items". Offsets and positions are decimal strings; an item's
 position is the one after it. If the items cannot all be read, an "error" follows them, and the exit code
 is 1. Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is shown may then be
 too little or too old, and the exit code is 1.
@@ -58,9 +59,10 @@ async function run(flags: Flags, path: string): Promise<void> {
   await using ring = await openDevice(path, 'read-only', flags)
   const state = await inspectRing(ring, { salvage: true })
   const output = standardOutput(stop.signal)
-  const options = { items: flags.noItems !== true, signal: stop.signal }
+  const atWork = await whoIsAtWork(ring)
+  const options = { items: flags.noItems !== true, signal: stop.signal, atWork }
   if (flags.json === true) await writeJson(output, state, options)
-  else await writeText(output, state, { ...options, atWork: await whoIsAtWork(ring) })
+  else await writeText(output, state, options)
   const [lost] = state.unreadable ?? []
   if (lost === undefined) return
   const message = `a part of ${path} ${cannotRead(lost)}; sbr verify tells what that costs`

@@ -2,6 +2,11 @@ import { RingError } from '../../errors.ts'
 import type { LeaseRecord, LeaseState } from '../lease-types.ts'
 import type { LeaseStore } from './lease-store.ts'
 
+/** What frees a role whose host is gone for good. */
+export function breakCommand({ device, role }: LeaseStore): string {
+  return `sbr lease break ${device.name} --role ${role}`
+}
+
 /** The role is held by somebody else. */
 export function leasedBy(
   { device, role, offset }: LeaseStore,
@@ -21,13 +26,14 @@ export function leasedBy(
 
 /** The record cannot be believed, so the role may be held. */
 export function leaseDamaged(
-  { device, role, offset }: LeaseStore,
+  store: LeaseStore,
   { field, expected, found }: LeaseState & { readonly status: 'damaged' },
 ): RingError {
+  const { device, role, offset } = store
   return new RingError(
     'RING_CORRUPT',
     `The lease of the ${role}'s role on ${device.name} is damaged: field ${field}: expected ${expected}, found ` +
-      `${found}. If no host holds this role, break the lease: sbr lease break`,
+      `${found}. If no host holds this role, break the lease: ${breakCommand(store)}`,
     { device: device.name, field: `${role} lease ${field}`, offset, expected, found },
   )
 }

@@ -3,7 +3,7 @@ import type { RingError } from '../../errors.ts'
 import type { LeaseOptions, LeaseRecord, LeaseState } from '../lease-types.ts'
 import { Lease } from './lease.ts'
 import { newNonce, OWNER_BYTES, TIMEOUT_MS } from './lease-block.ts'
-import { leaseDamaged, leasedBy, leaseLost } from './lease-errors.ts'
+import { breakCommand, leaseDamaged, leasedBy, leaseLost } from './lease-errors.ts'
 import type { LeaseStore } from './lease-store.ts'
 import { elapsed, LOOKED_PART, moment, SETTLE_MS, TAKE_MS, WATCHED_PART } from './lease-time.ts'
 
@@ -98,7 +98,7 @@ async function outlast(
   if (fence === undefined && !unfenced && !own) {
     const advice =
       'while it is at work, wait for it to end; a silent one is taken over from only with a fence, or if it is gone ' +
-      'for good, after sbr lease break'
+      `for good, after ${breakCommand(store)}`
     throw leasedBy(store, holder, advice)
   }
   onWatch?.(holder, holder.timeoutMs * WATCHED_PART)

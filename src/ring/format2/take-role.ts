@@ -3,7 +3,7 @@ import { type Claimed, claimRole } from '../role.ts'
 import type { AttachOptions } from '../types.ts'
 import { Disk } from './disk.ts'
 import type { Lease } from './lease.ts'
-import { leaseDamaged, leasedBy } from './lease-errors.ts'
+import { breakCommand, leaseDamaged, leasedBy } from './lease-errors.ts'
 import { type LeasedRole, LeaseStore } from './lease-store.ts'
 import { LeasedBlockDevice } from './leased-device.ts'
 import { checkLeaseOptions, takeLease } from './take-lease.ts'
@@ -58,7 +58,7 @@ async function checkUnleased(store: LeaseStore): Promise<void> {
   throw leasedBy(
     store,
     state,
-    'lease it too, with a fence; or if this host is gone for good, sbr lease break',
+    `lease it too, with a fence; or if that host is gone for good: ${breakCommand(store)}`,
   )
 }
 
