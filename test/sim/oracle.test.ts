@@ -104,7 +104,7 @@ describe('the oracle', () => {
   test('finds positions that differ', () => {
     const { oracle, items } = history()
     const item = { item: items[0] as Uint8Array, position: asPosition(99n) }
-    expect(() => oracle.popped(new ConsumerSession(START), [item], HERE)).toThrow(/ends at 10/)
+    expect(() => oracle.popped(new ConsumerSession(START), [item], HERE)).toThrow(/ended at 10/)
   })
 
   test('finds a count of missed items that is wrong, also where the ring went back to where a producer began', () => {
