@@ -43,7 +43,8 @@ export function chartOf(result) {
   }
   const width = 2 * MARGIN + PER_LINE * PANEL.width + (PER_LINE - 1) * PANEL.gap
   const open = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" role="img">`
-  return `${open}\n<style>${STYLE}\n</style>\n${parts.join('\n')}\n</svg>\n`
+  const title = '<title>Items a second: the device, the ring, and other queues</title>'
+  return `${open}\n${title}\n<style>${STYLE}\n</style>\n${parts.join('\n')}\n</svg>\n`
 }
 
 function columnOf({ columns }, columnId) {
