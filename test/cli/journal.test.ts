@@ -85,7 +85,7 @@ describe('push and run', () => {
     await ok(['journal', 'push', path], 'new\n')
     await running.printed((stdout) => / 1 0 new\n$/.test(stdout.toString()))
     // The command has printed before it has ended, and one that is stopped before that has failed.
-    await until(async () => (await status(path)).pendingOperations === 0)
+    await until(async () => (await status(path))['pendingOperations'] === 0)
     running.child.kill('SIGTERM')
     expect(await running.ended).toMatchObject({ code: 0, stderr: '' })
     expect(await status(path)).toMatchObject({ pendingOperations: 0, performing: false })
