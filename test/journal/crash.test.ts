@@ -122,16 +122,18 @@ test('a process killed at any time loses no acknowledged operation', async () =>
   const count = (wanted: Happened['kind']): number =>
     histories.flat().filter(({ kind }) => kind === wanted).length
   const kills = lanes.reduce((sum, lane) => sum + lane.kills, 0)
-  const pushed = new Set(
-    histories.flatMap((history, lane) => history.map(({ id }) => `${lane} ${id}`)),
+  // An id alone is not enough: each lane counts for itself.
+  const runs = histories.flatMap((history, lane) =>
+    history.filter(({ kind }) => kind === 'run').map(({ id }) => `${lane} ${id}`),
   )
+  const again = runs.length - new Set(runs).size
   console.log(
-    `${kills} kills, ${count('push')} pushed, ${count('ack')} acknowledged, ${count('run')} performed`,
+    `${kills} kills, ${count('push')} pushed, ${count('ack')} acknowledged, ${runs.length} performed, ${again} of them again`,
   )
   // Otherwise the kills hit nothing.
   expect(kills).toBeGreaterThanOrEqual(50)
   expect(count('push')).toBeGreaterThan(count('ack'))
-  expect(count('run')).toBeGreaterThan(pushed.size)
+  expect(again).toBeGreaterThan(0)
 })
 
 test.each([1, 2] as const)(
