@@ -62,11 +62,12 @@ export function crc32cEach(
   start: number,
   lengths: readonly number[],
 ): readonly number[] {
+  const checksums = new Array<number>(lengths.length)
   let at = start
   let loadedFrom = start
   let loadedTo = start
-  return lengths.map((length) => {
-    const end = at + length
+  for (let index = 0; index < lengths.length; index++) {
+    const end = at + (lengths[index] as number)
     let crc = -1
     while (at < end) {
       if (at === loadedTo) {
@@ -78,6 +79,7 @@ export function crc32cEach(
       crc = update(at - loadedFrom, to - loadedFrom, crc)
       at = to
     }
-    return ~crc >>> 0
-  })
+    checksums[index] = ~crc >>> 0
+  }
+  return checksums
 }

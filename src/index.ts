@@ -71,6 +71,7 @@ export type {
   PoppedItem,
   PopResult,
   Position,
+  Pushed,
   PushManyResult,
   PushResult,
   RingInspection,

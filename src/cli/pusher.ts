@@ -72,8 +72,8 @@ export class Pusher implements AsyncDisposable {
       this.#options.signal.throwIfAborted()
       const result = await this.#producer.append(done === 0 ? items : items.slice(done))
       if (result.status === 'ok') {
-        done += result.positions.length
-        this.#pushed += result.positions.length
+        done += result.pushed
+        this.#pushed += result.pushed
         this.#waiter.reset()
         this.#options.notice?.over()
       } else {

@@ -22,14 +22,19 @@ export function encodeItems<In>(
   items: readonly In[],
 ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
   const encoded: (Uint8Array | Promise<Uint8Array>)[] = []
+  let isReady = true
   try {
-    for (const item of items) encoded.push(encodeItem(codec, item))
+    for (const item of items) {
+      const bytes = encodeItem(codec, item)
+      isReady &&= bytes instanceof Uint8Array
+      encoded.push(bytes)
+    }
   } catch (error) {
     // Nobody will wait for those before it.
     for (const bytes of encoded) if (bytes instanceof Promise) bytes.catch(() => undefined)
     throw error
   }
-  return encoded.every((bytes) => bytes instanceof Uint8Array) ? encoded : Promise.all(encoded)
+  return isReady ? (encoded as Uint8Array[]) : Promise.all(encoded)
 }
 
 function encodeItem<In>(codec: Codec<unknown, In>, item: In): Uint8Array | Promise<Uint8Array> {

@@ -14,7 +14,7 @@ const DEFAULT_MAX_BYTES = 1 << 20
 export async function pushOne(producer: Producer, item: Uint8Array): Promise<PushResult> {
   const result = await producer.pushMany([item])
   if (result.status !== 'ok') return result
-  return { status: 'ok', position: result.positions.at(-1) ?? producer.position }
+  return { status: 'ok', position: result.position }
 }
 
 /**

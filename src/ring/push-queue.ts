@@ -1,7 +1,7 @@
 import { onAbort } from '../abort.ts'
 import { RingError } from '../errors.ts'
 import { totalBytes } from './item.ts'
-import type { Position } from './types.ts'
+import type { Position, Pushed } from './types.ts'
 
 /** Items of one commit. */
 const COMMIT_ITEMS = 8192
@@ -12,13 +12,12 @@ export interface QueueBounds {
   readonly bytes: number
 }
 
-/** The items of one call, and what the caller waits for. */
+/** One call, which waits for its items. */
 interface Entry {
-  readonly items: readonly Uint8Array[]
-  /** How many of them are pushed. */
-  done: number
-  /** Whether some of the items are in the commit under way. */
-  writing: boolean
+  /** How many of its items are not pushed yet. */
+  items: number
+  /** Bytes of these. */
+  bytes: number
   readonly signal: AbortSignal | undefined
   readonly resolve: (position: Position) => void
   readonly reject: (reason: unknown) => void
@@ -30,8 +29,14 @@ interface Entry {
 export class PushQueue {
   readonly #bounds: QueueBounds
   readonly #device: string
+  /** The calls that wait. */
   #entries: Entry[] = []
-  #items = 0
+  /** How many of them, from the front, have items in the commit under way. */
+  #writing = 0
+  /** The items of the commit under way. */
+  #batch: readonly Uint8Array[] = []
+  /** All items behind those. */
+  #rest: Uint8Array[] = []
   #bytes = 0
 
   constructor(bounds: QueueBounds, device: string) {
@@ -55,9 +60,12 @@ export class PushQueue {
    */
   add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
     signal?.throwIfAborted()
-    this.#count(items)
+    const bytes = totalBytes(items)
+    this.#checkRoom(items.length, bytes)
+    for (const item of items) this.#rest.push(item)
+    this.#bytes += bytes
     return new Promise<Position>((resolve, reject) => {
-      const entry: Entry = { items, done: 0, writing: false, signal, resolve, reject }
+      const entry: Entry = { items: items.length, bytes, signal, resolve, reject }
       if (signal !== undefined) entry.unlisten = onAbort(signal, () => this.#abort(entry))
       this.#entries.push(entry)
     })
@@ -65,33 +73,39 @@ export class PushQueue {
 
   /** The items of the next commit, which is under way until `committed`. */
   next(): readonly Uint8Array[] {
-    const batch: Uint8Array[] = []
-    for (const entry of this.#entries) {
-      if (batch.length >= COMMIT_ITEMS) break
-      entry.writing = true
-      const { items, done } = entry
-      const end = Math.min(items.length, done + COMMIT_ITEMS - batch.length)
-      for (let index = done; index < end; index++) batch.push(items[index] as Uint8Array)
-    }
-    return batch
+    const isAll = this.#rest.length <= COMMIT_ITEMS
+    this.#batch = isAll ? this.#rest : this.#rest.slice(0, COMMIT_ITEMS)
+    this.#rest = isAll ? [] : this.#rest.slice(COMMIT_ITEMS)
+    this.#writing = isAll ? this.#entries.length : this.#entriesOf(COMMIT_ITEMS)
+    return this.#batch
   }
 
-  /** Ends the commit: items from the front became visible, up to these positions, perhaps none. */
-  committed(positions: readonly Position[], current: Position): void {
+  /**
+   * Ends the commit: items from the front became visible, if any.
+   * @param current the position behind all that was ever pushed
+   */
+  committed(pushed: Pushed | undefined, current: Position): void {
+    const batch = this.#batch
+    const count = pushed?.pushed ?? 0
+    if (count < batch.length) this.#rest = [...batch.slice(count), ...this.#rest]
+    let positions: readonly Position[] | undefined
     let at = 0
     let settled = 0
-    for (const entry of this.#entries) {
-      if (!entry.writing) break
-      const pushed = Math.min(entry.items.length - entry.done, positions.length - at)
-      at += pushed
-      this.#uncount(entry, pushed)
-      if (entry.done < entry.items.length) break
-      settled++
+    for (; settled < this.#writing; settled++) {
+      const entry = this.#entries[settled] as Entry
+      if (entry.items > count - at) {
+        this.#uncount(entry, count - at, totalBytes(batch.slice(at, count)))
+        break
+      }
+      at += entry.items
+      this.#uncount(entry, entry.items, entry.bytes)
       entry.unlisten?.()
-      entry.resolve(positions[at - 1] ?? current)
+      if (at < count) positions ??= pushed?.positions
+      entry.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
     this.#entries.splice(0, settled)
-    for (const entry of this.#entries) entry.writing = false
+    this.#writing = 0
+    this.#batch = []
     for (const entry of this.#entries.filter((waiting) => waiting.signal?.aborted === true)) {
       this.#abort(entry)
     }
@@ -99,27 +113,40 @@ export class PushQueue {
 
   /** Ends all waiting. */
   rejectAll(reason: unknown): void {
+    this.#writing = 0
+    this.#batch = []
+    this.#rest = []
     for (const entry of this.#entries.splice(0)) this.#reject(entry, reason)
   }
 
+  /** How many calls, from the front, have the first `items`. */
+  #entriesOf(items: number): number {
+    let entries = 0
+    for (let left = items; left > 0; entries++) left -= this.#entries[entries]?.items ?? left
+    return entries
+  }
+
   #abort(entry: Entry): void {
-    if (entry.writing) return
-    this.#entries.splice(this.#entries.indexOf(entry), 1)
+    const index = this.#entries.indexOf(entry)
+    if (index < this.#writing) return
+    const before = this.#entries.slice(0, index).reduce((sum, { items }) => sum + items, 0)
+    this.#rest.splice(before - this.#batch.length, entry.items)
+    this.#entries.splice(index, 1)
     this.#reject(entry, entry.signal?.reason)
   }
 
   #reject(entry: Entry, reason: unknown): void {
-    this.#uncount(entry, entry.items.length - entry.done)
+    this.#uncount(entry, entry.items, entry.bytes)
     entry.unlisten?.()
     entry.reject(reason)
   }
 
-  #count(items: readonly Uint8Array[]): void {
-    const count = this.#items + items.length
-    const bytes = this.#bytes + totalBytes(items)
-    if (!this.empty && (count > this.#bounds.items || bytes > this.#bounds.bytes)) {
+  #checkRoom(moreItems: number, moreBytes: number): void {
+    const items = this.#batch.length + this.#rest.length + moreItems
+    const bytes = this.#bytes + moreBytes
+    if (!this.empty && (items > this.#bounds.items || bytes > this.#bounds.bytes)) {
       const expected = `at most ${this.#bounds.items} items and ${this.#bounds.bytes} bytes`
-      const found = `${count} items and ${bytes} bytes`
+      const found = `${items} items and ${bytes} bytes`
       throw new RingError(
         'RING_OVERLOADED',
         `More would wait to be pushed to ${this.#device} than is kept in memory: expected ${expected}, ` +
@@ -127,16 +154,12 @@ export class PushQueue {
         { device: this.#device, expected, found },
       )
     }
-    this.#items = count
-    this.#bytes = bytes
   }
 
-  /** So many more items of a call do not wait any longer. */
-  #uncount(entry: Entry, count: number): void {
-    const end = entry.done + count
-    for (; entry.done < end; entry.done++) {
-      this.#bytes -= (entry.items[entry.done] as Uint8Array).length
-    }
-    this.#items -= count
+  /** So many items of a call do not wait any longer. */
+  #uncount(entry: Entry, items: number, bytes: number): void {
+    entry.items -= items
+    entry.bytes -= bytes
+    this.#bytes -= bytes
   }
 }

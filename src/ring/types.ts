@@ -83,13 +83,20 @@ export type PushResult =
   /** The consumer asked for a pause, which is hereby acknowledged. */
   | { readonly status: 'suspended' }
 
+/** Items that are on stable storage, not visible yet. */
+export interface Pushed {
+  readonly status: 'ok'
+  /** How many there are, from the front. */
+  readonly pushed: number
+  /** The position after the last of them. */
+  readonly position: Position
+  /** The position after each of them. */
+  readonly positions: readonly Position[]
+}
+
 /** What `pushMany` answers. */
 export type PushManyResult =
-  /**
-   * As many items from the front as there are positions are on stable storage, not visible yet; each position
-   * is the one after its item.
-   */
-  | { readonly status: 'ok'; readonly positions: readonly Position[] }
+  | Pushed
   | { readonly status: 'retry' }
   | { readonly status: 'suspended' }
 

@@ -175,7 +175,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     if (!this.#queue.empty || this.#arrivals > 0) return { status: 'retry' }
     const result = await this.producer.append(encoded)
     if (result.status !== 'ok') return result
-    return { status: 'ok', position: lastOf(result.positions, this.producer) }
+    return { status: 'ok', position: result.position }
   }
 
   /**
@@ -256,8 +256,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         if (this.#closed !== undefined) throw this.#closed
         this.#pushedLately = true
         const result = await this.producer.append(this.#queue.next())
-        const positions = result.status === 'ok' ? result.positions : []
-        this.#queue.committed(positions, this.producer.position)
+        this.#queue.committed(result.status === 'ok' ? result : undefined, this.producer.position)
         if (result.status === 'ok') this.#waiter.reset()
         else if (!this.#queue.empty) await this.#pause()
       }
@@ -267,8 +266,4 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       this.#pumping = undefined
     }
   }
-}
-
-function lastOf(positions: readonly Position[], producer: Producer): Position {
-  return positions.at(-1) ?? producer.position
 }

@@ -77,7 +77,8 @@ class Push implements Operation {
       model.pushed.push({ item: hex(item), end: tail(model) + padded(item.length) })
     }
     const positions = model.pushed.slice(before).map(({ end }) => end)
-    expect(result).toEqual({ status: 'ok', positions })
+    const position = positions.at(-1) ?? real.producer.position
+    expect(result).toEqual({ status: 'ok', pushed: count, position, positions })
   }
   toString = (): string => `push(${this.items.map((item) => item.length)})`
 }

@@ -104,15 +104,15 @@ class Format1Producer extends Format1Role implements Producer {
     const count = await this.#fitting(items)
     if (count === 0 && items.length > 0) return { status: 'retry' }
     await this.#write(count === items.length ? items : items.slice(0, count))
-    return { status: 'ok', positions: this.#pending.slice(this.#pending.length - count) }
+    const positions = this.#pending.slice(this.#pending.length - count)
+    return { status: 'ok', pushed: count, position: this.position, positions }
   }
 
   append(items: readonly Uint8Array[]): Promise<PushManyResult> {
     return this.run(() =>
       this.#allOrNothing(async () => {
         const pushed = await this.#push(items)
-        const last = pushed.status === 'ok' ? pushed.positions.at(-1) : undefined
-        if (last !== undefined) await this.#advance(last)
+        if (pushed.status === 'ok' && pushed.pushed > 0) await this.#advance(pushed.position)
         return pushed
       }),
     )

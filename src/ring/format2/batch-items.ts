@@ -25,10 +25,15 @@ export class BatchItems {
     this.length = header.records
     this.#batch = batch
     this.#starts = starts
-    this.#sound = checksums.map(
-      (checksum, index) => checksum === table?.getUint32(index * RECORD_BYTES + 4, true),
-    )
-    this.whole = table !== undefined && this.#sound.every((sound) => sound)
+    const sound: boolean[] = []
+    let whole = table !== undefined
+    for (let index = 0; index < header.records; index++) {
+      const holds = checksums[index] === table?.getUint32(index * RECORD_BYTES + 4, true)
+      whole &&= holds
+      sound.push(holds)
+    }
+    this.#sound = sound
+    this.whole = whole
   }
 
   /** An item, as a view. */

@@ -1,4 +1,4 @@
-import { asPosition, type Position } from '../types.ts'
+import { asPosition, type Position, type Pushed } from '../types.ts'
 
 /** Where in a position the epoch is. */
 const EPOCH = 2n ** 53n
@@ -18,6 +18,22 @@ export function positionsFrom(epoch: number, seq: number, count: number): readon
   let next: bigint = toPosition(epoch, seq)
   for (let index = 0; index < count; index++) positions.push(asPosition(next++))
   return positions
+}
+
+/** So many items that were pushed in an epoch behind the first `seq`. Most want to know only the last position. */
+export function pushedFrom(epoch: number, seq: number, count: number): Pushed {
+  const position = toPosition(epoch, seq + count)
+  if (count === 1) return { status: 'ok', pushed: count, position, positions: [position] }
+  let positions: readonly Position[] | undefined
+  return {
+    status: 'ok',
+    pushed: count,
+    position,
+    get positions() {
+      positions ??= positionsFrom(epoch, seq + 1, count)
+      return positions
+    },
+  }
 }
 
 /** The epoch and the number of items of a position. */

@@ -18,7 +18,7 @@ import { isBad } from './block.ts'
 import type { Disk, Read, Slots, Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
-import { fromPosition, positionsFrom, toPosition } from './position.ts'
+import { fromPosition, pushedFrom, toPosition } from './position.ts'
 import {
   isInReach,
   MAX_BATCH_BYTES,
@@ -239,7 +239,7 @@ class Format2Producer extends Format2Role implements Producer {
       }
       if (this.#tail.seq === first && items.length > 0) return this.#refuse()
       const { epoch } = currentEpoch(this.#epochs)
-      return { status: 'ok', positions: positionsFrom(epoch, first + 1, this.#tail.seq - first) }
+      return pushedFrom(epoch, first, this.#tail.seq - first)
     })
   }
 
