@@ -177,6 +177,9 @@ const FORMAT2 = [
   format2('entries are merged across what a consumer has seen', 'storm', 4000, [
     [EPOCHS2, ' && !seen.some((s) => first.epoch <= s && s < second.epoch)', ''],
   ]),
+  format2('a batch that is kept has no claim to the memory that it is in', 'storm', 1500, [
+    [WALK2, 'lent.share()', 'lent'],
+  ]),
   format2('items that were dropped are delivered', 'storm', 1500, [
     [STEPS2, 'limit: Math.min(step.limit, start.seq)', 'limit: step.limit'],
     [READING2, 'this.#steps.truncate(start)\n    this.#committedTo = start.seq', ''],

@@ -1,18 +1,23 @@
 import { crc32cEach } from '../../crc32c.ts'
 import { type BatchHeader, openTable, RECORD_BYTES, tableBytes } from './batch.ts'
+import type { Lent } from './lent.ts'
 
 /** The items of a batch. Those whose checksum does not hold are undefined: all of them, if that of the table does not. */
 export class BatchItems {
   readonly length: number
   /** Whether all items are there. */
   readonly whole: boolean
-  readonly #batch: Uint8Array
+  #batch: Uint8Array | undefined
+  readonly #lent: Lent | undefined
   /** Where each item begins, and where the last one ends. */
   readonly #starts: readonly number[]
   readonly #sound: readonly boolean[]
 
-  /** @param batch all of its blocks, which are kept, not copied */
-  constructor(batch: Uint8Array, header: BatchHeader) {
+  /**
+   * @param batch all of its blocks, which are kept, not copied
+   * @param lent where they are, of which this is a user until `release`
+   */
+  constructor(batch: Uint8Array, header: BatchHeader, lent?: Lent) {
     const table = openTable(batch, header)
     const lengths: number[] = []
     const starts = [tableBytes(header)]
@@ -24,6 +29,7 @@ export class BatchItems {
     const checksums = crc32cEach(batch, tableBytes(header), lengths)
     this.length = header.records
     this.#batch = batch
+    this.#lent = lent
     this.#starts = starts
     const sound: boolean[] = []
     let whole = table !== undefined
@@ -39,7 +45,19 @@ export class BatchItems {
   /** An item, as a view. */
   at(index: number): Uint8Array | undefined {
     if (this.#sound[index] !== true) return undefined
-    return this.#batch.subarray(this.#starts[index], this.#starts[index + 1])
+    return this.#bytes.subarray(this.#starts[index], this.#starts[index + 1])
+  }
+
+  /** The items are not wanted any more: their memory is used for something else. How long they are is still known. */
+  release(): void {
+    if (this.#batch === undefined) return
+    this.#batch = undefined
+    this.#lent?.release()
+  }
+
+  get #bytes(): Uint8Array {
+    if (this.#batch === undefined) throw new Error('the items of this batch were released')
+    return this.#batch
   }
 
   /** Bytes of the items before one, also of damaged ones; 0 for all if the table does not hold. */
@@ -56,7 +74,7 @@ export class BatchItems {
     const first = starts[begin] as number
     let to = begin
     while (to < end && this.#sound[to] === true && (starts[to] as number) - first < maxBytes) to++
-    const { buffer } = new Uint8Array(this.#batch.subarray(first, starts[to]))
+    const { buffer } = new Uint8Array(this.#bytes.subarray(first, starts[to]))
     const copies: Uint8Array[] = []
     for (let index = begin; index < to; index++) {
       const start = starts[index] as number

@@ -59,6 +59,7 @@ export class Steps {
 
   /** Drops what is at or behind a place where an epoch begins, and what was held back before it. */
   truncate(start: Mark): void {
+    release(this.#steps.filter(({ mark }) => mark.lsn >= start.lsn))
     this.#steps = this.#steps
       .filter(({ mark }) => mark.lsn < start.lsn)
       .map((step) => ({
@@ -72,7 +73,7 @@ export class Steps {
   /** Drops what ends before a place. */
   forgetBefore(lsn: number): void {
     const keep = this.#steps.findIndex(({ end }) => end.lsn > lsn)
-    this.#steps.splice(0, keep < 0 ? this.#steps.length : keep)
+    release(this.#steps.splice(0, keep < 0 ? this.#steps.length : keep))
     this.#count()
   }
 
@@ -110,6 +111,7 @@ export class Steps {
       const step = this.#steps[index] as Step
       if (step.kind !== 'batch' || step === wanted) continue
       this.#keptBytes -= this.#bytesOf(step.batch)
+      release([step])
       const { mark, end, limit } = step
       this.#steps[index] = { kind: 'span', mark, end, limit }
     }
@@ -121,6 +123,7 @@ export class Steps {
     for (const step of this.#steps) {
       const before = merged.at(-1)
       const forget = step !== wanted && step.kind !== 'gap'
+      if (forget) release([step])
       if (forget && before?.kind === 'span' && before.limit === step.limit) {
         merged[merged.length - 1] = { ...before, end: step.end }
       } else if (forget) {
@@ -136,4 +139,9 @@ export class Steps {
 
 function holds(step: Step, seq: number): boolean {
   return step.mark.seq <= seq && seq < Math.min(step.end.seq, step.limit)
+}
+
+/** Gives the memory of batches back that are not kept any more. */
+function release(steps: readonly Step[]): void {
+  for (const step of steps) if (step.kind === 'batch') step.batch.items.release()
 }

@@ -2,6 +2,7 @@ import { type BatchHeader, batchBlocks, batchEnd, parseHeader } from './batch.ts
 import { BatchItems } from './batch-items.ts'
 import type { Disk } from './disk.ts'
 import { allowsEpoch, currentEpoch, type Epochs } from './epochs.ts'
+import { type Lent, LentMemory } from './lent.ts'
 import type { Mark } from './mark.ts'
 
 /** The most bytes that a read reaches ahead, where batches are small. */
@@ -14,11 +15,22 @@ const MIN_COMING_BLOCKS = 4
 /** What is left of a window when the next one begins is copied in front of that one, if it is no more than this. */
 const MAX_REST_BYTES = 256 << 10
 
+/** Blocks that were read. */
+interface Window {
+  readonly lsn: number
+  readonly bytes: Uint8Array
+  /** Where the bytes are. */
+  readonly lent: Lent
+}
+
+const NOTHING = { lsn: 0, bytes: new Uint8Array(0) }
+
 /** What comes behind the window, read while that is used. */
 interface Coming {
   readonly lsn: number
   /** What is read, and in front of it room for the rest of the window. */
   readonly memory: Uint8Array
+  readonly lent: Lent
   readonly room: number
   /** Whether it could be read. */
   readonly arrived: Promise<boolean>
@@ -37,10 +49,8 @@ export interface Batch {
 /** Walks over the log from batch to batch, reading ahead as long as there is something. */
 export class Walker {
   readonly #disk: Disk
-  #window: { readonly lsn: number; readonly bytes: Uint8Array } = {
-    lsn: 0,
-    bytes: new Uint8Array(0),
-  }
+  readonly #memory: LentMemory
+  #window: Window | undefined
   #coming: Coming | undefined
   /** Up to here, all is written: it may be read before it is wanted. */
   #writtenTo = 0
@@ -49,6 +59,7 @@ export class Walker {
 
   constructor(disk: Disk) {
     this.#disk = disk
+    this.#memory = new LentMemory((bytes) => disk.device.allocate(bytes))
   }
 
   /** All before a place is known to be written. */
@@ -58,9 +69,14 @@ export class Walker {
 
   /** Forgets what was read ahead: what comes next is read from the device. */
   forget(): void {
-    this.#window = { lsn: 0, bytes: new Uint8Array(0) }
+    this.#moveTo(undefined)
     this.#coming = undefined
     this.#ahead = 1
+  }
+
+  #moveTo(window: Window | undefined): void {
+    this.#window?.lent.release()
+    this.#window = window
   }
 
   /**
@@ -132,7 +148,8 @@ export class Walker {
   }
 
   async #header(lsn: number, epochs: Epochs): Promise<BatchHeader | undefined> {
-    return this.#parse(await this.#blocks(lsn, 1), lsn, epochs)
+    const { bytes } = await this.#blocks(lsn, 1)
+    return this.#parse(bytes, lsn, epochs)
   }
 
   #parse(block: Uint8Array, lsn: number, epochs: Epochs): BatchHeader | undefined {
@@ -143,7 +160,8 @@ export class Walker {
   async #read(header: BatchHeader): Promise<Batch> {
     const { blockSize } = this.#disk.layout
     const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
-    const items = new BatchItems(await this.#blocks(header.start.lsn, blocks), header)
+    const { bytes, lent } = await this.#blocks(header.start.lsn, blocks)
+    const items = new BatchItems(bytes, header, lent.share())
     // The next one may be as large.
     const ahead = Math.max(Math.min(2 * this.#ahead, SMALL_AHEAD_BYTES / blockSize), blocks)
     this.#ahead = Math.min(ahead, MAX_AHEAD_BYTES / blockSize)
@@ -151,63 +169,64 @@ export class Walker {
   }
 
   /** Blocks of the log, from what was read ahead and from the device. */
-  async #blocks(lsn: number, blocks: number): Promise<Uint8Array> {
+  async #blocks(lsn: number, blocks: number): Promise<Window> {
     const wanted = blocks * this.#disk.layout.blockSize
     const held = this.#held(lsn)
-    if (held.length >= wanted) return held.subarray(0, wanted)
-    const bytes =
-      (await this.#takeComing(lsn, held, wanted)) ?? (await this.#fetch(lsn, held, blocks))
-    this.#window = { lsn, bytes }
-    this.#readAhead()
-    return bytes.subarray(0, wanted)
+    let window = this.#window
+    if (window === undefined || held.length < wanted) {
+      window = (await this.#takeComing(lsn, held, wanted)) ?? (await this.#fetch(lsn, held, blocks))
+      this.#moveTo(window)
+      this.#readAhead(window)
+    }
+    return { ...window, lsn, bytes: this.#held(lsn).subarray(0, wanted) }
   }
 
-  async #fetch(lsn: number, held: Uint8Array, blocks: number): Promise<Uint8Array> {
+  async #fetch(lsn: number, held: Uint8Array, blocks: number): Promise<Window> {
     const { blockSize, dataBlocks } = this.#disk.layout
-    const count = Math.min(dataBlocks, Math.max(blocks, this.#ahead))
-    const bytes = this.#disk.device.allocate(count * blockSize)
+    const length = Math.min(dataBlocks, Math.max(blocks, this.#ahead)) * blockSize
+    const lent = this.#memory.lend(length)
+    const bytes = lent.memory.subarray(0, length)
     bytes.set(held)
     await this.#disk.readInto(lsn + held.length / blockSize, bytes.subarray(held.length))
-    return bytes
+    return { lsn, bytes, lent }
   }
 
   /** What is held, and behind it what is being read, if that is what comes next, and enough. */
-  async #takeComing(
-    lsn: number,
-    held: Uint8Array,
-    wanted: number,
-  ): Promise<Uint8Array | undefined> {
+  async #takeComing(lsn: number, held: Uint8Array, wanted: number): Promise<Window | undefined> {
     const coming = this.#coming
+    // Where it is not wanted, its memory is not released: the device may still write into it.
     this.#coming = undefined
     if (coming?.lsn !== lsn + held.length / this.#disk.layout.blockSize) return undefined
     const from = coming.room - held.length
     if (from < 0 || coming.memory.length - from < wanted || !(await coming.arrived))
       return undefined
     coming.memory.set(held, from)
-    return coming.memory.subarray(from)
+    return { lsn, bytes: coming.memory.subarray(from), lent: coming.lent }
   }
 
   /** Begins to read what is behind the window, if much is known to be there: the device works while the items are used. */
-  #readAhead(): void {
+  #readAhead(window: Window): void {
     const { blockSize, dataBlocks } = this.#disk.layout
-    const { length } = this.#window.bytes
-    const lsn = this.#window.lsn + length / blockSize
+    const { length } = window.bytes
+    const lsn = window.lsn + length / blockSize
     const blocks = Math.min(this.#ahead, dataBlocks - length / blockSize)
     if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
     const room = Math.min(length, MAX_REST_BYTES)
-    const memory = this.#disk.device.allocate(room + blocks * blockSize)
+    const lent = this.#memory.lend(room + blocks * blockSize)
+    const memory = lent.memory.subarray(0, room + blocks * blockSize)
     const arrived = this.#disk.readInto(lsn, memory.subarray(room)).then(
       () => true,
       // It is read again when it is wanted, and then that fails.
       () => false,
     )
-    this.#coming = { lsn, memory, room, arrived }
+    this.#coming = { lsn, memory, lent, room, arrived }
   }
 
   /** What was read ahead from a place on; empty if nothing was. */
   #held(lsn: number): Uint8Array {
-    const at = (lsn - this.#window.lsn) * this.#disk.layout.blockSize
-    return this.#window.bytes.subarray(at < 0 ? this.#window.bytes.length : at)
+    const { lsn: from, bytes } = this.#window ?? NOTHING
+    const at = (lsn - from) * this.#disk.layout.blockSize
+    return bytes.subarray(at < 0 ? bytes.length : at)
   }
 }
 

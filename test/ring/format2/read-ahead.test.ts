@@ -1,19 +1,22 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { ForwardingBlockDevice } from '../../../src/block/wrap/forward.ts'
 import { BlockError } from '../../../src/errors.ts'
 import { Consumer, Producer } from '../../../src/ring/ring.ts'
+import type { Position } from '../../../src/ring/types.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 
 const BATCHES = 200
 
 /** A ring where batches of 20 KB wait, each with its number. */
-async function filled(): Promise<HookedDevice> {
-  const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 16384, sectorSize: 512 }))
+async function filled(batches = BATCHES): Promise<HookedDevice> {
+  const sizeSectors = 1024 + batches * 48
+  const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors, sectorSize: 512 }))
   await Producer.create(device, { format: 2 })
   const attached = await Producer.attach(device)
   if (attached.status !== 'attached') throw new Error(attached.status)
-  for (let batch = 0; batch < BATCHES; batch++) {
+  for (let batch = 0; batch < batches; batch++) {
     await attached.producer.append([new Uint8Array(20_000).fill(batch)])
   }
   await attached.producer.detach()
@@ -61,4 +64,85 @@ test('a read that nobody waited for may fail: it is done again when it is wanted
   }
   expect(await drain(device, state)).toEqual(ALL)
   expect(failed).toBeGreaterThan(2)
+})
+
+/** Knows whether two reads at the same time go to the same memory. */
+class SharedMemoryDevice extends ForwardingBlockDevice {
+  shared = 0
+  readonly #inUse: Uint8Array[] = []
+
+  override async read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const overlaps = (one: Uint8Array, other: Uint8Array): boolean =>
+      one.buffer === other.buffer &&
+      one.byteOffset < other.byteOffset + other.length &&
+      other.byteOffset < one.byteOffset + one.length
+    this.shared += buffers.filter((one) => this.#inUse.some((other) => overlaps(one, other))).length
+    this.#inUse.push(...buffers)
+    await super.read(sectorStart, buffers)
+    for (const buffer of buffers) this.#inUse.splice(this.#inUse.indexOf(buffer), 1)
+  }
+}
+
+test('memory into which a read may still write is not used for what is read meanwhile', async () => {
+  // More than a consumer keeps: the oldest have to be read again.
+  const batches = 1000
+  const hooked = await filled(batches)
+  const device = new SharedMemoryDevice(hooked)
+  await using consumer = await Consumer.attach(device, { lookIntervalMs: 1e9 })
+  const start = consumer.position
+  let isWaiting = false
+  const arriving: (() => void)[] = []
+  hooked.before = async ({ bytes }) => {
+    await nextTurn()
+    // Not slots, which are read and written when all is idle.
+    if (isWaiting || bytes < 100_000) return
+    await new Promise<void>((resolve) => arriving.push(resolve))
+  }
+  const pop = async (from: Position): Promise<{ first: number; position: Position }> => {
+    isWaiting = true
+    const popped = await consumer.pop(from)
+    isWaiting = false
+    if (popped.status !== 'item') throw new Error(popped.status)
+    for (let turn = 0; turn < 3; turn++) await nextTurn()
+    return { first: popped.item[0] ?? -1, position: popped.position }
+  }
+  let at = start
+  for (let batch = 0; batch < batches && (batch < 700 || arriving.length === 0); batch++) {
+    if (batch < 700) for (const arrive of arriving.splice(0)) arrive()
+    at = (await pop(at)).position
+  }
+  expect(arriving.length).toBe(1)
+  at = start
+  for (let batch = 0; batch < 200; batch++) {
+    const popped = await pop(at)
+    expect(popped.first).toBe(batch)
+    at = popped.position
+    // Those that come now do not wait for the one that is late.
+    for (const arrive of arriving.splice(1)) arrive()
+  }
+  for (const arrive of arriving) arrive()
+  expect(device.shared).toBe(0)
+})
+
+test('a consumer that gives back what it has read uses the same memory again', async () => {
+  const device = await filled(1000)
+  let allocated = 0
+  const { allocate } = device
+  device.allocate = (bytes) => {
+    if (bytes > 100_000) allocated++
+    return allocate.call(device, bytes)
+  }
+  await using consumer = await Consumer.attach(device)
+  let read = 0
+  device.before = ({ operation, bytes }) => {
+    if (operation === 'read' && bytes > 100_000) read++
+  }
+  for (;;) {
+    const popped = await consumer.popMany({ maxItems: 5 })
+    const last = popped.at(-1)
+    if (last === undefined) break
+    await consumer.advance(last.position)
+  }
+  expect(read).toBeGreaterThan(15)
+  expect(allocated).toBeLessThan(10)
 })

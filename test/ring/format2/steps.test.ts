@@ -9,7 +9,9 @@ test('batches keep memory by their blocks, however little is in them', () => {
   const steps = new Steps(BLOCK)
   const at = (lsn: number) => ({ lsn, seq: lsn, bytes: lsn, crc: 0 })
   for (let lsn = 0; lsn < COUNT; lsn++) {
-    const batch = { header: { start: at(lsn), bodyBytes: 1 }, end: at(lsn + 1) } as Batch
+    const items = { release: () => undefined }
+    const header = { start: at(lsn), bodyBytes: 1 }
+    const batch = { header, end: at(lsn + 1), items } as unknown as Batch
     steps.add({ kind: 'batch', mark: at(lsn), end: at(lsn + 1), limit: Infinity, batch })
   }
   const kept = [...Array(COUNT).keys()].filter((seq) => steps.find(seq)?.kind === 'batch')
