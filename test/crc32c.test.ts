@@ -79,6 +79,16 @@ describe.each([
     expect(crc(new Uint8Array(resizable))).toBe(expected)
   })
 
+  test('lengths around those from which on units are left out', () => {
+    for (const length of [
+      1263, 1264, 1279, 1280, 1281, 1295, 1296, 1297, 2559, 2560, 4096, 49_153,
+    ]) {
+      const bytes = noise(length)
+      expect(crc(bytes)).toBe(simpleCrc(bytes))
+      expect(crc(bytes.subarray(5), crc(bytes.subarray(0, 5)))).toBe(simpleCrc(bytes))
+    }
+  })
+
   test('many pieces at once, wherever they end', () => {
     const bytes = noise(LONG_BYTES)
     for (const lengths of [[], [0], [0, 1, 0, 15, 16, 17, 0], [LONG_BYTES - 3], [99_999, 99_998]]) {
