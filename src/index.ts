@@ -39,6 +39,7 @@ export {
 } from './errors.ts'
 export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
 export type { TraceKey, TraceMessage } from './ring/format1/trace.ts'
+export type { LazyAdvanceOptions } from './ring/lazy-advance.ts'
 export { breakLease, type RingLeases, readLeases } from './ring/lease.ts'
 export type {
   LeaseOptions,

@@ -6,6 +6,7 @@ import { bytes } from '../codec/codecs.ts'
 import { isCodecError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import { popBounds } from './derived.ts'
+import { LazyAdvance, type LazyAdvanceOptions } from './lazy-advance.ts'
 import { Consumer } from './ring.ts'
 import type { ConsumerOptions, PopManyOptions, PoppedItem, Position, RingState } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
@@ -15,6 +16,11 @@ import type { WaitingOptions } from './writer.ts'
 export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   /** Turns bytes into items. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
+  /**
+   * Has `advance` resolve at once, and one write give back what many calls advanced past; `true` for the defaults. After a
+   * crash, what was not written yet is delivered again. Default: each `advance` resolves when it is durable.
+   */
+  readonly lazyAdvance?: boolean | LazyAdvanceOptions
 }
 
 /** An item that was read, and stays in the ring until it is advanced past. */
@@ -26,7 +32,7 @@ export interface Entry<Out> {
    * How many items since the entry before were overwritten, in a ring that overwrites the oldest; absent if none were.
    */
   readonly missed?: number
-  /** Gives the item and all before it back, durably. */
+  /** Gives the item and all before it back, durably unless `lazyAdvance` says otherwise. */
   advance(): Promise<void>
 }
 
@@ -65,6 +71,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   #missed = 0
   /** The advance that waits for its turn. */
   #advance: Advance | undefined
+  readonly #lazy: LazyAdvance | undefined
   #closed: RingError | undefined
 
   private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
@@ -75,10 +82,16 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter = new Waiter(consumer.device, this.#clock, options)
     this.#cursor = consumer.position
     this.#deliveredTo = consumer.position
+    const { lazyAdvance = false } = options
+    if (lazyAdvance === false) return
+    const when = lazyAdvance === true ? {} : lazyAdvance
+    const { signal } = this.#closing
+    this.#lazy = new LazyAdvance(when, this.#clock, signal, (to) => this.#advanceTo(to))
   }
 
   /**
    * Takes the consumer's role.
+   * @throws {RangeError} an option cannot be
    * @throws as `Consumer.attach`
    */
   static open(
@@ -170,11 +183,26 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Gives everything before `position` back, durably. Calls that wait at the same time share one write.
+   * Gives everything before `position` back, durably. Calls that wait at the same time share one write. With `lazyAdvance` it
+   * resolves at once, mostly.
    * @throws {RangeError} nothing was delivered up to there
+   * @throws {RingError} as {@link Consumer} does
    */
   async advance(position: Position): Promise<void> {
     this.#checkDelivered(position)
+    if (this.#lazy === undefined || this.#closed !== undefined) return this.#advanceTo(position)
+    return this.#lazy.add(position)
+  }
+
+  /**
+   * Resolves when all that was advanced past is given back, durably.
+   * @throws {RingError} as {@link Consumer} does, with `lazyAdvance`
+   */
+  flush(): Promise<void> {
+    return this.#lazy?.flush() ?? this.#advancing.run(async () => undefined)
+  }
+
+  #advanceTo(position: Position): Promise<void> {
     this.#advance ??= this.#startAdvance(position)
     if (position > this.#advance.to) this.#advance.to = position
     return this.#advance.done
@@ -196,8 +224,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /** Goes back to the first item that was not advanced past. */
-  rewind(): Promise<void> {
-    return this.seek(this.consumer.position)
+  async rewind(): Promise<void> {
+    await this.#lazy?.flush()
+    await this.seek(this.consumer.position)
   }
 
   /**
@@ -243,6 +272,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#closing.abort(this.#closed)
     this.#waiter.wake()
     this.#waiter.close()
+    // What cannot be given back now is delivered again.
+    await this.#lazy?.flush().catch(() => undefined)
     await this.consumer.detach()
   }
 

@@ -1,0 +1,84 @@
+import type { Clock } from '../clock.ts'
+import type { Position } from './types.ts'
+
+const DEFAULT_CALLS = 1000
+const DEFAULT_MS = 100
+
+/** When what was advanced past is written, whichever comes first. */
+export interface LazyAdvanceOptions {
+  /** After so many calls of `advance`. Default 1,000. */
+  readonly calls?: number
+  /** So many milliseconds after the first of them. Default 100. */
+  readonly ms?: number
+}
+
+/** Gives back now and then what was advanced past: one durable write for many calls. */
+export class LazyAdvance {
+  readonly #calls: number
+  readonly #ms: number
+  readonly #clock: Clock
+  readonly #closing: AbortSignal
+  readonly #write: (to: Position) => Promise<void>
+  #waitingCalls = 0
+  #to: Position | undefined
+  #timer: Promise<void> | undefined
+  /** The last write. They are done in order. */
+  #written: Promise<void> = Promise.resolve()
+
+  /**
+   * @param closing ends the waiting for the time
+   * @param write gives back what is before a position, durably
+   * @throws {RangeError} an option is less than 1
+   */
+  constructor(
+    options: LazyAdvanceOptions,
+    clock: Clock,
+    closing: AbortSignal,
+    write: (to: Position) => Promise<void>,
+  ) {
+    const { calls = DEFAULT_CALLS, ms = DEFAULT_MS } = options
+    if (!(calls >= 1 && ms >= 1)) {
+      throw new RangeError(`lazyAdvance: calls and ms are at least 1, not ${calls} and ${ms}`)
+    }
+    this.#calls = calls
+    this.#ms = ms
+    this.#clock = clock
+    this.#closing = closing
+    this.#write = write
+  }
+
+  /**
+   * Everything before a position is to be given back. Resolves at once, or when that is written if enough waits.
+   * @throws as `flush`
+   */
+  async add(to: Position): Promise<void> {
+    if (this.#to === undefined || to > this.#to) this.#to = to
+    this.#waitingCalls++
+    if (this.#waitingCalls >= this.#calls) return this.flush()
+    this.#timer ??= this.#flushInTime()
+  }
+
+  /**
+   * Resolves when all that was added is written.
+   * @throws as the write does, also if nobody has waited for it
+   */
+  flush(): Promise<void> {
+    const to = this.#to
+    this.#to = undefined
+    this.#waitingCalls = 0
+    if (to !== undefined) this.#written = this.#write(to)
+    return this.#written
+  }
+
+  async #flushInTime(): Promise<void> {
+    try {
+      await this.#clock.sleep(this.#ms, this.#closing)
+      this.#timer = undefined
+      await this.flush()
+    } catch {
+      // Closed, which flushes; or the write failed, which ended the handle: the next call tells.
+    } finally {
+      this.#timer = undefined
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest'
+import { text } from '../../src/codec/codecs.ts'
+import { BlockError } from '../../src/errors.ts'
+import { RingReader } from '../../src/ring/reader.ts'
+import { Consumer } from '../../src/ring/ring.ts'
+import { RingWriter } from '../../src/ring/writer.ts'
+import { FakeClock } from '../helpers/fake-clock.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { smallRing } from '../helpers/ring.ts'
+
+const ITEMS = 25
+
+/** A ring with items '0', '1', and so on. */
+async function filled(): Promise<HookedDevice> {
+  const device = new HookedDevice(await smallRing())
+  await using writer = await RingWriter.open(device, { codec: text })
+  await writer.pushMany(Array.from({ length: ITEMS }, (_, index) => String(index)))
+  return device
+}
+
+/** What the next consumer gets first. */
+async function firstLeft(device: HookedDevice): Promise<string | undefined> {
+  await using reader = await RingReader.open(device, { codec: text })
+  return (await reader.tryNext())?.item
+}
+
+function writes(device: HookedDevice): number {
+  return device.take().filter(({ operation }) => operation === 'write').length
+}
+
+test('many calls share one write, and after enough of them it is waited for', async () => {
+  const device = await filled()
+  const clock = new FakeClock()
+  const options = { codec: text, clock, lazyAdvance: { calls: 10, ms: 1e6 } }
+  await using reader = await RingReader.open(device, options)
+  device.take()
+  const { position } = reader.consumer
+  for (let count = 1; count <= ITEMS; count++) {
+    const entry = await reader.next()
+    await entry.advance()
+    const given = Math.floor(count / 10) * 10
+    if (given === 0) expect(reader.consumer.position).toBe(position)
+    if (count === given) expect(reader.consumer.position).toBe(entry.position)
+  }
+  const written = writes(device)
+  expect(written).toBeGreaterThanOrEqual(2)
+  expect(written).toBeLessThanOrEqual(4)
+  expect(reader.consumer.position).toBeLessThan(reader.position)
+  await reader.flush()
+  expect(reader.consumer.position).toBe(reader.position)
+})
+
+test('what waits is written in time', async () => {
+  const device = await filled()
+  const clock = new FakeClock()
+  await using reader = await RingReader.open(device, {
+    codec: text,
+    clock,
+    lazyAdvance: { ms: 300 },
+  })
+  const entry = await reader.next()
+  await entry.advance()
+  const before = reader.consumer.position
+  expect(before).toBeLessThan(entry.position)
+  await clock.advance(299)
+  expect(reader.consumer.position).toBe(before)
+  await clock.advance(1)
+  await reader.flush()
+  expect(reader.consumer.position).toBe(entry.position)
+})
+
+test('closing writes what waits; without it, that is delivered again', async () => {
+  const device = await filled()
+  const open = () => RingReader.open(device, { codec: text, lazyAdvance: true })
+  const first = await open()
+  for (let count = 0; count < 3; count++) await (await first.next()).advance()
+  await first.close()
+  expect(await firstLeft(device)).toBe('3')
+  const second = await open()
+  for (let count = 0; count < 3; count++) await (await second.next()).advance()
+  // As if the process ended.
+  await second.consumer.detach()
+  expect(await firstLeft(device)).toBe('3')
+  await second.close()
+})
+
+test('rewinding goes back to what was not advanced past', async () => {
+  const device = await filled()
+  await using reader = await RingReader.open(device, { codec: text, lazyAdvance: true })
+  await (await reader.next()).advance()
+  await reader.next()
+  await reader.rewind()
+  expect((await reader.next()).item).toBe('1')
+})
+
+test('a write that fails is told by what comes next', async () => {
+  const device = await filled()
+  await using reader = await RingReader.open(device, { codec: text, lazyAdvance: { calls: 2 } })
+  await (await reader.next()).advance()
+  device.before = ({ operation }) => {
+    if (operation === 'write') throw new BlockError('BLOCK_IO', 'broken', { device: device.name })
+  }
+  await expect((await reader.next()).advance()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  await expect(reader.flush()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  device.before = () => undefined
+  await reader.close()
+  await using consumer = await Consumer.attach(device)
+  expect(await consumer.pop()).toMatchObject({ item: text.encode('0') })
+})
+
+test('options that cannot be', async () => {
+  const device = await filled()
+  const lazyAdvance = { calls: 0 }
+  await expect(RingReader.open(device, { lazyAdvance })).rejects.toThrow(RangeError)
+  await expect(RingReader.open(device, { lazyAdvance: { ms: 0 } })).rejects.toThrow(RangeError)
+  expect(await firstLeft(device)).toBe('0')
+})
