@@ -116,8 +116,8 @@ const FORMAT2 = [
   format2("an item's checksum is not checked", 'flip', 1500, [
     [
       'ring/format2/batch-items.ts',
-      '(checksum, index) => checksum === table?.getUint32(index * RECORD_BYTES + 4, true),',
-      '() => table !== undefined,',
+      'checksums[index] === table?.getUint32(index * RECORD_BYTES + 4, true)',
+      'table !== undefined',
     ],
   ]),
   format2("a slot's checksum is not checked", 'flip', 3000, [
