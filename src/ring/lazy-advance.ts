@@ -73,12 +73,11 @@ export class LazyAdvance {
   async #flushInTime(): Promise<void> {
     try {
       await this.#clock.sleep(this.#ms, this.#closing)
+      // Before the write, because those who add meanwhile need a timer of their own.
       this.#timer = undefined
       await this.flush()
     } catch {
-      // Closed, which flushes; or the write failed, which ended the handle: the next call tells.
-    } finally {
-      this.#timer = undefined
+      // Closed, which flushes; or the write failed, which ended the handle: the next write or flush tells.
     }
   }
 }

@@ -69,6 +69,26 @@ test('what waits is written in time', async () => {
   expect(reader.consumer.position).toBe(entry.position)
 })
 
+test('what is advanced past during a write has one timer, however many calls follow', async () => {
+  const device = await filled()
+  const clock = new FakeClock()
+  const options = { codec: text, clock, lazyAdvance: { ms: 300 } }
+  await using reader = await RingReader.open(device, options)
+  await (await reader.next()).advance()
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  device.before = ({ operation }) => (operation === 'write' ? held : undefined)
+  await clock.advance(300)
+  await (await reader.next()).advance()
+  release()
+  await reader.flush()
+  const { sleepers } = clock
+  await (await reader.next()).advance()
+  expect(clock.sleepers).toBe(sleepers)
+})
+
 test('closing writes what waits; without it, that is delivered again', async () => {
   const device = await filled()
   const open = () => RingReader.open(device, { codec: text, lazyAdvance: true })
