@@ -5,7 +5,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config'
 const bothFormats = [
   'test/cli/{diagnostics,items,journal,suspend}.test.ts',
   'test/journal/{journal,model,policy,start,weaknesses}.test.ts',
-  'test/ring/{face,wait}.test.ts',
+  'test/ring/{face,lazy-advance,wait}.test.ts',
   'test/streams/*.test.ts',
 ]
 
