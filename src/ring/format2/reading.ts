@@ -186,6 +186,11 @@ export class ReadingPlace {
     return place
   }
 
+  /** A call begins: what it reads once, it need not read again. */
+  begin(): void {
+    this.#walker.begin()
+  }
+
   /**
    * What stands at a position.
    * @throws {RingError} `RING_CORRUPT`

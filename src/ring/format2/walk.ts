@@ -10,6 +10,8 @@ const SMALL_AHEAD_BYTES = 1 << 20
 /** The same where they are large. */
 const MAX_AHEAD_BYTES = 4 << 20
 
+/** Blocks of a read where nothing is known to be there: a batch that just came, and what tells that no other one did. */
+const TIP_BLOCKS = 2
 /** Fewer blocks are not worth a read that nobody waits for yet. */
 const MIN_COMING_BLOCKS = 4
 /** What is left of a window when the next one begins is copied in front of that one, if it is no more than this. */
@@ -55,7 +57,10 @@ export class Walker {
   /** Up to here, all is written: it may be read before it is wanted. */
   #writtenTo = 0
   /** Blocks that the next read takes at least. */
-  #ahead = 1
+  #ahead = TIP_BLOCKS
+  /** Calls that began, and during which of them the window was read. */
+  #call = 0
+  #windowOf = 0
 
   constructor(disk: Disk) {
     this.#disk = disk
@@ -67,11 +72,19 @@ export class Walker {
     this.#writtenTo = lsn
   }
 
+  /**
+   * A call begins, for which nothing is read twice: what it reads once counts for all of it. Without this, a place where there was
+   * no batch is read again each time.
+   */
+  begin(): void {
+    this.#call++
+  }
+
   /** Forgets what was read ahead: what comes next is read from the device. */
   forget(): void {
     this.#moveTo(undefined)
     this.#coming = undefined
-    this.#ahead = 1
+    this.#ahead = TIP_BLOCKS
   }
 
   #moveTo(window: Window | undefined): void {
@@ -84,7 +97,9 @@ export class Walker {
    * header and table that can be believed.
    */
   async batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
-    const wasReadAhead = this.#held(mark.lsn).length > 0 || this.#coming !== undefined
+    const isHeld = this.#held(mark.lsn).length > 0
+    const isOfNow = this.#windowOf === this.#call && this.#call > 0
+    const wasReadAhead = (isHeld && !isOfNow) || this.#coming !== undefined
     const batch = await this.#batchAt(mark, epochs)
     if (batch?.whole === true || !wasReadAhead) return batch
     // It may have been written since.
@@ -95,7 +110,7 @@ export class Walker {
   async #batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
     const header = await this.#header(mark.lsn, epochs)
     if (header !== undefined && continues(mark, header)) return this.#read(header)
-    this.#ahead = 1
+    this.#ahead = TIP_BLOCKS
     return undefined
   }
 
@@ -174,7 +189,9 @@ export class Walker {
     const held = this.#held(lsn)
     let window = this.#window
     if (window === undefined || held.length < wanted) {
-      window = (await this.#takeComing(lsn, held, wanted)) ?? (await this.#fetch(lsn, held, blocks))
+      const coming = await this.#takeComing(lsn, held, wanted)
+      window = coming ?? (await this.#fetch(lsn, held, blocks))
+      this.#windowOf = coming === undefined ? this.#call : 0
       this.#moveTo(window)
       this.#readAhead(window)
     }

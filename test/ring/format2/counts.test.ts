@@ -187,7 +187,21 @@ describe('format 2 asks the device for no more than', () => {
     device.counts()
     for (let look = 0; look < 3; look++) {
       expect((await consumer.pop()).status).toBe('retry')
-      expectAtMost(device.counts(), { reads: 2, readBytes: SLOTS_BYTES + BLOCK })
+      expectAtMost(device.counts(), { reads: 2, readBytes: SLOTS_BYTES + 2 * BLOCK })
+    }
+  })
+
+  test('one read for all items that are there when some just came', async () => {
+    const writer = await openWriter()
+    await using consumer = await Consumer.attach(device, QUIET)
+    const first = consumer.position
+    await consumer.popMany()
+    for (let round = 1; round <= 3; round++) {
+      await writer.push(new Uint8Array(100))
+      device.counts()
+      // What was popped before is in memory; only what comes behind it is read, and once.
+      expect(await consumer.popMany({ from: first })).toHaveLength(round)
+      expectAtMost(device.counts(), { reads: 1, readBytes: 2 * BLOCK })
     }
   })
 
