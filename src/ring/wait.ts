@@ -9,6 +9,8 @@ const BUSY_POLL_MS = 50
 const QUIET_POLL_MS = 250
 /** How much of the quiet time so far a pause may add to it. */
 const QUIET_SHARE = 1 / 20
+/** Why a pause ends early. Without a reason, an error with a stack would be made for each. */
+const AWAKE = Symbol('awake')
 
 /** How to wait. */
 export interface WaitOptions {
@@ -50,7 +52,7 @@ export class Waiter {
   /** Ends the pause under way, or the next one. */
   wake(): void {
     this.#changed = true
-    this.#wake?.abort()
+    this.#wake?.abort(AWAKE)
   }
 
   /**
@@ -77,7 +79,7 @@ export class Waiter {
 
   async #sleep(signal: AbortSignal | undefined): Promise<void> {
     const wake = new AbortController()
-    const listening = onAbort(signal, () => wake.abort())
+    const listening = onAbort(signal, () => wake.abort(AWAKE))
     this.#wake = wake
     try {
       await this.#clock.sleep(this.#pauseMs, wake.signal)
