@@ -37,7 +37,14 @@ export function encodeItems<In>(
   return isReady ? (encoded as Uint8Array[]) : Promise.all(encoded)
 }
 
-function encodeItem<In>(codec: Codec<unknown, In>, item: In): Uint8Array | Promise<Uint8Array> {
+/**
+ * Encodes one item.
+ * @throws {CodecError} `CODEC_ENCODE`, at once or as a rejection
+ */
+export function encodeItem<In>(
+  codec: Codec<unknown, In>,
+  item: In,
+): Uint8Array | Promise<Uint8Array> {
   try {
     const bytes = codec.encode(item)
     if (!(bytes instanceof Promise)) return checkBytes(bytes)

@@ -22,7 +22,7 @@ interface Entry {
   readonly resolve: (position: Position) => void
   readonly reject: (reason: unknown) => void
   /** Ends the listening to the signal. */
-  unlisten?: () => void
+  unlisten: (() => void) | undefined
 }
 
 /** What waits to be pushed, in the order of calling. */
@@ -63,9 +63,21 @@ export class PushQueue {
     const bytes = totalBytes(items)
     this.#checkRoom(items.length, bytes)
     for (const item of items) this.#rest.push(item)
+    return this.#wait(items.length, bytes, signal)
+  }
+
+  /** As `add` of one item, without an array for it: that is a fifth of what a push takes which shares its commit with many. */
+  addOne(item: Uint8Array, signal: AbortSignal | undefined): Promise<Position> {
+    signal?.throwIfAborted()
+    this.#checkRoom(1, item.length)
+    this.#rest.push(item)
+    return this.#wait(1, item.length, signal)
+  }
+
+  #wait(items: number, bytes: number, signal: AbortSignal | undefined): Promise<Position> {
     this.#bytes += bytes
     return new Promise<Position>((resolve, reject) => {
-      const entry: Entry = { items: items.length, bytes, signal, resolve, reject }
+      const entry: Entry = { items, bytes, signal, resolve, reject, unlisten: undefined }
       if (signal !== undefined) entry.unlisten = onAbort(signal, () => this.#abort(entry))
       this.#entries.push(entry)
     })

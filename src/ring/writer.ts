@@ -1,7 +1,7 @@
 import { untilAborted } from '../abort.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { type Codec, encodeItems } from '../codec/codec.ts'
+import { type Codec, encodeItem, encodeItems } from '../codec/codec.ts'
 import { bytes } from '../codec/codecs.ts'
 import { isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
@@ -38,6 +38,8 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
   /** Stops the waiting for a suspended ring. */
   readonly signal?: AbortSignal
 }
+
+const NO_OPTIONS: WaitingOptions = {}
 
 /** What waits: `signal` stops the waiting, never a write that was begun. */
 export interface WaitingOptions {
@@ -140,8 +142,20 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_DETACHED`, and as {@link Producer} does
    * @throws the signal's reason: then the item was not pushed
    */
-  push(item: In, options?: WaitingOptions): Promise<Position> {
-    return this.pushMany([item], options)
+  push(item: In, { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
+    // No async function: a promise more for each push takes more time than its share of a commit.
+    try {
+      signal?.throwIfAborted()
+      const encoded = encodeItem(this.#codec, item)
+      if (!(encoded instanceof Promise) && this.#arrivals === 0) {
+        this.#checkOpen()
+        this.#checkItem(encoded)
+        return this.#pumped(this.#queue.addOne(encoded, signal))
+      }
+      return this.#pushLater(Promise.all([encoded]), signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /**
@@ -150,16 +164,14 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @returns the position after the last item
    * @throws as `push`
    */
-  pushMany(items: readonly In[], { signal }: WaitingOptions = {}): Promise<Position> {
-    // No async function: a promise more for each push takes more time than its share of a commit.
+  pushMany(items: readonly In[], { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
     try {
       signal?.throwIfAborted()
       const encoded = encodeItems(this.#codec, items)
       if (!(encoded instanceof Promise) && this.#arrivals === 0) {
         return this.#enqueue(encoded, signal)
       }
-      // A codec that takes its time must not let later pushes overtake.
-      return this.#arrive(Promise.resolve(encoded), signal).then(({ pushed }) => pushed)
+      return this.#pushLater(Promise.resolve(encoded), signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -171,7 +183,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    */
   async tryPush(item: In): Promise<PushResult> {
     const encoded = await encodeItems(this.#codec, [item])
-    if (this.#closed !== undefined) throw this.#closed
+    this.#checkOpen()
     if (!this.#queue.empty || this.#arrivals > 0) return { status: 'retry' }
     const result = await this.producer.append(encoded)
     if (result.status !== 'ok') return result
@@ -197,6 +209,15 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return this.close()
   }
 
+  /** A codec that takes its time must not let later pushes overtake. */
+  async #pushLater(
+    encoded: Promise<readonly Uint8Array[]>,
+    signal: AbortSignal | undefined,
+  ): Promise<Position> {
+    const { pushed } = await this.#arrive(encoded, signal)
+    return pushed
+  }
+
   async #arrive(
     encoded: Promise<readonly Uint8Array[]>,
     signal: AbortSignal | undefined,
@@ -218,9 +239,20 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   #enqueue(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
+    this.#checkOpen()
+    for (const item of items) this.#checkItem(item)
+    return this.#pumped(this.#queue.add(items, signal))
+  }
+
+  #checkOpen(): void {
     if (this.#closed !== undefined) throw this.#closed
-    for (const item of items) checkItem(item, this.producer.maxItemBytes, this.producer.device.name)
-    const pushed = this.#queue.add(items, signal)
+  }
+
+  #checkItem(item: Uint8Array): void {
+    checkItem(item, this.producer.maxItemBytes, this.producer.device.name)
+  }
+
+  #pumped<T>(pushed: T): T {
     this.#pumping ??= this.#pump()
     return pushed
   }
@@ -253,7 +285,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     await Promise.resolve()
     try {
       while (!this.#queue.empty) {
-        if (this.#closed !== undefined) throw this.#closed
+        this.#checkOpen()
         this.#pushedLately = true
         const result = await this.producer.append(this.#queue.next())
         this.#queue.committed(result.status === 'ok' ? result : undefined, this.producer.position)
