@@ -17,10 +17,10 @@ import { throughputText } from './lib/throughput.mjs'
 
 const USAGE = `npm run bench [-- OPTIONS]
   --only NAME      a row or a column, by a part of its name; may be repeated
-  --rounds N       how often everything is measured (default 5)
-  --minutes N      do not begin a round that would take longer than that in all (default 6)
+  --rounds N       how often everything is measured (default 4)
+  --minutes N      do not begin a round that would take longer than that in all (default 12)
   --ms N           how long a measurement takes, in milliseconds (default 200)
-  --quick          one short round, within a minute
+  --quick          one short round, within two minutes
   --dir FOLDER     where to measure; what matters is its file system (default: that of temporary files)
   --out FOLDER     where to write throughput.json, with all samples, and throughput.svg (default: bench/results);
                    partial.json and partial.svg with --only or --quick
@@ -31,8 +31,8 @@ On a machine that does other work too, as root: chrt --rr 10 npm run bench`
 
 const options = {
   only: { type: 'string', multiple: true, default: [] },
-  rounds: { type: 'string', default: '5' },
-  minutes: { type: 'string', default: '6' },
+  rounds: { type: 'string', default: '4' },
+  minutes: { type: 'string', default: '12' },
   ms: { type: 'string', default: '200' },
   quick: { type: 'boolean', default: false },
   dir: { type: 'string', default: tmpdir() },

@@ -25,7 +25,8 @@ export function canTrace() {
 export async function countFlushes(id, folder) {
   const output = join(folder, 'strace')
   const calls = [...FLUSHES, ...WRITES, ...OTHERS].map((call) => `?${call}`).join(',')
-  const by = ['strace', '-f', '-qq', '-s', '64', '-e', `trace=${calls}`, '-e', 'signal=none']
+  // With the paths of descriptors, whose numbers alone are not the same in each process.
+  const by = ['strace', '-f', '-y', '-qq', '-s', '64', '-e', `trace=${calls}`, '-e', 'signal=none']
   const worker = await Worker.start(id, folder, 'both', [...by, '-o', output])
   try {
     await worker.ask('commit')
@@ -71,7 +72,7 @@ function* callsIn(trace) {
       continue
     }
     const whole = text.replace(/^<\.\.\. \w+ resumed>/, () => begun.get(thread) ?? '')
-    const [, call, args, result] = /^(\w+)\((.*)\)\s+= (-?\d+)/.exec(whole) ?? []
+    const [, call, args, result] = /^(\w+)\((.*)\)\s+= (-?\d+(?:<[^>]*>)?)/.exec(whole) ?? []
     if (call !== undefined) yield { call, args, result }
   }
 }

@@ -8,6 +8,8 @@ import { quantile } from './result.mjs'
 
 /** A push every 2 to 5 ms. */
 const PACE = { fromMs: 2, toMs: 5 }
+/** What is handed over before and does not count: processes that just began have compiled nothing yet. */
+const WARM_UP = { count: 1000, fromMs: 0, toMs: 1 }
 
 /**
  * Measures the contestants in the columns: so many rounds, or fewer if another one would take longer than there is
@@ -114,9 +116,10 @@ async function sampleLatency(row, columns, folder, count) {
 }
 
 async function handOver(sender, receiver, count) {
-  const received = receiver.ask('receive', { count })
+  const received = receiver.ask('receive', { count: WARM_UP.count + count })
+  await sender.ask('send', WARM_UP)
   const [times] = await Promise.all([received, sender.ask('send', { count, ...PACE })])
-  return times
+  return times.slice(WARM_UP.count)
 }
 
 async function checkDurability(rows, folder, onProgress) {

@@ -27,6 +27,16 @@ describe('counting flushes in a trace', () => {
     expect(flushes(opened, '7 close(21) = 0', begin, ...writes, end)).toEqual({ push: 0 })
   })
 
+  test('whatever another process does with a descriptor of the same number', () => {
+    const opened = '8 openat(AT_FDCWD</tmp>, "ring", O_RDWR|O_DSYNC) = 21</tmp/ring>'
+    const writes = twenty('8 pwrite64(21</tmp/ring>, "..."..., 4096, 0) = 4096')
+    const others = [
+      '7 close(21</dev/null>) = 0',
+      '7 openat(AT_FDCWD</tmp>, "x", O_RDWR) = 21</tmp/x>',
+    ]
+    expect(flushes(opened, begin, ...others, ...writes, end)).toEqual({ push: 1 })
+  })
+
   test('no writes to anything else, but those that ask to be flushed', () => {
     const opened = '7 openat(AT_FDCWD, "ring", O_RDWR|O_CLOEXEC) = 21'
     const plain = twenty('7 pwrite64(21, "..."..., 4096, 0) = 4096')
