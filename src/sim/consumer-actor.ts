@@ -118,10 +118,11 @@ export class ConsumerActor implements Actor {
 
   /** Nothing was popped, but damage was told of; the consumer's place has moved if that was given back. */
   #told({ consumer, toldSince }: ConsumerHandle, before: Position, damaged: number): void {
-    if (consumer.position === before) return
+    const { oracle } = this.#simulation
+    if (!oracle.hasMoved(before, consumer.position)) return
     toldSince.pop += damaged
     toldSince.advance += damaged
-    this.#simulation.oracle.gaveBackLost(damaged)
+    oracle.gaveBackLost(damaged)
   }
 
   /** Pops, stepping over damage. Answers also how many damaged items are before the first, and the position behind them. */

@@ -235,6 +235,12 @@ export class Oracle {
     }
   }
 
+  /** Whether a consumer's place moved: where an epoch begins at it, its position changes, and its place does not. */
+  hasMoved(from: Position, to: Position): boolean {
+    const items = this.#itemsUpTo
+    return items === undefined ? from !== to : items(from) !== items(to)
+  }
+
   /** A handle told of lost items, and gave them back, with nothing behind them. */
   gaveBackLost(items: number): void {
     this.#toldBefore += items

@@ -72,6 +72,11 @@ test.each([
   ['silent-reset', 172, 'the storage lost a part of a batch before the flush that was to keep it'],
   ['pages', 191, 'an older slot from the page cache sent the consumer back'],
   ['storm', 570, 'the depth was wrong while the consumer had to go back'],
+  [
+    'flip',
+    28,
+    'the oracle took an epoch that began at the place of the consumer for damage given back',
+  ],
 ])('%s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(format2, seed, { mix })
   expect(outcome.broken).toBeUndefined()
