@@ -1,5 +1,12 @@
-/** So many pieces are kept that nobody uses. */
-const MAX_KEPT = 2
+/**
+ * So much is kept that nobody uses: what a consumer keeps of the log, with room in front of each piece, comes back all at
+ * once when it is given back.
+ */
+const MAX_KEPT_BYTES = 16 << 20
+/** The same, in pieces. */
+const MAX_KEPT = 16
+/** So many pieces are kept while there is nothing to read. */
+const MAX_KEPT_IDLE = 2
 /** A piece is not used where this part of it would do. */
 const WASTED_PART = 1 / 4
 
@@ -7,6 +14,7 @@ const WASTED_PART = 1 / 4
 export class LentMemory {
   readonly #allocate: (bytes: number) => Uint8Array
   readonly #unused: Uint8Array[] = []
+  #unusedBytes = 0
 
   /** @param allocate as that of a device */
   constructor(allocate: (bytes: number) => Uint8Array) {
@@ -18,13 +26,25 @@ export class LentMemory {
     const fits = this.#unused.findIndex(
       ({ length }) => bytes <= length && bytes > length * WASTED_PART,
     )
-    const [memory = this.#allocate(bytes)] = fits < 0 ? [] : this.#unused.splice(fits, 1)
+    const memory = fits < 0 ? this.#allocate(bytes) : this.#takeOut(fits)
     return new Lent(memory, this.#takeBack)
+  }
+
+  /** There is nothing to read: only little is kept. */
+  trim(): void {
+    while (this.#unused.length > MAX_KEPT_IDLE) this.#takeOut(0)
+  }
+
+  #takeOut(index: number): Uint8Array {
+    const [memory] = this.#unused.splice(index, 1) as [Uint8Array]
+    this.#unusedBytes -= memory.length
+    return memory
   }
 
   readonly #takeBack = (memory: Uint8Array): void => {
     this.#unused.push(memory)
-    if (this.#unused.length > MAX_KEPT) this.#unused.shift()
+    this.#unusedBytes += memory.length
+    while (this.#unusedBytes > MAX_KEPT_BYTES || this.#unused.length > MAX_KEPT) this.#takeOut(0)
   }
 }
 

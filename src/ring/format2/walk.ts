@@ -14,8 +14,6 @@ const MAX_AHEAD_BYTES = 4 << 20
 const TIP_BLOCKS = 2
 /** Fewer blocks are not worth a read that nobody waits for yet. */
 const MIN_COMING_BLOCKS = 4
-/** What is left of a window when the next one begins is copied in front of that one, if it is no more than this. */
-const MAX_REST_BYTES = 256 << 10
 
 /** Blocks that were read. */
 interface Window {
@@ -30,10 +28,11 @@ const NOTHING = { lsn: 0, bytes: new Uint8Array(0) }
 /** What comes behind the window, read while that is used. */
 interface Coming {
   readonly lsn: number
-  /** What is read, and in front of it room for the rest of the window. */
+  /** What is read. */
+  readonly bytes: Uint8Array
+  /** Where that is, and in front of it room for the rest of the window. */
   readonly memory: Uint8Array
   readonly lent: Lent
-  readonly room: number
   /** Whether it could be read. */
   readonly arrived: Promise<boolean>
 }
@@ -58,6 +57,8 @@ export class Walker {
   #writtenTo = 0
   /** Blocks that the next read takes at least. */
   #ahead = TIP_BLOCKS
+  /** Blocks of the batch that was read last. */
+  #batchBlocks = 1
   /** Calls that began, and during which of them the window was read. */
   #call = 0
   #windowOf = 0
@@ -111,6 +112,7 @@ export class Walker {
     const header = await this.#header(mark.lsn, epochs)
     if (header !== undefined && continues(mark, header)) return this.#read(header)
     this.#ahead = TIP_BLOCKS
+    this.#memory.trim()
     return undefined
   }
 
@@ -175,6 +177,7 @@ export class Walker {
   async #read(header: BatchHeader): Promise<Batch> {
     const { blockSize } = this.#disk.layout
     const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
+    this.#batchBlocks = blocks
     const { bytes, lent } = await this.#blocks(header.start.lsn, blocks)
     const items = new BatchItems(bytes, header, lent.share())
     // The next one may be as large.
@@ -189,8 +192,9 @@ export class Walker {
     const held = this.#held(lsn)
     let window = this.#window
     if (window === undefined || held.length < wanted) {
-      const coming = await this.#takeComing(lsn, held, wanted)
-      window = coming ?? (await this.#fetch(lsn, held, blocks))
+      const coming = await this.#takeComing(lsn, held)
+      window = coming && inFront(coming, lsn, held, wanted)
+      window ??= await this.#fetch(lsn, held, blocks, coming)
       this.#windowOf = coming === undefined ? this.#call : 0
       this.#moveTo(window)
       this.#readAhead(window)
@@ -198,27 +202,36 @@ export class Walker {
     return { ...window, lsn, bytes: this.#held(lsn).subarray(0, wanted) }
   }
 
-  async #fetch(lsn: number, held: Uint8Array, blocks: number): Promise<Window> {
+  /** Reads what is missing behind what is held and what came behind that. */
+  async #fetch(
+    lsn: number,
+    held: Uint8Array,
+    blocks: number,
+    coming: Coming | undefined,
+  ): Promise<Window> {
     const { blockSize, dataBlocks } = this.#disk.layout
-    const length = Math.min(dataBlocks, Math.max(blocks, this.#ahead)) * blockSize
+    const there = held.length + (coming?.bytes.length ?? 0)
+    const isEnough = there >= blocks * blockSize
+    const wanted = Math.min(dataBlocks, Math.max(blocks, this.#ahead)) * blockSize
+    const length = isEnough ? there : Math.max(wanted, there)
     const lent = this.#memory.lend(length)
     const bytes = lent.memory.subarray(0, length)
     bytes.set(held)
-    await this.#disk.readInto(lsn + held.length / blockSize, bytes.subarray(held.length))
+    if (coming !== undefined) {
+      bytes.set(coming.bytes, held.length)
+      coming.lent.release()
+    }
+    if (there < length) await this.#disk.readInto(lsn + there / blockSize, bytes.subarray(there))
     return { lsn, bytes, lent }
   }
 
-  /** What is held, and behind it what is being read, if that is what comes next, and enough. */
-  async #takeComing(lsn: number, held: Uint8Array, wanted: number): Promise<Window | undefined> {
+  /** What was read behind what is held, if anything was. */
+  async #takeComing(lsn: number, held: Uint8Array): Promise<Coming | undefined> {
     const coming = this.#coming
     // Where it is not wanted, its memory is not released: the device may still write into it.
     this.#coming = undefined
     if (coming?.lsn !== lsn + held.length / this.#disk.layout.blockSize) return undefined
-    const from = coming.room - held.length
-    if (from < 0 || coming.memory.length - from < wanted || !(await coming.arrived))
-      return undefined
-    coming.memory.set(held, from)
-    return { lsn, bytes: coming.memory.subarray(from), lent: coming.lent }
+    return (await coming.arrived) ? coming : undefined
   }
 
   /** Begins to read what is behind the window, if much is known to be there: the device works while the items are used. */
@@ -228,15 +241,17 @@ export class Walker {
     const lsn = window.lsn + length / blockSize
     const blocks = Math.min(this.#ahead, dataBlocks - length / blockSize)
     if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
-    const room = Math.min(length, MAX_REST_BYTES)
+    // The rest of a window is less than a batch, which may be as long as the last one.
+    const room = Math.min(length, this.#batchBlocks * blockSize, SMALL_AHEAD_BYTES)
     const lent = this.#memory.lend(room + blocks * blockSize)
     const memory = lent.memory.subarray(0, room + blocks * blockSize)
-    const arrived = this.#disk.readInto(lsn, memory.subarray(room)).then(
+    const bytes = memory.subarray(room)
+    const arrived = this.#disk.readInto(lsn, bytes).then(
       () => true,
       // It is read again when it is wanted, and then that fails.
       () => false,
     )
-    this.#coming = { lsn, memory, lent, room, arrived }
+    this.#coming = { lsn, bytes, memory, lent, arrived }
   }
 
   /** What was read ahead from a place on; empty if nothing was. */
@@ -245,6 +260,19 @@ export class Walker {
     const at = (lsn - from) * this.#disk.layout.blockSize
     return bytes.subarray(at < 0 ? bytes.length : at)
   }
+}
+
+/** What came, with what is held copied in front of it; undefined if there is no room for that, or it is not enough. */
+function inFront(
+  { bytes, memory, lent }: Coming,
+  lsn: number,
+  held: Uint8Array,
+  wanted: number,
+): Window | undefined {
+  const from = memory.length - bytes.length - held.length
+  if (from < 0 || memory.length - from < wanted) return undefined
+  memory.set(held, from)
+  return { lsn, bytes: memory.subarray(from), lent }
 }
 
 function continues(mark: Mark, { start }: BatchHeader): boolean {

@@ -8,16 +8,22 @@ import type { Position } from '../../../src/ring/types.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 
 const BATCHES = 200
+const MIB = 1 << 20
 
-/** A ring where batches of 20 KB wait, each with its number. */
-async function filled(batches = BATCHES): Promise<HookedDevice> {
-  const sizeSectors = 1024 + batches * 48
+/** A ring where batches wait, each with its number. */
+function filled(batches = BATCHES, itemBytes = 20_000): Promise<HookedDevice> {
+  return filledWith(Array.from({ length: batches }, () => itemBytes))
+}
+
+/** A ring where batches of one item wait, of so many bytes each. */
+async function filledWith(itemBytes: readonly number[]): Promise<HookedDevice> {
+  const sizeSectors = itemBytes.reduce((sum, bytes) => sum + 8 + Math.ceil(bytes / 512), 1024)
   const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors, sectorSize: 512 }))
   await Producer.create(device, { format: 2 })
   const attached = await Producer.attach(device)
   if (attached.status !== 'attached') throw new Error(attached.status)
-  for (let batch = 0; batch < batches; batch++) {
-    await attached.producer.append([new Uint8Array(20_000).fill(batch)])
+  for (const [batch, bytes] of itemBytes.entries()) {
+    await attached.producer.append([new Uint8Array(bytes).fill(batch)])
   }
   await attached.producer.detach()
   return device
@@ -124,8 +130,12 @@ test('memory into which a read may still write is not used for what is read mean
   expect(device.shared).toBe(0)
 })
 
-test('a consumer that gives back what it has read uses the same memory again', async () => {
-  const device = await filled(1000)
+test.each([
+  { what: 'many small batches', batches: 1000, itemBytes: 20_000, maxItems: 5, reads: 15 },
+  // As many of them as it keeps until they are given back.
+  { what: 'eight large ones at a time', batches: 64, itemBytes: 900_000, maxItems: 8, reads: 50 },
+])('a consumer that gives back what it has read uses the same memory again: $what', async (how) => {
+  const device = await filled(how.batches, how.itemBytes)
   let allocated = 0
   const { allocate } = device
   device.allocate = (bytes) => {
@@ -138,11 +148,38 @@ test('a consumer that gives back what it has read uses the same memory again', a
     if (operation === 'read' && bytes > 100_000) read++
   }
   for (;;) {
-    const popped = await consumer.popMany({ maxItems: 5 })
+    const popped = await consumer.popMany({ maxItems: how.maxItems, maxBytes: 8 << 20 })
     const last = popped.at(-1)
     if (last === undefined) break
     await consumer.advance(last.position)
   }
-  expect(read).toBeGreaterThan(15)
-  expect(allocated).toBeLessThan(10)
+  expect(read).toBeGreaterThan(how.reads)
+  expect(allocated).toBeLessThan(15)
+})
+
+test.each([
+  ['small', () => 3000],
+  ['not as long as a window', () => 900_000],
+  ['of a window', () => 1 << 20],
+  ['longer and longer', (batch: number) => 10_000 * batch],
+  ['shorter and shorter', (batch: number) => 1_500_000 - 10_000 * batch],
+  ['now short, now long', (batch: number) => (batch % 5 === 0 ? 1_400_000 : 400_000)],
+])('what was read ahead is not read again: batches %s', async (_, bytesOf) => {
+  const lengths = Array.from({ length: 100 }, (_, batch) => bytesOf(batch))
+  const device = await filledWith(lengths)
+  let read = 0
+  await using consumer = await Consumer.attach(device)
+  device.before = ({ operation, bytes }) => {
+    if (operation === 'read') read += bytes
+  }
+  let from = consumer.position
+  for (const length of lengths) {
+    const popped = await consumer.pop(from)
+    if (popped.status !== 'item') throw new Error(popped.status)
+    expect(popped.item.length).toBe(length)
+    from = popped.position
+  }
+  const all = lengths.reduce((sum, bytes) => sum + bytes, 0)
+  // Blocks are a little more than their items, and a window may reach behind the last one.
+  expect(read).toBeLessThan(1.05 * all + 2 * MIB)
 })
