@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { backlogText } from './lib/backlog-table.mjs'
 import { chartOf } from './lib/chart.mjs'
+import { costText } from './lib/cost-table.mjs'
 import { RESULTS } from './lib/files.mjs'
 import { nbdText } from './lib/nbd-table.mjs'
 import { throughputSummary, throughputText } from './lib/throughput.mjs'
@@ -26,6 +27,7 @@ const BLOCKS = [
   { name: 'tables', result: 'throughput', document: 'docs/benchmarks.md', textOf: throughputText },
   { name: 'wake', result: 'wake', document: 'README.md', textOf: wakeText },
   { name: 'backlog', result: 'backlog', document: 'README.md', textOf: backlogText },
+  { name: 'cost', result: 'cost', document: 'docs/benchmarks.md', textOf: costText },
   { name: 'nbd', result: 'nbd', document: 'docs/nbd.md', textOf: nbdText },
 ]
 const RESULT_NAMES = [...new Set(BLOCKS.map(({ result }) => result))]

@@ -1,8 +1,13 @@
 // The package as it was built. This folder has a package of its own, so the name does not lead there.
 const dist = process.env.SBR_BENCH_DIST ?? new URL('../../dist/', import.meta.url).href
 
-export const { Consumer, PartitionBlockDevice, Producer, RingReader, RingWriter } = await import(
-  `${dist}index.js`
-)
+export const {
+  Consumer,
+  MemoryBlockDevice,
+  PartitionBlockDevice,
+  Producer,
+  RingReader,
+  RingWriter,
+} = await import(`${dist}index.js`)
 export const { FileBlockDevice } = await import(`${dist}block/file.js`)
 export const { NbdBlockDevice } = await import(`${dist}block/nbd.js`)

@@ -212,8 +212,8 @@ export class Walker {
     const { blockSize, dataBlocks } = this.#disk.layout
     const there = held.length + (coming?.bytes.length ?? 0)
     const isEnough = there >= blocks * blockSize
-    const wanted = Math.min(dataBlocks, Math.max(blocks, this.#ahead)) * blockSize
-    const length = isEnough ? there : Math.max(wanted, there)
+    const ahead = Math.min(dataBlocks, Math.max(blocks, this.#ahead)) * blockSize
+    const length = isEnough ? there : ahead
     const lent = this.#memory.lend(length)
     const bytes = lent.memory.subarray(0, length)
     bytes.set(held)
