@@ -1,6 +1,7 @@
 // What the simulator's scripts have in common: the built package, and what is wrong with how they were called.
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 /** Where `npm run build` puts the package. */
 export const DIST = fileURLToPath(new URL('../dist', import.meta.url))
@@ -16,6 +17,16 @@ export function simulatorOf(dist) {
   const index = new URL('sim/index.js', `file://${dist}/`)
   if (!existsSync(index)) refuse(`there is no build in ${dist}; run: npm run build`)
   return import(index.href)
+}
+
+/** The options that a script was called with, as `parseArgs` reads them. */
+export function optionsOf(config) {
+  try {
+    return parseArgs(config).values
+  } catch (error) {
+    if (error.code?.startsWith('ERR_PARSE_ARGS')) refuse(error.message)
+    throw error
+  }
 }
 
 /** A whole number from 0 on, or what an absent one stands for. */

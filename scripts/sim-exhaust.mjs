@@ -1,13 +1,12 @@
 // Tries every event of some scripts at which the cache can be lost, with every outcome, over the built package: exit 1
 // when a promise is broken.
-import { parseArgs } from 'node:util'
-import { countOf, DIST, named, simulatorOf } from './sim-cli.mjs'
+import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'
 
 const USAGE = `npm run sim:exhaust -- --scripts a,pc [--prelude aT] [--format 2] [--block 512] [--twice]
   [--loss power | silentReset] [--json]
 A letter is a step (see LETTERS in src/sim/exhaust.ts). --twice also kills a role before, at every event.`
 
-const { values } = parseArgs({
+const values = optionsOf({
   options: {
     scripts: { type: 'string' },
     prelude: { type: 'string', default: '' },

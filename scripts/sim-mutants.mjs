@@ -5,11 +5,11 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { MUTANTS, SEEDS } from '../test/sim/mutants.mjs'
+import { optionsOf } from './sim-cli.mjs'
 import { modules, transpile } from './sim-transpile.mjs'
 
-const { values } = parseArgs({
+const values = optionsOf({
   options: {
     format: { type: 'string' },
     only: { type: 'string' },

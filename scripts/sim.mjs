@@ -1,15 +1,14 @@
 // Runs the simulator over the built package, and stops by itself: exit 1 when a promise is broken.
 import { cpus } from 'node:os'
-import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { countOf, DIST, named, simulatorOf } from './sim-cli.mjs'
+import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'
 
 const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--mix NAME]
   [--steps N] [--workers N] [--json]
 --format is 1, 2, 2-overwrite, or leases: hosts that are after one role.
 --mix each goes through all mixes, --mix swarm (the default) through those in which nothing may be lost.`
 
-const { values } = parseArgs({
+const values = optionsOf({
   args: isMainThread ? process.argv.slice(2) : workerData.args,
   options: {
     minutes: { type: 'string' },

@@ -16,6 +16,10 @@ export async function openDevice(
   { sectorSize }: CommonFlags,
   options: Pick<FileBlockDeviceOptions, 'exclusive'> = {},
 ): Promise<OpenedDevice> {
+  const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
+  if (scheme !== undefined && !isNbdUri(path) && !/^file$/i.test(scheme)) {
+    throw usageError(`expected a path, a file:// URI or an NBD URI, found the scheme ${scheme}`)
+  }
   const settings = { mode, ...(sectorSize !== undefined && { sectorSize }), ...options }
   try {
     if (!isNbdUri(path)) return await FileBlockDevice.open(path, settings)

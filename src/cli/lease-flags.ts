@@ -99,14 +99,21 @@ function fenceOf(text: string): NonNullable<LeaseOptions['fence']> {
   const [command] = argv
   if (command === undefined) throw usageError('--fence: expected a command')
   checkCommand(command)
-  return fenceByCommand(argv)
+  const fence = fenceByCommand(argv)
+  return async (holder) => {
+    const name = JSON.stringify(holder.owner)
+    tell(`${name} was silent; cutting it off: ${argv.join(' ')} ${name}`)
+    await fence(holder)
+    tell(`${name} is cut off; taking its role`)
+  }
 }
 
 function tellWatch({ owner }: LeaseRecord, ms: number): void {
   const holder = JSON.stringify(owner)
   const seconds = Math.ceil(ms / 1000)
-  process.stderr.write(
-    safeText(`sbr: ${holder} holds the role; watching for ${seconds} s whether it is still there`) +
-      '\n',
-  )
+  tell(`${holder} holds the role; watching for ${seconds} s whether it is still there`)
+}
+
+function tell(text: string): void {
+  process.stderr.write(`${safeText(`sbr: ${text}`)}\n`)
 }

@@ -4,6 +4,7 @@ import { ExitCode, run } from '@stricli/core'
 import { buildApp } from './app.ts'
 import { asCommandError, type CommandError, EXIT, usageError } from './errors.ts'
 import { renderError, safeLines } from './render.ts'
+import { isGroup } from './routes.ts'
 import { Stopped } from './signals.ts'
 
 const LINGER_MS = 100
@@ -29,7 +30,12 @@ async function main(inputs: readonly string[]): Promise<number> {
   if (host.exitCode !== ExitCode.Success) {
     return report(asCommandError(new Error(complaints.join('').trim())), inputs)
   }
-  return inputs.length === 0 ? EXIT.usage : EXIT.done
+  return (await lacksCommand(inputs)) ? EXIT.usage : EXIT.done
+}
+
+/** The help was not asked for: no command was given. */
+async function lacksCommand([word, ...rest]: readonly string[]): Promise<boolean> {
+  return word === undefined || (rest.length === 0 && (await isGroup(word)))
 }
 
 /** Tells on standard error what went wrong. */

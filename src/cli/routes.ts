@@ -20,6 +20,12 @@ const ROUTES: Readonly<Record<string, () => Promise<Route>>> = {
   device: async () => (await import('./commands/device/index.ts')).device,
 }
 
+/** Whether a word has commands of its own, of which one has to follow. */
+export async function isGroup(word: string): Promise<boolean> {
+  const route = await ROUTES[word]?.()
+  return route !== undefined && 'getAllEntries' in route
+}
+
 /**
  * The command that a word names, alone: loading all of them takes longer than most commands take to run. All of them for
  * any other word, which is for the help, or for advice.

@@ -24,6 +24,8 @@ export function parseSize(text: string): number {
   const factor = unit === undefined ? undefined : UNITS[unit.toUpperCase()]
   const bytes = Number(digits) * (factor ?? Number.NaN)
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
+  if (bytes > Number.MAX_SAFE_INTEGER)
+    throw usageError(`expected a size of less than 8192TiB, found '${text}'`)
   throw usageError(`expected a size such as 512, 64KiB, 1GiB or 1GB (10^9), found '${text}'`)
 }
 

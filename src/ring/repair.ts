@@ -35,8 +35,8 @@ export interface RepairReport {
   /** In the order of writing. */
   readonly actions: readonly RepairAction[]
   /**
-   * What stays damaged, 1,000 at most: also items that are gone. Where both slots of a role are damaged, batches are not
-   * looked at, because nothing tells where the log is: after a rebuild, repair again.
+   * What stays damaged, 1,000 at most: leases, and items that are gone. Where both slots of a role are damaged and are not
+   * made anew, batches are not looked at, because nothing tells where the log is.
    */
   readonly left: readonly Finding[]
   /** How many more findings stay than are listed. */

@@ -264,9 +264,20 @@ test('wrong usage ends with 2, also as JSON', async () => {
     ['consume', 'a', '--nonsense'],
     ['produce', 'a', '--sector-size', '700'],
     ['suspend', 'a', '--timeout', 'soon'],
+    ['lease'],
+    ['journal'],
+    ['device'],
+    ['bench', 'a', '--time', '0'],
+    ['create', 'a', '--size', '9999TiB'],
+    ['consume', 'http://host/a'],
   ]
   for (const args of cases) expect([args, (await sbr(args)).code]).toEqual([args, 2])
   expect((await sbr(['diagnostics', 'a', '--items'])).stderr).toContain('did you mean --no-items?')
+  expect((await sbr(['device', '--help'])).code).toBe(0)
+  expect((await sbr(['create', 'a', '--size', '9999TiB'])).stderr).toContain(
+    'a size of less than 8192TiB',
+  )
+  expect((await sbr(['consume', 'http://host/a'])).stderr).toContain('found the scheme http')
   const { code, stderr } = await sbr(['create', '--json', 'a', 'b\x1b[31m'])
   expect(code).toBe(2)
   expect(JSON.parse(stderr).error.code).toBe('CLI_USAGE')

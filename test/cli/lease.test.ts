@@ -70,6 +70,8 @@ test.concurrent('a silent host is watched, cut off by the command, and taken ove
   const taken = await sbr([...next, '--fence', fence])
   expect([taken.code, taken.stdout.toString()]).toMatchObject([0, expect.stringMatching(/two\n$/)])
   expect(taken.stderr).toContain('watching for 19 s')
+  expect(taken.stderr).toContain(`cutting it off: ${fence} "host-b"`)
+  expect(taken.stderr).toContain('"host-b" is cut off; taking its role')
   expect(readFileSync(out, 'utf8')).toBe('host-b')
 })
 

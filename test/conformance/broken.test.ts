@@ -4,7 +4,9 @@ import { makeMistake, mistakes } from './broken.ts'
 import { memorySource, partitionSource, wrapped } from './sources.ts'
 
 for (const mistake of mistakes) {
-  test.concurrent(`the suite finds a device that ${mistake.what}: ${mistake.foundBy}`, async () => {
+  test.concurrent(`the suite finds a device that ${mistake.what}: ${mistake.foundBy}`, async ({
+    expect,
+  }) => {
     const right = mistake.over === 'memory' ? memorySource(512) : partitionSource(512)
     const named = ({ name }: { name: string }): boolean => name === mistake.foundBy
     await deviceConformanceCases(right).find(named)?.run()

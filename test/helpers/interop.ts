@@ -9,5 +9,6 @@ export function needs(context: TestContext, problem: string | undefined): void {
   if (problem === undefined) return
   const { REQUIRE_INTEROP } = process.env
   if (REQUIRE_INTEROP === '1') throw new Error(`REQUIRE_INTEROP=1, but ${problem}`)
+  console.warn(`skipped: ${problem}`)
   context.skip(problem)
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const START_MS = 20_000
+const END_MS = 1000
 const SOCKET = 'nbd.sock'
 const PID_FILE = 'server.pid'
 
@@ -81,16 +82,35 @@ async function startServer(
   await untilReady(pidFile, () =>
     child.exitCode === null ? undefined : `${program} ended: ${errors}`,
   )
-  return server(socket, () => killChild(child))
+  return server(
+    socket,
+    () => killChild(child),
+    () => endChild(child),
+  )
 }
 
-function server(socket: string, kill: () => Promise<void>): NbdServer {
+function server(
+  socket: string,
+  kill: () => Promise<void>,
+  end: () => Promise<void> = kill,
+): NbdServer {
   return {
     socket,
     uri: (name = '', scheme = 'nbd+unix') => `${scheme}:///${name}?socket=${socket}`,
     kill,
-    [Symbol.asyncDispose]: kill,
+    [Symbol.asyncDispose]: end,
   }
+}
+
+/** Ends it, and has it take its temporary files away; one that waits for something is killed. */
+async function endChild(child: ChildProcess): Promise<void> {
+  const kill = setTimeout(() => child.kill('SIGKILL'), END_MS)
+  const gone = once(child, 'exit')
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill('SIGTERM')
+    await gone
+  }
+  clearTimeout(kill)
 }
 
 async function killChild(child: ChildProcess): Promise<void> {

@@ -6,6 +6,7 @@ import { type BenchReport, benchText, type RingReport } from '../bench/report.ts
 import { measureRing } from '../bench/ring.ts'
 import type { Timing } from '../bench/timing.ts'
 import { measureReads, measureWrites } from '../bench/transfers.ts'
+import { usageError } from '../errors.ts'
 import { commonFlags, device } from '../flags.ts'
 import { standardOutput } from '../output.ts'
 import { grouped, safeJson } from '../render.ts'
@@ -62,7 +63,7 @@ export const bench: Command<CommandContext> = buildCommand({
         brief: 'How long each of the 15 measurements takes (default: 3s)',
         placeholder: 'TIME',
         optional: true,
-        parse: parseDuration,
+        parse: parseTime,
       },
       size: {
         kind: 'parsed',
@@ -76,6 +77,13 @@ export const bench: Command<CommandContext> = buildCommand({
   },
   func: run,
 })
+
+/** Nothing can be measured in no time. */
+function parseTime(text: string): number {
+  const ms = parseDuration(text)
+  if (ms > 0) return ms
+  throw usageError(`--time is at least 1ms, not '${text}'`)
+}
 
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()

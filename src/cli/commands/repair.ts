@@ -23,8 +23,8 @@ const fullDescription = `Tells what is damaged in a ring's own records and can b
 superblock, and slots of which the other one is sound. With --write it is written. Running it again ends a repair
 that was cut short. It is refused while a producer or consumer is at work on this machine.
 
-Nothing that may be wanted is overwritten. Damaged items stay as they are, and are told of: sbr consume --skip-damage
-steps over them.
+Nothing that may be wanted is overwritten. Damaged items and leases stay as they are, and are told of: sbr consume
+--skip-damage steps over items, sbr lease break frees a role whose lease cannot be read.
 
 Where both slots of a role are damaged, --rebuild makes them from what is in the data area. The producer's: the
 newest chain of batches. The consumer's: the oldest batch that is there, so that items are delivered again that were
@@ -38,7 +38,7 @@ With --json: one object with "device", "format", "written", "actions" ("offset" 
 "cost"), "left", the findings that stay, as sbr verify has them, and "moreLeft", how many more do.
 
 Exit codes: 0 nothing was damaged, or it is (without --write: would be) repaired; 130 or 143 stopped by SIGINT or
-SIGTERM; 1 something stays damaged, also items that are gone and were not stepped over yet, or anything else.
+SIGTERM; 1 something stays damaged, also a lease, or items that are gone and were not stepped over yet, or anything else.
 
 EXAMPLES
   sbr repair ring.img

@@ -3,6 +3,7 @@ import type { Findings } from '../report.ts'
 import { type BadBlock, bad, formatUuid, isBad } from './block.ts'
 import { type Disk, type Read, readRange, type Slots } from './disk.ts'
 import { encodeGuard, GUARD_BYTES } from './guard.ts'
+import { breakCommand } from './lease-errors.ts'
 import { LeaseStore } from './lease-store.ts'
 import { parseSuperblock, type Superblock } from './superblock.ts'
 
@@ -77,7 +78,7 @@ export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): 
 }
 
 /** A damaged lease counts as held. One that its owner is about to write is read again, and is only damaged if it stays so. */
-async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
+export async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
   for (const role of ['producer', 'consumer'] as const) {
     const store = await LeaseStore.open(disk, role, clock)
     const lease = await store.read()
@@ -89,7 +90,7 @@ async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promis
       problem: textOf(lease),
       advice:
         `no item is lost, but no ${role} can attach; make sure that no host has this role, then ` +
-        `sbr lease break --role ${role} frees it`,
+        `${breakCommand(store)} frees it`,
     })
   }
 }

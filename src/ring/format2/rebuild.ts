@@ -9,6 +9,13 @@ import { type ConsumerSlot, maxEpochs, type ProducerSlot } from './slots.ts'
 
 const TEXT = 'made anew by a repair'
 
+/** What the producer's slots said, as far as that can be told. */
+export interface RebuiltProducer {
+  readonly slot: ProducerSlot
+  /** The last batch of all, if it is not whole; the log ends before it. */
+  readonly torn?: BatchHeader
+}
+
 /**
  * Makes what the producer's slots said from the batches in the data area.
  * @param consumer what the consumer says, as far as that is known
@@ -17,7 +24,7 @@ export async function rebuildProducer(
   disk: Disk,
   consumer: readonly ConsumerSlot[],
   options: VerifyOptions,
-): Promise<ProducerSlot> {
+): Promise<RebuiltProducer> {
   const suspendAck = newestOf(consumer)?.suspend ?? false
   const rest = { generation: 1, reach: 0, suspendAck, commits: 0, retries: 0, text: TEXT }
   const end = await findEnd(disk, options)
@@ -25,15 +32,18 @@ export async function rebuildProducer(
     // Nothing was ever pushed, or all of it is gone.
     const { cursor: committed = ORIGIN, seen: epoch = 1 } = newestOf(consumer) ?? {}
     const epochs = [{ epoch: Math.max(1, epoch), start: committed, span: 0 }]
-    return { ...rest, committed, epochs, head: ORIGIN, time: 0 }
+    return { slot: { ...rest, committed, epochs, head: ORIGIN, time: 0 } }
   }
   const { epochs, from } = await findEpochs(disk, end, consumer, options)
-  const reach = end.last.start.lsn + 1
+  const { last } = end
+  const reach = last.start.lsn + 1
   const { mark: committed } = await rollForward(disk, { committed: from, reach, epochs })
   const oldest = disk.ring.overwrites
     ? await oldestPlace(disk, epochs, 0, committed, options)
     : undefined
-  return { ...rest, committed, epochs, head: oldest ?? ORIGIN, time: end.last.time }
+  const slot = { ...rest, committed, epochs, head: oldest ?? ORIGIN, time: last.time }
+  const isTorn = last.start.lsn >= committed.lsn && !(await isWhole(disk, last))
+  return isTorn ? { slot, torn: last } : { slot }
 }
 
 /** Makes what the consumer's slots said: it begins at the oldest batch that is there. */

@@ -1,8 +1,10 @@
+import { OverlaidBlockDevice } from '../../block/wrap/overlaid.ts'
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { systemClock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import type { RepairOptions, RepairReport } from '../repair.ts'
 import { Findings } from '../report.ts'
+import type { BatchHeader } from './batch.ts'
 import {
   type BlockType,
   CONSUMER_SLOT,
@@ -12,6 +14,7 @@ import {
   sealBlock,
 } from './block.ts'
 import {
+  checkLeases,
   checkRole,
   DISAGREE,
   guardDamage,
@@ -19,7 +22,7 @@ import {
   textOf,
   wrongSuperblocks,
 } from './check-blocks.ts'
-import type { Disk, Read, Slots, Which } from './disk.ts'
+import { Disk, type Read, type Slots, type Which } from './disk.ts'
 import { encodeGuard } from './guard.ts'
 import { rebuildConsumer, rebuildProducer } from './rebuild.ts'
 import { newest } from './role.ts'
@@ -93,7 +96,23 @@ async function plan(
   const unreadable = await Unreadable.of(device, disk)
   for (const finding of damaged.list) left.add(unreadable.explained(finding))
   for (const { offset, bytes } of steps) unreadable.tell(offset, bytes.length)
-  return [...steps, ...(await planZeroes(device, disk, unreadable, left, options))]
+  await tellLeases(disk, unreadable, left, options)
+  // What waits is told as it is once the slots are written: without them nobody knows where the log is.
+  const after = await Disk.of(new OverlaidBlockDevice(device, steps), disk.ring)
+  return [...steps, ...(await planZeroes(device, after, unreadable, left, options))]
+}
+
+/** Damaged leases stay: whether a host is at work only people know. */
+async function tellLeases(
+  disk: Disk,
+  unreadable: Unreadable,
+  left: Findings,
+  { clock = systemClock, zeroUnreadable = false }: RepairOptions,
+): Promise<void> {
+  const damaged = new Findings()
+  await checkLeases(disk, damaged, clock)
+  // What cannot be read was read as zeroes: what is damaged even so is damaged once they are written.
+  for (const each of damaged.list) left.add(zeroUnreadable ? each : unreadable.explained(each))
 }
 
 async function planFixed(disk: Disk, left: Findings): Promise<readonly Step[]> {
@@ -177,13 +196,12 @@ async function rebuildSlots(
   const steps: Step[] = []
   const consumers = slots.consumer.filter((slot) => !isBad(slot)) as readonly ConsumerSlot[]
   const lost = slots.producer.every(isBad)
-  const producer = lost
-    ? await rebuildProducer(disk, consumers, options)
-    : newest(slots.producer, 'producer', name).slot
+  const made = lost ? await rebuildProducer(disk, consumers, options) : undefined
+  const producer = made?.slot ?? newest(slots.producer, 'producer', name).slot
   const { uuid } = disk.ring
-  if (lost) {
+  if (made !== undefined) {
     const { lsn, seq } = producer.committed
-    const what = `the log ends at LSN ${lsn}, with ${seq} items in all`
+    const what = `the log ends at LSN ${lsn}, with ${seq} items in all${tornText(made.torn)}`
     const encode = (block: Uint8Array, offset: number, generation: number): void =>
       encodeProducerSlot(block, offset, uuid, { ...producer, generation })
     steps.push(...rebuilt(disk, 'producer', what, PRODUCER_COST, encode))
@@ -197,6 +215,16 @@ async function rebuildSlots(
     steps.push(...rebuilt(disk, 'consumer', what, CONSUMER_COST, encode))
   }
   return steps
+}
+
+/** Only people can know whether a last batch was ever complete. */
+function tornText(torn: BatchHeader | undefined): string {
+  if (torn === undefined) return ''
+  const { records, start } = torn
+  return (
+    `; behind that is a batch of ${records} items at LSN ${start.lsn} that is not whole: its commit was cut short, ` +
+    'or it is damaged'
+  )
 }
 
 function rebuilt(

@@ -15,6 +15,9 @@ const BLOCKS = 24
 const SUPERBLOCKS = [12_288, 16_384, DATA + BLOCKS * BLOCK] as const
 const PRODUCER = [20_480, 24_576] as const
 const CONSUMER = [28_672, 32_768] as const
+const LEASES = [36_864, 40_960] as const
+/** Enough bytes of a lease to damage it: of one that nobody ever had, some may rot. */
+const lease = (offset: number): readonly number[] => Array.from({ length: 8 }, (_, n) => offset + n)
 
 const item = (number: number, length = 40): Uint8Array => new Uint8Array(length).fill(number)
 const numbers = (
@@ -115,6 +118,23 @@ test('damaged items and batches stay as they are', async () => {
   expect(hex(await deviceBytes(device))).toBe(before)
 })
 
+test.each([
+  ['producer', LEASES[0]],
+  ['consumer', LEASES[1]],
+] as const)(
+  'a damaged lease of a %s stays, and is told as verify tells it',
+  async (role, offset) => {
+    const device = await damagedCopy(await makeRing(), ...lease(offset))
+    const before = hex(await deviceBytes(device))
+    const { left, actions } = await repairRing(device, { write: true, rebuild: true })
+    expect(actions).toEqual([])
+    expect(left).toEqual((await verifyRing(device)).findings)
+    const advice = expect.stringContaining(`sbr lease break ${device.name} --role ${role}`)
+    expect(left).toMatchObject([{ structure: `${role} lease`, advice }])
+    expect(hex(await deviceBytes(device))).toBe(before)
+  },
+)
+
 test('superblocks that are whole and disagree are left alone', async () => {
   const ring = await makeRing()
   const other = await smallRing(BLOCKS, { uuid: item(1, 16) })
@@ -185,6 +205,35 @@ describe('both slots of a role', () => {
     expect((await rebuilt(device)).slice(-WAITING.length)).toEqual(WAITING)
     await pushBatches(device, [[item(13)]])
     expect(numbers(await take(device, 100)).slice(-8)).toEqual([...WAITING, 13])
+  })
+
+  test.each(['producer', 'consumer', 'both'] as const)(
+    'of the %s: what else is damaged is told, before it is written and after',
+    async (role) => {
+      const places = [...lost[role], ...lease(LEASES[0]), DATA + 5 * BLOCK + 100]
+      const device = await damagedCopy(await makeRing(), ...places)
+      const planned = await repairRing(device, { rebuild: true })
+      const report = await repairRing(device, { rebuild: true, write: true })
+      expect(report).toEqual({ ...planned, written: true })
+      expect(report.left).toMatchObject([{ structure: 'producer lease' }, { items: 1 }])
+      const { findings } = await verifyRing(device)
+      expect(report.left).toEqual(findings)
+    },
+  )
+
+  test('of the producer: a last batch that is not whole is told', async () => {
+    const ring = await makeRing()
+    const { actions } = await repairRing(await damagedCopy(ring, ...lost.producer), {
+      rebuild: true,
+    })
+    expect(actions[0]?.action).not.toContain('not whole')
+    const before = await deviceBytes(ring)
+    const producer = await attachProducer(ring, { clock: new FakeClock() })
+    await producer.append([item(13), item(14, 3)])
+    const after = await deviceBytes(ring)
+    const at = Array.from(after).findLastIndex((byte, n) => byte !== before[n])
+    const torn = await repairRing(await damagedCopy(ring, ...lost.producer, at), { rebuild: true })
+    expect(torn.actions[0]?.action).toMatch(/a batch of 2 items at LSN \d+ that is not whole/)
   })
 
   test.each(['producer', 'consumer', 'both'] as const)('of a new ring: %s', async (role) => {

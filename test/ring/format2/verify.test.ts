@@ -235,7 +235,7 @@ describe('a lease', () => {
     expect(findings).toMatchObject([
       { severity: 'damage', structure: 'producer lease', offset: LEASE },
     ])
-    expect(findings[0]?.advice).toContain('sbr lease break --role producer')
+    expect(findings[0]?.advice).toContain(`sbr lease break ${device.name} --role producer`)
     await expect(Producer.attach(device, { clock: instant })).rejects.toMatchObject({
       code: 'RING_CORRUPT',
     })
