@@ -12,6 +12,8 @@ const MAX_AHEAD_BYTES = 4 << 20
 
 /** Blocks of a read where nothing is known to be there: a batch that just came, and what tells that no other one did. */
 const TIP_BLOCKS = 2
+/** How many times as far each read reaches as the one before, as long as there is something. */
+const GROWTH = 4
 /** Fewer blocks are not worth a read that nobody waits for yet. */
 const MIN_COMING_BLOCKS = 4
 
@@ -180,9 +182,7 @@ export class Walker {
     this.#batchBlocks = blocks
     const { bytes, lent } = await this.#blocks(header.start.lsn, blocks)
     const items = new BatchItems(bytes, header, lent.share())
-    // The next one may be as large.
-    const ahead = Math.max(Math.min(2 * this.#ahead, SMALL_AHEAD_BYTES / blockSize), blocks)
-    this.#ahead = Math.min(ahead, MAX_AHEAD_BYTES / blockSize)
+    this.#ahead = Math.min(GROWTH * this.#ahead, SMALL_AHEAD_BYTES / blockSize)
     return { header, items, end: batchEnd(header, blockSize), whole: items.whole }
   }
 
@@ -192,6 +192,8 @@ export class Walker {
     const held = this.#held(lsn)
     let window = this.#window
     if (window === undefined || held.length < wanted) {
+      // Who jumps may not go on from there.
+      if (held.length === 0 && lsn !== this.#windowEnd) this.#ahead = TIP_BLOCKS
       const coming = await this.#takeComing(lsn, held)
       window = coming && inFront(coming, lsn, held, wanted)
       window ??= await this.#fetch(lsn, held, blocks, coming)
@@ -212,7 +214,7 @@ export class Walker {
     const { blockSize, dataBlocks } = this.#disk.layout
     const there = held.length + (coming?.bytes.length ?? 0)
     const isEnough = there >= blocks * blockSize
-    const ahead = Math.min(dataBlocks, Math.max(blocks, this.#ahead)) * blockSize
+    const ahead = Math.min(dataBlocks, Math.max(blocks, this.#aheadFrom(lsn))) * blockSize
     const length = isEnough ? there : ahead
     const lent = this.#memory.lend(length)
     const bytes = lent.memory.subarray(0, length)
@@ -223,6 +225,13 @@ export class Walker {
     }
     if (there < length) await this.#disk.readInto(lsn + there / blockSize, bytes.subarray(there))
     return { lsn, bytes, lent }
+  }
+
+  /** Blocks that are worth reading from a place on: the next batch may be as long as the last one, if it is there. */
+  #aheadFrom(lsn: number): number {
+    const most = MAX_AHEAD_BYTES / this.#disk.layout.blockSize
+    const blocks = Math.max(this.#ahead, Math.min(this.#batchBlocks, most))
+    return lsn + blocks > this.#writtenTo ? this.#ahead : blocks
   }
 
   /** What was read behind what is held, if anything was. */
@@ -239,7 +248,7 @@ export class Walker {
     const { blockSize, dataBlocks } = this.#disk.layout
     const { length } = window.bytes
     const lsn = window.lsn + length / blockSize
-    const blocks = Math.min(this.#ahead, dataBlocks - length / blockSize)
+    const blocks = Math.min(this.#aheadFrom(lsn), dataBlocks - length / blockSize)
     if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
     // The rest of a window is less than a batch, which may be as long as the last one.
     const room = Math.min(length, this.#batchBlocks * blockSize, SMALL_AHEAD_BYTES)
@@ -252,6 +261,11 @@ export class Walker {
       () => false,
     )
     this.#coming = { lsn, bytes, memory, lent, arrived }
+  }
+
+  get #windowEnd(): number {
+    const { lsn, bytes } = this.#window ?? NOTHING
+    return lsn + bytes.length / this.#disk.layout.blockSize
   }
 
   /** What was read ahead from a place on; empty if nothing was. */

@@ -154,7 +154,7 @@ test.each([
     await consumer.advance(last.position)
   }
   expect(read).toBeGreaterThan(how.reads)
-  expect(allocated).toBeLessThan(15)
+  expect(allocated).toBeLessThan(20)
 })
 
 test.each([
@@ -182,4 +182,54 @@ test.each([
   const all = lengths.reduce((sum, bytes) => sum + bytes, 0)
   // Blocks are a little more than their items, and a window may reach behind the last one.
   expect(read).toBeLessThan(1.05 * all + 2 * MIB)
+})
+
+test.each([100_000, 3_000_000])(
+  'who takes each item of %i bytes as it comes reads little behind it',
+  async (itemBytes) => {
+    const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 100_000 }))
+    await Producer.create(device, { format: 2 })
+    const attached = await Producer.attach(device)
+    if (attached.status !== 'attached') throw new Error(attached.status)
+    await using consumer = await Consumer.attach(device, { lookIntervalMs: 1e9 })
+    let read = 0
+    device.before = ({ operation, bytes }) => {
+      if (operation === 'read') read += bytes
+    }
+    const items = 10
+    for (let count = 0; count < items; count++) {
+      await attached.producer.append([new Uint8Array(itemBytes)])
+      const popped = await consumer.popMany()
+      expect(popped.length).toBe(1)
+      await consumer.advance(popped[0]?.position ?? consumer.position)
+    }
+    await attached.producer.detach()
+    expect(read).toBeLessThan(items * (itemBytes + 50_000))
+  },
+)
+
+test.each([
+  ['backwards', (step: number) => 600 - step],
+  ['here and there', (step: number, batches: number) => (step * 1009) % batches],
+])('who pops again what was not given back, %s, reads no more than that', async (_, at) => {
+  // More than a consumer keeps.
+  const [batches, itemBytes, steps] = [3000, 4000, 500]
+  const device = await filled(batches, itemBytes)
+  await using consumer = await Consumer.attach(device, { lookIntervalMs: 1e9 })
+  const places = [consumer.position]
+  for (let batch = 0; batch < batches; batch++) {
+    const popped = await consumer.pop(places[batch])
+    if (popped.status !== 'item') throw new Error(popped.status)
+    places.push(popped.position)
+  }
+  let read = 0
+  device.before = ({ operation, bytes }) => {
+    if (operation === 'read') read += bytes
+  }
+  for (let step = 0; step < steps; step++) {
+    const batch = at(step, batches)
+    const popped = await consumer.pop(places[batch])
+    expect(popped.status === 'item' && popped.item[0]).toBe(batch % 256)
+  }
+  expect(read).toBeLessThan(steps * 5 * itemBytes)
 })
