@@ -144,7 +144,7 @@ async function measure({ timed, writer, consumer }, { itemBytes, items, take = f
     return popped.length
   }
   while ((await takeBatch(1000)) > 0);
-  const pushed = take ? await fill(writer, made, most * items) : 0
+  const pushed = take ? await fill(writer, made, itemBytes, most * items) : 0
   const commit = take ? () => takeBatch(items) : () => push(writer, batch)
   Object.assign(timed, { on: true, ms: 0, calls: [] })
   const began = performance.now()
@@ -170,10 +170,13 @@ function push(writer, batch) {
   return batch.length === 1 ? writer.push(batch[0]) : writer.pushMany(batch)
 }
 
-async function fill(writer, made, count) {
+/** Pushes so many items, a mebibyte in a call. Answers how many they are. */
+async function fill(writer, made, itemBytes, count) {
   const wanted = Math.min(count, 20_000)
-  for (let done = 0; done < wanted; done += made.length) await writer.pushMany(made)
-  return wanted
+  const batch = made.slice(0, Math.max(1, Math.floor(MIB / itemBytes)))
+  let done = 0
+  for (; done < wanted; done += batch.length) await writer.pushMany(batch)
+  return done
 }
 
 /** The same calls by themselves, from memory that is there. Answers microseconds of a commit. */
