@@ -105,7 +105,11 @@ export interface PoppedItem {
   /** A copy that belongs to the caller; those of one call may share a buffer. */
   readonly item: Uint8Array
   readonly position: Position
-  /** How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. */
+  /**
+   * How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. It is final
+   * once this item is given back: until then the power can fail before the overwriting is on the medium, and they come after
+   * all, before this one.
+   */
   readonly missed?: number
 }
 

@@ -32,6 +32,8 @@ export class SimDisk {
   readonly sectorSize: number
   readonly sizeSectors: number
   readonly physicalSectorSize: number
+  /** Told when something that was in the cache is lost. */
+  onCacheLost: () => void = () => undefined
   readonly #cache: Uint8Array
   readonly #stable: Uint8Array
   /** The number of the write whose bytes are stable, for each physical sector. */
@@ -177,6 +179,7 @@ export class SimDisk {
         lost = true
       }
     }
+    if (lost) this.onCacheLost()
     return lost
   }
 
@@ -192,6 +195,7 @@ export class SimDisk {
     }
     this.#unstable.clear()
     this.#cache.set(this.#stable)
+    this.onCacheLost()
   }
 
   /**

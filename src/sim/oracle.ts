@@ -92,6 +92,8 @@ export class Oracle {
   #toldBefore = 0
   #lastAcknowledged = -1
   #delivered = 0
+  /** Items that the ring told were overwritten, not given back yet, and what they were before. */
+  #overwritten: { readonly id: number; readonly fate: Fate }[] = []
 
   /** `itemsUpTo`: how many items there were up to a position, if positions tell. */
   constructor(promises: Promises, itemsUpTo?: (position: Position) => number) {
@@ -198,7 +200,7 @@ export class Oracle {
       const id = this.#identify(item)
       this.#delivered++
       const damaged = index === 0 ? how.damaged : 0
-      this.#checkCount(id, at, position, missed + damaged)
+      this.#checkCount(id, { from: at, to: position, told: missed + damaged, next })
       at = position
       const { losses } = this.#promises
       const before = next === undefined ? session.toldBefore : 0
@@ -210,8 +212,9 @@ export class Oracle {
       }
       if (session.own === undefined && (fromOwn || session.next === undefined)) {
         session.own = id
-        // What the consumer's pointer says is known now; it may still go back to what is stable.
-        this.#givesBack = Math.max(this.#gaveBack, id)
+        // What the consumer's pointer says is known now, unless items were overwritten behind it; it may still go back to
+        // what is stable.
+        if (missed === 0) this.#givesBack = Math.max(this.#gaveBack, id)
       }
       next = id + 1
       if (!fromOwn) session.last = id
@@ -261,8 +264,18 @@ export class Oracle {
     this.#gaveBack = Math.max(this.#gaveBack, next)
     this.#givesBack = this.#gaveBack
     this.#toldBefore = 0
+    this.#overwritten = this.#overwritten.filter(({ id }) => id >= next)
     session.own = next
     session.ownAt = position
+  }
+
+  /**
+   * The disk lost its cache. Of what is not given back, the overwriting may have been only there: these items come after all,
+   * or are told again.
+   */
+  cacheLost(): void {
+    for (const { id, fate } of this.#overwritten) (this.#log[id] as Entry).fate = fate
+    this.#overwritten = []
   }
 
   /** The lengths of the items that wait, when those before `next` were given back; `undefined`: nobody knows. */
@@ -300,23 +313,27 @@ export class Oracle {
   }
 
   /** Positions count on without a hole, but for what the ring said was lost. */
-  #checkCount(id: number, from: Position, to: Position, told: number): void {
-    if (!this.#promises.authentic || this.#itemsUpTo === undefined) return
+  #checkCount(id: number, { from, to, told, next }: Counted): void {
+    const items = this.#itemsUpTo
+    if (!this.#promises.authentic || items === undefined) return
+    const place = this.#unmerged(from, next ?? this.#givesBack, items)
     // Where a producer began with less than was delivered before, because that was lost, it counts on from there.
-    const begun = this.#starts.filter((start) => this.#unmerged(from, id) < start && start <= to)
-    const before = Math.min(...[from, ...begun].map(this.#itemsUpTo))
-    const missing = this.#itemsUpTo(to) - before - 1
+    const begun = this.#starts.filter((start) => place < start && start <= to)
+    const missing = items(to) - Math.min(...[from, ...begun].map(items)) - 1
     // A producer that was killed while it attached may have begun even earlier.
     if (missing < 0 || missing === told) return
     throw new Violation('miscounted', `item ${id} comes after ${missing} others, of ${told} told`)
   }
 
-  /** A position as the producer answered it: where epochs were merged, a consumer says that its place is of the first of them. */
-  #unmerged(position: Position, id: number): Position {
-    const before = this.#log[id - 1]?.position
-    const isSame =
-      before !== undefined && this.#itemsUpTo?.(before as Position) === this.#itemsUpTo?.(position)
-    return isSame && before > position ? (before as Position) : position
+  /**
+   * A position as the producer answered it: where epochs were merged, a consumer says that its place is of the first of them.
+   * The item that ends there is not always the one right before the next to be delivered: that may have been overwritten.
+   */
+  #unmerged(from: Position, next: number, items: (position: Position) => number): Position {
+    const ends = ({ position }: Entry): boolean =>
+      position !== undefined && items(position as Position) === items(from)
+    const before = this.#log.findLast((entry, id) => id < next && ends(entry))?.position
+    return before !== undefined && before > from ? (before as Position) : from
   }
 
   #checkPosition(id: number, position: bigint): void {
@@ -355,7 +372,8 @@ export class Oracle {
       const id = this.#log.indexOf(lost[told] as Entry)
       throw new Violation('lost', `item ${id} was acknowledged, but item ${delivered} came instead`)
     }
-    for (const entry of skipped) {
+    skipped.forEach((entry, index) => {
+      const { fate } = entry
       if (entry.fate === 'maybe' && !entry.rejected && told === 0) {
         for (const later of this.#log.slice(this.#log.indexOf(entry))) {
           if (later.session === entry.session && later.fate === 'maybe') later.fate = 'out'
@@ -364,7 +382,8 @@ export class Oracle {
       const { overwritten, damaged } = this.#promises.losses
       if (entry.fate === 'maybe') entry.fate = 'out'
       if (entry.fate === 'acknowledged' && !(overwritten && damaged)) entry.fate = 'out'
-    }
+      if (told > 0 && fate !== entry.fate) this.#overwritten.push({ id: from + index, fate })
+    })
   }
 
   /** Damage of the last batch cannot be told from a batch that was never whole: it takes what that committed, and no more. */
@@ -373,6 +392,16 @@ export class Oracle {
       lost.filter(({ commit }) => commit === one.commit).length
     return this.#promises.losses.damaged && lost.some((one) => together(one) >= untold)
   }
+}
+
+/** What is counted from one position to another. */
+interface Counted {
+  readonly from: Position
+  readonly to: Position
+  /** Lost items that the ring told of. */
+  readonly told: number
+  /** The number behind the item that ends at `from`, if it is known. */
+  readonly next: number | undefined
 }
 
 /** How items were popped. */

@@ -85,6 +85,7 @@ export class Simulation {
     }
     this.promises = ring.promises(faultsOf(rates))
     this.oracle = new Oracle(this.promises, ring.itemsUpTo)
+    disk.onCacheLost = () => this.oracle.cacheLost()
     const first = new SimHost('first host')
     const second = this.world.enabled('otherHost') ? new SimHost('second host') : first
     this.#hosts = [first, second]

@@ -84,6 +84,16 @@ test.each([
 
 test.each([
   ['storm', 969, 'a cursor right before what was given up outlived that'],
+  [
+    'storm',
+    1390,
+    'the oracle took an item overwritten for the one where merged epochs left the consumer',
+  ],
+  [
+    'power',
+    1878,
+    'the oracle took an overwriting for done that was only in a cache, and went with it',
+  ],
   ['eio', 1673, 'giving back was ignored behind a cursor right before what was given up'],
 ])('overwriting, %s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(format2Overwrite, seed, { mix })

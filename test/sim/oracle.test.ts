@@ -131,4 +131,34 @@ describe('the oracle', () => {
     expect(told(2)).toThrow(/comes after 1 others, of 2 told/)
     expect(told(1)).not.toThrow()
   })
+
+  test('takes what a ring says was overwritten for undone only if the disk lost its cache since, and it was not given back', () => {
+    const overwritten = (after: (oracle: Oracle, session: ConsumerSession) => void) => () => {
+      const oracle = new Oracle({ ...PROMISES, losses: { overwritten: true, damaged: false } })
+      const producer = oracle.producerSession(START)
+      const items = oracle.pushing(producer, [3, 3])
+      oracle.advancing(producer, items[1] as Uint8Array)
+      oracle.advanced(producer, items[1] as Uint8Array)
+      const deliver = (session: ConsumerSession, id: number, missed: number): void => {
+        const [item] = popped(items[id] as Uint8Array) as [PoppedItem]
+        oracle.popped(session, [{ ...item, missed }], HERE)
+      }
+      const session = new ConsumerSession(START)
+      deliver(session, 1, 1)
+      after(oracle, session)
+      deliver(new ConsumerSession(START), 0, 0)
+    }
+    expect(overwritten(() => undefined)).toThrow(/item 0 was delivered, but it was dropped/)
+    expect(overwritten((oracle) => oracle.cacheLost())).not.toThrow()
+    const givenBack = (oracle: Oracle, session: ConsumerSession): void => {
+      oracle.gaveBack(session, 2, asPosition(11n))
+      oracle.cacheLost()
+    }
+    expect(overwritten(givenBack)).toThrow(/item 0 was delivered, but it was dropped/)
+    const tellsNothing = (oracle: Oracle): void => {
+      oracle.cacheLost()
+      oracle.popped(new ConsumerSession(START), popped(itemOf(1, 3)), HERE)
+    }
+    expect(overwritten(tellsNothing)).toThrow(/item 0 was acknowledged, but item 1 came/)
+  })
 })
