@@ -33,7 +33,7 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
    * Default 200; `Infinity` is never.
    */
   readonly idleLookIntervalMs?: number
-  /** Called when what waits cannot go on now: the ring is full or suspended. */
+  /** Called when what waits cannot go on now: the ring is full or suspended. All that waits is rejected with what it throws. */
   readonly onBlocked?: () => void
   /** Stops the waiting for a suspended ring. */
   readonly signal?: AbortSignal
@@ -259,9 +259,12 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
 
   async #pause(): Promise<void> {
     this.#blocked = true
-    this.#onBlocked()
-    await this.#waiter.pause()
-    this.#blocked = false
+    try {
+      this.#onBlocked()
+      await this.#waiter.pause()
+    } finally {
+      this.#blocked = false
+    }
   }
 
   /** Acknowledges a wish to suspend also when nothing is pushed, which would look by itself. */

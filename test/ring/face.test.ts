@@ -78,6 +78,22 @@ describe('a writer', () => {
     for (const n of [3, 4]) expect((await reader.next()).item[0]).toBe(n)
   })
 
+  test('what waits is rejected with what `onBlocked` throws, and the writer goes on', async () => {
+    const device = await tiny()
+    const onBlocked = (): void => {
+      throw new Error('not now')
+    }
+    await using writer = await RingWriter.open(device, { onBlocked })
+    for (const n of [1, 2]) await writer.push(item(n))
+    const waiting = [writer.push(item(3)), writer.push(item(4))]
+    for (const push of waiting) await expect(push).rejects.toThrow('not now')
+    expect(writer.blocked).toBe(false)
+    await using reader = await RingReader.open(device)
+    await (await reader.next()).advance()
+    await writer.push(item(5))
+    for (const n of [2, 5]) expect((await reader.next()).item[0]).toBe(n)
+  })
+
   test('pushes what is larger than the free space bit by bit', async () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device)
