@@ -1,5 +1,6 @@
 // npm run bench:cost: where the time of a commit goes. The ring on a file, past the page cache; the same calls of the
-// device by themselves; and the ring in memory, where no call takes long.
+// device by themselves; and the ring in memory, where no call takes long. Then whether making batches and writing them at the same
+// time would pay.
 import { closeSync, constants, openSync, readSync, write, writeSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,6 +9,7 @@ import { parseArgs, promisify } from 'node:util'
 import { costText } from './lib/cost-table.mjs'
 import { RESULTS, writeResult } from './lib/files.mjs'
 import { machineOf } from './lib/machine.mjs'
+import { OVERLAPS, openOverlap } from './lib/overlap.mjs'
 import { summary } from './lib/result.mjs'
 import { Consumer, FileBlockDevice, MemoryBlockDevice, Producer, RingWriter } from './lib/ring.mjs'
 import { makeItems } from './lib/work.mjs'
@@ -57,10 +59,17 @@ async function main() {
   const ms = values.quick ? 50 : Number(values.ms)
   const folder = await mkdtemp(join(values.dir, 'sbr-bench-'))
   const places = []
+  const overlaps = []
+  const wanted = ({ name }) => name.includes(values.only)
   try {
     const plain = await makeFile(join(folder, 'plain'))
-    for (const row of ROWS.filter(({ name }) => name.includes(values.only))) {
+    for (const row of ROWS.filter(wanted)) {
       places.push(await openRow(row, folder, places.length))
+    }
+    for (const row of OVERLAPS.filter(wanted)) {
+      // Each on its own: what past the page cache is written has to be read again through it.
+      const path = await makeFile(join(folder, `batches-${overlaps.length}`))
+      overlaps.push(await openOverlap(row, path, RING_BYTES))
     }
     for (let round = 0; round <= rounds; round++) {
       console.error(round === 0 ? 'warming up' : `round ${round} of ${rounds}`)
@@ -74,22 +83,32 @@ async function main() {
         }
         if (round > 0) samples.push(figures)
       }
+      for (const { measure: measureOverlap, samples } of overlaps) {
+        const figures = await measureOverlap(ms)
+        if (round > 0) samples.push(figures)
+      }
     }
-    const rows = places.map(({ row, samples }) => ({ name: row.name, ...summaries(samples) }))
     const whole = !values.quick && values.only === ''
-    const result = { whole, machine: machineOf(folder), rounds, rows }
+    const result = {
+      whole,
+      machine: machineOf(folder),
+      rounds,
+      rows: places.map(summarised),
+      overlaps: overlaps.map(summarised),
+    }
     console.log(costText(result))
     const name = whole ? 'cost' : 'partial'
     console.error(`Written: ${await writeResult(values.out, name, result)}`)
   } finally {
     for (const { file, memory } of places) await Promise.all([file.close(), memory.close()])
+    for (const { close } of overlaps) await close()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-function summaries(samples) {
-  const having = (name) => summary(samples.map((sample) => sample[name]))
-  return Object.fromEntries(Object.keys(samples[0]).map((name) => [name, having(name)]))
+function summarised({ row, samples }) {
+  const having = (name) => [name, summary(samples.map((sample) => sample[name]))]
+  return { name: row.name, ...Object.fromEntries(Object.keys(samples[0]).map(having)) }
 }
 
 /** A file that was written in full. */
