@@ -48,7 +48,8 @@ export function costText({ rows, overlaps, rounds, machine, whole }) {
     ...titled(
       OVERLAP_HEAD,
       batches,
-      'Batches that are copied from items of 4 KiB, checksummed, and written durably by a call that does not block.',
+      'Batches that are copied from items of 4 KiB, checksummed, and written durably by a call that does not block. What is ' +
+        'saved is compared within each round.',
     ),
     `${short}Medians of ${rounds} interleaved rounds, ± half the range. ${machineText(machine)}`,
   ].join('\n\n')

@@ -382,7 +382,9 @@ export class Oracle {
       const { overwritten, damaged } = this.#promises.losses
       if (entry.fate === 'maybe') entry.fate = 'out'
       if (entry.fate === 'acknowledged' && !(overwritten && damaged)) entry.fate = 'out'
-      if (told > 0 && fate !== entry.fate) this.#overwritten.push({ id: from + index, fate })
+      if (overwritten && told > 0 && fate !== entry.fate) {
+        this.#overwritten.push({ id: from + index, fate })
+      }
     })
   }
 

@@ -161,4 +161,20 @@ describe('the oracle', () => {
     }
     expect(overwritten(tellsNothing)).toThrow(/item 0 was acknowledged, but item 1 came/)
   })
+
+  test('does not take what was damaged for undone when the disk lost its cache', () => {
+    const oracle = new Oracle({ ...PROMISES, losses: { overwritten: false, damaged: true } })
+    const producer = oracle.producerSession(START)
+    const items = oracle.pushing(producer, [3, 3])
+    oracle.advancing(producer, items[1] as Uint8Array)
+    oracle.advanced(producer, items[1] as Uint8Array)
+    const deliver = (id: number, damaged: number) => () =>
+      oracle.popped(new ConsumerSession(START), popped(items[id] as Uint8Array), {
+        ...HERE,
+        damaged,
+      })
+    expect(deliver(1, 1)).not.toThrow()
+    oracle.cacheLost()
+    expect(deliver(0, 0)).toThrow(/item 0 was delivered, but it was dropped/)
+  })
 })
