@@ -10,12 +10,6 @@ export type {
 } from './block/device.ts'
 export { MemoryBlockDevice, type MemoryBlockDeviceOptions } from './block/memory.ts'
 export { CheckedBlockDevice } from './block/wrap/checked.ts'
-export {
-  MIRROR_CHANNEL,
-  MirrorBlockDevice,
-  type MirrorFailure,
-  type MirrorOptions,
-} from './block/wrap/mirror.ts'
 export { PartitionBlockDevice, type PartitionOptions } from './block/wrap/partition.ts'
 export { ReadOnlyBlockDevice } from './block/wrap/readonly.ts'
 export { BLOCK_CHANNEL, type BlockTrace, TracedBlockDevice } from './block/wrap/traced.ts'

@@ -12,5 +12,4 @@ export {
   foldUnmapped,
 } from './ops/fold.ts'
 export type { OperationOptions } from './ops/options.ts'
-export { type Resynced, resync } from './ops/resync.ts'
 export { sparseCopy } from './ops/sparse-copy.ts'

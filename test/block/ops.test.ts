@@ -9,7 +9,6 @@ import { fill } from '../../src/block/ops/fill.ts'
 import { fold, foldMapped, foldUnmapped } from '../../src/block/ops/fold.ts'
 import type { OperationOptions } from '../../src/block/ops/options.ts'
 import { fillRandom } from '../../src/block/ops/random.ts'
-import { resync } from '../../src/block/ops/resync.ts'
 import { sparseCopy } from '../../src/block/ops/sparse-copy.ts'
 import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
@@ -263,18 +262,13 @@ describe('compare', () => {
   })
 })
 
-for (const [name, operation] of Object.entries({ copy, sparseCopy, resync })) {
+for (const [name, operation] of Object.entries({ copy, sparseCopy })) {
   describe(name, () => {
-    const sizes =
-      operation === resync
-        ? sectorSize.map((size) => [size, size] as const)
-        : fc.tuple(sectorSize, sectorSize)
-
     test('makes the target hold what the source does', async () => {
       await fc.assert(
         fc.asyncProperty(
           content,
-          sizes,
+          fc.tuple(sectorSize, sectorSize),
           options,
           fc.tuple(limits, limits),
           fc.boolean(),
@@ -441,15 +435,6 @@ test('copies between devices of differing size are refused, and the message says
     await expect(operation(from, to)).rejects.toThrow(/8192 bytes, but big has 16384/)
     expect(to.requests).toEqual([])
   }
-})
-
-test('resync refuses legs whose sectors differ in size, and takes what both have', async () => {
-  const from = await deviceOf(new Uint8Array(2 * UNIT).fill(1), 512)
-  const to = new MemoryBlockDevice({ sectorSize: 4096, sizeSectors: 2 })
-  await expect(resync(from, to)).rejects.toThrow(RangeError)
-  const longer = new MemoryBlockDevice({ sizeSectors: 20 })
-  expect(await resync(from, longer)).toEqual({ writtenBytes: 2 * UNIT })
-  expect(await longer.seekMapped(16)).toBe(20)
 })
 
 test('a sparse copy reads no holes, and leaves holes holes', async () => {
@@ -619,7 +604,6 @@ test('memory is bounded by concurrency and chunk, whatever the size', async () =
     [3, () => copy(device, other, bounds)],
     [3, () => sparseCopy(device, other, bounds)],
     [6, () => compare(device, other, bounds)],
-    [6, () => resync(device, other, bounds)],
     [3, () => fold(device, 0, (count) => count, bounds)],
     [3, () => foldMapped(device, 0, (count) => count, bounds)],
     [3, () => fill(other, { ...bounds, seed: 1 })],

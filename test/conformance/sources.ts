@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { MirrorBlockDevice } from '../../src/block/wrap/mirror.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
 import type { DeviceSource } from '../../src/conformance/device.ts'
 
@@ -108,31 +107,5 @@ export function rawSource(path: string, options: FileBlockDeviceOptions): Device
     reopen: open,
     openSecond: open,
     openReadOnly: () => FileBlockDevice.open(path, { ...options, mode: 'read-only' }),
-  }
-}
-
-/** Mirrors of the devices of two sources. */
-export function mirrorSource(first: DeviceSource, second: DeviceSource): DeviceSource {
-  const legs = new WeakMap<BlockDevice, readonly [BlockDevice, BlockDevice]>()
-  const mirror = async (
-    a: Promise<BlockDevice>,
-    b: Promise<BlockDevice>,
-  ): Promise<MirrorBlockDevice> => {
-    const pair = await Promise.all([a, b])
-    const device = await MirrorBlockDevice.open(...pair)
-    legs.set(device, pair)
-    return device
-  }
-  const again =
-    (open: (source: DeviceSource, leg: BlockDevice) => Promise<BlockDevice>) =>
-    (device: BlockDevice): Promise<BlockDevice> => {
-      const [a, b] = legs.get(device) ?? [device, device]
-      return mirror(open(first, a), open(second, b))
-    }
-  return {
-    open: () => mirror(first.open(), second.open()),
-    reopen: again((source, leg) => source.reopen?.(leg) ?? source.open()),
-    openSecond: again((source, leg) => source.openSecond?.(leg) ?? source.open()),
-    openReadOnly: () => mirror(first.open(), second.openReadOnly?.() ?? second.open()),
   }
 }

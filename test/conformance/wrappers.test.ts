@@ -7,7 +7,7 @@ import { ReadOnlyBlockDevice } from '../../src/block/wrap/readonly.ts'
 import { BLOCK_CHANNEL, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
 import { type DeviceSource, deviceConformance } from '../../src/conformance/device.ts'
 import { temporaryFolder } from './folder.ts'
-import { fileSource, mirrorSource, partitionSource, SECTORS, wrapped } from './sources.ts'
+import { fileSource, partitionSource, wrapped } from './sources.ts'
 
 const below: readonly (readonly [string, () => DeviceSource])[] = [
   ['memory', () => partitionSource(512)],
@@ -43,20 +43,7 @@ for (const [what, source] of below) {
       ReadOnlyBlockDevice.open(await open())
     deviceConformance({ test: test.concurrent, open, openReadOnly })
   })
-
-  describe.concurrent(`a mirror, over ${what} and memory`, () => {
-    deviceConformance({
-      test: test.concurrent,
-      ...mirrorSource(source(), partitionSource(512)),
-    })
-  })
 }
-
-describe.concurrent('a mirror of two direct files with 4096-byte sectors', () => {
-  const options = { sectorSize: 4096, direct: true }
-  const files = (): DeviceSource => fileSource(temporaryFolder(), options)
-  deviceConformance({ test: test.concurrent, ...mirrorSource(files(), files()) })
-})
 
 describe('traced, without subscribers', () => {
   deviceConformance({
@@ -68,7 +55,8 @@ describe('traced, without subscribers', () => {
 describe.concurrent('wrappers of wrappers', () => {
   const nested = wrapped(partitionSource(512), async (device) => {
     const checked = await CheckedBlockDevice.open(await TracedBlockDevice.open(device))
-    return PartitionBlockDevice.open(checked, { sectorStart: 20, sectors: SECTORS - 60 })
+    const { sizeSectors } = await checked.getInfo()
+    return PartitionBlockDevice.open(checked, { sectorStart: 20, sectors: sizeSectors - 60 })
   })
-  deviceConformance({ test: test.concurrent, ...mirrorSource(nested, partitionSource(512)) })
+  deviceConformance({ test: test.concurrent, ...nested })
 })
