@@ -1,11 +1,10 @@
 import { isBlockError, isRingError } from '../errors.ts'
 import type { DamageMessage } from '../ring/format2/reading.ts'
 import { asPosition, type Consumer, type PoppedItem, type Position } from '../ring/types.ts'
-import type { SimDevice } from './device.ts'
+import { RoleActor } from './actor.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
 import type { ConsumerStep } from './plan.ts'
-import { Place, type SimProcess } from './process.ts'
-import type { Actor, Simulation } from './simulation.ts'
+import type { SimProcess } from './process.ts'
 
 /** A handle, and what it delivered that was not given back yet. */
 export interface ConsumerHandle {
@@ -26,64 +25,40 @@ const damages = globalThis.process
 const PAUSE_MS = 3
 
 /** Does the consumer's steps. */
-export class ConsumerActor implements Actor {
-  readonly place: Place = new Place('consumer')
-  /** Above 0 while a pause is granted: each has a number of its own. */
-  pause = 0
-  neverSuspended = true
-  readonly #simulation: Simulation
+export class ConsumerActor extends RoleActor<ConsumerStep> {
   #pauses = 0
   /** The last wish is on the device, and it is to suspend. */
   #wished = false
-  #at = 0
-  #process: SimProcess | undefined
-  #device: SimDevice | undefined
   #handle: ConsumerHandle | undefined
   #older: ConsumerHandle | undefined
 
-  constructor(simulation: Simulation) {
-    this.#simulation = simulation
-  }
-
-  async live(process: SimProcess): Promise<void> {
-    this.enter(process)
-    const { consumer: steps } = this.#simulation.plan
-    for (let step = steps[this.#at++]; step !== undefined; step = steps[this.#at++]) {
-      this.#simulation.step(this, step.id, describe(step))
-      await this.perform(step)
-    }
-  }
-
-  /** Whether it has a process. */
-  get alive(): boolean {
-    return this.#process?.alive === true
-  }
-
-  died(): void {
+  override died(): void {
+    super.died()
     this.#handle = undefined
     this.#older = undefined
-    this.#process = undefined
-    this.#device = undefined
   }
 
   /** The handle, attached if there is none; `undefined` if attaching failed. */
   async attached(): Promise<ConsumerHandle | undefined> {
     if (this.#handle !== undefined) return this.#handle
-    const process = this.#process as SimProcess
+    const process = this.process as SimProcess
+    const { ring, oracle, onDamage } = this.context
     try {
-      const consumer = await this.#simulation.bounded('attaching the consumer', process, () =>
-        this.#simulation.ring.attachConsumer(this.#device as SimDevice, {
+      const { device } = await this.open(process)
+      const consumer = await this.context.bounded('attaching the consumer', process, () =>
+        ring.attachConsumer(device, {
           clock: process.clock,
           queue: 'sim',
           client: 'consumer',
-          onDamage: this.#simulation.plan.onDamage,
+          onDamage,
         }),
       )
-      const session = new ConsumerSession(consumer.position, this.#simulation.oracle.toldBefore)
+      const session = new ConsumerSession(consumer.position, oracle.toldBefore)
       this.#handle = { process, consumer, session, popped: [], toldSince: { pop: 0, advance: 0 } }
       return this.#handle
     } catch (error) {
-      this.#simulation.judge('attaching the consumer', error)
+      this.context.judge('attaching the consumer', error)
+      await this.leaveSpent()
       await process.clock.sleep(PAUSE_MS)
       return undefined
     }
@@ -91,7 +66,7 @@ export class ConsumerActor implements Actor {
 
   /** Pops items behind those popped before. Answers how many there were. */
   async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
-    const { oracle, world } = this.#simulation
+    const { oracle, trace } = this.context
     const acknowledged = oracle.lastAcknowledged
     const before = handle.consumer.position
     const last = handle.popped.at(-1)?.position
@@ -99,7 +74,7 @@ export class ConsumerActor implements Actor {
       handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems }),
     )
     const { toldSince } = handle
-    world.trace(
+    trace(
       () =>
         `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
     )
@@ -118,7 +93,7 @@ export class ConsumerActor implements Actor {
 
   /** Nothing was popped, but damage was told of; the consumer's place has moved if that was given back. */
   #told({ consumer, toldSince }: ConsumerHandle, before: Position, damaged: number): void {
-    const { oracle } = this.#simulation
+    const { oracle } = this.context
     if (!oracle.hasMoved(before, consumer.position)) return
     toldSince.pop += damaged
     toldSince.advance += damaged
@@ -146,7 +121,7 @@ export class ConsumerActor implements Actor {
           return { popped: await pop(behind ?? start), damaged, behind }
         } catch (error) {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
-          this.#simulation.judge('the consumer', error)
+          this.context.judge('the consumer', error)
           const { items = 0, missed = 0 } = error.details
           damaged += items + missed
           behind = asPosition(BigInt(error.details.position ?? 0))
@@ -159,7 +134,7 @@ export class ConsumerActor implements Actor {
 
   /** Gives back a part of what was popped. */
   async advance(handle: ConsumerHandle, part: number): Promise<void> {
-    const { oracle, world } = this.#simulation
+    const { oracle, trace } = this.context
     const count = Math.ceil(handle.popped.length * part)
     const last = handle.popped[count - 1]
     if (last === undefined) return
@@ -167,15 +142,16 @@ export class ConsumerActor implements Actor {
     await handle.consumer.advance(last.position)
     oracle.gaveBack(handle.session, last.id + 1, last.position)
     handle.toldSince.advance = 0
-    world.trace(() => `consumer advanced past item ${last.id}`)
+    trace(() => `consumer advanced past item ${last.id}`)
     handle.popped.splice(0, count)
   }
 
   /** Asks for a pause, or for its end. */
   async wish(handle: ConsumerHandle, suspend: boolean): Promise<boolean> {
     this.#wished = false
-    this.pause = 0
-    if (suspend) this.neverSuspended = false
+    const { pauses } = this.context
+    pauses.granted = 0
+    if (suspend) pauses.neverWanted = false
     const { status } = await handle.consumer[suspend ? 'suspend' : 'resume']()
     this.#wished = suspend && status === 'ok'
     return status === 'ok'
@@ -184,29 +160,26 @@ export class ConsumerActor implements Actor {
   async state(handle: ConsumerHandle): Promise<'running' | 'suspended'> {
     const wished = this.#wished
     const state = await handle.consumer.state()
-    if (state === 'suspended' && wished && this.#wished && this.pause === 0) {
-      this.pause = ++this.#pauses
+    const { pauses } = this.context
+    if (state === 'suspended' && wished && this.#wished && pauses.granted === 0) {
+      pauses.granted = ++this.#pauses
     }
     return state
   }
 
-  async detach(): Promise<void> {
+  override async detach(): Promise<void> {
     await this.#handle?.consumer.detach()
     this.#handle = undefined
   }
 
-  async restart(): Promise<void> {
+  protected override async dropOlder(): Promise<void> {
     await this.#older?.consumer.detach()
     this.#older = undefined
-    await this.detach()
-    await this.#device?.disconnect()
-    if (this.#process !== undefined) this.#simulation.exit(this, this.#process)
-    this.enter(this.#simulation.start(this))
   }
 
   /** Does one step. */
-  async perform(step: ConsumerStep): Promise<void> {
-    const process = this.#process as SimProcess
+  override async perform(step: ConsumerStep): Promise<void> {
+    const process = this.process as SimProcess
     if (step.kind === 'wait') return process.clock.sleep(step.ms)
     if (step.kind === 'reattach') return this.detach()
     if (step.kind === 'restart') return this.restart()
@@ -217,8 +190,9 @@ export class ConsumerActor implements Actor {
     try {
       await this.#use(handle, step)
     } catch (error) {
-      if (this.#simulation.judge(`${this.place.role} ${step.kind}`, error)) {
+      if (this.context.judge(`${this.place.role} ${step.kind}`, error)) {
         await this.detach()
+        await this.leaveSpent()
       }
     }
   }
@@ -242,7 +216,7 @@ export class ConsumerActor implements Actor {
           return head.status === 'item' ? [head] : []
         })
         if (popped.length === 0) this.#told(handle, before, damaged)
-        this.#simulation.oracle.popped(handle.session, popped, {
+        this.context.oracle.popped(handle.session, popped, {
           fromOwn: true,
           damaged: damaged + handle.toldSince.advance,
         })
@@ -259,23 +233,17 @@ export class ConsumerActor implements Actor {
     }
   }
 
-  /** From now on, it does things in this process. */
-  enter(process: SimProcess): void {
-    this.#process = process
-    this.#device = this.#simulation.open(process)
-  }
-
   async #second(handle: ConsumerHandle): Promise<void> {
     if (this.#older !== undefined) return
-    await this.#simulation.quiet(this, handle.process.clock)
-    const process = this.#simulation.start(this)
-    const device = this.#simulation.open(process)
-    this.#simulation.world.count('secondHandle')
-    if (!device.capabilities.claim) {
+    await this.context.quiet(handle.process.clock)
+    const process = this.context.start()
+    const mount = await this.context.open(process)
+    this.context.count('secondHandle')
+    if (!mount.device.capabilities.claim) {
       this.#older = handle
       this.#handle = undefined
-      this.#process = process
-      this.#device = device
+      this.process = process
+      this.mount = mount
       if (!(await this.#takesOver())) {
         this.#older = undefined
         await handle.consumer.detach()
@@ -283,25 +251,25 @@ export class ConsumerActor implements Actor {
       return
     }
     try {
-      await this.#simulation.ring.attachConsumer(device, { clock: process.clock })
+      await this.context.ring.attachConsumer(mount.device, { clock: process.clock })
       throw new Violation('claim', 'a second consumer was attached although the role is claimed')
     } catch (error) {
       if (!isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
     }
-    this.#simulation.exit(this, process)
+    this.context.exit(process)
   }
 
   /** Attaches, and does what ends the older handle. Answers whether it did. */
   async #takesOver(): Promise<boolean> {
     const handle = await this.attached()
     if (handle === undefined) return false
-    if (this.#simulation.promises.attachTakesOver) return true
+    if (this.context.promises.attachTakesOver) return true
     try {
       const popped = await this.pop(handle, 1)
       await this.advance(handle, 1)
       return popped > 0
     } catch (error) {
-      if (this.#simulation.judge('a second consumer', error)) await this.detach()
+      if (this.context.judge('a second consumer', error)) await this.detach()
       return false
     }
   }
@@ -310,21 +278,21 @@ export class ConsumerActor implements Actor {
   async #useOlder(): Promise<void> {
     const older = this.#older
     if (older === undefined) return
-    await this.#simulation.quiet(this, older.process.clock)
+    await this.context.quiet(older.process.clock)
     try {
       await this.advance(older, 1)
     } catch (error) {
-      if (!this.#simulation.judge('an older consumer', error)) return
+      if (!this.context.judge('an older consumer', error)) return
       this.#older = undefined
       await older.consumer.detach()
     }
-    await this.#simulation.quiet(this, older.process.clock)
+    await this.context.quiet(older.process.clock)
   }
-}
 
-function describe(step: ConsumerStep): string {
-  if ('max' in step) return `${step.kind} ${step.max}`
-  if ('part' in step) return `${step.kind} ${step.part}`
-  if ('ms' in step) return `${step.kind} ${step.ms} ms`
-  return step.kind
+  protected override describe(step: ConsumerStep): string {
+    if ('max' in step) return `${step.kind} ${step.max}`
+    if ('part' in step) return `${step.kind} ${step.part}`
+    if ('ms' in step) return `${step.kind} ${step.ms} ms`
+    return step.kind
+  }
 }

@@ -301,8 +301,8 @@ class Player {
     }
     const actor = letter.role === 'producer' ? producer : consumer
     this.#doing = letter.role
-    if (!actor.alive) actor.enter(this.#simulation.start(actor))
-    this.#simulation.step(actor, actor.place.step + 1, name)
+    if (!actor.alive) await actor.enter(this.#simulation.start(actor))
+    this.#simulation.step(actor.place, actor.place.step + 1, name)
     await (letter.role === 'producer'
       ? producer.perform(letter.step)
       : consumer.perform(letter.step))

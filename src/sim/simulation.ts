@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { isBlockError, isRingError } from '../errors.ts'
+import type { Actor, ActorContext, Mount, Pauses } from './actor.ts'
 import { ConsumerActor } from './consumer-actor.ts'
 import { SimDevice } from './device.ts'
 import { type DiskCopy, SimDisk } from './disk.ts'
@@ -44,15 +45,6 @@ export interface Outcome {
   readonly trace: readonly string[]
 }
 
-/** One role: what it does, and in which process. */
-export interface Actor {
-  readonly place: Place
-  /** Does its steps from where it is, in a new process; answers when they are done. */
-  live(process: SimProcess): Promise<void>
-  /** The process is gone. */
-  died(): void
-}
-
 /** One run of a plan. */
 export class Simulation {
   readonly plan: Plan
@@ -62,6 +54,7 @@ export class Simulation {
   readonly promises: Promises
   readonly producer: ProducerActor
   readonly consumer: ConsumerActor
+  readonly #pauses: Pauses = { granted: 0, neverWanted: true }
   readonly #trace: string[] = []
   readonly #actors: readonly Actor[]
   readonly #hosts: readonly SimHost[]
@@ -89,8 +82,18 @@ export class Simulation {
     const first = new SimHost('first host')
     const second = this.world.enabled('otherHost') ? new SimHost('second host') : first
     this.#hosts = [first, second]
-    this.producer = new ProducerActor(this)
-    this.consumer = new ConsumerActor(this)
+    const producing = new Place('producer')
+    const consuming = new Place('consumer')
+    this.producer = new ProducerActor(
+      producing,
+      this.#contextOf(producing, () => this.producer),
+      plan.producer,
+    )
+    this.consumer = new ConsumerActor(
+      consuming,
+      this.#contextOf(consuming, () => this.consumer),
+      plan.consumer,
+    )
     this.#actors = [this.producer, this.consumer]
     for (const event of plan.events) {
       const key = `${event.role}.${event.step}`
@@ -155,15 +158,8 @@ export class Simulation {
     return device
   }
 
-  /** Ends a process that has nothing in flight. */
-  exit(actor: Actor, process: SimProcess): void {
-    process.exit()
-    this.#processes.get(actor)?.delete(process)
-    this.#devices.delete(process)
-  }
-
   /**
-   * Judges an error of the ring.
+   * Judges an error of the ring, or of opening its device.
    * @returns whether the handle is of no use any more
    */
   judge(what: string, error: unknown): boolean {
@@ -182,8 +178,36 @@ export class Simulation {
     return !HARMLESS.includes(code)
   }
 
-  /** Checks that attaching takes a bounded number of requests. */
-  async bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T> {
+  /** What an actor uses of this run; `own` answers that actor. */
+  #contextOf(place: Place, own: () => Actor): ActorContext {
+    return {
+      ring: this.ring,
+      promises: this.promises,
+      oracle: this.oracle,
+      pauses: this.#pauses,
+      trace: this.world.trace,
+      onDamage: this.plan.onDamage,
+      start: () => this.start(own()),
+      exit: (process) => {
+        process.exit()
+        this.#processes.get(own())?.delete(process)
+        this.#devices.delete(process)
+      },
+      open: (process) => this.#mount(process),
+      step: (id, what) => this.step(place, id, what),
+      count: (kind) => this.world.count(kind),
+      quiet: (clock) => this.#quiet(own(), clock),
+      bounded: (what, process, attach) => this.#bounded(what, process, attach),
+      judge: (what, error) => this.judge(what, error),
+    }
+  }
+
+  async #mount(process: SimProcess): Promise<Mount> {
+    const device = this.open(process)
+    return { device, spent: false, close: () => device.disconnect() }
+  }
+
+  async #bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T> {
     const before = process.requests
     try {
       return await attach()
@@ -195,8 +219,7 @@ export class Simulation {
     }
   }
 
-  /** Waits until no process of a role has anything to do: handles that take turns rely on it. */
-  async quiet(actor: Actor, clock: Clock): Promise<void> {
+  async #quiet(actor: Actor, clock: Clock): Promise<void> {
     const processes = [...(this.#processes.get(actor) ?? [])]
     const requests = (): number => processes.reduce((sum, process) => sum + process.requests, 0)
     const busy = (): boolean => processes.some((process) => process.inFlight.size > 0)
@@ -216,10 +239,10 @@ export class Simulation {
   }
 
   /** A step of the workload begins. */
-  step(actor: Actor, id: number, what: string): void {
+  step(place: Place, id: number, what: string): void {
     this.world.counts.steps++
-    actor.place.enter(id)
-    this.world.trace(() => `${actor.place.role} step ${id}: ${what}`)
+    place.enter(id)
+    this.world.trace(() => `${place.role} step ${id}: ${what}`)
   }
 
   /** Does something that may break a promise. */

@@ -1,0 +1,143 @@
+import type { BlockDevice } from '../block/device.ts'
+import type { Clock } from '../clock.ts'
+import type { FaultKind } from './faults.ts'
+import type { Oracle } from './oracle.ts'
+import type { Place, SimProcess } from './process.ts'
+import type { Promises, RingUnderTest } from './promises.ts'
+import type { Trace } from './trace.ts'
+
+/** One role: what it does, and in which process. */
+export interface Actor {
+  readonly place: Place
+  /** Does its steps from where it is, in a new process; answers when they are done. */
+  live(process: SimProcess): Promise<void>
+  /** The process is gone. */
+  died(): void
+}
+
+/** A device that a process has open. */
+export interface Mount {
+  readonly device: BlockDevice
+  /** Whether requests fail from now on, whatever happens: only opening the device anew helps. */
+  readonly spent: boolean
+  /** Lets go of the device. */
+  close(): Promise<void>
+}
+
+/** What is known of suspending the ring. */
+export interface Pauses {
+  /** Above 0 while a pause is granted: each has a number of its own. */
+  granted: number
+  /** Nobody has asked for one so far. */
+  neverWanted: boolean
+}
+
+/** All that an actor uses of the run that it is in: a ring, processes, and those who judge what happens. */
+export interface ActorContext {
+  readonly ring: RingUnderTest
+  readonly promises: Promises
+  readonly oracle: Oracle
+  readonly pauses: Pauses
+  readonly trace: Trace
+  /** What the consumer does at damage. */
+  readonly onDamage: 'stop' | 'skip'
+  /** A new process of the actor's role, on the role's host. */
+  start(): SimProcess
+  /** Ends a process that has nothing in flight. */
+  exit(process: SimProcess): void
+  /**
+   * Opens the device in a process.
+   * @throws {BlockError} it cannot be opened now
+   */
+  open(process: SimProcess): Promise<Mount>
+  /** A step of the workload begins. */
+  step(id: number, what: string): void
+  /** Says that a fault happened. */
+  count(kind: FaultKind): void
+  /** Waits until no process of the role has anything to do: handles that take turns rely on it. */
+  quiet(clock: Clock): Promise<void>
+  /** Checks that attaching takes a bounded number of requests. */
+  bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T>
+  /**
+   * Judges an error of the ring, or of opening its device.
+   * @returns whether the handle is of no use any more
+   */
+  judge(what: string, error: unknown): boolean
+}
+
+/** What the actors of both roles do alike: go through their steps, in a process that has the device open. */
+export abstract class RoleActor<Step extends { readonly id: number }> implements Actor {
+  readonly place: Place
+  protected readonly context: ActorContext
+  protected process: SimProcess | undefined
+  protected mount: Mount | undefined
+  readonly #steps: readonly Step[]
+  #at = 0
+
+  constructor(place: Place, context: ActorContext, steps: readonly Step[]) {
+    this.place = place
+    this.context = context
+    this.#steps = steps
+  }
+
+  /** Does one step. */
+  abstract perform(step: Step): Promise<void>
+  /** Gives the role back. */
+  abstract detach(): Promise<void>
+  protected abstract describe(step: Step): string
+  /** An older handle of the role is not used any more. */
+  protected abstract dropOlder(): Promise<void>
+
+  async live(process: SimProcess): Promise<void> {
+    await this.enter(process)
+    for (let step = this.#steps[this.#at++]; step !== undefined; step = this.#steps[this.#at++]) {
+      this.context.step(step.id, this.describe(step))
+      await this.perform(step)
+    }
+  }
+
+  /** Whether it has a process. */
+  get alive(): boolean {
+    return this.process?.alive === true
+  }
+
+  died(): void {
+    this.process = undefined
+    this.mount = undefined
+  }
+
+  /** From now on, it does things in this process. */
+  async enter(process: SimProcess): Promise<void> {
+    this.process = process
+    this.mount = undefined
+    try {
+      await this.open(process)
+    } catch (error) {
+      // It is tried again before it is needed.
+      this.context.judge('opening the device', error)
+    }
+  }
+
+  /** A new process takes over from this one, which ends as it should. */
+  async restart(): Promise<void> {
+    await this.dropOlder()
+    await this.detach()
+    await this.mount?.close()
+    if (this.process !== undefined) this.context.exit(this.process)
+    await this.enter(this.context.start())
+  }
+
+  /** The device, opened if it is not. */
+  protected async open(process: SimProcess): Promise<Mount> {
+    this.mount ??= await this.context.open(process)
+    return this.mount
+  }
+
+  /** A failure has ended a handle: lets go of a device that is of no use any more. */
+  protected async leaveSpent(): Promise<void> {
+    const { mount } = this
+    if (mount?.spent !== true) return
+    this.mount = undefined
+    await mount.close()
+  }
+}
