@@ -1,3 +1,4 @@
+import { systemClock } from '../clock.ts'
 import { BaseBlockDevice } from './base.ts'
 import type { BlockCapabilities, BlockClaim, BlockInfo, ClaimOptions } from './device.ts'
 import { acquireClaim, askHolder, type ClaimTarget } from './file/claim.ts'
@@ -20,6 +21,8 @@ import { runs } from './runs.ts'
 export type { NbdBlockErrorCode } from './nbd/errors.ts'
 export { listNbdExports, type NbdExport } from './nbd/list.ts'
 export type { NbdBlockDeviceOptions, NbdConnectOptions, NbdTlsOptions } from './nbd/options.ts'
+export type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './nbd/stream.ts'
+export type { NbdAddress, NbdUriTls } from './nbd/uri.ts'
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
 const DEFAULT_IN_FLIGHT = 64
@@ -70,6 +73,8 @@ export class NbdBlockDevice extends BaseBlockDevice {
       connections: terms.multiConn ? (options.connections ?? 1) : 1,
       maxInFlight: options.maxInFlight ?? DEFAULT_IN_FLIGHT,
       requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? Math.random,
     }
     this.#pool = new Pool(poolOptions, first)
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 const OPTION_MAGIC = '49484156454f5054'
 const REPLY_MAGIC = '0003e889045565a9'
@@ -53,10 +54,10 @@ interface Terms {
 
 /** The client, as a server that a test scripts sees it. */
 export class Peer {
-  readonly socket: Socket
+  readonly socket: Duplex
   #received = Buffer.alloc(0)
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk])

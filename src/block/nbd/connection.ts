@@ -1,3 +1,4 @@
+import type { Clock } from '../../clock.ts'
 import { Exchange, type Status } from './exchange.ts'
 import { broken, NbdFault } from './fault.ts'
 import type { Export } from './negotiate.ts'
@@ -25,10 +26,12 @@ export class Connection implements Receiver, Requests {
   #cookies = 0
   #fault: NbdFault | undefined
   #farewell = false
-  #timer: NodeJS.Timeout | undefined
-  #timerAt = Number.POSITIVE_INFINITY
+  readonly #clock: Clock
+  #watch = new AbortController()
+  #watchAt = Number.POSITIVE_INFINITY
 
-  constructor(wire: Wire, terms: Export) {
+  constructor(wire: Wire, terms: Export, clock: Clock) {
+    this.#clock = clock
     this.#wire = wire
     this.export = terms
     this.#parser = new ReplyParser(this, terms)
@@ -54,7 +57,7 @@ export class Connection implements Receiver, Requests {
       if (this.#exchanges.size === 0) this.#wire.hold(true)
       const cookie = this.#nextCookie()
       this.#exchanges.set(cookie, new Exchange(request, deadline, resolve, reject))
-      if (deadline < this.#timerAt) this.#watchFrom(deadline)
+      if (deadline < this.#watchAt) this.#watchFrom(deadline)
       const header = encodeRequest(request, cookie)
       if (request.command === COMMAND.write) this.#wire.send(header, ...request.parts)
       else this.#wire.send(header)
@@ -83,7 +86,7 @@ export class Connection implements Receiver, Requests {
 
   ended(fault: NbdFault): void {
     this.#fault = fault
-    clearTimeout(this.#timer)
+    this.#watch.abort()
     const exchanges = [...this.#exchanges.values()]
     this.#exchanges.clear()
     if (!this.#farewell) this.onLost()
@@ -111,16 +114,18 @@ export class Connection implements Receiver, Requests {
 
   /** One timer for all requests: most are answered long before it would matter. */
   #watchFrom(deadline: number): void {
-    clearTimeout(this.#timer)
-    this.#timerAt = deadline
+    this.#watch.abort()
+    this.#watchAt = deadline
     if (deadline === Number.POSITIVE_INFINITY) return
-    const ms = Math.max(0, deadline - performance.now())
-    this.#timer = setTimeout(() => this.#checkDeadlines(), Math.ceil(ms)).unref()
+    this.#watch = new AbortController()
+    const ms = Math.max(0, Math.ceil(deadline - this.#clock.now()))
+    const sleep = this.#clock.sleep(ms, this.#watch.signal, { background: true })
+    void sleep.then(() => this.#checkDeadlines()).catch(() => undefined)
   }
 
   #checkDeadlines(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY
-    const now = performance.now()
+    this.#watchAt = Number.POSITIVE_INFINITY
+    const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
     for (const { deadline } of this.#exchanges.values()) next = Math.min(next, deadline)
     if (next <= now) this.#wire.destroy(new NbdFault('late', 'the server did not answer in time'))

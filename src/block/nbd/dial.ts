@@ -1,3 +1,5 @@
+import { onAbort } from '../../abort.ts'
+import { systemClock } from '../../clock.ts'
 import { Connection } from './connection.ts'
 import { NbdFault } from './fault.ts'
 import { Haggle } from './haggle.ts'
@@ -5,7 +7,7 @@ import { Inbox } from './inbox.ts'
 import { negotiate } from './negotiate.ts'
 import type { NbdConnectOptions } from './options.ts'
 import { OPTION } from './protocol.ts'
-import { tlsOptions } from './tls.ts'
+import { dialSocket } from './socket.ts'
 import type { NbdAddress } from './uri.ts'
 import { Wire } from './wire.ts'
 
@@ -23,7 +25,7 @@ export function dial(
   const agree = async (haggle: Haggle, wire: Wire): Promise<Connection> => {
     const terms = await negotiate(haggle, address.exportName)
     haggle.checkSilent()
-    return new Connection(wire, terms)
+    return new Connection(wire, terms, options.clock ?? systemClock)
   }
   return haggleWith(address, options, agree, signal)
 }
@@ -39,39 +41,60 @@ export async function haggleWith<T>(
   agree: (haggle: Haggle, wire: Wire) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const { connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS } = options
-  const inbox = new Inbox()
-  const wire = Wire.open(address, inbox)
-  const timer = setTimeout(() => {
-    wire.destroy(new NbdFault('late', `there was no connection within ${connectTimeoutMs} ms`))
-  }, connectTimeoutMs)
-  const giveUp = (): void => wire.destroy(new NbdFault('lost', 'nobody wants the connection now'))
-  signal?.addEventListener('abort', giveUp)
+  const { connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS, dial = dialSocket } = options
+  const { clock = systemClock } = options
+  const attempt = new AbortController()
+  const listening = onAbort(signal, () => {
+    attempt.abort(new NbdFault('lost', 'nobody wants the connection now'))
+  })
+  void clock.sleep(connectTimeoutMs, attempt.signal).then(
+    () => {
+      const message = `there was no connection within ${connectTimeoutMs} ms`
+      attempt.abort(new NbdFault('late', message))
+    },
+    () => undefined,
+  )
+  try {
+    const inbox = new Inbox()
+    const dialOptions = { signal: attempt.signal, tls: options.tls }
+    const wire = await Wire.open(dial, address, dialOptions, inbox, clock)
+    return await within(attempt.signal, wire, () => haggleOver(wire, inbox, address, agree))
+  } finally {
+    listening()
+    attempt.abort()
+  }
+}
+
+/** Ends the connection when the signal says so before the work is done. */
+async function within<T>(signal: AbortSignal, wire: Wire, work: () => Promise<T>): Promise<T> {
+  const listening = onAbort(signal, () => wire.destroy(signal.reason))
+  try {
+    return await work()
+  } finally {
+    listening()
+  }
+}
+
+async function haggleOver<T>(
+  wire: Wire,
+  inbox: Inbox,
+  { tls }: NbdAddress,
+  agree: (haggle: Haggle, wire: Wire) => Promise<T>,
+): Promise<T> {
   const haggle = new Haggle(wire, inbox)
   try {
     await haggle.greet()
-    await encrypt(address, options, haggle, wire)
+    if (tls !== undefined) await encrypt(haggle, wire)
     return await agree(haggle, wire)
   } catch (error) {
     if (error instanceof NbdFault && error.kind === 'refused') await haggle.abort()
     wire.destroy(new NbdFault('lost', 'this client gave up'))
     throw error
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', giveUp)
   }
 }
 
 /** What is to be encrypted is never sent in the clear, whatever the server says. */
-async function encrypt(
-  address: NbdAddress,
-  options: NbdConnectOptions,
-  haggle: Haggle,
-  wire: Wire,
-): Promise<void> {
-  const { tls } = address
-  if (tls === undefined) return
-  const connectionOptions = await tlsOptions({ ...address, tls }, options.tls)
+async function encrypt(haggle: Haggle, wire: Wire): Promise<void> {
   const refusal = haggle.fixedNewstyle
     ? await haggle.ask(OPTION.startTls, Buffer.alloc(0))
     : { reason: 'it knows no options' }
@@ -80,5 +103,5 @@ async function encrypt(
   }
   // What comes before TLS could be anybody's.
   haggle.checkSilent()
-  await wire.startTls(connectionOptions)
+  await wire.startTls()
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '../../clock.ts'
 import type { Connection } from './connection.ts'
 import { reasonOf } from './errors.ts'
 import type { Status } from './exchange.ts'
@@ -16,6 +16,8 @@ export interface LaneOptions {
   readonly onLost: () => void
   readonly maxInFlight: number
   readonly requestTimeoutMs: number
+  readonly clock: Clock
+  readonly random: () => number
 }
 
 /** A connection that is made anew when it was lost. */
@@ -24,6 +26,8 @@ export class Lane {
   readonly #onLost: () => void
   readonly #maxInFlight: number
   readonly #requestTimeoutMs: number
+  readonly #clock: Clock
+  readonly #random: () => number
   readonly #waiting: (() => void)[] = []
   #connection: Connection | undefined
   #dialling: Promise<Connection> | undefined
@@ -40,6 +44,8 @@ export class Lane {
     this.#onLost = options.onLost
     this.#maxInFlight = options.maxInFlight
     this.#requestTimeoutMs = options.requestTimeoutMs
+    this.#clock = options.clock
+    this.#random = options.random
     this.#use(first)
   }
 
@@ -57,7 +63,7 @@ export class Lane {
     if (this.#inFlight < this.#maxInFlight) this.#inFlight++
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {
-      return await this.#attempt(request, performance.now() + this.#requestTimeoutMs)
+      return await this.#attempt(request, this.#clock.now() + this.#requestTimeoutMs)
     } finally {
       const next = this.#waiting.shift()
       // Who waited takes the place of this one.
@@ -81,7 +87,7 @@ export class Lane {
         return status
       } catch (fault) {
         if (!connection.usable) this.#failed(connection)
-        if (!isRetriable(request, fault) || performance.now() >= deadline) throw fault
+        if (!isRetriable(request, fault) || this.#clock.now() >= deadline) throw fault
       }
     }
   }
@@ -92,15 +98,34 @@ export class Lane {
 
   async #connect(deadline: number): Promise<Connection> {
     for (;;) {
-      const pause = this.#notBefore - performance.now()
-      if (pause > 0) await sleep(Math.min(pause, Math.max(0, deadline - performance.now())))
+      const pause = this.#notBefore - this.#clock.now()
+      if (pause > 0) {
+        await this.#clock.sleep(Math.min(pause, Math.max(0, deadline - this.#clock.now())))
+      }
       if (this.#usable !== undefined) return this.#usable
       try {
-        return await before(deadline, this.#dialOnce())
+        return await this.#before(deadline, this.#dialOnce())
       } catch (fault) {
         if (!isPassing(fault)) throw fault
-        if (performance.now() >= deadline) throw this.#late()
+        if (this.#clock.now() >= deadline) throw this.#late()
       }
+    }
+  }
+
+  /** Waits for a connection, but not for ever. What becomes of it later is for whoever needs it next. */
+  async #before(deadline: number, connecting: Promise<Connection>): Promise<Connection> {
+    if (deadline === Number.POSITIVE_INFINITY) return connecting
+    const waiting = new AbortController()
+    const late = this.#clock
+      .sleep(Math.max(0, deadline - this.#clock.now()), waiting.signal)
+      .then(() => {
+        throw new NbdFault('late', 'there was no connection in time')
+      })
+    try {
+      return await Promise.race([connecting, late])
+    } finally {
+      waiting.abort()
+      late.catch(() => undefined)
     }
   }
 
@@ -147,7 +172,8 @@ export class Lane {
     // The first loss is most often a server's restart, or a connection that was idle for too long.
     const ms = this.#failures === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (this.#failures - 1)
     this.#failures++
-    this.#notBefore = performance.now() + Math.min(ms, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2)
+    this.#notBefore =
+      this.#clock.now() + Math.min(ms, LONGEST_PAUSE_MS) * (0.5 + this.#random() / 2)
   }
 }
 
@@ -160,21 +186,4 @@ function isRetriable({ command }: Request, fault: unknown): boolean {
 /** Whether another attempt to connect may go better. */
 function isPassing(fault: unknown): boolean {
   return fault instanceof NbdFault && fault.kind !== 'broken' && fault.kind !== 'unfit'
-}
-
-/** Waits for a promise, but not for ever. What it does later is nobody's business then. */
-async function before<T>(deadline: number, promise: Promise<T>): Promise<T> {
-  if (deadline === Number.POSITIVE_INFINITY) return promise
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new NbdFault('late', 'there was no connection in time')),
-      Math.max(0, deadline - performance.now()),
-    )
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,4 +1,6 @@
+import type { Clock } from '../../clock.ts'
 import { checkSectorSize } from '../check.ts'
+import type { NbdDial } from './stream.ts'
 
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -24,6 +26,12 @@ export interface NbdConnectOptions {
   /** Milliseconds for one attempt to connect: the name's look-up, TLS and all. Default 10,000. */
   readonly connectTimeoutMs?: number
   readonly tls?: NbdTlsOptions
+  /** Makes the stream to the server: for tunnels and simulators. Experimental. Default: TCP, or the URI's unix socket. */
+  readonly dial?: NbdDial
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+  /** A number from 0 (included) to 1 (excluded), for the jitter of pauses. Default `Math.random`. */
+  readonly random?: () => number
 }
 
 /** How to use an export as a device. */

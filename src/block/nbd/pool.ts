@@ -59,7 +59,7 @@ export class Pool {
 
   get #mayGrow(): boolean {
     const connections = this.#lanes.length + this.#dialling
-    return connections < this.#connections && performance.now() >= this.#notBefore
+    return connections < this.#connections && this.#laneOptions.clock.now() >= this.#notBefore
   }
 
   async #grow(): Promise<void> {
@@ -70,7 +70,7 @@ export class Pool {
       else this.#lanes.push(new Lane(this.#laneOptions, connection))
     } catch {
       // What is wrong with the server, if anything, the requests on the other connections tell.
-      this.#notBefore = performance.now() + REFUSED_MS
+      this.#notBefore = this.#laneOptions.clock.now() + REFUSED_MS
     } finally {
       this.#dialling--
     }
