@@ -1,13 +1,44 @@
 import { availableParallelism } from 'node:os'
-import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import {
+  defineConfig,
+  type TestProjectInlineConfiguration,
+  type ViteUserConfig,
+} from 'vitest/config'
+import { ClosingLines } from './test/closing-lines.ts'
 
-/** What holds for both formats, and asks `test/helpers/format.ts` for the one that it is run with. */
-const bothFormats = [
-  'test/cli/{diagnostics,items,journal,suspend}.test.ts',
-  'test/journal/{journal,model,policy,start,weaknesses}.test.ts',
-  'test/ring/{face,lazy-advance,wait}.test.ts',
-  'test/streams/*.test.ts',
+/**
+ * A test file says by its name which command runs it: `npm test`, `npm run test:system` or `npm run test:proofs`.
+ * Properties are in two: few runs and pinned seeds in the first, many and new ones in the last.
+ */
+const KINDS = {
+  quick: ['.test.ts', '.property.test.ts'],
+  system: ['.system.test.ts'],
+  proofs: ['.proof.test.ts', '.property.test.ts'],
+} as const
+
+/** Tests that hold for both formats; they ask `test/helpers/format.ts` which one they run with. */
+const BOTH_FORMATS = [
+  'test/cli/{diagnostics,items,journal,suspend}',
+  'test/journal/{journal,model,policy,start,weaknesses}',
+  'test/ring/{face,lazy-advance,wait}',
+  'test/streams/*',
 ]
+
+const projects = (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((kind) =>
+  ([2, 1] as const).map((format): TestProjectInlineConfiguration => {
+    const stems = format === 2 ? ['test/**/*'] : BOTH_FORMATS
+    return {
+      extends: true,
+      test: {
+        name: `${kind}, format ${format}`,
+        include: stems.flatMap((stem) => KINDS[kind].map((ending) => stem + ending)),
+        ...(kind === 'quick' && { exclude: ['**/*.{system,proof}.test.ts'] }),
+        ...(kind === 'proofs' && { testTimeout: 600_000 }),
+        provide: { format, kind },
+      },
+    }
+  }),
+)
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -16,16 +47,8 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     retry: 0,
-    projects: [
-      {
-        extends: true,
-        test: { name: 'format 2', include: ['test/**/*.test.ts'], provide: { format: 2 } },
-      },
-      {
-        extends: true,
-        test: { name: 'format 1', include: bothFormats, provide: { format: 1 } },
-      },
-    ],
+    reporters: ['default', new ClosingLines()],
+    projects,
   },
 })
 

@@ -1,10 +1,7 @@
-import { truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterAll, describe, test } from 'vitest'
+import { describe, test } from 'vitest'
 import { deviceConformance } from '../../src/conformance/device.ts'
-import { attachLoop, loopProblem } from '../helpers/loop.ts'
 import { temporaryFolder } from './folder.ts'
-import { fileSource, rawSource, SECTORS } from './sources.ts'
+import { fileSource } from './sources.ts'
 
 for (const sectorSize of [512, 4096]) {
   for (const direct of [false, true]) {
@@ -37,19 +34,5 @@ for (const engine of ['sync', 'adaptive'] as const) {
       test: test.concurrent,
       ...fileSource(temporaryFolder(), { engine, durability: 'flush' }),
     })
-  })
-}
-
-const problem = loopProblem()
-
-for (const sectorSize of [512, 4096]) {
-  describe.skipIf(problem)(`loop device, ${sectorSize}-byte sectors (${problem ?? 'here'})`, () => {
-    if (problem !== undefined) return
-    const file = join(temporaryFolder(), 'loop.img')
-    writeFileSync(file, '')
-    truncateSync(file, SECTORS * sectorSize)
-    const loop = attachLoop(file, { sectorSize })
-    afterAll(() => loop[Symbol.dispose]())
-    deviceConformance({ test, ...rawSource(loop.path, {}) })
   })
 }

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { inspectRing } from '../../src/ring/ring.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
+import { fc, runs } from '../helpers/property.ts'
 import { sectorsFor } from '../helpers/ring.ts'
 import { type Behaviour, type Rig, startRig } from './helpers.ts'
 import { checkHistory, type Happened } from './history.ts'
@@ -163,7 +163,7 @@ test.each([false, true])(
           repeated += runs.length - new Set(runs.map(({ id }) => id)).size
         },
       ),
-      { numRuns: 150 },
+      runs(150),
     )
     expect(crashes).toBeGreaterThan(150)
     expect(repeated).toBeGreaterThan(100) // Otherwise the crashes hit nothing.

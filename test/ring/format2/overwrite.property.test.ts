@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Codec } from '../../../src/codec/codec.ts'
@@ -10,6 +9,7 @@ import { collect } from '../../helpers/collect.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { deviceBytes } from '../../helpers/golden.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
+import { fc, runs } from '../../helpers/property.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
 /** Blocks of the data area: each holds one of the items below. */
@@ -283,7 +283,7 @@ describe('a ring that overwrites its oldest items', () => {
         expect(waitingItems).toBe(rest.length)
         await Promise.all([producer.detach(), consumer.detach()])
       }),
-      { numRuns: 200, interruptAfterTimeLimit: 20_000, endOnFailure: true },
+      { ...runs(200), endOnFailure: true },
     )
     expect(missed).toBeGreaterThan(100)
   })

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
@@ -7,6 +6,7 @@ import type { Position } from '../../../src/ring/types.ts'
 import { collect } from '../../helpers/collect.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { hex } from '../../helpers/golden.ts'
+import { fc, runs } from '../../helpers/property.ts'
 
 /** An item, and the position after it. */
 interface Entry {
@@ -204,12 +204,7 @@ test('random operations of both roles do what a model without bytes does', async
         }
       },
     ),
-    {
-      numRuns: 300,
-      interruptAfterTimeLimit: 40_000,
-      markInterruptAsFailure: false,
-      endOnFailure: true,
-    },
+    { ...runs(300), endOnFailure: true },
   )
   expect(reached.full).toBeGreaterThan(15)
   expect(reached.suspended).toBeGreaterThan(15)

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
@@ -6,6 +5,7 @@ import type { Position } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { deviceBytes, hex } from '../helpers/golden.ts'
 import { CachedDevice, type Choose } from '../helpers/power.ts'
+import { fc, runs } from '../helpers/property.ts'
 
 const SECTORS = 5
 
@@ -159,7 +159,7 @@ test('a power cut at any write, keeping any subset of what was not flushed, lose
         }
       },
     ),
-    { numRuns: 1500 },
+    runs(1500),
   )
   expect(cutsInLife).toBeGreaterThan(500)
 })

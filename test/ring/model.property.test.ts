@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
 import type { Position } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { hex } from '../helpers/golden.ts'
+import { fc, runs } from '../helpers/property.ts'
 
 /** What a ring is, without any of its bytes on a device. */
 interface Model {
@@ -268,7 +268,7 @@ test('random operations of both roles do what a model without bytes does', async
       if (model.suspendAck) reached.suspended++
       await device.disconnect()
     }),
-    { numRuns: 1000 },
+    runs(1000),
   )
   // The test proves that it went where it was meant to go.
   expect(reached.wraps).toBeGreaterThan(100)

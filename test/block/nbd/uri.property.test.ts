@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isNbdUri, parseNbdUri } from '../../../src/block/nbd/uri.ts'
+import { fc } from '../../helpers/property.ts'
 
 describe('URIs that name an export', () => {
   test.each([

@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type Codec, decodeItem, encodeItems } from '../../src/codec/codec.ts'
 import { bytes, json, packer, schema, text } from '../../src/codec/codecs.ts'
 import { asPosition } from '../../src/ring/types.ts'
+import { fc } from '../helpers/property.ts'
 
 const at = asPosition
 

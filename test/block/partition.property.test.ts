@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
+import { fc } from '../helpers/property.ts'
 
 const S = 512
 

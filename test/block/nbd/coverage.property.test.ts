@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Coverage } from '../../../src/block/nbd/coverage.ts'
+import { fc, runs } from '../../helpers/property.ts'
 
 const LENGTH = 24
 
@@ -21,7 +21,7 @@ test('each byte is taken once, in any order of pieces', () => {
         expect(coverage.complete).toBe(!came.includes(false))
       }
     }),
-    { numRuns: 2000 },
+    runs(2000),
   )
 })
 

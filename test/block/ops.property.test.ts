@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { BlockCapabilities, BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
@@ -13,6 +12,7 @@ import { sparseCopy } from '../../src/block/ops/sparse-copy.ts'
 import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
 import { BlockError } from '../../src/errors.ts'
+import { fc } from '../helpers/property.ts'
 import { FaultyBlockDevice } from './faulty.ts'
 
 /** All sectors are whole numbers of these. */

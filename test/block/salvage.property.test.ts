@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { MAX_UNREADABLE_SECTORS, SalvageBlockDevice } from '../../src/block/wrap/salvage.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
+import { fc, runs } from '../helpers/property.ts'
 import { UnreadableBlockDevice } from '../helpers/unreadable.ts'
 
 const SECTOR = 512
@@ -55,7 +55,7 @@ test('whatever is unreadable, and however it is read: zeroes there, and the trut
         expect(device.failure === undefined).toBe(met.size === 0)
       },
     ),
-    { numRuns: 300 },
+    runs(300),
   )
 })
 

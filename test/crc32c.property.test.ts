@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import { afterAll, describe, expect, test, vi } from 'vitest'
+import { fc } from './helpers/property.ts'
 
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text)
 

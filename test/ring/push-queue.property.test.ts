@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { PushQueue } from '../../src/ring/push-queue.ts'
 import { asPosition, type Pushed } from '../../src/ring/types.ts'
+import { fc, runs } from '../helpers/property.ts'
 
 const COMMIT_ITEMS = 8192
 
@@ -100,6 +100,6 @@ test('whatever is added, pushed in part and aborted: items go in once, in order,
         }
       }
     }),
-    { numRuns: 200 },
+    runs(200),
   )
 })
