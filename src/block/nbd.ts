@@ -8,11 +8,11 @@ import { dial } from './nbd/dial.ts'
 import { connectError, requestError } from './nbd/errors.ts'
 import type { Status } from './nbd/exchange.ts'
 import { findMapped, findUnmapped } from './nbd/extents.ts'
+import { FlushTracker } from './nbd/flush-tracker.ts'
 import { checkNbdOptions, type NbdBlockDeviceOptions } from './nbd/options.ts'
 import { inParallel, piecesOf } from './nbd/pieces.ts'
 import { Pool } from './nbd/pool.ts'
 import { COMMAND, COMMAND_FLAG, type Request } from './nbd/protocol.ts'
-import { Stability } from './nbd/stability.ts'
 import { checkSameExport, type Terms, termsOf } from './nbd/terms.ts'
 import { type NbdAddress, parseNbdUri } from './nbd/uri.ts'
 import type { Place } from './place.ts'
@@ -48,7 +48,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   protected override info: BlockInfo
   readonly #terms: Terms
   readonly #pool: Pool
-  readonly #stability: Stability
+  readonly #flushTracker: FlushTracker
   readonly #claimTarget: ClaimTarget
 
   private constructor(
@@ -66,10 +66,9 @@ export class NbdBlockDevice extends BaseBlockDevice {
     this.info = terms.info
     this.#terms = terms
     this.#claimTarget = claims
-    this.#stability = new Stability(() => this.#request({ command: COMMAND.flush }))
     const poolOptions = {
       dial: (signal: AbortSignal) => dialAgain(address, options, first, signal),
-      onLost: () => this.#stability.lost(),
+      onLost: () => this.#flushTracker.lost(),
       connections: terms.multiConn ? (options.connections ?? 1) : 1,
       maxInFlight: options.maxInFlight ?? DEFAULT_IN_FLIGHT,
       requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
@@ -77,6 +76,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
       random: options.random ?? Math.random,
     }
     this.#pool = new Pool(poolOptions, first)
+    this.#flushTracker = new FlushTracker(this.#pool)
   }
 
   /**
@@ -118,7 +118,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const fua = this.#isFua(durable, bytes <= this.#terms.transferBytes)
     const flags = fua ? COMMAND_FLAG.fua : 0
     await this.#transfer({ command: COMMAND.write, flags }, 'write', sector, buffers)
-    await this.#settle(durable, fua)
+    if (durable && !fua) await this.doFlush()
   }
 
   protected override async doWriteZeroes(
@@ -134,7 +134,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     // Zeroes keep their space, so that writing over them later does not wait for any; discard gives it back.
     const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
     await this.#range({ command: COMMAND.writeZeroes, flags }, 'write zeroes to', sector, sectors)
-    await this.#settle(durable, fua)
+    if (durable && !fua) await this.doFlush()
   }
 
   protected override async doDiscard(sector: number, sectors: number): Promise<void> {
@@ -144,7 +144,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   protected override async doFlush(): Promise<void> {
     if (this.durability === 'none') return
     const place = { device: this.name, operation: 'flush' }
-    await telling(place, () => this.#stability.flush())
+    await telling(place, () => this.#flushTracker.flush())
   }
 
   protected override async doSeekMapped(sector: number): Promise<number> {
@@ -167,20 +167,13 @@ export class NbdBlockDevice extends BaseBlockDevice {
     return this.#pool.close()
   }
 
-  #request(request: Partial<Request>): Promise<Status | undefined> {
-    return this.#pool.request({ ...NOTHING, ...request })
+  #request(request: Omit<Request, 'parts'>): Promise<Status | undefined> {
+    return this.#pool.request({ ...request, parts: [] })
   }
 
   /** Whether a write is durable by itself. One of several pieces is better flushed with the others, once. */
   #isFua(durable: boolean, isOnePiece: boolean): boolean {
     return durable && isOnePiece && this.durability === 'fua'
-  }
-
-  /** After the replies to a write. */
-  async #settle(durable: boolean, fua: boolean): Promise<void> {
-    if (fua) return
-    this.#stability.wrote()
-    if (durable) await this.doFlush()
   }
 
   async #transfer(
@@ -235,8 +228,6 @@ export class NbdBlockDevice extends BaseBlockDevice {
     return (await telling(place, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
   }
 }
-
-const NOTHING: Request = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
 
 async function dialAgain(
   address: NbdAddress,

@@ -8,6 +8,9 @@ const REPLY_MAGIC = '0003e889045565a9'
 /** Flags of an export that can do everything but take writes through several connections. */
 export const ALL_FLAGS = 0x00ed
 
+/** The same, and several connections. */
+export const MULTI_CONN_FLAGS = 0x01ed
+
 /** Hexadecimal digits, a number in so many bytes, or bytes. */
 export type Part = string | readonly [bytes: number, value: number] | Uint8Array
 
@@ -43,13 +46,15 @@ export interface FakeRequest {
 }
 
 /** What a server agrees to. */
-interface Terms {
+export interface Terms {
   /** Transmission flags. */
   readonly flags?: number
   /** Structured replies. */
   readonly structured?: boolean
   /** Bytes of the export. */
   readonly size?: number
+  /** Bytes in a request at most; not told if it is left away. */
+  readonly maximum?: number
 }
 
 /** The client, as a server that a test scripts sees it. */
@@ -99,7 +104,7 @@ export class Peer {
 
   /** Agrees to everything, and to an export of 1 MiB. */
   async agree(terms: Terms = {}): Promise<void> {
-    const { flags = ALL_FLAGS, structured = true, size = 1 << 20 } = terms
+    const { flags = ALL_FLAGS, structured = true, size = 1 << 20, maximum } = terms
     await this.greet()
     for (;;) {
       const { option } = await this.option()
@@ -110,6 +115,9 @@ export class Peer {
       }
       if (option === 7) {
         this.answer(option, 3, pack([2, 0], [8, size], [2, flags]))
+        if (maximum !== undefined) {
+          this.answer(option, 3, pack([2, 3], [4, 512], [4, 4096], [4, maximum]))
+        }
         this.answer(option, 1)
         return
       }

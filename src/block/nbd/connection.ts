@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { Exchange, type Status } from './exchange.ts'
 import { broken, NbdFault } from './fault.ts'
 import type { Export } from './negotiate.ts'
-import { COMMAND, encodeRequest, type Request } from './protocol.ts'
+import { COMMAND, COMMAND_FLAG, encodeRequest, type Request } from './protocol.ts'
 import { ReplyParser, type Requests } from './replies.ts'
 import type { Receiver, Wire } from './wire.ts'
 
@@ -14,6 +14,11 @@ const FAREWELL: Request = {
   parts: [],
 }
 
+type Answered = (status: Status | undefined) => void
+
+/** Requests that leave something to flush. */
+const CHANGES: ReadonlySet<number> = new Set([COMMAND.write, COMMAND.writeZeroes, COMMAND.trim])
+
 /** A connection in transmission: requests go out as they come, and replies come back in any order. */
 export class Connection implements Receiver, Requests {
   /** What the server said about the export when the connection was made. */
@@ -23,6 +28,9 @@ export class Connection implements Receiver, Requests {
   readonly #wire: Wire
   readonly #parser: ReplyParser
   readonly #exchanges = new Map<number, Exchange>()
+  /** Changes without FUA that were answered, and how many of the first of them are on stable storage. */
+  #changes = 0
+  #flushed = 0
   #cookies = 0
   #fault: NbdFault | undefined
   #farewell = false
@@ -44,6 +52,11 @@ export class Connection implements Receiver, Requests {
     return this.#fault === undefined && !this.#farewell
   }
 
+  /** Whether a change was answered that no flush over this connection has covered since; also after it was lost. */
+  get unflushed(): boolean {
+    return this.#changes > this.#flushed
+  }
+
   /**
    * Sends a request, and answers what the server says about its bytes if it was asked for that.
    * @throws {NbdFault} it failed; `lost` and `late` leave open whether the server has done it
@@ -56,7 +69,8 @@ export class Connection implements Receiver, Requests {
       }
       if (this.#exchanges.size === 0) this.#wire.hold(true)
       const cookie = this.#nextCookie()
-      this.#exchanges.set(cookie, new Exchange(request, deadline, resolve, reject))
+      const answered = this.#counting(request, resolve)
+      this.#exchanges.set(cookie, new Exchange(request, deadline, answered, reject))
       if (deadline < this.#watchAt) this.#watchFrom(deadline)
       const header = encodeRequest(request, cookie)
       if (request.command === COMMAND.write) this.#wire.send(header, ...request.parts)
@@ -105,6 +119,22 @@ export class Connection implements Receiver, Requests {
     exchange.finish()
     this.#exchanges.delete(cookie)
     if (this.#exchanges.size === 0) this.#wire.hold(false)
+  }
+
+  /** Keeps count of what is unflushed, as soon as the answer is there: the connection may be lost in the same turn. */
+  #counting({ command, flags }: Request, resolve: Answered): Answered {
+    const covered = this.#changes
+    if (command === COMMAND.flush) {
+      return (status) => {
+        this.#flushed = Math.max(this.#flushed, covered)
+        resolve(status)
+      }
+    }
+    if (!CHANGES.has(command) || (flags & COMMAND_FLAG.fua) !== 0) return resolve
+    return (status) => {
+      this.#changes++
+      resolve(status)
+    }
   }
 
   #nextCookie(): number {

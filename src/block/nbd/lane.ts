@@ -54,6 +54,11 @@ export class Lane {
     return this.#inFlight + this.#waiting.length
   }
 
+  /** Whether a change was answered that no flush has covered since, over the connection or the one that was lost last. */
+  get unflushed(): boolean {
+    return this.#connection?.unflushed === true
+  }
+
   /**
    * Does a request, when there is room for it. Reads are sent again if the connection is lost; of anything else
    * nobody knows then whether the server has done it.

@@ -1,10 +1,13 @@
 import type { Connection } from './connection.ts'
 import type { Status } from './exchange.ts'
+import type { Flushable } from './flush-tracker.ts'
 import { Lane, type LaneOptions } from './lane.ts'
-import type { Request } from './protocol.ts'
+import { COMMAND, type Request } from './protocol.ts'
 
 /** After a server did not let another connection in, none is tried for so long. */
 const REFUSED_MS = 30_000
+
+const FLUSH: Request = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
 
 /** How a {@link Pool} works. */
 export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
@@ -18,7 +21,7 @@ export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
  * One or more connections to an export; requests go to the one with the least to do. No request waits for another
  * connection that is being made, or fails with it: a server may let in fewer than it says.
  */
-export class Pool {
+export class Pool implements Flushable {
   readonly #connections: number
   readonly #laneOptions: LaneOptions
   readonly #first: Lane
@@ -41,6 +44,21 @@ export class Pool {
    */
   request(request: Request): Promise<Status | undefined> {
     return this.#choose().request(request)
+  }
+
+  get unflushed(): boolean {
+    return this.#lanes.some((lane) => lane.unflushed)
+  }
+
+  /**
+   * Flushes each connection that has unflushed changes, or any if there are none. Settles when nothing is under way.
+   * @throws {NbdFault}
+   */
+  async flush(): Promise<void> {
+    const unflushed = this.#lanes.filter((lane) => lane.unflushed)
+    const lanes = unflushed.length > 0 ? unflushed : [this.#choose()]
+    const settled = await Promise.allSettled(lanes.map((lane) => lane.request(FLUSH)))
+    for (const result of settled) if (result.status === 'rejected') throw result.reason
   }
 
   /** Ends all connections. No requests may be in flight. */
