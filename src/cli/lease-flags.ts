@@ -36,7 +36,7 @@ export const leaseFlags: FlagParametersForType<LeaseFlags> = {
   fence: {
     kind: 'parsed',
     brief:
-      'Take over from a silent host: COMMAND, split at spaces, then its OWNER, cuts it off first',
+      'Take over from a silent host: COMMAND -- OWNER, split at spaces, cuts it off first (also SBR_OWNER)',
     placeholder: 'COMMAND',
     optional: true,
     parse: String,
@@ -69,7 +69,7 @@ export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly leas
   const lease: LeaseOptions = {
     owner,
     signal,
-    onWatch: tellWatch,
+    onWatch: (holder, ms) => tellWatch(holder, ms, fence !== undefined),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(fence !== undefined && { fence: fenceOf(fence) }),
     ...(unfenced !== undefined && { unfenced }),
@@ -102,16 +102,22 @@ function fenceOf(text: string): NonNullable<LeaseOptions['fence']> {
   const fence = fenceByCommand(argv)
   return async (holder) => {
     const name = JSON.stringify(holder.owner)
-    tell(`${name} was silent; cutting it off: ${argv.join(' ')} ${name}`)
+    tell(`${name} was silent; cutting it off: ${argv.join(' ')} -- ${name}`)
     await fence(holder)
     tell(`${name} is cut off; taking its role`)
   }
 }
 
-function tellWatch({ owner }: LeaseRecord, ms: number): void {
+function tellWatch({ owner, time }: LeaseRecord, ms: number, fences: boolean): void {
   const holder = JSON.stringify(owner)
   const seconds = Math.ceil(ms / 1000)
-  tell(`${holder} holds the role; watching for ${seconds} s whether it is still there`)
+  const copies = fences
+    ? '. If this is a copy of the device that it works on, stop this, and break the lease: see sbr lease'
+    : ''
+  const since = `last said so at ${new Date(time).toISOString()} by its clock`
+  tell(
+    `${holder} holds the role, and ${since}; watching for ${seconds} s whether it is still there${copies}`,
+  )
 }
 
 function tell(text: string): void {

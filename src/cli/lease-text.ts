@@ -1,8 +1,20 @@
+import type { RingLeases } from '../ring/lease.ts'
 import type { LeaseState, UnreadableLease } from '../ring/lease-types.ts'
 import { counted, safeText } from './render.ts'
 
+/** What the leases of a ring say, a line each. */
+export function leasesText({ uuid, producer, consumer }: RingLeases): string {
+  const held = producer.status === 'held' || consumer.status === 'held'
+  const copies = held ? '; on a copy of the device the holder may be at work on the original' : ''
+  return [
+    leaseText('producer', producer),
+    leaseText('consumer', consumer),
+    `ring      ${uuid}${copies}`,
+  ].join('\n')
+}
+
 /** What a lease says, on one line. */
-export function leaseText(role: string, state: LeaseState | UnreadableLease): string {
+function leaseText(role: string, state: LeaseState | UnreadableLease): string {
   return `${role.padEnd(8)}  ${describeLease(state)}`
 }
 
@@ -18,12 +30,7 @@ export function describeLease(state: LeaseState | UnreadableLease): string {
   const who = status === 'held' ? `held by ${by}` : `free; last held by ${by}`
   const when = status === 'held' ? 'last renewed' : 'given back'
   return (
-    `${who}, ${when} at ${dateOf(time)} by that host's clock; timeout ${timeoutMs / 1000} s, ` +
+    `${who}, ${when} at ${new Date(time).toISOString()} by that host's clock; timeout ${timeoutMs / 1000} s, ` +
     `taken ${counted(epoch, 'time')}, written ${counted(counter, 'time')}`
   )
-}
-
-function dateOf(time: number): string {
-  const date = new Date(time)
-  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString()
 }

@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
-import { readLeases } from '../ring/lease.ts'
+import { isRingError } from '../errors.ts'
+import { type RingLeases, readLeases } from '../ring/lease.ts'
 import type { LeaseOptions } from '../ring/lease-types.ts'
 import { usageError } from './errors.ts'
 
@@ -25,4 +26,14 @@ export async function checkLeasable(
   { lease }: { readonly lease?: LeaseOptions },
 ): Promise<void> {
   if (lease !== undefined) await withLeases(() => readLeases(ring))
+}
+
+/** The leases of what a device holds, if it is a ring that can have any. */
+export async function leasesOf(device: BlockDevice): Promise<RingLeases | undefined> {
+  try {
+    return await readLeases(device)
+  } catch (error) {
+    if (error instanceof RangeError || isRingError(error)) return undefined
+    throw error
+  }
 }

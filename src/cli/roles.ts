@@ -1,8 +1,8 @@
 import type { BlockClaim, BlockDevice, ClaimOptions } from '../block/device.ts'
-import { BlockError, isBlockError, isRingError } from '../errors.ts'
-import { type RingLeases, readLeases } from '../ring/lease.ts'
+import { BlockError, isBlockError } from '../errors.ts'
 import type { UnreadableLease } from '../ring/lease-types.ts'
 import { CommandError, EXIT } from './errors.ts'
+import { leasesOf } from './leases.ts'
 
 /**
  * The role of a command that pushes, for all of its life. The producer's own does not last: it is given back while
@@ -35,7 +35,9 @@ export async function takeRoles(device: BlockDevice, holder: string): Promise<As
 
 async function checkLeases(device: BlockDevice): Promise<void> {
   const leases = await leasesOf(device)
-  for (const [role, lease] of Object.entries(leases)) {
+  for (const role of ['producer', 'consumer'] as const) {
+    const lease = leases?.[role]
+    if (lease === undefined) continue
     if (lease.status === 'unreadable') throw unreadable(device.name, role, lease)
     if (lease.status !== 'held') continue
     const message =
@@ -52,16 +54,6 @@ async function checkLeases(device: BlockDevice): Promise<void> {
 function unreadable(device: string, role: string, lease: UnreadableLease): CommandError {
   const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see 'sbr repair'`
   return new CommandError(EXIT.fault, 'BLOCK_IO', message, { device, offset: lease.offset })
-}
-
-/** The leases of what a device holds, if it is a ring that can have any. */
-async function leasesOf(device: BlockDevice): Promise<Partial<RingLeases>> {
-  try {
-    return await readLeases(device)
-  } catch (error) {
-    if (error instanceof RangeError || isRingError(error)) return {}
-    throw error
-  }
 }
 
 /**

@@ -1,6 +1,8 @@
+import { BlockList, isIP, isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LeaseRecord } from '../ring/lease-types.ts'
-import { runCommand } from './command.ts'
+import { checkLimit } from './command.ts'
+import { runCommand } from './run-command.ts'
 
 /** How {@link fenceByCeph} reaches the cluster. */
 export interface CephFenceOptions {
@@ -11,6 +13,11 @@ export interface CephFenceOptions {
    * that host. Default: the last word of the lease's `owner`.
    */
   readonly addressOf?: (holder: LeaseRecord) => string
+  /**
+   * IP addresses and networks (`10.0.0.7`, `10.0.0.0/24`, `2001:db8::/64`) of the hosts that may be shut out. Default: all,
+   * so that whoever can write to the device can have any client of the cluster shut out.
+   */
+  readonly allow?: readonly string[]
   /** How long the address stays shut out, in seconds. Default 86,400. */
   readonly seconds?: number
   /** How long all of it may take, in milliseconds. Default 60,000. */
@@ -18,27 +25,34 @@ export interface CephFenceOptions {
 }
 
 const SECONDS = 86_400
-const LIMIT_MS = 60_000
 const POLL_MS = 200
-const ADDRESS = /^[0-9A-Za-z.:[\]/]+$/
+/** The map of a large cluster has megabytes. */
+const KEPT_BYTES = 64 << 20
+/** `10.0.0.7:0/3141592` or `[2001:db8::7]:0/3141592`. */
+const ADDRESS = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})\/(\d{1,10})$/i
 
 /**
  * A fence for images of Ceph: adds the holder's client to the blocklist, and waits until every OSD that is up knows, because
  * one that does not would still take a late write.
+ * @throws {RangeError} `limitMs` or `seconds` is out of range, or `allow` has something else than addresses
  */
 export function fenceByCeph(
   options: CephFenceOptions = {},
 ): (holder: LeaseRecord) => Promise<void> {
-  const { ceph = ['ceph'], seconds = SECONDS, limitMs = LIMIT_MS } = options
-  const addressOf = options.addressOf ?? lastWord
+  const { ceph = ['ceph'], seconds = SECONDS, addressOf = lastWord } = options
+  const limitMs = checkLimit(options.limitMs)
+  if (!Number.isSafeInteger(seconds) || seconds < 1) {
+    throw new RangeError(`seconds is a whole number from 1, not ${seconds}`)
+  }
+  const allowed = options.allow && networksOf(options.allow)
   return async (holder) => {
     const deadline = performance.now() + limitMs
     const call = (...args: string[]): Promise<string> =>
       runCommand([...ceph, ...args], {
         limitMs: Math.max(1, Math.ceil(deadline - performance.now())),
+        keepBytes: KEPT_BYTES,
       })
-    const address = addressOf(holder)
-    if (!ADDRESS.test(address)) throw new Error(`${JSON.stringify(address)} is no client address`)
+    const address = checkAddress(addressOf(holder), allowed)
     await call('osd', 'blocklist', 'add', address, String(seconds))
     const { epoch, osds } = parse(await call('osd', 'dump', '--format', 'json'), isOsdMap)
     for (const { osd, up } of osds) {
@@ -49,6 +63,39 @@ export function fenceByCeph(
       }
     }
   }
+}
+
+/** @throws {RangeError} one is neither an IP address nor a network */
+function networksOf(allow: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const entry of allow) {
+    const [, ip = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? []
+    const most = isIPv6(ip) ? 128 : 32
+    if (isIP(ip) === 0 || Number(bits ?? most) > most) {
+      throw new RangeError(`allow has IP addresses and networks, not ${JSON.stringify(entry)}`)
+    }
+    list.addSubnet(ip, Number(bits ?? most), familyOf(ip))
+  }
+  return list
+}
+
+function familyOf(ip: string): 'ipv4' | 'ipv6' {
+  return isIPv6(ip) ? 'ipv6' : 'ipv4'
+}
+
+/** @throws {Error} it is no client's address, or not of a host that may be shut out */
+function checkAddress(address: string, allowed: BlockList | undefined): string {
+  const [, v6, v4, port, nonce] = ADDRESS.exec(address) ?? []
+  const isOne = v6 === undefined ? isIP(v4 ?? '') === 4 : isIPv6(v6)
+  if (!isOne || Number(port) > 65_535 || Number(nonce) > 0xff_ff_ff_ff) {
+    const expected = 'one client address, such as 10.0.0.7:0/3141592 or [2001:db8::7]:0/3141592'
+    throw new Error(`expected ${expected}, found ${JSON.stringify(address)}; nobody was shut out`)
+  }
+  const ip = v6 ?? v4 ?? ''
+  if (allowed?.check(ip, familyOf(ip)) === false) {
+    throw new Error(`${ip} is not among the hosts that may be shut out; nobody was`)
+  }
+  return address
 }
 
 /** Whether an OSD has the map of an epoch. */

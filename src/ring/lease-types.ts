@@ -4,7 +4,7 @@ export interface LeaseRecord {
   readonly status: 'held' | 'free'
   /** Whether who wrote it has had the role. The first record of who takes it may have come too late for that. */
   readonly confirmed: boolean
-  /** Who holds the role, or held it last: the text that this host gave itself. */
+  /** Who holds the role, or held it last: what this host calls itself, which nobody has checked. As in {@link LeaseOptions}. */
   readonly owner: string
   /** 16 hexadecimal digits, drawn anew whenever the role is taken. */
   readonly nonce: string
@@ -43,8 +43,8 @@ export interface UnreadableLease {
 /** How a role is leased: for rings of format 2 that several hosts use. See docs/hosts.md for what has to hold. */
 export interface LeaseOptions {
   /**
-   * What this host is called, 1 to 64 bytes of UTF-8 without control characters: unlike any other host, and what
-   * its `fence` hook needs to know of whom to cut off.
+   * What this host is called, unlike any other host, and what a `fence` hook needs to know of whom to cut off. 1 to 64 ASCII letters,
+   * digits and `. _ : / @ [ ] -`, in words with one space between them that each begin with a letter, a digit or `[`.
    */
   readonly owner: string
   /**
@@ -54,7 +54,8 @@ export interface LeaseOptions {
   readonly timeoutMs?: number
   /**
    * Cuts a holder that is not heard of any more off from the storage, for good, and resolves when nothing that it has
-   * written so far, or ever will, can arrive any more. Without it, nothing is taken over.
+   * written so far, or ever will, can arrive any more. Without it, nothing is taken over. The record comes from the device: whoever
+   * can write there can name any host.
    */
   readonly fence?: (holder: LeaseRecord) => Promise<void>
   /**

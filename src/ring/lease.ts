@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { detectFormat } from './detect.ts'
+import { formatUuid } from './format2/block.ts'
 import { Disk } from './format2/disk.ts'
 import { newNonce, TIMEOUT_MS } from './format2/lease-block.ts'
 import { type LeasedRole, LeaseStore } from './format2/lease-store.ts'
@@ -9,6 +10,11 @@ import { cannotRead, salvage, unreadableBytes } from './salvage.ts'
 
 /** The leases of both roles, as far as they can be read. */
 export interface RingLeases {
+  /**
+   * The UUID of the ring. A copy of a device has the same one, and the same leases: what is held there may be held by who is at
+   * work on the original.
+   */
+  readonly uuid: string
   readonly producer: LeaseState | UnreadableLease
   readonly consumer: LeaseState | UnreadableLease
 }
@@ -35,7 +41,8 @@ export async function readLeases(
         ? state
         : { status: 'unreadable', offset, problem: cannotRead(lost) }
     }
-    return { producer: await read('producer'), consumer: await read('consumer') }
+    const uuid = formatUuid(disk.ring.uuid)
+    return { uuid, producer: await read('producer'), consumer: await read('consumer') }
   })
 }
 
@@ -72,7 +79,7 @@ export async function breakLease(
 
 /** What replaces a record of which nothing is known. */
 const UNKNOWN = {
-  owner: '',
+  owner: 'unknown',
   confirmed: true,
   epoch: 1,
   counter: 1,

@@ -286,6 +286,7 @@ describe('copy', () => {
         created: true,
         verified: flags.includes('--verify'),
         atWork: [],
+        leaseHolders: [],
       })
       expect(readFileSync(to).equals(readFileSync(from))).toBe(true)
     },

@@ -16,8 +16,9 @@ test.concurrent('a role that is leased is refused to others until the lease is g
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'one\n')
+  const { uuid } = JSON.parse((await ok(['lease', 'show', path, '--json'])).toString())
   expect((await ok(['lease', 'show', path])).toString()).toBe(
-    'producer  never leased\nconsumer  never leased\n',
+    `producer  never leased\nconsumer  never leased\nring      ${uuid}\n`,
   )
   await ok(['produce', path, '--lease', 'host-a'], 'two\n')
   expect(await producerLease(path)).toMatchObject({ status: 'free', owner: 'host-a', epoch: 1 })
@@ -44,6 +45,17 @@ test.concurrent('a role that is leased is refused to others until the lease is g
     expect([kept.code, jsonError(kept)]).toMatchObject([1, { code: 'RING_LEASED' }])
   }
   expect((await ok(['lease', 'show', path])).toString()).toContain('consumer  held by "host-b"')
+
+  const copy = folder.file('copy')
+  const copied = await sbr(['device', 'copy', path, copy])
+  expect([copied.code, copied.stderr]).toMatchObject([
+    0,
+    expect.stringContaining(`${copy} has the leases of "host-b" too; nobody renews them there`),
+  ])
+  const shown = (await ok(['lease', 'show', copy])).toString()
+  expect(shown).toContain(`ring      ${uuid}; on a copy of the device the holder may be at work`)
+  expect(shown).toContain('consumer  held by "host-b"')
+
   const broken = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
   expect(broken).toContain(`broken: the consumer's role was held by "host-b"`)
   const again = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
@@ -65,14 +77,18 @@ test.concurrent('a silent host is watched, cut off by the command, and taken ove
   await ok(['produce', path], 'two\n')
   const next = ['consume', path, '--drain', '--lease', 'host-c']
   const [program, out] = [folder.file('fence.cjs'), folder.file('fenced')]
-  writeFileSync(program, "require('fs').writeFileSync(process.argv[2], process.argv[3])")
+  writeFileSync(
+    program,
+    "require('fs').writeFileSync(process.argv[2], process.argv.slice(3) + process.env.SBR_OWNER)",
+  )
   const fence = `${process.execPath} ${program} ${out}`
   const taken = await sbr([...next, '--fence', fence])
   expect([taken.code, taken.stdout.toString()]).toMatchObject([0, expect.stringMatching(/two\n$/)])
-  expect(taken.stderr).toContain('watching for 19 s')
-  expect(taken.stderr).toContain(`cutting it off: ${fence} "host-b"`)
+  expect(taken.stderr).toMatch(/said so at [-0-9T:.]+Z by its clock; watching for 19 s/)
+  expect(taken.stderr).toContain('If this is a copy of the device that it works on, stop this')
+  expect(taken.stderr).toContain(`cutting it off: ${fence} -- "host-b"`)
   expect(taken.stderr).toContain('"host-b" is cut off; taking its role')
-  expect(readFileSync(out, 'utf8')).toBe('host-b')
+  expect(readFileSync(out, 'utf8')).toBe('--,host-bhost-b')
 })
 
 test.concurrent('what keeps a role from being taken over is told, and a fence that is not there at once', {
@@ -110,6 +126,8 @@ test.concurrent('flags that do not go together, and rings without leases, are wr
   )
   for (const flags of [
     ['--unfenced'],
+    ['--lease', 'a;b'],
+    ['--lease=--help'],
     ['--lease', 'a', '--unfenced', '--fence', 'true'],
     ['--lease', 'a', '--lease-timeout', '1s'],
     ['--lease', 'a'],

@@ -1,13 +1,13 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { fenceByCeph, fenceByCommand } from '../../src/hosts/index.ts'
+import { type CephFenceOptions, fenceByCeph, fenceByCommand } from '../../src/hosts/index.ts'
 import type { LeaseRecord } from '../../src/ring/lease-types.ts'
 import { type TemporaryFolder, temporaryFolder } from '../cli/cli.ts'
 
 const HOLDER: LeaseRecord = {
   status: 'held',
   confirmed: true,
-  owner: 'host a; 10.0.0.7:0/3141592',
+  owner: 'host-a 10.0.0.7:0/3141592',
   nonce: '00112233445566ff',
   epoch: 1,
   counter: 1,
@@ -23,28 +23,80 @@ function program(folder: TemporaryFolder, name: string, lines: string): string {
   return path
 }
 
+/** Processes, but for zombies, that have this in their environment. */
+function processesWith(variable: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(variable)
+    } catch {
+      return false
+    }
+  })
+}
+
 describe('a fence by command', () => {
-  test('gets the owner as its last argument, as it is', async () => {
+  test('gets the owner behind -- and in its environment', async () => {
     using folder = temporaryFolder()
     const out = folder.file('out')
     const path = program(
       folder,
       'fence',
-      'fs.writeFileSync(process.argv[2], JSON.stringify(process.argv.slice(3)))',
+      'fs.writeFileSync(process.argv[2], JSON.stringify([process.env.SBR_OWNER, process.argv.slice(3)]))',
     )
     await fenceByCommand([path, out, 'off'])(HOLDER)
-    expect(JSON.parse(readFileSync(out, 'utf8'))).toEqual(['off', HOLDER.owner])
+    expect(JSON.parse(readFileSync(out, 'utf8'))).toEqual([
+      HOLDER.owner,
+      ['off', '--', HOLDER.owner],
+    ])
   })
 
-  test('fails if the command fails, is not there, or takes too long', async () => {
+  test('fails if the command fails, is killed, is not there, or takes too long', async () => {
     using folder = temporaryFolder()
     const failing = program(folder, 'failing', "console.error('no answer'); process.exitCode = 3")
-    await expect(fenceByCommand([failing])(HOLDER)).rejects.toThrow(/exit code 3\. no answer/)
+    await expect(fenceByCommand([failing])(HOLDER)).rejects.toThrow(/exit code 3: no answer$/)
+    const killed = fenceByCommand(['sh', '-c', 'kill -TERM $$'])(HOLDER)
+    await expect(killed).rejects.toThrow('sh: it was killed by SIGTERM')
     await expect(fenceByCommand([folder.file('none')])(HOLDER)).rejects.toThrow(/ENOENT/)
+    await expect(fenceByCommand([folder.path])(HOLDER)).rejects.toThrow(/EACCES/)
     const hanging = program(folder, 'hanging', 'setInterval(() => {}, 1000)')
     const late = fenceByCommand([hanging], { limitMs: 300 })(HOLDER)
-    await expect(late).rejects.toThrow('it took too long')
+    await expect(late).rejects.toThrow('it took more than 0.3 s, and was killed')
     expect(() => fenceByCommand([])).toThrow(RangeError)
+    for (const limitMs of [0, -1, Number.NaN, 2 ** 31, Number.POSITIVE_INFINITY]) {
+      expect(() => fenceByCommand(['true'], { limitMs }), String(limitMs)).toThrow(RangeError)
+    }
+  })
+
+  test('is decided by the exit, and not by who keeps its output open', {
+    timeout: 20_000,
+  }, async () => {
+    const holder = { ...HOLDER, owner: `background-${process.pid}` }
+    const done = fenceByCommand(['sh', '-c', 'sleep 60 & exit 0'])(holder)
+    await done
+    const failed = fenceByCommand(['sh', '-c', 'sleep 60 & echo "no PDU" >&2; exit 3'])(holder)
+    await expect(failed).rejects.toThrow(/^sh: it ended with exit code 3: no PDU$/)
+    const left = processesWith(`SBR_OWNER=${holder.owner}`)
+    for (const pid of left) process.kill(pid)
+    expect(left).toHaveLength(2)
+  })
+
+  test('takes what it has started with it at its limit', async () => {
+    const holder = { ...HOLDER, owner: `late-${process.pid}` }
+    const started = ['sh', '-c', 'trap "" TERM; (sleep 60; sleep 60) | sleep 60 & sleep 60']
+    const late = fenceByCommand(started, { limitMs: 1000 })(holder)
+    await expect(late).rejects.toThrow(/^sh: it took more than 1 s, and was killed$/)
+    expect(processesWith(`SBR_OWNER=${holder.owner}`)).toEqual([])
+  })
+
+  test('may print what it likes: what is told of it is one line', async () => {
+    const flood = 'head -c 10000000 /dev/zero | tr "\\0" x'
+    await fenceByCommand(['sh', '-c', `${flood}; ${flood} >&2`])(HOLDER)
+    const noisy = String.raw`printf 'one\r\ntwo\033[31m\342\200\256red\n' >&2; ${flood} >&2; exit 1`
+    const failed = fenceByCommand(['sh', '-c', noisy])(HOLDER)
+    await expect(failed).rejects.toThrow(
+      /^sh: it ended with exit code 1: one two \[31m red x{183}$/,
+    )
   })
 })
 
@@ -74,18 +126,56 @@ describe('a fence of Ceph', () => {
     ])
   })
 
-  test('fails if an OSD does not learn of it in time, or the owner has no address', async () => {
+  test('fails if an OSD does not learn of it in time', async () => {
     using folder = temporaryFolder()
     const log = folder.file('log')
     const behind = CEPH.replace('asked < 3', 'true')
     const ceph = [program(folder, 'ceph', behind), log]
     const late = fenceByCeph({ ceph, limitMs: 2000 })(HOLDER)
-    await expect(late).rejects.toThrow(/does not know of it yet|took too long/)
+    await expect(late).rejects.toThrow(/does not know of it yet|took more than/)
     expect(readFileSync(log, 'utf8')).toContain('tell osd.1')
-    const other = folder.file('other')
-    const unknown = { ...HOLDER, owner: 'host $(a)' }
-    const refused = fenceByCeph({ ceph: [ceph[0] ?? '', other] })(unknown)
-    await expect(refused).rejects.toThrow('is no client address')
-    expect(existsSync(other)).toBe(false)
+  })
+
+  test('asks for nothing unless the owner has one address of a client that may be shut out', async () => {
+    using folder = temporaryFolder()
+    const log = folder.file('log')
+    const ceph = [program(folder, 'ceph', CEPH), log]
+    const fence = (owner: string, options: CephFenceOptions = {}): Promise<void> =>
+      fenceByCeph({ ceph, ...options })({ ...HOLDER, owner })
+    for (const owner of [
+      'host-a',
+      '10.0.0.7',
+      '10.0.0.7:0',
+      '10.0.0.7/24',
+      '10.0.0.256:0/0',
+      '10.0.7:0/0',
+      '10.0.0.7:65536/0',
+      '10.0.0.7:0/4294967296',
+      '10.0.0.7:0/-1',
+      '[10.0.0.7]:0/0',
+      '2001:db8::7:0/0',
+      '[2001:db8:::7]:0/0',
+      '[fe80::1%eth0]:0/0',
+      'v1:10.0.0.7:0/0',
+      '10.0.0.7:0/0,10.0.0.8:0/0',
+    ]) {
+      await expect(fence(owner), owner).rejects.toThrow('expected one client address')
+    }
+    const addressOf = (): string => '10.0.0.7:0/0 10.0.0.8:0/0'
+    await expect(fence('host-a', { addressOf })).rejects.toThrow('expected one client address')
+    const allow = ['10.0.0.7', '10.1.0.0/16', '2001:db8:1::/64']
+    for (const owner of ['10.0.0.8:0/0', '10.2.0.1:0/1', '[2001:db8:2::1]:0/0']) {
+      await expect(fence(owner, { allow }), owner).rejects.toThrow('not among the hosts')
+    }
+    expect(existsSync(log)).toBe(false)
+    for (const owner of ['10.0.0.7:0/0', '10.1.2.3:6789/1', '[2001:db8:1::1]:0/0']) {
+      await fence(owner, { allow })
+      expect(readFileSync(log, 'utf8')).toContain(`osd blocklist add ${owner} 86400\n`)
+    }
+    for (const entry of ['host-a', '10.0.0.7/33', '::/129', '10.0.0.7:0/0', '']) {
+      expect(() => fenceByCeph({ allow: [entry] }), entry).toThrow(RangeError)
+    }
+    expect(() => fenceByCeph({ seconds: 0.5 })).toThrow(RangeError)
+    expect(() => fenceByCeph({ limitMs: 0 })).toThrow(RangeError)
   })
 })

@@ -10,7 +10,7 @@ export function putU64(view: DataView, at: number, value: number): void {
 }
 
 /** No clock that is right says more: it is the year 10889. */
-const MAX_TIME = 2 ** 48
+export const MAX_TIME: number = 2 ** 48
 
 /** Writes a time, in milliseconds since 1970: a clock that is wrong must not make what is written unreadable. */
 export function putTime(view: DataView, at: number, ms: number): void {

@@ -18,7 +18,7 @@ export function leasedBy(
   return new RingError(
     'RING_LEASED',
     `The ${role}'s role of ${device.name} is leased by ${holder}, which last said so at ` +
-      `${dateOf(time)} by its own clock and may be silent for ${timeoutMs / 1000} s: ${advice}`,
+      `${new Date(time).toISOString()} by its own clock and may be silent for ${timeoutMs / 1000} s: ${advice}`,
     { device: device.name, field: `${role} lease`, offset, holder: owner },
     cause,
   )
@@ -51,10 +51,4 @@ export function leaseLost(
     { device: device.name, field: `${role} lease`, offset },
     cause,
   )
-}
-
-/** Only a time that a date can be; whatever is on the device is shown. */
-function dateOf(time: number): string {
-  const date = new Date(time)
-  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString()
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 import type { RingError } from '../../errors.ts'
 import type { LeaseOptions, LeaseRecord, LeaseState } from '../lease-types.ts'
 import { Lease } from './lease.ts'
-import { newNonce, OWNER_BYTES, TIMEOUT_MS } from './lease-block.ts'
+import { isOwner, newNonce, OWNER_RULE, TIMEOUT_MS } from './lease-block.ts'
 import { breakCommand, leaseDamaged, leasedBy, leaseLost } from './lease-errors.ts'
 import type { LeaseStore } from './lease-store.ts'
 import { elapsed, LOOKED_PART, moment, SETTLE_MS, TAKE_MS, WATCHED_PART } from './lease-time.ts'
@@ -12,11 +12,8 @@ import { elapsed, LOOKED_PART, moment, SETTLE_MS, TAKE_MS, WATCHED_PART } from '
  */
 export function checkLeaseOptions(options: LeaseOptions): void {
   const { owner, timeoutMs = TIMEOUT_MS.default, fence, unfenced = false } = options
-  const bytes = new TextEncoder().encode(owner).length
-  if (bytes < 1 || bytes > OWNER_BYTES || /\p{Cc}/u.test(owner)) {
-    throw new RangeError(
-      `a lease's owner has 1 to ${OWNER_BYTES} bytes without control characters, not ${JSON.stringify(owner)}`,
-    )
+  if (!isOwner(owner)) {
+    throw new RangeError(`a lease's owner has ${OWNER_RULE}, not ${JSON.stringify(owner)}`)
   }
   const { least, most } = TIMEOUT_MS
   if (!Number.isInteger(timeoutMs) || timeoutMs < least || timeoutMs > most) {

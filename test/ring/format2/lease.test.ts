@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Clock } from '../../../src/clock.ts'
 import { BlockError } from '../../../src/errors.ts'
+import { LEASE, sealBlock } from '../../../src/ring/format2/block.ts'
 import { Disk } from '../../../src/ring/format2/disk.ts'
 import { encodeLease, parseLease } from '../../../src/ring/format2/lease-block.ts'
 import { breakLease, readLeases } from '../../../src/ring/lease.ts'
@@ -67,10 +68,42 @@ describe('the record', () => {
     expect(parseLease(new Uint8Array(512), 40_960, UUID)).toEqual({ status: 'never' })
   })
 
-  test('cannot have a timeout that nobody would wait for', () => {
+  test.each<[string, Partial<LeaseRecord>]>([
+    ['timeout', { timeoutMs: 4999 }],
+    ['timeout', { timeoutMs: 2 ** 32 - 1 }],
+    ['epoch', { epoch: 0 }],
+    ['epoch', { epoch: Number.MAX_SAFE_INTEGER }],
+    ['epoch', { epoch: 2 ** 60 }],
+    ['generation', { counter: 0 }],
+    ['generation', { counter: Number.MAX_SAFE_INTEGER }],
+    ['generation', { counter: 2 ** 60 }],
+    ['owner', { owner: '' }],
+    ['owner', { owner: '--help' }],
+    ['owner', { owner: 'a -rf' }],
+    ['owner', { owner: 'a $(reboot)' }],
+    ['owner', { owner: '/etc/passwd' }],
+    ['owner', { owner: 'a\nb' }],
+    ['owner', { owner: 'a ' }],
+    ['owner', { owner: ' a' }],
+    ['owner', { owner: 'a  b' }],
+    ['owner', { owner: 'h\u00f6st' }],
+    ['owner', { owner: '\ufeffhost' }],
+    ['owner', { owner: 'ho\u200bst' }],
+  ])('whose %s nobody writes is damaged: %o', (field, wrong) => {
     const block = new Uint8Array(512)
-    encodeLease(block, 40_960, UUID, { ...RECORD, timeoutMs: 2 ** 32 - 1 })
-    expect(parseLease(block, 40_960, UUID)).toMatchObject({ status: 'damaged', field: 'timeout' })
+    encodeLease(block, 40_960, UUID, { ...RECORD, ...wrong })
+    expect(parseLease(block, 40_960, UUID)).toMatchObject({ status: 'damaged', field })
+  })
+
+  test('tells of an owner that it cannot have in characters that can be shown', () => {
+    const block = new Uint8Array(512)
+    encodeLease(block, 40_960, UUID, RECORD)
+    const owner = Uint8Array.from({ length: 160 }, (_, at) => 0x60 + at)
+    block.set(owner, 96)
+    block[93] = owner.length
+    sealBlock(block, { type: LEASE, offset: 40_960, uuid: UUID, generation: 12 })
+    const damaged = parseLease(block, 40_960, UUID)
+    expect(damaged).toMatchObject({ field: 'owner', found: expect.stringMatching(/^[ -~]+$/) })
   })
 })
 
@@ -125,6 +158,24 @@ describe('a role that is leased', () => {
     await clock.advance(200)
     expect(fenced).toMatchObject([{ owner: 'one', epoch: 1, timeoutMs: 10_000 }])
     expect(await whilePassing(clock, 3000, taking)).toMatchObject({ status: 'attached' })
+  })
+
+  test('is not taken over, nor anybody fenced, if the holder has a name that no host can have', async () => {
+    const clock = new FakeClock()
+    const [one, two] = await shared()
+    const { uuid } = (await Disk.open(one)).ring
+    const block = new Uint8Array(512)
+    encodeLease(block, LEASE_SECTOR * 512, uuid, { ...RECORD, owner: '--help' })
+    await one.write(LEASE_SECTOR, [block])
+    const fenced: LeaseRecord[] = []
+    const fence = async (holder: LeaseRecord): Promise<void> => void fenced.push(holder)
+    const corrupt = { code: 'RING_CORRUPT', details: { field: 'producer lease owner' } }
+    const taking = attach(two, clock, { owner: 'two', fence }, 60_000)
+    await expect(taking).rejects.toMatchObject(corrupt)
+    expect(fenced).toEqual([])
+    const broken = breakLease(two, 'producer', { clock })
+    expect(await whilePassing(clock, 100, broken)).toMatchObject({ status: 'damaged' })
+    await attach(two, clock, { owner: 'two', fence })
   })
 
   test('is not taken over if the fence fails', async () => {
@@ -294,6 +345,11 @@ test('what cannot be wanted is refused before anything is done', async () => {
     { owner: '' },
     { owner: 'x'.repeat(65) },
     { owner: 'a\nb' },
+    { owner: '--help' },
+    { owner: 'a --help' },
+    { owner: 'a  b' },
+    { owner: 'a;b' },
+    { owner: 'h\u00f6st' },
     { owner: 'a', timeoutMs: 4999 },
     { owner: 'a', timeoutMs: 5000.5 },
     { owner: 'a', timeoutMs: 3_600_001 },
@@ -316,7 +372,7 @@ test('format 1 has no room for a lease', async () => {
 test('a ring that is made where something else was has no leases', async () => {
   const device = await MemoryBlockDevice.from(new Uint8Array(256 * 1024).fill(0xa5))
   await Producer.create(device, { overwrite: true })
-  expect(await readLeases(device)).toEqual({
+  expect(await readLeases(device)).toMatchObject({
     producer: { status: 'never' },
     consumer: { status: 'never' },
   })

@@ -5,6 +5,7 @@ import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops.ts'
 import { openDevice } from '../../device.ts'
 import { CommandError, EXIT, usageError, withNote } from '../../errors.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags.ts'
+import { leasesOf } from '../../leases.ts'
 import { createFile, isThere } from '../../make.ts'
 import { standardOutput } from '../../output.ts'
 import { showProgress } from '../../progress.ts'
@@ -31,8 +32,10 @@ Without --force, all of TO is read first, and one that holds anything but zeroes
 without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file
 system is mounted. The start of TO is cleared first and written last: a copy that was cut short never looks whole.
 
-With --json: one object with "from", "to", "sizeBytes", "created", "verified", and "atWork", the roles that were
-seen at work on FROM.
+A copy of a ring has the ring's UUID, and its leases: standard error says who holds any.
+
+With --json: one object with "from", "to", "sizeBytes", "created", "verified", "atWork", the roles that were
+seen at work on FROM, and "leaseHolders".
 
 Exit codes: 0 copied, and on stable storage; 130 or 143 stopped by SIGINT or SIGTERM before that; 1 anything
 else. Standard error says whether something was written; a file that was made is removed again.
@@ -89,7 +92,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
     : await openTarget(to, flags, HOLDER)
   if (!created) await checkTarget(target.device, sizeBytes, source, flags, signal)
   const atWork = await rolesAtWork(source)
-  if (flags.json !== true && atWork.length > 0) warn(from, atWork)
+  if (flags.json !== true && atWork.length > 0) warnOfWork(from, atWork)
   try {
     await transfer(source, target.device, flags, signal)
   } catch (error) {
@@ -97,10 +100,12 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
     const note = created ? `${to} was removed again` : `${to} may hold a part of the copy`
     throw withNote(error, note, { partial: !created })
   }
+  const leaseHolders = await holdersOf(target.device)
+  if (flags.json !== true && leaseHolders.length > 0) warnOfLeases(to, leaseHolders)
   const verified = flags.verify === true
   const line =
     flags.json === true
-      ? safeJson({ from, to, sizeBytes, created, verified, atWork })
+      ? safeJson({ from, to, sizeBytes, created, verified, atWork, leaseHolders })
       : `${safeText(to)}: copied ${grouped(sizeBytes)} bytes${verified ? ', and compared them' : ''}`
   await standardOutput(signal).write(`${line}\n`)
 }
@@ -111,10 +116,24 @@ async function rolesAtWork(source: BlockDevice): Promise<readonly string[]> {
   return [...(producer ? ['producer'] : []), ...(consumer ? ['consumer'] : [])]
 }
 
-function warn(from: string, atWork: readonly string[]): void {
+function warnOfWork(from: string, atWork: readonly string[]): void {
   const text =
     `a ${atWork.join(' and a ')} ${atWork.length === 1 ? 'is' : 'are'} at work on ${from}: the copy is of no use ` +
     'if it writes meanwhile; end it, and copy again'
+  process.stderr.write(`sbr: ${safeText(text)}\n`)
+}
+
+/** Who holds a role of the ring that was copied, if it is one. */
+async function holdersOf(copy: BlockDevice): Promise<readonly string[]> {
+  const { producer, consumer } = (await leasesOf(copy)) ?? {}
+  return [producer, consumer].flatMap((lease) => (lease?.status === 'held' ? [lease.owner] : []))
+}
+
+function warnOfLeases(to: string, holders: readonly string[]): void {
+  const names = holders.map((holder) => JSON.stringify(holder)).join(' and ')
+  const text =
+    `${to} has the leases of ${names} too; nobody renews them there. Before a host takes such a role of the copy: sbr lease ` +
+    `break ${to}, without cutting off who may be at work on the original`
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 

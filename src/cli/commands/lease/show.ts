@@ -2,7 +2,7 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { readLeases } from '../../../ring/lease.ts'
 import { openDevice } from '../../device.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags.ts'
-import { leaseText } from '../../lease-text.ts'
+import { leasesText } from '../../lease-text.ts'
 import { withLeases } from '../../leases.ts'
 import { standardOutput } from '../../output.ts'
 import { safeJson } from '../../render.ts'
@@ -12,7 +12,10 @@ const fullDescription = `Prints who holds the leases of a ring of format 2. Open
 nothing. A lease that is held says nothing of whether its holder is still there: look twice, and see whether it was
 renewed meanwhile.
 
-With --json: one object with "device", "producer" and "consumer", each with "status" ("never", "free", "held",
+A copy of a device has the same UUID and the same leases: who holds one there may be at work on the original. On the
+copy nobody renews it. Break it there, and do not cut its holder off.
+
+With --json: one object with "device", the ring's "uuid", and "producer" and "consumer", each with "status" ("never", "free", "held",
 "damaged", or "unreadable" with its "offset" on the device in bytes and the "problem") and, if there is a record, "owner", "nonce", "epoch" (how often it was taken), "counter" (how often
 written), "timeoutMs" and "time" (milliseconds since 1970, by the owner's clock).
 
@@ -29,10 +32,7 @@ export const show: Command<CommandContext> = buildCommand({
 async function run(flags: CommonFlags, path: string): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-only', flags)
-  const { producer, consumer } = await withLeases(() => readLeases(ring))
-  const text =
-    flags.json === true
-      ? safeJson({ device: path, producer, consumer })
-      : `${leaseText('producer', producer)}\n${leaseText('consumer', consumer)}`
+  const leases = await withLeases(() => readLeases(ring))
+  const text = flags.json === true ? safeJson({ device: path, ...leases }) : leasesText(leases)
   await standardOutput(stop.signal).write(`${text}\n`)
 }

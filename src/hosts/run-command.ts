@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { shown } from '../block/file/claim-protocol.ts'
+import { systemCode } from '../block/file/errors.ts'
+
+/** How to run a command. */
+export interface RunOptions {
+  /** How long it may take, in milliseconds. */
+  readonly limitMs: number
+  /** What its environment has besides ours. */
+  readonly env?: Readonly<Record<string, string>>
+  /** How much of what it prints is kept, in bytes: the rest is read and dropped. Default 4096. */
+  readonly keepBytes?: number
+}
+
+const KEPT_BYTES = 4096
+/** How long killed processes may take to be gone. */
+const DYING_MS = 5000
+const DYING_POLL_MS = 20
+
+/** Windows has no process groups. */
+const GROUPS = process.platform !== 'win32'
+
+/**
+ * Runs a program without a shell, and answers what it printed on standard output.
+ *
+ * The program's exit decides, and not who still has its output open: a connection that it leaves in the background for later
+ * calls, as ssh does, may live on. A program that does not exit in time is killed together with its process group,
+ * and this settles only when no process of that group is left.
+ * @throws {Error} it could not be started, took too long, or ended with anything but 0; the message has the start of what
+ * it complained of, on one line
+ */
+export async function runCommand(
+  [program = '', ...args]: readonly string[],
+  { limitMs, env, keepBytes = KEPT_BYTES }: RunOptions,
+): Promise<string> {
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+    detached: GROUPS,
+    windowsHide: true,
+  })
+  // Where no descriptor is left, there is not even an output.
+  if (child.pid === undefined) throw (await once(child, 'error'))[0]
+  const stdout = new Output(child.stdout, keepBytes)
+  const stderr = new Output(child.stderr, KEPT_BYTES)
+  try {
+    const problem = await endOf(child, limitMs)
+    await Promise.all([stdout.drain(), stderr.drain()])
+    if (problem === undefined) return stdout.text
+    const complaint = shown(stderr.text)
+    throw new Error(`${program}: ${problem}${complaint === '' ? '' : `: ${complaint}`}`)
+  } finally {
+    child.stdout.destroy()
+    child.stderr.destroy()
+  }
+}
+
+/** Waits for a program's end, and answers what was wrong with it, if anything was. */
+function endOf(child: ChildProcess, limitMs: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(endNow(child, limitMs)), limitMs)
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer)
+      if (code === 0) resolve(undefined)
+      else resolve(code === null ? `it was killed by ${signal}` : `it ended with exit code ${code}`)
+    })
+    // It has started, so this is about a signal that it cannot be sent.
+    child.on('error', () => undefined)
+  })
+}
+
+async function endNow(child: ChildProcess, limitMs: number): Promise<string> {
+  const rest = (await killGroup(child)) ? '' : ', but some of it may still be at work'
+  return `it took more than ${limitMs / 1000} s, and was killed${rest}`
+}
+
+/** Kills a program and all that it has started, and answers whether all of that is gone. */
+async function killGroup(child: ChildProcess): Promise<boolean> {
+  const { pid } = child
+  if (pid === undefined) return true
+  for (let waited = 0; waited < DYING_MS; waited += DYING_POLL_MS) {
+    const outcome = kill(child, pid)
+    if (outcome === 'gone' || (outcome === 'killed' && !(await isAnyAlive(pid)))) return true
+    await sleep(DYING_POLL_MS)
+  }
+  return false
+}
+
+/** `refused`: what is left has become another user, and goes on. */
+function kill(child: ChildProcess, pid: number): 'killed' | 'gone' | 'refused' {
+  if (!GROUPS) return child.kill('SIGKILL') ? 'killed' : 'gone'
+  try {
+    process.kill(-pid, 'SIGKILL')
+    return 'killed'
+  } catch (error) {
+    return systemCode(error) === 'ESRCH' ? 'gone' : 'refused'
+  }
+}
+
+/**
+ * Whether a process of a group is more than an entry that waits for its parent to ask what became of it, which in a container
+ * may be never. Assumed where that cannot be told.
+ */
+async function isAnyAlive(group: number): Promise<boolean> {
+  const names = process.platform === 'linux' ? await readdir('/proc').catch(() => []) : []
+  const pids = names.filter((name) => /^\d+$/.test(name))
+  for (const pid of pids) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+    // The program's name, in parentheses, may be anything.
+    const [state, , ofGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (Number(ofGroup) === group && state !== 'Z' && state !== 'X') return true
+  }
+  return pids.length === 0
+}
+
+/** The start of what a program prints. */
+class Output {
+  readonly #stream: Readable
+  readonly #pieces: Buffer[] = []
+  #left: number
+  #received = 0
+
+  constructor(stream: Readable, keepBytes: number) {
+    this.#stream = stream
+    this.#left = keepBytes
+    stream.on('error', () => undefined) // Then it has nothing more to say.
+    stream.on('data', (chunk: Buffer) => {
+      this.#received += chunk.length
+      if (this.#left === 0) return
+      const piece = chunk.subarray(0, this.#left)
+      this.#pieces.push(piece)
+      this.#left -= piece.length
+    })
+  }
+
+  get text(): string {
+    return Buffer.concat(this.#pieces).toString()
+  }
+
+  /** Reads what a program that has exited left in the pipe, which may never end: others can have it open. */
+  async drain(): Promise<void> {
+    for (let before = -1; before < this.#received && this.#left > 0; ) {
+      before = this.#received
+      if (this.#stream.readableEnded) return
+      // What is in the pipe now comes within the next turn of the event loop, of which the first may have begun.
+      await nextTurn()
+      await nextTurn()
+    }
+  }
+}
