@@ -1,5 +1,45 @@
-/** Who listens to each signal: one listener of ours a signal, because runtimes warn of many. */
-const listeners = new WeakMap<AbortSignal, Set<() => void>>()
+/**
+ * What is called back when a signal is aborted. However many wait on a signal, there is one listener of ours on it, because
+ * runtimes warn of many; and none once nobody waits, because the signal may live as long as the program.
+ */
+class Callbacks {
+  static readonly #of = new WeakMap<AbortSignal, Callbacks>()
+  readonly #signal: AbortSignal
+  readonly #waiting = new Set<() => void>()
+
+  private constructor(signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener('abort', this.#onAbort)
+  }
+
+  static of(signal: AbortSignal): Callbacks {
+    let callbacks = Callbacks.#of.get(signal)
+    if (callbacks === undefined) {
+      callbacks = new Callbacks(signal)
+      Callbacks.#of.set(signal, callbacks)
+    }
+    return callbacks
+  }
+
+  add(callback: () => void): void {
+    this.#waiting.add(callback)
+  }
+
+  delete(callback: () => void): void {
+    if (this.#waiting.delete(callback) && this.#waiting.size === 0) this.#stop()
+  }
+
+  #stop(): void {
+    this.#signal.removeEventListener('abort', this.#onAbort)
+    Callbacks.#of.delete(this.#signal)
+  }
+
+  readonly #onAbort = (): void => {
+    this.#stop()
+    for (const callback of this.#waiting) callback()
+    this.#waiting.clear()
+  }
+}
 
 /**
  * Calls back once when the signal is aborted, at once if it is already.
@@ -11,36 +51,33 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
     callback()
     return () => undefined
   }
-  const callbacks = listeners.get(signal) ?? listen(signal)
+  const callbacks = Callbacks.of(signal)
   callbacks.add(callback)
   return () => callbacks.delete(callback)
 }
 
-function listen(signal: AbortSignal): Set<() => void> {
-  const callbacks = new Set<() => void>()
-  listeners.set(signal, callbacks)
-  signal.addEventListener('abort', () => {
-    for (const callback of callbacks) callback()
-    callbacks.clear()
-  })
-  return callbacks
-}
-
 /**
- * Waits for a promise, but no longer than until one of the signals is aborted. What the promise does later is nobody's
- * business then.
+ * Waits for a promise, but no longer than until one of the signals is aborted; what the promise does after that is ignored. By
+ * the time it settles, nothing listens to the signals any more.
  * @throws the reason of the signal that was aborted
  */
 export function untilAborted<T>(
-  promise: T | Promise<T>,
+  promise: T | PromiseLike<T>,
   ...signals: readonly (AbortSignal | undefined)[]
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const listening = signals.map((signal) => onAbort(signal, () => reject(signal?.reason)))
-    Promise.resolve(promise)
-      .then(resolve, reject)
-      .finally(() => {
-        for (const end of listening) end()
-      })
+    const endings: (() => void)[] = []
+    const settle = (settled: () => void): void => {
+      for (const end of endings) end()
+      settled()
+    }
+    for (const signal of signals) {
+      if (signal === undefined) continue
+      endings.push(onAbort(signal, () => settle(() => reject(signal.reason))))
+    }
+    Promise.resolve(promise).then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    )
   })
 }

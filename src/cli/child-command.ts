@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { onAbort } from '../abort.ts'
 import { systemCode } from '../block/file/errors.ts'
 import type { Delivery } from './delivery.ts'
 import { CommandError, EXIT } from './errors.ts'
@@ -66,12 +67,12 @@ async function untilExit(
     child.kill('SIGTERM')
     timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
   }
-  signal.addEventListener('abort', stop, { once: true })
+  const listening = onAbort(signal, stop)
   try {
     return await exitOf(child, command)
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
+    listening()
   }
 }
 

@@ -1,5 +1,6 @@
 import { fdatasync, fstatSync, write } from 'node:fs'
 import { promisify } from 'node:util'
+import { onAbort } from '../abort.ts'
 import { CommandError, EXIT } from './errors.ts'
 import { Stopped } from './signals.ts'
 
@@ -60,10 +61,9 @@ function writeStream(data: Uint8Array | string, signal: AbortSignal): Promise<vo
     const stopping = (): void => {
       timer = setTimeout(() => reject(signal.reason), GRACE_MS)
     }
-    if (signal.aborted) stopping()
-    signal.addEventListener('abort', stopping, { once: true })
+    const listening = onAbort(signal, stopping)
     process.stdout.write(data, (error) => {
-      signal.removeEventListener('abort', stopping)
+      listening()
       clearTimeout(timer)
       if (error) reject(error)
       else resolve()

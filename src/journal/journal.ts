@@ -1,3 +1,4 @@
+import { onAbort, untilAborted } from '../abort.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
 import { asPosition, type Consumer, type Position } from '../ring/types.ts'
@@ -18,7 +19,7 @@ import { Receipts } from './receipts.ts'
 import { Schedule } from './schedule.ts'
 import { type Settings, settingsOf } from './settings.ts'
 import type { JournalOptions, JournalStatus, Perform, Receipt } from './types.ts'
-import { atMost, unlessAborted, Waits } from './wait.ts'
+import { atMost, Waits } from './wait.ts'
 
 /** Codes with which a push is refused, and all else stays as it is. */
 const REFUSALS: readonly RingErrorCode[] = ['RING_ITEM_TOO_LARGE', 'RING_OVERLOADED']
@@ -156,7 +157,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
    */
   async sync(options: WaitingOptions = {}): Promise<void> {
     const last = this.#last
-    await unlessAborted(
+    await untilAborted(
       last.catch((error: unknown) => {
         if (!isJournalError(error) || error.code !== 'JOURNAL_DEAD_LETTERED') throw error
       }),
@@ -228,7 +229,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     return {
       position,
       done,
-      sync: (options = {}) => unlessAborted(done, options.signal),
+      sync: (options = {}) => untilAborted(done, options.signal),
       flush: () => this.#schedule.flush(position),
     }
   }
@@ -246,11 +247,8 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   /** Ends the journal when the signal is aborted. */
   #endWith(signal: AbortSignal | undefined): void {
     if (signal === undefined) return
-    const end = (): void => void this.#end(closed(this.#where, signal.reason))
-    signal.addEventListener('abort', end, { once: true })
-    const remove = (): void => signal.removeEventListener('abort', end)
-    this.ended.then(remove, remove)
-    if (signal.aborted) end()
+    const listening = onAbort(signal, () => void this.#end(closed(this.#where, signal.reason)))
+    this.ended.then(listening, listening)
   }
 
   /** Ends the journal for a reason, unless it is ending already. */

@@ -1,20 +1,5 @@
 import type { Clock } from '../clock.ts'
 
-/**
- * Answers as the promise does.
- * @throws the signal's reason, as soon as it is aborted
- */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise<T>((resolve, reject) => {
-    const aborted = (): void => reject(signal.reason)
-    if (signal.aborted) aborted()
-    signal.addEventListener('abort', aborted, { once: true })
-    const remove = (): void => signal.removeEventListener('abort', aborted)
-    promise.then(resolve, reject).then(remove, remove)
-  })
-}
-
 /** Promises that are waited for, and that can be given up all together. */
 export class Waits {
   readonly #rejects = new Set<(error: unknown) => void>()

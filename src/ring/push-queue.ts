@@ -12,31 +12,37 @@ export interface QueueBounds {
   readonly bytes: number
 }
 
-/** One call, which waits for its items. */
-interface Entry {
-  /** How many of its items are not pushed yet. */
-  items: number
-  /** Bytes of these. */
+/** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
+interface Call {
+  /** One item, without an array for it: that would be a fifth of what a push takes which shares its commit with many. */
+  readonly items: Uint8Array | readonly Uint8Array[]
+  readonly count: number
+  /** How many of the items are in the ring. */
+  pushed: number
+  /** Bytes of the others. */
   bytes: number
   readonly signal: AbortSignal | undefined
   readonly resolve: (position: Position) => void
   readonly reject: (reason: unknown) => void
   /** Ends the listening to the signal. */
   unlisten: (() => void) | undefined
+  /** Whether some of the items are in the commit under way. */
+  committing: boolean
+  before: Call | undefined
+  after: Call | undefined
 }
 
-/** What waits to be pushed, in the order of calling. */
+/**
+ * What waits to be pushed, in the order of calling. The cost of an item depends neither on how many wait nor on how many came
+ * with it: a step touches one call, or the calls and items of one commit.
+ */
 export class PushQueue {
   readonly #bounds: QueueBounds
   readonly #device: string
-  /** The calls that wait. */
-  #entries: Entry[] = []
-  /** How many of them, from the front, have items in the commit under way. */
-  #writing = 0
-  /** The items of the commit under way. */
-  #batch: readonly Uint8Array[] = []
-  /** All items behind those. */
-  #rest: Uint8Array[] = []
+  #first: Call | undefined
+  #last: Call | undefined
+  /** Items of all calls that are not in the ring. */
+  #items = 0
   #bytes = 0
 
   constructor(bounds: QueueBounds, device: string) {
@@ -49,47 +55,67 @@ export class PushQueue {
   }
 
   get empty(): boolean {
-    return this.#entries.length === 0
+    return this.#first === undefined
   }
 
   /**
-   * Adds the items of one call. Resolves with the position after the last of them, once they are visible; rejects with
-   * the signal's reason, unless some of the items are being written then.
+   * Adds the items of one call, which belong to the queue then. Resolves with the position after the last of them, once they
+   * are visible; rejects with the signal's reason, unless some of the items are being written then.
    * @throws {RingError} `RING_OVERLOADED`, at once
    * @throws the signal's reason, at once
    */
   add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
-    signal?.throwIfAborted()
-    const bytes = totalBytes(items)
-    this.#checkRoom(items.length, bytes)
-    for (const item of items) this.#rest.push(item)
-    return this.#wait(items.length, bytes, signal)
+    return this.#add(items, items.length, totalBytes(items), signal)
   }
 
-  /** As `add` of one item, without an array for it: that is a fifth of what a push takes which shares its commit with many. */
+  /** As `add`, of one item. */
   addOne(item: Uint8Array, signal: AbortSignal | undefined): Promise<Position> {
-    signal?.throwIfAborted()
-    this.#checkRoom(1, item.length)
-    this.#rest.push(item)
-    return this.#wait(1, item.length, signal)
+    return this.#add(item, 1, item.length, signal)
   }
 
-  #wait(items: number, bytes: number, signal: AbortSignal | undefined): Promise<Position> {
+  #add(
+    items: Call['items'],
+    count: number,
+    bytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Position> {
+    signal?.throwIfAborted()
+    this.#checkRoom(count, bytes)
+    this.#items += count
     this.#bytes += bytes
     return new Promise<Position>((resolve, reject) => {
-      const entry: Entry = { items, bytes, signal, resolve, reject, unlisten: undefined }
-      if (signal !== undefined) entry.unlisten = onAbort(signal, () => this.#abort(entry))
-      this.#entries.push(entry)
+      const call: Call = {
+        items,
+        count,
+        pushed: 0,
+        bytes,
+        signal,
+        resolve,
+        reject,
+        unlisten: undefined,
+        committing: false,
+        before: this.#last,
+        after: undefined,
+      }
+      if (this.#last === undefined) this.#first = call
+      else this.#last.after = call
+      this.#last = call
+      if (signal !== undefined) call.unlisten = onAbort(signal, () => this.#abort(call))
     })
   }
 
   /** The items of the next commit, which is under way until `committed`. */
   next(): readonly Uint8Array[] {
-    const isAll = this.#rest.length <= COMMIT_ITEMS
-    this.#batch = isAll ? this.#rest : this.#rest.slice(0, COMMIT_ITEMS)
-    this.#rest = isAll ? [] : this.#rest.slice(COMMIT_ITEMS)
-    this.#writing = isAll ? this.#entries.length : this.#entriesOf(COMMIT_ITEMS)
-    return this.#batch
+    const batch: Uint8Array[] = []
+    for (let call = this.#first; call !== undefined && batch.length < COMMIT_ITEMS; ) {
+      const { items, pushed, count } = call
+      const end = Math.min(count, pushed + COMMIT_ITEMS - batch.length)
+      if (items instanceof Uint8Array) batch.push(items)
+      else for (let at = pushed; at < end; at++) batch.push(items[at] as Uint8Array)
+      call.committing = true
+      call = call.after
+    }
+    return batch
   }
 
   /**
@@ -97,64 +123,70 @@ export class PushQueue {
    * @param current the position behind all that was ever pushed
    */
   committed(pushed: Pushed | undefined, current: Position): void {
-    const batch = this.#batch
     const count = pushed?.pushed ?? 0
-    if (count < batch.length) this.#rest = [...batch.slice(count), ...this.#rest]
     let positions: readonly Position[] | undefined
     let at = 0
-    let settled = 0
-    for (; settled < this.#writing; settled++) {
-      const entry = this.#entries[settled] as Entry
-      if (entry.items > count - at) {
-        this.#uncount(entry, count - at, totalBytes(batch.slice(at, count)))
+    for (;;) {
+      const call = this.#first
+      if (call?.committing !== true) break
+      const left = call.count - call.pushed
+      if (left > count - at) {
+        this.#pushedSome(call, count - at)
         break
       }
-      at += entry.items
-      this.#uncount(entry, entry.items, entry.bytes)
-      entry.unlisten?.()
+      at += left
+      this.#remove(call)
       if (at < count) positions ??= pushed?.positions
-      entry.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
+      call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
-    this.#entries.splice(0, settled)
-    this.#writing = 0
-    this.#batch = []
-    for (const entry of this.#entries.filter((waiting) => waiting.signal?.aborted === true)) {
-      this.#abort(entry)
-    }
+    this.#endCommit()
   }
 
   /** Ends all waiting. */
   rejectAll(reason: unknown): void {
-    this.#writing = 0
-    this.#batch = []
-    this.#rest = []
-    for (const entry of this.#entries.splice(0)) this.#reject(entry, reason)
+    while (this.#first !== undefined) this.#reject(this.#first, reason)
   }
 
-  /** How many calls, from the front, have the first `items`. */
-  #entriesOf(items: number): number {
-    let entries = 0
-    for (let left = items; left > 0; entries++) left -= this.#entries[entries]?.items ?? left
-    return entries
+  /** Calls whose items were not all visible wait for the next commit, unless their signals were aborted meanwhile. */
+  #endCommit(): void {
+    for (let call = this.#first; call?.committing === true; call = call.after) {
+      call.committing = false
+      if (call.signal?.aborted === true) this.#abort(call)
+    }
   }
 
-  #abort(entry: Entry): void {
-    const index = this.#entries.indexOf(entry)
-    if (index < this.#writing) return
-    const before = this.#entries.slice(0, index).reduce((sum, { items }) => sum + items, 0)
-    this.#rest.splice(before - this.#batch.length, entry.items)
-    this.#entries.splice(index, 1)
-    this.#reject(entry, entry.signal?.reason)
+  #abort(call: Call): void {
+    if (!call.committing) this.#reject(call, call.signal?.reason)
   }
 
-  #reject(entry: Entry, reason: unknown): void {
-    this.#uncount(entry, entry.items, entry.bytes)
-    entry.unlisten?.()
-    entry.reject(reason)
+  #reject(call: Call, reason: unknown): void {
+    this.#remove(call)
+    call.reject(reason)
+  }
+
+  #remove(call: Call): void {
+    const { before, after } = call
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after === undefined) this.#last = before
+    else after.before = before
+    this.#items -= call.count - call.pushed
+    this.#bytes -= call.bytes
+    call.unlisten?.()
+  }
+
+  /** So many more of a call's items, not all of them, are in the ring. */
+  #pushedSome(call: Call, count: number): void {
+    const { items, pushed } = call
+    const bytes = items instanceof Uint8Array ? 0 : totalBytes(items.slice(pushed, pushed + count))
+    call.pushed += count
+    call.bytes -= bytes
+    this.#items -= count
+    this.#bytes -= bytes
   }
 
   #checkRoom(moreItems: number, moreBytes: number): void {
-    const items = this.#batch.length + this.#rest.length + moreItems
+    const items = this.#items + moreItems
     const bytes = this.#bytes + moreBytes
     if (!this.empty && (items > this.#bounds.items || bytes > this.#bounds.bytes)) {
       const expected = `at most ${this.#bounds.items} items and ${this.#bounds.bytes} bytes`
@@ -166,12 +198,5 @@ export class PushQueue {
         { device: this.#device, expected, found },
       )
     }
-  }
-
-  /** So many items of a call do not wait any longer. */
-  #uncount(entry: Entry, items: number, bytes: number): void {
-    entry.items -= items
-    entry.bytes -= bytes
-    this.#bytes -= bytes
   }
 }

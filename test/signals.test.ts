@@ -1,0 +1,322 @@
+import { getEventListeners } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { FileBlockDevice } from '../src/block/file.ts'
+import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src/block/ops.ts'
+import { systemClock } from '../src/clock.ts'
+import type { Codec } from '../src/codec/codec.ts'
+import { bytes } from '../src/codec/codecs.ts'
+import {
+  Consumer,
+  dumpAt,
+  type LeaseOptions,
+  MemoryBlockDevice,
+  migrateRing,
+  Producer,
+  RingReader,
+  RingWriter,
+  repairRing,
+  resumeRing,
+  suspendRing,
+  verifyRing,
+} from '../src/index.ts'
+import { Journal } from '../src/journal/index.ts'
+import { pipeTo } from '../src/streams/web.ts'
+import { FakeClock } from './helpers/fake-clock.ts'
+import { HookedDevice } from './helpers/hooked.ts'
+
+const ITEM = new Uint8Array(1)
+const newDevice = (): MemoryBlockDevice => new MemoryBlockDevice({ sizeSectors: 1024 })
+const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
+const wait = (ms = 5): Promise<void> => systemClock.sleep(ms)
+
+/** A codec that takes its time, and cannot do with an empty item. */
+const slow: Codec<Uint8Array> = {
+  name: 'slow',
+  encode: async (item) => {
+    await wait()
+    if (item.length === 0) throw new TypeError('empty')
+    return item
+  },
+  decode: async (item) => {
+    await wait()
+    return item
+  },
+}
+
+/** Waits for a call, and does what ends its waiting. */
+async function both(called: Promise<unknown>, end: () => Promise<unknown>): Promise<void> {
+  const ended = wait().then(end)
+  await called.finally(() => ended)
+}
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sbr-signals-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** A call that has to fail. */
+async function refused(called: Promise<unknown>): Promise<void> {
+  await expect(called).rejects.toThrow()
+}
+
+/** Listeners are counted as soon as the call has settled, before anything is closed. */
+async function counted<T>(signal: AbortSignal, called: Promise<T>): Promise<T> {
+  const count = (): void => expect(listenersOf(signal)).toBe(0)
+  return called.finally(count)
+}
+
+/** A ring with both ends, for one call. */
+async function withRing(
+  signal: AbortSignal,
+  use: (ring: {
+    readonly device: MemoryBlockDevice
+    readonly writer: RingWriter
+    readonly reader: RingReader
+  }) => Promise<unknown>,
+  codec: Codec<Uint8Array> = bytes,
+): Promise<void> {
+  const device = newDevice()
+  await using writer = await RingWriter.open(device, { create: true, codec })
+  await using reader = await RingReader.open(device, { codec })
+  await counted(signal, use({ device, writer, reader }))
+}
+
+async function withJournal(
+  signal: AbortSignal,
+  use: (journal: Journal) => Promise<unknown>,
+): Promise<void> {
+  await using journal = await Journal.start(newDevice(), async () => wait(), { flushIntervalMs: 1 })
+  await counted(signal, use(journal))
+}
+
+async function newRing(): Promise<MemoryBlockDevice> {
+  const device = newDevice()
+  await Producer.create(device)
+  return device
+}
+
+/** Pushes until there is no room. */
+async function fillUp(writer: RingWriter): Promise<void> {
+  while ((await writer.tryPush(new Uint8Array(4000))).status === 'ok');
+}
+
+/** What takes a signal, by the file that says so, and how each of it is called. Each call ends without the signal. */
+const calls: Readonly<
+  Record<string, Readonly<Record<string, (signal: AbortSignal) => Promise<unknown>>>>
+> = {
+  'ring/writer.ts': {
+    'RingWriter.open': async (signal) => {
+      await (await RingWriter.open(newDevice(), { create: true, signal })).close()
+    },
+    'RingWriter.open, suspended': async (signal) => {
+      const device = await newRing()
+      await using reader = await RingReader.open(device)
+      await reader.consumer.suspend()
+      await both(
+        RingWriter.open(device, { signal }).then((writer) => writer.close()),
+        () => reader.resume({ signal }),
+      )
+    },
+    'RingWriter.open, no ring': (signal) => refused(RingWriter.open(newDevice(), { signal })),
+    push: (signal) => withRing(signal, ({ writer }) => writer.push(ITEM, { signal })),
+    'push, many at once': (signal) =>
+      withRing(signal, ({ writer }) =>
+        Promise.all(Array.from({ length: 20 }, () => writer.push(ITEM, { signal }))),
+      ),
+    'push, a slow codec': (signal) =>
+      withRing(signal, ({ writer }) => writer.push(ITEM, { signal }), slow),
+    'push, a codec that fails': (signal) =>
+      withRing(signal, ({ writer }) => refused(writer.push(new Uint8Array(0), { signal })), slow),
+    'push, too large': (signal) =>
+      withRing(signal, ({ writer }) => refused(writer.push(new Uint8Array(1 << 20), { signal }))),
+    'push, a full ring': (signal) =>
+      withRing(signal, async ({ writer, reader }) => {
+        await fillUp(writer)
+        await both(writer.push(new Uint8Array(4000), { signal }), async () => {
+          await (await reader.nextMany()).at(-1)?.advance()
+        })
+      }),
+    'push, closed meanwhile': (signal) =>
+      withRing(signal, async ({ writer }) => {
+        await fillUp(writer)
+        await both(refused(writer.push(new Uint8Array(4000), { signal })), () => writer.close())
+      }),
+    pushMany: (signal) =>
+      withRing(signal, ({ writer }) => writer.pushMany([ITEM, ITEM], { signal })),
+    next: (signal) =>
+      withRing(signal, async ({ writer, reader }) => {
+        await writer.push(ITEM)
+        await reader.next({ signal })
+      }),
+    'next, waiting': (signal) =>
+      withRing(signal, ({ writer, reader }) =>
+        both(reader.next({ signal }), () => writer.push(ITEM)),
+      ),
+    'next, closed meanwhile': (signal) =>
+      withRing(signal, ({ reader }) =>
+        both(refused(reader.next({ signal })), () => reader.close()),
+      ),
+    'nextMany, a slow codec': (signal) =>
+      withRing(
+        signal,
+        async ({ writer, reader }) => {
+          await writer.pushMany([ITEM, ITEM])
+          await Promise.all([reader.nextMany({ signal, maxItems: 1 }), reader.nextMany({ signal })])
+        },
+        slow,
+      ),
+    entries: (signal) =>
+      withRing(signal, async ({ writer, reader }) => {
+        await writer.push(ITEM)
+        for await (const entry of reader.entries({ signal })) {
+          await entry.advance()
+          break
+        }
+      }),
+    'suspend and resume': (signal) =>
+      withRing(signal, async ({ reader }) => {
+        await reader.suspend({ signal })
+        await reader.resume({ signal })
+      }),
+    'pipeTo a stream that ends': (signal) =>
+      withRing(signal, async ({ writer, reader }) => {
+        await writer.pushMany([ITEM, ITEM])
+        const sink = new WritableStream({
+          write: (_, controller) => controller.error(new Error('over')),
+        })
+        await refused(pipeTo(reader, sink, { signal }))
+      }),
+    'Journal.push': (signal) => withJournal(signal, (journal) => journal.push(ITEM, { signal })),
+    'Journal.sync': (signal) =>
+      withJournal(signal, async (journal) => {
+        await journal.push(ITEM)
+        await journal.sync({ signal })
+      }),
+    'Receipt.sync, many at once': (signal) =>
+      withJournal(signal, async (journal) => {
+        const receipts = await Promise.all(Array.from({ length: 20 }, () => journal.push(ITEM)))
+        await Promise.all(receipts.map((receipt) => receipt.sync({ signal })))
+      }),
+    'Receipt.sync, shut down meanwhile': (signal) =>
+      withJournal(signal, async (journal) => {
+        const receipt = await journal.push(ITEM)
+        await Promise.all([journal.shutdown(), refused(receipt.sync({ signal }))])
+      }),
+  },
+  'ring/suspend.ts': {
+    'suspendRing and resumeRing': async (signal) => {
+      const device = newDevice()
+      await using _writer = await RingWriter.open(device, { create: true, idleLookIntervalMs: 1 })
+      await suspendRing(device, { signal })
+      await resumeRing(device, { signal })
+    },
+  },
+  'ring/lease-types.ts': {
+    'a lease that is free': async (signal) => {
+      const lease = { owner: 'here', timeoutMs: 5000, signal }
+      await (await Consumer.attach(await newRing(), { lease })).detach()
+    },
+    'a lease that another host renews': async (signal) => {
+      const device = await newRing()
+      const [one, other] = [0, 1].map(() => new HookedDevice(device, { claims: false }))
+      if (one === undefined || other === undefined) return
+      const clock = new FakeClock()
+      const attach = async (at: HookedDevice, lease: LeaseOptions): Promise<Consumer> => {
+        const attached = Consumer.attach(at, { lease, clock })
+        for (let settled = false; !settled; await clock.advance(1000)) {
+          const settle = (): void => {
+            settled = true
+          }
+          attached.then(settle, settle)
+          await clock.settle()
+        }
+        return attached
+      }
+      const fence = async (): Promise<void> => undefined
+      const holder = await attach(other, { owner: 'there', timeoutMs: 5000, fence })
+      await refused(attach(one, { owner: 'here', timeoutMs: 5000, fence, signal }))
+      await holder.detach()
+    },
+  },
+  'ring/migrate.ts': {
+    migrateRing: async (signal) => migrateRing(await newRing(), await newRing(), { signal }),
+  },
+  'ring/report.ts': {
+    verifyRing: async (signal) => verifyRing(await newRing(), { signal }),
+    repairRing: async (signal) => repairRing(await newRing(), { signal }),
+  },
+  'ring/dump.ts': {
+    dumpAt: async (signal) => dumpAt(await newRing(), 16384, { signal }),
+  },
+  'journal/types.ts': {
+    'Journal.start': async (signal) =>
+      (await Journal.start(newDevice(), async () => undefined, { signal })).shutdown(),
+    'Journal.start, twenty at once': async (signal) => {
+      const start = (): Promise<Journal> =>
+        Journal.start(newDevice(), async () => undefined, { signal })
+      const journals = await Promise.all(Array.from({ length: 20 }, start))
+      await Promise.all(journals.map((journal) => journal.shutdown()))
+    },
+  },
+  'block/file/fill.ts': {
+    'FileBlockDevice.create': async (signal) => {
+      const path = join(folder, 'made')
+      await (await FileBlockDevice.create(path, { sizeBytes: 1 << 20, signal })).disconnect()
+    },
+  },
+  'block/ops/options.ts': {
+    copy: (signal) => copy(newDevice(), newDevice(), { signal }),
+    sparseCopy: (signal) => sparseCopy(newDevice(), newDevice(), { signal }),
+    compare: (signal) => compare(newDevice(), newDevice(), { signal }),
+    fill: (signal) => fill(newDevice(), { seed: 1, signal }),
+    erase: (signal) => erase(newDevice(), { signal }),
+    fold: (signal) => fold(newDevice(), 0, (pieces) => pieces + 1, { signal }),
+    foldMapped: (signal) => foldMapped(newDevice(), 0, (pieces) => pieces + 1, { signal }),
+  },
+  'clock.ts': {
+    sleep: (signal) => systemClock.sleep(1, signal),
+  },
+}
+
+const table = Object.values(calls).flatMap(
+  Object.entries<(signal: AbortSignal) => Promise<unknown>>,
+)
+
+test.each(table)('no listener stays on the signal: %s', async (_, call) => {
+  const { signal } = new AbortController()
+  let most = 0
+  const watching = setInterval(() => {
+    most = Math.max(most, listenersOf(signal))
+  }, 1)
+  await call(signal)
+  clearInterval(watching)
+  expect(listenersOf(signal)).toBe(0)
+  expect(most).toBeLessThanOrEqual(1)
+})
+
+test.each(table)('nor when it is aborted meanwhile: %s', async (_, call) => {
+  const abort = new AbortController()
+  const called = call(abort.signal).catch(() => undefined)
+  setImmediate(() => abort.abort())
+  await called
+  expect(listenersOf(abort.signal)).toBe(0)
+})
+
+test('all that takes a signal is called here', () => {
+  const source = fileURLToPath(new URL('../src/', import.meta.url))
+  const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
+  const takes = /^ {2}(readonly signal\?: AbortSignal$|\w+\(.*signal\?: AbortSignal)/m
+  const found = files.filter(
+    (file) =>
+      file.endsWith('.ts') &&
+      !/^(cli|sim)\//.test(file) &&
+      takes.test(readFileSync(join(source, file), 'utf8')),
+  )
+  expect(found.sort()).toEqual(Object.keys(calls).sort())
+})
