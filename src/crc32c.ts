@@ -60,9 +60,9 @@ export function crc32c(bytes: Uint8Array, previous = 0): number {
 export function crc32cEach(
   bytes: Uint8Array,
   start: number,
-  lengths: readonly number[],
-): readonly number[] {
-  const checksums = new Array<number>(lengths.length)
+  lengths: ArrayLike<number>,
+): ArrayLike<number> {
+  const checksums = new Uint32Array(lengths.length)
   let at = start
   let loadedFrom = start
   let loadedTo = start
@@ -79,7 +79,23 @@ export function crc32cEach(
       crc = update(at - loadedFrom, to - loadedFrom, crc)
       at = to
     }
-    checksums[index] = ~crc >>> 0
+    checksums[index] = ~crc
   }
   return checksums
+}
+
+/**
+ * Where a single flipped bit is that makes checksums differ.
+ * @param length of what is checksummed, in bytes
+ * @param difference the checksum of what was found, XORed with the one it has to have
+ * @returns the bit, counted from the first byte's lowest on; undefined if no single one explains the difference
+ */
+export function locateFlippedBit(length: number, difference: number): number | undefined {
+  // A flipped bit leaves the polynomial in the register, and each bit behind it takes that one step on. So step back.
+  let register = difference | 0
+  for (let bit = 8 * length - 1; bit >= 0; bit--) {
+    if (register === (POLYNOMIAL | 0)) return bit
+    register = register < 0 ? ((register ^ POLYNOMIAL) << 1) | 1 : register << 1
+  }
+  return undefined
 }

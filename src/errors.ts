@@ -74,7 +74,9 @@ export type RingErrorCode =
   | 'RING_UNSTABLE'
   /** Another producer or consumer has written where only this one may. */
   | 'RING_ROLE_CONFLICT'
-  /** The item can never fit. */
+  /** The ring's counts have come to their end; nothing was written. Go on in a new ring. */
+  | 'RING_EXHAUSTED'
+  /** The item can never fit, or is larger than the reader's limit. */
   | 'RING_ITEM_TOO_LARGE'
   /** The ring uses features that this version does not know. */
   | 'RING_UNSUPPORTED'
@@ -103,6 +105,11 @@ export interface RingErrorDetails {
   readonly offset?: number
   /** How many items are damaged. */
   readonly items?: number
+  /** The sequence numbers of the first and of the last of these: how many items were pushed before. */
+  readonly sequence?: { readonly first: number; readonly last: number }
+  /** What is damaged, such as `item` or `table`, and what is wrong with it, as `verifyRing` says it. */
+  readonly structure?: string
+  readonly problem?: string
   /** How many items before those were overwritten, in a ring that overwrites the oldest; absent if none were. */
   readonly missed?: number
   /** Who holds the role, for `RING_LEASED`. */

@@ -1,5 +1,5 @@
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
-import { counted, grouped, spanOf } from './render.ts'
+import { counted, describeDamage } from './render.ts'
 
 /**
  * What a fault of the library says to people who type commands. The library's own messages advise those who write
@@ -42,21 +42,13 @@ function ringAdvice({ code, message, details }: RingError): string {
   }
 }
 
-function damageAdvice({
-  device,
-  items = 0,
-  missed,
-  expected,
-  found,
-  offset,
-}: RingErrorDetails): string {
+function damageAdvice(details: RingErrorDetails): string {
+  const { device, missed } = details
   const before =
     missed === undefined ? '' : `, and ${counted(missed, 'item')} before that overwritten`
-  const where = offset === undefined ? '' : `, in the batch at byte ${grouped(offset)}`
   return (
-    `${counted(items, 'item')} of ${device} damaged: ${spanOf(expected ?? '')}, counted from 0${where}: ` +
-    `${found}${before}. To step over all that is damaged: sbr consume ${device} --skip-damage, or sbr migrate ` +
-    `${device} NEW --skip-damage`
+    `${device}: ${describeDamage(details)}${before}. To step over all that is damaged: sbr consume ${device} ` +
+    `--skip-damage, or sbr migrate ${device} NEW --skip-damage`
   )
 }
 

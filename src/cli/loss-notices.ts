@@ -1,5 +1,5 @@
 import type { Damage } from '../ring/damage.ts'
-import { counted, grouped, safeJson, safeText, spanOf } from './render.ts'
+import { counted, describeDamage, grouped, safeJson, safeText } from './render.ts'
 
 /** Tells on standard error which items a consumer does not get, when they are passed, and how many at the end. */
 export class LossNotices {
@@ -14,14 +14,10 @@ export class LossNotices {
   }
 
   /** These are damaged, and are stepped over. */
-  damaged({ items, missed, position, numbers, offset, reason }: Damage): void {
+  damaged({ missed, device: _, ...damage }: Damage): void {
     this.missed(missed)
-    this.#damaged += items
-    const where = offset === undefined ? '' : `, in the batch at byte ${grouped(offset)}`
-    this.#write(
-      { event: 'damaged', items, position, offset, numbers, reason },
-      `stepping over ${counted(items, 'damaged item')}: ${spanOf(numbers)}, counted from 0${where}: ${reason}`,
-    )
+    this.#damaged += damage.items
+    this.#write({ event: 'damaged', ...damage }, `stepping over ${describeDamage(damage)}`)
   }
 
   /** So many were overwritten before they were read; nothing is said of none. */

@@ -98,3 +98,18 @@ export function renderError(error: CommandError, json: boolean): string {
   if (json) return `${safeJson({ error: errorObject(error) })}\n`
   return `sbr: ${safeText(error.message)} (${safeText(error.code)})\n`
 }
+
+/** Which items are damaged, where, and how: the same words wherever it is told. */
+export function describeDamage(damage: {
+  readonly items?: number
+  readonly sequence?: { readonly first: number; readonly last: number }
+  readonly structure?: string
+  readonly offset?: number
+  readonly problem?: string
+}): string {
+  const { items = 0, sequence, structure = 'item', offset = 0, problem = 'damaged' } = damage
+  const { first, last } = sequence ?? { first: 0, last: 0 }
+  const numbers = first === last ? `#${first}` : `#${first} to #${last}`
+  const where = `${structure} at byte ${grouped(offset)}`
+  return `${counted(items, 'damaged item')} (${numbers}): ${where}: ${problem}`
+}

@@ -86,7 +86,8 @@ function ringRows({ ring }: RingInspection): readonly Row[] {
 
 function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): readonly Row[] {
   if (waitingItems === undefined || waitingBytes === undefined || stats === undefined) return []
-  const age = stats.oldestAt === undefined ? '' : `, the oldest since ${timeOf(stats.oldestAt)}`
+  const since = stats.oldestAt === undefined ? 'an unknown time' : timeOf(stats.oldestAt)
+  const age = waitingItems === 0 ? '' : `, the oldest since ${since}`
   const lost = [
     stats.damagedItems > 0 ? `${grouped(stats.damagedItems)} damaged` : '',
     stats.missedItems > 0 ? `${grouped(stats.missedItems)} overwritten` : '',

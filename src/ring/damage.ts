@@ -1,21 +1,27 @@
 import { channel } from '../diagnostics.ts'
-import { isRingError } from '../errors.ts'
-import type { DamageMessage } from './format2/reading.ts'
+import { isRingError, type RingError } from '../errors.ts'
 import { asPosition, type Position } from './types.ts'
 
-/** Damaged items that a consumer stopped at. */
-export interface Damage {
+/** Damaged items that a consumer stepped over: what is published on `shared-block-ring:damage`, once for each run of items. */
+export interface DamageMessage {
+  readonly device: string
   readonly items: number
+  /** The sequence numbers of the first and of the last of them: how many items were pushed before. */
+  readonly sequence: { readonly first: number; readonly last: number }
+  /** The position behind them. */
+  readonly position: Position
+  /** Where the damage is, in bytes from the device's start. */
+  readonly offset: number
+  /** What is damaged: `item`, `table` or `batch header`. */
+  readonly structure: string
+  /** What is wrong with it, for people, in the words of `verifyRing`. */
+  readonly problem: string
+}
+
+/** Damaged items that a consumer stopped at. */
+export interface Damage extends DamageMessage {
   /** How many items before them were overwritten. */
   readonly missed: number
-  /** The position behind them, where it goes on. */
-  readonly position: Position
-  /** Which they are: how many items were pushed before them. */
-  readonly numbers: string
-  /** Where their batch is, in bytes from the device's start. */
-  readonly offset: number | undefined
-  /** What is there. */
-  readonly reason: string
 }
 
 const damages = channel('shared-block-ring:damage')
@@ -26,12 +32,23 @@ const damages = channel('shared-block-ring:damage')
  * @throws the error itself, if it is of another kind
  */
 export function stepOver(error: unknown): Damage {
-  if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
-  const { device = '', items = 0, missed = 0, position, expected, found, offset } = error.details
-  if (position === undefined) throw error
+  if (!isRingError(error)) throw error
+  const damage = damageOf(error)
+  if (damage === undefined) throw error
+  damages.publish(damage)
+  return { ...damage, missed: error.details.missed ?? 0 }
+}
+
+/** Publishes damage that is stepped over. */
+export function publishDamage(error: RingError): void {
+  if (damages.hasSubscribers) damages.publish(damageOf(error))
+}
+
+/** What `RING_DAMAGED` says; undefined of another error. */
+function damageOf({ code, details }: RingError): DamageMessage | undefined {
+  const { device = '', items, sequence, position, offset, structure = '', problem = '' } = details
+  if (code !== 'RING_DAMAGED' || items === undefined || sequence === undefined) return undefined
+  if (position === undefined || offset === undefined) return undefined
   const behind = asPosition(BigInt(position))
-  const message: DamageMessage = { device, items, position: behind, reason: error.message }
-  damages.publish(message)
-  const [numbers, reason] = [expected ?? '', found ?? error.message]
-  return { items, missed, position: behind, numbers, offset, reason }
+  return { device, items, sequence, position: behind, offset, structure, problem }
 }

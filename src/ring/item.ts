@@ -1,5 +1,39 @@
 import { RingError } from '../errors.ts'
 import { HEADER_BYTES } from './format1/layout.ts'
+import type { Position } from './types.ts'
+
+/** What a role pushes and pops at most, unless it is told otherwise: 16 MiB. What a reader would refuse is not written. */
+export const DEFAULT_MAX_ITEM_BYTES: number = 16 << 20
+
+/** Where an item is that is larger than its reader takes. */
+interface LargeItem {
+  /** The device's name. */
+  readonly device: string
+  /** In bytes from the device's start. */
+  readonly offset: number
+  readonly length: number
+  /** The position behind it. */
+  readonly position: Position
+  readonly maxItemBytes: number
+}
+
+/** An item is sound, as far as is known, and larger than its reader takes. */
+export function itemTooLarge(item: LargeItem): RingError {
+  const { device, offset, length, position, maxItemBytes } = item
+  return new RingError(
+    'RING_ITEM_TOO_LARGE',
+    `The item at byte ${offset} of ${device} has ${length} bytes; this reader takes at most ${maxItemBytes} ` +
+      `(maxItemBytes). Read it with a higher limit, or advance to position ${position} to step over it`,
+    {
+      device,
+      offset,
+      position: String(position),
+      field: 'length',
+      expected: `at most ${maxItemBytes}`,
+      found: String(length),
+    },
+  )
+}
 
 /**
  * Checks that an item can ever be pushed.
@@ -12,7 +46,7 @@ export function checkItem(item: Uint8Array, maxItemBytes: number, device: string
   throw new RingError(
     'RING_ITEM_TOO_LARGE',
     `The ring is too small for a message of size ${item.length + HEADER_BYTES} bytes; the largest item ` +
-      `that ${device} takes is ${maxItemBytes} bytes`,
+      `that ${device} takes is ${maxItemBytes} bytes, as far as its room and maxItemBytes allow`,
     { device, expected: `an item of at most ${maxItemBytes} bytes`, found: String(item.length) },
   )
 }

@@ -2,6 +2,7 @@ import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from './item.ts'
 import type { AttachOptions, DebugInfo, Role } from './types.ts'
 
 const DEFAULT_LOOK_INTERVAL_MS = 10
@@ -18,6 +19,8 @@ export interface Claimed {
   readonly names: Names
   readonly clock: Clock
   readonly lookIntervalMs: number
+  /** The largest item that the role deals with, unless the ring takes less. */
+  readonly maxItemBytes: number
   /** Absent if the device cannot tell who else is at work: then everything is read anew before it is written. */
   readonly claim: BlockClaim | undefined
   /**
@@ -41,6 +44,10 @@ export async function claimRole(
   const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
   const { lookIntervalMs = DEFAULT_LOOK_INTERVAL_MS } = options
   if (!(lookIntervalMs >= 0)) throw new RangeError(`lookIntervalMs cannot be ${lookIntervalMs}`)
+  const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
+  if (!Number.isSafeInteger(maxItemBytes) || maxItemBytes < 0) {
+    throw new RangeError(`maxItemBytes is a whole number from 0, not ${maxItemBytes}`)
+  }
   if (`${queue}${client}`.includes('\0')) {
     throw new TypeError('the names of queue and client cannot contain NUL, which ends their text')
   }
@@ -48,7 +55,7 @@ export async function claimRole(
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder, ...(onRequest && { onRequest }) })
     : undefined
-  return { device, names: { queue, client }, clock, lookIntervalMs, claim }
+  return { device, names: { queue, client }, clock, lookIntervalMs, maxItemBytes, claim }
 }
 
 /**

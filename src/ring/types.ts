@@ -34,6 +34,12 @@ export interface AttachOptions {
    * 0 looks on every push.
    */
   readonly lookIntervalMs?: number
+  /**
+   * The largest item that is pushed or popped, in bytes, if the ring has room for it: bounds the memory that an item can take. A
+   * larger one that is popped all the same is told with `RING_ITEM_TOO_LARGE` and the position behind it, to which one may advance.
+   * Default 16 MiB.
+   */
+  readonly maxItemBytes?: number
   /** Lease the role on the device, so that no other host has it at the same time (format 2). Default: no lease. */
   readonly lease?: LeaseOptions
 }
@@ -169,9 +175,15 @@ export interface RingStats {
   readonly commits: number
   /** Pushes for which there was no room. */
   readonly retries: number
-  /** How much later the producer last wrote than it pushed the oldest item that waits, in milliseconds, by its clock. */
-  readonly lagMs: number
-  /** When the oldest item that waits was pushed, in milliseconds since 1970, by the producer's clock; absent if none waits. */
+  /**
+   * How much later the producer last wrote than it pushed the oldest item that waits, in milliseconds, by its clock: 0 if none waits,
+   * absent if one waits and nothing tells when it was pushed, because the header of its batch is damaged.
+   */
+  readonly lagMs?: number
+  /**
+   * When the oldest item that waits was pushed, in milliseconds since 1970, by the producer's clock, also if that item is damaged.
+   * Absent if none waits, or if nothing tells; `waitingItems` says which.
+   */
   readonly oldestAt?: number
   /** When each side last wrote its slot, in milliseconds since 1970, by its own clock: about, when it is at work. */
   readonly producerAt: number

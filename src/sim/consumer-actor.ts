@@ -1,5 +1,5 @@
 import { isBlockError, isRingError } from '../errors.ts'
-import type { DamageMessage } from '../ring/format2/reading.ts'
+import type { DamageMessage } from '../ring/damage.ts'
 import { asPosition, type Consumer, type PoppedItem, type Position } from '../ring/types.ts'
 import { RoleActor } from './actor.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'

@@ -17,7 +17,7 @@ test('consume stops at damage, and names the flag that steps over it', async () 
   const stopped = await sbr(['consume', path, '--drain'])
   expect([stopped.code, stopped.stdout.toString()]).toEqual([1, 'one\n'])
   expect(stopped.stderr).toMatch(
-    /^sbr: 1 item of \S+ damaged: item 1, counted from 0, in the batch at byte 45,056: an item whose/,
+    /^sbr: \S+: 1 damaged item \(#1\): item at byte 45,\d+: checksum: expected that of the batch's table, /,
   )
   expect(stopped.stderr).toContain(`sbr consume ${path} --skip-damage, or sbr migrate ${path} NEW`)
   expect(await diagnose(path, '--no-items')).toMatchObject({ stats: { poppedItems: 1 } })
@@ -32,8 +32,8 @@ test('consume --skip-damage prints what is sound, tells what is lost, and gives 
   const done = await sbr(['consume', path, '--drain', '--skip-damage'])
   expect([done.code, done.stdout.toString()]).toEqual([0, 'one\nthree\n'])
   const [first, second, sum] = done.stderr.split('\n')
-  expect(first).toMatch(/: stepping over 1 damaged item: item 1, counted from 0, in the batch at/)
-  expect(second).toContain('stepping over 1 damaged item: item 3, counted from 0, ')
+  expect(first).toMatch(/: stepping over 1 damaged item \(#1\): item at byte 45,/)
+  expect(second).toContain('stepping over 1 damaged item (#3): item at ')
   expect(sum).toBe(`sbr: ${path}: 2 items lost: 2 damaged, 0 overwritten`)
   expect(await diagnose(path)).toMatchObject({
     ...{ waitingItems: 0, stats: { poppedItems: 4, damagedItems: 2 } },
@@ -48,7 +48,11 @@ test('with --json these are objects, and an empty ring is one still', async () =
   const done = await sbr(['consume', path, '--drain', '--skip-damage', '--json'])
   expect([done.code, done.stdout.length]).toEqual([3, 0])
   expect(EVENTS(done.stderr)).toMatchObject([
-    { event: 'damaged', items: 1, offset: 45_056, position: expect.any(String) },
+    {
+      event: 'damaged',
+      ...{ items: 1, sequence: { first: 0, last: 0 }, position: expect.any(String) },
+      ...{ offset: 45_144, structure: 'item', problem: expect.stringMatching(/^checksum: /) },
+    },
     { event: 'lost', damaged: 1, missed: 0 },
     { error: { code: 'CLI_EMPTY' } },
   ])

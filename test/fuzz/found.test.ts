@@ -5,7 +5,7 @@ import { encodeBatch, parseHeader } from '../../src/ring/format2/batch.ts'
 import { isBad } from '../../src/ring/format2/block.ts'
 import { Disk } from '../../src/ring/format2/disk.ts'
 import type { Mark } from '../../src/ring/format2/mark.ts'
-import { newest } from '../../src/ring/format2/role.ts'
+import { newestConsumer, newestProducer } from '../../src/ring/format2/role.ts'
 import {
   encodeProducerSlot,
   type ProducerSlot,
@@ -50,7 +50,7 @@ async function wipe(lsn: number): Promise<void> {
 
 /** Writes a producer slot that counts. */
 async function forge(change: (slot: ProducerSlot) => ProducerSlot): Promise<void> {
-  const { slot, which } = newest((await disk.readSlots()).producer, 'producer', 'test')
+  const { slot, which } = newestProducer((await disk.readSlots()).producer, 'test')
   await disk.writeProducerSlot(which, { ...change(slot), generation: slot.generation + 1 })
 }
 
@@ -116,13 +116,13 @@ describe('a producer slot whose checksum holds is refused', () => {
     ],
   ])('with %s', async (_, change) => {
     await append(1, 2, 3)
-    const { slot } = newest((await disk.readSlots()).producer, 'producer', 'test')
+    const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
     const block = new Uint8Array(BLOCK)
     const { uuid } = disk.ring
     encodeProducerSlot(block, 0, uuid, slot)
-    expect(isBad(parseProducerSlot(block, 0, uuid))).toBe(false)
+    expect(isBad(parseProducerSlot(block, 0, uuid, disk.layout))).toBe(false)
     encodeProducerSlot(block, 0, uuid, { ...slot, ...change(slot) })
-    expect(isBad(parseProducerSlot(block, 0, uuid))).toBe(true)
+    expect(isBad(parseProducerSlot(block, 0, uuid, disk.layout))).toBe(true)
   })
 })
 
@@ -134,16 +134,16 @@ test.each([
   const start = { lsn: 7, seq: 2, bytes: 0, crc: 0 }
   const fields = { start, epoch: 1, committedTo: 3, time: 0 }
   encodeBatch(block, [new Uint8Array(3)], fields, 5)
-  expect(parseHeader(block, 7, 5, 32)).toBeDefined()
+  expect(parseHeader(block, 7, 5, disk.layout)).toBeDefined()
   encodeBatch(block, [new Uint8Array(3)], { ...fields, ...change }, 5)
-  expect(parseHeader(block, 7, 5, 32)).toBeUndefined()
+  expect(parseHeader(block, 7, 5, disk.layout)).toBeUndefined()
 })
 
 test('a cursor that counts more items than were given up behind it is damage', async () => {
   await makeRing('overwrite')
   await append(...Array(60).keys())
-  const { slot, which } = newest((await disk.readSlots()).consumer, 'consumer', 'test')
-  const cursor = { ...slot.cursor, seq: 2 ** 40 }
+  const { slot, which } = newestConsumer((await disk.readSlots()).consumer, 'test')
+  const cursor = { ...slot.cursor, seq: slot.cursor.seq + 30 }
   await disk.writeConsumerSlot(which, { ...slot, cursor, generation: 9, seen: 99 })
   const popped = Consumer.attach(device, options).then((consumer) => consumer.popMany())
   await expect(popped).rejects.toMatchObject({ code: 'RING_CORRUPT' })

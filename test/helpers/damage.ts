@@ -61,6 +61,6 @@ export async function damagedCopy(
   ...offsets: readonly number[]
 ): Promise<MemoryBlockDevice> {
   const bytes = await deviceBytes(device)
-  for (const offset of offsets) bytes[offset] = (bytes[offset] ?? 0) ^ 0x40
+  for (const offset of offsets) bytes[offset] = (bytes[offset] ?? 0) ^ 0x41
   return MemoryBlockDevice.from(bytes)
 }

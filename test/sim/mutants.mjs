@@ -116,7 +116,7 @@ const FORMAT2 = [
   format2("an item's checksum is not checked", 'flip', 1500, [
     [
       'ring/format2/batch-items.ts',
-      'checksums[index] === table?.getUint32(index * RECORD_BYTES + 4, true)',
+      'checksums[index] === table?.getUint32(entry + 4, true)',
       'table !== undefined',
     ],
   ]),
@@ -156,20 +156,15 @@ const FORMAT2 = [
   format2('the older slot counts', 'none', 500, [
     [
       ROLE2,
-      'return first.generation > second.generation',
-      'return first.generation < second.generation',
+      '(!isBad(first) && first.generation > second.generation)',
+      '(!isBad(first) && first.generation < second.generation)',
     ],
   ]),
   format2('the log is cut at a batch that is damaged', 'flip', 3000, [
     [RECOVER2, 'if (later === undefined) break', 'if (later !== mark) break'],
   ]),
   format2('recovery shows what was held back', 'kill', 500, [
-    [RECOVER2, 'if (batch.header.committedTo > tail.seq) {', 'if (batch.end.seq > tail.seq) {'],
-    [
-      RECOVER2,
-      'tail = held.commit(batch.header.committedTo, batch.end, tail)',
-      'tail = held.commit(batch.end.seq, batch.end, tail)',
-    ],
+    [RECOVER2, 'const { committedTo: seq } = batch.header', 'const { seq } = batch.end'],
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
     [READING2, 'const place = placeAfter(cursor, seen, producer.epochs)', 'const place = cursor'],

@@ -30,8 +30,9 @@ Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "w
 "waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",
 "poppedBytes", "damagedItems", "missedItems" (overwritten before they were popped), "commits" and "retries"
 (pushes without room); "lagMs", how much later the producer last wrote than it pushed the oldest item that
-waits; and in milliseconds since 1970 "oldestAt", when that one was pushed, absent if none waits, and "producerAt" and
-"consumerAt", when each end last wrote its slot.
+waits, 0 if none waits; and in milliseconds since 1970 "oldestAt", when that one was pushed, and "producerAt" and
+"consumerAt", when each end last wrote its slot. If items wait and damage hides since when, "lagMs" and "oldestAt" are
+absent.
 
 EXAMPLES
   sbr diagnostics ring.img

@@ -39,7 +39,7 @@ class Format1Consumer extends Format1Role implements Consumer {
 
   constructor(attachment: Attachment) {
     super(attachment, CONSUMER, PRODUCER)
-    this.#records = new RecordReader(this.device, this.control.layout)
+    this.#records = new RecordReader(this.device, this.control.layout, this.maxItemBytes)
     this.#durableUpTo = this.own.offset
   }
 

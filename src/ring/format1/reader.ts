@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
+import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item.ts'
 import { asPosition, type PoppedItem } from '../types.ts'
-import { dataOffset, HEADER_BYTES, type Layout, recordBytes } from './layout.ts'
+import { DATA_SECTOR, dataOffset, HEADER_BYTES, type Layout, recordBytes } from './layout.ts'
 import { extentOf, parseLength, runsOf, type Window } from './record.ts'
 
 /** How far a read reaches beyond the bytes that are wanted at once. */
@@ -10,21 +11,33 @@ const READ_AHEAD_BYTES = 256 * 1024
 export class RecordReader {
   readonly #device: BlockDevice
   readonly #layout: Layout
+  readonly #maxItemBytes: number
   #memory: Uint8Array = new Uint8Array(0)
   #window: Window = { start: 0n, bytes: new Uint8Array(0) }
 
-  constructor(device: BlockDevice, layout: Layout) {
+  /** @param maxItemBytes larger items are not read into memory */
+  constructor(device: BlockDevice, layout: Layout, maxItemBytes: number = DEFAULT_MAX_ITEM_BYTES) {
     this.#device = device
     this.#layout = layout
+    this.#maxItemBytes = maxItemBytes
   }
 
   /**
    * A copy of the item at `from`, which lies before the producer's offset.
-   * @throws {RingError} `RING_CORRUPT` if its length cannot be
+   * @throws {RingError} `RING_CORRUPT` if its length cannot be; `RING_ITEM_TOO_LARGE`
    */
   async read(from: bigint, producer: bigint): Promise<Uint8Array> {
     await this.#need(from, HEADER_BYTES, producer)
     const length = parseLength(this.#window, from, producer, this.#layout, this.#device.name)
+    if (length > this.#maxItemBytes) {
+      throw itemTooLarge({
+        device: this.#device.name,
+        offset: DATA_SECTOR * this.#layout.sectorSize + dataOffset(this.#layout, from),
+        length,
+        position: asPosition(from + BigInt(recordBytes(length))),
+        maxItemBytes: this.#maxItemBytes,
+      })
+    }
     await this.#need(from, HEADER_BYTES + length, producer)
     const at = Number(from - this.#window.start) + HEADER_BYTES
     return this.#window.bytes.slice(at, at + length)

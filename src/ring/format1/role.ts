@@ -51,7 +51,7 @@ export abstract class Format1Role extends BaseRole {
     const { claimed, control, pointers } = attachment
     super(claimed)
     this.capacity = control.layout.dataBytes
-    this.maxItemBytes = maxItemBytes(control.layout)
+    this.maxItemBytes = Math.min(claimed.maxItemBytes, maxItemBytes(control.layout))
     this.control = control
     this.own = pointers[kind.role]
     this.other = pointers[otherKind.role]

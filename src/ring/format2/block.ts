@@ -1,5 +1,6 @@
 import { crc32c } from '../../crc32c.ts'
 import { getU64, putU64, viewOf } from './bytes.ts'
+import { isCount, MAX_COUNT } from './mark.ts'
 
 /** What begins every metadata block. */
 const MAGIC = 'SBRING2\0'
@@ -84,7 +85,7 @@ export function openBlock(
     return bad('uuid', formatUuid(uuid), formatUuid(foundUuid))
   }
   const generation = getU64(view, GENERATION_AT)
-  if (!Number.isSafeInteger(generation)) return bad('generation', 'a safe integer', 'more')
+  if (!isCount(generation)) return bad('generation', `a number below ${MAX_COUNT}`, 'more')
   return { type, offset, uuid: foundUuid, generation }
 }
 

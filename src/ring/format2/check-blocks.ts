@@ -5,9 +5,11 @@ import { type Disk, type Read, readRange, type Slots } from './disk.ts'
 import { encodeGuard, GUARD_BYTES } from './guard.ts'
 import { breakCommand } from './lease-errors.ts'
 import { LeaseStore } from './lease-store.ts'
+import { slotsMisfit } from './role.ts'
 import { parseSuperblock, type Superblock } from './superblock.ts'
 
-const REPAIR = 'sbr repair writes it again'
+/** What mends what is there twice. */
+export const REPAIR = 'sbr repair writes it again'
 const REBUILD = 'the role cannot attach; sbr repair --rebuild makes slots from what is in the log'
 /** What to do where copies of the superblock are whole, but not the same. */
 export const DISAGREE =
@@ -97,18 +99,19 @@ export async function checkLeases(disk: Disk, findings: Findings, clock: Clock):
 
 /** Checks the slots of both roles. */
 export function checkSlots(disk: Disk, slots: Slots, findings: Findings): void {
-  checkRole(disk, 'producer', slots.producer, findings)
-  checkRole(disk, 'consumer', slots.consumer, findings)
+  checkRole(disk, 'producer', slots, findings)
+  checkRole(disk, 'consumer', slots, findings)
 }
 
 /** Checks both slots of a role. */
 export function checkRole(
   disk: Disk,
   role: 'producer' | 'consumer',
-  pair: readonly [Generation, Generation],
+  slots: Slots,
   findings: Findings,
 ): void {
   const offsets = disk.layout[`${role}Slots`]
+  const pair: readonly [Generation, Generation] = slots[role]
   const [first, second] = pair
   for (const which of [0, 1] as const) {
     const slot = pair[which]
@@ -123,14 +126,19 @@ export function checkRole(
         : `the other slot is sound; ${REPAIR}, and so does the ${role}`,
     })
   }
-  if (isBad(first) || isBad(second) || first.generation !== second.generation) return
-  findings.add({
-    severity: 'warning',
-    offset: offsets[0],
-    structure: `${role} slots`,
-    problem: `both have generation ${first.generation}, as if two had written at the same time`,
-    advice: `make sure that there is only one ${role}`,
-  })
+  if (isBad(first) || isBad(second)) return
+  const both = { offset: offsets[0], structure: `${role} slots` }
+  const problem = slotsMisfit(slots, role)
+  if (problem !== undefined) {
+    findings.add({ ...both, severity: 'damage', problem: textOf(problem), advice: REBUILD })
+  } else if (first.generation === second.generation) {
+    findings.add({
+      ...both,
+      severity: 'warning',
+      problem: `both have generation ${first.generation}, as if two had written at the same time`,
+      advice: `make sure that there is only one ${role}`,
+    })
+  }
 }
 
 /** A slot, as far as it is looked at here. */

@@ -1,19 +1,32 @@
 import { type Clock, systemClock } from '../../clock.ts'
 import type { FindingSink, LogCounts, VerifyOptions } from '../report.ts'
-import { type BatchProblem, diagnose } from './diagnose.ts'
+import type { BatchHeader } from './batch.ts'
+import type { FlippedBit } from './correct.ts'
+import { type BatchProblem, diagnoseBatch, diagnoseHeader } from './diagnose.ts'
 import type { Disk, Slots } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { type ItemRange, LogFindings } from './log-findings.ts'
 import { bytesBetween, type Mark } from './mark.ts'
 import { firstTorn, rollForward } from './recover.ts'
-import { MAX_PASSES, newest } from './role.ts'
+import { MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 import { generationsOf, logStart, readSteadySlots, unstable } from './state.ts'
 import type { Unreadable } from './unreadable.ts'
 import { type Batch, Walker } from './walk.ts'
 
+/** A flipped bit in a batch that is read as it was written. */
+export interface Correction {
+  readonly header: BatchHeader
+  readonly flipped: FlippedBit
+}
+
+/** Corrections that are kept for a repair, which is called once more where there are more. */
+const MAX_CORRECTIONS = 1000
+
 /** Checks all batches from the consumer's cursor to the end of what is committed. Both roles may be at work meanwhile. */
 export class LogCheck {
+  /** The flipped bits that were met, 1,000 at most. */
+  readonly corrections: Correction[] = []
   readonly #disk: Disk
   readonly #findings: LogFindings
   readonly #options: VerifyOptions
@@ -48,8 +61,8 @@ export class LogCheck {
     this.#clock = options.clock ?? systemClock
     this.#unreadable = unreadable
     this.#walker = new Walker(disk)
-    this.#producer = newest(slots.producer, 'producer', disk.device.name).slot
-    this.#consumer = newest(slots.consumer, 'consumer', disk.device.name).slot
+    this.#producer = newestProducer(slots.producer, disk.device.name).slot
+    this.#consumer = newestConsumer(slots.consumer, disk.device.name).slot
     this.#tail = this.#producer.committed
   }
 
@@ -122,12 +135,14 @@ export class LogCheck {
       const restart = await this.#walker.restartAt(mark, this.#committedTo, epochs)
       if (restart !== undefined) return this.#drop(mark, restart)
       this.#walker.forget()
-      const problems = await diagnose(this.#disk, mark, this.#producer.epochs)
+      if (batch !== undefined) {
+        if (await this.#changed(mark)) return this.#start()
+        this.#add(diagnoseBatch(this.#disk, batch), mark, batch.end)
+        return this.#count(mark, batch)
+      }
+      const problem = await diagnoseHeader(this.#disk, mark, epochs)
       if (await this.#changed(mark)) return this.#start()
-      if (problems.length === 0) continue
-      if (batch === undefined) return this.#addGap(mark, problems)
-      this.#add(problems, mark, batch.end)
-      return this.#count(mark, batch)
+      if (problem !== undefined) return this.#addGap(mark, problem)
     }
     throw unstable(this.#disk, this.#disk.offsetOf(mark.lsn))
   }
@@ -144,8 +159,8 @@ export class LogCheck {
   async #readSlots(): Promise<Slots> {
     const slots = await readSteadySlots(this.#disk, this.#clock)
     const { name } = this.#disk.device
-    this.#producer = newest(slots.producer, 'producer', name).slot
-    this.#consumer = newest(slots.consumer, 'consumer', name).slot
+    this.#producer = newestProducer(slots.producer, name).slot
+    this.#consumer = newestConsumer(slots.consumer, name).slot
     return slots
   }
 
@@ -163,13 +178,20 @@ export class LogCheck {
     return { from: Math.max(from, this.#first), to: limit }
   }
 
-  #count(mark: Mark, { header, items, end, whole }: Batch): Mark {
+  #count(mark: Mark, batch: Batch): Mark {
+    const { header, items, end, whole } = batch
+    if (batch.flipped !== undefined) {
+      this.#findings.addFlipped(header, batch.flipped)
+      if (this.corrections.length < MAX_CORRECTIONS) {
+        this.corrections.push({ header, flipped: batch.flipped })
+      }
+    }
     const { from, to } = this.#waiting(mark, mark.seq, end.seq)
     for (let seq = from; seq < to; seq++) {
-      const item = items.at(seq - header.start.seq)
-      if (item === undefined) continue
+      const index = seq - header.start.seq
+      if (!items.isSound(index)) continue
       this.#items++
-      this.#bytes += item.length
+      this.#bytes += items.bytesBefore(index + 1) - items.bytesBefore(index)
     }
     if (whole) this.#batches++
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)
@@ -199,13 +221,13 @@ export class LogCheck {
   }
 
   /** Steps over what is no batch of this log: to the next one, or to where an epoch begins. */
-  async #addGap(mark: Mark, problems: readonly BatchProblem[]): Promise<Mark> {
+  async #addGap(mark: Mark, problem: BatchProblem): Promise<Mark> {
     const { epochs } = this.#producer
     const next = epochs.find(({ start }) => start.lsn > mark.lsn)?.start
     const last = next !== undefined && next.lsn < this.#tail.lsn ? next : this.#tail
     const found = await this.#walker.nextHeader(mark.lsn + 1, last.lsn, epochs)
     const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
-    this.#add(problems, mark, end)
+    this.#add([problem], mark, end)
     return end
   }
 

@@ -1,6 +1,7 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
+import { publishDamage } from '../damage.ts'
 import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
 import type { Claimed } from '../role.ts'
 import type {
@@ -18,7 +19,7 @@ import type { Disk, Slots, Which } from './disk.ts'
 import { Losses } from './losses.ts'
 import type { Place } from './place.ts'
 import { ReadingPlace } from './reading.ts'
-import { Format2Role, MAX_PASSES, newest } from './role.ts'
+import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
 import { takeRole } from './take-role.ts'
 
@@ -79,19 +80,25 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
-    const own = newest(slots.consumer, 'consumer', this.device.name).slot
+    const own = newestConsumer(slots.consumer, this.device.name).slot
     const [first, second] = slots.consumer
     // One that is damaged is the older one, and not settled: it is written before the other one, and when idle.
     const lost = { ...own, generation: own.generation - 1, seen: -1 }
     this.#slots = [isBad(first) ? lost : first, isBad(second) ? lost : second]
-    this.#producer = newest(slots.producer, 'producer', this.device.name).slot
+    this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
     this.#cursor = { mark: own.cursor, index: own.index, bytes: own.bytes }
     this.#seen = own.seen
     this.#suspend = own.suspend
     this.#skipped = own.skipped
     this.#missed = own.missed
-    this.#reading = new ReadingPlace(disk, this.#cursor, this.#producer, () => this.look())
+    this.#reading = new ReadingPlace(
+      disk,
+      this.#cursor,
+      this.#producer,
+      () => this.look(),
+      this.maxItemBytes,
+    )
     this.#learn(this.#producer)
     // One who was killed has left what the older slot holds back to us.
     if (!this.#isSettled) this.settleWhenIdle()
@@ -239,7 +246,7 @@ class Format2Consumer extends Format2Role implements Consumer {
         const item = new Uint8Array(step.item)
         return missed > 0 ? { item, position: behind, missed } : { item, position: behind }
       }
-      if (step.status === 'damage' && some) return undefined
+      if ((step.status === 'damage' || step.status === 'too-large') && some) return undefined
       at = step.position
       const end = this.#reading.seqOf(at)
       if (step.status === 'missed') {
@@ -247,9 +254,11 @@ class Format2Consumer extends Format2Role implements Consumer {
         this.#losses.add('missed', step.items, end)
         continue
       }
+      if (step.status === 'too-large')
+        throw missed > 0 ? missedBefore(step.error, missed) : step.error
       this.#losses.add('skipped', step.items, end)
       if (!this.#skip) throw missed > 0 ? missedBefore(step.error, missed) : step.error
-      this.#reading.report(step)
+      publishDamage(step.error)
     }
   }
 
@@ -323,7 +332,7 @@ class Format2Consumer extends Format2Role implements Consumer {
     const slots = await this.disk.readSlots()
     const lost = await this.checkOwn('consumer', slots.consumer, this.#slots)
     if (this.disk.readWrite) for (const which of lost) await this.#publish(which)
-    const { slot } = newest(slots.producer, 'producer', this.device.name)
+    const { slot } = newestProducer(slots.producer, this.device.name)
     // An older one is a stale read.
     if (slot.generation >= this.#producer.generation) this.#learn(slot)
   }

@@ -13,11 +13,13 @@ import {
 } from './layout.ts'
 import {
   type ConsumerSlot,
+  consumerSlotMisfit,
   encodeConsumerSlot,
   encodeProducerSlot,
   type ProducerSlot,
   parseConsumerSlot,
   parseProducerSlot,
+  producerSlotMisfit,
 } from './slots.ts'
 import { parseSuperblock, type Superblock, type UnknownFeatures } from './superblock.ts'
 
@@ -105,13 +107,23 @@ export class Disk {
     const [p0, p1] = producerSlots
     const [c0, c1] = consumerSlots
     return {
-      producer: [parseProducerSlot(at(p0), p0, uuid), parseProducerSlot(at(p1), p1, uuid)],
-      consumer: [parseConsumerSlot(at(c0), c0, uuid), parseConsumerSlot(at(c1), c1, uuid)],
+      producer: [
+        parseProducerSlot(at(p0), p0, uuid, this.layout),
+        parseProducerSlot(at(p1), p1, uuid, this.layout),
+      ],
+      consumer: [
+        parseConsumerSlot(at(c0), c0, uuid, this.layout),
+        parseConsumerSlot(at(c1), c1, uuid, this.layout),
+      ],
     }
   }
 
-  /** Writes a slot; it is on stable storage when this resolves. */
+  /**
+   * Writes a slot; it is on stable storage when this resolves.
+   * @throws {RingError} `RING_EXHAUSTED` if nobody could read it; nothing was written
+   */
   async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
+    this.#checkReadable(producerSlotMisfit(slot, this.layout))
     const offset = this.layout.producerSlots[which]
     const block = this.device.allocate(this.layout.blockSize)
     encodeProducerSlot(block, offset, this.ring.uuid, slot)
@@ -120,10 +132,15 @@ export class Disk {
 
   /** As `writeProducerSlot`. */
   async writeConsumerSlot(which: Which, slot: ConsumerSlot): Promise<void> {
+    this.#checkReadable(consumerSlotMisfit(slot, this.layout))
     const offset = this.layout.consumerSlots[which]
     const block = this.device.allocate(this.layout.blockSize)
     encodeConsumerSlot(block, offset, this.ring.uuid, slot)
     await this.device.write(this.sectorOf(offset), [block], { durable: true })
+  }
+
+  #checkReadable(misfit: BadBlock | undefined): void {
+    if (misfit !== undefined) throw exhausted(this.device.name, misfit)
   }
 
   /** Reads blocks of the log, at most once around. */
@@ -172,6 +189,16 @@ export class Disk {
   sectorOf(offset: number): number {
     return offset / this.#sectorSize
   }
+}
+
+/** Counts have come to where readers refuse them: half of what a number holds exactly. */
+export function exhausted(device: string, { field, expected, found }: BadBlock): RingError {
+  return new RingError(
+    'RING_EXHAUSTED',
+    `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
+      "written. Drain it, and go on in a new ring: 'sbr migrate' moves what waits",
+    { device, field, expected, found },
+  )
 }
 
 /** A place where a superblock may be, and what was found there. */

@@ -1,12 +1,11 @@
 import type { Clock } from '../../clock.ts'
-import { crc32c } from '../../crc32c.ts'
 import { isRingError } from '../../errors.ts'
 import { decodeFields, type FieldSpec, type Structure } from '../dump.ts'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
   batchBlocks,
-  checkTable,
+  masksOf,
   openHeader,
   parseHeaderAt,
   RECORD_BYTES,
@@ -14,12 +13,15 @@ import {
 } from './batch.ts'
 import { isBad } from './block.ts'
 import { textOf } from './check-blocks.ts'
-import { offsetIn, recordsOf } from './diagnose.ts'
+import { offsetIn } from './diagnose.ts'
 import type { Disk } from './disk.ts'
 import { BATCH_FIELDS, tableFields } from './fields.ts'
-import { MAX_BATCH_BYTES, rollForward } from './recover.ts'
-import { newest } from './role.ts'
+import { MAX_BATCH_BYTES } from './layout.ts'
+import { applyMasks, isMasked } from './mask.ts'
+import { rollForward } from './recover.ts'
+import { newestConsumer, newestProducer } from './role.ts'
 import { logStart, readSteadySlots } from './state.ts'
+import { Walker } from './walk.ts'
 
 /** The LSNs from the first batch that waits to the end of what is committed. */
 interface Live {
@@ -55,8 +57,8 @@ export async function structureInData(
 async function findLive(disk: Disk, clock: Clock): Promise<Live> {
   try {
     const slots = await readSteadySlots(disk, clock)
-    const producer = newest(slots.producer, 'producer', disk.device.name).slot
-    const consumer = newest(slots.consumer, 'consumer', disk.device.name).slot
+    const producer = newestProducer(slots.producer, disk.device.name).slot
+    const consumer = newestConsumer(slots.consumer, disk.device.name).slot
     const { mark } = await rollForward(disk, producer)
     return { from: logStart(disk, producer, consumer).mark.lsn, to: mark.lsn }
   } catch (error) {
@@ -74,7 +76,7 @@ async function batchAround(
   const { dataBlocks, blockSize } = disk.layout
   for (let back = 0; back < most; back++) {
     const at = (index - back + dataBlocks) % dataBlocks
-    const header = parseHeaderAt(await disk.readBlocks(at, 1), at, disk.uuid, dataBlocks)
+    const header = parseHeaderAt(await disk.readBlocks(at, 1), at, disk.uuid, disk.layout)
     if (header === undefined) continue
     return back < batchBlocks(header.records, header.bodyBytes, blockSize) ? header : undefined
   }
@@ -83,9 +85,9 @@ async function batchAround(
 
 /** A block that has to be a batch's, or a part of one, and is not. */
 async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Structure> {
-  const { blockSize, dataBlocks } = disk.layout
+  const { blockSize } = disk.layout
   const block = await disk.readBlocks(lsn, 1)
-  const opened = openHeader(block, lsn, disk.uuid, dataBlocks)
+  const opened = openHeader(block, lsn, disk.uuid, disk.layout)
   const problem = isBad(opened) ? textOf(opened) : 'no batch that continues the log'
   const structure = `block of a damaged batch, at LSN ${lsn}`
   return {
@@ -97,7 +99,7 @@ async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Str
   }
 }
 
-/** What is so many bytes into a batch. */
+/** What is so many bytes into a batch. Fields are shown without masks, though the bytes are shown as they are stored. */
 async function inBatch(
   disk: Disk,
   header: BatchHeader,
@@ -106,9 +108,15 @@ async function inBatch(
 ): Promise<Structure> {
   const { blockSize } = disk.layout
   const { lsn, seq } = header.start
-  const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
-  const batch = await disk.readBlocks(lsn, blocks)
-  const of = `of the batch at LSN ${lsn}`
+  const batchBytes = batchBlocks(header.records, header.bodyBytes, blockSize) * blockSize
+  const tableEnd = tableBytes(header)
+  const bodyEnd = tableEnd + header.bodyBytes
+  const items = await new Walker(disk).open(header)
+  const front = await disk.readBlocks(lsn, Math.ceil(tableEnd / blockSize))
+  const masks = masksOf(front, header)
+  applyMasks(front, masks, 0, batchBytes)
+  const masked = isMasked(masks) ? ' (masked: its bytes are shown as they are stored)' : ''
+  const of = `of the batch at LSN ${lsn}${masked}`
   const part = (
     structure: string,
     start: number,
@@ -120,32 +128,28 @@ async function inBatch(
     start: offsetIn(disk, lsn, start),
     length: end - start,
     ...(problem !== undefined && { problem }),
-    fields: decodeFields(batch, 0, specs).map((field) => ({
+    fields: decodeFields(front, 0, specs).map((field) => ({
       ...field,
       offset: offsetIn(disk, lsn, field.offset),
     })),
   })
   if (at < BATCH_HEADER_BYTES) return part(`header ${of}`, 0, BATCH_HEADER_BYTES, BATCH_FIELDS)
-  const tableEnd = tableBytes(header)
-  const sound = checkTable(batch, header)
-  const problem = sound ? undefined : 'its checksum does not hold'
+  const problem = items.hasTable ? undefined : 'its checksum does not hold'
   if (at < tableEnd) {
     const first = Math.floor((at - BATCH_HEADER_BYTES) / RECORD_BYTES)
     const last = Math.ceil((at + length - BATCH_HEADER_BYTES) / RECORD_BYTES)
     const specs = tableFields(first, Math.min(last, header.records))
     return part(`table ${of}`, BATCH_HEADER_BYTES, tableEnd, specs, problem)
   }
-  const bodyEnd = tableEnd + header.bodyBytes
-  if (at >= bodyEnd) return part(`padding ${of}`, bodyEnd, batch.length, [])
-  if (!sound) return part(`items ${of}`, tableEnd, bodyEnd, [], `its table: ${problem}`)
-  for (const record of recordsOf(batch, header)) {
-    const end = record.at + record.length
-    if (at >= end) continue
-    const { index } = record
-    const holds = crc32c(batch.subarray(record.at, end)) === record.crc
-    const name = `item ${index} ${of}, sequence ${seq + index}`
-    const specs = tableFields(index, index + 1)
-    return part(name, record.at, end, specs, holds ? undefined : 'its checksum does not hold')
-  }
-  return part(`items ${of}`, tableEnd, bodyEnd, [])
+  if (at >= bodyEnd) return part(`padding ${of}`, bodyEnd, batchBytes, [])
+  if (!items.hasTable) return part(`items ${of}`, tableEnd, bodyEnd, [], `its table: ${problem}`)
+  const index = items.indexAt(at - tableEnd)
+  const name = `item ${index} ${of}, sequence ${seq + index}`
+  return part(
+    name,
+    tableEnd + items.bytesBefore(index),
+    tableEnd + items.bytesBefore(index + 1),
+    tableFields(index, index + 1),
+    items.isSound(index) ? undefined : 'its checksum does not hold',
+  )
 }

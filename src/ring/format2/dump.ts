@@ -90,13 +90,13 @@ function placesOf({ layout, ring }: Disk): readonly Place[] {
       structure: `producer slot ${index + 1}`,
       offset,
       fields: producerFields,
-      check: (block: Uint8Array) => parseProducerSlot(block, offset, ring.uuid),
+      check: (block: Uint8Array) => parseProducerSlot(block, offset, ring.uuid, layout),
     })),
     ...consumerSlots.map((offset, index) => ({
       structure: `consumer slot ${index + 1}`,
       offset,
       fields: () => CONSUMER_FIELDS,
-      check: (block: Uint8Array) => parseConsumerSlot(block, offset, ring.uuid),
+      check: (block: Uint8Array) => parseConsumerSlot(block, offset, ring.uuid, layout),
     })),
     ...Object.entries(leases).map(([role, offset]) => ({
       structure: `${role} lease`,

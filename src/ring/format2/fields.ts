@@ -74,6 +74,7 @@ export const BATCH_FIELDS: readonly FieldSpec[] = [
   ['records', 64, 4],
   ['body bytes', 68, 4],
   ['checksum of the table', 72, 4],
+  ['mask', 76, 4, 'hex'],
 ]
 
 /** The fields of a producer slot, with as many epochs as it says. */

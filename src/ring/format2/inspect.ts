@@ -8,7 +8,7 @@ import { type Place, placeAfter } from './place.ts'
 import { fromPosition, toPosition } from './position.ts'
 import { ReadingPlace } from './reading.ts'
 import { rollForward, type Tail } from './recover.ts'
-import { MAX_PASSES, newest } from './role.ts'
+import { MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 
 /** Reads a ring's state; see `inspectRing`. */
@@ -81,8 +81,8 @@ async function readRoles(disk: Disk): Promise<Roles> {
   const slots = await disk.readSlots()
   const { name } = disk.device
   return {
-    producer: newest(slots.producer, 'producer', name).slot,
-    consumer: newest(slots.consumer, 'consumer', name).slot,
+    producer: newestProducer(slots.producer, name).slot,
+    consumer: newestConsumer(slots.consumer, name).slot,
   }
 }
 
@@ -108,7 +108,8 @@ async function readStats(
   const place = firstPlace(producer, consumer)
   const reading = new ReadingPlace(disk, place, producer, async () => {})
   const first = await reading.next(reading.positionOf(place))
-  const oldestAt = first.status === 'item' ? first.time : undefined
+  const waits = committed.seq > place.mark.seq + place.index
+  const oldestAt = 'time' in first ? first.time : undefined
   const newestAt = tail.time ?? producer.time
   return {
     pushedItems: committed.seq,
@@ -119,7 +120,8 @@ async function readStats(
     missedItems: consumer.missed + Math.max(0, producer.head.seq - poppedItems),
     commits: producer.commits + tail.commits,
     retries: producer.retries,
-    lagMs: oldestAt === undefined ? 0 : Math.max(0, newestAt - oldestAt),
+    ...(!waits && { lagMs: 0 }),
+    ...(oldestAt !== undefined && { lagMs: Math.max(0, newestAt - oldestAt) }),
     ...(oldestAt !== undefined && { oldestAt }),
     producerAt: producer.time,
     consumerAt: consumer.time,
@@ -154,6 +156,7 @@ async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
       yield* items(disk)
       return
     }
+    if (next.status === 'too-large') throw next.error
     position = next.position
     if (next.status === 'missed') {
       missed += next.items

@@ -8,6 +8,15 @@ export const BLOCK_SIZES = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as
 export const DEFAULT_BLOCK_SIZE = 4096
 /** The smallest data area: a batch, its marker, and room to move. */
 export const MIN_DATA_BLOCKS = 4
+/** The producer publishes its place again after this many bytes: bounds what is read on attaching. */
+export const PUBLISH_BYTES: number = 4 << 20
+/** Batches are no longer than this, unless a single item is. */
+export const MAX_BATCH_BYTES: number = 4 << 20
+/**
+ * Nor than this part of the ring: a batch's space is free when all of it was given back, so one item that is not must not hold
+ * a whole ring, whose producer could then go on only if the consumer gives that back, too.
+ */
+const MAX_BATCH_PART = 1 / 4
 /** Both superblocks at the front, two slots of each role, a lease of each role. */
 const FRONT_BLOCKS = 8
 
@@ -82,4 +91,14 @@ export function makeLayout(blockSize: number, deviceBytes: number, device: strin
     dataOffset: start,
     dataBlocks,
   }
+}
+
+/** Blocks of the longest batch of more than one item. */
+export function maxBatchBlocks({ blockSize, dataBlocks }: Layout): number {
+  return Math.max(1, Math.floor(Math.min(MAX_BATCH_BYTES / blockSize, dataBlocks * MAX_BATCH_PART)))
+}
+
+/** Blocks behind a committed place in which batches begin, unless more than that is held back. */
+export function searchBlocks({ blockSize }: Layout): number {
+  return Math.ceil((2 * PUBLISH_BYTES + MAX_BATCH_BYTES) / blockSize)
 }

@@ -1,6 +1,8 @@
 import type { FindingSink } from '../report.ts'
-import { textOf } from './check-blocks.ts'
-import type { BatchProblem } from './diagnose.ts'
+import { BATCH_HEADER_BYTES, type BatchHeader } from './batch.ts'
+import { REPAIR, textOf } from './check-blocks.ts'
+import type { FlippedBit } from './correct.ts'
+import { type BatchProblem, offsetIn } from './diagnose.ts'
 import type { Disk } from './disk.ts'
 import type { Mark } from './mark.ts'
 import type { Unreadable } from './unreadable.ts'
@@ -12,6 +14,11 @@ const ZERO =
   'no role can read on there; sbr repair --zero-unreadable gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on behind it'
 const LAST_COMMIT =
   'what was pushed last may be there, and nothing else tells of it; sbr repair --zero-unreadable gives it up'
+
+/** What a flipped bit that can be corrected is in. */
+export function structureOf({ at }: FlippedBit): 'batch header' | 'table' {
+  return at < BATCH_HEADER_BYTES ? 'batch header' : 'table'
+}
 
 /** Items by their sequence numbers, the last one excluded. */
 export interface ItemRange {
@@ -57,6 +64,17 @@ export class LogFindings {
     } else {
       this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: SKIP })
     }
+  }
+
+  /** Adds that a batch was read as it has to be, in spite of a flipped bit. */
+  addFlipped(header: BatchHeader, flipped: FlippedBit): void {
+    this.#findings.add({
+      severity: 'warning',
+      offset: offsetIn(this.#disk, header.start.lsn, flipped.at),
+      structure: structureOf(flipped),
+      problem: `bit ${flipped.bit} of this byte is flipped`,
+      advice: `no item is lost: it is read as it was written; ${REPAIR}`,
+    })
   }
 
   /** Adds that the log may not end where it seems to, if so many blocks from there on cannot be read. */

@@ -57,9 +57,14 @@ export function isCount(value: number): boolean {
   return value < MAX_COUNT
 }
 
-/** Whether the fields are numbers that can be. */
-export function isMark({ lsn, seq, bytes }: Mark): boolean {
-  return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS
+/** What an item takes in the log at least: its entry in a table. */
+const MIN_ITEM_BYTES = 8
+
+/** Whether the fields are numbers that can be, together as well: blocks up to a place have room for the items before it. */
+export function isMark({ lsn, seq, bytes }: Mark, blockSize: number): boolean {
+  const most = (lsn + 1) * blockSize
+  const fits = seq * MIN_ITEM_BYTES <= most && bytes <= most
+  return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS && fits
 }
 
 /** Whether a place is not behind another one: what is before it is before the other one too. */

@@ -17,18 +17,11 @@ import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
 import type { Disk, Read, Slots, Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
+import { MAX_BATCH_BYTES, maxBatchBlocks, PUBLISH_BYTES } from './layout.ts'
 import type { Mark } from './mark.ts'
 import { fromPosition, pushedFrom, toPosition } from './position.ts'
-import {
-  isInReach,
-  MAX_BATCH_BYTES,
-  maxBatchBlocks,
-  PUBLISH_BYTES,
-  reachOf,
-  rollForward,
-  type Tail,
-} from './recover.ts'
-import { Format2Role, MAX_PASSES, newest } from './role.ts'
+import { isInReach, reachOf, rollForward, type Tail } from './recover.ts'
+import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
 import { Space } from './space.ts'
 import { takeRole } from './take-role.ts'
@@ -46,8 +39,8 @@ export async function attachProducer(
   const { claimed, disk } = await takeRole(device, 'producer', options)
   try {
     const found = await recover(disk)
-    const before = newest(found.slots.producer, 'producer', device.name)
-    const wish = newest(found.slots.consumer, 'consumer', device.name).slot.suspend
+    const before = newestProducer(found.slots.producer, device.name)
+    const wish = newestConsumer(found.slots.consumer, device.name).slot.suspend
     if (!wish) {
       const producer = new Format2Producer(claimed, disk, found)
       await producer.begin(found)
@@ -84,7 +77,7 @@ async function recover(disk: Disk): Promise<Found> {
   let before: Found | undefined
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
-    const { slot } = newest(slots.producer, 'producer', name)
+    const { slot } = newestProducer(slots.producer, name)
     // The first reading is not believed by itself: if it ends at damage, the second differs, and there is a third.
     const tail = await rollForward(disk, slot, pass > 0)
     if (before !== undefined && isSame(before, { slots, tail })) {
@@ -129,7 +122,7 @@ class Format2Producer extends Format2Role implements Producer {
 
   constructor(claimed: Claimed, disk: Disk, found: Found) {
     super(claimed, disk)
-    const before = newest(found.slots.producer, 'producer', this.device.name).slot
+    const before = newestProducer(found.slots.producer, this.device.name).slot
     this.#slots = [before, before]
     this.#space = new Space(disk, found.slots.consumer.filter(isSound), before.epochs, before.head)
     this.#epochs = before.epochs
@@ -162,7 +155,7 @@ class Format2Producer extends Format2Role implements Producer {
       maxEpochs(blockSize),
     )
     this.#space.learn(this.#space.consumer, this.#epochs)
-    const newestBefore = newest(found.slots.producer, 'producer', this.device.name)
+    const newestBefore = newestProducer(found.slots.producer, this.device.name)
     const first = newestBefore.which === 0 ? 1 : 0
     await this.#publish(first)
     await this.#publish(newestBefore.which)
@@ -413,7 +406,7 @@ class Format2Producer extends Format2Role implements Producer {
       await this.guard(this.device.flush())
       slots = await this.disk.readSlots()
     }
-    newest(slots.consumer, 'consumer', this.device.name)
+    newestConsumer(slots.consumer, this.device.name)
     this.#space.learn(slots.consumer.filter(isSound), this.#epochs)
   }
 }

@@ -1,18 +1,22 @@
 import { channel } from '../../diagnostics.ts'
 import { RingError } from '../../errors.ts'
+import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item.ts'
 import type { Position } from '../types.ts'
 import type { BatchHeader } from './batch.ts'
+import { bad } from './block.ts'
+import { textOf } from './check-blocks.ts'
+import { type BatchProblem, damageAt, diagnoseHeader, offsetIn } from './diagnose.ts'
 import type { Disk } from './disk.ts'
 import { currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
 import { type Place, placeAfter, placeAt } from './place.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import type { ProducerSlot } from './slots.ts'
-import { type Step, Steps } from './steps.ts'
+import { type DamagedStep, type Step, Steps } from './steps.ts'
 import { type Batch, Walker } from './walk.ts'
 
 /** What stands at a position. */
-export type Next = Nothing | Found | Missed | Loss
+export type Next = Nothing | Found | Missed | Loss | TooLarge
 
 /** An item. */
 interface Found {
@@ -54,25 +58,37 @@ export interface Loss {
   /** The position behind them. */
   readonly position: Position
   readonly error: RingError
+  /** When the first of them was pushed, in milliseconds since 1970, on the producer's clock; undefined if nothing tells. */
+  readonly time: number | undefined
 }
 
-/** What is published on `shared-block-ring:damage` when items are stepped over. */
-export interface DamageMessage {
-  readonly device: string
-  readonly items: number
-  /** The position behind them. */
+/** An item that is sound, and larger than what the reader takes. */
+export interface TooLarge {
+  readonly status: 'too-large'
+  /** The position behind it. */
   readonly position: Position
-  readonly reason: string
+  readonly error: RingError
+  /** When it was pushed, as of `Found`. */
+  readonly time: number
+}
+
+/** What is published on `shared-block-ring:correction` when a flipped bit was read as it was written. */
+export interface CorrectionMessage {
+  readonly device: string
+  /** The byte, counted from the device's start, and which of its bits, from the lowest, 0, on. */
+  readonly offset: number
+  readonly bit: number
 }
 
 /** Epochs that are kept apart; positions that are older than these are not told apart any more. */
 const MAX_KNOWN_EPOCHS = 4096
 
-const damages = channel('shared-block-ring:damage')
+const corrections = channel('shared-block-ring:correction')
 
 /** The log as the consumer reads it: from its cursor to the end of what it has seen. */
 export class ReadingPlace {
   readonly #disk: Disk
+  readonly #maxItemBytes: number
   readonly #walker: Walker
   readonly #steps: Steps
   #producer: ProducerSlot
@@ -89,10 +105,18 @@ export class ReadingPlace {
   /**
    * @param look reads what the producer says, and has it learned. Where something is damaged, that is done once more: it
    *   may have been overwritten, or be of an epoch that is not known yet.
+   * @param maxItemBytes larger items are not read into memory
    */
-  constructor(disk: Disk, cursor: Place, producer: ProducerSlot, look: () => Promise<void>) {
+  constructor(
+    disk: Disk,
+    cursor: Place,
+    producer: ProducerSlot,
+    look: () => Promise<void>,
+    maxItemBytes: number = DEFAULT_MAX_ITEM_BYTES,
+  ) {
     this.#disk = disk
-    this.#walker = new Walker(disk)
+    this.#maxItemBytes = maxItemBytes
+    this.#walker = new Walker(disk, maxItemBytes)
     this.#steps = new Steps(disk.layout.blockSize)
     this.#look = look
     this.#producer = producer
@@ -217,11 +241,15 @@ export class ReadingPlace {
       const step = await this.#stepAt(seq, sure)
       if (step === undefined) throw this.#contradiction(position)
       if (step.kind === 'suspect') return step
-      const item = step.kind === 'batch' ? step.batch.items.at(seq - step.mark.seq) : undefined
-      if (step.kind !== 'batch' || item === undefined) {
+      if (step.kind === 'gap') return this.#loss(step, seq, position)
+      const { items, header } = step.batch
+      const index = seq - step.mark.seq
+      const item = items.at(index)
+      if (item === undefined) {
+        if (items.isSound(index)) return this.#tooLarge(step.batch, position)
         return this.#loss(step, seq, position)
       }
-      const { epoch, time } = step.batch.header
+      const { epoch, time } = header
       return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
     })
   }
@@ -292,19 +320,6 @@ export class ReadingPlace {
     this.#steps.forgetBefore(mark.lsn)
   }
 
-  /** Publishes that items were stepped over. */
-  report(loss: Loss): void {
-    if (!damages.hasSubscribers) return
-    const { items, position, error } = loss
-    const device = this.#disk.device.name
-    damages.publish({
-      device,
-      items,
-      position,
-      reason: error.message,
-    } satisfies DamageMessage)
-  }
-
   /**
    * Reads one more batch.
    * @param sure where damage is for sure, if anywhere
@@ -334,7 +349,12 @@ export class ReadingPlace {
   }
 
   #add(batch: Batch): void {
-    const { header } = batch
+    const { header, flipped } = batch
+    if (flipped !== undefined && corrections.hasSubscribers) {
+      const offset = offsetIn(this.#disk, header.start.lsn, flipped.at)
+      const { name: device } = this.#disk.device
+      corrections.publish({ device, offset, bit: flipped.bit } satisfies CorrectionMessage)
+    }
     this.#steps.add({ kind: 'batch', mark: header.start, end: batch.end, limit: Infinity, batch })
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)
     this.#lastEpoch = header.epoch
@@ -345,6 +365,7 @@ export class ReadingPlace {
   async #addGap(start: Mark): Promise<void> {
     let mark = start
     const { committed } = this.#producer
+    const problem = await this.#problemAt(start)
     const epoch = this.#epochs.find(({ start }) => start.lsn > mark.lsn)
     const last = epoch !== undefined && epoch.start.lsn < committed.lsn ? epoch.start : committed
     const from = Math.max(mark.lsn + 1, committed.lsn - this.#disk.layout.dataBlocks)
@@ -355,7 +376,7 @@ export class ReadingPlace {
       mark = { ...mark, seq: this.#committedTo }
       this.#steps.truncate(mark)
     }
-    this.#steps.add({ kind: 'gap', mark, end, limit: Infinity })
+    this.#steps.add({ kind: 'gap', mark, end, limit: Infinity, problem })
     const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
     this.#committedTo = Math.max(this.#committedTo, committedTo)
     this.#moveTo(end)
@@ -395,33 +416,60 @@ export class ReadingPlace {
       }
       this.#walker.forget()
       if (sure !== step.mark.lsn) return { kind: 'suspect', lsn: step.mark.lsn }
-      this.#steps.replace(step, { ...step, kind: 'gap' })
+      this.#steps.replace(step, {
+        ...step,
+        kind: 'gap',
+        problem: await this.#problemAt(step.mark),
+      })
     }
   }
 
-  #loss(step: Step, seq: number, from: Position): Loss {
-    const { device } = this.#disk
+  /** Why no batch could be read at a place. */
+  async #problemAt(mark: Mark): Promise<BatchProblem> {
+    const found = await diagnoseHeader(this.#disk, mark, this.#epochs)
+    if (found !== undefined) return found
+    // It can be read after all, and the batches behind it cannot.
+    const problem = bad('batch', 'one that continues the log', 'none')
+    const offset = this.#disk.offsetOf(mark.lsn)
+    return { structure: 'batch header', offset, at: 0, bytes: 0, problem, items: undefined }
+  }
+
+  /** A run of damaged items, told at once. */
+  #loss(step: DamagedStep, seq: number, from: Position): Loss {
+    const { name: device } = this.#disk.device
+    const last = Math.min(step.end.seq, step.limit, this.#committedTo)
     const isGap = step.kind === 'gap'
-    const end = isGap ? Math.min(step.end.seq, step.limit, this.#committedTo) : seq + 1
+    const problem = isGap ? step.problem : damageAt(this.#disk, step.batch, seq)
+    const end = isGap ? last : Math.min(last, problem.items?.to ?? last)
     const items = end - seq
     const position = this.#behind(from, step.mark.lsn, end)
-    const offset = this.#disk.offsetOf(step.mark.lsn)
-    const reason = isGap ? 'no batch that can be believed' : 'an item whose checksum does not hold'
+    const { structure, offset } = problem
+    const text = textOf(problem.problem)
     const error = new RingError(
       'RING_DAMAGED',
-      `${items} items of ${device.name} are damaged: sequence ${seq} to ${end - 1}, at byte ${offset} of the ` +
-        `device there is ${reason}; advance to position ${position} to step over them`,
+      `${items} items of ${device} are damaged: sequence ${seq} to ${end - 1}. At byte ${offset} of the device, ` +
+        `${structure}: ${text}. Advance to position ${position} to step over them`,
       {
-        device: device.name,
-        offset,
-        items,
+        ...{ device, offset, items, structure, problem: text },
+        sequence: { first: seq, last: end - 1 },
         position: String(position),
-        field: isGap ? 'batch' : 'item',
-        expected: `items ${seq} to ${end - 1}`,
-        found: reason,
       },
     )
-    return { status: 'damage', items, position, error }
+    const time = isGap ? undefined : step.batch.header.time
+    return { status: 'damage', items, position, error, time }
+  }
+
+  #tooLarge({ header, end }: Batch, from: Position): TooLarge {
+    const { start, bodyBytes: length, time } = header
+    const position = this.#behind(from, start.lsn, end.seq)
+    const error = itemTooLarge({
+      device: this.#disk.device.name,
+      offset: this.#disk.offsetOf(start.lsn),
+      length,
+      position,
+      maxItemBytes: this.#maxItemBytes,
+    })
+    return { status: 'too-large', position, error, time }
   }
 
   /**

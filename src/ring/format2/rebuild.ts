@@ -4,8 +4,9 @@ import type { Disk } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import { type Mark, ORIGIN } from './mark.ts'
 import { rollForward } from './recover.ts'
-import { isBoundary, isWhole, oldestPlace, scanHeaders } from './scan.ts'
+import { isBoundary, oldestPlace, scanHeaders } from './scan.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot } from './slots.ts'
+import { Walker } from './walk.ts'
 
 const TEXT = 'made anew by a repair'
 
@@ -42,7 +43,7 @@ export async function rebuildProducer(
     ? await oldestPlace(disk, epochs, 0, committed, options)
     : undefined
   const slot = { ...rest, committed, epochs, head: oldest ?? ORIGIN, time: last.time }
-  const isTorn = last.start.lsn >= committed.lsn && !(await isWhole(disk, last))
+  const isTorn = last.start.lsn >= committed.lsn && !(await new Walker(disk).isWhole(last))
   return isTorn ? { slot, torn: last } : { slot }
 }
 
@@ -95,7 +96,8 @@ async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefi
     }
   }
   if (last === undefined) return undefined
-  if (await isWhole(disk, last)) committedTo = Math.max(committedTo ?? 0, last.committedTo)
+  if (await new Walker(disk).isWhole(last))
+    committedTo = Math.max(committedTo ?? 0, last.committedTo)
   return { last, committedTo }
 }
 

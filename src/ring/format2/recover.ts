@@ -1,25 +1,9 @@
-import type { BatchItems } from './batch-items.ts'
 import type { Disk } from './disk.ts'
 import type { Epochs } from './epochs.ts'
-import type { Layout } from './layout.ts'
+import { type Layout, searchBlocks } from './layout.ts'
 import { addBytes, type Mark } from './mark.ts'
 import type { ProducerSlot } from './slots.ts'
-import { Walker } from './walk.ts'
-
-/** The producer publishes its place again after this many bytes: bounds what is read on attaching. */
-export const PUBLISH_BYTES: number = 4 << 20
-/** Batches are no longer than this, unless a single item is. */
-export const MAX_BATCH_BYTES: number = 4 << 20
-/**
- * Nor than this part of the ring: a batch's space is free when all of it was given back, so one item that is not must not hold
- * a whole ring, whose producer could then go on only if the consumer gives that back, too.
- */
-const MAX_BATCH_PART = 1 / 4
-
-/** Blocks of the longest batch of more than one item. */
-export function maxBatchBlocks({ blockSize, dataBlocks }: Layout): number {
-  return Math.max(1, Math.floor(Math.min(MAX_BATCH_BYTES / blockSize, dataBlocks * MAX_BATCH_PART)))
-}
+import { type Batch, Walker } from './walk.ts'
 
 /** The end of what was committed. */
 export interface Tail {
@@ -35,11 +19,6 @@ export interface Tail {
 
 /** What a producer slot says of where the log ends. */
 export type Published = Pick<ProducerSlot, 'committed' | 'reach' | 'epochs'>
-
-/** Blocks behind a committed place in which batches begin, unless more than that is held back. */
-function searchBlocks({ blockSize }: Layout): number {
-  return Math.ceil((2 * PUBLISH_BYTES + MAX_BATCH_BYTES) / blockSize)
-}
 
 /** Whether one who walks on from what a slot says finds a batch that begins at a place, whatever lies damaged before it. */
 export function isInReach(slot: Published, lsn: number, layout: Layout): boolean {
@@ -66,7 +45,7 @@ export async function rollForward(
   const { committed: from, reach, epochs } = published
   const { dataBlocks } = disk.layout
   const walker = new Walker(disk)
-  const held = new Held(from)
+  const bytes = new ByteCount(disk, epochs, from)
   const damaged: number[] = []
   let mark = from
   let tail = from
@@ -76,9 +55,10 @@ export async function rollForward(
   while (mark.lsn - from.lsn <= dataBlocks) {
     const batch = await walker.batchAt(mark, epochs)
     if (batch?.whole === true) {
-      held.add(batch.items)
-      if (batch.header.committedTo > tail.seq) {
-        tail = held.commit(batch.header.committedTo, batch.end, tail)
+      const { committedTo: seq } = batch.header
+      batch.items.release()
+      if (seq > tail.seq) {
+        tail = { ...batch.end, seq, bytes: await bytes.before(seq, batch, tail) }
         commits++
         time = batch.header.time
       }
@@ -91,7 +71,7 @@ export async function rollForward(
     const later = await walker.laterHeader(mark.lsn + 1, to, tail.seq, epochs)
     if (later === undefined) break
     damaged.push(mark.lsn)
-    held.restart(later.start)
+    bytes.restart(later.start)
     mark = later.start
   }
   return { mark: tail, damaged, commits, time }
@@ -111,39 +91,48 @@ export async function firstTorn(
   }
 }
 
-/** Counts bytes item by item, because a commit may end within what was held back. */
-class Held {
-  #seq: number
-  #bytes: number
-  #lengths: number[] = []
+/**
+ * Counts bytes of items, because a commit may end within what was held back. Follows the walk, batch by batch, as far as what is
+ * committed: so it holds one batch, however much is held back.
+ */
+class ByteCount {
+  readonly #walker: Walker
+  readonly #epochs: Epochs
+  /** A place before which all is committed. */
+  #mark: Mark
+  /** Places behind damage, where to go on. */
+  #restarts: Mark[] = []
 
-  constructor(from: Mark) {
-    this.#seq = from.seq
-    this.#bytes = from.bytes
-  }
-
-  add(items: BatchItems): void {
-    for (let index = 0; index < items.length; index++) {
-      this.#lengths.push(items.bytesBefore(index + 1) - items.bytesBefore(index))
-    }
+  constructor(disk: Disk, epochs: Epochs, from: Mark) {
+    this.#walker = new Walker(disk)
+    this.#epochs = epochs
+    this.#mark = from
   }
 
   /**
-   * The place after all items before `seq` are committed by the batch that ends at `end`. How many bytes are in those of a
-   * batch that is damaged, nobody knows: then it is as many as at the place `before`.
+   * Bytes of all items before `seq`, which `batch` commits. How many are in those of a batch that is damaged, nobody knows:
+   * then it is as many as at the place `before`.
    */
-  commit(seq: number, end: Mark, before: Mark): Mark {
-    if (seq < this.#seq) return { ...end, seq, bytes: before.bytes }
-    const lengths = this.#lengths.splice(0, seq - this.#seq)
-    for (const length of lengths) this.#bytes = addBytes(this.#bytes, length)
-    this.#seq = seq
-    return { ...end, seq, bytes: this.#bytes }
+  async before(seq: number, { header, end }: Batch, before: Mark): Promise<number> {
+    // Mostly a batch commits itself, or all that is before it.
+    for (const { seq: at, bytes } of [end, header.start]) if (at === seq) return bytes
+    this.#mark = this.#restarts.findLast((mark) => mark.seq <= seq) ?? this.#mark
+    this.#restarts = this.#restarts.filter((mark) => mark.seq > seq)
+    while (this.#mark.seq < seq) {
+      const batch = await this.#walker.batchAt(this.#mark, this.#epochs)
+      if (batch?.whole !== true) return before.bytes
+      const index = seq - batch.header.start.seq
+      batch.items.release()
+      if (index < batch.items.length) {
+        return addBytes(this.#mark.bytes, batch.items.bytesBefore(index))
+      }
+      this.#mark = batch.end
+    }
+    return this.#mark.seq === seq ? this.#mark.bytes : before.bytes
   }
 
-  /** Goes on at a place behind damage. */
+  /** The log goes on at a place behind damage. */
   restart(mark: Mark): void {
-    this.#seq = mark.seq
-    this.#bytes = mark.bytes
-    this.#lengths = []
+    this.#restarts.push(mark)
   }
 }

@@ -25,7 +25,7 @@ import {
 import { Disk, type Read, type Slots, type Which } from './disk.ts'
 import { encodeGuard } from './guard.ts'
 import { rebuildConsumer, rebuildProducer } from './rebuild.ts'
-import { newest } from './role.ts'
+import { newestProducer, slotsMisfit } from './role.ts'
 import { type ConsumerSlot, encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
 import { readSteadySlots } from './state.ts'
 import { Unreadable } from './unreadable.ts'
@@ -163,23 +163,20 @@ async function planSlots(
   const slots = await readSteadySlots(disk, clock)
   const steps: Step[] = []
   for (const role of ['producer', 'consumer'] as const) {
-    const pair: readonly [Read<Slot>, Read<Slot>] = slots[role]
-    if (!pair.every(isBad)) steps.push(...(await copySlots(disk, role, pair)))
-    else if (!rebuild) checkRole(disk, role, pair, left)
+    if (slotsMisfit(slots, role) === undefined) steps.push(...(await copySlots(disk, role, slots)))
+    else if (!rebuild) checkRole(disk, role, slots, left)
   }
   return rebuild ? [...steps, ...(await rebuildSlots(disk, slots, options))] : steps
 }
 
 /** Copies the sound slot of a role over a damaged one, as the role itself would do. */
-async function copySlots(
-  disk: Disk,
-  role: Role,
-  pair: readonly [Read<Slot>, Read<Slot>],
-): Promise<readonly Step[]> {
+async function copySlots(disk: Disk, role: Role, slots: Slots): Promise<readonly Step[]> {
   const offsets = disk.layout[`${role}Slots`]
-  const { slot, which: sound } = newest(pair, role, disk.device.name)
-  const damaged: Which = sound === 0 ? 1 : 0
-  if (!isBad(pair[damaged])) return []
+  const [first, second]: readonly [Read<Slot>, Read<Slot>] = slots[role]
+  const damaged: Which = isBad(first) ? 0 : 1
+  const sound: Which = damaged === 0 ? 1 : 0
+  const slot = damaged === 0 ? second : first
+  if (isBad(slot) || !(isBad(first) || isBad(second))) return []
   const offset = offsets[damaged]
   const bytes = await copyBlock(disk, offsets[sound], offset, TYPES[role], slot.generation + 1)
   const structure = `${role} slot ${damaged + 1}`
@@ -195,9 +192,9 @@ async function rebuildSlots(
   const { name } = disk.device
   const steps: Step[] = []
   const consumers = slots.consumer.filter((slot) => !isBad(slot)) as readonly ConsumerSlot[]
-  const lost = slots.producer.every(isBad)
+  const lost = slotsMisfit(slots, 'producer') !== undefined
   const made = lost ? await rebuildProducer(disk, consumers, options) : undefined
-  const producer = made?.slot ?? newest(slots.producer, 'producer', name).slot
+  const producer = made?.slot ?? newestProducer(slots.producer, name).slot
   const { uuid } = disk.ring
   if (made !== undefined) {
     const { lsn, seq } = producer.committed
@@ -206,7 +203,7 @@ async function rebuildSlots(
       encodeProducerSlot(block, offset, uuid, { ...producer, generation })
     steps.push(...rebuilt(disk, 'producer', what, PRODUCER_COST, encode))
   }
-  if (slots.consumer.every(isBad)) {
+  if (slotsMisfit(slots, 'consumer') !== undefined) {
     const consumer = await rebuildConsumer(disk, producer, options)
     const { lsn, seq } = consumer.cursor
     const what = `it begins at LSN ${lsn}, with item ${seq}`

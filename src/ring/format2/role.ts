@@ -1,12 +1,17 @@
 import { RingError } from '../../errors.ts'
 import { BaseRole, type Claimed } from '../role.ts'
 import type { DebugInfo } from '../types.ts'
-import { BATCH_HEADER_BYTES, RECORD_BYTES } from './batch.ts'
+import { frontBytes } from './batch.ts'
 import { type BadBlock, formatUuid, isBad } from './block.ts'
 import { Disk, type Read, type Slots, type Which } from './disk.ts'
 import type { Layout } from './layout.ts'
 import type { Mark } from './mark.ts'
-import type { ConsumerSlot, ProducerSlot } from './slots.ts'
+import {
+  type ConsumerSlot,
+  consumerSlotsMisfit,
+  type ProducerSlot,
+  producerSlotsMisfit,
+} from './slots.ts'
 
 /** How long a role that has nothing to do waits before it writes down where it is. */
 export const IDLE_MS = 50
@@ -15,8 +20,8 @@ export const MAX_PASSES = 16
 
 /** The largest item: a batch of its own, with one block left for the marker that commits it. */
 export function maxItemBytes({ dataBlocks, blockSize }: Layout): number {
-  const bytes = (dataBlocks - 1) * blockSize - BATCH_HEADER_BYTES - RECORD_BYTES
-  return Math.min(bytes, 2 ** 32 - 2 ** 16)
+  const most = (dataBlocks - 1) * blockSize
+  return Math.min(most - frontBytes(1, most), 2 ** 32 - 2 ** 16)
 }
 
 /** The slot of a role that counts, and which of the two it is. */
@@ -26,28 +31,58 @@ export interface Newest<Slot> {
 }
 
 /**
- * The slot with the higher generation, of those that can be believed.
- * @throws {RingError} `RING_CORRUPT` if neither can
+ * The producer's slot with the higher generation, of those that can be believed.
+ * @throws {RingError} `RING_CORRUPT` if neither can, or they contradict each other
  */
-export function newest<Slot extends { readonly generation: number }>(
-  slots: readonly [Read<Slot>, Read<Slot>],
+export function newestProducer(slots: Slots['producer'], device: string): Newest<ProducerSlot> {
+  return newest(slots, 'producer', device, producerSlotsMisfit)
+}
+
+/** As `newestProducer`. */
+export function newestConsumer(slots: Slots['consumer'], device: string): Newest<ConsumerSlot> {
+  return newest(slots, 'consumer', device, consumerSlotsMisfit)
+}
+
+function newest<Slot extends Generation>(
+  pair: Pair<Slot>,
   role: 'producer' | 'consumer',
   device: string,
+  misfit: (older: Slot, newer: Slot) => BadBlock | undefined,
 ): Newest<Slot> {
-  const [first, second] = slots
-  if (isBad(first) && isBad(second)) throw damagedSlots(role, device, first)
-  if (isBad(first)) return { slot: second as Slot, which: 1 }
-  if (isBad(second)) return { slot: first, which: 0 }
-  return first.generation > second.generation
-    ? { slot: first, which: 0 }
-    : { slot: second, which: 1 }
+  const problem = pairMisfit(pair, misfit)
+  if (problem !== undefined) throw damagedSlots(role, device, problem)
+  const [first, second] = pair
+  const which = isBad(second) || (!isBad(first) && first.generation > second.generation) ? 0 : 1
+  // At least one can be believed, and this is it.
+  return { slot: pair[which] as Slot, which }
+}
+
+/** Why a role's slots cannot be gone by: neither can be believed, or they contradict each other. */
+export function slotsMisfit(slots: Slots, role: 'producer' | 'consumer'): BadBlock | undefined {
+  return role === 'producer'
+    ? pairMisfit(slots.producer, producerSlotsMisfit)
+    : pairMisfit(slots.consumer, consumerSlotsMisfit)
+}
+
+interface Generation {
+  readonly generation: number
+}
+type Pair<Slot> = readonly [Read<Slot>, Read<Slot>]
+
+function pairMisfit<Slot extends Generation>(
+  [first, second]: Pair<Slot>,
+  misfit: (older: Slot, newer: Slot) => BadBlock | undefined,
+): BadBlock | undefined {
+  if (isBad(first)) return isBad(second) ? first : undefined
+  if (isBad(second)) return undefined
+  return first.generation > second.generation ? misfit(second, first) : misfit(first, second)
 }
 
 function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
   const { field, expected, found } = bad
   return new RingError(
     'RING_CORRUPT',
-    `Both slots of the ${role} on ${device} are damaged: field ${field}: expected ${expected}, found ` +
+    `The slots of the ${role} on ${device} cannot be believed: field ${field}: expected ${expected}, found ` +
       `${found}; see 'sbr verify' and 'sbr repair'`,
     { device, field: `${role} slot ${field}`, expected, found },
   )
@@ -67,7 +102,7 @@ export abstract class Format2Role extends BaseRole {
     super(claimed)
     this.disk = disk
     this.capacity = disk.layout.dataBlocks * disk.layout.blockSize
-    this.maxItemBytes = maxItemBytes(disk.layout)
+    this.maxItemBytes = Math.min(claimed.maxItemBytes, maxItemBytes(disk.layout))
     this.whenFull = disk.ring.overwrites ? 'overwrite' : 'retry'
   }
 
@@ -75,8 +110,8 @@ export abstract class Format2Role extends BaseRole {
     return this.run(async () => {
       const slots = await this.disk.readSlots()
       return debugInfo(
-        newest(slots.producer, 'producer', this.device.name).slot,
-        newest(slots.consumer, 'consumer', this.device.name).slot,
+        newestProducer(slots.producer, this.device.name).slot,
+        newestConsumer(slots.consumer, this.device.name).slot,
       )
     })
   }

@@ -1,9 +1,9 @@
 import type { VerifyOptions } from '../report.ts'
-import { type BatchHeader, batchBlocks, parseHeaderAt } from './batch.ts'
-import { BatchItems } from './batch-items.ts'
+import { type BatchHeader, parseHeaderAt } from './batch.ts'
 import type { Disk } from './disk.ts'
 import { allowsEpoch, type Epochs } from './epochs.ts'
 import type { Mark } from './mark.ts'
+import { Walker } from './walk.ts'
 
 /** Bytes that are read at once. */
 const CHUNK_BYTES = 1 << 20
@@ -21,17 +21,11 @@ export async function* scanHeaders(
     const bytes = await disk.readBlocks(index, count)
     for (let at = 0; at < count; at++) {
       const block = bytes.subarray(at * blockSize, (at + 1) * blockSize)
-      const header = parseHeaderAt(block, index + at, disk.uuid, dataBlocks)
+      const header = parseHeaderAt(block, index + at, disk.uuid, disk.layout)
       if (header !== undefined) yield header
     }
     onProgress?.((index + count) * blockSize, dataBlocks * blockSize)
   }
-}
-
-/** Whether a batch has all of its items. */
-export async function isWhole(disk: Disk, header: BatchHeader): Promise<boolean> {
-  const blocks = batchBlocks(header.records, header.bodyBytes, disk.layout.blockSize)
-  return new BatchItems(await disk.readBlocks(header.start.lsn, blocks), header).whole
 }
 
 /** Whether all before a batch was committed once that batch was there: the log can be read from it on. */
@@ -52,13 +46,14 @@ export async function oldestPlace(
   tail: Mark,
   options: VerifyOptions,
 ): Promise<Mark | undefined> {
+  const walker = new Walker(disk)
   let oldest: Mark | undefined
   const least = Math.max(from, tail.lsn - disk.layout.dataBlocks, epochs[0]?.start.lsn ?? 0)
   for await (const header of scanHeaders(disk, options)) {
     const { start, epoch } = header
     if (start.lsn < least || start.lsn >= (oldest ?? tail).lsn || !isBoundary(header)) continue
     if (!allowsEpoch(epochs, start.lsn, epoch)) continue
-    if (await isWhole(disk, header)) oldest = start
+    if (await walker.isWhole(header)) oldest = start
   }
   return oldest
 }

@@ -11,6 +11,7 @@ import {
 } from './block.ts'
 import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { areAscending, currentEpoch, type Epoch } from './epochs.ts'
+import { type Layout, searchBlocks } from './layout.ts'
 import {
   getMark,
   isCount,
@@ -41,6 +42,8 @@ const TEXT_BYTES = 64
 const EPOCHS_AT = TEXT_AT + TEXT_BYTES
 const EPOCH_BYTES = 8 + MARK_BYTES + 4
 const MAX_EPOCHS = 96
+
+const IMPOSSIBLE_COUNT = bad('counts', `numbers below ${MAX_COUNT} that fit each other`, 'others')
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -127,6 +130,7 @@ export function parseProducerSlot(
   block: Uint8Array,
   offset: number,
   uuid: Uint8Array,
+  layout: Layout,
 ): ProducerSlot | BadBlock {
   const header = openBlock(block, PRODUCER_SLOT, offset, uuid)
   if (isBad(header)) return header
@@ -143,31 +147,35 @@ export function parseProducerSlot(
       span: view.getUint32(at + 8 + MARK_BYTES, true),
     }
   })
-  const committed = getMark(view, MARK_AT)
-  const head = getMark(view, HEAD_AT)
-  const reach = getU64(view, REACH_AT)
-  const counters = [getU64(view, COMMITS_AT), getU64(view, RETRIES_AT), getU64(view, TIME_AT)]
-  const numbers = [reach, ...counters, ...epochs.map(({ epoch }) => epoch)]
-  const marks = [committed, head, ...epochs.map(({ start }) => start)]
-  if (!marks.every(isMark) || !numbers.every(isCount)) {
-    return bad('mark', `numbers below ${MAX_COUNT}`, 'more')
-  }
-  if (!isUpTo(head, committed) || !isUpTo(currentEpoch(epochs).start, committed)) {
-    return bad('mark', 'a head and an epoch that begin before what is committed', 'one behind it')
-  }
-  if (!areAscending(epochs)) return bad('epochs', 'ascending ones', 'others')
-  return {
+  const slot: ProducerSlot = {
     generation: header.generation,
-    committed,
-    reach,
+    committed: getMark(view, MARK_AT),
+    reach: getU64(view, REACH_AT),
     epochs,
-    head,
+    head: getMark(view, HEAD_AT),
     suspendAck: view.getUint8(FLAG_AT) === 1,
     time: getU64(view, TIME_AT),
     commits: getU64(view, COMMITS_AT),
     retries: getU64(view, RETRIES_AT),
     text: getText(block),
   }
+  return producerSlotMisfit(slot, layout) ?? slot
+}
+
+/** What no producer may say, and none writes: readers and writers go by the same rule. */
+export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock | undefined {
+  const { generation, committed, reach, epochs, head, commits, retries } = slot
+  const numbers = [generation, reach, commits, retries, ...epochs.map(({ epoch }) => epoch)]
+  const marks = [committed, head, ...epochs.map(({ start }) => start)]
+  if (!marks.every((mark) => isMark(mark, layout.blockSize)) || !numbers.every(isCount)) {
+    return IMPOSSIBLE_COUNT
+  }
+  if (!isUpTo(head, committed) || !isUpTo(currentEpoch(epochs).start, committed)) {
+    return bad('mark', 'a head and an epoch that begin before what is committed', 'one behind it')
+  }
+  if (!areAscending(epochs)) return bad('epochs', 'ascending ones', 'others')
+  const farthest = committed.lsn + layout.dataBlocks + searchBlocks(layout)
+  return reach <= farthest ? undefined : bad('reach', `at most ${farthest}`, String(reach))
 }
 
 export function encodeConsumerSlot(
@@ -194,6 +202,7 @@ export function parseConsumerSlot(
   block: Uint8Array,
   offset: number,
   uuid: Uint8Array,
+  layout: Layout,
 ): ConsumerSlot | BadBlock {
   const header = openBlock(block, CONSUMER_SLOT, offset, uuid)
   if (isBad(header)) return header
@@ -210,11 +219,43 @@ export function parseConsumerSlot(
     time: getU64(view, TIME_AT),
     text: getText(block),
   }
-  const numbers = [slot.bytes, slot.seen, slot.skipped, slot.missed, slot.time]
-  if (!isMark(slot.cursor) || !numbers.every(isCount)) {
-    return bad('cursor', `numbers below ${MAX_COUNT}`, 'more')
+  return consumerSlotMisfit(slot, layout) ?? slot
+}
+
+/** As `producerSlotMisfit`. */
+export function consumerSlotMisfit(slot: ConsumerSlot, layout: Layout): BadBlock | undefined {
+  const { generation, cursor, index, bytes, seen, skipped, missed } = slot
+  const numbers = [generation, bytes, seen, skipped, missed, cursor.seq + index]
+  const possible = isMark(cursor, layout.blockSize) && numbers.every(isCount)
+  return possible ? undefined : IMPOSSIBLE_COUNT
+}
+
+/**
+ * Where two sound slots of one producer cannot both have been written by it, whatever the storage lost: places and epochs only grow.
+ */
+export function producerSlotsMisfit(
+  older: ProducerSlot,
+  newer: ProducerSlot,
+): BadBlock | undefined {
+  const before = currentEpoch(older.epochs).epoch
+  const after = currentEpoch(newer.epochs).epoch
+  if (after < before) return bad('slots', `an epoch from ${before} on in the newer one`, `${after}`)
+  if (after > before || isUpTo(older.committed, newer.committed)) return undefined
+  const { lsn } = older.committed
+  return bad('slots', `a place from LSN ${lsn} on in the newer one`, `LSN ${newer.committed.lsn}`)
+}
+
+/** As `producerSlotsMisfit`. */
+export function consumerSlotsMisfit(
+  older: ConsumerSlot,
+  newer: ConsumerSlot,
+): BadBlock | undefined {
+  if (newer.seen < older.seen) {
+    return bad('slots', `epoch ${older.seen} or later seen in the newer one`, String(newer.seen))
   }
-  return slot
+  if (newer.seen > older.seen || isUpTo(older.cursor, newer.cursor)) return undefined
+  const { lsn } = older.cursor
+  return bad('slots', `a cursor from LSN ${lsn} on in the newer one`, `LSN ${newer.cursor.lsn}`)
 }
 
 function putText(block: Uint8Array, text: string): void {

@@ -4,7 +4,7 @@ import { isBad } from './block.ts'
 import type { Disk, Slots } from './disk.ts'
 import type { Place } from './place.ts'
 import { ReadingPlace } from './reading.ts'
-import { MAX_PASSES } from './role.ts'
+import { MAX_PASSES, slotsMisfit } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 
 /** How long a slot that is being written is given to become whole. */
@@ -28,9 +28,11 @@ export async function readSteadySlots(disk: Disk, clock: Clock): Promise<Slots> 
   throw unstable(disk, disk.layout.slots.offset)
 }
 
-/** Whether there is a slot of each role: without, nobody knows where the log is. */
-export function isLogKnown({ producer, consumer }: Slots): boolean {
-  return !producer.every(isBad) && !consumer.every(isBad)
+/** Whether each role has a slot to go by: without, nobody knows where the log is. */
+export function isLogKnown(slots: Slots): boolean {
+  return (
+    slotsMisfit(slots, 'producer') === undefined && slotsMisfit(slots, 'consumer') === undefined
+  )
 }
 
 /** What is at a place is different each time. */

@@ -1,3 +1,4 @@
+import type { BatchProblem } from './diagnose.ts'
 import type { Mark } from './mark.ts'
 import type { Batch } from './walk.ts'
 
@@ -19,7 +20,10 @@ interface Range {
 export type Step =
   | (Range & { readonly kind: 'batch'; readonly batch: Batch })
   | (Range & { readonly kind: 'span' })
-  | (Range & { readonly kind: 'gap' })
+  | (Range & { readonly kind: 'gap'; readonly problem: BatchProblem })
+
+/** A step in which something can be damaged that is known to have been there. */
+export type DamagedStep = Exclude<Step, { readonly kind: 'span' }>
 
 /** The steps from the cursor to the frontier, in bounded memory. */
 export class Steps {

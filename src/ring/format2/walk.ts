@@ -1,14 +1,28 @@
-import { type BatchHeader, batchBlocks, batchEnd, parseHeader } from './batch.ts'
+import {
+  type BatchHeader,
+  batchBlocks,
+  batchEnd,
+  masksOf,
+  parseHeader,
+  tableBytes,
+  unmasked,
+} from './batch.ts'
 import { BatchItems } from './batch-items.ts'
+import { type FlippedBit, guessHeader, guessTable } from './correct.ts'
 import type { Disk } from './disk.ts'
 import { allowsEpoch, currentEpoch, type Epochs } from './epochs.ts'
+import { MAX_BATCH_BYTES } from './layout.ts'
 import { type Lent, LentMemory } from './lent.ts'
 import type { Mark } from './mark.ts'
+import { applyMasks } from './mask.ts'
 
 /** The most bytes that a read reaches ahead, where batches are small. */
 const SMALL_AHEAD_BYTES = 1 << 20
 /** The same where they are large. */
 const MAX_AHEAD_BYTES = 4 << 20
+
+/** So far, a search looks block by block; beyond, in large windows. */
+const NEAR_BLOCKS = 64
 
 /** Blocks of a read where nothing is known to be there: a batch that just came, and what tells that no other one did. */
 const TIP_BLOCKS = 2
@@ -47,11 +61,21 @@ export interface Batch {
   readonly end: Mark
   /** Whether all items are there. */
   readonly whole: boolean
+  /** A bit of its header or table that is flipped on the device, and was read as it has to be. */
+  readonly flipped?: FlippedBit
+}
+
+/** A header that was found where the log leads. */
+interface Found {
+  readonly header: BatchHeader
+  /** A bit that had to be flipped back for it: it counts only if the table holds as well. */
+  readonly flipped?: FlippedBit
 }
 
 /** Walks over the log from batch to batch, reading ahead as long as there is something. */
 export class Walker {
   readonly #disk: Disk
+  readonly #maxItemBytes: number
   readonly #memory: LentMemory
   #window: Window | undefined
   #coming: Coming | undefined
@@ -65,8 +89,10 @@ export class Walker {
   #call = 0
   #windowOf = 0
 
-  constructor(disk: Disk) {
+  /** @param maxItemBytes a larger item is looked at, but not kept in memory; by default one that only has a batch for itself */
+  constructor(disk: Disk, maxItemBytes: number = MAX_BATCH_BYTES) {
     this.#disk = disk
+    this.#maxItemBytes = maxItemBytes
     this.#memory = new LentMemory((bytes) => disk.device.allocate(bytes))
   }
 
@@ -111,8 +137,11 @@ export class Walker {
   }
 
   async #batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
-    const header = await this.#header(mark.lsn, epochs)
-    if (header !== undefined && continues(mark, header)) return this.#read(header)
+    const found = await this.#headerAt(mark, epochs)
+    if (found !== undefined && continues(mark, found.header)) {
+      const batch = await this.#read(found)
+      if (batch !== undefined) return batch
+    }
     this.#ahead = TIP_BLOCKS
     this.#memory.trim()
     return undefined
@@ -124,9 +153,9 @@ export class Walker {
    * @param committedTo items before the place that are committed
    */
   async restartAt(mark: Mark, committedTo: number, epochs: Epochs): Promise<Mark | undefined> {
-    const header = await this.#header(mark.lsn, epochs)
-    if (header === undefined || committedTo >= mark.seq) return undefined
-    const { start } = header
+    const found = await this.#headerAt(mark, epochs)
+    if (found === undefined || committedTo >= mark.seq) return undefined
+    const { start } = found.header
     return start.crc === mark.crc && start.seq === committedTo ? start : undefined
   }
 
@@ -141,6 +170,34 @@ export class Walker {
     epochs: Epochs,
   ): Promise<BatchHeader | undefined> {
     const { epoch } = currentEpoch(epochs)
+    return await this.#search(
+      from,
+      to,
+      epochs,
+      (header) => header.epoch === epoch && header.committedTo > committedTo,
+    )
+  }
+
+  /** The first header from a place up to another, as after damage. What lies a lap before that is not looked at. */
+  async nextHeader(from: number, to: number, epochs: Epochs): Promise<BatchHeader | undefined> {
+    const lap = to - this.#disk.layout.dataBlocks
+    const first = Math.max(from, lap)
+    const near = Math.min(to, first + NEAR_BLOCKS)
+    // It is mostly near, where something was read ahead.
+    for (let lsn = first; lsn < near; lsn++) {
+      const header = await this.#header(lsn, epochs)
+      if (header !== undefined) return header
+    }
+    return await this.#search(near, to, epochs, () => true)
+  }
+
+  /** The first header from a place up to another that is what is wanted. It is believed by itself alone: nothing is corrected. */
+  async #search(
+    from: number,
+    to: number,
+    epochs: Epochs,
+    isWanted: (header: BatchHeader) => boolean,
+  ): Promise<BatchHeader | undefined> {
     const { blockSize } = this.#disk.layout
     const window = Math.min(SMALL_AHEAD_BYTES / blockSize, Math.max(0, to - from))
     const memory = this.#disk.device.allocate(window * blockSize)
@@ -150,18 +207,8 @@ export class Walker {
       for (let at = 0; at < bytes.length; at += blockSize) {
         const block = bytes.subarray(at, at + blockSize)
         const header = this.#parse(block, lsn + at / blockSize, epochs)
-        if (header?.epoch === epoch && header.committedTo > committedTo) return header
+        if (header !== undefined && isWanted(header)) return header
       }
-    }
-    return undefined
-  }
-
-  /** The first header from a place up to another, as after damage. What lies a lap before that is not looked at. */
-  async nextHeader(from: number, to: number, epochs: Epochs): Promise<BatchHeader | undefined> {
-    const lap = to - this.#disk.layout.dataBlocks
-    for (let lsn = Math.max(from, lap); lsn < to; lsn++) {
-      const header = await this.#header(lsn, epochs)
-      if (header !== undefined) return header
     }
     return undefined
   }
@@ -172,18 +219,95 @@ export class Walker {
   }
 
   #parse(block: Uint8Array, lsn: number, epochs: Epochs): BatchHeader | undefined {
-    const header = parseHeader(block, lsn, this.#disk.uuid, this.#disk.layout.dataBlocks)
+    const header = parseHeader(block, lsn, this.#disk.uuid, this.#disk.layout)
     return header !== undefined && allowsEpoch(epochs, lsn, header.epoch) ? header : undefined
   }
 
-  async #read(header: BatchHeader): Promise<Batch> {
+  /** The header where the log goes on. One with a flipped bit counts if it continues the chain. */
+  async #headerAt(mark: Mark, epochs: Epochs): Promise<Found | undefined> {
+    const { uuid, layout } = this.#disk
+    const { bytes } = await this.#blocks(mark.lsn, 1)
+    const header = this.#parse(bytes, mark.lsn, epochs)
+    if (header !== undefined) return { header }
+    const guess = guessHeader(bytes, mark.lsn, uuid, layout)
+    const holds = guess?.header.start.crc === mark.crc
+    return holds && allowsEpoch(epochs, mark.lsn, guess.header.epoch) ? guess : undefined
+  }
+
+  /** The items of a batch that was found by a search, as far as they are there. */
+  async open(header: BatchHeader): Promise<BatchItems> {
+    return (await this.#itemsOf(header, this.#blocksOf(header), false)).items
+  }
+
+  /** Whether a batch that was found by a search has all of its items. */
+  async isWhole(header: BatchHeader): Promise<boolean> {
+    const items = await this.open(header)
+    items.release()
+    return items.whole
+  }
+
+  #blocksOf({ records, bodyBytes }: BatchHeader): number {
+    return batchBlocks(records, bodyBytes, this.#disk.layout.blockSize)
+  }
+
+  /** Undefined if a header was corrected, and the table does not confirm it. */
+  async #read({ header, flipped }: Found): Promise<Batch | undefined> {
     const { blockSize } = this.#disk.layout
-    const blocks = batchBlocks(header.records, header.bodyBytes, blockSize)
-    this.#batchBlocks = blocks
-    const { bytes, lent } = await this.#blocks(header.start.lsn, blocks)
-    const items = new BatchItems(bytes, header, lent.share())
+    const read = await this.#itemsOf(header, this.#blocksOf(header), flipped === undefined)
+    if (flipped !== undefined && !read.items.hasTable) {
+      read.items.release()
+      return undefined
+    }
     this.#ahead = Math.min(GROWTH * this.#ahead, SMALL_AHEAD_BYTES / blockSize)
-    return { header, items, end: batchEnd(header, blockSize), whole: items.whole }
+    const { items } = read
+    const bit = flipped ?? read.flipped
+    const batch = { header, items, end: batchEnd(header, blockSize), whole: items.whole }
+    return bit === undefined ? batch : { ...batch, flipped: bit }
+  }
+
+  /**
+   * Reads what is behind a header.
+   * @param mayCorrect whether a flipped bit in the table is put right: one of the batch is enough
+   */
+  async #itemsOf(
+    header: BatchHeader,
+    blocks: number,
+    mayCorrect: boolean,
+  ): Promise<{ readonly items: BatchItems; readonly flipped?: FlippedBit }> {
+    const isHeld = header.records > 1 || header.bodyBytes <= this.#maxItemBytes
+    if (isHeld) this.#batchBlocks = blocks
+    const { bytes, lent } = await this.#blocks(header.start.lsn, isHeld ? blocks : 1)
+    const read = (stored: Uint8Array): BatchItems | Promise<BatchItems> => {
+      if (!isHeld) return this.#lookAt(stored, header, blocks)
+      const batch = unmasked(stored, header)
+      return BatchItems.of(batch, header, batch === bytes ? lent.share() : undefined)
+    }
+    const items = await read(bytes)
+    const guess = mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined
+    const corrected = guess && (await read(guess.stored))
+    if (guess === undefined || corrected?.isSound(guess.item) !== true) return { items }
+    items.release()
+    return { items: corrected, flipped: guess.flipped }
+  }
+
+  /** Looks at an item that is too large to be kept, piece by piece. */
+  #lookAt(first: Uint8Array, header: BatchHeader, blocks: number): Promise<BatchItems> {
+    const masks = masksOf(first, header)
+    const { blockSize } = this.#disk.layout
+    const batchBytes = blocks * blockSize
+    const from = tableBytes(header)
+    const to = from + header.bodyBytes
+    const disk = this.#disk
+    async function* body(): AsyncGenerator<Uint8Array> {
+      const memory = disk.device.allocate(SMALL_AHEAD_BYTES)
+      for (let at = 0; at < batchBytes; at += memory.length) {
+        const piece = memory.subarray(0, Math.min(memory.length, batchBytes - at))
+        await disk.readInto(header.start.lsn + at / blockSize, piece)
+        applyMasks(piece, masks, at, batchBytes)
+        yield piece.subarray(Math.max(0, from - at), Math.max(0, to - at))
+      }
+    }
+    return BatchItems.lookAt(first, header, body())
   }
 
   /** Blocks of the log, from what was read ahead and from the device. */

@@ -3,9 +3,11 @@ import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { systemClock } from '../../clock.ts'
 import type { RepairAction, RepairOptions } from '../repair.ts'
 import type { Finding, Findings, VerifyOptions } from '../report.ts'
-import { LogCheck } from './check-log.ts'
+import { type Correction, LogCheck } from './check-log.ts'
+import { flip } from './correct.ts'
+import { offsetIn } from './diagnose.ts'
 import { type Disk, readRange } from './disk.ts'
-import { SKIP } from './log-findings.ts'
+import { SKIP, structureOf } from './log-findings.ts'
 import { isLogKnown, readSteadySlots } from './state.ts'
 import { findingOf, type Unreadable, type UnreadablePart } from './unreadable.ts'
 
@@ -46,8 +48,8 @@ export async function planZeroes(
   left: Findings,
   options: RepairOptions,
 ): Promise<readonly Step[]> {
-  const isKnown = await checkLog(disk, unreadable, left, options)
   const steps: Step[] = []
+  const isKnown = await checkLog(disk, unreadable, left, steps, options)
   for (const part of unreadable.rest()) {
     if (part.kind === 'own') {
       steps.push(zeroes(device, part, 'zeroes written, which is all that is to be there'))
@@ -67,12 +69,14 @@ export async function planZeroes(
 
 /**
  * Looks for batches that are damaged, if the slots tell where the log is.
+ * @param steps is given those that write flipped bits as they were
  * @returns whether they do
  */
 async function checkLog(
   disk: Disk,
   unreadable: Unreadable,
   left: Findings,
+  steps: Step[],
   options: RepairOptions,
 ): Promise<boolean> {
   const slots = await readSteadySlots(disk, options.clock ?? systemClock)
@@ -81,8 +85,21 @@ async function checkLog(
     const stays = staying(finding, options)
     if (stays !== undefined) left.add(stays)
   }
-  await new LogCheck(disk, slots, { add }, unreadable, options).run()
+  const log = new LogCheck(disk, slots, { add }, unreadable, options)
+  await log.run()
+  for (const correction of log.corrections) steps.push(await corrected(disk, correction))
   return true
+}
+
+/** Writes the block that has a flipped bit as it was. */
+async function corrected(disk: Disk, { header, flipped }: Correction): Promise<Step> {
+  const { blockSize } = disk.layout
+  const lsn = header.start.lsn + Math.floor(flipped.at / blockSize)
+  const bytes = await disk.readBlocks(lsn, 1)
+  flip(bytes, { ...flipped, at: flipped.at % blockSize })
+  const structure = structureOf(flipped)
+  const action = `bit ${flipped.bit} of byte ${offsetIn(disk, header.start.lsn, flipped.at)} flipped back`
+  return { offset: disk.offsetOf(lsn), structure, action, bytes }
 }
 
 /** What a finding of the log is after the repair. Zeroes are damage where items wait, and nothing elsewhere. */

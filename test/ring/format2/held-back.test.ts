@@ -47,7 +47,10 @@ async function delivered(device: MemoryBlockDevice): Promise<readonly (number | 
 async function largeRing(): Promise<{ device: MemoryBlockDevice; producer: Producer }> {
   const device = new MemoryBlockDevice({ sizeSectors: (48 * MIB) / BLOCK })
   await Producer.create(device, { format: 2, blockSize: LARGE_BLOCK })
-  return { device, producer: await attachProducer(device, { clock: new FakeClock() }) }
+  return {
+    device,
+    producer: await attachProducer(device, { clock: new FakeClock(), maxItemBytes: 32 * MIB }),
+  }
 }
 
 describe('damage in what was shown far behind the published place, then the producer was killed', () => {

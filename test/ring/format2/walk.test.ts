@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { Disk } from '../../../src/ring/format2/disk.ts'
-import { newest } from '../../../src/ring/format2/role.ts'
+import { newestProducer } from '../../../src/ring/format2/role.ts'
 import { Walker } from '../../../src/ring/format2/walk.ts'
 import { Producer } from '../../../src/ring/ring.ts'
 
@@ -21,7 +21,7 @@ test.each([0, 1, 2])(
     }
     const disk = await Disk.open(device)
     const slots = await disk.readSlots()
-    const { committed, epochs } = newest(slots.producer, 'producer', device.name).slot
+    const { committed, epochs } = newestProducer(slots.producer, device.name).slot
     const walker = new Walker(disk)
     const found: number[] = []
     let mark = committed

@@ -1,0 +1,116 @@
+/**
+ * Keeps bytes that a supplier of items chooses from being taken for a structure of a ring.
+ *
+ * Structures begin at multiples of 512 bytes, whatever the block size, and a partition may begin at any sector. So the four
+ * bytes at each such boundary inside a batch must not look like the start of one: of format 2, whose magics all begin with
+ * `SBR`, or of format 1. Nor may they be one flipped bit away from it. The start of the batch is the only exception.
+ *
+ * Where a batch would have such bytes, all of its boundary words are XORed with one word that leaves none. Each boundary rules out at
+ * most 58 words. A part of a batch has 131,073 boundaries at most, which rule out 7.6 million, so among the first
+ * 7.6 million words one is always left: whatever the items hold, and with nothing that has to be kept secret.
+ */
+
+/** Structures begin at multiples of this. */
+export const BOUNDARY_BYTES = 512
+/** A batch is masked in parts of this size, each with a word of its own. What is left over belongs to the last part. */
+export const MASK_PART_BYTES: number = 64 << 20
+
+/** `SBR`, with which every magic of format 2 begins. */
+const OWN = 0x524253
+/** `mira`, with which the magic of format 1 begins. */
+const ORIGINAL = 0x6172696d
+const ONE_BIT_OFF = Array.from({ length: 32 }, (_, bit) => 1 << bit)
+const OWN_NEAR: readonly number[] = [0, ...ONE_BIT_OFF.slice(0, 24)].map((bit) => OWN ^ bit)
+const ORIGINAL_NEAR: readonly number[] = [0, ...ONE_BIT_OFF].map((bit) => ORIGINAL ^ bit)
+/** Whether a word with this second byte deserves a closer look: few do, so most boundaries cost one load. */
+const SUSPECT = Uint8Array.from({ length: 256 }, (_, byte) =>
+  isPowerOfTwo(byte ^ 0x42) || isPowerOfTwo(byte ^ 0x69) ? 1 : 0,
+)
+
+/** Zero counts as one. */
+function isPowerOfTwo(value: number): boolean {
+  return (value & (value - 1)) === 0
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  const [first = 0, second = 0, third = 0, fourth = 0] = bytes.subarray(at, at + 4)
+  return first | (second << 8) | (third << 16) | (fourth << 24)
+}
+
+function isNear(word: number): boolean {
+  return isPowerOfTwo((word ^ OWN) & 0xffffff) || isPowerOfTwo(word ^ ORIGINAL)
+}
+
+/** The first boundary of a part, as an offset in the batch. The batch's own magic is at 0, and stays. */
+function firstBoundary(part: number): number {
+  return part === 0 ? BOUNDARY_BYTES : part * MASK_PART_BYTES
+}
+
+/** How many words a batch is masked with: one, unless it is larger than a part. */
+export function maskWords(bodyBytes: number): number {
+  return Math.max(1, Math.ceil(bodyBytes / MASK_PART_BYTES))
+}
+
+/** Where a part ends, as an offset in the batch. */
+function partEnd(part: number, parts: number, batchBytes: number): number {
+  return part === parts - 1 ? batchBytes : (part + 1) * MASK_PART_BYTES
+}
+
+/** The words to mask a batch with: 0 for a part that needs none. */
+export function chooseMasks(batch: Uint8Array, bodyBytes: number): readonly number[] {
+  const parts = maskWords(bodyBytes)
+  return Array.from({ length: parts }, (_, part) =>
+    chooseMask(batch, firstBoundary(part), partEnd(part, parts, batch.length)),
+  )
+}
+
+function chooseMask(batch: Uint8Array, from: number, to: number): number {
+  for (let at = from; at < to; at += BOUNDARY_BYTES) {
+    if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) {
+      return smallestMask(batch, from, to)
+    }
+  }
+  return 0
+}
+
+/** The smallest word that leaves no boundary near a magic. */
+function smallestMask(batch: Uint8Array, from: number, to: number): number {
+  const boundaries = Math.ceil((to - from) / BOUNDARY_BYTES)
+  const ruledOut = new Uint8Array(boundaries * (OWN_NEAR.length + ORIGINAL_NEAR.length) + 1)
+  for (let at = from; at < to; at += BOUNDARY_BYTES) {
+    const word = wordAt(batch, at)
+    // A mask has at most 24 bits, and `SBR` says nothing of the byte behind it.
+    for (const near of OWN_NEAR) ruledOut[(word ^ near) & 0xffffff] = 1
+    for (const near of ORIGINAL_NEAR) ruledOut[(word ^ near) >>> 0] = 1
+  }
+  return ruledOut.indexOf(0)
+}
+
+/** Whether anything is masked. */
+export function isMasked(masks: readonly number[]): boolean {
+  return masks.some((mask) => mask !== 0)
+}
+
+/**
+ * Masks bytes of a batch where they are. Done twice, it undoes itself.
+ * @param offset where in the batch the bytes begin
+ * @param batchBytes how long the batch is
+ */
+export function applyMasks(
+  bytes: Uint8Array,
+  masks: readonly number[],
+  offset: number,
+  batchBytes: number,
+): void {
+  for (const [part, mask] of masks.entries()) {
+    if (mask === 0) continue
+    const from = Math.max(firstBoundary(part), Math.ceil(offset / BOUNDARY_BYTES) * BOUNDARY_BYTES)
+    const to = Math.min(partEnd(part, masks.length, batchBytes), offset + bytes.length)
+    for (let boundary = from; boundary < to; boundary += BOUNDARY_BYTES) {
+      for (let byte = 0; byte < 4; byte++) {
+        const at = boundary - offset + byte
+        bytes[at] = (bytes[at] as number) ^ (mask >>> (8 * byte))
+      }
+    }
+  }
+}
