@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs'
-import { BlockError, isBlockError } from '../errors.ts'
+import { stat } from 'node:fs/promises'
+import { isBlockError } from '../errors.ts'
 import { BaseBlockDevice } from './base.ts'
 import { unsupported } from './check.ts'
 import type {
@@ -15,27 +16,27 @@ import { acquireClaim, askHolder, type ClaimTarget } from './file/claim.ts'
 import { createFile } from './file/create.ts'
 import { FileEnd } from './file/end.ts'
 import { type Engine, makeEngine } from './file/engine.ts'
-import { ioError, shortError, systemCode } from './file/errors.ts'
+import { ioError, isSystemError, shortError, systemCode } from './file/errors.ts'
 import { findMapped, findUnmapped, punch } from './file/extents.ts'
 import type { FillOptions } from './file/fill.ts'
 import { Flusher } from './file/flusher.ts'
 import { lengthOf } from './file/io.ts'
 import { loadNative, type Native } from './file/native.ts'
 import { closeAll, type OpenFile, openFile } from './file/open.ts'
-import { checkFileOptions, type FileBlockDeviceOptions } from './file/options.ts'
+import {
+  type CreateFileOptions,
+  checkFileOptions,
+  checkNewSize,
+  type FileBlockDeviceOptions,
+} from './file/options.ts'
 import { resizeFile } from './file/resize.ts'
 import { readRawDevice } from './file/sysfs.ts'
 import { watchFile } from './file/watch.ts'
 import type { Place } from './place.ts'
+import { claimCreator } from './turn.ts'
 
 export type { FileBlockErrorCode } from './file/errors.ts'
-export type { FileBlockDeviceOptions } from './file/options.ts'
-
-/** What to create. */
-export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
-  /** Bytes in the file: a whole number of sectors. */
-  readonly sizeBytes: number
-}
+export type { CreateFileOptions, FileBlockDeviceOptions } from './file/options.ts'
 
 /**
  * A regular file, or a raw block device on Linux, as a block device. A file that is no whole number of
@@ -107,38 +108,59 @@ export class FileBlockDevice extends BaseBlockDevice {
   /**
    * Makes a file of zeroes, written in full so that later writes never wait for space, and opens it. The path
    * is taken only when the file is complete and on stable storage.
+   * Where there are no hard links, a crash at the last moment may leave an empty file, which `openOrCreate` fills.
    * @throws {TypeError | RangeError} an option cannot be
    * @throws {BlockError} `BLOCK_EXISTS`: the path is taken, and was left as it is; or as `open`
    * @throws the reason of `signal`
    */
   static async create(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
     checkFileOptions(options)
-    const { sizeBytes, sectorSize = 512 } = options
-    if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0 || sizeBytes % sectorSize !== 0) {
-      throw new RangeError(
-        `sizeBytes has to be a positive whole number of ${sectorSize}-byte sectors, not ${sizeBytes}`,
-      )
-    }
-    await createFile(path, sizeBytes, sectorSize, options)
+    const sizeBytes = checkNewSize(options)
+    await createFile(path, sizeBytes, options.sectorSize ?? 512, {
+      ...options,
+      native: await loadNative(),
+    })
     return FileBlockDevice.open(path, options)
   }
 
   /**
-   * Opens the file, or creates it where there is none; one that is there keeps its size.
-   * @throws as `create` and `open`
+   * Opens the file, or creates it where there is none. One that is there keeps its size, unless it is empty: that is
+   * filled in place, and shorter after a crash meanwhile. Several programs can call this at once.
+   * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
    */
   static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    const device = await openOrMake(path, options)
     try {
-      return await FileBlockDevice.open(path, options)
+      if (!device.#isEmpty() || (await device.#fill(options))) return device
     } catch (error) {
-      if (!(isBlockError(error) && systemCode(error.cause) === 'ENOENT')) throw error
+      await device.disconnect()
+      throw error
     }
+    await device.disconnect()
+    return FileBlockDevice.open(path, options)
+  }
+
+  #isEmpty(): boolean {
+    const { fd, raw, writable } = this.#file
+    return raw === undefined && writable && fstatSync(fd).size === 0
+  }
+
+  /**
+   * Fills an empty file, unless another program does: that one is waited for.
+   * @returns false if the path means another file by now
+   */
+  async #fill(options: CreateFileOptions): Promise<boolean> {
+    const sizeBytes = checkNewSize(options)
+    const claim = await claimCreator(this)
     try {
-      return await FileBlockDevice.create(path, options)
-    } catch (error) {
-      // Another process was faster.
-      if (!(isBlockError(error) && error.code === 'BLOCK_EXISTS')) throw error
-      return FileBlockDevice.open(path, options)
+      const { ino, dev } = fstatSync(this.#file.fd)
+      const now = await stat(this.name)
+      if (now.ino !== ino || now.dev !== dev) return false
+      if (this.#isEmpty()) await this.#resize(sizeBytes / this.#file.sectorSize, options)
+      await this.doGetInfo()
+      return true
+    } finally {
+      await claim.release()
     }
   }
 
@@ -221,7 +243,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     return resized
   }
 
-  async #resize(sizeSectors: number): Promise<void> {
+  async #resize(sizeSectors: number, fill: FillOptions = {}): Promise<void> {
     const { fd, sectorSize } = this.#file
     const sizeBytes = sizeSectors * sectorSize
     if (!Number.isSafeInteger(sizeBytes)) {
@@ -229,7 +251,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     }
     const before = await this.doGetInfo()
     await this.#system({ device: this.name, operation: 'resize' }, () =>
-      resizeFile(fd, before.sizeSectors * sectorSize, sizeBytes, sectorSize),
+      resizeFile(fd, before.sizeSectors * sectorSize, sizeBytes, sectorSize, fill),
     )
     await this.doFlush()
     await this.doGetInfo()
@@ -292,7 +314,22 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 }
 
-/** Reports as `BLOCK_IO` what is not reported as something else already. */
+async function openOrMake(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+  try {
+    return await FileBlockDevice.open(path, options)
+  } catch (error) {
+    if (!(isBlockError(error) && systemCode(error.cause) === 'ENOENT')) throw error
+  }
+  try {
+    return await FileBlockDevice.create(path, options)
+  } catch (error) {
+    // Another process was faster.
+    if (!(isBlockError(error) && error.code === 'BLOCK_EXISTS')) throw error
+    return FileBlockDevice.open(path, options)
+  }
+}
+
+/** Reports as `BLOCK_IO` what the system says of a request; what a caller's signal or callback throws stays as it is. */
 function reported(place: Place, cause: unknown): unknown {
-  return cause instanceof BlockError ? cause : ioError(place, cause)
+  return isSystemError(cause) ? ioError(place, cause) : cause
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
 import { counted, describeDamage } from './render.ts'
 
@@ -31,11 +32,13 @@ function ringAdvice({ code, message, details }: RingError): string {
       // Only a record of format 1 has a length that others are found by.
       return field === 'length'
         ? `${message}. In format 1 nothing behind it can be found, so it cannot be stepped over: keep a copy of ` +
-            `the device, and make a new ring: sbr create ${device} --erase --force`
+            `the device, and make a new ring: sbr create ${device} --format 1 --erase --force`
         : message
     case 'RING_SECTOR_SIZE':
       return `the ring on ${device} was made with sectors of ${expected} bytes, not ${found}: use --sector-size ${expected}`
     case 'RING_DEVICE_TOO_SMALL':
+      if (isEmptyFile(device))
+        return `${device} is an empty file; make a ring of it: sbr create ${device}`
       return `${device} is too small for a ring: expected ${expected}, found ${found}; only whole sectors count`
     default:
       return message
@@ -55,4 +58,9 @@ function damageAdvice(details: RingErrorDetails): string {
 /** Whether what was found, as a JSON string, has nothing but zeroes in it. */
 function isBlank(found: string | undefined): boolean {
   return found !== undefined && /^"(\\u0000)*"$/.test(found)
+}
+
+function isEmptyFile(path: string | undefined): boolean {
+  const stats = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
+  return stats?.isFile() === true && stats.size === 0
 }

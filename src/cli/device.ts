@@ -1,4 +1,5 @@
 import { systemCode } from '../block/file/errors.ts'
+import { danglingTarget } from '../block/file/links.ts'
 import { FileBlockDevice, type FileBlockDeviceOptions } from '../block/file.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
 import type { NbdBlockDevice } from '../block/nbd.ts'
@@ -28,15 +29,45 @@ export async function openDevice(
     return await nbd.NbdBlockDevice.connect(path, settings)
   } catch (error) {
     if (error instanceof RangeError) throw usageError(`--sector-size: ${error.message}`)
-    throw isMissing(path, error) ? missing(path, error) : error
+    throw (await missing(path, error)) ?? error
   }
 }
 
-function isMissing(path: string, error: unknown): boolean {
-  return !isNbdUri(path) && isBlockError(error) && systemCode(error.cause) === 'ENOENT'
+/** What to do about a path where nothing is. */
+async function missing(path: string, error: unknown): Promise<CommandError | undefined> {
+  if (isNbdUri(path) || !isBlockError(error) || error.code !== 'BLOCK_OPEN') return undefined
+  await checkLink(path)
+  if (systemCode(error.cause) !== 'ENOENT') return undefined
+  checkNotInDev(path)
+  return cannotOpen(
+    path,
+    `there is no ${path}; check the path, or make it: sbr create ${path}`,
+    error,
+  )
 }
 
-function missing(path: string, cause: unknown): CommandError {
-  const message = `there is no ${path}; check the path, or make it: sbr create ${path}`
+/**
+ * Nothing is made where a link leads, but told.
+ * @throws {CommandError} there is a link to nothing
+ */
+export async function checkLink(path: string): Promise<void> {
+  const target = await danglingTarget(path)
+  if (target === undefined) return
+  throw cannotOpen(
+    path,
+    `${path} is a symbolic link to ${target}, where nothing is; make that: sbr create ${target}, or remove the link`,
+  )
+}
+
+/**
+ * No file is made where devices are: it would be gone at the next start of the machine.
+ * @throws {CommandError} the path is there
+ */
+export function checkNotInDev(path: string): void {
+  if (!/^\/dev\/(?!shm\/)/.test(path)) return
+  throw cannotOpen(path, `there is no device ${path}; check the path`)
+}
+
+function cannotOpen(path: string, message: string, cause?: unknown): CommandError {
   return new CommandError(EXIT.fault, 'BLOCK_OPEN', message, { device: path }, cause)
 }

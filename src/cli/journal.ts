@@ -1,5 +1,6 @@
 import type { FlagParametersForType, TypedFlagParameter } from '@stricli/core'
 import type { BlockDevice } from '../block/device.ts'
+import { inTurn } from '../block/turn.ts'
 import { isRingError } from '../errors.ts'
 import { UNNAMED_JOURNAL } from '../journal/settings.ts'
 import { inspectRing, Producer } from '../ring/ring.ts'
@@ -26,7 +27,10 @@ export function journalNames(flags: RoleFlags): { queue: string; client?: string
 export async function openJournal(path: string, flags: RoleFlags): Promise<OpenedDevice> {
   const journal = await openDevice(path, 'read-write', flags)
   try {
-    if (!(await holdsRing(journal))) await makeRing(journal)
+    // Another command may be making one there: then it is looked for again.
+    await inTurn(async () => {
+      if (!(await holdsRing(journal))) await makeRing(journal)
+    })
     return journal
   } catch (error) {
     await journal.disconnect()

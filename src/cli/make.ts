@@ -1,15 +1,16 @@
+import type { Stats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { BlockDevice } from '../block/device.ts'
 import { systemCode } from '../block/file/errors.ts'
 import { FileBlockDevice } from '../block/file.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
-import { isBlockError, isRingError } from '../errors.ts'
+import { inTurn } from '../block/turn.ts'
+import { isRingError } from '../errors.ts'
 import type { DeviceSize } from '../ring/format.ts'
 import { checkSize } from '../ring/ring.ts'
 import type { CreateOptions } from '../ring/types.ts'
-import { type OpenedDevice, openDevice } from './device.ts'
-import { CommandError, EXIT, usageError } from './errors.ts'
+import { checkLink, checkNotInDev, type OpenedDevice, openDevice } from './device.ts'
+import { usageError } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
 import { showProgress } from './progress.ts'
 import { counted, grouped } from './render.ts'
@@ -24,16 +25,17 @@ export interface MakeFlags extends CommonFlags {
   readonly size?: number
 }
 
-/** The device, for this command alone: what is there as it is, or else a new file. */
+/**
+ * The device, for this command alone: what is there as it is, or else a new file. Another command that makes a ring there
+ * is waited for.
+ */
 export async function openOrCreate(
   path: string,
   flags: MakeFlags,
   ring: CreateOptions,
   signal: AbortSignal,
 ): Promise<OpenedDevice> {
-  if (!(await isThere(path))) return createForRing(path, flags, ring, signal)
-  // A raw device with a mounted file system on it is refused.
-  const device = await openDevice(path, 'read-write', flags, { exclusive: true })
+  const device = await openAlone(path, flags, ring, signal)
   try {
     await checkSizeFlag(path, device, flags.size, ring)
     return device
@@ -43,14 +45,22 @@ export async function openOrCreate(
   }
 }
 
-async function createForRing(
+async function openAlone(
   path: string,
-  { size = DEFAULT_BYTES, sectorSize = 512 }: MakeFlags,
+  flags: MakeFlags,
   ring: CreateOptions,
   signal: AbortSignal,
-): Promise<FileBlockDevice> {
-  checkNewSize(path, size, sectorSize, ring)
-  return createFile(path, size, sectorSize, signal)
+): Promise<OpenedDevice> {
+  if (await isVacant(path)) {
+    const { size = DEFAULT_BYTES, sectorSize = 512 } = flags
+    checkNewSize(path, size, sectorSize, ring)
+    return inTurn(() => makeFile('openOrCreate', path, size, sectorSize, signal), signal)
+  }
+  const open = (): Promise<OpenedDevice> =>
+    openDevice(path, 'read-write', flags, { exclusive: true })
+  const stats = await statOf(path)
+  // A raw device with a mounted file system on it is refused, and would be waited for in vain.
+  return stats?.isBlockDevice() === true ? open() : inTurn(open, signal)
 }
 
 function checkNewSize(path: string, size: number, sectorSize: number, ring: CreateOptions): void {
@@ -83,48 +93,54 @@ export function checkFits(size: DeviceSize, ring: CreateOptions): void {
 }
 
 /** Makes a file of zeroes, for this command alone. */
-export async function createFile(
+export function createFile(
   path: string,
   sizeBytes: number,
   sectorSize: number,
   signal: AbortSignal,
 ): Promise<FileBlockDevice> {
-  if (dirname(path) === '/dev') {
-    throw new CommandError(EXIT.fault, 'BLOCK_OPEN', `there is no device ${path}`, { device: path })
-  }
+  return makeFile('create', path, sizeBytes, sectorSize, signal)
+}
+
+async function makeFile(
+  how: 'create' | 'openOrCreate',
+  path: string,
+  sizeBytes: number,
+  sectorSize: number,
+  signal: AbortSignal,
+): Promise<FileBlockDevice> {
+  checkNotInDev(path)
   using progress = showProgress('creating')
   const options = { sizeBytes, sectorSize, exclusive: true, onProgress: progress.update, signal }
-  try {
-    return await FileBlockDevice.create(path, options)
-  } catch (error) {
-    throw creationError(path, error)
-  }
+  return await FileBlockDevice[how](path, options)
 }
 
-/** What cannot be made, and what to do about it: the library's advice is to make a file. */
-export function creationError(path: string, error: unknown): unknown {
-  if (!isBlockError(error)) return error
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: `there is no directory ${dirname(path)}; make that first`,
-    ENOSPC: 'the disk is full; free some space',
-    EDQUOT: "this user's quota is used up; free some space",
-  }
-  const reason = reasons[systemCode(error.cause) ?? '']
-  if (reason === undefined) return error
-  const message = `could not make ${path}: ${reason}`
-  return new CommandError(EXIT.fault, error.code, message, { ...error.details }, error)
-}
-
-/** Whether there is anything at the path. An export cannot be made from here, so it has to be. */
+/**
+ * Whether there is anything at the path. An export cannot be made from here, so it has to be.
+ * @throws {CommandError} there is a link to nothing
+ */
 export async function isThere(path: string): Promise<boolean> {
   if (isNbdUri(path)) return true
+  await checkLink(path)
   try {
     await lstat(path)
     return true
   } catch (error) {
     // Anything else is told when it is opened.
-    return !(error instanceof Error && Reflect.get(error, 'code') === 'ENOENT')
+    return systemCode(error) !== 'ENOENT'
   }
+}
+
+/** Whether a file is to be made there: nothing is there, or an empty file. */
+async function isVacant(path: string): Promise<boolean> {
+  if (!(await isThere(path))) return true
+  const stats = await statOf(path)
+  return stats?.isFile() === true && stats.size === 0
+}
+
+/** Undefined for exports, and where the system says no; it says why when the path is opened. */
+async function statOf(path: string): Promise<Stats | undefined> {
+  return isNbdUri(path) ? undefined : await stat(path).catch(() => undefined)
 }
 
 async function checkSizeFlag(
@@ -151,7 +167,8 @@ async function bytesAt(path: string, deviceBytes: number): Promise<number> {
   return file.isFile() ? file.size : deviceBytes
 }
 
-function isTooSmall(size: DeviceSize, ring: CreateOptions): boolean {
+/** Whether the ring that is wanted does not fit. */
+export function isTooSmall(size: DeviceSize, ring: CreateOptions): boolean {
   try {
     checkFits(size, ring)
     return false

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
+import { claimCreator } from '../block/turn.ts'
 import type { SalvageBlockDevice } from '../block/wrap/salvage.ts'
-import { systemClock } from '../clock.ts'
-import { isBlockError, isRingError } from '../errors.ts'
+import { isRingError } from '../errors.ts'
 import { detectFormat } from './detect.ts'
 import type { DeviceSize, Format } from './format.ts'
 import { format1 } from './format1/index.ts'
@@ -65,25 +65,17 @@ export const Producer: {
     (await formatToAttach(device, options)).attachProducer(device, options),
 }
 
-/** How long another one who creates a ring on the device is waited for, and how often it is looked for. */
-const CREATE_WAIT_MS = 10_000
-const CREATE_POLL_MS = 10
-
 /**
  * Creates while nobody else on this machine does: between finding no ring and writing one, another program could create
  * one and push to it.
  */
 async function alone<T>(device: BlockDevice, create: () => Promise<T>): Promise<T> {
   if (!device.capabilities.claim) return create()
-  for (let waited = 0; ; waited += CREATE_POLL_MS) {
-    try {
-      const claim = await device.claim('creator', { holder: 'one who creates a ring' })
-      return await create().finally(() => claim.release())
-    } catch (error) {
-      const busy = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
-      if (!busy || waited >= CREATE_WAIT_MS) throw error
-    }
-    await systemClock.sleep(CREATE_POLL_MS)
+  const claim = await claimCreator(device)
+  try {
+    return await create()
+  } finally {
+    await claim.release()
   }
 }
 

@@ -1,7 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { needs } from '../helpers/interop.ts'
+import { straceProblem } from '../helpers/strace.ts'
 import { diagnose, jsonError, mainPath, ok, sbr, start, temporaryFolder } from './cli.ts'
 
 test('makes a file in full, and a ring on it', async () => {
@@ -58,6 +67,34 @@ test('leaves a ring of format 1 as it is, also one that is too small for format 
   expect(jsonError(refused)).toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
   expect(readFileSync(path).equals(before)).toBe(true)
 })
+
+test('fills an empty file, which keeps its identity and its permissions', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('empty')
+  writeFileSync(path, '', { mode: 0o640 })
+  const { ino, mode } = statSync(path)
+  await ok(['create', path, '--size', '1MiB'])
+  expect(statSync(path)).toMatchObject({ ino, mode, size: 1 << 20 })
+  expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20)
+  expect(await diagnose(path)).toMatchObject({ sizeSectors: 2048, used: 0 })
+})
+
+test.each(['nothing', 'an empty file', 'a blank file'])(
+  'of several that make a ring of %s at once, all have it',
+  async (state) => {
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    if (state !== 'nothing') writeFileSync(path, '')
+    if (state === 'a blank file') truncateSync(path, 1 << 20)
+    const all = await Promise.all(
+      [1, 2, 3].map(() => sbr(['create', path, '--size', '1MiB', '--json'])),
+    )
+    expect(all.map(({ code, stderr }) => [code, stderr])).toEqual(all.map(() => [0, '']))
+    const created = all.map(({ stdout }) => JSON.parse(stdout.toString()).created)
+    expect(created.filter((each) => each)).toHaveLength(1)
+    expect(readdirSync(folder.path)).toEqual(['ring'])
+  },
+)
 
 test('uses a blank file as it is', async () => {
   using folder = temporaryFolder()
@@ -128,7 +165,9 @@ test.each(['bool-consumer', 'producer-behind', 'pointers-huge'])(
       expect([refused.code, refused.stdout.length]).toEqual([1, 0])
       expect(jsonError(refused)).toMatchObject({
         code: 'RING_CORRUPT',
-        message: expect.stringContaining(`to lose it: sbr create ${path} --erase --force`),
+        message: expect.stringContaining(
+          `to lose it: sbr create ${path} --format 1 --erase --force`,
+        ),
       })
       expect(readFileSync(path).equals(content)).toBe(true)
     }
@@ -207,7 +246,7 @@ test('what a device lacks is told with one advice', async () => {
   )
   const missing = await sbr(['create', join(folder.file('missing'), 'ring'), '--size', '64KiB'])
   expect(missing.stderr).toBe(
-    `sbr: could not make ${folder.file('missing')}/ring: there is no directory ${folder.file('missing')}; ` +
+    `sbr: could not create ${folder.file('missing')}/ring: there is no directory ${folder.file('missing')}; ` +
       'make that first (BLOCK_OPEN)\n',
   )
 })
@@ -340,4 +379,19 @@ test('what is wrong is told safely, and with a trace only when asked', async () 
   const debug = await sbr(['consume', path], '', { SBR_DEBUG: '1' })
   expect(debug.stderr).toContain('    at ')
   expect(debug.stderr).not.toContain('\x1b')
+})
+
+test('makes a ring where the file system has no hard links', async (context) => {
+  needs(context, straceProblem())
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  const injected = ['-f', '-qq', '-o', '/dev/null', '-e', 'inject=link,linkat:error=EPERM']
+  const made = execFileSync('strace', [
+    ...[...injected, process.execPath],
+    ...[mainPath, 'create', path, '--size', '1MiB'],
+  ])
+  expect(made.toString()).toContain('made a ring of format 2')
+  expect(readdirSync(folder.path)).toEqual(['ring'])
+  await ok(['produce', path], 'one\n')
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe('one\n')
 })

@@ -92,7 +92,7 @@ test('damage in a ring of format 1 is not to be stepped over, and it says so', a
   const stopped = await sbr(['migrate', from, to, '--size', '64KiB', '--skip-damage'])
   expect(stopped.code).toBe(1)
   expect(stopped.stderr).toContain('In format 1 nothing behind it can be found')
-  expect(stopped.stderr).toContain(`sbr create ${from} --erase --force`)
+  expect(stopped.stderr).toContain(`sbr create ${from} --format 1 --erase --force`)
   expect(stopped.stderr).not.toContain('run it again')
 })
 

@@ -2,7 +2,6 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { asCommandError } from '../../src/cli/errors.ts'
 import { Frames } from '../../src/cli/frames.ts'
 import { Lines } from '../../src/cli/lines.ts'
-import { creationError } from '../../src/cli/make.ts'
 import { showProgress } from '../../src/cli/progress.ts'
 import { preview, safeBytes, safeJson, safeText } from '../../src/cli/render.ts'
 import { parseCount, parseDuration, parseSize } from '../../src/cli/size.ts'
@@ -117,17 +116,6 @@ test('sizes, times and counts', () => {
   }
   expect(parseCount('3')).toBe(3)
   for (const text of ['0', '-1', '1.5', 'x']) expect(() => parseCount(text)).toThrow('whole number')
-})
-
-test('a file that cannot be made is told with what helps on a command line', () => {
-  const told = (code: string): unknown => {
-    const cause = Object.assign(new Error(code), { code })
-    const error = new BlockError('BLOCK_OPEN', 'as the library says', { device: 'd/f' }, cause)
-    return Reflect.get(Object(creationError('d/f', error)), 'message')
-  }
-  expect(told('ENOENT')).toBe('could not make d/f: there is no directory d; make that first')
-  expect(told('ENOSPC')).toBe('could not make d/f: the disk is full; free some space')
-  expect(told('EACCES')).toBe('as the library says')
 })
 
 test('faults of the library advise no calls of it', () => {

@@ -1,9 +1,37 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, lstat, open, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, link, lstat, open, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { BlockError } from '../../errors.ts'
-import { explain, isSystemError, openError, systemCode } from './errors.ts'
+import { CREATOR } from '../turn.ts'
+import { acquireClaim } from './claim.ts'
+import { explain, isSystemError, systemCode } from './errors.ts'
 import { type FillOptions, fillWithZeroes } from './fill.ts'
+import { danglingTarget, danglingText } from './links.ts'
+import type { Native } from './native.ts'
+import { fileKey } from './open.ts'
+
+/** The temporary name begins with so much of the file's own, which may be as long as a name can be. */
+const NAME_START = 32
+
+/** What `link` answers where there are no hard links: FAT, some network and FUSE file systems. */
+const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
+
+/** Why a file cannot be created, and what a person can do about it. */
+const REASONS: Readonly<Record<string, (directory: string) => string>> = {
+  ENOENT: (directory) => `there is no directory ${directory}; make that first`,
+  ENOSPC: () => 'the disk is full; free some space, or choose a smaller size',
+  EDQUOT: () => "this user's quota is used up; free some space, or choose a smaller size",
+  EFBIG: () => 'the file system holds no file of this size; choose a smaller one',
+  ENAMETOOLONG: () => 'its name or path is too long; choose a shorter one',
+  EACCES: (directory) => `permission denied; let this user write to the directory ${directory}`,
+  EROFS: () => 'the file system is mounted read-only; choose another one',
+}
+
+/** How to create; `linkFile` is replaced in tests by that of file systems which are not at hand. */
+export interface CreateFile extends FillOptions {
+  readonly native?: Native | undefined
+  readonly linkFile?: (from: string, to: string) => Promise<void>
+}
 
 /**
  * Makes a file of zeroes that is either there in full or not at all: it grows under a temporary name
@@ -14,16 +42,20 @@ export async function createFile(
   path: string,
   sizeBytes: number,
   sectorSize: number,
-  options: FillOptions,
+  options: CreateFile,
 ): Promise<void> {
   options.signal?.throwIfAborted()
-  // Only to fail before a long run of writes; the link below is what never overwrites.
-  if (await exists(path)) throw existsError(path)
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  if (path.endsWith('/'))
+    throw creationError(path, 'its name ends with /, as only a directory has it')
+  // Only to fail before a long run of writes: `publish` is what never overwrites.
+  const taken = await attempt(path, () => takenBy(path))
+  if (taken !== undefined) throw taken
+  const name = `${basename(path).slice(0, NAME_START)}.${randomBytes(6).toString('hex')}.tmp`
+  const temporary = join(dirname(path), name)
   const file = await attempt(path, () => open(temporary, 'wx'))
   try {
     await writeOut(path, file, sizeBytes, sectorSize, options)
-    await attempt(path, () => link(temporary, path))
+    await attempt(path, () => publish(temporary, path, options))
   } finally {
     await unlink(temporary).catch(() => undefined)
   }
@@ -46,29 +78,88 @@ async function writeOut(
   options.signal?.throwIfAborted()
 }
 
+async function publish(
+  temporary: string,
+  path: string,
+  { linkFile = link, native }: CreateFile,
+): Promise<void> {
+  try {
+    await linkFile(temporary, path)
+  } catch (cause) {
+    if (!NO_LINKS.includes(systemCode(cause))) throw cause
+    await replaceEmpty(temporary, path, native)
+  }
+}
+
+/**
+ * Without hard links: takes the path with an empty file, which the whole one then replaces. Who finds the empty one
+ * in between, after a crash too, fills it; both need the role of its creator for that.
+ */
+async function replaceEmpty(
+  temporary: string,
+  path: string,
+  native: Native | undefined,
+): Promise<void> {
+  const file = await open(path, 'wx')
+  try {
+    const key = fileKey(await file.stat({ bigint: true }))
+    const target = { device: path, key, fd: file.fd, writable: true, native }
+    const claim = await acquireClaim(target, CREATOR.role, CREATOR).catch(() => {
+      throw existsError(path)
+    })
+    try {
+      if ((await file.stat()).size > 0) throw existsError(path)
+      await rename(temporary, path).catch(async (cause: unknown) => {
+        await unlink(path)
+        throw cause
+      })
+    } finally {
+      await claim.release()
+    }
+  } finally {
+    await file.close()
+  }
+}
+
 /** Reports system errors as ours, and leaves those of the caller's signal and callback alone. */
 async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation()
   } catch (cause) {
     if (!isSystemError(cause)) throw cause
-    if (systemCode(cause) === 'EEXIST') throw existsError(path, cause)
-    throw openError(path, `it could not be created: ${explain(cause)}`, cause)
+    if (systemCode(cause) === 'EEXIST') throw (await takenBy(path)) ?? existsError(path)
+    const reason = REASONS[systemCode(cause) ?? '']?.(dirname(path))
+    throw creationError(path, reason ?? explain(cause), cause)
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+function creationError(path: string, reason: string, cause?: unknown): BlockError<'BLOCK_OPEN'> {
+  const message = `could not create ${path}: ${reason}`
+  return new BlockError('BLOCK_OPEN', message, { device: path }, cause)
+}
+
+/** What is at the path already, if anything is. */
+async function takenBy(path: string): Promise<BlockError<'BLOCK_EXISTS'> | undefined> {
   try {
     await lstat(path)
-    return true
-  } catch {
-    return false
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
   }
+  const target = await danglingTarget(path)
+  if (target !== undefined) return existsError(path, danglingText(target))
+  const stats = await stat(path).catch(() => undefined)
+  return stats?.isFile() === true && stats.size === 0
+    ? existsError(path, 'it is empty, and FileBlockDevice.openOrCreate fills it')
+    : existsError(path)
 }
 
-function existsError(path: string, cause?: unknown): BlockError<'BLOCK_EXISTS'> {
-  const message = `${path} exists already and was left as it is; open it, or choose another path`
-  return new BlockError('BLOCK_EXISTS', message, { device: path }, cause)
+function existsError(
+  path: string,
+  state = 'it was left as it is; open it, or choose another path',
+): BlockError<'BLOCK_EXISTS'> {
+  const message = `${path} exists already: ${state}`
+  return new BlockError('BLOCK_EXISTS', message, { device: path })
 }
 
 /** Makes the new name durable. Windows has no such call, and needs none. */

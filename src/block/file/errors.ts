@@ -28,6 +28,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   EINVAL:
     'direct I/O takes only whole blocks of the disk: use a larger sectorSize, or direct: false',
   EIO: 'the disk, or the way to it, is failing: see the kernel log',
+  ELOOP: 'it is a symbolic link that leads back to itself: remove it',
+  ENAMETOOLONG: 'choose a shorter one',
   ENOENT: 'check the path, or make the file with FileBlockDevice.create',
   ENOSPC: 'free some space; a file made by FileBlockDevice.create has all it needs',
   EDQUOT: 'free some space; a file made by FileBlockDevice.create has all it needs',

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { claimed } from '../check.ts'
 import { explain, openError, systemCode } from './errors.ts'
+import { danglingTarget, danglingText } from './links.ts'
 import { checkFileOptions, chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
 import { deviceId, type RawDevice, readRawDevice } from './sysfs.ts'
 
@@ -68,7 +69,9 @@ export async function openFile(
 ): Promise<OpenFile> {
   checkFileOptions(options)
   // Before it is opened, because opening may block (a pipe) or act (a tape).
-  const stats = await statCall(path, { bigint: true }).catch((cause: unknown) => {
+  const stats = await statCall(path, { bigint: true }).catch(async (cause: unknown) => {
+    const target = await danglingTarget(path)
+    if (target !== undefined) throw openError(path, danglingText(target))
     throw openError(path, explain(cause), cause)
   })
   const raw = await examine(path, stats)
@@ -99,7 +102,8 @@ export async function openFile(
   }
 }
 
-function fileKey(stats: BigIntStats): string {
+/** What a regular file has in common with all its names and handles. */
+export function fileKey(stats: BigIntStats): string {
   return `file-${stats.dev.toString(16)}:${stats.ino.toString(16)}`
 }
 

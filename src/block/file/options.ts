@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { BlockError } from '../../errors.ts'
 import { checkSectorSize } from '../check.ts'
+import type { FillOptions } from './fill.ts'
 import type { RawDevice } from './sysfs.ts'
 
 /** How to open a file or a raw block device. */
@@ -47,6 +48,12 @@ export interface FileBlockDeviceOptions {
   readonly exclusive?: boolean
 }
 
+/** What to create. */
+export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
+  /** Bytes in the file: a whole number of sectors. */
+  readonly sizeBytes: number
+}
+
 /** @throws {TypeError | RangeError} an option cannot be; {@link BlockError} not on this platform */
 export function checkFileOptions(options: FileBlockDeviceOptions): void {
   const { sectorSize, mode = 'auto', direct = 'auto' } = options
@@ -68,6 +75,15 @@ function oneOf(option: string, value: unknown, values: readonly unknown[]): void
 function missing(what: string): BlockError<'BLOCK_UNSUPPORTED'> {
   const message = `${process.platform} has no ${what}; use 'auto'`
   return new BlockError('BLOCK_UNSUPPORTED', message, { device: 'file' })
+}
+
+/** @throws {RangeError} the size is no whole number of sectors */
+export function checkNewSize({ sizeBytes, sectorSize = 512 }: CreateFileOptions): number {
+  if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes % sectorSize === 0)
+    return sizeBytes
+  throw new RangeError(
+    `sizeBytes has to be a positive whole number of ${sectorSize}-byte sectors, not ${sizeBytes}`,
+  )
 }
 
 /** @throws {RangeError} a raw device has no such sectors */

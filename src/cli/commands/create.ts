@@ -6,7 +6,7 @@ import type { CreateOptions, RingInspection } from '../../ring/types.ts'
 import { CommandError, EXIT, withNote } from '../errors.ts'
 import { commonFlags, device } from '../flags.ts'
 import { describeHolding, holdingOf } from '../holding.ts'
-import { checkFits, eraseDevice, type MakeFlags, openOrCreate } from '../make.ts'
+import { checkFits, eraseDevice, isTooSmall, type MakeFlags, openOrCreate } from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { grouped, safeJson, safeText } from '../render.ts'
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
@@ -19,8 +19,9 @@ interface Flags extends MakeFlags, RingFlags {
   readonly force?: boolean
 }
 
-const fullDescription = `Makes a ring on a file or a raw device. A file that is not there is made first, of --size and written in full;
-one that is there, and a raw device, is used as it is, and --size has to be its size.
+const fullDescription = `Makes a ring on a file or a raw device. A file that is not there is made first, of --size and written in full, and
+an empty one is filled likewise; any other, and a raw device, is used as it is, and --size has to be its size.
+Another \`sbr create\` at work on it is waited for, up to ten seconds.
 
 A ring that is there stays as it is, also with --force; one that cannot be read is refused, and so is one that is not
 what the flags say. Anything else but
@@ -81,11 +82,11 @@ async function run(flags: Flags, path: string): Promise<void> {
   if (!stays) checkFits({ name: path, sectorSize, sizeSectors }, options)
   await using _roles = await takeRoles(ring, 'sbr create')
   if (flags.erase === true) {
-    if (flags.force !== true) await checkNothingIsLost(ring)
+    if (flags.force !== true) await checkNothingIsLost(ring, options)
     await eraseDevice(ring, stop.signal)
   }
   const created = await Producer.create(ring, options)
-  const { format } = created ? { format: options.format } : await asWanted(ring, flags)
+  const { format } = created ? { format: options.format } : await asWanted(ring, flags, options)
   const text = created
     ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
     : `holds a ring of format ${format} already, which was left as it is`
@@ -95,11 +96,11 @@ async function run(flags: Flags, path: string): Promise<void> {
 }
 
 /** Refuses to erase what creating a ring would refuse, and a ring that has items or is damaged. */
-async function checkNothingIsLost(ring: BlockDevice): Promise<void> {
+async function checkNothingIsLost(ring: BlockDevice, options: CreateOptions): Promise<void> {
   const holding = await holdingOf(ring)
   if (holding.kind === 'blank' || (holding.kind === 'ring' && holding.used === 0)) return
   const found = describeHolding(holding)
-  const message = `${ring.name} holds ${found}; nothing was written. To lose that: ${eraseBy(ring)}`
+  const message = `${ring.name} holds ${found}; nothing was written. To lose that: ${await eraseBy(ring, options)}`
   const details = { device: ring.name, expected: 'zeroes, or an empty ring', found }
   throw new CommandError(EXIT.fault, 'RING_NOT_BLANK', message, details)
 }
@@ -108,7 +109,11 @@ async function checkNothingIsLost(ring: BlockDevice): Promise<void> {
  * A ring that is left as it is has to be of use.
  * @throws {CommandError} it cannot be read, or is not as the flags say
  */
-async function asWanted(ring: BlockDevice, flags: Flags): Promise<RingInspection> {
+async function asWanted(
+  ring: BlockDevice,
+  flags: Flags,
+  options: CreateOptions,
+): Promise<RingInspection> {
   try {
     const state = await inspectRing(ring)
     checkRingFlags(flags, state, ring.name)
@@ -116,11 +121,15 @@ async function asWanted(ring: BlockDevice, flags: Flags): Promise<RingInspection
   } catch (error) {
     // Nothing is wrong with a ring that was opened with the wrong size.
     if (!isRingError(error) || error.code === 'RING_SECTOR_SIZE') throw error
-    const note = `The ring was left as it is; to lose it: ${eraseBy(ring)}`
+    const note = `The ring was left as it is; to lose it: ${await eraseBy(ring, options)}`
     throw withNote(error, note, {})
   }
 }
 
-function eraseBy({ name }: BlockDevice): string {
-  return `sbr create ${name} --erase --force`
+/** What makes a new ring there: a damaged one of format 1 may be too small for another format. */
+async function eraseBy(ring: BlockDevice, options: CreateOptions): Promise<string> {
+  const { sectorSize, sizeSectors } = await ring.getInfo()
+  const size = { name: ring.name, sectorSize, sizeSectors }
+  const format = options.format === 1 || isTooSmall(size, options) ? ' --format 1' : ''
+  return `sbr create ${ring.name}${format} --erase --force`
 }

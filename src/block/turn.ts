@@ -1,0 +1,31 @@
+import { systemClock } from '../clock.ts'
+import { isBlockError } from '../errors.ts'
+import type { BlockClaim, BlockDevice } from './device.ts'
+
+/** How long others are waited for, and how often they are looked for. */
+const WAIT_MS = 10_000
+const POLL_MS = 10
+
+/** Who makes a file or a ring has this role of it meanwhile: two at once would overwrite each other. */
+export const CREATOR = { role: 'creator', holder: 'a program that creates it' } as const
+
+/** Takes the {@link CREATOR}'s role, once those who have it are done. */
+export function claimCreator(device: BlockDevice): Promise<BlockClaim> {
+  return inTurn(() => device.claim(CREATOR.role, CREATOR))
+}
+
+/**
+ * Tries again while another program on this machine holds what is needed.
+ * @throws {BlockError} `BLOCK_CLAIMED`, after ten seconds; or the signal's reason
+ */
+export async function inTurn<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  for (let waited = 0; ; waited += POLL_MS) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const busy = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
+      if (!busy || waited >= WAIT_MS) throw error
+    }
+    await systemClock.sleep(POLL_MS, signal)
+  }
+}

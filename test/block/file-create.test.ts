@@ -1,0 +1,232 @@
+import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { createFile } from '../../src/block/file/create.ts'
+import { FileBlockDevice } from '../../src/block/file.ts'
+import { claimCreator } from '../../src/block/turn.ts'
+import { isBlockError } from '../../src/errors.ts'
+
+const BYTES = 8192
+
+let directory: string
+let path: string
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(join(tmpdir(), 'sbr-create-'))
+  path = join(directory, 'ring')
+})
+
+afterEach(() => fs.rmSync(directory, { recursive: true }))
+
+async function sizeOf(device: FileBlockDevice): Promise<number> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  return sectorSize * sizeSectors
+}
+
+/** Opens an empty file that another program is about to fill, up to where that one is waited for. */
+async function waitingToFill(): Promise<{ readonly promise: Promise<FileBlockDevice> }> {
+  const claim = vi.spyOn(FileBlockDevice.prototype, 'claim')
+  onTestFinished(() => claim.mockRestore())
+  const promise = FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES })
+  await expect.poll(() => claim.mock.calls.length).toBeGreaterThan(0)
+  return { promise }
+}
+
+function systemError(code: string): Error {
+  return Object.assign(new Error(code), { code, syscall: 'link' })
+}
+
+async function messageOf(attempt: Promise<unknown>): Promise<string> {
+  const error = await attempt.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  )
+  if (!isBlockError(error)) throw new Error(`expected a BlockError, found ${String(error)}`)
+  return `${error.code}: ${error.message}`
+}
+
+describe('where there are no hard links', () => {
+  const make = (code = 'EPERM'): Promise<void> =>
+    createFile(path, BYTES, 512, { linkFile: () => Promise.reject(systemError(code)) })
+
+  test.each(['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'])(
+    '%s: the file is there in full, and nothing else',
+    async (code) => {
+      await make(code)
+      expect(fs.readdirSync(directory)).toEqual(['ring'])
+      expect(fs.readFileSync(path)).toEqual(Buffer.alloc(BYTES))
+    },
+  )
+
+  test('what is there is left as it is, also if it came in the meantime', async () => {
+    const late = createFile(path, BYTES, 512, {
+      linkFile: async () => {
+        fs.writeFileSync(path, 'precious')
+        throw systemError('EPERM')
+      },
+    })
+    expect(await messageOf(late)).toContain('BLOCK_EXISTS')
+    expect(fs.readFileSync(path, 'utf8')).toBe('precious')
+    expect(fs.readdirSync(directory)).toEqual(['ring'])
+  })
+
+  test('several at once make one file', async () => {
+    const made = await Promise.allSettled([make(), make(), make()])
+    expect(made.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(fs.readFileSync(path)).toEqual(Buffer.alloc(BYTES))
+    expect(fs.readdirSync(directory)).toEqual(['ring'])
+  })
+
+  test('one that comes while the name is only taken fills no file that is replaced then', async () => {
+    // The name is taken by one that is about to replace it, and has the creator's role for that.
+    fs.writeFileSync(path, '')
+    const taken = await FileBlockDevice.open(path)
+    const claim = await claimCreator(taken)
+    const opened = await waitingToFill()
+    const whole = join(directory, 'whole')
+    fs.writeFileSync(whole, Buffer.alloc(2 * BYTES))
+    fs.renameSync(whole, path)
+    await claim.release()
+    await taken.disconnect()
+    await using device = await opened.promise
+    expect(await sizeOf(device)).toBe(2 * BYTES)
+    await device.write(0, [new Uint8Array(512).fill(7)], { durable: true })
+    expect(fs.readFileSync(path)[0]).toBe(7)
+  })
+
+  test('what was put into the file that takes the name is left as it is', async () => {
+    const made = make()
+    const filled = (async () => {
+      while (!fs.existsSync(path)) await new Promise((resolve) => setImmediate(resolve))
+      fs.writeFileSync(path, 'precious')
+    })()
+    expect(await messageOf(made)).toContain('BLOCK_EXISTS')
+    await filled
+    expect(fs.readFileSync(path, 'utf8')).toBe('precious')
+    expect(fs.readdirSync(directory)).toEqual(['ring'])
+  })
+
+  test('an error that is another one is told', async () => {
+    expect(await messageOf(make('EIO'))).toBe(
+      `BLOCK_OPEN: could not create ${path}: EIO; the disk, or the way to it, is failing: see the kernel log`,
+    )
+    expect(fs.readdirSync(directory)).toEqual([])
+  })
+})
+
+describe('an empty file', () => {
+  beforeEach(() => fs.writeFileSync(path, '', { mode: 0o600 }))
+
+  test('is filled in place by several at once, once', async () => {
+    const { ino } = fs.statSync(path)
+    const opened = await Promise.all(
+      [BYTES, 2 * BYTES, 3 * BYTES].map((sizeBytes) =>
+        FileBlockDevice.openOrCreate(path, { sizeBytes }),
+      ),
+    )
+    const { size, ino: now } = fs.statSync(path)
+    expect([BYTES, 2 * BYTES, 3 * BYTES]).toContain(size)
+    expect(now).toBe(ino)
+    for (const device of opened) {
+      expect(await sizeOf(device)).toBe(size)
+      await device.disconnect()
+    }
+  })
+
+  test('that another program filled meanwhile keeps what is in it', async () => {
+    const filler = await FileBlockDevice.open(path)
+    const claim = await claimCreator(filler)
+    const opened = await waitingToFill()
+    fs.writeFileSync(path, Buffer.alloc(2 * BYTES, 'precious'))
+    await claim.release()
+    await filler.disconnect()
+    await using device = await opened.promise
+    expect(await sizeOf(device)).toBe(2 * BYTES)
+    expect(fs.readFileSync(path)).toEqual(Buffer.alloc(2 * BYTES, 'precious'))
+  })
+
+  test('is empty again when its filling is stopped, or cannot be', async () => {
+    const stop = new AbortController()
+    const stopped = FileBlockDevice.openOrCreate(path, {
+      sizeBytes: 4 << 20,
+      signal: stop.signal,
+      onProgress: () => stop.abort(new Error('enough')),
+    })
+    await expect(stopped).rejects.toThrow('enough')
+    expect(fs.statSync(path).size).toBe(0)
+    const wrong = FileBlockDevice.openOrCreate(path, { sizeBytes: 1000 })
+    await expect(wrong).rejects.toBeInstanceOf(RangeError)
+    expect(fs.statSync(path).size).toBe(0)
+  })
+
+  test('is refused by `create`, which says what fills it', async () => {
+    const message = await messageOf(FileBlockDevice.create(path, { sizeBytes: BYTES }))
+    expect(message).toBe(
+      `BLOCK_EXISTS: ${path} exists already: it is empty, and FileBlockDevice.openOrCreate fills it`,
+    )
+    await using device = await FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES })
+    expect(await sizeOf(device)).toBe(BYTES)
+  })
+
+  test('that is not empty, but holds no whole sector, is not touched', async () => {
+    fs.writeFileSync(path, 'precious')
+    await using device = await FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES })
+    expect(await sizeOf(device)).toBe(0)
+    expect(fs.readFileSync(path, 'utf8')).toBe('precious')
+  })
+})
+
+describe('a link to nothing', () => {
+  test.each([
+    ['relative', 'data/real'],
+    ['absolute', ''],
+    ['of two links', 'second'],
+  ])('%s: it is told where it leads, and what is made there is found', async (_, to) => {
+    fs.mkdirSync(join(directory, 'data'))
+    const real = join(directory, 'data/real')
+    fs.symlinkSync(to === '' ? real : to, path)
+    fs.symlinkSync('./data/real', join(directory, 'second'))
+    for (const attempt of [
+      () => FileBlockDevice.open(path),
+      () => FileBlockDevice.create(path, { sizeBytes: BYTES }),
+      () => FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES }),
+    ]) {
+      const message = await messageOf(attempt())
+      const [, target = ''] = /is a symbolic link to (.*), where nothing is/.exec(message) ?? []
+      expect(join(target)).toBe(real)
+    }
+    expect(fs.readdirSync(join(directory, 'data'))).toEqual([])
+    await (await FileBlockDevice.create(real, { sizeBytes: BYTES })).disconnect()
+    await using device = await FileBlockDevice.openOrCreate(path, { sizeBytes: 512 })
+    expect(await sizeOf(device)).toBe(BYTES)
+  })
+
+  test('to itself is told', async () => {
+    fs.symlinkSync('ring', path)
+    for (const attempt of [
+      () => FileBlockDevice.open(path),
+      () => FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES }),
+    ]) {
+      expect(await messageOf(attempt())).toContain('leads back to itself: remove it')
+    }
+  })
+})
+
+test('what is in the way of a new file is told', async () => {
+  const told = (at: string): Promise<string> =>
+    messageOf(FileBlockDevice.create(at, { sizeBytes: BYTES }))
+  const missing = join(directory, 'missing')
+  expect(await told(join(missing, 'ring'))).toContain(
+    `there is no directory ${missing}; make that first`,
+  )
+  expect(await told(`${path}/`)).toContain('its name ends with /')
+  expect(await told(join(directory, 'x'.repeat(256)))).toContain('choose a shorter one')
+  expect(fs.readdirSync(directory)).toEqual([])
+})
+
+test('a name may be as long as a name can be', async () => {
+  const name = 'é'.repeat(127)
+  await (await FileBlockDevice.create(join(directory, name), { sizeBytes: BYTES })).disconnect()
+  expect(fs.readdirSync(directory)).toEqual([name])
+})
