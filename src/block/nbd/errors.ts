@@ -1,6 +1,7 @@
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { shown } from '../file/claim-protocol.ts'
+import { systemCode } from '../file/errors.ts'
 import { type Place, placeDetails, where } from '../place.ts'
 import { NbdFault } from './fault.ts'
 
@@ -53,7 +54,11 @@ export function reasonOf(error: unknown): string {
   const errno: unknown = error instanceof Error ? Reflect.get(error, 'errno') : undefined
   const known = typeof errno === 'number' ? getSystemErrorMap().get(errno) : undefined
   if (known !== undefined) return `${known[1]} (${known[0]})`
-  return shown(error instanceof Error ? error.message : String(error))
+  const text = shown(error instanceof Error ? error.message : String(error))
+  if (text !== '') return text
+  // Node tells of several failed connections with an AggregateError that says nothing itself.
+  const [first] = error instanceof AggregateError ? error.errors : []
+  return first === undefined ? (systemCode(error) ?? 'an error without a message') : reasonOf(first)
 }
 
 function outcomeOf(code: NbdBlockErrorCode, isRead: boolean): string {

@@ -1,8 +1,10 @@
-import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { lookup } from 'node:dns/promises'
+import { connect, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import { onAbort } from '../../abort.ts'
+import { onAbort, untilAborted } from '../../abort.ts'
 import { reasonOf } from './errors.ts'
 import { NbdFault } from './fault.ts'
+import { alternating, race } from './race.ts'
 import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './stream.ts'
 import { tlsOptions } from './tls.ts'
 import type { NbdAddress } from './uri.ts'
@@ -33,7 +35,7 @@ async function tlsOf(
   return tls === undefined ? undefined : tlsOptions({ ...address, tls }, options.tls)
 }
 
-function open(
+async function open(
   { server, tls }: NbdAddress,
   receiver: NbdStreamReceiver,
   signal: AbortSignal,
@@ -45,18 +47,39 @@ function open(
       return true
     },
   }
+  // A socket that TLS will take over has to hand its bytes out as they are.
+  const options = { noDelay: true, ...(tls === undefined && { onread }) }
+  if ('path' in server) return connectOnce({ ...server, ...options }, signal)
+  const found = await untilAborted(lookup(server.host, { all: true }), signal)
+  const attempts = alternating(found).map(({ address }) => ({
+    name: address,
+    connect: (stop: AbortSignal) =>
+      connectOnce({ host: address, port: server.port, ...options }, stop),
+  }))
+  return race(attempts, signal)
+}
+
+/** Resolves with a socket that is connected. */
+function connectOnce(options: NetConnectOpts, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    // A socket that TLS will take over has to hand its bytes out as they are.
-    const socket = connect({ ...server, noDelay: true, ...(tls === undefined && { onread }) })
-    const listening = onAbort(signal, () => socket.destroy(signal.reason))
-    const failed = (error: Error): void => {
-      listening()
-      reject(error)
-    }
-    socket.once('error', failed)
-    socket.once('connect', () => {
+    const socket = connect(options)
+    const over = (): void => {
       listening()
       socket.off('error', failed)
+    }
+    const failed = (error: Error): void => {
+      over()
+      reject(error)
+    }
+    const listening = onAbort(signal, () => {
+      over()
+      socket.on('error', () => undefined)
+      socket.destroy()
+      reject(signal.reason)
+    })
+    socket.on('error', failed)
+    socket.once('connect', () => {
+      over()
       resolve(socket)
     })
   })
