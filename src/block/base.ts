@@ -15,9 +15,11 @@ import type {
   BlockInfo,
   BlockWatch,
   ClaimOptions,
+  RequestOptions,
   WriteOptions,
 } from './device.ts'
 import { NO_CAPABILITIES } from './device.ts'
+import { asked, type Permit } from './permit.ts'
 
 /** Zeroes are written in pieces of at most this many bytes. */
 const ZEROES_BYTES = 1 << 20
@@ -26,6 +28,9 @@ const ZEROES_BYTES = 1 << 20
  * Keeps the rules of {@link BlockDevice} that are the same everywhere (arguments, read-only,
  * disconnecting), so that a back-end only transfers bytes: it implements the `do…` methods, which get
  * checked arguments, and states in `capabilities` which of the optional ones it has.
+ *
+ * The permit of a request was asked when a `do…` method is called. One that splits, queues or repeats a request asks it
+ * again before each part that it sends.
  */
 export abstract class BaseBlockDevice implements BlockDevice {
   abstract readonly name: string
@@ -38,20 +43,29 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   /** What is known of the device without asking it. */
   protected abstract readonly info: BlockInfo
-  protected abstract doRead(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void>
+  protected abstract doRead(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    permit: Permit,
+  ): Promise<void>
   protected abstract doWrite(
     sectorStart: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
+    permit: Permit,
   ): Promise<void>
-  protected abstract doFlush(): Promise<void>
+  protected abstract doFlush(permit: Permit): Promise<void>
   protected abstract doDisconnect(): Promise<void>
 
   protected async doGetInfo(): Promise<BlockInfo> {
     return this.info
   }
 
-  protected async doDiscard(_sectorStart: number, _sectors: number): Promise<void> {
+  protected async doDiscard(
+    _sectorStart: number,
+    _sectors: number,
+    _permit: Permit,
+  ): Promise<void> {
     throw unsupported(this.name, 'discard')
   }
 
@@ -59,15 +73,19 @@ export abstract class BaseBlockDevice implements BlockDevice {
     sectorStart: number,
     sectors: number,
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
     const { sectorSize } = this.info
     const step = this.capabilities.singleSectorBuffers ? 1 : Math.max(1, ZEROES_BYTES / sectorSize)
     const zeroes = this.allocate(Math.min(step, sectors) * sectorSize)
     for (let done = 0; done < sectors; done += step) {
       const bytes = Math.min(step, sectors - done) * sectorSize
-      await this.doWrite(sectorStart + done, [zeroes.subarray(0, bytes)], false)
+      permit()
+      await this.doWrite(sectorStart + done, [zeroes.subarray(0, bytes)], false, permit)
     }
-    if (durable) await this.doFlush()
+    if (!durable) return
+    permit()
+    await this.doFlush(permit)
   }
 
   protected async doResize(_sizeSectors: number): Promise<void> {
@@ -99,12 +117,21 @@ export abstract class BaseBlockDevice implements BlockDevice {
   }
 
   // Without `#run`, because a function and a promise more take time that a write on a fast disk shows.
-  async read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+  async read(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<void> {
     this.#begin()
+    const ask = asked(options?.permit)
     try {
       const { singleSectorBuffers } = this.capabilities
       const sectors = checkTransfer(this.info, sectorStart, buffers, singleSectorBuffers)
-      if (sectors > 0) await this.doRead(sectorStart, buffers)
+      if (sectors === 0) return
+      ask.permit()
+      await this.doRead(sectorStart, buffers, ask.permit)
+    } catch (error) {
+      throw ask.refused === undefined ? error : ask.refused.reason
     } finally {
       this.#end()
     }
@@ -116,34 +143,46 @@ export abstract class BaseBlockDevice implements BlockDevice {
     options?: WriteOptions,
   ): Promise<void> {
     this.#begin()
+    const ask = asked(options?.permit)
     try {
       const { singleSectorBuffers } = this.capabilities
       const sectors = checkTransfer(this.info, sectorStart, buffers, singleSectorBuffers)
       this.#checkWritable()
-      if (sectors > 0) await this.doWrite(sectorStart, buffers, options?.durable ?? false)
+      if (sectors === 0) return
+      ask.permit()
+      await this.doWrite(sectorStart, buffers, options?.durable ?? false, ask.permit)
+    } catch (error) {
+      throw ask.refused === undefined ? error : ask.refused.reason
     } finally {
       this.#end()
     }
   }
 
-  flush(): Promise<void> {
-    return this.#run(() => this.doFlush())
+  flush(options?: RequestOptions): Promise<void> {
+    return this.#send(options, async (permit) => {
+      permit()
+      await this.doFlush(permit)
+    })
   }
 
-  discard(sectorStart: number, sectors: number): Promise<void> {
-    return this.#run(async () => {
+  discard(sectorStart: number, sectors: number, options?: RequestOptions): Promise<void> {
+    return this.#send(options, async (permit) => {
       this.#checkCapability('discard')
       checkSectors(this.info, sectorStart, sectors)
       this.#checkWritable()
-      if (sectors > 0) await this.doDiscard(sectorStart, sectors)
+      if (sectors === 0) return
+      permit()
+      await this.doDiscard(sectorStart, sectors, permit)
     })
   }
 
   writeZeroes(sectorStart: number, sectors: number, options?: WriteOptions): Promise<void> {
-    return this.#run(async () => {
+    return this.#send(options, async (permit) => {
       checkSectors(this.info, sectorStart, sectors)
       this.#checkWritable()
-      if (sectors > 0) await this.doWriteZeroes(sectorStart, sectors, options?.durable ?? false)
+      if (sectors === 0) return
+      permit()
+      await this.doWriteZeroes(sectorStart, sectors, options?.durable ?? false, permit)
     })
   }
 
@@ -242,6 +281,21 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   #checkWritable(): void {
     if (!this.info.readWrite) throw readOnly(this.name)
+  }
+
+  async #send(
+    options: RequestOptions | undefined,
+    operation: (permit: Permit) => Promise<void>,
+  ): Promise<void> {
+    this.#begin()
+    const ask = asked(options?.permit)
+    try {
+      await operation(ask.permit)
+    } catch (error) {
+      throw ask.refused === undefined ? error : ask.refused.reason
+    } finally {
+      this.#end()
+    }
   }
 
   async #run<T>(operation: () => Promise<T>): Promise<T> {

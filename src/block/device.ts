@@ -1,3 +1,5 @@
+import type { Permit } from './permit.ts'
+
 /** What a device is, after Mirage's `Mirage_block.info`. */
 export interface BlockInfo {
   /** Whether writes are accepted. */
@@ -24,8 +26,17 @@ export interface BlockCapabilities {
   readonly singleSectorBuffers: boolean
 }
 
+/** How to go about a request. */
+export interface RequestOptions {
+  /**
+   * Asked each time before something is sent for the request, also when it is split, queued or tried again. What it throws
+   * ends the request: nothing more of it is sent, and it rejects with that.
+   */
+  readonly permit?: Permit
+}
+
 /** How to write. */
-export interface WriteOptions {
+export interface WriteOptions extends RequestOptions {
   /** The data is on stable storage when the promise resolves (FUA, `O_DSYNC`). Default false. */
   readonly durable?: boolean
 }
@@ -63,7 +74,8 @@ export interface BlockWatch {
  * - A submitted request cannot be cancelled and has no timeout.
  * - Data is not copied: a buffer must not be touched from the call until its promise settles.
  * - Requests in flight at the same time may be done in any order.
- * - After `disconnect`, everything but `disconnect` answers `BLOCK_DISCONNECTED`.
+ * - After `disconnect` was called, everything but `disconnect` answers `BLOCK_DISCONNECTED`. When it has resolved, nothing
+ *   more is sent to what is beneath.
  */
 export interface BlockDevice extends AsyncDisposable {
   /** Names the device in messages: a path, a URI. */
@@ -82,7 +94,7 @@ export interface BlockDevice extends AsyncDisposable {
    * Fills the buffers from `sectorStart` on. Resolved: all are filled. Rejected: some may not be.
    * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the back-end
    */
-  read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void>
+  read(sectorStart: number, buffers: readonly Uint8Array[], options?: RequestOptions): Promise<void>
 
   /**
    * Writes the buffers from `sectorStart` on. Resolved: all are written. Rejected: some of the writes may
@@ -97,14 +109,14 @@ export interface BlockDevice extends AsyncDisposable {
    * would not help.
    * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the back-end
    */
-  flush(): Promise<void>
+  flush(options?: RequestOptions): Promise<void>
 
   /**
    * Says that the sectors' content is not wanted any more. What is read from them afterwards is undefined;
    * the size stays.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `write` otherwise
    */
-  discard(sectorStart: number, sectors: number): Promise<void>
+  discard(sectorStart: number, sectors: number, options?: RequestOptions): Promise<void>
 
   /**
    * Makes the sectors read as zeroes.

@@ -32,6 +32,7 @@ import {
 import { resizeFile } from './file/resize.ts'
 import { readRawDevice } from './file/sysfs.ts'
 import { watchFile } from './file/watch.ts'
+import { ALWAYS, type Permit } from './permit.ts'
 import type { Place } from './place.ts'
 import { claimCreator } from './turn.ts'
 
@@ -71,8 +72,8 @@ export class FileBlockDevice extends BaseBlockDevice {
     this.#native = native
     this.#end = raw === undefined ? new FileEnd(file.cachedFd) : undefined
     this.#channel = new Channel(engine, sectorSize, file.direct)
-    this.#flusher = new Flusher(() =>
-      this.#system({ device: path, operation: 'flush' }, async () => engine.flush(fd)),
+    this.#flusher = new Flusher((permit) =>
+      this.#system({ device: path, operation: 'flush' }, async () => engine.flush(fd, permit)),
     )
     this.capabilities = {
       discard: native !== undefined && writable && (raw === undefined || raw.zeroes),
@@ -180,14 +181,18 @@ export class FileBlockDevice extends BaseBlockDevice {
     return this.info
   }
 
-  protected override async doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+  protected override async doRead(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    permit: Permit,
+  ): Promise<void> {
     const { fd, sectorSize } = this.#file
     const bytes = lengthOf(buffers)
     const place = this.#place('read', sector, bytes / sectorSize)
     const position = sector * sectorSize
     let read: number
     try {
-      read = await this.#channel.read(fd, buffers, position)
+      read = await this.#channel.read(fd, buffers, position, permit)
     } catch (cause) {
       throw reported(place, cause)
     }
@@ -198,6 +203,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     sector: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
     const { fd, dsyncFd, sectorSize, durability } = this.#file
     const bytes = lengthOf(buffers)
@@ -211,25 +217,31 @@ export class FileBlockDevice extends BaseBlockDevice {
       if (this.#end?.reaches(position + bytes) === false) {
         throw shortError(place, 'nothing was written')
       }
-      written = await this.#channel.write(dsync ?? fd, buffers, position)
+      written = await this.#channel.write(dsync ?? fd, buffers, position, permit)
     } catch (cause) {
       throw reported(place, cause)
     }
     if (written < bytes) throw shortError(place, 'some of it may have been written')
-    if (durable && dsync === undefined && durability !== 'none') await this.#flusher.flush()
+    if (durable && dsync === undefined && durability !== 'none') {
+      await this.#flusher.flush(permit)
+    }
   }
 
-  protected override async doFlush(): Promise<void> {
-    if (this.durability !== 'none') await this.#flusher.flush()
+  protected override async doFlush(permit: Permit): Promise<void> {
+    if (this.durability !== 'none') await this.#flusher.flush(permit)
   }
 
-  protected override async doDiscard(sector: number, sectors: number): Promise<void> {
+  protected override async doDiscard(
+    sector: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
     const native = this.#native
     if (native === undefined) throw unsupported(this.name, 'discard')
     const { fd, sectorSize } = this.#file
     await this.#system(this.#place('discard', sector, sectors), async () => {
       try {
-        await punch(native, fd, sector * sectorSize, sectors * sectorSize)
+        await punch(native, fd, sector * sectorSize, sectors * sectorSize, permit)
       } catch (cause) {
         // Some file systems have no holes, which only shows when one is asked for.
         throw systemCode(cause) === 'EOPNOTSUPP' ? unsupported(this.name, 'discard') : cause
@@ -253,7 +265,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     await this.#system({ device: this.name, operation: 'resize' }, () =>
       resizeFile(fd, before.sizeSectors * sectorSize, sizeBytes, sectorSize, fill),
     )
-    await this.doFlush()
+    await this.doFlush(ALWAYS)
     await this.doGetInfo()
   }
 

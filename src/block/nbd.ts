@@ -15,6 +15,7 @@ import { Pool } from './nbd/pool.ts'
 import { COMMAND, COMMAND_FLAG, type Request } from './nbd/protocol.ts'
 import { checkSameExport, type Terms, termsOf } from './nbd/terms.ts'
 import { type NbdAddress, parseNbdUri } from './nbd/uri.ts'
+import { ALWAYS, type Permit } from './permit.ts'
 import type { Place } from './place.ts'
 import { runs } from './runs.ts'
 
@@ -104,47 +105,58 @@ export class NbdBlockDevice extends BaseBlockDevice {
     }
   }
 
-  protected override async doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+  protected override async doRead(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    permit: Permit,
+  ): Promise<void> {
     const flags = this.#terms.df ? COMMAND_FLAG.df : 0
-    await this.#transfer({ command: COMMAND.read, flags }, 'read', sector, buffers)
+    await this.#transfer({ command: COMMAND.read, flags, permit }, 'read', sector, buffers)
   }
 
   protected override async doWrite(
     sector: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
     const fua = this.#isFua(durable, bytes <= this.#terms.transferBytes)
     const flags = fua ? COMMAND_FLAG.fua : 0
-    await this.#transfer({ command: COMMAND.write, flags }, 'write', sector, buffers)
-    if (durable && !fua) await this.doFlush()
+    await this.#transfer({ command: COMMAND.write, flags, permit }, 'write', sector, buffers)
+    if (durable && !fua) await this.doFlush(permit)
   }
 
   protected override async doWriteZeroes(
     sector: number,
     sectors: number,
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
     if (!this.#terms.zeroes) {
-      await super.doWriteZeroes(sector, sectors, durable)
+      await super.doWriteZeroes(sector, sectors, durable, permit)
       return
     }
     const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#terms.rangeBytes)
     // Zeroes keep their space, so that writing over them later does not wait for any; discard gives it back.
     const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
-    await this.#range({ command: COMMAND.writeZeroes, flags }, 'write zeroes to', sector, sectors)
-    if (durable && !fua) await this.doFlush()
+    const kind = { command: COMMAND.writeZeroes, flags, permit }
+    await this.#range(kind, 'write zeroes to', sector, sectors)
+    if (durable && !fua) await this.doFlush(permit)
   }
 
-  protected override async doDiscard(sector: number, sectors: number): Promise<void> {
-    await this.#range({ command: COMMAND.trim, flags: 0 }, 'discard', sector, sectors)
+  protected override async doDiscard(
+    sector: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
+    await this.#range({ command: COMMAND.trim, flags: 0, permit }, 'discard', sector, sectors)
   }
 
-  protected override async doFlush(): Promise<void> {
+  protected override async doFlush(permit: Permit): Promise<void> {
     if (this.durability === 'none') return
     const place = { device: this.name, operation: 'flush' }
-    await telling(place, () => this.#flushTracker.flush())
+    await telling(place, () => this.#flushTracker.flush(permit))
   }
 
   protected override async doSeekMapped(sector: number): Promise<number> {
@@ -177,7 +189,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   }
 
   async #transfer(
-    kind: Pick<Request, 'command' | 'flags'>,
+    kind: Pick<Request, 'command' | 'flags' | 'permit'>,
     operation: string,
     sector: number,
     buffers: readonly Uint8Array[],
@@ -204,7 +216,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   }
 
   async #range(
-    kind: Pick<Request, 'command' | 'flags'>,
+    kind: Pick<Request, 'command' | 'flags' | 'permit'>,
     operation: string,
     sector: number,
     sectors: number,
@@ -221,7 +233,8 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const end = sizeSectors * sectorSize
     const ask = async (offset: number): Promise<Status> => {
       const length = Math.min(this.#terms.rangeBytes, end - offset)
-      const asked = { command: COMMAND.blockStatus, flags: COMMAND_FLAG.reqOne, offset, length }
+      const flags = COMMAND_FLAG.reqOne
+      const asked = { command: COMMAND.blockStatus, flags, offset, length, permit: ALWAYS }
       return (await this.#request(asked)) ?? { length, flags: 0 }
     }
     const place = { device: this.name, operation: 'seek in' }

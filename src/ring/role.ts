@@ -1,4 +1,4 @@
-import type { BlockClaim, BlockDevice } from '../block/device.ts'
+import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
@@ -21,8 +21,10 @@ export interface Claimed {
   readonly lookIntervalMs: number
   /** The largest item that the role deals with, unless the ring takes less. */
   readonly maxItemBytes: number
-  /** Absent if the device cannot tell who else is at work: then everything is read anew before it is written. */
-  readonly claim: BlockClaim | undefined
+  /** Whether something keeps a second handle away. Where nothing does, everything is read anew before it is written. */
+  readonly exclusive: boolean
+  /** Gives the role back: nothing is sent for it any more when this resolves. Never fails. */
+  readonly release: () => Promise<void>
   /**
    * Whether the role is still held: asked before and after each operation. Absent if it is, as long as the process lives.
    * @throws {RingError} `RING_LEASE_LOST`
@@ -55,7 +57,10 @@ export async function claimRole(
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder, ...(onRequest && { onRequest }) })
     : undefined
-  return { device, names: { queue, client }, clock, lookIntervalMs, maxItemBytes, claim }
+  const exclusive = claim !== undefined
+  const release = async (): Promise<void> => claim?.release()
+  const names = { queue, client }
+  return { device, names, clock, lookIntervalMs, maxItemBytes, exclusive, release }
 }
 
 /**
@@ -71,7 +76,8 @@ export abstract class BaseRole implements Role {
   abstract readonly logOffset: bigint
   readonly whenFull: 'retry' | 'overwrite' = 'retry'
   protected readonly clock: Clock
-  readonly #claim: BlockClaim | undefined
+  readonly #exclusive: boolean
+  readonly #release: () => Promise<void>
   readonly #checkHeld: (() => void) | undefined
   readonly #lookIntervalMs: number
   readonly #serial = new Serial()
@@ -84,7 +90,8 @@ export abstract class BaseRole implements Role {
     this.queue = claimed.names.queue
     this.client = claimed.names.client
     this.clock = claimed.clock
-    this.#claim = claimed.claim
+    this.#exclusive = claimed.exclusive
+    this.#release = claimed.release
     this.#checkHeld = claimed.checkHeld
     this.#lookIntervalMs = claimed.lookIntervalMs
     this.#lookedAt = claimed.clock.now()
@@ -105,7 +112,7 @@ export abstract class BaseRole implements Role {
       } catch {
         // Giving the role back never fails, and what was acknowledged does not depend on it.
       } finally {
-        await this.#claim?.release()
+        await this.#release()
       }
     })
     return this.#detached
@@ -172,7 +179,7 @@ export abstract class BaseRole implements Role {
 
   /** Whether to look before a write of what only this role writes: always if nothing else keeps a second handle away. */
   protected get mustLookBeforeWrite(): boolean {
-    return this.#claim === undefined || this.#isLookOld
+    return !this.#exclusive || this.#isLookOld
   }
 
   get #isLookOld(): boolean {

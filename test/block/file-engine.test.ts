@@ -14,6 +14,7 @@ import { FileEnd } from '../../src/block/file/end.ts'
 import type { Engine } from '../../src/block/file/engine.ts'
 import { AdaptiveEngine } from '../../src/block/file/engine-adaptive.ts'
 import { FileBlockDevice } from '../../src/block/file.ts'
+import { ALWAYS } from '../../src/block/permit.ts'
 
 let directory: string
 let path: string
@@ -77,7 +78,7 @@ describe('adaptive', () => {
     /** The engines that so many small reads used, without repetitions. */
     const reads = async (count: number): Promise<string[]> => {
       state.used = []
-      for (let read = 0; read < count; read++) await adaptive.read(0, small, 0)
+      for (let read = 0; read < count; read++) await adaptive.read(0, small, 0, ALWAYS)
       return state.used.filter((name, index) => name !== state.used[index - 1])
     }
     return { state, adaptive, small, reads }
@@ -110,13 +111,13 @@ describe('adaptive', () => {
     await reads(32)
     state.used = []
     const large = [new Uint8Array(1 << 16), ...small]
-    await adaptive.write(0, small, 0)
-    await adaptive.flush(0)
+    await adaptive.write(0, small, 0, ALWAYS)
+    await adaptive.flush(0, ALWAYS)
     expect(state.used).toEqual(['sync', 'sync'])
-    await adaptive.read(0, large, 0)
-    await adaptive.write(0, large, 0)
-    await adaptive.flush(0)
-    await adaptive.flush(0)
+    await adaptive.read(0, large, 0, ALWAYS)
+    await adaptive.write(0, large, 0, ALWAYS)
+    await adaptive.flush(0, ALWAYS)
+    await adaptive.flush(0, ALWAYS)
     expect(state.used.slice(2)).toEqual(['pool', 'pool', 'pool', 'sync'])
   })
 })

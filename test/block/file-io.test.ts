@@ -8,6 +8,7 @@ import { Flusher } from '../../src/block/file/flusher.ts'
 import { isOneCall, MAX_CALL_BUFFERS, transfer } from '../../src/block/file/io.ts'
 import type { Native } from '../../src/block/file/native.ts'
 import { deviceId, readRawDevice } from '../../src/block/file/sysfs.ts'
+import { ALWAYS } from '../../src/block/permit.ts'
 
 function systemError(code: string): Error {
   return Object.assign(new Error(code), { code })
@@ -38,7 +39,7 @@ describe('transfer', () => {
   test('goes on after short transfers, from a whole sector', async () => {
     const { content, calls, read } = file(8192, 700)
     const buffers = [new Uint8Array(512), new Uint8Array(0), new Uint8Array(1536)]
-    expect(await transfer(read, 0, buffers, 1024, 512)).toBe(2048)
+    expect(await transfer(read, 0, buffers, 1024, 512, ALWAYS)).toBe(2048)
     expect(Buffer.concat(buffers)).toEqual(Buffer.from(content.subarray(1024, 3072)))
     expect(calls.map((call) => call.position)).toEqual([1024, 1536, 2048, 2560])
   })
@@ -46,7 +47,7 @@ describe('transfer', () => {
   test('passes at most 1024 buffers a call', async () => {
     const { content, calls, read } = file(512 * 2500)
     const buffers = Array.from({ length: 2500 }, () => new Uint8Array(512))
-    expect(await transfer(read, 0, buffers, 0, 512)).toBe(512 * 2500)
+    expect(await transfer(read, 0, buffers, 0, 512, ALWAYS)).toBe(512 * 2500)
     expect(Buffer.concat(buffers).equals(content)).toBe(true)
     expect(calls.map((call) => call.buffers)).toEqual([1024, 1024, 452])
   })
@@ -60,7 +61,7 @@ describe('transfer', () => {
       return sizes.at(-1) ?? 0
     }
     const head = memory.subarray(0, 512)
-    expect(await transfer(count, 0, [head, memory], 0, 512)).toBe(2 ** 31 + 512)
+    expect(await transfer(count, 0, [head, memory], 0, 512, ALWAYS)).toBe(2 ** 31 + 512)
     expect(sizes).toEqual([2 ** 30, 2 ** 30, 512])
     expect(isOneCall([memory], memory.length)).toBe(false)
     expect(isOneCall([head], 512)).toBe(true)
@@ -70,7 +71,7 @@ describe('transfer', () => {
   test('stops at the end of the file, also within a sector', async () => {
     for (const size of [1024, 1300]) {
       const { calls, read } = file(size)
-      expect(await transfer(read, 0, [new Uint8Array(2048)], 0, 512)).toBe(1024)
+      expect(await transfer(read, 0, [new Uint8Array(2048)], 0, 512, ALWAYS)).toBe(1024)
       expect(calls.length).toBe(2)
     }
   })
@@ -78,16 +79,16 @@ describe('transfer', () => {
   test('calls again when it was interrupted, but not forever', async () => {
     for (const code of ['EINTR', 'EAGAIN']) {
       const some = file(1024, 512, (call) => (call < 5 ? code : ''))
-      expect(await transfer(some.read, 0, [new Uint8Array(1024)], 0, 512)).toBe(1024)
+      expect(await transfer(some.read, 0, [new Uint8Array(1024)], 0, 512, ALWAYS)).toBe(1024)
       const always = file(1024, 512, () => code)
-      const failed = transfer(always.read, 0, [new Uint8Array(1024)], 0, 512)
+      const failed = transfer(always.read, 0, [new Uint8Array(1024)], 0, 512, ALWAYS)
       await expect(failed).rejects.toThrow(code)
     }
   })
 
   test('never calls again after another error', async () => {
     const { calls, read } = file(1024, 512, (call) => (call === 1 ? 'EIO' : ''))
-    await expect(transfer(read, 0, [new Uint8Array(1024)], 0, 512)).rejects.toThrow('EIO')
+    await expect(transfer(read, 0, [new Uint8Array(1024)], 0, 512, ALWAYS)).rejects.toThrow('EIO')
     expect(calls.length).toBe(2)
   })
 })
@@ -144,9 +145,10 @@ describe('Flusher', () => {
   /** Each flush waits until the test ends it. */
   function controlled() {
     const pending: PromiseWithResolvers[] = []
-    const flusher = new Flusher(
-      () => new Promise((resolve, reject) => pending.push({ resolve, reject })),
-    )
+    const flusher = new Flusher(async (permit) => {
+      permit()
+      await new Promise<void>((resolve, reject) => pending.push({ resolve, reject }))
+    })
     return { flusher, pending }
   }
   interface PromiseWithResolvers {
@@ -158,7 +160,7 @@ describe('Flusher', () => {
   test('callers share a flush that begins after they called', async () => {
     const { flusher, pending } = controlled()
     const done: string[] = []
-    const note = (name: string) => flusher.flush().then(() => done.push(name))
+    const note = (name: string) => flusher.flush(ALWAYS).then(() => done.push(name))
     const all = [note('a'), note('b'), note('c')]
     expect(pending.length).toBe(1)
     pending[0]?.resolve()
@@ -181,11 +183,37 @@ describe('Flusher', () => {
 
   test('a failure lasts, because the kernel reports lost data only once', async () => {
     const { flusher, pending } = controlled()
-    const both = Promise.allSettled([flusher.flush(), flusher.flush()])
+    const both = Promise.allSettled([flusher.flush(ALWAYS), flusher.flush(ALWAYS)])
     pending[0]?.reject(new Error('lost'))
     expect((await both).map((result) => result.status)).toEqual(['rejected', 'rejected'])
-    await expect(flusher.flush()).rejects.toThrow('lost')
+    await expect(flusher.flush(ALWAYS)).rejects.toThrow('lost')
     expect(pending.length).toBe(1)
+  })
+
+  test('a flush that none of its callers may send is not sent, and is no failure', async () => {
+    const { flusher, pending } = controlled()
+    const over = new Error('over')
+    const refuse = (): void => {
+      throw over
+    }
+    const first = flusher.flush(ALWAYS)
+    const refused = [flusher.flush(refuse), flusher.flush(refuse)]
+    pending[0]?.resolve()
+    await first
+    for (const each of await Promise.allSettled(refused)) {
+      expect(each).toEqual({ status: 'rejected', reason: over })
+    }
+    await expect(flusher.flush(refuse)).rejects.toBe(over)
+    expect(pending.length).toBe(1)
+
+    // Whoever waited behind one that was refused, or with one, gets what it asked for.
+    const behind = [flusher.flush(refuse), flusher.flush(refuse), flusher.flush(ALWAYS)]
+    const settled = Promise.allSettled(behind)
+    await turn()
+    expect(pending.length).toBe(2)
+    pending[1]?.resolve()
+    const outcomes = (await settled).map(({ status }) => status)
+    expect(outcomes).toEqual(['rejected', 'fulfilled', 'fulfilled'])
   })
 })
 

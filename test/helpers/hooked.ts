@@ -1,4 +1,9 @@
-import type { BlockCapabilities, BlockDevice, WriteOptions } from '../../src/block/device.ts'
+import type {
+  BlockCapabilities,
+  BlockDevice,
+  RequestOptions,
+  WriteOptions,
+} from '../../src/block/device.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
 
 /** One request, as the device got it. */
@@ -37,10 +42,14 @@ export class HookedDevice extends ForwardingBlockDevice {
     return this.requests.splice(0)
   }
 
-  override async read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+  override async read(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<void> {
     const request = this.#request('read', sectorStart, buffers, false)
     await this.before(request)
-    await super.read(sectorStart, buffers)
+    await super.read(sectorStart, buffers, options)
     this.afterRead(request, buffers)
   }
 
@@ -53,9 +62,9 @@ export class HookedDevice extends ForwardingBlockDevice {
     await super.write(sectorStart, buffers, options)
   }
 
-  override async flush(): Promise<void> {
+  override async flush(options?: RequestOptions): Promise<void> {
     await this.before(this.#request('flush', 0, [], false))
-    await super.flush()
+    await super.flush(options)
   }
 
   #request(

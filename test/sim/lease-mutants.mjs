@@ -5,6 +5,7 @@ const TAKE = 'ring/format2/take-lease.ts'
 const LEASE = 'ring/format2/lease.ts'
 const TIME = 'ring/format2/lease-time.ts'
 const ROLE = 'ring/format2/take-role.ts'
+const DEVICE = 'ring/format2/leased-device.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const mutant = (name, mix, seeds, ...edits) => ({
@@ -96,9 +97,15 @@ export const LEASES = [
       'this.check()\n    const result = await untilAborted(request(), this.#over.signal)\n    this.check()',
       'const result = await untilAborted(request(), this.#over.signal)',
     ],
-    [LEASE, 'this.check()\n    await this.#write(status)', 'await this.#write(status)'],
+    [LEASE, 'write(record, () => this.check())', 'write(record)'],
+    [DEVICE, 'lease.check()', '{}'],
     [ROLE, 'lease.check()', '{}'],
   ),
+  mutant('a renewal that was read too late is written all the same', 'any', 500, [
+    LEASE,
+    'write(record, () => this.check())',
+    'write(record)',
+  ]),
   mutant('no reading again after the fence', 'any', 500, [
     TAKE,
     'const last = sound(store, await store.read())',

@@ -495,7 +495,7 @@ export const MUTANTS = [
     "if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }",
     'await this.#acknowledge()',
   ),
-  format1('the claim is not given back', BASE_ROLE, 'await this.#claim?.release()', ''),
+  format1('the claim is not given back', BASE_ROLE, 'await this.#release()', ''),
   ...FORMAT2,
   ...LEASES,
 ]

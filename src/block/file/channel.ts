@@ -1,3 +1,4 @@
+import type { Permit } from '../permit.ts'
 import { runs } from '../runs.ts'
 import { BouncePool, isAligned } from './aligned.ts'
 import type { Engine } from './engine.ts'
@@ -28,10 +29,15 @@ export class Channel {
   }
 
   /** Answers the bytes read; fewer than the buffers have means that the file ends there. */
-  read(fd: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  read(
+    fd: number,
+    buffers: readonly Uint8Array[],
+    position: number,
+    permit: Permit,
+  ): Promise<number> {
     const bounce = this.#bounceFor(buffers)
     if (bounce === undefined) {
-      return transfer(this.#engine.read, fd, buffers, position, this.#sectorSize)
+      return transfer(this.#engine.read, fd, buffers, position, this.#sectorSize, permit)
     }
     return bounce.use((memory) =>
       this.#inPieces(buffers, memory, async (piece, parts, done) => {
@@ -41,6 +47,7 @@ export class Channel {
           [piece],
           position + done,
           this.#sectorSize,
+          permit,
         )
         let at = 0
         for (const part of parts) {
@@ -53,10 +60,15 @@ export class Channel {
   }
 
   /** Answers the bytes written; fewer than the buffers have means that the file took no more. */
-  write(fd: number, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  write(
+    fd: number,
+    buffers: readonly Uint8Array[],
+    position: number,
+    permit: Permit,
+  ): Promise<number> {
     const bounce = this.#bounceFor(buffers)
     if (bounce === undefined) {
-      return transfer(this.#engine.write, fd, buffers, position, this.#sectorSize)
+      return transfer(this.#engine.write, fd, buffers, position, this.#sectorSize, permit)
     }
     return bounce.use((memory) =>
       this.#inPieces(buffers, memory, (piece, parts, done) => {
@@ -65,7 +77,8 @@ export class Channel {
           piece.set(part, at)
           at += part.length
         }
-        return transfer(this.#engine.write, fd, [piece], position + done, this.#sectorSize)
+        const place = position + done
+        return transfer(this.#engine.write, fd, [piece], place, this.#sectorSize, permit)
       }),
     )
   }

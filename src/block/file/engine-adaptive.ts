@@ -1,3 +1,4 @@
+import type { Permit } from '../permit.ts'
 import type { Engine, VectoredCall } from './engine.ts'
 import { lengthOf } from './io.ts'
 import { turn } from './turn.ts'
@@ -29,19 +30,19 @@ export class AdaptiveEngine implements Engine {
     this.#now = now
   }
 
-  readonly read: VectoredCall = (fd, buffers, position) =>
-    this.#run(lengthOf(buffers), (engine) => engine.read(fd, buffers, position))
+  readonly read: VectoredCall = (fd, buffers, position, permit) =>
+    this.#run(lengthOf(buffers), (engine) => engine.read(fd, buffers, position, permit))
 
-  readonly write: VectoredCall = (fd, buffers, position) => {
+  readonly write: VectoredCall = (fd, buffers, position, permit) => {
     const bytes = lengthOf(buffers)
     this.#unflushedBytes += bytes
-    return this.#run(bytes, (engine) => engine.write(fd, buffers, position))
+    return this.#run(bytes, (engine) => engine.write(fd, buffers, position, permit))
   }
 
-  readonly flush = (fd: number): Promise<void> => {
+  readonly flush = (fd: number, permit: Permit): Promise<void> => {
     const bytes = this.#unflushedBytes
     this.#unflushedBytes = 0
-    return this.#run(bytes, (engine) => engine.flush(fd))
+    return this.#run(bytes, (engine) => engine.flush(fd, permit))
   }
 
   async #run<T>(bytes: number, call: (engine: Engine) => T | Promise<T>): Promise<T> {

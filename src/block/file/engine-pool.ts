@@ -2,6 +2,8 @@ import { fdatasync, readv, writev } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Engine } from './engine.ts'
 
+const flush = promisify(fdatasync)
+
 /**
  * Calls in the threads that Node keeps for files (four, unless `UV_THREADPOOL_SIZE` says otherwise): nothing
  * else waits for the disk. Waking a thread, and being woken by it, makes a small write take about a third
@@ -9,11 +11,20 @@ import type { Engine } from './engine.ts'
  */
 export const poolEngine: Engine = {
   // Not promisified: it answers an object, and to get at its number takes another promise.
-  read: (fd, buffers, position) =>
-    new Promise((resolve, reject) => readv(fd, buffers, position, settle(resolve, reject))),
-  write: (fd, buffers, position) =>
-    new Promise((resolve, reject) => writev(fd, buffers, position, settle(resolve, reject))),
-  flush: promisify(fdatasync),
+  read: (fd, buffers, position, permit) =>
+    new Promise((resolve, reject) => {
+      permit()
+      readv(fd, buffers, position, settle(resolve, reject))
+    }),
+  write: (fd, buffers, position, permit) =>
+    new Promise((resolve, reject) => {
+      permit()
+      writev(fd, buffers, position, settle(resolve, reject))
+    }),
+  flush: (fd, permit) => {
+    permit()
+    return flush(fd)
+  },
 }
 
 function settle(

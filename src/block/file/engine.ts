@@ -1,23 +1,25 @@
+import type { Permit } from '../permit.ts'
 import { AdaptiveEngine } from './engine-adaptive.ts'
 import { poolEngine } from './engine-pool.ts'
 import { syncEngine } from './engine-sync.ts'
 import type { FileBlockDeviceOptions } from './options.ts'
 
-/** One positioned call: answers the bytes transferred, 0 at the end of the file. */
+/** One positioned call, if it is still permitted when its turn comes: answers the bytes transferred, 0 at the end of the file. */
 export type VectoredCall = (
   fd: number,
   buffers: readonly Uint8Array[],
   position: number,
+  permit: Permit,
 ) => number | Promise<number>
 
-/** Makes the calls of the system that wait for the disk. They fail with the system error. */
+/** Makes the calls of the system that wait for the disk. They fail with the system error, or as the permit does. */
 export interface Engine {
   /** `preadv` */
   readonly read: VectoredCall
   /** `pwritev` */
   readonly write: VectoredCall
   /** `fdatasync` */
-  readonly flush: (fd: number) => void | Promise<void>
+  readonly flush: (fd: number, permit: Permit) => void | Promise<void>
 }
 
 /** The engine of that name, for one device. */

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Permit } from '../permit.ts'
 import type { Native } from './native.ts'
 
 /** Space is given back in pieces, because the call blocks: on some disks it writes zeroes. */
@@ -41,9 +42,11 @@ export async function punch(
   fd: number,
   start: number,
   length: number,
+  permit: Permit,
 ): Promise<void> {
   for (let at = start; at < start + length; at += DISCARD_BYTES) {
     if (at > start) await nextTurn()
+    permit()
     native.punchHole(fd, at, Math.min(DISCARD_BYTES, start + length - at))
   }
 }

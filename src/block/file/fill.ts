@@ -1,3 +1,4 @@
+import { ALWAYS } from '../permit.ts'
 import { allocateAligned } from './aligned.ts'
 import { poolEngine } from './engine-pool.ts'
 import { transfer } from './io.ts'
@@ -28,7 +29,7 @@ export async function fillWithZeroes(
   for (let at = start; at < end; ) {
     signal?.throwIfAborted()
     const piece = zeroes.subarray(0, Math.min(STEP_BYTES, end - at))
-    const written = await transfer(poolEngine.write, fd, [piece], at, sectorSize)
+    const written = await transfer(poolEngine.write, fd, [piece], at, sectorSize, ALWAYS)
     if (written < piece.length) throw stuck()
     at += written
     onProgress?.(at - start, end - start)

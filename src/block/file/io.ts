@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Permit } from '../permit.ts'
 import type { VectoredCall } from './engine.ts'
 import { systemCode } from './errors.ts'
 
@@ -25,7 +26,7 @@ export function isOneCall(buffers: readonly Uint8Array[], bytes: number): boolea
 
 /**
  * Transfers buffers, each a whole number of sectors, in as many calls as it takes. Answers the bytes
- * transferred: fewer than asked for means that the file ends there.
+ * transferred: fewer than asked for means that the file ends there. The permit is asked before each call.
  *
  * A short transfer goes on from the last whole sector, as direct I/O has to, so a file that ends within a
  * sector makes no progress there and is found out.
@@ -36,6 +37,7 @@ export async function transfer(
   buffers: readonly Uint8Array[],
   position: number,
   sectorSize: number,
+  permit: Permit,
 ): Promise<number> {
   const rest = buffers.filter((buffer) => buffer.byteLength > 0)
   let index = 0
@@ -44,7 +46,7 @@ export async function transfer(
   while (index < rest.length) {
     let moved: number
     try {
-      moved = await call(fd, takeBatch(rest, index), position + done)
+      moved = await call(fd, takeBatch(rest, index), position + done, permit)
     } catch (error) {
       const code = systemCode(error)
       // Both say that nothing was transferred yet.

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts'
+import { ALWAYS } from '../permit.ts'
 import { Exchange, type Status } from './exchange.ts'
 import { broken, NbdFault } from './fault.ts'
 import type { Export } from './negotiate.ts'
@@ -12,6 +13,7 @@ const FAREWELL: Request = {
   offset: 0,
   length: 0,
   parts: [],
+  permit: ALWAYS,
 }
 
 type Answered = (status: Status | undefined) => void

@@ -1,4 +1,5 @@
 import { Flusher } from '../file/flusher.ts'
+import type { Permit } from '../permit.ts'
 import { NbdFault } from './fault.ts'
 
 /** Where changes go, and are flushed. */
@@ -6,7 +7,7 @@ export interface Flushable {
   /** Whether a change was answered that no flush has covered since. */
   readonly unflushed: boolean
   /** Sends a flush over each connection with unflushed changes, or over any if there are none. */
-  flush(): Promise<unknown>
+  flush(permit: Permit): Promise<unknown>
 }
 
 /**
@@ -27,9 +28,9 @@ export class FlushTracker {
 
   constructor(target: Flushable) {
     this.#target = target
-    this.#flusher = new Flusher(async () => {
+    this.#flusher = new Flusher(async (permit) => {
       this.#check()
-      await target.flush()
+      await target.flush(permit)
       // What was lost meanwhile may have been covered or not.
       this.#check()
     })
@@ -44,8 +45,8 @@ export class FlushTracker {
    * Every change that was answered before the call is on stable storage when it resolves.
    * @throws {NbdFault} nobody knows that; then it fails for ever
    */
-  flush(): Promise<void> {
-    return this.#flusher.flush()
+  flush(permit: Permit): Promise<void> {
+    return this.#flusher.flush(permit)
   }
 
   #check(): void {

@@ -61,7 +61,7 @@ export class Lane {
 
   /**
    * Does a request, when there is room for it. Reads are sent again if the connection is lost; of anything else
-   * nobody knows then whether the server has done it.
+   * nobody knows then whether the server has done it. Its permit is asked when it is sent.
    * @throws {NbdFault}
    */
   async request(request: Request): Promise<Status | undefined> {
@@ -86,6 +86,7 @@ export class Lane {
   async #attempt(request: Request, deadline: number): Promise<Status | undefined> {
     for (;;) {
       const connection = this.#usable ?? (await this.#connect(deadline))
+      request.permit()
       try {
         const status = await connection.request(request, deadline)
         this.#failures = 0

@@ -1,3 +1,4 @@
+import type { Permit } from '../permit.ts'
 import type { Connection } from './connection.ts'
 import type { Status } from './exchange.ts'
 import type { Flushable } from './flush-tracker.ts'
@@ -7,7 +8,7 @@ import { COMMAND, type Request } from './protocol.ts'
 /** After a server did not let another connection in, none is tried for so long. */
 const REFUSED_MS = 30_000
 
-const FLUSH: Request = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
+const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
 
 /** How a {@link Pool} works. */
 export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
@@ -54,10 +55,12 @@ export class Pool implements Flushable {
    * Flushes each connection that has unflushed changes, or any if there are none. Settles when nothing is under way.
    * @throws {NbdFault}
    */
-  async flush(): Promise<void> {
+  async flush(permit: Permit): Promise<void> {
     const unflushed = this.#lanes.filter((lane) => lane.unflushed)
     const lanes = unflushed.length > 0 ? unflushed : [this.#choose()]
-    const settled = await Promise.allSettled(lanes.map((lane) => lane.request(FLUSH)))
+    const settled = await Promise.allSettled(
+      lanes.map((lane) => lane.request({ ...FLUSH, permit })),
+    )
     for (const result of settled) if (result.status === 'rejected') throw result.reason
   }
 

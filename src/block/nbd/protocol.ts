@@ -1,3 +1,4 @@
+import type { Permit } from '../permit.ts'
 /**
  * The numbers of the NBD protocol, as its document has them. All integers on the wire are big-endian.
  */
@@ -129,6 +130,8 @@ export interface Request {
   readonly length: number
   /** What to write, or where to put what is read: `length` bytes; empty for other requests. */
   readonly parts: readonly Uint8Array[]
+  /** Asked each time before it is sent. */
+  readonly permit: Permit
 }
 
 /** The bytes of a request before its data. */

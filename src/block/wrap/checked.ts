@@ -1,5 +1,6 @@
 import { checkSectors } from '../check.ts'
-import type { BlockDevice, BlockInfo, WriteOptions } from '../device.ts'
+import type { BlockDevice, BlockInfo, RequestOptions, WriteOptions } from '../device.ts'
+import type { Permit } from '../permit.ts'
 import { GuardedBlockDevice } from './guarded.ts'
 import { type MemoryAccess, MemoryInUse } from './memory-use.ts'
 
@@ -33,8 +34,12 @@ export class CheckedBlockDevice extends GuardedBlockDevice {
   }
 
   /** @throws {RangeError} also when a buffer shares memory with one in use, or with another of these */
-  override read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
-    return this.#withMemory(buffers, 'fills', () => super.read(sectorStart, buffers))
+  override read(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<void> {
+    return this.#withMemory(buffers, 'fills', () => super.read(sectorStart, buffers, options))
   }
 
   /** @throws {RangeError} also when a buffer shares memory with one that a read in flight fills */
@@ -53,32 +58,39 @@ export class CheckedBlockDevice extends GuardedBlockDevice {
   protected override async doRead(
     sectorStart: number,
     buffers: readonly Uint8Array[],
+    permit: Permit,
   ): Promise<void> {
     await this.#checkStillThere(sectorStart, this.#sectorsOf(buffers))
-    await super.doRead(sectorStart, buffers)
+    await super.doRead(sectorStart, buffers, permit)
   }
 
   protected override async doWrite(
     sectorStart: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
     await this.#checkStillThere(sectorStart, this.#sectorsOf(buffers))
-    await super.doWrite(sectorStart, buffers, durable)
+    await super.doWrite(sectorStart, buffers, durable, permit)
   }
 
-  protected override async doDiscard(sectorStart: number, sectors: number): Promise<void> {
+  protected override async doDiscard(
+    sectorStart: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
     await this.#checkStillThere(sectorStart, sectors)
-    await super.doDiscard(sectorStart, sectors)
+    await super.doDiscard(sectorStart, sectors, permit)
   }
 
   protected override async doWriteZeroes(
     sectorStart: number,
     sectors: number,
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
     await this.#checkStillThere(sectorStart, sectors)
-    await super.doWriteZeroes(sectorStart, sectors, durable)
+    await super.doWriteZeroes(sectorStart, sectors, durable, permit)
   }
 
   protected override async doSeekMapped(sectorStart: number): Promise<number> {

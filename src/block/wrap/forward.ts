@@ -5,6 +5,7 @@ import type {
   BlockInfo,
   BlockWatch,
   ClaimOptions,
+  RequestOptions,
   WriteOptions,
 } from '../device.ts'
 
@@ -29,8 +30,12 @@ export abstract class ForwardingBlockDevice implements BlockDevice {
     return this.inner.getInfo()
   }
 
-  read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
-    return this.inner.read(sectorStart, buffers)
+  read(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<void> {
+    return this.inner.read(sectorStart, buffers, options)
   }
 
   write(
@@ -41,12 +46,12 @@ export abstract class ForwardingBlockDevice implements BlockDevice {
     return this.inner.write(sectorStart, buffers, options)
   }
 
-  flush(): Promise<void> {
-    return this.inner.flush()
+  flush(options?: RequestOptions): Promise<void> {
+    return this.inner.flush(options)
   }
 
-  discard(sectorStart: number, sectors: number): Promise<void> {
-    return this.inner.discard(sectorStart, sectors)
+  discard(sectorStart: number, sectors: number, options?: RequestOptions): Promise<void> {
+    return this.inner.discard(sectorStart, sectors, options)
   }
 
   writeZeroes(sectorStart: number, sectors: number, options?: WriteOptions): Promise<void> {

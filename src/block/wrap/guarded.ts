@@ -7,6 +7,7 @@ import type {
   BlockWatch,
   ClaimOptions,
 } from '../device.ts'
+import type { Permit } from '../permit.ts'
 
 /** How a {@link GuardedBlockDevice} differs from the device below. */
 export interface GuardedOptions {
@@ -50,32 +51,42 @@ export abstract class GuardedBlockDevice extends BaseBlockDevice {
     return this.info
   }
 
-  protected override doRead(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
-    return this.below.read(this.sectorStart + sectorStart, buffers)
+  protected override doRead(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    permit: Permit,
+  ): Promise<void> {
+    return this.below.read(this.sectorStart + sectorStart, buffers, { permit })
   }
 
   protected override doWrite(
     sectorStart: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
-    return this.below.write(this.sectorStart + sectorStart, buffers, { durable })
+    return this.below.write(this.sectorStart + sectorStart, buffers, { durable, permit })
   }
 
-  protected override doFlush(): Promise<void> {
-    return this.below.flush()
+  protected override doFlush(permit: Permit): Promise<void> {
+    return this.below.flush({ permit })
   }
 
-  protected override doDiscard(sectorStart: number, sectors: number): Promise<void> {
-    return this.below.discard(this.sectorStart + sectorStart, sectors)
+  protected override doDiscard(
+    sectorStart: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
+    return this.below.discard(this.sectorStart + sectorStart, sectors, { permit })
   }
 
   protected override doWriteZeroes(
     sectorStart: number,
     sectors: number,
     durable: boolean,
+    permit: Permit,
   ): Promise<void> {
-    return this.below.writeZeroes(this.sectorStart + sectorStart, sectors, { durable })
+    return this.below.writeZeroes(this.sectorStart + sectorStart, sectors, { durable, permit })
   }
 
   protected override async doResize(sizeSectors: number): Promise<void> {

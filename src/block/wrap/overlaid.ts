@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../device.ts'
+import type { BlockDevice, RequestOptions } from '../device.ts'
 import { ForwardingBlockDevice } from './forward.ts'
 
 /** Bytes at a place, in bytes from the device's start. */
@@ -16,9 +16,13 @@ export class OverlaidBlockDevice extends ForwardingBlockDevice {
     this.#pieces = pieces
   }
 
-  override async read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+  override async read(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<void> {
     const { sectorSize } = await this.inner.getInfo()
-    await this.inner.read(sectorStart, buffers)
+    await this.inner.read(sectorStart, buffers, options)
     let at = sectorStart * sectorSize
     for (const buffer of buffers) {
       for (const { offset, bytes } of this.#pieces) {

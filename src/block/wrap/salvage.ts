@@ -1,4 +1,5 @@
 import { type BlockError, isBlockError } from '../../errors.ts'
+import type { RequestOptions } from '../device.ts'
 import { runs } from '../runs.ts'
 import { ForwardingBlockDevice } from './forward.ts'
 
@@ -35,9 +36,13 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     return this.#failure
   }
 
-  override async read(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+  override async read(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<void> {
     const { sectorSize } = await this.inner.getInfo()
-    await this.#read(sectorStart, buffers, sectorSize)
+    await this.#read(sectorStart, buffers, sectorSize, options)
   }
 
   /** Tries all unreadable sectors once more, one by one. Answers the first that can be read now, if there is one. */
@@ -52,33 +57,42 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     return undefined
   }
 
-  async #read(sector: number, buffers: readonly Uint8Array[], sectorSize: number): Promise<void> {
+  async #read(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    sectorSize: number,
+    options: RequestOptions | undefined,
+  ): Promise<void> {
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
     const sectors = bytes / sectorSize
     let failure: BlockError | undefined
     if (!this.#meetsUnreadable(sector, sectors)) {
-      failure = await this.#try(sector, buffers)
+      failure = await this.#try(sector, buffers, options)
       if (failure === undefined) return
     }
     if (sectors > 1) {
       let at = sector
       for (const half of runs(buffers, Math.ceil(sectors / 2) * sectorSize)) {
-        await this.#read(at, half.parts, sectorSize)
+        await this.#read(at, half.parts, sectorSize, options)
         at += half.bytes / sectorSize
       }
       return
     }
     for (let tries = 1; failure !== undefined && tries < TRIES; tries++) {
-      failure = await this.#try(sector, buffers)
+      failure = await this.#try(sector, buffers, options)
       if (failure === undefined) return
     }
     if (failure !== undefined) this.#remember(sector, failure)
     for (const buffer of buffers) buffer.fill(0)
   }
 
-  async #try(sector: number, buffers: readonly Uint8Array[]): Promise<BlockError | undefined> {
+  async #try(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<BlockError | undefined> {
     try {
-      await this.inner.read(sector, buffers)
+      await this.inner.read(sector, buffers, options)
       return undefined
     } catch (error) {
       if (isBlockError(error) && error.code === 'BLOCK_IO') return error

@@ -1,5 +1,12 @@
 import { channel } from '../../diagnostics.ts'
-import type { BlockClaim, BlockDevice, BlockInfo, ClaimOptions, WriteOptions } from '../device.ts'
+import type {
+  BlockClaim,
+  BlockDevice,
+  BlockInfo,
+  ClaimOptions,
+  RequestOptions,
+  WriteOptions,
+} from '../device.ts'
 import { ForwardingBlockDevice } from './forward.ts'
 
 /** The diagnostics channel on which {@link TracedBlockDevice} publishes. */
@@ -55,9 +62,13 @@ export class TracedBlockDevice extends ForwardingBlockDevice {
     )
   }
 
-  override read(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+  override read(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    options?: RequestOptions,
+  ): Promise<void> {
     return this.#trace(
-      () => super.read(sector, buffers),
+      () => super.read(sector, buffers, options),
       () => ({ operation: 'read', sector, ...this.#sectorsOf(buffers) }),
     )
   }
@@ -73,16 +84,16 @@ export class TracedBlockDevice extends ForwardingBlockDevice {
     )
   }
 
-  override flush(): Promise<void> {
+  override flush(options?: RequestOptions): Promise<void> {
     return this.#trace(
-      () => super.flush(),
+      () => super.flush(options),
       () => ({ operation: 'flush' }),
     )
   }
 
-  override discard(sector: number, sectors: number): Promise<void> {
+  override discard(sector: number, sectors: number, options?: RequestOptions): Promise<void> {
     return this.#trace(
-      () => super.discard(sector, sectors),
+      () => super.discard(sector, sectors, options),
       () => ({ operation: 'discard', sector, sectors }),
     )
   }

@@ -30,7 +30,7 @@ export async function attach(
     const control = await Control.open(device, claimed.names, claimed.clock)
     return { claimed, control, pointers: await control.look() }
   } catch (error) {
-    await claimed.claim?.release()
+    await claimed.release()
     throw error
   }
 }

@@ -43,7 +43,7 @@ export async function attachConsumer(
     desk.consumer = consumer
     return consumer
   } catch (error) {
-    await claimed.claim?.release()
+    await claimed.release()
     throw error
   }
 }

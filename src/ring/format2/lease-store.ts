@@ -1,8 +1,11 @@
 import type { BlockDevice } from '../../block/device.ts'
+import type { Permit } from '../../block/permit.ts'
 import type { Clock } from '../../clock.ts'
 import type { LeaseRecord, LeaseState } from '../lease-types.ts'
-import { type Disk, readRange } from './disk.ts'
+import { formatUuid } from './block.ts'
+import { Disk, readRange } from './disk.ts'
 import { encodeLease, parseLease } from './lease-block.ts'
+import { leaseLost } from './lease-errors.ts'
 
 /** A record that is being written may be read in part: it is only damaged if it stays so. */
 const READS = 5
@@ -35,6 +38,18 @@ export class LeaseStore {
     return new LeaseStore(disk, role, clock, sectorSize)
   }
 
+  /**
+   * Makes sure that the device still holds the ring whose lease this is: after a wait it may be another one, which has
+   * something else where the record was.
+   * @throws {RingError} `RING_LEASE_LOST`; as `Disk.open`
+   */
+  async checkRing(device: BlockDevice = this.device): Promise<Disk> {
+    const disk = await Disk.open(device)
+    const [expected, found] = [formatUuid(this.#disk.ring.uuid), formatUuid(disk.ring.uuid)]
+    if (found === expected) return disk
+    throw leaseLost(this, `the device held the ring ${expected}, and holds the ring ${found} now`)
+  }
+
   async read(): Promise<LeaseState> {
     for (let reads = 1; ; reads++) {
       const { bytes } = await readRange(this.device, this.offset, this.#disk.layout.blockSize)
@@ -44,10 +59,13 @@ export class LeaseStore {
     }
   }
 
-  /** The record is on stable storage when it resolves. */
-  async write(record: LeaseRecord): Promise<void> {
+  /** The record is on stable storage when it resolves. The permit is asked when the write is sent, which may be late. */
+  async write(record: LeaseRecord, permit?: Permit): Promise<void> {
     const block = this.device.allocate(this.#disk.layout.blockSize)
     encodeLease(block, this.offset, this.#disk.ring.uuid, record)
-    await this.device.write(this.offset / this.#sectorSize, [block], { durable: true })
+    await this.device.write(this.offset / this.#sectorSize, [block], {
+      durable: true,
+      ...(permit && { permit }),
+    })
   }
 }

@@ -108,7 +108,6 @@ export class Lease {
       const whose = 'owner' in found ? `of ${JSON.stringify(found.owner)}` : found.status
       throw leaseLost(this.#store, `its record is ${whose} now`)
     }
-    this.check()
     await this.#write(status)
   }
 
@@ -116,7 +115,8 @@ export class Lease {
     const counter = this.#record.counter + 1
     const time = this.#clock.time()
     const record = { ...this.#record, status, confirmed: true, counter, time }
-    await this.#store.write(record)
+    // What was read may have come late, and so may the write leave.
+    await this.#store.write(record, () => this.check())
     this.#record = record
   }
 

@@ -52,10 +52,10 @@ export async function attachProducer(
       await disk.writeProducerSlot(before.which === 0 ? 1 : 0, slot)
     }
   } catch (error) {
-    await claimed.claim?.release()
+    await claimed.release()
     throw error
   }
-  await claimed.claim?.release()
+  await claimed.release()
   return { status: 'suspended' }
 }
 

@@ -38,13 +38,13 @@ export async function takeLease(
   const { owner, timeoutMs = TIMEOUT_MS.default, signal } = options
   const seen = sound(store, await store.read())
   const own = seen.status === 'held' && options.reclaim === true && seen.owner === owner
-  if (seen.status === 'held' && !(own && seen.confirmed)) {
-    await outlast(store, clock, seen, options, own)
-  }
+  const waits = seen.status === 'held' && !(own && seen.confirmed)
+  if (waits) await outlast(store, clock, seen, options, own)
   signal?.throwIfAborted()
 
   // A racer may be here too. Whoever is late gives up; the others have written before anybody believes in what is there.
   const begun = moment(clock)
+  if (waits) await store.checkRing()
   const last = sound(store, await store.read())
   if (last.status === 'held' && !isSame(last, seen)) {
     throw leasedBy(store, last, 'it was quicker; try again later')
@@ -61,8 +61,11 @@ export async function takeLease(
     time: clock.time(),
   }
   const since = moment(clock)
-  await store.write(record)
-  if (elapsed(begun, clock) > TAKE_MS) throw tooSlow(store)
+  const checkTime = (): void => {
+    if (elapsed(begun, clock) > TAKE_MS) throw tooSlow(store)
+  }
+  await store.write(record, checkTime)
+  checkTime()
   // Not to be stopped: a record that nobody renews would stay.
   await clock.sleep(SETTLE_MS)
   const back = sound(store, await store.read())

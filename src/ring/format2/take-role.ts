@@ -1,4 +1,6 @@
-import type { BlockClaim, BlockDevice } from '../../block/device.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { PermittedBlockDevice } from '../../block/wrap/permitted.ts'
+import { RingError } from '../../errors.ts'
 import { type Claimed, claimRole } from '../role.ts'
 import type { AttachOptions } from '../types.ts'
 import { Disk } from './disk.ts'
@@ -28,27 +30,34 @@ export async function takeRole(
 ): Promise<TakenRole> {
   const wanted = options.lease
   if (wanted !== undefined) checkLeaseOptions(wanted)
-  const claimed = await claimRole(device, role, options, onRequest)
+  const claimed = untilReleased(await claimRole(device, role, options, onRequest))
   try {
-    const disk = await Disk.open(device)
+    const disk = await Disk.open(claimed.device)
     const store = await LeaseStore.open(disk, role, claimed.clock)
     if (wanted === undefined) {
       await checkUnleased(store)
       return { claimed, disk }
     }
-    const lease = await takeLease(store, claimed.clock, wanted)
-    const leased = new LeasedBlockDevice(device, lease)
-    const claim = joined(lease, claimed.claim)
-    const checkHeld = (): void => lease.check()
-    // What is on the device may be another ring after a long wait.
-    return {
-      claimed: { ...claimed, device: leased, claim, checkHeld },
-      disk: await opened(leased, lease),
-    }
+    return await leased(claimed, await takeLease(store, claimed.clock, wanted), store)
   } catch (error) {
-    await claimed.claim?.release()
+    await claimed.release()
     throw error
   }
+}
+
+/** The role's device lets nothing out any more once the role is given back: not what is read ahead either. */
+function untilReleased(claimed: Claimed): Claimed {
+  const { name } = claimed.device
+  let released = false
+  const device = new PermittedBlockDevice(claimed.device, () => {
+    if (!released) return
+    throw new RingError('RING_DETACHED', `The role of ${name} was given back`, { device: name })
+  })
+  const release = async (): Promise<void> => {
+    released = true
+    await claimed.release()
+  }
+  return { ...claimed, device, release }
 }
 
 async function checkUnleased(store: LeaseStore): Promise<void> {
@@ -62,21 +71,20 @@ async function checkUnleased(store: LeaseStore): Promise<void> {
   )
 }
 
-async function opened(device: BlockDevice, lease: Lease): Promise<Disk> {
+/** A role as long as its lease lasts. */
+async function leased(claimed: Claimed, lease: Lease, store: LeaseStore): Promise<TakenRole> {
+  const device = new LeasedBlockDevice(claimed.device, lease)
+  const release = async (): Promise<void> => {
+    // The lease goes first: who gets the claim finds it free.
+    await lease.release()
+    await claimed.release()
+  }
   try {
-    return await Disk.open(device)
+    const disk = await store.checkRing(device)
+    const checkHeld = (): void => lease.check()
+    return { claimed: { ...claimed, device, exclusive: true, release, checkHeld }, disk }
   } catch (error) {
     await lease.release()
     throw error
-  }
-}
-
-/** The lease goes first: who gets the claim finds it free. */
-function joined(lease: Lease, claim: BlockClaim | undefined): BlockClaim {
-  return {
-    release: async () => {
-      await lease.release()
-      await claim?.release()
-    },
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { Exchange } from '../../../src/block/nbd/exchange.ts'
 import { ReplyParser } from '../../../src/block/nbd/replies.ts'
+import { ALWAYS } from '../../../src/block/permit.ts'
 import { pack } from '../../helpers/fake-nbd.ts'
 
 const LENGTH = 1 << 20
@@ -8,7 +9,7 @@ const COOKIE = 7
 
 /** A read in flight into these buffers, and the parser of its reply. */
 function reading(parts: readonly Uint8Array[]): { parser: ReplyParser; done(): boolean } {
-  const request = { command: 0, flags: 0, offset: 4096, length: LENGTH, parts }
+  const request = { command: 0, flags: 0, offset: 4096, length: LENGTH, parts, permit: ALWAYS }
   let isDone = false
   const exchange = new Exchange(
     request,

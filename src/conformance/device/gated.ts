@@ -1,0 +1,117 @@
+import type { BlockDevice, BlockInfo } from '../../block/device.ts'
+import { MemoryBlockDevice } from '../../block/memory.ts'
+import { ALWAYS, type Permit } from '../../block/permit.ts'
+import { runs } from '../../block/runs.ts'
+import { GuardedBlockDevice } from '../../block/wrap/guarded.ts'
+
+/** Something that a device sent to what is beneath it: a system call, a message to a server. */
+export interface SentRequest {
+  readonly operation: 'read' | 'write' | 'writeZeroes' | 'discard' | 'flush'
+  /** It is on stable storage when it is done, by itself. */
+  readonly durable: boolean
+}
+
+/**
+ * Called with each request when it is sent. What is beneath carries it out when the promise resolves, and fails if it
+ * rejects.
+ */
+export type Gate = (request: SentRequest) => Promise<void>
+
+/** What one request transfers at most. */
+const PIECE_BYTES = 64 << 10
+
+/**
+ * A device in memory behind a gate: what a wrapper is tested over. It does as devices do that are far away: it cuts what is
+ * large into pieces that go one after the other, and makes them durable with a flush.
+ */
+export async function gatedDevice(
+  gate: Gate,
+  options: { readonly sectorSize?: number; readonly sizeSectors?: number } = {},
+): Promise<BlockDevice> {
+  const memory = new MemoryBlockDevice({ sizeSectors: 4096, ...options })
+  return new GatedBlockDevice(memory, gate, await memory.getInfo())
+}
+
+class GatedBlockDevice extends GuardedBlockDevice {
+  readonly #gate: Gate
+
+  constructor(memory: MemoryBlockDevice, gate: Gate, info: BlockInfo) {
+    super(memory, { name: 'gated', capabilities: memory.capabilities, info, sectorStart: 0 })
+    this.#gate = gate
+  }
+
+  protected override viewOf(below: BlockInfo): BlockInfo {
+    return below
+  }
+
+  protected override doRead(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    permit: Permit,
+  ): Promise<void> {
+    return this.#inPieces(sectorStart, buffers, async (sector, parts) => {
+      await this.#send('read', permit)
+      await super.doRead(sector, parts, ALWAYS)
+    })
+  }
+
+  protected override async doWrite(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+    permit: Permit,
+  ): Promise<void> {
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const isOnePiece = bytes <= PIECE_BYTES
+    await this.#inPieces(sectorStart, buffers, async (sector, parts) => {
+      await this.#send('write', permit, durable && isOnePiece)
+      await super.doWrite(sector, parts, false, ALWAYS)
+    })
+    if (durable && !isOnePiece) await this.doFlush(permit)
+  }
+
+  protected override async doWriteZeroes(
+    sectorStart: number,
+    sectors: number,
+    durable: boolean,
+    permit: Permit,
+  ): Promise<void> {
+    const step = PIECE_BYTES / this.info.sectorSize
+    for (let done = 0; done < sectors; done += step) {
+      await this.#send('writeZeroes', permit)
+      const piece = Math.min(step, sectors - done)
+      await super.doWriteZeroes(sectorStart + done, piece, false, ALWAYS)
+    }
+    if (durable) await this.doFlush(permit)
+  }
+
+  protected override async doDiscard(
+    sectorStart: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
+    await this.#send('discard', permit)
+    await super.doDiscard(sectorStart, sectors, ALWAYS)
+  }
+
+  protected override doFlush(permit: Permit): Promise<void> {
+    return this.#send('flush', permit)
+  }
+
+  #send(operation: SentRequest['operation'], permit: Permit, durable = false): Promise<void> {
+    permit()
+    return this.#gate({ operation, durable })
+  }
+
+  async #inPieces(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    transfer: (sector: number, parts: readonly Uint8Array[]) => Promise<void>,
+  ): Promise<void> {
+    let sector = sectorStart
+    for (const { parts, bytes } of runs(buffers, PIECE_BYTES)) {
+      await transfer(sector, parts)
+      sector += bytes / this.info.sectorSize
+    }
+  }
+}
