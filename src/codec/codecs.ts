@@ -22,51 +22,83 @@ export const text: Codec<string> = {
 
 /** Whatever JSON can hold. The type is what the caller says it is: nothing checks it; see {@link schema}. */
 export function json<T = unknown>(): Codec<T> {
-  return {
-    name: 'JSON',
-    encode: (item) => {
-      const encoded = JSON.stringify(item) as string | undefined
-      if (encoded === undefined) throw new TypeError(`JSON has no form for ${typeof item}`)
-      return new TextEncoder().encode(encoded)
-    },
-    decode: (item) => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(item)) as T,
-  }
+  return { name: 'JSON', encode: toJson, decode: (item) => fromJson(item) as T }
+}
+
+function toJson(item: unknown): Uint8Array {
+  const encoded = JSON.stringify(item) as string | undefined
+  if (encoded === undefined) throw new TypeError(`JSON has no form for ${typeof item}`)
+  return new TextEncoder().encode(encoded)
+}
+
+function fromJson(item: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(item))
 }
 
 /**
  * JSON that a schema checks both when pushed and when popped: any library that implements Standard Schema
- * (zod, valibot, arktype, ...). The input is what is stored; the schema's output is what is popped.
+ * (zod, valibot, arktype, ...). The input is what is stored; the schema's output is what is popped. An item is refused when it
+ * is pushed if its JSON would not pass when it is popped: a Date has become a string by then, and NaN null.
  */
 export function schema<In, Out>(standard: StandardSchemaV1<In, Out>): Codec<Out, In> {
-  const stored = json<In>()
   return {
     name: `JSON of the ${standard['~standard'].vendor} schema`,
-    encode: async (item) => {
-      await validate(standard, item)
-      return stored.encode(item)
+    encode: (item) => {
+      // First, because a schema that takes its time must not see what the caller does to the item meanwhile.
+      const encoded = toJson(item)
+      const decoded = fromJson(encoded)
+      const checkStored = (): unknown =>
+        validate(standard, decoded, 'as JSON, which is what is stored: ')
+      return after(after(validate(standard, item, ''), checkStored), () => encoded)
     },
-    decode: async (item) => validate(standard, await stored.decode(item)),
+    decode: (item) => validate(standard, fromJson(item), ''),
   }
 }
 
-async function validate<In, Out>(standard: StandardSchemaV1<In, Out>, item: unknown): Promise<Out> {
-  const result = await standard['~standard'].validate(item)
+/** Goes on when a value is there: at once, if it is. */
+function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
+  return value instanceof Promise ? value.then(next) : next(value)
+}
+
+/**
+ * The schema's output for a value; at once, if the schema answers at once.
+ * @param where goes before what is wrong
+ * @throws {TypeError} what is wrong, at once or as a rejection
+ */
+function validate<In, Out>(
+  standard: StandardSchemaV1<In, Out>,
+  value: unknown,
+  where: string,
+): Out | Promise<Out> {
+  return after(standard['~standard'].validate(value), (result) => outputOf(result, where))
+}
+
+function outputOf<Out>(result: StandardSchemaV1.Result<Out>, where: string): Out {
   if (result.issues === undefined) return result.value
   const issues = result.issues.map(({ message, path }) => {
     const keys = path?.map((part) => String(typeof part === 'object' ? part.key : part)) ?? []
     return keys.length > 0 ? `${keys.join('.')}: ${message}` : message
   })
-  throw new TypeError(issues.join('; '))
+  throw new TypeError(`${where}${issues.join('; ')}`)
 }
 
-/** A codec over the `pack` and `unpack` of msgpackr, cbor-x and their like. */
-export function packer<T = unknown>(library: {
+/** What packs and unpacks: msgpackr and its like. */
+export interface Packer {
   pack(item: unknown): Uint8Array
   unpack(bytes: Uint8Array): unknown
-}): Codec<T> {
+}
+
+/** What encodes and decodes: cbor-x and its like. */
+export interface Encoder {
+  encode(item: unknown): Uint8Array
+  decode(bytes: Uint8Array): unknown
+}
+
+/** A codec over a library that packs and unpacks (msgpackr) or encodes and decodes (cbor-x): the library, or an instance of it. */
+export function packer<T = unknown>(library: Packer | Encoder): Codec<T> {
   return {
     name: 'packed bytes',
-    encode: (item) => library.pack(item),
-    decode: (item) => library.unpack(item) as T,
+    encode: (item) => ('pack' in library ? library.pack(item) : library.encode(item)),
+    decode: (item) => ('unpack' in library ? library.unpack(item) : library.decode(item)) as T,
   }
 }
