@@ -32,7 +32,6 @@ export {
   type RingErrorDetails,
 } from './errors.ts'
 export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
-export type { TraceKey, TraceMessage } from './ring/format1/trace.ts'
 export type { LazyAdvanceOptions } from './ring/lazy-advance.ts'
 export { breakLease, type RingLeases, readLeases } from './ring/lease.ts'
 export type {
@@ -55,6 +54,7 @@ export { Consumer, inspectRing, Producer } from './ring/ring.ts'
 export type { ByteRange } from './ring/salvage.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/suspend.ts'
 export { dumpAt, repairRing, verifyRing } from './ring/tools.ts'
+export type { TraceKey, TraceMessage } from './ring/trace.ts'
 export type {
   AttachOptions,
   AttachProducerResult,

@@ -1,4 +1,3 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { BlockError } from '../../src/errors.ts'
@@ -430,40 +429,6 @@ describe('misuse', () => {
     )
     await expect(device.getInfo()).resolves.toBeDefined()
   })
-})
-
-test('every get and set of the four fields is published', async () => {
-  const seen: string[] = []
-  const listen = (message: unknown): void => {
-    const { operation, key, value, queue } = message as Record<string, unknown>
-    if (queue === 'traced') seen.push(`${operation} ${key} ${value}`)
-  }
-  const keys = ['producer', 'suspend_ack', 'consumer', 'suspend']
-  for (const key of keys) subscribe(`shared-block-ring:${key}`, listen)
-  try {
-    const device = await ringDevice()
-    const consumer = await Consumer.attach(device, { queue: 'traced' })
-    await consumer.suspend()
-    await Producer.attach(device, { queue: 'traced' })
-  } finally {
-    for (const key of keys) unsubscribe(`shared-block-ring:${key}`, listen)
-  }
-  const look = (ack: boolean, suspend: boolean): string[] => [
-    'get producer 0',
-    `get suspend_ack ${ack}`,
-    'get consumer 0',
-    `get suspend ${suspend}`,
-  ]
-  expect(seen).toEqual([
-    ...look(false, false),
-    ...look(false, false),
-    'set consumer 0',
-    'set suspend true',
-    ...look(false, true),
-    ...look(false, true),
-    'set producer 0',
-    'set suspend_ack true',
-  ])
 })
 
 test.each([512, 4096])(

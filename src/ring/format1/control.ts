@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import type { Names } from '../role.ts'
+import { trace } from '../trace.ts'
 import {
   hasMagic,
   type Layout,
@@ -22,7 +23,6 @@ import {
   parsePointer,
 } from './pointer.ts'
 import { checkSectorSize } from './sector-size.ts'
-import { trace } from './trace.ts'
 
 /** How often a pointer sector that keeps changing is read before giving up. */
 const MAX_READS = 64

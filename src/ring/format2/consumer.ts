@@ -22,6 +22,7 @@ import { ReadingPlace } from './reading.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
 import { takeRole } from './take-role.ts'
+import { traceConsumer } from './trace-slots.ts'
 
 /** When the older slot holds back more than this part of the ring, it is written at once, and not only when all is idle. */
 const HELD_BACK_PART = 1 / 4
@@ -310,6 +311,7 @@ class Format2Consumer extends Format2Role implements Consumer {
       time: this.clock.time(),
       text: slotText(this),
     }
+    traceConsumer('set', slot, this.#producer.epochs, this.disk.names, this.device.name)
     await this.guard(this.disk.writeConsumerSlot(which, slot))
     this.#slots[which] = slot
   }

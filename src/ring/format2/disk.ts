@@ -1,6 +1,7 @@
 import type { BlockDevice, BlockInfo } from '../../block/device.ts'
 import { crc32c } from '../../crc32c.ts'
 import { RingError } from '../../errors.ts'
+import type { Names } from '../role.ts'
 import { type BadBlock, formatUuid, isBad } from './block.ts'
 import { GUARD_BYTES, hasGuard } from './guard.ts'
 import {
@@ -22,10 +23,14 @@ import {
   producerSlotMisfit,
 } from './slots.ts'
 import { parseSuperblock, type Superblock, type UnknownFeatures } from './superblock.ts'
+import { traceProducer, traceSlots } from './trace-slots.ts'
 
 /** Where superblocks in front and at the end are, for any block size. */
 const FRONT_BYTES = 256 * 1024
 const END_BYTES = 128 * 1024
+
+/** Who reads a ring without a role in it. */
+const NOBODY: Names = { queue: 'unknown', client: 'unknown' }
 
 /** A slot as read: what it says, or why it cannot be believed. */
 export type Read<Slot> = Slot | BadBlock
@@ -53,15 +58,24 @@ export class Disk {
   /** Checksum of the ring's identity, which every batch repeats. */
   readonly uuid: number
   readonly readWrite: boolean
+  /** Of the role that uses it. */
+  readonly names: Names
   readonly #sectorSize: number
   #slotMemory: Uint8Array | undefined
 
-  constructor(device: BlockDevice, ring: Superblock, layout: Layout, info: BlockInfo) {
+  constructor(
+    device: BlockDevice,
+    ring: Superblock,
+    layout: Layout,
+    info: BlockInfo,
+    names: Names,
+  ) {
     this.device = device
     this.ring = ring
     this.layout = layout
     this.uuid = crc32c(ring.uuid)
     this.readWrite = info.readWrite
+    this.names = names
     this.#sectorSize = info.sectorSize
   }
 
@@ -69,19 +83,19 @@ export class Disk {
    * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed; `RING_UNSUPPORTED`;
    *   `RING_DEVICE_TOO_SMALL` if the device shrank
    */
-  static async open(device: BlockDevice): Promise<Disk> {
+  static async open(device: BlockDevice, names: Names = NOBODY): Promise<Disk> {
     const copies = await readSuperblocks(device)
     const copy = copies.find((result) => !isBad(result.superblock))
     if (copy === undefined || isBad(copy.superblock)) throw await noSuperblock(device)
     if ('incompatible' in copy.superblock) throw unsupported(copy.superblock, device.name)
-    return Disk.of(device, copy.superblock)
+    return Disk.of(device, copy.superblock, names)
   }
 
   /**
    * The ring of which a superblock was read.
    * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`
    */
-  static async of(device: BlockDevice, ring: Superblock): Promise<Disk> {
+  static async of(device: BlockDevice, ring: Superblock, names: Names = NOBODY): Promise<Disk> {
     const info = await device.getInfo()
     const { sectorSize, sizeSectors } = info
     if (sizeSectors * sectorSize < ring.deviceBytes) {
@@ -90,7 +104,7 @@ export class Disk {
     const layout = makeLayout(ring.blockSize, ring.deviceBytes, device.name)
     const wrong = misfit(ring, layout, sectorSize, device.name)
     if (wrong !== undefined) throw wrong
-    return new Disk(device, ring, layout, info)
+    return new Disk(device, ring, layout, info, names)
   }
 
   /** Reads all four slots in one I/O. */
@@ -106,7 +120,7 @@ export class Disk {
     const { uuid } = this.ring
     const [p0, p1] = producerSlots
     const [c0, c1] = consumerSlots
-    return {
+    const read: Slots = {
       producer: [
         parseProducerSlot(at(p0), p0, uuid, this.layout),
         parseProducerSlot(at(p1), p1, uuid, this.layout),
@@ -116,6 +130,8 @@ export class Disk {
         parseConsumerSlot(at(c1), c1, uuid, this.layout),
       ],
     }
+    traceSlots(read, this.names, this.device.name)
+    return read
   }
 
   /**
@@ -127,6 +143,7 @@ export class Disk {
     const offset = this.layout.producerSlots[which]
     const block = this.device.allocate(this.layout.blockSize)
     encodeProducerSlot(block, offset, this.ring.uuid, slot)
+    traceProducer('set', slot, this.names, this.device.name)
     await this.device.write(this.sectorOf(offset), [block], { durable: true })
   }
 

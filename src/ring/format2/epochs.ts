@@ -38,6 +38,14 @@ export function allowsEpoch(epochs: Epochs, lsn: number, epoch: number): boolean
   return epoch >= least && epoch <= most
 }
 
+/** The epoch of a place, as positions tell it: of those that were merged, the oldest. 0 if there are none. */
+export function epochAt(epochs: Epochs, lsn: number): number {
+  const entry = epochs.findLast(({ start }) => start.lsn <= lsn)
+  if (entry !== undefined) return entry.epoch - entry.span
+  const [first] = epochs
+  return first === undefined ? 0 : first.epoch - first.span - 1
+}
+
 /** The present epoch. */
 export function currentEpoch(epochs: Epochs): Epoch {
   const last = epochs.at(-1)

@@ -44,7 +44,7 @@ export class LeaseStore {
    * @throws {RingError} `RING_LEASE_LOST`; as `Disk.open`
    */
   async checkRing(device: BlockDevice = this.device): Promise<Disk> {
-    const disk = await Disk.open(device)
+    const disk = await Disk.open(device, this.#disk.names)
     const [expected, found] = [formatUuid(this.#disk.ring.uuid), formatUuid(disk.ring.uuid)]
     if (found === expected) return disk
     throw leaseLost(this, `the device held the ring ${expected}, and holds the ring ${found} now`)

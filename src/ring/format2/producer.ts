@@ -4,6 +4,7 @@ import { RingError } from '../../errors.ts'
 import { pushOne } from '../derived.ts'
 import { checkItem } from '../item.ts'
 import type { Claimed } from '../role.ts'
+import { isTraced, trace } from '../trace.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
@@ -298,6 +299,9 @@ class Format2Producer extends Format2Role implements Producer {
     const { epoch } = currentEpoch(this.#epochs)
     const fields = { start: this.#tail, epoch, committedTo, time: this.clock.time() }
     const header = encodeBatch(bytes, items, fields, this.disk.uuid)
+    if (committedTo > this.#committedTo && isTraced('producer')) {
+      trace('set', 'producer', toPosition(epoch, committedTo), this.disk.names, this.device.name)
+    }
     await this.guard(this.disk.writeBlocks(this.#tail.lsn, bytes))
     this.#held.push(this.#tail)
     this.#tail = batchEnd(header, blockSize)

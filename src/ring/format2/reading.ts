@@ -7,7 +7,7 @@ import { bad } from './block.ts'
 import { textOf } from './check-blocks.ts'
 import { type BatchProblem, damageAt, diagnoseHeader, offsetIn } from './diagnose.ts'
 import type { Disk } from './disk.ts'
-import { currentEpoch, type Epochs, firstUnseen } from './epochs.ts'
+import { currentEpoch, type Epochs, epochAt, firstUnseen } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
 import { type Place, placeAfter, placeAt } from './place.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
@@ -152,7 +152,7 @@ export class ReadingPlace {
   }
 
   positionOf(place: Place): Position {
-    return toPosition(this.#epochAt(place.mark.lsn), place.mark.seq + place.index)
+    return toPosition(epochAt(this.#known, place.mark.lsn), place.mark.seq + place.index)
   }
 
   /**
@@ -192,7 +192,7 @@ export class ReadingPlace {
   /** A place counts as many items as the epochs and the head do. */
   #check({ mark, index }: Place, head: Mark): void {
     const seq = mark.seq + index
-    const position = toPosition(this.#epochAt(mark.lsn), seq)
+    const position = toPosition(epochAt(this.#known, mark.lsn), seq)
     const isBehindHead = mark.lsn < head.lsn && seq > head.seq
     if (isBehindHead || this.seqOf(position) !== seq) throw this.#contradiction(position)
   }
@@ -477,7 +477,7 @@ export class ReadingPlace {
    * of none that is older than what came before.
    */
   #behind(position: Position, lsn: number, seq: number): Position {
-    return toPosition(Math.max(this.#epochAt(lsn), fromPosition(position).epoch), seq)
+    return toPosition(Math.max(epochAt(this.#known, lsn), fromPosition(position).epoch), seq)
   }
 
   #contradiction(position: Position): RingError {
@@ -494,14 +494,6 @@ export class ReadingPlace {
         found: 'two',
       },
     )
-  }
-
-  /** The epoch of what is at a place: the oldest that it may be. */
-  #epochAt(lsn: number): number {
-    const entry = this.#known.findLast(({ start }) => start.lsn <= lsn)
-    if (entry !== undefined) return entry.epoch - entry.span
-    const [first] = this.#known
-    return first === undefined ? 0 : first.epoch - first.span - 1
   }
 }
 

@@ -32,7 +32,7 @@ export async function takeRole(
   if (wanted !== undefined) checkLeaseOptions(wanted)
   const claimed = untilReleased(await claimRole(device, role, options, onRequest))
   try {
-    const disk = await Disk.open(claimed.device)
+    const disk = await Disk.open(claimed.device, claimed.names)
     const store = await LeaseStore.open(disk, role, claimed.clock)
     if (wanted === undefined) {
       await checkUnleased(store)

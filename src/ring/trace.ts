@@ -1,6 +1,10 @@
-import { type Channel, channel } from '../../diagnostics.ts'
+import { type Channel, channel } from '../diagnostics.ts'
+import type { Names } from './role.ts'
 
-/** The fields whose every get and set is published, on `shared-block-ring:<key>`: the original's `LOG.trace`. */
+/**
+ * The fields whose every get and set is published, on `shared-block-ring:<key>`: the original's `LOG.trace`. `producer` and
+ * `consumer` are positions; the other two are booleans.
+ */
 export type TraceKey = 'producer' | 'suspend_ack' | 'consumer' | 'suspend'
 
 /** What is published when a field was read from the device, or is about to be written to it. */
@@ -21,12 +25,17 @@ const channels: Readonly<Record<TraceKey, Channel>> = {
   suspend: channel('shared-block-ring:suspend'),
 }
 
+/** Whether anybody listens; to be asked where making the value takes time. */
+export function isTraced(key: TraceKey): boolean {
+  return channels[key].hasSubscribers
+}
+
 /** Publishes a get or set, if anybody listens. */
 export function trace(
   operation: TraceMessage['operation'],
   key: TraceKey,
   value: bigint | boolean,
-  names: { readonly queue: string; readonly client: string },
+  names: Names,
   device: string,
 ): void {
   const { queue, client } = names
