@@ -44,8 +44,9 @@ const config: ViteUserConfig = defineConfig({
   test: {
     // Most tests wait for disks and processes: a worker for each core would leave some idle.
     maxWorkers: availableParallelism() + 1,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Only what hangs takes so long.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     retry: 0,
     reporters: ['default', new ClosingLines()],
     projects,

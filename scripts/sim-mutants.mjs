@@ -1,4 +1,5 @@
-// Shows that the simulator finds every mutant in test/sim/mutants.mjs, and nothing where there is none.
+// Shows that the simulator finds every mutant in test/sim/mutants.mjs, or --some of them, drawn by --seed, and nothing
+// where there is none.
 import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
@@ -6,13 +7,15 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { MUTANTS, SEEDS } from '../test/sim/mutants.mjs'
-import { optionsOf } from './sim-cli.mjs'
+import { countOf, optionsOf, simulatorOf } from './sim-cli.mjs'
 import { modules, transpile } from './sim-transpile.mjs'
 
 const values = optionsOf({
   options: {
     format: { type: 'string' },
     only: { type: 'string' },
+    some: { type: 'string' },
+    seed: { type: 'string', default: '1' },
     baseline: { type: 'boolean', default: true },
   },
   allowNegative: true,
@@ -23,9 +26,10 @@ const whole = join(folder, 'whole')
 
 try {
   transpile(whole, modules())
-  const wanted = MUTANTS.filter(
+  const named = MUTANTS.filter(
     ({ name, format }) => (values.format ?? format) === format && name.includes(values.only ?? ''),
   )
+  const wanted = await drawn(named, countOf('some', values.some, named.length))
   const right = values.baseline ? (await each(baselines(wanted), baseline)).every(Boolean) : true
   const results = await each(wanted, found)
   const survivors = wanted.filter((_, index) => !results[index])
@@ -34,6 +38,17 @@ try {
   process.exitCode = right && survivors.length === 0 ? 0 : 1
 } finally {
   rmSync(folder, { recursive: true, force: true })
+}
+
+/** Some of a list, without one twice. */
+async function drawn(list, count) {
+  const { Random } = await simulatorOf(whole)
+  const random = Random.of(countOf('seed', values.seed))
+  const left = [...list]
+  return Array.from(
+    { length: Math.min(count, list.length) },
+    () => left.splice(random.below(left.length), 1)[0],
+  )
 }
 
 /** Does something with each of a list, as many at once as there are processors. */

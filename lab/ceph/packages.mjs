@@ -28,6 +28,13 @@ export async function installMissing(signal) {
   return missing
 }
 
+/** Why there can be no cluster here yet, or undefined if there can. */
+export function labProblem() {
+  if (process.getuid?.() !== 0) return 'it makes network namespaces, which takes root'
+  const missing = missingPackages()
+  return missing.length === 0 ? undefined : `Debian packages are missing: ${missing.join(' ')}`
+}
+
 function missingPackages() {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
   const isThere = (program) => folders.some((folder) => existsSync(join(folder, program)))

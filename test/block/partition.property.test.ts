@@ -56,7 +56,8 @@ test('nothing gets past a partition’s ends, whatever is asked of it', async ()
       await device.read(0, [found])
       const expected = new Uint8Array(40 * S).fill(1)
       if (fits && count > 0) expected.fill(0, (15 + at) * S, (15 + at + count) * S)
-      expect(found).toEqual(expected)
+      // Comparing twenty kilobytes with `toEqual` takes most of the time of the test.
+      expect(Buffer.compare(found, expected)).toBe(0)
     }),
   )
 })

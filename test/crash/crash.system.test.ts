@@ -10,12 +10,12 @@ import { inspectRing, Producer } from '../../src/index.ts'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
 import { serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'
+import { SEED } from '../helpers/seed.ts'
 import { Items } from './items.mjs'
 import { Ledger } from './ledger.ts'
 import { planKills, runSide, type Side } from './side.ts'
 
-const { SBR_CRASH_ITEMS, SBR_CRASH_SEED = '1' } = process.env
-const seed = Number(SBR_CRASH_SEED)
+const { SBR_CRASH_ITEMS } = process.env
 /** How many items go through a ring of each format. */
 const ITEMS = { 1: Number(SBR_CRASH_ITEMS ?? 200_000), 2: Number(SBR_CRASH_ITEMS ?? 20_000) }
 /** The same through an export, of either format: what is behind it is the file of the first run. */
@@ -82,13 +82,13 @@ async function torment(kind: string, opened: BlockDevice, run: Run): Promise<voi
   const started = performance.now()
   const [producerKills, consumerKills] = await both(
     {
-      ...sideOf('producer', device.name, run, seed + 1),
+      ...sideOf('producer', device.name, run, SEED + 1),
       progress: () => ledger.pushed,
       beforeStart: () => ledger.betweenProducers(),
       hear: (message) => ledger.producer(message),
     },
     {
-      ...sideOf('consumer', device.name, run, seed + 2),
+      ...sideOf('consumer', device.name, run, SEED + 2),
       progress: () => ledger.advanced,
       beforeStart: () => undefined,
       hear: (message) => ledger.consumer(message),
@@ -98,10 +98,10 @@ async function torment(kind: string, opened: BlockDevice, run: Run): Promise<voi
   ledger.end(items)
   const { used, producer } = await inspectRing(device)
   expect(used).toBe(0)
-  expect(new Items(seed, items, format).before(producer.offset)).toBe(items)
+  expect(new Items(SEED, items, format).before(producer.offset)).toBe(items)
   console.log(
     `format ${format}, ${kind}: ${items} items, producer killed ${producerKills} times, ` +
-      `consumer ${consumerKills} times, ${ledger.repeats} items repeated, ${seconds} s (seed ${seed})`,
+      `consumer ${consumerKills} times, ${ledger.repeats} items repeated, ${seconds} s (seed ${SEED})`,
   )
   // The last ones planned may find that all is done.
   expect(Math.min(producerKills, consumerKills)).toBeGreaterThanOrEqual(Math.floor(kills * 0.75))
@@ -119,7 +119,7 @@ function sideOf(
   sideSeed: number,
 ): Pick<Side, 'role' | 'args' | 'kills' | 'seed'> {
   const { format, items } = run
-  const args = [path, String(format), String(seed), String(items)]
+  const args = [path, String(format), String(SEED), String(items)]
   return { role, args, kills: planKills(sideSeed, killsIn(run), items), seed: sideSeed }
 }
 

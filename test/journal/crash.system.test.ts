@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file.ts'
 import { inspectRing, Producer } from '../../src/ring/ring.ts'
+import { SEED } from '../helpers/seed.ts'
 import { checkHistory, type Happened } from './history.ts'
 
 const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))
@@ -14,7 +15,6 @@ const built = fileURLToPath(new URL('../../dist/journal/index.js', import.meta.u
 
 const { SBR_JOURNAL_KILLS = '120' } = process.env
 const KILLS = Number(SBR_JOURNAL_KILLS)
-const SEED = 20_260_101
 /** No more children are started after that time, however many were killed. */
 const BUDGET_MS = 30_000
 const LANES = 4

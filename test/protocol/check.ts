@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import { SEED } from '../helpers/seed.ts'
 import { coveringTraces, replayAll, walk } from './coverage.ts'
 import { type Counterexample, describe, explore, type Graph } from './explorer.ts'
 import type { Concrete } from './replay.ts'
@@ -37,7 +38,7 @@ export async function expectFollows<P, C, U>(
   const traces = coveringTraces(graph)
   const steps = await replayAll(scenario, concrete, traces)
   expect(steps).toBeGreaterThan(traces.length)
-  for (let seed = 1; seed <= walks.count; seed++) {
-    await walk(scenario, concrete, seed, walks.length)
+  for (let index = 0; index < walks.count; index++) {
+    await walk(scenario, concrete, SEED + index, walks.length)
   }
 }

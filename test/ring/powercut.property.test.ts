@@ -159,7 +159,7 @@ test('a power cut at any write, keeping any subset of what was not flushed, lose
         }
       },
     ),
-    runs(1500),
+    runs(500),
   )
   expect(cutsInLife).toBeGreaterThan(500)
 })

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
+import { SEED } from '../helpers/seed.ts'
 
 const TIMEOUT_MS = 600_000
 const ITEMS = 300
@@ -48,7 +49,7 @@ test('power cuts of a virtual machine lose nothing acknowledged, and a disk that
 /** Runs the program, which also says what is wrong by its exit code. */
 function report(): Promise<Report> {
   const script = fileURLToPath(new URL('powercut.mjs', import.meta.url))
-  const numbers = { items: ITEMS, seconds: SECONDS, cuts: CUTS }
+  const numbers = { items: ITEMS, seconds: SECONDS, cuts: CUTS, seed: SEED }
   const options = Object.entries(numbers).map(([name, number]) => `--${name}=${number}`)
   const args = [script, ...options, '--json']
   return new Promise((resolve, reject) => {

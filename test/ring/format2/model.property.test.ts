@@ -204,7 +204,7 @@ test('random operations of both roles do what a model without bytes does', async
         }
       },
     ),
-    { ...runs(300), endOnFailure: true },
+    { ...runs(100), endOnFailure: true },
   )
   expect(reached.full).toBeGreaterThan(15)
   expect(reached.suspended).toBeGreaterThan(15)

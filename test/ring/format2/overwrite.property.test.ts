@@ -283,7 +283,7 @@ describe('a ring that overwrites its oldest items', () => {
         expect(waitingItems).toBe(rest.length)
         await Promise.all([producer.detach(), consumer.detach()])
       }),
-      { ...runs(200), endOnFailure: true },
+      { ...runs(70), endOnFailure: true },
     )
     expect(missed).toBeGreaterThan(100)
   })

@@ -1,0 +1,67 @@
+import { expectFollows, expectHolds } from '../check.ts'
+import type { Concrete } from '../replay.ts'
+import { scenario } from '../scenario.ts'
+import { type Bounds, format2 } from './protocol.ts'
+import { DATA } from './rules.ts'
+
+export const ATTACHED: readonly string[] = ['producer attach', 'consumer attach', 'consumer idle']
+const APPENDED = ['producer append', 'producer append']
+const TAKEN = ['consumer pop', 'consumer pop', 'consumer advance']
+/** All four blocks were used, two are free again, and no producer slot says so. */
+export const USED: readonly string[] = [
+  ...ATTACHED,
+  ...APPENDED,
+  ...TAKEN,
+  'consumer idle',
+  ...APPENDED,
+]
+/** Three of four blocks wait. */
+export const WAITING: readonly string[] = [
+  ...ATTACHED,
+  ...APPENDED,
+  'producer append',
+  'consumer pop',
+]
+
+export const BASE: Bounds = { blocks: 4, push: 1, crash: 1, wish: 0, calls: ['append'] }
+
+/** Bounds, and what happens before. */
+type Explored = readonly [bounds: Partial<Bounds>, before: readonly string[]]
+
+/** What is explored in a second or two. */
+export const SHORT: Readonly<Record<string, Explored>> = {
+  'suspend and resume': [
+    { push: 1, crash: 0, wish: 2, calls: ['push1', 'append', 'advance', 'state'] },
+    ATTACHED,
+  ],
+}
+
+/** What has so many states that it takes longer. */
+export const LONG: Readonly<Record<string, Explored>> = {
+  'held back': [{ calls: ['push1', 'append', 'advance'] }, ATTACHED],
+  'from nothing': [{ calls: ['append'] }, []],
+  'around the end': [{ calls: ['append'] }, USED],
+  'full ring': [{ calls: ['append', 'push1', 'advance'], crash: 0, push: 3 }, WAITING],
+  'items of two blocks': [{ calls: ['append2'] }, [...ATTACHED, 'producer append']],
+  'many held back': [
+    { push: 3, crash: 0, calls: ['push1', 'append', 'advance', 'advanceFirst'] },
+    ATTACHED,
+  ],
+  'suspend with a crash': [{ wish: 1, calls: ['append', 'state'] }, ATTACHED],
+}
+
+const CONCRETE: Concrete = {
+  sectorSize: 4096,
+  sectors: 16,
+  create: { format: 2, blockSize: 4096 },
+  // FORMAT.md: slots from G + 2 U on, and the data area at G + 8 U.
+  sectorOf: (unit) => (unit < DATA ? 5 + unit : 11 + unit - DATA),
+  item: (next, call) => ({ number: next, bytes: call.endsWith('2') ? 5000 : 100 }),
+}
+
+/** Explores a scenario in full, and replays a share of it against the code. */
+export async function expectKept(name: string, [bounds, before]: Explored): Promise<void> {
+  const explored = scenario(format2({ ...BASE, ...bounds }), before)
+  const graph = expectHolds(`format 2, ${name}`, explored)
+  await expectFollows(explored, CONCRETE, graph, { count: 8, length: 40 })
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import {
+  exhaust,
+  format2,
+  format2Overwrite,
+  runSeed,
+  simulatedRing,
+  smallestShape,
+} from '../../src/sim/index.ts'
+import { explored } from './explored.ts'
+
+describe('format 2 keeps its promises', () => {
+  test('at every crash point of short scripts', async () => {
+    const shape = smallestShape(format2, 512)
+    const done = await exhaust(format2, { shape, prelude: 'BTb', scripts: ['a', 'p', 'T', 'P'] })
+    expect(done.broken).toBeUndefined()
+    expect(done.cutShort).toBe(0)
+    expect(done.runs).toBeGreaterThan(40)
+  })
+
+  test.each([
+    { ring: format2, seeds: 150 },
+    { ring: format2Overwrite, seeds: 60 },
+  ])('under random faults, $ring.name, $seeds seeds', async ({ ring, seeds }) => {
+    const counts = await explored(simulatedRing(ring), { mix: 'each', seeds })
+    expect(counts.delivered).toBeGreaterThan(10 * seeds)
+  })
+})
+
+/** Seeds that found something once, when disks and plans were made as they are now. */
+test.each([
+  ['none', 8, 'there was no room for showing a part of what one call had pushed'],
+  ['silent-reset', 172, 'the storage lost a part of a batch before the flush that was to keep it'],
+  ['pages', 191, 'an older slot from the page cache sent the consumer back'],
+  ['storm', 570, 'the depth was wrong while the consumer had to go back'],
+  [
+    'flip',
+    28,
+    'the oracle took an epoch that began at the place of the consumer for damage given back',
+  ],
+])('%s, seed %i: %s', async (mix, seed) => {
+  const outcome = await runSeed(format2, seed, { mix })
+  expect(outcome.broken).toBeUndefined()
+})
+
+test.each([
+  ['storm', 969, 'a cursor right before what was given up outlived that'],
+  [
+    'storm',
+    1390,
+    'the oracle took an item overwritten for the one where merged epochs left the consumer',
+  ],
+  [
+    'power',
+    1878,
+    'the oracle took an overwriting for done that was only in a cache, and went with it',
+  ],
+  ['eio', 1673, 'giving back was ignored behind a cursor right before what was given up'],
+])('overwriting, %s, seed %i: %s', async (mix, seed) => {
+  const outcome = await runSeed(format2Overwrite, seed, { mix })
+  expect(outcome.broken).toBeUndefined()
+})
+
+test('a simulation does the same again for the same seed', async () => {
+  for (const mix of ['honest', 'all']) {
+    const once = await runSeed(format2, 5, { mix, traced: true })
+    const again = await runSeed(format2, 5, { mix, traced: true })
+    expect(once.trace.length).toBeGreaterThan(100)
+    expect(again.trace).toEqual(once.trace)
+  }
+})

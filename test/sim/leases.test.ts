@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'vitest'
+import {
+  HOSTS_MIXES,
+  hostsPlanOf,
+  leases,
+  type Mishap,
+  shrinkHosts,
+  simulateHosts,
+} from '../../src/sim/index.ts'
+import { explored } from './explored.ts'
+
+describe('hosts never hold a role together, whatever befalls them', () => {
+  test('20 seeds', async () => {
+    const counts = await explored(leases, { seeds: 20 })
+    // What was to be seen has happened.
+    expect(counts.acknowledged).toBeGreaterThan(200)
+    expect(counts.takeovers).toBeGreaterThan(10)
+    expect(counts.lost).toBeGreaterThan(10)
+  })
+
+  test('and everything befalls them', () => {
+    const kinds = new Set<string>()
+    for (let seed = 1; seed <= 100; seed++) {
+      for (const { what } of hostsPlanOf(seed, 'any').mishaps) kinds.add(what)
+    }
+    const all = ['stop', 'sleep', 'freeze', 'cut', 'kill', 'forward', 'back', 'late']
+    expect([...kinds].sort()).toEqual(all.sort())
+  })
+})
+
+test.each(Object.keys(HOSTS_MIXES))('a run does the same again: %s', async (mix) => {
+  const once = await simulateHosts(hostsPlanOf(3, mix), true)
+  const again = await simulateHosts(hostsPlanOf(3, mix), true)
+  expect(once.trace.length).toBeGreaterThan(50)
+  expect(again.trace).toEqual(once.trace)
+})
+
+test('there is no mix without a name', () => {
+  expect(() => hostsPlanOf(1, 'none')).toThrow(RangeError)
+})
+
+describe('a run that breaks a promise', () => {
+  // Clocks that differ in speed by more than leases bear: the fast hosts fence a holder that still has time.
+  const plan = hostsPlanOf(1, 'drift')
+  const hosts = plan.hosts.map((host, at) => ({ ...host, ...(at > 0 && { rate: 1.6 }) }))
+  const needless: Mishap = { atMs: 1000, host: 1, what: 'forward', ms: 1000, lateMs: 0 }
+
+  test('is found, shrunk to what it takes, and told with one command', {
+    timeout: 120_000,
+  }, async () => {
+    const failing = await simulateHosts({ ...plan, hosts, mishaps: [needless, ...plan.mishaps] })
+    expect(failing.broken?.kind).toBe('works on')
+    const shrunk = await shrinkHosts(failing)
+    expect(shrunk.broken?.kind).toBe('works on')
+    expect(shrunk.plan.mishaps).toMatchObject([{ what: 'late', amid: 'lease' }])
+    const text = await leases.explain(failing, { mix: 'drift' })
+    expect(text).toContain('npm run sim -- --seed 1 --format leases --mix drift')
+    expect(text).toContain('VIOLATION (works on): host-0 0 goes on after it was fenced')
+    expect(text.split('\n').length).toBeLessThan(140)
+  })
+})
