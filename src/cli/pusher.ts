@@ -41,7 +41,7 @@ export class Pusher implements AsyncDisposable {
     const waiter = new Waiter(device, systemClock)
     try {
       for (;;) {
-        const attached = await Producer.attach(device, names)
+        const attached = await Producer.attach(device, { ...names, signal: options.signal })
         if (attached.status === 'attached') {
           options.notice?.over()
           return new Pusher(attached.producer, waiter, options)

@@ -1,22 +1,33 @@
 import type { BlockDevice } from '../block/device.ts'
+import { readRange } from '../block/read-range.ts'
+import { RingError } from '../errors.ts'
 import { hasMagic } from './format1/layout.ts'
-import { isBad } from './format2/block.ts'
-import { readSuperblocks } from './format2/disk.ts'
-import { GUARD_BYTES, hasGuard } from './format2/guard.ts'
+import { GUARD_BYTES, isGuarded } from './format2/guard.ts'
+import { credible, describeRing, isSound, readSuperblocks } from './format2/identify.ts'
 
 /**
  * Finds out the format of the ring on a device. Where none can be recognised it answers 1, whose attach says what it
- * expected.
+ * expected. It is of format 2 only if most of the guard is there: an item of a ring of format 1 can be a whole ring of format 2.
+ * @throws {RingError} `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
   const { sectorSize, sizeSectors } = await device.getInfo()
-  const start = device.allocate(
-    Math.min(sizeSectors, Math.ceil(GUARD_BYTES / sectorSize)) * sectorSize,
-  )
-  await device.read(0, [start])
-  if (hasGuard(start)) return 2
+  const { bytes: start } = await readRange(device, 0, GUARD_BYTES)
+  if (isGuarded(start)) return 2
   const bool = start[sectorSize + 8]
   if (hasMagic(start) && (bool === 1 || bool === 2)) return 1
-  const copies = await readSuperblocks(device)
-  return copies.some(({ superblock }) => !isBad(superblock)) ? 2 : 1
+  const sound = (await readSuperblocks(device)).filter(isSound)
+  const [copy] = credible(sound, sectorSize * sizeSectors)
+  if (copy === undefined) return 1
+  throw unguarded(device.name, copy.offset, describeRing(copy.superblock))
+}
+
+function unguarded(device: string, offset: number, ring: string): RingError {
+  return new RingError(
+    'RING_CORRUPT',
+    `The guard at the start of ${device} is gone, so that nothing tells whether the superblock at byte ${offset} (${ring}) ` +
+      'is of a ring on this device, or a part of something else. If you know that it is a ring of format 2: ' +
+      "'sbr repair --format 2' writes the guard again",
+    { device, field: 'guard', offset, expected: 'the guard of format 2', found: 'something else' },
+  )
 }

@@ -5,6 +5,7 @@ import type {
   Consumer,
   ConsumerOptions,
   CreateOptions,
+  InspectOptions,
   RingInspection,
 } from './types.ts'
 
@@ -25,5 +26,5 @@ export interface Format {
   createRing(device: BlockDevice, options: CreateOptions): Promise<boolean>
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
-  inspect(device: BlockDevice): Promise<RingInspection>
+  inspect(device: BlockDevice, options?: InspectOptions): Promise<RingInspection>
 }

@@ -61,13 +61,18 @@ export async function migrateRing(
   options: MigrateOptions = {},
 ): Promise<Migrated> {
   const { keep = false, onDamage = 'stop', onProgress, onBlocked, signal } = options
-  await using consumer = await Consumer.attach(from, { queue: QUEUE })
+  const waiting = signal === undefined ? {} : { signal }
+  await using consumer = await Consumer.attach(from, { queue: QUEUE, ...waiting })
   const overwrites = consumer.whenFull === 'overwrite'
-  const plan = planOf(await inspectRing(from), await inspectRing(to), to.name, options)
+  const plan = planOf(
+    await inspectRing(from, waiting),
+    await inspectRing(to, waiting),
+    to.name,
+    options,
+  )
   const moved: Moving = { items: 0, bytes: 0, before: 0, damaged: 0, missed: 0 }
   if (plan === undefined) return moved
   const { base, start } = plan
-  const waiting = signal === undefined ? {} : { signal }
   const blocking = onBlocked === undefined ? {} : { onBlocked }
   const client = `${base} from ${start}`
   const writer = await RingWriter.open(to, { queue: QUEUE, client, ...waiting, ...blocking })

@@ -2,6 +2,11 @@ import type { Finding, VerifyOptions } from './report.ts'
 
 /** How a ring is repaired. */
 export interface RepairOptions extends VerifyOptions {
+  /**
+   * The format of the ring, where its guard is gone, so that nothing else tells whether what seems to be a ring of format 2 is one.
+   * Default: what the device says.
+   */
+  readonly format?: 2
   /** Write. Default false: only what would be written is told. */
   readonly write?: boolean
   /**

@@ -102,11 +102,11 @@ export async function inspectRing(
   device: BlockDevice,
   options: types.InspectOptions = {},
 ): Promise<types.RingInspection> {
-  if (options.salvage !== true) return formats[await detectFormat(device)].inspect(device)
+  if (options.salvage !== true) return formats[await detectFormat(device)].inspect(device, options)
   return await salvage(device, async (readable, format) => {
     // Nothing tells zeroes from records there.
-    if (format === 1) return formats[1].inspect(device)
-    const state = await formats[2].inspect(readable)
+    if (format === 1) return formats[1].inspect(device, options)
+    const state = await formats[2].inspect(readable, options)
     const unreadable = await unreadableBytes(readable)
     return { ...state, unreadable, items: () => itemsOf(readable, state) }
   })

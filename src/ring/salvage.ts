@@ -17,14 +17,18 @@ const NO_RING: readonly RingErrorCode[] = [
   'RING_CORRUPT',
 ]
 
-/** Works on what can be read of a ring. Where no ring is found, that says nothing if something could not be read. */
+/**
+ * Works on what can be read of a ring. Where no ring is found, that says nothing if something could not be read.
+ * @param known the format, if it is not to be found out
+ */
 export async function salvage<T>(
   device: BlockDevice,
   work: (readable: SalvageBlockDevice, format: 1 | 2) => Promise<T>,
+  known?: 1 | 2,
 ): Promise<T> {
   const readable = new SalvageBlockDevice(device)
   try {
-    return await work(readable, await detectFormat(readable))
+    return await work(readable, known ?? (await detectFormat(readable)))
   } catch (error) {
     const isNoRing = isRingError(error) && NO_RING.includes(error.code)
     throw isNoRing && readable.failure !== undefined ? readable.failure : error

@@ -1,10 +1,10 @@
 import type { BlockDevice } from '../block/device.ts'
+import { readRange } from '../block/read-range.ts'
 import { isBlockError } from '../errors.ts'
 import type { Dump, DumpOptions, Structure } from './dump.ts'
 import { structureAt as structure1 } from './format1/dump.ts'
 import { repair as repair1 } from './format1/repair.ts'
 import { verify as verify1 } from './format1/verify.ts'
-import { readRange } from './format2/disk.ts'
 import { structureAt as structure2 } from './format2/dump.ts'
 import { repair as repair2 } from './format2/repair.ts'
 import { verify as verify2 } from './format2/verify.ts'
@@ -43,8 +43,10 @@ export async function repairRing(
   device: BlockDevice,
   options: RepairOptions = {},
 ): Promise<RepairReport> {
-  return await salvage(device, (readable, format) =>
-    format === 1 ? repair1(readable, options) : repair2(readable, options),
+  return await salvage(
+    device,
+    (readable, format) => (format === 1 ? repair1(readable, options) : repair2(readable, options)),
+    options.format,
   )
 }
 

@@ -28,6 +28,8 @@ export interface AttachOptions {
   readonly client?: string
   /** Default: the machine's clock. */
   readonly clock?: Clock
+  /** Ends attaching between two reads, with the signal's reason. */
+  readonly signal?: AbortSignal
   /**
    * How long a role may rely on what it last saw of the other side's sector, in milliseconds, before it
    * looks again: bounds how late a producer notices a wish to suspend while it is pushing. Default 10;
@@ -133,6 +135,8 @@ export interface PopManyOptions {
   readonly maxItems?: number
   /** Stop after the item that reaches this many bytes. Default 1 MiB. */
   readonly maxBytes?: number
+  /** Ends it between two reads, with the signal's reason: damage is looked behind, which can take long. */
+  readonly signal?: AbortSignal
 }
 
 /** What `suspend` and `resume` answer. */
@@ -197,6 +201,8 @@ export interface InspectOptions {
    * `BLOCK_IO` passes, because who acts on what is told should not act on a part of it.
    */
   readonly salvage?: boolean
+  /** Ends it between two reads, with the signal's reason; so it does what `items` reads. */
+  readonly signal?: AbortSignal
 }
 
 /** A ring's state, as `inspectRing` found it. */

@@ -104,7 +104,8 @@ async function run(flags: Flags, path: string): Promise<void> {
   if (flags.frames === true && output.kind === 'terminal') {
     throw usageError('--frames prints binary data, and standard output is a terminal: redirect it')
   }
-  const options = { ...namesOf(flags), ...leaseOf(flags, stop.signal) }
+  const { signal } = stop
+  const options = { ...namesOf(flags), ...leaseOf(flags, signal), signal }
   await using ring = await openDevice(path, 'read-write', flags)
   await checkLeasable(ring, options)
   await using consumer = await Consumer.attach(ring, options)
@@ -167,7 +168,7 @@ async function popBatch(
   for (;;) {
     signal.throwIfAborted()
     try {
-      const batch = await consumer.popMany({ maxItems })
+      const batch = await consumer.popMany({ maxItems, signal })
       for (const { missed = 0 } of batch) losses.missed(missed)
       return batch
     } catch (error) {

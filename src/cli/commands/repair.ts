@@ -17,6 +17,7 @@ interface Flags extends CommonFlags {
   readonly write?: boolean
   readonly rebuild?: boolean
   readonly zeroUnreadable?: boolean
+  readonly format?: '2'
 }
 
 const fullDescription = `Tells what is damaged in a ring's own records and can be written again: the guard at its start, copies of the
@@ -70,6 +71,12 @@ export const repair: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      format: {
+        kind: 'enum',
+        values: ['2'],
+        brief: 'The ring is of format 2, though its guard is gone: only you can know that',
+        optional: true,
+      },
       ...commonFlags,
     },
   },
@@ -85,7 +92,8 @@ async function run(flags: Flags, path: string): Promise<void> {
   // Also where a lease cannot be read: nobody could repair it otherwise.
   await using _held = await holdTarget(new SalvageBlockDevice(opened), 'sbr repair')
   const { rebuild = false, zeroUnreadable = false } = flags
-  const options = { write, rebuild, zeroUnreadable, signal: stop.signal }
+  const format = flags.format === undefined ? {} : ({ format: 2 } as const)
+  const options = { write, rebuild, zeroUnreadable, ...format, signal: stop.signal }
   const report = await repairWithProgress(opened, options)
   const text =
     flags.json === true ? `${safeJson({ device: path, ...report })}\n` : repairText(path, report)

@@ -1,12 +1,14 @@
+import { readRange } from '../../block/read-range.ts'
 import type { Clock } from '../../clock.ts'
 import type { Findings } from '../report.ts'
-import { type BadBlock, bad, formatUuid, isBad } from './block.ts'
-import { type Disk, type Read, readRange, type Slots } from './disk.ts'
+import { type BadBlock, bad, isBad } from './block.ts'
+import type { Disk, Read, Slots } from './disk.ts'
 import { encodeGuard, GUARD_BYTES } from './guard.ts'
+import { describeRing, isSameRing } from './identify.ts'
 import { breakCommand } from './lease-errors.ts'
 import { LeaseStore } from './lease-store.ts'
 import { slotsMisfit } from './role.ts'
-import { parseSuperblock, type Superblock } from './superblock.ts'
+import { parseSuperblock } from './superblock.ts'
 
 /** What mends what is there twice. */
 export const REPAIR = 'sbr repair writes it again'
@@ -45,19 +47,12 @@ export async function wrongSuperblocks(disk: Disk): Promise<readonly WrongCopy[]
     const structure = `superblock ${index + 1}`
     if (isBad(found)) {
       wrong.push({ offset, structure, problem: found, disagrees: false })
-    } else if ('incompatible' in found || summary(found) !== summary(disk.ring)) {
-      const other = 'incompatible' in found ? 'features that are unknown' : summary(found)
-      const problem = bad('ring', summary(disk.ring), other)
+    } else if (!isSameRing(found, disk.ring)) {
+      const problem = bad('ring', describeRing(disk.ring), describeRing(found))
       wrong.push({ offset, structure, problem, disagrees: true })
     }
   }
   return wrong
-}
-
-function summary(ring: Superblock): string {
-  const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = ring
-  const rest = { blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name }
-  return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
 }
 
 /** Checks what is not of the log: what is written once, and the leases. */

@@ -60,7 +60,7 @@ export class LogCheck {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#unreadable = unreadable
-    this.#walker = new Walker(disk)
+    this.#walker = new Walker(disk, { signal: options.signal })
     this.#producer = newestProducer(slots.producer, disk.device.name).slot
     this.#consumer = newestConsumer(slots.consumer, disk.device.name).slot
     this.#tail = this.#producer.committed
@@ -98,7 +98,9 @@ export class LogCheck {
   async #begin(): Promise<Mark> {
     for (let pass = 0; ; pass++) {
       const before = generationsOf(await this.#readSlots())
-      const { mark } = await rollForward(this.#disk, this.#producer)
+      const { mark } = await rollForward(this.#disk, this.#producer, {
+        signal: this.#options.signal,
+      })
       this.#tail = mark
       const settled = generationsOf(await this.#readSlots()) === before
       const start = this.#start()

@@ -143,7 +143,7 @@ class Format2Consumer extends Format2Role implements Consumer {
       let from = options.from ?? this.position
       await this.#hear(from)
       this.#checkFrom(from)
-      this.#reading.begin()
+      this.#reading.begin(options.signal)
       for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
         const next = await this.#next(from, popped.length > 0)
         if (next === undefined) break

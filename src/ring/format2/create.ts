@@ -5,9 +5,8 @@ import { type DeviceContent, describeContent, readContent } from '../content.ts'
 import type { DeviceSize } from '../format.ts'
 import { hasMagic } from '../format1/layout.ts'
 import type { CreateOptions } from '../types.ts'
-import { isBad } from './block.ts'
-import { readSuperblocks } from './disk.ts'
-import { encodeGuard, hasGuard, isPartOfGuard } from './guard.ts'
+import { encodeGuard, isGuarded, isPartOfGuard } from './guard.ts'
+import { isSound, readSuperblocks } from './identify.ts'
 import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, dataOffset, type Layout, makeLayout } from './layout.ts'
 import { ORIGIN } from './mark.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
@@ -144,9 +143,8 @@ async function isRing(
   content: DeviceContent,
   blockSize: number,
 ): Promise<boolean> {
-  const copies = await readSuperblocks(device)
-  if (copies.some(({ superblock }) => !isBad(superblock))) return true
-  if (!hasGuard(content.start)) return hasMagic(content.start)
+  if (!isGuarded(content.start)) return hasMagic(content.start)
+  if ((await readSuperblocks(device)).some(isSound)) return true
   // Without a superblock, a creation may have been cut short: then nothing but its own blocks was written.
   const behind = content.start.subarray(dataOffset(blockSize))
   return behind.some((byte) => byte !== 0)
@@ -155,5 +153,5 @@ async function isRing(
 /** Whether nothing would be lost. */
 function isFree(content: DeviceContent): boolean {
   if (content.firstNonZero < 0) return true
-  return hasGuard(content.start) || isPartOfGuard(content.start)
+  return isGuarded(content.start) || isPartOfGuard(content.start)
 }

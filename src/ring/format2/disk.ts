@@ -2,16 +2,9 @@ import type { BlockDevice, BlockInfo } from '../../block/device.ts'
 import { crc32c } from '../../crc32c.ts'
 import { RingError } from '../../errors.ts'
 import type { Names } from '../role.ts'
-import { type BadBlock, formatUuid, isBad } from './block.ts'
-import { GUARD_BYTES, hasGuard } from './guard.ts'
-import {
-  BLOCK_SIZES,
-  firstSuperblock,
-  type Layout,
-  lastSuperblock,
-  makeLayout,
-  secondSuperblock,
-} from './layout.ts'
+import { type BadBlock, formatUuid } from './block.ts'
+import { identifyRing } from './identify.ts'
+import { type Layout, makeLayout } from './layout.ts'
 import {
   type ConsumerSlot,
   consumerSlotMisfit,
@@ -22,12 +15,8 @@ import {
   parseProducerSlot,
   producerSlotMisfit,
 } from './slots.ts'
-import { parseSuperblock, type Superblock, type UnknownFeatures } from './superblock.ts'
+import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
-
-/** Where superblocks in front and at the end are, for any block size. */
-const FRONT_BYTES = 256 * 1024
-const END_BYTES = 128 * 1024
 
 /** Who reads a ring without a role in it. */
 const NOBODY: Names = { queue: 'unknown', client: 'unknown' }
@@ -80,15 +69,12 @@ export class Disk {
   }
 
   /**
-   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed; `RING_UNSUPPORTED`;
+   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed, or they are of several
+   *   rings; `RING_UNSUPPORTED`;
    *   `RING_DEVICE_TOO_SMALL` if the device shrank
    */
   static async open(device: BlockDevice, names: Names = NOBODY): Promise<Disk> {
-    const copies = await readSuperblocks(device)
-    const copy = copies.find((result) => !isBad(result.superblock))
-    if (copy === undefined || isBad(copy.superblock)) throw await noSuperblock(device)
-    if ('incompatible' in copy.superblock) throw unsupported(copy.superblock, device.name)
-    return Disk.of(device, copy.superblock, names)
+    return Disk.of(device, await identifyRing(device), names)
   }
 
   /**
@@ -215,67 +201,6 @@ export function exhausted(device: string, { field, expected, found }: BadBlock):
     `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
       "written. Drain it, and go on in a new ring: 'sbr migrate' moves what waits",
     { device, field, expected, found },
-  )
-}
-
-/** A place where a superblock may be, and what was found there. */
-export interface SuperblockCopy {
-  readonly offset: number
-  readonly superblock: Superblock | UnknownFeatures | BadBlock
-}
-
-/** Reads what is wherever a superblock can be, those in front first. */
-export async function readSuperblocks(device: BlockDevice): Promise<readonly SuperblockCopy[]> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
-  const deviceBytes = sectorSize * sizeSectors
-  const front = await readRange(device, 0, FRONT_BYTES)
-  const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES)
-  const places = [
-    ...BLOCK_SIZES.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
-    ...BLOCK_SIZES.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
-    ...BLOCK_SIZES.map((size) => ({ size, offset: lastSuperblock(size, deviceBytes), range: end })),
-  ]
-  return places.flatMap(({ size, offset, range }) => {
-    const at = offset - range.offset
-    if (at < 0 || at + size > range.bytes.length) return []
-    return [{ offset, superblock: parseSuperblock(range.bytes.subarray(at, at + size), offset) }]
-  })
-}
-
-/** Whole sectors of a device, those from the one that holds `offset` on: at least `length` bytes, or up to the end. */
-export async function readRange(
-  device: BlockDevice,
-  offset: number,
-  length: number,
-): Promise<{ readonly offset: number; readonly bytes: Uint8Array }> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
-  const sector = Math.floor(offset / sectorSize)
-  const sectors = Math.min(sizeSectors - sector, Math.ceil(length / sectorSize))
-  const bytes = device.allocate(sectors * sectorSize)
-  await device.read(sector, [bytes])
-  return { offset: sector * sectorSize, bytes }
-}
-
-async function noSuperblock(device: BlockDevice): Promise<RingError> {
-  if (!hasGuard((await readRange(device, 0, GUARD_BYTES)).bytes)) {
-    return new RingError('RING_NOT_INITIALISED', 'block ring has not been initialised', {
-      device: device.name,
-    })
-  }
-  return new RingError(
-    'RING_CORRUPT',
-    `None of the three superblocks of ${device.name} can be read: its creation was cut short (then create ` +
-      "it again), or it is damaged. If the device has grown since, 'sbr repair' looks for the last of them",
-    { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
-  )
-}
-
-function unsupported(features: UnknownFeatures, device: string): RingError {
-  const found = `incompatible ${features.incompatible}, read-only compatible ${features.readOnlyCompatible}`
-  return new RingError(
-    'RING_UNSUPPORTED',
-    `The ring on ${device} uses features that this version does not know (${found}); use a newer one`,
-    { device, field: 'features', expected: 'none', found },
   )
 }
 

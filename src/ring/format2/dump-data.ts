@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
+import { type Clock, systemClock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
-import { decodeFields, type FieldSpec, type Structure } from '../dump.ts'
+import { type DumpOptions, decodeFields, type FieldSpec, type Structure } from '../dump.ts'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
@@ -23,6 +23,9 @@ import { newestConsumer, newestProducer } from './role.ts'
 import { logStart, readSteadySlots } from './state.ts'
 import { Walker } from './walk.ts'
 
+/** Bytes that are read at once. */
+const WINDOW_BYTES = 1 << 20
+
 /** The LSNs from the first batch that waits to the end of what is committed. */
 interface Live {
   readonly from: number
@@ -34,19 +37,20 @@ export async function structureInData(
   disk: Disk,
   offset: number,
   length: number,
-  clock: Clock,
+  options: DumpOptions,
 ): Promise<Structure> {
+  const { clock = systemClock, signal } = options
   const { dataOffset, dataBlocks, blockSize } = disk.layout
   const index = Math.floor((offset - dataOffset) / blockSize)
-  const live = await findLive(disk, clock)
+  const live = await findLive(disk, clock, signal)
   const lsn = live.from + ((index - (live.from % dataBlocks) + dataBlocks) % dataBlocks)
   const waits = lsn < live.to
   const most = waits ? lsn - live.from + 1 : Math.ceil(MAX_BATCH_BYTES / blockSize)
-  const header = await batchAround(disk, index, Math.min(most, dataBlocks))
+  const header = await batchAround(disk, index, Math.min(most, dataBlocks), signal)
   if (header !== undefined) {
     const back = (index - (header.start.lsn % dataBlocks) + dataBlocks) % dataBlocks
     const at = back * blockSize + ((offset - dataOffset) % blockSize)
-    return inBatch(disk, header, at, length)
+    return inBatch(disk, header, at, length, signal)
   }
   const start = dataOffset + index * blockSize
   if (!waits) return { structure: 'free', start, length: blockSize, fields: [] }
@@ -54,12 +58,12 @@ export async function structureInData(
 }
 
 /** The batches that wait; none if that is not known. */
-async function findLive(disk: Disk, clock: Clock): Promise<Live> {
+async function findLive(disk: Disk, clock: Clock, signal: AbortSignal | undefined): Promise<Live> {
   try {
     const slots = await readSteadySlots(disk, clock)
     const producer = newestProducer(slots.producer, disk.device.name).slot
     const consumer = newestConsumer(slots.consumer, disk.device.name).slot
-    const { mark } = await rollForward(disk, producer)
+    const { mark } = await rollForward(disk, producer, { signal })
     return { from: logStart(disk, producer, consumer).mark.lsn, to: mark.lsn }
   } catch (error) {
     if (!isRingError(error)) throw error
@@ -72,13 +76,22 @@ async function batchAround(
   disk: Disk,
   index: number,
   most: number,
+  signal: AbortSignal | undefined,
 ): Promise<BatchHeader | undefined> {
   const { dataBlocks, blockSize } = disk.layout
-  for (let back = 0; back < most; back++) {
-    const at = (index - back + dataBlocks) % dataBlocks
-    const header = parseHeaderAt(await disk.readBlocks(at, 1), at, disk.uuid, disk.layout)
-    if (header === undefined) continue
-    return back < batchBlocks(header.records, header.bodyBytes, blockSize) ? header : undefined
+  const window = WINDOW_BYTES / blockSize
+  for (let done = 0; done < most; ) {
+    signal?.throwIfAborted()
+    // The last block of this window, and as many before it as there are before the data area wraps.
+    const last = (index - done + dataBlocks) % dataBlocks
+    const blocks = Math.min(window, most - done, last + 1)
+    const bytes = await disk.readBlocks(last + 1 - blocks, blocks)
+    for (let at = blocks - 1; at >= 0; at--, done++) {
+      const block = bytes.subarray(at * blockSize, (at + 1) * blockSize)
+      const header = parseHeaderAt(block, last + 1 - blocks + at, disk.uuid, disk.layout)
+      if (header === undefined) continue
+      return done < batchBlocks(header.records, header.bodyBytes, blockSize) ? header : undefined
+    }
   }
   return undefined
 }
@@ -105,13 +118,14 @@ async function inBatch(
   header: BatchHeader,
   at: number,
   length: number,
+  signal: AbortSignal | undefined,
 ): Promise<Structure> {
   const { blockSize } = disk.layout
   const { lsn, seq } = header.start
   const batchBytes = batchBlocks(header.records, header.bodyBytes, blockSize) * blockSize
   const tableEnd = tableBytes(header)
   const bodyEnd = tableEnd + header.bodyBytes
-  const items = await new Walker(disk).open(header)
+  const items = await new Walker(disk, { signal }).open(header)
   const front = await disk.readBlocks(lsn, Math.ceil(tableEnd / blockSize))
   const masks = masksOf(front, header)
   applyMasks(front, masks, 0, batchBytes)

@@ -1,5 +1,4 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { systemClock } from '../../clock.ts'
 import { type DumpOptions, decodeFields, type FieldSpec, type Structure } from '../dump.ts'
 import { isBad } from './block.ts'
 import { readBlock, textOf } from './check-blocks.ts'
@@ -34,7 +33,7 @@ export async function structureAt(
   if (place !== undefined) return metadata(disk, place)
   const { dataOffset, dataBlocks, blockSize } = layout
   if (isIn(offset, dataOffset, dataBlocks * blockSize)) {
-    return structureInData(disk, offset, length, options.clock ?? systemClock)
+    return structureInData(disk, offset, length, options)
   }
   const { sectorSize, sizeSectors } = await device.getInfo()
   const edges = [

@@ -1,7 +1,8 @@
 import type { BlockDevice } from '../../block/device.ts'
+import { readRange } from '../../block/read-range.ts'
 import type { VerifyOptions } from '../report.ts'
 import { isBad, saidSize } from './block.ts'
-import { Disk, readRange } from './disk.ts'
+import { Disk } from './disk.ts'
 import { BLOCK_SIZES, lastSuperblock, UNIT_BYTES } from './layout.ts'
 import { parseSuperblock, type Superblock } from './superblock.ts'
 

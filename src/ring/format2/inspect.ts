@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { PoppedItem, Position, RingInspection, RingStats } from '../types.ts'
+import type { InspectOptions, PoppedItem, Position, RingInspection, RingStats } from '../types.ts'
 import { formatUuid } from './block.ts'
 import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
@@ -12,9 +12,12 @@ import { MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 
 /** Reads a ring's state; see `inspectRing`. */
-export async function inspect(device: BlockDevice): Promise<RingInspection> {
+export async function inspect(
+  device: BlockDevice,
+  { signal }: InspectOptions = {},
+): Promise<RingInspection> {
   const disk = await Disk.open(device)
-  const { producer, consumer, tail } = await readState(disk)
+  const { producer, consumer, tail } = await readState(disk, signal)
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
   const committed = tail.mark
@@ -49,7 +52,7 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
     waitingItems,
     waitingBytes: waitingItems === 0 ? 0 : bytesBetween(bytes, committed.bytes),
     stats: await readStats(disk, producer, consumer, tail),
-    items: () => items(disk),
+    items: () => items(disk, signal),
   }
 }
 
@@ -68,10 +71,13 @@ interface Roles {
 }
 
 /** Both roles, and the end of what is committed. While a lap goes by, that is not found: then all is read again. */
-async function readState(disk: Disk): Promise<Roles & { readonly tail: Tail }> {
+async function readState(
+  disk: Disk,
+  signal: AbortSignal | undefined,
+): Promise<Roles & { readonly tail: Tail }> {
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)
-    const tail = await rollForward(disk, roles.producer)
+    const tail = await rollForward(disk, roles.producer, { signal })
     const { mark, index } = firstPlace(roles.producer, roles.consumer)
     if (mark.seq + index <= tail.mark.seq || pass === MAX_PASSES) return { ...roles, tail }
   }
@@ -129,7 +135,7 @@ async function readStats(
 }
 
 /** The items that wait, except those that the consumer gives back meanwhile. */
-async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
+async function* items(disk: Disk, signal: AbortSignal | undefined): AsyncGenerator<PoppedItem> {
   const { producer, consumer } = await readRoles(disk)
   const { cursor, index, bytes } = consumer
   let { seen } = consumer
@@ -146,6 +152,7 @@ async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
   let position = reading.positionOf(place)
   let missed = 0
   for (;;) {
+    reading.begin(signal)
     const next = await reading.next(position)
     if (next.status === 'nothing') return
     if (next.status === 'damage') {
@@ -153,7 +160,7 @@ async function* items(disk: Disk): AsyncGenerator<PoppedItem> {
       const now = (await readRoles(disk)).consumer
       const isBeyond = now.cursor.seq + now.index > reading.seqOf(position)
       if (!isBeyond || now.generation === consumer.generation) throw next.error
-      yield* items(disk)
+      yield* items(disk, signal)
       return
     }
     if (next.status === 'too-large') throw next.error

@@ -1,9 +1,10 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Permit } from '../../block/permit.ts'
+import { readRange } from '../../block/read-range.ts'
 import type { Clock } from '../../clock.ts'
 import type { LeaseRecord, LeaseState } from '../lease-types.ts'
 import { formatUuid } from './block.ts'
-import { Disk, readRange } from './disk.ts'
+import { Disk } from './disk.ts'
 import { encodeLease, parseLease } from './lease-block.ts'
 import { leaseLost } from './lease-errors.ts'
 

@@ -16,10 +16,10 @@ import type {
 } from '../types.ts'
 import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
-import type { Disk, Read, Slots, Which } from './disk.ts'
+import { type Disk, exhausted, type Read, type Slots, type Which } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import { MAX_BATCH_BYTES, maxBatchBlocks, PUBLISH_BYTES } from './layout.ts'
-import type { Mark } from './mark.ts'
+import { isCount, MAX_COUNT, type Mark } from './mark.ts'
 import { fromPosition, pushedFrom, toPosition } from './position.ts'
 import { isInReach, reachOf, rollForward, type Tail } from './recover.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
@@ -39,7 +39,7 @@ export async function attachProducer(
   if (!(await device.getInfo()).readWrite) throw readOnly(device.name)
   const { claimed, disk } = await takeRole(device, 'producer', options)
   try {
-    const found = await recover(disk)
+    const found = await recover(disk, options.signal)
     const before = newestProducer(found.slots.producer, device.name)
     const wish = newestConsumer(found.slots.consumer, device.name).slot.suspend
     if (!wish) {
@@ -73,14 +73,14 @@ interface Found {
  * Finds the end of what was committed. What is read may so far be only in a cache, so it is flushed and read again
  * until two readings agree: then it is on the medium.
  */
-async function recover(disk: Disk): Promise<Found> {
+async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Found> {
   const { name } = disk.device
   let before: Found | undefined
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
     const { slot } = newestProducer(slots.producer, name)
     // The first reading is not believed by itself: if it ends at damage, the second differs, and there is a third.
-    const tail = await rollForward(disk, slot, pass > 0)
+    const tail = await rollForward(disk, slot, { looksBehind: pass > 0, signal })
     if (before !== undefined && isSame(before, { slots, tail })) {
       // A consumer at work keeps writing its slots: what it said before the flush is on the medium.
       return { slots: { ...slots, consumer: before.slots.consumer }, tail }
@@ -193,6 +193,7 @@ class Format2Producer extends Format2Role implements Producer {
           `position ${position} was not answered by a push of this handle (pushed up to ${this.position})`,
         )
       }
+      this.#checkCounts(0)
       await this.lookBeforeWrite()
       if (!(await this.#makeRoom(1))) throw this.#noRoom(position)
       await this.#writeBatch([], seq)
@@ -212,6 +213,7 @@ class Format2Producer extends Format2Role implements Producer {
   #write(items: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
     return this.run(async () => {
       for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
+      this.#checkCounts(items.length)
       // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
       if (this.mustLookBeforeWrite) await this.look()
       if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {
@@ -235,6 +237,18 @@ class Format2Producer extends Format2Role implements Producer {
       const { epoch } = currentEpoch(this.#epochs)
       return pushedFrom(epoch, first, this.#tail.seq - first)
     })
+  }
+
+  /**
+   * Makes sure that readers take what is about to be written: the batches, and the marker that commits them.
+   * @throws {RingError} `RING_EXHAUSTED`
+   */
+  #checkCounts(items: number): void {
+    const seq = this.#tail.seq + items
+    const lsn = this.#tail.lsn + this.disk.layout.dataBlocks
+    if (isCount(seq) && isCount(lsn)) return
+    const expected = `numbers below ${MAX_COUNT}`
+    throw exhausted(this.device.name, { field: 'counts', expected, found: `${seq} and ${lsn}` })
   }
 
   /** Counts a refusal, and writes that down now and then: that a ring is full has to be seen from outside. */

@@ -116,7 +116,7 @@ export class ReadingPlace {
   ) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
-    this.#walker = new Walker(disk, maxItemBytes)
+    this.#walker = new Walker(disk, { maxItemBytes })
     this.#steps = new Steps(disk.layout.blockSize)
     this.#look = look
     this.#producer = producer
@@ -210,9 +210,9 @@ export class ReadingPlace {
     return place
   }
 
-  /** A call begins: what it reads once, it need not read again. */
-  begin(): void {
-    this.#walker.begin()
+  /** As `Walker.begin`. */
+  begin(signal?: AbortSignal): void {
+    this.#walker.begin(signal)
   }
 
   /**

@@ -38,7 +38,7 @@ export async function rebuildProducer(
   const { epochs, from } = await findEpochs(disk, end, consumer, options)
   const { last } = end
   const reach = last.start.lsn + 1
-  const { mark: committed } = await rollForward(disk, { committed: from, reach, epochs })
+  const { mark: committed } = await rollForward(disk, { committed: from, reach, epochs }, options)
   const oldest = disk.ring.overwrites
     ? await oldestPlace(disk, epochs, 0, committed, options)
     : undefined
@@ -54,7 +54,7 @@ export async function rebuildConsumer(
   options: VerifyOptions,
 ): Promise<ConsumerSlot> {
   const { epochs, head, suspendAck, time } = producer
-  const { mark: tail } = await rollForward(disk, producer)
+  const { mark: tail } = await rollForward(disk, producer, options)
   const cursor = (await oldestPlace(disk, epochs, head.lsn, tail, options)) ?? tail
   return {
     generation: 1,

@@ -31,21 +31,29 @@ export function reachOf(committed: Mark, lsn: number, layout: Layout): number {
   return lsn < committed.lsn + blocks ? 0 : lsn + blocks
 }
 
+/** How the end of the log is looked for. */
+interface RollForwardOptions {
+  /** Whether a later batch is sought where one is damaged: without, the log ends there as well. Default true. */
+  readonly looksBehind?: boolean
+  /** Ends it between two reads. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Walks from a committed place to the end of what was committed. A batch that is not whole ends the log, unless a later
  * one shows that it was complete once: that is damage, which is stepped over here, and reported to the consumer when
  * it gets there.
- * @param looksBehind whether a later batch is sought: without, it ends at damage as well
+ * @throws the signal's reason
  */
 export async function rollForward(
   disk: Disk,
   published: Published,
-  looksBehind = true,
+  { looksBehind = true, signal }: RollForwardOptions = {},
 ): Promise<Tail> {
   const { committed: from, reach, epochs } = published
   const { dataBlocks } = disk.layout
-  const walker = new Walker(disk)
-  const bytes = new ByteCount(disk, epochs, from)
+  const walker = new Walker(disk, { signal })
+  const bytes = new ByteCount(new Walker(disk, { signal }), epochs, from)
   const damaged: number[] = []
   let mark = from
   let tail = from
@@ -103,8 +111,8 @@ class ByteCount {
   /** Places behind damage, where to go on. */
   #restarts: Mark[] = []
 
-  constructor(disk: Disk, epochs: Epochs, from: Mark) {
-    this.#walker = new Walker(disk)
+  constructor(walker: Walker, epochs: Epochs, from: Mark) {
+    this.#walker = walker
     this.#epochs = epochs
     this.#mark = from
   }

@@ -8,7 +8,7 @@ import {
   reportOf,
   type VerifyOptions,
 } from '../report.ts'
-import { checkFixed, checkSlots } from './check-blocks.ts'
+import { checkFixed, checkSlots, DISAGREE } from './check-blocks.ts'
 import { LogCheck } from './check-log.ts'
 import { Disk } from './disk.ts'
 import { findRing } from './find-ring.ts'
@@ -31,6 +31,8 @@ export async function verify(
 }
 
 const NO_SUPERBLOCK = 'nothing can be read without it; restore the device from a copy'
+/** By what is damaged. */
+const ADVICE: Readonly<Record<string, string>> = { superblocks: DISAGREE }
 const SHRUNK =
   'make the device as large again as it was; what was behind its end is lost, if that is gone'
 
@@ -51,10 +53,11 @@ export async function openDisk(
     const { failure } = device
     findings.add({
       severity: 'damage',
-      offset: USUAL_SUPERBLOCK,
+      offset: details.offset ?? USUAL_SUPERBLOCK,
       structure: details.field ?? 'superblock',
       problem: failure === undefined ? message : `${message}; ${failure.message}`,
-      advice: code === 'RING_CORRUPT' ? NO_SUPERBLOCK : SHRUNK,
+      advice:
+        code === 'RING_DEVICE_TOO_SMALL' ? SHRUNK : (ADVICE[details.field ?? ''] ?? NO_SUPERBLOCK),
     })
     return undefined
   }

@@ -72,10 +72,19 @@ interface Found {
   readonly flipped?: FlippedBit
 }
 
+/** How a log is walked over. */
+export interface WalkOptions {
+  /** A larger item is looked at, but not kept in memory. Default: one that only has a batch for itself. */
+  readonly maxItemBytes?: number
+  /** Ends the walk between two reads, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Walks over the log from batch to batch, reading ahead as long as there is something. */
 export class Walker {
   readonly #disk: Disk
   readonly #maxItemBytes: number
+  #signal: AbortSignal | undefined
   readonly #memory: LentMemory
   #window: Window | undefined
   #coming: Coming | undefined
@@ -89,10 +98,11 @@ export class Walker {
   #call = 0
   #windowOf = 0
 
-  /** @param maxItemBytes a larger item is looked at, but not kept in memory; by default one that only has a batch for itself */
-  constructor(disk: Disk, maxItemBytes: number = MAX_BATCH_BYTES) {
+  /** @param options what the walk goes by, until a call begins that has a signal of its own */
+  constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: WalkOptions = {}) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
+    this.#signal = signal
     this.#memory = new LentMemory((bytes) => disk.device.allocate(bytes))
   }
 
@@ -104,9 +114,11 @@ export class Walker {
   /**
    * A call begins, for which nothing is read twice: what it reads once counts for all of it. Without this, a place where there was
    * no batch is read again each time.
+   * @param signal ends what the call reads, between two pieces, with the signal's reason
    */
-  begin(): void {
+  begin(signal?: AbortSignal): void {
     this.#call++
+    this.#signal = signal
   }
 
   /** Forgets what was read ahead: what comes next is read from the device. */
@@ -202,6 +214,7 @@ export class Walker {
     const window = Math.min(SMALL_AHEAD_BYTES / blockSize, Math.max(0, to - from))
     const memory = this.#disk.device.allocate(window * blockSize)
     for (let lsn = from; lsn < to; lsn += window) {
+      this.#signal?.throwIfAborted()
       const bytes = memory.subarray(0, Math.min(window, to - lsn) * blockSize)
       await this.#disk.readInto(lsn, bytes)
       for (let at = 0; at < bytes.length; at += blockSize) {
@@ -298,9 +311,11 @@ export class Walker {
     const from = tableBytes(header)
     const to = from + header.bodyBytes
     const disk = this.#disk
+    const signal = this.#signal
     async function* body(): AsyncGenerator<Uint8Array> {
       const memory = disk.device.allocate(SMALL_AHEAD_BYTES)
       for (let at = 0; at < batchBytes; at += memory.length) {
+        signal?.throwIfAborted()
         const piece = memory.subarray(0, Math.min(memory.length, batchBytes - at))
         await disk.readInto(header.start.lsn + at / blockSize, piece)
         applyMasks(piece, masks, at, batchBytes)
@@ -335,6 +350,7 @@ export class Walker {
     blocks: number,
     coming: Coming | undefined,
   ): Promise<Window> {
+    this.#signal?.throwIfAborted()
     const { blockSize, dataBlocks } = this.#disk.layout
     const there = held.length + (coming?.bytes.length ?? 0)
     const isEnough = there >= blocks * blockSize

@@ -168,7 +168,8 @@ describe("a sector of the ring's own records", () => {
   })
 
   test("where nothing tells any more that there is a ring, the device's error passes", async () => {
-    const device = await spoiled(0, ...SUPERBLOCKS)
+    const guard = [0, 512, 1024, 2048, 4096, 8192]
+    const device = await spoiled(...guard, ...SUPERBLOCKS)
     await expectUnreadable(verifyRing(device))
     await expectUnreadable(repairRing(device, { zeroUnreadable: true, write: true }))
     expect(device.written).toEqual([])

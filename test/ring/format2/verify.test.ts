@@ -263,7 +263,7 @@ test('copies of the superblock that are whole and disagree', async () => {
   await device.write((SUPERBLOCK + UNIT) / BLOCK, [block])
   const { sound, findings } = await verifyRing(device)
   expect(sound).toBe(false)
-  expect(findings).toMatchObject([{ structure: 'superblock 2', offset: SUPERBLOCK + UNIT }])
+  expect(findings).toMatchObject([{ structure: 'superblocks', offset: SUPERBLOCK + UNIT }])
 })
 
 test('a cursor behind the end, as after a power cut: a warning', async () => {

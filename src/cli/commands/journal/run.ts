@@ -118,7 +118,7 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
   await using journal = await openJournal(path, flags)
   await using failures = await openPolicy<Delivery>(onFailure, path, flags)
   const { queue, ...names } = journalNames(flags)
-  await using consumer = await Consumer.attach(journal, { queue, ...names })
+  await using consumer = await Consumer.attach(journal, { queue, ...names, signal: stop.signal })
   checkKeeps(consumer)
   const done = await perform(consumer, {
     command,

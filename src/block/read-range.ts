@@ -1,0 +1,15 @@
+import type { BlockDevice } from './device.ts'
+
+/** Whole sectors of a device, those from the one that holds `offset` on: at least `length` bytes, or up to the end. */
+export async function readRange(
+  device: BlockDevice,
+  offset: number,
+  length: number,
+): Promise<{ readonly offset: number; readonly bytes: Uint8Array }> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const sector = Math.floor(offset / sectorSize)
+  const sectors = Math.min(sizeSectors - sector, Math.ceil(length / sectorSize))
+  const bytes = device.allocate(sectors * sectorSize)
+  await device.read(sector, [bytes])
+  return { offset: sector * sectorSize, bytes }
+}
