@@ -34,6 +34,10 @@ function ringAdvice({ code, message, details }: RingError): string {
         ? `${message}. In format 1 nothing behind it can be found, so it cannot be stepped over: keep a copy of ` +
             `the device, and make a new ring: sbr create ${device} --format 1 --erase --force`
         : message
+    case 'RING_ITEM_TOO_LARGE':
+      return details.offset === undefined
+        ? message
+        : `the item at byte ${details.offset} of ${device} has ${found} bytes, ${expected} are taken: allow more by --max-item`
     case 'RING_SECTOR_SIZE':
       return `the ring on ${device} was made with sectors of ${expected} bytes, not ${found}: use --sector-size ${expected}`
     case 'RING_DEVICE_TOO_SMALL':

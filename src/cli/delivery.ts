@@ -17,14 +17,23 @@ export const onStandardInput: Codec<Delivery, never> = {
   decode: (input) => ({ input }),
 }
 
-/** Operations that are text, each as the command's last argument. */
-export const asArgument: Codec<Delivery, never> = {
-  name: 'an argument of a command',
-  encode: (nothing) => nothing,
-  decode: (bytes) => {
-    if (bytes.includes(0)) throw new Error('an argument cannot have a NUL byte in it')
-    return { argument: decodeText(bytes) }
-  },
+/** Operations that are text, each as the last argument of a command that has these before. */
+export function asArgument(args: readonly string[]): Codec<Delivery, never> {
+  const endsFlags = args.at(-1) === '--'
+  return {
+    name: 'an argument of a command',
+    encode: (nothing) => nothing,
+    decode: (bytes) => {
+      if (bytes.includes(0)) throw new Error('an argument cannot have a NUL byte in it')
+      const argument = decodeText(bytes)
+      if (argument.startsWith('-') && !endsFlags) {
+        throw new Error(
+          'COMMAND could take it for a flag, as it begins with -: end COMMAND with --',
+        )
+      }
+      return { argument }
+    },
+  }
 }
 
 function decodeText(bytes: Uint8Array): string {

@@ -6,7 +6,7 @@ import type { AttachOptions } from '../ring/types.ts'
 import { RingWriter } from '../ring/writer.ts'
 import { openDevice } from './device.ts'
 import { usageError } from './errors.ts'
-import type { CommonFlags, RoleFlags } from './flags.ts'
+import { type CommonFlags, type ItemFlags, limitOf, namesOf } from './flags.ts'
 import { isSameFile } from './same-file.ts'
 
 /** What to do about an operation that keeps failing. */
@@ -39,15 +39,16 @@ export interface OpenPolicy<Op> extends AsyncDisposable {
 export async function openPolicy<Op>(
   onFailure: OnFailure,
   journalPath: string,
-  flags: RoleFlags,
+  flags: ItemFlags,
 ): Promise<OpenPolicy<Op>> {
   if (typeof onFailure === 'string') {
     return { policy: onFailure, [Symbol.asyncDispose]: async () => undefined }
   }
   const device = await openDeadLetters(onFailure.deadLetter, journalPath, flags)
-  const { client } = flags
+  const { client } = namesOf(flags)
+  const options = { ...(client !== undefined && { client }), ...limitOf(flags) }
   return {
-    policy: { deadLetter: deadLetterSink(device, client === undefined ? {} : { client }) },
+    policy: { deadLetter: deadLetterSink(device, options) },
     [Symbol.asyncDispose]: () => device.disconnect(),
   }
 }
@@ -71,9 +72,9 @@ async function openDeadLetters(
 }
 
 /** Takes the role only while it hands something over, so that many journals can share the ring. */
-function deadLetterSink<Op>(device: BlockDevice, names: AttachOptions): DeadLetterSink<Op> {
+function deadLetterSink<Op>(device: BlockDevice, options: AttachOptions): DeadLetterSink<Op> {
   return async ({ bytes }, { signal }) => {
-    await using writer = await RingWriter.open(device, { ...names, signal })
+    await using writer = await RingWriter.open(device, { ...options, signal })
     await writer.push(bytes, { signal })
   }
 }

@@ -21,6 +21,12 @@ export interface RoleFlags extends CommonFlags {
   readonly client?: string
 }
 
+/** Flags of the commands that push or pop. */
+export interface ItemFlags extends RoleFlags {
+  /** Bytes. */
+  readonly maxItem?: number
+}
+
 /** The device that every command works on. */
 export const device: TypedPositionalParameter<string> = {
   brief: 'Path of a file or of a raw block device, or an NBD URI: nbd://host/export',
@@ -63,9 +69,24 @@ const client: TypedFlagParameter<string | undefined> = {
 export const commonFlags: FlagParametersForType<CommonFlags> = { sectorSize, json }
 export const roleFlags: FlagParametersForType<RoleFlags> = { queue, client, ...commonFlags }
 
+export const maxItem: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: 'The largest item, which has to fit into memory (default: 16MiB)',
+  placeholder: 'SIZE',
+  optional: true,
+  parse: parseSize,
+}
+
+export const itemFlags: FlagParametersForType<ItemFlags> = { maxItem, ...roleFlags }
+
 /** The names for the library; what was not given is left to it. */
 export function namesOf({ queue, client }: RoleFlags): { queue?: string; client?: string } {
   return { ...(queue !== undefined && { queue }), ...(client !== undefined && { client }) }
+}
+
+/** What the library bounds items by; what was not given is left to it. */
+export function limitOf({ maxItem }: Pick<ItemFlags, 'maxItem'>): { maxItemBytes?: number } {
+  return maxItem === undefined ? {} : { maxItemBytes: maxItem }
 }
 
 /**

@@ -5,7 +5,7 @@ import { isRingError } from '../errors.ts'
 import { UNNAMED_JOURNAL } from '../journal/settings.ts'
 import { inspectRing, Producer } from '../ring/ring.ts'
 import { type OpenedDevice, openDevice } from './device.ts'
-import { namesOf, type RoleFlags, roleFlags } from './flags.ts'
+import { type ItemFlags, itemFlags, namesOf, type RoleFlags } from './flags.ts'
 import { takeRoles } from './roles.ts'
 
 const queue: TypedFlagParameter<string | undefined> = {
@@ -16,7 +16,7 @@ const queue: TypedFlagParameter<string | undefined> = {
   parse: String,
 }
 
-export const journalFlags: FlagParametersForType<RoleFlags> = { ...roleFlags, queue }
+export const journalFlags: FlagParametersForType<ItemFlags> = { ...itemFlags, queue }
 
 /** The names for the library, the same for both ends. */
 export function journalNames(flags: RoleFlags): { queue: string; client?: string } {

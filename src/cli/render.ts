@@ -4,22 +4,31 @@
 import type { CommandError } from './errors.ts'
 
 /**
- * What a terminal would act on, or what would reorder the text around it: controls (C0, DEL, C1), marks and
- * overrides of writing direction, line and paragraph separators, and halves of surrogate pairs.
+ * What a terminal would act on, what would reorder the text around it, and what does not show, so that two names look alike:
+ * controls (C0, DEL, C1), line and paragraph separators, halves of surrogate pairs, and what Unicode ignores by
+ * default: overrides of writing direction, zero-width spaces, byte order marks, tags, fillers.
  */
-const UNSAFE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Cs}]/gu
+const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu
+/** Items are text in any language: joiners, and variants of characters, are part of its spelling. */
+const UNSAFE_IN_ITEMS: RegExp = new RegExp(
+  `(?![\\u200c\\u200d\\ufe00-\\ufe0f])${UNSAFE.source}`,
+  'gu',
+)
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Text on one line, with everything unsafe as an escape such as `\x1b` or `\u202e`. */
+/** Text on one line, with everything unsafe as an escape such as `\x1b`, `\u202e` or `\u{e0041}`. */
 export function safeText(text: string): string {
-  return text.replace(UNSAFE, (character) => {
-    const code = character.charCodeAt(0)
-    const hex = code.toString(16)
-    return SHORT[character] ?? (code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex}`)
-  })
+  return text.replace(UNSAFE, escapeOf)
+}
+
+function escapeOf(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  const hex = code.toString(16)
+  if (code < 0x100) return SHORT[character] ?? `\\x${hex.padStart(2, '0')}`
+  return code < 0x10000 ? `\\u${hex.padStart(4, '0')}` : `\\u{${hex}}`
 }
 
 /** Text of several lines. */
@@ -33,7 +42,7 @@ export function safeLines(text: string): string {
 /** Bytes on one line: as UTF-8 if that is what they are, else what is not ASCII as `\xff`. */
 export function safeBytes(bytes: Uint8Array): string {
   try {
-    return safeText(utf8.decode(bytes))
+    return utf8.decode(bytes).replace(UNSAFE_IN_ITEMS, escapeOf)
   } catch {
     const characters = Array.from(bytes, (byte) =>
       byte < 0x80
@@ -67,10 +76,11 @@ export function safeJson(value: unknown): string {
   const json = JSON.stringify(value, (_key, member: unknown) =>
     typeof member === 'bigint' ? String(member) : member,
   )
-  return json.replace(
-    UNSAFE,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return json.replace(UNSAFE, (character) => character.split('').map(jsonEscapeOf).join(''))
+}
+
+function jsonEscapeOf(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** A number with its thousands apart. */

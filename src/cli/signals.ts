@@ -1,7 +1,10 @@
 import { constants } from 'node:os'
 import { CommandError } from './errors.ts'
 
-type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGPIPE'
+/** What ends a command in order: a terminal's keys, its end, or a wish of the system. */
+const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+
+type SignalName = (typeof STOPPING)[number] | 'SIGPIPE'
 
 /**
  * The command was told to stop before it was done. The exit code is what a shell gives to a program that the
@@ -22,19 +25,18 @@ export interface StopSignals extends Disposable {
   readonly signal: AbortSignal
 }
 
-/** Listens for the first SIGINT or SIGTERM; the second of a kind kills, as usual. */
+/** Listens for the first signal that stops; the second of a kind kills, as usual. */
 export function stopSignals(): StopSignals {
   const controller = new AbortController()
-  const stop = (name: NodeJS.Signals): void => {
-    controller.abort(new Stopped(name === 'SIGINT' ? 'SIGINT' : 'SIGTERM'))
-  }
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
+  const listeners = STOPPING.map((name) => {
+    const stop = (): void => controller.abort(new Stopped(name))
+    process.once(name, stop)
+    return { name, stop }
+  })
   return {
     signal: controller.signal,
     [Symbol.dispose]: () => {
-      process.off('SIGINT', stop)
-      process.off('SIGTERM', stop)
+      for (const { name, stop } of listeners) process.off(name, stop)
     },
   }
 }

@@ -11,9 +11,11 @@ export interface ItemSplitter {
   end(items: Uint8Array[]): void
 }
 
-/** The input has an item that the ring never takes. */
+/** The input has an item that is larger than what is taken. */
 export function tooLarge(found: string, maxBytes: number): CommandError {
-  const message = `the ring takes items of at most ${maxBytes} bytes, this one has ${found}`
+  const message =
+    `an item may have ${maxBytes} bytes, this one has ${found}: --max-item allows more, as far as the ring has room for ` +
+    'it'
   const details = { expected: `at most ${maxBytes} bytes`, found }
   return new CommandError(EXIT.fault, 'RING_ITEM_TOO_LARGE', message, details)
 }

@@ -73,7 +73,8 @@ export function decodeFields(
 }
 
 function show(bytes: Uint8Array, kind: FieldKind): string {
-  if (kind === 'text') return new TextDecoder().decode(bytes).replace(/\0+$/, '')
+  if (kind === 'text')
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).replace(/\0+$/, '')
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0'))
   if (kind === 'hex') return hex.join('')
   const value = BigInt(`0x${hex.reverse().join('')}`)

@@ -21,6 +21,8 @@ export interface MigrateOptions {
   readonly add?: boolean
   /** What to do about damage in the old ring; as for a consumer. Default `stop`. With `skip`, what is lost is counted. */
   readonly onDamage?: 'stop' | 'skip'
+  /** The largest item that is moved, in bytes; as for a consumer. Default 16 MiB. */
+  readonly maxItemBytes?: number
   /** Called again and again while the new ring is full, or suspended. */
   readonly onBlocked?: () => void
   /** Told after each batch. */
@@ -60,9 +62,10 @@ export async function migrateRing(
   to: BlockDevice,
   options: MigrateOptions = {},
 ): Promise<Migrated> {
-  const { keep = false, onDamage = 'stop', onProgress, onBlocked, signal } = options
+  const { keep = false, onDamage = 'stop', maxItemBytes, onProgress, onBlocked, signal } = options
   const waiting = signal === undefined ? {} : { signal }
-  await using consumer = await Consumer.attach(from, { queue: QUEUE, ...waiting })
+  const limit = maxItemBytes === undefined ? {} : { maxItemBytes }
+  await using consumer = await Consumer.attach(from, { queue: QUEUE, ...limit, ...waiting })
   const overwrites = consumer.whenFull === 'overwrite'
   const plan = planOf(
     await inspectRing(from, waiting),
@@ -75,7 +78,8 @@ export async function migrateRing(
   const { base, start } = plan
   const blocking = onBlocked === undefined ? {} : { onBlocked }
   const client = `${base} from ${start}`
-  const writer = await RingWriter.open(to, { queue: QUEUE, client, ...waiting, ...blocking })
+  const names = { queue: QUEUE, client }
+  const writer = await RingWriter.open(to, { ...names, ...limit, ...waiting, ...blocking })
   try {
     let { skip } = plan
     let { position } = consumer

@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
 import { straceProblem } from '../helpers/strace.ts'
@@ -28,6 +29,20 @@ test('has a size of its own', async () => {
   using folder = temporaryFolder()
   await ok(['create', folder.file('ring')])
   expect(statSync(folder.file('ring')).size).toBe(64 << 20)
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+  ['SIGQUIT', 131],
+] as const)('leaves no temporary file when %s stops it', async (signal, exitCode) => {
+  using folder = temporaryFolder()
+  await using creating = start(['create', folder.file('ring'), '--size', '1GiB'])
+  while (readdirSync(folder.path).length === 0) await sleep(5)
+  creating.child.kill(signal)
+  expect((await creating.ended).code).toBe(exitCode)
+  expect(readdirSync(folder.path)).toEqual([])
 })
 
 test('leaves a ring as it is', async () => {

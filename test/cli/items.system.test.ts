@@ -189,7 +189,12 @@ test('a second producer is told who is at work', async () => {
   expect(second.stderr).not.toContain('\x1b')
 })
 
-test.each(['SIGINT', 'SIGTERM'] as const)('%s ends between items', async (signal) => {
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+  ['SIGQUIT', 131],
+] as const)('%s ends between items', async (signal, exitCode) => {
   using folder = temporaryFolder()
   const path = await ring(folder)
   await using producer = start(['produce', path, '--json'])
@@ -197,7 +202,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends between items', async (signal
   await until(path, ({ used }) => used > 0)
   producer.child.kill(signal)
   const ended = await producer.ended
-  expect(ended.code).toBe(signal === 'SIGINT' ? 130 : 143)
+  expect(ended.code).toBe(exitCode)
   expect(jsonError(ended)).toMatchObject({ code: 'CLI_STOPPED', pushed: 1 })
 
   await using forEver = start(['consume', path])
@@ -210,7 +215,37 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends between items', async (signal
   await using counting = start(['consume', path, '--count', '2'])
   await counting.printed((stdout) => stdout.toString() === 'two\n')
   counting.child.kill(signal)
-  expect((await counting.ended).code).toBe(signal === 'SIGINT' ? 130 : 143)
+  expect((await counting.ended).code).toBe(exitCode)
+})
+
+test('input without ends of lines is refused before it fills the memory, unless it may be so large', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '64MiB')
+  const large = 'x'.repeat((16 << 20) + 1)
+  const refused = await sbr(['produce', path, '--json'], `one\n${large}`)
+  expect(refused.code).toBe(1)
+  const message = expect.stringMatching(/may have 16777216 bytes.*--max-item allows more/)
+  expect(jsonError(refused)).toMatchObject({
+    code: 'RING_ITEM_TOO_LARGE',
+    message,
+    item: 2,
+    pushed: 1,
+  })
+  const ended = await sbr(
+    ['produce', path, '--max-item', '10', '--json', '--frames'],
+    frame(Buffer.alloc(11)),
+  )
+  expect(jsonError(ended)).toMatchObject({ code: 'RING_ITEM_TOO_LARGE', found: '11' })
+  await ok(['produce', path, '--max-item', '17MiB'], `${large}\n`)
+  const popped = await sbr(['consume', path, '--drain', '--json'])
+  expect([popped.code, popped.stdout.toString()]).toEqual([1, 'one\n'])
+  const advice = expect.stringMatching(/has 16777217 bytes.*allow more by --max-item/)
+  expect(jsonError(popped)).toMatchObject({ code: 'RING_ITEM_TOO_LARGE', message: advice })
+  const moved = await sbr(['migrate', path, folder.file('new'), '--json'])
+  expect(jsonError(moved)).toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
+  await ok(['migrate', path, folder.file('new'), '--max-item', '17MiB'])
+  const drained = await ok(['consume', folder.file('new'), '--drain', '--max-item', '17MiB'])
+  expect(drained.toString()).toBe(`${large}\n`)
 })
 
 test('a producer that waits for room can be stopped', async () => {

@@ -66,6 +66,7 @@ test('run gives an operation as the last argument, without a shell', async () =>
 test.each([
   ['a NUL', '610062', 'NUL'],
   ['no UTF-8', 'ff', 'UTF-8'],
+  ['what could be a flag', '2d7266', 'end COMMAND with --'],
 ])('run does not give %s as an argument', async (_, hex, reason) => {
   using folder = temporaryFolder()
   const path = await ring(folder)

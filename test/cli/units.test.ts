@@ -37,10 +37,22 @@ describe('safe text', () => {
     expect(safeText('plain, ünï 🙂')).toBe('plain, ünï 🙂')
   })
 
+  test('has no character that does not show, but for those of which words and emoji are made in items', () => {
+    const hidden = 'a\u200bb\ufeffc\u{e0041}d\u00ade\u3164f\u2060g\u034fh\u{e0100}'
+    const escapes = 'a\\u200bb\\ufeffc\\u{e0041}d\\xade\\u3164f\\u2060g\\u034fh\\u{e0100}'
+    expect(safeText(hidden)).toBe(escapes)
+    expect(safeBytes(bytes(hidden))).toBe(escapes)
+    expect(JSON.parse(safeJson(hidden))).toBe(hidden)
+    expect(safeJson(hidden)).toMatch(/^[ -~]+$/)
+    const joined = 'می\u200cخواهم 👩\u200d💻 ❤\ufe0f'
+    expect(safeBytes(bytes(joined))).toBe(joined)
+    expect(safeText(joined)).toBe('می\\u200cخواهم 👩\\u200d💻 ❤\\ufe0f')
+  })
+
   test('is made of bytes that are no UTF-8 too', () => {
     expect(safeBytes(Uint8Array.of(0x61, 0xff, 0x1b, 0x9b))).toBe('a\\xff\\x1b\\x9b')
     expect(safeBytes(bytes('é\x1b'))).toBe('é\\x1b')
-    expect(safeBytes(bytes('\ufeffx'))).toBe('\ufeffx')
+    expect(safeBytes(bytes('\ufeffx'))).toBe('\\ufeffx')
   })
 
   test('is cut to what fits, between characters', () => {
@@ -74,7 +86,7 @@ describe('lines', () => {
   test('are refused once they are too long, after those before', () => {
     const items: Uint8Array[] = []
     const lines = new Lines(3)
-    expect(() => lines.feed(bytes('abc\nabcd'), items)).toThrow('at most 3 bytes')
+    expect(() => lines.feed(bytes('abc\nabcd'), items)).toThrow('may have 3 bytes')
     expect(items).toHaveLength(1)
   })
 })

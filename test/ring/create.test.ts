@@ -109,3 +109,19 @@ describe('creating a ring', () => {
     ])
   })
 })
+
+test.each([1, 2] as const)(
+  'names of a ring of format %s begin as they were given, also with a byte order mark',
+  async (format) => {
+    const device = new MemoryBlockDevice({ sizeSectors: 512 })
+    await Producer.create(device, { format, ...(format === 2 && { name: '\ufeffname' }) })
+    const attached = await Producer.attach(device, { queue: '\ufeffqueue', client: 'client' })
+    if (attached.status === 'attached') {
+      await append(attached.producer, Uint8Array.of(1))
+      await attached.producer.detach()
+    }
+    const { ring, producer } = await inspectRing(device)
+    expect(ring?.name).toBe(format === 2 ? '\ufeffname' : undefined)
+    expect(producer.text).toMatch(/^\ufeffqueue used by client/)
+  },
+)

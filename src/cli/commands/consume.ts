@@ -7,7 +7,7 @@ import type { PoppedItem } from '../../ring/types.ts'
 import { Waiter } from '../../ring/wait.ts'
 import { openDevice } from '../device.ts'
 import { emptyNow, usageError } from '../errors.ts'
-import { device, namesOf, type RoleFlags, roleFlags } from '../flags.ts'
+import { device, type ItemFlags, itemFlags, limitOf, namesOf } from '../flags.ts'
 import { encodeFrame } from '../frames.ts'
 import { type LeaseFlags, leaseFlags, leaseOf } from '../lease-flags.ts'
 import { checkLeasable } from '../leases.ts'
@@ -17,7 +17,7 @@ import { safeBytes } from '../render.ts'
 import { Stopped, stopSignals } from '../signals.ts'
 import { parseCount } from '../size.ts'
 
-interface Flags extends RoleFlags, LeaseFlags {
+interface Flags extends ItemFlags, LeaseFlags {
   readonly count?: number
   readonly drain?: boolean
   readonly frames?: boolean
@@ -47,8 +47,8 @@ be found.
 On a terminal, control characters in items are shown as escapes. Elsewhere items are printed as they are;
 as they may have newlines in them, use --frames for any bytes.
 
-Exit codes: 0 done, for a command without --count and --drain also when told to stop (SIGINT, SIGTERM, the
-reader of a pipe went away); 3 --drain found nothing; 130, 143 or 141 told to stop before it was done;
+Exit codes: 0 done, for a command without --count and --drain also when told to stop (by a
+signal, or the reader of a pipe went away); 3 --drain found nothing; 128 + n told to stop by signal n before it was done;
 1 anything else.
 
 EXAMPLES
@@ -88,9 +88,9 @@ export const consume: Command<CommandContext> = buildCommand({
         withNegated: false,
       },
       ...leaseFlags,
-      ...roleFlags,
+      ...itemFlags,
       json: {
-        ...roleFlags.json,
+        ...itemFlags.json,
         brief: 'Errors and losses as JSON, one object a line; items stay as they are',
       },
     },
@@ -105,7 +105,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     throw usageError('--frames prints binary data, and standard output is a terminal: redirect it')
   }
   const { signal } = stop
-  const options = { ...namesOf(flags), ...leaseOf(flags, signal), signal }
+  const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags, signal), signal }
   await using ring = await openDevice(path, 'read-write', flags)
   await checkLeasable(ring, options)
   await using consumer = await Consumer.attach(ring, options)

@@ -4,7 +4,7 @@ import { type Migrated, migrateRing } from '../../ring/migrate.ts'
 import { inspectRing, Producer } from '../../ring/ring.ts'
 import { openDevice } from '../device.ts'
 import { asCommandError, CommandError, EXIT, usageError, withNote } from '../errors.ts'
-import { commonFlags, device } from '../flags.ts'
+import { commonFlags, device, type ItemFlags, limitOf, maxItem } from '../flags.ts'
 import { isThere, type MakeFlags, openOrCreate } from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { showProgress } from '../progress.ts'
@@ -15,7 +15,7 @@ import { stopSignals } from '../signals.ts'
 import { parseSize } from '../size.ts'
 import { WaitNotice } from '../wait-notice.ts'
 
-interface Flags extends MakeFlags, RingFlags {
+interface Flags extends MakeFlags, RingFlags, Pick<ItemFlags, 'maxItem'> {
   readonly keep?: boolean
   readonly add?: boolean
   readonly skipDamage?: boolean
@@ -82,6 +82,7 @@ export const migrate: Command<CommandContext> = buildCommand({
         optional: true,
         parse: parseSize,
       },
+      maxItem,
       ...ringFlags,
       ...commonFlags,
     },
@@ -140,6 +141,7 @@ async function move(
       ...{ keep: flags.keep === true, add: flags.add === true, onProgress, signal },
       onBlocked: () => notice?.waits('full or suspended'),
       onDamage: flags.skipDamage === true ? 'skip' : 'stop',
+      ...limitOf(flags),
     })
   } catch (error) {
     throw explained(error, source.name, target.name, moved)

@@ -1,12 +1,12 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { openDevice } from '../device.ts'
-import { device, namesOf, type RoleFlags, roleFlags } from '../flags.ts'
+import { device, type ItemFlags, itemFlags, limitOf, namesOf } from '../flags.ts'
 import { type LeaseFlags, leaseFlags, leaseOf } from '../lease-flags.ts'
 import { checkLeasable } from '../leases.ts'
 import { type PushFlags, pushFlags, pushStandardInput } from '../push-input.ts'
 import { stopSignals } from '../signals.ts'
 
-type Flags = RoleFlags & PushFlags & LeaseFlags
+type Flags = ItemFlags & PushFlags & LeaseFlags
 
 const fullDescription = `Each line of standard input becomes an item, without its newline, until the input ends. An item is on
 stable storage and visible to the consumer when it counts as pushed; items that come quickly share commits.
@@ -32,7 +32,7 @@ export const produce: Command<CommandContext> = buildCommand({
     flags: {
       ...pushFlags,
       ...leaseFlags,
-      ...roleFlags,
+      ...itemFlags,
     },
   },
   func: run,
@@ -40,7 +40,7 @@ export const produce: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
-  const options = { ...namesOf(flags), ...leaseOf(flags, stop.signal) }
+  const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags, stop.signal) }
   await using ring = await openDevice(path, 'read-write', flags)
   await checkLeasable(ring, options)
   await pushStandardInput(ring, options, flags, stop.signal)

@@ -183,7 +183,10 @@ function decodeText(sector: Uint8Array): { text: string; whole: boolean } {
   let length = area.length
   while (length > 0 && area[length - 1] === 0) length--
   // A text that fills its area may have been cut anywhere, so what it seems to end in means nothing.
-  return { text: new TextDecoder().decode(area.subarray(0, length)), whole: length < area.length }
+  return {
+    text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(area.subarray(0, length)),
+    whole: length < area.length,
+  }
 }
 
 function confirm(

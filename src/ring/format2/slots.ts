@@ -46,7 +46,8 @@ const MAX_EPOCHS = 96
 const IMPOSSIBLE_COUNT = bad('counts', `numbers below ${MAX_COUNT} that fit each other`, 'others')
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+// A name may begin with any character, so also with what could be a mark of the encoding.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** What the producer says. The slot with the higher generation counts. */
 export interface ProducerSlot {

@@ -87,7 +87,7 @@ export function parseSuperblock(
     dataOffset: getU64(view, DATA_OFFSET_AT),
     dataBlocks: getU64(view, DATA_BLOCKS_AT),
     overwrites: (incompatible & OVERWRITES) !== 0,
-    name: new TextDecoder().decode(
+    name: new TextDecoder('utf-8', { ignoreBOM: true }).decode(
       block.subarray(NAME_AT, NAME_AT + Math.min(nameLength, MAX_NAME_BYTES)),
     ),
   }

@@ -1,10 +1,10 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { device, type RoleFlags } from '../../flags.ts'
+import { device, type ItemFlags, limitOf } from '../../flags.ts'
 import { journalFlags, journalNames, openJournal } from '../../journal.ts'
 import { type PushFlags, pushFlags, pushStandardInput } from '../../push-input.ts'
 import { stopSignals } from '../../signals.ts'
 
-type Flags = RoleFlags & PushFlags
+type Flags = ItemFlags & PushFlags
 
 const fullDescription = `Each line of standard input becomes an operation, without its newline, until the input ends. An operation is
 on stable storage when it counts as pushed, and from then on it will be performed at least once, whatever
@@ -25,7 +25,11 @@ EXAMPLES
   sbr journal push outbox.img --frames --no-wait < operations.bin`
 
 export const push: Command<CommandContext> = buildCommand({
-  docs: { brief: 'Write down operations from standard input', fullDescription },
+  docs: {
+    brief: 'Write down operations from standard input',
+    fullDescription,
+    customUsage: ['[FLAGS] DEVICE'],
+  },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: { ...pushFlags, ...journalFlags },
@@ -36,5 +40,6 @@ export const push: Command<CommandContext> = buildCommand({
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   await using journal = await openJournal(path, flags)
-  await pushStandardInput(journal, journalNames(flags), flags, stop.signal)
+  const options = { ...journalNames(flags), ...limitOf(flags) }
+  await pushStandardInput(journal, options, flags, stop.signal)
 }

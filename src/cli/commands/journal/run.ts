@@ -4,14 +4,14 @@ import { Consumer } from '../../../ring/ring.ts'
 import { asArgument, type Delivery, onStandardInput } from '../../delivery.ts'
 import { emptyNow, usageError } from '../../errors.ts'
 import { type OnFailure, onFailureFlag, openPolicy } from '../../failure-policy.ts'
-import { parsePath, type RoleFlags } from '../../flags.ts'
+import { type ItemFlags, limitOf, parsePath } from '../../flags.ts'
 import { journalFlags, journalNames, openJournal } from '../../journal.ts'
 import { tellFailures } from '../../notices.ts'
 import { perform } from '../../performing.ts'
 import { stopSignals } from '../../signals.ts'
 import { parseCount, parseDuration } from '../../size.ts'
 
-interface Flags extends RoleFlags {
+interface Flags extends ItemFlags {
   readonly asArgument?: boolean
   readonly drain?: boolean
   readonly retryInterval?: number
@@ -38,8 +38,8 @@ the operation cannot have run before, else 1; SBR_POSITION, which no two operati
 Without --drain it goes on for ever; meanwhile \`sbr journal push\` adds operations. On SIGINT or SIGTERM,
 COMMAND gets SIGTERM, and SIGKILL after --grace; if it fails by that, the operation stays for the next start.
 A journal is made first if the device is blank. With --as-argument an operation has to be UTF-8 without NUL;
-any other counts as one that keeps failing, under 'retry' too (as 'stop'), untried. One that begins with a
-hyphen may look like a flag: end COMMAND's own with --.
+any other counts as one that keeps failing, under 'retry' too (as 'stop'), untried. So does one that begins with
+a hyphen, which COMMAND could take for a flag, unless COMMAND's own arguments end with --, as below.
 
 Exit codes: 0 done; without --drain also when told to stop; 3 --drain found nothing; 130 or 143 told to stop
 before it was done; 1 anything else. An operation in the dead letter ring, which has to be there, is done.
@@ -118,7 +118,8 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
   await using journal = await openJournal(path, flags)
   await using failures = await openPolicy<Delivery>(onFailure, path, flags)
   const { queue, ...names } = journalNames(flags)
-  await using consumer = await Consumer.attach(journal, { queue, ...names, signal: stop.signal })
+  const attaching = { ...names, ...limitOf(flags), signal: stop.signal }
+  await using consumer = await Consumer.attach(journal, { queue, ...attaching })
   checkKeeps(consumer)
   const done = await perform(consumer, {
     command,
@@ -129,7 +130,7 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
     journal: {
       name: queue,
       ...names,
-      codec: flags.asArgument === true ? asArgument : onStandardInput,
+      codec: flags.asArgument === true ? asArgument(rest) : onStandardInput,
       onFailure: failures.policy,
       ...(retryInterval !== undefined && { retryIntervalMs: retryInterval }),
       ...(maxAttempts !== undefined && { maxAttempts }),
