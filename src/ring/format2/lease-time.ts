@@ -37,3 +37,14 @@ export function moment(clock: Clock): Moment {
 export function elapsed(since: Moment, clock: Clock): number {
   return Math.max(clock.now() - since.now, clock.time() - since.time)
 }
+
+/** Why so much time has passed, if only the wall clock says so. */
+export function leapOf(since: Moment, clock: Clock, ms: number): string | undefined {
+  const passed = clock.now() - since.now
+  const leap = clock.time() - since.time - passed
+  if (passed >= ms || leap <= 0) return undefined
+  return (
+    `the wall clock of this host went ${(leap / 1000).toFixed(1)} s forward in no time, as it was set, or the machine ` +
+    'slept'
+  )
+}

@@ -4,7 +4,7 @@ import { isRingError, RingError } from '../../errors.ts'
 import type { LeaseRecord } from '../lease-types.ts'
 import { leaseLost } from './lease-errors.ts'
 import type { LeaseStore } from './lease-store.ts'
-import { elapsed, HELD_PART, type Moment, moment, RENEWED_PART } from './lease-time.ts'
+import { elapsed, HELD_PART, leapOf, type Moment, moment, RENEWED_PART } from './lease-time.ts'
 
 /**
  * A lease that this host holds, and renews in the background once it is confirmed. It ends by itself when it could not be
@@ -49,7 +49,7 @@ export class Lease {
    * @throws {RingError} `RING_LEASE_LOST`
    */
   check(): void {
-    if (this.#leftMs <= 0) this.#lose('it could not be renewed in time')
+    if (this.#leftMs <= 0) this.#loseLate()
     this.#over.signal.throwIfAborted()
   }
 
@@ -83,7 +83,11 @@ export class Lease {
   }
 
   get #leftMs(): number {
-    return this.#record.timeoutMs * HELD_PART - elapsed(this.#since, this.#clock)
+    return this.#heldMs - elapsed(this.#since, this.#clock)
+  }
+
+  get #heldMs(): number {
+    return this.#record.timeoutMs * HELD_PART
   }
 
   async #renew(): Promise<void> {
@@ -126,11 +130,15 @@ export class Lease {
     try {
       while (!signal.aborted) {
         await this.#clock.sleep(Math.max(0, this.#leftMs), signal, { background: true })
-        if (this.#leftMs <= 0) this.#lose('it could not be renewed in time')
+        if (this.#leftMs <= 0) this.#loseLate()
       }
     } catch {
       // It is over already.
     }
+  }
+
+  #loseLate(): void {
+    this.#lose(leapOf(this.#since, this.#clock, this.#heldMs) ?? 'it could not be renewed in time')
   }
 
   #lose(why: string, cause?: unknown): void {

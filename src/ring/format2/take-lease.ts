@@ -1,11 +1,18 @@
 import type { Clock } from '../../clock.ts'
-import type { RingError } from '../../errors.ts'
 import type { LeaseOptions, LeaseRecord, LeaseState } from '../lease-types.ts'
 import { Lease } from './lease.ts'
 import { isOwner, newNonce, OWNER_RULE, TIMEOUT_MS } from './lease-block.ts'
 import { breakCommand, leaseDamaged, leasedBy, leaseLost } from './lease-errors.ts'
 import type { LeaseStore } from './lease-store.ts'
-import { elapsed, LOOKED_PART, moment, SETTLE_MS, TAKE_MS, WATCHED_PART } from './lease-time.ts'
+import {
+  elapsed,
+  LOOKED_PART,
+  leapOf,
+  moment,
+  SETTLE_MS,
+  TAKE_MS,
+  WATCHED_PART,
+} from './lease-time.ts'
 
 /**
  * @throws {RangeError} an option cannot be
@@ -62,7 +69,9 @@ export async function takeLease(
   }
   const since = moment(clock)
   const checkTime = (): void => {
-    if (elapsed(begun, clock) > TAKE_MS) throw tooSlow(store)
+    if (elapsed(begun, clock) <= TAKE_MS) return
+    const leap = leapOf(begun, clock, TAKE_MS)
+    throw leaseLost(store, leap ?? `the storage took more than ${TAKE_MS / 1000} s to take it`)
   }
   await store.write(record, checkTime)
   checkTime()
@@ -150,9 +159,4 @@ function sound(
 ): Exclude<LeaseState, { readonly status: 'damaged' }> {
   if (state.status === 'damaged') throw leaseDamaged(store, state)
   return state
-}
-
-function tooSlow(store: LeaseStore): RingError {
-  const why = `the storage took more than ${TAKE_MS / 1000} s to take it`
-  return leaseLost(store, why)
 }

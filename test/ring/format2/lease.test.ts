@@ -199,6 +199,32 @@ describe('a role that is leased', () => {
     expect((await readLeases(two)).producer).toMatchObject({ epoch: 2 })
   })
 
+  test('is not taken if a clock says that it took too long, and tells which', async () => {
+    for (const { leapMs, took, why } of [
+      { leapMs: 0, took: 2100, why: 'the storage took more than 2 s' },
+      { leapMs: 5000, took: 0, why: 'the wall clock of this host went 5.0 s forward' },
+    ]) {
+      const clock = new FakeClock()
+      const [one] = await shared()
+      let leapt = 0
+      const wall: Clock = {
+        now: () => clock.now(),
+        time: () => clock.time() + leapt,
+        sleep: (ms, signal) => clock.sleep(ms, signal),
+      }
+      one.before = async ({ sector, operation }) => {
+        if (sector !== LEASE_SECTOR || operation !== 'write') return
+        leapt = leapMs
+        if (took > 0) await clock.sleep(took)
+      }
+      const taking = Producer.attach(one, { clock: wall, lease: { owner: 'one' } })
+      await expect(whilePassing(clock, 6000, taking)).rejects.toMatchObject({
+        code: 'RING_LEASE_LOST',
+        message: expect.stringContaining(why),
+      })
+    }
+  })
+
   test('is waited for by who may reclaim it, if the earlier run may have been too late', async () => {
     const clock = new FakeClock()
     const [one, two] = await shared()
@@ -289,7 +315,10 @@ describe('a holder', () => {
     one.take()
     if (attached.status !== 'attached') throw new Error('nobody has suspended the ring')
     const append = attached.producer.append(ITEM)
-    await expect(append).rejects.toMatchObject({ code: 'RING_LEASE_LOST' })
+    await expect(append).rejects.toMatchObject({
+      code: 'RING_LEASE_LOST',
+      message: expect.stringContaining('wall clock of this host went 60.0 s forward in no time'),
+    })
     expect(one.take()).toEqual([])
   })
 
