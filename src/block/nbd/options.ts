@@ -77,6 +77,7 @@ export function checkNbdOptions(options: NbdBlockDeviceOptions): void {
   within('connectTimeoutMs', connectTimeoutMs, MAX_TIMER_MS)
   within('maxInFlight', maxInFlight, 1024)
   within('connections', connections, 16)
+  if (options.tls?.hostname === '') throw new RangeError('tls.hostname is empty: leave it out')
 }
 
 function within(option: string, value: number, most: number): void {

@@ -34,6 +34,9 @@ export interface NbdAddress {
   readonly tls: NbdUriTls | undefined
 }
 
+/** What has a password, which ends with the last `@`, and may hold anything; a port is none. */
+const PASSWORD = /^([^:/?#]+:\/\/[^:/?#@[]*):(?!\d*(?:[/?#]|$)).*@/s
+
 /** Whether text is a URI of NBD's, good or bad. */
 export function isNbdUri(text: string): boolean {
   return /^nbds?(\+[a-z]+)?:/i.test(text)
@@ -50,6 +53,8 @@ export function parseNbdUri(uri: string): NbdAddress {
   if (kind === null) {
     throw bad(uri, 'it has to begin with nbd://, nbds://, nbd+unix:// or nbds+unix://')
   }
+  // The device is called by its URI, in errors and logs.
+  if (PASSWORD.test(uri)) throw bad(uri, 'it has no password: name a file of keys by tls-psk-file')
   if (fragment !== undefined) throw bad(uri, "it has a '#', which in a name has to be %23")
   const secure = kind[1]?.toLowerCase() === 'nbds'
   const parameters = new Parameters(uri, query)
@@ -77,9 +82,11 @@ class Parameters {
     }
   }
 
+  /** An empty value is none: for an empty tls-hostname, Node would accept the certificate of `localhost`. */
   take(key: string): string | undefined {
     const value = this.#values.get(key)
     this.#values.delete(key)
+    if (value === '') throw bad(this.#uri, `the parameter '${key}' is empty`)
     return value
   }
 
@@ -117,7 +124,9 @@ function booleanOf(uri: string, key: string, value: string | undefined): boolean
 function splitUser(uri: string, authority: string): { user: string | undefined; rest: string } {
   const at = authority.lastIndexOf('@')
   if (at < 0) return { user: undefined, rest: authority }
-  return { user: decode(uri, authority.slice(0, at)), rest: authority.slice(at + 1) }
+  const user = authority.slice(0, at)
+  if (user === '') throw bad(uri, "there is no name before its '@'")
+  return { user: decode(uri, user), rest: authority.slice(at + 1) }
 }
 
 function parseHost(uri: string, authority: string): { host: string; port: number } {
@@ -135,7 +144,7 @@ function socketOf(uri: string, authority: string, path: string | undefined): { p
   if (authority !== '') {
     throw bad(uri, `a unix socket has no host: put a third '/' before '${authority}'`)
   }
-  if (path === undefined || path === '') {
+  if (path === undefined) {
     throw bad(uri, 'it has to name the socket, as in nbd+unix:///export?socket=/run/nbd.sock')
   }
   return { path }
@@ -161,5 +170,6 @@ function decode(uri: string, text: string): string {
 }
 
 function bad(uri: string, reason: string): BlockError<'BLOCK_URI'> {
-  return new BlockError('BLOCK_URI', `${uri} is no NBD URI: ${reason}`, { device: uri })
+  const shown = uri.replace(PASSWORD, '$1:***@')
+  return new BlockError('BLOCK_URI', `${shown} is no NBD URI: ${reason}`, { device: shown })
 }

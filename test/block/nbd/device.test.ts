@@ -6,6 +6,7 @@ test.each([
   { connections: 0 },
   { connections: 17 },
   { maxInFlight: 0.5 },
+  { tls: { hostname: '' } },
   { connectTimeoutMs: 0 },
   { requestTimeoutMs: 2 ** 31 },
   { requestTimeoutMs: Number.NaN },

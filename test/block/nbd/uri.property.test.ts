@@ -75,7 +75,12 @@ describe('what is none', () => {
     ['nbd://host/%FF', /percent-encoded/],
     ['nbd://host/%00', /NUL/],
     ['nbd+unix:///x', /name the socket/],
-    ['nbd+unix:///x?socket=', /name the socket/],
+    ['nbd+unix:///x?socket=', /'socket' is empty/],
+    ['nbds://host/x?tls-hostname=', /'tls-hostname' is empty/],
+    ['nbds://host/x?tls-certificates=', /'tls-certificates' is empty/],
+    ['nbds://host/x?tls-psk-file=&tls-type=psk', /'tls-psk-file' is empty/],
+    ['nbds://host/x?tls-username=', /'tls-username' is empty/],
+    ['nbds://@host/x', /no name before its '@'/],
     ['nbd+unix:///x?socket', /has no value/],
     ['nbd+unix:///x?socket=/a&socket=/b', /twice/],
     ['nbd+unix://host/x?socket=/a', /third '\/'/],
@@ -87,6 +92,33 @@ describe('what is none', () => {
     expect(() => parseNbdUri(uri)).toThrow(
       expect.objectContaining({ name: 'BlockError', code: 'BLOCK_URI', details: { device: uri } }),
     )
+  })
+
+  test.each([
+    'nbd://alice:SECRET@host/x',
+    'nbds://alice:SECRET@host:10809/x?tls-type=psk',
+    'nbds://alice:123SECRET@[::1]/x',
+    'nbds://:SECRET@host/x',
+    'nbds://alice:SE/CRET@host/x',
+    'nbds://alice:x?SECRET@host/x',
+    'nbds://alice:SEC@RET@host/x#y',
+    'nbds://alice:SECRET%@host/x',
+    'nbd+ssh://alice:SECRET@host/x',
+    'nbds+unix://alice:SECRET@/x?socket=/s',
+  ])('a password is in no error: %s', (uri) => {
+    const refused = expect.objectContaining({
+      code: 'BLOCK_URI',
+      message: expect.stringMatching(/^(?!.*(SECRET|SE|CRET|RET))nbd.*:\*\*\*@/s),
+      details: { device: expect.stringMatching(/^nbd[^:]*:\/\/(alice)?:\*\*\*@/) },
+    })
+    expect(() => parseNbdUri(uri)).toThrow(refused)
+  })
+
+  test("a port, and an '@' in an export's name, are no password", () => {
+    expect(parseNbdUri('nbd://host:10809/a@b')).toMatchObject({ exportName: 'a@b' })
+    expect(parseNbdUri('nbd://host:/a:b@c')).toMatchObject({ exportName: 'a:b@c' })
+    expect(parseNbdUri('nbd://[::1]:77/a:b@c')).toMatchObject({ exportName: 'a:b@c' })
+    expect(parseNbdUri('nbd+unix:///a:b@c?socket=/s')).toMatchObject({ exportName: 'a:b@c' })
   })
 
   test('any text is read or refused, and nothing else', () => {
