@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
+import type { Producer } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
 import type { Oracle } from './oracle.ts'
 import type { Place, SimProcess } from './process.ts'
@@ -50,6 +51,8 @@ export interface ActorContext {
    * @throws {BlockError} it cannot be opened now
    */
   open(process: SimProcess): Promise<Mount>
+  /** An adversary, if there is one, chooses what items hold that are about to be pushed. */
+  supply(items: readonly Uint8Array[], producer: Producer): void
   /** A step of the workload begins. */
   step(id: number, what: string): void
   /** Says that a fault happened. */

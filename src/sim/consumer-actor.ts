@@ -112,7 +112,9 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     let damaged = 0
     let behind: Position | undefined
     const hear = (message: unknown): void => {
-      damaged += (message as DamageMessage).items
+      const { items } = message as DamageMessage
+      this.context.oracle.toldDamage(items)
+      damaged += items
     }
     damages?.subscribe(hear)
     try {
@@ -123,6 +125,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.context.judge('the consumer', error)
           const { items = 0, missed = 0 } = error.details
+          this.context.oracle.toldDamage(items)
           damaged += items + missed
           behind = asPosition(BigInt(error.details.position ?? 0))
         }

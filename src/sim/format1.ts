@@ -57,6 +57,7 @@ function promises(faults: ReadonlySet<FaultKind>): Promises {
   return {
     lossless: trusted,
     losses: { overwritten: false, damaged: false },
+    damagedAtOnce: Number.POSITIVE_INFINITY,
     authentic: trusted,
     errors: errors(faults, trusted),
     attachTakesOver: false,

@@ -11,6 +11,7 @@ import type { CreateOptions } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
 import type { Promises, RingUnderTest, Shape } from './promises.ts'
 import type { Random } from './random.ts'
+import { checkUnplanted, plant } from './supplier.ts'
 
 /** Faults that no format can mask: what is lost then has to be reported, if it can be known at all. */
 const NOT_MASKED: readonly FaultKind[] = [
@@ -35,6 +36,12 @@ export const format2: RingUnderTest = ring('2', {})
 
 /** The same, but it overwrites the oldest items when it is full, and tells how many. */
 export const format2Overwrite: RingUnderTest = ring('2-overwrite', { whenFull: 'overwrite' })
+
+/** Format 2, whose items come from one who wants to be taken for the ring. */
+export const format2Hostile: RingUnderTest = {
+  ...ring('2-hostile', {}),
+  supplier: { plant, check: checkUnplanted },
+}
 
 function ring(name: string, more: CreateOptions): RingUnderTest {
   const overwrites = more.whenFull === 'overwrite'
@@ -72,6 +79,8 @@ function promises(faults: ReadonlySet<FaultKind>, overwrites: boolean): Promises
   return {
     lossless: masked,
     losses: { overwritten: overwrites, damaged: flips },
+    // A flipped bit costs the item that it is in.
+    damagedAtOnce: masked && flips ? 1 : Number.POSITIVE_INFINITY,
     authentic: !faults.has('rollback'),
     errors: errors(faults, masked),
     attachTakesOver: false,

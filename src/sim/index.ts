@@ -26,7 +26,7 @@ export {
   type Setting,
 } from './faults.ts'
 export { format1 } from './format1.ts'
-export { format2, format2Overwrite } from './format2.ts'
+export { format2, format2Hostile, format2Overwrite } from './format2.ts'
 export type { HostsCounts } from './hosts/counts.ts'
 export { leases } from './hosts/explore.ts'
 export type { PauseKind } from './hosts/host.ts'

@@ -121,6 +121,16 @@ export class Oracle {
     return this.#lastAcknowledged
   }
 
+  /**
+   * Items are damaged, the ring says.
+   * @throws {Violation} more at once than what happened to the disk can cost
+   */
+  toldDamage(items: number): void {
+    const most = this.#promises.damagedAtOnce
+    if (items > most)
+      throw new Violation('costs', `${items} items are damaged, at most ${most} can be`)
+  }
+
   /** A new handle of the producer, which begins at a position. */
   producerSession(start: Position): number {
     this.#starts.push(start)

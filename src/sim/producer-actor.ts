@@ -113,6 +113,7 @@ export class ProducerActor extends RoleActor<ProducerStep> {
       handle.session,
       bytes.map((size) => Math.min(size, maxItemBytes)),
     )
+    this.context.supply(items, handle.producer)
     const last = items.at(-1) as Uint8Array
     const paused = this.context.pauses.granted
     const advancing = advances ? oracle.advancing(handle.session, last) : []

@@ -9,6 +9,7 @@ import type {
 } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
+import type { Sight } from './supplier.ts'
 
 /** What the oracle holds a ring to, under a mix of faults. */
 export interface Promises {
@@ -23,6 +24,8 @@ export interface Promises {
    * after damage those of the last commit without a word. What was given back may come again after damage.
    */
   readonly losses: { readonly overwritten: boolean; readonly damaged: boolean }
+  /** How many items are told to be damaged at once, at most. */
+  readonly damagedAtOnce: number
   /** Every item that is delivered was pushed, byte for byte, and those of one handle are in the order of pushing. */
   readonly authentic: boolean
   /** Codes of the errors that may be thrown. `RING_POISONED` may always follow another error of a handle. */
@@ -50,6 +53,18 @@ export interface Depth {
   readonly bytes?: number
 }
 
+/** An adversary who supplies items. */
+export interface Supplier {
+  /** Chooses what items hold, but for the bytes that number them. They are about to be pushed. */
+  plant(items: readonly Uint8Array[], sight: Sight, random: Random): void
+  /**
+   * Checks what the device holds at any time.
+   * @param mayHaveFlipped whether bits of it can have flipped
+   * @throws {Violation}
+   */
+  check(image: Uint8Array, mayHaveFlipped: boolean): void
+}
+
 /** A ring, as the simulator uses it. */
 export interface RingUnderTest {
   /** How `--format` names it. */
@@ -67,6 +82,8 @@ export interface RingUnderTest {
   depth?(device: BlockDevice): Promise<Depth>
   /** How many items there were up to a position, if positions tell. */
   itemsUpTo?(position: Position): number
+  /** Who supplies the items, if that is an adversary. */
+  readonly supplier?: Supplier
   /** What an item adds to `depth`'s bytes. */
   depthBytes?(itemBytes: number): number
 }

@@ -1,9 +1,9 @@
 import { format1 } from './format1.ts'
-import { format2, format2Overwrite } from './format2.ts'
+import { format2, format2Hostile, format2Overwrite } from './format2.ts'
 import type { RingUnderTest } from './promises.ts'
 
 /** The rings that `--format` names. */
-export const RINGS: readonly RingUnderTest[] = [format1, format2, format2Overwrite]
+export const RINGS: readonly RingUnderTest[] = [format1, format2, format2Overwrite, format2Hostile]
 
 /**
  * The ring with a name.

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { isBlockError, isRingError } from '../errors.ts'
+import type { Producer } from '../ring/types.ts'
 import type { Actor, ActorContext, Mount, Pauses } from './actor.ts'
 import { ConsumerActor } from './consumer-actor.ts'
 import { SimDevice } from './device.ts'
@@ -179,6 +180,16 @@ export class Simulation {
   }
 
   /** What an actor uses of this run; `own` answers that actor. */
+  /** Has the adversary choose items, if there is one, and looks at what became of those before. */
+  #supply(items: readonly Uint8Array[], producer: Producer): void {
+    const { supplier } = this.ring
+    if (supplier === undefined) return
+    const { visible: image } = this.world.disk
+    supplier.check(image, this.world.enabled('rot'))
+    const random = Random.of(this.plan.seed, nameOf('supplier'), this.oracle.items)
+    supplier.plant(items, { image, shape: this.plan.shape, producer }, random)
+  }
+
   #contextOf(place: Place, own: () => Actor): ActorContext {
     return {
       ring: this.ring,
@@ -194,6 +205,7 @@ export class Simulation {
         this.#devices.delete(process)
       },
       open: (process) => this.#mount(process),
+      supply: (items, producer) => this.#supply(items, producer),
       step: (id, what) => this.step(place, id, what),
       count: (kind) => this.world.count(kind),
       quiet: (clock) => this.#quiet(own(), clock),

@@ -31,6 +31,7 @@ const BLOCK2 = 'ring/format2/block.ts'
 const CONSUMER2 = 'ring/format2/consumer.ts'
 const DISK2 = 'ring/format2/disk.ts'
 const EPOCHS2 = 'ring/format2/epochs.ts'
+const MASK2 = 'ring/format2/mask.ts'
 const PLACE2 = 'ring/format2/place.ts'
 const PRODUCER2 = 'ring/format2/producer.ts'
 const READING2 = 'ring/format2/reading.ts'
@@ -126,6 +127,52 @@ const FORMAT2 = [
       "if (stored !== computed) return bad('checksum', String(computed), String(stored))",
       '',
     ],
+  ]),
+  format2(
+    'items are not masked',
+    'storm',
+    300,
+    [
+      [
+        MASK2,
+        'if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) {',
+        'if (at < 0) {',
+      ],
+    ],
+    '2-hostile',
+  ),
+  format2(
+    'items are only masked where they are a magic, not one bit off',
+    'none',
+    500,
+    [[MASK2, 'isPowerOfTwo((word ^ OWN) & 0xffffff)', '((word ^ OWN) & 0xffffff) === 0']],
+    '2-hostile',
+  ),
+  format2(
+    'items are unmasked twice',
+    'none',
+    300,
+    [
+      [
+        BATCH2,
+        'applyMasks(batch, masks, 0, batch.length)',
+        'for (let twice = 0; twice < 2; twice++) applyMasks(batch, masks, 0, batch.length)',
+      ],
+    ],
+    '2-hostile',
+  ),
+  format2(
+    'a mask is the first that comes to mind',
+    'none',
+    1000,
+    [[MASK2, 'return ruledOut.indexOf(0)', 'return 1']],
+    '2-hostile',
+  ),
+  format2('a flipped bit in a table is not corrected', 'flip', 3000, [
+    [WALK2, 'mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined', 'undefined'],
+  ]),
+  format2('a flipped bit in a header is not corrected', 'flip', 3000, [
+    [WALK2, 'guess?.header.start.crc === mark.crc', 'guess?.header.start.crc === -1'],
   ]),
   format2('a failed write does not end the handle', 'eio', 1500, [
     [BASE_ROLE, '      throw this.poisonWith(error)\n    }', '      throw error\n    }'],

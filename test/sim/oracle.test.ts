@@ -5,6 +5,7 @@ import { ConsumerSession, itemOf, Oracle } from '../../src/sim/oracle.ts'
 const PROMISES = {
   lossless: true,
   losses: { overwritten: false, damaged: false },
+  damagedAtOnce: Number.POSITIVE_INFINITY,
   authentic: true,
   errors: new Set<string>(),
   attachTakesOver: false,

@@ -128,8 +128,8 @@ export class Disk {
     this.#checkReadable(producerSlotMisfit(slot, this.layout))
     const offset = this.layout.producerSlots[which]
     const block = this.device.allocate(this.layout.blockSize)
-    encodeProducerSlot(block, offset, this.ring.uuid, slot)
     traceProducer('set', slot, this.names, this.device.name)
+    encodeProducerSlot(block, offset, this.ring.uuid, slot)
     await this.device.write(this.sectorOf(offset), [block], { durable: true })
   }
 

@@ -1,0 +1,199 @@
+import { crc32c } from '../crc32c.ts'
+import {
+  BATCH_HEADER_BYTES,
+  batchEnd,
+  encodeBatch,
+  parseHeaderAt,
+  RECORD_BYTES,
+} from '../ring/format2/batch.ts'
+import { encodeGuard } from '../ring/format2/guard.ts'
+import { BLOCK_SIZES, type Layout, makeLayout } from '../ring/format2/layout.ts'
+import { type Mark, ORIGIN } from '../ring/format2/mark.ts'
+import { fromPosition } from '../ring/format2/position.ts'
+import { encodeConsumerSlot, encodeProducerSlot } from '../ring/format2/slots.ts'
+import { encodeSuperblock } from '../ring/format2/superblock.ts'
+import type { Producer } from '../ring/types.ts'
+import { ITEM_MIN_BYTES, Violation } from './oracle.ts'
+import type { Shape } from './promises.ts'
+import type { Random } from './random.ts'
+
+// A supplier of items who sees all of the device, knows every rule, and chooses every byte of an item but the three by which the
+// oracle knows it. It plants structures of a ring at each 512th byte of the batch that its items will be in: with the LSN, the epoch and
+// the chain that belong there, on this lap or on the next; one bit off as well, so that a flipped bit makes them whole; and words that
+// rule out the masks which a naive choice would try first.
+
+const BOUNDARY_BYTES = 512
+/** What planted structures have in common, so that they are known again. */
+const FORGED_TIME = 0x0bad_0bad_0bad
+const FORGED_ID = 0xffffff
+const FORGED_UUID: Uint8Array = new Uint8Array(16).fill(0x66)
+/** Of all rings that the simulator makes. */
+const RING_UUID: Uint8Array = new Uint8Array(16).fill(7)
+
+/** What a supplier sees. */
+export interface Sight {
+  /** The device, byte for byte. */
+  readonly image: Uint8Array
+  readonly shape: Shape
+  readonly producer: Producer
+}
+
+/** Plants structures in items that are about to be pushed, as one batch. */
+export function plant(items: readonly Uint8Array[], sight: Sight, random: Random): void {
+  const layout = layoutOf(sight.shape)
+  const tail = tailOf(sight, layout)
+  const front = BATCH_HEADER_BYTES + items.length * RECORD_BYTES
+  let start = front
+  for (const item of items) {
+    const end = start + item.length
+    const first = Math.ceil((start + ITEM_MIN_BYTES) / BOUNDARY_BYTES) * BOUNDARY_BYTES
+    for (let at = first; at < end; at += BOUNDARY_BYTES) {
+      const room = item.subarray(at - start)
+      const made = structure({ ...tail, at, layout }, room.length, random)
+      if (random.chance(0.2)) flipOne(made, random)
+      room.set(made.subarray(0, room.length))
+    }
+    // In the first block, too: right behind the header and the table.
+    if (item.length > BOUNDARY_BYTES / 2 && random.chance(0.3)) {
+      const made = structure({ ...tail, at: 0, layout }, BOUNDARY_BYTES / 4, random)
+      item.set(made.subarray(0, BOUNDARY_BYTES / 4), ITEM_MIN_BYTES)
+    }
+    start = end
+  }
+}
+
+/** Where something is planted, and what the supplier knows of the log there. */
+interface Place {
+  /** The batch that is about to be written. */
+  readonly mark: Mark
+  readonly epoch: number
+  /** In bytes from that batch's start. */
+  readonly at: number
+  readonly layout: Layout
+}
+
+function structure(place: Place, room: number, random: Random): Uint8Array {
+  const kind = random.pick([
+    'batch',
+    'batch',
+    'batch',
+    'superblock',
+    'slot',
+    'guard',
+    'word',
+  ] as const)
+  if (kind === 'word') return Uint8Array.of(0x53 ^ random.below(4), 0x42, 0x52, random.below(256))
+  if (kind === 'guard') return encodeGuard().subarray(0, Math.min(room, BOUNDARY_BYTES))
+  if (kind === 'superblock') return superblock(place, random)
+  return kind === 'slot' ? slot(place, random) : batch(place, random)
+}
+
+/** A batch that would be believed where it is, on this lap or a later one. */
+function batch({ mark, epoch, at, layout }: Place, random: Random): Uint8Array {
+  const { blockSize, dataBlocks } = layout
+  const lsn = mark.lsn + Math.floor(at / blockSize) + dataBlocks * random.below(3)
+  const seq = mark.seq + random.below(4)
+  const start = { ...mark, lsn, seq, crc: random.pick([mark.crc, 0]) }
+  const block = new Uint8Array(BOUNDARY_BYTES)
+  const forged = Uint8Array.of(FORGED_ID & 255, (FORGED_ID >> 8) & 255, FORGED_ID >> 16, 1)
+  const items = random.chance(0.7) ? [forged] : []
+  const committedTo = seq + items.length
+  const fields = { start, epoch: epoch + random.below(2), committedTo, time: FORGED_TIME }
+  encodeBatch(block, items, fields, crc32c(RING_UUID))
+  return block
+}
+
+function superblock({ mark, at, layout }: Place, random: Random): Uint8Array {
+  const blockSize = random.pick(BLOCK_SIZES)
+  const offset = deviceByte(mark, at, layout)
+  const block = new Uint8Array(blockSize)
+  const deviceBytes = layout.superblocks[2] + layout.blockSize
+  encodeSuperblock(block, offset, {
+    ...{ uuid: FORGED_UUID, blockSize, deviceBytes, overwrites: false, name: 'forged' },
+    ...{ dataOffset: layout.dataOffset, dataBlocks: layout.dataBlocks },
+  })
+  return block
+}
+
+function slot({ mark, epoch, at, layout }: Place, random: Random): Uint8Array {
+  const block = new Uint8Array(layout.blockSize)
+  const offset = random.pick([
+    deviceByte(mark, at, layout),
+    ...layout.producerSlots,
+    ...layout.consumerSlots,
+  ])
+  const rest = { generation: 2 ** 40, time: FORGED_TIME, text: 'forged' }
+  if (random.chance(0.5)) {
+    const epochs = [{ epoch: epoch + 1, start: mark, span: 0 }]
+    const state = { committed: mark, reach: 0, epochs, head: ORIGIN, suspendAck: true }
+    const counts = { commits: 0, retries: 0 }
+    encodeProducerSlot(block, offset, RING_UUID, { ...rest, ...state, ...counts })
+  } else {
+    const state = { cursor: mark, index: 0, bytes: mark.bytes, seen: epoch, suspend: true }
+    encodeConsumerSlot(block, offset, RING_UUID, { ...rest, ...state, skipped: 0, missed: 0 })
+  }
+  return block
+}
+
+function flipOne(bytes: Uint8Array, random: Random): void {
+  const at = random.below(4)
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8))
+}
+
+function deviceByte(
+  { lsn }: Mark,
+  at: number,
+  { dataOffset, dataBlocks, blockSize }: Layout,
+): number {
+  return dataOffset + ((lsn * blockSize + at) % (dataBlocks * blockSize))
+}
+
+function layoutOf({ blockSize, sectorSize, sizeSectors }: Shape): Layout {
+  return makeLayout(blockSize ?? sectorSize, sizeSectors * sectorSize, 'sim')
+}
+
+/** Where the next batch goes, with the chain that leads there if its batch can be seen. */
+function tailOf({ image, producer }: Sight, layout: Layout): { mark: Mark; epoch: number } {
+  const { epoch, seq } = fromPosition(producer.position)
+  const lsn = Number(producer.logOffset) / layout.blockSize
+  for (const header of headersIn(image, layout)) {
+    const end = batchEnd(header, layout.blockSize)
+    if (end.lsn === lsn && end.seq === seq) return { mark: end, epoch }
+  }
+  return { mark: { lsn, seq, bytes: 0, crc: 0 }, epoch }
+}
+
+function* headersIn(
+  image: Uint8Array,
+  layout: Layout,
+): Generator<NonNullable<ReturnType<typeof parseHeaderAt>>> {
+  const { dataOffset, dataBlocks, blockSize } = layout
+  for (let index = 0; index < dataBlocks; index++) {
+    const at = dataOffset + index * blockSize
+    const block = image.subarray(at, at + blockSize)
+    const header = parseHeaderAt(block, index, crc32c(RING_UUID), layout)
+    if (header !== undefined) yield header
+  }
+}
+
+/**
+ * Nothing that was planted stands where a structure can: at no 512th byte of the device, whoever looks, whatever was torn. Nor does
+ * anything that is one bit off, unless a bit was flipped since.
+ * @throws {Violation}
+ */
+export function checkUnplanted(image: Uint8Array, mayHaveFlipped: boolean): void {
+  const view = new DataView(image.buffer, image.byteOffset, image.byteLength)
+  const time = Uint8Array.from({ length: 6 }, (_, at) => (FORGED_TIME / 2 ** (8 * at)) & 255)
+  for (let at = 0; at + BOUNDARY_BYTES <= image.length; at += BOUNDARY_BYTES) {
+    const off = (view.getUint32(at, true) ^ 0x524253) & 0xffffff
+    const near = off === 0 || (!mayHaveFlipped && (off & (off - 1)) === 0)
+    const has = (offset: number, bytes: Uint8Array): boolean =>
+      bytes.every((byte, index) => image[at + offset + index] === byte)
+    if (near && (has(48, time) || has(128, time) || has(24, FORGED_UUID))) {
+      throw new Violation(
+        'forged',
+        `byte ${at} of the device begins like a structure that an item held`,
+      )
+    }
+  }
+}
