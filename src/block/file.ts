@@ -36,6 +36,7 @@ import { ALWAYS, type Permit } from './permit.ts'
 import type { Place } from './place.ts'
 import { claimCreator } from './turn.ts'
 
+export type { Engine, VectoredCall } from './file/engine.ts'
 export type { FileBlockErrorCode } from './file/errors.ts'
 export type { CreateFileOptions, FileBlockDeviceOptions } from './file/options.ts'
 

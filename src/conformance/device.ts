@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../block/device.ts'
+import { Beneath, beneathCases } from './device/beneath.ts'
 import type { CaseContext, DeviceCase, DeviceSource } from './device/case.ts'
 import { lifecycleCases } from './device/lifecycle.ts'
 import { misuseCases } from './device/misuse.ts'
@@ -8,11 +9,21 @@ import { transferCases } from './device/transfer.ts'
 
 export { ConformanceError } from './assert.ts'
 export type { DeviceSource } from './device/case.ts'
+export { type Gate, gatedDevice, type SentRequest } from './device/gated.ts'
 
 /** What {@link deviceConformance} runs on, and how it registers its cases. */
 export interface DeviceConformanceOptions extends DeviceSource {
-  /** Registers a case: `test` of node:test, `it` of vitest or mocha. */
-  readonly test: (name: string, run: () => Promise<void>) => unknown
+  /**
+   * Registers a case: `test` of node:test or vitest. What these pass to a test has a `skip`, which is called where the device
+   * or the source lacks what the case is about; without one, such a case passes.
+   */
+  readonly test: (name: string, run: (context?: TestContext) => Promise<void>) => unknown
+}
+
+/** What a runner passes to a test. */
+export interface TestContext {
+  /** Shows the test as skipped. */
+  skip?(reason?: string): void
 }
 
 /** A case of the suite, for runners that register tests in another way. */
@@ -20,8 +31,14 @@ export interface DeviceConformanceCase {
   /** The rule, in words; unique in the suite. */
   readonly name: string
   /** Rejects with a {@link ConformanceError} that says what was expected and found. */
-  run(): Promise<void>
+  run(): Promise<DeviceConformanceResult>
 }
+
+/** What came of a case. */
+export type DeviceConformanceResult =
+  | { readonly status: 'passed' }
+  /** The device, or the source, lacks what the case is about. */
+  | { readonly status: 'skipped'; readonly reason: string }
 
 const CASES: readonly DeviceCase[] = [
   ...transferCases,
@@ -29,6 +46,7 @@ const CASES: readonly DeviceCase[] = [
   ...storageCases,
   ...roleCases,
   ...lifecycleCases,
+  ...beneathCases,
 ]
 
 /**
@@ -57,22 +75,31 @@ const CASES: readonly DeviceCase[] = [
  * - **lifecycle**: everything after `disconnect` answers `BLOCK_DISCONNECTED`; disconnecting waits for
  *   requests in flight, can be repeated, and is what `await using` does; a read-only device (with
  *   `openReadOnly`) answers `BLOCK_READ_ONLY` and changes nothing.
+ * - **beneath** (with `openGated`): what is durable, and what is flushed, is so in what is beneath the device; what fails there
+ *   is told; nothing is sent that a request's permit refuses, or when `disconnect` has resolved.
  *
- * What `device.capabilities` lacks has to answer `BLOCK_UNSUPPORTED`. That a durable write survives a power
- * failure cannot be seen from here, and is not tested.
+ * What `device.capabilities` lacks has to answer `BLOCK_UNSUPPORTED`; its cases are skipped, as are those of what the
+ * source does not offer. That a durable write survives a power failure cannot be seen from here, and is not tested.
  */
 export function deviceConformance(options: DeviceConformanceOptions): void {
-  for (const { name, run } of deviceConformanceCases(options)) options.test(name, run)
+  for (const { name, run } of deviceConformanceCases(options)) {
+    options.test(name, async (context) => {
+      const result = await run()
+      if (result.status === 'skipped') context?.skip?.(result.reason)
+    })
+  }
 }
 
 /** The cases that {@link deviceConformance} registers. */
 export function deviceConformanceCases(source: DeviceSource): DeviceConformanceCase[] {
-  return CASES.filter(({ needs }) => needs === undefined || source[needs] !== undefined).map(
-    (each) => ({ name: each.name, run: () => runCase(each, source) }),
-  )
+  return CASES.map((each) => ({ name: each.name, run: () => runCase(each, source) }))
 }
 
-async function runCase(each: DeviceCase, source: DeviceSource): Promise<void> {
+async function runCase(each: DeviceCase, source: DeviceSource): Promise<DeviceConformanceResult> {
+  const { needs, capability } = each
+  if (needs !== undefined && source[needs] === undefined) {
+    return { status: 'skipped', reason: `the source has no ${needs}` }
+  }
   const opened: BlockDevice[] = []
   const keep = async (opening: Promise<BlockDevice> | undefined): Promise<BlockDevice> => {
     if (opening === undefined) throw new TypeError('the source does not offer this device')
@@ -81,16 +108,23 @@ async function runCase(each: DeviceCase, source: DeviceSource): Promise<void> {
     return device
   }
   try {
-    const readOnly = each.needs === 'openReadOnly'
-    const device = await keep(readOnly ? source.openReadOnly?.() : source.open())
-    if (each.capability !== undefined && !device.capabilities[each.capability]) return
+    const device = await keep(needs === 'openReadOnly' ? source.openReadOnly?.() : source.open())
+    if (capability !== undefined && !device.capabilities[capability]) {
+      return { status: 'skipped', reason: `the device is not capable of ${capability}` }
+    }
     const context: CaseContext = {
       device,
       info: await device.getInfo(),
       reopen: () => keep(source.reopen?.(device)),
       openSecond: () => keep(source.openSecond?.(device)),
+      openGated: async () => {
+        const beneath = new Beneath()
+        const gated = await keep(source.openGated?.(beneath.gate))
+        return { device: gated, info: await gated.getInfo(), beneath }
+      },
     }
     await each.run(context)
+    return { status: 'passed' }
   } finally {
     for (const device of opened.reverse()) await device.disconnect()
   }

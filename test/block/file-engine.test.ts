@@ -46,6 +46,23 @@ describe('sync', () => {
     expect(turns).toBe(3)
   })
 
+  test('a request that waits for a turn is permitted when that comes, not before', async () => {
+    await using device = await FileBlockDevice.open(path, { engine: 'sync' })
+    const read = device.read(0, [new Uint8Array(512)])
+    // The turn is used up.
+    for (const began = performance.now(); performance.now() - began < 10; );
+    let isOver = false
+    const over = new Error('over')
+    const permit = (): void => {
+      if (isOver) throw over
+    }
+    const write = device.write(3, [new Uint8Array(512).fill(7)], { permit })
+    isOver = true
+    await expect(write).rejects.toBe(over)
+    await read
+    expect(readFileSync(path).indexOf(7)).toBe(-1)
+  })
+
   test('many requests that wait for a turn are all done', async () => {
     await using device = await FileBlockDevice.open(path, { engine: 'sync' })
     const numbers = Array.from({ length: 500 }, (_, index) => index)

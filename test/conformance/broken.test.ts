@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { deviceConformanceCases } from '../../src/conformance/device.ts'
-import { makeMistake, mistakes } from './broken.ts'
+import { deviceConformance, deviceConformanceCases } from '../../src/conformance/device.ts'
+import { BrokenBlockDevice, makeMistake, mistakes } from './broken.ts'
 import { memorySource, partitionSource, wrapped } from './sources.ts'
 
 for (const mistake of mistakes) {
@@ -9,12 +9,38 @@ for (const mistake of mistakes) {
   }) => {
     const right = mistake.over === 'memory' ? memorySource(512) : partitionSource(512)
     const named = ({ name }: { name: string }): boolean => name === mistake.foundBy
-    await deviceConformanceCases(right).find(named)?.run()
+    expect(await deviceConformanceCases(right).find(named)?.run()).toEqual({ status: 'passed' })
     const broken = wrapped(right, (device) => makeMistake(mistake, device))
     const found = deviceConformanceCases(broken).find(named)
     await expect(found?.run()).rejects.toThrow()
   })
 }
+
+test('what a device or its source lacks is skipped, and says why', async () => {
+  const { open } = memorySource(512)
+  const bare = wrapped({ open }, async (device) => {
+    const capabilities = { ...device.capabilities, discard: false, claim: false }
+    return Object.defineProperty(new BrokenBlockDevice(device), 'capabilities', {
+      value: capabilities,
+    })
+  })
+  const shown: string[] = []
+  const runs: Promise<void>[] = []
+  deviceConformance({
+    ...bare,
+    test: (name, run) => {
+      runs.push(run({ skip: (reason) => shown.push(`${name}: ${reason}`) }))
+    },
+  })
+  await Promise.allSettled(runs)
+  expect(shown).toContain(
+    'discard keeps the size and the sectors around: the device is not capable of discard',
+  )
+  expect(shown).toContain(
+    'flush reaches what is beneath, after all that was written before it: the source has no openGated',
+  )
+  expect(shown.filter((line) => line.includes('not capable of claim'))).toHaveLength(4)
+})
 
 test('every case of the suite finds a mistake', () => {
   const every = deviceConformanceCases(partitionSource(512)).map(({ name }) => name)

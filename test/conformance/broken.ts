@@ -12,7 +12,8 @@ export interface Mistake {
   make(device: BlockDevice, info: BlockInfo): Partial<BlockDevice>
 }
 
-class BrokenBlockDevice extends ForwardingBlockDevice {}
+/** A device of which a test replaces something. */
+export class BrokenBlockDevice extends ForwardingBlockDevice {}
 
 /** A device that makes a mistake. */
 export async function makeMistake(mistake: Mistake, device: BlockDevice): Promise<BlockDevice> {
@@ -462,6 +463,100 @@ const lifecycle: readonly Mistake[] = [
   },
 ]
 
+const beneath: readonly Mistake[] = [
+  {
+    what: 'loses durable on the way',
+    foundBy: 'durable writes and durable zeroes are durable beneath',
+    make: (device) => ({ write: (sector, buffers) => device.write(sector, buffers) }),
+  },
+  {
+    what: 'loses durable on the way, of zeroes alone',
+    foundBy: 'durable writes and durable zeroes are durable beneath',
+    make: (device) => ({
+      writeZeroes: (sector, sectors) => device.writeZeroes(sector, sectors),
+    }),
+  },
+  {
+    what: 'flushes while it writes, not after it',
+    foundBy: 'durable writes and durable zeroes are durable beneath',
+    make: (device) => ({
+      write: async (sector, buffers, options) => {
+        await Promise.all([device.write(sector, buffers), options?.durable && device.flush()])
+      },
+    }),
+  },
+  {
+    what: 'takes its own cache for stable',
+    foundBy: 'flush reaches what is beneath, after all that was written before it',
+    make: () => ({ flush: async () => {} }),
+  },
+  {
+    what: 'lets callers share a flush that is under way',
+    foundBy: 'flush reaches what is beneath, after all that was written before it',
+    make: (device) => {
+      let running: Promise<void> | undefined
+      return {
+        flush: () => {
+          running ??= device.flush().finally(() => {
+            running = undefined
+          })
+          return running
+        },
+      }
+    },
+  },
+  {
+    what: 'keeps failures to itself',
+    foundBy: 'what fails beneath is told, and nothing more of it is sent',
+    make: (device) => ({ flush: () => device.flush().catch(() => undefined) }),
+  },
+  {
+    what: 'goes on with the rest of a write that failed',
+    foundBy: 'what fails beneath is told, and nothing more of it is sent',
+    make: (device, { sectorSize }) => ({
+      write: async (sector, buffers, options) => {
+        const half = Math.floor(lengthOf(buffers) / sectorSize / 2)
+        const rest = upTo(buffers, half * sectorSize)
+        const second = wait(1).then(() => device.write(sector + half, rest, options))
+        second.catch(() => undefined)
+        await device.write(sector, rest, options)
+        await second
+      },
+    }),
+  },
+  {
+    what: 'asks for permission when it is called, and not when it sends',
+    foundBy: 'nothing is sent that its permit refuses',
+    make: (device) => ({
+      write: async (sector, buffers, { durable = false, permit } = {}) => {
+        permit?.()
+        await device.write(sector, buffers, { durable })
+      },
+    }),
+  },
+  {
+    what: 'makes its own error of a refusal',
+    foundBy: 'nothing is sent that its permit refuses',
+    make: (device) => ({
+      read: async (sector, buffers, options) => {
+        await device.read(sector, buffers, options).catch(() => {
+          throw new Error('not now')
+        })
+      },
+    }),
+  },
+  {
+    what: 'flushes in the background, and does not wait for that',
+    foundBy: 'when disconnect has resolved, nothing more is sent',
+    make: (device) => ({
+      disconnect: async () => {
+        await wait(5)
+        setTimeout(() => device.flush().then(() => device.disconnect()), 5)
+      },
+    }),
+  },
+]
+
 /** What the suite has to find. */
 export const mistakes: readonly Mistake[] = [
   ...transfer,
@@ -469,4 +564,5 @@ export const mistakes: readonly Mistake[] = [
   ...storage,
   ...roles,
   ...lifecycle,
+  ...beneath,
 ]

@@ -1,10 +1,17 @@
-import { writeFileSync } from 'node:fs'
+import { constants, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BlockDevice } from '../../src/block/device.ts'
-import { FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file.ts'
+import { makeEngine } from '../../src/block/file/engine.ts'
+import { type Engine, FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { ALWAYS, type Permit } from '../../src/block/permit.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
-import type { DeviceSource } from '../../src/conformance/device.ts'
+import {
+  type DeviceSource,
+  type Gate,
+  gatedDevice,
+  type SentRequest,
+} from '../../src/conformance/device.ts'
 
 /** Sectors of the devices that the suite runs on: enough for its lists of more than 1024 buffers. */
 export const SECTORS = 2100
@@ -31,7 +38,7 @@ export function wrapped(
   source: DeviceSource,
   wrap: (device: BlockDevice) => Promise<BlockDevice>,
 ): DeviceSource {
-  const { reopen, openSecond, openReadOnly } = source
+  const { reopen, openSecond, openReadOnly, openGated } = source
   const inner = new WeakMap<BlockDevice, BlockDevice>()
   const wrapping = async (opening: Promise<BlockDevice>): Promise<BlockDevice> => {
     const device = await opening
@@ -47,6 +54,7 @@ export function wrapped(
       openSecond: (device: BlockDevice) => wrapping(openSecond(innerOf(device))),
     }),
     ...(openReadOnly && { openReadOnly: () => wrapping(openReadOnly()) }),
+    ...(openGated && { openGated: (gate: Gate) => wrapping(openGated(gate)) }),
   }
 }
 
@@ -77,16 +85,21 @@ export function partitionSource(sectorSize: number): DeviceSource {
     openSecond: again,
     openReadOnly: async () =>
       partition(new MemoryBlockDevice({ sectorSize, sizeSectors: 300, readOnly: true })),
+    openGated: async (gate) =>
+      partition(await gatedDevice(gate, { sectorSize, sizeSectors: (1 << 19) / sectorSize + 160 })),
   }
 }
+
+/** More than direct I/O copies in one piece. */
+const GATED_BYTES = 5 << 18
 
 /** Files of a folder, filled with anything. */
 export function fileSource(folder: string, options: FileBlockDeviceOptions): DeviceSource {
   let files = 0
-  const fresh = (): string => {
+  const fresh = (bytes = SECTORS * (options.sectorSize ?? 512)): string => {
     files++
     const path = join(folder, `${files}.img`)
-    writeFileSync(path, new Uint8Array(SECTORS * (options.sectorSize ?? 512)).fill(7))
+    writeFileSync(path, new Uint8Array(bytes).fill(7))
     return path
   }
   const again = (device: BlockDevice): Promise<BlockDevice> =>
@@ -96,6 +109,43 @@ export function fileSource(folder: string, options: FileBlockDeviceOptions): Dev
     reopen: again,
     openSecond: again,
     openReadOnly: () => FileBlockDevice.open(fresh(), { ...options, mode: 'read-only' }),
+    ...(options.durability !== 'none' && {
+      openGated: (gate: Gate) =>
+        FileBlockDevice.open(fresh(GATED_BYTES), {
+          ...options,
+          engine: gatedEngine(gate, options),
+        }),
+    }),
+  }
+}
+
+/** An engine whose calls wait for the gate. */
+function gatedEngine(gate: Gate, { engine = 'pool' }: FileBlockDeviceOptions): Engine {
+  const inner = makeEngine(engine)
+  const isDurable = (fd: number): boolean => {
+    const flags = /flags:\s*([0-7]+)/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]
+    return (Number.parseInt(flags ?? '0', 8) & constants.O_DSYNC) !== 0
+  }
+  const gated = async <T>(
+    sent: SentRequest,
+    permit: Permit,
+    call: () => T,
+  ): Promise<Awaited<T>> => {
+    permit()
+    await gate(sent)
+    return await call()
+  }
+  return {
+    read: (fd, buffers, position, permit) =>
+      gated({ operation: 'read', durable: false }, permit, () =>
+        inner.read(fd, buffers, position, ALWAYS),
+      ),
+    write: (fd, buffers, position, permit) =>
+      gated({ operation: 'write', durable: isDurable(fd) }, permit, () =>
+        inner.write(fd, buffers, position, ALWAYS),
+      ),
+    flush: (fd, permit) =>
+      gated({ operation: 'flush', durable: false }, permit, () => inner.flush(fd, ALWAYS)),
   }
 }
 

@@ -1,8 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
+import { ALWAYS } from '../../src/block/permit.ts'
 import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
+import { PermittedBlockDevice } from '../../src/block/wrap/permitted.ts'
 import { ReadOnlyBlockDevice } from '../../src/block/wrap/readonly.ts'
 import { BLOCK_CHANNEL, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
 import { type DeviceSource, deviceConformance } from '../../src/conformance/device.ts'
@@ -44,6 +46,14 @@ for (const [what, source] of below) {
     deviceConformance({ test: test.concurrent, open, openReadOnly })
   })
 }
+
+describe.concurrent('with a permit that grants everything', () => {
+  const permitted = wrapped(
+    partitionSource(512),
+    async (device) => new PermittedBlockDevice(device, ALWAYS),
+  )
+  deviceConformance({ test: test.concurrent, ...permitted })
+})
 
 describe('traced, without subscribers', () => {
   deviceConformance({

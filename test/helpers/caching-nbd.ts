@@ -1,5 +1,5 @@
 import type { NbdDial } from '../../src/block/nbd.ts'
-import { ALL_FLAGS, type FakeRequest, type Peer, type Terms } from './fake-nbd.ts'
+import { ALL_FLAGS, type FakeRequest, type Peer, pack, type Terms } from './fake-nbd.ts'
 import { memoryNbd } from './memory-nbd.ts'
 
 /** A request, as the server sees it. */
@@ -10,7 +10,15 @@ export interface Seen {
 }
 
 /** Types of requests. */
-export const TYPE = { read: 0, write: 1, disconnect: 2, flush: 3, trim: 4, zeroes: 6 } as const
+export const TYPE = {
+  read: 0,
+  write: 1,
+  disconnect: 2,
+  flush: 3,
+  trim: 4,
+  zeroes: 6,
+  status: 7,
+} as const
 
 /** A server in memory with a volatile cache, which a crash takes with it. */
 export class CachingNbd {
@@ -19,8 +27,11 @@ export class CachingNbd {
   readonly stable: Buffer
   /** Every request that came, in order. */
   readonly seen: Seen[] = []
-  /** Called before a request is done, and waited for; it is not done if its connection was cut meanwhile. */
-  onRequest: (seen: Seen) => Promise<void> | void = () => undefined
+  /**
+   * Called before a request is done, and waited for; it is not done if its connection was cut meanwhile. The error to answer
+   * instead, if it is a number that is not 0.
+   */
+  onRequest: (seen: Seen) => Promise<unknown> | unknown = () => undefined
   readonly #server: { readonly connections: number }
   readonly #peers = new Map<number, Peer>()
   #cache: Buffer
@@ -71,10 +82,14 @@ export class CachingNbd {
 
   async #answer(peer: Peer, seen: Seen): Promise<void> {
     const { request } = seen
-    await this.onRequest(seen)
+    const errno = await this.onRequest(seen)
     if (peer.socket.destroyed) return
-    if (request.type === TYPE.disconnect) peer.socket.destroy()
+    if (typeof errno === 'number' && errno !== 0) {
+      if (request.type === TYPE.read) peer.chunk(request, 0x8001, pack([4, errno], [2, 0]))
+      else peer.simple(request, errno)
+    } else if (request.type === TYPE.disconnect) peer.socket.destroy()
     else if (request.type === TYPE.read) this.#read(peer, request)
+    else if (request.type === TYPE.status) this.#describe(peer, request)
     else {
       this.#change(request)
       peer.simple(request)
@@ -87,6 +102,11 @@ export class CachingNbd {
     data.writeBigUInt64BE(BigInt(offset))
     this.#cache.copy(data, 8, offset, offset + length)
     peer.chunk(request, 1, data)
+  }
+
+  /** All of it is data. */
+  #describe(peer: Peer, request: FakeRequest): void {
+    peer.chunk(request, 5, pack([4, 7], [4, request.length], [4, 0]))
   }
 
   #change({ type, offset, length, data, flags }: FakeRequest): void {

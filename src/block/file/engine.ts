@@ -22,14 +22,16 @@ export interface Engine {
   readonly flush: (fd: number, permit: Permit) => void | Promise<void>
 }
 
-/** The engine of that name, for one device. */
-export function makeEngine(name: NonNullable<FileBlockDeviceOptions['engine']>): Engine {
-  switch (name) {
+/** The engine of that name, for one device; or the one that is given. */
+export function makeEngine(engine: NonNullable<FileBlockDeviceOptions['engine']>): Engine {
+  switch (engine) {
     case 'pool':
       return poolEngine
     case 'sync':
       return syncEngine
     case 'adaptive':
       return new AdaptiveEngine(syncEngine, poolEngine)
+    default:
+      return engine
   }
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { BlockError } from '../../errors.ts'
 import { checkSectorSize } from '../check.ts'
+import type { Engine } from './engine.ts'
 import type { FillOptions } from './fill.ts'
 import type { RawDevice } from './sysfs.ts'
 
@@ -38,9 +39,10 @@ export interface FileBlockDeviceOptions {
    *   for requests that follow each other, at less than half the processor time. The event loop gets a turn
    *   between two of them at least every 4 ms;
    * - `adaptive`: small requests as `sync` while the disk answers within 2 ms, all others as `pool`. A disk that
-   *   stalls holds the event loop up once.
+   *   stalls holds the event loop up once;
+   * - one of your own, which makes the calls: for tests.
    */
-  readonly engine?: 'pool' | 'sync' | 'adaptive'
+  readonly engine?: 'pool' | 'sync' | 'adaptive' | Engine
   /**
    * Refuse to open what somebody else has opened exclusively; default false. A raw device is also refused
    * while a file system on it is mounted. A file is refused on this machine only.
@@ -62,7 +64,7 @@ export function checkFileOptions(options: FileBlockDeviceOptions): void {
   oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
   oneOf('direct', direct, [true, false, 'auto'])
   oneOf('durability', durability, ['auto', 'dsync', 'flush', 'none'])
-  oneOf('engine', engine, ['pool', 'sync', 'adaptive'])
+  if (typeof engine === 'string') oneOf('engine', engine, ['pool', 'sync', 'adaptive'])
   if (direct === true && constants.O_DIRECT === undefined) throw missing('direct: true')
   if (durability === 'dsync' && constants.O_DSYNC === undefined) throw missing("durability 'dsync'")
 }

@@ -1,5 +1,4 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import type { FileBlockDeviceOptions } from '../../block/file.ts'
 import { isNbdUri } from '../../block/nbd/uri.ts'
 import { findPlace, MIN_BYTES, type Place, type PlaceFlags } from '../bench/place.ts'
 import { type BenchReport, benchText, type RingReport } from '../bench/report.ts'
@@ -14,7 +13,7 @@ import { stopSignals } from '../signals.ts'
 import { parseDuration, parseSize } from '../size.ts'
 
 /** Ways to open a file; an export has one only. */
-const ENGINES: readonly Pick<FileBlockDeviceOptions, 'engine'>[] = [
+const ENGINES: readonly { readonly engine?: 'pool' | 'sync' | 'adaptive' }[] = [
   { engine: 'pool' },
   { engine: 'sync' },
 ]

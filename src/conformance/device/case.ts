@@ -1,4 +1,6 @@
 import type { BlockCapabilities, BlockDevice, BlockInfo } from '../../block/device.ts'
+import type { GatedContext } from './beneath.ts'
+import type { Gate } from './gated.ts'
 
 /** Where the suite gets its devices. It disconnects every device that it was given. */
 export interface DeviceSource {
@@ -13,6 +15,12 @@ export interface DeviceSource {
   openSecond?(device: BlockDevice): Promise<BlockDevice>
   /** A read-only device of at least 64 sectors. */
   openReadOnly?(): Promise<BlockDevice>
+  /**
+   * A fresh, writable device of at least 64 sectors that passes everything that it sends through the gate: tests that durable
+   * writes and flushes get to where the data is kept, and that nothing is sent that must not be. A wrapper is opened over
+   * `gatedDevice(gate)`; a back-end has its system calls, or the server that it talks to, wait for the gate.
+   */
+  openGated?(gate: Gate): Promise<BlockDevice>
 }
 
 /** What a case runs on. */
@@ -23,6 +31,8 @@ export interface CaseContext {
   reopen(): Promise<BlockDevice>
   /** A second handle to what `device` is. */
   openSecond(): Promise<BlockDevice>
+  /** A fresh device, and what it sends. */
+  openGated(): Promise<GatedContext>
 }
 
 /** Capabilities that are whole operations. */
@@ -31,9 +41,9 @@ export type OptionalCapability = Exclude<keyof BlockCapabilities, 'singleSectorB
 /** One rule of {@link BlockDevice}, and how it is checked. */
 export interface DeviceCase {
   readonly name: string
-  /** What the source has to offer; the case is left out otherwise. */
-  readonly needs?: 'reopen' | 'openSecond' | 'openReadOnly'
-  /** What the device has to be capable of; the case passes without it. */
+  /** What the source has to offer; the case is skipped otherwise. */
+  readonly needs?: 'reopen' | 'openSecond' | 'openReadOnly' | 'openGated'
+  /** What the device has to be capable of; the case is skipped otherwise. */
   readonly capability?: OptionalCapability
   run(context: CaseContext): Promise<void>
 }
