@@ -25,6 +25,7 @@ import { loadNative, type Native } from './file/native.ts'
 import { closeAll, type OpenFile, openFile } from './file/open.ts'
 import {
   type CreateFileOptions,
+  checkFileMode,
   checkFileOptions,
   checkNewSize,
   type FileBlockDeviceOptions,
@@ -131,6 +132,7 @@ export class FileBlockDevice extends BaseBlockDevice {
    * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
    */
   static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    checkFileMode(options)
     const device = await openOrMake(path, options)
     try {
       if (!device.#isEmpty() || (await device.#fill(options))) return device

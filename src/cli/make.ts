@@ -1,8 +1,10 @@
 import type { Stats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
+import type { TypedFlagParameter } from '@stricli/core'
 import type { BlockDevice } from '../block/device.ts'
 import { systemCode } from '../block/file/errors.ts'
-import { FileBlockDevice } from '../block/file.ts'
+import { checkFileMode } from '../block/file/options.ts'
+import { type CreateFileOptions, FileBlockDevice } from '../block/file.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
 import { inTurn } from '../block/turn.ts'
 import { isRingError } from '../errors.ts'
@@ -21,8 +23,41 @@ const DEFAULT_BYTES = 64 << 20
 const ERASE_BYTES = 4 << 20
 
 /** What is given about a device that may have to be made. */
-export interface MakeFlags extends CommonFlags {
+export interface MakeFlags extends CommonFlags, ModeFlags {
   readonly size?: number
+}
+
+/** Who may use a file that is made. */
+export interface ModeFlags {
+  readonly mode?: number
+}
+
+export const modeFlag: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: 'Permissions of a file that is made, less the umask: 0600 to 0666',
+  placeholder: 'MODE',
+  optional: true,
+  parse: parseMode,
+}
+
+function parseMode(text: string): number {
+  const fileMode = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : Number.NaN
+  try {
+    return checkFileMode({ fileMode })
+  } catch {
+    throw usageError(
+      `--mode: expected 0600 to 0666, without execution, such as 0660, found '${text}'`,
+    )
+  }
+}
+
+/** Flags for a copy of what is at a path: who may use that, if it is a file, may use the copy, unless it is said who. */
+export async function withModeOf<Flags extends ModeFlags>(
+  path: string,
+  flags: Flags,
+): Promise<Flags> {
+  const stats = flags.mode === undefined ? await statOf(path) : undefined
+  return stats?.isFile() === true ? { ...flags, mode: (stats.mode & 0o666) | 0o600 } : flags
 }
 
 /**
@@ -54,7 +89,8 @@ async function openAlone(
   if (await isVacant(path)) {
     const { size = DEFAULT_BYTES, sectorSize = 512 } = flags
     checkNewSize(path, size, sectorSize, ring)
-    return inTurn(() => makeFile('openOrCreate', path, size, sectorSize, signal), signal)
+    const make = { sizeBytes: size, sectorSize, ...fileModeOf(flags), signal }
+    return inTurn(() => makeFile('openOrCreate', path, make), signal)
   }
   const open = (): Promise<OpenedDevice> =>
     openDevice(path, 'read-write', flags, { exclusive: true })
@@ -96,23 +132,28 @@ export function checkFits(size: DeviceSize, ring: CreateOptions): void {
 export function createFile(
   path: string,
   sizeBytes: number,
-  sectorSize: number,
+  { sectorSize = 512, ...flags }: CommonFlags & ModeFlags,
   signal: AbortSignal,
 ): Promise<FileBlockDevice> {
-  return makeFile('create', path, sizeBytes, sectorSize, signal)
+  return makeFile('create', path, { sizeBytes, sectorSize, ...fileModeOf(flags), signal })
+}
+
+function fileModeOf({ mode }: ModeFlags): Pick<CreateFileOptions, 'fileMode'> {
+  return mode === undefined ? {} : { fileMode: mode }
 }
 
 async function makeFile(
   how: 'create' | 'openOrCreate',
   path: string,
-  sizeBytes: number,
-  sectorSize: number,
-  signal: AbortSignal,
+  options: CreateFileOptions,
 ): Promise<FileBlockDevice> {
   checkNotInDev(path)
   using progress = showProgress('creating')
-  const options = { sizeBytes, sectorSize, exclusive: true, onProgress: progress.update, signal }
-  return await FileBlockDevice[how](path, options)
+  return await FileBlockDevice[how](path, {
+    ...options,
+    exclusive: true,
+    onProgress: progress.update,
+  })
 }
 
 /**

@@ -230,3 +230,67 @@ test('a name may be as long as a name can be', async () => {
   await (await FileBlockDevice.create(join(directory, name), { sizeBytes: BYTES })).disconnect()
   expect(fs.readdirSync(directory)).toEqual([name])
 })
+
+describe('who may use a new file', () => {
+  const bits = (name: string): string =>
+    (fs.statSync(join(directory, name)).mode & 0o7777).toString(8)
+
+  /** Creates it under a umask, and answers its permissions, and those that its temporary file had. */
+  async function modes(fileMode: number | undefined, umask: number): Promise<readonly string[]> {
+    const before = process.umask(umask)
+    onTestFinished(() => void process.umask(before))
+    const meanwhile = new Set<string>()
+    const device = await FileBlockDevice.create(path, {
+      sizeBytes: BYTES,
+      ...(fileMode !== undefined && { fileMode }),
+      onProgress: () => {
+        for (const name of fs.readdirSync(directory)) meanwhile.add(bits(name))
+      },
+    })
+    await device.disconnect()
+    return [bits('ring'), ...meanwhile]
+  }
+
+  test.each([
+    { fileMode: undefined, umask: 0, becomes: '600' },
+    { fileMode: 0o660, umask: 0, becomes: '660' },
+    { fileMode: 0o666, umask: 0o027, becomes: '640' },
+    { fileMode: 0o644, umask: 0o077, becomes: '600' },
+  ])('$fileMode less the umask $umask, from the start', async ({ fileMode, umask, becomes }) => {
+    expect(await modes(fileMode, umask)).toEqual([becomes, becomes])
+  })
+
+  test('is the same where there are no hard links, and of the file that takes the name', async () => {
+    const before = process.umask(0)
+    onTestFinished(() => void process.umask(before))
+    const seen = new Set<string>()
+    let done = false
+    const linkFile = (): Promise<void> => Promise.reject(systemError('EPERM'))
+    const made = createFile(path, BYTES, 512, { linkFile }).finally(() => {
+      done = true
+    })
+    while (!done) {
+      if (fs.existsSync(path)) seen.add(bits('ring'))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await made
+    expect([...seen]).toEqual(['600'])
+  })
+
+  test('stays as it is with a file that is there', async () => {
+    fs.writeFileSync(path, '', { mode: 0o640 })
+    const device = await FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES, fileMode: 0o666 })
+    await device.disconnect()
+    expect([bits('ring'), fs.statSync(path).size]).toEqual(['640', BYTES])
+  })
+
+  test.each([0, 0o400, 0o066, 0o700, 0o777, 0o1600, -1, Number.NaN])(
+    'cannot be %o: nothing is made',
+    async (fileMode) => {
+      const options = { sizeBytes: BYTES, fileMode }
+      await expect(FileBlockDevice.create(path, options)).rejects.toThrow(RangeError)
+      await expect(FileBlockDevice.openOrCreate(path, options)).rejects.toThrow(RangeError)
+      expect(fs.readdirSync(directory)).toEqual([])
+    },
+  )
+})

@@ -9,6 +9,7 @@ import { type FillOptions, fillWithZeroes } from './fill.ts'
 import { danglingTarget, danglingText } from './links.ts'
 import type { Native } from './native.ts'
 import { fileKey } from './open.ts'
+import { type CreateFileOptions, checkFileMode } from './options.ts'
 
 /** The temporary name begins with so much of the file's own, which may be as long as a name can be. */
 const NAME_START = 32
@@ -28,7 +29,7 @@ const REASONS: Readonly<Record<string, (directory: string) => string>> = {
 }
 
 /** How to create; `linkFile` is replaced in tests by that of file systems which are not at hand. */
-export interface CreateFile extends FillOptions {
+export interface CreateFile extends FillOptions, Pick<CreateFileOptions, 'fileMode'> {
   readonly native?: Native | undefined
   readonly linkFile?: (from: string, to: string) => Promise<void>
 }
@@ -36,6 +37,7 @@ export interface CreateFile extends FillOptions {
 /**
  * Makes a file of zeroes that is either there in full or not at all: it grows under a temporary name
  * (`<path>.<random>.tmp`, which a crash leaves behind and anybody may delete) and gets its own at the end.
+ * @throws {RangeError} no file is made with these permissions
  * @throws {BlockError} `BLOCK_EXISTS`, `BLOCK_OPEN`; or the signal's reason
  */
 export async function createFile(
@@ -44,6 +46,7 @@ export async function createFile(
   sectorSize: number,
   options: CreateFile,
 ): Promise<void> {
+  const fileMode = checkFileMode(options)
   options.signal?.throwIfAborted()
   if (path.endsWith('/'))
     throw creationError(path, 'its name ends with /, as only a directory has it')
@@ -52,10 +55,10 @@ export async function createFile(
   if (taken !== undefined) throw taken
   const name = `${basename(path).slice(0, NAME_START)}.${randomBytes(6).toString('hex')}.tmp`
   const temporary = join(dirname(path), name)
-  const file = await attempt(path, () => open(temporary, 'wx'))
+  const file = await attempt(path, () => open(temporary, 'wx', fileMode))
   try {
     await writeOut(path, file, sizeBytes, sectorSize, options)
-    await attempt(path, () => publish(temporary, path, options))
+    await attempt(path, () => publish(temporary, path, { ...options, fileMode }))
   } finally {
     await unlink(temporary).catch(() => undefined)
   }
@@ -81,13 +84,13 @@ async function writeOut(
 async function publish(
   temporary: string,
   path: string,
-  { linkFile = link, native }: CreateFile,
+  { fileMode, linkFile = link, native }: CreateFile & { readonly fileMode: number },
 ): Promise<void> {
   try {
     await linkFile(temporary, path)
   } catch (cause) {
     if (!NO_LINKS.includes(systemCode(cause))) throw cause
-    await replaceEmpty(temporary, path, native)
+    await replaceEmpty(temporary, path, fileMode, native)
   }
 }
 
@@ -98,9 +101,10 @@ async function publish(
 async function replaceEmpty(
   temporary: string,
   path: string,
+  fileMode: number,
   native: Native | undefined,
 ): Promise<void> {
-  const file = await open(path, 'wx')
+  const file = await open(path, 'wx', fileMode)
   try {
     const key = fileKey(await file.stat({ bigint: true }))
     const target = { device: path, key, fd: file.fd, writable: true, native }

@@ -54,7 +54,16 @@ export interface FileBlockDeviceOptions {
 export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
   /** Bytes in the file: a whole number of sectors. */
   readonly sizeBytes: number
+  /**
+   * Who may use the file, as of `chmod`: 0o600 to 0o666, less what the umask takes. Default 0o600: this user alone. A file that is
+   * there keeps its own.
+   */
+  readonly fileMode?: number
 }
+
+/** This user alone: items are nobody else's business, and who may write to a ring may damage it. */
+export const PRIVATE = 0o600
+const FOR_ALL = 0o666
 
 /** @throws {TypeError | RangeError} an option cannot be; {@link BlockError} not on this platform */
 export function checkFileOptions(options: FileBlockDeviceOptions): void {
@@ -86,6 +95,16 @@ export function checkNewSize({ sizeBytes, sectorSize = 512 }: CreateFileOptions)
   throw new RangeError(
     `sizeBytes has to be a positive whole number of ${sectorSize}-byte sectors, not ${sizeBytes}`,
   )
+}
+
+/** @throws {RangeError} no file is made with these permissions */
+export function checkFileMode({ fileMode = PRIVATE }: Pick<CreateFileOptions, 'fileMode'>): number {
+  if ((fileMode & PRIVATE) === PRIVATE && (fileMode | FOR_ALL) === FOR_ALL) return fileMode
+  throw new RangeError(`fileMode is from 0o600 to 0o666, without execution, not ${octal(fileMode)}`)
+}
+
+function octal(mode: number): string {
+  return `0o${mode.toString(8)}`
 }
 
 /** @throws {RangeError} a raw device has no such sectors */

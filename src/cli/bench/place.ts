@@ -77,7 +77,7 @@ async function temporaryFile(
   const path = join(folder, `.sbr-bench-${randomUUID()}`)
   const remove = (): Promise<void> => rm(path, { force: true })
   try {
-    await (await createFile(path, size, sectorSize, signal)).disconnect()
+    await (await createFile(path, size, { sectorSize }, signal)).disconnect()
   } catch (error) {
     await remove()
     throw error

@@ -6,7 +6,14 @@ import type { CreateOptions, RingInspection } from '../../ring/types.ts'
 import { CommandError, EXIT, withNote } from '../errors.ts'
 import { commonFlags, device } from '../flags.ts'
 import { describeHolding, holdingOf } from '../holding.ts'
-import { checkFits, eraseDevice, isTooSmall, type MakeFlags, openOrCreate } from '../make.ts'
+import {
+  checkFits,
+  eraseDevice,
+  isTooSmall,
+  type MakeFlags,
+  modeFlag,
+  openOrCreate,
+} from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { grouped, safeJson, safeText } from '../render.ts'
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
@@ -21,6 +28,8 @@ interface Flags extends MakeFlags, RingFlags {
 
 const fullDescription = `Makes a ring on a file or a raw device. A file that is not there is made first, of --size and written in full, and
 an empty one is filled likewise; any other, and a raw device, is used as it is, and --size has to be its size.
+Nobody but this user may use a new file, unless there is --mode: for two users of one group, --mode 0660 under umask
+007. A file that is there keeps its permissions.
 Another \`sbr create\` at work on it is waited for, up to ten seconds.
 
 A ring that is there stays as it is, also with --force; one that cannot be read is refused, and so is one that is not
@@ -53,6 +62,7 @@ export const create: Command<CommandContext> = buildCommand({
         optional: true,
         parse: parseSize,
       },
+      mode: modeFlag,
       erase: {
         kind: 'boolean',
         brief: 'Overwrite the whole device with zeroes first',

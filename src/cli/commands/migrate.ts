@@ -5,7 +5,7 @@ import { inspectRing, Producer } from '../../ring/ring.ts'
 import { openDevice } from '../device.ts'
 import { asCommandError, CommandError, EXIT, usageError, withNote } from '../errors.ts'
 import { commonFlags, device, type ItemFlags, limitOf, maxItem } from '../flags.ts'
-import { isThere, type MakeFlags, openOrCreate } from '../make.ts'
+import { isThere, type MakeFlags, modeFlag, openOrCreate, withModeOf } from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { counted, grouped, safeJson, safeText } from '../render.ts'
@@ -22,7 +22,7 @@ interface Flags extends MakeFlags, RingFlags, Pick<ItemFlags, 'maxItem'> {
 }
 
 const fullDescription = `Moves all items of the ring OLD to the ring NEW: to another format, size or device. NEW is made where there is
-none, as \`sbr create\` does it. Takes the consumer's role of OLD and the producer's of NEW.
+none, as \`sbr create\` does it, for those who may use OLD. Takes the consumer's role of OLD and the producer's of NEW.
 
 OLD gives nothing back before all items are on stable storage in NEW. A run that was stopped, or killed, loses
 nothing: run it again, and it goes on where it was, and moves no item twice. Suspend OLD first (\`sbr suspend\`), or
@@ -82,6 +82,7 @@ export const migrate: Command<CommandContext> = buildCommand({
         optional: true,
         parse: parseSize,
       },
+      mode: modeFlag,
       maxItem,
       ...ringFlags,
       ...commonFlags,
@@ -98,7 +99,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   await using source = await openDevice(from, 'read-write', flags)
   const { waitingItems } = await inspectRing(source)
   const options = ringOptions(flags)
-  await using target = await openOrCreate(to, flags, options, stop.signal)
+  await using target = await openOrCreate(to, await withModeOf(from, flags), options, stop.signal)
   const created = await Producer.create(target, options)
   if (!created) checkRingFlags(flags, await inspectRing(target), to)
   const moved = await move(source, target, flags, waitingItems, stop.signal)

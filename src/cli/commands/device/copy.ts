@@ -6,7 +6,7 @@ import { openDevice } from '../../device.ts'
 import { CommandError, EXIT, usageError, withNote } from '../../errors.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags.ts'
 import { leasesOf } from '../../leases.ts'
-import { createFile, isThere } from '../../make.ts'
+import { createFile, isThere, type ModeFlags, modeFlag, withModeOf } from '../../make.ts'
 import { standardOutput } from '../../output.ts'
 import { showProgress } from '../../progress.ts'
 import { grouped, safeJson, safeText } from '../../render.ts'
@@ -18,14 +18,14 @@ import { checkWhole } from '../../whole.ts'
 
 const HOLDER = 'sbr device copy'
 
-interface Flags extends CommonFlags {
+interface Flags extends CommonFlags, ModeFlags {
   readonly sparse?: boolean
   readonly verify?: boolean
   readonly force?: boolean
 }
 
-const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made. FROM is opened
-for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop that first. If a
+const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made, for those who
+may use FROM. FROM is opened for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop that first. If a
 consumer or \`sbr produce\` is at work on it on this machine, standard error says so. Others may be, unseen.
 
 Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
@@ -73,6 +73,7 @@ export const copy: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      mode: modeFlag,
       ...commonFlags,
     },
   },
@@ -88,7 +89,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   const created = !(await isThere(to))
   if (!created && (await isSameFile(from, to))) throw usageError(`${from} and ${to} are the same`)
   await using target = created
-    ? await makeTarget(to, sizeBytes, flags, signal)
+    ? await makeTarget(to, sizeBytes, await withModeOf(from, flags), signal)
     : await openTarget(to, flags, HOLDER)
   if (!created) await checkTarget(target.device, sizeBytes, source, flags, signal)
   const atWork = await rolesAtWork(source)
@@ -145,7 +146,7 @@ async function sizeOf(of: BlockDevice): Promise<number> {
 async function makeTarget(
   path: string,
   sizeBytes: number,
-  { sectorSize = 512 }: CommonFlags,
+  flags: CommonFlags & ModeFlags,
   signal: AbortSignal,
 ): Promise<Target> {
   if (sizeBytes === 0) {
@@ -157,7 +158,7 @@ async function makeTarget(
       details,
     )
   }
-  return holdTarget(await createFile(path, sizeBytes, sectorSize, signal), HOLDER)
+  return holdTarget(await createFile(path, sizeBytes, flags, signal), HOLDER)
 }
 
 async function checkTarget(
