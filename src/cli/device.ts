@@ -15,7 +15,7 @@ export async function openDevice(
   path: string,
   mode: 'read-only' | 'read-write' | 'auto',
   { sectorSize }: CommonFlags,
-  options: Pick<FileBlockDeviceOptions, 'exclusive'> = {},
+  options: Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> = {},
 ): Promise<OpenedDevice> {
   const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
   if (scheme !== undefined && !isNbdUri(path) && !/^file$/i.test(scheme)) {
@@ -31,6 +31,20 @@ export async function openDevice(
     if (error instanceof RangeError) throw usageError(`--sector-size: ${error.message}`)
     throw (await missing(path, error)) ?? error
   }
+}
+
+/** A flag of commands that overwrite. */
+export interface ForceFlags {
+  /** Lose what is there. */
+  readonly force?: boolean
+}
+
+/** How to open what a command is about to overwrite. A raw device with a mounted file system on it is refused. */
+export function overwriting({
+  force,
+}: ForceFlags): Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> {
+  // Without --force nothing is lost, whoever chooses what the path leads to.
+  return { exclusive: true, followLinks: force === true ? 'own' : 'all' }
 }
 
 /** What to do about a path where nothing is. */

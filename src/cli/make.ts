@@ -11,7 +11,14 @@ import { isRingError } from '../errors.ts'
 import type { DeviceSize } from '../ring/format.ts'
 import { checkSize } from '../ring/ring.ts'
 import type { CreateOptions } from '../ring/types.ts'
-import { checkLink, checkNotInDev, type OpenedDevice, openDevice } from './device.ts'
+import {
+  checkLink,
+  checkNotInDev,
+  type ForceFlags,
+  type OpenedDevice,
+  openDevice,
+  overwriting,
+} from './device.ts'
 import { usageError } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
 import { showProgress } from './progress.ts'
@@ -66,7 +73,7 @@ export async function withModeOf<Flags extends ModeFlags>(
  */
 export async function openOrCreate(
   path: string,
-  flags: MakeFlags,
+  flags: MakeFlags & ForceFlags,
   ring: CreateOptions,
   signal: AbortSignal,
 ): Promise<OpenedDevice> {
@@ -82,7 +89,7 @@ export async function openOrCreate(
 
 async function openAlone(
   path: string,
-  flags: MakeFlags,
+  flags: MakeFlags & ForceFlags,
   ring: CreateOptions,
   signal: AbortSignal,
 ): Promise<OpenedDevice> {
@@ -93,7 +100,7 @@ async function openAlone(
     return inTurn(() => makeFile('openOrCreate', path, make), signal)
   }
   const open = (): Promise<OpenedDevice> =>
-    openDevice(path, 'read-write', flags, { exclusive: true })
+    openDevice(path, 'read-write', flags, overwriting(flags))
   const stats = await statOf(path)
   // A raw device with a mounted file system on it is refused, and would be waited for in vain.
   return stats?.isBlockDevice() === true ? open() : inTurn(open, signal)

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import { foldMapped } from '../block/ops.ts'
-import { type OpenedDevice, openDevice } from './device.ts'
+import { type ForceFlags, type OpenedDevice, openDevice, overwriting } from './device.ts'
 import { CommandError, EXIT } from './errors.ts'
 import type { CommonFlags } from './flags.ts'
 import { describeHolding, holdingOf } from './holding.ts'
@@ -17,12 +17,11 @@ export interface Target<Device extends BlockDevice = OpenedDevice> extends Async
 /** Opens a device that is there, unless somebody is at work on it. */
 export async function openTarget(
   path: string,
-  flags: CommonFlags,
+  flags: CommonFlags & ForceFlags,
   holder: string,
 ): Promise<Target> {
-  // A raw device with a mounted file system on it is refused.
   const target = await holdTarget(
-    await openDevice(path, 'read-write', flags, { exclusive: true }),
+    await openDevice(path, 'read-write', flags, overwriting(flags)),
     holder,
   )
   try {

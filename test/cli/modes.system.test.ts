@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, statSync } from 'node:fs'
+import { chmodSync, lchownSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
@@ -73,5 +73,37 @@ describe('who may use a new file', () => {
     chmodSync(path, 0o644)
     expect((await asNobody('diagnostics', path)).stdout).toContain('format')
     await expect(asNobody('consume', path, '--drain')).rejects.toMatchObject(refused)
+  })
+})
+
+describe('--force', () => {
+  test("does not go through a link of somebody else's", async (context) => {
+    needs(
+      context,
+      process.getuid?.() === 0 ? undefined : 'only root can make links of another user',
+    )
+    using folder = temporaryFolder()
+    const [precious, link] = [folder.file('precious'), folder.file('link')]
+    const content = Buffer.alloc(65_536, 'somebody else wants this')
+    writeFileSync(precious, content)
+    symlinkSync(precious, link)
+    lchownSync(link, NOBODY, NOBODY)
+    await ok(['create', folder.file('from'), '--size', '64KiB'])
+    const commands = [
+      ['create', link],
+      ['create', link, '--erase'],
+      ['device', 'erase', link],
+      ['device', 'copy', folder.file('from'), link],
+    ]
+    for (const command of commands) {
+      const refused = await sbr([...command, '--force', '--json'])
+      expect([refused.code, jsonError(refused)], command.join(' ')).toMatchObject([
+        1,
+        { code: 'BLOCK_OPEN', message: expect.stringContaining('symbolic link of user 65534') },
+      ])
+    }
+    expect(readFileSync(precious).equals(content)).toBe(true)
+    lchownSync(link, 0, 0)
+    await ok(['create', link, '--force'])
   })
 })

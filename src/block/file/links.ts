@@ -1,6 +1,8 @@
+import type { BigIntStats } from 'node:fs'
 import { lstat, readlink } from 'node:fs/promises'
-import { dirname, isAbsolute } from 'node:path'
-import { systemCode } from './errors.ts'
+import { dirname, isAbsolute, join, parse } from 'node:path'
+import { type BlockError, isBlockError } from '../../errors.ts'
+import { explain, openError, systemCode } from './errors.ts'
 
 /** Links that Linux follows in one path. */
 const MAX_LINKS = 40
@@ -27,6 +29,57 @@ export async function danglingTarget(path: string): Promise<string | undefined> 
 /** Says so, with what helps. */
 export function danglingText(target: string): string {
   return `it is a symbolic link to ${target}, where nothing is; create a file there, or remove the link`
+}
+
+/**
+ * What is where a path leads through no symbolic links but those of this user and of root.
+ * @throws {BlockError} `BLOCK_OPEN`: there is another one on the way
+ */
+export async function ownTarget(path: string): Promise<BigIntStats> {
+  try {
+    return await walk(path)
+  } catch (cause) {
+    throw isBlockError(cause) ? cause : openError(path, explain(cause), cause)
+  }
+}
+
+async function walk(path: string): Promise<BigIntStats> {
+  // Not joined: what `..` goes back from may be a link.
+  const start = isAbsolute(path) ? path : `${process.cwd()}/${path}`
+  const { root } = parse(start)
+  let at = root
+  const names = namesIn(start.slice(root.length))
+  for (let links = 0; names.length > 0; ) {
+    const next = join(at, names.shift() ?? '.')
+    const stats = await lstat(next, { bigint: true })
+    if (!stats.isSymbolicLink()) {
+      at = next
+      continue
+    }
+    if (!isOwn(stats)) throw foreignLink(path, next, stats)
+    if (++links > MAX_LINKS) throw openError(path, 'it leads through too many symbolic links')
+    const target = await readlink(next)
+    names.unshift(...namesIn(target))
+    if (isAbsolute(target)) at = root
+  }
+  return lstat(at, { bigint: true })
+}
+
+function namesIn(path: string): string[] {
+  return path.split('/').filter((name) => name !== '')
+}
+
+function isOwn({ uid }: BigIntStats): boolean {
+  // Windows tells of no users.
+  const user = process.geteuid?.()
+  return user === undefined || uid === 0n || uid === BigInt(user)
+}
+
+function foreignLink(path: string, link: string, { uid }: BigIntStats): BlockError<'BLOCK_OPEN'> {
+  const reason =
+    `${link} is a symbolic link of user ${uid}, who chooses by it what is opened: give the path that it leads to, if that ` +
+    'is what you mean'
+  return openError(path, reason)
 }
 
 async function targetOf(path: string): Promise<string | undefined> {

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { claimed } from '../check.ts'
 import { explain, openError, systemCode } from './errors.ts'
-import { danglingTarget, danglingText } from './links.ts'
+import { danglingTarget, danglingText, ownTarget } from './links.ts'
 import { checkFileOptions, chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
 import { deviceId, type RawDevice, readRawDevice } from './sysfs.ts'
 
@@ -89,6 +89,8 @@ export async function openFile(
   }
   try {
     await checkSame(path, fd, stats)
+    // Now that it is open: until then, what the path leads to could be changed behind a look at its links.
+    if (options.followLinks === 'own') await checkSame(path, fd, await ownTarget(path))
     const durability = chooseDurability(options, raw)
     const dsyncFlags = constants.O_RDWR | constants.O_DSYNC | (direct ? constants.O_DIRECT : 0)
     const dsyncFd = durability === 'dsync' && writable ? await openAgain(dsyncFlags) : undefined

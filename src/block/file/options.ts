@@ -48,6 +48,11 @@ export interface FileBlockDeviceOptions {
    * while a file system on it is mounted. A file is refused on this machine only.
    */
   readonly exclusive?: boolean
+  /**
+   * `own`: refuse a path that leads through a symbolic link which is neither this user's nor root's, because who made it
+   * chooses what is opened. For files that are going to be overwritten in folders that others can write to. Default `all`.
+   */
+  readonly followLinks?: 'all' | 'own'
 }
 
 /** What to create. */
@@ -68,12 +73,13 @@ const FOR_ALL = 0o666
 /** @throws {TypeError | RangeError} an option cannot be; {@link BlockError} not on this platform */
 export function checkFileOptions(options: FileBlockDeviceOptions): void {
   const { sectorSize, mode = 'auto', direct = 'auto' } = options
-  const { durability = 'auto', engine = 'pool' } = options
+  const { durability = 'auto', engine = 'pool', followLinks = 'all' } = options
   if (sectorSize !== undefined) checkSectorSize(sectorSize)
   oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
   oneOf('direct', direct, [true, false, 'auto'])
   oneOf('durability', durability, ['auto', 'dsync', 'flush', 'none'])
   if (typeof engine === 'string') oneOf('engine', engine, ['pool', 'sync', 'adaptive'])
+  oneOf('followLinks', followLinks, ['all', 'own'])
   if (direct === true && constants.O_DIRECT === undefined) throw missing('direct: true')
   if (durability === 'dsync' && constants.O_DSYNC === undefined) throw missing("durability 'dsync'")
 }
