@@ -9,10 +9,15 @@ import { connectError, requestError } from './nbd/errors.ts'
 import type { Status } from './nbd/exchange.ts'
 import { findMapped, findUnmapped } from './nbd/extents.ts'
 import { FlushTracker } from './nbd/flush-tracker.ts'
-import { checkNbdOptions, type NbdBlockDeviceOptions } from './nbd/options.ts'
+import {
+  checkNbdOptions,
+  DEFAULT_REQUEST_TIMEOUT_MS,
+  type NbdBlockDeviceOptions,
+} from './nbd/options.ts'
 import { inParallel, piecesOf } from './nbd/pieces.ts'
 import { Pool } from './nbd/pool.ts'
 import { COMMAND, COMMAND_FLAG, type Request } from './nbd/protocol.ts'
+import { PIECES_IN_WINDOW } from './nbd/send-window.ts'
 import { checkSameExport, type Terms, termsOf } from './nbd/terms.ts'
 import { type NbdAddress, parseNbdUri } from './nbd/uri.ts'
 import { ALWAYS, type Permit } from './permit.ts'
@@ -25,11 +30,7 @@ export type { NbdBlockDeviceOptions, NbdConnectOptions, NbdTlsOptions } from './
 export type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './nbd/stream.ts'
 export type { NbdAddress, NbdUriTls } from './nbd/uri.ts'
 
-const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
 const DEFAULT_IN_FLIGHT = 64
-
-/** Pieces of one large transfer that are in flight at a time. */
-const PIECES_IN_FLIGHT = 4
 
 /**
  * An export of an NBD server (nbdkit, qemu-nbd, nbd-server, …) as a block device. An export that is no whole number of
@@ -120,8 +121,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     durable: boolean,
     permit: Permit,
   ): Promise<void> {
-    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
-    const fua = this.#isFua(durable, bytes <= this.#terms.transferBytes)
+    const fua = this.#isFua(durable, bytesOf(buffers) <= this.#pieceBytes)
     const flags = fua ? COMMAND_FLAG.fua : 0
     await this.#transfer({ command: COMMAND.write, flags, permit }, 'write', sector, buffers)
     if (durable && !fua) await this.doFlush(permit)
@@ -183,6 +183,13 @@ export class NbdBlockDevice extends BaseBlockDevice {
     return this.#pool.request({ ...request, parts: [] })
   }
 
+  /** Bytes in a request with data, by what the server takes and the connections bear: whole sectors. */
+  get #pieceBytes(): number {
+    const { sectorSize } = this.info
+    const sectors = Math.floor(this.#pool.pieceBytes / sectorSize)
+    return Math.min(this.#terms.transferBytes, Math.max(1, sectors) * sectorSize)
+  }
+
   /** Whether a write is durable by itself. One of several pieces is better flushed with the others, once. */
   #isFua(durable: boolean, isOnePiece: boolean): boolean {
     return durable && isOnePiece && this.durability === 'fua'
@@ -195,24 +202,23 @@ export class NbdBlockDevice extends BaseBlockDevice {
     buffers: readonly Uint8Array[],
   ): Promise<void> {
     const { sectorSize } = this.info
-    const send = (offset: number, parts: readonly Uint8Array[], length: number): Promise<unknown> =>
-      this.#pool.request({ ...kind, offset, length, parts })
-    const start = sector * sectorSize
-    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const bytes = bytesOf(buffers)
     const place = { device: this.name, operation, sector, sectors: bytes / sectorSize }
-    const { transferBytes } = this.#terms
-    await telling(place, async () => {
-      if (bytes <= transferBytes) {
-        await send(start, buffers, bytes)
-        return
-      }
-      let offset = start
-      await inParallel(runs(buffers, transferBytes), PIECES_IN_FLIGHT, (run) => {
-        const at = offset
-        offset += run.bytes
-        return send(at, run.parts, run.bytes)
-      })
-    })
+    const start = sector * sectorSize
+    if (bytes <= this.#pieceBytes) {
+      const request = { ...kind, offset: start, length: bytes, parts: buffers }
+      await telling(place, () => this.#pool.request(request))
+      return
+    }
+    let next = start
+    const pieces = runs(buffers, () => this.#pieceBytes)
+    await telling(place, () =>
+      inParallel(pieces, PIECES_IN_WINDOW, kind.permit, ({ parts, bytes: length }, shared) => {
+        const offset = next
+        next += length
+        return this.#pool.request({ ...kind, ...shared, offset, length, parts })
+      }),
+    )
   }
 
   async #range(
@@ -224,7 +230,9 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const { sectorSize } = this.info
     const pieces = piecesOf(sector * sectorSize, sectors * sectorSize, this.#terms.rangeBytes)
     await telling({ device: this.name, operation, sector, sectors }, () =>
-      inParallel(pieces, PIECES_IN_FLIGHT, (piece) => this.#request({ ...kind, ...piece })),
+      inParallel(pieces, PIECES_IN_WINDOW, kind.permit, (piece, shared) =>
+        this.#request({ ...kind, ...shared, ...piece }),
+      ),
     )
   }
 
@@ -240,6 +248,10 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const place = { device: this.name, operation: 'seek in' }
     return (await telling(place, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
   }
+}
+
+function bytesOf(buffers: readonly Uint8Array[]): number {
+  return buffers.reduce((sum, buffer) => sum + buffer.length, 0)
 }
 
 async function dialAgain(

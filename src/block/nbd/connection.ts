@@ -5,6 +5,7 @@ import { broken, NbdFault } from './fault.ts'
 import type { Export } from './negotiate.ts'
 import { COMMAND, COMMAND_FLAG, encodeRequest, type Request } from './protocol.ts'
 import { ReplyParser, type Requests } from './replies.ts'
+import { transferBytes } from './send-window.ts'
 import type { Receiver, Wire } from './wire.ts'
 
 const FAREWELL: Request = {
@@ -17,6 +18,15 @@ const FAREWELL: Request = {
 }
 
 type Answered = (status: Status | undefined) => void
+
+/** Of a request, and of its answer. */
+const HEADERS_BYTES = 64
+
+/** On average: 1 KiB a second. */
+const LEAST_BYTES_PER_MS = 1.024
+
+/** A request that takes ten times as long as nothing may move is late, even if it moves. */
+export const MOST_TIMEOUTS = 10
 
 /** Requests that leave something to flush. */
 const CHANGES: ReadonlySet<number> = new Set([COMMAND.write, COMMAND.writeZeroes, COMMAND.trim])
@@ -37,11 +47,19 @@ export class Connection implements Receiver, Requests {
   #fault: NbdFault | undefined
   #farewell = false
   readonly #clock: Clock
-  #watch = new AbortController()
-  #watchAt = Number.POSITIVE_INFINITY
+  readonly #timeoutMs: number
+  readonly #over = new AbortController()
+  #watching = false
+  /** When bytes last came or went, or the first request was sent after there was none. */
+  #movedAt = Number.NEGATIVE_INFINITY
+  #heardAt = Number.NEGATIVE_INFINITY
+  /** Of requests without an answer. */
+  #bytesInFlight = 0
 
-  constructor(wire: Wire, terms: Export, clock: Clock) {
+  /** @param timeoutMs how long nothing may move while there are requests */
+  constructor(wire: Wire, terms: Export, clock: Clock, timeoutMs: number) {
     this.#clock = clock
+    this.#timeoutMs = timeoutMs
     this.#wire = wire
     this.export = terms
     this.#parser = new ReplyParser(this, terms)
@@ -59,11 +77,16 @@ export class Connection implements Receiver, Requests {
     return this.#changes > this.#flushed
   }
 
+  /** When something last came from the server. */
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
   /**
    * Sends a request, and answers what the server says about its bytes if it was asked for that.
    * @throws {NbdFault} it failed; `lost` and `late` leave open whether the server has done it
    */
-  request(request: Request, deadline: number): Promise<Status | undefined> {
+  request(request: Request): Promise<Status | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#fault !== undefined) {
         reject(this.#fault)
@@ -71,9 +94,13 @@ export class Connection implements Receiver, Requests {
       }
       if (this.#exchanges.size === 0) this.#wire.hold(true)
       const cookie = this.#nextCookie()
+      const now = this.#clock.now()
+      if (this.#exchanges.size === 0) this.#movedAt = now
+      this.#bytesInFlight += HEADERS_BYTES + transferBytes(request)
+      const deadline = now + this.#longestMs()
       const answered = this.#counting(request, resolve)
       this.#exchanges.set(cookie, new Exchange(request, deadline, answered, reject))
-      if (deadline < this.#watchAt) this.#watchFrom(deadline)
+      if (!this.#watching) this.#watch()
       const header = encodeRequest(request, cookie)
       if (request.command === COMMAND.write) this.#wire.send(header, ...request.parts)
       else this.#wire.send(header)
@@ -92,7 +119,13 @@ export class Connection implements Receiver, Requests {
     return this.#parser.space()
   }
 
+  taken(): void {
+    this.#movedAt = this.#clock.now()
+  }
+
   filled(bytes: number): void {
+    this.#movedAt = this.#clock.now()
+    this.#heardAt = this.#movedAt
     try {
       this.#parser.filled(bytes)
     } catch (error) {
@@ -102,7 +135,7 @@ export class Connection implements Receiver, Requests {
 
   ended(fault: NbdFault): void {
     this.#fault = fault
-    this.#watch.abort()
+    this.#over.abort()
     const exchanges = [...this.#exchanges.values()]
     this.#exchanges.clear()
     if (!this.#farewell) this.onLost()
@@ -120,6 +153,7 @@ export class Connection implements Receiver, Requests {
   done(cookie: number, exchange: Exchange): void {
     exchange.finish()
     this.#exchanges.delete(cookie)
+    this.#bytesInFlight -= HEADERS_BYTES + transferBytes(exchange.request)
     if (this.#exchanges.size === 0) this.#wire.hold(false)
   }
 
@@ -144,23 +178,32 @@ export class Connection implements Receiver, Requests {
     return this.#cookies
   }
 
-  /** One timer for all requests: most are answered long before it would matter. */
-  #watchFrom(deadline: number): void {
-    this.#watch.abort()
-    this.#watchAt = deadline
-    if (deadline === Number.POSITIVE_INFINITY) return
-    this.#watch = new AbortController()
-    const ms = Math.max(0, Math.ceil(deadline - this.#clock.now()))
-    const sleep = this.#clock.sleep(ms, this.#watch.signal, { background: true })
-    void sleep.then(() => this.#checkDeadlines()).catch(() => undefined)
+  /**
+   * How long the request that is sent now may take, however well others go: what has to move before its answer, at
+   * {@link LEAST_BYTES_PER_MS}, and the time that nothing may move; but no more than {@link MOST_TIMEOUTS} of these.
+   */
+  #longestMs(): number {
+    const movingMs = this.#bytesInFlight / LEAST_BYTES_PER_MS
+    return Math.min(this.#timeoutMs + movingMs, this.#timeoutMs * MOST_TIMEOUTS)
   }
 
-  #checkDeadlines(): void {
-    this.#watchAt = Number.POSITIVE_INFINITY
+  /** One timer for all requests: most are answered long before it would matter. */
+  #watch(): void {
     const now = this.#clock.now()
-    let next = Number.POSITIVE_INFINITY
+    let next = this.#movedAt + this.#timeoutMs
+    const stalled = next <= now
     for (const { deadline } of this.#exchanges.values()) next = Math.min(next, deadline)
-    if (next <= now) this.#wire.destroy(new NbdFault('late', 'the server did not answer in time'))
-    else if (next < Number.POSITIVE_INFINITY) this.#watchFrom(next)
+    this.#watching = this.#exchanges.size > 0 && next < Number.POSITIVE_INFINITY
+    if (!this.#watching) return
+    if (next <= now) {
+      const reason = stalled
+        ? `nothing came from the server or went to it for ${this.#timeoutMs} ms`
+        : 'the server did not answer in time, though bytes were moving'
+      this.#wire.destroy(new NbdFault('late', reason))
+      return
+    }
+    const ms = Math.ceil(next - now)
+    const sleep = this.#clock.sleep(ms, this.#over.signal, { background: true })
+    void sleep.then(() => this.#watch()).catch(() => undefined)
   }
 }

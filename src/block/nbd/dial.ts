@@ -5,7 +5,11 @@ import { NbdFault } from './fault.ts'
 import { Haggle } from './haggle.ts'
 import { Inbox } from './inbox.ts'
 import { negotiate } from './negotiate.ts'
-import type { NbdConnectOptions } from './options.ts'
+import {
+  DEFAULT_REQUEST_TIMEOUT_MS,
+  type NbdBlockDeviceOptions,
+  type NbdConnectOptions,
+} from './options.ts'
 import { OPTION } from './protocol.ts'
 import { dialSocket } from './socket.ts'
 import type { NbdAddress } from './uri.ts'
@@ -19,13 +23,14 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
  */
 export function dial(
   address: NbdAddress,
-  options: NbdConnectOptions,
+  options: NbdBlockDeviceOptions,
   signal?: AbortSignal,
 ): Promise<Connection> {
   const agree = async (haggle: Haggle, wire: Wire): Promise<Connection> => {
     const terms = await negotiate(haggle, address.exportName)
     haggle.checkSilent()
-    return new Connection(wire, terms, options.clock ?? systemClock)
+    const { clock = systemClock, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
+    return new Connection(wire, terms, clock, requestTimeoutMs)
   }
   return haggleWith(address, options, agree, signal)
 }

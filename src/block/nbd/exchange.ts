@@ -13,7 +13,7 @@ export interface Status {
 /** A request that was sent, and what came back so far. */
 export class Exchange {
   readonly request: Request
-  /** When it is too late, on the client's clock. */
+  /** When it is too late, whatever else moves on the connection; on the client's clock. */
   readonly deadline: number
   readonly #resolve: (status: Status | undefined) => void
   readonly #reject: (fault: NbdFault) => void

@@ -1,9 +1,11 @@
 import type { Clock } from '../../clock.ts'
-import type { Connection } from './connection.ts'
+import type { Permit } from '../permit.ts'
+import { type Connection, MOST_TIMEOUTS } from './connection.ts'
 import { reasonOf } from './errors.ts'
 import type { Status } from './exchange.ts'
 import { NbdFault } from './fault.ts'
 import { COMMAND, type Request } from './protocol.ts'
+import { SendWindow } from './send-window.ts'
 
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 2000
@@ -24,26 +26,23 @@ export interface LaneOptions {
 export class Lane {
   readonly #dial: () => Promise<Connection>
   readonly #onLost: () => void
-  readonly #maxInFlight: number
-  readonly #requestTimeoutMs: number
+  readonly #timeoutMs: number
   readonly #clock: Clock
   readonly #random: () => number
-  readonly #waiting: (() => void)[] = []
+  readonly #window: SendWindow
   #connection: Connection | undefined
   #dialling: Promise<Connection> | undefined
-  #inFlight = 0
   /** How often the connection was lost or could not be made, since a request succeeded. */
   #failures = 0
   #notBefore = 0
   /** Why there was no connection when one was last tried. */
   #lastFault: unknown
-  #closed = false
 
   constructor(options: LaneOptions, first: Connection) {
     this.#dial = options.dial
     this.#onLost = options.onLost
-    this.#maxInFlight = options.maxInFlight
-    this.#requestTimeoutMs = options.requestTimeoutMs
+    this.#window = new SendWindow(options.maxInFlight, options.clock)
+    this.#timeoutMs = options.requestTimeoutMs
     this.#clock = options.clock
     this.#random = options.random
     this.#use(first)
@@ -51,7 +50,12 @@ export class Lane {
 
   /** Requests that were begun and have not ended. */
   get load(): number {
-    return this.#inFlight + this.#waiting.length
+    return this.#window.load
+  }
+
+  /** How large the pieces of a large transfer are to be. */
+  get pieceBytes(): number {
+    return this.#window.pieceBytes
   }
 
   /** Whether a change was answered that no flush has covered since, over the connection or the one that was lost last. */
@@ -65,35 +69,45 @@ export class Lane {
    * @throws {NbdFault}
    */
   async request(request: Request): Promise<Status | undefined> {
-    if (this.#inFlight < this.#maxInFlight) this.#inFlight++
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    await this.#window.enter(request)
     try {
-      return await this.#attempt(request, this.#clock.now() + this.#requestTimeoutMs)
+      return await this.#attempt(request)
+    } catch (fault) {
+      request.onFailed?.()
+      throw fault
     } finally {
-      const next = this.#waiting.shift()
-      // Who waited takes the place of this one.
-      if (next === undefined) this.#inFlight--
-      else next()
+      this.#window.leave(request)
     }
   }
 
   /** Says farewell to the server. No requests may be in flight. */
   async close(): Promise<void> {
-    this.#closed = true
+    // Whoever closes has given up the one that is being made.
+    await this.#dialling?.catch(() => undefined)
     await this.#connection?.close()
   }
 
-  async #attempt(request: Request, deadline: number): Promise<Status | undefined> {
+  async #attempt(request: Request): Promise<Status | undefined> {
+    const begunAt = this.#clock.now()
+    let deadline = begunAt + this.#timeoutMs
     for (;;) {
-      const connection = this.#usable ?? (await this.#connect(deadline))
+      const connection = this.#usable ?? (await this.#connect(deadline, request.permit))
       request.permit()
+      const sentAt = this.#clock.now()
       try {
-        const status = await connection.request(request, deadline)
+        const status = await connection.request(request)
         this.#failures = 0
+        this.#window.answered(request, sentAt)
         return status
       } catch (fault) {
         if (!connection.usable) this.#failed(connection)
-        if (!isRetriable(request, fault) || this.#clock.now() >= deadline) throw fault
+        if (!isRetriable(request, fault)) throw fault
+        // A link that was alive until it was lost has the time from then on.
+        if (fault.kind === 'lost' && connection.heardAt > sentAt) {
+          const latest = begunAt + this.#timeoutMs * MOST_TIMEOUTS
+          deadline = Math.min(connection.heardAt + this.#timeoutMs, latest)
+        }
+        if (this.#clock.now() >= deadline) throw fault
       }
     }
   }
@@ -102,15 +116,20 @@ export class Lane {
     return this.#connection?.usable === true ? this.#connection : undefined
   }
 
-  async #connect(deadline: number): Promise<Connection> {
+  async #connect(deadline: number, permit: Permit): Promise<Connection> {
     for (;;) {
       const pause = this.#notBefore - this.#clock.now()
       if (pause > 0) {
         await this.#clock.sleep(Math.min(pause, Math.max(0, deadline - this.#clock.now())))
       }
       if (this.#usable !== undefined) return this.#usable
+      // Who may not send anything needs no connection.
+      permit()
+      if (this.#clock.now() >= deadline) throw this.#late()
       try {
-        return await this.#before(deadline, this.#dialOnce())
+        const connection = await this.#before(deadline, this.#dialOnce())
+        if (connection.usable) return connection
+        this.#failed(connection)
       } catch (fault) {
         if (!isPassing(fault)) throw fault
         if (this.#clock.now() >= deadline) throw this.#late()
@@ -152,8 +171,8 @@ export class Lane {
   async #dialNow(): Promise<Connection> {
     try {
       const connection = await this.#dial()
-      if (this.#closed) await connection.close()
       this.#use(connection)
+      this.#window.reset()
       return connection
     } catch (fault) {
       this.#lastFault = fault
@@ -184,7 +203,7 @@ export class Lane {
 }
 
 /** Whether the same request, sent again, does no harm and may go better. */
-function isRetriable({ command }: Request, fault: unknown): boolean {
+function isRetriable({ command }: Request, fault: unknown): fault is NbdFault {
   const harmless = command === COMMAND.read || command === COMMAND.blockStatus
   return harmless && fault instanceof NbdFault && (fault.kind === 'lost' || fault.kind === 'late')
 }

@@ -5,6 +5,9 @@ import type { NbdDial } from './stream.ts'
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
+/** How long nothing may move, if the options do not say. */
+export const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
+
 /** How to encrypt, and who is trusted. It goes before what the URI says. */
 export interface NbdTlsOptions {
   /** Certificates of the authorities that are trusted, PEM. Default: those of Node. */
@@ -52,8 +55,9 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
    */
   readonly durability?: 'auto' | 'flush' | 'none'
   /**
-   * Milliseconds for each request to the server, with all attempts to connect again that it takes. A large
-   * transfer is many requests. `Infinity`: wait for ever. Default 30,000.
+   * Milliseconds that a request waits while nothing moves: no byte comes from the server and none goes to it, or there
+   * is no connection. A link may be slow: at 1 KiB a second, what is in flight may take that much longer, up to ten
+   * times these milliseconds. A large transfer is many requests. `Infinity`: wait for ever. Default 30,000.
    */
   readonly requestTimeoutMs?: number
   /** Requests in flight on a connection. Default 64. */

@@ -29,7 +29,7 @@ export class Pool implements Flushable {
   readonly #lanes: Lane[]
   readonly #closing = new AbortController()
   /** Connections that are being made, besides those of the lanes. */
-  #dialling = 0
+  readonly #growing = new Set<Promise<void>>()
   #notBefore = 0
 
   constructor(options: PoolOptions, first: Connection) {
@@ -45,6 +45,11 @@ export class Pool implements Flushable {
    */
   request(request: Request): Promise<Status | undefined> {
     return this.#choose().request(request)
+  }
+
+  /** How large the pieces of a large transfer are to be, over whichever connection they go. */
+  get pieceBytes(): number {
+    return Math.min(...this.#lanes.map((lane) => lane.pieceBytes))
   }
 
   get unflushed(): boolean {
@@ -64,9 +69,10 @@ export class Pool implements Flushable {
     for (const result of settled) if (result.status === 'rejected') throw result.reason
   }
 
-  /** Ends all connections. No requests may be in flight. */
+  /** Ends all connections, also those that are being made. No requests may be in flight. */
   async close(): Promise<void> {
     this.#closing.abort()
+    await Promise.all(this.#growing)
     await Promise.all(this.#lanes.map((lane) => lane.close()))
   }
 
@@ -74,26 +80,27 @@ export class Pool implements Flushable {
     let least = this.#first
     for (const lane of this.#lanes) if (lane.load < least.load) least = lane
     // Another connection is made only when there is use for it.
-    if (least.load > 0 && this.#mayGrow) void this.#grow()
+    if (least.load > 0 && this.#mayGrow) this.#grow()
     return least
   }
 
   get #mayGrow(): boolean {
-    const connections = this.#lanes.length + this.#dialling
+    const connections = this.#lanes.length + this.#growing.size
     return connections < this.#connections && this.#laneOptions.clock.now() >= this.#notBefore
   }
 
-  async #grow(): Promise<void> {
-    this.#dialling++
+  #grow(): void {
+    const growing = this.#connectAnother().finally(() => this.#growing.delete(growing))
+    this.#growing.add(growing)
+  }
+
+  async #connectAnother(): Promise<void> {
     try {
       const connection = await this.#laneOptions.dial()
-      if (this.#closing.signal.aborted) await connection.close()
-      else this.#lanes.push(new Lane(this.#laneOptions, connection))
+      this.#lanes.push(new Lane(this.#laneOptions, connection))
     } catch {
       // What is wrong with the server, if anything, the requests on the other connections tell.
       this.#notBefore = this.#laneOptions.clock.now() + REFUSED_MS
-    } finally {
-      this.#dialling--
     }
   }
 }

@@ -132,6 +132,8 @@ export interface Request {
   readonly parts: readonly Uint8Array[]
   /** Asked each time before it is sent. */
   readonly permit: Permit
+  /** Told that it has failed, before another request takes its turn. */
+  readonly onFailed?: () => void
 }
 
 /** The bytes of a request before its data. */

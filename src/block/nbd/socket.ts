@@ -12,8 +12,14 @@ import type { NbdAddress } from './uri.ts'
 /** Messages up to this many bytes are joined for one system call; larger ones would cost more memory than calls. */
 const JOIN_BYTES = 8 << 10
 
-/** Bytes that the system is given at a time: it says only of all of them that it has taken them. */
-const CHUNK_BYTES = 256 << 10
+/**
+ * Bytes that the system is given at a time. It says only of all of them that it has taken them, so on a slow link they are
+ * few: at 1 KiB a second it says so every 16 seconds.
+ */
+const CHUNK_BYTES = { least: 16 << 10, most: 256 << 10 } as const
+
+/** The system takes chunks of a good size in a time between these. */
+const CHUNK_MS = { quick: 100, slow: 1000 } as const
 
 /**
  * Connects over TCP, or to a unix socket. What goes in comes out of the kernel's buffers only, so `taken` may be ahead of
@@ -95,6 +101,7 @@ class SocketStream implements NbdStream {
   #giving = false
   #scheduled = false
   #ending = false
+  #chunkBytes: number = CHUNK_BYTES.least
 
   constructor(socket: Socket, receiver: NbdStreamReceiver, tls: ConnectionOptions | undefined) {
     this.#socket = socket
@@ -161,21 +168,29 @@ class SocketStream implements NbdStream {
     const joined = bytes <= JOIN_BYTES ? [Buffer.concat(pieces, bytes)] : pieces
     const last = joined.pop() as Uint8Array
     this.#giving = true
+    const givenAt = performance.now()
     this.#socket.cork()
     for (const piece of joined) this.#socket.write(piece)
     this.#socket.write(last, (error) => {
       this.#giving = false
       if (error !== undefined && error !== null) return
+      this.#adapt(performance.now() - givenAt)
       this.#receiver.taken(bytes)
       this.#give()
     })
     this.#socket.uncork()
   }
 
+  #adapt(ms: number): void {
+    const bytes = this.#chunkBytes
+    if (ms < CHUNK_MS.quick) this.#chunkBytes = Math.min(2 * bytes, CHUNK_BYTES.most)
+    if (ms > CHUNK_MS.slow) this.#chunkBytes = Math.max(bytes / 2, CHUNK_BYTES.least)
+  }
+
   #takeChunk(): Uint8Array[] {
     const out = this.#out
     const pieces: Uint8Array[] = []
-    let left = CHUNK_BYTES
+    let left = this.#chunkBytes
     let count = 0
     for (; count < out.length && left > 0; count++) {
       const piece = out[count] as Uint8Array

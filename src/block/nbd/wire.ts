@@ -52,11 +52,12 @@ export class Wire implements NbdStreamReceiver {
     clock: Clock,
   ): Promise<Wire> {
     const wire = new Wire(receiver, clock)
-    const dialing = dial(address, wire, options).then((stream) => {
+    const dialing = (async () => {
+      const stream = await dial(address, wire, options)
       // It may come after it was given up.
       if (options.signal.aborted) stream.destroy()
       return stream
-    })
+    })()
     try {
       wire.#stream = await untilAborted(dialing, options.signal)
     } catch (error) {

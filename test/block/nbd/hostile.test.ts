@@ -364,8 +364,8 @@ describe('answers to a read', () => {
 
   test('half of the data, and then silence', async () => {
     const half = async (peer: Peer, request: FakeRequest): Promise<void> => {
-      peer.send('668e33ef', [2, 1], [2, 1], request.cookie, [4, 8 + (1 << 19)], [8, 0])
-      peer.send(Buffer.alloc(1 << 18, 5))
+      peer.send('668e33ef', [2, 1], [2, 1], request.cookie, [4, 8 + request.length], [8, 0])
+      peer.send(Buffer.alloc(request.length / 2, 5))
     }
     const device = await connected(half, { requestTimeoutMs: 300 })
     const buffers = bytes(1 << 19, 1)

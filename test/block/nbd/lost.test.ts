@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { NbdBlockDevice, type NbdDial } from '../../../src/block/nbd.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
 import { type FakeRequest, type Peer, startFake } from '../../helpers/fake-nbd.ts'
+import { memoryNbd } from '../../helpers/memory-nbd.ts'
 import { bytes, useScene } from './scene.ts'
 
 const scene = useScene()
@@ -34,19 +37,51 @@ test('a write is never sent twice', async () => {
   expect(writes).toEqual([1])
 })
 
-test('reads are tried again with pauses that grow', async () => {
-  const { uri, connections } = await fake(async (peer) => {
-    await peer.agree()
-    await peer.request()
-    peer.socket.destroy()
+describe('a read whose connection is lost again and again', () => {
+  /** When connections were made, for as long as a read may take. */
+  async function connectionTimes(
+    random: number,
+    isRefused: boolean,
+  ): Promise<{ times: number[]; read: Promise<void> }> {
+    const clock = new FakeClock()
+    const times: number[] = []
+    const server = memoryNbd(async (peer) => {
+      await peer.agree()
+      await peer.request()
+      peer.socket.destroy()
+    })
+    const dial: NbdDial = (...args) => {
+      times.push(clock.now())
+      if (isRefused && times.length > 1) throw new Error('nobody is there')
+      return server.dial(...args)
+    }
+    const options = { dial, clock, random: () => random, requestTimeoutMs: 3000 }
+    const device = await NbdBlockDevice.connect('nbd://memory/', options)
+    const read = device.read(0, bytes(512))
+    read.catch(() => undefined)
+    await clock.advance(3000)
+    return { times, read }
+  }
+
+  test('is sent again with pauses that grow', async () => {
+    const { times, read } = await connectionTimes(1, false)
+    expect(times).toEqual([0, 0, 20, 60, 140, 300, 620, 1260, 2540])
+    await expect(read).rejects.toMatchObject({ code: 'BLOCK_TIMEOUT' })
   })
-  const device = await scene.connect(uri, { requestTimeoutMs: 1000 })
-  await expect(device.read(0, bytes(512))).rejects.toMatchObject({
-    code: expect.stringMatching(/^BLOCK_(LOST|TIMEOUT)$/),
+
+  test('waits for half of them at least', async () => {
+    const { times } = await connectionTimes(0, false)
+    expect(times.slice(0, 6)).toEqual([0, 0, 10, 30, 70, 150])
   })
-  // The first, one at once, and then after 10 to 20 ms, 20 to 40, 40 to 80, …: nine at most in a second.
-  expect(connections()).toBeGreaterThan(1)
-  expect(connections()).toBeLessThan(10)
+
+  test('says why there was no connection', async () => {
+    const { times, read } = await connectionTimes(1, true)
+    expect(times.length).toBeGreaterThan(5)
+    await expect(read).rejects.toMatchObject({
+      code: 'BLOCK_TIMEOUT',
+      message: expect.stringContaining('at last because nobody is there'),
+    })
+  })
 })
 
 test('many requests share a bounded window, and are answered in any order', async () => {
@@ -74,20 +109,28 @@ test('many requests share a bounded window, and are answered in any order', asyn
 })
 
 test('reads ask for one piece, and each request within what the server takes', async () => {
-  const lengths: number[] = []
+  const MiB = 1 << 20
+  const asked: FakeRequest[] = []
   const { uri } = await fake(async (peer) => {
-    await peer.agree({ size: 16 << 20 })
+    await peer.agree({ size: 32 * MiB, maximum: MiB })
     for (;;) {
       const request = await peer.request()
       if (request.type !== 0) return
       expect(request.flags).toBe(4)
-      lengths.push(request.length)
+      asked.push(request)
       peer.data(request, 0, request.length, 1)
     }
   })
   const device = await scene.connect(uri)
-  await device.read(0, bytes(9 << 20))
-  expect(lengths).toEqual([4 << 20, 4 << 20, 1 << 20])
+  await device.read(0, bytes(31 * MiB))
+  const lengths = asked.map(({ length }) => length)
+  expect(Math.max(...lengths)).toBe(MiB)
+  let end = 0
+  for (const { offset, length } of asked) {
+    expect(offset).toBe(end)
+    end += length
+  }
+  expect(end).toBe(31 * MiB)
 })
 
 test('disconnecting says farewell', async () => {
