@@ -14,7 +14,7 @@ export type OpenedDevice = FileBlockDevice | NbdBlockDevice
 export async function openDevice(
   path: string,
   mode: 'read-only' | 'read-write' | 'auto',
-  { sectorSize }: CommonFlags,
+  { sectorSize, requestTimeout }: CommonFlags,
   options: Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> = {},
 ): Promise<OpenedDevice> {
   const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
@@ -26,7 +26,8 @@ export async function openDevice(
     if (!isNbdUri(path)) return await FileBlockDevice.open(path, settings)
     // Few need it, and it takes a while to load.
     const nbd = await import('../block/nbd.ts')
-    return await nbd.NbdBlockDevice.connect(path, settings)
+    const timeout = requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout }
+    return await nbd.NbdBlockDevice.connect(path, { ...settings, ...timeout })
   } catch (error) {
     if (error instanceof RangeError) throw usageError(`--sector-size: ${error.message}`)
     throw (await missing(path, error)) ?? error

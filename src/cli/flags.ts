@@ -7,11 +7,13 @@ import type {
 import { checkSectorSize } from '../block/check.ts'
 import { isNbdUri, parseNbdUri } from '../block/nbd/uri.ts'
 import { usageError } from './errors.ts'
-import { parseSize } from './size.ts'
+import { parseDuration, parseSize } from './size.ts'
 
 /** Flags that every command has. */
 export interface CommonFlags {
   readonly sectorSize?: number
+  /** Milliseconds that a request to an NBD server waits while nothing moves. */
+  readonly requestTimeout?: number
   readonly json?: boolean
 }
 
@@ -42,6 +44,14 @@ const sectorSize: TypedFlagParameter<number | undefined> = {
   parse: parseSectorSize,
 }
 
+const requestTimeout: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: 'How long a request to an NBD server may wait while nothing moves (default: 30s)',
+  placeholder: 'TIME',
+  optional: true,
+  parse: parseTimeout,
+}
+
 const json: TypedFlagParameter<boolean | undefined> = {
   kind: 'boolean',
   brief: 'Results and errors as JSON, one object a line',
@@ -66,7 +76,11 @@ const client: TypedFlagParameter<string | undefined> = {
   parse: String,
 }
 
-export const commonFlags: FlagParametersForType<CommonFlags> = { sectorSize, json }
+export const commonFlags: FlagParametersForType<CommonFlags> = {
+  sectorSize,
+  requestTimeout,
+  json,
+}
 export const roleFlags: FlagParametersForType<RoleFlags> = { queue, client, ...commonFlags }
 
 export const maxItem: TypedFlagParameter<number | undefined> = {
@@ -101,6 +115,12 @@ export function parsePath(text: string): string {
   } catch (error) {
     throw usageError(error instanceof Error ? error.message : String(error))
   }
+}
+
+function parseTimeout(text: string): number {
+  const milliseconds = parseDuration(text)
+  if (milliseconds > 0) return milliseconds
+  throw usageError(`expected a time of at least 1ms, found '${text}'`)
 }
 
 function parseSectorSize(text: string): number {

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { expect, type TestContext, test } from 'vitest'
+import { describe, expect, type TestContext, test } from 'vitest'
+import { startFake } from '../helpers/fake-nbd.ts'
 import { needs } from '../helpers/interop.ts'
 import { type NbdServer, serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'
 import { sbr, start, type TemporaryFolder, temporaryFolder } from './cli.ts'
@@ -82,6 +83,58 @@ test('an export is measured: only read if it holds anything, else zeroes again',
   })
   const text = await sbr(['bench', uri, '--time', '1ms'])
   expect(text.stdout.toString()).toContain('one at a time, through a server')
+})
+
+describe('--request-timeout', () => {
+  test.each([
+    'create URI',
+    'produce URI',
+    'consume URI',
+    'suspend URI',
+    'resume URI',
+    'diagnostics URI',
+    'verify URI',
+    'repair URI',
+    'dump URI --at 0',
+    'migrate URI FILE',
+    'bench URI',
+    'journal push URI',
+    'journal status URI',
+    'journal run URI -- true',
+    'lease show URI',
+    'lease break URI --role producer',
+    'device info URI',
+    'device copy URI FILE',
+    'device compare URI FILE',
+    'device erase URI',
+  ])('%s', async (command) => {
+    using folder = temporaryFolder()
+    const path = folder.file('fake.sock')
+    // It agrees to everything, and answers no request.
+    await using _server = await startFake(path, async (peer) => {
+      await peer.agree()
+      for (;;) await peer.request()
+    })
+    const file = folder.file('disk')
+    writeFileSync(file, new Uint8Array(1 << 20))
+    const words: Readonly<Record<string, readonly string[]>> = {
+      URI: [`nbd+unix:///?socket=${path}`, '--request-timeout', '50ms', '--json'],
+      FILE: [file],
+    }
+    await using running = start(command.split(' ').flatMap((word) => words[word] ?? [word]))
+    running.child.stdin.end()
+    const { code, stderr } = await running.ended
+    expect({ code, error: JSON.parse(stderr) }).toMatchObject({
+      code: 1,
+      error: { error: { code: 'BLOCK_TIMEOUT' } },
+    })
+  })
+
+  test.each(['0', '-1', 'soon'])('%s is wrong usage', async (time) => {
+    const { code, stderr } = await sbr(['verify', 'nbd://host/x', '--request-timeout', time])
+    expect(code).toBe(2)
+    expect(stderr).toContain('expected a time')
+  })
 })
 
 test('a URI that is none is wrong usage, and a server that is not there a fault', async () => {
