@@ -57,7 +57,7 @@ export async function startNbdServer(
   rmSync(socket, { force: true })
   // It leaves the foreground by itself; without that it serves one client only.
   spawnSync('nbd-server', ['-C', configuration, '-p', pidFile], { timeout: START_MS })
-  await untilReady(pidFile, () => undefined)
+  await untilReady(pidFile, socket, () => undefined)
   return server(socket, async () => {
     if (!existsSync(pidFile)) return
     process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL')
@@ -79,7 +79,7 @@ async function startServer(
   child.stderr.on('data', (chunk: Buffer) => {
     errors += chunk.toString()
   })
-  await untilReady(pidFile, () =>
+  await untilReady(pidFile, socket, () =>
     child.exitCode === null ? undefined : `${program} ended: ${errors}`,
   )
   return server(
@@ -120,12 +120,23 @@ async function killChild(child: ChildProcess): Promise<void> {
   await gone
 }
 
-/** A server writes its file when it listens. To connect would take the place of a test's connection. */
-async function untilReady(pidFile: string, problem: () => string | undefined): Promise<void> {
+/** Some write their file when they listen, some before. To connect would take the place of a test's connection. */
+async function untilReady(
+  pidFile: string,
+  socket: string,
+  problem: () => string | undefined,
+): Promise<void> {
   for (const end = Date.now() + START_MS; Date.now() < end; await sleep(20)) {
     const found = problem()
     if (found !== undefined) throw new Error(found)
-    if (existsSync(pidFile) && readFileSync(pidFile, 'utf8').endsWith('\n')) return
+    if (existsSync(pidFile) && readFileSync(pidFile, 'utf8').endsWith('\n') && listens(socket))
+      return
   }
-  throw new Error(`no server wrote ${pidFile}`)
+  throw new Error(`no server wrote ${pidFile} and listens at ${socket}`)
+}
+
+/** Whether somebody listens at a unix socket, by the flag that the kernel shows. */
+function listens(socket: string): boolean {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n')
+  return lines.some((line) => line.includes(' 00010000 ') && line.endsWith(` ${socket}`))
 }

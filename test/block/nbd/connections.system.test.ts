@@ -6,6 +6,9 @@ import { bytes, useScene } from './scene.ts'
 
 const scene = useScene()
 
+/** Longer than a busy machine takes. */
+const PATIENT = { timeout: 30_000 }
+
 /** Writes many sectors at a time, and checks that they are there. */
 async function writeMany(device: NbdBlockDevice, value: number): Promise<void> {
   const sectors = Array.from({ length: 64 }, (_, sector) => sector)
@@ -46,7 +49,7 @@ test('several connections to nbdkit', async (context) => {
     .poll(async () => {
       await writeMany(device, 1)
       return writers().size
-    })
+    }, PATIENT)
     .toBe(4)
 })
 
@@ -75,6 +78,6 @@ test('a server that lets in fewer than it says is used with those', async (conte
     .poll(async () => {
       await writeMany(device, 1)
       return writers().size
-    })
+    }, PATIENT)
     .toBe(2)
 })

@@ -4,6 +4,9 @@ import { bytes, useScene } from './scene.ts'
 
 const scene = useScene()
 
+/** Longer than a busy machine takes. */
+const PATIENT = { timeout: 30_000 }
+
 test.each([
   [0x01ed, 3],
   [0x00ed, 1],
@@ -29,7 +32,7 @@ test.each([
     .poll(async () => {
       await writeThree()
       return writers.size
-    })
+    }, PATIENT)
     .toBe(expected)
   expect(fake.connections).toBe(expected)
 })
@@ -60,5 +63,5 @@ test('a connection that is being made does not outlast the device', async () => 
   })
   await Promise.all([device.write(0, bytes(512)), device.write(1, bytes(512))])
   await device.disconnect()
-  await expect.poll(() => left, { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => left, PATIENT).toBe(true)
 })

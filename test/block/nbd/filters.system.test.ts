@@ -55,7 +55,7 @@ describe.each(OF_NBDKIT)('%s', (kind, error, delay) => {
   test('ends in time without an answer', async (context) => {
     const device = await scene.connect(
       await scene.nbdkit(context, '--filter=delay', 'memory', '1M', `delay-${delay}=${NEVER}`),
-      { requestTimeoutMs: 1000 },
+      { requestTimeoutMs: 3000 },
     )
     await expect(REQUESTS[kind](device)).rejects.toEqual(TIMEOUT)
     for (const other of KINDS) {

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { type FakeRequest, type Peer, startFake } from '../../helpers/fake-nbd.ts'
-import { bytes, useScene } from './scene.ts'
-
-const scene = useScene()
+import { NbdBlockDevice } from '../../../src/block/nbd.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
+import type { FakeRequest, Peer } from '../../helpers/fake-nbd.ts'
+import { memoryNbd } from '../../helpers/memory-nbd.ts'
+import { bytes } from './scene.ts'
 
 const TIMEOUT = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_TIMEOUT' })
 const LOST = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_LOST' })
@@ -11,33 +11,32 @@ const LOST = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_LOST' })
 /** A server that agrees to everything, and then answers some requests. */
 async function fake(
   answer: (peer: Peer, request: FakeRequest, connection: number) => void,
-): Promise<{ uri: string; requests: string[] }> {
-  const path = scene.file('fake.sock')
+): Promise<{ clock: FakeClock; device: NbdBlockDevice; requests: string[] }> {
+  const clock = new FakeClock()
   const requests: string[] = []
-  scene.keep(
-    await startFake(path, async (peer, connection) => {
-      await peer.agree()
-      for (;;) {
-        const request = await peer.request()
-        requests.push(`${connection}: type ${request.type} at ${request.offset}`)
-        answer(peer, request, connection)
-      }
-    }),
-  )
-  return { uri: `nbd+unix:///?socket=${path}`, requests }
+  const { dial } = memoryNbd(async (peer, connection) => {
+    await peer.agree()
+    for (;;) {
+      const request = await peer.request()
+      requests.push(`${connection}: type ${request.type} at ${request.offset}`)
+      answer(peer, request, connection)
+    }
+  })
+  const device = await NbdBlockDevice.connect('nbd://memory/', { dial, clock })
+  return { clock, device, requests }
 }
 
 test('a request that is late ends its connection: younger reads go on with the next one, writes do not', async () => {
-  const { uri, requests } = await fake((peer, request, connection) => {
+  const { clock, device, requests } = await fake((peer, request, connection) => {
     if (connection > 1) peer.data(request, 0, request.length, 6)
   })
-  const device = await scene.connect(uri, { requestTimeoutMs: 4000 })
   const late = expect(device.read(0, bytes(512))).rejects.toEqual(TIMEOUT)
   // Their own time is not over when that of the first one is.
-  await sleep(2000)
+  await clock.advance(20_000)
   const found = new Uint8Array(512)
   const younger = device.read(1, [found])
   const write = expect(device.write(2, bytes(512))).rejects.toEqual(TIMEOUT)
+  await clock.advance(12_000)
   await Promise.all([late, younger, write])
   expect(found[511]).toBe(6)
   expect(requests).toEqual([
@@ -49,12 +48,13 @@ test('a request that is late ends its connection: younger reads go on with the n
 })
 
 test('a flush without an answer leaves open what was written before it', async () => {
-  const { uri, requests } = await fake((peer, request) => {
+  const { clock, device, requests } = await fake((peer, request) => {
     if (request.type === 1) peer.simple(request)
   })
-  const device = await scene.connect(uri, { requestTimeoutMs: 500 })
   await device.write(0, bytes(512))
-  await expect(device.flush()).rejects.toEqual(TIMEOUT)
+  const flush = expect(device.flush()).rejects.toEqual(TIMEOUT)
+  await clock.advance(30_000)
+  await flush
   await device.write(0, bytes(512))
   await expect(device.flush()).rejects.toEqual(TIMEOUT)
   expect(requests.filter((request) => request.includes('type 3'))).toHaveLength(1)
@@ -62,12 +62,11 @@ test('a flush without an answer leaves open what was written before it', async (
 
 test('a flush that was answered covers what was written before it, and a loss after it is none', async () => {
   let cut = false
-  const { uri } = await fake((peer, request, connection) => {
+  const { device } = await fake((peer, request, connection) => {
     if (connection === 1 && cut) peer.socket.destroy()
     else if (request.type === 0) peer.data(request, 0, request.length, 1)
     else peer.simple(request)
   })
-  const device = await scene.connect(uri)
   await device.write(0, bytes(512))
   await device.flush()
   cut = true
@@ -77,11 +76,10 @@ test('a flush that was answered covers what was written before it, and a loss af
 
 test('a flush waits for the answers to nothing that was asked after it', async () => {
   const held: (() => void)[] = []
-  const { uri } = await fake((peer, request) => {
+  const { device } = await fake((peer, request) => {
     if (request.type === 1 && request.offset > 0) held.push(() => peer.simple(request))
     else peer.simple(request)
   })
-  const device = await scene.connect(uri)
   await device.write(0, bytes(512))
   const later = device.write(1, bytes(512))
   await device.flush()
@@ -92,13 +90,12 @@ test('a flush waits for the answers to nothing that was asked after it', async (
 test('what was answered while a flush was under way is not covered by it', async () => {
   const held: (() => void)[] = []
   let cut = false
-  const { uri } = await fake((peer, request, connection) => {
+  const { device } = await fake((peer, request, connection) => {
     if (connection === 1 && cut) peer.socket.destroy()
     else if (request.type === 3) held.push(() => peer.simple(request))
     else if (request.type === 0) peer.data(request, 0, request.length, 1)
     else peer.simple(request)
   })
-  const device = await scene.connect(uri)
   await device.write(0, bytes(512))
   const flush = device.flush()
   await device.write(1, bytes(512))

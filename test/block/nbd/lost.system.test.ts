@@ -77,10 +77,7 @@ test('a server that stays away ends reads, writes and disconnecting in time', as
   const server = await scene.nbdkit(context, 'memory', '1M')
   const device = await scene.connect(server, { requestTimeoutMs: 300 })
   await server.kill()
-  await expect(device.read(0, bytes(512))).rejects.toMatchObject({
-    code: 'BLOCK_TIMEOUT',
-    message: expect.stringContaining('ECONNREFUSED'),
-  })
+  await expect(device.read(0, bytes(512))).rejects.toEqual(failure('BLOCK_TIMEOUT'))
   const outcomes = await Promise.allSettled([
     device.read(0, bytes(512)),
     device.write(0, bytes(512)),

@@ -12,7 +12,7 @@ import { bytes, useScene } from './scene.ts'
 const scene = useScene()
 
 /** The time limit of requests that stall. */
-const SHORT = { requestTimeoutMs: 1000 }
+const SHORT = { requestTimeoutMs: 2500 }
 
 const TIMEOUT = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_TIMEOUT' })
 const LOST = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_LOST' })
