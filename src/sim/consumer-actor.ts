@@ -110,17 +110,22 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     readonly behind: Position | undefined
   }> {
     let damaged = 0
+    const told: number[] = []
     let behind: Position | undefined
     const hear = (message: unknown): void => {
-      const { items } = message as DamageMessage
-      this.context.oracle.toldDamage(items)
-      damaged += items
+      told.push((message as DamageMessage).items)
     }
     damages?.subscribe(hear)
     try {
       for (;;) {
         try {
-          return { popped: await pop(behind ?? start), damaged, behind }
+          const popped = await pop(behind ?? start)
+          // What a subscriber throws does not come back here.
+          for (const items of told.splice(0)) {
+            this.context.oracle.toldDamage(items)
+            damaged += items
+          }
+          return { popped, damaged, behind }
         } catch (error) {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.context.judge('the consumer', error)

@@ -96,6 +96,9 @@ function markAt(disk: Reader, at: number): Mark {
   }
 }
 
+/** What is masked with one word. */
+const PART = 64 * 1024 * 1024
+
 /** The batch that continues the log at a place. */
 function batchAt(disk: Reader, ring: Ring, mark: Mark) {
   const { blockSize, dataOffset, dataBlocks, uuid } = ring
@@ -113,21 +116,33 @@ function batchAt(disk: Reader, ring: Ring, mark: Mark) {
     log.u32(60) === crc32c(uuid)
   if (!follows) return undefined
   const count = log.u32(64)
+  const parts = Math.max(1, Math.ceil(log.u32(68) / PART))
   const table = 80 + 8 * count
-  if (log.u32(72) !== crc32c(log.bytes.subarray(80, table))) return undefined
+  const front = table + 4 * (parts - 1)
+  const blocks = Math.ceil((front + log.u32(68)) / blockSize)
+  const masks = Array.from({ length: parts }, (_, part) =>
+    log.u32(part === 0 ? 76 : table + 4 * (part - 1)),
+  )
+  for (let at = 512; at < blocks * blockSize; at += 512) {
+    const mask = masks[Math.min(Math.floor(at / PART), parts - 1)] ?? 0
+    for (let byte = 0; byte < 4; byte++) {
+      log.bytes[at + byte] = (log.bytes[at + byte] ?? 0) ^ ((mask >>> (8 * byte)) & 255)
+    }
+  }
+  if (log.u32(72) !== crc32c(log.bytes.subarray(80, front))) return undefined
   const items: Uint8Array[] = []
-  let at = table
+  let at = front
   for (let entry = 80; entry < table; entry += 8) {
     const item = log.bytes.slice(at, at + log.u32(entry))
     if (crc32c(item) !== log.u32(entry + 4)) return undefined
     items.push(item)
     at += item.length
   }
-  if (at - table !== log.u32(68)) return undefined
+  if (at - front !== log.u32(68)) return undefined
   const end: Mark = {
     lsn: mark.lsn + Math.ceil(at / blockSize),
     seq: mark.seq + count,
-    bytes: (mark.bytes + at - table) % 2 ** 48,
+    bytes: (mark.bytes + at - front) % 2 ** 48,
     crc: log.u32(4),
   }
   return { epoch: log.u64(16), committedTo: log.u64(40), items, end }

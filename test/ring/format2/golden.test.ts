@@ -20,6 +20,10 @@ const ITEMS: Readonly<Record<string, readonly string[]>> = {
   wrapped: ['900:5', '900:6'],
   epochs: ['40:0', '41:1', '42:2'],
   suspended: ['3:1'],
+  'masked-512': ['1500:1', '9:1', '1212:1', '700:2'],
+  'masked-4096': ['1500:1', '9:1', '4796:1', '700:2'],
+  'masked-65536': ['1500:1', '9:1', '66236:1', '700:2'],
+  'masked-wrapped': ['1800:1'],
   overwritten: Array.from({ length: 16 }, (_, index) => `200:${24 + index}`),
 }
 

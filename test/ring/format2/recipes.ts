@@ -25,8 +25,19 @@ export function bytesOf(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (seed + at * 7) & 255)
 }
 
+/** An item that begins with a magic at each 512th byte of its batch, if so many bytes come before it; and is one bit off it at some. */
+function plantedItem(length: number, before: number, magic: string): Uint8Array {
+  const item = bytesOf(length, 1)
+  for (let at = 512 - before; at + magic.length <= length; at += 512) {
+    item.set(new TextEncoder().encode(magic), at)
+    if (at % 3 === 0) item[at] = (item[at] ?? 0) ^ 2
+  }
+  return item
+}
+
 async function ring(blocks: number, options: CreateOptions = {}): Promise<MemoryBlockDevice> {
-  const device = new MemoryBlockDevice({ sizeSectors: (FRONT_AND_END_BYTES + blocks * 512) / 512 })
+  const around = options.blockSize === 65_536 ? 10 * 65_536 : FRONT_AND_END_BYTES
+  const device = new MemoryBlockDevice({ sizeSectors: (around + blocks * 512) / 512 })
   const uuid = Uint8Array.from({ length: 16 }, (_, at) => at * 16 + at)
   await Producer.create(device, { uuid, clock, blockSize: 512, name: 'golden', ...options })
   return device
@@ -118,6 +129,39 @@ export const RECIPES: readonly Recipe[] = [
     const producer = await attachProducer(device, names)
     for (let number = 0; number < 40; number++) await append(producer, bytesOf(200, number))
     await producer.detach()
+    return device
+  }),
+  ...[
+    { blockSize: 512, blocks: 16 },
+    { blockSize: 4096, blocks: 8 },
+    { blockSize: 65_536, blocks: 5 },
+  ].map(({ blockSize, blocks }) =>
+    recipe(
+      `masked-${blockSize}`,
+      `items that begin like structures at each 512th byte; blocks of ${blockSize} bytes`,
+      async () => {
+        const device = await ring((blocks * blockSize) / 512, { blockSize })
+        const producer = await attachProducer(device, names)
+        await append(producer, plantedItem(1500, 88, 'SBRB'), bytesOf(9, 1))
+        await append(producer, plantedItem(blockSize + 700, 80 + 8, 'mira'))
+        await append(producer, bytesOf(700, 2))
+        return device
+      },
+    ),
+  ),
+  recipe('masked-wrapped', 'a masked batch goes over the end of the data area', async () => {
+    const device = await ring(8)
+    const producer = await attachProducer(device, names)
+    const consumer = await Consumer.attach(device, names)
+    for (let round = 0; round < 4; round++) {
+      await append(producer, bytesOf(900, round))
+      await take(consumer, 1)
+    }
+    for (let round = 0; round < 3; round++) {
+      await append(producer, bytesOf(400, round))
+      await take(consumer, 1)
+    }
+    await append(producer, plantedItem(1800, 88, 'SBRB'))
     return device
   }),
 ]

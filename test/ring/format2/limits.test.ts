@@ -1,0 +1,202 @@
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { isRingError } from '../../../src/errors.ts'
+import { Disk } from '../../../src/ring/format2/disk.ts'
+import type { Mark } from '../../../src/ring/format2/mark.ts'
+import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
+import type { ConsumerSlot, ProducerSlot } from '../../../src/ring/format2/slots.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
+import { repairRing, verifyRing } from '../../../src/ring/tools.ts'
+import { asPosition } from '../../../src/ring/types.ts'
+import { damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
+import { deviceBytes, hex } from '../../helpers/golden.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+
+const MIB = 1 << 20
+const item = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte)
+
+/** A ring whose producer was far on already: so many items, in as many blocks, before its log begins. */
+async function advancedRing(seq: number, lsn: number): Promise<MemoryBlockDevice> {
+  const device = await smallRing(16)
+  const disk = await Disk.open(device)
+  const slots = await disk.readSlots()
+  const mark: Mark = { lsn, seq, bytes: 0, crc: 0 }
+  const producer: ProducerSlot = {
+    ...newestProducer(slots.producer, 'test').slot,
+    ...{ committed: mark, head: mark, epochs: [{ epoch: 1, start: mark, span: 0 }] },
+  }
+  const consumer: ConsumerSlot = {
+    ...newestConsumer(slots.consumer, 'test').slot,
+    cursor: mark,
+  }
+  for (const which of [0, 1] as const) {
+    await disk.writeProducerSlot(which, { ...producer, generation: 3 + which })
+    await disk.writeConsumerSlot(which, { ...consumer, generation: 3 + which })
+  }
+  return device
+}
+
+test('counts that come to their end are refused before anything is written, and what is there can be read', async () => {
+  const device = await advancedRing(2 ** 52 - 3, 2 ** 51)
+  const producer = await attachProducer(device, { clock: new FakeClock() })
+  expect(await producer.append([item(1, 1), item(1, 2)])).toMatchObject({ status: 'ok' })
+  const before = hex(await deviceBytes(device))
+  for (const push of [
+    () => producer.append([item(1, 3)]),
+    () => producer.pushMany([item(1, 3)]),
+    () => producer.push(item(1, 3)),
+  ]) {
+    await expect(push()).rejects.toMatchObject({ code: 'RING_EXHAUSTED' })
+  }
+  expect(hex(await deviceBytes(device))).toBe(before)
+  await producer.detach()
+  expect(await verifyRing(device)).toMatchObject({ sound: true, log: { items: 2 } })
+  expect((await take(device, 10)).map((popped) => popped.item[0])).toEqual([1, 2])
+})
+
+test('so are places in the log', async () => {
+  const device = await advancedRing(5, 2 ** 52 - 20)
+  await using producer = await attachProducer(device, { clock: new FakeClock() })
+  let pushed = 0
+  for (;;) {
+    try {
+      await producer.append([item(1, pushed)])
+      pushed++
+    } catch (error) {
+      expect(isRingError(error) && error.code).toBe('RING_EXHAUSTED')
+      break
+    }
+  }
+  expect(pushed).toBeGreaterThan(0)
+  expect(await take(device, 100)).toHaveLength(pushed)
+})
+
+test('a generation that comes to its end is not written on', async () => {
+  const device = await smallRing(16)
+  const disk = await Disk.open(device)
+  const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
+  const last = { ...slot, generation: 2 ** 52 - 1 }
+  await disk.writeProducerSlot(0, last)
+  const before = hex(await deviceBytes(device))
+  await expect(Producer.attach(device)).rejects.toMatchObject({ code: 'RING_EXHAUSTED' })
+  expect(hex(await deviceBytes(device))).toBe(before)
+  await expect(disk.writeProducerSlot(1, { ...slot, generation: 2 ** 52 })).rejects.toMatchObject({
+    code: 'RING_EXHAUSTED',
+  })
+})
+
+test('a mark that counts more items than its blocks can hold is damage', async () => {
+  const device = await smallRing(16)
+  const disk = await Disk.open(device)
+  const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
+  const far = { ...slot.committed, lsn: 3, seq: 4 * 64 + 1 }
+  await expect(disk.writeProducerSlot(0, { ...slot, committed: far })).rejects.toMatchObject({
+    code: 'RING_EXHAUSTED',
+  })
+  await disk.writeProducerSlot(0, { ...slot, committed: { ...far, seq: 4 * 64 }, generation: 9 })
+})
+
+test.each(['producer', 'consumer'] as const)(
+  'slots of the %s that contradict each other: roles refuse, tools tell, a rebuild makes them anew',
+  async (role) => {
+    const device = await smallRing(16)
+    await pushBatches(device, [[item(1, 1)], [item(1, 2)]])
+    if (role === 'consumer') await take(device, 1)
+    const disk = await Disk.open(device)
+    const slots = await disk.readSlots()
+    if (role === 'producer') {
+      const { slot, which } = newestProducer(slots.producer, 'test')
+      const back = { lsn: 0, seq: 0, bytes: 0, crc: 0 }
+      const epochs = slot.epochs.map((epoch) => ({ ...epoch, start: back }))
+      const older = { ...slot, committed: back, epochs, generation: slot.generation + 1 }
+      await disk.writeProducerSlot(which === 0 ? 1 : 0, older)
+    } else {
+      const { slot, which } = newestConsumer(slots.consumer, 'test')
+      const cursor = { lsn: 0, seq: 0, bytes: 0, crc: 0 }
+      const older = { ...slot, cursor, generation: slot.generation + 1 }
+      await disk.writeConsumerSlot(which === 0 ? 1 : 0, older)
+    }
+    const refused = { code: 'RING_CORRUPT', message: expect.stringContaining('slots') }
+    await expect(Consumer.attach(device)).rejects.toMatchObject(refused)
+    await expect(Producer.attach(device)).rejects.toMatchObject(refused)
+    const { findings } = await verifyRing(device)
+    expect(findings).toMatchObject([{ structure: `${role} slots`, severity: 'damage' }])
+    await repairRing(device, { write: true })
+    expect((await verifyRing(device)).sound).toBe(false)
+    await repairRing(device, { write: true, rebuild: true })
+    expect((await verifyRing(device)).sound).toBe(true)
+    const popped = (await take(device, 10)).map((each) => each.item[0])
+    expect(popped.at(-1)).toBe(2)
+  },
+)
+
+test('an item above a reader’s limit is told with its position, and can be stepped over', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: (64 * MIB) / 512 })
+  await Producer.create(device)
+  const clock = new FakeClock()
+  const large = item(20 * MIB, 3)
+  {
+    await using small = await attachProducer(device, { clock })
+    await expect(small.append([large])).rejects.toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
+  }
+  {
+    await using producer = await attachProducer(device, { clock, maxItemBytes: 32 * MIB })
+    await producer.append([item(10, 1)])
+    await producer.append([large])
+    await producer.append([item(10, 2)])
+  }
+  expect(await verifyRing(device)).toMatchObject({ sound: true, log: { items: 3 } })
+  expect(await inspectRing(device)).toMatchObject({ waitingItems: 3 })
+  for (const onDamage of ['stop', 'skip'] as const) {
+    const copy = await damagedCopy(device)
+    await using consumer = await Consumer.attach(copy, { clock, onDamage })
+    const [first, ...none] = await consumer.popMany()
+    expect([first?.item[0], none]).toEqual([1, []])
+    await consumer.advance(first?.position ?? asPosition(0n))
+    const refused: unknown = await consumer.popMany().catch((error: unknown) => error)
+    if (!isRingError(refused)) throw refused
+    expect(refused).toMatchObject({
+      code: 'RING_ITEM_TOO_LARGE',
+      details: { found: String(20 * MIB), expected: `at most ${16 * MIB}` },
+    })
+    await consumer.advance(asPosition(BigInt(refused.details.position ?? 0)))
+    expect((await consumer.popMany()).map((popped) => popped.item[0])).toEqual([2])
+  }
+  await using consumer = await Consumer.attach(device, { clock, maxItemBytes: 32 * MIB })
+  const popped = await consumer.popMany()
+  expect(popped.map((each) => each.item.length)).toEqual([10, 20 * MIB])
+})
+
+test('damage in an item that is not held in memory is found all the same', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: (32 * MIB) / 512 })
+  await Producer.create(device)
+  const producer = await attachProducer(device, { clock: new FakeClock() })
+  await producer.append([item(10 * MIB, 3)])
+  await producer.append([item(10, 2)])
+  await producer.detach()
+  const damaged = await damagedCopy(device, 45_056 + 5 * MIB)
+  expect(await verifyRing(damaged)).toMatchObject({ damagedItems: 1, log: { items: 1 } })
+  const told = { code: 'RING_DAMAGED', details: { sequence: { first: 0, last: 0 } } }
+  await using consumer = await Consumer.attach(damaged, { maxItemBytes: 1 * MIB })
+  await expect(consumer.popMany()).rejects.toMatchObject(told)
+})
+
+test('the oldest item tells since when it waits, also where it is damaged; and not where nothing tells', async () => {
+  const clock = new FakeClock()
+  const device = await smallRing(16)
+  expect((await inspectRing(device)).stats).toMatchObject({ lagMs: 0 })
+  const producer = await attachProducer(device, { clock })
+  await producer.append([item(40, 1), item(40, 2)])
+  const since = clock.time()
+  await clock.advance(5000)
+  await producer.append([item(40, 3)])
+  await producer.detach()
+  const DATA = 45_056
+  const { stats: sound } = await inspectRing(device)
+  expect(sound).toMatchObject({ oldestAt: since, lagMs: 5000 })
+  const { stats: damaged } = await inspectRing(await damagedCopy(device, DATA + 80 + 16 + 3))
+  expect(damaged).toMatchObject({ oldestAt: since, lagMs: 5000 })
+  const { stats: unknown, waitingItems } = await inspectRing(await damagedCopy(device, DATA + 20))
+  expect([waitingItems, unknown?.oldestAt, unknown?.lagMs]).toEqual([3, undefined, undefined])
+})
