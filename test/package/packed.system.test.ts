@@ -1,0 +1,131 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { needs } from '../helpers/interop.ts'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const WITHOUT_NETWORK = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED)\b/
+/** What the third snippet leaves to its reader. */
+const MY_DEVICE = `
+import { MemoryBlockDevice } from 'shared-block-ring'
+const MyBlockDevice = { open: async () => new MemoryBlockDevice({ sizeSectors: 1024 }) }
+`
+
+let folder = ''
+let app = ''
+/** Why there is nothing to test. */
+let problem: string | undefined
+let readme = ''
+/** What is in the tarball. */
+let files: readonly string[] = []
+
+/**
+ * A clone with nothing installed and nothing built is packed, and the tarball is installed in an empty folder, with what the
+ * README asks for.
+ */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sbr-packed-'))
+  const clone = join(folder, 'clone')
+  app = join(folder, 'app')
+  await cloneTo(clone)
+  readme = await readFile(join(clone, 'README.md'), 'utf8')
+  await mkdir(app)
+  await writeFile(join(app, 'package.json'), '{ "type": "module", "private": true }')
+  try {
+    const packed = await run('npm', ['pack', '--json'], { cwd: clone, maxBuffer: 1 << 24 })
+    const [tarball] = JSON.parse(packed.stdout) as [
+      { filename: string; files: readonly { path: string }[] },
+    ]
+    files = tarball.files.map(({ path }) => path)
+    const { devDependencies } = JSON.parse(await readFile(join(clone, 'package.json'), 'utf8'))
+    const asked = ['typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
+    const install = ['install', '--prefer-offline', '--no-audit', '--no-fund']
+    await run('npm', [...install, join(clone, tarball.filename), ...asked], { cwd: app })
+    await compileSnippets()
+  } catch (error) {
+    const { stderr } = error as { stderr?: string }
+    if (!WITHOUT_NETWORK.test(stderr ?? '')) throw error
+    problem = 'a package can only be built and installed where npm reaches its registry'
+  }
+}, 600_000)
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** What a clone would have if everything here were committed. */
+async function cloneTo(clone: string): Promise<void> {
+  const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate']
+  const [all, deleted] = await Promise.all(
+    [list, ['ls-files', '-z', '--deleted']].map(async (args) =>
+      (await run('git', args, { cwd: root, maxBuffer: 1 << 24 })).stdout.split('\0'),
+    ),
+  )
+  for (const path of all ?? []) {
+    if (path === '' || deleted?.includes(path) === true) continue
+    await mkdir(dirname(join(clone, path)), { recursive: true })
+    await cp(join(root, path), join(clone, path))
+  }
+}
+
+/** The README's snippets of a language, in order. */
+function snippets(language: string): readonly string[] {
+  return [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, name, code]) =>
+    name === language && code !== undefined ? [code] : [],
+  )
+}
+
+/** Compiles the snippets with the flags that the README gives. */
+async function compileSnippets(): Promise<void> {
+  const [push = '', pop = '', suite = ''] = snippets('ts')
+  const sources = { push, pop, suite: `${suite}${MY_DEVICE}` }
+  for (const [name, code] of Object.entries(sources)) await writeFile(join(app, `${name}.ts`), code)
+  const flags = /`(--target [^`]*)`/.exec(readme)?.[1]?.split(' ') ?? []
+  const names = Object.keys(sources).map((name) => `${name}.ts`)
+  const compiler = join(app, 'node_modules/typescript/bin/tsc')
+  await run(process.execPath, [compiler, '--strict', ...flags, ...names], { cwd: app })
+}
+
+test('the package has its code, and nothing whose source is gone', (context) => {
+  needs(context, problem)
+  expect(files).toContain('dist/index.js')
+  const sources = files.filter((path) => /^src\/.*\.ts$/.test(path))
+  const made = files.filter((path) => /^dist\/.*\.js$/.test(path))
+  expect(made.map((path) => path.replace(/^dist(.*)js$/, 'src$1ts')).sort()).toEqual(sources.sort())
+  expect(files.filter((path) => /^(test|bench|lab|scripts)|tsbuildinfo/.test(path))).toEqual([])
+})
+
+test("the README's first two snippets compile and run, each in a process of its own", async (context) => {
+  needs(context, problem)
+  await run(process.execPath, ['push.js'], { cwd: app })
+  const reader: ChildProcess = spawn(process.execPath, ['pop.js'], {
+    cwd: app,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [printed] = (await once(reader.stdout ?? reader, 'data')) as [Buffer]
+  expect(printed.toString()).toBe('1\n')
+  // It waits for more, until it is told to stop.
+  reader.kill('SIGTERM')
+  expect(await once(reader, 'exit')).toEqual([0, null])
+  const { stdout } = await run('npx', ['sbr', 'diagnostics', 'jobs.ring', '--json'], { cwd: app })
+  expect(JSON.parse(stdout)).toMatchObject({ stats: { pushedItems: 1, poppedItems: 1 } })
+})
+
+test("the README's third snippet runs the suite for a back-end", async (context) => {
+  needs(context, problem)
+  const { stdout } = await run(process.execPath, ['--test', 'suite.js'], { cwd: app })
+  expect(stdout).toMatch(/# pass [1-9]/)
+})
+
+test('the commands of the README hand over what they are given', async (context) => {
+  needs(context, problem)
+  const commands = snippets('sh').find((code) => code.includes('sbr create')) ?? ''
+  const PATH = `${join(app, 'node_modules/.bin')}:${process.env['PATH']}`
+  const env = { ...process.env, PATH }
+  await run('sh', ['-ec', commands], { cwd: app, env })
+  const numbers = await readFile(join(app, 'numbers.txt'), 'utf8')
+  expect(numbers).toBe(Array.from({ length: 1000 }, (_, index) => `${index + 1}\n`).join(''))
+})
