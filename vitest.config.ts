@@ -33,7 +33,7 @@ const projects = (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((kind) =
         name: `${kind}, format ${format}`,
         include: stems.flatMap((stem) => KINDS[kind].map((ending) => stem + ending)),
         ...(kind === 'quick' && { exclude: ['**/*.{system,proof}.test.ts'] }),
-        ...(kind === 'proofs' && { testTimeout: 600_000 }),
+        ...(kind === 'proofs' && { testTimeout: 1_800_000 }),
         provide: { format, kind },
       },
     }
