@@ -82,7 +82,8 @@ function run(share) {
     let last = { seed: 0, at: Date.now() }
     const watch = setInterval(() => {
       const [seed] = seeds
-      if (seed !== last.seed) last = { seed, at: Date.now() }
+      // 0 is no image: the rings that are damaged are still being made.
+      if (seed === 0 || seed !== last.seed) last = { seed, at: Date.now() }
       else if (Date.now() - last.at > STUCK_MS) {
         void worker.terminate()
         const failure = {
