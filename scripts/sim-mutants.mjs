@@ -69,13 +69,13 @@ async function each(list, act) {
 function baselines(mutants) {
   const budgets = new Map()
   for (const mutant of mutants) {
-    const { format, mix = 'swarm', seeds = SEEDS, exhaust } = mutant
+    const { format, device = 'disk', mix = 'swarm', seeds = SEEDS, exhaust } = mutant
     if (exhaust !== undefined) {
       budgets.set(where(mutant), { format, exhaust })
       continue
     }
-    const key = `${format} ${mix}`
-    budgets.set(key, { format, mix, seeds: Math.max(seeds, budgets.get(key)?.seeds ?? 0) })
+    const key = `${format} ${device} ${mix}`
+    budgets.set(key, { format, device, mix, seeds: Math.max(seeds, budgets.get(key)?.seeds ?? 0) })
   }
   return [...budgets.values()]
 }
@@ -104,17 +104,17 @@ async function found(mutant, index) {
 }
 
 /** Where a mutant is looked for, for people. */
-function where({ mix = 'swarm', seeds = SEEDS, exhaust }) {
+function where({ device = 'disk', mix = 'swarm', seeds = SEEDS, exhaust }) {
   return exhaust === undefined
-    ? `${seeds} seeds of ${mix}`
+    ? `${seeds} seeds of ${mix} over ${device}`
     : `every crash point of ${exhaust.join(' ')}`
 }
 
 /** Runs seeds of a mix, or all crash points of a script. */
-async function simulate(dist, { format, mix = 'swarm', seeds = SEEDS, exhaust }) {
+async function simulate(dist, { format, device = 'disk', mix = 'swarm', seeds = SEEDS, exhaust }) {
   const [script, how] =
     exhaust === undefined
-      ? ['sim.mjs', ['--mix', mix, '--seeds', String(seeds), '--workers', '1']]
+      ? ['sim.mjs', ['--device', device, '--mix', mix, '--seeds', String(seeds), '--workers', '1']]
       : ['sim-exhaust.mjs', exhaust]
   const args = [here(script), '--dist', dist, '--format', format, ...how, '--json']
   const child = spawn(process.execPath, args, {

@@ -3,9 +3,10 @@ import { cpus } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'
 
-const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--mix NAME]
+const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--device disk] [--mix NAME]
   [--steps N] [--workers N] [--json]
 --format is 1, 2, 2-overwrite, or leases: hosts that are after one role.
+--device is how the roles reach the disk: disk, or nbd.
 --mix each goes through all mixes, --mix swarm (the default) through those in which nothing may be lost.`
 
 const values = optionsOf({
@@ -16,6 +17,7 @@ const values = optionsOf({
     seed: { type: 'string' },
     from: { type: 'string' },
     format: { type: 'string', default: '2' },
+    device: { type: 'string', default: 'disk' },
     mix: { type: 'string', default: 'swarm' },
     steps: { type: 'string' },
     workers: { type: 'string' },
@@ -33,9 +35,14 @@ const { leases } = sim
 const simulated = named(() =>
   values.format === leases.name ? leases : sim.simulatedRing(sim.ringNamed(values.format)),
 )
-named(() => (simulated === leases ? sim.hostsPlanOf(1, values.mix) : sim.mixOf(values.mix, 1)))
+named(() =>
+  simulated === leases
+    ? sim.hostsPlanOf(1, values.mix)
+    : sim.mixOf(values.mix, 1, sim.storageNamed(values.device)),
+)
 const options = {
   mix: values.mix,
+  device: values.device,
   ...(values.steps && { steps: countOf('steps', values.steps) }),
 }
 
@@ -109,7 +116,7 @@ function run(work) {
 
 function print(counts, seconds, from) {
   console.log(
-    `format ${simulated.name}, mix ${values.mix}: ${counts.seeds} seeds from ${from} on in ${seconds.toFixed(1)} s: ` +
+    `format ${simulated.name}, device ${values.device}, mix ${values.mix}: ${counts.seeds} seeds from ${from} on in ${seconds.toFixed(1)} s: ` +
       simulated.summary(counts, seconds),
   )
   const faults = Object.entries(counts.faults).sort(([, a], [, b]) => b - a)

@@ -6,12 +6,13 @@ import type { Simulation } from './simulation.ts'
 /** Asks a ring how much waits, from a machine of its own, and compares that with what is in it. */
 export class DepthGauge {
   readonly #simulation: Simulation
-  readonly #device: BlockDevice
+  readonly #process: SimProcess
+  #device: BlockDevice | undefined
 
   constructor(simulation: Simulation) {
     const host = new SimHost('gauge')
     this.#simulation = simulation
-    this.#device = simulation.open(new SimProcess(simulation.world, host, new Place('gauge')))
+    this.#process = new SimProcess(simulation.world, host, new Place('gauge'))
   }
 
   /**
@@ -24,6 +25,7 @@ export class DepthGauge {
     if (ring.depth === undefined || next === undefined || !lossless || losses.damaged) return
     const lengths = oracle.waiting(next)
     if (lengths === undefined) return
+    this.#device ??= await this.#simulation.look(this.#process)
     const { items, bytes } = await ring.depth(this.#device)
     world.trace(() => `depth: ${items ?? '?'} items, ${bytes ?? '?'} bytes`)
     compare('items', items, lengths.length)

@@ -16,7 +16,6 @@ import type { World } from './world.ts'
 export class SimDevice extends BaseBlockDevice {
   override readonly name: string
   override readonly capabilities: BlockCapabilities
-  protected override readonly info: BlockInfo
   /** The storage lost something that this view did not flush: its next flush fails. */
   lost = false
   readonly #process: SimProcess
@@ -26,13 +25,17 @@ export class SimDevice extends BaseBlockDevice {
   /** `maxAllocation`: allocating more at once is refused, because a field on the disk must have sized it. */
   constructor(process: SimProcess, options: { claims: boolean; maxAllocation: number }) {
     super()
-    const { sectorSize, sizeSectors } = process.world.disk
     this.name = 'sim'
     this.capabilities = { ...NO_CAPABILITIES, claim: options.claims }
-    this.info = { readWrite: true, sectorSize, sizeSectors }
     this.#process = process
     this.#world = process.world
     this.#maxAllocation = options.maxAllocation
+  }
+
+  protected override get info(): BlockInfo {
+    const { disk, refuses } = this.#world
+    const { sectorSize, sizeSectors } = disk
+    return { readWrite: !refuses, sectorSize, sizeSectors }
   }
 
   override allocate(bytes: number): Uint8Array {
@@ -74,14 +77,7 @@ export class SimDevice extends BaseBlockDevice {
   }
 
   protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
-    const { claims } = this.#process.host
-    if (claims.has(role)) throw claimed(this.name, role, options.holder)
-    claims.set(role, this.#process)
-    return {
-      release: async () => {
-        if (claims.get(role) === this.#process) claims.delete(role)
-      },
-    }
+    return claimIn(this.#process, this.name, role, options)
   }
 
   protected override async doAsk(): Promise<string | undefined> {
@@ -113,5 +109,25 @@ export class SimDevice extends BaseBlockDevice {
       process.inFlight.add(request)
       process.onRequest?.(request.ms)
     })
+  }
+}
+
+/**
+ * Claims a role on a process's machine.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ */
+export function claimIn(
+  process: SimProcess,
+  device: string,
+  role: string,
+  options: ClaimOptions,
+): BlockClaim {
+  const { claims } = process.host
+  if (claims.has(role)) throw claimed(device, role, options.holder)
+  claims.set(role, process)
+  return {
+    release: async () => {
+      if (claims.get(role) === process) claims.delete(role)
+    },
   }
 }

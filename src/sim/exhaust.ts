@@ -5,6 +5,7 @@ import type { RingUnderTest, Shape } from './promises.ts'
 import { Random } from './random.ts'
 import { report } from './report.ts'
 import { type Broken, Simulation } from './simulation.ts'
+import { DiskStorage } from './storage.ts'
 
 /** Of the bytes that begin a write, one that says something: in a batch, what is committed; in a slot, its generation. */
 const ROTTEN_BYTE = 40
@@ -192,6 +193,7 @@ async function attempt(
   const rots = [...what.prelude, ...what.script].some((name) => LETTERS[name]?.role === 'medium')
   const plan = {
     seed: 1,
+    device: 'disk',
     shape,
     rates: { ...(rots && { rot: 1, once: 1 }), ...(what.loss !== 'power' && { [what.loss]: 1 }) },
     producer: [],
@@ -201,7 +203,7 @@ async function attempt(
     usedBefore: false,
     without: [],
   } as const
-  const simulation = new Simulation(ring, plan, traced)
+  const simulation = new Simulation(ring, plan, (context) => new DiskStorage(context), traced)
   const { world, producer, consumer } = simulation
   const { scheduler } = world
   // How much waits of what was pushed, nobody can say who does not know what is given up.
@@ -232,7 +234,7 @@ async function attempt(
     world.disk.cut(digits(what.outcome))
     if (what.loss !== 'power') await simulation.until(() => play.done)
   }
-  world.healed = true
+  simulation.heal()
   await play.all(() => finale(simulation))
   const outcome = simulation.outcome()
   const { broken } = outcome

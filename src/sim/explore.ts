@@ -11,6 +11,7 @@ import {
   type Simulated,
 } from './simulated.ts'
 import { type Outcome, simulate } from './simulation.ts'
+import { storageNamed } from './storages.ts'
 import { addCounts, noCounts, type SimCounts } from './world.ts'
 
 /** Steps of each role, if nobody says otherwise. */
@@ -22,8 +23,9 @@ export function runSeed(
   seed: number,
   options: SeedOptions & { readonly traced?: boolean } = {},
 ): Promise<Outcome> {
-  const { mix = 'swarm', steps = DEFAULT_STEPS, traced = false } = options
-  return simulate(ring, planOf(seed, ring, mixOf(mix, seed), steps), traced)
+  const { mix = 'swarm', steps = DEFAULT_STEPS, device = 'disk', traced = false } = options
+  const chosen = mixOf(mix, seed, storageNamed(device))
+  return simulate(ring, planOf(seed, ring, chosen, steps, device), traced)
 }
 
 /** Runs seeds until one breaks a promise, or there are no more. */
@@ -40,10 +42,15 @@ export async function explain(
   failing: Outcome,
   options: SeedOptions = {},
 ): Promise<string> {
-  const { mix = 'swarm', steps = DEFAULT_STEPS } = options
+  return report(await shrink(ring, failing), replayCommand(ring, failing.plan.seed, options))
+}
+
+/** The command that runs a seed again. */
+export function replayCommand(ring: RingUnderTest, seed: number, options: SeedOptions): string {
+  const { mix = 'swarm', steps = DEFAULT_STEPS, device = 'disk' } = options
+  const over = device === 'disk' ? '' : ` --device ${device}`
   const more = steps === DEFAULT_STEPS ? '' : ` --steps ${steps}`
-  const command = `npm run sim -- --seed ${failing.plan.seed} --format ${ring.name} --mix ${mix}${more}`
-  return report(await shrink(ring, failing), command)
+  return `npm run sim -- --seed ${seed} --format ${ring.name}${over} --mix ${mix}${more}`
 }
 
 /** A ring whose producer and consumer are simulated, with crashes and a disk that does not keep its word. */

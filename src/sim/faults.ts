@@ -32,12 +32,18 @@ export const SETTINGS = [
   'otherHost',
   'secondHandle',
   'once',
+  'slowLink',
 ] as const
+
+/** What can go wrong at a moment with what is between the hosts and the disk: each is a probability a step. */
+export const DEVICE_FAULTS = ['refuse', 'disconnect', 'stall', 'serverKill', 'serverCut'] as const
 
 /** What happens when a request fails, by itself, at some rate. */
 export type RequestFault = (typeof REQUEST_FAULTS)[number]
 /** What happens at a moment. */
 export type EventFault = (typeof EVENT_FAULTS)[number]
+/** What happens at a moment to what is between the hosts and the disk. */
+export type DeviceFault = (typeof DEVICE_FAULTS)[number]
 /** What is so for a whole run. */
 export type Setting = (typeof SETTINGS)[number]
 
@@ -65,14 +71,21 @@ export type Setting = (typeof SETTINGS)[number]
  * - `rot`: a bit of the medium flips. `latent`: a physical sector cannot be read before it is written again.
  * - `rollback`: the whole disk is as it was some time ago.
  *
+ * Moments of what is between the hosts and the disk:
+ * - `refuse`: for a while the device takes no writes.
+ * - `disconnect`: a connection to a server is reset. `stall`: nothing passes over it for a while, one way or both.
+ * - `serverKill`: a server's process ends, and another one begins; the disk keeps its cache. `serverCut`: its machine is
+ *   without power for a while; nobody is told, and the disk loses its cache.
+ *
  * Settings:
  * - `tornSector`: the physical sector is smaller than the logical one.
  * - `lateWrite`: what a killed producer had in flight may also land long after its successor began.
  * - `noClaims`: roles cannot be claimed. `otherHost`: producer and consumer are on different hosts.
  * - `secondHandle`: a second handle of the same role is used while the first lives, in turns.
  * - `once`: of what damages the medium, only the first happens.
+ * - `slowLink`: a link to a server is slow, and steady.
  */
-export type FaultKind = RequestFault | EventFault | Setting
+export type FaultKind = RequestFault | EventFault | DeviceFault | Setting
 
 /** How often what goes wrong; what is absent never does. */
 export type FaultRates = Readonly<Partial<Record<FaultKind, number>>>
@@ -86,11 +99,15 @@ export interface Mix {
   readonly swarm: boolean
 }
 
-const KILLS: FaultRates = { killProducer: 0.06, killConsumer: 0.06, killBoth: 0.02 }
-const POWER: FaultRates = { ...KILLS, power: 0.05 }
+/** Kills of either role, and of both at once. */
+export const KILLS: FaultRates = { killProducer: 0.06, killConsumer: 0.06, killBoth: 0.02 }
+/** Kills, and power cuts. */
+export const POWER: FaultRates = { ...KILLS, power: 0.05 }
 const STORM: FaultRates = { killProducer: 0.15, killConsumer: 0.15, killBoth: 0.05, power: 0.3 }
-const EIO: FaultRates = { readError: 0.02, writeError: 0.02, flushError: 0.05 }
-const APART: FaultRates = { noClaims: 1, otherHost: 1 }
+/** Requests that fail. */
+export const EIO: FaultRates = { readError: 0.02, writeError: 0.02, flushError: 0.05 }
+/** Roles that cannot be claimed, or are on hosts of their own. */
+export const APART: FaultRates = { noClaims: 1, otherHost: 1 }
 const HONEST: FaultRates = {
   ...POWER,
   ...EIO,
@@ -100,7 +117,8 @@ const HONEST: FaultRates = {
   secondHandle: 1,
 }
 
-function makeMix(name: string, what: string, rates: FaultRates, swarm = true): Mix {
+/** A mix; `swarm` says whether each seed takes a random subset of it. */
+export function makeMix(name: string, what: string, rates: FaultRates, swarm = true): Mix {
   return { name, what, rates, swarm }
 }
 
@@ -117,7 +135,11 @@ export const MIXES: readonly Mix[] = [
     noClaims: 1,
   }),
   makeMix('reset', 'the storage loses its cache, and says so', { ...POWER, reset: 0.2 }),
-  makeMix('honest', 'everything that a device may do without lying', { ...HONEST, reset: 0.03 }),
+  makeMix('honest', 'everything that a device may do without lying', {
+    ...HONEST,
+    reset: 0.03,
+    refuse: 0.03,
+  }),
   makeMix('tears', 'reads that see half a write within a sector', { tornRead: 1, ...APART }),
   makeMix('torn', 'power cuts that tear sectors', { ...STORM, tornSector: 1 }, false),
   makeMix('flip', 'one flipped bit', { ...POWER, rot: 0.1, once: 1 }, false),
@@ -151,23 +173,35 @@ export const MIXES: readonly Mix[] = [
     misdirectedRead: 0.01,
     staleRead: 0.01,
     stalePage: 0.1,
+    refuse: 0.02,
   }),
 ]
 
 /** Mixes that `swarm` takes: mostly the one in which promises have to hold. */
-const SWARM = ['honest', 'honest', 'honest', 'power', 'reset', 'second', 'eio', 'tears']
-
-/** The names that `--mix` takes. */
-export const MIX_NAMES: readonly string[] = [...MIXES.map((mix) => mix.name), 'swarm', 'each']
+export const SWARM: readonly string[] = [
+  'honest',
+  'honest',
+  'honest',
+  'power',
+  'reset',
+  'second',
+  'eio',
+  'tears',
+]
 
 /**
  * The mix with a name, for a seed: `swarm` and `each` are another one for each seed.
  * @throws {RangeError} there is none
  */
-export function mixOf(name: string, seed: number): Mix {
-  if (name === 'each') return MIXES[seed % MIXES.length] as Mix
-  const wanted = name === 'swarm' ? SWARM[seed % SWARM.length] : name
-  const found = MIXES.find((mix) => mix.name === wanted)
-  if (found === undefined) throw new RangeError(`no mix ${name}; known are ${MIX_NAMES.join(', ')}`)
-  return found
+export function mixOf(
+  name: string,
+  seed: number,
+  { mixes, swarm }: { readonly mixes: readonly Mix[]; readonly swarm: readonly string[] },
+): Mix {
+  if (name === 'each') return mixes[seed % mixes.length] as Mix
+  const wanted = name === 'swarm' ? swarm[seed % swarm.length] : name
+  const found = mixes.find((mix) => mix.name === wanted)
+  if (found !== undefined) return found
+  const known = [...mixes.map((mix) => mix.name), 'swarm', 'each'].join(', ')
+  throw new RangeError(`no mix ${name}; known are ${known}`)
 }

@@ -12,11 +12,12 @@ export {
 } from './exhaust.ts'
 export { DEFAULT_STEPS, explain, explore, runSeed, simulatedRing } from './explore.ts'
 export {
+  DEVICE_FAULTS,
+  type DeviceFault,
   EVENT_FAULTS,
   type EventFault,
   type FaultKind,
   type FaultRates,
-  MIX_NAMES,
   MIXES,
   type Mix,
   mixOf,
@@ -67,4 +68,6 @@ export {
   type Simulated,
 } from './simulated.ts'
 export { type Broken, type Outcome, Simulation, simulate } from './simulation.ts'
+export { diskStorage, type Storage, type StorageContext, type StorageKind } from './storage.ts'
+export { STORAGES, storageNamed } from './storages.ts'
 export { addCounts, noCounts, type SimCounts, World } from './world.ts'

@@ -1,4 +1,6 @@
 import {
+  DEVICE_FAULTS,
+  type DeviceFault,
   EVENT_FAULTS,
   type EventFault,
   type FaultKind,
@@ -10,6 +12,8 @@ import { nameOf, Random } from './random.ts'
 
 /** As many requests as attaching makes, about. */
 const ATTACH_REQUESTS = 16
+/** More than there are moments of one kind. */
+const DEVICE_EVENT_IDS = 10_000
 /** How many of the plans are of a kind that few need. */
 const RARE = 0.15
 
@@ -38,7 +42,7 @@ export type ConsumerStep =
 /** Something that goes wrong at a moment: so long after a role made this request of this step. */
 export interface FaultEvent {
   readonly id: number
-  readonly kind: EventFault
+  readonly kind: EventFault | DeviceFault
   readonly role: 'producer' | 'consumer'
   readonly step: number
   readonly request: number
@@ -49,6 +53,8 @@ export interface FaultEvent {
 /** A whole simulation: together with the seed of the streams, it determines everything. */
 export interface Plan {
   readonly seed: number
+  /** How the roles reach the disk: a name of `STORAGES`. */
+  readonly device: string
   readonly shape: Shape
   readonly rates: FaultRates
   readonly producer: readonly ProducerStep[]
@@ -69,7 +75,13 @@ export function faultsOf(rates: FaultRates): ReadonlySet<FaultKind> {
 }
 
 /** The plan of a seed. */
-export function planOf(seed: number, ring: RingUnderTest, mix: Mix, steps: number): Plan {
+export function planOf(
+  seed: number,
+  ring: RingUnderTest,
+  mix: Mix,
+  steps: number,
+  device = 'disk',
+): Plan {
   const stream = (name: string): Random => Random.of(seed, nameOf(name))
   const rates = ratesOf(stream('rates'), mix)
   const second = (rates.secondHandle ?? 0) > 0
@@ -77,11 +89,18 @@ export function planOf(seed: number, ring: RingUnderTest, mix: Mix, steps: numbe
   const consumer = consumerSteps(stream('consumer plan'), steps, second)
   return {
     seed,
+    device,
     shape: ring.shape(stream('shape'), (rates.tornSector ?? 0) > 0),
     rates,
     producer,
     consumer,
-    events: events(stream('events'), rates, producer.length, consumer.length),
+    events: [
+      ...events(stream('events'), rates, producer.length, consumer.length),
+      ...DEVICE_FAULTS.flatMap((kind, at) => {
+        const first = (at + 1) * DEVICE_EVENT_IDS
+        return deviceEvents(stream(kind), kind, rates[kind] ?? 0, first, producer, consumer)
+      }),
+    ],
     onDamage: stream('damage').pick(['stop', 'skip']),
     usedBefore: stream('use').chance(0.3),
     without: [],
@@ -199,6 +218,30 @@ function events(
   return rates.once === 1
     ? found.filter(({ kind }, index) => kind !== 'rot' || index === first)
     : found
+}
+
+/** The moments of one kind of what is between the hosts and the disk; `first` is the id of the first. */
+function deviceEvents(
+  random: Random,
+  kind: DeviceFault,
+  rate: number,
+  first: number,
+  producer: readonly ProducerStep[],
+  consumer: readonly ConsumerStep[],
+): readonly FaultEvent[] {
+  const found: FaultEvent[] = []
+  for (const [role, steps] of [
+    ['producer', producer],
+    ['consumer', consumer],
+  ] as const) {
+    for (let step = 0; step < steps.length; step++) {
+      if (!random.chance(rate / 2)) continue
+      const request = random.pick([0, 0, 0, 1, 1, 2, 3, random.below(ATTACH_REQUESTS)])
+      const part = random.float() * 1.1
+      found.push({ id: first + found.length, kind, role, step, request, part })
+    }
+  }
+  return found
 }
 
 const KILLS: readonly EventFault[] = ['killProducer', 'killConsumer', 'killBoth']

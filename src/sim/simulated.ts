@@ -4,6 +4,8 @@ import type { Broken } from './simulation.ts'
 export interface SeedOptions {
   /** Name of the mix of what goes wrong. Default `swarm`: each seed takes one. */
   readonly mix?: string
+  /** How the roles reach the disk, where that can differ: a name of `STORAGES`. Default `disk`. */
+  readonly device?: string
   /** Steps of each role, where a run has steps. Default 50. */
   readonly steps?: number
 }

@@ -1,10 +1,11 @@
+import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import { isBlockError, isRingError } from '../errors.ts'
 import type { Producer } from '../ring/types.ts'
-import type { Actor, ActorContext, Mount, Pauses } from './actor.ts'
+import type { Actor, ActorContext, Pauses } from './actor.ts'
 import { ConsumerActor } from './consumer-actor.ts'
-import { SimDevice } from './device.ts'
 import { type DiskCopy, SimDisk } from './disk.ts'
+import type { FaultRates } from './faults.ts'
 import { finale } from './finale.ts'
 import { Oracle, Violation } from './oracle.ts'
 import { type FaultEvent, faultsOf, type Plan } from './plan.ts'
@@ -13,12 +14,12 @@ import { ProducerActor } from './producer-actor.ts'
 import type { Promises, RingUnderTest } from './promises.ts'
 import { nameOf, Random } from './random.ts'
 import { Scheduler } from './scheduler.ts'
+import type { Storage, StorageContext, StorageKind } from './storage.ts'
+import { storageNamed } from './storages.ts'
 import { type SimCounts, World } from './world.ts'
 
-/** Events of a whole run: beyond this it hangs. */
+/** Events of a whole run, if each request takes about one: beyond this it hangs. */
 const MAX_EVENTS = 60_000
-/** What the code under test may allocate at once. */
-const MAX_ALLOCATION = 1 << 20
 /** Until a killed role is started again, in milliseconds. */
 const RESTART_MS = 15
 /** Bytes at the beginning of a write in which bits flip more often. */
@@ -27,7 +28,7 @@ const HEAD_BYTES = 96
 const COPY_MS = 20
 
 /** Errors after which a handle can be used on. */
-const HARMLESS = ['BLOCK_IO', 'RING_DAMAGED', 'RING_OVERLOADED']
+const HARMLESS = ['BLOCK_IO', 'BLOCK_READ_ONLY', 'RING_DAMAGED', 'RING_OVERLOADED']
 
 /** A promise that was broken. */
 export interface Broken {
@@ -60,26 +61,41 @@ export class Simulation {
   readonly #actors: readonly Actor[]
   readonly #hosts: readonly SimHost[]
   readonly #processes = new Map<Actor, Set<SimProcess>>()
-  readonly #devices = new Map<SimProcess, Set<SimDevice>>()
+  readonly #storage: Storage
+  readonly #maxEvents: number
   readonly #events = new Map<string, FaultEvent[]>()
   #copies: DiskCopy[] = []
   readonly #finished = new Set<Actor>()
   #over = false
   #broken: Broken | undefined
 
-  constructor(ring: RingUnderTest, plan: Plan, traced = false) {
+  constructor(
+    ring: RingUnderTest,
+    plan: Plan,
+    makeStorage: (context: StorageContext) => Storage,
+    traced = false,
+  ) {
     this.plan = plan
     this.ring = ring
-    const disk = new SimDisk(plan.shape)
+    const kind = storageNamed(plan.device)
+    const disk = new SimDisk(kind.diskOf(plan.shape, plan))
+    this.#maxEvents = MAX_EVENTS * kind.eventsPerRequest
     const lines = traced ? this.#trace : undefined
     const { seed, rates } = plan
     this.world = new World(seed, new Scheduler(), disk, rates, new Set(plan.without), lines)
-    this.world.onLoss = () => {
-      for (const devices of this.#devices.values()) for (const view of devices) view.lost = true
-    }
-    this.promises = ring.promises(faultsOf(rates))
+    this.world.onLoss = () => this.#storage.lose()
+    this.promises = promisesOver(kind, ring, rates)
+    this.#storage = makeStorage({
+      world: this.world,
+      plan,
+      judge: (what, error) => void this.judge(what, error),
+      violate: (error) => this.violate(error),
+    })
     this.oracle = new Oracle(this.promises, ring.itemsUpTo)
-    disk.onCacheLost = () => this.oracle.cacheLost()
+    disk.onCacheLost = () => {
+      this.oracle.cacheLost()
+      this.#storage.cacheLost()
+    }
     const first = new SimHost('first host')
     const second = this.world.enabled('otherHost') ? new SimHost('second host') : first
     this.#hosts = [first, second]
@@ -119,9 +135,10 @@ export class Simulation {
   /** Lets things happen until `done`, or until a promise is broken. */
   async until(done: () => boolean): Promise<void> {
     const over = (): boolean => this.#broken !== undefined || done()
-    const stop = await this.world.scheduler.run(over, MAX_EVENTS)
+    const most = this.#maxEvents
+    const stop = await this.world.scheduler.run(over, most)
     if (stop === 'done') return
-    const why = stop === 'idle' ? 'nothing can ever happen again' : `${MAX_EVENTS} events passed`
+    const why = stop === 'idle' ? 'nothing can ever happen again' : `${most} events passed`
     this.violate(new Violation('hang', `the run does not end: ${why}`))
   }
 
@@ -150,13 +167,9 @@ export class Simulation {
     return process
   }
 
-  /** Opens a process's view of the disk. */
-  open(process: SimProcess): SimDevice {
-    const claims = !this.world.enabled('noClaims')
-    const device = new SimDevice(process, { claims, maxAllocation: MAX_ALLOCATION })
-    const devices = this.#devices.get(process) ?? new Set()
-    this.#devices.set(process, devices.add(device))
-    return device
+  /** The ring's device as it is, for a process that nothing happens to. */
+  look(process: SimProcess): Promise<BlockDevice> {
+    return this.#storage.look(process)
   }
 
   /**
@@ -202,9 +215,9 @@ export class Simulation {
       exit: (process) => {
         process.exit()
         this.#processes.get(own())?.delete(process)
-        this.#devices.delete(process)
+        this.#storage.ended(process, Random.of(this.plan.seed, nameOf('exit')))
       },
-      open: (process) => this.#mount(process),
+      open: (process) => this.#storage.open(process),
       supply: (items, producer) => this.#supply(items, producer),
       step: (id, what) => this.step(place, id, what),
       count: (kind) => this.world.count(kind),
@@ -212,11 +225,6 @@ export class Simulation {
       bounded: (what, process, attach) => this.#bounded(what, process, attach),
       judge: (what, error) => this.judge(what, error),
     }
-  }
-
-  async #mount(process: SimProcess): Promise<Mount> {
-    const device = this.open(process)
-    return { device, spent: false, close: () => device.disconnect() }
   }
 
   async #bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T> {
@@ -262,18 +270,26 @@ export class Simulation {
     task.catch((error) => this.violate(error))
   }
 
+  /** No more faults: the end of the run. */
+  heal(): void {
+    this.world.healed = true
+    this.#storage.heal()
+    this.world.trace(() => 'the end: no more faults')
+  }
+
   /** Makes the ring, without faults. */
   async make(): Promise<void> {
     const process = new SimProcess(this.world, new SimHost('maker'), new Place('maker'))
     this.world.healed = true
-    const device = this.open(process)
+    const { device, close } = await this.#storage.open(process)
     const { shape, usedBefore, seed } = this.plan
     if (usedBefore) {
       await this.ring.use?.(device, shape, process.clock, Random.of(seed, nameOf('earlier ring')))
     }
     await this.ring.create(device, shape, process.clock)
+    await close()
     this.world.healed = false
-    this.#devices.clear()
+    this.#storage.ended(process, Random.of(seed, nameOf('exit')))
   }
 
   #launch(actor: Actor): void {
@@ -281,8 +297,7 @@ export class Simulation {
       actor.live(this.start(actor)).then(async () => {
         this.#finished.add(actor)
         if (this.#finished.size < this.#actors.length) return
-        this.world.healed = true
-        this.world.trace(() => 'the end: no more faults')
+        this.heal()
         await finale(this)
         this.#over = true
       }),
@@ -297,13 +312,13 @@ export class Simulation {
     for (const event of events) {
       if (event.request !== place.requests - 1) continue
       this.world.scheduler.after(ms * event.part, () => {
-        if (!this.world.healed) this.#happen(event)
-        return false
+        return !this.world.healed && this.#happen(event)
       })
     }
   }
 
-  #happen(event: FaultEvent): void {
+  /** Answers whether it let code under test go on. */
+  #happen(event: FaultEvent): boolean {
     const { world } = this
     const random = Random.of(this.plan.seed, nameOf('event'), event.id)
     world.count(event.kind)
@@ -334,20 +349,31 @@ export class Simulation {
       case 'rollback': {
         const copy = this.#copies[random.below(this.#copies.length)]
         if (copy !== undefined) world.disk.rollback(copy)
+        break
+      }
+      default: {
+        const [process] = this.#processes.get(this[event.role]) ?? []
+        this.#storage.befall(event.kind, process, random)
+        return true
       }
     }
+    return false
   }
 
   /** Ends a role's processes; `random` decides what becomes of what they have in flight. */
   kill(actor: Actor, random: Random): void {
     const late = this.world.enabled('lateWrite') && actor === this.producer
-    this.#end(actor, (process) => process.kill(random, late))
+    this.#end(actor, (process) => {
+      process.kill(random, late)
+      this.#storage.ended(process, random)
+    })
   }
 
   /** Ends both roles' processes with the power, before the disk's cache goes. Answers which were there. */
   darken(random: Random): readonly Actor[] {
     const dead = this.#actors.filter((actor) => (this.#processes.get(actor)?.size ?? 0) > 0)
     for (const actor of dead) this.#end(actor, (process) => process.loosePower(random))
+    this.#storage.losePower(random)
     for (const host of this.#hosts) host.pages.clear()
     return dead
   }
@@ -379,10 +405,7 @@ export class Simulation {
   #end(actor: Actor, stop: (process: SimProcess) => void): void {
     const processes = this.#processes.get(actor)
     if (processes === undefined || processes.size === 0) return
-    for (const process of processes) {
-      stop(process)
-      this.#devices.delete(process)
-    }
+    for (const process of processes) stop(process)
     processes.clear()
     this.#finished.delete(actor)
     this.world.counts.crashes++
@@ -411,7 +434,18 @@ function codeOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error
 }
 
-/** Runs a plan. */
-export function simulate(ring: RingUnderTest, plan: Plan, traced = false): Promise<Outcome> {
-  return new Simulation(ring, plan, traced).run()
+/** What a ring promises over a kind of storage, and the errors that this may answer. */
+function promisesOver(kind: StorageKind, ring: RingUnderTest, rates: FaultRates): Promises {
+  const faults = faultsOf(rates)
+  const promises = ring.promises(kind.seen(faults))
+  return { ...promises, errors: new Set([...promises.errors, ...kind.errors(faults)]) }
+}
+
+/**
+ * Runs a plan.
+ * @throws {RangeError} there is no such device
+ */
+export async function simulate(ring: RingUnderTest, plan: Plan, traced = false): Promise<Outcome> {
+  const makeStorage = await storageNamed(plan.device).load()
+  return new Simulation(ring, plan, makeStorage, traced).run()
 }

@@ -46,6 +46,8 @@ export class World {
   readonly fired: string[] = []
   /** No more faults: the end of the run. */
   healed = false
+  /** For now, the device takes no writes. */
+  refuses = false
   /** The storage lost unflushed writes, and every open device has to be told. */
   onLoss: () => void = () => undefined
   readonly #rates: FaultRates

@@ -4,13 +4,14 @@
 // instead, and is what scripts/sim-exhaust.mjs takes.
 
 import { LEASES } from './lease-mutants.mjs'
+import { NBD } from './nbd-mutants.mjs'
 
 /** Seeds that every mutant gets, unless it says otherwise; without a mutant, they have to find nothing. */
 export const SEEDS = 4000
 
 /** @typedef {{ file: string, find: string, replace: string }} Edit */
 /** @typedef {{ name: string, format: string, edits: Edit[], mix?: string, seeds?: number,
- *   exhaust?: string[] }} Mutant */
+ *   exhaust?: string[], device?: string }} Mutant */
 
 const PRODUCER = 'ring/format1/producer.ts'
 const CONSUMER = 'ring/format1/consumer.ts'
@@ -545,4 +546,5 @@ export const MUTANTS = [
   format1('the claim is not given back', BASE_ROLE, 'await this.#release()', ''),
   ...FORMAT2,
   ...LEASES,
+  ...NBD,
 ]

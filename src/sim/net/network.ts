@@ -1,0 +1,308 @@
+import type { Random } from '../random.ts'
+import type { Scheduler } from '../scheduler.ts'
+import type { Trace } from '../trace.ts'
+import { type LinkTraits, Pipe } from './pipe.ts'
+
+/** The process at the client's end of a connection: it may be paused, or gone. */
+export interface Caller {
+  readonly name: string
+  /** Gone: nothing that it waits for ever happens. */
+  readonly alive: boolean
+  /** Lets something happen to the process, as soon as it runs. */
+  whenRunning(happen: () => void): void
+}
+
+/** One end of a connection. */
+export interface Socket {
+  /** Bytes have come. */
+  onData: (bytes: Uint8Array) => void
+  /** So many bytes more are on their way. */
+  onTaken: (bytes: number) => void
+  /** Nothing more comes, and nothing more goes; without an error, the other end has closed the connection. */
+  onEnd: (error?: Error) => void
+  /** Sends pieces, behind all that was sent before. They must not change until they are taken. */
+  write(pieces: readonly Uint8Array[]): void
+  /** Sends what is left, and says that nothing more comes. */
+  end(): void
+  /** Lets go of the connection at once. */
+  destroy(): void
+  /** Takes nothing for now, or does again. */
+  hold(held: boolean): void
+}
+
+/** A connection: what happens to it happens to both ends. */
+export interface Link<C extends Caller = Caller> {
+  readonly caller: C
+  readonly address: string
+  /** Both ends hear that the connection is broken; what was on its way never comes. */
+  reset(why: string): void
+  /** The client's process is gone: its system closes its end. */
+  leave(): void
+  /** The server's end is gone without a word; the client hears nothing until somebody resets the connection. */
+  sever(): void
+  /** Nothing passes for so many milliseconds: to the server, or from it, or both. */
+  stall(ms: number, which: 'to' | 'from' | 'both'): void
+}
+
+/** What happens to who connects to an address. */
+export interface Endpoint<C extends Caller> {
+  /** Takes the server's end of each connection. Absent: nobody listens, and the machine says so. */
+  readonly accept?: (socket: Socket, link: Link<C>) => void
+  /** Milliseconds that it takes, besides the way. */
+  readonly acceptMs?: number
+  /** The machine is off, or cut off: nobody answers. */
+  readonly silent?: boolean
+}
+
+/** How a network is made. */
+export interface NetworkOptions {
+  readonly scheduler: Scheduler
+  readonly trace: Trace
+  readonly traits: LinkTraits
+  /** A stream of random numbers for each connection. */
+  readonly random: (connection: number) => Random
+  /** What a process that is gone has sent arrives all the same, as long as its system knows of it. */
+  readonly lateBytes: boolean
+}
+
+/** Machines at addresses, and the connections between them. */
+export class Network<C extends Caller> {
+  readonly #options: NetworkOptions
+  readonly #endpoints = new Map<string, Endpoint<C>>()
+  readonly #links = new Set<Connection<C>>()
+  #connections = 0
+  #healed = false
+
+  constructor(options: NetworkOptions) {
+    this.#options = options
+  }
+
+  /** All connections that there are. */
+  get links(): readonly Link<C>[] {
+    return [...this.#links]
+  }
+
+  /** Says what is at an address from now on. */
+  put(address: string, endpoint: Endpoint<C>): void {
+    this.#endpoints.set(address, endpoint)
+  }
+
+  /** From now on nothing is held up. */
+  heal(): void {
+    this.#healed = true
+    for (const link of this.#links) link.heal()
+  }
+
+  /**
+   * Connects to an address; for ever, if nobody answers.
+   * @throws {Error} a system's error: nobody listens there
+   * @throws the signal's reason
+   */
+  connect(address: string, caller: C, signal: AbortSignal): Promise<Socket> {
+    const { scheduler, traits, random, trace } = this.#options
+    const number = this.#connections++
+    const stream = random(number)
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted()
+      const aborted = (): void => reject(signal.reason)
+      signal.addEventListener('abort', aborted, { once: true })
+      const answer = (act: () => void): void => {
+        scheduler.after(traits.latencyMs * (0.5 + stream.float()), () => {
+          caller.whenRunning(() => {
+            signal.removeEventListener('abort', aborted)
+            if (!signal.aborted) act()
+          })
+          return true
+        })
+      }
+      const arrive = (): void => {
+        const endpoint = this.#endpoints.get(address) ?? {}
+        // A system asks again and again whether somebody is there.
+        if (endpoint.silent === true) {
+          scheduler.after(SILENCE_MS, () => {
+            if (!signal.aborted && caller.alive) arrive()
+            return false
+          })
+        } else if (endpoint.accept === undefined) {
+          answer(() => reject(systemError('ECONNREFUSED', -111, `connect ${address}`)))
+        } else {
+          const { accept } = endpoint
+          answer(() => {
+            const link = new Connection<C>(address, caller, stream, this.#options, () => {
+              this.#links.delete(link)
+            })
+            this.#links.add(link)
+            if (this.#healed) link.heal()
+            trace(() => `${caller.name} connects to ${address} (${number})`)
+            accept(link.server, link)
+            resolve(link.client)
+          })
+        }
+      }
+      const { acceptMs = 0 } = this.#endpoints.get(address) ?? {}
+      scheduler.after(acceptMs + traits.latencyMs * (0.5 + stream.float()), () => {
+        if (!signal.aborted && caller.alive) arrive()
+        return false
+      })
+    })
+  }
+}
+
+/** How often a connection that nobody answers is asked for. */
+const SILENCE_MS = 50
+
+class End implements Socket {
+  onData: (bytes: Uint8Array) => void = () => undefined
+  onTaken: (bytes: number) => void = () => undefined
+  onEnd: (error?: Error) => void = () => undefined
+  readonly #out: () => Pipe
+  readonly #in: () => Pipe
+  readonly #leave: () => void
+  /** Whether its owner does not want to hear anything any more, or has heard that nothing more comes. */
+  #closed = false
+
+  constructor(out: () => Pipe, into: () => Pipe, leave: () => void) {
+    this.#out = out
+    this.#in = into
+    this.#leave = leave
+  }
+
+  write(pieces: readonly Uint8Array[]): void {
+    if (!this.#closed) this.#out().write(pieces)
+  }
+
+  end(): void {
+    if (!this.#closed) this.#out().finish()
+  }
+
+  destroy(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#leave()
+  }
+
+  hold(held: boolean): void {
+    this.#in().hold(held)
+  }
+
+  /** It is told of something, unless it has let go. */
+  tell(what: (end: End) => void): void {
+    if (!this.#closed) what(this)
+  }
+
+  finish(error?: Error): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.onEnd(error)
+  }
+}
+
+class Connection<C extends Caller> implements Link<C> {
+  readonly address: string
+  readonly caller: C
+  readonly client: End
+  readonly server: End
+  readonly #to: Pipe
+  readonly #from: Pipe
+  readonly #random: Random
+  readonly #options: NetworkOptions
+  readonly #onGone: () => void
+
+  constructor(
+    address: string,
+    caller: C,
+    random: Random,
+    options: NetworkOptions,
+    onGone: () => void,
+  ) {
+    const { scheduler, traits } = options
+    this.address = address
+    this.caller = caller
+    this.#random = random
+    this.#options = options
+    this.#onGone = onGone
+    const to = (): Pipe => this.#to
+    const from = (): Pipe => this.#from
+    this.client = new End(to, from, () => this.#clientLeaves())
+    this.server = new End(from, to, () => this.#serverLeaves())
+    const tellClient = (what: (end: End) => void): void =>
+      caller.whenRunning(() => this.client.tell(what))
+    this.#to = new Pipe(scheduler, random, traits, {
+      arrive: (bytes) => this.server.tell((end) => end.onData(bytes)),
+      taken: (bytes) => tellClient((end) => end.onTaken(bytes)),
+      over: () => {
+        this.server.finish()
+        this.#from.finish()
+      },
+    })
+    this.#from = new Pipe(scheduler, random, traits, {
+      arrive: (bytes) => tellClient((end) => end.onData(bytes)),
+      taken: (bytes) => this.server.tell((end) => end.onTaken(bytes)),
+      over: () => {
+        tellClient((end) => end.finish())
+        this.#to.finish()
+        this.#gone()
+      },
+    })
+  }
+
+  reset(why: string): void {
+    this.#options.trace(
+      () => `${this.caller.name}: the connection to ${this.address} is reset: ${why}`,
+    )
+    this.#close()
+    this.server.finish(systemError('ECONNRESET', -104, 'read'))
+    this.caller.whenRunning(() => this.client.finish(systemError('ECONNRESET', -104, 'read')))
+  }
+
+  sever(): void {
+    this.#to.close()
+    this.#from.close()
+    this.server.finish(systemError('ECONNRESET', -104, 'read'))
+  }
+
+  leave(): void {
+    this.client.destroy()
+  }
+
+  stall(ms: number, which: 'to' | 'from' | 'both'): void {
+    if (which !== 'from') this.#to.stall(ms)
+    if (which !== 'to') this.#from.stall(ms)
+  }
+
+  heal(): void {
+    this.#to.heal()
+    this.#from.heal()
+  }
+
+  #clientLeaves(): void {
+    this.#from.close()
+    if (this.#options.lateBytes) {
+      this.#to.abandon()
+      return
+    }
+    if (this.#random.chance(0.5)) this.#to.hurry()
+    this.#close()
+    this.server.finish(systemError('ECONNRESET', -104, 'read'))
+  }
+
+  #serverLeaves(): void {
+    this.#to.close()
+    this.#from.abandon()
+  }
+
+  #close(): void {
+    this.#to.close()
+    this.#from.close()
+    this.#gone()
+  }
+
+  #gone(): void {
+    this.#onGone()
+  }
+}
+
+/** An error as a system reports it. */
+export function systemError(code: string, errno: number, syscall: string): Error {
+  return Object.assign(new Error(`${syscall} ${code}`), { code, errno, syscall })
+}

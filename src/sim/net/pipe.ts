@@ -1,0 +1,192 @@
+import type { Random } from '../random.ts'
+import type { Scheduler } from '../scheduler.ts'
+
+/** What the way between two machines is like. */
+export interface LinkTraits {
+  /** Milliseconds that a byte takes. */
+  readonly latencyMs: number
+  /** Bytes that pass in a millisecond. */
+  readonly bytesPerMs: number
+  /** Bytes that arrive at a time at most; often fewer do. */
+  readonly segmentBytes: number
+  /** Bytes that are taken from a sender and have not arrived, at most. */
+  readonly windowBytes: number
+}
+
+/** Who gets what comes out of a {@link Pipe}. */
+export interface PipeEnd {
+  /** Bytes arrive. They are the receiver's own. */
+  arrive(bytes: Uint8Array): void
+  /** So many bytes more have been taken from the sender. */
+  taken(bytes: number): void
+  /** All has arrived, and nothing more comes. */
+  over(): void
+}
+
+/** How much of what could arrive in one piece arrives in several. */
+const CUT = 0.2
+
+/**
+ * One direction of a connection: what goes in comes out in order, late, and cut anywhere. It holds what the sender's
+ * system has taken and what it has not, because only the first goes on by itself when the sender is gone.
+ */
+export class Pipe {
+  readonly #scheduler: Scheduler
+  readonly #random: Random
+  readonly #traits: LinkTraits
+  readonly #end: PipeEnd
+  /** Whole pieces that are not in the window yet. */
+  #waiting: Uint8Array[] = []
+  #window: Uint8Array[] = []
+  #windowBytes = 0
+  #moving = false
+  /** Whether the next segment was right behind the one that arrives. */
+  #flowing = false
+  #finishing = false
+  #closed = false
+  #stalledUntil = 0
+  /** Lets what waits for the end of a stall arrive. */
+  #stalled: (() => void) | undefined
+  #held = false
+
+  constructor(scheduler: Scheduler, random: Random, traits: LinkTraits, end: PipeEnd) {
+    this.#scheduler = scheduler
+    this.#random = random
+    this.#traits = traits
+    this.#end = end
+  }
+
+  /** Puts bytes in, behind all that were put in before. */
+  write(pieces: readonly Uint8Array[]): void {
+    if (this.#closed || this.#finishing) return
+    for (const piece of pieces) if (piece.length > 0) this.#waiting.push(piece)
+    this.#take()
+  }
+
+  /** Nothing more goes in: the receiver hears of that when all has arrived. */
+  finish(): void {
+    this.#finishing = true
+    this.#move()
+  }
+
+  /** The sender is gone: what was not taken never comes, and what was taken arrives, if it is let. */
+  abandon(): void {
+    this.#waiting = []
+    this.finish()
+  }
+
+  /** What was taken arrives now, unless nothing comes out for now. */
+  hurry(): void {
+    if (this.#closed || this.#windowBytes === 0 || this.#stalledUntil > this.#scheduler.now) return
+    this.#end.arrive(this.#cut(this.#windowBytes))
+  }
+
+  /** Nothing more comes out. */
+  close(): void {
+    this.#closed = true
+    this.#waiting = []
+    this.#window = []
+  }
+
+  /** Nothing comes out for so many milliseconds. */
+  stall(ms: number): void {
+    this.#stalledUntil = Math.max(this.#stalledUntil, this.#scheduler.now + ms)
+  }
+
+  /** From now on all comes out without a stall. */
+  heal(): void {
+    this.#stalledUntil = 0
+    this.#stalled?.()
+  }
+
+  /** The receiver takes nothing now, or does again. */
+  hold(held: boolean): void {
+    this.#held = held
+    if (!held) this.#move()
+  }
+
+  #take(): void {
+    let taken = 0
+    for (;;) {
+      const [piece] = this.#waiting
+      const room = this.#traits.windowBytes - this.#windowBytes
+      if (piece === undefined || room <= 0) break
+      const part = piece.subarray(0, room)
+      // The sender may use its memory again when it has its answer.
+      this.#window.push(part.slice())
+      this.#windowBytes += part.length
+      taken += part.length
+      if (part.length === piece.length) this.#waiting.shift()
+      else this.#waiting[0] = piece.subarray(part.length)
+    }
+    if (taken > 0) {
+      this.#scheduler.after(0, () => {
+        this.#end.taken(taken)
+        return true
+      })
+    }
+    this.#move()
+  }
+
+  /** Has the next segment arrive, if none is on its way. */
+  #move(): void {
+    if (this.#moving || this.#held || this.#closed) return
+    const [first] = this.#window
+    if (first === undefined && !(this.#finishing && this.#waiting.length === 0)) return
+    const { latencyMs, bytesPerMs, segmentBytes } = this.#traits
+    const most = Math.min(this.#windowBytes, segmentBytes)
+    const bytes = this.#random.chance(CUT) ? Math.min(most, this.#random.between(1, most)) : most
+    this.#moving = true
+    // What follows closely has been on its way meanwhile.
+    const late = this.#flowing ? 0 : latencyMs * (0.5 + this.#random.float())
+    this.#arriveAfter(late + bytes / bytesPerMs, bytes)
+  }
+
+  #arriveAfter(ms: number, bytes: number): void {
+    this.#scheduler.after(ms, () => {
+      if (this.#closed) return false
+      const stalled = this.#stalledUntil - this.#scheduler.now
+      if (stalled > 0) {
+        this.#waitOut(stalled, bytes)
+        return false
+      }
+      this.#moving = false
+      if (bytes === 0) {
+        this.#closed = true
+        this.#end.over()
+        return true
+      }
+      this.#flowing = this.#windowBytes > bytes
+      this.#end.arrive(this.#cut(bytes))
+      this.#take()
+      this.#flowing = false
+      return true
+    })
+  }
+
+  #waitOut(ms: number, bytes: number): void {
+    const until = this.#scheduler.after(ms, () => {
+      this.#stalled?.()
+      return false
+    })
+    this.#stalled = () => {
+      until.cancel()
+      this.#stalled = undefined
+      this.#arriveAfter(0, bytes)
+    }
+  }
+
+  #cut(bytes: number): Uint8Array {
+    const segment = new Uint8Array(bytes)
+    for (let at = 0; at < bytes; ) {
+      const first = this.#window[0] as Uint8Array
+      const part = first.subarray(0, bytes - at)
+      segment.set(part, at)
+      at += part.length
+      if (part.length === first.length) this.#window.shift()
+      else this.#window[0] = first.subarray(part.length)
+    }
+    this.#windowBytes -= bytes
+    return segment
+  }
+}

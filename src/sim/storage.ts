@@ -1,0 +1,136 @@
+import type { BlockDevice } from '../block/device.ts'
+import type { Mount } from './actor.ts'
+import { SimDevice } from './device.ts'
+import type { DeviceFault, FaultKind, Mix } from './faults.ts'
+import { MIXES, SWARM } from './faults.ts'
+import type { Plan } from './plan.ts'
+import type { SimProcess } from './process.ts'
+import type { Shape } from './promises.ts'
+import type { Random } from './random.ts'
+import type { World } from './world.ts'
+
+/** What the code under test may allocate at once. */
+export const MAX_ALLOCATION: number = 1 << 20
+
+/** How long a device takes no writes at most, in milliseconds. */
+const MOST_REFUSING_MS = 40
+
+/** What storage has to do with the run that it is in. */
+export interface StorageContext {
+  readonly world: World
+  readonly plan: Plan
+  /** Judges an error of the device. */
+  judge(what: string, error: unknown): void
+  /** A promise is broken. */
+  violate(error: unknown): void
+}
+
+/** How processes reach the disk. */
+export interface Storage {
+  /**
+   * Opens the ring's part of the disk in a process.
+   * @throws {BlockError}
+   */
+  open(process: SimProcess): Promise<Mount>
+  /** The ring's part of the disk as it is, past all that is between. */
+  look(process: SimProcess): Promise<BlockDevice>
+  /** A process has ended, and what it had open is closed by its system; `random` decides what becomes of it. */
+  ended(process: SimProcess, random: Random): void
+  /** The power is gone, of the hosts and of all that is between them and the disk. */
+  losePower(random: Random): void
+  /** The disk lost what was not flushed, and all that have it open are to be told. */
+  lose(): void
+  /** The disk has lost what was not flushed. */
+  cacheLost(): void
+  /** Something happens that only this kind of storage has; if to the process of a role, to this one. */
+  befall(fault: DeviceFault, process: SimProcess | undefined, random: Random): void
+  /** No more faults: all that is between works again. */
+  heal(): void
+}
+
+/** A kind of storage, as `--device` names it. */
+export interface StorageKind {
+  readonly name: string
+  readonly mixes: readonly Mix[]
+  /** Mixes that `swarm` takes. */
+  readonly swarm: readonly string[]
+  /** The faults that a ring sees when these can happen. */
+  seen(faults: ReadonlySet<FaultKind>): ReadonlySet<FaultKind>
+  /** Codes of errors that this storage may answer then, besides those of any device. */
+  errors(faults: ReadonlySet<FaultKind>): readonly string[]
+  /** How many more events a run takes than over the disk itself, at most. */
+  readonly eventsPerRequest: number
+  /** The disk that holds a ring's disk of this shape. */
+  diskOf(shape: Shape, plan: Plan): Shape
+  /** Loads what it needs: it may need what runs only in Node. */
+  load(): Promise<(context: StorageContext) => Storage>
+}
+
+/** The disk itself. */
+export const diskStorage: StorageKind = {
+  name: 'disk',
+  mixes: MIXES,
+  swarm: SWARM,
+  seen: (faults) => faults,
+  errors: (faults) => (faults.has('refuse') ? ['BLOCK_READ_ONLY'] : []),
+  eventsPerRequest: 1,
+  diskOf: (shape) => shape,
+  load: async () => (context) => new DiskStorage(context),
+}
+
+/** Processes that have the disk itself open. */
+export class DiskStorage implements Storage {
+  readonly #context: StorageContext
+  readonly #views = new Map<SimProcess, Set<SimDevice>>()
+
+  constructor(context: StorageContext) {
+    this.#context = context
+  }
+
+  async open(process: SimProcess): Promise<Mount> {
+    const device = this.#view(process)
+    return { device, spent: false, close: () => device.disconnect() }
+  }
+
+  async look(process: SimProcess): Promise<BlockDevice> {
+    return this.#view(process)
+  }
+
+  ended(process: SimProcess): void {
+    this.#views.delete(process)
+  }
+
+  losePower(): void {}
+
+  lose(): void {
+    for (const views of this.#views.values()) for (const view of views) view.lost = true
+  }
+
+  cacheLost(): void {}
+
+  befall(fault: DeviceFault, _process: SimProcess | undefined, random: Random): void {
+    if (fault === 'refuse') this.#refuse(random.between(1, MOST_REFUSING_MS))
+  }
+
+  heal(): void {
+    this.#context.world.refuses = false
+  }
+
+  #refuse(ms: number): void {
+    const { world } = this.#context
+    if (world.refuses) return
+    world.refuses = true
+    world.scheduler.after(ms, () => {
+      world.refuses = false
+      return false
+    })
+  }
+
+  #view(process: SimProcess): SimDevice {
+    const claims = !this.#context.world.enabled('noClaims')
+    const view = new SimDevice(process, { claims, maxAllocation: MAX_ALLOCATION })
+    const views = this.#views.get(process) ?? new Set()
+    this.#views.set(process, views.add(view))
+    return view
+  }
+}

@@ -1,0 +1,51 @@
+// Mutants of the NBD client, each found by a ring and its neighbours on a simulated server.
+
+const CONNECTION = 'block/nbd/connection.ts'
+const FLUSH_TRACKER = 'block/nbd/flush-tracker.ts'
+const PIECES = 'block/nbd/pieces.ts'
+
+/** @param {[file: string, find: string, replace: string][]} edits */
+const mutant = (name, mix, seeds, ...edits) => ({
+  name,
+  format: '2',
+  device: 'nbd',
+  mix,
+  seeds,
+  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
+})
+
+export const NBD = [
+  mutant('what a lost connection left unflushed is forgotten', 'servers', 30, [
+    FLUSH_TRACKER,
+    'if (this.#target.unflushed) this.#lost = true',
+    '',
+  ]),
+  // The last piece counts, which is as if the whole call was counted when it is over.
+  mutant(
+    'the answered pieces of a call that goes on are not counted as unflushed',
+    'servers',
+    60,
+    [
+      CONNECTION,
+      'if (!CHANGES.has(command) ||',
+      'if (!CHANGES.has(command) || length >= this.export.maximum ||',
+    ],
+    [CONNECTION, '#counting({ command, flags }', '#counting({ command, flags, length }'],
+  ),
+  mutant('zeroes are not counted as unflushed', 'servers', 120, [
+    CONNECTION,
+    'COMMAND.write, COMMAND.writeZeroes',
+    'COMMAND.write',
+  ]),
+  mutant('a flush covers what was answered after it was sent', 'servers', 120, [
+    CONNECTION,
+    'this.#flushed = Math.max(this.#flushed, covered)',
+    'this.#flushed = this.#changes',
+  ]),
+  mutant('a call is rejected while pieces of it are still to be sent', 'links', 60, [
+    PIECES,
+    `const settled = await Promise.allSettled(Array.from({ length: width }, work))
+  for (const result of settled) if (result.status === 'rejected') throw result.reason`,
+    'await Promise.all(Array.from({ length: width }, work))',
+  ]),
+]

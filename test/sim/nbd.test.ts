@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { explain, explore, replayCommand, runSeed } from '../../src/sim/explore.ts'
+import { DEVICE_FAULTS } from '../../src/sim/faults.ts'
+import { format1 } from '../../src/sim/format1.ts'
+import { format2 } from '../../src/sim/format2.ts'
+import { storageNamed } from '../../src/sim/storages.ts'
+import { addCounts, noCounts } from '../../src/sim/world.ts'
+
+const device = 'nbd'
+
+describe('a ring on an NBD server', () => {
+  test.each([
+    [format1, 'honest'],
+    [format2, 'honest'],
+    [format2, 'servers'],
+    [format2, 'links'],
+  ] as const)('keeps its promises', async (ring, mix) => {
+    const { failing, counts } = await explore(ring, { device, mix, seeds: 2 })
+    if (failing !== undefined) throw new Error(await explain(ring, failing, { device, mix }))
+    expect(counts.delivered).toBeGreaterThan(10)
+  })
+
+  test('does the same again for the same seed', async () => {
+    const once = await runSeed(format2, 4, { device, mix: 'honest', traced: true })
+    const again = await runSeed(format2, 4, { device, mix: 'honest', traced: true })
+    expect(once.trace.length).toBeGreaterThan(100)
+    expect(again.trace).toEqual(once.trace)
+  })
+
+  test('sees everything that can happen between it and its disk', async () => {
+    const counts = noCounts()
+    for (const mix of ['servers', 'links']) {
+      for (let seed = 11; seed <= 12; seed++) {
+        addCounts(counts, (await runSeed(format2, seed, { device, mix })).counts)
+      }
+    }
+    const missing = DEVICE_FAULTS.filter((kind) => kind !== 'refuse' && !counts.faults[kind])
+    expect(missing).toEqual([])
+  })
+
+  test('is replayed with its device', () => {
+    expect(replayCommand(format2, 7, { device, mix: 'links', steps: 5 })).toBe(
+      'npm run sim -- --seed 7 --format 2 --device nbd --mix links --steps 5',
+    )
+  })
+})
+
+test('there is no device without a name', () => {
+  expect(() => storageNamed('tape')).toThrow('no device tape; known are disk, nbd')
+})
