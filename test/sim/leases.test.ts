@@ -28,6 +28,17 @@ describe('hosts never hold a role together, whatever befalls them', () => {
   })
 })
 
+test('forged records, 12 seeds: no stranger is fenced, no two hold the role, and work goes on once they are broken', async () => {
+  const counts = await explored(leases, { mix: 'hostile', seeds: 12 })
+  expect(counts.acknowledged).toBeGreaterThan(100)
+  expect(counts.lost).toBeGreaterThan(5)
+  const forged = Array.from(
+    { length: 50 },
+    (_, seed) => hostsPlanOf(seed, 'hostile').forgeries ?? [],
+  )
+  expect(new Set(forged.flat().map(({ what }) => what)).size).toBe(6)
+})
+
 test.each(Object.keys(HOSTS_MIXES))('a run does the same again: %s', async (mix) => {
   const once = await simulateHosts(hostsPlanOf(3, mix), true)
   const again = await simulateHosts(hostsPlanOf(3, mix), true)

@@ -18,6 +18,8 @@ export const WATCHED_PART = 1.25
 export const RENEWED_PART = 0.33
 /** After what part of its timeout a record that is watched is read again. */
 export const LOOKED_PART = 0.1
+/** And after this time in any case, so that a lease with a timeout of an hour is soon seen to be broken or renewed. */
+export const LOOKED_MS = 5000
 
 /** A moment, by both clocks of a host. */
 export interface Moment {

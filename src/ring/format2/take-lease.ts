@@ -6,6 +6,7 @@ import { breakCommand, leaseDamaged, leasedBy, leaseLost } from './lease-errors.
 import type { LeaseStore } from './lease-store.ts'
 import {
   elapsed,
+  LOOKED_MS,
   LOOKED_PART,
   leapOf,
   moment,
@@ -141,7 +142,7 @@ async function isFreedMeanwhile(
     if (state.status !== 'held') return true
     if (!isSame(state, holder)) throw leasedBy(store, state, 'it is at work')
     if (waited >= watchedMs) return false
-    const step = Math.min(holder.timeoutMs * LOOKED_PART, watchedMs - waited)
+    const step = Math.min(holder.timeoutMs * LOOKED_PART, LOOKED_MS, watchedMs - waited)
     await clock.sleep(step, signal)
   }
 }

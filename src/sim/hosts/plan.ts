@@ -34,6 +34,16 @@ export function describe({ host, what, ms, amid, lateMs }: Mishap): string {
   return `host-${host} ${what}${long}${when}`
 }
 
+/** What somebody who can write to the device puts in the place of a lease's record. */
+export const FORGERIES = ['owner', 'timeout', 'counter', 'epoch', 'copy', 'held'] as const
+
+/** When that happens. */
+export interface Forgery {
+  /** Milliseconds since the beginning. */
+  readonly atMs: number
+  readonly what: (typeof FORGERIES)[number]
+}
+
 /** What a host is like. */
 export interface HostTraits {
   /** Of its lease, in milliseconds. */
@@ -64,6 +74,8 @@ export interface HostsPlan {
   readonly reclaim: boolean
   readonly speed: Speed
   readonly mishaps: readonly Mishap[]
+  /** Records that are forged. An operator breaks the lease that is left of them when all is calm. */
+  readonly forgeries?: readonly Forgery[]
   /** How long mishaps happen, in milliseconds. */
   readonly troubleMs: number
   /** When everything that was late has arrived: from then on somebody has to be at work soon. */
@@ -76,6 +88,7 @@ export const HOSTS_MIXES = {
   drift:
     'clocks at the bounds of what leases bear, renewals that are late, and fences that take no time',
   race: 'the same clocks, and hosts that are all after the role with storage that is about too slow',
+  hostile: 'forged records: names nobody has, huge times and counters, the record of another ring',
 } as const
 
 /** How long anything takes at most that befalls a host or a request, in milliseconds. */
@@ -93,6 +106,7 @@ export function hostsPlanOf(seed: number, mix: string): HostsPlan {
   if (wanted === 'any') return anyPlan(seed, random)
   if (wanted === 'drift') return driftPlan(seed, random)
   if (wanted === 'race') return racePlan(seed, random)
+  if (wanted === 'hostile') return hostilePlan(seed, random)
   const names = Object.keys(HOSTS_MIXES).join(', ')
   throw new RangeError(`no mix ${mix} of leases; known are ${names}, swarm, each`)
 }
@@ -165,6 +179,28 @@ function racePlan(seed: number, random: Random): HostsPlan {
     fenced: random.chance(0.5),
     reclaim: random.chance(0.5),
     mishaps: [lateLease(0, lateMs)],
+  }
+}
+
+/** Hosts that die and are cut off, with fences, while somebody forges the record of their lease. */
+function hostilePlan(seed: number, random: Random): HostsPlan {
+  const troubleMs = 60_000
+  const host = (): HostTraits => ({
+    timeoutMs: 10_000,
+    rate: anyRate(random),
+    wallRate: anyRate(random),
+    beginsMs: 0,
+  })
+  const hosts = Array.from({ length: random.between(2, 3) }, host)
+  return {
+    ...still(seed, hosts, troubleMs + MOST_MS.pause + MOST_MS.late),
+    restartMs: 4000,
+    mishaps: mishapsOf(random, hosts.length, ['kill', 'cut', 'stop'], troubleMs),
+    troubleMs,
+    forgeries: Array.from({ length: random.between(1, 4) }, () => ({
+      atMs: random.below(troubleMs),
+      what: random.pick(FORGERIES),
+    })),
   }
 }
 

@@ -1,3 +1,5 @@
+import { isBlockError, isRingError } from '../../errors.ts'
+import { breakLease, readLeases } from '../../ring/lease.ts'
 import type { LeaseRecord } from '../../ring/lease-types.ts'
 import { inspectRing, Producer } from '../../ring/ring.ts'
 import { SimDisk } from '../disk.ts'
@@ -8,6 +10,7 @@ import { type Trace, traceTo } from '../trace.ts'
 import { Connection, type Speed, type Storage } from './connection.ts'
 import type { HostsCounts } from './counts.ts'
 import { Fate, LEASE_SECTOR, type Victim } from './fate.ts'
+import { FORGER, forge } from './forge.ts'
 import { Host } from './host.ts'
 import { HostsOracle } from './oracle.ts'
 import type { HostsPlan } from './plan.ts'
@@ -87,8 +90,16 @@ class HostsSimulation {
     all.catch((error: unknown) => oracle.break('exception', String(error)))
     scheduler.after(calmMs, () => {
       oracle.expectWork()
+      if (this.#plan.forgeries !== undefined) void this.#operate()
       return true
     })
+    for (const forgery of this.#plan.forgeries ?? []) {
+      scheduler.after(forgery.atMs, () => {
+        this.#trace(() => `somebody forges a record: ${forgery.what}`)
+        if (forge(forgery, this.#storage.disk)) oracle.overwritten = true
+        return true
+      })
+    }
     await scheduler.run(
       () => oracle.broken !== undefined || oracle.isAtWork || scheduler.now > calmMs + TAKEOVER_MS,
       MAX_EVENTS,
@@ -134,7 +145,7 @@ class HostsSimulation {
         }
       })
       const work = this.#live(victim, at, life, connection).catch((error: unknown) =>
-        this.#oracle.failed(name, error),
+        this.#failed(name, error),
       )
       await Promise.race([work, killed])
       victim.atWork = false
@@ -142,6 +153,12 @@ class HostsSimulation {
       connection.dropped = reclaim
       await host.sleep(random.below(restartMs))
     }
+  }
+
+  /** Whatever is on the disk, an error has a type. */
+  #failed(owner: string, error: unknown): void {
+    this.#oracle.failed(owner, error)
+    if (!isRingError(error) && !isBlockError(error)) this.#oracle.break('exception', String(error))
   }
 
   /** One process of a host, from its start to its end. */
@@ -189,7 +206,24 @@ class HostsSimulation {
     }
   }
 
+  /** Breaks a lease that no host of ours can hold, as an operator would who sees that nobody is at work. */
+  async #operate(): Promise<void> {
+    const observer = this.#observer
+    const clock = observer.host
+    try {
+      const { producer } = await readLeases(observer, { clock })
+      const isForged = producer.status === 'held' && producer.owner === FORGER
+      if (producer.status === 'damaged' || isForged)
+        await breakLease(observer, 'producer', { clock })
+    } catch (error) {
+      this.#oracle.break('exception', String(error))
+    }
+  }
+
   async #fence(holder: LeaseRecord, by: Host, random: Random): Promise<void> {
+    if (!this.#connections.some(({ owner }) => owner === holder.owner)) {
+      this.#oracle.break('stranger', `${by.name} fences ${JSON.stringify(holder.owner)}`)
+    }
     const { fenceMs, fenceFails, calmMs } = this.#plan
     await by.sleep(random.below(fenceMs))
     const isCalm = this.#scheduler.now >= calmMs
