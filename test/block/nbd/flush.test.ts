@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
 import { CachingNbd, type Seen, TYPE } from '../../helpers/caching-nbd.ts'
-import { MULTI_CONN_FLAGS } from '../../helpers/fake-nbd.ts'
+import { ALL_FLAGS, MULTI_CONN_FLAGS } from '../../helpers/fake-nbd.ts'
 import { bytes } from './scene.ts'
 
 const LOST = expect.objectContaining({ name: 'BlockError', code: 'BLOCK_LOST' })
@@ -126,6 +126,37 @@ test.each([
   server.crash()
   await device.read(0, bytes(512))
   await device.flush()
+})
+
+/** Flags of exports: with everything, without FUA, without zeroes of the server's own, and without both. */
+describe.each([
+  ['with FUA', ALL_FLAGS],
+  ['without FUA', ALL_FLAGS & ~0x08],
+  ['that makes no zeroes by itself', ALL_FLAGS & ~0x40],
+  ['that has neither', ALL_FLAGS & ~0x48],
+])('what a server %s has acknowledged as durable is there after a crash', (_, flags) => {
+  const PIECE = 64 << 10
+
+  test.each([4 << 10, PIECE, 5 * PIECE])('zeroes of %i bytes', async (length) => {
+    const server = new CachingNbd({ flags, maximum: PIECE })
+    server.stable.fill(7)
+    server.crash()
+    const device = await connect(server)
+    await device.writeZeroes(8, length / 512, { durable: true })
+    server.crash()
+    const end = 8 * 512 + length
+    expect(server.stable.subarray(8 * 512, end).every((byte) => byte === 0)).toBe(true)
+    expect([server.stable[8 * 512 - 1], server.stable[end]]).toEqual([7, 7])
+  })
+
+  test.each([4 << 10, PIECE, 5 * PIECE])('a write of %i bytes', async (length) => {
+    const server = new CachingNbd({ flags, maximum: PIECE })
+    const device = await connect(server)
+    await device.write(8, bytes(length, 7), { durable: true })
+    server.crash()
+    const there = server.stable.subarray(8 * 512, 8 * 512 + length)
+    expect(there.every((byte) => byte === 7)).toBe(true)
+  })
 })
 
 describe('with two connections', () => {
