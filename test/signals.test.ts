@@ -13,6 +13,7 @@ import { bytes } from '../src/codec/codecs.ts'
 import {
   Consumer,
   dumpAt,
+  inspectRing,
   type LeaseOptions,
   MemoryBlockDevice,
   migrateRing,
@@ -246,6 +247,27 @@ const calls: Readonly<
   },
   'ring/migrate.ts': {
     migrateRing: async (signal) => migrateRing(await newRing(), await newRing(), { signal }),
+  },
+  'ring/types.ts': {
+    'Producer.attach': async (signal) => {
+      const attached = await Producer.attach(await newRing(), { signal })
+      if (attached.status === 'attached') await attached.producer.detach()
+    },
+    'Consumer.attach': async (signal) =>
+      (await Consumer.attach(await newRing(), { signal })).detach(),
+    inspectRing: async (signal) => inspectRing(await newRing(), { signal }),
+  },
+  'ring/format2/reading.ts': {
+    'inspectRing.items': async (signal) => {
+      const { items } = await inspectRing(await newRing(), { signal })
+      for await (const _ of items());
+    },
+  },
+  'ring/format2/walk.ts': {
+    'Consumer.popMany': async (signal) => {
+      await using consumer = await Consumer.attach(await newRing())
+      await consumer.popMany({ signal })
+    },
   },
   'ring/report.ts': {
     verifyRing: async (signal) => verifyRing(await newRing(), { signal }),
