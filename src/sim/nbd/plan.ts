@@ -15,7 +15,10 @@ export interface NbdTraits {
   readonly neighbours: boolean
 }
 
-/** Draws the traits of a seed. */
+/**
+ * Draws the traits of a seed. A slow link moves a few bytes in a millisecond, and less in its window than makes it silent for
+ * as long as a request may wait while nothing moves; a call takes longer than that.
+ */
 export function nbdTraitsOf(seed: number, slow: boolean): NbdTraits {
   const random = Random.of(seed, nameOf('nbd'))
   const structured = random.chance(0.5)
@@ -23,8 +26,8 @@ export function nbdTraitsOf(seed: number, slow: boolean): NbdTraits {
     connections: random.pick([1, 1, 2, 4]),
     maxInFlight: random.pick([1, 1, 2, 4, 64]),
     durability: random.pick(['auto', 'auto', 'flush']),
-    requestTimeoutMs: random.pick([200, 1000]),
-    connectTimeoutMs: random.pick([100, 400]),
+    requestTimeoutMs: random.pick(slow ? [3000, 8000] : [200, 1000]),
+    connectTimeoutMs: random.pick(slow ? [4000] : [100, 400]),
     server: {
       fua: random.chance(0.6),
       multiConn: random.chance(0.7),
@@ -36,9 +39,9 @@ export function nbdTraitsOf(seed: number, slow: boolean): NbdTraits {
     },
     link: {
       latencyMs: random.pick([0.05, 0.05, 0.3, 2]),
-      bytesPerMs: slow ? random.pick([4, 16, 64]) : random.pick([2000, 100_000]),
-      segmentBytes: random.pick([536, 1460, 65536]),
-      windowBytes: random.pick([1024, 16384, 65536]),
+      bytesPerMs: random.pick(slow ? [4, 16] : [2000, 100_000]),
+      segmentBytes: random.pick(slow ? [536, 1460] : [536, 1460, 65536]),
+      windowBytes: random.pick(slow ? [1460, 4096] : [1024, 16384, 65536]),
     },
     neighbours: random.chance(0.75),
   }
