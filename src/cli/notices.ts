@@ -43,6 +43,20 @@ function noticeText(event: JournalEvent): string | undefined {
   return undefined
 }
 
+/** Tells that a command could not be started for an operation. */
+export function tellNotStarted(
+  json: boolean,
+  position: bigint,
+  error: Error,
+  delayMs: number,
+): void {
+  const reason = reasonOf(error)
+  const text = json
+    ? safeJson({ event: 'notStarted', position, delayMs: Math.round(delayMs), reason })
+    : notice(position, `waits, next try in ${(delayMs / 1000).toFixed(1)} s: ${reason}`)
+  process.stderr.write(`${text}\n`)
+}
+
 function notice(position: bigint, what: string): string {
   return safeText(`sbr: the operation that ends at position ${position} ${what}`)
 }

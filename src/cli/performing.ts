@@ -2,12 +2,12 @@ import { systemClock } from '../clock.ts'
 import { isJournalError } from '../journal/errors.ts'
 import { Performer } from '../journal/performer.ts'
 import { Receipts } from '../journal/receipts.ts'
-import { settingsOf } from '../journal/settings.ts'
+import { retryDelay, settingsOf } from '../journal/settings.ts'
 import type { JournalOptions } from '../journal/types.ts'
 import { inspectRing } from '../ring/ring.ts'
 import type { Consumer, Position } from '../ring/types.ts'
 import { Waiter } from '../ring/wait.ts'
-import { type ChildCommand, runChild } from './child-command.ts'
+import { type ChildCommand, NotStarted, runChild } from './child-command.ts'
 import type { Delivery } from './delivery.ts'
 import { CommandError, withNote } from './errors.ts'
 import { reasonOf } from './notices.ts'
@@ -22,6 +22,8 @@ export interface PerformingOptions extends ChildCommand {
     'name' | 'client' | 'codec' | 'retryIntervalMs' | 'maxAttempts' | 'onFailure'
   >
   readonly signal: AbortSignal
+  /** Told when the command could not be started for an operation, before the pause after that. */
+  readonly onNotStarted: (position: Position, error: NotStarted, delayMs: number) => void
 }
 
 /**
@@ -57,10 +59,11 @@ async function performNext(
   const noCommand = new AbortController()
   const signal = AbortSignal.any([options.signal, noCommand.signal])
   const waiter = new Waiter(consumer.device, systemClock)
+  const settings = settingsOf({ ...options.journal, maxBatchItems: 1 })
   let position: Position = consumer.position
   const performer = new Performer<Delivery>({
     consumer,
-    settings: settingsOf({ ...options.journal, maxBatchItems: 1 }),
+    settings,
     receipts: new Receipts(consumer.position),
     onFreed: () => undefined,
     stop: signal,
@@ -71,9 +74,18 @@ async function performNext(
         SBR_MAY_HAVE_RUN: mayHaveRun ? '1' : '0',
       }
       try {
-        for (const delivery of deliveries) await runChild(options, delivery, env, signal)
+        for (const delivery of deliveries) {
+          await whenStarted(
+            () => runChild(options, delivery, env, signal),
+            async (error, times) => {
+              const delayMs = retryDelay(times, settings)
+              options.onNotStarted(position, error, delayMs)
+              await systemClock.sleep(delayMs, signal)
+            },
+          )
+        }
       } catch (error) {
-        // No attempt can help, and it is not the operation that is at fault.
+        // Nothing can help, and it is not the operation that is at fault.
         if (error instanceof CommandError) noCommand.abort(error)
         throw error
       }
@@ -98,5 +110,20 @@ async function performNext(
     }
   } finally {
     waiter.close()
+  }
+}
+
+/** What was not started is tried again, after a pause: no attempt at the operation was made. */
+async function whenStarted(
+  run: () => Promise<void>,
+  pause: (error: NotStarted, times: number) => Promise<void>,
+): Promise<void> {
+  for (let times = 1; ; times++) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!(error instanceof NotStarted)) throw error
+      await pause(error, times)
+    }
   }
 }

@@ -233,7 +233,7 @@ test('a full disk', async (context) => {
   const path = join(mount, 'ring.img')
   await expect(FileBlockDevice.create(path, { sizeBytes: 4 << 20 })).rejects.toMatchObject({
     code: 'BLOCK_OPEN',
-    message: expect.stringContaining('ENOSPC'),
+    message: expect.stringContaining('the disk is full; free some space'),
     cause: { code: 'ENOSPC' },
   })
   expect(fs.readdirSync(mount)).toEqual([])

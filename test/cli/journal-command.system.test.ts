@@ -1,7 +1,19 @@
 // What `sbr journal` makes of its arguments and of the command that it runs, which is the same for both formats.
-import { copyFileSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { frame, jsonError, ok, sbr, start, temporaryFolder } from './cli.ts'
+import { needs } from '../helpers/interop.ts'
+import { straceProblem } from '../helpers/strace.ts'
+import { frame, jsonError, mainPath, ok, sbr, start, temporaryFolder } from './cli.ts'
 import { events, pending, ring, shell, status } from './journals.ts'
 import { positions, waiting } from './rings.ts'
 
@@ -139,6 +151,89 @@ test('run ends at once when the command cannot be run, and gives nothing up', as
     expect(jsonError(ended)).toMatchObject({ code: 'CLI_COMMAND', command, done: 0 })
   }
   expect([await pending(path), await pending(dead)]).toEqual([['one'], []])
+})
+
+test('run ends at once where TMPDIR is of no use, and gives nothing up', async () => {
+  using folder = temporaryFolder()
+  const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
+  await ok(['journal', 'push', path], 'one\ntwo\n')
+  const file = folder.file('file')
+  writeFileSync(file, '')
+  for (const tmpdir of [folder.file('missing'), file]) {
+    for (const policy of ['retry', 'stop', `dead-letter:${dead}`]) {
+      const limit = policy === 'retry' ? [] : ['--max-attempts', '1']
+      const flags = ['--json', '--drain', ...limit, '--on-failure', policy]
+      const ended = await sbr(shell(path, flags, 'echo ran'), '', { TMPDIR: tmpdir })
+      expect([policy, ended.code, ended.stdout.toString()]).toEqual([policy, 1, ''])
+      expect(jsonError(ended)).toMatchObject({
+        code: 'CLI_COMMAND',
+        message: expect.stringContaining(`could not be made in ${tmpdir} (TMPDIR)`),
+        done: 0,
+      })
+    }
+  }
+  expect([await pending(path), await pending(dead)]).toEqual([['one', 'two'], []])
+  const script = 'echo $SBR_ATTEMPT $(cat)'
+  expect((await ok(shell(path, ['--drain'], script))).toString()).toBe('1 one\n1 two\n')
+})
+
+test.for(['retry', 'stop', 'dead-letter'])(
+  'where TMPDIR is full, no attempt is counted: %s',
+  async (policy, context) => {
+    needs(context, process.getuid?.() === 0 ? undefined : 'mounting takes root')
+    using folder = temporaryFolder()
+    const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
+    await ok(['journal', 'push', path], 'one\ntwo\n')
+    const tmpdir = folder.file('small')
+    mkdirSync(tmpdir)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', tmpdir])
+    using _mounted = { [Symbol.dispose]: () => void execFileSync('umount', [tmpdir]) }
+    writeFileSync(join(tmpdir, 'full'), Buffer.alloc(65536))
+    const onFailure = policy === 'dead-letter' ? `${policy}:${dead}` : policy
+    const limit = policy === 'retry' ? [] : ['--max-attempts', '1']
+    const flags = ['--json', '--drain', ...limit, '--on-failure', onFailure]
+    const script = 'echo $SBR_ATTEMPT $(cat)'
+    await using running = start(shell(path, [...flags, '--retry-interval', '1ms'], script), {
+      TMPDIR: tmpdir,
+    })
+    await running.complained((stderr) => stderr.split('\n').length > 3)
+    rmSync(join(tmpdir, 'full'))
+    const { code, stdout, stderr } = await running.ended
+    expect([code, stdout.toString()]).toEqual([0, '1 one\n1 two\n'])
+    for (const event of events(stderr)) {
+      expect(event).toMatchObject({
+        event: 'notStarted',
+        reason: expect.stringMatching(/in \S+small \(TMPDIR\): no space left .*; free some space/),
+      })
+    }
+    expect(await pending(dead)).toEqual([])
+  },
+)
+
+test('where no process can be started, no attempt is counted', async (context) => {
+  needs(context, straceProblem())
+  using folder = temporaryFolder()
+  const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
+  await ok(['journal', 'push', path], 'one\n')
+  const flags = ['--drain', '--max-attempts', '1', '--on-failure', `dead-letter:${dead}`]
+  const run = ['journal', 'run', path, ...flags, '--retry-interval', '1ms']
+  const injected = [
+    '-e',
+    'trace=clone,fork,vfork',
+    '-e',
+    'inject=clone,fork,vfork:error=EAGAIN:when=1..3',
+  ]
+  const ended = spawnSync('strace', [
+    ...['-f', '-qq', '-o', '/dev/null', ...injected, process.execPath, mainPath],
+    ...[...run, '--', 'printenv', 'SBR_ATTEMPT'],
+  ])
+  expect([ended.status, ended.stdout.toString()]).toEqual([0, '1\n'])
+  const told = ended.stderr.toString().trimEnd().split('\n')
+  expect(told).toHaveLength(3)
+  for (const line of told) {
+    expect(line).toMatch(/waits, next try in 0.0 s: could not start printenv: .* see ulimit -u/)
+  }
+  expect([await pending(path), await pending(dead)]).toEqual([[], []])
 })
 
 test.runIf(process.platform === 'linux')('an argument that is too long is a failure', async () => {

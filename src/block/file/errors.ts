@@ -46,15 +46,19 @@ export function isSystemError(error: unknown): boolean {
   return error instanceof Error && typeof Reflect.get(error, 'syscall') === 'string'
 }
 
-/** `i/o error (EIO)`, and what to do about it if something is known to help. */
-export function explain(error: unknown): string {
+/** What the system says: `i/o error (EIO)`; the message of any other error. */
+export function systemText(error: unknown): string {
   const code = systemCode(error)
   if (code === undefined) return error instanceof Error ? error.message : String(error)
   const errno: unknown = Reflect.get(Object(error), 'errno')
   const text = typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined
-  const what = text === undefined ? code : `${text} (${code})`
-  const advice = ADVICE[code]
-  return advice === undefined ? what : `${what}; ${advice}`
+  return text === undefined ? code : `${text} (${code})`
+}
+
+/** The same, and what to do about it if something is known to help. */
+export function explain(error: unknown): string {
+  const advice = ADVICE[systemCode(error) ?? '']
+  return advice === undefined ? systemText(error) : `${systemText(error)}; ${advice}`
 }
 
 /** The system failed an operation on an open file. */

@@ -6,7 +6,7 @@ import { emptyNow, usageError } from '../../errors.ts'
 import { type OnFailure, onFailureFlag, openPolicy } from '../../failure-policy.ts'
 import { type ItemFlags, limitOf, parsePath } from '../../flags.ts'
 import { journalFlags, journalNames, openJournal } from '../../journal.ts'
-import { tellFailures } from '../../notices.ts'
+import { tellFailures, tellNotStarted } from '../../notices.ts'
 import { perform } from '../../performing.ts'
 import { stopSignals } from '../../signals.ts'
 import { parseCount, parseDuration } from '../../size.ts'
@@ -29,7 +29,9 @@ Its standard input is a nameless file in TMPDIR, which is complete before COMMAN
 Exit code 0 means performed. With any other, or killed by a signal, the operation has failed: it is tried
 again after --retry-interval, and then after pauses that double up to five minutes, each of them shortened by
 chance to between half and all of it; what comes after it waits. Failures are told on standard error. A COMMAND
-that cannot be found or executed ends this at once.
+that cannot be found or executed ends this at once, and so does a TMPDIR that cannot be written to. If COMMAND
+cannot be started for want of space, memory, descriptors or processes, that is no attempt and no failure of the
+operation: it is told, and tried again after the same pauses.
 
 COMMAND has to be idempotent: after a crash the same operation comes again, and if sbr was killed by SIGKILL,
 the COMMAND of before may still be at work. Its environment tells: SBR_ATTEMPT, from 1; SBR_MAY_HAVE_RUN, 0 if
@@ -127,6 +129,7 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
     graceMs: flags.grace ?? GRACE_MS,
     drain,
     signal: stop.signal,
+    onNotStarted: (...told) => tellNotStarted(flags.json === true, ...told),
     journal: {
       name: queue,
       ...names,
