@@ -2,7 +2,6 @@
 
 const CONNECTION = 'block/nbd/connection.ts'
 const FLUSH_TRACKER = 'block/nbd/flush-tracker.ts'
-const PIECES = 'block/nbd/pieces.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const mutant = (name, mix, seeds, ...edits) => ({
@@ -41,11 +40,5 @@ export const NBD = [
     CONNECTION,
     'this.#flushed = Math.max(this.#flushed, covered)',
     'this.#flushed = this.#changes',
-  ]),
-  mutant('a call is rejected while pieces of it are still to be sent', 'links', 60, [
-    PIECES,
-    `const settled = await Promise.allSettled(Array.from({ length: width }, work))
-  for (const result of settled) if (result.status === 'rejected') throw result.reason`,
-    'await Promise.all(Array.from({ length: width }, work))',
   ]),
 ]
