@@ -2,15 +2,13 @@ import type { BlockDevice } from '../block/device.ts'
 import { readRange } from '../block/read-range.ts'
 import { RingError } from '../errors.ts'
 import { hasMagic } from './format1/layout.ts'
-import { checkSectorSize } from './format1/sector-size.ts'
 import { GUARD_BYTES, isGuarded } from './format2/guard.ts'
 import { credible, describeRing, isSound, readSuperblocks } from './format2/identify.ts'
 
 /**
  * Finds out the format of the ring on a device. Where none can be recognised it answers 1, whose attach says what it
  * expected. It is of format 2 only if most of the guard is there: an item of a ring of format 1 can be a whole ring of format 2.
- * @throws {RingError} `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1; `RING_SECTOR_SIZE`
- *   if there is a ring of format 1 of other sectors
+ * @throws {RingError} `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
   const { sectorSize, sizeSectors } = await device.getInfo()
@@ -18,7 +16,6 @@ export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
   if (isGuarded(start)) return 2
   const bool = start[sectorSize + 8]
   if (hasMagic(start) && (bool === 1 || bool === 2)) return 1
-  if (hasMagic(start)) await checkSectorSize(device)
   const sound = (await readSuperblocks(device)).filter(isSound)
   const [copy] = credible(sound, sectorSize * sizeSectors)
   if (copy === undefined) return 1

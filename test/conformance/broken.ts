@@ -551,7 +551,8 @@ const beneath: readonly Mistake[] = [
     make: (device) => ({
       disconnect: async () => {
         await wait(5)
-        setTimeout(() => device.flush().then(() => device.disconnect()), 5)
+        const flush = (): Promise<void> => device.flush().catch(() => undefined)
+        setTimeout(() => flush().then(() => device.disconnect()), 5)
       },
     }),
   },
