@@ -36,7 +36,7 @@ export const leaseFlags: FlagParametersForType<LeaseFlags> = {
   fence: {
     kind: 'parsed',
     brief:
-      'Take over from a silent host: COMMAND -- OWNER, split at spaces, cuts it off first (also SBR_OWNER)',
+      'Take over from a silent host: COMMAND -- OWNER, split at spaces, cuts it off first (or SBR_OWNER)',
     placeholder: 'COMMAND',
     optional: true,
     parse: String,
