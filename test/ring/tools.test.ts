@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Consumer } from '../../src/ring/ring.ts'
 import { dumpAt, repairRing, verifyRing } from '../../src/ring/tools.ts'
+import { MeteredDevice } from '../fuzz/meter.ts'
 import { deviceBytes, goldenDevice, goldens, hex } from '../helpers/golden.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
@@ -125,6 +126,38 @@ describe('format 1', () => {
     bytes[1032] = 9
     const other = await MemoryBlockDevice.from(bytes)
     expect((await dumpAt(other, 1024)).problem).toContain('unmarshal a bool')
+  })
+
+  test('a record above what roles take is walked over, and not held', async () => {
+    const MIB = 1 << 20
+    const large = 20 * MIB
+    const device = await ringDevice((24 * MIB) / 512)
+    const producer = await attachProducer(device, { maxItemBytes: large })
+    for (const length of [10, large, 5]) await append(producer, new Uint8Array(length).fill(9))
+    await producer.detach()
+    const metered = new MeteredDevice(device, {
+      ...{ requests: 1000, moved: 120 * MIB },
+      ...{ allocated: 4 * MIB, largest: MIB },
+    })
+    expect(await verifyRing(metered)).toMatchObject({
+      sound: true,
+      log: { items: 3, bytes: large + 15 },
+    })
+    const second = 1536 + 16
+    const third = second + 4 + large
+    for (const [offset, structure] of [
+      [second, 'length of record 1 at position 16'],
+      [second + 4 + large / 2, 'item of record 1 at position 16'],
+      [third + 4, `item of record 2 at position ${16 + 4 + large}`],
+    ] as const) {
+      expect(await dumpAt(metered, offset)).toMatchObject({ structure })
+    }
+    const abort = new AbortController()
+    const read = new HookedDevice(device)
+    read.before = async () => {
+      if (read.requests.length > 10) abort.abort(new Error('enough'))
+    }
+    await expect(verifyRing(read, { signal: abort.signal })).rejects.toThrow('enough')
   })
 
   test('works on a ring at work', async () => {

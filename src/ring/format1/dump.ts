@@ -75,11 +75,11 @@ async function record(
     const position = positionOf(state, offset)
     if (position >= state.producer.offset) return free
     let index = 0
-    for await (const { item, position: end } of state.items()) {
+    for await (const { length, position: end } of state.records(signal)) {
       signal?.throwIfAborted()
       if (position < end) {
-        const start = end - BigInt(recordBytes(item.length))
-        return part(state, start, Number(position - start), item, index)
+        const start = end - BigInt(recordBytes(length))
+        return part(state, start, Number(position - start), length, index)
       }
       index++
     }
@@ -102,25 +102,25 @@ function part(
   state: RingInspection,
   position: bigint,
   at: number,
-  item: Uint8Array,
+  itemBytes: number,
   index: number,
 ): Structure {
   const base = DATA_SECTOR * state.sectorSize
   const deviceOffset = (byte: number): number =>
     base + Number((position + BigInt(byte)) % BigInt(state.capacity))
   const of = `of record ${index} at position ${position}`
-  const end = HEADER_BYTES + item.length
+  const end = HEADER_BYTES + itemBytes
   const length = {
     name: 'length',
     offset: deviceOffset(0),
     bytes: HEADER_BYTES,
-    value: String(item.length),
+    value: String(itemBytes),
   }
   const [structure, from, to] =
     at < HEADER_BYTES
       ? [`length ${of}`, 0, HEADER_BYTES]
       : at < end
         ? [`item ${of}`, HEADER_BYTES, end]
-        : [`padding ${of}`, end, recordBytes(item.length)]
+        : [`padding ${of}`, end, recordBytes(itemBytes)]
   return { structure, start: deviceOffset(from), length: to - from, fields: [length] }
 }

@@ -1,16 +1,31 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { isRingError, type RingError } from '../../errors.ts'
-import { asPosition, type PoppedItem, type RingInspection } from '../types.ts'
+import { asPosition, type PoppedItem, type Position, type RingInspection } from '../types.ts'
 import { Control } from './control.ts'
+import { recordBytes } from './layout.ts'
 import { RecordReader } from './reader.ts'
 
 /** Items are checked against the consumer's pointer after this many bytes. */
 const BATCH_BYTES = 1 << 20
 const BATCH_ITEMS = 1000
 
+/** A record that waits, without its item, which may be too large to be held. */
+export interface WaitingRecord {
+  /** Bytes of the item. */
+  readonly length: number
+  /** The position behind it. */
+  readonly position: Position
+}
+
+/** A ring's state, as the tools read it. */
+export interface Inspection extends RingInspection {
+  /** The records that wait, one by one; all of their bytes are read. */
+  records(signal?: AbortSignal): AsyncIterable<WaitingRecord>
+}
+
 /** Reads a ring's state; see `inspectRing`. */
-export async function inspect(device: BlockDevice): Promise<RingInspection> {
+export async function inspect(device: BlockDevice): Promise<Inspection> {
   const control = await Control.open(device, { queue: 'unknown', client: 'unknown' }, systemClock)
   const { producer, consumer } = await control.look()
   const { sectorSize, sizeSectors, dataBytes } = control.layout
@@ -29,17 +44,57 @@ export async function inspect(device: BlockDevice): Promise<RingInspection> {
     used,
     free: dataBytes - used,
     items: () => items(control, consumer.offset, producer.offset),
+    records: (signal) => records(control, consumer.offset, producer.offset, signal),
   }
 }
 
-/**
- * The items between two offsets, except those that the consumer gives back meanwhile: their space may be
- * overwritten while it is read, so an item counts only if the consumer has not passed it afterwards.
- */
-async function* items(control: Control, from: bigint, to: bigint): AsyncGenerator<PoppedItem> {
+/** The items between two offsets. */
+function items(control: Control, from: bigint, to: bigint): AsyncGenerator<PoppedItem> {
   const reader = new RecordReader(control.device, control.layout)
+  return waiting(control, from, to, (at) => reader.readMany(at, to, BATCH_ITEMS, BATCH_BYTES))
+}
+
+/** The records between two offsets. */
+function records(
+  control: Control,
+  from: bigint,
+  to: bigint,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WaitingRecord> {
+  const reader = new RecordReader(control.device, control.layout)
+  return waiting(control, from, to, async (begin) => {
+    const batch: WaitingRecord[] = []
+    for (
+      let at = begin;
+      at < to && at < begin + BigInt(BATCH_BYTES) && batch.length < BATCH_ITEMS;
+    ) {
+      try {
+        const length = await reader.pass(at, to, signal)
+        at += BigInt(recordBytes(length))
+        batch.push({ length, position: asPosition(at) })
+      } catch (error) {
+        // The next batch tells, once what is before it was answered.
+        if (batch.length === 0) throw error
+        break
+      }
+    }
+    return batch
+  })
+}
+
+/**
+ * What lies between two offsets, except what the consumer gives back meanwhile: its space may be overwritten while it is read,
+ * so a batch counts only if the consumer has not passed it afterwards.
+ * @param read reads some of it, from an offset on
+ */
+async function* waiting<T extends { readonly position: Position }>(
+  control: Control,
+  from: bigint,
+  to: bigint,
+  read: (at: bigint) => Promise<readonly T[]>,
+): AsyncGenerator<T> {
   for (let at = from; at < to; ) {
-    const batch = await readBatch(reader, at, to)
+    const batch = await readBatch(() => read(at))
     const { consumer } = await control.look()
     if (consumer.offset > at) {
       at = consumer.offset
@@ -52,14 +107,10 @@ async function* items(control: Control, from: bigint, to: bigint): AsyncGenerato
   }
 }
 
-/** Some items, or what is wrong with the first of them, which only counts if it is still there. */
-async function readBatch(
-  reader: RecordReader,
-  from: bigint,
-  to: bigint,
-): Promise<readonly PoppedItem[] | RingError> {
+/** What was read, or what is wrong with the first of it, which only counts if it is still there. */
+async function readBatch<T>(read: () => Promise<readonly T[]>): Promise<readonly T[] | RingError> {
   try {
-    return await reader.readMany(from, to, BATCH_ITEMS, BATCH_BYTES)
+    return await read()
   } catch (error) {
     if (isRingError(error)) return error
     throw error

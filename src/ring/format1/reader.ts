@@ -27,8 +27,7 @@ export class RecordReader {
    * @throws {RingError} `RING_CORRUPT` if its length cannot be; `RING_ITEM_TOO_LARGE`
    */
   async read(from: bigint, producer: bigint): Promise<Uint8Array> {
-    await this.#need(from, HEADER_BYTES, producer)
-    const length = parseLength(this.#window, from, producer, this.#layout, this.#device.name)
+    const length = await this.#lengthAt(from, producer)
     if (length > this.#maxItemBytes) {
       throw itemTooLarge({
         device: this.#device.name,
@@ -68,6 +67,28 @@ export class RecordReader {
       }
     }
     return items
+  }
+
+  /**
+   * Reads the record at `from`, which lies before the producer's offset, window by window, without holding it: however large it is.
+   * @returns the length of its item
+   * @throws {RingError} `RING_CORRUPT` if that cannot be
+   * @throws the signal's reason
+   */
+  async pass(from: bigint, producer: bigint, signal: AbortSignal | undefined): Promise<number> {
+    const length = await this.#lengthAt(from, producer)
+    const end = from + BigInt(recordBytes(length))
+    for (let at = from; at < end; ) {
+      signal?.throwIfAborted()
+      await this.#need(at, 1, producer)
+      at = this.#window.start + BigInt(this.#window.bytes.length)
+    }
+    return length
+  }
+
+  async #lengthAt(from: bigint, producer: bigint): Promise<number> {
+    await this.#need(from, HEADER_BYTES, producer)
+    return parseLength(this.#window, from, producer, this.#layout, this.#device.name)
   }
 
   /** Makes the window hold so many bytes from `from` on. */

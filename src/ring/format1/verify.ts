@@ -8,8 +8,7 @@ import {
   reportOf,
   type VerifyOptions,
 } from '../report.ts'
-import type { RingInspection } from '../types.ts'
-import { inspect } from './inspect.ts'
+import { type Inspection, inspect } from './inspect.ts'
 import { DATA_SECTOR, type Layout, makeLayout, PRODUCER_SECTOR, recordBytes } from './layout.ts'
 import { FLAG_AT, TEXT_START } from './pointer.ts'
 import { type Extent, extentOf } from './record.ts'
@@ -55,7 +54,7 @@ async function check(
   { onProgress, signal }: VerifyOptions,
   onDamage: (error: RingError) => void,
 ): Promise<LogCounts | undefined> {
-  let state: RingInspection
+  let state: Inspection
   try {
     state = await inspect(device)
   } catch (error) {
@@ -69,15 +68,15 @@ async function check(
   let bytes = 0
   let done = 0
   try {
-    for await (const { item, position } of state.items()) {
+    for await (const { length, position } of state.records(signal)) {
       signal?.throwIfAborted()
-      const from = position - BigInt(recordBytes(item.length))
+      const from = position - BigInt(recordBytes(length))
       const sector = unreadableIn(device, layout, extentOf(layout, from, position))
       // Whatever was read there, and what follows it, is not what was written.
       if (sector !== undefined) throw unreadableRecord(device.name, sector)
       items++
-      bytes += item.length
-      done += recordBytes(item.length)
+      bytes += length
+      done += recordBytes(length)
       onProgress?.(done, state.used)
     }
   } catch (error) {
