@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { isBlockError } from '../errors.ts'
+import { type BlockError, isBlockError } from '../errors.ts'
 import { BaseBlockDevice } from './base.ts'
 import { unsupported } from './check.ts'
 import type {
@@ -30,6 +30,7 @@ import {
   checkNewSize,
   type FileBlockDeviceOptions,
 } from './file/options.ts'
+import { PathWatch } from './file/path-watch.ts'
 import { resizeFile } from './file/resize.ts'
 import { readRawDevice } from './file/sysfs.ts'
 import { watchFile } from './file/watch.ts'
@@ -56,7 +57,10 @@ export class FileBlockDevice extends BaseBlockDevice {
   /** How durable writes reach stable storage. */
   readonly durability: 'dsync' | 'flush' | 'none'
   protected override info: BlockInfo
-  readonly #file: OpenFile
+  readonly #opened: OpenFile
+  readonly #pathWatch: PathWatch | undefined
+  readonly #watchers = new Set<() => void>()
+  #replaced: BlockError<'BLOCK_REPLACED'> | undefined
   readonly #native: Native | undefined
   readonly #end: FileEnd | undefined
   readonly #channel: Channel
@@ -70,8 +74,10 @@ export class FileBlockDevice extends BaseBlockDevice {
     this.direct = file.direct
     this.durability = file.durability
     this.info = { readWrite: writable, sectorSize, sizeSectors: 0 }
-    this.#file = file
+    this.#opened = file
     this.#native = native
+    this.#pathWatch =
+      raw === undefined ? new PathWatch(path, file, (error) => this.#endAll(error)) : undefined
     this.#end = raw === undefined ? new FileEnd(file.cachedFd) : undefined
     this.#channel = new Channel(engine, sectorSize, file.direct)
     this.#flusher = new Flusher((permit) =>
@@ -88,7 +94,9 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Opens a file or a raw block device that is there.
+   * Opens a file or a raw block device that is there. Once a second it is looked whether a file is still the one at its path;
+   * when it was removed or replaced, every request, and who waits on it, ends with `BLOCK_REPLACED`. Raw devices are not looked at:
+   * their names come and go while the disk stays the same.
    * @throws {TypeError | RangeError} an option cannot be
    * @throws {BlockError} `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`
    */
@@ -142,6 +150,18 @@ export class FileBlockDevice extends BaseBlockDevice {
     }
     await device.disconnect()
     return FileBlockDevice.open(path, options)
+  }
+
+  /** What is open, for every request; none is sent to a file that was replaced. */
+  get #file(): OpenFile {
+    if (this.#replaced !== undefined) throw this.#replaced
+    return this.#opened
+  }
+
+  #endAll(error: BlockError<'BLOCK_REPLACED'>): void {
+    this.#replaced = error
+    // They look again, and are told.
+    for (const watcher of this.#watchers) watcher()
   }
 
   #isEmpty(): boolean {
@@ -231,7 +251,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doFlush(permit: Permit): Promise<void> {
-    if (this.durability !== 'none') await this.#flusher.flush(permit)
+    const { durability } = this.#file
+    if (durability !== 'none') await this.#flusher.flush(permit)
   }
 
   protected override async doDiscard(
@@ -309,11 +330,20 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {
-    return watchFile(this.name, onChange)
+    const inner = watchFile(this.name, onChange)
+    const watcher = (): void => onChange()
+    this.#watchers.add(watcher)
+    return {
+      close: () => {
+        this.#watchers.delete(watcher)
+        inner.close()
+      },
+    }
   }
 
   protected override async doDisconnect(): Promise<void> {
-    await closeAll(this.#file.descriptors)
+    this.#pathWatch?.close()
+    await closeAll(this.#opened.descriptors)
   }
 
   #place(operation: string, sector: number, sectors: number): Place {

@@ -138,6 +138,8 @@ export abstract class BaseRole implements Role {
       if (this.#poison === undefined) {
         return this.#checkHeld ? this.#whileHeld(operation, this.#checkHeld) : operation()
       }
+      // That is not what a write left behind, but why there will be none; a write by the way may have been the first to hear.
+      if (isBlockError(this.#poison) && this.#poison.code === 'BLOCK_REPLACED') throw this.#poison
       throw new RingError(
         'RING_POISONED',
         'This handle ended when a write failed or another one interfered (see the cause): detach it, ' +

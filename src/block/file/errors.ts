@@ -18,6 +18,8 @@ export type FileBlockErrorCode =
   | 'BLOCK_CLAIMED'
   /** The platform, the file system or the device cannot do that. */
   | 'BLOCK_UNSUPPORTED'
+  /** The file was removed, or another one is at its path: what was open ends. */
+  | 'BLOCK_REPLACED'
   /** There is already something at the path of the file to create. */
   | 'BLOCK_EXISTS'
 

@@ -20,6 +20,8 @@ export interface OpenFile {
   readonly raw: RawDevice | undefined
   /** The same for every name and every handle of the file or device. */
   readonly key: string
+  /** Whether it had a name in a folder when it was opened. */
+  readonly named: boolean
   readonly writable: boolean
   readonly direct: boolean
   readonly sectorSize: number
@@ -97,7 +99,8 @@ export async function openFile(
     const needsCached = direct && writable && raw === undefined
     const cachedFd = needsCached ? await openAgain(constants.O_RDONLY) : fd
     const key = raw === undefined ? fileKey(stats) : `block-${raw.id}`
-    return { ...main, descriptors, dsyncFd, cachedFd, raw, key, sectorSize, durability }
+    const named = stats.nlink > 0n
+    return { ...main, descriptors, dsyncFd, cachedFd, raw, key, named, sectorSize, durability }
   } catch (error) {
     await closeAll(descriptors)
     throw error

@@ -1,0 +1,88 @@
+import { fstat } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { BlockError } from '../../errors.ts'
+
+/** How often an open file is looked for at its path, in milliseconds. */
+const LOOK_MS = 1000
+
+/** Names of descriptors, not of files: by and by they mean another. */
+const DESCRIPTOR = /^\/(proc|dev\/fd)\/|^\/dev\/std/
+
+const fstatCall = promisify(fstat)
+
+/** A file that is open. */
+export interface WatchedFile {
+  readonly fd: number
+  /** Whether it had a name when it was opened: some have none, and some file systems do not count them. */
+  readonly named: boolean
+}
+
+/**
+ * Finds out that an open file was removed, or that its path leads to another one: what is written from then on reaches
+ * nobody. It looks once a second, beside all requests, and keeps no program running.
+ *
+ * Only what is certain counts: no name is left, or another file is at the path. A path that cannot be followed (a folder
+ * that was moved or closed, a mount that hangs) says nothing of the file.
+ */
+export class PathWatch {
+  readonly #name: string
+  readonly #path: string
+  readonly #file: WatchedFile
+  readonly #onReplaced: (error: BlockError<'BLOCK_REPLACED'>) => void
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(
+    path: string,
+    file: WatchedFile,
+    onReplaced: (error: BlockError<'BLOCK_REPLACED'>) => void,
+  ) {
+    this.#name = path
+    // Now, because the program may change its working directory.
+    this.#path = resolve(path)
+    this.#file = file
+    this.#onReplaced = onReplaced
+    this.#schedule()
+  }
+
+  /** Nothing is reported any more. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  /** Looks now, and reports what it finds; never fails. */
+  async look(): Promise<void> {
+    const found = await this.#find().catch(() => undefined)
+    if (found === undefined || this.#closed) return
+    this.close()
+    this.#onReplaced(replaced(this.#name, found))
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    this.#timer = setTimeout(() => {
+      void this.look().then(() => this.#schedule())
+    }, LOOK_MS).unref()
+  }
+
+  async #find(): Promise<string | undefined> {
+    const file = await fstatCall(this.#file.fd, { bigint: true })
+    if (file.nlink === 0n && this.#file.named) return 'was removed'
+    if (DESCRIPTOR.test(this.#path)) return undefined
+    const there = await stat(this.#path, { bigint: true })
+    if (there.ino === file.ino && there.dev === file.dev) return undefined
+    return `was replaced (expected inode ${file.ino}, found ${there.ino})`
+  }
+}
+
+function replaced(device: string, what: string): BlockError<'BLOCK_REPLACED'> {
+  return new BlockError(
+    'BLOCK_REPLACED',
+    `${device} ${what} while it was open. Who opens that path does not see what is written here, so nothing more is read or ` +
+      'written; what was written since then is in the old file only. Open the path again',
+    { device },
+  )
+}
