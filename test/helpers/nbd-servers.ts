@@ -79,14 +79,29 @@ async function startServer(
   child.stderr.on('data', (chunk: Buffer) => {
     errors += chunk.toString()
   })
-  await untilReady(pidFile, socket, () =>
-    child.exitCode === null ? undefined : `${program} ended: ${errors}`,
-  )
+  let mayEnd = false
+  const ended = (): string | undefined =>
+    isRunning(child) || mayEnd
+      ? undefined
+      : `${program} ended with ${child.exitCode ?? child.signalCode}: ${errors}`
+  await untilReady(pidFile, socket, ended)
   return server(
     socket,
-    () => killChild(child),
-    () => endChild(child),
+    () => {
+      mayEnd = true
+      return killChild(child)
+    },
+    async () => {
+      // What a test saw of a server that failed says nothing about the client.
+      const problem = ended()
+      if (problem !== undefined) throw new Error(problem)
+      await endChild(child)
+    },
   )
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null
 }
 
 function server(
@@ -106,7 +121,7 @@ function server(
 async function endChild(child: ChildProcess): Promise<void> {
   const kill = setTimeout(() => child.kill('SIGKILL'), END_MS)
   const gone = once(child, 'exit')
-  if (child.exitCode === null && child.signalCode === null) {
+  if (isRunning(child)) {
     child.kill('SIGTERM')
     await gone
   }
@@ -114,7 +129,7 @@ async function endChild(child: ChildProcess): Promise<void> {
 }
 
 async function killChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (!isRunning(child)) return
   const gone = once(child, 'exit')
   child.kill('SIGKILL')
   await gone
