@@ -47,9 +47,8 @@ be found.
 On a terminal, control characters in items are shown as escapes. Elsewhere items are printed as they are;
 as they may have newlines in them, use --frames for any bytes.
 
-Exit codes: 0 done, for a command without --count and --drain also when told to stop (by a
-signal, or the reader of a pipe went away); 3 --drain found nothing; 128 + n told to stop by signal n before it was done;
-1 anything else.
+Exit codes: 0 done, for a command without --count and --drain also when told to stop (by a signal, or the reader of a
+pipe went away); 3 --drain found nothing; 128 + n told to stop by signal n before it was done; 1 anything else.
 
 EXAMPLES
   sbr consume ring.img --drain > items.txt

@@ -17,14 +17,15 @@ interface Flags extends CommonFlags {
 const fullDescription = `Prints the ring's state and the items in it. Opens the device for reading only, takes no role and changes
 nothing; works while producer and consumer run (items given back meanwhile are left out).
 
-Whether a consumer is at work now is known of this machine only; of producers, only of \`sbr produce\` and \`sbr journal push\`.
+Whether a consumer is at work now is known of this machine only; of producers, only of \`sbr produce\` and \`sbr
+journal push\`.
 
-With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity",
-"used", "free", "atWork" ("consumer": true or false; "producer": true, or absent if that is not known) and, without
---no-items, "items". Offsets and positions are decimal strings; an item's
-position is the one after it. If the items cannot all be read, an "error" follows them, and the exit code
-is 1. Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is shown may then be
-too little or too old, and the exit code is 1.
+With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity", "used",
+"free", "atWork" ("consumer": true or false; "producer": true, or absent if that is not known) and, without
+--no-items, "items". Offsets and positions are decimal strings; an item's position is the one after it. If the items
+cannot all be read, an "error" follows them, and the exit code is 1. Sectors that cannot be read are told
+("unreadable": "offset" and "bytes"), and read around: what is shown may then be too little or too old, and the exit
+code is 1.
 
 Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "whenFull"), "waitingItems",
 "waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",

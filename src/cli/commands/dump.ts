@@ -20,8 +20,8 @@ nothing that is in use), and prints its fields and the bytes from there on. Open
 The offsets are those that sbr verify tells, in bytes from the device's start.
 
 With --json: one object with "device", "format", "structure", its "start" and "length", "problem" if it cannot be
-believed, "fields" ("name", "offset", "bytes", "value"), and the dumped bytes: "offset", "hex", and "unreadable": which of
-them ("offset", "bytes") cannot be read. These are zeroes in "hex", and question marks in the text.
+believed, "fields" ("name", "offset", "bytes", "value"), and the dumped bytes: "offset", "hex", and "unreadable":
+which of them ("offset", "bytes") cannot be read. These are zeroes in "hex", and question marks in the text.
 
 EXAMPLES
   sbr dump ring.img --at 12288

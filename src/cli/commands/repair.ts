@@ -39,7 +39,8 @@ With --json: one object with "device", "format", "written", "actions" ("offset" 
 "cost"), "left", the findings that stay, as sbr verify has them, and "moreLeft", how many more do.
 
 Exit codes: 0 nothing was damaged, or it is (without --write: would be) repaired; 130 or 143 stopped by SIGINT or
-SIGTERM; 1 something stays damaged, also a lease, or items that are gone and were not stepped over yet, or anything else.
+SIGTERM; 1 something stays damaged, also a lease, or items that are gone and were not stepped over yet, or anything
+else.
 
 EXAMPLES
   sbr repair ring.img

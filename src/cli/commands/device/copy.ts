@@ -24,9 +24,10 @@ interface Flags extends CommonFlags, ModeFlags {
   readonly force?: boolean
 }
 
-const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made, for those who
-may use FROM. FROM is opened for reading only; if it is written meanwhile, as a ring at work is, the copy is of no
-use: stop that first. If a consumer or \`sbr produce\` is at work on it on this machine, standard error says so. Others may be, unseen.
+const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made, for those who may use
+FROM. FROM is opened for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop
+that first. If a consumer or \`sbr produce\` is at work on it on this machine, standard error says so. Others may be,
+unseen.
 
 Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
 without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file

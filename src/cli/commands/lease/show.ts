@@ -15,9 +15,10 @@ renewed meanwhile.
 A copy of a device has the same UUID and the same leases: who holds one there may be at work on the original. On the
 copy nobody renews it. Break it there, and do not cut its holder off.
 
-With --json: one object with "device", the ring's "uuid", and "producer" and "consumer", each with "status" ("never", "free", "held",
-"damaged", or "unreadable" with its "offset" on the device in bytes and the "problem") and, if there is a record, "owner", "nonce", "epoch" (how often it was taken), "counter" (how often
-written), "timeoutMs" and "time" (milliseconds since 1970, by the owner's clock).
+With --json: one object with "device", the ring's "uuid", and "producer" and "consumer", each with "status" ("never",
+"free", "held", "damaged", or "unreadable" with its "offset" on the device in bytes and the "problem") and, if there
+is a record, "owner", "nonce", "epoch" (how often it was taken), "counter" (how often written), "timeoutMs" and "time"
+(milliseconds since 1970, by the owner's clock).
 
 EXAMPLES
   sbr lease show /dev/vg0/queue
