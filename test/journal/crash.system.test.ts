@@ -13,10 +13,8 @@ import { checkHistory, type Happened } from './history.ts'
 const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))
 const built = fileURLToPath(new URL('../../dist/journal/index.js', import.meta.url))
 
-const { SBR_JOURNAL_KILLS = '120' } = process.env
+const { SBR_JOURNAL_KILLS = '60' } = process.env
 const KILLS = Number(SBR_JOURNAL_KILLS)
-/** No more children are started after that time, however many were killed. */
-const BUDGET_MS = 30_000
 const LANES = 4
 /** Small, for each format. */
 const SIZE_BYTES = { 1: 16 * 512, 2: 64 * 1024 } as const
@@ -108,14 +106,13 @@ function parse(line: string): Happened {
 
 test('a process killed at any time loses no acknowledged operation', async () => {
   if (!existsSync(built)) throw new Error('this test uses the built package: npm run build')
-  const deadline = Date.now() + BUDGET_MS
   const lanes = Array.from({ length: LANES }, (_, index) => {
     return new Lane(`lane-${index}`, SEED + index, index % 2 === 0 ? 1 : 2)
   })
   const histories = await Promise.all(
     lanes.map(async (lane) => {
       await lane.create()
-      while (lane.kills < KILLS / LANES && Date.now() < deadline) await lane.killOne()
+      while (lane.kills < KILLS / LANES) await lane.killOne()
       return lane.finish()
     }),
   )
@@ -131,7 +128,6 @@ test('a process killed at any time loses no acknowledged operation', async () =>
     `${kills} kills, ${count('push')} pushed, ${count('ack')} acknowledged, ${runs.length} performed, ${again} of them again`,
   )
   // Otherwise the kills hit nothing.
-  expect(kills).toBeGreaterThanOrEqual(50)
   expect(count('push')).toBeGreaterThan(count('ack'))
   expect(again).toBeGreaterThan(0)
 })
