@@ -247,6 +247,9 @@ export abstract class BaseBlockDevice implements BlockDevice {
     this.#checkCapability('watch')
     const inner = this.doWatch(onChange)
     const watch: BlockWatch = {
+      get works() {
+        return inner.works
+      },
       close: () => {
         if (this.#watches.delete(watch)) inner.close()
       },

@@ -60,6 +60,8 @@ export interface BlockClaim {
 
 /** A subscription made by {@link BlockDevice.watch}. */
 export interface BlockWatch {
+  /** False if no changes are told of, or none any more: one who waits then looks as often as without a watch. */
+  readonly works: boolean
   /** Ends the subscription. Never fails; a second call does nothing. */
   close(): void
 }

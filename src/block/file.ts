@@ -41,6 +41,7 @@ import { claimCreator } from './turn.ts'
 export type { Engine, VectoredCall } from './file/engine.ts'
 export type { FileBlockErrorCode } from './file/errors.ts'
 export type { CreateFileOptions, FileBlockDeviceOptions } from './file/options.ts'
+export type { WatchTrace } from './file/watch.ts'
 
 /**
  * A regular file, or a raw block device on Linux, as a block device. A file that is no whole number of
@@ -334,6 +335,9 @@ export class FileBlockDevice extends BaseBlockDevice {
     const watcher = (): void => onChange()
     this.#watchers.add(watcher)
     return {
+      get works() {
+        return inner.works
+      },
       close: () => {
         this.#watchers.delete(watcher)
         inner.close()

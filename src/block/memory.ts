@@ -138,7 +138,7 @@ export class MemoryBlockDevice extends BaseBlockDevice {
 
   protected override doWatch(onChange: () => void): BlockWatch {
     this.#watchers.add(onChange)
-    return { close: () => this.#watchers.delete(onChange) }
+    return { works: true, close: () => this.#watchers.delete(onChange) }
   }
 
   protected override async doDisconnect(): Promise<void> {

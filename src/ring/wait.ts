@@ -72,7 +72,7 @@ export class Waiter {
 
   #longest(): number {
     if (this.#maxPollMs !== undefined) return this.#maxPollMs
-    if (this.#watch !== undefined) return QUIET_POLL_MS
+    if (this.#watch?.works === true) return QUIET_POLL_MS
     const quietMs = this.#clock.now() - this.#quietSince
     return Math.min(QUIET_POLL_MS, Math.max(BUSY_POLL_MS, quietMs * QUIET_SHARE))
   }

@@ -384,14 +384,14 @@ const roles: readonly Mistake[] = [
     make: (device) => ({
       watch: (onChange) => {
         device.watch(onChange)
-        return { close: () => {} }
+        return { works: true, close: () => {} }
       },
     }),
   },
   {
     what: 'never reports a change',
     foundBy: 'watch reports changes until it is closed',
-    make: () => ({ watch: () => ({ close: () => {} }) }),
+    make: () => ({ watch: () => ({ works: true, close: () => {} }) }),
   },
   {
     what: 'reports its own changes only',
@@ -401,7 +401,7 @@ const roles: readonly Mistake[] = [
       return {
         watch: (onChange) => {
           watchers.add(onChange)
-          return { close: () => watchers.delete(onChange) }
+          return { works: true, close: () => watchers.delete(onChange) }
         },
         write: async (sector, buffers) => {
           await device.write(sector, buffers)

@@ -48,3 +48,21 @@ test('without news the pauses get longer only when it has been quiet for long', 
   expect(Math.max(...all)).toBeGreaterThan(100)
   expect(Math.max(...all)).toBeLessThanOrEqual(250)
 })
+
+test('a watch that stops working is not waited for', async () => {
+  const clock = new FakeClock()
+  const device = await smallRing()
+  let works = true
+  const deaf = new HookedDevice(device)
+  deaf.watch = () => ({
+    get works() {
+      return works
+    },
+    close: () => undefined,
+  })
+  const waiter = new Waiter(deaf, clock)
+  expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(250)
+  works = false
+  waiter.reset()
+  expect(Math.max(...(await pauses(waiter, clock, 20)))).toBeLessThanOrEqual(51)
+})

@@ -1,13 +1,36 @@
-import { watch } from 'node:fs'
+import { type FSWatcher, watch } from 'node:fs'
+import { channel } from '../../diagnostics.ts'
 import type { BlockWatch } from '../device.ts'
 
-/** Hints that a file may have changed. Errors only mean that no more hints come. */
+/** What is published on `shared-block-ring:watch`, once for each watch that does not work, or not any more. */
+export interface WatchTrace {
+  /** The file's path. */
+  readonly device: string
+  /** Why: with the code EMFILE or ENOSPC, the system has no inotify instance or watch left. */
+  readonly error: unknown
+}
+
+const watches = channel('shared-block-ring:watch')
+
+/** Tells of changes of a file, as a hint. Errors only mean that none are told of any more, which is told once. */
 export function watchFile(path: string, onChange: () => void): BlockWatch {
+  let works = true
+  let watcher: FSWatcher | undefined
+  const fail = (error: unknown): void => {
+    works = false
+    watcher?.close()
+    if (watches.hasSubscribers) watches.publish({ device: path, error } satisfies WatchTrace)
+  }
   try {
-    const watcher = watch(path, { persistent: false }, () => onChange())
-    watcher.on('error', () => watcher.close())
-    return watcher
-  } catch {
-    return { close: () => undefined }
+    watcher = watch(path, { persistent: false }, () => onChange())
+    watcher.on('error', fail)
+  } catch (error) {
+    fail(error)
+  }
+  return {
+    get works() {
+      return works
+    },
+    close: () => watcher?.close(),
   }
 }
