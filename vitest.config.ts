@@ -20,7 +20,7 @@ const KINDS = {
 const BOTH_FORMATS = [
   'test/cli/{diagnostics,items,journal,suspend}',
   'test/journal/{journal,model,policy,start,weaknesses}',
-  'test/ring/{face,lazy-advance,wait}',
+  'test/ring/{face,lazy-advance,refused,wait}',
   'test/streams/*',
 ]
 

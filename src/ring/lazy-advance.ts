@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { isRefusal } from './role.ts'
 import type { Position } from './types.ts'
 
 const DEFAULT_CALLS = 1000
@@ -66,8 +67,21 @@ export class LazyAdvance {
     const to = this.#to
     this.#to = undefined
     this.#waitingCalls = 0
-    if (to !== undefined) this.#written = this.#write(to)
+    if (to !== undefined) this.#written = this.#writeOrKeep(to)
     return this.#written
+  }
+
+  /** What a device refuses to write waits again, with what was added meanwhile. */
+  async #writeOrKeep(to: Position): Promise<void> {
+    try {
+      await this.#write(to)
+    } catch (error) {
+      if (isRefusal(error)) {
+        if (this.#to === undefined || to > this.#to) this.#to = to
+        this.#timer ??= this.#flushInTime()
+      }
+      throw error
+    }
   }
 
   async #flushInTime(): Promise<void> {
@@ -77,7 +91,8 @@ export class LazyAdvance {
       this.#timer = undefined
       await this.flush()
     } catch {
-      // Closed, which flushes; or the write failed, which ended the handle: the next write or flush tells.
+      // Closed, which flushes; refused, and then there is another time; or failed, which ended the handle: the next write or
+      // flush tells.
     }
   }
 }

@@ -13,6 +13,11 @@ export interface Names {
   readonly client: string
 }
 
+/** Whether a device has refused a write: nothing was written then, and the handle is as it was before. */
+export function isRefusal(error: unknown): boolean {
+  return isBlockError(error) && error.code === 'BLOCK_READ_ONLY'
+}
+
 /** A role that was claimed. */
 export interface Claimed {
   readonly device: BlockDevice
@@ -122,9 +127,9 @@ export abstract class BaseRole implements Role {
     return this.detach()
   }
 
-  /** Whether the handle was detached, or ended by a failure. */
-  protected get ended(): boolean {
-    return this.#detached !== undefined || this.#poison !== undefined
+  /** Whether a failure has ended the handle. */
+  protected get poisoned(): boolean {
+    return this.#poison !== undefined
   }
 
   /** Runs an operation after those called before it, unless the handle is of no use any more. */
@@ -196,8 +201,7 @@ export abstract class BaseRole implements Role {
     try {
       await written
     } catch (error) {
-      if (isBlockError(error) && error.code === 'BLOCK_READ_ONLY') throw error
-      throw this.poisonWith(error)
+      throw isRefusal(error) ? error : this.poisonWith(error)
     }
   }
 

@@ -284,7 +284,8 @@ export interface Role extends AsyncDisposable {
  *
  * Faults are thrown, by every method: {@link RingError} `RING_DETACHED`; `RING_POISONED` after a failed
  * write or flush; `RING_CORRUPT` and `RING_UNSTABLE` when the device holds what cannot be;
- * `RING_ROLE_CONFLICT` when another producer wrote; {@link BlockError} as the device throws it.
+ * `RING_ROLE_CONFLICT` when another producer wrote; {@link BlockError} as the device throws it. After `BLOCK_READ_ONLY` the
+ * handle is as it was, and the call can be made again when the device takes writes.
  */
 export interface Producer extends Role {
   /** Position after the last item pushed, visible or not. */
@@ -301,7 +302,8 @@ export interface Producer extends Role {
   push(item: Uint8Array): Promise<PushResult>
 
   /**
-   * As `push`, for as many items from the front as have room, in as few writes as can be.
+   * As `push`, for as many items from the front as have room, in as few writes as can be. In format 2, where a device refuses one
+   * of several writes, or cannot be read before it, the items of those before are answered, and the next call tells.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    */
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult>

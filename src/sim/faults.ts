@@ -138,6 +138,7 @@ export const MIXES: readonly Mix[] = [
   makeMix('honest', 'everything that a device may do without lying', {
     ...HONEST,
     reset: 0.03,
+    refuse: 0.03,
   }),
   makeMix('tears', 'reads that see half a write within a sector', { tornRead: 1, ...APART }),
   makeMix('torn', 'power cuts that tear sectors', { ...STORM, tornSector: 1 }, false),

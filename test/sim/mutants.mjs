@@ -176,10 +176,10 @@ const FORMAT2 = [
     [WALK2, 'guess?.header.start.crc === mark.crc', 'guess?.header.start.crc === -1'],
   ]),
   format2('a failed write does not end the handle', 'eio', 1500, [
-    [BASE_ROLE, '      throw this.poisonWith(error)\n    }', '      throw error\n    }'],
+    [BASE_ROLE, 'throw isRefusal(error) ? error : this.poisonWith(error)', 'throw error'],
   ]),
   format2('a failed write is taken for a good one', 'eio', 1500, [
-    [BASE_ROLE, '      throw this.poisonWith(error)\n    }', '      void error\n    }'],
+    [BASE_ROLE, 'throw isRefusal(error) ? error : this.poisonWith(error)', 'void error'],
   ]),
   format2('the consumer gives back what it pops', 'kill', 500, [
     [
@@ -194,10 +194,17 @@ const FORMAT2 = [
   format2('the consumer has one slot', 'storm', 1500, [
     [CONSUMER2, 'return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1', 'return 0'],
   ]),
+  format2('what was refused counts as given back', 'honest', 3000, [
+    [
+      CONSUMER2,
+      "    traceConsumer('set', slot",
+      "    this.#told = told\n    traceConsumer('set', slot",
+    ],
+  ]),
   format2('an idle consumer leaves its other slot as it is', 'none', 1500, [
     [
       CONSUMER2,
-      'for (let writes = 0; writes < 2 && this.disk.readWrite && !this.#isSettled; writes++) {',
+      'for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {',
       'for (let writes = 0; writes < 0; ) {',
     ],
   ]),
@@ -485,18 +492,14 @@ export const MUTANTS = [
   format1(
     'a failed write does not end the handle',
     BASE_ROLE,
-    `      throw this.poisonWith(error)
-    }`,
-    `      throw error
-    }`,
+    'throw isRefusal(error) ? error : this.poisonWith(error)',
+    'throw error',
   ),
   format1(
     'a failed write is taken for a good one',
     BASE_ROLE,
-    `      throw this.poisonWith(error)
-    }`,
-    `      void error
-    }`,
+    'throw isRefusal(error) ? error : this.poisonWith(error)',
+    'void error',
   ),
   format1(
     'torn pointers are believed at once',

@@ -3,7 +3,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
 import { publishDamage } from '../damage.ts'
 import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
-import type { Claimed } from '../role.ts'
+import { type Claimed, isRefusal } from '../role.ts'
 import type {
   Consumer,
   ConsumerOptions,
@@ -64,19 +64,24 @@ async function settledSlots(disk: Disk): Promise<Slots> {
   }
 }
 
+/** What a consumer has to say, but for when and who. */
+interface Told extends Pick<ConsumerSlot, 'seen' | 'suspend' | 'skipped' | 'missed'> {
+  readonly cursor: Place
+}
+
 class Format2Consumer extends Format2Role implements Consumer {
   /** What our slots hold. */
   readonly #slots: [ConsumerSlot, ConsumerSlot]
   readonly #skip: boolean
   #producer: ProducerSlot
   #reading: ReadingPlace
-  #cursor: Place
+  /**
+   * What is so. What a caller asks for, a place to advance to or a wish, is so once it is in a slot, and not before: a device
+   * may refuse to write that, and then the handle goes on from here.
+   */
+  #told: Told
   /** Where we advanced to last, if anywhere. */
   #advancedTo: Position | undefined
-  #seen: number
-  #suspend: boolean
-  #skipped: number
-  #missed: number
   readonly #losses = new Losses()
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
@@ -88,14 +93,12 @@ class Format2Consumer extends Format2Role implements Consumer {
     this.#slots = [isBad(first) ? lost : first, isBad(second) ? lost : second]
     this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
-    this.#cursor = { mark: own.cursor, index: own.index, bytes: own.bytes }
-    this.#seen = own.seen
-    this.#suspend = own.suspend
-    this.#skipped = own.skipped
-    this.#missed = own.missed
+    const { seen, suspend, skipped, missed } = own
+    const cursor = { mark: own.cursor, index: own.index, bytes: own.bytes }
+    this.#told = { cursor, seen, suspend, skipped, missed }
     this.#reading = new ReadingPlace(
       disk,
-      this.#cursor,
+      cursor,
       this.#producer,
       () => this.look(),
       this.maxItemBytes,
@@ -111,6 +114,10 @@ class Format2Consumer extends Format2Role implements Consumer {
     return this.#advancedTo !== undefined && this.#advancedTo > position
       ? this.#advancedTo
       : position
+  }
+
+  get #cursor(): Place {
+    return this.#told.cursor
   }
 
   override get logOffset(): bigint {
@@ -170,7 +177,6 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   advance(position: Position): Promise<void> {
     return this.run(async () => {
-      this.#checkWritable()
       await this.#hear(position)
       if (this.#reading.seqOf(position) <= this.#cursor.mark.seq + this.#cursor.index) return
       await this.lookBeforeWrite()
@@ -184,19 +190,24 @@ class Format2Consumer extends Format2Role implements Consumer {
       if (place === undefined) {
         throw new RangeError(`position ${position} was not answered by a pop`)
       }
-      this.#moveTo(place, position)
-      await this.#publish()
-      if (this.#holdsBack) await this.#publish()
+      await this.#publish(this.#toldAt(place))
+      this.#arrived(position)
+      if (this.#holdsBack) await this.#publishAgain()
       this.#reading.forgetBefore(place.mark)
       this.settleWhenIdle()
     })
   }
 
-  #moveTo(place: Place, position: Position): void {
-    const { skipped, missed } = this.#losses.take(place.mark.seq + place.index)
-    this.#skipped += skipped
-    this.#missed += missed
-    this.#cursor = place
+  /** What is to be told when the cursor is at a place. */
+  #toldAt(cursor: Place): Told {
+    const { skipped, missed } = this.#losses.before(cursor.mark.seq + cursor.index)
+    const told = this.#told
+    return { ...told, cursor, skipped: told.skipped + skipped, missed: told.missed + missed }
+  }
+
+  /** The cursor is at a place that has this position. */
+  #arrived(position: Position): void {
+    this.#losses.forgetBefore(this.#cursor.mark.seq + this.#cursor.index)
     this.#advancedTo = position
   }
 
@@ -206,13 +217,21 @@ class Format2Consumer extends Format2Role implements Consumer {
       return
     const place = await this.#reading.placeOf(to)
     if (place === undefined || place.mark.lsn < this.#producer.head.lsn) return
-    this.#moveTo(place, to)
+    this.#told = this.#toldAt(place)
+    this.#arrived(to)
     this.settleWhenIdle()
   }
 
-  /** Nothing is to be written on a device that is open for reading only. */
-  #checkWritable(): void {
-    if (!this.disk.readWrite) throw readOnly(this.device.name)
+  /**
+   * Makes sure that the device takes writes now, before it is read for one.
+   * @throws {BlockError} `BLOCK_READ_ONLY`
+   */
+  async #checkWritable(): Promise<void> {
+    if (!(await this.#isWritable())) throw readOnly(this.device.name)
+  }
+
+  async #isWritable(): Promise<boolean> {
+    return (await this.device.getInfo()).readWrite
   }
 
   /**
@@ -276,13 +295,12 @@ class Format2Consumer extends Format2Role implements Consumer {
 
   #wish(suspend: boolean): Promise<SuspendResult> {
     return this.run(async () => {
-      this.#checkWritable()
+      await this.#checkWritable()
       await this.look()
-      if (this.#suspend !== this.#producer.suspendAck) return { status: 'retry' }
-      this.#suspend = suspend
+      if (this.#told.suspend !== this.#producer.suspendAck) return { status: 'retry' }
       // In both slots, or losing one would take the wish back.
-      await this.#publish()
-      await this.#publish()
+      await this.#publish({ ...this.#told, suspend })
+      await this.#publishAgain()
       return { status: 'ok' }
     })
   }
@@ -297,34 +315,51 @@ class Format2Consumer extends Format2Role implements Consumer {
     return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
   }
 
-  async #publish(which: Which = this.#older()): Promise<void> {
+  /** Tells something, which is so then. */
+  async #publish(told: Told = this.#told, which: Which = this.#older()): Promise<void> {
     const [first, second] = this.#slots
+    const { cursor, seen, suspend, skipped, missed } = told
     const slot: ConsumerSlot = {
       generation: 1 + Math.max(first.generation, second.generation),
-      cursor: this.#cursor.mark,
-      index: this.#cursor.index,
-      bytes: this.#cursor.bytes,
-      seen: this.#seen,
-      suspend: this.#suspend,
-      skipped: this.#skipped,
-      missed: this.#missed,
+      cursor: cursor.mark,
+      index: cursor.index,
+      bytes: cursor.bytes,
+      seen,
+      suspend,
+      skipped,
+      missed,
       time: this.clock.time(),
       text: slotText(this),
     }
     traceConsumer('set', slot, this.#producer.epochs, this.disk.names, this.device.name)
     await this.guard(this.disk.writeConsumerSlot(which, slot))
     this.#slots[which] = slot
+    this.#told = told
   }
 
-  /** Whether both slots carry the cursor. */
+  /** Has the older slot tell what the newer one does. If the device refuses that, it is done when it takes writes again. */
+  async #publishAgain(): Promise<void> {
+    try {
+      await this.#publish()
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      this.settleWhenIdle()
+    }
+  }
+
+  /** Whether both slots carry the cursor, and the wish. */
   get #isSettled(): boolean {
-    const { lsn } = this.#cursor.mark
-    return this.#slots.every((slot) => slot.cursor.lsn === lsn && slot.seen === this.#seen)
+    const { cursor, seen, suspend } = this.#told
+    return this.#slots.every(
+      (slot) =>
+        slot.cursor.lsn === cursor.mark.lsn && slot.seen === seen && slot.suspend === suspend,
+    )
   }
 
   /** Has both slots carry the cursor: the producer goes by the lower one. */
   protected override async settle(): Promise<void> {
-    for (let writes = 0; writes < 2 && this.disk.readWrite && !this.#isSettled; writes++) {
+    for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {
+      await this.#checkWritable()
       await this.lookBeforeWrite()
       await this.#publish()
     }
@@ -333,7 +368,9 @@ class Format2Consumer extends Format2Role implements Consumer {
   protected override async doLook(): Promise<void> {
     const slots = await this.disk.readSlots()
     const lost = await this.checkOwn('consumer', slots.consumer, this.#slots)
-    if (this.disk.readWrite) for (const which of lost) await this.#publish(which)
+    if (lost.length > 0 && (await this.#isWritable())) {
+      for (const which of lost) await this.#publish(this.#told, which)
+    }
     const { slot } = newestProducer(slots.producer, this.device.name)
     // An older one is a stale read.
     if (slot.generation >= this.#producer.generation) this.#learn(slot)
@@ -342,10 +379,10 @@ class Format2Consumer extends Format2Role implements Consumer {
   /** Takes in what the producer says; where an epoch began before our place, the log goes on from there. */
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
-    const cursor = this.#reading.learn(producer, this.#seen, this.#cursor)
-    const isNew = cursor !== this.#cursor || this.#reading.epoch !== this.#seen
-    this.#cursor = cursor
-    this.#seen = this.#reading.epoch
+    const cursor = this.#reading.learn(producer, this.#told.seen, this.#cursor)
+    const seen = this.#reading.epoch
+    const isNew = cursor !== this.#cursor || seen !== this.#told.seen
+    this.#told = { ...this.#told, cursor, seen }
     if (isNew) this.settleWhenIdle()
   }
 }

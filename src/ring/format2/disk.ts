@@ -46,7 +46,6 @@ export class Disk {
   readonly layout: Layout
   /** Checksum of the ring's identity, which every batch repeats. */
   readonly uuid: number
-  readonly readWrite: boolean
   /** Of the role that uses it. */
   readonly names: Names
   readonly #sectorSize: number
@@ -63,7 +62,6 @@ export class Disk {
     this.ring = ring
     this.layout = layout
     this.uuid = crc32c(ring.uuid)
-    this.readWrite = info.readWrite
     this.names = names
     this.#sectorSize = info.sectorSize
   }

@@ -36,15 +36,21 @@ export class Losses {
     this.#losses.push({ begin: one.begin, end: two.end, skipped, missed: one.missed + two.missed })
   }
 
-  /** Takes out what was lost before the cursor's new place. */
-  take(seq: number): Lost {
+  /** What was lost before a place. */
+  before(seq: number): Lost {
     let skipped = 0
     let missed = 0
-    while (this.#losses[0] !== undefined && this.#losses[0].end <= seq) {
-      skipped += this.#losses[0].skipped
-      missed += this.#losses[0].missed
-      this.#losses.shift()
+    for (const loss of this.#losses) {
+      if (loss.end > seq) break
+      skipped += loss.skipped
+      missed += loss.missed
     }
     return { skipped, missed }
+  }
+
+  /** Forgets what was lost before the cursor's new place. */
+  forgetBefore(seq: number): void {
+    const keep = this.#losses.findIndex(({ end }) => end > seq)
+    this.#losses.splice(0, keep < 0 ? this.#losses.length : keep)
   }
 }

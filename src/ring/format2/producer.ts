@@ -221,17 +221,23 @@ class Format2Producer extends Format2Role implements Producer {
       }
       const first = this.#tail.seq
       let room = this.#room
-      for (let done = 0; done < items.length; ) {
-        const { end, needed } = this.#fitting(items, done, commit, room)
-        if (needed > 0 && (await this.#makeRoom(needed))) {
-          room = Math.max(needed, this.#room)
-          continue
+      let done = 0
+      try {
+        while (done < items.length) {
+          const { end, needed } = this.#fitting(items, done, commit, room)
+          if (needed > 0 && (await this.#makeRoom(needed))) {
+            room = Math.max(needed, this.#room)
+            continue
+          }
+          if (end === done) break
+          const batch = done === 0 && end === items.length ? items : items.slice(done, end)
+          await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
+          done = end
+          room = this.#room
         }
-        if (end === done) break
-        const batch = done === 0 && end === items.length ? items : items.slice(done, end)
-        await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
-        done = end
-        room = this.#room
+      } catch (error) {
+        // What is written was perhaps read already, so it cannot be taken back: it is answered, and the next call tells.
+        if (done === 0 || this.poisoned) throw error
       }
       if (this.#tail.seq === first && items.length > 0) return this.#refuse()
       const { epoch } = currentEpoch(this.#epochs)
@@ -368,7 +374,15 @@ class Format2Producer extends Format2Role implements Producer {
     return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
   }
 
-  async #publish(which: Which = this.#older()): Promise<void> {
+  get #newest(): ProducerSlot {
+    return this.#slots[this.#older() === 0 ? 1 : 0]
+  }
+
+  /** Tells what is so, and whether a wish to suspend is granted, which is so then. */
+  async #publish(
+    which: Which = this.#older(),
+    suspendAck: boolean = this.#suspendAck,
+  ): Promise<void> {
     const generation = 1 + Math.max(...this.#slots.map((slot) => slot.generation))
     const slot: ProducerSlot = {
       generation,
@@ -376,14 +390,21 @@ class Format2Producer extends Format2Role implements Producer {
       reach: reachOf(this.#committed, this.#tail.lsn, this.disk.layout),
       epochs: this.#epochs,
       head: this.#space.head,
-      suspendAck: this.#suspendAck,
+      suspendAck,
       time: this.clock.time(),
       commits: this.#commits,
       retries: this.#retries,
       text: slotText(this),
     }
-    await this.guard(this.disk.writeProducerSlot(which, slot))
+    try {
+      await this.guard(this.disk.writeProducerSlot(which, slot))
+    } catch (error) {
+      // What was to be given up for a batch is not, or some later write of a slot would do that for nothing.
+      this.#space.takeBack(this.#newest.head)
+      throw error
+    }
     this.#slots[which] = slot
+    this.#suspendAck = suspendAck
   }
 
   protected override async settle(): Promise<void> {
@@ -403,8 +424,7 @@ class Format2Producer extends Format2Role implements Producer {
     const wish = this.#wish()
     if (wish !== this.#suspendAck) {
       await this.lookBeforeWrite()
-      this.#suspendAck = this.#wish()
-      await this.#publish()
+      await this.#publish(this.#older(), this.#wish())
     }
     return this.#suspendAck ? 'suspended' : 'running'
   }

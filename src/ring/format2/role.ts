@@ -1,5 +1,5 @@
 import { RingError } from '../../errors.ts'
-import { BaseRole, type Claimed } from '../role.ts'
+import { BaseRole, type Claimed, isRefusal } from '../role.ts'
 import type { DebugInfo } from '../types.ts'
 import { frontBytes } from './batch.ts'
 import { type BadBlock, formatUuid, isBad } from './block.ts'
@@ -15,6 +15,8 @@ import {
 
 /** How long a role that has nothing to do waits before it writes down where it is. */
 export const IDLE_MS = 50
+/** How long it waits before it tries again, if the device took no writes then. */
+const REFUSED_MS = 1000
 /** How often what is on the device is read before two readings agree. */
 export const MAX_PASSES = 16
 
@@ -126,7 +128,7 @@ export abstract class Format2Role extends BaseRole {
   /** Has the role settle when nothing happens for a while. */
   protected settleWhenIdle(): void {
     this.#activity++
-    this.#idling ??= this.#waitIdle()
+    this.#idling ??= this.#waitIdle(IDLE_MS)
   }
 
   protected override async doDetach(): Promise<void> {
@@ -134,19 +136,18 @@ export abstract class Format2Role extends BaseRole {
     await this.settle()
   }
 
-  async #waitIdle(): Promise<void> {
+  async #waitIdle(ms: number): Promise<void> {
     try {
       let activity: number
       do {
         activity = this.#activity
-        await this.clock.sleep(IDLE_MS, this.#idle.signal, { background: true })
+        await this.clock.sleep(ms, this.#idle.signal, { background: true })
       } while (activity !== this.#activity)
       this.#idling = undefined
       await this.run(() => this.settle())
-    } catch {
+    } catch (error) {
       // Detached meanwhile, or the handle ended: its next call tells.
-    } finally {
-      this.#idling = undefined
+      if (isRefusal(error)) this.#idling ??= this.#waitIdle(REFUSED_MS)
     }
   }
 

@@ -84,6 +84,11 @@ export class Space {
     return true
   }
 
+  /** Nothing is given up but what is before this place: what was to be given up beyond it could not be told. */
+  takeBack(head: Mark): void {
+    this.#head = head
+  }
+
   /** The first place from `wanted` on where a batch begins and all before it is committed. */
   async #walkTo(wanted: number, committed: Mark): Promise<Mark> {
     const epochs = this.#epochs

@@ -5,5 +5,5 @@ test('a loss that is found later before one that was found first is counted too'
   const losses = new Losses()
   losses.add('skipped', 1, 101)
   losses.add('skipped', 1, 51)
-  expect(losses.take(60).skipped).toBe(1)
+  expect(losses.before(60).skipped).toBe(1)
 })
