@@ -7,7 +7,7 @@ import { RingWriter } from '../ring/writer.ts'
 import { openDevice } from './device.ts'
 import { usageError } from './errors.ts'
 import { type CommonFlags, type ItemFlags, limitOf, namesOf } from './flags.ts'
-import { isSameFile } from './same-file.ts'
+import { isSameStorage } from './same-storage.ts'
 
 /** What to do about an operation that keeps failing. */
 export type OnFailure = 'retry' | 'stop' | { readonly deadLetter: string }
@@ -60,7 +60,7 @@ async function openDeadLetters(
 ): Promise<BlockDevice> {
   const device = await openDevice(path, 'read-write', flags)
   try {
-    if (await isSameFile(path, journalPath)) {
+    if (await isSameStorage(path, journalPath)) {
       throw usageError(`--on-failure: ${path} is the journal itself; use another ring`)
     }
     await inspectRing(device)

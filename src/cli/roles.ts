@@ -10,22 +10,30 @@ import { leasesOf } from './leases.ts'
  */
 const PUSHING = 'produce'
 
-/**
- * Takes both ends of what a device holds, or is about to hold: until it is disposed of, nobody else is at work.
- * @throws {BlockError} `BLOCK_CLAIMED`
- * @throws {CommandError} another host has leased a role
- */
 export async function takeRoles(device: BlockDevice, holder: string): Promise<AsyncDisposable> {
-  const taken: AsyncDisposable[] = []
+  const roles = await claimRoles(device, holder)
+  try {
+    await checkLeases(device)
+  } catch (error) {
+    await roles[Symbol.asyncDispose]()
+    throw error
+  }
+  return roles
+}
+
+/**
+ * The same on this machine only: another host may be at work.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ */
+export async function claimRoles(device: BlockDevice, holder: string): Promise<AsyncDisposable> {
+  const claims: BlockClaim[] = []
   const giveBack = async (): Promise<void> => {
-    for (const role of taken.reverse()) await role[Symbol.asyncDispose]()
+    for (const claim of claims.reverse()) await claim.release()
   }
   try {
     for (const role of [PUSHING, 'producer', 'consumer']) {
-      const claim = await claimFor(device, role, { holder })
-      taken.push({ [Symbol.asyncDispose]: () => claim.release() })
+      claims.push(await claimFor(device, role, { holder }))
     }
-    await checkLeases(device)
   } catch (error) {
     await giveBack()
     throw error

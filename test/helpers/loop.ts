@@ -14,6 +14,8 @@ export interface LoopOptions {
   readonly readOnly?: boolean
   /** Logical block size. Default 512. */
   readonly sectorSize?: number
+  /** More flags of `losetup`. */
+  readonly flags?: readonly string[]
 }
 
 function losetup(...args: readonly string[]): string {
@@ -23,7 +25,7 @@ function losetup(...args: readonly string[]): string {
 /** Makes a raw block device over a file; disposing of it takes it away. */
 export function attachLoop(file: string, options: LoopOptions = {}): LoopDevice {
   const { readOnly = false, sectorSize = 512 } = options
-  const flags = ['--sector-size', String(sectorSize)]
+  const flags = ['--sector-size', String(sectorSize), ...(options.flags ?? [])]
   if (readOnly) flags.push('--read-only')
   const path = losetup('--find', '--show', ...flags, file)
   return { path, [Symbol.dispose]: () => void losetup('--detach', path) }

@@ -2,7 +2,7 @@ import { readFile, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 /** `size` is in these units, whatever the device's own block size. */
-const SYSFS_SECTOR = 512
+export const SYSFS_SECTOR = 512
 
 /** What Linux says about a raw block device. */
 export interface RawDevice {

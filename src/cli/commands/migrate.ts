@@ -2,15 +2,17 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { type Migrated, migrateRing } from '../../ring/migrate.ts'
 import { inspectRing, Producer } from '../../ring/ring.ts'
-import { openDevice } from '../device.ts'
-import { asCommandError, CommandError, EXIT, usageError, withNote } from '../errors.ts'
+import type { RingInspection } from '../../ring/types.ts'
+import { type OpenedDevice, openDevice } from '../device.ts'
+import { asCommandError, CommandError, EXIT, withNote } from '../errors.ts'
 import { commonFlags, device, type ItemFlags, limitOf, maxItem } from '../flags.ts'
 import { isThere, type MakeFlags, modeFlag, openOrCreate, withModeOf } from '../make.ts'
 import { standardOutput } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { counted, grouped, safeJson, safeText } from '../render.ts'
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
-import { isSameFile } from '../same-file.ts'
+import { takeRoles } from '../roles.ts'
+import { checkApart, checkNotSame } from '../same-storage.ts'
 import { stopSignals } from '../signals.ts'
 import { parseSize } from '../size.ts'
 import { WaitNotice } from '../wait-notice.ts'
@@ -93,19 +95,41 @@ export const migrate: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, from: string, to: string): Promise<void> {
   using stop = stopSignals()
-  if ((await isThere(to)) && (await isSameFile(from, to))) {
-    throw usageError(`${from} and ${to} are the same`)
-  }
+  if (await isThere(to)) await checkNotSame(from, to)
   await using source = await openDevice(from, 'read-write', flags)
   const { waitingItems } = await inspectRing(source)
   const options = ringOptions(flags)
   await using target = await openOrCreate(to, await withModeOf(from, flags), options, stop.signal)
   const created = await Producer.create(target, options)
-  if (!created) checkRingFlags(flags, await inspectRing(target), to)
+  if (!created) {
+    checkRingFlags(flags, await inspectRing(target), to)
+    await checkNotItself(source, target)
+  }
   const moved = await move(source, target, flags, waitingItems, stop.signal)
   const line =
     flags.json === true ? safeJson({ from, to, ...moved }) : `${safeText(to)}: ${movedText(moved)}`
   await standardOutput(stop.signal).write(`${line}\n`)
+}
+
+/** A ring that is moved to itself has no end. */
+async function checkNotItself(source: OpenedDevice, target: OpenedDevice): Promise<void> {
+  const [before, found, after] = [
+    await inspectRing(source),
+    await inspectRing(target),
+    await inspectRing(source),
+  ]
+  if (!isBetween(before, found, after)) return
+  await using _roles = await takeRoles(target, 'sbr migrate')
+  await checkApart(source, target)
+}
+
+/** Whether three looks, one after the other, can be at one ring, on which somebody may be at work. */
+function isBetween(before: RingInspection, found: RingInspection, after: RingInspection): boolean {
+  if (found.format !== before.format || found.ring?.uuid !== before.ring?.uuid) return false
+  return (['producer', 'consumer'] as const).every((role) => {
+    const offset = found[role].offset
+    return before[role].offset <= offset && offset <= after[role].offset
+  })
 }
 
 function movedText({ items, bytes, before, damaged, missed }: Migrated): string {

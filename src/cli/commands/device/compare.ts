@@ -7,14 +7,17 @@ import { type CommonFlags, commonFlags, device } from '../../flags.ts'
 import { standardOutput } from '../../output.ts'
 import { showProgress } from '../../progress.ts'
 import { grouped, safeJson, safeText } from '../../render.ts'
+import { isSameStorage } from '../../same-storage.ts'
 import { stopSignals } from '../../signals.ts'
 import { checkWhole } from '../../whole.ts'
 
 const fullDescription = `Compares two devices byte by byte, up to the first difference. Both are opened for reading only; sectors of
-different sizes do not matter. Something that is written meanwhile gives a result of no use.
+different sizes do not matter. Something that is written meanwhile gives a result of no use. Standard
+error says so if both are names of one file or disk, or of parts of it that overlap.
 
 With --json: one object with "devices" and "status": "equal"; "different", with the "offset" in bytes of the
-first difference; or "different-size", with both sizes as "sizeBytes", and the content was not looked at.
+first difference; or "different-size", with both sizes as "sizeBytes", and the content was not looked at; and
+"sameStorage", whether both are names of one.
 
 Exit codes: 0 equal; 3 different; 130 or 143 stopped by SIGINT or SIGTERM; 1 anything else.
 
@@ -43,13 +46,21 @@ async function run(flags: CommonFlags, first: string, second: string): Promise<v
   await using b = await openDevice(second, 'read-only', flags)
   await checkWhole(a)
   await checkWhole(b)
+  const sameStorage = await isSameStorage(first, second)
+  if (sameStorage && flags.json !== true) warnOfSame(first, second)
   const found = await compareWithProgress(a, b, stop.signal)
   const output = standardOutput(stop.signal)
   if (flags.json === true)
-    await output.write(`${safeJson({ devices: [first, second], ...found })}\n`)
+    await output.write(`${safeJson({ devices: [first, second], ...found, sameStorage })}\n`)
   if (found.status !== 'equal') throw difference(first, second, found)
   if (flags.json !== true)
     await output.write(`${safeText(first)} and ${safeText(second)} are equal\n`)
+}
+
+/** Who compares a copy with its original wants to know that there is no copy. */
+function warnOfSame(first: string, second: string): void {
+  const text = `${first} and ${second} are the same, or have parts in common: only one is there`
+  process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
 async function compareWithProgress(

@@ -3,7 +3,7 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
 import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops.ts'
 import { openDevice } from '../../device.ts'
-import { CommandError, EXIT, usageError, withNote } from '../../errors.ts'
+import { CommandError, EXIT, withNote } from '../../errors.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags.ts'
 import { leasesOf } from '../../leases.ts'
 import { createFile, isThere, type ModeFlags, modeFlag, withModeOf } from '../../make.ts'
@@ -11,7 +11,7 @@ import { standardOutput } from '../../output.ts'
 import { showProgress } from '../../progress.ts'
 import { grouped, safeJson, safeText } from '../../render.ts'
 import { whoIsAtWork } from '../../roles.ts'
-import { isSameFile } from '../../same-file.ts'
+import { checkApart, checkNotSame } from '../../same-storage.ts'
 import { stopSignals } from '../../signals.ts'
 import { checkNothingIsLost, holdTarget, openTarget, type Target } from '../../target.ts'
 import { checkWhole } from '../../whole.ts'
@@ -31,7 +31,8 @@ unseen.
 
 Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
 without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file
-system is mounted. The start of TO is cleared first and written last: a copy that was cut short never looks whole.
+system is mounted; and one that is FROM under another name: to find out, with --force, its last sector is written
+for a moment. The start of TO is cleared first and written last: a copy that was cut short never looks whole.
 
 A copy of a ring has the ring's UUID, and its leases: standard error says who holds any.
 
@@ -88,11 +89,15 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   await checkWhole(source)
   const sizeBytes = await sizeOf(source)
   const created = !(await isThere(to))
-  if (!created && (await isSameFile(from, to))) throw usageError(`${from} and ${to} are the same`)
+  if (!created) await checkNotSame(from, to)
   await using target = created
     ? await makeTarget(to, sizeBytes, await withModeOf(from, flags), signal)
     : await openTarget(to, flags, HOLDER)
-  if (!created) await checkTarget(target.device, sizeBytes, source, flags, signal)
+  if (!created) {
+    await checkTarget(target.device, sizeBytes, source, flags, signal)
+    // Without --force the target is all zeroes: there is nothing that could be lost.
+    if (flags.force === true) await checkApart(source, target.device)
+  }
   const atWork = await rolesAtWork(source)
   if (flags.json !== true && atWork.length > 0) warnOfWork(from, atWork)
   try {

@@ -1,0 +1,69 @@
+import { readFile, realpath, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileKey } from './open.ts'
+import { deviceId, SYSFS_SECTOR } from './sysfs.ts'
+
+/** Devices that lie on each other are followed this far down. */
+const MAX_DEPTH = 8
+
+/** A run of bytes of what a path leads to in the end: a file, a disk, an export. */
+export interface Storage {
+  /** The same for every name of it that is known to be one. */
+  readonly key: string
+  readonly start: number
+  /** Exclusive. */
+  readonly end: number
+}
+
+/**
+ * What a file or raw device is, as far as the system tells: a loop device is its file, a partition a part of its disk. Two that
+ * are one may still have two keys: an export of a file, two ways to one disk.
+ * @throws {Error} the system error
+ */
+export async function storageAt(path: string, sysfs = '/sys'): Promise<Storage> {
+  return storageBelow(path, sysfs, 0)
+}
+
+async function storageBelow(path: string, sysfs: string, depth: number): Promise<Storage> {
+  const stats = await stat(path, { bigint: true })
+  return stats.isBlockDevice()
+    ? rawStorage(deviceId(stats.rdev), sysfs, depth)
+    : whole(fileKey(stats))
+}
+
+async function rawStorage(id: string, sysfs: string, depth: number): Promise<Storage> {
+  const itself = whole(`block-${id}`)
+  if (depth === MAX_DEPTH) return itself
+  try {
+    const directory = await realpath(join(sysfs, 'dev/block', id))
+    const fact = async (name: string): Promise<string> =>
+      (await readFile(join(directory, name), 'utf8')).trimEnd()
+    if ((await fact('partition').catch(() => undefined)) !== undefined) {
+      const disk = await readFile(join(dirname(directory), 'dev'), 'latin1')
+      const [start, size] = [Number(await fact('start')), Number(await fact('size'))]
+      const below = await rawStorage(disk.trim(), sysfs, depth + 1)
+      return part(below, start * SYSFS_SECTOR, size * SYSFS_SECTOR)
+    }
+    // Not there on other devices, and names no file any more where that was removed.
+    const file = await fact('loop/backing_file')
+    const offset = Number(await fact('loop/offset'))
+    const limit = Number(await fact('loop/sizelimit'))
+    const below = await storageBelow(file, sysfs, depth + 1)
+    return part(below, offset, limit === 0 ? Number.POSITIVE_INFINITY : limit)
+  } catch {
+    return itself
+  }
+}
+
+function whole(key: string): Storage {
+  return { key, start: 0, end: Number.POSITIVE_INFINITY }
+}
+
+function part({ key, start, end }: Storage, offset: number, bytes: number): Storage {
+  return { key, start: start + offset, end: Math.min(end, start + offset + bytes) }
+}
+
+/** Whether they have bytes in common. */
+export function overlaps(a: Storage, b: Storage): boolean {
+  return a.key === b.key && a.start < b.end && b.start < a.end
+}
