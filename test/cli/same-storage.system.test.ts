@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { isSameStorage } from '../../src/cli/same-storage.ts'
@@ -50,8 +51,12 @@ test('a file and its loop device are one, also by a partition of it', async (con
   using second = attachLoop(file)
   expect(await isSameStorage(loop.path, second.path)).toBe(true)
   const partition = addPartition(loop.path, 8, 64)
-  expect(await isSameStorage(partition, loop.path)).toBe(true)
-  expect(await isSameStorage(file, partition)).toBe(true)
+  try {
+    expect(await isSameStorage(partition, loop.path)).toBe(true)
+    expect(await isSameStorage(file, partition)).toBe(true)
+  } finally {
+    execFileSync('delpart', [loop.path, '1'])
+  }
 })
 
 test('parts of a disk that do not overlap are two', async (context) => {

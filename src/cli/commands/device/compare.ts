@@ -17,7 +17,7 @@ error says so if both are names of one file or disk, or of parts of it that over
 
 With --json: one object with "devices" and "status": "equal"; "different", with the "offset" in bytes of the
 first difference; or "different-size", with both sizes as "sizeBytes", and the content was not looked at; and
-"sameStorage", whether both are names of one.
+"sameStorage": true if both are names of one.
 
 Exit codes: 0 equal; 3 different; 130 or 143 stopped by SIGINT or SIGTERM; 1 anything else.
 
@@ -51,7 +51,9 @@ async function run(flags: CommonFlags, first: string, second: string): Promise<v
   const found = await compareWithProgress(a, b, stop.signal)
   const output = standardOutput(stop.signal)
   if (flags.json === true)
-    await output.write(`${safeJson({ devices: [first, second], ...found, sameStorage })}\n`)
+    await output.write(
+      `${safeJson({ devices: [first, second], ...found, ...(sameStorage && { sameStorage }) })}\n`,
+    )
   if (found.status !== 'equal') throw difference(first, second, found)
   if (flags.json !== true)
     await output.write(`${safeText(first)} and ${safeText(second)} are equal\n`)
