@@ -1,8 +1,11 @@
 export { BaseBlockDevice } from './block/base.ts'
+export type { ClaimNotice } from './block/claim/notices.ts'
 export type {
+  AskOptions,
   BlockCapabilities,
   BlockClaim,
   BlockDevice,
+  BlockHolder,
   BlockInfo,
   BlockWatch,
   ClaimOptions,
@@ -32,6 +35,7 @@ export {
   type RingErrorDetails,
 } from './errors.ts'
 export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
+export { type RingHolders, whoHolds } from './ring/holders.ts'
 export type { LazyAdvanceOptions } from './ring/lazy-advance.ts'
 export { breakLease, type RingLeases, readLeases } from './ring/lease.ts'
 export type {

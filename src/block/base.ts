@@ -1,5 +1,6 @@
 import {
   checkClaimOptions,
+  checkKey,
   checkRequest,
   checkRole,
   checkSectors,
@@ -9,9 +10,11 @@ import {
   unsupported,
 } from './check.ts'
 import type {
+  AskOptions,
   BlockCapabilities,
   BlockClaim,
   BlockDevice,
+  BlockHolder,
   BlockInfo,
   BlockWatch,
   ClaimOptions,
@@ -104,8 +107,20 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupported(this.name, 'claim')
   }
 
-  protected async doAsk(_role: string, _request: string): Promise<string | undefined> {
+  protected async doAsk(
+    _role: string,
+    _request: string,
+    _options: AskOptions,
+  ): Promise<string | undefined> {
     throw unsupported(this.name, 'ask')
+  }
+
+  /** A back-end that does not know says nothing. */
+  protected async doHolderOf(
+    _role: string,
+    _options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return undefined
   }
 
   protected doWatch(_onChange: () => void): BlockWatch {
@@ -233,12 +248,22 @@ export abstract class BaseBlockDevice implements BlockDevice {
     })
   }
 
-  ask(role: string, request: string): Promise<string | undefined> {
+  ask(role: string, request: string, options: AskOptions = {}): Promise<string | undefined> {
     return this.#run(async () => {
       this.#checkCapability('claim')
       checkRole(role)
       checkRequest(request)
-      return this.doAsk(role, request)
+      checkKey(options)
+      return this.doAsk(role, request, options)
+    })
+  }
+
+  holderOf(role: string, options: AskOptions = {}): Promise<BlockHolder | undefined> {
+    return this.#run(async () => {
+      this.#checkCapability('claim')
+      checkRole(role)
+      checkKey(options)
+      return this.doHolderOf(role, options)
     })
   }
 

@@ -1,5 +1,5 @@
 import { BlockError } from '../errors.ts'
-import type { BlockInfo, ClaimOptions } from './device.ts'
+import type { AskOptions, BlockInfo, ClaimOptions } from './device.ts'
 
 /** Role names that `claim` takes. */
 const ROLE = /^[a-z0-9-]{1,32}(@[0-9]{1,16})?$/
@@ -81,8 +81,18 @@ export function checkRole(role: string): void {
 }
 
 /**
+ * Checks how a key is read.
+ * @throws {TypeError} `key` is no function
+ */
+export function checkKey({ key }: AskOptions): void {
+  if (key !== undefined && typeof key !== 'function') {
+    throw new TypeError('key has to be a function that reads it')
+  }
+}
+
+/**
  * Checks who claims.
- * @throws {TypeError} there is no holder, or `onRequest` is no function
+ * @throws {TypeError} there is no holder, or `onRequest` or `key` is no function
  */
 export function checkClaimOptions(options: ClaimOptions): void {
   if (typeof options?.holder !== 'string') {
@@ -91,6 +101,7 @@ export function checkClaimOptions(options: ClaimOptions): void {
   if (options.onRequest !== undefined && typeof options.onRequest !== 'function') {
     throw new TypeError('onRequest has to be a function')
   }
+  checkKey(options)
 }
 
 /**

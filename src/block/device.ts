@@ -41,12 +41,21 @@ export interface WriteOptions extends RequestOptions {
   readonly durable?: boolean
 }
 
+/** How to talk to the holder of a role. */
+export interface AskOptions {
+  /**
+   * Reads what only a reader of the device has (the UUID of a ring): both sides prove to each other that they have it. Undefined, or
+   * an answer that is: nothing of the kind is there, and everybody is believed. All who mean a role have to have the same.
+   */
+  readonly key?: (() => Promise<Uint8Array | undefined>) | undefined
+}
+
 /** How to claim a role. */
-export interface ClaimOptions {
+export interface ClaimOptions extends AskOptions {
   /** Who claims: shown to those that are refused. */
   readonly holder: string
   /**
-   * Answers a request that another process on this machine sent with {@link BlockDevice.ask}: the claim's
+   * Answers a request that another process on this machine, which has proved the {@link AskOptions.key}, sent with {@link BlockDevice.ask}: the claim's
    * holder is the only one that may write for its role, so others ask it to.
    */
   readonly onRequest?: (request: string) => Promise<string>
@@ -56,6 +65,17 @@ export interface ClaimOptions {
 export interface BlockClaim {
   /** Gives the role back. Never fails; a second call does nothing. */
   release(): Promise<void>
+}
+
+/** Who holds a role. */
+export interface BlockHolder {
+  /** Who it says it is, as in {@link ClaimOptions}. */
+  readonly holder: string
+  /** Absent for one that cannot be asked: in another container, only its lock is seen. */
+  readonly pid?: number
+  readonly host?: string
+  /** When it took the role, by its clock: ISO 8601. */
+  readonly since?: string
 }
 
 /** A subscription made by {@link BlockDevice.watch}. */
@@ -152,7 +172,8 @@ export interface BlockDevice extends AsyncDisposable {
    * Makes a role of this device (`producer`, `consumer`) exclusive on this machine. The claim ends with the
    * process, however that dies. Role names are 1 to 32 characters of `a-z`, `0-9`, `-`; `@` and a sector
    * number may follow: the role of what starts at that sector (a partition adds its own start).
-   * @throws {BlockError} `BLOCK_CLAIMED` with `details.holder`; `BLOCK_UNSUPPORTED`; `BLOCK_DISCONNECTED`
+   * @throws {BlockError} `BLOCK_CLAIMED` with `details.holder`; `BLOCK_UNSUPPORTED`, also where nothing would keep other programs
+   *   from the role; `BLOCK_DISCONNECTED`
    */
   claim(role: string, options: ClaimOptions): Promise<BlockClaim>
 
@@ -161,7 +182,13 @@ export interface BlockDevice extends AsyncDisposable {
    * `undefined`: nobody holds it, or the holder did not answer within a second or takes no requests.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the claim capability; `BLOCK_DISCONNECTED`
    */
-  ask(role: string, request: string): Promise<string | undefined>
+  ask(role: string, request: string, options?: AskOptions): Promise<string | undefined>
+
+  /**
+   * Who holds a role, as far as this machine knows. `undefined`: nobody, or nobody that is seen.
+   * @throws {BlockError} `BLOCK_UNSUPPORTED` without the claim capability; `BLOCK_DISCONNECTED`
+   */
+  holderOf(role: string, options?: AskOptions): Promise<BlockHolder | undefined>
 
   /**
    * Calls back when the device may have changed. A hint: calls may be missing, late, or too many, and this

@@ -3,16 +3,18 @@ import { stat } from 'node:fs/promises'
 import { type BlockError, isBlockError } from '../errors.ts'
 import { BaseBlockDevice } from './base.ts'
 import { unsupported } from './check.ts'
+import { acquireClaim, askHolder, type ClaimTarget, findHolder } from './claim/claim.ts'
 import type {
+  AskOptions,
   BlockCapabilities,
   BlockClaim,
+  BlockHolder,
   BlockInfo,
   BlockWatch,
   ClaimOptions,
 } from './device.ts'
 import { allocateAligned } from './file/aligned.ts'
 import { Channel } from './file/channel.ts'
-import { acquireClaim, askHolder, type ClaimTarget } from './file/claim.ts'
 import { createFile } from './file/create.ts'
 import { FileEnd } from './file/end.ts'
 import { type Engine, makeEngine } from './file/engine.ts'
@@ -66,10 +68,18 @@ export class FileBlockDevice extends BaseBlockDevice {
   readonly #end: FileEnd | undefined
   readonly #channel: Channel
   readonly #flusher: Flusher
+  readonly #bestEffort: boolean
   #resizing: Promise<void> = Promise.resolve()
 
-  private constructor(path: string, file: OpenFile, engine: Engine, native: Native | undefined) {
+  private constructor(
+    path: string,
+    file: OpenFile,
+    engine: Engine,
+    native: Native | undefined,
+    claims: FileBlockDeviceOptions['claims'],
+  ) {
     super()
+    this.#bestEffort = claims === 'best-effort'
     const { fd, raw, writable, sectorSize } = file
     this.name = path
     this.direct = file.direct
@@ -104,7 +114,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   static async open(path: string, options: FileBlockDeviceOptions = {}): Promise<FileBlockDevice> {
     const file = await openFile(path, options)
     const engine = makeEngine(options.engine ?? 'pool')
-    const device = new FileBlockDevice(path, file, engine, await loadNative())
+    const device = new FileBlockDevice(path, file, engine, await loadNative(), options.claims)
     try {
       await device.doGetInfo()
       if (options.exclusive === true && file.raw === undefined) {
@@ -321,13 +331,25 @@ export class FileBlockDevice extends BaseBlockDevice {
     return acquireClaim(this.#claimTarget(), role, options)
   }
 
-  protected override doAsk(role: string, request: string): Promise<string | undefined> {
-    return askHolder(this.#claimTarget(), role, request)
+  protected override doAsk(
+    role: string,
+    request: string,
+    options: AskOptions,
+  ): Promise<string | undefined> {
+    return askHolder(this.#claimTarget(), role, request, options)
+  }
+
+  protected override doHolderOf(
+    role: string,
+    options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return findHolder(this.#claimTarget(), role, options)
   }
 
   #claimTarget(): ClaimTarget {
-    const { fd, key, writable } = this.#file
-    return { device: this.name, key, fd, writable, native: this.#native }
+    const { fd, key, raw, writable } = this.#file
+    const file = { fd, raw: raw !== undefined, writable, native: this.#native }
+    return { device: this.name, key, file, bestEffort: this.#bestEffort }
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {

@@ -3,6 +3,7 @@ import { ASK_TIMEOUT_MS, checkSectorSize, claimed } from './check.ts'
 import type {
   BlockCapabilities,
   BlockClaim,
+  BlockHolder,
   BlockInfo,
   BlockWatch,
   ClaimOptions,
@@ -40,7 +41,7 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   protected override info: BlockInfo
   readonly #chunkBytes: number
   readonly #chunks = new Map<number, Uint8Array>()
-  readonly #claims = new Map<string, ClaimOptions>()
+  readonly #claims = new Map<string, ClaimOptions & { readonly since: string }>()
   readonly #watchers = new Set<() => void>()
 
   /**
@@ -123,7 +124,7 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
     const held = this.#claims.get(role)
     if (held !== undefined) throw claimed(this.name, role, held.holder)
-    this.#claims.set(role, options)
+    this.#claims.set(role, { ...options, since: new Date().toISOString() })
     return {
       release: async () => {
         this.#claims.delete(role)
@@ -134,6 +135,11 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   protected override async doAsk(role: string, request: string): Promise<string | undefined> {
     const onRequest = this.#claims.get(role)?.onRequest
     return onRequest === undefined ? undefined : answerOf(onRequest, request)
+  }
+
+  protected override async doHolderOf(role: string): Promise<BlockHolder | undefined> {
+    const held = this.#claims.get(role)
+    return held === undefined ? undefined : { holder: held.holder, since: held.since }
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {

@@ -1,7 +1,14 @@
 import { systemClock } from '../clock.ts'
 import { BaseBlockDevice } from './base.ts'
-import type { BlockCapabilities, BlockClaim, BlockInfo, ClaimOptions } from './device.ts'
-import { acquireClaim, askHolder, type ClaimTarget } from './file/claim.ts'
+import { acquireClaim, askHolder, type ClaimTarget, findHolder } from './claim/claim.ts'
+import type {
+  AskOptions,
+  BlockCapabilities,
+  BlockClaim,
+  BlockHolder,
+  BlockInfo,
+  ClaimOptions,
+} from './device.ts'
 import { claimTarget } from './nbd/claim.ts'
 import type { Connection } from './nbd/connection.ts'
 import { dial } from './nbd/dial.ts'
@@ -95,7 +102,12 @@ export class NbdBlockDevice extends BaseBlockDevice {
       throw connectError(uri, fault)
     })
     try {
-      const device = new NbdBlockDevice(address, options, first, await claimTarget(address))
+      const device = new NbdBlockDevice(
+        address,
+        options,
+        first,
+        await claimTarget(address, options),
+      )
       if (options.exclusive === true) {
         await device.claim('device', { holder: 'a program that connected exclusively' })
       }
@@ -171,8 +183,19 @@ export class NbdBlockDevice extends BaseBlockDevice {
     return acquireClaim(this.#claimTarget, role, options)
   }
 
-  protected override doAsk(role: string, request: string): Promise<string | undefined> {
-    return askHolder(this.#claimTarget, role, request)
+  protected override doAsk(
+    role: string,
+    request: string,
+    options: AskOptions,
+  ): Promise<string | undefined> {
+    return askHolder(this.#claimTarget, role, request, options)
+  }
+
+  protected override doHolderOf(
+    role: string,
+    options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return findHolder(this.#claimTarget, role, options)
   }
 
   protected override doDisconnect(): Promise<void> {

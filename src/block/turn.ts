@@ -1,6 +1,6 @@
 import { systemClock } from '../clock.ts'
 import { isBlockError } from '../errors.ts'
-import type { BlockClaim, BlockDevice } from './device.ts'
+import type { AskOptions, BlockClaim, BlockDevice } from './device.ts'
 
 /** How long others are waited for, and how often they are looked for. */
 const WAIT_MS = 10_000
@@ -10,8 +10,9 @@ const POLL_MS = 10
 export const CREATOR = { role: 'creator', holder: 'a program that creates it' } as const
 
 /** Takes the {@link CREATOR}'s role, once those who have it are done. */
-export function claimCreator(device: BlockDevice): Promise<BlockClaim> {
-  return inTurn(() => device.claim(CREATOR.role, CREATOR))
+export function claimCreator(device: BlockDevice, { key }: AskOptions = {}): Promise<BlockClaim> {
+  const { role, holder } = CREATOR
+  return inTurn(() => device.claim(role, { holder, key }))
 }
 
 /**

@@ -1,15 +1,15 @@
+import type { RingHolders } from '../ring/holders.ts'
 import type { PoppedItem, RingInspection } from '../ring/types.ts'
 import { asCommandError } from './errors.ts'
 import type { Output } from './output.ts'
 import { errorObject, safeJson } from './render.ts'
-import type { AtWork } from './roles.ts'
 import { Stopped } from './signals.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** What a report of a ring shows. */
 export interface ReportOptions {
   readonly items: boolean
-  readonly atWork: AtWork
+  readonly holders: RingHolders
   /** Ends it between two items. */
   readonly signal: AbortSignal
 }
@@ -21,11 +21,15 @@ const HEX_BYTES = 1 << 20
 export async function writeJson(
   output: Output,
   state: RingInspection,
-  { items, signal, atWork }: ReportOptions,
+  { items, signal, holders }: ReportOptions,
 ): Promise<void> {
   const { items: waiting, ...fields } = state
+  const atWork = {
+    producer: holders.producer !== undefined,
+    consumer: holders.consumer !== undefined,
+  }
   const writer = new TextWriter(output)
-  const json = safeJson({ ...fields, atWork })
+  const json = safeJson({ ...fields, atWork, holders })
   if (!items) return output.write(`${json}\n`)
   await writer.add(`${json.slice(0, -1)},"items":[`)
   try {

@@ -1,9 +1,10 @@
+import type { BlockHolder } from '../block/device.ts'
+import type { RingHolders } from '../ring/holders.ts'
 import { cannotRead } from '../ring/salvage.ts'
 import type { RingInspection } from '../ring/types.ts'
 import type { Output } from './output.ts'
 import { counted, grouped, preview, safeText } from './render.ts'
 import type { ReportOptions } from './report-json.ts'
-import type { AtWork } from './roles.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** Columns of a position (2^62 has 19 digits) and of a length, in the table of items. */
@@ -17,10 +18,10 @@ type Row = readonly [name: string, value: string]
 export async function writeText(
   output: Output,
   state: RingInspection,
-  { items, signal, atWork }: ReportOptions,
+  { items, signal, holders }: ReportOptions,
 ): Promise<void> {
   const writer = new TextWriter(output)
-  await writer.add(summary(state, atWork))
+  await writer.add(summary(state, holders))
   try {
     if (items) await writeItems(writer, state, output.columns, signal)
   } finally {
@@ -50,7 +51,7 @@ function row(position: string, bytes: string, text: string): string {
   return `${position.padStart(POSITION_COLUMNS)}  ${bytes.padStart(BYTES_COLUMNS)}  ${text}\n`
 }
 
-function summary(state: RingInspection, atWork: AtWork): string {
+function summary(state: RingInspection, holders: RingHolders): string {
   const { producer, consumer, capacity, used } = state
   const percent = ((used / capacity) * 100).toFixed(1)
   const rows: readonly Row[] = [
@@ -64,14 +65,16 @@ function summary(state: RingInspection, atWork: AtWork): string {
     ['state', stateOf(producer.suspendAck, consumer.suspend)],
     [
       'producer',
-      `offset ${producer.offset}, suspend_ack ${producer.suspendAck}${working(atWork.producer)}`,
+      `offset ${producer.offset}, suspend_ack ${producer.suspendAck}${working(holders.producer)}`,
     ],
     ['', `${quoted(producer.text)}${written(state.stats?.producerAt)}`],
+    ...holderRows(holders.producer),
     [
       'consumer',
-      `offset ${consumer.offset}, suspend ${consumer.suspend}${working(atWork.consumer)}`,
+      `offset ${consumer.offset}, suspend ${consumer.suspend}${working(holders.consumer)}`,
     ],
     ['', `${quoted(consumer.text)}${written(state.stats?.consumerAt)}`],
+    ...holderRows(holders.consumer),
     ...(state.unreadable ?? []).map((range): Row => ['damaged', cannotRead(range)]),
   ]
   return rows.map(([name, value]) => `  ${name.padEnd(8)}  ${value}\n`).join('')
@@ -120,9 +123,15 @@ function stateOf(acknowledged: boolean, wanted: boolean): string {
   return `asked to ${wanted ? 'suspend' : 'resume'}; the producer has not acknowledged it yet`
 }
 
-/** Nothing is said where it is not known. */
-function working(is: boolean | undefined): string {
-  return is === undefined ? '' : `; ${is ? '' : 'not '}at work on this machine`
+function working(holder: BlockHolder | undefined): string {
+  return `; ${holder === undefined ? 'not ' : ''}at work on this machine`
+}
+
+function holderRows(holder: BlockHolder | undefined): readonly Row[] {
+  if (holder === undefined) return []
+  const { pid, host, since } = holder
+  const details = pid === undefined ? '' : `, process ${pid} on ${host}, since ${since}`
+  return [['', `held by ${safeText(`${holder.holder}${details}`)}`]]
 }
 
 function quoted(text: string): string {

@@ -1,5 +1,7 @@
 import type { BlockClaim, BlockDevice, ClaimOptions } from '../block/device.ts'
 import { BlockError, isBlockError } from '../errors.ts'
+import { type RingHolders, whoHolds } from '../ring/holders.ts'
+import { keyOf } from '../ring/key.ts'
 import type { UnreadableLease } from '../ring/lease-types.ts'
 import { CommandError, EXIT } from './errors.ts'
 import { leasesOf } from './leases.ts'
@@ -70,7 +72,7 @@ function unreadable(device: string, role: string, lease: UnreadableLease): Comma
  */
 export async function takePushing(device: BlockDevice, client: string): Promise<AsyncDisposable> {
   const holder = `client ${JSON.stringify(client)}`
-  const claim = await claimFor(device, PUSHING, { holder, onRequest: async () => 'at work' })
+  const claim = await claimFor(device, PUSHING, { holder })
   return { [Symbol.asyncDispose]: () => claim.release() }
 }
 
@@ -81,7 +83,7 @@ async function claimFor(
   options: ClaimOptions,
 ): Promise<BlockClaim> {
   try {
-    return await device.claim(role, options)
+    return await device.claim(role, { ...options, key: keyOf(device) })
   } catch (error) {
     if (role !== PUSHING || !isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
     const message = error.message.replace(`the ${PUSHING} role`, 'the producer role')
@@ -89,18 +91,11 @@ async function claimFor(
   }
 }
 
-/** Who is at work on this machine, as far as it is known: only some producers can be asked. */
-export interface AtWork {
-  readonly producer: true | undefined
-  readonly consumer: boolean
-}
-
-/** Asks those who hold the roles whether they are there. */
-export async function whoIsAtWork(device: BlockDevice): Promise<AtWork> {
-  const isThere = async (role: string): Promise<boolean> =>
-    (await device.ask(role, 'status')) !== undefined
+/** Who holds the roles, as far as this machine knows. A command that pushes counts also while it waits for a suspended ring. */
+export async function holdersOf(device: BlockDevice): Promise<RingHolders> {
+  const { producer, consumer } = await whoHolds(device)
   return {
-    producer: (await isThere(PUSHING)) || undefined,
-    consumer: await isThere('consumer'),
+    producer: producer ?? (await device.holderOf(PUSHING, { key: keyOf(device) })),
+    consumer,
   }
 }

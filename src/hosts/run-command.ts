@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { shown } from '../block/file/claim-protocol.ts'
+import { shown } from '../block/claim/protocol.ts'
 import { systemCode } from '../block/file/errors.ts'
 
 /** How to run a command. */

@@ -5,6 +5,7 @@ import { formatUuid } from './format2/block.ts'
 import { Disk } from './format2/disk.ts'
 import { newNonce, TIMEOUT_MS } from './format2/lease-block.ts'
 import { type LeasedRole, LeaseStore } from './format2/lease-store.ts'
+import { keyOf } from './key.ts'
 import type { LeaseRecord, LeaseState, UnreadableLease } from './lease-types.ts'
 import { cannotRead, salvage, unreadableBytes } from './salvage.ts'
 
@@ -64,7 +65,7 @@ export async function breakLease(
     clock,
   )
   const claim = device.capabilities.claim
-    ? await device.claim(role, { holder: 'one who breaks the lease' })
+    ? await device.claim(role, { holder: 'one who breaks the lease', key: keyOf(device) })
     : undefined
   try {
     const before = await store.read()

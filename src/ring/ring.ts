@@ -6,6 +6,7 @@ import { detectFormat } from './detect.ts'
 import type { DeviceSize, Format } from './format.ts'
 import { format1 } from './format1/index.ts'
 import { format2 } from './format2/index.ts'
+import { keyOf } from './key.ts'
 import { salvage, unreadableBytes } from './salvage.ts'
 import type * as types from './types.ts'
 
@@ -71,7 +72,7 @@ export const Producer: {
  */
 async function alone<T>(device: BlockDevice, create: () => Promise<T>): Promise<T> {
   if (!device.capabilities.claim) return create()
-  const claim = await claimCreator(device)
+  const claim = await claimCreator(device, { key: keyOf(device) })
   try {
     return await create()
   } finally {

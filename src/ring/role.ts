@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item.ts'
+import { keptKeyOf } from './key.ts'
 import type { AttachOptions, DebugInfo, Role } from './types.ts'
 
 const DEFAULT_LOOK_INTERVAL_MS = 10
@@ -60,7 +61,7 @@ export async function claimRole(
   }
   const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
   const claim = device.capabilities.claim
-    ? await device.claim(role, { holder, ...(onRequest && { onRequest }) })
+    ? await device.claim(role, { holder, key: keptKeyOf(device), ...(onRequest && { onRequest }) })
     : undefined
   const exclusive = claim !== undefined
   const release = async (): Promise<void> => claim?.release()

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import { systemClock } from '../clock.ts'
 import { type BlockError, isBlockError } from '../errors.ts'
+import { keyOf } from './key.ts'
 import { Consumer, inspectRing } from './ring.ts'
 import type { AttachOptions } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
@@ -65,7 +66,10 @@ async function request(
   wish: 'suspend' | 'resume',
   options: AttachOptions,
 ): Promise<BlockError | undefined> {
-  if (device.capabilities.claim && (await device.ask('consumer', wish)) !== undefined) return
+  if (device.capabilities.claim) {
+    const answer = await device.ask('consumer', wish, { key: keyOf(device) })
+    if (answer !== undefined) return
+  }
   try {
     await using consumer = await Consumer.attach(device, options)
     await consumer[wish]()

@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { allocateAligned, BouncePool, isAligned } from '../../src/block/file/aligned.ts'
-import { findMapped, findUnmapped } from '../../src/block/file/extents.ts'
+import { findMapped, findUnmapped, type Seeks } from '../../src/block/file/extents.ts'
 import { Flusher } from '../../src/block/file/flusher.ts'
 import { isOneCall, MAX_CALL_BUFFERS, transfer } from '../../src/block/file/io.ts'
-import type { Native } from '../../src/block/file/native.ts'
 import { deviceId, readRawDevice } from '../../src/block/file/sysfs.ts'
 import { ALWAYS } from '../../src/block/permit.ts'
 
@@ -219,7 +218,7 @@ describe('Flusher', () => {
 
 describe('extents', () => {
   /** A file of data and holes in blocks of 4096 bytes: `d` and `.`. */
-  function native(blocks: string): Native {
+  function native(blocks: string): Seeks {
     const find = (wanted: string, offset: number): number | undefined => {
       if (offset >= blocks.length * 4096) return undefined
       if (blocks[Math.floor(offset / 4096)] === wanted) return offset
@@ -230,8 +229,6 @@ describe('extents', () => {
     return {
       seekData: (_fd, offset) => find('d', offset),
       seekHole: (_fd, offset) => find('.', offset),
-      punchHole: () => undefined,
-      lockByte: () => 'unsupported',
     }
   }
 

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
@@ -51,8 +52,8 @@ test('tells who is at work on this machine, as far as it is known', async () => 
   await makeRing(path)
   const idle = (await ok(['diagnostics', path])).toString()
   expect(idle).toMatch(/consumer .*; not at work on this machine\n/)
-  expect(idle).toMatch(/producer .*suspend_ack false\n/)
-  expect((await diagnose(path))['atWork']).toEqual({ consumer: false })
+  expect(idle).toMatch(/producer .*suspend_ack false; not at work on this machine\n/)
+  expect((await diagnose(path))['atWork']).toEqual({ producer: false, consumer: false })
   await using producer = start(['produce', path])
   await using consumer = start(['consume', path])
   producer.child.stdin.write('one\n')
@@ -60,7 +61,15 @@ test('tells who is at work on this machine, as far as it is known', async () => 
   const busy = (await ok(['diagnostics', path])).toString()
   expect(busy).toMatch(/consumer .*suspend false; at work on this machine\n/)
   expect(busy).toMatch(/producer .*suspend_ack false; at work on this machine\n/)
-  expect((await diagnose(path))['atWork']).toEqual({ producer: true, consumer: true })
+  const found = await diagnose(path)
+  expect(found['atWork']).toEqual({ producer: true, consumer: true })
+  const since = expect.stringMatching(/^\d{4}-\d\d-\d\dT/)
+  const who = { host: hostname(), since, holder: expect.stringContaining('client') }
+  expect(found['holders']).toEqual({
+    producer: { pid: producer.child.pid, ...who },
+    consumer: { pid: consumer.child.pid, ...who },
+  })
+  expect(busy).toContain(`, process ${consumer.child.pid} on ${hostname()}, since `)
 })
 
 test('is valid JSON for many items, and for large ones', async () => {

@@ -37,7 +37,8 @@ test.each(valid)('%s is shown as its sidecar says', async (name) => {
     capacity: expected.data_bytes,
     used: expected.used,
     free: expected.free,
-    atWork: { consumer: false },
+    atWork: { producer: false, consumer: false },
+    holders: {},
   }
   const items = expected.items_hex.map((hex: string, index: number) => ({
     position: String(expected.item_end_positions[index]),

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, link, lstat, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { BlockError } from '../../errors.ts'
+import { acquireClaim } from '../claim/claim.ts'
 import { CREATOR } from '../turn.ts'
-import { acquireClaim } from './claim.ts'
 import { explain, isSystemError, systemCode } from './errors.ts'
 import { type FillOptions, fillWithZeroes } from './fill.ts'
 import { danglingTarget, danglingText } from './links.ts'
@@ -107,7 +107,8 @@ async function replaceEmpty(
   const file = await open(path, 'wx', fileMode)
   try {
     const key = fileKey(await file.stat({ bigint: true }))
-    const target = { device: path, key, fd: file.fd, writable: true, native }
+    const claimedFile = { fd: file.fd, raw: false, writable: true, native }
+    const target = { device: path, key, file: claimedFile, bestEffort: false }
     const claim = await acquireClaim(target, CREATOR.role, CREATOR).catch(() => {
       throw existsError(path)
     })

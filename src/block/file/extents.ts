@@ -2,12 +2,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Permit } from '../permit.ts'
 import type { Native } from './native.ts'
 
+/** How data and holes are found. */
+export type Seeks = Pick<Native, 'seekData' | 'seekHole'>
+
 /** Space is given back in pieces, because the call blocks: on some disks it writes zeroes. */
 const DISCARD_BYTES = 1 << 28
 
 /** The first sector at or after `sector` that holds data, or undefined if there is none. */
 export function findMapped(
-  native: Native,
+  native: Seeks,
   fd: number,
   sectorSize: number,
   sector: number,
@@ -21,7 +24,7 @@ export function findMapped(
  * the end. A hole may be smaller than a sector: blocks of the file system often are.
  */
 export function findUnmapped(
-  native: Native,
+  native: Seeks,
   fd: number,
   sectorSize: number,
   sector: number,

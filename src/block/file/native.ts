@@ -1,8 +1,9 @@
 import { constants as osConstants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
+import { bindSockets, type NativeSockets } from './native-sockets.ts'
 
 /** Calls that Node does not have. */
-export interface Native {
+export interface Native extends NativeSockets {
   /** The first byte of data at or after `offset`; undefined if there is none. */
   seekData(fd: number, offset: number): number | undefined
   /** The first byte of a hole at or after `offset`; undefined beyond the end. The end counts as a hole. */
@@ -14,12 +15,18 @@ export interface Native {
    * whatever container. `unsupported` where the file system has no locks.
    */
   lockByte(fd: number, offset: bigint): 'locked' | 'held' | 'unsupported'
+  /** The lock of another open of the file on a byte. */
+  lockOf(fd: number, offset: bigint): 'none' | 'read' | 'write'
+  /** Whether the file has an access control list. */
+  hasAcl(fd: number): boolean
 }
 
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 3
+const F_OFD_GETLK = 36
 const F_OFD_SETLK = 37
+const F_RDLCK = 0
 const F_WRLCK = 1
 
 /** Where `long` and `off_t` have 64 bits and the constants above are the generic ones. */
@@ -47,6 +54,7 @@ function bind(koffi: typeof import('koffi')): Native {
   const lseek = c.func('long lseek(int fd, long offset, int whence)')
   const fallocate = c.func('int fallocate(int fd, int mode, long offset, long length)')
   const fcntl = c.func('int fcntl(int fd, int command, ...)')
+  const fgetxattr = c.func('long fgetxattr(int fd, const char *name, void *value, size_t size)')
   // Without a name, so that no other user of koffi in this process has it already.
   const flock = koffi.pointer(
     koffi.struct({
@@ -80,6 +88,14 @@ function bind(koffi: typeof import('koffi')): Native {
       if (fcntl(fd, F_OFD_SETLK, flock, lock) !== -1) return 'locked'
       return koffi.errno() === EAGAIN || koffi.errno() === EACCES ? 'held' : 'unsupported'
     },
+    lockOf(fd, offset) {
+      const lock = { l_type: F_WRLCK, l_whence: 0, l_start: offset, l_len: 1, l_pid: 0 }
+      if (fcntl(fd, F_OFD_GETLK, koffi.inout(flock), lock) === -1) return 'none'
+      if (lock.l_type === F_WRLCK) return 'write'
+      return lock.l_type === F_RDLCK ? 'read' : 'none'
+    },
+    hasAcl: (fd) => Number(fgetxattr(fd, 'system.posix_acl_access', null, 0)) > 0,
+    ...bindSockets(koffi),
   }
 }
 

@@ -49,6 +49,12 @@ export interface FileBlockDeviceOptions {
    */
   readonly exclusive?: boolean
   /**
+   * What a claim of a role is worth. `exclusive`, the default: a role is refused (`BLOCK_UNSUPPORTED`) where another program on this
+   * machine could take it too without noticing, because there is neither a lock nor a look at all names of the role. `best-effort`:
+   * it is given there.
+   */
+  readonly claims?: 'exclusive' | 'best-effort'
+  /**
    * `own`: refuse a path that leads through a symbolic link which is neither this user's nor root's, because who made it
    * chooses what is opened. For files that are going to be overwritten in folders that others can write to. Default `all`.
    */
@@ -74,11 +80,13 @@ const FOR_ALL = 0o666
 export function checkFileOptions(options: FileBlockDeviceOptions): void {
   const { sectorSize, mode = 'auto', direct = 'auto' } = options
   const { durability = 'auto', engine = 'pool', followLinks = 'all' } = options
+  const { claims = 'exclusive' } = options
   if (sectorSize !== undefined) checkSectorSize(sectorSize)
   oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
   oneOf('direct', direct, [true, false, 'auto'])
   oneOf('durability', durability, ['auto', 'dsync', 'flush', 'none'])
   if (typeof engine === 'string') oneOf('engine', engine, ['pool', 'sync', 'adaptive'])
+  oneOf('claims', claims, ['exclusive', 'best-effort'])
   oneOf('followLinks', followLinks, ['all', 'own'])
   if (direct === true && constants.O_DIRECT === undefined) throw missing('direct: true')
   if (durability === 'dsync' && constants.O_DSYNC === undefined) throw missing("durability 'dsync'")

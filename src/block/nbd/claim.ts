@@ -1,18 +1,21 @@
 import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ClaimTarget } from '../file/claim.ts'
+import type { ClaimTarget } from '../claim/claim.ts'
+import type { NbdBlockDeviceOptions } from './options.ts'
 import type { NbdAddress } from './uri.ts'
 
 /**
  * What processes of this machine claim roles of: the server and the export, as the URI names them. The kernel's
  * claims do not reach other machines, and two names of one server are two to them.
  */
-export async function claimTarget({ uri, server, exportName }: NbdAddress): Promise<ClaimTarget> {
+export async function claimTarget(
+  { uri, server, exportName }: NbdAddress,
+  { claims }: Pick<NbdBlockDeviceOptions, 'claims'> = {},
+): Promise<ClaimTarget> {
   const place =
     'path' in server
       ? await realpath(server.path).catch(() => resolve(server.path))
       : `${server.host}:${server.port}`
   const key = `nbd-${place}/${exportName}`
-  // There is no file that could be locked.
-  return { device: uri, key, fd: -1, writable: false, native: undefined }
+  return { device: uri, key, file: undefined, bestEffort: claims === 'best-effort' }
 }

@@ -1,6 +1,6 @@
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
-import { shown } from '../file/claim-protocol.ts'
+import { shown } from '../claim/protocol.ts'
 import { systemCode } from '../file/errors.ts'
 import { type Place, placeDetails, where } from '../place.ts'
 import { NbdFault } from './fault.ts'

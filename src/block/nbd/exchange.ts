@@ -1,4 +1,4 @@
-import { shown } from '../file/claim-protocol.ts'
+import { shown } from '../claim/protocol.ts'
 import { Coverage } from './coverage.ts'
 import { broken, NbdFault } from './fault.ts'
 import { COMMAND, errorName, type Request } from './protocol.ts'

@@ -1,4 +1,4 @@
-import { shown } from '../file/claim-protocol.ts'
+import { shown } from '../claim/protocol.ts'
 import { broken, NbdFault } from './fault.ts'
 import type { Inbox } from './inbox.ts'
 import {

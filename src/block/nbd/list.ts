@@ -1,4 +1,4 @@
-import { shown } from '../file/claim-protocol.ts'
+import { shown } from '../claim/protocol.ts'
 import { haggleWith } from './dial.ts'
 import { connectError } from './errors.ts'
 import { broken, NbdFault } from './fault.ts'

@@ -64,6 +64,11 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   readonly maxInFlight?: number
   /** Connections, at most 16; more than one only if the server allows it (MULTI_CONN). Default 1. */
   readonly connections?: number
+  /**
+   * What a claim of a role is worth. `exclusive`, the default: a role is refused (`BLOCK_UNSUPPORTED`) where another program on this
+   * machine could take it too without noticing, because not all names of the role are seen. `best-effort`: it is given there.
+   */
+  readonly claims?: 'exclusive' | 'best-effort'
   /** Refuse to connect while another program on this machine has connected exclusively. Default false. */
   readonly exclusive?: boolean
 }
@@ -75,6 +80,7 @@ export function checkNbdOptions(options: NbdBlockDeviceOptions): void {
   if (sectorSize !== undefined) checkSectorSize(sectorSize)
   oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
   oneOf('durability', durability, ['auto', 'flush', 'none'])
+  oneOf('claims', options.claims ?? 'exclusive', ['exclusive', 'best-effort'])
   if (requestTimeoutMs !== Number.POSITIVE_INFINITY) {
     within('requestTimeoutMs', requestTimeoutMs, MAX_TIMER_MS)
   }

@@ -1,7 +1,9 @@
 import type {
+  AskOptions,
   BlockCapabilities,
   BlockClaim,
   BlockDevice,
+  BlockHolder,
   BlockInfo,
   BlockWatch,
   ClaimOptions,
@@ -78,8 +80,12 @@ export abstract class ForwardingBlockDevice implements BlockDevice {
     return this.inner.claim(role, options)
   }
 
-  ask(role: string, request: string): Promise<string | undefined> {
-    return this.inner.ask(role, request)
+  ask(role: string, request: string, options?: AskOptions): Promise<string | undefined> {
+    return this.inner.ask(role, request, options)
+  }
+
+  holderOf(role: string, options?: AskOptions): Promise<BlockHolder | undefined> {
+    return this.inner.holderOf(role, options)
   }
 
   watch(onChange: () => void): BlockWatch {

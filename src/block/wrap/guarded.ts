@@ -1,8 +1,10 @@
 import { BaseBlockDevice } from '../base.ts'
 import type {
+  AskOptions,
   BlockCapabilities,
   BlockClaim,
   BlockDevice,
+  BlockHolder,
   BlockInfo,
   BlockWatch,
   ClaimOptions,
@@ -106,8 +108,19 @@ export abstract class GuardedBlockDevice extends BaseBlockDevice {
     return this.below.claim(role, options)
   }
 
-  protected override doAsk(role: string, request: string): Promise<string | undefined> {
-    return this.below.ask(role, request)
+  protected override doAsk(
+    role: string,
+    request: string,
+    options: AskOptions,
+  ): Promise<string | undefined> {
+    return this.below.ask(role, request, options)
+  }
+
+  protected override doHolderOf(
+    role: string,
+    options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return this.below.holderOf(role, options)
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {

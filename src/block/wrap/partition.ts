@@ -1,5 +1,12 @@
 import { checkSectors } from '../check.ts'
-import type { BlockClaim, BlockDevice, BlockInfo, ClaimOptions } from '../device.ts'
+import type {
+  AskOptions,
+  BlockClaim,
+  BlockDevice,
+  BlockHolder,
+  BlockInfo,
+  ClaimOptions,
+} from '../device.ts'
 import { GuardedBlockDevice } from './guarded.ts'
 
 /** Which sectors of the device below a {@link PartitionBlockDevice} is made of. */
@@ -74,8 +81,19 @@ export class PartitionBlockDevice extends GuardedBlockDevice {
     return super.doClaim(roleBelow(role, this.sectorStart), options)
   }
 
-  protected override doAsk(role: string, request: string): Promise<string | undefined> {
-    return super.doAsk(roleBelow(role, this.sectorStart), request)
+  protected override doAsk(
+    role: string,
+    request: string,
+    options: AskOptions,
+  ): Promise<string | undefined> {
+    return super.doAsk(roleBelow(role, this.sectorStart), request, options)
+  }
+
+  protected override doHolderOf(
+    role: string,
+    options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return super.doHolderOf(roleBelow(role, this.sectorStart), options)
   }
 
   protected override async doDisconnect(): Promise<void> {}

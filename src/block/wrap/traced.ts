@@ -1,7 +1,9 @@
 import { channel } from '../../diagnostics.ts'
 import type {
+  AskOptions,
   BlockClaim,
   BlockDevice,
+  BlockHolder,
   BlockInfo,
   ClaimOptions,
   RequestOptions,
@@ -24,7 +26,7 @@ export interface BlockTrace {
   readonly sectors?: number
   /** Of requests that write. */
   readonly durable?: boolean
-  /** Of `claim` and `ask`. */
+  /** Of `claim`, `ask` and `holderOf`. */
   readonly role?: string
   /** Milliseconds from the call until it settled. */
   readonly durationMs: number
@@ -133,10 +135,17 @@ export class TracedBlockDevice extends ForwardingBlockDevice {
     )
   }
 
-  override ask(role: string, request: string): Promise<string | undefined> {
+  override ask(role: string, request: string, options?: AskOptions): Promise<string | undefined> {
     return this.#trace(
-      () => super.ask(role, request),
+      () => super.ask(role, request, options),
       () => ({ operation: 'ask', role }),
+    )
+  }
+
+  override holderOf(role: string, options?: AskOptions): Promise<BlockHolder | undefined> {
+    return this.#trace(
+      () => super.holderOf(role, options),
+      () => ({ operation: 'holderOf', role }),
     )
   }
 

@@ -7,7 +7,7 @@ import { type CommonFlags, commonFlags, device } from '../flags.ts'
 import { standardOutput } from '../output.ts'
 import { writeJson } from '../report-json.ts'
 import { writeText } from '../report-text.ts'
-import { whoIsAtWork } from '../roles.ts'
+import { holdersOf } from '../roles.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends CommonFlags {
@@ -17,15 +17,14 @@ interface Flags extends CommonFlags {
 const fullDescription = `Prints the ring's state and the items in it. Opens the device for reading only, takes no role and changes
 nothing; works while producer and consumer run (items given back meanwhile are left out).
 
-Whether a consumer is at work now is known of this machine only; of producers, only of \`sbr produce\` and \`sbr
-journal push\`.
+Who holds the roles now is known of this machine only; of another container, only that somebody does.
 
 With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity", "used",
-"free", "atWork" ("consumer": true or false; "producer": true, or absent if that is not known) and, without
---no-items, "items". Offsets and positions are decimal strings; an item's position is the one after it. If the items
-cannot all be read, an "error" follows them, and the exit code is 1. Sectors that cannot be read are told
-("unreadable": "offset" and "bytes"), and read around: what is shown may then be too little or too old, and the exit
-code is 1.
+"free", "atWork" ("producer" and "consumer": true or false), "holders" ("producer" and "consumer", each absent or
+with "holder", "pid", "host" and "since") and, without --no-items, "items". Offsets and positions are decimal
+strings; an item's position is the one after it. If the items cannot all be read, an "error" follows them, and the
+exit code is 1. Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is
+shown may then be too little or too old, and the exit code is 1.
 
 Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "whenFull"), "waitingItems",
 "waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",
@@ -61,8 +60,8 @@ async function run(flags: Flags, path: string): Promise<void> {
   await using ring = await openDevice(path, 'read-only', flags)
   const state = await inspectRing(ring, { salvage: true })
   const output = standardOutput(stop.signal)
-  const atWork = await whoIsAtWork(ring)
-  const options = { items: flags.noItems !== true, signal: stop.signal, atWork }
+  const holders = await holdersOf(ring)
+  const options = { items: flags.noItems !== true, signal: stop.signal, holders }
   if (flags.json === true) await writeJson(output, state, options)
   else await writeText(output, state, options)
   const [lost] = state.unreadable ?? []

@@ -10,7 +10,7 @@ import { createFile, isThere, type ModeFlags, modeFlag, withModeOf } from '../..
 import { standardOutput } from '../../output.ts'
 import { showProgress } from '../../progress.ts'
 import { grouped, safeJson, safeText } from '../../render.ts'
-import { whoIsAtWork } from '../../roles.ts'
+import { holdersOf } from '../../roles.ts'
 import { checkApart, checkNotSame } from '../../same-storage.ts'
 import { stopSignals } from '../../signals.ts'
 import { checkNothingIsLost, holdTarget, openTarget, type Target } from '../../target.ts'
@@ -26,8 +26,7 @@ interface Flags extends CommonFlags, ModeFlags {
 
 const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made, for those who may use
 FROM. FROM is opened for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop
-that first. If a consumer or \`sbr produce\` is at work on it on this machine, standard error says so. Others may be,
-unseen.
+that first. If a producer or consumer is at work on it on this machine, standard error says so.
 
 Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
 without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file
@@ -107,7 +106,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
     const note = created ? `${to} was removed again` : `${to} may hold a part of the copy`
     throw withNote(error, note, { partial: !created })
   }
-  const leaseHolders = await holdersOf(target.device)
+  const leaseHolders = await ownersOfLeases(target.device)
   if (flags.json !== true && leaseHolders.length > 0) warnOfLeases(to, leaseHolders)
   const verified = flags.verify === true
   const line =
@@ -119,7 +118,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
 
 /** Those who are seen at work on what is copied. */
 async function rolesAtWork(source: BlockDevice): Promise<readonly string[]> {
-  const { producer = false, consumer } = await whoIsAtWork(source)
+  const { producer, consumer } = await holdersOf(source)
   return [...(producer ? ['producer'] : []), ...(consumer ? ['consumer'] : [])]
 }
 
@@ -131,7 +130,7 @@ function warnOfWork(from: string, atWork: readonly string[]): void {
 }
 
 /** Who holds a role of the ring that was copied, if it is one. */
-async function holdersOf(copy: BlockDevice): Promise<readonly string[]> {
+async function ownersOfLeases(copy: BlockDevice): Promise<readonly string[]> {
   const { producer, consumer } = (await leasesOf(copy)) ?? {}
   return [producer, consumer].flatMap((lease) => (lease?.status === 'held' ? [lease.owner] : []))
 }

@@ -3,9 +3,9 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { FileBlockDevice } from '../../src/block/file.ts'
-import { runChild, startChild } from '../helpers/child.ts'
-import { needs } from '../helpers/interop.ts'
+import { FileBlockDevice } from '../../../src/block/file.ts'
+import { runChild, startChild } from '../../helpers/child.ts'
+import { needs } from '../../helpers/interop.ts'
 
 let directory: string
 let path: string

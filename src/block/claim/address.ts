@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** What the kernels take for a socket's name is 108 bytes on Linux, 104 elsewhere, with the final zero; and lists have lines. */
+const SHORT_NAME = /^[\x21-\x7e]{1,100}$/
+
+/** All that Linux has room for. Some runtimes fill a name up to this with zeroes, and to the kernel that is another name. */
+const PADDED_BYTES = 108
+
+/** Where the holder of a role listens. */
+export interface ClaimAddress {
+  /** The names at which this runtime can listen, and connect. */
+  readonly paths: readonly string[]
+  /** Names that mean the same to other runtimes, and that this one cannot spell. */
+  readonly unspellable: readonly string[]
+  /** The name outlives its process, so a dead one has to be told from a live one. */
+  readonly stale: boolean
+}
+
+/** How a runtime spells the name of an abstract socket. */
+export type Spelling = 'plain' | 'padded' | 'both'
+
+/**
+ * Node 20 pads each name that it is given. Bun refuses names of 108 bytes. Node 22 and later and Deno take a name as it
+ * is, so that they can use both.
+ */
+export function spellingOf(versions: Readonly<Record<string, string | undefined>>): Spelling {
+  if (versions['bun'] !== undefined) return 'plain'
+  if (versions['deno'] !== undefined) return 'both'
+  return Number.parseInt(versions['node'] ?? '', 10) < 22 ? 'padded' : 'both'
+}
+
+/**
+ * The address of a role of a device. Two processes that mean the same device and role get the same one, and
+ * only one of them can listen at it.
+ *
+ * Linux: an abstract socket, which the kernel takes away with the process; one name space for each network
+ * namespace. Windows: a named pipe, likewise. Elsewhere: a socket file in the directory for temporary files,
+ * which some systems have one of for each user.
+ */
+export function claimAddress(
+  key: string,
+  role: string,
+  platform: NodeJS.Platform = process.platform,
+  spelling: Spelling = spellingOf(process.versions),
+): ClaimAddress {
+  if (platform === 'linux') return abstractAddress(`\0${bounded(key, role)}`, spelling)
+  const path =
+    platform === 'win32'
+      ? `\\\\.\\pipe\\${bounded(key, role).replaceAll(/[/:]/g, '-')}`
+      : join(tmpdir(), `sbr-${digest(`${key}/${role}`)}.sock`)
+  return { paths: [path], unspellable: [], stale: platform !== 'win32' }
+}
+
+function abstractAddress(plain: string, spelling: Spelling): ClaimAddress {
+  const padded = plain.padEnd(PADDED_BYTES, '\0')
+  if (spelling === 'both') return { paths: [plain, padded], unspellable: [], stale: false }
+  return spelling === 'plain'
+    ? { paths: [plain], unspellable: [padded], stale: false }
+    : { paths: [padded], unspellable: [plain], stale: false }
+}
+
+function bounded(key: string, role: string): string {
+  const name = `shared-block-ring/${key}/${role}`
+  return SHORT_NAME.test(name) ? name : `shared-block-ring/${digest(`${key}/${role}`)}`
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}

@@ -1,0 +1,257 @@
+import { fstatSync } from 'node:fs'
+import { unlink } from 'node:fs/promises'
+import { BlockError } from '../../errors.ts'
+import { claimed } from '../check.ts'
+import type { AskOptions, BlockClaim, BlockHolder, ClaimOptions } from '../device.ts'
+import { ioError, systemCode } from '../file/errors.ts'
+import type { Native } from '../file/native.ts'
+import { closeQuietly } from '../file/open.ts'
+import { type ClaimAddress, claimAddress, type Spelling } from './address.ts'
+import { converse, type Occupant } from './client.ts'
+import { isListening } from './listening.ts'
+import { isRoleLocked, type Lock, lockRole } from './lock.ts'
+import { reportObstruction, reportStranger } from './notices.ts'
+import { cannotWrite, isForeign } from './permission.ts'
+import { ClaimServer } from './server.ts'
+
+// Who holds a role. A lock on the file says it wherever the file is open, but only where `koffi` is there, and two nodes of one raw
+// device have a lock each. The name of an abstract socket says it to one network namespace, in two spellings; it also takes
+// requests. Anybody can occupy a name. So the lock comes first, then the names; and only who has the lock passes over a name
+// whose occupant cannot be a holder.
+
+/** How often a holder may vanish while it is asked who it is. */
+const MAX_ATTEMPTS = 5
+
+const ELSEWHERE = 'another process, perhaps in another container'
+
+/** What the role is a role of. */
+export interface ClaimTarget {
+  /** For messages. */
+  readonly device: string
+  /** The same for every name and handle of the device. */
+  readonly key: string
+  /** Undefined: there is no file that could be locked. */
+  readonly file: ClaimedFile | undefined
+  /** Whether the role is also given where others may not notice. */
+  readonly bestEffort: boolean
+  readonly platform?: NodeJS.Platform
+  readonly spelling?: Spelling
+  /** Where the kernel lists the names at which somebody listens. */
+  readonly names?: string
+}
+
+/** The file behind a {@link ClaimTarget}. */
+export interface ClaimedFile {
+  readonly fd: number
+  /** A raw device, which may have several nodes. */
+  readonly raw: boolean
+  readonly writable: boolean
+  readonly native: Native | undefined
+}
+
+/**
+ * Takes a role.
+ * @throws {BlockError} `BLOCK_CLAIMED`; `BLOCK_UNSUPPORTED` where nothing would keep others from it too; `BLOCK_IO`
+ */
+export async function acquireClaim(
+  target: ClaimTarget,
+  role: string,
+  options: ClaimOptions,
+): Promise<BlockClaim> {
+  const lock = await lockFor(target, role)
+  if (lock.kind === 'taken')
+    throw heldBy(target.device, role, await findHolder(target, role, options))
+  if (lock.kind === 'obstructed') reportObstruction(target.device, role)
+  const lockFd = lock.kind === 'held' ? lock.fd : undefined
+  const server = new ClaimServer(nameOf(target, role), options)
+  const release = async (): Promise<void> => {
+    await server.close()
+    await closeQuietly(lockFd)
+  }
+  try {
+    await takeNames({ target, role, options, server, lock })
+    return { release }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+/** Sends a request to the role's holder on this machine. */
+export async function askHolder(
+  target: ClaimTarget,
+  role: string,
+  request: string,
+  { key }: AskOptions,
+): Promise<string | undefined> {
+  for (const path of reachable(target, role)) {
+    const occupant = await talk(target, role, path, key, request)
+    if (occupant.kind === 'holder') return occupant.answer
+  }
+  return undefined
+}
+
+/** Who holds a role, as far as names and locks tell. */
+export async function findHolder(
+  target: ClaimTarget,
+  role: string,
+  { key }: AskOptions,
+): Promise<BlockHolder | undefined> {
+  for (const path of reachable(target, role)) {
+    const occupant = await talk(target, role, path, key)
+    if (occupant.kind === 'holder') return occupant.greeting
+  }
+  const locked = target.file !== undefined && isRoleLocked(target.file, role)
+  return locked ? { holder: ELSEWHERE } : undefined
+}
+
+/** Who listens at a name. */
+type Present = Exclude<Occupant, { kind: 'absent' }>
+
+interface Taking {
+  readonly target: ClaimTarget
+  readonly role: string
+  readonly options: ClaimOptions
+  readonly server: ClaimServer
+  readonly lock: Lock
+}
+
+async function lockFor({ file }: ClaimTarget, role: string): Promise<Lock> {
+  return file === undefined ? { kind: 'none' } : await lockRole(file, role)
+}
+
+/** Each who takes a role listens first, and looks at what it cannot listen at after that: of two, one sees the other. */
+async function takeNames(taking: Taking): Promise<void> {
+  const { target, role, lock } = taking
+  const address = addressOf(target, role)
+  if (lock.kind !== 'held') checkRespected(target, role)
+  for (const path of address.paths) await takeName(taking, path, address)
+  for (const name of address.unspellable) await lookFor(taking, name)
+}
+
+async function takeName(taking: Taking, path: string, { stale }: ClaimAddress): Promise<void> {
+  const { target, role, server, options } = taking
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await server.listen(path)
+    } catch (cause) {
+      if (systemCode(cause) !== 'EADDRINUSE') {
+        throw ioError({ device: target.device, operation: `claim the ${role} role of` }, cause)
+      }
+    }
+    const occupant = await talk(target, role, path, options.key)
+    if (occupant.kind !== 'absent') return passOver(taking, occupant)
+    if (attempt === MAX_ATTEMPTS) return passOver(taking, { kind: 'stranger', peer: undefined })
+    // Two that do this at the same moment could both come to hold the role; nothing better is portable.
+    if (stale) await unlink(path).catch(() => undefined)
+  }
+}
+
+/** Looks for who listens at a name that this runtime cannot take. */
+async function lookFor(taking: Taking, name: string): Promise<void> {
+  const { target, role, options, lock } = taking
+  if (target.file?.native !== undefined) {
+    const occupant = await talk(target, role, name, options.key)
+    if (occupant.kind !== 'absent') passOver(taking, occupant)
+    return
+  }
+  const listening = await isListening(name, target.names)
+  if (listening === true) passOver(taking, { kind: 'silent', peer: undefined })
+  if (listening === undefined && lock.kind !== 'held' && !target.bestEffort) {
+    throw unprotected(target, role, 'the names that other runtimes use cannot be looked at')
+  }
+}
+
+/**
+ * Goes on beside the occupant of a name, if that is no holder for certain.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ */
+function passOver({ target, role, lock }: Taking, occupant: Present): void {
+  const { device } = target
+  const excluded = lock.kind === 'held' ? whyNoHolder(target, occupant) : undefined
+  if (excluded === undefined) {
+    throw heldBy(device, role, occupant.kind === 'holder' ? occupant.greeting : unnamed(occupant))
+  }
+  reportStranger({ device, role, reason: excluded, peer: occupant.peer })
+}
+
+/** Why who occupies a name is no holder, although it does not have the lock because it may have none; undefined if it may be one. */
+function whyNoHolder({ file }: ClaimTarget, { kind, peer }: Present): string | undefined {
+  if (kind === 'stranger') return 'it does not talk as a holder does'
+  if (file?.native === undefined || peer === undefined || isForeign(peer.uid)) return undefined
+  // Another node of a raw device may have another mode: there, who has read the device is a holder.
+  if (kind === 'holder' && file.raw) return undefined
+  const access = { ...fstatSync(file.fd), hasAcl: file.native.hasAcl(file.fd) }
+  return cannotWrite(peer, access) ? 'its user cannot write to the device' : undefined
+}
+
+/**
+ * Others pass over who cannot write to the file, unless it has the lock.
+ * @throws {BlockError} `BLOCK_UNSUPPORTED`
+ */
+function checkRespected(target: ClaimTarget, role: string): void {
+  const { file, bestEffort, platform } = target
+  const { geteuid, getgroups, getegid, pid } = process
+  if (file === undefined || file.raw || bestEffort || !file.writable) return
+  if ((platform ?? process.platform) !== 'linux' || !geteuid || !getgroups || !getegid) return
+  const own = { pid, uid: geteuid(), groups: [getegid(), ...getgroups()] }
+  const access = { ...fstatSync(file.fd), hasAcl: false }
+  if (!cannotWrite(own, access)) return
+  throw unprotected(target, role, 'others pass over the claim of a user who cannot write to it')
+}
+
+function talk(
+  target: ClaimTarget,
+  role: string,
+  path: string,
+  readKey: AskOptions['key'],
+  request?: string,
+): Promise<Occupant> {
+  const native = target.file?.native
+  return converse(path, { name: nameOf(target, role), readKey, request, native })
+}
+
+/** The names at which this runtime can ask. */
+function reachable(target: ClaimTarget, role: string): readonly string[] {
+  const { paths, unspellable } = addressOf(target, role)
+  return target.file?.native === undefined ? paths : [...paths, ...unspellable]
+}
+
+function addressOf({ key, platform, spelling }: ClaimTarget, role: string): ClaimAddress {
+  return claimAddress(key, role, platform, spelling)
+}
+
+/** What both sides of a conversation mean, however they spell the socket's name. */
+function nameOf({ key }: ClaimTarget, role: string): string {
+  return `${key}/${role}`
+}
+
+function unnamed({ peer }: Pick<Present, 'peer'>): BlockHolder {
+  if (peer === undefined) return { holder: 'another process' }
+  return { holder: `process ${peer.pid} of user ${peer.uid}, which does not answer` }
+}
+
+function heldBy(
+  device: string,
+  role: string,
+  found: BlockHolder = { holder: ELSEWHERE },
+): BlockError<'BLOCK_CLAIMED'> {
+  const { holder, pid, host, since } = found
+  if (pid === undefined) return claimed(device, role, holder)
+  const { message } = claimed(device, role, `${holder} (process ${pid} on ${host}, since ${since})`)
+  return new BlockError('BLOCK_CLAIMED', message, { device, holder })
+}
+
+/** Others could take the role too. */
+function unprotected(
+  { device, file }: ClaimTarget,
+  role: string,
+  reason: string,
+): BlockError<'BLOCK_UNSUPPORTED'> {
+  const advice =
+    file === undefined ? 'run Node 22 or later' : 'npm install koffi, which gets the lock'
+  const message =
+    `the ${role} role of ${device} cannot be kept from other programs here: there is no lock, and ${reason}; ${advice}, or open ` +
+    "it with claims: 'best-effort' if you see to it that no other program takes the role"
+  return new BlockError('BLOCK_UNSUPPORTED', message, { device })
+}

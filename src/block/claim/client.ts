@@ -1,0 +1,59 @@
+import { ASK_TIMEOUT_MS } from '../check.ts'
+import type { NativeSockets, Peer } from '../file/native-sockets.ts'
+import { newNonce, type ReadKey } from './proof.ts'
+import { parseChallenge, parseReply, questionLine, type Reply } from './protocol.ts'
+import { dial, dialByCalls, type Wire } from './wire.ts'
+
+/** What came of talking to who listens at a name. */
+export type Occupant =
+  /** Nobody listens there. */
+  | { readonly kind: 'absent' }
+  /** It has read the device. */
+  | ({ readonly kind: 'holder'; readonly peer: Peer | undefined } & Reply)
+  /** It said nothing, or hung up: a stranger, or a holder that is stopped, or busy. */
+  | { readonly kind: 'silent'; readonly peer: Peer | undefined }
+  /** It said what no holder says. */
+  | { readonly kind: 'stranger'; readonly peer: Peer | undefined }
+
+/** What to talk about. */
+export interface Conversation {
+  /** Of the device and role, the same for all who mean them. */
+  readonly name: string
+  readonly readKey: ReadKey | undefined
+  /** Undefined: only who is there. */
+  readonly request?: string | undefined
+  /** Where there are the system calls, they are used. */
+  readonly native: NativeSockets | undefined
+}
+
+/** Asks who listens at a path. Takes a second at most, and never fails. */
+export async function converse(path: string, conversation: Conversation): Promise<Occupant> {
+  const { native } = conversation
+  const byCalls = native !== undefined && path.startsWith('\0')
+  const wire = byCalls
+    ? dialByCalls(native, path, ASK_TIMEOUT_MS)
+    : await dial(path, ASK_TIMEOUT_MS)
+  if (wire === 'absent') return { kind: 'absent' }
+  if (wire === 'busy') return { kind: 'silent', peer: undefined }
+  try {
+    return await question(wire, conversation)
+  } finally {
+    wire.close()
+  }
+}
+
+async function question(wire: Wire, { name, readKey, request }: Conversation): Promise<Occupant> {
+  const { peer } = wire
+  const first = await wire.line()
+  if (first === undefined) return { kind: 'silent', peer }
+  const challenge = parseChallenge(first)
+  if (challenge === undefined) return { kind: 'stranger', peer }
+  const key = await readKey?.()
+  const binding = { name, challenge }
+  const asked = { nonce: newNonce(), request }
+  wire.send(questionLine(key, binding, asked))
+  const second = await wire.line()
+  if (second === undefined) return { kind: 'silent', peer }
+  const reply = parseReply(key, binding, asked, second)
+  return reply === undefined ? { kind: 'stranger', peer } : { kind: 'holder', peer, ...reply }
+}

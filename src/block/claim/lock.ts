@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto'
+import { constants, open } from 'node:fs'
+import { promisify } from 'node:util'
+import type { Native } from '../file/native.ts'
+import { closeQuietly } from '../file/open.ts'
+
+/** Locks are taken here, beyond all data. */
+const LOCKS_START = 1n << 62n
+
+/** How often a lock may be given back just before it is looked at. */
+const MAX_ATTEMPTS = 5
+
+/** The file that is locked. */
+export interface LockTarget {
+  readonly fd: number
+  readonly writable: boolean
+  readonly native: Native | undefined
+}
+
+/** What came of locking a role's byte. */
+export type Lock =
+  /** It is ours until the descriptor is closed. */
+  | { readonly kind: 'held'; readonly fd: number }
+  /** Somebody who can write to the device has it. */
+  | { readonly kind: 'taken' }
+  /** Somebody keeps it for reading, which takes no more than the right to read: no holder does that. */
+  | { readonly kind: 'obstructed' }
+  /** There is none here. */
+  | { readonly kind: 'none' }
+
+/** Locks the byte that stands for a role. */
+export async function lockRole(target: LockTarget, role: string): Promise<Lock> {
+  const { fd, native, writable } = target
+  if (native === undefined || !writable) return { kind: 'none' }
+  // An open file of its own, because its locks belong to it and not to the process; through /proc, because
+  // the path may mean another file by now. Without /proc there is no lock.
+  const own = await promisify(open)(`/proc/self/fd/${fd}`, constants.O_RDWR).catch(() => undefined)
+  if (own === undefined) return { kind: 'none' }
+  const byte = byteOf(role)
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const outcome = native.lockByte(own, byte)
+    if (outcome === 'locked') return { kind: 'held', fd: own }
+    const inTheWay = native.lockOf(fd, byte)
+    if (outcome === 'held' && inTheWay === 'none') continue
+    await closeQuietly(own)
+    if (outcome === 'unsupported') return { kind: 'none' }
+    return { kind: inTheWay === 'write' ? 'taken' : 'obstructed' }
+  }
+  await closeQuietly(own)
+  return { kind: 'taken' }
+}
+
+/** Whether somebody has locked a role's byte, in whatever container; false where that cannot be known. */
+export function isRoleLocked({ fd, native }: LockTarget, role: string): boolean {
+  return native?.lockOf(fd, byteOf(role)) === 'write'
+}
+
+function byteOf(role: string): bigint {
+  const hash = createHash('sha256').update(role).digest().readUIntBE(0, 5)
+  return LOCKS_START + BigInt(hash)
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import type { Peer } from '../file/native-sockets.ts'
+
+/** What decides who may open a file for writing. */
+export interface FileAccess {
+  readonly uid: number
+  readonly gid: number
+  readonly mode: number
+  /** It has an access control list, of which nothing is known here. */
+  readonly hasAcl: boolean
+}
+
+const GROUP_WRITE = 0o020
+const OTHER_WRITE = 0o002
+/** Who has no number in this user namespace has this one. */
+const OVERFLOW_ID = 65_534
+
+/**
+ * Whether a user certainly cannot open a file for writing. Root and the owner always may: they can change the mode. A program that
+ * opened it earlier, as another user, is not known of.
+ */
+export function cannotWrite({ uid, groups }: Peer, file: FileAccess): boolean {
+  if (uid === 0 || uid === file.uid || file.hasAcl || (file.mode & OTHER_WRITE) !== 0) return false
+  if ((file.mode & GROUP_WRITE) === 0) return true
+  return groups !== undefined && !groups.includes(file.gid)
+}
+
+/** Whether the number stands for a user of which this user namespace knows nothing. */
+export function isForeign(uid: number, readMap: () => string = readUidMap): boolean {
+  if (uid !== OVERFLOW_ID) return false
+  try {
+    return !/^\s*0\s+0\s+4294967295\s*$/.test(readMap())
+  } catch {
+    return true
+  }
+}
+
+function readUidMap(): string {
+  return readFileSync('/proc/self/uid_map', 'latin1')
+}

@@ -1,0 +1,32 @@
+/** How often something may happen: `burst` times at once, and `perSecond` times a second for long. */
+export interface Rate {
+  readonly burst: number
+  readonly perSecond: number
+}
+
+/** A token bucket. */
+export class RateLimit {
+  readonly #rate: Rate
+  readonly #now: () => number
+  #tokens: number
+  #filledAt: number
+
+  /** @param now milliseconds that only grow */
+  constructor(rate: Rate, now: () => number = () => performance.now()) {
+    this.#rate = rate
+    this.#now = now
+    this.#tokens = rate.burst
+    this.#filledAt = now()
+  }
+
+  /** Whether it may happen once more, now. */
+  take(): boolean {
+    const { burst, perSecond } = this.#rate
+    const now = this.#now()
+    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#filledAt) / 1000) * perSecond)
+    this.#filledAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens--
+    return true
+  }
+}

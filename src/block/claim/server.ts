@@ -1,0 +1,139 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { hostname } from 'node:os'
+import { ASK_TIMEOUT_MS } from '../check.ts'
+import type { ClaimOptions } from '../device.ts'
+import { newNonce } from './proof.ts'
+import {
+  challengeLine,
+  type Greeting,
+  isProven,
+  LineReader,
+  MAX_ANSWER_BYTES,
+  parseQuestion,
+  replyLine,
+  shown,
+} from './protocol.ts'
+import { RateLimit } from './rate-limit.ts'
+
+/** Connections at a time; more are turned away. */
+const MAX_CONNECTIONS = 8
+/** Connections that are served: what strangers may cost. */
+const CONNECTIONS = { burst: 64, perSecond: 64 } as const
+/** Requests that are handed on: each may cost a durable write. */
+const REQUESTS = { burst: 32, perSecond: 16 } as const
+
+/** A role's holder, as far as others talk to it. */
+export class ClaimServer {
+  readonly #name: string
+  readonly #options: ClaimOptions
+  readonly #greeting: Greeting
+  readonly #servers: Server[] = []
+  readonly #sockets = new Set<Socket>()
+  readonly #connections: RateLimit
+  readonly #requests: RateLimit
+
+  /**
+   * @param name the same for all who mean this device and role
+   * @param now milliseconds that only grow
+   */
+  constructor(name: string, options: ClaimOptions, now?: () => number) {
+    this.#name = name
+    this.#connections = new RateLimit(CONNECTIONS, now)
+    this.#requests = new RateLimit(REQUESTS, now)
+    this.#options = options
+    this.#greeting = {
+      holder: shown(options.holder),
+      pid: process.pid,
+      host: shown(hostname()),
+      since: new Date().toISOString(),
+    }
+  }
+
+  /**
+   * Listens at an address too, without keeping the process alive.
+   * @throws {Error} the system error; `EADDRINUSE` when somebody else listens there
+   */
+  async listen(path: string): Promise<void> {
+    const server = createServer((socket) => this.#accept(socket))
+    server.maxConnections = MAX_CONNECTIONS
+    await new Promise<void>((resolve, reject) => {
+      server.on('error', reject)
+      // Exclusive, because workers of node:cluster would else share one socket, and all hold the role. The
+      // listener for errors stays: after this, an error only means that one caller was not accepted.
+      server.listen({ path, exclusive: true }, resolve)
+    })
+    server.unref()
+    this.#servers.push(server)
+  }
+
+  /** Resolves when the addresses are free again. */
+  async close(): Promise<void> {
+    const closed = this.#servers.map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    )
+    for (const socket of this.#sockets) socket.destroy()
+    await Promise.all(closed)
+  }
+
+  #accept(socket: Socket): void {
+    socket.on('error', () => undefined)
+    if (!this.#connections.take()) {
+      socket.destroy()
+      return
+    }
+    const timer = setTimeout(() => socket.destroy(), ASK_TIMEOUT_MS).unref()
+    socket.unref()
+    this.#sockets.add(socket)
+    socket.on('close', () => {
+      clearTimeout(timer)
+      this.#sockets.delete(socket)
+    })
+    this.#challenge(socket)
+  }
+
+  /** Challenges, and takes one line. */
+  #challenge(socket: Socket): void {
+    const challenge = newNonce()
+    const lines = new LineReader()
+    let asked = false
+    socket.on('data', (chunk: Buffer) => {
+      lines.add(chunk)
+      const line = lines.take()
+      if (lines.tooLong || (line !== undefined && asked) || lines.take() !== undefined) {
+        socket.destroy()
+        return
+      }
+      if (line === undefined) return
+      asked = true
+      this.#reply(challenge, line).then(
+        (reply) => (reply === undefined ? socket.destroy() : socket.end(reply)),
+        () => socket.destroy(),
+      )
+    })
+    socket.write(challengeLine(challenge))
+  }
+
+  /** What to say to an asker's line; undefined if that does not deserve it. */
+  async #reply(challenge: string, line: string): Promise<string | undefined> {
+    const binding = { name: this.#name, challenge }
+    const question = parseQuestion(line)
+    if (question === undefined) return undefined
+    const key = await this.#options.key?.()
+    if (!isProven(key, binding, question)) return undefined
+    const answer = await this.#answer(question.request)
+    return replyLine(key, binding, question, { greeting: this.#greeting, answer })
+  }
+
+  /** Who asks learns of a failure only that there is no answer. */
+  async #answer(request: string | undefined): Promise<string | undefined> {
+    const { onRequest } = this.#options
+    if (request === undefined || onRequest === undefined) return undefined
+    if (!this.#requests.take()) return undefined
+    try {
+      const answer = await onRequest(request)
+      return Buffer.byteLength(JSON.stringify(answer)) > MAX_ANSWER_BYTES ? undefined : answer
+    } catch {
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import { closeSync } from 'node:fs'
+import { constants } from 'node:os'
+
+/**
+ * Unix sockets by the system calls. Node does not tell who is at the other end, and spells the name of an abstract one in its own
+ * way, as others do in theirs.
+ */
+export interface NativeSockets {
+  /** Connects to an abstract socket, whose name begins with a zero. `busy`: it takes no more connections. */
+  connectAbstract(name: Uint8Array): number | 'absent' | 'busy'
+  /** Who listens at the other end: its user when it began to. Undefined where the kernel does not tell. */
+  peerOf(fd: number): Peer | undefined
+  /** Sends what there is room for; that a peer is gone is seen when receiving. */
+  send(fd: number, bytes: Uint8Array): void
+  /** How many bytes were received; 0 at the end. */
+  receive(fd: number, into: Uint8Array): number | 'nothing yet'
+  close(fd: number): void
+}
+
+/** A process at the other end of a socket, as the kernel says. */
+export interface Peer {
+  readonly pid: number
+  readonly uid: number
+  /** Undefined where the kernel does not tell. */
+  readonly groups: readonly number[] | undefined
+}
+
+const AF_UNIX = 1
+/** With SOCK_NONBLOCK and SOCK_CLOEXEC. */
+const SOCK_STREAM = 1 | 0x800 | 0x80000
+/** MSG_DONTWAIT and MSG_NOSIGNAL. */
+const FLAGS = 0x40 | 0x4000
+const SOL_SOCKET = 1
+const SO_PEERCRED = process.arch === 'ppc64' ? 21 : 17
+const SO_PEERGROUPS = 59
+/** A pid, a uid and a gid. */
+const CREDENTIALS_BYTES = 12
+/** More groups than anybody is in. */
+const GROUPS_BYTES = 65_536
+
+/** The calls, for Linux. */
+export function bindSockets(koffi: typeof import('koffi')): NativeSockets {
+  const c = koffi.load(null)
+  const socket = c.func('int socket(int domain, int type, int protocol)')
+  const connect = c.func('int connect(int fd, const void *address, uint32_t length)')
+  const getsockopt = c.func(
+    'int getsockopt(int fd, int level, int name, void *value, void *length)',
+  )
+  const send = c.func('long send(int fd, const void *bytes, size_t length, int flags)')
+  const recv = c.func('long recv(int fd, void *bytes, size_t length, int flags)')
+  const { EAGAIN } = constants.errno
+
+  /** An option's value: 32-bit numbers. */
+  function option(fd: number, name: number, bytes: number): readonly number[] | undefined {
+    const value = new Uint32Array(bytes / Uint32Array.BYTES_PER_ELEMENT)
+    const length = Uint32Array.of(bytes)
+    if (getsockopt(fd, SOL_SOCKET, name, value, length) !== 0) return undefined
+    return [...value.subarray(0, (length[0] ?? 0) / Uint32Array.BYTES_PER_ELEMENT)]
+  }
+
+  return {
+    connectAbstract(name) {
+      const fd = socket(AF_UNIX, SOCK_STREAM, 0)
+      // Without a descriptor nothing can be said of who is there, as of one that takes no more connections.
+      if (fd === -1) return 'busy'
+      const family = new Uint8Array(Uint16Array.of(AF_UNIX).buffer)
+      const address = Buffer.concat([family, name])
+      if (connect(fd, address, address.length) === 0) return fd
+      const outcome = koffi.errno() === constants.errno.ECONNREFUSED ? 'absent' : 'busy'
+      closeSync(fd)
+      return outcome
+    },
+    peerOf(fd) {
+      const [pid, uid, gid] = option(fd, SO_PEERCRED, CREDENTIALS_BYTES) ?? []
+      if (pid === undefined || uid === undefined || gid === undefined) return undefined
+      const others = option(fd, SO_PEERGROUPS, GROUPS_BYTES)
+      return { pid, uid, groups: others && [gid, ...others] }
+    },
+    send(fd, bytes) {
+      send(fd, bytes, bytes.length, FLAGS)
+    },
+    receive(fd, into) {
+      const received = Number(recv(fd, into, into.length, FLAGS))
+      if (received >= 0) return received
+      return koffi.errno() === EAGAIN ? 'nothing yet' : 0
+    },
+    close: closeSync,
+  }
+}

@@ -1,0 +1,20 @@
+import type { BlockDevice, BlockHolder } from '../block/device.ts'
+import { keyOf } from './key.ts'
+
+/** Who holds the roles of a ring. */
+export interface RingHolders {
+  readonly producer: BlockHolder | undefined
+  readonly consumer: BlockHolder | undefined
+}
+
+/**
+ * Who holds the roles of a ring: what each says of itself (client, process, host, and since when), to those who have proved that
+ * they can read the device. It takes no role. A holder in another container is seen by its lock alone; one on another machine is not.
+ * @throws {BlockError} `BLOCK_UNSUPPORTED`: the device has no claims; `BLOCK_DISCONNECTED`
+ */
+export async function whoHolds(device: BlockDevice): Promise<RingHolders> {
+  const key = keyOf(device)
+  const producer = await device.holderOf('producer', { key })
+  const consumer = await device.holderOf('consumer', { key })
+  return { producer, consumer }
+}

@@ -1,0 +1,290 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import * as fs from 'node:fs'
+import * as net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { claimAddress, type Spelling, spellingOf } from '../../../src/block/claim/address.ts'
+import { acquireClaim, askHolder, type ClaimTarget } from '../../../src/block/claim/claim.ts'
+import { isListening } from '../../../src/block/claim/listening.ts'
+import { CLAIM_CHANNEL } from '../../../src/block/claim/notices.ts'
+import { cannotWrite, isForeign } from '../../../src/block/claim/permission.ts'
+import type { BlockClaim, ClaimOptions } from '../../../src/block/device.ts'
+import { FileBlockDevice } from '../../../src/block/file.ts'
+
+let directory: string
+let path: string
+let device: FileBlockDevice
+let sockets: (net.Socket | net.Server)[]
+let notices: unknown[]
+const onNotice = (notice: unknown): void => void notices.push(notice)
+
+beforeEach(async () => {
+  directory = fs.mkdtempSync(join(tmpdir(), 'sbr-claim-'))
+  path = join(directory, 'ring.img')
+  device = await FileBlockDevice.create(path, { sizeBytes: 8192 })
+  sockets = []
+  notices = []
+  subscribe(CLAIM_CHANNEL, onNotice)
+})
+
+afterEach(async () => {
+  unsubscribe(CLAIM_CHANNEL, onNotice)
+  for (const socket of sockets) {
+    if (socket instanceof net.Socket) socket.destroy()
+    else await new Promise((resolve) => socket.close(resolve))
+  }
+  await device.disconnect()
+  fs.rmSync(directory, { recursive: true })
+})
+
+function keyOf(file: string): string {
+  const { dev, ino } = fs.statSync(file, { bigint: true })
+  return `file-${dev.toString(16)}:${ino.toString(16)}`
+}
+
+function address(role: string): string {
+  const [first = ''] = claimAddress(keyOf(path), role).paths
+  return first
+}
+
+/** Listens where the role's holder would. */
+async function impostor(at: string, serve: (socket: net.Socket) => void): Promise<void> {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined)
+    sockets.unshift(socket)
+    serve(socket)
+  })
+  sockets.push(server)
+  await new Promise<void>((resolve) => server.listen({ path: at }, resolve))
+}
+
+/** The device as one sees it who cannot lock it, in a runtime that spells names in one way or both. */
+function withoutLock(spelling: Spelling, options: Partial<ClaimTarget> = {}): ClaimTarget {
+  return {
+    device: path,
+    key: keyOf(path),
+    file: undefined,
+    bestEffort: false,
+    spelling,
+    ...options,
+  }
+}
+
+const mute = (): void => undefined
+const talkative = (socket: net.Socket): void => void socket.write('HTTP/1.1 400 Bad Request\n')
+
+describe('who occupies the name of a role', () => {
+  test('holds it, namelessly, if nothing tells that it does not', async () => {
+    await impostor(address('producer'), mute)
+    const refused = await device.claim('producer', { holder: 'me' }).catch((e: unknown) => e)
+    expect(refused).toMatchObject({
+      code: 'BLOCK_CLAIMED',
+      details: { holder: expect.stringContaining(`process ${process.pid}`) },
+    })
+    expect(await device.ask('producer', 'who are you?')).toBe(undefined)
+    expect(notices).toEqual([])
+  })
+
+  test('is told and passed over by who has the lock, if it says what no holder says', async () => {
+    await impostor(address('producer'), talkative)
+    const claim = await device.claim('producer', { holder: 'me' })
+    expect(notices).toEqual([
+      {
+        event: 'stranger',
+        device: path,
+        role: 'producer',
+        reason: 'it does not talk as a holder does',
+        pid: process.pid,
+        uid: process.getuid?.(),
+      },
+    ])
+    await using second = await FileBlockDevice.open(path)
+    const refused = second.claim('producer', { holder: 'second' })
+    await expect(refused).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
+    await claim.release()
+  })
+
+  test('holds it to who has no lock, whatever it says', async () => {
+    await impostor(address('producer'), talkative)
+    for (const spelling of ['plain', 'padded', 'both'] as const) {
+      const claim = acquireClaim(withoutLock(spelling), 'producer', { holder: 'me' })
+      await expect(claim).rejects.toMatchObject({
+        code: 'BLOCK_CLAIMED',
+        details: { holder: 'another process' },
+      })
+    }
+    expect(notices).toEqual([])
+  })
+})
+
+describe('runtimes that spell a name in different ways', () => {
+  const spellings = ['plain', 'padded', 'both'] as const
+  const pairs = spellings.flatMap((first) => spellings.map((second) => [first, second] as const))
+  // Only who can spell both can stand for the others; the rest is in test/block/claim/runtimes.system.test.ts.
+  const own = spellingOf(process.versions)
+  const possible = own === 'both' ? pairs : ([[own, own]] as const)
+
+  test.each(possible)('%s and then %s: the second is refused', async (first, second) => {
+    const claim = await acquireClaim(withoutLock(first), 'producer', { holder: 'first' })
+    const refused = acquireClaim(withoutLock(second), 'producer', { holder: 'second' })
+    await expect(refused).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
+    await claim.release()
+    await (await acquireClaim(withoutLock(second), 'producer', { holder: 'second' })).release()
+  })
+
+  test('are told by their version', () => {
+    expect(spellingOf({ node: '20.20.2' })).toBe('padded')
+    expect(spellingOf({ node: '22.12.0' })).toBe('both')
+    expect(spellingOf({ node: '26.0.0' })).toBe('both')
+    expect(spellingOf({ node: '26.3.0', bun: '1.4.5' })).toBe('plain')
+    expect(spellingOf({ node: '26.3.0', deno: '2.9.6' })).toBe('both')
+  })
+
+  test('names that cannot be listened at are found in the list of the kernel', async () => {
+    const name = address('consumer')
+    expect(await isListening(name)).toBe(false)
+    await impostor(name, mute)
+    expect(await isListening(name.padEnd(108, '\0'))).toBe(true)
+    expect(await isListening(`${name}x`)).toBe(false)
+    expect(await isListening(name, join(directory, 'no-list'))).toBe(undefined)
+  })
+
+  test('a socket that is bound or connected, and does not listen, is nobody', async () => {
+    const list = join(directory, 'unix')
+    fs.writeFileSync(
+      list,
+      'Num       RefCount Protocol Flags    Type St Inode Path\n' +
+        '00000000963d0bcd: 00000003 00000000 00000000 0001 03 69959\n' +
+        '000000000bbd9aaf: 00000003 00000000 00000000 0001 03 67142 @connected@@\n' +
+        '00000000f30bce6a: 00000002 00000000 00010000 0001 01 698520 @listens here@@\n',
+    )
+    expect(await isListening('\0connected\0\0', list)).toBe(false)
+    expect(await isListening('\0listens here\0\0', list)).toBe(true)
+    expect(await isListening('\0listens here', list)).toBe(false)
+  })
+})
+
+describe('whom others pass over', () => {
+  const file = { uid: 1000, gid: 100, mode: 0o100_640, hasAcl: false }
+  const user = { pid: 1, uid: 1001, groups: [1001] as readonly number[] | undefined }
+
+  test.each([
+    ['another user', true, user, file],
+    ['the owner', false, { ...user, uid: 1000 }, file],
+    ['root', false, { ...user, uid: 0 }, file],
+    ['one in the group, which may only read', true, { ...user, groups: [100] }, file],
+    ['one in the group', false, { ...user, groups: [7, 100] }, { ...file, mode: 0o660 }],
+    ['one not in the group', true, user, { ...file, mode: 0o660 }],
+    ['one of unknown groups', false, { ...user, groups: undefined }, { ...file, mode: 0o660 }],
+    ['anybody, where all may write', false, user, { ...file, mode: 0o666 }],
+    ['anybody, where all may read', true, user, { ...file, mode: 0o644 }],
+    ['anybody, where a list decides', false, user, { ...file, hasAcl: true }],
+  ] as const)('%s cannot write: %s', (_who, expected, peer, access) => {
+    expect(cannotWrite(peer, access)).toBe(expected)
+  })
+
+  test('a user without a number in this namespace may be anybody', () => {
+    expect(isForeign(1000, () => '0 100000 65536')).toBe(false)
+    expect(isForeign(65_534, () => '         0          0 4294967295\n')).toBe(false)
+    expect(isForeign(65_534, () => '         0     100000      65536\n')).toBe(true)
+    const unreadable = (): string => {
+      throw new Error('no /proc')
+    }
+    expect(isForeign(65_534, unreadable)).toBe(true)
+  })
+})
+
+describe('without a lock', () => {
+  test('a role is given only where all names are seen, or to who sees to it', async () => {
+    // Without the kernel's list, as where there is no /proc: it is looked for in a folder that has none.
+    const target = withoutLock('padded', { names: join(directory, 'no-list') })
+    const refused = acquireClaim(target, 'producer', { holder: 'me' })
+    await expect(refused).rejects.toMatchObject({
+      code: 'BLOCK_UNSUPPORTED',
+      message: expect.stringContaining("claims: 'best-effort'"),
+    })
+    const file = { fd: fs.openSync(path, 'r+'), raw: false, writable: true, native: undefined }
+    try {
+      const told = acquireClaim({ ...target, file }, 'producer', { holder: 'me' })
+      await expect(told).rejects.toThrow('npm install koffi')
+    } finally {
+      fs.closeSync(file.fd)
+    }
+    const claim = await acquireClaim({ ...target, bestEffort: true }, 'producer', { holder: 'me' })
+    await claim.release()
+  })
+})
+
+test('release does not wait for those who listen', async () => {
+  const claim = await device.claim('producer', { holder: 'me' })
+  const socket = net.connect({ path: address('producer') })
+  sockets.push(socket)
+  await new Promise((resolve) => socket.once('data', resolve))
+  const start = performance.now()
+  await claim.release()
+  expect(performance.now() - start).toBeLessThan(600)
+})
+
+describe('addresses', () => {
+  test('fit the kernel, and differ for each device and role', () => {
+    const key = `file-${'f'.repeat(16)}:${'f'.repeat(16)}`
+    const role = `${'r'.repeat(32)}@${'9'.repeat(16)}`
+    const seen = new Set<string>()
+    for (const platform of ['linux', 'win32', 'darwin'] as const) {
+      for (const [k, r] of [
+        [key, role],
+        [key, role.replace('@9', '@8')],
+        [key.replace('f:', 'e:'), role],
+        ['file-1:2', 'producer'],
+      ] as const) {
+        for (const found of claimAddress(k, r, platform, 'plain').paths) {
+          expect(Buffer.byteLength(found)).toBeLessThan(104)
+          seen.add(found)
+        }
+      }
+    }
+    expect(seen.size).toBe(12)
+    const plain = '\0shared-block-ring/file-1:2/producer'
+    const padded = plain.padEnd(108, '\0')
+    const spelt = (spelling: Spelling): unknown =>
+      claimAddress('file-1:2', 'producer', 'linux', spelling)
+    expect(spelt('both')).toMatchObject({ paths: [plain, padded], unspellable: [] })
+    expect(spelt('plain')).toMatchObject({ paths: [plain], unspellable: [padded] })
+    expect(spelt('padded')).toMatchObject({ paths: [padded], unspellable: [plain] })
+    expect(claimAddress('file-1:2', 'producer', 'win32').paths).toEqual([
+      '\\\\.\\pipe\\shared-block-ring-file-1-2-producer',
+    ])
+  })
+
+  test('where a socket is a file, that of a dead process is replaced, and of a live one not', async () => {
+    const target: ClaimTarget = {
+      device: 'ring',
+      key: `test-${process.pid}`,
+      file: undefined,
+      bestEffort: false,
+      platform: 'darwin',
+    }
+    const [socketPath = ''] = claimAddress(target.key, 'producer', 'darwin').paths
+    const claim = (options: ClaimOptions): Promise<BlockClaim> =>
+      acquireClaim(target, 'producer', options)
+    try {
+      const first = await claim({ holder: 'first', onRequest: async (request) => `${request}!` })
+      expect(await askHolder(target, 'producer', 'hello', {})).toBe('hello!')
+      await expect(claim({ holder: 'second' })).rejects.toMatchObject({
+        details: { holder: 'first' },
+      })
+      // What a process leaves behind that is killed: the name, with nobody listening.
+      fs.linkSync(socketPath, `${socketPath}.kept`)
+      await first.release()
+      fs.renameSync(`${socketPath}.kept`, socketPath)
+      expect(await askHolder(target, 'producer', 'hello', {})).toBe(undefined)
+      const third = await claim({ holder: 'third' })
+      await third.release()
+      expect(fs.existsSync(socketPath)).toBe(false)
+    } finally {
+      fs.rmSync(socketPath, { force: true })
+      fs.rmSync(`${socketPath}.kept`, { force: true })
+    }
+  })
+})
