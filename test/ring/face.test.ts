@@ -62,6 +62,46 @@ describe('a writer', () => {
     expect(items.map((entry) => entry.item)).toEqual(['long one first', 'x', 'yy'])
   })
 
+  test('nothing overtakes a push whose codec takes its time', async () => {
+    const device = await smallRing()
+    const slow = new Map<string, (encoded: Uint8Array) => void>()
+    const codec: Codec<string> = {
+      name: 'slow',
+      encode: (value) =>
+        value.startsWith('slow')
+          ? new Promise((resolve) => slow.set(value, resolve))
+          : Buffer.from(value),
+      decode: (bytes) => Buffer.from(bytes).toString(),
+    }
+    const finish = (value: string): void => slow.get(value)?.(Buffer.from(value))
+    await using writer = await RingWriter.open(device, { codec })
+    const visible = async (): Promise<string[]> =>
+      (await collect((await inspectRing(device)).items())).map(({ item }) =>
+        Buffer.from(item).toString(),
+      )
+    const pushes = [
+      writer.push('slow 1'),
+      writer.pushMany(['a', 'b']),
+      writer.pushMany(['c', 'slow 2', 'd']),
+      writer.push('e'),
+      writer.pushMany(['f']),
+    ]
+    expect(await writer.tryPush('x')).toEqual({ status: 'retry' })
+    // Those that have been encoded wait for the others, though all else is ready.
+    finish('slow 2')
+    for (let turn = 0; turn < 5; turn++) await sleep(0)
+    expect(await writer.tryPush('x')).toEqual({ status: 'retry' })
+    expect(await visible()).toEqual([])
+    finish('slow 1')
+    await Promise.all(pushes)
+    const trying = writer.tryPush('slow 3')
+    await writer.push('g')
+    finish('slow 3')
+    expect(await trying).toMatchObject({ status: 'ok' })
+    const order = ['slow 1', 'a', 'b', 'c', 'slow 2', 'd', 'e', 'f', 'g', 'slow 3']
+    expect(await visible()).toEqual(order)
+  })
+
   test('waits for room, and goes on when the consumer gives it', async () => {
     const device = await tiny()
     await using writer = await RingWriter.open(device)

@@ -112,6 +112,49 @@ describe.each<[string, CreateOptions, CreateOptions]>([
   })
 })
 
+test('from a ring that overwrites, cut at each write: no item is in neither ring, and all are moved the next time', async () => {
+  // Large ones, so that the migration takes several batches.
+  const items = range(1, 8).map((number) => Buffer.alloc(400_000, number))
+  const all = range(1, 8)
+  const idsIn = async (device: BlockDevice): Promise<number[]> =>
+    (await collect((await inspectRing(device)).items())).map(({ item }) => {
+      expect(Buffer.from(item).equals(items[(item[0] ?? 0) - 1] ?? Buffer.of())).toBe(true)
+      return item[0] ?? 0
+    })
+  const old = await ring({ format: 2, whenFull: 'overwrite' }, 4096)
+  const producer = await attachProducer(old)
+  for (const item of items) await append(producer, item)
+  await producer.detach()
+  const oldBytes = await deviceBytes(old)
+  const newBytes = await deviceBytes(await ring({ format: 2 }, 8192))
+  let cuts = 0
+  for (let cut = 0; ; cut++) {
+    const from = new HookedDevice(await MemoryBlockDevice.from(oldBytes))
+    const to = new HookedDevice(await MemoryBlockDevice.from(newBytes))
+    let left = cut
+    let isCut = false
+    const before = ({ operation }: { readonly operation: string }): void => {
+      if (operation !== 'write' || left-- > 0) return
+      isCut = true
+      throw new BlockError('BLOCK_IO', 'no more', { device: 'memory' })
+    }
+    from.before = before
+    to.before = before
+    await migrateRing(from, to).catch(() => undefined)
+    if (!isCut) break
+    cuts++
+    from.before = () => undefined
+    to.before = () => undefined
+    const somewhere = new Set([...(await idsIn(from)), ...(await idsIn(to))])
+    expect([...somewhere].sort(), `cut at write ${cut}`).toEqual(all)
+    await migrateRing(from, to)
+    // The last batch may have been moved twice.
+    expect([...new Set(await idsIn(to))], `cut at write ${cut}`).toEqual(all)
+    expect(await idsIn(from)).toEqual([])
+  }
+  expect(cuts).toBeGreaterThan(9)
+})
+
 test('stops between two batches, and goes on there', async () => {
   const from = await ring({ format: 1 }, 1024)
   const to = await ring(SMALL, 2048)

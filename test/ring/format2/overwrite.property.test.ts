@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Codec } from '../../../src/codec/codec.ts'
 import type { RingError } from '../../../src/errors.ts'
+import { isBad } from '../../../src/ring/format2/block.ts'
+import { Disk } from '../../../src/ring/format2/disk.ts'
 import { RingReader } from '../../../src/ring/reader.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import type { PoppedItem, Position } from '../../../src/ring/types.ts'
@@ -183,6 +185,38 @@ describe('a ring that overwrites its oldest items', () => {
     const consumer = await Consumer.attach(device)
     expect((await consumer.popMany()).map(numberOf)).toEqual([...Array(held).keys()])
   })
+
+  test.each([0, 1, 31, 32, 33, 500, 992, 1000])(
+    'a large one that is filled with what is uncommitted, behind %i items, gives up no more than what is committed',
+    async (committed) => {
+      const blocks = 1024
+      const device = await ring(blocks)
+      const disk = await Disk.open(device)
+      await using producer = await attachProducer(device, { lookIntervalMs: 0 })
+      const numbers = (first: number, count: number): Uint8Array[] =>
+        Array.from({ length: count }, (_, index) => itemOf(first + index))
+      for (let number = 0; number < committed; number++) await producer.append(numbers(number, 1))
+      let end = committed
+      for (let size = 7; size > 0; ) {
+        const result = await producer.pushMany(numbers(end, size))
+        if (result.status === 'ok') end += result.pushed
+        else size = Math.floor(size / 2)
+        const slots = await disk.readSlots()
+        for (const slot of slots.producer) {
+          if (isBad(slot)) throw new Error(slot.field)
+          expect(slot.head.lsn).toBeLessThanOrEqual(slot.committed.lsn)
+          expect(slot.head.seq).toBeLessThanOrEqual(committed)
+        }
+      }
+      // Each of them needs a marker, should it be shown by itself.
+      expect(end - committed).toBeGreaterThan(blocks / 3)
+      await producer.advance(producer.position)
+      await using consumer = await Consumer.attach(device)
+      const popped = await consumer.popMany({ maxItems: 10_000, maxBytes: 1 << 24 })
+      expect(checkMissed(popped, 0)).toBe(end)
+      expect(popped.filter((entry) => numberOf(entry) >= committed)).toHaveLength(end - committed)
+    },
+  )
 
   test('says what it gives up, in both slots, before it overwrites it', async () => {
     const device = new HookedDevice(await ring())

@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { Journal } from '../../../src/journal/journal.ts'
+import { SUPERBLOCK, sealBlock } from '../../../src/ring/format2/block.ts'
+import { Disk } from '../../../src/ring/format2/disk.ts'
+import { breakLease, readLeases } from '../../../src/ring/lease.ts'
+import { migrateRing } from '../../../src/ring/migrate.ts'
+import { RingReader } from '../../../src/ring/reader.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
+import { resumeRing, suspendRing } from '../../../src/ring/suspend.ts'
+import { dumpAt, repairRing, verifyRing } from '../../../src/ring/tools.ts'
+import { RingWriter } from '../../../src/ring/writer.ts'
+import { deviceBytes, hex } from '../../helpers/golden.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+
+/** Where a superblock says what has to be understood, in bytes from its start. */
+const FEATURES = { compatible: 64, readOnlyCompatible: 68, incompatible: 72 } as const
+
+async function ring(): Promise<MemoryBlockDevice> {
+  const device = new MemoryBlockDevice({ sizeSectors: 256 })
+  await Producer.create(device, { format: 2, blockSize: 512 })
+  return device
+}
+
+/** A ring with items, all of whose superblocks have a feature more, and checksums that hold. */
+async function withFeature(kind: keyof typeof FEATURES, bit: number): Promise<MemoryBlockDevice> {
+  const device = await ring()
+  const producer = await attachProducer(device)
+  await producer.append([Buffer.from('a'), Buffer.from('b')])
+  await producer.detach()
+  const { layout, ring: superblock } = await Disk.open(device)
+  for (const offset of layout.superblocks) {
+    const block = new Uint8Array(layout.blockSize)
+    await device.read(offset / 512, [block])
+    const view = new DataView(block.buffer)
+    view.setUint32(FEATURES[kind], (view.getUint32(FEATURES[kind], true) | (1 << bit)) >>> 0, true)
+    sealBlock(block, { type: SUPERBLOCK, offset, uuid: superblock.uuid, generation: 1 })
+    await device.write(offset / 512, [block])
+  }
+  return device
+}
+
+const lease = { owner: 'host-1', timeoutMs: 5000 } as const
+
+const USES: readonly (readonly [string, (device: MemoryBlockDevice) => Promise<unknown>])[] = [
+  ['attaching the producer', (device) => Producer.attach(device)],
+  ['attaching the producer with a lease', (device) => Producer.attach(device, { lease })],
+  ['attaching the consumer', (device) => Consumer.attach(device)],
+  ['attaching the consumer with a lease', (device) => Consumer.attach(device, { lease })],
+  ['opening a writer', (device) => RingWriter.open(device, { create: true })],
+  ['opening a reader', (device) => RingReader.open(device)],
+  ['starting a journal', (device) => Journal.start(device, async () => undefined)],
+  ['inspecting', (device) => inspectRing(device)],
+  ['inspecting around what cannot be read', (device) => inspectRing(device, { salvage: true })],
+  ['verifying', (device) => verifyRing(device)],
+  ['repairing', (device) => repairRing(device, { write: true })],
+  [
+    'repairing what is said to be of format 2',
+    (device) => repairRing(device, { write: true, format: 2, zeroUnreadable: true }),
+  ],
+  ['showing its bytes', (device) => dumpAt(device, 12_288)],
+  ['reading leases', (device) => readLeases(device)],
+  ['breaking a lease', (device) => breakLease(device, 'producer')],
+  ['suspending', (device) => suspendRing(device)],
+  ['resuming', (device) => resumeRing(device)],
+  ['migrating from it', async (device) => migrateRing(device, await ring())],
+  ['migrating to it', async (device) => migrateRing(await ring(), device)],
+]
+
+describe.each([
+  ['incompatible', 1],
+  ['incompatible', 31],
+  ['readOnlyCompatible', 0],
+  ['readOnlyCompatible', 31],
+] as const)('a ring with an unknown feature, %s bit %i, and sound checksums', (kind, bit) => {
+  test.each(USES)('refuses %s, and nothing is written', async (_what, use) => {
+    const device = await withFeature(kind, bit)
+    const before = hex(await deviceBytes(device))
+    await expect(use(device)).rejects.toMatchObject({ code: 'RING_UNSUPPORTED' })
+    expect(hex(await deviceBytes(device))).toBe(before)
+  })
+
+  test('is no place for another ring, also if that may be made over what is there', async () => {
+    const device = await withFeature(kind, bit)
+    const before = hex(await deviceBytes(device))
+    expect(await Producer.create(device, { blockSize: 512, overwrite: true })).toBe(false)
+    expect(hex(await deviceBytes(device))).toBe(before)
+  })
+})
+
+test('a compatible feature that is not known does not matter', async () => {
+  const device = await withFeature('compatible', 31)
+  await using consumer = await Consumer.attach(device)
+  expect(await consumer.popMany()).toHaveLength(2)
+  expect((await verifyRing(device)).findings).toEqual([])
+})
