@@ -40,11 +40,12 @@ export async function openPolicy<Op>(
   onFailure: OnFailure,
   journalPath: string,
   flags: ItemFlags,
+  signal: AbortSignal,
 ): Promise<OpenPolicy<Op>> {
   if (typeof onFailure === 'string') {
     return { policy: onFailure, [Symbol.asyncDispose]: async () => undefined }
   }
-  const device = await openDeadLetters(onFailure.deadLetter, journalPath, flags)
+  const device = await openDeadLetters(onFailure.deadLetter, journalPath, flags, signal)
   const { client } = namesOf(flags)
   const options = { ...(client !== undefined && { client }), ...limitOf(flags) }
   return {
@@ -57,13 +58,14 @@ async function openDeadLetters(
   path: string,
   journalPath: string,
   flags: CommonFlags,
+  signal: AbortSignal,
 ): Promise<BlockDevice> {
   const device = await openDevice(path, 'read-write', flags)
   try {
     if (await isSameStorage(path, journalPath)) {
       throw usageError(`--on-failure: ${path} is the journal itself; use another ring`)
     }
-    await inspectRing(device)
+    await inspectRing(device, { signal })
     return device
   } catch (error) {
     await device.disconnect()

@@ -21,11 +21,11 @@ export type Holding =
   | { readonly kind: 'other'; readonly description: string }
 
 /** Looks at what a device holds, and changes nothing. */
-export async function holdingOf(device: BlockDevice): Promise<Holding> {
+export async function holdingOf(device: BlockDevice, signal: AbortSignal): Promise<Holding> {
   const content = await readContent(device)
   if (content.firstNonZero < 0) return { kind: 'blank' }
   try {
-    const { format, capacity, used, waitingBytes } = await inspectRing(device)
+    const { format, capacity, used, waitingBytes } = await inspectRing(device, { signal })
     const ring = { kind: 'ring', format, capacity, used } as const
     return waitingBytes === undefined ? ring : { ...ring, waitingBytes }
   } catch (error) {

@@ -24,12 +24,16 @@ export function journalNames(flags: RoleFlags): { queue: string; client?: string
 }
 
 /** Opens a journal, and makes one first where the device is blank. */
-export async function openJournal(path: string, flags: RoleFlags): Promise<OpenedDevice> {
+export async function openJournal(
+  path: string,
+  flags: RoleFlags,
+  signal: AbortSignal,
+): Promise<OpenedDevice> {
   const journal = await openDevice(path, 'read-write', flags)
   try {
     // Another command may be making one there: then it is looked for again.
     await inTurn(async () => {
-      if (!(await holdsRing(journal))) await makeRing(journal)
+      if (!(await holdsRing(journal, signal))) await makeRing(journal)
     })
     return journal
   } catch (error) {
@@ -38,9 +42,9 @@ export async function openJournal(path: string, flags: RoleFlags): Promise<Opene
   }
 }
 
-async function holdsRing(device: BlockDevice): Promise<boolean> {
+async function holdsRing(device: BlockDevice, signal: AbortSignal): Promise<boolean> {
   try {
-    await inspectRing(device)
+    await inspectRing(device, { signal })
     return true
   } catch (error) {
     if (isRingError(error) && error.code === 'RING_NOT_INITIALISED') return false

@@ -93,11 +93,11 @@ async function performNext(
   })
   try {
     // Read after the role was taken: what comes later, nobody before us can have performed.
-    const foundUpTo = (await inspectRing(consumer.device)).producer.offset
+    const foundUpTo = (await inspectRing(consumer.device, { signal })).producer.offset
     for (;;) {
       signal.throwIfAborted()
-      const next = await consumer.pop()
-      if (next.status === 'item') {
+      const [next] = await consumer.popMany({ maxItems: 1, signal })
+      if (next !== undefined) {
         position = next.position
         await performer.drain(position, position <= foundUpTo)
         done.operations++

@@ -47,7 +47,7 @@ export async function settle(
   } catch (error) {
     stop.signal.throwIfAborted()
     if (timedOut?.aborted !== true || isBlockError(error)) throw error
-    throw await unacknowledged(ring, wish, error)
+    throw await unacknowledged(ring, wish, stop.signal, error)
   }
   if (flags.json !== true) return
   const state = wish === 'suspend' ? 'suspended' : 'running'
@@ -67,9 +67,10 @@ function tellLater(path: string, wish: string, { json, timeout }: SettleFlags): 
 async function unacknowledged(
   ring: BlockDevice,
   wish: 'suspend' | 'resume',
+  signal: AbortSignal,
   cause: unknown,
 ): Promise<CommandError> {
-  const requested = (await inspectRing(ring)).consumer.suspend === (wish === 'suspend')
+  const requested = (await inspectRing(ring, { signal })).consumer.suspend === (wish === 'suspend')
   const outcome = outcomeOf(wish, requested, ring.name)
   const message = `no producer of ${ring.name} has acknowledged it in time: ${outcome}`
   const details = { device: ring.name, requested }

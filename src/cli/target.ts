@@ -58,7 +58,7 @@ export async function holdTarget<Device extends BlockDevice>(
  * @throws {CommandError} it holds something; nothing was written
  */
 export async function checkNothingIsLost(device: BlockDevice, signal: AbortSignal): Promise<void> {
-  const holding = await holdingOf(device)
+  const holding = await holdingOf(device, signal)
   if (holding.kind !== 'blank') throw notBlank(device, describeHolding(holding))
   const { sectorSize } = await device.getInfo()
   using progress = showProgress('checking that it is blank')

@@ -41,7 +41,8 @@ export async function attachEnds<In>(
   try {
     checkKeeps(consumer)
     // Looks at the first record, so that damage there is found before anything is written.
-    await consumer.pop()
+    const { signal } = options
+    await consumer.popMany({ maxItems: 1, ...(signal !== undefined && { signal }) })
     await resume(consumer, device, options)
     const codec = options.codec ?? (bytes as Codec<unknown, never>)
     return { consumer, writer: await RingWriter.open<In>(device, { ...options, codec }) }

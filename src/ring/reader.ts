@@ -298,7 +298,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       this.#cursor = own
     }
     if (this.#popped.length === 0) {
-      this.#popped = [...(await this.consumer.popMany({ from: this.#cursor }))].reverse()
+      // Also `close` ends what looks behind damage.
+      const { signal: closing } = this.#closing
+      const signal =
+        options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
+      const popped = await this.consumer.popMany({ from: this.#cursor, signal })
+      this.#popped = [...popped].reverse()
     }
     const entries: Entry<Out>[] = []
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {

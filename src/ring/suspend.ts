@@ -46,7 +46,10 @@ async function settle(
   let refusals = 0
   try {
     for (;;) {
-      const { producer, consumer } = await inspectRing(device)
+      const { producer, consumer } = await inspectRing(
+        device,
+        signal === undefined ? {} : { signal },
+      )
       if (consumer.suspend === wanted && producer.suspendAck === wanted) return
       if (consumer.suspend !== wanted) {
         const refused = await request(device, wish, options)

@@ -58,7 +58,7 @@ export async function findPlace(
     return temporaryFile(path, flags, signal)
   }
   if (flags.size !== undefined) throw usageError(`--size is of a temporary file; ${path} is there`)
-  const { holds, reason } = await examine(path, flags)
+  const { holds, reason } = await examine(path, flags, signal)
   if (reason === undefined) return blankPart(path, flags, signal)
   const open: Place['open'] = (options) => openHandle(path, flags, 'read-only', options)
   return { kind: 'reads only', reason, holds, open, [Symbol.asyncDispose]: async () => undefined }
@@ -93,7 +93,7 @@ async function blankPart(path: string, flags: CommonFlags, signal: AbortSignal):
   const target = await holdTarget(held, 'sbr bench')
   try {
     // Now that nobody else is at work: somebody may have been since it was looked at.
-    const { holds, reason, part } = await examineOpen(held)
+    const { holds, reason, part } = await examineOpen(held, signal)
     if (reason !== undefined || part === undefined) {
       const open: Place['open'] = (options) => openHandle(path, flags, 'read-only', options)
       const dispose = async (): Promise<void> => target[Symbol.asyncDispose]()
@@ -124,13 +124,13 @@ interface Found {
   readonly part?: Part
 }
 
-async function examine(path: string, flags: CommonFlags): Promise<Found> {
+async function examine(path: string, flags: CommonFlags, signal: AbortSignal): Promise<Found> {
   await using device = await openDevice(path, 'auto', flags)
-  return await examineOpen(device)
+  return await examineOpen(device, signal)
 }
 
-async function examineOpen(device: BlockDevice): Promise<Found> {
-  const holds = await holdingOf(device)
+async function examineOpen(device: BlockDevice, signal: AbortSignal): Promise<Found> {
+  const holds = await holdingOf(device, signal)
   if (holds.kind !== 'blank') return { holds, reason: `it holds ${describeHolding(holds)}` }
   const { readWrite, sectorSize, sizeSectors } = await device.getInfo()
   if (!readWrite) return { holds, reason: 'it is read-only' }

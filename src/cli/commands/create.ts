@@ -87,16 +87,18 @@ async function run(flags: Flags, path: string): Promise<void> {
   const options: CreateOptions = { ...ringOptions(flags), overwrite: flags.force === true }
   await using ring = await openOrCreate(path, flags, options, stop.signal)
   const { sectorSize, sizeSectors } = await ring.getInfo()
-  const { kind } = await holdingOf(ring)
+  const { kind } = await holdingOf(ring, stop.signal)
   const stays = flags.erase !== true && (kind === 'ring' || kind === 'damaged-ring')
   if (!stays) checkFits({ name: path, sectorSize, sizeSectors }, options)
   await using _roles = await takeRoles(ring, 'sbr create')
   if (flags.erase === true) {
-    if (flags.force !== true) await checkNothingIsLost(ring, options)
+    if (flags.force !== true) await checkNothingIsLost(ring, options, stop.signal)
     await eraseDevice(ring, stop.signal)
   }
   const created = await Producer.create(ring, options)
-  const { format } = created ? { format: options.format } : await asWanted(ring, flags, options)
+  const { format } = created
+    ? { format: options.format }
+    : await asWanted(ring, flags, options, stop.signal)
   const text = created
     ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
     : `holds a ring of format ${format} already, which was left as it is`
@@ -106,8 +108,12 @@ async function run(flags: Flags, path: string): Promise<void> {
 }
 
 /** Refuses to erase what creating a ring would refuse, and a ring that has items or is damaged. */
-async function checkNothingIsLost(ring: BlockDevice, options: CreateOptions): Promise<void> {
-  const holding = await holdingOf(ring)
+async function checkNothingIsLost(
+  ring: BlockDevice,
+  options: CreateOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const holding = await holdingOf(ring, signal)
   if (holding.kind === 'blank' || (holding.kind === 'ring' && holding.used === 0)) return
   const found = describeHolding(holding)
   const message = `${ring.name} holds ${found}; nothing was written. To lose that: ${await eraseBy(ring, options)}`
@@ -123,9 +129,10 @@ async function asWanted(
   ring: BlockDevice,
   flags: Flags,
   options: CreateOptions,
+  signal: AbortSignal,
 ): Promise<RingInspection> {
   try {
-    const state = await inspectRing(ring)
+    const state = await inspectRing(ring, { signal })
     checkRingFlags(flags, state, ring.name)
     return state
   } catch (error) {

@@ -58,7 +58,7 @@ export const diagnostics: Command<CommandContext> = buildCommand({
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-only', flags)
-  const state = await inspectRing(ring, { salvage: true })
+  const state = await inspectRing(ring, { salvage: true, signal: stop.signal })
   const output = standardOutput(stop.signal)
   const holders = await holdersOf(ring)
   const options = { items: flags.noItems !== true, signal: stop.signal, holders }

@@ -97,12 +97,12 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   using stop = stopSignals()
   if (await isThere(to)) await checkNotSame(from, to)
   await using source = await openDevice(from, 'read-write', flags)
-  const { waitingItems } = await inspectRing(source)
+  const { waitingItems } = await inspectRing(source, { signal: stop.signal })
   const options = ringOptions(flags)
   await using target = await openOrCreate(to, await withModeOf(from, flags), options, stop.signal)
   const created = await Producer.create(target, options)
   if (!created) {
-    checkRingFlags(flags, await inspectRing(target), to)
+    checkRingFlags(flags, await inspectRing(target, { signal: stop.signal }), to)
     await checkNotItself(source, target)
   }
   const moved = await move(source, target, flags, waitingItems, stop.signal)
@@ -161,7 +161,7 @@ async function move(
     progress.update(now.bytes, part > 0 ? now.bytes / part : Number.POSITIVE_INFINITY)
   }
   try {
-    if ((await inspectRing(target)).consumer.suspend) notice?.waits('suspended')
+    if ((await inspectRing(target, { signal })).consumer.suspend) notice?.waits('suspended')
     return await migrateRing(source, target, {
       ...{ keep: flags.keep === true, add: flags.add === true, onProgress, signal },
       onBlocked: () => notice?.waits('full or suspended'),

@@ -21,7 +21,7 @@ export interface WaitingRecord {
 /** A ring's state, as the tools read it. */
 export interface Inspection extends RingInspection {
   /** The records that wait, one by one; all of their bytes are read. */
-  records(signal?: AbortSignal): AsyncIterable<WaitingRecord>
+  records(signal: AbortSignal | undefined): AsyncIterable<WaitingRecord>
 }
 
 /** Reads a ring's state; see `inspectRing`. */

@@ -239,7 +239,12 @@ export class LogCheck {
    * @param lap where the log meets its own beginning
    */
   async #checkEnd(lap: number): Promise<void> {
-    const torn = await firstTorn(this.#disk, this.#tail, this.#producer.epochs)
+    const torn = await firstTorn(
+      this.#disk,
+      this.#tail,
+      this.#producer.epochs,
+      this.#options.signal,
+    )
     const { lsn } = torn.mark
     this.#findings.addEnd(lsn, Math.min(torn.blocks, lap - lsn))
   }

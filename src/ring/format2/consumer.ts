@@ -151,17 +151,21 @@ class Format2Consumer extends Format2Role implements Consumer {
       await this.#hear(from)
       this.#checkFrom(from)
       this.#reading.begin(options.signal)
-      for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
-        const next = await this.#next(from, popped.length > 0)
-        if (next === undefined) break
-        bytes += next.item.length
-        popped.push(next)
-        const rest = this.#reading.rest(next.position, maxItems - popped.length, maxBytes - bytes)
-        for (const entry of rest) {
-          bytes += entry.item.length
-          popped.push(entry)
+      try {
+        for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
+          const next = await this.#next(from, popped.length > 0)
+          if (next === undefined) break
+          bytes += next.item.length
+          popped.push(next)
+          const rest = this.#reading.rest(next.position, maxItems - popped.length, maxBytes - bytes)
+          for (const entry of rest) {
+            bytes += entry.item.length
+            popped.push(entry)
+          }
+          from = popped.at(-1)?.position ?? from
         }
-        from = popped.at(-1)?.position ?? from
+      } finally {
+        this.#reading.end()
       }
       return popped
     })

@@ -51,7 +51,7 @@ export async function inspect(
     free: capacity - used,
     waitingItems,
     waitingBytes: waitingItems === 0 ? 0 : bytesBetween(bytes, committed.bytes),
-    stats: await readStats(disk, producer, consumer, tail),
+    stats: await readStats(disk, producer, consumer, tail, signal),
     items: () => items(disk, signal),
   }
 }
@@ -108,11 +108,13 @@ async function readStats(
   producer: ProducerSlot,
   consumer: ConsumerSlot,
   tail: Tail,
+  signal: AbortSignal | undefined,
 ): Promise<RingStats> {
   const { mark: committed } = tail
   const poppedItems = consumer.cursor.seq + consumer.index
   const place = firstPlace(producer, consumer)
   const reading = new ReadingPlace(disk, place, producer, async () => {})
+  reading.begin(signal)
   const first = await reading.next(reading.positionOf(place))
   const waits = committed.seq > place.mark.seq + place.index
   const oldestAt = 'time' in first ? first.time : undefined

@@ -215,6 +215,11 @@ export class ReadingPlace {
     this.#walker.begin(signal)
   }
 
+  /** As `Walker.end`. */
+  end(): void {
+    this.#walker.end()
+  }
+
   /**
    * What stands at a position.
    * @throws {RingError} `RING_CORRUPT`

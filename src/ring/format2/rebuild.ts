@@ -43,7 +43,7 @@ export async function rebuildProducer(
     ? await oldestPlace(disk, epochs, 0, committed, options)
     : undefined
   const slot = { ...rest, committed, epochs, head: oldest ?? ORIGIN, time: last.time }
-  const isTorn = last.start.lsn >= committed.lsn && !(await new Walker(disk).isWhole(last))
+  const isTorn = last.start.lsn >= committed.lsn && !(await new Walker(disk, options).isWhole(last))
   return isTorn ? { slot, torn: last } : { slot }
 }
 
@@ -96,7 +96,7 @@ async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefi
     }
   }
   if (last === undefined) return undefined
-  if (await new Walker(disk).isWhole(last))
+  if (await new Walker(disk, options).isWhole(last))
     committedTo = Math.max(committedTo ?? 0, last.committedTo)
   return { last, committedTo }
 }

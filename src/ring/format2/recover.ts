@@ -90,8 +90,9 @@ export async function firstTorn(
   disk: Disk,
   from: Mark,
   epochs: Epochs,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly mark: Mark; readonly blocks: number }> {
-  const walker = new Walker(disk)
+  const walker = new Walker(disk, { signal })
   for (let mark = from; ; ) {
     const batch = await walker.batchAt(mark, epochs)
     if (batch?.whole !== true) return { mark, blocks: (batch?.end.lsn ?? mark.lsn + 1) - mark.lsn }

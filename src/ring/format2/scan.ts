@@ -46,7 +46,7 @@ export async function oldestPlace(
   tail: Mark,
   options: VerifyOptions,
 ): Promise<Mark | undefined> {
-  const walker = new Walker(disk)
+  const walker = new Walker(disk, options)
   let oldest: Mark | undefined
   const least = Math.max(from, tail.lsn - disk.layout.dataBlocks, epochs[0]?.start.lsn ?? 0)
   for await (const header of scanHeaders(disk, options)) {

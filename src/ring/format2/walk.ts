@@ -121,6 +121,11 @@ export class Walker {
     this.#signal = signal
   }
 
+  /** The call is over: what reads on has no signal. */
+  end(): void {
+    this.#signal = undefined
+  }
+
   /** Forgets what was read ahead: what comes next is read from the device. */
   forget(): void {
     this.#moveTo(undefined)

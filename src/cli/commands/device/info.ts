@@ -37,7 +37,7 @@ export const info: Command<CommandContext> = buildCommand({
 async function run(flags: CommonFlags, path: string): Promise<void> {
   using stop = stopSignals()
   await using opened = await openDevice(path, 'auto', flags)
-  const report = await reportOf(opened, path)
+  const report = await reportOf(opened, path, stop.signal)
   const text = flags.json === true ? `${safeJson(report)}\n` : reportText(report)
   await standardOutput(stop.signal).write(text)
 }
@@ -57,7 +57,7 @@ interface Report {
   readonly holds: Holding
 }
 
-async function reportOf(opened: OpenedDevice, path: string): Promise<Report> {
+async function reportOf(opened: OpenedDevice, path: string, signal: AbortSignal): Promise<Report> {
   const { readWrite, sectorSize, sizeSectors } = await opened.getInfo()
   const { durability, capabilities } = opened
   return {
@@ -71,7 +71,7 @@ async function reportOf(opened: OpenedDevice, path: string): Promise<Report> {
     ...('direct' in opened && { direct: opened.direct }),
     durability,
     capabilities,
-    holds: await holdingOf(opened),
+    holds: await holdingOf(opened, signal),
   }
 }
 

@@ -39,7 +39,7 @@ export const push: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
-  await using journal = await openJournal(path, flags)
+  await using journal = await openJournal(path, flags, stop.signal)
   const options = { ...journalNames(flags), ...limitOf(flags) }
   await pushStandardInput(journal, options, flags, stop.signal)
 }

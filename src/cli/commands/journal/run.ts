@@ -117,8 +117,8 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
   }
   using stop = stopSignals()
   using _notices = tellFailures(flags.json === true)
-  await using journal = await openJournal(path, flags)
-  await using failures = await openPolicy<Delivery>(onFailure, path, flags)
+  await using journal = await openJournal(path, flags, stop.signal)
+  await using failures = await openPolicy<Delivery>(onFailure, path, flags, stop.signal)
   const { queue, ...names } = journalNames(flags)
   const attaching = { ...names, ...limitOf(flags), signal: stop.signal }
   await using consumer = await Consumer.attach(journal, { queue, ...attaching })

@@ -54,7 +54,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   const output = standardOutput(stop.signal)
   await using journal = await openDevice(path, 'read-only', flags)
-  const state = await inspectRing(journal)
+  const state = await inspectRing(journal, { signal: stop.signal })
   const found = await readStatus(journal, state, flags.items ?? SHOWN_ITEMS, stop.signal)
   if (found.problem instanceof Stopped) throw found.problem
   if (flags.json === true) {

@@ -1,0 +1,87 @@
+import { beforeAll, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import {
+  Consumer,
+  dumpAt,
+  inspectRing,
+  Producer,
+  RingReader,
+  repairRing,
+  suspendRing,
+  verifyRing,
+} from '../../../src/index.ts'
+import { Journal } from '../../../src/journal/index.ts'
+import { Disk } from '../../../src/ring/format2/disk.ts'
+import { newestProducer } from '../../../src/ring/format2/role.ts'
+import { Enough, GaugedDevice } from '../../fuzz/hostile/gauge.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+
+const TIB = 2 ** 40
+const BLOCK = 4096
+
+/** A device of a terabyte that holds nothing but a ring whose producer says that all of it was pushed. */
+async function farRing(): Promise<MemoryBlockDevice> {
+  const device = new MemoryBlockDevice({ sizeSectors: TIB / 512 })
+  await Producer.create(device)
+  const disk = await Disk.open(device)
+  const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
+  const committed = { lsn: TIB / BLOCK - 20, seq: 1000, bytes: 5000, crc: 7 }
+  for (const which of [0, 1] as const) {
+    await disk.writeProducerSlot(which, { ...slot, committed, generation: 5 + which })
+  }
+  return device
+}
+
+let device: MemoryBlockDevice
+beforeAll(async () => {
+  device = await farRing()
+})
+
+test.each<[string, (far: GaugedDevice, signal: AbortSignal) => Promise<unknown>]>([
+  ['inspectRing', (far, signal) => inspectRing(far, { signal })],
+  ['inspectRing with salvage', (far, signal) => inspectRing(far, { signal, salvage: true })],
+  ['suspendRing', (far, signal) => suspendRing(far, { signal })],
+  ['verifyRing', (far, signal) => verifyRing(far, { signal })],
+  ['dumpAt', (far, signal) => dumpAt(far, TIB / 2, { signal })],
+  ['repairRing', (far, signal) => repairRing(far, { signal })],
+  [
+    'repairRing with zeroUnreadable',
+    (far, signal) => repairRing(far, { signal, zeroUnreadable: true }),
+  ],
+  [
+    'Consumer.popMany',
+    async (far, signal) => {
+      await using consumer = await Consumer.attach(far, { signal })
+      return await consumer.popMany({ signal })
+    },
+  ],
+  [
+    'RingReader.next',
+    async (far, signal) => {
+      await using reader = await RingReader.open(far, { signal })
+      return await reader.next({ signal })
+    },
+  ],
+  ['Journal.start', (far, signal) => Journal.start(far, async () => undefined, { signal })],
+])('%s looks at its signal while it looks behind damage', async (_, call) => {
+  const far = new GaugedDevice(device)
+  await expect(call(far, far.signal)).rejects.toBeInstanceOf(Enough)
+  expect(far.excess).toBeUndefined()
+})
+
+test('what was popped can be given back once the signal of its call is aborted', async () => {
+  const MIB = 1 << 20
+  const ring = new MemoryBlockDevice({ sizeSectors: (64 * MIB) / 512 })
+  await Producer.create(ring)
+  await using producer = await attachProducer(ring)
+  for (let index = 0; index < 12; index++) await producer.append([new Uint8Array(MIB)])
+  await using consumer = await Consumer.attach(ring)
+  const abort = new AbortController()
+  // More than the consumer keeps: the first of them is read again when it is given back.
+  const first = await consumer.popMany({ maxItems: 1, signal: abort.signal })
+  await consumer.popMany({ maxBytes: 12 * MIB, signal: abort.signal })
+  abort.abort(new Error('enough'))
+  const [{ position } = { position: consumer.position }] = first
+  await consumer.advance(position)
+  expect(consumer.position).toBe(position)
+})
