@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 
 /**
@@ -48,6 +47,8 @@ export function bindSockets(koffi: typeof import('koffi')): NativeSockets {
   )
   const send = c.func('long send(int fd, const void *bytes, size_t length, int flags)')
   const recv = c.func('long recv(int fd, void *bytes, size_t length, int flags)')
+  // Deno closes no descriptor that it has not opened.
+  const close = c.func('int close(int fd)')
   const { EAGAIN } = constants.errno
 
   /** An option's value: 32-bit numbers. */
@@ -67,7 +68,7 @@ export function bindSockets(koffi: typeof import('koffi')): NativeSockets {
       const address = Buffer.concat([family, name])
       if (connect(fd, address, address.length) === 0) return fd
       const outcome = koffi.errno() === constants.errno.ECONNREFUSED ? 'absent' : 'busy'
-      closeSync(fd)
+      close(fd)
       return outcome
     },
     peerOf(fd) {
@@ -84,6 +85,8 @@ export function bindSockets(koffi: typeof import('koffi')): NativeSockets {
       if (received >= 0) return received
       return koffi.errno() === EAGAIN ? 'nothing yet' : 0
     },
-    close: closeSync,
+    close(fd) {
+      close(fd)
+    },
   }
 }
