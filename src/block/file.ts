@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { type BlockError, isBlockError } from '../errors.ts'
+import { BlockError, isBlockError } from '../errors.ts'
 import { BaseBlockDevice } from './base.ts'
 import { unsupported } from './check.ts'
 import { acquireClaim, askHolder, type ClaimTarget, findHolder } from './claim/claim.ts'
@@ -22,6 +22,7 @@ import { ioError, isSystemError, shortError, systemCode } from './file/errors.ts
 import { findMapped, findUnmapped, punch } from './file/extents.ts'
 import type { FillOptions } from './file/fill.ts'
 import { Flusher } from './file/flusher.ts'
+import { lackOfSpace } from './file/free-space.ts'
 import { lengthOf } from './file/io.ts'
 import { loadNative, type Native } from './file/native.ts'
 import { closeAll, type OpenFile, openFile } from './file/open.ts'
@@ -128,7 +129,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Makes a file of zeroes, written in full so that later writes never wait for space, and opens it. The path
+   * Makes a file of zeroes, written in full so that later writes never wait for space (unless it is to be `sparse`), and opens
+   * it. The path
    * is taken only when the file is complete and on stable storage.
    * Where there are no hard links, a crash at the last moment may leave an empty file, which `openOrCreate` fills.
    * @throws {TypeError | RangeError} an option cannot be
@@ -297,6 +299,12 @@ export class FileBlockDevice extends BaseBlockDevice {
       throw new RangeError(`no file has ${sizeSectors} sectors of ${sectorSize} bytes`)
     }
     const before = await this.doGetInfo()
+    const more = sizeBytes - before.sizeSectors * sectorSize
+    const lack = more > 0 ? await lackOfSpace(this.name, more) : undefined
+    if (lack !== undefined) {
+      const message = `could not resize ${this.name}: ${lack}`
+      throw new BlockError('BLOCK_IO', message, { device: this.name })
+    }
     await this.#system({ device: this.name, operation: 'resize' }, () =>
       resizeFile(fd, before.sizeSectors * sectorSize, sizeBytes, sectorSize, fill),
     )

@@ -12,4 +12,4 @@ export {
   foldUnmapped,
 } from './ops/fold.ts'
 export type { OperationOptions } from './ops/options.ts'
-export { sparseCopy } from './ops/sparse-copy.ts'
+export { type SparseCopyOptions, sparseCopy } from './ops/sparse-copy.ts'

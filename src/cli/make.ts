@@ -135,14 +135,19 @@ export function checkFits(size: DeviceSize, ring: CreateOptions): void {
   }
 }
 
+/** Whether a file that is made takes space only for what is written to it. */
+export interface SparseFlag {
+  readonly sparse?: boolean
+}
+
 /** Makes a file of zeroes, for this command alone. */
 export function createFile(
   path: string,
   sizeBytes: number,
-  { sectorSize = 512, ...flags }: CommonFlags & ModeFlags,
+  { sectorSize = 512, sparse = false, ...flags }: CommonFlags & ModeFlags & SparseFlag,
   signal: AbortSignal,
 ): Promise<FileBlockDevice> {
-  return makeFile('create', path, { sizeBytes, sectorSize, ...fileModeOf(flags), signal })
+  return makeFile('create', path, { sizeBytes, sectorSize, sparse, ...fileModeOf(flags), signal })
 }
 
 function fileModeOf({ mode }: ModeFlags): Pick<CreateFileOptions, 'fileMode'> {

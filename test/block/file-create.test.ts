@@ -115,6 +115,41 @@ describe('where there are no hard links', () => {
   })
 })
 
+describe('space', () => {
+  const HUGE = 2 ** 50
+  const NO_ROOM = /takes \d+ bytes, but its file system has \d+ free/
+
+  test('that is not there is known before a file is filled', async () => {
+    const created = FileBlockDevice.create(path, { sizeBytes: HUGE })
+    expect(await messageOf(created)).toMatch(NO_ROOM)
+    expect(await messageOf(created)).toContain('BLOCK_OPEN')
+    expect(fs.readdirSync(directory)).toEqual([])
+    fs.writeFileSync(path, '')
+    expect(await messageOf(FileBlockDevice.openOrCreate(path, { sizeBytes: HUGE }))).toMatch(
+      NO_ROOM,
+    )
+    expect(fs.statSync(path).size).toBe(0)
+  })
+
+  test('that is not there is known before a file grows', async () => {
+    await using device = await FileBlockDevice.create(path, { sizeBytes: BYTES })
+    const resized = device.resize(HUGE / 512)
+    expect(await messageOf(resized)).toMatch(NO_ROOM)
+    expect(await messageOf(resized)).toContain('BLOCK_IO')
+    expect(fs.statSync(path).size).toBe(BYTES)
+    await device.resize(8)
+    expect(fs.statSync(path).size).toBe(4096)
+  })
+
+  test('is taken only by what is written to a sparse file', async () => {
+    const sizeBytes = 2 ** 40
+    await using device = await FileBlockDevice.create(path, { sizeBytes, sparse: true })
+    expect(await sizeOf(device)).toBe(sizeBytes)
+    await device.write(1000, [new Uint8Array(4096).fill(1)])
+    expect(fs.statSync(path).blocks * 512).toBeLessThan(1 << 20)
+  })
+})
+
 describe('an empty file', () => {
   beforeEach(() => fs.writeFileSync(path, '', { mode: 0o600 }))
 

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { BlockCapabilities, BlockDevice } from '../../src/block/device.ts'
+import {
+  type BlockCapabilities,
+  type BlockDevice,
+  NO_CAPABILITIES,
+} from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { compare } from '../../src/block/ops/compare.ts'
 import { copy } from '../../src/block/ops/copy.ts'
@@ -460,6 +464,28 @@ test('a sparse copy reads no holes, and leaves holes holes', async () => {
   expect(to.requests).toEqual(['flush', 'write', 'flush'])
   expect(await used.seekMapped(0)).toBe(128)
   expectBytes(await bytesOf(used), bytes)
+})
+
+test('a sparse copy to what reads as zeroes already writes data only, whatever the target can do', async () => {
+  const bytes = new Uint8Array(64 * UNIT)
+  bytes.fill(5, 16 * UNIT, 18 * UNIT)
+  const written: [number, number][] = []
+  const target = new MemoryBlockDevice({ sizeSectors: 512 })
+  const to = new (class extends ForwardingBlockDevice {
+    override get capabilities(): BlockCapabilities {
+      return NO_CAPABILITIES
+    }
+    override write(sectorStart: number, buffers: readonly Uint8Array[]): Promise<void> {
+      written.push([sectorStart, buffers.reduce((total, buffer) => total + buffer.length, 0)])
+      return super.write(sectorStart, buffers)
+    }
+    override async writeZeroes(): Promise<void> {
+      throw new Error('there are zeroes already')
+    }
+  })(target)
+  await sparseCopy(await deviceOf(bytes, 512), to, { targetIsZero: true })
+  expect(written).toEqual([[128, 2 * UNIT]])
+  expectBytes(await bytesOf(target), bytes)
 })
 
 test('a sparse copy does without discard where that turns out to be impossible', async () => {

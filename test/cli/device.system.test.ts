@@ -15,11 +15,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
+import { serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'
 import {
   jsonError,
   mainPath,
@@ -320,6 +322,27 @@ describe('copy', () => {
     })
     const atWork = ['producer', 'consumer']
     expect(await json('copy', from, folder.file('two'))).toMatchObject({ atWork })
+  })
+
+  test('takes the space of the data, and not of the size, for a new sparse file', async (context) => {
+    needs(context, serverProblem('nbdkit'))
+    using folder = temporaryFolder()
+    await using server = await startNbdkit(folder.path, ['data', '@0x8000000000 "data"', 'size=1T'])
+    const to = folder.file('to')
+    expect(await json('copy', server.uri(), to, '--sparse')).toMatchObject({ created: true })
+    const { size, blocks } = statSync(to)
+    expect([size, blocks * 512 < MIB]).toEqual([2 ** 40, true])
+    const file = await open(to)
+    try {
+      const { buffer } = await file.read(Buffer.alloc(6), 0, 6, 2 ** 39 - 1)
+      expect(buffer.toString()).toBe('\0data\0')
+    } finally {
+      await file.close()
+    }
+    const full = await sbr(['device', 'copy', server.uri(), folder.file('full'), '--json'])
+    expect([full.code, jsonError(full)['code']]).toEqual([1, 'BLOCK_OPEN'])
+    expect(full.stderr).toContain('free')
+    expect(existsSync(folder.file('full'))).toBe(false)
   })
 
   test('makes holes only if it is told to', async (context) => {

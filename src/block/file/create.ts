@@ -6,6 +6,7 @@ import { acquireClaim } from '../claim/claim.ts'
 import { CREATOR } from '../turn.ts'
 import { explain, isSystemError, systemCode } from './errors.ts'
 import { type FillOptions, fillWithZeroes } from './fill.ts'
+import { lackOfSpace } from './free-space.ts'
 import { danglingTarget, danglingText } from './links.ts'
 import type { Native } from './native.ts'
 import { fileKey } from './open.ts'
@@ -29,7 +30,7 @@ const REASONS: Readonly<Record<string, (directory: string) => string>> = {
 }
 
 /** How to create; `linkFile` is replaced in tests by that of file systems which are not at hand. */
-export interface CreateFile extends FillOptions, Pick<CreateFileOptions, 'fileMode'> {
+export interface CreateFile extends FillOptions, Pick<CreateFileOptions, 'fileMode' | 'sparse'> {
   readonly native?: Native | undefined
   readonly linkFile?: (from: string, to: string) => Promise<void>
 }
@@ -53,6 +54,8 @@ export async function createFile(
   // Only to fail before a long run of writes: `publish` is what never overwrites.
   const taken = await attempt(path, () => takenBy(path))
   if (taken !== undefined) throw taken
+  const lack = options.sparse === true ? undefined : await lackOfSpace(dirname(path), sizeBytes)
+  if (lack !== undefined) throw creationError(path, lack)
   const name = `${basename(path).slice(0, NAME_START)}.${randomBytes(6).toString('hex')}.tmp`
   const temporary = join(dirname(path), name)
   const file = await attempt(path, () => open(temporary, 'wx', fileMode))
@@ -70,10 +73,14 @@ async function writeOut(
   file: FileHandle,
   sizeBytes: number,
   sectorSize: number,
-  options: FillOptions,
+  options: CreateFile,
 ): Promise<void> {
   try {
-    await attempt(path, () => fillWithZeroes(file.fd, 0, sizeBytes, sectorSize, options))
+    await attempt(path, () =>
+      options.sparse === true
+        ? file.truncate(sizeBytes)
+        : fillWithZeroes(file.fd, 0, sizeBytes, sectorSize, options),
+    )
     await attempt(path, () => file.sync())
   } finally {
     await file.close()

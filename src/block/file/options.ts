@@ -66,6 +66,11 @@ export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
   /** Bytes in the file: a whole number of sectors. */
   readonly sizeBytes: number
   /**
+   * Reserve no space: the file is one hole, and a write to it may meet a full disk. For copies, which get what they need at
+   * once. Default false. An empty file that `openOrCreate` finds is filled all the same.
+   */
+  readonly sparse?: boolean
+  /**
    * Who may use the file, as of `chmod`: 0o600 to 0o666, less what the umask takes. Default 0o600: this user alone. A file that is
    * there keeps its own.
    */

@@ -13,18 +13,21 @@ import { commonUnit, type Place, readAt, writeAt } from './place.ts'
  * copied, then the first piece but for its first unit, and that unit at the very end: one sector, which no crash
  * tears, where both devices have sectors of one size. A flush follows each of these, because a disk may reorder
  * what comes between two.
+ *
+ * `clearPiece` makes a piece of the target read as zeroes, and answers whether there was anything to do.
  */
 export async function copyPieces(
   source: Place,
   target: Place,
   plan: Plan,
   pieces: AsyncGenerator<Extent>,
+  clearPiece: (piece: Chunk) => Promise<boolean> = (piece) => clear(target, piece),
 ): Promise<void> {
   const first = await pieces.next()
   if (first.done === true) return
   const head = first.value
   plan.signal?.throwIfAborted()
-  if (await clear(target, head)) await target.device.flush()
+  if (await clearPiece(head)) await target.device.flush()
 
   const copyHead = chunkCopier(source, target, plan.chunkBytes)
   const idle = [copyHead]
@@ -32,7 +35,7 @@ export async function copyPieces(
     const copyChunk = idle.pop() ?? chunkCopier(source, target, plan.chunkBytes)
     return async (piece) => {
       if (piece.mapped) await copyChunk(piece)
-      else await clear(target, piece)
+      else await clearPiece(piece)
       plan.progress(piece.bytes)
     }
   })

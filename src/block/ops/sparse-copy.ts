@@ -7,6 +7,12 @@ import { commonUnit, type Place, pairOf } from './place.ts'
 /** Holes are cleared in pieces of at most this many bytes, so that progress shows and aborting works. */
 const HOLE_BYTES = 64 << 20
 
+/** How to copy what is not a hole. */
+export interface SparseCopyOptions extends OperationOptions {
+  /** The target reads as zeroes everywhere, as a new file does: its holes are left alone, whatever it can do. Default false. */
+  readonly targetIsZero?: boolean
+}
+
 /**
  * As `copy`, but the source's holes are not read: the target gives their space back if it can, and otherwise
  * holds zeroes there. What is a hole on the target already is not written. On a source without the `seek`
@@ -16,12 +22,14 @@ const HOLE_BYTES = 64 << 20
 export async function sparseCopy(
   from: BlockDevice,
   to: BlockDevice,
-  options: OperationOptions = {},
+  options: SparseCopyOptions = {},
 ): Promise<void> {
   const [source, target] = await pairOf(from, to)
   const unitBytes = commonUnit(source, target)
   const plan = planOf(options, source.sizeBytes, unitBytes)
-  await copyPieces(source, target, plan, pieces(source, unitBytes, plan))
+  const all = pieces(source, unitBytes, plan)
+  if (options.targetIsZero !== true) return copyPieces(source, target, plan, all)
+  await copyPieces(source, target, plan, all, async () => false)
 }
 
 async function* pieces(source: Place, unitBytes: number, plan: Plan): AsyncGenerator<Extent> {

@@ -6,7 +6,14 @@ import { openDevice } from '../../device.ts'
 import { CommandError, EXIT, withNote } from '../../errors.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags.ts'
 import { leasesOf } from '../../leases.ts'
-import { createFile, isThere, type ModeFlags, modeFlag, withModeOf } from '../../make.ts'
+import {
+  createFile,
+  isThere,
+  type ModeFlags,
+  modeFlag,
+  type SparseFlag,
+  withModeOf,
+} from '../../make.ts'
 import { standardOutput } from '../../output.ts'
 import { showProgress } from '../../progress.ts'
 import { grouped, safeJson, safeText } from '../../render.ts'
@@ -18,8 +25,7 @@ import { checkWhole } from '../../whole.ts'
 
 const HOLDER = 'sbr device copy'
 
-interface Flags extends CommonFlags, ModeFlags {
-  readonly sparse?: boolean
+interface Flags extends CommonFlags, ModeFlags, SparseFlag {
   readonly verify?: boolean
   readonly force?: boolean
 }
@@ -31,7 +37,9 @@ that first. If a producer or consumer is at work on it on this machine, standard
 Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
 without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file
 system is mounted; and one that is FROM under another name: to find out, with --force, its last sector is written
-for a moment. The start of TO is cleared first and written last: a copy that was cut short never looks whole.
+for a moment. A new TO takes all its space at once, or with --sparse only what FROM's data needs: a ring in it may
+find the disk full later. The start of TO is cleared first and written last: a copy that was cut short
+never looks whole.
 
 A copy of a ring has the ring's UUID, and its leases: standard error says who holds any.
 
@@ -100,7 +108,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   const atWork = await rolesAtWork(source)
   if (flags.json !== true && atWork.length > 0) warnOfWork(from, atWork)
   try {
-    await transfer(source, target.device, flags, signal)
+    await transfer(source, target.device, flags, created, signal)
   } catch (error) {
     if (created) await unlink(to)
     const note = created ? `${to} was removed again` : `${to} may hold a part of the copy`
@@ -151,7 +159,7 @@ async function sizeOf(of: BlockDevice): Promise<number> {
 async function makeTarget(
   path: string,
   sizeBytes: number,
-  flags: CommonFlags & ModeFlags,
+  flags: Flags,
   signal: AbortSignal,
 ): Promise<Target> {
   if (sizeBytes === 0) {
@@ -188,12 +196,13 @@ async function transfer(
   source: BlockDevice,
   target: BlockDevice,
   { sparse, verify }: Flags,
+  targetIsZero: boolean,
   signal: AbortSignal,
 ): Promise<void> {
   {
     using progress = showProgress('copying')
     const copyAll = sparse === true ? sparseCopy : copyDevice
-    await copyAll(source, target, { onProgress: progress.update, signal })
+    await copyAll(source, target, { onProgress: progress.update, signal, targetIsZero })
   }
   if (verify === true) await checkCopy(source, target, signal)
 }
