@@ -10,6 +10,7 @@ import { inspectRing, Producer } from '../../src/index.ts'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
 import { serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'
+import { fetchRuntimes, runtimesProblem } from '../helpers/runtimes.ts'
 import { SEED } from '../helpers/seed.ts'
 import { Items } from './items.mjs'
 import { Ledger } from './ledger.ts'
@@ -28,6 +29,8 @@ const MAX_KILLS = 40
 interface Run {
   readonly format: 1 | 2
   readonly items: number
+  /** What runs the sides, in turn. Default: what runs this. */
+  readonly commands?: readonly (readonly string[])[]
 }
 
 let directory: string
@@ -74,6 +77,21 @@ describe.each([1, 2] as const)(
   },
 )
 
+test('a role is handed over from one runtime to another, again and again', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  needs(context, runtimesProblem())
+  const runtimes = await fetchRuntimes()
+  const commands = runtimes
+    .filter(({ name }) => ['node 20', 'node 26'].includes(name))
+    .map(({ command }) => command)
+  expect(commands.length).toBe(2)
+  const file = join(directory, 'ring')
+  await (await FileBlockDevice.create(file, { sizeBytes: RING_BYTES })).disconnect()
+  const device = await FileBlockDevice.open(file)
+  await torment('file, two runtimes', device, { format: 2, items: NBD_ITEMS, commands })
+})
+
 /** Hands all items over through a ring while both sides are killed again and again, and disconnects the device. */
 async function torment(kind: string, opened: BlockDevice, run: Run): Promise<void> {
   const { format, items } = run
@@ -119,10 +137,11 @@ function sideOf(
   path: string,
   run: Run,
   sideSeed: number,
-): Pick<Side, 'role' | 'args' | 'kills' | 'seed'> {
-  const { format, items } = run
+): Pick<Side, 'role' | 'args' | 'kills' | 'seed' | 'commands'> {
+  const { format, items, commands = [[process.execPath]] } = run
   const args = [path, String(format), String(SEED), String(items)]
-  return { role, args, kills: planKills(sideSeed, killsIn(run), items), seed: sideSeed }
+  const kills = planKills(sideSeed, killsIn(run), items)
+  return { role, args, kills, seed: sideSeed, commands }
 }
 
 /** Runs both sides; when one fails, the other is ended, and the first failure counts. */

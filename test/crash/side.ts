@@ -20,6 +20,8 @@ export interface Side {
   readonly args: readonly string[]
   readonly kills: readonly Kill[]
   readonly seed: number
+  /** What its program is run by, in turn: each life by the next. */
+  readonly commands: readonly (readonly string[])[]
   /** The item that it has come to. */
   progress(): number
   beforeStart(): void
@@ -45,7 +47,8 @@ export async function runSide(side: Side, signal: AbortSignal): Promise<number> 
   for (let life = 0; ; life++) {
     side.beforeStart()
     const script = fileURLToPath(new URL(`${side.role}.mjs`, import.meta.url))
-    const child = spawn(process.execPath, [script, ...side.args, String(life)], {
+    const [program = '', ...flags] = side.commands[life % side.commands.length] ?? []
+    const child = spawn(program, [...flags, script, ...side.args, String(life)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     if (!(await live(child, side, side.kills[life], signal))) return life

@@ -1,5 +1,6 @@
 // A process that takes and gives back a role when it is told to: `runtime-child.mjs ROOT RING NAME`. ROOT has the built package in
-// `dist`, and `koffi` in `node_modules` or not.
+// `dist`, and `koffi` in `node_modules` or not. Each line of standard input is a command, each line of standard output its answer.
+import { subscribe } from 'node:diagnostics_channel'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
@@ -7,35 +8,47 @@ import { pathToFileURL } from 'node:url'
 const [root = '', path = '', client] = process.argv.slice(2)
 const load = (module) => import(new URL(`dist/${module}`, pathToFileURL(`${root}/`)).href)
 const { FileBlockDevice } = await load('block/file.js')
-const { Producer, whoHolds } = await load('index.js')
+const { Consumer, Producer, whoHolds } = await load('index.js')
 
+const notices = []
+subscribe('shared-block-ring:claim', (notice) => notices.push(notice))
 const device = await FileBlockDevice.open(path)
-let producer
+let held
+
+async function attempt(operation) {
+  try {
+    return await operation()
+  } catch (error) {
+    return { code: error.code, message: error.message, holder: error.details?.holder }
+  }
+}
 
 const commands = {
   /** Whether it has the system calls that `koffi` brings. */
   koffi: async () => device.capabilities.seek,
-  async take() {
-    try {
+  take: ({ role = 'producer' }) =>
+    attempt(async () => {
+      if (role === 'consumer') {
+        held = await Consumer.attach(device, { client })
+        return 'taken'
+      }
       const attached = await Producer.attach(device, { client })
       if (attached.status !== 'attached') return { status: attached.status }
-      producer = attached.producer
+      held = attached.producer
       return 'taken'
-    } catch (error) {
-      return { code: error.code, message: error.message, holder: error.details?.holder }
-    }
-  },
+    }),
   async giveBack() {
-    await producer?.detach()
-    producer = undefined
+    await held?.detach()
+    held = undefined
     return 'given back'
   },
-  who: async () => (await whoHolds(device)).producer ?? 'nobody',
+  who: async ({ role = 'producer' }) => (await whoHolds(device))[role] ?? 'nobody',
+  notices: async () => notices.splice(0),
 }
 
-for await (const command of createInterface({ input: process.stdin })) {
-  const answer = await commands[command]()
-  process.stdout.write(`${JSON.stringify(answer)}\n`)
+for await (const line of createInterface({ input: process.stdin })) {
+  const { command, ...options } = JSON.parse(line)
+  process.stdout.write(`${JSON.stringify(await commands[command](options))}\n`)
 }
-await producer?.detach()
+await held?.detach()
 await device.disconnect()
