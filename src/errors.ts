@@ -62,7 +62,7 @@ export type RingErrorCode =
   | 'RING_NOT_INITIALISED'
   /** The device holds something else; nothing was written. */
   | 'RING_NOT_BLANK'
-  /** The ring was made with sectors of another size than the device was opened with. */
+  /** The ring was made with sectors of another size than the device was opened with (format 2: its blocks are smaller). */
   | 'RING_SECTOR_SIZE'
   /** The device has too few sectors for a ring, or for the one that was made on it when it was larger. */
   | 'RING_DEVICE_TOO_SMALL'

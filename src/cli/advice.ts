@@ -1,4 +1,6 @@
 import { statSync } from 'node:fs'
+import { smallestSector } from '../block/file/sysfs.ts'
+import { isNbdUri } from '../block/nbd/uri.ts'
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
 import { counted, describeDamage } from './render.ts'
 
@@ -39,7 +41,7 @@ function ringAdvice({ code, message, details }: RingError): string {
         ? message
         : `the item at byte ${details.offset} of ${device} has ${found} bytes, ${expected} are taken: allow more by --max-item`
     case 'RING_SECTOR_SIZE':
-      return `the ring on ${device} was made with sectors of ${expected} bytes, not ${found}: use --sector-size ${expected}`
+      return `the ring on ${device} was made for sectors of ${expected} bytes, not ${found}: ${sectorAdvice(details)}`
     case 'RING_DEVICE_TOO_SMALL':
       if (isEmptyFile(device))
         return `${device} is an empty file; make a ring of it: sbr create ${device}`
@@ -47,6 +49,16 @@ function ringAdvice({ code, message, details }: RingError): string {
     default:
       return message
   }
+}
+
+/** A disk whose own sectors are larger takes no smaller ones; of an export nobody knows before the server was asked. */
+function sectorAdvice({ device = '', expected }: RingErrorDetails): string {
+  const open = `use --sector-size ${expected}`
+  const copy =
+    `copy it to a file, which takes them (sbr device copy ${device} ring.img), and use that, or move its items on to a ring ` +
+    'with larger blocks (sbr migrate ring.img NEW)'
+  if (isNbdUri(device)) return `${open}; if the server does not take that, ${copy}`
+  return smallestSector(device) > Number(expected) ? copy : open
 }
 
 function damageAdvice(details: RingErrorDetails): string {

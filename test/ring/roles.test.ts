@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { BlockError } from '../../src/errors.ts'
 import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
+import { repairRing, verifyRing } from '../../src/ring/tools.ts'
 import type { Position } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { deviceBytes, hex } from '../helpers/golden.ts'
@@ -457,6 +458,18 @@ test.each([
     await expect(inspectRing(device)).rejects.toMatchObject({
       code: 'RING_SECTOR_SIZE',
       details: { expected: String(made), found: String(opened) },
+    })
+  }
+})
+
+test('a ring of format 2 whose blocks are smaller than the sectors is sound, and told so', async () => {
+  const ring = new MemoryBlockDevice({ sizeSectors: 256 })
+  await Producer.create(ring, { format: 2, blockSize: 512 })
+  const device = await MemoryBlockDevice.from(await deviceBytes(ring), { sectorSize: 4096 })
+  for (const use of [inspectRing, Producer.attach, Consumer.attach, verifyRing, repairRing]) {
+    await expect(use(device)).rejects.toMatchObject({
+      code: 'RING_SECTOR_SIZE',
+      details: { expected: '512', found: '4096' },
     })
   }
 })

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { readFile, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -47,6 +48,20 @@ export async function readRawDevice(id: string, sysfs = '/sys'): Promise<RawDevi
     readOnly: readOnly !== '0',
     cheapDsync: fua === '1' || writeCache === 'write through',
     zeroes: zeroes !== undefined && Number(zeroes) > 0,
+  }
+}
+
+/** The smallest sectors that a path can be opened with; 1 if nothing tells, or it is no raw device. */
+export function smallestSector(path: string, sysfs = '/sys'): number {
+  try {
+    const stats = statSync(path, { bigint: true })
+    if (!stats.isBlockDevice()) return 1
+    // Not joined: the directory is a symbolic link, and a partition's parent is that of where it leads.
+    const directory = `${sysfs}/dev/block/${deviceId(stats.rdev)}`
+    const disk = existsSync(`${directory}/partition`) ? `${directory}/..` : directory
+    return Number(readFileSync(`${disk}/queue/logical_block_size`, 'latin1'))
+  } catch {
+    return 1
   }
 }
 

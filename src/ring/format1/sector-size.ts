@@ -21,7 +21,8 @@ export async function checkSectorSize(device: BlockDevice): Promise<void> {
   throw new RingError(
     'RING_SECTOR_SIZE',
     `The ring on ${device.name} was made with sectors of ${other} bytes, but the device was opened with ` +
-      `${sectorSize}: open it with a sector size of ${other}`,
+      `${sectorSize}: open it with a sector size of ${other}; if its own sectors are larger, copy it to a device with ` +
+      'smaller ones, such as a file',
     {
       device: device.name,
       field: 'sector size',

@@ -69,7 +69,7 @@ export class Disk {
   /**
    * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed, or they are of several
    *   rings; `RING_UNSUPPORTED`;
-   *   `RING_DEVICE_TOO_SMALL` if the device shrank
+   *   `RING_DEVICE_TOO_SMALL` if the device shrank; `RING_SECTOR_SIZE` if its sectors are larger than the ring's blocks
    */
   static async open(device: BlockDevice, names: Names = NOBODY): Promise<Disk> {
     return Disk.of(device, await identifyRing(device), names)
@@ -77,7 +77,7 @@ export class Disk {
 
   /**
    * The ring of which a superblock was read.
-   * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`
+   * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`, `RING_SECTOR_SIZE`
    */
   static async of(device: BlockDevice, ring: Superblock, names: Names = NOBODY): Promise<Disk> {
     const info = await device.getInfo()
@@ -217,27 +217,27 @@ function misfit(
   sectorSize: number,
   device: string,
 ): RingError | undefined {
-  const check = (field: string, holds: boolean, expected: string, found: string) =>
-    holds
-      ? undefined
-      : new RingError(
-          'RING_CORRUPT',
-          `The ring ${formatUuid(ring.uuid)} does not fit ${device}: ${field}: expected ${expected}, found ` +
-            `${found}`,
-          { device, field, expected, found },
-        )
-  return (
-    check(
-      'sector size',
-      ring.blockSize % sectorSize === 0,
-      `at most ${ring.blockSize}`,
-      `${sectorSize}`,
-    ) ??
-    check(
-      'data area',
-      ring.dataOffset === layout.dataOffset && ring.dataBlocks === layout.dataBlocks,
-      `${layout.dataBlocks} blocks at ${layout.dataOffset}`,
-      `${ring.dataBlocks} blocks at ${ring.dataOffset}`,
-    )
+  if (ring.blockSize % sectorSize !== 0) return tooLargeSectors(ring, sectorSize, device)
+  if (ring.dataOffset === layout.dataOffset && ring.dataBlocks === layout.dataBlocks) {
+    return undefined
+  }
+  const field = 'data area'
+  const expected = `${layout.dataBlocks} blocks at ${layout.dataOffset}`
+  const found = `${ring.dataBlocks} blocks at ${ring.dataOffset}`
+  return new RingError(
+    'RING_CORRUPT',
+    `The ring ${formatUuid(ring.uuid)} does not fit ${device}: ${field}: expected ${expected}, found ${found}`,
+    { device, field, expected, found },
+  )
+}
+
+/** Nothing is wrong with the ring, but it cannot be written block by block. */
+function tooLargeSectors({ uuid, blockSize }: Superblock, sectorSize: number, device: string) {
+  return new RingError(
+    'RING_SECTOR_SIZE',
+    `The ring ${formatUuid(uuid)} on ${device} has blocks of ${blockSize} bytes, but the device was opened with sectors of ` +
+      `${sectorSize}: open it with a sector size of ${blockSize}; if its own sectors are larger, copy it to a device with smaller ` +
+      'ones, such as a file',
+    { device, field: 'sector size', expected: String(blockSize), found: String(sectorSize) },
   )
 }
