@@ -8,13 +8,17 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 
 register('./typescript-hooks.mjs', import.meta.url)
 process.setSourceMapsEnabled(true)
-const { describe, explain, fuzz, Images, merge, noReport } = await import('./run.ts')
+const { explain, fuzz, merge, noReport, sourceOf } = await import('./run.ts')
 
 const USAGE =
-  'npm run fuzz -- [--images N] [--from N] [--format 1|2] [--workers N] [--json] | --seed N'
+  'npm run fuzz -- [--hostile] [--images N] [--from N] [--format 1|2] [--workers N] [--json] | [--hostile] --seed N'
 /** An image takes a few milliseconds; one that takes so long will never end. */
 const STUCK_MS = 60_000
 const WATCH_MS = 1000
+/** Images after which a thread has met most of the code: what it takes from then on is not for that. */
+const WARM_IMAGES = 100
+/** So much more memory may the process take than when all threads were warm: whatever images say, it does not size memory. */
+const MOST_GROWTH_BYTES = 64 << 20
 
 const { values } = parseArgs({
   args: isMainThread ? process.argv.slice(2) : workerData.args,
@@ -22,13 +26,27 @@ const { values } = parseArgs({
     images: { type: 'string', default: '100000' },
     from: { type: 'string', default: '1' },
     format: { type: 'string' },
+    hostile: { type: 'boolean', default: false },
     workers: { type: 'string', default: String(cpus().length) },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
-const format = values.format && { format: Number(values.format) }
+const { hostile } = values
+const which = { hostile, ...(values.format && { format: Number(values.format) }) }
+
+/** How much memory the process takes more than when it was warm. */
+class Growth {
+  bytes = 0
+  #warm = 0
+
+  look(isWarm) {
+    const rss = process.memoryUsage.rss()
+    if (isWarm) this.bytes = Math.max(this.bytes, rss - this.#warm)
+    else this.#warm = Math.max(this.#warm, rss)
+  }
+}
 
 if (values.help) console.log(USAGE)
 else if (!isMainThread) await work(workerData)
@@ -40,13 +58,13 @@ async function work({ share, current }) {
   const onImage = (seed) => {
     seeds[0] = seed
   }
-  parentPort.postMessage(await fuzz({ ...share, ...format, onImage }))
+  parentPort.postMessage(await fuzz({ ...share, ...which, onImage }))
 }
 
 async function replay(seed) {
-  const images = await Images.make(format?.format)
+  const images = await sourceOf(which)
   const image = images.image(seed)
-  console.log(describe(image))
+  console.log(images.describe(image))
   try {
     console.log((await images.run(image, seed)).steps.join('\n'))
   } catch (error) {
@@ -57,23 +75,28 @@ async function replay(seed) {
 
 async function main() {
   const started = Date.now()
+  const growth = new Growth()
   const [images, from, workers] = [values.images, values.from, values.workers].map(Number)
   const reports = await Promise.all(
     Array.from({ length: workers }, (_, index) => {
       const count = Math.ceil((images - index) / workers)
-      return run({ from: from + index, stride: workers, images: count })
+      return run({ from: from + index, stride: workers, images: count }, growth)
     }),
   )
   const report = noReport()
   for (const each of reports) merge(report, each)
+  if (growth.bytes > MOST_GROWTH_BYTES) {
+    const problem = `the process grew by ${growth.bytes} bytes`
+    report.failures.push({ seed: from, kind: 'memory', count: 1, image: 'all images', problem })
+  }
   const seconds = (Date.now() - started) / 1000
-  if (values.json) console.log(JSON.stringify({ ...report, seconds }))
-  else print(report, seconds)
+  if (values.json) console.log(JSON.stringify({ ...report, seconds, growth: growth.bytes }))
+  else print(report, seconds, growth.bytes)
   if (report.failures.length > 0) process.exitCode = 1
 }
 
 /** Runs a share of the images in a thread, and ends it if one of them does not end. */
-function run(share) {
+function run(share, growth) {
   const current = new SharedArrayBuffer(8)
   const seeds = new Float64Array(current)
   return new Promise((resolve, reject) => {
@@ -82,6 +105,7 @@ function run(share) {
     let last = { seed: 0, at: Date.now() }
     const watch = setInterval(() => {
       const [seed] = seeds
+      growth.look((seed - share.from) / share.stride > WARM_IMAGES)
       // 0 is no image: the rings that are damaged are still being made.
       if (seed === 0 || seed !== last.seed) last = { seed, at: Date.now() }
       else if (Date.now() - last.at > STUCK_MS) {
@@ -113,7 +137,7 @@ function cpuSeconds() {
   return (user + system) / 1e6
 }
 
-function print({ images, sealed, delivered, steps, most, mostMs, failures }, seconds) {
+function print({ images, sealed, delivered, steps, most, mostMs, failures }, seconds, grown) {
   console.log(
     `${images} images (${sealed} with checksums that hold) in ${seconds.toFixed(1)} s: ` +
       `${Math.round(images / seconds)} images/s, ${Math.round(images / cpuSeconds())} per second of a core, ` +
@@ -121,10 +145,11 @@ function print({ images, sealed, delivered, steps, most, mostMs, failures }, sec
   )
   console.log(
     `at most ${most.requests} requests, ${most.moved} bytes moved, ${most.allocated} bytes allocated ` +
-      `(${most.largest} at once), ${mostMs.toFixed(1)} ms an image`,
+      `(${most.largest} at once), ${mostMs.toFixed(1)} ms an image; the process grew by ${grown} bytes`,
   )
   for (const [step, count] of Object.entries(steps).sort()) console.log(`  ${step}: ${count}`)
-  const only = values.format === undefined ? '' : ` --format ${values.format}`
+  const kind = hostile ? ' --hostile' : ''
+  const only = values.format === undefined ? kind : `${kind} --format ${values.format}`
   for (const { seed, count, image, problem } of failures) {
     console.log(`seed ${seed}, and ${count - 1} more: ${image}\n${problem}`)
     console.log(`replay: npm run fuzz -- --seed ${seed}${only}`)

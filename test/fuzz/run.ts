@@ -3,6 +3,7 @@ import { type Base, makeBases } from './bases.ts'
 import { damage, type Image } from './damage.ts'
 import { exercise, mostOf, type Outcome } from './exercise.ts'
 import { forge } from './forgery.ts'
+import { HostileImages } from './hostile/source.ts'
 import { noUsage, type Usage } from './meter.ts'
 
 /** Which images to go through. */
@@ -11,6 +12,8 @@ export interface Share {
   readonly stride: number
   readonly images: number
   readonly format?: 1 | 2
+  /** Images that somebody made to hurt, instead of damaged ones. */
+  readonly hostile?: boolean
   /** Called before each image with its seed: so that another thread knows which one does not end. */
   readonly onImage?: (seed: number) => void
 }
@@ -46,8 +49,20 @@ export function noReport(): Report {
   return { images: 0, sealed: 0, delivered: 0, steps: {}, most, mostMs: 0, failures: [] }
 }
 
-/** The images, each of which follows from its seed. */
-export class Images {
+/** Images, each of which follows from its seed. */
+export interface ImageSource<I> {
+  image(seed: number): I
+  /** @throws {Violation} */
+  run(image: I, seed: number): Promise<Outcome>
+  /** Says which image it is, for people. */
+  describe(image: I): string
+  formatOf(image: I): 1 | 2
+  /** Whether checksums hold, so that items may have any bytes. */
+  isSealed(image: I): boolean
+}
+
+/** Damaged images. */
+export class Images implements ImageSource<Image> {
   readonly #bases: readonly Base[]
 
   private constructor(bases: readonly Base[]) {
@@ -69,11 +84,33 @@ export class Images {
   run(image: Image, seed: number): Promise<Outcome> {
     return exercise(image, new Random(mix(seed, 2)))
   }
+
+  describe({ base, damage: done, sealed }: Image): string {
+    const how = sealed ? 'forged' : 'damaged'
+    return `${base.name}, ${how}: ${done.length === 0 ? 'not at all' : done.join('; ')}`
+  }
+
+  formatOf({ base }: Image): 1 | 2 {
+    return base.shape.format
+  }
+
+  isSealed({ sealed }: Image): boolean {
+    return sealed
+  }
+}
+
+/** Damaged or hostile images, of any format or one. */
+export async function sourceOf({
+  hostile = false,
+  format,
+}: Pick<Share, 'hostile' | 'format'>): Promise<ImageSource<unknown>> {
+  return hostile ? await HostileImages.make(format) : await Images.make(format)
 }
 
 /** Goes through images. */
-export async function fuzz({ from, stride, images, format, onImage }: Share): Promise<Report> {
-  const all = await Images.make(format)
+export async function fuzz(share: Share): Promise<Report> {
+  const { from, stride, images, onImage } = share
+  const all = await sourceOf(share)
   const report = noReport()
   for (let index = 0; index < images; index++) {
     const seed = from + index * stride
@@ -81,10 +118,10 @@ export async function fuzz({ from, stride, images, format, onImage }: Share): Pr
     const started = performance.now()
     const image = all.image(seed)
     try {
-      add(report, image, await all.run(image, seed))
+      add(report, all, image, await all.run(image, seed))
     } catch (error) {
       const [kind, problem] = [kindOf(error), explain(error)]
-      addFailure(report, { seed, kind, count: 1, image: describe(image), problem })
+      addFailure(report, { seed, kind, count: 1, image: all.describe(image), problem })
     }
     report.mostMs = Math.max(report.mostMs, performance.now() - started)
   }
@@ -110,21 +147,20 @@ function addFailure({ failures }: Report, failure: Failure): void {
   else same.count += failure.count
 }
 
-function add(report: Report, image: Image, { steps, delivered, usage }: Outcome): void {
+function add(
+  report: Report,
+  all: ImageSource<unknown>,
+  image: unknown,
+  { steps, delivered, usage }: Outcome,
+): void {
   report.images++
-  if (image.sealed) report.sealed++
+  if (all.isSealed(image)) report.sealed++
   report.delivered += delivered
   for (const step of steps) {
-    const key = `format ${image.base.shape.format}: ${step}`
+    const key = `format ${all.formatOf(image)}: ${step}`
     report.steps[key] = (report.steps[key] ?? 0) + 1
   }
   report.most = mostOf([report.most, usage])
-}
-
-/** Says which image it is, for people. */
-export function describe({ base, damage: done, sealed }: Image): string {
-  const how = sealed ? 'forged' : 'damaged'
-  return `${base.name}, ${how}: ${done.length === 0 ? 'not at all' : done.join('; ')}`
 }
 
 /** What went wrong and where, without the numbers. */

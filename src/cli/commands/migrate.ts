@@ -103,7 +103,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   const created = await Producer.create(target, options)
   if (!created) {
     checkRingFlags(flags, await inspectRing(target, { signal: stop.signal }), to)
-    await checkNotItself(source, target)
+    await checkNotItself(source, target, stop.signal)
   }
   const moved = await move(source, target, flags, waitingItems, stop.signal)
   const line =
@@ -112,11 +112,15 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
 }
 
 /** A ring that is moved to itself has no end. */
-async function checkNotItself(source: OpenedDevice, target: OpenedDevice): Promise<void> {
+async function checkNotItself(
+  source: OpenedDevice,
+  target: OpenedDevice,
+  signal: AbortSignal,
+): Promise<void> {
   const [before, found, after] = [
-    await inspectRing(source),
-    await inspectRing(target),
-    await inspectRing(source),
+    await inspectRing(source, { signal }),
+    await inspectRing(target, { signal }),
+    await inspectRing(source, { signal }),
   ]
   if (!isBetween(before, found, after)) return
   await using _roles = await takeRoles(target, 'sbr migrate')

@@ -22,11 +22,17 @@ import {
   textOf,
   wrongSuperblocks,
 } from './check-blocks.ts'
-import { Disk, type Read, type Slots, type Which } from './disk.ts'
+import { Disk, exhausted, type Read, type Slots, type Which } from './disk.ts'
 import { encodeGuard } from './guard.ts'
 import { rebuildConsumer, rebuildProducer } from './rebuild.ts'
 import { newestProducer, slotsMisfit } from './role.ts'
-import { type ConsumerSlot, encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
+import {
+  type ConsumerSlot,
+  consumerSlotMisfit,
+  encodeConsumerSlot,
+  encodeProducerSlot,
+  producerSlotMisfit,
+} from './slots.ts'
 import { readSteadySlots } from './state.ts'
 import { Unreadable } from './unreadable.ts'
 import { openDisk } from './verify.ts'
@@ -197,6 +203,8 @@ async function rebuildSlots(
   const producer = made?.slot ?? newestProducer(slots.producer, name).slot
   const { uuid } = disk.ring
   if (made !== undefined) {
+    const misfit = producerSlotMisfit(producer, disk.layout)
+    if (misfit !== undefined) throw exhausted(name, misfit)
     const { lsn, seq } = producer.committed
     const what = `the log ends at LSN ${lsn}, with ${seq} items in all${tornText(made.torn)}`
     const encode = (block: Uint8Array, offset: number, generation: number): void =>
@@ -205,6 +213,8 @@ async function rebuildSlots(
   }
   if (slotsMisfit(slots, 'consumer') !== undefined) {
     const consumer = await rebuildConsumer(disk, producer, options)
+    const misfit = consumerSlotMisfit(consumer, disk.layout)
+    if (misfit !== undefined) throw exhausted(name, misfit)
     const { lsn, seq } = consumer.cursor
     const what = `it begins at LSN ${lsn}, with item ${seq}`
     const encode = (block: Uint8Array, offset: number, generation: number): void =>

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
+import { encodeBatch } from '../../../src/ring/format2/batch.ts'
 import { Disk } from '../../../src/ring/format2/disk.ts'
 import type { Mark } from '../../../src/ring/format2/mark.ts'
 import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
@@ -84,6 +85,21 @@ test('a generation that comes to its end is not written on', async () => {
   await expect(disk.writeProducerSlot(1, { ...slot, generation: 2 ** 52 })).rejects.toMatchObject({
     code: 'RING_EXHAUSTED',
   })
+})
+
+test('a rebuild writes no slot that nobody could read', async () => {
+  const device = await smallRing(16)
+  const disk = await Disk.open(device)
+  const start: Mark = { lsn: 2 ** 52 - 1, seq: 3, bytes: 9, crc: 0 }
+  const batch = new Uint8Array(512)
+  const fields = { start, epoch: 1, committedTo: 4, time: 0 }
+  encodeBatch(batch, [item(1)], fields, disk.uuid)
+  await disk.writeBlocks(start.lsn, batch)
+  for (const offset of disk.layout.producerSlots) await device.writeZeroes(offset / 512, 1)
+  const before = hex(await deviceBytes(device))
+  const repair = repairRing(device, { write: true, rebuild: true })
+  await expect(repair).rejects.toMatchObject({ code: 'RING_EXHAUSTED' })
+  expect(hex(await deviceBytes(device))).toBe(before)
 })
 
 test('a mark that counts more items than its blocks can hold is damage', async () => {

@@ -1,0 +1,372 @@
+import type { BlockDevice } from '../../../src/block/device.ts'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import type { Clock } from '../../../src/clock.ts'
+import { isRingError } from '../../../src/errors.ts'
+import { Journal } from '../../../src/journal/index.ts'
+import { whoHolds } from '../../../src/ring/holders.ts'
+import { breakLease, readLeases } from '../../../src/ring/lease.ts'
+import { migrateRing } from '../../../src/ring/migrate.ts'
+import { RingReader } from '../../../src/ring/reader.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
+import { resumeRing, suspendRing } from '../../../src/ring/suspend.ts'
+import { dumpAt, repairRing, verifyRing } from '../../../src/ring/tools.ts'
+import { asPosition, type PoppedItem, type Position } from '../../../src/ring/types.ts'
+import { RingWriter } from '../../../src/ring/writer.ts'
+import type { Random } from '../../../src/sim/random.ts'
+import type { GaugedDevice } from './gauge.ts'
+
+/** What a call is given. */
+export interface Calling {
+  readonly device: GaugedDevice
+  readonly random: Random
+  /** Told of each item that was delivered. */
+  readonly deliver: (item: Uint8Array) => void
+}
+
+/** A call of the library that takes a device, and what its answer was, in short. */
+export interface Call {
+  /** What it is called, as it is exported. */
+  readonly name: string
+  /** Which share of the images it is made on. */
+  readonly share: number
+  run(calling: Calling): Promise<unknown>
+}
+
+/** Calls that one reader makes at most, and items that it takes: some images have half a million. */
+const MAX_POPS = 60
+const LEASE = { owner: 'hostile', timeoutMs: 5000, unfenced: true } as const
+const ITEMS = [0, 10, 300].map((length) => new Uint8Array(length).fill(77))
+
+let elapsed = 0
+/** A clock that jumps on when somebody waits; nothing happens in the background. */
+const clock: Clock = {
+  now: () => elapsed,
+  time: () => 1_700_000_000_000 + elapsed,
+  sleep: (ms, signal, options) => {
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    if (options?.background === true) {
+      return new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+      })
+    }
+    elapsed += ms
+    return Promise.resolve()
+  },
+}
+
+/** What a consumer came to. */
+export interface Consumed {
+  items: number
+  bytes: number
+  /** Items that were told to be damaged. */
+  damaged: number
+  missed: number
+  /** Items that were too large for it. */
+  large: number
+  /** Whether it came to the end. */
+  done: boolean
+}
+
+/** Takes all items, stepping over what is damaged or too large. */
+export async function consume(
+  { device, random, deliver }: Calling,
+  options: { readonly lease?: boolean; readonly advances?: boolean } = {},
+): Promise<Consumed> {
+  const { signal } = device
+  const lease = options.lease === true ? { lease: { ...LEASE, signal } } : {}
+  const attaching = { clock, lookIntervalMs: 0, signal, ...lease }
+  const consumer = await Consumer.attach(device, attaching)
+  const came: Consumed = { items: 0, bytes: 0, damaged: 0, missed: 0, large: 0, done: false }
+  try {
+    let from = consumer.position
+    for (let pops = 0; pops < MAX_POPS && !came.done; pops++) {
+      const popped = await popOrStep(consumer, from, signal, came)
+      for (const { item, missed = 0 } of popped.items) {
+        deliver(item)
+        came.items++
+        came.bytes += item.length
+        came.missed += missed
+      }
+      came.done = popped.ended
+      if (!popped.ended && popped.to <= from) throw new Error(`${from} is not stepped over`)
+      from = popped.to
+      if (options.advances === true && random.chance(0.7)) await consumer.advance(from)
+    }
+    if (options.advances === true) await consumer.advance(from)
+    return came
+  } finally {
+    await consumer.detach()
+  }
+}
+
+async function popOrStep(
+  consumer: Consumer,
+  from: Position,
+  signal: AbortSignal,
+  came: Consumed,
+): Promise<{
+  readonly items: readonly PoppedItem[]
+  readonly to: Position
+  readonly ended: boolean
+}> {
+  try {
+    const items = await consumer.popMany({ from, signal })
+    return { items, to: items.at(-1)?.position ?? from, ended: items.length === 0 }
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    const { code, details } = error
+    if (code !== 'RING_DAMAGED' && code !== 'RING_ITEM_TOO_LARGE') throw error
+    if (code === 'RING_DAMAGED') came.damaged += details.items ?? 0
+    else came.large++
+    came.missed += details.missed ?? 0
+    return { items: [], to: asPosition(BigInt(details.position ?? 0)), ended: false }
+  }
+}
+
+/** Attaches, and pushes a few. */
+async function produce({ device }: Calling, leased: boolean): Promise<string> {
+  const { signal } = device
+  const lease = leased ? { lease: { ...LEASE, signal } } : {}
+  const attached = await Producer.attach(device, { clock, lookIntervalMs: 0, signal, ...lease })
+  if (attached.status === 'suspended') return 'suspended'
+  const { producer } = attached
+  try {
+    await producer.state()
+    await producer.debugInfo()
+    const appended = await producer.append(ITEMS)
+    if (appended.status !== 'ok') return appended.status
+    const pushed = await producer.pushMany(ITEMS)
+    if (pushed.status !== 'ok') return pushed.status
+    await producer.advance(pushed.position)
+    return 'ok'
+  } finally {
+    await producer.detach()
+  }
+}
+
+async function inspect({ device, deliver }: Calling, salvage: boolean): Promise<string> {
+  const { items } = await inspectRing(device, { salvage, signal: device.signal })
+  let count = 0
+  for await (const { item } of items()) {
+    deliver(item)
+    if (++count > 3000) break
+  }
+  return 'ok'
+}
+
+function blank(): Promise<BlockDevice> {
+  const device = new MemoryBlockDevice({ sizeSectors: 1 << 16 })
+  return Producer.create(device, { clock }).then(() => device)
+}
+
+async function drain(to: BlockDevice, deliver: (item: Uint8Array) => void): Promise<void> {
+  const { items } = await inspectRing(to)
+  for await (const { item } of items()) deliver(item)
+}
+
+/** Where structures lie, in any of the formats, and a place anywhere. */
+function offsetIn(random: Random, deviceBytes: number): number {
+  const places = [
+    ...[0, 512, 1024, 1536, 12_288, 16_384, 20_480, 24_576, 28_672, 32_768, 36_864, 40_960],
+    ...[45_056, 45_156, 45_600, 46_080, 61_440, 65_536, deviceBytes - 4096, deviceBytes - 65_536],
+    random.below(Math.min(deviceBytes, 2 ** 31)),
+    deviceBytes - 1,
+  ]
+  return Math.min(deviceBytes - 1, Math.max(0, random.pick(places)))
+}
+
+/** Everything that is exported and takes a device as a ring. What the names before a comma are is compared with the exports. */
+export const CALLS: readonly Call[] = [
+  { name: 'inspectRing', share: 1, run: (calling) => inspect(calling, false) },
+  { name: 'inspectRing, salvage', share: 0.3, run: (calling) => inspect(calling, true) },
+  {
+    name: 'verifyRing',
+    share: 1,
+    run: ({ device }) => verifyRing(device, { clock, signal: device.signal }),
+  },
+  {
+    name: 'dumpAt',
+    share: 1,
+    run: async ({ device, random }) => {
+      const { sectorSize, sizeSectors } = await device.getInfo()
+      const offset = offsetIn(random, sectorSize * sizeSectors)
+      return await dumpAt(device, offset, { clock, signal: device.signal, length: 600 })
+    },
+  },
+  {
+    name: 'repairRing',
+    share: 1,
+    run: ({ device }) => repairRing(device, { clock, signal: device.signal }),
+  },
+  {
+    name: 'repairRing, format 2',
+    share: 0.3,
+    run: ({ device }) => repairRing(device, { clock, format: 2, signal: device.signal }),
+  },
+  {
+    name: 'repairRing, write',
+    share: 0.3,
+    run: ({ device }) => repairRing(device, { clock, write: true, signal: device.signal }),
+  },
+  {
+    name: 'repairRing, rebuild',
+    share: 0.3,
+    run: ({ device }) =>
+      repairRing(device, { clock, write: true, rebuild: true, signal: device.signal }),
+  },
+  {
+    name: 'repairRing, zeroUnreadable',
+    share: 0.3,
+    run: ({ device }) =>
+      repairRing(device, { clock, write: true, zeroUnreadable: true, signal: device.signal }),
+  },
+  { name: 'whoHolds', share: 0.3, run: ({ device }) => whoHolds(device) },
+  { name: 'readLeases', share: 0.3, run: ({ device }) => readLeases(device, { clock }) },
+  {
+    name: 'breakLease',
+    share: 0.3,
+    run: ({ device, random }) =>
+      breakLease(device, random.pick(['producer', 'consumer']), { clock }),
+  },
+  { name: 'Producer.create', share: 1, run: ({ device }) => Producer.create(device, { clock }) },
+  {
+    name: 'Producer.create, format 1',
+    share: 0.3,
+    run: ({ device }) => Producer.create(device, { clock, format: 1 }),
+  },
+  { name: 'Producer.attach', share: 0.3, run: (calling) => produce(calling, false) },
+  { name: 'Producer.attach, leased', share: 0.3, run: (calling) => produce(calling, true) },
+  { name: 'Consumer.attach', share: 1, run: (calling) => consume(calling) },
+  {
+    name: 'Consumer.attach, advancing',
+    share: 0.3,
+    run: (calling) => consume(calling, { advances: true }),
+  },
+  {
+    name: 'Consumer.attach, leased',
+    share: 0.3,
+    run: (calling) => consume(calling, { lease: true }),
+  },
+  {
+    name: 'Consumer.attach, skipping',
+    share: 0.3,
+    run: async ({ device, deliver }) => {
+      const { signal } = device
+      const options = { clock, lookIntervalMs: 0, signal, onDamage: 'skip' } as const
+      await using consumer = await Consumer.attach(device, options)
+      const popped = await consumer.popMany({ signal })
+      for (const { item } of popped) deliver(item)
+      const last = popped.at(-1)
+      if (last !== undefined) await consumer.advance(last.position)
+      await consumer.suspend()
+    },
+  },
+  {
+    name: 'RingWriter.open',
+    share: 0.3,
+    run: async ({ device }) => {
+      const { signal } = device
+      const onBlocked = (): void => device.stop()
+      await using writer = await RingWriter.open(device, { clock, signal, onBlocked })
+      await writer.push(new Uint8Array(9), { signal })
+    },
+  },
+  {
+    name: 'RingReader.open',
+    share: 0.3,
+    run: async ({ device, deliver }) => {
+      await using reader = await RingReader.open(device, { clock, signal: device.signal })
+      const entry = await reader.tryNext()
+      if (entry === undefined) return
+      deliver(entry.item)
+      await entry.advance()
+    },
+  },
+  {
+    name: 'suspendRing',
+    share: 0.1,
+    run: ({ device }) => suspendRing(device, { clock, signal: device.signal }),
+  },
+  {
+    name: 'resumeRing',
+    share: 0.1,
+    run: ({ device }) => resumeRing(device, { clock, signal: device.signal }),
+  },
+  {
+    name: 'migrateRing, from',
+    share: 0.05,
+    run: async ({ device, deliver }) => {
+      const to = await blank()
+      try {
+        return await migrateRing(device, to, { signal: device.signal, onDamage: 'skip' })
+      } finally {
+        await drain(to, deliver)
+      }
+    },
+  },
+  {
+    name: 'migrateRing, to',
+    share: 0.05,
+    run: async ({ device }) => {
+      const { producer, consumer } = await inspectRing(device, { signal: device.signal })
+      // It would wait, by the machine's clock.
+      if (producer.suspendAck || consumer.suspend) return 'suspended'
+      const from = await blank()
+      const attached = await Producer.attach(from, { clock })
+      if (attached.status === 'attached') {
+        await attached.producer.append(ITEMS)
+        await attached.producer.detach()
+      }
+      const onBlocked = (): void => device.stop()
+      return await migrateRing(from, device, { signal: device.signal, onBlocked, add: true })
+    },
+  },
+  {
+    name: 'Journal.start',
+    share: 0.3,
+    run: async ({ device, deliver, random }) => {
+      const perform = async (operations: readonly Uint8Array[]): Promise<void> => {
+        for (const operation of operations) deliver(operation)
+      }
+      const { signal } = device
+      const create = random.chance(0.5)
+      const journal = await Journal.start(device, perform, {
+        clock,
+        signal,
+        create,
+        onFailure: 'stop',
+      })
+      try {
+        await Promise.race([journal.sync({ signal }), journal.ended])
+      } finally {
+        await journal.shutdown()
+      }
+    },
+  },
+]
+
+/** What the harness itself pushes, and may so come out. */
+export const OWN_ITEMS: readonly Uint8Array[] = [...ITEMS, new Uint8Array(9)]
+
+/** Exports that work on no ring of a device, each with the reason. */
+export const EXCLUDED: Readonly<Record<string, string>> = {
+  BaseBlockDevice: 'a device',
+  'MemoryBlockDevice.from': 'a device',
+  'CheckedBlockDevice.open': 'a device',
+  'PartitionBlockDevice.open': 'a device',
+  'ReadOnlyBlockDevice.open': 'a device',
+  'TracedBlockDevice.open': 'a device',
+  'systemClock.now': 'a clock',
+  'systemClock.time': 'a clock',
+  'systemClock.sleep': 'a clock',
+  BlockError: 'an error',
+  CodecError: 'an error',
+  RingError: 'an error',
+  JournalError: 'an error',
+  formatError: 'takes an error',
+  formatWriteError: 'takes an error',
+  isBlockError: 'takes an error',
+  isCodecError: 'takes an error',
+  isRingError: 'takes an error',
+  isJournalError: 'takes an error',
+}

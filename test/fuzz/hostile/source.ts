@@ -1,0 +1,200 @@
+import { isBlockError, isRingError } from '../../../src/errors.ts'
+import { isJournalError, type JournalError } from '../../../src/journal/index.ts'
+import type { RepairReport } from '../../../src/ring/repair.ts'
+import type { RingReport } from '../../../src/ring/report.ts'
+import { mix, Random } from '../../../src/sim/random.ts'
+import { type Base, makeBases } from '../bases.ts'
+import { mostOf, type Outcome, Violation } from '../exercise.ts'
+import { noUsage, type Usage } from '../meter.ts'
+import type { ImageSource } from '../run.ts'
+import { CALLS, type Call, type Consumed, OWN_ITEMS } from './calls.ts'
+import { compose1 } from './compose1.ts'
+import { type Composed, compose2, keyOf } from './compose2.ts'
+import { Enough, GaugedDevice } from './gauge.ts'
+import { SparseImage } from './image.ts'
+import { addRing, mutate } from './mutate.ts'
+
+const OWN = OWN_ITEMS.map(keyOf)
+
+/** Images that somebody made to hurt, each of which follows from its seed. */
+export class HostileImages implements ImageSource<Composed> {
+  readonly #bases: readonly Base[]
+
+  private constructor(bases: readonly Base[]) {
+    this.#bases = bases
+  }
+
+  static async make(format?: 1 | 2): Promise<HostileImages> {
+    const bases = await makeBases()
+    return new HostileImages(
+      bases.filter(({ shape }) => format === undefined || shape.format === format),
+    )
+  }
+
+  image(seed: number): Composed {
+    const random = Random.of(seed, 3)
+    const composed = this.#compose(random)
+    const told: string[] = []
+    if (composed.format === 2 && random.chance(0.1)) {
+      told.push(addRing(composed, compose2(random), random))
+    }
+    if (composed.format === 2 && random.chance(0.5)) told.push(...mutate(composed, random))
+    const isHonest = composed.isHonest && told.length === 0
+    return { ...composed, isHonest, story: [...composed.story, ...told] }
+  }
+
+  #compose(random: Random): Composed {
+    const kind = random.next() % 10
+    if (kind < 6) return compose2(random)
+    return kind < 8 ? compose1(random) : fromBase(random.pick(this.#bases))
+  }
+
+  /** @throws {Violation} */
+  run(image: Composed, seed: number): Promise<Outcome> {
+    return new HostileRun(image, seed).run()
+  }
+
+  describe({ format, story }: Composed): string {
+    return `hostile image of format ${format}: ${story.join('; ')}`
+  }
+
+  formatOf({ format }: Composed): 1 | 2 {
+    return format
+  }
+
+  isSealed(): boolean {
+    return true
+  }
+}
+
+function fromBase({ name, shape, image, history, waiting }: Base): Composed {
+  const sparse = new SparseImage(shape.sectorSize, image.length)
+  sparse.at(0, image.length).set(image)
+  const items = [...history.values(), waiting].flat()
+  return {
+    image: sparse,
+    format: shape.format,
+    items: new Set(items.map(keyOf)),
+    isHonest: true,
+    story: [name],
+  }
+}
+
+/** What a call came to. */
+type Answer = { readonly code: string } | { readonly value: unknown }
+
+class HostileRun {
+  readonly #composed: Composed
+  readonly #seed: number
+  readonly #allowed: ReadonlySet<string>
+  readonly #steps: string[] = []
+  #usage: Usage = noUsage()
+  #delivered = 0
+
+  constructor(composed: Composed, seed: number) {
+    this.#composed = composed
+    this.#seed = seed
+    this.#allowed = new Set([...composed.items, ...OWN])
+  }
+
+  async run(): Promise<Outcome> {
+    const answers = new Map<string, Answer>()
+    const random = Random.of(this.#seed, 4)
+    for (const call of CALLS) {
+      if (random.chance(call.share)) answers.set(call.name, await this.#call(call))
+    }
+    this.#compare(answers)
+    if (random.chance(0.2)) await this.#checkRepaired()
+    return { steps: this.#steps, delivered: this.#delivered, usage: this.#usage }
+  }
+
+  /** Makes a call on a device of its own. */
+  async #call(call: Call, device?: GaugedDevice): Promise<Answer> {
+    const gauged = device ?? new GaugedDevice(await this.#composed.image.device())
+    const random = new Random(mix(this.#seed, this.#steps.length))
+    const deliver = (item: Uint8Array): void => this.#check(item, call.name)
+    let answer: Answer
+    try {
+      answer = { value: await call.run({ device: gauged, random, deliver }) }
+    } catch (error) {
+      answer = { code: this.#codeOf(error, call.name) }
+    }
+    if (gauged.excess !== undefined) throw new Violation(`${call.name}: ${gauged.excess.message}`)
+    this.#usage = mostOf([this.#usage, gauged.usage])
+    this.#steps.push(`${call.name} ${'code' in answer ? answer.code : 'ok'}`)
+    return answer
+  }
+
+  /** Format 1 has no checksums: what is damaged is delivered. */
+  #check(item: Uint8Array, name: string): void {
+    this.#delivered++
+    if (this.#composed.format === 1 || this.#allowed.has(keyOf(item))) return
+    throw new Violation(`${name} delivers an item of ${item.length} bytes that nobody pushed`)
+  }
+
+  /** @throws {Violation} the error is no answer */
+  #codeOf(error: unknown, name: string): string {
+    if (error instanceof Violation) throw error
+    if (error instanceof Enough) return 'enough'
+    if (isRingError(error) || isBlockError(error)) return error.code
+    if (isJournalError(error)) return `${error.code}/${this.#codeOf(rootOf(error), name)}`
+    // Format 1 has no leases, and a position may be of another ring.
+    if (error instanceof RangeError && /leases|has no room/.test(error.message)) return 'RangeError'
+    throw new Violation(`${name}: ${String(error)}`, { cause: error })
+  }
+
+  /** Tools and roles have to tell the same. */
+  #compare(answers: ReadonlyMap<string, Answer>): void {
+    const answerOf = <T>(name: string): T | undefined => {
+      const answer = answers.get(name)
+      return answer !== undefined && 'value' in answer ? (answer.value as T) : undefined
+    }
+    const verified = answerOf<RingReport>('verifyRing')
+    const consumed = answerOf<Consumed>('Consumer.attach')
+    const created = answerOf<boolean>('Producer.create')
+    const planned = answerOf<RepairReport>('repairRing')
+    if (verified?.log === undefined) return
+    const story = (what: string): string => {
+      const brief = JSON.stringify({ ...verified, findings: verified.findings.slice(0, 4) })
+      return `${what}: verify says ${brief}, consume ${JSON.stringify(consumed ?? answers.get('Consumer.attach'))}`
+    }
+    if (created === true) throw new Violation(story('a ring is created over another'))
+    const { log, sound } = verified
+    if (sound && consumed === undefined) {
+      const answer = answers.get('Consumer.attach')
+      const code = answer !== undefined && 'code' in answer ? answer.code : ''
+      if (code !== 'enough' && code !== 'RING_LEASED')
+        throw new Violation(story('a sound ring refuses'))
+    }
+    if (sound && planned?.left.length !== 0 && planned !== undefined) {
+      throw new Violation(story('repair finds damage where verify finds none'))
+    }
+    if (sound && consumed !== undefined && consumed.damaged > 0) {
+      throw new Violation(story('a sound ring has damage'))
+    }
+    if (!this.#composed.isHonest) return
+    if (!sound) throw new Violation(story('an honest ring is not sound'))
+    if (consumed?.done === true && log.items !== consumed.items + consumed.large) {
+      throw new Violation(story('items differ'))
+    }
+  }
+
+  /** What a repair wrote needs no other one. */
+  async #checkRepaired(): Promise<void> {
+    for (const name of ['repairRing, write', 'repairRing, rebuild']) {
+      const call = CALLS.find((each) => each.name === name)
+      if (call === undefined) throw new Error(`there is no ${name}`)
+      const memory = await this.#composed.image.device()
+      const first = await this.#call(call, new GaugedDevice(memory))
+      if (!('value' in first)) continue
+      const again = await this.#call(call, new GaugedDevice(memory))
+      const actions = 'value' in again ? (again.value as RepairReport).actions : again.code
+      if (actions.length === 0 || actions === 'enough') continue
+      throw new Violation(`${name} does not end: ${JSON.stringify([first, again])}`)
+    }
+  }
+}
+
+function rootOf(error: JournalError): unknown {
+  return error.cause ?? new Enough('shut down')
+}
