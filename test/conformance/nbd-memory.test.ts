@@ -2,7 +2,7 @@ import { describe, test } from 'vitest'
 import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../src/block/nbd.ts'
 import { deviceConformance, type Gate, type SentRequest } from '../../src/conformance/device.ts'
 import { CachingNbd, TYPE } from '../helpers/caching-nbd.ts'
-import { MULTI_CONN_FLAGS, type Terms } from '../helpers/fake-nbd.ts'
+import { ALL_FLAGS, MULTI_CONN_FLAGS, type Terms } from '../helpers/fake-nbd.ts'
 
 const SIZE = 1 << 20
 const EIO = 5
@@ -41,6 +41,7 @@ const sides: readonly (readonly [string, Terms, NbdBlockDeviceOptions])[] = [
   ['in one piece', {}, {}],
   ['in pieces', { maximum: 64 << 10 }, {}],
   ['in pieces, one at a time', { maximum: 64 << 10 }, { maxInFlight: 1 }],
+  ['of a server that makes no zeroes', { maximum: 64 << 10, flags: ALL_FLAGS & ~0x40 }, {}],
   ['without FUA', { maximum: 64 << 10 }, { durability: 'flush' }],
   [
     'over several connections',
