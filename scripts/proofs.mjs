@@ -27,6 +27,8 @@ const SIMULATOR = [
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '6000', '--format', '1', '--from'],
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '6000', '--format', '2', '--from'],
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '2400', '--format', '2-overwrite', '--from'],
+  // An adversary chooses what the items hold; all else is as in format 2.
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '1500', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '300', '--format', 'leases', '--from'],
 ]
 const MORE = [

@@ -26,6 +26,23 @@ describe('hosts never hold a role together, whatever befalls them', () => {
     const all = ['stop', 'sleep', 'freeze', 'cut', 'kill', 'forward', 'back', 'late']
     expect([...kinds].sort()).toEqual(all.sort())
   })
+
+  test('also that what a holder reads to renew its lease is there only when that is over', async () => {
+    const isReadLate = (seed: number): boolean =>
+      hostsPlanOf(seed, 'drift').mishaps.some(({ amid }) => amid === 'renewal')
+    const [seed = 0] = Array.from({ length: 100 }, (_, at) => at).filter(isReadLate)
+    const { broken, trace } = await simulateHosts(hostsPlanOf(seed, 'drift'), true)
+    expect(broken).toBeUndefined()
+    const at = trace.findIndex((line) => line.includes('amid its next renewal'))
+    expect(at).toBeGreaterThan(0)
+    const read = trace.findIndex((line, index) => index > at && /host-0 0 reads/.test(line))
+    expect(read).toBeGreaterThan(at)
+    expect(trace.slice(at).filter((line) => /host-0 0 issues a write/.test(line))).toEqual([])
+    // What CI runs has it: see scripts/proofs.mjs.
+    const swarm = Array.from({ length: 300 }, (_, index) => hostsPlanOf(1001 + index, 'swarm'))
+    const late = swarm.filter(({ mishaps }) => mishaps.some(({ amid }) => amid === 'renewal'))
+    expect(late.length).toBeGreaterThan(20)
+  })
 })
 
 test('forged records, 12 seeds: no stranger is fenced, no two hold the role, and work goes on once they are broken', async () => {

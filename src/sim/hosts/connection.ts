@@ -5,7 +5,7 @@ import type { SimDisk } from '../disk.ts'
 import type { Random } from '../random.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { Trace } from '../trace.ts'
-import { type Fate, LEASE_SECTOR } from './fate.ts'
+import { type Fate, type HostRequest, LEASE_SECTOR } from './fate.ts'
 import type { Host } from './host.ts'
 
 /** How slow the storage is. */
@@ -39,7 +39,7 @@ export class Connection extends BaseBlockDevice {
   /** What has not arrived never will. */
   dropped = false
   /** Called with each request that is issued. */
-  onRequest: () => void = () => undefined
+  onRequest: (request: HostRequest) => void = () => undefined
   /** Called with the sector when a write arrives, however late: what was set when it was issued. */
   onArrival: (sector: number) => void = () => undefined
   protected override readonly info: BlockInfo
@@ -69,7 +69,7 @@ export class Connection extends BaseBlockDevice {
 
   protected override doRead(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
     const { disk, trace } = this.#storage
-    return this.#request(undefined, () => {
+    return this.#request({ sector, writes: false }, () => {
       if (sector === LEASE_SECTOR) {
         trace(() => `${this.owner} reads the lease`)
         this.#seen = this.#record.slice()
@@ -87,7 +87,7 @@ export class Connection extends BaseBlockDevice {
     const copies = buffers.map((buffer) => buffer.slice())
     const { onArrival } = this
     if (sector === LEASE_SECTOR) trace(() => `${this.owner} issues a write of the lease`)
-    return this.#request(sector, () => {
+    return this.#request({ sector, writes: true }, () => {
       if (sector === LEASE_SECTOR) trace(() => `${this.owner} writes the lease`)
       onArrival(sector)
       let at = sector * disk.sectorSize
@@ -100,7 +100,7 @@ export class Connection extends BaseBlockDevice {
   }
 
   protected override doFlush(): Promise<void> {
-    return this.#request(undefined, () => undefined)
+    return this.#request({ sector: undefined, writes: false }, () => undefined)
   }
 
   protected override async doDisconnect(): Promise<void> {}
@@ -115,13 +115,12 @@ export class Connection extends BaseBlockDevice {
     return visible.subarray(LEASE_SECTOR * sectorSize, (LEASE_SECTOR + 1) * sectorSize)
   }
 
-  /** @param writes the sector, if it is one to write */
-  #request(writes: number | undefined, arrive: () => void): Promise<void> {
+  #request(request: HostRequest, arrive: () => void): Promise<void> {
     // A process that is gone asks for nothing.
     if (this.dead) return new Promise(() => undefined)
     this.#storage.requests++
-    this.onRequest()
-    const lateMs = this.#fate?.meet(this.host, writes) ?? 0
+    this.onRequest(request)
+    const lateMs = this.#fate?.meet(this.host, request) ?? 0
     return new Promise((resolve, reject) => {
       this.#after(this.#delayMs() + lateMs, () => {
         if (this.dropped) return

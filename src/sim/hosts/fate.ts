@@ -15,6 +15,13 @@ export interface Victim {
   kill(): void
 }
 
+/** What a host asks of its storage. */
+export interface HostRequest {
+  /** Where it begins; undefined for a flush. */
+  readonly sector: number | undefined
+  readonly writes: boolean
+}
+
 /** Lets mishaps befall their victims: at their time, or in the middle of a request. */
 export class Fate {
   /** How often what befell somebody. */
@@ -46,14 +53,16 @@ export class Fate {
 
   /**
    * A request is issued: what has waited for it happens now.
-   * @param writes the sector, if it is one to write
    * @returns how much later than usual the request arrives, in milliseconds
    */
-  meet(host: Host, writes: number | undefined): number {
+  meet(host: Host, { sector, writes }: HostRequest): number {
     let lateMs = 0
     for (const mishap of this.#waiting) {
-      if (this.#victims[mishap.host]?.host !== host) continue
-      if (mishap.amid === 'lease' && writes !== LEASE_SECTOR) continue
+      const victim = this.#victims[mishap.host]
+      if (victim?.host !== host) continue
+      const isOfLease = sector === LEASE_SECTOR
+      if (mishap.amid === 'lease' && !(isOfLease && writes)) continue
+      if (mishap.amid === 'renewal' && !(isOfLease && !writes && victim.atWork)) continue
       this.#waiting.delete(mishap)
       // All has to be calm in the end.
       if (this.#scheduler.now >= this.#troubleMs) continue

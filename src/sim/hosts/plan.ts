@@ -21,8 +21,11 @@ export interface Mishap {
   readonly what: MishapKind
   /** How long it lasts, or how far the clock is set, in milliseconds. */
   readonly ms: number
-  /** It waits for the host's next request, or the next one that writes its lease, and comes in the middle of that. */
-  readonly amid?: 'request' | 'lease'
+  /**
+   * It waits for the host's next request, or the next one that writes its lease, or with which a holder reads it to renew it, and
+   * comes in the middle of that.
+   */
+  readonly amid?: 'request' | 'lease' | 'renewal'
   /** How much later that request arrives than it would, in milliseconds. */
   readonly lateMs: number
 }
@@ -68,6 +71,8 @@ export interface HostsPlan {
   readonly fenceMs: number
   /** How long a host waits at most before it begins again, in milliseconds. */
   readonly restartMs: number
+  /** How long a process whose lease is over waits before it gives its handle back, in milliseconds. */
+  readonly lingerMs: number
   /** All hosts have the same name, against the rules. */
   readonly sameName: boolean
   /** Hosts that begin again take at once what they left behind. */
@@ -135,6 +140,7 @@ function anyPlan(seed: number, random: Random): HostsPlan {
     fenceFails: random.chance(0.5) ? 0.5 : 0,
     fenceMs: random.pick([0, 20_000]),
     restartMs: 4000,
+    lingerMs: 0,
     sameName: !fenced && random.chance(0.3),
     reclaim: random.chance(0.3),
     speed: random.pick([
@@ -150,9 +156,9 @@ function anyPlan(seed: number, random: Random): HostsPlan {
 }
 
 /**
- * A holder of slow clocks, whose second renewal is late although all else arrives, and others of fast clocks that begin to
- * watch its record just after the first: who takes over too early meets it at work. One of these may have its wall clock set
- * forward meanwhile.
+ * A holder of slow clocks, whose second renewal is late although all else arrives, or what it reads for that; and others of
+ * fast clocks that begin to watch its record just after the first: who takes over too early meets it at work. One of these may
+ * have its wall clock set forward meanwhile.
  */
 function driftPlan(seed: number, random: Random): HostsPlan {
   const timeoutMs = 30_000
@@ -164,7 +170,13 @@ function driftPlan(seed: number, random: Random): HostsPlan {
   if (random.chance(0.5)) {
     mishaps.push({ atMs, host: 1, what: 'forward', ms: 2 * timeoutMs, lateMs: 0 })
   }
-  return { ...still(seed, [slow, ...watching], 70_000), mishaps }
+  const isReadLate = random.chance(0.5)
+  if (isReadLate) {
+    // It is there after the lease is over, and before anybody else may take it.
+    mishaps.push({ atMs, host: 0, what: 'late', ms: 0, amid: 'renewal', lateMs: 0.7 * timeoutMs })
+  }
+  const lingerMs = isReadLate ? 5000 : 0
+  return { ...still(seed, [slow, ...watching], 70_000), lingerMs, mishaps }
 }
 
 /**
@@ -213,6 +225,7 @@ function still(seed: number, hosts: readonly HostTraits[], calmMs: number): Host
     fenceFails: 0,
     fenceMs: 0,
     restartMs: 0,
+    lingerMs: 0,
     sameName: false,
     reclaim: false,
     speed: { usualMs: 1, lateChance: 0, lateMs: 0 },

@@ -200,9 +200,27 @@ class HostsSimulation {
         if (result.status === 'ok') oracle.acknowledged(handle, item)
         await host.sleep(random.below(1500))
       }
+    } catch (error) {
+      const isLost = isRingError(error) && error.code === 'RING_LEASE_LOST'
+      if (isLost) {
+        this.#writesNoMore(connection, 'lost its lease')
+        await host.sleep(this.#plan.lingerMs)
+      }
+      throw error
     } finally {
       await producer.detach()
-      connection.onRequest = () => undefined
+      this.#writesNoMore(connection, 'gave the role back')
+    }
+  }
+
+  /** From now on, a process has no right to write: not even a renewal whose read comes back only now. */
+  #writesNoMore(connection: Connection, since: string): void {
+    connection.onRequest = ({ sector, writes }) => {
+      if (!writes) return
+      this.#oracle.break(
+        'works on',
+        `${connection.owner} writes sector ${sector} after it ${since}`,
+      )
     }
   }
 
