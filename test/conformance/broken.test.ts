@@ -39,7 +39,7 @@ test('what a device or its source lacks is skipped, and says why', async () => {
   expect(shown).toContain(
     'flush reaches what is beneath, after all that was written before it: the source has no openGated',
   )
-  expect(shown.filter((line) => line.includes('not capable of claim'))).toHaveLength(4)
+  expect(shown.filter((line) => line.includes('not capable of claim'))).toHaveLength(5)
 })
 
 test('every case of the suite finds a mistake', () => {

@@ -371,6 +371,23 @@ const roles: readonly Mistake[] = [
     make: (device) => ({ ask: async (role, request) => (await device.ask(role, request)) ?? '' }),
   },
   {
+    what: 'names a holder that has left',
+    foundBy: 'holderOf names the holder of a role alone',
+    make: (device) => {
+      const last = new Map<string, string>()
+      return {
+        claim: (role, options) => {
+          last.set(role, options.holder)
+          return device.claim(role, options)
+        },
+        holderOf: async (role) => {
+          const holder = last.get(role)
+          return holder === undefined ? undefined : { holder }
+        },
+      }
+    },
+  },
+  {
     what: 'answers in the name of a holder that fails',
     foundBy: 'ask gives up on a holder that does not answer',
     make: (device) => ({

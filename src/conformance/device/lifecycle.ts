@@ -23,6 +23,7 @@ async function checkDisconnected({ device, info }: CaseContext): Promise<void> {
     seekUnmapped: () => device.seekUnmapped(0),
     claim: () => device.claim('producer', { holder: 'suite' }),
     ask: () => device.ask('producer', 'hello'),
+    holderOf: () => device.holderOf('producer'),
     watch: () => device.watch(() => undefined),
   }
   for (const [what, request] of Object.entries(requests)) {

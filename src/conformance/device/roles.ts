@@ -51,6 +51,7 @@ async function roleNames({ device }: CaseContext): Promise<void> {
     const what = `the role name ${JSON.stringify(role)}`
     await checkRefused(() => call(device, 'claim', role, { holder: 'suite' }), what)
     await checkRefused(() => call(device, 'ask', role, 'hello'), what)
+    await checkRefused(() => call(device, 'holderOf', role), what)
   }
 }
 
@@ -84,6 +85,19 @@ async function noAnswer({ device }: CaseContext): Promise<void> {
     checkEqual(answer, undefined, 'ask of a holder that does not answer')
     await claim.release()
   }
+}
+
+/** A device that does not know who holds a role says nothing. */
+async function holders({ device }: CaseContext): Promise<void> {
+  const named = async (role: string): Promise<string | undefined> =>
+    (await within(ASK_MS, device.holderOf(role), 'a holder, or none,'))?.holder
+  checkEqual(await named('consumer'), undefined, 'the holder of a role that is free')
+  const claim = await device.claim('consumer', { holder: 'suite' })
+  const found = await named('consumer')
+  check(found === 'suite' || found === undefined, `the holder is 'suite', not '${String(found)}'`)
+  checkEqual(await named('producer'), undefined, 'the holder of another role')
+  await claim.release()
+  checkEqual(await named('consumer'), undefined, 'the holder after the release')
 }
 
 async function writeUntil(context: CaseContext, done: () => boolean): Promise<void> {
@@ -135,6 +149,7 @@ export const roleCases: readonly DeviceCase[] = [
   { name: 'what is no role name is refused', capability: 'claim', run: roleNames },
   { name: 'ask is answered by the holder alone', capability: 'claim', run: answers },
   { name: 'ask gives up on a holder that does not answer', capability: 'claim', run: noAnswer },
+  { name: 'holderOf names the holder of a role alone', capability: 'claim', run: holders },
   { name: 'watch reports changes until it is closed', capability: 'watch', run: watches },
   {
     name: 'watch reports what another handle writes',

@@ -177,6 +177,7 @@ async function unsupported(context: CaseContext): Promise<void> {
   if (!seek) await answers(() => device.seekUnmapped(0), 'seekUnmapped')
   if (!claim) await answers(() => device.claim('producer', { holder: 'suite' }), 'claim')
   if (!claim) await answers(() => device.ask('producer', 'hello'), 'ask')
+  if (!claim) await answers(() => device.holderOf('producer'), 'holderOf')
   if (!watch) await answers(() => device.watch(() => undefined), 'watch')
 }
 
