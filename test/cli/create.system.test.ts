@@ -19,7 +19,9 @@ test('makes a file in full, and a ring on it', async () => {
   const path = folder.file('ring')
   expect(
     (await ok(['create', path, '--size', '1MiB', '--sector-size', '4096'])).toString(),
-  ).toContain('made a ring of format 2, of 256 sectors of 4096 bytes')
+  ).toMatch(
+    /made a ring of format 2, of 256 sectors of 4096 bytes, with room for 244 commits: each takes at least a block of 4,096 bytes/,
+  )
   expect(statSync(path).size).toBe(1 << 20)
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20)
   expect(await diagnose(path, '--sector-size', '4096')).toMatchObject({ sizeSectors: 256, used: 0 })
@@ -64,6 +66,7 @@ test('leaves a ring as it is', async () => {
     format: 2,
     sectorSize: 512,
     sizeSectors: 128,
+    capacity: (128 - 96) * 512,
   })
 })
 

@@ -30,6 +30,8 @@ const fullDescription = `Makes a ring on a file or a raw device. A file that is 
 an empty one is filled likewise; any other, and a raw device, is used as it is, and --size has to be its size.
 Nobody but this user may use a new file, unless there is --mode: for two users of one group, --mode 0660 under umask
 007. A file that is there keeps its permissions.
+Choose a size for the longest time that nothing is consumed: commits a second x block size (4096) x seconds, for items
+smaller than a block; pushes at the same time, and lines that come at once, share a commit.
 Another \`sbr create\` at work on it is waited for, up to ten seconds.
 
 A ring that is there stays as it is, also with --force; one that cannot be read is refused, and so is one that is not
@@ -96,15 +98,23 @@ async function run(flags: Flags, path: string): Promise<void> {
     await eraseDevice(ring, stop.signal)
   }
   const created = await Producer.create(ring, options)
-  const { format } = created
-    ? { format: options.format }
+  const state = created
+    ? await inspectRing(ring, stop)
     : await asWanted(ring, flags, options, stop.signal)
+  const { format, capacity } = state
   const text = created
-    ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
+    ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes${roomFor(state)}`
     : `holds a ring of format ${format} already, which was left as it is`
-  const json = safeJson({ device: path, created, format, sectorSize, sizeSectors })
+  const json = safeJson({ device: path, created, format, sectorSize, sizeSectors, capacity })
   const line = flags.json === true ? json : `${safeText(path)}: ${text}`
   await standardOutput(stop.signal).write(`${line}\n`)
+}
+
+/** Small items fill a ring by their commits, and not by their bytes. */
+function roomFor({ capacity, ring }: RingInspection): string {
+  if (ring === undefined) return ''
+  const commits = grouped(Math.floor(capacity / ring.blockSize))
+  return `, with room for ${commits} commits: each takes at least a block of ${grouped(ring.blockSize)} bytes`
 }
 
 /** Refuses to erase what creating a ring would refuse, and a ring that has items or is damaged. */
