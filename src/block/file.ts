@@ -230,7 +230,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     try {
       read = await this.#channel.read(fd, buffers, position, permit)
     } catch (cause) {
-      throw reported(place, cause)
+      throw reported(place, cause, this.direct)
     }
     if (read < bytes) throw shortError(place, 'some buffers may have been filled')
   }
@@ -255,7 +255,7 @@ export class FileBlockDevice extends BaseBlockDevice {
       }
       written = await this.#channel.write(dsync ?? fd, buffers, position, permit)
     } catch (cause) {
-      throw reported(place, cause)
+      throw reported(place, cause, this.direct)
     }
     if (written < bytes) throw shortError(place, 'some of it may have been written')
     if (durable && dsync === undefined && durability !== 'none') {
@@ -388,7 +388,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     try {
       return await operation()
     } catch (cause) {
-      throw reported(place, cause)
+      throw reported(place, cause, this.direct)
     }
   }
 }
@@ -409,6 +409,6 @@ async function openOrMake(path: string, options: CreateFileOptions): Promise<Fil
 }
 
 /** Reports as `BLOCK_IO` what the system says of a request; what a caller's signal or callback throws stays as it is. */
-function reported(place: Place, cause: unknown): unknown {
-  return isSystemError(cause) ? ioError(place, cause) : cause
+function reported(place: Place, cause: unknown, direct: boolean): unknown {
+  return isSystemError(cause) ? ioError(place, cause, direct) : cause
 }

@@ -13,7 +13,9 @@ export function adviceFor(error: CodedError<string, object>): string {
   if (error.code === 'JOURNAL_STOPPED' || error.code === 'JOURNAL_UNDECODABLE') {
     return `${error.message}. Here that is --on-failure dead-letter:PATH`
   }
-  return error.message.replaceAll('FileBlockDevice.create', 'sbr create')
+  return error.message
+    .replaceAll('FileBlockDevice.create', 'sbr create')
+    .replaceAll('direct: false', '--buffered')
 }
 
 function ringAdvice({ code, message, details }: RingError): string {

@@ -14,7 +14,7 @@ export type OpenedDevice = FileBlockDevice | NbdBlockDevice
 export async function openDevice(
   path: string,
   mode: 'read-only' | 'read-write' | 'auto',
-  { sectorSize, requestTimeout }: CommonFlags,
+  { sectorSize, requestTimeout, buffered }: CommonFlags,
   options: Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> = {},
 ): Promise<OpenedDevice> {
   const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
@@ -23,7 +23,10 @@ export async function openDevice(
   }
   const settings = { mode, ...(sectorSize !== undefined && { sectorSize }), ...options }
   try {
-    if (!isNbdUri(path)) return await FileBlockDevice.open(path, settings)
+    if (!isNbdUri(path)) {
+      const direct = buffered === true ? false : 'auto'
+      return await FileBlockDevice.open(path, { ...settings, direct })
+    }
     // Few need it, and it takes a while to load.
     const nbd = await import('../block/nbd.ts')
     const timeout = requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout }

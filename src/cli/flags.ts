@@ -14,6 +14,8 @@ export interface CommonFlags {
   readonly sectorSize?: number
   /** Milliseconds that a request to an NBD server waits while nothing moves. */
   readonly requestTimeout?: number
+  /** Through the page cache, as another program at work on it on this host. */
+  readonly buffered?: boolean
   readonly json?: boolean
 }
 
@@ -52,6 +54,13 @@ const requestTimeout: TypedFlagParameter<number | undefined> = {
   parse: parseTimeout,
 }
 
+const buffered: TypedFlagParameter<boolean | undefined> = {
+  kind: 'boolean',
+  brief: 'Use a raw device through the page cache, as all others on this host then have to',
+  optional: true,
+  withNegated: false,
+}
+
 const json: TypedFlagParameter<boolean | undefined> = {
   kind: 'boolean',
   brief: 'Results and errors as JSON, one object a line',
@@ -79,6 +88,7 @@ const client: TypedFlagParameter<string | undefined> = {
 export const commonFlags: FlagParametersForType<CommonFlags> = {
   sectorSize,
   requestTimeout,
+  buffered,
   json,
 }
 export const roleFlags: FlagParametersForType<RoleFlags> = { queue, client, ...commonFlags }

@@ -205,6 +205,7 @@ describe('info', () => {
       readWrite: false,
       direct: true,
     })
+    expect(await json('info', loop.path, '--buffered')).toMatchObject({ direct: false })
   })
 })
 

@@ -63,9 +63,14 @@ export function explain(error: unknown): string {
   return advice === undefined ? systemText(error) : `${systemText(error)}; ${advice}`
 }
 
-/** The system failed an operation on an open file. */
-export function ioError(place: Place, cause: unknown): BlockError<'BLOCK_IO'> {
-  const message = `could not ${place.operation} ${where(place)}: ${explain(cause)}`
+/** What else EIO may mean of a device that is open past the page cache. */
+const OR_CACHED =
+  ". If another program on this host uses it through the page cache, the two are in each other's way: use that too, direct: false"
+
+/** The system failed an operation on an open file; `direct` if that goes past the page cache. */
+export function ioError(place: Place, cause: unknown, direct = false): BlockError<'BLOCK_IO'> {
+  const orCached = direct && systemCode(cause) === 'EIO' ? OR_CACHED : ''
+  const message = `could not ${place.operation} ${where(place)}: ${explain(cause)}${orCached}`
   return new BlockError('BLOCK_IO', message, placeDetails(place), cause)
 }
 

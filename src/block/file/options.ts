@@ -18,6 +18,10 @@ export interface FileBlockDeviceOptions {
    * Go past the page cache (`O_DIRECT`). `auto`, the default: for raw devices, unless the system refuses.
    * Memory of `allocate` is then transferred as it is; other memory is copied. Large durable writes (1 MiB)
    * are faster so, but what was written is read back from the disk, not from memory.
+   *
+   * `false` for a raw device that another program on this host uses through the page cache, as programs of format 1
+   * do: past the cache and through it at a time, requests fail with EIO. Never for one that hosts share: each would
+   * read from a cache of its own.
    */
   readonly direct?: boolean | 'auto'
   /**
