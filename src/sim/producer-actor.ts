@@ -179,7 +179,9 @@ export class ProducerActor extends RoleActor<ProducerStep> {
       await this.context.ring.attachProducer(mount.device, { clock: process.clock })
       throw new Violation('claim', 'a second producer was attached although the role is claimed')
     } catch (error) {
-      if (!isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
+      // A device that takes no writes now says so before anything is claimed.
+      const refusals = ['BLOCK_CLAIMED', 'BLOCK_READ_ONLY']
+      if (!isBlockError(error) || !refusals.includes(error.code)) throw error
     }
     this.context.exit(process)
   }

@@ -27,11 +27,19 @@ describe('a simulation', () => {
     for (let seed = 1; seed <= 250; seed++) {
       addCounts(counts, (await runSeed(format1, seed, { mix: 'all' })).counts)
     }
-    const expected: FaultKind[] = [...REQUEST_FAULTS, ...EVENT_FAULTS, 'lateWrite', 'secondHandle']
+    const settings = ['lateWrite', 'secondHandle'] as const
+    const expected: FaultKind[] = [...REQUEST_FAULTS, ...EVENT_FAULTS, 'refuse', ...settings]
     for (const kind of expected) {
       expect(counts.faults[kind] ?? 0, kind).toBeGreaterThan(0)
     }
     expect(counts.crashes).toBeGreaterThan(100)
+  })
+
+  test('knows that a device which takes no writes is refused, whoever has claimed the role', async () => {
+    const { broken, counts } = await runSeed(format1, 60_940, { mix: 'honest' })
+    expect(broken).toBeUndefined()
+    expect(counts.faults).toMatchObject({ refuse: expect.any(Number) })
+    expect(counts.faults).toMatchObject({ secondHandle: expect.any(Number) })
   })
 })
 
