@@ -11,12 +11,14 @@ const { claimAddress } = await load('block/claim/address.js')
 const { converse } = await load('block/claim/client.js')
 const { FileBlockDevice } = await load('block/file.js')
 const { loadNative } = await load('block/file/native.js')
+const { fileKey } = await load('block/file/open.js')
+const { deviceId } = await load('block/file/sysfs.js')
 const { keyOf } = await load('ring/key.js')
 const native = await loadNative()
 
 // `stat` takes no right to the file.
-const { dev, ino } = statSync(path, { bigint: true })
-const key = `file-${dev.toString(16)}:${ino.toString(16)}`
+const stats = statSync(path, { bigint: true })
+const key = stats.isBlockDevice() ? `block-${deviceId(stats.rdev)}` : fileKey(stats)
 const namesOf = (role) => claimAddress(key, role).paths
 
 const ROLES = ['producer', 'consumer']

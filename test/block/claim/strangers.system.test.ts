@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, chmodSync, constants, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, constants, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { deviceId } from '../../../src/block/file/sysfs.ts'
 import { FileBlockDevice } from '../../../src/block/file.ts'
 import { inspectRing, Producer } from '../../../src/index.ts'
 import { needs } from '../../helpers/interop.ts'
+import { attachLoop, type LoopDevice, loopProblem } from '../../helpers/loop.ts'
 import { Contender, type Copies, copyPackage } from './contender.ts'
 
 const NOBODY = 65_534
@@ -184,6 +186,57 @@ describe('in another network namespace', () => {
     expect(await reader.do('lockForReading')).toBe(true)
     expect(await first.do('take')).toBe('taken')
     expect(await first.do('notices')).toMatchObject([{ event: 'obstructed' }])
+  })
+})
+
+describe('a raw device with two nodes', () => {
+  /** Makes a ring on a raw device, and another node of it. */
+  async function twoNodes(loop: LoopDevice): Promise<string> {
+    {
+      await using device = await FileBlockDevice.open(loop.path)
+      await Producer.create(device)
+    }
+    const { rdev } = statSync(loop.path, { bigint: true })
+    const [major = '', minor = ''] = deviceId(rdev).split(':')
+    const node = `${ring}-node`
+    execFileSync('mknod', [node, 'b', major, minor])
+    return node
+  }
+
+  test('has one holder of a role, by its number', async (context) => {
+    needs(context, loopProblem())
+    using loop = attachLoop(ring)
+    const node = await twoNodes(loop)
+    for (const [one, other] of [
+      ['with', 'with'],
+      ['with', 'without'],
+      ['without', 'with'],
+    ] as const) {
+      ring = loop.path
+      await using first = own(one)
+      ring = node
+      await using second = own(other)
+      expect(await first.do('take')).toBe('taken')
+      const refused = await second.do('take')
+      expect(refused, `${one}, ${other}`).toMatchObject({ code: 'BLOCK_CLAIMED' })
+      expect(await second.do('who')).toMatchObject({ pid: first.child.pid })
+      await first.do('giveBack')
+      expect(await second.do('take'), `${one}, ${other}`).toBe('taken')
+      expect(await first.do('take')).toMatchObject({ code: 'BLOCK_CLAIMED' })
+    }
+  })
+
+  test('is passed to who has the lock where a user who cannot read it squats', async (context) => {
+    needs(context, userProblem() ?? loopProblem())
+    using loop = attachLoop(ring)
+    await twoNodes(loop)
+    ring = loop.path
+    chmodSync(ring, 0o600)
+    await using other = stranger()
+    expect(await other.do('squat')).toBe('squatting')
+    await using first = own()
+    expect(await first.do('take')).toBe('taken')
+    expect(await first.do('notices')).toMatchObject([{ event: 'stranger', uid: NOBODY }])
   })
 })
 
