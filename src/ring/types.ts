@@ -201,6 +201,8 @@ export interface InspectOptions {
    * `BLOCK_IO` passes, because who acts on what is told should not act on a part of it.
    */
   readonly salvage?: boolean
+  /** The largest item that `items` reads, in bytes; as for a consumer. Default 16 MiB. */
+  readonly maxItemBytes?: number
   /** Ends it between two reads, with the signal's reason; so it does what `items` reads. */
   readonly signal?: AbortSignal
 }

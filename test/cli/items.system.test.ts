@@ -248,6 +248,30 @@ test('input without ends of lines is refused before it fills the memory, unless 
   expect(drained.toString()).toBe(`${large}\n`)
 })
 
+test('--max-item is a flag of every command that reads or writes items', async () => {
+  using folder = temporaryFolder()
+  const path = await ring(folder, '64MiB')
+  const large = 'x'.repeat((16 << 20) + 1)
+  const higher = ['--max-item', '17MiB']
+  const push = ['journal', 'push', path]
+  expect(jsonError(await sbr([...push, '--json'], `${large}\n`))).toMatchObject({
+    code: 'RING_ITEM_TOO_LARGE',
+  })
+  await ok([...push, ...higher], `${large}\n`)
+  for (const [command, ...rest] of [
+    [['diagnostics', path]],
+    [['journal', 'status', path]],
+    [['journal', 'run', path, '--drain'], '--', 'wc', '-c'],
+  ] as const) {
+    const refused = await sbr([...command, '--json', ...rest])
+    expect(refused.code).toBe(1)
+    const { stdout, stderr } = refused
+    expect(`${stdout}${stderr}`).toContain('RING_ITEM_TOO_LARGE')
+    const taken = await ok([...command, ...higher, ...rest])
+    expect(taken.toString()).toContain('16777217')
+  }
+})
+
 test('a producer that waits for room can be stopped', async () => {
   using folder = temporaryFolder()
   const path = await tinyRing(folder)

@@ -3,14 +3,21 @@ import { inspectRing } from '../../ring/ring.ts'
 import { cannotRead } from '../../ring/salvage.ts'
 import { openDevice } from '../device.ts'
 import { CommandError, EXIT } from '../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../flags.ts'
+import {
+  type CommonFlags,
+  commonFlags,
+  device,
+  type ItemFlags,
+  limitOf,
+  maxItem,
+} from '../flags.ts'
 import { standardOutput } from '../output.ts'
 import { writeJson } from '../report-json.ts'
 import { writeText } from '../report-text.ts'
 import { holdersOf } from '../roles.ts'
 import { stopSignals } from '../signals.ts'
 
-interface Flags extends CommonFlags {
+interface Flags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
   readonly noItems?: boolean
 }
 
@@ -49,6 +56,7 @@ export const diagnostics: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      maxItem,
       ...commonFlags,
     },
   },
@@ -58,7 +66,7 @@ export const diagnostics: Command<CommandContext> = buildCommand({
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-only', flags)
-  const state = await inspectRing(ring, { salvage: true, signal: stop.signal })
+  const state = await inspectRing(ring, { salvage: true, signal: stop.signal, ...limitOf(flags) })
   const output = standardOutput(stop.signal)
   const holders = await holdersOf(ring)
   const options = { items: flags.noItems !== true, signal: stop.signal, holders }

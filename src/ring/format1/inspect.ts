@@ -1,7 +1,13 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { isRingError, type RingError } from '../../errors.ts'
-import { asPosition, type PoppedItem, type Position, type RingInspection } from '../types.ts'
+import {
+  asPosition,
+  type InspectOptions,
+  type PoppedItem,
+  type Position,
+  type RingInspection,
+} from '../types.ts'
 import { Control } from './control.ts'
 import { recordBytes } from './layout.ts'
 import { RecordReader } from './reader.ts'
@@ -25,7 +31,10 @@ export interface Inspection extends RingInspection {
 }
 
 /** Reads a ring's state; see `inspectRing`. */
-export async function inspect(device: BlockDevice): Promise<Inspection> {
+export async function inspect(
+  device: BlockDevice,
+  { maxItemBytes }: Pick<InspectOptions, 'maxItemBytes'> = {},
+): Promise<Inspection> {
   const control = await Control.open(device, { queue: 'unknown', client: 'unknown' }, systemClock)
   const { producer, consumer } = await control.look()
   const { sectorSize, sizeSectors, dataBytes } = control.layout
@@ -43,14 +52,19 @@ export async function inspect(device: BlockDevice): Promise<Inspection> {
     capacity: dataBytes,
     used,
     free: dataBytes - used,
-    items: () => items(control, consumer.offset, producer.offset),
+    items: () => items(control, consumer.offset, producer.offset, maxItemBytes),
     records: (signal) => records(control, consumer.offset, producer.offset, signal),
   }
 }
 
 /** The items between two offsets. */
-function items(control: Control, from: bigint, to: bigint): AsyncGenerator<PoppedItem> {
-  const reader = new RecordReader(control.device, control.layout)
+function items(
+  control: Control,
+  from: bigint,
+  to: bigint,
+  maxItemBytes: number | undefined,
+): AsyncGenerator<PoppedItem> {
+  const reader = new RecordReader(control.device, control.layout, maxItemBytes)
   return waiting(control, from, to, (at) => reader.readMany(at, to, BATCH_ITEMS, BATCH_BYTES))
 }
 

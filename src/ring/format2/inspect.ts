@@ -14,7 +14,7 @@ import type { ConsumerSlot, ProducerSlot } from './slots.ts'
 /** Reads a ring's state; see `inspectRing`. */
 export async function inspect(
   device: BlockDevice,
-  { signal }: InspectOptions = {},
+  { signal, maxItemBytes }: InspectOptions = {},
 ): Promise<RingInspection> {
   const disk = await Disk.open(device)
   const { producer, consumer, tail } = await readState(disk, signal)
@@ -52,7 +52,7 @@ export async function inspect(
     waitingItems,
     waitingBytes: waitingItems === 0 ? 0 : bytesBetween(bytes, committed.bytes),
     stats: await readStats(disk, producer, consumer, tail, signal),
-    items: () => items(disk, signal),
+    items: () => items(disk, signal, maxItemBytes),
   }
 }
 
@@ -137,14 +137,17 @@ async function readStats(
 }
 
 /** The items that wait, except those that the consumer gives back meanwhile. */
-async function* items(disk: Disk, signal: AbortSignal | undefined): AsyncGenerator<PoppedItem> {
+async function* items(
+  disk: Disk,
+  signal: AbortSignal | undefined,
+  maxItemBytes: number | undefined,
+): AsyncGenerator<PoppedItem> {
   const { producer, consumer } = await readRoles(disk)
   const { cursor, index, bytes } = consumer
   let { seen } = consumer
   let place: Place = { mark: cursor, index, bytes }
-  const reading = new ReadingPlace(disk, place, producer, async () => {
-    learn((await readRoles(disk)).producer)
-  })
+  const look = async (): Promise<void> => learn((await readRoles(disk)).producer)
+  const reading = new ReadingPlace(disk, place, producer, look, maxItemBytes)
   /** An epoch sends the reader back to its beginning once. */
   const learn = (now: ProducerSlot): void => {
     place = reading.learn(now, seen, place)
@@ -162,7 +165,7 @@ async function* items(disk: Disk, signal: AbortSignal | undefined): AsyncGenerat
       const now = (await readRoles(disk)).consumer
       const isBeyond = now.cursor.seq + now.index > reading.seqOf(position)
       if (!isBeyond || now.generation === consumer.generation) throw next.error
-      yield* items(disk, signal)
+      yield* items(disk, signal, maxItemBytes)
       return
     }
     if (next.status === 'too-large') throw next.error

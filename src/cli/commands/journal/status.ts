@@ -2,14 +2,21 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { inspectRing } from '../../../ring/ring.ts'
 import { openDevice } from '../../device.ts'
 import { asCommandError } from '../../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags.ts'
+import {
+  type CommonFlags,
+  commonFlags,
+  device,
+  type ItemFlags,
+  limitOf,
+  maxItem,
+} from '../../flags.ts'
 import { readStatus, statusJson, statusText } from '../../journal-status.ts'
 import { standardOutput } from '../../output.ts'
 import { errorObject, safeJson } from '../../render.ts'
 import { Stopped, stopSignals } from '../../signals.ts'
 import { parseWhole } from '../../size.ts'
 
-interface Flags extends CommonFlags {
+interface Flags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
   readonly items?: number
 }
 
@@ -44,6 +51,7 @@ export const status: Command<CommandContext> = buildCommand({
         optional: true,
         parse: parseWhole,
       },
+      maxItem,
       ...commonFlags,
     },
   },
@@ -54,7 +62,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   const output = standardOutput(stop.signal)
   await using journal = await openDevice(path, 'read-only', flags)
-  const state = await inspectRing(journal, { signal: stop.signal })
+  const state = await inspectRing(journal, { signal: stop.signal, ...limitOf(flags) })
   const found = await readStatus(journal, state, flags.items ?? SHOWN_ITEMS, stop.signal)
   if (found.problem instanceof Stopped) throw found.problem
   if (flags.json === true) {
