@@ -12,9 +12,9 @@ import type {
 import { claimTarget } from './nbd/claim.ts'
 import type { Connection } from './nbd/connection.ts'
 import { dial } from './nbd/dial.ts'
-import { connectError, requestError } from './nbd/errors.ts'
+import { connectError, isRefusedHint, requestError } from './nbd/errors.ts'
 import type { Status } from './nbd/exchange.ts'
-import { findMapped, findUnmapped } from './nbd/extents.ts'
+import { findMapped, findUnmapped, StatusQuestions, StatusSearch } from './nbd/extents.ts'
 import { FlushTracker } from './nbd/flush-tracker.ts'
 import {
   checkNbdOptions,
@@ -58,6 +58,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   readonly #terms: Terms
   readonly #pool: Pool
   readonly #flushTracker: FlushTracker
+  readonly #questions: StatusQuestions
   readonly #claimTarget: ClaimTarget
 
   private constructor(
@@ -86,6 +87,11 @@ export class NbdBlockDevice extends BaseBlockDevice {
     }
     this.#pool = new Pool(poolOptions, first)
     this.#flushTracker = new FlushTracker(this.#pool)
+    this.#questions = new StatusQuestions(terms, async (offset, length) => {
+      const flags = COMMAND_FLAG.reqOne
+      const asked = { command: COMMAND.blockStatus, flags, offset, length, permit: ALWAYS }
+      return (await this.#request(asked)) ?? { length, flags: 0 }
+    })
   }
 
   /**
@@ -153,7 +159,14 @@ export class NbdBlockDevice extends BaseBlockDevice {
     // Zeroes keep their space, so that writing over them later does not wait for any; discard gives it back.
     const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
     const kind = { command: COMMAND.writeZeroes, flags, permit }
-    await this.#range(kind, 'write zeroes to', sector, sectors)
+    try {
+      await this.#range(kind, 'write zeroes to', sector, sectors)
+    } catch (error) {
+      // The command only saves sending the zeroes. What else goes wrong, such as a lost connection, is told.
+      if (!isRefusedHint(error)) throw error
+      await super.doWriteZeroes(sector, sectors, durable, permit)
+      return
+    }
     if (durable && !fua) await this.doFlush(permit)
   }
 
@@ -262,14 +275,14 @@ export class NbdBlockDevice extends BaseBlockDevice {
   async #seek(find: typeof findMapped, sector: number): Promise<number> {
     const { sectorSize, sizeSectors } = this.info
     const end = sizeSectors * sectorSize
-    const ask = async (offset: number): Promise<Status> => {
-      const length = Math.min(this.#terms.rangeBytes, end - offset)
-      const flags = COMMAND_FLAG.reqOne
-      const asked = { command: COMMAND.blockStatus, flags, offset, length, permit: ALWAYS }
-      return (await this.#request(asked)) ?? { length, flags: 0 }
-    }
+    const search = new StatusSearch(this.#questions, end)
+    const ask = (offset: number): Promise<Status> => search.ask(offset)
     const place = { device: this.name, operation: 'seek in' }
-    return (await telling(place, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
+    try {
+      return (await telling(place, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
+    } finally {
+      await search.close()
+    }
   }
 }
 

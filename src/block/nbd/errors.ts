@@ -41,6 +41,15 @@ export function requestError(place: Place, fault: unknown): BlockError {
   return new BlockError(code, message, placeDetails(place), fault)
 }
 
+/**
+ * Whether the server answered an error to what only saves work: plain reads and writes do without. Not if the storage has shut
+ * this client out, or if nobody knows what the server did.
+ */
+export function isRefusedHint(error: unknown): boolean {
+  const fault = error instanceof BlockError ? error.cause : error
+  return fault instanceof NbdFault && fault.kind === 'refused' && fault.code !== 'ESHUTDOWN'
+}
+
 /** What the caller is told when there is no connection to the export. */
 export function connectError(device: string, fault: unknown): BlockError {
   if (fault instanceof BlockError) return fault

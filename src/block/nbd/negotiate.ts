@@ -4,6 +4,8 @@ import { BASE_ALLOCATION, INFO, OPTION, OPTION_REPLY, REFUSAL, readOffset } from
 
 /** Bytes in a request, where the server does not say what it takes. */
 const DEFAULT_MAXIMUM = 32 << 20
+/** Nearly all that 32 bits can say, in whole blocks of any size. */
+const QUESTION_BYTES = 2 ** 32 - 2 ** 16
 
 /** Zeroes that a server may send behind its answer to `exportName`. */
 const PADDING_BYTES = 124
@@ -17,11 +19,15 @@ export interface Export {
   readonly minimum: number
   /** Bytes in a request at most; 32 MiB where the server allows more. */
   readonly maximum: number
+  /** Bytes in a question about what is where, which has no data: as many as it can name where the server names no bound. */
+  readonly question: number
   /** Whether replies come in chunks. */
   readonly structured: boolean
   /** Number of the meta context that tells data from holes, if the server has it. */
   readonly allocation: number | undefined
 }
+
+type Sizes = Pick<Export, 'minimum' | 'maximum' | 'question'>
 
 /**
  * Comes to terms with the server about an export; afterwards transmission begins.
@@ -61,7 +67,7 @@ type Basics = Omit<Export, 'structured' | 'allocation'>
 /** Undefined: the server does not know this option. */
 async function askGo(haggle: Haggle, name: string): Promise<Basics | undefined> {
   let basics: Pick<Export, 'sizeBytes' | 'flags'> | undefined
-  let sizes: Pick<Export, 'minimum' | 'maximum'> | undefined
+  let sizes: Sizes | undefined
   const request = Buffer.concat([counted(name), uint16(1), uint16(INFO.blockSize)])
   const refusal = await haggle.ask(OPTION.go, request, (answer) => {
     const kind = infoOf(answer)
@@ -74,7 +80,7 @@ async function askGo(haggle: Haggle, name: string): Promise<Basics | undefined> 
   return { ...basics, ...(sizes ?? defaultSizes) }
 }
 
-const defaultSizes = { minimum: 512, maximum: DEFAULT_MAXIMUM }
+const defaultSizes = { minimum: 512, maximum: DEFAULT_MAXIMUM, question: QUESTION_BYTES }
 
 function infoOf({ type, data }: Answer): number {
   if (type !== OPTION_REPLY.info || data.length < 2) {
@@ -88,7 +94,7 @@ function exportInfo(data: Buffer): Pick<Export, 'sizeBytes' | 'flags'> {
   return { sizeBytes: sizeAt(data, 2), flags: data.readUInt16BE(10) }
 }
 
-function blockSizeInfo(data: Buffer): Pick<Export, 'minimum' | 'maximum'> {
+function blockSizeInfo(data: Buffer): Sizes {
   if (data.length !== 14) throw broken('14 bytes about block sizes', `${data.length}`)
   const minimum = data.readUInt32BE(2)
   const maximum = data.readUInt32BE(10)
@@ -96,7 +102,11 @@ function blockSizeInfo(data: Buffer): Pick<Export, 'minimum' | 'maximum'> {
     throw broken('a smallest block that is a power of two up to 65536', `${minimum}`)
   }
   if (maximum < minimum) throw broken(`a largest block of at least ${minimum}`, `${maximum}`)
-  return { minimum, maximum: Math.min(maximum, DEFAULT_MAXIMUM) }
+  return {
+    minimum,
+    maximum: Math.min(maximum, DEFAULT_MAXIMUM),
+    question: Math.min(maximum, QUESTION_BYTES),
+  }
 }
 
 /** The way of servers that do not know `go`: they answer a bad name by closing the connection. */

@@ -14,6 +14,9 @@ const CHUNK_HEADER_BYTES = 20
 /** Bytes in a chunk other than data: an error with a long message. */
 const MAX_CHUNK_BYTES = 8 << 10
 
+/** The same in descriptions of bytes, of which a server may send more than were asked for. */
+const MAX_STATUS_BYTES = 60 << 10
+
 /** Finds the requests that replies are for. */
 export interface Requests {
   /** @throws {NbdFault} there is no such request */
@@ -146,8 +149,9 @@ export class ReplyParser {
       this.#incoming = { exchange, cookie, last, at, left: length - 8 }
       return true
     }
-    if (length > MAX_CHUNK_BYTES) {
-      throw broken(`at most ${MAX_CHUNK_BYTES} bytes in a chunk of type ${type}`, `${length}`)
+    const most = type === CHUNK.blockStatus ? MAX_STATUS_BYTES : MAX_CHUNK_BYTES
+    if (length > most) {
+      throw broken(`at most ${most} bytes in a chunk of type ${type}`, `${length}`)
     }
     if (this.#unread < CHUNK_HEADER_BYTES + length) return false
     this.#start = body + length
@@ -179,7 +183,10 @@ export class ReplyParser {
     if (exchange.request.command !== COMMAND.blockStatus) {
       throw broken('no description of bytes', 'one, and it was not asked for')
     }
-    if (length !== 12) throw broken('one description of bytes, as asked for', `${length} bytes`)
+    // One was asked for. A server that tells more means well, and the next question is answered again.
+    if (length < 12 || length % 8 !== 4) {
+      throw broken('descriptions of bytes, of 8 bytes each', `${length} bytes`)
+    }
     const context = this.#view.getUint32(body)
     if (context !== this.#export.allocation) {
       throw broken(`meta context ${this.#export.allocation}`, `${context}`)

@@ -24,6 +24,10 @@ export interface Terms {
   readonly transferBytes: number
   /** Bytes in a request without. */
   readonly rangeBytes: number
+  /** What all offsets and lengths are to be multiples of. */
+  readonly minimumBytes: number
+  /** Bytes in a question about what is where, at first. */
+  readonly questionBytes: number
 }
 
 /**
@@ -58,6 +62,8 @@ export function termsOf(device: string, found: Export, options: NbdBlockDeviceOp
     multiConn: has(EXPORT_FLAG.multiConn),
     transferBytes: Math.min(rangeBytes, TRANSFER_BYTES),
     rangeBytes,
+    minimumBytes: found.minimum,
+    questionBytes: found.question - (found.question % sectorSize),
   }
 }
 

@@ -3,6 +3,9 @@ import type { BlockDevice } from '../device.ts'
 import type { Chunk } from './extents.ts'
 import type { Place } from './place.ts'
 
+/** How a device says no to a request, and goes on working. */
+const REFUSALS: readonly string[] = ['BLOCK_UNSUPPORTED', 'BLOCK_IO']
+
 /**
  * Makes a run of bytes read as zeroes, with as few writes as the device's capabilities allow.
  * @returns whether there was anything to do
@@ -26,7 +29,10 @@ export async function clear({ device, info }: Place, { offset, bytes }: Chunk): 
   return true
 }
 
-/** Some files only say when asked that their file system has no holes. */
+/**
+ * Giving space back is a hint: some file systems and servers only say when asked that they cannot. What is left there is
+ * overwritten, which tells what is really wrong.
+ */
 async function discardIfPossible(
   device: BlockDevice,
   sectorStart: number,
@@ -36,6 +42,6 @@ async function discardIfPossible(
   try {
     await device.discard(sectorStart, sectors)
   } catch (error) {
-    if (!isBlockError(error) || error.code !== 'BLOCK_UNSUPPORTED') throw error
+    if (!isBlockError(error) || !REFUSALS.includes(error.code)) throw error
   }
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { describe, expect, type TestContext, test } from 'vitest'
 import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
-import { KINDS, REQUESTS } from './requests.ts'
+import { HINTS, KINDS, REQUESTS } from './requests.ts'
 import { bytes, useScene } from './scene.ts'
 
 const scene = useScene()
@@ -36,7 +36,7 @@ function failure(code: string, cause: string): object {
   })
 }
 
-describe.each(KINDS)('%s', (kind) => {
+describe.each(KINDS.filter((kind) => !HINTS.includes(kind)))('%s', (kind) => {
   const request = REQUESTS[kind]
   test('fails once', async (context) => {
     const device = await blkdebug(context, inject(kind, 5, ONCE))
@@ -60,6 +60,22 @@ describe.each(KINDS)('%s', (kind) => {
       }
     }
   })
+})
+
+test('zeroes that the server does not write itself are written', async (context) => {
+  const device = await blkdebug(context, inject('write-zeroes', 5))
+  await device.writeZeroes(8, 8, { durable: true })
+  const found = bytes(3 * 4096)
+  await device.read(0, found)
+  expect(Buffer.concat(found)).toEqual(
+    Buffer.concat([Buffer.alloc(4096, 1), Buffer.alloc(4096), Buffer.alloc(4096, 1)]),
+  )
+})
+
+test('where holes are that the server does not tell of, there may be data', async (context) => {
+  const device = await blkdebug(context, inject('block-status', 5))
+  expect(await device.seekMapped(7)).toBe(7)
+  expect(await device.seekUnmapped(7)).toBe((1 << 20) / 512)
 })
 
 test.for([

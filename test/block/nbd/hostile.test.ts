@@ -409,8 +409,9 @@ describe('answers to other requests', () => {
   test.each([
     ['of another context', pack([4, 8], [4, 512], [4, 0])],
     ['of no bytes', pack([4, 7], [4, 0], [4, 0])],
-    ['of several runs', pack([4, 7], [4, 512], [4, 0], [4, 512], [4, 0])],
     ['that is cut short', pack([4, 7], [4, 512])],
+    ['of which the second is cut short', pack([4, 7], [4, 512], [4, 0], [4, 512])],
+    ['of none', pack([4, 7])],
   ])('a description of bytes %s', async (_, data) => {
     const device = await connected((peer, request) => peer.chunk(request, 5, data))
     await expect(device.seekMapped(0)).rejects.toEqual(PROTOCOL)

@@ -8,6 +8,7 @@ import { bytes } from './scene.ts'
 
 const PIECE = 16 << 10
 const EIO = 5
+const ESHUTDOWN = 108
 
 /** A device whose server takes 16 KiB at most in a request, and answers like this. */
 async function answeredBy(
@@ -24,9 +25,10 @@ async function answeredBy(
   return { clock, server, device }
 }
 
+/** Zeroes that are refused with anything else are written. */
 function refuse(peer: Peer, request: FakeRequest): void {
   if (request.type === TYPE.read) peer.chunk(request, 0x8001, pack([4, EIO], [2, 0]))
-  else peer.simple(request, EIO)
+  else peer.simple(request, request.type === TYPE.zeroes ? ESHUTDOWN : EIO)
 }
 
 /** What has become of a promise. */
@@ -107,7 +109,8 @@ describe.each(CALLS)('no piece of a %s that is rejected is still sent', (_, type
       },
       { maxInFlight },
     )
-    await expect(call(device)).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    const code = type === TYPE.zeroes ? 'BLOCK_FENCED' : 'BLOCK_IO'
+    await expect(call(device)).rejects.toMatchObject({ code })
     await device.read(0, bytes(512))
     await clock.advance(60_000)
     expect(seen.map((request) => request.type)).toEqual([...Array(sent).fill(type), TYPE.read])

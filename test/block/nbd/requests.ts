@@ -17,6 +17,9 @@ export const REQUESTS: Readonly<Record<Kind, (device: NbdBlockDevice) => Promise
 /** Every kind. */
 export const KINDS: readonly Kind[] = Object.keys(REQUESTS) as Kind[]
 
+/** Kinds that only save work: where a server refuses them, plain reads and writes do without. */
+export const HINTS: readonly Kind[] = ['write-zeroes', 'block-status']
+
 /** Whether a request of this kind that fails leaves the device as it was. */
 export function isRead(kind: Kind): boolean {
   return kind === 'read' || kind === 'block-status'
