@@ -2,6 +2,7 @@
 import { inspect } from 'node:util'
 import { ExitCode, run } from '@stricli/core'
 import { buildApp } from './app.ts'
+import { tellClaims } from './claim-notices.ts'
 import { asCommandError, type CommandError, EXIT, usageError } from './errors.ts'
 import { renderError, safeLines } from './render.ts'
 import { isGroup } from './routes.ts'
@@ -13,6 +14,7 @@ const LINGER_MS = 100
 async function main(inputs: readonly string[]): Promise<number> {
   let failure: unknown
   const complaints: string[] = []
+  tellClaims(wantsJson(inputs))
   const app = await buildApp(inputs[0], (error) => {
     failure = error
   })
@@ -41,11 +43,14 @@ async function lacksCommand([word, ...rest]: readonly string[]): Promise<boolean
 /** Tells on standard error what went wrong. */
 function report(error: CommandError, inputs: readonly string[]): number {
   const closedPipe = error instanceof Stopped && error.signal === 'SIGPIPE'
-  const end = inputs.indexOf('--')
-  const json = inputs.slice(0, end < 0 ? inputs.length : end).includes('--json')
-  if (!closedPipe) process.stderr.write(renderError(error, json))
+  if (!closedPipe) process.stderr.write(renderError(error, wantsJson(inputs)))
   if (process.env['SBR_DEBUG'] === '1') process.stderr.write(safeLines(inspect(error)))
   return error.exitCode
+}
+
+function wantsJson(inputs: readonly string[]): boolean {
+  const end = inputs.indexOf('--')
+  return inputs.slice(0, end < 0 ? inputs.length : end).includes('--json')
 }
 
 // Errors of writing are told to those who wait for the write.

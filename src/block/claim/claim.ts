@@ -86,7 +86,7 @@ export async function askHolder(
 ): Promise<string | undefined> {
   for (const path of reachable(target, role)) {
     const occupant = await talk(target, role, path, key, request)
-    if (occupant.kind === 'holder') return occupant.answer
+    if (isHolder(target, occupant)) return occupant.answer
   }
   return undefined
 }
@@ -99,7 +99,7 @@ export async function findHolder(
 ): Promise<BlockHolder | undefined> {
   for (const path of reachable(target, role)) {
     const occupant = await talk(target, role, path, key)
-    if (occupant.kind === 'holder') return occupant.greeting
+    if (isHolder(target, occupant)) return occupant.greeting
   }
   const locked = target.file !== undefined && isRoleLocked(target.file, role)
   return locked ? { holder: ELSEWHERE } : undefined
@@ -173,6 +173,14 @@ function passOver({ target, role, lock }: Taking, occupant: Present): void {
     throw heldBy(device, role, occupant.kind === 'holder' ? occupant.greeting : unnamed(occupant))
   }
   reportStranger({ device, role, reason: excluded, peer: occupant.peer })
+}
+
+/** Whether it has read the device, and nothing tells that it is no holder. */
+function isHolder(
+  target: ClaimTarget,
+  occupant: Occupant,
+): occupant is Extract<Occupant, { kind: 'holder' }> {
+  return occupant.kind === 'holder' && whyNoHolder(target, occupant) === undefined
 }
 
 /** Why who occupies a name is no holder, although it does not have the lock because it may have none; undefined if it may be one. */

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { FileBlockDevice } from '../../../src/block/file.ts'
 import { inspectRing, Producer } from '../../../src/index.ts'
 import { needs } from '../../helpers/interop.ts'
 import { attachLoop, type LoopDevice, loopProblem } from '../../helpers/loop.ts'
-import { Contender, type Copies, copyPackage } from './contender.ts'
+import { Contender, type Copies, copyPackage, ROOT } from './contender.ts'
 
 const NOBODY = 65_534
 
@@ -64,6 +64,16 @@ describe('another user, who cannot read the ring,', () => {
     await using other = stranger()
     expect(await other.do('open')).toBe('BLOCK_OPEN')
     expect(await other.do('squat')).toBe('squatting')
+    const produced = spawnSync(
+      process.execPath,
+      [join(ROOT, 'dist/cli/main.js'), 'produce', ring],
+      {
+        input: 'an item\n',
+        encoding: 'utf8',
+      },
+    )
+    const notice = `process ${other.child.pid} of user ${NOBODY} sits on the name of the producer role of ${ring}`
+    expect(produced).toMatchObject({ status: 0, stderr: expect.stringContaining(notice) })
     for (const role of ['producer', 'consumer']) {
       await using first = own()
       expect(await first.do('take', { role }), role).toBe('taken')
@@ -110,7 +120,7 @@ describe('another user, who can only read the ring,', () => {
     expect(await reader.do('claimReadOnly')).toBe('claimed')
     for (const role of ['producer', 'consumer']) {
       await using first = own()
-      expect(await first.do('who', { role })).toMatchObject({ holder: 'a reader' })
+      expect(await first.do('who', { role })).toBe('nobody')
       expect(await first.do('take', { role }), role).toBe('taken')
       const [told] = (await first.do('notices')) as readonly unknown[]
       expect(told).toMatchObject({ event: 'stranger', role, uid: NOBODY })
