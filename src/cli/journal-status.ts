@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../block/device.ts'
+import { whoHolds } from '../ring/holders.ts'
 import type { Position, RingInspection } from '../ring/types.ts'
 import { grouped, preview, safeText } from './render.ts'
 
@@ -51,8 +52,7 @@ export async function readStatus(
   } catch (error) {
     problem = error
   }
-  // Whoever holds the role answers, whatever is asked.
-  const performing = (await journal.ask('consumer', 'status')) !== undefined
+  const performing = (await whoHolds(journal)).consumer !== undefined
   return { device: journal.name, state, count, shown, performing, problem }
 }
 
