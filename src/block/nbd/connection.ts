@@ -97,9 +97,10 @@ export class Connection implements Receiver, Requests {
       const now = this.#clock.now()
       if (this.#exchanges.size === 0) this.#movedAt = now
       this.#bytesInFlight += HEADERS_BYTES + transferBytes(request)
-      const deadline = now + this.#longestMs()
+      const longestMs = this.#longestMs()
+      for (const exchange of this.#exchanges.values()) exchange.mayTake(longestMs)
       const answered = this.#counting(request, resolve)
-      this.#exchanges.set(cookie, new Exchange(request, deadline, answered, reject))
+      this.#exchanges.set(cookie, new Exchange(request, now, longestMs, answered, reject))
       if (!this.#watching) this.#watch()
       const header = encodeRequest(request, cookie)
       if (request.command === COMMAND.write) this.#wire.send(header, ...request.parts)
@@ -179,8 +180,10 @@ export class Connection implements Receiver, Requests {
   }
 
   /**
-   * How long the request that is sent now may take, however well others go: what has to move before its answer, at
-   * {@link LEAST_BYTES_PER_MS}, and the time that nothing may move; but no more than {@link MOST_TIMEOUTS} of these.
+   * How long each request in flight may take, however well others go: what may have to move before its answer, at
+   * {@link LEAST_BYTES_PER_MS}, and the time that nothing may move; but no more than {@link MOST_TIMEOUTS} of these. What is
+   * sent later counts too, because a server answers in any order; but not what was answered, or one request could be kept
+   * waiting for as long as there are others.
    */
   #longestMs(): number {
     const movingMs = this.#bytesInFlight / LEAST_BYTES_PER_MS

@@ -13,8 +13,8 @@ export interface Status {
 /** A request that was sent, and what came back so far. */
 export class Exchange {
   readonly request: Request
-  /** When it is too late, whatever else moves on the connection; on the client's clock. */
-  readonly deadline: number
+  readonly #sentAt: number
+  #longestMs: number
   readonly #resolve: (status: Status | undefined) => void
   readonly #reject: (fault: NbdFault) => void
   #coverage: Coverage | undefined
@@ -26,14 +26,26 @@ export class Exchange {
 
   constructor(
     request: Request,
-    deadline: number,
+    sentAt: number,
+    longestMs: number,
     resolve: (status: Status | undefined) => void,
     reject: (fault: NbdFault) => void,
   ) {
     this.request = request
-    this.deadline = deadline
+    this.#sentAt = sentAt
+    this.#longestMs = longestMs
     this.#resolve = resolve
     this.#reject = reject
+  }
+
+  /** When it is too late, whatever else moves on the connection; on the client's clock. */
+  get deadline(): number {
+    return this.#sentAt + this.#longestMs
+  }
+
+  /** More may have to move before its answer than was known when it was sent. */
+  mayTake(ms: number): void {
+    this.#longestMs = Math.max(this.#longestMs, ms)
   }
 
   /** Notes that bytes of the request come now, counted from its offset. */

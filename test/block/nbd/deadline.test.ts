@@ -81,6 +81,27 @@ describe('a slow, steady link is alive', () => {
   })
 })
 
+test('a request may be overtaken on a slow link', async () => {
+  const late: (() => void)[] = []
+  const { clock, device, server } = await answeredBy(async (peer, request) => {
+    if (request.type !== TYPE.read) {
+      late.push(() => peer.simple(request))
+      return
+    }
+    for (let at = 0; at < request.length; at += 2 * KiB) {
+      await clock.sleep(1900)
+      peer.data(request, at, 2 * KiB, 3, at + 2 * KiB === request.length)
+    }
+    for (const answer of late) answer()
+  })
+  const write = device.write(0, bytes(512))
+  await clock.advance(1)
+  const read = device.read(8, bytes(48 * KiB))
+  await timed(clock, Promise.all([write, read]), 60_000)
+  expect(clock.now()).toBeGreaterThan(45_000)
+  expect(server.connections).toBe(1)
+})
+
 describe('a request ends in time', () => {
   test('when a link that was alive falls silent', async () => {
     const pace = { bytesPerSecond: 100_000 }
@@ -147,7 +168,8 @@ describe('a request ends in time', () => {
       await timed(clock, device.read(1, bytes(512)), 1000)
     }
     expect(reads).toBeGreaterThan(100)
-    await timed(clock, write.catch(String), 2000)
+    // What a read that is in flight beside it takes at 1 KiB a second.
+    await timed(clock, write.catch(String), 3000)
     await expect(write).rejects.toEqual(TIMEOUT)
   })
 })

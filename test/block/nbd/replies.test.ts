@@ -13,6 +13,7 @@ function reading(parts: readonly Uint8Array[]): { parser: ReplyParser; done(): b
   let isDone = false
   const exchange = new Exchange(
     request,
+    0,
     Number.POSITIVE_INFINITY,
     () => undefined,
     () => undefined,
