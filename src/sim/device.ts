@@ -93,6 +93,7 @@ export class SimDevice extends BaseBlockDevice {
     // A process that ended does nothing any more, whoever still holds its objects.
     if (!process.alive) return new Promise<void>(() => undefined)
     process.requests++
+    process.ringCalls++
     this.#world.counts.requests++
     const { name, random } = process.place.next(this.#world.seed)
     return new Promise<void>((resolve, reject) => {

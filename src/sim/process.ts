@@ -68,6 +68,8 @@ export class SimProcess {
   readonly inFlight: Set<InFlight> = new Set()
   /** Requests made. */
   requests = 0
+  /** Calls of the ring's device: what a neighbour does in the same process is none of them. */
+  ringCalls = 0
   /** Told of every request, with the time that it will take. */
   onRequest: ((ms: number) => void) | undefined
   #alive = true

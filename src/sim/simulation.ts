@@ -228,11 +228,11 @@ export class Simulation {
   }
 
   async #bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T> {
-    const before = process.requests
+    const before = process.ringCalls
     try {
       return await attach()
     } finally {
-      const made = process.requests - before
+      const made = process.ringCalls - before
       if (made > this.promises.attachRequests) {
         this.violate(new Violation('unbounded', `${what} made ${made} requests`))
       }

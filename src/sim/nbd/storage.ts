@@ -10,6 +10,7 @@ import type { SimProcess } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
 import { SectorOracle } from '../sector-oracle.ts'
 import { MAX_ALLOCATION, type Storage, type StorageContext, type StorageKind } from '../storage.ts'
+import { CountedDevice } from './counted.ts'
 import { dialOver } from './dial.ts'
 import type { Asker } from './disk-server.ts'
 import { type DiskLayout, layoutOf } from './layout.ts'
@@ -156,7 +157,8 @@ class NbdStorage implements Storage {
     )
     const claims = !world.enabled('noClaims')
     const view = new ProcessView(device, process, { ledger, sectorSize, claims })
-    const ring = await PartitionBlockDevice.open(view, this.#layout.ring)
+    const part = await PartitionBlockDevice.open(view, this.#layout.ring)
+    const ring = new CountedDevice(part, () => process.ringCalls++)
     const neighbour = await this.#neighbour(view, process, number)
     return {
       device: ring,
