@@ -1,7 +1,9 @@
+import { createHash, randomBytes } from 'node:crypto'
 import type { BlockDevice } from '../block/device.ts'
 import { RingError } from '../errors.ts'
 import { stepOver } from './damage.ts'
 import { recordBytes } from './format1/layout.ts'
+import { whoHolds } from './holders.ts'
 import { Consumer, inspectRing } from './ring.ts'
 import type { PoppedItem, Position, RingInspection } from './types.ts'
 import { RingWriter } from './writer.ts'
@@ -53,8 +55,9 @@ type Moving = { -readonly [Field in keyof Migrated]: Migrated[Field] }
  * in the new ring twice, unless others pushed to that meanwhile. What is pushed to the old ring meanwhile is moved too:
  * suspend it first, or move its producer afterwards and call again with `add`. From a ring that overwrites its oldest items,
  * they are given back batch by batch, and a call that was cut short may have moved the last batch twice.
- * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own; `RING_ITEM_TOO_LARGE`: one does not fit it; and as
- *   `Consumer.attach` and `Producer.attach`
+ * @throws {TypeError} both are one ring, under whatever names; it has lost nothing
+ * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own, or of another old ring; `RING_ITEM_TOO_LARGE`: one
+ *   does not fit it; and as `Consumer.attach` and `Producer.attach`
  * @throws the signal's reason
  */
 export async function migrateRing(
@@ -62,25 +65,25 @@ export async function migrateRing(
   to: BlockDevice,
   options: MigrateOptions = {},
 ): Promise<Migrated> {
+  if (from === to) throw oneRing(from, to)
   const { keep = false, onDamage = 'stop', maxItemBytes, onProgress, onBlocked, signal } = options
   const waiting = signal === undefined ? {} : { signal }
   const limit = maxItemBytes === undefined ? {} : { maxItemBytes }
   await using consumer = await Consumer.attach(from, { queue: QUEUE, ...limit, ...waiting })
   const overwrites = consumer.whenFull === 'overwrite'
-  const plan = planOf(
-    await inspectRing(from, waiting),
-    await inspectRing(to, waiting),
-    to.name,
-    options,
-  )
+  const old = await inspectRing(from, waiting)
+  const identity = await identityOf(old, consumer)
+  const plan = planOf({ ...old, identity }, await inspectRing(to, waiting), to.name, options)
   const moved: Moving = { items: 0, bytes: 0, before: 0, damaged: 0, missed: 0 }
   if (plan === undefined) return moved
   const { base, start } = plan
   const blocking = onBlocked === undefined ? {} : { onBlocked }
-  const client = `${base} from ${start}`
+  // A slot of format 2 has room for 46 bytes of it.
+  const client = `${base} from ${start} of ${identity} ${randomBytes(2).toString('hex')}`
   const names = { queue: QUEUE, client }
   const writer = await RingWriter.open(to, { ...names, ...limit, ...waiting, ...blocking })
   try {
+    await checkNotOne(from, to, client)
     let { skip } = plan
     let { position } = consumer
     for (;;) {
@@ -94,7 +97,10 @@ export async function migrateRing(
         else moved.before++
         if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
       }
-      if (rest.length > 0) await writer.pushMany(rest, waiting)
+      if (rest.length > 0) {
+        await writer.pushMany(rest, waiting)
+        if (moved.items === 0) await checkNotOne(from, to, client)
+      }
       moved.items += rest.length
       for (const item of rest) moved.bytes += item.length
       // What waits there may be overwritten any time, so what is left to do could not be told from what is done.
@@ -106,6 +112,21 @@ export async function migrateRing(
   } finally {
     await writer.close()
   }
+}
+
+/**
+ * That the new ring has this client shows in its claim, and in its producer's text: at once in format 2, with the first push in
+ * format 1.
+ * @throws {TypeError} it shows in the old one
+ */
+async function checkNotOne(from: BlockDevice, to: BlockDevice, client: string): Promise<void> {
+  const holder = from.capabilities.claim ? (await whoHolds(from)).producer?.holder : undefined
+  const { producer } = await inspectRing(from)
+  if (holder?.includes(client) || producer.text.includes(client)) throw oneRing(from, to)
+}
+
+function oneRing(from: BlockDevice, to: BlockDevice): TypeError {
+  return new TypeError(`${from.name} and ${to.name} are one ring, which cannot be moved to itself`)
 }
 
 /** The next items, none at the end, and the position behind them. What is not there any more is counted. */
@@ -131,6 +152,23 @@ async function popBatch(
   }
 }
 
+/**
+ * What tells the old ring from others, as long as it gives nothing back: where they begin is most often the same. A ring of
+ * format 1 has no identity, but a first item.
+ */
+async function identityOf(
+  { ring, sizeSectors, sectorSize }: RingInspection,
+  consumer: Consumer,
+): Promise<string> {
+  const hash = createHash('sha256').update(ring?.uuid ?? `${sizeSectors} ${sectorSize}`)
+  if (ring === undefined) {
+    const { position } = consumer
+    const [first] = await consumer.popMany({ from: position, ...BATCH, maxItems: 1 })
+    hash.update(first?.item ?? '')
+  }
+  return hash.digest('hex').slice(0, 8)
+}
+
 /** Where a migration begins, or goes on. */
 interface Plan {
   /** What the new ring had been pushed when the migration began. */
@@ -149,7 +187,7 @@ interface Plan {
  * @returns undefined if there is nothing to do
  */
 function planOf(
-  old: RingInspection,
+  old: RingInspection & { readonly identity: string },
   fresh: RingInspection,
   device: string,
   options: MigrateOptions,
@@ -157,15 +195,16 @@ function planOf(
   const start = BigInt(old.stats?.poppedItems ?? old.consumer.offset)
   const pushed = BigInt(fresh.stats?.pushedItems ?? fresh.producer.offset)
   const counts = fresh.stats !== undefined
-  const begun = begunBy(fresh.producer.text)
+  const last = begunBy(fresh.producer.text)
+  const begun = last?.identity === old.identity ? last : undefined
   if (old.ring?.whenFull === 'overwrite' && begun !== undefined && options.keep !== true) {
     return { base: pushed, start, skip: 0n, counts }
   }
   if (begun?.start === start && begun.base <= pushed) {
-    return { ...begun, skip: pushed - begun.base, counts }
+    return { base: begun.base, start, skip: pushed - begun.base, counts }
   }
   if (pushed > 0n && options.add !== true) {
-    if (begun !== undefined && old.used === 0) return undefined
+    if (last !== undefined && old.used === 0) return undefined
     throw new RingError(
       'RING_NOT_BLANK',
       `${device} has been pushed items other than those of this migration; nothing was moved. What an earlier call ` +
@@ -176,8 +215,14 @@ function planOf(
   return { base: pushed, start, skip: 0n, counts }
 }
 
-function begunBy(text: string): Pick<Plan, 'base' | 'start'> | undefined {
-  const [, base, start] = new RegExp(`\\b${QUEUE}\\b.*\\b(\\d+) from (\\d+)\\b`).exec(text) ?? []
-  if (base === undefined || start === undefined) return undefined
-  return { base: BigInt(base), start: BigInt(start) }
+/** What a producer's text says of the migration that it belongs to. */
+interface Begun extends Pick<Plan, 'base' | 'start'> {
+  readonly identity: string
+}
+
+function begunBy(text: string): Begun | undefined {
+  const pattern = new RegExp(`\\b${QUEUE}\\b.*\\b(\\d+) from (\\d+) of ([0-9a-f]{8})\\b`)
+  const [, base, start, identity] = pattern.exec(text) ?? []
+  if (base === undefined || start === undefined || identity === undefined) return undefined
+  return { base: BigInt(base), start: BigInt(start), identity }
 }

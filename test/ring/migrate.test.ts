@@ -210,3 +210,44 @@ test('says again and again that the new ring has no room', async () => {
   await expect(migrateRing(from, to, { onBlocked, signal: stop.signal })).rejects.toThrow('enough')
   expect(blocked).toBeGreaterThanOrEqual(3)
 })
+
+test.each<[string, CreateOptions]>([
+  ['1', { format: 1 }],
+  ['2', SMALL],
+])(
+  'two old rings of format %s, moved to one new ring: what the first one moved is not taken for the second one’s',
+  async (_name, format) => {
+    const to = await ring(SMALL, 512)
+    const [first, second] = [await ring(format), await ring(format)]
+    await fill(first, 0, 10)
+    await fill(second, 100, 15)
+    expect(await migrateRing(first, to)).toMatchObject({ items: 10 })
+    await expect(migrateRing(second, to)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
+    expect(await numbersIn(second)).toEqual(range(100, 115))
+    expect(await migrateRing(second, to, { add: true })).toMatchObject({ items: 15, before: 0 })
+    expect(await numbersIn(to)).toEqual([...range(0, 10), ...range(100, 115)])
+  },
+)
+
+test.each<[string, CreateOptions]>([
+  ['1', { format: 1 }],
+  ['2', SMALL],
+])('a ring of format %s is not moved to itself under another name', async (_name, format) => {
+  const from = await ring(format)
+  await migrateRing(await ring(format), from)
+  await fill(from, 0, 10)
+  let batches = 0
+  const onProgress = (): void => {
+    if (++batches > 3) throw new Error('without end')
+  }
+  const move = (to: BlockDevice): Promise<unknown> =>
+    migrateRing(from, to, { add: true, onProgress })
+  await expect(move(from)).rejects.toThrow('are one ring')
+  await expect(move(new HookedDevice(from))).rejects.toThrow('are one ring')
+  expect(await numbersIn(from)).toEqual(range(0, 10))
+  // One whose claims do not tell, as of two exports of one file: some may be there twice, but none is lost.
+  const unknown = new HookedDevice(from)
+  unknown.claim = async () => ({ release: async () => undefined })
+  await expect(move(unknown)).rejects.toThrow('are one ring')
+  expect(new Set(await numbersIn(from))).toEqual(new Set(range(0, 10)))
+})
