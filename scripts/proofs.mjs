@@ -30,6 +30,8 @@ const SIMULATOR = [
   // An adversary chooses what the items hold; all else is as in format 2.
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '1500', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '300', '--format', 'leases', '--from'],
+  // Not the simulator, but as short: checks left out, found by hostile images.
+  ['scripts/sim-mutants.mjs', '--format', 'hostile', '--some', '3', '--seed'],
 ]
 const MORE = [
   ['test/fuzz/fuzz.mjs', '--images', '20000', '--from'],

@@ -1,14 +1,14 @@
-// Shows that the simulator finds every mutant in test/sim/mutants.mjs, or --some of them, drawn by --seed, and nothing
-// where there is none.
+// Shows that the simulator, or the generator of hostile images, finds every mutant in test/sim/mutants.mjs, or --some of them, drawn
+// by --seed, and nothing where there is none.
 import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { MUTANTS, SEEDS } from '../test/sim/mutants.mjs'
 import { countOf, optionsOf, simulatorOf } from './sim-cli.mjs'
-import { modules, transpile } from './sim-transpile.mjs'
+import { modules, patched, transpile } from './sim-transpile.mjs'
 
 const values = optionsOf({
   options: {
@@ -69,7 +69,12 @@ async function each(list, act) {
 function baselines(mutants) {
   const budgets = new Map()
   for (const mutant of mutants) {
-    const { format, device = 'disk', mix = 'swarm', seeds = SEEDS, exhaust } = mutant
+    const { format, device = 'disk', mix = 'swarm', seeds = SEEDS, exhaust, hostile } = mutant
+    if (hostile !== undefined) {
+      const most = Math.max(hostile, budgets.get('hostile')?.hostile ?? 0)
+      budgets.set('hostile', { format, hostile: most })
+      continue
+    }
     if (exhaust !== undefined) {
       budgets.set(where(mutant), { format, exhaust })
       continue
@@ -81,7 +86,10 @@ function baselines(mutants) {
 }
 
 async function baseline(budget) {
-  const result = await simulate(whole, budget)
+  const result =
+    budget.hostile === undefined
+      ? await simulate(whole, budget)
+      : await fuzz(here('..'), budget.hostile)
   const nothing = result.broken === undefined
   const what = nothing ? 'nothing, as it should' : `${result.seed}: ${result.broken.message}`
   console.log(`format ${budget.format}, no mutant, ${where(budget)}: found ${what}`)
@@ -89,12 +97,45 @@ async function baseline(budget) {
 }
 
 async function found(mutant, index) {
-  const { name, format, edits } = mutant
+  const { edits } = mutant
   const mutated = join(folder, String(index))
+  if (mutant.hostile !== undefined) return told(mutant, await fuzzed(mutated, mutant))
   cpSync(whole, mutated, { recursive: true })
   transpile(mutated, [...new Set(edits.map(({ file }) => file))], edits)
-  const { seed, broken, seconds } = await simulate(mutated, mutant)
+  const result = await simulate(mutated, mutant)
   rmSync(mutated, { recursive: true })
+  return told(mutant, result)
+}
+
+/** Copies the sources and the fuzzer, mutated, and has it look. */
+async function fuzzed(mutated, { edits, hostile }) {
+  for (const name of ['src', 'test/fuzz']) {
+    cpSync(here(`../${name}`), join(mutated, name), { recursive: true })
+  }
+  for (const name of ['node_modules', 'package.json']) {
+    symlinkSync(here(`../${name}`), join(mutated, name))
+  }
+  for (const { file } of edits) writeFileSync(join(mutated, 'src', file), patched(file, edits))
+  const result = await fuzz(mutated, hostile)
+  rmSync(mutated, { recursive: true })
+  return result
+}
+
+/** Runs hostile images until something is wrong with one. */
+async function fuzz(root, images) {
+  const args = ['--hostile', '--images', String(images), '--workers', '1', '--first', '--json']
+  const {
+    failures,
+    images: done,
+    seconds,
+  } = await answerOf([join(root, 'test/fuzz/fuzz.mjs'), ...args])
+  const [failure] = failures
+  const broken = failure && { kind: failure.kind, message: failure.problem }
+  return { seconds, broken, seed: `${done} images` }
+}
+
+function told(mutant, { seed, broken, seconds }) {
+  const { name, format } = mutant
   const what =
     broken === undefined
       ? `SURVIVED ${where(mutant)}`
@@ -104,7 +145,8 @@ async function found(mutant, index) {
 }
 
 /** Where a mutant is looked for, for people. */
-function where({ device = 'disk', mix = 'swarm', seeds = SEEDS, exhaust }) {
+function where({ device = 'disk', mix = 'swarm', seeds = SEEDS, exhaust, hostile }) {
+  if (hostile !== undefined) return `${hostile} hostile images`
   return exhaust === undefined
     ? `${seeds} seeds of ${mix} over ${device}`
     : `every crash point of ${exhaust.join(' ')}`
@@ -117,15 +159,20 @@ async function simulate(dist, { format, device = 'disk', mix = 'swarm', seeds = 
       ? ['sim.mjs', ['--device', device, '--mix', mix, '--seeds', String(seeds), '--workers', '1']]
       : ['sim-exhaust.mjs', exhaust]
   const args = [here(script), '--dist', dist, '--format', format, ...how, '--json']
+  const { seed, broken, runs, seconds } = await answerOf(args)
+  return { seconds, broken, seed: exhaust === undefined ? `${seed} seeds` : `${runs} runs` }
+}
+
+/** What a program prints, which is JSON. */
+async function answerOf(args) {
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000,
   })
   const [answer, complaint] = await Promise.all([text(child.stdout), text(child.stderr)])
   try {
-    const { seed, broken, runs, seconds } = JSON.parse(answer)
-    return { seconds, broken, seed: exhaust === undefined ? `${seed} seeds` : `${runs} runs` }
+    return JSON.parse(answer)
   } catch {
-    throw new Error(`the simulator did not answer: ${complaint || child.signalCode}`)
+    throw new Error(`${args[0]} did not answer: ${complaint || child.signalCode}`)
   }
 }

@@ -5,7 +5,7 @@ import { stepOver } from './damage.ts'
 import { recordBytes } from './format1/layout.ts'
 import { whoHolds } from './holders.ts'
 import { Consumer, inspectRing } from './ring.ts'
-import type { PoppedItem, Position, RingInspection } from './types.ts'
+import type { PopManyOptions, PoppedItem, Position, RingInspection } from './types.ts'
 import { RingWriter } from './writer.ts'
 
 /** The queue's name in the new ring's producer slot while, and after, it is filled. */
@@ -88,7 +88,12 @@ export async function migrateRing(
     let { position } = consumer
     for (;;) {
       signal?.throwIfAborted()
-      const popped = await popBatch(consumer, position, onDamage, moved)
+      const popped = await popBatch(
+        consumer,
+        { from: position, ...BATCH, ...waiting },
+        onDamage,
+        moved,
+      )
       position = popped.position
       if (popped.batch.length === 0) break
       const rest: Uint8Array[] = []
@@ -132,13 +137,13 @@ function oneRing(from: BlockDevice, to: BlockDevice): TypeError {
 /** The next items, none at the end, and the position behind them. What is not there any more is counted. */
 async function popBatch(
   consumer: Consumer,
-  from: Position,
+  wanted: PopManyOptions & { readonly from: Position },
   onDamage: 'stop' | 'skip',
   moved: Moving,
 ): Promise<{ readonly batch: readonly PoppedItem[]; readonly position: Position }> {
-  for (let position = from; ; ) {
+  for (let position = wanted.from; ; ) {
     try {
-      const batch = await consumer.popMany({ from: position, ...BATCH })
+      const batch = await consumer.popMany({ ...wanted, from: position })
       for (const { missed = 0 } of batch) moved.missed += missed
       return { batch, position: batch.at(-1)?.position ?? position }
     } catch (error) {

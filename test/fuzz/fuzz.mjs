@@ -11,7 +11,7 @@ process.setSourceMapsEnabled(true)
 const { explain, fuzz, merge, noReport, sourceOf } = await import('./run.ts')
 
 const USAGE =
-  'npm run fuzz -- [--hostile] [--images N] [--from N] [--format 1|2] [--workers N] [--json] | [--hostile] --seed N'
+  'npm run fuzz -- [--hostile] [--first] [--images N] [--from N] [--format 1|2] [--workers N] [--json] | [--hostile] --seed N'
 /** An image takes a few milliseconds; one that takes so long will never end. */
 const STUCK_MS = 60_000
 const WATCH_MS = 1000
@@ -27,14 +27,15 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     format: { type: 'string' },
     hostile: { type: 'boolean', default: false },
+    first: { type: 'boolean', default: false },
     workers: { type: 'string', default: String(cpus().length) },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
-const { hostile } = values
-const which = { hostile, ...(values.format && { format: Number(values.format) }) }
+const { hostile, first } = values
+const which = { hostile, first, ...(values.format && { format: Number(values.format) }) }
 
 /** How much memory the process takes more than when it was warm. */
 class Growth {

@@ -14,6 +14,8 @@ export interface Share {
   readonly format?: 1 | 2
   /** Images that somebody made to hurt, instead of damaged ones. */
   readonly hostile?: boolean
+  /** End at the first image of which came what may not be. */
+  readonly first?: boolean
   /** Called before each image with its seed: so that another thread knows which one does not end. */
   readonly onImage?: (seed: number) => void
 }
@@ -109,10 +111,10 @@ export async function sourceOf({
 
 /** Goes through images. */
 export async function fuzz(share: Share): Promise<Report> {
-  const { from, stride, images, onImage } = share
+  const { from, stride, images, first = false, onImage } = share
   const all = await sourceOf(share)
   const report = noReport()
-  for (let index = 0; index < images; index++) {
+  for (let index = 0; index < images && !(first && report.failures.length > 0); index++) {
     const seed = from + index * stride
     onImage?.(seed)
     const started = performance.now()

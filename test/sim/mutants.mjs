@@ -1,8 +1,9 @@
 // Mutants: one rule of a format left out each, which the simulator has to find. `find` has to occur exactly once in
 // the file (within src). `edits` are done together, where two rules cover each other. `mix` and `seeds` say
 // where to look, if not in the first SEEDS seeds of the default mix; `exhaust` has every crash point of a script tried
-// instead, and is what scripts/sim-exhaust.mjs takes.
+// instead, and is what scripts/sim-exhaust.mjs takes; `hostile`, so many images of test/fuzz/hostile.
 
+import { HOSTILE } from '../fuzz/hostile/mutants.mjs'
 import { LEASES } from './lease-mutants.mjs'
 import { NBD } from './nbd-mutants.mjs'
 
@@ -11,7 +12,7 @@ export const SEEDS = 4000
 
 /** @typedef {{ file: string, find: string, replace: string }} Edit */
 /** @typedef {{ name: string, format: string, edits: Edit[], mix?: string, seeds?: number,
- *   exhaust?: string[], device?: string }} Mutant */
+ *   exhaust?: string[], device?: string, hostile?: number }} Mutant */
 
 const PRODUCER = 'ring/format1/producer.ts'
 const CONSUMER = 'ring/format1/consumer.ts'
@@ -550,4 +551,5 @@ export const MUTANTS = [
   ...FORMAT2,
   ...LEASES,
   ...NBD,
+  ...HOSTILE,
 ]

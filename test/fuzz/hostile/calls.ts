@@ -29,6 +29,8 @@ export interface Call {
   readonly name: string
   /** Which share of the images it is made on. */
   readonly share: number
+  /** Whether it waits for the other side, which never comes. */
+  readonly waits?: boolean
   run(calling: Calling): Promise<unknown>
 }
 
@@ -264,6 +266,7 @@ export const CALLS: readonly Call[] = [
   {
     name: 'RingWriter.open',
     share: 0.3,
+    waits: true,
     run: async ({ device }) => {
       const { signal } = device
       const onBlocked = (): void => device.stop()
@@ -275,7 +278,10 @@ export const CALLS: readonly Call[] = [
     name: 'RingReader.open',
     share: 0.3,
     run: async ({ device, deliver }) => {
-      await using reader = await RingReader.open(device, { clock, signal: device.signal })
+      const { signal } = device
+      await using reader = await RingReader.open(device, { clock, signal })
+      // What takes no signal is ended by closing.
+      signal.addEventListener('abort', () => void reader.close(), { once: true })
       const entry = await reader.tryNext()
       if (entry === undefined) return
       deliver(entry.item)
@@ -285,11 +291,13 @@ export const CALLS: readonly Call[] = [
   {
     name: 'suspendRing',
     share: 0.1,
+    waits: true,
     run: ({ device }) => suspendRing(device, { clock, signal: device.signal }),
   },
   {
     name: 'resumeRing',
     share: 0.1,
+    waits: true,
     run: ({ device }) => resumeRing(device, { clock, signal: device.signal }),
   },
   {
@@ -307,6 +315,7 @@ export const CALLS: readonly Call[] = [
   {
     name: 'migrateRing, to',
     share: 0.05,
+    waits: true,
     run: async ({ device }) => {
       const { producer, consumer } = await inspectRing(device, { signal: device.signal })
       // It would wait, by the machine's clock.
@@ -324,6 +333,7 @@ export const CALLS: readonly Call[] = [
   {
     name: 'Journal.start',
     share: 0.3,
+    waits: true,
     run: async ({ device, deliver, random }) => {
       const perform = async (operations: readonly Uint8Array[]): Promise<void> => {
         for (const operation of operations) deliver(operation)

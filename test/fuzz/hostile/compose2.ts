@@ -30,6 +30,15 @@ export interface Composed {
   readonly items: ReadonlySet<string>
   /** Whether producers and consumers could have left it so. */
   readonly isHonest: boolean
+  /** What must come of it, where that is known. */
+  readonly expected?: {
+    /** Whether it is to be called sound. */
+    readonly sound?: boolean
+    /** Whether no role may attach. */
+    readonly refused?: boolean
+    /** How many items a consumer gets. */
+    readonly items?: number
+  }
   /** What is on it, for people. */
   readonly story: readonly string[]
 }

@@ -7,6 +7,7 @@ import { type Base, makeBases } from '../bases.ts'
 import { mostOf, type Outcome, Violation } from '../exercise.ts'
 import { noUsage, type Usage } from '../meter.ts'
 import type { ImageSource } from '../run.ts'
+import { aim } from './aim.ts'
 import { CALLS, type Call, type Consumed, OWN_ITEMS } from './calls.ts'
 import { compose1 } from './compose1.ts'
 import { type Composed, compose2, keyOf } from './compose2.ts'
@@ -14,6 +15,8 @@ import { Enough, GaugedDevice } from './gauge.ts'
 import { SparseImage } from './image.ts'
 import { addRing, mutate } from './mutate.ts'
 
+/** There is so little on these devices that no call may need its signal to come to an end. */
+const SMALL_BYTES = 3 << 20
 const OWN = OWN_ITEMS.map(keyOf)
 
 /** Images that somebody made to hurt, each of which follows from its seed. */
@@ -34,6 +37,7 @@ export class HostileImages implements ImageSource<Composed> {
   image(seed: number): Composed {
     const random = Random.of(seed, 3)
     const composed = this.#compose(random)
+    if (composed.expected !== undefined) return composed
     const told: string[] = []
     if (composed.format === 2 && random.chance(0.1)) {
       told.push(addRing(composed, compose2(random), random))
@@ -44,9 +48,13 @@ export class HostileImages implements ImageSource<Composed> {
   }
 
   #compose(random: Random): Composed {
-    const kind = random.next() % 10
-    if (kind < 6) return compose2(random)
-    return kind < 8 ? compose1(random) : fromBase(random.pick(this.#bases))
+    const make = random.weighted<() => Composed>([
+      [40, () => aim(random)],
+      [30, () => compose2(random)],
+      [15, () => compose1(random)],
+      [15, () => fromBase(random.pick(this.#bases))],
+    ])
+    return make()
   }
 
   /** @throws {Violation} */
@@ -104,7 +112,8 @@ class HostileRun {
       if (random.chance(call.share)) answers.set(call.name, await this.#call(call))
     }
     this.#compare(answers)
-    if (random.chance(0.2)) await this.#checkRepaired()
+    this.#expect(answers)
+    if (this.#composed.expected !== undefined || random.chance(0.2)) await this.#checkRepaired()
     return { steps: this.#steps, delivered: this.#delivered, usage: this.#usage }
   }
 
@@ -121,6 +130,10 @@ class HostileRun {
     }
     if (gauged.excess !== undefined) throw new Violation(`${call.name}: ${gauged.excess.message}`)
     this.#usage = mostOf([this.#usage, gauged.usage])
+    const isEnded = 'code' in answer && answer.code === 'enough'
+    if (isEnded && call.waits !== true && this.#composed.image.deviceBytes <= SMALL_BYTES) {
+      throw new Violation(`${call.name}: ends only by its signal, though the device is small`)
+    }
     this.#steps.push(`${call.name} ${'code' in answer ? answer.code : 'ok'}`)
     return answer
   }
@@ -141,6 +154,25 @@ class HostileRun {
     // Format 1 has no leases, and a position may be of another ring.
     if (error instanceof RangeError && /leases|has no room/.test(error.message)) return 'RangeError'
     throw new Violation(`${name}: ${String(error)}`, { cause: error })
+  }
+
+  /** What is known to be wrong with an image has to be told. */
+  #expect(answers: ReadonlyMap<string, Answer>): void {
+    const { sound, refused, items } = this.#composed.expected ?? {}
+    const verified = answers.get('verifyRing')
+    const report = verified !== undefined && 'value' in verified ? verified.value : undefined
+    if (sound === false && (report as RingReport | undefined)?.sound === true) {
+      throw new Violation('verifyRing finds nothing wrong')
+    }
+    const consumed = answers.get('Consumer.attach')
+    const came =
+      consumed !== undefined && 'value' in consumed ? (consumed.value as Consumed) : undefined
+    if (refused === true && came !== undefined) {
+      throw new Violation('Consumer.attach does not refuse')
+    }
+    if (items !== undefined && came?.items !== items) {
+      throw new Violation(`Consumer.attach comes to ${JSON.stringify(came)}, not ${items} items`)
+    }
   }
 
   /** Tools and roles have to tell the same. */

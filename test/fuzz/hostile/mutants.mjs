@@ -1,0 +1,91 @@
+// Mutants: checks of what a device says, left out one by one, which the generator of hostile images has to find.
+
+/** @param {[file: string, find: string, replace: string][]} edits */
+const mutant = (name, ...edits) => ({
+  name,
+  format: 'hostile',
+  hostile: 300,
+  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
+})
+
+const IDENTIFY = 'ring/format2/identify.ts'
+const SLOTS = 'ring/format2/slots.ts'
+const WALK = 'ring/format2/walk.ts'
+
+export const HOSTILE = [
+  mutant('an item of any size is held', [
+    WALK,
+    'const isHeld = header.records > 1 || header.bodyBytes <= this.#maxItemBytes',
+    'const isHeld = header.bodyBytes >= 0 || this.#maxItemBytes < 0',
+  ]),
+  mutant('a table takes what it claims', [
+    'ring/format2/batch.ts',
+    'return records > 1 ? maxBatchBlocks(layout) : layout.dataBlocks',
+    'return records < 0 ? maxBatchBlocks(layout) : layout.dataBlocks',
+  ]),
+  mutant('a length of format 1 is not checked', [
+    'ring/format1/record.ts',
+    'if (BigInt(length) + BigInt(HEADER_BYTES) > available) {',
+    'if (available < 0n) {',
+  ]),
+  mutant('a search does not look at its signal', [
+    WALK,
+    'for (let lsn = from; lsn < to; lsn += window) {\n      this.#signal?.throwIfAborted()',
+    'for (let lsn = from; lsn < to; lsn += window) {',
+  ]),
+  mutant('numbers of a mark are not checked', [
+    'ring/format2/mark.ts',
+    'return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS && fits',
+    'return isCount(lsn) || isCount(seq) || bytes < BYTES_MODULUS || fits',
+  ]),
+  mutant('a mark may count more than fits before it', [
+    'ring/format2/mark.ts',
+    'bytes < BYTES_MODULUS && fits',
+    'bytes < BYTES_MODULUS && (fits || most > 0)',
+  ]),
+  mutant('a producer may go back', [
+    SLOTS,
+    'if (after > before || isUpTo(older.committed, newer.committed)) return undefined',
+    'if (after >= before || isUpTo(older.committed, newer.committed)) return undefined',
+  ]),
+  mutant('a consumer may go back', [
+    SLOTS,
+    'if (newer.seen > older.seen || isUpTo(older.cursor, newer.cursor)) return undefined',
+    'if (newer.seen >= older.seen || isUpTo(older.cursor, newer.cursor)) return undefined',
+  ]),
+  mutant('reach may be anything', [
+    SLOTS,
+    'return reach <= farthest ? undefined',
+    'return reach >= 0 ? undefined',
+  ]),
+  mutant('a head and an epoch may lie behind what is committed', [
+    SLOTS,
+    'if (!isUpTo(head, committed) || !isUpTo(currentEpoch(epochs).start, committed)) {',
+    'if (!isUpTo(head, head) || !isUpTo(currentEpoch(epochs).start, currentEpoch(epochs).start)) {',
+  ]),
+  mutant('epochs may be in any order', [
+    SLOTS,
+    'if (!areAscending(epochs))',
+    'if (epochs.length < 0 && !areAscending(epochs))',
+  ]),
+  mutant('a repair writes a slot that nobody reads', [
+    'ring/format2/repair.ts',
+    'const misfit = producerSlotMisfit(producer, disk.layout)',
+    'const misfit = lost ? undefined : producerSlotMisfit(producer, disk.layout)',
+  ]),
+  mutant('a superblock counts wherever it lies', [
+    IDENTIFY,
+    'return isUnknown(superblock) || namedBy(superblock).includes(offset)',
+    'return isUnknown(superblock) || namedBy(superblock).length >= 0 || offset < 0',
+  ]),
+  mutant('a superblock counts in the data of another ring', [
+    IDENTIFY,
+    'return offset >= ring.dataOffset && offset < end',
+    'return offset >= ring.dataOffset && offset < end && offset < 0',
+  ]),
+  mutant('superblocks may contradict each other', [
+    IDENTIFY,
+    'if (others.length > 0) throw ambiguous',
+    'if (others.length > 3) throw ambiguous',
+  ]),
+]
