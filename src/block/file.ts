@@ -35,6 +35,7 @@ import {
 } from './file/options.ts'
 import { PathWatch } from './file/path-watch.ts'
 import { resizeFile } from './file/resize.ts'
+import { keysBelow } from './file/storage.ts'
 import { readRawDevice } from './file/sysfs.ts'
 import { watchFile } from './file/watch.ts'
 import { ALWAYS, type Permit } from './permit.ts'
@@ -70,6 +71,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   readonly #channel: Channel
   readonly #flusher: Flusher
   readonly #bestEffort: boolean
+  readonly #keysBelow: readonly string[]
   #resizing: Promise<void> = Promise.resolve()
 
   private constructor(
@@ -78,8 +80,10 @@ export class FileBlockDevice extends BaseBlockDevice {
     engine: Engine,
     native: Native | undefined,
     claims: FileBlockDeviceOptions['claims'],
+    below: readonly string[],
   ) {
     super()
+    this.#keysBelow = below
     this.#bestEffort = claims === 'best-effort'
     const { fd, raw, writable, sectorSize } = file
     this.name = path
@@ -115,7 +119,9 @@ export class FileBlockDevice extends BaseBlockDevice {
   static async open(path: string, options: FileBlockDeviceOptions = {}): Promise<FileBlockDevice> {
     const file = await openFile(path, options)
     const engine = makeEngine(options.engine ?? 'pool')
-    const device = new FileBlockDevice(path, file, engine, await loadNative(), options.claims)
+    const below = file.raw === undefined ? [] : await keysBelow(file.raw.id)
+    const native = await loadNative()
+    const device = new FileBlockDevice(path, file, engine, native, options.claims, below)
     try {
       await device.doGetInfo()
       if (options.exclusive === true && file.raw === undefined) {
@@ -357,7 +363,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   #claimTarget(): ClaimTarget {
     const { fd, key, raw, writable } = this.#file
     const file = { fd, raw: raw !== undefined, writable, native: this.#native }
-    return { device: this.name, key, file, bestEffort: this.#bestEffort }
+    const aliases = this.#keysBelow
+    return { device: this.name, key, aliases, file, bestEffort: this.#bestEffort }
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {

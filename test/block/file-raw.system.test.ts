@@ -250,3 +250,19 @@ test('a full disk', async (context) => {
     cause: { code: 'ENOSPC' },
   })
 })
+
+test('a role of a loop device is one of its file, and of a loop device on that', async (context) => {
+  const path = loop(context)
+  const above = attachLoop(path)
+  cleanups.push(() => above[Symbol.dispose]())
+  for (const first of [file, path, above.path]) {
+    const claim = await (await open(first)).claim('producer', { holder: 'the first' })
+    for (const second of [file, path, above.path]) {
+      const refused = (await open(second)).claim('producer', { holder: 'the second' })
+      await expect(refused, `${first}, then ${second}`).rejects.toMatchObject({
+        code: 'BLOCK_CLAIMED',
+      })
+    }
+    await claim.release()
+  }
+})

@@ -30,6 +30,8 @@ export interface ClaimTarget {
   readonly device: string
   /** The same for every name and handle of the device. */
   readonly key: string
+  /** Keys of what the device lies on, all of which it takes up from its start: a loop device's file. */
+  readonly aliases?: readonly string[]
   /** Undefined: there is no file that could be locked. */
   readonly file: ClaimedFile | undefined
   /** Whether the role is also given where others may not notice. */
@@ -63,13 +65,17 @@ export async function acquireClaim(
     throw heldBy(target.device, role, await findHolder(target, role, options))
   if (lock.kind === 'obstructed') reportObstruction(target.device, role)
   const lockFd = lock.kind === 'held' ? lock.fd : undefined
-  const server = new ClaimServer(nameOf(target, role), options)
+  const servers: ClaimServer[] = []
   const release = async (): Promise<void> => {
-    await server.close()
+    await Promise.all(servers.map((server) => server.close()))
     await closeQuietly(lockFd)
   }
   try {
-    await takeNames({ target, role, options, server, lock })
+    for (const known of withAliases(target)) {
+      const server = new ClaimServer(nameOf(known, role), options)
+      servers.push(server)
+      await takeNames({ target: known, role, options, server, lock })
+    }
     return { release }
   } catch (error) {
     await release()
@@ -84,9 +90,11 @@ export async function askHolder(
   request: string,
   { key }: AskOptions,
 ): Promise<string | undefined> {
-  for (const path of reachable(target, role)) {
-    const occupant = await talk(target, role, path, key, request)
-    if (isHolder(target, occupant)) return occupant.answer
+  for (const known of withAliases(target)) {
+    for (const path of reachable(known, role)) {
+      const occupant = await talk(known, role, path, key, request)
+      if (isHolder(known, occupant)) return occupant.answer
+    }
   }
   return undefined
 }
@@ -97,12 +105,19 @@ export async function findHolder(
   role: string,
   { key }: AskOptions,
 ): Promise<BlockHolder | undefined> {
-  for (const path of reachable(target, role)) {
-    const occupant = await talk(target, role, path, key)
-    if (isHolder(target, occupant)) return occupant.greeting
+  for (const known of withAliases(target)) {
+    for (const path of reachable(known, role)) {
+      const occupant = await talk(known, role, path, key)
+      if (isHolder(known, occupant)) return occupant.greeting
+    }
   }
   const locked = target.file !== undefined && isRoleLocked(target.file, role)
   return locked ? { holder: ELSEWHERE } : undefined
+}
+
+/** What the role is a role of, by each key. */
+function withAliases(target: ClaimTarget): readonly ClaimTarget[] {
+  return [target, ...(target.aliases ?? []).map((key) => ({ ...target, key }))]
 }
 
 /** Who listens at a name. */

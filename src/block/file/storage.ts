@@ -24,6 +24,20 @@ export async function storageAt(path: string, sysfs = '/sys'): Promise<Storage> 
   return storageBelow(path, sysfs, 0)
 }
 
+/**
+ * Keys of what a raw device lies on, and where it begins there: the same for a loop device, a loop device on that, and their
+ * file. None if that is not known.
+ */
+export async function keysBelow(id: string, sysfs = '/sys'): Promise<readonly string[]> {
+  const { key, start } = await rawStorage(id, sysfs, 0)
+  if (key === rawKey(id)) return []
+  return [start === 0 ? key : `${key}@${start}`]
+}
+
+function rawKey(id: string): string {
+  return `block-${id}`
+}
+
 async function storageBelow(path: string, sysfs: string, depth: number): Promise<Storage> {
   const stats = await stat(path, { bigint: true })
   return stats.isBlockDevice()
@@ -32,7 +46,7 @@ async function storageBelow(path: string, sysfs: string, depth: number): Promise
 }
 
 async function rawStorage(id: string, sysfs: string, depth: number): Promise<Storage> {
-  const itself = whole(`block-${id}`)
+  const itself = whole(rawKey(id))
   if (depth === MAX_DEPTH) return itself
   try {
     const directory = await realpath(join(sysfs, 'dev/block', id))

@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { claimAddress, type Spelling, spellingOf } from '../../../src/block/claim/address.ts'
-import { acquireClaim, askHolder, type ClaimTarget } from '../../../src/block/claim/claim.ts'
+import {
+  acquireClaim,
+  askHolder,
+  type ClaimTarget,
+  findHolder,
+} from '../../../src/block/claim/claim.ts'
 import { isListening } from '../../../src/block/claim/listening.ts'
 import { CLAIM_CHANNEL } from '../../../src/block/claim/notices.ts'
 import { cannotWrite, isForeign } from '../../../src/block/claim/permission.ts'
@@ -116,6 +121,25 @@ describe('who occupies the name of a role', () => {
     }
     expect(notices).toEqual([])
   })
+})
+
+test('what lies on something else, all of it, is claimed with that', async () => {
+  const below = withoutLock(spellingOf(process.versions))
+  const above = { ...below, key: `${below.key}-above`, aliases: [below.key] }
+  const beside = { ...above, key: `${below.key}-beside` }
+  const all = [below, above, beside]
+  for (const first of all) {
+    const claim = await acquireClaim(first, 'producer', { holder: 'the first' })
+    for (const second of all) {
+      const refused = acquireClaim(second, 'producer', { holder: 'the second' })
+      await expect(refused).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
+      await expect(findHolder(second, 'producer', {})).resolves.toMatchObject({
+        holder: 'the first',
+      })
+    }
+    await claim.release()
+    for (const other of all) expect(await findHolder(other, 'producer', {})).toBeUndefined()
+  }
 })
 
 describe('runtimes that spell a name in different ways', () => {
