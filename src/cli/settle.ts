@@ -39,11 +39,11 @@ export async function settle(
   await using ring = await openDevice(path, 'read-write', flags)
   const { timeout } = flags
   const timedOut = timeout === undefined ? undefined : AbortSignal.timeout(timeout)
-  const signal = timedOut === undefined ? stop.signal : AbortSignal.any([stop.signal, timedOut])
+  const waiting = timedOut === undefined ? {} : { waitSignal: timedOut }
   try {
     using _notice = tellLater(path, wish, flags)
     const request = wish === 'suspend' ? suspendRing : resumeRing
-    await request(ring, { ...namesOf(flags), signal })
+    await request(ring, { ...namesOf(flags), signal: stop.signal, ...waiting })
   } catch (error) {
     stop.signal.throwIfAborted()
     if (timedOut?.aborted !== true || isBlockError(error)) throw error

@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { systemClock } from '../clock.ts'
 import { type BlockError, isBlockError } from '../errors.ts'
@@ -11,8 +12,10 @@ const MAX_REFUSALS = 10
 
 /** How to suspend or resume a ring from outside. */
 export interface SuspendOptions extends AttachOptions, WaitOptions {
-  /** Stops the waiting; a wish that is on the device by then stays there. */
+  /** Ends it, whatever it does; a wish that is on the device by then stays there. */
   readonly signal?: AbortSignal
+  /** Ends the waiting alone: also one that is aborted already lets the wish be made first. */
+  readonly waitSignal?: AbortSignal
 }
 
 /**
@@ -20,7 +23,7 @@ export interface SuspendOptions extends AttachOptions, WaitOptions {
  * asked to do it, because only one may write for that role.
  * @throws {BlockError} `BLOCK_CLAIMED` if the consumer at work takes no requests
  * @throws {RingError} as `Consumer.attach`
- * @throws the signal's reason
+ * @throws the reason of the signal that was aborted
  */
 export function suspendRing(device: BlockDevice, options: SuspendOptions = {}): Promise<void> {
   return settle(device, 'suspend', options)
@@ -39,9 +42,10 @@ async function settle(
   wish: 'suspend' | 'resume',
   options: SuspendOptions,
 ): Promise<void> {
-  const { clock = systemClock, signal } = options
+  const { clock = systemClock, signal, waitSignal } = options
   signal?.throwIfAborted()
   const waiter = new Waiter(device, clock, options)
+  const stopListening = onAbort(waitSignal, () => waiter.wake())
   const wanted = wish === 'suspend'
   let refusals = 0
   try {
@@ -56,9 +60,11 @@ async function settle(
         // Another one that only asks holds the role for a moment, and a consumer at work may be slow to answer.
         if (refused !== undefined && ++refusals > MAX_REFUSALS) throw refused
       }
+      waitSignal?.throwIfAborted()
       await waiter.pause(signal)
     }
   } finally {
+    stopListening()
     waiter.close()
   }
 }
