@@ -7,6 +7,7 @@ import type { Disk, Slots } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
 import { type ItemRange, LogFindings } from './log-findings.ts'
 import { bytesBetween, type Mark } from './mark.ts'
+import { behindMissing, missingItems, saidOf } from './missing.ts'
 import { firstTorn, rollForward } from './recover.ts'
 import { MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
@@ -74,7 +75,7 @@ export class LogCheck {
     const { signal, onProgress } = this.#options
     const { blockSize, dataBlocks } = this.#disk.layout
     const start = await this.#begin()
-    let mark = start
+    let mark = this.#tellMissing(start)
     const total = Math.max(0, this.#tail.lsn - mark.lsn)
     while (mark.lsn < this.#tail.lsn) {
       signal?.throwIfAborted()
@@ -200,8 +201,18 @@ export class LogCheck {
     return this.#epochAt(end)
   }
 
+  /** Tells of items that the slots call committed, and that no batch before a place holds. */
+  #tellMissing(mark: Mark): Mark {
+    const said = saidOf(this.#producer, mark)
+    if (said === undefined || said.seq <= mark.seq) return mark
+    const end = behindMissing(mark, said)
+    this.#add([missingItems(this.#disk, mark, said)], mark, end)
+    return end
+  }
+
   /** Where an epoch begins, what was held back before is dropped. */
-  #epochAt(mark: Mark): Mark {
+  #epochAt(at: Mark): Mark {
+    const mark = this.#tellMissing(at)
     const epoch = this.#producer.epochs.find(({ start }) => start.lsn === mark.lsn)
     if (epoch === undefined) return mark
     this.#committedTo = epoch.start.seq

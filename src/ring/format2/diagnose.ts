@@ -7,7 +7,7 @@ import type { Batch } from './walk.ts'
 
 /** One thing that is wrong with a batch. */
 export interface BatchProblem {
-  readonly structure: 'batch header' | 'table' | 'item'
+  readonly structure: 'batch header' | 'table' | 'item' | 'producer slots'
   /** Where it is, in bytes from the device's start. */
   readonly offset: number
   /** Where it is, in bytes from the batch's start, and how long. */

@@ -9,6 +9,7 @@ import { type BatchProblem, damageAt, diagnoseHeader, offsetIn } from './diagnos
 import type { Disk } from './disk.ts'
 import { currentEpoch, type Epochs, epochAt, firstUnseen } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
+import { behindMissing, missingItems, saidOf } from './missing.ts'
 import { type Place, placeAfter, placeAt } from './place.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import type { ProducerSlot } from './slots.ts'
@@ -332,6 +333,11 @@ export class ReadingPlace {
    */
   async #extend(sure: number | undefined): Promise<Nothing | Suspect | undefined> {
     let mark = this.#frontier
+    const said = saidOf(this.#producer, mark)
+    if (said !== undefined && said.seq > this.#committedTo) {
+      this.#addMissing(said)
+      return undefined
+    }
     let batch = await this.#walker.batchAt(mark, this.#epochs)
     if (batch === undefined) {
       const start = await this.#walker.restartAt(mark, this.#committedTo, this.#epochs)
@@ -366,6 +372,18 @@ export class ReadingPlace {
     this.#moveTo(batch.end)
   }
 
+  /** Takes for committed what the slots call so. What of that no batch holds is damaged. */
+  #addMissing(said: Mark): void {
+    const mark = this.#frontier
+    if (said.seq > mark.seq) {
+      const end = behindMissing(mark, said)
+      const problem = missingItems(this.#disk, mark, said)
+      this.#steps.add({ kind: 'gap', mark, end, limit: Infinity, problem })
+      this.#frontier = end
+    }
+    this.#committedTo = said.seq
+  }
+
   /** Steps over blocks without a batch that can be believed: to the next one, or to where the producer was. */
   async #addGap(start: Mark): Promise<void> {
     let mark = start
@@ -396,7 +414,8 @@ export class ReadingPlace {
   #moveTo(end: Mark): void {
     const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
     this.#frontier = end
-    if (epoch !== undefined) this.#restart(epoch.start)
+    // One that counts more than is held begins behind what is missing.
+    if (epoch !== undefined && epoch.start.seq <= end.seq) this.#restart(epoch.start)
   }
 
   /** An epoch begins at the frontier: what was held back before is dropped. */

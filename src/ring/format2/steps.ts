@@ -76,7 +76,8 @@ export class Steps {
 
   /** Drops what ends before a place. */
   forgetBefore(lsn: number): void {
-    const keep = this.#steps.findIndex(({ end }) => end.lsn > lsn)
+    // Items that no batch holds take no blocks.
+    const keep = this.#steps.findIndex(({ mark, end }) => end.lsn > lsn || mark.lsn >= lsn)
     release(this.#steps.splice(0, keep < 0 ? this.#steps.length : keep))
     this.#count()
   }

@@ -185,6 +185,17 @@ const AIMS: readonly Aim[] = [
     },
   },
   {
+    name: 'more that is called committed than batches hold',
+    deviceBytes: SMALL_BYTES,
+    hurt: (target, random) => {
+      const { tail } = target
+      const committed = { ...tail, seq: tail.seq + random.between(1, 300) }
+      const wrong = { committed, ...random.pick([{}, { reach: committed.lsn + 1 }]) }
+      target.slots({ producer: [wrong, wrong] })
+      return { ...DAMAGED, items: target.items.size }
+    },
+  },
+  {
     name: 'counts of a producer that cannot be',
     deviceBytes: SMALL_BYTES,
     hurt: (target, random) => {

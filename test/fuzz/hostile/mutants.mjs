@@ -53,6 +53,16 @@ export const HOSTILE = [
     'if (newer.seen > older.seen || isUpTo(older.cursor, newer.cursor)) return undefined',
     'if (newer.seen >= older.seen || isUpTo(older.cursor, newer.cursor)) return undefined',
   ]),
+  mutant('a consumer is not told what no batch holds', [
+    'ring/format2/reading.ts',
+    'if (said !== undefined && said.seq > this.#committedTo) {',
+    'if (said !== undefined && said.seq < 0) {',
+  ]),
+  mutant('verify does not tell what no batch holds', [
+    'ring/format2/check-log.ts',
+    'if (said === undefined || said.seq <= mark.seq) return mark',
+    'if (said === undefined || said.seq >= 0) return mark',
+  ]),
   mutant('reach may be anything', [
     SLOTS,
     'return reach <= farthest ? undefined',
