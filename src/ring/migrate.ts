@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
 import type { BlockDevice } from '../block/device.ts'
+import { crc32c } from '../crc32c.ts'
 import { RingError } from '../errors.ts'
 import { stepOver } from './damage.ts'
 import { recordBytes } from './format1/layout.ts'
@@ -79,7 +79,7 @@ export async function migrateRing(
   const { base, start } = plan
   const blocking = onBlocked === undefined ? {} : { onBlocked }
   // A slot of format 2 has room for 46 bytes of it.
-  const client = `${base} from ${start} of ${identity} ${randomBytes(2).toString('hex')}`
+  const client = `${base} from ${start} of ${identity} ${hexOf(crypto.getRandomValues(new Uint16Array(1))[0] ?? 0, 4)}`
   const names = { queue: QUEUE, client }
   const writer = await RingWriter.open(to, { ...names, ...limit, ...waiting, ...blocking })
   try {
@@ -165,13 +165,15 @@ async function identityOf(
   { ring, sizeSectors, sectorSize }: RingInspection,
   consumer: Consumer,
 ): Promise<string> {
-  const hash = createHash('sha256').update(ring?.uuid ?? `${sizeSectors} ${sectorSize}`)
-  if (ring === undefined) {
-    const { position } = consumer
-    const [first] = await consumer.popMany({ from: position, ...BATCH, maxItems: 1 })
-    hash.update(first?.item ?? '')
-  }
-  return hash.digest('hex').slice(0, 8)
+  const text = new TextEncoder().encode(ring?.uuid ?? `${sizeSectors} ${sectorSize}`)
+  if (ring !== undefined) return hexOf(crc32c(text), 8)
+  const { position } = consumer
+  const [first] = await consumer.popMany({ from: position, ...BATCH, maxItems: 1 })
+  return hexOf(crc32c(first?.item ?? new Uint8Array(0), crc32c(text)), 8)
+}
+
+function hexOf(number: number, digits: number): string {
+  return number.toString(16).padStart(digits, '0')
 }
 
 /** Where a migration begins, or goes on. */
