@@ -36,6 +36,7 @@ const SIMULATOR = [
 const MORE = [
   ['test/fuzz/fuzz.mjs', '--images', '20000', '--from'],
   ['test/fuzz/fuzz.mjs', '--hostile', '--images', '3000', '--from'],
+  ['test/fuzz/fuzz.mjs', '--commands', '--images', '100', '--from'],
   ['scripts/sim-mutants.mjs', '--some', '4', '--seed'],
   ['test/vm/powercut.mjs', '--seconds', '30', '--cuts', '500', '--seed'],
 ]

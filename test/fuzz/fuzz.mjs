@@ -11,7 +11,8 @@ process.setSourceMapsEnabled(true)
 const { explain, fuzz, merge, noReport, sourceOf } = await import('./run.ts')
 
 const USAGE =
-  'npm run fuzz -- [--hostile] [--first] [--images N] [--from N] [--format 1|2] [--workers N] [--json] | [--hostile] --seed N'
+  'npm run fuzz -- [--hostile] [--first] [--images N] [--from N] [--format 1|2] [--workers N] [--json] | [--hostile] --seed N\n' +
+  'npm run fuzz -- --commands [--images N] [--from N] [--workers N] | --commands --seed N'
 /** An image takes a few milliseconds; one that takes so long will never end. */
 const STUCK_MS = 60_000
 const WATCH_MS = 1000
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     format: { type: 'string' },
     hostile: { type: 'boolean', default: false },
+    commands: { type: 'boolean', default: false },
     first: { type: 'boolean', default: false },
     workers: { type: 'string', default: String(cpus().length) },
     seed: { type: 'string' },
@@ -51,6 +53,7 @@ class Growth {
 
 if (values.help) console.log(USAGE)
 else if (!isMainThread) await work(workerData)
+else if (values.commands) await throughCommands()
 else if (values.seed !== undefined) await replay(Number(values.seed))
 else await main()
 
@@ -94,6 +97,28 @@ async function main() {
   if (values.json) console.log(JSON.stringify({ ...report, seconds, growth: growth.bytes }))
   else print(report, seconds, growth.bytes)
   if (report.failures.length > 0) process.exitCode = 1
+}
+
+/** Runs the built command line on hostile images, in processes. */
+async function throughCommands() {
+  const { replayCommands, runCommands } = await import('./hostile/commands/run.ts')
+  const started = Date.now()
+  const [images, from, workers] = [values.images, values.from, values.workers].map(Number)
+  const report = await (values.seed === undefined
+    ? runCommands({ images, from, workers })
+    : replayCommands(Number(values.seed)))
+  if (report.failures.length > 0) process.exitCode = 1
+  if (values.json) return console.log(JSON.stringify(report))
+  const { ends, mostBytes, mostMs, failures, skipped } = report
+  console.log(
+    `${report.images} images (and ${skipped} too large) in ${(Date.now() - started) / 1000} s; ` +
+      `a command took at most ${mostBytes} bytes of memory and ${Math.round(mostMs)} ms`,
+  )
+  for (const [end, count] of Object.entries(ends).sort()) console.log(`  ${end}: ${count}`)
+  for (const { seed, command, problem } of failures) {
+    console.log(`seed ${seed}: ${command}\n${problem}`)
+    console.log(`replay: npm run fuzz -- --commands --seed ${seed}`)
+  }
 }
 
 /** Runs a share of the images in a thread, and ends it if one of them does not end. */

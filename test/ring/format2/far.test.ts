@@ -11,30 +11,14 @@ import {
   verifyRing,
 } from '../../../src/index.ts'
 import { Journal } from '../../../src/journal/index.ts'
-import { Disk } from '../../../src/ring/format2/disk.ts'
-import { newestProducer } from '../../../src/ring/format2/role.ts'
 import { Enough, GaugedDevice } from '../../fuzz/hostile/gauge.ts'
+import { makeFarRing, TIB } from '../../helpers/far-ring.ts'
 import { attachProducer } from '../../helpers/ring.ts'
-
-const TIB = 2 ** 40
-const BLOCK = 4096
-
-/** A device of a terabyte that holds nothing but a ring whose producer says that all of it was pushed. */
-async function farRing(): Promise<MemoryBlockDevice> {
-  const device = new MemoryBlockDevice({ sizeSectors: TIB / 512 })
-  await Producer.create(device)
-  const disk = await Disk.open(device)
-  const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
-  const committed = { lsn: TIB / BLOCK - 20, seq: 1000, bytes: 5000, crc: 7 }
-  for (const which of [0, 1] as const) {
-    await disk.writeProducerSlot(which, { ...slot, committed, generation: 5 + which })
-  }
-  return device
-}
 
 let device: MemoryBlockDevice
 beforeAll(async () => {
-  device = await farRing()
+  device = new MemoryBlockDevice({ sizeSectors: TIB / 512 })
+  await makeFarRing(device)
 })
 
 test.each<[string, (far: GaugedDevice, signal: AbortSignal) => Promise<unknown>]>([
