@@ -16,6 +16,7 @@ export function adviceFor(error: CodedError<string, object>): string {
   return error.message
     .replaceAll('FileBlockDevice.create', 'sbr create')
     .replaceAll('direct: false', '--buffered')
+    .replace(/, or open it with claims: 'best-effort'.*$/, '')
 }
 
 function ringAdvice({ code, message, details }: RingError): string {

@@ -15,10 +15,10 @@ function textOf(notice: ClaimNotice): string {
   if (notice.event === 'obstructed') {
     return (
       `somebody who may only read ${device} keeps a lock on it, so that other containers do not notice who has the ${role} role; ` +
-      'see /proc/locks'
+      `fuser -v ${device} names who has it open`
     )
   }
   const { pid, uid, reason } = notice
   const who = pid === undefined ? 'somebody' : `process ${pid} of user ${uid}`
-  return `${who} sits on the name of the ${role} role of ${device} and was passed over: ${reason}`
+  return `${who} occupies the name of the ${role} role of ${device} and was passed over: ${reason}`
 }

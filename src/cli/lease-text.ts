@@ -28,9 +28,13 @@ export function describeLease(state: LeaseState | UnreadableLease): string {
   const { status, epoch, counter, timeoutMs, time } = state
   const by = safeText(JSON.stringify(state.owner))
   const who = status === 'held' ? `held by ${by}` : `free; last held by ${by}`
-  const when = status === 'held' ? 'last renewed' : 'given back'
+  const at = new Date(time).toISOString()
+  const when =
+    status === 'held'
+      ? `last renewed at ${at} by that host's clock`
+      : `given back, or broken by another host, at ${at} by the clock of who did it`
   return (
-    `${who}, ${when} at ${new Date(time).toISOString()} by that host's clock; timeout ${timeoutMs / 1000} s, ` +
+    `${who}, ${when}; timeout ${timeoutMs / 1000} s, ` +
     `taken ${counted(epoch, 'time')}, written ${counted(counter, 'time')}`
   )
 }

@@ -72,6 +72,26 @@ test('tells who is at work on this machine, as far as it is known', async () => 
   expect(busy).toContain(`, process ${consumer.child.pid} on ${hostname()}, since `)
 })
 
+test('tells of one who holds a role and does not answer', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path)
+  await ok(['produce', path], 'one\n')
+  await using consumer = start(['consume', path])
+  await consumer.printed((stdout) => stdout.length > 0)
+  consumer.child.kill('SIGSTOP')
+  try {
+    // The kernel says who it is, where its calls can be made.
+    const silent = /^(another process|process \d+ of user \d+, which does not answer)/
+    expect(await diagnose(path)).toMatchObject({
+      atWork: { consumer: true },
+      holders: { consumer: { holder: expect.stringMatching(silent) } },
+    })
+  } finally {
+    consumer.child.kill('SIGCONT')
+  }
+})
+
 test('is valid JSON for many items, and for large ones', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')

@@ -50,7 +50,10 @@ test.concurrent('a role that is leased is refused to others until the lease is g
   const copied = await sbr(['device', 'copy', path, copy])
   expect([copied.code, copied.stderr]).toMatchObject([
     0,
-    expect.stringContaining(`${copy} has the leases of "host-b" too; nobody renews them there`),
+    expect.stringContaining(
+      `${copy} has the leases of "host-b" too; nobody renews them there. Before a host takes such a role of the copy: ` +
+        `sbr lease break ${copy} --role consumer; `,
+    ),
   ])
   const shown = (await ok(['lease', 'show', copy])).toString()
   expect(shown).toContain(`ring      ${uuid}; on a copy of the device the holder may be at work`)
@@ -60,6 +63,7 @@ test.concurrent('a role that is leased is refused to others until the lease is g
   expect(broken).toContain(`broken: the consumer's role was held by "host-b"`)
   const again = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
   expect(again).toContain("nothing to break: the consumer's role was free; last held by")
+  expect(again).toContain('given back, or broken by another host, at')
   await ok(['produce', path], 'four\n')
   expect((await ok(['consume', path, '--drain'])).toString()).toMatch(/four\n$/)
 })

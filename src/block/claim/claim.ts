@@ -105,12 +105,17 @@ export async function findHolder(
   role: string,
   { key }: AskOptions,
 ): Promise<BlockHolder | undefined> {
+  let silent: BlockHolder | undefined
   for (const known of withAliases(target)) {
     for (const path of reachable(known, role)) {
       const occupant = await talk(known, role, path, key)
       if (isHolder(known, occupant)) return occupant.greeting
+      // Who takes the role is refused because of this one.
+      const mayHold = occupant.kind === 'silent' && whyNoHolder(known, occupant) === undefined
+      if (mayHold) silent ??= unnamed(occupant)
     }
   }
+  if (silent !== undefined) return silent
   const locked = target.file !== undefined && isRoleLocked(target.file, role)
   return locked ? { holder: ELSEWHERE } : undefined
 }

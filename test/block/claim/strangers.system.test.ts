@@ -72,7 +72,7 @@ describe('another user, who cannot read the ring,', () => {
         encoding: 'utf8',
       },
     )
-    const notice = `process ${other.child.pid} of user ${NOBODY} sits on the name of the producer role of ${ring}`
+    const notice = `process ${other.child.pid} of user ${NOBODY} occupies the name of the producer role of ${ring}`
     expect(produced).toMatchObject({ status: 0, stderr: expect.stringContaining(notice) })
     for (const role of ['producer', 'consumer']) {
       await using first = own()

@@ -114,8 +114,9 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
     const note = created ? `${to} was removed again` : `${to} may hold a part of the copy`
     throw withNote(error, note, { partial: !created })
   }
-  const leaseHolders = await ownersOfLeases(target.device)
-  if (flags.json !== true && leaseHolders.length > 0) warnOfLeases(to, leaseHolders)
+  const held = await heldLeases(target.device)
+  if (flags.json !== true && held.length > 0) warnOfLeases(to, held)
+  const leaseHolders = held.map(({ owner }) => owner)
   const verified = flags.verify === true
   const line =
     flags.json === true
@@ -137,17 +138,29 @@ function warnOfWork(from: string, atWork: readonly string[]): void {
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
-/** Who holds a role of the ring that was copied, if it is one. */
-async function ownersOfLeases(copy: BlockDevice): Promise<readonly string[]> {
-  const { producer, consumer } = (await leasesOf(copy)) ?? {}
-  return [producer, consumer].flatMap((lease) => (lease?.status === 'held' ? [lease.owner] : []))
+const ROLES = ['producer', 'consumer'] as const
+
+/** A lease that came along with the copy of a ring. */
+interface HeldLease {
+  readonly role: (typeof ROLES)[number]
+  readonly owner: string
 }
 
-function warnOfLeases(to: string, holders: readonly string[]): void {
-  const names = holders.map((holder) => JSON.stringify(holder)).join(' and ')
+/** The roles that hosts hold of the ring that was copied, if it is one. */
+async function heldLeases(copy: BlockDevice): Promise<readonly HeldLease[]> {
+  const leases = await leasesOf(copy)
+  return ROLES.flatMap((role) => {
+    const lease = leases?.[role]
+    return lease?.status === 'held' ? [{ role, owner: lease.owner }] : []
+  })
+}
+
+function warnOfLeases(to: string, held: readonly HeldLease[]): void {
+  const names = held.map(({ owner }) => JSON.stringify(owner)).join(' and ')
+  const commands = held.map(({ role }) => `sbr lease break ${to} --role ${role}`).join('; ')
   const text =
-    `${to} has the leases of ${names} too; nobody renews them there. Before a host takes such a role of the copy: sbr lease ` +
-    `break ${to}, without cutting off who may be at work on the original`
+    `${to} has the leases of ${names} too; nobody renews them there. Before a host takes such a role of the copy: ` +
+    `${commands}; without cutting off who may be at work on the original`
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
