@@ -308,8 +308,8 @@ export class FileBlockDevice extends BaseBlockDevice {
     const more = sizeBytes - before.sizeSectors * sectorSize
     const lack = more > 0 ? await lackOfSpace(this.name, more) : undefined
     if (lack !== undefined) {
-      const message = `could not resize ${this.name}: ${lack}`
-      throw new BlockError('BLOCK_IO', message, { device: this.name })
+      const message = `could not resize ${this.name}: ${lack.message}`
+      throw new BlockError('BLOCK_IO', message, { device: this.name }, lack)
     }
     await this.#system({ device: this.name, operation: 'resize' }, () =>
       resizeFile(fd, before.sizeSectors * sectorSize, sizeBytes, sectorSize, fill),

@@ -55,7 +55,7 @@ export async function createFile(
   const taken = await attempt(path, () => takenBy(path))
   if (taken !== undefined) throw taken
   const lack = options.sparse === true ? undefined : await lackOfSpace(dirname(path), sizeBytes)
-  if (lack !== undefined) throw creationError(path, lack)
+  if (lack !== undefined) throw creationError(path, lack.message, lack)
   const name = `${basename(path).slice(0, NAME_START)}.${randomBytes(6).toString('hex')}.tmp`
   const temporary = join(dirname(path), name)
   const file = await attempt(path, () => open(temporary, 'wx', fileMode))
