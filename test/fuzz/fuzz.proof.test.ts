@@ -29,5 +29,5 @@ test('damaged images come to items that were pushed, or to an error of the packa
 test('hostile images do so as well, and take neither memory nor time without bound', {
   timeout: TIMEOUT_MS,
 }, async () => {
-  expectHarmless(await fuzzed(HOSTILE_IMAGES, '--hostile'), HOSTILE_IMAGES)
+  expectHarmless(await fuzzed(HOSTILE_IMAGES, '--hostile', '--workers', '1'), HOSTILE_IMAGES)
 })
