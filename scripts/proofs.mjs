@@ -24,11 +24,11 @@ const { values } = parseArgs({
 
 /** The programs of a round, and how they are told where random inputs begin. */
 const SIMULATOR = [
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '6000', '--format', '1', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '6000', '--format', '2', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '2400', '--format', '2-overwrite', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '2000', '--format', '1', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '2000', '--format', '2', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '800', '--format', '2-overwrite', '--from'],
   // An adversary chooses what the items hold; all else is as in format 2.
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '1500', '--format', '2-hostile', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '500', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '300', '--format', 'leases', '--from'],
   // Not the simulator, but as short: checks left out, found by hostile images.
   ['scripts/sim-mutants.mjs', '--format', 'hostile', '--some', '3', '--seed'],

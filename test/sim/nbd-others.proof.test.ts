@@ -1,0 +1,4 @@
+import { testOnNbd } from './on-nbd.ts'
+
+testOnNbd('1', 20)
+testOnNbd('2-overwrite', 20)
