@@ -2,7 +2,7 @@
 // block between <!-- measured: NAME --> and <!-- end -->, and the chart. No figure is typed by hand.
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { backlogText } from './lib/backlog-table.mjs'
@@ -23,10 +23,15 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PUBLISHED = 'bench/published'
 const CHART = 'docs/benchmarks.svg'
 const BLOCKS = [
-  { name: 'throughput', result: 'throughput', document: 'README.md', textOf: summaryWithChart },
+  {
+    name: 'throughput',
+    result: 'throughput',
+    document: 'docs/measured.md',
+    textOf: summaryWithChart,
+  },
   { name: 'tables', result: 'throughput', document: 'docs/benchmarks.md', textOf: throughputText },
-  { name: 'wake', result: 'wake', document: 'README.md', textOf: wakeText },
-  { name: 'backlog', result: 'backlog', document: 'README.md', textOf: backlogText },
+  { name: 'wake', result: 'wake', document: 'docs/measured.md', textOf: wakeText },
+  { name: 'backlog', result: 'backlog', document: 'docs/measured.md', textOf: backlogText },
   { name: 'cost', result: 'cost', document: 'docs/benchmarks.md', textOf: costText },
   { name: 'nbd', result: 'nbd', document: 'docs/nbd.md', textOf: nbdText },
 ]
@@ -125,6 +130,6 @@ function withBlock(document, name, text) {
 }
 
 function summaryWithChart(result) {
-  const chart = `![Items a second of the device, the ring and other queues](${CHART})`
+  const chart = `![Items a second of the device, the ring and other queues](${basename(CHART)})`
   return `${chart}\n\n${throughputSummary(result)}`
 }
