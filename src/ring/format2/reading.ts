@@ -10,67 +10,17 @@ import type { Disk } from './disk.ts'
 import { currentEpoch, type Epochs, epochAt, firstUnseen } from './epochs.ts'
 import { addBytes, type Mark } from './mark.ts'
 import { behindMissing, missingItems, saidOf } from './missing.ts'
+import type { Loss, Next, Nothing, Rest, TooLarge } from './next.ts'
 import { type Place, placeAfter, placeAt } from './place.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import type { ProducerSlot } from './slots.ts'
 import { type DamagedStep, type Step, Steps } from './steps.ts'
 import { type Batch, Walker } from './walk.ts'
 
-/** What stands at a position. */
-export type Next = Nothing | Found | Missed | Loss | TooLarge
-
-/** An item. */
-interface Found {
-  readonly status: 'item'
-  /** A view, good until the next call. */
-  readonly item: Uint8Array
-  /** The position behind it. */
-  readonly position: Position
-  /** When it was pushed, in milliseconds since 1970, on the producer's clock. */
-  readonly time: number
-}
-
-/** A copy of an item that comes right behind another one. */
-type Rest = Pick<Found, 'item' | 'position'>
-
-/** There is nothing yet. */
-interface Nothing {
-  readonly status: 'nothing'
-}
-
 /** A place where what was read is not what the producer's slots said before. */
 interface Suspect {
   readonly kind: 'suspect'
   readonly lsn: number
-}
-
-/** Items that were overwritten. */
-export interface Missed {
-  readonly status: 'missed'
-  readonly items: number
-  /** The position behind them. */
-  readonly position: Position
-}
-
-/** Items that are damaged. */
-export interface Loss {
-  readonly status: 'damage'
-  readonly items: number
-  /** The position behind them. */
-  readonly position: Position
-  readonly error: RingError
-  /** When the first of them was pushed, in milliseconds since 1970, on the producer's clock; undefined if nothing tells. */
-  readonly time: number | undefined
-}
-
-/** An item that is sound, and larger than what the reader takes. */
-export interface TooLarge {
-  readonly status: 'too-large'
-  /** The position behind it. */
-  readonly position: Position
-  readonly error: RingError
-  /** When it was pushed, as of `Found`. */
-  readonly time: number
 }
 
 /** What is published on `shared-block-ring:correction` when a flipped bit was read as it was written. */
