@@ -1,9 +1,10 @@
-import { randomFillSync } from 'node:crypto'
 import type { BlockDevice } from '../block/device.ts'
 import { overlaps, type Storage, storageAt } from '../block/file/storage.ts'
 import { FileBlockDevice } from '../block/file.ts'
 import { claimTarget } from '../block/nbd/claim.ts'
 import { isNbdUri, parseNbdUri } from '../block/nbd/uri.ts'
+import { comesOutAt } from '../block/ops/apart.ts'
+import { placeOf } from '../block/ops/place.ts'
 import { isBlockError } from '../errors.ts'
 import type { OpenedDevice } from './device.ts'
 import { usageError } from './errors.ts'
@@ -41,31 +42,22 @@ export async function checkNotSame(first: string, second: string): Promise<void>
  * @throws {BlockError} `BLOCK_CLAIMED`: somebody is at work on the source, which may be the target
  */
 export async function checkApart(source: OpenedDevice, target: OpenedDevice): Promise<void> {
-  const { sectorSize, sizeSectors } = await target.getInfo()
-  const offset = (sizeSectors - 1) * sectorSize
+  const place = await placeOf(target)
+  const { sectorSize } = place.info
+  const offset = place.sizeBytes - sectorSize
   const before = await readFresh(target, offset, sectorSize)
-  if (sizeSectors === 0 || before === undefined) return
-  const isAtSource = async (bytes: Uint8Array): Promise<boolean> =>
-    isEqual(bytes, await readFresh(source, offset, sectorSize))
-  let roles: AsyncDisposable
+  if (before === undefined) return
+  const readSource = () => readFresh(source, offset, sectorSize)
+  let isOne: boolean
   try {
-    roles = await claimRoles(source, 'a look whether two devices are one')
+    await using _roles = await claimRoles(source, 'a look whether two devices are one')
+    isOne = await comesOutAt(place, offset, before, readSource)
   } catch (error) {
     const isTaken = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
-    if (!isTaken || (await isAtSource(before))) throw error
+    if (!isTaken || isEqual(before, await readSource())) throw error
     return
   }
-  try {
-    const probe = randomFillSync(target.allocate(sectorSize))
-    try {
-      await target.write(sizeSectors - 1, [probe], { durable: true })
-      if (!(await isAtSource(probe))) return
-    } finally {
-      await target.write(sizeSectors - 1, [before], { durable: true })
-    }
-  } finally {
-    await roles[Symbol.asyncDispose]()
-  }
+  if (!isOne) return
   throw usageError(
     `${source.name} and ${target.name} are the same: what was written to the last sector of one was read from the other. It ` +
       'was put back',

@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../device.ts'
+import { checkApart } from './apart.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent } from './extents.ts'
 import { type OperationOptions, planOf } from './options.ts'
@@ -8,7 +9,9 @@ import { commonUnit, pairOf } from './place.ts'
  * Copies a device's content to another of the same size in bytes; the sizes of their sectors may differ. The
  * copy is on stable storage when it resolves. After a failure, an abort or a crash the target holds a part of it,
  * and zeroes in place of the first chunk: the start comes last, so that a part never looks whole.
- * @throws {TypeError} both are the same device
+ * Nobody may be at work on either meanwhile. Before anything else, the target's last sector holds random bytes for a moment:
+ * if they are read from the source, both are one storage.
+ * @throws {TypeError} both are the same device, or one storage under two names; nothing was changed
  * @throws {RangeError} the sizes differ, or an option cannot be; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device
  * @throws the signal's reason
@@ -19,7 +22,10 @@ export async function copy(
   options: OperationOptions = {},
 ): Promise<void> {
   const [source, target] = await pairOf(from, to)
-  const plan = planOf(options, source.sizeBytes, commonUnit(source, target))
+  const unitBytes = commonUnit(source, target)
+  const plan = planOf(options, source.sizeBytes, unitBytes)
+  plan.signal?.throwIfAborted()
+  await checkApart(source, target, unitBytes)
   await copyPieces(source, target, plan, pieces(source.sizeBytes, plan.chunkBytes))
 }
 

@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../device.ts'
+import { checkApart } from './apart.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent, extentsOf } from './extents.ts'
 import { type OperationOptions, type Plan, planOf } from './options.ts'
@@ -28,8 +29,13 @@ export async function sparseCopy(
   const unitBytes = commonUnit(source, target)
   const plan = planOf(options, source.sizeBytes, unitBytes)
   const all = pieces(source, unitBytes, plan)
-  if (options.targetIsZero !== true) return copyPieces(source, target, plan, all)
-  await copyPieces(source, target, plan, all, async () => false)
+  // Nothing is cleared there, so even a copy of a device to itself would write what is there.
+  if (options.targetIsZero === true) {
+    return copyPieces(source, target, plan, all, async () => false)
+  }
+  plan.signal?.throwIfAborted()
+  await checkApart(source, target, unitBytes)
+  await copyPieces(source, target, plan, all)
 }
 
 async function* pieces(source: Place, unitBytes: number, plan: Plan): AsyncGenerator<Extent> {

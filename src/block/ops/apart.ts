@@ -1,0 +1,53 @@
+import { buffersFor } from '../buffers.ts'
+import { type Place, readAt } from './place.ts'
+
+/**
+ * Whether what is written to a device comes out at another one, whatever their names: a file and an export of it are one
+ * storage. Writes random bytes there for a moment, durably, so nobody else may be at work on the target.
+ * @param before what the target holds from that byte on, whole sectors: it is put back
+ * @param readOther reads the same bytes of the other device; answers undefined if it has none there
+ * @throws {BlockError} a code of a device; the target has its bytes back unless it refused them
+ */
+export async function comesOutAt(
+  { device, info }: Place,
+  offset: number,
+  before: Uint8Array,
+  readOther: () => Promise<Uint8Array | undefined>,
+): Promise<boolean> {
+  const write = (bytes: Uint8Array): Promise<void> =>
+    device.write(offset / info.sectorSize, buffersFor(device, info.sectorSize, bytes), {
+      durable: true,
+    })
+  const probe = crypto.getRandomValues(device.allocate(before.length))
+  try {
+    await write(probe)
+    const found = await readOther()
+    return found?.every((byte, at) => byte === probe[at]) ?? false
+  } finally {
+    await write(before)
+  }
+}
+
+/**
+ * Makes sure that a copy of the source to the target does not overwrite what it reads. Looks in the last unit, which the copy
+ * overwrites anyway: a crash in between leaves random bytes there.
+ * @throws {TypeError} both are one storage; nothing was changed
+ * @throws {BlockError} a code of a device
+ */
+export async function checkApart(source: Place, target: Place, unitBytes: number): Promise<void> {
+  if (target.sizeBytes === 0) return
+  const offset = target.sizeBytes - unitBytes
+  const before = target.device.allocate(unitBytes)
+  await readAt(target, offset, before)
+  const isOne = await comesOutAt(target, offset, before, async () => {
+    const found = source.device.allocate(unitBytes)
+    await readAt(source, offset, found)
+    return found
+  })
+  if (isOne) {
+    throw new TypeError(
+      `${source.device.name} and ${target.device.name} are one storage, which cannot be copied to itself: what was written to ` +
+        'the last sector of one was read from the other; it was put back',
+    )
+  }
+}
