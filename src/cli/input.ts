@@ -1,4 +1,5 @@
-import { PassThrough } from 'node:stream'
+import { createReadStream, fstatSync } from 'node:fs'
+import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CommandError, EXIT } from './errors.ts'
 
@@ -12,7 +13,7 @@ const BUFFERED_BYTES = 1 << 20
 export async function* standardInput(signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const buffer = new PassThrough({ highWaterMark: BUFFERED_BYTES })
   // Its errors come out of the buffer too.
-  pipeline(process.stdin, buffer, { signal }).catch(() => undefined)
+  pipeline(inputStream(), buffer, { signal }).catch(() => undefined)
   try {
     for await (const chunk of buffer) yield chunk
   } catch (error) {
@@ -21,4 +22,11 @@ export async function* standardInput(signal: AbortSignal): AsyncGenerator<Uint8A
     const message = `could not read standard input: ${reason}`
     throw new CommandError(EXIT.fault, 'CLI_INPUT', message, {}, error)
   }
+}
+
+/** Node takes a directory and a raw device for an empty input. Read as files, the one fails, and the other has its bytes. */
+function inputStream(): Readable {
+  const stats = fstatSync(0)
+  const taken = stats.isDirectory() || stats.isBlockDevice()
+  return taken ? createReadStream('', { fd: 0 }) : process.stdin
 }

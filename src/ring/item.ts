@@ -1,6 +1,6 @@
 import { RingError } from '../errors.ts'
 import { HEADER_BYTES } from './format1/layout.ts'
-import type { Position } from './types.ts'
+import type { Position, Role } from './types.ts'
 
 /** What a role pushes and pops at most, unless it is told otherwise: 16 MiB. What a reader would refuse is not written. */
 export const DEFAULT_MAX_ITEM_BYTES: number = 16 << 20
@@ -40,14 +40,24 @@ export function itemTooLarge(item: LargeItem): RingError {
  * @throws {TypeError} it is no Uint8Array
  * @throws {RingError} `RING_ITEM_TOO_LARGE`
  */
-export function checkItem(item: Uint8Array, maxItemBytes: number, device: string): void {
+export function checkItem(
+  item: Uint8Array,
+  role: Pick<Role, 'device' | 'format' | 'maxItemBytes'>,
+): void {
   if (!(item instanceof Uint8Array)) throw new TypeError('an item has to be a Uint8Array')
+  const { maxItemBytes } = role
   if (item.length <= maxItemBytes) return
+  // In the original's words, which count the item's length field.
+  const size = role.format === 1 ? item.length + HEADER_BYTES : item.length
   throw new RingError(
     'RING_ITEM_TOO_LARGE',
-    `The ring is too small for a message of size ${item.length + HEADER_BYTES} bytes; the largest item ` +
-      `that ${device} takes is ${maxItemBytes} bytes, as far as its room and maxItemBytes allow`,
-    { device, expected: `an item of at most ${maxItemBytes} bytes`, found: String(item.length) },
+    `The ring is too small for a message of size ${size} bytes; the largest item that ${role.device.name} takes is ` +
+      `${maxItemBytes} bytes, as far as its room and maxItemBytes allow`,
+    {
+      device: role.device.name,
+      expected: `an item of at most ${maxItemBytes} bytes`,
+      found: String(item.length),
+    },
   )
 }
 

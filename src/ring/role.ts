@@ -75,6 +75,7 @@ export async function claimRole(
  */
 export abstract class BaseRole implements Role {
   readonly device: BlockDevice
+  abstract readonly format: 1 | 2
   readonly queue: string
   readonly client: string
   abstract readonly capacity: number

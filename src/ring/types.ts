@@ -257,6 +257,8 @@ export interface RingInspection {
 /** What both roles have. */
 export interface Role extends AsyncDisposable {
   readonly device: BlockDevice
+  /** The format's number; how its positions are shown depends on it. */
+  readonly format: 1 | 2
   readonly queue: string
   readonly client: string
   /** Bytes of the data area: what all records together can take. */

@@ -250,7 +250,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   #checkItem(item: Uint8Array): void {
-    checkItem(item, this.producer.maxItemBytes, this.producer.device.name)
+    checkItem(item, this.producer)
   }
 
   #pumped<T>(pushed: T): T {

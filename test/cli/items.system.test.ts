@@ -424,3 +424,48 @@ test('a raw device is as good as a file', async (context) => {
   expect((await producer.ended).code).toBe(0)
   expect((await sbr(['create', loop.path, '--size', '2MiB'])).code).toBe(2)
 })
+
+/** Runs the command line with an open file as its standard input. */
+async function sbrReading(
+  input: string,
+  args: readonly string[],
+): Promise<{ code: number | null; stderr: string }> {
+  const fd = openSync(input, 'r')
+  try {
+    const child = spawn(process.execPath, [mainPath, ...args], { stdio: [fd, 'ignore', 'pipe'] })
+    let stderr = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString()
+    })
+    await once(child, 'close')
+    return { code: child.exitCode, stderr }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+test.each(['produce', 'journal push'])(
+  'a directory as the input of %s is no empty input',
+  async (command) => {
+    using folder = temporaryFolder()
+    const path = await ring(folder)
+    const { code, stderr } = await sbrReading(folder.path, [...command.split(' '), path])
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /could not read standard input: EISDIR.*Items pushed: 0 \(CLI_INPUT\)\n$/,
+      ),
+    ])
+    expect((await diagnose(path))['items']).toEqual([])
+  },
+)
+
+test('a raw device as the input has its bytes', async (context) => {
+  needs(context, loopProblem())
+  using folder = temporaryFolder()
+  const path = await ring(folder)
+  writeFileSync(folder.file('lines'), `one\n${'x'.repeat(4091)}\n`)
+  using loop = attachLoop(folder.file('lines'))
+  expect(await sbrReading(loop.path, ['produce', path])).toEqual({ code: 0, stderr: '' })
+  expect((await ok(['consume', path, '--drain'])).toString()).toBe(`one\n${'x'.repeat(4091)}\n`)
+})

@@ -98,7 +98,7 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
+    for (const item of items) checkItem(item, this)
     await this.lookIfOld()
     if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
     const count = await this.#fitting(items)

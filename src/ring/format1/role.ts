@@ -37,6 +37,7 @@ export async function attach(
 
 /** What producer and consumer have in common: one's own pointer sector, and a view of the other's. */
 export abstract class Format1Role extends BaseRole {
+  override readonly format = 1
   override readonly capacity: number
   override readonly maxItemBytes: number
   protected readonly control: Control

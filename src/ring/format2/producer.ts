@@ -212,7 +212,7 @@ class Format2Producer extends Format2Role implements Producer {
 
   #write(items: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
     return this.run(async () => {
-      for (const item of items) checkItem(item, this.maxItemBytes, this.device.name)
+      for (const item of items) checkItem(item, this)
       this.#checkCounts(items.length)
       // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
       if (this.mustLookBeforeWrite) await this.look()

@@ -92,6 +92,7 @@ function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
 
 /** What both roles of format 2 have in common. */
 export abstract class Format2Role extends BaseRole {
+  override readonly format = 2
   override readonly capacity: number
   override readonly maxItemBytes: number
   override readonly whenFull: 'retry' | 'overwrite'

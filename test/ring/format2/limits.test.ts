@@ -216,3 +216,14 @@ test('the oldest item tells since when it waits, also where it is damaged; and n
   const { stats: unknown, waitingItems } = await inspectRing(await damagedCopy(device, DATA + 20))
   expect([waitingItems, unknown?.oldestAt, unknown?.lagMs]).toEqual([3, undefined, undefined])
 })
+
+test('an item that is too large is told with its own length, without what a record of format 1 has before it', async () => {
+  const device = await smallRing(16)
+  const producer = await attachProducer(device, { clock: new FakeClock() })
+  const length = producer.maxItemBytes + 1
+  await expect(producer.push(item(length))).rejects.toMatchObject({
+    code: 'RING_ITEM_TOO_LARGE',
+    message: expect.stringContaining(`The ring is too small for a message of size ${length} bytes`),
+    details: { found: String(length) },
+  })
+})
