@@ -64,6 +64,8 @@ export type RingErrorCode =
   | 'RING_NOT_BLANK'
   /** The ring was made with sectors of another size than the device was opened with (format 2: its blocks are smaller). */
   | 'RING_SECTOR_SIZE'
+  /** Format 1: the file or export ends within a sector, and nothing records which sectors are the ring's. */
+  | 'RING_PARTIAL_SECTOR'
   /** The device has too few sectors for a ring, or for the one that was made on it when it was larger. */
   | 'RING_DEVICE_TOO_SMALL'
   /** A field on the device cannot be right; nothing was changed. */

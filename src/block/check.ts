@@ -10,6 +10,13 @@ export const MAX_REQUEST_BYTES = 1024
 /** Milliseconds after which `ask` gives up on a holder. */
 export const ASK_TIMEOUT_MS = 1000
 
+/** The sectors of so many bytes, and what is left over. */
+export function wholeSectors(sizeBytes: number, sectorSize: number): Omit<BlockInfo, 'readWrite'> {
+  const unusedBytes = sizeBytes % sectorSize
+  const sizeSectors = (sizeBytes - unusedBytes) / sectorSize
+  return { sectorSize, sizeSectors, ...(unusedBytes > 0 && { unusedBytes }) }
+}
+
 /**
  * Checks that a run of sectors lies on the device.
  * @throws {TypeError} a number is not a safe integer

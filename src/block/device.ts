@@ -8,6 +8,8 @@ export interface BlockInfo {
   readonly sectorSize: number
   /** Sectors on the device now; a device may grow. A safe integer. */
   readonly sizeSectors: number
+  /** Bytes at the end of a file or an export that are no whole sector, and no part of the device; absent if there are none. */
+  readonly unusedBytes?: number
 }
 
 /** What a device can do beyond reading and writing. */

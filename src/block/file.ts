@@ -2,7 +2,7 @@ import { fstatSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { BlockError, isBlockError } from '../errors.ts'
 import { BaseBlockDevice } from './base.ts'
-import { unsupported } from './check.ts'
+import { unsupported, wholeSectors } from './check.ts'
 import { acquireClaim, askHolder, type ClaimTarget, findHolder } from './claim/claim.ts'
 import type {
   AskOptions,
@@ -215,11 +215,8 @@ export class FileBlockDevice extends BaseBlockDevice {
         ? { sizeBytes: fstatSync(fd).size, readOnly: false }
         : await readRawDevice(raw.id),
     )
-    this.info = {
-      readWrite: writable && !now.readOnly,
-      sectorSize,
-      sizeSectors: Math.floor(now.sizeBytes / sectorSize),
-    }
+    const readWrite = writable && !now.readOnly
+    this.info = { readWrite, ...wholeSectors(now.sizeBytes, sectorSize) }
     return this.info
   }
 

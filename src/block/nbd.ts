@@ -52,8 +52,6 @@ export class NbdBlockDevice extends BaseBlockDevice {
   override readonly capabilities: BlockCapabilities
   /** How durable writes reach stable storage. */
   readonly durability: 'fua' | 'flush' | 'none'
-  /** Bytes at the end of the export that are no whole sector, and no part of the device. */
-  readonly unusedBytes: number
   protected override info: BlockInfo
   readonly #terms: Terms
   readonly #pool: Pool
@@ -72,7 +70,6 @@ export class NbdBlockDevice extends BaseBlockDevice {
     this.name = address.uri
     this.capabilities = terms.capabilities
     this.durability = terms.durability
-    this.unusedBytes = terms.unusedBytes
     this.info = terms.info
     this.#terms = terms
     this.#claimTarget = claims

@@ -123,7 +123,7 @@ function checkNewSize(path: string, size: number, sectorSize: number, ring: Crea
 
 /**
  * Checks that the ring that is wanted fits, before anything is lost for it.
- * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  * @throws {CommandError} the block size cannot be
  */
 export function checkFits(size: DeviceSize, ring: CreateOptions): void {

@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises'
-import { FileBlockDevice } from '../block/file.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
 import type { OpenedDevice } from './device.ts'
 import { CommandError, EXIT } from './errors.ts'
@@ -11,20 +10,12 @@ export async function kindOf(path: string): Promise<'file' | 'raw' | 'nbd'> {
   return (await stat(path)).isFile() ? 'file' : 'raw'
 }
 
-/** Bytes at the end of a file or export that are no whole sector, and so no part of the device. */
-export async function unusedBytes(device: OpenedDevice, sectorSize: number): Promise<number> {
-  if (!(device instanceof FileBlockDevice)) return device.unusedBytes
-  const stats = await stat(device.name)
-  return stats.isFile() ? stats.size % sectorSize : 0
-}
-
 /**
  * Commands that say something of a whole file must not leave its end out.
  * @throws {CommandError} the device is not all of the file
  */
 export async function checkWhole(device: OpenedDevice): Promise<void> {
-  const { sectorSize } = await device.getInfo()
-  const unused = await unusedBytes(device, sectorSize)
+  const { sectorSize, unusedBytes: unused = 0 } = await device.getInfo()
   if (unused === 0) return
   const message =
     `${device.name} is no whole number of sectors of ${sectorSize} bytes: ${grouped(unused)} bytes are left over ` +

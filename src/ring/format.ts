@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../block/device.ts'
+import type { BlockDevice, BlockInfo } from '../block/device.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
@@ -10,17 +10,15 @@ import type {
 } from './types.ts'
 
 /** A device that is there, or is to be made. */
-export interface DeviceSize {
+export interface DeviceSize extends Omit<BlockInfo, 'readWrite'> {
   readonly name: string
-  readonly sectorSize: number
-  readonly sizeSectors: number
 }
 
 /** What every format offers; see `ring.ts` for what each does and throws. */
 export interface Format {
   /**
    * Checks that a ring fits.
-   * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+   * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
    */
   checkSize(size: DeviceSize, options: CreateOptions): void
   createRing(device: BlockDevice, options: CreateOptions): Promise<boolean>

@@ -25,7 +25,7 @@ function formatFor(options: types.CreateOptions): Format {
 /**
  * Checks that a ring would fit, before anything is made or erased for it.
  * @throws {RangeError} the block size cannot be
- * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
 export function checkSize(size: DeviceSize, options: types.CreateOptions = {}): void {
   formatFor(options).checkSize(size, options)
@@ -48,7 +48,7 @@ export const Producer: {
    * Creates a ring on a device. A ring that is there stays as it is; the device has to be blank otherwise.
    * @returns whether a ring was created
    * @throws {RangeError} an option cannot be
-   * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_DEVICE_TOO_SMALL`
+   * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in format 1
    */
   create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
   /**
@@ -56,7 +56,7 @@ export const Producer: {
    * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine; `BLOCK_READ_ONLY`
    * @throws {RangeError} an option cannot be, or the ring is of format 1 and a lease is wanted
    * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
-   *   device has shrunk; `RING_LEASED` if another host holds the role
+   *   device has shrunk; `RING_PARTIAL_SECTOR` in format 1; `RING_LEASED` if another host holds the role
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
@@ -97,7 +97,7 @@ export const Consumer: {
 
 /**
  * Reads a ring's state without taking a role: changes nothing, and works while both ends run.
- * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`, `RING_CORRUPT`, `RING_UNSTABLE`
  */
 export async function inspectRing(
   device: BlockDevice,

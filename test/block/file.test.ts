@@ -76,7 +76,12 @@ describe('open', () => {
   test('a file has sectors of 512 bytes, and is used up to its last whole one', async () => {
     fs.writeFileSync(path, pattern(5000))
     const device = await open()
-    expect(await device.getInfo()).toEqual({ readWrite: true, sectorSize: 512, sizeSectors: 9 })
+    expect(await device.getInfo()).toEqual({
+      readWrite: true,
+      sectorSize: 512,
+      sizeSectors: 9,
+      unusedBytes: 392,
+    })
     expect({ direct: device.direct, durability: device.durability }).toEqual({
       direct: false,
       durability: 'dsync',

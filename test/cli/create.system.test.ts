@@ -283,6 +283,25 @@ test('touches no ring at work, even if it is forced', async () => {
   expect(refused.stderr.match(/wait until/g)).toHaveLength(1)
 })
 
+test('format 1 takes no file that ends within a sector, and says what sizes would do', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('odd')
+  writeFileSync(path, Buffer.alloc(100_000))
+  const refused = await sbr(['create', path, '--format', '1', '--json'])
+  expect([refused.code, jsonError(refused)]).toMatchObject([
+    1,
+    {
+      code: 'RING_PARTIAL_SECTOR',
+      message: expect.stringContaining('such as 99840 or 100352 bytes'),
+      expected: 'a multiple of 512 bytes',
+      found: '100000 bytes',
+      offset: 99_840,
+    },
+  ])
+  expect(readFileSync(path).equals(Buffer.alloc(100_000))).toBe(true)
+  await ok(['create', path, '--format', '2'])
+})
+
 test('says what is wrong with a size', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')

@@ -1,4 +1,5 @@
 import { BlockError } from '../../errors.ts'
+import { wholeSectors } from '../check.ts'
 import type { BlockCapabilities, BlockInfo } from '../device.ts'
 import { NbdFault } from './fault.ts'
 import type { Export } from './negotiate.ts'
@@ -12,8 +13,6 @@ const TRANSFER_BYTES = 4 << 20
 export interface Terms {
   readonly info: BlockInfo
   readonly capabilities: BlockCapabilities
-  /** Bytes at the end of the export that are no whole sector, and no part of the device. */
-  readonly unusedBytes: number
   readonly durability: 'fua' | 'flush' | 'none'
   /** Whether the server makes zeroes by itself. */
   readonly zeroes: boolean
@@ -44,9 +43,8 @@ export function termsOf(device: string, found: Export, options: NbdBlockDeviceOp
   }
   const readWrite = mode !== 'read-only' && !has(EXPORT_FLAG.readOnly)
   const rangeBytes = found.maximum - (found.maximum % sectorSize)
-  const sizeSectors = Math.floor(found.sizeBytes / sectorSize)
   return {
-    info: { readWrite, sectorSize, sizeSectors },
+    info: { readWrite, ...wholeSectors(found.sizeBytes, sectorSize) },
     capabilities: {
       discard: has(EXPORT_FLAG.trim) && readWrite,
       resize: false,
@@ -55,7 +53,6 @@ export function termsOf(device: string, found: Export, options: NbdBlockDeviceOp
       watch: false,
       singleSectorBuffers: false,
     },
-    unusedBytes: found.sizeBytes - sizeSectors * sectorSize,
     durability: chooseDurability(device, has, readWrite, options.durability ?? 'auto'),
     zeroes: has(EXPORT_FLAG.writeZeroes),
     df: has(EXPORT_FLAG.df) && found.structured,

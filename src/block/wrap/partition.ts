@@ -39,7 +39,7 @@ export class PartitionBlockDevice extends GuardedBlockDevice {
     super(below, {
       name: `${below.name}[${sectorStart}..${sectorStart + sectors})`,
       capabilities: { ...below.capabilities, resize: false },
-      info: { ...info, sizeSectors: sectors },
+      info: { readWrite: info.readWrite, sectorSize: info.sectorSize, sizeSectors: sectors },
       sectorStart,
     })
     this.#sectors = sectors
@@ -66,7 +66,8 @@ export class PartitionBlockDevice extends GuardedBlockDevice {
 
   protected override viewOf(below: BlockInfo): BlockInfo {
     const left = Math.min(this.#sectors, below.sizeSectors - this.sectorStart)
-    return { ...below, sizeSectors: Math.max(0, left) }
+    const { readWrite, sectorSize } = below
+    return { readWrite, sectorSize, sizeSectors: Math.max(0, left) }
   }
 
   protected override async doSeekMapped(sectorStart: number): Promise<number> {

@@ -88,10 +88,11 @@ async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   const options: CreateOptions = { ...ringOptions(flags), overwrite: flags.force === true }
   await using ring = await openOrCreate(path, flags, options, stop.signal)
-  const { sectorSize, sizeSectors } = await ring.getInfo()
+  const info = await ring.getInfo()
+  const { sectorSize, sizeSectors } = info
   const { kind } = await holdingOf(ring, stop.signal)
   const stays = flags.erase !== true && (kind === 'ring' || kind === 'damaged-ring')
-  if (!stays) checkFits({ name: path, sectorSize, sizeSectors }, options)
+  if (!stays) checkFits({ ...info, name: path }, options)
   await using _roles = await takeRoles(ring, 'sbr create')
   if (flags.erase === true) {
     if (flags.force !== true) await checkNothingIsLost(ring, options, stop.signal)

@@ -4,6 +4,7 @@ import { RingError } from '../../errors.ts'
 import type { Names } from '../role.ts'
 import { trace } from '../trace.ts'
 import {
+  checkWholeSectors,
   hasMagic,
   type Layout,
   MAGIC,
@@ -55,10 +56,11 @@ export class Control {
   }
 
   /**
-   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_SECTOR_SIZE`, `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
    */
   static async open(device: BlockDevice, names: Names, clock: Clock): Promise<Control> {
-    const { sectorSize, sizeSectors } = await device.getInfo()
+    const info = await device.getInfo()
+    const { sectorSize, sizeSectors } = info
     const sector = device.allocate(sectorSize)
     if (sizeSectors > MAGIC_SECTOR) await device.read(MAGIC_SECTOR, [sector])
     const isRing = hasMagic(sector)
@@ -66,6 +68,7 @@ export class Control {
     if (isRing) await checkSectorSize(device)
     const layout = makeLayout(sectorSize, sizeSectors, device.name)
     if (!isRing) throw notInitialised(sector, device.name)
+    checkWholeSectors({ ...info, name: device.name })
     return new Control(device, layout, names, clock)
   }
 

@@ -5,6 +5,7 @@ import type { DeviceSize } from '../format.ts'
 import type { CreateOptions } from '../types.ts'
 import {
   CONSUMER_SECTOR,
+  checkWholeSectors,
   DATA_SECTOR,
   encodeMagic,
   hasMagic,
@@ -25,6 +26,7 @@ export function checkSize(size: DeviceSize, options: CreateOptions): void {
     )
   }
   makeLayout(size.sectorSize, size.sizeSectors, size.name)
+  checkWholeSectors(size)
 }
 
 /**
@@ -32,11 +34,12 @@ export function checkSize(size: DeviceSize, options: CreateOptions): void {
  * @returns whether a ring was created
  * @throws {RangeError} the oldest items are to be overwritten, which format 1 cannot do
  * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
- *   `RING_DEVICE_TOO_SMALL`
+ *   `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
-  checkSize({ name: device.name, sectorSize, sizeSectors }, options)
+  const info = await device.getInfo()
+  const { sectorSize } = info
+  checkSize({ ...info, name: device.name }, options)
   const content = await readContent(device)
   if (hasMagic(content.start)) return false
   if (options.overwrite !== true && !isFree(content, sectorSize)) {

@@ -1,4 +1,5 @@
 import { RingError } from '../../errors.ts'
+import type { DeviceSize } from '../format.ts'
 
 /** What a record's length field can say. */
 const MAX_LENGTH = 2 ** 32 - 1
@@ -46,6 +47,26 @@ export function makeLayout(sectorSize: number, sizeSectors: number, device: stri
     )
   }
   return { sectorSize, sizeSectors, dataBytes: (sizeSectors - DATA_SECTOR) * sectorSize }
+}
+
+/**
+ * Checks that the device is all of the file or export: one that ends within a sector has another number of sectors to each program
+ * that rounds otherwise, and so another place for each item.
+ * @throws {RingError} `RING_PARTIAL_SECTOR`
+ */
+export function checkWholeSectors(size: DeviceSize): void {
+  const { name: device, sectorSize, sizeSectors, unusedBytes = 0 } = size
+  if (unusedBytes === 0) return
+  const offset = sizeSectors * sectorSize
+  const expected = `a multiple of ${sectorSize} bytes`
+  const found = `${offset + unusedBytes} bytes`
+  throw new RingError(
+    'RING_PARTIAL_SECTOR',
+    `${device} ends within a sector: its size has to be ${expected} for a ring of format 1, which does not record it, such as ` +
+      `${offset} or ${offset + sectorSize} bytes, but is ${found}; nothing was changed. Give it the size that the ring was made ` +
+      'with, or copy it again if it is a copy that was cut short',
+    { device, offset, field: 'size', expected, found },
+  )
 }
 
 /** Bytes that an item's record takes, with its length field and padding. */

@@ -17,7 +17,7 @@ export interface Attachment {
 /**
  * Claims a role, and reads the ring's state.
  * @throws {BlockError} `BLOCK_CLAIMED`
- * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_CORRUPT`, `RING_UNSTABLE`
+ * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`; as `Control.open`
  */
 export async function attach(
   device: BlockDevice,

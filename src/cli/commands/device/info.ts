@@ -5,7 +5,7 @@ import { describeHolding, type Holding, holdingOf } from '../../holding.ts'
 import { standardOutput } from '../../output.ts'
 import { grouped, safeJson, safeText } from '../../render.ts'
 import { stopSignals } from '../../signals.ts'
-import { kindOf, unusedBytes } from '../../whole.ts'
+import { kindOf } from '../../whole.ts'
 
 const fullDescription = `Prints what a file, a raw device or an NBD export is to this package, and what it holds. It is opened for writing if the
 system lets us, as other commands do, and not written to.
@@ -58,7 +58,7 @@ interface Report {
 }
 
 async function reportOf(opened: OpenedDevice, path: string, signal: AbortSignal): Promise<Report> {
-  const { readWrite, sectorSize, sizeSectors } = await opened.getInfo()
+  const { readWrite, sectorSize, sizeSectors, unusedBytes = 0 } = await opened.getInfo()
   const { durability, capabilities } = opened
   return {
     device: path,
@@ -66,7 +66,7 @@ async function reportOf(opened: OpenedDevice, path: string, signal: AbortSignal)
     sizeBytes: sectorSize * sizeSectors,
     sectorSize,
     sizeSectors,
-    unusedBytes: await unusedBytes(opened, sectorSize),
+    unusedBytes,
     readWrite,
     ...('direct' in opened && { direct: opened.direct }),
     durability,
