@@ -4,6 +4,8 @@ import {
   type TestProjectInlineConfiguration,
   type ViteUserConfig,
 } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { ALONE } from './test/alone.ts'
 import { ClosingLines } from './test/closing-lines.ts'
 
 /**
@@ -32,13 +34,33 @@ const projects = (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((kind) =
       test: {
         name: `${kind}, format ${format}`,
         include: stems.flatMap((stem) => KINDS[kind].map((ending) => stem + ending)),
-        ...(kind === 'quick' && { exclude: ['**/*.{system,proof}.test.ts'] }),
+        ...(kind === 'quick' && {
+          exclude: ['**/*.{system,proof}.test.ts', ...ALONE],
+          isolate: false,
+        }),
         ...(kind === 'proofs' && { testTimeout: 1_800_000 }),
         provide: { format, kind },
       },
     }
   }),
 )
+
+projects.push({
+  extends: true,
+  test: {
+    name: 'quick, alone',
+    include: [...ALONE],
+    provide: { format: 2, kind: 'quick' },
+  },
+})
+
+/** The files of a project follow each other, because only they can share a process. */
+class ByProject extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    return sorted.sort((a, b) => a.project.name.localeCompare(b.project.name))
+  }
+}
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -48,6 +70,7 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     retry: 0,
+    sequence: { sequencer: ByProject },
     reporters: ['default', new ClosingLines()],
     projects,
   },

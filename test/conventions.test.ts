@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { ALONE } from './alone.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
@@ -33,6 +34,16 @@ test('properties have a seed that can be replayed, and are in files that test:pr
   const properties = importing(/helpers\/property\.ts$/)
   expect(properties.filter((file) => !file.endsWith('.property.test.ts'))).toEqual([])
   expect(properties.length).toBeGreaterThan(5)
+})
+
+test('what would change the process of other files has one of its own', () => {
+  const changing = /\bvi\.(mock|doMock|resetModules|stub\w+)\(|helpers\/steps\.ts'/
+  const found = TESTS.filter(
+    (file) =>
+      !/\.(system|proof)\.test\.ts$/.test(file) &&
+      changing.test(readFileSync(join(root, file), 'utf8')),
+  )
+  expect(found.sort()).toEqual([...ALONE].sort())
 })
 
 test('test files that documents name are there', () => {
