@@ -4,13 +4,17 @@ import { RingError } from '../errors.ts'
 import { stepOver } from './damage.ts'
 import { recordBytes } from './format1/layout.ts'
 import { whoHolds } from './holders.ts'
+import { totalBytes } from './item.ts'
+import { keepTime, popTimed, type TimedItems } from './item-times.ts'
 import { Consumer, inspectRing } from './ring.ts'
-import type { PopManyOptions, PoppedItem, Position, RingInspection } from './types.ts'
+import type { PopManyOptions, Position, RingInspection } from './types.ts'
 import { RingWriter } from './writer.ts'
 
 /** The queue's name in the new ring's producer slot while, and after, it is filled. */
 const QUEUE = 'migration'
 const BATCH = { maxItems: 1000, maxBytes: 1 << 20 } as const
+/** Items that were pushed within so many milliseconds share a commit of the new ring, and the time of the first. */
+const SAME_TIME_MS = 1000
 
 /** How to move items from one ring to another. */
 export interface MigrateOptions {
@@ -27,7 +31,7 @@ export interface MigrateOptions {
   readonly maxItemBytes?: number
   /** Called again and again while the new ring is full, or suspended. */
   readonly onBlocked?: () => void
-  /** Told after each batch. */
+  /** Told after each commit. */
   readonly onProgress?: (moved: Migrated) => void
   /** Ends it between two batches: calling again goes on from there. */
   readonly signal?: AbortSignal
@@ -53,7 +57,8 @@ type Moving = { -readonly [Field in keyof Migrated]: Migrated[Field] }
  * role of the old one and the producer's of the new one. The old ring gives nothing back before everything is on stable
  * storage in the new one, so a call that was cut short loses nothing; called again, it goes on where it was, and no item is
  * in the new ring twice, unless others pushed to that meanwhile. What is pushed to the old ring meanwhile is moved too:
- * suspend it first, or move its producer afterwards and call again with `add`. From a ring that overwrites its oldest items,
+ * suspend it first, or move its producer afterwards and call again with `add`. Items keep the time when they were pushed, to the
+ * second: those of one second may share a commit, and the time of the first of them. Format 1 records none. From a ring that overwrites its oldest items,
  * they are given back batch by batch, and a call that was cut short may have moved the last batch twice.
  * @throws {TypeError} both are one ring, under whatever names; it has lost nothing
  * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own, or of another old ring; `RING_ITEM_TOO_LARGE`: one
@@ -95,22 +100,25 @@ export async function migrateRing(
         moved,
       )
       position = popped.position
-      if (popped.batch.length === 0) break
-      const rest: Uint8Array[] = []
-      for (const { item } of popped.batch) {
-        if (skip <= 0n) rest.push(item)
-        else moved.before++
-        if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
+      if (popped.runs.length === 0) break
+      for (const { items, time } of popped.runs) {
+        const rest: Uint8Array[] = []
+        for (const { item } of items) {
+          if (skip <= 0n) rest.push(item)
+          else moved.before++
+          if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
+        }
+        if (rest.length > 0) {
+          keepTime(writer.producer, time)
+          await writer.pushMany(rest, waiting)
+          if (moved.items === 0) await checkNotOne(from, to, client)
+        }
+        moved.items += rest.length
+        moved.bytes += totalBytes(rest)
+        onProgress?.({ ...moved })
       }
-      if (rest.length > 0) {
-        await writer.pushMany(rest, waiting)
-        if (moved.items === 0) await checkNotOne(from, to, client)
-      }
-      moved.items += rest.length
-      for (const item of rest) moved.bytes += item.length
       // What waits there may be overwritten any time, so what is left to do could not be told from what is done.
       if (overwrites && !keep) await consumer.advance(position)
-      onProgress?.({ ...moved })
     }
     if (!keep) await consumer.advance(position)
     return moved
@@ -140,12 +148,12 @@ async function popBatch(
   wanted: PopManyOptions & { readonly from: Position },
   onDamage: 'stop' | 'skip',
   moved: Moving,
-): Promise<{ readonly batch: readonly PoppedItem[]; readonly position: Position }> {
+): Promise<{ readonly runs: readonly TimedItems[]; readonly position: Position }> {
   for (let position = wanted.from; ; ) {
     try {
-      const batch = await consumer.popMany({ ...wanted, from: position })
-      for (const { missed = 0 } of batch) moved.missed += missed
-      return { batch, position: batch.at(-1)?.position ?? position }
+      const runs = together(await popTimed(consumer, { ...wanted, from: position }))
+      for (const { missed = 0 } of runs.flatMap(({ items }) => items)) moved.missed += missed
+      return { runs, position: runs.at(-1)?.items.at(-1)?.position ?? position }
     } catch (error) {
       if (onDamage === 'stop') throw error
       // A consumer that skips by itself does not say how much.
@@ -155,6 +163,19 @@ async function popBatch(
       position = damage.position
     }
   }
+}
+
+/** Joins what was pushed at about the same time: a commit for each batch of the old ring would take its time and its room again. */
+function together(runs: readonly TimedItems[]): readonly TimedItems[] {
+  const joined: TimedItems[] = []
+  for (const { items, time } of runs) {
+    const last = joined.at(-1)
+    const later = (time ?? 0) - (last?.time ?? 0)
+    if (last !== undefined && later >= 0 && later < SAME_TIME_MS) {
+      joined[joined.length - 1] = { ...last, items: [...last.items, ...items] }
+    } else joined.push({ items, time })
+  }
+  return joined
 }
 
 /**

@@ -2,9 +2,10 @@ import { channel } from 'node:diagnostics_channel'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { systemClock } from '../../src/clock.ts'
 import { BlockError } from '../../src/errors.ts'
 import { migrateRing } from '../../src/ring/migrate.ts'
-import { inspectRing, Producer } from '../../src/ring/ring.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { damagedCopy, pushBatches, smallRing } from '../helpers/damage.ts'
@@ -153,6 +154,81 @@ test('from a ring that overwrites, cut at each write: no item is in neither ring
     expect(await idsIn(from)).toEqual([])
   }
   expect(cuts).toBeGreaterThan(9)
+})
+
+describe('the time of items', () => {
+  const START = 1_700_000_000_000
+
+  /** A ring of items that were pushed so many milliseconds after the start. */
+  async function ringOf(...pushedAt: readonly number[]): Promise<MemoryBlockDevice> {
+    const device = await ring(SMALL)
+    let at = 0
+    const clock = { ...systemClock, time: () => START + at }
+    const producer = await attachProducer(device, { clock })
+    for (const [number, time] of pushedAt.entries()) {
+      at = time
+      await append(producer, itemOf(number))
+    }
+    await producer.detach()
+    return device
+  }
+
+  /** What is told of the oldest item, as one after the other is given back. */
+  async function times(device: BlockDevice): Promise<(number | undefined)[]> {
+    const found: (number | undefined)[] = []
+    const consumer = await Consumer.attach(device)
+    for (;;) {
+      const { stats } = await inspectRing(device)
+      const popped = await consumer.pop()
+      if (popped.status !== 'item') break
+      found.push(stats?.oldestAt === undefined ? undefined : stats.oldestAt - START)
+      expect(stats?.lagMs).toBe((stats?.producerAt ?? 0) - (stats?.oldestAt ?? 0))
+      await consumer.advance(popped.position)
+    }
+    await consumer.detach()
+    return found
+  }
+
+  test('is kept, to the second', async () => {
+    const pushedAt = [0, 999, 1000, 5000, 5001, 70_000, 69_000]
+    const from = await ringOf(...pushedAt)
+    const to = await ring(SMALL)
+    const before = Date.now()
+    await migrateRing(from, to)
+    const { stats } = await inspectRing(to)
+    expect(stats?.producerAt).toBeGreaterThanOrEqual(before)
+    // Those of one second share a commit; the producer's clock went back at the end.
+    expect(stats?.commits).toBe(5)
+    expect(await times(to)).toEqual([0, 0, 1000, 5000, 5000, 70_000, 69_000])
+  })
+
+  test('is kept by a migration that goes on, whichever write of the earlier one failed', async () => {
+    for (let write = 0; ; write++) {
+      const from = await ringOf(0, 2000, 4000)
+      const to = new HookedDevice(await ring(SMALL))
+      let left = write
+      to.before = ({ operation }) => {
+        if (operation === 'write' && left-- === 0) {
+          throw new BlockError('BLOCK_IO', 'no more', { device: 'memory' })
+        }
+      }
+      const failed = await migrateRing(from, to).catch((error: unknown) => error)
+      to.before = () => undefined
+      expect(await migrateRing(from, to)).toMatchObject({ damaged: 0 })
+      expect(await times(to), `cut at write ${write}`).toEqual([0, 2000, 4000])
+      if (!(failed instanceof Error)) break
+    }
+  })
+
+  test('is that of the migration, where format 1 records none', async () => {
+    const from = await ring({ format: 1 })
+    await fill(from, 0, 3)
+    const to = await ring(SMALL)
+    const before = Date.now()
+    await migrateRing(from, to)
+    expect((await inspectRing(to)).stats?.oldestAt).toBeGreaterThanOrEqual(before)
+    expect(await migrateRing(to, await ring({ format: 1 }))).toMatchObject({ items: 3 })
+  })
 })
 
 test('stops between two batches, and goes on there', async () => {

@@ -33,6 +33,9 @@ what its producer pushes later stays there; with --add, a later run moves that t
 Keep others from pushing to NEW before OLD is empty: that hides how far a run came. Such a NEW is refused, and with
 --add all that is in OLD is moved, also what an earlier run has moved already.
 
+Items keep the time when they were pushed, to the second, as \`sbr diagnostics NEW\` shows it: those of one second may
+share a commit, and the time of the first. Format 1 records no times: from it, items get that of the migration.
+
 Waits while NEW is full or suspended, and says so on standard error if that takes long. Without --skip-damage,
 damage in OLD ends it.
 

@@ -69,7 +69,14 @@ interface Told extends Pick<ConsumerSlot, 'seen' | 'suspend' | 'skipped' | 'miss
   readonly cursor: Place
 }
 
-class Format2Consumer extends Format2Role implements Consumer {
+/** Items that a producer pushed at one time. */
+export interface Run {
+  readonly items: readonly PoppedItem[]
+  /** When that was, in milliseconds since 1970, on the producer's clock. */
+  readonly time: number
+}
+
+export class Format2Consumer extends Format2Role implements Consumer {
   /** What our slots hold. */
   readonly #slots: [ConsumerSlot, ConsumerSlot]
   readonly #skip: boolean
@@ -144,6 +151,24 @@ class Format2Consumer extends Format2Role implements Consumer {
   }
 
   popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
+    return this.#popMany(options, () => undefined)
+  }
+
+  /** As `popMany`, with when the items were pushed. */
+  async popRuns(options: PopManyOptions): Promise<readonly Run[]> {
+    const runs: { readonly start: number; readonly time: number }[] = []
+    const popped = await this.#popMany(options, (start, time) => runs.push({ start, time }))
+    return runs.map(({ start, time }, index) => ({
+      items: popped.slice(start, runs[index + 1]?.start),
+      time,
+    }))
+  }
+
+  /** @param onRun told which of the items is the first that was pushed at another time */
+  #popMany(
+    options: PopManyOptions,
+    onRun: (start: number, time: number) => void,
+  ): Promise<readonly PoppedItem[]> {
     return this.run(async () => {
       const { maxItems, maxBytes } = popBounds(options)
       const popped: PoppedItem[] = []
@@ -155,9 +180,14 @@ class Format2Consumer extends Format2Role implements Consumer {
         for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
           const next = await this.#next(from, popped.length > 0)
           if (next === undefined) break
-          bytes += next.item.length
-          popped.push(next)
-          const rest = this.#reading.rest(next.position, maxItems - popped.length, maxBytes - bytes)
+          onRun(popped.length, next.time)
+          bytes += next.popped.item.length
+          popped.push(next.popped)
+          const rest = this.#reading.rest(
+            next.popped.position,
+            maxItems - popped.length,
+            maxBytes - bytes,
+          )
           for (const entry of rest) {
             bytes += entry.item.length
             popped.push(entry)
@@ -249,7 +279,10 @@ class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** The next sound item, as a copy; damage before it is thrown, unless it is to be skipped or something was popped already. */
-  async #next(from: Position, some: boolean): Promise<PoppedItem | undefined> {
+  async #next(
+    from: Position,
+    some: boolean,
+  ): Promise<{ readonly popped: PoppedItem; readonly time: number } | undefined> {
     let missed = 0
     for (let at = from; ; ) {
       let step = await this.#reading.next(at)
@@ -266,9 +299,10 @@ class Format2Consumer extends Format2Role implements Consumer {
         return undefined
       }
       if (step.status === 'item') {
-        const { position: behind } = step
+        const { position: behind, time } = step
         const item = new Uint8Array(step.item)
-        return missed > 0 ? { item, position: behind, missed } : { item, position: behind }
+        const popped = { item, position: behind }
+        return { popped: missed > 0 ? { ...popped, missed } : popped, time }
       }
       if ((step.status === 'damage' || step.status === 'too-large') && some) return undefined
       at = step.position

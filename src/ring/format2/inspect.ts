@@ -118,7 +118,8 @@ async function readStats(
   const first = await reading.next(reading.positionOf(place))
   const waits = committed.seq > place.mark.seq + place.index
   const oldestAt = 'time' in first ? first.time : undefined
-  const newestAt = tail.time ?? producer.time
+  // What was moved from another ring is older than the slot.
+  const newestAt = Math.max(tail.time ?? 0, producer.time)
   return {
     pushedItems: committed.seq,
     pushedBytes: committed.bytes,

@@ -105,7 +105,9 @@ function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
   return !isBad(slot)
 }
 
-class Format2Producer extends Format2Role implements Producer {
+export class Format2Producer extends Format2Role implements Producer {
+  /** When what is pushed from here on was pushed first, if that is not now: to another ring, which it was moved from. */
+  pushedAt: number | undefined
   /** What our slots hold. */
   #slots: [ProducerSlot, ProducerSlot]
   readonly #space: Space
@@ -317,7 +319,12 @@ class Format2Producer extends Format2Role implements Producer {
     if (this.#isBehind || !this.#isTold(overwritten)) await this.#publishBefore(overwritten)
     const bytes = this.#memoryOf(blocks * blockSize)
     const { epoch } = currentEpoch(this.#epochs)
-    const fields = { start: this.#tail, epoch, committedTo, time: this.clock.time() }
+    const fields = {
+      start: this.#tail,
+      epoch,
+      committedTo,
+      time: this.pushedAt ?? this.clock.time(),
+    }
     const header = encodeBatch(bytes, items, fields, this.disk.uuid)
     if (committedTo > this.#committedTo && isTraced('producer')) {
       trace('set', 'producer', toPosition(epoch, committedTo), this.disk.names, this.device.name)
