@@ -70,6 +70,7 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     retry: 0,
+    setupFiles: ['test/setup.ts'],
     sequence: { sequencer: ByProject },
     reporters: ['default', new ClosingLines()],
     projects,
