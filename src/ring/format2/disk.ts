@@ -50,6 +50,7 @@ export class Disk {
   readonly names: Names
   readonly #sectorSize: number
   #slotMemory: Uint8Array | undefined
+  #blockMemory: Uint8Array | undefined
 
   constructor(
     device: BlockDevice,
@@ -125,19 +126,28 @@ export class Disk {
   async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
     this.#checkReadable(producerSlotMisfit(slot, this.layout))
     const offset = this.layout.producerSlots[which]
-    const block = this.device.allocate(this.layout.blockSize)
     traceProducer('set', slot, this.names, this.device.name)
-    encodeProducerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.sectorOf(offset), [block], { durable: true })
+    await this.#writeSlot(offset, (block) =>
+      encodeProducerSlot(block, offset, this.ring.uuid, slot),
+    )
   }
 
   /** As `writeProducerSlot`. */
   async writeConsumerSlot(which: Which, slot: ConsumerSlot): Promise<void> {
     this.#checkReadable(consumerSlotMisfit(slot, this.layout))
     const offset = this.layout.consumerSlots[which]
-    const block = this.device.allocate(this.layout.blockSize)
-    encodeConsumerSlot(block, offset, this.ring.uuid, slot)
+    await this.#writeSlot(offset, (block) =>
+      encodeConsumerSlot(block, offset, this.ring.uuid, slot),
+    )
+  }
+
+  /** Memory is used again as in `readSlots`, but not after a failure. */
+  async #writeSlot(offset: number, encode: (block: Uint8Array) => void): Promise<void> {
+    const block = this.#blockMemory ?? this.device.allocate(this.layout.blockSize)
+    this.#blockMemory = undefined
+    encode(block)
     await this.device.write(this.sectorOf(offset), [block], { durable: true })
+    this.#blockMemory = block
   }
 
   #checkReadable(misfit: BadBlock | undefined): void {
