@@ -37,7 +37,8 @@ test('properties have a seed that can be replayed, and are in files that test:pr
 })
 
 test('what would change the process of other files has one of its own', () => {
-  const changing = /\bvi\.(mock|doMock|resetModules|stub\w+)\(|helpers\/steps\.ts'/
+  const changing =
+    /\bvi\.(mock|doMock|resetModules|stub\w+)\(|helpers\/steps\.ts'|\bprocess\.(chdir|sete?[ug]id)\b/
   const found = TESTS.filter(
     (file) =>
       !/\.(system|proof)\.test\.ts$/.test(file) &&

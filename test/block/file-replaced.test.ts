@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { PathWatch } from '../../src/block/file/path-watch.ts'
 import { FileBlockDevice } from '../../src/block/file.ts'
@@ -11,17 +11,26 @@ import { RingWriter } from '../../src/ring/writer.ts'
 
 const REPLACED = { code: 'BLOCK_REPLACED' }
 
+/** A file in a folder of its own, which is gone when the tests are over. */
+function newFile(): string {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'sbr-replaced-'))
+  folders.push(folder)
+  const path = join(folder, 'ring.img')
+  fs.writeFileSync(path, new Uint8Array(1 << 20))
+  return path
+}
+
+const folders: string[] = []
+afterAll(() => {
+  for (const folder of folders) fs.rmSync(folder, { recursive: true })
+})
+
 let directory: string
 let path: string
 
 beforeEach(() => {
-  directory = fs.mkdtempSync(join(tmpdir(), 'sbr-replaced-'))
-  path = join(directory, 'ring.img')
-  fs.writeFileSync(path, new Uint8Array(1 << 20))
-})
-
-afterEach(() => {
-  fs.rmSync(directory, { recursive: true })
+  path = newFile()
+  directory = dirname(path)
 })
 
 /** What one look finds after something was done to the file; `watched` is the name it was opened by. */
@@ -144,8 +153,11 @@ function foundOut(device: BlockDevice): Promise<void> {
   })
 }
 
-describe('an open file that was removed', () => {
-  test('ends every request, though idle until then', async () => {
+describe.concurrent('an open file that was removed', () => {
+  // Each waits a second to be told: together that is one.
+
+  test('ends every request, though idle until then', async ({ expect }) => {
+    const path = newFile()
     await using device = await FileBlockDevice.open(path)
     const found = foundOut(device)
     fs.rmSync(path)
@@ -171,6 +183,7 @@ describe('an open file that was removed', () => {
   })
 
   test('lets go of its roles when it is disconnected', async () => {
+    const path = newFile()
     const device = await FileBlockDevice.open(path)
     await device.claim('producer', { holder: 'test' })
     const found = foundOut(device)
@@ -184,7 +197,8 @@ describe('an open file that was removed', () => {
     await claim.release()
   })
 
-  test('ends who waits for an item', async () => {
+  test('ends who waits for an item', async ({ expect }) => {
+    const path = newFile()
     await using device = await FileBlockDevice.open(path)
     await Producer.create(device)
     await using reader = await RingReader.open(device, { maxPollMs: 3_600_000 })
@@ -193,7 +207,8 @@ describe('an open file that was removed', () => {
     await waiting
   })
 
-  test('ends who waits for room', async () => {
+  test('ends who waits for room', async ({ expect }) => {
+    const path = newFile()
     await using device = await FileBlockDevice.open(path)
     await using writer = await RingWriter.open(device, { create: true, maxPollMs: 3_600_000 })
     const item = new Uint8Array(100_000)
@@ -203,7 +218,8 @@ describe('an open file that was removed', () => {
     await waiting
   })
 
-  test('ends who pushes on and on', async () => {
+  test('ends who pushes on and on', async ({ expect }) => {
+    const path = newFile()
     await using device = await FileBlockDevice.open(path)
     const options = { create: { whenFull: 'overwrite' } } as const
     await using writer = await RingWriter.open(device, options)

@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openFile } from '../../src/block/file/open.ts'
 import type { FileBlockDeviceOptions } from '../../src/block/file.ts'
 import { FileBlockDevice } from '../../src/block/file.ts'
-import { deviceConformance } from '../../src/conformance/device.ts'
 import { isBlockError } from '../../src/errors.ts'
 import { runChild } from '../helpers/child.ts'
 
@@ -50,26 +49,6 @@ async function unprivileged<T>(run: () => Promise<T>): Promise<T> {
   } finally {
     process.seteuid?.(0)
   }
-}
-
-for (const options of [
-  {},
-  { direct: true, sectorSize: 4096 },
-  { durability: 'flush' },
-] satisfies FileBlockDeviceOptions[]) {
-  describe(`conformance, ${JSON.stringify(options)}`, () => {
-    const openAgain = (): Promise<FileBlockDevice> => FileBlockDevice.open(path, options)
-    deviceConformance({
-      test,
-      open: () => FileBlockDevice.create(path, { ...options, sizeBytes: 4 << 20 }),
-      reopen: openAgain,
-      openSecond: openAgain,
-      openReadOnly: async () => {
-        fs.writeFileSync(path, pattern(1 << 20))
-        return FileBlockDevice.open(path, { ...options, mode: 'read-only' })
-      },
-    })
-  })
 }
 
 describe('open', () => {

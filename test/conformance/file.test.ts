@@ -1,38 +1,8 @@
-import { describe, test } from 'vitest'
-import { deviceConformance } from '../../src/conformance/device.ts'
-import { temporaryFolder } from './folder.ts'
-import { fileSource } from './sources.ts'
+import { testOnFile } from './on-files.ts'
 
-for (const sectorSize of [512, 4096]) {
-  for (const direct of [false, true]) {
-    describe.concurrent(`file, ${sectorSize}-byte sectors, ${direct ? 'direct' : 'buffered'}`, () => {
-      deviceConformance({
-        test: test.concurrent,
-        ...fileSource(temporaryFolder(), { sectorSize, direct }),
-      })
-    })
-  }
-}
-
-for (const durability of ['dsync', 'flush', 'none'] as const) {
-  describe.concurrent(`file, durability ${durability}`, () => {
-    deviceConformance({ test: test.concurrent, ...fileSource(temporaryFolder(), { durability }) })
-  })
-}
-
-for (const engine of ['sync', 'adaptive'] as const) {
-  for (const direct of [false, true]) {
-    describe.concurrent(`file, engine ${engine}, ${direct ? 'direct' : 'buffered'}`, () => {
-      deviceConformance({
-        test: test.concurrent,
-        ...fileSource(temporaryFolder(), { engine, direct }),
-      })
-    })
-  }
-  describe.concurrent(`file, engine ${engine}, durability flush`, () => {
-    deviceConformance({
-      test: test.concurrent,
-      ...fileSource(temporaryFolder(), { engine, durability: 'flush' }),
-    })
-  })
-}
+// Each value of each option once, and what opens a file in another way; file.system.test.ts has the combinations.
+testOnFile({})
+testOnFile({ sectorSize: 4096, direct: true, made: true })
+testOnFile({ engine: 'sync', durability: 'flush' })
+testOnFile({ engine: 'adaptive', direct: true })
+testOnFile({ sectorSize: 4096, durability: 'none' })

@@ -1,4 +1,4 @@
-import { constants, readFileSync, writeFileSync } from 'node:fs'
+import { constants, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { makeEngine } from '../../src/block/file/engine.ts'
@@ -93,19 +93,28 @@ export function partitionSource(sectorSize: number): DeviceSource {
 /** More than direct I/O copies in one piece. */
 const GATED_BYTES = 5 << 18
 
-/** Files of a folder, filled with anything. */
-export function fileSource(folder: string, options: FileBlockDeviceOptions): DeviceSource {
+/** Files of a folder: found there, with content as far as memory devices have it, or made by the device. */
+export function fileSource(
+  folder: string,
+  options: FileBlockDeviceOptions,
+  how: 'found' | 'made' = 'found',
+): DeviceSource {
+  const { sectorSize = 512 } = options
   let files = 0
-  const fresh = (bytes = SECTORS * (options.sectorSize ?? 512)): string => {
-    files++
-    const path = join(folder, `${files}.img`)
-    writeFileSync(path, new Uint8Array(bytes).fill(7))
+  const next = (): string => join(folder, `${files++}.img`)
+  const fresh = (bytes = SECTORS * sectorSize): string => {
+    const path = next()
+    writeFileSync(path, new Uint8Array(100 * sectorSize).fill(7))
+    truncateSync(path, bytes)
     return path
   }
   const again = (device: BlockDevice): Promise<BlockDevice> =>
     FileBlockDevice.open(device.name, options)
   return {
-    open: () => FileBlockDevice.open(fresh(), options),
+    open: () =>
+      how === 'found'
+        ? FileBlockDevice.open(fresh(), options)
+        : FileBlockDevice.create(next(), { ...options, sizeBytes: SECTORS * sectorSize }),
     reopen: again,
     openSecond: again,
     openReadOnly: () => FileBlockDevice.open(fresh(), { ...options, mode: 'read-only' }),
