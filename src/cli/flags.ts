@@ -38,7 +38,7 @@ export const device: TypedPositionalParameter<string> = {
   parse: parsePath,
 }
 
-const sectorSize: TypedFlagParameter<number | undefined> = {
+export const sectorSize: TypedFlagParameter<number | undefined> = {
   kind: 'parsed',
   brief: "Bytes in a sector, the same for both ends (default: 512; a raw device's own)",
   placeholder: 'N',

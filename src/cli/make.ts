@@ -93,7 +93,7 @@ async function openAlone(
   ring: CreateOptions,
   signal: AbortSignal,
 ): Promise<OpenedDevice> {
-  if (await isVacant(path)) {
+  if ((await vacancyAt(path)) !== undefined) {
     const { size = DEFAULT_BYTES, sectorSize = 512 } = flags
     checkNewSize(path, size, sectorSize, ring)
     const make = { sizeBytes: size, sectorSize, ...fileModeOf(flags), signal }
@@ -184,11 +184,13 @@ export async function isThere(path: string): Promise<boolean> {
   }
 }
 
-/** Whether a file is to be made there: nothing is there, or an empty file. */
-async function isVacant(path: string): Promise<boolean> {
-  if (!(await isThere(path))) return true
+/** What there is to be made a file of at a path: nothing, or an empty file; undefined if something else is there. */
+export type Vacancy = 'nothing' | 'empty' | undefined
+
+export async function vacancyAt(path: string): Promise<Vacancy> {
+  if (!(await isThere(path))) return 'nothing'
   const stats = await statOf(path)
-  return stats?.isFile() === true && stats.size === 0
+  return stats?.isFile() === true && stats.size === 0 ? 'empty' : undefined
 }
 
 /** Undefined for exports, and where the system says no; it says why when the path is opened. */

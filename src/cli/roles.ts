@@ -2,6 +2,7 @@ import type { BlockClaim, BlockDevice, ClaimOptions } from '../block/device.ts'
 import { BlockError, isBlockError } from '../errors.ts'
 import { type RingHolders, whoHolds } from '../ring/holders.ts'
 import { keyOf } from '../ring/key.ts'
+import type { RingLeases } from '../ring/lease.ts'
 import type { UnreadableLease } from '../ring/lease-types.ts'
 import { CommandError, EXIT } from './errors.ts'
 import { leasesOf } from './leases.ts'
@@ -46,18 +47,24 @@ export async function claimRoles(device: BlockDevice, holder: string): Promise<A
 async function checkLeases(device: BlockDevice): Promise<void> {
   const leases = await leasesOf(device)
   for (const role of ['producer', 'consumer'] as const) {
-    const lease = leases?.[role]
-    if (lease === undefined) continue
-    if (lease.status === 'unreadable') throw unreadable(device.name, role, lease)
-    if (lease.status !== 'held') continue
-    const message =
-      `the ${role}'s role of ${device.name} is leased by ${JSON.stringify(lease.owner)}; see sbr lease show ` +
-      `${device.name}, and if that host is gone for good: sbr lease break ${device.name} --role ${role}`
-    throw new CommandError(EXIT.fault, 'RING_LEASED', message, {
-      device: device.name,
-      holder: lease.owner,
-    })
+    const inUse = leaseInUse(device.name, role, leases)
+    if (inUse !== undefined) throw inUse
   }
+}
+
+/** Why a role may be held by another host, as far as its lease tells; undefined if it is not. */
+export function leaseInUse(
+  device: string,
+  role: 'producer' | 'consumer',
+  leases: RingLeases | undefined,
+): CommandError | undefined {
+  const lease = leases?.[role]
+  if (lease?.status === 'unreadable') return unreadable(device, role, lease)
+  if (lease?.status !== 'held') return undefined
+  const message =
+    `the ${role}'s role of ${device} is leased by ${JSON.stringify(lease.owner)}; see sbr lease show ` +
+    `${device}, and if that host is gone for good: sbr lease break ${device} --role ${role}`
+  return new CommandError(EXIT.fault, 'RING_LEASED', message, { device, holder: lease.owner })
 }
 
 /** Nobody knows whether another host has the role. */

@@ -1,6 +1,20 @@
-import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { FileBlockDevice } from '../../src/block/file.ts'
+import { Consumer } from '../../src/ring/ring.ts'
+import type { AttachOptions, Producer } from '../../src/ring/types.ts'
+import { append, attachProducer } from '../helpers/ring.ts'
 import { diagnose, jsonError, numbers, ok, sbr, start, temporaryFolder } from './cli.ts'
+import { look } from './rings.ts'
 import { damage, makeRing } from './tools.ts'
 
 test('moves a ring of format 1 to a larger one of format 2, which it makes', async () => {
@@ -11,7 +25,7 @@ test('moves a ring of format 1 to a larger one of format 2, which it makes', asy
   await ok(['produce', from], numbers(1, 100))
   const flags = ['--size', '1MiB', '--name', 'orders']
   const kept = await ok(['migrate', from, to, ...flags, '--keep', '--json'])
-  const lost = { damaged: 0, missed: 0 }
+  const lost = { damaged: 0, missed: 0, live: false }
   expect(JSON.parse(kept.toString())).toEqual({
     ...{ from, to, items: 100, bytes: 192, before: 0, ...lost },
   })
@@ -115,4 +129,194 @@ test('says what it waits for: room in NEW, or the end of a pause', async () => {
   await waiting.complained((stderr) => stderr.includes(`${to} is suspended; waiting until`))
   waiting.child.kill('SIGINT')
   expect((await waiting.ended).code).toBe(130)
+})
+
+async function openHere(path: string): Promise<FileBlockDevice> {
+  const device = await FileBlockDevice.open(path)
+  onTestFinished(() => device.disconnect())
+  return device
+}
+
+/** A producer at work in this process. */
+async function producerOn(path: string, options: AttachOptions = {}): Promise<Producer> {
+  const producer = await attachProducer(await openHere(path), options)
+  onTestFinished(() => producer.detach())
+  return producer
+}
+
+describe('while a producer is at work on OLD', () => {
+  test('nothing is moved or made, unless --live says so', async () => {
+    using folder = temporaryFolder()
+    const [from, to] = [folder.file('old'), folder.file('new')]
+    await makeRing(from, 'one\n')
+    const producer = await producerOn(from, { client: 'busy one' })
+    const refused = await sbr(['migrate', from, to, '--json'])
+    expect([refused.code, jsonError(refused)]).toMatchObject([
+      1,
+      {
+        code: 'BLOCK_CLAIMED',
+        holder: expect.stringContaining('busy one'),
+        message: expect.stringMatching(
+          /what it pushes after .* stays in .*\(sbr suspend \S+\).* --live/,
+        ),
+      },
+    ])
+    expect(readdirSync(folder.path)).toEqual(['old'])
+    const moved = await sbr(['migrate', from, to, '--size', '1MiB', '--live'])
+    expect([moved.code, moved.stdout.toString()]).toEqual([0, `${to}: moved 1 item, 3 bytes\n`])
+    expect(moved.stderr).toMatch(
+      /^sbr: a producer is at work on .* sbr migrate \S+ \S+ --live --add\n$/,
+    )
+    await append(producer, Buffer.from('two'))
+    expect(await diagnose(from)).toMatchObject({ waitingItems: 1 })
+    const json = await ok(['migrate', from, to, '--live', '--add', '--json'])
+    expect(JSON.parse(json.toString())).toMatchObject({ items: 1, live: true })
+    expect((await ok(['consume', to, '--drain'])).toString()).toBe('one\ntwo\n')
+    await producer.detach()
+    const ended = await sbr(['migrate', from, to, '--live', '--add'])
+    expect([ended.code, ended.stderr]).toEqual([0, ''])
+  })
+
+  test('one on another host shows by its lease', async () => {
+    using folder = temporaryFolder()
+    const [leased, from, to] = [folder.file('leased'), folder.file('old'), folder.file('new')]
+    await makeRing(leased, 'one\n')
+    await producerOn(leased, { lease: { owner: 'host-b' } })
+    copyFileSync(leased, from)
+    const refused = await sbr(['migrate', from, to, '--json'])
+    expect([refused.code, jsonError(refused)]).toMatchObject([
+      1,
+      {
+        code: 'RING_LEASED',
+        holder: 'host-b',
+        message: expect.stringMatching(/sbr lease break \S+ --role producer.*--live/),
+      },
+    ])
+    expect(existsSync(to)).toBe(false)
+    const moved = await sbr(['migrate', from, to, '--size', '1MiB', '--live'])
+    expect([moved.code, moved.stderr]).toEqual([0, expect.stringContaining('"host-b"')])
+  })
+
+  test('one that has acknowledged a pause pushes nothing', async () => {
+    using folder = temporaryFolder()
+    const [from, to] = [folder.file('old'), folder.file('new')]
+    await makeRing(from, 'one\n')
+    const producer = await producerOn(from)
+    await sbr(['suspend', from, '--timeout', '0'])
+    expect((await sbr(['migrate', from, to])).code).toBe(1)
+    expect(await producer.state()).toBe('suspended')
+    const moved = await sbr(['migrate', from, to, '--size', '1MiB'])
+    expect([moved.code, moved.stderr]).toEqual([0, ''])
+  })
+})
+
+describe('a NEW that was made for it is gone again', () => {
+  async function refuse(
+    folder: ReturnType<typeof temporaryFolder>,
+    code: string,
+    ...flags: readonly string[]
+  ): Promise<void> {
+    const [from, to] = [folder.file('old'), folder.file('new')]
+    for (const isEmptyFile of [false, true]) {
+      if (isEmptyFile) writeFileSync(to, '')
+      const refused = await sbr(['migrate', from, to, '--size', '64KiB', ...flags, '--json'])
+      expect([refused.code, jsonError(refused)['code']]).toEqual([1, code])
+      expect(refused.stderr).toContain(isEmptyFile ? 'is empty again' : 'was removed again')
+      expect(readdirSync(folder.path)).toEqual(isEmptyFile ? ['new', 'old'] : ['old'])
+      if (isEmptyFile) expect(statSync(to).size).toBe(0)
+    }
+    rmSync(to)
+    expect(await look(from)).toMatchObject({ waitingItems: 1 })
+  }
+
+  test('if the first item is damaged', async () => {
+    using folder = temporaryFolder()
+    const from = folder.file('old')
+    await makeRing(from, 'one\n')
+    damage(from, readFileSync(from).indexOf('one'))
+    await refuse(folder, 'RING_DAMAGED')
+  })
+
+  test('if the first item is larger than is taken, or than NEW', async () => {
+    using folder = temporaryFolder()
+    const from = folder.file('old')
+    await makeRing(from, `${'long'.repeat(7000)}\n`)
+    await refuse(folder, 'RING_ITEM_TOO_LARGE', '--max-item', '100')
+    await refuse(folder, 'RING_ITEM_TOO_LARGE')
+  })
+
+  test('if a consumer is at work on OLD', async () => {
+    using folder = temporaryFolder()
+    const from = folder.file('old')
+    await makeRing(from, 'one\n')
+    const consumer = await Consumer.attach(await openHere(from))
+    await refuse(folder, 'BLOCK_CLAIMED')
+    await consumer.detach()
+  })
+
+  test('if it is stopped before the first item was moved, and not after', async () => {
+    using folder = temporaryFolder()
+    const [from, to] = [folder.file('old'), folder.file('new')]
+    await ok(['create', from, '--size', '1MiB'])
+    await ok(['produce', from], `${'x'.repeat(90_000)}\n`.repeat(8))
+    await using migrating = start(['migrate', from, to, '--size', '256KiB'])
+    while (!existsSync(to)) await sleep(1)
+    migrating.child.kill('SIGINT')
+    expect((await migrating.ended).code).toBe(130)
+    if (existsSync(to)) expect((await diagnose(to))['waitingItems']).toBeGreaterThan(0)
+    else expect(readdirSync(folder.path)).toEqual(['old'])
+  })
+})
+
+test('a NEW that was there, or in which items are, stays', async () => {
+  using folder = temporaryFolder()
+  const [from, to] = [folder.file('old'), folder.file('new')]
+  await makeRing(from, 'one\n')
+  damage(from, readFileSync(from).indexOf('one'))
+  await ok(['create', to, '--size', '64KiB'])
+  const refused = await sbr(['migrate', from, to, '--json'])
+  expect(jsonError(refused)).toMatchObject({ code: 'RING_DAMAGED' })
+  expect(refused.stderr).not.toContain('again')
+  expect(await diagnose(to)).toMatchObject({ format: 2, used: 0 })
+})
+
+describe('sectors', () => {
+  test("of OLD are --sector-size, of NEW --new-sector-size, and neither is the other's", async () => {
+    using folder = temporaryFolder()
+    const [from, to, large] = [folder.file('old'), folder.file('new'), folder.file('large')]
+    const format1 = ['--format', '1', '--size', '64KiB']
+    await ok(['create', from, ...format1, '--sector-size', '4096'])
+    await ok(['produce', from, '--sector-size', '4096'], 'one\n')
+    await ok(['migrate', from, to, ...format1, '--sector-size', '4096', '--keep'])
+    expect((await ok(['consume', to, '--drain'])).toString()).toBe('one\n')
+    await ok([
+      ...['migrate', from, large, ...format1, '--keep'],
+      ...['--sector-size', '4096', '--new-sector-size', '2048'],
+    ])
+    const drain = ['consume', large, '--drain', '--sector-size', '2048']
+    expect((await ok(drain)).toString()).toBe('one\n')
+  })
+
+  test('that do not fit are told with the flag of the one that they are of', async () => {
+    using folder = temporaryFolder()
+    const [from, to] = [folder.file('old'), folder.file('new')]
+    for (const path of [from, to]) await ok(['create', path, '--format', '1', '--size', '64KiB'])
+    const old = await sbr(['migrate', from, to, '--sector-size', '4096'])
+    expect(old.stderr).toContain(
+      `${from} was made for sectors of 512 bytes, not 4096: use --sector-size 512`,
+    )
+    const fresh = await sbr(['migrate', from, to, '--new-sector-size', '4096', '--json'])
+    expect([fresh.code, jsonError(fresh)]).toMatchObject([
+      1,
+      {
+        code: 'RING_SECTOR_SIZE',
+        message: expect.stringContaining('not 4096: use --new-sector-size 512'),
+      },
+    ])
+    const none = await sbr(['migrate', from, to, '--new-sector-size', '1000'])
+    expect([none.code, none.stderr]).toEqual([
+      2,
+      expect.stringContaining('new-sector-size: a sector size is'),
+    ])
+  })
 })

@@ -5,9 +5,10 @@ import { inspectRing, Producer } from '../../ring/ring.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import { type OpenedDevice, openDevice } from '../device.ts'
 import { asCommandError, CommandError, EXIT, withNote } from '../errors.ts'
-import { commonFlags, device, type ItemFlags, limitOf, maxItem } from '../flags.ts'
-import { isThere, type MakeFlags, modeFlag, openOrCreate, withModeOf } from '../make.ts'
+import { commonFlags, device, type ItemFlags, limitOf, maxItem, sectorSize } from '../flags.ts'
+import { type MakeFlags, modeFlag, openOrCreate, vacancyAt, withModeOf } from '../make.ts'
 import { standardOutput } from '../output.ts'
+import { producerAtWork } from '../producer-at-work.ts'
 import { showProgress } from '../progress.ts'
 import { counted, grouped, safeJson, safeText } from '../render.ts'
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
@@ -15,9 +16,14 @@ import { takeRoles } from '../roles.ts'
 import { checkApart, checkNotSame } from '../same-storage.ts'
 import { stopSignals } from '../signals.ts'
 import { parseSize } from '../size.ts'
+import { unmake } from '../unmake.ts'
 import { WaitNotice } from '../wait-notice.ts'
 
+const HOLDER = 'sbr migrate'
+
 interface Flags extends MakeFlags, RingFlags, Pick<ItemFlags, 'maxItem'> {
+  readonly newSectorSize?: number
+  readonly live?: boolean
   readonly keep?: boolean
   readonly add?: boolean
   readonly skipDamage?: boolean
@@ -27,8 +33,14 @@ const fullDescription = `Moves all items of the ring OLD to the ring NEW: to ano
 none, as \`sbr create\` does it, for those who may use OLD. Takes the consumer's role of OLD and the producer's of NEW.
 
 OLD gives nothing back before all items are on stable storage in NEW. A run that was stopped, or killed, loses
-nothing: run it again, and it goes on where it was, and moves no item twice. Suspend OLD first (\`sbr suspend\`), or
-what its producer pushes later stays there; with --add, a later run moves that too.
+nothing: run it again, and it goes on where it was, and moves no item twice.
+
+End the producer of OLD first, or suspend it (\`sbr suspend\`): while one is at work, OLD is refused, because what it
+pushes after the last item was moved stays there. --live moves what is there all the same, and says so if some may be
+left; with --live --add, a later run moves that too. A producer on another host shows only if it leases its role.
+
+A NEW that this made is taken back if it ends before an item was moved. --sector-size and --new-sector-size matter for
+format 1, and for raw devices: one is of OLD alone, the other of NEW alone.
 
 Keep others from pushing to NEW before OLD is empty: that hides how far a run came. Such a NEW is refused, and with
 --add all that is in OLD is moved, also what an earlier run has moved already.
@@ -41,7 +53,7 @@ damage in OLD ends it.
 
 With --json: one object with "from", "to", "items", "bytes", "before", the items that an earlier run had moved, and
 what is not in NEW: "damaged", the items that --skip-damage stepped over, and "missed", those that OLD's producer
-overwrote meanwhile.
+overwrote meanwhile; and "live", whether a producer was at work on OLD at the end.
 
 Exit codes: 0 all items are in NEW, but for those that it tells of; 130 or 143 stopped by SIGINT or SIGTERM before
 that; 2 NEW is there, and is not as the flags say; 1 anything else.
@@ -49,6 +61,9 @@ that; 2 NEW is there, and is not as the flags say; 1 anything else.
 EXAMPLES
   sbr migrate old.img new.img --size 1GiB
   sbr migrate old.img /dev/vg0/queue --keep`
+
+const oldSectors = "Bytes in a sector of OLD (default: 512; a raw device's own)"
+const newSectors = "Bytes in a sector of NEW (default: 512; a raw device's own)"
 
 export const migrate: Command<CommandContext> = buildCommand({
   docs: { brief: 'Move all items to another ring: of another format or size', fullDescription },
@@ -64,6 +79,13 @@ export const migrate: Command<CommandContext> = buildCommand({
       keep: {
         kind: 'boolean',
         brief: 'Leave the items in OLD as well',
+        optional: true,
+        withNegated: false,
+      },
+      live: {
+        kind: 'boolean',
+        brief:
+          'Move also while a producer is at work on OLD: what it pushes at the end stays there',
         optional: true,
         withNegated: false,
       },
@@ -91,6 +113,8 @@ export const migrate: Command<CommandContext> = buildCommand({
       maxItem,
       ...ringFlags,
       ...commonFlags,
+      sectorSize: { ...sectorSize, brief: oldSectors },
+      newSectorSize: { ...sectorSize, brief: newSectors },
     },
   },
   func: run,
@@ -98,20 +122,81 @@ export const migrate: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, from: string, to: string): Promise<void> {
   using stop = stopSignals()
-  if (await isThere(to)) await checkNotSame(from, to)
+  const { signal } = stop
+  const vacancy = await vacancyAt(to)
+  if (vacancy !== 'nothing') await checkNotSame(from, to)
   await using source = await openDevice(from, 'read-write', flags)
-  const { waitingItems } = await inspectRing(source, { signal: stop.signal })
+  const { waitingItems } = await inspectRing(source, { signal })
+  if (flags.live !== true) await checkNoProducer(source, signal)
   const options = ringOptions(flags)
-  await using target = await openOrCreate(to, await withModeOf(from, flags), options, stop.signal)
-  const created = await Producer.create(target, options)
-  if (!created) {
-    checkRingFlags(flags, await inspectRing(target, { signal: stop.signal }), to)
-    await checkNotItself(source, target, stop.signal)
+  const makeFlags = await withModeOf(from, flagsOfNew(flags))
+  await using target = await ofNew(openOrCreate(to, makeFlags, options, signal))
+  let moved: Migrated
+  try {
+    await makeRing(source, target, flags, signal)
+    moved = await move(source, target, flags, waitingItems, signal)
+  } catch (error) {
+    throw await unmake(target, vacancy, HOLDER, error)
   }
-  const moved = await move(source, target, flags, waitingItems, stop.signal)
-  const line =
-    flags.json === true ? safeJson({ from, to, ...moved }) : `${safeText(to)}: ${movedText(moved)}`
-  await standardOutput(stop.signal).write(`${line}\n`)
+  const producer = await producerAtWork(source, signal)
+  const text =
+    flags.json === true
+      ? safeJson({ from, to, ...moved, live: producer !== undefined })
+      : `${safeText(to)}: ${movedText(moved)}`
+  await standardOutput(signal).write(`${text}\n`)
+  if (flags.json !== true && producer !== undefined) tellLeft(producer, from, to, flags)
+}
+
+/** @throws {CommandError} somebody may push to the ring */
+async function checkNoProducer(ring: OpenedDevice, signal: AbortSignal): Promise<void> {
+  const producer = await producerAtWork(ring, signal)
+  if (producer === undefined) return
+  const note =
+    `Nothing was moved, because what it pushes after the end was reached stays in ${ring.name}: end it, or suspend it ` +
+    `(sbr suspend ${ring.name}), or move what is there all the same with --live`
+  throw withNote(producer, note, {})
+}
+
+function tellLeft(producer: CommandError, from: string, to: string, { keep }: Flags): void {
+  const again = `sbr migrate ${from} ${to} --live${keep === true ? ' --keep' : ' --add'}`
+  const text = `${producer.message}. What it pushed after the end was reached stays in ${from}; to move that too: ${again}`
+  process.stderr.write(`sbr: ${safeText(text)}\n`)
+}
+
+/** The flags as they are for NEW, which has sectors of its own. */
+function flagsOfNew(flags: Flags): MakeFlags {
+  const { size, mode, requestTimeout, buffered, newSectorSize } = flags
+  return {
+    ...(size !== undefined && { size }),
+    ...(mode !== undefined && { mode }),
+    ...(requestTimeout !== undefined && { requestTimeout }),
+    ...(buffered !== undefined && { buffered }),
+    ...(newSectorSize !== undefined && { sectorSize: newSectorSize }),
+  }
+}
+
+/** Has what is said of NEW's sectors name the flag that they have here. */
+async function ofNew<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const { exitCode, code, message, details } = asCommandError(error)
+    if (!message.includes('--sector-size')) throw error
+    const text = message.replaceAll('--sector-size', '--new-sector-size')
+    throw new CommandError(exitCode, code, text, details, error)
+  }
+}
+
+/** Makes the ring NEW, or checks the one that is there. */
+async function makeRing(
+  source: OpenedDevice,
+  target: OpenedDevice,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<void> {
+  if (await ofNew(Producer.create(target, ringOptions(flags)))) return
+  checkRingFlags(flags, await ofNew(inspectRing(target, { signal })), target.name)
+  await checkNotItself(source, target, signal)
 }
 
 /** A ring that is moved to itself has no end. */
@@ -126,7 +211,7 @@ async function checkNotItself(
     await inspectRing(source, { signal }),
   ]
   if (!isBetween(before, found, after)) return
-  await using _roles = await takeRoles(target, 'sbr migrate')
+  await using _roles = await takeRoles(target, HOLDER)
   await checkApart(source, target)
 }
 
