@@ -3,6 +3,7 @@ import {
   exhaust,
   format2,
   format2Overwrite,
+  MIXES,
   runSeed,
   simulatedRing,
   smallestShape,
@@ -19,8 +20,8 @@ describe('format 2 keeps its promises', () => {
   })
 
   test.each([
-    { ring: format2, seeds: 150 },
-    { ring: format2Overwrite, seeds: 60 },
+    { ring: format2, seeds: 2 * MIXES.length },
+    { ring: format2Overwrite, seeds: MIXES.length },
   ])('under random faults, $ring.name, $seeds seeds', async ({ ring, seeds }) => {
     const counts = await explored(simulatedRing(ring), { mix: 'each', seeds })
     expect(counts.delivered).toBeGreaterThan(10 * seeds)

@@ -10,12 +10,12 @@ import {
 import { explored } from './explored.ts'
 
 describe('hosts never hold a role together, whatever befalls them', () => {
-  test('20 seeds', async () => {
-    const counts = await explored(leases, { seeds: 20 })
+  test('8 seeds', async () => {
+    const counts = await explored(leases, { seeds: 8 })
     // What was to be seen has happened.
-    expect(counts.acknowledged).toBeGreaterThan(200)
-    expect(counts.takeovers).toBeGreaterThan(10)
-    expect(counts.lost).toBeGreaterThan(10)
+    expect(counts.acknowledged).toBeGreaterThan(80)
+    expect(counts.takeovers).toBeGreaterThan(4)
+    expect(counts.lost).toBeGreaterThan(4)
   })
 
   test('and everything befalls them', () => {
@@ -45,10 +45,10 @@ describe('hosts never hold a role together, whatever befalls them', () => {
   })
 })
 
-test('forged records, 12 seeds: no stranger is fenced, no two hold the role, and work goes on once they are broken', async () => {
-  const counts = await explored(leases, { mix: 'hostile', seeds: 12 })
-  expect(counts.acknowledged).toBeGreaterThan(100)
-  expect(counts.lost).toBeGreaterThan(5)
+test('forged records, 4 seeds: no stranger is fenced, no two hold the role, and work goes on once they are broken', async () => {
+  const counts = await explored(leases, { mix: 'hostile', seeds: 4 })
+  expect(counts.acknowledged).toBeGreaterThan(30)
+  expect(counts.lost).toBeGreaterThan(1)
   const forged = Array.from(
     { length: 50 },
     (_, seed) => hostsPlanOf(seed, 'hostile').forgeries ?? [],
