@@ -31,13 +31,13 @@ export const SHORT: Readonly<Record<string, Explored>> = {
     { wish: 2, crash: 0, calls: ['push1', 'append', 'advance', 'state'] },
     ATTACHED,
   ],
-  'suspend with a crash': [{ push: 1, wish: 1, calls: ['append', 'state'] }, ATTACHED],
 }
 
 /** What has so many states that it takes longer. */
 export const LONG: Readonly<Record<string, Explored>> = {
   'held back': [{ push: 3, calls: ['push1', 'append', 'advance', 'advanceFirst'] }, USED],
   'around the end': [{ push: 3, calls: ['push1', 'push2', 'advance'] }, USED],
+  'suspend with a crash': [{ push: 1, wish: 1, calls: ['append', 'state'] }, ATTACHED],
 }
 
 const CONCRETE: Concrete = {

@@ -1,37 +1,27 @@
-import { expectFollows, expectHolds } from '../check.ts'
+import { expect } from 'vitest'
+import { counterexample, expectFollows, expectHolds, text } from '../check.ts'
 import type { Concrete } from '../replay.ts'
 import { scenario } from '../scenario.ts'
 import { type Bounds, format2 } from './protocol.ts'
-import { DATA } from './rules.ts'
+import { DATA, type Rules } from './rules.ts'
 
-export const ATTACHED: readonly string[] = ['producer attach', 'consumer attach', 'consumer idle']
+const ATTACHED: readonly string[] = ['producer attach', 'consumer attach', 'consumer idle']
 const APPENDED = ['producer append', 'producer append']
 const TAKEN = ['consumer pop', 'consumer pop', 'consumer advance']
 /** All four blocks were used, two are free again, and no producer slot says so. */
-export const USED: readonly string[] = [
-  ...ATTACHED,
-  ...APPENDED,
-  ...TAKEN,
-  'consumer idle',
-  ...APPENDED,
-]
+const USED: readonly string[] = [...ATTACHED, ...APPENDED, ...TAKEN, 'consumer idle', ...APPENDED]
 /** Three of four blocks wait. */
-export const WAITING: readonly string[] = [
-  ...ATTACHED,
-  ...APPENDED,
-  'producer append',
-  'consumer pop',
-]
+const WAITING: readonly string[] = [...ATTACHED, ...APPENDED, 'producer append', 'consumer pop']
 
-export const BASE: Bounds = { blocks: 4, push: 1, crash: 1, wish: 0, calls: ['append'] }
+const BASE: Bounds = { blocks: 4, push: 1, crash: 1, wish: 0, calls: ['append'] }
 
 /** Bounds, and what happens before. */
 type Explored = readonly [bounds: Partial<Bounds>, before: readonly string[]]
 
 /** What is explored in a second or two. */
 export const SHORT: Readonly<Record<string, Explored>> = {
-  'suspend and resume': [
-    { push: 1, crash: 0, wish: 2, calls: ['push1', 'append', 'advance', 'state'] },
+  suspend: [
+    { push: 1, crash: 0, wish: 1, calls: ['push1', 'append', 'advance', 'state'] },
     ATTACHED,
   ],
 }
@@ -47,7 +37,35 @@ export const LONG: Readonly<Record<string, Explored>> = {
     { push: 3, crash: 0, calls: ['push1', 'append', 'advance', 'advanceFirst'] },
     ATTACHED,
   ],
+  'suspend and resume': [
+    { push: 1, crash: 0, wish: 2, calls: ['push1', 'append', 'advance', 'state'] },
+    ATTACHED,
+  ],
   'suspend with a crash': [{ wish: 1, calls: ['append', 'state'] }, ATTACHED],
+}
+
+type Shown = Readonly<Partial<Record<keyof Rules, Explored>>>
+
+/** For each rule, where leaving it out shows. */
+export const SHOWN_SOON: Shown = {
+  batchBeforeAnswer: [{}, ATTACHED],
+  flushAtAttach: [{}, ATTACHED],
+  epochBeforeAccepting: [{}, ['producer attach', 'consumer attach']],
+  checksEpoch: [{ push: 2, calls: ['push1', 'append', 'advance'] }, ATTACHED],
+  goesBack: [{ push: 2, calls: ['append'] }, ATTACHED],
+  freesByLower: [{ push: 2, calls: ['append'] }, WAITING],
+  idleBothSlots: [{ crash: 0 }, ATTACHED],
+  settlesAfterAttach: [{}, ATTACHED],
+  publishesBeforeReuse: [{}, USED],
+  leavesRoom: [{ push: 4, crash: 0, calls: ['push1', 'advance'] }, ATTACHED],
+  dropsHeld: [{ push: 2, calls: ['push1', 'append', 'advance'] }, ATTACHED],
+  wishWaits: [{ crash: 0, wish: 1, calls: ['append', 'state'] }, ATTACHED],
+  pushObeys: [{ crash: 0, wish: 1, calls: ['append', 'state'] }, ATTACHED],
+}
+
+/** The same, where that takes a hundred thousand states. */
+export const SHOWN_LATE: Shown = {
+  freesBySeen: [{ push: 4, calls: ['append2'] }, ATTACHED],
 }
 
 const CONCRETE: Concrete = {
@@ -64,4 +82,17 @@ export async function expectKept(name: string, [bounds, before]: Explored): Prom
   const explored = scenario(format2({ ...BASE, ...bounds }), before)
   const graph = expectHolds(`format 2, ${name}`, explored)
   await expectFollows(explored, CONCRETE, graph, { count: 8, length: 40 })
+}
+
+/** Explores the protocol without a rule, and finds how that breaks a promise. */
+export function expectNeeded(rule: keyof Rules): void {
+  const shown = { ...SHOWN_SOON, ...SHOWN_LATE }[rule]
+  if (shown === undefined) throw new RangeError(`nothing shows the rule ${rule}`)
+  const [bounds, before] = shown
+  const broken = counterexample(
+    scenario(format2({ ...BASE, ...bounds }, { [rule]: false }), before),
+  )
+  console.log(`format 2 without ${rule}: ${text(broken)}`)
+  // If it shows at once, there is no trace.
+  expect(broken.broken).not.toBe('')
 }
