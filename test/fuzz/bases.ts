@@ -262,8 +262,15 @@ const SHAPES: readonly Shape[] = [
   { format: 2, sectorSize: 4096, blockSize: 4096, dataBlocks: 5, whenFull: 'retry' },
 ]
 
-/** Makes all rings that are to be damaged: the same ones every time. */
-export async function makeBases(): Promise<readonly Base[]> {
+let made: Promise<readonly Base[]> | undefined
+
+/** All rings of which damaged copies are made: the same ones every time, so they are made once. */
+export function makeBases(): Promise<readonly Base[]> {
+  made ??= makeAll()
+  return made
+}
+
+async function makeAll(): Promise<readonly Base[]> {
   const bases: Base[] = []
   for (const [index, shape] of SHAPES.entries()) {
     const { format, sectorSize, blockSize, whenFull } = shape
