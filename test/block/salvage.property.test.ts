@@ -55,7 +55,7 @@ test('whatever is unreadable, and however it is read: zeroes there, and the trut
         expect(device.failure === undefined).toBe(met.size === 0)
       },
     ),
-    runs(300),
+    runs(150),
   )
 })
 

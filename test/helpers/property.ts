@@ -10,14 +10,14 @@ declare module 'vitest' {
 }
 
 /** A proof tries so many times as many inputs as `npm test` does. */
-const FACTOR = inject('kind') === 'proofs' ? 10 : 1
+const FACTOR = inject('kind') === 'proofs' ? 20 : 1
 
 /** How often a property is tried: `count` times in `npm test`, and more often as a proof. */
 export function runs(count: number): { readonly numRuns: number } {
   return { numRuns: count * FACTOR }
 }
 
-fc.configureGlobal({ seed: SEED, ...runs(100) })
+fc.configureGlobal({ seed: SEED, ...runs(50) })
 
 /** fast-check with the seed of this run: import it from here, in files that are named `*.property.test.ts`. */
 export { fc }

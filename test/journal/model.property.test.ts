@@ -163,7 +163,7 @@ test.each([false, true])(
           repeated += runs.length - new Set(runs.map(({ id }) => id)).size
         },
       ),
-      runs(50),
+      runs(25),
     )
     expect(crashes).toBeGreaterThan(50)
     expect(repeated).toBeGreaterThan(30) // Otherwise the crashes hit nothing.

@@ -159,7 +159,7 @@ test('a power cut at any write, keeping any subset of what was not flushed, lose
         }
       },
     ),
-    runs(500),
+    runs(250),
   )
-  expect(cutsInLife).toBeGreaterThan(500)
+  expect(cutsInLife).toBeGreaterThan(250)
 })

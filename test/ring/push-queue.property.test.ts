@@ -100,6 +100,6 @@ test('whatever is added, pushed in part and aborted: items go in once, in order,
         }
       }
     }),
-    runs(200),
+    runs(100),
   )
 })

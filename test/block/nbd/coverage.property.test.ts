@@ -21,7 +21,7 @@ test('each byte is taken once, in any order of pieces', () => {
         expect(coverage.complete).toBe(!came.includes(false))
       }
     }),
-    runs(2000),
+    runs(1000),
   )
 })
 

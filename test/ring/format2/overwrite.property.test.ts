@@ -317,7 +317,7 @@ describe('a ring that overwrites its oldest items', () => {
         expect(waitingItems).toBe(rest.length)
         await Promise.all([producer.detach(), consumer.detach()])
       }),
-      { ...runs(70), endOnFailure: true },
+      { ...runs(35), endOnFailure: true },
     )
     expect(missed).toBeGreaterThan(100)
   })
