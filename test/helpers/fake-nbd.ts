@@ -60,12 +60,14 @@ export interface Terms {
 /** The client, as a server that a test scripts sees it. */
 export class Peer {
   readonly socket: Duplex
-  #received = Buffer.alloc(0)
+  #received: Buffer[] = []
+  #bytes = 0
 
   constructor(socket: Duplex) {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
-      this.#received = Buffer.concat([this.#received, chunk])
+      this.#received.push(chunk)
+      this.#bytes += chunk.length
       socket.emit('more')
     })
     socket.on('error', () => undefined)
@@ -77,13 +79,15 @@ export class Peer {
   }
 
   async read(bytes: number): Promise<Buffer> {
-    while (this.#received.length < bytes) {
+    while (this.#bytes < bytes) {
       if (this.socket.destroyed) throw new Error('the client left')
       await once(this.socket, 'more')
     }
-    const read = this.#received.subarray(0, bytes)
-    this.#received = this.#received.subarray(bytes)
-    return read
+    const [first = Buffer.of(), ...more] = this.#received
+    const received = more.length === 0 ? first : Buffer.concat(this.#received)
+    this.#received = [received.subarray(bytes)]
+    this.#bytes -= bytes
+    return received.subarray(0, bytes)
   }
 
   /** Begins as a server of the fixed new style does. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
@@ -55,21 +55,31 @@ async function largeRing(): Promise<{ device: MemoryBlockDevice; producer: Produ
 
 describe('damage in what was shown far behind the published place, then the producer was killed', () => {
   const all = Array.from({ length: 30 }, (_, index) => index + 1)
+  /** Before that marker, and with it: to be copied. */
+  let [held, shown]: MemoryBlockDevice[] = []
 
-  test.each([0, 1, 20, 29])('in item %i of 30 MiB that one marker showed', async (at) => {
+  beforeAll(async () => {
     const { device, producer } = await largeRing()
     for (const number of all) await push(producer, item(number, MIB))
+    held = await damagedCopy(device)
     await producer.advance(producer.position)
-    const damaged = await damagedCopy(device, DATA + at * ITEM_BLOCKS * LARGE_BLOCK + 5000)
+    shown = device
+  })
+
+  /** What is shown, or not, with damage. */
+  const copyOf = (
+    from: MemoryBlockDevice | undefined,
+    ...at: number[]
+  ): Promise<MemoryBlockDevice> => damagedCopy(from as MemoryBlockDevice, ...at)
+
+  test.each([0, 1, 20, 29])('in item %i of 30 MiB that one marker showed', async (at) => {
+    const damaged = await copyOf(shown, DATA + at * ITEM_BLOCKS * LARGE_BLOCK + 5000)
     expect(await verifyRing(damaged)).toMatchObject({ sound: false, damagedItems: 1 })
     expect(await delivered(damaged)).toEqual(all.map((n) => (n === at + 1 ? '1 damaged' : n)))
   })
 
   test.each(PRODUCER_SLOTS)('in the first item, and in the slot at %i', async (slot) => {
-    const { device, producer } = await largeRing()
-    for (const number of all) await push(producer, item(number, MIB))
-    await producer.advance(producer.position)
-    const damaged = await damagedCopy(device, DATA + 5000, slot + 70)
+    const damaged = await copyOf(shown, DATA + 5000, slot + 70)
     expect(await delivered(damaged)).toEqual(['1 damaged', ...all.slice(1)])
   })
 
@@ -83,9 +93,7 @@ describe('damage in what was shown far behind the published place, then the prod
   })
 
   test('what is held back and never shown is dropped in silence', async () => {
-    const { device, producer } = await largeRing()
-    for (const number of all) await push(producer, item(number, MIB))
-    const damaged = await damagedCopy(device, DATA + 5000)
+    const damaged = await copyOf(held, DATA + 5000)
     expect(await verifyRing(damaged)).toMatchObject({ sound: true, findings: [] })
     expect(await delivered(damaged)).toEqual([])
   })
