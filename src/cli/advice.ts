@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { smallestSector } from '../block/file/sysfs.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
+import { BLANK, UNFINISHED } from '../ring/content.ts'
 import { counted, describeDamage } from './render.ts'
 
 /**
@@ -13,19 +14,21 @@ export function adviceFor(error: CodedError<string, object>): string {
   if (error.code === 'JOURNAL_STOPPED' || error.code === 'JOURNAL_UNDECODABLE') {
     return `${error.message}. Here that is --on-failure dead-letter:PATH`
   }
-  return error.message
-    .replaceAll('FileBlockDevice.create', 'sbr create')
-    .replaceAll('direct: false', '--buffered')
-    .replace(/, or open it with claims: 'best-effort'.*$/, '')
+  return (
+    error.message
+      .replaceAll('FileBlockDevice.create', 'sbr create')
+      .replaceAll('direct: false', '--buffered')
+      .replace('a larger sectorSize', 'a larger --sector-size')
+      // What only programs can choose comes last.
+      .replace(/, or open it with .*$/, '')
+  )
 }
 
 function ringAdvice({ code, message, details }: RingError): string {
   const { device, expected, found, field } = details
   switch (code) {
     case 'RING_NOT_INITIALISED':
-      return isBlank(found)
-        ? `there is no ring on ${device} yet: it is blank at its start. Make one: sbr create ${device}`
-        : `there is no ring on ${device}, but something else; is the path right? sbr device info ${device} says more`
+      return `there is no ring on ${device}: ${contentAdvice(details)}`
     case 'RING_NOT_BLANK':
       return (
         `${device} holds ${found}; nothing was written. To lose that: sbr create ${device} --force, or ` +
@@ -74,9 +77,18 @@ function damageAdvice(details: RingErrorDetails): string {
   )
 }
 
-/** Whether what was found, as a JSON string, has nothing but zeroes in it. */
-function isBlank(found: string | undefined): boolean {
-  return found !== undefined && /^"(\\u0000)*"$/.test(found)
+/** What to do where there is no ring. Nobody is told how to lose what is there instead. */
+function contentAdvice({ device, found }: RingErrorDetails): string {
+  switch (found) {
+    case BLANK:
+      return `its start and its end are blank. Make one: sbr create ${device}`
+    case UNFINISHED[1]:
+      return `it holds ${found}. Create it again: sbr create ${device} --format 1`
+    case UNFINISHED[2]:
+      return `it holds ${found}. Create it again: sbr create ${device}`
+    default:
+      return `it holds ${found}; check the path`
+  }
 }
 
 function isEmptyFile(path: string | undefined): boolean {

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import { isRingError } from '../errors.ts'
-import { describeContent, readContent } from '../ring/content.ts'
+import { BLANK, describeContent, readContent } from '../ring/content.ts'
 import { inspectRing } from '../ring/ring.ts'
 import { adviceFor } from './advice.ts'
 import { grouped } from './render.ts'
@@ -41,7 +41,7 @@ export async function holdingOf(device: BlockDevice, signal: AbortSignal): Promi
 export function describeHolding(holding: Holding): string {
   switch (holding.kind) {
     case 'blank':
-      return 'nothing: its first MiB and its last 128 KiB are zeroes'
+      return BLANK
     case 'ring':
       return holding.used === 0
         ? 'a ring with no items in it'

@@ -69,7 +69,7 @@ export function leaseInUse(
 
 /** Nobody knows whether another host has the role. */
 function unreadable(device: string, role: string, lease: UnreadableLease): CommandError {
-  const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see 'sbr repair'`
+  const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see what frees it: sbr repair ${device} --zero-unreadable`
   return new CommandError(EXIT.fault, 'BLOCK_IO', message, { device, offset: lease.offset })
 }
 

@@ -26,8 +26,8 @@ function unguarded(device: string, offset: number, ring: string): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The guard at the start of ${device} is gone, so that nothing tells whether the superblock at byte ${offset} (${ring}) ` +
-      'is of a ring on this device, or a part of something else. If you know that it is a ring of format 2: ' +
-      "'sbr repair --format 2' writes the guard again",
+      'is of a ring on this device, or a part of something else. If you know that it is a ring of format 2, have its guard ' +
+      `written again: sbr repair ${device} --format 2 --write`,
     { device, field: 'guard', offset, expected: 'the guard of format 2', found: 'something else' },
   )
 }

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { detectFormat } from './detect.ts'
+import { format1 } from './format1/index.ts'
 import { formatUuid } from './format2/block.ts'
 import { Disk } from './format2/disk.ts'
 import { newNonce, TIMEOUT_MS } from './format2/lease-block.ts'
@@ -92,8 +93,16 @@ function freed(clock: Clock): Pick<LeaseRecord, 'status' | 'nonce' | 'time'> {
 }
 
 async function openDisk(device: BlockDevice, format: 1 | 2): Promise<Disk> {
-  if (format === 1) {
-    throw new RangeError(`the ring on ${device.name} is of format 1, which has no leases`)
-  }
+  if (format === 1) await refuseLeases(device)
   return Disk.open(device)
+}
+
+/**
+ * Says that a device which has no ring of format 2 has no leases.
+ * @throws {RangeError} it has a ring of format 1
+ * @throws {RingError} as `inspectRing`, if it has none, or a damaged one
+ */
+export async function refuseLeases(device: BlockDevice): Promise<never> {
+  await format1.inspect(device)
+  throw new RangeError(`the ring on ${device.name} is of format 1, which has no leases`)
 }

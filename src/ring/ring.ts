@@ -7,6 +7,7 @@ import type { DeviceSize, Format } from './format.ts'
 import { format1 } from './format1/index.ts'
 import { format2 } from './format2/index.ts'
 import { keyOf } from './key.ts'
+import { refuseLeases } from './lease.ts'
 import { salvage, unreadableBytes } from './salvage.ts'
 import type * as types from './types.ts'
 
@@ -33,9 +34,7 @@ export function checkSize(size: DeviceSize, options: types.CreateOptions = {}): 
 
 async function formatToAttach(device: BlockDevice, options: types.AttachOptions): Promise<Format> {
   const format = await detectFormat(device)
-  if (format === 1 && options.lease !== undefined) {
-    throw new RangeError(`the ring on ${device.name} is of format 1, which has no room for leases`)
-  }
+  if (format === 1 && options.lease !== undefined) await refuseLeases(device)
   return formats[format]
 }
 

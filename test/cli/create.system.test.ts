@@ -248,7 +248,7 @@ test('what a device lacks is told with one advice', async () => {
   writeFileSync(small, 'hello\n')
   writeFileSync(other, Buffer.alloc(65536, 'data'))
   expect((await sbr(['consume', blank])).stderr).toBe(
-    `sbr: there is no ring on ${blank} yet: it is blank at its start. Make one: sbr create ${blank} ` +
+    `sbr: there is no ring on ${blank}: its start and its end are blank. Make one: sbr create ${blank} ` +
       '(RING_NOT_INITIALISED)\n',
   )
   expect((await sbr(['consume', small])).stderr).toBe(
@@ -256,7 +256,7 @@ test('what a device lacks is told with one advice', async () => {
       '(RING_DEVICE_TOO_SMALL)\n',
   )
   expect((await sbr(['consume', other])).stderr).toBe(
-    `sbr: there is no ring on ${other}, but something else; is the path right? sbr device info ${other} says more ` +
+    `sbr: there is no ring on ${other}: it holds unknown data ("datadatadatadatadatadatadatada" at byte 0); check the path ` +
       '(RING_NOT_INITIALISED)\n',
   )
   expect((await sbr(['create', other])).stderr).toMatch(

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { BlockError } from '../../src/errors.ts'
-import { inspectRing, Producer } from '../../src/ring/ring.ts'
+import { readLeases } from '../../src/ring/lease.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
+import { verifyRing } from '../../src/ring/tools.ts'
 import { deviceBytes, hex } from '../helpers/golden.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
@@ -38,15 +41,18 @@ describe('creating a ring', () => {
     expect((await inspectRing(device)).used).toBe(0)
   })
 
-  test('refuses a device whose end is in use, as that of a RAID member or of a GPT is', async () => {
-    const bytes = new Uint8Array(4 * MIB)
-    bytes[4 * MIB - 512] = 0x45
-    const device = await MemoryBlockDevice.from(bytes)
-    await expect(Producer.create(device, { format: 1 })).rejects.toMatchObject({
-      code: 'RING_NOT_BLANK',
-      details: { found: `unknown data (the first byte that is not zero is at ${4 * MIB - 512})` },
-    })
-  })
+  test.each([1, 2] as const)(
+    'of format %i refuses a device whose end is in use, as that of a RAID member or of a GPT is',
+    async (format) => {
+      const bytes = new Uint8Array(4 * MIB)
+      bytes[4 * MIB - 512] = 0x45
+      const device = await MemoryBlockDevice.from(bytes)
+      await expect(Producer.create(device, { format })).rejects.toMatchObject({
+        code: 'RING_NOT_BLANK',
+        details: { found: `unknown data (the first byte that is not zero is at ${4 * MIB - 512})` },
+      })
+    },
+  )
 
   test('leaves a ring that is there, with its items', async () => {
     const device = await ringDevice()
@@ -125,3 +131,72 @@ test.each([1, 2] as const)(
     expect(producer.text).toMatch(/^\ufeffqueue used by client/)
   },
 )
+
+describe('where there is no ring', () => {
+  const attempts: readonly ((device: BlockDevice) => Promise<unknown>)[] = [
+    (device) => Producer.attach(device),
+    (device) => Consumer.attach(device),
+    (device) => Producer.attach(device, { lease: { owner: 'a', unfenced: true } }),
+    (device) => inspectRing(device),
+    (device) => verifyRing(device),
+    (device) => readLeases(device),
+  ]
+
+  async function told(device: BlockDevice): Promise<readonly unknown[]> {
+    const results = await Promise.allSettled(attempts.map((attempt) => attempt(device)))
+    return results.map((result) => (result.status === 'rejected' ? result.reason : result))
+  }
+
+  test.each(others)('%s is told, whoever looks for a ring', async (what, at, is) => {
+    const bytes = new Uint8Array(2 * MIB)
+    bytes.set(Buffer.from(is, 'hex'), at)
+    for (const error of await told(await MemoryBlockDevice.from(bytes))) {
+      expect(error).toMatchObject({
+        code: 'RING_NOT_INITIALISED',
+        message: expect.stringMatching(/^block ring has not been initialised: .*right device\?$/),
+        details: { expected: 'a ring', found: expect.stringContaining(what) },
+      })
+    }
+  })
+
+  test('a blank device is called blank, not a number of NULs', async () => {
+    for (const error of await told(await MemoryBlockDevice.from(new Uint8Array(2 * MIB)))) {
+      expect(error).toMatchObject({
+        code: 'RING_NOT_INITIALISED',
+        message: expect.stringMatching(/found nothing: .* are zeroes; create the ring first$/),
+        details: { found: expect.not.stringContaining('\\u0000') },
+      })
+    }
+  })
+
+  test.each([
+    // Of format 1 a pointer, of format 2 a part of the guard.
+    [1, 2],
+    [2, 0xff],
+  ] as const)('a creation of format %i that was cut short is told', async (format, byte) => {
+    const bytes = new Uint8Array(128 * 512)
+    bytes[512 + 8] = byte
+    const device = await MemoryBlockDevice.from(bytes)
+    for (const error of await told(device)) {
+      expect(error).toMatchObject({
+        code: 'RING_NOT_INITIALISED',
+        message: expect.stringMatching(new RegExp(`create it again, of format ${format}$`)),
+        details: { found: `a ring of format ${format} whose creation was cut short` },
+      })
+    }
+    expect(await Producer.create(device, { format })).toBe(true)
+  })
+
+  test('content that cannot be read is no reason to say nothing', async () => {
+    const device = new HookedDevice(await MemoryBlockDevice.from(new Uint8Array(2 * MIB)))
+    device.before = ({ operation, bytes }) => {
+      if (operation === 'read' && bytes >= MIB) {
+        throw new BlockError('BLOCK_IO', 'injected', { device: 'memory' })
+      }
+    }
+    await expect(Producer.attach(device)).rejects.toMatchObject({
+      code: 'RING_NOT_INITIALISED',
+      details: { found: 'something else, not all of which can be read (injected)' },
+    })
+  })
+})

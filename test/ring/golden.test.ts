@@ -201,8 +201,14 @@ const damages: Readonly<Record<string, { sector: number; field: string; found: s
   'corrupt-len-beyond-producer': { sector: 3, field: 'length', found: '100' },
   'corrupt-len-huge': { sector: 3, field: 'length', found: '1073741823' },
   'corrupt-len-negative': { sector: 3, field: 'length', found: '4294967295' },
-  'corrupt-magic': { sector: 0, field: 'magic', found: '"Mirage shared-block-device 1.0"' },
-  'corrupt-magic-newer': { sector: 0, field: 'magic', found: '"mirage shared-block-device 1.1"' },
+  'corrupt-magic': {
+    ...{ sector: 0, field: 'magic' },
+    found: 'unknown data ("Mirage shared-block-device 1.0" at byte 0)',
+  },
+  'corrupt-magic-newer': {
+    ...{ sector: 0, field: 'magic' },
+    found: 'a shared-block-ring of another version',
+  },
   'corrupt-pointers-huge': { sector: 1, field: 'producer', found: '9223372036854775800' },
   'corrupt-producer-behind': { sector: 1, field: 'producer', found: '8' },
   'corrupt-producer-negative': { sector: 1, field: 'producer', found: '-8' },

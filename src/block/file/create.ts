@@ -26,6 +26,8 @@ const REASONS: Readonly<Record<string, (directory: string) => string>> = {
   EFBIG: () => 'the file system holds no file of this size; choose a smaller one',
   ENAMETOOLONG: () => 'its name or path is too long; choose a shorter one',
   EACCES: (directory) => `permission denied; let this user write to the directory ${directory}`,
+  EPERM: (directory) =>
+    `nobody may make files in ${directory}, which is immutable or append-only: see lsattr -d`,
   EROFS: () => 'the file system is mounted read-only; choose another one',
 }
 

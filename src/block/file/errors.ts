@@ -25,14 +25,16 @@ export type FileBlockErrorCode =
 
 /** What a person can do about a system error. */
 const ADVICE: Readonly<Record<string, string>> = {
-  EACCES: 'grant this user access to it',
-  EPERM: 'grant this user access to it',
+  EACCES: 'this user needs permission for it, and for the directories on the way to it',
+  EPERM:
+    'it was made read-only or immutable since it was opened: blockdev --getro shows that of a device, lsattr of a file',
   EINVAL:
     'direct I/O takes only whole blocks of the disk: use a larger sectorSize, or direct: false',
   EIO: 'the disk, or the way to it, is failing: see the kernel log',
   ELOOP: 'it is a symbolic link that leads back to itself: remove it',
   ENAMETOOLONG: 'choose a shorter one',
   ENOENT: 'check the path, or make the file with FileBlockDevice.create',
+  EROFS: 'its file system was made read-only, as after an error of the disk: see the kernel log',
   ENOSPC: 'free some space; a file made by FileBlockDevice.create has all it needs',
   EDQUOT: 'free some space; a file made by FileBlockDevice.create has all it needs',
 }

@@ -2,7 +2,7 @@ import { type BigIntStats, close, constants, fstat, open, stat } from 'node:fs'
 import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { claimed } from '../check.ts'
-import { explain, openError, systemCode } from './errors.ts'
+import { explain, openError, systemCode, systemText } from './errors.ts'
 import { danglingTarget, danglingText, ownTarget } from './links.ts'
 import { checkFileOptions, chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
 import { deviceId, type RawDevice, readRawDevice } from './sysfs.ts'
@@ -157,21 +157,21 @@ async function openMain(
   const { mode = 'auto', exclusive = false } = options
   const exclusiveFlag = exclusive && raw !== undefined ? constants.O_EXCL : 0
   // Linux opens a read-only device for writing, and then refuses to write.
-  if (raw?.readOnly === true && mode === 'read-write') throw notWritable(path)
+  if (raw?.readOnly === true && mode === 'read-write') throw notWritable(path, raw)
   if (mode !== 'read-only' && raw?.readOnly !== true) {
     try {
       const flags = constants.O_RDWR | exclusiveFlag
       return { ...(await openDirect(path, flags, options, raw, openDescriptor)), writable: true }
     } catch (cause) {
       const refused = NOT_WRITABLE.includes(systemCode(cause))
-      if (!refused || mode === 'read-write') throw refusal(path, cause)
+      if (!refused || mode === 'read-write') throw refusal(path, raw, cause)
     }
   }
   try {
     const flags = constants.O_RDONLY | exclusiveFlag
     return { ...(await openDirect(path, flags, options, raw, openDescriptor)), writable: false }
   } catch (cause) {
-    throw refusal(path, cause)
+    throw refusal(path, raw, cause)
   }
 }
 
@@ -197,15 +197,31 @@ async function openDirect(
 }
 
 /** What a system error of opening means to the caller. */
-function refusal(path: string, cause: unknown): unknown {
+function refusal(path: string, raw: RawDevice | undefined, cause: unknown): unknown {
   if (cause instanceof BlockError) return cause
   const code = systemCode(cause)
   if (code === 'EBUSY') return claimed(path, 'device', 'another program or a mounted file system')
-  if (code === 'EROFS') return notWritable(path, cause)
+  if (code === 'EROFS') return notWritable(path, raw, cause)
+  if (code === 'EPERM') return openError(path, `${systemText(cause)}; ${forbidden(raw)}`, cause)
   return openError(path, explain(cause), cause)
 }
 
-function notWritable(path: string, cause?: unknown): BlockError<'BLOCK_READ_ONLY'> {
-  const message = `${path} is on read-only storage; open it with mode 'auto' or 'read-only'`
+/** What nobody may open, whoever asks. */
+function forbidden(raw: RawDevice | undefined): string {
+  return raw === undefined
+    ? 'it is immutable or append-only: lsattr shows it, and chattr -i -a ends it'
+    : 'no program here may use that device, as in a container that was not given it'
+}
+
+function notWritable(
+  path: string,
+  raw: RawDevice | undefined,
+  cause?: unknown,
+): BlockError<'BLOCK_READ_ONLY'> {
+  const what =
+    raw === undefined
+      ? `${path} is on a file system that is mounted read-only; remount that for writing`
+      : `${path} is a read-only device; make it writable where it was made or attached, or with blockdev --setrw`
+  const message = `${what}, or open it with mode 'auto' or 'read-only'`
   return new BlockError('BLOCK_READ_ONLY', message, { device: path }, cause)
 }

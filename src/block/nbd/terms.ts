@@ -38,7 +38,7 @@ export function termsOf(device: string, found: Export, options: NbdBlockDeviceOp
   const sectorSize = chooseSectorSize(device, found, options.sectorSize)
   const { mode = 'auto' } = options
   if (mode === 'read-write' && has(EXPORT_FLAG.readOnly)) {
-    const message = `${device} is a read-only export; open it with mode 'auto' or 'read-only'`
+    const message = `${device} is a read-only export; have its server allow writing, or open it with mode 'auto' or 'read-only'`
     throw new BlockError('BLOCK_READ_ONLY', message, { device })
   }
   const readWrite = mode !== 'read-only' && !has(EXPORT_FLAG.readOnly)
@@ -122,7 +122,7 @@ function chooseDurability(
   // Without writes there is nothing to flush.
   if (!readWrite) return 'none'
   const message =
-    `the server of ${device} offers no flush, so nothing written to it is known to be on stable storage; open ` +
-    "it with mode 'read-only', or with durability 'none' if that does not matter"
+    `the server of ${device} offers no flush, so nothing written to it is known to be on stable storage; use a ` +
+    "server that does, or open it with mode 'read-only', or with durability 'none' if that does not matter"
   throw new BlockError('BLOCK_UNSUPPORTED', message, { device })
 }

@@ -1,13 +1,13 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
+import { notInitialised } from '../content.ts'
 import type { Names } from '../role.ts'
 import { trace } from '../trace.ts'
 import {
   checkWholeSectors,
   hasMagic,
   type Layout,
-  MAGIC,
   MAGIC_SECTOR,
   makeLayout,
   PRODUCER_SECTOR,
@@ -67,7 +67,7 @@ export class Control {
     // Before the size: a small ring has too few sectors of a larger size.
     if (isRing) await checkSectorSize(device)
     const layout = makeLayout(sectorSize, sizeSectors, device.name)
-    if (!isRing) throw notInitialised(sector, device.name)
+    if (!isRing) throw await notInitialised(device)
     checkWholeSectors({ ...info, name: device.name })
     return new Control(device, layout, names, clock)
   }
@@ -130,17 +130,6 @@ export class Control {
     }
     return pointers
   }
-}
-
-function notInitialised(sector: Uint8Array, device: string): RingError {
-  const start = new TextDecoder('latin1').decode(sector.subarray(0, MAGIC.length))
-  const found = JSON.stringify(start)
-  return new RingError(
-    'RING_NOT_INITIALISED',
-    `block ring has not been initialised: sector ${MAGIC_SECTOR} of ${device}, field magic: expected ` +
-      `${JSON.stringify(MAGIC)}, found ${found}; create the ring first`,
-    { device, sector: MAGIC_SECTOR, field: 'magic', expected: JSON.stringify(MAGIC), found },
-  )
 }
 
 function equal(left: Uint8Array, right: Uint8Array): boolean {

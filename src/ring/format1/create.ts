@@ -6,14 +6,13 @@ import type { CreateOptions } from '../types.ts'
 import {
   CONSUMER_SECTOR,
   checkWholeSectors,
-  DATA_SECTOR,
   encodeMagic,
   hasMagic,
   MAGIC_SECTOR,
   makeLayout,
   PRODUCER_SECTOR,
 } from './layout.ts'
-import { encodeFreshPointer, isFreshPointer } from './pointer.ts'
+import { encodeFreshPointer } from './pointer.ts'
 
 /**
  * As `Format.checkSize`.
@@ -42,7 +41,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
   checkSize({ ...info, name: device.name }, options)
   const content = await readContent(device)
   if (hasMagic(content.start)) return false
-  if (options.overwrite !== true && !isFree(content, sectorSize)) {
+  if (options.overwrite !== true && !isFree(content)) {
     const found = describeContent(content)
     throw new RingError(
       'RING_NOT_BLANK',
@@ -62,18 +61,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
   return true
 }
 
-/** Whether nothing would be lost: all is zero, or a creation was cut short before its last write. */
-function isFree(content: DeviceContent, sectorSize: number): boolean {
-  if (content.firstNonZero < 0) return true
-  if (content.firstNonZero >= content.start.length) return false
-  const sector = (index: number): Uint8Array =>
-    content.start.subarray(index * sectorSize, (index + 1) * sectorSize)
-  const freshOrZero = (index: number): boolean =>
-    isFreshPointer(sector(index)) || sector(index).every((byte) => byte === 0)
-  return (
-    sector(MAGIC_SECTOR).every((byte) => byte === 0) &&
-    freshOrZero(PRODUCER_SECTOR) &&
-    freshOrZero(CONSUMER_SECTOR) &&
-    content.start.subarray(DATA_SECTOR * sectorSize).every((byte) => byte === 0)
-  )
+/** Whether nothing would be lost. */
+function isFree({ firstNonZero, unfinished }: DeviceContent): boolean {
+  return firstNonZero < 0 || unfinished === 1
 }

@@ -11,8 +11,9 @@ import { slotsMisfit } from './role.ts'
 import { parseSuperblock } from './superblock.ts'
 
 /** What mends what is there twice. */
-export const REPAIR = 'sbr repair writes it again'
-const REBUILD = 'the role cannot attach; sbr repair --rebuild makes slots from what is in the log'
+export const REPAIR = 'sbr repair --write writes it again'
+const REBUILD =
+  'the role cannot attach; sbr repair --rebuild --write makes slots from what is in the log'
 /** What to do where copies of the superblock are whole, but not the same. */
 export const DISAGREE =
   'sbr dump shows them; overwrite the wrong one by hand with a copy of another'

@@ -5,7 +5,7 @@ import { type DeviceContent, describeContent, readContent } from '../content.ts'
 import type { DeviceSize } from '../format.ts'
 import { hasMagic } from '../format1/layout.ts'
 import type { CreateOptions } from '../types.ts'
-import { encodeGuard, isGuarded, isPartOfGuard } from './guard.ts'
+import { encodeGuard, isGuarded } from './guard.ts'
 import { isSound, readSuperblocks } from './identify.ts'
 import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, dataOffset, type Layout, makeLayout } from './layout.ts'
 import { ORIGIN } from './mark.ts'
@@ -151,7 +151,6 @@ async function isRing(
 }
 
 /** Whether nothing would be lost. */
-function isFree(content: DeviceContent): boolean {
-  if (content.firstNonZero < 0) return true
-  return isGuarded(content.start) || isPartOfGuard(content.start)
+function isFree({ firstNonZero, unfinished, start }: DeviceContent): boolean {
+  return firstNonZero < 0 || unfinished === 2 || isGuarded(start)
 }

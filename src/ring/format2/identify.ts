@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readRange } from '../../block/read-range.ts'
 import { RingError } from '../../errors.ts'
+import { notInitialised } from '../content.ts'
 import { type BadBlock, formatUuid, isBad } from './block.ts'
 import { GUARD_BYTES, isGuarded } from './guard.ts'
 import {
@@ -134,14 +135,12 @@ export async function readSuperblocks(device: BlockDevice): Promise<readonly Sup
 
 async function noSuperblock(device: BlockDevice): Promise<RingError> {
   if (!isGuarded((await readRange(device, 0, GUARD_BYTES)).bytes)) {
-    return new RingError('RING_NOT_INITIALISED', 'block ring has not been initialised', {
-      device: device.name,
-    })
+    return notInitialised(device)
   }
   return new RingError(
     'RING_CORRUPT',
-    `None of the three superblocks of ${device.name} can be read: its creation was cut short (then create ` +
-      "it again), or it is damaged. If the device has grown since, 'sbr repair' looks for the last of them",
+    `None of the three superblocks of ${device.name} can be read. If its creation was cut short, create it again: sbr create ` +
+      `${device.name}; if the device has grown since, look for the last of them: sbr repair ${device.name}`,
     { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
   )
 }
@@ -153,7 +152,7 @@ function ambiguous(device: string, copies: readonly SoundCopy[]): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The superblocks of ${device} are of several rings, and nothing tells which of them is there: ${found}. ` +
-      "Nothing was changed; 'sbr dump' shows them, and a copy of the right one over the wrong one makes it whole",
+      `Nothing was changed; sbr dump ${device} --at OFFSET shows each, and a copy of the right one over the wrong one makes it whole`,
     {
       device,
       field: 'superblocks',

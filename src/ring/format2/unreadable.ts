@@ -34,10 +34,10 @@ interface Told {
 }
 
 const ADVICE: Readonly<Record<Kind, string>> = {
-  own: 'nothing is lost, but no role can attach; sbr repair writes it again',
+  own: 'nothing is lost, but no role can attach; sbr repair --write writes it again',
   lease:
-    'no item is lost, but the role cannot attach; sbr repair --zero-unreadable frees it: make sure that no host is at work',
-  log: 'no role can read on there; sbr repair --zero-unreadable makes it readable, and tells what that costs',
+    'no item is lost, but the role cannot attach; sbr repair --zero-unreadable --write frees it: make sure that no host is at work',
+  log: 'no role can read on there; sbr repair --zero-unreadable --write makes it readable, and tells what that costs',
   outside: 'nothing of the ring is there, but no role can attach; overwrite it by hand',
 }
 

@@ -121,7 +121,7 @@ describe("a sector of the ring's own records", () => {
     const report = await verifyRing(device)
     expect(report).toMatchObject({ sound: false, damagedItems: 0, log: { batches: 3, items: 6 } })
     expect(unreadableIn(report)).toEqual([[structure, at]])
-    expect(report.findings[0]?.advice).toContain('sbr repair writes it again')
+    expect(report.findings[0]?.advice).toContain('sbr repair --write writes it again')
     const { actions, left } = await repaired(device)
     expect([actions.length, left]).toEqual([1, []])
     expect(actions[0]).not.toHaveProperty('cost')
