@@ -5,6 +5,9 @@ interface Sleeper {
   wake(): void
 }
 
+/** A clock whose time stands still, and whoever sleeps wakes at once. */
+export const instant: Clock = { now: () => 0, time: () => 0, sleep: async () => undefined }
+
 /** A clock whose time passes only when it is told to; those who sleep wake in the order of their times. */
 export class FakeClock implements Clock {
   #now = 0

@@ -6,7 +6,7 @@ import { repairRing, verifyRing } from '../../../src/ring/tools.ts'
 import type { Position } from '../../../src/ring/types.ts'
 import { Random } from '../../../src/sim/random.ts'
 import { BLOCK, DATA, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
-import { FakeClock } from '../../helpers/fake-clock.ts'
+import { FakeClock, instant } from '../../helpers/fake-clock.ts'
 import { deviceBytes, hex } from '../../helpers/golden.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 import { attachProducer } from '../../helpers/ring.ts'
@@ -176,10 +176,15 @@ describe('both slots of a role', () => {
     device: MemoryBlockDevice,
     options: RepairOptions = {},
   ): Promise<readonly (number | undefined)[]> {
-    const report = await repairRing(device, { write: true, rebuild: true, ...options })
+    const report = await repairRing(device, {
+      write: true,
+      rebuild: true,
+      clock: instant,
+      ...options,
+    })
     expect(report.left).toEqual([])
     expect(report.actions.every(({ cost }) => cost !== undefined)).toBe(true)
-    const verified = await verifyRing(device)
+    const verified = await verifyRing(device, { clock: instant })
     expect(verified.findings.filter(({ severity }) => severity === 'damage')).toEqual([])
     const popped = numbers(await take(await damagedCopy(device), 1000))
     expect(verified.log?.items).toBe(popped.length)

@@ -7,7 +7,7 @@ import { breakLease } from '../../../src/ring/lease.ts'
 import { Consumer, Producer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
 import { BLOCK, DATA, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
-import { FakeClock } from '../../helpers/fake-clock.ts'
+import { FakeClock, instant } from '../../helpers/fake-clock.ts'
 import { deviceBytes, hex } from '../../helpers/golden.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 import { RECORD } from '../../helpers/lease-record.ts'
@@ -381,9 +381,6 @@ describe('a ring at work', () => {
     expect(torn).toBeLessThan(0)
   })
 })
-
-/** A clock on which no time passes. */
-const instant = { now: () => 0, time: () => 0, sleep: async () => undefined }
 
 test('the format is found out', async () => {
   const device = await smallRing(16)

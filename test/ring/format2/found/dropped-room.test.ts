@@ -2,17 +2,19 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, inspectRing, Producer } from '../../../../src/ring/ring.ts'
+import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
-const idle = () => new Promise((resolve) => setTimeout(resolve, 150))
+const clock = new FakeClock()
+const idle = (): Promise<void> => clock.advance(150)
 
 test('what a producer held back, and was dropped, takes no room once all before it was given back', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 112 }) // 16 blocks of data
   await Producer.create(device, { blockSize: 512 })
-  const first = await attachProducer(device)
+  const first = await attachProducer(device, { clock })
   const pushed = await first.pushMany([600, 600, 600].map((length) => new Uint8Array(length)))
   if (pushed.status !== 'ok' || pushed.positions.length !== 3) throw new Error('push')
-  const consumer = await Consumer.attach(device)
+  const consumer = await Consumer.attach(device, { clock })
   for (const position of pushed.positions.slice(0, 2)) {
     await first.advance(position)
     const popped = await consumer.pop()
@@ -20,7 +22,7 @@ test('what a producer held back, and was dropped, takes no room once all before 
     await consumer.advance(popped.position)
   }
   await first.detach() // the third item was held back: it is dropped
-  const second = await attachProducer(device)
+  const second = await attachProducer(device, { clock })
   for (let i = 0; i < 3; i++) {
     expect(await consumer.pop()).toEqual({ status: 'retry' })
     await idle()

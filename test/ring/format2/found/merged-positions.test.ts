@@ -2,20 +2,22 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../../src/ring/ring.ts'
+import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 const SECTORS = 512
-const idle = () => new Promise((resolve) => setTimeout(resolve, 150))
+const clock = new FakeClock()
+const idle = (): Promise<void> => clock.advance(150)
 
 test('an old position gives back nothing that came later', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
   await Producer.create(device, { blockSize: 512 })
-  let producer = await attachProducer(device)
+  let producer = await attachProducer(device, { clock })
   await producer.append([Buffer.from('a')])
-  const consumer = await Consumer.attach(device)
+  const consumer = await Consumer.attach(device, { clock })
   await consumer.popMany()
   await consumer.detach()
-  const reader = await Consumer.attach(device)
+  const reader = await Consumer.attach(device, { clock })
   await idle()
   // What comes now is only in a cache; the consumer sees it, and the power of the storage fails.
   const image = new Uint8Array(SECTORS * 512)
@@ -28,7 +30,7 @@ test('an old position gives back nothing that came later', async () => {
   await device.write(0, [image])
   const expected: string[] = ['a']
   for (let epoch = 0; epoch < 9; epoch++) {
-    producer = await attachProducer(device)
+    producer = await attachProducer(device, { clock })
     await producer.append([Buffer.from(`e${epoch}`)])
     expected.push(`e${epoch}`)
     await producer.detach()

@@ -3,14 +3,16 @@ import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { RingReader } from '../../../../src/ring/reader.ts'
 import { Consumer, Producer } from '../../../../src/ring/ring.ts'
+import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
-const idle = () => new Promise((resolve) => setTimeout(resolve, 150))
+const clock = new FakeClock()
+const idle = (): Promise<void> => clock.advance(150)
 
 async function damagedRing() {
   const device = new MemoryBlockDevice({ sizeSectors: 112 }) // 16 blocks of data from sector 88 on
   await Producer.create(device, { blockSize: 512 })
-  const producer = await attachProducer(device)
+  const producer = await attachProducer(device, { clock })
   expect((await producer.append([new Uint8Array(6000).fill(1)])).status).toBe('ok')
   await idle() // the producer writes down where it is
   await device.write(88 + 5, [new Uint8Array(512)])
@@ -19,7 +21,7 @@ async function damagedRing() {
 
 test('a consumer that skips damage makes room', async () => {
   const { device, producer } = await damagedRing()
-  const consumer = await Consumer.attach(device, { onDamage: 'skip' })
+  const consumer = await Consumer.attach(device, { clock, onDamage: 'skip' })
   for (let i = 0; i < 3; i++) {
     await consumer.popMany()
     await consumer.advance(consumer.position)
@@ -30,7 +32,7 @@ test('a consumer that skips damage makes room', async () => {
 
 test('a reader that skips damage makes room', async () => {
   const { device, producer } = await damagedRing()
-  await using reader = await RingReader.open(device, { onDamage: 'skip' })
+  await using reader = await RingReader.open(device, { clock, onDamage: 'skip' })
   for (let i = 0; i < 3; i++) {
     expect(await reader.tryNext()).toBe(undefined)
     await reader.advance(reader.position)

@@ -3,29 +3,32 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../../src/ring/ring.ts'
+import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
+
+const clock = new FakeClock()
 
 const text = (item: Uint8Array): string => Buffer.from(item).toString()
 
 test('nothing that was held back is delivered when epochs were merged between two pops', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 512 })
   await Producer.create(device, { blockSize: 512 })
-  let producer = await attachProducer(device)
+  let producer = await attachProducer(device, { clock })
   for (let i = 0; i < 6; i++) await producer.append([Buffer.from(`a${i}`)])
   for (let i = 0; i < 2; i++) await producer.push(Buffer.from(`held${i}`))
-  const consumer = await Consumer.attach(device)
+  const consumer = await Consumer.attach(device, { clock })
   const got: string[] = []
   const first = await consumer.popMany({ maxItems: 4 })
   got.push(...first.map(({ item }) => text(item)))
   const expected = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5']
   await producer.detach()
   for (let epoch = 0; epoch < 9; epoch++) {
-    producer = await attachProducer(device)
+    producer = await attachProducer(device, { clock })
     await producer.append([Buffer.from(`e${epoch}`)])
     expected.push(`e${epoch}`)
     await producer.detach()
     await consumer.state()
-    await new Promise((resolve) => setTimeout(resolve, 120)) // idle: both slots tell the epoch
+    await clock.advance(120) // idle: both slots tell the epoch
   }
   let from = first.at(-1)?.position
   for (;;) {
