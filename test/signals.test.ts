@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { BlockDevice } from '../src/block/device.ts'
 import { FileBlockDevice } from '../src/block/file.ts'
 import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src/block/ops.ts'
 import { systemClock } from '../src/clock.ts'
@@ -100,6 +101,23 @@ async function newRing(): Promise<MemoryBlockDevice> {
   const device = newDevice()
   await Producer.create(device)
   return device
+}
+
+/** Attaches a consumer with a lease, by a clock that goes on until that has come to something. */
+async function attachLeased(
+  at: BlockDevice,
+  lease: LeaseOptions,
+  clock: FakeClock,
+): Promise<Consumer> {
+  const attached = Consumer.attach(at, { lease, clock })
+  for (let settled = false; !settled; await clock.advance(1000)) {
+    const settle = (): void => {
+      settled = true
+    }
+    attached.then(settle, settle)
+    await clock.settle()
+  }
+  return attached
 }
 
 /** Pushes until there is no room. */
@@ -221,27 +239,16 @@ const calls: Readonly<
   'ring/lease-types.ts': {
     'a lease that is free': async (signal) => {
       const lease = { owner: 'here', timeoutMs: 5000, signal }
-      await (await Consumer.attach(await newRing(), { lease })).detach()
+      await (await attachLeased(await newRing(), lease, new FakeClock())).detach()
     },
     'a lease that another host renews': async (signal) => {
       const device = await newRing()
       const [one, other] = [0, 1].map(() => new HookedDevice(device, { claims: false }))
       if (one === undefined || other === undefined) return
       const clock = new FakeClock()
-      const attach = async (at: HookedDevice, lease: LeaseOptions): Promise<Consumer> => {
-        const attached = Consumer.attach(at, { lease, clock })
-        for (let settled = false; !settled; await clock.advance(1000)) {
-          const settle = (): void => {
-            settled = true
-          }
-          attached.then(settle, settle)
-          await clock.settle()
-        }
-        return attached
-      }
       const fence = async (): Promise<void> => undefined
-      const holder = await attach(other, { owner: 'there', timeoutMs: 5000, fence })
-      await refused(attach(one, { owner: 'here', timeoutMs: 5000, fence, signal }))
+      const holder = await attachLeased(other, { owner: 'there', timeoutMs: 5000, fence }, clock)
+      await refused(attachLeased(one, { owner: 'here', timeoutMs: 5000, fence, signal }, clock))
       await holder.detach()
     },
   },

@@ -127,7 +127,7 @@ test('from a ring that overwrites, cut at each write: no item is in neither ring
   for (const item of items) await append(producer, item)
   await producer.detach()
   const oldBytes = await deviceBytes(old)
-  const newBytes = await deviceBytes(await ring({ format: 2 }, 8192))
+  const newBytes = await deviceBytes(await ring({ format: 2 }, 4096))
   let cuts = 0
   for (let cut = 0; ; cut++) {
     const from = new HookedDevice(await MemoryBlockDevice.from(oldBytes))
