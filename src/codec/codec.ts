@@ -1,4 +1,5 @@
 import { CodecError } from '../errors.ts'
+import { allOwn, OwnItems } from '../ring/own-items.ts'
 import type { Position } from '../ring/types.ts'
 
 /**
@@ -8,10 +9,14 @@ import type { Position } from '../ring/types.ts'
 export interface Codec<Out, In = Out> {
   /** Used in messages. */
   readonly name: string
+  /** Is called before the push returns. What it answers is copied, so it may be the item's own memory. */
   encode(item: In): Uint8Array | Promise<Uint8Array>
   /** Gets bytes that belong to it. Throws, or rejects, if they are not an item. */
   decode(bytes: Uint8Array): Out | Promise<Out>
 }
+
+/** Copies what a codec made: it may be the caller's memory, or the codec's for the next item. */
+type Keep = (bytes: Uint8Array) => Uint8Array
 
 /**
  * Encodes items; at once, if the codec does.
@@ -20,12 +25,13 @@ export interface Codec<Out, In = Out> {
 export function encodeItems<In>(
   codec: Codec<unknown, In>,
   items: readonly In[],
-): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
-  const encoded: (Uint8Array | Promise<Uint8Array>)[] = []
+  keep: Keep,
+): OwnItems | Promise<OwnItems> {
+  const encoded: (Uint8Array | Promise<Uint8Array>)[] = new OwnItems()
   let isReady = true
   try {
     for (const item of items) {
-      const bytes = encodeItem(codec, item)
+      const bytes = encodeItem(codec, item, keep)
       isReady &&= bytes instanceof Uint8Array
       encoded.push(bytes)
     }
@@ -34,7 +40,7 @@ export function encodeItems<In>(
     for (const bytes of encoded) if (bytes instanceof Promise) bytes.catch(() => undefined)
     throw error
   }
-  return isReady ? (encoded as Uint8Array[]) : Promise.all(encoded)
+  return isReady ? (encoded as OwnItems) : allOwn(encoded)
 }
 
 /**
@@ -44,13 +50,16 @@ export function encodeItems<In>(
 export function encodeItem<In>(
   codec: Codec<unknown, In>,
   item: In,
+  keep: Keep,
 ): Uint8Array | Promise<Uint8Array> {
   try {
     const bytes = codec.encode(item)
-    if (!(bytes instanceof Promise)) return checkBytes(bytes)
-    return bytes.then(checkBytes).catch((cause: unknown) => {
-      throw encodeError(codec.name, cause)
-    })
+    if (!(bytes instanceof Promise)) return keep(checkBytes(bytes))
+    return bytes
+      .then((made) => keep(checkBytes(made)))
+      .catch((cause: unknown) => {
+        throw encodeError(codec.name, cause)
+      })
   } catch (cause) {
     throw encodeError(codec.name, cause)
   }

@@ -1,6 +1,7 @@
 import { onAbort } from '../abort.ts'
 import { RingError } from '../errors.ts'
 import { totalBytes } from './item.ts'
+import { OwnItems } from './own-items.ts'
 import type { Position, Pushed } from './types.ts'
 
 /** Items of one commit. */
@@ -15,7 +16,7 @@ export interface QueueBounds {
 /** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
 interface Call {
   /** One item, without an array for it: that would be a fifth of what a push takes which shares its commit with many. */
-  readonly items: Uint8Array | readonly Uint8Array[]
+  readonly items: Uint8Array | OwnItems
   readonly count: number
   /** How many of the items are in the ring. */
   pushed: number
@@ -59,12 +60,12 @@ export class PushQueue {
   }
 
   /**
-   * Adds the items of one call, which belong to the queue then. Resolves with the position after the last of them, once they
+   * Adds the items of one call, whose bytes nobody else changes. Resolves with the position after the last of them, once they
    * are visible; rejects with the signal's reason, unless some of the items are being written then.
    * @throws {RingError} `RING_OVERLOADED`, at once
    * @throws the signal's reason, at once
    */
-  add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
+  add(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
     return this.#add(items, items.length, totalBytes(items), signal)
   }
 
@@ -105,8 +106,8 @@ export class PushQueue {
   }
 
   /** The items of the next commit, which is under way until `committed`. */
-  next(): readonly Uint8Array[] {
-    const batch: Uint8Array[] = []
+  next(): OwnItems {
+    const batch = new OwnItems()
     for (let call = this.#first; call !== undefined && batch.length < COMMIT_ITEMS; ) {
       const { items, pushed, count } = call
       const end = Math.min(count, pushed + COMMIT_ITEMS - batch.length)

@@ -4,6 +4,7 @@ import { isBlockError, isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item.ts'
 import { keptKeyOf } from './key.ts'
+import { ItemMemory, type OwnItems } from './own-items.ts'
 import type { AttachOptions, DebugInfo, Role } from './types.ts'
 
 const DEFAULT_LOOK_INTERVAL_MS = 10
@@ -88,6 +89,7 @@ export abstract class BaseRole implements Role {
   readonly #checkHeld: (() => void) | undefined
   readonly #lookIntervalMs: number
   readonly #serial = new Serial()
+  readonly #itemMemory = new ItemMemory()
   #lookedAt: number
   #poison: unknown
   #detached: Promise<void> | undefined
@@ -155,6 +157,20 @@ export abstract class BaseRole implements Role {
         this.#poison,
       )
     })
+  }
+
+  /** As `run`, with items as they are at the call: the operation may have to wait for others. */
+  protected runWith<T>(
+    items: readonly Uint8Array[],
+    operation: (own: OwnItems) => Promise<T>,
+  ): Promise<T> {
+    let own: OwnItems
+    try {
+      own = this.#itemMemory.own(items, this.maxItemBytes)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.run(() => operation(own))
   }
 
   /** Runs an operation that counts only if the role is held before and after. */

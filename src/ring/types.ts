@@ -299,8 +299,8 @@ export interface Producer extends Role {
   state(): Promise<RingState>
 
   /**
-   * Puts one item on stable storage, behind those pushed before. Nobody sees it before `advance`; if that
-   * never comes, it is dropped.
+   * Puts one item on stable storage, behind those pushed before: a copy of it, made at the call. Nobody sees it before
+   * `advance`; if that never comes, it is dropped.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
    */
   push(item: Uint8Array): Promise<PushResult>

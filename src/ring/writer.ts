@@ -6,6 +6,7 @@ import { bytes } from '../codec/codecs.ts'
 import { isRingError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import { checkItem } from './item.ts'
+import { allOwn, ItemMemory, type OwnItems } from './own-items.ts'
 import { PushQueue } from './push-queue.ts'
 import { Producer } from './ring.ts'
 import type { AttachOptions, CreateOptions, Position, PushResult } from './types.ts'
@@ -56,6 +57,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   readonly #codec: Codec<unknown, In>
   readonly #waiter: Waiter
   readonly #queue: PushQueue
+  readonly #memory = new ItemMemory()
   readonly #arriving = new Serial()
   #arrivals = 0
   #pumping: Promise<void> | undefined
@@ -136,7 +138,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Pushes an item, waiting for room and for the end of a pause.
+   * Pushes an item as it is at the call, waiting for room and for the end of a pause.
    * @returns the position after the item
    * @throws {CodecError} `CODEC_ENCODE`
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_DETACHED`, and as {@link Producer} does
@@ -147,13 +149,13 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     // No async function: a promise more for each push takes more time than its share of a commit.
     try {
       signal?.throwIfAborted()
-      const encoded = encodeItem(this.#codec, item)
+      const encoded = encodeItem(this.#codec, item, this.#keep)
       if (!(encoded instanceof Promise) && this.#arrivals === 0) {
         this.#checkOpen()
         this.#checkItem(encoded)
         return this.#pumped(this.#queue.addOne(encoded, signal))
       }
-      return this.#pushLater(Promise.all([encoded]), signal)
+      return this.#pushLater(allOwn([encoded]), signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -168,7 +170,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   pushMany(items: readonly In[], { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
     try {
       signal?.throwIfAborted()
-      const encoded = encodeItems(this.#codec, items)
+      const encoded = encodeItems(this.#codec, items, this.#keep)
       if (!(encoded instanceof Promise) && this.#arrivals === 0) {
         return this.#enqueue(encoded, signal)
       }
@@ -183,7 +185,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @throws as `push`
    */
   async tryPush(item: In): Promise<PushResult> {
-    const encoded = await encodeItems(this.#codec, [item])
+    const encoded = await encodeItems(this.#codec, [item], this.#keep)
     this.#checkOpen()
     if (!this.#queue.empty || this.#arrivals > 0) return { status: 'retry' }
     const result = await this.producer.append(encoded)
@@ -211,16 +213,13 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /** A codec that takes its time must not let later pushes overtake. */
-  async #pushLater(
-    encoded: Promise<readonly Uint8Array[]>,
-    signal: AbortSignal | undefined,
-  ): Promise<Position> {
+  async #pushLater(encoded: Promise<OwnItems>, signal: AbortSignal | undefined): Promise<Position> {
     const { pushed } = await this.#arrive(encoded, signal)
     return pushed
   }
 
   async #arrive(
-    encoded: Promise<readonly Uint8Array[]>,
+    encoded: Promise<OwnItems>,
     signal: AbortSignal | undefined,
   ): Promise<{ pushed: Promise<Position> }> {
     // A codec may take for ever; a signal, and closing, do not wait for it.
@@ -239,11 +238,14 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  #enqueue(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
+  #enqueue(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
     this.#checkOpen()
     for (const item of items) this.#checkItem(item)
     return this.#pumped(this.#queue.add(items, signal))
   }
+
+  readonly #keep = (item: Uint8Array): Uint8Array =>
+    this.#memory.keep(item, this.producer.maxItemBytes)
 
   #checkOpen(): void {
     if (this.#closed !== undefined) throw this.#closed

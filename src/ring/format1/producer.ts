@@ -94,7 +94,7 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.run(() => this.#allOrNothing(() => this.#push(items)))
+    return this.runWith(items, (own) => this.#allOrNothing(() => this.#push(own)))
   }
 
   async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
@@ -109,9 +109,9 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   append(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.run(() =>
+    return this.runWith(items, (own) =>
       this.#allOrNothing(async () => {
-        const pushed = await this.#push(items)
+        const pushed = await this.#push(own)
         if (pushed.status === 'ok' && pushed.pushed > 0) await this.#advance(pushed.position)
         return pushed
       }),

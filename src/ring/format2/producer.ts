@@ -212,8 +212,8 @@ export class Format2Producer extends Format2Role implements Producer {
     )
   }
 
-  #write(items: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
-    return this.run(async () => {
+  #write(pushed: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
+    return this.runWith(pushed, async (items) => {
       for (const item of items) checkItem(item, this)
       this.#checkCounts(items.length)
       // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
