@@ -261,11 +261,7 @@ const FORMAT2 = [
       await this.#look()
       // The`,
     ],
-    [
-      READING2,
-      'this.#walker.forget()\n      batch = await this.#walker.batchAt(mark, this.#epochs)\n',
-      '',
-    ],
+    [READING2, 'this.#walker.forget()\n      batch = await this.#batchAt(mark)\n', ''],
     [
       READING2,
       "if (batch?.whole !== true && sure !== mark.lsn) return { kind: 'suspect', lsn: mark.lsn }",

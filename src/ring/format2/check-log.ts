@@ -1,19 +1,25 @@
 import { type Clock, systemClock } from '../../clock.ts'
+import { isRingError } from '../../errors.ts'
 import type { FindingSink, LogCounts, VerifyOptions } from '../report.ts'
+import type { Position } from '../types.ts'
 import type { BatchHeader } from './batch.ts'
 import type { FlippedBit } from './correct.ts'
-import { type BatchProblem, diagnoseBatch, diagnoseHeader } from './diagnose.ts'
+import { type BatchProblem, diagnoseBatch } from './diagnose.ts'
 import type { Disk, Slots } from './disk.ts'
 import { currentEpoch } from './epochs.ts'
+import { MAX_BATCH_BYTES } from './layout.ts'
 import { type ItemRange, LogFindings } from './log-findings.ts'
-import { bytesBetween, type Mark } from './mark.ts'
-import { behindMissing, missingItems, saidOf } from './missing.ts'
+import type { Mark } from './mark.ts'
+import type { Loss } from './next.ts'
+import type { Place } from './place.ts'
+import { ReadingPlace } from './reading.ts'
 import { firstTorn, rollForward } from './recover.ts'
 import { MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import type { ConsumerSlot, ProducerSlot } from './slots.ts'
-import { generationsOf, logStart, readSteadySlots, unstable } from './state.ts'
+import { generationsOf, logStart, readSteadySlots } from './state.ts'
+import type { DamagedStep } from './steps.ts'
 import type { Unreadable } from './unreadable.ts'
-import { type Batch, Walker } from './walk.ts'
+import type { Batch } from './walk.ts'
 
 /** A flipped bit in a batch that is read as it was written. */
 export interface Correction {
@@ -24,7 +30,21 @@ export interface Correction {
 /** Corrections that are kept for a repair, which is called once more where there are more. */
 const MAX_CORRECTIONS = 1000
 
-/** Checks all batches from the consumer's cursor to the end of what is committed. Both roles may be at work meanwhile. */
+/** What is wrong with a piece of the log that was read, and what of the items that wait was lost with it so far. */
+interface Suspicion {
+  readonly problem: BatchProblem
+  readonly start: Mark
+  readonly end: Mark
+  lost: ItemRange
+}
+
+const NO_ITEMS: ItemRange = { from: 0, to: 0 }
+
+/**
+ * Checks all that waits, by reading the log as a consumer does, so that both tell the same. Where the log is damaged behind what the
+ * producer's slots call committed, a consumer is told of that once a producer has started, and has found it: then the log is read as
+ * after that. Both roles may be at work meanwhile.
+ */
 export class LogCheck {
   /** The flipped bits that were met, 1,000 at most. */
   readonly corrections: Correction[] = []
@@ -33,14 +53,21 @@ export class LogCheck {
   readonly #options: VerifyOptions
   readonly #clock: Clock
   readonly #unreadable: Unreadable
-  readonly #walker: Walker
   #producer: ProducerSlot
   #consumer: ConsumerSlot
-  /** The first item that waits. */
-  #first = 0
-  /** Items before this one are committed, as far as was read. */
-  #committedTo = 0
+  /** The end of what is committed, and whether the log is read as if the producer had told of it. */
   #tail: Mark
+  #isTold = false
+  /** What is read from here on was written meanwhile. */
+  #limit = 0
+  #reading: ReadingPlace
+  /** Where it began to read, and the newest epoch that this takes into account. */
+  #from: Place
+  #seen = 0
+  /** Whether the slots were read since something was looked for. */
+  #looked = false
+  /** What is not told yet, as they lie in the log. */
+  #suspicions: Suspicion[] = []
   #batches = 0
   #items = 0
   #bytes = 0
@@ -61,27 +88,61 @@ export class LogCheck {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#unreadable = unreadable
-    this.#walker = new Walker(disk, { signal: options.signal })
     this.#producer = newestProducer(slots.producer, disk.device.name).slot
     this.#consumer = newestConsumer(slots.consumer, disk.device.name).slot
     this.#tail = this.#producer.committed
+    this.#from = cursorOf(this.#consumer)
+    this.#reading = this.#readFrom(this.#from)
   }
 
   /**
+   * @returns undefined if slots and log contradict each other, so that no consumer reads on: that is told
    * @throws {RingError} `RING_UNSTABLE`
    * @throws the signal's reason
    */
-  async run(): Promise<LogCounts> {
+  async run(): Promise<LogCounts | undefined> {
+    try {
+      return await this.#check()
+    } catch (error) {
+      if (!isRingError(error) || error.code !== 'RING_CORRUPT') throw error
+      this.#tell(Number.POSITIVE_INFINITY)
+      this.#findings.addUnreadable(error)
+      return undefined
+    }
+  }
+
+  async #check(): Promise<LogCounts> {
     const { signal, onProgress } = this.#options
     const { blockSize, dataBlocks } = this.#disk.layout
     const start = await this.#begin()
-    let mark = this.#tellMissing(start)
-    const total = Math.max(0, this.#tail.lsn - mark.lsn)
-    while (mark.lsn < this.#tail.lsn) {
+    const total = Math.min(dataBlocks, Math.max(0, this.#tail.lsn - start.lsn))
+    this.#limit = Math.max(this.#tail.lsn, start.lsn + dataBlocks)
+    let position = this.#goTo(cursorOf(this.#consumer))
+    for (;;) {
       signal?.throwIfAborted()
-      mark = await this.#step(mark)
-      onProgress?.((total - Math.max(0, this.#tail.lsn - mark.lsn)) * blockSize, total * blockSize)
+      this.#looked = false
+      const found = await this.#reading.measure(position)
+      const overrun = this.#looked ? this.#overrunAt(position) : undefined
+      if (overrun !== undefined) {
+        this.#suspicions = this.#suspicions.filter(({ lost }) => lost.from < lost.to)
+        position = this.#goTo(overrun)
+        continue
+      }
+      if (found.status === 'nothing') break
+      if (found.status !== 'missed') {
+        if (this.#isBeyond(found)) break
+        this.#tell(found.mark.lsn)
+        this.#reading.forgetBefore(found.mark)
+        if (found.status === 'damage') this.#lose(found)
+        else {
+          this.#items += found.items
+          this.#bytes += found.bytes
+        }
+        onProgress?.(Math.min(total, found.end.lsn - start.lsn) * blockSize, total * blockSize)
+      }
+      position = found.position
     }
+    this.#tell(Number.POSITIVE_INFINITY)
     if (this.#unreadable.some) await this.#checkEnd(start.lsn + dataBlocks)
     return {
       blocks: total,
@@ -99,64 +160,76 @@ export class LogCheck {
   async #begin(): Promise<Mark> {
     for (let pass = 0; ; pass++) {
       const before = generationsOf(await this.#readSlots())
-      const { mark } = await rollForward(this.#disk, this.#producer, {
+      const { mark: tail, damaged } = await rollForward(this.#disk, this.#producer, {
         signal: this.#options.signal,
       })
-      this.#tail = mark
+      this.#tail = tail
       const settled = generationsOf(await this.#readSlots()) === before
-      const start = this.#start()
+      const start = logStart(this.#disk, this.#producer, this.#consumer)
       if (settled) this.#compare(start)
-      if (settled || pass === MAX_PASSES) return start
+      if (!settled && pass < MAX_PASSES) continue
+      const isBeyond = start.mark.lsn > this.#producer.committed.lsn
+      this.#isTold = isWithin(start, tail) && (damaged.length > 0 || isBeyond)
+      return start.mark
     }
   }
 
   /** What the slots of both roles say of each other. */
-  #compare(start: Mark): void {
+  #compare(start: Place): void {
     const { seen } = this.#consumer
     const { epoch } = currentEpoch(this.#producer.epochs)
     if (seen > epoch) {
       this.#findings.addContradiction(`seen epoch: expected at most ${epoch}, found ${seen}`)
     }
-    if (start.lsn > this.#tail.lsn || this.#first > this.#tail.seq) {
-      const { lsn, seq } = this.#tail
-      this.#findings.addContradiction(
-        `cursor: expected at most LSN ${lsn} and item ${seq}, found ${start.lsn} and ${this.#first}`,
-      )
-    }
+    if (isWithin(start, this.#tail)) return
+    const { mark, index } = start
+    const { lsn, seq } = this.#tail
+    this.#findings.addContradiction(
+      `cursor: expected at most LSN ${lsn} and item ${seq}, found ${mark.lsn} and ${mark.seq + index}`,
+    )
   }
 
-  /**
-   * Looks at one batch, or at what is in its place. Where that is not sound, the slots are read after it: if they still say
-   * that it waits, it was there when it was read.
-   * @returns where to go on
-   */
-  async #step(mark: Mark): Promise<Mark> {
-    for (let pass = 0; pass < MAX_PASSES; pass++) {
-      const { epochs } = this.#producer
-      const batch = await this.#walker.batchAt(mark, epochs)
-      if (batch?.whole === true) return this.#count(mark, batch)
-      const restart = await this.#walker.restartAt(mark, this.#committedTo, epochs)
-      if (restart !== undefined) return this.#drop(mark, restart)
-      this.#walker.forget()
-      if (batch !== undefined) {
-        if (await this.#changed(mark)) return this.#start()
-        this.#add(diagnoseBatch(this.#disk, batch), mark, batch.end)
-        return this.#count(mark, batch)
-      }
-      const problem = await diagnoseHeader(this.#disk, mark, epochs)
-      if (await this.#changed(mark)) return this.#start()
-      if (problem !== undefined) return this.#addGap(mark, problem)
-    }
-    throw unstable(this.#disk, this.#disk.offsetOf(mark.lsn))
+  #readFrom(place: Place): ReadingPlace {
+    return new ReadingPlace(
+      this.#disk,
+      place,
+      this.#producer,
+      () => this.#look(),
+      MAX_BATCH_BYTES,
+      (step) => this.#examine(step),
+    )
   }
 
-  /** Whether a place was given back or overwritten meanwhile, or is of another epoch now: then nothing is known of it. */
-  async #changed(mark: Mark): Promise<boolean> {
+  /** Reads on from where a consumer would be. */
+  #goTo(place: Place): Position {
+    this.#reading = this.#readFrom(place)
+    this.#reading.begin(this.#options.signal)
+    this.#seen = this.#consumer.seen
+    this.#learn(place)
+    return this.#reading.positionOf(this.#from)
+  }
+
+  #learn(from: Place): void {
+    const told = this.#isTold ? { ...this.#producer, committed: this.#tail } : this.#producer
+    this.#from = this.#reading.learn(told, this.#seen, from)
+    this.#seen = this.#reading.epoch
+  }
+
+  /** Reads the slots where something seems damaged: if they still say that it waits, it was there when it was read. */
+  async #look(): Promise<void> {
     const { epoch } = currentEpoch(this.#producer.epochs)
     await this.#readSlots()
-    const now = currentEpoch(this.#producer.epochs)
-    if (now.epoch > epoch && now.start.lsn < this.#tail.lsn) this.#tail = now.start
-    return now.epoch > epoch || this.#start().lsn > mark.lsn
+    this.#looked = true
+    const { committed, epochs } = this.#producer
+    const isNew = currentEpoch(epochs).epoch > epoch
+    if (isNew || committed.lsn > this.#tail.lsn) this.#tail = committed
+    this.#learn(this.#from)
+  }
+
+  /** Where to go on, if what is at a position was given back meanwhile: it may be overwritten. */
+  #overrunAt(position: Position): Place | undefined {
+    const start = logStart(this.#disk, this.#producer, this.#consumer)
+    return start.mark.seq + start.index > this.#reading.seqOf(position) ? start : undefined
   }
 
   async #readSlots(): Promise<Slots> {
@@ -167,81 +240,48 @@ export class LogCheck {
     return slots
   }
 
-  #start(): Mark {
-    const { mark, index } = logStart(this.#disk, this.#producer, this.#consumer)
-    this.#first = mark.seq + index
-    this.#committedTo = this.#first
-    return mark
-  }
-
-  /** Where items before the end of a range wait for the consumer: those that were held back are dropped. */
-  #waiting(mark: Mark, from: number, to: number): ItemRange {
-    const next = this.#producer.epochs.find(({ start }) => start.lsn > mark.lsn)
-    const limit = Math.min(to, next?.start.seq ?? to, this.#tail.seq)
-    return { from: Math.max(from, this.#first), to: limit }
-  }
-
-  #count(mark: Mark, batch: Batch): Mark {
-    const { header, items, end, whole } = batch
-    if (batch.flipped !== undefined) {
-      this.#findings.addFlipped(header, batch.flipped)
-      if (this.corrections.length < MAX_CORRECTIONS) {
-        this.corrections.push({ header, flipped: batch.flipped })
-      }
+  /** Looks at a piece of the log that was read. */
+  #examine(step: DamagedStep): void {
+    const { mark: start, end } = step
+    // Here the log meets its end as the slots lead to it.
+    if (start.lsn === this.#tail.lsn && start.crc === this.#tail.crc && end.lsn > start.lsn) {
+      this.#limit = start.lsn
     }
-    const { from, to } = this.#waiting(mark, mark.seq, end.seq)
-    for (let seq = from; seq < to; seq++) {
-      const index = seq - header.start.seq
-      if (!items.isSound(index)) continue
-      this.#items++
-      this.#bytes += items.bytesBefore(index + 1) - items.bytesBefore(index)
-    }
-    if (whole) this.#batches++
-    this.#committedTo = Math.max(this.#committedTo, header.committedTo)
-    return this.#epochAt(end)
-  }
-
-  /** Tells of items that the slots call committed, and that no batch before a place holds. */
-  #tellMissing(mark: Mark): Mark {
-    const said = saidOf(this.#producer, mark)
-    if (said === undefined || said.seq <= mark.seq) return mark
-    const end = behindMissing(mark, said)
-    this.#add([missingItems(this.#disk, mark, said)], mark, end)
-    return end
-  }
-
-  /** Where an epoch begins, what was held back before is dropped. */
-  #epochAt(at: Mark): Mark {
-    const mark = this.#tellMissing(at)
-    const epoch = this.#producer.epochs.find(({ start }) => start.lsn === mark.lsn)
-    if (epoch === undefined) return mark
-    this.#committedTo = epoch.start.seq
-    return epoch.start
-  }
-
-  /** The same where the epoch is merged with the one before: what is dropped was counted. */
-  #drop(mark: Mark, start: Mark): Mark {
-    this.#items -= mark.seq - start.seq
-    this.#bytes -= bytesBetween(start.bytes, mark.bytes)
-    return start
-  }
-
-  #add(problems: readonly BatchProblem[], start: Mark, end: Mark): void {
+    if (this.#isBeyond(step)) return
+    if (step.kind === 'batch') this.#count(step.batch)
+    const problems = step.kind === 'batch' ? diagnoseBatch(this.#disk, step.batch) : [step.problem]
     for (const problem of problems) {
-      const { from, to } = problem.items ?? { from: start.seq, to: end.seq }
-      this.#findings.add(problem, start, end, this.#waiting(start, from, to))
+      this.#suspicions.push({ problem, start, end, lost: NO_ITEMS })
     }
   }
 
-  /** Steps over what is no batch of this log: to the next one, or to where an epoch begins. */
-  async #addGap(mark: Mark, problem: BatchProblem): Promise<Mark> {
-    const { epochs } = this.#producer
-    const next = epochs.find(({ start }) => start.lsn > mark.lsn)?.start
-    const last = next !== undefined && next.lsn < this.#tail.lsn ? next : this.#tail
-    const found = await this.#walker.nextHeader(mark.lsn + 1, last.lsn, epochs)
-    const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
-    this.#add([problem], mark, end)
-    return end
+  /** Whether a piece of the log lies behind what is looked at. Items that no batch holds take no blocks. */
+  #isBeyond({ mark, end }: Pick<DamagedStep, 'mark' | 'end'>): boolean {
+    return mark.lsn >= this.#limit && end.lsn > mark.lsn
+  }
+
+  #count({ header, flipped, whole }: Batch): void {
+    if (whole) this.#batches++
+    if (flipped === undefined) return
+    this.#findings.addFlipped(header, flipped)
+    if (this.corrections.length < MAX_CORRECTIONS) this.corrections.push({ header, flipped })
+  }
+
+  /** Items that wait are lost. */
+  #lose({ problem: { offset }, mark, seq, items }: Loss): void {
+    const suspicion = this.#suspicions.find(
+      ({ problem, start }) => problem.offset === offset && start.lsn === mark.lsn,
+    )
+    if (suspicion === undefined) throw new Error(`nothing was found at byte ${offset}`)
+    const { from, to } = suspicion.lost
+    suspicion.lost = { from: from < to ? from : seq, to: seq + items }
+  }
+
+  /** Tells of all that was found before a place, of which nothing more is asked. */
+  #tell(lsn: number): void {
+    const count = this.#suspicions.findIndex(({ start }) => start.lsn >= lsn)
+    const told = this.#suspicions.splice(0, count < 0 ? this.#suspicions.length : count)
+    for (const { problem, start, end, lost } of told) this.#findings.add(problem, start, end, lost)
   }
 
   /**
@@ -259,4 +299,13 @@ export class LogCheck {
     const { lsn } = torn.mark
     this.#findings.addEnd(lsn, Math.min(torn.blocks, lap - lsn))
   }
+}
+
+/** Whether a place is not behind the end of what is committed, neither in blocks nor in items. */
+function isWithin({ mark, index }: Place, { lsn, seq }: Mark): boolean {
+  return mark.lsn <= lsn && mark.seq + index <= seq
+}
+
+function cursorOf({ cursor: mark, index, bytes }: ConsumerSlot): Place {
+  return { mark, index, bytes }
 }

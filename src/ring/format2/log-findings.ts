@@ -1,3 +1,4 @@
+import type { RingError } from '../../errors.ts'
 import type { FindingSink } from '../report.ts'
 import { BATCH_HEADER_BYTES, type BatchHeader } from './batch.ts'
 import { REPAIR, textOf } from './check-blocks.ts'
@@ -14,6 +15,8 @@ const ZERO =
   'no role can read on there; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on behind it'
 const LAST_COMMIT =
   'what was pushed last may be there, and nothing else tells of it; sbr repair --zero-unreadable --write gives it up'
+const CONTRADICTION =
+  'no consumer can read on; sbr dump shows the slots: once both of a role are damaged, sbr repair --rebuild --write makes them from what is in the log'
 
 /** What a flipped bit that can be corrected is in. */
 export function structureOf({ at }: FlippedBit): 'batch header' | 'table' {
@@ -85,6 +88,17 @@ export class LogFindings {
     this.#unreadable.tellInLog(lsn, 0, bytes, 'what was pushed last, if it is there')
     const finding = { offset: this.#disk.offsetOf(lsn), structure: 'end of the log', problem }
     this.#findings.add({ ...finding, severity: 'damage', advice: LAST_COMMIT })
+  }
+
+  /** Adds that slots and log contradict each other, so that no role reads on. */
+  addUnreadable({ message }: RingError): void {
+    this.#findings.add({
+      severity: 'damage',
+      offset: this.#disk.layout.slots.offset,
+      structure: 'slots',
+      problem: message,
+      advice: CONTRADICTION,
+    })
   }
 
   /** Adds that what the roles say of each other does not fit. */

@@ -67,6 +67,12 @@ export function isMark({ lsn, seq, bytes }: Mark, blockSize: number): boolean {
   return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS && fits
 }
 
+/** Whether two places are the same, with all that checks the batch there. */
+export function isSameMark(one: Mark, other: Mark): boolean {
+  const { lsn, seq, bytes, crc } = other
+  return one.lsn === lsn && one.seq === seq && one.bytes === bytes && one.crc === crc
+}
+
 /** Whether a place is not behind another one: what is before it is before the other one too. */
 export function isUpTo(mark: Mark, other: Mark): boolean {
   return mark.lsn <= other.lsn && mark.seq <= other.seq

@@ -1,5 +1,7 @@
 import type { RingError } from '../../errors.ts'
 import type { Position } from '../types.ts'
+import type { BatchProblem } from './diagnose.ts'
+import type { Mark } from './mark.ts'
 
 /** What stands at a position. */
 export type Next = Nothing | Found | Missed | Loss | TooLarge
@@ -13,6 +15,19 @@ export interface Found {
   readonly position: Position
   /** When it was pushed, in milliseconds since 1970, on the producer's clock. */
   readonly time: number
+}
+
+/** Sound items, as many as lie one behind the other. */
+export interface Sound {
+  readonly status: 'sound'
+  readonly items: number
+  /** Bytes of them. */
+  readonly bytes: number
+  /** Where their batch begins and ends. */
+  readonly mark: Mark
+  readonly end: Mark
+  /** The position behind them. */
+  readonly position: Position
 }
 
 /** A copy of an item that comes right behind another one. */
@@ -40,6 +55,12 @@ export interface Loss {
   readonly error: RingError
   /** When the first of them was pushed, in milliseconds since 1970, on the producer's clock; undefined if nothing tells. */
   readonly time: number | undefined
+  /** What is wrong, and where what it is in begins and ends. */
+  readonly problem: BatchProblem
+  readonly mark: Mark
+  readonly end: Mark
+  /** The first of these items. */
+  readonly seq: number
 }
 
 /** An item that is sound, and larger than what the reader takes. */

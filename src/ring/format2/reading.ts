@@ -8,13 +8,14 @@ import { textOf } from './check-blocks.ts'
 import { type BatchProblem, damageAt, diagnoseHeader, offsetIn } from './diagnose.ts'
 import type { Disk } from './disk.ts'
 import { currentEpoch, type Epochs, epochAt, firstUnseen } from './epochs.ts'
-import { addBytes, type Mark } from './mark.ts'
-import { behindMissing, missingItems, saidOf } from './missing.ts'
-import type { Loss, Next, Nothing, Rest, TooLarge } from './next.ts'
+import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
+import { addBytes, isSameMark, type Mark } from './mark.ts'
+import { missingItems } from './missing.ts'
+import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 import { type Place, placeAfter, placeAt } from './place.ts'
 import { fromPosition, positionsFrom, toPosition } from './position.ts'
 import type { ProducerSlot } from './slots.ts'
-import { type DamagedStep, type Step, Steps } from './steps.ts'
+import { type BatchStep, type DamagedStep, type Step, Steps } from './steps.ts'
 import { type Batch, Walker } from './walk.ts'
 
 /** A place where what was read is not what the producer's slots said before. */
@@ -42,7 +43,9 @@ export class ReadingPlace {
   readonly #maxItemBytes: number
   readonly #walker: Walker
   readonly #steps: Steps
+  readonly #onStep: (step: DamagedStep) => void
   #producer: ProducerSlot
+  #landmarks: Landmarks
   /** All epochs that were heard of, ascending. */
   #known: Epochs
   /** Where the next batch to be read begins. */
@@ -57,6 +60,7 @@ export class ReadingPlace {
    * @param look reads what the producer says, and has it learned. Where something is damaged, that is done once more: it
    *   may have been overwritten, or be of an epoch that is not known yet.
    * @param maxItemBytes larger items are not read into memory
+   * @param onStep told of each batch that was read, and of each gap
    */
   constructor(
     disk: Disk,
@@ -64,13 +68,16 @@ export class ReadingPlace {
     producer: ProducerSlot,
     look: () => Promise<void>,
     maxItemBytes: number = DEFAULT_MAX_ITEM_BYTES,
+    onStep: (step: DamagedStep) => void = () => {},
   ) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
     this.#walker = new Walker(disk, { maxItemBytes })
     this.#steps = new Steps(disk.layout.blockSize)
     this.#look = look
+    this.#onStep = onStep
     this.#producer = producer
+    this.#landmarks = landmarksOf(producer)
     this.#known = producer.epochs
     this.#frontier = cursor.mark
     this.#committedTo = cursor.mark.seq + cursor.index
@@ -114,6 +121,7 @@ export class ReadingPlace {
    */
   learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
     this.#producer = producer
+    this.#landmarks = landmarksOf(producer)
     this.#walker.isWritten(producer.committed.lsn)
     this.#know(producer.epochs)
     const place = this.#goBack(producer, seen, cursor)
@@ -121,7 +129,7 @@ export class ReadingPlace {
       if (this.#frontier.lsn < start.lsn) this.#startAt(start)
     }
     this.#steps.forgetBefore(producer.head.lsn)
-    this.#check(place, producer.head)
+    this.#check(place)
     return place
   }
 
@@ -140,12 +148,15 @@ export class ReadingPlace {
     this.#committedTo = mark.seq
   }
 
-  /** A place counts as many items as the epochs and the head do. */
-  #check({ mark, index }: Place, head: Mark): void {
+  /** A place counts as many items as the epochs, the head and what is committed do. */
+  #check({ mark, index }: Place): void {
+    const { head, committed } = this.#producer
     const seq = mark.seq + index
     const position = toPosition(epochAt(this.#known, mark.lsn), seq)
     const isBehindHead = mark.lsn < head.lsn && seq > head.seq
-    if (isBehindHead || this.seqOf(position) !== seq) throw this.#contradiction(position)
+    const isBeforeEnd = mark.lsn > committed.lsn && seq < committed.seq
+    if (isBehindHead || isBeforeEnd || this.seqOf(position) !== seq)
+      throw this.#contradiction(position)
   }
 
   #goBack(producer: ProducerSlot, seen: number, cursor: Place): Place {
@@ -176,14 +187,46 @@ export class ReadingPlace {
    * @throws {RingError} `RING_CORRUPT`
    */
   async next(position: Position): Promise<Next> {
-    const next = await this.#find(position)
-    // Where the slots and the log contradict each other, it could go on for ever.
-    if (next.status !== 'nothing' && next.position <= position) throw this.#contradiction(position)
-    return next
+    return await this.#at<Found | TooLarge>(position, ({ batch, mark }, seq) => {
+      const { epoch, time } = batch.header
+      const item = batch.items.at(seq - mark.seq)
+      if (item === undefined) return this.#tooLarge(batch, position)
+      return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
+    })
   }
 
-  #find(position: Position): Promise<Next> {
-    return this.#settled(async (sure): Promise<Next | Suspect> => {
+  /**
+   * The same, but of all sound items from there on that are committed and in the same batch, it is only counted how many there are.
+   * @throws {RingError} `RING_CORRUPT`
+   */
+  async measure(position: Position): Promise<Sound | Missed | Loss | Nothing> {
+    return await this.#at<Sound>(position, ({ batch, mark, end: next, limit }, seq) => {
+      const { items: all, header } = batch
+      const begin = seq - mark.seq
+      const most = Math.min(all.length, Math.min(this.#committedTo, limit) - mark.seq)
+      let end = begin
+      while (end < most && all.isSound(end)) end++
+      const [items, bytes] = [end - begin, all.bytesBefore(end) - all.bytesBefore(begin)]
+      const behind = toPosition(header.epoch, seq + items)
+      return { status: 'sound', items, bytes, mark, end: next, position: behind }
+    })
+  }
+
+  async #at<T extends { readonly status: string; readonly position: Position }>(
+    position: Position,
+    soundAt: (step: BatchStep, seq: number) => T,
+  ): Promise<T | Missed | Loss | Nothing> {
+    const found = await this.#find(position, soundAt)
+    // Where the slots and the log contradict each other, it could go on for ever.
+    if ('position' in found && found.position <= position) throw this.#contradiction(position)
+    return found
+  }
+
+  #find<T extends { readonly status: string }>(
+    position: Position,
+    soundAt: (step: BatchStep, seq: number) => T,
+  ): Promise<T | Missed | Loss | Nothing> {
+    return this.#settled<T | Missed | Loss | Nothing>(async (sure) => {
       const seq = this.seqOf(position)
       const { head } = this.#producer
       if (seq < head.seq) {
@@ -197,16 +240,8 @@ export class ReadingPlace {
       const step = await this.#stepAt(seq, sure)
       if (step === undefined) throw this.#contradiction(position)
       if (step.kind === 'suspect') return step
-      if (step.kind === 'gap') return this.#loss(step, seq, position)
-      const { items, header } = step.batch
-      const index = seq - step.mark.seq
-      const item = items.at(index)
-      if (item === undefined) {
-        if (items.isSound(index)) return this.#tooLarge(step.batch, position)
-        return this.#loss(step, seq, position)
-      }
-      const { epoch, time } = header
-      return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
+      const isSound = step.kind === 'batch' && step.batch.items.isSound(seq - step.mark.seq)
+      return isSound ? soundAt(step, seq) : this.#loss(step, seq, position)
     })
   }
 
@@ -283,29 +318,50 @@ export class ReadingPlace {
    */
   async #extend(sure: number | undefined): Promise<Nothing | Suspect | undefined> {
     let mark = this.#frontier
-    const said = saidOf(this.#producer, mark)
-    if (said !== undefined && said.seq > this.#committedTo) {
+    const said = landmarkAt(this.#landmarks, mark)
+    const isKnown = said?.lsn === mark.lsn
+    if (said !== undefined && said.seq > this.#committedTo && (isKnown || said.seq <= mark.seq)) {
       this.#addMissing(said)
       return undefined
     }
-    let batch = await this.#walker.batchAt(mark, this.#epochs)
+    let batch = await this.#batchAt(mark)
+    if (batch === undefined && isKnown && !isSameMark(said, mark)) {
+      // The slots know better where the log goes on.
+      if (said.seq < this.#committedTo) throw this.#contradiction(this.positionOf(placeAt(mark)))
+      this.#restart(said)
+      mark = said
+      batch = await this.#batchAt(mark)
+    }
     if (batch === undefined) {
       const start = await this.#walker.restartAt(mark, this.#committedTo, this.#epochs)
       if (start !== undefined) {
         this.#restart(start)
         mark = start
-        batch = await this.#walker.batchAt(mark, this.#epochs)
+        batch = await this.#batchAt(mark)
       }
     }
     if (batch?.whole !== true) {
       // The producer said, before this read, that all before its place is complete.
-      if (mark.lsn >= this.#producer.committed.lsn) return { status: 'nothing' }
+      const end = nextLandmark(this.#landmarks, mark)
+      if (end === undefined) return { status: 'nothing' }
       this.#walker.forget()
-      batch = await this.#walker.batchAt(mark, this.#epochs)
+      batch = await this.#batchAt(mark)
       if (batch?.whole !== true && sure !== mark.lsn) return { kind: 'suspect', lsn: mark.lsn }
+      if (batch === undefined) {
+        await this.#addGap(mark, end)
+        return undefined
+      }
     }
-    if (batch === undefined) await this.#addGap(mark)
-    else this.#add(batch)
+    this.#add(batch)
+    return undefined
+  }
+
+  /** The batch at a place, if there is one: none goes on over a place where the slots know that another one begins. */
+  async #batchAt(mark: Mark): Promise<Batch | undefined> {
+    const batch = await this.#walker.batchAt(mark, this.#epochs)
+    const next = nextLandmark(this.#landmarks, mark)
+    if (batch === undefined || next === undefined || batch.end.lsn <= next.lsn) return batch
+    batch.items.release()
     return undefined
   }
 
@@ -316,40 +372,40 @@ export class ReadingPlace {
       const { name: device } = this.#disk.device
       corrections.publish({ device, offset, bit: flipped.bit } satisfies CorrectionMessage)
     }
-    this.#steps.add({ kind: 'batch', mark: header.start, end: batch.end, limit: Infinity, batch })
+    this.#addStep({ kind: 'batch', mark: header.start, end: batch.end, limit: Infinity, batch })
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)
     this.#lastEpoch = header.epoch
     this.#moveTo(batch.end)
+  }
+
+  #addStep(step: DamagedStep): void {
+    this.#onStep(step)
+    this.#steps.add(step)
   }
 
   /** Takes for committed what the slots call so. What of that no batch holds is damaged. */
   #addMissing(said: Mark): void {
     const mark = this.#frontier
     if (said.seq > mark.seq) {
-      const end = behindMissing(mark, said)
       const problem = missingItems(this.#disk, mark, said)
-      this.#steps.add({ kind: 'gap', mark, end, limit: Infinity, problem })
-      this.#frontier = end
+      this.#addStep({ kind: 'gap', mark, end: said, limit: Infinity, problem })
+      this.#frontier = said
     }
     this.#committedTo = said.seq
   }
 
-  /** Steps over blocks without a batch that can be believed: to the next one, or to where the producer was. */
-  async #addGap(start: Mark): Promise<void> {
+  /** Steps over blocks without a batch that can be believed: to the next one, or to the next place that the slots know. */
+  async #addGap(start: Mark, last: Mark): Promise<void> {
     let mark = start
-    const { committed } = this.#producer
     const problem = await this.#problemAt(start)
-    const epoch = this.#epochs.find(({ start }) => start.lsn > mark.lsn)
-    const last = epoch !== undefined && epoch.start.lsn < committed.lsn ? epoch.start : committed
-    const from = Math.max(mark.lsn + 1, committed.lsn - this.#disk.layout.dataBlocks)
-    const found = await this.#walker.nextHeader(from, last.lsn, this.#epochs)
+    const found = await this.#walker.nextHeader(mark.lsn + 1, last.lsn, this.#epochs)
     const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
     if (this.#committedTo < mark.seq && this.#mayHideRestart(mark, found)) {
       // What was held back before may have been dropped: it is not known to be sound.
       mark = { ...mark, seq: this.#committedTo }
       this.#steps.truncate(mark)
     }
-    this.#steps.add({ kind: 'gap', mark, end, limit: Infinity, problem })
+    this.#addStep({ kind: 'gap', mark, end, limit: Infinity, problem })
     const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
     this.#committedTo = Math.max(this.#committedTo, committedTo)
     this.#moveTo(end)
@@ -390,11 +446,10 @@ export class ReadingPlace {
       }
       this.#walker.forget()
       if (sure !== step.mark.lsn) return { kind: 'suspect', lsn: step.mark.lsn }
-      this.#steps.replace(step, {
-        ...step,
-        kind: 'gap',
-        problem: await this.#problemAt(step.mark),
-      })
+      const problem = await this.#problemAt(step.mark)
+      const gap = { ...step, kind: 'gap', problem } as const
+      this.#onStep(gap)
+      this.#steps.replace(step, gap)
     }
   }
 
@@ -430,7 +485,8 @@ export class ReadingPlace {
       },
     )
     const time = isGap ? undefined : step.batch.header.time
-    return { status: 'damage', items, position, error, time }
+    const where = { mark: step.mark, end: step.end, seq }
+    return { status: 'damage', items, position, error, time, problem, ...where }
   }
 
   #tooLarge({ header, end }: Batch, from: Position): TooLarge {

@@ -16,9 +16,12 @@ interface Range {
   readonly limit: number
 }
 
+/** A batch that was read. */
+export type BatchStep = Range & { readonly kind: 'batch'; readonly batch: Batch }
+
 /** A piece of the log that was read: a batch; one or more batches of which only the place is kept; or a loss. */
 export type Step =
-  | (Range & { readonly kind: 'batch'; readonly batch: Batch })
+  | BatchStep
   | (Range & { readonly kind: 'span' })
   | (Range & { readonly kind: 'gap'; readonly problem: BatchProblem })
 

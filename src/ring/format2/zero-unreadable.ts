@@ -87,9 +87,9 @@ async function checkLog(
     if (stays !== undefined) left.add(stays)
   }
   const log = new LogCheck(disk, slots, { add }, unreadable, options)
-  await log.run()
+  const counts = await log.run()
   for (const correction of log.corrections) steps.push(await corrected(disk, correction))
-  return true
+  return counts !== undefined
 }
 
 /** Writes the block that has a flipped bit as it was. */

@@ -355,6 +355,20 @@ export const CALLS: readonly Call[] = [
   },
 ]
 
+/** A consumer that attaches once a producer has told where the log ends. */
+export const AFTER_PRODUCER: Call = {
+  name: 'Consumer.attach, after a producer',
+  share: 0,
+  run: async (calling) => {
+    const { device } = calling
+    const { signal } = device
+    const attached = await Producer.attach(device, { clock, lookIntervalMs: 0, signal })
+    if (attached.status === 'suspended') return undefined
+    await attached.producer.detach()
+    return await consume(calling)
+  },
+}
+
 /** What the harness itself pushes, and may so come out. */
 export const OWN_ITEMS: readonly Uint8Array[] = [...ITEMS, new Uint8Array(9)]
 

@@ -55,13 +55,13 @@ export const HOSTILE = [
   ]),
   mutant('a consumer is not told what no batch holds', [
     'ring/format2/reading.ts',
-    'if (said !== undefined && said.seq > this.#committedTo) {',
-    'if (said !== undefined && said.seq < 0) {',
+    'if (said.seq > mark.seq) {',
+    'if (said.seq < 0) {',
   ]),
   mutant('verify does not tell what no batch holds', [
     'ring/format2/check-log.ts',
-    'if (said === undefined || said.seq <= mark.seq) return mark',
-    'if (said === undefined || said.seq >= 0) return mark',
+    'return mark.lsn >= this.#limit && end.lsn > mark.lsn',
+    'return mark.lsn >= this.#limit && end.lsn >= mark.lsn',
   ]),
   mutant('reach may be anything', [
     SLOTS,

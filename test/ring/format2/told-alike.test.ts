@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest'
+import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { isRingError } from '../../../src/errors.ts'
+import { isBad } from '../../../src/ring/format2/block.ts'
+import { Disk } from '../../../src/ring/format2/disk.ts'
+import {
+  type ConsumerSlot,
+  encodeConsumerSlot,
+  encodeProducerSlot,
+  type ProducerSlot,
+} from '../../../src/ring/format2/slots.ts'
+import { Consumer } from '../../../src/ring/ring.ts'
+import { verifyRing } from '../../../src/ring/tools.ts'
+import { asPosition } from '../../../src/ring/types.ts'
+import { pushBatches, smallRing } from '../../helpers/damage.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+
+const BLOCKS = 32
+const item = (length: number): Uint8Array => new Uint8Array(length).fill(7)
+
+interface Changes {
+  readonly producer?: (slot: ProducerSlot) => Partial<ProducerSlot>
+  readonly consumer?: (slot: ConsumerSlot) => Partial<ConsumerSlot>
+}
+
+/** Changes what all slots say, with checksums that hold. */
+async function rewrite(
+  device: MemoryBlockDevice,
+  { producer = () => ({}), consumer = () => ({}) }: Changes,
+): Promise<void> {
+  const disk = await Disk.open(device)
+  const { producerSlots, consumerSlots, blockSize } = disk.layout
+  const slots = await disk.readSlots()
+  const { uuid } = disk.ring
+  for (const which of [0, 1] as const) {
+    const said = slots.producer[which]
+    const heard = slots.consumer[which]
+    if (isBad(said) || isBad(heard)) throw new Error('a slot is damaged')
+    const block = new Uint8Array(blockSize)
+    encodeProducerSlot(block, producerSlots[which], uuid, { ...said, ...producer(said) })
+    await device.write(disk.sectorOf(producerSlots[which]), [block])
+    encodeConsumerSlot(block, consumerSlots[which], uuid, { ...heard, ...consumer(heard) })
+    await device.write(disk.sectorOf(consumerSlots[which]), [block])
+  }
+}
+
+/** What a consumer comes to that steps over what is damaged. */
+async function consumed(device: MemoryBlockDevice) {
+  await using consumer = await Consumer.attach(device)
+  let [items, damaged, from] = [0, 0, consumer.position]
+  for (;;) {
+    try {
+      const popped = await consumer.popMany({ from })
+      if (popped.length === 0) return { items, damaged }
+      items += popped.length
+      from = popped.at(-1)?.position ?? from
+    } catch (error) {
+      if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
+      damaged += error.details.items ?? 0
+      from = asPosition(BigInt(error.details.position ?? 0))
+    }
+  }
+}
+
+async function verified(device: MemoryBlockDevice) {
+  const { log, damagedItems: damaged } = await verifyRing(device)
+  return { items: log?.items, damaged }
+}
+
+describe('verify and a consumer tell the same', () => {
+  test('of a producer that calls a place far ahead committed, and fewer items than lie before it', async () => {
+    const device = await smallRing(BLOCKS)
+    await pushBatches(device, [
+      [item(10), item(20)],
+      [item(30), item(40), item(50)],
+    ])
+    await rewrite(device, {
+      producer: ({ committed }) => ({
+        committed: { ...committed, lsn: committed.lsn + 2 ** 51, seq: 2 },
+      }),
+    })
+    expect(await verified(device)).toEqual(await consumed(device))
+  })
+
+  test('of a cursor with a wrong count of bytes, at a place that the producer knows', async () => {
+    const device = await smallRing(BLOCKS)
+    const producer = await attachProducer(device)
+    await producer.append([item(10), item(20)])
+    await rewrite(device, { consumer: () => ({ cursor: { lsn: 0, seq: 0, bytes: 1, crc: 0 } }) })
+    expect(await verified(device)).toEqual({ items: 2, damaged: 0 })
+    expect(await consumed(device)).toEqual({ items: 2, damaged: 0 })
+    await producer.detach()
+  })
+
+  test('of a cursor behind what is committed that counts fewer items', async () => {
+    const device = await smallRing(BLOCKS)
+    await pushBatches(device, [[item(10), item(20)]])
+    await rewrite(device, {
+      producer: () => ({ committed: { lsn: 1, seq: 2, bytes: 30, crc: 7 } }),
+      consumer: ({ cursor }) => ({ seen: 2, cursor: { ...cursor, lsn: 9, seq: 1 } }),
+    })
+    const report = await verifyRing(device)
+    expect(report.sound).toBe(false)
+    expect(report.log).toBeUndefined()
+    expect(report.findings.at(-1)).toMatchObject({ severity: 'damage', structure: 'slots' })
+    await expect(Consumer.attach(device)).rejects.toMatchObject({ code: 'RING_CORRUPT' })
+  })
+
+  test('of a batch that goes on over a place that is called committed', async () => {
+    const device = await smallRing(BLOCKS)
+    await pushBatches(device, [[item(2000)]])
+    await rewrite(device, {
+      producer: () => ({ committed: { lsn: 2, seq: 1, bytes: 0, crc: 0 } }),
+    })
+    expect(await verified(device)).toEqual({ items: 0, damaged: 1 })
+    expect(await consumed(device)).toEqual({ items: 0, damaged: 1 })
+  })
+
+  test('of a place that is called committed with another checksum than the batch before it', async () => {
+    const device = await smallRing(BLOCKS)
+    await pushBatches(device, [[item(10)]])
+    const producer = await attachProducer(device)
+    await producer.append([item(20)])
+    await rewrite(device, {
+      producer: ({ committed }) => ({ committed: { ...committed, crc: committed.crc ^ 1 } }),
+    })
+    expect(await verified(device)).toEqual(await consumed(device))
+    await producer.detach()
+  })
+})
