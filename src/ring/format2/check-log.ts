@@ -255,9 +255,9 @@ export class LogCheck {
     }
   }
 
-  /** Whether a piece of the log lies behind what is looked at. Items that no batch holds take no blocks. */
-  #isBeyond({ mark, end }: Pick<DamagedStep, 'mark' | 'end'>): boolean {
-    return mark.lsn >= this.#limit && end.lsn > mark.lsn
+  /** Whether a piece of the log lies behind what is looked at. */
+  #isBeyond({ mark }: Pick<DamagedStep, 'mark'>): boolean {
+    return mark.lsn >= this.#limit
   }
 
   #count({ header, flipped, whole }: Batch): void {

@@ -208,7 +208,7 @@ const AIMS: readonly Aim[] = [
         { epochs: [{ epoch: HUGE, start: ORIGIN, span: 0 }] },
       ])
       target.slots({ producer: [wrong, wrong] })
-      return DAMAGED
+      return { ...DAMAGED, refused: true }
     },
   },
   {
@@ -222,7 +222,7 @@ const AIMS: readonly Aim[] = [
         { bytes: HUGE },
       ])
       target.slots({ consumer: [wrong, wrong] })
-      return DAMAGED
+      return { ...DAMAGED, refused: true }
     },
   },
   {

@@ -58,10 +58,10 @@ export const HOSTILE = [
     'if (said.seq > mark.seq) {',
     'if (said.seq < 0) {',
   ]),
-  mutant('verify does not tell what no batch holds', [
+  mutant('verify does not tell what is lost', [
     'ring/format2/check-log.ts',
-    'return mark.lsn >= this.#limit && end.lsn > mark.lsn',
-    'return mark.lsn >= this.#limit && end.lsn >= mark.lsn',
+    'this.#findings.add(problem, start, end, lost)',
+    'this.#findings.add(problem, start, end, { from: 0, to: Math.min(0, lost.to) })',
   ]),
   mutant('reach may be anything', [
     SLOTS,
