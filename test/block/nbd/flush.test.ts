@@ -24,8 +24,11 @@ async function expectFlushesFail(device: NbdBlockDevice): Promise<void> {
   await expect(device.flush()).rejects.toEqual(LOST)
 }
 
-describe('a server loses its cache between the pieces of a large call', () => {
-  const PIECE = 16 << 10
+describe.each([
+  ['small', 16 << 10],
+  // These wait for the window of bulk data as well, which takes four at first.
+  ['bulk', 64 << 10],
+])('a server loses its cache between the %s pieces of a large call', (_, PIECE) => {
   const CALL = 16 * PIECE
 
   /** Crashes when a call has answered pieces and others that wait for their turn, and none on its way. */
@@ -51,13 +54,16 @@ describe('a server loses its cache between the pieces of a large call', () => {
     return state
   }
 
-  describe.each([1, 4, 64])('with at most %i requests on their way', (maxInFlight) => {
-    const calls = 2 + maxInFlight
+  describe.each([
+    ['at most 1 request', 3, { maxInFlight: 1 }],
+    ['at most 4 requests', 6, { maxInFlight: 4 }],
+    ['as many requests as it likes', 66, {}],
+  ])('with %s on their way', (_, calls, options) => {
     const server = (): CachingNbd => new CachingNbd({ size: calls * CALL, maximum: PIECE })
 
     test('and no durable write is acknowledged that is not there', async () => {
       const caching = server()
-      const device = await connect(caching, { maxInFlight })
+      const device = await connect(caching, options)
       const state = crashBetweenPieces(caching, calls)
       const writes = await Promise.allSettled(
         Array.from({ length: calls }, (_, call) =>
@@ -74,7 +80,7 @@ describe('a server loses its cache between the pieces of a large call', () => {
 
     test('and no flush succeeds over what is gone', async () => {
       const caching = server()
-      const device = await connect(caching, { maxInFlight })
+      const device = await connect(caching, options)
       const state = crashBetweenPieces(caching, calls)
       await Promise.allSettled(
         Array.from({ length: calls }, (_, call) =>
