@@ -1,61 +1,12 @@
-import { describe, test } from 'vitest'
-import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../src/block/nbd.ts'
-import { deviceConformance, type Gate, type SentRequest } from '../../src/conformance/device.ts'
-import { CachingNbd, TYPE } from '../helpers/caching-nbd.ts'
-import { ALL_FLAGS, MULTI_CONN_FLAGS, type Terms } from '../helpers/fake-nbd.ts'
+import { MULTI_CONN_FLAGS } from '../helpers/fake-nbd.ts'
+import { testOnMemoryNbd } from './on-memory-nbd.ts'
 
-const SIZE = 1 << 20
-const EIO = 5
-const FUA = 1
-
-const OPERATIONS = new Map<number, SentRequest['operation']>([
-  [TYPE.read, 'read'],
-  [TYPE.write, 'write'],
-  [TYPE.flush, 'flush'],
-  [TYPE.trim, 'discard'],
-  [TYPE.zeroes, 'writeZeroes'],
-])
-
-let servers = 0
-
-/** A device of a server of its own, whose requests wait for the gate. */
-function connect(
-  terms: Terms,
-  options: NbdBlockDeviceOptions,
-  gate?: Gate,
-): Promise<NbdBlockDevice> {
-  const server = new CachingNbd({ size: SIZE, ...terms })
-  server.onRequest = async ({ request: { type, flags } }) => {
-    const operation = OPERATIONS.get(type)
-    if (gate === undefined || operation === undefined) return 0
-    return gate({ operation, durable: (flags & FUA) !== 0 }).then(
-      () => 0,
-      () => EIO,
-    )
-  }
-  servers++
-  return NbdBlockDevice.connect(`nbd://server-${servers}/`, { ...options, dial: server.dial })
-}
-
-const sides: readonly (readonly [string, Terms, NbdBlockDeviceOptions])[] = [
-  ['in one piece', {}, {}],
-  ['in pieces', { maximum: 64 << 10 }, {}],
-  ['in pieces, one at a time', { maximum: 64 << 10 }, { maxInFlight: 1 }],
-  ['of a server that makes no zeroes', { maximum: 64 << 10, flags: ALL_FLAGS & ~0x40 }, {}],
-  ['without FUA', { maximum: 64 << 10 }, { durability: 'flush' }],
-  [
-    'over several connections',
-    { maximum: 64 << 10, flags: MULTI_CONN_FLAGS },
-    { connections: 3, maxInFlight: 2 },
-  ],
-]
-
-for (const [what, terms, options] of sides) {
-  describe.concurrent(`NBD, ${what}`, () => {
-    deviceConformance({
-      test: test.concurrent,
-      open: () => connect(terms, options),
-      openGated: (gate) => connect(terms, options, gate),
-    })
-  })
-}
+// nbd-memory.system.test.ts has more of them.
+const maximum = 64 << 10
+testOnMemoryNbd('in pieces', { maximum }, {})
+testOnMemoryNbd('without FUA', { maximum }, { durability: 'flush' })
+testOnMemoryNbd(
+  'over several connections',
+  { maximum, flags: MULTI_CONN_FLAGS },
+  { connections: 3, maxInFlight: 2 },
+)

@@ -45,14 +45,14 @@ describe('format 2', () => {
     async (blockSize) => {
       const device = new MemoryBlockDevice({ sizeSectors: 4096 })
       await Producer.create(device, { format: 2, blockSize })
-      for (let epoch = 0; epoch < 120; epoch++) {
+      for (let epoch = 0; epoch < 40; epoch++) {
         const producer = await attachProducer(device)
         await producer.append([Buffer.from('a'), Buffer.from('b')])
         await producer.detach()
       }
       const consumer = await Consumer.attach(device)
       const popped = await consumer.popMany()
-      expect(popped).toHaveLength(240)
+      expect(popped).toHaveLength(80)
       for (const [index, { position }] of popped.entries()) {
         await consumer.advance(position)
         expect(consumer.position).toBeGreaterThanOrEqual(position)

@@ -337,7 +337,7 @@ describe('a ring at work', () => {
       for (let n = 0; n < burst; n++) await work(works++)
     }
     let items = 0
-    for (; rounds < 20; rounds++) {
+    for (; rounds < 12; rounds++) {
       const report = await verifyRing(hooked, { clock: { ...instant, now: () => 0 } })
       expect(report.findings).toEqual([])
       items += report.log?.items ?? 0
