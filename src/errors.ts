@@ -93,7 +93,7 @@ export type RingErrorCode =
   /** A write or flush failed, so what the device holds is unknown: attach again. */
   | 'RING_POISONED'
 
-/** What a ring expected, what it found, and where. Offsets and positions are decimal strings. */
+/** What a ring expected, what it found, and where. Positions are as `formatPosition` shows them; `parsePosition` takes them back. */
 export interface RingErrorDetails {
   /** The device, as its `name` says it. */
   readonly device?: string

@@ -45,6 +45,7 @@ export type {
   UnreadableLease,
 } from './ring/lease-types.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/migrate.ts'
+export { formatPosition, parsePosition } from './ring/position.ts'
 export { type Entry, type NextManyOptions, type ReaderOptions, RingReader } from './ring/reader.ts'
 export type { RepairAction, RepairOptions, RepairReport } from './ring/repair.ts'
 export type {

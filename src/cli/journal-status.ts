@@ -1,6 +1,8 @@
 import type { BlockDevice } from '../block/device.ts'
 import { whoHolds } from '../ring/holders.ts'
+import { formatPosition } from '../ring/position.ts'
 import type { Position, RingInspection } from '../ring/types.ts'
+import { shownRoles } from './positions.ts'
 import { grouped, preview, safeText } from './render.ts'
 
 /** An operation that waits. */
@@ -59,9 +61,10 @@ export async function readStatus(
 /** The report for programs. */
 export function statusJson(report: JournalReport): object {
   const { device, state, count, shown, performing } = report
-  const { used, capacity, producer, consumer } = state
+  const { used, capacity } = state
+  const { producer, consumer } = shownRoles(state)
   const operations = shown.map(({ position, bytes, start }) => ({
-    position,
+    position: formatPosition(position, state.format),
     bytes,
     startHex: Buffer.from(start).toString('hex'),
   }))
@@ -72,7 +75,8 @@ export function statusJson(report: JournalReport): object {
 /** The report for people. */
 export function statusText(report: JournalReport, columns: number): string {
   const { state, count, shown, performing, problem } = report
-  const { used, capacity, producer, consumer } = state
+  const { used, capacity } = state
+  const { producer, consumer } = shownRoles(state)
   const operations = count === 1 ? 'operation' : 'operations'
   const percent = ((used / capacity) * 100).toFixed(1)
   const rows: readonly (readonly [string, string])[] = [
@@ -88,13 +92,13 @@ export function statusText(report: JournalReport, columns: number): string {
   return shown.length === 0 ? table : `${table}\n${list(report, columns)}`
 }
 
-function list({ shown, count }: JournalReport, columns: number): string {
+function list({ state, shown, count }: JournalReport, columns: number): string {
   const rest = Math.max(MIN_PREVIEW_COLUMNS, columns - POSITION_COLUMNS - BYTES_COLUMNS - 4)
   const more = count - shown.length
   return [
     row('position', 'bytes', 'operation'),
     ...shown.map(({ position, bytes, start }) =>
-      row(String(position), String(bytes), preview(start, rest)),
+      row(formatPosition(position, state.format), String(bytes), preview(start, rest)),
     ),
     more === 0 ? '' : `\n${grouped(more)} more\n`,
   ].join('')

@@ -1,4 +1,5 @@
 import type { Damage } from '../ring/damage.ts'
+import { formatPosition } from '../ring/position.ts'
 import { counted, describeDamage, grouped, safeJson, safeText } from './render.ts'
 
 /** Tells on standard error which items a consumer does not get, when they are passed, and how many at the end. */
@@ -17,7 +18,12 @@ export class LossNotices {
   damaged({ missed, device: _, ...damage }: Damage): void {
     this.missed(missed)
     this.#damaged += damage.items
-    this.#write({ event: 'damaged', ...damage }, `stepping over ${describeDamage(damage)}`)
+    // Only format 2 can tell damage.
+    const position = formatPosition(damage.position, 2)
+    this.#write(
+      { event: 'damaged', ...damage, position },
+      `stepping over ${describeDamage(damage)}`,
+    )
   }
 
   /** So many were overwritten before they were read; nothing is said of none. */

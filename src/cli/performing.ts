@@ -4,6 +4,7 @@ import { Performer } from '../journal/performer.ts'
 import { Receipts } from '../journal/receipts.ts'
 import { retryDelay, settingsOf } from '../journal/settings.ts'
 import type { JournalOptions } from '../journal/types.ts'
+import { formatPosition } from '../ring/position.ts'
 import { inspectRing } from '../ring/ring.ts'
 import type { Consumer, Position } from '../ring/types.ts'
 import { Waiter } from '../ring/wait.ts'
@@ -69,7 +70,7 @@ async function performNext(
     stop: signal,
     perform: async (deliveries, { attempt, mayHaveRun }) => {
       const env = {
-        SBR_POSITION: String(position),
+        SBR_POSITION: formatPosition(position, consumer.format),
         SBR_ATTEMPT: String(attempt),
         SBR_MAY_HAVE_RUN: mayHaveRun ? '1' : '0',
       }

@@ -1,7 +1,9 @@
 import type { RingHolders } from '../ring/holders.ts'
+import { formatPosition } from '../ring/position.ts'
 import type { PoppedItem, RingInspection } from '../ring/types.ts'
 import { asCommandError } from './errors.ts'
 import type { Output } from './output.ts'
+import { shownRoles } from './positions.ts'
 import { errorObject, safeJson } from './render.ts'
 import { Stopped } from './signals.ts'
 import { TextWriter } from './text-writer.ts'
@@ -29,7 +31,7 @@ export async function writeJson(
     consumer: holders.consumer !== undefined,
   }
   const writer = new TextWriter(output)
-  const json = safeJson({ ...fields, atWork, holders })
+  const json = safeJson({ ...fields, ...shownRoles(state), atWork, holders })
   if (!items) return output.write(`${json}\n`)
   await writer.add(`${json.slice(0, -1)},"items":[`)
   try {
@@ -37,7 +39,7 @@ export async function writeJson(
     for await (const popped of waiting()) {
       signal.throwIfAborted()
       await writer.add(separator)
-      await writeItem(writer, popped)
+      await writeItem(writer, popped, state.format)
       separator = ','
     }
     await writer.add(']}\n')
@@ -51,8 +53,14 @@ export async function writeJson(
   await writer.end()
 }
 
-async function writeItem(writer: TextWriter, { item, position }: PoppedItem): Promise<void> {
-  await writer.add(`{"position":"${position}","bytes":${item.length},"hex":"`)
+async function writeItem(
+  writer: TextWriter,
+  { item, position }: PoppedItem,
+  format: 1 | 2,
+): Promise<void> {
+  await writer.add(
+    `{"position":"${formatPosition(position, format)}","bytes":${item.length},"hex":"`,
+  )
   for (let at = 0; at < item.length; at += HEX_BYTES) {
     await writer.add(hex(item.subarray(at, at + HEX_BYTES)))
   }

@@ -1,13 +1,15 @@
 import type { BlockHolder } from '../block/device.ts'
 import type { RingHolders } from '../ring/holders.ts'
+import { formatPosition } from '../ring/position.ts'
 import { cannotRead } from '../ring/salvage.ts'
 import type { RingInspection } from '../ring/types.ts'
 import type { Output } from './output.ts'
+import { shownRoles } from './positions.ts'
 import { counted, grouped, preview, safeText } from './render.ts'
 import type { ReportOptions } from './report-json.ts'
 import { TextWriter } from './text-writer.ts'
 
-/** Columns of a position (2^62 has 19 digits) and of a length, in the table of items. */
+/** Columns of a position (19 are enough for 2^62, and for 1000 epochs of 2^52 items) and of a length, in the table of items. */
 const POSITION_COLUMNS = 19
 const BYTES_COLUMNS = 10
 const MIN_PREVIEW_COLUMNS = 20
@@ -42,7 +44,9 @@ async function writeItems(
     signal.throwIfAborted()
     if (count === 0) await writer.add(`\n${row('position', 'bytes', 'item')}`)
     count++
-    await writer.add(row(String(position), String(item.length), preview(item, rest)))
+    await writer.add(
+      row(formatPosition(position, state.format), String(item.length), preview(item, rest)),
+    )
   }
   await writer.add(`\n${counted(count, 'item')}\n`)
 }
@@ -52,7 +56,8 @@ function row(position: string, bytes: string, text: string): string {
 }
 
 function summary(state: RingInspection, holders: RingHolders): string {
-  const { producer, consumer, capacity, used } = state
+  const { capacity, used } = state
+  const { producer, consumer } = shownRoles(state)
   const percent = ((used / capacity) * 100).toFixed(1)
   const rows: readonly Row[] = [
     ['format', String(state.format)],

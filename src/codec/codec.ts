@@ -1,5 +1,6 @@
 import { CodecError } from '../errors.ts'
 import { allOwn, OwnItems } from '../ring/own-items.ts'
+import { formatPosition } from '../ring/position.ts'
 import type { Position } from '../ring/types.ts'
 
 /**
@@ -83,13 +84,14 @@ export async function decodeItem<Out>(
   codec: Codec<Out, never>,
   bytes: Uint8Array,
   position: Position,
+  format: 1 | 2,
 ): Promise<Out> {
   try {
     return await codec.decode(bytes)
   } catch (cause) {
     throw new CodecError(
       'CODEC_DECODE',
-      `the item of ${bytes.length} bytes that ends at position ${position} is not ${codec.name}: ` +
+      `the item of ${bytes.length} bytes that ends at position ${formatPosition(position, format)} is not ${codec.name}: ` +
         `${reason(cause)}; advance to that position to step over it`,
       { codec: codec.name, position, bytes },
       cause,

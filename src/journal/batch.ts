@@ -37,7 +37,7 @@ export async function readNext<Op>(
   for (const { item, position } of await consumer.popMany({ maxItems, maxBytes })) {
     if (position > upTo) break
     try {
-      batch.push({ operation: await decodeItem(codec, item, position), position })
+      batch.push({ operation: await decodeItem(codec, item, position, consumer.format), position })
     } catch (error) {
       if (!isCodecError(error)) throw error
       // Those before it are performed first: it must not be stepped over before they are.

@@ -27,7 +27,7 @@ export interface Where {
 
 /** Which journal, and where in it. */
 export interface JournalErrorDetails extends Where {
-  /** Position after the operation, in decimal, if it is about one. */
+  /** Position after the operation, as `formatPosition` shows it, if it is about one. */
   readonly position?: string
   /** How often the operation was tried alone, or in its last batch. 0: it does not decode. */
   readonly attempts?: number
@@ -46,8 +46,9 @@ export function isJournalError(value: unknown): value is JournalError {
 }
 
 /** An operation that was given up. */
-interface GivenUp {
-  readonly position: bigint
+export interface GivenUp {
+  /** As it is shown. */
+  readonly position: string
   readonly attempts: number
   readonly error: unknown
 }
@@ -77,7 +78,7 @@ export function stopped(where: Where, { position, attempts, error }: GivenUp): J
     'what follows; all stays on the device. Put it right and start again, or start with a deadLetter to step ' +
     'over it'
   const code = decodes ? 'JOURNAL_STOPPED' : 'JOURNAL_UNDECODABLE'
-  return new JournalError(code, message, { ...where, position: `${position}`, attempts }, error)
+  return new JournalError(code, message, { ...where, position, attempts }, error)
 }
 
 /** An operation that was given up is stepped over. */
@@ -85,16 +86,16 @@ export function deadLettered(where: Where, { position, attempts, error }: GivenU
   const message =
     `The operation that ends at position ${position} of the ${journalAt(where)} was ` +
     'given up (see the cause) and handed to the dead letter'
-  const details = { ...where, position: `${position}`, attempts }
+  const details = { ...where, position, attempts }
   return new JournalError('JOURNAL_DEAD_LETTERED', message, details, error)
 }
 
 /** What was pushed is not there. */
-export function missing(where: Where, found: bigint, pushedUpTo: bigint): JournalError {
+export function missing(where: Where, found: string, pushedUpTo: string): JournalError {
   const message =
     `The ${journalAt(where)} has nothing to read at position ${found}, but operations up ` +
     `to ${pushedUpTo} were pushed; is another program writing to this device?`
-  return new JournalError('JOURNAL_DEVICE', message, { ...where, position: `${found}` })
+  return new JournalError('JOURNAL_DEVICE', message, { ...where, position: found })
 }
 
 /** The device did not answer during shutdown. */

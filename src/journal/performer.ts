@@ -1,6 +1,14 @@
+import { formatPosition } from '../ring/position.ts'
 import type { Consumer, Position } from '../ring/types.ts'
 import { type Operation, readNext } from './batch.ts'
-import { deadLettered, missing, stopped, type Where } from './errors.ts'
+import {
+  deadLettered,
+  type GivenUp,
+  type JournalError,
+  missing,
+  stopped,
+  type Where,
+} from './errors.ts'
 import { type Happening, publish } from './events.ts'
 import type { Receipts } from './receipts.ts'
 import { retryDelay, type Settings } from './settings.ts'
@@ -76,7 +84,7 @@ export class Performer<Op> {
       if (next === undefined) {
         // With reading, the consumer also learned that the producer attached right here.
         if (this.#consumer.position >= upTo) break
-        throw missing(this.#where, this.#consumer.position, upTo)
+        throw this.#missing(upTo)
       }
       if ('batch' in next) await this.#performBatch(next.batch, mayHaveRun)
       else await this.#giveUp({ position: next.position, attempts: 0, error: next.undecodable })
@@ -146,14 +154,26 @@ export class Performer<Op> {
   async #giveUp(letter: Omit<DeadLetter<Op>, 'bytes'>): Promise<void> {
     const { onFailure } = this.#settings
     const { position, attempts, error } = letter
-    if (typeof onFailure === 'string') throw stopped(this.#where, letter)
+    if (typeof onFailure === 'string') throw stopped(this.#where, this.#shown(letter))
     // Read anew: what the codec and `perform` did to the bytes that they got must not show.
     const popped = await this.#consumer.pop()
-    if (popped.status !== 'item') throw missing(this.#where, this.#consumer.position, position)
+    if (popped.status !== 'item') throw this.#missing(position)
     await this.#handOver(onFailure.deadLetter, { ...letter, bytes: popped.item })
     await this.#advance(position)
-    this.#receipts.steppedOver(position, deadLettered(this.#where, letter))
+    this.#receipts.steppedOver(position, deadLettered(this.#where, this.#shown(letter)))
     this.#publish({ event: 'deadLetter', position, attempts, error })
+  }
+
+  #missing(pushedUpTo: Position): JournalError {
+    return missing(this.#where, this.#show(this.#consumer.position), this.#show(pushedUpTo))
+  }
+
+  #shown({ position, attempts, error }: Omit<DeadLetter<Op>, 'bytes'>): GivenUp {
+    return { position: this.#show(position), attempts, error }
+  }
+
+  #show(position: Position): string {
+    return formatPosition(position, this.#consumer.format)
   }
 
   async #handOver(sink: DeadLetterSink<Op>, letter: DeadLetter<Op>): Promise<void> {

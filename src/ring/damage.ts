@@ -1,6 +1,7 @@
 import { channel } from '../diagnostics.ts'
 import { isRingError, type RingError } from '../errors.ts'
-import { asPosition, type Position } from './types.ts'
+import { parsePosition } from './position.ts'
+import type { Position } from './types.ts'
 
 /** Damaged items that a consumer stepped over: what is published on `shared-block-ring:damage`, once for each run of items. */
 export interface DamageMessage {
@@ -49,6 +50,6 @@ function damageOf({ code, details }: RingError): DamageMessage | undefined {
   const { device = '', items, sequence, position, offset, structure = '', problem = '' } = details
   if (code !== 'RING_DAMAGED' || items === undefined || sequence === undefined) return undefined
   if (position === undefined || offset === undefined) return undefined
-  const behind = asPosition(BigInt(position))
+  const behind = parsePosition(position)
   return { device, items, sequence, position: behind, offset, structure, problem }
 }

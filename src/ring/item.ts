@@ -1,6 +1,6 @@
 import { RingError } from '../errors.ts'
 import { HEADER_BYTES } from './format1/layout.ts'
-import type { Position, Role } from './types.ts'
+import type { Role } from './types.ts'
 
 /** What a role pushes and pops at most, unless it is told otherwise: 16 MiB. What a reader would refuse is not written. */
 export const DEFAULT_MAX_ITEM_BYTES: number = 16 << 20
@@ -12,8 +12,8 @@ interface LargeItem {
   /** In bytes from the device's start. */
   readonly offset: number
   readonly length: number
-  /** The position behind it. */
-  readonly position: Position
+  /** The position behind it, as it is shown. */
+  readonly position: string
   readonly maxItemBytes: number
 }
 
@@ -27,7 +27,7 @@ export function itemTooLarge(item: LargeItem): RingError {
     {
       device,
       offset,
-      position: String(position),
+      position,
       field: 'length',
       expected: `at most ${maxItemBytes}`,
       found: String(length),

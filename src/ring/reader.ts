@@ -7,6 +7,7 @@ import { isCodecError, RingError } from '../errors.ts'
 import { Serial } from '../serial.ts'
 import { popBounds } from './derived.ts'
 import { LazyAdvance, type LazyAdvanceOptions } from './lazy-advance.ts'
+import { formatPosition } from './position.ts'
 import { Consumer } from './ring.ts'
 import type { ConsumerOptions, PopManyOptions, PoppedItem, Position, RingState } from './types.ts'
 import { Waiter, type WaitOptions } from './wait.ts'
@@ -284,8 +285,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   #checkDelivered(position: Position): void {
     if (position <= this.#deliveredTo || position <= this.consumer.position) return
     throw new RangeError(
-      `position ${position} lies beyond the last item delivered, which ends at ${this.#deliveredTo}`,
+      `position ${this.#show(position)} lies beyond the last item delivered, which ends at ${this.#show(this.#deliveredTo)}`,
     )
+  }
+
+  #show(position: Position): string {
+    return formatPosition(position, this.consumer.format)
   }
 
   /** Takes decoded items from what was popped, popping more if there is nothing. */
@@ -311,7 +316,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       if (popped === undefined) break
       const { item: stored, position, missed = 0 } = popped
       try {
-        const decoded = decodeItem(this.#codec, stored, position)
+        const decoded = decodeItem(this.#codec, stored, position, this.consumer.format)
         const item = await untilAborted(decoded, options.signal, this.#closing.signal)
         const entry = { item, position, advance: () => this.advance(position) }
         const told = this.#missed + missed

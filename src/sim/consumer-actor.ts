@@ -1,6 +1,7 @@
 import { isBlockError, isRingError } from '../errors.ts'
 import type { DamageMessage } from '../ring/damage.ts'
-import { asPosition, type Consumer, type PoppedItem, type Position } from '../ring/types.ts'
+import { parsePosition } from '../ring/position.ts'
+import type { Consumer, PoppedItem, Position } from '../ring/types.ts'
 import { RoleActor } from './actor.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
 import type { ConsumerStep } from './plan.ts'
@@ -132,7 +133,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
           const { items = 0, missed = 0 } = error.details
           this.context.oracle.toldDamage(items)
           damaged += items + missed
-          behind = asPosition(BigInt(error.details.position ?? 0))
+          behind = parsePosition(error.details.position ?? '')
         }
       }
     } finally {

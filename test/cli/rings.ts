@@ -1,5 +1,6 @@
 import { FileBlockDevice } from '../../src/block/file.ts'
 import { parseSize } from '../../src/cli/size.ts'
+import { formatPosition } from '../../src/ring/position.ts'
 import { inspectRing, Producer } from '../../src/ring/ring.ts'
 import type { RingInspection } from '../../src/ring/types.ts'
 import { FORMAT } from '../helpers/format.ts'
@@ -35,8 +36,9 @@ export async function look(path: string): Promise<RingInspection> {
 export async function waiting(path: string): Promise<Waiting[]> {
   await using device = await FileBlockDevice.open(path, { mode: 'read-only' })
   const found: Waiting[] = []
-  for await (const { item, position } of (await inspectRing(device)).items()) {
-    found.push({ position: String(position), bytes: Buffer.from(item) })
+  const state = await inspectRing(device)
+  for await (const { item, position } of state.items()) {
+    found.push({ position: formatPosition(position, state.format), bytes: Buffer.from(item) })
   }
   return found
 }

@@ -12,7 +12,7 @@ const encodeItems = <In>(codec: Codec<unknown, In>, items: readonly In[]) =>
 
 async function roundTrip<T>(codec: Codec<T>, item: T): Promise<T> {
   const [encoded] = await encodeItems(codec, [item])
-  return decodeItem(codec, encoded ?? new Uint8Array(), at(8n))
+  return decodeItem(codec, encoded ?? new Uint8Array(), at(8n), 1)
 }
 
 describe('codecs', () => {
@@ -44,12 +44,12 @@ describe('codecs', () => {
 
   test('what does not decode is an error with its position and bytes', async () => {
     const stored = Buffer.from('{"half":')
-    await expect(decodeItem(json(), stored, at(24n))).rejects.toMatchObject({
+    await expect(decodeItem(json(), stored, at(24n), 1)).rejects.toMatchObject({
       code: 'CODEC_DECODE',
       details: { codec: 'JSON', position: 24n, bytes: stored },
       cause: expect.any(SyntaxError),
     })
-    await expect(decodeItem(text, new Uint8Array([0xff]), at(8n))).rejects.toMatchObject({
+    await expect(decodeItem(text, new Uint8Array([0xff]), at(8n), 1)).rejects.toMatchObject({
       code: 'CODEC_DECODE',
     })
   })
@@ -57,11 +57,11 @@ describe('codecs', () => {
   test('a schema checks both ways and may transform', async () => {
     const codec = schema(z.object({ at: z.string().transform((iso) => new Date(iso)) }))
     const [encoded] = await encodeItems(codec, [{ at: '2026-01-02T03:04:05Z' }])
-    const decoded = await decodeItem(codec, encoded ?? new Uint8Array(), at(8n))
+    const decoded = await decodeItem(codec, encoded ?? new Uint8Array(), at(8n), 1)
     expect(decoded.at.getUTCFullYear()).toBe(2026)
     expect(() => encodeItems(codec, [{ at: 7 } as never])).toThrow(/^the item cannot.*: at: /)
     const wrong = Buffer.from('{"at":7}')
-    await expect(decodeItem(codec, wrong, at(8n))).rejects.toMatchObject({
+    await expect(decodeItem(codec, wrong, at(8n), 1)).rejects.toMatchObject({
       code: 'CODEC_DECODE',
       message: expect.stringContaining('at: '),
     })
@@ -95,7 +95,7 @@ describe('codecs', () => {
     const encoding = encodeItems(codec, [item])
     item.n = 2
     const [encoded] = await encoding
-    expect(await decodeItem(codec, encoded ?? new Uint8Array(), at(8n))).toEqual({ n: 1 })
+    expect(await decodeItem(codec, encoded ?? new Uint8Array(), at(8n), 1)).toEqual({ n: 1 })
     const wrong: Codec<unknown> = schema(z.date().refine(async () => true))
     await expect(encodeItems(wrong, [new Date(0)])).rejects.toThrow('as JSON')
     expect(() => encodeItems(wrong, ['no date'])).toThrow(/: Invalid input: expected date/)

@@ -1,5 +1,6 @@
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { isBlockError, isRingError } from '../../src/errors.ts'
+import { parsePosition } from '../../src/ring/position.ts'
 import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
 import type { PoppedItem, Position } from '../../src/ring/types.ts'
 import type { Random } from '../../src/sim/random.ts'
@@ -185,7 +186,7 @@ class Exercise {
       return items.length === 0 ? 'nothing' : { items }
     } catch (error) {
       if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
-      return { damage: BigInt(error.details.position ?? 0) as Position }
+      return { damage: parsePosition(error.details.position ?? '') }
     }
   }
 

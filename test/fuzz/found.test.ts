@@ -11,6 +11,7 @@ import {
   type ProducerSlot,
   parseProducerSlot,
 } from '../../src/ring/format2/slots.ts'
+import { parsePosition } from '../../src/ring/position.ts'
 import type { Position } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { attachProducer } from '../helpers/ring.ts'
@@ -69,7 +70,7 @@ test('damage is stepped over where epochs were merged', async () => {
   const damages: Position[] = []
   for (let calls = 0; calls < 30; calls++) {
     const popped = await consumer.pop(from).catch(({ details }) => {
-      damages.push(BigInt(details.position) as Position)
+      damages.push(parsePosition(details.position))
       return undefined
     })
     if (popped?.status === 'retry') break

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { DeadLetter } from '../../src/journal/index.ts'
+import { formatPosition } from '../../src/ring/position.ts'
 import { inspectRing } from '../../src/ring/ring.ts'
 import { RingWriter } from '../../src/ring/writer.ts'
 import { collect } from '../helpers/collect.ts'
+import { FORMAT } from '../helpers/format.ts'
 import { smallRing } from '../helpers/ring.ts'
 import { type Behaviour, startRig } from './helpers.ts'
 
@@ -24,7 +26,7 @@ describe('stop', () => {
     await clock.advance(MANY_MS)
     const error = {
       code: 'JOURNAL_STOPPED',
-      details: { position: String(receipts[2]?.position), attempts: 2 },
+      details: { position: formatPosition(receipts[2]?.position ?? 0n, FORMAT), attempts: 2 },
       cause: { message: 'cannot be done' },
     }
     await expect(journal.ended).rejects.toMatchObject(error)

@@ -28,9 +28,10 @@ Who holds the roles now is known of this machine only; of another container, onl
 
 With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity", "used",
 "free", "atWork" ("producer" and "consumer": true or false), "holders" ("producer" and "consumer", each absent or
-with "holder", "pid", "host" and "since") and, without --no-items, "items". Offsets and positions are decimal
-strings; an item's position is the one after it. If the items cannot all be read, an "error" follows them, and the
-exit code is 1. Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is
+with "holder", "pid", "host" and "since") and, without --no-items, "items". Positions, also
+those of both sides ("offset"), are strings: EPOCH:ITEM in format 2, bytes in format 1; an item's is the one after
+it. If the items cannot all be read, an "error" follows them, and the exit code is 1.
+Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is
 shown may then be too little or too old, and the exit code is 1.
 
 Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "whenFull"), "waitingItems",

@@ -33,7 +33,7 @@ export class RecordReader {
         device: this.#device.name,
         offset: DATA_SECTOR * this.#layout.sectorSize + dataOffset(this.#layout, from),
         length,
-        position: asPosition(from + BigInt(recordBytes(length))),
+        position: String(from + BigInt(recordBytes(length))),
         maxItemBytes: this.#maxItemBytes,
       })
     }

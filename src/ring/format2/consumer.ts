@@ -18,6 +18,7 @@ import { isBad } from './block.ts'
 import type { Disk, Slots, Which } from './disk.ts'
 import { Losses } from './losses.ts'
 import type { Place } from './place.ts'
+import { toText } from './position.ts'
 import { ReadingPlace } from './reading.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
@@ -222,7 +223,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
         place = await this.#reading.placeOf(position)
       }
       if (place === undefined) {
-        throw new RangeError(`position ${position} was not answered by a pop`)
+        throw new RangeError(`position ${toText(position)} was not answered by a pop`)
       }
       await this.#publish(this.#toldAt(place))
       this.#arrived(position)
@@ -275,7 +276,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   async #hear(position: Position): Promise<void> {
     if (this.#reading.isUnheard(position)) await this.look()
     if (!this.#reading.isUnheard(position)) return
-    throw new RangeError(`position ${position} was not answered by a pop`)
+    throw new RangeError(`position ${toText(position)} was not answered by a pop`)
   }
 
   /** The next sound item, as a copy; damage before it is thrown, unless it is to be skipped or something was popped already. */
@@ -326,7 +327,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     if (seq < own || seq > this.#reading.readTo) {
       throw new RangeError(
         `position ${from} was given back already, or never answered by a pop: the consumer is at ` +
-          `${this.position}`,
+          toText(this.position),
       )
     }
   }

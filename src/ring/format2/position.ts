@@ -40,3 +40,18 @@ export function pushedFrom(epoch: number, seq: number, count: number): Pushed {
 export function fromPosition(position: bigint): { readonly epoch: number; readonly seq: number } {
   return { epoch: Number(position / EPOCH), seq: Number(position % EPOCH) }
 }
+
+/** A position for people: `epoch:item`. */
+export function toText(position: bigint): string {
+  const { epoch, seq } = fromPosition(position)
+  return `${epoch}:${seq}`
+}
+
+/** The position that a text shows, or undefined if it shows none. */
+export function fromText(text: string): Position | undefined {
+  const [, epochText, seqText] = /^(\d+):(\d+)$/.exec(text) ?? []
+  const [epoch, seq] = [Number(epochText), Number(seqText)]
+  return Number.isSafeInteger(epoch) && Number.isSafeInteger(seq)
+    ? toPosition(epoch, seq)
+    : undefined
+}

@@ -20,7 +20,7 @@ import { type Disk, exhausted, type Read, type Slots, type Which } from './disk.
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import { MAX_BATCH_BYTES, maxBatchBlocks, PUBLISH_BYTES } from './layout.ts'
 import { isCount, MAX_COUNT, type Mark } from './mark.ts'
-import { fromPosition, pushedFrom, toPosition } from './position.ts'
+import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
 import { isInReach, reachOf, rollForward, type Tail } from './recover.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
@@ -192,7 +192,7 @@ export class Format2Producer extends Format2Role implements Producer {
       if (seq <= (epoch < current ? begun : epoch === current ? this.#committedTo : -1)) return
       if (epoch !== current || seq > this.#tail.seq) {
         throw new RangeError(
-          `position ${position} was not answered by a push of this handle (pushed up to ${this.position})`,
+          `position ${toText(position)} was not answered by a push of this handle (pushed up to ${toText(this.position)})`,
         )
       }
       this.#checkCounts(0)
@@ -208,7 +208,7 @@ export class Format2Producer extends Format2Role implements Producer {
       'RING_OVERLOADED',
       `The room in ${device} that was left for showing what was pushed is gone: the consumer's place went back, as ` +
         'when the storage loses its cache; advance again when the consumer has found out',
-      { device, position: String(position) },
+      { device, position: toText(position) },
     )
   }
 

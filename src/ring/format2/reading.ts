@@ -13,7 +13,7 @@ import { addBytes, isSameMark, type Mark } from './mark.ts'
 import { missingItems } from './missing.ts'
 import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 import { type Place, placeAfter, placeAt } from './place.ts'
-import { fromPosition, positionsFrom, toPosition } from './position.ts'
+import { fromPosition, positionsFrom, toPosition, toText } from './position.ts'
 import type { ProducerSlot } from './slots.ts'
 import { type BatchStep, type DamagedStep, type Step, Steps } from './steps.ts'
 import { type Batch, Walker } from './walk.ts'
@@ -477,11 +477,11 @@ export class ReadingPlace {
     const error = new RingError(
       'RING_DAMAGED',
       `${items} items of ${device} are damaged: sequence ${seq} to ${end - 1}. At byte ${offset} of the device, ` +
-        `${structure}: ${text}. Advance to position ${position} to step over them`,
+        `${structure}: ${text}. Advance to position ${toText(position)} to step over them`,
       {
         ...{ device, offset, items, structure, problem: text },
         sequence: { first: seq, last: end - 1 },
-        position: String(position),
+        position: toText(position),
       },
     )
     const time = isGap ? undefined : step.batch.header.time
@@ -496,7 +496,7 @@ export class ReadingPlace {
       device: this.#disk.device.name,
       offset: this.#disk.offsetOf(start.lsn),
       length,
-      position,
+      position: toText(position),
       maxItemBytes: this.#maxItemBytes,
     })
     return { status: 'too-large', position, error, time }
@@ -514,11 +514,11 @@ export class ReadingPlace {
     const { name } = this.#disk.device
     return new RingError(
       'RING_CORRUPT',
-      `What the slots of ${name} say of position ${position} is not what the log says: one of them is damaged, though ` +
+      `What the slots of ${name} say of position ${toText(position)} is not what the log says: one of them is damaged, though ` +
         'its checksum holds',
       {
         device: name,
-        position: String(position),
+        position: toText(position),
         field: 'log',
         expected: 'one story',
         found: 'two',

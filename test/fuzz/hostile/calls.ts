@@ -6,11 +6,12 @@ import { Journal } from '../../../src/journal/index.ts'
 import { whoHolds } from '../../../src/ring/holders.ts'
 import { breakLease, readLeases } from '../../../src/ring/lease.ts'
 import { migrateRing } from '../../../src/ring/migrate.ts'
+import { parsePosition } from '../../../src/ring/position.ts'
 import { RingReader } from '../../../src/ring/reader.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import { resumeRing, suspendRing } from '../../../src/ring/suspend.ts'
 import { dumpAt, repairRing, verifyRing } from '../../../src/ring/tools.ts'
-import { asPosition, type PoppedItem, type Position } from '../../../src/ring/types.ts'
+import type { PoppedItem, Position } from '../../../src/ring/types.ts'
 import { RingWriter } from '../../../src/ring/writer.ts'
 import type { Random } from '../../../src/sim/random.ts'
 import type { GaugedDevice } from './gauge.ts'
@@ -121,7 +122,7 @@ async function popOrStep(
     if (code === 'RING_DAMAGED') came.damaged += details.items ?? 0
     else came.large++
     came.missed += details.missed ?? 0
-    return { items: [], to: asPosition(BigInt(details.position ?? 0)), ended: false }
+    return { items: [], to: parsePosition(details.position ?? ''), ended: false }
   }
 }
 
@@ -389,6 +390,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   JournalError: 'an error',
   formatError: 'takes an error',
   formatWriteError: 'takes an error',
+  formatPosition: 'takes a position',
+  parsePosition: 'takes a text',
   isBlockError: 'takes an error',
   isCodecError: 'takes an error',
   isRingError: 'takes an error',

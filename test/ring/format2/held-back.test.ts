@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
+import { parsePosition } from '../../../src/ring/position.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
 import { asPosition, type Position } from '../../../src/ring/types.ts'
@@ -38,7 +39,7 @@ async function delivered(device: MemoryBlockDevice): Promise<readonly (number | 
     } catch (error) {
       if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
       found.push(`${error.details.items} damaged`)
-      from = asPosition(BigInt(error.details.position ?? 0))
+      from = parsePosition(error.details.position ?? '')
     }
   }
 }

@@ -6,6 +6,7 @@ import { Disk } from '../../../src/ring/format2/disk.ts'
 import type { Mark } from '../../../src/ring/format2/mark.ts'
 import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
 import type { ConsumerSlot, ProducerSlot } from '../../../src/ring/format2/slots.ts'
+import { parsePosition } from '../../../src/ring/position.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import { repairRing, verifyRing } from '../../../src/ring/tools.ts'
 import { asPosition } from '../../../src/ring/types.ts'
@@ -176,7 +177,7 @@ test('an item above a reader’s limit is told with its position, and can be ste
       code: 'RING_ITEM_TOO_LARGE',
       details: { found: String(20 * MIB), expected: `at most ${16 * MIB}` },
     })
-    await consumer.advance(asPosition(BigInt(refused.details.position ?? 0)))
+    await consumer.advance(parsePosition(refused.details.position ?? ''))
     expect((await consumer.popMany()).map((popped) => popped.item[0])).toEqual([2])
   }
   await using consumer = await Consumer.attach(device, { clock, maxItemBytes: 32 * MIB })

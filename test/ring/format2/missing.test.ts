@@ -5,9 +5,9 @@ import { isBad } from '../../../src/ring/format2/block.ts'
 import { Disk } from '../../../src/ring/format2/disk.ts'
 import { currentEpoch } from '../../../src/ring/format2/epochs.ts'
 import { encodeProducerSlot } from '../../../src/ring/format2/slots.ts'
+import { parsePosition } from '../../../src/ring/position.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
-import { asPosition } from '../../../src/ring/types.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
 const HELD = 3
@@ -73,7 +73,7 @@ describe.each(['committed', 'epoch'] as const)(
         await consumer.advance(from)
         const again = await consumer.popMany().catch((reason: unknown) => reason)
         expect(again).toMatchObject({ code: 'RING_DAMAGED', details: { items: CLAIMED_MORE } })
-        await consumer.advance(asPosition(BigInt(error.details.position ?? 0)))
+        await consumer.advance(parsePosition(error.details.position ?? ''))
         expect(await consumer.popMany()).toEqual([])
       }
       await using producer = await attachProducer(device)

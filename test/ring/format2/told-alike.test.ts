@@ -9,9 +9,9 @@ import {
   encodeProducerSlot,
   type ProducerSlot,
 } from '../../../src/ring/format2/slots.ts'
+import { parsePosition } from '../../../src/ring/position.ts'
 import { Consumer } from '../../../src/ring/ring.ts'
 import { verifyRing } from '../../../src/ring/tools.ts'
-import { asPosition } from '../../../src/ring/types.ts'
 import { pushBatches, smallRing } from '../../helpers/damage.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
@@ -57,7 +57,7 @@ async function consumed(device: MemoryBlockDevice) {
     } catch (error) {
       if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
       damaged += error.details.items ?? 0
-      from = asPosition(BigInt(error.details.position ?? 0))
+      from = parsePosition(error.details.position ?? '')
     }
   }
 }

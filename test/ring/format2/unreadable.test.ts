@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
+import { parsePosition } from '../../../src/ring/position.ts'
 import type { RepairOptions, RepairReport } from '../../../src/ring/repair.ts'
 import type { RingReport } from '../../../src/ring/report.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/ring.ts'
 import { repairRing, verifyRing } from '../../../src/ring/tools.ts'
-import { asPosition } from '../../../src/ring/types.ts'
 import { BLOCK, DATA, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { deviceBytes } from '../../helpers/golden.ts'
@@ -329,7 +329,7 @@ async function expectGap(
     const { items = 0, position = '' } = error.details
     expect([error.code, items > 0]).toEqual(['RING_DAMAGED', true])
     missing -= items
-    from = asPosition(BigInt(position))
+    from = parsePosition(position)
   }
   const behind = WAITING.filter((number) => number > last)
   expect(numbers(await stopping.popMany({ from }))).toEqual(behind)

@@ -116,20 +116,21 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
     throw usageError('--max-attempts needs --on-failure stop or dead-letter:PATH')
   }
   using stop = stopSignals()
-  using _notices = tellFailures(flags.json === true)
   await using journal = await openJournal(path, flags, stop.signal)
   await using failures = await openPolicy<Delivery>(onFailure, path, flags, stop.signal)
   const { queue, ...names } = journalNames(flags)
   const attaching = { ...names, ...limitOf(flags), signal: stop.signal }
   await using consumer = await Consumer.attach(journal, { queue, ...attaching })
   checkKeeps(consumer)
+  const notices = { json: flags.json === true, format: consumer.format }
+  using _notices = tellFailures(notices)
   const done = await perform(consumer, {
     command,
     args: rest,
     graceMs: flags.grace ?? GRACE_MS,
     drain,
     signal: stop.signal,
-    onNotStarted: (...told) => tellNotStarted(flags.json === true, ...told),
+    onNotStarted: (...told) => tellNotStarted(notices, ...told),
     journal: {
       name: queue,
       ...names,

@@ -30,10 +30,10 @@ once, to count it; operations that are performed meanwhile are left out.
 given. Whether one is at work now is known of the performer only, and only of this machine.
 
 With --json: one object with "device", "pendingOperations", "pendingBytes" (in the ring, with lengths and
-padding), "capacity", "producer" and "consumer" ("offset", a decimal string, and "text"; "suspendAck" and
-"suspend"), "performing" and "operations", the first of them: "position", also a decimal string, is the one
-after the operation, "bytes" its length, "startHex" its first 256 bytes. If what waits cannot all be read, an
-"error" follows, "pendingOperations" is what was read before it, and the exit code is 1.
+padding), "capacity", "producer" and "consumer" ("offset", a position, and "text"; "suspendAck" and
+"suspend"), "performing" and "operations", the first of them: "position" is the one after the operation, as a
+string (EPOCH:ITEM in format 2, bytes in format 1), "bytes" its length, "startHex" its first 256 bytes. If what
+waits cannot all be read, an "error" follows, "pendingOperations" is what was read before it, and the exit code is 1.
 
 EXAMPLES
   sbr journal status outbox.img

@@ -1,0 +1,29 @@
+import { fromText, toText } from './format2/position.ts'
+import { asPosition, type Position } from './types.ts'
+
+/** Positions of format 1 are below this. */
+const MAX_OFFSET_DIGITS = 19
+
+/**
+ * A position as errors, commands and their JSON show it: in format 2 `epoch:item`, such as `1:42` behind the 42nd item; in
+ * format 1 the offset in bytes. A role and what `inspectRing` answers tell their `format`.
+ */
+export function formatPosition(position: bigint, format: 1 | 2): string {
+  return format === 2 ? toText(position) : String(position)
+}
+
+/**
+ * The position that a text shows, of either format; the `details.position` of an error, for example.
+ * @throws {RangeError} it shows none
+ */
+export function parsePosition(text: string): Position {
+  const position = text.includes(':') ? fromText(text) : offsetIn(text)
+  if (position !== undefined) return position
+  throw new RangeError(`expected a position, such as 1:42 or 4096, found ${JSON.stringify(text)}`)
+}
+
+function offsetIn(text: string): Position | undefined {
+  return /^\d+$/.test(text) && text.length <= MAX_OFFSET_DIGITS
+    ? asPosition(BigInt(text))
+    : undefined
+}

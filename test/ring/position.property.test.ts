@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { toPosition } from '../../src/ring/format2/position.ts'
+import { formatPosition, parsePosition } from '../../src/ring/position.ts'
+import { RingReader } from '../../src/ring/reader.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
+import { asPosition } from '../../src/ring/types.ts'
+import { RingWriter } from '../../src/ring/writer.ts'
+import { fc } from '../helpers/property.ts'
+
+const SAFE = Number.MAX_SAFE_INTEGER
+
+/** A ring with an item of the second epoch: the first is of its creation. */
+async function ring(format: 1 | 2): Promise<MemoryBlockDevice> {
+  const device = new MemoryBlockDevice({ sizeSectors: 256 })
+  await Producer.create(device, { format })
+  await using writer = await RingWriter.open(device)
+  await writer.push(Uint8Array.of(1))
+  return device
+}
+
+describe('positions as text', () => {
+  test('of format 2 are epoch and item, and come back', () => {
+    expect(formatPosition(toPosition(1, 42), 2)).toBe('1:42')
+    const part = fc.integer({ min: 0, max: SAFE })
+    fc.assert(
+      fc.property(part, part, (epoch, seq) => {
+        const position = toPosition(epoch, seq)
+        const text = formatPosition(position, 2)
+        expect([text, parsePosition(text)]).toEqual([`${epoch}:${seq}`, position])
+      }),
+    )
+  })
+
+  test('of format 1 are offsets in bytes, and come back', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 62n }), (offset) => {
+        const text = formatPosition(offset, 1)
+        expect([text, parsePosition(text)]).toEqual([String(offset), asPosition(offset)])
+      }),
+    )
+  })
+
+  test.each([
+    '',
+    ':',
+    '1:',
+    ':1',
+    '1:2:3',
+    '-1',
+    '1:-1',
+    ' 1',
+    '0x10',
+    `1:${SAFE + 1}`,
+    '9'.repeat(20),
+  ])('there is none in %j', (text) => expect(() => parsePosition(text)).toThrow(RangeError))
+})
+
+describe('every message shows them so', () => {
+  test.each([
+    [1, /position 8 lies beyond .* ends at 0$/],
+    [2, /position 2:1 lies beyond .* ends at 2:0$/],
+  ] as const)('a reader of format %i', async (format, message) => {
+    const device = await ring(format)
+    const { producer } = await inspectRing(device)
+    await using reader = await RingReader.open(device)
+    await expect(reader.advance(producer.offset)).rejects.toThrow(message)
+  })
+
+  test.each([
+    [1, /position 80 was not answered/],
+    [2, /position 2:3 was not answered/],
+  ] as const)('both roles of format %i', async (format, message) => {
+    const device = await ring(format)
+    const wrong = format === 1 ? asPosition(80n) : toPosition(2, 3)
+    const { producer } = await attached(device)
+    await expect(producer.advance(wrong)).rejects.toThrow(message)
+    await producer.detach()
+    const consumer = await Consumer.attach(device)
+    await expect(consumer.advance(wrong)).rejects.toThrow(message)
+    await consumer.detach()
+  })
+
+  test.each([
+    [1, '8'],
+    [2, '2:1'],
+  ] as const)('an item of format %i that is too large for its reader', async (format, position) => {
+    await using reader = await RingReader.open(await ring(format), { maxItemBytes: 0 })
+    await expect(reader.next()).rejects.toMatchObject({
+      code: 'RING_ITEM_TOO_LARGE',
+      message: expect.stringContaining(`advance to position ${position} to step over it`),
+      details: { position },
+    })
+  })
+
+  test.each([
+    [1, '8'],
+    [2, '2:1'],
+  ] as const)('an item of format %i that does not decode', async (format, position) => {
+    const codec = {
+      name: 'none',
+      encode: (item: Uint8Array) => item,
+      decode: (): Uint8Array => {
+        throw new TypeError('never')
+      },
+    }
+    await using reader = await RingReader.open(await ring(format), { codec })
+    await expect(reader.next()).rejects.toThrow(`ends at position ${position} is not none`)
+  })
+
+  async function attached(device: MemoryBlockDevice) {
+    const result = await Producer.attach(device)
+    if (result.status !== 'attached') throw new Error('the ring is suspended')
+    return result
+  }
+})
