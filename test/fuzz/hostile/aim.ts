@@ -123,6 +123,8 @@ interface Aim {
 }
 
 const DAMAGED: Expected = { sound: false }
+/** So damaged that no role can attach. */
+const REFUSED: Expected = { sound: false, refused: true }
 /** Nothing is wrong, but there is much to be looked at. */
 const ANYTHING: Expected = {}
 
@@ -172,7 +174,7 @@ const AIMS: readonly Aim[] = [
     deviceBytes: SMALL_BYTES,
     hurt: (target) => {
       target.slots({ producer: [{}, { committed: target.marks[1] as Mark }] })
-      return DAMAGED
+      return REFUSED
     },
   },
   {
@@ -181,7 +183,7 @@ const AIMS: readonly Aim[] = [
     hurt: (target) => {
       const cursor = target.marks[1] as Mark
       target.slots({ consumer: [{ cursor, bytes: cursor.bytes }, {}] })
-      return DAMAGED
+      return REFUSED
     },
   },
   {
@@ -208,7 +210,7 @@ const AIMS: readonly Aim[] = [
         { epochs: [{ epoch: HUGE, start: ORIGIN, span: 0 }] },
       ])
       target.slots({ producer: [wrong, wrong] })
-      return { ...DAMAGED, refused: true }
+      return REFUSED
     },
   },
   {
@@ -222,7 +224,7 @@ const AIMS: readonly Aim[] = [
         { bytes: HUGE },
       ])
       target.slots({ consumer: [wrong, wrong] })
-      return { ...DAMAGED, refused: true }
+      return REFUSED
     },
   },
   {
@@ -233,7 +235,7 @@ const AIMS: readonly Aim[] = [
       const farthest = tail.lsn + layout.dataBlocks + searchBlocks(layout)
       const reach = random.pick([farthest + 1, 2 ** 51])
       target.slots({ producer: [{ reach }, { reach }] })
-      return DAMAGED
+      return REFUSED
     },
   },
   {
@@ -246,18 +248,17 @@ const AIMS: readonly Aim[] = [
         { epochs: [{ epoch: EPOCH, start: behind, span: 0 }] },
       ])
       target.slots({ producer: [wrong, wrong] })
-      return DAMAGED
+      return REFUSED
     },
   },
   {
     name: 'epochs in another order',
     deviceBytes: SMALL_BYTES,
     hurt: (target) => {
-      const [start, next] = target.marks as [Mark, Mark]
-      const older = { epoch: EPOCH, start, span: 0 }
-      const epochs = [{ epoch: EPOCH + 1, start: next, span: 0 }, older]
+      const older = { epoch: EPOCH, start: ORIGIN, span: 0 }
+      const epochs = [{ epoch: EPOCH + 1, start: target.tail, span: 0 }, older]
       target.slots({ producer: [{ epochs }, { epochs }] })
-      return DAMAGED
+      return REFUSED
     },
   },
   {
@@ -317,7 +318,7 @@ const AIMS: readonly Aim[] = [
       const uuid = Uint8Array.from({ length: 16 }, () => random.below(256))
       target.slots({})
       target.superblock(random.pick(target.layout.superblocks), { ...target.ring, uuid })
-      return { ...DAMAGED, refused: true }
+      return REFUSED
     },
   },
 ]
