@@ -278,18 +278,22 @@ const FORMAT2 = [
   format2("the producer's slots are not written durably", 'storm', 3000, [
     [
       DISK2,
-      `encodeProducerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.sectorOf(offset), [block], { durable: true })`,
-      `encodeProducerSlot(block, offset, this.ring.uuid, slot)
+      `await this.#writeSlot(offset, (block) =>
+      encodeProducerSlot(block, offset, this.ring.uuid, slot),
+    )`,
+      `const block = this.device.allocate(this.layout.blockSize)
+    encodeProducerSlot(block, offset, this.ring.uuid, slot)
     await this.device.write(this.sectorOf(offset), [block])`,
     ],
   ]),
   format2("the consumer's slots are not written durably", 'storm', 1500, [
     [
       DISK2,
-      `encodeConsumerSlot(block, offset, this.ring.uuid, slot)
-    await this.device.write(this.sectorOf(offset), [block], { durable: true })`,
-      `encodeConsumerSlot(block, offset, this.ring.uuid, slot)
+      `await this.#writeSlot(offset, (block) =>
+      encodeConsumerSlot(block, offset, this.ring.uuid, slot),
+    )`,
+      `const block = this.device.allocate(this.layout.blockSize)
+    encodeConsumerSlot(block, offset, this.ring.uuid, slot)
     await this.device.write(this.sectorOf(offset), [block])`,
     ],
   ]),

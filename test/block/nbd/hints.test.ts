@@ -96,7 +96,9 @@ test('storage that has shut this client out is no hint that failed', async () =>
   await expect(device.writeZeroes(0, 8)).rejects.toMatchObject({ code: 'BLOCK_FENCED' })
   const source = new MemoryBlockDevice({ sizeSectors: MIB / 512 })
   await expect(sparseCopy(source, device)).rejects.toMatchObject({ code: 'BLOCK_FENCED' })
-  expect(log).not.toContain(TYPE.write)
+  // Before the hint, a copy looks whether both are one storage: it writes into the last sector, and puts back what was there.
+  const { write, trim } = TYPE
+  expect(log.filter((type) => type === write || type === trim)).toEqual([write, write, trim])
 })
 
 test('zeroes that are lost with the connection are not written again', async () => {
