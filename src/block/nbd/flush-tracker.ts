@@ -20,6 +20,8 @@ export interface Flushable {
  * - A server that is lost may have lost its cache. Connections end together then, and this client hears of one after the
  *   other, so with the first one everything that is unflushed, over whatever connection, is of unknown fate. Nothing can
  *   change that: each later flush fails.
+ * - A flush whose answer did not come is not sent again, even if nothing here was unflushed: it also answers for what others have
+ *   written and its caller has read, and the next server may not have that.
  */
 export class FlushTracker {
   readonly #target: Flushable
