@@ -7,6 +7,7 @@ import {
   type CommandContext,
   FlagNotFoundError,
   text_en,
+  UnexpectedPositionalError,
 } from '@stricli/core'
 import { loadRoutes } from './routes.ts'
 
@@ -50,6 +51,9 @@ export async function buildApp(
       `there is no command ${input}${didYouMean(corrections.map((name) => name.replaceAll('`', '')))}`,
     exceptionWhileParsingArguments(error, color) {
       if (error instanceof FlagNotFoundError) return unknownFlag(error)
+      const [, flag] =
+        error instanceof UnexpectedPositionalError ? (EMPTY.exec(error.input) ?? []) : []
+      if (flag !== undefined) return `expected a value for ${flag}, found none`
       return text_en.exceptionWhileParsingArguments.call(this, error, color)
     },
   }
@@ -65,6 +69,9 @@ export async function buildApp(
     localization: { text },
   })
 }
+
+/** A flag with an empty value, which the parser takes for a word. */
+const EMPTY = /^(--[a-z-]+)=$/
 
 /** What is meant by a word that is not known: one that is a slip or two away. */
 const SIMILAR = {

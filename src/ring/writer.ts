@@ -34,7 +34,10 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
    * Default 200; `Infinity` is never.
    */
   readonly idleLookIntervalMs?: number
-  /** Called when what waits cannot go on now: the ring is full or suspended. All that waits is rejected with what it throws. */
+  /**
+   * Called again and again while what waits cannot go on: the ring is full or suspended, also while it is opened. What it throws rejects
+   * all that waits.
+   */
   readonly onBlocked?: () => void
   /** Stops the waiting for a suspended ring. */
   readonly signal?: AbortSignal
@@ -114,6 +117,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
           waiter.reset()
           return new RingWriter<In>(attached.producer, waiter, options)
         }
+        options.onBlocked?.()
         await waiter.pause(signal)
       }
     } catch (error) {

@@ -346,9 +346,16 @@ test('wrong usage ends with 2, also as JSON', async () => {
     ['bench', 'a', '--time', '0'],
     ['create', 'a', '--size', '9999TiB'],
     ['consume', 'http://host/a'],
+    ['produce', 'a', '--lease', 'me', '--fence'],
+    ['produce', 'a', '--lease', 'me', '--fence', '--unfenced'],
+    ['produce', 'a', '--lease', 'me', '--fence='],
+    ['produce', 'a', '--lease', 'me', '--fence', ''],
   ]
   for (const args of cases) expect([args, (await sbr(args)).code]).toEqual([args, 2])
   expect((await sbr(['diagnostics', 'a', '--items'])).stderr).toContain('did you mean --no-items?')
+  expect((await sbr(['produce', 'a', '--lease', 'me', '--fence='])).stderr).toContain(
+    'expected a value for --fence, found none',
+  )
   expect((await sbr(['device', '--help'])).code).toBe(0)
   expect((await sbr(['create', 'a', '--size', '9999TiB'])).stderr).toContain(
     'a size of less than 8192TiB',

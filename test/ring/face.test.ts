@@ -278,6 +278,23 @@ describe('a writer', () => {
     await using writer = await opening
     expect(await writer.tryPush(item(1))).toMatchObject({ status: 'ok' })
   })
+
+  test('opening on a suspended ring calls `onBlocked`, and fails with what that throws', async () => {
+    const device = await smallRing()
+    const consumer = await Consumer.attach(device)
+    await consumer.suspend()
+    const giveUp = (): void => {
+      throw new Error('not now')
+    }
+    await expect(RingWriter.open(device, { onBlocked: giveUp })).rejects.toThrow('not now')
+    let resuming: Promise<unknown> | undefined
+    const onBlocked = (): void => {
+      resuming ??= consumer.resume()
+    }
+    await using writer = await RingWriter.open(device, { onBlocked })
+    await resuming
+    expect(await writer.tryPush(item(1))).toMatchObject({ status: 'ok' })
+  })
 })
 
 describe('a reader', () => {
