@@ -33,8 +33,9 @@ import { runs } from './runs.ts'
 
 export type { NbdBlockErrorCode } from './nbd/errors.ts'
 export { listNbdExports, type NbdExport } from './nbd/list.ts'
-export type { NbdBlockDeviceOptions, NbdConnectOptions, NbdTlsOptions } from './nbd/options.ts'
+export type { NbdBlockDeviceOptions, NbdConnectOptions } from './nbd/options.ts'
 export type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './nbd/stream.ts'
+export type { NbdTlsOptions } from './nbd/tls-options.ts'
 export type { NbdAddress, NbdUriTls } from './nbd/uri.ts'
 
 const DEFAULT_IN_FLIGHT = 64

@@ -1,7 +1,6 @@
 /**
  * The one place where what comes from a device, an input or an error becomes text that a terminal may show.
  */
-import type { CommandError } from './errors.ts'
 
 /**
  * What a terminal would act on, what would reorder the text around it, and what does not show, so that two names look alike:
@@ -96,17 +95,6 @@ export function counted(count: number | bigint, what: string, plural = 's'): str
 /** Which items: `items 7 to 7` are one. */
 export function spanOf(numbers: string): string {
   return numbers.replace(/^items (\d+) to \1$/, 'item $1')
-}
-
-/** An error for programs. */
-export function errorObject({ code, message, details }: CommandError): object {
-  return { code, message, ...details }
-}
-
-/** An error on one line of standard error. */
-export function renderError(error: CommandError, json: boolean): string {
-  if (json) return `${safeJson({ error: errorObject(error) })}\n`
-  return `sbr: ${safeText(error.message)} (${safeText(error.code)})\n`
 }
 
 /** Which items are damaged, where, and how: the same words wherever it is told. */

@@ -2,7 +2,7 @@ import type { ConsumerHandle } from './consumer-actor.ts'
 import { DepthGauge } from './depth.ts'
 import { Violation } from './oracle.ts'
 import type { ProducerHandle } from './producer-actor.ts'
-import type { Simulation } from './simulation.ts'
+import type { Run } from './run.ts'
 
 /** How often something that has to work in the end is tried. */
 const TRIES = 60
@@ -17,19 +17,19 @@ interface Handles {
  * The faults are over: both roles start again, the ring is resumed and drained, and has to be of use: the depth
  * is right, the largest item goes through it, and nothing is left.
  */
-export async function finale(simulation: Simulation): Promise<void> {
-  const { producer, consumer, promises } = simulation
+export async function finale(run: Run): Promise<void> {
+  const { producer, consumer, promises } = run
   producer.place.enter(1_000_000)
   consumer.place.enter(1_000_000)
   await producer.restart()
   await consumer.restart()
   try {
-    const handles = await resume(simulation)
+    const handles = await resume(run)
     if (handles === undefined) return
-    await drain(simulation, handles)
-    await useAgain(simulation, handles)
+    await drain(run, handles)
+    await useAgain(run, handles)
   } catch (error) {
-    simulation.judge('the end', error)
+    run.judge('the end', error)
     if (promises.lossless) throw error
   } finally {
     await producer.detach()
@@ -38,8 +38,8 @@ export async function finale(simulation: Simulation): Promise<void> {
 }
 
 /** Attaches both roles, ending a pause. `undefined`: that is not promised. */
-async function resume(simulation: Simulation): Promise<Handles | undefined> {
-  const { producer, consumer, promises } = simulation
+async function resume(run: Run): Promise<Handles | undefined> {
+  const { producer, consumer, promises } = run
   for (let tries = 0; tries < TRIES; tries++) {
     const consuming = await consumer.attached()
     if (consuming === undefined) continue
@@ -55,9 +55,9 @@ async function resume(simulation: Simulation): Promise<Handles | undefined> {
 }
 
 /** Pops all that is there; whatever is left is what the ring says. */
-async function drain(simulation: Simulation, { consumer: handle }: Handles): Promise<void> {
-  const { consumer, oracle } = simulation
-  const gauge = new DepthGauge(simulation)
+async function drain(run: Run, { consumer: handle }: Handles): Promise<void> {
+  const { consumer, oracle } = run
+  const gauge = new DepthGauge(run)
   while ((await consumer.pop(handle, 7)) > 0) {
     await gauge.check(handle.popped[0]?.id)
     await consumer.advance(handle, 1)
@@ -69,8 +69,8 @@ async function drain(simulation: Simulation, { consumer: handle }: Handles): Pro
  * Puts items through the empty ring: one that is small enough for the consumer to be in no hurry to say that it was given
  * back, the largest that there can be, and again.
  */
-async function useAgain(simulation: Simulation, handles: Handles): Promise<void> {
-  const { producer, consumer, promises } = simulation
+async function useAgain(run: Run, handles: Handles): Promise<void> {
+  const { producer, consumer, promises } = run
   for (const sizes of [[0.2], [1], [40, 5], [1]]) {
     let done = false
     for (let tries = 0; tries < TRIES && !done; tries++) {

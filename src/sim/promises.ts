@@ -6,10 +6,10 @@ import type {
   Consumer,
   ConsumerOptions,
   Position,
+  Producer,
 } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
-import type { Sight } from './supplier.ts'
 
 /** What the oracle holds a ring to, under a mix of faults. */
 export interface Promises {
@@ -51,6 +51,14 @@ export interface Shape {
 export interface Depth {
   readonly items?: number
   readonly bytes?: number
+}
+
+/** What a supplier sees. */
+export interface Sight {
+  /** The device, byte for byte. */
+  readonly image: Uint8Array
+  readonly shape: Shape
+  readonly producer: Producer
 }
 
 /** An adversary who supplies items. */

@@ -13,6 +13,7 @@ import { Place, SimHost, SimProcess } from './process.ts'
 import { ProducerActor } from './producer-actor.ts'
 import type { Promises, RingUnderTest } from './promises.ts'
 import { nameOf, Random } from './random.ts'
+import type { Run } from './run.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Storage, StorageContext, StorageKind } from './storage.ts'
 import { storageNamed } from './storages.ts'
@@ -48,7 +49,7 @@ export interface Outcome {
 }
 
 /** One run of a plan. */
-export class Simulation {
+export class Simulation implements Run {
   readonly plan: Plan
   readonly ring: RingUnderTest
   readonly world: World

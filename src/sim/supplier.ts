@@ -12,9 +12,8 @@ import { type Mark, ORIGIN } from '../ring/format2/mark.ts'
 import { fromPosition } from '../ring/format2/position.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from '../ring/format2/slots.ts'
 import { encodeSuperblock } from '../ring/format2/superblock.ts'
-import type { Producer } from '../ring/types.ts'
 import { ITEM_MIN_BYTES, Violation } from './oracle.ts'
-import type { Shape } from './promises.ts'
+import type { Shape, Sight } from './promises.ts'
 import type { Random } from './random.ts'
 
 // A supplier of items who sees all of the device, knows every rule, and chooses every byte of an item but the three by which the
@@ -29,14 +28,6 @@ const FORGED_ID = 0xffffff
 const FORGED_UUID: Uint8Array = new Uint8Array(16).fill(0x66)
 /** Of all rings that the simulator makes. */
 const RING_UUID: Uint8Array = new Uint8Array(16).fill(7)
-
-/** What a supplier sees. */
-export interface Sight {
-  /** The device, byte for byte. */
-  readonly image: Uint8Array
-  readonly shape: Shape
-  readonly producer: Producer
-}
 
 /** Plants structures in items that are about to be pushed, as one batch. */
 export function plant(items: readonly Uint8Array[], sight: Sight, random: Random): void {

@@ -1,7 +1,7 @@
 import { constants, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BlockDevice } from '../../src/block/device.ts'
-import { makeEngine } from '../../src/block/file/engine.ts'
+import { makeEngine } from '../../src/block/file/make-engine.ts'
 import { type Engine, FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { ALWAYS, type Permit } from '../../src/block/permit.ts'

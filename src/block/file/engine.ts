@@ -1,8 +1,4 @@
 import type { Permit } from '../permit.ts'
-import { AdaptiveEngine } from './engine-adaptive.ts'
-import { poolEngine } from './engine-pool.ts'
-import { syncEngine } from './engine-sync.ts'
-import type { FileBlockDeviceOptions } from './options.ts'
 
 /** One positioned call, if it is still permitted when its turn comes: answers the bytes transferred, 0 at the end of the file. */
 export type VectoredCall = (
@@ -20,18 +16,4 @@ export interface Engine {
   readonly write: VectoredCall
   /** `fdatasync` */
   readonly flush: (fd: number, permit: Permit) => void | Promise<void>
-}
-
-/** The engine of that name, for one device; or the one that is given. */
-export function makeEngine(engine: NonNullable<FileBlockDeviceOptions['engine']>): Engine {
-  switch (engine) {
-    case 'pool':
-      return poolEngine
-    case 'sync':
-      return syncEngine
-    case 'adaptive':
-      return new AdaptiveEngine(syncEngine, poolEngine)
-    default:
-      return engine
-  }
 }

@@ -1,4 +1,4 @@
-import type { NbdTlsOptions } from './options.ts'
+import type { NbdTlsOptions } from './tls-options.ts'
 import type { NbdAddress } from './uri.ts'
 
 /** Takes what comes over a stream. */

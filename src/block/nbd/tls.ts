@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { ConnectionOptions } from 'node:tls'
 import { reasonOf } from './errors.ts'
 import { NbdFault } from './fault.ts'
-import type { NbdTlsOptions } from './options.ts'
+import type { NbdTlsOptions } from './tls-options.ts'
 import type { NbdAddress, NbdUriTls } from './uri.ts'
 
 /** OpenSSL has these for keys that both sides know; TLS 1.3 names them otherwise. */

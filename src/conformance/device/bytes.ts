@@ -1,8 +1,11 @@
 import { buffersFor } from '../../block/buffers.ts'
 import type { BlockDevice, BlockInfo } from '../../block/device.ts'
-import type { CaseContext } from './case.ts'
 
-type Target = Pick<CaseContext, 'device' | 'info'>
+/** What transfers are made on. */
+interface Target {
+  readonly device: BlockDevice
+  readonly info: BlockInfo
+}
 
 /** The suite's transfers are at most this long, and no longer than the device. */
 export const BIG_BYTES: number = 8 << 20

@@ -1,6 +1,6 @@
 import type { BlockCapabilities, BlockDevice, BlockInfo } from '../../block/device.ts'
-import type { GatedContext } from './beneath.ts'
 import type { Gate } from './gated.ts'
+import type { GatedContext } from './recorder.ts'
 
 /** Where the suite gets its devices. It disconnects every device that it was given. */
 export interface DeviceSource {

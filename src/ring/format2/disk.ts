@@ -14,24 +14,14 @@ import {
   parseConsumerSlot,
   parseProducerSlot,
   producerSlotMisfit,
+  type Slots,
+  type Which,
 } from './slots.ts'
 import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
 
 /** Who reads a ring without a role in it. */
 const NOBODY: Names = { queue: 'unknown', client: 'unknown' }
-
-/** A slot as read: what it says, or why it cannot be believed. */
-export type Read<Slot> = Slot | BadBlock
-
-/** Both slots of both roles. */
-export interface Slots {
-  readonly producer: readonly [Read<ProducerSlot>, Read<ProducerSlot>]
-  readonly consumer: readonly [Read<ConsumerSlot>, Read<ConsumerSlot>]
-}
-
-/** Which of a role's two slots. */
-export type Which = 0 | 1
 
 /** Blocks that lie one behind the other on the device. */
 interface Run {

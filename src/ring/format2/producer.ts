@@ -16,14 +16,22 @@ import type {
 } from '../types.ts'
 import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
 import { isBad } from './block.ts'
-import { type Disk, exhausted, type Read, type Slots, type Which } from './disk.ts'
+import { type Disk, exhausted } from './disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
 import { MAX_BATCH_BYTES, maxBatchBlocks, PUBLISH_BYTES } from './layout.ts'
 import { isCount, MAX_COUNT, type Mark } from './mark.ts'
 import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
 import { isInReach, reachOf, rollForward, type Tail } from './recover.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
-import { type ConsumerSlot, maxEpochs, type ProducerSlot, slotText } from './slots.ts'
+import {
+  type ConsumerSlot,
+  maxEpochs,
+  type ProducerSlot,
+  type Read,
+  type Slots,
+  slotText,
+  type Which,
+} from './slots.ts'
 import { Space } from './space.ts'
 import { takeRole } from './take-role.ts'
 

@@ -22,7 +22,7 @@ import {
   textOf,
   wrongSuperblocks,
 } from './check-blocks.ts'
-import { Disk, exhausted, type Read, type Slots, type Which } from './disk.ts'
+import { Disk, exhausted } from './disk.ts'
 import { encodeGuard } from './guard.ts'
 import { rebuildConsumer, rebuildProducer } from './rebuild.ts'
 import { newestProducer, slotsMisfit } from './role.ts'
@@ -32,6 +32,9 @@ import {
   encodeConsumerSlot,
   encodeProducerSlot,
   producerSlotMisfit,
+  type Read,
+  type Slots,
+  type Which,
 } from './slots.ts'
 import { readSteadySlots } from './state.ts'
 import { Unreadable } from './unreadable.ts'

@@ -3,7 +3,7 @@ import { BaseRole, type Claimed, isRefusal } from '../role.ts'
 import type { DebugInfo } from '../types.ts'
 import { frontBytes } from './batch.ts'
 import { type BadBlock, formatUuid, isBad } from './block.ts'
-import { Disk, type Read, type Slots, type Which } from './disk.ts'
+import { Disk } from './disk.ts'
 import type { Layout } from './layout.ts'
 import type { Mark } from './mark.ts'
 import {
@@ -11,6 +11,9 @@ import {
   consumerSlotsMisfit,
   type ProducerSlot,
   producerSlotsMisfit,
+  type Read,
+  type Slots,
+  type Which,
 } from './slots.ts'
 
 /** How long a role that has nothing to do waits before it writes down where it is. */

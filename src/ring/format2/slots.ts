@@ -90,6 +90,18 @@ export interface ConsumerSlot {
   readonly text: string
 }
 
+/** A slot as read: what it says, or why it cannot be believed. */
+export type Read<Slot> = Slot | BadBlock
+
+/** Both slots of both roles. */
+export interface Slots {
+  readonly producer: readonly [Read<ProducerSlot>, Read<ProducerSlot>]
+  readonly consumer: readonly [Read<ConsumerSlot>, Read<ConsumerSlot>]
+}
+
+/** Which of a role's two slots. */
+export type Which = 0 | 1
+
 /** How many epochs a producer slot holds. */
 export function maxEpochs(blockSize: number): number {
   return Math.min(MAX_EPOCHS, Math.floor((blockSize - EPOCHS_AT) / EPOCH_BYTES))

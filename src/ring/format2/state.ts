@@ -1,11 +1,11 @@
 import type { Clock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import { isBad } from './block.ts'
-import type { Disk, Slots } from './disk.ts'
+import type { Disk } from './disk.ts'
 import type { Place } from './place.ts'
 import { ReadingPlace } from './reading.ts'
 import { MAX_PASSES, slotsMisfit } from './role.ts'
-import type { ConsumerSlot, ProducerSlot } from './slots.ts'
+import type { ConsumerSlot, ProducerSlot, Slots } from './slots.ts'
 
 /** How long a slot that is being written is given to become whole. */
 const PAUSE_MS = 5

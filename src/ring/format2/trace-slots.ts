@@ -1,10 +1,9 @@
 import type { Names } from '../role.ts'
 import { isTraced, type TraceMessage, trace } from '../trace.ts'
 import { isBad } from './block.ts'
-import type { Read, Slots } from './disk.ts'
 import { currentEpoch, type Epochs, epochAt } from './epochs.ts'
 import { toPosition } from './position.ts'
-import type { ConsumerSlot, ProducerSlot } from './slots.ts'
+import type { ConsumerSlot, ProducerSlot, Read, Slots } from './slots.ts'
 
 /** Publishes what was read of all slots: of each role, the newest one that can be believed. */
 export function traceSlots(slots: Slots, names: Names, device: string): void {

@@ -7,16 +7,7 @@ import type { Scheduler } from '../scheduler.ts'
 import type { Trace } from '../trace.ts'
 import { type Fate, type HostRequest, LEASE_SECTOR } from './fate.ts'
 import type { Host } from './host.ts'
-
-/** How slow the storage is. */
-export interface Speed {
-  /** Milliseconds that a request takes each way at most, if it is not held up. */
-  readonly usualMs: number
-  /** How probable it is that a request is held up. */
-  readonly lateChance: number
-  /** How long, in milliseconds, at most. */
-  readonly lateMs: number
-}
+import type { Speed } from './plan.ts'
 
 /** What the connections of one run share. */
 export interface Storage {

@@ -1,7 +1,16 @@
 import { RENEWED_PART } from '../../ring/format2/lease-time.ts'
 import { nameOf, Random } from '../random.ts'
-import type { Speed } from './connection.ts'
 import type { PauseKind } from './host.ts'
+
+/** How slow the storage is. */
+export interface Speed {
+  /** Milliseconds that a request takes each way at most, if it is not held up. */
+  readonly usualMs: number
+  /** How probable it is that a request is held up. */
+  readonly lateChance: number
+  /** How long, in milliseconds, at most. */
+  readonly lateMs: number
+}
 
 /** How fast a host's clocks may be: what leases bear is that the slower of two counts 4 while the faster counts 5. */
 export const CLOCK_RATES: { readonly slowest: number; readonly fastest: number } = {

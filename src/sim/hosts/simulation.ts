@@ -7,13 +7,13 @@ import { Random } from '../random.ts'
 import { Scheduler } from '../scheduler.ts'
 import type { Broken } from '../simulation.ts'
 import { type Trace, traceTo } from '../trace.ts'
-import { Connection, type Speed, type Storage } from './connection.ts'
+import { Connection, type Storage } from './connection.ts'
 import type { HostsCounts } from './counts.ts'
 import { Fate, LEASE_SECTOR, type Victim } from './fate.ts'
 import { FORGER, forge } from './forge.ts'
 import { Host } from './host.ts'
 import { HostsOracle } from './oracle.ts'
-import type { HostsPlan } from './plan.ts'
+import type { HostsPlan, Speed } from './plan.ts'
 
 /** How a run of hosts ended. */
 export interface HostsOutcome {

@@ -12,7 +12,8 @@ import {
 } from '../../flags.ts'
 import { readStatus, statusJson, statusText } from '../../journal-status.ts'
 import { standardOutput } from '../../output.ts'
-import { errorObject, safeJson } from '../../render.ts'
+import { safeJson } from '../../render.ts'
+import { errorObject } from '../../render-error.ts'
 import { Stopped, stopSignals } from '../../signals.ts'
 import { parseWhole } from '../../size.ts'
 

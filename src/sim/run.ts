@@ -1,0 +1,24 @@
+import type { BlockDevice } from '../block/device.ts'
+import type { ConsumerActor } from './consumer-actor.ts'
+import type { Oracle } from './oracle.ts'
+import type { SimProcess } from './process.ts'
+import type { ProducerActor } from './producer-actor.ts'
+import type { Promises, RingUnderTest } from './promises.ts'
+import type { World } from './world.ts'
+
+/** A run, as those see it who check it from outside. */
+export interface Run {
+  readonly ring: RingUnderTest
+  readonly world: World
+  readonly oracle: Oracle
+  readonly promises: Promises
+  readonly producer: ProducerActor
+  readonly consumer: ConsumerActor
+  /** The device, as a process of neither role sees it. */
+  look(process: SimProcess): Promise<BlockDevice>
+  /**
+   * Judges an error of the ring, or of opening its device.
+   * @returns whether the handle is of no use any more
+   */
+  judge(what: string, error: unknown): boolean
+}
