@@ -1,4 +1,4 @@
-import type { Position } from './ring/types.ts'
+import type { Position } from './position.ts'
 
 /**
  * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}; expected outcomes (full,

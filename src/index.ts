@@ -34,6 +34,7 @@ export {
   type RingErrorCode,
   type RingErrorDetails,
 } from './errors.ts'
+export type { Position } from './position.ts'
 export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
 export { type RingHolders, whoHolds } from './ring/holders.ts'
 export type { LazyAdvanceOptions } from './ring/lazy-advance.ts'
@@ -56,13 +57,13 @@ export type {
   VerifyOptions,
 } from './ring/report.ts'
 export { Consumer, inspectRing, Producer } from './ring/ring.ts'
-export type { ByteRange } from './ring/salvage.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/suspend.ts'
 export { dumpAt, repairRing, verifyRing } from './ring/tools.ts'
 export type { TraceKey, TraceMessage } from './ring/trace.ts'
 export type {
   AttachOptions,
   AttachProducerResult,
+  ByteRange,
   ConsumerOptions,
   CreateOptions,
   DebugInfo,
@@ -70,7 +71,6 @@ export type {
   PopManyOptions,
   PoppedItem,
   PopResult,
-  Position,
   Pushed,
   PushManyResult,
   PushResult,

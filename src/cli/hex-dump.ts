@@ -1,5 +1,5 @@
 import type { Dump } from '../ring/dump.ts'
-import type { ByteRange } from '../ring/salvage.ts'
+import type { ByteRange } from '../ring/types.ts'
 import { grouped, safeText } from './render.ts'
 
 /** Bytes in a line of a hex dump. */

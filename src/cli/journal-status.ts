@@ -1,7 +1,8 @@
 import type { BlockDevice } from '../block/device.ts'
+import type { Position } from '../position.ts'
 import { whoHolds } from '../ring/holders.ts'
 import { formatPosition } from '../ring/position.ts'
-import type { Position, RingInspection } from '../ring/types.ts'
+import type { RingInspection } from '../ring/types.ts'
 import { shownRoles } from './positions.ts'
 import { grouped, preview, safeText } from './render.ts'
 

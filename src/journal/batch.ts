@@ -2,7 +2,8 @@ import type { Codec } from '../codec/codec.ts'
 import { decodeItem } from '../codec/codec.ts'
 import type { CodecError } from '../errors.ts'
 import { isCodecError } from '../errors.ts'
-import type { Consumer, Position } from '../ring/types.ts'
+import type { Position } from '../position.ts'
+import type { Consumer } from '../ring/types.ts'
 
 /** An operation, and the position after it. */
 export interface Operation<Op> {

@@ -1,5 +1,6 @@
+import type { Position } from '../position.ts'
 import { formatPosition } from '../ring/position.ts'
-import type { Consumer, Position } from '../ring/types.ts'
+import type { Consumer } from '../ring/types.ts'
 import { type Operation, readNext } from './batch.ts'
 import {
   deadLettered,

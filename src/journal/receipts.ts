@@ -1,4 +1,4 @@
-import type { Position } from '../ring/types.ts'
+import type { Position } from '../position.ts'
 import type { JournalError } from './errors.ts'
 
 /** One who waits for an operation. */

@@ -1,4 +1,4 @@
-import type { Position } from '../ring/types.ts'
+import type { Position } from '../position.ts'
 import type { Alarm } from './alarm.ts'
 import type { Receipts } from './receipts.ts'
 import type { Settings } from './settings.ts'

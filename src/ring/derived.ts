@@ -1,11 +1,5 @@
-import type {
-  Consumer,
-  PopManyOptions,
-  PopResult,
-  Position,
-  Producer,
-  PushResult,
-} from './types.ts'
+import type { Position } from '../position.ts'
+import type { Consumer, PopManyOptions, PopResult, Producer, PushResult } from './types.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
 const DEFAULT_MAX_BYTES = 1 << 20

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { ByteRange } from './salvage.ts'
+import type { ByteRange } from './types.ts'
 
 /** What `dumpAt` takes. */
 export interface DumpOptions {

@@ -1,13 +1,14 @@
 import type { BlockDevice } from '../block/device.ts'
 import { crc32c } from '../crc32c.ts'
 import { RingError } from '../errors.ts'
+import type { Position } from '../position.ts'
 import { stepOver } from './damage.ts'
 import { recordBytes } from './format1/layout.ts'
 import { whoHolds } from './holders.ts'
 import { totalBytes } from './item.ts'
 import { keepTime, popTimed, type TimedItems } from './item-times.ts'
 import { Consumer, inspectRing } from './ring.ts'
-import type { PopManyOptions, Position, RingInspection } from './types.ts'
+import type { PopManyOptions, RingInspection } from './types.ts'
 import { RingWriter } from './writer.ts'
 
 /** The queue's name in the new ring's producer slot while, and after, it is filled. */

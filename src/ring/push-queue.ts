@@ -1,8 +1,9 @@
 import { onAbort } from '../abort.ts'
 import { RingError } from '../errors.ts'
+import type { Position } from '../position.ts'
 import { totalBytes } from './item.ts'
 import { OwnItems } from './own-items.ts'
-import type { Position, Pushed } from './types.ts'
+import type { Pushed } from './types.ts'
 
 /** Items of one commit. */
 const COMMIT_ITEMS = 8192

@@ -2,13 +2,7 @@ import type { BlockDevice } from '../block/device.ts'
 import { SalvageBlockDevice } from '../block/wrap/salvage.ts'
 import { isRingError, type RingErrorCode } from '../errors.ts'
 import { detectFormat } from './detect.ts'
-
-/** Bytes of a device. */
-export interface ByteRange {
-  /** Where they begin, in bytes from the device's start. */
-  readonly offset: number
-  readonly bytes: number
-}
+import type { ByteRange } from './types.ts'
 
 /** What is answered where there is no ring, or none of format 1 with such sectors, or not enough of it. */
 const NO_RING: readonly RingErrorCode[] = [

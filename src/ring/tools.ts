@@ -10,7 +10,8 @@ import { repair as repair2 } from './format2/repair.ts'
 import { verify as verify2 } from './format2/verify.ts'
 import type { RepairOptions, RepairReport } from './repair.ts'
 import type { RingReport, VerifyOptions } from './report.ts'
-import { type ByteRange, cannotRead, salvage, unreadableBytes } from './salvage.ts'
+import { cannotRead, salvage, unreadableBytes } from './salvage.ts'
+import type { ByteRange } from './types.ts'
 
 const DUMP_BYTES = 256
 /** The value of a field that cannot be read. */

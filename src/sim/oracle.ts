@@ -1,4 +1,5 @@
-import type { PoppedItem, Position } from '../ring/types.ts'
+import type { Position } from '../position.ts'
+import type { PoppedItem } from '../ring/types.ts'
 import type { Promises } from './promises.ts'
 
 /** What became of an item. */

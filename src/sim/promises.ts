@@ -1,11 +1,11 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
+import type { Position } from '../position.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
   Consumer,
   ConsumerOptions,
-  Position,
   Producer,
 } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Consumer, inspectRing, Producer } from '../../src/index.ts'
+import type { Position } from '../../src/position.ts'
 import { encodeBatch, parseHeader } from '../../src/ring/format2/batch.ts'
 import { isBad } from '../../src/ring/format2/block.ts'
 import { Disk } from '../../src/ring/format2/disk.ts'
@@ -12,7 +13,6 @@ import {
   parseProducerSlot,
 } from '../../src/ring/format2/slots.ts'
 import { parsePosition } from '../../src/ring/position.ts'
-import type { Position } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { attachProducer } from '../helpers/ring.ts'
 import { LIMITS } from './exercise.ts'

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { asPosition } from '../../src/position.ts'
 import { toPosition } from '../../src/ring/format2/position.ts'
 import { formatPosition, parsePosition } from '../../src/ring/position.ts'
 import { RingReader } from '../../src/ring/reader.ts'
 import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
-import { asPosition } from '../../src/ring/types.ts'
 import { RingWriter } from '../../src/ring/writer.ts'
 import { fc } from '../helpers/property.ts'
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { asPosition } from '../../src/position.ts'
 import { PushQueue } from '../../src/ring/push-queue.ts'
-import { asPosition, type Pushed } from '../../src/ring/types.ts'
+import type { Pushed } from '../../src/ring/types.ts'
 import { fc, runs } from '../helpers/property.ts'
 
 const COMMIT_ITEMS = 8192

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { asPosition, type PoppedItem } from '../../src/ring/types.ts'
+import { asPosition } from '../../src/position.ts'
+import type { PoppedItem } from '../../src/ring/types.ts'
 import { ConsumerSession, itemOf, Oracle } from '../../src/sim/oracle.ts'
 
 const PROMISES = {

@@ -1,15 +1,14 @@
 import type { BlockDevice } from '../../block/device.ts'
+import { asPosition, type Position } from '../../position.ts'
 import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
-import {
-  asPosition,
-  type Consumer,
-  type ConsumerOptions,
-  type PopManyOptions,
-  type PoppedItem,
-  type PopResult,
-  type Position,
-  type RingState,
-  type SuspendResult,
+import type {
+  Consumer,
+  ConsumerOptions,
+  PopManyOptions,
+  PoppedItem,
+  PopResult,
+  RingState,
+  SuspendResult,
 } from '../types.ts'
 import { isAligned } from './layout.ts'
 import { CONSUMER, PRODUCER } from './pointer.ts'

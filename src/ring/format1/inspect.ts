@@ -1,13 +1,8 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { isRingError, type RingError } from '../../errors.ts'
-import {
-  asPosition,
-  type InspectOptions,
-  type PoppedItem,
-  type Position,
-  type RingInspection,
-} from '../types.ts'
+import { asPosition, type Position } from '../../position.ts'
+import type { InspectOptions, PoppedItem, RingInspection } from '../types.ts'
 import { Control } from './control.ts'
 import { recordBytes } from './layout.ts'
 import { RecordReader } from './reader.ts'

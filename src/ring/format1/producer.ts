@@ -1,16 +1,15 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
+import { asPosition, type Position } from '../../position.ts'
 import { pushOne } from '../derived.ts'
 import { checkItem } from '../item.ts'
-import {
-  type AttachOptions,
-  type AttachProducerResult,
-  asPosition,
-  type Position,
-  type Producer,
-  type PushManyResult,
-  type PushResult,
-  type RingState,
+import type {
+  AttachOptions,
+  AttachProducerResult,
+  Producer,
+  PushManyResult,
+  PushResult,
+  RingState,
 } from '../types.ts'
 import { dataOffset, recordBytes } from './layout.ts'
 import { CONSUMER, PRODUCER } from './pointer.ts'

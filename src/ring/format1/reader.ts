@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
+import { asPosition } from '../../position.ts'
 import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item.ts'
-import { asPosition, type PoppedItem } from '../types.ts'
+import type { PoppedItem } from '../types.ts'
 import { DATA_SECTOR, dataOffset, HEADER_BYTES, type Layout, recordBytes } from './layout.ts'
 import { extentOf, parseLength, runsOf, type Window } from './record.ts'
 

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
 import type { FindingSink, LogCounts, VerifyOptions } from '../report.ts'
-import type { Position } from '../types.ts'
 import type { BatchHeader } from './batch.ts'
 import type { FlippedBit } from './correct.ts'
 import { type BatchProblem, diagnoseBatch } from './diagnose.ts'

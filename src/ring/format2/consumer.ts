@@ -1,6 +1,7 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
 import { publishDamage } from '../damage.ts'
 import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
 import { type Claimed, isRefusal } from '../role.ts'
@@ -10,7 +11,6 @@ import type {
   PopManyOptions,
   PoppedItem,
   PopResult,
-  Position,
   RingState,
   SuspendResult,
 } from '../types.ts'

@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { InspectOptions, PoppedItem, Position, RingInspection, RingStats } from '../types.ts'
+import type { Position } from '../../position.ts'
+import type { InspectOptions, PoppedItem, RingInspection, RingStats } from '../types.ts'
 import { formatUuid } from './block.ts'
 import { Disk } from './disk.ts'
 import { currentEpoch } from './epochs.ts'

@@ -1,5 +1,5 @@
 import type { RingError } from '../../errors.ts'
-import type { Position } from '../types.ts'
+import type { Position } from '../../position.ts'
 import type { BatchProblem } from './diagnose.ts'
 import type { Mark } from './mark.ts'
 

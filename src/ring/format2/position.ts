@@ -1,4 +1,5 @@
-import { asPosition, type Position, type Pushed } from '../types.ts'
+import { asPosition, type Position } from '../../position.ts'
+import type { Pushed } from '../types.ts'
 
 /** Where in a position the epoch is. */
 const EPOCH = 2n ** 53n

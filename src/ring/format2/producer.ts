@@ -1,6 +1,7 @@
 import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
 import { pushOne } from '../derived.ts'
 import { checkItem } from '../item.ts'
 import type { Claimed } from '../role.ts'
@@ -8,7 +9,6 @@ import { isTraced, trace } from '../trace.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
-  Position,
   Producer,
   PushManyResult,
   PushResult,

@@ -1,7 +1,7 @@
 import { channel } from '../../diagnostics.ts'
 import { RingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
 import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item.ts'
-import type { Position } from '../types.ts'
 import type { BatchHeader } from './batch.ts'
 import { bad } from './block.ts'
 import { textOf } from './check-blocks.ts'
