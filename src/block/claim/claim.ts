@@ -90,11 +90,8 @@ export async function askHolder(
   request: string,
   { key }: AskOptions,
 ): Promise<string | undefined> {
-  for (const known of withAliases(target)) {
-    for (const path of reachable(known, role)) {
-      const occupant = await talk(known, role, path, key, request)
-      if (isHolder(known, occupant)) return occupant.answer
-    }
+  for await (const { known, occupant } of occupants(target, role, key, request)) {
+    if (isHolder(known, occupant)) return occupant.answer
   }
   return undefined
 }
@@ -106,18 +103,29 @@ export async function findHolder(
   { key }: AskOptions,
 ): Promise<BlockHolder | undefined> {
   let silent: BlockHolder | undefined
-  for (const known of withAliases(target)) {
-    for (const path of reachable(known, role)) {
-      const occupant = await talk(known, role, path, key)
-      if (isHolder(known, occupant)) return occupant.greeting
-      // Who takes the role is refused because of this one.
-      const mayHold = occupant.kind === 'silent' && whyNoHolder(known, occupant) === undefined
-      if (mayHold) silent ??= unnamed(occupant)
-    }
+  for await (const { known, occupant } of occupants(target, role, key)) {
+    if (isHolder(known, occupant)) return occupant.greeting
+    // Who takes the role is refused because of this one.
+    const mayHold = occupant.kind === 'silent' && whyNoHolder(known, occupant) === undefined
+    if (mayHold) silent ??= unnamed(occupant)
   }
   if (silent !== undefined) return silent
   const locked = target.file !== undefined && isRoleLocked(target.file, role)
   return locked ? { holder: ELSEWHERE } : undefined
+}
+
+/** Who is at each name of a role, asked one after the other, as long as somebody wants to know. */
+async function* occupants(
+  target: ClaimTarget,
+  role: string,
+  key: AskOptions['key'],
+  request?: string,
+): AsyncGenerator<{ readonly known: ClaimTarget; readonly occupant: Occupant }> {
+  for (const known of withAliases(target)) {
+    for (const path of reachable(known, role)) {
+      yield { known, occupant: await talk(known, role, path, key, request) }
+    }
+  }
 }
 
 /** What the role is a role of, by each key. */
