@@ -70,7 +70,8 @@ class Exercise {
       if (early) await this.#step('consume', () => this.#consume(device, 'stop'))
       await this.#step('produce', () => this.#produce(device))
       await this.#step('consume', () => this.#consume(device, early ? 'skip' : 'stop'))
-      if (device.excess !== undefined) throw new Violation(`too much was asked: ${device.excess}`)
+      if (device.excess !== undefined)
+        throw new Violation(`too much was asked: ${device.excess.message}`)
     } catch (error) {
       if (error instanceof Violation) throw error
       throw new Violation(`${this.#steps.at(-1)}: ${String(error)}`, { cause: error })

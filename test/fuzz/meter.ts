@@ -19,23 +19,37 @@ export function noUsage(): Usage {
 /** More was used than any image may cost: it would not end, or let damage size memory. */
 export class TooMuch extends Error {}
 
+/** Tells a call that it has read enough: its signal's reason. */
+export class Enough extends Error {}
+
+const KEYS = ['requests', 'moved', 'allocated', 'largest'] as const
+
 /**
- * Counts what is asked of a device, and refuses when it is too much: so that what would not end, or would take memory
- * without bound, is found by counting and not by a clock.
+ * Counts what is asked of a device, tells a call to stop when that is enough, and refuses when it is too much: so that what would
+ * not end, or would take memory without bound, is found by counting and not by a clock.
  */
 export class MeteredDevice extends ForwardingBlockDevice {
   readonly usage: Usage = noUsage()
+  /** What was refused first, if anything was: the code under test may have caught the error. */
+  excess: TooMuch | undefined
   readonly #limits: Usage
+  readonly #enough: Partial<Usage>
+  readonly #abort = new AbortController()
 
-  constructor(inner: BlockDevice, limits: Usage) {
+  /** @param enough beyond this, the signal ends the call */
+  constructor(inner: BlockDevice, limits: Usage, enough: Partial<Usage> = {}) {
     super(inner)
     this.#limits = limits
+    this.#enough = enough
   }
 
-  /** What is over the limits, if anything is: the code under test may have caught the error. */
-  get excess(): keyof Usage | undefined {
-    const keys = ['requests', 'moved', 'allocated', 'largest'] as const
-    return keys.find((key) => this.usage[key] > this.#limits[key])
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Ends the call. */
+  stop(): void {
+    this.#abort.abort(new Enough('enough'))
   }
 
   override allocate(bytes: number): Uint8Array {
@@ -71,8 +85,16 @@ export class MeteredDevice extends ForwardingBlockDevice {
   }
 
   #check(): void {
-    const { excess } = this
-    if (excess === undefined) return
-    throw new TooMuch(`${excess}: ${this.usage[excess]}, but at most ${this.#limits[excess]}`)
+    const isOver = (key: keyof Usage, bounds: Partial<Usage>): boolean =>
+      this.usage[key] > (bounds[key] ?? Number.POSITIVE_INFINITY)
+    if (KEYS.some((key) => isOver(key, this.#enough))) this.stop()
+    const key = KEYS.find((each) => isOver(each, this.#limits))
+    if (key === undefined) return
+    const told =
+      this.#enough[key] === undefined ? '' : `, and was told to stop at ${this.#enough[key]}`
+    this.excess ??= new TooMuch(
+      `${key}: ${this.usage[key]}, but at most ${this.#limits[key]}${told}`,
+    )
+    throw this.excess
   }
 }

@@ -15,11 +15,11 @@ import { dumpAt, repairRing, verifyRing } from '../../../src/ring/tools.ts'
 import type { PoppedItem } from '../../../src/ring/types.ts'
 import { RingWriter } from '../../../src/ring/writer.ts'
 import type { Random } from '../../../src/sim/random.ts'
-import type { GaugedDevice } from './gauge.ts'
+import type { MeteredDevice } from '../meter.ts'
 
 /** What a call is given. */
 export interface Calling {
-  readonly device: GaugedDevice
+  readonly device: MeteredDevice
   readonly random: Random
   /** Told of each item that was delivered. */
   readonly deliver: (item: Uint8Array) => void

@@ -8,14 +8,14 @@ import type { LogCounts, RingReport } from '../../../src/ring/report.ts'
 import { mix, Random } from '../../../src/sim/random.ts'
 import { type Base, makeBases } from '../bases.ts'
 import { mostOf, type Outcome, Violation } from '../exercise.ts'
-import { noUsage, type Usage } from '../meter.ts'
+import { Enough, type MeteredDevice, noUsage, type Usage } from '../meter.ts'
 import type { ImageSource } from '../run.ts'
 import { aim } from './aim.ts'
 import { AFTER_PRODUCER, CALLS, type Call, type Consumed, OWN_ITEMS } from './calls.ts'
 import { compose1 } from './compose1.ts'
 import { type Composed, compose2, keyOf } from './compose2.ts'
-import { Enough, GaugedDevice } from './gauge.ts'
 import { SparseImage } from './image.ts'
+import { bounded } from './limits.ts'
 import { addRing, mutate } from './mutate.ts'
 
 /** There is so little on these devices that no call may need its signal to come to an end. */
@@ -121,18 +121,18 @@ class HostileRun {
   }
 
   /** Makes a call on a device of its own. */
-  async #call(call: Call, device?: GaugedDevice): Promise<Answer> {
-    const gauged = device ?? new GaugedDevice(await this.#composed.image.device())
+  async #call(call: Call, device?: MeteredDevice): Promise<Answer> {
+    const metered = device ?? bounded(await this.#composed.image.device())
     const random = new Random(mix(this.#seed, this.#steps.length))
     const deliver = (item: Uint8Array): void => this.#check(item, call.name)
     let answer: Answer
     try {
-      answer = { value: await call.run({ device: gauged, random, deliver }) }
+      answer = { value: await call.run({ device: metered, random, deliver }) }
     } catch (error) {
       answer = { code: this.#codeOf(error, call.name) }
     }
-    if (gauged.excess !== undefined) throw new Violation(`${call.name}: ${gauged.excess.message}`)
-    this.#usage = mostOf([this.#usage, gauged.usage])
+    if (metered.excess !== undefined) throw new Violation(`${call.name}: ${metered.excess.message}`)
+    this.#usage = mostOf([this.#usage, metered.usage])
     const isEnded = 'code' in answer && answer.code === 'enough'
     if (isEnded && call.waits !== true && this.#composed.image.deviceBytes <= SMALL_BYTES) {
       throw new Violation(`${call.name}: ends only by its signal, though the device is small`)
@@ -262,9 +262,9 @@ class HostileRun {
       const call = CALLS.find((each) => each.name === name)
       if (call === undefined) throw new Error(`there is no ${name}`)
       const memory = await this.#composed.image.device()
-      const first = await this.#call(call, new GaugedDevice(memory))
+      const first = await this.#call(call, bounded(memory))
       if (!('value' in first)) continue
-      const again = await this.#call(call, new GaugedDevice(memory))
+      const again = await this.#call(call, bounded(memory))
       const actions = 'value' in again ? (again.value as RepairReport).actions : again.code
       if (actions.length === 0 || actions === 'enough') continue
       throw new Violation(`${name} does not end: ${JSON.stringify([first, again])}`)

@@ -11,7 +11,8 @@ import {
   verifyRing,
 } from '../../../src/index.ts'
 import { Journal } from '../../../src/journal/index.ts'
-import { Enough, GaugedDevice } from '../../fuzz/hostile/gauge.ts'
+import { bounded } from '../../fuzz/hostile/limits.ts'
+import { Enough, type MeteredDevice } from '../../fuzz/meter.ts'
 import { makeFarRing, TIB } from '../../helpers/far-ring.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
@@ -21,7 +22,7 @@ beforeAll(async () => {
   await makeFarRing(device)
 })
 
-test.each<[string, (far: GaugedDevice, signal: AbortSignal) => Promise<unknown>]>([
+test.each<[string, (far: MeteredDevice, signal: AbortSignal) => Promise<unknown>]>([
   ['inspectRing', (far, signal) => inspectRing(far, { signal })],
   ['inspectRing with salvage', (far, signal) => inspectRing(far, { signal, salvage: true })],
   ['suspendRing', (far, signal) => suspendRing(far, { signal })],
@@ -48,7 +49,7 @@ test.each<[string, (far: GaugedDevice, signal: AbortSignal) => Promise<unknown>]
   ],
   ['Journal.start', (far, signal) => Journal.start(far, async () => undefined, { signal })],
 ])('%s looks at its signal while it looks behind damage', async (_, call) => {
-  const far = new GaugedDevice(device)
+  const far = bounded(device)
   await expect(call(far, far.signal)).rejects.toBeInstanceOf(Enough)
   expect(far.excess).toBeUndefined()
 })
