@@ -12,9 +12,6 @@ import type { World } from './world.ts'
 /** What the code under test may allocate at once. */
 export const MAX_ALLOCATION: number = 1 << 20
 
-/** How long a device takes no writes at most, in milliseconds. */
-const MOST_REFUSING_MS = 40
-
 /** What storage has to do with the run that it is in. */
 export interface StorageContext {
   readonly world: World
@@ -109,21 +106,11 @@ export class DiskStorage implements Storage {
   cacheLost(): void {}
 
   befall(fault: DeviceFault, _process: SimProcess | undefined, random: Random): void {
-    if (fault === 'refuse') this.#refuse(random.between(1, MOST_REFUSING_MS))
+    if (fault === 'refuse') this.#context.world.refuse(random)
   }
 
   heal(): void {
     this.#context.world.refuses = false
-  }
-
-  #refuse(ms: number): void {
-    const { world } = this.#context
-    if (world.refuses) return
-    world.refuses = true
-    world.scheduler.after(ms, () => {
-      world.refuses = false
-      return false
-    })
   }
 
   #view(process: SimProcess): SimDevice {

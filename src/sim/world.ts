@@ -4,6 +4,9 @@ import type { Random } from './random.ts'
 import type { Scheduler } from './scheduler.ts'
 import { type Trace, traceTo } from './trace.ts'
 
+/** How long the storage takes no writes at most, in milliseconds. */
+const MOST_REFUSING_MS = 40
+
 /** What a simulation did. */
 export interface SimCounts {
   seeds: number
@@ -46,7 +49,7 @@ export class World {
   readonly fired: string[] = []
   /** No more faults: the end of the run. */
   healed = false
-  /** For now, the device takes no writes. */
+  /** For now, the storage takes no writes. */
   refuses = false
   /** The storage lost unflushed writes, and every open device has to be told. */
   onLoss: () => void = () => undefined
@@ -81,6 +84,17 @@ export class World {
     if (this.#without.has(name)) return false
     this.fired.push(name)
     return true
+  }
+
+  /** The storage takes no writes for a while. */
+  refuse(random: Random): void {
+    const ms = random.between(1, MOST_REFUSING_MS)
+    if (this.refuses) return
+    this.refuses = true
+    this.scheduler.after(ms, () => {
+      this.refuses = false
+      return false
+    })
   }
 
   /** Says that a fault happened. */

@@ -36,6 +36,11 @@ export const NBD = [
     'COMMAND.write, COMMAND.writeZeroes',
     'COMMAND.write',
   ]),
+  mutant('a write that the server was not permitted counts as done', 'refuse', 10, [
+    'block/nbd/exchange.ts',
+    'if (this.#fault !== undefined) {',
+    "if (this.#fault !== undefined && this.#fault.code !== 'EPERM') {",
+  ]),
   mutant('a flush covers what was answered after it was sent', 'servers', 120, [
     CONNECTION,
     'this.#flushed = Math.max(this.#flushed, covered)',

@@ -20,6 +20,7 @@ export const NBD_MIXES: readonly Mix[] = [
   makeMix('power', 'kills and power cuts', { ...POWER, ...APART }),
   makeMix('eio', 'requests that fail', { ...EIO, ...APART }),
   makeMix('reset', 'the storage loses its cache, and says so', { ...KILLS, reset: 0.1 }),
+  makeMix('refuse', 'a server that takes no writes for a while', { ...KILLS, refuse: 0.1 }),
   makeMix('links', 'connections that are reset, and stall', LINKS, false),
   makeMix('servers', 'servers that end, and lose what they have not flushed', SERVERS, false),
   makeMix('honest', 'everything that servers and links do without lying', {
@@ -28,6 +29,7 @@ export const NBD_MIXES: readonly Mix[] = [
     ...EIO,
     ...POWER,
     reset: 0.03,
+    refuse: 0.03,
     slowLink: 1,
     ...APART,
   }),

@@ -1,9 +1,10 @@
+import { COMMAND } from '../../block/nbd/protocol.ts'
 import type { Caller, Link, Network, Socket } from '../net/network.ts'
 import { Violation } from '../oracle.ts'
 import { SimHost } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
 import type { World } from '../world.ts'
-import { type Asker, DiskServer } from './disk-server.ts'
+import { type Asker, DiskServer, ERRNO } from './disk-server.ts'
 import type { CallLedger } from './ledger.ts'
 import type { NbdRequest } from './request-reader.ts'
 import { NbdSession, type ServerTraits } from './session.ts'
@@ -12,6 +13,9 @@ import { NbdSession, type ServerTraits } from './session.ts'
 const RESTART_MS = 60
 /** Until something happens that waited for a request, in milliseconds at most. */
 const SOON_MS = 0.1
+
+/** What a server does not do while its storage takes no writes. */
+const CHANGES: ReadonlySet<number> = new Set([COMMAND.write, COMMAND.writeZeroes, COMMAND.trim])
 
 /** How a server ends: its process does, or its machine is without power. */
 export type ServerEnd = 'serverKill' | 'serverCut'
@@ -126,7 +130,8 @@ export class ServerMachine {
     const session: NbdSession = new NbdSession(socket, server, traits, asker, random, {
       arrived: (request) => {
         this.#strike(session, client)
-        return client.arrived(request)
+        const refused = world.refuses && CHANGES.has(request.command)
+        return refused ? ERRNO.permission : client.arrived(request)
       },
       violated: (why) => violate(new Violation('protocol', `${client.name} sends ${why}`)),
       ended: () => {

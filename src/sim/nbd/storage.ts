@@ -43,9 +43,11 @@ export const nbdStorage: StorageKind = {
 }
 
 function errors(faults: ReadonlySet<FaultKind>): readonly string[] {
-  return BREAKS.some((kind) => faults.has(kind))
-    ? ['BLOCK_LOST', 'BLOCK_TIMEOUT', 'BLOCK_OPEN']
-    : []
+  const breaks = BREAKS.some((kind) => faults.has(kind))
+  return [
+    ...(breaks ? ['BLOCK_LOST', 'BLOCK_TIMEOUT', 'BLOCK_OPEN'] : []),
+    ...(faults.has('refuse') ? ['BLOCK_IO'] : []),
+  ]
 }
 
 /** What a process is for the network and the server. */
@@ -196,6 +198,10 @@ class NbdStorage implements Storage {
   }
 
   befall(fault: DeviceFault, process: SimProcess | undefined, random: Random): void {
+    if (fault === 'refuse') {
+      this.#context.world.refuse(random)
+      return
+    }
     if (fault === 'serverKill' || fault === 'serverCut') {
       this.#machine.end(fault, random)
       return
@@ -208,6 +214,7 @@ class NbdStorage implements Storage {
   }
 
   heal(): void {
+    this.#context.world.refuses = false
     this.#network.heal()
     this.#machine.heal()
   }
