@@ -362,7 +362,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     const { fd, key, raw, writable } = this.#file
     const file = { fd, raw: raw !== undefined, writable, native: this.#native }
     const aliases = this.#keysBelow
-    return { device: this.name, key, aliases, file, bestEffort: this.#bestEffort }
+    return { device: this.name, identity: key, aliases, file, bestEffort: this.#bestEffort }
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {

@@ -24,7 +24,7 @@ export async function isSameStorage(first: string, second: string): Promise<bool
 
 async function storageOf(path: string): Promise<Storage> {
   if (!isNbdUri(path)) return storageAt(path)
-  const { key } = await claimTarget(parseNbdUri(path))
+  const { identity: key } = await claimTarget(parseNbdUri(path))
   return { key, start: 0, end: Number.POSITIVE_INFINITY }
 }
 

@@ -40,16 +40,16 @@ export function spellingOf(versions: Readonly<Record<string, string | undefined>
  * which some systems have one of for each user.
  */
 export function claimAddress(
-  key: string,
+  identity: string,
   role: string,
   platform: NodeJS.Platform = process.platform,
   spelling: Spelling = spellingOf(process.versions),
 ): ClaimAddress {
-  if (platform === 'linux') return abstractAddress(`\0${bounded(key, role)}`, spelling)
+  if (platform === 'linux') return abstractAddress(`\0${bounded(identity, role)}`, spelling)
   const path =
     platform === 'win32'
-      ? `\\\\.\\pipe\\${bounded(key, role).replaceAll(/[/:]/g, '-')}`
-      : join(tmpdir(), `sbr-${digest(`${key}/${role}`)}.sock`)
+      ? `\\\\.\\pipe\\${bounded(identity, role).replaceAll(/[/:]/g, '-')}`
+      : join(tmpdir(), `sbr-${digest(`${identity}/${role}`)}.sock`)
   return { paths: [path], unspellable: [], stale: platform !== 'win32' }
 }
 
@@ -61,9 +61,9 @@ function abstractAddress(plain: string, spelling: Spelling): ClaimAddress {
     : { paths: [padded], unspellable: [plain], stale: false }
 }
 
-function bounded(key: string, role: string): string {
-  const name = `shared-block-ring/${key}/${role}`
-  return SHORT_NAME.test(name) ? name : `shared-block-ring/${digest(`${key}/${role}`)}`
+function bounded(identity: string, role: string): string {
+  const name = `shared-block-ring/${identity}/${role}`
+  return SHORT_NAME.test(name) ? name : `shared-block-ring/${digest(`${identity}/${role}`)}`
 }
 
 function digest(text: string): string {

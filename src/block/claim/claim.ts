@@ -29,8 +29,8 @@ export interface ClaimTarget {
   /** For messages. */
   readonly device: string
   /** The same for every name and handle of the device. */
-  readonly key: string
-  /** Keys of what the device lies on, all of which it takes up from its start: a loop device's file. */
+  readonly identity: string
+  /** Identities of what the device lies on, all of which it takes up from its start: a loop device's file. */
   readonly aliases?: readonly string[]
   /** Undefined: there is no file that could be locked. */
   readonly file: ClaimedFile | undefined
@@ -128,9 +128,9 @@ async function* occupants(
   }
 }
 
-/** What the role is a role of, by each key. */
+/** What the role is a role of, by each identity. */
 function withAliases(target: ClaimTarget): readonly ClaimTarget[] {
-  return [target, ...(target.aliases ?? []).map((key) => ({ ...target, key }))]
+  return [target, ...(target.aliases ?? []).map((identity) => ({ ...target, identity }))]
 }
 
 /** Who listens at a name. */
@@ -253,13 +253,13 @@ function reachable(target: ClaimTarget, role: string): readonly string[] {
   return target.file?.native === undefined ? paths : [...paths, ...unspellable]
 }
 
-function addressOf({ key, platform, spelling }: ClaimTarget, role: string): ClaimAddress {
-  return claimAddress(key, role, platform, spelling)
+function addressOf({ identity, platform, spelling }: ClaimTarget, role: string): ClaimAddress {
+  return claimAddress(identity, role, platform, spelling)
 }
 
 /** What both sides of a conversation mean, however they spell the socket's name. */
-function nameOf({ key }: ClaimTarget, role: string): string {
-  return `${key}/${role}`
+function nameOf({ identity }: ClaimTarget, role: string): string {
+  return `${identity}/${role}`
 }
 
 function unnamed({ peer }: Pick<Present, 'peer'>): BlockHolder {

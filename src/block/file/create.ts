@@ -115,9 +115,9 @@ async function replaceEmpty(
 ): Promise<void> {
   const file = await open(path, 'wx', fileMode)
   try {
-    const key = fileKey(await file.stat({ bigint: true }))
+    const identity = fileKey(await file.stat({ bigint: true }))
     const claimedFile = { fd: file.fd, raw: false, writable: true, native }
-    const target = { device: path, key, file: claimedFile, bestEffort: false }
+    const target = { device: path, identity, file: claimedFile, bestEffort: false }
     const claim = await acquireClaim(target, CREATOR.role, CREATOR).catch(() => {
       throw existsError(path)
     })

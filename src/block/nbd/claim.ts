@@ -16,6 +16,6 @@ export async function claimTarget(
     'path' in server
       ? await realpath(server.path).catch(() => resolve(server.path))
       : `${server.host}:${server.port}`
-  const key = `nbd-${place}/${exportName}`
-  return { device: uri, key, file: undefined, bestEffort: claims === 'best-effort' }
+  const identity = `nbd-${place}/${exportName}`
+  return { device: uri, identity, file: undefined, bestEffort: claims === 'best-effort' }
 }

@@ -43,13 +43,13 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true })
 })
 
-function keyOf(file: string): string {
+function identityOf(file: string): string {
   const { dev, ino } = fs.statSync(file, { bigint: true })
   return `file-${dev.toString(16)}:${ino.toString(16)}`
 }
 
 function address(role: string): string {
-  const [first = ''] = claimAddress(keyOf(path), role).paths
+  const [first = ''] = claimAddress(identityOf(path), role).paths
   return first
 }
 
@@ -68,7 +68,7 @@ async function impostor(at: string, serve: (socket: net.Socket) => void): Promis
 function withoutLock(spelling: Spelling, options: Partial<ClaimTarget> = {}): ClaimTarget {
   return {
     device: path,
-    key: keyOf(path),
+    identity: identityOf(path),
     file: undefined,
     bestEffort: false,
     spelling,
@@ -125,8 +125,8 @@ describe('who occupies the name of a role', () => {
 
 test('what lies on something else, all of it, is claimed with that', async () => {
   const below = withoutLock(spellingOf(process.versions))
-  const above = { ...below, key: `${below.key}-above`, aliases: [below.key] }
-  const beside = { ...above, key: `${below.key}-beside` }
+  const above = { ...below, identity: `${below.identity}-above`, aliases: [below.identity] }
+  const beside = { ...above, identity: `${below.identity}-beside` }
   const all = [below, above, beside]
   for (const first of all) {
     const claim = await acquireClaim(first, 'producer', { holder: 'the first' })
@@ -284,12 +284,12 @@ describe('addresses', () => {
   test('where a socket is a file, that of a dead process is replaced, and of a live one not', async () => {
     const target: ClaimTarget = {
       device: 'ring',
-      key: `test-${process.pid}`,
+      identity: `test-${process.pid}`,
       file: undefined,
       bestEffort: false,
       platform: 'darwin',
     }
-    const [socketPath = ''] = claimAddress(target.key, 'producer', 'darwin').paths
+    const [socketPath = ''] = claimAddress(target.identity, 'producer', 'darwin').paths
     const claim = (options: ClaimOptions): Promise<BlockClaim> =>
       acquireClaim(target, 'producer', options)
     try {
