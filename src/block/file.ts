@@ -15,6 +15,7 @@ import type {
 } from './device.ts'
 import { allocateAligned } from './file/aligned.ts'
 import { Channel } from './file/channel.ts'
+import { closeAll } from './file/close.ts'
 import { createFile } from './file/create.ts'
 import { FileEnd } from './file/end.ts'
 import type { Engine } from './file/engine.ts'
@@ -26,7 +27,7 @@ import { lackOfSpace } from './file/free-space.ts'
 import { lengthOf } from './file/io.ts'
 import { makeEngine } from './file/make-engine.ts'
 import { loadNative, type Native } from './file/native.ts'
-import { closeAll, type OpenFile, openFile } from './file/open.ts'
+import { type OpenFile, openFile } from './file/open.ts'
 import {
   type CreateFileOptions,
   checkFileMode,

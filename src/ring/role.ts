@@ -5,15 +5,9 @@ import { Serial } from '../serial.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item.ts'
 import { keptKeyOf } from './key.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
-import type { AttachOptions, DebugInfo, Role } from './types.ts'
+import type { AttachOptions, DebugInfo, Names, Role } from './types.ts'
 
 const DEFAULT_LOOK_INTERVAL_MS = 10
-
-/** The queue's and the program's names, for the text that people read. */
-export interface Names {
-  readonly queue: string
-  readonly client: string
-}
 
 /** Whether a device has refused a write: nothing was written then, and the handle is as it was before. */
 export function isRefusal(error: unknown): boolean {

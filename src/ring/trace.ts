@@ -1,5 +1,5 @@
 import { type Channel, channel } from '../diagnostics.ts'
-import type { Names } from './role.ts'
+import type { Names } from './types.ts'
 
 /**
  * The fields whose every get and set is published, on `shared-block-ring:<key>`: the original's `LOG.trace`. `producer` and

@@ -13,6 +13,12 @@ export interface ByteRange {
 /** Whether the consumer's wish to pause was granted by the producer. */
 export type RingState = 'running' | 'suspended'
 
+/** The queue's and the program's names, for the text that people read. */
+export interface Names {
+  readonly queue: string
+  readonly client: string
+}
+
 /** How a role is attached. */
 export interface AttachOptions {
   /** Name of the queue, for people: it is written as text into the pointer sectors. Default `unknown`. */

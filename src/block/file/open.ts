@@ -1,7 +1,8 @@
-import { type BigIntStats, close, constants, fstat, open, stat } from 'node:fs'
+import { type BigIntStats, constants, fstat, open, stat } from 'node:fs'
 import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { claimed } from '../check.ts'
+import { closeAll } from './close.ts'
 import { explain, openError, systemCode, systemText } from './errors.ts'
 import { danglingTarget, danglingText, ownTarget } from './links.ts'
 import { checkFileOptions, chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
@@ -51,17 +52,6 @@ const openCall: OpenCall = async (path, flags) => {
 
 /** Errors of opening for writing that opening for reading may not have. */
 const NOT_WRITABLE: readonly (string | undefined)[] = ['EACCES', 'EPERM', 'EROFS']
-
-/** Closes a descriptor, and says nothing of errors: nothing could be done about them. */
-export function closeQuietly(fd: number | undefined): Promise<void> {
-  if (fd === undefined) return Promise.resolve()
-  return new Promise((resolve) => close(fd, () => resolve()))
-}
-
-/** Closes descriptors likewise. */
-export async function closeAll(descriptors: readonly number[]): Promise<void> {
-  for (const fd of descriptors) await closeQuietly(fd)
-}
 
 /** Opens what is at the path. It does I/O on nothing but regular files and raw block devices. */
 export async function openFile(

@@ -2,8 +2,8 @@ import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import { notInitialised } from '../content.ts'
-import type { Names } from '../role.ts'
 import { trace } from '../trace.ts'
+import type { Names } from '../types.ts'
 import {
   checkWholeSectors,
   hasMagic,

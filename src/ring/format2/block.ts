@@ -115,3 +115,8 @@ export function formatUuid(uuid: Uint8Array): string {
   const hex = Array.from(uuid, (byte) => byte.toString(16).padStart(2, '0')).join('')
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
+
+/** Why something cannot be believed, for people. */
+export function textOf({ field, expected, found }: BadBlock): string {
+  return `${field}: expected ${expected}, found ${found}`
+}

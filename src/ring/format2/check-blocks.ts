@@ -1,7 +1,7 @@
 import { readRange } from '../../block/read-range.ts'
 import type { Clock } from '../../clock.ts'
 import type { Findings } from '../report.ts'
-import { type BadBlock, bad, isBad } from './block.ts'
+import { type BadBlock, bad, isBad, textOf } from './block.ts'
 import type { Disk } from './disk.ts'
 import { encodeGuard, GUARD_BYTES } from './guard.ts'
 import { describeRing, isSameRing } from './identify.ts'
@@ -140,8 +140,3 @@ export function checkRole(
 
 /** A slot, as far as it is looked at here. */
 type Generation = Read<{ readonly generation: number }>
-
-/** Why something cannot be believed, for people. */
-export function textOf({ field, expected, found }: BadBlock): string {
-  return `${field}: expected ${expected}, found ${found}`
-}

@@ -1,7 +1,7 @@
 import type { BlockDevice, BlockInfo } from '../../block/device.ts'
 import { crc32c } from '../../crc32c.ts'
 import { RingError } from '../../errors.ts'
-import type { Names } from '../role.ts'
+import type { Names } from '../types.ts'
 import { type BadBlock, formatUuid } from './block.ts'
 import { identifyRing } from './identify.ts'
 import { type Layout, makeLayout } from './layout.ts'

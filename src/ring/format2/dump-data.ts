@@ -11,8 +11,7 @@ import {
   RECORD_BYTES,
   tableBytes,
 } from './batch.ts'
-import { isBad } from './block.ts'
-import { textOf } from './check-blocks.ts'
+import { isBad, textOf } from './block.ts'
 import { offsetIn } from './diagnose.ts'
 import type { Disk } from './disk.ts'
 import { BATCH_FIELDS, tableFields } from './fields.ts'

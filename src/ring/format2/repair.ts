@@ -12,6 +12,7 @@ import {
   PRODUCER_SLOT,
   SUPERBLOCK,
   sealBlock,
+  textOf,
 } from './block.ts'
 import {
   checkLeases,
@@ -19,7 +20,6 @@ import {
   DISAGREE,
   guardDamage,
   readBlock,
-  textOf,
   wrongSuperblocks,
 } from './check-blocks.ts'
 import { Disk, exhausted } from './disk.ts'

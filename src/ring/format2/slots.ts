@@ -1,4 +1,4 @@
-import type { Names } from '../role.ts'
+import type { Names } from '../types.ts'
 import {
   type BadBlock,
   BODY_AT,

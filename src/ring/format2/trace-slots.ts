@@ -1,5 +1,5 @@
-import type { Names } from '../role.ts'
 import { isTraced, type TraceMessage, trace } from '../trace.ts'
+import type { Names } from '../types.ts'
 import { isBad } from './block.ts'
 import { currentEpoch, type Epochs, epochAt } from './epochs.ts'
 import { toPosition } from './position.ts'
