@@ -8,7 +8,7 @@ const FILES = ['/src/ring/push-queue.ts', '/src/ring/item.ts', '/src/abort.ts']
 /** More than one commit takes. */
 const FEW = 9000
 /** How many times as many there are for comparison; aborts take their time, because each makes an error. */
-const TIMES = 3
+const TIMES = 8
 const TIMES_ABORTED = 2
 const ITEM = new Uint8Array(10)
 
