@@ -109,6 +109,16 @@ const states: readonly State[] = [
     command: produce,
     advices: 1,
   },
+  ...(['producer', 'consumer'] as const).map((role, index) => ({
+    what: `a ring without the slots of its ${role}`,
+    make: async (path: string) => {
+      await ring(path)
+      put(path, (20 + 8 * index) * KIB, Buffer.alloc(8 * KIB))
+    },
+    command: produce,
+    advices: 1,
+    says: `slots of the ${role}`,
+  })),
   {
     what: 'a ring with items, to be erased,',
     make: (path) => ring(path),
@@ -148,7 +158,9 @@ describe('what a message advises helps', () => {
     for (const each of commands) {
       const words = each.map((word) => (word === 'NEW' ? folder.file('new') : word))
       // It waits for more, which nobody pushes here.
-      await ok(each[0] === 'consume' ? [...words, '--drain'] : words)
+      const output = await ok(each[0] === 'consume' ? [...words, '--drain'] : words)
+      // Of what this only looks at, its own words are walked too.
+      if (output.includes('would be repaired with --write')) await ok([...words, '--write'])
     }
     // What is left is another ring, which may have to be asked for.
     const again = command(path).filter((word) => word !== '--erase')

@@ -88,7 +88,7 @@ function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The slots of the ${role} on ${device} cannot be believed: field ${field}: expected ${expected}, found ` +
-      `${found}; see what is damaged, and what can be written again: sbr repair ${device}`,
+      `${found}; see what they can be made from: sbr repair ${device} --rebuild`,
     { device, field: `${role} slot ${field}`, expected, found },
   )
 }
