@@ -1,18 +1,7 @@
 /**
  * The one place where what comes from a device, an input or an error becomes text that a terminal may show.
  */
-
-/**
- * What a terminal would act on, what would reorder the text around it, and what does not show, so that two names look alike:
- * controls (C0, DEL, C1), line and paragraph separators, halves of surrogate pairs, and what Unicode ignores by
- * default: overrides of writing direction, zero-width spaces, byte order marks, tags, fillers.
- */
-const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu
-/** Items are text in any language: joiners, and variants of characters, are part of its spelling. */
-const UNSAFE_IN_ITEMS: RegExp = new RegExp(
-  `(?![\\u200c\\u200d\\ufe00-\\ufe0f])${UNSAFE.source}`,
-  'gu',
-)
+import { replaceUnsafe, replaceUnsafeInItem } from '../unsafe-text.ts'
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
@@ -20,7 +9,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Text on one line, with everything unsafe as an escape such as `\x1b`, `\u202e` or `\u{e0041}`. */
 export function safeText(text: string): string {
-  return text.replace(UNSAFE, escapeOf)
+  return replaceUnsafe(text, escaped)
+}
+
+function escaped(run: string): string {
+  return Array.from(run, escapeOf).join('')
 }
 
 function escapeOf(character: string): string {
@@ -41,7 +34,7 @@ export function safeLines(text: string): string {
 /** Bytes on one line: as UTF-8 if that is what they are, else what is not ASCII as `\xff`. */
 export function safeBytes(bytes: Uint8Array): string {
   try {
-    return utf8.decode(bytes).replace(UNSAFE_IN_ITEMS, escapeOf)
+    return replaceUnsafeInItem(utf8.decode(bytes), escaped)
   } catch {
     const characters = Array.from(bytes, (byte) =>
       byte < 0x80
@@ -75,7 +68,7 @@ export function safeJson(value: unknown): string {
   const json = JSON.stringify(value, (_key, member: unknown) =>
     typeof member === 'bigint' ? String(member) : member,
   )
-  return json.replace(UNSAFE, (character) => character.split('').map(jsonEscapeOf).join(''))
+  return replaceUnsafe(json, (run) => run.split('').map(jsonEscapeOf).join(''))
 }
 
 function jsonEscapeOf(unit: string): string {

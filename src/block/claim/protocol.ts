@@ -1,3 +1,4 @@
+import { replaceUnsafe } from '../../unsafe-text.ts'
 import { MAX_REQUEST_BYTES } from '../check.ts'
 import { isNonce, isProof, proofOf } from './proof.ts'
 
@@ -52,10 +53,9 @@ export interface Binding {
   readonly challenge: string
 }
 
-/** Text of another process, fit for a message: no control characters, no more than 200 characters. */
+/** Text of another process, fit for a message: nothing that is not to be shown, no more than 200 characters. */
 export function shown(text: string): string {
-  return text
-    .replaceAll(/\p{C}+/gu, ' ')
+  return replaceUnsafe(text, () => ' ')
     .trim()
     .slice(0, MAX_SHOWN)
 }

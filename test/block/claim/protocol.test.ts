@@ -9,6 +9,7 @@ import {
   parseQuestion,
   questionLine,
   replyLine,
+  shown,
 } from '../../../src/block/claim/protocol.ts'
 import { RateLimit } from '../../../src/block/claim/rate-limit.ts'
 import { ClaimServer } from '../../../src/block/claim/server.ts'
@@ -365,4 +366,8 @@ test('a rate is a burst, and then so many a second', () => {
   expect(taken()).toBe(1)
   now += 1_000_000
   expect(taken()).toBe(3)
+})
+
+test('what another process says is shown without what a terminal would act on, or would not show', () => {
+  expect(shown('a\u3164b\u2028c\u034f\u202ed\u001b[31m ')).toBe('a b c d [31m')
 })
