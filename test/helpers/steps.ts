@@ -1,4 +1,5 @@
 import { Session } from 'node:inspector/promises'
+import { setFlagsFromString } from 'node:v8'
 
 /** Methods that walk an array without calling anybody back, so that nothing of it shows in the coverage. */
 const WALKS = [
@@ -15,6 +16,9 @@ const WALKS = [
   ],
   ...['reverse', 'join', 'toSpliced', 'with', 'values', Symbol.iterator],
 ]
+
+// A garbage collection drops the code of functions that have not run for a while, and with it what was counted of them.
+setFlagsFromString('--no-flush-bytecode')
 
 // V8 counts blocks only in functions that it first compiles while it counts, and forgets about them when it stops.
 const session = new Session()
