@@ -17,7 +17,9 @@ const WALKS = [
   ...['reverse', 'join', 'toSpliced', 'with', 'values', Symbol.iterator],
 ]
 
-// A garbage collection drops the code of functions that have not run for a while, and with it what was counted of them.
+// Code that V8 has optimised counts no calls that it inlined; and a garbage collection drops the code of functions that have not
+// run for a while, with what was counted of them.
+setFlagsFromString('--no-opt')
 setFlagsFromString('--no-flush-bytecode')
 
 // V8 counts blocks only in functions that it first compiles while it counts, and forgets about them when it stops.
