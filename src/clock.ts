@@ -1,4 +1,4 @@
-import { onAbort } from './abort.ts'
+import { onAbort } from './util/abort.ts'
 
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1

@@ -35,9 +35,8 @@ export {
   type RingErrorDetails,
 } from './errors.ts'
 export type { Position } from './position.ts'
-export type { Dump, DumpField, DumpOptions } from './ring/dump.ts'
+export { Consumer, inspectRing, Producer } from './ring/attach.ts'
 export { type RingHolders, whoHolds } from './ring/holders.ts'
-export type { LazyAdvanceOptions } from './ring/lazy-advance.ts'
 export { breakLease, type RingLeases, readLeases } from './ring/lease.ts'
 export type {
   LeaseOptions,
@@ -45,20 +44,28 @@ export type {
   LeaseState,
   UnreadableLease,
 } from './ring/lease-types.ts'
-export { type Migrated, type MigrateOptions, migrateRing } from './ring/migrate.ts'
-export { formatPosition, parsePosition } from './ring/position.ts'
-export { type Entry, type NextManyOptions, type ReaderOptions, RingReader } from './ring/reader.ts'
-export type { RepairAction, RepairOptions, RepairReport } from './ring/repair.ts'
+export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
+export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'
+export { formatPosition, parsePosition } from './ring/position-text.ts'
+export type { LazyAdvanceOptions } from './ring/queue/acknowledgements.ts'
+export type { WaitOptions } from './ring/queue/poll.ts'
+export {
+  type Entry,
+  type NextManyOptions,
+  type ReaderOptions,
+  RingReader,
+} from './ring/queue/reader.ts'
+export { resumeRing, type SuspendOptions, suspendRing } from './ring/queue/suspend.ts'
+export { RingWriter, type WaitingOptions, type WriterOptions } from './ring/queue/writer.ts'
+export type { Dump, DumpField, DumpOptions } from './ring/report/dump.ts'
 export type {
   Finding,
   LogCounts,
   RingReport,
   Severity,
   VerifyOptions,
-} from './ring/report.ts'
-export { Consumer, inspectRing, Producer } from './ring/ring.ts'
-export { resumeRing, type SuspendOptions, suspendRing } from './ring/suspend.ts'
-export { dumpAt, repairRing, verifyRing } from './ring/tools.ts'
+} from './ring/report/finding.ts'
+export type { RepairAction, RepairOptions, RepairReport } from './ring/report/repair.ts'
 export type { TraceKey, TraceMessage } from './ring/trace.ts'
 export type {
   AttachOptions,
@@ -80,5 +87,3 @@ export type {
   Role,
   SuspendResult,
 } from './ring/types.ts'
-export type { WaitOptions } from './ring/wait.ts'
-export { RingWriter, type WaitingOptions, type WriterOptions } from './ring/writer.ts'

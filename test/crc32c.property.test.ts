@@ -25,12 +25,12 @@ function noise(length: number): Uint8Array {
 }
 
 vi.resetModules()
-const { crc32c, crc32cEach } = await import('../src/crc32c.ts')
+const { crc32c, crc32cEach } = await import('../src/checksum/crc32c.ts')
 vi.resetModules()
 vi.stubGlobal('WebAssembly', undefined)
-const plain = await import('../src/crc32c.ts')
+const plain = await import('../src/checksum/crc32c.ts')
 vi.unstubAllGlobals()
-const made = await import('../src/crc32c-wasm.ts')
+const made = await import('../src/checksum/crc32c-wasm.ts')
 
 afterAll(() => vi.resetModules())
 

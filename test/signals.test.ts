@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BlockDevice } from '../src/block/device.ts'
-import { FileBlockDevice } from '../src/block/file.ts'
-import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src/block/ops.ts'
+import { FileBlockDevice } from '../src/block/file/index.ts'
+import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src/block/ops/index.ts'
 import { systemClock } from '../src/clock.ts'
 import type { Codec } from '../src/codec/codec.ts'
-import { bytes } from '../src/codec/codecs.ts'
+import { bytes } from '../src/codec/index.ts'
 import {
   Consumer,
   dumpAt,
@@ -129,7 +129,7 @@ async function fillUp(writer: RingWriter): Promise<void> {
 const calls: Readonly<
   Record<string, Readonly<Record<string, (signal: AbortSignal) => Promise<unknown>>>>
 > = {
-  'ring/writer.ts': {
+  'ring/queue/writer.ts': {
     'RingWriter.open': async (signal) => {
       await (await RingWriter.open(newDevice(), { create: true, signal })).close()
     },
@@ -228,7 +228,7 @@ const calls: Readonly<
         await Promise.all([journal.shutdown(), refused(receipt.sync({ signal }))])
       }),
   },
-  'ring/suspend.ts': {
+  'ring/queue/suspend.ts': {
     'suspendRing and resumeRing': async (signal) => {
       const device = newDevice()
       await using _writer = await RingWriter.open(device, { create: true, idleLookIntervalMs: 1 })
@@ -252,7 +252,7 @@ const calls: Readonly<
       await holder.detach()
     },
   },
-  'ring/migrate.ts': {
+  'ring/maintenance/migrate.ts': {
     migrateRing: async (signal) => migrateRing(await newRing(), await newRing(), { signal }),
   },
   'ring/types.ts': {
@@ -264,23 +264,23 @@ const calls: Readonly<
       (await Consumer.attach(await newRing(), { signal })).detach(),
     inspectRing: async (signal) => inspectRing(await newRing(), { signal }),
   },
-  'ring/format2/reading.ts': {
+  'ring/format2/log/consumer-log.ts': {
     'inspectRing.items': async (signal) => {
       const { items } = await inspectRing(await newRing(), { signal })
       for await (const _ of items());
     },
   },
-  'ring/format2/walk.ts': {
+  'ring/format2/log/log-reader.ts': {
     'Consumer.popMany': async (signal) => {
       await using consumer = await Consumer.attach(await newRing())
       await consumer.popMany({ signal })
     },
   },
-  'ring/report.ts': {
+  'ring/report/finding.ts': {
     verifyRing: async (signal) => verifyRing(await newRing(), { signal }),
     repairRing: async (signal) => repairRing(await newRing(), { signal }),
   },
-  'ring/dump.ts': {
+  'ring/report/dump.ts': {
     dumpAt: async (signal) => dumpAt(await newRing(), 16384, { signal }),
   },
   'journal/types.ts': {
@@ -293,7 +293,7 @@ const calls: Readonly<
       await Promise.all(journals.map((journal) => journal.shutdown()))
     },
   },
-  'block/file/fill.ts': {
+  'block/file/io/fill.ts': {
     'FileBlockDevice.create': async (signal) => {
       const path = join(folder, 'made')
       await (await FileBlockDevice.create(path, { sizeBytes: 1 << 20, signal })).disconnect()

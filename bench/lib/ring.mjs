@@ -9,6 +9,6 @@ export const {
   RingReader,
   RingWriter,
 } = await import(`${dist}index.js`)
-export const { crc32c } = await import(`${dist}crc32c.js`)
-export const { FileBlockDevice } = await import(`${dist}block/file.js`)
-export const { NbdBlockDevice } = await import(`${dist}block/nbd.js`)
+export const { crc32c } = await import(`${dist}checksum/crc32c.js`)
+export const { FileBlockDevice } = await import(`${dist}block/file/index.js`)
+export const { NbdBlockDevice } = await import(`${dist}block/nbd/index.js`)

@@ -7,5 +7,5 @@ const load = (path) => import(new URL(path, dist).href)
 
 export const { PartitionBlockDevice, Producer, RingReader, RingWriter, inspectRing, verifyRing } =
   await load('index.js')
-export const { NbdBlockDevice } = await load('block/nbd.js')
+export const { NbdBlockDevice } = await load('block/nbd/index.js')
 export const { fenceByCeph } = await load('hosts/index.js')

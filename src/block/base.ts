@@ -1,14 +1,3 @@
-import {
-  checkClaimOptions,
-  checkKey,
-  checkRequest,
-  checkRole,
-  checkSectors,
-  checkTransfer,
-  disconnected,
-  readOnly,
-  unsupported,
-} from './check.ts'
 import type {
   AskOptions,
   BlockCapabilities,
@@ -23,6 +12,17 @@ import type {
 } from './device.ts'
 import { NO_CAPABILITIES } from './device.ts'
 import { asked, type Permit } from './permit.ts'
+import {
+  checkClaimOptions,
+  checkKey,
+  checkRequest,
+  checkRole,
+  checkSectors,
+  checkTransfer,
+  disconnected,
+  readOnly,
+  unsupported,
+} from './validate.ts'
 
 /** Zeroes are written in pieces of at most this many bytes. */
 const ZEROES_BYTES = 1 << 20

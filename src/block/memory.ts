@@ -1,5 +1,4 @@
 import { BaseBlockDevice } from './base.ts'
-import { ASK_TIMEOUT_MS, checkSectorSize, claimed } from './check.ts'
 import type {
   BlockCapabilities,
   BlockClaim,
@@ -8,6 +7,7 @@ import type {
   BlockWatch,
   ClaimOptions,
 } from './device.ts'
+import { ASK_TIMEOUT_MS, checkSectorSize, claimed } from './validate.ts'
 
 /** How a {@link MemoryBlockDevice} is made. */
 export interface MemoryBlockDeviceOptions {

@@ -2,8 +2,8 @@ import { statSync } from 'node:fs'
 import { smallestSector } from '../block/file/sysfs.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
-import { BLANK, UNFINISHED } from '../ring/content.ts'
-import { counted, describeDamage } from './render.ts'
+import { BLANK, UNFINISHED } from '../ring/report/signatures.ts'
+import { counted, describeDamage } from './output/render.ts'
 
 /**
  * What a fault of the library says to people who type commands. The library's own messages advise those who write

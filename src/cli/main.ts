@@ -2,10 +2,10 @@
 import { inspect } from 'node:util'
 import { ExitCode, run } from '@stricli/core'
 import { buildApp } from './app.ts'
-import { tellClaims } from './claim-notices.ts'
 import { asCommandError, type CommandError, EXIT, usageError } from './errors.ts'
-import { safeLines } from './render.ts'
-import { renderError } from './render-error.ts'
+import { tellClaims } from './output/claim-notices.ts'
+import { safeLines } from './output/render.ts'
+import { renderError } from './output/render-error.ts'
 import { isGroup } from './routes.ts'
 import { Stopped } from './signals.ts'
 

@@ -1,7 +1,7 @@
 import { CodecError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import { allOwn, OwnItems } from '../ring/own-items.ts'
-import { formatPosition } from '../ring/position.ts'
+import { formatPosition } from '../ring/position-text.ts'
 
 /**
  * Turns items into bytes and back. What is popped (`Out`) may differ from what is pushed (`In`), where a schema

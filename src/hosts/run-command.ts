@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { shown } from '../block/claim/protocol.ts'
-import { systemCode } from '../block/file/errors.ts'
+import { systemCode } from '../block/native/errors.ts'
 
 /** How to run a command. */
 export interface RunOptions {

@@ -1,10 +1,10 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Codec } from '../codec/codec.ts'
-import { bytes } from '../codec/codecs.ts'
+import { bytes } from '../codec/index.ts'
 import { RingError } from '../errors.ts'
-import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/ring.ts'
+import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/attach.ts'
+import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
 import type { AttachOptions, CreateOptions } from '../ring/types.ts'
-import { RingWriter, type WriterOptions } from '../ring/writer.ts'
 
 /** Both ends of a journal's ring. */
 export interface Ends<In> {

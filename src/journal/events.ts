@@ -1,4 +1,4 @@
-import { channel } from '../diagnostics.ts'
+import { channel } from '../util/diagnostics.ts'
 import type { JournalError, Where } from './errors.ts'
 
 /** What is published on the diagnostics channel `shared-block-ring:journal`. Positions are as in a receipt. */

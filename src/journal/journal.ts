@@ -1,9 +1,9 @@
-import { onAbort, untilAborted } from '../abort.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
 import { asPosition, type Position } from '../position.ts'
+import type { RingWriter, WaitingOptions } from '../ring/queue/writer.ts'
 import type { Consumer } from '../ring/types.ts'
-import type { RingWriter, WaitingOptions } from '../ring/writer.ts'
+import { onAbort, untilAborted } from '../util/abort.ts'
 import { Alarm } from './alarm.ts'
 import { attachEnds, type Ends } from './attach.ts'
 import {

@@ -1,5 +1,5 @@
 import type { Position } from '../position.ts'
-import { formatPosition } from '../ring/position.ts'
+import { formatPosition } from '../ring/position-text.ts'
 import type { Consumer } from '../ring/types.ts'
 import { type Operation, readNext } from './batch.ts'
 import {

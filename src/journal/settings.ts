@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import type { Codec } from '../codec/codec.ts'
-import { bytes } from '../codec/codecs.ts'
+import { bytes } from '../codec/index.ts'
 import type { FailurePolicy, JournalOptions } from './types.ts'
 
 /** The name of a journal that was given none. */

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { Codec } from '../codec/codec.ts'
 import type { Position } from '../position.ts'
+import type { WaitingOptions, WriterOptions } from '../ring/queue/writer.ts'
 import type { CreateOptions } from '../ring/types.ts'
-import type { WaitingOptions, WriterOptions } from '../ring/writer.ts'
 
 /** What a call of {@link Perform} learns besides the operations. */
 export interface PerformContext {

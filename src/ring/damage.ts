@@ -1,7 +1,7 @@
-import { channel } from '../diagnostics.ts'
 import { isRingError, type RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
-import { parsePosition } from './position.ts'
+import { channel } from '../util/diagnostics.ts'
+import { parsePosition } from './position-text.ts'
 
 /** Damaged items that a consumer stepped over: what is published on `shared-block-ring:damage`, once for each run of items. */
 export interface DamageMessage {

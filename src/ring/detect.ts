@@ -2,8 +2,8 @@ import type { BlockDevice } from '../block/device.ts'
 import { readRange } from '../block/read-range.ts'
 import { RingError } from '../errors.ts'
 import { hasMagic } from './format1/layout.ts'
-import { GUARD_BYTES, isGuarded } from './format2/guard.ts'
-import { credible, describeRing, isSound, readSuperblocks } from './format2/identify.ts'
+import { GUARD_BYTES, isGuarded } from './format2/disk/guard.ts'
+import { credible, describeRing, isSound, readSuperblocks } from './format2/disk/identify.ts'
 
 /**
  * Finds out the format of the ring on a device. Where none can be recognised it answers 1, whose attach says what it

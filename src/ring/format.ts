@@ -14,7 +14,7 @@ export interface DeviceSize extends Omit<BlockInfo, 'readWrite'> {
   readonly name: string
 }
 
-/** What every format offers; see `ring.ts` for what each does and throws. */
+/** What every format offers; see `attach.ts` for what each does and throws. */
 export interface Format {
   /**
    * Checks that a ring fits.

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import { detectFormat } from './detect.ts'
-import { identifyRing } from './format2/identify.ts'
+import { identifyRing } from './format2/disk/identify.ts'
 
 /** Reads what only a reader of the device has, for talking to a role's holder. */
 type ReadKey = () => Promise<Uint8Array | undefined>

@@ -2,13 +2,13 @@ import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { detectFormat } from './detect.ts'
 import { format1 } from './format1/index.ts'
-import { formatUuid } from './format2/block.ts'
-import { Disk } from './format2/disk.ts'
-import { newNonce, TIMEOUT_MS } from './format2/lease-block.ts'
-import { type LeasedRole, LeaseStore } from './format2/lease-store.ts'
+import { formatUuid } from './format2/disk/block.ts'
+import { Disk } from './format2/disk/disk.ts'
+import { newNonce, TIMEOUT_MS } from './format2/disk/lease-block.ts'
+import { type LeasedRole, LeaseStore } from './format2/lease/store.ts'
 import { keyOf } from './key.ts'
 import type { LeaseRecord, LeaseState, UnreadableLease } from './lease-types.ts'
-import { cannotRead, salvage, unreadableBytes } from './salvage.ts'
+import { cannotRead, salvage, unreadableBytes } from './report/read-around.ts'
 
 /** The leases of both roles, as far as they can be read. */
 export interface RingLeases {

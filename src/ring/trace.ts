@@ -1,4 +1,4 @@
-import { type Channel, channel } from '../diagnostics.ts'
+import { type Channel, channel } from '../util/diagnostics.ts'
 import type { Names } from './types.ts'
 
 /**

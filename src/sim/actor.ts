@@ -2,9 +2,9 @@ import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import type { Producer } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
+import type { Promises, RingUnderTest } from './guarantees.ts'
 import type { Oracle } from './oracle.ts'
 import type { Place, SimProcess } from './process.ts'
-import type { Promises, RingUnderTest } from './promises.ts'
 import type { Trace } from './trace.ts'
 
 /** One role: what it does, and in which process. */

@@ -1,7 +1,7 @@
 import { isBlockError, isRingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { DamageMessage } from '../ring/damage.ts'
-import { parsePosition } from '../ring/position.ts'
+import { parsePosition } from '../ring/position-text.ts'
 import type { Consumer, PoppedItem } from '../ring/types.ts'
 import { RoleActor } from './actor.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'

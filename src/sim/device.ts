@@ -1,5 +1,4 @@
 import { BaseBlockDevice } from '../block/base.ts'
-import { claimed } from '../block/check.ts'
 import {
   type BlockCapabilities,
   type BlockClaim,
@@ -7,6 +6,7 @@ import {
   type ClaimOptions,
   NO_CAPABILITIES,
 } from '../block/device.ts'
+import { claimed } from '../block/validate.ts'
 import type { InFlight, SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from './request.ts'

@@ -1,6 +1,6 @@
 import { mixOf } from './faults.ts'
+import type { RingUnderTest } from './guarantees.ts'
 import { planOf } from './plan.ts'
-import type { RingUnderTest } from './promises.ts'
 import { report } from './report.ts'
 import { shrink } from './shrink.ts'
 import {

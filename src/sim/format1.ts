@@ -4,7 +4,7 @@ import { inspect } from '../ring/format1/inspect.ts'
 import { recordBytes } from '../ring/format1/layout.ts'
 import { attachProducer } from '../ring/format1/producer.ts'
 import type { FaultKind } from './faults.ts'
-import type { Promises, RingUnderTest, Shape } from './promises.ts'
+import type { Promises, RingUnderTest, Shape } from './guarantees.ts'
 import type { Random } from './random.ts'
 
 /** Faults under which format 1 keeps only that attaching is bounded and that errors are typed. */

@@ -1,6 +1,6 @@
 import type { Position } from '../position.ts'
 import type { PoppedItem } from '../ring/types.ts'
-import type { Promises } from './promises.ts'
+import type { Promises } from './guarantees.ts'
 
 /** What became of an item. */
 type Fate =

@@ -7,7 +7,7 @@ import {
   type FaultRates,
   type Mix,
 } from './faults.ts'
-import type { RingUnderTest, Shape } from './promises.ts'
+import type { RingUnderTest, Shape } from './guarantees.ts'
 import { nameOf, Random } from './random.ts'
 
 /** As many requests as attaching makes, about. */

@@ -1,6 +1,6 @@
 import { format1 } from './format1.ts'
 import { format2, format2Hostile, format2Overwrite } from './format2.ts'
-import type { RingUnderTest } from './promises.ts'
+import type { RingUnderTest } from './guarantees.ts'
 
 /** The rings that `--format` names. */
 export const RINGS: readonly RingUnderTest[] = [format1, format2, format2Overwrite, format2Hostile]

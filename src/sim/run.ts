@@ -1,9 +1,9 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { ConsumerActor } from './consumer-actor.ts'
+import type { Promises, RingUnderTest } from './guarantees.ts'
 import type { Oracle } from './oracle.ts'
 import type { SimProcess } from './process.ts'
 import type { ProducerActor } from './producer-actor.ts'
-import type { Promises, RingUnderTest } from './promises.ts'
 import type { World } from './world.ts'
 
 /** A run, as those see it who check it from outside. */

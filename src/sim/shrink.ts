@@ -1,5 +1,5 @@
+import type { RingUnderTest } from './guarantees.ts'
 import type { Plan } from './plan.ts'
-import type { RingUnderTest } from './promises.ts'
 import { type Outcome, simulate } from './simulation.ts'
 
 /** Runs that shrinking takes at most. */

@@ -1,19 +1,19 @@
-import { crc32c } from '../crc32c.ts'
+import { crc32c } from '../checksum/crc32c.ts'
 import {
   BATCH_HEADER_BYTES,
   batchEnd,
   encodeBatch,
   parseHeaderAt,
   RECORD_BYTES,
-} from '../ring/format2/batch.ts'
-import { encodeGuard } from '../ring/format2/guard.ts'
-import { BLOCK_SIZES, type Layout, makeLayout } from '../ring/format2/layout.ts'
-import { type Mark, ORIGIN } from '../ring/format2/mark.ts'
+} from '../ring/format2/disk/batch.ts'
+import { encodeGuard } from '../ring/format2/disk/guard.ts'
+import { BLOCK_SIZES, type Layout, makeLayout } from '../ring/format2/disk/layout.ts'
+import { type Mark, ORIGIN } from '../ring/format2/disk/log-position.ts'
+import { encodeConsumerSlot, encodeProducerSlot } from '../ring/format2/disk/slots.ts'
+import { encodeSuperblock } from '../ring/format2/disk/superblock.ts'
 import { fromPosition } from '../ring/format2/position.ts'
-import { encodeConsumerSlot, encodeProducerSlot } from '../ring/format2/slots.ts'
-import { encodeSuperblock } from '../ring/format2/superblock.ts'
+import type { Shape, Sight } from './guarantees.ts'
 import { ITEM_MIN_BYTES, Violation } from './oracle.ts'
-import type { Shape, Sight } from './promises.ts'
 import type { Random } from './random.ts'
 
 // A supplier of items who sees all of the device, knows every rule, and chooses every byte of an item but the three by which the

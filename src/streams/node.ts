@@ -1,6 +1,6 @@
 import { Readable, Writable } from 'node:stream'
-import type { Entry, RingReader } from '../ring/reader.ts'
-import type { RingWriter } from '../ring/writer.ts'
+import type { Entry, RingReader } from '../ring/queue/reader.ts'
+import type { RingWriter } from '../ring/queue/writer.ts'
 
 /**
  * A Node stream of what a reader reads, in object mode, for as long as the reader is open. Nothing is advanced

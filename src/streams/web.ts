@@ -1,6 +1,6 @@
-import { untilAborted } from '../abort.ts'
-import type { Entry, RingReader } from '../ring/reader.ts'
-import type { RingWriter, WaitingOptions } from '../ring/writer.ts'
+import type { Entry, RingReader } from '../ring/queue/reader.ts'
+import type { RingWriter, WaitingOptions } from '../ring/queue/writer.ts'
+import { untilAborted } from '../util/abort.ts'
 
 /** Items that are written before the stream holds its source back. */
 const IN_FLIGHT = 1024

@@ -1,7 +1,7 @@
 // A second process for the tests of FileBlockDevice: `node file-child.mjs <command> <path> [json options]`.
 // It uses the built code, as a user's process does.
 import process from 'node:process'
-import { FileBlockDevice } from '../../dist/block/file.js'
+import { FileBlockDevice } from '../../dist/block/file/index.js'
 
 const [command, path, json = '{}'] = process.argv.slice(2)
 const options = JSON.parse(json)

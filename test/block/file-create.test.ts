@@ -2,9 +2,9 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { claimCreator } from '../../src/block/creator-claim.ts'
 import { createFile } from '../../src/block/file/create.ts'
-import { FileBlockDevice } from '../../src/block/file.ts'
-import { claimCreator } from '../../src/block/turn.ts'
+import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { isBlockError } from '../../src/errors.ts'
 
 const BYTES = 8192

@@ -10,10 +10,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { FileEnd } from '../../src/block/file/end.ts'
-import type { Engine } from '../../src/block/file/engine.ts'
-import { AdaptiveEngine } from '../../src/block/file/engine-adaptive.ts'
-import { FileBlockDevice } from '../../src/block/file.ts'
+import { AdaptiveEngine } from '../../src/block/file/engine/adaptive.ts'
+import type { Engine } from '../../src/block/file/engine/engine.ts'
+import { FileEnd } from '../../src/block/file/file-size.ts'
+import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { ALWAYS } from '../../src/block/permit.ts'
 
 let directory: string

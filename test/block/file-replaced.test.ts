@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
+import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { PathWatch } from '../../src/block/file/path-watch.ts'
-import { FileBlockDevice } from '../../src/block/file.ts'
-import { RingReader } from '../../src/ring/reader.ts'
-import { Producer } from '../../src/ring/ring.ts'
-import { RingWriter } from '../../src/ring/writer.ts'
+import { Producer } from '../../src/ring/attach.ts'
+import { RingReader } from '../../src/ring/queue/reader.ts'
+import { RingWriter } from '../../src/ring/queue/writer.ts'
 
 const REPLACED = { code: 'BLOCK_REPLACED' }
 

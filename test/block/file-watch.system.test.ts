@@ -30,7 +30,7 @@ test('without an inotify instance waiting goes on', async (context) => {
 
   const watching = `
     require('node:diagnostics_channel').subscribe('shared-block-ring:watch', ({ device, error }) => console.log(device, error.code))
-    import('${new URL('../../dist/block/file.js', import.meta.url)}').then(async ({ FileBlockDevice }) => {
+    import('${new URL('../../dist/block/file/index.js', import.meta.url)}').then(async ({ FileBlockDevice }) => {
       const device = await FileBlockDevice.open('${ring}')
       console.log(device.watch(() => {}).works)
       await device.disconnect()

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
-import { FileBlockDevice } from '../../src/block/file.ts'
+import { FileBlockDevice } from '../../src/block/file/index.ts'
 
 vi.mock('koffi', () => {
   throw new Error('Cannot find package koffi')

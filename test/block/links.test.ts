@@ -2,8 +2,8 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { openFile } from '../../src/block/file/open.ts'
-import { FileBlockDevice } from '../../src/block/file.ts'
 
 const SOMEBODY = 65_534
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { BaseBlockDevice } from '../../src/block/base.ts'
-import { FileBlockDevice } from '../../src/block/file.ts'
+import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Permit } from '../../src/block/permit.ts'
 

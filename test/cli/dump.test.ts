@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hexDump } from '../../src/cli/hex-dump.ts'
+import { hexDump } from '../../src/cli/output/hex-dump.ts'
 import { ok, sbr, temporaryFolder } from './cli.ts'
 import { damage, makeRing } from './tools.ts'
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { isSameStorage } from '../../src/cli/same-storage.ts'
+import { isSameStorage } from '../../src/cli/device/same-storage.ts'
 import { needs } from '../helpers/interop.ts'
 import { addPartition, attachLoop, loopProblem } from '../helpers/loop.ts'
 import { serverProblem, startNbdkit } from '../helpers/nbd-servers.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type Codec, decodeItem, encodeItems as encodeAndKeep } from '../../src/codec/codec.ts'
-import { bytes, json, packer, schema, text } from '../../src/codec/codecs.ts'
+import { bytes, json, packer, schema, text } from '../../src/codec/index.ts'
 import { asPosition } from '../../src/position.ts'
 import { fc } from '../helpers/property.ts'
 

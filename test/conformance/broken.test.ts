@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { deviceConformance, deviceConformanceCases } from '../../src/conformance/device.ts'
+import { deviceConformance, deviceConformanceCases } from '../../src/conformance/index.ts'
 import { BrokenBlockDevice, makeMistake, mistakes } from './broken.ts'
 import { memorySource, partitionSource, wrapped } from './sources.ts'
 

@@ -1,5 +1,5 @@
 import { describe, test } from 'vitest'
-import { deviceConformance } from '../../src/conformance/device.ts'
+import { deviceConformance } from '../../src/conformance/index.ts'
 import { memorySource, partitionSource } from './sources.ts'
 
 for (const sectorSize of [512, 4096]) {

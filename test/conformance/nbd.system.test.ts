@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../src/block/nbd.ts'
-import { type DeviceSource, deviceConformance } from '../../src/conformance/device.ts'
+import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../src/block/nbd/index.ts'
+import { type DeviceSource, deviceConformance } from '../../src/conformance/index.ts'
 import { needs } from '../helpers/interop.ts'
 import {
   type NbdServer,

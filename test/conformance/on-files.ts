@@ -1,6 +1,6 @@
 import { describe, test } from 'vitest'
-import type { FileBlockDeviceOptions } from '../../src/block/file.ts'
-import { deviceConformance } from '../../src/conformance/device.ts'
+import type { FileBlockDeviceOptions } from '../../src/block/file/index.ts'
+import { deviceConformance } from '../../src/conformance/index.ts'
 import { temporaryFolder } from './folder.ts'
 import { fileSource } from './sources.ts'
 

@@ -1,6 +1,6 @@
 import { describe, test } from 'vitest'
-import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../src/block/nbd.ts'
-import { deviceConformance, type Gate, type SentRequest } from '../../src/conformance/device.ts'
+import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../src/block/nbd/index.ts'
+import { deviceConformance, type Gate, type SentRequest } from '../../src/conformance/index.ts'
 import { CachingNbd, TYPE } from '../helpers/caching-nbd.ts'
 import type { Terms } from '../helpers/fake-nbd.ts'
 

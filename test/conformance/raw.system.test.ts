@@ -1,7 +1,7 @@
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, test } from 'vitest'
-import { deviceConformance } from '../../src/conformance/device.ts'
+import { deviceConformance } from '../../src/conformance/index.ts'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
 import { temporaryFolder } from './folder.ts'

@@ -1,8 +1,12 @@
 import { constants, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BlockDevice } from '../../src/block/device.ts'
-import { makeEngine } from '../../src/block/file/make-engine.ts'
-import { type Engine, FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file.ts'
+import { makeEngine } from '../../src/block/file/engine/make.ts'
+import {
+  type Engine,
+  FileBlockDevice,
+  type FileBlockDeviceOptions,
+} from '../../src/block/file/index.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { ALWAYS, type Permit } from '../../src/block/permit.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
@@ -11,7 +15,7 @@ import {
   type Gate,
   gatedDevice,
   type SentRequest,
-} from '../../src/conformance/device.ts'
+} from '../../src/conformance/index.ts'
 
 /** Sectors of the devices that the suite runs on: enough for its lists of more than 1024 buffers. */
 export const SECTORS = 2100

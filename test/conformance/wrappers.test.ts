@@ -7,7 +7,7 @@ import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
 import { PermittedBlockDevice } from '../../src/block/wrap/permitted.ts'
 import { ReadOnlyBlockDevice } from '../../src/block/wrap/readonly.ts'
 import { BLOCK_CHANNEL, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
-import { type DeviceSource, deviceConformance } from '../../src/conformance/device.ts'
+import { type DeviceSource, deviceConformance } from '../../src/conformance/index.ts'
 import { temporaryFolder } from './folder.ts'
 import { fileSource, partitionSource, wrapped } from './sources.ts'
 

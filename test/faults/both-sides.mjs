@@ -1,7 +1,7 @@
 // Both sides of a ring in one process, whose system calls are made to fail: `node both-sides.mjs <device> <seed>
 // <items> <format> <durability>`. It says what was acknowledged, what failed, and what the handle answers afterwards.
 import process from 'node:process'
-import { FileBlockDevice } from '../../dist/block/file.js'
+import { FileBlockDevice } from '../../dist/block/file/index.js'
 import { Consumer, Producer } from '../../dist/index.js'
 import { Items } from '../crash/items.mjs'
 import { say } from '../crash/say.mjs'

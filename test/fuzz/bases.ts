@@ -1,7 +1,7 @@
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Position } from '../../src/position.ts'
-import { makeLayout } from '../../src/ring/format2/layout.ts'
-import { Consumer, Producer } from '../../src/ring/ring.ts'
+import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { makeLayout } from '../../src/ring/format2/disk/layout.ts'
 import { Random } from '../../src/sim/random.ts'
 import { stillClock } from './still-clock.ts'
 

@@ -1,4 +1,4 @@
-import { makeLayout } from '../../src/ring/format2/layout.ts'
+import { makeLayout } from '../../src/ring/format2/disk/layout.ts'
 import type { Random } from '../../src/sim/random.ts'
 import type { Base, Shape } from './bases.ts'
 

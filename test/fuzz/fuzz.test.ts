@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { crc32c } from '../../src/crc32c.ts'
+import { crc32c } from '../../src/checksum/crc32c.ts'
 import { Random } from '../../src/sim/random.ts'
 import { type Base, makeBases } from './bases.ts'
 import { placesOf } from './damage.ts'

@@ -1,4 +1,4 @@
-import type { NbdDial } from '../../src/block/nbd.ts'
+import type { NbdDial } from '../../src/block/nbd/index.ts'
 import { ALL_FLAGS, type FakeRequest, type Peer, pack, type Terms } from './fake-nbd.ts'
 import { memoryNbd } from './memory-nbd.ts'
 

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const script = fileURLToPath(new URL('../block/file-child.mjs', import.meta.url))
-const built = fileURLToPath(new URL('../../dist/block/file.js', import.meta.url))
+const built = fileURLToPath(new URL('../../dist/block/file/index.js', import.meta.url))
 
 /** How a child ended. */
 export interface ChildEnd {

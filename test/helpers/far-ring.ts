@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../src/block/device.ts'
-import { Disk } from '../../src/ring/format2/disk.ts'
+import { Producer } from '../../src/ring/attach.ts'
+import { Disk } from '../../src/ring/format2/disk/disk.ts'
 import { newestProducer } from '../../src/ring/format2/role.ts'
-import { Producer } from '../../src/ring/ring.ts'
 
 const BLOCK = 4096
 export const TIB: number = 2 ** 40

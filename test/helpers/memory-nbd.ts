@@ -1,5 +1,5 @@
 import { type Duplex, duplexPair } from 'node:stream'
-import type { NbdDial, NbdStream } from '../../src/block/nbd/stream.ts'
+import type { NbdDial, NbdStream } from '../../src/block/nbd/transport/stream.ts'
 import { Peer } from './fake-nbd.ts'
 
 /** A server without a network, that a test scripts: with a fake clock, time is the test's. */

@@ -1,4 +1,4 @@
-import type { NbdDial, NbdStreamReceiver } from '../../src/block/nbd.ts'
+import type { NbdDial, NbdStreamReceiver } from '../../src/block/nbd/index.ts'
 import type { Clock } from '../../src/clock.ts'
 
 /** How often bytes go over a slow link. */

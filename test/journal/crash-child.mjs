@@ -2,8 +2,8 @@
 // operations and performs them into the side file, where every line says what happened; see history.ts.
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import process from 'node:process'
-import { FileBlockDevice } from '../../dist/block/file.js'
-import { json } from '../../dist/codec/codecs.js'
+import { FileBlockDevice } from '../../dist/block/file/index.js'
+import { json } from '../../dist/codec/index.js'
 import { Journal } from '../../dist/journal/index.js'
 
 const [path, sideFile, firstId, mode] = process.argv.slice(2)

@@ -1,5 +1,5 @@
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { text } from '../../src/codec/codecs.ts'
+import { text } from '../../src/codec/index.ts'
 import {
   Journal,
   type JournalOptions,

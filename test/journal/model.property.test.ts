@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { inspectRing } from '../../src/ring/ring.ts'
+import { inspectRing } from '../../src/ring/attach.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 import { sectorsFor } from '../helpers/ring.ts'

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { text } from '../../src/codec/codecs.ts'
+import { text } from '../../src/codec/index.ts'
 import { Journal, type JournalOptions, type PerformContext } from '../../src/journal/index.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
-import { suspendRing } from '../../src/ring/suspend.ts'
-import { RingWriter } from '../../src/ring/writer.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
+import { suspendRing } from '../../src/ring/queue/suspend.ts'
+import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
 import {
   deviceBytes,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { NbdBlockDevice } from '../../src/block/nbd.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
+import { NbdBlockDevice } from '../../src/block/nbd/index.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
 import { CachingNbd, TYPE } from '../helpers/caching-nbd.ts'
 import { ALL_FLAGS } from '../helpers/fake-nbd.ts'
 import { attachProducer } from '../helpers/ring.ts'

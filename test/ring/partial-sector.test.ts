@@ -9,10 +9,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file.ts'
+import { FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file/index.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/ring.ts'
-import { verifyRing } from '../../src/ring/tools.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
+import { verifyRing } from '../../src/ring/maintenance/index.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'
 import { append, attachProducer } from '../helpers/ring.ts'
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { asPosition } from '../../src/position.ts'
-import { PushQueue } from '../../src/ring/push-queue.ts'
+import { PushQueue } from '../../src/ring/queue/push-queue.ts'
 import type { Pushed } from '../../src/ring/types.ts'
 import { stepsOf } from '../helpers/steps.ts'
 
-const FILES = ['/src/ring/push-queue.ts', '/src/ring/item.ts', '/src/abort.ts']
+const FILES = ['/src/ring/queue/push-queue.ts', '/src/ring/item-limits.ts', '/src/util/abort.ts']
 /** More than one commit takes. */
 const FEW = 9000
 /** How many times as many there are for comparison; aborts take their time, because each makes an error. */

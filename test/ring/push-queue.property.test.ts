@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { asPosition } from '../../src/position.ts'
-import { PushQueue } from '../../src/ring/push-queue.ts'
+import { PushQueue } from '../../src/ring/queue/push-queue.ts'
 import type { Pushed } from '../../src/ring/types.ts'
 import { fc, runs } from '../helpers/property.ts'
 

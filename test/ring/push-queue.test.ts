@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { asPosition } from '../../src/position.ts'
-import { PushQueue } from '../../src/ring/push-queue.ts'
+import { PushQueue } from '../../src/ring/queue/push-queue.ts'
 
 test.each([0, 1, 2])(
   'a call that is aborted while its commit is under way, which takes %i of its 3 items, ends with that',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { Consumer, Producer } from '../../src/ring/ring.ts'
-import { repairRing, verifyRing } from '../../src/ring/tools.ts'
+import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { repairRing, verifyRing } from '../../src/ring/maintenance/index.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
 import { UnreadableBlockDevice } from '../helpers/unreadable.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Waiter } from '../../src/ring/wait.ts'
+import { Waiter } from '../../src/ring/queue/poll.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { smallRing } from '../helpers/ring.ts'

@@ -1,11 +1,11 @@
 // Mutants of the lease: one rule left out each, which hosts that are after one role have to find; the same shape as in
 // mutants.mjs.
 
-const TAKE = 'ring/format2/take-lease.ts'
-const LEASE = 'ring/format2/lease.ts'
-const TIME = 'ring/format2/lease-time.ts'
+const TAKE = 'ring/format2/lease/take.ts'
+const LEASE = 'ring/format2/lease/lease.ts'
+const TIME = 'ring/format2/lease/time.ts'
 const ROLE = 'ring/format2/take-role.ts'
-const DEVICE = 'ring/format2/leased-device.ts'
+const DEVICE = 'ring/format2/lease/leased-device.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const mutant = (name, mix, seeds, ...edits) => ({

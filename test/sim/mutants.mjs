@@ -18,7 +18,7 @@ const PRODUCER = 'ring/format1/producer.ts'
 const CONSUMER = 'ring/format1/consumer.ts'
 const CONTROL = 'ring/format1/control.ts'
 const ROLE = 'ring/format1/role.ts'
-const BASE_ROLE = 'ring/role.ts'
+const BASE_ROLE = 'ring/claimed-role.ts'
 const READER = 'ring/format1/reader.ts'
 
 const format1 = (name, file, find, replace, more = {}) => ({
@@ -28,20 +28,20 @@ const format1 = (name, file, find, replace, more = {}) => ({
   ...more,
 })
 
-const BATCH2 = 'ring/format2/batch.ts'
-const BLOCK2 = 'ring/format2/block.ts'
+const BATCH2 = 'ring/format2/disk/batch.ts'
+const BLOCK2 = 'ring/format2/disk/block.ts'
 const CONSUMER2 = 'ring/format2/consumer.ts'
-const DISK2 = 'ring/format2/disk.ts'
-const EPOCHS2 = 'ring/format2/epochs.ts'
-const MASK2 = 'ring/format2/mask.ts'
-const PLACE2 = 'ring/format2/place.ts'
+const DISK2 = 'ring/format2/disk/disk.ts'
+const EPOCHS2 = 'ring/format2/disk/epochs.ts'
+const MASK2 = 'ring/format2/disk/mask.ts'
+const PLACE2 = 'ring/format2/disk/cursor.ts'
 const PRODUCER2 = 'ring/format2/producer.ts'
-const READING2 = 'ring/format2/reading.ts'
-const RECOVER2 = 'ring/format2/recover.ts'
+const READING2 = 'ring/format2/log/consumer-log.ts'
+const RECOVER2 = 'ring/format2/log/recovery.ts'
 const ROLE2 = 'ring/format2/role.ts'
-const SPACE2 = 'ring/format2/space.ts'
-const STEPS2 = 'ring/format2/steps.ts'
-const WALK2 = 'ring/format2/walk.ts'
+const SPACE2 = 'ring/format2/log/free-space.ts'
+const STEPS2 = 'ring/format2/log/batch-index.ts'
+const WALK2 = 'ring/format2/log/log-reader.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const format2 = (name, mix, seeds, edits, format = '2') => ({
@@ -118,7 +118,7 @@ const FORMAT2 = [
   ),
   format2("an item's checksum is not checked", 'flip', 1500, [
     [
-      'ring/format2/batch-items.ts',
+      'ring/format2/log/batch-items.ts',
       'checksums[index] === table?.getUint32(entry + 4, true)',
       'table !== undefined',
     ],

@@ -1,7 +1,7 @@
 // Mutants of the NBD client, each found by a ring and its neighbours on a simulated server.
 
-const CONNECTION = 'block/nbd/connection.ts'
-const FLUSH_TRACKER = 'block/nbd/flush-tracker.ts'
+const CONNECTION = 'block/nbd/transport/connection.ts'
+const FLUSH_TRACKER = 'block/nbd/transport/flush-tracker.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const mutant = (name, mix, seeds, ...edits) => ({
@@ -37,7 +37,7 @@ export const NBD = [
     'COMMAND.write',
   ]),
   mutant('a write that the server was not permitted counts as done', 'refuse', 10, [
-    'block/nbd/exchange.ts',
+    'block/nbd/transport/exchange.ts',
     'if (this.#fault !== undefined) {',
     "if (this.#fault !== undefined && this.#fault.code !== 'EPERM') {",
   ]),

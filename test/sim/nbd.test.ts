@@ -3,7 +3,7 @@ import { explain, explore, replayCommand, runSeed } from '../../src/sim/explore.
 import { DEVICE_FAULTS } from '../../src/sim/faults.ts'
 import { format1 } from '../../src/sim/format1.ts'
 import { format2 } from '../../src/sim/format2.ts'
-import type { RingUnderTest } from '../../src/sim/promises.ts'
+import type { RingUnderTest } from '../../src/sim/guarantees.ts'
 import { storageNamed } from '../../src/sim/storages.ts'
 import { addCounts, noCounts, type SimCounts } from '../../src/sim/world.ts'
 

@@ -3,7 +3,7 @@ import type { PoppedItem } from '../../src/ring/types.ts'
 import { explain, explore, runSeed } from '../../src/sim/explore.ts'
 import { EVENT_FAULTS, type FaultKind, REQUEST_FAULTS } from '../../src/sim/faults.ts'
 import { format1 } from '../../src/sim/format1.ts'
-import type { RingUnderTest } from '../../src/sim/promises.ts'
+import type { RingUnderTest } from '../../src/sim/guarantees.ts'
 import { addCounts, noCounts, type SimCounts } from '../../src/sim/world.ts'
 
 describe('a simulation', () => {

@@ -3,7 +3,7 @@
 // environment.
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FileBlockDevice } from '../../dist/block/file.js'
+import { FileBlockDevice } from '../../dist/block/file/index.js'
 import { Consumer, inspectRing, PartitionBlockDevice, Producer } from '../../dist/index.js'
 import { Items, randomFrom } from '../crash/items.mjs'
 import { putMark, RING_SECTORS } from './marks.mjs'

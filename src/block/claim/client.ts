@@ -1,5 +1,5 @@
-import { ASK_TIMEOUT_MS } from '../check.ts'
-import type { NativeSockets, Peer } from '../file/native-sockets.ts'
+import type { NativeSockets, Peer } from '../native/sockets.ts'
+import { ASK_TIMEOUT_MS } from '../validate.ts'
 import { newNonce, type ReadKey } from './proof.ts'
 import { parseChallenge, parseReply, questionLine, type Reply } from './protocol.ts'
 import { dial, dialByCalls, type Wire } from './wire.ts'

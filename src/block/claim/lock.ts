@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { constants, open } from 'node:fs'
 import { promisify } from 'node:util'
-import { closeQuietly } from '../file/close.ts'
-import type { Native } from '../file/native.ts'
+import type { Native } from '../native/calls.ts'
+import { closeQuietly } from '../native/close.ts'
 
 /** Locks are taken here, beyond all data. */
 const LOCKS_START = 1n << 62n

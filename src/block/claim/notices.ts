@@ -1,5 +1,5 @@
-import { channel } from '../../diagnostics.ts'
-import type { Peer } from '../file/native-sockets.ts'
+import { channel } from '../../util/diagnostics.ts'
+import type { Peer } from '../native/sockets.ts'
 
 /** What is published on {@link CLAIM_CHANNEL}. */
 export type ClaimNotice =

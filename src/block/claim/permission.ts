@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Peer } from '../file/native-sockets.ts'
+import type { Peer } from '../native/sockets.ts'
 
 /** What decides who may open a file for writing. */
 export interface FileAccess {

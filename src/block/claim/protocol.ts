@@ -1,5 +1,5 @@
-import { replaceUnsafe } from '../../unsafe-text.ts'
-import { MAX_REQUEST_BYTES } from '../check.ts'
+import { replaceUnsafe } from '../../util/unsafe-text.ts'
+import { MAX_REQUEST_BYTES } from '../validate.ts'
 import { isNonce, isProof, proofOf } from './proof.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { hostname } from 'node:os'
-import { ASK_TIMEOUT_MS } from '../check.ts'
 import type { ClaimOptions } from '../device.ts'
+import { ASK_TIMEOUT_MS } from '../validate.ts'
 import { newNonce } from './proof.ts'
 import {
   challengeLine,

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
-import { systemCode } from '../file/errors.ts'
-import type { NativeSockets, Peer } from '../file/native-sockets.ts'
+import { systemCode } from '../native/errors.ts'
+import type { NativeSockets, Peer } from '../native/sockets.ts'
 import { LineReader, MAX_LINE_BYTES } from './protocol.ts'
 
 /** How often a socket that Node does not know of is looked at. */

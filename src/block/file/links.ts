@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { lstat, readlink } from 'node:fs/promises'
 import { dirname, isAbsolute, join, parse } from 'node:path'
 import { type BlockError, isBlockError } from '../../errors.ts'
-import { explain, openError, systemCode } from './errors.ts'
+import { explain, openError, systemCode } from '../native/errors.ts'
 
 /** Links that Linux follows in one path. */
 const MAX_LINKS = 40

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
 import { BlockError } from '../../errors.ts'
-import { checkSectorSize } from '../check.ts'
-import type { Engine } from './engine.ts'
-import type { FillOptions } from './fill.ts'
+import { checkSectorSize } from '../validate.ts'
+import type { Engine } from './engine/engine.ts'
+import type { FillOptions } from './io/fill.ts'
 import type { RawDevice } from './sysfs.ts'
 
 /** How to open a file or a raw block device. */

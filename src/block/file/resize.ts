@@ -1,6 +1,6 @@
 import { ftruncate } from 'node:fs'
 import { promisify } from 'node:util'
-import { type FillOptions, fillWithZeroes } from './fill.ts'
+import { type FillOptions, fillWithZeroes } from './io/fill.ts'
 
 const ftruncateCall = promisify(ftruncate)
 

@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs'
-import { channel } from '../../diagnostics.ts'
+import { channel } from '../../util/diagnostics.ts'
 import type { BlockWatch } from '../device.ts'
 
 /** What is published on `shared-block-ring:watch`, once for each watch that does not work, or not any more. */

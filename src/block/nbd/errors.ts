@@ -1,9 +1,9 @@
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { shown } from '../claim/protocol.ts'
-import { systemCode } from '../file/errors.ts'
-import { type Place, placeDetails, where } from '../place.ts'
-import { NbdFault } from './fault.ts'
+import { type Place, placeDetails, where } from '../failed-request.ts'
+import { systemCode } from '../native/errors.ts'
+import { NbdFault } from './transport/fault.ts'
 
 /** Every code of an `NbdBlockDevice`. */
 export type NbdBlockErrorCode =

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
-import { checkSectorSize } from '../check.ts'
-import type { NbdDial } from './stream.ts'
+import { checkSectorSize } from '../validate.ts'
 import type { NbdTlsOptions } from './tls-options.ts'
+import type { NbdDial } from './transport/stream.ts'
 
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1

@@ -1,9 +1,9 @@
-import { untilAborted } from '../../abort.ts'
 import type { Clock } from '../../clock.ts'
-import { systemCode } from '../file/errors.ts'
+import { untilAborted } from '../../util/abort.ts'
+import { systemCode } from '../native/errors.ts'
 import { reasonOf } from './errors.ts'
-import { NbdFault } from './fault.ts'
-import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './stream.ts'
+import { NbdFault } from './transport/fault.ts'
+import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './transport/stream.ts'
 import type { NbdAddress } from './uri.ts'
 
 /** Milliseconds that a server has to close a connection that was ended here. */

@@ -1,5 +1,5 @@
 import { buffersFor } from '../buffers.ts'
-import { type Place, readAt } from './place.ts'
+import { type Place, readAt } from './byte-range.ts'
 
 /**
  * Whether what is written to a device comes out at another one, whatever their names: a file and an export of it are one

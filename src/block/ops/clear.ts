@@ -1,7 +1,7 @@
 import { isBlockError } from '../../errors.ts'
 import type { BlockDevice } from '../device.ts'
+import type { Place } from './byte-range.ts'
 import type { Chunk } from './extents.ts'
-import type { Place } from './place.ts'
 
 /** How a device says no to a request, and goes on working. */
 const REFUSALS: readonly string[] = ['BLOCK_UNSUPPORTED', 'BLOCK_IO']

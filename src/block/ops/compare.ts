@@ -1,9 +1,9 @@
 import type { BlockDevice } from '../device.ts'
+import { bothSettled, commonUnit, placeOf, readAt } from './byte-range.ts'
 import { firstDifference } from './difference.ts'
 import { type Chunk, chunksOf } from './extents.ts'
 import { type OperationOptions, planOf } from './options.ts'
 import { inOrder } from './pipeline.ts'
-import { bothSettled, commonUnit, placeOf, readAt } from './place.ts'
 
 /** What {@link compare} found. */
 export type Comparison =

@@ -1,8 +1,8 @@
+import { commonUnit, type Place, readAt, writeAt } from './byte-range.ts'
 import { clear } from './clear.ts'
 import type { Chunk, Extent } from './extents.ts'
 import type { Plan } from './options.ts'
 import { inParallel } from './pipeline.ts'
-import { commonUnit, type Place, readAt, writeAt } from './place.ts'
 
 /**
  * Copies pieces of a device, the first of which begins it, so that a copy that is cut short never looks whole:

@@ -1,9 +1,9 @@
 import type { BlockDevice } from '../device.ts'
 import { checkApart } from './apart.ts'
+import { commonUnit, pairOf } from './byte-range.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent } from './extents.ts'
 import { type OperationOptions, planOf } from './options.ts'
-import { commonUnit, pairOf } from './place.ts'
 
 /**
  * Copies a device's content to another of the same size in bytes; the sizes of their sectors may differ. The

@@ -1,4 +1,4 @@
-import type { Place } from './place.ts'
+import type { Place } from './byte-range.ts'
 
 /** A run of bytes of a device. */
 export interface Chunk {

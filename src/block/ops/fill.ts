@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../device.ts'
+import { writeAt } from './byte-range.ts'
 import type { OperationOptions } from './options.ts'
 import { writeEverywhere } from './overwrite.ts'
-import { writeAt } from './place.ts'
 import { fillRandom } from './random.ts'
 
 /** What to fill a device with. */

@@ -1,8 +1,8 @@
 import type { BlockDevice } from '../device.ts'
+import { type Place, placeOf, readAt } from './byte-range.ts'
 import { type Chunk, chunksOf, extentsOf } from './extents.ts'
 import { type OperationOptions, type Plan, planOf } from './options.ts'
 import { inOrder } from './pipeline.ts'
-import { type Place, placeOf, readAt } from './place.ts'
 
 /** Content of a device. */
 export interface FoldPiece {

@@ -1,8 +1,8 @@
 import type { BlockDevice } from '../device.ts'
+import { type Place, targetOf } from './byte-range.ts'
 import { type Chunk, chunksOf } from './extents.ts'
 import { type OperationOptions, planOf } from './options.ts'
 import { inParallel } from './pipeline.ts'
-import { type Place, targetOf } from './place.ts'
 
 /** Makes the makers of workers, each of which writes one chunk at a time. */
 type Writing = (place: Place, chunkBytes: number) => () => (chunk: Chunk) => Promise<void>

@@ -1,9 +1,9 @@
 import type { BlockDevice } from '../device.ts'
 import { checkApart } from './apart.ts'
+import { commonUnit, type Place, pairOf } from './byte-range.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent, extentsOf } from './extents.ts'
 import { type OperationOptions, type Plan, planOf } from './options.ts'
-import { commonUnit, type Place, pairOf } from './place.ts'
 
 /** Holes are cleared in pieces of at most this many bytes, so that progress shows and aborting works. */
 const HOLE_BYTES = 64 << 20

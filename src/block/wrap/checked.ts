@@ -1,6 +1,6 @@
-import { checkSectors } from '../check.ts'
 import type { BlockDevice, BlockInfo, RequestOptions, WriteOptions } from '../device.ts'
 import type { Permit } from '../permit.ts'
+import { checkSectors } from '../validate.ts'
 import { GuardedBlockDevice } from './guarded.ts'
 import { type MemoryAccess, MemoryInUse } from './memory-use.ts'
 

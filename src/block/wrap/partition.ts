@@ -1,4 +1,3 @@
-import { checkSectors } from '../check.ts'
 import type {
   AskOptions,
   BlockClaim,
@@ -7,6 +6,7 @@ import type {
   BlockInfo,
   ClaimOptions,
 } from '../device.ts'
+import { checkSectors } from '../validate.ts'
 import { GuardedBlockDevice } from './guarded.ts'
 
 /** Which sectors of the device below a {@link PartitionBlockDevice} is made of. */

@@ -1,4 +1,4 @@
-import { channel } from '../../diagnostics.ts'
+import { channel } from '../../util/diagnostics.ts'
 import type {
   AskOptions,
   BlockClaim,

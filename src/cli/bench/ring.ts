@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { Consumer, Producer } from '../../ring/ring.ts'
-import { RingWriter } from '../../ring/writer.ts'
+import { Consumer, Producer } from '../../ring/attach.ts'
+import { RingWriter } from '../../ring/queue/writer.ts'
 import { type Pace, paceOf, type Timing } from './timing.ts'
 
 const ITEM_BYTES = 100

@@ -6,11 +6,11 @@ import { measureRing } from '../bench/ring.ts'
 import type { Timing } from '../bench/timing.ts'
 import { measureReads, measureWrites } from '../bench/transfers.ts'
 import { usageError } from '../errors.ts'
-import { commonFlags, device } from '../flags.ts'
-import { standardOutput } from '../output.ts'
-import { grouped, safeJson } from '../render.ts'
+import { commonFlags, device } from '../flags/flags.ts'
+import { parseDuration, parseSize } from '../flags/size.ts'
+import { standardOutput } from '../output/output.ts'
+import { grouped, safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
-import { parseDuration, parseSize } from '../size.ts'
 
 /** Ways to open a file; an export has one only. */
 const ENGINES: readonly { readonly engine?: 'pool' | 'sync' | 'adaptive' }[] = [

@@ -1,11 +1,8 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
-import { inspectRing, Producer } from '../../ring/ring.ts'
+import { inspectRing, Producer } from '../../ring/attach.ts'
 import type { CreateOptions, RingInspection } from '../../ring/types.ts'
-import { CommandError, EXIT, withNote } from '../errors.ts'
-import { commonFlags, device } from '../flags.ts'
-import { describeHolding, holdingOf } from '../holding.ts'
 import {
   checkFits,
   eraseDevice,
@@ -13,13 +10,16 @@ import {
   type MakeFlags,
   modeFlag,
   openOrCreate,
-} from '../make.ts'
-import { standardOutput } from '../output.ts'
-import { grouped, safeJson, safeText } from '../render.ts'
-import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
-import { takeRoles } from '../roles.ts'
+} from '../device/create-target.ts'
+import { describeHolding, holdingOf } from '../device/device-content.ts'
+import { takeRoles } from '../device/roles.ts'
+import { CommandError, EXIT, withNote } from '../errors.ts'
+import { commonFlags, device } from '../flags/flags.ts'
+import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../flags/ring-flags.ts'
+import { parseSize } from '../flags/size.ts'
+import { standardOutput } from '../output/output.ts'
+import { grouped, safeJson, safeText } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
-import { parseSize } from '../size.ts'
 
 interface Flags extends MakeFlags, RingFlags {
   readonly erase?: boolean

@@ -1,7 +1,8 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { inspectRing } from '../../ring/ring.ts'
-import { cannotRead } from '../../ring/salvage.ts'
-import { openDevice } from '../device.ts'
+import { inspectRing } from '../../ring/attach.ts'
+import { cannotRead } from '../../ring/report/read-around.ts'
+import { openDevice } from '../device/device.ts'
+import { holdersOf } from '../device/roles.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import {
   type CommonFlags,
@@ -10,11 +11,10 @@ import {
   type ItemFlags,
   limitOf,
   maxItem,
-} from '../flags.ts'
-import { standardOutput } from '../output.ts'
-import { writeJson } from '../report-json.ts'
-import { writeText } from '../report-text.ts'
-import { holdersOf } from '../roles.ts'
+} from '../flags/flags.ts'
+import { standardOutput } from '../output/output.ts'
+import { writeJson } from '../output/report-json.ts'
+import { writeText } from '../output/report-text.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {

@@ -1,13 +1,13 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { dumpAt } from '../../ring/tools.ts'
-import { openDevice } from '../device.ts'
+import { dumpAt } from '../../ring/maintenance/index.ts'
+import { openDevice } from '../device/device.ts'
 import { usageError } from '../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../flags.ts'
-import { dumpText } from '../hex-dump.ts'
-import { standardOutput } from '../output.ts'
-import { safeJson } from '../render.ts'
+import { type CommonFlags, commonFlags, device } from '../flags/flags.ts'
+import { parseSize } from '../flags/size.ts'
+import { dumpText } from '../output/hex-dump.ts'
+import { standardOutput } from '../output/output.ts'
+import { safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
-import { parseSize } from '../size.ts'
 
 interface Flags extends CommonFlags {
   readonly at: number

@@ -1,23 +1,36 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
-import { type Migrated, migrateRing } from '../../ring/migrate.ts'
-import { inspectRing, Producer } from '../../ring/ring.ts'
+import { inspectRing, Producer } from '../../ring/attach.ts'
+import { type Migrated, migrateRing } from '../../ring/maintenance/migrate.ts'
 import type { RingInspection } from '../../ring/types.ts'
-import { type OpenedDevice, openDevice } from '../device.ts'
+import {
+  type MakeFlags,
+  modeFlag,
+  openOrCreate,
+  vacancyAt,
+  withModeOf,
+} from '../device/create-target.ts'
+import { type OpenedDevice, openDevice } from '../device/device.ts'
+import { producerAtWork } from '../device/producer-at-work.ts'
+import { unmake } from '../device/remove-target.ts'
+import { takeRoles } from '../device/roles.ts'
+import { checkApart, checkNotSame } from '../device/same-storage.ts'
 import { asCommandError, CommandError, EXIT, withNote } from '../errors.ts'
-import { commonFlags, device, type ItemFlags, limitOf, maxItem, sectorSize } from '../flags.ts'
-import { type MakeFlags, modeFlag, openOrCreate, vacancyAt, withModeOf } from '../make.ts'
-import { standardOutput } from '../output.ts'
-import { producerAtWork } from '../producer-at-work.ts'
-import { showProgress } from '../progress.ts'
-import { counted, grouped, safeJson, safeText } from '../render.ts'
-import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../ring-flags.ts'
-import { takeRoles } from '../roles.ts'
-import { checkApart, checkNotSame } from '../same-storage.ts'
+import {
+  commonFlags,
+  device,
+  type ItemFlags,
+  limitOf,
+  maxItem,
+  sectorSize,
+} from '../flags/flags.ts'
+import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../flags/ring-flags.ts'
+import { parseSize } from '../flags/size.ts'
+import { standardOutput } from '../output/output.ts'
+import { showProgress } from '../output/progress.ts'
+import { counted, grouped, safeJson, safeText } from '../output/render.ts'
+import { WaitNotice } from '../output/wait-notice.ts'
 import { stopSignals } from '../signals.ts'
-import { parseSize } from '../size.ts'
-import { unmake } from '../unmake.ts'
-import { WaitNotice } from '../wait-notice.ts'
 
 const HOLDER = 'sbr migrate'
 

@@ -1,9 +1,9 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { openDevice } from '../device.ts'
-import { device, type ItemFlags, itemFlags, limitOf, namesOf } from '../flags.ts'
-import { type LeaseFlags, leaseFlags, leaseOf } from '../lease-flags.ts'
-import { checkLeasable } from '../leases.ts'
-import { type PushFlags, pushFlags, pushStandardInput } from '../push-input.ts'
+import { openDevice } from '../device/device.ts'
+import { checkLeasable } from '../device/leases.ts'
+import { device, type ItemFlags, itemFlags, limitOf, namesOf } from '../flags/flags.ts'
+import { type LeaseFlags, leaseFlags, leaseOf } from '../flags/lease-flags.ts'
+import { type PushFlags, pushFlags, pushStandardInput } from '../input/push-input.ts'
 import { stopSignals } from '../signals.ts'
 
 type Flags = ItemFlags & PushFlags & LeaseFlags

@@ -1,6 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { device, roleFlags } from '../flags.ts'
-import { type SettleFlags, settle, timeoutFlag } from '../settle.ts'
+import { type SettleFlags, settle, timeoutFlag } from '../device/suspend-resume.ts'
+import { device, roleFlags } from '../flags/flags.ts'
 
 const fullDescription = `Asks the producer to go on and waits until it acknowledges. Resuming a ring that runs does nothing.
 

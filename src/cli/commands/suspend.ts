@@ -1,6 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { device, roleFlags } from '../flags.ts'
-import { type SettleFlags, settle, timeoutFlag } from '../settle.ts'
+import { type SettleFlags, settle, timeoutFlag } from '../device/suspend-resume.ts'
+import { device, roleFlags } from '../flags/flags.ts'
 
 const fullDescription = `Asks the producer to pause and waits until it acknowledges: from then on nothing is pushed. A producer
 acknowledges when it pushes, waits or starts. Suspending a suspended ring does nothing.

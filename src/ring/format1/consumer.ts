@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { asPosition, type Position } from '../../position.ts'
-import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
+import { foldAll, popBounds, popOne, RequestDesk } from '../single-item.ts'
 import type {
   Consumer,
   ConsumerOptions,

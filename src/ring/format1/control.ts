@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
-import { notInitialised } from '../content.ts'
+import { notInitialised } from '../report/signatures.ts'
 import { trace } from '../trace.ts'
 import type { Names } from '../types.ts'
 import {

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
-import { type DeviceContent, describeContent, readContent } from '../content.ts'
 import type { DeviceSize } from '../format.ts'
+import { type DeviceContent, describeContent, readContent } from '../report/signatures.ts'
 import type { CreateOptions } from '../types.ts'
 import {
   CONSUMER_SECTOR,

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
-import { type DumpOptions, decodeFields, type FieldSpec, type Structure } from '../dump.ts'
+import { type DumpOptions, decodeFields, type FieldSpec, type Structure } from '../report/dump.ts'
 import type { RingInspection } from '../types.ts'
 import { inspect } from './inspect.ts'
 import {

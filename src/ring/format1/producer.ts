@@ -1,8 +1,8 @@
-import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
+import { readOnly } from '../../block/validate.ts'
 import { asPosition, type Position } from '../../position.ts'
-import { pushOne } from '../derived.ts'
-import { checkItem } from '../item.ts'
+import { checkItem } from '../item-limits.ts'
+import { pushOne } from '../single-item.ts'
 import type {
   AttachOptions,
   AttachProducerResult,

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { asPosition } from '../../position.ts'
-import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item.ts'
+import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item-limits.ts'
 import type { PoppedItem } from '../types.ts'
 import { DATA_SECTOR, dataOffset, HEADER_BYTES, type Layout, recordBytes } from './layout.ts'
 import { extentOf, parseLength, runsOf, type Window } from './record.ts'

@@ -1,5 +1,5 @@
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
-import type { RepairOptions, RepairReport } from '../repair.ts'
+import type { RepairOptions, RepairReport } from '../report/repair.ts'
 import { verify } from './verify.ts'
 
 /**

@@ -7,7 +7,7 @@ import {
   type RingReport,
   reportOf,
   type VerifyOptions,
-} from '../report.ts'
+} from '../report/finding.ts'
 import { type Inspection, inspect } from './inspect.ts'
 import { DATA_SECTOR, type Layout, makeLayout, PRODUCER_SECTOR, recordBytes } from './layout.ts'
 import { FLAG_AT, TEXT_START } from './pointer.ts'

@@ -1,10 +1,10 @@
-import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
+import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
+import { type Claimed, isRefusal } from '../claimed-role.ts'
 import { publishDamage } from '../damage.ts'
-import { foldAll, popBounds, popOne, RequestDesk } from '../derived.ts'
-import { type Claimed, isRefusal } from '../role.ts'
+import { foldAll, popBounds, popOne, RequestDesk } from '../single-item.ts'
 import type {
   Consumer,
   ConsumerOptions,
@@ -14,17 +14,17 @@ import type {
   RingState,
   SuspendResult,
 } from '../types.ts'
-import { isBad } from './block.ts'
-import type { Disk } from './disk.ts'
-import { Losses } from './losses.ts'
-import type { Place } from './place.ts'
+import { isBad } from './disk/block.ts'
+import type { Place } from './disk/cursor.ts'
+import type { Disk } from './disk/disk.ts'
+import type { Slots, Which } from './disk/slots.ts'
+import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
+import { traceConsumer } from './disk/trace-slots.ts'
+import { ReadingPlace } from './log/consumer-log.ts'
+import { Losses } from './log/loss-counter.ts'
 import { toText } from './position.ts'
-import { ReadingPlace } from './reading.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
-import type { Slots, Which } from './slots.ts'
-import { type ConsumerSlot, type ProducerSlot, slotText } from './slots.ts'
 import { takeRole } from './take-role.ts'
-import { traceConsumer } from './trace-slots.ts'
 
 /** When the older slot holds back more than this part of the ring, it is written at once, and not only when all is idle. */
 const HELD_BACK_PART = 1 / 4

@@ -1,16 +1,22 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
-import { type DeviceContent, describeContent, readContent } from '../content.ts'
 import type { DeviceSize } from '../format.ts'
 import { hasMagic } from '../format1/layout.ts'
+import { type DeviceContent, describeContent, readContent } from '../report/signatures.ts'
 import type { CreateOptions } from '../types.ts'
-import { encodeGuard, isGuarded } from './guard.ts'
-import { isSound, readSuperblocks } from './identify.ts'
-import { BLOCK_SIZES, DEFAULT_BLOCK_SIZE, dataOffset, type Layout, makeLayout } from './layout.ts'
-import { ORIGIN } from './mark.ts'
-import { encodeConsumerSlot, encodeProducerSlot } from './slots.ts'
-import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './superblock.ts'
+import { encodeGuard, isGuarded } from './disk/guard.ts'
+import { isSound, readSuperblocks } from './disk/identify.ts'
+import {
+  BLOCK_SIZES,
+  DEFAULT_BLOCK_SIZE,
+  dataOffset,
+  type Layout,
+  makeLayout,
+} from './disk/layout.ts'
+import { ORIGIN } from './disk/log-position.ts'
+import { encodeConsumerSlot, encodeProducerSlot } from './disk/slots.ts'
+import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './disk/superblock.ts'
 
 /**
  * Creates a ring of format 2 where there is no ring. One that is there, of any format, stays as it is.

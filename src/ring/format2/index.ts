@@ -1,7 +1,7 @@
 import type { Format } from '../format.ts'
+import { inspect } from './check/inspect.ts'
 import { attachConsumer } from './consumer.ts'
 import { checkSize, createRing } from './create.ts'
-import { inspect } from './inspect.ts'
 import { attachProducer } from './producer.ts'
 
 /** Checksums, and one write a commit. */

@@ -1,10 +1,10 @@
-import { readOnly } from '../../block/check.ts'
 import type { BlockDevice } from '../../block/device.ts'
+import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
-import { pushOne } from '../derived.ts'
-import { checkItem } from '../item.ts'
-import type { Claimed } from '../role.ts'
+import type { Claimed } from '../claimed-role.ts'
+import { checkItem } from '../item-limits.ts'
+import { pushOne } from '../single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
   AttachOptions,
@@ -14,15 +14,12 @@ import type {
   PushResult,
   RingState,
 } from '../types.ts'
-import { batchBlocks, batchEnd, encodeBatch } from './batch.ts'
-import { isBad } from './block.ts'
-import { type Disk, exhausted } from './disk.ts'
-import { beginEpoch, currentEpoch, type Epochs } from './epochs.ts'
-import { MAX_BATCH_BYTES, maxBatchBlocks, PUBLISH_BYTES } from './layout.ts'
-import { isCount, MAX_COUNT, type Mark } from './mark.ts'
-import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
-import { isInReach, reachOf, rollForward, type Tail } from './recover.ts'
-import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
+import { batchBlocks, batchEnd, encodeBatch } from './disk/batch.ts'
+import { isBad } from './disk/block.ts'
+import { type Disk, exhausted } from './disk/disk.ts'
+import { beginEpoch, currentEpoch, type Epochs } from './disk/epochs.ts'
+import { MAX_BATCH_BYTES, maxBatchBlocks, PUBLISH_BYTES } from './disk/layout.ts'
+import { isCount, MAX_COUNT, type Mark } from './disk/log-position.ts'
 import {
   type ConsumerSlot,
   maxEpochs,
@@ -31,8 +28,11 @@ import {
   type Slots,
   slotText,
   type Which,
-} from './slots.ts'
-import { Space } from './space.ts'
+} from './disk/slots.ts'
+import { Space } from './log/free-space.ts'
+import { isInReach, reachOf, rollForward, type Tail } from './log/recovery.ts'
+import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
+import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { takeRole } from './take-role.ts'
 
 /**

@@ -1,11 +1,11 @@
 import { RingError } from '../../errors.ts'
-import { BaseRole, type Claimed, isRefusal } from '../role.ts'
+import { BaseRole, type Claimed, isRefusal } from '../claimed-role.ts'
 import type { DebugInfo } from '../types.ts'
-import { frontBytes } from './batch.ts'
-import { type BadBlock, formatUuid, isBad } from './block.ts'
-import { Disk } from './disk.ts'
-import type { Layout } from './layout.ts'
-import type { Mark } from './mark.ts'
+import { frontBytes } from './disk/batch.ts'
+import { type BadBlock, formatUuid, isBad } from './disk/block.ts'
+import { Disk } from './disk/disk.ts'
+import type { Layout } from './disk/layout.ts'
+import type { Mark } from './disk/log-position.ts'
 import {
   type ConsumerSlot,
   consumerSlotsMisfit,
@@ -14,7 +14,7 @@ import {
   type Read,
   type Slots,
   type Which,
-} from './slots.ts'
+} from './disk/slots.ts'
 
 /** How long a role that has nothing to do waits before it writes down where it is. */
 export const IDLE_MS = 50

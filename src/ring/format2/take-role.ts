@@ -1,14 +1,14 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { PermittedBlockDevice } from '../../block/wrap/permitted.ts'
 import { RingError } from '../../errors.ts'
-import { type Claimed, claimRole } from '../role.ts'
+import { type Claimed, claimRole } from '../claimed-role.ts'
 import type { AttachOptions } from '../types.ts'
-import { Disk } from './disk.ts'
-import type { Lease } from './lease.ts'
-import { breakCommand, leaseDamaged, leasedBy } from './lease-errors.ts'
-import { type LeasedRole, LeaseStore } from './lease-store.ts'
-import { LeasedBlockDevice } from './leased-device.ts'
-import { checkLeaseOptions, takeLease } from './take-lease.ts'
+import { Disk } from './disk/disk.ts'
+import { breakCommand, leaseDamaged, leasedBy } from './lease/errors.ts'
+import type { Lease } from './lease/lease.ts'
+import { LeasedBlockDevice } from './lease/leased-device.ts'
+import { type LeasedRole, LeaseStore } from './lease/store.ts'
+import { checkLeaseOptions, takeLease } from './lease/take.ts'
 
 /** A role that nobody else has, on this machine and, with leases, on any. */
 export interface TakenRole {

@@ -1,4 +1,4 @@
-import { encodeLease, newNonce, parseLease } from '../../ring/format2/lease-block.ts'
+import { encodeLease, newNonce, parseLease } from '../../ring/format2/disk/lease-block.ts'
 import type { LeaseRecord } from '../../ring/lease-types.ts'
 import type { SimDisk } from '../disk.ts'
 import { LEASE_SECTOR } from './fate.ts'

@@ -1,5 +1,5 @@
-import { onAbort } from '../../abort.ts'
 import type { Clock } from '../../clock.ts'
+import { onAbort } from '../../util/abort.ts'
 import type { Random } from '../random.ts'
 import type { Scheduler } from '../scheduler.ts'
 

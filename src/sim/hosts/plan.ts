@@ -1,4 +1,4 @@
-import { RENEWED_PART } from '../../ring/format2/lease-time.ts'
+import { RENEWED_PART } from '../../ring/format2/lease/time.ts'
 import { nameOf, Random } from '../random.ts'
 import type { PauseKind } from './host.ts'
 

@@ -1,7 +1,7 @@
 import { isBlockError, isRingError } from '../../errors.ts'
+import { inspectRing, Producer } from '../../ring/attach.ts'
 import { breakLease, readLeases } from '../../ring/lease.ts'
 import type { LeaseRecord } from '../../ring/lease-types.ts'
-import { inspectRing, Producer } from '../../ring/ring.ts'
 import { SimDisk } from '../disk.ts'
 import { Random } from '../random.ts'
 import { Scheduler } from '../scheduler.ts'

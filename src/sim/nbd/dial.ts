@@ -1,4 +1,4 @@
-import type { NbdDial, NbdStream, NbdStreamReceiver } from '../../block/nbd/stream.ts'
+import type { NbdDial, NbdStream, NbdStreamReceiver } from '../../block/nbd/transport/stream.ts'
 import type { NbdAddress } from '../../block/nbd/uri.ts'
 import type { Caller, Network, Socket } from '../net/network.ts'
 

@@ -1,5 +1,5 @@
 import type { PartitionOptions } from '../../block/wrap/partition.ts'
-import type { Shape } from '../promises.ts'
+import type { Shape } from '../guarantees.ts'
 
 /** Bytes of a neighbour's part, about. */
 const NEIGHBOUR_BYTES = 24 << 10

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { NbdBlockDevice } from '../../block/nbd.ts'
+import type { NbdBlockDevice } from '../../block/nbd/index.ts'
 import { PartitionBlockDevice } from '../../block/wrap/partition.ts'
 import type { Mount } from '../actor.ts'
 import { SimDevice } from '../device.ts'
@@ -37,7 +37,7 @@ export const nbdStorage: StorageKind = {
   eventsPerRequest: 12,
   diskOf: (shape) => ({ ...shape, sizeSectors: layoutOf(shape).sectors }),
   load: async () => {
-    const { NbdBlockDevice } = await import('../../block/nbd.ts')
+    const { NbdBlockDevice } = await import('../../block/nbd/index.ts')
     return (context) => new NbdStorage(context, NbdBlockDevice.connect)
   },
 }

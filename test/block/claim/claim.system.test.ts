@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { FileBlockDevice } from '../../../src/block/file.ts'
+import { FileBlockDevice } from '../../../src/block/file/index.ts'
 import { runChild, startChild } from '../../helpers/child.ts'
 import { needs } from '../../helpers/interop.ts'
 

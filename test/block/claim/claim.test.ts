@@ -15,7 +15,7 @@ import { isListening } from '../../../src/block/claim/listening.ts'
 import { CLAIM_CHANNEL } from '../../../src/block/claim/notices.ts'
 import { cannotWrite, isForeign } from '../../../src/block/claim/permission.ts'
 import type { BlockClaim, ClaimOptions } from '../../../src/block/device.ts'
-import { FileBlockDevice } from '../../../src/block/file.ts'
+import { FileBlockDevice } from '../../../src/block/file/index.ts'
 
 let directory: string
 let path: string

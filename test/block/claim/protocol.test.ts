@@ -14,7 +14,7 @@ import {
 import { RateLimit } from '../../../src/block/claim/rate-limit.ts'
 import { ClaimServer } from '../../../src/block/claim/server.ts'
 import type { ClaimOptions } from '../../../src/block/device.ts'
-import { loadNative } from '../../../src/block/file/native.ts'
+import { loadNative } from '../../../src/block/native/calls.ts'
 
 const KEY = Buffer.from('0123456789abcdef')
 const OTHER_KEY = Buffer.from('fedcba9876543210')

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url'
 
 const [root = '', path = '', client] = process.argv.slice(2)
 const load = (module) => import(new URL(`dist/${module}`, pathToFileURL(`${root}/`)).href)
-const { FileBlockDevice } = await load('block/file.js')
+const { FileBlockDevice } = await load('block/file/index.js')
 const { Consumer, Producer, whoHolds } = await load('index.js')
 
 const notices = []

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { describe, expect, type TestContext, test } from 'vitest'
-import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
+import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd/index.ts'
 import { HINTS, KINDS, REQUESTS } from './requests.ts'
 import { bytes, useScene } from './scene.ts'
 

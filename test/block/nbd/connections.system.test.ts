@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, type TestContext, test } from 'vitest'
-import type { NbdBlockDevice } from '../../../src/block/nbd.ts'
+import type { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
 import type { NbdServer } from '../../helpers/nbd-servers.ts'
 import { bytes, useScene } from './scene.ts'
 

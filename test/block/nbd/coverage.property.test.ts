@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Coverage } from '../../../src/block/nbd/coverage.ts'
+import { Coverage } from '../../../src/block/nbd/transport/coverage.ts'
 import { fc, runs } from '../../helpers/property.ts'
 
 const LENGTH = 24

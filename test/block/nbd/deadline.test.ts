@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../../src/block/nbd/index.ts'
 import { CachingNbd, TYPE } from '../../helpers/caching-nbd.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { type FakeRequest, type Peer, pack } from '../../helpers/fake-nbd.ts'

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { listNbdExports } from '../../../src/block/nbd.ts'
+import { listNbdExports } from '../../../src/block/nbd/index.ts'
 import { startForwarder } from './forwarder.ts'
 import { bytes, useScene } from './scene.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { NbdBlockDevice } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { memoryNbd } from '../../helpers/memory-nbd.ts'
 import { bytes } from './scene.ts'

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, type TestContext, test } from 'vitest'
-import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
+import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd/index.ts'
 import { bytes, useScene } from './scene.ts'
 
 const scene = useScene()

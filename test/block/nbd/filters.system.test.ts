@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { NbdBlockDevice } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
 import { HINTS, isRead, KINDS, type Kind, REQUESTS } from './requests.ts'
 import { bytes, useScene } from './scene.ts'
 

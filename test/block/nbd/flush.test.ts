@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../../src/block/nbd/index.ts'
 import { CachingNbd, type Seen, TYPE } from '../../helpers/caching-nbd.ts'
 import { ALL_FLAGS, MULTI_CONN_FLAGS } from '../../helpers/fake-nbd.ts'
 import { bytes } from './scene.ts'

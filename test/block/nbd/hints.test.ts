@@ -2,9 +2,9 @@
 // reads and writes do; that a connection is lost, or the storage shut us out, is.
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { StatusQuestions, StatusSearch } from '../../../src/block/nbd/extents.ts'
-import { NbdFault } from '../../../src/block/nbd/fault.ts'
-import { NbdBlockDevice } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
+import { StatusQuestions, StatusSearch } from '../../../src/block/nbd/transport/extents.ts'
+import { NbdFault } from '../../../src/block/nbd/transport/fault.ts'
 import { erase } from '../../../src/block/ops/erase.ts'
 import { sparseCopy } from '../../../src/block/ops/sparse-copy.ts'
 import { TYPE } from '../../helpers/caching-nbd.ts'

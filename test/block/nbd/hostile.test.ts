@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
-import { listNbdExports } from '../../../src/block/nbd.ts'
+import type { NbdBlockDevice, NbdBlockDeviceOptions } from '../../../src/block/nbd/index.ts'
+import { listNbdExports } from '../../../src/block/nbd/index.ts'
 import { type FakeRequest, type Peer, pack, startFake } from '../../helpers/fake-nbd.ts'
 import { bytes, useScene } from './scene.ts'
 

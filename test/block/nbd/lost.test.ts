@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { NbdBlockDevice, type NbdDial } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice, type NbdDial } from '../../../src/block/nbd/index.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { type FakeRequest, type Peer, startFake } from '../../helpers/fake-nbd.ts'
 import { memoryNbd } from '../../helpers/memory-nbd.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { NbdBlockDevice } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
 import { CachingNbd, TYPE } from '../../helpers/caching-nbd.ts'
 
 const OVER = new Error('over')

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, type TestContext, test } from 'vitest'
-import { listNbdExports } from '../../../src/block/nbd.ts'
+import { listNbdExports } from '../../../src/block/nbd/index.ts'
 import { sbr } from '../../cli/cli.ts'
 import type { NbdServer } from '../../helpers/nbd-servers.ts'
 import { expectEncrypted, startForwarder } from './forwarder.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { reasonOf } from '../../../src/block/nbd/errors.ts'
-import { type Attempt, alternating, race } from '../../../src/block/nbd/race.ts'
+import { type Attempt, alternating, race } from '../../../src/block/nbd/handshake/race.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 
 /** Attempts that a test settles, by their names. */

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { NbdBlockDevice, type NbdBlockDeviceOptions, type NbdDial } from '../../../src/block/nbd.ts'
+import {
+  NbdBlockDevice,
+  type NbdBlockDeviceOptions,
+  type NbdDial,
+} from '../../../src/block/nbd/index.ts'
 import { TYPE } from '../../helpers/caching-nbd.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { type FakeRequest, MULTI_CONN_FLAGS, type Peer, pack } from '../../helpers/fake-nbd.ts'

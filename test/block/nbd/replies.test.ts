@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { Exchange } from '../../../src/block/nbd/exchange.ts'
-import { ReplyParser } from '../../../src/block/nbd/replies.ts'
+import { Exchange } from '../../../src/block/nbd/transport/exchange.ts'
+import { ReplyParser } from '../../../src/block/nbd/transport/replies.ts'
 import { ALWAYS } from '../../../src/block/permit.ts'
 import { pack } from '../../helpers/fake-nbd.ts'
 

@@ -1,4 +1,4 @@
-import type { NbdBlockDevice } from '../../../src/block/nbd.ts'
+import type { NbdBlockDevice } from '../../../src/block/nbd/index.ts'
 import { bytes } from './scene.ts'
 
 /** A kind of request to a server, in the words of qemu's blkdebug. */

@@ -1,6 +1,6 @@
 // The consuming side of the ring test: `node ring-child.mjs <uri> <count>` prints items, and gives their space back.
 import process from 'node:process'
-import { NbdBlockDevice } from '../../../dist/block/nbd.js'
+import { NbdBlockDevice } from '../../../dist/block/nbd/index.js'
 import { RingReader } from '../../../dist/index.js'
 
 const [uri, count] = process.argv.slice(2)

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, type TestContext } from 'vitest'
-import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../../src/block/nbd.ts'
+import { NbdBlockDevice, type NbdBlockDeviceOptions } from '../../../src/block/nbd/index.ts'
 import { needs } from '../../helpers/interop.ts'
 import {
   type NbdServer,

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
-import { listNbdExports } from '../../../src/block/nbd.ts'
+import { listNbdExports } from '../../../src/block/nbd/index.ts'
 import {
   type Certificates,
   certificatesProblem,

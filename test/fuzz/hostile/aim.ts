@@ -1,16 +1,16 @@
-import { crc32c } from '../../../src/crc32c.ts'
-import { type BatchHeader, batchEnd, encodeBatch } from '../../../src/ring/format2/batch.ts'
-import { viewOf } from '../../../src/ring/format2/bytes.ts'
-import { encodeGuard } from '../../../src/ring/format2/guard.ts'
-import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/layout.ts'
-import { type Mark, ORIGIN } from '../../../src/ring/format2/mark.ts'
+import { crc32c } from '../../../src/checksum/crc32c.ts'
+import { type BatchHeader, batchEnd, encodeBatch } from '../../../src/ring/format2/disk/batch.ts'
+import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
+import { encodeGuard } from '../../../src/ring/format2/disk/guard.ts'
+import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/disk/layout.ts'
+import { type Mark, ORIGIN } from '../../../src/ring/format2/disk/log-position.ts'
 import {
   type ConsumerSlot,
   encodeConsumerSlot,
   encodeProducerSlot,
   type ProducerSlot,
-} from '../../../src/ring/format2/slots.ts'
-import { encodeSuperblock, type Superblock } from '../../../src/ring/format2/superblock.ts'
+} from '../../../src/ring/format2/disk/slots.ts'
+import { encodeSuperblock, type Superblock } from '../../../src/ring/format2/disk/superblock.ts'
 import type { Random } from '../../../src/sim/random.ts'
 import { type Composed, keyOf } from './compose2.ts'
 import { SparseImage } from './image.ts'

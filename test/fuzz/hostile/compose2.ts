@@ -1,23 +1,23 @@
-import { crc32c } from '../../../src/crc32c.ts'
+import { crc32c } from '../../../src/checksum/crc32c.ts'
 import {
   type BatchHeader,
   batchBlocks,
   batchEnd,
   encodeBatch,
-} from '../../../src/ring/format2/batch.ts'
-import { viewOf } from '../../../src/ring/format2/bytes.ts'
-import { encodeGuard } from '../../../src/ring/format2/guard.ts'
-import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/layout.ts'
-import { encodeLease } from '../../../src/ring/format2/lease-block.ts'
-import type { Mark } from '../../../src/ring/format2/mark.ts'
+} from '../../../src/ring/format2/disk/batch.ts'
+import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
+import { encodeGuard } from '../../../src/ring/format2/disk/guard.ts'
+import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/disk/layout.ts'
+import { encodeLease } from '../../../src/ring/format2/disk/lease-block.ts'
+import type { Mark } from '../../../src/ring/format2/disk/log-position.ts'
 import {
   type ConsumerSlot,
   encodeConsumerSlot,
   encodeProducerSlot,
   maxEpochs,
   type ProducerSlot,
-} from '../../../src/ring/format2/slots.ts'
-import { encodeSuperblock } from '../../../src/ring/format2/superblock.ts'
+} from '../../../src/ring/format2/disk/slots.ts'
+import { encodeSuperblock } from '../../../src/ring/format2/disk/superblock.ts'
 import type { Random } from '../../../src/sim/random.ts'
 import { SparseImage } from './image.ts'
 import { hostileNumber } from './numbers.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import * as library from '../../../src/index.ts'
 import * as journal from '../../../src/journal/index.ts'
-import { Disk } from '../../../src/ring/format2/disk.ts'
+import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import { fuzz } from '../run.ts'
 import { expectHarmless } from '../sound.ts'
 import { CALLS, EXCLUDED } from './calls.ts'

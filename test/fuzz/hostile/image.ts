@@ -1,6 +1,6 @@
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { crc32c } from '../../../src/crc32c.ts'
-import { viewOf } from '../../../src/ring/format2/bytes.ts'
+import { crc32c } from '../../../src/checksum/crc32c.ts'
+import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
 
 /** Bytes of an image; what is between extents are zeroes. */
 export interface Extent {

@@ -8,9 +8,9 @@ const mutant = (name, ...edits) => ({
   edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
 })
 
-const IDENTIFY = 'ring/format2/identify.ts'
-const SLOTS = 'ring/format2/slots.ts'
-const WALK = 'ring/format2/walk.ts'
+const IDENTIFY = 'ring/format2/disk/identify.ts'
+const SLOTS = 'ring/format2/disk/slots.ts'
+const WALK = 'ring/format2/log/log-reader.ts'
 
 export const HOSTILE = [
   mutant('an item of any size is held', [
@@ -19,7 +19,7 @@ export const HOSTILE = [
     'const isHeld = header.bodyBytes >= 0 || this.#maxItemBytes < 0',
   ]),
   mutant('a table takes what it claims', [
-    'ring/format2/batch.ts',
+    'ring/format2/disk/batch.ts',
     'return records > 1 ? maxBatchBlocks(layout) : layout.dataBlocks',
     'return records < 0 ? maxBatchBlocks(layout) : layout.dataBlocks',
   ]),
@@ -34,12 +34,12 @@ export const HOSTILE = [
     'for (let lsn = from; lsn < to; lsn += window) {',
   ]),
   mutant('numbers of a mark are not checked', [
-    'ring/format2/mark.ts',
+    'ring/format2/disk/log-position.ts',
     'return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS && fits',
     'return isCount(lsn) || isCount(seq) || bytes < BYTES_MODULUS || fits',
   ]),
   mutant('a mark may count more than fits before it', [
-    'ring/format2/mark.ts',
+    'ring/format2/disk/log-position.ts',
     'bytes < BYTES_MODULUS && fits',
     'bytes < BYTES_MODULUS && (fits || most > 0)',
   ]),
@@ -54,12 +54,12 @@ export const HOSTILE = [
     'if (newer.seen >= older.seen || isUpTo(older.cursor, newer.cursor)) return undefined',
   ]),
   mutant('a consumer is not told what no batch holds', [
-    'ring/format2/reading.ts',
+    'ring/format2/log/consumer-log.ts',
     'if (said.seq > mark.seq) {',
     'if (said.seq < 0) {',
   ]),
   mutant('verify does not tell what is lost', [
-    'ring/format2/check-log.ts',
+    'ring/format2/check/check-log.ts',
     'this.#findings.add(problem, start, end, lost)',
     'this.#findings.add(problem, start, end, { from: 0, to: Math.min(0, lost.to) })',
   ]),
@@ -79,7 +79,7 @@ export const HOSTILE = [
     'if (epochs.length < 0 && !areAscending(epochs))',
   ]),
   mutant('a repair writes a slot that nobody reads', [
-    'ring/format2/repair.ts',
+    'ring/format2/check/repair.ts',
     'const misfit = producerSlotMisfit(producer, disk.layout)',
     'const misfit = lost ? undefined : producerSlotMisfit(producer, disk.layout)',
   ]),

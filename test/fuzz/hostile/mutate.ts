@@ -1,19 +1,19 @@
-import { crc32c } from '../../../src/crc32c.ts'
-import type { FieldSpec } from '../../../src/ring/dump.ts'
-import { viewOf } from '../../../src/ring/format2/bytes.ts'
+import { crc32c } from '../../../src/checksum/crc32c.ts'
 import {
   BATCH_FIELDS,
   CONSUMER_FIELDS,
   LEASE_FIELDS,
   producerFields,
   SUPERBLOCK_FIELDS,
-} from '../../../src/ring/format2/fields.ts'
+} from '../../../src/ring/format2/check/fields.ts'
+import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
 import {
   BLOCK_SIZES,
   firstSuperblock,
   lastSuperblock,
   secondSuperblock,
-} from '../../../src/ring/format2/layout.ts'
+} from '../../../src/ring/format2/disk/layout.ts'
+import type { FieldSpec } from '../../../src/ring/report/dump.ts'
 import type { Random } from '../../../src/sim/random.ts'
 import type { Composed } from './compose2.ts'
 import { type SparseImage, seal } from './image.ts'

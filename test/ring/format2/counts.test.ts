@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../src/ring/ring.ts'
-import { RingWriter } from '../../../src/ring/writer.ts'
+import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 

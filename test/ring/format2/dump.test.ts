@@ -1,14 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { BATCH_HEADER_BYTES, RECORD_BYTES } from '../../../src/ring/format2/batch.ts'
-import { formatUuid } from '../../../src/ring/format2/block.ts'
-import { encodeLease } from '../../../src/ring/format2/lease-block.ts'
+import { BATCH_HEADER_BYTES, RECORD_BYTES } from '../../../src/ring/format2/disk/batch.ts'
+import { formatUuid } from '../../../src/ring/format2/disk/block.ts'
+import { encodeLease } from '../../../src/ring/format2/disk/lease-block.ts'
 import {
   encodeConsumerSlot,
   encodeProducerSlot,
   type ProducerSlot,
-} from '../../../src/ring/format2/slots.ts'
-import { dumpAt } from '../../../src/ring/tools.ts'
+} from '../../../src/ring/format2/disk/slots.ts'
+import { dumpAt } from '../../../src/ring/maintenance/index.ts'
 import { BLOCK, DATA, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { deviceBytes, hex } from '../../helpers/golden.ts'
 

@@ -4,8 +4,8 @@ import {
   beginEpoch,
   type Epochs,
   firstUnseen,
-} from '../../../src/ring/format2/epochs.ts'
-import type { Mark } from '../../../src/ring/format2/mark.ts'
+} from '../../../src/ring/format2/disk/epochs.ts'
+import type { Mark } from '../../../src/ring/format2/disk/log-position.ts'
 
 const at = (lsn: number): Mark => ({ lsn, seq: lsn, bytes: lsn, crc: lsn })
 

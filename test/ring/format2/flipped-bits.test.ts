@@ -1,8 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { crc32c, locateFlippedBit } from '../../../src/crc32c.ts'
-import { repairRing, verifyRing } from '../../../src/ring/tools.ts'
+import { crc32c, locateFlippedBit } from '../../../src/checksum/crc32c.ts'
+import { repairRing, verifyRing } from '../../../src/ring/maintenance/index.ts'
 import { BLOCK, DATA, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { deviceBytes } from '../../helpers/golden.ts'
 

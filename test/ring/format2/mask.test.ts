@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { crc32c } from '../../../src/crc32c.ts'
-import { batchBlocks, encodeBatch, openHeader, unmasked } from '../../../src/ring/format2/batch.ts'
-import { BatchItems } from '../../../src/ring/format2/batch-items.ts'
-import { isBad } from '../../../src/ring/format2/block.ts'
-import { makeLayout } from '../../../src/ring/format2/layout.ts'
-import { ORIGIN } from '../../../src/ring/format2/mark.ts'
-import { applyMasks, chooseMasks, MASK_PART_BYTES } from '../../../src/ring/format2/mask.ts'
+import { crc32c } from '../../../src/checksum/crc32c.ts'
+import {
+  batchBlocks,
+  encodeBatch,
+  openHeader,
+  unmasked,
+} from '../../../src/ring/format2/disk/batch.ts'
+import { isBad } from '../../../src/ring/format2/disk/block.ts'
+import { makeLayout } from '../../../src/ring/format2/disk/layout.ts'
+import { ORIGIN } from '../../../src/ring/format2/disk/log-position.ts'
+import { applyMasks, chooseMasks, MASK_PART_BYTES } from '../../../src/ring/format2/disk/mask.ts'
+import { BatchItems } from '../../../src/ring/format2/log/batch-items.ts'
 
 const UUID = 5
 const BOUNDARY = 512

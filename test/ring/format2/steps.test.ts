@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { Steps } from '../../../src/ring/format2/steps.ts'
-import type { Batch } from '../../../src/ring/format2/walk.ts'
+import { Steps } from '../../../src/ring/format2/log/batch-index.ts'
+import type { Batch } from '../../../src/ring/format2/log/log-reader.ts'
 
 const BLOCK = 64 << 10
 const COUNT = 1000

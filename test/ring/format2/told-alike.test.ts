@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
-import { isBad } from '../../../src/ring/format2/block.ts'
-import { Disk } from '../../../src/ring/format2/disk.ts'
+import { Consumer } from '../../../src/ring/attach.ts'
+import { isBad } from '../../../src/ring/format2/disk/block.ts'
+import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import {
   type ConsumerSlot,
   encodeConsumerSlot,
   encodeProducerSlot,
   type ProducerSlot,
-} from '../../../src/ring/format2/slots.ts'
-import { parsePosition } from '../../../src/ring/position.ts'
-import { Consumer } from '../../../src/ring/ring.ts'
-import { verifyRing } from '../../../src/ring/tools.ts'
+} from '../../../src/ring/format2/disk/slots.ts'
+import { verifyRing } from '../../../src/ring/maintenance/index.ts'
+import { parsePosition } from '../../../src/ring/position-text.ts'
 import { pushBatches, smallRing } from '../../helpers/damage.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 

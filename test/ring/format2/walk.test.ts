@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Disk } from '../../../src/ring/format2/disk.ts'
+import { Producer } from '../../../src/ring/attach.ts'
+import { Disk } from '../../../src/ring/format2/disk/disk.ts'
+import { Walker } from '../../../src/ring/format2/log/log-reader.ts'
 import { newestProducer } from '../../../src/ring/format2/role.ts'
-import { Walker } from '../../../src/ring/format2/walk.ts'
-import { Producer } from '../../../src/ring/ring.ts'
 
 const BLOCK = 512
 

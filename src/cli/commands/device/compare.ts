@@ -1,15 +1,15 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
-import { type Comparison, compare as compareDevices } from '../../../block/ops.ts'
-import { openDevice } from '../../device.ts'
+import { type Comparison, compare as compareDevices } from '../../../block/ops/index.ts'
+import { openDevice } from '../../device/device.ts'
+import { isSameStorage } from '../../device/same-storage.ts'
+import { checkWhole } from '../../device/whole-sectors.ts'
 import { CommandError, EXIT } from '../../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags.ts'
-import { standardOutput } from '../../output.ts'
-import { showProgress } from '../../progress.ts'
-import { grouped, safeJson, safeText } from '../../render.ts'
-import { isSameStorage } from '../../same-storage.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { standardOutput } from '../../output/output.ts'
+import { showProgress } from '../../output/progress.ts'
+import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
-import { checkWhole } from '../../whole.ts'
 
 const fullDescription = `Compares two devices byte by byte, up to the first difference. Both are opened for reading only; sectors of
 different sizes do not matter. Something that is written meanwhile gives a result of no use. Standard

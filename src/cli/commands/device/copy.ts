@@ -1,11 +1,7 @@
 import { unlink } from 'node:fs/promises'
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
-import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops.ts'
-import { openDevice } from '../../device.ts'
-import { CommandError, EXIT, withNote } from '../../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags.ts'
-import { leasesOf } from '../../leases.ts'
+import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops/index.ts'
 import {
   createFile,
   isThere,
@@ -13,15 +9,19 @@ import {
   modeFlag,
   type SparseFlag,
   withModeOf,
-} from '../../make.ts'
-import { standardOutput } from '../../output.ts'
-import { showProgress } from '../../progress.ts'
-import { grouped, safeJson, safeText } from '../../render.ts'
-import { holdersOf } from '../../roles.ts'
-import { checkApart, checkNotSame } from '../../same-storage.ts'
+} from '../../device/create-target.ts'
+import { openDevice } from '../../device/device.ts'
+import { leasesOf } from '../../device/leases.ts'
+import { holdersOf } from '../../device/roles.ts'
+import { checkApart, checkNotSame } from '../../device/same-storage.ts'
+import { checkNothingIsLost, holdTarget, openTarget, type Target } from '../../device/target.ts'
+import { checkWhole } from '../../device/whole-sectors.ts'
+import { CommandError, EXIT, withNote } from '../../errors.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { standardOutput } from '../../output/output.ts'
+import { showProgress } from '../../output/progress.ts'
+import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
-import { checkNothingIsLost, holdTarget, openTarget, type Target } from '../../target.ts'
-import { checkWhole } from '../../whole.ts'
 
 const HOLDER = 'sbr device copy'
 

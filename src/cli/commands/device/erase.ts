@@ -1,13 +1,13 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
-import { erase as eraseDevice } from '../../../block/ops.ts'
+import { erase as eraseDevice } from '../../../block/ops/index.ts'
+import { checkNothingIsLost, openTarget } from '../../device/target.ts'
 import { usageError, withNote } from '../../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags.ts'
-import { standardOutput } from '../../output.ts'
-import { showProgress } from '../../progress.ts'
-import { grouped, safeJson, safeText } from '../../render.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { standardOutput } from '../../output/output.ts'
+import { showProgress } from '../../output/progress.ts'
+import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
-import { checkNothingIsLost, openTarget } from '../../target.ts'
 
 interface Flags extends CommonFlags {
   readonly pattern?: string

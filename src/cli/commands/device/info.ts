@@ -1,11 +1,11 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { type OpenedDevice, openDevice } from '../../device.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags.ts'
-import { describeHolding, type Holding, holdingOf } from '../../holding.ts'
-import { standardOutput } from '../../output.ts'
-import { grouped, safeJson, safeText } from '../../render.ts'
+import { type OpenedDevice, openDevice } from '../../device/device.ts'
+import { describeHolding, type Holding, holdingOf } from '../../device/device-content.ts'
+import { kindOf } from '../../device/whole-sectors.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { standardOutput } from '../../output/output.ts'
+import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
-import { kindOf } from '../../whole.ts'
 
 const fullDescription = `Prints what a file, a raw device or an NBD export is to this package, and what it holds. It is opened for writing if the
 system lets us, as other commands do, and not written to.

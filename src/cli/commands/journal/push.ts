@@ -1,7 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { device, type ItemFlags, limitOf } from '../../flags.ts'
-import { journalFlags, journalNames, openJournal } from '../../journal.ts'
-import { type PushFlags, pushFlags, pushStandardInput } from '../../push-input.ts'
+import { device, type ItemFlags, limitOf } from '../../flags/flags.ts'
+import { type PushFlags, pushFlags, pushStandardInput } from '../../input/push-input.ts'
+import { journalFlags, journalNames, openJournal } from '../../journal/journal.ts'
 import { stopSignals } from '../../signals.ts'
 
 type Flags = ItemFlags & PushFlags

@@ -1,15 +1,15 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { checkKeeps } from '../../../journal/attach.ts'
-import { Consumer } from '../../../ring/ring.ts'
-import { asArgument, type Delivery, onStandardInput } from '../../delivery.ts'
+import { Consumer } from '../../../ring/attach.ts'
 import { emptyNow, usageError } from '../../errors.ts'
-import { type OnFailure, onFailureFlag, openPolicy } from '../../failure-policy.ts'
-import { type ItemFlags, limitOf, parsePath } from '../../flags.ts'
-import { journalFlags, journalNames, openJournal } from '../../journal.ts'
-import { tellFailures, tellNotStarted } from '../../notices.ts'
-import { perform } from '../../performing.ts'
+import { type ItemFlags, limitOf, parsePath } from '../../flags/flags.ts'
+import { parseCount, parseDuration } from '../../flags/size.ts'
+import { asArgument, type Delivery, onStandardInput } from '../../journal/delivery.ts'
+import { type OnFailure, onFailureFlag, openPolicy } from '../../journal/failure-policy.ts'
+import { journalFlags, journalNames, openJournal } from '../../journal/journal.ts'
+import { perform } from '../../journal/performing.ts'
+import { tellFailures, tellNotStarted } from '../../output/notices.ts'
 import { stopSignals } from '../../signals.ts'
-import { parseCount, parseDuration } from '../../size.ts'
 
 interface Flags extends ItemFlags {
   readonly asArgument?: boolean

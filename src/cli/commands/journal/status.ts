@@ -1,6 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { inspectRing } from '../../../ring/ring.ts'
-import { openDevice } from '../../device.ts'
+import { inspectRing } from '../../../ring/attach.ts'
+import { openDevice } from '../../device/device.ts'
 import { asCommandError } from '../../errors.ts'
 import {
   type CommonFlags,
@@ -9,13 +9,13 @@ import {
   type ItemFlags,
   limitOf,
   maxItem,
-} from '../../flags.ts'
-import { readStatus, statusJson, statusText } from '../../journal-status.ts'
-import { standardOutput } from '../../output.ts'
-import { safeJson } from '../../render.ts'
-import { errorObject } from '../../render-error.ts'
+} from '../../flags/flags.ts'
+import { parseWhole } from '../../flags/size.ts'
+import { readStatus, statusJson, statusText } from '../../journal/journal-status.ts'
+import { standardOutput } from '../../output/output.ts'
+import { safeJson } from '../../output/render.ts'
+import { errorObject } from '../../output/render-error.ts'
 import { Stopped, stopSignals } from '../../signals.ts'
-import { parseWhole } from '../../size.ts'
 
 interface Flags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
   readonly items?: number

@@ -1,11 +1,11 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { readLeases } from '../../../ring/lease.ts'
-import { openDevice } from '../../device.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags.ts'
-import { leasesText } from '../../lease-text.ts'
-import { withLeases } from '../../leases.ts'
-import { standardOutput } from '../../output.ts'
-import { safeJson } from '../../render.ts'
+import { openDevice } from '../../device/device.ts'
+import { withLeases } from '../../device/leases.ts'
+import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { leasesText } from '../../output/lease-text.ts'
+import { standardOutput } from '../../output/output.ts'
+import { safeJson } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 const fullDescription = `Prints who holds the leases of a ring of format 2. Opens the device for reading only, takes no role and changes

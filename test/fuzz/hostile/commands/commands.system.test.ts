@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { FileBlockDevice } from '../../../../src/block/file.ts'
+import { FileBlockDevice } from '../../../../src/block/file/index.ts'
 import { start, temporaryFolder } from '../../../cli/cli.ts'
 import { makeFarRing, TIB } from '../../../helpers/far-ring.ts'
 import { SEED } from '../../../helpers/seed.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Losses } from '../../../../src/ring/format2/losses.ts'
+import { Losses } from '../../../../src/ring/format2/log/loss-counter.ts'
 
 test('a loss that is found later before one that was found first is counted too', () => {
   const losses = new Losses()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { migrateRing } from '../../../../src/ring/migrate.ts'
-import { Consumer, Producer } from '../../../../src/ring/ring.ts'
+import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { migrateRing } from '../../../../src/ring/maintenance/migrate.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 test('a migration that was cut short does not move items twice, if the old ring had overwritten some', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Disk } from '../../../../src/ring/format2/disk.ts'
-import { Consumer, Producer } from '../../../../src/ring/ring.ts'
+import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Disk } from '../../../../src/ring/format2/disk/disk.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 const BLOCK = 512

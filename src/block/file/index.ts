@@ -1,0 +1,420 @@
+import { fstatSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { BlockError, isBlockError } from '../../errors.ts'
+import { BaseBlockDevice } from '../base.ts'
+import { acquireClaim, askHolder, type ClaimTarget, findHolder } from '../claim/claim.ts'
+import { claimCreator } from '../creator-claim.ts'
+import type {
+  AskOptions,
+  BlockCapabilities,
+  BlockClaim,
+  BlockHolder,
+  BlockInfo,
+  BlockWatch,
+  ClaimOptions,
+} from '../device.ts'
+import type { Place } from '../failed-request.ts'
+import { loadNative, type Native } from '../native/calls.ts'
+import { closeAll } from '../native/close.ts'
+import { ioError, isSystemError, shortError, systemCode } from '../native/errors.ts'
+import { ALWAYS, type Permit } from '../permit.ts'
+import { unsupported, wholeSectors } from '../validate.ts'
+import { createFile } from './create.ts'
+import type { Engine } from './engine/engine.ts'
+import { makeEngine } from './engine/make.ts'
+import { FileEnd } from './file-size.ts'
+import { lackOfSpace } from './free-space.ts'
+import { allocateAligned } from './io/aligned.ts'
+import { Channel } from './io/channel.ts'
+import { findMapped, findUnmapped, punch } from './io/extents.ts'
+import type { FillOptions } from './io/fill.ts'
+import { Flusher } from './io/flusher.ts'
+import { lengthOf } from './io/transfer.ts'
+import { type OpenFile, openFile } from './open.ts'
+import {
+  type CreateFileOptions,
+  checkFileMode,
+  checkFileOptions,
+  checkNewSize,
+  type FileBlockDeviceOptions,
+} from './options.ts'
+import { PathWatch } from './path-watch.ts'
+import { resizeFile } from './resize.ts'
+import { keysBelow } from './storage.ts'
+import { readRawDevice } from './sysfs.ts'
+import { watchFile } from './watch.ts'
+
+export type { FileBlockErrorCode } from '../native/errors.ts'
+export type { Engine, VectoredCall } from './engine/engine.ts'
+export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
+export type { WatchTrace } from './watch.ts'
+
+/**
+ * A regular file, or a raw block device on Linux, as a block device. A file that is no whole number of
+ * sectors long is used up to its last whole one.
+ *
+ * `seekMapped`, `seekUnmapped`, `discard`, and claims that exclude other containers need 64-bit Linux and the
+ * optional package `koffi`. Its errors have the codes of {@link FileBlockErrorCode}.
+ */
+export class FileBlockDevice extends BaseBlockDevice {
+  override readonly name: string
+  override readonly capabilities: BlockCapabilities
+  /** Whether it goes past the page cache. */
+  readonly direct: boolean
+  /** How durable writes reach stable storage. */
+  readonly durability: 'dsync' | 'flush' | 'none'
+  protected override info: BlockInfo
+  readonly #opened: OpenFile
+  readonly #pathWatch: PathWatch | undefined
+  readonly #watchers = new Set<() => void>()
+  #replaced: BlockError<'BLOCK_REPLACED'> | undefined
+  readonly #native: Native | undefined
+  readonly #end: FileEnd | undefined
+  readonly #channel: Channel
+  readonly #flusher: Flusher
+  readonly #bestEffort: boolean
+  readonly #keysBelow: readonly string[]
+  #resizing: Promise<void> = Promise.resolve()
+
+  private constructor(
+    path: string,
+    file: OpenFile,
+    engine: Engine,
+    native: Native | undefined,
+    claims: FileBlockDeviceOptions['claims'],
+    below: readonly string[],
+  ) {
+    super()
+    this.#keysBelow = below
+    this.#bestEffort = claims === 'best-effort'
+    const { fd, raw, writable, sectorSize } = file
+    this.name = path
+    this.direct = file.direct
+    this.durability = file.durability
+    this.info = { readWrite: writable, sectorSize, sizeSectors: 0 }
+    this.#opened = file
+    this.#native = native
+    this.#pathWatch =
+      raw === undefined ? new PathWatch(path, file, (error) => this.#endAll(error)) : undefined
+    this.#end = raw === undefined ? new FileEnd(file.cachedFd) : undefined
+    this.#channel = new Channel(engine, sectorSize, file.direct)
+    this.#flusher = new Flusher((permit) =>
+      this.#system({ device: path, operation: 'flush' }, async () => engine.flush(fd, permit)),
+    )
+    this.capabilities = {
+      discard: native !== undefined && writable && (raw === undefined || raw.zeroes),
+      resize: raw === undefined,
+      seek: native !== undefined && raw === undefined,
+      claim: true,
+      watch: raw === undefined,
+      singleSectorBuffers: false,
+    }
+  }
+
+  /**
+   * Opens a file or a raw block device that is there. Once a second it is looked whether a file is still the one at its path;
+   * when it was removed or replaced, every request, and who waits on it, ends with `BLOCK_REPLACED`. Raw devices are not looked at:
+   * their names come and go while the disk stays the same.
+   * @throws {TypeError | RangeError} an option cannot be
+   * @throws {BlockError} `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`
+   */
+  static async open(path: string, options: FileBlockDeviceOptions = {}): Promise<FileBlockDevice> {
+    const file = await openFile(path, options)
+    const engine = makeEngine(options.engine ?? 'pool')
+    const below = file.raw === undefined ? [] : await keysBelow(file.raw.id)
+    const native = await loadNative()
+    const device = new FileBlockDevice(path, file, engine, native, options.claims, below)
+    try {
+      await device.doGetInfo()
+      if (options.exclusive === true && file.raw === undefined) {
+        await device.claim('device', { holder: 'a program that opened it exclusively' })
+      }
+      return device
+    } catch (error) {
+      await device.disconnect()
+      throw error
+    }
+  }
+
+  /**
+   * Makes a file of zeroes, written in full so that later writes never wait for space (unless it is to be `sparse`), and opens
+   * it. The path
+   * is taken only when the file is complete and on stable storage.
+   * Where there are no hard links, a crash at the last moment may leave an empty file, which `openOrCreate` fills.
+   * @throws {TypeError | RangeError} an option cannot be
+   * @throws {BlockError} `BLOCK_EXISTS`: the path is taken, and was left as it is; or as `open`
+   * @throws the reason of `signal`
+   */
+  static async create(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    checkFileOptions(options)
+    const sizeBytes = checkNewSize(options)
+    await createFile(path, sizeBytes, options.sectorSize ?? 512, {
+      ...options,
+      native: await loadNative(),
+    })
+    return FileBlockDevice.open(path, options)
+  }
+
+  /**
+   * Opens the file, or creates it where there is none. One that is there keeps its size, unless it is empty: that is
+   * filled in place, and shorter after a crash meanwhile. Several programs can call this at once.
+   * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
+   */
+  static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    checkFileMode(options)
+    const device = await openOrMake(path, options)
+    try {
+      if (!device.#isEmpty() || (await device.#fill(options))) return device
+    } catch (error) {
+      await device.disconnect()
+      throw error
+    }
+    await device.disconnect()
+    return FileBlockDevice.open(path, options)
+  }
+
+  /** What is open, for every request; none is sent to a file that was replaced. */
+  get #file(): OpenFile {
+    if (this.#replaced !== undefined) throw this.#replaced
+    return this.#opened
+  }
+
+  #endAll(error: BlockError<'BLOCK_REPLACED'>): void {
+    this.#replaced = error
+    // They look again, and are told.
+    for (const watcher of this.#watchers) watcher()
+  }
+
+  #isEmpty(): boolean {
+    const { fd, raw, writable } = this.#file
+    return raw === undefined && writable && fstatSync(fd).size === 0
+  }
+
+  /**
+   * Fills an empty file, unless another program does: that one is waited for.
+   * @returns false if the path means another file by now
+   */
+  async #fill(options: CreateFileOptions): Promise<boolean> {
+    const sizeBytes = checkNewSize(options)
+    const claim = await claimCreator(this)
+    try {
+      const { ino, dev } = fstatSync(this.#file.fd)
+      const now = await stat(this.name)
+      if (now.ino !== ino || now.dev !== dev) return false
+      if (this.#isEmpty()) await this.#resize(sizeBytes / this.#file.sectorSize, options)
+      await this.doGetInfo()
+      return true
+    } finally {
+      await claim.release()
+    }
+  }
+
+  protected override async doGetInfo(): Promise<BlockInfo> {
+    const { fd, raw, writable, sectorSize } = this.#file
+    const place = { device: this.name, operation: 'ask for the size of' }
+    const now = await this.#system(place, async () =>
+      raw === undefined
+        ? { sizeBytes: fstatSync(fd).size, readOnly: false }
+        : await readRawDevice(raw.id),
+    )
+    const readWrite = writable && !now.readOnly
+    this.info = { readWrite, ...wholeSectors(now.sizeBytes, sectorSize) }
+    return this.info
+  }
+
+  protected override async doRead(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    permit: Permit,
+  ): Promise<void> {
+    const { fd, sectorSize } = this.#file
+    const bytes = lengthOf(buffers)
+    const place = this.#place('read', sector, bytes / sectorSize)
+    const position = sector * sectorSize
+    let read: number
+    try {
+      read = await this.#channel.read(fd, buffers, position, permit)
+    } catch (cause) {
+      throw reported(place, cause, this.direct)
+    }
+    if (read < bytes) throw shortError(place, 'some buffers may have been filled')
+  }
+
+  protected override async doWrite(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+    permit: Permit,
+  ): Promise<void> {
+    const { fd, dsyncFd, sectorSize, durability } = this.#file
+    const bytes = lengthOf(buffers)
+    const place = this.#place('write', sector, bytes / sectorSize)
+    const position = sector * sectorSize
+    // Through O_DSYNC every call waits for the disk, so several of them are better flushed once.
+    const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
+    let written: number
+    try {
+      // Beyond the end of a file that has shrunk, it would make a hole, whose zeroes read as data.
+      if (this.#end?.reaches(position + bytes) === false) {
+        throw shortError(place, 'nothing was written')
+      }
+      written = await this.#channel.write(dsync ?? fd, buffers, position, permit)
+    } catch (cause) {
+      throw reported(place, cause, this.direct)
+    }
+    if (written < bytes) throw shortError(place, 'some of it may have been written')
+    if (durable && dsync === undefined && durability !== 'none') {
+      await this.#flusher.flush(permit)
+    }
+  }
+
+  protected override async doFlush(permit: Permit): Promise<void> {
+    const { durability } = this.#file
+    if (durability !== 'none') await this.#flusher.flush(permit)
+  }
+
+  protected override async doDiscard(
+    sector: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
+    const native = this.#native
+    if (native === undefined) throw unsupported(this.name, 'discard')
+    const { fd, sectorSize } = this.#file
+    await this.#system(this.#place('discard', sector, sectors), async () => {
+      try {
+        await punch(native, fd, sector * sectorSize, sectors * sectorSize, permit)
+      } catch (cause) {
+        // Some file systems have no holes, which only shows when one is asked for.
+        throw systemCode(cause) === 'EOPNOTSUPP' ? unsupported(this.name, 'discard') : cause
+      }
+    })
+  }
+
+  protected override doResize(sizeSectors: number): Promise<void> {
+    const resized = this.#resizing.then(() => this.#resize(sizeSectors))
+    this.#resizing = resized.catch(() => undefined)
+    return resized
+  }
+
+  async #resize(sizeSectors: number, fill: FillOptions = {}): Promise<void> {
+    const { fd, sectorSize } = this.#file
+    const sizeBytes = sizeSectors * sectorSize
+    if (!Number.isSafeInteger(sizeBytes)) {
+      throw new RangeError(`no file has ${sizeSectors} sectors of ${sectorSize} bytes`)
+    }
+    const before = await this.doGetInfo()
+    const more = sizeBytes - before.sizeSectors * sectorSize
+    const lack = more > 0 ? await lackOfSpace(this.name, more) : undefined
+    if (lack !== undefined) {
+      const message = `could not resize ${this.name}: ${lack.message}`
+      throw new BlockError('BLOCK_IO', message, { device: this.name }, lack)
+    }
+    await this.#system({ device: this.name, operation: 'resize' }, () =>
+      resizeFile(fd, before.sizeSectors * sectorSize, sizeBytes, sectorSize, fill),
+    )
+    await this.doFlush(ALWAYS)
+    await this.doGetInfo()
+  }
+
+  protected override async doSeekMapped(sector: number): Promise<number> {
+    return this.#seek('seekMapped', findMapped, sector)
+  }
+
+  protected override async doSeekUnmapped(sector: number): Promise<number> {
+    return this.#seek('seekUnmapped', findUnmapped, sector)
+  }
+
+  async #seek(operation: string, find: typeof findMapped, sector: number): Promise<number> {
+    const native = this.#native
+    if (native === undefined) throw unsupported(this.name, operation)
+    const { fd, sectorSize } = this.#file
+    const { sizeSectors } = this.info
+    const place = { device: this.name, operation: `${operation} in` }
+    const found = await this.#system(place, async () => find(native, fd, sectorSize, sector))
+    return Math.min(found ?? sizeSectors, sizeSectors)
+  }
+
+  /** Memory that direct I/O takes; plain memory without it. */
+  override allocate(bytes: number): Uint8Array {
+    return this.direct ? allocateAligned(bytes) : super.allocate(bytes)
+  }
+
+  protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return acquireClaim(this.#claimTarget(), role, options)
+  }
+
+  protected override doAsk(
+    role: string,
+    request: string,
+    options: AskOptions,
+  ): Promise<string | undefined> {
+    return askHolder(this.#claimTarget(), role, request, options)
+  }
+
+  protected override doHolderOf(
+    role: string,
+    options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return findHolder(this.#claimTarget(), role, options)
+  }
+
+  #claimTarget(): ClaimTarget {
+    const { fd, key, raw, writable } = this.#file
+    const file = { fd, raw: raw !== undefined, writable, native: this.#native }
+    const aliases = this.#keysBelow
+    return { device: this.name, identity: key, aliases, file, bestEffort: this.#bestEffort }
+  }
+
+  protected override doWatch(onChange: () => void): BlockWatch {
+    const inner = watchFile(this.name, onChange)
+    const watcher = (): void => onChange()
+    this.#watchers.add(watcher)
+    return {
+      get works() {
+        return inner.works
+      },
+      close: () => {
+        this.#watchers.delete(watcher)
+        inner.close()
+      },
+    }
+  }
+
+  protected override async doDisconnect(): Promise<void> {
+    this.#pathWatch?.close()
+    await closeAll(this.#opened.descriptors)
+  }
+
+  #place(operation: string, sector: number, sectors: number): Place {
+    return { device: this.name, operation, sector, sectors }
+  }
+
+  async #system<T>(place: Place, operation: () => Promise<T>): Promise<T> {
+    try {
+      return await operation()
+    } catch (cause) {
+      throw reported(place, cause, this.direct)
+    }
+  }
+}
+
+async function openOrMake(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+  try {
+    return await FileBlockDevice.open(path, options)
+  } catch (error) {
+    if (!(isBlockError(error) && systemCode(error.cause) === 'ENOENT')) throw error
+  }
+  try {
+    return await FileBlockDevice.create(path, options)
+  } catch (error) {
+    // Another process was faster.
+    if (!(isBlockError(error) && error.code === 'BLOCK_EXISTS')) throw error
+    return FileBlockDevice.open(path, options)
+  }
+}
+
+/** Reports as `BLOCK_IO` what the system says of a request; what a caller's signal or callback throws stays as it is. */
+function reported(place: Place, cause: unknown, direct: boolean): unknown {
+  return isSystemError(cause) ? ioError(place, cause, direct) : cause
+}

@@ -1,0 +1,75 @@
+import { ALWAYS, asked, type Permit } from '../../permit.ts'
+
+/**
+ * Lets callers share one flush, but only one that began after they called: a flush that is under way may
+ * have passed their data already.
+ *
+ * A failure lasts. The kernel reports lost data once and then takes its pages for clean, so a later flush
+ * would succeed without the data, also for callers that have not heard of the failure. A flush that was not sent,
+ * because none of its callers may any more, is no failure.
+ */
+export class Flusher {
+  readonly #sync: (permit: Permit) => Promise<void>
+  /** Resolves when the flush under way is over; rejects for good. */
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  /** Of those that share the next flush. */
+  #permits: Permit[] = []
+  #failed = false
+
+  /** @param sync asks the permit, and sends a flush */
+  constructor(sync: (permit: Permit) => Promise<void>) {
+    this.#sync = sync
+  }
+
+  /** Everything written before the call is on stable storage when it resolves. */
+  flush(permit: Permit): Promise<void> {
+    if (this.#failed && this.#running !== undefined) return this.#running
+    this.#permits.push(permit)
+    if (this.#running === undefined) return this.#start()
+    this.#next ??= this.#running.then(() => this.#start())
+    return this.#next
+  }
+
+  #start(): Promise<void> {
+    const ask = asked(anyOf(this.#permits))
+    this.#permits = []
+    this.#next = undefined
+    const flushed = this.#sync(ask.permit).then(
+      () => this.#over(),
+      (error: unknown) => {
+        if (ask.refused === undefined) this.#failed = true
+        else this.#over()
+        throw error
+      },
+    )
+    this.#running = flushed.catch((error: unknown) => {
+      if (ask.refused === undefined) throw error
+    })
+    this.#running.catch(() => undefined) // Who waits for the flush is told.
+    return flushed
+  }
+
+  /** With one to come, the promise stays until that one has begun: there are never two at a time. */
+  #over(): void {
+    if (this.#next === undefined) this.#running = undefined
+  }
+}
+
+/** Grants what one of them grants. */
+function anyOf(permits: readonly Permit[]): Permit {
+  const [first = ALWAYS, ...others] = permits
+  if (others.length === 0) return first
+  return () => {
+    let refusal: unknown
+    for (const permit of permits) {
+      try {
+        permit()
+        return
+      } catch (reason) {
+        refusal ??= reason
+      }
+    }
+    throw refusal
+  }
+}

@@ -1,0 +1,96 @@
+import { getSystemErrorMap } from 'node:util'
+import { BlockError } from '../../errors.ts'
+import { type Place, placeDetails, where } from '../failed-request.ts'
+
+/** Every code of a `FileBlockDevice`. */
+export type FileBlockErrorCode =
+  /** The device was disconnected. */
+  | 'BLOCK_DISCONNECTED'
+  /** The file, the device or its file system takes no writes. */
+  | 'BLOCK_READ_ONLY'
+  /** The file ends before the request does: it has shrunk. */
+  | 'BLOCK_SHORT'
+  /** The system reported an error; it is the `cause`. */
+  | 'BLOCK_IO'
+  /** The path cannot be opened as a block device. */
+  | 'BLOCK_OPEN'
+  /** Another process holds the role, or the whole device. */
+  | 'BLOCK_CLAIMED'
+  /** The platform, the file system or the device cannot do that. */
+  | 'BLOCK_UNSUPPORTED'
+  /** The file was removed, or another one is at its path: what was open ends. */
+  | 'BLOCK_REPLACED'
+  /** There is already something at the path of the file to create. */
+  | 'BLOCK_EXISTS'
+
+/** What a person can do about a system error. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: 'this user needs permission for it, and for the directories on the way to it',
+  EPERM:
+    'it was made read-only or immutable since it was opened: blockdev --getro shows that of a device, lsattr of a file',
+  EINVAL:
+    'direct I/O takes only whole blocks of the disk: use a larger sectorSize, or direct: false',
+  EIO: 'the disk, or the way to it, is failing: see the kernel log',
+  ELOOP: 'it is a symbolic link that leads back to itself: remove it',
+  ENAMETOOLONG: 'choose a shorter one',
+  ENOENT: 'check the path, or make the file with FileBlockDevice.create',
+  EROFS: 'its file system was made read-only, as after an error of the disk: see the kernel log',
+  ENOSPC: 'free some space; a file made by FileBlockDevice.create has all it needs',
+  EDQUOT: 'free some space; a file made by FileBlockDevice.create has all it needs',
+}
+
+/** The code of a system error (`EIO`), or undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  const code = error instanceof Error ? Reflect.get(error, 'code') : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+/** Whether the operating system reported the error, and not a caller's callback. */
+export function isSystemError(error: unknown): boolean {
+  return error instanceof Error && typeof Reflect.get(error, 'syscall') === 'string'
+}
+
+/** What the system says: `i/o error (EIO)`; the message of any other error. */
+export function systemText(error: unknown): string {
+  const code = systemCode(error)
+  if (code === undefined) return error instanceof Error ? error.message : String(error)
+  const errno: unknown = Reflect.get(Object(error), 'errno')
+  const text = typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined
+  return text === undefined ? code : `${text} (${code})`
+}
+
+/** The same, and what to do about it if something is known to help. */
+export function explain(error: unknown): string {
+  const advice = ADVICE[systemCode(error) ?? '']
+  return advice === undefined ? systemText(error) : `${systemText(error)}; ${advice}`
+}
+
+/** What else EIO may mean of a device that is open past the page cache. */
+const OR_CACHED =
+  ". If another program on this host uses it through the page cache, the two are in each other's way: use that too, direct: false"
+
+/** The system failed an operation on an open file; `direct` if that goes past the page cache. */
+export function ioError(place: Place, cause: unknown, direct = false): BlockError<'BLOCK_IO'> {
+  const orCached = direct && systemCode(cause) === 'EIO' ? OR_CACHED : ''
+  const message = `could not ${place.operation} ${where(place)}: ${explain(cause)}${orCached}`
+  return new BlockError('BLOCK_IO', message, placeDetails(place), cause)
+}
+
+/** The file ends before the request does. */
+export function shortError(place: Place, outcome: string): BlockError<'BLOCK_SHORT'> {
+  return new BlockError(
+    'BLOCK_SHORT',
+    `could not ${place.operation} ${where(place)}: it ends before them, so it has shrunk since it ` +
+      `was opened; ${outcome}`,
+    placeDetails(place),
+  )
+}
+
+/** The path cannot be opened. */
+export function openError(
+  device: string,
+  reason: string,
+  cause?: unknown,
+): BlockError<'BLOCK_OPEN'> {
+  return new BlockError('BLOCK_OPEN', `could not open ${device}: ${reason}`, { device }, cause)
+}

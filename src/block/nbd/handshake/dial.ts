@@ -1,0 +1,112 @@
+import { systemClock } from '../../../clock.ts'
+import { onAbort } from '../../../util/abort.ts'
+import {
+  DEFAULT_REQUEST_TIMEOUT_MS,
+  type NbdBlockDeviceOptions,
+  type NbdConnectOptions,
+} from '../options.ts'
+import { OPTION } from '../protocol.ts'
+import { Connection } from '../transport/connection.ts'
+import { NbdFault } from '../transport/fault.ts'
+import { dialSocket } from '../transport/socket.ts'
+import type { NbdAddress } from '../uri.ts'
+import { Wire } from '../wire.ts'
+import { Inbox } from './handshake-reader.ts'
+import { negotiate } from './negotiate.ts'
+import { Haggle } from './option-negotiation.ts'
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * Connects to an export, ready for requests; gives up when the signal says so.
+ * @throws {NbdFault}
+ */
+export function dial(
+  address: NbdAddress,
+  options: NbdBlockDeviceOptions,
+  signal?: AbortSignal,
+): Promise<Connection> {
+  const agree = async (haggle: Haggle, wire: Wire): Promise<Connection> => {
+    const terms = await negotiate(haggle, address.exportName)
+    haggle.checkSilent()
+    const { clock = systemClock, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
+    return new Connection(wire, terms, clock, requestTimeoutMs)
+  }
+  return haggleWith(address, options, agree, signal)
+}
+
+/**
+ * Connects to a server, encrypted if the address says so, and agrees with it on something. The connection is closed
+ * if that fails.
+ * @throws {NbdFault}
+ */
+export async function haggleWith<T>(
+  address: NbdAddress,
+  options: NbdConnectOptions,
+  agree: (haggle: Haggle, wire: Wire) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const { connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS, dial = dialSocket } = options
+  const { clock = systemClock } = options
+  const attempt = new AbortController()
+  const listening = onAbort(signal, () => {
+    attempt.abort(new NbdFault('lost', 'nobody wants the connection now'))
+  })
+  void clock.sleep(connectTimeoutMs, attempt.signal).then(
+    () => {
+      const message = `there was no connection within ${connectTimeoutMs} ms`
+      attempt.abort(new NbdFault('late', message))
+    },
+    () => undefined,
+  )
+  try {
+    const inbox = new Inbox()
+    const dialOptions = { signal: attempt.signal, tls: options.tls }
+    const wire = await Wire.open(dial, address, dialOptions, inbox, clock)
+    return await within(attempt.signal, wire, () => haggleOver(wire, inbox, address, agree))
+  } finally {
+    listening()
+    attempt.abort()
+  }
+}
+
+/** Ends the connection when the signal says so before the work is done. */
+async function within<T>(signal: AbortSignal, wire: Wire, work: () => Promise<T>): Promise<T> {
+  const listening = onAbort(signal, () => wire.destroy(signal.reason))
+  try {
+    return await work()
+  } finally {
+    listening()
+  }
+}
+
+async function haggleOver<T>(
+  wire: Wire,
+  inbox: Inbox,
+  { tls }: NbdAddress,
+  agree: (haggle: Haggle, wire: Wire) => Promise<T>,
+): Promise<T> {
+  const haggle = new Haggle(wire, inbox)
+  try {
+    await haggle.greet()
+    if (tls !== undefined) await encrypt(haggle, wire)
+    return await agree(haggle, wire)
+  } catch (error) {
+    if (error instanceof NbdFault && error.kind === 'refused') await haggle.abort()
+    wire.destroy(new NbdFault('lost', 'this client gave up'))
+    throw error
+  }
+}
+
+/** What is to be encrypted is never sent in the clear, whatever the server says. */
+async function encrypt(haggle: Haggle, wire: Wire): Promise<void> {
+  const refusal = haggle.fixedNewstyle
+    ? await haggle.ask(OPTION.startTls, Buffer.alloc(0))
+    : { reason: 'it knows no options' }
+  if (refusal !== undefined) {
+    throw new NbdFault('refused', `the server refuses TLS: ${refusal.reason}`)
+  }
+  // What comes before TLS could be anybody's.
+  haggle.checkSilent()
+  await wire.startTls()
+}

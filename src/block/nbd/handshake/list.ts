@@ -1,0 +1,53 @@
+import { shown } from '../../claim/protocol.ts'
+import { connectError } from '../errors.ts'
+import type { NbdConnectOptions } from '../options.ts'
+import { OPTION, OPTION_REPLY } from '../protocol.ts'
+import { broken, NbdFault } from '../transport/fault.ts'
+import { parseNbdUri } from '../uri.ts'
+import { haggleWith } from './dial.ts'
+import type { Answer } from './option-negotiation.ts'
+
+/** An export, as its server lists it. */
+export interface NbdExport {
+  readonly name: string
+  /** The server's words for people; often empty. */
+  readonly description: string
+}
+
+/**
+ * Lists the exports of a server. The URI's own export does not matter.
+ * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN` (also: the server does not tell), `BLOCK_PROTOCOL`
+ */
+export async function listNbdExports(
+  uri: string,
+  options: NbdConnectOptions = {},
+): Promise<NbdExport[]> {
+  const address = parseNbdUri(uri)
+  const exports: NbdExport[] = []
+  try {
+    await haggleWith(address, options, async (haggle) => {
+      const refusal = await haggle.ask(OPTION.list, Buffer.alloc(0), (answer) => {
+        exports.push(exportOf(answer))
+      })
+      if (refusal !== undefined) {
+        throw new NbdFault('refused', `the server does not list its exports: ${refusal.reason}`)
+      }
+      await haggle.abort()
+    })
+  } catch (fault) {
+    throw connectError(uri, fault)
+  }
+  return exports
+}
+
+function exportOf({ type, data }: Answer): NbdExport {
+  if (type !== OPTION_REPLY.server || data.length < 4) {
+    throw broken('an export', `an answer of type ${type} with ${data.length} bytes`)
+  }
+  const end = 4 + data.readUInt32BE(0)
+  if (end > data.length) throw broken(`a name within ${data.length} bytes`, `one up to ${end}`)
+  return {
+    name: data.toString('utf8', 4, end),
+    description: shown(data.toString('utf8', end)),
+  }
+}

@@ -1,0 +1,160 @@
+import { shown } from '../../claim/protocol.ts'
+import {
+  HANDSHAKE,
+  MAGIC,
+  MAX_STRING_BYTES,
+  OPTION,
+  OPTION_ERROR,
+  OPTION_REPLY,
+  REFUSAL,
+} from '../protocol.ts'
+import { broken, NbdFault } from '../transport/fault.ts'
+import type { Wire } from '../wire.ts'
+import type { Inbox } from './handshake-reader.ts'
+
+/** Bytes in an answer: two strings, and some numbers. */
+const MAX_ANSWER_BYTES = 3 * MAX_STRING_BYTES
+
+/** Answers to one option; a list of exports may have so many. */
+const MAX_ANSWERS = 10_000
+
+/** An answer that is neither the last one nor a refusal. */
+export interface Answer {
+  /** One of `OPTION_REPLY`. */
+  readonly type: number
+  readonly data: Buffer
+}
+
+/** Why a server refused an option. */
+export interface Refusal {
+  /** One of `REFUSAL`. */
+  readonly code: number
+  /** For people. */
+  readonly reason: string
+}
+
+/** The options that client and server agree on before transmission, one at a time. */
+export class Haggle {
+  /** Whether the server takes options that it may refuse. */
+  fixedNewstyle = false
+  /** Whether it leaves away the padding behind the answer to `exportName`. */
+  noZeroes = false
+  readonly #wire: Wire
+  readonly #inbox: Inbox
+
+  constructor(wire: Wire, inbox: Inbox) {
+    this.#wire = wire
+    this.#inbox = inbox
+  }
+
+  /**
+   * Reads who is there, and says what this client can do.
+   * @throws {NbdFault}
+   */
+  async greet(): Promise<void> {
+    const magic = await this.#inbox.read(8)
+    if (!begins(magic, MAGIC.init)) {
+      throw broken('the magic of an NBD server', `${shown(magic.toString('latin1'))}`)
+    }
+    const style = await this.#inbox.read(8)
+    if (begins(style, MAGIC.oldStyle)) {
+      throw new NbdFault('unfit', 'the server speaks only the old style of NBD')
+    }
+    if (!begins(style, MAGIC.option)) throw broken('the magic of options', style.toString('hex'))
+    const flags = (await this.#inbox.read(2)).readUInt16BE()
+    this.fixedNewstyle = (flags & HANDSHAKE.fixedNewstyle) !== 0
+    this.noZeroes = (flags & HANDSHAKE.noZeroes) !== 0
+    const answer = Buffer.alloc(4)
+    answer.writeUInt32BE(flags & (HANDSHAKE.fixedNewstyle | HANDSHAKE.noZeroes))
+    this.#wire.send(answer)
+  }
+
+  /**
+   * Asks for an option, and reads all answers to it.
+   * @returns undefined if the server agreed
+   * @throws {NbdFault}
+   */
+  async ask(
+    option: number,
+    data: Uint8Array,
+    onAnswer: (answer: Answer) => void = refuseAnswers,
+  ): Promise<Refusal | undefined> {
+    this.say(option, data)
+    for (let answers = 0; answers < MAX_ANSWERS; answers++) {
+      const answer = await this.#answerTo(option)
+      if (answer.type === OPTION_REPLY.ack) return undefined
+      if (answer.type >= OPTION_ERROR) return refusalOf(answer)
+      onAnswer(answer)
+    }
+    throw broken(`at most ${MAX_ANSWERS} answers to option ${option}`, 'more')
+  }
+
+  /** Asks for an option that has no such answers. */
+  say(option: number, data: Uint8Array = new Uint8Array(0)): void {
+    const header = Buffer.alloc(16)
+    header.writeUInt32BE(MAGIC.option[0], 0)
+    header.writeUInt32BE(MAGIC.option[1], 4)
+    header.writeUInt32BE(option, 8)
+    header.writeUInt32BE(data.length, 12)
+    this.#wire.send(header, data)
+  }
+
+  /** The bytes behind an option that has no such answers. */
+  read(bytes: number): Promise<Buffer> {
+    return this.#inbox.read(bytes)
+  }
+
+  /** @throws {NbdFault} the server has sent more than it was asked for */
+  checkSilent(): void {
+    if (this.#inbox.unread > 0) {
+      throw broken('nothing more for now', `${this.#inbox.unread} bytes that nobody asked for`)
+    }
+  }
+
+  /** Says farewell, and ends the connection. */
+  async abort(): Promise<void> {
+    if (this.fixedNewstyle) this.say(OPTION.abort)
+    await this.#wire.end()
+  }
+
+  async #answerTo(option: number): Promise<Answer> {
+    const header = await this.#inbox.read(20)
+    if (!begins(header, MAGIC.optionReply)) {
+      throw broken('the magic of an answer to an option', header.toString('hex', 0, 8))
+    }
+    const to = header.readUInt32BE(8)
+    if (to !== option) throw broken(`an answer to option ${option}`, `one to option ${to}`)
+    const bytes = header.readUInt32BE(16)
+    if (bytes > MAX_ANSWER_BYTES) {
+      throw broken(`at most ${MAX_ANSWER_BYTES} bytes in an answer`, `${bytes}`)
+    }
+    return { type: header.readUInt32BE(12), data: await this.#inbox.read(bytes) }
+  }
+}
+
+function begins(bytes: Buffer, [high, low]: readonly [number, number]): boolean {
+  return bytes.readUInt32BE(0) === high && bytes.readUInt32BE(4) === low
+}
+
+function refuseAnswers({ type }: Answer): void {
+  throw broken('an acknowledgement', `an answer of type ${type}`)
+}
+
+const MEANINGS: ReadonlyMap<number, string> = new Map([
+  [REFUSAL.unsupported, 'it does not know that option'],
+  [REFUSAL.policy, 'its policy forbids that'],
+  [REFUSAL.invalid, 'it takes the request for invalid'],
+  [REFUSAL.platform, 'its platform cannot do that'],
+  [REFUSAL.tlsRequired, 'it demands TLS: use nbds:// or nbds+unix://'],
+  [REFUSAL.unknown, 'it has no such export'],
+  [REFUSAL.shutdown, 'it is shutting down'],
+  [REFUSAL.blockSizeRequired, 'it demands that block sizes are obeyed'],
+  [REFUSAL.tooBig, 'it takes the request for too big'],
+])
+
+function refusalOf({ type, data }: Answer): Refusal {
+  const code = type - OPTION_ERROR
+  const meaning = MEANINGS.get(code) ?? `it refuses with error ${code}`
+  const words = shown(data.toString('utf8'))
+  return { code, reason: words === '' ? meaning : `${meaning} ('${words}')` }
+}

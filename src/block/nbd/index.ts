@@ -1,0 +1,314 @@
+import { systemClock } from '../../clock.ts'
+import { BaseBlockDevice } from '../base.ts'
+import { acquireClaim, askHolder, type ClaimTarget, findHolder } from '../claim/claim.ts'
+import type {
+  AskOptions,
+  BlockCapabilities,
+  BlockClaim,
+  BlockHolder,
+  BlockInfo,
+  ClaimOptions,
+} from '../device.ts'
+import type { Place } from '../failed-request.ts'
+import { ALWAYS, type Permit } from '../permit.ts'
+import { runs } from '../runs.ts'
+import { claimTarget } from './claim.ts'
+import { connectError, isRefusedHint, requestError } from './errors.ts'
+import { dial } from './handshake/dial.ts'
+import { checkSameExport, type Terms, termsOf } from './handshake/export-settings.ts'
+import {
+  checkNbdOptions,
+  DEFAULT_REQUEST_TIMEOUT_MS,
+  type NbdBlockDeviceOptions,
+} from './options.ts'
+import { COMMAND, COMMAND_FLAG, type Request } from './protocol.ts'
+import type { Connection } from './transport/connection.ts'
+import type { Status } from './transport/exchange.ts'
+import { findMapped, findUnmapped, StatusQuestions, StatusSearch } from './transport/extents.ts'
+import { FlushTracker } from './transport/flush-tracker.ts'
+import { inParallel, piecesOf } from './transport/pieces.ts'
+import { Pool } from './transport/pool.ts'
+import { PIECES_IN_WINDOW } from './transport/send-window.ts'
+import { type NbdAddress, parseNbdUri } from './uri.ts'
+
+export type { NbdBlockErrorCode } from './errors.ts'
+export { listNbdExports, type NbdExport } from './handshake/list.ts'
+export type { NbdBlockDeviceOptions, NbdConnectOptions } from './options.ts'
+export type { NbdTlsOptions } from './tls-options.ts'
+export type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './transport/stream.ts'
+export type { NbdAddress, NbdUriTls } from './uri.ts'
+
+const DEFAULT_IN_FLIGHT = 64
+
+/**
+ * An export of an NBD server (nbdkit, qemu-nbd, nbd-server, …) as a block device. An export that is no whole number of
+ * sectors long is used up to its last whole one. Its size is as the server said when it was connected.
+ *
+ * A connection that is lost is made anew when it is next needed. Reads are sent again then; a write or a flush whose
+ * answer did not come is rejected, because nobody knows whether it was done. Its errors have the codes of
+ * {@link NbdBlockErrorCode}.
+ */
+export class NbdBlockDevice extends BaseBlockDevice {
+  override readonly name: string
+  override readonly capabilities: BlockCapabilities
+  /** How durable writes reach stable storage. */
+  readonly durability: 'fua' | 'flush' | 'none'
+  protected override info: BlockInfo
+  readonly #terms: Terms
+  readonly #pool: Pool
+  readonly #flushTracker: FlushTracker
+  readonly #questions: StatusQuestions
+  readonly #claimTarget: ClaimTarget
+
+  private constructor(
+    address: NbdAddress,
+    options: NbdBlockDeviceOptions,
+    first: Connection,
+    claims: ClaimTarget,
+  ) {
+    super()
+    const terms = termsOf(address.uri, first.export, options)
+    this.name = address.uri
+    this.capabilities = terms.capabilities
+    this.durability = terms.durability
+    this.info = terms.info
+    this.#terms = terms
+    this.#claimTarget = claims
+    const poolOptions = {
+      dial: (signal: AbortSignal) => dialAgain(address, options, first, signal),
+      onLost: () => this.#flushTracker.lost(),
+      connections: terms.multiConn ? (options.connections ?? 1) : 1,
+      maxInFlight: options.maxInFlight ?? DEFAULT_IN_FLIGHT,
+      requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? Math.random,
+    }
+    this.#pool = new Pool(poolOptions, first)
+    this.#flushTracker = new FlushTracker(this.#pool)
+    this.#questions = new StatusQuestions(terms, async (offset, length) => {
+      const flags = COMMAND_FLAG.reqOne
+      const asked = { command: COMMAND.blockStatus, flags, offset, length, permit: ALWAYS }
+      return (await this.#request(asked)) ?? { length, flags: 0 }
+    })
+  }
+
+  /**
+   * Connects to the export that a URI names: `nbd://host[:port]/export`, `nbds://…` with TLS, or
+   * `nbd+unix:///export?socket=PATH`.
+   * @throws {TypeError | RangeError} an option cannot be, or not with this server
+   * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`,
+   *   `BLOCK_PROTOCOL`
+   */
+  static async connect(uri: string, options: NbdBlockDeviceOptions = {}): Promise<NbdBlockDevice> {
+    const address = parseNbdUri(uri)
+    checkNbdOptions(options)
+    const first = await dial(address, options).catch((fault: unknown) => {
+      throw connectError(uri, fault)
+    })
+    try {
+      const device = new NbdBlockDevice(
+        address,
+        options,
+        first,
+        await claimTarget(address, options),
+      )
+      if (options.exclusive === true) {
+        await device.claim('device', { holder: 'a program that connected exclusively' })
+      }
+      return device
+    } catch (error) {
+      await first.close()
+      throw error
+    }
+  }
+
+  protected override async doRead(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    permit: Permit,
+  ): Promise<void> {
+    const flags = this.#terms.df ? COMMAND_FLAG.df : 0
+    await this.#transfer({ command: COMMAND.read, flags, permit }, 'read', sector, buffers)
+  }
+
+  protected override async doWrite(
+    sector: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+    permit: Permit,
+  ): Promise<void> {
+    const fua = this.#isFua(durable, bytesOf(buffers) <= this.#pieceBytes)
+    const flags = fua ? COMMAND_FLAG.fua : 0
+    await this.#transfer({ command: COMMAND.write, flags, permit }, 'write', sector, buffers)
+    if (durable && !fua) await this.doFlush(permit)
+  }
+
+  protected override async doWriteZeroes(
+    sector: number,
+    sectors: number,
+    durable: boolean,
+    permit: Permit,
+  ): Promise<void> {
+    if (!this.#terms.zeroes) {
+      await super.doWriteZeroes(sector, sectors, durable, permit)
+      return
+    }
+    const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#terms.rangeBytes)
+    // Zeroes keep their space, so that writing over them later does not wait for any; discard gives it back.
+    const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
+    const kind = { command: COMMAND.writeZeroes, flags, permit }
+    try {
+      await this.#range(kind, 'write zeroes to', sector, sectors)
+    } catch (error) {
+      // The command only saves sending the zeroes. What else goes wrong, such as a lost connection, is told.
+      if (!isRefusedHint(error)) throw error
+      await super.doWriteZeroes(sector, sectors, durable, permit)
+      return
+    }
+    if (durable && !fua) await this.doFlush(permit)
+  }
+
+  protected override async doDiscard(
+    sector: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
+    await this.#range({ command: COMMAND.trim, flags: 0, permit }, 'discard', sector, sectors)
+  }
+
+  protected override async doFlush(permit: Permit): Promise<void> {
+    if (this.durability === 'none') return
+    const place = { device: this.name, operation: 'flush' }
+    await telling(place, () => this.#flushTracker.flush(permit))
+  }
+
+  protected override async doSeekMapped(sector: number): Promise<number> {
+    return this.#seek(findMapped, sector)
+  }
+
+  protected override async doSeekUnmapped(sector: number): Promise<number> {
+    return this.#seek(findUnmapped, sector)
+  }
+
+  protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    return acquireClaim(this.#claimTarget, role, options)
+  }
+
+  protected override doAsk(
+    role: string,
+    request: string,
+    options: AskOptions,
+  ): Promise<string | undefined> {
+    return askHolder(this.#claimTarget, role, request, options)
+  }
+
+  protected override doHolderOf(
+    role: string,
+    options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return findHolder(this.#claimTarget, role, options)
+  }
+
+  protected override doDisconnect(): Promise<void> {
+    return this.#pool.close()
+  }
+
+  #request(request: Omit<Request, 'parts'>): Promise<Status | undefined> {
+    return this.#pool.request({ ...request, parts: [] })
+  }
+
+  /** Bytes in a request with data, by what the server takes and the connections bear: whole sectors. */
+  get #pieceBytes(): number {
+    const { sectorSize } = this.info
+    const sectors = Math.floor(this.#pool.pieceBytes / sectorSize)
+    return Math.min(this.#terms.transferBytes, Math.max(1, sectors) * sectorSize)
+  }
+
+  /** Whether a write is durable by itself. One of several pieces is better flushed with the others, once. */
+  #isFua(durable: boolean, isOnePiece: boolean): boolean {
+    return durable && isOnePiece && this.durability === 'fua'
+  }
+
+  async #transfer(
+    kind: Pick<Request, 'command' | 'flags' | 'permit'>,
+    operation: string,
+    sector: number,
+    buffers: readonly Uint8Array[],
+  ): Promise<void> {
+    const { sectorSize } = this.info
+    const bytes = bytesOf(buffers)
+    const place = { device: this.name, operation, sector, sectors: bytes / sectorSize }
+    const start = sector * sectorSize
+    if (bytes <= this.#pieceBytes) {
+      const request = { ...kind, offset: start, length: bytes, parts: buffers }
+      await telling(place, () => this.#pool.request(request))
+      return
+    }
+    let next = start
+    const pieces = runs(buffers, () => this.#pieceBytes)
+    await telling(place, () =>
+      inParallel(pieces, PIECES_IN_WINDOW, kind.permit, ({ parts, bytes: length }, shared) => {
+        const offset = next
+        next += length
+        return this.#pool.request({ ...kind, ...shared, offset, length, parts })
+      }),
+    )
+  }
+
+  async #range(
+    kind: Pick<Request, 'command' | 'flags' | 'permit'>,
+    operation: string,
+    sector: number,
+    sectors: number,
+  ): Promise<void> {
+    const { sectorSize } = this.info
+    const pieces = piecesOf(sector * sectorSize, sectors * sectorSize, this.#terms.rangeBytes)
+    await telling({ device: this.name, operation, sector, sectors }, () =>
+      inParallel(pieces, PIECES_IN_WINDOW, kind.permit, (piece, shared) =>
+        this.#request({ ...kind, ...shared, ...piece }),
+      ),
+    )
+  }
+
+  async #seek(find: typeof findMapped, sector: number): Promise<number> {
+    const { sectorSize, sizeSectors } = this.info
+    const end = sizeSectors * sectorSize
+    const search = new StatusSearch(this.#questions, end)
+    const ask = (offset: number): Promise<Status> => search.ask(offset)
+    const place = { device: this.name, operation: 'seek in' }
+    try {
+      return (await telling(place, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
+    } finally {
+      await search.close()
+    }
+  }
+}
+
+function bytesOf(buffers: readonly Uint8Array[]): number {
+  return buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+}
+
+async function dialAgain(
+  address: NbdAddress,
+  options: NbdBlockDeviceOptions,
+  before: Connection,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const connection = await dial(address, options, signal)
+  try {
+    checkSameExport(before.export, connection.export)
+    return connection
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+}
+
+/** Tells the caller about what fails between client and server. */
+async function telling<T>(place: Place, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (fault) {
+    throw requestError(place, fault)
+  }
+}

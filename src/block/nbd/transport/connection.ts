@@ -1,0 +1,212 @@
+import type { Clock } from '../../../clock.ts'
+import { ALWAYS } from '../../permit.ts'
+import type { Export } from '../handshake/negotiate.ts'
+import { COMMAND, COMMAND_FLAG, encodeRequest, type Request } from '../protocol.ts'
+import type { Receiver, Wire } from '../wire.ts'
+import { Exchange, type Status } from './exchange.ts'
+import { broken, NbdFault } from './fault.ts'
+import { ReplyParser, type Requests } from './replies.ts'
+import { transferBytes } from './send-window.ts'
+
+const FAREWELL: Request = {
+  command: COMMAND.disconnect,
+  flags: 0,
+  offset: 0,
+  length: 0,
+  parts: [],
+  permit: ALWAYS,
+}
+
+type Answered = (status: Status | undefined) => void
+
+/** Of a request, and of its answer. */
+const HEADERS_BYTES = 64
+
+/** On average: 1 KiB a second. */
+const LEAST_BYTES_PER_MS = 1.024
+
+/** A request that takes ten times as long as nothing may move is late, even if it moves. */
+export const MOST_TIMEOUTS = 10
+
+/** Requests that leave something to flush. */
+const CHANGES: ReadonlySet<number> = new Set([COMMAND.write, COMMAND.writeZeroes, COMMAND.trim])
+
+/** A connection in transmission: requests go out as they come, and replies come back in any order. */
+export class Connection implements Receiver, Requests {
+  /** What the server said about the export when the connection was made. */
+  readonly export: Export
+  /** Told when it fails, whatever the reason. */
+  onLost: () => void = () => undefined
+  readonly #wire: Wire
+  readonly #parser: ReplyParser
+  readonly #exchanges = new Map<number, Exchange>()
+  /** Changes without FUA that were answered, and how many of the first of them are on stable storage. */
+  #changes = 0
+  #flushed = 0
+  #cookies = 0
+  #fault: NbdFault | undefined
+  #farewell = false
+  readonly #clock: Clock
+  readonly #timeoutMs: number
+  readonly #over = new AbortController()
+  #watching = false
+  /** When bytes last came or went, or the first request was sent after there was none. */
+  #movedAt = Number.NEGATIVE_INFINITY
+  #heardAt = Number.NEGATIVE_INFINITY
+  /** Of requests without an answer. */
+  #bytesInFlight = 0
+
+  /** @param timeoutMs how long nothing may move while there are requests */
+  constructor(wire: Wire, terms: Export, clock: Clock, timeoutMs: number) {
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
+    this.#wire = wire
+    this.export = terms
+    this.#parser = new ReplyParser(this, terms)
+    wire.hold(false)
+    wire.handOver(this)
+  }
+
+  /** Whether it can take requests. */
+  get usable(): boolean {
+    return this.#fault === undefined && !this.#farewell
+  }
+
+  /** Whether a change was answered that no flush over this connection has covered since; also after it was lost. */
+  get unflushed(): boolean {
+    return this.#changes > this.#flushed
+  }
+
+  /** When something last came from the server. */
+  get heardAt(): number {
+    return this.#heardAt
+  }
+
+  /**
+   * Sends a request, and answers what the server says about its bytes if it was asked for that.
+   * @throws {NbdFault} it failed; `lost` and `late` leave open whether the server has done it
+   */
+  request(request: Request): Promise<Status | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#fault !== undefined) {
+        reject(this.#fault)
+        return
+      }
+      if (this.#exchanges.size === 0) this.#wire.hold(true)
+      const cookie = this.#nextCookie()
+      const now = this.#clock.now()
+      if (this.#exchanges.size === 0) this.#movedAt = now
+      this.#bytesInFlight += HEADERS_BYTES + transferBytes(request)
+      const longestMs = this.#longestMs()
+      for (const exchange of this.#exchanges.values()) exchange.mayTake(longestMs)
+      const answered = this.#counting(request, resolve)
+      this.#exchanges.set(cookie, new Exchange(request, now, longestMs, answered, reject))
+      if (!this.#watching) this.#watch()
+      const header = encodeRequest(request, cookie)
+      if (request.command === COMMAND.write) this.#wire.send(header, ...request.parts)
+      else this.#wire.send(header)
+    })
+  }
+
+  /** Says farewell, and waits for the server to close the connection, but not for long. */
+  async close(): Promise<void> {
+    if (!this.usable) return
+    this.#farewell = true
+    this.#wire.send(encodeRequest(FAREWELL, this.#nextCookie()))
+    await this.#wire.end()
+  }
+
+  space(): Uint8Array {
+    return this.#parser.space()
+  }
+
+  taken(): void {
+    this.#movedAt = this.#clock.now()
+  }
+
+  filled(bytes: number): void {
+    this.#movedAt = this.#clock.now()
+    this.#heardAt = this.#movedAt
+    try {
+      this.#parser.filled(bytes)
+    } catch (error) {
+      this.#wire.destroy(error instanceof NbdFault ? error : broken('replies', String(error)))
+    }
+  }
+
+  ended(fault: NbdFault): void {
+    this.#fault = fault
+    this.#over.abort()
+    const exchanges = [...this.#exchanges.values()]
+    this.#exchanges.clear()
+    if (!this.#farewell) this.onLost()
+    for (const exchange of exchanges) exchange.fail(fault)
+  }
+
+  find(cookieHigh: number, cookie: number): Exchange {
+    const exchange = cookieHigh === 0 ? this.#exchanges.get(cookie) : undefined
+    if (exchange === undefined) {
+      throw broken('a reply to a request in flight', `one to request ${cookieHigh}:${cookie}`)
+    }
+    return exchange
+  }
+
+  done(cookie: number, exchange: Exchange): void {
+    exchange.finish()
+    this.#exchanges.delete(cookie)
+    this.#bytesInFlight -= HEADERS_BYTES + transferBytes(exchange.request)
+    if (this.#exchanges.size === 0) this.#wire.hold(false)
+  }
+
+  /** Keeps count of what is unflushed, as soon as the answer is there: the connection may be lost in the same turn. */
+  #counting({ command, flags }: Request, resolve: Answered): Answered {
+    const covered = this.#changes
+    if (command === COMMAND.flush) {
+      return (status) => {
+        this.#flushed = Math.max(this.#flushed, covered)
+        resolve(status)
+      }
+    }
+    if (!CHANGES.has(command) || (flags & COMMAND_FLAG.fua) !== 0) return resolve
+    return (status) => {
+      this.#changes++
+      resolve(status)
+    }
+  }
+
+  #nextCookie(): number {
+    this.#cookies = (this.#cookies + 1) >>> 0
+    return this.#cookies
+  }
+
+  /**
+   * How long each request in flight may take, however well others go: what may have to move before its answer, at
+   * {@link LEAST_BYTES_PER_MS}, and the time that nothing may move; but no more than {@link MOST_TIMEOUTS} of these. What is
+   * sent later counts too, because a server answers in any order; but not what was answered, or one request could be kept
+   * waiting for as long as there are others.
+   */
+  #longestMs(): number {
+    const movingMs = this.#bytesInFlight / LEAST_BYTES_PER_MS
+    return Math.min(this.#timeoutMs + movingMs, this.#timeoutMs * MOST_TIMEOUTS)
+  }
+
+  /** One timer for all requests: most are answered long before it would matter. */
+  #watch(): void {
+    const now = this.#clock.now()
+    let next = this.#movedAt + this.#timeoutMs
+    const stalled = next <= now
+    for (const { deadline } of this.#exchanges.values()) next = Math.min(next, deadline)
+    this.#watching = this.#exchanges.size > 0 && next < Number.POSITIVE_INFINITY
+    if (!this.#watching) return
+    if (next <= now) {
+      const reason = stalled
+        ? `nothing came from the server or went to it for ${this.#timeoutMs} ms`
+        : 'the server did not answer in time, though bytes were moving'
+      this.#wire.destroy(new NbdFault('late', reason))
+      return
+    }
+    const ms = Math.ceil(next - now)
+    const sleep = this.#clock.sleep(ms, this.#over.signal, { background: true })
+    void sleep.then(() => this.#watch()).catch(() => undefined)
+  }
+}

@@ -1,0 +1,136 @@
+import { isRefusedHint } from '../errors.ts'
+import type { Terms } from '../handshake/export-settings.ts'
+import { EXTENT_FLAG } from '../protocol.ts'
+import type { Status } from './exchange.ts'
+
+/** Asks what is at an offset; the answer is about at least one byte. */
+export type AskStatus = (offset: number) => Promise<Status>
+
+/** The first sector at or after `sector` that may hold data, or undefined if there is none before `end`. */
+export async function findMapped(
+  ask: AskStatus,
+  sectorSize: number,
+  sector: number,
+  end: number,
+): Promise<number | undefined> {
+  for (let offset = sector * sectorSize; offset < end; ) {
+    const status = await ask(offset)
+    if (!isHole(status)) return Math.floor(offset / sectorSize)
+    offset += status.length
+  }
+  return undefined
+}
+
+/**
+ * The first sector at or after `sector` that lies in a hole as a whole, or undefined if there is none before `end`.
+ * Holes need not be whole sectors, and one may be described in several answers.
+ */
+export async function findUnmapped(
+  ask: AskStatus,
+  sectorSize: number,
+  sector: number,
+  end: number,
+): Promise<number | undefined> {
+  let candidate = sector
+  for (let offset = sector * sectorSize; offset < end; ) {
+    const status = await ask(offset)
+    offset += status.length
+    if (!isHole(status)) candidate = Math.ceil(offset / sectorSize)
+    else if (offset >= (candidate + 1) * sectorSize) return candidate
+  }
+  return undefined
+}
+
+/** Questions of one search that are on their way at a time. */
+const MOST_AHEAD = 16
+
+type Limits = Pick<Terms, 'rangeBytes' | 'minimumBytes' | 'questionBytes'>
+
+/**
+ * Asks a server what is where. It is a hint: of what the server does not tell, nobody knows that it is a hole. Other requests
+ * are smaller, but this one has no data; what the server takes is found out.
+ */
+export class StatusQuestions {
+  readonly #limits: Limits
+  readonly #send: (offset: number, length: number) => Promise<Status>
+  #questionBytes: number
+
+  constructor(limits: Limits, send: (offset: number, length: number) => Promise<Status>) {
+    this.#limits = limits
+    this.#questionBytes = limits.questionBytes
+    this.#send = send
+  }
+
+  /** How much one question is about. */
+  get bytes(): number {
+    return this.#questionBytes
+  }
+
+  /**
+   * What is at an offset, and how far that goes.
+   * @throws {NbdFault} but none of a server that answers an error
+   */
+  async ask(offset: number, end: number): Promise<Status> {
+    const { minimumBytes, rangeBytes } = this.#limits
+    // An answer may have ended within a block, where a server takes no question.
+    const before = offset % minimumBytes
+    const start = offset - before
+    for (;;) {
+      const length = Math.min(this.#questionBytes, end - start)
+      try {
+        const status = await this.#send(start, length)
+        if (status.length > before) return { ...status, length: status.length - before }
+        return { length: minimumBytes - before, flags: 0 }
+      } catch (fault) {
+        if (!isRefusedHint(fault)) throw fault
+        if (length <= rangeBytes) return { length: length - before, flags: 0 }
+        this.#questionBytes = rangeBytes
+      }
+    }
+  }
+}
+
+/**
+ * Questions of one search, which goes on from where an answer ends. Where answers are about all that was asked, as in a large
+ * hole, the next questions are sent before they are needed: a search of much would wait for a server that is far away each time.
+ */
+export class StatusSearch {
+  readonly #questions: StatusQuestions
+  readonly #end: number
+  readonly #ahead = new Map<number, Promise<Status>>()
+  #width = 0
+
+  constructor(questions: StatusQuestions, end: number) {
+    this.#questions = questions
+    this.#end = end
+  }
+
+  /** As `StatusQuestions.ask`. */
+  async ask(offset: number): Promise<Status> {
+    const step = this.#questions.bytes
+    for (let ahead = 1; ahead <= this.#width; ahead++) this.#send(offset + (ahead - 1) * step)
+    const answer = this.#ahead.get(offset) ?? this.#questions.ask(offset, this.#end)
+    this.#ahead.delete(offset)
+    const status = await answer
+    this.#width = status.length < step ? 0 : Math.min(Math.max(2, 2 * this.#width), MOST_AHEAD)
+    return status
+  }
+
+  /** Resolves when nothing is on its way any more. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#ahead.values())
+  }
+
+  #send(offset: number): void {
+    if (offset >= this.#end || this.#ahead.has(offset)) return
+    const answer = this.#questions.ask(offset, this.#end)
+    answer.catch(() => undefined) // Who asks for it is told; perhaps nobody does.
+    this.#ahead.set(offset, answer)
+  }
+}
+
+/** Without `zero`, a hole's content is undefined. */
+function isHole({ flags }: Status): boolean {
+  const both = EXTENT_FLAG.hole | EXTENT_FLAG.zero
+  return (flags & both) === both
+}

@@ -1,0 +1,53 @@
+import type { Permit } from '../../permit.ts'
+import type { Request } from '../protocol.ts'
+
+/** A run of bytes. */
+export interface Piece {
+  readonly offset: number
+  readonly length: number
+}
+
+/** Cuts a run of bytes into pieces of at most `limit`. */
+export function* piecesOf(offset: number, length: number, limit: number): Generator<Piece> {
+  const end = offset + length
+  for (let at = offset; at < end; at += limit) {
+    yield { offset: at, length: Math.min(limit, end - at) }
+  }
+}
+
+/** What ends the pieces of a call of which one has failed, before they are sent. */
+const WITHDRAWN = new Error('another piece of the same call has failed')
+
+/** What the requests of one call share. */
+export type SharedByPieces = Required<Pick<Request, 'permit' | 'onFailed'>>
+
+/**
+ * Does something with each piece of a call, with several at a time. After a failure no piece is begun, and the permit
+ * refuses those that were begun and wait to be sent. Settles when nothing is under way any more.
+ * @throws the first failure
+ */
+export async function inParallel<T>(
+  pieces: Generator<T>,
+  width: number,
+  permit: Permit,
+  perform: (piece: T, shared: SharedByPieces) => Promise<unknown>,
+): Promise<void> {
+  let hasFailed = false
+  const shared: SharedByPieces = {
+    permit: () => {
+      if (hasFailed) throw WITHDRAWN
+      permit()
+    },
+    onFailed: () => {
+      hasFailed = true
+    },
+  }
+  const work = async (): Promise<void> => {
+    // All of them take from the same generator; a failure ends it for all.
+    for (const piece of pieces) await perform(piece, shared)
+  }
+  const settled = await Promise.allSettled(Array.from({ length: width }, work))
+  const failures = settled.filter((result) => result.status === 'rejected')
+  const first = failures.find(({ reason }) => reason !== WITHDRAWN)
+  if (first !== undefined) throw first.reason
+}

@@ -1,0 +1,106 @@
+import type { Permit } from '../../permit.ts'
+import { COMMAND, type Request } from '../protocol.ts'
+import type { Connection } from './connection.ts'
+import type { Status } from './exchange.ts'
+import type { Flushable } from './flush-tracker.ts'
+import { Lane, type LaneOptions } from './reconnecting-connection.ts'
+
+/** After a server did not let another connection in, none is tried for so long. */
+const REFUSED_MS = 30_000
+
+const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
+
+/** How a {@link Pool} works. */
+export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
+  /** Connects anew, and gives up when the signal says so. */
+  readonly dial: (signal: AbortSignal) => Promise<Connection>
+  /** How many connections there may be. */
+  readonly connections: number
+}
+
+/**
+ * One or more connections to an export; requests go to the one with the least to do. No request waits for another
+ * connection that is being made, or fails with it: a server may let in fewer than it says.
+ */
+export class Pool implements Flushable {
+  readonly #connections: number
+  readonly #laneOptions: LaneOptions
+  readonly #first: Lane
+  readonly #lanes: Lane[]
+  readonly #closing = new AbortController()
+  /** Connections that are being made, besides those of the lanes. */
+  readonly #growing = new Set<Promise<void>>()
+  #notBefore = 0
+
+  constructor(options: PoolOptions, first: Connection) {
+    this.#connections = options.connections
+    this.#laneOptions = { ...options, dial: () => options.dial(this.#closing.signal) }
+    this.#first = new Lane(this.#laneOptions, first)
+    this.#lanes = [this.#first]
+  }
+
+  /**
+   * Does a request.
+   * @throws {NbdFault}
+   */
+  request(request: Request): Promise<Status | undefined> {
+    return this.#choose().request(request)
+  }
+
+  /** How large the pieces of a large transfer are to be, over whichever connection they go. */
+  get pieceBytes(): number {
+    return Math.min(...this.#lanes.map((lane) => lane.pieceBytes))
+  }
+
+  get unflushed(): boolean {
+    return this.#lanes.some((lane) => lane.unflushed)
+  }
+
+  /**
+   * Flushes each connection that has unflushed changes, or any if there are none. Settles when nothing is under way.
+   * @throws {NbdFault}
+   */
+  async flush(permit: Permit): Promise<void> {
+    const unflushed = this.#lanes.filter((lane) => lane.unflushed)
+    const lanes = unflushed.length > 0 ? unflushed : [this.#choose()]
+    const settled = await Promise.allSettled(
+      lanes.map((lane) => lane.request({ ...FLUSH, permit })),
+    )
+    for (const result of settled) if (result.status === 'rejected') throw result.reason
+  }
+
+  /** Ends all connections, also those that are being made. No requests may be in flight. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all(this.#growing)
+    await Promise.all(this.#lanes.map((lane) => lane.close()))
+  }
+
+  #choose(): Lane {
+    let least = this.#first
+    for (const lane of this.#lanes) if (lane.load < least.load) least = lane
+    // Another connection is made only when there is use for it.
+    if (least.load > 0 && this.#mayGrow) this.#grow()
+    return least
+  }
+
+  get #mayGrow(): boolean {
+    const connections = this.#lanes.length + this.#growing.size
+    return connections < this.#connections && this.#laneOptions.clock.now() >= this.#notBefore
+  }
+
+  #grow(): void {
+    const growing = this.#connectAnother().finally(() => this.#growing.delete(growing))
+    this.#growing.add(growing)
+  }
+
+  async #connectAnother(): Promise<void> {
+    try {
+      const connection = await this.#laneOptions.dial()
+      this.#lanes.push(new Lane(this.#laneOptions, connection))
+    } catch {
+      // What is wrong with the server, if anything, the requests on the other connections tell.
+      this.#notBefore = this.#laneOptions.clock.now() + REFUSED_MS
+    }
+  }
+}

@@ -1,0 +1,214 @@
+import type { Clock } from '../../../clock.ts'
+import type { Permit } from '../../permit.ts'
+import { reasonOf } from '../errors.ts'
+import { COMMAND, type Request } from '../protocol.ts'
+import { type Connection, MOST_TIMEOUTS } from './connection.ts'
+import type { Status } from './exchange.ts'
+import { NbdFault } from './fault.ts'
+import { SendWindow } from './send-window.ts'
+
+const FIRST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 2000
+
+/** How a {@link Lane} works. */
+export interface LaneOptions {
+  /** Connects anew. */
+  readonly dial: () => Promise<Connection>
+  /** Told each time when a connection is lost. */
+  readonly onLost: () => void
+  readonly maxInFlight: number
+  readonly requestTimeoutMs: number
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+/** A connection that is made anew when it was lost. */
+export class Lane {
+  readonly #dial: () => Promise<Connection>
+  readonly #onLost: () => void
+  readonly #timeoutMs: number
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #window: SendWindow
+  #connection: Connection | undefined
+  #dialling: Promise<Connection> | undefined
+  /** How often the connection was lost or could not be made, since a request succeeded. */
+  #failures = 0
+  #notBefore = 0
+  /** Why there was no connection when one was last tried. */
+  #lastFault: unknown
+
+  constructor(options: LaneOptions, first: Connection) {
+    this.#dial = options.dial
+    this.#onLost = options.onLost
+    this.#window = new SendWindow(options.maxInFlight, options.clock)
+    this.#timeoutMs = options.requestTimeoutMs
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#use(first)
+  }
+
+  /** Requests that were begun and have not ended. */
+  get load(): number {
+    return this.#window.load
+  }
+
+  /** How large the pieces of a large transfer are to be. */
+  get pieceBytes(): number {
+    return this.#window.pieceBytes
+  }
+
+  /** Whether a change was answered that no flush has covered since, over the connection or the one that was lost last. */
+  get unflushed(): boolean {
+    return this.#connection?.unflushed === true
+  }
+
+  /**
+   * Does a request, when there is room for it. Reads are sent again if the connection is lost; of anything else
+   * nobody knows then whether the server has done it. Its permit is asked when it is sent.
+   * @throws {NbdFault}
+   */
+  async request(request: Request): Promise<Status | undefined> {
+    await this.#window.enter(request)
+    try {
+      return await this.#attempt(request)
+    } catch (fault) {
+      request.onFailed?.()
+      throw fault
+    } finally {
+      this.#window.leave(request)
+    }
+  }
+
+  /** Says farewell to the server. No requests may be in flight. */
+  async close(): Promise<void> {
+    // Whoever closes has given up the one that is being made.
+    await this.#dialling?.catch(() => undefined)
+    await this.#connection?.close()
+  }
+
+  async #attempt(request: Request): Promise<Status | undefined> {
+    const begunAt = this.#clock.now()
+    let deadline = begunAt + this.#timeoutMs
+    for (;;) {
+      const connection = this.#usable ?? (await this.#connect(deadline, request.permit))
+      request.permit()
+      const sentAt = this.#clock.now()
+      try {
+        const status = await connection.request(request)
+        this.#failures = 0
+        this.#window.answered(request, sentAt)
+        return status
+      } catch (fault) {
+        if (!connection.usable) this.#failed(connection)
+        if (!isRetriable(request, fault)) throw fault
+        // A link that was alive until it was lost has the time from then on.
+        if (fault.kind === 'lost' && connection.heardAt > sentAt) {
+          const latest = begunAt + this.#timeoutMs * MOST_TIMEOUTS
+          deadline = Math.min(connection.heardAt + this.#timeoutMs, latest)
+        }
+        if (this.#clock.now() >= deadline) throw fault
+      }
+    }
+  }
+
+  get #usable(): Connection | undefined {
+    return this.#connection?.usable === true ? this.#connection : undefined
+  }
+
+  async #connect(deadline: number, permit: Permit): Promise<Connection> {
+    for (;;) {
+      const pause = this.#notBefore - this.#clock.now()
+      if (pause > 0) {
+        await this.#clock.sleep(Math.min(pause, Math.max(0, deadline - this.#clock.now())))
+      }
+      if (this.#usable !== undefined) return this.#usable
+      // Who may not send anything needs no connection.
+      permit()
+      if (this.#clock.now() >= deadline) throw this.#late()
+      try {
+        const connection = await this.#before(deadline, this.#dialOnce())
+        if (connection.usable) return connection
+        this.#failed(connection)
+      } catch (fault) {
+        if (!isPassing(fault)) throw fault
+        if (this.#clock.now() >= deadline) throw this.#late()
+      }
+    }
+  }
+
+  /** Waits for a connection, but not for ever. What becomes of it later is for whoever needs it next. */
+  async #before(deadline: number, connecting: Promise<Connection>): Promise<Connection> {
+    if (deadline === Number.POSITIVE_INFINITY) return connecting
+    const waiting = new AbortController()
+    const late = this.#clock
+      .sleep(Math.max(0, deadline - this.#clock.now()), waiting.signal)
+      .then(() => {
+        throw new NbdFault('late', 'there was no connection in time')
+      })
+    try {
+      return await Promise.race([connecting, late])
+    } finally {
+      waiting.abort()
+      late.catch(() => undefined)
+    }
+  }
+
+  #late(): NbdFault {
+    const reason = this.#lastFault
+    const why = reason === undefined ? '' : `, at last because ${reasonOf(reason)}`
+    return new NbdFault('late', `there was no connection in time${why}`, undefined, reason)
+  }
+
+  /** Those that need the connection share one attempt to make it. */
+  #dialOnce(): Promise<Connection> {
+    this.#dialling ??= this.#dialNow().finally(() => {
+      this.#dialling = undefined
+    })
+    return this.#dialling
+  }
+
+  async #dialNow(): Promise<Connection> {
+    try {
+      const connection = await this.#dial()
+      this.#use(connection)
+      this.#window.reset()
+      return connection
+    } catch (fault) {
+      this.#lastFault = fault
+      this.#pause()
+      throw fault
+    }
+  }
+
+  #use(connection: Connection): void {
+    connection.onLost = this.#onLost
+    this.#connection = connection
+  }
+
+  /** A connection that was lost is counted once, not for each of its requests. */
+  #failed(connection: Connection): void {
+    if (this.#connection !== connection) return
+    this.#connection = undefined
+    this.#pause()
+  }
+
+  #pause(): void {
+    // The first loss is most often a server's restart, or a connection that was idle for too long.
+    const ms = this.#failures === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (this.#failures - 1)
+    this.#failures++
+    this.#notBefore =
+      this.#clock.now() + Math.min(ms, LONGEST_PAUSE_MS) * (0.5 + this.#random() / 2)
+  }
+}
+
+/** Whether the same request, sent again, does no harm and may go better. */
+function isRetriable({ command }: Request, fault: unknown): fault is NbdFault {
+  const harmless = command === COMMAND.read || command === COMMAND.blockStatus
+  return harmless && fault instanceof NbdFault && (fault.kind === 'lost' || fault.kind === 'late')
+}
+
+/** Whether another attempt to connect may go better. */
+function isPassing(fault: unknown): boolean {
+  return fault instanceof NbdFault && fault.kind !== 'broken' && fault.kind !== 'unfit'
+}

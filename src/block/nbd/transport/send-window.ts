@@ -1,0 +1,147 @@
+import type { Clock } from '../../../clock.ts'
+import { COMMAND, type Request } from '../protocol.ts'
+
+/** Requests about more bytes are bulk. */
+const SMALL_BYTES = 32 << 10
+
+/** What a piece of a large transfer has at least, so that each but perhaps the last is bulk. */
+const LEAST_PIECE_BYTES = 2 * SMALL_BYTES
+
+/** Pieces of a large transfer that fill the window. */
+export const PIECES_IN_WINDOW = 4
+
+const START_BYTES = PIECES_IN_WINDOW * LEAST_PIECE_BYTES
+const MOST_BYTES = 16 << 20
+
+/** A transfer that takes this much longer than the quickest one did has waited behind others. */
+const SLOW_MS = 1000
+
+/** Small requests that may go before a bulk request that waits. */
+const MOST_BEFORE_BULK = 16
+
+/** A request that waits for its turn. */
+interface Waiting {
+  readonly request: Request
+  go(): void
+}
+
+/**
+ * Says when a request may be sent over a connection.
+ *
+ * - At most so many requests are in flight.
+ * - Small requests (a lease's renewal, a look at a slot) go before bulk requests that wait, and one of the places in
+ *   flight is theirs alone. After sixteen of them a bulk request that waits has its turn.
+ * - What is in flight cannot be overtaken, so the bytes of bulk transfers in flight, to the server or back, stay within a
+ *   window of about what the connection moves in a second, or one piece of 64 KiB if that is less; and of 16 MiB at most.
+ *   It grows while answers are quick, and is halved when they are slow. So a small request takes about a second also on a
+ *   slow link, and a link that works shows it with an answer now and then, however much the buffers on the way hold.
+ */
+export class SendWindow {
+  readonly #clock: Clock
+  readonly #places: number
+  readonly #small: Waiting[] = []
+  readonly #bulk: Waiting[] = []
+  #inFlight = 0
+  #bulkInFlight = 0
+  #bytesInFlight = 0
+  #smallBeforeBulk = 0
+  #limit = START_BYTES
+  #quickestMs = Number.POSITIVE_INFINITY
+  /** When the window was last halved: what was sent before that says nothing of its present size. */
+  #halvedAt = Number.NEGATIVE_INFINITY
+
+  constructor(places: number, clock: Clock) {
+    this.#places = places
+    this.#clock = clock
+  }
+
+  /** Requests that were begun and have not ended. */
+  get load(): number {
+    return this.#inFlight + this.#small.length + this.#bulk.length
+  }
+
+  /** How large the pieces of a large transfer are to be: a power of two, because storage has blocks. */
+  get pieceBytes(): number {
+    const share = Math.max(LEAST_PIECE_BYTES, this.#limit / PIECES_IN_WINDOW)
+    return 2 ** Math.floor(Math.log2(share))
+  }
+
+  /** Waits until it is the request's turn. Each that went has to end with `leave`. */
+  async enter(request: Request): Promise<void> {
+    const queue = isBulk(request) ? this.#bulk : this.#small
+    if (queue.length === 0 && this.#hasRoom(request)) this.#count(request, 1)
+    else await new Promise<void>((go) => queue.push({ request, go }))
+  }
+
+  /** Lets others go: the request has ended. */
+  leave(request: Request): void {
+    this.#count(request, -1)
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      this.#count(next.request, 1)
+      next.go()
+    }
+  }
+
+  /** Learns from a request that was answered, before it leaves. */
+  answered(request: Request, sentAt: number): void {
+    const bytes = transferBytes(request)
+    if (!isBulk(request) || bytes === 0) return
+    const now = this.#clock.now()
+    this.#quickestMs = Math.min(this.#quickestMs, now - sentAt)
+    const slowMs = now - sentAt - this.#quickestMs
+    if (slowMs > SLOW_MS && sentAt >= this.#halvedAt) {
+      this.#limit /= 2
+      this.#halvedAt = now
+    }
+    // Only a window that was in use has shown what the connection takes.
+    const isInUse = 2 * this.#bytesInFlight >= this.#limit
+    if (slowMs < SLOW_MS / 2 && isInUse) this.#limit = Math.min(MOST_BYTES, this.#limit + bytes)
+  }
+
+  /** Forgets what was learned: there is another connection now. */
+  reset(): void {
+    this.#limit = START_BYTES
+    this.#quickestMs = Number.POSITIVE_INFINITY
+  }
+
+  #hasRoom(request: Request): boolean {
+    if (this.#inFlight >= this.#places) return false
+    // One that is larger than the window goes alone.
+    if (!isBulk(request) || this.#bulkInFlight === 0) return true
+    return (
+      this.#bulkInFlight < this.#places - 1 &&
+      this.#bytesInFlight + transferBytes(request) <= this.#limit
+    )
+  }
+
+  /** Takes the request that goes next out of its queue, if there is room for one. */
+  #next(): Waiting | undefined {
+    const [small] = this.#small
+    const [bulk] = this.#bulk
+    const mayBulk = bulk !== undefined && this.#hasRoom(bulk.request)
+    if (small === undefined || (mayBulk && this.#smallBeforeBulk >= MOST_BEFORE_BULK)) {
+      if (mayBulk) this.#smallBeforeBulk = 0
+      return mayBulk ? this.#bulk.shift() : undefined
+    }
+    if (!this.#hasRoom(small.request)) return undefined
+    if (bulk !== undefined) this.#smallBeforeBulk++
+    return this.#small.shift()
+  }
+
+  #count(request: Request, sign: 1 | -1): void {
+    this.#inFlight += sign
+    if (!isBulk(request)) return
+    this.#bulkInFlight += sign
+    this.#bytesInFlight += sign * transferBytes(request)
+  }
+}
+
+/** Also zeroes and discards of large ranges, which keep a server busy. */
+function isBulk({ command, length }: Request): boolean {
+  return length > SMALL_BYTES && command !== COMMAND.blockStatus
+}
+
+/** Bytes that a request moves, beside its header. */
+export function transferBytes({ command, length }: Request): number {
+  return command === COMMAND.read || command === COMMAND.write ? length : 0
+}

@@ -1,0 +1,248 @@
+import type { Stats } from 'node:fs'
+import { lstat, stat } from 'node:fs/promises'
+import type { TypedFlagParameter } from '@stricli/core'
+import { inTurn } from '../../block/creator-claim.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { type CreateFileOptions, FileBlockDevice } from '../../block/file/index.ts'
+import { checkFileMode } from '../../block/file/options.ts'
+import { systemCode } from '../../block/native/errors.ts'
+import { isNbdUri } from '../../block/nbd/uri.ts'
+import { isRingError } from '../../errors.ts'
+import { checkSize } from '../../ring/attach.ts'
+import type { DeviceSize } from '../../ring/format.ts'
+import type { CreateOptions } from '../../ring/types.ts'
+import { usageError } from '../errors.ts'
+import type { CommonFlags } from '../flags/flags.ts'
+import { showProgress } from '../output/progress.ts'
+import { counted, grouped } from '../output/render.ts'
+import {
+  checkLink,
+  checkNotInDev,
+  type ForceFlags,
+  type OpenedDevice,
+  openDevice,
+  overwriting,
+} from './device.ts'
+
+/** The size of a new file, if none is given. */
+const DEFAULT_BYTES = 64 << 20
+/** Zeroes are written in pieces, to show progress and to be able to stop. */
+const ERASE_BYTES = 4 << 20
+
+/** What is given about a device that may have to be made. */
+export interface MakeFlags extends CommonFlags, ModeFlags {
+  readonly size?: number
+}
+
+/** Who may use a file that is made. */
+export interface ModeFlags {
+  readonly mode?: number
+}
+
+export const modeFlag: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: 'Permissions of a file that is made, less the umask: 0600 to 0666',
+  placeholder: 'MODE',
+  optional: true,
+  parse: parseMode,
+}
+
+function parseMode(text: string): number {
+  const fileMode = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : Number.NaN
+  try {
+    return checkFileMode({ fileMode })
+  } catch {
+    throw usageError(
+      `--mode: expected 0600 to 0666, without execution, such as 0660, found '${text}'`,
+    )
+  }
+}
+
+/** Flags for a copy of what is at a path: who may use that, if it is a file, may use the copy, unless it is said who. */
+export async function withModeOf<Flags extends ModeFlags>(
+  path: string,
+  flags: Flags,
+): Promise<Flags> {
+  const stats = flags.mode === undefined ? await statOf(path) : undefined
+  return stats?.isFile() === true ? { ...flags, mode: (stats.mode & 0o666) | 0o600 } : flags
+}
+
+/**
+ * The device, for this command alone: what is there as it is, or else a new file. Another command that makes a ring there
+ * is waited for.
+ */
+export async function openOrCreate(
+  path: string,
+  flags: MakeFlags & ForceFlags,
+  ring: CreateOptions,
+  signal: AbortSignal,
+): Promise<OpenedDevice> {
+  const device = await openAlone(path, flags, ring, signal)
+  try {
+    await checkSizeFlag(path, device, flags.size, ring)
+    return device
+  } catch (error) {
+    await device.disconnect()
+    throw error
+  }
+}
+
+async function openAlone(
+  path: string,
+  flags: MakeFlags & ForceFlags,
+  ring: CreateOptions,
+  signal: AbortSignal,
+): Promise<OpenedDevice> {
+  if ((await vacancyAt(path)) !== undefined) {
+    const { size = DEFAULT_BYTES, sectorSize = 512 } = flags
+    checkNewSize(path, size, sectorSize, ring)
+    const make = { sizeBytes: size, sectorSize, ...fileModeOf(flags), signal }
+    return inTurn(() => makeFile('openOrCreate', path, make), signal)
+  }
+  const open = (): Promise<OpenedDevice> =>
+    openDevice(path, 'read-write', flags, overwriting(flags))
+  const stats = await statOf(path)
+  // A raw device with a mounted file system on it is refused, and would be waited for in vain.
+  return stats?.isBlockDevice() === true ? open() : inTurn(open, signal)
+}
+
+function checkNewSize(path: string, size: number, sectorSize: number, ring: CreateOptions): void {
+  try {
+    checkFits({ name: path, sectorSize, sizeSectors: Math.floor(size / sectorSize) }, ring)
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    throw usageError(`--size: expected ${error.details.expected}, found ${size} bytes`)
+  }
+  const over = size % sectorSize
+  if (over === 0) return
+  throw usageError(
+    `--size: ${size} bytes are no multiple of the sector size, ${sectorSize} bytes; the nearest sizes that are: ` +
+      `${size - over} and ${size - over + sectorSize}`,
+  )
+}
+
+/**
+ * Checks that the ring that is wanted fits, before anything is lost for it.
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
+ * @throws {CommandError} the block size cannot be
+ */
+export function checkFits(size: DeviceSize, ring: CreateOptions): void {
+  try {
+    checkSize(size, ring)
+  } catch (error) {
+    if (error instanceof RangeError) throw usageError(`--block-size: ${error.message}`)
+    throw error
+  }
+}
+
+/** Whether a file that is made takes space only for what is written to it. */
+export interface SparseFlag {
+  readonly sparse?: boolean
+}
+
+/** Makes a file of zeroes, for this command alone. */
+export function createFile(
+  path: string,
+  sizeBytes: number,
+  { sectorSize = 512, sparse = false, ...flags }: CommonFlags & ModeFlags & SparseFlag,
+  signal: AbortSignal,
+): Promise<FileBlockDevice> {
+  return makeFile('create', path, { sizeBytes, sectorSize, sparse, ...fileModeOf(flags), signal })
+}
+
+function fileModeOf({ mode }: ModeFlags): Pick<CreateFileOptions, 'fileMode'> {
+  return mode === undefined ? {} : { fileMode: mode }
+}
+
+async function makeFile(
+  how: 'create' | 'openOrCreate',
+  path: string,
+  options: CreateFileOptions,
+): Promise<FileBlockDevice> {
+  checkNotInDev(path)
+  using progress = showProgress('creating')
+  return await FileBlockDevice[how](path, {
+    ...options,
+    exclusive: true,
+    onProgress: progress.update,
+  })
+}
+
+/**
+ * Whether there is anything at the path. An export cannot be made from here, so it has to be.
+ * @throws {CommandError} there is a link to nothing
+ */
+export async function isThere(path: string): Promise<boolean> {
+  if (isNbdUri(path)) return true
+  await checkLink(path)
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    // Anything else is told when it is opened.
+    return systemCode(error) !== 'ENOENT'
+  }
+}
+
+/** What there is to be made a file of at a path: nothing, or an empty file; undefined if something else is there. */
+export type Vacancy = 'nothing' | 'empty' | undefined
+
+export async function vacancyAt(path: string): Promise<Vacancy> {
+  if (!(await isThere(path))) return 'nothing'
+  const stats = await statOf(path)
+  return stats?.isFile() === true && stats.size === 0 ? 'empty' : undefined
+}
+
+/** Undefined for exports, and where the system says no; it says why when the path is opened. */
+async function statOf(path: string): Promise<Stats | undefined> {
+  return isNbdUri(path) ? undefined : await stat(path).catch(() => undefined)
+}
+
+async function checkSizeFlag(
+  path: string,
+  device: BlockDevice,
+  size: number | undefined,
+  ring: CreateOptions,
+): Promise<void> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  if (size === undefined || size === sizeSectors * sectorSize) return
+  const bytes = await bytesAt(path, sizeSectors * sectorSize)
+  const advice = isTooSmall({ name: path, sectorSize, sizeSectors }, ring)
+    ? 'that is too small for a ring; choose another path, or remove it first'
+    : 'leave --size away to use it as it is'
+  throw usageError(
+    `--size: ${path} is there already and has ${counted(bytes, 'byte')}, not ${grouped(size)}; ${advice}`,
+  )
+}
+
+/** A file's own size: the device that it is has only whole sectors. */
+async function bytesAt(path: string, deviceBytes: number): Promise<number> {
+  if (isNbdUri(path)) return deviceBytes
+  const file = await stat(path)
+  return file.isFile() ? file.size : deviceBytes
+}
+
+/** Whether the ring that is wanted does not fit. */
+export function isTooSmall(size: DeviceSize, ring: CreateOptions): boolean {
+  try {
+    checkFits(size, ring)
+    return false
+  } catch (error) {
+    if (isRingError(error)) return true
+    throw error
+  }
+}
+
+/** Writes zeroes over the whole device, its beginning first, so that nothing takes it for what it was. */
+export async function eraseDevice(device: BlockDevice, signal: AbortSignal): Promise<void> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const step = Math.max(1, Math.floor(ERASE_BYTES / sectorSize))
+  using progress = showProgress('erasing')
+  for (let sector = 0; sector < sizeSectors; sector += step) {
+    signal.throwIfAborted()
+    const sectors = Math.min(step, sizeSectors - sector)
+    await device.writeZeroes(sector, sectors)
+    progress.update((sector + sectors) * sectorSize, sizeSectors * sectorSize)
+  }
+  await device.flush()
+}

@@ -1,0 +1,54 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { isRingError } from '../../errors.ts'
+import { inspectRing } from '../../ring/attach.ts'
+import { BLANK, describeContent, readContent } from '../../ring/report/signatures.ts'
+import { adviceFor } from '../advice.ts'
+import { grouped } from '../output/render.ts'
+
+/** What a device holds, as far as its beginning and its end tell. */
+export type Holding =
+  | { readonly kind: 'blank' }
+  | {
+      readonly kind: 'ring'
+      readonly format: number
+      readonly capacity: number
+      readonly used: number
+      /** Bytes of the items that wait; format 1 does not tell. */
+      readonly waitingBytes?: number
+    }
+  /** A ring that cannot be read, and why. */
+  | { readonly kind: 'damaged-ring'; readonly problem: string }
+  | { readonly kind: 'other'; readonly description: string }
+
+/** Looks at what a device holds, and changes nothing. */
+export async function holdingOf(device: BlockDevice, signal: AbortSignal): Promise<Holding> {
+  const content = await readContent(device)
+  if (content.firstNonZero < 0) return { kind: 'blank' }
+  try {
+    const { format, capacity, used, waitingBytes } = await inspectRing(device, { signal })
+    const ring = { kind: 'ring', format, capacity, used } as const
+    return waitingBytes === undefined ? ring : { ...ring, waitingBytes }
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    if (error.code === 'RING_NOT_INITIALISED' || error.code === 'RING_DEVICE_TOO_SMALL') {
+      return { kind: 'other', description: describeContent(content) }
+    }
+    return { kind: 'damaged-ring', problem: adviceFor(error) }
+  }
+}
+
+/** The same for people. */
+export function describeHolding(holding: Holding): string {
+  switch (holding.kind) {
+    case 'blank':
+      return BLANK
+    case 'ring':
+      return holding.used === 0
+        ? 'a ring with no items in it'
+        : `a ring with ${grouped(holding.waitingBytes ?? holding.used)} bytes of items in it`
+    case 'damaged-ring':
+      return `a ring that cannot be read (${holding.problem})`
+    case 'other':
+      return holding.description
+  }
+}

@@ -1,0 +1,91 @@
+import { FileBlockDevice, type FileBlockDeviceOptions } from '../../block/file/index.ts'
+import { danglingTarget } from '../../block/file/links.ts'
+import { systemCode } from '../../block/native/errors.ts'
+import type { NbdBlockDevice } from '../../block/nbd/index.ts'
+import { isNbdUri } from '../../block/nbd/uri.ts'
+import { isBlockError } from '../../errors.ts'
+import { CommandError, EXIT, usageError } from '../errors.ts'
+import type { CommonFlags } from '../flags/flags.ts'
+
+/** What a command can be given. */
+export type OpenedDevice = FileBlockDevice | NbdBlockDevice
+
+/** Opens the device that a command was given: a path, or an NBD URI. */
+export async function openDevice(
+  path: string,
+  mode: 'read-only' | 'read-write' | 'auto',
+  { sectorSize, requestTimeout, buffered }: CommonFlags,
+  options: Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> = {},
+): Promise<OpenedDevice> {
+  const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
+  if (scheme !== undefined && !isNbdUri(path) && !/^file$/i.test(scheme)) {
+    throw usageError(`expected a path, a file:// URI or an NBD URI, found the scheme ${scheme}`)
+  }
+  const settings = { mode, ...(sectorSize !== undefined && { sectorSize }), ...options }
+  try {
+    if (!isNbdUri(path)) {
+      const direct = buffered === true ? false : 'auto'
+      return await FileBlockDevice.open(path, { ...settings, direct })
+    }
+    // Few need it, and it takes a while to load.
+    const nbd = await import('../../block/nbd/index.ts')
+    const timeout = requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout }
+    return await nbd.NbdBlockDevice.connect(path, { ...settings, ...timeout })
+  } catch (error) {
+    if (error instanceof RangeError) throw usageError(`--sector-size: ${error.message}`)
+    throw (await missing(path, error)) ?? error
+  }
+}
+
+/** A flag of commands that overwrite. */
+export interface ForceFlags {
+  /** Lose what is there. */
+  readonly force?: boolean
+}
+
+/** How to open what a command is about to overwrite. A raw device with a mounted file system on it is refused. */
+export function overwriting({
+  force,
+}: ForceFlags): Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> {
+  // Without --force nothing is lost, whoever chooses what the path leads to.
+  return { exclusive: true, followLinks: force === true ? 'own' : 'all' }
+}
+
+/** What to do about a path where nothing is. */
+async function missing(path: string, error: unknown): Promise<CommandError | undefined> {
+  if (isNbdUri(path) || !isBlockError(error) || error.code !== 'BLOCK_OPEN') return undefined
+  await checkLink(path)
+  if (systemCode(error.cause) !== 'ENOENT') return undefined
+  checkNotInDev(path)
+  return cannotOpen(
+    path,
+    `there is no ${path}; check the path, or make it: sbr create ${path}`,
+    error,
+  )
+}
+
+/**
+ * Nothing is made where a link leads, but told.
+ * @throws {CommandError} there is a link to nothing
+ */
+export async function checkLink(path: string): Promise<void> {
+  const target = await danglingTarget(path)
+  if (target === undefined) return
+  throw cannotOpen(
+    path,
+    `${path} is a symbolic link to ${target}, where nothing is; make that: sbr create ${target}, or remove the link`,
+  )
+}
+
+/**
+ * No file is made where devices are: it would be gone at the next start of the machine.
+ * @throws {CommandError} the path is there
+ */
+export function checkNotInDev(path: string): void {
+  if (!/^\/dev\/(?!shm\/)/.test(path)) return
+  throw cannotOpen(path, `there is no device ${path}; check the path`)
+}
+
+function cannotOpen(path: string, message: string, cause?: unknown): CommandError {
+  return new CommandError(EXIT.fault, 'BLOCK_OPEN', message, { device: path }, cause)
+}

@@ -1,0 +1,108 @@
+import type { BlockClaim, BlockDevice, ClaimOptions } from '../../block/device.ts'
+import { BlockError, isBlockError } from '../../errors.ts'
+import { type RingHolders, whoHolds } from '../../ring/holders.ts'
+import { keyOf } from '../../ring/key.ts'
+import type { RingLeases } from '../../ring/lease.ts'
+import type { UnreadableLease } from '../../ring/lease-types.ts'
+import { CommandError, EXIT } from '../errors.ts'
+import { leasesOf } from './leases.ts'
+
+/**
+ * The role of a command that pushes, for all of its life. The producer's own does not last: it is given back while
+ * a suspended ring is waited for, and a second command would wait beside the first.
+ */
+const PUSHING = 'produce'
+
+export async function takeRoles(device: BlockDevice, holder: string): Promise<AsyncDisposable> {
+  const roles = await claimRoles(device, holder)
+  try {
+    await checkLeases(device)
+  } catch (error) {
+    await roles[Symbol.asyncDispose]()
+    throw error
+  }
+  return roles
+}
+
+/**
+ * The same on this machine only: another host may be at work.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ */
+export async function claimRoles(device: BlockDevice, holder: string): Promise<AsyncDisposable> {
+  const claims: BlockClaim[] = []
+  const giveBack = async (): Promise<void> => {
+    for (const claim of claims.reverse()) await claim.release()
+  }
+  try {
+    for (const role of [PUSHING, 'producer', 'consumer']) {
+      claims.push(await claimFor(device, role, { holder }))
+    }
+  } catch (error) {
+    await giveBack()
+    throw error
+  }
+  return { [Symbol.asyncDispose]: giveBack }
+}
+
+async function checkLeases(device: BlockDevice): Promise<void> {
+  const leases = await leasesOf(device)
+  for (const role of ['producer', 'consumer'] as const) {
+    const inUse = leaseInUse(device.name, role, leases)
+    if (inUse !== undefined) throw inUse
+  }
+}
+
+/** Why a role may be held by another host, as far as its lease tells; undefined if it is not. */
+export function leaseInUse(
+  device: string,
+  role: 'producer' | 'consumer',
+  leases: RingLeases | undefined,
+): CommandError | undefined {
+  const lease = leases?.[role]
+  if (lease?.status === 'unreadable') return unreadable(device, role, lease)
+  if (lease?.status !== 'held') return undefined
+  const message =
+    `the ${role}'s role of ${device} is leased by ${JSON.stringify(lease.owner)}; see sbr lease show ` +
+    `${device}, and if that host is gone for good: sbr lease break ${device} --role ${role}`
+  return new CommandError(EXIT.fault, 'RING_LEASED', message, { device, holder: lease.owner })
+}
+
+/** Nobody knows whether another host has the role. */
+function unreadable(device: string, role: string, lease: UnreadableLease): CommandError {
+  const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see what frees it: sbr repair ${device} --zero-unreadable`
+  return new CommandError(EXIT.fault, 'BLOCK_IO', message, { device, offset: lease.offset })
+}
+
+/**
+ * Makes this the only command that pushes.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ */
+export async function takePushing(device: BlockDevice, client: string): Promise<AsyncDisposable> {
+  const holder = `client ${JSON.stringify(client)}`
+  const claim = await claimFor(device, PUSHING, { holder })
+  return { [Symbol.asyncDispose]: () => claim.release() }
+}
+
+/** Claims a role. To people, who pushes is the producer, whatever the claim is called. */
+async function claimFor(
+  device: BlockDevice,
+  role: string,
+  options: ClaimOptions,
+): Promise<BlockClaim> {
+  try {
+    return await device.claim(role, { ...options, key: keyOf(device) })
+  } catch (error) {
+    if (role !== PUSHING || !isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
+    const message = error.message.replace(`the ${PUSHING} role`, 'the producer role')
+    throw new BlockError(error.code, message, error.details, error)
+  }
+}
+
+/** Who holds the roles, as far as this machine knows. A command that pushes counts also while it waits for a suspended ring. */
+export async function holdersOf(device: BlockDevice): Promise<RingHolders> {
+  const { producer, consumer } = await whoHolds(device)
+  return {
+    producer: producer ?? (await device.holderOf(PUSHING, { key: keyOf(device) })),
+    consumer,
+  }
+}

@@ -1,0 +1,106 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { FileBlockDevice } from '../../block/file/index.ts'
+import { overlaps, type Storage, storageAt } from '../../block/file/storage.ts'
+import { claimTarget } from '../../block/nbd/claim.ts'
+import { isNbdUri, parseNbdUri } from '../../block/nbd/uri.ts'
+import { comesOutAt } from '../../block/ops/apart.ts'
+import { placeOf } from '../../block/ops/byte-range.ts'
+import { isBlockError } from '../../errors.ts'
+import { usageError } from '../errors.ts'
+import type { OpenedDevice } from './device.ts'
+import { claimRoles } from './roles.ts'
+
+/** Sectors of these sizes are read past the page cache, whichever the disk takes. */
+const DIRECT_SECTORS = [512, 4096]
+
+/**
+ * Whether two paths or URIs of what is there are names of one storage, or of parts that overlap, as far as that can be told
+ * without writing. What two URIs, or a path and a URI, lead to cannot always: see {@link checkApart}.
+ */
+export async function isSameStorage(first: string, second: string): Promise<boolean> {
+  const [a, b] = await Promise.all([storageOf(first), storageOf(second)])
+  return overlaps(a, b)
+}
+
+async function storageOf(path: string): Promise<Storage> {
+  if (!isNbdUri(path)) return storageAt(path)
+  const { identity: key } = await claimTarget(parseNbdUri(path))
+  return { key, start: 0, end: Number.POSITIVE_INFINITY }
+}
+
+/** @throws {CommandError} both are one storage, by what their names tell */
+export async function checkNotSame(first: string, second: string): Promise<void> {
+  if (await isSameStorage(first, second)) throw usageError(`${first} and ${second} are the same`)
+}
+
+/**
+ * Makes sure that what is written to the target does not come out at the source: two names may be one storage though nothing
+ * tells, such as a file and an export of it. Writes to the target's last sector for a moment, so all of the target has to be given
+ * up, and its roles held (so no other host has leased one). Nobody may be at work on the source meanwhile either; if somebody is,
+ * it only looks.
+ * @throws {CommandError} both are one storage; nothing was changed
+ * @throws {BlockError} `BLOCK_CLAIMED`: somebody is at work on the source, which may be the target
+ */
+export async function checkApart(source: OpenedDevice, target: OpenedDevice): Promise<void> {
+  const place = await placeOf(target)
+  const { sectorSize } = place.info
+  const offset = place.sizeBytes - sectorSize
+  const before = await readFresh(target, offset, sectorSize)
+  if (before === undefined) return
+  const readSource = () => readFresh(source, offset, sectorSize)
+  let isOne: boolean
+  try {
+    await using _roles = await claimRoles(source, 'a look whether two devices are one')
+    isOne = await comesOutAt(place, offset, before, readSource)
+  } catch (error) {
+    const isTaken = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
+    if (!isTaken || isEqual(before, await readSource())) throw error
+    return
+  }
+  if (!isOne) return
+  throw usageError(
+    `${source.name} and ${target.name} are the same: what was written to the last sector of one was read from the other. It ` +
+      'was put back',
+  )
+}
+
+function isEqual(bytes: Uint8Array, others: Uint8Array | undefined): boolean {
+  return others !== undefined && Buffer.compare(bytes, others) === 0
+}
+
+/** Bytes as they are on the device, not in this machine's page cache, where that is possible; undefined if it has none there. */
+async function readFresh(
+  device: OpenedDevice,
+  offset: number,
+  bytes: number,
+): Promise<Uint8Array | undefined> {
+  if (device instanceof FileBlockDevice && !device.direct) {
+    for (const sectorSize of DIRECT_SECTORS) {
+      try {
+        const options = { mode: 'read-only', direct: true, sectorSize } as const
+        await using fresh = await FileBlockDevice.open(device.name, options)
+        const found = await readBytes(fresh, offset, bytes)
+        if (found !== undefined) return found
+      } catch (error) {
+        // The file system has no direct I/O, or not for sectors of this size.
+        if (!isBlockError(error)) throw error
+      }
+    }
+  }
+  return readBytes(device, offset, bytes)
+}
+
+async function readBytes(
+  device: BlockDevice,
+  offset: number,
+  bytes: number,
+): Promise<Uint8Array | undefined> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const first = Math.floor(offset / sectorSize)
+  const end = Math.ceil((offset + bytes) / sectorSize)
+  if (first < 0 || end > sizeSectors) return undefined
+  const buffer = device.allocate((end - first) * sectorSize)
+  await device.read(first, [buffer])
+  const at = offset - first * sectorSize
+  return buffer.subarray(at, at + bytes)
+}

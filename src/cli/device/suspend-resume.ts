@@ -1,0 +1,90 @@
+import type { TypedFlagParameter } from '@stricli/core'
+import type { BlockDevice } from '../../block/device.ts'
+import { isBlockError } from '../../errors.ts'
+import { inspectRing } from '../../ring/attach.ts'
+import { resumeRing, suspendRing } from '../../ring/queue/suspend.ts'
+import { CommandError, EXIT } from '../errors.ts'
+import { namesOf, type RoleFlags } from '../flags/flags.ts'
+import { parseDuration } from '../flags/size.ts'
+import { standardOutput } from '../output/output.ts'
+import { safeJson, safeText } from '../output/render.ts'
+import { stopSignals } from '../signals.ts'
+import { openDevice } from './device.ts'
+
+/** Flags of `suspend` and `resume`. */
+export interface SettleFlags extends RoleFlags {
+  /** Milliseconds. */
+  readonly timeout?: number
+}
+
+export const timeoutFlag: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief:
+    'Give up after this time: 500ms, 10s, 2m or a number of seconds (default: none, it waits on)',
+  placeholder: 'TIME',
+  optional: true,
+  parse: parseDuration,
+}
+
+/** A producer at work answers within a moment. */
+const PATIENCE_MS = 1000
+
+/** Asks the producer to pause or to go on, and waits until it does. */
+export async function settle(
+  wish: 'suspend' | 'resume',
+  path: string,
+  flags: SettleFlags,
+): Promise<void> {
+  using stop = stopSignals()
+  await using ring = await openDevice(path, 'read-write', flags)
+  const { timeout } = flags
+  const timedOut = timeout === undefined ? undefined : AbortSignal.timeout(timeout)
+  const waiting = timedOut === undefined ? {} : { waitSignal: timedOut }
+  try {
+    using _notice = tellLater(path, wish, flags)
+    const request = wish === 'suspend' ? suspendRing : resumeRing
+    await request(ring, { ...namesOf(flags), signal: stop.signal, ...waiting })
+  } catch (error) {
+    stop.signal.throwIfAborted()
+    if (timedOut?.aborted !== true || isBlockError(error)) throw error
+    throw await unacknowledged(ring, wish, stop.signal, error)
+  }
+  if (flags.json !== true) return
+  const state = wish === 'suspend' ? 'suspended' : 'running'
+  await standardOutput(stop.signal).write(`${safeJson({ device: path, state })}\n`)
+}
+
+/** Tells people that it waits, if it does so for long. */
+function tellLater(path: string, wish: string, { json, timeout }: SettleFlags): Disposable {
+  const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
+  const text = `no producer of ${path} has acknowledged the wish to ${wish} yet${end}`
+  const tell = (): void => void process.stderr.write(`sbr: ${safeText(text)}\n`)
+  const timer = json === true ? undefined : setTimeout(tell, PATIENCE_MS)
+  return { [Symbol.dispose]: () => clearTimeout(timer) }
+}
+
+/** Says how far the request came. */
+async function unacknowledged(
+  ring: BlockDevice,
+  wish: 'suspend' | 'resume',
+  signal: AbortSignal,
+  cause: unknown,
+): Promise<CommandError> {
+  const requested = (await inspectRing(ring, { signal })).consumer.suspend === (wish === 'suspend')
+  const outcome = outcomeOf(wish, requested, ring.name)
+  const message = `no producer of ${ring.name} has acknowledged it in time: ${outcome}`
+  const details = { device: ring.name, requested }
+  return new CommandError(EXIT.nothingNow, 'CLI_TIMEOUT', message, details, cause)
+}
+
+/** What happens next, and how to go on. */
+function outcomeOf(wish: 'suspend' | 'resume', requested: boolean, device: string): string {
+  if (!requested) {
+    const again = `start a producer, then: sbr ${wish} ${device}`
+    return `the request to ${wish} was not made, because the one before is not acknowledged either; ${again}`
+  }
+  const onDevice = `the request to ${wish} is on the device`
+  return wish === 'suspend'
+    ? `${onDevice}, so the next producer will pause; to undo it, start one, then: sbr resume ${device}`
+    : `${onDevice}, and counts as soon as a producer sees it`
+}

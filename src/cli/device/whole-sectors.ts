@@ -1,0 +1,25 @@
+import { stat } from 'node:fs/promises'
+import { isNbdUri } from '../../block/nbd/uri.ts'
+import { CommandError, EXIT } from '../errors.ts'
+import { grouped } from '../output/render.ts'
+import type { OpenedDevice } from './device.ts'
+
+/** Whether a path that was opened as a device is a regular file, a raw block device or an NBD export. */
+export async function kindOf(path: string): Promise<'file' | 'raw' | 'nbd'> {
+  if (isNbdUri(path)) return 'nbd'
+  return (await stat(path)).isFile() ? 'file' : 'raw'
+}
+
+/**
+ * Commands that say something of a whole file must not leave its end out.
+ * @throws {CommandError} the device is not all of the file
+ */
+export async function checkWhole(device: OpenedDevice): Promise<void> {
+  const { sectorSize, unusedBytes: unused = 0 } = await device.getInfo()
+  if (unused === 0) return
+  const message =
+    `${device.name} is no whole number of sectors of ${sectorSize} bytes: ${grouped(unused)} bytes are left over ` +
+    'at its end; nothing was done'
+  const details = { device: device.name, expected: `a multiple of ${sectorSize} bytes`, unused }
+  throw new CommandError(EXIT.fault, 'CLI_SIZE', message, details)
+}

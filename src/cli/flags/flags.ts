@@ -1,0 +1,140 @@
+import { fileURLToPath } from 'node:url'
+import type {
+  FlagParametersForType,
+  TypedFlagParameter,
+  TypedPositionalParameter,
+} from '@stricli/core'
+import { isNbdUri, parseNbdUri } from '../../block/nbd/uri.ts'
+import { checkSectorSize } from '../../block/validate.ts'
+import { usageError } from '../errors.ts'
+import { parseDuration, parseSize } from './size.ts'
+
+/** Flags that every command has. */
+export interface CommonFlags {
+  readonly sectorSize?: number
+  /** Milliseconds that a request to an NBD server waits while nothing moves. */
+  readonly requestTimeout?: number
+  /** Through the page cache, as another program at work on it on this host. */
+  readonly buffered?: boolean
+  readonly json?: boolean
+}
+
+/** Flags of the commands that take a role. */
+export interface RoleFlags extends CommonFlags {
+  readonly queue?: string
+  readonly client?: string
+}
+
+/** Flags of the commands that push or pop. */
+export interface ItemFlags extends RoleFlags {
+  /** Bytes. */
+  readonly maxItem?: number
+}
+
+/** The device that every command works on. */
+export const device: TypedPositionalParameter<string> = {
+  brief: 'Path of a file or of a raw block device, or an NBD URI: nbd://host/export',
+  placeholder: 'DEVICE',
+  parse: parsePath,
+}
+
+export const sectorSize: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: "Bytes in a sector, the same for both ends (default: 512; a raw device's own)",
+  placeholder: 'N',
+  optional: true,
+  parse: parseSectorSize,
+}
+
+const requestTimeout: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: 'How long a request to an NBD server may wait while nothing moves (default: 30s)',
+  placeholder: 'TIME',
+  optional: true,
+  parse: parseTimeout,
+}
+
+const buffered: TypedFlagParameter<boolean | undefined> = {
+  kind: 'boolean',
+  brief: 'Use a raw device through the page cache, as all others on this host then have to',
+  optional: true,
+  withNegated: false,
+}
+
+const json: TypedFlagParameter<boolean | undefined> = {
+  kind: 'boolean',
+  brief: 'Results and errors as JSON, one object a line',
+  optional: true,
+  withNegated: false,
+}
+
+const queue: TypedFlagParameter<string | undefined> = {
+  kind: 'parsed',
+  brief: "Name of the queue, for people who look at the device (default: 'unknown')",
+  placeholder: 'NAME',
+  optional: true,
+  parse: String,
+}
+
+const client: TypedFlagParameter<string | undefined> = {
+  kind: 'parsed',
+  brief:
+    "Name of this program, likewise, and for those who find the role taken (default: 'unknown')",
+  placeholder: 'NAME',
+  optional: true,
+  parse: String,
+}
+
+export const commonFlags: FlagParametersForType<CommonFlags> = {
+  sectorSize,
+  requestTimeout,
+  buffered,
+  json,
+}
+export const roleFlags: FlagParametersForType<RoleFlags> = { queue, client, ...commonFlags }
+
+export const maxItem: TypedFlagParameter<number | undefined> = {
+  kind: 'parsed',
+  brief: 'The largest item, which has to fit into memory (default: 16MiB)',
+  placeholder: 'SIZE',
+  optional: true,
+  parse: parseSize,
+}
+
+export const itemFlags: FlagParametersForType<ItemFlags> = { maxItem, ...roleFlags }
+
+/** The names for the library; what was not given is left to it. */
+export function namesOf({ queue, client }: RoleFlags): { queue?: string; client?: string } {
+  return { ...(queue !== undefined && { queue }), ...(client !== undefined && { client }) }
+}
+
+/** What the library bounds items by; what was not given is left to it. */
+export function limitOf({ maxItem }: Pick<ItemFlags, 'maxItem'>): { maxItemBytes?: number } {
+  return maxItem === undefined ? {} : { maxItemBytes: maxItem }
+}
+
+/**
+ * What a device is named by: a path, also as a `file:` URI, or an NBD URI.
+ * @throws {CommandError} nothing can be named that
+ */
+export function parsePath(text: string): string {
+  if (text === '' || text.includes('\0')) throw usageError('DEVICE is the path of a file or device')
+  try {
+    if (isNbdUri(text)) parseNbdUri(text)
+    return /^file:\/\//i.test(text) ? fileURLToPath(text) : text
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function parseTimeout(text: string): number {
+  const milliseconds = parseDuration(text)
+  if (milliseconds > 0) return milliseconds
+  throw usageError(`expected a time of at least 1ms, found '${text}'`)
+}
+
+function parseSectorSize(text: string): number {
+  const bytes = parseSize(text)
+  checkSectorSize(bytes)
+  return bytes
+}

@@ -1,0 +1,97 @@
+import type { FlagParametersForType } from '@stricli/core'
+import type { BlockDevice } from '../../block/device.ts'
+import type { AttachOptions } from '../../ring/types.ts'
+import { takePushing } from '../device/roles.ts'
+import { withNote } from '../errors.ts'
+import type { CommonFlags } from '../flags/flags.ts'
+import { standardOutput } from '../output/output.ts'
+import { safeJson } from '../output/render.ts'
+import { WaitNotice } from '../output/wait-notice.ts'
+import { Frames } from './frames.ts'
+import { standardInput } from './input.ts'
+import { Lines } from './lines.ts'
+import { Pusher } from './pusher.ts'
+import type { ItemSplitter } from './splitter.ts'
+
+/** How standard input becomes items, and what to do when there is no room for them. */
+export interface PushFlags extends CommonFlags {
+  readonly frames?: boolean
+  readonly noWait?: boolean
+}
+
+export const pushFlags: FlagParametersForType<Omit<PushFlags, keyof CommonFlags>> = {
+  frames: {
+    kind: 'boolean',
+    brief: 'Items of any bytes, each after its length as 4 bytes, little-endian',
+    optional: true,
+    withNegated: false,
+  },
+  noWait: {
+    kind: 'boolean',
+    brief: 'Give up when the ring is full or suspended',
+    optional: true,
+    withNegated: false,
+  },
+}
+
+/**
+ * Pushes the items that standard input has, until it ends, and says with `json` how many those were.
+ * @throws whatever goes wrong, with the number of items that were pushed
+ */
+export async function pushStandardInput(
+  ring: BlockDevice,
+  names: AttachOptions,
+  { frames, noWait, json }: PushFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  let pushed = 0
+  try {
+    await using _pushing = await takePushing(ring, names.client ?? 'unknown')
+    const notice = json === true ? undefined : new WaitNotice(ring.name)
+    const options = { wait: noWait !== true, signal, notice }
+    await using pusher = await Pusher.open(ring, names, options)
+    const { maxItemBytes } = pusher
+    const splitter = frames === true ? new Frames(maxItemBytes) : new Lines(maxItemBytes)
+    try {
+      await pushInput(pusher, splitter, signal)
+    } finally {
+      pushed = pusher.pushed
+    }
+    if (json === true) await standardOutput(signal).write(`${safeJson({ pushed })}\n`)
+  } catch (error) {
+    throw withNote(error, `Items pushed: ${pushed}`, { pushed })
+  }
+}
+
+async function pushInput(
+  pusher: Pusher,
+  splitter: ItemSplitter,
+  signal: AbortSignal,
+): Promise<void> {
+  const chunks = standardInput(signal)
+  try {
+    for (;;) {
+      const { value: chunk, done } = await pusher.whileWaitingFor(chunks.next())
+      if (done === true) break
+      await pushComplete(pusher, (items) => splitter.feed(chunk, items))
+    }
+    await pushComplete(pusher, (items) => splitter.end(items))
+  } finally {
+    await chunks.return(undefined)
+  }
+}
+
+/** Pushes what the input has, and only then tells what is wrong with what comes next. */
+async function pushComplete(pusher: Pusher, split: (items: Uint8Array[]) => void): Promise<void> {
+  const items: Uint8Array[] = []
+  let problem: unknown
+  try {
+    split(items)
+  } catch (error) {
+    problem = error
+  }
+  await pusher.push(items)
+  if (problem === undefined) return
+  const item = pusher.pushed + 1
+  throw withNote(problem, `That was item ${item} of the input`, { item })
+}

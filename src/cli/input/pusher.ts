@@ -1,0 +1,123 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { systemClock } from '../../clock.ts'
+import { Producer } from '../../ring/attach.ts'
+import { Waiter } from '../../ring/queue/poll.ts'
+import type { AttachOptions } from '../../ring/types.ts'
+import { CommandError, EXIT } from '../errors.ts'
+import type { Obstacle, WaitNotice } from '../output/wait-notice.ts'
+
+/** How a {@link Pusher} works. */
+export interface PusherOptions {
+  /** Whether to wait for room and for the end of a pause, or to give up. */
+  readonly wait: boolean
+  /** Ends the waiting. */
+  readonly signal: AbortSignal
+  /** Absent if nobody is to be told of the waiting. */
+  readonly notice: WaitNotice | undefined
+}
+
+/**
+ * The producer of a command. It uses the primitives, and not a `RingWriter`, because it has to know how many
+ * items went in when it gives up.
+ */
+export class Pusher implements AsyncDisposable {
+  readonly #producer: Producer
+  readonly #waiter: Waiter
+  readonly #options: PusherOptions
+  #pushed = 0
+
+  private constructor(producer: Producer, waiter: Waiter, options: PusherOptions) {
+    this.#producer = producer
+    this.#waiter = waiter
+    this.#options = options
+  }
+
+  /** Takes the role, when the ring is not suspended. */
+  static async open(
+    device: BlockDevice,
+    names: AttachOptions,
+    options: PusherOptions,
+  ): Promise<Pusher> {
+    const waiter = new Waiter(device, systemClock)
+    try {
+      for (;;) {
+        const attached = await Producer.attach(device, { ...names, signal: options.signal })
+        if (attached.status === 'attached') {
+          options.notice?.over()
+          return new Pusher(attached.producer, waiter, options)
+        }
+        await pause(waiter, 'suspended', device.name, options)
+      }
+    } catch (error) {
+      waiter.close()
+      throw error
+    }
+  }
+
+  /** Items that are in the ring. */
+  get pushed(): number {
+    return this.#pushed
+  }
+
+  get maxItemBytes(): number {
+    return this.#producer.maxItemBytes
+  }
+
+  /**
+   * Pushes and makes visible, in as few commits as can be.
+   * @throws the signal's reason, between two commits; {@link CommandError} if it is not to wait
+   */
+  async push(items: readonly Uint8Array[]): Promise<void> {
+    for (let done = 0; done < items.length; ) {
+      this.#options.signal.throwIfAborted()
+      const result = await this.#producer.append(done === 0 ? items : items.slice(done))
+      if (result.status === 'ok') {
+        done += result.pushed
+        this.#pushed += result.pushed
+        this.#waiter.reset()
+        this.#options.notice?.over()
+      } else {
+        const why = result.status === 'suspended' ? 'suspended' : 'full'
+        await pause(this.#waiter, why, this.#producer.device.name, this.#options)
+      }
+    }
+  }
+
+  /** Waits for something else, and acknowledges meanwhile what the consumer wishes. */
+  async whileWaitingFor<T>(something: Promise<T>): Promise<T> {
+    const settled = new AbortController()
+    const done = something.finally(() => settled.abort())
+    done.catch(() => undefined) // It is awaited below, but perhaps only later.
+    this.#waiter.reset()
+    while (!settled.signal.aborted) {
+      await this.#waiter.pause(settled.signal).catch(() => undefined)
+      if (!settled.signal.aborted) await this.#producer.state()
+    }
+    return done
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#waiter.close()
+    await this.#producer.detach()
+  }
+}
+
+/** Pauses, if it is to wait. */
+async function pause(
+  waiter: Waiter,
+  why: Obstacle,
+  device: string,
+  { wait, signal, notice }: PusherOptions,
+): Promise<void> {
+  if (!wait) throw why === 'suspended' ? suspended(device) : full(device)
+  notice?.waits(why)
+  await waiter.pause(signal)
+}
+
+function suspended(device: string): CommandError {
+  return new CommandError(EXIT.suspended, 'CLI_SUSPENDED', `${device} is suspended`, { device })
+}
+
+function full(device: string): CommandError {
+  return new CommandError(EXIT.nothingNow, 'CLI_FULL', `${device} has no room now`, { device })
+}

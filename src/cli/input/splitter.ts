@@ -1,0 +1,21 @@
+import { CommandError, EXIT } from '../errors.ts'
+
+/** Makes items of input that comes in pieces. It keeps no more than one item. */
+export interface ItemSplitter {
+  /**
+   * Appends the items that are complete with this piece.
+   * @throws {CommandError} the input is no good; what came before it was appended
+   */
+  feed(chunk: Uint8Array, items: Uint8Array[]): void
+  /** As `feed`, at the end of the input. */
+  end(items: Uint8Array[]): void
+}
+
+/** The input has an item that is larger than what is taken. */
+export function tooLarge(found: string, maxBytes: number): CommandError {
+  const message =
+    `an item may have ${maxBytes} bytes, this one has ${found}: --max-item allows more, as far as the ring has room for ` +
+    'it'
+  const details = { expected: `at most ${maxBytes} bytes`, found }
+  return new CommandError(EXIT.fault, 'RING_ITEM_TOO_LARGE', message, details)
+}

@@ -1,0 +1,46 @@
+import type { Codec } from '../../codec/codec.ts'
+
+/** How a command gets an operation. */
+export interface Delivery {
+  /** Its last argument; absent if the operation is on its standard input. */
+  readonly argument?: string
+  /** What its standard input has. */
+  readonly input?: Uint8Array
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Operations of any bytes, each on the command's standard input. */
+export const onStandardInput: Codec<Delivery, never> = {
+  name: 'input of a command',
+  encode: (nothing) => nothing,
+  decode: (input) => ({ input }),
+}
+
+/** Operations that are text, each as the last argument of a command that has these before. */
+export function asArgument(args: readonly string[]): Codec<Delivery, never> {
+  const endsFlags = args.at(-1) === '--'
+  return {
+    name: 'an argument of a command',
+    encode: (nothing) => nothing,
+    decode: (bytes) => {
+      if (bytes.includes(0)) throw new Error('an argument cannot have a NUL byte in it')
+      const argument = decodeText(bytes)
+      if (argument.startsWith('-') && !endsFlags) {
+        throw new Error(
+          'COMMAND could take it for a flag, as it begins with -: end COMMAND with --',
+        )
+      }
+      return { argument }
+    },
+  }
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    // Node makes the bytes of an argument from text, so others cannot be given.
+    throw new Error('an argument has to be UTF-8')
+  }
+}

@@ -1,0 +1,114 @@
+import type { BlockDevice } from '../../block/device.ts'
+import type { Position } from '../../position.ts'
+import { whoHolds } from '../../ring/holders.ts'
+import { formatPosition } from '../../ring/position-text.ts'
+import type { RingInspection } from '../../ring/types.ts'
+import { shownRoles } from '../output/positions.ts'
+import { grouped, preview, safeText } from '../output/render.ts'
+
+/** An operation that waits. */
+interface Shown {
+  readonly position: Position
+  readonly bytes: number
+  /** Its first bytes. */
+  readonly start: Uint8Array
+}
+
+/** What waits in a journal. */
+export interface JournalReport {
+  readonly device: string
+  readonly state: RingInspection
+  /** Operations that wait, or those before what cannot be read. */
+  readonly count: number
+  /** The first of them. */
+  readonly shown: readonly Shown[]
+  /** Whether somebody on this machine holds the consumer's role. */
+  readonly performing: boolean
+  /** Why not all could be read. */
+  readonly problem: unknown
+}
+
+/** Operations may be large, and a report is for looking at. */
+const START_BYTES = 256
+const POSITION_COLUMNS = 19
+const BYTES_COLUMNS = 10
+const MIN_PREVIEW_COLUMNS = 20
+
+/** Counts what waits, and keeps the first few. */
+export async function readStatus(
+  journal: BlockDevice,
+  state: RingInspection,
+  most: number,
+  signal: AbortSignal,
+): Promise<JournalReport> {
+  const shown: Shown[] = []
+  let count = 0
+  let problem: unknown
+  try {
+    for await (const { item, position } of state.items()) {
+      signal.throwIfAborted()
+      count++
+      if (shown.length < most) {
+        shown.push({ position, bytes: item.length, start: item.slice(0, START_BYTES) })
+      }
+    }
+  } catch (error) {
+    problem = error
+  }
+  const performing = (await whoHolds(journal)).consumer !== undefined
+  return { device: journal.name, state, count, shown, performing, problem }
+}
+
+/** The report for programs. */
+export function statusJson(report: JournalReport): object {
+  const { device, state, count, shown, performing } = report
+  const { used, capacity } = state
+  const { producer, consumer } = shownRoles(state)
+  const operations = shown.map(({ position, bytes, start }) => ({
+    position: formatPosition(position, state.format),
+    bytes,
+    startHex: Buffer.from(start).toString('hex'),
+  }))
+  const pending = { pendingOperations: count, pendingBytes: used, capacity }
+  return { device, ...pending, producer, consumer, performing, operations }
+}
+
+/** The report for people. */
+export function statusText(report: JournalReport, columns: number): string {
+  const { state, count, shown, performing, problem } = report
+  const { used, capacity } = state
+  const { producer, consumer } = shownRoles(state)
+  const operations = count === 1 ? 'operation' : 'operations'
+  const percent = ((used / capacity) * 100).toFixed(1)
+  const rows: readonly (readonly [string, string])[] = [
+    ['pending', `${grouped(count)} ${operations}${problem === undefined ? '' : ', then damage'}`],
+    ['used', `${grouped(used)} of ${grouped(capacity)} bytes (${percent}%)`],
+    ['state', producer.suspendAck ? 'suspended: nothing is pushed' : 'running'],
+    ['pushed', `up to position ${producer.offset}`],
+    ['pusher', quoted(producer.text)],
+    ['done', `up to position ${consumer.offset}`],
+    ['performer', `${quoted(consumer.text)}, ${performing ? 'at work' : 'not at work'}`],
+  ]
+  const table = rows.map(([name, value]) => `  ${name.padEnd(9)}  ${value}\n`).join('')
+  return shown.length === 0 ? table : `${table}\n${list(report, columns)}`
+}
+
+function list({ state, shown, count }: JournalReport, columns: number): string {
+  const rest = Math.max(MIN_PREVIEW_COLUMNS, columns - POSITION_COLUMNS - BYTES_COLUMNS - 4)
+  const more = count - shown.length
+  return [
+    row('position', 'bytes', 'operation'),
+    ...shown.map(({ position, bytes, start }) =>
+      row(formatPosition(position, state.format), String(bytes), preview(start, rest)),
+    ),
+    more === 0 ? '' : `\n${grouped(more)} more\n`,
+  ].join('')
+}
+
+function row(position: string, bytes: string, text: string): string {
+  return `${position.padStart(POSITION_COLUMNS)}  ${bytes.padStart(BYTES_COLUMNS)}  ${text}\n`
+}
+
+function quoted(text: string): string {
+  return text === '' ? '(never written)' : `"${safeText(text)}"`
+}

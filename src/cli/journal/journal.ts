@@ -1,0 +1,59 @@
+import type { FlagParametersForType, TypedFlagParameter } from '@stricli/core'
+import { inTurn } from '../../block/creator-claim.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { isRingError } from '../../errors.ts'
+import { UNNAMED_JOURNAL } from '../../journal/settings.ts'
+import { inspectRing, Producer } from '../../ring/attach.ts'
+import { type OpenedDevice, openDevice } from '../device/device.ts'
+import { takeRoles } from '../device/roles.ts'
+import { type ItemFlags, itemFlags, namesOf, type RoleFlags } from '../flags/flags.ts'
+
+const queue: TypedFlagParameter<string | undefined> = {
+  kind: 'parsed',
+  brief: `Name of the journal, for people who look at the device (default: '${UNNAMED_JOURNAL}')`,
+  placeholder: 'NAME',
+  optional: true,
+  parse: String,
+}
+
+export const journalFlags: FlagParametersForType<ItemFlags> = { ...itemFlags, queue }
+
+/** The names for the library, the same for both ends. */
+export function journalNames(flags: RoleFlags): { queue: string; client?: string } {
+  return { queue: UNNAMED_JOURNAL, ...namesOf(flags) }
+}
+
+/** Opens a journal, and makes one first where the device is blank. */
+export async function openJournal(
+  path: string,
+  flags: RoleFlags,
+  signal: AbortSignal,
+): Promise<OpenedDevice> {
+  const journal = await openDevice(path, 'read-write', flags)
+  try {
+    // Another command may be making one there: then it is looked for again.
+    await inTurn(async () => {
+      if (!(await holdsRing(journal, signal))) await makeRing(journal)
+    })
+    return journal
+  } catch (error) {
+    await journal.disconnect()
+    throw error
+  }
+}
+
+async function holdsRing(device: BlockDevice, signal: AbortSignal): Promise<boolean> {
+  try {
+    await inspectRing(device, { signal })
+    return true
+  } catch (error) {
+    if (isRingError(error) && error.code === 'RING_NOT_INITIALISED') return false
+    throw error
+  }
+}
+
+/** With both roles: one who makes it a moment later would put away what was pushed by then. */
+async function makeRing(device: BlockDevice): Promise<void> {
+  await using _roles = await takeRoles(device, 'sbr journal')
+  await Producer.create(device)
+}

@@ -1,0 +1,48 @@
+import type { Dump } from '../../ring/report/dump.ts'
+import type { ByteRange } from '../../ring/types.ts'
+import { grouped, safeText } from './render.ts'
+
+/** Bytes in a line of a hex dump. */
+const LINE_BYTES = 16
+const OFFSET_COLUMNS = 12
+
+/** What is at a place of a device, for people. */
+export function dumpText(path: string, dump: Dump): string {
+  const { format, structure, start, length, problem, fields, offset, bytes, unreadable } = dump
+  const title =
+    `${safeText(path)}, format ${format}: ${structure}, ${grouped(length)} bytes from byte ${start}` +
+    `${problem === undefined ? '' : `\nDamaged: ${safeText(problem)}`}\n`
+  const names = Math.max(0, ...fields.map(({ name }) => name.length))
+  const rows = fields.map(
+    (field) =>
+      `${String(field.offset).padStart(OFFSET_COLUMNS)}  ${String(field.bytes).padStart(3)}  ` +
+      `${field.name.padEnd(names)}  ${safeText(field.value)}\n`,
+  )
+  return `${title}${rows.join('')}\n${hexDump(bytes, offset, unreadable)}`
+}
+
+/** Lines of 16 bytes each, with what of them is printable ASCII. Bytes that cannot be read are question marks. */
+export function hexDump(
+  bytes: Uint8Array,
+  offset: number,
+  unreadable: readonly ByteRange[] = [],
+): string {
+  const isLost = (at: number): boolean =>
+    unreadable.some((range) => range.offset <= at && at < range.offset + range.bytes)
+  let text = ''
+  for (let at = 0; at < bytes.length; at += LINE_BYTES) {
+    const line = Array.from(bytes.subarray(at, at + LINE_BYTES))
+    const hex = line
+      .map((byte, index) =>
+        isLost(offset + at + index) ? '??' : byte.toString(16).padStart(2, '0'),
+      )
+      .join(' ')
+    const ascii = line.map((byte, index) => {
+      if (isLost(offset + at + index)) return '?'
+      return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'
+    })
+    const place = String(offset + at).padStart(OFFSET_COLUMNS)
+    text += `${place}  ${hex.padEnd(3 * LINE_BYTES - 1)}  |${ascii.join('')}|\n`
+  }
+  return text
+}

@@ -1,0 +1,40 @@
+import type { RingLeases } from '../../ring/lease.ts'
+import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
+import { counted, safeText } from './render.ts'
+
+/** What the leases of a ring say, a line each. */
+export function leasesText({ uuid, producer, consumer }: RingLeases): string {
+  const held = producer.status === 'held' || consumer.status === 'held'
+  const copies = held ? '; on a copy of the device the holder may be at work on the original' : ''
+  return [
+    leaseText('producer', producer),
+    leaseText('consumer', consumer),
+    `ring      ${uuid}${copies}`,
+  ].join('\n')
+}
+
+/** What a lease says, on one line. */
+function leaseText(role: string, state: LeaseState | UnreadableLease): string {
+  return `${role.padEnd(8)}  ${describeLease(state)}`
+}
+
+/** The same without the role. */
+export function describeLease(state: LeaseState | UnreadableLease): string {
+  if (state.status === 'unreadable') return state.problem
+  if (state.status === 'never') return 'never leased'
+  if (state.status === 'damaged') {
+    return safeText(`damaged: ${state.field}: expected ${state.expected}, found ${state.found}`)
+  }
+  const { status, epoch, counter, timeoutMs, time } = state
+  const by = safeText(JSON.stringify(state.owner))
+  const who = status === 'held' ? `held by ${by}` : `free; last held by ${by}`
+  const at = new Date(time).toISOString()
+  const when =
+    status === 'held'
+      ? `last renewed at ${at} by that host's clock`
+      : `given back, or broken by another host, at ${at} by the clock of who did it`
+  return (
+    `${who}, ${when}; timeout ${timeoutMs / 1000} s, ` +
+    `taken ${counted(epoch, 'time')}, written ${counted(counter, 'time')}`
+  )
+}

@@ -1,0 +1,75 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { JournalEvent } from '../../journal/events.ts'
+import { formatPosition } from '../../ring/position-text.ts'
+import { safeJson, safeText } from './render.ts'
+
+const CHANNEL = 'shared-block-ring:journal'
+
+/** How it is told. */
+interface NoticeOptions {
+  readonly json: boolean
+  /** The journal's, for its positions. */
+  readonly format: 1 | 2
+}
+
+/** What is told of a journal. */
+type Failure = Extract<JournalEvent, { readonly event: 'retry' | 'deadLetter' }>
+
+/** Tells on standard error what fails and what is given up, until it is disposed of. */
+export function tellFailures({ json, format }: NoticeOptions): Disposable {
+  const listener = (message: unknown): void => {
+    const event = message as JournalEvent
+    if (event.event !== 'retry' && event.event !== 'deadLetter') return
+    const position = formatPosition(event.position, format)
+    const notice = json ? noticeJson(event, position) : noticeText(event, position)
+    process.stderr.write(`${notice}\n`)
+  }
+  subscribe(CHANNEL, listener)
+  return { [Symbol.dispose]: () => void unsubscribe(CHANNEL, listener) }
+}
+
+function noticeJson(event: Failure, position: string): string {
+  if (event.event === 'retry') {
+    const { what, attempt, error } = event
+    const delayMs = Math.round(event.delayMs)
+    return safeJson({ event: 'retry', what, position, attempt, delayMs, reason: reasonOf(error) })
+  }
+  const { attempts, error } = event
+  return safeJson({ event: 'deadLetter', position, attempts, reason: reasonOf(error) })
+}
+
+function noticeText(event: Failure, position: string): string {
+  if (event.event === 'retry') {
+    const { what, attempt, error, delayMs } = event
+    const failed = what === 'perform' ? 'failed' : 'could not be put into the dead letter ring'
+    const next = `next attempt in ${(delayMs / 1000).toFixed(1)} s`
+    return notice(position, `${failed} (attempt ${attempt}), ${next}: ${reasonOf(error)}`)
+  }
+  const { attempts, error } = event
+  const tried = attempts === 0 ? 'untried' : `after attempt ${attempts}`
+  return notice(position, `went to the dead letter ring ${tried}: ${reasonOf(error)}`)
+}
+
+/** Tells that a command could not be started for an operation. */
+export function tellNotStarted(
+  { json, format }: NoticeOptions,
+  at: bigint,
+  error: Error,
+  delayMs: number,
+): void {
+  const reason = reasonOf(error)
+  const position = formatPosition(at, format)
+  const text = json
+    ? safeJson({ event: 'notStarted', position, delayMs: Math.round(delayMs), reason })
+    : notice(position, `waits, next try in ${(delayMs / 1000).toFixed(1)} s: ${reason}`)
+  process.stderr.write(`${text}\n`)
+}
+
+function notice(position: string, what: string): string {
+  return safeText(`sbr: the operation that ends at position ${position} ${what}`)
+}
+
+/** What an error says. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

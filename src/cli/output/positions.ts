@@ -1,0 +1,15 @@
+import { formatPosition } from '../../ring/position-text.ts'
+import type { RingInspection } from '../../ring/types.ts'
+
+type Shown<Side> = Omit<Side, 'offset'> & { readonly offset: string }
+
+/** What both sides of a ring say, with their positions as they are shown. */
+export function shownRoles({ format, producer, consumer }: RingInspection): {
+  readonly producer: Shown<RingInspection['producer']>
+  readonly consumer: Shown<RingInspection['consumer']>
+} {
+  return {
+    producer: { ...producer, offset: formatPosition(producer.offset, format) },
+    consumer: { ...consumer, offset: formatPosition(consumer.offset, format) },
+  }
+}

@@ -1,0 +1,13 @@
+import type { CommandError } from '../errors.ts'
+import { safeJson, safeText } from './render.ts'
+
+/** An error for programs. */
+export function errorObject({ code, message, details }: CommandError): object {
+  return { code, message, ...details }
+}
+
+/** An error on one line of standard error. */
+export function renderError(error: CommandError, json: boolean): string {
+  if (json) return `${safeJson({ error: errorObject(error) })}\n`
+  return `sbr: ${safeText(error.message)} (${safeText(error.code)})\n`
+}

@@ -1,0 +1,106 @@
+/**
+ * The one place where what comes from a device, an input or an error becomes text that a terminal may show.
+ */
+import { replaceUnsafe, replaceUnsafeInItem } from '../../util/unsafe-text.ts'
+
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Text on one line, with everything unsafe as an escape such as `\x1b`, `\u202e` or `\u{e0041}`. */
+export function safeText(text: string): string {
+  return replaceUnsafe(text, escaped)
+}
+
+function escaped(run: string): string {
+  return Array.from(run, escapeOf).join('')
+}
+
+function escapeOf(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  const hex = code.toString(16)
+  if (code < 0x100) return SHORT[character] ?? `\\x${hex.padStart(2, '0')}`
+  return code < 0x10000 ? `\\u${hex.padStart(4, '0')}` : `\\u{${hex}}`
+}
+
+/** Text of several lines. */
+export function safeLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `${safeText(line)}\n`)
+    .join('')
+}
+
+/** Bytes on one line: as UTF-8 if that is what they are, else what is not ASCII as `\xff`. */
+export function safeBytes(bytes: Uint8Array): string {
+  try {
+    return replaceUnsafeInItem(utf8.decode(bytes), escaped)
+  } catch {
+    const characters = Array.from(bytes, (byte) =>
+      byte < 0x80
+        ? safeText(String.fromCharCode(byte))
+        : `\\x${byte.toString(16).padStart(2, '0')}`,
+    )
+    return characters.join('')
+  }
+}
+
+/** What fits into so many columns of the bytes' beginning, ending in `…` if there is more. */
+export function preview(bytes: Uint8Array, columns: number): string {
+  // A character has at most 4 bytes, and a cut one would make all of it look like no text.
+  const enough = bytes.subarray(0, columns * 4)
+  const text = safeBytes(enough.subarray(0, wholeCharacters(enough, bytes.length)))
+  const characters = Array.from(text)
+  if (characters.length <= columns && enough.length === bytes.length) return text
+  return `${characters.slice(0, Math.max(0, columns - 1)).join('')}…`
+}
+
+/** Where the last UTF-8 character ends that was not cut off. */
+function wholeCharacters(start: Uint8Array, total: number): number {
+  if (start.length === total) return total
+  let end = start.length
+  while (end > start.length - 4 && ((start[end - 1] ?? 0) & 0xc0) === 0x80) end--
+  return (start[end - 1] ?? 0) >= 0xc0 ? end - 1 : start.length
+}
+
+/** JSON on one line, the same value but safe to show; big integers become decimal strings. */
+export function safeJson(value: unknown): string {
+  const json = JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === 'bigint' ? String(member) : member,
+  )
+  return replaceUnsafe(json, (run) => run.split('').map(jsonEscapeOf).join(''))
+}
+
+function jsonEscapeOf(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+/** A number with its thousands apart. */
+export function grouped(value: number | bigint): string {
+  return value.toLocaleString('en-US')
+}
+
+/** A number and what it counts, with an `s` unless it is one. */
+export function counted(count: number | bigint, what: string, plural = 's'): string {
+  return `${grouped(count)} ${what}${count === 1 || count === 1n ? '' : plural}`
+}
+
+/** Which items: `items 7 to 7` are one. */
+export function spanOf(numbers: string): string {
+  return numbers.replace(/^items (\d+) to \1$/, 'item $1')
+}
+
+/** Which items are damaged, where, and how: the same words wherever it is told. */
+export function describeDamage(damage: {
+  readonly items?: number
+  readonly sequence?: { readonly first: number; readonly last: number }
+  readonly structure?: string
+  readonly offset?: number
+  readonly problem?: string
+}): string {
+  const { items = 0, sequence, structure = 'item', offset = 0, problem = 'damaged' } = damage
+  const { first, last } = sequence ?? { first: 0, last: 0 }
+  const numbers = first === last ? `#${first}` : `#${first} to #${last}`
+  const where = `${structure} at byte ${grouped(offset)}`
+  return `${counted(items, 'damaged item')} (${numbers}): ${where}: ${problem}`
+}

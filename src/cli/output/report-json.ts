@@ -1,0 +1,73 @@
+import type { RingHolders } from '../../ring/holders.ts'
+import { formatPosition } from '../../ring/position-text.ts'
+import type { PoppedItem, RingInspection } from '../../ring/types.ts'
+import { asCommandError } from '../errors.ts'
+import { Stopped } from '../signals.ts'
+import type { Output } from './output.ts'
+import { shownRoles } from './positions.ts'
+import { safeJson } from './render.ts'
+import { errorObject } from './render-error.ts'
+import { TextWriter } from './text-writer.ts'
+
+/** What a report of a ring shows. */
+export interface ReportOptions {
+  readonly items: boolean
+  readonly holders: RingHolders
+  /** Ends it between two items. */
+  readonly signal: AbortSignal
+}
+
+/** Bytes of an item that are turned into one piece of text. */
+const HEX_BYTES = 1 << 20
+
+/** Writes a ring's state as one JSON object, item by item: a large ring is never in memory. */
+export async function writeJson(
+  output: Output,
+  state: RingInspection,
+  { items, signal, holders }: ReportOptions,
+): Promise<void> {
+  const { items: waiting, ...fields } = state
+  const atWork = {
+    producer: holders.producer !== undefined,
+    consumer: holders.consumer !== undefined,
+  }
+  const writer = new TextWriter(output)
+  const json = safeJson({ ...fields, ...shownRoles(state), atWork, holders })
+  if (!items) return output.write(`${json}\n`)
+  await writer.add(`${json.slice(0, -1)},"items":[`)
+  try {
+    let separator = ''
+    for await (const popped of waiting()) {
+      signal.throwIfAborted()
+      await writer.add(separator)
+      await writeItem(writer, popped, state.format)
+      separator = ','
+    }
+    await writer.add(']}\n')
+  } catch (error) {
+    if (error instanceof Stopped) throw error
+    // What was written so far has to end as JSON, and must not pass for all there is.
+    await writer.add(`],"error":${safeJson(errorObject(asCommandError(error)))}}\n`)
+    await writer.end()
+    throw error
+  }
+  await writer.end()
+}
+
+async function writeItem(
+  writer: TextWriter,
+  { item, position }: PoppedItem,
+  format: 1 | 2,
+): Promise<void> {
+  await writer.add(
+    `{"position":"${formatPosition(position, format)}","bytes":${item.length},"hex":"`,
+  )
+  for (let at = 0; at < item.length; at += HEX_BYTES) {
+    await writer.add(hex(item.subarray(at, at + HEX_BYTES)))
+  }
+  await writer.add('"}')
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}

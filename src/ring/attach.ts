@@ -1,0 +1,126 @@
+import { claimCreator } from '../block/creator-claim.ts'
+import type { BlockDevice } from '../block/device.ts'
+import type { SalvageBlockDevice } from '../block/wrap/salvage.ts'
+import { isRingError } from '../errors.ts'
+import { detectFormat } from './detect.ts'
+import type { DeviceSize, Format } from './format.ts'
+import { format1 } from './format1/index.ts'
+import { format2 } from './format2/index.ts'
+import { keyOf } from './key.ts'
+import { refuseLeases } from './lease.ts'
+import { salvage, unreadableBytes } from './report/read-around.ts'
+import type * as types from './types.ts'
+
+const formats = { 1: format1, 2: format2 } as const
+
+/** What new rings get. */
+const DEFAULT_FORMAT = 2
+
+function formatFor(options: types.CreateOptions): Format {
+  const { format = DEFAULT_FORMAT } = options
+  const found = Object.hasOwn(formats, format) ? formats[format] : undefined
+  if (found === undefined) throw new RangeError(`there are formats 1 and 2, not ${String(format)}`)
+  return found
+}
+
+/**
+ * Checks that a ring would fit, before anything is made or erased for it.
+ * @throws {RangeError} the block size cannot be
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
+ */
+export function checkSize(size: DeviceSize, options: types.CreateOptions = {}): void {
+  formatFor(options).checkSize(size, options)
+}
+
+async function formatToAttach(device: BlockDevice, options: types.AttachOptions): Promise<Format> {
+  const format = await detectFormat(device)
+  if (format === 1 && options.lease !== undefined) await refuseLeases(device)
+  return formats[format]
+}
+
+/** The end that pushes; see `Producer.attach`. */
+export type Producer = types.Producer
+
+/** Makes the end that pushes. */
+export const Producer: {
+  /**
+   * Creates a ring on a device. A ring that is there stays as it is; the device has to be blank otherwise.
+   * @returns whether a ring was created
+   * @throws {RangeError} an option cannot be
+   * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in format 1
+   */
+  create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
+  /**
+   * Takes the producer's role. If the consumer asked for a pause, that is acknowledged, and there is no handle.
+   * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine; `BLOCK_READ_ONLY`
+   * @throws {RangeError} an option cannot be, or the ring is of format 1 and a lease is wanted
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
+   *   device has shrunk; `RING_PARTIAL_SECTOR` in format 1; `RING_LEASED` if another host holds the role
+   */
+  attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
+} = {
+  create: (device, options = {}) =>
+    alone(device, () => formatFor(options).createRing(device, options)),
+  attach: async (device, options = {}) =>
+    (await formatToAttach(device, options)).attachProducer(device, options),
+}
+
+/**
+ * Creates while nobody else on this machine does: between finding no ring and writing one, another program could create
+ * one and push to it.
+ */
+async function alone<T>(device: BlockDevice, create: () => Promise<T>): Promise<T> {
+  if (!device.capabilities.claim) return create()
+  const claim = await claimCreator(device, { key: keyOf(device) })
+  try {
+    return await create()
+  } finally {
+    await claim.release()
+  }
+}
+
+/** The end that pops; see `Consumer.attach`. */
+export type Consumer = types.Consumer
+
+/** Makes the end that pops. */
+export const Consumer: {
+  /**
+   * Takes the consumer's role.
+   * @throws as `Producer.attach`
+   */
+  attach(device: BlockDevice, options?: types.ConsumerOptions): Promise<types.Consumer>
+} = {
+  attach: async (device, options = {}) =>
+    (await formatToAttach(device, options)).attachConsumer(device, options),
+}
+
+/**
+ * Reads a ring's state without taking a role: changes nothing, and works while both ends run.
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`, `RING_CORRUPT`, `RING_UNSTABLE`
+ */
+export async function inspectRing(
+  device: BlockDevice,
+  options: types.InspectOptions = {},
+): Promise<types.RingInspection> {
+  if (options.salvage !== true) return formats[await detectFormat(device)].inspect(device, options)
+  return await salvage(device, async (readable, format) => {
+    // Nothing tells zeroes from records there.
+    if (format === 1) return formats[1].inspect(device, options)
+    const state = await formats[2].inspect(readable, options)
+    const unreadable = await unreadableBytes(readable)
+    return { ...state, unreadable, items: () => itemsOf(readable, state) }
+  })
+}
+
+/** The items that can be read; then why not all of them can be, so that nobody takes them for all. */
+async function* itemsOf(
+  readable: SalvageBlockDevice,
+  state: types.RingInspection,
+): AsyncGenerator<types.PoppedItem> {
+  try {
+    yield* state.items()
+  } catch (error) {
+    throw isRingError(error) && readable.failure !== undefined ? readable.failure : error
+  }
+  if (readable.failure !== undefined) throw readable.failure
+}

@@ -1,0 +1,243 @@
+import type { BlockDevice } from '../block/device.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { isBlockError, isRingError, RingError } from '../errors.ts'
+import { Serial } from '../util/serial.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from './item-limits.ts'
+import { keptKeyOf } from './key.ts'
+import { ItemMemory, type OwnItems } from './own-items.ts'
+import type { AttachOptions, DebugInfo, Names, Role } from './types.ts'
+
+const DEFAULT_LOOK_INTERVAL_MS = 10
+
+/** Whether a device has refused a write: nothing was written then, and the handle is as it was before. */
+export function isRefusal(error: unknown): boolean {
+  return isBlockError(error) && error.code === 'BLOCK_READ_ONLY'
+}
+
+/** A role that was claimed. */
+export interface Claimed {
+  readonly device: BlockDevice
+  readonly names: Names
+  readonly clock: Clock
+  readonly lookIntervalMs: number
+  /** The largest item that the role deals with, unless the ring takes less. */
+  readonly maxItemBytes: number
+  /** Whether something keeps a second handle away. Where nothing does, everything is read anew before it is written. */
+  readonly exclusive: boolean
+  /** Gives the role back: nothing is sent for it any more when this resolves. Never fails. */
+  readonly release: () => Promise<void>
+  /**
+   * Whether the role is still held: asked before and after each operation. Absent if it is, as long as the process lives.
+   * @throws {RingError} `RING_LEASE_LOST`
+   */
+  readonly checkHeld?: () => void
+}
+
+/**
+ * Claims a role of the ring on a device.
+ * @throws {RangeError} an option cannot be
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ */
+export async function claimRole(
+  device: BlockDevice,
+  role: 'producer' | 'consumer',
+  options: AttachOptions,
+  onRequest?: (request: string) => Promise<string>,
+): Promise<Claimed> {
+  const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
+  const { lookIntervalMs = DEFAULT_LOOK_INTERVAL_MS } = options
+  if (!(lookIntervalMs >= 0)) throw new RangeError(`lookIntervalMs cannot be ${lookIntervalMs}`)
+  const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
+  if (!Number.isSafeInteger(maxItemBytes) || maxItemBytes < 0) {
+    throw new RangeError(`maxItemBytes is a whole number from 0, not ${maxItemBytes}`)
+  }
+  if (`${queue}${client}`.includes('\0')) {
+    throw new TypeError('the names of queue and client cannot contain NUL, which ends their text')
+  }
+  const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
+  const claim = device.capabilities.claim
+    ? await device.claim(role, { holder, key: keptKeyOf(device), ...(onRequest && { onRequest }) })
+    : undefined
+  const exclusive = claim !== undefined
+  const release = async (): Promise<void> => claim?.release()
+  const names = { queue, client }
+  return { device, names, clock, lookIntervalMs, maxItemBytes, exclusive, release }
+}
+
+/**
+ * What all roles of all formats have in common: calls that wait for each other, a claim, and an end when what the
+ * device holds is not known any more.
+ */
+export abstract class BaseRole implements Role {
+  readonly device: BlockDevice
+  abstract readonly format: 1 | 2
+  readonly queue: string
+  readonly client: string
+  abstract readonly capacity: number
+  abstract readonly maxItemBytes: number
+  abstract readonly logOffset: bigint
+  readonly whenFull: 'retry' | 'overwrite' = 'retry'
+  protected readonly clock: Clock
+  readonly #exclusive: boolean
+  readonly #release: () => Promise<void>
+  readonly #checkHeld: (() => void) | undefined
+  readonly #lookIntervalMs: number
+  readonly #serial = new Serial()
+  readonly #itemMemory = new ItemMemory()
+  #lookedAt: number
+  #poison: unknown
+  #detached: Promise<void> | undefined
+
+  constructor(claimed: Claimed) {
+    this.device = claimed.device
+    this.queue = claimed.names.queue
+    this.client = claimed.names.client
+    this.clock = claimed.clock
+    this.#exclusive = claimed.exclusive
+    this.#release = claimed.release
+    this.#checkHeld = claimed.checkHeld
+    this.#lookIntervalMs = claimed.lookIntervalMs
+    this.#lookedAt = claimed.clock.now()
+  }
+
+  abstract debugInfo(): Promise<DebugInfo>
+
+  /** Reads what both sides say, and checks it against what this handle knows. */
+  protected abstract doLook(): Promise<void>
+
+  /** What is done with the device before the role is given back. */
+  protected async doDetach(): Promise<void> {}
+
+  detach(): Promise<void> {
+    this.#detached ??= this.#serial.run(async () => {
+      try {
+        if (this.#poison === undefined) await this.doDetach()
+      } catch {
+        // Giving the role back never fails, and what was acknowledged does not depend on it.
+      } finally {
+        await this.#release()
+      }
+    })
+    return this.#detached
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.detach()
+  }
+
+  /** Whether a failure has ended the handle. */
+  protected get poisoned(): boolean {
+    return this.#poison !== undefined
+  }
+
+  /** Runs an operation after those called before it, unless the handle is of no use any more. */
+  protected run<T>(operation: () => Promise<T>): Promise<T> {
+    const device = this.device.name
+    if (this.#detached !== undefined) {
+      const message = 'Ring has been detached and cannot be used'
+      return Promise.reject(new RingError('RING_DETACHED', message, { device }))
+    }
+    return this.#serial.run(() => {
+      if (this.#poison === undefined) {
+        return this.#checkHeld ? this.#whileHeld(operation, this.#checkHeld) : operation()
+      }
+      // That is not what a write left behind, but why there will be none; a write by the way may have been the first to hear.
+      if (isBlockError(this.#poison) && this.#poison.code === 'BLOCK_REPLACED') throw this.#poison
+      throw new RingError(
+        'RING_POISONED',
+        'This handle ended when a write failed or another one interfered (see the cause): detach it, ' +
+          `open ${device} and attach again`,
+        { device },
+        this.#poison,
+      )
+    })
+  }
+
+  /** As `run`, with items as they are at the call: the operation may have to wait for others. */
+  protected runWith<T>(
+    items: readonly Uint8Array[],
+    operation: (own: OwnItems) => Promise<T>,
+  ): Promise<T> {
+    let own: OwnItems
+    try {
+      own = this.#itemMemory.own(items, this.maxItemBytes)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.run(() => operation(own))
+  }
+
+  /** Runs an operation that counts only if the role is held before and after. */
+  async #whileHeld<T>(operation: () => Promise<T>, check: () => void): Promise<T> {
+    try {
+      check()
+      const result = await operation()
+      check()
+      return result
+    } catch (error) {
+      const lost = isRingError(error) && error.code === 'RING_LEASE_LOST'
+      throw lost ? this.poisonWith(error) : error
+    }
+  }
+
+  /** Looks now. */
+  protected async look(): Promise<void> {
+    await this.doLook()
+    this.#lookedAt = this.clock.now()
+  }
+
+  /** Looks if the last look is too old to be relied on. */
+  protected async lookIfOld(): Promise<void> {
+    if (this.#isLookOld) await this.look()
+  }
+
+  /** Looks before a write of what only this role writes, if that has to be. */
+  protected async lookBeforeWrite(): Promise<void> {
+    if (this.mustLookBeforeWrite) await this.look()
+  }
+
+  /** Whether to look before a write of what only this role writes: always if nothing else keeps a second handle away. */
+  protected get mustLookBeforeWrite(): boolean {
+    return !this.#exclusive || this.#isLookOld
+  }
+
+  get #isLookOld(): boolean {
+    return this.clock.now() - this.#lookedAt >= this.#lookIntervalMs
+  }
+
+  /**
+   * Waits for a write or flush. If it fails, nobody knows what the device holds, and the handle ends here; only
+   * from a refusal to write is it known that nothing was written.
+   */
+  protected async guard(written: Promise<void>): Promise<void> {
+    try {
+      await written
+    } catch (error) {
+      throw isRefusal(error) ? error : this.poisonWith(error)
+    }
+  }
+
+  /** Ends the handle, and answers the error for throwing. */
+  protected poisonWith(error: unknown): unknown {
+    this.#poison ??= error
+    return error
+  }
+
+  /** Somebody else wrote what only this role writes. */
+  protected conflict(
+    role: 'producer' | 'consumer',
+    sector: number,
+    expected: string,
+    found: string,
+  ): unknown {
+    const device = this.device.name
+    return this.poisonWith(
+      new RingError(
+        'RING_ROLE_CONFLICT',
+        `Another ${role} has written to ${device}: sector ${sector}, field ${role}: expected ${expected}, ` +
+          `found ${found}; make sure that there is only one, then attach again`,
+        { device, sector, field: role, expected, found },
+      ),
+    )
+  }
+}

@@ -1,0 +1,142 @@
+import { readRange } from '../../../block/read-range.ts'
+import type { Clock } from '../../../clock.ts'
+import type { Findings } from '../../report/finding.ts'
+import { type BadBlock, bad, isBad, textOf } from '../disk/block.ts'
+import type { Disk } from '../disk/disk.ts'
+import { encodeGuard, GUARD_BYTES } from '../disk/guard.ts'
+import { describeRing, isSameRing } from '../disk/identify.ts'
+import type { Read, Slots } from '../disk/slots.ts'
+import { parseSuperblock } from '../disk/superblock.ts'
+import { breakCommand } from '../lease/errors.ts'
+import { LeaseStore } from '../lease/store.ts'
+import { slotsMisfit } from '../role.ts'
+
+/** What mends what is there twice. */
+export const REPAIR = 'sbr repair --write writes it again'
+const REBUILD =
+  'the role cannot attach; sbr repair --rebuild --write makes slots from what is in the log'
+/** What to do where copies of the superblock are whole, but not the same. */
+export const DISAGREE =
+  'sbr dump shows them; overwrite the wrong one by hand with a copy of another'
+
+/** A copy of the superblock that is not as the others. */
+export interface WrongCopy {
+  readonly offset: number
+  readonly structure: string
+  readonly problem: BadBlock
+  /** It is whole, but says something else: nobody knows which of them is right. */
+  readonly disagrees: boolean
+}
+
+/** The bytes of a block. */
+export async function readBlock(disk: Disk, offset: number): Promise<Uint8Array> {
+  const { blockSize } = disk.layout
+  return (await readRange(disk.device, offset, blockSize)).bytes.subarray(0, blockSize)
+}
+
+/** Where the guard differs from what it has to be; undefined if it does not. */
+export async function guardDamage(disk: Disk): Promise<number | undefined> {
+  const { bytes } = await readRange(disk.device, 0, GUARD_BYTES)
+  const at = encodeGuard().findIndex((byte, index) => bytes[index] !== byte)
+  return at < 0 ? undefined : at
+}
+
+/** The copies of the superblock that are damaged, or say something else than the one that the ring was opened by. */
+export async function wrongSuperblocks(disk: Disk): Promise<readonly WrongCopy[]> {
+  const wrong: WrongCopy[] = []
+  for (const [index, offset] of disk.layout.superblocks.entries()) {
+    const found = parseSuperblock(await readBlock(disk, offset), offset)
+    const structure = `superblock ${index + 1}`
+    if (isBad(found)) {
+      wrong.push({ offset, structure, problem: found, disagrees: false })
+    } else if (!isSameRing(found, disk.ring)) {
+      const problem = bad('ring', describeRing(disk.ring), describeRing(found))
+      wrong.push({ offset, structure, problem, disagrees: true })
+    }
+  }
+  return wrong
+}
+
+/** Checks what is not of the log: what is written once, and the leases. */
+export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
+  const at = await guardDamage(disk)
+  if (at !== undefined) {
+    findings.add({
+      severity: 'damage',
+      offset: at,
+      structure: 'guard',
+      problem: 'a byte that keeps older programs away is not as it was written',
+      advice: `no item is lost; ${REPAIR}`,
+    })
+  }
+  for (const { offset, structure, problem, disagrees } of await wrongSuperblocks(disk)) {
+    const advice = disagrees ? DISAGREE : `another copy is sound, so nothing is lost; ${REPAIR}`
+    findings.add({ severity: 'damage', offset, structure, problem: textOf(problem), advice })
+  }
+  await checkLeases(disk, findings, clock)
+}
+
+/** A damaged lease counts as held. One that its owner is about to write is read again, and is only damaged if it stays so. */
+export async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
+  for (const role of ['producer', 'consumer'] as const) {
+    const store = await LeaseStore.open(disk, role, clock)
+    const lease = await store.read()
+    if (lease.status !== 'damaged') continue
+    findings.add({
+      severity: 'damage',
+      offset: store.offset,
+      structure: `${role} lease`,
+      problem: textOf(lease),
+      advice:
+        `no item is lost, but no ${role} can attach; make sure that no host has this role, then ` +
+        `${breakCommand(store)} frees it`,
+    })
+  }
+}
+
+/** Checks the slots of both roles. */
+export function checkSlots(disk: Disk, slots: Slots, findings: Findings): void {
+  checkRole(disk, 'producer', slots, findings)
+  checkRole(disk, 'consumer', slots, findings)
+}
+
+/** Checks both slots of a role. */
+export function checkRole(
+  disk: Disk,
+  role: 'producer' | 'consumer',
+  slots: Slots,
+  findings: Findings,
+): void {
+  const offsets = disk.layout[`${role}Slots`]
+  const pair: readonly [Generation, Generation] = slots[role]
+  const [first, second] = pair
+  for (const which of [0, 1] as const) {
+    const slot = pair[which]
+    if (!isBad(slot)) continue
+    findings.add({
+      severity: 'damage',
+      offset: offsets[which],
+      structure: `${role} slot ${which + 1}`,
+      problem: textOf(slot),
+      advice: pair.every(isBad)
+        ? REBUILD
+        : `the other slot is sound; ${REPAIR}, and so does the ${role}`,
+    })
+  }
+  if (isBad(first) || isBad(second)) return
+  const both = { offset: offsets[0], structure: `${role} slots` }
+  const problem = slotsMisfit(slots, role)
+  if (problem !== undefined) {
+    findings.add({ ...both, severity: 'damage', problem: textOf(problem), advice: REBUILD })
+  } else if (first.generation === second.generation) {
+    findings.add({
+      ...both,
+      severity: 'warning',
+      problem: `both have generation ${first.generation}, as if two had written at the same time`,
+      advice: `make sure that there is only one ${role}`,
+    })
+  }
+}
+
+/** A slot, as far as it is looked at here. */
+type Generation = Read<{ readonly generation: number }>

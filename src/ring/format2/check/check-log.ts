@@ -1,0 +1,311 @@
+import { type Clock, systemClock } from '../../../clock.ts'
+import { isRingError } from '../../../errors.ts'
+import type { Position } from '../../../position.ts'
+import type { FindingSink, LogCounts, VerifyOptions } from '../../report/finding.ts'
+import type { BatchHeader } from '../disk/batch.ts'
+import type { FlippedBit } from '../disk/correct.ts'
+import type { Place } from '../disk/cursor.ts'
+import type { Disk } from '../disk/disk.ts'
+import { currentEpoch } from '../disk/epochs.ts'
+import { MAX_BATCH_BYTES } from '../disk/layout.ts'
+import type { Mark } from '../disk/log-position.ts'
+import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
+import type { DamagedStep } from '../log/batch-index.ts'
+import { ReadingPlace } from '../log/consumer-log.ts'
+import { type BatchProblem, diagnoseBatch } from '../log/diagnose.ts'
+import type { Batch } from '../log/log-reader.ts'
+import type { Loss } from '../log/next.ts'
+import { firstTorn, rollForward } from '../log/recovery.ts'
+import { MAX_PASSES, newestConsumer, newestProducer } from '../role.ts'
+import { type ItemRange, LogFindings } from './log-findings.ts'
+import { generationsOf, logStart, readSteadySlots } from './state.ts'
+import type { Unreadable } from './unreadable.ts'
+
+/** A flipped bit in a batch that is read as it was written. */
+export interface Correction {
+  readonly header: BatchHeader
+  readonly flipped: FlippedBit
+}
+
+/** Corrections that are kept for a repair, which is called once more where there are more. */
+const MAX_CORRECTIONS = 1000
+
+/** What is wrong with a piece of the log that was read, and what of the items that wait was lost with it so far. */
+interface Suspicion {
+  readonly problem: BatchProblem
+  readonly start: Mark
+  readonly end: Mark
+  lost: ItemRange
+}
+
+const NO_ITEMS: ItemRange = { from: 0, to: 0 }
+
+/**
+ * Checks all that waits, by reading the log as a consumer does, so that both tell the same. Where the log is damaged behind what the
+ * producer's slots call committed, a consumer is told of that once a producer has started, and has found it: then the log is read as
+ * after that. Both roles may be at work meanwhile.
+ */
+export class LogCheck {
+  /** The flipped bits that were met, 1,000 at most. */
+  readonly corrections: Correction[] = []
+  readonly #disk: Disk
+  readonly #findings: LogFindings
+  readonly #options: VerifyOptions
+  readonly #clock: Clock
+  readonly #unreadable: Unreadable
+  #producer: ProducerSlot
+  #consumer: ConsumerSlot
+  /** The end of what is committed, and whether the log is read as if the producer had told of it. */
+  #tail: Mark
+  #isTold = false
+  /** What is read from here on was written meanwhile. */
+  #limit = 0
+  #reading: ReadingPlace
+  /** Where it began to read, and the newest epoch that this takes into account. */
+  #from: Place
+  #seen = 0
+  /** Whether the slots were read since something was looked for. */
+  #looked = false
+  /** What is not told yet, as they lie in the log. */
+  #suspicions: Suspicion[] = []
+  #batches = 0
+  #items = 0
+  #bytes = 0
+
+  /**
+   * @param slots of each role, one at least is sound
+   * @param unreadable is told what is lost with each place that cannot be read
+   */
+  constructor(
+    disk: Disk,
+    slots: Slots,
+    findings: FindingSink,
+    unreadable: Unreadable,
+    options: VerifyOptions,
+  ) {
+    this.#disk = disk
+    this.#findings = new LogFindings(disk, findings, unreadable)
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#unreadable = unreadable
+    this.#producer = newestProducer(slots.producer, disk.device.name).slot
+    this.#consumer = newestConsumer(slots.consumer, disk.device.name).slot
+    this.#tail = this.#producer.committed
+    this.#from = cursorOf(this.#consumer)
+    this.#reading = this.#readFrom(this.#from)
+  }
+
+  /**
+   * @returns undefined if slots and log contradict each other, so that no consumer reads on: that is told
+   * @throws {RingError} `RING_UNSTABLE`
+   * @throws the signal's reason
+   */
+  async run(): Promise<LogCounts | undefined> {
+    try {
+      return await this.#check()
+    } catch (error) {
+      if (!isRingError(error) || error.code !== 'RING_CORRUPT') throw error
+      this.#tell(Number.POSITIVE_INFINITY)
+      this.#findings.addUnreadable(error)
+      return undefined
+    }
+  }
+
+  async #check(): Promise<LogCounts> {
+    const { signal, onProgress } = this.#options
+    const { blockSize, dataBlocks } = this.#disk.layout
+    const start = await this.#begin()
+    const total = Math.min(dataBlocks, Math.max(0, this.#tail.lsn - start.lsn))
+    this.#limit = Math.max(this.#tail.lsn, start.lsn + dataBlocks)
+    let position = this.#goTo(cursorOf(this.#consumer))
+    for (;;) {
+      signal?.throwIfAborted()
+      this.#looked = false
+      const found = await this.#reading.measure(position)
+      const overrun = this.#looked ? this.#overrunAt(position) : undefined
+      if (overrun !== undefined) {
+        this.#suspicions = this.#suspicions.filter(({ lost }) => lost.from < lost.to)
+        position = this.#goTo(overrun)
+        continue
+      }
+      if (found.status === 'nothing') break
+      if (found.status !== 'missed') {
+        if (this.#isBeyond(found)) break
+        this.#tell(found.mark.lsn)
+        this.#reading.forgetBefore(found.mark)
+        if (found.status === 'damage') this.#lose(found)
+        else {
+          this.#items += found.items
+          this.#bytes += found.bytes
+        }
+        onProgress?.(Math.min(total, found.end.lsn - start.lsn) * blockSize, total * blockSize)
+      }
+      position = found.position
+    }
+    this.#tell(Number.POSITIVE_INFINITY)
+    if (this.#unreadable.some) await this.#checkEnd(start.lsn + dataBlocks)
+    return {
+      blocks: total,
+      freeBlocks: dataBlocks - total,
+      batches: this.#batches,
+      items: this.#items,
+      bytes: this.#bytes,
+    }
+  }
+
+  /**
+   * Finds both ends of the log. What the roles say of each other only counts if neither wrote while the end was looked for.
+   * @returns where it begins
+   */
+  async #begin(): Promise<Mark> {
+    for (let pass = 0; ; pass++) {
+      const before = generationsOf(await this.#readSlots())
+      const { mark: tail, damaged } = await rollForward(this.#disk, this.#producer, {
+        signal: this.#options.signal,
+      })
+      this.#tail = tail
+      const settled = generationsOf(await this.#readSlots()) === before
+      const start = logStart(this.#disk, this.#producer, this.#consumer)
+      if (settled) this.#compare(start)
+      if (!settled && pass < MAX_PASSES) continue
+      const isBeyond = start.mark.lsn > this.#producer.committed.lsn
+      this.#isTold = isWithin(start, tail) && (damaged.length > 0 || isBeyond)
+      return start.mark
+    }
+  }
+
+  /** What the slots of both roles say of each other. */
+  #compare(start: Place): void {
+    const { seen } = this.#consumer
+    const { epoch } = currentEpoch(this.#producer.epochs)
+    if (seen > epoch) {
+      this.#findings.addContradiction(`seen epoch: expected at most ${epoch}, found ${seen}`)
+    }
+    if (isWithin(start, this.#tail)) return
+    const { mark, index } = start
+    const { lsn, seq } = this.#tail
+    this.#findings.addContradiction(
+      `cursor: expected at most LSN ${lsn} and item ${seq}, found ${mark.lsn} and ${mark.seq + index}`,
+    )
+  }
+
+  #readFrom(place: Place): ReadingPlace {
+    return new ReadingPlace(
+      this.#disk,
+      place,
+      this.#producer,
+      () => this.#look(),
+      MAX_BATCH_BYTES,
+      (step) => this.#examine(step),
+    )
+  }
+
+  /** Reads on from where a consumer would be. */
+  #goTo(place: Place): Position {
+    this.#reading = this.#readFrom(place)
+    this.#reading.begin(this.#options.signal)
+    this.#seen = this.#consumer.seen
+    this.#learn(place)
+    return this.#reading.positionOf(this.#from)
+  }
+
+  #learn(from: Place): void {
+    const told = this.#isTold ? { ...this.#producer, committed: this.#tail } : this.#producer
+    this.#from = this.#reading.learn(told, this.#seen, from)
+    this.#seen = this.#reading.epoch
+  }
+
+  /** Reads the slots where something seems damaged: if they still say that it waits, it was there when it was read. */
+  async #look(): Promise<void> {
+    const { epoch } = currentEpoch(this.#producer.epochs)
+    await this.#readSlots()
+    this.#looked = true
+    const { committed, epochs } = this.#producer
+    const isNew = currentEpoch(epochs).epoch > epoch
+    if (isNew || committed.lsn > this.#tail.lsn) this.#tail = committed
+    this.#learn(this.#from)
+  }
+
+  /** Where to go on, if what is at a position was given back meanwhile: it may be overwritten. */
+  #overrunAt(position: Position): Place | undefined {
+    const start = logStart(this.#disk, this.#producer, this.#consumer)
+    return start.mark.seq + start.index > this.#reading.seqOf(position) ? start : undefined
+  }
+
+  async #readSlots(): Promise<Slots> {
+    const slots = await readSteadySlots(this.#disk, this.#clock)
+    const { name } = this.#disk.device
+    this.#producer = newestProducer(slots.producer, name).slot
+    this.#consumer = newestConsumer(slots.consumer, name).slot
+    return slots
+  }
+
+  /** Looks at a piece of the log that was read. */
+  #examine(step: DamagedStep): void {
+    const { mark: start, end } = step
+    // Here the log meets its end as the slots lead to it.
+    if (start.lsn === this.#tail.lsn && start.crc === this.#tail.crc && end.lsn > start.lsn) {
+      this.#limit = start.lsn
+    }
+    if (this.#isBeyond(step)) return
+    if (step.kind === 'batch') this.#count(step.batch)
+    const problems = step.kind === 'batch' ? diagnoseBatch(this.#disk, step.batch) : [step.problem]
+    for (const problem of problems) {
+      this.#suspicions.push({ problem, start, end, lost: NO_ITEMS })
+    }
+  }
+
+  /** Whether a piece of the log lies behind what is looked at. */
+  #isBeyond({ mark }: Pick<DamagedStep, 'mark'>): boolean {
+    return mark.lsn >= this.#limit
+  }
+
+  #count({ header, flipped, whole }: Batch): void {
+    if (whole) this.#batches++
+    if (flipped === undefined) return
+    this.#findings.addFlipped(header, flipped)
+    if (this.corrections.length < MAX_CORRECTIONS) this.corrections.push({ header, flipped })
+  }
+
+  /** Items that wait are lost. */
+  #lose({ problem: { offset }, mark, seq, items }: Loss): void {
+    const suspicion = this.#suspicions.find(
+      ({ problem, start }) => problem.offset === offset && start.lsn === mark.lsn,
+    )
+    if (suspicion === undefined) throw new Error(`nothing was found at byte ${offset}`)
+    const { from, to } = suspicion.lost
+    suspicion.lost = { from: from < to ? from : seq, to: seq + items }
+  }
+
+  /** Tells of all that was found before a place, of which nothing more is asked. */
+  #tell(lsn: number): void {
+    const count = this.#suspicions.findIndex(({ start }) => start.lsn >= lsn)
+    const told = this.#suspicions.splice(0, count < 0 ? this.#suspicions.length : count)
+    for (const { problem, start, end, lost } of told) this.#findings.add(problem, start, end, lost)
+  }
+
+  /**
+   * Behind what is committed, the log ends at the first batch that is not whole. If that cannot be read, nobody knows whether it
+   * was, and committed more.
+   * @param lap where the log meets its own beginning
+   */
+  async #checkEnd(lap: number): Promise<void> {
+    const torn = await firstTorn(
+      this.#disk,
+      this.#tail,
+      this.#producer.epochs,
+      this.#options.signal,
+    )
+    const { lsn } = torn.mark
+    this.#findings.addEnd(lsn, Math.min(torn.blocks, lap - lsn))
+  }
+}
+
+/** Whether a place is not behind the end of what is committed, neither in blocks nor in items. */
+function isWithin({ mark, index }: Place, { lsn, seq }: Mark): boolean {
+  return mark.lsn <= lsn && mark.seq + index <= seq
+}
+
+function cursorOf({ cursor: mark, index, bytes }: ConsumerSlot): Place {
+  return { mark, index, bytes }
+}

@@ -1,0 +1,173 @@
+import { type Clock, systemClock } from '../../../clock.ts'
+import { isRingError } from '../../../errors.ts'
+import {
+  type DumpOptions,
+  decodeFields,
+  type FieldSpec,
+  type Structure,
+} from '../../report/dump.ts'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  batchBlocks,
+  masksOf,
+  openHeader,
+  parseHeaderAt,
+  RECORD_BYTES,
+  tableBytes,
+} from '../disk/batch.ts'
+import { isBad, textOf } from '../disk/block.ts'
+import type { Disk } from '../disk/disk.ts'
+import { MAX_BATCH_BYTES } from '../disk/layout.ts'
+import { applyMasks, isMasked } from '../disk/mask.ts'
+import { offsetIn } from '../log/diagnose.ts'
+import { Walker } from '../log/log-reader.ts'
+import { rollForward } from '../log/recovery.ts'
+import { newestConsumer, newestProducer } from '../role.ts'
+import { BATCH_FIELDS, tableFields } from './fields.ts'
+import { logStart, readSteadySlots } from './state.ts'
+
+/** Bytes that are read at once. */
+const WINDOW_BYTES = 1 << 20
+
+/** The LSNs from the first batch that waits to the end of what is committed. */
+interface Live {
+  readonly from: number
+  readonly to: number
+}
+
+/** Says what is at a byte of the data area. */
+export async function structureInData(
+  disk: Disk,
+  offset: number,
+  length: number,
+  options: DumpOptions,
+): Promise<Structure> {
+  const { clock = systemClock, signal } = options
+  const { dataOffset, dataBlocks, blockSize } = disk.layout
+  const index = Math.floor((offset - dataOffset) / blockSize)
+  const live = await findLive(disk, clock, signal)
+  const lsn = live.from + ((index - (live.from % dataBlocks) + dataBlocks) % dataBlocks)
+  const waits = lsn < live.to
+  const most = waits ? lsn - live.from + 1 : Math.ceil(MAX_BATCH_BYTES / blockSize)
+  const header = await batchAround(disk, index, Math.min(most, dataBlocks), signal)
+  if (header !== undefined) {
+    const back = (index - (header.start.lsn % dataBlocks) + dataBlocks) % dataBlocks
+    const at = back * blockSize + ((offset - dataOffset) % blockSize)
+    return inBatch(disk, header, at, length, signal)
+  }
+  const start = dataOffset + index * blockSize
+  if (!waits) return { structure: 'free', start, length: blockSize, fields: [] }
+  return damagedBatch(disk, lsn, start)
+}
+
+/** The batches that wait; none if that is not known. */
+async function findLive(disk: Disk, clock: Clock, signal: AbortSignal | undefined): Promise<Live> {
+  try {
+    const slots = await readSteadySlots(disk, clock)
+    const producer = newestProducer(slots.producer, disk.device.name).slot
+    const consumer = newestConsumer(slots.consumer, disk.device.name).slot
+    const { mark } = await rollForward(disk, producer, { signal })
+    return { from: logStart(disk, producer, consumer).mark.lsn, to: mark.lsn }
+  } catch (error) {
+    if (!isRingError(error)) throw error
+    return { from: 0, to: 0 }
+  }
+}
+
+/** The batch that a block of the data area is a part of, among so many blocks back. */
+async function batchAround(
+  disk: Disk,
+  index: number,
+  most: number,
+  signal: AbortSignal | undefined,
+): Promise<BatchHeader | undefined> {
+  const { dataBlocks, blockSize } = disk.layout
+  const window = WINDOW_BYTES / blockSize
+  for (let done = 0; done < most; ) {
+    signal?.throwIfAborted()
+    // The last block of this window, and as many before it as there are before the data area wraps.
+    const last = (index - done + dataBlocks) % dataBlocks
+    const blocks = Math.min(window, most - done, last + 1)
+    const bytes = await disk.readBlocks(last + 1 - blocks, blocks)
+    for (let at = blocks - 1; at >= 0; at--, done++) {
+      const block = bytes.subarray(at * blockSize, (at + 1) * blockSize)
+      const header = parseHeaderAt(block, last + 1 - blocks + at, disk.uuid, disk.layout)
+      if (header === undefined) continue
+      return done < batchBlocks(header.records, header.bodyBytes, blockSize) ? header : undefined
+    }
+  }
+  return undefined
+}
+
+/** A block that has to be a batch's, or a part of one, and is not. */
+async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Structure> {
+  const { blockSize } = disk.layout
+  const block = await disk.readBlocks(lsn, 1)
+  const opened = openHeader(block, lsn, disk.uuid, disk.layout)
+  const problem = isBad(opened) ? textOf(opened) : 'no batch that continues the log'
+  const structure = `block of a damaged batch, at LSN ${lsn}`
+  return {
+    structure,
+    start,
+    length: blockSize,
+    problem,
+    fields: decodeFields(block, start, BATCH_FIELDS),
+  }
+}
+
+/** What is so many bytes into a batch. Fields are shown without masks, though the bytes are shown as they are stored. */
+async function inBatch(
+  disk: Disk,
+  header: BatchHeader,
+  at: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Structure> {
+  const { blockSize } = disk.layout
+  const { lsn, seq } = header.start
+  const batchBytes = batchBlocks(header.records, header.bodyBytes, blockSize) * blockSize
+  const tableEnd = tableBytes(header)
+  const bodyEnd = tableEnd + header.bodyBytes
+  const items = await new Walker(disk, { signal }).open(header)
+  const front = await disk.readBlocks(lsn, Math.ceil(tableEnd / blockSize))
+  const masks = masksOf(front, header)
+  applyMasks(front, masks, 0, batchBytes)
+  const masked = isMasked(masks) ? ' (masked: its bytes are shown as they are stored)' : ''
+  const of = `of the batch at LSN ${lsn}${masked}`
+  const part = (
+    structure: string,
+    start: number,
+    end: number,
+    specs: readonly FieldSpec[],
+    problem?: string,
+  ): Structure => ({
+    structure,
+    start: offsetIn(disk, lsn, start),
+    length: end - start,
+    ...(problem !== undefined && { problem }),
+    fields: decodeFields(front, 0, specs).map((field) => ({
+      ...field,
+      offset: offsetIn(disk, lsn, field.offset),
+    })),
+  })
+  if (at < BATCH_HEADER_BYTES) return part(`header ${of}`, 0, BATCH_HEADER_BYTES, BATCH_FIELDS)
+  const problem = items.hasTable ? undefined : 'its checksum does not hold'
+  if (at < tableEnd) {
+    const first = Math.floor((at - BATCH_HEADER_BYTES) / RECORD_BYTES)
+    const last = Math.ceil((at + length - BATCH_HEADER_BYTES) / RECORD_BYTES)
+    const specs = tableFields(first, Math.min(last, header.records))
+    return part(`table ${of}`, BATCH_HEADER_BYTES, tableEnd, specs, problem)
+  }
+  if (at >= bodyEnd) return part(`padding ${of}`, bodyEnd, batchBytes, [])
+  if (!items.hasTable) return part(`items ${of}`, tableEnd, bodyEnd, [], `its table: ${problem}`)
+  const index = items.indexAt(at - tableEnd)
+  const name = `item ${index} ${of}, sequence ${seq + index}`
+  return part(
+    name,
+    tableEnd + items.bytesBefore(index),
+    tableEnd + items.bytesBefore(index + 1),
+    tableFields(index, index + 1),
+    items.isSound(index) ? undefined : 'its checksum does not hold',
+  )
+}

@@ -1,0 +1,124 @@
+import type { BlockDevice } from '../../../block/device.ts'
+import {
+  type DumpOptions,
+  decodeFields,
+  type FieldSpec,
+  type Structure,
+} from '../../report/dump.ts'
+import { isBad, textOf } from '../disk/block.ts'
+import { Disk } from '../disk/disk.ts'
+import { encodeGuard, GUARD_BYTES, hasGuard } from '../disk/guard.ts'
+import { parseLease } from '../disk/lease-block.ts'
+import { parseConsumerSlot, parseProducerSlot } from '../disk/slots.ts'
+import { parseSuperblock } from '../disk/superblock.ts'
+import { readBlock } from './check-blocks.ts'
+import { structureInData } from './dump-data.ts'
+import { CONSUMER_FIELDS, LEASE_FIELDS, producerFields, SUPERBLOCK_FIELDS } from './fields.ts'
+
+/** A metadata block: where it is, its fields, and what is wrong with it. */
+interface Place {
+  readonly structure: string
+  readonly offset: number
+  fields(block: Uint8Array): readonly FieldSpec[]
+  check(block: Uint8Array): object
+}
+
+/** Says what is at a place of a device; see `dumpAt`. */
+export async function structureAt(
+  device: BlockDevice,
+  offset: number,
+  length: number,
+  options: DumpOptions,
+): Promise<Structure> {
+  const disk = await Disk.open(device)
+  const { layout } = disk
+  if (offset < GUARD_BYTES) return guard(disk)
+  const places = placesOf(disk)
+  const place = places.find((each) => isIn(offset, each.offset, layout.blockSize))
+  if (place !== undefined) return metadata(disk, place)
+  const { dataOffset, dataBlocks, blockSize } = layout
+  if (isIn(offset, dataOffset, dataBlocks * blockSize)) {
+    return structureInData(disk, offset, length, options)
+  }
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const edges = [
+    GUARD_BYTES,
+    ...places.flatMap((each) => [each.offset, each.offset + blockSize]),
+    dataOffset,
+    dataOffset + dataBlocks * blockSize,
+    sectorSize * sizeSectors,
+  ]
+  const start = Math.max(...edges.filter((edge) => edge <= offset))
+  const end = Math.min(...edges.filter((edge) => edge > offset))
+  return { structure: 'padding', start, length: end - start, fields: [] }
+}
+
+function isIn(offset: number, start: number, length: number): boolean {
+  return offset >= start && offset < start + length
+}
+
+async function guard(disk: Disk): Promise<Structure> {
+  const bytes = disk.device.allocate(disk.layout.superblocks[0])
+  await disk.device.read(0, [bytes])
+  const fields: readonly FieldSpec[] = [
+    ['magic of format 1', 0, 30, 'text'],
+    ['text', 128, 80, 'text'],
+    ...[512, 1024, 2048, 4096, 8192].map(
+      (sector): FieldSpec => [`bool of format 1, sector size ${sector}`, sector + 8, 1],
+    ),
+  ]
+  const problem = hasGuard(bytes) ? {} : { problem: `a byte differs at ${differsAt(bytes)}` }
+  return {
+    structure: 'guard',
+    start: 0,
+    length: GUARD_BYTES,
+    ...problem,
+    fields: decodeFields(bytes, 0, fields),
+  }
+}
+
+function differsAt(bytes: Uint8Array): number {
+  return encodeGuard().findIndex((byte, at) => bytes[at] !== byte)
+}
+
+function placesOf({ layout, ring }: Disk): readonly Place[] {
+  const { superblocks, producerSlots, consumerSlots, leases } = layout
+  return [
+    ...superblocks.map((offset, index) => ({
+      structure: `superblock ${index + 1}`,
+      offset,
+      fields: () => SUPERBLOCK_FIELDS,
+      check: (block: Uint8Array) => parseSuperblock(block, offset),
+    })),
+    ...producerSlots.map((offset, index) => ({
+      structure: `producer slot ${index + 1}`,
+      offset,
+      fields: producerFields,
+      check: (block: Uint8Array) => parseProducerSlot(block, offset, ring.uuid, layout),
+    })),
+    ...consumerSlots.map((offset, index) => ({
+      structure: `consumer slot ${index + 1}`,
+      offset,
+      fields: () => CONSUMER_FIELDS,
+      check: (block: Uint8Array) => parseConsumerSlot(block, offset, ring.uuid, layout),
+    })),
+    ...Object.entries(leases).map(([role, offset]) => ({
+      structure: `${role} lease`,
+      offset,
+      fields: () => LEASE_FIELDS,
+      check: (block: Uint8Array) => parseLease(block, offset, ring.uuid),
+    })),
+  ]
+}
+
+async function metadata(disk: Disk, place: Place): Promise<Structure> {
+  const block = await readBlock(disk, place.offset)
+  const found = place.check(block)
+  return {
+    structure: place.structure,
+    start: place.offset,
+    length: block.length,
+    ...(isBad(found) && { problem: textOf(found) }),
+    fields: decodeFields(block, place.offset, place.fields(block)),
+  }
+}

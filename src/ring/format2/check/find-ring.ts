@@ -1,0 +1,50 @@
+import type { BlockDevice } from '../../../block/device.ts'
+import { readRange } from '../../../block/read-range.ts'
+import type { VerifyOptions } from '../../report/finding.ts'
+import { isBad, saidSize } from '../disk/block.ts'
+import { Disk } from '../disk/disk.ts'
+import { BLOCK_SIZES, lastSuperblock, UNIT_BYTES } from '../disk/layout.ts'
+import { parseSuperblock, type Superblock } from '../disk/superblock.ts'
+
+/** Bytes that are read at once. */
+const CHUNK_BYTES = 1 << 20
+
+/**
+ * Looks for the last copy of the superblock where the device ended before it grew. That is not known, so all of the device is
+ * read. Another ring may have been there before, so a copy counts only if there is a slot of the same ring.
+ * @returns the ring; undefined if there is none
+ * @throws the signal's reason
+ */
+export async function findRing(
+  device: BlockDevice,
+  { onProgress, signal }: VerifyOptions,
+): Promise<Disk | undefined> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const deviceBytes = sectorSize * sizeSectors
+  for (let offset = 0; offset < deviceBytes; offset += CHUNK_BYTES) {
+    signal?.throwIfAborted()
+    // A copy that begins at the end of a chunk goes on behind it.
+    const { bytes } = await readRange(device, offset, CHUNK_BYTES + Math.max(...BLOCK_SIZES))
+    for (let at = 0; at < Math.min(CHUNK_BYTES, bytes.length); at += UNIT_BYTES) {
+      const ring = lastCopyAt(bytes.subarray(at), offset + at)
+      const disk = ring && (await Disk.of(device, ring))
+      if (disk !== undefined && (await hasSlot(disk))) return disk
+    }
+    onProgress?.(Math.min(offset + CHUNK_BYTES, deviceBytes), deviceBytes)
+  }
+  return undefined
+}
+
+/** The last copy of a superblock, if these bytes begin with one that was written at that place. */
+function lastCopyAt(bytes: Uint8Array, offset: number): Superblock | undefined {
+  const size = BLOCK_SIZES.find((each) => each === saidSize(bytes))
+  if (size === undefined || size > bytes.length) return undefined
+  const found = parseSuperblock(bytes.subarray(0, size), offset)
+  if (isBad(found) || 'incompatible' in found) return undefined
+  return lastSuperblock(size, found.deviceBytes) === offset ? found : undefined
+}
+
+async function hasSlot(disk: Disk): Promise<boolean> {
+  const { producer, consumer } = await disk.readSlots()
+  return ![...producer, ...consumer].every(isBad)
+}

@@ -1,0 +1,183 @@
+import type { BlockDevice } from '../../../block/device.ts'
+import type { Position } from '../../../position.ts'
+import type { InspectOptions, PoppedItem, RingInspection, RingStats } from '../../types.ts'
+import { formatUuid } from '../disk/block.ts'
+import { type Place, placeAfter } from '../disk/cursor.ts'
+import { Disk } from '../disk/disk.ts'
+import { currentEpoch } from '../disk/epochs.ts'
+import { bytesBetween } from '../disk/log-position.ts'
+import type { ConsumerSlot, ProducerSlot } from '../disk/slots.ts'
+import { ReadingPlace } from '../log/consumer-log.ts'
+import { rollForward, type Tail } from '../log/recovery.ts'
+import { fromPosition, toPosition } from '../position.ts'
+import { MAX_PASSES, newestConsumer, newestProducer } from '../role.ts'
+
+/** Reads a ring's state; see `inspectRing`. */
+export async function inspect(
+  device: BlockDevice,
+  { signal, maxItemBytes }: InspectOptions = {},
+): Promise<RingInspection> {
+  const disk = await Disk.open(device)
+  const { producer, consumer, tail } = await readState(disk, signal)
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const { blockSize, dataBlocks } = disk.layout
+  const committed = tail.mark
+  const { mark, index, bytes } = firstPlace(producer, consumer)
+  const waitingItems = Math.max(0, committed.seq - mark.seq - index)
+  const offset = consumerOffset(disk, producer, consumer)
+  const capacity = dataBlocks * blockSize
+  const used = Math.max(0, committed.lsn - mark.lsn) * blockSize
+  return {
+    format: 2,
+    ring: {
+      uuid: formatUuid(disk.ring.uuid),
+      name: disk.ring.name,
+      blockSize,
+      whenFull: disk.ring.overwrites ? 'overwrite' : 'retry',
+    },
+    sectorSize,
+    sizeSectors,
+    producer: {
+      offset: toPosition(currentEpoch(producer.epochs).epoch, committed.seq),
+      suspendAck: producer.suspendAck,
+      text: producer.text,
+    },
+    consumer: {
+      offset,
+      suspend: consumer.suspend,
+      text: consumer.text,
+    },
+    capacity,
+    used,
+    free: capacity - used,
+    waitingItems,
+    waitingBytes: waitingItems === 0 ? 0 : bytesBetween(bytes, committed.bytes),
+    stats: await readStats(disk, producer, consumer, tail, signal),
+    items: () => items(disk, signal, maxItemBytes),
+  }
+}
+
+/** The consumer's position: not beyond what waits, though the consumer may know of a newer epoch than that is of. */
+function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
+  const { cursor: mark, index, bytes, seen } = consumer
+  const place = { mark, index, bytes }
+  const reading = new ReadingPlace(disk, place, producer, async () => {})
+  const { epoch, seq } = fromPosition(reading.positionOf(place))
+  return toPosition(Math.min(epoch, seen), seq)
+}
+
+interface Roles {
+  readonly producer: ProducerSlot
+  readonly consumer: ConsumerSlot
+}
+
+/** Both roles, and the end of what is committed. While a lap goes by, that is not found: then all is read again. */
+async function readState(
+  disk: Disk,
+  signal: AbortSignal | undefined,
+): Promise<Roles & { readonly tail: Tail }> {
+  for (let pass = 1; ; pass++) {
+    const roles = await readRoles(disk)
+    const tail = await rollForward(disk, roles.producer, { signal })
+    const { mark, index } = firstPlace(roles.producer, roles.consumer)
+    if (mark.seq + index <= tail.mark.seq || pass === MAX_PASSES) return { ...roles, tail }
+  }
+}
+
+async function readRoles(disk: Disk): Promise<Roles> {
+  const slots = await disk.readSlots()
+  const { name } = disk.device
+  return {
+    producer: newestProducer(slots.producer, name).slot,
+    consumer: newestConsumer(slots.consumer, name).slot,
+  }
+}
+
+/**
+ * Where the oldest item is that waits: the consumer's cursor, unless it still has to go back to where an epoch began, or what
+ * it points at is given up.
+ */
+function firstPlace(producer: ProducerSlot, consumer: ConsumerSlot): Place {
+  const { head, epochs } = producer
+  const { cursor: mark, index, bytes, seen } = consumer
+  const place = placeAfter({ mark, index, bytes }, seen, epochs)
+  return place.mark.lsn < head.lsn ? { mark: head, index: 0, bytes: head.bytes } : place
+}
+
+async function readStats(
+  disk: Disk,
+  producer: ProducerSlot,
+  consumer: ConsumerSlot,
+  tail: Tail,
+  signal: AbortSignal | undefined,
+): Promise<RingStats> {
+  const { mark: committed } = tail
+  const poppedItems = consumer.cursor.seq + consumer.index
+  const place = firstPlace(producer, consumer)
+  const reading = new ReadingPlace(disk, place, producer, async () => {})
+  reading.begin(signal)
+  const first = await reading.next(reading.positionOf(place))
+  const waits = committed.seq > place.mark.seq + place.index
+  const oldestAt = 'time' in first ? first.time : undefined
+  // What was moved from another ring is older than the slot.
+  const newestAt = Math.max(tail.time ?? 0, producer.time)
+  return {
+    pushedItems: committed.seq,
+    pushedBytes: committed.bytes,
+    poppedItems,
+    poppedBytes: consumer.bytes,
+    damagedItems: consumer.skipped,
+    missedItems: consumer.missed + Math.max(0, producer.head.seq - poppedItems),
+    commits: producer.commits + tail.commits,
+    retries: producer.retries,
+    ...(!waits && { lagMs: 0 }),
+    ...(oldestAt !== undefined && { lagMs: Math.max(0, newestAt - oldestAt) }),
+    ...(oldestAt !== undefined && { oldestAt }),
+    producerAt: producer.time,
+    consumerAt: consumer.time,
+  }
+}
+
+/** The items that wait, except those that the consumer gives back meanwhile. */
+async function* items(
+  disk: Disk,
+  signal: AbortSignal | undefined,
+  maxItemBytes: number | undefined,
+): AsyncGenerator<PoppedItem> {
+  const { producer, consumer } = await readRoles(disk)
+  const { cursor, index, bytes } = consumer
+  let { seen } = consumer
+  let place: Place = { mark: cursor, index, bytes }
+  const look = async (): Promise<void> => learn((await readRoles(disk)).producer)
+  const reading = new ReadingPlace(disk, place, producer, look, maxItemBytes)
+  /** An epoch sends the reader back to its beginning once. */
+  const learn = (now: ProducerSlot): void => {
+    place = reading.learn(now, seen, place)
+    seen = reading.epoch
+  }
+  learn(producer)
+  let position = reading.positionOf(place)
+  let missed = 0
+  for (;;) {
+    reading.begin(signal)
+    const next = await reading.next(position)
+    if (next.status === 'nothing') return
+    if (next.status === 'damage') {
+      // What was given back meanwhile may be overwritten: that is no damage.
+      const now = (await readRoles(disk)).consumer
+      const isBeyond = now.cursor.seq + now.index > reading.seqOf(position)
+      if (!isBeyond || now.generation === consumer.generation) throw next.error
+      yield* items(disk, signal, maxItemBytes)
+      return
+    }
+    if (next.status === 'too-large') throw next.error
+    position = next.position
+    if (next.status === 'missed') {
+      missed += next.items
+      continue
+    }
+    const item = next.item.slice()
+    yield missed > 0 ? { item, position, missed } : { item, position }
+    missed = 0
+  }
+}

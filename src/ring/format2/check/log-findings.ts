@@ -1,0 +1,115 @@
+import type { RingError } from '../../../errors.ts'
+import type { FindingSink } from '../../report/finding.ts'
+import { BATCH_HEADER_BYTES, type BatchHeader } from '../disk/batch.ts'
+import { textOf } from '../disk/block.ts'
+import type { FlippedBit } from '../disk/correct.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { Mark } from '../disk/log-position.ts'
+import { type BatchProblem, offsetIn } from '../log/diagnose.ts'
+import { REPAIR } from './check-blocks.ts'
+import type { Unreadable } from './unreadable.ts'
+
+/** What to do about items that are gone. */
+export const SKIP =
+  'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) goes on behind it, and counts it'
+const ZERO =
+  'no role can read on there; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on behind it'
+const LAST_COMMIT =
+  'what was pushed last may be there, and nothing else tells of it; sbr repair --zero-unreadable --write gives it up'
+const CONTRADICTION =
+  'no consumer can read on; sbr dump shows the slots: once both of a role are damaged, sbr repair --rebuild --write makes them from what is in the log'
+
+/** What a flipped bit that can be corrected is in. */
+export function structureOf({ at }: FlippedBit): 'batch header' | 'table' {
+  return at < BATCH_HEADER_BYTES ? 'batch header' : 'table'
+}
+
+/** Items by their sequence numbers, the last one excluded. */
+export interface ItemRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** Says what is wrong in the log, with what is lost, and what to do about it. */
+export class LogFindings {
+  readonly #disk: Disk
+  readonly #findings: FindingSink
+  readonly #unreadable: Unreadable
+
+  /** @param unreadable is told what is lost with each place that cannot be read */
+  constructor(disk: Disk, findings: FindingSink, unreadable: Unreadable) {
+    this.#disk = disk
+    this.#findings = findings
+    this.#unreadable = unreadable
+  }
+
+  /**
+   * Adds what is wrong with a batch, or with what is in the place of batches.
+   * @param start where that begins
+   * @param end where the log goes on
+   * @param lost the items that wait and are lost with it
+   */
+  add(found: BatchProblem, start: Mark, end: Mark, lost: ItemRange): void {
+    const { structure, offset, problem, items } = found
+    const { from, to } = lost
+    const count = Math.max(0, to - from)
+    const reason = this.#unreadable.reasonInLog(start.lsn, found.at, found.bytes)
+    const finding = { offset, structure, problem: reason ?? textOf(problem), items: count }
+    const sequence = count === 0 ? {} : { sequence: { first: from, last: to - 1 } }
+    if (reason !== undefined) {
+      const loss = count === 0 ? undefined : `items ${from} to ${to - 1}`
+      const blocks = items === undefined ? end.lsn - start.lsn : 0
+      const bytes = Math.max(found.bytes, blocks * this.#disk.layout.blockSize)
+      this.#unreadable.tellInLog(start.lsn, items === undefined ? 0 : found.at, bytes, loss)
+      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: ZERO })
+    } else if (count === 0) {
+      const advice = 'nothing is lost: no item that waits is concerned'
+      this.#findings.add({ ...finding, severity: 'warning', advice })
+    } else {
+      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: SKIP })
+    }
+  }
+
+  /** Adds that a batch was read as it has to be, in spite of a flipped bit. */
+  addFlipped(header: BatchHeader, flipped: FlippedBit): void {
+    this.#findings.add({
+      severity: 'warning',
+      offset: offsetIn(this.#disk, header.start.lsn, flipped.at),
+      structure: structureOf(flipped),
+      problem: `bit ${flipped.bit} of this byte is flipped`,
+      advice: `no item is lost: it is read as it was written; ${REPAIR}`,
+    })
+  }
+
+  /** Adds that the log may not end where it seems to, if so many blocks from there on cannot be read. */
+  addEnd(lsn: number, blocks: number): void {
+    const bytes = blocks * this.#disk.layout.blockSize
+    const problem = this.#unreadable.reasonInLog(lsn, 0, bytes)
+    if (problem === undefined) return
+    this.#unreadable.tellInLog(lsn, 0, bytes, 'what was pushed last, if it is there')
+    const finding = { offset: this.#disk.offsetOf(lsn), structure: 'end of the log', problem }
+    this.#findings.add({ ...finding, severity: 'damage', advice: LAST_COMMIT })
+  }
+
+  /** Adds that slots and log contradict each other, so that no role reads on. */
+  addUnreadable({ message }: RingError): void {
+    this.#findings.add({
+      severity: 'damage',
+      offset: this.#disk.layout.slots.offset,
+      structure: 'slots',
+      problem: message,
+      advice: CONTRADICTION,
+    })
+  }
+
+  /** Adds that what the roles say of each other does not fit. */
+  addContradiction(problem: string): void {
+    this.#findings.add({
+      severity: 'warning',
+      offset: Math.min(...this.#disk.layout.consumerSlots),
+      structure: 'consumer slots',
+      problem,
+      advice: 'as after a power cut; the next start of the producer puts it right',
+    })
+  }
+}

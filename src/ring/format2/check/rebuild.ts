@@ -1,0 +1,155 @@
+import type { VerifyOptions } from '../../report/finding.ts'
+import type { BatchHeader } from '../disk/batch.ts'
+import type { Disk } from '../disk/disk.ts'
+import { beginEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
+import { type Mark, ORIGIN } from '../disk/log-position.ts'
+import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.ts'
+import { Walker } from '../log/log-reader.ts'
+import { rollForward } from '../log/recovery.ts'
+import { isBoundary, oldestPlace, scanHeaders } from '../log/scan.ts'
+
+const TEXT = 'made anew by a repair'
+
+/** What the producer's slots said, as far as that can be told. */
+export interface RebuiltProducer {
+  readonly slot: ProducerSlot
+  /** The last batch of all, if it is not whole; the log ends before it. */
+  readonly torn?: BatchHeader
+}
+
+/**
+ * Makes what the producer's slots said from the batches in the data area.
+ * @param consumer what the consumer says, as far as that is known
+ */
+export async function rebuildProducer(
+  disk: Disk,
+  consumer: readonly ConsumerSlot[],
+  options: VerifyOptions,
+): Promise<RebuiltProducer> {
+  const suspendAck = newestOf(consumer)?.suspend ?? false
+  const rest = { generation: 1, reach: 0, suspendAck, commits: 0, retries: 0, text: TEXT }
+  const end = await findEnd(disk, options)
+  if (end === undefined) {
+    // Nothing was ever pushed, or all of it is gone.
+    const { cursor: committed = ORIGIN, seen: epoch = 1 } = newestOf(consumer) ?? {}
+    const epochs = [{ epoch: Math.max(1, epoch), start: committed, span: 0 }]
+    return { slot: { ...rest, committed, epochs, head: ORIGIN, time: 0 } }
+  }
+  const { epochs, from } = await findEpochs(disk, end, consumer, options)
+  const { last } = end
+  const reach = last.start.lsn + 1
+  const { mark: committed } = await rollForward(disk, { committed: from, reach, epochs }, options)
+  const oldest = disk.ring.overwrites
+    ? await oldestPlace(disk, epochs, 0, committed, options)
+    : undefined
+  const slot = { ...rest, committed, epochs, head: oldest ?? ORIGIN, time: last.time }
+  const isTorn = last.start.lsn >= committed.lsn && !(await new Walker(disk, options).isWhole(last))
+  return isTorn ? { slot, torn: last } : { slot }
+}
+
+/** Makes what the consumer's slots said: it begins at the oldest batch that is there. */
+export async function rebuildConsumer(
+  disk: Disk,
+  producer: ProducerSlot,
+  options: VerifyOptions,
+): Promise<ConsumerSlot> {
+  const { epochs, head, suspendAck, time } = producer
+  const { mark: tail } = await rollForward(disk, producer, options)
+  const cursor = (await oldestPlace(disk, epochs, head.lsn, tail, options)) ?? tail
+  return {
+    generation: 1,
+    cursor,
+    index: 0,
+    bytes: cursor.bytes,
+    seen: currentEpoch(epochs).epoch,
+    suspend: suspendAck,
+    skipped: 0,
+    missed: 0,
+    time,
+    text: TEXT,
+  }
+}
+
+function newestOf(slots: readonly ConsumerSlot[]): ConsumerSlot | undefined {
+  return slots.toSorted((one, other) => one.generation - other.generation).at(-1)
+}
+
+/** The newest epoch of which there is a batch. */
+interface End {
+  readonly last: BatchHeader
+  /** Items before this one are committed, as far as batches say that were complete; undefined if none says so. */
+  readonly committedTo: number | undefined
+}
+
+async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefined> {
+  let last: BatchHeader | undefined
+  let committedTo: number | undefined
+  for await (const header of scanHeaders(disk, options)) {
+    if (last === undefined || header.epoch > last.epoch) {
+      last = header
+      committedTo = undefined
+    } else if (header.epoch === last.epoch) {
+      const [before, behind] = header.start.lsn > last.start.lsn ? [last, header] : [header, last]
+      last = behind
+      // A batch that another one of its epoch follows was complete.
+      committedTo = Math.max(committedTo ?? 0, before.committedTo)
+    }
+  }
+  if (last === undefined) return undefined
+  if (await new Walker(disk, options).isWhole(last))
+    committedTo = Math.max(committedTo ?? 0, last.committedTo)
+  return { last, committedTo }
+}
+
+/** The epochs of the batches before the end, and a place near the end before which all is committed. */
+async function findEpochs(
+  disk: Disk,
+  { last, committedTo = last.start.seq }: End,
+  consumer: readonly ConsumerSlot[],
+  options: VerifyOptions,
+): Promise<{ readonly epochs: Epochs; readonly from: Mark }> {
+  const { blockSize } = disk.layout
+  const starts = new Map<number, Mark>()
+  let from = last.start
+  let near: Mark | undefined
+  for await (const header of scanHeaders(disk, options)) {
+    const { epoch, start } = header
+    const known = starts.get(epoch)
+    if (isBoundary(header) && start.lsn < (known?.lsn ?? Number.POSITIVE_INFINITY)) {
+      starts.set(epoch, start)
+    }
+    if (epoch !== last.epoch) continue
+    if (start.lsn < from.lsn) from = start
+    if (start.seq <= committedTo && start.lsn >= (near?.lsn ?? 0)) near = start
+  }
+  const current = starts.get(last.epoch) ?? from
+  starts.set(last.epoch, current)
+  const seen = consumer.map((slot) => slot.seen)
+  const keepFrom = Math.min(...consumer.map((slot) => slot.cursor.lsn), current.lsn)
+  const epochs = inOrder(starts).reduce<Epochs>(
+    (list, [epoch, start]) =>
+      beginEpoch(
+        list,
+        epoch,
+        start,
+        seen.length > 0 ? keepFrom : 0,
+        seen.length > 0 ? seen : [0],
+        maxEpochs(blockSize),
+      ),
+    [],
+  )
+  return { epochs, from: near !== undefined && near.lsn > current.lsn ? near : current }
+}
+
+/** Epochs from the oldest to the newest, each but the last until the next begins: what it has behind that was dropped. */
+function inOrder(starts: ReadonlyMap<number, Mark>): readonly (readonly [number, Mark])[] {
+  let next = Number.POSITIVE_INFINITY
+  return [...starts]
+    .sort(([one], [other]) => other - one)
+    .filter(([, { lsn }]) => {
+      const begins = lsn < next
+      next = Math.min(next, lsn)
+      return begins
+    })
+    .reverse()
+}

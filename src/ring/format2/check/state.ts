@@ -1,0 +1,63 @@
+import type { Clock } from '../../../clock.ts'
+import { RingError } from '../../../errors.ts'
+import { isBad } from '../disk/block.ts'
+import type { Place } from '../disk/cursor.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
+import { ReadingPlace } from '../log/consumer-log.ts'
+import { MAX_PASSES, slotsMisfit } from '../role.ts'
+
+/** How long a slot that is being written is given to become whole. */
+const PAUSE_MS = 5
+
+/**
+ * Reads the slots of a ring that may be at work: one that is being written is read again, and is only damaged if it stays
+ * as it is.
+ * @throws {RingError} `RING_UNSTABLE`
+ */
+export async function readSteadySlots(disk: Disk, clock: Clock): Promise<Slots> {
+  let before = ''
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const slots = await disk.readSlots()
+    const damaged = [...slots.producer, ...slots.consumer].map((slot) => isBad(slot) && slot)
+    const reading = JSON.stringify(damaged)
+    if (!damaged.some(Boolean) || reading === before) return slots
+    before = reading
+    await clock.sleep(PAUSE_MS)
+  }
+  throw unstable(disk, disk.layout.slots.offset)
+}
+
+/** Whether each role has a slot to go by: without, nobody knows where the log is. */
+export function isLogKnown(slots: Slots): boolean {
+  return (
+    slotsMisfit(slots, 'producer') === undefined && slotsMisfit(slots, 'consumer') === undefined
+  )
+}
+
+/** What is at a place is different each time. */
+export function unstable({ device }: Disk, offset: number): RingError {
+  return new RingError(
+    'RING_UNSTABLE',
+    `What is at byte ${offset} of ${device.name} was different on each of ${MAX_PASSES} reads; is another program ` +
+      'writing to this device?',
+    { device: device.name, offset },
+  )
+}
+
+/** The generations of all four slots; -1 for a damaged one. They grow with every write. */
+export function generationsOf({ producer, consumer }: Slots): string {
+  return [...producer, ...consumer].map((slot) => (isBad(slot) ? -1 : slot.generation)).join()
+}
+
+/**
+ * Where the log begins: at the consumer's cursor, unless an epoch began before it that the consumer has not seen, or what is
+ * there is given up.
+ */
+export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Place {
+  const cursor = { mark: consumer.cursor, index: consumer.index, bytes: consumer.bytes }
+  const reading = new ReadingPlace(disk, cursor, producer, async () => {})
+  const place = reading.learn(producer, consumer.seen, cursor)
+  const { head } = producer
+  return place.mark.lsn < head.lsn ? { mark: head, index: 0, bytes: head.bytes } : place
+}

@@ -1,0 +1,200 @@
+import type { SalvageBlockDevice } from '../../../block/wrap/salvage.ts'
+import type { Finding } from '../../report/finding.ts'
+import { cannotRead } from '../../report/read-around.ts'
+import type { Disk } from '../disk/disk.ts'
+import { offsetIn } from '../log/diagnose.ts'
+
+/** What an unreadable sector can be a part of. `log` is the data area; `outside` is behind the ring. */
+type Kind = 'own' | 'lease' | 'log' | 'outside'
+
+/** A structure of a ring, from its first byte on the device to the one behind its last. */
+interface Place {
+  readonly structure: string
+  readonly kind: Kind
+  readonly from: number
+  readonly to: number
+}
+
+/** Sectors that cannot be read, neighbours of the same structure of which the same is lost. */
+export interface UnreadablePart {
+  readonly structure: string
+  readonly kind: Kind
+  /** Where it begins, in bytes from the device's start. */
+  readonly offset: number
+  readonly bytes: number
+  /** What is lost with it, for people; absent if nothing is, or nobody has said. */
+  readonly loss?: string
+}
+
+/** Bytes that somebody has told of. */
+interface Told {
+  readonly from: number
+  readonly to: number
+  readonly loss: string | undefined
+}
+
+const ADVICE: Readonly<Record<Kind, string>> = {
+  own: 'nothing is lost, but no role can attach; sbr repair --write writes it again',
+  lease:
+    'no item is lost, but the role cannot attach; sbr repair --zero-unreadable --write frees it: make sure that no host is at work',
+  log: 'no role can read on there; sbr repair --zero-unreadable --write makes it readable, and tells what that costs',
+  outside: 'nothing of the ring is there, but no role can attach; overwrite it by hand',
+}
+
+/** The sectors of a ring's device that cannot be read: which structures they are in, and which of them are told of already. */
+export class Unreadable {
+  readonly #device: SalvageBlockDevice
+  readonly #disk: Disk
+  readonly #sectorSize: number
+  readonly #places: readonly Place[]
+  readonly #told: Told[] = []
+
+  private constructor(device: SalvageBlockDevice, disk: Disk, sectorSize: number) {
+    this.#device = device
+    this.#disk = disk
+    this.#sectorSize = sectorSize
+    this.#places = placesOf(disk)
+  }
+
+  /** @param device the one that the disk reads, so that each sector that it met is known here */
+  static async of(device: SalvageBlockDevice, disk: Disk): Promise<Unreadable> {
+    const { sectorSize } = await device.getInfo()
+    return new Unreadable(device, disk, sectorSize)
+  }
+
+  /** Whether there are any. */
+  get some(): boolean {
+    return this.#device.unreadable.length > 0
+  }
+
+  /** Says why some of these bytes cannot be read; undefined if all can. */
+  reason(offset: number, bytes: number): string | undefined {
+    for (const range of this.#device.unreadable) {
+      const from = Math.max(offset, range.sector * this.#sectorSize)
+      const to = Math.min(offset + bytes, (range.sector + range.sectors) * this.#sectorSize)
+      if (from < to) return cannotRead({ offset: from, bytes: to - from })
+    }
+    return undefined
+  }
+
+  /** The same of bytes of a batch, `at` from its beginning on. */
+  reasonInLog(lsn: number, at: number, bytes: number): string | undefined {
+    const { dataOffset } = this.#disk.layout
+    const offset = offsetIn(this.#disk, lsn, at)
+    const behind = this.#behindEnd(offset, bytes)
+    return this.reason(offset, bytes - behind) ?? this.reason(dataOffset, behind)
+  }
+
+  /** Notes that bytes are told of, and what is lost with them. */
+  tell(offset: number, bytes: number, loss: string | undefined = undefined): void {
+    this.#told.push({ from: offset, to: offset + bytes, loss })
+  }
+
+  /** The same of bytes of a batch, with all of the blocks that they are in: a disk may only write these as a whole. */
+  tellInLog(lsn: number, at: number, bytes: number, loss: string | undefined): void {
+    const { dataOffset, blockSize } = this.#disk.layout
+    const first = Math.floor(at / blockSize)
+    const blocks = Math.ceil((at + bytes) / blockSize) - first
+    const offset = this.#disk.offsetOf(lsn + first)
+    const behind = this.#behindEnd(offset, blocks * blockSize)
+    this.tell(offset, blocks * blockSize - behind, loss)
+    this.tell(dataOffset, behind, loss)
+  }
+
+  /** Gives a finding about one of the ring's own records the true reason, if that is unreadable, and notes that it is told of. */
+  explained(finding: Finding): Finding {
+    const place = this.#places.find(({ structure }) => structure === finding.structure)
+    if (place === undefined) return finding
+    const { from, to, kind } = place
+    const problem = this.reason(from, to - from)
+    if (problem === undefined) return finding
+    this.tell(from, to - from)
+    const advice = kind === 'lease' ? ADVICE.lease : finding.advice
+    return { ...finding, severity: 'damage', problem, advice }
+  }
+
+  /** Those that nobody has told of. */
+  rest(): readonly UnreadablePart[] {
+    return this.#parts((told) => told.length === 0)
+  }
+
+  /** Those of the data area. */
+  log(): readonly UnreadablePart[] {
+    return this.#parts(() => true).filter(({ kind }) => kind === 'log')
+  }
+
+  #parts(wanted: (told: readonly Told[]) => boolean): readonly UnreadablePart[] {
+    const parts: UnreadablePart[] = []
+    for (const { sector, sectors } of this.#device.unreadable) {
+      for (let at = sector; at < sector + sectors; at++) {
+        const offset = at * this.#sectorSize
+        const told = this.#told.filter((each) => each.from <= offset && offset < each.to)
+        if (!wanted(told)) continue
+        const { structure, kind } = this.#placeAt(offset)
+        const losses = new Set(told.flatMap(({ loss }) => loss ?? []))
+        const loss = losses.size === 0 ? {} : { loss: [...losses].join(', ') }
+        addPart(parts, { structure, kind, offset, bytes: this.#sectorSize, ...loss })
+      }
+    }
+    return parts
+  }
+
+  /** How many of these bytes are at the beginning of the data area, because they go on behind its end. */
+  #behindEnd(offset: number, bytes: number): number {
+    const { dataOffset, dataBlocks, blockSize } = this.#disk.layout
+    return Math.max(0, offset + bytes - dataOffset - dataBlocks * blockSize)
+  }
+
+  #placeAt(offset: number): Pick<Place, 'structure' | 'kind'> {
+    const place = this.#places.find(({ from, to }) => from <= offset && offset < to)
+    return place ?? { structure: 'padding', kind: 'own' }
+  }
+}
+
+/** Adds a sector, to the part before it if both are of one kind. */
+function addPart(parts: UnreadablePart[], part: UnreadablePart): void {
+  const before = parts.at(-1)
+  const joins =
+    before !== undefined &&
+    before.offset + before.bytes === part.offset &&
+    before.structure === part.structure &&
+    before.loss === part.loss
+  if (joins) parts[parts.length - 1] = { ...before, bytes: before.bytes + part.bytes }
+  else parts.push(part)
+}
+
+/** What is found of a part of which nothing else tells. */
+export function findingOf({ structure, kind, offset, bytes }: UnreadablePart): Finding {
+  const problem = cannotRead({ offset, bytes })
+  return { severity: 'damage', offset, structure, problem, advice: ADVICE[kind] }
+}
+
+function placesOf({ layout, ring }: Disk): readonly Place[] {
+  const { superblocks, producerSlots, consumerSlots, leases, blockSize } = layout
+  const own = (structure: string, from: number): Place => ({
+    structure,
+    kind: 'own',
+    from,
+    to: from + blockSize,
+  })
+  return [
+    { structure: 'guard', kind: 'own', from: 0, to: superblocks[0] },
+    ...superblocks.map((from, index) => own(`superblock ${index + 1}`, from)),
+    ...producerSlots.map((from, index) => own(`producer slot ${index + 1}`, from)),
+    ...consumerSlots.map((from, index) => own(`consumer slot ${index + 1}`, from)),
+    { ...own('producer lease', leases.producer), kind: 'lease' },
+    { ...own('consumer lease', leases.consumer), kind: 'lease' },
+    {
+      structure: 'data area',
+      kind: 'log',
+      from: layout.dataOffset,
+      to: layout.dataOffset + layout.dataBlocks * blockSize,
+    },
+    {
+      structure: 'behind the ring',
+      kind: 'outside',
+      from: ring.deviceBytes,
+      to: Number.POSITIVE_INFINITY,
+    },
+  ]
+}

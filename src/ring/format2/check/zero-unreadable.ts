@@ -1,0 +1,123 @@
+import type { BlockDevice } from '../../../block/device.ts'
+import { readRange } from '../../../block/read-range.ts'
+import type { SalvageBlockDevice } from '../../../block/wrap/salvage.ts'
+import { systemClock } from '../../../clock.ts'
+import type { Finding, Findings, VerifyOptions } from '../../report/finding.ts'
+import type { RepairAction, RepairOptions } from '../../report/repair.ts'
+import { flip } from '../disk/correct.ts'
+import type { Disk } from '../disk/disk.ts'
+import { offsetIn } from '../log/diagnose.ts'
+import { type Correction, LogCheck } from './check-log.ts'
+import { SKIP, structureOf } from './log-findings.ts'
+import { isLogKnown, readSteadySlots } from './state.ts'
+import { findingOf, type Unreadable, type UnreadablePart } from './unreadable.ts'
+
+/** Bytes that are read at once. */
+const CHUNK_BYTES = 1 << 20
+const LEASE_COST = 'nobody has the lease then: make sure that no host is at work'
+const UNKNOWN_COST = 'nobody knows whether items that wait are there; if so, they are lost'
+
+/** Something to write: each leaves the ring no worse if it is the last one. */
+export interface Step extends RepairAction {
+  readonly bytes: Uint8Array
+}
+
+/** Reads a device up to a place, in bytes from its start, so that what cannot be read is met. */
+export async function readUpTo(
+  device: BlockDevice,
+  end: number,
+  { onProgress, signal }: VerifyOptions,
+): Promise<void> {
+  for (let offset = 0; offset < end; offset += CHUNK_BYTES) {
+    signal?.throwIfAborted()
+    const bytes = Math.min(CHUNK_BYTES, end - offset)
+    await readRange(device, offset, bytes)
+    onProgress?.(offset + bytes, end)
+  }
+}
+
+/**
+ * Looks at the log, and plans to write zeroes where something cannot be read that no other step writes: in the ring's own records, where zeroes are
+ * what holds; in leases and batches, if that is wanted.
+ * @param unreadable knows what other steps write, or what stays damaged
+ * @param left is told what stays
+ */
+export async function planZeroes(
+  device: SalvageBlockDevice,
+  disk: Disk,
+  unreadable: Unreadable,
+  left: Findings,
+  options: RepairOptions,
+): Promise<readonly Step[]> {
+  const steps: Step[] = []
+  const isKnown = await checkLog(disk, unreadable, left, steps, options)
+  for (const part of unreadable.rest()) {
+    if (part.kind === 'own') {
+      steps.push(zeroes(device, part, 'zeroes written, which is all that is to be there'))
+    } else if (options.zeroUnreadable !== true || part.kind === 'outside') {
+      left.add(findingOf(part))
+    } else if (part.kind === 'lease') {
+      steps.push(zeroes(device, part, 'zeroes written', LEASE_COST))
+    }
+  }
+  if (options.zeroUnreadable !== true) return steps
+  const given = unreadable.log().map((part) => {
+    const cost = isKnown ? part.loss && `gives up ${part.loss}` : UNKNOWN_COST
+    return zeroes(device, part, 'zeroes written', cost)
+  })
+  return [...steps, ...given]
+}
+
+/**
+ * Looks for batches that are damaged, if the slots tell where the log is.
+ * @param steps is given those that write flipped bits as they were
+ * @returns whether they do
+ */
+async function checkLog(
+  disk: Disk,
+  unreadable: Unreadable,
+  left: Findings,
+  steps: Step[],
+  options: RepairOptions,
+): Promise<boolean> {
+  const slots = await readSteadySlots(disk, options.clock ?? systemClock)
+  if (!isLogKnown(slots)) return false
+  const add = (finding: Finding): void => {
+    const stays = staying(finding, options)
+    if (stays !== undefined) left.add(stays)
+  }
+  const log = new LogCheck(disk, slots, { add }, unreadable, options)
+  const counts = await log.run()
+  for (const correction of log.corrections) steps.push(await corrected(disk, correction))
+  return counts !== undefined
+}
+
+/** Writes the block that has a flipped bit as it was. */
+async function corrected(disk: Disk, { header, flipped }: Correction): Promise<Step> {
+  const { blockSize } = disk.layout
+  const lsn = header.start.lsn + Math.floor(flipped.at / blockSize)
+  const bytes = await disk.readBlocks(lsn, 1)
+  flip(bytes, { ...flipped, at: flipped.at % blockSize })
+  const structure = structureOf(flipped)
+  const action = `bit ${flipped.bit} of byte ${offsetIn(disk, header.start.lsn, flipped.at)} flipped back`
+  return { offset: disk.offsetOf(lsn), structure, action, bytes }
+}
+
+/** What a finding of the log is after the repair. Zeroes are damage where items wait, and nothing elsewhere. */
+function staying(finding: Finding, { zeroUnreadable = false }: RepairOptions): Finding | undefined {
+  if (finding.severity !== 'damage') return undefined
+  if (!zeroUnreadable || finding.advice === SKIP) return finding
+  return finding.items === undefined || finding.items === 0
+    ? undefined
+    : { ...finding, advice: SKIP }
+}
+
+function zeroes(
+  device: BlockDevice,
+  { offset, structure, bytes }: UnreadablePart,
+  action: string,
+  cost?: string,
+): Step {
+  const step = { offset, structure, action, bytes: device.allocate(bytes) }
+  return cost === undefined ? step : { ...step, cost }
+}

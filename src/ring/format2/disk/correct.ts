@@ -1,0 +1,90 @@
+import { crc32c, locateFlippedBit } from '../../../checksum/crc32c.ts'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  CRC_AT,
+  LSN_AT,
+  MAGIC,
+  openHeader,
+  RECORD_BYTES,
+  tableBytes,
+  unmasked,
+} from './batch.ts'
+import { isBad } from './block.ts'
+import { viewOf } from './bytes.ts'
+import type { Layout } from './layout.ts'
+
+// A checksum says where a single flipped bit is, but it says so of random bytes as well, now and then. So what is answered
+// here is a guess, which the caller has to confirm by something independent: the chain, the table, or the items' own checksums.
+// It is only made where the log leads, never on what a search found.
+
+/** A bit of a batch that is not as it was written. */
+export interface FlippedBit {
+  /** The byte, counted from the batch's start. */
+  readonly at: number
+  /** Which of its bits, from the lowest, 0, on. */
+  readonly bit: number
+}
+
+/** What a batch's header would be if one of its bits was flipped. */
+export function guessHeader(
+  block: Uint8Array,
+  lsn: number,
+  uuid: number,
+  layout: Layout,
+): { readonly header: BatchHeader; readonly flipped: FlippedBit } | undefined {
+  const flipped = flippedInHeader(block)
+  if (flipped === undefined) return undefined
+  const guess = new Uint8Array(block)
+  flip(guess, flipped)
+  const header = openHeader(guess, lsn, uuid, layout)
+  return isBad(header) ? undefined : { header, flipped }
+}
+
+function flippedInHeader(block: Uint8Array): FlippedBit | undefined {
+  const view = viewOf(block)
+  const magic = view.getUint32(0, true) ^ MAGIC
+  if (magic !== 0) return onlyBit(0, magic)
+  const difference =
+    crc32c(block.subarray(LSN_AT, BATCH_HEADER_BYTES)) ^ view.getUint32(CRC_AT, true)
+  if (difference === 0) return undefined
+  const inChecksum = onlyBit(CRC_AT, difference)
+  return inChecksum ?? locate(LSN_AT, BATCH_HEADER_BYTES - LSN_AT, difference)
+}
+
+/** The bit in which a word of four bytes differs, if it is only one. */
+function onlyBit(at: number, difference: number): FlippedBit | undefined {
+  const bit = 31 - Math.clz32(difference)
+  return difference >>> 0 === 2 ** bit ? { at: at + (bit >> 3), bit: bit & 7 } : undefined
+}
+
+function locate(from: number, length: number, difference: number): FlippedBit | undefined {
+  const bit = locateFlippedBit(length, difference)
+  return bit === undefined ? undefined : { at: from + Math.floor(bit / 8), bit: bit % 8 }
+}
+
+/** Flips a bit of a batch. */
+export function flip(batch: Uint8Array, { at, bit }: FlippedBit): void {
+  batch[at] = (batch[at] as number) ^ (1 << bit)
+}
+
+/**
+ * What a batch's table would be if one of its bits was flipped.
+ * @param stored the batch's blocks as they are on the device, or as many as hold the table
+ * @returns the same with that bit flipped back, and the item that has to confirm it
+ */
+export function guessTable(
+  stored: Uint8Array,
+  header: BatchHeader,
+):
+  | { readonly stored: Uint8Array; readonly flipped: FlippedBit; readonly item: number }
+  | undefined {
+  const table = unmasked(stored, header).subarray(BATCH_HEADER_BYTES, tableBytes(header))
+  const flipped = locate(BATCH_HEADER_BYTES, table.length, crc32c(table) ^ header.tableCrc)
+  if (flipped === undefined) return undefined
+  const guess = new Uint8Array(stored)
+  flip(guess, flipped)
+  // What is behind the entries masks the only item that there is.
+  const item = Math.floor((flipped.at - BATCH_HEADER_BYTES) / RECORD_BYTES)
+  return { stored: guess, flipped, item: Math.min(item, header.records - 1) }
+}

@@ -1,0 +1,243 @@
+import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
+import { crc32c } from '../../../checksum/crc32c.ts'
+import { RingError } from '../../../errors.ts'
+import type { Names } from '../../types.ts'
+import { type BadBlock, formatUuid } from './block.ts'
+import { identifyRing } from './identify.ts'
+import { type Layout, makeLayout } from './layout.ts'
+import {
+  type ConsumerSlot,
+  consumerSlotMisfit,
+  encodeConsumerSlot,
+  encodeProducerSlot,
+  type ProducerSlot,
+  parseConsumerSlot,
+  parseProducerSlot,
+  producerSlotMisfit,
+  type Slots,
+  type Which,
+} from './slots.ts'
+import type { Superblock } from './superblock.ts'
+import { traceProducer, traceSlots } from './trace-slots.ts'
+
+/** Who reads a ring without a role in it. */
+const NOBODY: Names = { queue: 'unknown', client: 'unknown' }
+
+/** Blocks that lie one behind the other on the device. */
+interface Run {
+  readonly sector: number
+  readonly bytes: Uint8Array
+}
+
+/** Reads and writes the blocks of a format 2 ring on a device. */
+export class Disk {
+  readonly device: BlockDevice
+  readonly ring: Superblock
+  readonly layout: Layout
+  /** Checksum of the ring's identity, which every batch repeats. */
+  readonly uuid: number
+  /** Of the role that uses it. */
+  readonly names: Names
+  readonly #sectorSize: number
+  #slotMemory: Uint8Array | undefined
+  #blockMemory: Uint8Array | undefined
+
+  constructor(
+    device: BlockDevice,
+    ring: Superblock,
+    layout: Layout,
+    info: BlockInfo,
+    names: Names,
+  ) {
+    this.device = device
+    this.ring = ring
+    this.layout = layout
+    this.uuid = crc32c(ring.uuid)
+    this.names = names
+    this.#sectorSize = info.sectorSize
+  }
+
+  /**
+   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed, or they are of several
+   *   rings; `RING_UNSUPPORTED`;
+   *   `RING_DEVICE_TOO_SMALL` if the device shrank; `RING_SECTOR_SIZE` if its sectors are larger than the ring's blocks
+   */
+  static async open(device: BlockDevice, names: Names = NOBODY): Promise<Disk> {
+    return Disk.of(device, await identifyRing(device), names)
+  }
+
+  /**
+   * The ring of which a superblock was read.
+   * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`, `RING_SECTOR_SIZE`
+   */
+  static async of(device: BlockDevice, ring: Superblock, names: Names = NOBODY): Promise<Disk> {
+    const info = await device.getInfo()
+    const { sectorSize, sizeSectors } = info
+    if (sizeSectors * sectorSize < ring.deviceBytes) {
+      throw shrunk(ring, sizeSectors * sectorSize, device.name)
+    }
+    const layout = makeLayout(ring.blockSize, ring.deviceBytes, device.name)
+    const wrong = misfit(ring, layout, sectorSize, device.name)
+    if (wrong !== undefined) throw wrong
+    return new Disk(device, ring, layout, info, names)
+  }
+
+  /** Reads all four slots in one I/O. */
+  async readSlots(): Promise<Slots> {
+    const { slots, producerSlots, consumerSlots, blockSize } = this.layout
+    // The same memory each time, because the system makes it slowly; another reading at the same time has its own.
+    const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
+    this.#slotMemory = undefined
+    await this.device.read(this.sectorOf(slots.offset), [bytes])
+    this.#slotMemory = bytes
+    const at = (offset: number): Uint8Array =>
+      bytes.subarray(offset - slots.offset, offset - slots.offset + blockSize)
+    const { uuid } = this.ring
+    const [p0, p1] = producerSlots
+    const [c0, c1] = consumerSlots
+    const read: Slots = {
+      producer: [
+        parseProducerSlot(at(p0), p0, uuid, this.layout),
+        parseProducerSlot(at(p1), p1, uuid, this.layout),
+      ],
+      consumer: [
+        parseConsumerSlot(at(c0), c0, uuid, this.layout),
+        parseConsumerSlot(at(c1), c1, uuid, this.layout),
+      ],
+    }
+    traceSlots(read, this.names, this.device.name)
+    return read
+  }
+
+  /**
+   * Writes a slot; it is on stable storage when this resolves.
+   * @throws {RingError} `RING_EXHAUSTED` if nobody could read it; nothing was written
+   */
+  async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
+    this.#checkReadable(producerSlotMisfit(slot, this.layout))
+    const offset = this.layout.producerSlots[which]
+    traceProducer('set', slot, this.names, this.device.name)
+    await this.#writeSlot(offset, (block) =>
+      encodeProducerSlot(block, offset, this.ring.uuid, slot),
+    )
+  }
+
+  /** As `writeProducerSlot`. */
+  async writeConsumerSlot(which: Which, slot: ConsumerSlot): Promise<void> {
+    this.#checkReadable(consumerSlotMisfit(slot, this.layout))
+    const offset = this.layout.consumerSlots[which]
+    await this.#writeSlot(offset, (block) =>
+      encodeConsumerSlot(block, offset, this.ring.uuid, slot),
+    )
+  }
+
+  /** Memory is used again as in `readSlots`, but not after a failure. */
+  async #writeSlot(offset: number, encode: (block: Uint8Array) => void): Promise<void> {
+    const block = this.#blockMemory ?? this.device.allocate(this.layout.blockSize)
+    this.#blockMemory = undefined
+    encode(block)
+    await this.device.write(this.sectorOf(offset), [block], { durable: true })
+    this.#blockMemory = block
+  }
+
+  #checkReadable(misfit: BadBlock | undefined): void {
+    if (misfit !== undefined) throw exhausted(this.device.name, misfit)
+  }
+
+  /** Reads blocks of the log, at most once around. */
+  async readBlocks(lsn: number, blocks: number): Promise<Uint8Array> {
+    const bytes = this.device.allocate(blocks * this.layout.blockSize)
+    await this.readInto(lsn, bytes)
+    return bytes
+  }
+
+  /** As `readBlocks`, into memory that was allocated for it. */
+  async readInto(lsn: number, bytes: Uint8Array): Promise<void> {
+    for (const run of this.#runs(lsn, bytes)) await this.device.read(run.sector, [run.bytes])
+  }
+
+  /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
+  writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
+    const [first, second] = this.#runs(lsn, bytes)
+    const written = this.#writeRun(first)
+    // Each by itself, because a flush cannot know what the storage has lost before.
+    return second === undefined ? written : written.then(() => this.#writeRun(second))
+  }
+
+  #writeRun({ sector, bytes }: Run): Promise<void> {
+    return this.device.write(sector, [bytes], { durable: true })
+  }
+
+  /** Where a block of the log is on the device, in bytes from its start. */
+  offsetOf(lsn: number): number {
+    const { dataOffset, dataBlocks, blockSize } = this.layout
+    return dataOffset + (lsn % dataBlocks) * blockSize
+  }
+
+  /** Two only where the log wraps. */
+  #runs(lsn: number, bytes: Uint8Array): readonly [Run, ...Run[]] {
+    const { dataOffset, dataBlocks, blockSize } = this.layout
+    const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize
+    const sector = this.sectorOf(this.offsetOf(lsn))
+    if (bytes.length <= untilEnd) return [{ sector, bytes }]
+    return [
+      { sector, bytes: bytes.subarray(0, untilEnd) },
+      { sector: this.sectorOf(dataOffset), bytes: bytes.subarray(untilEnd) },
+    ]
+  }
+
+  /** The sector at an offset in bytes from the start of the device. */
+  sectorOf(offset: number): number {
+    return offset / this.#sectorSize
+  }
+}
+
+/** Counts have come to where readers refuse them: half of what a number holds exactly. */
+export function exhausted(device: string, { field, expected, found }: BadBlock): RingError {
+  return new RingError(
+    'RING_EXHAUSTED',
+    `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
+      `written. Drain it, and go on in a new ring; to move what waits: sbr migrate ${device} NEW`,
+    { device, field, expected, found },
+  )
+}
+
+function shrunk({ uuid, deviceBytes }: Superblock, found: number, device: string): RingError {
+  return new RingError(
+    'RING_DEVICE_TOO_SMALL',
+    `${device} has shrunk: the ring ${formatUuid(uuid)} needs ${deviceBytes} bytes, but ${found} are left; make it as ` +
+      'large again as it was',
+    { device, field: 'device size', expected: `at least ${deviceBytes}`, found: String(found) },
+  )
+}
+
+function misfit(
+  ring: Superblock,
+  layout: Layout,
+  sectorSize: number,
+  device: string,
+): RingError | undefined {
+  if (ring.blockSize % sectorSize !== 0) return tooLargeSectors(ring, sectorSize, device)
+  if (ring.dataOffset === layout.dataOffset && ring.dataBlocks === layout.dataBlocks) {
+    return undefined
+  }
+  const field = 'data area'
+  const expected = `${layout.dataBlocks} blocks at ${layout.dataOffset}`
+  const found = `${ring.dataBlocks} blocks at ${ring.dataOffset}`
+  return new RingError(
+    'RING_CORRUPT',
+    `The ring ${formatUuid(ring.uuid)} does not fit ${device}: ${field}: expected ${expected}, found ${found}`,
+    { device, field, expected, found },
+  )
+}
+
+/** Nothing is wrong with the ring, but it cannot be written block by block. */
+function tooLargeSectors({ uuid, blockSize }: Superblock, sectorSize: number, device: string) {
+  return new RingError(
+    'RING_SECTOR_SIZE',
+    `The ring ${formatUuid(uuid)} on ${device} has blocks of ${blockSize} bytes, but the device was opened with sectors of ` +
+      `${sectorSize}: open it with a sector size of ${blockSize}; if its own sectors are larger, copy it to a device with smaller ` +
+      'ones, such as a file',
+    { device, field: 'sector size', expected: String(blockSize), found: String(sectorSize) },
+  )
+}

@@ -1,0 +1,53 @@
+import { MAGIC } from '../../format1/layout.ts'
+
+/** The guard's length. */
+export const GUARD_BYTES = 12_288
+/** No bool of format 1. */
+const NO_BOOL = 0xff
+/** Where format 1 keeps the bools of its sectors 1 and 2, for sectors of 512 bytes to 8 KiB. */
+const BOOLS_AT = [512, 1024, 2048, 4096, 8192].map((sector) => sector + 8)
+const TEXT_AT = 128
+const TEXT = 'This is a shared-block-ring of format 2. Older programs cannot use it.'
+/** Of nine: each bool has one, the magic one, and the text three, because format 1 has zeroes there. */
+const MOST_VOTES = 5
+
+/**
+ * What is at the start of a ring of format 2, so that code that knows only format 1 leaves it alone: its magic, so
+ * that `create` does nothing and a journal does not format the device; and no bools, so that `attach` fails.
+ */
+export function encodeGuard(): Uint8Array {
+  return GUARD.slice()
+}
+
+const GUARD = makeGuard()
+
+function makeGuard(): Uint8Array {
+  const guard = new Uint8Array(GUARD_BYTES)
+  const encoder = new TextEncoder()
+  encoder.encodeInto(MAGIC, guard)
+  encoder.encodeInto(TEXT, guard.subarray(TEXT_AT))
+  for (const at of BOOLS_AT) guard[at] = NO_BOOL
+  return guard
+}
+
+/** Whether the guard is as it was written. */
+export function hasGuard(start: Uint8Array): boolean {
+  return GUARD.every((byte, at) => start[at] === byte)
+}
+
+/**
+ * Whether most of the guard is there, so that the device holds a ring of format 2, if any. What a supplier of items to a ring of format 1 can
+ * choose is at most its magic and three bools: format 1 cannot mask its items. One lost sector of 512 bytes leaves enough.
+ */
+export function isGuarded(start: Uint8Array): boolean {
+  const holds = (from: number, length: number): boolean =>
+    GUARD.subarray(from, from + length).every((byte, at) => start[from + at] === byte)
+  const bools = BOOLS_AT.filter((at) => start[at] === NO_BOOL).length
+  const votes = bools + (holds(0, MAGIC.length) ? 1 : 0) + (holds(TEXT_AT, TEXT.length) ? 3 : 0)
+  return votes >= MOST_VOTES
+}
+
+/** Whether there is nothing but a part of the guard: a creation that was cut short leaves that. */
+export function isPartOfGuard(start: Uint8Array): boolean {
+  return start.every((byte, at) => byte === 0 || byte === GUARD[at])
+}

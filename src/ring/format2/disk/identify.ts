@@ -1,0 +1,177 @@
+import type { BlockDevice } from '../../../block/device.ts'
+import { readRange } from '../../../block/read-range.ts'
+import { RingError } from '../../../errors.ts'
+import { notInitialised } from '../../report/signatures.ts'
+import { type BadBlock, formatUuid, isBad } from './block.ts'
+import { GUARD_BYTES, isGuarded } from './guard.ts'
+import {
+  BLOCK_SIZES,
+  dataOffset,
+  firstSuperblock,
+  lastSuperblock,
+  secondSuperblock,
+} from './layout.ts'
+import { parseSuperblock, type Superblock, type UnknownFeatures } from './superblock.ts'
+
+// Which ring a device holds. Superblocks of other rings can lie on it as well: of an earlier ring, of one that was copied into an
+// item before items were masked, or of one in another partition. So a copy counts only where a ring of its kind keeps one; not
+// if it lies in the data area of another ring that counts; and the three places that it names must not say anything else.
+
+/** Where superblocks in front and at the end are, for any block size. */
+const FRONT_BYTES = 256 * 1024
+const END_BYTES = 128 * 1024
+
+/** A place where a superblock may be, and what was found there. */
+export interface SuperblockCopy {
+  readonly offset: number
+  readonly superblock: Superblock | UnknownFeatures | BadBlock
+}
+
+/** A superblock whose checksum holds. */
+export interface SoundCopy extends SuperblockCopy {
+  readonly superblock: Superblock | UnknownFeatures
+}
+
+/**
+ * The superblock of the ring on a device.
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
+ */
+export async function identifyRing(device: BlockDevice): Promise<Superblock> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const sound = (await readSuperblocks(device)).filter(isSound)
+  const [copy] = credible(sound, sectorSize * sizeSectors)
+  if (copy === undefined) {
+    throw sound.length > 0 ? ambiguous(device.name, sound) : await noSuperblock(device)
+  }
+  if (isUnknown(copy.superblock)) throw unsupported(copy.superblock, device.name)
+  const { superblock: ring } = copy
+  const others = [...sound, ...(await lastCopy(device, ring))].filter(
+    ({ offset, superblock }) => namedBy(ring).includes(offset) && !isSameRing(superblock, ring),
+  )
+  if (others.length > 0) throw ambiguous(device.name, [copy, ...others])
+  return ring
+}
+
+/**
+ * The copies that do not lie in the data area of another ring, those in front first. One of a ring that needs a larger device only
+ * counts where there is no other: the device may have shrunk.
+ */
+export function credible(sound: readonly SoundCopy[], deviceBytes: number): readonly SoundCopy[] {
+  const own = sound.filter(({ offset, superblock }) => {
+    return isUnknown(superblock) || namedBy(superblock).includes(offset)
+  })
+  const fitting = own.filter(({ superblock }) => {
+    return isUnknown(superblock) || superblock.deviceBytes <= deviceBytes
+  })
+  const rings = fitting.length > 0 ? fitting : own
+  return rings.filter((copy) => !rings.some((other) => isInDataOf(copy, other.superblock)))
+}
+
+/** Where a ring keeps its superblocks; nowhere, if it does not lie as rings do. */
+function namedBy({ blockSize, deviceBytes, ...ring }: Superblock): readonly number[] {
+  const last = lastSuperblock(blockSize, deviceBytes)
+  const start = dataOffset(blockSize)
+  const lies =
+    ring.dataOffset === start && ring.dataBlocks === Math.floor((last - start) / blockSize)
+  return lies ? [firstSuperblock(blockSize), secondSuperblock(blockSize), last] : []
+}
+
+function isInDataOf({ offset, superblock }: SoundCopy, ring: SoundCopy['superblock']): boolean {
+  if (isUnknown(ring) || isSameRing(superblock, ring)) return false
+  const end = ring.dataOffset + ring.dataBlocks * ring.blockSize
+  return offset >= ring.dataOffset && offset < end
+}
+
+/** The last copy, where the device has grown since: elsewhere than at its end. */
+async function lastCopy(device: BlockDevice, ring: Superblock): Promise<readonly SoundCopy[]> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const deviceBytes = sectorSize * sizeSectors
+  const offset = lastSuperblock(ring.blockSize, ring.deviceBytes)
+  if (offset >= deviceBytes - END_BYTES) return []
+  const { bytes } = await readRange(device, offset, ring.blockSize)
+  const copy = { offset, superblock: parseSuperblock(bytes.subarray(0, ring.blockSize), offset) }
+  return isSound(copy) ? [copy] : []
+}
+
+/** Whether a superblock's checksum holds. */
+export function isSound(copy: SuperblockCopy): copy is SoundCopy {
+  return !isBad(copy.superblock)
+}
+
+function isUnknown(superblock: SoundCopy['superblock']): superblock is UnknownFeatures {
+  return 'incompatible' in superblock
+}
+
+/** Whether two copies say the same. */
+export function isSameRing(one: SoundCopy['superblock'], other: SoundCopy['superblock']): boolean {
+  return describeRing(one) === describeRing(other)
+}
+
+/** What a superblock says, for people, and to compare it. */
+export function describeRing(superblock: SoundCopy['superblock']): string {
+  if (isUnknown(superblock)) return `features that are unknown (${featuresOf(superblock)})`
+  const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = superblock
+  const rest = { blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name }
+  return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
+}
+
+/** Reads what is wherever a superblock can be, those in front first. */
+export async function readSuperblocks(device: BlockDevice): Promise<readonly SuperblockCopy[]> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const deviceBytes = sectorSize * sizeSectors
+  const front = await readRange(device, 0, FRONT_BYTES)
+  const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES)
+  const places = [
+    ...BLOCK_SIZES.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
+    ...BLOCK_SIZES.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
+    ...BLOCK_SIZES.map((size) => ({ size, offset: lastSuperblock(size, deviceBytes), range: end })),
+  ]
+  return places.flatMap(({ size, offset, range }) => {
+    const at = offset - range.offset
+    if (at < 0 || at + size > range.bytes.length) return []
+    return [{ offset, superblock: parseSuperblock(range.bytes.subarray(at, at + size), offset) }]
+  })
+}
+
+async function noSuperblock(device: BlockDevice): Promise<RingError> {
+  if (!isGuarded((await readRange(device, 0, GUARD_BYTES)).bytes)) {
+    return notInitialised(device)
+  }
+  return new RingError(
+    'RING_CORRUPT',
+    `None of the three superblocks of ${device.name} can be read. If its creation was cut short, create it again: sbr create ` +
+      `${device.name}; if the device has grown since, look for the last of them: sbr repair ${device.name}`,
+    { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
+  )
+}
+
+function ambiguous(device: string, copies: readonly SoundCopy[]): RingError {
+  const found = copies
+    .map(({ offset, superblock }) => `at byte ${offset} ${describeRing(superblock)}`)
+    .join('; ')
+  return new RingError(
+    'RING_CORRUPT',
+    `The superblocks of ${device} are of several rings, and nothing tells which of them is there: ${found}. ` +
+      `Nothing was changed; sbr dump ${device} --at OFFSET shows each, and a copy of the right one over the wrong one makes it whole`,
+    {
+      device,
+      field: 'superblocks',
+      offset: copies.at(-1)?.offset ?? 0,
+      expected: 'copies of one ring',
+      found,
+    },
+  )
+}
+
+function unsupported(features: UnknownFeatures, device: string): RingError {
+  const found = featuresOf(features)
+  return new RingError(
+    'RING_UNSUPPORTED',
+    `The ring on ${device} uses features that this version does not know (${found}); use a newer one`,
+    { device, field: 'features', expected: 'none', found },
+  )
+}
+
+function featuresOf({ incompatible, readOnlyCompatible }: UnknownFeatures): string {
+  return `incompatible ${incompatible}, read-only compatible ${readOnlyCompatible}`
+}

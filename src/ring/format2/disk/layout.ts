@@ -1,0 +1,104 @@
+import { RingError } from '../../../errors.ts'
+import { GUARD_BYTES } from './guard.ts'
+
+/** Metadata blocks lie at multiples of this, or of the block size if that is larger. */
+export const UNIT_BYTES = 4096
+/** The block sizes that there can be. */
+export const BLOCK_SIZES = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const
+export const DEFAULT_BLOCK_SIZE = 4096
+/** The smallest data area: a batch, its marker, and room to move. */
+export const MIN_DATA_BLOCKS = 4
+/** The producer publishes its place again after this many bytes: bounds what is read on attaching. */
+export const PUBLISH_BYTES: number = 4 << 20
+/** Batches are no longer than this, unless a single item is. */
+export const MAX_BATCH_BYTES: number = 4 << 20
+/**
+ * Nor than this part of the ring: a batch's space is free when all of it was given back, so one item that is not must not hold
+ * a whole ring, whose producer could then go on only if the consumer gives that back, too.
+ */
+const MAX_BATCH_PART = 1 / 4
+/** Both superblocks at the front, two slots of each role, a lease of each role. */
+const FRONT_BLOCKS = 8
+
+/** Where things are on a device. Offsets are in bytes from its start. */
+export interface Layout {
+  readonly blockSize: number
+  /** The superblock's copies: two in front, one at the end. */
+  readonly superblocks: readonly [number, number, number]
+  readonly producerSlots: readonly [number, number]
+  readonly consumerSlots: readonly [number, number]
+  /** From the first producer slot to the end of the last consumer slot: they are read together. */
+  readonly slots: { readonly offset: number; readonly bytes: number }
+  /** Where the roles' leases are. */
+  readonly leases: { readonly producer: number; readonly consumer: number }
+  readonly dataOffset: number
+  /** Blocks in the data area. */
+  readonly dataBlocks: number
+}
+
+/** The distance between metadata blocks. */
+function unitOf(blockSize: number): number {
+  return Math.max(UNIT_BYTES, blockSize)
+}
+
+/** Where the first superblock is, for a block size. */
+export function firstSuperblock(blockSize: number): number {
+  const unit = unitOf(blockSize)
+  return Math.ceil(GUARD_BYTES / unit) * unit
+}
+
+/** Where the second superblock is, for a block size. */
+export function secondSuperblock(blockSize: number): number {
+  return firstSuperblock(blockSize) + unitOf(blockSize)
+}
+
+/** Where the last superblock is, for a block size. */
+export function lastSuperblock(blockSize: number, deviceBytes: number): number {
+  const unit = unitOf(blockSize)
+  return Math.floor(deviceBytes / unit) * unit - unit
+}
+
+/** Where the data area begins, for a block size. */
+export function dataOffset(blockSize: number): number {
+  return firstSuperblock(blockSize) + FRONT_BLOCKS * unitOf(blockSize)
+}
+
+/**
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`
+ */
+export function makeLayout(blockSize: number, deviceBytes: number, device: string): Layout {
+  const unit = unitOf(blockSize)
+  const first = firstSuperblock(blockSize)
+  const last = lastSuperblock(blockSize, deviceBytes)
+  const start = dataOffset(blockSize)
+  const dataBlocks = Math.floor((last - start) / blockSize)
+  if (dataBlocks < MIN_DATA_BLOCKS) {
+    const minimum = start + Math.ceil((MIN_DATA_BLOCKS * blockSize) / unit) * unit + unit
+    throw new RingError(
+      'RING_DEVICE_TOO_SMALL',
+      `The block device is too small for a ring of format 2 with ${blockSize}-byte blocks; the minimum is ` +
+        `${minimum} bytes, but ${device} has ${deviceBytes}`,
+      { device, expected: `at least ${minimum} bytes`, found: String(deviceBytes) },
+    )
+  }
+  return {
+    blockSize,
+    superblocks: [first, first + unit, last],
+    producerSlots: [first + 2 * unit, first + 3 * unit],
+    consumerSlots: [first + 4 * unit, first + 5 * unit],
+    slots: { offset: first + 2 * unit, bytes: 4 * unit },
+    leases: { producer: first + 6 * unit, consumer: first + 7 * unit },
+    dataOffset: start,
+    dataBlocks,
+  }
+}
+
+/** Blocks of the longest batch of more than one item. */
+export function maxBatchBlocks({ blockSize, dataBlocks }: Layout): number {
+  return Math.max(1, Math.floor(Math.min(MAX_BATCH_BYTES / blockSize, dataBlocks * MAX_BATCH_PART)))
+}
+
+/** Blocks behind a committed place in which batches begin, unless more than that is held back. */
+export function searchBlocks({ blockSize }: Layout): number {
+  return Math.ceil((2 * PUBLISH_BYTES + MAX_BATCH_BYTES) / blockSize)
+}

@@ -1,0 +1,56 @@
+import { isTraced, type TraceMessage, trace } from '../../trace.ts'
+import type { Names } from '../../types.ts'
+import { toPosition } from '../position.ts'
+import { isBad } from './block.ts'
+import { currentEpoch, type Epochs, epochAt } from './epochs.ts'
+import type { ConsumerSlot, ProducerSlot, Read, Slots } from './slots.ts'
+
+/** Publishes what was read of all slots: of each role, the newest one that can be believed. */
+export function traceSlots(slots: Slots, names: Names, device: string): void {
+  const producer = newestOf(slots.producer)
+  const consumer = newestOf(slots.consumer)
+  if (producer === undefined) return
+  traceProducer('get', producer, names, device)
+  if (consumer !== undefined) traceConsumer('get', consumer, producer.epochs, names, device)
+}
+
+/** Publishes what a producer's slot says, or is about to. */
+export function traceProducer(
+  operation: TraceMessage['operation'],
+  { committed, epochs, suspendAck }: Pick<ProducerSlot, 'committed' | 'epochs' | 'suspendAck'>,
+  names: Names,
+  device: string,
+): void {
+  if (isTraced('producer')) {
+    const value = toPosition(currentEpoch(epochs).epoch, committed.seq)
+    trace(operation, 'producer', value, names, device)
+  }
+  trace(operation, 'suspend_ack', suspendAck, names, device)
+}
+
+/**
+ * As `traceProducer`, of a consumer's slot.
+ * @param epochs as the producer's slot has them: they say of which one the cursor is
+ */
+export function traceConsumer(
+  operation: TraceMessage['operation'],
+  { cursor, index, seen, suspend }: ConsumerSlot,
+  epochs: Epochs,
+  names: Names,
+  device: string,
+): void {
+  if (isTraced('consumer')) {
+    const epoch = Math.min(seen, epochAt(epochs, cursor.lsn))
+    const value = toPosition(epoch, cursor.seq + index)
+    trace(operation, 'consumer', value, names, device)
+  }
+  trace(operation, 'suspend', suspend, names, device)
+}
+
+function newestOf<Slot extends { readonly generation: number }>([first, second]: readonly [
+  Read<Slot>,
+  Read<Slot>,
+]): Slot | undefined {
+  if (isBad(first)) return isBad(second) ? undefined : second
+  return isBad(second) || first.generation > second.generation ? first : second
+}

@@ -1,0 +1,61 @@
+import { RingError } from '../../../errors.ts'
+import type { LeaseRecord, LeaseState } from '../../lease-types.ts'
+
+/** Which lease an error is about. */
+interface LeaseOf {
+  readonly device: { readonly name: string }
+  readonly role: string
+  /** Where the record is on the device, in bytes from its start. */
+  readonly offset: number
+}
+
+/** What frees a role whose host is gone for good. */
+export function breakCommand({ device, role }: LeaseOf): string {
+  return `sbr lease break ${device.name} --role ${role}`
+}
+
+/** The role is held by somebody else. */
+export function leasedBy(
+  { device, role, offset }: LeaseOf,
+  { owner, time, timeoutMs }: LeaseRecord,
+  advice: string,
+  cause?: unknown,
+): RingError {
+  const holder = JSON.stringify(owner)
+  return new RingError(
+    'RING_LEASED',
+    `The ${role}'s role of ${device.name} is leased by ${holder}, which last said so at ` +
+      `${new Date(time).toISOString()} by its own clock and may be silent for ${timeoutMs / 1000} s: ${advice}`,
+    { device: device.name, field: `${role} lease`, offset, holder: owner },
+    cause,
+  )
+}
+
+/** The record cannot be believed, so the role may be held. */
+export function leaseDamaged(
+  lease: LeaseOf,
+  { field, expected, found }: LeaseState & { readonly status: 'damaged' },
+): RingError {
+  const { device, role, offset } = lease
+  return new RingError(
+    'RING_CORRUPT',
+    `The lease of the ${role}'s role on ${device.name} is damaged: field ${field}: expected ${expected}, found ` +
+      `${found}. If no host holds this role, break the lease: ${breakCommand(lease)}`,
+    { device: device.name, field: `${role} lease ${field}`, offset, expected, found },
+  )
+}
+
+/** This host does not hold the role any more, or has to assume so. */
+export function leaseLost(
+  { device, role, offset }: LeaseOf,
+  why: string,
+  cause?: unknown,
+): RingError {
+  return new RingError(
+    'RING_LEASE_LOST',
+    `The lease of the ${role}'s role of ${device.name} is over: ${why}. What was not acknowledged may or may not ` +
+      'have happened; attach again',
+    { device: device.name, field: `${role} lease`, offset },
+    cause,
+  )
+}

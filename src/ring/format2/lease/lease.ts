@@ -1,0 +1,154 @@
+import type { Clock } from '../../../clock.ts'
+import { isRingError, RingError } from '../../../errors.ts'
+import { untilAborted } from '../../../util/abort.ts'
+import type { LeaseRecord } from '../../lease-types.ts'
+import { leaseLost } from './errors.ts'
+import type { LeaseStore } from './store.ts'
+import { elapsed, HELD_PART, leapOf, type Moment, moment, RENEWED_PART } from './time.ts'
+
+/**
+ * A lease that this host holds, and renews in the background once it is confirmed. It ends by itself when it could not be
+ * renewed for most of its timeout, by the stricter of two clocks: before anybody else may take it for over.
+ */
+export class Lease {
+  readonly #store: LeaseStore
+  readonly #clock: Clock
+  #record: LeaseRecord
+  /** Before the write was issued that the lease rests on. */
+  #since: Moment
+  readonly #over = new AbortController()
+  readonly #stop = new AbortController()
+  #renewing: Promise<void> = Promise.resolve()
+  #doubtful = false
+
+  /** @param since a moment before the write of the record was issued */
+  constructor(store: LeaseStore, clock: Clock, record: LeaseRecord, since: Moment) {
+    this.#store = store
+    this.#clock = clock
+    this.#record = record
+    this.#since = since
+    void this.#expire()
+  }
+
+  /**
+   * Says in the record that the role is had, and begins to renew it.
+   * @throws {RingError} `RING_LEASE_LOST`
+   */
+  async confirm(): Promise<void> {
+    try {
+      await this.hold(() => this.#write('held'))
+    } catch (error) {
+      this.#lose('it could not be confirmed', error)
+      throw error
+    }
+    this.#renewing = this.#renew()
+  }
+
+  /**
+   * Whether this host still holds the role.
+   * @throws {RingError} `RING_LEASE_LOST`
+   */
+  check(): void {
+    if (this.#leftMs <= 0) this.#loseLate()
+    this.#over.signal.throwIfAborted()
+  }
+
+  /**
+   * Makes a request that only the holder may make, and waits for it as long as the lease lasts.
+   * @throws {RingError} `RING_LEASE_LOST`: whatever the request did, it does not count
+   */
+  async hold<T>(request: () => Promise<T>): Promise<T> {
+    this.check()
+    const result = await untilAborted(request(), this.#over.signal)
+    this.check()
+    return result
+  }
+
+  /** A write has failed, and may still arrive: so the role is not given back before its time. */
+  doubt(): void {
+    this.#doubtful = true
+  }
+
+  /** Gives the role back, if this host still holds it. Never fails. */
+  async release(): Promise<void> {
+    this.#stop.abort()
+    // A renewal that is under way would come after what is written here.
+    await this.#renewing
+    try {
+      if (!this.#doubtful) await this.hold(() => this.#rewrite('free'))
+    } catch {
+      // Then it runs out.
+    }
+    this.#over.abort(released(this.#store))
+  }
+
+  get #leftMs(): number {
+    return this.#heldMs - elapsed(this.#since, this.#clock)
+  }
+
+  get #heldMs(): number {
+    return this.#record.timeoutMs * HELD_PART
+  }
+
+  async #renew(): Promise<void> {
+    const { timeoutMs } = this.#record
+    try {
+      for (;;) {
+        const ms = timeoutMs * RENEWED_PART - elapsed(this.#since, this.#clock)
+        await this.#clock.sleep(Math.max(0, ms), this.#stop.signal, { background: true })
+        const since = moment(this.#clock)
+        await this.hold(() => this.#rewrite('held'))
+        this.#since = since
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#lose('it could not be renewed', error)
+    }
+  }
+
+  /** Writes the record anew, unless somebody else has. */
+  async #rewrite(status: LeaseRecord['status']): Promise<void> {
+    const found = await this.#store.read()
+    if (found.status !== 'held' || found.nonce !== this.#record.nonce) {
+      const whose = 'owner' in found ? `of ${JSON.stringify(found.owner)}` : found.status
+      throw leaseLost(this.#store, `its record is ${whose} now`)
+    }
+    await this.#write(status)
+  }
+
+  async #write(status: LeaseRecord['status']): Promise<void> {
+    const counter = this.#record.counter + 1
+    const time = this.#clock.time()
+    const record = { ...this.#record, status, confirmed: true, counter, time }
+    // What was read may have come late, and so may the write leave.
+    await this.#store.write(record, () => this.check())
+    this.#record = record
+  }
+
+  /** Ends the lease when it is time, so that no request that hangs is waited for. */
+  async #expire(): Promise<void> {
+    const { signal } = this.#over
+    try {
+      while (!signal.aborted) {
+        await this.#clock.sleep(Math.max(0, this.#leftMs), signal, { background: true })
+        if (this.#leftMs <= 0) this.#loseLate()
+      }
+    } catch {
+      // It is over already.
+    }
+  }
+
+  #loseLate(): void {
+    this.#lose(leapOf(this.#since, this.#clock, this.#heldMs) ?? 'it could not be renewed in time')
+  }
+
+  #lose(why: string, cause?: unknown): void {
+    const known = isRingError(cause) && cause.code === 'RING_LEASE_LOST'
+    this.#over.abort(known ? cause : leaseLost(this.#store, why, cause))
+  }
+}
+
+function released({ device }: LeaseStore): RingError {
+  return new RingError('RING_DETACHED', `The role of ${device.name} was given back`, {
+    device: device.name,
+  })
+}

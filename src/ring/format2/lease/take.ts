@@ -1,0 +1,163 @@
+import type { Clock } from '../../../clock.ts'
+import type { LeaseOptions, LeaseRecord, LeaseState } from '../../lease-types.ts'
+import { isOwner, newNonce, OWNER_RULE, TIMEOUT_MS } from '../disk/lease-block.ts'
+import { breakCommand, leaseDamaged, leasedBy, leaseLost } from './errors.ts'
+import { Lease } from './lease.ts'
+import type { LeaseStore } from './store.ts'
+import {
+  elapsed,
+  LOOKED_MS,
+  LOOKED_PART,
+  leapOf,
+  moment,
+  SETTLE_MS,
+  TAKE_MS,
+  WATCHED_PART,
+} from './time.ts'
+
+/**
+ * @throws {RangeError} an option cannot be
+ */
+export function checkLeaseOptions(options: LeaseOptions): void {
+  const { owner, timeoutMs = TIMEOUT_MS.default, fence, unfenced = false } = options
+  if (!isOwner(owner)) {
+    throw new RangeError(`a lease's owner has ${OWNER_RULE}, not ${JSON.stringify(owner)}`)
+  }
+  const { least, most } = TIMEOUT_MS
+  if (!Number.isInteger(timeoutMs) || timeoutMs < least || timeoutMs > most) {
+    throw new RangeError(`a lease's timeoutMs is from ${least} to ${most}, not ${timeoutMs}`)
+  }
+  if (unfenced && fence !== undefined) {
+    throw new RangeError('a lease is taken over with a fence or unfenced, not both')
+  }
+}
+
+/**
+ * Takes a role's lease. That takes 2.5 s if it is free; if another host holds it, as long as it takes to see whether that
+ * one is still there, and to fence it.
+ * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`, `RING_LEASE_LOST` if the storage is too slow
+ * @throws the signal's reason
+ */
+export async function takeLease(
+  store: LeaseStore,
+  clock: Clock,
+  options: LeaseOptions,
+): Promise<Lease> {
+  const { owner, timeoutMs = TIMEOUT_MS.default, signal } = options
+  const seen = sound(store, await store.read())
+  const own = seen.status === 'held' && options.reclaim === true && seen.owner === owner
+  const waits = seen.status === 'held' && !(own && seen.confirmed)
+  if (waits) await outlast(store, clock, seen, options, own)
+  signal?.throwIfAborted()
+
+  // A racer may be here too. Whoever is late gives up; the others have written before anybody believes in what is there.
+  const begun = moment(clock)
+  if (waits) await store.checkRing()
+  const last = sound(store, await store.read())
+  if (last.status === 'held' && !isSame(last, seen)) {
+    throw leasedBy(store, last, 'it was quicker; try again later')
+  }
+  const before = last.status === 'never' ? { epoch: 0, counter: 0 } : last
+  const record: LeaseRecord = {
+    status: 'held',
+    confirmed: false,
+    owner,
+    nonce: newNonce(),
+    epoch: before.epoch + 1,
+    counter: before.counter + 1,
+    timeoutMs,
+    time: clock.time(),
+  }
+  const since = moment(clock)
+  const checkTime = (): void => {
+    if (elapsed(begun, clock) <= TAKE_MS) return
+    const leap = leapOf(begun, clock, TAKE_MS)
+    throw leaseLost(store, leap ?? `the storage took more than ${TAKE_MS / 1000} s to take it`)
+  }
+  await store.write(record, checkTime)
+  checkTime()
+  // Not to be stopped: a record that nobody renews would stay.
+  await clock.sleep(SETTLE_MS)
+  const back = sound(store, await store.read())
+  if (back.status === 'held' && !isSame(back, record)) {
+    throw leasedBy(store, back, 'it was quicker; try again later')
+  }
+  if (!isSame(record, back)) throw leaseLost(store, 'somebody has broken it')
+  const lease = new Lease(store, clock, record, since)
+  try {
+    await lease.confirm()
+    signal?.throwIfAborted()
+  } catch (error) {
+    await lease.release()
+    throw error
+  }
+  return lease
+}
+
+/**
+ * Waits until it is sure that the holder has given up, and fences it. An earlier run of our own that did not get as far as to
+ * confirm its record is waited out too: it may have come too late, and overwritten the record of one that is at work.
+ */
+async function outlast(
+  store: LeaseStore,
+  clock: Clock,
+  holder: LeaseRecord,
+  { fence, unfenced = false, onWatch, signal }: LeaseOptions,
+  own: boolean,
+): Promise<void> {
+  if (fence === undefined && !unfenced && !own) {
+    const advice =
+      'while it is at work, wait for it to end; a silent one is taken over from only with a fence, or if it is gone ' +
+      `for good, after ${breakCommand(store)}`
+    throw leasedBy(store, holder, advice)
+  }
+  onWatch?.(holder, holder.timeoutMs * WATCHED_PART)
+  if (await isFreedMeanwhile(store, clock, holder, signal)) return
+  if (own) return
+  try {
+    await fence?.(holder)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw leasedBy(store, holder, `it is silent, but could not be fenced: ${why}`, error)
+  }
+}
+
+/**
+ * Watches a record until its holder must have given up, by our own clock: from after it was read for the first time, until
+ * before it is read for the last time.
+ * @returns whether it was freed meanwhile
+ * @throws {RingError} `RING_LEASED`: its holder is there
+ */
+async function isFreedMeanwhile(
+  store: LeaseStore,
+  clock: Clock,
+  holder: LeaseRecord,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const watchedMs = holder.timeoutMs * WATCHED_PART
+  const begun = clock.now()
+  for (;;) {
+    const waited = clock.now() - begun
+    const state = sound(store, await store.read())
+    if (state.status !== 'held') return true
+    if (!isSame(state, holder)) throw leasedBy(store, state, 'it is at work')
+    if (waited >= watchedMs) return false
+    const step = Math.min(holder.timeoutMs * LOOKED_PART, LOOKED_MS, watchedMs - waited)
+    await clock.sleep(step, signal)
+  }
+}
+
+/** Whether two records are the same write of the same holder. */
+function isSame(one: LeaseRecord, other: LeaseState): boolean {
+  const { status, nonce, counter } = one
+  return status === other.status && nonce === other.nonce && counter === other.counter
+}
+
+/** @throws {RingError} `RING_CORRUPT` */
+function sound(
+  store: LeaseStore,
+  state: LeaseState,
+): Exclude<LeaseState, { readonly status: 'damaged' }> {
+  if (state.status === 'damaged') throw leaseDamaged(store, state)
+  return state
+}

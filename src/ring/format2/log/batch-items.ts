@@ -1,0 +1,144 @@
+import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
+import { type BatchHeader, openTable, RECORD_BYTES, tableBytes } from '../disk/batch.ts'
+import type { Lent } from '../disk/buffer-pool.ts'
+
+/**
+ * The items of a batch. Those whose checksum does not hold are undefined: all of them, if that of the table does not. An item that is too
+ * large to be held is only known to be sound or not.
+ */
+export class BatchItems {
+  readonly length: number
+  /** Whether all items are there. */
+  readonly whole: boolean
+  /** Whether the items are in memory; else there is one, which was only looked at. */
+  readonly isHeld: boolean
+  /** Whether the table holds. */
+  readonly hasTable: boolean
+  #batch: Uint8Array | undefined
+  readonly #lent: Lent | undefined
+  /** Where each item begins, and where the last one ends. */
+  readonly #starts: Float64Array
+  /** 1 for each item whose checksum holds. */
+  readonly #sound: Uint8Array
+
+  private constructor(
+    header: BatchHeader,
+    table: DataView | undefined,
+    checksums: ArrayLike<number>,
+    batch?: Uint8Array,
+    lent?: Lent,
+  ) {
+    const { records } = header
+    this.length = records
+    this.isHeld = batch !== undefined
+    this.hasTable = table !== undefined
+    this.#batch = batch
+    this.#lent = lent
+    this.#starts = new Float64Array(records + 1)
+    this.#sound = new Uint8Array(records)
+    let whole = table !== undefined
+    let at = tableBytes(header)
+    this.#starts[0] = at
+    for (let index = 0; index < records; index++) {
+      const entry = index * RECORD_BYTES
+      at += table?.getUint32(entry, true) ?? 0
+      this.#starts[index + 1] = at
+      const holds = checksums[index] === table?.getUint32(entry + 4, true)
+      whole &&= holds
+      this.#sound[index] = holds ? 1 : 0
+    }
+    this.whole = whole
+  }
+
+  /**
+   * The items of a batch that is in memory.
+   * @param batch all of its blocks, without masks, which are kept, not copied
+   * @param lent where they are, of which this is a user until `release`
+   */
+  static of(batch: Uint8Array, header: BatchHeader, lent?: Lent): BatchItems {
+    const table = openTable(batch, header)
+    const lengths = new Uint32Array(header.records)
+    for (let index = 0; index < header.records; index++) {
+      lengths[index] = table?.getUint32(index * RECORD_BYTES, true) ?? 0
+    }
+    const checksums = crc32cEach(batch, tableBytes(header), lengths)
+    return new BatchItems(header, table, checksums, batch, lent)
+  }
+
+  /**
+   * The one item of a batch that is not kept in memory.
+   * @param front the batch up to the item, without masks
+   * @param body the item, piece by piece, without masks
+   */
+  static async lookAt(
+    front: Uint8Array,
+    header: BatchHeader,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<BatchItems> {
+    const table = openTable(front, header)
+    let checksum = 0
+    if (table !== undefined) for await (const piece of body) checksum = crc32c(piece, checksum)
+    return new BatchItems(header, table, [checksum])
+  }
+
+  /** Whether an item's checksum holds. */
+  isSound(index: number): boolean {
+    return this.#sound[index] === 1
+  }
+
+  /** An item, as a view. */
+  at(index: number): Uint8Array | undefined {
+    if (!this.isSound(index) || !this.isHeld) return undefined
+    return this.#bytes.subarray(this.#starts[index], this.#starts[index + 1])
+  }
+
+  /** The items are not wanted any more: their memory is used for something else. How long they are is still known. */
+  release(): void {
+    if (this.#batch === undefined) return
+    this.#batch = undefined
+    this.#lent?.release()
+  }
+
+  get #bytes(): Uint8Array {
+    if (this.#batch === undefined) throw new Error('the items of this batch were released')
+    return this.#batch
+  }
+
+  /** Bytes of the items before one, also of damaged ones; 0 for all if the table does not hold. */
+  bytesBefore(index: number): number {
+    return (this.#starts[index] as number) - (this.#starts[0] as number)
+  }
+
+  /** The item that holds a byte, counted from the first item's start. */
+  indexAt(byte: number): number {
+    let index = 0
+    while (this.bytesBefore(index + 1) <= byte) index++
+    return index
+  }
+
+  /** The end of the run of damaged items that begins with one. */
+  damagedTo(index: number): number {
+    let end = index
+    while (end < this.length && !this.isSound(end)) end++
+    return end
+  }
+
+  /**
+   * Copies of the items from one on, which share their memory: as far as they are sound, and up to the one that
+   * brings their bytes to `maxBytes`.
+   */
+  copy(begin: number, end: number, maxBytes: number): readonly Uint8Array[] {
+    if (!this.isHeld) return []
+    const starts = this.#starts
+    const first = starts[begin] as number
+    let to = begin
+    while (to < end && this.isSound(to) && (starts[to] as number) - first < maxBytes) to++
+    const { buffer } = new Uint8Array(this.#bytes.subarray(first, starts[to]))
+    const copies: Uint8Array[] = []
+    for (let index = begin; index < to; index++) {
+      const start = starts[index] as number
+      copies.push(new Uint8Array(buffer, start - first, (starts[index + 1] as number) - start))
+    }
+    return copies
+  }
+}

@@ -1,0 +1,93 @@
+import { BATCH_HEADER_BYTES, type BatchHeader, openHeader, tableBytes } from '../disk/batch.ts'
+import { type BadBlock, bad, isBad } from '../disk/block.ts'
+import type { Disk } from '../disk/disk.ts'
+import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
+import type { Mark } from '../disk/log-position.ts'
+import type { Batch } from './log-reader.ts'
+
+/** One thing that is wrong with a batch. */
+export interface BatchProblem {
+  readonly structure: 'batch header' | 'table' | 'item' | 'producer slots'
+  /** Where it is, in bytes from the device's start. */
+  readonly offset: number
+  /** Where it is, in bytes from the batch's start, and how long. */
+  readonly at: number
+  readonly bytes: number
+  readonly problem: BadBlock
+  /** Sequence numbers of the items that it makes unreadable, the last one excluded; undefined if it is all of the batch. */
+  readonly items: { readonly from: number; readonly to: number } | undefined
+}
+
+/** Reads a place anew where a batch has to be and none could be read, and says why: nothing, if there is one now. */
+export async function diagnoseHeader(
+  disk: Disk,
+  mark: Mark,
+  epochs: Epochs,
+): Promise<BatchProblem | undefined> {
+  const block = await disk.readBlocks(mark.lsn, 1)
+  const opened = openHeader(block, mark.lsn, disk.uuid, disk.layout)
+  const problem = isBad(opened) ? opened : misfit(opened, mark, epochs)
+  if (problem === undefined) return undefined
+  const offset = disk.offsetOf(mark.lsn)
+  const extent = { at: 0, bytes: BATCH_HEADER_BYTES }
+  return { structure: 'batch header', offset, ...extent, problem, items: undefined }
+}
+
+/** What is wrong with a batch: nothing, if it is whole. Damaged items that are neighbours are one problem. */
+export function diagnoseBatch(disk: Disk, { header, items }: Batch): readonly BatchProblem[] {
+  const { lsn, seq } = header.start
+  const front = tableBytes(header)
+  if (!items.hasTable) {
+    const offset = offsetIn(disk, lsn, BATCH_HEADER_BYTES)
+    const extent = { at: BATCH_HEADER_BYTES, bytes: front - BATCH_HEADER_BYTES }
+    const problem = bad('checksum', "that of the batch's header", 'another')
+    return [{ structure: 'table', offset, ...extent, problem, items: undefined }]
+  }
+  const problems: BatchProblem[] = []
+  for (let index = 0; index < items.length; index++) {
+    const end = items.damagedTo(index)
+    if (end === index) continue
+    const at = front + items.bytesBefore(index)
+    problems.push({
+      structure: 'item',
+      offset: offsetIn(disk, lsn, at),
+      at,
+      bytes: front + items.bytesBefore(end) - at,
+      problem: bad('checksum', "that of the batch's table", 'another'),
+      items: { from: seq + index, to: seq + end },
+    })
+    index = end
+  }
+  return problems
+}
+
+/** What is wrong where a damaged item is. */
+export function damageAt(disk: Disk, batch: Batch, seq: number): BatchProblem {
+  const problem = diagnoseBatch(disk, batch).find(
+    ({ items }) => items === undefined || (items.from <= seq && seq < items.to),
+  )
+  if (problem === undefined) throw new RangeError(`item ${seq} is not damaged`)
+  return problem.items === undefined
+    ? problem
+    : { ...problem, items: { ...problem.items, from: seq } }
+}
+
+/** Why a sound header is not the one that has to be at a place. */
+function misfit({ start, epoch }: BatchHeader, mark: Mark, epochs: Epochs): BadBlock | undefined {
+  if (!allowsEpoch(epochs, mark.lsn, epoch)) {
+    return bad('epoch', 'that of its place in the log', String(epoch))
+  }
+  const fields = [
+    ['sequence', mark.seq, start.seq],
+    ['bytes before', mark.bytes, start.bytes],
+    ['checksum of the batch before', mark.crc, start.crc],
+  ] as const
+  const wrong = fields.find(([, expected, found]) => expected !== found)
+  return wrong && bad(wrong[0], String(wrong[1]), String(wrong[2]))
+}
+
+/** Where a byte of a batch is on the device. A batch may go on at the beginning of the data area. */
+export function offsetIn(disk: Disk, lsn: number, at: number): number {
+  const { blockSize } = disk.layout
+  return disk.offsetOf(lsn + Math.floor(at / blockSize)) + (at % blockSize)
+}

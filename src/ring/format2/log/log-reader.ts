@@ -1,0 +1,439 @@
+import {
+  type BatchHeader,
+  batchBlocks,
+  batchEnd,
+  masksOf,
+  parseHeader,
+  tableBytes,
+  unmasked,
+} from '../disk/batch.ts'
+import { type Lent, LentMemory } from '../disk/buffer-pool.ts'
+import { type FlippedBit, guessHeader, guessTable } from '../disk/correct.ts'
+import type { Disk } from '../disk/disk.ts'
+import { allowsEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
+import { MAX_BATCH_BYTES } from '../disk/layout.ts'
+import type { Mark } from '../disk/log-position.ts'
+import { applyMasks } from '../disk/mask.ts'
+import { BatchItems } from './batch-items.ts'
+
+/** The most bytes that a read reaches ahead, where batches are small. */
+const SMALL_AHEAD_BYTES = 1 << 20
+/** The same where they are large. */
+const MAX_AHEAD_BYTES = 4 << 20
+
+/** So far, a search looks block by block; beyond, in large windows. */
+const NEAR_BLOCKS = 64
+
+/** Blocks of a read where nothing is known to be there: a batch that just came, and what tells that no other one did. */
+const TIP_BLOCKS = 2
+/** How many times as far each read reaches as the one before, as long as there is something. */
+const GROWTH = 4
+/** Fewer blocks are not worth a read that nobody waits for yet. */
+const MIN_COMING_BLOCKS = 4
+
+/** Blocks that were read. */
+interface Window {
+  readonly lsn: number
+  readonly bytes: Uint8Array
+  /** Where the bytes are. */
+  readonly lent: Lent
+}
+
+const NOTHING = { lsn: 0, bytes: new Uint8Array(0) }
+
+/** What comes behind the window, read while that is used. */
+interface Coming {
+  readonly lsn: number
+  /** What is read. */
+  readonly bytes: Uint8Array
+  /** Where that is, and in front of it room for the rest of the window. */
+  readonly memory: Uint8Array
+  readonly lent: Lent
+  /** Whether it could be read. */
+  readonly arrived: Promise<boolean>
+}
+
+/** A batch that was read and is what it has to be. */
+export interface Batch {
+  readonly header: BatchHeader
+  readonly items: BatchItems
+  /** Where the next batch begins. */
+  readonly end: Mark
+  /** Whether all items are there. */
+  readonly whole: boolean
+  /** A bit of its header or table that is flipped on the device, and was read as it has to be. */
+  readonly flipped?: FlippedBit
+}
+
+/** A header that was found where the log leads. */
+interface Found {
+  readonly header: BatchHeader
+  /** A bit that had to be flipped back for it: it counts only if the table holds as well. */
+  readonly flipped?: FlippedBit
+}
+
+/** How a log is walked over. */
+export interface WalkOptions {
+  /** A larger item is looked at, but not kept in memory. Default: one that only has a batch for itself. */
+  readonly maxItemBytes?: number
+  /** Ends the walk between two reads, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Walks over the log from batch to batch, reading ahead as long as there is something. */
+export class Walker {
+  readonly #disk: Disk
+  readonly #maxItemBytes: number
+  #signal: AbortSignal | undefined
+  readonly #memory: LentMemory
+  #window: Window | undefined
+  #coming: Coming | undefined
+  /** Up to here, all is written: it may be read before it is wanted. */
+  #writtenTo = 0
+  /** Blocks that the next read takes at least. */
+  #ahead = TIP_BLOCKS
+  /** Blocks of the batch that was read last. */
+  #batchBlocks = 1
+  /** Calls that began, and during which of them the window was read. */
+  #call = 0
+  #windowOf = 0
+
+  /** @param options what the walk goes by, until a call begins that has a signal of its own */
+  constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: WalkOptions = {}) {
+    this.#disk = disk
+    this.#maxItemBytes = maxItemBytes
+    this.#signal = signal
+    this.#memory = new LentMemory((bytes) => disk.device.allocate(bytes))
+  }
+
+  /** All before a place is known to be written. */
+  isWritten(lsn: number): void {
+    this.#writtenTo = lsn
+  }
+
+  /**
+   * A call begins, for which nothing is read twice: what it reads once counts for all of it. Without this, a place where there was
+   * no batch is read again each time.
+   * @param signal ends what the call reads, between two pieces, with the signal's reason
+   */
+  begin(signal?: AbortSignal): void {
+    this.#call++
+    this.#signal = signal
+  }
+
+  /** The call is over: what reads on has no signal. */
+  end(): void {
+    this.#signal = undefined
+  }
+
+  /** Forgets what was read ahead: what comes next is read from the device. */
+  forget(): void {
+    this.#moveTo(undefined)
+    this.#coming = undefined
+    this.#ahead = TIP_BLOCKS
+  }
+
+  #moveTo(window: Window | undefined): void {
+    this.#window?.lent.release()
+    this.#window = window
+  }
+
+  /**
+   * The batch that begins at a place, if there is one that continues the chain there, of the right epoch, with a
+   * header and table that can be believed.
+   */
+  async batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
+    const isHeld = this.#held(mark.lsn).length > 0
+    const isOfNow = this.#windowOf === this.#call && this.#call > 0
+    const wasReadAhead = (isHeld && !isOfNow) || this.#coming !== undefined
+    const batch = await this.#batchAt(mark, epochs)
+    if (batch?.whole === true || !wasReadAhead) return batch
+    // It may have been written since.
+    this.forget()
+    return this.#batchAt(mark, epochs)
+  }
+
+  async #batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
+    const found = await this.#headerAt(mark, epochs)
+    if (found !== undefined && continues(mark, found.header)) {
+      const batch = await this.#read(found)
+      if (batch !== undefined) return batch
+    }
+    this.#ahead = TIP_BLOCKS
+    this.#memory.trim()
+    return undefined
+  }
+
+  /**
+   * Where the log goes on at a place, if a producer attached there whose epoch is merged with the one before: what was held
+   * back is dropped, and counted again. Its first batch tells, by continuing the chain with the item that was not committed.
+   * @param committedTo items before the place that are committed
+   */
+  async restartAt(mark: Mark, committedTo: number, epochs: Epochs): Promise<Mark | undefined> {
+    const found = await this.#headerAt(mark, epochs)
+    if (found === undefined || committedTo >= mark.seq) return undefined
+    const { start } = found.header
+    return start.crc === mark.crc && start.seq === committedTo ? start : undefined
+  }
+
+  /**
+   * The first header from a place up to another that is of the present epoch and commits more than so many items: what is
+   * before it was complete once.
+   */
+  async laterHeader(
+    from: number,
+    to: number,
+    committedTo: number,
+    epochs: Epochs,
+  ): Promise<BatchHeader | undefined> {
+    const { epoch } = currentEpoch(epochs)
+    return await this.#search(
+      from,
+      to,
+      epochs,
+      (header) => header.epoch === epoch && header.committedTo > committedTo,
+    )
+  }
+
+  /** The first header from a place up to another, as after damage. What lies a lap before that is not looked at. */
+  async nextHeader(from: number, to: number, epochs: Epochs): Promise<BatchHeader | undefined> {
+    const lap = to - this.#disk.layout.dataBlocks
+    const first = Math.max(from, lap)
+    const near = Math.min(to, first + NEAR_BLOCKS)
+    // It is mostly near, where something was read ahead.
+    for (let lsn = first; lsn < near; lsn++) {
+      const header = await this.#header(lsn, epochs)
+      if (header !== undefined) return header
+    }
+    return await this.#search(near, to, epochs, () => true)
+  }
+
+  /** The first header from a place up to another that is what is wanted. It is believed by itself alone: nothing is corrected. */
+  async #search(
+    from: number,
+    to: number,
+    epochs: Epochs,
+    isWanted: (header: BatchHeader) => boolean,
+  ): Promise<BatchHeader | undefined> {
+    const { blockSize } = this.#disk.layout
+    const window = Math.min(SMALL_AHEAD_BYTES / blockSize, Math.max(0, to - from))
+    const memory = this.#disk.device.allocate(window * blockSize)
+    for (let lsn = from; lsn < to; lsn += window) {
+      this.#signal?.throwIfAborted()
+      const bytes = memory.subarray(0, Math.min(window, to - lsn) * blockSize)
+      await this.#disk.readInto(lsn, bytes)
+      for (let at = 0; at < bytes.length; at += blockSize) {
+        const block = bytes.subarray(at, at + blockSize)
+        const header = this.#parse(block, lsn + at / blockSize, epochs)
+        if (header !== undefined && isWanted(header)) return header
+      }
+    }
+    return undefined
+  }
+
+  async #header(lsn: number, epochs: Epochs): Promise<BatchHeader | undefined> {
+    const { bytes } = await this.#blocks(lsn, 1)
+    return this.#parse(bytes, lsn, epochs)
+  }
+
+  #parse(block: Uint8Array, lsn: number, epochs: Epochs): BatchHeader | undefined {
+    const header = parseHeader(block, lsn, this.#disk.uuid, this.#disk.layout)
+    return header !== undefined && allowsEpoch(epochs, lsn, header.epoch) ? header : undefined
+  }
+
+  /** The header where the log goes on. One with a flipped bit counts if it continues the chain. */
+  async #headerAt(mark: Mark, epochs: Epochs): Promise<Found | undefined> {
+    const { uuid, layout } = this.#disk
+    const { bytes } = await this.#blocks(mark.lsn, 1)
+    const header = this.#parse(bytes, mark.lsn, epochs)
+    if (header !== undefined) return { header }
+    const guess = guessHeader(bytes, mark.lsn, uuid, layout)
+    const holds = guess?.header.start.crc === mark.crc
+    return holds && allowsEpoch(epochs, mark.lsn, guess.header.epoch) ? guess : undefined
+  }
+
+  /** The items of a batch that was found by a search, as far as they are there. */
+  async open(header: BatchHeader): Promise<BatchItems> {
+    return (await this.#itemsOf(header, this.#blocksOf(header), false)).items
+  }
+
+  /** Whether a batch that was found by a search has all of its items. */
+  async isWhole(header: BatchHeader): Promise<boolean> {
+    const items = await this.open(header)
+    items.release()
+    return items.whole
+  }
+
+  #blocksOf({ records, bodyBytes }: BatchHeader): number {
+    return batchBlocks(records, bodyBytes, this.#disk.layout.blockSize)
+  }
+
+  /** Undefined if a header was corrected, and the table does not confirm it. */
+  async #read({ header, flipped }: Found): Promise<Batch | undefined> {
+    const { blockSize } = this.#disk.layout
+    const read = await this.#itemsOf(header, this.#blocksOf(header), flipped === undefined)
+    if (flipped !== undefined && !read.items.hasTable) {
+      read.items.release()
+      return undefined
+    }
+    this.#ahead = Math.min(GROWTH * this.#ahead, SMALL_AHEAD_BYTES / blockSize)
+    const { items } = read
+    const bit = flipped ?? read.flipped
+    const batch = { header, items, end: batchEnd(header, blockSize), whole: items.whole }
+    return bit === undefined ? batch : { ...batch, flipped: bit }
+  }
+
+  /**
+   * Reads what is behind a header.
+   * @param mayCorrect whether a flipped bit in the table is put right: one of the batch is enough
+   */
+  async #itemsOf(
+    header: BatchHeader,
+    blocks: number,
+    mayCorrect: boolean,
+  ): Promise<{ readonly items: BatchItems; readonly flipped?: FlippedBit }> {
+    const isHeld = header.records > 1 || header.bodyBytes <= this.#maxItemBytes
+    if (isHeld) this.#batchBlocks = blocks
+    const { bytes, lent } = await this.#blocks(header.start.lsn, isHeld ? blocks : 1)
+    const read = (stored: Uint8Array): BatchItems | Promise<BatchItems> => {
+      if (!isHeld) return this.#lookAt(stored, header, blocks)
+      const batch = unmasked(stored, header)
+      return BatchItems.of(batch, header, batch === bytes ? lent.share() : undefined)
+    }
+    const items = await read(bytes)
+    const guess = mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined
+    const corrected = guess && (await read(guess.stored))
+    if (guess === undefined || corrected?.isSound(guess.item) !== true) return { items }
+    items.release()
+    return { items: corrected, flipped: guess.flipped }
+  }
+
+  /** Looks at an item that is too large to be kept, piece by piece. */
+  #lookAt(first: Uint8Array, header: BatchHeader, blocks: number): Promise<BatchItems> {
+    const masks = masksOf(first, header)
+    const { blockSize } = this.#disk.layout
+    const batchBytes = blocks * blockSize
+    const from = tableBytes(header)
+    const to = from + header.bodyBytes
+    const disk = this.#disk
+    const signal = this.#signal
+    async function* body(): AsyncGenerator<Uint8Array> {
+      const memory = disk.device.allocate(SMALL_AHEAD_BYTES)
+      for (let at = 0; at < batchBytes; at += memory.length) {
+        signal?.throwIfAborted()
+        const piece = memory.subarray(0, Math.min(memory.length, batchBytes - at))
+        await disk.readInto(header.start.lsn + at / blockSize, piece)
+        applyMasks(piece, masks, at, batchBytes)
+        yield piece.subarray(Math.max(0, from - at), Math.max(0, to - at))
+      }
+    }
+    return BatchItems.lookAt(first, header, body())
+  }
+
+  /** Blocks of the log, from what was read ahead and from the device. */
+  async #blocks(lsn: number, blocks: number): Promise<Window> {
+    const wanted = blocks * this.#disk.layout.blockSize
+    const held = this.#held(lsn)
+    let window = this.#window
+    if (window === undefined || held.length < wanted) {
+      // Who jumps may not go on from there.
+      if (held.length === 0 && lsn !== this.#windowEnd) this.#ahead = TIP_BLOCKS
+      const coming = await this.#takeComing(lsn, held)
+      window = coming && inFront(coming, lsn, held, wanted)
+      window ??= await this.#fetch(lsn, held, blocks, coming)
+      this.#windowOf = coming === undefined ? this.#call : 0
+      this.#moveTo(window)
+      this.#readAhead(window)
+    }
+    return { ...window, lsn, bytes: this.#held(lsn).subarray(0, wanted) }
+  }
+
+  /** Reads what is missing behind what is held and what came behind that. */
+  async #fetch(
+    lsn: number,
+    held: Uint8Array,
+    blocks: number,
+    coming: Coming | undefined,
+  ): Promise<Window> {
+    this.#signal?.throwIfAborted()
+    const { blockSize, dataBlocks } = this.#disk.layout
+    const there = held.length + (coming?.bytes.length ?? 0)
+    const isEnough = there >= blocks * blockSize
+    const ahead = Math.min(dataBlocks, Math.max(blocks, this.#aheadFrom(lsn))) * blockSize
+    const length = isEnough ? there : ahead
+    const lent = this.#memory.lend(length)
+    const bytes = lent.memory.subarray(0, length)
+    bytes.set(held)
+    if (coming !== undefined) {
+      bytes.set(coming.bytes, held.length)
+      coming.lent.release()
+    }
+    if (there < length) await this.#disk.readInto(lsn + there / blockSize, bytes.subarray(there))
+    return { lsn, bytes, lent }
+  }
+
+  /** Blocks that are worth reading from a place on: the next batch may be as long as the last one, if it is there. */
+  #aheadFrom(lsn: number): number {
+    const most = MAX_AHEAD_BYTES / this.#disk.layout.blockSize
+    const blocks = Math.max(this.#ahead, Math.min(this.#batchBlocks, most))
+    return lsn + blocks > this.#writtenTo ? this.#ahead : blocks
+  }
+
+  /** What was read behind what is held, if anything was. */
+  async #takeComing(lsn: number, held: Uint8Array): Promise<Coming | undefined> {
+    const coming = this.#coming
+    // Where it is not wanted, its memory is not released: the device may still write into it.
+    this.#coming = undefined
+    if (coming?.lsn !== lsn + held.length / this.#disk.layout.blockSize) return undefined
+    return (await coming.arrived) ? coming : undefined
+  }
+
+  /** Begins to read what is behind the window, if much is known to be there: the device works while the items are used. */
+  #readAhead(window: Window): void {
+    const { blockSize, dataBlocks } = this.#disk.layout
+    const { length } = window.bytes
+    const lsn = window.lsn + length / blockSize
+    const blocks = Math.min(this.#aheadFrom(lsn), dataBlocks - length / blockSize)
+    if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
+    // The rest of a window is less than a batch, which may be as long as the last one.
+    const room = Math.min(length, this.#batchBlocks * blockSize, SMALL_AHEAD_BYTES)
+    const lent = this.#memory.lend(room + blocks * blockSize)
+    const memory = lent.memory.subarray(0, room + blocks * blockSize)
+    const bytes = memory.subarray(room)
+    const arrived = this.#disk.readInto(lsn, bytes).then(
+      () => true,
+      // It is read again when it is wanted, and then that fails.
+      () => false,
+    )
+    this.#coming = { lsn, bytes, memory, lent, arrived }
+  }
+
+  get #windowEnd(): number {
+    const { lsn, bytes } = this.#window ?? NOTHING
+    return lsn + bytes.length / this.#disk.layout.blockSize
+  }
+
+  /** What was read ahead from a place on; empty if nothing was. */
+  #held(lsn: number): Uint8Array {
+    const { lsn: from, bytes } = this.#window ?? NOTHING
+    const at = (lsn - from) * this.#disk.layout.blockSize
+    return bytes.subarray(at < 0 ? bytes.length : at)
+  }
+}
+
+/** What came, with what is held copied in front of it; undefined if there is no room for that, or it is not enough. */
+function inFront(
+  { bytes, memory, lent }: Coming,
+  lsn: number,
+  held: Uint8Array,
+  wanted: number,
+): Window | undefined {
+  const from = memory.length - bytes.length - held.length
+  if (from < 0 || memory.length - from < wanted) return undefined
+  memory.set(held, from)
+  return { lsn, bytes: memory.subarray(from), lent }
+}
+
+function continues(mark: Mark, { start }: BatchHeader): boolean {
+  return start.seq === mark.seq && start.crc === mark.crc && start.bytes === mark.bytes
+}

@@ -1,0 +1,74 @@
+import type { RingError } from '../../../errors.ts'
+import type { Position } from '../../../position.ts'
+import type { Mark } from '../disk/log-position.ts'
+import type { BatchProblem } from './diagnose.ts'
+
+/** What stands at a position. */
+export type Next = Nothing | Found | Missed | Loss | TooLarge
+
+/** An item. */
+export interface Found {
+  readonly status: 'item'
+  /** A view, good until the next call. */
+  readonly item: Uint8Array
+  /** The position behind it. */
+  readonly position: Position
+  /** When it was pushed, in milliseconds since 1970, on the producer's clock. */
+  readonly time: number
+}
+
+/** Sound items, as many as lie one behind the other. */
+export interface Sound {
+  readonly status: 'sound'
+  readonly items: number
+  /** Bytes of them. */
+  readonly bytes: number
+  /** Where their batch begins and ends. */
+  readonly mark: Mark
+  readonly end: Mark
+  /** The position behind them. */
+  readonly position: Position
+}
+
+/** A copy of an item that comes right behind another one. */
+export type Rest = Pick<Found, 'item' | 'position'>
+
+/** There is nothing yet. */
+export interface Nothing {
+  readonly status: 'nothing'
+}
+
+/** Items that were overwritten. */
+export interface Missed {
+  readonly status: 'missed'
+  readonly items: number
+  /** The position behind them. */
+  readonly position: Position
+}
+
+/** Items that are damaged. */
+export interface Loss {
+  readonly status: 'damage'
+  readonly items: number
+  /** The position behind them. */
+  readonly position: Position
+  readonly error: RingError
+  /** When the first of them was pushed, in milliseconds since 1970, on the producer's clock; undefined if nothing tells. */
+  readonly time: number | undefined
+  /** What is wrong, and where what it is in begins and ends. */
+  readonly problem: BatchProblem
+  readonly mark: Mark
+  readonly end: Mark
+  /** The first of these items. */
+  readonly seq: number
+}
+
+/** An item that is sound, and larger than what the reader takes. */
+export interface TooLarge {
+  readonly status: 'too-large'
+  /** The position behind it. */
+  readonly position: Position
+  readonly error: RingError
+  /** When it was pushed, as of `Found`. */
+  readonly time: number
+}

@@ -1,0 +1,59 @@
+import type { VerifyOptions } from '../../report/finding.ts'
+import { type BatchHeader, parseHeaderAt } from '../disk/batch.ts'
+import type { Disk } from '../disk/disk.ts'
+import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
+import type { Mark } from '../disk/log-position.ts'
+import { Walker } from './log-reader.ts'
+
+/** Bytes that are read at once. */
+const CHUNK_BYTES = 1 << 20
+
+/** All headers of batches of this ring in the data area, as they lie there: also of what was given back, or dropped. */
+export async function* scanHeaders(
+  disk: Disk,
+  { onProgress, signal }: VerifyOptions,
+): AsyncGenerator<BatchHeader> {
+  const { blockSize, dataBlocks } = disk.layout
+  const step = Math.max(1, Math.floor(CHUNK_BYTES / blockSize))
+  for (let index = 0; index < dataBlocks; index += step) {
+    signal?.throwIfAborted()
+    const count = Math.min(step, dataBlocks - index)
+    const bytes = await disk.readBlocks(index, count)
+    for (let at = 0; at < count; at++) {
+      const block = bytes.subarray(at * blockSize, (at + 1) * blockSize)
+      const header = parseHeaderAt(block, index + at, disk.uuid, disk.layout)
+      if (header !== undefined) yield header
+    }
+    onProgress?.((index + count) * blockSize, dataBlocks * blockSize)
+  }
+}
+
+/** Whether all before a batch was committed once that batch was there: the log can be read from it on. */
+export function isBoundary({ start, committedTo }: BatchHeader): boolean {
+  return committedTo >= start.seq
+}
+
+/**
+ * The oldest place from which the log can be read, at a whole batch. Undefined if there is none.
+ * @param epochs of what is before the first of them nobody knows where each began
+ * @param from the place is not before this LSN
+ * @param tail the end of what is committed
+ */
+export async function oldestPlace(
+  disk: Disk,
+  epochs: Epochs,
+  from: number,
+  tail: Mark,
+  options: VerifyOptions,
+): Promise<Mark | undefined> {
+  const walker = new Walker(disk, options)
+  let oldest: Mark | undefined
+  const least = Math.max(from, tail.lsn - disk.layout.dataBlocks, epochs[0]?.start.lsn ?? 0)
+  for await (const header of scanHeaders(disk, options)) {
+    const { start, epoch } = header
+    if (start.lsn < least || start.lsn >= (oldest ?? tail).lsn || !isBoundary(header)) continue
+    if (!allowsEpoch(epochs, start.lsn, epoch)) continue
+    if (await walker.isWhole(header)) oldest = start
+  }
+  return oldest
+}

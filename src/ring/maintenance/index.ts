@@ -1,0 +1,119 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { readRange } from '../../block/read-range.ts'
+import { isBlockError } from '../../errors.ts'
+import { structureAt as structure1 } from '../format1/dump.ts'
+import { repair as repair1 } from '../format1/repair.ts'
+import { verify as verify1 } from '../format1/verify.ts'
+import { structureAt as structure2 } from '../format2/check/dump.ts'
+import { repair as repair2 } from '../format2/check/repair.ts'
+import { verify as verify2 } from '../format2/check/verify.ts'
+import type { Dump, DumpOptions, Structure } from '../report/dump.ts'
+import type { RingReport, VerifyOptions } from '../report/finding.ts'
+import { cannotRead, salvage, unreadableBytes } from '../report/read-around.ts'
+import type { RepairOptions, RepairReport } from '../report/repair.ts'
+import type { ByteRange } from '../types.ts'
+
+const DUMP_BYTES = 256
+/** The value of a field that cannot be read. */
+const CANNOT_BE_READ = 'cannot be read'
+
+/**
+ * Checks a ring: all that the roles rely on, and all batches or records that wait. Writes nothing, takes no role, and
+ * works while both ends run: what they write meanwhile is no damage. Sectors that cannot be read are damage; all others are
+ * looked at.
+ * @throws {RingError} `RING_NOT_INITIALISED`, `RING_SECTOR_SIZE`, `RING_UNSUPPORTED`, `RING_UNSTABLE`; damage is in the report
+ * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
+ * @throws the signal's reason
+ */
+export async function verifyRing(
+  device: BlockDevice,
+  options: VerifyOptions = {},
+): Promise<RingReport> {
+  return await salvage(device, (readable, format) =>
+    format === 1 ? verify1(readable, options) : verify2(readable, options),
+  )
+}
+
+/**
+ * Repairs what is there twice and damaged once: the guard, copies of the superblock, and slots. Damaged batches stay as
+ * they are and are told of, but for sectors that cannot be read, with `zeroUnreadable`. Without `write` nothing is written. No role may be at
+ * work: claim both first. A repair that was cut short is ended by another one.
+ * @throws as `verifyRing`; also `RING_UNSTABLE` if something can be read that could not be at first: nothing was written
+ */
+export async function repairRing(
+  device: BlockDevice,
+  options: RepairOptions = {},
+): Promise<RepairReport> {
+  return await salvage(
+    device,
+    (readable, format) => (format === 1 ? repair1(readable, options) : repair2(readable, options)),
+    options.format,
+  )
+}
+
+/**
+ * Says what is at a place of a device, and shows its fields and bytes, as far as they can be read.
+ * @param offset in bytes from the device's start
+ * @throws {RangeError} the offset is not on the device, or the length is not positive
+ * @throws {RingError} as `inspectRing`, where nothing can be told
+ * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
+ */
+export async function dumpAt(
+  device: BlockDevice,
+  offset: number,
+  options: DumpOptions = {},
+): Promise<Dump> {
+  const { length = DUMP_BYTES } = options
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const deviceBytes = sectorSize * sizeSectors
+  if (!Number.isSafeInteger(offset) || offset < 0 || offset >= deviceBytes) {
+    throw new RangeError(
+      `offset ${offset} is not on ${device.name}, which has ${deviceBytes} bytes`,
+    )
+  }
+  if (!Number.isSafeInteger(length) || length < 1) {
+    throw new RangeError(`a length is a whole number from 1, not ${length}`)
+  }
+  return await salvage(device, async (readable, format) => {
+    const found =
+      format === 1
+        ? await structureIfReadable(device, offset, length, options)
+        : await structure2(readable, offset, length, options)
+    const lead = offset % sectorSize
+    const { bytes } = await readRange(readable, offset - lead, lead + length)
+    const dumped = { offset, bytes: bytes.slice(lead, lead + length) }
+    const lost = await unreadableBytes(readable)
+    const place = { offset, bytes: dumped.bytes.length }
+    const unreadable = await unreadableBytes(readable, place)
+    return { format, ...explained(found, lost), ...dumped, unreadable }
+  })
+}
+
+/** In format 1 nothing tells zeroes from records: where something cannot be read, nothing is known of what is behind it. */
+async function structureIfReadable(
+  device: BlockDevice,
+  offset: number,
+  length: number,
+  options: DumpOptions,
+): Promise<Structure> {
+  try {
+    return await structure1(device, offset, length, options)
+  } catch (error) {
+    if (!isBlockError(error) || error.code !== 'BLOCK_IO') throw error
+    const problem = `cannot be read: ${error.message}`
+    return { structure: 'not known', start: offset, length, problem, fields: [] }
+  }
+}
+
+/** What cannot be read is no field, and a better reason than what was found in its place. */
+function explained(found: Structure, lost: readonly ByteRange[]): Structure {
+  const meets = (start: number, bytes: number): ByteRange | undefined =>
+    lost.find((range) => range.offset < start + bytes && start < range.offset + range.bytes)
+  const reason = meets(found.start, found.length)
+  const fields = found.fields.map((field) =>
+    meets(field.offset, field.bytes) === undefined ? field : { ...field, value: CANNOT_BE_READ },
+  )
+  return reason === undefined
+    ? { ...found, fields }
+    : { ...found, problem: cannotRead(reason), fields }
+}

@@ -1,0 +1,257 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { crc32c } from '../../checksum/crc32c.ts'
+import { RingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
+import { Consumer, inspectRing } from '../attach.ts'
+import { stepOver } from '../damage.ts'
+import { recordBytes } from '../format1/layout.ts'
+import { whoHolds } from '../holders.ts'
+import { totalBytes } from '../item-limits.ts'
+import { RingWriter } from '../queue/writer.ts'
+import type { PopManyOptions, RingInspection } from '../types.ts'
+import { keepTime, popTimed, type TimedItems } from './item-times.ts'
+
+/** The queue's name in the new ring's producer slot while, and after, it is filled. */
+const QUEUE = 'migration'
+const BATCH = { maxItems: 1000, maxBytes: 1 << 20 } as const
+/** Items that were pushed within so many milliseconds share a commit of the new ring, and the time of the first. */
+const SAME_TIME_MS = 1000
+
+/** How to move items from one ring to another. */
+export interface MigrateOptions {
+  /** Leave the items in the old ring as well. Default false: they are given back there when all are in the new one. */
+  readonly keep?: boolean
+  /**
+   * Add to a ring that holds, or held, items of its own, or of an earlier migration. Default false: what was pushed to it
+   * by others hides how far an earlier call came, and what that one moved would be there twice.
+   */
+  readonly add?: boolean
+  /** What to do about damage in the old ring; as for a consumer. Default `stop`. With `skip`, what is lost is counted. */
+  readonly onDamage?: 'stop' | 'skip'
+  /** The largest item that is moved, in bytes; as for a consumer. Default 16 MiB. */
+  readonly maxItemBytes?: number
+  /** Called again and again while the new ring is full, or suspended. */
+  readonly onBlocked?: () => void
+  /** Told after each commit. */
+  readonly onProgress?: (moved: Migrated) => void
+  /** Ends it between two batches: calling again goes on from there. */
+  readonly signal?: AbortSignal
+}
+
+/** What was moved. */
+export interface Migrated {
+  readonly items: number
+  readonly bytes: number
+  /** Items that an earlier call, which was cut short, had moved already. */
+  readonly before: number
+  /** Items of the old ring that were damaged and stepped over, so that they are not in the new one. */
+  readonly damaged: number
+  /** Items that the old ring's producer overwrote before they could be moved. */
+  readonly missed: number
+}
+
+/** The same while it grows. */
+type Moving = { -readonly [Field in keyof Migrated]: Migrated[Field] }
+
+/**
+ * Moves all items of a ring to another one, which is there already: to another format, size or device. Takes the consumer's
+ * role of the old one and the producer's of the new one. The old ring gives nothing back before everything is on stable
+ * storage in the new one, so a call that was cut short loses nothing; called again, it goes on where it was, and no item is
+ * in the new ring twice, unless others pushed to that meanwhile. What is pushed to the old ring meanwhile is moved too:
+ * suspend it first, or move its producer afterwards and call again with `add`. Items keep the time when they were pushed, to the
+ * second: those of one second may share a commit, and the time of the first of them. Format 1 records none. From a ring that overwrites its oldest items,
+ * they are given back batch by batch, and a call that was cut short may have moved the last batch twice.
+ * @throws {TypeError} both are one ring, under whatever names; it has lost nothing
+ * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own, or of another old ring; `RING_ITEM_TOO_LARGE`: one
+ *   does not fit it; and as `Consumer.attach` and `Producer.attach`
+ * @throws the signal's reason
+ */
+export async function migrateRing(
+  from: BlockDevice,
+  to: BlockDevice,
+  options: MigrateOptions = {},
+): Promise<Migrated> {
+  if (from === to) throw oneRing(from, to)
+  const { keep = false, onDamage = 'stop', maxItemBytes, onProgress, onBlocked, signal } = options
+  const waiting = signal === undefined ? {} : { signal }
+  const limit = maxItemBytes === undefined ? {} : { maxItemBytes }
+  await using consumer = await Consumer.attach(from, { queue: QUEUE, ...limit, ...waiting })
+  const overwrites = consumer.whenFull === 'overwrite'
+  const old = await inspectRing(from, waiting)
+  const identity = await identityOf(old, consumer)
+  const plan = planOf({ ...old, identity }, await inspectRing(to, waiting), to.name, options)
+  const moved: Moving = { items: 0, bytes: 0, before: 0, damaged: 0, missed: 0 }
+  if (plan === undefined) return moved
+  const { base, start } = plan
+  const blocking = onBlocked === undefined ? {} : { onBlocked }
+  // A slot of format 2 has room for 46 bytes of it.
+  const client = `${base} from ${start} of ${identity} ${hexOf(crypto.getRandomValues(new Uint16Array(1))[0] ?? 0, 4)}`
+  const names = { queue: QUEUE, client }
+  const writer = await RingWriter.open(to, { ...names, ...limit, ...waiting, ...blocking })
+  try {
+    await checkNotOne(from, to, client)
+    let { skip } = plan
+    let { position } = consumer
+    for (;;) {
+      signal?.throwIfAborted()
+      const popped = await popBatch(
+        consumer,
+        { from: position, ...BATCH, ...waiting },
+        onDamage,
+        moved,
+      )
+      position = popped.position
+      if (popped.runs.length === 0) break
+      for (const { items, time } of popped.runs) {
+        const rest: Uint8Array[] = []
+        for (const { item } of items) {
+          if (skip <= 0n) rest.push(item)
+          else moved.before++
+          if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
+        }
+        if (rest.length > 0) {
+          keepTime(writer.producer, time)
+          await writer.pushMany(rest, waiting)
+          if (moved.items === 0) await checkNotOne(from, to, client)
+        }
+        moved.items += rest.length
+        moved.bytes += totalBytes(rest)
+        onProgress?.({ ...moved })
+      }
+      // What waits there may be overwritten any time, so what is left to do could not be told from what is done.
+      if (overwrites && !keep) await consumer.advance(position)
+    }
+    if (!keep) await consumer.advance(position)
+    return moved
+  } finally {
+    await writer.close()
+  }
+}
+
+/**
+ * That the new ring has this client shows in its claim, and in its producer's text: at once in format 2, with the first push in
+ * format 1.
+ * @throws {TypeError} it shows in the old one
+ */
+async function checkNotOne(from: BlockDevice, to: BlockDevice, client: string): Promise<void> {
+  const holder = from.capabilities.claim ? (await whoHolds(from)).producer?.holder : undefined
+  const { producer } = await inspectRing(from)
+  if (holder?.includes(client) || producer.text.includes(client)) throw oneRing(from, to)
+}
+
+function oneRing(from: BlockDevice, to: BlockDevice): TypeError {
+  return new TypeError(`${from.name} and ${to.name} are one ring, which cannot be moved to itself`)
+}
+
+/** The next items, none at the end, and the position behind them. What is not there any more is counted. */
+async function popBatch(
+  consumer: Consumer,
+  wanted: PopManyOptions & { readonly from: Position },
+  onDamage: 'stop' | 'skip',
+  moved: Moving,
+): Promise<{ readonly runs: readonly TimedItems[]; readonly position: Position }> {
+  for (let position = wanted.from; ; ) {
+    try {
+      const runs = together(await popTimed(consumer, { ...wanted, from: position }))
+      for (const { missed = 0 } of runs.flatMap(({ items }) => items)) moved.missed += missed
+      return { runs, position: runs.at(-1)?.items.at(-1)?.position ?? position }
+    } catch (error) {
+      if (onDamage === 'stop') throw error
+      // A consumer that skips by itself does not say how much.
+      const damage = stepOver(error)
+      moved.damaged += damage.items
+      moved.missed += damage.missed
+      position = damage.position
+    }
+  }
+}
+
+/** Joins what was pushed at about the same time: a commit for each batch of the old ring would take its time and its room again. */
+function together(runs: readonly TimedItems[]): readonly TimedItems[] {
+  const joined: TimedItems[] = []
+  for (const { items, time } of runs) {
+    const last = joined.at(-1)
+    const later = (time ?? 0) - (last?.time ?? 0)
+    if (last !== undefined && later >= 0 && later < SAME_TIME_MS) {
+      joined[joined.length - 1] = { ...last, items: [...last.items, ...items] }
+    } else joined.push({ items, time })
+  }
+  return joined
+}
+
+/**
+ * What tells the old ring from others, as long as it gives nothing back: where they begin is most often the same. A ring of
+ * format 1 has no identity, but a first item.
+ */
+async function identityOf(
+  { ring, sizeSectors, sectorSize }: RingInspection,
+  consumer: Consumer,
+): Promise<string> {
+  const text = new TextEncoder().encode(ring?.uuid ?? `${sizeSectors} ${sectorSize}`)
+  if (ring !== undefined) return hexOf(crc32c(text), 8)
+  const { position } = consumer
+  const [first] = await consumer.popMany({ from: position, ...BATCH, maxItems: 1 })
+  return hexOf(crc32c(first?.item ?? new Uint8Array(0), crc32c(text)), 8)
+}
+
+function hexOf(number: number, digits: number): string {
+  return number.toString(16).padStart(digits, '0')
+}
+
+/** Where a migration begins, or goes on. */
+interface Plan {
+  /** What the new ring had been pushed when the migration began. */
+  readonly base: bigint
+  /** What the old ring had given back then. */
+  readonly start: bigint
+  /** How much of what the old ring holds is in the new one already. */
+  readonly skip: bigint
+  /** Whether these count items; in format 1 they count bytes of records. */
+  readonly counts: boolean
+}
+
+/**
+ * The new ring's producer slot says, before the first item is pushed, where both began; so what was pushed since is what was
+ * moved.
+ * @returns undefined if there is nothing to do
+ */
+function planOf(
+  old: RingInspection & { readonly identity: string },
+  fresh: RingInspection,
+  device: string,
+  options: MigrateOptions,
+): Plan | undefined {
+  const start = BigInt(old.stats?.poppedItems ?? old.consumer.offset)
+  const pushed = BigInt(fresh.stats?.pushedItems ?? fresh.producer.offset)
+  const counts = fresh.stats !== undefined
+  const last = begunBy(fresh.producer.text)
+  const begun = last?.identity === old.identity ? last : undefined
+  if (old.ring?.whenFull === 'overwrite' && begun !== undefined && options.keep !== true) {
+    return { base: pushed, start, skip: 0n, counts }
+  }
+  if (begun?.start === start && begun.base <= pushed) {
+    return { base: begun.base, start, skip: pushed - begun.base, counts }
+  }
+  if (pushed > 0n && options.add !== true) {
+    if (last !== undefined && old.used === 0) return undefined
+    throw new RingError(
+      'RING_NOT_BLANK',
+      `${device} has been pushed items other than those of this migration; nothing was moved. What an earlier call ` +
+        'has moved there would be there twice: if that cannot be, add to it on purpose',
+      { device, expected: 'a ring without items, or a migration to go on with', found: 'items' },
+    )
+  }
+  return { base: pushed, start, skip: 0n, counts }
+}
+
+/** What a producer's text says of the migration that it belongs to. */
+interface Begun extends Pick<Plan, 'base' | 'start'> {
+  readonly identity: string
+}
+
+function begunBy(text: string): Begun | undefined {
+  const pattern = new RegExp(`\\b${QUEUE}\\b.*\\b(\\d+) from (\\d+) of ([0-9a-f]{8})\\b`)
+  const [, base, start, identity] = pattern.exec(text) ?? []
+  if (base === undefined || start === undefined || identity === undefined) return undefined
+  return { base: BigInt(base), start: BigInt(start), identity }
+}

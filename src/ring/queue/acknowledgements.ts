@@ -1,0 +1,98 @@
+import type { Clock } from '../../clock.ts'
+import type { Position } from '../../position.ts'
+import { isRefusal } from '../claimed-role.ts'
+
+const DEFAULT_CALLS = 1000
+const DEFAULT_MS = 100
+
+/** When what was advanced past is written, whichever comes first. */
+export interface LazyAdvanceOptions {
+  /** After so many calls of `advance`. Default 1,000. */
+  readonly calls?: number
+  /** So many milliseconds after the first of them. Default 100. */
+  readonly ms?: number
+}
+
+/** Gives back now and then what was advanced past: one durable write for many calls. */
+export class LazyAdvance {
+  readonly #calls: number
+  readonly #ms: number
+  readonly #clock: Clock
+  readonly #closing: AbortSignal
+  readonly #write: (to: Position) => Promise<void>
+  #waitingCalls = 0
+  #to: Position | undefined
+  #timer: Promise<void> | undefined
+  /** The last write. They are done in order. */
+  #written: Promise<void> = Promise.resolve()
+
+  /**
+   * @param closing ends the waiting for the time
+   * @param write gives back what is before a position, durably
+   * @throws {RangeError} an option is less than 1
+   */
+  constructor(
+    options: LazyAdvanceOptions,
+    clock: Clock,
+    closing: AbortSignal,
+    write: (to: Position) => Promise<void>,
+  ) {
+    const { calls = DEFAULT_CALLS, ms = DEFAULT_MS } = options
+    if (!(calls >= 1 && ms >= 1)) {
+      throw new RangeError(`lazyAdvance: calls and ms are at least 1, not ${calls} and ${ms}`)
+    }
+    this.#calls = calls
+    this.#ms = ms
+    this.#clock = clock
+    this.#closing = closing
+    this.#write = write
+  }
+
+  /**
+   * Everything before a position is to be given back. Resolves at once, or when that is written if enough waits.
+   * @throws as `flush`
+   */
+  async add(to: Position): Promise<void> {
+    if (this.#to === undefined || to > this.#to) this.#to = to
+    this.#waitingCalls++
+    if (this.#waitingCalls >= this.#calls) return this.flush()
+    this.#timer ??= this.#flushInTime()
+  }
+
+  /**
+   * Resolves when all that was added is written.
+   * @throws as the write does, also if nobody has waited for it
+   */
+  flush(): Promise<void> {
+    const to = this.#to
+    this.#to = undefined
+    this.#waitingCalls = 0
+    if (to !== undefined) this.#written = this.#writeOrKeep(to)
+    return this.#written
+  }
+
+  /** What a device refuses to write waits again, with what was added meanwhile. */
+  async #writeOrKeep(to: Position): Promise<void> {
+    try {
+      await this.#write(to)
+    } catch (error) {
+      if (isRefusal(error)) {
+        if (this.#to === undefined || to > this.#to) this.#to = to
+        this.#timer ??= this.#flushInTime()
+      }
+      throw error
+    }
+  }
+
+  async #flushInTime(): Promise<void> {
+    try {
+      await this.#clock.sleep(this.#ms, this.#closing)
+      // Before the write, because those who add meanwhile need a timer of their own.
+      this.#timer = undefined
+      await this.flush()
+    } catch {
+      // Closed, which flushes; refused, and then there is another time; or failed, which ended the handle: the next write or
+      // flush tells.
+    }
+  }
+}

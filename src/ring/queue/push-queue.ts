@@ -1,0 +1,204 @@
+import { RingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
+import { onAbort } from '../../util/abort.ts'
+import { totalBytes } from '../item-limits.ts'
+import { OwnItems } from '../own-items.ts'
+import type { Pushed } from '../types.ts'
+
+/** Items of one commit. */
+const COMMIT_ITEMS = 8192
+
+/** How much may wait in memory. */
+export interface QueueBounds {
+  readonly items: number
+  readonly bytes: number
+}
+
+/** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
+interface Call {
+  /** One item, without an array for it: that would be a fifth of what a push takes which shares its commit with many. */
+  readonly items: Uint8Array | OwnItems
+  readonly count: number
+  /** How many of the items are in the ring. */
+  pushed: number
+  /** Bytes of the others. */
+  bytes: number
+  readonly signal: AbortSignal | undefined
+  readonly resolve: (position: Position) => void
+  readonly reject: (reason: unknown) => void
+  /** Ends the listening to the signal. */
+  unlisten: (() => void) | undefined
+  /** Whether some of the items are in the commit under way. */
+  committing: boolean
+  before: Call | undefined
+  after: Call | undefined
+}
+
+/**
+ * What waits to be pushed, in the order of calling. The cost of an item depends neither on how many wait nor on how many came
+ * with it: a step touches one call, or the calls and items of one commit.
+ */
+export class PushQueue {
+  readonly #bounds: QueueBounds
+  readonly #device: string
+  #first: Call | undefined
+  #last: Call | undefined
+  /** Items of all calls that are not in the ring. */
+  #items = 0
+  #bytes = 0
+
+  constructor(bounds: QueueBounds, device: string) {
+    this.#bounds = bounds
+    this.#device = device
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get empty(): boolean {
+    return this.#first === undefined
+  }
+
+  /**
+   * Adds the items of one call, whose bytes nobody else changes. Resolves with the position after the last of them, once they
+   * are visible; rejects with the signal's reason, unless some of the items are being written then.
+   * @throws {RingError} `RING_OVERLOADED`, at once
+   * @throws the signal's reason, at once
+   */
+  add(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
+    return this.#add(items, items.length, totalBytes(items), signal)
+  }
+
+  /** As `add`, of one item. */
+  addOne(item: Uint8Array, signal: AbortSignal | undefined): Promise<Position> {
+    return this.#add(item, 1, item.length, signal)
+  }
+
+  #add(
+    items: Call['items'],
+    count: number,
+    bytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Position> {
+    signal?.throwIfAborted()
+    this.#checkRoom(count, bytes)
+    this.#items += count
+    this.#bytes += bytes
+    return new Promise<Position>((resolve, reject) => {
+      const call: Call = {
+        items,
+        count,
+        pushed: 0,
+        bytes,
+        signal,
+        resolve,
+        reject,
+        unlisten: undefined,
+        committing: false,
+        before: this.#last,
+        after: undefined,
+      }
+      if (this.#last === undefined) this.#first = call
+      else this.#last.after = call
+      this.#last = call
+      if (signal !== undefined) call.unlisten = onAbort(signal, () => this.#abort(call))
+    })
+  }
+
+  /** The items of the next commit, which is under way until `committed`. */
+  next(): OwnItems {
+    const batch = new OwnItems()
+    for (let call = this.#first; call !== undefined && batch.length < COMMIT_ITEMS; ) {
+      const { items, pushed, count } = call
+      const end = Math.min(count, pushed + COMMIT_ITEMS - batch.length)
+      if (items instanceof Uint8Array) batch.push(items)
+      else for (let at = pushed; at < end; at++) batch.push(items[at] as Uint8Array)
+      call.committing = true
+      call = call.after
+    }
+    return batch
+  }
+
+  /**
+   * Ends the commit: items from the front became visible, if any.
+   * @param current the position behind all that was ever pushed
+   */
+  committed(pushed: Pushed | undefined, current: Position): void {
+    const count = pushed?.pushed ?? 0
+    let positions: readonly Position[] | undefined
+    let at = 0
+    for (;;) {
+      const call = this.#first
+      if (call?.committing !== true) break
+      const left = call.count - call.pushed
+      if (left > count - at) {
+        this.#pushedSome(call, count - at)
+        break
+      }
+      at += left
+      this.#remove(call)
+      if (at < count) positions ??= pushed?.positions
+      call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
+    }
+    this.#endCommit()
+  }
+
+  /** Ends all waiting. */
+  rejectAll(reason: unknown): void {
+    while (this.#first !== undefined) this.#reject(this.#first, reason)
+  }
+
+  /** Calls whose items were not all visible wait for the next commit, unless their signals were aborted meanwhile. */
+  #endCommit(): void {
+    for (let call = this.#first; call?.committing === true; call = call.after) {
+      call.committing = false
+      if (call.signal?.aborted === true) this.#abort(call)
+    }
+  }
+
+  #abort(call: Call): void {
+    if (!call.committing) this.#reject(call, call.signal?.reason)
+  }
+
+  #reject(call: Call, reason: unknown): void {
+    this.#remove(call)
+    call.reject(reason)
+  }
+
+  #remove(call: Call): void {
+    const { before, after } = call
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after === undefined) this.#last = before
+    else after.before = before
+    this.#items -= call.count - call.pushed
+    this.#bytes -= call.bytes
+    call.unlisten?.()
+  }
+
+  /** So many more of a call's items, not all of them, are in the ring. */
+  #pushedSome(call: Call, count: number): void {
+    const { items, pushed } = call
+    const bytes = items instanceof Uint8Array ? 0 : totalBytes(items.slice(pushed, pushed + count))
+    call.pushed += count
+    call.bytes -= bytes
+    this.#items -= count
+    this.#bytes -= bytes
+  }
+
+  #checkRoom(moreItems: number, moreBytes: number): void {
+    const items = this.#items + moreItems
+    const bytes = this.#bytes + moreBytes
+    if (!this.empty && (items > this.#bounds.items || bytes > this.#bounds.bytes)) {
+      const expected = `at most ${this.#bounds.items} items and ${this.#bounds.bytes} bytes`
+      const found = `${items} items and ${bytes} bytes`
+      throw new RingError(
+        'RING_OVERLOADED',
+        `More would wait to be pushed to ${this.#device} than is kept in memory: expected ${expected}, ` +
+          `found ${found}; await some pushes before the next`,
+        { device: this.#device, expected, found },
+      )
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { systemClock } from '../../clock.ts'
+import { type BlockError, isBlockError } from '../../errors.ts'
+import { onAbort } from '../../util/abort.ts'
+import { Consumer, inspectRing } from '../attach.ts'
+import { keyOf } from '../key.ts'
+import type { AttachOptions } from '../types.ts'
+import { Waiter, type WaitOptions } from './poll.ts'
+
+/** How often the role may be found taken by one who does not answer. */
+const MAX_REFUSALS = 10
+
+/** How to suspend or resume a ring from outside. */
+export interface SuspendOptions extends AttachOptions, WaitOptions {
+  /** Ends it, whatever it does; a wish that is on the device by then stays there. */
+  readonly signal?: AbortSignal
+  /** Ends the waiting alone: also one that is aborted already lets the wish be made first. */
+  readonly waitSignal?: AbortSignal
+}
+
+/**
+ * Asks the producer to pause, and waits until it acknowledges. If a consumer is at work on this machine, it is
+ * asked to do it, because only one may write for that role.
+ * @throws {BlockError} `BLOCK_CLAIMED` if the consumer at work takes no requests
+ * @throws {RingError} as `Consumer.attach`
+ * @throws the reason of the signal that was aborted
+ */
+export function suspendRing(device: BlockDevice, options: SuspendOptions = {}): Promise<void> {
+  return settle(device, 'suspend', options)
+}
+
+/**
+ * Asks the producer to go on, and waits until it does.
+ * @throws as `suspendRing`
+ */
+export function resumeRing(device: BlockDevice, options: SuspendOptions = {}): Promise<void> {
+  return settle(device, 'resume', options)
+}
+
+async function settle(
+  device: BlockDevice,
+  wish: 'suspend' | 'resume',
+  options: SuspendOptions,
+): Promise<void> {
+  const { clock = systemClock, signal, waitSignal } = options
+  signal?.throwIfAborted()
+  const waiter = new Waiter(device, clock, options)
+  const stopListening = onAbort(waitSignal, () => waiter.wake())
+  const wanted = wish === 'suspend'
+  let refusals = 0
+  try {
+    for (;;) {
+      const { producer, consumer } = await inspectRing(
+        device,
+        signal === undefined ? {} : { signal },
+      )
+      if (consumer.suspend === wanted && producer.suspendAck === wanted) return
+      if (consumer.suspend !== wanted) {
+        const refused = await request(device, wish, options)
+        // Another one that only asks holds the role for a moment, and a consumer at work may be slow to answer.
+        if (refused !== undefined && ++refusals > MAX_REFUSALS) throw refused
+      }
+      waitSignal?.throwIfAborted()
+      await waiter.pause(signal)
+    }
+  } finally {
+    stopListening()
+    waiter.close()
+  }
+}
+
+/** Writes the wish, or has the consumer at work do it. Answers who is in the way, if somebody is. */
+async function request(
+  device: BlockDevice,
+  wish: 'suspend' | 'resume',
+  options: AttachOptions,
+): Promise<BlockError | undefined> {
+  if (device.capabilities.claim) {
+    const answer = await device.ask('consumer', wish, { key: keyOf(device) })
+    if (answer !== undefined) return
+  }
+  try {
+    await using consumer = await Consumer.attach(device, options)
+    await consumer[wish]()
+    return
+  } catch (error) {
+    if (isBlockError(error) && error.code === 'BLOCK_CLAIMED') return error
+    throw error
+  }
+}

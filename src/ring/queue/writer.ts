@@ -1,0 +1,312 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { type Clock, systemClock } from '../../clock.ts'
+import { type Codec, encodeItem, encodeItems } from '../../codec/codec.ts'
+import { bytes } from '../../codec/index.ts'
+import { isRingError, RingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
+import { untilAborted } from '../../util/abort.ts'
+import { Serial } from '../../util/serial.ts'
+import { Producer } from '../attach.ts'
+import { checkItem } from '../item-limits.ts'
+import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
+import type { AttachOptions, CreateOptions, PushResult } from '../types.ts'
+import { Waiter, type WaitOptions } from './poll.ts'
+import { PushQueue } from './push-queue.ts'
+
+/** How often an idle writer looks whether the consumer wishes to suspend, unless the options say otherwise. */
+const IDLE_LOOK_MS = 200
+/** Items that may wait in memory, unless the options say otherwise. */
+const MAX_QUEUED_ITEMS = 65_536
+/** Bytes that may wait in memory, unless the options say otherwise. */
+const MAX_QUEUED_BYTES = 256 << 20
+
+/** How a {@link RingWriter} is opened. */
+export interface WriterOptions<In> extends AttachOptions, WaitOptions {
+  /** Turns items into bytes. Default: items are bytes. */
+  readonly codec?: Codec<unknown, In>
+  /** Create the ring if the device is blank, as the options say. Default false. */
+  readonly create?: boolean | CreateOptions
+  /** Pushes beyond this number of items waiting are refused. Default 65,536. */
+  readonly maxQueuedItems?: number
+  /** Pushes beyond this number of bytes waiting are refused. Default 256 MiB. */
+  readonly maxQueuedBytes?: number
+  /**
+   * How often the writer looks, while nothing is pushed, whether the consumer wishes to suspend, in milliseconds.
+   * Default 200; `Infinity` is never.
+   */
+  readonly idleLookIntervalMs?: number
+  /**
+   * Called again and again while what waits cannot go on: the ring is full or suspended, also while it is opened. What it throws rejects
+   * all that waits.
+   */
+  readonly onBlocked?: () => void
+  /** Stops the waiting for a suspended ring. */
+  readonly signal?: AbortSignal
+}
+
+const NO_OPTIONS: WaitingOptions = {}
+
+/** What waits: `signal` stops the waiting, never a write that was begun. */
+export interface WaitingOptions {
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The end that pushes, with waiting: an item is durable and visible when its `push` resolves. Pushes that wait
+ * at the same time share commits, in the order of calling.
+ */
+export class RingWriter<In = Uint8Array> implements AsyncDisposable {
+  /** The primitives beneath. Using them beside the writer is safe; `push` there without `advance` is not. */
+  readonly producer: Producer
+  readonly #codec: Codec<unknown, In>
+  readonly #waiter: Waiter
+  readonly #queue: PushQueue
+  readonly #memory = new ItemMemory()
+  readonly #arriving = new Serial()
+  #arrivals = 0
+  #pumping: Promise<void> | undefined
+  readonly #clock: Clock
+  readonly #closing = new AbortController()
+  readonly #onBlocked: () => void
+  #blocked = false
+  #pushedLately = false
+  #closed: RingError | undefined
+
+  private constructor(producer: Producer, waiter: Waiter, options: WriterOptions<In>) {
+    const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
+    this.producer = producer
+    this.#waiter = waiter
+    this.#clock = options.clock ?? systemClock
+    this.#codec = options.codec ?? (bytes as Codec<unknown, never>)
+    this.#queue = new PushQueue(
+      { items: maxQueuedItems, bytes: maxQueuedBytes },
+      producer.device.name,
+    )
+    this.#onBlocked = options.onBlocked ?? (() => undefined)
+    const { idleLookIntervalMs = IDLE_LOOK_MS } = options
+    if (idleLookIntervalMs !== Number.POSITIVE_INFINITY) void this.#attend(idleLookIntervalMs)
+  }
+
+  /**
+   * Takes the producer's role, waiting while the ring is suspended.
+   * @throws as `Producer.attach` and, with `create`, `Producer.create`; the signal's reason
+   */
+  static open(
+    device: BlockDevice,
+    options?: WriterOptions<Uint8Array> & { readonly codec?: never },
+  ): Promise<RingWriter<Uint8Array>>
+  static open<In>(
+    device: BlockDevice,
+    options: WriterOptions<In> & { readonly codec: Codec<unknown, In> },
+  ): Promise<RingWriter<In>>
+  static async open<In>(
+    device: BlockDevice,
+    options: WriterOptions<In> = {},
+  ): Promise<RingWriter<In>> {
+    const { idleLookIntervalMs = IDLE_LOOK_MS, signal } = options
+    if (!(idleLookIntervalMs >= 1)) {
+      throw new RangeError(`idleLookIntervalMs is at least 1, not ${idleLookIntervalMs}`)
+    }
+    signal?.throwIfAborted()
+    const { create = false } = options
+    if (create !== false) await Producer.create(device, create === true ? {} : create)
+    const waiter = new Waiter(device, options.clock ?? systemClock, options)
+    try {
+      for (;;) {
+        const attached = await Producer.attach(device, options)
+        if (attached.status === 'attached') {
+          waiter.reset()
+          return new RingWriter<In>(attached.producer, waiter, options)
+        }
+        options.onBlocked?.()
+        await waiter.pause(signal)
+      }
+    } catch (error) {
+      waiter.close()
+      throw error
+    }
+  }
+
+  /** Whether what waits cannot go on now: the ring is full or suspended. */
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  /** Bytes of encoded items that wait to be pushed. */
+  get waitingBytes(): number {
+    return this.#queue.bytes
+  }
+
+  /** Says that there may be room now, so that the writer need not find out by itself. */
+  wake(): void {
+    this.#waiter.wake()
+  }
+
+  /**
+   * Pushes an item as it is at the call, waiting for room and for the end of a pause.
+   * @returns the position after the item
+   * @throws {CodecError} `CODEC_ENCODE`
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_DETACHED`, and as {@link Producer} does
+   * @throws {BlockError} the device failed: the item may be in the ring all the same, and comes twice if it is pushed again
+   * @throws the signal's reason: then the item was not pushed
+   */
+  push(item: In, { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
+    // No async function: a promise more for each push takes more time than its share of a commit.
+    try {
+      signal?.throwIfAborted()
+      const encoded = encodeItem(this.#codec, item, this.#keep)
+      if (!(encoded instanceof Promise) && this.#arrivals === 0) {
+        this.#checkOpen()
+        this.#checkItem(encoded)
+        return this.#pumped(this.#queue.addOne(encoded, signal))
+      }
+      return this.#pushLater(allOwn([encoded]), signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Pushes many items in as few commits as can be. It is not one transaction: those that have room become
+   * visible while the others wait, and when it rejects, some from the front may be in the ring.
+   * @returns the position after the last item
+   * @throws as `push`
+   */
+  pushMany(items: readonly In[], { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
+    try {
+      signal?.throwIfAborted()
+      const encoded = encodeItems(this.#codec, items, this.#keep)
+      if (!(encoded instanceof Promise) && this.#arrivals === 0) {
+        return this.#enqueue(encoded, signal)
+      }
+      return this.#pushLater(Promise.resolve(encoded), signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Pushes an item if there is room now and nothing else waits.
+   * @throws as `push`
+   */
+  async tryPush(item: In): Promise<PushResult> {
+    const encoded = await encodeItems(this.#codec, [item], this.#keep)
+    this.#checkOpen()
+    if (!this.#queue.empty || this.#arrivals > 0) return { status: 'retry' }
+    const result = await this.producer.append(encoded)
+    if (result.status !== 'ok') return result
+    return { status: 'ok', position: result.position }
+  }
+
+  /**
+   * Gives the role back. A commit under way ends first; pushes that wait are rejected with `RING_DETACHED`.
+   * Never fails; can be called again.
+   */
+  async close(): Promise<void> {
+    this.#closed ??= new RingError('RING_DETACHED', 'The writer was closed', {
+      device: this.producer.device.name,
+    })
+    this.#closing.abort(this.#closed)
+    this.#waiter.wake()
+    await this.#pumping
+    this.#waiter.close()
+    await this.producer.detach()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** A codec that takes its time must not let later pushes overtake. */
+  async #pushLater(encoded: Promise<OwnItems>, signal: AbortSignal | undefined): Promise<Position> {
+    const { pushed } = await this.#arrive(encoded, signal)
+    return pushed
+  }
+
+  async #arrive(
+    encoded: Promise<OwnItems>,
+    signal: AbortSignal | undefined,
+  ): Promise<{ pushed: Promise<Position> }> {
+    // A codec may take for ever; a signal, and closing, do not wait for it.
+    const awaited = untilAborted(encoded, signal, this.#closing.signal)
+    awaited.catch(() => undefined) // It is awaited below, but perhaps only later.
+    this.#arrivals++
+    try {
+      return await this.#arriving.run(
+        async () => ({
+          pushed: this.#enqueue(await awaited, signal),
+        }),
+        signal,
+      )
+    } finally {
+      this.#arrivals--
+    }
+  }
+
+  #enqueue(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
+    this.#checkOpen()
+    for (const item of items) this.#checkItem(item)
+    return this.#pumped(this.#queue.add(items, signal))
+  }
+
+  readonly #keep = (item: Uint8Array): Uint8Array =>
+    this.#memory.keep(item, this.producer.maxItemBytes)
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed
+  }
+
+  #checkItem(item: Uint8Array): void {
+    checkItem(item, this.producer)
+  }
+
+  #pumped<T>(pushed: T): T {
+    this.#pumping ??= this.#pump()
+    return pushed
+  }
+
+  async #pause(): Promise<void> {
+    this.#blocked = true
+    try {
+      this.#onBlocked()
+      await this.#waiter.pause()
+    } finally {
+      this.#blocked = false
+    }
+  }
+
+  /** Acknowledges a wish to suspend also when nothing is pushed, which would look by itself. */
+  async #attend(intervalMs: number): Promise<void> {
+    for (let going = true; going; ) {
+      try {
+        await this.#clock.sleep(intervalMs, this.#closing.signal, { background: true })
+        if (!this.#pushedLately) await this.producer.state()
+        this.#pushedLately = false
+      } catch (error) {
+        // Closed; or the handle ended, which the next push tells. A read may do better the next time.
+        const ended = isRingError(error) && error.code !== 'RING_CORRUPT'
+        going = this.#closed === undefined && !ended
+      }
+    }
+  }
+
+  /** Commits what waits, until nothing does. */
+  async #pump(): Promise<void> {
+    // Pushes called in one go share the first commit too.
+    await Promise.resolve()
+    try {
+      while (!this.#queue.empty) {
+        this.#checkOpen()
+        this.#pushedLately = true
+        const result = await this.producer.append(this.#queue.next())
+        this.#queue.committed(result.status === 'ok' ? result : undefined, this.producer.position)
+        if (result.status === 'ok') this.#waiter.reset()
+        else if (!this.#queue.empty) await this.#pause()
+      }
+    } catch (error) {
+      this.#queue.rejectAll(error)
+    } finally {
+      this.#pumping = undefined
+    }
+  }
+}

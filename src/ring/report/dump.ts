@@ -1,0 +1,82 @@
+import type { Clock } from '../../clock.ts'
+import type { ByteRange } from '../types.ts'
+
+/** What `dumpAt` takes. */
+export interface DumpOptions {
+  /** How many bytes are dumped. Default 256; fewer at the end of the device. */
+  readonly length?: number
+  /** Ends it with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+}
+
+/** A field of what is on a device. */
+export interface DumpField {
+  readonly name: string
+  /** Where it is, in bytes from the device's start. */
+  readonly offset: number
+  /** How long it is. */
+  readonly bytes: number
+  /** For people. */
+  readonly value: string
+}
+
+/** What is at a place of a device. */
+export interface Structure {
+  /** Such as `producer slot 2`, `item 3 of the batch at LSN 17`, or `free`. */
+  readonly structure: string
+  /** Where it begins, in bytes from the device's start. */
+  readonly start: number
+  /** How long it is, in bytes. What goes on at the beginning of the data area is counted with it. */
+  readonly length: number
+  /** Why it cannot be believed; absent if it can, or if nothing tells. */
+  readonly problem?: string
+  readonly fields: readonly DumpField[]
+}
+
+/** What `dumpAt` answers. */
+export interface Dump extends Structure {
+  readonly format: 1 | 2
+  /** Where the dumped bytes are. */
+  readonly offset: number
+  readonly bytes: Uint8Array
+  /** Which of these cannot be read, and are zeroes here. */
+  readonly unreadable: readonly ByteRange[]
+}
+
+/** How a field's bytes are shown. */
+export type FieldKind = 'number' | 'signed' | 'hex' | 'text'
+
+/** A field of a structure: its name, its bytes from the structure's start on, and how it is shown. */
+export type FieldSpec = readonly [
+  name: string,
+  at: number,
+  bytes: number,
+  kind?: FieldKind | undefined,
+]
+
+/** Decodes fields; those that the bytes do not reach are left out. All numbers are little-endian. */
+export function decodeFields(
+  bytes: Uint8Array,
+  start: number,
+  specs: readonly FieldSpec[],
+): readonly DumpField[] {
+  return specs
+    .filter(([, at, length]) => at + length <= bytes.length)
+    .map(([name, at, length, kind = 'number']) => ({
+      name,
+      offset: start + at,
+      bytes: length,
+      value: show(bytes.subarray(at, at + length), kind),
+    }))
+}
+
+function show(bytes: Uint8Array, kind: FieldKind): string {
+  if (kind === 'text')
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).replace(/\0+$/, '')
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0'))
+  if (kind === 'hex') return hex.join('')
+  const value = BigInt(`0x${hex.reverse().join('')}`)
+  return String(kind === 'signed' ? BigInt.asIntN(8 * bytes.length, value) : value)
+}

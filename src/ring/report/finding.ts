@@ -1,0 +1,109 @@
+import type { Clock } from '../../clock.ts'
+
+/** How bad a finding is: `warning` loses nothing, and may be right after a power cut; `damage` needs to be acted on. */
+export type Severity = 'warning' | 'damage'
+
+/** Something that was found at a place of a device. */
+export interface Finding {
+  readonly severity: Severity
+  /** Where it is, in bytes from the device's start. */
+  readonly offset: number
+  /** What is there, such as `producer slot 2`. */
+  readonly structure: string
+  /** What is wrong with it, for people. */
+  readonly problem: string
+  /** Items that wait for the consumer and cannot be read; absent if that is not known. */
+  readonly items?: number
+  /** The sequence numbers of the items concerned, in format 2: how many items were pushed before them. */
+  readonly sequence?: { readonly first: number; readonly last: number }
+  /** What to do about it, for people. */
+  readonly advice: string
+}
+
+/** Findings that a report lists; more are only counted. */
+const MAX_FINDINGS = 1000
+
+/** Takes findings one by one. */
+export interface FindingSink {
+  add(finding: Finding): void
+}
+
+/** Findings in bounded memory. */
+export class Findings implements FindingSink {
+  readonly list: Finding[] = []
+  #count = 0
+  #damaged = false
+  #items = 0
+
+  add(finding: Finding): void {
+    if (finding.severity === 'damage') this.#damaged = true
+    this.#items += finding.items ?? 0
+    this.#count++
+    if (this.list.length < MAX_FINDINGS) this.list.push(finding)
+  }
+
+  /** Whether nothing is damaged. */
+  get sound(): boolean {
+    return !this.#damaged
+  }
+
+  /** Items that cannot be read, as far as that is known. */
+  get damagedItems(): number {
+    return this.#items
+  }
+
+  /** How many findings are not in the list. */
+  get more(): number {
+    return this.#count - this.list.length
+  }
+}
+
+/** What was read of the log, from the oldest item that waits on. */
+export interface LogCounts {
+  /** Blocks that are in use; in format 1 these are sectors. */
+  readonly blocks: number
+  /** Blocks of the data area that are not in use: what they hold means nothing, and was not looked at. */
+  readonly freeBlocks: number
+  /** Batches that are sound; none in format 1. */
+  readonly batches: number
+  /** Items that wait and are sound. */
+  readonly items: number
+  /** Bytes of these. */
+  readonly bytes: number
+}
+
+/** What `verifyRing` found. */
+export interface RingReport {
+  readonly format: 1 | 2
+  /** Whether nothing is damaged. */
+  readonly sound: boolean
+  /** In the order in which they were found, 1,000 at most. */
+  readonly findings: readonly Finding[]
+  /** How many findings are not listed. */
+  readonly moreFindings: number
+  /** Items that wait and cannot be read, as far as that is known. */
+  readonly damagedItems: number
+  /** Absent if the log could not be looked at. */
+  readonly log?: LogCounts
+}
+
+/** How a ring is verified. */
+export interface VerifyOptions {
+  /** Told now and then how much of the log was read, or of the device while a superblock is looked for. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void
+  /** Ends it with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+}
+
+/** A report of the findings and of what was read. */
+export function reportOf(
+  format: 1 | 2,
+  findings: Findings,
+  log: LogCounts | undefined,
+): RingReport {
+  const { sound, list, more, damagedItems } = findings
+  const report = { format, sound, findings: list, moreFindings: more, damagedItems }
+  return log === undefined ? report : { ...report, log }
+}

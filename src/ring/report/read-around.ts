@@ -1,0 +1,48 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import { isRingError, type RingErrorCode } from '../../errors.ts'
+import { detectFormat } from '../detect.ts'
+import type { ByteRange } from '../types.ts'
+
+/** What is answered where there is no ring, or none of format 1 with such sectors, or not enough of it. */
+const NO_RING: readonly RingErrorCode[] = [
+  'RING_NOT_INITIALISED',
+  'RING_SECTOR_SIZE',
+  'RING_CORRUPT',
+]
+
+/**
+ * Works on what can be read of a ring. Where no ring is found, that says nothing if something could not be read.
+ * @param known the format, if it is not to be found out
+ */
+export async function salvage<T>(
+  device: BlockDevice,
+  work: (readable: SalvageBlockDevice, format: 1 | 2) => Promise<T>,
+  known?: 1 | 2,
+): Promise<T> {
+  const readable = new SalvageBlockDevice(device)
+  try {
+    return await work(readable, known ?? (await detectFormat(readable)))
+  } catch (error) {
+    const isNoRing = isRingError(error) && NO_RING.includes(error.code)
+    throw isNoRing && readable.failure !== undefined ? readable.failure : error
+  }
+}
+
+/** The bytes that could not be read so far, of all or of a part of a device, ascending. */
+export async function unreadableBytes(
+  device: SalvageBlockDevice,
+  { offset, bytes }: ByteRange = { offset: 0, bytes: Number.POSITIVE_INFINITY },
+): Promise<readonly ByteRange[]> {
+  const { sectorSize } = await device.getInfo()
+  return device.unreadable.flatMap(({ sector, sectors }) => {
+    const from = Math.max(offset, sector * sectorSize)
+    const to = Math.min(offset + bytes, (sector + sectors) * sectorSize)
+    return from < to ? [{ offset: from, bytes: to - from }] : []
+  })
+}
+
+/** Says that some bytes cannot be read. */
+export function cannotRead({ offset, bytes }: ByteRange): string {
+  return `cannot be read: the device fails at ${bytes} bytes from byte ${offset} on`
+}
