@@ -29,8 +29,7 @@ async function damaged(device: MemoryBlockDevice): Promise<readonly number[]> {
 }
 
 describe('a slot that is damaged while its handle lives', () => {
-  // Seed 457 of the mix flip.
-  test('is written again as of now, and takes nothing back that the other one gave back', async () => {
+  test('is written again as of now, and takes nothing back that the other one gave back (seed 457 of the mix flip)', async () => {
     const device = await smallRing(16)
     const clock = new FakeClock()
     const producer = await attachProducer(device, { clock, lookIntervalMs: 0 })

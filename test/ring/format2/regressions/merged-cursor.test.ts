@@ -1,5 +1,4 @@
-// A cursor within epochs that are merged is no contradiction. (A regression of a working tree in which `seqOf` knows all
-// epochs, and `epochAt` only those that the slot lists.)
+// A cursor within epochs that are merged is no contradiction: `seqOf` knows all epochs, and so must `epochAt`.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../../src/ring/attach.ts'

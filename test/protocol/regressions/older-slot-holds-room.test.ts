@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
-import { FakeClock } from '../helpers/fake-clock.ts'
-import { attachProducer } from '../helpers/ring.ts'
-import { GatedDevice, ReplayDisk } from './disk.ts'
+import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+import { GatedDevice, ReplayDisk } from '../disk.ts'
 
 // Found by the explorer: the older slot keeps space from being used, and the drained ring refused a large item for ever.
 test('after a consumer that died before it was idle, its successor frees the space', async () => {

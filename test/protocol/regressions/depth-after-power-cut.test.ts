@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
-import { attachProducer } from '../helpers/ring.ts'
-import { GatedDevice, ReplayDisk } from './disk.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+import { GatedDevice, ReplayDisk } from '../disk.ts'
 
 // Found by a random walk: the depth was counted from a cursor that lies beyond what the new epoch begins with.
 test('the depth is exact after a power cut took an item back that was popped', async () => {
