@@ -1,4 +1,4 @@
-import { CodecError } from '../errors.ts'
+import { CodecError, isRingError, type RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import { allOwn, OwnItems } from '../ring/own-items.ts'
 import { formatPosition } from '../ring/position-text.ts'
@@ -16,12 +16,16 @@ export interface Codec<Out, In = Out> {
   decode(bytes: Uint8Array): Out | Promise<Out>
 }
 
-/** Copies what a codec made: it may be the caller's memory, or the codec's for the next item. */
+/**
+ * Copies what a codec made: it may be the caller's memory, or the codec's for the next item.
+ * @throws {RingError} the ring does not take it: that is no fault of the codec
+ */
 type Keep = (bytes: Uint8Array) => Uint8Array
 
 /**
  * Encodes items; at once, if the codec does.
  * @throws {CodecError} `CODEC_ENCODE`
+ * @throws {RingError} as `keep`
  */
 export function encodeItems<In>(
   codec: Codec<unknown, In>,
@@ -47,6 +51,7 @@ export function encodeItems<In>(
 /**
  * Encodes one item.
  * @throws {CodecError} `CODEC_ENCODE`, at once or as a rejection
+ * @throws {RingError} as `keep`, in the same way
  */
 export function encodeItem<In>(
   codec: Codec<unknown, In>,
@@ -71,7 +76,8 @@ function checkBytes(bytes: Uint8Array): Uint8Array {
   throw new TypeError(`expected a Uint8Array, found ${typeof bytes}`)
 }
 
-function encodeError(codec: string, cause: unknown): CodecError {
+function encodeError(codec: string, cause: unknown): CodecError | RingError {
+  if (isRingError(cause)) return cause
   const message = `the item cannot be encoded as ${codec}: ${reason(cause)}`
   return new CodecError('CODEC_ENCODE', message, { codec }, cause)
 }

@@ -160,7 +160,7 @@ export abstract class BaseRole implements Role {
   ): Promise<T> {
     let own: OwnItems
     try {
-      own = this.#itemMemory.own(items, this.maxItemBytes)
+      own = this.#itemMemory.own(items, this)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -35,20 +35,27 @@ export function itemTooLarge(item: LargeItem): RingError {
   )
 }
 
+/** What decides how large an item may be. */
+export type ItemLimits = Pick<Role, 'device' | 'format' | 'maxItemBytes'>
+
+/** The property that each typed array inherits: an item's class may say something else of its length. */
+const { get: lengthOf } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'length',
+) as { readonly get: () => number }
+
 /**
- * Checks that an item can ever be pushed.
+ * The length of an item, which can be pushed as far as that goes.
  * @throws {TypeError} it is no Uint8Array
  * @throws {RingError} `RING_ITEM_TOO_LARGE`
  */
-export function checkItem(
-  item: Uint8Array,
-  role: Pick<Role, 'device' | 'format' | 'maxItemBytes'>,
-): void {
+export function checkedLength(item: Uint8Array, role: ItemLimits): number {
   if (!(item instanceof Uint8Array)) throw new TypeError('an item has to be a Uint8Array')
+  const length = lengthOf.call(item)
   const { maxItemBytes } = role
-  if (item.length <= maxItemBytes) return
+  if (length <= maxItemBytes) return length
   // In the original's words, which count the item's length field.
-  const size = role.format === 1 ? item.length + HEADER_BYTES : item.length
+  const size = role.format === 1 ? length + HEADER_BYTES : length
   throw new RingError(
     'RING_ITEM_TOO_LARGE',
     `The ring is too small for a message of size ${size} bytes; the largest item that ${role.device.name} takes is ` +
@@ -56,7 +63,7 @@ export function checkItem(
     {
       device: role.device.name,
       expected: `an item of at most ${maxItemBytes} bytes`,
-      found: String(item.length),
+      found: String(length),
     },
   )
 }

@@ -1,9 +1,11 @@
+import { checkedLength, type ItemLimits } from './item-limits.ts'
+
 /** Memory that small items share. */
 const CHUNK_BYTES = 64 << 10
 /** Larger items have memory of their own, so that no chunk is kept for long by one of them, or left with much unused. */
 const SHARED_BYTES = CHUNK_BYTES / 8
 
-/** Items whose bytes nobody else can change, so they need no copy. */
+/** Items that were checked, and whose bytes nobody else can change, so they need no copy. */
 export class OwnItems extends Array<Uint8Array> {}
 
 /** Our own items, when all are there. */
@@ -25,24 +27,22 @@ export class ItemMemory {
 
   /**
    * Copies of the items; items that are our own already are answered as they are.
-   * @param maxItemBytes larger items are refused later on, and not copied
-   * @throws {TypeError} the memory of one was given away
+   * @throws as `keep`
    */
-  own(items: readonly Uint8Array[], maxItemBytes: number): OwnItems {
+  own(items: readonly Uint8Array[], limits: ItemLimits): OwnItems {
     if (items instanceof OwnItems) return items
     const own = new OwnItems()
-    for (const item of items)
-      own.push(item instanceof Uint8Array ? this.keep(item, maxItemBytes) : item)
+    for (const item of items) own.push(this.keep(item, limits))
     return own
   }
 
   /**
-   * As `own`, of one item.
-   * @throws {TypeError} its memory was given away
+   * A copy of one item. Its length is checked here, because it can change until it is written, as its bytes can.
+   * @throws {TypeError} it is no Uint8Array, or its memory was given away
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`
    */
-  keep(item: Uint8Array, maxItemBytes: number): Uint8Array {
-    const { length } = item
-    if (length > maxItemBytes) return item
+  keep(item: Uint8Array, limits: ItemLimits): Uint8Array {
+    const length = checkedLength(item, limits)
     if (length > SHARED_BYTES) return new Uint8Array(item)
     if (this.#used + length > this.#chunk.length) {
       this.#chunk = new Uint8Array(CHUNK_BYTES)

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import { bytes } from '../../src/codec/index.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
+import type { ItemLimits } from '../../src/ring/item-limits.ts'
 import { ItemMemory } from '../../src/ring/own-items.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
@@ -106,23 +108,94 @@ describe('what is pushed is what was there at the call', () => {
   })
 })
 
+describe('an item whose length changes after the call', () => {
+  /** Larger than what is taken, and as small as that a moment later. */
+  const shrinking = (): { readonly item: Uint8Array; readonly shrink: () => void } => {
+    const memory = new ArrayBuffer(101, { maxByteLength: 101 })
+    return { item: new Uint8Array(memory), shrink: () => memory.resize(5) }
+  }
+  const refused = expect.objectContaining({ code: 'RING_ITEM_TOO_LARGE' })
+  const options = { maxItemBytes: 100 }
+
+  test('is what it was at the call, with the primitives', async () => {
+    const device = await ringFor()
+    const producer = await attachProducer(device, options)
+    const calls: readonly ((item: Uint8Array) => Promise<unknown>)[] = [
+      (item) => producer.push(item),
+      (item) => producer.pushMany([item]),
+      (item) => producer.append([item]),
+    ]
+    for (const call of calls) {
+      const { item, shrink } = shrinking()
+      const pushing = call(item)
+      shrink()
+      await expect(pushing).rejects.toEqual(refused)
+    }
+    await producer.detach()
+    expect(await stored(device)).toEqual([])
+  })
+
+  test('is what it was at the call: of a writer, also behind a codec that takes its time', async () => {
+    const device = await ringFor()
+    const codec: Codec<Uint8Array> = {
+      ...bytes,
+      encode: (item) => (item.length > 5 ? item : Promise.resolve(item)),
+    }
+    await using writer = await RingWriter.open(device, { ...options, codec })
+    const calls: readonly ((item: Uint8Array) => Promise<unknown>)[] = [
+      (item) => writer.tryPush(item),
+      (item) => writer.push(item),
+      (item) => writer.pushMany([item]),
+    ]
+    for (const call of calls) {
+      const before = writer.push(Uint8Array.of(1))
+      const { item, shrink } = shrinking()
+      const pushing = call(item)
+      shrink()
+      await expect(pushing).rejects.toEqual(refused)
+      await before
+    }
+    expect(await stored(device)).toEqual(['1 x 1', '1 x 1', '1 x 1'])
+  })
+})
+
+test('an item has the length of its bytes, whatever its class says', async () => {
+  class Named extends Uint8Array {
+    override get length(): number {
+      return -50
+    }
+  }
+  const device = await ringFor()
+  await using writer = await RingWriter.open(device)
+  const items = [new Uint8Array(60).fill(1), new Named(0), new Named(3), new Uint8Array(60).fill(2)]
+  await Promise.all(items.map((item) => writer.push(item)))
+  expect(await stored(device)).toEqual(['60 x 1', '0 x ', '3 x 0', '60 x 2'])
+})
+
+/** What takes items of so many bytes at most. */
+function taking(maxItemBytes: number): ItemLimits {
+  return { device: new MemoryBlockDevice({ sizeSectors: 1 }), format: 2, maxItemBytes }
+}
+
 test('items are kept whatever their lengths are, and nothing is copied twice', () => {
+  const limits = taking(20_000)
   fc.assert(
     fc.property(fc.array(fc.nat(20_000), { maxLength: 40 }), (lengths) => {
       const memory = new ItemMemory()
       const items = lengths.map((length, index) => new Uint8Array(length).fill(index + 1))
       const expected = shown(items)
-      const own = memory.own(items, Number.POSITIVE_INFINITY)
+      const own = memory.own(items, limits)
       for (const item of items) item.fill(255)
       expect(shown(own)).toEqual(expected)
-      expect(memory.own(own, Number.POSITIVE_INFINITY)).toBe(own)
+      expect(memory.own(own, limits)).toBe(own)
     }),
   )
 })
 
-test('what will be refused is not copied', () => {
-  const item = new Uint8Array(101)
+test('what is too large, or no bytes, is refused before it is copied', () => {
   const memory = new ItemMemory()
-  expect(memory.keep(item, 100)).toBe(item)
-  expect(memory.own([item, 'none' as never], 100)).toEqual([item, 'none'])
+  const tooLarge = expect.objectContaining({ code: 'RING_ITEM_TOO_LARGE' })
+  expect(memory.keep(new Uint8Array(100), taking(100))).toHaveLength(100)
+  expect(() => memory.keep(new Uint8Array(101), taking(100))).toThrow(tooLarge)
+  expect(() => memory.own(['none' as never], taking(100))).toThrow(TypeError)
 })

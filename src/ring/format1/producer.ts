@@ -1,7 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { asPosition, type Position } from '../../position.ts'
-import { checkItem } from '../item-limits.ts'
 import { pushOne } from '../single-item.ts'
 import type {
   AttachOptions,
@@ -97,7 +96,6 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    for (const item of items) checkItem(item, this)
     await this.lookIfOld()
     if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
     const count = await this.#fitting(items)

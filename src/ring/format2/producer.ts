@@ -3,7 +3,6 @@ import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import type { Claimed } from '../claimed-role.ts'
-import { checkItem } from '../item-limits.ts'
 import { pushOne } from '../single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
@@ -222,7 +221,6 @@ export class Format2Producer extends Format2Role implements Producer {
 
   #write(pushed: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
     return this.runWith(pushed, async (items) => {
-      for (const item of items) checkItem(item, this)
       this.#checkCounts(items.length)
       // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
       if (this.mustLookBeforeWrite) await this.look()

@@ -7,7 +7,6 @@ import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { Serial } from '../../util/serial.ts'
 import { Producer } from '../attach.ts'
-import { checkItem } from '../item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
 import type { AttachOptions, CreateOptions, PushResult } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
@@ -157,7 +156,6 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       const encoded = encodeItem(this.#codec, item, this.#keep)
       if (!(encoded instanceof Promise) && this.#arrivals === 0) {
         this.#checkOpen()
-        this.#checkItem(encoded)
         return this.#pumped(this.#queue.addOne(encoded, signal))
       }
       return this.#pushLater(allOwn([encoded]), signal)
@@ -245,19 +243,13 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
 
   #enqueue(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
     this.#checkOpen()
-    for (const item of items) this.#checkItem(item)
     return this.#pumped(this.#queue.add(items, signal))
   }
 
-  readonly #keep = (item: Uint8Array): Uint8Array =>
-    this.#memory.keep(item, this.producer.maxItemBytes)
+  readonly #keep = (item: Uint8Array): Uint8Array => this.#memory.keep(item, this.producer)
 
   #checkOpen(): void {
     if (this.#closed !== undefined) throw this.#closed
-  }
-
-  #checkItem(item: Uint8Array): void {
-    checkItem(item, this.producer)
   }
 
   #pumped<T>(pushed: T): T {
