@@ -19,9 +19,16 @@ async function ring(format: 1 | 2): Promise<MemoryBlockDevice> {
   return device
 }
 
+async function attached(device: MemoryBlockDevice) {
+  const result = await Producer.attach(device)
+  if (result.status !== 'attached') throw new Error('the ring is suspended')
+  return result
+}
+
 describe('positions as text', () => {
   test('of format 2 are epoch and item, and come back', () => {
     expect(formatPosition(toPosition(1, 42), 2)).toBe('1:42')
+    expect(formatPosition(2n ** 53n * (2n ** 60n + 1n) + 42n, 2)).toBe(`${2n ** 60n + 1n}:42`)
     const part = fc.integer({ min: 0, max: SAFE })
     fc.assert(
       fc.property(part, part, (epoch, seq) => {
@@ -56,6 +63,17 @@ describe('positions as text', () => {
   ])('there is none in %j', (text) => expect(() => parsePosition(text)).toThrow(RangeError))
 })
 
+test.each([1, 2] as const)(
+  'what is no position leaves a producer of format %i as it is',
+  async (format) => {
+    const { producer } = await attached(await ring(format))
+    // The position of a push that answered `retry`, for example.
+    await expect(producer.advance(undefined as never)).rejects.toThrow()
+    expect(await producer.append([Uint8Array.of(2)])).toMatchObject({ status: 'ok' })
+    await producer.detach()
+  },
+)
+
 describe('every message shows them so', () => {
   test.each([
     [1, /position 8 lies beyond .* ends at 0$/],
@@ -78,6 +96,16 @@ describe('every message shows them so', () => {
     await producer.detach()
     const consumer = await Consumer.attach(device)
     await expect(consumer.advance(wrong)).rejects.toThrow(message)
+    await consumer.detach()
+  })
+
+  test.each([
+    [1, /position 80 was given back already, .* is at 0, the producer at 8$/],
+    [2, /position 2:3 was given back already, .* is at 2:0$/],
+  ] as const)('a pop of format %i', async (format, message) => {
+    const from = format === 1 ? asPosition(80n) : toPosition(2, 3)
+    const consumer = await Consumer.attach(await ring(format))
+    await expect(consumer.pop(from)).rejects.toThrow(message)
     await consumer.detach()
   })
 
@@ -107,10 +135,4 @@ describe('every message shows them so', () => {
     await using reader = await RingReader.open(await ring(format), { codec })
     await expect(reader.next()).rejects.toThrow(`ends at position ${position} is not none`)
   })
-
-  async function attached(device: MemoryBlockDevice) {
-    const result = await Producer.attach(device)
-    if (result.status !== 'attached') throw new Error('the ring is suspended')
-    return result
-  }
 })

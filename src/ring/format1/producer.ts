@@ -266,5 +266,5 @@ function indexOf(ascending: readonly bigint[], value: bigint): number {
     if ((ascending[middle] as bigint) < value) low = middle + 1
     else high = middle
   }
-  return ascending[low] === value ? low : -1
+  return low < ascending.length && ascending[low] === value ? low : -1
 }

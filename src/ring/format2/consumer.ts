@@ -327,7 +327,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const own = this.#cursor.mark.seq + this.#cursor.index
     if (seq < own || seq > this.#reading.readTo) {
       throw new RangeError(
-        `position ${from} was given back already, or never answered by a pop: the consumer is at ` +
+        `position ${toText(from)} was given back already, or never answered by a pop: the consumer is at ` +
           toText(this.position),
       )
     }

@@ -44,8 +44,7 @@ export function fromPosition(position: bigint): { readonly epoch: number; readon
 
 /** A position for people: `epoch:item`. */
 export function toText(position: bigint): string {
-  const { epoch, seq } = fromPosition(position)
-  return `${epoch}:${seq}`
+  return `${position / EPOCH}:${position % EPOCH}`
 }
 
 /** The position that a text shows, or undefined if it shows none. */
