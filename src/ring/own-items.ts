@@ -1,9 +1,26 @@
+import { type Lent, LentMemory } from '../block/buffer-pool.ts'
 import { checkedLength, type ItemLimits } from './item-limits.ts'
 
 /** Memory that small items share. */
 const CHUNK_BYTES = 64 << 10
 /** Larger items have memory of their own, so that no chunk is kept for long by one of them, or left with much unused. */
 const SHARED_BYTES = CHUNK_BYTES / 8
+
+/** Where large items are kept. */
+export interface LargeItems {
+  /** As that of a device. */
+  readonly allocate: (bytes: number) => Uint8Array
+  /** The batch of an item that is alone in it, which then needs no copy of it: its size, and what comes before the item. */
+  readonly roomFor: (itemBytes: number) => { readonly bytes: number; readonly front: number }
+}
+
+/** The memory around large items. */
+const rooms = new WeakMap<Uint8Array, Lent>()
+
+/** The memory in which a large item is kept, with room in front of it and behind it; undefined if it has none. */
+export function roomOf(item: Uint8Array): Uint8Array | undefined {
+  return rooms.get(item)?.memory
+}
 
 /** Items that were checked, and whose bytes nobody else can change, so they need no copy. */
 export class OwnItems extends Array<Uint8Array> {}
@@ -24,6 +41,14 @@ export async function allOwn(
 export class ItemMemory {
   #chunk: Uint8Array = new Uint8Array(0)
   #used = 0
+  readonly #large: LargeItems | undefined
+  readonly #pool: LentMemory | undefined
+
+  /** @param large without it, large items are kept in new memory each time, which the system makes slowly */
+  constructor(large?: LargeItems) {
+    this.#large = large
+    this.#pool = large === undefined ? undefined : new LentMemory(large.allocate)
+  }
 
   /**
    * Copies of the items; items that are our own already are answered as they are.
@@ -43,7 +68,7 @@ export class ItemMemory {
    */
   keep(item: Uint8Array, limits: ItemLimits): Uint8Array {
     const length = checkedLength(item, limits)
-    if (length > SHARED_BYTES) return new Uint8Array(item)
+    if (length > SHARED_BYTES) return this.#keepLarge(item, length)
     if (this.#used + length > this.#chunk.length) {
       this.#chunk = new Uint8Array(CHUNK_BYTES)
       this.#used = 0
@@ -52,5 +77,24 @@ export class ItemMemory {
     copy.set(item)
     this.#used += length
     return copy
+  }
+
+  /** Items that were pushed need their memory no more. After a failure it may still be on its way to the device. */
+  release(items: Uint8Array | OwnItems): void {
+    if (!(items instanceof Uint8Array)) for (const item of items) this.release(item)
+    else if (items.length > SHARED_BYTES) {
+      rooms.get(items)?.release()
+      rooms.delete(items)
+    }
+  }
+
+  #keepLarge(item: Uint8Array, length: number): Uint8Array {
+    if (this.#large === undefined || this.#pool === undefined) return new Uint8Array(item)
+    const { bytes, front } = this.#large.roomFor(length)
+    const lent = this.#pool.lend(bytes)
+    const own = lent.memory.subarray(front, front + length)
+    own.set(item)
+    rooms.set(own, lent)
+    return own
   }
 }

@@ -1,13 +1,17 @@
+import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import { bytes } from '../../src/codec/index.ts'
+import { BlockError } from '../../src/errors.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
 import type { ItemLimits } from '../../src/ring/item-limits.ts'
 import { ItemMemory } from '../../src/ring/own-items.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
+import { FORMAT } from '../helpers/format.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { fc } from '../helpers/property.ts'
 import { attachProducer, smallRing } from '../helpers/ring.ts'
@@ -17,7 +21,9 @@ const LENGTHS = [10, 20_000]
 const itemsOf = (fill: number): Uint8Array[] =>
   LENGTHS.map((length) => new Uint8Array(length).fill(fill))
 
-const ringFor = async (): Promise<HookedDevice> => new HookedDevice(await smallRing(512 * 1024))
+const ringFor = async (): Promise<HookedDevice> => new HookedDevice(await smallRing(2 << 20))
+
+const digestOf = (item: Uint8Array): string => createHash('sha256').update(item).digest('hex')
 
 /** What items hold, all of whose bytes are alike: to compare the bytes themselves would take long. */
 const shown = (items: readonly Uint8Array[]): string[] =>
@@ -176,6 +182,53 @@ test('an item has the length of its bytes, whatever its class says', async () =>
 function taking(maxItemBytes: number): ItemLimits {
   return { device: new MemoryBlockDevice({ sizeSectors: 1 }), format: 2, maxItemBytes }
 }
+
+describe('a large item, which a batch is made around', () => {
+  /** Words that no batch may hold as they are, at every place where a structure could begin. */
+  const planted = (length: number, fill: number): Uint8Array => {
+    const item = new Uint8Array(length).fill(fill)
+    for (let at = 0; at + 4 <= length; at += 4) item.set([0x53, 0x42, 0x52, 0x42], at)
+    item[length - 1] = fill
+    return item
+  }
+
+  test('is stored as it was, alone and with others, whatever it holds', async () => {
+    const device = await ringFor()
+    await using writer = await RingWriter.open(device)
+    const pushed: string[] = []
+    for (const [round, length] of [70_000, 9000, 65_448, 65_449, 20_000, 70_000].entries()) {
+      const item = planted(length, round)
+      pushed.push(digestOf(item))
+      await writer.push(item)
+      const pair = [planted(length, round + 10), planted(300, round + 20)]
+      pushed.push(...pair.map(digestOf))
+      await Promise.all(pair.map((each) => writer.push(each)))
+    }
+    const found = (await collect((await inspectRing(device)).items())).map(({ item }) => item)
+    expect(found.map(digestOf)).toEqual(pushed)
+  })
+
+  // Format 1 copies items into sectors.
+  test.runIf(FORMAT === 2)('keeps its memory after a failure: it may still be sent', async () => {
+    const device = await ringFor()
+    const sent: Uint8Array[] = []
+    const late = new (class extends ForwardingBlockDevice {
+      override async write(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+        sent.push(...buffers)
+        if (sector > 64) throw new BlockError('BLOCK_READ_ONLY', 'refused', { device: 'late' })
+        await super.write(sector, buffers, { durable: true })
+      }
+    })(device)
+    const writer = await RingWriter.open(late)
+    await expect(writer.push(planted(70_000, 1))).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
+    const left = sent.at(-1) as Uint8Array
+    const before = digestOf(left)
+    await expect(writer.push(planted(70_000, 2))).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
+    expect(sent.at(-1)).not.toBe(left)
+    expect(digestOf(left)).toBe(before)
+    await writer.close()
+  })
+})
 
 test('items are kept whatever their lengths are, and nothing is copied twice', () => {
   const limits = taking(20_000)

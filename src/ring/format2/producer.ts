@@ -3,6 +3,7 @@ import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import type { Claimed } from '../claimed-role.ts'
+import { roomOf } from '../own-items.ts'
 import { pushOne } from '../single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
@@ -13,7 +14,7 @@ import type {
   PushResult,
   RingState,
 } from '../types.ts'
-import { batchBlocks, batchEnd, encodeBatch } from './disk/batch.ts'
+import { batchBlocks, batchEnd, encodeBatch, frontBytes } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
 import { type Disk, exhausted } from './disk/disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './disk/epochs.ts'
@@ -239,7 +240,9 @@ export class Format2Producer extends Format2Role implements Producer {
           }
           if (end === done) break
           const batch = done === 0 && end === items.length ? items : items.slice(done, end)
-          await this.#writeBatch(batch, commit ? this.#tail.seq + batch.length : this.#committedTo)
+          const committedTo = commit ? this.#tail.seq + batch.length : this.#committedTo
+          const memory = items.length === 1 ? roomOf(items[0] as Uint8Array) : undefined
+          await this.#writeBatch(batch, committedTo, memory)
           done = end
           room = this.#room
         }
@@ -316,14 +319,22 @@ export class Format2Producer extends Format2Role implements Producer {
     return this.#space.giveUp(needed, this.#committed)
   }
 
-  async #writeBatch(items: readonly Uint8Array[], committedTo: number): Promise<void> {
+  /**
+   * @param memory where the batch is made, if that is around its only item. Masks are put on that, so nobody may push the item
+   *   again: a call that has no other one is rejected with it.
+   */
+  async #writeBatch(
+    items: readonly Uint8Array[],
+    committedTo: number,
+    memory?: Uint8Array,
+  ): Promise<void> {
     const { blockSize, dataBlocks } = this.disk.layout
     let bodyBytes = 0
     for (const item of items) bodyBytes += item.length
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
     const overwritten = this.#tail.lsn + blocks - dataBlocks
     if (this.#isBehind || !this.#isTold(overwritten)) await this.#publishBefore(overwritten)
-    const bytes = this.#memoryOf(blocks * blockSize)
+    const bytes = this.#memoryOf(blocks * blockSize, memory)
     const { epoch } = currentEpoch(this.#epochs)
     const fields = {
       start: this.#tail,
@@ -347,8 +358,16 @@ export class Format2Producer extends Format2Role implements Producer {
     this.settleWhenIdle()
   }
 
+  /** The room that the batch of a single item takes, and what comes before the item. */
+  roomFor(itemBytes: number): { readonly bytes: number; readonly front: number } {
+    const { blockSize } = this.disk.layout
+    const bytes = batchBlocks(1, itemBytes, blockSize) * blockSize
+    return { bytes, front: frontBytes(1, itemBytes) }
+  }
+
   /** Memory for one batch, the same each time: the system makes it slowly. */
-  #memoryOf(bytes: number): Uint8Array {
+  #memoryOf(bytes: number, around: Uint8Array | undefined): Uint8Array {
+    if (around !== undefined && around.length >= bytes) return around.subarray(0, bytes)
     if (bytes > MAX_BATCH_BYTES) return this.device.allocate(bytes)
     if (this.#memory.length < bytes) this.#memory = this.device.allocate(bytes)
     return this.#memory.subarray(0, bytes)

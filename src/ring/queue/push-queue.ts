@@ -2,7 +2,7 @@ import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { onAbort } from '../../util/abort.ts'
 import { totalBytes } from '../item-limits.ts'
-import { OwnItems } from '../own-items.ts'
+import { ItemMemory, OwnItems } from '../own-items.ts'
 import type { Pushed } from '../types.ts'
 
 /** Items of one commit. */
@@ -41,13 +41,16 @@ interface Call {
 export class PushQueue {
   readonly #bounds: QueueBounds
   readonly #device: string
+  readonly #memory: ItemMemory
   #first: Call | undefined
   #last: Call | undefined
   /** Items of all calls that are not in the ring. */
   #items = 0
   #bytes = 0
 
-  constructor(bounds: QueueBounds, device: string) {
+  /** @param memory where the items are kept */
+  constructor(bounds: QueueBounds, device: string, memory: ItemMemory = new ItemMemory()) {
+    this.#memory = memory
     this.#bounds = bounds
     this.#device = device
   }
@@ -138,6 +141,7 @@ export class PushQueue {
       }
       at += left
       this.#remove(call)
+      this.#memory.release(call.items)
       if (at < count) positions ??= pushed?.positions
       call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }

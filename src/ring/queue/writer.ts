@@ -7,6 +7,7 @@ import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { Serial } from '../../util/serial.ts'
 import { Producer } from '../attach.ts'
+import { Format2Producer } from '../format2/producer.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
 import type { AttachOptions, CreateOptions, PushResult } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
@@ -60,7 +61,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   readonly #codec: Codec<unknown, In>
   readonly #waiter: Waiter
   readonly #queue: PushQueue
-  readonly #memory = new ItemMemory()
+  readonly #memory: ItemMemory
   readonly #arriving = new Serial()
   #arrivals = 0
   #pumping: Promise<void> | undefined
@@ -77,9 +78,15 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     this.#waiter = waiter
     this.#clock = options.clock ?? systemClock
     this.#codec = options.codec ?? (bytes as Codec<unknown, never>)
+    this.#memory = new ItemMemory({
+      allocate: (bytes) => producer.device.allocate(bytes),
+      roomFor: (bytes) =>
+        producer instanceof Format2Producer ? producer.roomFor(bytes) : { bytes, front: 0 },
+    })
     this.#queue = new PushQueue(
       { items: maxQueuedItems, bytes: maxQueuedBytes },
       producer.device.name,
+      this.#memory,
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
     const { idleLookIntervalMs = IDLE_LOOK_MS } = options

@@ -111,6 +111,9 @@ describe('format 2 asks the device for no more than', () => {
     const writer = await openWriter()
     await writer.pushMany(items(count, bytes))
     expect(device.counts()).toEqual(oneWrite(blocks))
+    if (count > 1) return
+    await writer.push(new Uint8Array(bytes))
+    expect(device.counts()).toEqual({ ...oneWrite(blocks), allocatedBytes: 0 })
   })
 
   test('one write for 64 pushes that are called together', async () => {

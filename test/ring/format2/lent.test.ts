@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Lent, LentMemory } from '../../../src/ring/format2/disk/buffer-pool.ts'
+import { type Lent, LentMemory } from '../../../src/block/buffer-pool.ts'
 
 const MIB = 1 << 20
 

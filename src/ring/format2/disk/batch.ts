@@ -131,7 +131,7 @@ export function encodeBatch(
   return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, mask, crc }
 }
 
-/** Puts items into a batch, those that lie one behind the other in one go: for small ones, each copy takes longer than its bytes. */
+/** Puts items into a batch, those that lie one behind the other in one go: for small ones, each copy takes longer than its bytes. What is there already stays. */
 function putItems(batch: Uint8Array, items: readonly Uint8Array[], from: number): void {
   let at = from
   for (let index = 0; index < items.length; ) {
@@ -142,7 +142,8 @@ function putItems(batch: Uint8Array, items: readonly Uint8Array[], from: number)
       bytes += item.length
       index++
     }
-    batch.set(new Uint8Array(buffer, byteOffset, bytes), at)
+    const isThere = buffer === batch.buffer && byteOffset === batch.byteOffset + at
+    if (!isThere) batch.set(new Uint8Array(buffer, byteOffset, bytes), at)
     at += bytes
   }
 }

@@ -1,6 +1,6 @@
+import type { Lent } from '../../../block/buffer-pool.ts'
 import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
 import { type BatchHeader, openTable, RECORD_BYTES, tableBytes } from '../disk/batch.ts'
-import type { Lent } from '../disk/buffer-pool.ts'
 
 /**
  * The items of a batch. Those whose checksum does not hold are undefined: all of them, if that of the table does not. An item that is too

@@ -1,3 +1,4 @@
+import { type Lent, LentMemory } from '../../../block/buffer-pool.ts'
 import {
   type BatchHeader,
   batchBlocks,
@@ -7,7 +8,6 @@ import {
   tableBytes,
   unmasked,
 } from '../disk/batch.ts'
-import { type Lent, LentMemory } from '../disk/buffer-pool.ts'
 import { type FlippedBit, guessHeader, guessTable } from '../disk/correct.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
