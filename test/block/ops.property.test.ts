@@ -17,6 +17,7 @@ import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
 import { BlockError } from '../../src/errors.ts'
 import { fc } from '../helpers/property.ts'
+import { UnreadableBlockDevice } from '../helpers/unreadable.ts'
 import { FaultyBlockDevice } from './faulty.ts'
 
 /** All sectors are whole numbers of these. */
@@ -323,6 +324,22 @@ for (const [name, operation] of Object.entries({ copy, sparseCopy })) {
           },
         ),
       )
+    })
+
+    test('goes to a target whose last sector cannot be read, and makes it readable', async () => {
+      const bytes = new Uint8Array(4 * UNIT).fill(1)
+      const target = new MemoryBlockDevice({ sizeSectors: 32 })
+      const to = new UnreadableBlockDevice(target).spoil(4 * UNIT - 512)
+      await operation(await deviceOf(bytes, 512), to)
+      expectBytes(await bytesOf(to), bytes)
+    })
+
+    test('changes nothing where the last sector of one storage cannot be read at first', async () => {
+      const bytes = new Uint8Array(4 * UNIT).map((_, at) => at % 251)
+      const one = await deviceOf(bytes, 512)
+      const to = new UnreadableBlockDevice(one).spoil(4 * UNIT - 512, 512, 1)
+      await expect(operation(one, to)).rejects.toThrow(TypeError)
+      expectBytes(await bytesOf(one), bytes)
     })
 
     test('ends when it is aborted, after the requests in flight', async () => {

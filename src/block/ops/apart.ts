@@ -1,3 +1,4 @@
+import { isBlockError } from '../../errors.ts'
 import { buffersFor } from '../buffers.ts'
 import { type Place, readAt } from './byte-range.ts'
 
@@ -30,20 +31,24 @@ export async function comesOutAt(
 
 /**
  * Makes sure that a copy of the source to the target does not overwrite what it reads. Looks in the last unit, which the copy
- * overwrites anyway: a crash in between leaves random bytes there.
+ * overwrites anyway: a crash in between leaves random bytes there. A target that cannot be read there gets the source's bytes,
+ * which are its own if both are one.
  * @throws {TypeError} both are one storage; nothing was changed
  * @throws {BlockError} a code of a device
  */
 export async function checkApart(source: Place, target: Place, unitBytes: number): Promise<void> {
   if (target.sizeBytes === 0) return
   const offset = target.sizeBytes - unitBytes
-  const before = target.device.allocate(unitBytes)
-  await readAt(target, offset, before)
-  const isOne = await comesOutAt(target, offset, before, async () => {
-    const found = source.device.allocate(unitBytes)
-    await readAt(source, offset, found)
-    return found
+  const readLast = async (place: Place): Promise<Uint8Array> => {
+    const last = place.device.allocate(unitBytes)
+    await readAt(place, offset, last)
+    return last
+  }
+  const before = await readLast(target).catch((error: unknown) => {
+    if (isBlockError(error) && error.code === 'BLOCK_IO') return readLast(source)
+    throw error
   })
+  const isOne = await comesOutAt(target, offset, before, () => readLast(source))
   if (isOne) {
     throw new TypeError(
       `${source.device.name} and ${target.device.name} are one storage, which cannot be copied to itself: what was written to ` +

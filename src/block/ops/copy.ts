@@ -10,7 +10,7 @@ import { type OperationOptions, planOf } from './options.ts'
  * copy is on stable storage when it resolves. After a failure, an abort or a crash the target holds a part of it,
  * and zeroes in place of the first chunk: the start comes last, so that a part never looks whole.
  * Nobody may be at work on either meanwhile. Before anything else, the target's last sector holds random bytes for a moment:
- * if they are read from the source, both are one storage.
+ * if they are read from the source at the same place, both are one storage. Partitions that overlap otherwise are not told.
  * @throws {TypeError} both are the same device, or one storage under two names; nothing was changed
  * @throws {RangeError} the sizes differ, or an option cannot be; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device
