@@ -7,7 +7,8 @@ import type { PoppedItem } from '../../src/ring/types.ts'
 import type { Random } from '../../src/sim/random.ts'
 import { numberOf } from './bases.ts'
 import type { Image } from './damage.ts'
-import { MeteredDevice, noUsage, type Usage } from './meter.ts'
+import { MOST_GROWN } from './grown.ts'
+import { KEYS, MeteredDevice, noUsage, type Usage } from './meter.ts'
 import { stillClock } from './still-clock.ts'
 
 /** What one image may cost: several times what any was seen to. */
@@ -16,6 +17,7 @@ export const LIMITS: Usage = {
   moved: 64 << 20,
   allocated: 64 << 20,
   largest: 1 << 20,
+  grown: MOST_GROWN,
 }
 /** No ring of these sizes has so many items. */
 const MAX_ITEMS = 10_000
@@ -231,9 +233,7 @@ function sameItems(left: readonly Uint8Array[], right: readonly Uint8Array[]): b
 export function mostOf(usages: readonly Usage[]): Usage {
   const most = noUsage()
   for (const usage of usages) {
-    for (const key of ['requests', 'moved', 'allocated', 'largest'] as const) {
-      most[key] = Math.max(most[key], usage[key])
-    }
+    for (const key of KEYS) most[key] = Math.max(most[key], usage[key])
   }
   return most
 }

@@ -1,14 +1,38 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { crc32c } from '../../src/checksum/crc32c.ts'
 import { Random } from '../../src/sim/random.ts'
 import { type Base, makeBases } from './bases.ts'
 import { placesOf } from './damage.ts'
-import { exercise } from './exercise.ts'
+import { exercise, LIMITS } from './exercise.ts'
+import { MOST_GROWN } from './grown.ts'
+import { MeteredDevice } from './meter.ts'
 import { fuzz } from './run.ts'
 import { expectSound } from './sound.ts'
 
 test('damaged images come to items that were pushed, or to an error of the package', async () => {
   expectSound(await fuzz({ from: 1, stride: 1, images: 200 }), 200)
+})
+
+describe('memory', () => {
+  const taking = async (keep: (bytes: Uint8Array) => void): Promise<void> => {
+    const device = new MeteredDevice(new MemoryBlockDevice({ sizeSectors: 8 }), LIMITS)
+    await device.read(0, [new Uint8Array(512)])
+    for (let taken = 0; taken < 2 * MOST_GROWN; taken += 1 << 20) {
+      keep(new Uint8Array(1 << 20))
+      await device.read(0, [new Uint8Array(512)])
+    }
+  }
+
+  test('that is kept is noticed', async () => {
+    const kept: Uint8Array[] = []
+    await expect(taking((bytes) => kept.push(bytes))).rejects.toThrow('grown: ')
+    expect(kept.length).toBeLessThanOrEqual(MOST_GROWN >> 20)
+  })
+
+  test('that is not kept does not count', async () => {
+    await taking(() => undefined)
+  })
 })
 
 describe('the fuzzer notices', () => {

@@ -1,5 +1,6 @@
 import type { BlockDevice, WriteOptions } from '../../src/block/device.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
+import { grown } from './grown.ts'
 
 /** What a device was asked for. */
 export interface Usage {
@@ -9,11 +10,13 @@ export interface Usage {
   /** Bytes allocated, in all and at once. */
   allocated: number
   largest: number
+  /** Bytes that the thread had more at a request than before all calls, as `grown` counts them. */
+  grown: number
 }
 
 /** Nothing used. */
 export function noUsage(): Usage {
-  return { requests: 0, moved: 0, allocated: 0, largest: 0 }
+  return { requests: 0, moved: 0, allocated: 0, largest: 0, grown: 0 }
 }
 
 /** More was used than any image may cost: it would not end, or let damage size memory. */
@@ -22,7 +25,8 @@ export class TooMuch extends Error {}
 /** Tells a call that it has read enough: its signal's reason. */
 export class Enough extends Error {}
 
-const KEYS = ['requests', 'moved', 'allocated', 'largest'] as const
+/** What is counted. */
+export const KEYS = ['requests', 'moved', 'allocated', 'largest', 'grown'] as const
 
 /**
  * Counts what is asked of a device, tells a call to stop when that is enough, and refuses when it is too much: so that what would
@@ -85,6 +89,7 @@ export class MeteredDevice extends ForwardingBlockDevice {
   }
 
   #check(): void {
+    this.usage.grown = Math.max(this.usage.grown, grown())
     const isOver = (key: keyof Usage, bounds: Partial<Usage>): boolean =>
       this.usage[key] > (bounds[key] ?? Number.POSITIVE_INFINITY)
     if (KEYS.some((key) => isOver(key, this.#enough))) this.stop()

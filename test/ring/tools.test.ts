@@ -137,7 +137,7 @@ describe('format 1', () => {
     await producer.detach()
     const metered = new MeteredDevice(device, {
       ...{ requests: 1000, moved: 120 * MIB },
-      ...{ allocated: 4 * MIB, largest: MIB },
+      ...{ allocated: 4 * MIB, largest: MIB, grown: 64 * MIB },
     })
     expect(await verifyRing(metered)).toMatchObject({
       sound: true,

@@ -1,4 +1,5 @@
 import type { BlockDevice } from '../../../src/block/device.ts'
+import { MOST_GROWN } from '../grown.ts'
 import { MeteredDevice } from '../meter.ts'
 
 /** What a call may ask of a device before its signal ends it: several times what an image without holes can need. */
@@ -13,6 +14,7 @@ const LIMITS = {
   moved: ENOUGH.moved + SLACK.moved,
   allocated: Number.POSITIVE_INFINITY,
   largest: LARGEST,
+  grown: MOST_GROWN,
 } as const
 
 /** A device for one call: it tells the call to stop when it has asked for enough, and refuses when it goes on. */
