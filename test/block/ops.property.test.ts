@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   type BlockCapabilities,
   type BlockDevice,
+  type BlockInfo,
   NO_CAPABILITIES,
 } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
@@ -324,6 +325,34 @@ for (const [name, operation] of Object.entries({ copy, sparseCopy })) {
           },
         ),
       )
+    })
+
+    test('goes from and to devices with sectors of any size', async () => {
+      const sectorSize = 128 << 10
+      /** Sectors that are larger than those of any device of ours. */
+      class LargeSectors extends ForwardingBlockDevice {
+        override async getInfo(): Promise<BlockInfo> {
+          const info = await super.getInfo()
+          const sizeSectors = (info.sizeSectors * info.sectorSize) / sectorSize
+          return { ...info, sectorSize, sizeSectors }
+        }
+        override read(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+          return super.read((sector * sectorSize) / 512, buffers)
+        }
+        override write(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
+          return super.write((sector * sectorSize) / 512, buffers)
+        }
+        override writeZeroes(sector: number, sectors: number): Promise<void> {
+          return super.writeZeroes((sector * sectorSize) / 512, (sectors * sectorSize) / 512)
+        }
+        override get capabilities(): BlockCapabilities {
+          return NO_CAPABILITIES
+        }
+      }
+      const bytes = new Uint8Array(3 * sectorSize).fill(7)
+      const target = await deviceOf(new Uint8Array(bytes.length), 512)
+      await operation(new LargeSectors(await deviceOf(bytes, 512)), new LargeSectors(target))
+      expectBytes(await bytesOf(target), bytes)
     })
 
     test('goes to a target whose last sector cannot be read, and makes it readable', async () => {

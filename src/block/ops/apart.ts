@@ -1,6 +1,7 @@
 import { isBlockError } from '../../errors.ts'
 import { buffersFor } from '../buffers.ts'
 import { type Place, readAt } from './byte-range.ts'
+import { fillRandom } from './random.ts'
 
 /**
  * Whether what is written to a device comes out at another one, whatever their names: a file and an export of it are one
@@ -19,7 +20,9 @@ export async function comesOutAt(
     device.write(offset / info.sectorSize, buffersFor(device, info.sectorSize, bytes), {
       durable: true,
     })
-  const probe = crypto.getRandomValues(device.allocate(before.length))
+  const probe = device.allocate(before.length)
+  // Not by `getRandomValues` itself, which fills 64 KiB at most.
+  fillRandom(probe, crypto.getRandomValues(new Uint32Array(1))[0] ?? 0, 0)
   try {
     await write(probe)
     const found = await readOther()
