@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { crc32c } from '../../../src/checksum/crc32c.ts'
 import { isRingError } from '../../../src/errors.ts'
 import { Consumer } from '../../../src/ring/attach.ts'
+import {
+  BATCH_HEADER_BYTES,
+  parseHeader,
+  RECORD_BYTES,
+} from '../../../src/ring/format2/disk/batch.ts'
 import { isBad } from '../../../src/ring/format2/disk/block.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import {
@@ -68,6 +74,35 @@ async function verified(device: MemoryBlockDevice) {
 }
 
 describe('verify and a consumer tell the same', () => {
+  test('of a batch in which every other item is damaged, though none has a byte', async () => {
+    const device = await smallRing(BLOCKS)
+    const items = 100
+    await pushBatches(device, [Array(items).fill(item(0))])
+    const disk = await Disk.open(device)
+    const bytes = await disk.readBlocks(0, BLOCKS)
+    const header = parseHeader(bytes, 0, disk.uuid, disk.layout)
+    if (header === undefined) throw new Error('there is no batch')
+    const view = new DataView(bytes.buffer, bytes.byteOffset)
+    const end = BATCH_HEADER_BYTES + items * RECORD_BYTES
+    for (let at = BATCH_HEADER_BYTES; at < end; at += 2 * RECORD_BYTES)
+      view.setUint32(at + 4, 1, true)
+    view.setUint32(72, crc32c(bytes.subarray(BATCH_HEADER_BYTES, end)), true)
+    const crc = crc32c(bytes.subarray(8, BATCH_HEADER_BYTES))
+    view.setUint32(4, crc, true)
+    await disk.writeBlocks(0, bytes)
+    await rewrite(device, {
+      producer: ({ committed }) => ({
+        committed: committed.lsn === 0 ? committed : { ...committed, crc },
+      }),
+    })
+    const { log, findings, damagedItems } = await verifyRing(device)
+    expect({ items: log?.items, damaged: damagedItems }).toEqual(await consumed(device))
+    const lost = findings.flatMap(({ sequence }) => sequence ?? [])
+    expect(lost).toEqual(
+      Array.from({ length: items / 2 }, (_, index) => ({ first: 2 * index, last: 2 * index })),
+    )
+  })
+
   test('of a producer that calls a place far ahead committed, and fewer items than lie before it', async () => {
     const device = await smallRing(BLOCKS)
     await pushBatches(device, [

@@ -267,12 +267,16 @@ export class LogCheck {
     if (this.corrections.length < MAX_CORRECTIONS) this.corrections.push({ header, flipped })
   }
 
-  /** Items that wait are lost. */
+  /** Items that wait are lost. Nothing more is asked of what was found before them: it is told. */
   #lose({ problem: { offset }, mark, seq, items }: Loss): void {
-    const suspicion = this.#suspicions.find(
-      ({ problem, start }) => problem.offset === offset && start.lsn === mark.lsn,
+    // Items without a byte have their place in common.
+    const index = this.#suspicions.findIndex(
+      ({ problem, start }) =>
+        problem.offset === offset && start.lsn === mark.lsn && mayHold(problem, seq),
     )
-    if (suspicion === undefined) throw new Error(`nothing was found at byte ${offset}`)
+    this.#tellFirst(Math.max(0, index))
+    const [suspicion] = this.#suspicions
+    if (index < 0 || suspicion === undefined) throw new Error(`nothing was found at byte ${offset}`)
     const { from, to } = suspicion.lost
     suspicion.lost = { from: from < to ? from : seq, to: seq + items }
   }
@@ -280,7 +284,11 @@ export class LogCheck {
   /** Tells of all that was found before a place, of which nothing more is asked. */
   #tell(lsn: number): void {
     const count = this.#suspicions.findIndex(({ start }) => start.lsn >= lsn)
-    const told = this.#suspicions.splice(0, count < 0 ? this.#suspicions.length : count)
+    this.#tellFirst(count < 0 ? this.#suspicions.length : count)
+  }
+
+  #tellFirst(count: number): void {
+    const told = this.#suspicions.splice(0, count)
     for (const { problem, start, end, lost } of told) this.#findings.add(problem, start, end, lost)
   }
 
@@ -304,6 +312,10 @@ export class LogCheck {
 /** Whether a place is not behind the end of what is committed, neither in blocks nor in items. */
 function isWithin({ mark, index }: Place, { lsn, seq }: Mark): boolean {
   return mark.lsn <= lsn && mark.seq + index <= seq
+}
+
+function mayHold({ items }: BatchProblem, seq: number): boolean {
+  return items === undefined || (items.from <= seq && seq < items.to)
 }
 
 function cursorOf({ cursor: mark, index, bytes }: ConsumerSlot): Place {

@@ -34,42 +34,57 @@ export async function diagnoseHeader(
 }
 
 /** What is wrong with a batch: nothing, if it is whole. Damaged items that are neighbours are one problem. */
-export function diagnoseBatch(disk: Disk, { header, items }: Batch): readonly BatchProblem[] {
-  const { lsn, seq } = header.start
-  const front = tableBytes(header)
-  if (!items.hasTable) {
-    const offset = offsetIn(disk, lsn, BATCH_HEADER_BYTES)
-    const extent = { at: BATCH_HEADER_BYTES, bytes: front - BATCH_HEADER_BYTES }
-    const problem = bad('checksum', "that of the batch's header", 'another')
-    return [{ structure: 'table', offset, ...extent, problem, items: undefined }]
-  }
+export function diagnoseBatch(disk: Disk, batch: Batch): readonly BatchProblem[] {
+  const { header, items } = batch
+  if (!items.hasTable) return [tableProblem(disk, header)]
   const problems: BatchProblem[] = []
   for (let index = 0; index < items.length; index++) {
     const end = items.damagedTo(index)
     if (end === index) continue
-    const at = front + items.bytesBefore(index)
-    problems.push({
-      structure: 'item',
-      offset: offsetIn(disk, lsn, at),
-      at,
-      bytes: front + items.bytesBefore(end) - at,
-      problem: bad('checksum', "that of the batch's table", 'another'),
-      items: { from: seq + index, to: seq + end },
-    })
+    problems.push(itemProblem(disk, batch, index, end))
     index = end
   }
   return problems
 }
 
-/** What is wrong where a damaged item is. */
+/** What is wrong where a damaged item is: of its neighbours, those behind it count as well. */
 export function damageAt(disk: Disk, batch: Batch, seq: number): BatchProblem {
-  const problem = diagnoseBatch(disk, batch).find(
-    ({ items }) => items === undefined || (items.from <= seq && seq < items.to),
-  )
-  if (problem === undefined) throw new RangeError(`item ${seq} is not damaged`)
-  return problem.items === undefined
-    ? problem
-    : { ...problem, items: { ...problem.items, from: seq } }
+  const { header, items } = batch
+  if (!items.hasTable) return tableProblem(disk, header)
+  const index = seq - header.start.seq
+  const end = items.damagedTo(index)
+  if (end === index) throw new RangeError(`item ${seq} is not damaged`)
+  let begin = index
+  while (begin > 0 && !items.isSound(begin - 1)) begin--
+  const problem = itemProblem(disk, batch, begin, end)
+  return { ...problem, items: { from: seq, to: header.start.seq + end } }
+}
+
+function tableProblem(disk: Disk, header: BatchHeader): BatchProblem {
+  const offset = offsetIn(disk, header.start.lsn, BATCH_HEADER_BYTES)
+  const extent = { at: BATCH_HEADER_BYTES, bytes: tableBytes(header) - BATCH_HEADER_BYTES }
+  const problem = bad('checksum', "that of the batch's header", 'another')
+  return { structure: 'table', offset, ...extent, problem, items: undefined }
+}
+
+/** A run of damaged items. */
+function itemProblem(
+  disk: Disk,
+  { header, items }: Batch,
+  begin: number,
+  end: number,
+): BatchProblem {
+  const { lsn, seq } = header.start
+  const front = tableBytes(header)
+  const at = front + items.bytesBefore(begin)
+  return {
+    structure: 'item',
+    offset: offsetIn(disk, lsn, at),
+    at,
+    bytes: front + items.bytesBefore(end) - at,
+    problem: bad('checksum', "that of the batch's table", 'another'),
+    items: { from: seq + begin, to: seq + end },
+  }
 }
 
 /** Why a sound header is not the one that has to be at a place. */
