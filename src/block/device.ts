@@ -109,6 +109,13 @@ export interface BlockDevice extends AsyncDisposable {
   readonly capabilities: BlockCapabilities
 
   /**
+   * Another number once requests may be answered by another server than before, or by one that was started anew: what was read
+   * before may have been only in a cache that is gone, and a flush does not answer for it. Absent for a device whose cache
+   * is not lost while it is open, or only so that the next flush fails.
+   */
+  readonly incarnation?: number | undefined
+
+  /**
    * Mirage's `get_info`. Asks anew on every call, because a device may grow.
    * @throws {BlockError} `BLOCK_DISCONNECTED`
    */

@@ -122,6 +122,11 @@ export class NbdBlockDevice extends BaseBlockDevice {
     }
   }
 
+  /** How often a connection was made anew. */
+  get incarnation(): number {
+    return this.#pool.renewals
+  }
+
   protected override async doRead(
     sector: number,
     buffers: readonly Uint8Array[],

@@ -28,6 +28,10 @@ export abstract class ForwardingBlockDevice implements BlockDevice {
     return this.inner.capabilities
   }
 
+  get incarnation(): number | undefined {
+    return this.inner.incarnation
+  }
+
   getInfo(): Promise<BlockInfo> {
     return this.inner.getInfo()
   }

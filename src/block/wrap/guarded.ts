@@ -41,6 +41,10 @@ export abstract class GuardedBlockDevice extends BaseBlockDevice {
     this.sectorStart = options.sectorStart
   }
 
+  get incarnation(): number | undefined {
+    return this.below.incarnation
+  }
+
   override allocate(bytes: number): Uint8Array {
     return this.below.allocate(bytes)
   }

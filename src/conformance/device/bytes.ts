@@ -44,7 +44,7 @@ export async function get(
 }
 
 /** A method of a device. */
-export type Method = Exclude<keyof BlockDevice, 'name' | 'capabilities' | symbol>
+export type Method = Exclude<keyof BlockDevice, 'name' | 'capabilities' | 'incarnation' | symbol>
 
 /** Calls a method with any arguments, as a caller without types could. */
 export async function call(

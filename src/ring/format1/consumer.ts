@@ -33,13 +33,13 @@ export async function attachConsumer(
 
 class Format1Consumer extends Format1Role implements Consumer {
   readonly #records: RecordReader
-  /** A producer's offset that a flush has made durable: only up to there may our own go. */
-  #durableUpTo: bigint
+  /** How far items were given to callers. */
+  #poppedTo: bigint
 
   constructor(attachment: Attachment) {
     super(attachment, CONSUMER, PRODUCER)
     this.#records = new RecordReader(this.device, this.control.layout, this.maxItemBytes)
-    this.#durableUpTo = this.own.offset
+    this.#poppedTo = this.own.offset
   }
 
   get position(): Position {
@@ -73,9 +73,14 @@ class Format1Consumer extends Format1Role implements Consumer {
     return this.run(async () => {
       const { maxItems, maxBytes } = popBounds(options)
       const from = options.from ?? this.own.offset
-      if (from >= this.other.offset) await this.look()
+      if (from >= this.other.offset || this.isForgotten) await this.look()
       this.#checkFrom(from)
-      return this.#records.readMany(from, this.other.offset, maxItems, maxBytes)
+      const popped = await this.#records.readMany(from, this.other.offset, maxItems, maxBytes)
+      // What was read then may be of another producer, who began again where this one's pointer went back to.
+      if (this.isForgotten && this.other.offset > this.durable) throw this.forgotten()
+      const end = popped.at(-1)?.position ?? from
+      if (end > this.#poppedTo) this.#poppedTo = end
+      return popped
     })
   }
 
@@ -96,20 +101,17 @@ class Format1Consumer extends Format1Role implements Consumer {
           `position ${position} was not answered by a pop: the producer is at ${this.other.offset}`,
         )
       }
-      await this.#makeDurable(position)
+      // What we popped may so far be only in a cache. If our pointer were on stable storage and the power then failed, the
+      // producer's would come back behind it.
+      if (position > this.durable) await this.flushSeen()
       await this.writeOwn({ offset: position, flag: this.own.flag })
     })
   }
 
-  /**
-   * What we popped may so far be only in a cache. If our pointer were on stable storage and the power then
-   * failed, the producer's would come back behind it.
-   */
-  async #makeDurable(position: bigint): Promise<void> {
-    if (position <= this.#durableUpTo) return
-    const seen = this.other.offset
-    await this.guard(this.device.flush())
-    this.#durableUpTo = seen
+  /** A producer may have begun again where the pointer went back to, and written other items there than those that were popped. */
+  protected override checkForgotten(): void {
+    if (this.#poppedTo > this.durable) throw this.forgotten()
+    this.#records.forget()
   }
 
   #wish(suspend: boolean): Promise<SuspendResult> {

@@ -34,7 +34,11 @@ const EAGER_READS = 8
 export interface Pointers {
   readonly producer: ParsedPointer
   readonly consumer: ParsedPointer
+  /** The device's incarnation that they were read from. */
+  readonly incarnation: number | undefined
 }
+
+type Parsed = Omit<Pointers, 'incarnation'>
 
 /** Reads and writes the control sectors of a format 1 ring on a device. */
 export class Control {
@@ -75,7 +79,7 @@ export class Control {
   /**
    * Reads both pointer sectors in one I/O. They have no checksum, and a read may be torn by a write that
    * goes on at the same time. So a read is believed if the texts repeat the fields and the pointers fit each
-   * other, or if a second read gives the same bytes.
+   * other, or if a second read gives the same bytes; and if it is known which incarnation of the device has answered.
    * @throws {RingError} `RING_CORRUPT` if what is stable cannot be; `RING_UNSTABLE`
    */
   async look(): Promise<Pointers> {
@@ -83,9 +87,11 @@ export class Control {
     for (let reads = 0; reads < MAX_READS; reads++) {
       if (reads >= EAGER_READS) await this.#clock.sleep(1)
       const current = reads % 2 === 0 ? even : odd
+      const { incarnation } = this.device
       await this.device.read(PRODUCER_SECTOR, [current])
+      if (this.device.incarnation !== incarnation) continue
       const pointers = this.#parse(current, reads > 0 && equal(even, odd))
-      if (pointers !== undefined) return this.#traced(pointers)
+      if (pointers !== undefined) return { ...this.#traced(pointers), incarnation }
     }
     throw new RingError(
       'RING_UNSTABLE',
@@ -105,7 +111,7 @@ export class Control {
   }
 
   /** `undefined`: not to be believed yet. Throws only if the bytes are stable. */
-  #parse(bytes: Uint8Array, stable: boolean): Pointers | undefined {
+  #parse(bytes: Uint8Array, stable: boolean): Parsed | undefined {
     const { sectorSize, dataBytes } = this.layout
     const { name } = this.device
     try {
@@ -122,7 +128,7 @@ export class Control {
     }
   }
 
-  #traced(pointers: Pointers): Pointers {
+  #traced(pointers: Parsed): Parsed {
     const { names, device } = this
     for (const kind of [PRODUCER, CONSUMER]) {
       trace('get', kind.role, pointers[kind.role].offset, names, device.name)

@@ -50,13 +50,10 @@ class Format1Producer extends Format1Role implements Producer {
   #pending: Position[] = []
   #tail: bigint
   #retained: Uint8Array = new Uint8Array(0)
-  /** The consumer's offset that a flush has made durable: only the space before it may be overwritten. */
-  #freedUpTo: bigint
 
   constructor(attachment: Attachment) {
     super(attachment, PRODUCER, CONSUMER)
     this.#tail = this.own.offset
-    this.#freedUpTo = this.other.offset
     this.#tailSector = this.device.allocate(this.control.layout.sectorSize)
     this.#tailBefore = new Uint8Array(this.#tailSector.length)
   }
@@ -72,7 +69,7 @@ class Format1Producer extends Format1Role implements Producer {
   /** Makes what was read at attach safe to build on. */
   async begin(): Promise<void> {
     // Both pointers may so far be only in a cache that a power cut empties.
-    await this.guard(this.device.flush())
+    await this.flushSeen()
     const { layout } = this.control
     if (this.#tail % BigInt(layout.sectorSize) !== 0n) {
       const { sector } = extentOf(layout, this.#tail, this.#tail)
@@ -174,14 +171,12 @@ class Format1Producer extends Format1Role implements Producer {
   /** Whether so many bytes fit behind the tail, if need be by looking for what the consumer gave back. */
   async #hasRoom(bytes: number): Promise<boolean> {
     const needed = this.#tail + BigInt(bytes) - BigInt(this.capacity)
-    if (needed <= this.#freedUpTo) return true
-    if (needed > this.other.offset) await this.look()
+    if (needed <= this.durable) return true
+    if (needed > this.other.offset || this.isForgotten) await this.look()
     if (needed > this.other.offset) return false
     // The consumer's pointer may be only in a cache. If we overwrote the space and the power then failed,
     // the old pointer would come back and point into our bytes.
-    const freed = this.other.offset
-    await this.guard(this.device.flush())
-    this.#freedUpTo = freed
+    await this.flushSeen()
     return true
   }
 
@@ -226,7 +221,7 @@ class Format1Producer extends Format1Role implements Producer {
 
   /** Gives what follows the end in its sector: zeroes, or in a nearly full ring the oldest items' bytes. */
   async #fillAfter(sector: Uint8Array, used: number, end: bigint): Promise<void> {
-    const live = this.#freedUpTo + BigInt(this.capacity)
+    const live = this.durable + BigInt(this.capacity)
     if (end + BigInt(sector.length - used) > live) {
       await this.device.read(extentOf(this.control.layout, end, end).sector, [sector])
     } else {

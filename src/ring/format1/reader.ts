@@ -8,7 +8,7 @@ import { extentOf, parseLength, runsOf, type Window } from './record.ts'
 /** How far a read reaches beyond the bytes that are wanted at once. */
 const READ_AHEAD_BYTES = 256 * 1024
 
-/** Reads records in large extents, and keeps the last one. What is before the producer's offset never changes. */
+/** Reads records in large extents, and keeps the last one. What is before the producer's offset never changes, unless that offset is lost with a cache. */
 export class RecordReader {
   readonly #device: BlockDevice
   readonly #layout: Layout
@@ -21,6 +21,11 @@ export class RecordReader {
     this.#device = device
     this.#layout = layout
     this.#maxItemBytes = maxItemBytes
+  }
+
+  /** Reads anew what was read before. */
+  forget(): void {
+    this.#window = { start: 0n, bytes: new Uint8Array(0) }
   }
 
   /**
@@ -97,7 +102,7 @@ export class RecordReader {
     const { start, bytes: held } = this.#window
     if (from >= start && from + BigInt(bytes) <= start + BigInt(held.length)) return
     const wanted = Math.min(Number(producer - from), Math.max(bytes, READ_AHEAD_BYTES))
-    this.#window = { start: 0n, bytes: new Uint8Array(0) }
+    this.forget()
     const extent = extentOf(this.#layout, from, from + BigInt(wanted))
     const memory = this.#allocate(extent.sectors * this.#layout.sectorSize)
     for (const run of runsOf(this.#layout, extent, memory)) {

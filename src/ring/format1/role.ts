@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { RingError } from '../../errors.ts'
+import { BlockError, RingError } from '../../errors.ts'
 import { BaseRole, type Claimed, claimRole } from '../claimed-role.ts'
 import type { AttachOptions, DebugInfo } from '../types.ts'
 import { Control, type Pointers } from './control.ts'
@@ -45,6 +45,9 @@ export abstract class Format1Role extends BaseRole {
   protected own: Pointer
   /** What the other side's sector held when we last looked. */
   protected other: Pointer
+  /** The other side's offset that a flush has made durable: what this side writes may depend on no later one. */
+  protected durable: bigint
+  #incarnation: number | undefined
   readonly #kind: PointerKind
   readonly #otherKind: PointerKind
 
@@ -56,6 +59,9 @@ export abstract class Format1Role extends BaseRole {
     this.control = control
     this.own = pointers[kind.role]
     this.other = pointers[otherKind.role]
+    // No consumer's offset was ever written before the producer's was durable up to there.
+    this.durable = pointers.consumer.offset
+    this.#incarnation = pointers.incarnation
     this.#kind = kind
     this.#otherKind = otherKind
   }
@@ -77,8 +83,45 @@ export abstract class Format1Role extends BaseRole {
       const expected = `${this.#show(this.own)}, as this handle left it`
       throw this.conflict(role, sector, expected, this.#show(own))
     }
+    if (pointers.incarnation !== this.#incarnation) {
+      this.checkForgotten()
+      // What was not durable may be gone.
+      this.other = { ...this.other, offset: this.durable }
+      this.#incarnation = pointers.incarnation
+    }
     if (other.offset < this.other.offset) throw this.#wentBack(other)
     this.other = other
+  }
+
+  /** Whether what was last seen may have been only in a cache that is gone. */
+  protected get isForgotten(): boolean {
+    return this.device.incarnation !== this.#incarnation
+  }
+
+  /**
+   * Makes durable what the last look saw of the other side. If the device has forgotten by then, a flush does not answer for it: that
+   * is as if the flush had failed.
+   */
+  protected async flushSeen(): Promise<void> {
+    await this.guard(this.device.flush())
+    if (this.isForgotten) throw this.forgotten()
+    this.durable = this.other.offset
+  }
+
+  /** Called when the device has forgotten: ends the handle if something depends on what was not durable. */
+  protected checkForgotten(): void {}
+
+  /** Ends the handle, because it depends on what may have been only in a cache that is gone. */
+  protected forgotten(): unknown {
+    const device = this.device.name
+    return this.poisonWith(
+      new BlockError(
+        'BLOCK_LOST',
+        `The connection to ${device} was lost, and with it perhaps what a ${this.#otherKind.role} had written and ` +
+          'this handle had read, but nobody had flushed: attach again',
+        { device },
+      ),
+    )
   }
 
   protected async writeOwn(pointer: Pointer): Promise<void> {

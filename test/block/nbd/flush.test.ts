@@ -173,19 +173,16 @@ describe('with two connections', () => {
     const server = new CachingNbd({ flags: MULTI_CONN_FLAGS })
     const device = await connect(server, { connections: 2 })
     const both = gate()
-    server.onRequest = async () => {
-      const connections = new Set(server.seen.map(({ connection }) => connection))
-      if (connections.size === 2) both.open()
-      await both.opened
-    }
-    // The second one is made while the first one is busy, and each has a read on its way then.
+    server.onRequest = () => both.opened
+    // The second one is made while the first one is busy, and used when that has answered what was sent later.
     const reads = [device.read(0, bytes(512))]
     while (server.connections < 2) {
       reads.push(device.read(0, bytes(512)))
       await new Promise(setImmediate)
     }
+    both.open()
     while (!server.seen.some(({ connection }) => connection === 2)) {
-      reads.push(device.read(0, bytes(512)))
+      reads.push(device.read(0, bytes(512)), device.read(0, bytes(512)))
       await new Promise(setImmediate)
     }
     await Promise.all(reads)

@@ -20,13 +20,17 @@ export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
 
 /**
  * One or more connections to an export; requests go to the one with the least to do. No request waits for another
- * connection that is being made, or fails with it: a server may let in fewer than it says.
+ * connection that is being made, or fails with it: a server may let in fewer than it says. Another one is used when one of
+ * those before it has answered what was asked after it was made: then it is the same server, and not one that was started
+ * anew while nobody had heard yet of the end of the other.
  */
 export class Pool implements Flushable {
   readonly #connections: number
   readonly #laneOptions: LaneOptions
   readonly #first: Lane
   readonly #lanes: Lane[]
+  /** How many of them are used: those behind may be to another server. */
+  #proven = 1
   readonly #closing = new AbortController()
   /** Connections that are being made, besides those of the lanes. */
   readonly #growing = new Set<Promise<void>>()
@@ -43,8 +47,16 @@ export class Pool implements Flushable {
    * Does a request.
    * @throws {NbdFault}
    */
-  request(request: Request): Promise<Status | undefined> {
-    return this.#choose().request(request)
+  async request(request: Request): Promise<Status | undefined> {
+    const made = this.#lanes.length
+    const status = await this.#choose().request(request)
+    if (made > this.#proven) this.#proven = made
+    return status
+  }
+
+  /** How often a connection was made anew: what was read before may have been lost with a server's cache. */
+  get renewals(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.renewals, 0)
   }
 
   /** How large the pieces of a large transfer are to be, over whichever connection they go. */
@@ -78,7 +90,10 @@ export class Pool implements Flushable {
 
   #choose(): Lane {
     let least = this.#first
-    for (const lane of this.#lanes) if (lane.load < least.load) least = lane
+    for (let at = 1; at < this.#proven; at++) {
+      const lane = this.#lanes[at] as Lane
+      if (lane.load < least.load) least = lane
+    }
     // Another connection is made only when there is use for it.
     if (least.load > 0 && this.#mayGrow) this.#grow()
     return least

@@ -31,6 +31,7 @@ export class Lane {
   readonly #random: () => number
   readonly #window: SendWindow
   #connection: Connection | undefined
+  #renewals = 0
   #dialling: Promise<Connection> | undefined
   /** How often the connection was lost or could not be made, since a request succeeded. */
   #failures = 0
@@ -51,6 +52,11 @@ export class Lane {
   /** Requests that were begun and have not ended. */
   get load(): number {
     return this.#window.load
+  }
+
+  /** How often the connection was made anew. */
+  get renewals(): number {
+    return this.#renewals
   }
 
   /** How large the pieces of a large transfer are to be. */
@@ -172,6 +178,7 @@ export class Lane {
     try {
       const connection = await this.#dial()
       this.#use(connection)
+      this.#renewals++
       this.#window.reset()
       return connection
     } catch (fault) {
