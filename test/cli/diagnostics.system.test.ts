@@ -52,7 +52,9 @@ test('tells who is at work on this machine, as far as it is known', async () => 
   await makeRing(path)
   const idle = (await ok(['diagnostics', path])).toString()
   expect(idle).toMatch(/consumer .*; not at work on this machine\n/)
-  expect(idle).toMatch(/producer .*suspend_ack false; not at work on this machine\n/)
+  expect(idle).toMatch(
+    /producer {2}position [\d:]+, suspend_ack false; not at work on this machine\n/,
+  )
   expect((await diagnose(path))['atWork']).toEqual({ producer: false, consumer: false })
   await using producer = start(['produce', path])
   await using consumer = start(['consume', path])

@@ -108,7 +108,9 @@ test('a wait without a timeout can be stopped', async () => {
   await using suspending = start(['suspend', path])
   while (!(await look(path)).consumer.suspend) await sleep(20)
   await suspending.complained((stderr) =>
-    stderr.includes(`no producer of ${path} has acknowledged the wish to suspend yet; it waits on`),
+    stderr.includes(
+      `no producer of ${path} has acknowledged the request to suspend yet; it waits on`,
+    ),
   )
   suspending.child.kill('SIGINT')
   expect((await suspending.ended).code).toBe(130)

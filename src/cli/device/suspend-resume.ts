@@ -57,7 +57,7 @@ export async function settle(
 /** Tells people that it waits, if it does so for long. */
 function tellLater(path: string, wish: string, { json, timeout }: SettleFlags): Disposable {
   const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
-  const text = `no producer of ${path} has acknowledged the wish to ${wish} yet${end}`
+  const text = `no producer of ${path} has acknowledged the request to ${wish} yet${end}`
   const tell = (): void => void process.stderr.write(`sbr: ${safeText(text)}\n`)
   const timer = json === true ? undefined : setTimeout(tell, PATIENCE_MS)
   return { [Symbol.dispose]: () => clearTimeout(timer) }

@@ -70,13 +70,13 @@ function summary(state: RingInspection, holders: RingHolders): string {
     ['state', stateOf(producer.suspendAck, consumer.suspend)],
     [
       'producer',
-      `offset ${producer.offset}, suspend_ack ${producer.suspendAck}${working(holders.producer)}`,
+      `position ${producer.offset}, suspend_ack ${producer.suspendAck}${working(holders.producer)}`,
     ],
     ['', `${quoted(producer.text)}${written(state.stats?.producerAt)}`],
     ...holderRows(holders.producer),
     [
       'consumer',
-      `offset ${consumer.offset}, suspend ${consumer.suspend}${working(holders.consumer)}`,
+      `position ${consumer.offset}, suspend ${consumer.suspend}${working(holders.consumer)}`,
     ],
     ['', `${quoted(consumer.text)}${written(state.stats?.consumerAt)}`],
     ...holderRows(holders.consumer),
