@@ -157,7 +157,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
       ? safeJson({ from, to, ...moved, live: producer !== undefined })
       : `${safeText(to)}: ${movedText(moved)}`
   await standardOutput(signal).write(`${text}\n`)
-  if (flags.json !== true && producer !== undefined) tellLeft(producer, from, to, flags)
+  if (flags.json !== true && producer !== undefined) tellLeft(producer, from, flags)
 }
 
 /** @throws {CommandError} somebody may push to the ring */
@@ -170,9 +170,9 @@ async function checkNoProducer(ring: OpenedDevice, signal: AbortSignal): Promise
   throw withNote(producer, note, {})
 }
 
-function tellLeft(producer: CommandError, from: string, to: string, { keep }: Flags): void {
-  const again = `sbr migrate ${from} ${to} --live${keep === true ? ' --keep' : ' --add'}`
-  const text = `${producer.message}. What it pushed after the end was reached stays in ${from}; to move that too: ${again}`
+function tellLeft(producer: CommandError, from: string, { keep }: Flags): void {
+  const again = `run it again with --live${keep === true ? '' : ' --add'}`
+  const text = `${producer.message}. What it pushed after the end was reached stays in ${from}; to move that too, ${again}`
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
