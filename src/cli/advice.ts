@@ -45,7 +45,7 @@ function ringAdvice({ code, message, details }: RingError): string {
     case 'RING_ITEM_TOO_LARGE':
       return details.offset === undefined
         ? message
-        : `the item at byte ${details.offset} of ${device} has ${found} bytes, ${expected} are taken: allow more by --max-item`
+        : `the item at byte ${details.offset} of ${device} has ${found} bytes, ${expected} are taken; allow more: --max-item ${found}`
     case 'RING_SECTOR_SIZE':
       return `the ring on ${device} was made for sectors of ${expected} bytes, not ${found}: ${sectorAdvice(details)}`
     case 'RING_DEVICE_TOO_SMALL':

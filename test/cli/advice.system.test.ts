@@ -1,5 +1,6 @@
 import {
   closeSync,
+  copyFileSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -9,10 +10,16 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { Disk } from '../../src/ring/format2/disk/disk.ts'
+import type { ConsumerSlot, ProducerSlot } from '../../src/ring/format2/disk/slots.ts'
+import { newestConsumer, newestProducer } from '../../src/ring/format2/role.ts'
+import { pushBatches, smallRing } from '../helpers/damage.ts'
+import { deviceBytes } from '../helpers/golden.ts'
 import { needs } from '../helpers/interop.ts'
 import { attachLoop, loopProblem } from '../helpers/loop.ts'
-import { ok, sbr, temporaryFolder } from './cli.ts'
+import { frame, ok, type Running, sbr, start, temporaryFolder } from './cli.ts'
 
 /** What a message says that can be typed: `sbr create PATH --force`. */
 function advised(stderr: string): string[][] {
@@ -50,6 +57,34 @@ const ring = async (path: string, ...flags: string[]): Promise<void> => {
   await ok(['produce', path], 'two\n')
 }
 const produce = (path: string): string[] => ['produce', path]
+const drain = (path: string): string[] => ['consume', path, '--drain']
+/** Has a consumer at work, which has taken what is there. */
+const consuming = async (path: string, ...flags: string[]): Promise<Running> => {
+  const consumer = start(['consume', path, ...flags])
+  await consumer.printed((stdout) => stdout.includes('two\n'))
+  return consumer
+}
+/** A ring whose consumer's role is leased by a host that is gone for good. */
+const leased = async (path: string): Promise<void> => {
+  await ring(path)
+  await using gone = await consuming(path, '--lease', 'gone')
+  gone.child.kill('SIGKILL')
+  await gone.ended
+  await ok(['produce', path], 'three\n')
+}
+/** A ring with an item, a role of which has written its slots for as often as can be counted. */
+const exhausted = async (path: string, role: 'producer' | 'consumer'): Promise<void> => {
+  const device = await smallRing(16)
+  await pushBatches(device, [[Buffer.from('one')]])
+  const disk = await Disk.open(device)
+  const slots = await disk.readSlots()
+  const generation = 2 ** 52 - 1
+  const producer: ProducerSlot = { ...newestProducer(slots.producer, path).slot, generation }
+  const consumer: ConsumerSlot = { ...newestConsumer(slots.consumer, path).slot, generation }
+  if (role === 'producer') await disk.writeProducerSlot(0, producer)
+  else await disk.writeConsumerSlot(0, consumer)
+  writeFileSync(path, await deviceBytes(device))
+}
 
 const states: readonly State[] = [
   {
@@ -144,9 +179,264 @@ const states: readonly State[] = [
     command: (path) => ['diagnostics', path],
     advices: 2,
   },
+  ...['', ' --lease other'].map((flags) => ({
+    what: `a role that is leased, for consume${flags},`,
+    make: leased,
+    command: (path: string) => [...drain(path), ...flags.split(' ').filter(Boolean)],
+    advices: 1,
+    says: 'is leased by "gone"',
+  })),
+  {
+    what: 'a role that is leased, for create,',
+    make: leased,
+    command: (path) => ['create', path, '--erase', '--force'],
+    // The other one only shows it.
+    advices: 2,
+    says: 'is leased by "gone"',
+  },
+  {
+    what: 'a damaged lease',
+    make: async (path) => {
+      await ring(path)
+      put(path, 36 * KIB + 30, Buffer.from('XXXXXXXX'))
+    },
+    command: produce,
+    advices: 1,
+    says: "lease of the producer's role",
+  },
+  {
+    what: 'a ring of which another has other items',
+    make: async (path) => {
+      await ring(path)
+      await ring(`${path}.new`)
+    },
+    command: (path) => ['migrate', path, `${path}.new`],
+    advices: 1,
+    says: 'was pushed other items before',
+  },
 ]
 
+interface Choice {
+  readonly what: string
+  readonly make: (path: string) => unknown
+  readonly command: (path: string) => string[]
+  /** The flags in its message. */
+  readonly flags: RegExp
+  /** What the commands read. */
+  readonly input?: string | Uint8Array
+}
+
+const items = async (path: string, ...flags: string[]): Promise<void> => {
+  await ok(['create', path, '--size', '64KiB', ...flags])
+  await ok(['produce', path], `${'x'.repeat(3000)}\n`)
+}
+
+const choices: readonly Choice[] = [
+  ...(['1', '2'] as const).flatMap((format) =>
+    ['consume --drain', 'migrate', 'diagnostics', 'journal status'].map((command) => ({
+      what: `an item that is too large for ${command}, format ${format},`,
+      make: (path: string) => items(path, '--format', format),
+      command: (path: string) => [
+        ...command.split(' '),
+        path,
+        ...(command === 'migrate' ? [`${path}.new`] : []),
+        '--max-item',
+        '2000',
+      ],
+      flags: /allow more: (--max-item 3000)\b/,
+    })),
+  ),
+  {
+    what: 'an item that is too large for produce',
+    make: (path) => items(path),
+    command: (path) => ['produce', path, '--frames', '--max-item', '10'],
+    flags: /(--max-item) allows more/,
+    input: frame(Buffer.alloc(11)),
+  },
+  {
+    what: 'a ring that was opened with sectors too large',
+    make: (path) => items(path, '--format', '1'),
+    command: (path) => ['diagnostics', path, '--sector-size', '4096'],
+    flags: /use (--sector-size 512) \(/,
+  },
+  ...['device erase', 'device copy'].map((command) => ({
+    what: `other content, for ${command},`,
+    make: (path: string) => {
+      writeFileSync(path, Buffer.alloc(65536, 'data'))
+      copyFileSync(path, `${path}.from`)
+    },
+    command: (path: string) => [
+      ...command.split(' '),
+      ...(command === 'device copy' ? [`${path}.from`] : []),
+      path,
+    ],
+    flags: /To lose that: (--force)/,
+  })),
+  {
+    what: 'other content, to be overwritten as a whole,',
+    make: (path) => writeFileSync(path, Buffer.alloc(65536, 'data')),
+    command: (path) => ['create', path],
+    flags: /or (--erase --force) to overwrite all of it/,
+  },
+  {
+    what: 'an operation that keeps failing',
+    make: async (path) => {
+      await items(path)
+      await ok(['create', `${path}.dead`, '--size', '64KiB'])
+    },
+    command: (path) => [
+      ...['journal', 'run', '--drain', '--max-attempts', '1', '--on-failure', 'stop'],
+      ...[path, '--', 'false'],
+    ],
+    flags: /(--on-failure dead-letter:PATH)\b/,
+  },
+]
+
+/** A command with flags that were advised, instead of what it had of these. */
+function withFlags(command: readonly string[], advised: readonly string[]): string[] {
+  const kept = command.filter((word, at) => {
+    const isOf = (flag: string | undefined): boolean =>
+      flag?.startsWith('--') === true && advised.includes(flag)
+    return !isOf(word) && !(isOf(command[at - 1]) && !word.startsWith('--'))
+  })
+  const end = kept.indexOf('--')
+  return kept.toSpliced(end < 0 ? kept.length : end, 0, ...advised)
+}
+
 describe('what a message advises helps', () => {
+  test.each(choices)('$what by a flag', async ({ make, command, flags, input }) => {
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    await make(path)
+    const refused = await sbr(command(path), input)
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(flags)])
+    const advised = (flags.exec(refused.stderr)?.[1] ?? '')
+      .replace('PATH', `${path}.dead`)
+      .replace(/^--max-item$/, '--max-item 11')
+    await ok(withFlags(command(path), advised.split(' ')), input)
+  })
+
+  test.each(['producer', 'consumer'] as const)(
+    'a ring whose %s has used up its numbers',
+    async (role) => {
+      using folder = temporaryFolder()
+      const path = folder.file('ring')
+      await exhausted(path, role)
+      const refused = await (role === 'producer' ? sbr(produce(path), 'two\n') : sbr(drain(path)))
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('RING_EXHAUSTED')])
+      const [words = [], ...more] = advised(refused.stderr)
+      expect(more).toEqual([])
+      const to = folder.file('new')
+      await ok(words.map((word) => (word === 'NEW' ? to : word)))
+      await ok(['produce', to], 'two\n')
+      expect((await ok(drain(to))).toString()).toBe('one\ntwo\n')
+    },
+  )
+
+  test('the leases of a copy', async () => {
+    using folder = temporaryFolder()
+    const [path, copy] = [folder.file('ring'), folder.file('copy')]
+    await leased(path)
+    const { code, stderr } = await sbr(['device', 'copy', path, copy])
+    expect([code, stderr]).toEqual([0, expect.stringContaining('has the leases of "gone" too')])
+    const [words = [], ...more] = advised(stderr)
+    expect(more).toEqual([])
+    await ok(words)
+    expect((await ok(drain(copy))).toString()).toMatch(/three\n$/)
+    // The ring itself is still the other host's.
+    expect((await sbr(drain(path))).stderr).toContain('RING_LEASED')
+  })
+
+  test('a wish that no producer has acknowledged', async () => {
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    await ring(path)
+    for (const wish of ['suspend', 'resume']) {
+      const { code, stderr } = await sbr([wish, path, '--timeout', '100ms'])
+      expect([code, stderr]).toEqual([3, expect.stringMatching(/start (one|a producer), then: /)])
+      expect(advised(stderr)).toEqual([['resume', path]])
+    }
+    await using producer = start(produce(path))
+    // Each of them advises this.
+    await ok(['resume', path])
+    producer.child.stdin.end('three\n')
+    expect((await producer.ended).code).toBe(0)
+  })
+
+  test('a role that is held on this machine: it is free once that one has ended', async () => {
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    await ring(path)
+    await using consumer = await consuming(path)
+    const refused = await sbr(drain(path))
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining('end that one, or wait until it is done'),
+    ])
+    const pid = /\(process (\d+) on /.exec(refused.stderr)?.[1]
+    expect(Number(pid)).toBe(consumer.child.pid)
+    process.kill(Number(pid), 'SIGTERM')
+    await consumer.ended
+    await ok(['produce', path], 'three\n')
+    expect((await ok(drain(path))).toString()).toMatch(/three\n$/)
+  })
+
+  test('a producer at work on a ring that is to be moved: suspended, or moved all the same', async () => {
+    using folder = temporaryFolder()
+    const [path, to] = [folder.file('ring'), folder.file('new')]
+    await ring(path)
+    await using producer = start(produce(path))
+    producer.child.stdin.write('three\n')
+    while (!(await ok(['diagnostics', path])).includes('three')) await sleep(20)
+    const move = ['migrate', path, to]
+    const refused = await sbr(move)
+    expect(refused.code).toBe(1)
+    const [suspend = []] = advised(refused.stderr)
+    expect(suspend).toEqual(['suspend', path])
+    expect(refused.stderr).toMatch(/ with --live[ .]/)
+    const live = await sbr([...move, '--live'])
+    expect(live.code).toBe(0)
+    producer.child.stdin.write('four\n')
+    while (!(await ok(['diagnostics', path])).includes('four')) await sleep(20)
+    const [again = [], ...more] = advised(live.stderr)
+    expect([more, again.slice(0, 3)]).toEqual([[], move])
+    await ok(again)
+    expect((await ok(drain(to))).toString()).toBe('one\ntwo\nthree\nfour\n')
+    await ok(suspend)
+    await ok(move)
+  })
+
+  test('a ring of format 1 on what ends within a sector', async () => {
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    await ring(path, '--format', '1')
+    truncateSync(path, 256 * KIB + 100)
+    const { code, stderr } = await sbr(produce(path))
+    const sizes = /such as (\d+) or (\d+) bytes/.exec(stderr)?.slice(1).map(Number) ?? []
+    expect([code, sizes]).toEqual([1, [256 * KIB, 256 * KIB + 512]])
+    for (const size of sizes) {
+      truncateSync(path, size)
+      await ok(['create', path, '--format', '1', '--erase', '--force'])
+      await ok(produce(path), 'one\n')
+    }
+    const odd = ['create', folder.file('odd'), '--size', '70000']
+    const refused = await sbr(odd)
+    const nearest = /that are: (\d+) and (\d+)/.exec(refused.stderr)?.slice(1) ?? []
+    expect([refused.code, nearest.length]).toEqual([2, 2])
+    for (const size of nearest) {
+      await ok(['create', folder.file(size), '--size', size])
+    }
+  })
+
+  test('a size for what is there already', async () => {
+    using folder = temporaryFolder()
+    const path = folder.file('ring')
+    blank(path)
+    const { code, stderr } = await sbr(['create', path, '--size', '1MiB'])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('leave --size away')])
+    await ok(['create', path])
+  })
+
   test.each(states)('$what', async ({ make, command, advices, says = '' }) => {
     using folder = temporaryFolder()
     const path = folder.file('ring')

@@ -239,7 +239,7 @@ test('input without ends of lines is refused before it fills the memory, unless 
   await ok(['produce', path, '--max-item', '17MiB'], `${large}\n`)
   const popped = await sbr(['consume', path, '--drain', '--json'])
   expect([popped.code, popped.stdout.toString()]).toEqual([1, 'one\n'])
-  const advice = expect.stringMatching(/has 16777217 bytes.*allow more by --max-item/)
+  const advice = expect.stringMatching(/has 16777217 bytes.*allow more: --max-item 16777217/)
   expect(jsonError(popped)).toMatchObject({ code: 'RING_ITEM_TOO_LARGE', message: advice })
   const moved = await sbr(['migrate', path, folder.file('new'), '--json'])
   expect(jsonError(moved)).toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })

@@ -197,7 +197,7 @@ export function exhausted(device: string, { field, expected, found }: BadBlock):
   return new RingError(
     'RING_EXHAUSTED',
     `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
-      `written. Drain it, and go on in a new ring; to move what waits: sbr migrate ${device} NEW`,
+      `written. Go on in a new ring, with what waits in this one: sbr migrate ${device} NEW --keep`,
     { device, field, expected, found },
   )
 }
