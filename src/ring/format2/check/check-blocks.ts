@@ -17,7 +17,7 @@ const REBUILD =
   'the role cannot attach; sbr repair --rebuild --write makes slots from what is in the log'
 /** What to do where copies of the superblock are whole, but not the same. */
 export const DISAGREE =
-  'sbr dump shows them; overwrite the wrong one by hand with a copy of another'
+  'sbr dump shows them; overwrite the block of the wrong one with zeroes, then sbr repair --write writes it again'
 
 /** A copy of the superblock that is not as the others. */
 export interface WrongCopy {

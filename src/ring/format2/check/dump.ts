@@ -1,4 +1,6 @@
 import type { BlockDevice } from '../../../block/device.ts'
+import { readRange } from '../../../block/read-range.ts'
+import { isRingError } from '../../../errors.ts'
 import {
   type DumpOptions,
   decodeFields,
@@ -8,6 +10,7 @@ import {
 import { isBad, textOf } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
 import { encodeGuard, GUARD_BYTES, hasGuard } from '../disk/guard.ts'
+import { BLOCK_SIZES } from '../disk/layout.ts'
 import { parseLease } from '../disk/lease-block.ts'
 import { parseConsumerSlot, parseProducerSlot } from '../disk/slots.ts'
 import { parseSuperblock } from '../disk/superblock.ts'
@@ -30,7 +33,14 @@ export async function structureAt(
   length: number,
   options: DumpOptions,
 ): Promise<Structure> {
-  const disk = await Disk.open(device)
+  let disk: Disk
+  try {
+    disk = await Disk.open(device)
+  } catch (error) {
+    const superblock = await oneOfSeveral(device, offset, error)
+    if (superblock === undefined) throw error
+    return superblock
+  }
   const { layout } = disk
   if (offset < GUARD_BYTES) return guard(disk)
   const places = placesOf(disk)
@@ -51,6 +61,27 @@ export async function structureAt(
   const start = Math.max(...edges.filter((edge) => edge <= offset))
   const end = Math.min(...edges.filter((edge) => edge > offset))
   return { structure: 'padding', start, length: end - start, fields: [] }
+}
+
+/** The superblock at a place where nothing tells which of several rings is there: to find out, each has to be seen. */
+async function oneOfSeveral(
+  device: BlockDevice,
+  offset: number,
+  error: unknown,
+): Promise<Structure | undefined> {
+  if (!isRingError(error) || error.details.field !== 'superblocks') return undefined
+  const { sectorSize } = await device.getInfo()
+  if (offset % sectorSize !== 0) return undefined
+  const { bytes } = await readRange(device, offset, Math.max(...BLOCK_SIZES))
+  const blocks = BLOCK_SIZES.map((size) => bytes.subarray(0, size))
+  const block = blocks.find((each) => !isBad(parseSuperblock(each, offset)))
+  if (block === undefined) return undefined
+  return {
+    structure: 'superblock',
+    start: offset,
+    length: block.length,
+    fields: decodeFields(block, offset, SUPERBLOCK_FIELDS),
+  }
 }
 
 function isIn(offset: number, start: number, length: number): boolean {

@@ -152,7 +152,8 @@ function ambiguous(device: string, copies: readonly SoundCopy[]): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The superblocks of ${device} are of several rings, and nothing tells which of them is there: ${found}. ` +
-      `Nothing was changed; sbr dump ${device} --at OFFSET shows each, and a copy of the right one over the wrong one makes it whole`,
+      `Nothing was changed; sbr dump ${device} --at OFFSET shows each. Keep a copy of the device, overwrite what is wrong with ` +
+      `zeroes, a whole block each, and have that written again: sbr repair ${device} --write`,
     {
       device,
       field: 'superblocks',
