@@ -453,6 +453,20 @@ describe('what a message advises helps', () => {
     expect((await ok(drain(path))).toString()).toBe('one\ntwo\n')
   })
 
+  test('an item that is larger than the ring', async () => {
+    using folder = temporaryFolder()
+    const [path, to] = [folder.file('ring'), folder.file('new')]
+    await items(path)
+    const large = `${'y'.repeat(100_000)}\n`
+    const refused = await sbr(['produce', path, '--max-item', '1MiB'], large)
+    expect([refused.code, refused.stderr]).toEqual([1, expect.not.stringContaining('--max-item')])
+    const [words = [], ...more] = advised(refused.stderr)
+    expect(more).toEqual([])
+    await ok(words.map((word) => (word === 'NEW' ? to : word === 'SIZE' ? '512KiB' : word)))
+    await ok(['produce', to], large)
+    expect((await ok(drain(to))).toString()).toBe(`${'x'.repeat(3000)}\n${large}`)
+  })
+
   test('a size for what is there already', async () => {
     using folder = temporaryFolder()
     const path = folder.file('ring')

@@ -1,8 +1,9 @@
 import type { FlagParametersForType } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from '../../ring/item-limits.ts'
 import type { AttachOptions } from '../../ring/types.ts'
 import { takePushing } from '../device/roles.ts'
-import { withNote } from '../errors.ts'
+import { asCommandError, withNote } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { standardOutput } from '../output/output.ts'
 import { safeJson } from '../output/render.ts'
@@ -54,6 +55,8 @@ export async function pushStandardInput(
     const splitter = frames === true ? new Frames(maxItemBytes) : new Lines(maxItemBytes)
     try {
       await pushInput(pusher, splitter, signal)
+    } catch (error) {
+      throw withWayOut(error, ring.name, maxItemBytes, names.maxItemBytes)
     } finally {
       pushed = pusher.pushed
     }
@@ -61,6 +64,21 @@ export async function pushStandardInput(
   } catch (error) {
     throw withNote(error, `Items pushed: ${pushed}`, { pushed })
   }
+}
+
+/** Tells what lets a larger item in: a higher limit, or where the ring has no room for it, another one. */
+function withWayOut(
+  error: unknown,
+  ring: string,
+  taken: number,
+  wanted = DEFAULT_MAX_ITEM_BYTES,
+): unknown {
+  if (asCommandError(error).code !== 'RING_ITEM_TOO_LARGE') return error
+  const note =
+    taken < wanted
+      ? `${ring} has no room for a larger one; to go on in a larger ring: sbr migrate ${ring} NEW --size SIZE`
+      : '--max-item allows more, as far as the ring has room for it'
+  return withNote(error, note, {})
 }
 
 async function pushInput(

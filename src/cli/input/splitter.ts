@@ -13,9 +13,7 @@ export interface ItemSplitter {
 
 /** The input has an item that is larger than what is taken. */
 export function tooLarge(found: string, maxBytes: number): CommandError {
-  const message =
-    `an item may have ${maxBytes} bytes, this one has ${found}: --max-item allows more, as far as the ring has room for ` +
-    'it'
+  const message = `an item may have ${maxBytes} bytes, this one has ${found}`
   const details = { expected: `at most ${maxBytes} bytes`, found }
   return new CommandError(EXIT.fault, 'RING_ITEM_TOO_LARGE', message, details)
 }
