@@ -308,7 +308,9 @@ export const CALLS: readonly Call[] = [
     run: async ({ device, deliver }) => {
       const to = await blank()
       try {
-        return await migrateRing(device, to, { signal: device.signal, onDamage: 'skip' })
+        // What a device says to hold may be more than the new ring takes.
+        const onBlocked = (): void => device.stop()
+        return await migrateRing(device, to, { signal: device.signal, onBlocked, onDamage: 'skip' })
       } finally {
         await drain(to, deliver)
       }
