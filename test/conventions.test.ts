@@ -39,10 +39,15 @@ test('properties have a seed that can be replayed, and are in files that test:pr
 test('what would change the process of other files has one of its own', () => {
   const changing =
     /\bvi\.(mock|doMock|resetModules|stub\w+)\(|helpers\/steps\.ts'|\bprocess\.(chdir|sete?[ug]id)\b/
+  // Its devices bound the memory of the process.
+  const metering = /from '\.[^']*\/(meter|exercise)\.ts'/
+  const fuzzing = /from '\.\.?\/run\.ts'/
   const found = TESTS.filter(
     (file) =>
       !/\.(system|proof)\.test\.ts$/.test(file) &&
-      changing.test(readFileSync(join(root, file), 'utf8')),
+      [changing, metering, ...(file.startsWith('test/fuzz/') ? [fuzzing] : [])].some((pattern) =>
+        pattern.test(readFileSync(join(root, file), 'utf8')),
+      ),
   )
   expect(found.sort()).toEqual([...ALONE].sort())
 })

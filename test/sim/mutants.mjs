@@ -393,24 +393,26 @@ export const MUTANTS = [
   format1(
     "no flush before the consumer's pointer",
     CONSUMER,
-    'await this.#makeDurable(position)',
-    '',
+    'await this.flushSeen()',
+    'this.durable = this.other.offset',
     { mix: 'storm' },
   ),
   format1(
     'no flush before freed space is used again',
     PRODUCER,
-    `    const freed = this.other.offset
-    await this.guard(this.device.flush())`,
-    '    const freed = this.other.offset',
+    `come back and point into our bytes.
+    await this.flushSeen()`,
+    `come back and point into our bytes.
+    this.durable = this.other.offset`,
     { mix: 'storm' },
   ),
   format1(
     "no flush at the producer's begin",
     PRODUCER,
     `cache that a power cut empties.
-    await this.guard(this.device.flush())`,
-    'cache that a power cut empties.',
+    await this.flushSeen()`,
+    `cache that a power cut empties.
+    this.durable = this.other.offset`,
     { mix: 'storm', seeds: 8000 },
   ),
   format1(
