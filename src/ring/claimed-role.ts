@@ -9,8 +9,9 @@ import type { AttachOptions, DebugInfo, Names, Role } from './types.ts'
 
 const DEFAULT_LOOK_INTERVAL_MS = 10
 
-/** Whether a device has refused a write: nothing was written then, and the handle is as it was before. */
+/** Whether a write was refused, by the device or because no reader would take it: nothing was written, and the handle is as it was. */
 export function isRefusal(error: unknown): boolean {
+  if (isRingError(error)) return error.code === 'RING_EXHAUSTED'
   return isBlockError(error) && error.code === 'BLOCK_READ_ONLY'
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
-import { asPosition } from '../../../src/position.ts'
+import { asPosition, type Position } from '../../../src/position.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
 import { encodeBatch } from '../../../src/ring/format2/disk/batch.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
@@ -86,6 +86,26 @@ test('a generation that comes to its end is not written on', async () => {
   await expect(disk.writeProducerSlot(1, { ...slot, generation: 2 ** 52 })).rejects.toMatchObject({
     code: 'RING_EXHAUSTED',
   })
+})
+
+test('a consumer whose generation came to its end can be read on, also after idling', async () => {
+  const device = await smallRing(16)
+  await pushBatches(device, [[item(1, 1)], [item(1, 2)]])
+  const disk = await Disk.open(device)
+  const { slot } = newestConsumer((await disk.readSlots()).consumer, 'test')
+  await disk.writeConsumerSlot(0, { ...slot, generation: 2 ** 52 - 1 })
+  const before = hex(await deviceBytes(device))
+  const clock = new FakeClock()
+  const consumer = await Consumer.attach(device, { clock })
+  for (let times = 0; times < 3; times++) {
+    const popped = await consumer.popMany()
+    expect(popped.map((entry) => entry.item)).toEqual([item(1, 1), item(1, 2)])
+    const { position } = popped[1] as { position: Position }
+    await expect(consumer.advance(position)).rejects.toMatchObject({ code: 'RING_EXHAUSTED' })
+    await clock.advance(10_000)
+  }
+  await consumer.detach()
+  expect(hex(await deviceBytes(device))).toBe(before)
 })
 
 test('a rebuild writes no slot that nobody could read', async () => {
