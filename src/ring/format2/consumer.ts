@@ -20,7 +20,7 @@ import type { Disk } from './disk/disk.ts'
 import type { Slots, Which } from './disk/slots.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
-import { ReadingPlace } from './log/consumer-log.ts'
+import { ConsumerLog } from './log/consumer-log.ts'
 import { Losses } from './log/loss-counter.ts'
 import { toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
@@ -83,7 +83,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   readonly #slots: [ConsumerSlot, ConsumerSlot]
   readonly #skip: boolean
   #producer: ProducerSlot
-  #reading: ReadingPlace
+  #reading: ConsumerLog
   /**
    * What is so. What a caller asks for, a place to advance to or a wish, is so once it is in a slot, and not before: a device
    * may refuse to write that, and then the handle goes on from here.
@@ -105,7 +105,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const { seen, suspend, skipped, missed } = own
     const cursor = { mark: own.cursor, index: own.index, bytes: own.bytes }
     this.#told = { cursor, seen, suspend, skipped, missed }
-    this.#reading = new ReadingPlace(
+    this.#reading = new ConsumerLog(
       disk,
       cursor,
       this.#producer,

@@ -11,7 +11,7 @@ import { MAX_BATCH_BYTES } from '../disk/layout.ts'
 import type { Mark } from '../disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
 import type { DamagedStep } from '../log/batch-index.ts'
-import { ReadingPlace } from '../log/consumer-log.ts'
+import { ConsumerLog } from '../log/consumer-log.ts'
 import { type BatchProblem, diagnoseBatch } from '../log/diagnose.ts'
 import type { Batch } from '../log/log-reader.ts'
 import type { Loss } from '../log/next.ts'
@@ -60,7 +60,7 @@ export class LogCheck {
   #isTold = false
   /** What is read from here on was written meanwhile. */
   #limit = 0
-  #reading: ReadingPlace
+  #reading: ConsumerLog
   /** Where it began to read, and the newest epoch that this takes into account. */
   #from: Place
   #seen = 0
@@ -189,8 +189,8 @@ export class LogCheck {
     )
   }
 
-  #readFrom(place: Place): ReadingPlace {
-    return new ReadingPlace(
+  #readFrom(place: Place): ConsumerLog {
+    return new ConsumerLog(
       this.#disk,
       place,
       this.#producer,

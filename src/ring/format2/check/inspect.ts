@@ -7,7 +7,7 @@ import { Disk } from '../disk/disk.ts'
 import { currentEpoch } from '../disk/epochs.ts'
 import { bytesBetween } from '../disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot } from '../disk/slots.ts'
-import { ReadingPlace } from '../log/consumer-log.ts'
+import { ConsumerLog } from '../log/consumer-log.ts'
 import { rollForward, type Tail } from '../log/recovery.ts'
 import { fromPosition, toPosition } from '../position.ts'
 import { MAX_PASSES, newestConsumer, newestProducer } from '../role.ts'
@@ -61,7 +61,7 @@ export async function inspect(
 function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
   const { cursor: mark, index, bytes, seen } = consumer
   const place = { mark, index, bytes }
-  const reading = new ReadingPlace(disk, place, producer, async () => {})
+  const reading = new ConsumerLog(disk, place, producer, async () => {})
   const { epoch, seq } = fromPosition(reading.positionOf(place))
   return toPosition(Math.min(epoch, seen), seq)
 }
@@ -114,7 +114,7 @@ async function readStats(
   const { mark: committed } = tail
   const poppedItems = consumer.cursor.seq + consumer.index
   const place = firstPlace(producer, consumer)
-  const reading = new ReadingPlace(disk, place, producer, async () => {})
+  const reading = new ConsumerLog(disk, place, producer, async () => {})
   reading.begin(signal)
   const first = await reading.next(reading.positionOf(place))
   const waits = committed.seq > place.mark.seq + place.index
@@ -149,7 +149,7 @@ async function* items(
   let { seen } = consumer
   let place: Place = { mark: cursor, index, bytes }
   const look = async (): Promise<void> => learn((await readRoles(disk)).producer)
-  const reading = new ReadingPlace(disk, place, producer, look, maxItemBytes)
+  const reading = new ConsumerLog(disk, place, producer, look, maxItemBytes)
   /** An epoch sends the reader back to its beginning once. */
   const learn = (now: ProducerSlot): void => {
     place = reading.learn(now, seen, place)

@@ -4,7 +4,7 @@ import { isBad } from '../disk/block.ts'
 import type { Place } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
-import { ReadingPlace } from '../log/consumer-log.ts'
+import { ConsumerLog } from '../log/consumer-log.ts'
 import { MAX_PASSES, slotsMisfit } from '../role.ts'
 
 /** How long a slot that is being written is given to become whole. */
@@ -56,7 +56,7 @@ export function generationsOf({ producer, consumer }: Slots): string {
  */
 export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Place {
   const cursor = { mark: consumer.cursor, index: consumer.index, bytes: consumer.bytes }
-  const reading = new ReadingPlace(disk, cursor, producer, async () => {})
+  const reading = new ConsumerLog(disk, cursor, producer, async () => {})
   const place = reading.learn(producer, consumer.seen, cursor)
   const { head } = producer
   return place.mark.lsn < head.lsn ? { mark: head, index: 0, bytes: head.bytes } : place

@@ -1,21 +1,23 @@
-import { RingError } from '../../../errors.ts'
+import type { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
-import { channel } from '../../../util/diagnostics.ts'
-import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../../item-limits.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from '../../item-limits.ts'
 import type { BatchHeader } from '../disk/batch.ts'
-import { bad, textOf } from '../disk/block.ts'
+import { bad } from '../disk/block.ts'
 import { type Place, placeAfter, placeAt } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
-import { currentEpoch, type Epochs, epochAt, firstUnseen } from '../disk/epochs.ts'
+import { currentEpoch, type Epochs, firstUnseen } from '../disk/epochs.ts'
 import { addBytes, isSameMark, type Mark } from '../disk/log-position.ts'
 import type { ProducerSlot } from '../disk/slots.ts'
-import { fromPosition, positionsFrom, toPosition, toText } from '../position.ts'
+import { fromPosition, positionsFrom, toPosition } from '../position.ts'
 import { type BatchStep, type DamagedStep, type Step, Steps } from './batch-index.ts'
-import { type BatchProblem, damageAt, diagnoseHeader, offsetIn } from './diagnose.ts'
+import { publishCorrection } from './correction.ts'
+import { type BatchProblem, diagnoseHeader } from './diagnose.ts'
+import { KnownEpochs } from './known-epochs.ts'
 import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
 import { type Batch, Walker } from './log-reader.ts'
 import { missingItems } from './missing.ts'
 import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
+import { contradiction, lossAt, tooLargeAt } from './told.ts'
 
 /** A place where what was read is not what the producer's slots said before. */
 interface Suspect {
@@ -23,21 +25,18 @@ interface Suspect {
   readonly lsn: number
 }
 
-/** What is published on `shared-block-ring:correction` when a flipped bit was read as it was written. */
-export interface CorrectionMessage {
-  readonly device: string
-  /** The byte, counted from the device's start, and which of its bits, from the lowest, 0, on. */
-  readonly offset: number
-  readonly bit: number
-}
-
-/** Epochs that are kept apart; positions that are older than these are not told apart any more. */
-const MAX_KNOWN_EPOCHS = 4096
-
-const corrections = channel('shared-block-ring:correction')
-
-/** The log as the consumer reads it: from its cursor to the end of what it has seen. */
-export class ReadingPlace {
+/**
+ * The log as a consumer reads it, from its cursor to the end of what it has seen; `verify` reads it by the same code, so that both
+ * tell the same.
+ *
+ * - The frontier is where the next batch begins. What is before it is in the steps: batches, and gaps where none can be believed.
+ * - Only items before `committedTo` are delivered. It grows with each batch, and goes back only where an epoch begins, which drops
+ *   what was held back before.
+ * - Where the producer's slots know that a batch begins, none goes over it: what does not lead there is damage, or a contradiction.
+ * - A batch that is not whole is the log's end only if no slot says that more is complete. Else the slots are read once more, since
+ *   it may have been overwritten meanwhile, and it is damage only if they still say so.
+ */
+export class ConsumerLog {
   readonly #disk: Disk
   readonly #maxItemBytes: number
   readonly #walker: Walker
@@ -45,8 +44,7 @@ export class ReadingPlace {
   readonly #onStep: (step: DamagedStep) => void
   #producer: ProducerSlot
   #landmarks: Landmarks
-  /** All epochs that were heard of, ascending. */
-  #known: Epochs
+  readonly #known: KnownEpochs
   /** Where the next batch to be read begins. */
   #frontier: Mark
   /** All items before this one are committed, as far as was read. */
@@ -77,7 +75,7 @@ export class ReadingPlace {
     this.#onStep = onStep
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
-    this.#known = producer.epochs
+    this.#known = new KnownEpochs(producer.epochs)
     this.#frontier = cursor.mark
     this.#committedTo = cursor.mark.seq + cursor.index
   }
@@ -96,20 +94,19 @@ export class ReadingPlace {
     return Math.max(this.#frontier.seq, this.#committedTo)
   }
 
-  /** The number of items up to a position: less than it says, if those behind an epoch's beginning were lost. */
+  /** As `KnownEpochs.seqOf`. */
   seqOf(position: bigint): number {
-    const { epoch, seq } = fromPosition(position)
-    const later = this.#known.find((entry) => entry.epoch - entry.span > epoch)
-    return Math.min(seq, later?.start.seq ?? seq)
+    return this.#known.seqOf(position)
+  }
+
+  /** As `KnownEpochs.positionOf`. */
+  positionOf(place: Place): Position {
+    return this.#known.positionOf(place.mark.lsn, place.mark.seq + place.index)
   }
 
   /** Whether a position is of an epoch that was not heard of: nobody can have got it from this ring. */
   isUnheard(position: bigint): boolean {
     return fromPosition(position).epoch > this.epoch
-  }
-
-  positionOf(place: Place): Position {
-    return toPosition(epochAt(this.#known, place.mark.lsn), place.mark.seq + place.index)
   }
 
   /**
@@ -122,7 +119,8 @@ export class ReadingPlace {
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
     this.#walker.isWritten(producer.committed.lsn)
-    this.#know(producer.epochs)
+    // What was read ahead may be of an epoch that ended meanwhile.
+    if (this.#known.learn(producer.epochs)) this.#walker.forget()
     const place = this.#goBack(producer, seen, cursor)
     for (const start of [place.mark, producer.head]) {
       if (this.#frontier.lsn < start.lsn) this.#startAt(start)
@@ -130,15 +128,6 @@ export class ReadingPlace {
     this.#steps.forgetBefore(producer.head.lsn)
     this.#check(place)
     return place
-  }
-
-  /** Epochs are merged on the device; here they stay apart, because positions of before may still be asked for. */
-  #know(epochs: Epochs): void {
-    const last = this.#known.at(-1)?.epoch ?? 0
-    const news = epochs.filter(({ epoch }) => epoch > last)
-    this.#known = [...this.#known, ...news].slice(-MAX_KNOWN_EPOCHS)
-    // What was read ahead may be of an epoch that ended meanwhile.
-    if (news.length > 0) this.#walker.forget()
   }
 
   #startAt(mark: Mark): void {
@@ -151,7 +140,7 @@ export class ReadingPlace {
   #check({ mark, index }: Place): void {
     const { head, committed } = this.#producer
     const seq = mark.seq + index
-    const position = toPosition(epochAt(this.#known, mark.lsn), seq)
+    const position = this.#known.positionOf(mark.lsn, seq)
     const isBehindHead = mark.lsn < head.lsn && seq > head.seq
     const isBeforeEnd = mark.lsn > committed.lsn && seq < committed.seq
     if (isBehindHead || isBeforeEnd || this.seqOf(position) !== seq)
@@ -189,7 +178,10 @@ export class ReadingPlace {
     return await this.#at<Found | TooLarge>(position, ({ batch, mark }, seq) => {
       const { epoch, time } = batch.header
       const item = batch.items.at(seq - mark.seq)
-      if (item === undefined) return this.#tooLarge(batch, position)
+      if (item === undefined) {
+        const behind = this.#known.behind(position, mark.lsn, batch.end.seq)
+        return tooLargeAt(this.#disk, batch, behind, this.#maxItemBytes)
+      }
       return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
     })
   }
@@ -229,7 +221,7 @@ export class ReadingPlace {
       const seq = this.seqOf(position)
       const { head } = this.#producer
       if (seq < head.seq) {
-        const behind = this.#behind(position, head.lsn, head.seq)
+        const behind = this.#known.behind(position, head.lsn, head.seq)
         return { status: 'missed', items: head.seq - seq, position: behind }
       }
       while (seq >= this.#committedTo) {
@@ -365,12 +357,8 @@ export class ReadingPlace {
   }
 
   #add(batch: Batch): void {
-    const { header, flipped } = batch
-    if (flipped !== undefined && corrections.hasSubscribers) {
-      const offset = offsetIn(this.#disk, header.start.lsn, flipped.at)
-      const { name: device } = this.#disk.device
-      corrections.publish({ device, offset, bit: flipped.bit } satisfies CorrectionMessage)
-    }
+    const { header } = batch
+    publishCorrection(this.#disk, batch)
     this.#addStep({ kind: 'batch', mark: header.start, end: batch.end, limit: Infinity, batch })
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)
     this.#lastEpoch = header.epoch
@@ -464,65 +452,13 @@ export class ReadingPlace {
 
   /** A run of damaged items, told at once. */
   #loss(step: DamagedStep, seq: number, from: Position): Loss {
-    const { name: device } = this.#disk.device
-    const last = Math.min(step.end.seq, step.limit, this.#committedTo)
-    const isGap = step.kind === 'gap'
-    const problem = isGap ? step.problem : damageAt(this.#disk, step.batch, seq)
-    const end = isGap ? last : Math.min(last, problem.items?.to ?? last)
-    const items = end - seq
-    const position = this.#behind(from, step.mark.lsn, end)
-    const { structure, offset } = problem
-    const text = textOf(problem.problem)
-    const error = new RingError(
-      'RING_DAMAGED',
-      `${items} items of ${device} are damaged: sequence ${seq} to ${end - 1}. At byte ${offset} of the device, ` +
-        `${structure}: ${text}. Advance to position ${toText(position)} to step over them`,
-      {
-        ...{ device, offset, items, structure, problem: text },
-        sequence: { first: seq, last: end - 1 },
-        position: toText(position),
-      },
-    )
-    const time = isGap ? undefined : step.batch.header.time
-    const where = { mark: step.mark, end: step.end, seq }
-    return { status: 'damage', items, position, error, time, problem, ...where }
-  }
-
-  #tooLarge({ header, end }: Batch, from: Position): TooLarge {
-    const { start, bodyBytes: length, time } = header
-    const position = this.#behind(from, start.lsn, end.seq)
-    const error = itemTooLarge({
-      device: this.#disk.device.name,
-      offset: this.#disk.offsetOf(start.lsn),
-      length,
-      position: toText(position),
-      maxItemBytes: this.#maxItemBytes,
-    })
-    return { status: 'too-large', position, error, time }
-  }
-
-  /**
-   * A position behind another one, so many items into the ring. Where epochs were merged, a place may be of several; it is
-   * of none that is older than what came before.
-   */
-  #behind(position: Position, lsn: number, seq: number): Position {
-    return toPosition(Math.max(epochAt(this.#known, lsn), fromPosition(position).epoch), seq)
+    const committed = Math.min(step.end.seq, step.limit, this.#committedTo)
+    const positionAt = (end: number) => this.#known.behind(from, step.mark.lsn, end)
+    return lossAt(this.#disk, step, seq, committed, positionAt)
   }
 
   #contradiction(position: Position): RingError {
-    const { name } = this.#disk.device
-    return new RingError(
-      'RING_CORRUPT',
-      `What the slots of ${name} say of position ${toText(position)} is not what the log says: one of them is damaged, though ` +
-        'its checksum holds',
-      {
-        device: name,
-        position: toText(position),
-        field: 'log',
-        expected: 'one story',
-        found: 'two',
-      },
-    )
+    return contradiction(this.#disk.device.name, position)
   }
 }
 
