@@ -203,9 +203,13 @@ const AIMS: readonly Aim[] = [
     hurt: (target, random) => {
       const { tail } = target
       const most = ((tail.lsn + 1) * BLOCK) / 8
-      const wrong: Partial<ProducerSlot> = random.pick([
-        { committed: { ...tail, seq: Math.floor(most) + 1 } },
-        { committed: { ...tail, seq: HUGE } },
+      // All that a slot says is at one place, or its marks would not lead to each other.
+      const at = (committed: Mark): Partial<ProducerSlot> => {
+        return { committed, head: committed, epochs: [{ epoch: EPOCH, start: committed, span: 0 }] }
+      }
+      const wrong = random.pick<Partial<ProducerSlot>>([
+        at({ ...tail, seq: Math.floor(most) + 1 }),
+        at({ ...tail, seq: HUGE }),
         { commits: HUGE },
         { epochs: [{ epoch: HUGE, start: ORIGIN, span: 0 }] },
       ])

@@ -239,7 +239,13 @@ export const CALLS: readonly Call[] = [
     run: ({ device }) => Producer.create(device, { clock, format: 1 }),
   },
   { name: 'Producer.attach', share: 0.3, run: (calling) => produce(calling, false) },
-  { name: 'Producer.attach, leased', share: 0.3, run: (calling) => produce(calling, true) },
+  // A lease may have hours to go, which are waited for.
+  {
+    name: 'Producer.attach, leased',
+    share: 0.3,
+    waits: true,
+    run: (calling) => produce(calling, true),
+  },
   { name: 'Consumer.attach', share: 1, run: (calling) => consume(calling) },
   {
     name: 'Consumer.attach, advancing',
@@ -249,6 +255,7 @@ export const CALLS: readonly Call[] = [
   {
     name: 'Consumer.attach, leased',
     share: 0.3,
+    waits: true,
     run: (calling) => consume(calling, { lease: true }),
   },
   {

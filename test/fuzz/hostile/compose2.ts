@@ -166,8 +166,9 @@ class Composer {
       2 ** 51,
       2 ** 52 - dataBlocks,
     ])
-    const most = ((lsn + 1) * blockSize) / 8
-    const seq = Math.min(2 ** 52, random.pick([0, lsn, Math.floor(most) - 1]))
+    // The log begins with nothing before it, so no more than its blocks have room for.
+    const most = (lsn * blockSize) / 8
+    const seq = Math.min(2 ** 52, random.pick([0, lsn, Math.max(0, Math.floor(most) - 1)]))
     const bytes = random.pick([0, lsn, 2 ** 48 - 2]) % 2 ** 48
     return { lsn, seq, bytes: Math.min(bytes, lsn * blockSize), crc: lsn === 0 ? 0 : random.next() }
   }
@@ -207,9 +208,11 @@ class Composer {
       [3, 'empty'],
       [3, 'large'],
     ])
-    if (room < 1 || mark.lsn + dataBlocks > 2 ** 52) return undefined
+    // A producer refuses what it could not go on from.
+    if (room < 1 || mark.lsn + dataBlocks >= 2 ** 52) return undefined
     if (kind === 'gap') return { ...mark, lsn: mark.lsn + 1 }
     const items = this.#itemsFor(kind, blockSize)
+    if (mark.seq + items.length >= 2 ** 52) return undefined
     let bodyBytes = 0
     for (const item of items) bodyBytes += item.length
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)

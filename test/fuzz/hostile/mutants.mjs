@@ -45,8 +45,8 @@ export const HOSTILE = [
   ]),
   mutant('a producer may go back', [
     SLOTS,
-    'if (after > before || isUpTo(older.committed, newer.committed)) return undefined',
-    'if (after >= before || isUpTo(older.committed, newer.committed)) return undefined',
+    'if (after > before || leadsTo(older.committed, newer.committed, LARGEST_BLOCK)) return undefined',
+    'if (after >= before || leadsTo(older.committed, newer.committed, LARGEST_BLOCK)) return undefined',
   ]),
   mutant('a consumer may go back', [
     SLOTS,
@@ -70,13 +70,13 @@ export const HOSTILE = [
   ]),
   mutant('a head and an epoch may lie behind what is committed', [
     SLOTS,
-    'if (!isUpTo(head, committed) || !isUpTo(currentEpoch(epochs).start, committed)) {',
-    'if (!isUpTo(head, head) || !isUpTo(currentEpoch(epochs).start, currentEpoch(epochs).start)) {',
+    'if (![head, start].every((mark) => leadsTo(mark, committed, layout.blockSize))) {',
+    'if (![head, start].every((mark) => leadsTo(mark, mark, layout.blockSize))) {',
   ]),
   mutant('epochs may be in any order', [
     SLOTS,
-    'if (!areAscending(epochs))',
-    'if (epochs.length < 0 && !areAscending(epochs))',
+    'if (!areAscending(epochs, layout.blockSize))',
+    'if (epochs.length < 0 && !areAscending(epochs, layout.blockSize))',
   ]),
   mutant('a repair writes a slot that nobody reads', [
     'ring/format2/check/repair.ts',

@@ -108,6 +108,49 @@ test('a consumer whose generation came to its end can be read on, also after idl
   expect(hex(await deviceBytes(device))).toBe(before)
 })
 
+test('a repair copies a slot at the end of its generations, and is done then', async () => {
+  const device = await smallRing(16)
+  const disk = await Disk.open(device)
+  const { slot } = newestConsumer((await disk.readSlots()).consumer, 'test')
+  await disk.writeConsumerSlot(0, { ...slot, generation: 2 ** 52 - 1 })
+  await device.writeZeroes(disk.layout.consumerSlots[1] / 512, 1)
+  expect((await repairRing(device, { write: true })).actions).toHaveLength(1)
+  expect(await verifyRing(device)).toMatchObject({ sound: true, findings: [] })
+  expect((await repairRing(device, { write: true })).actions).toEqual([])
+})
+
+const START: Mark = { lsn: 4, seq: 4, bytes: 40, crc: 5 }
+
+/** Places to which the log cannot lead from `START`. */
+const NOWHERE: Readonly<Record<string, Mark>> = {
+  'more items in no block': { ...START, seq: 6 },
+  'other bytes in no block': { ...START, bytes: 41 },
+  'another chain': { ...START, crc: 6 },
+  'more items than the blocks between hold': { ...START, lsn: 5, seq: 4 + 65 },
+  'more bytes than the blocks between hold': { ...START, lsn: 5, bytes: 40 + 513 },
+  'fewer bytes': { ...START, lsn: 9, bytes: 39 },
+}
+
+test.each(Object.entries(NOWHERE))(
+  'a slot whose marks cannot lead to each other is damaged: %s',
+  async (_, mark) => {
+    const device = await smallRing(16)
+    const disk = await Disk.open(device)
+    const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
+    const epoch = { epoch: 9, start: START, span: 0 }
+    const well = { ...slot, generation: 9, head: START, committed: START, epochs: [epoch] }
+    const refused = { code: 'RING_EXHAUSTED' }
+    await disk.writeProducerSlot(0, well)
+    for (const wrong of [
+      { ...well, committed: mark },
+      { ...well, committed: mark, head: mark },
+      { ...well, committed: mark, epochs: [{ ...epoch, start: mark }] },
+    ]) {
+      await expect(disk.writeProducerSlot(1, wrong)).rejects.toMatchObject(refused)
+    }
+  },
+)
+
 test('a rebuild writes no slot that nobody could read', async () => {
   const device = await smallRing(16)
   const disk = await Disk.open(device)
@@ -131,7 +174,7 @@ test('a mark that counts more items than its blocks can hold is damage', async (
   await expect(disk.writeProducerSlot(0, { ...slot, committed: far })).rejects.toMatchObject({
     code: 'RING_EXHAUSTED',
   })
-  await disk.writeProducerSlot(0, { ...slot, committed: { ...far, seq: 4 * 64 }, generation: 9 })
+  await disk.writeProducerSlot(0, { ...slot, committed: { ...far, seq: 3 * 64 }, generation: 9 })
 })
 
 test.each(['producer', 'consumer'] as const)(

@@ -31,7 +31,8 @@ async function contradictory(which: 'committed' | 'epoch'): Promise<MemoryBlockD
     if (newest === undefined || isBad(newest) || isBad(slot)) throw new Error('no slot')
     const committed = { ...newest.committed, seq: HELD + CLAIMED_MORE }
     const last = { ...currentEpoch(newest.epochs), start: committed }
-    const epochs = which === 'epoch' ? [...newest.epochs.slice(0, -1), last] : newest.epochs
+    // An epoch that begins there has to say the same, or the slot contradicts itself.
+    const epochs = [...newest.epochs.slice(0, -1), ...(which === 'epoch' ? [last] : [])]
     const block = new Uint8Array(blockSize)
     const { generation } = slot
     encodeProducerSlot(block, offset, disk.ring.uuid, { ...newest, committed, epochs, generation })

@@ -156,10 +156,10 @@ describe('verify and a consumer tell the same', () => {
     await pushBatches(device, [[item(10)]])
     const producer = await attachProducer(device)
     await producer.append([item(20)])
+    await producer.detach()
     await rewrite(device, {
       producer: ({ committed }) => ({ committed: { ...committed, crc: committed.crc ^ 1 } }),
     })
     expect(await verified(device)).toEqual(await consumed(device))
-    await producer.detach()
   })
 })

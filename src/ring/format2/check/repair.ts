@@ -16,6 +16,7 @@ import {
 } from '../disk/block.ts'
 import { Disk, exhausted } from '../disk/disk.ts'
 import { encodeGuard } from '../disk/guard.ts'
+import { isCount } from '../disk/log-position.ts'
 import {
   type ConsumerSlot,
   consumerSlotMisfit,
@@ -187,7 +188,9 @@ async function copySlots(disk: Disk, role: Role, slots: Slots): Promise<readonly
   const slot = damaged === 0 ? second : first
   if (isBad(slot) || !(isBad(first) || isBad(second))) return []
   const offset = offsets[damaged]
-  const bytes = await copyBlock(disk, offsets[sound], offset, TYPES[role], slot.generation + 1)
+  // At the end of the numbers an older copy is what can still be written.
+  const generation = isCount(slot.generation + 1) ? slot.generation + 1 : slot.generation - 1
+  const bytes = await copyBlock(disk, offsets[sound], offset, TYPES[role], generation)
   const structure = `${role} slot ${damaged + 1}`
   return [{ offset, structure, action: `copied from slot ${sound + 1}`, bytes }]
 }

@@ -1,4 +1,4 @@
-import { isUpTo, type Mark } from './log-position.ts'
+import { leadsTo, type Mark } from './log-position.ts'
 
 /**
  * Each time a producer attaches, an epoch begins: batches from its start on have to be of that epoch, so that what an
@@ -18,13 +18,15 @@ export interface Epoch {
 /** Ascending by epoch and start; the last is the present one. Never empty. */
 export type Epochs = readonly Epoch[]
 
-/** Whether a list is as it has to be: each epoch is newer than the one before, and begins further on. */
-export function areAscending(epochs: Epochs): boolean {
+/** Whether a list is as it has to be: each epoch is newer than the one before, and begins further on, where that leads. */
+export function areAscending(epochs: Epochs, blockSize: number): boolean {
   return epochs.every(({ epoch, start, span }, index) => {
     const before = epochs[index - 1]
     if (before === undefined) return epoch - span >= 1
     return (
-      epoch - span > before.epoch && start.lsn > before.start.lsn && isUpTo(before.start, start)
+      epoch - span > before.epoch &&
+      start.lsn > before.start.lsn &&
+      leadsTo(before.start, start, blockSize)
     )
   })
 }

@@ -77,3 +77,15 @@ export function isSameMark(one: Mark, other: Mark): boolean {
 export function isUpTo(mark: Mark, other: Mark): boolean {
   return mark.lsn <= other.lsn && mark.seq <= other.seq
 }
+
+/**
+ * Whether the log can lead from one place to another: both are the same, or the blocks between have room for the items and the bytes
+ * between.
+ */
+export function leadsTo(mark: Mark, other: Mark, blockSize: number): boolean {
+  if (mark.lsn === other.lsn) return isSameMark(mark, other)
+  const most = (other.lsn - mark.lsn) * blockSize
+  const items = other.seq - mark.seq
+  const fits = items * MIN_ITEM_BYTES <= most && bytesBetween(mark.bytes, other.bytes) <= most
+  return mark.lsn < other.lsn && items >= 0 && fits
+}

@@ -11,12 +11,13 @@ import {
 } from './block.ts'
 import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { areAscending, currentEpoch, type Epoch } from './epochs.ts'
-import { type Layout, searchBlocks } from './layout.ts'
+import { BLOCK_SIZES, type Layout, searchBlocks } from './layout.ts'
 import {
   getMark,
   isCount,
   isMark,
   isUpTo,
+  leadsTo,
   MARK_BYTES,
   MAX_COUNT,
   type Mark,
@@ -42,6 +43,9 @@ const TEXT_BYTES = 64
 const EPOCHS_AT = TEXT_AT + TEXT_BYTES
 const EPOCH_BYTES = 8 + MARK_BYTES + 4
 const MAX_EPOCHS = 96
+
+/** Slots are compared without their ring's layout: what is impossible in any ring is told. */
+const LARGEST_BLOCK = Math.max(...BLOCK_SIZES)
 
 const IMPOSSIBLE_COUNT = bad('counts', `numbers below ${MAX_COUNT} that fit each other`, 'others')
 
@@ -183,10 +187,11 @@ export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock
   if (!marks.every((mark) => isMark(mark, layout.blockSize)) || !numbers.every(isCount)) {
     return IMPOSSIBLE_COUNT
   }
-  if (!isUpTo(head, committed) || !isUpTo(currentEpoch(epochs).start, committed)) {
-    return bad('mark', 'a head and an epoch that begin before what is committed', 'one behind it')
+  const { start } = currentEpoch(epochs)
+  if (![head, start].every((mark) => leadsTo(mark, committed, layout.blockSize))) {
+    return bad('mark', 'a head and an epoch that lead to what is committed', 'one that does not')
   }
-  if (!areAscending(epochs)) return bad('epochs', 'ascending ones', 'others')
+  if (!areAscending(epochs, layout.blockSize)) return bad('epochs', 'ascending ones', 'others')
   const farthest = committed.lsn + layout.dataBlocks + searchBlocks(layout)
   return reach <= farthest ? undefined : bad('reach', `at most ${farthest}`, String(reach))
 }
@@ -253,7 +258,7 @@ export function producerSlotsMisfit(
   const before = currentEpoch(older.epochs).epoch
   const after = currentEpoch(newer.epochs).epoch
   if (after < before) return bad('slots', `an epoch from ${before} on in the newer one`, `${after}`)
-  if (after > before || isUpTo(older.committed, newer.committed)) return undefined
+  if (after > before || leadsTo(older.committed, newer.committed, LARGEST_BLOCK)) return undefined
   const { lsn } = older.committed
   return bad('slots', `a place from LSN ${lsn} on in the newer one`, `LSN ${newer.committed.lsn}`)
 }
