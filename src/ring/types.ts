@@ -282,6 +282,15 @@ export interface Role extends AsyncDisposable {
   detach(): Promise<void>
 }
 
+/** How an append finds room. */
+export interface AppendOptions {
+  /**
+   * Ends the search for room between two reads, never a write: a ring that overwrites is read to find the next item to keep, and
+   * where it is damaged, that can take long.
+   */
+  readonly signal?: AbortSignal
+}
+
 /**
  * The end that pushes. Calls may overlap: they are done in the order of calling.
  *
@@ -315,8 +324,9 @@ export interface Producer extends Role {
    * Pushes as many items from the front as have room, and makes them visible with everything pushed before, as one
    * step: nothing of this handle comes between. In format 2 that is one durable write. Without items it does nothing.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
+   * @throws the signal's reason, before anything is pushed
    */
-  append(items: readonly Uint8Array[]): Promise<PushManyResult>
+  append(items: readonly Uint8Array[], options?: AppendOptions): Promise<PushManyResult>
 
   /**
    * Makes everything pushed before `position` visible, durably. Advancing to where the pointer is already,

@@ -68,9 +68,11 @@ export class Pusher implements AsyncDisposable {
    * @throws the signal's reason, between two commits; {@link CommandError} if it is not to wait
    */
   async push(items: readonly Uint8Array[]): Promise<void> {
+    const { signal } = this.#options
     for (let done = 0; done < items.length; ) {
-      this.#options.signal.throwIfAborted()
-      const result = await this.#producer.append(done === 0 ? items : items.slice(done))
+      signal.throwIfAborted()
+      const rest = done === 0 ? items : items.slice(done)
+      const result = await this.#producer.append(rest, { signal })
       if (result.status === 'ok') {
         done += result.pushed
         this.#pushed += result.pushed

@@ -7,6 +7,7 @@ import { roomOf } from '../own-items.ts'
 import { pushOne } from '../single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
+  AppendOptions,
   AttachOptions,
   AttachProducerResult,
   Producer,
@@ -188,8 +189,8 @@ export class Format2Producer extends Format2Role implements Producer {
     return this.#write(items, false)
   }
 
-  append(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.#write(items, true)
+  append(items: readonly Uint8Array[], { signal }: AppendOptions = {}): Promise<PushManyResult> {
+    return this.#write(items, true, signal)
   }
 
   advance(position: Position): Promise<void> {
@@ -220,7 +221,11 @@ export class Format2Producer extends Format2Role implements Producer {
     )
   }
 
-  #write(pushed: readonly Uint8Array[], commit: boolean): Promise<PushManyResult> {
+  #write(
+    pushed: readonly Uint8Array[],
+    commit: boolean,
+    signal?: AbortSignal,
+  ): Promise<PushManyResult> {
     return this.runWith(pushed, async (items) => {
       this.#checkCounts(items.length)
       // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
@@ -234,7 +239,7 @@ export class Format2Producer extends Format2Role implements Producer {
       try {
         while (done < items.length) {
           const { end, needed } = this.#fitting(items, done, commit, room)
-          if (needed > 0 && (await this.#makeRoom(needed))) {
+          if (needed > 0 && (await this.#makeRoom(needed, signal))) {
             room = Math.max(needed, this.#room)
             continue
           }
@@ -312,11 +317,11 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   /** Whether so many blocks can be written, after another look, and giving up the oldest items if that is wanted. */
-  async #makeRoom(blocks: number): Promise<boolean> {
+  async #makeRoom(blocks: number, signal?: AbortSignal): Promise<boolean> {
     if (blocks > this.#room) await this.look()
     if (blocks <= this.#room) return true
     const needed = this.#tail.lsn + blocks - this.disk.layout.dataBlocks
-    return this.#space.giveUp(needed, this.#committed)
+    return this.#space.giveUp(needed, this.#committed, signal)
   }
 
   /**

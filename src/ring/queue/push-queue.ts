@@ -47,6 +47,7 @@ export class PushQueue {
   /** Items of all calls that are not in the ring. */
   #items = 0
   #bytes = 0
+  #abandoned = new AbortController()
 
   /** @param memory where the items are kept */
   constructor(bounds: QueueBounds, device: string, memory: ItemMemory = new ItemMemory()) {
@@ -109,8 +110,19 @@ export class PushQueue {
     })
   }
 
+  /** Aborted when nobody waits any more for the commit under way: what is not written yet need not be. */
+  get abandoned(): AbortSignal {
+    return this.#abandoned.signal
+  }
+
+  /** Nobody waits for the commit under way. */
+  abandon(reason: unknown): void {
+    this.#abandoned.abort(reason)
+  }
+
   /** The items of the next commit, which is under way until `committed`. */
   next(): OwnItems {
+    if (this.#abandoned.signal.aborted) this.#abandoned = new AbortController()
     const batch = new OwnItems()
     for (let call = this.#first; call !== undefined && batch.length < COMMIT_ITEMS; ) {
       const { items, pushed, count } = call
@@ -163,6 +175,16 @@ export class PushQueue {
 
   #abort(call: Call): void {
     if (!call.committing) this.#reject(call, call.signal?.reason)
+    else if (!this.#isAwaited()) this.abandon(call.signal?.reason)
+  }
+
+  /** Whether anybody waits for the commit under way. */
+  #isAwaited(): boolean {
+    if (this.#abandoned.signal.aborted) return false
+    for (let call = this.#first; call?.committing === true; call = call.after) {
+      if (call.signal?.aborted !== true) return true
+    }
+    return false
   }
 
   #reject(call: Call, reason: unknown): void {

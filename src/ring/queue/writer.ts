@@ -9,7 +9,7 @@ import { Serial } from '../../util/serial.ts'
 import { Producer } from '../attach.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
-import type { AttachOptions, CreateOptions, PushResult } from '../types.ts'
+import type { AttachOptions, CreateOptions, PushManyResult, PushResult } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import { PushQueue } from './push-queue.ts'
 
@@ -212,6 +212,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       device: this.producer.device.name,
     })
     this.#closing.abort(this.#closed)
+    this.#queue.abandon(this.#closed)
     this.#waiter.wake()
     await this.#pumping
     this.#waiter.close()
@@ -289,6 +290,18 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
+  async #commit(
+    items: OwnItems,
+    abandoned: AbortSignal,
+  ): Promise<PushManyResult | { readonly status: 'abandoned' }> {
+    try {
+      return await this.producer.append(items, { signal: abandoned })
+    } catch (error) {
+      if (abandoned.aborted && error === abandoned.reason) return { status: 'abandoned' }
+      throw error
+    }
+  }
+
   /** Commits what waits, until nothing does. */
   async #pump(): Promise<void> {
     // Pushes called in one go share the first commit too.
@@ -297,10 +310,10 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       while (!this.#queue.empty) {
         this.#checkOpen()
         this.#pushedLately = true
-        const result = await this.producer.append(this.#queue.next())
+        const result = await this.#commit(this.#queue.next(), this.#queue.abandoned)
         this.#queue.committed(result.status === 'ok' ? result : undefined, this.producer.position)
         if (result.status === 'ok') this.#waiter.reset()
-        else if (!this.#queue.empty) await this.#pause()
+        else if (result.status !== 'abandoned' && !this.#queue.empty) await this.#pause()
       }
     } catch (error) {
       this.#queue.rejectAll(error)

@@ -74,13 +74,14 @@ export class Space {
   /**
    * Gives up the oldest items, if the ring overwrites, so that blocks up to `needed` may be used.
    * @param committed what is behind this place is not given up
+   * @param signal ends it between two reads, with its reason: where the log is damaged, all of it is searched
    * @returns whether they may be used now
    */
-  async giveUp(needed: number, committed: Mark): Promise<boolean> {
+  async giveUp(needed: number, committed: Mark, signal?: AbortSignal): Promise<boolean> {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
     const wanted = Math.min(needed + this.#part, committed.lsn)
     const place = this.#places.find(({ lsn }) => lsn >= wanted && lsn < wanted + this.#part)
-    this.#head = place ?? (await this.#walkTo(wanted, committed))
+    this.#head = place ?? (await this.#walkTo(wanted, committed, signal))
     return true
   }
 
@@ -90,9 +91,9 @@ export class Space {
   }
 
   /** The first place from `wanted` on where a batch begins and all before it is committed. */
-  async #walkTo(wanted: number, committed: Mark): Promise<Mark> {
+  async #walkTo(wanted: number, committed: Mark, signal?: AbortSignal): Promise<Mark> {
     const epochs = this.#epochs
-    const walker = new Walker(this.#disk)
+    const walker = new Walker(this.#disk, { signal })
     let mark = this.#free
     let committedTo = mark.seq
     while (mark.lsn < wanted || committedTo < mark.seq) {
