@@ -1,10 +1,9 @@
-// Makes a fresh clone ready: installs what the lock file names when it is not there yet, then builds; with --clean, from
-// nothing, so that a package has no file whose source is gone. `npm pack` and `npm publish` run it (prepack).
+// Makes a fresh clone ready: installs what the lock file names when it is not there yet, then builds if dist/ is older than what
+// it is made from. `npm pack` and `npm publish` run it with --package (prepack): what is published is built from nothing.
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync, statSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { existsSync, statSync } from 'node:fs'
+import { root, whyBuild } from './built.mjs'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const installed = `${root}node_modules/.package-lock.json`
 
 /** No script of a dependency runs; and what npm tells us as it packs (--dry-run, --omit) is not meant for the build. */
@@ -31,5 +30,10 @@ const fresh =
   existsSync(installed) &&
   statSync(installed).mtimeMs >= statSync(`${root}package-lock.json`).mtimeMs
 if (!fresh) run('npm', INSTALL)
-if (process.argv.includes('--clean')) rmSync(`${root}dist`, { recursive: true, force: true })
-run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', 'tsconfig.build.json'])
+const forPackage = process.argv.includes('--package')
+if (forPackage || whyBuild() !== undefined) {
+  run(process.execPath, [
+    `${root}scripts/build.mjs`,
+    ...(forPackage ? ['--clean', '--package'] : []),
+  ])
+}

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import {
   type Application,
   type ApplicationText,
@@ -10,6 +9,7 @@ import {
   UnexpectedPositionalError,
 } from '@stricli/core'
 import { loadRoutes } from './routes.ts'
+import { packageVersion } from './version.ts'
 
 const fullDescription = `A durable queue on a file or a raw block device that two programs share: one pushes items, the other
 consumes them. Byte-compatible with MirageOS's shared-block-ring.
@@ -87,11 +87,4 @@ function didYouMean(corrections: readonly string[]): string {
 function unknownFlag({ input, corrections }: FlagNotFoundError): string {
   const meant = corrections.map((flag) => `--${flag.replace(/[A-Z]/g, '-$&').toLowerCase()}`)
   return `there is no flag --${input}${didYouMean(meant)}`
-}
-
-function packageVersion(): string {
-  const json: unknown = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  )
-  return String(Reflect.get(Object(json), 'version'))
 }

@@ -1,62 +1,26 @@
 #!/usr/bin/env node
-import { inspect } from 'node:util'
-import { ExitCode, run } from '@stricli/core'
-import { buildApp } from './app.ts'
-import { asCommandError, type CommandError, EXIT, usageError } from './errors.ts'
-import { tellClaims } from './output/claim-notices.ts'
-import { safeLines } from './output/render.ts'
-import { renderError } from './output/render-error.ts'
-import { isGroup } from './routes.ts'
-import { Stopped } from './signals.ts'
+import { packageVersion } from './version.ts'
 
 const LINGER_MS = 100
+/** The exit code of a program that has nothing left to wait for before its command is done, as Node has it. */
+const UNSETTLED = 13
 
-/** Runs the command and answers the exit code. */
 async function main(inputs: readonly string[]): Promise<number> {
-  let failure: unknown
-  const complaints: string[] = []
-  tellClaims(wantsJson(inputs))
-  const app = await buildApp(inputs[0], (error) => {
-    failure = error
-  })
-  const stderr = { write: (text: string) => void complaints.push(text) }
-  const host: { stdout: NodeJS.WriteStream; stderr: typeof stderr; exitCode?: number | string } = {
-    stdout: process.stdout,
-    stderr,
+  // Scripts ask for it: nothing else is loaded.
+  if (inputs[0] === '--version' || inputs[0] === '-v') {
+    process.stdout.write(`${packageVersion()}\n`)
+    return 0
   }
-  await run(app, inputs.length === 0 ? ['--help'] : inputs, { process: host })
-  if (failure !== undefined) return report(asCommandError(failure), inputs)
-  // What is left are the parser's own complaints.
-  if (host.exitCode === ExitCode.InvalidArgument || host.exitCode === ExitCode.UnknownCommand) {
-    return report(usageError(`${complaints.join('').trim()} (see sbr --help)`), inputs)
-  }
-  if (host.exitCode !== ExitCode.Success) {
-    return report(asCommandError(new Error(complaints.join('').trim())), inputs)
-  }
-  return (await lacksCommand(inputs)) ? EXIT.usage : EXIT.done
-}
-
-/** The help was not asked for: no command was given. */
-async function lacksCommand([word, ...rest]: readonly string[]): Promise<boolean> {
-  return word === undefined || (rest.length === 0 && (await isGroup(word)))
-}
-
-/** Tells on standard error what went wrong. */
-function report(error: CommandError, inputs: readonly string[]): number {
-  const closedPipe = error instanceof Stopped && error.signal === 'SIGPIPE'
-  if (!closedPipe) process.stderr.write(renderError(error, wantsJson(inputs)))
-  if (process.env['SBR_DEBUG'] === '1') process.stderr.write(safeLines(inspect(error)))
-  return error.exitCode
-}
-
-function wantsJson(inputs: readonly string[]): boolean {
-  const end = inputs.indexOf('--')
-  return inputs.slice(0, end < 0 ? inputs.length : end).includes('--json')
+  const { runCommandLine } = await import('./run.ts')
+  return await runCommandLine(inputs)
 }
 
 // Errors of writing are told to those who wait for the write.
 process.stdout.on('error', () => undefined)
 process.stderr.on('error', () => undefined)
-process.exitCode = await main(process.argv.slice(2))
-// A write that hangs, to a pipe that nobody empties, must not keep a command alive that was told to stop.
-setTimeout(() => process.exit(), LINGER_MS).unref()
+process.exitCode = UNSETTLED
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code
+  // A write that hangs, to a pipe that nobody empties, must not keep a command alive that was told to stop.
+  setTimeout(() => process.exit(), LINGER_MS).unref()
+})

@@ -1,9 +1,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { whyBuild } from '../../scripts/built.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -131,24 +132,9 @@ export function numbers(from: number, to: number): string {
 let checked = false
 
 /** Tests of what was built before the source changed would say nothing. */
-const BUILT = [
-  ...['cli', 'cli/bench', 'cli/commands', 'cli/commands/device'],
-  ...['cli/commands/journal', 'cli/commands/lease'],
-]
-
 function checkBuilt(): void {
   if (checked) return
-  for (const folder of BUILT) {
-    for (const name of readdirSync(join(root, 'src', folder))) {
-      if (!name.endsWith('.ts')) continue
-      const source = join(root, 'src', folder, name)
-      const built = join(root, 'dist', folder, name.replace(/\.ts$/, '.js'))
-      if (!existsSync(built) || statSync(built).mtimeMs < statSync(source).mtimeMs) {
-        throw new Error(
-          `what was built from src/${folder}/${name} is missing or older than its source: rm -rf dist && npm run build`,
-        )
-      }
-    }
-  }
+  const why = whyBuild()
+  if (why !== undefined) throw new Error(`this test runs what is built, and ${why}: npm run build`)
   checked = true
 }

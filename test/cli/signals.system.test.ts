@@ -15,7 +15,7 @@ const DEAF = `
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const)(
   'a second %s ends a command at once that does not end by the first',
   async (name) => {
-    const module = fileURLToPath(new URL('../../dist/cli/signals.js', import.meta.url))
+    const module = fileURLToPath(new URL('../../.build/cli/signals.js', import.meta.url))
     const args = ['--input-type=module', '-e', DEAF, module]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     const said = async (): Promise<string> => String((await once(child.stdout, 'data'))[0]).trim()

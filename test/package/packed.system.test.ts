@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -24,6 +25,18 @@ let problem: string | undefined
 let readme = ''
 /** What is in the tarball. */
 let files: readonly string[] = []
+
+const { exports: exported, bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly bin: Readonly<Record<string, string>>
+}
+/** All files that the package says it has. */
+const entries = [
+  ...Object.values(exported).flatMap((entry) =>
+    typeof entry === 'string' ? [entry] : Object.values(entry),
+  ),
+  ...Object.values(bin),
+].map((path) => path.replace('./', ''))
 
 /**
  * A clone with nothing installed and nothing built is packed, and the tarball is installed in an empty folder, with what the
@@ -89,13 +102,31 @@ async function compileSnippets(): Promise<void> {
   await run(process.execPath, [compiler, '--strict', ...flags, ...names], { cwd: app })
 }
 
-test('the package has its code, and nothing whose source is gone', (context) => {
+test('the package has what can be imported, in few files', (context) => {
   needs(context, problem)
-  expect(files).toContain('dist/index.js')
-  const sources = files.filter((path) => /^src\/.*\.ts$/.test(path))
-  const made = files.filter((path) => /^dist\/.*\.js$/.test(path))
-  expect(made.map((path) => path.replace(/^dist(.*)js$/, 'src$1ts')).sort()).toEqual(sources.sort())
-  expect(files.filter((path) => /^(test|bench|lab|scripts)|tsbuildinfo/.test(path))).toEqual([])
+  const outside = files.filter((path) => !/^(dist|docs)\//.test(path))
+  expect(outside.filter((path) => !/^(package\.json|LICENSE|[A-Z]+\.md)$/.test(path))).toEqual([])
+  expect(files.filter((path) => path.startsWith('dist/') && !/\.(js|d\.ts)$/.test(path))).toEqual(
+    [],
+  )
+  expect(files.length).toBeLessThan(60)
+  for (const path of entries) expect(files).toContain(path)
+})
+
+test('each way in can be required where Node can, and imported', async (context) => {
+  needs(context, problem)
+  const names = Object.keys(exported).map((path) => path.replace('.', 'shared-block-ring'))
+  const same = `
+    const names = ${JSON.stringify(names)}
+    Promise.all(names.map(async (name) => {
+      const required = require(name)
+      const imported = name.endsWith('.json') ? required : await import(name)
+      for (const key of Object.keys(imported)) if (imported[key] !== required[key]) throw new Error(name + ' ' + key)
+    })).then(() => console.log('same'))`
+  const { stdout } = await run(process.execPath, ['--input-type=commonjs', '-e', same], {
+    cwd: app,
+  })
+  expect(stdout).toBe('same\n')
 })
 
 test("the README's first two snippets compile and run, each in a process of its own", async (context) => {
