@@ -66,7 +66,8 @@ function compile() {
 /** The helpers that compiled code calls are in the package; and maps lead through what tsc wrote to the sources. */
 const compiledCode = {
   name: 'compiled-code',
-  resolveId: (id) => (id === 'tslib' ? fileURLToPath(import.meta.resolve('tslib/tslib.es6.mjs')) : null),
+  resolveId: (id) =>
+    id === 'tslib' ? fileURLToPath(import.meta.resolve('tslib/tslib.es6.mjs')) : null,
   load: (id) =>
     id.startsWith(compiled)
       ? { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') }
