@@ -145,7 +145,7 @@ async function openRing(device) {
   const writer = await RingWriter.open(device)
   const consumer = await Consumer.attach(device)
   const close = async () => {
-    await Promise.all([writer.close(), consumer.detach()])
+    await Promise.all([writer.close(), consumer.close()])
     await device.disconnect()
   }
   return { timed, writer, consumer, close }

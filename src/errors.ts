@@ -88,8 +88,8 @@ export type RingErrorCode =
   | 'RING_LEASED'
   /** This host does not hold the role any more, or cannot be sure of it. */
   | 'RING_LEASE_LOST'
-  /** The handle was detached. */
-  | 'RING_DETACHED'
+  /** The handle was closed. */
+  | 'RING_CLOSED'
   /** A write or flush failed, so what the device holds is unknown: attach again. */
   | 'RING_POISONED'
 

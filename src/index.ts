@@ -47,12 +47,12 @@ export type {
 export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'
 export { formatPosition, parsePosition } from './ring/position-text.ts'
-export type { LazyAdvanceOptions } from './ring/queue/acknowledgements.ts'
+export type { LazyAckOptions } from './ring/queue/acknowledgements.ts'
 export type { WaitOptions } from './ring/queue/poll.ts'
 export {
   type Entry,
-  type NextManyOptions,
   type ReaderOptions,
+  type ReceiveManyOptions,
   RingReader,
 } from './ring/queue/reader.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/queue/suspend.ts'

@@ -84,7 +84,7 @@ async function withRing(
   codec: Codec<Uint8Array> = bytes,
 ): Promise<void> {
   const device = newDevice()
-  await using writer = await RingWriter.open(device, { create: true, codec })
+  await using writer = await RingWriter.open(device, { createIfMissing: true, codec })
   await using reader = await RingReader.open(device, { codec })
   await counted(signal, use({ device, writer, reader }))
 }
@@ -131,7 +131,7 @@ const calls: Readonly<
 > = {
   'ring/queue/writer.ts': {
     'RingWriter.open': async (signal) => {
-      await (await RingWriter.open(newDevice(), { create: true, signal })).close()
+      await (await RingWriter.open(newDevice(), { createIfMissing: true, signal })).close()
     },
     'RingWriter.open, suspended': async (signal) => {
       const device = await newRing()
@@ -158,7 +158,7 @@ const calls: Readonly<
       withRing(signal, async ({ writer, reader }) => {
         await fillUp(writer)
         await both(writer.push(new Uint8Array(4000), { signal }), async () => {
-          await (await reader.nextMany()).at(-1)?.advance()
+          await (await reader.receiveMany()).at(-1)?.advance()
         })
       }),
     'push, closed meanwhile': (signal) =>
@@ -171,22 +171,25 @@ const calls: Readonly<
     next: (signal) =>
       withRing(signal, async ({ writer, reader }) => {
         await writer.push(ITEM)
-        await reader.next({ signal })
+        await reader.receive({ signal })
       }),
     'next, waiting': (signal) =>
       withRing(signal, ({ writer, reader }) =>
-        both(reader.next({ signal }), () => writer.push(ITEM)),
+        both(reader.receive({ signal }), () => writer.push(ITEM)),
       ),
     'next, closed meanwhile': (signal) =>
       withRing(signal, ({ reader }) =>
-        both(refused(reader.next({ signal })), () => reader.close()),
+        both(refused(reader.receive({ signal })), () => reader.close()),
       ),
-    'nextMany, a slow codec': (signal) =>
+    'receiveMany, a slow codec': (signal) =>
       withRing(
         signal,
         async ({ writer, reader }) => {
           await writer.pushMany([ITEM, ITEM])
-          await Promise.all([reader.nextMany({ signal, maxItems: 1 }), reader.nextMany({ signal })])
+          await Promise.all([
+            reader.receiveMany({ signal, maxItems: 1 }),
+            reader.receiveMany({ signal }),
+          ])
         },
         slow,
       ),
@@ -231,7 +234,10 @@ const calls: Readonly<
   'ring/queue/suspend.ts': {
     'suspendRing and resumeRing': async (signal) => {
       const device = newDevice()
-      await using _writer = await RingWriter.open(device, { create: true, idleLookIntervalMs: 1 })
+      await using _writer = await RingWriter.open(device, {
+        createIfMissing: true,
+        idleRefreshIntervalMs: 1,
+      })
       await suspendRing(device, { signal })
       await resumeRing(device, { signal })
     },
@@ -239,7 +245,7 @@ const calls: Readonly<
   'ring/lease-types.ts': {
     'a lease that is free': async (signal) => {
       const lease = { owner: 'here', timeoutMs: 5000, signal }
-      await (await attachLeased(await newRing(), lease, new FakeClock())).detach()
+      await (await attachLeased(await newRing(), lease, new FakeClock())).close()
     },
     'a lease that another host renews': async (signal) => {
       const device = await newRing()
@@ -249,7 +255,7 @@ const calls: Readonly<
       const fence = async (): Promise<void> => undefined
       const holder = await attachLeased(other, { owner: 'there', timeoutMs: 5000, fence }, clock)
       await refused(attachLeased(one, { owner: 'here', timeoutMs: 5000, fence, signal }, clock))
-      await holder.detach()
+      await holder.close()
     },
   },
   'ring/maintenance/migrate.ts': {
@@ -258,10 +264,10 @@ const calls: Readonly<
   'ring/types.ts': {
     'Producer.attach': async (signal) => {
       const attached = await Producer.attach(await newRing(), { signal })
-      if (attached.status === 'attached') await attached.producer.detach()
+      if (attached.status === 'attached') await attached.producer.close()
     },
     'Consumer.attach': async (signal) =>
-      (await Consumer.attach(await newRing(), { signal })).detach(),
+      (await Consumer.attach(await newRing(), { signal })).close(),
     inspectRing: async (signal) => inspectRing(await newRing(), { signal }),
   },
   'ring/format2/log/consumer-log.ts': {

@@ -20,8 +20,8 @@ const attachedRss = process.memoryUsage.rss()
 
 const answer = { consumerMs, firstItemMs, producerMs, attachedRss }
 process.send(drain ? { ...answer, ...(await takeAll()) } : answer)
-await producer.detach()
-await consumer.detach()
+await producer.close()
+await consumer.close()
 await device.disconnect()
 process.disconnect()
 

@@ -17,8 +17,8 @@ export async function fillTo(device, isEnough, itemBytes) {
     const { status } = await producer.append(items)
     if (status !== 'ok') throw new Error(`there is no room after ${pushed} items`)
   }
-  await producer.detach()
-  await consumer.detach()
+  await producer.close()
+  await consumer.close()
 }
 
 /** Both roles of one ring. */
@@ -69,7 +69,7 @@ export class CyclingRing {
 
   async close() {
     await this.#writer.close()
-    await this.#consumer.detach()
+    await this.#consumer.close()
     await this.#device.disconnect()
   }
 

@@ -69,7 +69,7 @@ function store(device, writer, reader) {
     },
     async close() {
       await writer?.close()
-      await (reader?.close?.() ?? reader?.detach())
+      await (reader?.close?.() ?? reader?.close())
       await device.disconnect()
     },
   }

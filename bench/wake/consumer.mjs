@@ -24,7 +24,7 @@ process.send('ready')
 async function receive(count) {
   const latencies = []
   while (latencies.length < count) {
-    const { item, advance } = await reader.next()
+    const { item, advance } = await reader.receive()
     const now = process.hrtime.bigint()
     const pushed = new BigUint64Array(new Uint8Array(item).buffer)[0]
     latencies.push(Number(now - pushed) / 1e6)
@@ -36,7 +36,7 @@ async function receive(count) {
 /** The share of a core that waiting takes, once the pauses have grown. */
 async function idle(idleMs) {
   const stop = new AbortController()
-  const waiting = reader.next({ signal: stop.signal }).catch(() => undefined)
+  const waiting = reader.receive({ signal: stop.signal }).catch(() => undefined)
   await sleep(SETTLE_MS)
   const before = process.cpuUsage()
   const started = performance.now()

@@ -14,7 +14,7 @@ await work(async (ring, { seed, count, life, owner, lease }) => {
   let next = items.before(reader.consumer.position)
   say({ event: 'start', next })
   while (next < count) {
-    const entries = await reader.nextMany({ maxBytes: 1 + random(MAX_BATCH_BYTES) })
+    const entries = await reader.receiveMany({ maxBytes: 1 + random(MAX_BATCH_BYTES) })
     const from = next
     for (const { item, position } of entries) {
       if (!items.item(next).equals(item)) throw new Error(`item ${next} has other bytes`)

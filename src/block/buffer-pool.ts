@@ -11,7 +11,7 @@ const MAX_KEPT_IDLE = 2
 const WASTED_PART = 1 / 4
 
 /** Memory that is used again when nobody uses it any more: the system makes large pieces slowly. */
-export class LentMemory {
+export class BufferPool {
   readonly #allocate: (bytes: number) => Uint8Array
   readonly #unused: Uint8Array[] = []
   #unusedBytes = 0
@@ -22,12 +22,12 @@ export class LentMemory {
   }
 
   /** Memory of at least so many bytes, with anything in it, for one user. */
-  lend(bytes: number): Lent {
+  lend(bytes: number): PooledBuffer {
     const fits = this.#unused.findIndex(
       ({ length }) => bytes <= length && bytes > length * WASTED_PART,
     )
     const memory = fits < 0 ? this.#allocate(bytes) : this.#takeOut(fits)
-    return new Lent(memory, this.#takeBack)
+    return new PooledBuffer(memory, this.#takeBack)
   }
 
   /** There is nothing to read: only little is kept. */
@@ -49,7 +49,7 @@ export class LentMemory {
 }
 
 /** A piece of lent memory. Who forgets to release it only has it made anew. */
-export class Lent {
+export class PooledBuffer {
   /** May be longer than what was asked for. */
   readonly memory: Uint8Array
   readonly #takeBack: (memory: Uint8Array) => void

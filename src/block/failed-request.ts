@@ -1,7 +1,7 @@
 import type { BlockError } from '../errors.ts'
 
 /** What failed, and where. */
-export interface Place {
+export interface FailedRequest {
   readonly device: string
   /** `read`, `write`, `flush`, … */
   readonly operation: string
@@ -10,13 +10,13 @@ export interface Place {
 }
 
 /** `sectors 8 to 16 (exclusive) of /dev/x`, or only the device when there are no sectors. */
-export function where({ device, sector, sectors }: Place): string {
+export function where({ device, sector, sectors }: FailedRequest): string {
   if (sector === undefined || sectors === undefined) return device
   return `sectors ${sector} to ${sector + sectors} (exclusive) of ${device}`
 }
 
 /** The same for programs. */
-export function placeDetails({ device, sector, sectors }: Place): BlockError['details'] {
+export function requestDetails({ device, sector, sectors }: FailedRequest): BlockError['details'] {
   return {
     device,
     ...(sector === undefined ? {} : { sector }),

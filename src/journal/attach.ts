@@ -32,7 +32,7 @@ export async function attachEnds<In>(
   options.signal?.throwIfAborted()
   if (create.create !== false) {
     const options = typeof create.create === 'object' ? create.create : {}
-    if (options.whenFull === 'overwrite')
+    if (options.onFull === 'overwrite')
       throw new RangeError('a journal cannot overwrite its oldest')
     await Producer.create(device, { overwrite: create.overwrite === true, ...options })
   }
@@ -47,7 +47,7 @@ export async function attachEnds<In>(
     const codec = options.codec ?? (bytes as Codec<unknown, never>)
     return { consumer, writer: await RingWriter.open<In>(device, { ...options, codec }) }
   } catch (error) {
-    await consumer.detach()
+    await consumer.close()
     throw error
   }
 }
@@ -56,12 +56,12 @@ export async function attachEnds<In>(
  * A journal has to keep what was pushed.
  * @throws {RingError} `RING_UNSUPPORTED`: the ring overwrites its oldest items
  */
-export function checkKeeps({ whenFull, device }: Consumer): void {
-  if (whenFull === 'retry') return
+export function checkKeeps({ onFull, device }: Consumer): void {
+  if (onFull === 'wait') return
   throw new RingError(
     'RING_UNSUPPORTED',
     `The ring on ${device.name} overwrites its oldest items, so it cannot be a journal: operations would be lost`,
-    { device: device.name, field: 'whenFull', expected: 'retry', found: whenFull },
+    { device: device.name, field: 'onFull', expected: 'wait', found: onFull },
   )
 }
 
@@ -77,6 +77,6 @@ async function resume(
   while ((await consumer.resume()).status === 'retry') {
     // The last wish was not acknowledged. Attaching a producer does that.
     const attached = await Producer.attach(device, options)
-    if (attached.status === 'attached') await attached.producer.detach()
+    if (attached.status === 'attached') await attached.producer.close()
   }
 }

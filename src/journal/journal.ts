@@ -69,7 +69,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   #last: Promise<void>
   #error: JournalError | undefined
   #finished: Promise<void> | undefined
-  #settleEnded: (error: JournalError) => void = () => undefined
+  #resolveEnded: (error: JournalError) => void = () => undefined
 
   private constructor(parts: Parts<In>) {
     const { ends, performer, receipts, schedule, settings, stop } = parts
@@ -87,7 +87,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     this.#pushedUpTo = this.#foundUpTo
     this.#last = receipts.add(this.#foundUpTo, settings.clock.now())
     this.ended = new Promise((resolve, reject) => {
-      this.#settleEnded = (error) => (error.code === 'JOURNAL_CLOSED' ? resolve() : reject(error))
+      this.#resolveEnded = (error) => (error.code === 'JOURNAL_CLOSED' ? resolve() : reject(error))
     })
     this.ended.catch(() => undefined)
     this.#running = this.#run()
@@ -113,7 +113,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const { name: queue, client, clock } = settings
     const onBlocked = (): void => alarm.ring()
     // A journal is its own consumer: nobody else has a wish to suspend.
-    const idle = { idleLookIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
+    const idle = { idleRefreshIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
     const ends = await attachEnds(device, options, { ...options, ...idle, queue, client, clock })
     const { consumer, writer } = ends
     const stop = new AbortController()
@@ -267,11 +267,11 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const { shutdownGraceMs, clock } = this.#settings
     await atMost(shutdownGraceMs, this.#running, clock)
     this.#receipts.end(error, BEFORE_ALL)
-    const released = Promise.all([writerClosed, this.#consumer.detach()])
+    const released = Promise.all([writerClosed, this.#consumer.close()])
     if (!(await atMost(shutdownGraceMs, released, clock))) {
       this.#pushes.giveUp(unanswered(this.#where))
     }
     publish(this.#where, { event: 'end', error })
-    this.#settleEnded(error)
+    this.#resolveEnded(error)
   }
 }

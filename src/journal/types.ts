@@ -74,7 +74,7 @@ export type FailurePolicy<Op> = 'retry' | 'stop' | { readonly deadLetter: DeadLe
 export interface JournalOptions<Out, In = Out>
   extends Pick<
     WriterOptions<In>,
-    'lookIntervalMs' | 'maxPollMs' | 'maxQueuedItems' | 'maxQueuedBytes' | 'maxItemBytes'
+    'refreshIntervalMs' | 'maxPollMs' | 'maxQueuedItems' | 'maxQueuedBytes' | 'maxItemBytes'
   > {
   /** The queue's name, written as text into the pointer sectors. Default `unknown journal`. */
   readonly name?: string

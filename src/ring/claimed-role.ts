@@ -20,7 +20,7 @@ export interface Claimed {
   readonly device: BlockDevice
   readonly names: Names
   readonly clock: Clock
-  readonly lookIntervalMs: number
+  readonly refreshIntervalMs: number
   /** The largest item that the role deals with, unless the ring takes less. */
   readonly maxItemBytes: number
   /** Whether something keeps a second handle away. Where nothing does, everything is read anew before it is written. */
@@ -46,8 +46,9 @@ export async function claimRole(
   onRequest?: (request: string) => Promise<string>,
 ): Promise<Claimed> {
   const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
-  const { lookIntervalMs = DEFAULT_LOOK_INTERVAL_MS } = options
-  if (!(lookIntervalMs >= 0)) throw new RangeError(`lookIntervalMs cannot be ${lookIntervalMs}`)
+  const { refreshIntervalMs = DEFAULT_LOOK_INTERVAL_MS } = options
+  if (!(refreshIntervalMs >= 0))
+    throw new RangeError(`refreshIntervalMs cannot be ${refreshIntervalMs}`)
   const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
   if (!Number.isSafeInteger(maxItemBytes) || maxItemBytes < 0) {
     throw new RangeError(`maxItemBytes is a whole number from 0, not ${maxItemBytes}`)
@@ -62,7 +63,7 @@ export async function claimRole(
   const exclusive = claim !== undefined
   const release = async (): Promise<void> => claim?.release()
   const names = { queue, client }
-  return { device, names, clock, lookIntervalMs, maxItemBytes, exclusive, release }
+  return { device, names, clock, refreshIntervalMs, maxItemBytes, exclusive, release }
 }
 
 /**
@@ -77,17 +78,17 @@ export abstract class BaseRole implements Role {
   abstract readonly capacity: number
   abstract readonly maxItemBytes: number
   abstract readonly logOffset: bigint
-  readonly whenFull: 'retry' | 'overwrite' = 'retry'
+  readonly onFull: 'wait' | 'overwrite' = 'wait'
   protected readonly clock: Clock
   readonly #exclusive: boolean
   readonly #release: () => Promise<void>
   readonly #checkHeld: (() => void) | undefined
-  readonly #lookIntervalMs: number
+  readonly #refreshIntervalMs: number
   readonly #serial = new Serial()
   readonly #itemMemory = new ItemMemory()
-  #lookedAt: number
+  #refreshedAt: number
   #poison: unknown
-  #detached: Promise<void> | undefined
+  #closed: Promise<void> | undefined
 
   constructor(claimed: Claimed) {
     this.device = claimed.device
@@ -97,33 +98,33 @@ export abstract class BaseRole implements Role {
     this.#exclusive = claimed.exclusive
     this.#release = claimed.release
     this.#checkHeld = claimed.checkHeld
-    this.#lookIntervalMs = claimed.lookIntervalMs
-    this.#lookedAt = claimed.clock.now()
+    this.#refreshIntervalMs = claimed.refreshIntervalMs
+    this.#refreshedAt = claimed.clock.now()
   }
 
   abstract debugInfo(): Promise<DebugInfo>
 
   /** Reads what both sides say, and checks it against what this handle knows. */
-  protected abstract doLook(): Promise<void>
+  protected abstract doRefresh(): Promise<void>
 
   /** What is done with the device before the role is given back. */
-  protected async doDetach(): Promise<void> {}
+  protected async doClose(): Promise<void> {}
 
-  detach(): Promise<void> {
-    this.#detached ??= this.#serial.run(async () => {
+  close(): Promise<void> {
+    this.#closed ??= this.#serial.run(async () => {
       try {
-        if (this.#poison === undefined) await this.doDetach()
+        if (this.#poison === undefined) await this.doClose()
       } catch {
         // Giving the role back never fails, and what was acknowledged does not depend on it.
       } finally {
         await this.#release()
       }
     })
-    return this.#detached
+    return this.#closed
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.detach()
+    return this.close()
   }
 
   /** Whether a failure has ended the handle. */
@@ -134,9 +135,9 @@ export abstract class BaseRole implements Role {
   /** Runs an operation after those called before it, unless the handle is of no use any more. */
   protected run<T>(operation: () => Promise<T>): Promise<T> {
     const device = this.device.name
-    if (this.#detached !== undefined) {
-      const message = 'Ring has been detached and cannot be used'
-      return Promise.reject(new RingError('RING_DETACHED', message, { device }))
+    if (this.#closed !== undefined) {
+      const message = 'This handle was closed'
+      return Promise.reject(new RingError('RING_CLOSED', message, { device }))
     }
     return this.#serial.run(() => {
       if (this.#poison === undefined) {
@@ -146,7 +147,7 @@ export abstract class BaseRole implements Role {
       if (isBlockError(this.#poison) && this.#poison.code === 'BLOCK_REPLACED') throw this.#poison
       throw new RingError(
         'RING_POISONED',
-        'This handle ended when a write failed or another one interfered (see the cause): detach it, ' +
+        'This handle ended when a write failed or another one interfered (see the cause): close it, ' +
           `open ${device} and attach again`,
         { device },
         this.#poison,
@@ -182,28 +183,28 @@ export abstract class BaseRole implements Role {
   }
 
   /** Looks now. */
-  protected async look(): Promise<void> {
-    await this.doLook()
-    this.#lookedAt = this.clock.now()
+  protected async refresh(): Promise<void> {
+    await this.doRefresh()
+    this.#refreshedAt = this.clock.now()
   }
 
   /** Looks if the last look is too old to be relied on. */
-  protected async lookIfOld(): Promise<void> {
-    if (this.#isLookOld) await this.look()
+  protected async refreshIfStale(): Promise<void> {
+    if (this.#isStale) await this.refresh()
   }
 
   /** Looks before a write of what only this role writes, if that has to be. */
-  protected async lookBeforeWrite(): Promise<void> {
-    if (this.mustLookBeforeWrite) await this.look()
+  protected async refreshBeforeWrite(): Promise<void> {
+    if (this.mustRefreshBeforeWrite) await this.refresh()
   }
 
   /** Whether to look before a write of what only this role writes: always if nothing else keeps a second handle away. */
-  protected get mustLookBeforeWrite(): boolean {
-    return !this.#exclusive || this.#isLookOld
+  protected get mustRefreshBeforeWrite(): boolean {
+    return !this.#exclusive || this.#isStale
   }
 
-  get #isLookOld(): boolean {
-    return this.clock.now() - this.#lookedAt >= this.#lookIntervalMs
+  get #isStale(): boolean {
+    return this.clock.now() - this.#refreshedAt >= this.#refreshIntervalMs
   }
 
   /**

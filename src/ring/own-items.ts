@@ -1,4 +1,4 @@
-import { type Lent, LentMemory } from '../block/buffer-pool.ts'
+import { BufferPool, type PooledBuffer } from '../block/buffer-pool.ts'
 import { checkedLength, type ItemLimits } from './item-limits.ts'
 
 /** Memory that small items share. */
@@ -15,7 +15,7 @@ export interface LargeItems {
 }
 
 /** The memory around large items. */
-const rooms = new WeakMap<Uint8Array, Lent>()
+const rooms = new WeakMap<Uint8Array, PooledBuffer>()
 
 /** The memory in which a large item is kept, with room in front of it and behind it; undefined if it has none. */
 export function roomOf(item: Uint8Array): Uint8Array | undefined {
@@ -42,12 +42,12 @@ export class ItemMemory {
   #chunk: Uint8Array = new Uint8Array(0)
   #used = 0
   readonly #large: LargeItems | undefined
-  readonly #pool: LentMemory | undefined
+  readonly #pool: BufferPool | undefined
 
   /** @param large without it, large items are kept in new memory each time, which the system makes slowly */
   constructor(large?: LargeItems) {
     this.#large = large
-    this.#pool = large === undefined ? undefined : new LentMemory(large.allocate)
+    this.#pool = large === undefined ? undefined : new BufferPool(large.allocate)
   }
 
   /**
@@ -91,10 +91,10 @@ export class ItemMemory {
   #keepLarge(item: Uint8Array, length: number): Uint8Array {
     if (this.#large === undefined || this.#pool === undefined) return new Uint8Array(item)
     const { bytes, front } = this.#large.roomFor(length)
-    const lent = this.#pool.lend(bytes)
-    const own = lent.memory.subarray(front, front + length)
+    const pooled = this.#pool.lend(bytes)
+    const own = pooled.memory.subarray(front, front + length)
     own.set(item)
-    rooms.set(own, lent)
+    rooms.set(own, pooled)
     return own
   }
 }

@@ -34,7 +34,7 @@ export interface AttachOptions {
    * looks again: bounds how late a producer notices a wish to suspend while it is pushing. Default 10;
    * 0 looks on every push.
    */
-  readonly lookIntervalMs?: number
+  readonly refreshIntervalMs?: number
   /**
    * The largest item that is pushed or popped, in bytes, if the ring has room for it: bounds the memory that an item can take. A
    * larger one that is popped all the same is told with `RING_ITEM_TOO_LARGE` and the position behind it, to which one may advance.
@@ -70,7 +70,7 @@ export interface CreateOptions {
    * Format 2: what the producer does when there is no room: `retry` has `push` answer so, and nothing is lost;
    * `overwrite` gives up the oldest items, for telemetry that would rather lose these than wait. Default `retry`.
    */
-  readonly whenFull?: 'retry' | 'overwrite'
+  readonly onFull?: 'wait' | 'overwrite'
   /** Format 2: bytes in a block, the unit of writing: a power of two from 512 to 65536. Default 4096. */
   readonly blockSize?: number
   /** Format 2: a name for people, at most 256 bytes of UTF-8. */
@@ -216,7 +216,7 @@ export interface RingInspection {
     readonly uuid: string
     readonly name: string
     readonly blockSize: number
-    readonly whenFull: 'retry' | 'overwrite'
+    readonly onFull: 'wait' | 'overwrite'
   }
   /** Bytes in a sector. */
   readonly sectorSize: number
@@ -265,7 +265,7 @@ export interface Role extends AsyncDisposable {
   /** Length of the largest item, in bytes. */
   readonly maxItemBytes: number
   /** What happens when there is no room; see {@link CreateOptions}. */
-  readonly whenFull: 'retry' | 'overwrite'
+  readonly onFull: 'wait' | 'overwrite'
   /**
    * Bytes of the ring's log before this role's place, counted since it was created: what lies between the producer's
    * and the consumer's is in use.
@@ -274,12 +274,12 @@ export interface Role extends AsyncDisposable {
 
   /**
    * What is on the device, read anew.
-   * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`, `RING_DETACHED`
+   * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`, `RING_CLOSED`
    */
   debugInfo(): Promise<DebugInfo>
 
   /** Gives the role back; the device stays connected. Never fails; can be called again. */
-  detach(): Promise<void>
+  close(): Promise<void>
 }
 
 /** How an append finds room. */
@@ -294,7 +294,7 @@ export interface AppendOptions {
 /**
  * The end that pushes. Calls may overlap: they are done in the order of calling.
  *
- * Faults are thrown, by every method: {@link RingError} `RING_DETACHED`; `RING_POISONED` after a failed
+ * Faults are thrown, by every method: {@link RingError} `RING_CLOSED`; `RING_POISONED` after a failed
  * write or flush; `RING_CORRUPT` and `RING_UNSTABLE` when the device holds what cannot be;
  * `RING_ROLE_CONFLICT` when another producer wrote; {@link BlockError} as the device throws it. After `BLOCK_READ_ONLY` the
  * handle is as it was, and the call can be made again when the device takes writes.

@@ -2,14 +2,14 @@ import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import type { Producer } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
-import type { Promises, RingUnderTest } from './guarantees.ts'
+import type { Guarantees, RingUnderTest } from './guarantees.ts'
 import type { Oracle } from './oracle.ts'
-import type { Place, SimProcess } from './process.ts'
+import type { RequestNames, SimProcess } from './process.ts'
 import type { Trace } from './trace.ts'
 
 /** One role: what it does, and in which process. */
 export interface Actor {
-  readonly place: Place
+  readonly names: RequestNames
   /** Does its steps from where it is, in a new process; answers when they are done. */
   live(process: SimProcess): Promise<void>
   /** The process is gone. */
@@ -36,7 +36,7 @@ export interface Pauses {
 /** All that an actor uses of the run that it is in: a ring, processes, and those who judge what happens. */
 export interface ActorContext {
   readonly ring: RingUnderTest
-  readonly promises: Promises
+  readonly guarantees: Guarantees
   readonly oracle: Oracle
   readonly pauses: Pauses
   readonly trace: Trace
@@ -70,15 +70,15 @@ export interface ActorContext {
 
 /** What the actors of both roles do alike: go through their steps, in a process that has the device open. */
 export abstract class RoleActor<Step extends { readonly id: number }> implements Actor {
-  readonly place: Place
+  readonly names: RequestNames
   protected readonly context: ActorContext
   protected process: SimProcess | undefined
   protected mount: Mount | undefined
   readonly #steps: readonly Step[]
   #at = 0
 
-  constructor(place: Place, context: ActorContext, steps: readonly Step[]) {
-    this.place = place
+  constructor(names: RequestNames, context: ActorContext, steps: readonly Step[]) {
+    this.names = names
     this.context = context
     this.#steps = steps
   }

@@ -30,7 +30,7 @@ const PAUSE_MS = 3
 export class ConsumerActor extends RoleActor<ConsumerStep> {
   #pauses = 0
   /** The last wish is on the device, and it is to suspend. */
-  #wished = false
+  #requested = false
   #handle: ConsumerHandle | undefined
   #older: ConsumerHandle | undefined
 
@@ -157,33 +157,33 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
   }
 
   /** Asks for a pause, or for its end. */
-  async wish(handle: ConsumerHandle, suspend: boolean): Promise<boolean> {
-    this.#wished = false
+  async request(handle: ConsumerHandle, suspend: boolean): Promise<boolean> {
+    this.#requested = false
     const { pauses } = this.context
     pauses.granted = 0
     if (suspend) pauses.neverWanted = false
     const { status } = await handle.consumer[suspend ? 'suspend' : 'resume']()
-    this.#wished = suspend && status === 'ok'
+    this.#requested = suspend && status === 'ok'
     return status === 'ok'
   }
 
   async state(handle: ConsumerHandle): Promise<'running' | 'suspended'> {
-    const wished = this.#wished
+    const wished = this.#requested
     const state = await handle.consumer.state()
     const { pauses } = this.context
-    if (state === 'suspended' && wished && this.#wished && pauses.granted === 0) {
+    if (state === 'suspended' && wished && this.#requested && pauses.granted === 0) {
       pauses.granted = ++this.#pauses
     }
     return state
   }
 
   override async detach(): Promise<void> {
-    await this.#handle?.consumer.detach()
+    await this.#handle?.consumer.close()
     this.#handle = undefined
   }
 
   protected override async dropOlder(): Promise<void> {
-    await this.#older?.consumer.detach()
+    await this.#older?.consumer.close()
     this.#older = undefined
   }
 
@@ -200,7 +200,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     try {
       await this.#use(handle, step)
     } catch (error) {
-      if (this.context.judge(`${this.place.role} ${step.kind}`, error)) {
+      if (this.context.judge(`${this.names.role} ${step.kind}`, error)) {
         await this.detach()
         await this.leaveSpent()
       }
@@ -236,7 +236,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
         return this.advance(handle, step.part)
       case 'suspend':
       case 'resume':
-        await this.wish(handle, step.kind === 'suspend')
+        await this.request(handle, step.kind === 'suspend')
         return
       case 'state':
         await this.state(handle)
@@ -256,7 +256,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
       this.mount = mount
       if (!(await this.#takesOver())) {
         this.#older = undefined
-        await handle.consumer.detach()
+        await handle.consumer.close()
       }
       return
     }
@@ -273,7 +273,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
   async #takesOver(): Promise<boolean> {
     const handle = await this.attached()
     if (handle === undefined) return false
-    if (this.context.promises.attachTakesOver) return true
+    if (this.context.guarantees.attachTakesOver) return true
     try {
       const popped = await this.pop(handle, 1)
       await this.advance(handle, 1)
@@ -294,7 +294,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     } catch (error) {
       if (!this.context.judge('an older consumer', error)) return
       this.#older = undefined
-      await older.consumer.detach()
+      await older.consumer.close()
     }
     await this.context.quiet(older.process.clock)
   }

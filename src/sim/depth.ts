@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import { Violation } from './oracle.ts'
-import { Place, SimHost, SimProcess } from './process.ts'
+import { RequestNames, SimHost, SimProcess } from './process.ts'
 import type { Run } from './run.ts'
 
 /** Asks a ring how much waits, from a machine of its own, and compares that with what is in it. */
@@ -12,7 +12,7 @@ export class DepthGauge {
   constructor(run: Run) {
     const host = new SimHost('gauge')
     this.#run = run
-    this.#process = new SimProcess(run.world, host, new Place('gauge'))
+    this.#process = new SimProcess(run.world, host, new RequestNames('gauge'))
   }
 
   /**
@@ -20,12 +20,12 @@ export class DepthGauge {
    * @param next the number of the item behind the last that was given back; undefined if nobody knows
    */
   async check(next: number | undefined): Promise<void> {
-    const { ring, oracle, promises, world } = this.#run
-    const { losses, lossless } = promises
+    const { ring, oracle, guarantees, world } = this.#run
+    const { losses, lossless } = guarantees
     if (ring.depth === undefined || next === undefined || !lossless || losses.damaged) return
     const lengths = oracle.waiting(next)
     if (lengths === undefined) return
-    this.#device ??= await this.#run.look(this.#process)
+    this.#device ??= await this.#run.observe(this.#process)
     const { items, bytes } = await ring.depth(this.#device)
     world.trace(() => `depth: ${items ?? '?'} items, ${bytes ?? '?'} bytes`)
     compare('items', items, lengths.length)

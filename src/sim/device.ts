@@ -95,7 +95,7 @@ export class SimDevice extends BaseBlockDevice {
     process.requests++
     process.ringCalls++
     this.#world.counts.requests++
-    const { name, random } = process.place.next(this.#world.seed)
+    const { name, random } = process.names.next(this.#world.seed)
     return new Promise<void>((resolve, reject) => {
       const request = make(name, random, (error) => {
         process.inFlight.delete(request)

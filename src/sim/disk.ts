@@ -151,18 +151,18 @@ export class SimDisk {
   }
 
   /** Makes a durable write stable, whose parts had these numbers. What the cache lost meanwhile is written again. */
-  settle(offset: number, data: Uint8Array, firstWrite: number, lastWrite: number): void {
+  makeDurable(offset: number, data: Uint8Array, firstWrite: number, lastWrite: number): void {
     const [first, last] = this.span(offset, data.length)
     for (let at = first; at <= last; at++) {
       const lost = this.#lost.get(at)?.some(({ from, to }) => lastWrite > from && firstWrite <= to)
       const write = lost ? this.apply(offset, data, (physical) => physical === at) : lastWrite
-      this.#settleSector(at, write)
+      this.#makeSectorDurable(at, write)
     }
   }
 
   /** Makes everything stable that was written up to a write. */
   flush(upTo: number): void {
-    for (const at of [...this.#unstable.keys()]) this.#settleSector(at, upTo)
+    for (const at of [...this.#unstable.keys()]) this.#makeSectorDurable(at, upTo)
   }
 
   /**
@@ -173,7 +173,7 @@ export class SimDisk {
     let lost = false
     for (const at of [...this.#unstable.keys()]) {
       const outcome = choose(3)
-      if (outcome === 0) this.#settleSector(at, this.#writes)
+      if (outcome === 0) this.#makeSectorDurable(at, this.#writes)
       else if (outcome === 1) {
         this.#drop(at)
         lost = true
@@ -236,7 +236,7 @@ export class SimDisk {
     this.#cache.set(copy.stable)
   }
 
-  #settleSector(at: number, upTo: number): void {
+  #makeSectorDurable(at: number, upTo: number): void {
     const versions = this.#unstable.get(at)
     if (versions === undefined) return
     let count = 0

@@ -1,5 +1,5 @@
 import { DepthGauge } from './depth.ts'
-import { finale } from './final-check.ts'
+import { finalCheck } from './final-check.ts'
 import type { RingUnderTest, Shape } from './guarantees.ts'
 import type { ConsumerStep, ProducerStep } from './plan.ts'
 import { Random } from './random.ts'
@@ -207,7 +207,7 @@ async function attempt(
   const { world, producer, consumer } = simulation
   const { scheduler } = world
   // How much waits of what was pushed, nobody can say who does not know what is given up.
-  const { overwritten } = simulation.promises.losses
+  const { overwritten } = simulation.guarantees.losses
   const undisturbed = what.kill === undefined && what.lostAt === undefined && !overwritten
   const play = new Player(simulation, undisturbed ? new DepthGauge(simulation) : undefined)
   await play.all(() => simulation.make())
@@ -228,14 +228,14 @@ async function attempt(
   const events = scheduler.events - began
   let outcomes = 1
   if (lostAt !== undefined) {
-    if (what.loss === 'power') simulation.darken(new Fixed(1))
+    if (what.loss === 'power') simulation.powerOff(new Fixed(1))
     outcomes = world.disk.outcomes
     world.trace(() => `LOSS (${what.loss}), outcome ${what.outcome} of ${outcomes}`)
     world.disk.cut(digits(what.outcome))
     if (what.loss !== 'power') await simulation.until(() => play.done)
   }
   simulation.heal()
-  await play.all(() => finale(simulation))
+  await play.all(() => finalCheck(simulation))
   const outcome = simulation.outcome()
   const { broken } = outcome
   const text = broken && report(outcome, `the case ${JSON.stringify(what)}`)
@@ -304,7 +304,7 @@ class Player {
     const actor = letter.role === 'producer' ? producer : consumer
     this.#doing = letter.role
     if (!actor.alive) await actor.enter(this.#simulation.start(actor))
-    this.#simulation.step(actor.place, actor.place.step + 1, name)
+    this.#simulation.step(actor.names, actor.names.step + 1, name)
     await (letter.role === 'producer'
       ? producer.perform(letter.step)
       : consumer.perform(letter.step))

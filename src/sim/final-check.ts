@@ -17,10 +17,10 @@ interface Handles {
  * The faults are over: both roles start again, the ring is resumed and drained, and has to be of use: the depth
  * is right, the largest item goes through it, and nothing is left.
  */
-export async function finale(run: Run): Promise<void> {
-  const { producer, consumer, promises } = run
-  producer.place.enter(1_000_000)
-  consumer.place.enter(1_000_000)
+export async function finalCheck(run: Run): Promise<void> {
+  const { producer, consumer, guarantees } = run
+  producer.names.enter(1_000_000)
+  consumer.names.enter(1_000_000)
   await producer.restart()
   await consumer.restart()
   try {
@@ -30,7 +30,7 @@ export async function finale(run: Run): Promise<void> {
     await useAgain(run, handles)
   } catch (error) {
     run.judge('the end', error)
-    if (promises.lossless) throw error
+    if (guarantees.lossless) throw error
   } finally {
     await producer.detach()
     await consumer.detach()
@@ -39,18 +39,18 @@ export async function finale(run: Run): Promise<void> {
 
 /** Attaches both roles, ending a pause. `undefined`: that is not promised. */
 async function resume(run: Run): Promise<Handles | undefined> {
-  const { producer, consumer, promises } = run
+  const { producer, consumer, guarantees } = run
   for (let tries = 0; tries < TRIES; tries++) {
     const consuming = await consumer.attached()
     if (consuming === undefined) continue
-    const resumed = await consumer.wish(consuming, false)
+    const resumed = await consumer.request(consuming, false)
     const producing = await producer.attached()
     if (producing !== undefined && resumed && (await producing.producer.state()) === 'running') {
       return { producer: producing, consumer: consuming }
     }
     await consuming.process.clock.sleep(PAUSE_MS)
   }
-  if (!promises.lossless) return undefined
+  if (!guarantees.lossless) return undefined
   throw new Violation('wedged', `the ring cannot be attached and resumed in ${TRIES} tries`)
 }
 
@@ -70,7 +70,7 @@ async function drain(run: Run, { consumer: handle }: Handles): Promise<void> {
  * back, the largest that there can be, and again.
  */
 async function useAgain(run: Run, handles: Handles): Promise<void> {
-  const { producer, consumer, promises } = run
+  const { producer, consumer, guarantees } = run
   for (const sizes of [[0.2], [1], [40, 5], [1]]) {
     let done = false
     for (let tries = 0; tries < TRIES && !done; tries++) {
@@ -80,7 +80,7 @@ async function useAgain(run: Run, handles: Handles): Promise<void> {
         await consumer.advance(handles.consumer, 1)
       }
     }
-    if (!done && promises.lossless) {
+    if (!done && guarantees.lossless) {
       throw new Violation('wedged', 'an empty ring takes no items any more')
     }
   }

@@ -4,7 +4,7 @@ import { inspect } from '../ring/format1/inspect.ts'
 import { recordBytes } from '../ring/format1/layout.ts'
 import { attachProducer } from '../ring/format1/producer.ts'
 import type { FaultKind } from './faults.ts'
-import type { Promises, RingUnderTest, Shape } from './guarantees.ts'
+import type { Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 import type { Random } from './random.ts'
 
 /** Faults under which format 1 keeps only that attaching is bounded and that errors are typed. */
@@ -27,7 +27,7 @@ const ATTACH_REQUESTS = 3 * 64 + 16
 /**
  * Format 1, and what it promises.
  *
- * It is lossless (see {@link Promises}) as long as the device is honest: when processes are killed at any await,
+ * It is lossless (see {@link Guarantees}) as long as the device is honest: when processes are killed at any await,
  * the power fails with any subset of unflushed sectors kept in any order, multi-sector reads and writes are seen
  * and kept in part, reads are torn within a sector while it is written, reads, writes and flushes fail with EIO,
  * a sector cannot be read any more (only the error is promised then, until it is written again), the storage
@@ -46,13 +46,13 @@ export const format1: RingUnderTest = {
   create: (device) => createRing(device, {}),
   attachProducer: (device, options) => attachProducer(device, options),
   attachConsumer: (device, options) => attachConsumer(device, options),
-  promises,
+  guarantees,
   shape,
   depth: async (device) => ({ bytes: (await inspect(device)).used }),
   depthBytes: recordBytes,
 }
 
-function promises(faults: ReadonlySet<FaultKind>): Promises {
+function guarantees(faults: ReadonlySet<FaultKind>): Guarantees {
   const trusted = !OUT_OF_REACH.some((kind) => faults.has(kind)) && !faults.has('latent')
   return {
     lossless: trusted,

@@ -9,7 +9,7 @@ import { attachProducer } from '../ring/format2/producer.ts'
 import { IDLE_MS } from '../ring/format2/role.ts'
 import type { CreateOptions } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
-import type { Promises, RingUnderTest, Shape } from './guarantees.ts'
+import type { Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 import type { Random } from './random.ts'
 import { checkUnplanted, plant } from './supplier.ts'
 
@@ -35,7 +35,7 @@ const SECTOR_BYTES = 512
 export const format2: RingUnderTest = ring('2', {})
 
 /** The same, but it overwrites the oldest items when it is full, and tells how many. */
-export const format2Overwrite: RingUnderTest = ring('2-overwrite', { whenFull: 'overwrite' })
+export const format2Overwrite: RingUnderTest = ring('2-overwrite', { onFull: 'overwrite' })
 
 /** Format 2, whose items come from one who wants to be taken for the ring. */
 export const format2Hostile: RingUnderTest = {
@@ -44,7 +44,7 @@ export const format2Hostile: RingUnderTest = {
 }
 
 function ring(name: string, more: CreateOptions): RingUnderTest {
-  const overwrites = more.whenFull === 'overwrite'
+  const overwrites = more.onFull === 'overwrite'
   const create = (device: BlockDevice, shape: Shape, clock: Clock, uuid: number, all = more) =>
     createRing(device, {
       ...all,
@@ -62,7 +62,7 @@ function ring(name: string, more: CreateOptions): RingUnderTest {
     },
     attachProducer: (device, options) => attachProducer(device, options),
     attachConsumer: (device, options) => attachConsumer(device, options),
-    promises: (faults) => promises(faults, overwrites),
+    guarantees: (faults) => guarantees(faults, overwrites),
     shape,
     depth: async (device) => {
       const { waitingItems, waitingBytes } = await inspect(device)
@@ -73,7 +73,7 @@ function ring(name: string, more: CreateOptions): RingUnderTest {
   }
 }
 
-function promises(faults: ReadonlySet<FaultKind>, overwrites: boolean): Promises {
+function guarantees(faults: ReadonlySet<FaultKind>, overwrites: boolean): Guarantees {
   const flips = faults.has('rot') && faults.has('once')
   const masked = !NOT_MASKED.some((kind) => faults.has(kind)) && (flips || !faults.has('rot'))
   return {
@@ -131,8 +131,8 @@ async function fill(device: BlockDevice, clock: Clock, random: Random): Promise<
     const last = (await consumer.popMany()).at(-1)
     if (last !== undefined && batches > 10) await consumer.advance(last.position)
   }
-  await attached.producer.detach()
-  await consumer.detach()
+  await attached.producer.close()
+  await consumer.close()
 }
 
 /** Erases all that says that there is a ring, but not the log. */

@@ -12,7 +12,7 @@ import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
 
 /** What the oracle holds a ring to, under a mix of faults. */
-export interface Promises {
+export interface Guarantees {
   /**
    * Nothing acknowledged is lost, reordered or repeated; nothing is invented or visible before its `advance`; what
    * was advanced past is not delivered again; an empty answer means that nothing acknowledged waits; a pause that
@@ -83,7 +83,7 @@ export interface RingUnderTest {
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
   /** What it promises when these faults can happen. */
-  promises(faults: ReadonlySet<FaultKind>): Promises
+  guarantees(faults: ReadonlySet<FaultKind>): Guarantees
   /** A disk that is small enough for everything to wrap around often. */
   shape(random: Random, tornSector: boolean): Shape
   /** How much waits, read from the device, if the ring can tell. */

@@ -28,7 +28,7 @@ export {
 } from './faults.ts'
 export { format1 } from './format1.ts'
 export { format2, format2Hostile, format2Overwrite } from './format2.ts'
-export type { Depth, Promises, RingUnderTest, Shape } from './guarantees.ts'
+export type { Depth, Guarantees as Promises, RingUnderTest, Shape } from './guarantees.ts'
 export type { HostsCounts } from './hosts/counts.ts'
 export { leases } from './hosts/explore.ts'
 export type { PauseKind } from './hosts/host.ts'
@@ -53,7 +53,7 @@ export {
   planOf,
   type Size,
 } from './plan.ts'
-export { Place, SimHost, SimProcess } from './process.ts'
+export { RequestNames as Place, SimHost, SimProcess } from './process.ts'
 export { mix, nameOf, Random } from './random.ts'
 export { report, reportOf } from './report.ts'
 export { RINGS, ringNamed } from './rings.ts'

@@ -1,6 +1,6 @@
 import type { Position } from '../position.ts'
 import type { PoppedItem } from '../ring/types.ts'
-import type { Promises } from './guarantees.ts'
+import type { Guarantees } from './guarantees.ts'
 
 /** What became of an item. */
 type Fate =
@@ -80,7 +80,7 @@ export class ConsumerSession {
 
 /** Knows what was pushed, acknowledged, delivered and given back, and says when a promise is broken. */
 export class Oracle {
-  readonly #promises: Promises
+  readonly #guarantees: Guarantees
   readonly #log: Entry[] = []
   readonly #itemsUpTo: ((position: Position) => number) | undefined
   #sessions = 0
@@ -97,8 +97,8 @@ export class Oracle {
   #overwritten: { readonly id: number; readonly fate: Fate }[] = []
 
   /** `itemsUpTo`: how many items there were up to a position, if positions tell. */
-  constructor(promises: Promises, itemsUpTo?: (position: Position) => number) {
-    this.#promises = promises
+  constructor(guarantees: Guarantees, itemsUpTo?: (position: Position) => number) {
+    this.#guarantees = guarantees
     this.#itemsUpTo = itemsUpTo
   }
 
@@ -127,7 +127,7 @@ export class Oracle {
    * @throws {Violation} more at once than what happened to the disk can cost
    */
   toldDamage(items: number): void {
-    const most = this.#promises.damagedAtOnce
+    const most = this.#guarantees.damagedAtOnce
     if (items > most)
       throw new Violation('costs', `${items} items are damaged, at most ${most} can be`)
   }
@@ -213,12 +213,12 @@ export class Oracle {
       const damaged = index === 0 ? how.damaged : 0
       this.#checkCount(id, { from: at, to: position, told: missed + damaged, next })
       at = position
-      const { losses } = this.#promises
+      const { losses } = this.#guarantees
       const before = next === undefined ? session.toldBefore : 0
       const told = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged + before : 0)
-      if (this.#promises.authentic) this.#checkPosition(id, position)
-      if (this.#promises.lossless) this.#checkPlace(id, next, told)
-      else if (this.#promises.authentic && !fromOwn && id <= session.last) {
+      if (this.#guarantees.authentic) this.#checkPosition(id, position)
+      if (this.#guarantees.lossless) this.#checkPlace(id, next, told)
+      else if (this.#guarantees.authentic && !fromOwn && id <= session.last) {
         throw new Violation('reordered', `item ${id} was delivered after item ${session.last}`)
       }
       if (session.own === undefined && (fromOwn || session.next === undefined)) {
@@ -237,7 +237,7 @@ export class Oracle {
 
   /** The ring said that there is nothing, when so much had been acknowledged before it was asked. */
   empty(session: ConsumerSession, acknowledged: number): void {
-    const { lossless, losses } = this.#promises
+    const { lossless, losses } = this.#guarantees
     // What was lost may be told of with the next item.
     if (!lossless || losses.overwritten || losses.damaged) return
     const next = session.next ?? this.#givesBack
@@ -316,7 +316,7 @@ export class Oracle {
     const id = item.length < ITEM_MIN_BYTES ? -1 : numberOf(item)
     const entry = this.#log[id]
     if (entry !== undefined && equal(entry.bytes, item)) return id
-    if (!this.#promises.authentic) return -1
+    if (!this.#guarantees.authentic) return -1
     throw new Violation(
       'invented',
       `${item.length} bytes were delivered that were never pushed (${hex(item.subarray(0, 16))}…)`,
@@ -326,7 +326,7 @@ export class Oracle {
   /** Positions count on without a hole, but for what the ring said was lost. */
   #checkCount(id: number, { from, to, told, next }: Counted): void {
     const items = this.#itemsUpTo
-    if (!this.#promises.authentic || items === undefined) return
+    if (!this.#guarantees.authentic || items === undefined) return
     const place = this.#unmerged(from, next ?? this.#givesBack, items)
     // Where a producer began with less than was delivered before, because that was lost, it counts on from there.
     const begun = this.#starts.filter((start) => place < start && start <= to)
@@ -364,7 +364,7 @@ export class Oracle {
       const why = entry.fate === 'out' ? 'was dropped before' : 'was not advanced'
       throw new Violation('exposed', `item ${id} was delivered, but it ${why}`)
     }
-    const goesBack = next === undefined && this.#promises.losses.damaged
+    const goesBack = next === undefined && this.#guarantees.losses.damaged
     if (id < (next ?? this.#gaveBack) && !goesBack) {
       const why = next === undefined ? 'it was given back' : `item ${next - 1} was`
       throw new Violation('repeated', `item ${id} was delivered again, after ${why}`)
@@ -379,7 +379,7 @@ export class Oracle {
   #skip(from: number, delivered: number, told: number): void {
     const skipped = this.#log.slice(from, Math.max(from, delivered))
     const lost = skipped.filter(({ fate }) => fate === 'acknowledged')
-    if (lost.length > told && !this.#mayLoose(lost, lost.length - told)) {
+    if (lost.length > told && !this.#mayLose(lost, lost.length - told)) {
       const id = this.#log.indexOf(lost[told] as Entry)
       throw new Violation('lost', `item ${id} was acknowledged, but item ${delivered} came instead`)
     }
@@ -390,7 +390,7 @@ export class Oracle {
           if (later.session === entry.session && later.fate === 'maybe') later.fate = 'out'
         }
       }
-      const { overwritten, damaged } = this.#promises.losses
+      const { overwritten, damaged } = this.#guarantees.losses
       if (entry.fate === 'maybe') entry.fate = 'out'
       if (entry.fate === 'acknowledged' && !(overwritten && damaged)) entry.fate = 'out'
       if (overwritten && told > 0 && fate !== entry.fate) {
@@ -400,10 +400,10 @@ export class Oracle {
   }
 
   /** Damage of the last batch cannot be told from a batch that was never whole: it takes what that committed, and no more. */
-  #mayLoose(lost: readonly Entry[], untold: number): boolean {
+  #mayLose(lost: readonly Entry[], untold: number): boolean {
     const together = (one: Entry): number =>
       lost.filter(({ commit }) => commit === one.commit).length
-    return this.#promises.losses.damaged && lost.some((one) => together(one) >= untold)
+    return this.#guarantees.losses.damaged && lost.some((one) => together(one) >= untold)
   }
 }
 

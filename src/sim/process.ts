@@ -11,7 +11,7 @@ export interface InFlight {
 }
 
 /** Where a role is in its workload: names the requests that it makes. */
-export class Place {
+export class RequestNames {
   readonly role: string
   readonly #name: number
   #step = 0
@@ -63,7 +63,7 @@ export class SimHost {
 export class SimProcess {
   readonly world: World
   readonly host: SimHost
-  readonly place: Place
+  readonly names: RequestNames
   readonly clock: Clock
   readonly inFlight: Set<InFlight> = new Set()
   /** Requests made. */
@@ -74,10 +74,10 @@ export class SimProcess {
   onRequest: ((ms: number) => void) | undefined
   #alive = true
 
-  constructor(world: World, host: SimHost, place: Place) {
+  constructor(world: World, host: SimHost, place: RequestNames) {
     this.world = world
     this.host = host
-    this.place = place
+    this.names = place
     this.clock = {
       now: () => world.scheduler.now,
       time: () => Math.floor(world.scheduler.now),
@@ -98,7 +98,7 @@ export class SimProcess {
   }
 
   /** Ends the process with the power. */
-  loosePower(random: Random): void {
+  losePower(random: Random): void {
     if (!this.#alive) return
     this.#end()
     for (const request of this.inFlight) request.interrupt(random)

@@ -92,7 +92,7 @@ export class ProducerActor extends RoleActor<ProducerStep> {
       else if (step.kind === 'advance') await this.#advance(handle, step.part)
       else this.#checkSuspended((await handle.producer.state()) === 'suspended')
     } catch (error) {
-      if (this.context.judge(`${this.place.role} ${step.kind}`, error)) {
+      if (this.context.judge(`${this.names.role} ${step.kind}`, error)) {
         await this.detach()
         await this.leaveSpent()
       }
@@ -190,7 +190,7 @@ export class ProducerActor extends RoleActor<ProducerStep> {
   async #takesOver(): Promise<boolean> {
     const handle = await this.attached()
     if (handle === undefined) return false
-    if (this.context.promises.attachTakesOver) return true
+    if (this.context.guarantees.attachTakesOver) return true
     try {
       return await this.append(handle, [ITEM_MIN_BYTES])
     } catch (error) {
@@ -216,20 +216,20 @@ export class ProducerActor extends RoleActor<ProducerStep> {
 
   async #drop(handle: ProducerHandle | undefined): Promise<void> {
     if (handle === undefined) return
-    await handle.producer.detach()
+    await handle.producer.close()
     this.context.oracle.producerEnded(handle.session)
   }
 
   #checkSuspended(suspended: boolean): void {
-    const { pauses, promises } = this.context
-    if (suspended && pauses.neverWanted && promises.lossless) {
+    const { pauses, guarantees } = this.context
+    if (suspended && pauses.neverWanted && guarantees.lossless) {
       throw new Violation('pause', 'the producer says that the ring is suspended, but nobody asked')
     }
   }
 
   #checkNotPaused(before: number): void {
-    const { pauses, promises } = this.context
-    if (promises.lossless && before > 0 && pauses.granted === before) {
+    const { pauses, guarantees } = this.context
+    if (guarantees.lossless && before > 0 && pauses.granted === before) {
       throw new Violation('pause', 'items were pushed although a pause was granted')
     }
   }

@@ -209,7 +209,7 @@ export class WriteRequest extends Request {
   #firstWrite = 0
   #lastWrite = 0
   #applied: 'no' | 'part' | 'yes' = 'no'
-  #settled = false
+  #durableNow = false
   #salt = 0
   /** What a half written sector held before. */
   #torn: { readonly offset: number; readonly at: number; readonly before: Uint8Array } | undefined
@@ -247,7 +247,7 @@ export class WriteRequest extends Request {
     if (happens && split) this.after(early, () => this.#applyPart())
     if (happens && tears) this.after(early, () => this.#tear())
     if (happens && !(fails && failure === 1)) this.after(middle, () => this.#applyRest())
-    if (happens && !fails && durable) this.after(late, () => this.#settle())
+    if (happens && !fails && durable) this.after(late, () => this.#makeDurable())
     if (fails) this.after(1, () => this.#untear())
     this.finish(() => {
       this.#checkUntouched()
@@ -265,7 +265,7 @@ export class WriteRequest extends Request {
     this.#untear()
     if (outcome === 1) this.#applyPart()
     if (outcome >= 2) this.#applyRest()
-    if (outcome === 3 && this.#durable) this.#settle()
+    if (outcome === 3 && this.#durable) this.#makeDurable()
   }
 
   override interrupt(random: Random): void {
@@ -313,10 +313,10 @@ export class WriteRequest extends Request {
     this.#keepPages()
   }
 
-  #settle(): void {
-    if (this.#applied === 'yes' && !this.#settled) {
-      this.#settled = true
-      this.world.disk.settle(this.#offset, this.#data, this.#firstWrite, this.#lastWrite)
+  #makeDurable(): void {
+    if (this.#applied === 'yes' && !this.#durableNow) {
+      this.#durableNow = true
+      this.world.disk.makeDurable(this.#offset, this.#data, this.#firstWrite, this.#lastWrite)
     }
   }
 

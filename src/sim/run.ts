@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { ConsumerActor } from './consumer-actor.ts'
-import type { Promises, RingUnderTest } from './guarantees.ts'
+import type { Guarantees, RingUnderTest } from './guarantees.ts'
 import type { Oracle } from './oracle.ts'
 import type { SimProcess } from './process.ts'
 import type { ProducerActor } from './producer-actor.ts'
@@ -11,11 +11,11 @@ export interface Run {
   readonly ring: RingUnderTest
   readonly world: World
   readonly oracle: Oracle
-  readonly promises: Promises
+  readonly guarantees: Guarantees
   readonly producer: ProducerActor
   readonly consumer: ConsumerActor
   /** The device, as a process of neither role sees it. */
-  look(process: SimProcess): Promise<BlockDevice>
+  observe(process: SimProcess): Promise<BlockDevice>
   /**
    * Judges an error of the ring, or of opening its device.
    * @returns whether the handle is of no use any more

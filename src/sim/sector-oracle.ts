@@ -93,7 +93,7 @@ export class SectorOracle {
       version.acknowledged = true
       // What was lost on the way is acknowledged all the same.
       if (losses === this.#losses) each.seen = Math.max(each.seen, at)
-      if (durable) settle(each, at)
+      if (durable) makeDurable(each, at)
     }
   }
 
@@ -128,7 +128,7 @@ export class SectorOracle {
       const each = this.#sectors[sector] as Sector
       const at = each.versions.findIndex((version) => version.number === number)
       if (at > 0 && (losses === this.#losses || each.versions[at]?.handle === handle)) {
-        settle(each, at)
+        makeDurable(each, at)
       }
     })
   }
@@ -165,7 +165,7 @@ export class SectorOracle {
 }
 
 /** From now on a version is stable, and those before it are gone. */
-function settle(sector: Sector, at: number): void {
+function makeDurable(sector: Sector, at: number): void {
   const haunting = sector.versions.slice(0, at).filter(({ haunts }) => haunts)
   sector.versions = [...sector.versions.slice(at), ...haunting]
   sector.seen = Math.max(0, sector.seen - at)

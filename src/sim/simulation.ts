@@ -6,11 +6,11 @@ import type { Actor, ActorContext, Pauses } from './actor.ts'
 import { ConsumerActor } from './consumer-actor.ts'
 import { type DiskCopy, SimDisk } from './disk.ts'
 import type { FaultRates } from './faults.ts'
-import { finale } from './final-check.ts'
-import type { Promises, RingUnderTest } from './guarantees.ts'
+import { finalCheck } from './final-check.ts'
+import type { Guarantees, RingUnderTest } from './guarantees.ts'
 import { Oracle, Violation } from './oracle.ts'
 import { type FaultEvent, faultsOf, type Plan } from './plan.ts'
-import { Place, SimHost, SimProcess } from './process.ts'
+import { RequestNames, SimHost, SimProcess } from './process.ts'
 import { ProducerActor } from './producer-actor.ts'
 import { nameOf, Random } from './random.ts'
 import type { Run } from './run.ts'
@@ -54,7 +54,7 @@ export class Simulation implements Run {
   readonly ring: RingUnderTest
   readonly world: World
   readonly oracle: Oracle
-  readonly promises: Promises
+  readonly guarantees: Guarantees
   readonly producer: ProducerActor
   readonly consumer: ConsumerActor
   readonly #pauses: Pauses = { granted: 0, neverWanted: true }
@@ -85,14 +85,14 @@ export class Simulation implements Run {
     const { seed, rates } = plan
     this.world = new World(seed, new Scheduler(), disk, rates, new Set(plan.without), lines)
     this.world.onLoss = () => this.#storage.lose()
-    this.promises = promisesOver(kind, ring, rates)
+    this.guarantees = guaranteesOver(kind, ring, rates)
     this.#storage = makeStorage({
       world: this.world,
       plan,
       judge: (what, error) => void this.judge(what, error),
       violate: (error) => this.violate(error),
     })
-    this.oracle = new Oracle(this.promises, ring.itemsUpTo)
+    this.oracle = new Oracle(this.guarantees, ring.itemsUpTo)
     disk.onCacheLost = () => {
       this.oracle.cacheLost()
       this.#storage.cacheLost()
@@ -100,8 +100,8 @@ export class Simulation implements Run {
     const first = new SimHost('first host')
     const second = this.world.enabled('otherHost') ? new SimHost('second host') : first
     this.#hosts = [first, second]
-    const producing = new Place('producer')
-    const consuming = new Place('consumer')
+    const producing = new RequestNames('producer')
+    const consuming = new RequestNames('consumer')
     this.producer = new ProducerActor(
       producing,
       this.#contextOf(producing, () => this.producer),
@@ -161,7 +161,7 @@ export class Simulation implements Run {
   /** A new process of a role, on the role's host. */
   start(actor: Actor): SimProcess {
     const host = this.#hosts[actor === this.producer ? 0 : 1] as SimHost
-    const process = new SimProcess(this.world, host, actor.place)
+    const process = new SimProcess(this.world, host, actor.names)
     process.onRequest = (ms) => this.#onRequest(actor, ms)
     const processes = this.#processes.get(actor) ?? new Set()
     this.#processes.set(actor, processes.add(process))
@@ -169,8 +169,8 @@ export class Simulation implements Run {
   }
 
   /** The ring's device as it is, for a process that nothing happens to. */
-  look(process: SimProcess): Promise<BlockDevice> {
-    return this.#storage.look(process)
+  observe(process: SimProcess): Promise<BlockDevice> {
+    return this.#storage.observe(process)
   }
 
   /**
@@ -184,8 +184,8 @@ export class Simulation implements Run {
     this.world.trace(() => `${what}: ${code}: ${message}`)
     // A handle that ended says why: it may have ended in the background.
     const why = code === 'RING_POISONED' && error instanceof Error ? codeOf(error.cause) : code
-    const allowed = this.promises.errors.has(why)
-    const { lossless, losses } = this.promises
+    const allowed = this.guarantees.errors.has(why)
+    const { lossless, losses } = this.guarantees
     const damage = losses.damaged && why === 'RING_DAMAGED'
     if (!allowed || (this.world.healed && lossless && !damage)) {
       throw new Violation('error', `${what} throws ${code}: ${message}`)
@@ -204,10 +204,10 @@ export class Simulation implements Run {
     supplier.plant(items, { image, shape: this.plan.shape, producer }, random)
   }
 
-  #contextOf(place: Place, own: () => Actor): ActorContext {
+  #contextOf(names: RequestNames, own: () => Actor): ActorContext {
     return {
       ring: this.ring,
-      promises: this.promises,
+      guarantees: this.guarantees,
       oracle: this.oracle,
       pauses: this.#pauses,
       trace: this.world.trace,
@@ -220,7 +220,7 @@ export class Simulation implements Run {
       },
       open: (process) => this.#storage.open(process),
       supply: (items, producer) => this.#supply(items, producer),
-      step: (id, what) => this.step(place, id, what),
+      step: (id, what) => this.step(names, id, what),
       count: (kind) => this.world.count(kind),
       quiet: (clock) => this.#quiet(own(), clock),
       bounded: (what, process, attach) => this.#bounded(what, process, attach),
@@ -234,7 +234,7 @@ export class Simulation implements Run {
       return await attach()
     } finally {
       const made = process.ringCalls - before
-      if (made > this.promises.attachRequests) {
+      if (made > this.guarantees.attachRequests) {
         this.violate(new Violation('unbounded', `${what} made ${made} requests`))
       }
     }
@@ -246,7 +246,7 @@ export class Simulation implements Run {
     const busy = (): boolean => processes.some((process) => process.inFlight.size > 0)
     for (let before = -1; before !== requests() || busy(); ) {
       before = requests()
-      await clock.sleep(this.promises.quietMs)
+      await clock.sleep(this.guarantees.quietMs)
     }
   }
 
@@ -260,10 +260,10 @@ export class Simulation implements Run {
   }
 
   /** A step of the workload begins. */
-  step(place: Place, id: number, what: string): void {
+  step(names: RequestNames, id: number, what: string): void {
     this.world.counts.steps++
-    place.enter(id)
-    this.world.trace(() => `${place.role} step ${id}: ${what}`)
+    names.enter(id)
+    this.world.trace(() => `${names.role} step ${id}: ${what}`)
   }
 
   /** Does something that may break a promise. */
@@ -280,7 +280,7 @@ export class Simulation implements Run {
 
   /** Makes the ring, without faults. */
   async make(): Promise<void> {
-    const process = new SimProcess(this.world, new SimHost('maker'), new Place('maker'))
+    const process = new SimProcess(this.world, new SimHost('maker'), new RequestNames('maker'))
     this.world.healed = true
     const { device, close } = await this.#storage.open(process)
     const { shape, usedBefore, seed } = this.plan
@@ -299,7 +299,7 @@ export class Simulation implements Run {
         this.#finished.add(actor)
         if (this.#finished.size < this.#actors.length) return
         this.heal()
-        await finale(this)
+        await finalCheck(this)
         this.#over = true
       }),
     )
@@ -307,11 +307,11 @@ export class Simulation implements Run {
 
   #onRequest(actor: Actor, ms: number): void {
     if (this.world.healed) return
-    const { place } = actor
-    const events = this.#events.get(`${place.role}.${place.step}`)
+    const { names } = actor
+    const events = this.#events.get(`${names.role}.${names.step}`)
     if (events === undefined) return
     for (const event of events) {
-      if (event.request !== place.requests - 1) continue
+      if (event.request !== names.requests - 1) continue
       this.world.scheduler.after(ms * event.part, () => {
         return !this.world.healed && this.#happen(event)
       })
@@ -371,9 +371,9 @@ export class Simulation implements Run {
   }
 
   /** Ends both roles' processes with the power, before the disk's cache goes. Answers which were there. */
-  darken(random: Random): readonly Actor[] {
+  powerOff(random: Random): readonly Actor[] {
     const dead = this.#actors.filter((actor) => (this.#processes.get(actor)?.size ?? 0) > 0)
-    for (const actor of dead) this.#end(actor, (process) => process.loosePower(random))
+    for (const actor of dead) this.#end(actor, (process) => process.losePower(random))
     this.#storage.losePower(random)
     for (const host of this.#hosts) host.pages.clear()
     return dead
@@ -385,7 +385,7 @@ export class Simulation implements Run {
   }
 
   #power(random: Random): void {
-    const dead = this.darken(random)
+    const dead = this.powerOff(random)
     this.world.disk.cut((count) => random.below(count))
     for (const actor of dead) this.#restart(actor, random.float() * RESTART_MS)
   }
@@ -436,10 +436,10 @@ function codeOf(error: unknown): string {
 }
 
 /** What a ring promises over a kind of storage, and the errors that this may answer. */
-function promisesOver(kind: StorageKind, ring: RingUnderTest, rates: FaultRates): Promises {
+function guaranteesOver(kind: StorageKind, ring: RingUnderTest, rates: FaultRates): Guarantees {
   const faults = faultsOf(rates)
-  const promises = ring.promises(kind.seen(faults))
-  return { ...promises, errors: new Set([...promises.errors, ...kind.errors(faults)]) }
+  const guarantees = ring.guarantees(kind.seen(faults))
+  return { ...guarantees, errors: new Set([...guarantees.errors, ...kind.errors(faults)]) }
 }
 
 /**

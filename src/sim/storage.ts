@@ -30,7 +30,7 @@ export interface Storage {
    */
   open(process: SimProcess): Promise<Mount>
   /** The ring's part of the disk as it is, past all that is between. */
-  look(process: SimProcess): Promise<BlockDevice>
+  observe(process: SimProcess): Promise<BlockDevice>
   /** A process has ended, and what it had open is closed by its system; `random` decides what becomes of it. */
   ended(process: SimProcess, random: Random): void
   /** The power is gone, of the hosts and of all that is between them and the disk. */
@@ -89,7 +89,7 @@ export class DiskStorage implements Storage {
     return { device, spent: false, close: () => device.disconnect() }
   }
 
-  async look(process: SimProcess): Promise<BlockDevice> {
+  async observe(process: SimProcess): Promise<BlockDevice> {
     return this.#view(process)
   }
 

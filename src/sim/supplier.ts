@@ -8,7 +8,7 @@ import {
 } from '../ring/format2/disk/batch.ts'
 import { encodeGuard } from '../ring/format2/disk/guard.ts'
 import { BLOCK_SIZES, type Layout, makeLayout } from '../ring/format2/disk/layout.ts'
-import { type Mark, ORIGIN } from '../ring/format2/disk/log-position.ts'
+import { type LogPosition, ORIGIN } from '../ring/format2/disk/log-position.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from '../ring/format2/disk/slots.ts'
 import { encodeSuperblock } from '../ring/format2/disk/superblock.ts'
 import { fromPosition } from '../ring/format2/position.ts'
@@ -56,7 +56,7 @@ export function plant(items: readonly Uint8Array[], sight: Sight, random: Random
 /** Where something is planted, and what the supplier knows of the log there. */
 interface Place {
   /** The batch that is about to be written. */
-  readonly mark: Mark
+  readonly logPosition: LogPosition
   readonly epoch: number
   /** In bytes from that batch's start. */
   readonly at: number
@@ -80,11 +80,11 @@ function structure(place: Place, room: number, random: Random): Uint8Array {
 }
 
 /** A batch that would be believed where it is, on this lap or a later one. */
-function batch({ mark, epoch, at, layout }: Place, random: Random): Uint8Array {
+function batch({ logPosition, epoch, at, layout }: Place, random: Random): Uint8Array {
   const { blockSize, dataBlocks } = layout
-  const lsn = mark.lsn + Math.floor(at / blockSize) + dataBlocks * random.below(3)
-  const seq = mark.seq + random.below(4)
-  const start = { ...mark, lsn, seq, crc: random.pick([mark.crc, 0]) }
+  const lsn = logPosition.lsn + Math.floor(at / blockSize) + dataBlocks * random.below(3)
+  const seq = logPosition.seq + random.below(4)
+  const start = { ...logPosition, lsn, seq, crc: random.pick([logPosition.crc, 0]) }
   const block = new Uint8Array(BOUNDARY_BYTES)
   const forged = Uint8Array.of(FORGED_ID & 255, (FORGED_ID >> 8) & 255, FORGED_ID >> 16, 1)
   const items = random.chance(0.7) ? [forged] : []
@@ -94,9 +94,9 @@ function batch({ mark, epoch, at, layout }: Place, random: Random): Uint8Array {
   return block
 }
 
-function superblock({ mark, at, layout }: Place, random: Random): Uint8Array {
+function superblock({ logPosition, at, layout }: Place, random: Random): Uint8Array {
   const blockSize = random.pick(BLOCK_SIZES)
-  const offset = deviceByte(mark, at, layout)
+  const offset = deviceByte(logPosition, at, layout)
   const block = new Uint8Array(blockSize)
   const deviceBytes = layout.superblocks[2] + layout.blockSize
   encodeSuperblock(block, offset, {
@@ -106,21 +106,33 @@ function superblock({ mark, at, layout }: Place, random: Random): Uint8Array {
   return block
 }
 
-function slot({ mark, epoch, at, layout }: Place, random: Random): Uint8Array {
+function slot({ logPosition, epoch, at, layout }: Place, random: Random): Uint8Array {
   const block = new Uint8Array(layout.blockSize)
   const offset = random.pick([
-    deviceByte(mark, at, layout),
+    deviceByte(logPosition, at, layout),
     ...layout.producerSlots,
     ...layout.consumerSlots,
   ])
   const rest = { generation: 2 ** 40, time: FORGED_TIME, text: 'forged' }
   if (random.chance(0.5)) {
-    const epochs = [{ epoch: epoch + 1, start: mark, span: 0 }]
-    const state = { committed: mark, reach: 0, epochs, head: ORIGIN, suspendAck: true }
+    const epochs = [{ epoch: epoch + 1, start: logPosition, span: 0 }]
+    const state = {
+      committed: logPosition,
+      reach: 0,
+      epochs,
+      truncatedTo: ORIGIN,
+      suspendAck: true,
+    }
     const counts = { commits: 0, retries: 0 }
     encodeProducerSlot(block, offset, RING_UUID, { ...rest, ...state, ...counts })
   } else {
-    const state = { cursor: mark, index: 0, bytes: mark.bytes, seen: epoch, suspend: true }
+    const state = {
+      cursor: logPosition,
+      index: 0,
+      bytes: logPosition.bytes,
+      seen: epoch,
+      suspend: true,
+    }
     encodeConsumerSlot(block, offset, RING_UUID, { ...rest, ...state, skipped: 0, missed: 0 })
   }
   return block
@@ -132,7 +144,7 @@ function flipOne(bytes: Uint8Array, random: Random): void {
 }
 
 function deviceByte(
-  { lsn }: Mark,
+  { lsn }: LogPosition,
   at: number,
   { dataOffset, dataBlocks, blockSize }: Layout,
 ): number {
@@ -144,14 +156,17 @@ function layoutOf({ blockSize, sectorSize, sizeSectors }: Shape): Layout {
 }
 
 /** Where the next batch goes, with the chain that leads there if its batch can be seen. */
-function tailOf({ image, producer }: Sight, layout: Layout): { mark: Mark; epoch: number } {
+function tailOf(
+  { image, producer }: Sight,
+  layout: Layout,
+): { logPosition: LogPosition; epoch: number } {
   const { epoch, seq } = fromPosition(producer.position)
   const lsn = Number(producer.logOffset) / layout.blockSize
   for (const header of headersIn(image, layout)) {
     const end = batchEnd(header, layout.blockSize)
-    if (end.lsn === lsn && end.seq === seq) return { mark: end, epoch }
+    if (end.lsn === lsn && end.seq === seq) return { logPosition: end, epoch }
   }
-  return { mark: { lsn, seq, bytes: 0, crc: 0 }, epoch }
+  return { logPosition: { lsn, seq, bytes: 0, crc: 0 }, epoch }
 }
 
 function* headersIn(

@@ -12,7 +12,7 @@ export function toReadable<Out>(reader: RingReader<Out>): Readable {
   return new Readable({
     objectMode: true,
     read() {
-      reader.nextMany({ signal: stop.signal, maxItems: this.readableHighWaterMark }).then(
+      reader.receiveMany({ signal: stop.signal, maxItems: this.readableHighWaterMark }).then(
         (entries: readonly Entry<Out>[]) => {
           for (const entry of entries) this.push(entry)
         },

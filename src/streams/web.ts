@@ -18,7 +18,7 @@ export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<Ent
       pull: async (controller) => {
         const before = reader.position
         try {
-          const entry = await reader.next({ signal: stop.signal })
+          const entry = await reader.receive({ signal: stop.signal })
           // Cancelled while it was read: nobody has got it.
           if (stop.signal.aborted) await reader.seek(before)
           else controller.enqueue(entry)
@@ -66,7 +66,7 @@ export function writableStream<In>(writer: RingWriter<In>): WritableStream<In> {
  * Writes each item to a stream, and advances past it when the stream took it: what the stream did not take stays
  * in the ring. Goes on until the signal is aborted, the stream fails or the reader is closed; the stream is left
  * open.
- * @throws the signal's reason, the stream's error, or as `RingReader.nextMany`
+ * @throws the signal's reason, the stream's error, or as `RingReader.receiveMany`
  */
 export async function pipeTo<Out>(
   reader: RingReader<Out>,
@@ -78,7 +78,7 @@ export async function pipeTo<Out>(
   let taken: Entry<Out> | undefined
   try {
     for (;;) {
-      for (const entry of await reader.nextMany(options)) {
+      for (const entry of await reader.receiveMany(options)) {
         await untilAborted(sink.write(entry.item), options.signal)
         taken = entry
         options.signal?.throwIfAborted()

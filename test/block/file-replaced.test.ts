@@ -45,7 +45,7 @@ async function lookAfter(
   })
   try {
     change()
-    await watch.look()
+    await watch.check()
     return found
   } finally {
     watch.close()
@@ -202,7 +202,7 @@ describe.concurrent('an open file that was removed', () => {
     await using device = await FileBlockDevice.open(path)
     await Producer.create(device)
     await using reader = await RingReader.open(device, { maxPollMs: 3_600_000 })
-    const waiting = expect(reader.next()).rejects.toMatchObject(REPLACED)
+    const waiting = expect(reader.receive()).rejects.toMatchObject(REPLACED)
     fs.rmSync(path)
     await waiting
   })
@@ -210,7 +210,10 @@ describe.concurrent('an open file that was removed', () => {
   test('ends who waits for room', async ({ expect }) => {
     const path = newFile()
     await using device = await FileBlockDevice.open(path)
-    await using writer = await RingWriter.open(device, { create: true, maxPollMs: 3_600_000 })
+    await using writer = await RingWriter.open(device, {
+      createIfMissing: true,
+      maxPollMs: 3_600_000,
+    })
     const item = new Uint8Array(100_000)
     while ((await writer.tryPush(item)).status === 'ok');
     const waiting = expect(writer.push(item)).rejects.toMatchObject(REPLACED)
@@ -221,7 +224,7 @@ describe.concurrent('an open file that was removed', () => {
   test('ends who pushes on and on', async ({ expect }) => {
     const path = newFile()
     await using device = await FileBlockDevice.open(path)
-    const options = { create: { whenFull: 'overwrite' } } as const
+    const options = { createIfMissing: { onFull: 'overwrite' } } as const
     await using writer = await RingWriter.open(device, options)
     fs.rmSync(path)
     const pushing = async (): Promise<never> => {

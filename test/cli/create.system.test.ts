@@ -212,14 +212,14 @@ test('a sector size that is not that of a ring of format 1 is told', async () =>
 test('a ring that is there, and is another one than the flags say, is wrong usage', async () => {
   using folder = temporaryFolder()
   const [path, original] = [folder.file('ring'), folder.file('original')]
-  const wanted = ['--format', '2', '--name', 'jobs', '--when-full', 'retry', '--block-size', '512']
+  const wanted = ['--format', '2', '--name', 'jobs', '--on-full', 'wait', '--block-size', '512']
   await ok(['create', path, '--size', '64KiB', ...wanted])
   await ok(['create', original, '--size', '64KiB', '--format', '1'])
   const before = readFileSync(path)
   for (const [flag, value] of [
     ['--format', '1'],
     ['--name', 'mail'],
-    ['--when-full', 'overwrite'],
+    ['--on-full', 'overwrite'],
     ['--block-size', '4096'],
   ] as const) {
     const refused = await sbr(['create', path, flag, value, '--json'])

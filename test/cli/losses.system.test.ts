@@ -62,7 +62,7 @@ test('with --json these are objects, and an empty ring is one still', async () =
 test('consume tells how many items were overwritten before it read them', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
-  await ok(['create', path, '--size', '64KiB', '--when-full', 'overwrite'])
+  await ok(['create', path, '--size', '64KiB', '--on-full', 'overwrite'])
   for (let n = 0; n < 4; n++) await ok(['produce', path], `${'x'.repeat(3000)}\n`.repeat(10))
   const { stats } = (await diagnose(path, '--no-items')) as { stats: { missedItems: number } }
   expect(stats.missedItems).toBeGreaterThan(0)

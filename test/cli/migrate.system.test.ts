@@ -140,7 +140,7 @@ async function openHere(path: string): Promise<FileBlockDevice> {
 /** A producer at work in this process. */
 async function producerOn(path: string, options: AttachOptions = {}): Promise<Producer> {
   const producer = await attachProducer(await openHere(path), options)
-  onTestFinished(() => producer.detach())
+  onTestFinished(() => producer.close())
   return producer
 }
 
@@ -172,7 +172,7 @@ describe('while a producer is at work on OLD', () => {
     const json = await ok(['migrate', from, to, '--live', '--add', '--json'])
     expect(JSON.parse(json.toString())).toMatchObject({ items: 1, live: true })
     expect((await ok(['consume', to, '--drain'])).toString()).toBe('one\ntwo\n')
-    await producer.detach()
+    await producer.close()
     const ended = await sbr(['migrate', from, to, '--live', '--add'])
     expect([ended.code, ended.stderr]).toEqual([0, ''])
   })
@@ -251,7 +251,7 @@ describe('a NEW that was made for it is gone again', () => {
     await makeRing(from, 'one\n')
     const consumer = await Consumer.attach(await openHere(from))
     await refuse(folder, 'BLOCK_CLAIMED')
-    await consumer.detach()
+    await consumer.close()
   })
 
   test('if it is stopped before the first item was moved, and not after', async () => {

@@ -8,7 +8,7 @@ test('what format 2 tells of a ring besides, as JSON and for people', async () =
   await ok(['create', path, '--size', '1MiB', '--name', 'the\x1b[31mjobs'])
   const ring = {
     uuid: expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
-    ...{ name: 'the\x1b[31mjobs', blockSize: 4096, whenFull: 'retry' },
+    ...{ name: 'the\x1b[31mjobs', blockSize: 4096, onFull: 'wait' },
   }
   const none = {
     ...{ pushedItems: 0, pushedBytes: 0, poppedItems: 0, poppedBytes: 0 },
@@ -60,7 +60,7 @@ test('what was overwritten, and what had no room, is counted', async () => {
   const { stats: counted } = (await diagnose(full)) as { stats: Record<string, number> }
   expect(counted['retries']).toBeGreaterThan(0)
 
-  await ok(['create', ring, '--size', '64KiB', '--when-full', 'overwrite'])
+  await ok(['create', ring, '--size', '64KiB', '--on-full', 'overwrite'])
   for (let n = 0; n < 4; n++) await ok(['produce', ring], lines)
   const { waitingItems, stats } = (await diagnose(ring)) as {
     waitingItems: number

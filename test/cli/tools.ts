@@ -14,7 +14,7 @@ export async function makeRing(path: string, lines: string): Promise<void> {
       .slice(0, -1)
       .map((line) => Buffer.from(line)),
   )
-  await producer.detach()
+  await producer.close()
 }
 
 /** Flips a bit of some bytes of a file, in place: a ring at work on it goes on. */

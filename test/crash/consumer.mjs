@@ -18,7 +18,7 @@ let next = items.before(reader.consumer.position)
 say({ event: 'start', next })
 
 while (next < items.count) {
-  const entries = await reader.nextMany({ maxBytes: 1 + random(MAX_BATCH_BYTES) })
+  const entries = await reader.receiveMany({ maxBytes: 1 + random(MAX_BATCH_BYTES) })
   const from = next
   for (const entry of entries) {
     verify(entry, next)

@@ -55,7 +55,7 @@ async function pushAndShow() {
     await show(producer, positions.at(-1), next + positions.length)
     next += positions.length
   }
-  await producer.detach()
+  await producer.close()
 }
 
 async function show(producer, position, end) {

@@ -17,8 +17,8 @@ if (producer !== undefined) say({ role: 'producer', event: 'start', next })
 if (consumer !== undefined) say({ role: 'consumer', event: 'start', next: 0 })
 
 while ((await push()) || (await take()));
-await producer?.detach()
-await consumer?.detach()
+await producer?.close()
+await consumer?.close()
 await device.disconnect()
 
 /** Pushes an item. Answers whether there may be room for more. */

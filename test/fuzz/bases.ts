@@ -13,7 +13,7 @@ export interface Shape {
   readonly blockSize: number
   /** Blocks in the data area. */
   readonly dataBlocks: number
-  readonly whenFull: 'retry' | 'overwrite'
+  readonly onFull: 'wait' | 'overwrite'
 }
 
 /** A ring to be damaged, and what is known of it. */
@@ -64,9 +64,9 @@ class Workshop {
   }
 
   async create(): Promise<void> {
-    const { format, blockSize, whenFull } = this.#shape
+    const { format, blockSize, onFull } = this.#shape
     const uuid = Uint8Array.from({ length: 16 }, () => this.#random.below(256))
-    const two = { blockSize, uuid, whenFull, clock: stillClock }
+    const two = { blockSize, uuid, onFull, clock: stillClock }
     await Producer.create(this.#device, { format, ...(format === 2 && two) })
   }
 
@@ -110,8 +110,8 @@ class Workshop {
 
   /** Has the next use of each role attach anew. With `detached`, the roles write down where they are before. */
   async restart(detached: boolean): Promise<void> {
-    await this.#producer?.detach()
-    if (detached) await this.#consumer?.detach()
+    await this.#producer?.close()
+    if (detached) await this.#consumer?.close()
     this.#producer = undefined
     if (detached) this.#consumer = undefined
   }
@@ -157,7 +157,10 @@ class Workshop {
 
   async #producing(): Promise<Producer> {
     if (this.#producer === undefined) {
-      const attached = await Producer.attach(this.#device, { clock: stillClock, lookIntervalMs: 0 })
+      const attached = await Producer.attach(this.#device, {
+        clock: stillClock,
+        refreshIntervalMs: 0,
+      })
       if (attached.status !== 'attached') throw new Error('the ring is suspended')
       this.#producer = attached.producer
     }
@@ -167,7 +170,7 @@ class Workshop {
   async #consuming(): Promise<Consumer> {
     this.#consumer ??= await Consumer.attach(this.#device, {
       clock: stillClock,
-      lookIntervalMs: 0,
+      refreshIntervalMs: 0,
     })
     return this.#consumer
   }
@@ -254,12 +257,12 @@ const STORIES: Readonly<Record<string, (ring: Workshop, most: number) => Promise
 }
 
 const SHAPES: readonly Shape[] = [
-  { format: 1, sectorSize: 512, blockSize: 512, dataBlocks: 8, whenFull: 'retry' },
-  { format: 1, sectorSize: 4096, blockSize: 4096, dataBlocks: 2, whenFull: 'retry' },
-  { format: 2, sectorSize: 512, blockSize: 512, dataBlocks: 24, whenFull: 'retry' },
-  { format: 2, sectorSize: 512, blockSize: 512, dataBlocks: 8, whenFull: 'overwrite' },
-  { format: 2, sectorSize: 512, blockSize: 4096, dataBlocks: 6, whenFull: 'retry' },
-  { format: 2, sectorSize: 4096, blockSize: 4096, dataBlocks: 5, whenFull: 'retry' },
+  { format: 1, sectorSize: 512, blockSize: 512, dataBlocks: 8, onFull: 'wait' },
+  { format: 1, sectorSize: 4096, blockSize: 4096, dataBlocks: 2, onFull: 'wait' },
+  { format: 2, sectorSize: 512, blockSize: 512, dataBlocks: 24, onFull: 'wait' },
+  { format: 2, sectorSize: 512, blockSize: 512, dataBlocks: 8, onFull: 'overwrite' },
+  { format: 2, sectorSize: 512, blockSize: 4096, dataBlocks: 6, onFull: 'wait' },
+  { format: 2, sectorSize: 4096, blockSize: 4096, dataBlocks: 5, onFull: 'wait' },
 ]
 
 let made: Promise<readonly Base[]> | undefined
@@ -273,7 +276,7 @@ export function makeBases(): Promise<readonly Base[]> {
 async function makeAll(): Promise<readonly Base[]> {
   const bases: Base[] = []
   for (const [index, shape] of SHAPES.entries()) {
-    const { format, sectorSize, blockSize, whenFull } = shape
+    const { format, sectorSize, blockSize, onFull } = shape
     for (const [story, tell] of Object.entries(STORIES)) {
       const foreign = new Workshop(shape, Random.of(index, 1))
       const ring = new Workshop(shape, Random.of(index, 2))
@@ -281,7 +284,7 @@ async function makeAll(): Promise<readonly Base[]> {
         await each.create()
         await tell(each, blockSize * 1.2)
       }
-      const name = `format ${format}, ${story}, ${sectorSize}/${blockSize}, ${whenFull}`
+      const name = `format ${format}, ${story}, ${sectorSize}/${blockSize}, ${onFull}`
       bases.push(await ring.base(name, (await foreign.base(name, new Uint8Array())).image))
     }
   }

@@ -107,8 +107,7 @@ class Exercise {
       items.push(popped.item)
     }
     // A ring that overwrites may have lost the first ones.
-    const wanted =
-      base.shape.whenFull === 'retry' ? base.waiting : base.waiting.slice(-items.length)
+    const wanted = base.shape.onFull === 'wait' ? base.waiting : base.waiting.slice(-items.length)
     if (damage.length === 0 && !sameItems(items, wanted)) {
       throw new Violation(`a sound ring of ${base.waiting.length} items has ${items.length}`)
     }
@@ -116,7 +115,7 @@ class Exercise {
   }
 
   async #produce(device: MeteredDevice): Promise<string> {
-    const options = { clock: stillClock, lookIntervalMs: 0 }
+    const options = { clock: stillClock, refreshIntervalMs: 0 }
     const attached = await Producer.attach(device, options)
     if (attached.status === 'suspended') return 'suspended'
     const { producer } = attached
@@ -133,7 +132,7 @@ class Exercise {
       this.#note(items, part)
       return 'ok'
     } finally {
-      await producer.detach()
+      await producer.close()
     }
   }
 
@@ -150,7 +149,7 @@ class Exercise {
 
   /** Takes all items, giving some back on the way. */
   async #consume(device: MeteredDevice, onDamage: 'stop' | 'skip'): Promise<string> {
-    const options = { clock: stillClock, lookIntervalMs: 0, onDamage }
+    const options = { clock: stillClock, refreshIntervalMs: 0, onDamage }
     const consumer = await Consumer.attach(device, options)
     const check = this.#checker()
     try {
@@ -175,7 +174,7 @@ class Exercise {
       this.#checkLast(from)
       return damaged ? 'RING_DAMAGED' : 'ok'
     } finally {
-      await consumer.detach()
+      await consumer.close()
     }
   }
 

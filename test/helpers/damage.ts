@@ -33,7 +33,7 @@ export async function pushBatches(
       throw new Error(`no room for ${items.length} items`)
     }
   }
-  await producer.detach()
+  await producer.close()
 }
 
 /** Pops up to so many items, and gives them back. */
@@ -51,7 +51,7 @@ export async function take(
     popped.push(...more)
     await consumer.advance(last.position)
   }
-  await consumer.detach()
+  await consumer.close()
   return popped
 }
 

@@ -89,7 +89,7 @@ describe('push and perform', () => {
     const before = await startRig({ flushIntervalMs: 1e9 })
     for (const name of ['a', 'b', 'c']) await before.journal.push(name)
     await before.journal.shutdown()
-    const options = { maxBatchItems: 2, lookIntervalMs: 0 }
+    const options = { maxBatchItems: 2, refreshIntervalMs: 0 }
     const rig = await startRig(options, before.device, before.clock, async () => {
       if (rig.calls.length === 1) await rig.journal.push('new')
     })

@@ -99,7 +99,7 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
     const device = await suspended(true)
     await using consumer = await Consumer.attach(device)
     expect(await consumer.resume()).toEqual({ status: 'ok' })
-    await consumer.detach()
+    await consumer.close()
     const { journal } = await startRig({}, device)
     await (await journal.push('a')).done
     await journal.shutdown()

@@ -41,7 +41,7 @@ export class Process {
   }
 
   async #produce(call: string, item: Uint8Array): Promise<Answer> {
-    const options = { clock: this.clock, lookIntervalMs: 0 }
+    const options = { clock: this.clock, refreshIntervalMs: 0 }
     if (call === 'attach') {
       const attached = await Producer.attach(this.device, options)
       if (attached.status === 'attached') this.#producer = attached.producer
@@ -51,7 +51,7 @@ export class Process {
     if (producer === undefined) throw new Error('there is no producer')
     switch (call) {
       case 'detach':
-        return done(producer.detach())
+        return done(producer.close())
       case 'state':
         return { status: await producer.state() }
       case 'advance':
@@ -74,7 +74,7 @@ export class Process {
 
   async #consume(call: string): Promise<Answer> {
     if (call === 'attach') {
-      const options = { clock: this.clock, lookIntervalMs: 0 }
+      const options = { clock: this.clock, refreshIntervalMs: 0 }
       this.#consumer = await Consumer.attach(this.device, options)
       return { status: 'attached' }
     }
@@ -82,7 +82,7 @@ export class Process {
     if (consumer === undefined) throw new Error('there is no consumer')
     switch (call) {
       case 'detach':
-        return done(consumer.detach())
+        return done(consumer.close())
       case 'state':
         return { status: await consumer.state() }
       case 'suspend':

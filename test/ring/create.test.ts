@@ -124,7 +124,7 @@ test.each([1, 2] as const)(
     const attached = await Producer.attach(device, { queue: '\ufeffqueue', client: 'client' })
     if (attached.status === 'attached') {
       await append(attached.producer, Uint8Array.of(1))
-      await attached.producer.detach()
+      await attached.producer.close()
     }
     const { ring, producer } = await inspectRing(device)
     expect(ring?.name).toBe(format === 2 ? '\ufeffname' : undefined)

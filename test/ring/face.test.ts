@@ -22,7 +22,7 @@ const never = new AbortController().signal
 describe('a writer', () => {
   test('pushes what is durable and visible when it resolves', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: sectorsFor(6656) })
-    await using writer = await RingWriter.open(device, { codec: text, create: SMALL })
+    await using writer = await RingWriter.open(device, { codec: text, createIfMissing: SMALL })
     const visible = async (): Promise<bigint> => (await inspectRing(device)).producer.offset
     expect(await writer.push('hello')).toBe(await visible())
     const position = await writer.pushMany(['a', 'b'])
@@ -33,7 +33,7 @@ describe('a writer', () => {
 
   test('lets pushes that wait at the same time share a commit, in order', async () => {
     const device = new HookedDevice(await smallRing(253 * 512))
-    await using writer = await RingWriter.open(device, { codec: text, lookIntervalMs: 1e9 })
+    await using writer = await RingWriter.open(device, { codec: text, refreshIntervalMs: 1e9 })
     device.take()
     const positions = await Promise.all(
       Array.from({ length: 500 }, (_, n) => writer.push(`item ${n}`)),
@@ -42,7 +42,7 @@ describe('a writer', () => {
     expect(writes.length).toBeLessThanOrEqual(4)
     expect(positions).toEqual([...positions].sort((a, b) => Number(a - b)))
     await using reader = await RingReader.open(device, { codec: text })
-    for (let n = 0; n < 500; n++) expect((await reader.next()).item).toBe(`item ${n}`)
+    for (let n = 0; n < 500; n++) expect((await reader.receive()).item).toBe(`item ${n}`)
   })
 
   test('keeps the order when a codec takes its time', async () => {
@@ -58,7 +58,7 @@ describe('a writer', () => {
     await using writer = await RingWriter.open(device, { codec: slow })
     await Promise.all(['long one first', 'x', 'yy'].map((value) => writer.push(value)))
     await using reader = await RingReader.open(device, { codec: slow })
-    const items = await reader.nextMany()
+    const items = await reader.receiveMany()
     expect(items.map((entry) => entry.item)).toEqual(['long one first', 'x', 'yy'])
   })
 
@@ -111,11 +111,11 @@ describe('a writer', () => {
     const third = writer.push(item(3))
     const fourth = writer.push(item(4))
     expect(await Promise.race([third, sleep(30, 'waiting')])).toBe('waiting')
-    await (await reader.next()).advance()
+    await (await reader.receive()).advance()
     expect(await third).toBe((await inspectRing(device)).producer.offset)
-    await (await reader.next()).advance()
+    await (await reader.receive()).advance()
     expect(await fourth).toBe((await inspectRing(device)).producer.offset)
-    for (const n of [3, 4]) expect((await reader.next()).item[0]).toBe(n)
+    for (const n of [3, 4]) expect((await reader.receive()).item[0]).toBe(n)
   })
 
   test('what waits is rejected with what `onBlocked` throws, and the writer goes on', async () => {
@@ -129,9 +129,9 @@ describe('a writer', () => {
     for (const push of waiting) await expect(push).rejects.toThrow('not now')
     expect(writer.blocked).toBe(false)
     await using reader = await RingReader.open(device)
-    await (await reader.next()).advance()
+    await (await reader.receive()).advance()
     await writer.push(item(5))
-    for (const n of [2, 5]) expect((await reader.next()).item[0]).toBe(n)
+    for (const n of [2, 5]) expect((await reader.receive()).item[0]).toBe(n)
   })
 
   test('pushes what is larger than the free space bit by bit', async () => {
@@ -140,7 +140,7 @@ describe('a writer', () => {
     await using reader = await RingReader.open(device)
     const all = writer.pushMany([1, 2, 3, 4, 5].map((n) => item(n)))
     for (let n = 1; n <= 5; n++) {
-      const entry = await reader.next()
+      const entry = await reader.receive()
       expect(entry.item[0]).toBe(n)
       await entry.advance()
     }
@@ -159,10 +159,10 @@ describe('a writer', () => {
     stop.abort(new Error('changed my mind'))
     await expect(aborted).rejects.toThrow('changed my mind')
     await expect(writer.push(item(9), { signal: AbortSignal.abort() })).rejects.toThrow()
-    await (await reader.next()).advance()
+    await (await reader.receive()).advance()
     await next
-    expect((await reader.next()).item[0]).toBe(2)
-    expect((await reader.next()).item[0]).toBe(4)
+    expect((await reader.receive()).item[0]).toBe(2)
+    expect((await reader.receive()).item[0]).toBe(4)
   })
 
   test('what did not fit of a push is aborted once the rest is written', async () => {
@@ -187,7 +187,7 @@ describe('a writer', () => {
     }
     const waiting = [writer.push(item(3)), writer.push(item(4))]
     await using reader = await RingReader.open(device)
-    for (let n = 0; n < 2; n++) await (await reader.next()).advance()
+    for (let n = 0; n < 2; n++) await (await reader.receive()).advance()
     await Promise.all(waiting)
   })
 
@@ -199,7 +199,7 @@ describe('a writer', () => {
     await sleep(5)
     expect(await writer.tryPush(item(3, 4))).toEqual({ status: 'retry' })
     await using reader = await RingReader.open(device)
-    await (await reader.next()).advance()
+    await (await reader.receive()).advance()
     await waiting
   })
 
@@ -245,11 +245,11 @@ describe('a writer', () => {
     const writer = await RingWriter.open(device)
     await writer.pushMany([item(1), item(2)])
     const waiting = writer.push(item(3))
-    const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_DETACHED' })
+    const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_CLOSED' })
     await writer.close()
     await writer.close()
     await rejected
-    await expect(writer.push(item(4))).rejects.toMatchObject({ code: 'RING_DETACHED' })
+    await expect(writer.push(item(4))).rejects.toMatchObject({ code: 'RING_CLOSED' })
     await (await RingWriter.open(device)).close()
   })
 
@@ -302,20 +302,20 @@ describe('a reader', () => {
     const device = await smallRing()
     const producer = await attachProducer(device)
     const reader = await RingReader.open(device, { codec: text })
-    const waiting = reader.next()
-    expect(await reader.tryNext()).toBeUndefined()
+    const waiting = reader.receive()
+    expect(await reader.tryReceive()).toBeUndefined()
     await append(producer, Buffer.from('one'))
     await append(producer, Buffer.from('two'))
     const first = await waiting
     expect(first.item).toBe('one')
-    expect((await reader.next()).item).toBe('two')
+    expect((await reader.receive()).item).toBe('two')
     await reader.rewind()
-    expect((await reader.next()).item).toBe('one')
+    expect((await reader.receive()).item).toBe('one')
     await first.advance()
     await reader.close()
     await using again = await RingReader.open(device, { codec: text })
-    expect((await again.next()).item).toBe('two')
-    expect(await again.tryNext()).toBeUndefined()
+    expect((await again.receive()).item).toBe('two')
+    expect(await again.tryReceive()).toBeUndefined()
   })
 
   test('iterates without advancing by itself', async () => {
@@ -331,7 +331,7 @@ describe('a reader', () => {
     }
     expect(seen).toEqual(['a', 'b', 'c'])
     await reader.rewind()
-    expect((await reader.next()).item).toBe('c')
+    expect((await reader.receive()).item).toBe('c')
   })
 
   test('a loop ends quietly when it is told to stop, or the reader is closed', async () => {
@@ -352,18 +352,18 @@ describe('a reader', () => {
     await using writer = await RingWriter.open(device)
     await writer.pushMany(Array.from({ length: 20 }, (_, n) => item(n, 100)))
     await using reader = await RingReader.open(device)
-    expect(await reader.nextMany({ maxItems: 3 })).toHaveLength(3)
-    expect(await reader.nextMany({ maxBytes: 250 })).toHaveLength(3)
-    const rest = await reader.nextMany()
+    expect(await reader.receiveMany({ maxItems: 3 })).toHaveLength(3)
+    expect(await reader.receiveMany({ maxBytes: 250 })).toHaveLength(3)
+    const rest = await reader.receiveMany()
     expect(rest.map((entry) => entry.item[0])).toEqual(Array.from({ length: 14 }, (_, n) => n + 6))
   })
 
   test('stops waiting when told, also behind another that waits, and loses nothing by it', async () => {
     const device = await smallRing()
     await using reader = await RingReader.open(device)
-    const first = reader.next({ signal: never })
+    const first = reader.receive({ signal: never })
     const signal = AbortSignal.timeout(10)
-    await expect(reader.next({ signal })).rejects.toThrow('due to timeout')
+    await expect(reader.receive({ signal })).rejects.toThrow('due to timeout')
     await append(await attachProducer(device), item(7))
     expect((await first).item[0]).toBe(7)
   })
@@ -371,8 +371,8 @@ describe('a reader', () => {
   test('closing ends the waiting', async () => {
     const device = await smallRing()
     const reader = await RingReader.open(device)
-    const waiting = reader.next()
-    const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_DETACHED' })
+    const waiting = reader.receive()
+    const rejected = expect(waiting).rejects.toMatchObject({ code: 'RING_CLOSED' })
     await sleep(5)
     await reader.close()
     await rejected
@@ -384,8 +384,8 @@ describe('a reader', () => {
     const producer = await attachProducer(device)
     for (const stored of ['1', '{', '3']) await append(producer, Buffer.from(stored))
     await using reader = await RingReader.open(device, { codec: json() })
-    expect((await reader.nextMany()).map((entry) => entry.item)).toEqual([1])
-    const failure = await reader.next().catch((error: unknown) => error)
+    expect((await reader.receiveMany()).map((entry) => entry.item)).toEqual([1])
+    const failure = await reader.receive().catch((error: unknown) => error)
     expect(failure).toMatchObject({
       code: 'CODEC_DECODE',
       details: { position: expect.any(BigInt) },
@@ -394,7 +394,7 @@ describe('a reader', () => {
     await reader.advance(failure.details.position)
     expect(reader.consumer.position).toBe(failure.details.position)
     await reader.rewind()
-    expect((await reader.next()).item).toBe(3)
+    expect((await reader.receive()).item).toBe(3)
   })
 
   test('advances that wait at the same time share a write; what was not delivered is refused', async () => {
@@ -402,14 +402,14 @@ describe('a reader', () => {
     await using writer = await RingWriter.open(device)
     await writer.pushMany(Array.from({ length: 50 }, (_, n) => item(n, 20)))
     await using reader = await RingReader.open(device)
-    const entries = await reader.nextMany()
+    const entries = await reader.receiveMany()
     device.take()
     await Promise.all(entries.map((entry) => entry.advance()))
     expect(device.take().filter(({ operation }) => operation === 'write').length).toBe(1)
     expect(reader.consumer.position).toBe(entries.at(-1)?.position)
     const position = await writer.push(item(1))
     await expect(reader.advance(position)).rejects.toThrow(RangeError)
-    await (await reader.next()).advance()
+    await (await reader.receive()).advance()
   })
 })
 
@@ -417,7 +417,7 @@ describe('what a reviewer broke', () => {
   const eio = (): never => {
     throw new BlockError('BLOCK_IO', 'injected', { device: 'memory' })
   }
-  const never = { idleLookIntervalMs: Number.POSITIVE_INFINITY }
+  const never = { idleRefreshIntervalMs: Number.POSITIVE_INFINITY }
   const failOnce = (
     device: HookedDevice,
     which: (r: { operation: string; sector: number }) => boolean,
@@ -436,14 +436,16 @@ describe('what a reviewer broke', () => {
       await using writer = await RingWriter.open(device, never)
       await using reader = await RingReader.open(device)
       await writer.push(item(1, 96))
-      await (await reader.next()).advance()
+      await (await reader.receive()).advance()
       await writer.push(item(2, 896))
       failOnce(device, ({ operation, sector }) => operation === 'read' && sector >= 3)
       await expect(writer.push(item(3, 40))).rejects.toMatchObject({ code: 'BLOCK_IO' })
       await writer.push(item(4, 8))
-      const fills = [(await reader.next()).item, (await reader.next()).item].map((one) => one[0])
+      const fills = [(await reader.receive()).item, (await reader.receive()).item].map(
+        (one) => one[0],
+      )
       expect(fills).toEqual([2, 4])
-      expect(await reader.tryNext()).toBeUndefined()
+      expect(await reader.tryReceive()).toBeUndefined()
     },
   )
 
@@ -452,13 +454,13 @@ describe('what a reviewer broke', () => {
     'nor is one that failed between push and advance, so that it may be pushed again',
     async () => {
       const device = new HookedDevice(await smallRing(), { claims: false })
-      await using writer = await RingWriter.open(device, { ...never, lookIntervalMs: 1e9 })
+      await using writer = await RingWriter.open(device, { ...never, refreshIntervalMs: 1e9 })
       await using reader = await RingReader.open(device)
       failOnce(device, ({ operation, sector }) => operation === 'read' && sector === 1)
       await expect(writer.push(item(1))).rejects.toMatchObject({ code: 'BLOCK_IO' })
       await writer.push(item(1))
-      await reader.next()
-      expect(await reader.tryNext()).toBeUndefined()
+      await reader.receive()
+      expect(await reader.tryReceive()).toBeUndefined()
     },
   )
 
@@ -470,13 +472,13 @@ describe('what a reviewer broke', () => {
     structuredClone(lost.buffer, { transfer: [lost.buffer as ArrayBuffer] })
     await pushing
     await using reader = await RingReader.open(device)
-    for (const fill of [1, 7]) expect((await reader.next()).item).toEqual(item(fill, 100))
+    for (const fill of [1, 7]) expect((await reader.receive()).item).toEqual(item(fill, 100))
     await expect(writer.push(lost)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
     for (const push of [writer.producer.push, writer.producer.append]) {
       const items = push === writer.producer.push ? lost : [lost]
       await expect(push.call(writer.producer, items as never)).rejects.toThrow(TypeError)
     }
-    expect(await reader.tryNext()).toBeUndefined()
+    expect(await reader.tryReceive()).toBeUndefined()
   })
 
   test('advancing after going back does not end the reader', async () => {
@@ -484,19 +486,19 @@ describe('what a reviewer broke', () => {
     await using writer = await RingWriter.open(device)
     await writer.pushMany([1, 2, 3].map((n) => item(n)))
     await using reader = await RingReader.open(device)
-    await reader.next()
-    const second = await reader.next()
+    await reader.receive()
+    const second = await reader.receive()
     await reader.rewind()
     await second.advance()
-    expect((await reader.next()).item[0]).toBe(3)
+    expect((await reader.receive()).item[0]).toBe(3)
     await reader.rewind()
-    await reader.consumer.advance((await reader.next()).position)
-    expect(await reader.tryNext()).toBeUndefined()
+    await reader.consumer.advance((await reader.receive()).position)
+    expect(await reader.tryReceive()).toBeUndefined()
   })
 
   test('one failed read does not end the acknowledging of an idle writer', async () => {
     const device = new HookedDevice(await smallRing())
-    await using writer = await RingWriter.open(device, { idleLookIntervalMs: 5 })
+    await using writer = await RingWriter.open(device, { idleRefreshIntervalMs: 5 })
     await using reader = await RingReader.open(device)
     failOnce(device, ({ operation }) => operation === 'read')
     await sleep(30)
@@ -517,11 +519,13 @@ describe('what a reviewer broke', () => {
     const signal = AbortSignal.timeout(10)
     const behind = writer.push('stuck', { signal }).catch(() => writer.push('fine'))
     expect(await behind).toBe(writer.producer.position)
-    await expect(reader.next({ signal: AbortSignal.timeout(10) })).rejects.toThrow('due to timeout')
-    const waiting = [writer.push('stuck'), writer.push('fine'), reader.next()]
+    await expect(reader.receive({ signal: AbortSignal.timeout(10) })).rejects.toThrow(
+      'due to timeout',
+    )
+    const waiting = [writer.push('stuck'), writer.push('fine'), reader.receive()]
     const outcomes = Promise.allSettled(waiting)
     await Promise.all([writer.close(), reader.close()])
-    expect(await outcomes).toMatchObject(Array(3).fill({ reason: { code: 'RING_DETACHED' } }))
+    expect(await outcomes).toMatchObject(Array(3).fill({ reason: { code: 'RING_CLOSED' } }))
   })
 
   test('a codec that fails in two ways at once leaves no rejection behind', async () => {
@@ -547,13 +551,13 @@ describe('what a reviewer broke', () => {
     await expect(suspendRing(device, { signal })).rejects.toThrow()
     expect((await inspectRing(device)).consumer.suspend).toBe(false)
     const blank = new MemoryBlockDevice({ sizeSectors: 8 })
-    await expect(RingWriter.open(blank, { create: true, signal })).rejects.toThrow()
+    await expect(RingWriter.open(blank, { createIfMissing: true, signal })).rejects.toThrow()
     await expect(inspectRing(blank)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
   })
 
   test('many that suspend and resume at once do not get in their own way', async () => {
     const device = await smallRing()
-    await using writer = await RingWriter.open(device, { idleLookIntervalMs: 2 })
+    await using writer = await RingWriter.open(device, { idleRefreshIntervalMs: 2 })
     const all = Array.from({ length: 4 }, async () => {
       for (let n = 0; n < 5; n++) await suspendRing(device)
     })
@@ -565,19 +569,19 @@ describe('what a reviewer broke', () => {
   test('options that cannot be are refused', async () => {
     const device = await smallRing()
     const open = (options: object): Promise<unknown> => RingWriter.open(device, options)
-    await expect(open({ idleLookIntervalMs: Number.NaN })).rejects.toThrow(RangeError)
+    await expect(open({ idleRefreshIntervalMs: Number.NaN })).rejects.toThrow(RangeError)
     await expect(open({ maxPollMs: Number.NaN })).rejects.toThrow(RangeError)
     await expect(open({ queue: 'a\0b' })).rejects.toThrow(TypeError)
     await using reader = await RingReader.open(device)
-    await expect(reader.nextMany({ maxItems: 0 })).rejects.toThrow(RangeError)
-    await expect(reader.nextMany({ maxBytes: Number.NaN })).rejects.toThrow(RangeError)
+    await expect(reader.receiveMany({ maxItems: 0 })).rejects.toThrow(RangeError)
+    await expect(reader.receiveMany({ maxBytes: Number.NaN })).rejects.toThrow(RangeError)
   })
 })
 
 describe('suspending', () => {
   test('by the reader waits for the acknowledgement, and so does resuming', async () => {
     const device = await smallRing()
-    await using writer = await RingWriter.open(device, { lookIntervalMs: 0 })
+    await using writer = await RingWriter.open(device, { refreshIntervalMs: 0 })
     await using reader = await RingReader.open(device)
     const suspending = reader.suspend()
     expect(await Promise.race([suspending, sleep(20, 'waiting')])).toBe('waiting')
@@ -587,12 +591,12 @@ describe('suspending', () => {
     const pushing = writer.push(item(1))
     await reader.resume()
     await pushing
-    expect((await reader.next()).item[0]).toBe(1)
+    expect((await reader.receive()).item[0]).toBe(1)
   })
 
   test('from outside asks the consumer at work, or does it itself', async () => {
     const device = await smallRing()
-    await using writer = await RingWriter.open(device, { lookIntervalMs: 0, maxPollMs: 5 })
+    await using writer = await RingWriter.open(device, { refreshIntervalMs: 0, maxPollMs: 5 })
     for (const holder of [await Consumer.attach(device), undefined]) {
       const suspending = suspendRing(device)
       await sleep(5)
@@ -601,7 +605,7 @@ describe('suspending', () => {
       expect((await inspectRing(device)).consumer.suspend).toBe(true)
       await resumeRing(device)
       await pushing
-      await holder?.detach()
+      await holder?.close()
     }
   })
 

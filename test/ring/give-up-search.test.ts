@@ -17,11 +17,11 @@ const ITEM = new Uint8Array(1 << 20)
 /** A full ring that overwrites, of which nothing but the very end of the log can be read as a log. */
 async function damaged(): Promise<HookedDevice> {
   const memory = new MemoryBlockDevice({ sizeSectors: (MIB << 20) / 512 })
-  await Producer.create(memory, { format: 2, blockSize: 512, whenFull: 'overwrite' })
+  await Producer.create(memory, { format: 2, blockSize: 512, onFull: 'overwrite' })
   const producer = await attachProducer(memory)
 
   for (let pushed = 0; pushed < MIB; pushed++) await producer.append([ITEM])
-  await producer.detach()
+  await producer.close()
   const { layout } = await Disk.open(memory)
   await memory.writeZeroes(layout.dataOffset / 512, (layout.dataBlocks * layout.blockSize) / 512)
   return new HookedDevice(memory)
@@ -90,7 +90,7 @@ describe('the search for what a ring can give up', () => {
     const writer = await RingWriter.open(device)
     onSearch(device, () => void writer.close())
     device.take()
-    await expect(writer.push(ITEM)).rejects.toMatchObject({ code: 'RING_DETACHED' })
+    await expect(writer.push(ITEM)).rejects.toMatchObject({ code: 'RING_CLOSED' })
     await writer.close()
     expect(largeReads(device)).toBe(PATIENCE)
   })

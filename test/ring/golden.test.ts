@@ -142,7 +142,7 @@ async function repeat(device: MemoryBlockDevice, golden: Golden, step: Step): Pr
       return pop(device, names, Number(command[2]))
     case 'ack': {
       const attached = await Producer.attach(device, names)
-      if (attached.status === 'attached') await attached.producer.detach()
+      if (attached.status === 'attached') await attached.producer.close()
       return
     }
     case 'suspend':

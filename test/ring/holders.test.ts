@@ -47,7 +47,7 @@ describe.each([1, 2] as const)('of a ring of format %i', (format) => {
     expect(since).toBeGreaterThanOrEqual(before)
     expect(since).toBeLessThanOrEqual(Date.now())
     expect(consumer).toBe(undefined)
-    await attached.producer.detach()
+    await attached.producer.close()
     await using _consumer = await Consumer.attach(device, { client: 'mailer' })
     expect(await whoHolds(other)).toMatchObject({
       producer: undefined,

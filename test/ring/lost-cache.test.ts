@@ -10,7 +10,7 @@ const WITHOUT_FUA = ALL_FLAGS & ~0x08
 let exports = 0
 
 /** No look is too old. */
-const ONE_LOOK = { lookIntervalMs: Number.MAX_VALUE }
+const ONE_LOOK = { refreshIntervalMs: Number.MAX_VALUE }
 const LOST = expect.objectContaining({ code: 'BLOCK_LOST' })
 
 /** A ring of format 1 on a server with a cache, and a way to connect to it. */
@@ -46,7 +46,7 @@ function itemOf(popped: PopResult): string {
 }
 
 /** A consumer, and a producer's item whose pointer is in the server's cache, and that no flush has covered. */
-async function seenInCache(options: { readonly lookIntervalMs: number }): Promise<{
+async function seenInCache(options: { readonly refreshIntervalMs: number }): Promise<{
   server: CachingNbd
   connect(): Promise<NbdBlockDevice>
   consumer: Consumer
@@ -63,7 +63,7 @@ async function seenInCache(options: { readonly lookIntervalMs: number }): Promis
   await cached
   const ended = async (): Promise<void> => {
     await advanced
-    await producer.detach()
+    await producer.close()
   }
   return { server, connect, consumer, ended }
 }
@@ -79,7 +79,7 @@ async function expectSound(connect: () => Promise<NbdBlockDevice>): Promise<void
   expect(itemOf(popped)).toBe('more')
   if (popped.status === 'item') await consumer.advance(popped.position)
   expect((await inspectRing(await connect())).used).toBe(0)
-  await Promise.all([producer.detach(), consumer.detach()])
+  await Promise.all([producer.close(), consumer.close()])
 }
 
 test('a consumer whose flush is lost gives nothing back, because the server may have lost what it saw of the producer', async () => {
@@ -93,7 +93,7 @@ test('a consumer whose flush is lost gives nothing back, because the server may 
   await expect(consumer.advance(popped.position)).rejects.toEqual(LOST)
   server.onRequest = () => undefined
   await ended()
-  await consumer.detach()
+  await consumer.close()
   const state = await inspectRing(await connect())
   expect([state.producer.offset, state.consumer.offset]).toEqual([0n, 0n])
   await expectSound(connect)
@@ -108,7 +108,7 @@ test('nor does one that flushes only after the server has lost it', async () => 
   await ended()
   await expect(consumer.advance(popped.position)).rejects.toEqual(LOST)
   await expect(consumer.pop()).rejects.toMatchObject({ code: 'RING_POISONED' })
-  await consumer.detach()
+  await consumer.close()
   await expectSound(connect)
 })
 
@@ -117,8 +117,8 @@ test.each([
   ['does not look before', Number.MAX_VALUE],
 ])(
   'nor one that %s, if another producer has written another item there',
-  async (_, lookIntervalMs) => {
-    const { server, connect, consumer, ended } = await seenInCache({ lookIntervalMs })
+  async (_, refreshIntervalMs) => {
+    const { server, connect, consumer, ended } = await seenInCache({ refreshIntervalMs })
     const popped = await consumer.pop()
     if (popped.status !== 'item') throw new Error(`pop answered ${popped.status}`)
     server.onRequest = () => undefined
@@ -127,12 +127,12 @@ test.each([
     const producer = await attachProducer(await connect())
     await append(producer, Buffer.from('two'))
     await expect(consumer.advance(popped.position)).rejects.toEqual(LOST)
-    await consumer.detach()
+    await consumer.close()
     const after = await Consumer.attach(await connect())
     const again = await after.pop()
     expect(itemOf(again)).toBe('two')
     if (again.status === 'item') await after.advance(again.position)
-    await Promise.all([after.detach(), producer.detach()])
+    await Promise.all([after.close(), producer.close()])
     await expectSound(connect)
   },
 )
@@ -149,7 +149,7 @@ test('a consumer that has popped nothing of what was lost goes on, and pops what
   const popped = await consumer.pop()
   expect(itemOf(popped)).toBe('two')
   if (popped.status === 'item') await consumer.advance(popped.position)
-  await Promise.all([consumer.detach(), producer.detach()])
+  await Promise.all([consumer.close(), producer.close()])
   await expectSound(connect)
 })
 
@@ -168,7 +168,7 @@ test('a consumer that depends on nothing does not mind a server that is started 
     server.crash()
     expect(await consumer.pop()).toEqual({ status: 'retry' })
   }
-  await Promise.all([producer.detach(), consumer.detach()])
+  await Promise.all([producer.close(), consumer.close()])
 })
 
 test('a producer does not use space again that a consumer gave back in a cache that is lost', async () => {
@@ -195,10 +195,10 @@ test('a producer does not use space again that a consumer gave back in a cache t
   server.onRequest = () => undefined
   server.crash()
   await advanced
-  await consumer.detach()
+  await consumer.close()
   await expect(producer.push(Buffer.alloc(300, 2))).rejects.toEqual(LOST)
-  await producer.detach()
+  await producer.close()
   const after = await Consumer.attach(await connect())
   expect(await after.pop()).toEqual(popped)
-  await after.detach()
+  await after.close()
 })

@@ -29,7 +29,7 @@ function itemOf(number: number): Buffer {
 async function fill(device: BlockDevice, first: number, count: number): Promise<void> {
   const producer = await attachProducer(device)
   for (let number = first; number < first + count; number++) await append(producer, itemOf(number))
-  await producer.detach()
+  await producer.close()
 }
 
 async function numbersIn(device: BlockDevice): Promise<number[]> {
@@ -122,10 +122,10 @@ test('from a ring that overwrites, cut at each write: no item is in neither ring
       expect(Buffer.from(item).equals(items[(item[0] ?? 0) - 1] ?? Buffer.of())).toBe(true)
       return item[0] ?? 0
     })
-  const old = await ring({ format: 2, whenFull: 'overwrite' }, 4096)
+  const old = await ring({ format: 2, onFull: 'overwrite' }, 4096)
   const producer = await attachProducer(old)
   for (const item of items) await append(producer, item)
-  await producer.detach()
+  await producer.close()
   const oldBytes = await deviceBytes(old)
   const newBytes = await deviceBytes(await ring({ format: 2 }, 4096))
   let cuts = 0
@@ -169,7 +169,7 @@ describe('the time of items', () => {
       at = time
       await append(producer, itemOf(number))
     }
-    await producer.detach()
+    await producer.close()
     return device
   }
 
@@ -185,7 +185,7 @@ describe('the time of items', () => {
       expect(stats?.lagMs).toBe((stats?.producerAt ?? 0) - (stats?.oldestAt ?? 0))
       await consumer.advance(popped.position)
     }
-    await consumer.detach()
+    await consumer.close()
     return found
   }
 
@@ -254,7 +254,7 @@ test('a ring with items of its own is left alone', async () => {
 })
 
 test('items that are damaged, or that were overwritten, are counted', async () => {
-  const pushed = await smallRing(20, { whenFull: 'overwrite' })
+  const pushed = await smallRing(20, { onFull: 'overwrite' })
   const batches = range(0, 30).map((number) => [itemOf(number)])
   await pushBatches(pushed, batches)
   const kept = await numbersIn(pushed)

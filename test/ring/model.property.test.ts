@@ -180,9 +180,9 @@ class ProducerState implements Operation {
 class RestartProducer implements Operation {
   check = (): boolean => true
   async run(model: Model, real: Real): Promise<void> {
-    await real.producer?.detach()
+    await real.producer?.close()
     model.pushed = []
-    const attached = await Producer.attach(real.device, { lookIntervalMs: 0 })
+    const attached = await Producer.attach(real.device, { refreshIntervalMs: 0 })
     expect(attached.status).toBe(look(model) ? 'suspended' : 'attached')
     real.producer = attached.status === 'attached' ? attached.producer : undefined
   }
@@ -192,8 +192,8 @@ class RestartProducer implements Operation {
 class RestartConsumer implements Operation {
   check = (): boolean => true
   async run(model: Model, real: Real): Promise<void> {
-    await real.consumer.detach()
-    real.consumer = await Consumer.attach(real.device, { lookIntervalMs: 0 })
+    await real.consumer.close()
+    real.consumer = await Consumer.attach(real.device, { refreshIntervalMs: 0 })
     expect(real.consumer.position).toBe(model.consumer)
   }
   toString = (): string => 'restart the consumer'
@@ -248,12 +248,12 @@ test('random operations of both roles do what a model without bytes does', async
     fc.asyncProperty(fc.integer({ min: 4, max: 7 }), operations, async (sizeSectors, commands) => {
       const device = new MemoryBlockDevice({ sizeSectors })
       await Producer.create(device, { format: 1 })
-      const attached = await Producer.attach(device, { lookIntervalMs: 0 })
+      const attached = await Producer.attach(device, { refreshIntervalMs: 0 })
       if (attached.status !== 'attached') throw new Error('a new ring runs')
       const real: Real = {
         device,
         producer: attached.producer,
-        consumer: await Consumer.attach(device, { lookIntervalMs: 0 }),
+        consumer: await Consumer.attach(device, { refreshIntervalMs: 0 }),
       }
       const model: Model = {
         capacity: (sizeSectors - 3) * 512,

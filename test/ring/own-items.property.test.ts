@@ -100,7 +100,7 @@ describe('what is pushed is what was there at the call', () => {
     }
     await Promise.all(pushing)
     expect(await stored(device)).toEqual(pushed)
-    await producer.detach()
+    await producer.close()
   })
 
   test('though the item is a Buffer, whose slices share its memory', async () => {
@@ -137,7 +137,7 @@ describe('an item whose length changes after the call', () => {
       shrink()
       await expect(pushing).rejects.toEqual(refused)
     }
-    await producer.detach()
+    await producer.close()
     expect(await stored(device)).toEqual([])
   })
 

@@ -61,7 +61,7 @@ test('one that is there is neither used nor looked at, and nothing of it changes
   await Producer.create(even, FORMAT_1)
   const producer = await attachProducer(even)
   await append(producer, Buffer.from('kept'))
-  await producer.detach()
+  await producer.close()
   appendFileSync(path, Buffer.alloc(511))
   const before = readFileSync(path)
   const odd = await open(path)
@@ -81,7 +81,7 @@ test('one that is there is neither used nor looked at, and nothing of it changes
   truncateSync(path, EVEN_BYTES)
   const consumer = await Consumer.attach(odd)
   expect(await consumer.pop()).toMatchObject({ item: Uint8Array.from(Buffer.from('kept')) })
-  await consumer.detach()
+  await consumer.close()
 })
 
 test('what is no ring is called that first', async () => {
@@ -100,5 +100,5 @@ test('format 2 records its size, and a partition has whole sectors', async () =>
   expect(await Producer.create(partition, FORMAT_1)).toBe(true)
   const other = await open(file(EVEN_BYTES + 100))
   expect(await Producer.create(other, { format: 2 })).toBe(true)
-  await (await attachProducer(other)).detach()
+  await (await attachProducer(other)).close()
 })

@@ -70,7 +70,7 @@ test.each([1, 2] as const)(
     // The position of a push that answered `retry`, for example.
     await expect(producer.advance(undefined as never)).rejects.toThrow()
     expect(await producer.append([Uint8Array.of(2)])).toMatchObject({ status: 'ok' })
-    await producer.detach()
+    await producer.close()
   },
 )
 
@@ -93,10 +93,10 @@ describe('every message shows them so', () => {
     const wrong = format === 1 ? asPosition(80n) : toPosition(2, 3)
     const { producer } = await attached(device)
     await expect(producer.advance(wrong)).rejects.toThrow(message)
-    await producer.detach()
+    await producer.close()
     const consumer = await Consumer.attach(device)
     await expect(consumer.advance(wrong)).rejects.toThrow(message)
-    await consumer.detach()
+    await consumer.close()
   })
 
   test.each([
@@ -106,7 +106,7 @@ describe('every message shows them so', () => {
     const from = format === 1 ? asPosition(80n) : toPosition(2, 3)
     const consumer = await Consumer.attach(await ring(format))
     await expect(consumer.pop(from)).rejects.toThrow(message)
-    await consumer.detach()
+    await consumer.close()
   })
 
   test.each([
@@ -114,7 +114,7 @@ describe('every message shows them so', () => {
     [2, '2:1'],
   ] as const)('an item of format %i that is too large for its reader', async (format, position) => {
     await using reader = await RingReader.open(await ring(format), { maxItemBytes: 0 })
-    await expect(reader.next()).rejects.toMatchObject({
+    await expect(reader.receive()).rejects.toMatchObject({
       code: 'RING_ITEM_TOO_LARGE',
       message: expect.stringContaining(`advance to position ${position} to step over it`),
       details: { position },
@@ -133,6 +133,6 @@ describe('every message shows them so', () => {
       },
     }
     await using reader = await RingReader.open(await ring(format), { codec })
-    await expect(reader.next()).rejects.toThrow(`ends at position ${position} is not none`)
+    await expect(reader.receive()).rejects.toThrow(`ends at position ${position} is not none`)
   })
 })

@@ -11,7 +11,7 @@ import { HookedDevice } from '../helpers/hooked.ts'
 import { attachProducer, SMALL, sectorsFor, smallRing } from '../helpers/ring.ts'
 
 /** Looks before each write, and never has to wait. */
-const EAGER = { lookIntervalMs: 0 }
+const EAGER = { refreshIntervalMs: 0 }
 const REFUSED = { code: 'BLOCK_READ_ONLY' }
 
 /** A device that takes no writes while it is told so, or of its writes only some. */
@@ -91,8 +91,8 @@ async function session(
     }
   }
   device.refuses = () => false
-  await producer.detach()
-  await consumer.detach()
+  await producer.close()
+  await consumer.close()
   return { pushed, popped }
 }
 
@@ -180,9 +180,9 @@ test('what is advanced past lazily is written in time when the device takes writ
     codec: text,
     clock,
     ...EAGER,
-    lazyAdvance: { ms: 300 },
+    lazyAck: { ms: 300 },
   })
-  const entry = await reader.next()
+  const entry = await reader.receive()
   await entry.advance()
   device.refuses = () => true
   await expect(reader.flush()).rejects.toMatchObject(REFUSED)
@@ -240,7 +240,7 @@ if (FORMAT === 2) {
     expect(await producer.append([largest])).toEqual({ status: 'retry' })
     await clock.advance(5000)
     expect(await producer.append([largest])).toMatchObject({ status: 'ok' })
-    await producer.detach()
+    await producer.close()
   })
 
   test('a consumer that attached while the device took no writes gives back when it does', async () => {
@@ -257,7 +257,7 @@ if (FORMAT === 2) {
     const [first] = await consumer.popMany()
     readWrite = true
     await consumer.advance(first?.position ?? consumer.position)
-    await consumer.detach()
+    await consumer.close()
     await using next = await Consumer.attach(device)
     expect((await next.popMany()).map(({ item }) => item[0])).toEqual([2])
   })
@@ -265,7 +265,7 @@ if (FORMAT === 2) {
   test('a push that was refused gives up nothing in a ring that overwrites', async () => {
     const clock = new FakeClock()
     const memory = new MemoryBlockDevice({ sizeSectors: sectorsFor(32 * 512) })
-    await Producer.create(memory, { ...SMALL, whenFull: 'overwrite' })
+    await Producer.create(memory, { ...SMALL, onFull: 'overwrite' })
     const device = new RefusingDevice(memory)
     await using producer = await attachProducer(device, { ...EAGER, clock })
     for (let number = 1; number <= 32; number++) await producer.append([itemOf(number, 100)])

@@ -10,7 +10,7 @@ import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
 
 /** Looks so rarely that a test never sees it happen by itself. */
-const RARELY = { lookIntervalMs: 1e9 }
+const RARELY = { refreshIntervalMs: 1e9 }
 
 describe('what a push costs', () => {
   test('several pushes before one advance are each durable, and become visible together', async () => {
@@ -106,7 +106,7 @@ describe('what a push costs', () => {
     const device = new HookedDevice(await ringDevice())
     let now = 0
     const clock = { now: () => now, time: () => 0, sleep: () => Promise.resolve() }
-    const producer = await attachProducer(device, { clock, lookIntervalMs: 10 })
+    const producer = await attachProducer(device, { clock, refreshIntervalMs: 10 })
     const consumer = await Consumer.attach(device)
     await consumer.suspend()
     expect(await producer.push(new Uint8Array(1))).toMatchObject({ status: 'ok' })
@@ -141,8 +141,8 @@ describe('one role, two handles', () => {
       details: { holder: 'client "first" of queue "jobs"' },
     })
     await expect(Consumer.attach(device)).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
-    await producer.detach()
-    await consumer.detach()
+    await producer.close()
+    await consumer.close()
     await attachProducer(device)
     await Consumer.attach(device)
   })
@@ -290,7 +290,7 @@ describe('a device that fails', () => {
         code: 'RING_POISONED',
         cause: { code: 'BLOCK_IO' },
       })
-      await producer.detach()
+      await producer.close()
       const again = await attachProducer(device)
       await append(again, Buffer.from('next'))
       const items = await collect((await inspectRing(device)).items())
@@ -308,7 +308,7 @@ describe('a device that fails', () => {
     await expect(consumer.advance(popped.position)).rejects.toMatchObject({ code: 'BLOCK_IO' })
     device.before = () => undefined
     await expect(consumer.pop()).rejects.toMatchObject({ code: 'RING_POISONED' })
-    await consumer.detach()
+    await consumer.close()
     expect((await (await Consumer.attach(device)).pop()).status).toBe('item')
   })
 
@@ -420,14 +420,12 @@ describe('misuse', () => {
     expect(producer.position).toBe(208n)
   })
 
-  test('a detached handle is of no use, and detaching again is none', async () => {
+  test('a closed handle is of no use, and closing again does nothing', async () => {
     const device = await ringDevice()
     const producer = await attachProducer(device)
-    await producer.detach()
-    await producer.detach()
-    await expect(producer.push(new Uint8Array(1))).rejects.toThrow(
-      'Ring has been detached and cannot be used',
-    )
+    await producer.close()
+    await producer.close()
+    await expect(producer.push(new Uint8Array(1))).rejects.toThrow('This handle was closed')
     await expect(device.getInfo()).resolves.toBeDefined()
   })
 })

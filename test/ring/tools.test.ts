@@ -73,7 +73,7 @@ describe('format 1', () => {
       const popped = await consumer.pop()
       if (length === 1000 && popped.status === 'item') await consumer.advance(popped.position)
     }
-    await Promise.all([producer.detach(), consumer.detach()])
+    await Promise.all([producer.close(), consumer.close()])
     return device
   }
 
@@ -134,7 +134,7 @@ describe('format 1', () => {
     const device = await ringDevice((24 * MIB) / 512)
     const producer = await attachProducer(device, { maxItemBytes: large })
     for (const length of [10, large, 5]) await append(producer, new Uint8Array(length).fill(9))
-    await producer.detach()
+    await producer.close()
     const metered = new MeteredDevice(device, {
       ...{ requests: 1000, moved: 120 * MIB },
       ...{ allocated: 4 * MIB, largest: MIB, grown: 64 * MIB },
@@ -162,8 +162,8 @@ describe('format 1', () => {
 
   test('works on a ring at work', async () => {
     const device = await ringDevice(6)
-    const producer = await attachProducer(device, { lookIntervalMs: 0 })
-    const consumer = await Consumer.attach(device, { lookIntervalMs: 0 })
+    const producer = await attachProducer(device, { refreshIntervalMs: 0 })
+    const consumer = await Consumer.attach(device, { refreshIntervalMs: 0 })
     const hooked = new HookedDevice(device)
     let operations = 0
     hooked.before = async () => {
@@ -177,6 +177,6 @@ describe('format 1', () => {
     for (let round = 0; round < 200; round++) {
       expect((await verifyRing(hooked)).findings).toEqual([])
     }
-    await Promise.all([producer.detach(), consumer.detach()])
+    await Promise.all([producer.close(), consumer.close()])
   })
 })

@@ -91,10 +91,10 @@ test('in format 2, an append sets where the producer is, and each look gets what
 }) => {
   const device = new MemoryBlockDevice({ sizeSectors: 512 })
   await Producer.create(device)
-  await using producer = await attachProducer(device, { ...NAMES, lookIntervalMs: 0 })
+  await using producer = await attachProducer(device, { ...NAMES, refreshIntervalMs: 0 })
   const begun = toPosition(2, 0)
   const lease = { owner: 'here' }
-  await using consumer = await Consumer.attach(device, { ...NAMES, lookIntervalMs: 0, lease })
+  await using consumer = await Consumer.attach(device, { ...NAMES, refreshIntervalMs: 0, lease })
   seen.length = 0
   const pushed = await producer.append([ITEM, ITEM])
   expect(seen).toEqual([

@@ -12,7 +12,7 @@ async function makeRing(): Promise<UnreadableBlockDevice> {
   const device = await ringDevice()
   const producer = await attachProducer(device)
   for (const length of [508, 1020, 1020]) await append(producer, item(length))
-  await producer.detach()
+  await producer.close()
   return new UnreadableBlockDevice(device)
 }
 
@@ -45,13 +45,13 @@ describe('a sector of a ring of format 1 that cannot be read', () => {
     const device = await ringDevice(6)
     const producer = await attachProducer(device)
     await append(producer, item(1020))
-    await producer.detach()
+    await producer.close()
     const consumer = await Consumer.attach(device)
     await consumer.advance((await consumer.popMany()).at(-1)?.position ?? consumer.position)
-    await consumer.detach()
+    await consumer.close()
     const again = await attachProducer(device)
     await append(again, item(1020))
-    await again.detach()
+    await again.close()
     for (const sector of [5, 3]) {
       const spoiled = new UnreadableBlockDevice(device).spoil(sector * SECTOR)
       const { findings, log } = await verifyRing(spoiled)

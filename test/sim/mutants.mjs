@@ -64,7 +64,7 @@ const exhaustive = (name, [prelude, scripts, ...how], edits, format = '2') => ({
   edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
 })
 
-const SILENTLY = ['--twice', '--loss', 'silentReset']
+const SILENTLY = ['--twice', '--loss', 'sipooledReset']
 
 const FORMAT2 = [
   format2('the producer does not flush when it attaches', 'storm', 3000, [
@@ -77,28 +77,32 @@ const FORMAT2 = [
   format2('an epoch is published after items were accepted', 'storm', 1500, [
     [
       PRODUCER2,
-      `await this.#publish(first)
-    await this.#publish(newestBefore.which)
-    await this.look()
+      `await this.#checkpoint(first)
+    await this.#checkpoint(newestBefore.which)
+    await this.refresh()
 `,
       '',
     ],
   ]),
   format2('the higher consumer slot frees space', 'storm', 1500, [
-    [SPACE2, '(place.lsn < lower.lsn ? place : lower)', '(place.lsn > lower.lsn ? place : lower)'],
+    [
+      SPACE2,
+      '(cursor.lsn < lower.lsn ? cursor : lower)',
+      '(cursor.lsn > lower.lsn ? cursor : lower)',
+    ],
   ]),
   format2('a cursor that did not see an epoch frees space behind its start', 'storm', 3000, [
     [SPACE2, 'unseen !== undefined && unseen.start.lsn < cursor.lsn', 'false'],
   ]),
   format2('freed space is not checked', 'none', 500, [
-    [PRODUCER2, 'return this.#space.giveUp(needed, this.#committed)', 'return true'],
+    [PRODUCER2, 'return this.#space.giveUp(needed, this.#committed, signal)', 'return true'],
   ]),
   format2('neither place nor sequence nor chain of a batch is checked', 'storm', 1500, [
     [BATCH2, "if (foundLsn !== lsn) return bad('LSN', String(lsn), String(foundLsn))", ''],
     [
       WALK2,
-      'return start.seq === mark.seq && start.crc === mark.crc && start.bytes === mark.bytes',
-      'return start !== mark',
+      'start.seq === logPosition.seq &&\n    start.crc === logPosition.crc &&\n    start.bytes === logPosition.bytes',
+      'start !== logPosition',
     ],
   ]),
   format2("a batch's ring is not checked", 'none', 500, [
@@ -174,7 +178,7 @@ const FORMAT2 = [
     [WALK2, 'mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined', 'undefined'],
   ]),
   format2('a flipped bit in a header is not corrected', 'flip', 3000, [
-    [WALK2, 'guess?.header.start.crc === mark.crc', 'guess?.header.start.crc === -1'],
+    [WALK2, 'guess?.header.start.crc === logPosition.crc', 'guess?.header.start.crc === -1'],
   ]),
   format2('a failed write does not end the handle', 'eio', 1500, [
     [BASE_ROLE, 'throw isRefusal(error) ? error : this.poisonWith(error)', 'throw error'],
@@ -187,8 +191,7 @@ const FORMAT2 = [
       CONSUMER2,
       'from = popped.at(-1)?.position ?? from\n',
       `from = popped.at(-1)?.position ?? from
-        this.#cursor = await this.#reading.placeOf(from)
-        await this.#publish()
+        await this.#checkpoint(this.#toldAt(await this.#log.cursorOf(from)))
 `,
     ],
   ]),
@@ -205,7 +208,7 @@ const FORMAT2 = [
   format2('an idle consumer leaves its other slot as it is', 'none', 1500, [
     [
       CONSUMER2,
-      'for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {',
+      'for (let writes = 0; writes < 2 && !this.#isCheckpointed; writes++) {',
       'for (let writes = 0; writes < 0; ) {',
     ],
   ]),
@@ -217,28 +220,32 @@ const FORMAT2 = [
     ],
   ]),
   format2('the log is cut at a batch that is damaged', 'flip', 3000, [
-    [RECOVER2, 'if (later === undefined) break', 'if (later !== mark) break'],
+    [RECOVER2, 'if (later === undefined) break', 'if (later !== logPosition) break'],
   ]),
   format2('recovery shows what was held back', 'kill', 500, [
     [RECOVER2, 'const { committedTo: seq } = batch.header', 'const { seq } = batch.end'],
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
-    [READING2, 'const place = placeAfter(cursor, seen, producer.epochs)', 'const place = cursor'],
+    [
+      READING2,
+      'const cursor = cursorAfter(before, seen, producer.epochs)',
+      'const cursor = before',
+    ],
   ]),
   format2('entries are merged across what a consumer has seen', 'storm', 4000, [
     [EPOCHS2, ' && !seen.some((s) => first.epoch <= s && s < second.epoch)', ''],
   ]),
   format2('a batch that is kept has no claim to the memory that it is in', 'storm', 1500, [
-    [WALK2, 'lent.share()', 'lent'],
+    [WALK2, 'pooled.share()', 'pooled'],
   ]),
   format2('items that were dropped are delivered', 'storm', 1500, [
-    [STEPS2, 'limit: Math.min(step.limit, start.seq)', 'limit: step.limit'],
-    [READING2, 'this.#steps.truncate(start)\n    this.#committedTo = start.seq', ''],
+    [STEPS2, 'limit: Math.min(segment.limit, start.seq)', 'limit: segment.limit'],
+    [READING2, 'this.#index.truncate(start)\n    this.#committedTo = start.seq', ''],
   ]),
   format2('the place is not published before space is used again', 'storm', 1500, [
     [
       PRODUCER2,
-      'if (this.#isBehind || !this.#isTold(overwritten)) await this.#publishBefore(overwritten)',
+      'if (this.#isBehind || !this.#isTold(overwritten)) await this.#checkpointBefore(overwritten)',
       '',
     ],
   ]),
@@ -248,7 +255,7 @@ const FORMAT2 = [
       `if (batch?.whole === true || !wasReadAhead) return batch
     // It may have been written since.
     this.forget()
-    return this.#batchAt(mark, epochs)`,
+    return this.#batchAt(logPosition, epochs)`,
       'return batch',
     ],
   ]),
@@ -258,13 +265,13 @@ const FORMAT2 = [
       `if (batch?.whole !== true) {
       // The`,
       `if (batch?.whole !== true) {
-      await this.#look()
+      await this.#refresh()
       // The`,
     ],
-    [READING2, 'this.#walker.forget()\n      batch = await this.#batchAt(mark)\n', ''],
+    [READING2, 'this.#reader.forget()\n      batch = await this.#batchAt(logPosition)\n', ''],
     [
       READING2,
-      "if (batch?.whole !== true && sure !== mark.lsn) return { kind: 'suspect', lsn: mark.lsn }",
+      "if (batch?.whole !== true && sure !== logPosition.lsn)\n        return { kind: 'suspect', lsn: logPosition.lsn }",
       '',
     ],
   ]),
@@ -318,7 +325,7 @@ const FORMAT2 = [
     'items are overwritten before it is said',
     'kill',
     1500,
-    [[SPACE2, 'overwritten <= slot.head.lsn', 'overwritten <= this.#head.lsn']],
+    [[SPACE2, 'overwritten <= slot.truncatedTo.lsn', 'overwritten <= this.#truncatedTo.lsn']],
     '2-overwrite',
   ),
   format2(
@@ -345,25 +352,31 @@ const FORMAT2 = [
   exhaustive(
     'a cursor right before what is given up is written at once',
     ['aaaaaaaao', 'aSg', '--twice'],
-    [[CONSUMER2, 'place !== undefined && place.mark.lsn < this.#producer.head.lsn', 'false']],
+    [
+      [
+        CONSUMER2,
+        'cursor !== undefined && cursor.logPosition.lsn < this.#producer.truncatedTo.lsn',
+        'false',
+      ],
+    ],
     '2-overwrite',
   ),
   format2(
     'what seems damaged is not looked at again',
     'storm',
     1500,
-    [[READING2, 'await this.#look()\n      sure = found.lsn', 'sure = found.lsn']],
+    [[READING2, 'await this.#refresh()\n      sure = found.lsn', 'sure = found.lsn']],
     '2-overwrite',
   ),
   format2('the producer has one slot', 'flip', 3000, [
     [PRODUCER2, 'return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1', 'return 0'],
     [PRODUCER2, 'const first = newestBefore.which === 0 ? 1 : 0', 'const first = 0'],
-    [PRODUCER2, 'await this.#publish(newestBefore.which)', ''],
+    [PRODUCER2, 'await this.#checkpoint(newestBefore.which)', ''],
   ]),
   exhaustive(
     'an epoch is in one slot only',
     ['aT', 'Paa1,Paa2,Paa3,Paa4'],
-    [[PRODUCER2, 'await this.#publish(newestBefore.which)\n', '']],
+    [[PRODUCER2, 'await this.#checkpoint(newestBefore.which)\n', '']],
   ),
   exhaustive(
     'the producer reads once when it attaches',
@@ -384,7 +397,7 @@ const FORMAT2 = [
   exhaustive(
     'a cursor goes back by blocks only',
     ['aTm', 'qcttt', '--twice'],
-    [[PLACE2, 'return mark.seq + index > start.seq', 'return false']],
+    [[PLACE2, 'return logPosition.seq + index > start.seq', 'return false']],
   ),
 ]
 

@@ -62,8 +62,8 @@ describe('web streams', () => {
     await sink.write('y'.repeat(most))
     await sink.abort(new Error('enough'))
     await using reader = await RingReader.open(device, { codec: text })
-    await (await reader.next()).advance()
-    expect(await reader.tryNext()).toBeUndefined()
+    await (await reader.receive()).advance()
+    expect(await reader.tryReceive()).toBeUndefined()
   })
 
   test('pipeTo advances past what the stream took, and nothing else', async () => {
@@ -82,7 +82,7 @@ describe('web streams', () => {
     expect(taken).toEqual(['one', 'two'])
     expect(await collect((await inspectRing(device)).items())).toHaveLength(2)
     // What it did not take is still to be read.
-    expect((await reader.next()).item).toBe('bad')
+    expect((await reader.receive()).item).toBe('bad')
   })
 
   test('aborting one that waits for room ends it at once', async () => {
@@ -111,7 +111,7 @@ describe('web streams', () => {
       await sink.close()
     })()
     for (let n = 0; n < 200; n++) {
-      const entry = await reader.next()
+      const entry = await reader.receive()
       expect(entry.item[0]).toBe(n)
       await entry.advance()
     }
@@ -129,7 +129,7 @@ describe('web streams', () => {
     await sleep(10)
     await entries.cancel()
     await sleep(40)
-    expect((await reader.next()).item).toBe('a')
+    expect((await reader.receive()).item).toBe('a')
   })
 })
 
@@ -165,7 +165,7 @@ describe('Node streams', () => {
     const failed = new Promise((resolve) => stream.on('error', resolve))
     stream.resume()
     await reader.close()
-    expect(await failed).toMatchObject({ code: 'RING_DETACHED' })
+    expect(await failed).toMatchObject({ code: 'RING_CLOSED' })
   })
 
   test('destroying one leaves the ring open', async () => {
@@ -176,6 +176,6 @@ describe('Node streams', () => {
     stream.resume()
     stream.destroy()
     await writer.push('after')
-    expect((await reader.next()).item).toBe('after')
+    expect((await reader.receive()).item).toBe('after')
   })
 })

@@ -54,7 +54,7 @@ async function produce() {
       if (next === before) await sleep(PAUSE_MS)
     }
     await producer.push(GHOST)
-    await producer.detach()
+    await producer.close()
   }
   return next
 }
@@ -96,7 +96,7 @@ async function consume() {
       next = await popAndAdvance(consumer, next, random)
       if (next === before) await sleep(PAUSE_MS)
     }
-    await consumer.detach()
+    await consumer.close()
   }
   return next
 }

@@ -17,7 +17,7 @@ export async function verify(medium, progress, { format, items, consumerFirst })
   const more = Array.from({ length: MORE }, (_, at) => items.item(next + at))
   const { status } = await producer.append(more)
   check(status === 'ok', `an append to an empty ring said ${status}`)
-  await producer.detach()
+  await producer.close()
   const found = await drain(device)
   check(found.length === MORE, `of ${MORE} more items ${found.length} came through`)
   checkBytes(found, next, items)
@@ -39,7 +39,7 @@ async function drain(device) {
     found.push(...popped.map(({ item }) => item))
     await consumer.advance(popped.at(-1).position)
   }
-  await consumer.detach()
+  await consumer.close()
   return found
 }
 

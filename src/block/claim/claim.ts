@@ -154,7 +154,7 @@ async function takeNames(taking: Taking): Promise<void> {
   const address = addressOf(target, role)
   if (lock.kind !== 'held') checkRespected(target, role)
   for (const path of address.paths) await takeName(taking, path, address)
-  for (const name of address.unspellable) await lookFor(taking, name)
+  for (const name of address.unspellable) await checkUnspellable(taking, name)
 }
 
 async function takeName(taking: Taking, path: string, { stale }: ClaimAddress): Promise<void> {
@@ -176,7 +176,7 @@ async function takeName(taking: Taking, path: string, { stale }: ClaimAddress): 
 }
 
 /** Looks for who listens at a name that this runtime cannot take. */
-async function lookFor(taking: Taking, name: string): Promise<void> {
+async function checkUnspellable(taking: Taking, name: string): Promise<void> {
   const { target, role, options, lock } = taking
   if (target.file?.native !== undefined) {
     const occupant = await talk(target, role, name, options.key)

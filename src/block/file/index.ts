@@ -13,7 +13,7 @@ import type {
   BlockWatch,
   ClaimOptions,
 } from '../device.ts'
-import type { Place } from '../failed-request.ts'
+import type { FailedRequest } from '../failed-request.ts'
 import { loadNative, type Native } from '../native/calls.ts'
 import { closeAll } from '../native/close.ts'
 import { ioError, isSystemError, shortError, systemCode } from '../native/errors.ts'
@@ -229,7 +229,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   ): Promise<void> {
     const { fd, sectorSize } = this.#file
     const bytes = lengthOf(buffers)
-    const place = this.#place('read', sector, bytes / sectorSize)
+    const place = this.#requestAt('read', sector, bytes / sectorSize)
     const position = sector * sectorSize
     let read: number
     try {
@@ -248,7 +248,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   ): Promise<void> {
     const { fd, dsyncFd, sectorSize, durability } = this.#file
     const bytes = lengthOf(buffers)
-    const place = this.#place('write', sector, bytes / sectorSize)
+    const place = this.#requestAt('write', sector, bytes / sectorSize)
     const position = sector * sectorSize
     // Through O_DSYNC every call waits for the disk, so several of them are better flushed once.
     const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
@@ -281,7 +281,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     const native = this.#native
     if (native === undefined) throw unsupported(this.name, 'discard')
     const { fd, sectorSize } = this.#file
-    await this.#system(this.#place('discard', sector, sectors), async () => {
+    await this.#system(this.#requestAt('discard', sector, sectors), async () => {
       try {
         await punch(native, fd, sector * sectorSize, sectors * sectorSize, permit)
       } catch (cause) {
@@ -386,11 +386,11 @@ export class FileBlockDevice extends BaseBlockDevice {
     await closeAll(this.#opened.descriptors)
   }
 
-  #place(operation: string, sector: number, sectors: number): Place {
+  #requestAt(operation: string, sector: number, sectors: number): FailedRequest {
     return { device: this.name, operation, sector, sectors }
   }
 
-  async #system<T>(place: Place, operation: () => Promise<T>): Promise<T> {
+  async #system<T>(place: FailedRequest, operation: () => Promise<T>): Promise<T> {
     try {
       return await operation()
     } catch (cause) {
@@ -415,6 +415,6 @@ async function openOrMake(path: string, options: CreateFileOptions): Promise<Fil
 }
 
 /** Reports as `BLOCK_IO` what the system says of a request; what a caller's signal or callback throws stays as it is. */
-function reported(place: Place, cause: unknown, direct: boolean): unknown {
+function reported(place: FailedRequest, cause: unknown, direct: boolean): unknown {
   return isSystemError(cause) ? ioError(place, cause, direct) : cause
 }

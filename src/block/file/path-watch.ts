@@ -54,7 +54,7 @@ export class PathWatch {
   }
 
   /** Looks now, and reports what it finds; never fails. */
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     const found = await this.#find().catch(() => undefined)
     if (found === undefined || this.#closed) return
     this.close()
@@ -64,7 +64,7 @@ export class PathWatch {
   #schedule(): void {
     if (this.#closed) return
     this.#timer = setTimeout(() => {
-      void this.look().then(() => this.#schedule())
+      void this.check().then(() => this.#schedule())
     }, LOOK_MS).unref()
   }
 

@@ -1,6 +1,6 @@
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
-import { type Place, placeDetails, where } from '../failed-request.ts'
+import { type FailedRequest, requestDetails, where } from '../failed-request.ts'
 
 /** Every code of a `FileBlockDevice`. */
 export type FileBlockErrorCode =
@@ -70,19 +70,23 @@ const OR_CACHED =
   ". If another program on this host uses it through the page cache, the two are in each other's way: use that too, direct: false"
 
 /** The system failed an operation on an open file; `direct` if that goes past the page cache. */
-export function ioError(place: Place, cause: unknown, direct = false): BlockError<'BLOCK_IO'> {
+export function ioError(
+  place: FailedRequest,
+  cause: unknown,
+  direct = false,
+): BlockError<'BLOCK_IO'> {
   const orCached = direct && systemCode(cause) === 'EIO' ? OR_CACHED : ''
   const message = `could not ${place.operation} ${where(place)}: ${explain(cause)}${orCached}`
-  return new BlockError('BLOCK_IO', message, placeDetails(place), cause)
+  return new BlockError('BLOCK_IO', message, requestDetails(place), cause)
 }
 
 /** The file ends before the request does. */
-export function shortError(place: Place, outcome: string): BlockError<'BLOCK_SHORT'> {
+export function shortError(place: FailedRequest, outcome: string): BlockError<'BLOCK_SHORT'> {
   return new BlockError(
     'BLOCK_SHORT',
     `could not ${place.operation} ${where(place)}: it ends before them, so it has shrunk since it ` +
       `was opened; ${outcome}`,
-    placeDetails(place),
+    requestDetails(place),
   )
 }
 

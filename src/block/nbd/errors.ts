@@ -1,7 +1,7 @@
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { shown } from '../claim/protocol.ts'
-import { type Place, placeDetails, where } from '../failed-request.ts'
+import { type FailedRequest, requestDetails, where } from '../failed-request.ts'
 import { systemCode } from '../native/errors.ts'
 import { NbdFault } from './transport/fault.ts'
 
@@ -33,12 +33,12 @@ export type NbdBlockErrorCode =
 const READS: readonly string[] = ['read', 'seek in']
 
 /** What the caller is told when a request failed. */
-export function requestError(place: Place, fault: unknown): BlockError {
+export function requestError(place: FailedRequest, fault: unknown): BlockError {
   if (fault instanceof BlockError) return fault
   const isRead = READS.includes(place.operation)
   const code = requestCode(fault, isRead)
   const message = `could not ${place.operation} ${where(place)}: ${reasonOf(fault)}; ${outcomeOf(code, isRead)}`
-  return new BlockError(code, message, placeDetails(place), fault)
+  return new BlockError(code, message, requestDetails(place), fault)
 }
 
 /**

@@ -9,13 +9,17 @@ import type {
   BlockInfo,
   ClaimOptions,
 } from '../device.ts'
-import type { Place } from '../failed-request.ts'
+import type { FailedRequest } from '../failed-request.ts'
 import { ALWAYS, type Permit } from '../permit.ts'
 import { runs } from '../runs.ts'
 import { claimTarget } from './claim.ts'
 import { connectError, isRefusedHint, requestError } from './errors.ts'
 import { dial } from './handshake/dial.ts'
-import { checkSameExport, type Terms, termsOf } from './handshake/export-settings.ts'
+import {
+  checkSameExport,
+  type ExportSettings,
+  exportSettingsOf,
+} from './handshake/export-settings.ts'
 import {
   checkNbdOptions,
   DEFAULT_REQUEST_TIMEOUT_MS,
@@ -54,7 +58,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   /** How durable writes reach stable storage. */
   readonly durability: 'fua' | 'flush' | 'none'
   protected override info: BlockInfo
-  readonly #terms: Terms
+  readonly #settings: ExportSettings
   readonly #pool: Pool
   readonly #flushTracker: FlushTracker
   readonly #questions: StatusQuestions
@@ -67,17 +71,17 @@ export class NbdBlockDevice extends BaseBlockDevice {
     claims: ClaimTarget,
   ) {
     super()
-    const terms = termsOf(address.uri, first.export, options)
+    const settings = exportSettingsOf(address.uri, first.export, options)
     this.name = address.uri
-    this.capabilities = terms.capabilities
-    this.durability = terms.durability
-    this.info = terms.info
-    this.#terms = terms
+    this.capabilities = settings.capabilities
+    this.durability = settings.durability
+    this.info = settings.info
+    this.#settings = settings
     this.#claimTarget = claims
     const poolOptions = {
       dial: (signal: AbortSignal) => dialAgain(address, options, first, signal),
       onLost: () => this.#flushTracker.lost(),
-      connections: terms.multiConn ? (options.connections ?? 1) : 1,
+      connections: settings.multiConn ? (options.connections ?? 1) : 1,
       maxInFlight: options.maxInFlight ?? DEFAULT_IN_FLIGHT,
       requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
       clock: options.clock ?? systemClock,
@@ -85,7 +89,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     }
     this.#pool = new Pool(poolOptions, first)
     this.#flushTracker = new FlushTracker(this.#pool)
-    this.#questions = new StatusQuestions(terms, async (offset, length) => {
+    this.#questions = new StatusQuestions(settings, async (offset, length) => {
       const flags = COMMAND_FLAG.reqOne
       const asked = { command: COMMAND.blockStatus, flags, offset, length, permit: ALWAYS }
       return (await this.#request(asked)) ?? { length, flags: 0 }
@@ -132,7 +136,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     buffers: readonly Uint8Array[],
     permit: Permit,
   ): Promise<void> {
-    const flags = this.#terms.df ? COMMAND_FLAG.df : 0
+    const flags = this.#settings.df ? COMMAND_FLAG.df : 0
     await this.#transfer({ command: COMMAND.read, flags, permit }, 'read', sector, buffers)
   }
 
@@ -154,11 +158,11 @@ export class NbdBlockDevice extends BaseBlockDevice {
     durable: boolean,
     permit: Permit,
   ): Promise<void> {
-    if (!this.#terms.zeroes) {
+    if (!this.#settings.zeroes) {
       await super.doWriteZeroes(sector, sectors, durable, permit)
       return
     }
-    const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#terms.rangeBytes)
+    const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#settings.rangeBytes)
     // Zeroes keep their space, so that writing over them later does not wait for any; discard gives it back.
     const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
     const kind = { command: COMMAND.writeZeroes, flags, permit }
@@ -226,7 +230,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   get #pieceBytes(): number {
     const { sectorSize } = this.info
     const sectors = Math.floor(this.#pool.pieceBytes / sectorSize)
-    return Math.min(this.#terms.transferBytes, Math.max(1, sectors) * sectorSize)
+    return Math.min(this.#settings.transferBytes, Math.max(1, sectors) * sectorSize)
   }
 
   /** Whether a write is durable by itself. One of several pieces is better flushed with the others, once. */
@@ -267,7 +271,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     sectors: number,
   ): Promise<void> {
     const { sectorSize } = this.info
-    const pieces = piecesOf(sector * sectorSize, sectors * sectorSize, this.#terms.rangeBytes)
+    const pieces = piecesOf(sector * sectorSize, sectors * sectorSize, this.#settings.rangeBytes)
     await telling({ device: this.name, operation, sector, sectors }, () =>
       inParallel(pieces, PIECES_IN_WINDOW, kind.permit, (piece, shared) =>
         this.#request({ ...kind, ...shared, ...piece }),
@@ -310,7 +314,7 @@ async function dialAgain(
 }
 
 /** Tells the caller about what fails between client and server. */
-async function telling<T>(place: Place, work: () => Promise<T>): Promise<T> {
+async function telling<T>(place: FailedRequest, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (fault) {

@@ -1,6 +1,6 @@
 import { isBlockError } from '../../errors.ts'
 import { buffersFor } from '../buffers.ts'
-import { type Place, readAt } from './byte-range.ts'
+import { type Area, readAt } from './byte-range.ts'
 import { fillRandom } from './random.ts'
 
 /**
@@ -11,7 +11,7 @@ import { fillRandom } from './random.ts'
  * @throws {BlockError} a code of a device; the target has its bytes back unless it refused them
  */
 export async function comesOutAt(
-  { device, info }: Place,
+  { device, info }: Area,
   offset: number,
   before: Uint8Array,
   readOther: () => Promise<Uint8Array | undefined>,
@@ -39,12 +39,12 @@ export async function comesOutAt(
  * @throws {TypeError} both are one storage; nothing was changed
  * @throws {BlockError} a code of a device
  */
-export async function checkApart(source: Place, target: Place, unitBytes: number): Promise<void> {
+export async function checkApart(source: Area, target: Area, unitBytes: number): Promise<void> {
   if (target.sizeBytes === 0) return
   const offset = target.sizeBytes - unitBytes
-  const readLast = async (place: Place): Promise<Uint8Array> => {
-    const last = place.device.allocate(unitBytes)
-    await readAt(place, offset, last)
+  const readLast = async (area: Area): Promise<Uint8Array> => {
+    const last = area.device.allocate(unitBytes)
+    await readAt(area, offset, last)
     return last
   }
   const before = await readLast(target).catch((error: unknown) => {

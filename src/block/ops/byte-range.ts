@@ -3,7 +3,7 @@ import type { BlockDevice, BlockInfo } from '../device.ts'
 import { readOnly } from '../validate.ts'
 
 /** A device, addressed in bytes: devices whose sectors differ in size have only those in common. */
-export interface Place {
+export interface Area {
   readonly device: BlockDevice
   readonly info: BlockInfo
   readonly sizeBytes: number
@@ -13,7 +13,7 @@ export interface Place {
  * @throws {RangeError} the device has more bytes than a safe integer can count
  * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the device
  */
-export async function placeOf(device: BlockDevice): Promise<Place> {
+export async function areaOf(device: BlockDevice): Promise<Area> {
   const info = await device.getInfo()
   const sizeBytes = info.sectorSize * info.sizeSectors
   if (!Number.isSafeInteger(sizeBytes)) {
@@ -22,11 +22,11 @@ export async function placeOf(device: BlockDevice): Promise<Place> {
   return { device, info, sizeBytes }
 }
 
-/** As {@link placeOf}, of a device that will be written. @throws {BlockError} also `BLOCK_READ_ONLY` */
-export async function targetOf(device: BlockDevice): Promise<Place> {
-  const place = await placeOf(device)
-  if (!place.info.readWrite) throw readOnly(device.name)
-  return place
+/** As {@link areaOf}, of a device that will be written. @throws {BlockError} also `BLOCK_READ_ONLY` */
+export async function targetOf(device: BlockDevice): Promise<Area> {
+  const area = await areaOf(device)
+  if (!area.info.readWrite) throw readOnly(device.name)
+  return area
 }
 
 /**
@@ -35,9 +35,9 @@ export async function targetOf(device: BlockDevice): Promise<Place> {
  * @throws {RangeError} they differ in size
  * @throws {BlockError} `BLOCK_READ_ONLY`: the target; `BLOCK_DISCONNECTED`, or a code of a device
  */
-export async function pairOf(from: BlockDevice, to: BlockDevice): Promise<[Place, Place]> {
+export async function pairOf(from: BlockDevice, to: BlockDevice): Promise<[Area, Area]> {
   if (from === to) throw new TypeError(`${from.name} cannot be copied to itself`)
-  const source = await placeOf(from)
+  const source = await areaOf(from)
   const target = await targetOf(to)
   if (source.sizeBytes !== target.sizeBytes) {
     throw new RangeError(
@@ -49,7 +49,7 @@ export async function pairOf(from: BlockDevice, to: BlockDevice): Promise<[Place
 }
 
 /** The least number of bytes that is a whole number of both devices' sectors. */
-export function commonUnit(a: Place, b: Place): number {
+export function commonUnit(a: Area, b: Area): number {
   const [sizeA, sizeB] = [a.info.sectorSize, b.info.sectorSize]
   let [divisor, rest] = [sizeA, sizeB]
   while (rest > 0) [divisor, rest] = [rest, divisor % rest]
@@ -57,16 +57,12 @@ export function commonUnit(a: Place, b: Place): number {
 }
 
 /** Fills the memory from that byte on. */
-export function readAt({ device, info }: Place, offset: number, memory: Uint8Array): Promise<void> {
+export function readAt({ device, info }: Area, offset: number, memory: Uint8Array): Promise<void> {
   return device.read(offset / info.sectorSize, buffersFor(device, info.sectorSize, memory))
 }
 
 /** Writes the memory from that byte on. */
-export function writeAt(
-  { device, info }: Place,
-  offset: number,
-  memory: Uint8Array,
-): Promise<void> {
+export function writeAt({ device, info }: Area, offset: number, memory: Uint8Array): Promise<void> {
   return device.write(offset / info.sectorSize, buffersFor(device, info.sectorSize, memory))
 }
 

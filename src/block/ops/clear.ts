@@ -1,6 +1,6 @@
 import { isBlockError } from '../../errors.ts'
 import type { BlockDevice } from '../device.ts'
-import type { Place } from './byte-range.ts'
+import type { Area } from './byte-range.ts'
 import type { Chunk } from './extents.ts'
 
 /** How a device says no to a request, and goes on working. */
@@ -10,7 +10,7 @@ const REFUSALS: readonly string[] = ['BLOCK_UNSUPPORTED', 'BLOCK_IO']
  * Makes a run of bytes read as zeroes, with as few writes as the device's capabilities allow.
  * @returns whether there was anything to do
  */
-export async function clear({ device, info }: Place, { offset, bytes }: Chunk): Promise<boolean> {
+export async function clear({ device, info }: Area, { offset, bytes }: Chunk): Promise<boolean> {
   const start = offset / info.sectorSize
   const end = start + bytes / info.sectorSize
   if (!device.capabilities.seek) {

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../device.ts'
-import { bothSettled, commonUnit, placeOf, readAt } from './byte-range.ts'
+import { areaOf, bothSettled, commonUnit, readAt } from './byte-range.ts'
 import { firstDifference } from './difference.ts'
 import { type Chunk, chunksOf } from './extents.ts'
 import { type OperationOptions, planOf } from './options.ts'
@@ -24,7 +24,7 @@ export async function compare(
   second: BlockDevice,
   options: OperationOptions = {},
 ): Promise<Comparison> {
-  const [a, b] = await Promise.all([placeOf(first), placeOf(second)])
+  const [a, b] = await Promise.all([areaOf(first), areaOf(second)])
   const plan = planOf(options, a.sizeBytes, commonUnit(a, b))
   if (a.sizeBytes !== b.sizeBytes) {
     return { status: 'different-size', sizeBytes: [a.sizeBytes, b.sizeBytes] }

@@ -1,4 +1,4 @@
-import { commonUnit, type Place, readAt, writeAt } from './byte-range.ts'
+import { type Area, commonUnit, readAt, writeAt } from './byte-range.ts'
 import { clear } from './clear.ts'
 import type { Chunk, Extent } from './extents.ts'
 import type { Plan } from './options.ts'
@@ -17,8 +17,8 @@ import { inParallel } from './pipeline.ts'
  * `clearPiece` makes a piece of the target read as zeroes, and answers whether there was anything to do.
  */
 export async function copyPieces(
-  source: Place,
-  target: Place,
+  source: Area,
+  target: Area,
   plan: Plan,
   pieces: AsyncGenerator<Extent>,
   clearPiece: (piece: Chunk) => Promise<boolean> = (piece) => clear(target, piece),
@@ -60,8 +60,8 @@ function startLast({ offset, bytes }: Chunk, unitBytes: number): readonly Chunk[
 
 /** Copies chunks, one at a time. */
 function chunkCopier(
-  source: Place,
-  target: Place,
+  source: Area,
+  target: Area,
   chunkBytes: number,
 ): (chunk: Chunk) => Promise<void> {
   const memory = source.device.allocate(chunkBytes)

@@ -23,7 +23,7 @@ export async function erase(device: BlockDevice, options: EraseDeviceOptions = {
   if (pattern === undefined) return eraseWithZeroes(device, options)
   if (!(pattern instanceof Uint8Array)) throw new TypeError('pattern has to be a Uint8Array')
   if (pattern.length === 0) throw new RangeError('pattern has to be at least one byte')
-  await writeEverywhere(device, options, (place, chunkBytes) => {
+  await writeEverywhere(device, options, (area, chunkBytes) => {
     // One copy of it serves every chunk: a chunk's content starts somewhere in the pattern.
     const repeated = device.allocate(chunkBytes + pattern.length)
     for (let at = 0; at < repeated.length; at += pattern.length) {
@@ -32,7 +32,7 @@ export async function erase(device: BlockDevice, options: EraseDeviceOptions = {
     return () =>
       ({ offset, bytes }) => {
         const from = offset % pattern.length
-        return writeAt(place, offset, repeated.subarray(from, from + bytes))
+        return writeAt(area, offset, repeated.subarray(from, from + bytes))
       }
   })
 }

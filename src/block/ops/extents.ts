@@ -1,4 +1,4 @@
-import type { Place } from './byte-range.ts'
+import type { Area } from './byte-range.ts'
 
 /** A run of bytes of a device. */
 export interface Chunk {
@@ -15,8 +15,8 @@ export interface Extent extends Chunk {
  * The device's extents in order, without gaps, in whole units: a unit that holds any data is mapped. A
  * device that cannot seek is one mapped extent.
  */
-export async function* extentsOf(place: Place, unitBytes: number): AsyncGenerator<Extent> {
-  const { device, info, sizeBytes } = place
+export async function* extentsOf(area: Area, unitBytes: number): AsyncGenerator<Extent> {
+  const { device, info, sizeBytes } = area
   if (sizeBytes === 0) return
   if (!device.capabilities.seek) {
     yield { offset: 0, bytes: sizeBytes, mapped: true }

@@ -23,12 +23,12 @@ export async function fill(device: BlockDevice, options: FillDeviceOptions): Pro
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
     throw new RangeError(`seed has to be an integer from 0 to 2^32 - 1, not ${seed}`)
   }
-  await writeEverywhere(device, options, (place, chunkBytes) => () => {
+  await writeEverywhere(device, options, (area, chunkBytes) => () => {
     const memory = device.allocate(chunkBytes)
     return ({ offset, bytes }) => {
       const piece = memory.subarray(0, bytes)
       fillRandom(piece, seed, offset)
-      return writeAt(place, offset, piece)
+      return writeAt(area, offset, piece)
     }
   })
 }

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../device.ts'
-import { type Place, placeOf, readAt } from './byte-range.ts'
+import { type Area, areaOf, readAt } from './byte-range.ts'
 import { type Chunk, chunksOf, extentsOf } from './extents.ts'
 import { type OperationOptions, type Plan, planOf } from './options.ts'
 import { inOrder } from './pipeline.ts'
@@ -34,9 +34,9 @@ export async function fold<State>(
   step: FoldStep<State, FoldPiece>,
   options: OperationOptions = {},
 ): Promise<State> {
-  const { place, plan } = await begin(device, options)
-  const chunks = chunksOf({ offset: 0, bytes: place.sizeBytes }, plan.chunkBytes)
-  return foldChunks(place, plan, chunks, initial, step)
+  const { area, plan } = await begin(device, options)
+  const chunks = chunksOf({ offset: 0, bytes: area.sizeBytes }, plan.chunkBytes)
+  return foldChunks(area, plan, chunks, initial, step)
 }
 
 /**
@@ -49,8 +49,8 @@ export async function foldMapped<State>(
   step: FoldStep<State, FoldPiece>,
   options: OperationOptions = {},
 ): Promise<State> {
-  const { place, plan } = await begin(device, options)
-  return foldChunks(place, plan, mappedChunks(place, plan), initial, step)
+  const { area, plan } = await begin(device, options)
+  return foldChunks(area, plan, mappedChunks(area, plan), initial, step)
 }
 
 /**
@@ -63,12 +63,12 @@ export async function foldUnmapped<State>(
   step: FoldStep<State, FoldHole>,
   options: OperationOptions = {},
 ): Promise<State> {
-  const { place, plan } = await begin(device, options)
-  const { sectorSize } = place.info
+  const { area, plan } = await begin(device, options)
+  const { sectorSize } = area.info
   const { signal, progress } = plan
   let state = initial
   signal?.throwIfAborted()
-  for await (const { offset, bytes, mapped } of extentsOf(place, sectorSize)) {
+  for await (const { offset, bytes, mapped } of extentsOf(area, sectorSize)) {
     if (!mapped) {
       const hole = { sectorStart: offset / sectorSize, sectors: bytes / sectorSize }
       state = await step(state, hole)
@@ -82,20 +82,20 @@ export async function foldUnmapped<State>(
 async function begin(
   device: BlockDevice,
   options: OperationOptions,
-): Promise<{ place: Place; plan: Plan }> {
-  const place = await placeOf(device)
-  return { place, plan: planOf(options, place.sizeBytes, place.info.sectorSize) }
+): Promise<{ area: Area; plan: Plan }> {
+  const area = await areaOf(device)
+  return { area, plan: planOf(options, area.sizeBytes, area.info.sectorSize) }
 }
 
-async function* mappedChunks(place: Place, plan: Plan): AsyncGenerator<Chunk> {
-  for await (const extent of extentsOf(place, place.info.sectorSize)) {
+async function* mappedChunks(area: Area, plan: Plan): AsyncGenerator<Chunk> {
+  for await (const extent of extentsOf(area, area.info.sectorSize)) {
     if (extent.mapped) yield* chunksOf(extent, plan.chunkBytes)
     else plan.progress(extent.bytes)
   }
 }
 
 async function foldChunks<State>(
-  place: Place,
+  area: Area,
   plan: Plan,
   chunks: Iterable<Chunk> | AsyncIterable<Chunk>,
   initial: State,
@@ -103,11 +103,11 @@ async function foldChunks<State>(
 ): Promise<State> {
   const memory = new Map<number, Uint8Array>()
   const read = async ({ offset, bytes }: Chunk, slot: number): Promise<FoldPiece> => {
-    const whole = memory.get(slot) ?? place.device.allocate(plan.chunkBytes)
+    const whole = memory.get(slot) ?? area.device.allocate(plan.chunkBytes)
     memory.set(slot, whole)
     const piece = whole.subarray(0, bytes)
-    await readAt(place, offset, piece)
-    return { sectorStart: offset / place.info.sectorSize, bytes: piece }
+    await readAt(area, offset, piece)
+    return { sectorStart: offset / area.info.sectorSize, bytes: piece }
   }
   let state = initial
   for await (const piece of inOrder(chunks, plan, read)) {

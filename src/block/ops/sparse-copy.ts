@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../device.ts'
 import { checkApart } from './apart.ts'
-import { commonUnit, type Place, pairOf } from './byte-range.ts'
+import { type Area, commonUnit, pairOf } from './byte-range.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent, extentsOf } from './extents.ts'
 import { type OperationOptions, type Plan, planOf } from './options.ts'
@@ -38,7 +38,7 @@ export async function sparseCopy(
   await copyPieces(source, target, plan, all)
 }
 
-async function* pieces(source: Place, unitBytes: number, plan: Plan): AsyncGenerator<Extent> {
+async function* pieces(source: Area, unitBytes: number, plan: Plan): AsyncGenerator<Extent> {
   const holeBytes = Math.ceil(HOLE_BYTES / unitBytes) * unitBytes
   for await (const extent of extentsOf(source, unitBytes)) {
     const { mapped } = extent

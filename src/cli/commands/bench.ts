@@ -1,8 +1,8 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { isNbdUri } from '../../block/nbd/uri.ts'
-import { findPlace, MIN_BYTES, type Place, type PlaceFlags } from '../bench/place.ts'
 import { type BenchReport, benchText, type RingReport } from '../bench/report.ts'
 import { measureRing } from '../bench/ring.ts'
+import { type BenchTarget, type BenchTargetFlags, findTarget, MIN_BYTES } from '../bench/target.ts'
 import type { Timing } from '../bench/timing.ts'
 import { measureReads, measureWrites } from '../bench/transfers.ts'
 import { usageError } from '../errors.ts'
@@ -18,7 +18,7 @@ const ENGINES: readonly { readonly engine?: 'pool' | 'sync' | 'adaptive' }[] = [
   { engine: 'sync' },
 ]
 
-interface Flags extends PlaceFlags {
+interface Flags extends BenchTargetFlags {
   /** Milliseconds. */
   readonly time?: number
 }
@@ -92,15 +92,15 @@ async function run(flags: Flags, path: string): Promise<void> {
 }
 
 async function measure(path: string, flags: Flags, timing: Timing): Promise<BenchReport> {
-  await using place = await findPlace(path, flags, timing.signal)
-  const transfers = await measureTransfers(place, timing)
+  await using target = await findTarget(path, flags, timing.signal)
+  const transfers = await measureTransfers(target, timing)
   const rings: RingReport[] = []
   const ways = isNbdUri(path) ? [{}] : ENGINES
-  for (const way of place.kind === 'reads only' ? [] : ways) {
-    await using handle = await place.open(way)
+  for (const way of target.kind === 'reads only' ? [] : ways) {
+    await using handle = await target.open(way)
     rings.push({ ...way, figures: await measureRing(handle.device, timing) })
   }
-  const { kind, reason, holds } = place
+  const { kind, reason, holds } = target
   return {
     device: path,
     measured: kind,
@@ -113,15 +113,15 @@ async function measure(path: string, flags: Flags, timing: Timing): Promise<Benc
 
 /** What the device does by itself: past the page cache, and without waiting for a thread. */
 async function measureTransfers(
-  place: Place,
+  target: BenchTarget,
   timing: Timing,
 ): Promise<Pick<BenchReport, 'sizeBytes' | 'direct' | 'durability' | 'reads' | 'writes'>> {
-  await using handle = await place.open({ direct: true, engine: 'sync' })
+  await using handle = await target.open({ direct: true, engine: 'sync' })
   const { device: opened, whole } = handle
   const { sectorSize, sizeSectors } = await opened.getInfo()
   const { durability } = whole
   // What was never written is not on the disk to be read.
-  const writes = place.kind === 'reads only' ? [] : await measureWrites(opened, timing)
+  const writes = target.kind === 'reads only' ? [] : await measureWrites(opened, timing)
   const reads = await measureReads(opened, timing)
   const direct = 'direct' in whole && { direct: whole.direct }
   return { sizeBytes: sectorSize * sizeSectors, ...direct, durability, reads, writes }

@@ -41,7 +41,7 @@ and a reader like head takes more than it shows: for just three items use --coun
 
 What is damaged ends it, and stays in the ring. With --skip-damage it is stepped over and its space given back: all
 that is sound comes out, and standard error says what is lost, and how many items at the end; it says so too of items
-that a ring of \`--when-full overwrite\` overwrote before they were read. In format 1 nothing behind a damaged item can
+that a ring of \`--on-full overwrite\` overwrote before they were read. In format 1 nothing behind a damaged item can
 be found.
 
 On a terminal, control characters in items are shown as escapes. Elsewhere items are printed as they are;

@@ -34,7 +34,7 @@ it. If the items cannot all be read, an "error" follows them, and the exit code 
 Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is
 shown may then be too little or too old, and the exit code is 1.
 
-Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "whenFull"), "waitingItems",
+Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "onFull"), "waitingItems",
 "waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",
 "poppedBytes", "damagedItems", "missedItems" (overwritten before they were popped), "commits" and "retries"
 (pushes without room); "lagMs", how much later the producer last wrote than it pushed the oldest item that

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { type SettleFlags, settle, timeoutFlag } from '../device/suspend-resume.ts'
+import { type SuspendResumeFlags, suspendOrResume, timeoutFlag } from '../device/suspend-resume.ts'
 import { device, roleFlags } from '../flags/flags.ts'
 
 const fullDescription = `Asks the producer to go on and waits until it acknowledges. Resuming a ring that runs does nothing.
@@ -20,5 +20,5 @@ export const resume: Command<CommandContext> = buildCommand({
     positional: { kind: 'tuple', parameters: [device] },
     flags: { timeout: timeoutFlag, ...roleFlags },
   },
-  func: (flags: SettleFlags, path: string) => settle('resume', path, flags),
+  func: (flags: SuspendResumeFlags, path: string) => suspendOrResume('resume', path, flags),
 })

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { type SettleFlags, settle, timeoutFlag } from '../device/suspend-resume.ts'
+import { type SuspendResumeFlags, suspendOrResume, timeoutFlag } from '../device/suspend-resume.ts'
 import { device, roleFlags } from '../flags/flags.ts'
 
 const fullDescription = `Asks the producer to pause and waits until it acknowledges: from then on nothing is pushed. A producer
@@ -23,5 +23,5 @@ export const suspend: Command<CommandContext> = buildCommand({
     positional: { kind: 'tuple', parameters: [device] },
     flags: { timeout: timeoutFlag, ...roleFlags },
   },
-  func: (flags: SettleFlags, path: string) => settle('suspend', path, flags),
+  func: (flags: SuspendResumeFlags, path: string) => suspendOrResume('suspend', path, flags),
 })

@@ -4,7 +4,7 @@ import { overlaps, type Storage, storageAt } from '../../block/file/storage.ts'
 import { claimTarget } from '../../block/nbd/claim.ts'
 import { isNbdUri, parseNbdUri } from '../../block/nbd/uri.ts'
 import { comesOutAt } from '../../block/ops/apart.ts'
-import { placeOf } from '../../block/ops/byte-range.ts'
+import { areaOf } from '../../block/ops/byte-range.ts'
 import { isBlockError } from '../../errors.ts'
 import { usageError } from '../errors.ts'
 import type { OpenedDevice } from './device.ts'
@@ -42,7 +42,7 @@ export async function checkNotSame(first: string, second: string): Promise<void>
  * @throws {BlockError} `BLOCK_CLAIMED`: somebody is at work on the source, which may be the target
  */
 export async function checkApart(source: OpenedDevice, target: OpenedDevice): Promise<void> {
-  const place = await placeOf(target)
+  const place = await areaOf(target)
   const { sectorSize } = place.info
   const offset = place.sizeBytes - sectorSize
   const before = await readFresh(target, offset, sectorSize)

@@ -12,7 +12,7 @@ import { stopSignals } from '../signals.ts'
 import { openDevice } from './device.ts'
 
 /** Flags of `suspend` and `resume`. */
-export interface SettleFlags extends RoleFlags {
+export interface SuspendResumeFlags extends RoleFlags {
   /** Milliseconds. */
   readonly timeout?: number
 }
@@ -30,10 +30,10 @@ export const timeoutFlag: TypedFlagParameter<number | undefined> = {
 const PATIENCE_MS = 1000
 
 /** Asks the producer to pause or to go on, and waits until it does. */
-export async function settle(
+export async function suspendOrResume(
   wish: 'suspend' | 'resume',
   path: string,
-  flags: SettleFlags,
+  flags: SuspendResumeFlags,
 ): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-write', flags)
@@ -55,7 +55,7 @@ export async function settle(
 }
 
 /** Tells people that it waits, if it does so for long. */
-function tellLater(path: string, wish: string, { json, timeout }: SettleFlags): Disposable {
+function tellLater(path: string, wish: string, { json, timeout }: SuspendResumeFlags): Disposable {
   const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
   const text = `no producer of ${path} has acknowledged the request to ${wish} yet${end}`
   const tell = (): void => void process.stderr.write(`sbr: ${safeText(text)}\n`)

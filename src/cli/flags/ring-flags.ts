@@ -9,7 +9,7 @@ export interface RingFlags {
   readonly format?: '1' | '2'
   readonly blockSize?: number
   readonly name?: string
-  readonly whenFull?: 'retry' | 'overwrite'
+  readonly onFull?: 'wait' | 'overwrite'
 }
 
 export const ringFlags: FlagParametersForType<RingFlags> = {
@@ -33,9 +33,9 @@ export const ringFlags: FlagParametersForType<RingFlags> = {
     optional: true,
     parse: String,
   },
-  whenFull: {
+  onFull: {
     kind: 'enum',
-    values: ['retry', 'overwrite'],
+    values: ['wait', 'overwrite'],
     brief: 'Format 2: without room, pushing waits (retry, default), or the oldest are lost',
     optional: true,
   },
@@ -52,15 +52,15 @@ function parseBlockSize(text: string): number {
  * @throws {CommandError} a flag that format 1 does not have
  */
 export function ringOptions(flags: RingFlags): CreateOptions & { readonly format: 1 | 2 } {
-  const { format, blockSize, name, whenFull } = flags
-  if (format === '1' && [blockSize, name, whenFull].some((flag) => flag !== undefined)) {
-    throw usageError('--block-size, --name and --when-full are for format 2')
+  const { format, blockSize, name, onFull } = flags
+  if (format === '1' && [blockSize, name, onFull].some((flag) => flag !== undefined)) {
+    throw usageError('--block-size, --name and --on-full are for format 2')
   }
   return {
     format: format === '1' ? 1 : 2,
     ...(blockSize !== undefined && { blockSize }),
     ...(name !== undefined && { name }),
-    ...(whenFull !== undefined && { whenFull }),
+    ...(onFull !== undefined && { onFull }),
   }
 }
 
@@ -74,7 +74,7 @@ export function checkRingFlags(flags: RingFlags, state: RingInspection, device: 
     ['--format', flags.format, String(format)],
     ['--block-size', flags.blockSize, ring?.blockSize],
     ['--name', flags.name, ring?.name],
-    ['--when-full', flags.whenFull, ring?.whenFull],
+    ['--on-full', flags.onFull, ring?.onFull],
   ]
   for (const [flag, wanted, found] of checks) {
     if (wanted === undefined || wanted === found) continue

@@ -100,7 +100,7 @@ export class Pusher implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#waiter.close()
-    await this.#producer.detach()
+    await this.#producer.close()
   }
 }
 

@@ -31,7 +31,7 @@ export function repairText(
       : `${written ? 'repaired' : 'would be repaired with --write'}: ${counted(actions.length, 'block')}`
   const lines = actions.map(({ offset, structure, action, cost }) => {
     const costs = cost === undefined ? '' : `           ${cost}\n`
-    return `  ${place(offset)}  ${structure}: ${action}\n${safe(costs)}`
+    return `  ${location(offset)}  ${structure}: ${action}\n${safe(costs)}`
   })
   const stay = left.length + moreLeft
   const rest = stay === 0 ? '' : `${counted(stay, 'finding')} ${stay === 1 ? 'stays' : 'stay'}:\n`
@@ -63,10 +63,12 @@ function findingText({
     sequence && `${spanOf(`items ${sequence.first} to ${sequence.last}`)}, counted from 0`
   const lost = items === undefined || items === 0 ? [] : [`${counted(items, 'item')} lost`]
   const details = [...(span === undefined ? [] : [span]), ...lost, advice].join('; ')
-  return safe(`  ${place(offset)}  ${severity}: ${structure}: ${problem}\n           ${details}\n`)
+  return safe(
+    `  ${location(offset)}  ${severity}: ${structure}: ${problem}\n           ${details}\n`,
+  )
 }
 
-function place(offset: number): string {
+function location(offset: number): string {
   return `byte ${grouped(offset)}`
 }
 

@@ -87,7 +87,7 @@ function summary(state: RingInspection, holders: RingHolders): string {
 
 function ringRows({ ring }: RingInspection): readonly Row[] {
   if (ring === undefined) return []
-  const what = ring.whenFull === 'overwrite' ? ', overwrites its oldest items when it is full' : ''
+  const what = ring.onFull === 'overwrite' ? ', overwrites its oldest items when it is full' : ''
   const name = ring.name === '' ? '' : `"${safeText(ring.name)}", `
   return [['ring', `${name}${ring.uuid}, blocks of ${grouped(ring.blockSize)} bytes${what}`]]
 }

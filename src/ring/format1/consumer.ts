@@ -52,17 +52,17 @@ class Format1Consumer extends Format1Role implements Consumer {
 
   state(): Promise<RingState> {
     return this.run(async () => {
-      await this.look()
+      await this.refresh()
       return this.other.flag ? 'suspended' : 'running'
     })
   }
 
   suspend(): Promise<SuspendResult> {
-    return this.#wish(true)
+    return this.#request(true)
   }
 
   resume(): Promise<SuspendResult> {
-    return this.#wish(false)
+    return this.#request(false)
   }
 
   pop(from?: Position): Promise<PopResult> {
@@ -73,7 +73,7 @@ class Format1Consumer extends Format1Role implements Consumer {
     return this.run(async () => {
       const { maxItems, maxBytes } = popBounds(options)
       const from = options.from ?? this.own.offset
-      if (from >= this.other.offset || this.isForgotten) await this.look()
+      if (from >= this.other.offset || this.isForgotten) await this.refresh()
       this.#checkFrom(from)
       const popped = await this.#records.readMany(from, this.other.offset, maxItems, maxBytes)
       // What was read then may be of another producer, who began again where this one's pointer went back to.
@@ -95,7 +95,7 @@ class Format1Consumer extends Format1Role implements Consumer {
   advance(position: Position): Promise<void> {
     return this.run(async () => {
       if (position <= this.own.offset) return
-      await this.lookBeforeWrite()
+      await this.refreshBeforeWrite()
       if (position > this.other.offset || !isAligned(position)) {
         throw new RangeError(
           `position ${position} was not answered by a pop: the producer is at ${this.other.offset}`,
@@ -114,9 +114,9 @@ class Format1Consumer extends Format1Role implements Consumer {
     this.#records.forget()
   }
 
-  #wish(suspend: boolean): Promise<SuspendResult> {
+  #request(suspend: boolean): Promise<SuspendResult> {
     return this.run(async () => {
-      await this.look()
+      await this.refresh()
       if (this.own.flag !== this.other.flag) return { status: 'retry' }
       await this.writeOwn({ offset: this.own.offset, flag: suspend })
       return { status: 'ok' }

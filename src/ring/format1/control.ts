@@ -82,7 +82,7 @@ export class Control {
    * other, or if a second read gives the same bytes; and if it is known which incarnation of the device has answered.
    * @throws {RingError} `RING_CORRUPT` if what is stable cannot be; `RING_UNSTABLE`
    */
-  async look(): Promise<Pointers> {
+  async refresh(): Promise<Pointers> {
     const [even, odd] = this.#reads
     for (let reads = 0; reads < MAX_READS; reads++) {
       if (reads >= EAGER_READS) await this.#clock.sleep(1)

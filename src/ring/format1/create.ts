@@ -19,7 +19,7 @@ import { encodeFreshPointer } from './pointer.ts'
  * @throws {RangeError} the oldest items are to be overwritten, which format 1 cannot do
  */
 export function checkSize(size: DeviceSize, options: CreateOptions): void {
-  if (options.whenFull === 'overwrite') {
+  if (options.onFull === 'overwrite') {
     throw new RangeError(
       'a ring of format 1 cannot overwrite its oldest items; create one of format 2',
     )

@@ -31,7 +31,7 @@ export async function inspect(
   { maxItemBytes }: Pick<InspectOptions, 'maxItemBytes'> = {},
 ): Promise<Inspection> {
   const control = await Control.open(device, { queue: 'unknown', client: 'unknown' }, systemClock)
-  const { producer, consumer } = await control.look()
+  const { producer, consumer } = await control.refresh()
   const { sectorSize, sizeSectors, dataBytes } = control.layout
   const used = Number(producer.offset - consumer.offset)
   return {
@@ -104,7 +104,7 @@ async function* waiting<T extends { readonly position: Position }>(
 ): AsyncGenerator<T> {
   for (let at = from; at < to; ) {
     const batch = await readBatch(() => read(at))
-    const { consumer } = await control.look()
+    const { consumer } = await control.refresh()
     if (consumer.offset > at) {
       at = consumer.offset
     } else if (batch instanceof Error) {

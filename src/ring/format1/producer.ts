@@ -35,10 +35,10 @@ export async function attachProducer(
     await producer.begin()
     if ((await producer.state()) === 'running') return { status: 'attached', producer }
   } catch (error) {
-    await producer.detach()
+    await producer.close()
     throw error
   }
-  await producer.detach()
+  await producer.close()
   return { status: 'suspended' }
 }
 
@@ -79,7 +79,7 @@ class Format1Producer extends Format1Role implements Producer {
 
   state(): Promise<RingState> {
     return this.run(async () => {
-      await this.look()
+      await this.refresh()
       return this.#acknowledge()
     })
   }
@@ -93,7 +93,7 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   async #push(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    await this.lookIfOld()
+    await this.refreshIfStale()
     if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }
     const count = await this.#fitting(items)
     if (count === 0 && items.length > 0) return { status: 'retry' }
@@ -125,14 +125,14 @@ class Format1Producer extends Format1Role implements Producer {
           `${this.own.offset}, pushed up to ${this.#tail})`,
       )
     }
-    await this.lookBeforeWrite()
+    await this.refreshBeforeWrite()
     await this.writeOwn({ offset: position, flag: this.own.flag })
     this.#pending = this.#pending.slice(visible + 1)
   }
 
   async #acknowledge(): Promise<RingState> {
     if (this.other.flag !== this.own.flag) {
-      await this.lookBeforeWrite()
+      await this.refreshBeforeWrite()
       await this.writeOwn({ offset: this.own.offset, flag: this.other.flag })
     }
     return this.own.flag ? 'suspended' : 'running'
@@ -172,7 +172,7 @@ class Format1Producer extends Format1Role implements Producer {
   async #hasRoom(bytes: number): Promise<boolean> {
     const needed = this.#tail + BigInt(bytes) - BigInt(this.capacity)
     if (needed <= this.durable) return true
-    if (needed > this.other.offset || this.isForgotten) await this.look()
+    if (needed > this.other.offset || this.isForgotten) await this.refresh()
     if (needed > this.other.offset) return false
     // The consumer's pointer may be only in a cache. If we overwrote the space and the power then failed,
     // the old pointer would come back and point into our bytes.

@@ -28,7 +28,7 @@ export async function attach(
   const claimed = await claimRole(device, kind.role, options, onRequest)
   try {
     const control = await Control.open(device, claimed.names, claimed.clock)
-    return { claimed, control, pointers: await control.look() }
+    return { claimed, control, pointers: await control.refresh() }
   } catch (error) {
     await claimed.release()
     throw error
@@ -68,14 +68,14 @@ export abstract class Format1Role extends BaseRole {
 
   override debugInfo(): Promise<DebugInfo> {
     return this.run(async () => {
-      await this.look()
-      return debugInfo(await this.control.look())
+      await this.refresh()
+      return debugInfo(await this.control.refresh())
     })
   }
 
   /** Looks at both pointers now. Whoever writes our own sector besides us is found here. */
-  protected override async doLook(): Promise<void> {
-    const pointers = await this.control.look()
+  protected override async doRefresh(): Promise<void> {
+    const pointers = await this.control.refresh()
     const own = pointers[this.#kind.role]
     const other = pointers[this.#otherKind.role]
     if (own.offset !== this.own.offset || own.flag !== this.own.flag) {

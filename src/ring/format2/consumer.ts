@@ -15,13 +15,13 @@ import type {
   SuspendResult,
 } from '../types.ts'
 import { isBad } from './disk/block.ts'
-import type { Place } from './disk/cursor.ts'
+import type { Cursor } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
 import type { Slots, Which } from './disk/slots.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
-import { Losses } from './log/loss-counter.ts'
+import { LossCounter } from './log/loss-counter.ts'
 import { toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { takeRole } from './take-role.ts'
@@ -42,7 +42,7 @@ export async function attachConsumer(
   const onRequest = options.answerRequests === false ? undefined : desk.answer
   const { claimed, disk } = await takeRole(device, 'consumer', options, onRequest)
   try {
-    const consumer = new Format2Consumer(claimed, disk, await settledSlots(disk), options)
+    const consumer = new Format2Consumer(claimed, disk, await checkpointedSlots(disk), options)
     desk.consumer = consumer
     return consumer
   } catch (error) {
@@ -52,7 +52,7 @@ export async function attachConsumer(
 }
 
 /** Reads the slots until two readings agree, with a flush between: then they are on the medium. */
-async function settledSlots(disk: Disk): Promise<Slots> {
+async function checkpointedSlots(disk: Disk): Promise<Slots> {
   let previous = ''
   for (let pass = 0; ; pass++) {
     const slots = await disk.readSlots()
@@ -68,7 +68,7 @@ async function settledSlots(disk: Disk): Promise<Slots> {
 
 /** What a consumer has to say, but for when and who. */
 interface Told extends Pick<ConsumerSlot, 'seen' | 'suspend' | 'skipped' | 'missed'> {
-  readonly cursor: Place
+  readonly cursor: Cursor
 }
 
 /** Items that a producer pushed at one time. */
@@ -83,7 +83,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   readonly #slots: [ConsumerSlot, ConsumerSlot]
   readonly #skip: boolean
   #producer: ProducerSlot
-  #reading: ConsumerLog
+  #log: ConsumerLog
   /**
    * What is so. What a caller asks for, a place to advance to or a wish, is so once it is in a slot, and not before: a device
    * may refuse to write that, and then the handle goes on from here.
@@ -91,7 +91,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   #told: Told
   /** Where we advanced to last, if anywhere. */
   #advancedTo: Position | undefined
-  readonly #losses = new Losses()
+  readonly #lossCounter = new LossCounter()
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
@@ -103,49 +103,49 @@ export class Format2Consumer extends Format2Role implements Consumer {
     this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
     const { seen, suspend, skipped, missed } = own
-    const cursor = { mark: own.cursor, index: own.index, bytes: own.bytes }
+    const cursor = { logPosition: own.cursor, index: own.index, bytes: own.bytes }
     this.#told = { cursor, seen, suspend, skipped, missed }
-    this.#reading = new ConsumerLog(
+    this.#log = new ConsumerLog(
       disk,
       cursor,
       this.#producer,
-      () => this.look(),
+      () => this.refresh(),
       this.maxItemBytes,
     )
     this.#learn(this.#producer)
     // One who was killed has left what the older slot holds back to us.
-    if (!this.#isSettled) this.settleWhenIdle()
+    if (!this.#isCheckpointed) this.checkpointWhenIdle()
   }
 
   get position(): Position {
-    const position = this.#reading.positionOf(this.#cursor)
+    const position = this.#log.positionOf(this.#cursor)
     // Where epochs were merged, a place may be of several: it is of none that is older than what we advanced past.
     return this.#advancedTo !== undefined && this.#advancedTo > position
       ? this.#advancedTo
       : position
   }
 
-  get #cursor(): Place {
+  get #cursor(): Cursor {
     return this.#told.cursor
   }
 
   override get logOffset(): bigint {
-    return this.logOffsetOf(this.#cursor.mark)
+    return this.logOffsetOf(this.#cursor.logPosition)
   }
 
   state(): Promise<RingState> {
     return this.run(async () => {
-      await this.look()
+      await this.refresh()
       return this.#producer.suspendAck ? 'suspended' : 'running'
     })
   }
 
   suspend(): Promise<SuspendResult> {
-    return this.#wish(true)
+    return this.#request(true)
   }
 
   resume(): Promise<SuspendResult> {
-    return this.#wish(false)
+    return this.#request(false)
   }
 
   pop(from?: Position): Promise<PopResult> {
@@ -177,7 +177,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
       let from = options.from ?? this.position
       await this.#hear(from)
       this.#checkFrom(from)
-      this.#reading.begin(options.signal)
+      this.#log.begin(options.signal)
       try {
         for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
           const next = await this.#next(from, popped.length > 0)
@@ -185,7 +185,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
           onRun(popped.length, next.time)
           bytes += next.popped.item.length
           popped.push(next.popped)
-          const rest = this.#reading.rest(
+          const rest = this.#log.rest(
             next.popped.position,
             maxItems - popped.length,
             maxBytes - bytes,
@@ -197,7 +197,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
           from = popped.at(-1)?.position ?? from
         }
       } finally {
-        this.#reading.end()
+        this.#log.end()
       }
       return popped
     })
@@ -214,48 +214,48 @@ export class Format2Consumer extends Format2Role implements Consumer {
   advance(position: Position): Promise<void> {
     return this.run(async () => {
       await this.#hear(position)
-      if (this.#reading.seqOf(position) <= this.#cursor.mark.seq + this.#cursor.index) return
-      await this.lookBeforeWrite()
-      let place = await this.#reading.placeOf(position)
-      if (place !== undefined && place.mark.lsn < this.#producer.head.lsn) {
+      if (this.#log.seqOf(position) <= this.#cursor.logPosition.seq + this.#cursor.index) return
+      await this.refreshBeforeWrite()
+      let cursor = await this.#log.cursorOf(position)
+      if (cursor !== undefined && cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) {
         // It is overwritten, says a slot that may so far be only in a cache: a cursor must not outlive that.
         await this.guard(this.device.flush())
-        await this.look()
-        place = await this.#reading.placeOf(position)
+        await this.refresh()
+        cursor = await this.#log.cursorOf(position)
       }
-      if (place === undefined) {
+      if (cursor === undefined) {
         throw new RangeError(`position ${toText(position)} was not answered by a pop`)
       }
-      await this.#publish(this.#toldAt(place))
+      await this.#checkpoint(this.#toldAt(cursor))
       this.#arrived(position)
-      if (this.#holdsBack) await this.#publishAgain()
-      this.#reading.forgetBefore(place.mark)
-      this.settleWhenIdle()
+      if (this.#holdsBack) await this.#checkpointAgain()
+      this.#log.forgetBefore(cursor.logPosition)
+      this.checkpointWhenIdle()
     })
   }
 
   /** What is to be told when the cursor is at a place. */
-  #toldAt(cursor: Place): Told {
-    const { skipped, missed } = this.#losses.before(cursor.mark.seq + cursor.index)
+  #toldAt(cursor: Cursor): Told {
+    const { skipped, missed } = this.#lossCounter.before(cursor.logPosition.seq + cursor.index)
     const told = this.#told
     return { ...told, cursor, skipped: told.skipped + skipped, missed: told.missed + missed }
   }
 
   /** The cursor is at a place that has this position. */
   #arrived(position: Position): void {
-    this.#losses.forgetBefore(this.#cursor.mark.seq + this.#cursor.index)
+    this.#lossCounter.forgetBefore(this.#cursor.logPosition.seq + this.#cursor.index)
     this.#advancedTo = position
   }
 
   /** Gives damage back that is at our own position and has nothing behind it: nobody gets a position to advance to. */
   async #giveBackDamage(from: Position, to: Position): Promise<void> {
-    if (to === from || this.#reading.seqOf(from) > this.#cursor.mark.seq + this.#cursor.index)
+    if (to === from || this.#log.seqOf(from) > this.#cursor.logPosition.seq + this.#cursor.index)
       return
-    const place = await this.#reading.placeOf(to)
-    if (place === undefined || place.mark.lsn < this.#producer.head.lsn) return
-    this.#told = this.#toldAt(place)
+    const cursor = await this.#log.cursorOf(to)
+    if (cursor === undefined || cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) return
+    this.#told = this.#toldAt(cursor)
     this.#arrived(to)
-    this.settleWhenIdle()
+    this.checkpointWhenIdle()
   }
 
   /**
@@ -275,8 +275,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
    * @throws {RangeError} it cannot
    */
   async #hear(position: Position): Promise<void> {
-    if (this.#reading.isUnheard(position)) await this.look()
-    if (!this.#reading.isUnheard(position)) return
+    if (this.#log.isUnheard(position)) await this.refresh()
+    if (!this.#log.isUnheard(position)) return
     throw new RangeError(`position ${toText(position)} was not answered by a pop`)
   }
 
@@ -287,13 +287,13 @@ export class Format2Consumer extends Format2Role implements Consumer {
   ): Promise<{ readonly popped: PoppedItem; readonly time: number } | undefined> {
     let missed = 0
     for (let at = from; ; ) {
-      let step = await this.#reading.next(at)
+      let step = await this.#log.next(at)
       if (step.status === 'nothing') {
         if (some) return undefined
         const { generation } = this.#producer
-        await this.look()
+        await this.refresh()
         // Only if the producer says something new can the same blocks mean something else.
-        if (this.#producer.generation !== generation) step = await this.#reading.next(at)
+        if (this.#producer.generation !== generation) step = await this.#log.next(at)
       }
       if (step.status === 'nothing') {
         // What was overwritten is told with the next item, and takes no room.
@@ -308,24 +308,24 @@ export class Format2Consumer extends Format2Role implements Consumer {
       }
       if ((step.status === 'damage' || step.status === 'too-large') && some) return undefined
       at = step.position
-      const end = this.#reading.seqOf(at)
+      const end = this.#log.seqOf(at)
       if (step.status === 'missed') {
         missed += step.items
-        this.#losses.add('missed', step.items, end)
+        this.#lossCounter.add('missed', step.items, end)
         continue
       }
       if (step.status === 'too-large')
         throw missed > 0 ? missedBefore(step.error, missed) : step.error
-      this.#losses.add('skipped', step.items, end)
+      this.#lossCounter.add('skipped', step.items, end)
       if (!this.#skip) throw missed > 0 ? missedBefore(step.error, missed) : step.error
       publishDamage(step.error)
     }
   }
 
   #checkFrom(from: Position): void {
-    const seq = this.#reading.seqOf(from)
-    const own = this.#cursor.mark.seq + this.#cursor.index
-    if (seq < own || seq > this.#reading.readTo) {
+    const seq = this.#log.seqOf(from)
+    const own = this.#cursor.logPosition.seq + this.#cursor.index
+    if (seq < own || seq > this.#log.readTo) {
       throw new RangeError(
         `position ${toText(from)} was given back already, or never answered by a pop: the consumer is at ` +
           toText(this.position),
@@ -333,14 +333,14 @@ export class Format2Consumer extends Format2Role implements Consumer {
     }
   }
 
-  #wish(suspend: boolean): Promise<SuspendResult> {
+  #request(suspend: boolean): Promise<SuspendResult> {
     return this.run(async () => {
       await this.#checkWritable()
-      await this.look()
+      await this.refresh()
       if (this.#told.suspend !== this.#producer.suspendAck) return { status: 'retry' }
       // In both slots, or losing one would take the wish back.
-      await this.#publish({ ...this.#told, suspend })
-      await this.#publishAgain()
+      await this.#checkpoint({ ...this.#told, suspend })
+      await this.#checkpointAgain()
       return { status: 'ok' }
     })
   }
@@ -348,7 +348,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   /** Whether the older slot keeps the producer from much that was given back. */
   get #holdsBack(): boolean {
     const older = Math.min(...this.#slots.map((slot) => slot.cursor.lsn))
-    return this.#cursor.mark.lsn - older > this.disk.layout.dataBlocks * HELD_BACK_PART
+    return this.#cursor.logPosition.lsn - older > this.disk.layout.dataBlocks * HELD_BACK_PART
   }
 
   #older(): Which {
@@ -356,12 +356,12 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** Tells something, which is so then. */
-  async #publish(told: Told = this.#told, which: Which = this.#older()): Promise<void> {
+  async #checkpoint(told: Told = this.#told, which: Which = this.#older()): Promise<void> {
     const [first, second] = this.#slots
     const { cursor, seen, suspend, skipped, missed } = told
     const slot: ConsumerSlot = {
       generation: 1 + Math.max(first.generation, second.generation),
-      cursor: cursor.mark,
+      cursor: cursor.logPosition,
       index: cursor.index,
       bytes: cursor.bytes,
       seen,
@@ -378,38 +378,40 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** Has the older slot tell what the newer one does. If the device refuses that, it is done when it takes writes again. */
-  async #publishAgain(): Promise<void> {
+  async #checkpointAgain(): Promise<void> {
     try {
-      await this.#publish()
+      await this.#checkpoint()
     } catch (error) {
       if (!isRefusal(error)) throw error
-      this.settleWhenIdle()
+      this.checkpointWhenIdle()
     }
   }
 
   /** Whether both slots carry the cursor, and the wish. */
-  get #isSettled(): boolean {
+  get #isCheckpointed(): boolean {
     const { cursor, seen, suspend } = this.#told
     return this.#slots.every(
       (slot) =>
-        slot.cursor.lsn === cursor.mark.lsn && slot.seen === seen && slot.suspend === suspend,
+        slot.cursor.lsn === cursor.logPosition.lsn &&
+        slot.seen === seen &&
+        slot.suspend === suspend,
     )
   }
 
   /** Has both slots carry the cursor: the producer goes by the lower one. */
-  protected override async settle(): Promise<void> {
-    for (let writes = 0; writes < 2 && !this.#isSettled; writes++) {
+  protected override async checkpointIfBehind(): Promise<void> {
+    for (let writes = 0; writes < 2 && !this.#isCheckpointed; writes++) {
       await this.#checkWritable()
-      await this.lookBeforeWrite()
-      await this.#publish()
+      await this.refreshBeforeWrite()
+      await this.#checkpoint()
     }
   }
 
-  protected override async doLook(): Promise<void> {
+  protected override async doRefresh(): Promise<void> {
     const slots = await this.disk.readSlots()
     const lost = await this.checkOwn('consumer', slots.consumer, this.#slots)
     if (lost.length > 0 && (await this.#isWritable())) {
-      for (const which of lost) await this.#publish(this.#told, which)
+      for (const which of lost) await this.#checkpoint(this.#told, which)
     }
     const { slot } = newestProducer(slots.producer, this.device.name)
     // An older one is a stale read.
@@ -419,11 +421,11 @@ export class Format2Consumer extends Format2Role implements Consumer {
   /** Takes in what the producer says; where an epoch began before our place, the log goes on from there. */
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
-    const cursor = this.#reading.learn(producer, this.#told.seen, this.#cursor)
-    const seen = this.#reading.epoch
+    const cursor = this.#log.learn(producer, this.#told.seen, this.#cursor)
+    const seen = this.#log.epoch
     const isNew = cursor !== this.#cursor || seen !== this.#told.seen
     this.#told = { ...this.#told, cursor, seen }
-    if (isNew) this.settleWhenIdle()
+    if (isNew) this.checkpointWhenIdle()
   }
 }
 

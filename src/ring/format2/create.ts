@@ -47,7 +47,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
     deviceBytes,
     dataOffset: layout.dataOffset,
     dataBlocks: layout.dataBlocks,
-    overwrites: options.whenFull === 'overwrite',
+    overwrites: options.onFull === 'overwrite',
     name: options.name ?? '',
   }
   await writeRing(device, ring, layout, sectorSize, (options.clock ?? systemClock).time())
@@ -109,7 +109,7 @@ async function writeRing(
     const slot = {
       committed: ORIGIN,
       reach: 0,
-      head: ORIGIN,
+      truncatedTo: ORIGIN,
       epochs,
       suspendAck: false,
       ...counters,

@@ -19,8 +19,8 @@ import { batchBlocks, batchEnd, encodeBatch, frontBytes } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
 import { type Disk, exhausted } from './disk/disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from './disk/epochs.ts'
-import { MAX_BATCH_BYTES, maxBatchBlocks, PUBLISH_BYTES } from './disk/layout.ts'
-import { isCount, MAX_COUNT, type Mark } from './disk/log-position.ts'
+import { CHECKPOINT_BYTES, MAX_BATCH_BYTES, maxBatchBlocks } from './disk/layout.ts'
+import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
 import {
   type ConsumerSlot,
   maxEpochs,
@@ -30,8 +30,8 @@ import {
   slotText,
   type Which,
 } from './disk/slots.ts'
-import { Space } from './log/free-space.ts'
-import { isInReach, reachOf, rollForward, type Tail } from './log/recovery.ts'
+import { FreeSpace } from './log/free-space.ts'
+import { isInReach, reachOf, replay, type Tail } from './log/recovery.ts'
 import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { takeRole } from './take-role.ts'
@@ -50,8 +50,8 @@ export async function attachProducer(
   try {
     const found = await recover(disk, options.signal)
     const before = newestProducer(found.slots.producer, device.name)
-    const wish = newestConsumer(found.slots.consumer, device.name).slot.suspend
-    if (!wish) {
+    const suspend = newestConsumer(found.slots.consumer, device.name).slot.suspend
+    if (!suspend) {
       const producer = new Format2Producer(claimed, disk, found)
       await producer.begin(found)
       return { status: 'attached', producer }
@@ -89,7 +89,7 @@ async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Fou
     const slots = await disk.readSlots()
     const { slot } = newestProducer(slots.producer, name)
     // The first reading is not believed by itself: if it ends at damage, the second differs, and there is a third.
-    const tail = await rollForward(disk, slot, { looksBehind: pass > 0, signal })
+    const tail = await replay(disk, slot, { searchesBehind: pass > 0, signal })
     if (before !== undefined && isSame(before, { slots, tail })) {
       // A consumer at work keeps writing its slots: what it said before the flush is on the medium.
       return { slots: { ...slots, consumer: before.slots.consumer }, tail }
@@ -119,12 +119,12 @@ export class Format2Producer extends Format2Role implements Producer {
   pushedAt: number | undefined
   /** What our slots hold. */
   #slots: [ProducerSlot, ProducerSlot]
-  readonly #space: Space
+  readonly #space: FreeSpace
   #epochs: Epochs
   /** Where the next batch goes. */
-  #tail: Mark
+  #tail: LogPosition
   /** Where batches begin that are not wholly committed, and all is committed before the first. */
-  #held: Mark[] = []
+  #uncommitted: LogPosition[] = []
   #committedTo: number
   #suspendAck = false
   #commits: number
@@ -136,10 +136,15 @@ export class Format2Producer extends Format2Role implements Producer {
     super(claimed, disk)
     const before = newestProducer(found.slots.producer, this.device.name).slot
     this.#slots = [before, before]
-    this.#space = new Space(disk, found.slots.consumer.filter(isSound), before.epochs, before.head)
+    this.#space = new FreeSpace(
+      disk,
+      found.slots.consumer.filter(isSound),
+      before.epochs,
+      before.truncatedTo,
+    )
     this.#epochs = before.epochs
-    this.#tail = found.tail.mark
-    this.#committedTo = found.tail.mark.seq
+    this.#tail = found.tail.logPosition
+    this.#committedTo = found.tail.logPosition.seq
     this.#commits = before.commits + found.tail.commits
     this.#retries = before.retries
   }
@@ -169,14 +174,14 @@ export class Format2Producer extends Format2Role implements Producer {
     this.#space.learn(this.#space.consumer, this.#epochs)
     const newestBefore = newestProducer(found.slots.producer, this.device.name)
     const first = newestBefore.which === 0 ? 1 : 0
-    await this.#publish(first)
-    await this.#publish(newestBefore.which)
-    await this.look()
+    await this.#checkpoint(first)
+    await this.#checkpoint(newestBefore.which)
+    await this.refresh()
   }
 
   state(): Promise<RingState> {
     return this.run(async () => {
-      await this.look()
+      await this.refresh()
       return this.#acknowledge()
     })
   }
@@ -205,7 +210,7 @@ export class Format2Producer extends Format2Role implements Producer {
         )
       }
       this.#checkCounts(0)
-      await this.lookBeforeWrite()
+      await this.refreshBeforeWrite()
       if (!(await this.#makeRoom(1))) throw this.#noRoom(position)
       await this.#writeBatch([], seq)
     })
@@ -229,7 +234,7 @@ export class Format2Producer extends Format2Role implements Producer {
     return this.runWith(pushed, async (items) => {
       this.#checkCounts(items.length)
       // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
-      if (this.mustLookBeforeWrite) await this.look()
+      if (this.mustRefreshBeforeWrite) await this.refresh()
       if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {
         return { status: 'suspended' }
       }
@@ -279,7 +284,7 @@ export class Format2Producer extends Format2Role implements Producer {
     if (this.clock.now() - this.#toldRetriesAt >= TELL_RETRIES_MS) {
       this.#toldRetriesAt = this.clock.now()
       // Our slots were read just now, when room was looked for.
-      await this.#publish()
+      await this.#checkpoint()
     }
     return { status: 'retry' }
   }
@@ -318,7 +323,7 @@ export class Format2Producer extends Format2Role implements Producer {
 
   /** Whether so many blocks can be written, after another look, and giving up the oldest items if that is wanted. */
   async #makeRoom(blocks: number, signal?: AbortSignal): Promise<boolean> {
-    if (blocks > this.#room) await this.look()
+    if (blocks > this.#room) await this.refresh()
     if (blocks <= this.#room) return true
     const needed = this.#tail.lsn + blocks - this.disk.layout.dataBlocks
     return this.#space.giveUp(needed, this.#committed, signal)
@@ -338,7 +343,7 @@ export class Format2Producer extends Format2Role implements Producer {
     for (const item of items) bodyBytes += item.length
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
     const overwritten = this.#tail.lsn + blocks - dataBlocks
-    if (this.#isBehind || !this.#isTold(overwritten)) await this.#publishBefore(overwritten)
+    if (this.#isBehind || !this.#isTold(overwritten)) await this.#checkpointBefore(overwritten)
     const bytes = this.#memoryOf(blocks * blockSize, memory)
     const { epoch } = currentEpoch(this.#epochs)
     const fields = {
@@ -352,15 +357,18 @@ export class Format2Producer extends Format2Role implements Producer {
       trace('set', 'producer', toPosition(epoch, committedTo), this.disk.names, this.device.name)
     }
     await this.guard(this.disk.writeBlocks(this.#tail.lsn, bytes))
-    this.#held.push(this.#tail)
+    this.#uncommitted.push(this.#tail)
     this.#tail = batchEnd(header, blockSize)
     if (committedTo > this.#committedTo) this.#commits++
     this.#committedTo = committedTo
-    while (this.#held.length > 0 && (this.#held[1] ?? this.#tail).seq <= committedTo) {
-      this.#held.shift()
+    while (
+      this.#uncommitted.length > 0 &&
+      (this.#uncommitted[1] ?? this.#tail).seq <= committedTo
+    ) {
+      this.#uncommitted.shift()
     }
-    if (this.#held.length === 0) this.#space.passed(this.#tail)
-    this.settleWhenIdle()
+    if (this.#uncommitted.length === 0) this.#space.passed(this.#tail)
+    this.checkpointWhenIdle()
   }
 
   /** The room that the batch of a single item takes, and what comes before the item. */
@@ -379,8 +387,8 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   /** The place up to which all is committed. */
-  get #committed(): Mark {
-    return this.#held[0] ?? this.#tail
+  get #committed(): LogPosition {
+    return this.#uncommitted[0] ?? this.#tail
   }
 
   /**
@@ -388,16 +396,16 @@ export class Format2Producer extends Format2Role implements Producer {
    * published, in both slots, because either may be the one that is left; and often enough that the walk after a crash
    * stays short.
    */
-  async #publishBefore(overwritten: number): Promise<void> {
-    await this.#publish()
-    if (!this.#isTold(overwritten)) await this.#publish()
+  async #checkpointBefore(overwritten: number): Promise<void> {
+    await this.#checkpoint()
+    if (!this.#isTold(overwritten)) await this.#checkpoint()
   }
 
   /** Whether the walk after a crash would be long. */
   get #isBehind(): boolean {
     const [first, second] = this.#slots
     const published = Math.max(first.committed.lsn, second.committed.lsn)
-    return this.#committed.lsn - published >= PUBLISH_BYTES / this.disk.layout.blockSize
+    return this.#committed.lsn - published >= CHECKPOINT_BYTES / this.disk.layout.blockSize
   }
 
   /** Whether both slots say what has to be known before the next batch is written, over blocks up to a place. */
@@ -416,7 +424,7 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   /** Tells what is so, and whether a wish to suspend is granted, which is so then. */
-  async #publish(
+  async #checkpoint(
     which: Which = this.#older(),
     suspendAck: boolean = this.#suspendAck,
   ): Promise<void> {
@@ -426,7 +434,7 @@ export class Format2Producer extends Format2Role implements Producer {
       committed: this.#committed,
       reach: reachOf(this.#committed, this.#tail.lsn, this.disk.layout),
       epochs: this.#epochs,
-      head: this.#space.head,
+      truncatedTo: this.#space.truncatedTo,
       suspendAck,
       time: this.clock.time(),
       commits: this.#commits,
@@ -437,45 +445,45 @@ export class Format2Producer extends Format2Role implements Producer {
       await this.guard(this.disk.writeProducerSlot(which, slot))
     } catch (error) {
       // What was to be given up for a batch is not, or some later write of a slot would do that for nothing.
-      this.#space.takeBack(this.#newest.head)
+      this.#space.takeBack(this.#newest.truncatedTo)
       throw error
     }
     this.#slots[which] = slot
     this.#suspendAck = suspendAck
   }
 
-  protected override async settle(): Promise<void> {
+  protected override async checkpointIfBehind(): Promise<void> {
     const lsn = this.#committed.lsn
     if (this.#slots.every((slot) => slot.committed.lsn < lsn)) {
-      await this.lookBeforeWrite()
-      await this.#publish()
+      await this.refreshBeforeWrite()
+      await this.#checkpoint()
     }
   }
 
   /** Whether the consumer wishes a pause, or was granted one. */
   get #isPaused(): boolean {
-    return this.#suspendAck || this.#wish()
+    return this.#suspendAck || this.#suspendRequested()
   }
 
   async #acknowledge(): Promise<RingState> {
-    const wish = this.#wish()
-    if (wish !== this.#suspendAck) {
-      await this.lookBeforeWrite()
-      await this.#publish(this.#older(), this.#wish())
+    const suspend = this.#suspendRequested()
+    if (suspend !== this.#suspendAck) {
+      await this.refreshBeforeWrite()
+      await this.#checkpoint(this.#older(), this.#suspendRequested())
     }
     return this.#suspendAck ? 'suspended' : 'running'
   }
 
-  #wish(): boolean {
+  #suspendRequested(): boolean {
     const [first, second] = this.#space.consumer
     if (first === undefined || second === undefined) return first?.suspend ?? false
     return first.generation > second.generation ? first.suspend : second.suspend
   }
 
-  protected override async doLook(): Promise<void> {
+  protected override async doRefresh(): Promise<void> {
     let slots = await this.disk.readSlots()
     const lost = await this.checkOwn('producer', slots.producer, this.#slots)
-    for (const which of lost) await this.#publish(which)
+    for (const which of lost) await this.#checkpoint(which)
     if (slots.consumer.some(isBad)) {
       // Only one is left, which may so far be only in a cache.
       await this.guard(this.device.flush())

@@ -5,7 +5,7 @@ import { frontBytes } from './disk/batch.ts'
 import { type BadBlock, formatUuid, isBad } from './disk/block.ts'
 import { Disk } from './disk/disk.ts'
 import type { Layout } from './disk/layout.ts'
-import type { Mark } from './disk/log-position.ts'
+import type { LogPosition } from './disk/log-position.ts'
 import {
   type ConsumerSlot,
   consumerSlotsMisfit,
@@ -98,7 +98,7 @@ export abstract class Format2Role extends BaseRole {
   override readonly format = 2
   override readonly capacity: number
   override readonly maxItemBytes: number
-  override readonly whenFull: 'retry' | 'overwrite'
+  override readonly onFull: 'wait' | 'overwrite'
   protected readonly disk: Disk
   readonly #idle = new AbortController()
   #activity = 0
@@ -109,7 +109,7 @@ export abstract class Format2Role extends BaseRole {
     this.disk = disk
     this.capacity = disk.layout.dataBlocks * disk.layout.blockSize
     this.maxItemBytes = Math.min(claimed.maxItemBytes, maxItemBytes(disk.layout))
-    this.whenFull = disk.ring.overwrites ? 'overwrite' : 'retry'
+    this.onFull = disk.ring.overwrites ? 'overwrite' : 'wait'
   }
 
   override debugInfo(): Promise<DebugInfo> {
@@ -122,22 +122,22 @@ export abstract class Format2Role extends BaseRole {
     })
   }
 
-  protected logOffsetOf({ lsn }: Mark): bigint {
+  protected logOffsetOf({ lsn }: LogPosition): bigint {
     return BigInt(lsn) * BigInt(this.disk.layout.blockSize)
   }
 
   /** Writes down where the role is, if that is not on the device yet. */
-  protected abstract settle(): Promise<void>
+  protected abstract checkpointIfBehind(): Promise<void>
 
   /** Has the role settle when nothing happens for a while. */
-  protected settleWhenIdle(): void {
+  protected checkpointWhenIdle(): void {
     this.#activity++
     this.#idling ??= this.#waitIdle(IDLE_MS)
   }
 
-  protected override async doDetach(): Promise<void> {
+  protected override async doClose(): Promise<void> {
     this.#idle.abort()
-    await this.settle()
+    await this.checkpointIfBehind()
   }
 
   async #waitIdle(ms: number): Promise<void> {
@@ -148,7 +148,7 @@ export abstract class Format2Role extends BaseRole {
         await this.clock.sleep(ms, this.#idle.signal, { background: true })
       } while (activity !== this.#activity)
       this.#idling = undefined
-      await this.run(() => this.settle())
+      await this.run(() => this.checkpointIfBehind())
     } catch (error) {
       // Detached meanwhile, or the handle ended: its next call tells.
       if (isRefusal(error)) this.#idling ??= this.#waitIdle(REFUSED_MS)

@@ -76,7 +76,7 @@ export async function migrateRing(
   const waiting = signal === undefined ? {} : { signal }
   const limit = maxItemBytes === undefined ? {} : { maxItemBytes }
   await using consumer = await Consumer.attach(from, { queue: QUEUE, ...limit, ...waiting })
-  const overwrites = consumer.whenFull === 'overwrite'
+  const overwrites = consumer.onFull === 'overwrite'
   const old = await inspectRing(from, waiting)
   const identity = await identityOf(old, consumer)
   const plan = planOf({ ...old, identity }, await inspectRing(to, waiting), to.name, options)
@@ -226,7 +226,7 @@ function planOf(
   const counts = fresh.stats !== undefined
   const last = begunBy(fresh.producer.text)
   const begun = last?.identity === old.identity ? last : undefined
-  if (old.ring?.whenFull === 'overwrite' && begun !== undefined && options.keep !== true) {
+  if (old.ring?.onFull === 'overwrite' && begun !== undefined && options.keep !== true) {
     return { base: pushed, start, skip: 0n, counts }
   }
   if (begun?.start === start && begun.base <= pushed) {

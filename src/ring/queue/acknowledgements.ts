@@ -6,7 +6,7 @@ const DEFAULT_CALLS = 1000
 const DEFAULT_MS = 100
 
 /** When what was advanced past is written, whichever comes first. */
-export interface LazyAdvanceOptions {
+export interface LazyAckOptions {
   /** After so many calls of `advance`. Default 1,000. */
   readonly calls?: number
   /** So many milliseconds after the first of them. Default 100. */
@@ -32,14 +32,14 @@ export class LazyAdvance {
    * @throws {RangeError} an option is less than 1
    */
   constructor(
-    options: LazyAdvanceOptions,
+    options: LazyAckOptions,
     clock: Clock,
     closing: AbortSignal,
     write: (to: Position) => Promise<void>,
   ) {
     const { calls = DEFAULT_CALLS, ms = DEFAULT_MS } = options
     if (!(calls >= 1 && ms >= 1)) {
-      throw new RangeError(`lazyAdvance: calls and ms are at least 1, not ${calls} and ${ms}`)
+      throw new RangeError(`lazyAck: calls and ms are at least 1, not ${calls} and ${ms}`)
     }
     this.#calls = calls
     this.#ms = ms

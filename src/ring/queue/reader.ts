@@ -10,7 +10,7 @@ import { Consumer } from '../attach.ts'
 import { formatPosition } from '../position-text.ts'
 import { popBounds } from '../single-item.ts'
 import type { ConsumerOptions, PopManyOptions, PoppedItem, RingState } from '../types.ts'
-import { LazyAdvance, type LazyAdvanceOptions } from './acknowledgements.ts'
+import { type LazyAckOptions, LazyAdvance } from './acknowledgements.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import type { WaitingOptions } from './writer.ts'
 
@@ -22,7 +22,7 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
    * Has `advance` resolve at once, and one write give back what many calls advanced past; `true` for the defaults. After a
    * crash, what was not written yet is delivered again. Default: each `advance` resolves when it is durable.
    */
-  readonly lazyAdvance?: boolean | LazyAdvanceOptions
+  readonly lazyAck?: boolean | LazyAckOptions
 }
 
 /** An item that was read, and stays in the ring until it is advanced past. */
@@ -34,12 +34,12 @@ export interface Entry<Out> {
    * How many items since the entry before were overwritten, in a ring that overwrites the oldest; absent if none were.
    */
   readonly missed?: number
-  /** Gives the item and all before it back, durably unless `lazyAdvance` says otherwise. */
+  /** Gives the item and all before it back, durably unless `lazyAck` says otherwise. */
   advance(): Promise<void>
 }
 
-/** What `nextMany` takes. */
-export interface NextManyOptions
+/** What `receiveMany` takes. */
+export interface ReceiveManyOptions
   extends WaitingOptions,
     Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {}
 
@@ -84,9 +84,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter = new Waiter(consumer.device, this.#clock, options)
     this.#cursor = consumer.position
     this.#deliveredTo = consumer.position
-    const { lazyAdvance = false } = options
-    if (lazyAdvance === false) return
-    const when = lazyAdvance === true ? {} : lazyAdvance
+    const { lazyAck = false } = options
+    if (lazyAck === false) return
+    const when = lazyAck === true ? {} : lazyAck
     const { signal } = this.#closing
     this.#lazy = new LazyAdvance(when, this.#clock, signal, (to) => this.#advanceTo(to))
   }
@@ -112,7 +112,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     try {
       return new RingReader<Out>(consumer, options)
     } catch (error) {
-      await consumer.detach()
+      await consumer.close()
       throw error
     }
   }
@@ -120,12 +120,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /**
    * The next item, as soon as there is one.
    * @throws {CodecError} `CODEC_DECODE`, with the item's position and bytes; the next call goes on behind it
-   * @throws {RingError} as {@link Consumer} does; `RING_DETACHED` when the reader is closed meanwhile
+   * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
-  async next(options: WaitingOptions = {}): Promise<Entry<Out>> {
-    const [entry] = await this.nextMany({ ...options, maxItems: 1 })
-    if (entry === undefined) throw new Error('nextMany answers at least one item')
+  async receive(options: WaitingOptions = {}): Promise<Entry<Out>> {
+    const [entry] = await this.receiveMany({ ...options, maxItems: 1 })
+    if (entry === undefined) throw new Error('receiveMany answers at least one item')
     return entry
   }
 
@@ -133,7 +133,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * The next item, if there is one now.
    * @throws as `next`
    */
-  async tryNext(): Promise<Entry<Out> | undefined> {
+  async tryReceive(): Promise<Entry<Out> | undefined> {
     if (this.#closed !== undefined) throw this.#closed
     const [entry] = await this.#reading.run(() => this.#take({ maxItems: 1 }))
     return entry
@@ -143,7 +143,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * The next items, at least one.
    * @throws as `next`; items before one that does not decode are answered first
    */
-  async nextMany(options: NextManyOptions = {}): Promise<readonly Entry<Out>[]> {
+  async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly Entry<Out>[]> {
     const { signal } = options
     popBounds(options)
     return this.#turns.run(async () => {
@@ -175,7 +175,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       if (stopped()) return
       let entry: Entry<Out>
       try {
-        entry = await this.next(options)
+        entry = await this.receive(options)
       } catch (error) {
         if (stopped()) return
         throw error
@@ -185,7 +185,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Gives everything before `position` back, durably. Calls that wait at the same time share one write. With `lazyAdvance` it
+   * Gives everything before `position` back, durably. Calls that wait at the same time share one write. With `lazyAck` it
    * resolves at once, mostly.
    * @throws {RangeError} nothing was delivered up to there
    * @throws {RingError} as {@link Consumer} does
@@ -198,7 +198,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Resolves when all that was advanced past is given back, durably.
-   * @throws {RingError} as {@link Consumer} does, with `lazyAdvance`
+   * @throws {RingError} as {@link Consumer} does, with `lazyAck`
    */
   flush(): Promise<void> {
     return this.#lazy?.flush() ?? this.#advancing.run(async () => undefined)
@@ -254,7 +254,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws the signal's reason: the wish stays on the device if it was written
    */
   suspend(options: WaitingOptions = {}): Promise<void> {
-    return this.#settle('suspend', 'suspended', options)
+    return this.#suspendOrResume('suspend', 'suspended', options)
   }
 
   /**
@@ -262,13 +262,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `suspend`
    */
   resume(options: WaitingOptions = {}): Promise<void> {
-    return this.#settle('resume', 'running', options)
+    return this.#suspendOrResume('resume', 'running', options)
   }
 
-  /** Gives the role back; what waits is rejected with `RING_DETACHED`. Never fails; can be called again. */
+  /** Gives the role back; what waits is rejected with `RING_CLOSED`. Never fails; can be called again. */
   async close(): Promise<void> {
     const { device } = this.consumer
-    this.#closed ??= new RingError('RING_DETACHED', 'The reader was closed', {
+    this.#closed ??= new RingError('RING_CLOSED', 'The reader was closed', {
       device: device.name,
     })
     this.#closing.abort(this.#closed)
@@ -276,7 +276,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter.close()
     // What cannot be given back now is delivered again.
     await this.#lazy?.flush().catch(() => undefined)
-    await this.consumer.detach()
+    await this.consumer.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -295,7 +295,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /** Takes decoded items from what was popped, popping more if there is nothing. */
-  async #take(options: NextManyOptions): Promise<readonly Entry<Out>[]> {
+  async #take(options: ReceiveManyOptions): Promise<readonly Entry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
     // What was advanced past meanwhile, by whomever, is not read again.
     const { position: own } = this.consumer
@@ -343,8 +343,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     if (position > this.#deliveredTo) this.#deliveredTo = position
   }
 
-  async #settle(
-    wish: 'suspend' | 'resume',
+  async #suspendOrResume(
+    action: 'suspend' | 'resume',
     state: RingState,
     options: WaitingOptions,
   ): Promise<void> {
@@ -352,7 +352,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     signal?.throwIfAborted()
     const waiter = new Waiter(this.consumer.device, this.#clock, this.#waitOptions)
     try {
-      while ((await this.consumer[wish]()).status === 'retry') await waiter.pause(signal)
+      while ((await this.consumer[action]()).status === 'retry') await waiter.pause(signal)
       while ((await this.consumer.state()) !== state) await waiter.pause(signal)
     } finally {
       waiter.close()

@@ -26,7 +26,7 @@ export interface SuspendOptions extends AttachOptions, WaitOptions {
  * @throws the reason of the signal that was aborted
  */
 export function suspendRing(device: BlockDevice, options: SuspendOptions = {}): Promise<void> {
-  return settle(device, 'suspend', options)
+  return suspendOrResume(device, 'suspend', options)
 }
 
 /**
@@ -34,19 +34,19 @@ export function suspendRing(device: BlockDevice, options: SuspendOptions = {}): 
  * @throws as `suspendRing`
  */
 export function resumeRing(device: BlockDevice, options: SuspendOptions = {}): Promise<void> {
-  return settle(device, 'resume', options)
+  return suspendOrResume(device, 'resume', options)
 }
 
-async function settle(
+async function suspendOrResume(
   device: BlockDevice,
-  wish: 'suspend' | 'resume',
+  action: 'suspend' | 'resume',
   options: SuspendOptions,
 ): Promise<void> {
   const { clock = systemClock, signal, waitSignal } = options
   signal?.throwIfAborted()
   const waiter = new Waiter(device, clock, options)
   const stopListening = onAbort(waitSignal, () => waiter.wake())
-  const wanted = wish === 'suspend'
+  const wanted = action === 'suspend'
   let refusals = 0
   try {
     for (;;) {
@@ -56,7 +56,7 @@ async function settle(
       )
       if (consumer.suspend === wanted && producer.suspendAck === wanted) return
       if (consumer.suspend !== wanted) {
-        const refused = await request(device, wish, options)
+        const refused = await request(device, action, options)
         // Another one that only asks holds the role for a moment, and a consumer at work may be slow to answer.
         if (refused !== undefined && ++refusals > MAX_REFUSALS) throw refused
       }
@@ -72,16 +72,16 @@ async function settle(
 /** Writes the wish, or has the consumer at work do it. Answers who is in the way, if somebody is. */
 async function request(
   device: BlockDevice,
-  wish: 'suspend' | 'resume',
+  action: 'suspend' | 'resume',
   options: AttachOptions,
 ): Promise<BlockError | undefined> {
   if (device.capabilities.claim) {
-    const answer = await device.ask('consumer', wish, { key: keyOf(device) })
+    const answer = await device.ask('consumer', action, { key: keyOf(device) })
     if (answer !== undefined) return
   }
   try {
     await using consumer = await Consumer.attach(device, options)
-    await consumer[wish]()
+    await consumer[action]()
     return
   } catch (error) {
     if (isBlockError(error) && error.code === 'BLOCK_CLAIMED') return error

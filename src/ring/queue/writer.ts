@@ -25,7 +25,7 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
   /** Turns items into bytes. Default: items are bytes. */
   readonly codec?: Codec<unknown, In>
   /** Create the ring if the device is blank, as the options say. Default false. */
-  readonly create?: boolean | CreateOptions
+  readonly createIfMissing?: boolean | CreateOptions
   /** Pushes beyond this number of items waiting are refused. Default 65,536. */
   readonly maxQueuedItems?: number
   /** Pushes beyond this number of bytes waiting are refused. Default 256 MiB. */
@@ -34,7 +34,7 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
    * How often the writer looks, while nothing is pushed, whether the consumer wishes to suspend, in milliseconds.
    * Default 200; `Infinity` is never.
    */
-  readonly idleLookIntervalMs?: number
+  readonly idleRefreshIntervalMs?: number
   /**
    * Called again and again while what waits cannot go on: the ring is full or suspended, also while it is opened. What it throws rejects
    * all that waits.
@@ -89,8 +89,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       this.#memory,
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
-    const { idleLookIntervalMs = IDLE_LOOK_MS } = options
-    if (idleLookIntervalMs !== Number.POSITIVE_INFINITY) void this.#attend(idleLookIntervalMs)
+    const { idleRefreshIntervalMs = IDLE_LOOK_MS } = options
+    if (idleRefreshIntervalMs !== Number.POSITIVE_INFINITY) void this.#attend(idleRefreshIntervalMs)
   }
 
   /**
@@ -109,13 +109,14 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     device: BlockDevice,
     options: WriterOptions<In> = {},
   ): Promise<RingWriter<In>> {
-    const { idleLookIntervalMs = IDLE_LOOK_MS, signal } = options
-    if (!(idleLookIntervalMs >= 1)) {
-      throw new RangeError(`idleLookIntervalMs is at least 1, not ${idleLookIntervalMs}`)
+    const { idleRefreshIntervalMs = IDLE_LOOK_MS, signal } = options
+    if (!(idleRefreshIntervalMs >= 1)) {
+      throw new RangeError(`idleRefreshIntervalMs is at least 1, not ${idleRefreshIntervalMs}`)
     }
     signal?.throwIfAborted()
-    const { create = false } = options
-    if (create !== false) await Producer.create(device, create === true ? {} : create)
+    const { createIfMissing = false } = options
+    if (createIfMissing !== false)
+      await Producer.create(device, createIfMissing === true ? {} : createIfMissing)
     const waiter = new Waiter(device, options.clock ?? systemClock, options)
     try {
       for (;;) {
@@ -152,7 +153,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * Pushes an item as it is at the call, waiting for room and for the end of a pause.
    * @returns the position after the item
    * @throws {CodecError} `CODEC_ENCODE`
-   * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_DETACHED`, and as {@link Producer} does
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_CLOSED`, and as {@link Producer} does
    * @throws {BlockError} the device failed: the item may be in the ring all the same, and comes twice if it is pushed again
    * @throws the signal's reason: then the item was not pushed
    */
@@ -204,11 +205,11 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Gives the role back. A commit under way ends first; pushes that wait are rejected with `RING_DETACHED`.
+   * Gives the role back. A commit under way ends first; pushes that wait are rejected with `RING_CLOSED`.
    * Never fails; can be called again.
    */
   async close(): Promise<void> {
-    this.#closed ??= new RingError('RING_DETACHED', 'The writer was closed', {
+    this.#closed ??= new RingError('RING_CLOSED', 'The writer was closed', {
       device: this.producer.device.name,
     })
     this.#closing.abort(this.#closed)
@@ -216,7 +217,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     this.#waiter.wake()
     await this.#pumping
     this.#waiter.close()
-    await this.producer.detach()
+    await this.producer.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -111,7 +111,7 @@ export function describeContent(content: DeviceContent): string {
  */
 export async function notInitialised(device: BlockDevice): Promise<RingError> {
   const { name } = device
-  const { found, help } = await lookAt(device)
+  const { found, help } = await inspect(device)
   return new RingError(
     'RING_NOT_INITIALISED',
     `block ring has not been initialised: expected a ring on ${name}, found ${found}; ${help}`,
@@ -119,7 +119,7 @@ export async function notInitialised(device: BlockDevice): Promise<RingError> {
   )
 }
 
-async function lookAt(device: BlockDevice): Promise<{ found: string; help: string }> {
+async function inspect(device: BlockDevice): Promise<{ found: string; help: string }> {
   try {
     const content = await readContent(device)
     const found = describeContent(content)

@@ -208,7 +208,7 @@ class HostsSimulation {
       }
       throw error
     } finally {
-      await producer.detach()
+      await producer.close()
       this.#writesNoMore(connection, 'gave the role back')
     }
   }

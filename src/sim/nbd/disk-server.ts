@@ -1,5 +1,5 @@
 import { COMMAND, COMMAND_FLAG } from '../../block/nbd/protocol.ts'
-import { type InFlight, Place, type SimHost, SimProcess } from '../process.ts'
+import { type InFlight, RequestNames, type SimHost, SimProcess } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
 import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from '../request.ts'
 import type { World } from '../world.ts'
@@ -33,7 +33,7 @@ export class DiskServer {
 
   constructor(world: World, host: SimHost) {
     this.#world = world
-    this.#process = new SimProcess(world, host, new Place('server'))
+    this.#process = new SimProcess(world, host, new RequestNames('server'))
   }
 
   get sizeBytes(): number {
@@ -82,7 +82,7 @@ export class DiskServer {
 
   /** The machine is without power. */
   losePower(random: Random): void {
-    this.#process.loosePower(random)
+    this.#process.losePower(random)
   }
 
   #make(

@@ -61,7 +61,7 @@ class ProcessClient implements Client {
   }
 
   get name(): string {
-    return this.process.place.role
+    return this.process.names.role
   }
 
   get alive(): boolean {
@@ -76,7 +76,7 @@ class ProcessClient implements Client {
     const { process } = this
     return {
       lost: false,
-      next: (seed) => process.place.next(seed),
+      next: (seed) => process.names.next(seed),
       onRequest: (ms) => {
         process.requests++
         process.onRequest?.(ms)
@@ -175,7 +175,7 @@ class NbdStorage implements Storage {
     }
   }
 
-  async look(process: SimProcess): Promise<BlockDevice> {
+  async observe(process: SimProcess): Promise<BlockDevice> {
     const disk = new SimDevice(process, { claims: false, maxAllocation: MAX_ALLOCATION })
     return PartitionBlockDevice.open(disk, this.#layout.ring)
   }
@@ -233,7 +233,7 @@ class NbdStorage implements Storage {
     number: number,
   ): Promise<Neighbour | undefined> {
     const { world, judge, violate } = this.#context
-    const { role } = process.place
+    const { role } = process.names
     const place = this.#layout.neighbours[role]
     const oracle = this.#oracles.get(role)
     if (!this.#traits.neighbours || place === undefined || oracle === undefined) return undefined

@@ -38,7 +38,7 @@ const commands = {
       return 'taken'
     }),
   async giveBack() {
-    await held?.detach()
+    await held?.close()
     held = undefined
     return 'given back'
   },
@@ -50,5 +50,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { command, ...options } = JSON.parse(line)
   process.stdout.write(`${JSON.stringify(await commands[command](options))}\n`)
 }
-await held?.detach()
+await held?.close()
 await device.disconnect()

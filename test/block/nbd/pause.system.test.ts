@@ -121,8 +121,8 @@ test('a write that stalls leaves open what became of those before it that were n
 
 /** A push is a write then. Otherwise it may begin with a read, after which nothing is of unknown outcome. */
 const NEVER_LOOKS = {
-  idleLookIntervalMs: Number.POSITIVE_INFINITY,
-  lookIntervalMs: Number.POSITIVE_INFINITY,
+  idleRefreshIntervalMs: Number.POSITIVE_INFINITY,
+  refreshIntervalMs: Number.POSITIVE_INFINITY,
 }
 
 for (const format of [1, 2] as const) {
@@ -142,24 +142,24 @@ for (const format of [1, 2] as const) {
     const next = scene.keep(await RingWriter.open(again, { codec: text }))
     await next.push('third')
     const reader = scene.keep(await RingReader.open(again, { codec: text }))
-    const items = [(await reader.next()).item, (await reader.next()).item]
-    if (items[1] === 'second') items.splice(1, 1, (await reader.next()).item)
+    const items = [(await reader.receive()).item, (await reader.receive()).item]
+    if (items[1] === 'second') items.splice(1, 1, (await reader.receive()).item)
     expect(items).toEqual(['first', 'third'])
-    expect(await reader.tryNext()).toBeUndefined()
+    expect(await reader.tryReceive()).toBeUndefined()
   })
 
   test(`format ${format}: a push that stalls before it has written anything can be done again`, async (context) => {
     const stalling = await pausable(context)
     const device = await scene.connect(stalling.server, SHORT)
     await Producer.create(device, { format })
-    const looks = { ...NEVER_LOOKS, lookIntervalMs: 0 }
+    const looks = { ...NEVER_LOOKS, refreshIntervalMs: 0 }
     const writer = scene.keep(await RingWriter.open(device, { codec: text, ...looks }))
     await stalling.pause()
     await expect(writer.push('first')).rejects.toEqual(TIMEOUT)
     await stalling.resume()
     await writer.push('second')
     const reader = scene.keep(await RingReader.open(device, { codec: text }))
-    expect((await reader.next()).item).toBe('second')
+    expect((await reader.receive()).item).toBe('second')
   })
 
   test(`format ${format}: a consumer that was told of a stall goes on after it`, async (context) => {
@@ -172,10 +172,10 @@ for (const format of [1, 2] as const) {
     const reader = scene.keep(await RingReader.open(device, { codec: text }))
     await writer.push('first')
     await stalling.pause()
-    await expect(reader.next()).rejects.toEqual(TIMEOUT)
+    await expect(reader.receive()).rejects.toEqual(TIMEOUT)
     await stalling.resume()
-    expect((await reader.next()).item).toBe('first')
+    expect((await reader.receive()).item).toBe('first')
     await writer.push('second')
-    expect((await reader.next()).item).toBe('second')
+    expect((await reader.receive()).item).toBe('second')
   })
 }

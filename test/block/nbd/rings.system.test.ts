@@ -71,7 +71,7 @@ describe.each(SERVERS)('%s', (_, serve, name) => {
       })()
       const found: string[] = []
       while (found.length < items.length) {
-        const entries = await reader.nextMany()
+        const entries = await reader.receiveMany()
         found.push(...entries.map(({ item }) => item))
         await entries.at(-1)?.advance()
       }
@@ -138,7 +138,7 @@ for (const format of [1, 2] as const) {
     scene.keep(await startNbdkit(scene.folder, ['file', file]))
     const again = await scene.connect(good)
     const reader = scene.keep(await RingReader.open(again, { codec: text }))
-    expect((await reader.next()).item).toBe('first')
+    expect((await reader.receive()).item).toBe('first')
   })
 }
 
@@ -161,7 +161,11 @@ async function countItems(uri: string, acknowledged: number): Promise<number> {
   await using device = await NbdBlockDevice.connect(uri)
   await using reader = await RingReader.open(device, { codec: text })
   let items = 0
-  for (let entry = await reader.tryNext(); entry !== undefined; entry = await reader.tryNext()) {
+  for (
+    let entry = await reader.tryReceive();
+    entry !== undefined;
+    entry = await reader.tryReceive()
+  ) {
     expect(entry.item).toBe(`item ${items}`)
     items++
   }

@@ -3,7 +3,7 @@ import { type BatchHeader, batchEnd, encodeBatch } from '../../../src/ring/forma
 import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
 import { encodeGuard } from '../../../src/ring/format2/disk/guard.ts'
 import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/disk/layout.ts'
-import { type Mark, ORIGIN } from '../../../src/ring/format2/disk/log-position.ts'
+import { type LogPosition, ORIGIN } from '../../../src/ring/format2/disk/log-position.ts'
 import {
   type ConsumerSlot,
   encodeConsumerSlot,
@@ -31,7 +31,7 @@ class Target {
   readonly ring: Superblock
   readonly items = new Set<string>()
   /** Where the log begins, and behind each batch. */
-  readonly marks: Mark[] = [ORIGIN]
+  readonly logPositions: LogPosition[] = [ORIGIN]
   readonly #random: Random
 
   constructor(random: Random, deviceBytes: number) {
@@ -48,8 +48,8 @@ class Target {
     this.batch(random.between(1, 3))
   }
 
-  get tail(): Mark {
-    return this.marks.at(-1) as Mark
+  get tail(): LogPosition {
+    return this.logPositions.at(-1) as LogPosition
   }
 
   superblock(offset: number, ring: Superblock): void {
@@ -67,13 +67,13 @@ class Target {
     const honest = { start, epoch: EPOCH, committedTo: start.seq + count, time: 0 }
     const bytes = this.image.at(this.#offsetOf(start), BLOCK)
     const header = encodeBatch(bytes, items, { ...honest, ...fields }, crc32c(this.ring.uuid))
-    this.marks.push(batchEnd(header, BLOCK))
+    this.logPositions.push(batchEnd(header, BLOCK))
     return header
   }
 
   /** Has the last batch claim what is not there. */
   claim(records: number, bodyBytes: number): void {
-    const bytes = this.image.at(this.#offsetOf(this.marks.at(-2) as Mark), BLOCK)
+    const bytes = this.image.at(this.#offsetOf(this.logPositions.at(-2) as LogPosition), BLOCK)
     const view = viewOf(bytes)
     view.setUint32(64, records, true)
     view.setUint32(68, bodyBytes, true)
@@ -82,7 +82,7 @@ class Target {
     view.setUint32(4, crc32c(bytes.subarray(8, 80)), true)
   }
 
-  #offsetOf({ lsn }: Mark): number {
+  #offsetOf({ lsn }: LogPosition): number {
     const { dataOffset, dataBlocks } = this.layout
     return dataOffset + (lsn % dataBlocks) * BLOCK
   }
@@ -99,7 +99,7 @@ class Target {
     for (const which of [0, 1] as const) {
       const shared = { generation: 5 + which, time: 0, text: 'aimed at' }
       const epochs = [{ epoch: EPOCH, start: ORIGIN, span: 0 }]
-      const place = { committed: this.tail, reach: 0, epochs, head: ORIGIN }
+      const place = { committed: this.tail, reach: 0, epochs, truncatedTo: ORIGIN }
       const counts = { suspendAck: false, commits: 2, retries: 0 }
       const at = this.layout.producerSlots[which]
       const said = { ...shared, ...place, ...counts, ...producer[which] }
@@ -173,7 +173,7 @@ const AIMS: readonly Aim[] = [
     name: 'a producer that went back',
     deviceBytes: SMALL_BYTES,
     hurt: (target) => {
-      target.slots({ producer: [{}, { committed: target.marks[1] as Mark }] })
+      target.slots({ producer: [{}, { committed: target.logPositions[1] as LogPosition }] })
       return REFUSED
     },
   },
@@ -181,7 +181,7 @@ const AIMS: readonly Aim[] = [
     name: 'a consumer that went back',
     deviceBytes: SMALL_BYTES,
     hurt: (target) => {
-      const cursor = target.marks[1] as Mark
+      const cursor = target.logPositions[1] as LogPosition
       target.slots({ consumer: [{ cursor, bytes: cursor.bytes }, {}] })
       return REFUSED
     },
@@ -204,8 +204,12 @@ const AIMS: readonly Aim[] = [
       const { tail } = target
       const most = ((tail.lsn + 1) * BLOCK) / 8
       // All that a slot says is at one place, or its marks would not lead to each other.
-      const at = (committed: Mark): Partial<ProducerSlot> => {
-        return { committed, head: committed, epochs: [{ epoch: EPOCH, start: committed, span: 0 }] }
+      const at = (committed: LogPosition): Partial<ProducerSlot> => {
+        return {
+          committed,
+          truncatedTo: committed,
+          epochs: [{ epoch: EPOCH, start: committed, span: 0 }],
+        }
       }
       const wrong = random.pick<Partial<ProducerSlot>>([
         at({ ...tail, seq: Math.floor(most) + 1 }),
@@ -243,12 +247,12 @@ const AIMS: readonly Aim[] = [
     },
   },
   {
-    name: 'an epoch or a head behind what is committed',
+    name: 'an epoch or a truncation behind what is committed',
     deviceBytes: SMALL_BYTES,
     hurt: (target, random) => {
       const behind = { ...target.tail, lsn: target.tail.lsn + 1 }
       const wrong: Partial<ProducerSlot> = random.pick([
-        { head: behind },
+        { truncatedTo: behind },
         { epochs: [{ epoch: EPOCH, start: behind, span: 0 }] },
       ])
       target.slots({ producer: [wrong, wrong] })

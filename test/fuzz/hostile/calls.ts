@@ -78,7 +78,7 @@ export async function consume(
 ): Promise<Consumed> {
   const { signal } = device
   const lease = options.lease === true ? { lease: { ...LEASE, signal } } : {}
-  const attaching = { clock, lookIntervalMs: 0, signal, ...lease }
+  const attaching = { clock, refreshIntervalMs: 0, signal, ...lease }
   const consumer = await Consumer.attach(device, attaching)
   const came: Consumed = { items: 0, bytes: 0, damaged: 0, missed: 0, large: 0, done: false }
   try {
@@ -99,7 +99,7 @@ export async function consume(
     if (options.advances === true) await consumer.advance(from)
     return came
   } finally {
-    await consumer.detach()
+    await consumer.close()
   }
 }
 
@@ -131,7 +131,7 @@ async function popOrStep(
 async function produce({ device }: Calling, leased: boolean): Promise<string> {
   const { signal } = device
   const lease = leased ? { lease: { ...LEASE, signal } } : {}
-  const attached = await Producer.attach(device, { clock, lookIntervalMs: 0, signal, ...lease })
+  const attached = await Producer.attach(device, { clock, refreshIntervalMs: 0, signal, ...lease })
   if (attached.status === 'suspended') return 'suspended'
   const { producer } = attached
   try {
@@ -144,7 +144,7 @@ async function produce({ device }: Calling, leased: boolean): Promise<string> {
     await producer.advance(pushed.position)
     return 'ok'
   } finally {
-    await producer.detach()
+    await producer.close()
   }
 }
 
@@ -263,7 +263,7 @@ export const CALLS: readonly Call[] = [
     share: 0.3,
     run: async ({ device, deliver }) => {
       const { signal } = device
-      const options = { clock, lookIntervalMs: 0, signal, onDamage: 'skip' } as const
+      const options = { clock, refreshIntervalMs: 0, signal, onDamage: 'skip' } as const
       await using consumer = await Consumer.attach(device, options)
       const popped = await consumer.popMany({ signal })
       for (const { item } of popped) deliver(item)
@@ -291,7 +291,7 @@ export const CALLS: readonly Call[] = [
       await using reader = await RingReader.open(device, { clock, signal })
       // What takes no signal is ended by closing.
       signal.addEventListener('abort', () => void reader.close(), { once: true })
-      const entry = await reader.tryNext()
+      const entry = await reader.tryReceive()
       if (entry === undefined) return
       deliver(entry.item)
       await entry.advance()
@@ -335,7 +335,7 @@ export const CALLS: readonly Call[] = [
       const attached = await Producer.attach(from, { clock })
       if (attached.status === 'attached') {
         await attached.producer.append(ITEMS)
-        await attached.producer.detach()
+        await attached.producer.close()
       }
       const onBlocked = (): void => device.stop()
       return await migrateRing(from, device, { signal: device.signal, onBlocked, add: true })
@@ -373,9 +373,9 @@ export const AFTER_PRODUCER: Call = {
   run: async (calling) => {
     const { device } = calling
     const { signal } = device
-    const attached = await Producer.attach(device, { clock, lookIntervalMs: 0, signal })
+    const attached = await Producer.attach(device, { clock, refreshIntervalMs: 0, signal })
     if (attached.status === 'suspended') return undefined
-    await attached.producer.detach()
+    await attached.producer.close()
     return await consume(calling)
   },
 }

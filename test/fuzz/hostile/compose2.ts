@@ -9,7 +9,7 @@ import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
 import { encodeGuard } from '../../../src/ring/format2/disk/guard.ts'
 import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/disk/layout.ts'
 import { encodeLease } from '../../../src/ring/format2/disk/lease-block.ts'
-import type { Mark } from '../../../src/ring/format2/disk/log-position.ts'
+import type { LogPosition } from '../../../src/ring/format2/disk/log-position.ts'
 import {
   type ConsumerSlot,
   encodeConsumerSlot,
@@ -155,7 +155,7 @@ class Composer {
   }
 
   /** Where the log begins. */
-  #origin(): Mark {
+  #origin(): LogPosition {
     const { dataBlocks, blockSize } = this.#layout
     const random = this.#random
     const lsn = random.pick([
@@ -174,33 +174,36 @@ class Composer {
   }
 
   /** Writes batches, and answers where each begins, the last of these behind them all. */
-  #log(): { readonly marks: readonly Mark[]; readonly epochs: ProducerSlot['epochs'] } {
+  #log(): {
+    readonly logPositions: readonly LogPosition[]
+    readonly epochs: ProducerSlot['epochs']
+  } {
     const random = this.#random
     const origin = this.#origin()
-    const marks: Mark[] = [origin]
+    const logPositions: LogPosition[] = [origin]
     const epochs = [{ epoch: random.pick([1, 1, 5, 2 ** 51]), start: origin, span: 0 }]
-    let mark = origin
+    let logPosition = origin
     for (let left = random.below(8); left > 0; left--) {
       if (random.chance(0.2) && epochs.length < maxEpochs(this.#layout.blockSize)) {
         const last = epochs.at(-1) as (typeof epochs)[number]
-        const next = { epoch: last.epoch + 1, start: mark, span: 0 }
-        if (last.start.lsn === mark.lsn) epochs.pop()
+        const next = { epoch: last.epoch + 1, start: logPosition, span: 0 }
+        if (last.start.lsn === logPosition.lsn) epochs.pop()
         epochs.push(next)
       }
-      const end = this.#batch(mark, epochs.at(-1)?.epoch ?? 1, origin)
+      const end = this.#batch(logPosition, epochs.at(-1)?.epoch ?? 1, origin)
       if (end === undefined) break
-      mark = end
-      marks.push(mark)
+      logPosition = end
+      logPositions.push(logPosition)
     }
-    return { marks, epochs }
+    return { logPositions, epochs }
   }
 
   /** Writes a batch, if there is room for one. */
-  #batch(mark: Mark, epoch: number, origin: Mark): Mark | undefined {
+  #batch(logPosition: LogPosition, epoch: number, origin: LogPosition): LogPosition | undefined {
     const random = this.#random
     const { blockSize, dataBlocks } = this.#layout
     const most = Math.max(1, Math.min(Math.floor(dataBlocks / 4), (4 << 20) / blockSize))
-    const room = dataBlocks - (mark.lsn - origin.lsn) - 2
+    const room = dataBlocks - (logPosition.lsn - origin.lsn) - 2
     const kind = random.weighted<'items' | 'marker' | 'empty' | 'large' | 'gap'>([
       [70, 'items'],
       [10, 'marker'],
@@ -209,29 +212,30 @@ class Composer {
       [3, 'large'],
     ])
     // A producer refuses what it could not go on from.
-    if (room < 1 || mark.lsn + dataBlocks >= 2 ** 52) return undefined
-    if (kind === 'gap') return { ...mark, lsn: mark.lsn + 1 }
+    if (room < 1 || logPosition.lsn + dataBlocks >= 2 ** 52) return undefined
+    if (kind === 'gap') return { ...logPosition, lsn: logPosition.lsn + 1 }
     const items = this.#itemsFor(kind, blockSize)
-    if (mark.seq + items.length >= 2 ** 52) return undefined
+    if (logPosition.seq + items.length >= 2 ** 52) return undefined
     let bodyBytes = 0
     for (const item of items) bodyBytes += item.length
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
-    if (blocks > room || (items.length > 1 && blocks > most)) return mark
+    if (blocks > room || (items.length > 1 && blocks > most)) return logPosition
     const bytes = new Uint8Array(blocks * blockSize)
     const fields = {
-      start: this.#isOdd('batches', 0.1) ? this.#oddMark(mark) : mark,
+      start: this.#isOdd('batches', 0.1) ? this.#oddMark(logPosition) : logPosition,
       epoch: this.#isOdd('batches', 0.1) ? this.#number(epoch) : epoch,
-      committedTo: this.#isHeldBack() ? mark.seq : mark.seq + items.length,
+      committedTo: this.#isHeldBack() ? logPosition.seq : logPosition.seq + items.length,
       time: this.#isOdd('batches', 0.1) ? this.#number(0) : 1_700_000_000_000,
     }
-    if (this.#isOdd('batches', 0.1)) fields.committedTo = this.#number(mark.seq + items.length)
+    if (this.#isOdd('batches', 0.1))
+      fields.committedTo = this.#number(logPosition.seq + items.length)
     const header = encodeBatch(bytes, items, fields, crc32c(this.#uuid))
     for (const item of items) this.#items.add(keyOf(item))
     const forged = this.#isOdd('batches', 0.25) ? this.#forge(bytes, header) : header
-    this.#place(mark.lsn, bytes)
+    this.#place(logPosition.lsn, bytes)
     const end = batchEnd(forged, blockSize)
     return end.lsn - origin.lsn < dataBlocks
-      ? { ...end, lsn: Math.max(end.lsn, mark.lsn + 1) }
+      ? { ...end, lsn: Math.max(end.lsn, logPosition.lsn + 1) }
       : undefined
   }
 
@@ -288,31 +292,31 @@ class Composer {
     }
   }
 
-  #oddMark(mark: Mark): Mark {
+  #oddMark(logPosition: LogPosition): LogPosition {
     const field = this.#random.pick(['lsn', 'seq', 'bytes', 'crc'] as const)
-    const most = (mark.lsn + 1) * this.#layout.blockSize
-    const bounds = [mark.lsn + searchBlocks(this.#layout), most / 8, most]
-    const value = this.#number(mark[field], ...bounds)
-    return { ...mark, [field]: field === 'crc' ? value % 2 ** 32 : value }
+    const most = (logPosition.lsn + 1) * this.#layout.blockSize
+    const bounds = [logPosition.lsn + searchBlocks(this.#layout), most / 8, most]
+    const value = this.#number(logPosition[field], ...bounds)
+    return { ...logPosition, [field]: field === 'crc' ? value % 2 ** 32 : value }
   }
 
   #slots({
-    marks,
+    logPositions,
     epochs,
   }: {
-    readonly marks: readonly Mark[]
+    readonly logPositions: readonly LogPosition[]
     readonly epochs: ProducerSlot['epochs']
   }): void {
     const random = this.#random
     const { producerSlots, consumerSlots, blockSize } = this.#layout
     const started = epochs.at(-1)?.start.lsn ?? 0
-    const ends = marks.filter(({ lsn }) => lsn >= started)
-    const [origin] = marks as [Mark]
+    const ends = logPositions.filter(({ lsn }) => lsn >= started)
+    const [origin] = logPositions as [LogPosition]
     const generation = random.pick([1, 7, 2 ** 51, 2 ** 52 - 4])
     const committed = [random.pick(ends), random.pick(ends)].sort(
       (one, other) => one.lsn - other.lsn,
     )
-    const cursors = [random.pick(marks), random.pick(marks)].sort(
+    const cursors = [random.pick(logPositions), random.pick(logPositions)].sort(
       (one, other) => one.lsn - other.lsn,
     )
     const flag = random.chance(0.1)
@@ -325,7 +329,7 @@ class Composer {
           epochs,
         },
         ...{
-          head: this.#overwrites ? origin : { lsn: 0, seq: 0, bytes: 0, crc: 0 },
+          truncatedTo: this.#overwrites ? origin : { lsn: 0, seq: 0, bytes: 0, crc: 0 },
           suspendAck: flag,
         },
         ...{ time: 0, commits: 0, retries: 0, text: 'composed' },
@@ -360,7 +364,7 @@ class Composer {
           committed.lsn + this.#layout.dataBlocks + searchBlocks(this.#layout),
         ),
       }),
-      () => ({ head: this.#oddMark(this.#random.pick([committed, slot.head])) }),
+      () => ({ truncatedTo: this.#oddMark(this.#random.pick([committed, slot.truncatedTo])) }),
       () => ({
         epochs: epochs.map((each) => ({
           ...each,
@@ -394,10 +398,14 @@ class Composer {
   }
 
   /** A place where there is nothing, though numbers fit each other. */
-  #far(mark: Mark): Mark {
+  #far(logPosition: LogPosition): LogPosition {
     const { dataBlocks } = this.#layout
     const more = this.#random.pick([1, dataBlocks - 1, dataBlocks, 10 * dataBlocks, 2 ** 51])
-    return { ...mark, lsn: mark.lsn + more, seq: mark.seq + this.#random.pick([0, 1, more]) }
+    return {
+      ...logPosition,
+      lsn: logPosition.lsn + more,
+      seq: logPosition.seq + this.#random.pick([0, 1, more]),
+    }
   }
 
   #leases(): void {

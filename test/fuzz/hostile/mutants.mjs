@@ -55,7 +55,7 @@ export const HOSTILE = [
   ]),
   mutant('a consumer is not told what no batch holds', [
     'ring/format2/log/consumer-log.ts',
-    'if (said.seq > mark.seq) {',
+    'if (said.seq > logPosition.seq) {',
     'if (said.seq < 0) {',
   ]),
   mutant('verify does not tell what is lost', [
@@ -68,10 +68,10 @@ export const HOSTILE = [
     'return reach <= farthest ? undefined',
     'return reach >= 0 ? undefined',
   ]),
-  mutant('a head and an epoch may lie behind what is committed', [
+  mutant('a truncation and an epoch may lie behind what is committed', [
     SLOTS,
-    'if (![head, start].every((mark) => leadsTo(mark, committed, layout.blockSize))) {',
-    'if (![head, start].every((mark) => leadsTo(mark, mark, layout.blockSize))) {',
+    'if (![truncatedTo, start].every((from) => leadsTo(from, committed, layout.blockSize))) {',
+    'if (![truncatedTo, start].every((from) => leadsTo(from, from, layout.blockSize))) {',
   ]),
   mutant('epochs may be in any order', [
     SLOTS,

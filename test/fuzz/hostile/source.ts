@@ -1,7 +1,7 @@
 import { isBlockError, isRingError } from '../../../src/errors.ts'
 import { isJournalError, type JournalError } from '../../../src/journal/index.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
-import { rollForward } from '../../../src/ring/format2/log/recovery.ts'
+import { replay } from '../../../src/ring/format2/log/recovery.ts'
 import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
 import type { LogCounts, RingReport } from '../../../src/ring/report/finding.ts'
 import type { RepairReport } from '../../../src/ring/report/repair.ts'
@@ -251,8 +251,8 @@ class HostileRun {
     const slots = await disk.readSlots()
     const producer = newestProducer(slots.producer, device.name).slot
     const { cursor } = newestConsumer(slots.consumer, device.name).slot
-    const { damaged, mark } = await rollForward(disk, producer)
-    const isPast = cursor.lsn > producer.committed.lsn && cursor.lsn <= mark.lsn
+    const { damaged, logPosition } = await replay(disk, producer)
+    const isPast = cursor.lsn > producer.committed.lsn && cursor.lsn <= logPosition.lsn
     return damaged.length > 0 || isPast
   }
 

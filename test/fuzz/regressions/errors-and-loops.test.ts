@@ -5,7 +5,7 @@ import type { Position } from '../../../src/position.ts'
 import { encodeBatch, parseHeader } from '../../../src/ring/format2/disk/batch.ts'
 import { isBad } from '../../../src/ring/format2/disk/block.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
-import type { Mark } from '../../../src/ring/format2/disk/log-position.ts'
+import type { LogPosition } from '../../../src/ring/format2/disk/log-position.ts'
 import {
   encodeProducerSlot,
   type ProducerSlot,
@@ -22,19 +22,19 @@ import { stillClock } from '../still-clock.ts'
 // Images of the fuzzer, made small. Each of these threw an error of the language's, or did not end.
 
 const BLOCK = 512
-const options = { clock: stillClock, lookIntervalMs: 0 }
+const options = { clock: stillClock, refreshIntervalMs: 0 }
 let device: MeteredDevice
 let disk: Disk
 
 /** A ring of 32 blocks, whose device refuses when too much is asked of it. */
-async function makeRing(whenFull: 'retry' | 'overwrite'): Promise<void> {
+async function makeRing(onFull: 'wait' | 'overwrite'): Promise<void> {
   const memory = new MemoryBlockDevice({ sizeSectors: 144 })
-  await Producer.create(memory, { format: 2, blockSize: BLOCK, whenFull, clock: stillClock })
+  await Producer.create(memory, { format: 2, blockSize: BLOCK, onFull, clock: stillClock })
   device = new MeteredDevice(memory, LIMITS)
   disk = await Disk.open(device)
 }
 
-beforeEach(() => makeRing('retry'))
+beforeEach(() => makeRing('wait'))
 
 /** Appends items of one byte, each a batch of its own. */
 async function append(...bytes: readonly number[]): Promise<void> {
@@ -91,7 +91,7 @@ test('an inspection ends where several markers are damaged in an epoch that the 
     if (pushed.status !== 'ok') throw new Error(pushed.status)
     await producer.advance(pushed.position)
   }
-  await producer.detach()
+  await producer.close()
   // The markers of the first two, which have no items.
   await wipe(2)
   await wipe(4)
@@ -100,9 +100,13 @@ test('an inspection ends where several markers are damaged in an epoch that the 
 })
 
 describe('a producer slot whose checksum holds is refused', () => {
-  const later = (mark: Mark): Mark => ({ ...mark, lsn: mark.lsn + 1, seq: mark.seq + 2 ** 36 })
+  const later = (logPosition: LogPosition): LogPosition => ({
+    ...logPosition,
+    lsn: logPosition.lsn + 1,
+    seq: logPosition.seq + 2 ** 36,
+  })
   test.each<[string, (slot: ProducerSlot) => Partial<ProducerSlot>]>([
-    ['a head behind what is committed', ({ committed }) => ({ head: later(committed) })],
+    ['a head behind what is committed', ({ committed }) => ({ truncatedTo: later(committed) })],
     [
       'an epoch that begins behind what is committed',
       ({ epochs, committed }) => ({
@@ -152,7 +156,7 @@ test('a cursor that counts more items than were given up behind it is damage', a
 test('giving up the oldest items ends, however long the log seems to be', async () => {
   await makeRing('overwrite')
   await append(1, 2, 3)
-  const far = (mark: Mark): Mark => ({ ...mark, lsn: 2 ** 50 })
+  const far = (logPosition: LogPosition): LogPosition => ({ ...logPosition, lsn: 2 ** 50 })
   await forge((slot) => ({ ...slot, committed: far(slot.committed) }))
   await using producer = await attachProducer(device, options)
   const results = await Promise.all(

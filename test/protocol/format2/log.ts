@@ -11,7 +11,7 @@ import {
 
 /** What recovery finds. */
 export interface Tail {
-  readonly mark: Mark
+  readonly logPosition: Mark
   /** The newest epoch seen in batches. */
   readonly epoch: number
   /** A batch was complete once, and is not any more. */
@@ -45,38 +45,38 @@ export class Log {
   /** The batch at a place, if it continues the chain there and is of the right epoch; and whether all of it is there. */
   batchAt(
     view: View<Unit>,
-    mark: Mark,
+    logPosition: Mark,
     epochs: readonly Epoch[],
   ): { readonly batch: Batch; readonly whole: boolean } | undefined {
-    const batch = this.#header(view, mark.lsn, epochs)
+    const batch = this.#header(view, logPosition.lsn, epochs)
     if (batch === undefined) return undefined
-    if (batch.start.seq !== mark.seq || batch.start.crc !== mark.crc) return undefined
+    if (batch.start.seq !== logPosition.seq || batch.start.crc !== logPosition.crc) return undefined
     const bodies = Array.from({ length: batch.blocks - 1 }, (_, at) =>
-      view(this.unit(mark.lsn + 1 + at)),
+      view(this.unit(logPosition.lsn + 1 + at)),
     )
     return { batch, whole: bodies.every((body) => (body as Body | null)?.of === batch.id) }
   }
 
   /** Walks from a committed place to the end of what was committed. */
   rollForward(view: View<Unit>, from: Mark, epochs: readonly Epoch[]): Tail {
-    let mark = from
+    let logPosition = from
     let tail = from
     let epoch = 0
     for (;;) {
-      const found = this.batchAt(view, mark, epochs)
+      const found = this.batchAt(view, logPosition, epochs)
       if (found?.whole !== true) break
       const { batch } = found
       epoch = Math.max(epoch, batch.epoch)
-      mark = endOf(batch)
-      if (batch.to > tail.seq) tail = { ...mark, seq: batch.to }
-      if (!this.#rules.dropsHeld) tail = mark
+      logPosition = endOf(batch)
+      if (batch.to > tail.seq) tail = { ...logPosition, seq: batch.to }
+      if (!this.#rules.dropsHeld) tail = logPosition
     }
-    return { mark: tail, epoch, damaged: this.#hasLater(view, mark, tail, epochs) }
+    return { logPosition: tail, epoch, damaged: this.#hasLater(view, logPosition, tail, epochs) }
   }
 
   /** Whether a later batch shows that what is missing at a place was complete once. */
-  #hasLater(view: View<Unit>, mark: Mark, tail: Mark, epochs: readonly Epoch[]): boolean {
-    for (let lsn = mark.lsn + 1; lsn < mark.lsn + this.blocks; lsn++) {
+  #hasLater(view: View<Unit>, logPosition: Mark, tail: Mark, epochs: readonly Epoch[]): boolean {
+    for (let lsn = logPosition.lsn + 1; lsn < logPosition.lsn + this.blocks; lsn++) {
       const later = this.#header(view, lsn, epochs)
       if (later?.epoch === epochs.at(-1)?.epoch && (later?.to ?? 0) > tail.seq) return true
     }

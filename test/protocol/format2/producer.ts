@@ -148,11 +148,19 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     const slots = producerSlots(view)
     const consumer = consumerSlots(view)
     const { committed, epochs } = slots[newest(slots)]
-    const { mark, epoch, damaged } = this.#log.rollForward(view, committed, epochs)
+    const { logPosition, epoch, damaged } = this.#log.rollForward(view, committed, epochs)
     const generations = slots.map(({ generation }) => generation)
-    const pass = JSON.stringify([generations, mark, epoch])
+    const pass = JSON.stringify([generations, logPosition, epoch])
     const none = { held: [], items: [], ack: false, armed: false, told: false, call: 'attach' }
-    const memory = { slots, consumer, epochs, tail: mark, committedTo: mark.seq, ...none, pass }
+    const memory = {
+      slots,
+      consumer,
+      epochs,
+      tail: logPosition,
+      committedTo: logPosition.seq,
+      ...none,
+      pass,
+    }
     return { memory, ...(damaged && { broken: 'recovery finds damage' }) }
   }
 

@@ -10,10 +10,10 @@ test('the depth is exact after a power cut took an item back that was popped', a
   await Producer.create(open(), { format: 2, blockSize: 4096 })
   const gated = new GatedDevice(disk, false)
   const setup = await attachProducer(open())
-  await setup.detach()
+  await setup.close()
 
   // An item that is in the cache only is popped, and the cursor behind it is stable.
-  const first = await Consumer.attach(open(), { lookIntervalMs: 0 })
+  const first = await Consumer.attach(open(), { refreshIntervalMs: 0 })
   const block = await capture(disk, gated)
   const popped = await first.pop()
   if (popped.status !== 'item') throw new Error('an item waits')

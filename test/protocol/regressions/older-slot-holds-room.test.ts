@@ -8,9 +8,9 @@ import { GatedDevice, ReplayDisk } from '../disk.ts'
 test('after a consumer that died before it was idle, its successor frees the space', async () => {
   const disk = new ReplayDisk(4096, 28)
   await Producer.create(new GatedDevice(disk, true), { format: 2, blockSize: 4096 })
-  const producer = await attachProducer(new GatedDevice(disk, true), { lookIntervalMs: 0 })
+  const producer = await attachProducer(new GatedDevice(disk, true), { refreshIntervalMs: 0 })
   const attachConsumer = async (clock: FakeClock): Promise<Consumer> =>
-    Consumer.attach(new GatedDevice(disk, true), { clock, lookIntervalMs: 0 })
+    Consumer.attach(new GatedDevice(disk, true), { clock, refreshIntervalMs: 0 })
 
   const firstClock = new FakeClock()
   const first = await attachConsumer(firstClock)

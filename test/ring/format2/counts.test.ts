@@ -13,7 +13,7 @@ const SLOTS_BYTES = 4 * BLOCK
 /** What 1,000 items of 100 bytes take. */
 const BATCH_BLOCKS = 27
 /** Neither side looks by itself, and nothing is written because it is idle: this clock stands still. */
-const QUIET = { lookIntervalMs: 1e9, clock: new FakeClock() }
+const QUIET = { refreshIntervalMs: 1e9, clock: new FakeClock() }
 
 /** What some work asked of the device. */
 interface Counts {
@@ -93,7 +93,7 @@ beforeEach(async () => {
 })
 
 async function openWriter(): Promise<RingWriter> {
-  const writer = await RingWriter.open(device, { ...QUIET, idleLookIntervalMs: Infinity })
+  const writer = await RingWriter.open(device, { ...QUIET, idleRefreshIntervalMs: Infinity })
   device.counts()
   return writer
 }

@@ -22,7 +22,7 @@ test.each(Array.from({ length: WRITES }, (_, write) => write))(
       await created.catch((error: unknown) => expect(error).toMatchObject({ code: 'BLOCK_IO' }))
       const again = await MemoryBlockDevice.from(device.cut())
       await Producer.create(again, { format: 2 })
-      await (await attachProducer(again)).detach()
+      await (await attachProducer(again)).close()
       expect(await (await Consumer.attach(again)).popMany()).toEqual([])
     }
   },

@@ -14,30 +14,30 @@ export function decode(image: Uint8Array): Uint8Array[] {
     span: disk.u32(producer + 248 + index * 40 + 36),
   }))
   const head = markAt(disk, producer + 152)
-  let mark = markAt(disk, consumer + 72)
+  let logPosition = markAt(disk, consumer + 72)
   let skip = disk.u32(consumer + 104)
-  if (mark.lsn < head.lsn) {
-    mark = head
+  if (logPosition.lsn < head.lsn) {
+    logPosition = head
     skip = 0
   }
-  const from = mark.seq + skip
+  const from = logPosition.seq + skip
   let items: { readonly seq: number; readonly bytes: Uint8Array }[] = []
-  let committedTo = mark.seq
+  let committedTo = logPosition.seq
   for (;;) {
-    const epoch = epochs.find(({ lsn }) => lsn === mark.lsn)
+    const epoch = epochs.find(({ lsn }) => lsn === logPosition.lsn)
     if (epoch !== undefined) {
       // What was held back before it is dropped.
-      mark = epoch
+      logPosition = epoch
       items = items.filter(({ seq }) => seq < epoch.seq)
     }
-    const batch = batchAt(disk, ring, mark)
-    const entry = epochs.findLast(({ lsn }) => lsn <= mark.lsn)
+    const batch = batchAt(disk, ring, logPosition)
+    const entry = epochs.findLast(({ lsn }) => lsn <= logPosition.lsn)
     if (batch === undefined) break
     if (entry !== undefined && !allows(entry, batch.epoch)) break
     for (const bytes of batch.items)
-      items.push({ seq: mark.seq + batch.items.indexOf(bytes), bytes })
+      items.push({ seq: logPosition.seq + batch.items.indexOf(bytes), bytes })
     committedTo = Math.max(committedTo, batch.committedTo)
-    mark = batch.end
+    logPosition = batch.end
   }
   return items.filter(({ seq }) => seq >= from && seq < committedTo).map(({ bytes }) => bytes)
 }
@@ -100,19 +100,19 @@ function markAt(disk: Reader, at: number): Mark {
 const PART = 64 * 1024 * 1024
 
 /** The batch that continues the log at a place. */
-function batchAt(disk: Reader, ring: Ring, mark: Mark) {
+function batchAt(disk: Reader, ring: Ring, logPosition: Mark) {
   const { blockSize, dataOffset, dataBlocks, uuid } = ring
   const area = disk.bytes.subarray(dataOffset, dataOffset + dataBlocks * blockSize)
-  const start = (mark.lsn % dataBlocks) * blockSize
+  const start = (logPosition.lsn % dataBlocks) * blockSize
   // Turned round, so that what goes over the end is in one piece.
   const log = new Reader(new Uint8Array([...area.subarray(start), ...area.subarray(0, start)]))
   const text = String.fromCharCode(...log.bytes.subarray(0, 4))
   if (text !== 'SBRB' || log.u32(4) !== crc32c(log.bytes.subarray(8, 80))) return undefined
   const follows =
-    log.u64(8) === mark.lsn &&
-    log.u64(24) === mark.seq &&
-    log.u64(32) === mark.bytes &&
-    log.u32(56) === mark.crc &&
+    log.u64(8) === logPosition.lsn &&
+    log.u64(24) === logPosition.seq &&
+    log.u64(32) === logPosition.bytes &&
+    log.u32(56) === logPosition.crc &&
     log.u32(60) === crc32c(uuid)
   if (!follows) return undefined
   const count = log.u32(64)
@@ -140,9 +140,9 @@ function batchAt(disk: Reader, ring: Ring, mark: Mark) {
   }
   if (at - front !== log.u32(68)) return undefined
   const end: Mark = {
-    lsn: mark.lsn + Math.ceil(at / blockSize),
-    seq: mark.seq + count,
-    bytes: (mark.bytes + at - front) % 2 ** 48,
+    lsn: logPosition.lsn + Math.ceil(at / blockSize),
+    seq: logPosition.seq + count,
+    bytes: (logPosition.bytes + at - front) % 2 ** 48,
     crc: log.u32(4),
   }
   return { epoch: log.u64(16), committedTo: log.u64(40), items, end }

@@ -88,7 +88,7 @@ describe('fields have the names and values that were written', () => {
     })
   })
 
-  const mark = (n: number): ProducerSlot['head'] => ({
+  const logPosition = (n: number): ProducerSlot['truncatedTo'] => ({
     lsn: n,
     seq: n + 1,
     bytes: n + 2,
@@ -100,12 +100,12 @@ describe('fields have the names and values that were written', () => {
     const block = new Uint8Array(BLOCK)
     encodeProducerSlot(block, 20_480, UUID, {
       generation: 99,
-      committed: mark(1000),
+      committed: logPosition(1000),
       reach: 7000,
-      head: mark(500),
+      truncatedTo: logPosition(500),
       epochs: [
-        { epoch: 5, start: mark(100), span: 2 },
-        { epoch: 9, start: mark(900), span: 0 },
+        { epoch: 5, start: logPosition(100), span: 2 },
+        { epoch: 9, start: logPosition(900), span: 0 },
       ],
       suspendAck: true,
       time: 1234,
@@ -130,8 +130,8 @@ describe('fields have the names and values that were written', () => {
       time: '1234',
       commits: '77',
       retries: '88',
-      'head LSN': '500',
-      'head checksum': '503',
+      'truncated to LSN': '500',
+      'truncated to checksum': '503',
       text: 'q used by c',
       'epoch 1': '5',
       'epoch 1 start LSN': '100',
@@ -147,7 +147,7 @@ describe('fields have the names and values that were written', () => {
     const block = new Uint8Array(BLOCK)
     encodeConsumerSlot(block, 32_768, UUID, {
       generation: 98,
-      cursor: mark(2000),
+      cursor: logPosition(2000),
       index: 3,
       bytes: 4000,
       seen: 8,

@@ -5,9 +5,9 @@ import {
   type Epochs,
   firstUnseen,
 } from '../../../src/ring/format2/disk/epochs.ts'
-import type { Mark } from '../../../src/ring/format2/disk/log-position.ts'
+import type { LogPosition } from '../../../src/ring/format2/disk/log-position.ts'
 
-const at = (lsn: number): Mark => ({ lsn, seq: lsn, bytes: lsn, crc: lsn })
+const at = (lsn: number): LogPosition => ({ lsn, seq: lsn, bytes: lsn, crc: lsn })
 
 /** Epochs 1 to n, each ten blocks long. */
 function epochsUpTo(n: number, seen: readonly number[], keepFrom: number, limit: number): Epochs {

@@ -44,7 +44,7 @@ test.each<[string, (far: MeteredDevice, signal: AbortSignal) => Promise<unknown>
     'RingReader.next',
     async (far, signal) => {
       await using reader = await RingReader.open(far, { signal })
-      return await reader.next({ signal })
+      return await reader.receive({ signal })
     },
   ],
   ['Journal.start', (far, signal) => Journal.start(far, async () => undefined, { signal })],

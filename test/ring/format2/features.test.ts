@@ -27,7 +27,7 @@ async function withFeature(kind: keyof typeof FEATURES, bit: number): Promise<Me
   const device = await ring()
   const producer = await attachProducer(device)
   await producer.append([Buffer.from('a'), Buffer.from('b')])
-  await producer.detach()
+  await producer.close()
   const { layout, ring: superblock } = await Disk.open(device)
   for (const offset of layout.superblocks) {
     const block = new Uint8Array(layout.blockSize)
@@ -47,7 +47,7 @@ const USES: readonly (readonly [string, (device: MemoryBlockDevice) => Promise<u
   ['attaching the producer with a lease', (device) => Producer.attach(device, { lease })],
   ['attaching the consumer', (device) => Consumer.attach(device)],
   ['attaching the consumer with a lease', (device) => Consumer.attach(device, { lease })],
-  ['opening a writer', (device) => RingWriter.open(device, { create: true })],
+  ['opening a writer', (device) => RingWriter.open(device, { createIfMissing: true })],
   ['opening a reader', (device) => RingReader.open(device)],
   ['starting a journal', (device) => Journal.start(device, async () => undefined)],
   ['inspecting', (device) => inspectRing(device)],

@@ -71,6 +71,6 @@ describe.each(RECIPES)('golden image $name: $what', ({ name, make }) => {
     expect(all.accumulator.length).toBeGreaterThan(
       name === 'overwritten' ? 12 : (ITEMS[name]?.length ?? 0),
     )
-    await producer.detach()
+    await producer.close()
   })
 })

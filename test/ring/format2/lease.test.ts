@@ -124,11 +124,11 @@ describe('a role that is leased', () => {
     const unfenced = attach(two, clock, { owner: 'two', unfenced: true }, 40_000)
     await expect(unfenced).rejects.toMatchObject(leased)
     expect(await producer.append(ITEM)).toMatchObject({ status: 'ok' })
-    await whilePassing(clock, 0, producer.detach())
+    await whilePassing(clock, 0, producer.close())
     expect((await readLeases(two)).producer).toMatchObject({ status: 'free', owner: 'one' })
     const next = await attach(two, clock, { owner: 'two' })
     expect((await readLeases(one)).producer).toMatchObject({ owner: 'two', epoch: 2 })
-    await whilePassing(clock, 0, next.detach())
+    await whilePassing(clock, 0, next.close())
     const plain = await Producer.attach(one, { clock })
     expect(plain.status).toBe('attached')
   })
@@ -280,7 +280,7 @@ describe('a holder', () => {
       code: 'RING_POISONED',
       cause: lost,
     })
-    await whilePassing(clock, 0, producer.detach())
+    await whilePassing(clock, 0, producer.close())
   })
 
   test('counts its time from before a renewal was issued, not from when it was answered', async () => {
@@ -330,7 +330,7 @@ describe('a holder', () => {
     expect((await readLeases(two)).producer).toMatchObject({ status: 'free', owner: 'one' })
     await clock.advance(4000)
     await expect(producer.append(ITEM)).rejects.toMatchObject({ code: 'RING_LEASE_LOST' })
-    await whilePassing(clock, 0, producer.detach())
+    await whilePassing(clock, 0, producer.close())
     expect(await breakLease(two, 'producer', { clock })).toMatchObject({ status: 'free' })
   })
 
@@ -343,7 +343,7 @@ describe('a holder', () => {
     }
     await expect(producer.append(ITEM)).rejects.toMatchObject({ code: 'BLOCK_IO' })
     one.before = () => undefined
-    await whilePassing(clock, 100, producer.detach())
+    await whilePassing(clock, 100, producer.close())
     expect((await readLeases(two)).producer).toMatchObject({ status: 'held', owner: 'one' })
   })
 })

@@ -5,7 +5,7 @@ import { asPosition, type Position } from '../../../src/position.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
 import { encodeBatch } from '../../../src/ring/format2/disk/batch.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
-import type { Mark } from '../../../src/ring/format2/disk/log-position.ts'
+import type { LogPosition } from '../../../src/ring/format2/disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot } from '../../../src/ring/format2/disk/slots.ts'
 import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
 import { repairRing, verifyRing } from '../../../src/ring/maintenance/index.ts'
@@ -23,14 +23,18 @@ async function advancedRing(seq: number, lsn: number): Promise<MemoryBlockDevice
   const device = await smallRing(16)
   const disk = await Disk.open(device)
   const slots = await disk.readSlots()
-  const mark: Mark = { lsn, seq, bytes: 0, crc: 0 }
+  const logPosition: LogPosition = { lsn, seq, bytes: 0, crc: 0 }
   const producer: ProducerSlot = {
     ...newestProducer(slots.producer, 'test').slot,
-    ...{ committed: mark, head: mark, epochs: [{ epoch: 1, start: mark, span: 0 }] },
+    ...{
+      committed: logPosition,
+      truncatedTo: logPosition,
+      epochs: [{ epoch: 1, start: logPosition, span: 0 }],
+    },
   }
   const consumer: ConsumerSlot = {
     ...newestConsumer(slots.consumer, 'test').slot,
-    cursor: mark,
+    cursor: logPosition,
   }
   for (const which of [0, 1] as const) {
     await disk.writeProducerSlot(which, { ...producer, generation: 3 + which })
@@ -52,7 +56,7 @@ test('counts that come to their end are refused before anything is written, and 
     await expect(push()).rejects.toMatchObject({ code: 'RING_EXHAUSTED' })
   }
   expect(hex(await deviceBytes(device))).toBe(before)
-  await producer.detach()
+  await producer.close()
   expect(await verifyRing(device)).toMatchObject({ sound: true, log: { items: 2 } })
   expect((await take(device, 10)).map((popped) => popped.item[0])).toEqual([1, 2])
 })
@@ -104,7 +108,7 @@ test('a consumer whose generation came to its end can be read on, also after idl
     await expect(consumer.advance(position)).rejects.toMatchObject({ code: 'RING_EXHAUSTED' })
     await clock.advance(10_000)
   }
-  await consumer.detach()
+  await consumer.close()
   expect(hex(await deviceBytes(device))).toBe(before)
 })
 
@@ -119,10 +123,10 @@ test('a repair copies a slot at the end of its generations, and is done then', a
   expect((await repairRing(device, { write: true })).actions).toEqual([])
 })
 
-const START: Mark = { lsn: 4, seq: 4, bytes: 40, crc: 5 }
+const START: LogPosition = { lsn: 4, seq: 4, bytes: 40, crc: 5 }
 
 /** Places to which the log cannot lead from `START`. */
-const NOWHERE: Readonly<Record<string, Mark>> = {
+const NOWHERE: Readonly<Record<string, LogPosition>> = {
   'more items in no block': { ...START, seq: 6 },
   'other bytes in no block': { ...START, bytes: 41 },
   'another chain': { ...START, crc: 6 },
@@ -133,18 +137,18 @@ const NOWHERE: Readonly<Record<string, Mark>> = {
 
 test.each(Object.entries(NOWHERE))(
   'a slot whose marks cannot lead to each other is damaged: %s',
-  async (_, mark) => {
+  async (_, logPosition) => {
     const device = await smallRing(16)
     const disk = await Disk.open(device)
     const { slot } = newestProducer((await disk.readSlots()).producer, 'test')
     const epoch = { epoch: 9, start: START, span: 0 }
-    const well = { ...slot, generation: 9, head: START, committed: START, epochs: [epoch] }
+    const well = { ...slot, generation: 9, truncatedTo: START, committed: START, epochs: [epoch] }
     const refused = { code: 'RING_EXHAUSTED' }
     await disk.writeProducerSlot(0, well)
     for (const wrong of [
-      { ...well, committed: mark },
-      { ...well, committed: mark, head: mark },
-      { ...well, committed: mark, epochs: [{ ...epoch, start: mark }] },
+      { ...well, committed: logPosition },
+      { ...well, committed: logPosition, truncatedTo: logPosition },
+      { ...well, committed: logPosition, epochs: [{ ...epoch, start: logPosition }] },
     ]) {
       await expect(disk.writeProducerSlot(1, wrong)).rejects.toMatchObject(refused)
     }
@@ -154,7 +158,7 @@ test.each(Object.entries(NOWHERE))(
 test('a rebuild writes no slot that nobody could read', async () => {
   const device = await smallRing(16)
   const disk = await Disk.open(device)
-  const start: Mark = { lsn: 2 ** 52 - 1, seq: 3, bytes: 9, crc: 0 }
+  const start: LogPosition = { lsn: 2 ** 52 - 1, seq: 3, bytes: 9, crc: 0 }
   const batch = new Uint8Array(512)
   const fields = { start, epoch: 1, committedTo: 4, time: 0 }
   encodeBatch(batch, [item(1)], fields, disk.uuid)
@@ -254,7 +258,7 @@ test('damage in an item that is not held in memory is found all the same', async
   const producer = await attachProducer(device, { clock: new FakeClock() })
   await producer.append([item(10 * MIB, 3)])
   await producer.append([item(10, 2)])
-  await producer.detach()
+  await producer.close()
   const damaged = await damagedCopy(device, 45_056 + 5 * MIB)
   expect(await verifyRing(damaged)).toMatchObject({ damagedItems: 1, log: { items: 1 } })
   const told = { code: 'RING_DAMAGED', details: { sequence: { first: 0, last: 0 } } }
@@ -271,7 +275,7 @@ test('the oldest item tells since when it waits, also where it is damaged; and n
   const since = clock.time()
   await clock.advance(5000)
   await producer.append([item(40, 3)])
-  await producer.detach()
+  await producer.close()
   const DATA = 45_056
   const { stats: sound } = await inspectRing(device)
   expect(sound).toMatchObject({ oldestAt: since, lagMs: 5000 })

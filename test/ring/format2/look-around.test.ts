@@ -132,7 +132,7 @@ describe('inspecting where sectors cannot be read', () => {
     const inner = await ringDevice()
     const producer = await attachProducer(inner)
     for (const number of [1, 2, 3]) await append(producer, item(number, 508))
-    await producer.detach()
+    await producer.close()
     const device = new UnreadableBlockDevice(inner).spoil(4 * BLOCK)
     // Nothing is made up of what cannot be read.
     await expect(inspectRing(device, { salvage: true })).rejects.toMatchObject({ code: 'BLOCK_IO' })

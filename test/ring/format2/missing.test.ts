@@ -19,9 +19,9 @@ async function contradictory(which: 'committed' | 'epoch'): Promise<MemoryBlockD
   await Producer.create(device, { format: 2 })
   await using producer = await attachProducer(device)
   await producer.append([Buffer.from('a'), Buffer.from('b'), Buffer.from('c')])
-  await producer.detach()
+  await producer.close()
   // The next one begins an epoch, and says where.
-  await (await attachProducer(device)).detach()
+  await (await attachProducer(device)).close()
   const disk = await Disk.open(device)
   const { producer: slots } = await disk.readSlots()
   const { producerSlots, blockSize } = disk.layout

@@ -30,8 +30,8 @@ class Rig {
     this.device = device
   }
 
-  get options(): { clock: FakeClock; lookIntervalMs: number } {
-    return { clock: this.clock, lookIntervalMs: 0 }
+  get options(): { clock: FakeClock; refreshIntervalMs: number } {
+    return { clock: this.clock, refreshIntervalMs: 0 }
   }
 
   /** What every call of the producer does first. */
@@ -126,7 +126,7 @@ class Rig {
   }
 
   async restartProducer(): Promise<void> {
-    await this.producer?.detach()
+    await this.producer?.close()
     this.held = []
     const attached = await Producer.attach(this.device, this.options)
     expect(attached.status).toBe(this.look() ? 'suspended' : 'attached')
@@ -134,7 +134,7 @@ class Rig {
   }
 
   async restartConsumer(): Promise<void> {
-    await this.consumer?.detach()
+    await this.consumer?.close()
     this.consumer = await Consumer.attach(this.device, this.options)
   }
 
@@ -197,8 +197,8 @@ test('random operations of both roles do what a model without bytes does', async
         for (const run of operations) await run(rig)
         await rig.fold()
         await rig.inspect()
-        await rig.producer?.detach()
-        await rig.consumer?.detach()
+        await rig.producer?.close()
+        await rig.consumer?.close()
         for (const key of ['full', 'suspended', 'partial'] as const) {
           reached[key] += rig.reached[key]
         }

@@ -21,7 +21,7 @@ const BLOCKS = 32
 async function ring(blocks = BLOCKS): Promise<MemoryBlockDevice> {
   const sizeSectors = (12_288 + 9 * 4096 + blocks * 512) / 512
   const device = new MemoryBlockDevice({ sizeSectors })
-  await Producer.create(device, { format: 2, blockSize: 512, whenFull: 'overwrite' })
+  await Producer.create(device, { format: 2, blockSize: 512, onFull: 'overwrite' })
   return device
 }
 
@@ -86,7 +86,7 @@ describe('a ring that overwrites its oldest items', () => {
     expect(next && numberOf(next) - (next.missed ?? 0)).toBe(10)
     // Giving back what is overwritten is remembered, though there is nothing to give back.
     await consumer.advance(first.at(-1)?.position as Position)
-    await consumer.detach()
+    await consumer.close()
     const again = await Consumer.attach(device)
     const [same] = await again.popMany()
     expect(same).toEqual(next)
@@ -109,7 +109,7 @@ describe('a ring that overwrites its oldest items', () => {
     const stopping = await Consumer.attach(device)
     const stopped = await stopping.popMany().catch((error: RingError) => error.details)
     expect(stopped).toMatchObject({ items: 1, missed })
-    await stopping.detach()
+    await stopping.close()
     const skipping = await Consumer.attach(device, { onDamage: 'skip' })
     const [popped] = await skipping.popMany()
     expect(popped?.missed).toBe(missed)
@@ -131,16 +131,16 @@ describe('a ring that overwrites its oldest items', () => {
     }
     for (let number = 0; number < 100; number++) await producer.append([itemOf(number)])
     const reader = await RingReader.open(device, { codec })
-    const first = await reader.next()
+    const first = await reader.receive()
     expect(first.missed).toBe(first.item)
-    const second = await reader.next()
+    const second = await reader.receive()
     expect(second).toMatchObject({ item: first.item + 1 })
     expect(second).not.toHaveProperty('missed')
     await reader.close()
     undecodable = first.item
     const next = await RingReader.open(device, { codec })
-    await expect(next.next()).rejects.toMatchObject({ code: 'CODEC_DECODE' })
-    expect(await next.next()).toMatchObject({ item: first.item + 1, missed: first.item })
+    await expect(next.receive()).rejects.toMatchObject({ code: 'CODEC_DECODE' })
+    expect(await next.receive()).toMatchObject({ item: first.item + 1, missed: first.item })
     await next.close()
   })
 
@@ -193,7 +193,7 @@ describe('a ring that overwrites its oldest items', () => {
       const blocks = 1024
       const device = await ring(blocks)
       const disk = await Disk.open(device)
-      await using producer = await attachProducer(device, { lookIntervalMs: 0 })
+      await using producer = await attachProducer(device, { refreshIntervalMs: 0 })
       const numbers = (first: number, count: number): Uint8Array[] =>
         Array.from({ length: count }, (_, index) => itemOf(first + index))
       for (let number = 0; number < committed; number++) await producer.append(numbers(number, 1))
@@ -205,8 +205,8 @@ describe('a ring that overwrites its oldest items', () => {
         const slots = await disk.readSlots()
         for (const slot of slots.producer) {
           if (isBad(slot)) throw new Error(slot.field)
-          expect(slot.head.lsn).toBeLessThanOrEqual(slot.committed.lsn)
-          expect(slot.head.seq).toBeLessThanOrEqual(committed)
+          expect(slot.truncatedTo.lsn).toBeLessThanOrEqual(slot.committed.lsn)
+          expect(slot.truncatedTo.seq).toBeLessThanOrEqual(committed)
         }
       }
       // Each of them needs a marker, should it be shown by itself.
@@ -238,7 +238,7 @@ describe('a ring that overwrites its oldest items', () => {
 
   test('is refused in format 1', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: 128 })
-    const wrong = Producer.create(device, { format: 1, whenFull: 'overwrite' })
+    const wrong = Producer.create(device, { format: 1, onFull: 'overwrite' })
     await expect(wrong).rejects.toThrow(RangeError)
   })
 
@@ -263,7 +263,7 @@ describe('a ring that overwrites its oldest items', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 120, size: 'max' }), async (steps) => {
         const device = await ring(16)
         const clock = new FakeClock()
-        const options = { clock, lookIntervalMs: 0 }
+        const options = { clock, refreshIntervalMs: 0 }
         let producer = await attachProducer(device, options)
         let consumer = await Consumer.attach(device, options)
         let pushed = 0
@@ -296,11 +296,11 @@ describe('a ring that overwrites its oldest items', () => {
             if (from !== undefined) await consumer.advance(from)
             givenBack = next
           } else if (kind === 'producer') {
-            await producer.detach()
+            await producer.close()
             producer = await attachProducer(device, options)
             pushed = visible
           } else if (kind === 'consumer') {
-            await consumer.detach()
+            await consumer.close()
             consumer = await Consumer.attach(device, options)
             from = undefined
             next = givenBack
@@ -311,12 +311,12 @@ describe('a ring that overwrites its oldest items', () => {
         await producer.advance(producer.position)
         await producer.append([itemOf(pushed)])
         const { waitingItems } = await inspectRing(device)
-        await consumer.detach()
+        await consumer.close()
         consumer = await Consumer.attach(device, options)
         const rest = await consumer.popMany()
         expect(checkMissed(rest, givenBack)).toBe(pushed + 1)
         expect(waitingItems).toBe(rest.length)
-        await Promise.all([producer.detach(), consumer.detach()])
+        await Promise.all([producer.close(), consumer.close()])
       }),
       { ...runs(35), endOnFailure: true },
     )

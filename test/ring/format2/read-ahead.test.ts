@@ -25,7 +25,7 @@ async function filledWith(itemBytes: readonly number[]): Promise<HookedDevice> {
   for (const [batch, bytes] of itemBytes.entries()) {
     await attached.producer.append([new Uint8Array(bytes).fill(batch)])
   }
-  await attached.producer.detach()
+  await attached.producer.close()
   return device
 }
 
@@ -94,7 +94,7 @@ test('memory into which a read may still write is not used for what is read mean
   const batches = 1000
   const hooked = await filled(batches)
   const device = new SharedMemoryDevice(hooked)
-  await using consumer = await Consumer.attach(device, { lookIntervalMs: 1e9 })
+  await using consumer = await Consumer.attach(device, { refreshIntervalMs: 1e9 })
   const start = consumer.position
   let isWaiting = false
   const arriving: (() => void)[] = []
@@ -191,7 +191,7 @@ test.each([100_000, 3_000_000])(
     await Producer.create(device, { format: 2 })
     const attached = await Producer.attach(device)
     if (attached.status !== 'attached') throw new Error(attached.status)
-    await using consumer = await Consumer.attach(device, { lookIntervalMs: 1e9 })
+    await using consumer = await Consumer.attach(device, { refreshIntervalMs: 1e9 })
     let read = 0
     device.before = ({ operation, bytes }) => {
       if (operation === 'read') read += bytes
@@ -203,7 +203,7 @@ test.each([100_000, 3_000_000])(
       expect(popped.length).toBe(1)
       await consumer.advance(popped[0]?.position ?? consumer.position)
     }
-    await attached.producer.detach()
+    await attached.producer.close()
     expect(read).toBeLessThan(items * (itemBytes + 50_000))
   },
 )
@@ -215,7 +215,7 @@ test.each([
   // More than a consumer keeps.
   const [batches, itemBytes, steps] = [3000, 4000, 500]
   const device = await filled(batches, itemBytes)
-  await using consumer = await Consumer.attach(device, { lookIntervalMs: 1e9 })
+  await using consumer = await Consumer.attach(device, { refreshIntervalMs: 1e9 })
   const places = [consumer.position]
   for (let batch = 0; batch < batches; batch++) {
     const popped = await consumer.pop(places[batch])

@@ -17,7 +17,7 @@ const clock: Clock = {
   time: () => 1_700_000_000_000,
   sleep: () => new Promise(() => undefined),
 }
-const names = { queue: 'golden', client: 'test', clock, lookIntervalMs: 0 }
+const names = { queue: 'golden', client: 'test', clock, refreshIntervalMs: 0 }
 const FRONT_AND_END_BYTES = 12_288 + 9 * 4096
 
 /** Bytes that nothing else looks like. */
@@ -86,7 +86,7 @@ export const RECIPES: readonly Recipe[] = [
     await append(producer, bytesOf(100, 1), bytesOf(100, 2), bytesOf(100, 3))
     const consumer = await Consumer.attach(device, names)
     await take(consumer, 2)
-    await Promise.all([producer.detach(), consumer.detach()])
+    await Promise.all([producer.close(), consumer.close()])
     return device
   }),
   recipe('wrapped', 'a batch goes over the end of the data area', async () => {
@@ -109,7 +109,7 @@ export const RECIPES: readonly Recipe[] = [
         const producer = await attachProducer(device, names)
         await append(producer, bytesOf(40 + epoch, epoch))
         if (epoch === 1) await producer.push(bytesOf(99, 99))
-        await producer.detach()
+        await producer.close()
       }
       return device
     },
@@ -121,14 +121,14 @@ export const RECIPES: readonly Recipe[] = [
     const consumer = await Consumer.attach(device, names)
     await consumer.suspend()
     await producer.state()
-    await Promise.all([producer.detach(), consumer.detach()])
+    await Promise.all([producer.close(), consumer.close()])
     return device
   }),
   recipe('overwritten', 'a ring that overwrites its oldest items, which it did', async () => {
-    const device = await ring(16, { whenFull: 'overwrite' })
+    const device = await ring(16, { onFull: 'overwrite' })
     const producer = await attachProducer(device, names)
     for (let number = 0; number < 40; number++) await append(producer, bytesOf(200, number))
-    await producer.detach()
+    await producer.close()
     return device
   }),
   ...[

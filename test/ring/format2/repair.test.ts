@@ -308,17 +308,17 @@ describe('both slots of a role', () => {
     expect(popped.length).toBeLessThan(20)
   })
 
-  test.each(['retry', 'overwrite'] as const)(
+  test.each(['wait', 'overwrite'] as const)(
     'whatever the ring went through, what waits is delivered, in order (%s)',
-    async (whenFull) => {
+    async (onFull) => {
       let repeated = 0
       for (let seed = 1; seed <= 30; seed++) {
         const random = Random.of(seed)
-        const device = await smallRing(BLOCKS, { whenFull })
+        const device = await smallRing(BLOCKS, { onFull })
         const { waiting, all } = await history(device, random)
         for (const role of ['producer', 'consumer', 'both'] as const) {
           const popped = await rebuilt(await damagedCopy(device, ...lost[role]))
-          if (role === 'producer' && whenFull === 'retry') {
+          if (role === 'producer' && onFull === 'wait') {
             expect([seed, popped]).toEqual([seed, waiting])
           } else {
             // The newest of all that was ever shown, at least those that wait: also what was given up, if it is there.
@@ -366,7 +366,7 @@ async function history(
       }
       if (random.chance(0.4)) await take(device, random.between(1, 5))
     }
-    await producer.detach()
+    await producer.close()
   }
   const waiting = numbersOf((await take(await damagedCopy(device), 1000)).map((each) => each.item))
   return { waiting, all }
@@ -379,6 +379,6 @@ function numbersOf(items: readonly Uint8Array[]): readonly number[] {
 async function suspend(device: MemoryBlockDevice): Promise<void> {
   const consumer = await Consumer.attach(device, { clock: new FakeClock() })
   await consumer.suspend()
-  await consumer.detach()
+  await consumer.close()
   expect(await Producer.attach(device)).toEqual({ status: 'suspended' })
 }

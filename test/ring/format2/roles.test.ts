@@ -8,7 +8,7 @@ import { FakeClock } from '../../helpers/fake-clock.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
-const RARELY = { lookIntervalMs: 1e9 }
+const RARELY = { refreshIntervalMs: 1e9 }
 
 async function ring(kib = 256, sectorSize = 512): Promise<MemoryBlockDevice> {
   const device = new MemoryBlockDevice({ sizeSectors: (kib * 1024) / sectorSize, sectorSize })
@@ -48,7 +48,7 @@ describe('format 2', () => {
       for (let epoch = 0; epoch < 40; epoch++) {
         const producer = await attachProducer(device)
         await producer.append([Buffer.from('a'), Buffer.from('b')])
-        await producer.detach()
+        await producer.close()
       }
       const consumer = await Consumer.attach(device)
       const popped = await consumer.popMany()
@@ -91,11 +91,11 @@ describe('format 2', () => {
     await producer.advance(pushed.positions[0] as Position)
     const [first] = await consumer.popMany()
     await consumer.advance(first?.position as Position)
-    await producer.detach()
+    await producer.close()
     producer = await attachProducer(device)
     await producer.append([Buffer.from('c')])
     expect(await all(consumer)).toEqual(['b', 'x', 'c'])
-    await consumer.detach()
+    await consumer.close()
     consumer = await Consumer.attach(device)
     const popped = await consumer.popMany()
     expect(popped.map(({ item }) => text(item))).toEqual(['b', 'x', 'c'])
@@ -119,8 +119,8 @@ describe('format 2', () => {
 
   test('goes round and round', async () => {
     const device = await ring(128)
-    const producer = await attachProducer(device, { lookIntervalMs: 0 })
-    const consumer = await Consumer.attach(device, { lookIntervalMs: 0 })
+    const producer = await attachProducer(device, { refreshIntervalMs: 0 })
+    const consumer = await Consumer.attach(device, { refreshIntervalMs: 0 })
     const wanted: number[] = []
     const got: number[] = []
     for (let n = 0; n < 400; n++) {
@@ -141,13 +141,13 @@ describe('format 2', () => {
 
   test('suspends and resumes', async () => {
     const device = await ring()
-    let producer = await attachProducer(device, { lookIntervalMs: 0 })
+    let producer = await attachProducer(device, { refreshIntervalMs: 0 })
     const consumer = await Consumer.attach(device)
     expect(await consumer.suspend()).toEqual({ status: 'ok' })
     expect(await consumer.state()).toBe('running')
     expect(await producer.append([Buffer.from('a')])).toEqual({ status: 'suspended' })
     expect(await consumer.state()).toBe('suspended')
-    await producer.detach()
+    await producer.close()
     expect(await Producer.attach(device)).toEqual({ status: 'suspended' })
     expect(await consumer.resume()).toEqual({ status: 'ok' })
     producer = await attachProducer(device)
@@ -166,7 +166,7 @@ describe('format 2', () => {
       const [popped] = await consumer.popMany()
       await consumer.advance(popped?.position as Position)
     }
-    await Promise.all([producer.detach(), consumer.detach()])
+    await Promise.all([producer.close(), consumer.close()])
   })
 
   test('what was held back is dropped also where epochs are merged', async () => {
@@ -179,7 +179,7 @@ describe('format 2', () => {
       const pushed = await producer.pushMany(['x', 'y'].map((item) => Buffer.from(item + life)))
       if (pushed.status === 'ok') await producer.advance(pushed.positions[0] as Position)
       kept.push(`a${life}`, `x${life}`)
-      await producer.detach()
+      await producer.close()
     }
     const state = await inspectRing(device)
     expect((await collect(state.items())).map(({ item }) => text(item))).toEqual(kept)
@@ -192,7 +192,7 @@ describe('format 2', () => {
       expect(popped.status === 'item' && text(popped.item)).toBe(item)
       if (popped.status === 'item') await consumer.advance(popped.position)
     }
-    await consumer.detach()
+    await consumer.close()
   })
 
   test('one item that is not given back does not hold the whole ring', async () => {

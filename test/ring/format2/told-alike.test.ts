@@ -124,7 +124,7 @@ describe('verify and a consumer tell the same', () => {
     await rewrite(device, { consumer: () => ({ cursor: { lsn: 0, seq: 0, bytes: 1, crc: 0 } }) })
     expect(await verified(device)).toEqual({ items: 2, damaged: 0 })
     expect(await consumed(device)).toEqual({ items: 2, damaged: 0 })
-    await producer.detach()
+    await producer.close()
   })
 
   test('of a cursor behind what is committed that counts fewer items', async () => {
@@ -156,7 +156,7 @@ describe('verify and a consumer tell the same', () => {
     await pushBatches(device, [[item(10)]])
     const producer = await attachProducer(device)
     await producer.append([item(20)])
-    await producer.detach()
+    await producer.close()
     await rewrite(device, {
       producer: ({ committed }) => ({ committed: { ...committed, crc: committed.crc ^ 1 } }),
     })

@@ -334,7 +334,7 @@ async function expectGap(
   const behind = WAITING.filter((number) => number > last)
   expect(numbers(await stopping.popMany({ from }))).toEqual(behind)
   await stopping.advance(from)
-  await stopping.detach()
+  await stopping.close()
   expect((await inspectRing(device)).stats?.damagedItems).toBe(last - first + 1)
   await expectRest(device, behind)
 }

@@ -169,7 +169,7 @@ describe('what is not damage', () => {
     const pushed = await producer.pushMany([item(60), item(61)])
     if (pushed.status !== 'ok' || pushed.positions[0] === undefined) throw new Error('no room')
     await producer.advance(pushed.positions[0])
-    await producer.detach()
+    await producer.close()
     await pushBatches(device, [[item(80)]])
     const first = DATA + BATCH_HEADER_BYTES + 2 * RECORD_BYTES
     const second = DATA + BLOCK + BATCH_HEADER_BYTES + 2 * RECORD_BYTES
@@ -312,16 +312,16 @@ describe('a ring at work', () => {
   const BURSTS = [1, 2, 6]
 
   /** Whatever is read, both roles have done something right before it: the ring is overrun again and again. */
-  test.each(['retry', 'overwrite'] as const)('is sound (%s)', async (whenFull) => {
-    const device = await smallRing(24, { whenFull })
+  test.each(['wait', 'overwrite'] as const)('is sound (%s)', async (onFull) => {
+    const device = await smallRing(24, { onFull })
     const clock = new FakeClock()
-    const options = { clock, lookIntervalMs: 0 }
+    const options = { clock, refreshIntervalMs: 0 }
     const producer = await attachProducer(device, options)
     const consumer = await Consumer.attach(device, options)
     const work = async (n: number): Promise<void> => {
       await producer.append(Array.from({ length: 1 + (n % 3) }, () => item((n * 37) % 900)))
       if (n % 4 === 0) await clock.advance(100)
-      if (whenFull === 'overwrite' && n % 5 !== 0) return
+      if (onFull === 'overwrite' && n % 5 !== 0) return
       const last = (await consumer.popMany({ maxItems: n % 16 === 0 ? 100 : 1 })).at(-1)
       if (last !== undefined) await consumer.advance(last.position)
     }
@@ -343,8 +343,8 @@ describe('a ring at work', () => {
       items += report.log?.items ?? 0
     }
     expect(items).toBeGreaterThan(20)
-    await producer.detach()
-    await consumer.detach()
+    await producer.close()
+    await consumer.close()
   })
 
   test('a producer that begins again, where what the cache had was lost, is no damage', async () => {
@@ -354,7 +354,7 @@ describe('a ring at work', () => {
     const cut = await damagedCopy(base)
     for (const length of [600, 700, 5]) await producer.append([item(length), item(8)])
     const before = await damagedCopy(base)
-    await producer.detach()
+    await producer.close()
     await pushBatches(cut, [[item(6)], [item(500)]])
     const image = await deviceBytes(cut)
     let restarts = 0

@@ -14,12 +14,12 @@ export const poolEngine: Engine = {
   read: (fd, buffers, position, permit) =>
     new Promise((resolve, reject) => {
       permit()
-      readv(fd, buffers, position, settle(resolve, reject))
+      readv(fd, buffers, position, nodeCallback(resolve, reject))
     }),
   write: (fd, buffers, position, permit) =>
     new Promise((resolve, reject) => {
       permit()
-      writev(fd, buffers, position, settle(resolve, reject))
+      writev(fd, buffers, position, nodeCallback(resolve, reject))
     }),
   flush: (fd, permit) => {
     permit()
@@ -27,7 +27,7 @@ export const poolEngine: Engine = {
   },
 }
 
-function settle(
+function nodeCallback(
   resolve: (bytes: number) => void,
   reject: (error: Error) => void,
 ): (error: Error | null, bytes: number) => void {

@@ -11,9 +11,9 @@ import { NbdFault } from '../transport/fault.ts'
 import { dialSocket } from '../transport/socket.ts'
 import type { NbdAddress } from '../uri.ts'
 import { Wire } from '../wire.ts'
-import { Inbox } from './handshake-reader.ts'
+import { HandshakeReader } from './handshake-reader.ts'
 import { negotiate } from './negotiate.ts'
-import { Haggle } from './option-negotiation.ts'
+import { OptionNegotiation } from './option-negotiation.ts'
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 
@@ -26,13 +26,13 @@ export function dial(
   options: NbdBlockDeviceOptions,
   signal?: AbortSignal,
 ): Promise<Connection> {
-  const agree = async (haggle: Haggle, wire: Wire): Promise<Connection> => {
-    const terms = await negotiate(haggle, address.exportName)
-    haggle.checkSilent()
+  const agree = async (negotiation: OptionNegotiation, wire: Wire): Promise<Connection> => {
+    const settings = await negotiate(negotiation, address.exportName)
+    negotiation.checkSilent()
     const { clock = systemClock, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
-    return new Connection(wire, terms, clock, requestTimeoutMs)
+    return new Connection(wire, settings, clock, requestTimeoutMs)
   }
-  return haggleWith(address, options, agree, signal)
+  return negotiateWith(address, options, agree, signal)
 }
 
 /**
@@ -40,10 +40,10 @@ export function dial(
  * if that fails.
  * @throws {NbdFault}
  */
-export async function haggleWith<T>(
+export async function negotiateWith<T>(
   address: NbdAddress,
   options: NbdConnectOptions,
-  agree: (haggle: Haggle, wire: Wire) => Promise<T>,
+  agree: (negotiation: OptionNegotiation, wire: Wire) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
   const { connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS, dial = dialSocket } = options
@@ -60,10 +60,10 @@ export async function haggleWith<T>(
     () => undefined,
   )
   try {
-    const inbox = new Inbox()
+    const reader = new HandshakeReader()
     const dialOptions = { signal: attempt.signal, tls: options.tls }
-    const wire = await Wire.open(dial, address, dialOptions, inbox, clock)
-    return await within(attempt.signal, wire, () => haggleOver(wire, inbox, address, agree))
+    const wire = await Wire.open(dial, address, dialOptions, reader, clock)
+    return await within(attempt.signal, wire, () => negotiateOver(wire, reader, address, agree))
   } finally {
     listening()
     attempt.abort()
@@ -80,33 +80,33 @@ async function within<T>(signal: AbortSignal, wire: Wire, work: () => Promise<T>
   }
 }
 
-async function haggleOver<T>(
+async function negotiateOver<T>(
   wire: Wire,
-  inbox: Inbox,
+  reader: HandshakeReader,
   { tls }: NbdAddress,
-  agree: (haggle: Haggle, wire: Wire) => Promise<T>,
+  agree: (negotiation: OptionNegotiation, wire: Wire) => Promise<T>,
 ): Promise<T> {
-  const haggle = new Haggle(wire, inbox)
+  const negotiation = new OptionNegotiation(wire, reader)
   try {
-    await haggle.greet()
-    if (tls !== undefined) await encrypt(haggle, wire)
-    return await agree(haggle, wire)
+    await negotiation.greet()
+    if (tls !== undefined) await encrypt(negotiation, wire)
+    return await agree(negotiation, wire)
   } catch (error) {
-    if (error instanceof NbdFault && error.kind === 'refused') await haggle.abort()
+    if (error instanceof NbdFault && error.kind === 'refused') await negotiation.abort()
     wire.destroy(new NbdFault('lost', 'this client gave up'))
     throw error
   }
 }
 
 /** What is to be encrypted is never sent in the clear, whatever the server says. */
-async function encrypt(haggle: Haggle, wire: Wire): Promise<void> {
-  const refusal = haggle.fixedNewstyle
-    ? await haggle.ask(OPTION.startTls, Buffer.alloc(0))
+async function encrypt(negotiation: OptionNegotiation, wire: Wire): Promise<void> {
+  const refusal = negotiation.fixedNewstyle
+    ? await negotiation.ask(OPTION.startTls, Buffer.alloc(0))
     : { reason: 'it knows no options' }
   if (refusal !== undefined) {
     throw new NbdFault('refused', `the server refuses TLS: ${refusal.reason}`)
   }
   // What comes before TLS could be anybody's.
-  haggle.checkSilent()
+  negotiation.checkSilent()
   await wire.startTls()
 }

@@ -10,7 +10,7 @@ import type { Export } from './negotiate.ts'
 const TRANSFER_BYTES = 4 << 20
 
 /** What a device is, by what the server said and the user wants. */
-export interface Terms {
+export interface ExportSettings {
   readonly info: BlockInfo
   readonly capabilities: BlockCapabilities
   readonly durability: 'fua' | 'flush' | 'none'
@@ -33,7 +33,11 @@ export interface Terms {
  * @throws {RangeError} the server cannot have such sectors
  * @throws {BlockError} `BLOCK_READ_ONLY`, `BLOCK_UNSUPPORTED`
  */
-export function termsOf(device: string, found: Export, options: NbdBlockDeviceOptions): Terms {
+export function exportSettingsOf(
+  device: string,
+  found: Export,
+  options: NbdBlockDeviceOptions,
+): ExportSettings {
   const has = (flag: number): boolean => (found.flags & flag) !== 0
   const sectorSize = chooseSectorSize(device, found, options.sectorSize)
   const { mode = 'auto' } = options
@@ -116,7 +120,7 @@ function chooseDurability(
   has: (flag: number) => boolean,
   readWrite: boolean,
   wanted: 'auto' | 'flush' | 'none',
-): Terms['durability'] {
+): ExportSettings['durability'] {
   if (wanted === 'none') return 'none'
   if (has(EXPORT_FLAG.flush)) return has(EXPORT_FLAG.fua) && wanted === 'auto' ? 'fua' : 'flush'
   // Without writes there is nothing to flush.

@@ -14,8 +14,8 @@ interface Waiting {
   reject(fault: NbdFault): void
 }
 
-/** Bytes that are read piece by piece while client and server haggle. */
-export class Inbox implements Receiver {
+/** Bytes that are read piece by piece during option negotiation. */
+export class HandshakeReader implements Receiver {
   #buffer = Buffer.alloc(64 << 10)
   #start = 0
   #end = 0

@@ -4,7 +4,7 @@ import type { NbdConnectOptions } from '../options.ts'
 import { OPTION, OPTION_REPLY } from '../protocol.ts'
 import { broken, NbdFault } from '../transport/fault.ts'
 import { parseNbdUri } from '../uri.ts'
-import { haggleWith } from './dial.ts'
+import { negotiateWith } from './dial.ts'
 import type { Answer } from './option-negotiation.ts'
 
 /** An export, as its server lists it. */
@@ -25,14 +25,14 @@ export async function listNbdExports(
   const address = parseNbdUri(uri)
   const exports: NbdExport[] = []
   try {
-    await haggleWith(address, options, async (haggle) => {
-      const refusal = await haggle.ask(OPTION.list, Buffer.alloc(0), (answer) => {
+    await negotiateWith(address, options, async (negotiation) => {
+      const refusal = await negotiation.ask(OPTION.list, Buffer.alloc(0), (answer) => {
         exports.push(exportOf(answer))
       })
       if (refusal !== undefined) {
         throw new NbdFault('refused', `the server does not list its exports: ${refusal.reason}`)
       }
-      await haggle.abort()
+      await negotiation.abort()
     })
   } catch (fault) {
     throw connectError(uri, fault)

@@ -1,6 +1,6 @@
 import { BASE_ALLOCATION, INFO, OPTION, OPTION_REPLY, REFUSAL, readOffset } from '../protocol.ts'
 import { broken, NbdFault } from '../transport/fault.ts'
-import type { Answer, Haggle, Refusal } from './option-negotiation.ts'
+import type { Answer, OptionNegotiation, Refusal } from './option-negotiation.ts'
 
 /** Bytes in a request, where the server does not say what it takes. */
 const DEFAULT_MAXIMUM = 32 << 20
@@ -33,26 +33,29 @@ type Sizes = Pick<Export, 'minimum' | 'maximum' | 'question'>
  * Comes to terms with the server about an export; afterwards transmission begins.
  * @throws {NbdFault}
  */
-export async function negotiate(haggle: Haggle, name: string): Promise<Export> {
-  if (!haggle.fixedNewstyle) return askExportName(haggle, name, false)
-  const structured = await agreed(haggle, OPTION.structuredReply)
-  const allocation = structured ? await askAllocation(haggle, name) : undefined
-  const found = await askGo(haggle, name)
-  if (found === undefined) return askExportName(haggle, name, structured)
+export async function negotiate(negotiation: OptionNegotiation, name: string): Promise<Export> {
+  if (!negotiation.fixedNewstyle) return askExportName(negotiation, name, false)
+  const structured = await agreed(negotiation, OPTION.structuredReply)
+  const allocation = structured ? await askAllocation(negotiation, name) : undefined
+  const found = await askGo(negotiation, name)
+  if (found === undefined) return askExportName(negotiation, name, structured)
   return { ...found, structured, allocation }
 }
 
 /** Whether the server agrees to an option without data that it may refuse. */
-async function agreed(haggle: Haggle, option: number): Promise<boolean> {
-  const refusal = await haggle.ask(option, Buffer.alloc(0))
+async function agreed(negotiation: OptionNegotiation, option: number): Promise<boolean> {
+  const refusal = await negotiation.ask(option, Buffer.alloc(0))
   if (refusal?.code === REFUSAL.tlsRequired) throw refused(refusal)
   return refusal === undefined
 }
 
-async function askAllocation(haggle: Haggle, name: string): Promise<number | undefined> {
+async function askAllocation(
+  negotiation: OptionNegotiation,
+  name: string,
+): Promise<number | undefined> {
   const contexts = new Map<string, number>()
   const query = Buffer.concat([counted(name), uint32(1), counted(BASE_ALLOCATION)])
-  const refusal = await haggle.ask(OPTION.setMetaContext, query, ({ type, data }) => {
+  const refusal = await negotiation.ask(OPTION.setMetaContext, query, ({ type, data }) => {
     if (type !== OPTION_REPLY.metaContext || data.length < 4) {
       throw broken('a meta context', `an answer of type ${type} with ${data.length} bytes`)
     }
@@ -65,11 +68,11 @@ async function askAllocation(haggle: Haggle, name: string): Promise<number | und
 type Basics = Omit<Export, 'structured' | 'allocation'>
 
 /** Undefined: the server does not know this option. */
-async function askGo(haggle: Haggle, name: string): Promise<Basics | undefined> {
+async function askGo(negotiation: OptionNegotiation, name: string): Promise<Basics | undefined> {
   let basics: Pick<Export, 'sizeBytes' | 'flags'> | undefined
   let sizes: Sizes | undefined
   const request = Buffer.concat([counted(name), uint16(1), uint16(INFO.blockSize)])
-  const refusal = await haggle.ask(OPTION.go, request, (answer) => {
+  const refusal = await negotiation.ask(OPTION.go, request, (answer) => {
     const kind = infoOf(answer)
     if (kind === INFO.export) basics = exportInfo(answer.data)
     else if (kind === INFO.blockSize) sizes = blockSizeInfo(answer.data)
@@ -110,14 +113,20 @@ function blockSizeInfo(data: Buffer): Sizes {
 }
 
 /** The way of servers that do not know `go`: they answer a bad name by closing the connection. */
-async function askExportName(haggle: Haggle, name: string, structured: boolean): Promise<Export> {
-  haggle.say(OPTION.exportName, Buffer.from(name))
-  const data = await haggle.read(10 + (haggle.noZeroes ? 0 : PADDING_BYTES)).catch((fault) => {
-    const reason = `it has no export '${name}', or refuses it (${fault.message})`
-    throw fault instanceof NbdFault && fault.kind === 'lost'
-      ? new NbdFault('lost', reason, fault.code, fault)
-      : fault
-  })
+async function askExportName(
+  negotiation: OptionNegotiation,
+  name: string,
+  structured: boolean,
+): Promise<Export> {
+  negotiation.say(OPTION.exportName, Buffer.from(name))
+  const data = await negotiation
+    .read(10 + (negotiation.noZeroes ? 0 : PADDING_BYTES))
+    .catch((fault) => {
+      const reason = `it has no export '${name}', or refuses it (${fault.message})`
+      throw fault instanceof NbdFault && fault.kind === 'lost'
+        ? new NbdFault('lost', reason, fault.code, fault)
+        : fault
+    })
   const basics = { sizeBytes: sizeAt(data, 0), flags: data.readUInt16BE(8) }
   return { ...basics, ...defaultSizes, structured, allocation: undefined }
 }

@@ -10,7 +10,7 @@ import {
 } from '../protocol.ts'
 import { broken, NbdFault } from '../transport/fault.ts'
 import type { Wire } from '../wire.ts'
-import type { Inbox } from './handshake-reader.ts'
+import type { HandshakeReader } from './handshake-reader.ts'
 
 /** Bytes in an answer: two strings, and some numbers. */
 const MAX_ANSWER_BYTES = 3 * MAX_STRING_BYTES
@@ -34,17 +34,17 @@ export interface Refusal {
 }
 
 /** The options that client and server agree on before transmission, one at a time. */
-export class Haggle {
+export class OptionNegotiation {
   /** Whether the server takes options that it may refuse. */
   fixedNewstyle = false
   /** Whether it leaves away the padding behind the answer to `exportName`. */
   noZeroes = false
   readonly #wire: Wire
-  readonly #inbox: Inbox
+  readonly #reader: HandshakeReader
 
-  constructor(wire: Wire, inbox: Inbox) {
+  constructor(wire: Wire, reader: HandshakeReader) {
     this.#wire = wire
-    this.#inbox = inbox
+    this.#reader = reader
   }
 
   /**
@@ -52,16 +52,16 @@ export class Haggle {
    * @throws {NbdFault}
    */
   async greet(): Promise<void> {
-    const magic = await this.#inbox.read(8)
+    const magic = await this.#reader.read(8)
     if (!begins(magic, MAGIC.init)) {
       throw broken('the magic of an NBD server', `${shown(magic.toString('latin1'))}`)
     }
-    const style = await this.#inbox.read(8)
+    const style = await this.#reader.read(8)
     if (begins(style, MAGIC.oldStyle)) {
       throw new NbdFault('unfit', 'the server speaks only the old style of NBD')
     }
     if (!begins(style, MAGIC.option)) throw broken('the magic of options', style.toString('hex'))
-    const flags = (await this.#inbox.read(2)).readUInt16BE()
+    const flags = (await this.#reader.read(2)).readUInt16BE()
     this.fixedNewstyle = (flags & HANDSHAKE.fixedNewstyle) !== 0
     this.noZeroes = (flags & HANDSHAKE.noZeroes) !== 0
     const answer = Buffer.alloc(4)
@@ -101,13 +101,13 @@ export class Haggle {
 
   /** The bytes behind an option that has no such answers. */
   read(bytes: number): Promise<Buffer> {
-    return this.#inbox.read(bytes)
+    return this.#reader.read(bytes)
   }
 
   /** @throws {NbdFault} the server has sent more than it was asked for */
   checkSilent(): void {
-    if (this.#inbox.unread > 0) {
-      throw broken('nothing more for now', `${this.#inbox.unread} bytes that nobody asked for`)
+    if (this.#reader.unread > 0) {
+      throw broken('nothing more for now', `${this.#reader.unread} bytes that nobody asked for`)
     }
   }
 
@@ -118,7 +118,7 @@ export class Haggle {
   }
 
   async #answerTo(option: number): Promise<Answer> {
-    const header = await this.#inbox.read(20)
+    const header = await this.#reader.read(20)
     if (!begins(header, MAGIC.optionReply)) {
       throw broken('the magic of an answer to an option', header.toString('hex', 0, 8))
     }
@@ -128,7 +128,7 @@ export class Haggle {
     if (bytes > MAX_ANSWER_BYTES) {
       throw broken(`at most ${MAX_ANSWER_BYTES} bytes in an answer`, `${bytes}`)
     }
-    return { type: header.readUInt32BE(12), data: await this.#inbox.read(bytes) }
+    return { type: header.readUInt32BE(12), data: await this.#reader.read(bytes) }
   }
 }
 

@@ -57,12 +57,12 @@ export class Connection implements Receiver, Requests {
   #bytesInFlight = 0
 
   /** @param timeoutMs how long nothing may move while there are requests */
-  constructor(wire: Wire, terms: Export, clock: Clock, timeoutMs: number) {
+  constructor(wire: Wire, settings: Export, clock: Clock, timeoutMs: number) {
     this.#clock = clock
     this.#timeoutMs = timeoutMs
     this.#wire = wire
-    this.export = terms
-    this.#parser = new ReplyParser(this, terms)
+    this.export = settings
+    this.#parser = new ReplyParser(this, settings)
     wire.hold(false)
     wire.handOver(this)
   }

@@ -1,5 +1,5 @@
 import { isRefusedHint } from '../errors.ts'
-import type { Terms } from '../handshake/export-settings.ts'
+import type { ExportSettings } from '../handshake/export-settings.ts'
 import { EXTENT_FLAG } from '../protocol.ts'
 import type { Status } from './exchange.ts'
 
@@ -44,7 +44,7 @@ export async function findUnmapped(
 /** Questions of one search that are on their way at a time. */
 const MOST_AHEAD = 16
 
-type Limits = Pick<Terms, 'rangeBytes' | 'minimumBytes' | 'questionBytes'>
+type Limits = Pick<ExportSettings, 'rangeBytes' | 'minimumBytes' | 'questionBytes'>
 
 /**
  * Asks a server what is where. It is a hint: of what the server does not tell, nobody knows that it is a hole. Other requests

@@ -3,7 +3,7 @@ import { COMMAND, type Request } from '../protocol.ts'
 import type { Connection } from './connection.ts'
 import type { Status } from './exchange.ts'
 import type { Flushable } from './flush-tracker.ts'
-import { Lane, type LaneOptions } from './reconnecting-connection.ts'
+import { ReconnectingConnection, type ReconnectingOptions } from './reconnecting-connection.ts'
 
 /** After a server did not let another connection in, none is tried for so long. */
 const REFUSED_MS = 30_000
@@ -11,7 +11,7 @@ const REFUSED_MS = 30_000
 const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
 
 /** How a {@link Pool} works. */
-export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
+export interface PoolOptions extends Omit<ReconnectingOptions, 'dial'> {
   /** Connects anew, and gives up when the signal says so. */
   readonly dial: (signal: AbortSignal) => Promise<Connection>
   /** How many connections there may be. */
@@ -26,21 +26,21 @@ export interface PoolOptions extends Omit<LaneOptions, 'dial'> {
  */
 export class Pool implements Flushable {
   readonly #connections: number
-  readonly #laneOptions: LaneOptions
-  readonly #first: Lane
-  readonly #lanes: Lane[]
+  readonly #connectionOptions: ReconnectingOptions
+  readonly #first: ReconnectingConnection
+  readonly #open: ReconnectingConnection[]
   /** How many of them are used: those behind may be to another server. */
   #proven = 1
   readonly #closing = new AbortController()
-  /** Connections that are being made, besides those of the lanes. */
+  /** Connections that are being made, besides the open ones. */
   readonly #growing = new Set<Promise<void>>()
   #notBefore = 0
 
   constructor(options: PoolOptions, first: Connection) {
     this.#connections = options.connections
-    this.#laneOptions = { ...options, dial: () => options.dial(this.#closing.signal) }
-    this.#first = new Lane(this.#laneOptions, first)
-    this.#lanes = [this.#first]
+    this.#connectionOptions = { ...options, dial: () => options.dial(this.#closing.signal) }
+    this.#first = new ReconnectingConnection(this.#connectionOptions, first)
+    this.#open = [this.#first]
   }
 
   /**
@@ -48,7 +48,7 @@ export class Pool implements Flushable {
    * @throws {NbdFault}
    */
   async request(request: Request): Promise<Status | undefined> {
-    const made = this.#lanes.length
+    const made = this.#open.length
     const status = await this.#choose().request(request)
     if (made > this.#proven) this.#proven = made
     return status
@@ -56,16 +56,16 @@ export class Pool implements Flushable {
 
   /** How often a connection was made anew: what was read before may have been lost with a server's cache. */
   get renewals(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.renewals, 0)
+    return this.#open.reduce((sum, connection) => sum + connection.renewals, 0)
   }
 
   /** How large the pieces of a large transfer are to be, over whichever connection they go. */
   get pieceBytes(): number {
-    return Math.min(...this.#lanes.map((lane) => lane.pieceBytes))
+    return Math.min(...this.#open.map((connection) => connection.pieceBytes))
   }
 
   get unflushed(): boolean {
-    return this.#lanes.some((lane) => lane.unflushed)
+    return this.#open.some((connection) => connection.unflushed)
   }
 
   /**
@@ -73,10 +73,10 @@ export class Pool implements Flushable {
    * @throws {NbdFault}
    */
   async flush(permit: Permit): Promise<void> {
-    const unflushed = this.#lanes.filter((lane) => lane.unflushed)
-    const lanes = unflushed.length > 0 ? unflushed : [this.#choose()]
+    const unflushed = this.#open.filter((connection) => connection.unflushed)
+    const connections = unflushed.length > 0 ? unflushed : [this.#choose()]
     const settled = await Promise.allSettled(
-      lanes.map((lane) => lane.request({ ...FLUSH, permit })),
+      connections.map((connection) => connection.request({ ...FLUSH, permit })),
     )
     for (const result of settled) if (result.status === 'rejected') throw result.reason
   }
@@ -85,14 +85,14 @@ export class Pool implements Flushable {
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.all(this.#growing)
-    await Promise.all(this.#lanes.map((lane) => lane.close()))
+    await Promise.all(this.#open.map((connection) => connection.close()))
   }
 
-  #choose(): Lane {
+  #choose(): ReconnectingConnection {
     let least = this.#first
     for (let at = 1; at < this.#proven; at++) {
-      const lane = this.#lanes[at] as Lane
-      if (lane.load < least.load) least = lane
+      const connection = this.#open[at] as ReconnectingConnection
+      if (connection.load < least.load) least = connection
     }
     // Another connection is made only when there is use for it.
     if (least.load > 0 && this.#mayGrow) this.#grow()
@@ -100,8 +100,8 @@ export class Pool implements Flushable {
   }
 
   get #mayGrow(): boolean {
-    const connections = this.#lanes.length + this.#growing.size
-    return connections < this.#connections && this.#laneOptions.clock.now() >= this.#notBefore
+    const connections = this.#open.length + this.#growing.size
+    return connections < this.#connections && this.#connectionOptions.clock.now() >= this.#notBefore
   }
 
   #grow(): void {
@@ -111,11 +111,11 @@ export class Pool implements Flushable {
 
   async #connectAnother(): Promise<void> {
     try {
-      const connection = await this.#laneOptions.dial()
-      this.#lanes.push(new Lane(this.#laneOptions, connection))
+      const connection = await this.#connectionOptions.dial()
+      this.#open.push(new ReconnectingConnection(this.#connectionOptions, connection))
     } catch {
       // What is wrong with the server, if anything, the requests on the other connections tell.
-      this.#notBefore = this.#laneOptions.clock.now() + REFUSED_MS
+      this.#notBefore = this.#connectionOptions.clock.now() + REFUSED_MS
     }
   }
 }

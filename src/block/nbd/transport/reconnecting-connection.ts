@@ -10,8 +10,8 @@ import { SendWindow } from './send-window.ts'
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 2000
 
-/** How a {@link Lane} works. */
-export interface LaneOptions {
+/** How a {@link ReconnectingConnection} works. */
+export interface ReconnectingOptions {
   /** Connects anew. */
   readonly dial: () => Promise<Connection>
   /** Told each time when a connection is lost. */
@@ -23,7 +23,7 @@ export interface LaneOptions {
 }
 
 /** A connection that is made anew when it was lost. */
-export class Lane {
+export class ReconnectingConnection {
   readonly #dial: () => Promise<Connection>
   readonly #onLost: () => void
   readonly #timeoutMs: number
@@ -39,7 +39,7 @@ export class Lane {
   /** Why there was no connection when one was last tried. */
   #lastFault: unknown
 
-  constructor(options: LaneOptions, first: Connection) {
+  constructor(options: ReconnectingOptions, first: Connection) {
     this.#dial = options.dial
     this.#onLost = options.onLost
     this.#window = new SendWindow(options.maxInFlight, options.clock)

@@ -50,9 +50,9 @@ export class ReplyParser {
   #incoming: Incoming | undefined
   #direct = false
 
-  constructor(requests: Requests, terms: Export) {
+  constructor(requests: Requests, settings: Export) {
     this.#requests = requests
-    this.#export = terms
+    this.#export = settings
   }
 
   /** Memory for what comes next. */

@@ -38,7 +38,7 @@ interface Waiting {
  */
 export class SendWindow {
   readonly #clock: Clock
-  readonly #places: number
+  readonly #slots: number
   readonly #small: Waiting[] = []
   readonly #bulk: Waiting[] = []
   #inFlight = 0
@@ -50,8 +50,8 @@ export class SendWindow {
   /** When the window was last halved: what was sent before that says nothing of its present size. */
   #halvedAt = Number.NEGATIVE_INFINITY
 
-  constructor(places: number, clock: Clock) {
-    this.#places = places
+  constructor(slots: number, clock: Clock) {
+    this.#slots = slots
     this.#clock = clock
   }
 
@@ -105,11 +105,11 @@ export class SendWindow {
   }
 
   #hasRoom(request: Request): boolean {
-    if (this.#inFlight >= this.#places) return false
+    if (this.#inFlight >= this.#slots) return false
     // One that is larger than the window goes alone.
     if (!isBulk(request) || this.#bulkInFlight === 0) return true
     return (
-      this.#bulkInFlight < this.#places - 1 &&
+      this.#bulkInFlight < this.#slots - 1 &&
       this.#bytesInFlight + transferBytes(request) <= this.#limit
     )
   }

@@ -4,18 +4,18 @@ import type { Position } from '../../../position.ts'
 import type { FindingSink, LogCounts, VerifyOptions } from '../../report/finding.ts'
 import type { BatchHeader } from '../disk/batch.ts'
 import type { FlippedBit } from '../disk/correct.ts'
-import type { Place } from '../disk/cursor.ts'
+import type { Cursor } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { currentEpoch } from '../disk/epochs.ts'
 import { MAX_BATCH_BYTES } from '../disk/layout.ts'
-import type { Mark } from '../disk/log-position.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
-import type { DamagedStep } from '../log/batch-index.ts'
+import type { DamagedSegment } from '../log/batch-index.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
 import { type BatchProblem, diagnoseBatch } from '../log/diagnose.ts'
 import type { Batch } from '../log/log-reader.ts'
 import type { Loss } from '../log/next.ts'
-import { firstTorn, rollForward } from '../log/recovery.ts'
+import { firstTorn, replay } from '../log/recovery.ts'
 import { MAX_PASSES, newestConsumer, newestProducer } from '../role.ts'
 import { type ItemRange, LogFindings } from './log-findings.ts'
 import { generationsOf, logStart, readSteadySlots } from './state.ts'
@@ -33,8 +33,8 @@ const MAX_CORRECTIONS = 1000
 /** What is wrong with a piece of the log that was read, and what of the items that wait was lost with it so far. */
 interface Suspicion {
   readonly problem: BatchProblem
-  readonly start: Mark
-  readonly end: Mark
+  readonly start: LogPosition
+  readonly end: LogPosition
   lost: ItemRange
 }
 
@@ -56,16 +56,16 @@ export class LogCheck {
   #producer: ProducerSlot
   #consumer: ConsumerSlot
   /** The end of what is committed, and whether the log is read as if the producer had told of it. */
-  #tail: Mark
+  #tail: LogPosition
   #isTold = false
   /** What is read from here on was written meanwhile. */
   #limit = 0
-  #reading: ConsumerLog
+  #log: ConsumerLog
   /** Where it began to read, and the newest epoch that this takes into account. */
-  #from: Place
+  #from: Cursor
   #seen = 0
   /** Whether the slots were read since something was looked for. */
-  #looked = false
+  #refreshed = false
   /** What is not told yet, as they lie in the log. */
   #suspicions: Suspicion[] = []
   #batches = 0
@@ -92,7 +92,7 @@ export class LogCheck {
     this.#consumer = newestConsumer(slots.consumer, disk.device.name).slot
     this.#tail = this.#producer.committed
     this.#from = cursorOf(this.#consumer)
-    this.#reading = this.#readFrom(this.#from)
+    this.#log = this.#readFrom(this.#from)
   }
 
   /**
@@ -120,9 +120,9 @@ export class LogCheck {
     let position = this.#goTo(cursorOf(this.#consumer))
     for (;;) {
       signal?.throwIfAborted()
-      this.#looked = false
-      const found = await this.#reading.measure(position)
-      const overrun = this.#looked ? this.#overrunAt(position) : undefined
+      this.#refreshed = false
+      const found = await this.#log.measure(position)
+      const overrun = this.#refreshed ? this.#overrunAt(position) : undefined
       if (overrun !== undefined) {
         this.#suspicions = this.#suspicions.filter(({ lost }) => lost.from < lost.to)
         position = this.#goTo(overrun)
@@ -131,8 +131,8 @@ export class LogCheck {
       if (found.status === 'nothing') break
       if (found.status !== 'missed') {
         if (this.#isBeyond(found)) break
-        this.#tell(found.mark.lsn)
-        this.#reading.forgetBefore(found.mark)
+        this.#tell(found.start.lsn)
+        this.#log.forgetBefore(found.start)
         if (found.status === 'damage') this.#lose(found)
         else {
           this.#items += found.items
@@ -157,10 +157,10 @@ export class LogCheck {
    * Finds both ends of the log. What the roles say of each other only counts if neither wrote while the end was looked for.
    * @returns where it begins
    */
-  async #begin(): Promise<Mark> {
+  async #begin(): Promise<LogPosition> {
     for (let pass = 0; ; pass++) {
       const before = generationsOf(await this.#readSlots())
-      const { mark: tail, damaged } = await rollForward(this.#disk, this.#producer, {
+      const { logPosition: tail, damaged } = await replay(this.#disk, this.#producer, {
         signal: this.#options.signal,
       })
       this.#tail = tail
@@ -168,58 +168,58 @@ export class LogCheck {
       const start = logStart(this.#disk, this.#producer, this.#consumer)
       if (settled) this.#compare(start)
       if (!settled && pass < MAX_PASSES) continue
-      const isBeyond = start.mark.lsn > this.#producer.committed.lsn
+      const isBeyond = start.logPosition.lsn > this.#producer.committed.lsn
       this.#isTold = isWithin(start, tail) && (damaged.length > 0 || isBeyond)
-      return start.mark
+      return start.logPosition
     }
   }
 
   /** What the slots of both roles say of each other. */
-  #compare(start: Place): void {
+  #compare(start: Cursor): void {
     const { seen } = this.#consumer
     const { epoch } = currentEpoch(this.#producer.epochs)
     if (seen > epoch) {
       this.#findings.addContradiction(`seen epoch: expected at most ${epoch}, found ${seen}`)
     }
     if (isWithin(start, this.#tail)) return
-    const { mark, index } = start
+    const { logPosition, index } = start
     const { lsn, seq } = this.#tail
     this.#findings.addContradiction(
-      `cursor: expected at most LSN ${lsn} and item ${seq}, found ${mark.lsn} and ${mark.seq + index}`,
+      `cursor: expected at most LSN ${lsn} and item ${seq}, found ${logPosition.lsn} and ${logPosition.seq + index}`,
     )
   }
 
-  #readFrom(place: Place): ConsumerLog {
+  #readFrom(cursor: Cursor): ConsumerLog {
     return new ConsumerLog(
       this.#disk,
-      place,
+      cursor,
       this.#producer,
-      () => this.#look(),
+      () => this.#refresh(),
       MAX_BATCH_BYTES,
       (step) => this.#examine(step),
     )
   }
 
   /** Reads on from where a consumer would be. */
-  #goTo(place: Place): Position {
-    this.#reading = this.#readFrom(place)
-    this.#reading.begin(this.#options.signal)
+  #goTo(cursor: Cursor): Position {
+    this.#log = this.#readFrom(cursor)
+    this.#log.begin(this.#options.signal)
     this.#seen = this.#consumer.seen
-    this.#learn(place)
-    return this.#reading.positionOf(this.#from)
+    this.#learn(cursor)
+    return this.#log.positionOf(this.#from)
   }
 
-  #learn(from: Place): void {
+  #learn(from: Cursor): void {
     const told = this.#isTold ? { ...this.#producer, committed: this.#tail } : this.#producer
-    this.#from = this.#reading.learn(told, this.#seen, from)
-    this.#seen = this.#reading.epoch
+    this.#from = this.#log.learn(told, this.#seen, from)
+    this.#seen = this.#log.epoch
   }
 
   /** Reads the slots where something seems damaged: if they still say that it waits, it was there when it was read. */
-  async #look(): Promise<void> {
+  async #refresh(): Promise<void> {
     const { epoch } = currentEpoch(this.#producer.epochs)
     await this.#readSlots()
-    this.#looked = true
+    this.#refreshed = true
     const { committed, epochs } = this.#producer
     const isNew = currentEpoch(epochs).epoch > epoch
     if (isNew || committed.lsn > this.#tail.lsn) this.#tail = committed
@@ -227,9 +227,9 @@ export class LogCheck {
   }
 
   /** Where to go on, if what is at a position was given back meanwhile: it may be overwritten. */
-  #overrunAt(position: Position): Place | undefined {
+  #overrunAt(position: Position): Cursor | undefined {
     const start = logStart(this.#disk, this.#producer, this.#consumer)
-    return start.mark.seq + start.index > this.#reading.seqOf(position) ? start : undefined
+    return start.logPosition.seq + start.index > this.#log.seqOf(position) ? start : undefined
   }
 
   async #readSlots(): Promise<Slots> {
@@ -241,8 +241,8 @@ export class LogCheck {
   }
 
   /** Looks at a piece of the log that was read. */
-  #examine(step: DamagedStep): void {
-    const { mark: start, end } = step
+  #examine(step: DamagedSegment): void {
+    const { start, end } = step
     // Here the log meets its end as the slots lead to it.
     if (start.lsn === this.#tail.lsn && start.crc === this.#tail.crc && end.lsn > start.lsn) {
       this.#limit = start.lsn
@@ -256,8 +256,8 @@ export class LogCheck {
   }
 
   /** Whether a piece of the log lies behind what is looked at. */
-  #isBeyond({ mark }: Pick<DamagedStep, 'mark'>): boolean {
-    return mark.lsn >= this.#limit
+  #isBeyond({ start: logPosition }: Pick<DamagedSegment, 'start'>): boolean {
+    return logPosition.lsn >= this.#limit
   }
 
   #count({ header, flipped, whole }: Batch): void {
@@ -268,11 +268,11 @@ export class LogCheck {
   }
 
   /** Items that wait are lost. Nothing more is asked of what was found before them: it is told. */
-  #lose({ problem: { offset }, mark, seq, items }: Loss): void {
+  #lose({ problem: { offset }, start: logPosition, seq, items }: Loss): void {
     // Items without a byte have their place in common.
     const index = this.#suspicions.findIndex(
       ({ problem, start }) =>
-        problem.offset === offset && start.lsn === mark.lsn && mayHold(problem, seq),
+        problem.offset === offset && start.lsn === logPosition.lsn && mayHold(problem, seq),
     )
     this.#tellFirst(Math.max(0, index))
     const [suspicion] = this.#suspicions
@@ -304,20 +304,20 @@ export class LogCheck {
       this.#producer.epochs,
       this.#options.signal,
     )
-    const { lsn } = torn.mark
+    const { lsn } = torn.logPosition
     this.#findings.addEnd(lsn, Math.min(torn.blocks, lap - lsn))
   }
 }
 
 /** Whether a place is not behind the end of what is committed, neither in blocks nor in items. */
-function isWithin({ mark, index }: Place, { lsn, seq }: Mark): boolean {
-  return mark.lsn <= lsn && mark.seq + index <= seq
+function isWithin({ logPosition, index }: Cursor, { lsn, seq }: LogPosition): boolean {
+  return logPosition.lsn <= lsn && logPosition.seq + index <= seq
 }
 
 function mayHold({ items }: BatchProblem, seq: number): boolean {
   return items === undefined || (items.from <= seq && seq < items.to)
 }
 
-function cursorOf({ cursor: mark, index, bytes }: ConsumerSlot): Place {
-  return { mark, index, bytes }
+function cursorOf({ cursor: logPosition, index, bytes }: ConsumerSlot): Cursor {
+  return { logPosition, index, bytes }
 }

@@ -21,8 +21,8 @@ import type { Disk } from '../disk/disk.ts'
 import { MAX_BATCH_BYTES } from '../disk/layout.ts'
 import { applyMasks, isMasked } from '../disk/mask.ts'
 import { offsetIn } from '../log/diagnose.ts'
-import { Walker } from '../log/log-reader.ts'
-import { rollForward } from '../log/recovery.ts'
+import { LogReader } from '../log/log-reader.ts'
+import { replay } from '../log/recovery.ts'
 import { newestConsumer, newestProducer } from '../role.ts'
 import { BATCH_FIELDS, tableFields } from './fields.ts'
 import { logStart, readSteadySlots } from './state.ts'
@@ -67,8 +67,8 @@ async function findLive(disk: Disk, clock: Clock, signal: AbortSignal | undefine
     const slots = await readSteadySlots(disk, clock)
     const producer = newestProducer(slots.producer, disk.device.name).slot
     const consumer = newestConsumer(slots.consumer, disk.device.name).slot
-    const { mark } = await rollForward(disk, producer, { signal })
-    return { from: logStart(disk, producer, consumer).mark.lsn, to: mark.lsn }
+    const { logPosition } = await replay(disk, producer, { signal })
+    return { from: logStart(disk, producer, consumer).logPosition.lsn, to: logPosition.lsn }
   } catch (error) {
     if (!isRingError(error)) throw error
     return { from: 0, to: 0 }
@@ -129,7 +129,7 @@ async function inBatch(
   const batchBytes = batchBlocks(header.records, header.bodyBytes, blockSize) * blockSize
   const tableEnd = tableBytes(header)
   const bodyEnd = tableEnd + header.bodyBytes
-  const items = await new Walker(disk, { signal }).open(header)
+  const items = await new LogReader(disk, { signal }).open(header)
   const front = await disk.readBlocks(lsn, Math.ceil(tableEnd / blockSize))
   const masks = masksOf(front, header)
   applyMasks(front, masks, 0, batchBytes)

@@ -19,7 +19,7 @@ import { structureInData } from './dump-data.ts'
 import { CONSUMER_FIELDS, LEASE_FIELDS, producerFields, SUPERBLOCK_FIELDS } from './fields.ts'
 
 /** A metadata block: where it is, its fields, and what is wrong with it. */
-interface Place {
+interface MetadataBlock {
   readonly structure: string
   readonly offset: number
   fields(block: Uint8Array): readonly FieldSpec[]
@@ -43,9 +43,9 @@ export async function structureAt(
   }
   const { layout } = disk
   if (offset < GUARD_BYTES) return guard(disk)
-  const places = placesOf(disk)
-  const place = places.find((each) => isIn(offset, each.offset, layout.blockSize))
-  if (place !== undefined) return metadata(disk, place)
+  const blocks = metadataOf(disk)
+  const found = blocks.find((each) => isIn(offset, each.offset, layout.blockSize))
+  if (found !== undefined) return metadata(disk, found)
   const { dataOffset, dataBlocks, blockSize } = layout
   if (isIn(offset, dataOffset, dataBlocks * blockSize)) {
     return structureInData(disk, offset, length, options)
@@ -53,7 +53,7 @@ export async function structureAt(
   const { sectorSize, sizeSectors } = await device.getInfo()
   const edges = [
     GUARD_BYTES,
-    ...places.flatMap((each) => [each.offset, each.offset + blockSize]),
+    ...blocks.flatMap((each) => [each.offset, each.offset + blockSize]),
     dataOffset,
     dataOffset + dataBlocks * blockSize,
     sectorSize * sizeSectors,
@@ -112,7 +112,7 @@ function differsAt(bytes: Uint8Array): number {
   return encodeGuard().findIndex((byte, at) => bytes[at] !== byte)
 }
 
-function placesOf({ layout, ring }: Disk): readonly Place[] {
+function metadataOf({ layout, ring }: Disk): readonly MetadataBlock[] {
   const { superblocks, producerSlots, consumerSlots, leases } = layout
   return [
     ...superblocks.map((offset, index) => ({
@@ -142,14 +142,14 @@ function placesOf({ layout, ring }: Disk): readonly Place[] {
   ]
 }
 
-async function metadata(disk: Disk, place: Place): Promise<Structure> {
-  const block = await readBlock(disk, place.offset)
-  const found = place.check(block)
+async function metadata(disk: Disk, found: MetadataBlock): Promise<Structure> {
+  const block = await readBlock(disk, found.offset)
+  const problems = found.check(block)
   return {
-    structure: place.structure,
-    start: place.offset,
+    structure: found.structure,
+    start: found.offset,
     length: block.length,
-    ...(isBad(found) && { problem: textOf(found) }),
-    fields: decodeFields(block, place.offset, place.fields(block)),
+    ...(isBad(problems) && { problem: textOf(problems) }),
+    fields: decodeFields(block, found.offset, found.fields(block)),
   }
 }

@@ -36,7 +36,7 @@ export const SUPERBLOCK_FIELDS: readonly FieldSpec[] = [
 export const CONSUMER_FIELDS: readonly FieldSpec[] = [
   ...BLOCK,
   ['seen epoch', 64, 8],
-  ...mark('cursor', 72),
+  ...logPosition('cursor', 72),
   ['index in the batch', 104, 4],
   ['suspend', 108, 1],
   ['text length', 112, 2],
@@ -84,12 +84,12 @@ export function producerFields(block: Uint8Array): readonly FieldSpec[] {
   const epochs = Array.from({ length: Math.min(count, room) }, (_, index): readonly FieldSpec[] => {
     const at = EPOCHS_AT + index * EPOCH_BYTES
     const name = `epoch ${index + 1}`
-    return [[name, at, 8], ...mark(`${name} start`, at + 8), [`${name} span`, at + 36, 4]]
+    return [[name, at, 8], ...logPosition(`${name} start`, at + 8), [`${name} span`, at + 36, 4]]
   })
   return [
     ...BLOCK,
     ['epoch', 64, 8],
-    ...mark('committed', 72),
+    ...logPosition('committed', 72),
     ['suspend_ack', 108, 1],
     ['number of epochs', EPOCH_COUNT_AT, 2],
     ['text length', 112, 2],
@@ -97,7 +97,7 @@ export function producerFields(block: Uint8Array): readonly FieldSpec[] {
     ['time', 128, 8],
     ['commits', 136, 8],
     ['retries', 144, 8],
-    ...mark('head', 152),
+    ...logPosition('truncated to', 152),
     ['text', 184, 64, 'text'],
     ...epochs.flat(),
   ]
@@ -114,7 +114,7 @@ export function tableFields(from: number, to: number): readonly FieldSpec[] {
   }).flat()
 }
 
-function mark(name: string, at: number): readonly FieldSpec[] {
+function logPosition(name: string, at: number): readonly FieldSpec[] {
   return [
     [`${name} LSN`, at, 8],
     [`${name} sequence`, at + 8, 8],

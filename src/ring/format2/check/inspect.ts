@@ -2,13 +2,13 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Position } from '../../../position.ts'
 import type { InspectOptions, PoppedItem, RingInspection, RingStats } from '../../types.ts'
 import { formatUuid } from '../disk/block.ts'
-import { type Place, placeAfter } from '../disk/cursor.ts'
+import { type Cursor, cursorAfter } from '../disk/cursor.ts'
 import { Disk } from '../disk/disk.ts'
 import { currentEpoch } from '../disk/epochs.ts'
 import { bytesBetween } from '../disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot } from '../disk/slots.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
-import { rollForward, type Tail } from '../log/recovery.ts'
+import { replay, type Tail } from '../log/recovery.ts'
 import { fromPosition, toPosition } from '../position.ts'
 import { MAX_PASSES, newestConsumer, newestProducer } from '../role.ts'
 
@@ -21,19 +21,19 @@ export async function inspect(
   const { producer, consumer, tail } = await readState(disk, signal)
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
-  const committed = tail.mark
-  const { mark, index, bytes } = firstPlace(producer, consumer)
-  const waitingItems = Math.max(0, committed.seq - mark.seq - index)
+  const committed = tail.logPosition
+  const { logPosition, index, bytes } = firstCursor(producer, consumer)
+  const waitingItems = Math.max(0, committed.seq - logPosition.seq - index)
   const offset = consumerOffset(disk, producer, consumer)
   const capacity = dataBlocks * blockSize
-  const used = Math.max(0, committed.lsn - mark.lsn) * blockSize
+  const used = Math.max(0, committed.lsn - logPosition.lsn) * blockSize
   return {
     format: 2,
     ring: {
       uuid: formatUuid(disk.ring.uuid),
       name: disk.ring.name,
       blockSize,
-      whenFull: disk.ring.overwrites ? 'overwrite' : 'retry',
+      onFull: disk.ring.overwrites ? 'overwrite' : 'wait',
     },
     sectorSize,
     sizeSectors,
@@ -59,10 +59,10 @@ export async function inspect(
 
 /** The consumer's position: not beyond what waits, though the consumer may know of a newer epoch than that is of. */
 function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
-  const { cursor: mark, index, bytes, seen } = consumer
-  const place = { mark, index, bytes }
-  const reading = new ConsumerLog(disk, place, producer, async () => {})
-  const { epoch, seq } = fromPosition(reading.positionOf(place))
+  const { cursor: logPosition, index, bytes, seen } = consumer
+  const next = { logPosition, index, bytes }
+  const log = new ConsumerLog(disk, next, producer, async () => {})
+  const { epoch, seq } = fromPosition(log.positionOf(next))
   return toPosition(Math.min(epoch, seen), seq)
 }
 
@@ -78,9 +78,10 @@ async function readState(
 ): Promise<Roles & { readonly tail: Tail }> {
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)
-    const tail = await rollForward(disk, roles.producer, { signal })
-    const { mark, index } = firstPlace(roles.producer, roles.consumer)
-    if (mark.seq + index <= tail.mark.seq || pass === MAX_PASSES) return { ...roles, tail }
+    const tail = await replay(disk, roles.producer, { signal })
+    const { logPosition, index } = firstCursor(roles.producer, roles.consumer)
+    if (logPosition.seq + index <= tail.logPosition.seq || pass === MAX_PASSES)
+      return { ...roles, tail }
   }
 }
 
@@ -97,11 +98,13 @@ async function readRoles(disk: Disk): Promise<Roles> {
  * Where the oldest item is that waits: the consumer's cursor, unless it still has to go back to where an epoch began, or what
  * it points at is given up.
  */
-function firstPlace(producer: ProducerSlot, consumer: ConsumerSlot): Place {
-  const { head, epochs } = producer
-  const { cursor: mark, index, bytes, seen } = consumer
-  const place = placeAfter({ mark, index, bytes }, seen, epochs)
-  return place.mark.lsn < head.lsn ? { mark: head, index: 0, bytes: head.bytes } : place
+function firstCursor(producer: ProducerSlot, consumer: ConsumerSlot): Cursor {
+  const { truncatedTo, epochs } = producer
+  const { cursor: logPosition, index, bytes, seen } = consumer
+  const next = cursorAfter({ logPosition, index, bytes }, seen, epochs)
+  return next.logPosition.lsn < truncatedTo.lsn
+    ? { logPosition: truncatedTo, index: 0, bytes: truncatedTo.bytes }
+    : next
 }
 
 async function readStats(
@@ -111,13 +114,13 @@ async function readStats(
   tail: Tail,
   signal: AbortSignal | undefined,
 ): Promise<RingStats> {
-  const { mark: committed } = tail
+  const { logPosition: committed } = tail
   const poppedItems = consumer.cursor.seq + consumer.index
-  const place = firstPlace(producer, consumer)
-  const reading = new ConsumerLog(disk, place, producer, async () => {})
-  reading.begin(signal)
-  const first = await reading.next(reading.positionOf(place))
-  const waits = committed.seq > place.mark.seq + place.index
+  const next = firstCursor(producer, consumer)
+  const log = new ConsumerLog(disk, next, producer, async () => {})
+  log.begin(signal)
+  const first = await log.next(log.positionOf(next))
+  const waits = committed.seq > next.logPosition.seq + next.index
   const oldestAt = 'time' in first ? first.time : undefined
   // What was moved from another ring is older than the slot.
   const newestAt = Math.max(tail.time ?? 0, producer.time)
@@ -127,7 +130,7 @@ async function readStats(
     poppedItems,
     poppedBytes: consumer.bytes,
     damagedItems: consumer.skipped,
-    missedItems: consumer.missed + Math.max(0, producer.head.seq - poppedItems),
+    missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - poppedItems),
     commits: producer.commits + tail.commits,
     retries: producer.retries,
     ...(!waits && { lagMs: 0 }),
@@ -147,25 +150,25 @@ async function* items(
   const { producer, consumer } = await readRoles(disk)
   const { cursor, index, bytes } = consumer
   let { seen } = consumer
-  let place: Place = { mark: cursor, index, bytes }
-  const look = async (): Promise<void> => learn((await readRoles(disk)).producer)
-  const reading = new ConsumerLog(disk, place, producer, look, maxItemBytes)
+  let next: Cursor = { logPosition: cursor, index, bytes }
+  const refresh = async (): Promise<void> => learn((await readRoles(disk)).producer)
+  const log = new ConsumerLog(disk, next, producer, refresh, maxItemBytes)
   /** An epoch sends the reader back to its beginning once. */
   const learn = (now: ProducerSlot): void => {
-    place = reading.learn(now, seen, place)
-    seen = reading.epoch
+    next = log.learn(now, seen, next)
+    seen = log.epoch
   }
   learn(producer)
-  let position = reading.positionOf(place)
+  let position = log.positionOf(next)
   let missed = 0
   for (;;) {
-    reading.begin(signal)
-    const next = await reading.next(position)
+    log.begin(signal)
+    const next = await log.next(position)
     if (next.status === 'nothing') return
     if (next.status === 'damage') {
       // What was given back meanwhile may be overwritten: that is no damage.
       const now = (await readRoles(disk)).consumer
-      const isBeyond = now.cursor.seq + now.index > reading.seqOf(position)
+      const isBeyond = now.cursor.seq + now.index > log.seqOf(position)
       if (!isBeyond || now.generation === consumer.generation) throw next.error
       yield* items(disk, signal, maxItemBytes)
       return

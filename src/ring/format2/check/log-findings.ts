@@ -4,7 +4,7 @@ import { BATCH_HEADER_BYTES, type BatchHeader } from '../disk/batch.ts'
 import { textOf } from '../disk/block.ts'
 import type { FlippedBit } from '../disk/correct.ts'
 import type { Disk } from '../disk/disk.ts'
-import type { Mark } from '../disk/log-position.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import { type BatchProblem, offsetIn } from '../log/diagnose.ts'
 import { REPAIR } from './check-blocks.ts'
 import type { Unreadable } from './unreadable.ts'
@@ -49,7 +49,7 @@ export class LogFindings {
    * @param end where the log goes on
    * @param lost the items that wait and are lost with it
    */
-  add(found: BatchProblem, start: Mark, end: Mark, lost: ItemRange): void {
+  add(found: BatchProblem, start: LogPosition, end: LogPosition, lost: ItemRange): void {
     const { structure, offset, problem, items } = found
     const { from, to } = lost
     const count = Math.max(0, to - from)

@@ -2,11 +2,11 @@ import type { VerifyOptions } from '../../report/finding.ts'
 import type { BatchHeader } from '../disk/batch.ts'
 import type { Disk } from '../disk/disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
-import { type Mark, ORIGIN } from '../disk/log-position.ts'
+import { type LogPosition, ORIGIN } from '../disk/log-position.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.ts'
-import { Walker } from '../log/log-reader.ts'
-import { rollForward } from '../log/recovery.ts'
-import { isBoundary, oldestPlace, scanHeaders } from '../log/scan.ts'
+import { LogReader } from '../log/log-reader.ts'
+import { replay } from '../log/recovery.ts'
+import { isBoundary, oldestBatch, scanHeaders } from '../log/scan.ts'
 
 const TEXT = 'made anew by a repair'
 
@@ -33,17 +33,18 @@ export async function rebuildProducer(
     // Nothing was ever pushed, or all of it is gone.
     const { cursor: committed = ORIGIN, seen: epoch = 1 } = newestOf(consumer) ?? {}
     const epochs = [{ epoch: Math.max(1, epoch), start: committed, span: 0 }]
-    return { slot: { ...rest, committed, epochs, head: ORIGIN, time: 0 } }
+    return { slot: { ...rest, committed, epochs, truncatedTo: ORIGIN, time: 0 } }
   }
   const { epochs, from } = await findEpochs(disk, end, consumer, options)
   const { last } = end
   const reach = last.start.lsn + 1
-  const { mark: committed } = await rollForward(disk, { committed: from, reach, epochs }, options)
+  const { logPosition: committed } = await replay(disk, { committed: from, reach, epochs }, options)
   const oldest = disk.ring.overwrites
-    ? await oldestPlace(disk, epochs, 0, committed, options)
+    ? await oldestBatch(disk, epochs, 0, committed, options)
     : undefined
-  const slot = { ...rest, committed, epochs, head: oldest ?? ORIGIN, time: last.time }
-  const isTorn = last.start.lsn >= committed.lsn && !(await new Walker(disk, options).isWhole(last))
+  const slot = { ...rest, committed, epochs, truncatedTo: oldest ?? ORIGIN, time: last.time }
+  const isTorn =
+    last.start.lsn >= committed.lsn && !(await new LogReader(disk, options).isWhole(last))
   return isTorn ? { slot, torn: last } : { slot }
 }
 
@@ -53,9 +54,9 @@ export async function rebuildConsumer(
   producer: ProducerSlot,
   options: VerifyOptions,
 ): Promise<ConsumerSlot> {
-  const { epochs, head, suspendAck, time } = producer
-  const { mark: tail } = await rollForward(disk, producer, options)
-  const cursor = (await oldestPlace(disk, epochs, head.lsn, tail, options)) ?? tail
+  const { epochs, truncatedTo, suspendAck, time } = producer
+  const { logPosition: tail } = await replay(disk, producer, options)
+  const cursor = (await oldestBatch(disk, epochs, truncatedTo.lsn, tail, options)) ?? tail
   return {
     generation: 1,
     cursor,
@@ -96,7 +97,7 @@ async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefi
     }
   }
   if (last === undefined) return undefined
-  if (await new Walker(disk, options).isWhole(last))
+  if (await new LogReader(disk, options).isWhole(last))
     committedTo = Math.max(committedTo ?? 0, last.committedTo)
   return { last, committedTo }
 }
@@ -107,11 +108,11 @@ async function findEpochs(
   { last, committedTo = last.start.seq }: End,
   consumer: readonly ConsumerSlot[],
   options: VerifyOptions,
-): Promise<{ readonly epochs: Epochs; readonly from: Mark }> {
+): Promise<{ readonly epochs: Epochs; readonly from: LogPosition }> {
   const { blockSize } = disk.layout
-  const starts = new Map<number, Mark>()
+  const starts = new Map<number, LogPosition>()
   let from = last.start
-  let near: Mark | undefined
+  let near: LogPosition | undefined
   for await (const header of scanHeaders(disk, options)) {
     const { epoch, start } = header
     const known = starts.get(epoch)
@@ -142,7 +143,9 @@ async function findEpochs(
 }
 
 /** Epochs from the oldest to the newest, each but the last until the next begins: what it has behind that was dropped. */
-function inOrder(starts: ReadonlyMap<number, Mark>): readonly (readonly [number, Mark])[] {
+function inOrder(
+  starts: ReadonlyMap<number, LogPosition>,
+): readonly (readonly [number, LogPosition])[] {
   let next = Number.POSITIVE_INFINITY
   return [...starts]
     .sort(([one], [other]) => other - one)

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts'
 import { RingError } from '../../../errors.ts'
 import { isBad } from '../disk/block.ts'
-import type { Place } from '../disk/cursor.ts'
+import type { Cursor } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
@@ -20,9 +20,9 @@ export async function readSteadySlots(disk: Disk, clock: Clock): Promise<Slots> 
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
     const damaged = [...slots.producer, ...slots.consumer].map((slot) => isBad(slot) && slot)
-    const reading = JSON.stringify(damaged)
-    if (!damaged.some(Boolean) || reading === before) return slots
-    before = reading
+    const log = JSON.stringify(damaged)
+    if (!damaged.some(Boolean) || log === before) return slots
+    before = log
     await clock.sleep(PAUSE_MS)
   }
   throw unstable(disk, disk.layout.slots.offset)
@@ -54,10 +54,12 @@ export function generationsOf({ producer, consumer }: Slots): string {
  * Where the log begins: at the consumer's cursor, unless an epoch began before it that the consumer has not seen, or what is
  * there is given up.
  */
-export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Place {
-  const cursor = { mark: consumer.cursor, index: consumer.index, bytes: consumer.bytes }
-  const reading = new ConsumerLog(disk, cursor, producer, async () => {})
-  const place = reading.learn(producer, consumer.seen, cursor)
-  const { head } = producer
-  return place.mark.lsn < head.lsn ? { mark: head, index: 0, bytes: head.bytes } : place
+export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Cursor {
+  const cursor = { logPosition: consumer.cursor, index: consumer.index, bytes: consumer.bytes }
+  const log = new ConsumerLog(disk, cursor, producer, async () => {})
+  const next = log.learn(producer, consumer.seen, cursor)
+  const { truncatedTo } = producer
+  return next.logPosition.lsn < truncatedTo.lsn
+    ? { logPosition: truncatedTo, index: 0, bytes: truncatedTo.bytes }
+    : next
 }

@@ -8,7 +8,7 @@ import { offsetIn } from '../log/diagnose.ts'
 type Kind = 'own' | 'lease' | 'log' | 'outside'
 
 /** A structure of a ring, from its first byte on the device to the one behind its last. */
-interface Place {
+interface Region {
   readonly structure: string
   readonly kind: Kind
   readonly from: number
@@ -46,14 +46,14 @@ export class Unreadable {
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
   readonly #sectorSize: number
-  readonly #places: readonly Place[]
+  readonly #regions: readonly Region[]
   readonly #told: Told[] = []
 
   private constructor(device: SalvageBlockDevice, disk: Disk, sectorSize: number) {
     this.#device = device
     this.#disk = disk
     this.#sectorSize = sectorSize
-    this.#places = placesOf(disk)
+    this.#regions = regionsOf(disk)
   }
 
   /** @param device the one that the disk reads, so that each sector that it met is known here */
@@ -103,9 +103,9 @@ export class Unreadable {
 
   /** Gives a finding about one of the ring's own records the true reason, if that is unreadable, and notes that it is told of. */
   explained(finding: Finding): Finding {
-    const place = this.#places.find(({ structure }) => structure === finding.structure)
-    if (place === undefined) return finding
-    const { from, to, kind } = place
+    const region = this.#regions.find(({ structure }) => structure === finding.structure)
+    if (region === undefined) return finding
+    const { from, to, kind } = region
     const problem = this.reason(from, to - from)
     if (problem === undefined) return finding
     this.tell(from, to - from)
@@ -130,7 +130,7 @@ export class Unreadable {
         const offset = at * this.#sectorSize
         const told = this.#told.filter((each) => each.from <= offset && offset < each.to)
         if (!wanted(told)) continue
-        const { structure, kind } = this.#placeAt(offset)
+        const { structure, kind } = this.#regionAt(offset)
         const losses = new Set(told.flatMap(({ loss }) => loss ?? []))
         const loss = losses.size === 0 ? {} : { loss: [...losses].join(', ') }
         addPart(parts, { structure, kind, offset, bytes: this.#sectorSize, ...loss })
@@ -145,9 +145,9 @@ export class Unreadable {
     return Math.max(0, offset + bytes - dataOffset - dataBlocks * blockSize)
   }
 
-  #placeAt(offset: number): Pick<Place, 'structure' | 'kind'> {
-    const place = this.#places.find(({ from, to }) => from <= offset && offset < to)
-    return place ?? { structure: 'padding', kind: 'own' }
+  #regionAt(offset: number): Pick<Region, 'structure' | 'kind'> {
+    const region = this.#regions.find(({ from, to }) => from <= offset && offset < to)
+    return region ?? { structure: 'padding', kind: 'own' }
   }
 }
 
@@ -169,9 +169,9 @@ export function findingOf({ structure, kind, offset, bytes }: UnreadablePart): F
   return { severity: 'damage', offset, structure, problem, advice: ADVICE[kind] }
 }
 
-function placesOf({ layout, ring }: Disk): readonly Place[] {
+function regionsOf({ layout, ring }: Disk): readonly Region[] {
   const { superblocks, producerSlots, consumerSlots, leases, blockSize } = layout
-  const own = (structure: string, from: number): Place => ({
+  const own = (structure: string, from: number): Region => ({
     structure,
     kind: 'own',
     from,

@@ -2,7 +2,7 @@ import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
 import { type BadBlock, bad, isBad } from './block.ts'
 import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { type Layout, maxBatchBlocks } from './layout.ts'
-import { addBytes, isCount, isMark, type Mark } from './log-position.ts'
+import { addBytes, isCount, isLogPosition, type LogPosition } from './log-position.ts'
 import { applyMasks, chooseMasks, isMasked, maskWords } from './mask.ts'
 
 /** `SBRB`. */
@@ -31,7 +31,7 @@ export const RECORD_BYTES = 8
 /** What a batch says of itself. */
 export interface BatchHeader {
   /** Where it is, and what is before it. */
-  readonly start: Mark
+  readonly start: LogPosition
   readonly epoch: number
   /** All items before this sequence number are committed, once this batch is on the medium. */
   readonly committedTo: number
@@ -60,7 +60,7 @@ export function frontBytes(records: number, bodyBytes: number): number {
 }
 
 /** Where the batch after this one begins. */
-export function batchEnd(header: BatchHeader, blockSize: number): Mark {
+export function batchEnd(header: BatchHeader, blockSize: number): LogPosition {
   const { start, records, bodyBytes, crc } = header
   return {
     lsn: start.lsn + batchBlocks(records, bodyBytes, blockSize),
@@ -213,7 +213,7 @@ export function openHeader(
 function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
   const { start, epoch, committedTo, time, records, bodyBytes } = header
   const end = start.seq + records
-  if (!isMark(start, layout.blockSize) || ![epoch, committedTo, time, end].every(isCount)) {
+  if (!isLogPosition(start, layout.blockSize) || ![epoch, committedTo, time, end].every(isCount)) {
     return bad('counts', 'numbers that can be', 'more')
   }
   if (epoch < 1) return bad('epoch', 'at least 1', String(epoch))

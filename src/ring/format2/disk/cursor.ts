@@ -1,37 +1,37 @@
 import type { Epochs } from './epochs.ts'
-import type { Mark } from './log-position.ts'
+import type { LogPosition } from './log-position.ts'
 
 /** Where the next item is: a batch, how many of its items come before, and the byte count up to it. */
-export interface Place {
-  readonly mark: Mark
+export interface Cursor {
+  readonly logPosition: LogPosition
   readonly index: number
   readonly bytes: number
 }
 
 /** A place where a batch begins. */
-export function placeAt(mark: Mark): Place {
-  return { mark, index: 0, bytes: mark.bytes }
+export function cursorAt(logPosition: LogPosition): Cursor {
+  return { logPosition, index: 0, bytes: logPosition.bytes }
 }
 
 /**
  * Where a cursor goes on, with all that is known of epochs: at the beginning of one that it had not seen, if it lies beyond
  * that; and behind what was held back and dropped, if all before that was given back, or else it would take room for ever.
  */
-export function placeAfter(cursor: Place, seen: number, epochs: Epochs): Place {
+export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Cursor {
   const passed = epochs.find(({ epoch, start }) => epoch > seen && isBeyond(cursor, start))
-  const place = passed === undefined ? cursor : placeAt(passed.start)
-  const { mark, index } = place
+  const next = passed === undefined ? cursor : cursorAt(passed.start)
+  const { logPosition, index } = next
   const dropped = epochs.findLast(
-    ({ start }) => start.lsn > mark.lsn && start.seq === mark.seq + index,
+    ({ start }) => start.lsn > logPosition.lsn && start.seq === logPosition.seq + index,
   )
-  return dropped === undefined ? place : placeAt(dropped.start)
+  return dropped === undefined ? next : cursorAt(dropped.start)
 }
 
 /**
  * Whether a cursor lies beyond the beginning of an epoch: in blocks, or in items, because those that were held back before
  * it are dropped, and counted again.
  */
-function isBeyond({ mark, index }: Place, start: Mark): boolean {
-  if (mark.lsn > start.lsn || (mark.lsn === start.lsn && index > 0)) return true
-  return mark.seq + index > start.seq
+function isBeyond({ logPosition, index }: Cursor, start: LogPosition): boolean {
+  if (logPosition.lsn > start.lsn || (logPosition.lsn === start.lsn && index > 0)) return true
+  return logPosition.seq + index > start.seq
 }

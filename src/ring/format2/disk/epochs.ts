@@ -1,4 +1,4 @@
-import { leadsTo, type Mark } from './log-position.ts'
+import { type LogPosition, leadsTo } from './log-position.ts'
 
 /**
  * Each time a producer attaches, an epoch begins: batches from its start on have to be of that epoch, so that what an
@@ -7,7 +7,7 @@ import { leadsTo, type Mark } from './log-position.ts'
 export interface Epoch {
   readonly epoch: number
   /** Where it begins: the end of what was committed then. */
-  readonly start: Mark
+  readonly start: LogPosition
   /**
    * How many epochs before this one this entry stands for as well: entries are merged when there are more than a
    * slot can hold.
@@ -69,7 +69,7 @@ export function firstUnseen(epochs: Epochs, seen: number): Epoch | undefined {
 export function beginEpoch(
   epochs: Epochs,
   epoch: number,
-  start: Mark,
+  start: LogPosition,
   keepFrom: number,
   seen: readonly number[],
   limit: number,

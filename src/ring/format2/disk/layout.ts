@@ -9,7 +9,7 @@ export const DEFAULT_BLOCK_SIZE = 4096
 /** The smallest data area: a batch, its marker, and room to move. */
 export const MIN_DATA_BLOCKS = 4
 /** The producer publishes its place again after this many bytes: bounds what is read on attaching. */
-export const PUBLISH_BYTES: number = 4 << 20
+export const CHECKPOINT_BYTES: number = 4 << 20
 /** Batches are no longer than this, unless a single item is. */
 export const MAX_BATCH_BYTES: number = 4 << 20
 /**
@@ -100,5 +100,5 @@ export function maxBatchBlocks({ blockSize, dataBlocks }: Layout): number {
 
 /** Blocks behind a committed place in which batches begin, unless more than that is held back. */
 export function searchBlocks({ blockSize }: Layout): number {
-  return Math.ceil((2 * PUBLISH_BYTES + MAX_BATCH_BYTES) / blockSize)
+  return Math.ceil((2 * CHECKPOINT_BYTES + MAX_BATCH_BYTES) / blockSize)
 }

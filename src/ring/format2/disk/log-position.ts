@@ -4,7 +4,7 @@ import { getU64, putU64 } from './bytes.ts'
  * A place in the log where a batch begins, with all that is needed to check that batch. Blocks and items are counted
  * from the ring's creation on, and only grow.
  */
-export interface Mark {
+export interface LogPosition {
   /** Log sequence number: blocks before this place. Its block on the device is this modulo the data area's. */
   readonly lsn: number
   /** Items before this place. */
@@ -15,13 +15,13 @@ export interface Mark {
   readonly crc: number
 }
 
-/** Bytes that a mark takes in a block. */
-export const MARK_BYTES = 28
+/** Bytes that a log position takes in a block. */
+export const LOG_POSITION_BYTES = 28
 /** Byte counts are kept modulo this, so that they stay exact for ever; no ring holds as much at once. */
 const BYTES_MODULUS = 2 ** 48
 
 /** The beginning of every ring. */
-export const ORIGIN: Mark = { lsn: 0, seq: 0, bytes: 0, crc: 0 }
+export const ORIGIN: LogPosition = { lsn: 0, seq: 0, bytes: 0, crc: 0 }
 
 /** Adds to a byte count. */
 export function addBytes(count: number, more: number): number {
@@ -33,14 +33,14 @@ export function bytesBetween(earlier: number, later: number): number {
   return (later - earlier + BYTES_MODULUS) % BYTES_MODULUS
 }
 
-export function putMark(view: DataView, at: number, mark: Mark): void {
-  putU64(view, at, mark.lsn)
-  putU64(view, at + 8, mark.seq)
-  putU64(view, at + 16, mark.bytes)
-  view.setUint32(at + 24, mark.crc, true)
+export function putLogPosition(view: DataView, at: number, logPosition: LogPosition): void {
+  putU64(view, at, logPosition.lsn)
+  putU64(view, at + 8, logPosition.seq)
+  putU64(view, at + 16, logPosition.bytes)
+  view.setUint32(at + 24, logPosition.crc, true)
 }
 
-export function getMark(view: DataView, at: number): Mark {
+export function getLogPosition(view: DataView, at: number): LogPosition {
   return {
     lsn: getU64(view, at),
     seq: getU64(view, at + 8),
@@ -61,31 +61,32 @@ export function isCount(value: number): boolean {
 const MIN_ITEM_BYTES = 8
 
 /** Whether the fields are numbers that can be, together as well: blocks up to a place have room for the items before it. */
-export function isMark({ lsn, seq, bytes }: Mark, blockSize: number): boolean {
+export function isLogPosition({ lsn, seq, bytes }: LogPosition, blockSize: number): boolean {
   const most = (lsn + 1) * blockSize
   const fits = seq * MIN_ITEM_BYTES <= most && bytes <= most
   return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS && fits
 }
 
 /** Whether two places are the same, with all that checks the batch there. */
-export function isSameMark(one: Mark, other: Mark): boolean {
+export function isSameLogPosition(one: LogPosition, other: LogPosition): boolean {
   const { lsn, seq, bytes, crc } = other
   return one.lsn === lsn && one.seq === seq && one.bytes === bytes && one.crc === crc
 }
 
 /** Whether a place is not behind another one: what is before it is before the other one too. */
-export function isUpTo(mark: Mark, other: Mark): boolean {
-  return mark.lsn <= other.lsn && mark.seq <= other.seq
+export function isUpTo(logPosition: LogPosition, other: LogPosition): boolean {
+  return logPosition.lsn <= other.lsn && logPosition.seq <= other.seq
 }
 
 /**
  * Whether the log can lead from one place to another: both are the same, or the blocks between have room for the items and the bytes
  * between.
  */
-export function leadsTo(mark: Mark, other: Mark, blockSize: number): boolean {
-  if (mark.lsn === other.lsn) return isSameMark(mark, other)
-  const most = (other.lsn - mark.lsn) * blockSize
-  const items = other.seq - mark.seq
-  const fits = items * MIN_ITEM_BYTES <= most && bytesBetween(mark.bytes, other.bytes) <= most
-  return mark.lsn < other.lsn && items >= 0 && fits
+export function leadsTo(logPosition: LogPosition, other: LogPosition, blockSize: number): boolean {
+  if (logPosition.lsn === other.lsn) return isSameLogPosition(logPosition, other)
+  const most = (other.lsn - logPosition.lsn) * blockSize
+  const items = other.seq - logPosition.seq
+  const fits =
+    items * MIN_ITEM_BYTES <= most && bytesBetween(logPosition.bytes, other.bytes) <= most
+  return logPosition.lsn < other.lsn && items >= 0 && fits
 }

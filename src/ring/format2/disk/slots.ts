@@ -13,19 +13,19 @@ import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { areAscending, currentEpoch, type Epoch } from './epochs.ts'
 import { BLOCK_SIZES, type Layout, searchBlocks } from './layout.ts'
 import {
-  getMark,
+  getLogPosition,
   isCount,
-  isMark,
+  isLogPosition,
   isUpTo,
+  LOG_POSITION_BYTES,
+  type LogPosition,
   leadsTo,
-  MARK_BYTES,
   MAX_COUNT,
-  type Mark,
-  putMark,
+  putLogPosition,
 } from './log-position.ts'
 
 const EPOCH_AT = BODY_AT
-const MARK_AT = BODY_AT + 8
+const LOG_POSITION_AT = BODY_AT + 8
 const INDEX_AT = BODY_AT + 40
 const FLAG_AT = BODY_AT + 44
 const COUNT_AT = BODY_AT + 46
@@ -37,11 +37,11 @@ const COMMITS_AT = BODY_AT + 72
 const SKIPPED_AT = BODY_AT + 72
 const RETRIES_AT = BODY_AT + 80
 const MISSED_AT = BODY_AT + 80
-const HEAD_AT = BODY_AT + 88
+const TRUNCATED_TO_AT = BODY_AT + 88
 const TEXT_AT = BODY_AT + 120
 const TEXT_BYTES = 64
 const EPOCHS_AT = TEXT_AT + TEXT_BYTES
-const EPOCH_BYTES = 8 + MARK_BYTES + 4
+const EPOCH_BYTES = 8 + LOG_POSITION_BYTES + 4
 const MAX_EPOCHS = 96
 
 /** Slots are compared without their ring's layout: what is impossible in any ring is told. */
@@ -57,12 +57,12 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 export interface ProducerSlot {
   readonly generation: number
   /** A place up to which all was committed: a hint, from which the rest is found by reading on. */
-  readonly committed: Mark
+  readonly committed: LogPosition
   /** Batches begin before this LSN if so much is held back that they are out of sight from there; else 0. */
   readonly reach: number
   readonly epochs: readonly Epoch[]
   /** In a ring that overwrites: what is before this place is given up. */
-  readonly head: Mark
+  readonly truncatedTo: LogPosition
   readonly suspendAck: boolean
   /** When it was written, in milliseconds since 1970, on the writer's clock. */
   readonly time: number
@@ -77,10 +77,10 @@ export interface ProducerSlot {
 export interface ConsumerSlot {
   readonly generation: number
   /** The batch in which the next item is. */
-  readonly cursor: Mark
+  readonly cursor: LogPosition
   /** How many of its items were given back. */
   readonly index: number
-  /** Bytes of items before the next one, as in a mark. */
+  /** Bytes of items before the next one, as in a log position. */
   readonly bytes: number
   /** The newest epoch that the cursor takes into account. */
   readonly seen: number
@@ -125,20 +125,20 @@ export function encodeProducerSlot(
   block.fill(0)
   const view = viewOf(block)
   putU64(view, EPOCH_AT, slot.epochs.at(-1)?.epoch ?? 0)
-  putMark(view, MARK_AT, slot.committed)
+  putLogPosition(view, LOG_POSITION_AT, slot.committed)
   putU64(view, REACH_AT, slot.reach)
   view.setUint8(FLAG_AT, slot.suspendAck ? 1 : 0)
   view.setUint16(COUNT_AT, slot.epochs.length, true)
   putTime(view, TIME_AT, slot.time)
   putU64(view, COMMITS_AT, slot.commits)
   putU64(view, RETRIES_AT, slot.retries)
-  putMark(view, HEAD_AT, slot.head)
+  putLogPosition(view, TRUNCATED_TO_AT, slot.truncatedTo)
   putText(block, slot.text)
   slot.epochs.forEach(({ epoch, start, span }, index) => {
     const at = EPOCHS_AT + index * EPOCH_BYTES
     putU64(view, at, epoch)
-    putMark(view, at + 8, start)
-    view.setUint32(at + 8 + MARK_BYTES, span, true)
+    putLogPosition(view, at + 8, start)
+    view.setUint32(at + 8 + LOG_POSITION_BYTES, span, true)
   })
   sealBlock(block, { type: PRODUCER_SLOT, offset, uuid, generation: slot.generation })
 }
@@ -160,16 +160,16 @@ export function parseProducerSlot(
     const at = EPOCHS_AT + index * EPOCH_BYTES
     return {
       epoch: getU64(view, at),
-      start: getMark(view, at + 8),
-      span: view.getUint32(at + 8 + MARK_BYTES, true),
+      start: getLogPosition(view, at + 8),
+      span: view.getUint32(at + 8 + LOG_POSITION_BYTES, true),
     }
   })
   const slot: ProducerSlot = {
     generation: header.generation,
-    committed: getMark(view, MARK_AT),
+    committed: getLogPosition(view, LOG_POSITION_AT),
     reach: getU64(view, REACH_AT),
     epochs,
-    head: getMark(view, HEAD_AT),
+    truncatedTo: getLogPosition(view, TRUNCATED_TO_AT),
     suspendAck: view.getUint8(FLAG_AT) === 1,
     time: getU64(view, TIME_AT),
     commits: getU64(view, COMMITS_AT),
@@ -181,15 +181,22 @@ export function parseProducerSlot(
 
 /** What no producer may say, and none writes: readers and writers go by the same rule. */
 export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock | undefined {
-  const { generation, committed, reach, epochs, head, commits, retries } = slot
+  const { generation, committed, reach, epochs, truncatedTo, commits, retries } = slot
   const numbers = [generation, reach, commits, retries, ...epochs.map(({ epoch }) => epoch)]
-  const marks = [committed, head, ...epochs.map(({ start }) => start)]
-  if (!marks.every((mark) => isMark(mark, layout.blockSize)) || !numbers.every(isCount)) {
+  const logPositions = [committed, truncatedTo, ...epochs.map(({ start }) => start)]
+  if (
+    !logPositions.every((logPosition) => isLogPosition(logPosition, layout.blockSize)) ||
+    !numbers.every(isCount)
+  ) {
     return IMPOSSIBLE_COUNT
   }
   const { start } = currentEpoch(epochs)
-  if (![head, start].every((mark) => leadsTo(mark, committed, layout.blockSize))) {
-    return bad('mark', 'a head and an epoch that lead to what is committed', 'one that does not')
+  if (![truncatedTo, start].every((from) => leadsTo(from, committed, layout.blockSize))) {
+    return bad(
+      'log position',
+      'a truncation and an epoch that lead to what is committed',
+      'one that does not',
+    )
   }
   if (!areAscending(epochs, layout.blockSize)) return bad('epochs', 'ascending ones', 'others')
   const farthest = committed.lsn + layout.dataBlocks + searchBlocks(layout)
@@ -205,7 +212,7 @@ export function encodeConsumerSlot(
   block.fill(0)
   const view = viewOf(block)
   putU64(view, EPOCH_AT, slot.seen)
-  putMark(view, MARK_AT, slot.cursor)
+  putLogPosition(view, LOG_POSITION_AT, slot.cursor)
   view.setUint32(INDEX_AT, slot.index, true)
   view.setUint8(FLAG_AT, slot.suspend ? 1 : 0)
   putU64(view, BYTES_AT, slot.bytes)
@@ -227,7 +234,7 @@ export function parseConsumerSlot(
   const view = viewOf(block)
   const slot: ConsumerSlot = {
     generation: header.generation,
-    cursor: getMark(view, MARK_AT),
+    cursor: getLogPosition(view, LOG_POSITION_AT),
     index: view.getUint32(INDEX_AT, true),
     bytes: getU64(view, BYTES_AT),
     seen: getU64(view, EPOCH_AT),
@@ -244,7 +251,7 @@ export function parseConsumerSlot(
 export function consumerSlotMisfit(slot: ConsumerSlot, layout: Layout): BadBlock | undefined {
   const { generation, cursor, index, bytes, seen, skipped, missed } = slot
   const numbers = [generation, bytes, seen, skipped, missed, cursor.seq + index]
-  const possible = isMark(cursor, layout.blockSize) && numbers.every(isCount)
+  const possible = isLogPosition(cursor, layout.blockSize) && numbers.every(isCount)
   return possible ? undefined : IMPOSSIBLE_COUNT
 }
 

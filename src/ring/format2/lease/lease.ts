@@ -148,7 +148,7 @@ export class Lease {
 }
 
 function released({ device }: LeaseStore): RingError {
-  return new RingError('RING_DETACHED', `The role of ${device.name} was given back`, {
+  return new RingError('RING_CLOSED', `The role of ${device.name} was given back`, {
     device: device.name,
   })
 }

@@ -1,4 +1,4 @@
-import type { Lent } from '../../../block/buffer-pool.ts'
+import type { PooledBuffer } from '../../../block/buffer-pool.ts'
 import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
 import { type BatchHeader, openTable, RECORD_BYTES, tableBytes } from '../disk/batch.ts'
 
@@ -15,7 +15,7 @@ export class BatchItems {
   /** Whether the table holds. */
   readonly hasTable: boolean
   #batch: Uint8Array | undefined
-  readonly #lent: Lent | undefined
+  readonly #pooled: PooledBuffer | undefined
   /** Where each item begins, and where the last one ends. */
   readonly #starts: Float64Array
   /** 1 for each item whose checksum holds. */
@@ -26,14 +26,14 @@ export class BatchItems {
     table: DataView | undefined,
     checksums: ArrayLike<number>,
     batch?: Uint8Array,
-    lent?: Lent,
+    pooled?: PooledBuffer,
   ) {
     const { records } = header
     this.length = records
     this.isHeld = batch !== undefined
     this.hasTable = table !== undefined
     this.#batch = batch
-    this.#lent = lent
+    this.#pooled = pooled
     this.#starts = new Float64Array(records + 1)
     this.#sound = new Uint8Array(records)
     let whole = table !== undefined
@@ -53,16 +53,16 @@ export class BatchItems {
   /**
    * The items of a batch that is in memory.
    * @param batch all of its blocks, without masks, which are kept, not copied
-   * @param lent where they are, of which this is a user until `release`
+   * @param pooled where they are, of which this is a user until `release`
    */
-  static of(batch: Uint8Array, header: BatchHeader, lent?: Lent): BatchItems {
+  static of(batch: Uint8Array, header: BatchHeader, pooled?: PooledBuffer): BatchItems {
     const table = openTable(batch, header)
     const lengths = new Uint32Array(header.records)
     for (let index = 0; index < header.records; index++) {
       lengths[index] = table?.getUint32(index * RECORD_BYTES, true) ?? 0
     }
     const checksums = crc32cEach(batch, tableBytes(header), lengths)
-    return new BatchItems(header, table, checksums, batch, lent)
+    return new BatchItems(header, table, checksums, batch, pooled)
   }
 
   /**
@@ -70,7 +70,7 @@ export class BatchItems {
    * @param front the batch up to the item, without masks
    * @param body the item, piece by piece, without masks
    */
-  static async lookAt(
+  static async scan(
     front: Uint8Array,
     header: BatchHeader,
     body: AsyncIterable<Uint8Array>,
@@ -96,7 +96,7 @@ export class BatchItems {
   release(): void {
     if (this.#batch === undefined) return
     this.#batch = undefined
-    this.#lent?.release()
+    this.#pooled?.release()
   }
 
   get #bytes(): Uint8Array {

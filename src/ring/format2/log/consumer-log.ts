@@ -3,18 +3,18 @@ import type { Position } from '../../../position.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from '../../item-limits.ts'
 import type { BatchHeader } from '../disk/batch.ts'
 import { bad } from '../disk/block.ts'
-import { type Place, placeAfter, placeAt } from '../disk/cursor.ts'
+import { type Cursor, cursorAfter, cursorAt } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { currentEpoch, type Epochs, firstUnseen } from '../disk/epochs.ts'
-import { addBytes, isSameMark, type Mark } from '../disk/log-position.ts'
+import { addBytes, isSameLogPosition, type LogPosition } from '../disk/log-position.ts'
 import type { ProducerSlot } from '../disk/slots.ts'
 import { fromPosition, positionsFrom, toPosition } from '../position.ts'
-import { type BatchStep, type DamagedStep, type Step, Steps } from './batch-index.ts'
+import { BatchIndex, type BatchSegment, type DamagedSegment, type Segment } from './batch-index.ts'
 import { publishCorrection } from './correction.ts'
 import { type BatchProblem, diagnoseHeader } from './diagnose.ts'
 import { KnownEpochs } from './known-epochs.ts'
 import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
-import { type Batch, Walker } from './log-reader.ts'
+import { type Batch, LogReader } from './log-reader.ts'
 import { missingItems } from './missing.ts'
 import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 import { contradiction, lossAt, tooLargeAt } from './told.ts'
@@ -39,45 +39,45 @@ interface Suspect {
 export class ConsumerLog {
   readonly #disk: Disk
   readonly #maxItemBytes: number
-  readonly #walker: Walker
-  readonly #steps: Steps
-  readonly #onStep: (step: DamagedStep) => void
+  readonly #reader: LogReader
+  readonly #index: BatchIndex
+  readonly #onSegment: (segment: DamagedSegment) => void
   #producer: ProducerSlot
   #landmarks: Landmarks
   readonly #known: KnownEpochs
   /** Where the next batch to be read begins. */
-  #frontier: Mark
+  #frontier: LogPosition
   /** All items before this one are committed, as far as was read. */
   #committedTo: number
   /** The epoch of the batch that was read last. */
   #lastEpoch = 0
-  readonly #look: () => Promise<void>
+  readonly #refresh: () => Promise<void>
 
   /**
-   * @param look reads what the producer says, and has it learned. Where something is damaged, that is done once more: it
+   * @param refresh reads what the producer says, and has it learned. Where something is damaged, that is done once more: it
    *   may have been overwritten, or be of an epoch that is not known yet.
    * @param maxItemBytes larger items are not read into memory
    * @param onStep told of each batch that was read, and of each gap
    */
   constructor(
     disk: Disk,
-    cursor: Place,
+    before: Cursor,
     producer: ProducerSlot,
-    look: () => Promise<void>,
+    refresh: () => Promise<void>,
     maxItemBytes: number = DEFAULT_MAX_ITEM_BYTES,
-    onStep: (step: DamagedStep) => void = () => {},
+    onStep: (segment: DamagedSegment) => void = () => {},
   ) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
-    this.#walker = new Walker(disk, { maxItemBytes })
-    this.#steps = new Steps(disk.layout.blockSize)
-    this.#look = look
-    this.#onStep = onStep
+    this.#reader = new LogReader(disk, { maxItemBytes })
+    this.#index = new BatchIndex(disk.layout.blockSize)
+    this.#refresh = refresh
+    this.#onSegment = onStep
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
     this.#known = new KnownEpochs(producer.epochs)
-    this.#frontier = cursor.mark
-    this.#committedTo = cursor.mark.seq + cursor.index
+    this.#frontier = before.logPosition
+    this.#committedTo = before.logPosition.seq + before.index
   }
 
   /** The newest epoch. */
@@ -100,8 +100,8 @@ export class ConsumerLog {
   }
 
   /** As `KnownEpochs.positionOf`. */
-  positionOf(place: Place): Position {
-    return this.#known.positionOf(place.mark.lsn, place.mark.seq + place.index)
+  positionOf(cursor: Cursor): Position {
+    return this.#known.positionOf(cursor.logPosition.lsn, cursor.logPosition.seq + cursor.index)
   }
 
   /** Whether a position is of an epoch that was not heard of: nobody can have got it from this ring. */
@@ -115,59 +115,59 @@ export class ConsumerLog {
    * @returns the cursor, which may have gone back
    * @throws {RingError} `RING_CORRUPT`
    */
-  learn(producer: ProducerSlot, seen: number, cursor: Place): Place {
+  learn(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
-    this.#walker.isWritten(producer.committed.lsn)
+    this.#reader.setWrittenTo(producer.committed.lsn)
     // What was read ahead may be of an epoch that ended meanwhile.
-    if (this.#known.learn(producer.epochs)) this.#walker.forget()
-    const place = this.#goBack(producer, seen, cursor)
-    for (const start of [place.mark, producer.head]) {
+    if (this.#known.learn(producer.epochs)) this.#reader.forget()
+    const cursor = this.#goBack(producer, seen, before)
+    for (const start of [cursor.logPosition, producer.truncatedTo]) {
       if (this.#frontier.lsn < start.lsn) this.#startAt(start)
     }
-    this.#steps.forgetBefore(producer.head.lsn)
-    this.#check(place)
-    return place
+    this.#index.forgetBefore(producer.truncatedTo.lsn)
+    this.#check(cursor)
+    return cursor
   }
 
-  #startAt(mark: Mark): void {
-    this.#walker.forget()
-    this.#frontier = mark
-    this.#committedTo = mark.seq
+  #startAt(logPosition: LogPosition): void {
+    this.#reader.forget()
+    this.#frontier = logPosition
+    this.#committedTo = logPosition.seq
   }
 
-  /** A place counts as many items as the epochs, the head and what is committed do. */
-  #check({ mark, index }: Place): void {
-    const { head, committed } = this.#producer
-    const seq = mark.seq + index
-    const position = this.#known.positionOf(mark.lsn, seq)
-    const isBehindHead = mark.lsn < head.lsn && seq > head.seq
-    const isBeforeEnd = mark.lsn > committed.lsn && seq < committed.seq
-    if (isBehindHead || isBeforeEnd || this.seqOf(position) !== seq)
+  /** A place counts as many items as the epochs, the truncation and what is committed do. */
+  #check({ logPosition, index }: Cursor): void {
+    const { truncatedTo, committed } = this.#producer
+    const seq = logPosition.seq + index
+    const position = this.#known.positionOf(logPosition.lsn, seq)
+    const isTruncated = logPosition.lsn < truncatedTo.lsn && seq > truncatedTo.seq
+    const isBeforeEnd = logPosition.lsn > committed.lsn && seq < committed.seq
+    if (isTruncated || isBeforeEnd || this.seqOf(position) !== seq)
       throw this.#contradiction(position)
   }
 
-  #goBack(producer: ProducerSlot, seen: number, cursor: Place): Place {
+  #goBack(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
     const start = firstUnseen(producer.epochs, seen)?.start
     if (start !== undefined && this.#frontier.lsn >= start.lsn) {
-      this.#steps.truncate(start)
+      this.#index.truncate(start)
       this.#startAt(start)
     }
-    const place = placeAfter(cursor, seen, producer.epochs)
-    if (place.mark.seq + place.index > cursor.mark.seq + cursor.index) {
-      throw this.#contradiction(this.positionOf(cursor))
+    const cursor = cursorAfter(before, seen, producer.epochs)
+    if (cursor.logPosition.seq + cursor.index > before.logPosition.seq + before.index) {
+      throw this.#contradiction(this.positionOf(before))
     }
-    return place
+    return cursor
   }
 
-  /** As `Walker.begin`. */
+  /** As `LogReader.begin`. */
   begin(signal?: AbortSignal): void {
-    this.#walker.begin(signal)
+    this.#reader.begin(signal)
   }
 
-  /** As `Walker.end`. */
+  /** As `LogReader.end`. */
   end(): void {
-    this.#walker.end()
+    this.#reader.end()
   }
 
   /**
@@ -175,11 +175,11 @@ export class ConsumerLog {
    * @throws {RingError} `RING_CORRUPT`
    */
   async next(position: Position): Promise<Next> {
-    return await this.#at<Found | TooLarge>(position, ({ batch, mark }, seq) => {
+    return await this.#at<Found | TooLarge>(position, ({ batch, start: logPosition }, seq) => {
       const { epoch, time } = batch.header
-      const item = batch.items.at(seq - mark.seq)
+      const item = batch.items.at(seq - logPosition.seq)
       if (item === undefined) {
-        const behind = this.#known.behind(position, mark.lsn, batch.end.seq)
+        const behind = this.#known.behind(position, logPosition.lsn, batch.end.seq)
         return tooLargeAt(this.#disk, batch, behind, this.#maxItemBytes)
       }
       return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
@@ -191,21 +191,24 @@ export class ConsumerLog {
    * @throws {RingError} `RING_CORRUPT`
    */
   async measure(position: Position): Promise<Sound | Missed | Loss | Nothing> {
-    return await this.#at<Sound>(position, ({ batch, mark, end: next, limit }, seq) => {
-      const { items: all, header } = batch
-      const begin = seq - mark.seq
-      const most = Math.min(all.length, Math.min(this.#committedTo, limit) - mark.seq)
-      let end = begin
-      while (end < most && all.isSound(end)) end++
-      const [items, bytes] = [end - begin, all.bytesBefore(end) - all.bytesBefore(begin)]
-      const behind = toPosition(header.epoch, seq + items)
-      return { status: 'sound', items, bytes, mark, end: next, position: behind }
-    })
+    return await this.#at<Sound>(
+      position,
+      ({ batch, start: logPosition, end: next, limit }, seq) => {
+        const { items: all, header } = batch
+        const begin = seq - logPosition.seq
+        const most = Math.min(all.length, Math.min(this.#committedTo, limit) - logPosition.seq)
+        let end = begin
+        while (end < most && all.isSound(end)) end++
+        const [items, bytes] = [end - begin, all.bytesBefore(end) - all.bytesBefore(begin)]
+        const behind = toPosition(header.epoch, seq + items)
+        return { status: 'sound', items, bytes, start: logPosition, end: next, position: behind }
+      },
+    )
   }
 
   async #at<T extends { readonly status: string; readonly position: Position }>(
     position: Position,
-    soundAt: (step: BatchStep, seq: number) => T,
+    soundAt: (segment: BatchSegment, seq: number) => T,
   ): Promise<T | Missed | Loss | Nothing> {
     const found = await this.#find(position, soundAt)
     // Where the slots and the log contradict each other, it could go on for ever.
@@ -215,24 +218,25 @@ export class ConsumerLog {
 
   #find<T extends { readonly status: string }>(
     position: Position,
-    soundAt: (step: BatchStep, seq: number) => T,
+    soundAt: (segment: BatchSegment, seq: number) => T,
   ): Promise<T | Missed | Loss | Nothing> {
     return this.#settled<T | Missed | Loss | Nothing>(async (sure) => {
       const seq = this.seqOf(position)
-      const { head } = this.#producer
-      if (seq < head.seq) {
-        const behind = this.#known.behind(position, head.lsn, head.seq)
-        return { status: 'missed', items: head.seq - seq, position: behind }
+      const { truncatedTo } = this.#producer
+      if (seq < truncatedTo.seq) {
+        const behind = this.#known.behind(position, truncatedTo.lsn, truncatedTo.seq)
+        return { status: 'missed', items: truncatedTo.seq - seq, position: behind }
       }
       while (seq >= this.#committedTo) {
         const stop = await this.#extend(sure)
         if (stop !== undefined) return stop
       }
-      const step = await this.#stepAt(seq, sure)
-      if (step === undefined) throw this.#contradiction(position)
-      if (step.kind === 'suspect') return step
-      const isSound = step.kind === 'batch' && step.batch.items.isSound(seq - step.mark.seq)
-      return isSound ? soundAt(step, seq) : this.#loss(step, seq, position)
+      const segment = await this.#stepAt(seq, sure)
+      if (segment === undefined) throw this.#contradiction(position)
+      if (segment.kind === 'suspect') return segment
+      const isSound =
+        segment.kind === 'batch' && segment.batch.items.isSound(seq - segment.start.seq)
+      return isSound ? soundAt(segment, seq) : this.#loss(segment, seq, position)
     })
   }
 
@@ -243,13 +247,13 @@ export class ConsumerLog {
    */
   rest(position: Position, maxItems: number, maxBytes: number): readonly Rest[] {
     const first = this.seqOf(position)
-    const step = this.#steps.find(first)
+    const segment = this.#index.find(first)
     // A position that is clamped contradicts the log: `next` says so.
     const isClamped = first !== fromPosition(position).seq
-    if (step?.kind !== 'batch' || isClamped || first < this.#producer.head.seq) return []
-    const { items, header } = step.batch
-    const begin = first - step.mark.seq
-    const committed = Math.min(this.#committedTo, step.limit) - step.mark.seq
+    if (segment?.kind !== 'batch' || isClamped || first < this.#producer.truncatedTo.seq) return []
+    const { items, header } = segment.batch
+    const begin = first - segment.start.seq
+    const committed = Math.min(this.#committedTo, segment.limit) - segment.start.seq
     const end = Math.min(items.length, committed, begin + maxItems)
     const copies = items.copy(begin, end, maxBytes)
     const positions = positionsFrom(header.epoch, first + 1, copies.length)
@@ -258,27 +262,27 @@ export class ConsumerLog {
 
   /**
    * The place of a position that was popped; undefined if it was not. If what was popped is overwritten by now, it is a
-   * place right before the head, of which only the count of items means something.
+   * place right before the truncation, of which only the count of items means something.
    */
-  placeOf(position: Position): Promise<Place | undefined> {
-    return this.#settled(async (sure): Promise<Place | undefined | Suspect> => {
+  cursorOf(position: Position): Promise<Cursor | undefined> {
+    return this.#settled(async (sure): Promise<Cursor | undefined | Suspect> => {
       const seq = this.seqOf(position)
       if (seq > this.#committedTo) return undefined
-      const { head } = this.#producer
-      if (seq < head.seq) {
-        const mark = { lsn: head.lsn - 1, seq, bytes: head.bytes, crc: 0 }
-        return { mark, index: 0, bytes: head.bytes }
+      const { truncatedTo } = this.#producer
+      if (seq < truncatedTo.seq) {
+        const logPosition = { lsn: truncatedTo.lsn - 1, seq, bytes: truncatedTo.bytes, crc: 0 }
+        return { logPosition, index: 0, bytes: truncatedTo.bytes }
       }
-      const step = await this.#stepAt(seq, sure)
-      if (step === undefined) {
+      const segment = await this.#stepAt(seq, sure)
+      if (segment === undefined) {
         if (this.#frontier.seq !== seq) throw this.#contradiction(position)
-        return { mark: this.#frontier, index: 0, bytes: this.#frontier.bytes }
+        return { logPosition: this.#frontier, index: 0, bytes: this.#frontier.bytes }
       }
-      if (step.kind === 'suspect') return step
-      const index = seq - step.mark.seq
-      if (step.kind === 'gap' || index === 0) return placeAt(step.mark)
-      const bytes = addBytes(step.mark.bytes, step.batch.items.bytesBefore(index))
-      return { mark: step.mark, index, bytes }
+      if (segment.kind === 'suspect') return segment
+      const index = seq - segment.start.seq
+      if (segment.kind === 'gap' || index === 0) return cursorAt(segment.start)
+      const bytes = addBytes(segment.start.bytes, segment.batch.items.bytesBefore(index))
+      return { logPosition: segment.start, index, bytes }
     })
   }
 
@@ -292,14 +296,14 @@ export class ConsumerLog {
     for (let sure: number | undefined; ; ) {
       const found = await find(sure)
       if (!isSuspect(found)) return found as Exclude<T, Suspect>
-      await this.#look()
+      await this.#refresh()
       sure = found.lsn
     }
   }
 
   /** Nothing before a place is asked for any more. */
-  forgetBefore(mark: Mark): void {
-    this.#steps.forgetBefore(mark.lsn)
+  forgetBefore(logPosition: LogPosition): void {
+    this.#index.forgetBefore(logPosition.lsn)
   }
 
   /**
@@ -308,38 +312,44 @@ export class ConsumerLog {
    * @returns why there is none
    */
   async #extend(sure: number | undefined): Promise<Nothing | Suspect | undefined> {
-    let mark = this.#frontier
-    const said = landmarkAt(this.#landmarks, mark)
-    const isKnown = said?.lsn === mark.lsn
-    if (said !== undefined && said.seq > this.#committedTo && (isKnown || said.seq <= mark.seq)) {
+    let logPosition = this.#frontier
+    const said = landmarkAt(this.#landmarks, logPosition)
+    const isKnown = said?.lsn === logPosition.lsn
+    if (
+      said !== undefined &&
+      said.seq > this.#committedTo &&
+      (isKnown || said.seq <= logPosition.seq)
+    ) {
       this.#addMissing(said)
       return undefined
     }
-    let batch = await this.#batchAt(mark)
-    if (batch === undefined && isKnown && !isSameMark(said, mark)) {
+    let batch = await this.#batchAt(logPosition)
+    if (batch === undefined && isKnown && !isSameLogPosition(said, logPosition)) {
       // The slots know better where the log goes on.
-      if (said.seq < this.#committedTo) throw this.#contradiction(this.positionOf(placeAt(mark)))
+      if (said.seq < this.#committedTo)
+        throw this.#contradiction(this.positionOf(cursorAt(logPosition)))
       this.#restart(said)
-      mark = said
-      batch = await this.#batchAt(mark)
+      logPosition = said
+      batch = await this.#batchAt(logPosition)
     }
     if (batch === undefined) {
-      const start = await this.#walker.restartAt(mark, this.#committedTo, this.#epochs)
+      const start = await this.#reader.restartAt(logPosition, this.#committedTo, this.#epochs)
       if (start !== undefined) {
         this.#restart(start)
-        mark = start
-        batch = await this.#batchAt(mark)
+        logPosition = start
+        batch = await this.#batchAt(logPosition)
       }
     }
     if (batch?.whole !== true) {
       // The producer said, before this read, that all before its place is complete.
-      const end = nextLandmark(this.#landmarks, mark)
+      const end = nextLandmark(this.#landmarks, logPosition)
       if (end === undefined) return { status: 'nothing' }
-      this.#walker.forget()
-      batch = await this.#batchAt(mark)
-      if (batch?.whole !== true && sure !== mark.lsn) return { kind: 'suspect', lsn: mark.lsn }
+      this.#reader.forget()
+      batch = await this.#batchAt(logPosition)
+      if (batch?.whole !== true && sure !== logPosition.lsn)
+        return { kind: 'suspect', lsn: logPosition.lsn }
       if (batch === undefined) {
-        await this.#addGap(mark, end)
+        await this.#addGap(logPosition, end)
         return undefined
       }
     }
@@ -348,9 +358,9 @@ export class ConsumerLog {
   }
 
   /** The batch at a place, if there is one: none goes on over a place where the slots know that another one begins. */
-  async #batchAt(mark: Mark): Promise<Batch | undefined> {
-    const batch = await this.#walker.batchAt(mark, this.#epochs)
-    const next = nextLandmark(this.#landmarks, mark)
+  async #batchAt(logPosition: LogPosition): Promise<Batch | undefined> {
+    const batch = await this.#reader.batchAt(logPosition, this.#epochs)
+    const next = nextLandmark(this.#landmarks, logPosition)
     if (batch === undefined || next === undefined || batch.end.lsn <= next.lsn) return batch
     batch.items.release()
     return undefined
@@ -359,52 +369,52 @@ export class ConsumerLog {
   #add(batch: Batch): void {
     const { header } = batch
     publishCorrection(this.#disk, batch)
-    this.#addStep({ kind: 'batch', mark: header.start, end: batch.end, limit: Infinity, batch })
+    this.#addSegment({ kind: 'batch', start: header.start, end: batch.end, limit: Infinity, batch })
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)
     this.#lastEpoch = header.epoch
     this.#moveTo(batch.end)
   }
 
-  #addStep(step: DamagedStep): void {
-    this.#onStep(step)
-    this.#steps.add(step)
+  #addSegment(segment: DamagedSegment): void {
+    this.#onSegment(segment)
+    this.#index.add(segment)
   }
 
   /** Takes for committed what the slots call so. What of that no batch holds is damaged. */
-  #addMissing(said: Mark): void {
-    const mark = this.#frontier
-    if (said.seq > mark.seq) {
-      const problem = missingItems(this.#disk, mark, said)
-      this.#addStep({ kind: 'gap', mark, end: said, limit: Infinity, problem })
+  #addMissing(said: LogPosition): void {
+    const logPosition = this.#frontier
+    if (said.seq > logPosition.seq) {
+      const problem = missingItems(this.#disk, logPosition, said)
+      this.#addSegment({ kind: 'gap', start: logPosition, end: said, limit: Infinity, problem })
       this.#frontier = said
     }
     this.#committedTo = said.seq
   }
 
-  /** Steps over blocks without a batch that can be believed: to the next one, or to the next place that the slots know. */
-  async #addGap(start: Mark, last: Mark): Promise<void> {
-    let mark = start
+  /** Passes blocks without a batch that can be believed: to the next one, or to the next place that the slots know. */
+  async #addGap(start: LogPosition, last: LogPosition): Promise<void> {
+    let logPosition = start
     const problem = await this.#problemAt(start)
-    const found = await this.#walker.nextHeader(mark.lsn + 1, last.lsn, this.#epochs)
-    const end = found !== undefined && found.start.seq >= mark.seq ? found.start : last
-    if (this.#committedTo < mark.seq && this.#mayHideRestart(mark, found)) {
+    const found = await this.#reader.nextHeader(logPosition.lsn + 1, last.lsn, this.#epochs)
+    const end = found !== undefined && found.start.seq >= logPosition.seq ? found.start : last
+    if (this.#committedTo < logPosition.seq && this.#mayHideRestart(logPosition, found)) {
       // What was held back before may have been dropped: it is not known to be sound.
-      mark = { ...mark, seq: this.#committedTo }
-      this.#steps.truncate(mark)
+      logPosition = { ...logPosition, seq: this.#committedTo }
+      this.#index.truncate(logPosition)
     }
-    this.#addStep({ kind: 'gap', mark, end, limit: Infinity, problem })
+    this.#addSegment({ kind: 'gap', start: logPosition, end, limit: Infinity, problem })
     const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
     this.#committedTo = Math.max(this.#committedTo, committedTo)
     this.#moveTo(end)
   }
 
   /** Whether a producer may have attached in a gap, whose epoch is merged with the one before. */
-  #mayHideRestart(mark: Mark, found: BatchHeader | undefined): boolean {
-    const entry = this.#epochs.findLast(({ start }) => start.lsn <= mark.lsn)
+  #mayHideRestart(logPosition: LogPosition, found: BatchHeader | undefined): boolean {
+    const entry = this.#epochs.findLast(({ start }) => start.lsn <= logPosition.lsn)
     return (entry?.span ?? 0) > 0 && found?.epoch !== this.#lastEpoch
   }
 
-  #moveTo(end: Mark): void {
+  #moveTo(end: LogPosition): void {
     const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
     this.#frontier = end
     // One that counts more than is held begins behind what is missing.
@@ -412,9 +422,9 @@ export class ConsumerLog {
   }
 
   /** An epoch begins at the frontier: what was held back before is dropped. */
-  #restart(start: Mark): void {
+  #restart(start: LogPosition): void {
     this.#frontier = start
-    this.#steps.truncate(start)
+    this.#index.truncate(start)
     this.#committedTo = start.seq
   }
 
@@ -422,39 +432,39 @@ export class ConsumerLog {
   async #stepAt(
     seq: number,
     sure: number | undefined,
-  ): Promise<Exclude<Step, { readonly kind: 'span' }> | Suspect | undefined> {
+  ): Promise<Exclude<Segment, { readonly kind: 'span' }> | Suspect | undefined> {
     for (;;) {
-      const step = this.#steps.find(seq)
-      if (step?.kind !== 'span') return step
-      const batch = await this.#walker.batchAt(step.mark, this.#epochs)
+      const segment = this.#index.find(seq)
+      if (segment?.kind !== 'span') return segment
+      const batch = await this.#reader.batchAt(segment.start, this.#epochs)
       if (batch !== undefined) {
-        this.#steps.expand(step, batch)
+        this.#index.expand(segment, batch)
         continue
       }
-      this.#walker.forget()
-      if (sure !== step.mark.lsn) return { kind: 'suspect', lsn: step.mark.lsn }
-      const problem = await this.#problemAt(step.mark)
-      const gap = { ...step, kind: 'gap', problem } as const
-      this.#onStep(gap)
-      this.#steps.replace(step, gap)
+      this.#reader.forget()
+      if (sure !== segment.start.lsn) return { kind: 'suspect', lsn: segment.start.lsn }
+      const problem = await this.#problemAt(segment.start)
+      const gap = { ...segment, kind: 'gap', problem } as const
+      this.#onSegment(gap)
+      this.#index.replace(segment, gap)
     }
   }
 
   /** Why no batch could be read at a place. */
-  async #problemAt(mark: Mark): Promise<BatchProblem> {
-    const found = await diagnoseHeader(this.#disk, mark, this.#epochs)
+  async #problemAt(logPosition: LogPosition): Promise<BatchProblem> {
+    const found = await diagnoseHeader(this.#disk, logPosition, this.#epochs)
     if (found !== undefined) return found
     // It can be read after all, and the batches behind it cannot.
     const problem = bad('batch', 'one that continues the log', 'none')
-    const offset = this.#disk.offsetOf(mark.lsn)
+    const offset = this.#disk.offsetOf(logPosition.lsn)
     return { structure: 'batch header', offset, at: 0, bytes: 0, problem, items: undefined }
   }
 
   /** A run of damaged items, told at once. */
-  #loss(step: DamagedStep, seq: number, from: Position): Loss {
-    const committed = Math.min(step.end.seq, step.limit, this.#committedTo)
-    const positionAt = (end: number) => this.#known.behind(from, step.mark.lsn, end)
-    return lossAt(this.#disk, step, seq, committed, positionAt)
+  #loss(segment: DamagedSegment, seq: number, from: Position): Loss {
+    const committed = Math.min(segment.end.seq, segment.limit, this.#committedTo)
+    const positionAt = (end: number) => this.#known.behind(from, segment.start.lsn, end)
+    return lossAt(this.#disk, segment, seq, committed, positionAt)
   }
 
   #contradiction(position: Position): RingError {

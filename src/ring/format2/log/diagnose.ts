@@ -2,7 +2,7 @@ import { BATCH_HEADER_BYTES, type BatchHeader, openHeader, tableBytes } from '..
 import { type BadBlock, bad, isBad } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
-import type { Mark } from '../disk/log-position.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import type { Batch } from './log-reader.ts'
 
 /** One thing that is wrong with a batch. */
@@ -21,14 +21,14 @@ export interface BatchProblem {
 /** Reads a place anew where a batch has to be and none could be read, and says why: nothing, if there is one now. */
 export async function diagnoseHeader(
   disk: Disk,
-  mark: Mark,
+  logPosition: LogPosition,
   epochs: Epochs,
 ): Promise<BatchProblem | undefined> {
-  const block = await disk.readBlocks(mark.lsn, 1)
-  const opened = openHeader(block, mark.lsn, disk.uuid, disk.layout)
-  const problem = isBad(opened) ? opened : misfit(opened, mark, epochs)
+  const block = await disk.readBlocks(logPosition.lsn, 1)
+  const opened = openHeader(block, logPosition.lsn, disk.uuid, disk.layout)
+  const problem = isBad(opened) ? opened : misfit(opened, logPosition, epochs)
   if (problem === undefined) return undefined
-  const offset = disk.offsetOf(mark.lsn)
+  const offset = disk.offsetOf(logPosition.lsn)
   const extent = { at: 0, bytes: BATCH_HEADER_BYTES }
   return { structure: 'batch header', offset, ...extent, problem, items: undefined }
 }
@@ -88,14 +88,18 @@ function itemProblem(
 }
 
 /** Why a sound header is not the one that has to be at a place. */
-function misfit({ start, epoch }: BatchHeader, mark: Mark, epochs: Epochs): BadBlock | undefined {
-  if (!allowsEpoch(epochs, mark.lsn, epoch)) {
+function misfit(
+  { start, epoch }: BatchHeader,
+  logPosition: LogPosition,
+  epochs: Epochs,
+): BadBlock | undefined {
+  if (!allowsEpoch(epochs, logPosition.lsn, epoch)) {
     return bad('epoch', 'that of its place in the log', String(epoch))
   }
   const fields = [
-    ['sequence', mark.seq, start.seq],
-    ['bytes before', mark.bytes, start.bytes],
-    ['checksum of the batch before', mark.crc, start.crc],
+    ['sequence', logPosition.seq, start.seq],
+    ['bytes before', logPosition.bytes, start.bytes],
+    ['checksum of the batch before', logPosition.crc, start.crc],
   ] as const
   const wrong = fields.find(([, expected, found]) => expected !== found)
   return wrong && bad(wrong[0], String(wrong[1]), String(wrong[2]))

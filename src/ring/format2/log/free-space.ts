@@ -1,40 +1,45 @@
 import type { Disk } from '../disk/disk.ts'
 import { type Epochs, firstUnseen } from '../disk/epochs.ts'
-import type { Mark } from '../disk/log-position.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot } from '../disk/slots.ts'
-import { Walker } from './log-reader.ts'
+import { LogReader } from './log-reader.ts'
 
 /** In a ring that overwrites, so large a part of it is given up at once, because each time costs two writes. */
 const PARTS = 32
 
 /** Where the producer may write: what the consumer gave back, and in a ring that overwrites also what is given up. */
-export class Space {
+export class FreeSpace {
   readonly #disk: Disk
   readonly #part: number
   #consumer: readonly ConsumerSlot[]
   #epochs: Epochs
   /** The lower of both cursors, because the newer may be only in a cache. */
-  #givenBack: Mark
-  #head: Mark
+  #givenBack: LogPosition
+  #truncatedTo: LogPosition
   /** Places that batches of this handle left behind, a part of the ring apart, all before them committed. */
-  #places: Mark[] = []
+  #restarts: LogPosition[] = []
 
   /**
    * @param consumer the consumer's slots that can be believed: at least one
-   * @param head what was given up so far
+   * @param truncatedTo what was given up so far
    */
-  constructor(disk: Disk, consumer: readonly ConsumerSlot[], epochs: Epochs, head: Mark) {
+  constructor(
+    disk: Disk,
+    consumer: readonly ConsumerSlot[],
+    epochs: Epochs,
+    truncatedTo: LogPosition,
+  ) {
     this.#disk = disk
     this.#part = Math.max(1, Math.floor(disk.layout.dataBlocks / PARTS))
     this.#consumer = consumer
     this.#epochs = epochs
     this.#givenBack = givenBack(consumer, epochs)
-    this.#head = head
+    this.#truncatedTo = truncatedTo
   }
 
   /** What is before this place is given up. */
-  get head(): Mark {
-    return this.#head
+  get truncatedTo(): LogPosition {
+    return this.#truncatedTo
   }
 
   /** The consumer's slots that can be believed, as they were read last. */
@@ -60,15 +65,15 @@ export class Space {
    */
   isTold(slot: ProducerSlot, overwritten: number): boolean {
     if (slot.committed.lsn < overwritten) return false
-    return overwritten <= this.#givenBack.lsn || overwritten <= slot.head.lsn
+    return overwritten <= this.#givenBack.lsn || overwritten <= slot.truncatedTo.lsn
   }
 
   /** The log has grown to a place, and all before it is committed. */
-  passed(mark: Mark): void {
-    const last = this.#places.at(-1)
-    if (!this.#disk.ring.overwrites || mark.lsn - (last?.lsn ?? 0) < this.#part) return
-    this.#places.push(mark)
-    if (this.#places.length > PARTS) this.#places.shift()
+  passed(logPosition: LogPosition): void {
+    const last = this.#restarts.at(-1)
+    if (!this.#disk.ring.overwrites || logPosition.lsn - (last?.lsn ?? 0) < this.#part) return
+    this.#restarts.push(logPosition)
+    if (this.#restarts.length > PARTS) this.#restarts.shift()
   }
 
   /**
@@ -77,49 +82,54 @@ export class Space {
    * @param signal ends it between two reads, with its reason: where the log is damaged, all of it is searched
    * @returns whether they may be used now
    */
-  async giveUp(needed: number, committed: Mark, signal?: AbortSignal): Promise<boolean> {
+  async giveUp(needed: number, committed: LogPosition, signal?: AbortSignal): Promise<boolean> {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
     const wanted = Math.min(needed + this.#part, committed.lsn)
-    const place = this.#places.find(({ lsn }) => lsn >= wanted && lsn < wanted + this.#part)
-    this.#head = place ?? (await this.#walkTo(wanted, committed, signal))
+    const cursor = this.#restarts.find(({ lsn }) => lsn >= wanted && lsn < wanted + this.#part)
+    this.#truncatedTo = cursor ?? (await this.#restartFrom(wanted, committed, signal))
     return true
   }
 
   /** Nothing is given up but what is before this place: what was to be given up beyond it could not be told. */
-  takeBack(head: Mark): void {
-    this.#head = head
+  takeBack(truncatedTo: LogPosition): void {
+    this.#truncatedTo = truncatedTo
   }
 
   /** The first place from `wanted` on where a batch begins and all before it is committed. */
-  async #walkTo(wanted: number, committed: Mark, signal?: AbortSignal): Promise<Mark> {
+  async #restartFrom(
+    wanted: number,
+    committed: LogPosition,
+    signal?: AbortSignal,
+  ): Promise<LogPosition> {
     const epochs = this.#epochs
-    const walker = new Walker(this.#disk, { signal })
-    let mark = this.#free
-    let committedTo = mark.seq
-    while (mark.lsn < wanted || committedTo < mark.seq) {
-      if (mark.lsn >= committed.lsn) return committed
-      mark = (await walker.restartAt(mark, committedTo, epochs)) ?? mark
-      const batch = await walker.batchAt(mark, epochs)
-      const header = batch?.header ?? (await walker.nextHeader(mark.lsn + 1, committed.lsn, epochs))
+    const reader = new LogReader(this.#disk, { signal })
+    let logPosition = this.#free
+    let committedTo = logPosition.seq
+    while (logPosition.lsn < wanted || committedTo < logPosition.seq) {
+      if (logPosition.lsn >= committed.lsn) return committed
+      logPosition = (await reader.restartAt(logPosition, committedTo, epochs)) ?? logPosition
+      const batch = await reader.batchAt(logPosition, epochs)
+      const header =
+        batch?.header ?? (await reader.nextHeader(logPosition.lsn + 1, committed.lsn, epochs))
       if (header === undefined) return committed
       const end = batch?.end ?? header.start
       const epoch = epochs.find(({ start }) => start.lsn === end.lsn)
-      mark = epoch?.start ?? end
+      logPosition = epoch?.start ?? end
       committedTo = epoch?.start.seq ?? Math.max(committedTo, header.committedTo)
     }
-    return mark
+    return logPosition
   }
 
-  get #free(): Mark {
-    return this.#givenBack.lsn < this.#head.lsn ? this.#head : this.#givenBack
+  get #free(): LogPosition {
+    return this.#givenBack.lsn < this.#truncatedTo.lsn ? this.#truncatedTo : this.#givenBack
   }
 }
 
 /** What a consumer gave back for good. A cursor that does not know of an epoch goes back to where that began. */
-function givenBack(consumer: readonly ConsumerSlot[], epochs: Epochs): Mark {
+function givenBack(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
   const places = consumer.map(({ cursor, seen }) => {
     const unseen = firstUnseen(epochs, seen)
     return unseen !== undefined && unseen.start.lsn < cursor.lsn ? unseen.start : cursor
   })
-  return places.reduce((lower, place) => (place.lsn < lower.lsn ? place : lower))
+  return places.reduce((lower, cursor) => (cursor.lsn < lower.lsn ? cursor : lower))
 }

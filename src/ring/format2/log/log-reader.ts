@@ -1,4 +1,4 @@
-import { type Lent, LentMemory } from '../../../block/buffer-pool.ts'
+import { BufferPool, type PooledBuffer } from '../../../block/buffer-pool.ts'
 import {
   type BatchHeader,
   batchBlocks,
@@ -12,7 +12,7 @@ import { type FlippedBit, guessHeader, guessTable } from '../disk/correct.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
 import { MAX_BATCH_BYTES } from '../disk/layout.ts'
-import type { Mark } from '../disk/log-position.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import { applyMasks } from '../disk/mask.ts'
 import { BatchItems } from './batch-items.ts'
 
@@ -36,7 +36,7 @@ interface Window {
   readonly lsn: number
   readonly bytes: Uint8Array
   /** Where the bytes are. */
-  readonly lent: Lent
+  readonly pooled: PooledBuffer
 }
 
 const NOTHING = { lsn: 0, bytes: new Uint8Array(0) }
@@ -48,7 +48,7 @@ interface Coming {
   readonly bytes: Uint8Array
   /** Where that is, and in front of it room for the rest of the window. */
   readonly memory: Uint8Array
-  readonly lent: Lent
+  readonly pooled: PooledBuffer
   /** Whether it could be read. */
   readonly arrived: Promise<boolean>
 }
@@ -58,7 +58,7 @@ export interface Batch {
   readonly header: BatchHeader
   readonly items: BatchItems
   /** Where the next batch begins. */
-  readonly end: Mark
+  readonly end: LogPosition
   /** Whether all items are there. */
   readonly whole: boolean
   /** A bit of its header or table that is flipped on the device, and was read as it has to be. */
@@ -73,7 +73,7 @@ interface Found {
 }
 
 /** How a log is walked over. */
-export interface WalkOptions {
+export interface LogReaderOptions {
   /** A larger item is looked at, but not kept in memory. Default: one that only has a batch for itself. */
   readonly maxItemBytes?: number
   /** Ends the walk between two reads, with the signal's reason. */
@@ -81,11 +81,11 @@ export interface WalkOptions {
 }
 
 /** Walks over the log from batch to batch, reading ahead as long as there is something. */
-export class Walker {
+export class LogReader {
   readonly #disk: Disk
   readonly #maxItemBytes: number
   #signal: AbortSignal | undefined
-  readonly #memory: LentMemory
+  readonly #memory: BufferPool
   #window: Window | undefined
   #coming: Coming | undefined
   /** Up to here, all is written: it may be read before it is wanted. */
@@ -99,15 +99,15 @@ export class Walker {
   #windowOf = 0
 
   /** @param options what the walk goes by, until a call begins that has a signal of its own */
-  constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: WalkOptions = {}) {
+  constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: LogReaderOptions = {}) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
     this.#signal = signal
-    this.#memory = new LentMemory((bytes) => disk.device.allocate(bytes))
+    this.#memory = new BufferPool((bytes) => disk.device.allocate(bytes))
   }
 
   /** All before a place is known to be written. */
-  isWritten(lsn: number): void {
+  setWrittenTo(lsn: number): void {
     this.#writtenTo = lsn
   }
 
@@ -134,7 +134,7 @@ export class Walker {
   }
 
   #moveTo(window: Window | undefined): void {
-    this.#window?.lent.release()
+    this.#window?.pooled.release()
     this.#window = window
   }
 
@@ -142,20 +142,20 @@ export class Walker {
    * The batch that begins at a place, if there is one that continues the chain there, of the right epoch, with a
    * header and table that can be believed.
    */
-  async batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
-    const isHeld = this.#held(mark.lsn).length > 0
+  async batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {
+    const isHeld = this.#held(logPosition.lsn).length > 0
     const isOfNow = this.#windowOf === this.#call && this.#call > 0
     const wasReadAhead = (isHeld && !isOfNow) || this.#coming !== undefined
-    const batch = await this.#batchAt(mark, epochs)
+    const batch = await this.#batchAt(logPosition, epochs)
     if (batch?.whole === true || !wasReadAhead) return batch
     // It may have been written since.
     this.forget()
-    return this.#batchAt(mark, epochs)
+    return this.#batchAt(logPosition, epochs)
   }
 
-  async #batchAt(mark: Mark, epochs: Epochs): Promise<Batch | undefined> {
-    const found = await this.#headerAt(mark, epochs)
-    if (found !== undefined && continues(mark, found.header)) {
+  async #batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {
+    const found = await this.#headerAt(logPosition, epochs)
+    if (found !== undefined && continues(logPosition, found.header)) {
       const batch = await this.#read(found)
       if (batch !== undefined) return batch
     }
@@ -169,11 +169,15 @@ export class Walker {
    * back is dropped, and counted again. Its first batch tells, by continuing the chain with the item that was not committed.
    * @param committedTo items before the place that are committed
    */
-  async restartAt(mark: Mark, committedTo: number, epochs: Epochs): Promise<Mark | undefined> {
-    const found = await this.#headerAt(mark, epochs)
-    if (found === undefined || committedTo >= mark.seq) return undefined
+  async restartAt(
+    logPosition: LogPosition,
+    committedTo: number,
+    epochs: Epochs,
+  ): Promise<LogPosition | undefined> {
+    const found = await this.#headerAt(logPosition, epochs)
+    if (found === undefined || committedTo >= logPosition.seq) return undefined
     const { start } = found.header
-    return start.crc === mark.crc && start.seq === committedTo ? start : undefined
+    return start.crc === logPosition.crc && start.seq === committedTo ? start : undefined
   }
 
   /**
@@ -242,14 +246,14 @@ export class Walker {
   }
 
   /** The header where the log goes on. One with a flipped bit counts if it continues the chain. */
-  async #headerAt(mark: Mark, epochs: Epochs): Promise<Found | undefined> {
+  async #headerAt(logPosition: LogPosition, epochs: Epochs): Promise<Found | undefined> {
     const { uuid, layout } = this.#disk
-    const { bytes } = await this.#blocks(mark.lsn, 1)
-    const header = this.#parse(bytes, mark.lsn, epochs)
+    const { bytes } = await this.#blocks(logPosition.lsn, 1)
+    const header = this.#parse(bytes, logPosition.lsn, epochs)
     if (header !== undefined) return { header }
-    const guess = guessHeader(bytes, mark.lsn, uuid, layout)
-    const holds = guess?.header.start.crc === mark.crc
-    return holds && allowsEpoch(epochs, mark.lsn, guess.header.epoch) ? guess : undefined
+    const guess = guessHeader(bytes, logPosition.lsn, uuid, layout)
+    const holds = guess?.header.start.crc === logPosition.crc
+    return holds && allowsEpoch(epochs, logPosition.lsn, guess.header.epoch) ? guess : undefined
   }
 
   /** The items of a batch that was found by a search, as far as they are there. */
@@ -294,11 +298,11 @@ export class Walker {
   ): Promise<{ readonly items: BatchItems; readonly flipped?: FlippedBit }> {
     const isHeld = header.records > 1 || header.bodyBytes <= this.#maxItemBytes
     if (isHeld) this.#batchBlocks = blocks
-    const { bytes, lent } = await this.#blocks(header.start.lsn, isHeld ? blocks : 1)
+    const { bytes, pooled } = await this.#blocks(header.start.lsn, isHeld ? blocks : 1)
     const read = (stored: Uint8Array): BatchItems | Promise<BatchItems> => {
-      if (!isHeld) return this.#lookAt(stored, header, blocks)
+      if (!isHeld) return this.#scanItem(stored, header, blocks)
       const batch = unmasked(stored, header)
-      return BatchItems.of(batch, header, batch === bytes ? lent.share() : undefined)
+      return BatchItems.of(batch, header, batch === bytes ? pooled.share() : undefined)
     }
     const items = await read(bytes)
     const guess = mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined
@@ -309,7 +313,7 @@ export class Walker {
   }
 
   /** Looks at an item that is too large to be kept, piece by piece. */
-  #lookAt(first: Uint8Array, header: BatchHeader, blocks: number): Promise<BatchItems> {
+  #scanItem(first: Uint8Array, header: BatchHeader, blocks: number): Promise<BatchItems> {
     const masks = masksOf(first, header)
     const { blockSize } = this.#disk.layout
     const batchBytes = blocks * blockSize
@@ -327,7 +331,7 @@ export class Walker {
         yield piece.subarray(Math.max(0, from - at), Math.max(0, to - at))
       }
     }
-    return BatchItems.lookAt(first, header, body())
+    return BatchItems.scan(first, header, body())
   }
 
   /** Blocks of the log, from what was read ahead and from the device. */
@@ -361,15 +365,15 @@ export class Walker {
     const isEnough = there >= blocks * blockSize
     const ahead = Math.min(dataBlocks, Math.max(blocks, this.#aheadFrom(lsn))) * blockSize
     const length = isEnough ? there : ahead
-    const lent = this.#memory.lend(length)
-    const bytes = lent.memory.subarray(0, length)
+    const pooled = this.#memory.lend(length)
+    const bytes = pooled.memory.subarray(0, length)
     bytes.set(held)
     if (coming !== undefined) {
       bytes.set(coming.bytes, held.length)
-      coming.lent.release()
+      coming.pooled.release()
     }
     if (there < length) await this.#disk.readInto(lsn + there / blockSize, bytes.subarray(there))
-    return { lsn, bytes, lent }
+    return { lsn, bytes, pooled }
   }
 
   /** Blocks that are worth reading from a place on: the next batch may be as long as the last one, if it is there. */
@@ -397,15 +401,15 @@ export class Walker {
     if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
     // The rest of a window is less than a batch, which may be as long as the last one.
     const room = Math.min(length, this.#batchBlocks * blockSize, SMALL_AHEAD_BYTES)
-    const lent = this.#memory.lend(room + blocks * blockSize)
-    const memory = lent.memory.subarray(0, room + blocks * blockSize)
+    const pooled = this.#memory.lend(room + blocks * blockSize)
+    const memory = pooled.memory.subarray(0, room + blocks * blockSize)
     const bytes = memory.subarray(room)
     const arrived = this.#disk.readInto(lsn, bytes).then(
       () => true,
       // It is read again when it is wanted, and then that fails.
       () => false,
     )
-    this.#coming = { lsn, bytes, memory, lent, arrived }
+    this.#coming = { lsn, bytes, memory, pooled, arrived }
   }
 
   get #windowEnd(): number {
@@ -423,7 +427,7 @@ export class Walker {
 
 /** What came, with what is held copied in front of it; undefined if there is no room for that, or it is not enough. */
 function inFront(
-  { bytes, memory, lent }: Coming,
+  { bytes, memory, pooled }: Coming,
   lsn: number,
   held: Uint8Array,
   wanted: number,
@@ -431,9 +435,13 @@ function inFront(
   const from = memory.length - bytes.length - held.length
   if (from < 0 || memory.length - from < wanted) return undefined
   memory.set(held, from)
-  return { lsn, bytes: memory.subarray(from), lent }
+  return { lsn, bytes: memory.subarray(from), pooled }
 }
 
-function continues(mark: Mark, { start }: BatchHeader): boolean {
-  return start.seq === mark.seq && start.crc === mark.crc && start.bytes === mark.bytes
+function continues(logPosition: LogPosition, { start }: BatchHeader): boolean {
+  return (
+    start.seq === logPosition.seq &&
+    start.crc === logPosition.crc &&
+    start.bytes === logPosition.bytes
+  )
 }

@@ -19,7 +19,7 @@ const MAX_LOSSES = 4096
  * What was lost between the consumer's cursor and what it popped. An item can be popped again before it is given back,
  * but its loss is counted once: when the cursor passes it.
  */
-export class Losses {
+export class LossCounter {
   /** Ascending, none over another. */
   #losses: Loss[] = []
 

@@ -1,16 +1,20 @@
 import { bad } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
-import type { Mark } from '../disk/log-position.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
 /** Why items are missing: the slots count more before a place than the batches hold. */
-export function missingItems(disk: Disk, mark: Mark, said: Mark): BatchProblem {
+export function missingItems(
+  disk: Disk,
+  logPosition: LogPosition,
+  said: LogPosition,
+): BatchProblem {
   return {
     structure: 'producer slots',
     offset: disk.layout.producerSlots[0],
     at: 0,
     bytes: 0,
-    problem: bad('committed items', `${mark.seq}, as batches hold`, String(said.seq)),
+    problem: bad('committed items', `${logPosition.seq}, as batches hold`, String(said.seq)),
     items: undefined,
   }
 }

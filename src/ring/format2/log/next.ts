@@ -1,6 +1,6 @@
 import type { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
-import type { Mark } from '../disk/log-position.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
 /** What stands at a position. */
@@ -24,8 +24,8 @@ export interface Sound {
   /** Bytes of them. */
   readonly bytes: number
   /** Where their batch begins and ends. */
-  readonly mark: Mark
-  readonly end: Mark
+  readonly start: LogPosition
+  readonly end: LogPosition
   /** The position behind them. */
   readonly position: Position
 }
@@ -57,8 +57,8 @@ export interface Loss {
   readonly time: number | undefined
   /** What is wrong, and where what it is in begins and ends. */
   readonly problem: BatchProblem
-  readonly mark: Mark
-  readonly end: Mark
+  readonly start: LogPosition
+  readonly end: LogPosition
   /** The first of these items. */
   readonly seq: number
 }

@@ -2,8 +2,8 @@ import type { VerifyOptions } from '../../report/finding.ts'
 import { type BatchHeader, parseHeaderAt } from '../disk/batch.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
-import type { Mark } from '../disk/log-position.ts'
-import { Walker } from './log-reader.ts'
+import type { LogPosition } from '../disk/log-position.ts'
+import { LogReader } from './log-reader.ts'
 
 /** Bytes that are read at once. */
 const CHUNK_BYTES = 1 << 20
@@ -39,21 +39,21 @@ export function isBoundary({ start, committedTo }: BatchHeader): boolean {
  * @param from the place is not before this LSN
  * @param tail the end of what is committed
  */
-export async function oldestPlace(
+export async function oldestBatch(
   disk: Disk,
   epochs: Epochs,
   from: number,
-  tail: Mark,
+  tail: LogPosition,
   options: VerifyOptions,
-): Promise<Mark | undefined> {
-  const walker = new Walker(disk, options)
-  let oldest: Mark | undefined
+): Promise<LogPosition | undefined> {
+  const reader = new LogReader(disk, options)
+  let oldest: LogPosition | undefined
   const least = Math.max(from, tail.lsn - disk.layout.dataBlocks, epochs[0]?.start.lsn ?? 0)
   for await (const header of scanHeaders(disk, options)) {
     const { start, epoch } = header
     if (start.lsn < least || start.lsn >= (oldest ?? tail).lsn || !isBoundary(header)) continue
     if (!allowsEpoch(epochs, start.lsn, epoch)) continue
-    if (await walker.isWhole(header)) oldest = start
+    if (await reader.isWhole(header)) oldest = start
   }
   return oldest
 }

@@ -4,7 +4,7 @@ import { itemTooLarge } from '../../item-limits.ts'
 import { textOf } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
 import { toText } from '../position.ts'
-import type { DamagedStep } from './batch-index.ts'
+import type { DamagedSegment } from './batch-index.ts'
 import { damageAt } from './diagnose.ts'
 import type { Batch } from './log-reader.ts'
 import type { Loss, TooLarge } from './next.ts'
@@ -16,14 +16,14 @@ import type { Loss, TooLarge } from './next.ts'
  */
 export function lossAt(
   disk: Disk,
-  step: DamagedStep,
+  segment: DamagedSegment,
   seq: number,
   committed: number,
   positionAt: (seq: number) => Position,
 ): Loss {
   const { name: device } = disk.device
-  const isGap = step.kind === 'gap'
-  const problem = isGap ? step.problem : damageAt(disk, step.batch, seq)
+  const isGap = segment.kind === 'gap'
+  const problem = isGap ? segment.problem : damageAt(disk, segment.batch, seq)
   const end = isGap ? committed : Math.min(committed, problem.items?.to ?? committed)
   const items = end - seq
   const position = positionAt(end)
@@ -39,8 +39,8 @@ export function lossAt(
       position: toText(position),
     },
   )
-  const time = isGap ? undefined : step.batch.header.time
-  const where = { mark: step.mark, end: step.end, seq }
+  const time = isGap ? undefined : segment.batch.header.time
+  const where = { start: segment.start, end: segment.end, seq }
   return { status: 'damage', items, position, error, time, problem, ...where }
 }
 

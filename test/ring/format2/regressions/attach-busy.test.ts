@@ -9,7 +9,7 @@ test('a producer attaches while a consumer gives a backlog back, each flush as s
   await Producer.create(inner)
   const first = await attachProducer(inner)
   for (let i = 0; i < 2000; i++) await first.append([Buffer.from(`a${i}`)])
-  await first.detach()
+  await first.close()
   const device = new HookedDevice(inner)
   device.before = async ({ operation, durable }) => {
     // Reads take nothing, durable writes and flushes a turn: as on a disk.
@@ -30,7 +30,7 @@ test('a producer attaches while a consumer gives a backlog back, each flush as s
       errors.push(error.message)
       return undefined
     })
-    if (got?.status === 'attached') await got.producer.detach()
+    if (got?.status === 'attached') await got.producer.close()
   }
   stop = true
   await draining

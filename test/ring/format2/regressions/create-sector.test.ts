@@ -8,7 +8,7 @@ test('create does not destroy a ring that was made with smaller sectors', async 
   await Producer.create(device, { blockSize: 512 })
   const producer = await attachProducer(device)
   await producer.append([Buffer.from('precious')])
-  await producer.detach()
+  await producer.close()
   const bytes = new Uint8Array(4096 * 512)
   await device.read(0, [bytes])
   const big = await MemoryBlockDevice.from(bytes, { sectorSize: 4096 })

@@ -21,7 +21,7 @@ test('what a producer held back, and was dropped, takes no room once all before 
     if (popped.status !== 'item') throw new Error('pop')
     await consumer.advance(popped.position)
   }
-  await first.detach() // the third item was held back: it is dropped
+  await first.close() // the third item was held back: it is dropped
   const second = await attachProducer(device, { clock })
   for (let i = 0; i < 3; i++) {
     expect(await consumer.pop()).toEqual({ status: 'retry' })

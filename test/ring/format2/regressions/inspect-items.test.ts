@@ -9,7 +9,7 @@ test('no item is told twice', async () => {
   await Producer.create(device, { blockSize: 512 })
   const producer = await attachProducer(device)
   for (let i = 0; i < 10; i++) await producer.append([Buffer.from(`a${i}`)])
-  await producer.detach()
+  await producer.close()
   await device.write(88 + 8, [new Uint8Array(512)])
   const consumer = await Consumer.attach(device)
   const told: string[] = []

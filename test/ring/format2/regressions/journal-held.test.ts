@@ -16,8 +16,8 @@ test('a journal starts where the rest of a batch was dropped', async () => {
   const popped = await consumer.pop()
   if (popped.status !== 'item') throw new Error('pop')
   await consumer.advance(popped.position)
-  await consumer.detach()
-  await producer.detach()
+  await consumer.close()
+  await producer.close()
   const performed: string[] = []
   const journal = await Journal.start(device, async (ops: readonly Uint8Array[]) => {
     performed.push(...ops.map((op) => Buffer.from(op).toString()))

@@ -6,7 +6,7 @@ import { Producer } from '../../../../src/ring/attach.ts'
 test('a ring that overwrites its oldest items is no journal: operations would be lost', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 112 })
   const perform = async (): Promise<void> => undefined
-  const create = { whenFull: 'overwrite', blockSize: 512 } as const
+  const create = { onFull: 'overwrite', blockSize: 512 } as const
   await expect(Journal.start(device, perform, { create })).rejects.toThrow(RangeError)
   await Producer.create(device, create)
   await expect(Journal.start(device, perform)).rejects.toMatchObject({ code: 'RING_UNSUPPORTED' })

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { Losses } from '../../../../src/ring/format2/log/loss-counter.ts'
+import { LossCounter } from '../../../../src/ring/format2/log/loss-counter.ts'
 
 test('a loss that is found later before one that was found first is counted too', () => {
-  const losses = new Losses()
+  const losses = new LossCounter()
   losses.add('skipped', 1, 101)
   losses.add('skipped', 1, 51)
   expect(losses.before(60).skipped).toBe(1)

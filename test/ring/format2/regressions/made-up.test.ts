@@ -9,7 +9,7 @@ test('what was dropped is not delivered, whatever is damaged', async () => {
   await Producer.create(device, { blockSize: 512 })
   let producer = await attachProducer(device)
   const restart = async () => {
-    await producer.detach()
+    await producer.close()
     producer = await attachProducer(device)
   }
   await producer.append([Buffer.from('z')])
@@ -24,7 +24,7 @@ test('what was dropped is not delivered, whatever is damaged', async () => {
     await restart()
     await producer.append([Buffer.from(`e${i}`)])
   }
-  await producer.detach()
+  await producer.close()
   await device.write(88 + damaged, [new Uint8Array(512)])
   const consumer = await Consumer.attach(device, { onDamage: 'skip' })
   const got: string[] = []

@@ -18,7 +18,7 @@ test('a consumer goes on within epochs that are merged meanwhile', async () => {
     const items = [`${epoch}a`, `${epoch}b`, `${epoch}c`]
     await producer.append(items.map((item) => Buffer.from(item)))
     expected.push(...items)
-    await producer.detach()
+    await producer.close()
     const popped = await consumer.pop()
     if (popped.status !== 'item') throw new Error('pop')
     got.push(Buffer.from(popped.item).toString())

@@ -16,7 +16,7 @@ test('an old position gives back nothing that came later', async () => {
   await producer.append([Buffer.from('a')])
   const consumer = await Consumer.attach(device, { clock })
   await consumer.popMany()
-  await consumer.detach()
+  await consumer.close()
   const reader = await Consumer.attach(device, { clock })
   await idle()
   // What comes now is only in a cache; the consumer sees it, and the power of the storage fails.
@@ -26,14 +26,14 @@ test('an old position gives back nothing that came later', async () => {
   const seen = await reader.popMany()
   expect(seen.map(({ item }) => Buffer.from(item).toString())).toEqual(['a', 'lost1', 'lost2'])
   const stale = seen[2]?.position
-  await producer.detach()
+  await producer.close()
   await device.write(0, [image])
   const expected: string[] = ['a']
   for (let epoch = 0; epoch < 9; epoch++) {
     producer = await attachProducer(device, { clock })
     await producer.append([Buffer.from(`e${epoch}`)])
     expected.push(`e${epoch}`)
-    await producer.detach()
+    await producer.close()
     await reader.state()
     await idle()
   }

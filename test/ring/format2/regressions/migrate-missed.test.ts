@@ -7,11 +7,11 @@ import { attachProducer } from '../../../helpers/ring.ts'
 test('a migration that was cut short does not move items twice, if the old ring had overwritten some', async () => {
   const from = new MemoryBlockDevice({ sizeSectors: 4000 })
   const to = new MemoryBlockDevice({ sizeSectors: 40000 })
-  await Producer.create(from, { whenFull: 'overwrite', blockSize: 512 })
+  await Producer.create(from, { onFull: 'overwrite', blockSize: 512 })
   await Producer.create(to, { blockSize: 512 })
   const producer = await attachProducer(from)
   for (let i = 0; i < 5000; i++) await producer.append([Buffer.from(`a${i}`)])
-  await producer.detach()
+  await producer.close()
   const controller = new AbortController()
   const first = await migrateRing(from, to, {
     signal: controller.signal,

@@ -11,8 +11,8 @@ test('an advance gives back no more than it names', async () => {
   await Producer.create(device)
   const producer = await attachProducer(device)
   await producer.append(['a', 'b', 'c'].map((item) => Buffer.from(item)))
-  await using reader = await RingReader.open(device, { lookIntervalMs: 0 })
-  const [a, , c] = await reader.nextMany({ maxItems: 3 })
+  await using reader = await RingReader.open(device, { refreshIntervalMs: 0 })
+  const [a, , c] = await reader.receiveMany({ maxItems: 3 })
   device.before = ({ operation }) => {
     if (operation === 'read') throw new Error('the cable is out')
   }

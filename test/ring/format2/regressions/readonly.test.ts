@@ -8,7 +8,7 @@ test('advance on a read-only device is refused each time', async () => {
   await Producer.create(device)
   const producer = await attachProducer(device)
   await producer.append([Buffer.from('a')])
-  await producer.detach()
+  await producer.close()
   const bytes = new Uint8Array(512 * 512)
   await device.read(0, [bytes])
   const readOnly = await MemoryBlockDevice.from(bytes, { readOnly: true })

@@ -34,7 +34,7 @@ test('a reader that skips damage makes room', async () => {
   const { device, producer } = await damagedRing()
   await using reader = await RingReader.open(device, { clock, onDamage: 'skip' })
   for (let i = 0; i < 3; i++) {
-    expect(await reader.tryNext()).toBe(undefined)
+    expect(await reader.tryReceive()).toBe(undefined)
     await reader.advance(reader.position)
     await idle()
   }

@@ -17,7 +17,7 @@ test('advancing a producer to a position whose item was dropped is refused', asy
   await first.append([Buffer.from('a')])
   const pushed = await first.push(Buffer.from('b'))
   if (pushed.status !== 'ok') throw new Error()
-  await first.detach()
+  await first.close()
   const second = await attachProducer(device)
   await expect(second.advance(pushed.position)).rejects.toThrow(RangeError)
 })

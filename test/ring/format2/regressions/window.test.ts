@@ -21,12 +21,12 @@ test('nothing that was held back is delivered when epochs were merged between tw
   const first = await consumer.popMany({ maxItems: 4 })
   got.push(...first.map(({ item }) => text(item)))
   const expected = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5']
-  await producer.detach()
+  await producer.close()
   for (let epoch = 0; epoch < 9; epoch++) {
     producer = await attachProducer(device, { clock })
     await producer.append([Buffer.from(`e${epoch}`)])
     expected.push(`e${epoch}`)
-    await producer.detach()
+    await producer.close()
     await consumer.state()
     await clock.advance(120) // idle: both slots tell the epoch
   }

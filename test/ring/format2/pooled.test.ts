@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest'
-import { type Lent, LentMemory } from '../../../src/block/buffer-pool.ts'
+import { BufferPool, type PooledBuffer } from '../../../src/block/buffer-pool.ts'
 
 const MIB = 1 << 20
 
 /** Memory that counts what is made. */
-function counted(): { memory: LentMemory; made: () => number } {
+function counted(): { memory: BufferPool; made: () => number } {
   let made = 0
-  const memory = new LentMemory((bytes) => {
+  const memory = new BufferPool((bytes) => {
     made++
     return new Uint8Array(bytes)
   })
   return { memory, made: () => made }
 }
 
-function useAtOnce(memory: LentMemory, pieces: number, bytes: number): void {
-  const lent = Array.from({ length: pieces }, (): Lent => memory.lend(bytes))
+function useAtOnce(memory: BufferPool, pieces: number, bytes: number): void {
+  const lent = Array.from({ length: pieces }, (): PooledBuffer => memory.lend(bytes))
   for (const each of lent) each.release()
 }
 

@@ -21,7 +21,7 @@ export const MIN_BYTES: number = 4 << 20
 const MAX_BYTES = 64 << 20
 
 /** Where to measure. All handles are of the same bytes, and may overwrite them if `kind` allows it. */
-export interface Place extends AsyncDisposable {
+export interface BenchTarget extends AsyncDisposable {
   readonly kind: 'temporary file' | 'blank device' | 'reads only'
   /** Why nothing is written, if so. */
   readonly reason?: string
@@ -39,7 +39,7 @@ export interface Handle extends AsyncDisposable {
 }
 
 /** What is given about the place. */
-export interface PlaceFlags extends CommonFlags {
+export interface BenchTargetFlags extends CommonFlags {
   /** Bytes of a temporary file. */
   readonly size?: number
 }
@@ -48,11 +48,11 @@ export interface PlaceFlags extends CommonFlags {
  * Finds a place that can be measured without any harm: a temporary file in a directory, or next to a path where
  * nothing is; a part of a blank device; or reads alone, of a device that holds anything.
  */
-export async function findPlace(
+export async function findTarget(
   path: string,
-  flags: PlaceFlags,
+  flags: BenchTargetFlags,
   signal: AbortSignal,
-): Promise<Place> {
+): Promise<BenchTarget> {
   if (!(await isThere(path))) return temporaryFile(dirname(path), flags, signal)
   if (!isNbdUri(path) && (await stat(path)).isDirectory()) {
     return temporaryFile(path, flags, signal)
@@ -60,15 +60,15 @@ export async function findPlace(
   if (flags.size !== undefined) throw usageError(`--size is of a temporary file; ${path} is there`)
   const { holds, reason } = await examine(path, flags, signal)
   if (reason === undefined) return blankPart(path, flags, signal)
-  const open: Place['open'] = (options) => openHandle(path, flags, 'read-only', options)
+  const open: BenchTarget['open'] = (options) => openHandle(path, flags, 'read-only', options)
   return { kind: 'reads only', reason, holds, open, [Symbol.asyncDispose]: async () => undefined }
 }
 
 async function temporaryFile(
   folder: string,
-  flags: PlaceFlags,
+  flags: BenchTargetFlags,
   signal: AbortSignal,
-): Promise<Place> {
+): Promise<BenchTarget> {
   const { size = MAX_BYTES, sectorSize = 512 } = flags
   if (size < MIN_BYTES || size % sectorSize !== 0) {
     const expected = `at least ${grouped(MIN_BYTES)} bytes in whole sectors of ${sectorSize}`
@@ -82,12 +82,16 @@ async function temporaryFile(
     await remove()
     throw error
   }
-  const open: Place['open'] = (options) => openHandle(path, flags, 'read-write', options)
+  const open: BenchTarget['open'] = (options) => openHandle(path, flags, 'read-write', options)
   return { kind: 'temporary file', open, [Symbol.asyncDispose]: remove }
 }
 
 /** A part of a blank device, for this command alone, which is zeroes again afterwards. */
-async function blankPart(path: string, flags: CommonFlags, signal: AbortSignal): Promise<Place> {
+async function blankPart(
+  path: string,
+  flags: CommonFlags,
+  signal: AbortSignal,
+): Promise<BenchTarget> {
   signal.throwIfAborted()
   const held = await openDevice(path, 'read-write', flags, { exclusive: true })
   const target = await holdTarget(held, 'sbr bench')
@@ -95,7 +99,7 @@ async function blankPart(path: string, flags: CommonFlags, signal: AbortSignal):
     // Now that nobody else is at work: somebody may have been since it was looked at.
     const { holds, reason, part } = await examineOpen(held, signal)
     if (reason !== undefined || part === undefined) {
-      const open: Place['open'] = (options) => openHandle(path, flags, 'read-only', options)
+      const open: BenchTarget['open'] = (options) => openHandle(path, flags, 'read-only', options)
       const dispose = async (): Promise<void> => target[Symbol.asyncDispose]()
       const why = reason ?? 'it is too small'
       return { kind: 'reads only', reason: why, holds, open, [Symbol.asyncDispose]: dispose }
@@ -107,7 +111,7 @@ async function blankPart(path: string, flags: CommonFlags, signal: AbortSignal):
         await target[Symbol.asyncDispose]()
       }
     }
-    const open: Place['open'] = (options) =>
+    const open: BenchTarget['open'] = (options) =>
       isNbdUri(path) ? lend(held, part) : openHandle(path, flags, 'read-write', options, part)
     return { kind: 'blank device', holds, open, [Symbol.asyncDispose]: dispose }
   } catch (error) {

@@ -21,7 +21,7 @@ async function filled(): Promise<HookedDevice> {
 /** What the next consumer gets first. */
 async function firstLeft(device: HookedDevice): Promise<string | undefined> {
   await using reader = await RingReader.open(device, { codec: text })
-  return (await reader.tryNext())?.item
+  return (await reader.tryReceive())?.item
 }
 
 function writes(device: HookedDevice): number {
@@ -31,12 +31,12 @@ function writes(device: HookedDevice): number {
 test('many calls share one write, and after enough of them it is waited for', async () => {
   const device = await filled()
   const clock = new FakeClock()
-  const options = { codec: text, clock, lazyAdvance: { calls: 10, ms: 1e6 } }
+  const options = { codec: text, clock, lazyAck: { calls: 10, ms: 1e6 } }
   await using reader = await RingReader.open(device, options)
   device.take()
   const { position } = reader.consumer
   for (let count = 1; count <= ITEMS; count++) {
-    const entry = await reader.next()
+    const entry = await reader.receive()
     await entry.advance()
     const given = Math.floor(count / 10) * 10
     if (given === 0) expect(reader.consumer.position).toBe(position)
@@ -56,9 +56,9 @@ test('what waits is written in time', async () => {
   await using reader = await RingReader.open(device, {
     codec: text,
     clock,
-    lazyAdvance: { ms: 300 },
+    lazyAck: { ms: 300 },
   })
-  const entry = await reader.next()
+  const entry = await reader.receive()
   await entry.advance()
   const before = reader.consumer.position
   expect(before).toBeLessThan(entry.position)
@@ -72,55 +72,55 @@ test('what waits is written in time', async () => {
 test('what is advanced past during a write has one timer, however many calls follow', async () => {
   const device = await filled()
   const clock = new FakeClock()
-  const options = { codec: text, clock, lazyAdvance: { ms: 300 } }
+  const options = { codec: text, clock, lazyAck: { ms: 300 } }
   await using reader = await RingReader.open(device, options)
-  await (await reader.next()).advance()
+  await (await reader.receive()).advance()
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
     release = resolve
   })
   device.before = ({ operation }) => (operation === 'write' ? held : undefined)
   await clock.advance(300)
-  await (await reader.next()).advance()
+  await (await reader.receive()).advance()
   release()
   await reader.flush()
   const { sleepers } = clock
-  await (await reader.next()).advance()
+  await (await reader.receive()).advance()
   expect(clock.sleepers).toBe(sleepers)
 })
 
 test('closing writes what waits; without it, that is delivered again', async () => {
   const device = await filled()
-  const open = () => RingReader.open(device, { codec: text, lazyAdvance: true })
+  const open = () => RingReader.open(device, { codec: text, lazyAck: true })
   const first = await open()
-  for (let count = 0; count < 3; count++) await (await first.next()).advance()
+  for (let count = 0; count < 3; count++) await (await first.receive()).advance()
   await first.close()
   expect(await firstLeft(device)).toBe('3')
   const second = await open()
-  for (let count = 0; count < 3; count++) await (await second.next()).advance()
+  for (let count = 0; count < 3; count++) await (await second.receive()).advance()
   // As if the process ended.
-  await second.consumer.detach()
+  await second.consumer.close()
   expect(await firstLeft(device)).toBe('3')
   await second.close()
 })
 
 test('rewinding goes back to what was not advanced past', async () => {
   const device = await filled()
-  await using reader = await RingReader.open(device, { codec: text, lazyAdvance: true })
-  await (await reader.next()).advance()
-  await reader.next()
+  await using reader = await RingReader.open(device, { codec: text, lazyAck: true })
+  await (await reader.receive()).advance()
+  await reader.receive()
   await reader.rewind()
-  expect((await reader.next()).item).toBe('1')
+  expect((await reader.receive()).item).toBe('1')
 })
 
 test('a write that fails is told by what comes next', async () => {
   const device = await filled()
-  await using reader = await RingReader.open(device, { codec: text, lazyAdvance: { calls: 2 } })
-  await (await reader.next()).advance()
+  await using reader = await RingReader.open(device, { codec: text, lazyAck: { calls: 2 } })
+  await (await reader.receive()).advance()
   device.before = ({ operation }) => {
     if (operation === 'write') throw new BlockError('BLOCK_IO', 'broken', { device: device.name })
   }
-  await expect((await reader.next()).advance()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  await expect((await reader.receive()).advance()).rejects.toMatchObject({ code: 'BLOCK_IO' })
   await expect(reader.flush()).rejects.toMatchObject({ code: 'BLOCK_IO' })
   device.before = () => undefined
   await reader.close()
@@ -130,8 +130,8 @@ test('a write that fails is told by what comes next', async () => {
 
 test('options that cannot be', async () => {
   const device = await filled()
-  const lazyAdvance = { calls: 0 }
-  await expect(RingReader.open(device, { lazyAdvance })).rejects.toThrow(RangeError)
-  await expect(RingReader.open(device, { lazyAdvance: { ms: 0 } })).rejects.toThrow(RangeError)
+  const lazyAck = { calls: 0 }
+  await expect(RingReader.open(device, { lazyAck: lazyAck })).rejects.toThrow(RangeError)
+  await expect(RingReader.open(device, { lazyAck: { ms: 0 } })).rejects.toThrow(RangeError)
   expect(await firstLeft(device)).toBe('0')
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { Producer } from '../../../src/ring/attach.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
-import { Walker } from '../../../src/ring/format2/log/log-reader.ts'
+import { LogReader } from '../../../src/ring/format2/log/log-reader.ts'
 import { newestProducer } from '../../../src/ring/format2/role.ts'
 
 const BLOCK = 512
@@ -22,20 +22,20 @@ test.each([0, 1, 2])(
     const disk = await Disk.open(device)
     const slots = await disk.readSlots()
     const { committed, epochs } = newestProducer(slots.producer, device.name).slot
-    const walker = new Walker(disk)
+    const walker = new LogReader(disk)
     const found: number[] = []
-    let mark = committed
+    let logPosition = committed
     for (let item = 1; item <= 5; item++) {
       // By now the walker has read further than this block, if it reads ahead at all.
-      const lsn = mark.lsn + 3 + late
+      const lsn = logPosition.lsn + 3 + late
       const sector = disk.offsetOf(lsn) / BLOCK
       const written = await disk.readBlocks(lsn, 1)
       await device.write(sector, [new Uint8Array(BLOCK)])
-      const batch = await walker.batchAt(mark, epochs)
+      const batch = await walker.batchAt(logPosition, epochs)
       await device.write(sector, [written])
       expect(batch?.whole).toBe(true)
       found.push(batch?.items.at(0)?.[0] ?? 0)
-      mark = batch?.end ?? mark
+      logPosition = batch?.end ?? logPosition
     }
     expect(found).toEqual([1, 2, 3, 4, 5])
   },
