@@ -10,7 +10,7 @@ import { chartOf } from './lib/chart.mjs'
 import { costText } from './lib/cost-table.mjs'
 import { RESULTS } from './lib/files.mjs'
 import { nbdText } from './lib/nbd-table.mjs'
-import { throughputSummary, throughputText } from './lib/throughput.mjs'
+import { throughputHeadline, throughputSummary, throughputText } from './lib/throughput.mjs'
 import { wakeText } from './lib/wake-table.mjs'
 
 const USAGE = `npm run bench:publish [-- OPTIONS]
@@ -23,6 +23,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PUBLISHED = 'bench/published'
 const CHART = 'docs/benchmarks.svg'
 const BLOCKS = [
+  { name: 'headline', result: 'throughput', document: 'README.md', textOf: throughputHeadline },
   {
     name: 'throughput',
     result: 'throughput',

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { ALONE } from './alone.ts'
@@ -52,15 +52,48 @@ test('what would change the process of other files has one of its own', () => {
   expect(found.sort()).toEqual([...ALONE].sort())
 })
 
+const DOCUMENTS = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...['docs', 'lab', 'test'].flatMap((folder) => filesOf(folder, '.md')),
+]
+
+/** The anchors of a document's headings, as GitHub makes them. */
+function anchorsOf(document: string): string[] {
+  const headings = readFileSync(document, 'utf8').matchAll(/^#+ (.+)$/gm)
+  return [...headings].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+test('links between documents lead to a file and a heading', () => {
+  const broken: string[] = []
+  let links = 0
+  for (const document of DOCUMENTS) {
+    const text = readFileSync(join(root, document), 'utf8')
+    for (const [, link = ''] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      links++
+      const [path = '', anchor] = link.split('#')
+      const target = path === '' ? join(root, document) : join(root, dirname(document), path)
+      const found =
+        existsSync(target) && (anchor === undefined || anchorsOf(target).includes(anchor))
+      if (!found) broken.push(`${document}: ${link}`)
+    }
+  }
+  expect(broken).toEqual([])
+  expect(links).toBeGreaterThan(30)
+})
+
+test('the README stays under 10,000 bytes', () => {
+  expect(statSync(join(root, 'README.md')).size).toBeLessThan(10_000)
+})
+
 test('test files that documents name are there', () => {
-  const folders = ['docs', 'lab', 'test']
-  const documents = [
-    ...readdirSync(root).filter((name) => name.endsWith('.md')),
-    ...folders.flatMap((folder) => filesOf(folder, '.md')),
-  ]
   const missing: string[] = []
   let named = 0
-  for (const document of documents) {
+  for (const document of DOCUMENTS) {
     for (const [, name = ''] of readFileSync(join(root, document), 'utf8').matchAll(
       /`([\w/.-]+\.test\.ts)`/g,
     )) {

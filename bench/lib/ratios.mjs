@@ -39,9 +39,10 @@ export function ratiosOf({ columns, contestants }) {
     })
 }
 
-/** The same as a table, or undefined where there is nothing to compare. */
-export function ratioTable(result) {
-  const rows = ratiosOf(result).map(({ id, label, device, fastest, nonBlocking, peer }) => {
+/** The same as a table, or undefined if there is nothing to compare; `only` names the columns it takes. */
+export function ratioTable(result, only = result.columns.map(({ id }) => id)) {
+  const compared = ratiosOf(result).filter(({ id }) => only.includes(id))
+  const rows = compared.map(({ id, label, device, fastest, nonBlocking, peer }) => {
     const figure = (contestant) => contestant.figures[id]
     const named = (contestant) => `${cell(figure(contestant))} (${contestant.short})`
     const ratio = (of, to) => ratioOf(figure(of), figure(to)).toFixed(2)

@@ -19,7 +19,12 @@ export function throughputText(result) {
   ].join('\n\n')
 }
 
-/** What a reader of the README wants to see: the ratios, and how soon an item is there. */
+/** The one row that the README shows. */
+export function throughputHeadline(result) {
+  return ratioTable(result, ['100B/64']) ?? 'Nothing was compared.'
+}
+
+/** The summary: the ratios, and the latency from push to receipt. */
 export function throughputSummary(result) {
   const latency = result.columns.some(({ table }) => table === LATENCY_TABLE)
   return [

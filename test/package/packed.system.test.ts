@@ -12,7 +12,7 @@ import { needs } from '../helpers/interop.ts'
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const WITHOUT_NETWORK = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED)\b/
-/** What the third snippet leaves to its reader. */
+/** What the snippet of a back-end leaves to its reader. */
 const MY_DEVICE = `
 import { MemoryBlockDevice } from 'shared-block-ring'
 const MyBlockDevice = { open: async () => new MemoryBlockDevice({ sizeSectors: 1024 }) }
@@ -23,6 +23,8 @@ let app = ''
 /** Why there is nothing to test. */
 let problem: string | undefined
 let readme = ''
+/** The snippets of docs/api.md that run by themselves. */
+let api: readonly string[] = []
 /** What is in the tarball. */
 let files: readonly string[] = []
 
@@ -84,17 +86,26 @@ async function cloneTo(clone: string): Promise<void> {
   }
 }
 
-/** The README's snippets of a language, in order. */
-function snippets(language: string): readonly string[] {
-  return [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, name, code]) =>
+/** A document's snippets of a language, in order. */
+function snippets(document: string, language: string): readonly string[] {
+  return [...document.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, name, code]) =>
     name === language && code !== undefined ? [code] : [],
   )
 }
 
-/** Compiles the snippets with the flags that the README gives. */
+/** Compiles the snippets of the README and of docs/api.md with the flags that the README gives. */
 async function compileSnippets(): Promise<void> {
-  const [push = '', pop = '', suite = ''] = snippets('ts')
-  const sources = { push, pop, suite: `${suite}${MY_DEVICE}` }
+  const [push = '', pop = ''] = snippets(readme, 'ts')
+  const page = snippets(await readFile(join(root, 'docs/api.md'), 'utf8'), 'ts')
+  const suite = page.find((code) => code.includes('deviceConformance')) ?? ''
+  const others = page.filter((code) => code !== suite)
+  api = others.map((_, index) => `api-${index}`)
+  const sources = {
+    push,
+    pop,
+    suite: `${suite}${MY_DEVICE}`,
+    ...Object.fromEntries(others.map((code, index) => [`api-${index}`, code])),
+  }
   for (const [name, code] of Object.entries(sources)) await writeFile(join(app, `${name}.ts`), code)
   const flags = /`(--target [^`]*)`/.exec(readme)?.[1]?.split(' ') ?? []
   const names = Object.keys(sources).map((name) => `${name}.ts`)
@@ -129,7 +140,7 @@ test('each way in can be required where Node can, and imported', async (context)
   expect(stdout).toBe('same\n')
 })
 
-test("the README's first two snippets compile and run, each in a process of its own", async (context) => {
+test("the README's snippets compile and run, each in a process of its own", async (context) => {
   needs(context, problem)
   await run(process.execPath, ['push.js'], { cwd: app })
   const reader: ChildProcess = spawn(process.execPath, ['pop.js'], {
@@ -145,7 +156,18 @@ test("the README's first two snippets compile and run, each in a process of its 
   expect(JSON.parse(stdout)).toMatchObject({ stats: { pushedItems: 1, poppedItems: 1 } })
 })
 
-test("the README's third snippet runs the suite for a back-end", async (context) => {
+test('the snippets of docs/api.md print what their comments say', async (context) => {
+  needs(context, problem)
+  expect(api.length).toBeGreaterThan(1)
+  for (const name of api) {
+    const { stdout } = await run(process.execPath, [`${name}.js`], { cwd: app })
+    const source = await readFile(join(app, `${name}.ts`), 'utf8')
+    const said = [...source.matchAll(/^ *console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text)
+    expect(stdout).toBe(said.map((text) => `${text}\n`).join(''))
+  }
+})
+
+test('the snippet of docs/api.md runs the suite for a back-end', async (context) => {
   needs(context, problem)
   const { stdout } = await run(process.execPath, ['--test', 'suite.js'], { cwd: app })
   expect(stdout).toMatch(/# pass [1-9]/)
@@ -153,7 +175,7 @@ test("the README's third snippet runs the suite for a back-end", async (context)
 
 test('the commands of the README hand over what they are given', async (context) => {
   needs(context, problem)
-  const commands = snippets('sh').find((code) => code.includes('sbr create')) ?? ''
+  const commands = snippets(readme, 'sh').find((code) => code.includes('sbr create')) ?? ''
   const PATH = `${join(app, 'node_modules/.bin')}:${process.env['PATH']}`
   const env = { ...process.env, PATH }
   await run('sh', ['-ec', commands], { cwd: app, env })
