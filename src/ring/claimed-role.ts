@@ -7,7 +7,7 @@ import { keptKeyOf } from './key.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
 import type { AttachOptions, DebugInfo, Names, Role } from './types.ts'
 
-const DEFAULT_LOOK_INTERVAL_MS = 10
+const DEFAULT_REFRESH_INTERVAL_MS = 10
 
 /** Whether a write was refused, by the device or because no reader would take it: nothing was written, and the handle is as it was. */
 export function isRefusal(error: unknown): boolean {
@@ -46,7 +46,7 @@ export async function claimRole(
   onRequest?: (request: string) => Promise<string>,
 ): Promise<Claimed> {
   const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
-  const { refreshIntervalMs = DEFAULT_LOOK_INTERVAL_MS } = options
+  const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
   if (!(refreshIntervalMs >= 0))
     throw new RangeError(`refreshIntervalMs cannot be ${refreshIntervalMs}`)
   const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options

@@ -37,8 +37,8 @@ export async function readLeases(
       const store = await LeaseStore.open(disk, role, clock)
       const state = await store.read()
       const { offset } = store
-      const place = { offset, bytes: disk.layout.blockSize }
-      const [lost] = await unreadableBytes(readable, place)
+      const range = { offset, bytes: disk.layout.blockSize }
+      const [lost] = await unreadableBytes(readable, range)
       return lost === undefined
         ? state
         : { status: 'unreadable', offset, problem: cannotRead(lost) }

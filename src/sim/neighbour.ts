@@ -43,7 +43,7 @@ export class Neighbour {
   readonly #process: SimProcess
   readonly #oracle: SectorOracle
   readonly #random: Random
-  readonly #place: Neighbourhood
+  readonly #area: Neighbourhood
   readonly #sectorSize: number
   readonly #device: BlockDevice
   /** Sectors in use. */
@@ -56,7 +56,7 @@ export class Neighbour {
     process: SimProcess,
     oracle: SectorOracle,
     random: Random,
-    place: Neighbourhood,
+    area: Neighbourhood,
     device: BlockDevice,
     sectorSize: number,
   ) {
@@ -64,7 +64,7 @@ export class Neighbour {
     this.#process = process
     this.#oracle = oracle
     this.#random = random
-    this.#place = place
+    this.#area = area
     this.#device = device
     this.#sectorSize = sectorSize
     this.#working = Promise.all(Array.from({ length: WIDTH }, () => this.#work())).then(
@@ -80,11 +80,11 @@ export class Neighbour {
     process: SimProcess,
     oracle: SectorOracle,
     random: Random,
-    place: Neighbourhood,
+    area: Neighbourhood,
   ): Promise<Neighbour> {
-    const partition = await PartitionBlockDevice.open(device, place)
+    const partition = await PartitionBlockDevice.open(device, area)
     const { sectorSize } = await partition.getInfo()
-    return new Neighbour(context, process, oracle, random, place, partition, sectorSize)
+    return new Neighbour(context, process, oracle, random, area, partition, sectorSize)
   }
 
   /** Stops when what is under way is done. */
@@ -112,7 +112,7 @@ export class Neighbour {
       [3, 'read'],
       [4, 'write'],
       [1, 'zeroes'],
-      [this.#place.discards ? 0.5 : 0, 'discard'],
+      [this.#area.discards ? 0.5 : 0, 'discard'],
       [1, 'flush'],
     ] as const)
     if (kind === 'flush') {
@@ -132,7 +132,7 @@ export class Neighbour {
 
   /** Sectors that no other call uses. */
   #choose(): { readonly sector: number; readonly sectors: number } | undefined {
-    const { sectors: all, mostBytes } = this.#place
+    const { sectors: all, mostBytes } = this.#area
     const most = Math.min(all, mostBytes / this.#sectorSize)
     const sectors = this.#random.chance(0.4) ? this.#random.between(1, most) : 1
     const sector = this.#random.below(all - sectors + 1)

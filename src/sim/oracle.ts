@@ -217,7 +217,7 @@ export class Oracle {
       const before = next === undefined ? session.toldBefore : 0
       const told = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged + before : 0)
       if (this.#guarantees.authentic) this.#checkPosition(id, position)
-      if (this.#guarantees.lossless) this.#checkPlace(id, next, told)
+      if (this.#guarantees.lossless) this.#checkCursor(id, next, told)
       else if (this.#guarantees.authentic && !fromOwn && id <= session.last) {
         throw new Violation('reordered', `item ${id} was delivered after item ${session.last}`)
       }
@@ -327,9 +327,9 @@ export class Oracle {
   #checkCount(id: number, { from, to, told, next }: Counted): void {
     const items = this.#itemsUpTo
     if (!this.#guarantees.authentic || items === undefined) return
-    const place = this.#unmerged(from, next ?? this.#givesBack, items)
+    const cursor = this.#unmerged(from, next ?? this.#givesBack, items)
     // Where a producer began with less than was delivered before, because that was lost, it counts on from there.
-    const begun = this.#starts.filter((start) => place < start && start <= to)
+    const begun = this.#starts.filter((start) => cursor < start && start <= to)
     const missing = items(to) - Math.min(...[from, ...begun].map(items)) - 1
     // A producer that was killed while it attached may have begun even earlier.
     if (missing < 0 || missing === told) return
@@ -358,7 +358,7 @@ export class Oracle {
     )
   }
 
-  #checkPlace(id: number, next: number | undefined, told: number): void {
+  #checkCursor(id: number, next: number | undefined, told: number): void {
     const entry = this.#log[id] as Entry
     if (entry.fate === 'out' || entry.fate === 'held') {
       const why = entry.fate === 'out' ? 'was dropped before' : 'was not advanced'

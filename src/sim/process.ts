@@ -74,10 +74,10 @@ export class SimProcess {
   onRequest: ((ms: number) => void) | undefined
   #alive = true
 
-  constructor(world: World, host: SimHost, place: RequestNames) {
+  constructor(world: World, host: SimHost, names: RequestNames) {
     this.world = world
     this.host = host
-    this.names = place
+    this.names = names
     this.clock = {
       now: () => world.scheduler.now,
       time: () => Math.floor(world.scheduler.now),

@@ -88,9 +88,11 @@ function lengthOf(buffers: readonly Uint8Array[]): number {
 /** Somewhere else on the disk, aligned as before. */
 function elsewhere(world: World, offset: number, length: number, random: Random): number {
   const { sectorSize, sizeSectors } = world.disk
-  const places = sizeSectors - length / sectorSize
-  const place = random.below(Math.max(1, places)) * sectorSize
-  return place === offset && places > 0 ? offset + (offset === 0 ? sectorSize : -sectorSize) : place
+  const sectors = sizeSectors - length / sectorSize
+  const elsewhere = random.below(Math.max(1, sectors)) * sectorSize
+  return elsewhere === offset && sectors > 0
+    ? offset + (offset === 0 ? sectorSize : -sectorSize)
+    : elsewhere
 }
 
 /** Reads what is visible, each half of the sectors at a moment of its own. */

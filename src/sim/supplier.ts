@@ -54,7 +54,7 @@ export function plant(items: readonly Uint8Array[], sight: Sight, random: Random
 }
 
 /** Where something is planted, and what the supplier knows of the log there. */
-interface Place {
+interface Target {
   /** The batch that is about to be written. */
   readonly logPosition: LogPosition
   readonly epoch: number
@@ -63,7 +63,7 @@ interface Place {
   readonly layout: Layout
 }
 
-function structure(place: Place, room: number, random: Random): Uint8Array {
+function structure(target: Target, room: number, random: Random): Uint8Array {
   const kind = random.pick([
     'batch',
     'batch',
@@ -75,12 +75,12 @@ function structure(place: Place, room: number, random: Random): Uint8Array {
   ] as const)
   if (kind === 'word') return Uint8Array.of(0x53 ^ random.below(4), 0x42, 0x52, random.below(256))
   if (kind === 'guard') return encodeGuard().subarray(0, Math.min(room, BOUNDARY_BYTES))
-  if (kind === 'superblock') return superblock(place, random)
-  return kind === 'slot' ? slot(place, random) : batch(place, random)
+  if (kind === 'superblock') return superblock(target, random)
+  return kind === 'slot' ? slot(target, random) : batch(target, random)
 }
 
 /** A batch that would be believed where it is, on this lap or a later one. */
-function batch({ logPosition, epoch, at, layout }: Place, random: Random): Uint8Array {
+function batch({ logPosition, epoch, at, layout }: Target, random: Random): Uint8Array {
   const { blockSize, dataBlocks } = layout
   const lsn = logPosition.lsn + Math.floor(at / blockSize) + dataBlocks * random.below(3)
   const seq = logPosition.seq + random.below(4)
@@ -94,7 +94,7 @@ function batch({ logPosition, epoch, at, layout }: Place, random: Random): Uint8
   return block
 }
 
-function superblock({ logPosition, at, layout }: Place, random: Random): Uint8Array {
+function superblock({ logPosition, at, layout }: Target, random: Random): Uint8Array {
   const blockSize = random.pick(BLOCK_SIZES)
   const offset = deviceByte(logPosition, at, layout)
   const block = new Uint8Array(blockSize)
@@ -106,7 +106,7 @@ function superblock({ logPosition, at, layout }: Place, random: Random): Uint8Ar
   return block
 }
 
-function slot({ logPosition, epoch, at, layout }: Place, random: Random): Uint8Array {
+function slot({ logPosition, epoch, at, layout }: Target, random: Random): Uint8Array {
   const block = new Uint8Array(layout.blockSize)
   const offset = random.pick([
     deviceByte(logPosition, at, layout),

@@ -211,8 +211,8 @@ export class FileBlockDevice extends BaseBlockDevice {
 
   protected override async doGetInfo(): Promise<BlockInfo> {
     const { fd, raw, writable, sectorSize } = this.#file
-    const place = { device: this.name, operation: 'ask for the size of' }
-    const now = await this.#system(place, async () =>
+    const request = { device: this.name, operation: 'ask for the size of' }
+    const now = await this.#system(request, async () =>
       raw === undefined
         ? { sizeBytes: fstatSync(fd).size, readOnly: false }
         : await readRawDevice(raw.id),
@@ -229,15 +229,15 @@ export class FileBlockDevice extends BaseBlockDevice {
   ): Promise<void> {
     const { fd, sectorSize } = this.#file
     const bytes = lengthOf(buffers)
-    const place = this.#requestAt('read', sector, bytes / sectorSize)
+    const request = this.#requestAt('read', sector, bytes / sectorSize)
     const position = sector * sectorSize
     let read: number
     try {
       read = await this.#channel.read(fd, buffers, position, permit)
     } catch (cause) {
-      throw reported(place, cause, this.direct)
+      throw reported(request, cause, this.direct)
     }
-    if (read < bytes) throw shortError(place, 'some buffers may have been filled')
+    if (read < bytes) throw shortError(request, 'some buffers may have been filled')
   }
 
   protected override async doWrite(
@@ -248,7 +248,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   ): Promise<void> {
     const { fd, dsyncFd, sectorSize, durability } = this.#file
     const bytes = lengthOf(buffers)
-    const place = this.#requestAt('write', sector, bytes / sectorSize)
+    const request = this.#requestAt('write', sector, bytes / sectorSize)
     const position = sector * sectorSize
     // Through O_DSYNC every call waits for the disk, so several of them are better flushed once.
     const dsync = durable && this.#channel.isOneCall(buffers, bytes) ? dsyncFd : undefined
@@ -256,13 +256,13 @@ export class FileBlockDevice extends BaseBlockDevice {
     try {
       // Beyond the end of a file that has shrunk, it would make a hole, whose zeroes read as data.
       if (this.#end?.reaches(position + bytes) === false) {
-        throw shortError(place, 'nothing was written')
+        throw shortError(request, 'nothing was written')
       }
       written = await this.#channel.write(dsync ?? fd, buffers, position, permit)
     } catch (cause) {
-      throw reported(place, cause, this.direct)
+      throw reported(request, cause, this.direct)
     }
-    if (written < bytes) throw shortError(place, 'some of it may have been written')
+    if (written < bytes) throw shortError(request, 'some of it may have been written')
     if (durable && dsync === undefined && durability !== 'none') {
       await this.#flusher.flush(permit)
     }
@@ -330,8 +330,8 @@ export class FileBlockDevice extends BaseBlockDevice {
     if (native === undefined) throw unsupported(this.name, operation)
     const { fd, sectorSize } = this.#file
     const { sizeSectors } = this.info
-    const place = { device: this.name, operation: `${operation} in` }
-    const found = await this.#system(place, async () => find(native, fd, sectorSize, sector))
+    const request = { device: this.name, operation: `${operation} in` }
+    const found = await this.#system(request, async () => find(native, fd, sectorSize, sector))
     return Math.min(found ?? sizeSectors, sizeSectors)
   }
 
@@ -390,11 +390,11 @@ export class FileBlockDevice extends BaseBlockDevice {
     return { device: this.name, operation, sector, sectors }
   }
 
-  async #system<T>(place: FailedRequest, operation: () => Promise<T>): Promise<T> {
+  async #system<T>(request: FailedRequest, operation: () => Promise<T>): Promise<T> {
     try {
       return await operation()
     } catch (cause) {
-      throw reported(place, cause, this.direct)
+      throw reported(request, cause, this.direct)
     }
   }
 }
@@ -415,6 +415,6 @@ async function openOrMake(path: string, options: CreateFileOptions): Promise<Fil
 }
 
 /** Reports as `BLOCK_IO` what the system says of a request; what a caller's signal or callback throws stays as it is. */
-function reported(place: FailedRequest, cause: unknown, direct: boolean): unknown {
-  return isSystemError(cause) ? ioError(place, cause, direct) : cause
+function reported(request: FailedRequest, cause: unknown, direct: boolean): unknown {
+  return isSystemError(cause) ? ioError(request, cause, direct) : cause
 }

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 
 /** How often an open file is looked for at its path, in milliseconds. */
-const LOOK_MS = 1000
+const CHECK_MS = 1000
 
 /** Names of descriptors, not of files: by and by they mean another. */
 const DESCRIPTOR = /^\/(proc|dev\/fd)\/|^\/dev\/std/
@@ -65,7 +65,7 @@ export class PathWatch {
     if (this.#closed) return
     this.#timer = setTimeout(() => {
       void this.check().then(() => this.#schedule())
-    }, LOOK_MS).unref()
+    }, CHECK_MS).unref()
   }
 
   async #find(): Promise<string | undefined> {

@@ -71,22 +71,22 @@ const OR_CACHED =
 
 /** The system failed an operation on an open file; `direct` if that goes past the page cache. */
 export function ioError(
-  place: FailedRequest,
+  request: FailedRequest,
   cause: unknown,
   direct = false,
 ): BlockError<'BLOCK_IO'> {
   const orCached = direct && systemCode(cause) === 'EIO' ? OR_CACHED : ''
-  const message = `could not ${place.operation} ${where(place)}: ${explain(cause)}${orCached}`
-  return new BlockError('BLOCK_IO', message, requestDetails(place), cause)
+  const message = `could not ${request.operation} ${where(request)}: ${explain(cause)}${orCached}`
+  return new BlockError('BLOCK_IO', message, requestDetails(request), cause)
 }
 
 /** The file ends before the request does. */
-export function shortError(place: FailedRequest, outcome: string): BlockError<'BLOCK_SHORT'> {
+export function shortError(request: FailedRequest, outcome: string): BlockError<'BLOCK_SHORT'> {
   return new BlockError(
     'BLOCK_SHORT',
-    `could not ${place.operation} ${where(place)}: it ends before them, so it has shrunk since it ` +
+    `could not ${request.operation} ${where(request)}: it ends before them, so it has shrunk since it ` +
       `was opened; ${outcome}`,
-    requestDetails(place),
+    requestDetails(request),
   )
 }
 

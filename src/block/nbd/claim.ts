@@ -12,10 +12,10 @@ export async function claimTarget(
   { uri, server, exportName }: NbdAddress,
   { claims }: Pick<NbdBlockDeviceOptions, 'claims'> = {},
 ): Promise<ClaimTarget> {
-  const place =
+  const address =
     'path' in server
       ? await realpath(server.path).catch(() => resolve(server.path))
       : `${server.host}:${server.port}`
-  const identity = `nbd-${place}/${exportName}`
+  const identity = `nbd-${address}/${exportName}`
   return { device: uri, identity, file: undefined, bestEffort: claims === 'best-effort' }
 }

@@ -33,12 +33,12 @@ export type NbdBlockErrorCode =
 const READS: readonly string[] = ['read', 'seek in']
 
 /** What the caller is told when a request failed. */
-export function requestError(place: FailedRequest, fault: unknown): BlockError {
+export function requestError(request: FailedRequest, fault: unknown): BlockError {
   if (fault instanceof BlockError) return fault
-  const isRead = READS.includes(place.operation)
+  const isRead = READS.includes(request.operation)
   const code = requestCode(fault, isRead)
-  const message = `could not ${place.operation} ${where(place)}: ${reasonOf(fault)}; ${outcomeOf(code, isRead)}`
-  return new BlockError(code, message, requestDetails(place), fault)
+  const message = `could not ${request.operation} ${where(request)}: ${reasonOf(fault)}; ${outcomeOf(code, isRead)}`
+  return new BlockError(code, message, requestDetails(request), fault)
 }
 
 /**

@@ -187,8 +187,8 @@ export class NbdBlockDevice extends BaseBlockDevice {
 
   protected override async doFlush(permit: Permit): Promise<void> {
     if (this.durability === 'none') return
-    const place = { device: this.name, operation: 'flush' }
-    await telling(place, () => this.#flushTracker.flush(permit))
+    const failing = { device: this.name, operation: 'flush' }
+    await telling(failing, () => this.#flushTracker.flush(permit))
   }
 
   protected override async doSeekMapped(sector: number): Promise<number> {
@@ -246,16 +246,16 @@ export class NbdBlockDevice extends BaseBlockDevice {
   ): Promise<void> {
     const { sectorSize } = this.info
     const bytes = bytesOf(buffers)
-    const place = { device: this.name, operation, sector, sectors: bytes / sectorSize }
+    const failing = { device: this.name, operation, sector, sectors: bytes / sectorSize }
     const start = sector * sectorSize
     if (bytes <= this.#pieceBytes) {
       const request = { ...kind, offset: start, length: bytes, parts: buffers }
-      await telling(place, () => this.#pool.request(request))
+      await telling(failing, () => this.#pool.request(request))
       return
     }
     let next = start
     const pieces = runs(buffers, () => this.#pieceBytes)
-    await telling(place, () =>
+    await telling(failing, () =>
       inParallel(pieces, PIECES_IN_WINDOW, kind.permit, ({ parts, bytes: length }, shared) => {
         const offset = next
         next += length
@@ -284,9 +284,9 @@ export class NbdBlockDevice extends BaseBlockDevice {
     const end = sizeSectors * sectorSize
     const search = new StatusSearch(this.#questions, end)
     const ask = (offset: number): Promise<Status> => search.ask(offset)
-    const place = { device: this.name, operation: 'seek in' }
+    const failing = { device: this.name, operation: 'seek in' }
     try {
-      return (await telling(place, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
+      return (await telling(failing, () => find(ask, sectorSize, sector, end))) ?? sizeSectors
     } finally {
       await search.close()
     }
@@ -314,10 +314,10 @@ async function dialAgain(
 }
 
 /** Tells the caller about what fails between client and server. */
-async function telling<T>(place: FailedRequest, work: () => Promise<T>): Promise<T> {
+async function telling<T>(failing: FailedRequest, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (fault) {
-    throw requestError(place, fault)
+    throw requestError(failing, fault)
   }
 }

@@ -33,12 +33,12 @@ async function measure(
   const measured: (Pace & { readonly bytes: number })[] = []
   for (const bytes of sizes) {
     const sectors = bytes / sectorSize
-    const places = Math.floor(sizeSectors / sectors)
-    if (places === 0 || !Number.isInteger(sectors)) continue
+    const slots = Math.floor(sizeSectors / sectors)
+    if (slots === 0 || !Number.isInteger(sectors)) continue
     // What differs everywhere is written everywhere, also by disks that leave zeroes or repetitions out.
     const buffer = randomBytes(device.allocate(bytes))
     const pace = await paceOf(
-      () => transfer(Math.floor(Math.random() * places) * sectors, buffer),
+      () => transfer(Math.floor(Math.random() * slots) * sectors, buffer),
       timing,
     )
     measured.push({ bytes, ...pace })

@@ -42,16 +42,16 @@ export async function checkNotSame(first: string, second: string): Promise<void>
  * @throws {BlockError} `BLOCK_CLAIMED`: somebody is at work on the source, which may be the target
  */
 export async function checkApart(source: OpenedDevice, target: OpenedDevice): Promise<void> {
-  const place = await areaOf(target)
-  const { sectorSize } = place.info
-  const offset = place.sizeBytes - sectorSize
+  const area = await areaOf(target)
+  const { sectorSize } = area.info
+  const offset = area.sizeBytes - sectorSize
   const before = await readFresh(target, offset, sectorSize)
   if (before === undefined) return
   const readSource = () => readFresh(source, offset, sectorSize)
   let isOne: boolean
   try {
     await using _roles = await claimRoles(source, 'a look whether two devices are one')
-    isOne = await comesOutAt(place, offset, before, readSource)
+    isOne = await comesOutAt(area, offset, before, readSource)
   } catch (error) {
     const isTaken = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
     if (!isTaken || isEqual(before, await readSource())) throw error

@@ -31,7 +31,7 @@ const PATIENCE_MS = 1000
 
 /** Asks the producer to pause or to go on, and waits until it does. */
 export async function suspendOrResume(
-  wish: 'suspend' | 'resume',
+  action: 'suspend' | 'resume',
   path: string,
   flags: SuspendResumeFlags,
 ): Promise<void> {
@@ -41,23 +41,27 @@ export async function suspendOrResume(
   const timedOut = timeout === undefined ? undefined : AbortSignal.timeout(timeout)
   const waiting = timedOut === undefined ? {} : { waitSignal: timedOut }
   try {
-    using _notice = tellLater(path, wish, flags)
-    const request = wish === 'suspend' ? suspendRing : resumeRing
+    using _notice = tellLater(path, action, flags)
+    const request = action === 'suspend' ? suspendRing : resumeRing
     await request(ring, { ...namesOf(flags), signal: stop.signal, ...waiting })
   } catch (error) {
     stop.signal.throwIfAborted()
     if (timedOut?.aborted !== true || isBlockError(error)) throw error
-    throw await unacknowledged(ring, wish, stop.signal, error)
+    throw await unacknowledged(ring, action, stop.signal, error)
   }
   if (flags.json !== true) return
-  const state = wish === 'suspend' ? 'suspended' : 'running'
+  const state = action === 'suspend' ? 'suspended' : 'running'
   await standardOutput(stop.signal).write(`${safeJson({ device: path, state })}\n`)
 }
 
 /** Tells people that it waits, if it does so for long. */
-function tellLater(path: string, wish: string, { json, timeout }: SuspendResumeFlags): Disposable {
+function tellLater(
+  path: string,
+  action: string,
+  { json, timeout }: SuspendResumeFlags,
+): Disposable {
   const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
-  const text = `no producer of ${path} has acknowledged the request to ${wish} yet${end}`
+  const text = `no producer of ${path} has acknowledged the request to ${action} yet${end}`
   const tell = (): void => void process.stderr.write(`sbr: ${safeText(text)}\n`)
   const timer = json === true ? undefined : setTimeout(tell, PATIENCE_MS)
   return { [Symbol.dispose]: () => clearTimeout(timer) }
@@ -66,25 +70,26 @@ function tellLater(path: string, wish: string, { json, timeout }: SuspendResumeF
 /** Says how far the request came. */
 async function unacknowledged(
   ring: BlockDevice,
-  wish: 'suspend' | 'resume',
+  action: 'suspend' | 'resume',
   signal: AbortSignal,
   cause: unknown,
 ): Promise<CommandError> {
-  const requested = (await inspectRing(ring, { signal })).consumer.suspend === (wish === 'suspend')
-  const outcome = outcomeOf(wish, requested, ring.name)
+  const requested =
+    (await inspectRing(ring, { signal })).consumer.suspend === (action === 'suspend')
+  const outcome = outcomeOf(action, requested, ring.name)
   const message = `no producer of ${ring.name} has acknowledged it in time: ${outcome}`
   const details = { device: ring.name, requested }
   return new CommandError(EXIT.nothingNow, 'CLI_TIMEOUT', message, details, cause)
 }
 
 /** What happens next, and how to go on. */
-function outcomeOf(wish: 'suspend' | 'resume', requested: boolean, device: string): string {
+function outcomeOf(action: 'suspend' | 'resume', requested: boolean, device: string): string {
   if (!requested) {
-    const again = `start a producer, then: sbr ${wish} ${device}`
-    return `the request to ${wish} was not made, because the one before is not acknowledged either; ${again}`
+    const again = `start a producer, then: sbr ${action} ${device}`
+    return `the request to ${action} was not made, because the one before is not acknowledged either; ${again}`
   }
-  const onDevice = `the request to ${wish} is on the device`
-  return wish === 'suspend'
+  const onDevice = `the request to ${action} is on the device`
+  return action === 'suspend'
     ? `${onDevice}, so the next producer will pause; to undo it, start one, then: sbr resume ${device}`
     : `${onDevice}, and counts as soon as a producer sees it`
 }

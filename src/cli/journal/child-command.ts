@@ -66,8 +66,8 @@ async function inputFor(command: string, input: Uint8Array): Promise<InputFile> 
   try {
     return await openInput(input)
   } catch (cause) {
-    const place = `a file for its input could not be made in ${tmpdir()} (TMPDIR)`
-    throw startError(command, cause, `${place}: ${systemText(cause)}`)
+    const failure = `a file for its input could not be made in ${tmpdir()} (TMPDIR)`
+    throw startError(command, cause, `${failure}: ${systemText(cause)}`)
   }
 }
 

@@ -41,8 +41,8 @@ export function hexDump(
       if (isLost(offset + at + index)) return '?'
       return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'
     })
-    const place = String(offset + at).padStart(OFFSET_COLUMNS)
-    text += `${place}  ${hex.padEnd(3 * LINE_BYTES - 1)}  |${ascii.join('')}|\n`
+    const address = String(offset + at).padStart(OFFSET_COLUMNS)
+    text += `${address}  ${hex.padEnd(3 * LINE_BYTES - 1)}  |${ascii.join('')}|\n`
   }
   return text
 }

@@ -3,7 +3,7 @@ import { check, checkBytes, checkEqual } from '../assert.ts'
 import { asBuffers, BIG_BYTES, get, pattern, put } from './bytes.ts'
 import type { CaseContext, DeviceCase } from './case.ts'
 
-async function eachSectorAtItsPlace(context: CaseContext): Promise<void> {
+async function eachSectorAtItsOffset(context: CaseContext): Promise<void> {
   const { info } = context
   const sectors = 64
   const bytes = pattern(info, sectors, 1)
@@ -163,7 +163,7 @@ async function manyInFlight(context: CaseContext): Promise<void> {
 
 /** Bytes get where they belong, from and into any memory. */
 export const transferCases: readonly DeviceCase[] = [
-  { name: 'read answers what was written, each sector at its place', run: eachSectorAtItsPlace },
+  { name: 'read answers what was written, each sector at its place', run: eachSectorAtItsOffset },
   { name: 'the last sector is written and read, and the size stays', run: lastSector },
   { name: 'an empty list of buffers transfers nothing, also at the end', run: emptyLists },
   { name: 'empty buffers in a list transfer nothing', run: emptyBuffers },

@@ -37,10 +37,10 @@ async function control(
   const bytes = device.allocate(sectorSize)
   await device.read(sector, [bytes])
   const start = sector * sectorSize
-  const place = { start, length: sectorSize }
+  const range = { start, length: sectorSize }
   if (sector === MAGIC_SECTOR) {
     const fields = decodeFields(bytes, start, [['magic', 0, MAGIC.length, 'text']])
-    return { structure: 'magic sector', ...place, fields }
+    return { structure: 'magic sector', ...range, fields }
   }
   const kind = sector === PRODUCER_SECTOR ? PRODUCER : CONSUMER
   const specs: readonly FieldSpec[] = [
@@ -51,7 +51,7 @@ async function control(
   const fields = decodeFields(bytes, start, specs)
   const structure = `${kind.role} sector`
   const problem = problemOf(() => parsePointer(bytes, kind, device.name).confirmed === 'no')
-  return { structure, ...place, ...(problem !== undefined && { problem }), fields }
+  return { structure, ...range, ...(problem !== undefined && { problem }), fields }
 }
 
 function problemOf(contradicts: () => boolean): string | undefined {

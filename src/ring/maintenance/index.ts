@@ -83,8 +83,8 @@ export async function dumpAt(
     const { bytes } = await readRange(readable, offset - lead, lead + length)
     const dumped = { offset, bytes: bytes.slice(lead, lead + length) }
     const lost = await unreadableBytes(readable)
-    const place = { offset, bytes: dumped.bytes.length }
-    const unreadable = await unreadableBytes(readable, place)
+    const range = { offset, bytes: dumped.bytes.length }
+    const unreadable = await unreadableBytes(readable, range)
     return { format, ...explained(found, lost), ...dumped, unreadable }
   })
 }

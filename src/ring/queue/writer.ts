@@ -14,7 +14,7 @@ import { Waiter, type WaitOptions } from './poll.ts'
 import { PushQueue } from './push-queue.ts'
 
 /** How often an idle writer looks whether the consumer wishes to suspend, unless the options say otherwise. */
-const IDLE_LOOK_MS = 200
+const IDLE_REFRESH_MS = 200
 /** Items that may wait in memory, unless the options say otherwise. */
 const MAX_QUEUED_ITEMS = 65_536
 /** Bytes that may wait in memory, unless the options say otherwise. */
@@ -89,7 +89,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       this.#memory,
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
-    const { idleRefreshIntervalMs = IDLE_LOOK_MS } = options
+    const { idleRefreshIntervalMs = IDLE_REFRESH_MS } = options
     if (idleRefreshIntervalMs !== Number.POSITIVE_INFINITY) void this.#attend(idleRefreshIntervalMs)
   }
 
@@ -109,7 +109,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     device: BlockDevice,
     options: WriterOptions<In> = {},
   ): Promise<RingWriter<In>> {
-    const { idleRefreshIntervalMs = IDLE_LOOK_MS, signal } = options
+    const { idleRefreshIntervalMs = IDLE_REFRESH_MS, signal } = options
     if (!(idleRefreshIntervalMs >= 1)) {
       throw new RangeError(`idleRefreshIntervalMs is at least 1, not ${idleRefreshIntervalMs}`)
     }

@@ -98,14 +98,14 @@ export class HostsOracle {
 
   /** All that was acknowledged is there, what a handle pushed in its order. */
   compare(found: readonly string[]): void {
-    const places = new Map(found.map((item, at) => [item, at]))
+    const order = new Map(found.map((item, at) => [item, at]))
     const last = new Map<number, number>()
     for (const { item, handle } of this.#acknowledged) {
-      const place = places.get(item) ?? -1
-      if (place <= (last.get(handle) ?? -1)) {
+      const rank = order.get(item) ?? -1
+      if (rank <= (last.get(handle) ?? -1)) {
         this.break('lost', `${item} was acknowledged, and is not where it should be`)
       }
-      last.set(handle, place)
+      last.set(handle, rank)
     }
   }
 }

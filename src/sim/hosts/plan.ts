@@ -272,13 +272,13 @@ function mishapsOf(
   for (let left = random.between(1, 10); left > 0; left--) {
     const before = mishaps.at(-1)
     // Troubles seldom come singly. At the beginning all hosts are after the role.
-    const place =
+    const target =
       before !== undefined && random.chance(0.4)
         ? { host: before.host, atMs: Math.min(before.atMs + random.below(20_000), troubleMs) }
         : { host: random.below(hosts), atMs: random.chance(0.2) ? 0 : random.below(troubleMs) }
     const amid = random.pick([undefined, 'request', 'lease', 'lease'] as const)
     mishaps.push({
-      ...place,
+      ...target,
       what: random.pick(kinds),
       ms: random.between(1, MOST_MS.pause / 1000) * 1000,
       ...(amid && { amid }),

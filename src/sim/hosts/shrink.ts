@@ -24,8 +24,8 @@ export async function shrinkHosts(failing: HostsOutcome): Promise<HostsOutcome> 
   await shorten(plan.mishaps, (mishaps) => attempt({ ...plan, mishaps }))
   for (let at = 0; at < plan.mishaps.length; at++) {
     for (const simpler of [{ lateMs: 0 }, { what: 'late', ms: 0 }] as const) {
-      const mishaps = plan.mishaps.map((mishap, place): Mishap => {
-        return place === at ? { ...mishap, ...simpler } : mishap
+      const mishaps = plan.mishaps.map((mishap, index): Mishap => {
+        return index === at ? { ...mishap, ...simpler } : mishap
       })
       await attempt({ ...plan, mishaps })
     }

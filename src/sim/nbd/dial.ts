@@ -12,12 +12,12 @@ export function dialOver<C extends Caller>(
   tap: () => Tap,
 ): NbdDial {
   return async (address, receiver, { signal }) => {
-    const socket = await network.connect(placeOf(address), caller, signal)
+    const socket = await network.connect(hostOf(address), caller, signal)
     return streamOf(socket, receiver, tap())
   }
 }
 
-function placeOf({ server }: NbdAddress): string {
+function hostOf({ server }: NbdAddress): string {
   return 'path' in server ? server.path : `${server.host}:${server.port}`
 }
 

@@ -234,9 +234,9 @@ class NbdStorage implements Storage {
   ): Promise<Neighbour | undefined> {
     const { world, judge, violate } = this.#context
     const { role } = process.names
-    const place = this.#layout.neighbours[role]
+    const area = this.#layout.neighbours[role]
     const oracle = this.#oracles.get(role)
-    if (!this.#traits.neighbours || place === undefined || oracle === undefined) return undefined
+    if (!this.#traits.neighbours || area === undefined || oracle === undefined) return undefined
     const { maximum, trim } = this.#traits.server
     const hadHealed = world.healed
     const context = {
@@ -249,7 +249,7 @@ class NbdStorage implements Storage {
     }
     const random = Random.of(world.seed, nameOf('neighbour'), nameOf(role), number)
     return Neighbour.begin(view, context, process, oracle, random, {
-      ...place,
+      ...area,
       mostBytes: NEIGHBOUR_PIECES * maximum,
       discards: trim,
     })

@@ -77,8 +77,8 @@ export class Channel {
           piece.set(part, at)
           at += part.length
         }
-        const place = position + done
-        return transfer(this.#engine.write, fd, [piece], place, this.#sectorSize, permit)
+        const target = position + done
+        return transfer(this.#engine.write, fd, [piece], target, this.#sectorSize, permit)
       }),
     )
   }

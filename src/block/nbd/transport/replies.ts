@@ -142,7 +142,7 @@ export class ReplyParser {
     const last = (this.#view.getUint16(this.#start + 4) & CHUNK_DONE) !== 0
     if (type === CHUNK.offsetData) {
       if (this.#unread < CHUNK_HEADER_BYTES + 8) return false
-      const at = this.#placeIn(exchange, body)
+      const at = this.#offsetIn(exchange, body)
       if (length <= 8) throw broken('data in a chunk', 'none')
       exchange.expect(at, length - 8)
       this.#start = body + 8
@@ -165,14 +165,14 @@ export class ReplyParser {
     return true
   }
 
-  #placeIn({ request }: Exchange, at: number): number {
+  #offsetIn({ request }: Exchange, at: number): number {
     if (request.command !== COMMAND.read) throw broken('no data', 'data, and nothing was read')
     return readOffset(this.#view, at) - request.offset
   }
 
   #hole(exchange: Exchange, body: number, length: number): void {
     if (length !== 12) throw broken('12 bytes about a hole', `${length}`)
-    const at = this.#placeIn(exchange, body)
+    const at = this.#offsetIn(exchange, body)
     const bytes = this.#view.getUint32(body + 8)
     if (bytes === 0) throw broken('a hole', 'one of no bytes')
     exchange.expect(at, bytes)
