@@ -129,7 +129,7 @@ export class RingError extends CodedError<RingErrorCode, RingErrorDetails> {
 export interface CodecErrorDetails {
   /** The codec's name. */
   readonly codec: string
-  /** Position after the item: advance to it to step over the item. Absent when encoding failed. */
+  /** Position after the item. Absent when encoding failed. */
   readonly position?: Position
   /** The item's bytes, as they are in the ring. Absent when encoding failed. */
   readonly bytes?: Uint8Array
@@ -138,6 +138,11 @@ export interface CodecErrorDetails {
 /** An item does not encode, or does not decode. */
 export class CodecError extends CodedError<'CODEC_ENCODE' | 'CODEC_DECODE', CodecErrorDetails> {
   override readonly name = 'CodecError'
+  /**
+   * Of an item that a `RingReader` could not decode: acknowledges it all the same, as `ack` of an entry does. Until then it holds back
+   * what is acknowledged behind it, and the next reader comes to it again.
+   */
+  ack?: () => Promise<void>
 }
 
 for (const [errorClass, kind] of [

@@ -158,7 +158,8 @@ const calls: Readonly<
       withRing(signal, async ({ writer, reader }) => {
         await fillUp(writer)
         await both(writer.push(new Uint8Array(4000), { signal }), async () => {
-          await (await reader.receiveMany()).at(-1)?.advance()
+          const last = (await reader.receiveMany()).at(-1)
+          if (last !== undefined) await reader.ackThrough(last)
         })
       }),
     'push, closed meanwhile': (signal) =>
@@ -197,7 +198,7 @@ const calls: Readonly<
       withRing(signal, async ({ writer, reader }) => {
         await writer.push(ITEM)
         for await (const entry of reader.entries({ signal })) {
-          await entry.advance()
+          await entry.ack()
           break
         }
       }),

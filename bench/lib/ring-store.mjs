@@ -64,7 +64,7 @@ function store(device, writer, reader) {
     async receive(onItem) {
       for await (const entry of reader.entries()) {
         onItem(entry.item)
-        await entry.advance()
+        await entry.ack()
       }
     },
     async close() {

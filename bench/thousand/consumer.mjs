@@ -27,10 +27,10 @@ process.send({ openMs })
 /** Tells of each item as it comes, for as long as there is one to come. */
 async function receive(reader) {
   try {
-    for await (const { item, advance } of reader.entries({ signal: stop.signal })) {
+    for await (const { item, ack } of reader.entries({ signal: stop.signal })) {
       // Every process of a machine reads the same clock.
       const ns = process.hrtime.bigint() - new BigUint64Array(new Uint8Array(item).buffer)[0]
-      await advance()
+      await ack()
       process.send({ ms: Number(ns) / 1e6 })
     }
   } catch (error) {

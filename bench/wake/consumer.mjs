@@ -24,11 +24,11 @@ process.send('ready')
 async function receive(count) {
   const latencies = []
   while (latencies.length < count) {
-    const { item, advance } = await reader.receive()
+    const { item, ack } = await reader.receive()
     const now = process.hrtime.bigint()
     const pushed = new BigUint64Array(new Uint8Array(item).buffer)[0]
     latencies.push(Number(now - pushed) / 1e6)
-    await advance()
+    await ack()
   }
   return latencies
 }

@@ -11,15 +11,15 @@ const output = await open(path, 'r+')
 const device = await FileBlockDevice.open(ring)
 const reader = await RingReader.open(device, { codec: json(), client: 'consumer' })
 
-for await (const { item, advance } of reader) {
+for await (const { item, ack } of reader) {
   if (item.end) {
-    await advance()
+    await ack()
     break
   }
-  // If we die before `advance`, the line is delivered again: writing it to the same place again is harmless.
+  // If we die before `ack`, the line is delivered again: writing it to the same place again is harmless.
   await output.write(item.line, item.at)
   await output.datasync()
-  await advance()
+  await ack()
 }
 
 await reader.close()

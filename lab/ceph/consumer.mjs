@@ -1,4 +1,4 @@
-// The consuming side. It verifies every byte, and says what it was given before it advances past it.
+// The consuming side. It verifies every byte, and says what it was given before it acknowledges it.
 import { Items, randomFrom } from '../../test/crash/items.mjs'
 import { say } from '../../test/crash/say.mjs'
 import { RingReader } from './package.mjs'
@@ -25,7 +25,7 @@ await work(async (ring, { seed, count, life, owner, lease }) => {
     // Mostly not past all of it, so that a restart has something to repeat.
     const last = next === count ? entries.length - 1 : random(entries.length)
     say({ event: 'begin', next: from + last + 1 })
-    await entries[last].advance()
+    await reader.ackThrough(entries[last])
     say({ event: 'done', next: from + last + 1 })
   }
   await reader.close()

@@ -1,5 +1,5 @@
 import { asPosition, type Position } from '../position.ts'
-import { fromText, toText } from './format2/position.ts'
+import { fromPosition, fromText, toText } from './format2/position.ts'
 
 /** Positions of format 1 are below this. */
 const MAX_OFFSET_DIGITS = 19
@@ -10,6 +10,11 @@ const MAX_OFFSET_DIGITS = 19
  */
 export function formatPosition(position: bigint, format: 1 | 2): string {
   return format === 2 ? toText(position) : String(position)
+}
+
+/** Which item of the ring ends at a position, from 1; undefined in format 1, which does not count items. */
+export function itemNumber(position: Position, format: 1 | 2): number | undefined {
+  return format === 2 ? fromPosition(position).seq : undefined
 }
 
 /**

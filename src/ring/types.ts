@@ -112,6 +112,8 @@ export interface PoppedItem {
   /** A copy that belongs to the caller; those of one call may share a buffer. */
   readonly item: Uint8Array
   readonly position: Position
+  /** When the item was pushed, in milliseconds since 1970, by the producer's clock; absent in format 1, which does not record it. */
+  readonly pushedAt?: number
   /**
    * How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. It is final
    * once this item is given back: until then the power can fail before the overwriting is on the medium, and they come after

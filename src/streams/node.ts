@@ -1,10 +1,11 @@
 import { Readable, Writable } from 'node:stream'
-import type { Entry, RingReader } from '../ring/queue/reader.ts'
+import type { RingEntry } from '../ring/queue/entry.ts'
+import type { RingReader } from '../ring/queue/reader.ts'
 import type { RingWriter } from '../ring/queue/writer.ts'
 
 /**
- * A Node stream of what a reader reads, in object mode, for as long as the reader is open. Nothing is advanced
- * past by itself. Destroying the stream leaves the reader open; entries it has buffered are read again after
+ * A Node stream of what a reader reads, in object mode, for as long as the reader is open. Nothing is acknowledged
+ * by itself. Destroying the stream leaves the reader open; entries it has buffered are read again after
  * `rewind`.
  */
 export function toReadable<Out>(reader: RingReader<Out>): Readable {
@@ -13,7 +14,7 @@ export function toReadable<Out>(reader: RingReader<Out>): Readable {
     objectMode: true,
     read() {
       reader.receiveMany({ signal: stop.signal, maxItems: this.readableHighWaterMark }).then(
-        (entries: readonly Entry<Out>[]) => {
+        (entries: readonly RingEntry<Out>[]) => {
           for (const entry of entries) this.push(entry)
         },
         (error: Error) => {

@@ -1,4 +1,5 @@
-import type { Entry, RingReader } from '../ring/queue/reader.ts'
+import type { RingEntry } from '../ring/queue/entry.ts'
+import type { RingReader } from '../ring/queue/reader.ts'
 import type { RingWriter, WaitingOptions } from '../ring/queue/writer.ts'
 import { untilAborted } from '../util/abort.ts'
 
@@ -8,12 +9,12 @@ const IN_FLIGHT = 1024
 const WAITING_BYTES = 8 << 20
 
 /**
- * A web stream of what a reader reads, for as long as the reader is open. Nothing is advanced past by itself.
+ * A web stream of what a reader reads, for as long as the reader is open. Nothing is acknowledged by itself.
  * Cancelling the stream leaves the reader open.
  */
-export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<Entry<Out>> {
+export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<RingEntry<Out>> {
   const stop = new AbortController()
-  return new ReadableStream<Entry<Out>>(
+  return new ReadableStream<RingEntry<Out>>(
     {
       pull: async (controller) => {
         const before = reader.position
@@ -63,7 +64,7 @@ export function writableStream<In>(writer: RingWriter<In>): WritableStream<In> {
 }
 
 /**
- * Writes each item to a stream, and advances past it when the stream took it: what the stream did not take stays
+ * Writes each item to a stream, and acknowledges it, and all before it, when the stream took it: what the stream did not take stays
  * in the ring. Goes on until the signal is aborted, the stream fails or the reader is closed; the stream is left
  * open.
  * @throws the signal's reason, the stream's error, or as `RingReader.receiveMany`
@@ -75,7 +76,7 @@ export async function pipeTo<Out>(
 ): Promise<never> {
   const sink = destination.getWriter()
   const start = reader.position
-  let taken: Entry<Out> | undefined
+  let taken: RingEntry<Out> | undefined
   try {
     for (;;) {
       for (const entry of await reader.receiveMany(options)) {
@@ -83,11 +84,11 @@ export async function pipeTo<Out>(
         taken = entry
         options.signal?.throwIfAborted()
       }
-      await taken?.advance()
+      if (taken !== undefined) await reader.ackThrough(taken)
     }
   } finally {
     sink.releaseLock()
-    await taken?.advance()
+    if (taken !== undefined) await reader.ackThrough(taken)
     await reader.seek(taken?.position ?? start)
   }
 }

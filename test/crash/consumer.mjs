@@ -1,5 +1,5 @@
 // The consuming side of the crash test: `node consumer.mjs <device> <format> <seed> <items> <life>`. It
-// verifies every byte, and says what it was given before it advances past it.
+// verifies every byte, and says what it was given before it acknowledges it.
 import process from 'node:process'
 import { RingReader } from '../../dist/index.js'
 import { Items, randomFrom } from './items.mjs'
@@ -29,7 +29,7 @@ while (next < items.count) {
   const last = next === items.count ? entries.length - 1 : random(entries.length)
   const end = from + last + 1
   say({ event: 'begin', next: end })
-  await entries[last].advance()
+  await reader.ackThrough(entries[last])
   say({ event: 'done', next: end })
 }
 await reader.close()

@@ -111,9 +111,9 @@ describe('a writer', () => {
     const third = writer.push(item(3))
     const fourth = writer.push(item(4))
     expect(await Promise.race([third, sleep(30, 'waiting')])).toBe('waiting')
-    await (await reader.receive()).advance()
+    await (await reader.receive()).ack()
     expect(await third).toBe((await inspectRing(device)).producer.offset)
-    await (await reader.receive()).advance()
+    await (await reader.receive()).ack()
     expect(await fourth).toBe((await inspectRing(device)).producer.offset)
     for (const n of [3, 4]) expect((await reader.receive()).item[0]).toBe(n)
   })
@@ -129,7 +129,7 @@ describe('a writer', () => {
     for (const push of waiting) await expect(push).rejects.toThrow('not now')
     expect(writer.blocked).toBe(false)
     await using reader = await RingReader.open(device)
-    await (await reader.receive()).advance()
+    await (await reader.receive()).ack()
     await writer.push(item(5))
     for (const n of [2, 5]) expect((await reader.receive()).item[0]).toBe(n)
   })
@@ -142,7 +142,7 @@ describe('a writer', () => {
     for (let n = 1; n <= 5; n++) {
       const entry = await reader.receive()
       expect(entry.item[0]).toBe(n)
-      await entry.advance()
+      await entry.ack()
     }
     expect(await all).toBe(reader.consumer.position)
   })
@@ -159,7 +159,7 @@ describe('a writer', () => {
     stop.abort(new Error('changed my mind'))
     await expect(aborted).rejects.toThrow('changed my mind')
     await expect(writer.push(item(9), { signal: AbortSignal.abort() })).rejects.toThrow()
-    await (await reader.receive()).advance()
+    await (await reader.receive()).ack()
     await next
     expect((await reader.receive()).item[0]).toBe(2)
     expect((await reader.receive()).item[0]).toBe(4)
@@ -187,7 +187,7 @@ describe('a writer', () => {
     }
     const waiting = [writer.push(item(3)), writer.push(item(4))]
     await using reader = await RingReader.open(device)
-    for (let n = 0; n < 2; n++) await (await reader.receive()).advance()
+    for (let n = 0; n < 2; n++) await (await reader.receive()).ack()
     await Promise.all(waiting)
   })
 
@@ -199,7 +199,7 @@ describe('a writer', () => {
     await sleep(5)
     expect(await writer.tryPush(item(3, 4))).toEqual({ status: 'retry' })
     await using reader = await RingReader.open(device)
-    await (await reader.receive()).advance()
+    await (await reader.receive()).ack()
     await waiting
   })
 
@@ -298,7 +298,7 @@ describe('a writer', () => {
 })
 
 describe('a reader', () => {
-  test('waits for what comes, and repeats what was not advanced past', async () => {
+  test('waits for what comes, and repeats what was not acknowledged', async () => {
     const device = await smallRing()
     const producer = await attachProducer(device)
     const reader = await RingReader.open(device, { codec: text })
@@ -311,14 +311,14 @@ describe('a reader', () => {
     expect((await reader.receive()).item).toBe('two')
     await reader.rewind()
     expect((await reader.receive()).item).toBe('one')
-    await first.advance()
+    await first.ack()
     await reader.close()
     await using again = await RingReader.open(device, { codec: text })
     expect((await again.receive()).item).toBe('two')
     expect(await again.tryReceive()).toBeUndefined()
   })
 
-  test('iterates without advancing by itself', async () => {
+  test('iterates without acknowledging by itself', async () => {
     const device = await smallRing()
     const producer = await attachProducer(device)
     for (const name of ['a', 'b', 'c']) await append(producer, Buffer.from(name))
@@ -326,7 +326,7 @@ describe('a reader', () => {
     const seen: string[] = []
     for await (const entry of reader) {
       seen.push(entry.item)
-      if (entry.item === 'b') await entry.advance()
+      if (entry.item === 'b') await reader.ackThrough(entry)
       if (entry.item === 'c') break
     }
     expect(seen).toEqual(['a', 'b', 'c'])
@@ -391,25 +391,25 @@ describe('a reader', () => {
       details: { position: expect.any(BigInt) },
     })
     if (!isCodecError(failure) || failure.details.position === undefined) throw failure
-    await reader.advance(failure.details.position)
+    await reader.ackThrough(failure.details.position)
     expect(reader.consumer.position).toBe(failure.details.position)
     await reader.rewind()
     expect((await reader.receive()).item).toBe(3)
   })
 
-  test('advances that wait at the same time share a write; what was not delivered is refused', async () => {
+  test('acknowledgements that wait at the same time share a write; what was not delivered is refused', async () => {
     const device = new HookedDevice(await smallRing(61 * 512))
     await using writer = await RingWriter.open(device)
     await writer.pushMany(Array.from({ length: 50 }, (_, n) => item(n, 20)))
     await using reader = await RingReader.open(device)
     const entries = await reader.receiveMany()
     device.take()
-    await Promise.all(entries.map((entry) => entry.advance()))
+    await Promise.all(entries.map((entry) => entry.ack()))
     expect(device.take().filter(({ operation }) => operation === 'write').length).toBe(1)
     expect(reader.consumer.position).toBe(entries.at(-1)?.position)
     const position = await writer.push(item(1))
-    await expect(reader.advance(position)).rejects.toThrow(RangeError)
-    await (await reader.receive()).advance()
+    await expect(reader.ackThrough(position)).rejects.toThrow(RangeError)
+    await (await reader.receive()).ack()
   })
 })
 
@@ -436,7 +436,7 @@ describe('what a reviewer broke', () => {
       await using writer = await RingWriter.open(device, never)
       await using reader = await RingReader.open(device)
       await writer.push(item(1, 96))
-      await (await reader.receive()).advance()
+      await (await reader.receive()).ack()
       await writer.push(item(2, 896))
       failOnce(device, ({ operation, sector }) => operation === 'read' && sector >= 3)
       await expect(writer.push(item(3, 40))).rejects.toMatchObject({ code: 'BLOCK_IO' })
@@ -489,7 +489,7 @@ describe('what a reviewer broke', () => {
     await reader.receive()
     const second = await reader.receive()
     await reader.rewind()
-    await second.advance()
+    await reader.ackThrough(second)
     expect((await reader.receive()).item[0]).toBe(3)
     await reader.rewind()
     await reader.consumer.advance((await reader.receive()).position)

@@ -37,7 +37,7 @@ test('many calls share one write, and after enough of them it is waited for', as
   const { position } = reader.consumer
   for (let count = 1; count <= ITEMS; count++) {
     const entry = await reader.receive()
-    await entry.advance()
+    await entry.ack()
     const given = Math.floor(count / 10) * 10
     if (given === 0) expect(reader.consumer.position).toBe(position)
     if (count === given) expect(reader.consumer.position).toBe(entry.position)
@@ -59,7 +59,7 @@ test('what waits is written in time', async () => {
     lazyAck: { ms: 300 },
   })
   const entry = await reader.receive()
-  await entry.advance()
+  await entry.ack()
   const before = reader.consumer.position
   expect(before).toBeLessThan(entry.position)
   await clock.advance(299)
@@ -74,18 +74,18 @@ test('what is advanced past during a write has one timer, however many calls fol
   const clock = new FakeClock()
   const options = { codec: text, clock, lazyAck: { ms: 300 } }
   await using reader = await RingReader.open(device, options)
-  await (await reader.receive()).advance()
+  await (await reader.receive()).ack()
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
     release = resolve
   })
   device.before = ({ operation }) => (operation === 'write' ? held : undefined)
   await clock.advance(300)
-  await (await reader.receive()).advance()
+  await (await reader.receive()).ack()
   release()
   await reader.flush()
   const { sleepers } = clock
-  await (await reader.receive()).advance()
+  await (await reader.receive()).ack()
   expect(clock.sleepers).toBe(sleepers)
 })
 
@@ -93,11 +93,11 @@ test('closing writes what waits; without it, that is delivered again', async () 
   const device = await filled()
   const open = () => RingReader.open(device, { codec: text, lazyAck: true })
   const first = await open()
-  for (let count = 0; count < 3; count++) await (await first.receive()).advance()
+  for (let count = 0; count < 3; count++) await (await first.receive()).ack()
   await first.close()
   expect(await firstLeft(device)).toBe('3')
   const second = await open()
-  for (let count = 0; count < 3; count++) await (await second.receive()).advance()
+  for (let count = 0; count < 3; count++) await (await second.receive()).ack()
   // As if the process ended.
   await second.consumer.close()
   expect(await firstLeft(device)).toBe('3')
@@ -107,7 +107,7 @@ test('closing writes what waits; without it, that is delivered again', async () 
 test('rewinding goes back to what was not advanced past', async () => {
   const device = await filled()
   await using reader = await RingReader.open(device, { codec: text, lazyAck: true })
-  await (await reader.receive()).advance()
+  await (await reader.receive()).ack()
   await reader.receive()
   await reader.rewind()
   expect((await reader.receive()).item).toBe('1')
@@ -116,11 +116,11 @@ test('rewinding goes back to what was not advanced past', async () => {
 test('a write that fails is told by what comes next', async () => {
   const device = await filled()
   await using reader = await RingReader.open(device, { codec: text, lazyAck: { calls: 2 } })
-  await (await reader.receive()).advance()
+  await (await reader.receive()).ack()
   device.before = ({ operation }) => {
     if (operation === 'write') throw new BlockError('BLOCK_IO', 'broken', { device: device.name })
   }
-  await expect((await reader.receive()).advance()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  await expect((await reader.receive()).ack()).rejects.toMatchObject({ code: 'BLOCK_IO' })
   await expect(reader.flush()).rejects.toMatchObject({ code: 'BLOCK_IO' })
   device.before = () => undefined
   await reader.close()

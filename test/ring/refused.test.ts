@@ -183,7 +183,7 @@ test('what is advanced past lazily is written in time when the device takes writ
     lazyAck: { ms: 300 },
   })
   const entry = await reader.receive()
-  await entry.advance()
+  await entry.ack()
   device.refuses = () => true
   await expect(reader.flush()).rejects.toMatchObject(REFUSED)
   await expect(reader.flush()).rejects.toMatchObject(REFUSED)

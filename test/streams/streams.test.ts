@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { text } from '../../src/codec/index.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
-import { type Entry, RingReader } from '../../src/ring/queue/reader.ts'
+import type { RingEntry } from '../../src/ring/queue/entry.ts'
+import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { toReadable, toWritable } from '../../src/streams/node.ts'
 import { pipeTo, readableStream, writableStream } from '../../src/streams/web.ts'
@@ -35,7 +36,7 @@ describe('web streams', () => {
     for (let n = 0; n < lines.length; n++) {
       const { value } = await entries.read()
       taken.push(value?.item ?? '')
-      if (n === 9) await value?.advance()
+      if (n === 9 && value !== undefined) await reader.ackThrough(value)
     }
     await entries.cancel()
     expect(taken).toEqual(lines)
@@ -62,11 +63,11 @@ describe('web streams', () => {
     await sink.write('y'.repeat(most))
     await sink.abort(new Error('enough'))
     await using reader = await RingReader.open(device, { codec: text })
-    await (await reader.receive()).advance()
+    await (await reader.receive()).ack()
     expect(await reader.tryReceive()).toBeUndefined()
   })
 
-  test('pipeTo advances past what the stream took, and nothing else', async () => {
+  test('pipeTo acknowledges what the stream took, and nothing else', async () => {
     const device = await smallRing(61 * 512)
     await using writer = await RingWriter.open(device, { codec: text })
     await using reader = await RingReader.open(device, { codec: text })
@@ -113,7 +114,7 @@ describe('web streams', () => {
     for (let n = 0; n < 200; n++) {
       const entry = await reader.receive()
       expect(entry.item[0]).toBe(n)
-      await entry.advance()
+      await entry.ack()
     }
     await written
   })
@@ -144,10 +145,10 @@ describe('Node streams', () => {
     await using reader = await RingReader.open(device, { codec: text })
     const taken: string[] = []
     for await (const chunk of toReadable(reader)) {
-      const entry = chunk as Entry<string>
+      const entry = chunk as RingEntry<string>
       taken.push(entry.item)
       if (taken.length === lines.length) {
-        await entry.advance()
+        await reader.ackThrough(entry)
         break
       }
     }

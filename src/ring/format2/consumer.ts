@@ -22,7 +22,7 @@ import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
 import { LossCounter } from './log/loss-counter.ts'
-import { toText } from './position.ts'
+import { fromPosition, toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { takeRole } from './take-role.ts'
 
@@ -234,6 +234,11 @@ export class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
+  /** Whether what was popped up to a position went with a cache: then a newer epoch counts from before it again. */
+  isLost(position: Position): boolean {
+    return this.#log.seqOf(position) < fromPosition(position).seq
+  }
+
   /** What is to be told when the cursor is at a place. */
   #toldAt(cursor: Cursor): Told {
     const { skipped, missed } = this.#lossCounter.before(cursor.logPosition.seq + cursor.index)
@@ -303,7 +308,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
       if (step.status === 'item') {
         const { position: behind, time } = step
         const item = new Uint8Array(step.item)
-        const popped = { item, position: behind }
+        const popped = { item, position: behind, pushedAt: time }
         return { popped: missed > 0 ? { ...popped, missed } : popped, time }
       }
       if ((step.status === 'damage' || step.status === 'too-large') && some) return undefined

@@ -5,16 +5,16 @@ import { isRefusal } from '../claimed-role.ts'
 const DEFAULT_CALLS = 1000
 const DEFAULT_MS = 100
 
-/** When what was advanced past is written, whichever comes first. */
+/** When what was acknowledged is written, whichever comes first. */
 export interface LazyAckOptions {
-  /** After so many calls of `advance`. Default 1,000. */
+  /** After this many calls of `ack` and `ackThrough` that let the ring advance. Default 1,000. */
   readonly calls?: number
-  /** So many milliseconds after the first of them. Default 100. */
+  /** This many milliseconds after the first of them. Default 100. */
   readonly ms?: number
 }
 
-/** Gives back now and then what was advanced past: one durable write for many calls. */
-export class LazyAdvance {
+/** Gives back now and then what was acknowledged: one durable write for many calls. */
+export class LazyAcknowledgements {
   readonly #calls: number
   readonly #ms: number
   readonly #clock: Clock

@@ -2,40 +2,41 @@ import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { type Codec, decodeItem } from '../../codec/codec.ts'
 import { bytes } from '../../codec/index.ts'
-import { isCodecError, RingError } from '../../errors.ts'
+import { isCodecError, isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
+import { channel } from '../../util/diagnostics.ts'
 import { Serial } from '../../util/serial.ts'
 import { Consumer } from '../attach.ts'
-import { formatPosition } from '../position-text.ts'
+import { isRefusal } from '../claimed-role.ts'
+import { Format2Consumer } from '../format2/consumer.ts'
+import { formatPosition, itemNumber, parsePosition } from '../position-text.ts'
 import { popBounds } from '../single-item.ts'
 import type { ConsumerOptions, PopManyOptions, PoppedItem, RingState } from '../types.ts'
-import { type LazyAckOptions, LazyAdvance } from './acknowledgements.ts'
+import { LazyAcknowledgements, type LazyAckOptions } from './acknowledgements.ts'
+import { Deliveries, type Delivery } from './deliveries.ts'
+import { type Acknowledger, DeliveredEntry, type RingEntry } from './entry.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import type { WaitingOptions } from './writer.ts'
+
+/** How many entries may be delivered and not given back, unless the options say otherwise. */
+const MAX_UNACKED = 65_536
 
 /** How a {@link RingReader} is opened. */
 export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   /** Turns bytes into items. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
   /**
-   * Has `advance` resolve at once, and one write give back what many calls advanced past; `true` for the defaults. After a
-   * crash, what was not written yet is delivered again. Default: each `advance` resolves when it is durable.
+   * Has `ack` resolve at once, and one write give back what many calls acknowledged; `true` for the defaults. After a
+   * crash, what was not written yet is delivered again. Default: an `ack` that lets the ring advance resolves when that is durable.
    */
   readonly lazyAck?: boolean | LazyAckOptions
-}
-
-/** An item that was read, and stays in the ring until it is advanced past. */
-export interface Entry<Out> {
-  readonly item: Out
-  /** The position after the item. */
-  readonly position: Position
   /**
-   * How many items since the entry before were overwritten, in a ring that overwrites the oldest; absent if none were.
+   * Bounds the entries that are held in memory: from the oldest one that was delivered and is not given back, to the newest. At the bound,
+   * `receive` waits until the oldest one is acknowledged, `tryReceive` answers nothing, and `shared-block-ring:held` tells which
+   * entry it is, as {@link RingReader.unacked} does. Default 65,536.
    */
-  readonly missed?: number
-  /** Gives the item and all before it back, durably unless `lazyAck` says otherwise. */
-  advance(): Promise<void>
+  readonly maxUnacked?: number
 }
 
 /** What `receiveMany` takes. */
@@ -43,18 +44,52 @@ export interface ReceiveManyOptions
   extends WaitingOptions,
     Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {}
 
-/** Calls of `advance` that share one write. */
-interface Advance {
-  to: Position
-  done: Promise<void>
+/** Where a reader goes on after `rewind` or `seek`. */
+export interface SeekOptions {
+  /**
+   * Deliver again also what was acknowledged behind an entry that was not; it is not acknowledged any more then. Default false: it
+   * is passed over.
+   */
+  readonly acknowledgedToo?: boolean
 }
 
+/** What a reader has delivered and not given back. */
+export interface Unacked {
+  /** How many entries. */
+  readonly entries: number
+  /** How many of them are acknowledged, and wait for one before them or for a write. */
+  readonly acknowledged: number
+  /** The oldest one that is not acknowledged: it holds back all behind it. */
+  readonly oldest: { readonly position: Position; readonly number: number | undefined } | undefined
+}
+
+/** What is published on `shared-block-ring:held` when `maxUnacked` entries wait for one to be acknowledged. */
+export interface HeldMessage {
+  readonly device: string
+  readonly queue: string
+  readonly client: string
+  /** The position after the entry that holds back all others. */
+  readonly position: Position
+  /** Its number; undefined in format 1. */
+  readonly number: number | undefined
+  /** How many entries were delivered and not given back. */
+  readonly unacked: number
+}
+
+const helds = channel('shared-block-ring:held')
+
+/** A reader of a consumer that is attached already. */
+let readerOf: <Out>(consumer: Consumer, options: ReaderOptions<Out>) => RingReader<Out>
+
+export { readerOf }
+
 /**
- * The end that pops, with waiting. It reads on from item to item by itself, but gives space back only when told
- * to: what was not advanced past is delivered again by the next reader.
+ * The end that pops, with waiting. It reads on from item to item by itself. An item stays in the ring until it, and all before
+ * it, are acknowledged: what was not is delivered again by the next reader. Several loops may receive from one reader: each item goes
+ * to one of them.
  */
 export class RingReader<Out = Uint8Array> implements AsyncDisposable {
-  /** The primitives beneath. Using them beside the reader is safe. */
+  /** The primitives beneath. Using them beside the reader is safe: what `advance` gives back there counts as acknowledged. */
   readonly consumer: Consumer
   readonly #codec: Codec<Out, never>
   readonly #clock: Clock
@@ -65,18 +100,34 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #turns = new Serial()
   readonly #advancing = new Serial()
   readonly #closing = new AbortController()
+  readonly #deliveries: Deliveries
+  readonly #maxUnacked: number
+  readonly #acknowledger: Acknowledger
   #cursor: Position
-  /** The last position that was ever delivered. */
+  /** The last position that was ever delivered, or told of. */
   #deliveredTo: Position
   #popped: PoppedItem[] = []
-  /** Items that were overwritten since the last entry, before one that did not decode. */
+  /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
   #missed = 0
-  /** The advance that waits for its turn. */
-  #advance: Advance | undefined
-  readonly #lazy: LazyAdvance | undefined
+  /** Where to go on behind what the last pop stopped at. */
+  #stoppedBefore: Position | undefined
+  /** Whether `receive` delivers no more for now, and for which entry that was told. */
+  #held = false
+  #heldBy: Delivery | undefined
+  /** The write that waits for its turn. */
+  #write: Promise<void> | undefined
+  /** Called when something was given back, or not after all. */
+  #onChange: (() => void) | undefined
+  readonly #lazy: LazyAcknowledgements | undefined
   #closed: RingError | undefined
 
+  static {
+    readerOf = (consumer, options) => new RingReader(consumer, options)
+  }
+
   private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
+    const { lazyAck = false, maxUnacked = MAX_UNACKED } = options
+    if (!(maxUnacked >= 1)) throw new RangeError(`maxUnacked is at least 1, not ${maxUnacked}`)
     this.consumer = consumer
     this.#codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
     this.#clock = options.clock ?? systemClock
@@ -84,11 +135,18 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter = new Waiter(consumer.device, this.#clock, options)
     this.#cursor = consumer.position
     this.#deliveredTo = consumer.position
-    const { lazyAck = false } = options
+    this.#deliveries = new Deliveries(consumer.position)
+    this.#maxUnacked = maxUnacked
+    this.#acknowledger = {
+      format: consumer.format,
+      acknowledge: (delivery) => this.#acknowledge(delivery),
+    }
     if (lazyAck === false) return
     const when = lazyAck === true ? {} : lazyAck
     const { signal } = this.#closing
-    this.#lazy = new LazyAdvance(when, this.#clock, signal, (to) => this.#advanceTo(to))
+    this.#lazy = new LazyAcknowledgements(when, this.#clock, signal, (to) =>
+      this.#advancing.run(() => this.consumer.advance(to)),
+    )
   }
 
   /**
@@ -119,11 +177,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next item, as soon as there is one.
-   * @throws {CodecError} `CODEC_DECODE`, with the item's position and bytes; the next call goes on behind it
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on behind it
+   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or `ackThrough` goes to its
+   *   `details.position` first
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
-  async receive(options: WaitingOptions = {}): Promise<Entry<Out>> {
+  async receive(options: WaitingOptions = {}): Promise<RingEntry<Out>> {
     const [entry] = await this.receiveMany({ ...options, maxItems: 1 })
     if (entry === undefined) throw new Error('receiveMany answers at least one item')
     return entry
@@ -131,9 +191,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next item, if there is one now.
-   * @throws as `next`
+   * @throws as `receive`
    */
-  async tryReceive(): Promise<Entry<Out> | undefined> {
+  async tryReceive(): Promise<RingEntry<Out> | undefined> {
     if (this.#closed !== undefined) throw this.#closed
     const [entry] = await this.#reading.run(() => this.#take({ maxItems: 1 }))
     return entry
@@ -141,9 +201,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next items, at least one.
-   * @throws as `next`; items before one that does not decode are answered first
+   * @throws as `receive`; items before one that does not decode are answered first
    */
-  async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly Entry<Out>[]> {
+  async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     const { signal } = options
     popBounds(options)
     return this.#turns.run(async () => {
@@ -160,20 +220,20 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /** As `entries`, without a signal. */
-  [Symbol.asyncIterator](): AsyncGenerator<Entry<Out>, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<RingEntry<Out>, void, undefined> {
     return this.entries()
   }
 
   /**
-   * Reads on and on, waiting for what is not there yet; never advances by itself. Ends, without an error, when the
+   * Reads on and on, waiting for what is not there yet; acknowledges nothing by itself. Ends, without an error, when the
    * signal is aborted or the reader is closed. After any other error another loop goes on where this one ended.
-   * @throws as `next`
+   * @throws as `receive`
    */
-  async *entries(options: WaitingOptions = {}): AsyncGenerator<Entry<Out>, void, undefined> {
+  async *entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
     const stopped = (): boolean => options.signal?.aborted === true || this.#closed !== undefined
     for (;;) {
       if (stopped()) return
-      let entry: Entry<Out>
+      let entry: RingEntry<Out>
       try {
         entry = await this.receive(options)
       } catch (error) {
@@ -185,39 +245,123 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Gives everything before `position` back, durably. Calls that wait at the same time share one write. With `lazyAck` it
-   * resolves at once, mostly.
+   * Acknowledges everything up to an entry, or up to a position that was delivered: for batches that are handled in order. Resolves
+   * when it is durable; with `lazyAck` at once, mostly. Calls that wait at the same time share one write. If it rejects, nothing is
+   * acknowledged by it.
+   * @throws {TypeError} the entry is another reader's
    * @throws {RangeError} nothing was delivered up to there
    * @throws {RingError} as {@link Consumer} does
    */
-  async advance(position: Position): Promise<void> {
+  async ackThrough(upTo: Position | RingEntry<Out>): Promise<void> {
+    const position = typeof upTo === 'bigint' ? upTo : this.#positionOf(upTo)
     this.#checkDelivered(position)
-    if (this.#lazy === undefined || this.#closed !== undefined) return this.#advanceTo(position)
-    return this.#lazy.add(position)
+    const deliveries = this.#deliveries
+    if (this.#lazy === undefined || this.#closed !== undefined) {
+      do {
+        deliveries.finishThrough(position)
+        await this.#giveBack()
+      } while (deliveries.finishedTo < position)
+      return
+    }
+    deliveries.finishThrough(position)
+    return this.#giveBackLater(this.#lazy, deliveries.finishedTo)
   }
 
   /**
-   * Resolves when all that was advanced past is given back, durably.
-   * @throws {RingError} as {@link Consumer} does, with `lazyAck`
+   * Resolves when all that was acknowledged is given back, durably. An entry behind one that is not acknowledged has to wait for that
+   * one, and so does this; `signal` ends the waiting.
+   * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
+   * @throws the signal's reason
    */
-  flush(): Promise<void> {
-    return this.#lazy?.flush() ?? this.#advancing.run(async () => undefined)
+  async flush(options: WaitingOptions = {}): Promise<void> {
+    const newest = this.#deliveries.newestFinished
+    while (newest !== undefined && this.#deliveries.holds(newest)) {
+      if (this.#deliveries.owes) await this.#giveBack()
+      else await this.#changed(options.signal)
+    }
+    await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
   }
 
-  #advanceTo(position: Position): Promise<void> {
-    this.#advance ??= this.#startAdvance(position)
-    if (position > this.#advance.to) this.#advance.to = position
-    return this.#advance.done
+  /** What was delivered and not given back. */
+  get unacked(): Unacked {
+    const { size: entries, finished: acknowledged, oldest } = this.#deliveries
+    return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
   }
 
-  /** Begins an advance, which others may join until its turn comes. */
-  #startAdvance(to: Position): Advance {
-    const advance: Advance = { to, done: Promise.resolve() }
-    advance.done = this.#advancing.run(() => {
-      this.#advance = undefined
-      return this.consumer.advance(advance.to)
+  #named({ position }: Delivery): {
+    readonly position: Position
+    readonly number: number | undefined
+  } {
+    return { position, number: itemNumber(position, this.consumer.format) }
+  }
+
+  async #acknowledge(delivery: Delivery): Promise<void> {
+    if (this.#closed !== undefined) throw this.#closed
+    const deliveries = this.#deliveries
+    if (!deliveries.finish(delivery)) return
+    if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy, deliveries.finishedTo)
+    deliveries.wait(delivery)
+    await this.#giveBack()
+    deliveries.settle(delivery)
+  }
+
+  /** Gives back what is finished when its turn comes, which others may wait for until then. */
+  #giveBack(): Promise<void> {
+    this.#write ??= this.#advancing.run(async () => {
+      this.#write = undefined
+      const to = this.#deliveries.finishedTo
+      try {
+        await this.consumer.advance(to)
+      } catch (error) {
+        this.#deliveries.revert(to)
+        this.#change()
+        throw error
+      }
+      this.#forgetThrough(to)
     })
-    return advance
+    return this.#write
+  }
+
+  /** A device that takes no writes now can be read all the same. */
+  async #giveBackOwed(): Promise<void> {
+    try {
+      await this.#giveBack()
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+    }
+  }
+
+  #giveBackLater(lazy: LazyAcknowledgements, to: Position): Promise<void> {
+    this.#forgetThrough(to)
+    return lazy.add(to)
+  }
+
+  #forgetThrough(position: Position): void {
+    this.#deliveries.forgetThrough(position)
+    this.#change()
+  }
+
+  #change(): void {
+    this.#onChange?.()
+    if (this.#held) this.#waiter.wake()
+  }
+
+  /** Waits until what is held changes. */
+  #changed(signal: AbortSignal | undefined): Promise<void> {
+    const next = new Promise<void>((resolve) => {
+      const before = this.#onChange
+      this.#onChange = () => {
+        this.#onChange = undefined
+        before?.()
+        resolve()
+      }
+    })
+    return untilAborted(next, signal, this.#closing.signal)
+  }
+
+  #positionOf(entry: RingEntry<Out>): Position {
+    if (entry instanceof DeliveredEntry && entry.isOf(this.#acknowledger)) return entry.position
+    throw new TypeError('ackThrough takes a position, or an entry that this reader delivered')
   }
 
   /** Where the next item is read. */
@@ -225,22 +369,29 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#cursor
   }
 
-  /** Goes back to the first item that was not advanced past. */
-  async rewind(): Promise<void> {
-    await this.#lazy?.flush()
-    await this.seek(this.consumer.position)
+  /** Goes back to the first entry that is not acknowledged. What is acknowledged behind it is not delivered again, unless `options` ask. */
+  async rewind(options: SeekOptions = {}): Promise<void> {
+    const { finishedTo } = this.#deliveries
+    const { position: own } = this.consumer
+    await this.seek(finishedTo > own ? finishedTo : own, options)
   }
 
   /**
-   * Goes back to a position that was delivered and not advanced past.
+   * Goes on behind a position: back to one that was delivered and is not given back; or over damage at which `receive` stopped, to the
+   * `details.position` of its error. What is damaged counts as acknowledged. What is acknowledged behind the position is not delivered
+   * again, unless `options` ask.
    * @throws {RangeError} nothing was delivered up to there
    */
-  async seek(position: Position): Promise<void> {
+  async seek(position: Position, options: SeekOptions = {}): Promise<void> {
     this.#checkDelivered(position)
     await this.#reading.run(async () => {
+      const isSkip = this.#stoppedBefore === position
       this.#popped = []
       this.#missed = 0
+      this.#stoppedBefore = undefined
       this.#cursor = position
+      if (isSkip) this.#deliveries.skip(position)
+      else this.#deliveries.goTo(position, options.acknowledgedToo === true)
     })
   }
 
@@ -275,6 +426,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter.wake()
     this.#waiter.close()
     // What cannot be given back now is delivered again.
+    if (this.#deliveries.owes) await this.#giveBack().catch(() => undefined)
     await this.#lazy?.flush().catch(() => undefined)
     await this.consumer.close()
   }
@@ -295,38 +447,44 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /** Takes decoded items from what was popped, popping more if there is nothing. */
-  async #take(options: ReceiveManyOptions): Promise<readonly Entry<Out>[]> {
+  async #take(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
+    const deliveries = this.#deliveries
+    if (deliveries.owes) await this.#giveBackOwed()
     // What was advanced past meanwhile, by whomever, is not read again.
     const { position: own } = this.consumer
     if (this.#cursor < own) {
       this.#popped = this.#popped.filter(({ position }) => position > own)
       this.#cursor = own
     }
-    if (this.#popped.length === 0) {
-      // Also `close` ends what looks behind damage.
-      const { signal: closing } = this.#closing
-      const signal =
-        options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
-      const popped = await this.consumer.popMany({ from: this.#cursor, signal })
-      this.#popped = [...popped].reverse()
-    }
-    const entries: Entry<Out>[] = []
+    if (own > deliveries.givenBackTo) this.#forgetThrough(own)
+    if (this.#isHeld()) return []
+    if (this.#popped.length === 0) this.#popped = await this.#pop(options.signal)
+    const entries: RingEntry<Out>[] = []
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
-      const { item: stored, position, missed = 0 } = popped
+      const { item: stored, position, pushedAt, missed = 0 } = popped
+      if (deliveries.isFinished(position)) {
+        deliveries.pass(position)
+        this.#missed += missed
+        this.#passed(position)
+        continue
+      }
+      if (this.#isHeld()) break
       try {
         const decoded = decodeItem(this.#codec, stored, position, this.consumer.format)
         const item = await untilAborted(decoded, options.signal, this.#closing.signal)
-        const entry = { item, position, advance: () => this.advance(position) }
         const told = this.#missed + missed
-        entries.push(told > 0 ? { ...entry, missed: told } : entry)
+        const delivery = deliveries.deliver(position)
+        entries.push(new DeliveredEntry(item, pushedAt, told, delivery, this.#acknowledger))
         this.#missed = 0
       } catch (error) {
         if (entries.length > 0) break
         if (isCodecError(error)) {
           this.#missed += missed
+          const delivery = deliveries.deliver(position)
+          error.ack = () => this.#acknowledge(delivery)
           this.#passed(position)
         }
         throw error
@@ -337,9 +495,54 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return entries
   }
 
+  /** Pops what comes next; the last one first. */
+  async #pop(waiting: AbortSignal | undefined): Promise<PoppedItem[]> {
+    const { consumer } = this
+    const from = this.#cursor
+    // Also `close` ends what looks behind damage.
+    const { signal: closing } = this.#closing
+    const signal = waiting === undefined ? closing : AbortSignal.any([waiting, closing])
+    this.#stoppedBefore = undefined
+    try {
+      return [...(await consumer.popMany({ from, signal }))].reverse()
+    } catch (error) {
+      this.#stoppedBefore = behindStop(error)
+      if (this.#stoppedBefore !== undefined) this.#told(this.#stoppedBefore)
+      throw error
+    } finally {
+      // What it learned can be that a cache was lost, and what was delivered with it.
+      if (consumer instanceof Format2Consumer) {
+        this.#deliveries.cut((position) => consumer.isLost(position))
+      }
+    }
+  }
+
+  /** Whether no more may be delivered, and tells what holds it. */
+  #isHeld(): boolean {
+    const { size, replays, oldest } = this.#deliveries
+    this.#held = size >= this.#maxUnacked && !replays
+    if (!this.#held) this.#heldBy = undefined
+    else if (oldest !== undefined && oldest !== this.#heldBy) {
+      this.#heldBy = oldest
+      this.#tellHeld(oldest, size)
+    }
+    return this.#held
+  }
+
+  #tellHeld(oldest: Delivery, unacked: number): void {
+    if (!helds.hasSubscribers) return
+    const { device, queue, client } = this.consumer
+    const message = { device: device.name, queue, client, ...this.#named(oldest), unacked }
+    helds.publish(message satisfies HeldMessage)
+  }
+
   #passed(position: Position): void {
     this.#popped.pop()
     this.#cursor = position
+    this.#told(position)
+  }
+
+  #told(position: Position): void {
     if (position > this.#deliveredTo) this.#deliveredTo = position
   }
 
@@ -358,4 +561,11 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       waiter.close()
     }
   }
+}
+
+/** The position behind what a pop stopped at. */
+function behindStop(error: unknown): Position | undefined {
+  if (!isRingError(error) || error.details.position === undefined) return undefined
+  if (error.code !== 'RING_DAMAGED' && error.code !== 'RING_ITEM_TOO_LARGE') return undefined
+  return parsePosition(error.details.position)
 }

@@ -7,9 +7,9 @@ const [uri, count] = process.argv.slice(2)
 const device = await NbdBlockDevice.connect(uri)
 const reader = await RingReader.open(device)
 for (let taken = 0; taken < Number(count); taken++) {
-  const entry = await reader.next()
+  const entry = await reader.receive()
   process.stdout.write(`${Buffer.from(entry.item).toString('utf8')}\n`)
-  await entry.advance()
+  await entry.ack()
 }
 await reader.close()
 await device.disconnect()

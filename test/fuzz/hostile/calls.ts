@@ -294,7 +294,7 @@ export const CALLS: readonly Call[] = [
       const entry = await reader.tryReceive()
       if (entry === undefined) return
       deliver(entry.item)
-      await entry.advance()
+      await entry.ack()
     },
   },
   {

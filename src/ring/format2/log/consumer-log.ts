@@ -257,7 +257,11 @@ export class ConsumerLog {
     const end = Math.min(items.length, committed, begin + maxItems)
     const copies = items.copy(begin, end, maxBytes)
     const positions = positionsFrom(header.epoch, first + 1, copies.length)
-    return copies.map((item, index) => ({ item, position: positions[index] as Position }))
+    return copies.map((item, index) => ({
+      item,
+      position: positions[index] as Position,
+      pushedAt: header.time,
+    }))
   }
 
   /**

@@ -31,7 +31,10 @@ export interface Sound {
 }
 
 /** A copy of an item that comes right behind another one. */
-export type Rest = Pick<Found, 'item' | 'position'>
+export interface Rest extends Pick<Found, 'item' | 'position'> {
+  /** As `time` of `Found`. */
+  readonly pushedAt: number
+}
 
 /** There is nothing yet. */
 export interface Nothing {

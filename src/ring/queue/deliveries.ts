@@ -1,0 +1,265 @@
+import type { Position } from '../../position.ts'
+
+/** Not acknowledged. */
+const PENDING = 0
+/** Acknowledged; its `ack` resolved, or was never waited for. */
+const RECORDED = 1
+/** Acknowledged; its `ack` waits for the write that gives it back. */
+const WAITING = 2
+/** Given back, or not in the ring any more. */
+const GONE = 3
+
+/** An item that was delivered and not given back. */
+export interface Delivery {
+  /** The position after the item. */
+  readonly position: Position
+  state: typeof PENDING | typeof RECORDED | typeof WAITING | typeof GONE
+  before: Delivery | undefined
+  after: Delivery | undefined
+}
+
+/**
+ * What a reader delivered and the ring has not given back, in the order of the ring, and which of it is finished. It does no I/O.
+ *
+ * ```
+ *   given back   finished, being written    not finished, or behind that
+ *   -----------+--------------------------+------------------------------+---------> positions
+ *              first                      unfinished        replay       last
+ * ```
+ *
+ * - Everything before `unfinished` is finished: the ring may advance to `finishedTo`, and never beyond.
+ * - A delivery is known by its position, which has the epoch in it: an item of a later epoch with the same number is another one.
+ * - Each step touches one delivery, or those that leave or become finished by it: O(1) for each delivery in its life, but for going
+ *   back, which looks through what is held.
+ * - A delivery that has left leads to no other: an entry that a caller keeps does not keep those behind it.
+ */
+export class Deliveries {
+  #first: Delivery | undefined
+  #last: Delivery | undefined
+  #unfinished: Delivery | undefined
+  /** The next one that the reader comes to again, after it went back. */
+  #replay: Delivery | undefined
+  #size = 0
+  #givenBackTo: Position
+
+  /** @param start everything before it was given back */
+  constructor(start: Position) {
+    this.#givenBackTo = start
+  }
+
+  /** How many were delivered and not given back. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Everything before this position was given back, or will be without more ado. */
+  get givenBackTo(): Position {
+    return this.#givenBackTo
+  }
+
+  /** Whether a delivery is finished, and not given back. */
+  holds({ state }: Delivery): boolean {
+    return state === RECORDED || state === WAITING
+  }
+
+  /** How many of these are finished. */
+  get finished(): number {
+    let count = 0
+    for (let at = this.#first; at !== undefined; at = at.after) if (at.state !== PENDING) count++
+    return count
+  }
+
+  /** The oldest one that is not finished. */
+  get oldest(): Delivery | undefined {
+    return this.#unfinished
+  }
+
+  /** The newest one that is finished. */
+  get newestFinished(): Delivery | undefined {
+    let at = this.#last
+    while (at?.state === PENDING) at = at.before
+    return at
+  }
+
+  /** Everything before this position is finished. */
+  get finishedTo(): Position {
+    const last = this.#unfinished === undefined ? this.#last : this.#unfinished.before
+    return last === undefined || last.position < this.#givenBackTo
+      ? this.#givenBackTo
+      : last.position
+  }
+
+  /** Whether something became finished because what was before it left the ring, so that no `ack` writes it. */
+  get owes(): boolean {
+    const first = this.#first
+    return first !== undefined && first !== this.#unfinished && first.state === RECORDED
+  }
+
+  /** Whether the reader went back, and has not come again to all that it delivered. */
+  get replays(): boolean {
+    return this.#replay !== undefined
+  }
+
+  /**
+   * Whether the item that ends at a position, the next in the ring, is finished. Those before it that the reader should have come to
+   * again are not in the ring any more: overwritten, damaged, or gone with a cache.
+   */
+  isFinished(position: Position): boolean {
+    if (position <= this.#givenBackTo) return true
+    this.#dropReplayed(position, false)
+    return this.#replay?.position === position && this.#replay.state !== PENDING
+  }
+
+  /** Whether the item that ends at a position was delivered before, and is to be again. */
+  isReplayed(position: Position): boolean {
+    return this.#replay?.position === position
+  }
+
+  /** The item that ends at a position, behind all those before, is delivered. */
+  deliver(position: Position): Delivery {
+    this.#dropReplayed(position, false)
+    const replayed = this.#replay
+    if (replayed?.position === position) {
+      this.#replay = replayed.after
+      return replayed
+    }
+    const delivery: Delivery = { position, state: PENDING, before: undefined, after: undefined }
+    this.#insert(delivery, replayed)
+    this.#noteUnfinished(delivery)
+    return delivery
+  }
+
+  /** The item that ends at a position is passed, because it is finished. */
+  pass(position: Position): void {
+    if (this.#replay?.position === position) this.#replay = this.#replay.after
+  }
+
+  /** What lies before a position and was not read, because it is damaged, is finished. */
+  skip(position: Position): void {
+    if (position <= this.#givenBackTo) return
+    this.#dropReplayed(position, true)
+    this.#insert(finishedAt(position), this.#replay)
+  }
+
+  /**
+   * A delivery is finished.
+   * @returns whether all before it are: then the ring may advance past it
+   */
+  finish(delivery: Delivery): boolean {
+    if (delivery.state === GONE) return false
+    if (delivery.state === PENDING) {
+      delivery.state = RECORDED
+      if (delivery === this.#unfinished) this.#walk()
+    }
+    return this.#isInPrefix(delivery)
+  }
+
+  /** Everything up to a position is finished, also what lies there and was not delivered, because it is damaged. */
+  finishThrough(position: Position): void {
+    for (let at = this.#unfinished; at !== undefined && at.position <= position; at = at.after) {
+      if (at.state === PENDING) at.state = WAITING
+    }
+    this.#walk()
+    if (this.finishedTo < position) this.#insert(finishedAt(position), this.#unfinished)
+  }
+
+  /** Its `ack` waits for the write. */
+  wait(delivery: Delivery): void {
+    if (delivery.state === RECORDED) delivery.state = WAITING
+  }
+
+  /** Its `ack` resolves: whatever becomes of later writes, it is finished. */
+  settle(delivery: Delivery): void {
+    if (delivery.state === WAITING) delivery.state = RECORDED
+  }
+
+  /** The write up to a position failed: what waits for it was not acknowledged after all. */
+  revert(to: Position): void {
+    for (let at = this.#first; at !== undefined && at.position <= to; at = at.after) {
+      if (at.state !== WAITING) continue
+      at.state = PENDING
+      this.#noteUnfinished(at)
+    }
+  }
+
+  /** Everything up to a position was given back, or will be. */
+  forgetThrough(position: Position): void {
+    while (this.#first !== undefined && this.#first.position <= position) this.#remove(this.#first)
+    if (position > this.#givenBackTo) this.#givenBackTo = position
+  }
+
+  /** The newest ones are not in the ring any more, as far as `isLost` says so of their positions. */
+  cut(isLost: (position: Position) => boolean): void {
+    while (this.#last !== undefined && isLost(this.#last.position)) this.#remove(this.#last)
+  }
+
+  /**
+   * The reader goes on behind a position.
+   * @param all whether what is finished there is delivered again, and is not finished until it is acknowledged again
+   */
+  goTo(position: Position, all: boolean): void {
+    let at = this.#first
+    while (at !== undefined && at.position <= position) at = at.after
+    this.#replay = at
+    if (!all) return
+    for (; at !== undefined; at = at.after) {
+      if (at.state === RECORDED) at.state = PENDING
+      if (at.state === PENDING) this.#noteUnfinished(at)
+    }
+  }
+
+  #isInPrefix({ position, state }: Delivery): boolean {
+    if (state === GONE) return false
+    return this.#unfinished === undefined || position < this.#unfinished.position
+  }
+
+  #noteUnfinished(delivery: Delivery): void {
+    if (this.#unfinished === undefined || delivery.position < this.#unfinished.position) {
+      this.#unfinished = delivery
+    }
+  }
+
+  #walk(): void {
+    while (this.#unfinished !== undefined && this.#unfinished.state !== PENDING) {
+      this.#unfinished = this.#unfinished.after
+    }
+  }
+
+  #dropReplayed(position: Position, through: boolean): void {
+    for (let at = this.#replay; at !== undefined; at = this.#replay) {
+      if (at.position > position || (at.position === position && !through)) return
+      this.#remove(at)
+    }
+  }
+
+  #insert(delivery: Delivery, after: Delivery | undefined): void {
+    const before = after === undefined ? this.#last : after.before
+    delivery.before = before
+    delivery.after = after
+    if (before === undefined) this.#first = delivery
+    else before.after = delivery
+    if (after === undefined) this.#last = delivery
+    else after.before = delivery
+    this.#size++
+  }
+
+  #remove(delivery: Delivery): void {
+    const { before, after } = delivery
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after === undefined) this.#last = before
+    else after.before = before
+    if (this.#replay === delivery) this.#replay = after
+    delivery.before = undefined
+    delivery.after = undefined
+    delivery.state = GONE
+    this.#size--
+    if (this.#unfinished !== delivery) return
+    this.#unfinished = after
+    this.#walk()
+  }
+}
+
+function finishedAt(position: Position): Delivery {
+  return { position, state: RECORDED, before: undefined, after: undefined }
+}

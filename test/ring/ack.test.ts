@@ -1,0 +1,441 @@
+import diagnostics from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { json, text } from '../../src/codec/index.ts'
+import { BlockError, isCodecError, isRingError } from '../../src/errors.ts'
+import { Producer } from '../../src/ring/attach.ts'
+import { parsePosition } from '../../src/ring/position-text.ts'
+import type { RingEntry } from '../../src/ring/queue/entry.ts'
+import { type HeldMessage, type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
+import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { FakeClock } from '../helpers/fake-clock.ts'
+import { FORMAT } from '../helpers/format.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { attachProducer, SMALL, sectorsFor, smallRing } from '../helpers/ring.ts'
+
+const NAMES = ['a', 'b', 'c', 'd', 'e']
+
+async function filled(names: readonly string[] = NAMES): Promise<HookedDevice> {
+  const device = new HookedDevice(await smallRing(61 * 512))
+  await using writer = await RingWriter.open(device, { codec: text })
+  await writer.pushMany(names)
+  return device
+}
+
+async function open(
+  device: HookedDevice,
+  more: Partial<ReaderOptions<string>> = {},
+): Promise<RingReader<string>> {
+  return RingReader.open(device, { ...more, codec: text })
+}
+
+async function receive(reader: RingReader<string>, count: number) {
+  const entries: RingEntry<string>[] = []
+  while (entries.length < count) {
+    entries.push(...(await reader.receiveMany({ maxItems: count - entries.length })))
+  }
+  return entries as unknown as [
+    RingEntry<string>,
+    RingEntry<string>,
+    RingEntry<string>,
+    RingEntry<string>,
+  ]
+}
+
+/** What the next reader gets. */
+async function left(device: HookedDevice): Promise<string[]> {
+  await using reader = await open(device)
+  const items: string[] = []
+  for (let entry = await reader.tryReceive(); entry; entry = await reader.tryReceive()) {
+    items.push(entry.item)
+  }
+  return items
+}
+
+const writes = (device: HookedDevice): number =>
+  device.take().filter(({ operation }) => operation === 'write').length
+
+const isSettled = async (promise: Promise<unknown>): Promise<boolean> =>
+  (await Promise.race([promise.then(() => 'settled'), sleep(20, 'waiting')])) === 'settled'
+
+describe('ack', () => {
+  test('in any order: the ring advances past what is acknowledged without a gap', async () => {
+    const device = await filled()
+    const reader = await open(device)
+    const [a, b, c, d] = await receive(reader, 4)
+    device.take()
+    await c.ack()
+    await b.ack()
+    expect(writes(device)).toBe(0)
+    expect(reader.unacked).toEqual({
+      entries: 4,
+      acknowledged: 2,
+      oldest: { position: a.position, number: a.number },
+    })
+    await a.ack()
+    expect(reader.consumer.position).toBe(c.position)
+    expect(reader.unacked).toMatchObject({ entries: 1, acknowledged: 0 })
+    await a.ack()
+    await reader.close()
+    await expect(d.ack()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    expect(await left(device)).toEqual(['d', 'e'])
+  })
+
+  test('what is acknowledged behind one that is not comes again after a crash', async () => {
+    const device = await filled()
+    const reader = await open(device)
+    const [a, , c] = await receive(reader, 3)
+    await a.ack()
+    await c.ack()
+    await reader.close()
+    expect(await left(device)).toEqual(['b', 'c', 'd', 'e'])
+  })
+
+  test('a handler that awaits its own never waits for another', async () => {
+    const device = await filled()
+    await using reader = await open(device)
+    const done: string[] = []
+    let finish = (): void => undefined
+    const slow = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    const handle = async (): Promise<void> => {
+      const entry = await reader.receive()
+      if (entry.item === 'a') await slow
+      await entry.ack()
+      done.push(entry.item)
+    }
+    const all = NAMES.map(handle)
+    await Promise.all(all.slice(1))
+    expect(done.toSorted()).toEqual(['b', 'c', 'd', 'e'])
+    finish()
+    await Promise.all(all)
+    expect(reader.consumer.position).toBe(reader.position)
+  })
+
+  test('can be taken out of the entry', async () => {
+    const device = await filled(['a'])
+    await using reader = await open(device)
+    const { ack } = await reader.receive()
+    await ack()
+    expect(reader.consumer.position).toBe(reader.position)
+  })
+
+  test('one that the device refuses has not happened, and can be made again', async () => {
+    const device = await filled()
+    await using reader = await open(device, { refreshIntervalMs: 1e9 })
+    const [a, b, c] = await receive(reader, 3)
+    device.before = ({ operation }) => {
+      if (operation === 'write') throw new BlockError('BLOCK_READ_ONLY', 'no', { device: 'memory' })
+    }
+    await b.ack()
+    await expect(a.ack()).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
+    expect(reader.unacked).toMatchObject({ acknowledged: 1, oldest: { position: a.position } })
+    await c.ack()
+    device.before = () => undefined
+    await a.ack()
+    expect(reader.consumer.position).toBe(c.position)
+  })
+
+  test('of an item that does not decode lets the ring advance past it', async () => {
+    const device = await filled(['1', '{', '3'])
+    await using reader = await RingReader.open(device, { codec: json() })
+    const first = await reader.receive()
+    const failure = await reader.receive().catch((error: unknown) => error)
+    const third = await reader.receive()
+    await third.ack()
+    await first.ack()
+    expect(reader.consumer.position).toBe(first.position)
+    if (!isCodecError(failure)) throw failure
+    await failure.ack?.()
+    expect(reader.consumer.position).toBe(third.position)
+  })
+
+  test('flush waits until all that was acknowledged is durable', async () => {
+    const device = await filled()
+    const reader = await open(device)
+    const [a, b] = await receive(reader, 2)
+    await reader.flush()
+    await b.ack()
+    const flushing = reader.flush()
+    expect(await isSettled(flushing)).toBe(false)
+    await expect(reader.flush({ signal: AbortSignal.timeout(5) })).rejects.toThrow('timeout')
+    await a.ack()
+    await flushing
+    expect(reader.consumer.position).toBe(b.position)
+    const [, d] = await receive(reader, 2)
+    await d.ack()
+    const closed = expect(reader.flush()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    await reader.close()
+    await closed
+  })
+
+  test('lazily, it always resolves at once, and one write follows in time', async () => {
+    const device = await filled()
+    const clock = new FakeClock()
+    await using reader = await open(device, { clock, lazyAck: { ms: 300 } })
+    const [a, b, c] = await receive(reader, 3)
+    device.take()
+    await c.ack()
+    await a.ack()
+    await clock.advance(300)
+    await b.ack()
+    expect(reader.consumer.position).toBe(a.position)
+    await clock.advance(300)
+    await reader.flush()
+    expect(reader.consumer.position).toBe(c.position)
+    expect(writes(device)).toBeGreaterThan(0)
+  })
+})
+
+describe('ackThrough', () => {
+  test('acknowledges a batch with one write, by an entry or a position', async () => {
+    const device = await filled()
+    await using reader = await open(device)
+    const [, b] = await receive(reader, 2)
+    device.take()
+    await reader.ackThrough(b)
+    expect(writes(device)).toBe(1)
+    const [, d] = await receive(reader, 2)
+    await reader.ackThrough(d.position)
+    expect(reader.consumer.position).toBe(d.position)
+    expect(reader.unacked).toEqual({ entries: 0, acknowledged: 0, oldest: undefined })
+  })
+
+  test('refuses the entry of another reader, and what was not delivered', async () => {
+    const [one, other] = [await filled(), await filled()]
+    await using reader = await open(one)
+    await using second = await open(other)
+    const entry = await second.receive()
+    await expect(reader.ackThrough(entry)).rejects.toThrow(TypeError)
+    await expect(reader.ackThrough({} as RingEntry<string>)).rejects.toThrow(TypeError)
+    await expect(reader.ackThrough(entry.position)).rejects.toThrow(RangeError)
+    await expect(reader.ackThrough(undefined as never)).rejects.toThrow(TypeError)
+  })
+})
+
+describe('going back', () => {
+  test('passes over what is acknowledged, unless asked', async () => {
+    const device = await filled()
+    await using reader = await open(device)
+    const [, b, , d] = await receive(reader, 4)
+    await b.ack()
+    await d.ack()
+    await reader.rewind()
+    expect((await reader.receiveMany()).map(({ item }) => item)).toEqual(['a', 'c', 'e'])
+    await reader.rewind({ acknowledgedToo: true })
+    const all = await reader.receiveMany()
+    expect(all.map(({ item }) => item)).toEqual(NAMES)
+    await all[0]?.ack()
+    expect(reader.consumer.position).toBe(all[0]?.position)
+    for (const entry of all) await entry.ack()
+    expect(reader.consumer.position).toBe(all[4]?.position)
+  })
+
+  test('an entry that was delivered before is the same one', async () => {
+    const device = await filled()
+    await using reader = await open(device)
+    const [a, b] = await receive(reader, 2)
+    await reader.rewind()
+    await b.ack()
+    const [again, c] = await receive(reader, 2)
+    expect([again.item, c.item]).toEqual(['a', 'c'])
+    await a.ack()
+    expect(reader.consumer.position).toBe(b.position)
+    await again.ack()
+  })
+
+  test('with lazyAck, what waits to be written is not delivered again', async () => {
+    const device = await filled()
+    await using reader = await open(device, { clock: new FakeClock(), lazyAck: true })
+    const [a, , c] = await receive(reader, 3)
+    await a.ack()
+    await c.ack()
+    await reader.rewind()
+    expect((await reader.receiveMany()).map(({ item }) => item)).toEqual(['b', 'd', 'e'])
+  })
+})
+
+describe('maxUnacked', () => {
+  test('bounds what is delivered, and tells which entry holds it', async () => {
+    const device = await filled()
+    await using reader = await open(device, { maxUnacked: 3, maxPollMs: 60_000 })
+    const messages: HeldMessage[] = []
+    const hear = (message: unknown): void => void messages.push(message as HeldMessage)
+    diagnostics.subscribe('shared-block-ring:held', hear)
+    const entries = await reader.receiveMany()
+    expect(entries.map(({ item }) => item)).toEqual(['a', 'b', 'c'])
+    expect(await reader.tryReceive()).toBeUndefined()
+    const waiting = reader.receive()
+    await entries[1]?.ack()
+    expect(await isSettled(waiting)).toBe(false)
+    diagnostics.unsubscribe('shared-block-ring:held', hear)
+    const [a] = entries
+    expect(messages).toEqual([
+      {
+        device: device.name,
+        queue: 'unknown',
+        client: 'unknown',
+        position: a?.position,
+        number: a?.number,
+        unacked: 3,
+      },
+    ])
+    await a?.ack()
+    expect((await waiting).item).toBe('d')
+    expect((await reader.receive()).item).toBe('e')
+    expect(await reader.tryReceive()).toBeUndefined()
+    await reader.rewind()
+    expect((await reader.receiveMany()).map(({ item }) => item)).toEqual(['c', 'd', 'e'])
+  })
+
+  test('is at least 1', async () => {
+    const device = await filled()
+    await expect(open(device, { maxUnacked: 0 })).rejects.toThrow(RangeError)
+    expect(await left(device)).toEqual(NAMES)
+  })
+})
+
+test('two loops may receive: each item goes to one', async () => {
+  const names = Array.from({ length: 200 }, (_, n) => String(n))
+  const device = await filled(names)
+  await using reader = await open(device)
+  const taken: string[][] = [[], []]
+  await Promise.all(
+    taken.map(async (items) => {
+      while (reader.position < reader.consumer.position || items.length + 1 < names.length) {
+        const entry = await reader.tryReceive()
+        if (entry === undefined) return
+        items.push(entry.item)
+        await sleep(0)
+        await entry.ack()
+      }
+    }),
+  )
+  expect(taken.every((items) => items.length > 50)).toBe(true)
+  expect(taken.flat().toSorted((x, y) => Number(x) - Number(y))).toEqual(names)
+  expect(await isSettled(reader.flush())).toBe(true)
+  expect(reader.unacked.entries).toBe(0)
+})
+
+test('an entry tells when it was pushed, and which item of the ring it is', async () => {
+  const device = new HookedDevice(await smallRing())
+  const clock = new FakeClock()
+  const started = clock.time()
+  await using writer = await RingWriter.open(device, { codec: text, clock })
+  await writer.pushMany(['a', 'b'])
+  await clock.advance(5000)
+  await writer.push('c')
+  await using reader = await open(device)
+  const told = (await reader.receiveMany()).map(({ number, pushedAt }) => [number, pushedAt])
+  const [early, late] = [started, started + 5000]
+  expect(told).toEqual(
+    FORMAT === 2
+      ? [
+          [1, early],
+          [2, early],
+          [3, late],
+        ]
+      : Array(3).fill([undefined, undefined]),
+  )
+})
+
+describe.runIf(FORMAT === 2)('what is not in the ring any more counts as acknowledged', () => {
+  test('what was overwritten', async () => {
+    const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: sectorsFor(8 * 512) }))
+    await Producer.create(device, { ...SMALL, onFull: 'overwrite' })
+    await using writer = await RingWriter.open(device, { codec: text })
+    for (const name of ['a', 'b', 'c']) await writer.push(name)
+    await using reader = await open(device, { refreshIntervalMs: 0 })
+    const [a, b, c] = await receive(reader, 3)
+    await b.ack()
+    for (let n = 0; n < 20; n++) await writer.push(`later ${n}`)
+    await reader.state()
+    await reader.rewind()
+    const next = await reader.receive()
+    expect(next.missed).toBeGreaterThanOrEqual(3)
+    expect(reader.unacked).toMatchObject({ entries: 1, acknowledged: 0 })
+    await next.ack()
+    expect(reader.consumer.position).toBe(next.position)
+    for (const entry of [a, c]) await entry.ack()
+    expect(reader.consumer.position).toBe(next.position)
+  })
+
+  test.each(['seek', 'ackThrough'] as const)('damage, when `%s` goes over it', async (how) => {
+    const device = await filled([])
+    await using writer = await RingWriter.open(device, { codec: text })
+    for (const name of ['a', 'damaged', 'c']) await writer.push(name)
+    const image = await imageOf(device)
+    const at = Buffer.from(image).indexOf('damaged')
+    image[at] = 0
+    await device.write(0, [image])
+    await using reader = await open(device)
+    const [a] = await receive(reader, 1)
+    const damage = await reader.receive().catch((error: unknown) => error)
+    if (!isRingError(damage)) throw damage
+    expect(damage.code).toBe('RING_DAMAGED')
+    await expect(reader.receive()).rejects.toMatchObject({ code: 'RING_DAMAGED' })
+    const behind = parsePosition(damage.details.position ?? '')
+    await reader[how](behind)
+    if (how === 'ackThrough') {
+      expect(reader.consumer.position).toBe(behind)
+    } else {
+      const c = await reader.receive()
+      await c.ack()
+      expect(c.item).toBe('c')
+      await a.ack()
+      expect(reader.consumer.position).toBe(c.position)
+    }
+  })
+
+  test('damage at the end, before which all is acknowledged', async () => {
+    const device = await filled([])
+    await using writer = await RingWriter.open(device, { codec: text })
+    for (const name of ['a', 'damaged']) await writer.push(name)
+    await writer.close()
+    const image = await imageOf(device)
+    image[Buffer.from(image).indexOf('damaged')] = 0
+    await device.write(0, [image])
+    const reader = await open(device)
+    const a = await reader.receive()
+    const damage = await reader.receive().catch((error: unknown) => error)
+    if (!isRingError(damage)) throw damage
+    const behind = parsePosition(damage.details.position ?? '')
+    await reader.seek(behind)
+    await a.ack()
+    expect(reader.consumer.position).toBe(behind)
+    await reader.close()
+  })
+
+  test('what went with a cache: the new epoch counts its items again', async () => {
+    const device = await filled(['a'])
+    await using reader = await open(device, { refreshIntervalMs: 0 })
+    const producer = await attachProducer(device)
+    const before = await imageOf(device)
+    await producer.append([Buffer.from('lost1'), Buffer.from('lost2')])
+    const [a, lost1, lost2] = await receive(reader, 3)
+    expect([a.item, lost1.item, lost2.item]).toEqual(['a', 'lost1', 'lost2'])
+    await lost2.ack()
+    await producer.close()
+    await device.write(0, [before])
+    await using writer = await RingWriter.open(device, { codec: text })
+    await writer.pushMany(['x', 'y'])
+    const x = await reader.receive()
+    expect(x.item).toBe('x')
+    expect(x.number).toBe(lost1.number)
+    expect(reader.unacked).toMatchObject({ entries: 2, acknowledged: 0 })
+    await x.ack()
+    await lost1.ack()
+    await a.ack()
+    expect(reader.consumer.position).toBe(x.position)
+    expect((await reader.receive()).item).toBe('y')
+  })
+})
+
+async function imageOf(device: HookedDevice): Promise<Uint8Array> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const image = new Uint8Array(sectorSize * sizeSectors)
+  await device.read(0, [image])
+  return image
+}

@@ -1,0 +1,198 @@
+import { expect, test } from 'vitest'
+import { asPosition, type Position } from '../../src/position.ts'
+import { fromPosition, toPosition } from '../../src/ring/format2/position.ts'
+import { Deliveries, type Delivery } from '../../src/ring/queue/deliveries.ts'
+import { fc } from '../helpers/property.ts'
+
+const START = toPosition(1, 0)
+
+/** A ring with a reader, and what each did, written down item by item. */
+class Model {
+  readonly deliveries = new Deliveries(START)
+  /** Positions of the items that are in the ring. */
+  ring: Position[] = []
+  readonly entries: Delivery[] = []
+  /** What was acknowledged, item by item. */
+  readonly finished = new Set<Position>()
+  #epoch = 1
+  #next = 1
+  #cursor: Position = START
+  #givenBack: Position = START
+
+  push(count: number): void {
+    for (let n = 0; n < count; n++) this.ring.push(toPosition(this.#epoch, this.#next++))
+  }
+
+  receive(count: number): void {
+    this.deliveries.cut((position) => this.#isLost(position))
+    for (let n = 0; n < count; n++) {
+      const position = this.ring.find((one) => one > this.#cursor)
+      if (position === undefined) return
+      this.#cursor = position
+      if (this.deliveries.isFinished(position)) {
+        expect(this.finished).toContain(position)
+        this.deliveries.pass(position)
+        continue
+      }
+      expect(this.finished).not.toContain(position)
+      this.entries.push(this.deliveries.deliver(position))
+    }
+  }
+
+  /** Acknowledges an entry, and writes what that lets the ring give back; the device may refuse it. */
+  ack(which: number, refused: boolean): void {
+    const entry = this.entries[which % this.entries.length]
+    if (entry === undefined) return
+    const wasFinished = this.finished.has(entry.position)
+    this.finished.add(entry.position)
+    if (!this.deliveries.finish(entry)) return
+    this.deliveries.wait(entry)
+    if (this.#write(refused)) this.deliveries.settle(entry)
+    else if (!wasFinished) this.finished.delete(entry.position)
+  }
+
+  ackThrough(which: number): void {
+    const entry = this.entries[which % this.entries.length]
+    if (entry === undefined || entry.position > this.#cursor) return
+    for (const one of this.entries)
+      if (one.position <= entry.position) this.finished.add(one.position)
+    this.deliveries.finishThrough(entry.position)
+    this.#write(false)
+  }
+
+  goBack(which: number, all: boolean): void {
+    const { finishedTo } = this.deliveries
+    const entry = this.entries[which % (this.entries.length + 1)]
+    const to = entry === undefined || entry.position < finishedTo ? finishedTo : entry.position
+    this.#cursor = to
+    this.deliveries.goTo(to, all)
+    if (!all) return
+    for (const one of this.entries) if (one.position > to) this.finished.delete(one.position)
+  }
+
+  /** The oldest items are overwritten. */
+  overwrite(count: number): void {
+    this.ring.splice(0, count)
+  }
+
+  /** An item is damaged, and the reader steps over it. */
+  damage(which: number): void {
+    this.receive(0)
+    const [position] = this.ring.splice(which % (this.ring.length + 1), 1)
+    if (position === undefined || position !== this.ring.find((one) => one > this.#cursor)) return
+    this.#cursor = position
+    this.deliveries.skip(position)
+  }
+
+  /** The last items go with a cache; an epoch begins that counts from there again. */
+  lose(count: number): void {
+    const kept = this.ring.slice(0, Math.max(0, this.ring.length - count))
+    const lost = this.ring.slice(kept.length)
+    this.#epoch++
+    if (lost[0] !== undefined) this.#next = fromPosition(lost[0]).seq
+    this.#starts.push({ epoch: this.#epoch, seq: this.#next - 1 })
+    this.ring = kept
+  }
+
+  check(): void {
+    const { deliveries } = this
+    const { finishedTo, size, oldest } = deliveries
+    for (const position of this.ring) {
+      if (position > finishedTo) continue
+      expect(this.finished, `nothing unfinished before ${finishedTo}`).toContain(position)
+    }
+    expect(size).toBeGreaterThanOrEqual(oldest === undefined ? 0 : 1)
+    if (oldest !== undefined) {
+      expect(this.finished).not.toContain(oldest.position)
+      expect(oldest.position).toBeGreaterThan(finishedTo)
+    }
+    expect(deliveries.finished).toBeLessThanOrEqual(size)
+    if (this.#givenBack > START) expect(finishedTo).toBeGreaterThanOrEqual(this.#givenBack)
+  }
+
+  readonly #starts: { readonly epoch: number; readonly seq: number }[] = []
+
+  #isLost(position: Position): boolean {
+    const { epoch, seq } = fromPosition(position)
+    return this.#starts.some((start) => start.epoch > epoch && start.seq < seq)
+  }
+
+  #write(refused: boolean): boolean {
+    const to = this.deliveries.finishedTo
+    if (refused) {
+      this.deliveries.revert(to)
+      return false
+    }
+    this.deliveries.forgetThrough(to)
+    this.ring = this.ring.filter((position) => position > to)
+    if (to > this.#givenBack) this.#givenBack = to
+    return true
+  }
+}
+
+const number = fc.nat(40)
+const step = fc.oneof(
+  { weight: 4, arbitrary: number.map((n) => (model: Model) => model.push(1 + (n % 5))) },
+  { weight: 6, arbitrary: number.map((n) => (model: Model) => model.receive(1 + (n % 6))) },
+  {
+    weight: 8,
+    arbitrary: fc.tuple(number, fc.nat(6)).map(([n, luck]) => (model: Model) => {
+      model.ack(n, luck === 0)
+    }),
+  },
+  { weight: 1, arbitrary: number.map((n) => (model: Model) => model.ackThrough(n)) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(number, fc.nat(3)).map(([n, luck]) => (model: Model) => {
+      model.goBack(n, luck === 0)
+    }),
+  },
+  { weight: 1, arbitrary: number.map((n) => (model: Model) => model.overwrite(n % 4)) },
+  { weight: 1, arbitrary: number.map((n) => (model: Model) => model.damage(n)) },
+  { weight: 1, arbitrary: number.map((n) => (model: Model) => model.lose(n % 4)) },
+)
+
+test('nothing unfinished is passed, and nothing finished comes again, whatever happens', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const model = new Model()
+      for (const run of steps) {
+        run(model)
+        model.check()
+      }
+      // All that is acknowledged in the end is given back, and nothing is held any more.
+      for (let at = 0; at < model.entries.length; at++) model.ack(at, false)
+      model.goBack(0, false)
+      for (const before = model.ring.length; model.ring.length > 0; ) {
+        model.receive(before)
+        for (let at = 0; at < model.entries.length; at++) model.ack(at, false)
+      }
+      expect(model.deliveries.size).toBe(0)
+    }),
+  )
+})
+
+test('an entry that is kept keeps no other', () => {
+  const deliveries = new Deliveries(START)
+  const all = Array.from({ length: 10 }, (_, n) => deliveries.deliver(toPosition(1, n + 1)))
+  for (const one of all) deliveries.finish(one)
+  deliveries.forgetThrough(deliveries.finishedTo)
+  for (const { before, after } of all) expect([before, after]).toEqual([undefined, undefined])
+  expect(deliveries.finish(all[3] as Delivery)).toBe(false)
+})
+
+test('100,000 entries, the first one last, take one step each', () => {
+  const deliveries = new Deliveries(asPosition(0n))
+  const all = Array.from({ length: 100_000 }, (_, n) =>
+    deliveries.deliver(asPosition(BigInt(n + 1))),
+  )
+  const behind = all.slice(1)
+  const started = performance.now()
+  const early = behind.reverse().filter((one) => deliveries.finish(one))
+  expect(early).toEqual([])
+  expect(deliveries.finish(all[0] as Delivery)).toBe(true)
+  deliveries.forgetThrough(deliveries.finishedTo)
+  expect([deliveries.size, deliveries.finishedTo]).toEqual([0, 100_000n])
+  // If each looked through those before it, that would be minutes.
+  expect(performance.now() - started).toBeLessThan(10_000)
+})
