@@ -27,12 +27,16 @@ const [libraries, programs] = [subpaths, [packageJson.bin.sbr]].map((paths) =>
 )
 
 /**
- * What ways in share; a module goes where it fits first. One that fits nowhere goes with its way in. What is loaded when it
- * is needed has a file of its own, and so does what only some ways in need.
+ * What ways in share; a module goes where it fits first, and one that fits nowhere goes with its way in. What is loaded when it is
+ * needed has a file of its own, and so does what only some ways in need.
  */
 const SHARED = [
   ['devices', /^(errors|position|clock|util\/.*|checksum\/.*|block\/([^/]+|wrap\/.*))$/],
-  ['tools', /^ring\/maintenance\//],
+  ['format1', /^ring\/format1\/(?!layout$|pointer$)/],
+  ['creation', /^ring\/(format1\/pointer|format2\/create|report\/signatures)$/],
+  ['leases', /^ring\/format2\/(lease\/(?!block$)|disk\/lease-block$)/],
+  ['inspection', /^ring\/format2\/check\/inspect$/],
+  ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
   ['ring', /^(ring\/|codec\/codec$)/],
   ['claims', /^(block\/(native|claim)\/|hosts\/(run-)?command$)/],
   ['file', /^block\/file\//],

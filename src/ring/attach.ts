@@ -2,25 +2,27 @@ import { claimCreator } from '../block/creator-claim.ts'
 import type { BlockDevice } from '../block/device.ts'
 import type { SalvageBlockDevice } from '../block/wrap/salvage.ts'
 import { isRingError } from '../errors.ts'
+import { Lazy } from '../util/lazy.ts'
 import { detectFormat } from './detect.ts'
 import type { DeviceSize, Format } from './format.ts'
-import { format1 } from './format1/index.ts'
 import { format2 } from './format2/index.ts'
 import { keyOf } from './key.ts'
-import { refuseLeases } from './lease.ts'
 import { salvage, unreadableBytes } from './report/read-around.ts'
 import type * as types from './types.ts'
 
-const formats = { 1: format1, 2: format2 } as const
+const format1 = new Lazy(async () => (await import('./format1/index.ts')).format1)
+
+async function formatNumbered(format: 1 | 2): Promise<Format> {
+  return format === 2 ? format2 : (format1.value ?? (await format1.load()))
+}
 
 /** What new rings get. */
 const DEFAULT_FORMAT = 2
 
-function formatFor(options: types.CreateOptions): Format {
+async function formatFor(options: types.CreateOptions): Promise<Format> {
   const { format = DEFAULT_FORMAT } = options
-  const found = Object.hasOwn(formats, format) ? formats[format] : undefined
-  if (found === undefined) throw new RangeError(`there are formats 1 and 2, not ${String(format)}`)
-  return found
+  if (format === 1 || format === 2) return await formatNumbered(format)
+  throw new RangeError(`there are formats 1 and 2, not ${String(format)}`)
 }
 
 /**
@@ -28,14 +30,27 @@ function formatFor(options: types.CreateOptions): Format {
  * @throws {RangeError} the block size cannot be
  * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
-export function checkSize(size: DeviceSize, options: types.CreateOptions = {}): void {
-  formatFor(options).checkSize(size, options)
+export async function checkSize(
+  size: DeviceSize,
+  options: types.CreateOptions = {},
+): Promise<void> {
+  await (await formatFor(options)).checkSize(size, options)
 }
 
 async function formatToAttach(device: BlockDevice, options: types.AttachOptions): Promise<Format> {
   const format = await detectFormat(device)
   if (format === 1 && options.lease !== undefined) await refuseLeases(device)
-  return formats[format]
+  return await formatNumbered(format)
+}
+
+/**
+ * Says that a device which has no ring of format 2 has no leases.
+ * @throws {RangeError} it has a ring of format 1
+ * @throws {RingError} as `inspectRing`, if it has none, or a damaged one
+ */
+export async function refuseLeases(device: BlockDevice): Promise<never> {
+  await (await formatNumbered(1)).inspect(device)
+  throw new RangeError(`the ring on ${device.name} is of format 1, which has no leases`)
 }
 
 /** The end that pushes; see `Producer.attach`. */
@@ -60,7 +75,7 @@ export const Producer: {
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
   create: (device, options = {}) =>
-    alone(device, () => formatFor(options).createRing(device, options)),
+    alone(device, async () => (await formatFor(options)).createRing(device, options)),
   attach: async (device, options = {}) =>
     (await formatToAttach(device, options)).attachProducer(device, options),
 }
@@ -102,11 +117,14 @@ export async function inspectRing(
   device: BlockDevice,
   options: types.InspectOptions = {},
 ): Promise<types.RingInspection> {
-  if (options.salvage !== true) return formats[await detectFormat(device)].inspect(device, options)
+  if (options.salvage !== true) {
+    const format = await formatNumbered(await detectFormat(device))
+    return await format.inspect(device, options)
+  }
   return await salvage(device, async (readable, format) => {
     // Nothing tells zeroes from records there.
-    if (format === 1) return formats[1].inspect(device, options)
-    const state = await formats[2].inspect(readable, options)
+    if (format === 1) return (await formatNumbered(1)).inspect(device, options)
+    const state = await format2.inspect(readable, options)
     const unreadable = await unreadableBytes(readable)
     return { ...state, unreadable, items: () => itemsOf(readable, state) }
   })

@@ -20,7 +20,7 @@ export interface Format {
    * Checks that a ring fits.
    * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
    */
-  checkSize(size: DeviceSize, options: CreateOptions): void
+  checkSize(size: DeviceSize, options: CreateOptions): Promise<void>
   createRing(device: BlockDevice, options: CreateOptions): Promise<boolean>
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>

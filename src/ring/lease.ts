@@ -1,11 +1,12 @@
 import type { BlockDevice } from '../block/device.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { refuseLeases } from './attach.ts'
 import { detectFormat } from './detect.ts'
-import { format1 } from './format1/index.ts'
 import { formatUuid } from './format2/disk/block.ts'
 import { Disk } from './format2/disk/disk.ts'
 import { newNonce, TIMEOUT_MS } from './format2/disk/lease-block.ts'
-import { type LeasedRole, LeaseStore } from './format2/lease/store.ts'
+import type { LeasedRole } from './format2/lease/block.ts'
+import { LeaseStore } from './format2/lease/store.ts'
 import { keyOf } from './key.ts'
 import type { LeaseRecord, LeaseState, UnreadableLease } from './lease-types.ts'
 import { cannotRead, salvage, unreadableBytes } from './report/read-around.ts'
@@ -95,14 +96,4 @@ function freed(clock: Clock): Pick<LeaseRecord, 'status' | 'nonce' | 'time'> {
 async function openDisk(device: BlockDevice, format: 1 | 2): Promise<Disk> {
   if (format === 1) await refuseLeases(device)
   return Disk.open(device)
-}
-
-/**
- * Says that a device which has no ring of format 2 has no leases.
- * @throws {RangeError} it has a ring of format 1
- * @throws {RingError} as `inspectRing`, if it has none, or a damaged one
- */
-export async function refuseLeases(device: BlockDevice): Promise<never> {
-  await format1.inspect(device)
-  throw new RangeError(`the ring on ${device.name} is of format 1, which has no leases`)
 }

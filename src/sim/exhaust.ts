@@ -1,3 +1,4 @@
+import { Lazy } from '../util/lazy.ts'
 import { DepthGauge } from './depth.ts'
 import { finalCheck } from './final-check.ts'
 import type { RingUnderTest, Shape } from './guarantees.ts'
@@ -135,6 +136,7 @@ interface Case {
 export async function exhaust(ring: RingUnderTest, options: ExhaustOptions): Promise<Exhausted> {
   const { prelude = '', scripts, maxOutcomes = 256, twice = false, loss = 'power' } = options
   checkScripts(prelude, scripts)
+  await Lazy.loadAll()
   const done = { scripts: 0, points: 0, runs: 0, cutShort: 0, broken: undefined, report: undefined }
   for (const script of scripts) {
     done.scripts++

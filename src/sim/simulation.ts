@@ -2,6 +2,7 @@ import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import { isBlockError, isRingError } from '../errors.ts'
 import type { Producer } from '../ring/types.ts'
+import { Lazy } from '../util/lazy.ts'
 import type { Actor, ActorContext, Pauses } from './actor.ts'
 import { ConsumerActor } from './consumer-actor.ts'
 import { type DiskCopy, SimDisk } from './disk.ts'
@@ -448,5 +449,6 @@ function guaranteesOver(kind: StorageKind, ring: RingUnderTest, rates: FaultRate
  */
 export async function simulate(ring: RingUnderTest, plan: Plan, traced = false): Promise<Outcome> {
   const makeStorage = await storageNamed(plan.device).load()
+  await Lazy.loadAll()
   return new Simulation(ring, plan, makeStorage, traced).run()
 }

@@ -4,7 +4,7 @@
 const TAKE = 'ring/format2/lease/take.ts'
 const LEASE = 'ring/format2/lease/lease.ts'
 const TIME = 'ring/format2/lease/time.ts'
-const ROLE = 'ring/format2/take-role.ts'
+const ROLE = 'ring/format2/lease/role.ts'
 const DEVICE = 'ring/format2/lease/leased-device.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */

@@ -92,7 +92,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   const { sectorSize, sizeSectors } = info
   const { kind } = await holdingOf(ring, stop.signal)
   const stays = flags.erase !== true && (kind === 'ring' || kind === 'damaged-ring')
-  if (!stays) checkFits({ ...info, name: path }, options)
+  if (!stays) await checkFits({ ...info, name: path }, options)
   await using _roles = await takeRoles(ring, 'sbr create')
   if (flags.erase === true) {
     if (flags.force !== true) await checkNothingIsLost(ring, options, stop.signal)
@@ -158,6 +158,7 @@ async function asWanted(
 async function eraseBy(ring: BlockDevice, options: CreateOptions): Promise<string> {
   const { sectorSize, sizeSectors } = await ring.getInfo()
   const size = { name: ring.name, sectorSize, sizeSectors }
-  const format = options.format === 1 || isTooSmall(size, options) ? ' --format 1' : ''
+  const isFormat1 = options.format === 1 || (await isTooSmall(size, options))
+  const format = isFormat1 ? ' --format 1' : ''
   return `sbr create ${ring.name}${format} --erase --force`
 }

@@ -95,7 +95,7 @@ async function openAlone(
 ): Promise<OpenedDevice> {
   if ((await vacancyAt(path)) !== undefined) {
     const { size = DEFAULT_BYTES, sectorSize = 512 } = flags
-    checkNewSize(path, size, sectorSize, ring)
+    await checkNewSize(path, size, sectorSize, ring)
     const make = { sizeBytes: size, sectorSize, ...fileModeOf(flags), signal }
     return inTurn(() => makeFile('openOrCreate', path, make), signal)
   }
@@ -106,9 +106,14 @@ async function openAlone(
   return stats?.isBlockDevice() === true ? open() : inTurn(open, signal)
 }
 
-function checkNewSize(path: string, size: number, sectorSize: number, ring: CreateOptions): void {
+async function checkNewSize(
+  path: string,
+  size: number,
+  sectorSize: number,
+  ring: CreateOptions,
+): Promise<void> {
   try {
-    checkFits({ name: path, sectorSize, sizeSectors: Math.floor(size / sectorSize) }, ring)
+    await checkFits({ name: path, sectorSize, sizeSectors: Math.floor(size / sectorSize) }, ring)
   } catch (error) {
     if (!isRingError(error)) throw error
     throw usageError(`--size: expected ${error.details.expected}, found ${size} bytes`)
@@ -126,9 +131,9 @@ function checkNewSize(path: string, size: number, sectorSize: number, ring: Crea
  * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  * @throws {CommandError} the block size cannot be
  */
-export function checkFits(size: DeviceSize, ring: CreateOptions): void {
+export async function checkFits(size: DeviceSize, ring: CreateOptions): Promise<void> {
   try {
-    checkSize(size, ring)
+    await checkSize(size, ring)
   } catch (error) {
     if (error instanceof RangeError) throw usageError(`--block-size: ${error.message}`)
     throw error
@@ -207,7 +212,7 @@ async function checkSizeFlag(
   const { sectorSize, sizeSectors } = await device.getInfo()
   if (size === undefined || size === sizeSectors * sectorSize) return
   const bytes = await bytesAt(path, sizeSectors * sectorSize)
-  const advice = isTooSmall({ name: path, sectorSize, sizeSectors }, ring)
+  const advice = (await isTooSmall({ name: path, sectorSize, sizeSectors }, ring))
     ? 'that is too small for a ring; choose another path, or remove it first'
     : 'leave --size away to use it as it is'
   throw usageError(
@@ -223,9 +228,9 @@ async function bytesAt(path: string, deviceBytes: number): Promise<number> {
 }
 
 /** Whether the ring that is wanted does not fit. */
-export function isTooSmall(size: DeviceSize, ring: CreateOptions): boolean {
+export async function isTooSmall(size: DeviceSize, ring: CreateOptions): Promise<boolean> {
   try {
-    checkFits(size, ring)
+    await checkFits(size, ring)
     return false
   } catch (error) {
     if (isRingError(error)) return true

@@ -5,4 +5,10 @@ import { inspect } from './inspect.ts'
 import { attachProducer } from './producer.ts'
 
 /** The format of the original. */
-export const format1: Format = { checkSize, createRing, attachProducer, attachConsumer, inspect }
+export const format1: Format = {
+  checkSize: async (size, options) => checkSize(size, options),
+  createRing,
+  attachProducer,
+  attachConsumer,
+  inspect,
+}

@@ -1,8 +1,25 @@
+import { Lazy } from '../../util/lazy.ts'
 import type { Format } from '../format.ts'
-import { inspect } from './check/inspect.ts'
 import { attachConsumer } from './consumer.ts'
-import { checkSize, createRing } from './create.ts'
 import { attachProducer } from './producer.ts'
 
+const creation = new Lazy(() => import('./create.ts'))
+const inspection = new Lazy(() => import('./check/inspect.ts'))
+
 /** Checksums, and one write a commit. */
-export const format2: Format = { checkSize, createRing, attachProducer, attachConsumer, inspect }
+export const format2: Format = {
+  async checkSize(size, options) {
+    const { checkSize } = creation.value ?? (await creation.load())
+    checkSize(size, options)
+  },
+  async createRing(device, options) {
+    const { createRing } = creation.value ?? (await creation.load())
+    return await createRing(device, options)
+  },
+  attachProducer,
+  attachConsumer,
+  async inspect(device, options) {
+    const { inspect } = inspection.value ?? (await inspection.load())
+    return await inspect(device, options)
+  },
+}

@@ -1,20 +1,16 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { PermittedBlockDevice } from '../../block/wrap/permitted.ts'
 import { RingError } from '../../errors.ts'
+import { Lazy } from '../../util/lazy.ts'
 import { type Claimed, claimRole } from '../claimed-role.ts'
 import type { AttachOptions } from '../types.ts'
+import { isBlank } from './disk/bytes.ts'
 import { Disk } from './disk/disk.ts'
-import { breakCommand, leaseDamaged, leasedBy } from './lease/errors.ts'
-import type { Lease } from './lease/lease.ts'
-import { LeasedBlockDevice } from './lease/leased-device.ts'
-import { type LeasedRole, LeaseStore } from './lease/store.ts'
-import { checkLeaseOptions, takeLease } from './lease/take.ts'
+import { type LeasedRole, readLeaseBlock } from './lease/block.ts'
+import type { TakenRole } from './lease/role.ts'
 
-/** A role that nobody else has, on this machine and, with leases, on any. */
-export interface TakenRole {
-  readonly claimed: Claimed
-  readonly disk: Disk
-}
+/** Most roles are never leased. */
+const leases = new Lazy(() => import('./lease/role.ts'))
 
 /**
  * Claims a role on this machine, and leases it if that is wanted.
@@ -29,16 +25,23 @@ export async function takeRole(
   onRequest?: (request: string) => Promise<string>,
 ): Promise<TakenRole> {
   const wanted = options.lease
-  if (wanted !== undefined) checkLeaseOptions(wanted)
+  if (wanted !== undefined) {
+    const { checkLeaseOptions } = leases.value ?? (await leases.load())
+    checkLeaseOptions(wanted)
+  }
   const claimed = untilReleased(await claimRole(device, role, options, onRequest))
   try {
-    const disk = await Disk.open(claimed.device, claimed.names)
-    const store = await LeaseStore.open(disk, role, claimed.clock)
-    if (wanted === undefined) {
-      await checkUnleased(store)
-      return { claimed, disk }
+    const taken = { claimed, disk: await Disk.open(claimed.device, claimed.names) }
+    if (wanted !== undefined) {
+      const { leaseRole } = leases.value ?? (await leases.load())
+      return await leaseRole(taken, role, wanted)
     }
-    return await leased(claimed, await takeLease(store, claimed.clock, wanted), store)
+    const block = await readLeaseBlock(taken.disk, role)
+    if (!isBlank(block)) {
+      const { checkUnleased } = leases.value ?? (await leases.load())
+      await checkUnleased(taken, role, block)
+    }
+    return taken
   } catch (error) {
     await claimed.release()
     throw error
@@ -58,33 +61,4 @@ function untilReleased(claimed: Claimed): Claimed {
     await claimed.release()
   }
   return { ...claimed, device, release }
-}
-
-async function checkUnleased(store: LeaseStore): Promise<void> {
-  const state = await store.read()
-  if (state.status === 'damaged') throw leaseDamaged(store, state)
-  if (state.status !== 'held') return
-  throw leasedBy(
-    store,
-    state,
-    `lease it too, with a fence; or if that host is gone for good: ${breakCommand(store)}`,
-  )
-}
-
-/** A role as long as its lease lasts. */
-async function leased(claimed: Claimed, lease: Lease, store: LeaseStore): Promise<TakenRole> {
-  const device = new LeasedBlockDevice(claimed.device, lease)
-  const release = async (): Promise<void> => {
-    // The lease goes first: who gets the claim finds it free.
-    await lease.release()
-    await claimed.release()
-  }
-  try {
-    const disk = await store.checkRing(device)
-    const checkHeld = (): void => lease.check()
-    return { claimed: { ...claimed, device, exclusive: true, release, checkHeld }, disk }
-  } catch (error) {
-    await lease.release()
-    throw error
-  }
 }

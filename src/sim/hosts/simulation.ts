@@ -2,6 +2,7 @@ import { isBlockError, isRingError } from '../../errors.ts'
 import { inspectRing, Producer } from '../../ring/attach.ts'
 import { breakLease, readLeases } from '../../ring/lease.ts'
 import type { LeaseRecord } from '../../ring/lease-types.ts'
+import { Lazy } from '../../util/lazy.ts'
 import { SimDisk } from '../disk.ts'
 import { Random } from '../random.ts'
 import { Scheduler } from '../scheduler.ts'
@@ -32,8 +33,9 @@ const MAX_EVENTS = 300_000
 const QUICK: Speed = { usualMs: 0, lateChance: 0, lateMs: 0 }
 
 /** Runs the hosts of a plan until they are at work after all that befell them. */
-export function simulateHosts(plan: HostsPlan, traced = false): Promise<HostsOutcome> {
-  return new HostsSimulation(plan, traced).run()
+export async function simulateHosts(plan: HostsPlan, traced = false): Promise<HostsOutcome> {
+  await Lazy.loadAll()
+  return await new HostsSimulation(plan, traced).run()
 }
 
 class HostsSimulation {

@@ -22,3 +22,15 @@ export function getU64(view: DataView, at: number): number {
   const value = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
   return Number.isSafeInteger(value) ? value : Number.NaN
 }
+
+const MAX_ROTTEN_BYTES = 4
+
+/**
+ * Whether a block is zeroes: where leases are, nobody ever had one. A bit that rots in them must not close a ring; a record has
+ * far more that is not zero.
+ */
+export function isBlank(block: Uint8Array): boolean {
+  let rotten = 0
+  for (const byte of block) if (byte !== 0 && ++rotten > MAX_ROTTEN_BYTES) return false
+  return true
+}

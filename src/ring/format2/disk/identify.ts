@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
 import { RingError } from '../../../errors.ts'
-import { notInitialised } from '../../report/signatures.ts'
+import { Lazy } from '../../../util/lazy.ts'
 import { type BadBlock, formatUuid, isBad } from './block.ts'
 import { GUARD_BYTES, isGuarded } from './guard.ts'
 import {
@@ -16,6 +16,8 @@ import { parseSuperblock, type Superblock, type UnknownFeatures } from './superb
 // Which ring a device holds. Superblocks of other rings can lie on it as well: of an earlier ring, of one that was copied into an
 // item before items were masked, or of one in another partition. So a copy counts only where a ring of its kind keeps one; not
 // if it lies in the data area of another ring that counts; and the three places that it names must not say anything else.
+
+const signatures = new Lazy(() => import('../../report/signatures.ts'))
 
 /** Where superblocks in front and at the end are, for any block size. */
 const FRONT_BYTES = 256 * 1024
@@ -135,7 +137,8 @@ export async function readSuperblocks(device: BlockDevice): Promise<readonly Sup
 
 async function noSuperblock(device: BlockDevice): Promise<RingError> {
   if (!isGuarded((await readRange(device, 0, GUARD_BYTES)).bytes)) {
-    return notInitialised(device)
+    const { notInitialised } = signatures.value ?? (await signatures.load())
+    return await notInitialised(device)
   }
   return new RingError(
     'RING_CORRUPT',

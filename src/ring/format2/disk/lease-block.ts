@@ -1,6 +1,6 @@
 import type { LeaseRecord, LeaseState } from '../../lease-types.ts'
 import { type BadBlock, BODY_AT, bad, isBad, LEASE, openBlock, sealBlock } from './block.ts'
-import { getU64, MAX_TIME, putTime, putU64, viewOf } from './bytes.ts'
+import { getU64, isBlank, MAX_TIME, putTime, putU64, viewOf } from './bytes.ts'
 
 // All fields lie in the first 512 bytes, so that no power cut tears a record.
 const EPOCH_AT = BODY_AT
@@ -22,8 +22,6 @@ const OWNER = /^[0-9A-Za-z[][0-9A-Za-z._:/@[\]-]*(?: [0-9A-Za-z[][0-9A-Za-z._:/@
 export const OWNER_RULE: string =
   `1 to ${OWNER_BYTES} letters (A to Z), digits and . _ : / @ [ ] -, in words with one space between them that each begin ` +
   'with a letter, a digit or ['
-
-const MAX_ROTTEN_BYTES = 4
 
 const HELD = 1
 const FREE = 2
@@ -117,13 +115,6 @@ function quoted(text: string): string {
 
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
-/** Zeroes were never leased. A bit that rots in them must not close a ring; a record has far more that is not zero. */
-function isBlank(block: Uint8Array): boolean {
-  let rotten = 0
-  for (const byte of block) if (byte !== 0 && ++rotten > MAX_ROTTEN_BYTES) return false
-  return true
 }
 
 function hexOf(bytes: Uint8Array): string {

@@ -1,19 +1,16 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import type { Permit } from '../../../block/permit.ts'
-import { readRange } from '../../../block/read-range.ts'
 import type { Clock } from '../../../clock.ts'
 import type { LeaseRecord, LeaseState } from '../../lease-types.ts'
 import { formatUuid } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
 import { encodeLease, parseLease } from '../disk/lease-block.ts'
+import { type LeasedRole, readLeaseBlock } from './block.ts'
 import { leaseLost } from './errors.ts'
 
 /** A record that is being written may be read in part: it is only damaged if it stays so. */
 const READS = 5
 const PAUSE_MS = 5
-
-/** The role whose lease it is. */
-export type LeasedRole = 'producer' | 'consumer'
 
 /** Reads and writes the lease of a role, whoever holds it. */
 export class LeaseStore {
@@ -51,9 +48,12 @@ export class LeaseStore {
     throw leaseLost(this, `the device held the ring ${expected}, and holds the ring ${found} now`)
   }
 
-  async read(): Promise<LeaseState> {
+  /** @param first the record's block, if it has been read */
+  async read(first?: Uint8Array): Promise<LeaseState> {
+    let read = first
     for (let reads = 1; ; reads++) {
-      const { bytes } = await readRange(this.device, this.offset, this.#disk.layout.blockSize)
+      const bytes = read ?? (await readLeaseBlock(this.#disk, this.role))
+      read = undefined
       const state = parseLease(bytes, this.offset, this.#disk.ring.uuid)
       if (state.status !== 'damaged' || reads === READS) return state
       await this.#clock.sleep(PAUSE_MS)

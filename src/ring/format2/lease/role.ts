@@ -1,0 +1,64 @@
+import type { Claimed } from '../../claimed-role.ts'
+import type { LeaseOptions } from '../../lease-types.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { LeasedRole } from './block.ts'
+import { breakCommand, leaseDamaged, leasedBy } from './errors.ts'
+import { LeasedBlockDevice } from './leased-device.ts'
+import { LeaseStore } from './store.ts'
+import { takeLease } from './take.ts'
+
+export { checkLeaseOptions } from './take.ts'
+
+/** A role that nobody else has, on this machine and, with leases, on any. */
+export interface TakenRole {
+  readonly claimed: Claimed
+  readonly disk: Disk
+}
+
+/**
+ * Makes sure that no host has leased a role that is wanted without a lease.
+ * @param block where the lease is, as it was read
+ * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`
+ */
+export async function checkUnleased(
+  { claimed, disk }: TakenRole,
+  role: LeasedRole,
+  block: Uint8Array,
+): Promise<void> {
+  const store = await LeaseStore.open(disk, role, claimed.clock)
+  const state = await store.read(block)
+  if (state.status === 'damaged') throw leaseDamaged(store, state)
+  if (state.status !== 'held') return
+  throw leasedBy(
+    store,
+    state,
+    `lease it too, with a fence; or if that host is gone for good: ${breakCommand(store)}`,
+  )
+}
+
+/**
+ * Leases a role that was claimed, for as long as it is not released.
+ * @throws as `takeLease`
+ */
+export async function leaseRole(
+  { claimed, disk: unleased }: TakenRole,
+  role: LeasedRole,
+  options: LeaseOptions,
+): Promise<TakenRole> {
+  const store = await LeaseStore.open(unleased, role, claimed.clock)
+  const lease = await takeLease(store, claimed.clock, options)
+  const device = new LeasedBlockDevice(claimed.device, lease)
+  const release = async (): Promise<void> => {
+    // The lease goes first: who gets the claim finds it free.
+    await lease.release()
+    await claimed.release()
+  }
+  try {
+    const disk = await store.checkRing(device)
+    const checkHeld = (): void => lease.check()
+    return { claimed: { ...claimed, device, exclusive: true, release, checkHeld }, disk }
+  } catch (error) {
+    await lease.release()
+    throw error
+  }
+}
