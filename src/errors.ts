@@ -14,7 +14,7 @@ const brand: unique symbol = Symbol.for('shared-block-ring.error')
 export abstract class CodedError<Code extends string, Details extends object> extends Error {
   /** Stable, for programs. */
   readonly code: Code
-  /** Plain values that say what was expected, what was found and where. */
+  /** Plain values: what was expected, what was found, and where. */
   readonly details: Details
 
   constructor(code: Code, message: string, details: Details, cause?: unknown) {
@@ -25,20 +25,20 @@ export abstract class CodedError<Code extends string, Details extends object> ex
 }
 
 /**
- * The read errors that every device may answer: Mirage's `Mirage_block.error`. The union is open, as
- * Mirage's `private [> error]` is: a back-end adds its own members.
+ * The read errors that every device may throw: Mirage's `Mirage_block.error`. The union is open, like Mirage's
+ * `private [> error]`: a back-end adds its own members.
  */
 export type BlockErrorCode = 'BLOCK_DISCONNECTED' | (string & {})
 
 /**
  * Mirage's `Mirage_block.write_error`: all of {@link BlockErrorCode}, and the refusal to write. `BLOCK_FENCED`: the
- * storage has shut this host out, most likely because another one took over; do not go on here.
+ * storage has shut this host out, most likely because another host took over; stop here.
  */
 export type BlockWriteErrorCode = 'BLOCK_READ_ONLY' | 'BLOCK_FENCED' | BlockErrorCode
 
 /** Where a device failed. */
 export interface BlockErrorDetails {
-  /** The device, as its `name` says it. */
+  /** The device's `name`. */
   readonly device: string
   /** First sector of the request, if it had one. */
   readonly sector?: number
@@ -48,7 +48,7 @@ export interface BlockErrorDetails {
   readonly holder?: string
 }
 
-/** A device could not do what it was asked. */
+/** A request to a device failed. */
 export class BlockError<Code extends string = BlockWriteErrorCode> extends CodedError<
   Code,
   BlockErrorDetails
@@ -66,9 +66,9 @@ export type RingErrorCode =
   | 'RING_SECTOR_SIZE'
   /** Format 1: the file or export ends within a sector, and nothing records which sectors are the ring's. */
   | 'RING_PARTIAL_SECTOR'
-  /** The device has too few sectors for a ring, or for the one that was made on it when it was larger. */
+  /** The device has too few sectors for a ring, or is smaller than when its ring was made. */
   | 'RING_DEVICE_TOO_SMALL'
-  /** A field on the device cannot be right; nothing was changed. */
+  /** A field on the device is invalid; nothing was changed. */
   | 'RING_CORRUPT'
   /** Items that were there once are damaged; see `ConsumerOptions.onDamage`. */
   | 'RING_DAMAGED'
@@ -76,7 +76,7 @@ export type RingErrorCode =
   | 'RING_UNSTABLE'
   /** Another producer or consumer has written where only this one may. */
   | 'RING_ROLE_CONFLICT'
-  /** The ring's counts have come to their end; nothing was written. Go on in a new ring. */
+  /** The ring's counts are exhausted; nothing was written. Continue in a new ring. */
   | 'RING_EXHAUSTED'
   /** The item can never fit, or is larger than the reader's limit. */
   | 'RING_ITEM_TOO_LARGE'
@@ -86,22 +86,22 @@ export type RingErrorCode =
   | 'RING_OVERLOADED'
   /** Another host holds the role. */
   | 'RING_LEASED'
-  /** This host does not hold the role any more, or cannot be sure of it. */
+  /** This host no longer holds the role, or is not sure of it. */
   | 'RING_LEASE_LOST'
   /** The handle was closed. */
   | 'RING_CLOSED'
   /** A write or flush failed, so what the device holds is unknown: attach again. */
   | 'RING_POISONED'
 
-/** What a ring expected, what it found, and where. Positions are as `formatPosition` shows them; `parsePosition` takes them back. */
+/** What a ring expected, what it found, and where. Positions are text of `formatPosition`; `parsePosition` parses them. */
 export interface RingErrorDetails {
-  /** The device, as its `name` says it. */
+  /** The device's `name`. */
   readonly device?: string
   /** Sector on the device. */
   readonly sector?: number
   /** Field in that sector, or `length` of a record. */
   readonly field?: string
-  /** Position in the ring, for a record; for damage, the one behind it. */
+  /** Position in the ring: of a record, or after the damage. */
   readonly position?: string
   /** Where on the device, in bytes from its start. */
   readonly offset?: number
@@ -109,7 +109,7 @@ export interface RingErrorDetails {
   readonly items?: number
   /** The sequence numbers of the first and of the last of these: how many items were pushed before. */
   readonly sequence?: { readonly first: number; readonly last: number }
-  /** What is damaged, such as `item` or `table`, and what is wrong with it, as `verifyRing` says it. */
+  /** What is damaged, such as `item` or `table`, and how, in the words of `verifyRing`. */
   readonly structure?: string
   readonly problem?: string
   /** How many items before those were overwritten, in a ring that overwrites the oldest; absent if none were. */
@@ -120,18 +120,18 @@ export interface RingErrorDetails {
   readonly found?: string
 }
 
-/** A ring cannot go on, and says where and why. */
+/** A ring operation failed. */
 export class RingError extends CodedError<RingErrorCode, RingErrorDetails> {
   override readonly name = 'RingError'
 }
 
-/** What could not be decoded, and how to step over it. */
+/** What did not encode or decode, and how to skip it. */
 export interface CodecErrorDetails {
   /** The codec's name. */
   readonly codec: string
-  /** Position after the item. Absent when encoding failed. */
+  /** Position after the item: acknowledge it to skip the item. Absent if encoding failed. */
   readonly position?: Position
-  /** The item's bytes, as they are in the ring. Absent when encoding failed. */
+  /** The item's bytes in the ring. Absent if encoding failed. */
   readonly bytes?: Uint8Array
 }
 
@@ -172,14 +172,14 @@ export function isCodecError(value: unknown): value is CodecError {
   return branded(value) === 'codec'
 }
 
-/** Mirage's `pp_error`: a read error on one line, for people. */
+/** Mirage's `pp_error`: a read error on one line of text. */
 export function formatError(error: BlockError<string>): string {
   return `${error.code}: ${error.message}`
 }
 
 /**
- * Mirage's `pp_write_error`: a write error on one line, for people, with what it means for the data.
- * Only a refusal to write is known to have changed nothing.
+ * Mirage's `pp_write_error`: a write error on one line of text, and what it means for the data. Only a refused write
+ * is known to have changed nothing.
  */
 export function formatWriteError(error: BlockError<string>): string {
   const outcome =

@@ -115,7 +115,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupported(this.name, 'ask')
   }
 
-  /** A back-end that does not know says nothing. */
+  /** A back-end that cannot know the holder returns undefined. */
   protected async doHolderOf(
     _role: string,
     _options: AskOptions,

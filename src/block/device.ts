@@ -8,7 +8,10 @@ export interface BlockInfo {
   readonly sectorSize: number
   /** Sectors on the device now; a device may grow. A safe integer. */
   readonly sizeSectors: number
-  /** Bytes at the end of a file or an export that are no whole sector, and no part of the device; absent if there are none. */
+  /**
+   * Bytes at the end of a file or an export that do not fill a sector, and are not part of the device; absent if
+   * there are none.
+   */
   readonly unusedBytes?: number
 }
 
@@ -18,13 +21,13 @@ export interface BlockCapabilities {
   readonly discard: boolean
   /** `resize` changes the size. */
   readonly resize: boolean
-  /** `seekMapped` and `seekUnmapped` tell data from holes. */
+  /** `seekMapped` and `seekUnmapped` distinguish data and holes. */
   readonly seek: boolean
   /** `claim` makes a role exclusive on this machine. */
   readonly claim: boolean
   /** `watch` reports changes made by others. */
   readonly watch: boolean
-  /** Every buffer of `read` and `write` has to be exactly one sector long. */
+  /** Every buffer of `read` and `write` must be exactly one sector long. */
   readonly singleSectorBuffers: boolean
 }
 
@@ -46,19 +49,20 @@ export interface WriteOptions extends RequestOptions {
 /** How to talk to the holder of a role. */
 export interface AskOptions {
   /**
-   * Reads what only a reader of the device has (the UUID of a ring): both sides prove to each other that they have it. Undefined, or
-   * an answer that is: nothing of the kind is there, and everybody is believed. All who mean a role have to have the same.
+   * Reads a secret that only a reader of the device knows (the UUID of a ring): both sides prove to each other that
+   * they know it. If it is undefined, or resolves with undefined, the device has none, and every process is trusted.
+   * All claims of a role must use the same key.
    */
   readonly key?: (() => Promise<Uint8Array | undefined>) | undefined
 }
 
 /** How to claim a role. */
 export interface ClaimOptions extends AskOptions {
-  /** Who claims: shown to those that are refused. */
+  /** Name of the claimant, shown to processes that are refused. */
   readonly holder: string
   /**
-   * Answers a request that another process on this machine, which has proved the {@link AskOptions.key}, sent with {@link BlockDevice.ask}: the claim's
-   * holder is the only one that may write for its role, so others ask it to.
+   * Answers a request that another process on this machine sent with {@link BlockDevice.ask}, after it proved the
+   * {@link AskOptions.key}: only the claim's holder may write for its role, so other processes ask it to.
    */
   readonly onRequest?: (request: string) => Promise<string>
 }
@@ -71,9 +75,9 @@ export interface BlockClaim {
 
 /** Who holds a role. */
 export interface BlockHolder {
-  /** Who it says it is, as in {@link ClaimOptions}. */
+  /** The name that it gave in {@link ClaimOptions}. */
   readonly holder: string
-  /** Absent for one that cannot be asked: in another container, only its lock is seen. */
+  /** Absent for a holder that does not respond: of one in another container, only the lock is visible. */
   readonly pid?: number
   readonly host?: string
   /** When it took the role, by its clock: ISO 8601. */
@@ -82,7 +86,7 @@ export interface BlockHolder {
 
 /** A subscription made by {@link BlockDevice.watch}. */
 export interface BlockWatch {
-  /** False if no changes are told of, or none any more: one who waits then looks as often as without a watch. */
+  /** False if changes are not reported, or no longer: poll as often as without a watch. */
   readonly works: boolean
   /** Ends the subscription. Never fails; a second call does nothing. */
   close(): void
@@ -92,14 +96,14 @@ export interface BlockWatch {
  * A block device, after Mirage's `Mirage_block.S`: sectors that are read and written whole.
  *
  * Rules that every implementation keeps (the conformance suite checks them):
- * - `sectorStart` and sector counts are non-negative safe integers, and the request lies within the
- *   device; each buffer is a whole number of sectors long; the list of buffers has any length, also
- *   none. Anything else is a `TypeError` or `RangeError` before any I/O.
+ * - `sectorStart` and sector counts are non-negative safe integers, and the request lies within the device; each
+ *   buffer is a whole number of sectors long; the list of buffers has any length, including none. Anything else is a
+ *   `TypeError` or `RangeError` before any I/O.
  * - A submitted request cannot be cancelled and has no timeout.
- * - Data is not copied: a buffer must not be touched from the call until its promise settles.
- * - Requests in flight at the same time may be done in any order.
- * - After `disconnect` was called, everything but `disconnect` answers `BLOCK_DISCONNECTED`. When it has resolved, nothing
- *   more is sent to what is beneath.
+ * - Data is not copied: the caller must not touch a buffer from the call until its promise settles.
+ * - Concurrent requests may run in any order.
+ * - After `disconnect` was called, everything except `disconnect` throws `BLOCK_DISCONNECTED`. Once it has resolved,
+ *   nothing more is sent to the storage.
  */
 export interface BlockDevice extends AsyncDisposable {
   /** Names the device in messages: a path, a URI. */
@@ -109,14 +113,14 @@ export interface BlockDevice extends AsyncDisposable {
   readonly capabilities: BlockCapabilities
 
   /**
-   * Another number once requests may be answered by another server than before, or by one that was started anew: what was read
-   * before may have been only in a cache that is gone, and a flush does not answer for it. Absent for a device whose cache
-   * is not lost while it is open, or only so that the next flush fails.
+   * Changes once requests may go to another server, or to a restarted one: data read before may have been only in a
+   * cache that is lost, and a flush does not cover it. Absent for a device that cannot lose its cache while it is
+   * open, or whose next flush fails if it does.
    */
   readonly incarnation?: number | undefined
 
   /**
-   * Mirage's `get_info`. Asks anew on every call, because a device may grow.
+   * Mirage's `get_info`. Queries the device on every call, because it may grow.
    * @throws {BlockError} `BLOCK_DISCONNECTED`
    */
   getInfo(): Promise<BlockInfo>
@@ -174,27 +178,27 @@ export interface BlockDevice extends AsyncDisposable {
    */
   seekUnmapped(sectorStart: number): Promise<number>
 
-  /** Zeroed memory that this device transfers without a copy (aligned for `O_DIRECT`, say). */
+  /** Zeroed memory that this device transfers without a copy (aligned for `O_DIRECT`, for instance). */
   allocate(bytes: number): Uint8Array
 
   /**
-   * Makes a role of this device (`producer`, `consumer`) exclusive on this machine. The claim ends with the
-   * process, however that dies. Role names are 1 to 32 characters of `a-z`, `0-9`, `-`; `@` and a sector
-   * number may follow: the role of what starts at that sector (a partition adds its own start).
-   * @throws {BlockError} `BLOCK_CLAIMED` with `details.holder`; `BLOCK_UNSUPPORTED`, also where nothing would keep other programs
-   *   from the role; `BLOCK_DISCONNECTED`
+   * Makes a role of this device (`producer`, `consumer`) exclusive on this machine. The claim ends with the process,
+   * however it dies. Role names are 1 to 32 characters of `a-z`, `0-9`, `-`; `@` and a sector number may follow: the
+   * role of whatever starts at that sector (a partition adds its own start).
+   * @throws {BlockError} `BLOCK_CLAIMED` with `details.holder`; `BLOCK_UNSUPPORTED`, also if nothing would exclude
+   *   other programs; `BLOCK_DISCONNECTED`
    */
   claim(role: string, options: ClaimOptions): Promise<BlockClaim>
 
   /**
    * Sends a request (one line, at most 1024 bytes of UTF-8) to the process on this machine that holds the role.
-   * `undefined`: nobody holds it, or the holder did not answer within a second or takes no requests.
+   * Resolves with `undefined` if there is no holder, or if it did not respond within a second or takes no requests.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the claim capability; `BLOCK_DISCONNECTED`
    */
   ask(role: string, request: string, options?: AskOptions): Promise<string | undefined>
 
   /**
-   * Who holds a role, as far as this machine knows. `undefined`: nobody, or nobody that is seen.
+   * The holder of a role, as far as this machine can see; `undefined` if none is visible.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the claim capability; `BLOCK_DISCONNECTED`
    */
   holderOf(role: string, options?: AskOptions): Promise<BlockHolder | undefined>
@@ -206,7 +210,7 @@ export interface BlockDevice extends AsyncDisposable {
    */
   watch(onChange: () => void): BlockWatch
 
-  /** Waits for the requests in flight, then lets go of the device. Never fails; can be called again. */
+  /** Waits for requests in flight, then closes the device. Never fails; can be called again. */
   disconnect(): Promise<void>
 }
 

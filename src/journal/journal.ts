@@ -96,7 +96,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   /**
    * Starts a journal, which is created first if the device is blank. What an earlier one left is performed
    * first, beginning at once; `sync` waits for it. A ring that was suspended is resumed.
-   * @throws {TypeError | RangeError} an option cannot be
+   * @throws {TypeError | RangeError} an option is out of range
    * @throws {RingError} `RING_NOT_BLANK`, and as `Consumer.attach` and `Producer.attach`: then nothing was
    *   changed on the device
    * @throws {BlockError} `BLOCK_CLAIMED`, and as the device throws it

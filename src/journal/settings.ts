@@ -34,7 +34,7 @@ export interface Settings<Out> {
 
 /**
  * Checks a journal's options, and completes them.
- * @throws {TypeError | RangeError} an option cannot be
+ * @throws {TypeError | RangeError} an option is out of range
  */
 export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<Out> {
   const { name = UNNAMED_JOURNAL, client = 'unknown', onFailure = 'retry' } = options

@@ -14,7 +14,7 @@ export interface ClaimAddress {
   readonly paths: readonly string[]
   /** Names that mean the same to other runtimes, and that this one cannot spell. */
   readonly unspellable: readonly string[]
-  /** The name outlives its process, so a dead one has to be told from a live one. */
+  /** The name outlives its process, so the caller has to check whether that process is alive. */
   readonly stale: boolean
 }
 

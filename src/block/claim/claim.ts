@@ -14,12 +14,17 @@ import { reportObstruction, reportStranger } from './notices.ts'
 import { cannotWrite, isForeign } from './permission.ts'
 import { ClaimServer } from './server.ts'
 
-// Who holds a role. A lock on the file says it wherever the file is open, but only where `koffi` is there, and two nodes of one raw
-// device have a lock each. The name of an abstract socket says it to one network namespace, in two spellings; it also takes
-// requests. Anybody can occupy a name. So the lock comes first, then the names; and only who has the lock passes over a name
-// whose occupant cannot be a holder.
+// Claims of a role on one machine. A lock on the file excludes every process that has the file open, in all
+// containers, but needs `koffi`, and two nodes of one raw device have separate locks. The name of an abstract socket,
+// in two spellings, excludes processes in one network namespace, and also receives requests.
+// Invariants:
+// - The lock comes first, then the names. Without the lock no occupied name is ignored, because its occupant may be a
+// holder without a lock.
+// - With the lock, a name is ignored only if its occupant cannot be a holder: it may not write to the file, or it
+// sent what no holder sends.
+// - If neither the lock nor all names can be had, the role is refused, except with `claims: 'best-effort'`.
 
-/** How often a holder may vanish while it is asked who it is. */
+/** How often a holder may vanish while it is asked to identify itself. */
 const MAX_ATTEMPTS = 5
 
 const ELSEWHERE = 'another process, perhaps in another container'
@@ -38,7 +43,7 @@ export interface ClaimTarget {
   readonly bestEffort: boolean
   readonly platform?: NodeJS.Platform
   readonly spelling?: Spelling
-  /** Where the kernel lists the names at which somebody listens. */
+  /** The kernel's list of names with listeners. */
   readonly names?: string
 }
 
@@ -96,7 +101,7 @@ export async function askHolder(
   return undefined
 }
 
-/** Who holds a role, as far as names and locks tell. */
+/** The holder of a role, as far as names and locks show. */
 export async function findHolder(
   target: ClaimTarget,
   role: string,
@@ -114,7 +119,7 @@ export async function findHolder(
   return locked ? { holder: ELSEWHERE } : undefined
 }
 
-/** Who is at each name of a role, asked one after the other, as long as somebody wants to know. */
+/** The occupant of each name of a role, asked one after the other while the caller iterates. */
 async function* occupants(
   target: ClaimTarget,
   role: string,
@@ -148,7 +153,7 @@ async function lockFor({ file }: ClaimTarget, role: string): Promise<Lock> {
   return file === undefined ? { kind: 'none' } : await lockRole(file, role)
 }
 
-/** Each who takes a role listens first, and looks at what it cannot listen at after that: of two, one sees the other. */
+/** Each claimant first listens, then checks the names that it cannot listen at: of two claimants, at least one sees the other. */
 async function takeNames(taking: Taking): Promise<void> {
   const { target, role, lock } = taking
   const address = addressOf(target, role)
@@ -170,12 +175,12 @@ async function takeName(taking: Taking, path: string, { stale }: ClaimAddress): 
     const occupant = await talk(target, role, path, options.key)
     if (occupant.kind !== 'absent') return passOver(taking, occupant)
     if (attempt === MAX_ATTEMPTS) return passOver(taking, { kind: 'stranger', peer: undefined })
-    // Two that do this at the same moment could both come to hold the role; nothing better is portable.
+    // Two processes that do this at the same moment could both get the role; there is no portable way to prevent it.
     if (stale) await unlink(path).catch(() => undefined)
   }
 }
 
-/** Looks for who listens at a name that this runtime cannot take. */
+/** Checks for a listener at a name that this runtime cannot take. */
 async function checkUnspellable(taking: Taking, name: string): Promise<void> {
   const { target, role, options, lock } = taking
   if (target.file?.native !== undefined) {
@@ -203,7 +208,7 @@ function passOver({ target, role, lock }: Taking, occupant: Present): void {
   reportStranger({ device, role, reason: excluded, peer: occupant.peer })
 }
 
-/** Whether it has read the device, and nothing tells that it is no holder. */
+/** Whether it has read the device, and nothing shows that it is not a holder. */
 function isHolder(
   target: ClaimTarget,
   occupant: Occupant,
@@ -211,18 +216,18 @@ function isHolder(
   return occupant.kind === 'holder' && whyNoHolder(target, occupant) === undefined
 }
 
-/** Why who occupies a name is no holder, although it does not have the lock because it may have none; undefined if it may be one. */
+/** Why the occupant of a name is not a holder, given that it does not have the lock; undefined if it may be one. */
 function whyNoHolder({ file }: ClaimTarget, { kind, peer }: Present): string | undefined {
   if (kind === 'stranger') return 'it does not talk as a holder does'
   if (file?.native === undefined || peer === undefined || isForeign(peer.uid)) return undefined
-  // Another node of a raw device may have another mode: there, who has read the device is a holder.
+  // Another node of a raw device may have another mode: an occupant that has read the device is a holder there.
   if (kind === 'holder' && file.raw) return undefined
   const access = { ...fstatSync(file.fd), hasAcl: file.native.hasAcl(file.fd) }
   return cannotWrite(peer, access) ? 'its user cannot write to the device' : undefined
 }
 
 /**
- * Others pass over who cannot write to the file, unless it has the lock.
+ * A claimant that cannot write to the file needs the lock, because other claimants would ignore its name.
  * @throws {BlockError} `BLOCK_UNSUPPORTED`
  */
 function checkRespected(target: ClaimTarget, role: string): void {
@@ -257,7 +262,7 @@ function addressOf({ identity, platform, spelling }: ClaimTarget, role: string):
   return claimAddress(identity, role, platform, spelling)
 }
 
-/** What both sides of a conversation mean, however they spell the socket's name. */
+/** What identifies device and role for both sides, in any spelling of the socket's name. */
 function nameOf({ identity }: ClaimTarget, role: string): string {
   return `${identity}/${role}`
 }

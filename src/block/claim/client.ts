@@ -4,29 +4,29 @@ import { newNonce, type ReadKey } from './proof.ts'
 import { parseChallenge, parseReply, questionLine, type Reply } from './protocol.ts'
 import { dial, dialByCalls, type Wire } from './wire.ts'
 
-/** What came of talking to who listens at a name. */
+/** The result of talking to the process that listens at a name. */
 export type Occupant =
   /** Nobody listens there. */
   | { readonly kind: 'absent' }
   /** It has read the device. */
   | ({ readonly kind: 'holder'; readonly peer: Peer | undefined } & Reply)
-  /** It said nothing, or hung up: a stranger, or a holder that is stopped, or busy. */
+  /** It sent nothing, or hung up: a stranger, or a holder that is stopped or busy. */
   | { readonly kind: 'silent'; readonly peer: Peer | undefined }
-  /** It said what no holder says. */
+  /** It sent something that no holder sends. */
   | { readonly kind: 'stranger'; readonly peer: Peer | undefined }
 
 /** What to talk about. */
 export interface Conversation {
-  /** Of the device and role, the same for all who mean them. */
+  /** Identifies device and role, the same for every process. */
   readonly name: string
   readonly readKey: ReadKey | undefined
-  /** Undefined: only who is there. */
+  /** Undefined: only identify the holder. */
   readonly request?: string | undefined
   /** Where there are the system calls, they are used. */
   readonly native: NativeSockets | undefined
 }
 
-/** Asks who listens at a path. Takes a second at most, and never fails. */
+/** Talks to the process that listens at a path. Takes a second at most, and never fails. */
 export async function converse(path: string, conversation: Conversation): Promise<Occupant> {
   const { native } = conversation
   const byCalls = native !== undefined && path.startsWith('\0')

@@ -7,7 +7,7 @@ import { closeQuietly } from '../native/close.ts'
 /** Locks are taken here, beyond all data. */
 const LOCKS_START = 1n << 62n
 
-/** How often a lock may be given back just before it is looked at. */
+/** How often a lock may be released just before its holder is identified. */
 const MAX_ATTEMPTS = 5
 
 /** The file that is locked. */
@@ -21,19 +21,19 @@ export interface LockTarget {
 export type Lock =
   /** It is ours until the descriptor is closed. */
   | { readonly kind: 'held'; readonly fd: number }
-  /** Somebody who can write to the device has it. */
+  /** A process that can write to the device holds it. */
   | { readonly kind: 'taken' }
-  /** Somebody keeps it for reading, which takes no more than the right to read: no holder does that. */
+  /** A process holds a read lock, which only takes the right to read: no role holder does that. */
   | { readonly kind: 'obstructed' }
   /** There is none here. */
   | { readonly kind: 'none' }
 
-/** Locks the byte that stands for a role. */
+/** Locks the byte of a role. */
 export async function lockRole(target: LockTarget, role: string): Promise<Lock> {
   const { fd, native, writable } = target
   if (native === undefined || !writable) return { kind: 'none' }
-  // An open file of its own, because its locks belong to it and not to the process; through /proc, because
-  // the path may mean another file by now. Without /proc there is no lock.
+  // A separate open file, because its locks belong to it and not to the process; through /proc, because the path may
+  // lead to another file by now. Without /proc there is no lock.
   const own = await promisify(open)(`/proc/self/fd/${fd}`, constants.O_RDWR).catch(() => undefined)
   if (own === undefined) return { kind: 'none' }
   const byte = byteOf(role)
@@ -50,7 +50,7 @@ export async function lockRole(target: LockTarget, role: string): Promise<Lock> 
   return { kind: 'taken' }
 }
 
-/** Whether somebody has locked a role's byte, in whatever container; false where that cannot be known. */
+/** Whether any process, in any container, has locked a role's byte; false if that cannot be determined. */
 export function isRoleLocked({ fd, native }: LockTarget, role: string): boolean {
   return native?.lockOf(fd, byteOf(role)) === 'write'
 }

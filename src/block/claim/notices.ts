@@ -3,23 +3,26 @@ import type { Peer } from '../native/sockets.ts'
 
 /** What is published on {@link CLAIM_CHANNEL}. */
 export type ClaimNotice =
-  /** Somebody who is no holder occupies a name of the role, and was passed over. Requests may not reach the holder meanwhile. */
+  /**
+   * A process that is not a holder occupies a name of the role, and was ignored. Until it is gone, requests may not
+   * reach the holder.
+   */
   | {
       readonly event: 'stranger'
       readonly device: string
       readonly role: string
       readonly reason: string
-      /** Who it is, as the kernel says. */
+      /** The process, according to the kernel. */
       readonly pid?: number
       readonly uid?: number
     }
   /**
-   * Somebody keeps a lock for reading in the way of the role's, which takes no more than the right to read the file. The role is
-   * kept by its names alone: other containers do not notice it.
+   * A read lock blocks the role's lock; it only takes the right to read the file. The role is protected by its names
+   * alone: other containers do not notice it.
    */
   | { readonly event: 'obstructed'; readonly device: string; readonly role: string }
 
-/** The diagnostics channel that tells who stands in the way of a claim without being a holder. */
+/** The diagnostics channel that reports processes that obstruct a claim without being a holder. */
 export const CLAIM_CHANNEL = 'shared-block-ring:claim'
 
 const notices = channel(CLAIM_CHANNEL)

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import type { Peer } from '../native/sockets.ts'
 
-/** What decides who may open a file for writing. */
+/** The attributes that decide who may open a file for writing. */
 export interface FileAccess {
   readonly uid: number
   readonly gid: number
   readonly mode: number
-  /** It has an access control list, of which nothing is known here. */
+  /** The file has an access control list, which is not evaluated here. */
   readonly hasAcl: boolean
 }
 
@@ -25,7 +25,7 @@ export function cannotWrite({ uid, groups }: Peer, file: FileAccess): boolean {
   return groups !== undefined && !groups.includes(file.gid)
 }
 
-/** Whether the number stands for a user of which this user namespace knows nothing. */
+/** Whether the number stands for a user outside this user namespace. */
 export function isForeign(uid: number, readMap: () => string = readUidMap): boolean {
   if (uid !== OVERFLOW_ID) return false
   try {

@@ -3,7 +3,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 /** Reads what only a reader of the device has; undefined if there is nothing of the kind on it. */
 export type ReadKey = () => Promise<Uint8Array | undefined>
 
-/** Who says it: what one side has proved is of no use to it as the other side. */
+/** The side that makes a proof: it cannot be reused by the other side. */
 type Side = 'asker' | 'holder'
 
 const NONCE_BYTES = 16
@@ -11,7 +11,7 @@ const NONCE = /^[0-9a-f]{32}$/
 const PROOF = /^[0-9a-f]{64}$/
 const NO_KEY = new Uint8Array(0)
 
-/** Text that nobody has used before. */
+/** A fresh random text. */
 export function newNonce(): string {
   return randomBytes(NONCE_BYTES).toString('hex')
 }
@@ -22,8 +22,9 @@ export function isNonce(value: unknown): value is string {
 }
 
 /**
- * What proves that a side has read the device's key, for one conversation: an HMAC over who says it, the role it is said of, both
- * nonces, and what is said. So it cannot be reflected, replayed, taken to another role or device, or put under other words.
+ * Proves that a side has read the device's key, for one conversation: an HMAC over the side, the role, both nonces
+ * and the message. So it cannot be reflected, replayed, moved to another role or device, or attached to another
+ * message.
  */
 export function proofOf(
   key: Uint8Array | undefined,

@@ -3,27 +3,27 @@ import { MAX_REQUEST_BYTES } from '../validate.ts'
 import { isNonce, isProof, proofOf } from './proof.ts'
 
 /**
- * What a role's holder and those who ask it say to each other: three lines, each a JSON object.
+ * The conversation of a role's holder and an asker: three lines, each a JSON object.
  *
  *     holder   { challenge }                                      fresh for each connection
  *     asker    { nonce, request?, proof }                         over both nonces and the request
  *     holder   { holder, pid, host, since, answer?, proof }       over both nonces, the request and the answer
  *
- * The asker proves first that it can read the device: a stranger learns nothing, and is not served. Anybody on the machine may
- * sit on either side, so each line, and the time for all of them, is bounded. A holder says nothing but these lines; where
- * something displeases it, it hangs up.
+ * The asker first proves that it can read the device: a stranger learns nothing, and is not served. Any process on the machine may
+ * be on either side, so each line, and the time for all of them, is bounded. A holder sends only these lines, and hangs up on
+ * anything unexpected.
  */
 
 /** Bytes in a line. */
 export const MAX_LINE_BYTES = 8192
 
-/** Bytes of an answer, as JSON. */
+/** The largest answer in bytes, as JSON. */
 export const MAX_ANSWER_BYTES = 4096
 
 /** Characters of a holder's own words. */
 const MAX_SHOWN = 200
 
-/** Who holds a role, as it says itself. */
+/** A holder's description of itself. */
 export interface Greeting {
   readonly holder: string
   readonly pid: number
@@ -32,17 +32,17 @@ export interface Greeting {
   readonly since: string
 }
 
-/** What an asker says. */
+/** The asker's line. */
 export interface Question {
   readonly nonce: string
-  /** Undefined: only who is there. */
+  /** Undefined: only identify the holder. */
   readonly request: string | undefined
 }
 
-/** What a holder says. */
+/** The holder's second line. */
 export interface Reply {
   readonly greeting: Greeting
-  /** Undefined: there was no request, or it was not answered. */
+  /** Undefined: there was no request, or no answer. */
   readonly answer: string | undefined
 }
 
@@ -53,7 +53,7 @@ export interface Binding {
   readonly challenge: string
 }
 
-/** Text of another process, fit for a message: nothing that is not to be shown, no more than 200 characters. */
+/** Text of another process, fit for a message: printable, and at most 200 characters. */
 export function shown(text: string): string {
   return replaceUnsafe(text, () => ' ')
     .trim()
@@ -90,7 +90,7 @@ export function parseQuestion(line: string): (Question & { readonly proof: unkno
   return Buffer.byteLength(request) > MAX_REQUEST_BYTES ? undefined : { nonce, request, proof }
 }
 
-/** Whether who asks has read the key. */
+/** Whether the asker has read the key. */
 export function isProven(
   key: Uint8Array | undefined,
   binding: Binding,
@@ -110,7 +110,7 @@ export function replyLine(
   return `${JSON.stringify({ ...greeting, answer, proof })}\n`
 }
 
-/** The reply in a holder's second line; undefined if it is none, or not of one who has read the key. */
+/** The reply in a holder's second line; undefined if it is malformed, or its sender has not read the key. */
 export function parseReply(
   key: Uint8Array | undefined,
   binding: Binding,
@@ -163,7 +163,7 @@ export class LineReader {
   #pending: Buffer = Buffer.alloc(0)
   #tooLong = false
 
-  /** Whether a line was longer than allowed: nothing is taken after that. */
+  /** Whether a line exceeded the limit: nothing more is accepted after it. */
   get tooLong(): boolean {
     return this.#tooLong
   }
@@ -181,7 +181,7 @@ export class LineReader {
     if (this.#tooLong) this.#pending = Buffer.alloc(0)
   }
 
-  /** The next whole line, if there is one. */
+  /** The next complete line, if there is one. */
   take(): string | undefined {
     return this.#lines.shift()
   }

@@ -33,8 +33,8 @@ export class ClaimServer {
   readonly #requests: RateLimit
 
   /**
-   * @param name the same for all who mean this device and role
-   * @param now milliseconds that only grow
+   * @param name identifies device and role, the same for every process
+   * @param now monotonic milliseconds
    */
   constructor(name: string, options: ClaimOptions, now?: () => number) {
     this.#name = name
@@ -50,8 +50,8 @@ export class ClaimServer {
   }
 
   /**
-   * Listens at an address too, without keeping the process alive.
-   * @throws {Error} the system error; `EADDRINUSE` when somebody else listens there
+   * Also listens at another address, without keeping the process alive.
+   * @throws {Error} the system error; `EADDRINUSE` if another process listens there
    */
   async listen(path: string): Promise<void> {
     const server = createServer((socket) => this.#accept(socket))
@@ -113,7 +113,7 @@ export class ClaimServer {
     socket.write(challengeLine(challenge))
   }
 
-  /** What to say to an asker's line; undefined if that does not deserve it. */
+  /** The reply to an asker's line; undefined if the line is invalid or unproven. */
   async #reply(challenge: string, line: string): Promise<string | undefined> {
     const binding = { name: this.#name, challenge }
     const question = parseQuestion(line)
@@ -124,7 +124,7 @@ export class ClaimServer {
     return replyLine(key, binding, question, { greeting: this.#greeting, answer })
   }
 
-  /** Who asks learns of a failure only that there is no answer. */
+  /** A failure looks like a missing answer to the asker. */
   async #answer(request: string | undefined): Promise<string | undefined> {
     const { onRequest } = this.#options
     if (request === undefined || onRequest === undefined) return undefined

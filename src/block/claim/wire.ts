@@ -3,23 +3,23 @@ import { systemCode } from '../native/errors.ts'
 import type { NativeSockets, Peer } from '../native/sockets.ts'
 import { LineReader, MAX_LINE_BYTES } from './protocol.ts'
 
-/** How often a socket that Node does not know of is looked at. */
+/** Interval between polls of a socket that Node does not manage. */
 const POLL_MS = 5
 
-/** A connection to who listens at a name. */
+/** A connection to the process that listens at a name. */
 export interface Wire {
-  /** Who listens there, as the kernel says; undefined where it does not. */
+  /** That process, according to the kernel; undefined if the kernel does not report it. */
   readonly peer: Peer | undefined
-  /** The next line; undefined when there will be none, or not in time; `too long` for one that no holder sends. */
+  /** The next line; undefined if there is none in time; `too long` for a line that no holder sends. */
   line(): Promise<string | undefined | 'too long'>
   send(line: string): void
   close(): void
 }
 
-/** Connects. `absent`: nobody listens there. `busy`: somebody does, and takes no more connections. */
+/** The result of connecting. `absent`: no process listens. `busy`: one does, and accepts no more connections. */
 export type Dialled = Wire | 'absent' | 'busy'
 
-/** Connects by the system calls: to a name however it is spelt, and with the kernel's word on who listens there. */
+/** Connects by system calls: to a name in any spelling, and with the kernel's information about the listener. */
 export function dialByCalls(native: NativeSockets, name: string, limitMs: number): Dialled {
   const fd = native.connectAbstract(Buffer.from(name, 'latin1'))
   if (typeof fd === 'string') return fd

@@ -15,10 +15,10 @@ import { type CreateFileOptions, checkFileMode } from './options.ts'
 /** The temporary name begins with so much of the file's own, which may be as long as a name can be. */
 const NAME_START = 32
 
-/** What `link` answers where there are no hard links: FAT, some network and FUSE file systems. */
+/** The error of `link` on file systems without hard links: FAT, some network and FUSE file systems. */
 const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
 
-/** Why a file cannot be created, and what a person can do about it. */
+/** Why a file cannot be created, and how to fix it. */
 const REASONS: Readonly<Record<string, (directory: string) => string>> = {
   ENOENT: (directory) => `there is no directory ${directory}; make that first`,
   ENOSPC: () => 'the disk is full; free some space, or choose a smaller size',
@@ -38,9 +38,9 @@ export interface CreateFile extends FillOptions, Pick<CreateFileOptions, 'fileMo
 }
 
 /**
- * Makes a file of zeroes that is either there in full or not at all: it grows under a temporary name
- * (`<path>.<random>.tmp`, which a crash leaves behind and anybody may delete) and gets its own at the end.
- * @throws {RangeError} no file is made with these permissions
+ * Makes a file of zeroes atomically: it grows under a temporary name (`<path>.<random>.tmp`, which a crash leaves
+ * behind and which is safe to delete) and is renamed at the end.
+ * @throws {RangeError} the permissions are invalid for a file
  * @throws {BlockError} `BLOCK_EXISTS`, `BLOCK_OPEN`; or the signal's reason
  */
 export async function createFile(
@@ -104,8 +104,8 @@ async function publish(
 }
 
 /**
- * Without hard links: takes the path with an empty file, which the whole one then replaces. Who finds the empty one
- * in between, after a crash too, fills it; both need the role of its creator for that.
+ * Without hard links: reserves the path with an empty file, which the complete one then replaces. A program that
+ * finds the empty file, also after a crash, fills it; both steps need the role of its creator.
  */
 async function replaceEmpty(
   temporary: string,
@@ -135,7 +135,7 @@ async function replaceEmpty(
   }
 }
 
-/** Reports system errors as ours, and leaves those of the caller's signal and callback alone. */
+/** Reports system errors as a BlockError; errors of the caller's signal and callback pass unchanged. */
 async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation()

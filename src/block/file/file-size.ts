@@ -1,9 +1,9 @@
 import { fstatSync, readSync } from 'node:fs'
 
 /**
- * Tells whether a regular file reaches as far as it did. Asked before each write, so it must be cheap: since
- * Linux 6.13 `fstat` makes the next write set a time of its own, which costs a durable write a third of its
- * speed. Reading the last byte does not; it is in memory, because it is read so often.
+ * Checks that a regular file is still as long as it was, before each write. It has to be cheap: since Linux 6.13
+ * `fstat` makes the next write update a timestamp, which costs a durable write a third of its speed. Reading the last
+ * byte does not; that byte stays in memory because it is read so often.
  */
 export class FileEnd {
   readonly #fd: number
@@ -16,7 +16,7 @@ export class FileEnd {
   }
 
   /**
-   * Whether the file has at least so many bytes.
+   * Whether the file has at least this many bytes.
    * @throws {Error} the system error
    */
   reaches(bytes: number): boolean {

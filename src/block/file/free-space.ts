@@ -1,9 +1,9 @@
 import { statfs } from 'node:fs/promises'
 
 /**
- * Why there is no room for so many bytes more on the file system that a path is on; undefined if there is, or if nothing tells. To
- * know it before a long run of writes; what others write meanwhile, and quotas, are met all the same. It has the code ENOSPC, which
- * the system would answer later.
+ * Why the file system of a path has no room for more bytes; undefined if it has, or if that is unknown. A check
+ * before a long run of writes: quotas and concurrent writers can still fill the disk. The error has the code ENOSPC,
+ * as the system's own would.
  */
 export async function lackOfSpace(path: string, bytes: number): Promise<Error | undefined> {
   const found = await statfs(path, { bigint: true }).catch(() => undefined)

@@ -50,8 +50,8 @@ export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
 export type { WatchTrace } from './watch.ts'
 
 /**
- * A regular file, or a raw block device on Linux, as a block device. A file that is no whole number of
- * sectors long is used up to its last whole one.
+ * A regular file, or a raw block device on Linux, as a block device. If its length is not a whole number of sectors,
+ * the rest at the end is not used.
  *
  * `seekMapped`, `seekUnmapped`, `discard`, and claims that exclude other containers need 64-bit Linux and the
  * optional package `koffi`. Its errors have the codes of {@link FileBlockErrorCode}.
@@ -112,10 +112,10 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Opens a file or a raw block device that is there. Once a second it is looked whether a file is still the one at its path;
-   * when it was removed or replaced, every request, and who waits on it, ends with `BLOCK_REPLACED`. Raw devices are not looked at:
+   * Opens an existing file or raw block device. Once a second it checks that a file is still the one at its path;
+   * after a removal or replacement every request and every wait throws `BLOCK_REPLACED`. Raw devices are not checked:
    * their names come and go while the disk stays the same.
-   * @throws {TypeError | RangeError} an option cannot be
+   * @throws {TypeError | RangeError} an option is out of range
    * @throws {BlockError} `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`
    */
   static async open(path: string, options: FileBlockDeviceOptions = {}): Promise<FileBlockDevice> {
@@ -137,12 +137,11 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Makes a file of zeroes, written in full so that later writes never wait for space (unless it is to be `sparse`), and opens
-   * it. The path
-   * is taken only when the file is complete and on stable storage.
-   * Where there are no hard links, a crash at the last moment may leave an empty file, which `openOrCreate` fills.
-   * @throws {TypeError | RangeError} an option cannot be
-   * @throws {BlockError} `BLOCK_EXISTS`: the path is taken, and was left as it is; or as `open`
+   * Makes a file of zeroes and opens it. The file is written to its full size, so that later writes never run out of
+   * space (unless `sparse`), and appears at the path only once it is complete and on stable storage. On a file system
+   * without hard links, a crash at the last moment may leave an empty file, which `openOrCreate` fills.
+   * @throws {TypeError | RangeError} an option is out of range
+   * @throws {BlockError} `BLOCK_EXISTS`: the path exists, and was not changed; or as `open`
    * @throws the reason of `signal`
    */
   static async create(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
@@ -156,8 +155,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Opens the file, or creates it where there is none. One that is there keeps its size, unless it is empty: that is
-   * filled in place, and shorter after a crash meanwhile. Several programs can call this at once.
+   * Opens the file, or creates it if it is missing. An existing file keeps its size, unless it is empty: then it is
+   * filled in place, and a crash may leave it shorter. Several programs can call this at once.
    * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
    */
   static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
@@ -181,7 +180,7 @@ export class FileBlockDevice extends BaseBlockDevice {
 
   #endAll(error: BlockError<'BLOCK_REPLACED'>): void {
     this.#replaced = error
-    // They look again, and are told.
+    // Woken watchers refresh, and get the error.
     for (const watcher of this.#watchers) watcher()
   }
 
@@ -414,7 +413,7 @@ async function openOrMake(path: string, options: CreateFileOptions): Promise<Fil
   }
 }
 
-/** Reports as `BLOCK_IO` what the system says of a request; what a caller's signal or callback throws stays as it is. */
+/** Reports system errors of a request as `BLOCK_IO`; errors of the caller's signal or callback pass unchanged. */
 function reported(request: FailedRequest, cause: unknown, direct: boolean): unknown {
   return isSystemError(cause) ? ioError(request, cause, direct) : cause
 }

@@ -8,9 +8,9 @@ import { explain, openError, systemCode } from '../native/errors.ts'
 const MAX_LINKS = 40
 
 /**
- * Where a symbolic link leads, if nothing is there. It is not created there: in a directory that others write to, the
- * link may be theirs.
- * @returns undefined for anything else
+ * The target of a dangling symbolic link. No file is created there: in a directory that others can write to, the link
+ * may be theirs.
+ * @returns undefined for any other path
  */
 export async function danglingTarget(path: string): Promise<string | undefined> {
   try {
@@ -21,7 +21,7 @@ export async function danglingTarget(path: string): Promise<string | undefined> 
       if (!(await isThere(at))) return at
     }
   } catch {
-    // The system says why when the path is used.
+    // Using the path reports the system error.
   }
   return undefined
 }
@@ -32,8 +32,8 @@ export function danglingText(target: string): string {
 }
 
 /**
- * What is where a path leads through no symbolic links but those of this user and of root.
- * @throws {BlockError} `BLOCK_OPEN`: there is another one on the way
+ * The file that a path leads to, following only symbolic links of this user and of root.
+ * @throws {BlockError} `BLOCK_OPEN`: the path contains another link
  */
 export async function ownTarget(path: string): Promise<BigIntStats> {
   try {
@@ -70,7 +70,7 @@ function namesIn(path: string): string[] {
 }
 
 function isOwn({ uid }: BigIntStats): boolean {
-  // Windows tells of no users.
+  // Windows has no user ids.
   const user = process.geteuid?.()
   return user === undefined || uid === 0n || uid === BigInt(user)
 }

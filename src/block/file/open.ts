@@ -53,7 +53,7 @@ const openCall: OpenCall = async (path, flags) => {
 /** Errors of opening for writing that opening for reading may not have. */
 const NOT_WRITABLE: readonly (string | undefined)[] = ['EACCES', 'EPERM', 'EROFS']
 
-/** Opens what is at the path. It does I/O on nothing but regular files and raw block devices. */
+/** Opens a path. It does I/O only on regular files and raw block devices. */
 export async function openFile(
   path: string,
   options: FileBlockDeviceOptions,
@@ -81,7 +81,7 @@ export async function openFile(
   }
   try {
     await checkSame(path, fd, stats)
-    // Now that it is open: until then, what the path leads to could be changed behind a look at its links.
+    // Checked after opening: until then, the path could be redirected after its links were checked.
     if (options.followLinks === 'own') await checkSame(path, fd, await ownTarget(path))
     const durability = chooseDurability(options, raw)
     const dsyncFlags = constants.O_RDWR | constants.O_DSYNC | (direct ? constants.O_DIRECT : 0)
@@ -114,7 +114,7 @@ async function examine(path: string, stats: BigIntStats): Promise<RawDevice | un
   })
 }
 
-/** The path may have come to mean another file between two uses of it. */
+/** The path may lead to another file between two uses of it. */
 async function checkSame(path: string, fd: number, expected: BigIntStats): Promise<void> {
   const found = await fstatCall(fd, { bigint: true })
   if (found.dev !== expected.dev || found.ino !== expected.ino || found.rdev !== expected.rdev) {
@@ -196,7 +196,7 @@ function refusal(path: string, raw: RawDevice | undefined, cause: unknown): unkn
   return openError(path, explain(cause), cause)
 }
 
-/** What nobody may open, whoever asks. */
+/** Why no user may open the path. */
 function forbidden(raw: RawDevice | undefined): string {
   return raw === undefined
     ? 'it is immutable or append-only: lsattr shows it, and chattr -i -a ends it'

@@ -8,20 +8,20 @@ import type { RawDevice } from './sysfs.ts'
 /** How to open a file or a raw block device. */
 export interface FileBlockDeviceOptions {
   /**
-   * Bytes in a sector: a power of two from 512 to 65536. Default: 512 for a file; for a raw device its
-   * logical block size, of which it has to be a multiple.
+   * Bytes in a sector: a power of two from 512 to 65536. Default: 512 for a file; for a raw device its logical block
+   * size, of which it must be a multiple.
    */
   readonly sectorSize?: number
   /** `auto`, the default: for reading and writing if the system lets us, else for reading only. */
   readonly mode?: 'auto' | 'read-write' | 'read-only'
   /**
-   * Go past the page cache (`O_DIRECT`). `auto`, the default: for raw devices, unless the system refuses.
-   * Memory of `allocate` is then transferred as it is; other memory is copied. Large durable writes (1 MiB)
-   * are faster so, but what was written is read back from the disk, not from memory.
+   * Bypass the page cache (`O_DIRECT`). `auto`, the default: for raw devices, unless the system refuses. Memory of
+   * `allocate` is then transferred directly; other memory is copied. Large durable writes (1 MiB) are faster this
+   * way, but reads go to the disk instead of memory.
    *
-   * `false` for a raw device that another program on this host uses through the page cache, as programs of format 1
-   * do: past the cache and through it at a time, requests fail with EIO. Never for one that hosts share: each would
-   * read from a cache of its own.
+   * `false` for a raw device that another program on this host uses through the page cache, as format 1 programs do:
+   * if both ways are mixed, requests fail with EIO. Never for a device that hosts share: each host would read its own
+   * cache.
    */
   readonly direct?: boolean | 'auto'
   /**
@@ -35,32 +35,32 @@ export interface FileBlockDeviceOptions {
    */
   readonly durability?: 'auto' | 'dsync' | 'flush' | 'none'
   /**
-   * How to wait for the disk.
+   * Which thread waits for the disk.
    *
-   * - `pool`, the default: in Node's threads. The event loop goes on, however long the disk takes. Requests in
-   *   flight at the same time are done at the same time;
-   * - `sync`: at once, one request after the other, while everything else in the program waits. Much the fastest
-   *   for requests that follow each other, at less than half the processor time. The event loop gets a turn
-   *   between two of them at least every 4 ms;
-   * - `adaptive`: small requests as `sync` while the disk answers within 2 ms, all others as `pool`. A disk that
-   *   stalls holds the event loop up once;
-   * - one of your own, which makes the calls: for tests.
+   * - `pool`, the default: Node's file threads. The event loop keeps running, however slow the disk is, and
+   *   concurrent requests run in parallel;
+   * - `sync`: the event loop, one request after the other, while the rest of the program waits. By far the fastest
+   *   for consecutive requests, at less than half the processor time. The event loop gets a turn between two of them
+   *   at least every 4 ms;
+   * - `adaptive`: small requests as `sync` while the disk responds within 2 ms, all others as `pool`. A disk that
+   *   stalls blocks the event loop once;
+   * - a custom engine, which makes the calls: for tests.
    */
   readonly engine?: 'pool' | 'sync' | 'adaptive' | Engine
   /**
-   * Refuse to open what somebody else has opened exclusively; default false. A raw device is also refused
-   * while a file system on it is mounted. A file is refused on this machine only.
+   * Refuse to open what another program has opened exclusively; default false. A raw device is also refused while a
+   * file system on it is mounted. A file is refused on this machine only.
    */
   readonly exclusive?: boolean
   /**
-   * What a claim of a role is worth. `exclusive`, the default: a role is refused (`BLOCK_UNSUPPORTED`) where another program on this
-   * machine could take it too without noticing, because there is neither a lock nor a look at all names of the role. `best-effort`:
-   * it is given there.
+   * What a claim of a role guarantees. `exclusive`, the default: a role is refused (`BLOCK_UNSUPPORTED`) if another
+   * program on this machine could take it too, because there is neither a lock nor a way to check all names of the
+   * role. `best-effort`: it is taken anyway.
    */
   readonly claims?: 'exclusive' | 'best-effort'
   /**
-   * `own`: refuse a path that leads through a symbolic link which is neither this user's nor root's, because who made it
-   * chooses what is opened. For files that are going to be overwritten in folders that others can write to. Default `all`.
+   * `own`: refuse a path with a symbolic link that belongs neither to this user nor to root, because a link's owner
+   * chooses which file is opened. Use it for files to overwrite in folders that others can write to. Default `all`.
    */
   readonly followLinks?: 'all' | 'own'
 }
@@ -70,8 +70,8 @@ export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
   /** Bytes in the file: a whole number of sectors. */
   readonly sizeBytes: number
   /**
-   * Reserve no space: the file is one hole, and a write to it may meet a full disk. For copies, which get what they need at
-   * once. Default false. An empty file that `openOrCreate` finds is filled all the same.
+   * Reserve no space: the file is one hole, and a write to it may run into a full disk. For copies, which are filled
+   * at once. Default false. `openOrCreate` fills an empty file that it finds anyway.
    */
   readonly sparse?: boolean
   /**
@@ -81,11 +81,11 @@ export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
   readonly fileMode?: number
 }
 
-/** This user alone: items are nobody else's business, and who may write to a ring may damage it. */
+/** Only this user: items are private, and a program with write access can damage the ring. */
 export const PRIVATE = 0o600
 const FOR_ALL = 0o666
 
-/** @throws {TypeError | RangeError} an option cannot be; {@link BlockError} not on this platform */
+/** @throws {TypeError | RangeError} an option is out of range; {@link BlockError} not on this platform */
 export function checkFileOptions(options: FileBlockDeviceOptions): void {
   const { sectorSize, mode = 'auto', direct = 'auto' } = options
   const { durability = 'auto', engine = 'pool', followLinks = 'all' } = options
@@ -111,7 +111,7 @@ function missing(what: string): BlockError<'BLOCK_UNSUPPORTED'> {
   return new BlockError('BLOCK_UNSUPPORTED', message, { device: 'file' })
 }
 
-/** @throws {RangeError} the size is no whole number of sectors */
+/** @throws {RangeError} the size is not a whole number of sectors */
 export function checkNewSize({ sizeBytes, sectorSize = 512 }: CreateFileOptions): number {
   if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes % sectorSize === 0)
     return sizeBytes

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 
-/** How often an open file is looked for at its path, in milliseconds. */
+/** How often an open file is checked at its path, in milliseconds. */
 const CHECK_MS = 1000
 
 /** Names of descriptors, not of files: by and by they mean another. */
@@ -20,11 +20,11 @@ export interface WatchedFile {
 }
 
 /**
- * Finds out that an open file was removed, or that its path leads to another one: what is written from then on reaches
- * nobody. It looks once a second, beside all requests, and keeps no program running.
+ * Detects that an open file was removed, or that its path leads to another file: nobody would read further writes. It
+ * checks once a second, independent of requests, and does not keep the program running.
  *
- * Only what is certain counts: no name is left, or another file is at the path. A path that cannot be followed (a folder
- * that was moved or closed, a mount that hangs) says nothing of the file.
+ * Only certain findings count: the file has no name left, or another file is at the path. A path that cannot be
+ * followed (a moved or unreadable folder, a mount that hangs) is no evidence.
  */
 export class PathWatch {
   readonly #name: string
@@ -53,7 +53,7 @@ export class PathWatch {
     clearTimeout(this.#timer)
   }
 
-  /** Looks now, and reports what it finds; never fails. */
+  /** Checks now, and reports a finding; never fails. */
   async check(): Promise<void> {
     const found = await this.#find().catch(() => undefined)
     if (found === undefined || this.#closed) return

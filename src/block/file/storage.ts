@@ -16,8 +16,8 @@ export interface Storage {
 }
 
 /**
- * What a file or raw device is, as far as the system tells: a loop device is its file, a partition a part of its disk. Two that
- * are one may still have two keys: an export of a file, two ways to one disk.
+ * The storage behind a file or raw device, as far as the system knows: a loop device is its file, a partition a part
+ * of its disk. One storage may still have two keys: an export of a file, two paths to one disk.
  * @throws {Error} the system error
  */
 export async function storageAt(path: string, sysfs = '/sys'): Promise<Storage> {

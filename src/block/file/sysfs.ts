@@ -2,10 +2,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { readFile, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** `size` is in these units, whatever the device's own block size. */
+/** The unit of `size`, for every block size. */
 export const SYSFS_SECTOR = 512
 
-/** What Linux says about a raw block device. */
+/** What Linux reports about a raw block device. */
 export interface RawDevice {
   /** Stable while the device exists: `major:minor`. */
   readonly id: string
@@ -19,7 +19,7 @@ export interface RawDevice {
   readonly zeroes: boolean
 }
 
-/** `major:minor` of a device number as `stat` says it (the encoding of Linux's C libraries). */
+/** `major:minor` of a device number from `stat` (encoded as Linux's C libraries do). */
 export function deviceId(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n)
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)
@@ -27,8 +27,8 @@ export function deviceId(rdev: bigint): string {
 }
 
 /**
- * Reads what sysfs says about a raw block device, because `stat` says 0 for its size.
- * @throws {Error} the system error, if sysfs is not there or does not know the device
+ * Reads a raw block device's size and blocks from sysfs, because `stat` reports size 0.
+ * @throws {Error} the system error, if sysfs is missing or does not know the device
  */
 export async function readRawDevice(id: string, sysfs = '/sys'): Promise<RawDevice> {
   const directory = await realpath(join(sysfs, 'dev/block', id))
@@ -51,7 +51,7 @@ export async function readRawDevice(id: string, sysfs = '/sys'): Promise<RawDevi
   }
 }
 
-/** The smallest sectors that a path can be opened with; 1 if nothing tells, or it is no raw device. */
+/** The smallest sector size that a path can be opened with; 1 if it is unknown, or not a raw device. */
 export function smallestSector(path: string, sysfs = '/sys'): number {
   try {
     const stats = statSync(path, { bigint: true })
@@ -65,7 +65,7 @@ export function smallestSector(path: string, sysfs = '/sys'): number {
   }
 }
 
-/** A partition has no queue of its own: it uses that of the disk, whose directory holds its own. */
+/** A partition uses its disk's queue, and the disk's directory contains the partition's. */
 async function queueDirectory(directory: string): Promise<string> {
   const partition = await optional(join(directory, 'partition'))
   return join(partition === undefined ? directory : dirname(directory), 'queue')
@@ -75,7 +75,7 @@ async function read(path: string): Promise<string> {
   return (await readFile(path, 'latin1')).trim()
 }
 
-/** For facts that some kernels do not tell. */
+/** For attributes that some kernels lack. */
 async function optional(path: string): Promise<string | undefined> {
   try {
     return await read(path)

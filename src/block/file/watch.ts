@@ -12,7 +12,7 @@ export interface WatchTrace {
 
 const watches = channel('shared-block-ring:watch')
 
-/** Tells of changes of a file, as a hint. Errors only mean that none are told of any more, which is told once. */
+/** Reports changes of a file, as hints. After an error no more are reported; the error is published once. */
 export function watchFile(path: string, onChange: () => void): BlockWatch {
   let works = true
   let watcher: FSWatcher | undefined

@@ -99,7 +99,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   /**
    * Connects to the export that a URI names: `nbd://host[:port]/export`, `nbds://…` with TLS, or
    * `nbd+unix:///export?socket=PATH`.
-   * @throws {TypeError | RangeError} an option cannot be, or not with this server
+   * @throws {TypeError | RangeError} an option is out of range, or not with this server
    * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`,
    *   `BLOCK_PROTOCOL`
    */

@@ -58,7 +58,7 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   readonly exclusive?: boolean
 }
 
-/** @throws {TypeError | RangeError} an option cannot be */
+/** @throws {TypeError | RangeError} an option is out of range */
 export function checkNbdOptions(options: NbdBlockDeviceOptions): void {
   const { sectorSize, mode = 'auto', durability = 'auto', requestTimeoutMs = 1 } = options
   const { maxInFlight = 1, connections = 1, connectTimeoutMs = 1 } = options

@@ -16,7 +16,7 @@ export type Comparison =
 /**
  * Compares two devices byte by byte, up to the first difference. The sizes of their sectors may differ.
  * @throws {BlockError} a device cannot be read
- * @throws {RangeError} an option cannot be
+ * @throws {RangeError} an option is out of range
  * @throws the signal's reason
  */
 export async function compare(

@@ -12,7 +12,7 @@ import { type OperationOptions, planOf } from './options.ts'
  * Nobody may be at work on either meanwhile. Before anything else, the target's last sector holds random bytes for a moment:
  * if they are read from the source at the same place, both are one storage. Partitions that overlap otherwise are not told.
  * @throws {TypeError} both are the same device, or one storage under two names; nothing was changed
- * @throws {RangeError} the sizes differ, or an option cannot be; nothing was written
+ * @throws {RangeError} the sizes differ, or an option is out of range; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device
  * @throws the signal's reason
  */

@@ -14,7 +14,7 @@ export interface EraseDeviceOptions extends OperationOptions {
 
 /**
  * Overwrites a device with a pattern. It is on stable storage when it resolves.
- * @throws {TypeError | RangeError} an option cannot be; nothing was written
+ * @throws {TypeError | RangeError} an option is out of range; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of the device
  * @throws the signal's reason
  */

@@ -14,7 +14,7 @@ export interface FillDeviceOptions extends OperationOptions {
  * Overwrites a device with random-looking data, for tests: the content of each byte depends on the seed and
  * its place only, not on the sector size or on how the filling goes. Not for secrets. It is on stable
  * storage when it resolves.
- * @throws {RangeError} an option cannot be; nothing was written
+ * @throws {RangeError} an option is out of range; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of the device
  * @throws the signal's reason
  */

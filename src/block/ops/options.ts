@@ -28,7 +28,7 @@ const MAX_CONCURRENCY = 64
 /**
  * @param totalBytes what is reported as the total
  * @param unitBytes chunks are whole numbers of it
- * @throws {RangeError} an option cannot be
+ * @throws {RangeError} an option is out of range
  */
 export function planOf(options: OperationOptions, totalBytes: number, unitBytes: number): Plan {
   const { onProgress, signal, concurrency = 4, chunkBytes = 1 << 20 } = options

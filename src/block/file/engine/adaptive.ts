@@ -6,15 +6,15 @@ import { turn } from './event-loop-slice.ts'
 /** Milliseconds after which a call was slow. */
 const SLOW_MS = 2
 
-/** Quick calls in a row after which the disk is trusted to go on like that. */
+/** Quick calls in a row after which the disk counts as quick again. */
 const TRUSTED_CALLS = 32
 
 /** Larger transfers take long on any disk, and gain least from being done at once. */
 const MAX_SMALL_BYTES = 1 << 16
 
 /**
- * Makes small calls at once while the disk answers quickly. A call that was slow blocks the event loop, once:
- * those after it go to the pool, until enough of them in a row were quick again.
+ * Makes small calls synchronously while the disk is quick. A slow call blocks the event loop once: later calls go to
+ * the pool, until enough of them in a row were quick.
  */
 export class AdaptiveEngine implements Engine {
   readonly #sync: Engine

@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import { poolEngine } from './pool.ts'
 import { syncEngine } from './sync.ts'
 
-/** The engine of that name, for one device; or the one that is given. */
+/** Makes the named engine for one device; a custom engine is returned unchanged. */
 export function makeEngine(engine: NonNullable<FileBlockDeviceOptions['engine']>): Engine {
   switch (engine) {
     case 'pool':

@@ -5,12 +5,12 @@ import type { Engine } from './engine.ts'
 const flush = promisify(fdatasync)
 
 /**
- * Calls in the threads that Node keeps for files (four, unless `UV_THREADPOOL_SIZE` says otherwise): nothing
- * else waits for the disk. Waking a thread, and being woken by it, makes a small write take about a third
- * longer; a worker of our own, woken with Atomics, was measured to be no better.
+ * Calls in Node's file threads (four, unless `UV_THREADPOOL_SIZE` changes it): the event loop does not wait for the
+ * disk. Waking a thread, and being woken by it, makes a small write take about a third longer; a dedicated worker,
+ * woken with Atomics, was measured to be no better.
  */
 export const poolEngine: Engine = {
-  // Not promisified: it answers an object, and to get at its number takes another promise.
+  // Not promisified: the promisified call resolves with an object, and unwrapping it takes another promise.
   read: (fd, buffers, position, permit) =>
     new Promise((resolve, reject) => {
       permit()

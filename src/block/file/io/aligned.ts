@@ -13,8 +13,8 @@ const made = new WeakSet<ArrayBufferLike>()
 let slab: { readonly memory: ArrayBuffer; used: number } | undefined
 
 /**
- * Zeroed memory that begins at a page, as direct I/O asks. Resizable ArrayBuffers do (V8 reserves whole
- * pages for them); a `Buffer` or a plain ArrayBuffer almost never does, and nothing tells which one did.
+ * Zeroed, page-aligned memory, as direct I/O requires. Resizable ArrayBuffers are page-aligned (V8 reserves whole
+ * pages for them); a `Buffer` or a plain ArrayBuffer almost never is, and its alignment cannot be queried.
  */
 export function allocateAligned(bytes: number): Uint8Array {
   if (bytes > MAX_PIECE_BYTES) return new Uint8Array(makeMemory(bytes), 0, bytes)
@@ -32,7 +32,7 @@ function makeMemory(bytes: number): ArrayBuffer {
   return memory
 }
 
-/** Whether direct I/O takes this memory as it is. */
+/** Whether direct I/O can transfer this memory without a copy. */
 export function isAligned(buffer: Uint8Array, sectorSize: number): boolean {
   if (buffer.byteLength === 0) return true
   return buffer.byteOffset % Math.min(sectorSize, PAGE) === 0 && made.has(buffer.buffer)

@@ -8,8 +8,8 @@ const BOUNCE_BYTES = 1 << 20
 const BOUNCE_BUFFERS = 4
 
 /**
- * Moves whole sectors between memory and a file. With direct I/O, memory that is not aligned is copied
- * through aligned buffers, all of a request's if any of them is: one call costs less than several.
+ * Moves whole sectors between memory and a file. With direct I/O, unaligned memory is copied through aligned buffers:
+ * all buffers of a request if any of them is unaligned, because one call costs less than several.
  */
 export class Channel {
   readonly #engine: Engine
@@ -59,7 +59,7 @@ export class Channel {
     )
   }
 
-  /** Answers the bytes written; fewer than the buffers have means that the file took no more. */
+  /** Returns the bytes written; fewer than the buffers have means that the file accepted no more. */
   write(
     fd: number,
     buffers: readonly Uint8Array[],

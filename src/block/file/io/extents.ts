@@ -5,7 +5,7 @@ import type { Permit } from '../../permit.ts'
 /** How data and holes are found. */
 export type Seeks = Pick<Native, 'seekData' | 'seekHole'>
 
-/** Space is given back in pieces, because the call blocks: on some disks it writes zeroes. */
+/** Space is freed in pieces, because the call blocks: on some disks it writes zeroes. */
 const DISCARD_BYTES = 1 << 28
 
 /** The first sector at or after `sector` that holds data, or undefined if there is none. */
@@ -20,8 +20,8 @@ export function findMapped(
 }
 
 /**
- * The first sector at or after `sector` that lies in a hole as a whole, or undefined if there is none before
- * the end. A hole may be smaller than a sector: blocks of the file system often are.
+ * The first sector at or after `sector` that lies entirely in a hole, or undefined if there is none before the end. A
+ * hole may be smaller than a sector: file system blocks often are.
  */
 export function findUnmapped(
   native: Seeks,

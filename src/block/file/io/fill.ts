@@ -36,7 +36,7 @@ export async function fillWithZeroes(
   }
 }
 
-/** What a system does that takes no more and does not say why. */
+/** The error for a system that writes nothing and reports no error. */
 function stuck(): Error {
   return Object.assign(new Error('EIO: short write'), { code: 'EIO', syscall: 'write' })
 }

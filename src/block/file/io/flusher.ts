@@ -1,19 +1,19 @@
 import { ALWAYS, asked, type Permit } from '../../permit.ts'
 
 /**
- * Lets callers share one flush, but only one that began after they called: a flush that is under way may
- * have passed their data already.
+ * Lets callers share one flush, but only one that began after they called: a flush in flight may have passed their
+ * data already.
  *
- * A failure lasts. The kernel reports lost data once and then takes its pages for clean, so a later flush
- * would succeed without the data, also for callers that have not heard of the failure. A flush that was not sent,
- * because none of its callers may any more, is no failure.
+ * A failure is permanent. The kernel reports lost data once and then marks its pages clean, so a later flush would
+ * succeed without the data, even for callers that never saw the failure. A flush that was not sent, because no
+ * caller's permit allowed it, is not a failure.
  */
 export class Flusher {
   readonly #sync: (permit: Permit) => Promise<void>
   /** Resolves when the flush under way is over; rejects for good. */
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
-  /** Of those that share the next flush. */
+  /** Permits of the callers that share the next flush. */
   #permits: Permit[] = []
   #failed = false
 
@@ -56,7 +56,7 @@ export class Flusher {
   }
 }
 
-/** Grants what one of them grants. */
+/** Allows a flush if any of the permits does. */
 function anyOf(permits: readonly Permit[]): Permit {
   const [first = ALWAYS, ...others] = permits
   if (others.length === 0) return first

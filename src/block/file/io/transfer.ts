@@ -25,11 +25,11 @@ export function isOneCall(buffers: readonly Uint8Array[], bytes: number): boolea
 }
 
 /**
- * Transfers buffers, each a whole number of sectors, in as many calls as it takes. Answers the bytes
- * transferred: fewer than asked for means that the file ends there. The permit is asked before each call.
+ * Transfers buffers, each a whole number of sectors, in as many calls as needed. Returns the bytes transferred: fewer
+ * than requested means that the file ends there. The permit is checked before each call.
  *
- * A short transfer goes on from the last whole sector, as direct I/O has to, so a file that ends within a
- * sector makes no progress there and is found out.
+ * A short transfer resumes at the last whole sector, as direct I/O requires. So in a file that ends within a sector
+ * it makes no progress, which is detected.
  */
 export async function transfer(
   call: VectoredCall,
@@ -49,7 +49,7 @@ export async function transfer(
       moved = await call(fd, takeBatch(rest, index), position + done, permit)
     } catch (error) {
       const code = systemCode(error)
-      // Both say that nothing was transferred yet.
+      // With either code, nothing was transferred yet.
       if (code !== 'EINTR' && code !== 'EAGAIN') throw error
       if (++interruptions > MAX_INTERRUPTIONS) throw error
       await nextTurn()
@@ -77,7 +77,7 @@ function takeBatch(buffers: readonly Uint8Array[], index: number): readonly Uint
   return batch
 }
 
-/** Drops `bytes` from the front of the buffers at `index`; answers the index of what is left. */
+/** Drops `bytes` from the front of the buffers at `index`; returns the index of the first remaining buffer. */
 function skip(buffers: Uint8Array[], index: number, bytes: number): number {
   let at = index
   let left = bytes
