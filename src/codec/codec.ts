@@ -3,14 +3,11 @@ import type { Position } from '../position.ts'
 import { allOwn, OwnItems } from '../ring/own-items.ts'
 import { formatPosition } from '../ring/position-text.ts'
 
-/**
- * Turns items into bytes and back. What is popped (`Out`) may differ from what is pushed (`In`), where a schema
- * transforms it.
- */
+/** Turns items into bytes and back. The popped type (`Out`) may differ from the pushed one (`In`), if a schema transforms it. */
 export interface Codec<Out, In = Out> {
   /** Used in messages. */
   readonly name: string
-  /** Is called before the push returns. What it answers is copied, so it may be the item's own memory. */
+  /** Called before the push returns. Its result is copied, so it may be the item's own memory. */
   encode(item: In): Uint8Array | Promise<Uint8Array>
   /** Gets bytes that belong to it. Throws, or rejects, if they are not an item. */
   decode(bytes: Uint8Array): Out | Promise<Out>

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from './codec.ts'
 
-/** Items as they are: bytes. */
+/** Bytes, unchanged. */
 export const bytes: Codec<Uint8Array> = {
   name: 'bytes',
   encode: (item) => item,
@@ -20,7 +20,7 @@ export const text: Codec<string> = {
   decode: (item) => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(item),
 }
 
-/** Whatever JSON can hold. The type is what the caller says it is: nothing checks it; see {@link schema}. */
+/** Any value that JSON can represent. The type is the caller's claim, and not checked; see {@link schema}. */
 export function json<T = unknown>(): Codec<T> {
   return { name: 'JSON', encode: toJson, decode: (item) => fromJson(item) as T }
 }
@@ -36,15 +36,15 @@ function fromJson(item: Uint8Array): unknown {
 }
 
 /**
- * JSON that a schema checks both when pushed and when popped: any library that implements Standard Schema
- * (zod, valibot, arktype, ...). The input is what is stored; the schema's output is what is popped. An item is refused when it
- * is pushed if its JSON would not pass when it is popped: a Date has become a string by then, and NaN null.
+ * JSON that a schema checks both when pushed and when popped: any library that implements Standard Schema (zod,
+ * valibot, arktype, ...). The schema's input is stored; its output is popped. A push is refused if the JSON would not
+ * pass when popped: a Date has become a string by then, and NaN null.
  */
 export function schema<In, Out>(standard: StandardSchemaV1<In, Out>): Codec<Out, In> {
   return {
     name: `JSON of the ${standard['~standard'].vendor} schema`,
     encode: (item) => {
-      // First, because a schema that takes its time must not see what the caller does to the item meanwhile.
+      // First, because the caller may change the item while an asynchronous schema runs.
       const encoded = toJson(item)
       const decoded = fromJson(encoded)
       const checkStored = (): unknown =>
@@ -55,15 +55,15 @@ export function schema<In, Out>(standard: StandardSchemaV1<In, Out>): Codec<Out,
   }
 }
 
-/** Goes on when a value is there: at once, if it is. */
+/** Continues with a value: synchronously, unless it is a promise. */
 function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
   return value instanceof Promise ? value.then(next) : next(value)
 }
 
 /**
- * The schema's output for a value; at once, if the schema answers at once.
- * @param where goes before what is wrong
- * @throws {TypeError} what is wrong, at once or as a rejection
+ * The schema's output for a value; synchronously, if the schema is.
+ * @param where prefix of the error message
+ * @throws {TypeError} the schema's issues, synchronously or as a rejection
  */
 function validate<In, Out>(
   standard: StandardSchemaV1<In, Out>,

@@ -32,9 +32,9 @@ const KEPT_BYTES = 64 << 20
 const ADDRESS = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})\/(\d{1,10})$/i
 
 /**
- * A fence for images of Ceph: adds the holder's client to the blocklist, and waits until every OSD that is up knows, because
- * one that does not would still take a late write.
- * @throws {RangeError} `limitMs` or `seconds` is out of range, or `allow` has something else than addresses
+ * A fence for Ceph images: adds the holder's client to the blocklist, and waits until every OSD that is up knows,
+ * because one that does not would still accept a late write.
+ * @throws {RangeError} `limitMs` or `seconds` is out of range, or `allow` has an invalid address
  */
 export function fenceByCeph(
   options: CephFenceOptions = {},

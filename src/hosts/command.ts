@@ -4,19 +4,19 @@ import { runCommand } from './run-command.ts'
 /** How a fence's command is run. */
 export interface CommandOptions {
   /**
-   * How long it may take, in milliseconds, 1 to 2,147,483,647. Then it is killed with all that it has started, and counts as failed.
-   * Default 60,000.
+   * Time limit in milliseconds, 1 to 2,147,483,647. At the limit the command is killed with every process that it has
+   * started, and the fence has failed. Default 60,000.
    */
   readonly limitMs?: number
 }
 
 /**
- * A fence that runs a command, without a shell: `program ...arguments -- OWNER`. The holder's owner is also in the environment,
- * as `SBR_OWNER`. It comes from the device, so that whoever can write there can name any host; it has no
- * character but letters, digits, `. _ : / @ [ ] -` and single spaces, and no word of it begins like an option.
+ * A fence that runs a command, without a shell: `program ...arguments -- OWNER`. The holder's owner is also in the
+ * environment, as `SBR_OWNER`. It comes from the device, so any program that can write there can name any host. It
+ * consists of letters, digits, `. _ : / @ [ ] -` and single spaces, and no word of it begins like an option.
  *
- * Exit code 0 has to mean: this host is cut off from the storage for good, and nothing that it wrote can arrive any more. What
- * the command leaves running when it exits is not waited for.
+ * Exit code 0 must mean: this host is cut off from the storage for good, and none of its writes can arrive any more.
+ * Processes that the command leaves running are not waited for.
  * @param argv the program and its first arguments
  * @throws {RangeError} there is no program, or `limitMs` is out of range
  */

@@ -12,7 +12,7 @@ export interface RunOptions {
   readonly limitMs: number
   /** What its environment has besides ours. */
   readonly env?: Readonly<Record<string, string>>
-  /** How much of what it prints is kept, in bytes: the rest is read and dropped. Default 4096. */
+  /** How many bytes of its output are kept; the rest is read and dropped. Default 4096. */
   readonly keepBytes?: number
 }
 
@@ -25,13 +25,13 @@ const DYING_POLL_MS = 20
 const GROUPS = process.platform !== 'win32'
 
 /**
- * Runs a program without a shell, and answers what it printed on standard output.
+ * Runs a program without a shell, and returns its standard output.
  *
- * The program's exit decides, and not who still has its output open: a connection that it leaves in the background for later
- * calls, as ssh does, may live on. A program that does not exit in time is killed together with its process group,
- * and this settles only when no process of that group is left.
- * @throws {Error} it could not be started, took too long, or ended with anything but 0; the message has the start of what
- * it complained of, on one line
+ * The program's exit decides, even if another process still has its output open: a connection that it leaves in the
+ * background for later calls, as ssh does, may live on. At the time limit it is killed with its process group, and
+ * this settles only once no process of that group is left.
+ * @throws {Error} it could not be started, took too long, or exited with another code than 0; the message has the
+ *   start of its standard error, on one line
  */
 export async function runCommand(
   [program = '', ...args]: readonly string[],
@@ -59,7 +59,7 @@ export async function runCommand(
   }
 }
 
-/** Waits for a program's end, and answers what was wrong with it, if anything was. */
+/** Waits for a program's end, and returns what went wrong, if anything did. */
 function endOf(child: ChildProcess, limitMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(endNow(child, limitMs)), limitMs)
@@ -68,7 +68,7 @@ function endOf(child: ChildProcess, limitMs: number): Promise<string | undefined
       if (code === 0) resolve(undefined)
       else resolve(code === null ? `it was killed by ${signal}` : `it ended with exit code ${code}`)
     })
-    // It has started, so this is about a signal that it cannot be sent.
+    // It has started, so the error is about a signal that could not be sent.
     child.on('error', () => undefined)
   })
 }
@@ -78,7 +78,7 @@ async function endNow(child: ChildProcess, limitMs: number): Promise<string> {
   return `it took more than ${limitMs / 1000} s, and was killed${rest}`
 }
 
-/** Kills a program and all that it has started, and answers whether all of that is gone. */
+/** Kills a program and every process that it has started, and returns whether all of them are gone. */
 async function killGroup(child: ChildProcess): Promise<boolean> {
   const { pid } = child
   if (pid === undefined) return true
@@ -90,7 +90,7 @@ async function killGroup(child: ChildProcess): Promise<boolean> {
   return false
 }
 
-/** `refused`: what is left has become another user, and goes on. */
+/** `refused`: the rest of the group has become another user, and keeps running. */
 function kill(child: ChildProcess, pid: number): 'killed' | 'gone' | 'refused' {
   if (!GROUPS) return child.kill('SIGKILL') ? 'killed' : 'gone'
   try {
@@ -102,8 +102,8 @@ function kill(child: ChildProcess, pid: number): 'killed' | 'gone' | 'refused' {
 }
 
 /**
- * Whether a process of a group is more than an entry that waits for its parent to ask what became of it, which in a container
- * may be never. Assumed where that cannot be told.
+ * Whether any process of a group is alive, not just a zombie whose parent has not collected it, which in a container
+ * may never happen. True if that cannot be determined.
  */
 async function isAnyAlive(group: number): Promise<boolean> {
   const names = process.platform === 'linux' ? await readdir('/proc').catch(() => []) : []

@@ -16,8 +16,8 @@ export class Alarm {
   }
 
   /**
-   * Waits until that time of the clock, or until `ring`; perhaps less: look again. `undefined` waits only for
-   * `ring`, with no timer, so that it does not keep the process alive.
+   * Waits until that time of the clock, or until `ring`; it may return early, so check again. `undefined` waits only
+   * for `ring`, without a timer, so that it does not keep the process alive.
    */
   async wait(at: number | undefined): Promise<void> {
     const wait = new AbortController()

@@ -53,7 +53,7 @@ export async function attachEnds<In>(
 }
 
 /**
- * A journal has to keep what was pushed.
+ * A journal must not lose pushed operations.
  * @throws {RingError} `RING_UNSUPPORTED`: the ring overwrites its oldest items
  */
 export function checkKeeps({ onFull, device }: Consumer): void {
@@ -66,8 +66,8 @@ export function checkKeeps({ onFull, device }: Consumer): void {
 }
 
 /**
- * Ends a pause that outlived the program that asked for it: a journal is its own consumer, so nobody else would.
- * This writes the consumer's sector in any case, and so puts our names there, as the original does at start.
+ * Resumes a ring whose suspender is gone: a journal is its own consumer, so no other program would. This always
+ * writes the consumer's sector, and so records this journal's names there, as the original does at start.
  */
 async function resume(
   consumer: Consumer,

@@ -26,7 +26,7 @@ export interface BatchBounds {
   readonly maxBatchBytes: number
 }
 
-/** Reads what the consumer has not given back, up to a position, an operation that does not decode, or a bound. */
+/** Reads unacknowledged operations, up to a position, an operation that does not decode, or a limit. */
 export async function readNext<Op>(
   consumer: Consumer,
   codec: Codec<Op, never>,
@@ -41,7 +41,7 @@ export async function readNext<Op>(
       batch.push({ operation: await decodeItem(codec, item, position, consumer.format), position })
     } catch (error) {
       if (!isCodecError(error)) throw error
-      // Those before it are performed first: it must not be stepped over before they are.
+      // Operations before it are performed first: it must not be skipped earlier.
       if (batch.length === 0) return { undecodable: error, position }
       break
     }

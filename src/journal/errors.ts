@@ -12,14 +12,14 @@ export type JournalErrorCode =
   | 'JOURNAL_STOPPED'
   /** An operation does not decode, and the policy has no dead letter. It stays on the device. */
   | 'JOURNAL_UNDECODABLE'
-  /** The operation kept failing, was handed to the dead letter, and was stepped over. */
+  /** The operation kept failing, and was handed to the dead letter and skipped. */
   | 'JOURNAL_DEAD_LETTERED'
-  /** The device or the ring failed (see the cause), or did not answer: start again once it is well. */
+  /** The device or the ring failed (see the cause), or did not respond: start again once it works. */
   | 'JOURNAL_DEVICE'
 
 /** Which journal. */
 export interface Where {
-  /** The device, as its `name` says it. */
+  /** The device's `name`. */
   readonly device: string
   /** The journal's name. */
   readonly journal: string
@@ -81,7 +81,7 @@ export function stopped(where: Where, { position, attempts, error }: GivenUp): J
   return new JournalError(code, message, { ...where, position, attempts }, error)
 }
 
-/** An operation that was given up is stepped over. */
+/** An operation was given up and skipped. */
 export function deadLettered(where: Where, { position, attempts, error }: GivenUp): JournalError {
   const message =
     `The operation that ends at position ${position} of the ${journalAt(where)} was ` +
@@ -98,7 +98,7 @@ export function missing(where: Where, found: string, pushedUpTo: string): Journa
   return new JournalError('JOURNAL_DEVICE', message, { ...where, position: found })
 }
 
-/** The device did not answer during shutdown. */
+/** The device did not respond during shutdown. */
 export function unanswered(where: Where): JournalError {
   const message =
     `The device ${where.device} did not answer while the ${named(where)} was shut down, so nobody knows ` +

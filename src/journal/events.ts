@@ -26,7 +26,7 @@ export type JournalEvent = Where &
         readonly delayMs: number
       }
     | {
-        /** An operation was handed over, and stepped over. */
+        /** An operation was handed to the dead letter, and skipped. */
         readonly event: 'deadLetter'
         readonly position: bigint
         readonly attempts: number

@@ -22,7 +22,7 @@ import { type Settings, settingsOf } from './settings.ts'
 import type { JournalOptions, JournalStatus, Perform, Receipt } from './types.ts'
 import { atMost, Waits } from './wait.ts'
 
-/** Codes with which a push is refused, and all else stays as it is. */
+/** Codes with which a push is refused, without further consequences. */
 const REFUSALS: readonly RingErrorCode[] = ['RING_ITEM_TOO_LARGE', 'RING_OVERLOADED']
 const BEFORE_ALL = asPosition(-1n)
 
@@ -37,19 +37,19 @@ interface Parts<In> {
 }
 
 /**
- * Keeps descriptions of idempotent operations on a device, and performs each at least once, in the order of
- * pushing, whatever crashes.
+ * Keeps descriptions of idempotent operations on a device, and performs each at least once, in the order of pushing,
+ * whatever crashes.
  *
- * It is a ring with both ends in one process. While operations wait to be performed, a timer keeps the process
- * alive; a journal with nothing to do does not.
+ * It is a ring with both ends in one process. While operations are pending, a timer keeps the process alive; an idle
+ * journal does not.
  */
 export class Journal<In = Uint8Array> implements AsyncDisposable {
   readonly device: BlockDevice
   readonly name: string
   readonly client: string
   /**
-   * Resolves when the journal was shut down; rejects with the {@link JournalError} if it ended by itself. Nobody
-   * has to look at it.
+   * Resolves when the journal was shut down; rejects with the {@link JournalError} if it ended by itself. A rejection
+   * may go unhandled.
    */
   readonly ended: Promise<void>
   readonly #writer: RingWriter<In>
@@ -61,9 +61,9 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   readonly #stop: AbortController
   readonly #pushes = new Waits()
   readonly #running: Promise<void>
-  /** Where what was found at start ends. */
+  /** The end of the operations found at start. */
   readonly #foundUpTo: Position
-  /** Where what is durable ends. */
+  /** The end of the durable operations. */
   #pushedUpTo: Position
   /** Settles when all that is durable was performed. */
   #last: Promise<void>
@@ -112,7 +112,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const alarm = new Alarm(settings.clock)
     const { name: queue, client, clock } = settings
     const onBlocked = (): void => alarm.ring()
-    // A journal is its own consumer: nobody else has a wish to suspend.
+    // A journal is its own consumer: no other program can request a suspension.
     const idle = { idleRefreshIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
     const ends = await attachEnds(device, options, { ...options, ...idle, queue, client, clock })
     const { consumer, writer } = ends
@@ -132,12 +132,11 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Puts an operation on stable storage, waiting for room in the order of calling. Pushes that wait at the same
-   * time share commits.
+   * Puts an operation on stable storage, waiting for room in the order of the calls. Concurrent pushes share commits.
    * @throws {CodecError} `CODEC_ENCODE`
    * @throws {RingError} `RING_ITEM_TOO_LARGE`; `RING_OVERLOADED`: too many pushes wait
-   * @throws {JournalError} why the journal ended. After `JOURNAL_DEVICE`, nobody knows whether the operation is
-   *   on the device.
+   * @throws {JournalError} why the journal ended. After `JOURNAL_DEVICE`, it is unknown whether the operation is on
+   *   the device.
    * @throws the signal's reason: then the operation was not pushed
    */
   async push(operation: In, options: WaitingOptions = {}): Promise<Receipt> {
@@ -151,10 +150,10 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Waits until everything that is durable by now was performed or handed to the dead letter: what was found at
-   * start, and what was pushed.
+   * Waits until every operation that is durable by now was performed or handed to the dead letter: those found at
+   * start, and those pushed.
    * @throws {JournalError} why the journal ended first
-   * @throws the signal's reason, which ends only the waiting
+   * @throws the signal's reason, which only ends the wait
    */
   async sync(options: WaitingOptions = {}): Promise<void> {
     const last = this.#last
@@ -235,7 +234,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** What a failed push throws. One that is nobody's fault but the device's ends the journal. */
+  /** The error of a failed push. A fault of the device ends the journal. */
   #pushError(error: unknown, signal: AbortSignal | undefined): unknown {
     if (signal?.aborted === true && error === signal.reason) return error
     if (isJournalError(error)) return error

@@ -21,7 +21,7 @@ import type {
   PerformFailure,
 } from './types.ts'
 
-/** The attempt under way, or the one that failed last. */
+/** The attempt in progress, or the last one that failed. */
 export interface Progress {
   readonly attempt: number
   readonly lastError: unknown
@@ -37,13 +37,13 @@ export interface PerformerParts<Op> {
   readonly perform: Perform<Op>
   readonly settings: Settings<Op>
   readonly receipts: Receipts
-  /** Called when space was given back. */
+  /** Called when space was freed. */
   readonly onFreed: () => void
   /** Ends everything that waits; its reason is thrown. */
   readonly stop: AbortSignal
 }
 
-/** Performs what is in the ring, and gives it back; repeats what fails. */
+/** Performs the operations in the ring and acknowledges them; retries failures. */
 export class Performer<Op> {
   readonly #consumer: Consumer
   readonly #perform: Perform<Op>
@@ -68,7 +68,7 @@ export class Performer<Op> {
     return this.#progress
   }
 
-  /** The position after the last operation of a call of `perform` under way, or one that lies behind us. */
+  /** The position after the last operation of the `perform` call in progress, or an earlier position. */
   get performingUpTo(): Position {
     return this.#performingUpTo
   }
@@ -151,12 +151,12 @@ export class Performer<Op> {
     }
   }
 
-  /** Ends the journal, or hands the operation at the consumer's position over and steps over it. */
+  /** Ends the journal, or hands the operation at the cursor to the dead letter and skips it. */
   async #giveUp(letter: Omit<DeadLetter<Op>, 'bytes'>): Promise<void> {
     const { onFailure } = this.#settings
     const { position, attempts, error } = letter
     if (typeof onFailure === 'string') throw stopped(this.#where, this.#shown(letter))
-    // Read anew: what the codec and `perform` did to the bytes that they got must not show.
+    // Read again: the codec and `perform` may have changed the bytes that they got.
     const popped = await this.#consumer.pop()
     if (popped.status !== 'item') throw this.#missing(position)
     await this.#handOver(onFailure.deadLetter, { ...letter, bytes: popped.item })

@@ -1,7 +1,7 @@
 import type { Position } from '../position.ts'
 import type { JournalError } from './errors.ts'
 
-/** One who waits for an operation. */
+/** A receipt that waits for its operation. */
 interface Pending {
   readonly position: Position
   /** When its push was called. */
@@ -10,7 +10,7 @@ interface Pending {
   reject(error: JournalError): void
 }
 
-/** Those who wait for operations to be performed. */
+/** Receipts of operations that are not performed yet. */
 export class Receipts {
   /** Ascending. */
   readonly #pending: Pending[] = []
@@ -22,7 +22,7 @@ export class Receipts {
     this.#performedUpTo = performedUpTo
   }
 
-  /** Where what was performed or stepped over ends. */
+  /** The end of the operations that were performed or skipped. */
   get performedUpTo(): Position {
     return this.#performedUpTo
   }
@@ -37,7 +37,7 @@ export class Receipts {
     return this.#pending[0]?.calledAt
   }
 
-  /** Settles when the operation that ends at `position` has; nobody has to handle that it rejects. */
+  /** Settles with the operation that ends at `position`; its rejection may go unhandled. */
   add(position: Position, calledAt: number): Promise<void> {
     const done = new Promise<void>((resolve, reject) => {
       if (position <= this.#performedUpTo) resolve()
@@ -54,13 +54,13 @@ export class Receipts {
     for (const receipt of this.#take(position)) receipt.resolve()
   }
 
-  /** The operation that ends at `position` was stepped over. */
+  /** The operation that ends at `position` was skipped. */
   steppedOver(position: Position, error: JournalError): void {
     this.#performedUpTo = position
     for (const receipt of this.#take(position)) receipt.reject(error)
   }
 
-  /** Rejects those who wait for what lies behind `position`, and those who come later. */
+  /** Rejects the receipts of operations after `position`, and all later ones. */
   end(error: JournalError, position: Position): void {
     this.#ended = error
     const left = this.#pending.splice(this.#countUpTo(position))

@@ -3,7 +3,7 @@ import type { Alarm } from './alarm.ts'
 import type { Receipts } from './receipts.ts'
 import type { Settings } from './settings.ts'
 
-/** Tells when what was pushed is to be performed. */
+/** Decides when pushed operations are performed. */
 export class Schedule {
   readonly #receipts: Receipts
   readonly #isFull: () => boolean
@@ -30,7 +30,7 @@ export class Schedule {
     this.#alarm.ring()
   }
 
-  /** Says that there is something to look at. */
+  /** Wakes the schedule, to check again. */
   ring(): void {
     this.#alarm.ring()
   }

@@ -9,23 +9,23 @@ export interface PerformContext {
   /** Which attempt at exactly these operations this is, from 1, since the journal was started. */
   readonly attempt: number
   /**
-   * Whether some of the operations may have run before, in whole or in part: after a failed attempt, and
-   * when they were found on the device at start. False means that none of them has.
+   * Whether any of the operations may have run before, completely or in part: true after a failed attempt, and for
+   * operations found on the device at start. False guarantees that none has.
    */
   readonly mayHaveRun: boolean
-  /** Aborted on shutdown, which then waits for `shutdownGraceMs`; afterwards the answer no longer counts. */
+  /** Aborted on shutdown, which then waits for `shutdownGraceMs`; a later result is ignored. */
   readonly signal: AbortSignal
 }
 
-/** What {@link Perform} answers instead of throwing. An `error` that is undefined or null is none. */
+/** {@link Perform} may return it instead of throwing. An `error` of undefined or null means success. */
 export interface PerformFailure {
   readonly error: unknown
 }
 
 /**
- * Performs operations, in their order. They are performed when the promise resolves with nothing; a promise
- * that rejects and one that resolves with an `error` are both failures, which are retried, all of the
- * operations again. So every operation has to be idempotent, also when it ran only in part.
+ * Performs operations, in their order. They count as performed when the promise resolves without an `error`; a
+ * rejection and an `error` are failures, after which all of these operations are retried. So every operation has to
+ * be idempotent, even after a partial run.
  */
 export type Perform<Op> = (
   operations: readonly Op[],
@@ -36,13 +36,13 @@ export type Perform<Op> = (
 // biome-ignore lint/suspicious/noConfusingVoidType: `async` functions that return nothing answer void.
 export type PerformAnswer = PerformFailure | undefined | void
 
-/** An operation that was given up, for people or programs to look at. */
+/** An operation that was given up, to inspect or to repair. */
 export interface DeadLetter<Op> {
   /** Absent if it does not decode. */
   readonly operation?: Op
-  /** The operation as it is on the device. */
+  /** The operation's bytes on the device. */
   readonly bytes: Uint8Array
-  /** Position after the operation: tells it from all others of this journal. */
+  /** Position after the operation: unique in this journal. */
   readonly position: Position
   /** How often it was tried alone; 0 if it does not decode. */
   readonly attempts: number
@@ -51,22 +51,22 @@ export interface DeadLetter<Op> {
 }
 
 /**
- * Where operations go that are given up: a callback, or the writer of a ring, which gets the bytes as they are.
- * The journal steps over the operation when the promise has resolved, so by then it has to be on stable
- * storage. A failure is retried as one of {@link Perform} is. After a crash, the same one may come again.
+ * Where operations go that are given up: a callback, or the writer of a ring, which gets their bytes unchanged. The
+ * journal skips the operation once the promise has resolved, so by then it has to be on stable storage. A failure is
+ * retried like one of {@link Perform}. After a crash, the same operation may come again.
  */
 export type DeadLetterSink<Op> =
   | ((letter: DeadLetter<Op>, options: { readonly signal: AbortSignal }) => Promise<void>)
   | { push(bytes: Uint8Array, options: WaitingOptions): Promise<Position> }
 
 /**
- * What to do about an operation that keeps failing, or that does not decode:
- * - `retry`: try again for ever. One that does not decode stops the journal, because trying again cannot help.
- * - `stop`: end the journal with `JOURNAL_STOPPED` or `JOURNAL_UNDECODABLE`; all stays on the device.
- * - `deadLetter`: hand it over durably, then step over it.
+ * How to treat an operation that keeps failing, or that does not decode:
+ * - `retry`: without a limit. An operation that does not decode ends the journal, because retrying cannot help.
+ * - `stop`: end the journal with `JOURNAL_STOPPED` or `JOURNAL_UNDECODABLE`; every operation stays on the device.
+ * - `deadLetter`: hand it over durably, then skip it.
  *
- * The last two apply after `maxAttempts` attempts at the operation alone: a batch that keeps failing is
- * performed one by one, so that only the operation at fault is given up.
+ * The last two apply after `maxAttempts` attempts at the operation alone: a batch that keeps failing is performed one
+ * by one, so that only the failing operation is given up.
  */
 export type FailurePolicy<Op> = 'retry' | 'stop' | { readonly deadLetter: DeadLetterSink<Op> }
 
@@ -87,8 +87,8 @@ export interface JournalOptions<Out, In = Out>
   /** Turns operations into bytes and back. Default: operations are bytes. */
   readonly codec?: Codec<Out, In>
   /**
-   * How long a pushed operation may wait for others to be performed with it, counted from the push of the
-   * first one that waits. Default 0. `Infinity`: until a `flush`, or until the journal is full.
+   * How long a pushed operation may wait to be performed with others, counted from the push of the first one that
+   * waits. Default 0. `Infinity`: until a `flush`, or until the journal is full.
    */
   readonly flushIntervalMs?: number
   /** The pause after a first failure; it doubles with each further one. Default 5,000. */
@@ -118,9 +118,8 @@ export interface Receipt {
   /** Position after the operation. */
   readonly position: Position
   /**
-   * Resolves when the operation was performed and that is on stable storage. Rejects with a
-   * {@link JournalError}: `JOURNAL_DEAD_LETTERED` if it was stepped over, or why the journal ended first.
-   * Nobody has to look at it.
+   * Resolves when the operation was performed and that is on stable storage. Rejects with a {@link JournalError}:
+   * `JOURNAL_DEAD_LETTERED` if it was skipped, or why the journal ended first. A rejection may go unhandled.
    */
   readonly done: Promise<void>
   /**
@@ -145,9 +144,9 @@ export interface JournalStatus {
   readonly pendingBytes: number
   /** Pushes that are not durable yet: for want of room, usually. */
   readonly waitingPushes: number
-  /** The attempt under way, or the one that failed last; 0 if there is none. */
+  /** The attempt in progress, or the last one that failed; 0 if there is none. */
   readonly attempt: number
-  /** Why the last attempt failed; undefined after one that did not, and before the first. */
+  /** Why the last attempt failed; undefined after a success, and before the first attempt. */
   readonly lastError: unknown
   /** Time until the next attempt, in a pause after a failure. */
   readonly nextRetryInMs: number | undefined

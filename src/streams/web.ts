@@ -20,7 +20,7 @@ export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<Rin
         const before = reader.position
         try {
           const entry = await reader.receive({ signal: stop.signal })
-          // Cancelled while it was read: nobody has got it.
+          // Cancelled during the read: the entry was not delivered.
           if (stop.signal.aborted) await reader.seek(before)
           else controller.enqueue(entry)
         } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * What is called back when a signal is aborted. However many wait on a signal, there is one listener of ours on it, because
- * runtimes warn of many; and none once nobody waits, because the signal may live as long as the program.
+ * Callbacks for the abort of a signal. Any number of them share one listener on the signal, because runtimes warn
+ * about many; without callbacks there is none, because the signal may live as long as the program.
  */
 class Callbacks {
   static readonly #of = new WeakMap<AbortSignal, Callbacks>()

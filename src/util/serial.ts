@@ -5,7 +5,7 @@ export class Serial {
   #last: Promise<unknown> = Promise.resolve()
 
   /**
-   * Runs the task when all earlier ones have settled, and answers as it does.
+   * Runs the task once all earlier ones have settled, and settles with it.
    * @throws the signal's reason, at once, if it is aborted before the task began
    */
   run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {

@@ -1,7 +1,7 @@
 /**
- * What a terminal would act on, what would reorder the text around it, and what does not show, so that two names look alike:
- * controls (C0, DEL, C1), line and paragraph separators, halves of surrogate pairs, and what Unicode ignores by
- * default: overrides of writing direction, zero-width spaces, byte order marks, tags, fillers.
+ * Characters that a terminal would act on, that reorder the text around them, or that are invisible, so that two
+ * names look alike: controls (C0, DEL, C1), line and paragraph separators, halves of surrogate pairs, and Unicode's
+ * default ignorables: overrides of writing direction, zero-width spaces, byte order marks, tags, fillers.
  */
 const UNSAFE = '[\\p{Cc}\\p{Zl}\\p{Zp}\\p{Cs}\\p{Default_Ignorable_Code_Point}\\ufff9-\\ufffb]'
 const UNSAFE_RUNS = new RegExp(`${UNSAFE}+`, 'gu')

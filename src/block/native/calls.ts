@@ -11,8 +11,8 @@ export interface Native extends NativeSockets {
   /** Gives the space of a range back; the file keeps its size. */
   punchHole(fd: number, offset: number, length: number): void
   /**
-   * Locks one byte for writing until the descriptor is closed. Another open of the file is refused it, in
-   * whatever container. `unsupported` where the file system has no locks.
+   * Takes a write lock on one byte until the descriptor is closed. Other opens of the file cannot take it, in any
+   * container. `unsupported` if the file system has no locks.
    */
   lockByte(fd: number, offset: bigint): 'locked' | 'held' | 'unsupported'
   /** The lock of another open of the file on a byte. */
@@ -99,7 +99,7 @@ function bind(koffi: typeof import('koffi')): Native {
   }
 }
 
-/** An error like those that Node makes. */
+/** An error in the form that Node uses. */
 function systemError(syscall: string, errno: number): Error {
   const code = getSystemErrorName(-errno)
   return Object.assign(new Error(`${code}: ${syscall}`), { code, errno: -errno, syscall })

@@ -1,6 +1,6 @@
 import { close } from 'node:fs'
 
-/** Closes a descriptor, and says nothing of errors: nothing could be done about them. */
+/** Closes a descriptor, and ignores errors: nothing could be done about them. */
 export function closeQuietly(fd: number | undefined): Promise<void> {
   if (fd === undefined) return Promise.resolve()
   return new Promise((resolve) => close(fd, () => resolve()))

@@ -18,7 +18,7 @@ export type FileBlockErrorCode =
   | 'BLOCK_CLAIMED'
   /** The platform, the file system or the device cannot do that. */
   | 'BLOCK_UNSUPPORTED'
-  /** The file was removed, or another one is at its path: what was open ends. */
+  /** The file was removed, or replaced at its path: the open handle ends. */
   | 'BLOCK_REPLACED'
   /** There is already something at the path of the file to create. */
   | 'BLOCK_EXISTS'
@@ -50,7 +50,7 @@ export function isSystemError(error: unknown): boolean {
   return error instanceof Error && typeof Reflect.get(error, 'syscall') === 'string'
 }
 
-/** What the system says: `i/o error (EIO)`; the message of any other error. */
+/** The system's text, such as `i/o error (EIO)`; the message of any other error. */
 export function systemText(error: unknown): string {
   const code = systemCode(error)
   if (code === undefined) return error instanceof Error ? error.message : String(error)

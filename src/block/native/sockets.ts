@@ -1,13 +1,13 @@
 import { constants } from 'node:os'
 
 /**
- * Unix sockets by the system calls. Node does not tell who is at the other end, and spells the name of an abstract one in its own
- * way, as others do in theirs.
+ * Unix sockets by system calls. Node does not identify the peer, and has its own spelling of abstract names, as other
+ * runtimes do.
  */
 export interface NativeSockets {
-  /** Connects to an abstract socket, whose name begins with a zero. `busy`: it takes no more connections. */
+  /** Connects to an abstract socket, whose name begins with a zero byte. `busy`: it accepts no more connections. */
   connectAbstract(name: Uint8Array): number | 'absent' | 'busy'
-  /** Who listens at the other end: its user when it began to. Undefined where the kernel does not tell. */
+  /** The listener's process and its user when it began to listen. Undefined if the kernel does not report it. */
   peerOf(fd: number): Peer | undefined
   /** Sends what there is room for; that a peer is gone is seen when receiving. */
   send(fd: number, bytes: Uint8Array): void
@@ -16,11 +16,11 @@ export interface NativeSockets {
   close(fd: number): void
 }
 
-/** A process at the other end of a socket, as the kernel says. */
+/** A process at the other end of a socket, according to the kernel. */
 export interface Peer {
   readonly pid: number
   readonly uid: number
-  /** Undefined where the kernel does not tell. */
+  /** Undefined if the kernel does not report them. */
   readonly groups: readonly number[] | undefined
 }
 
@@ -62,7 +62,7 @@ export function bindSockets(koffi: typeof import('koffi')): NativeSockets {
   return {
     connectAbstract(name) {
       const fd = socket(AF_UNIX, SOCK_STREAM, 0)
-      // Without a descriptor nothing can be said of who is there, as of one that takes no more connections.
+      // Without a descriptor the listener cannot be identified, as if it accepted no more connections.
       if (fd === -1) return 'busy'
       const family = new Uint8Array(Uint16Array.of(AF_UNIX).buffer)
       const address = Buffer.concat([family, name])

@@ -19,11 +19,11 @@ export type NbdBlockErrorCode =
   | 'BLOCK_IO'
   /** The storage behind the server has shut this client out (ESHUTDOWN). */
   | 'BLOCK_FENCED'
-  /** The connection was lost before the answer came. */
+  /** The connection was lost before the reply arrived. */
   | 'BLOCK_LOST'
-  /** The answer did not come in time. */
+  /** The reply did not arrive in time. */
   | 'BLOCK_TIMEOUT'
-  /** The server sent what it must not. */
+  /** The server violated the protocol. */
   | 'BLOCK_PROTOCOL'
   /** Another process on this machine holds the role. */
   | 'BLOCK_CLAIMED'
@@ -32,7 +32,7 @@ export type NbdBlockErrorCode =
 
 const READS: readonly string[] = ['read', 'seek in']
 
-/** What the caller is told when a request failed. */
+/** The caller's error for a failed request. */
 export function requestError(request: FailedRequest, fault: unknown): BlockError {
   if (fault instanceof BlockError) return fault
   const isRead = READS.includes(request.operation)
@@ -42,22 +42,22 @@ export function requestError(request: FailedRequest, fault: unknown): BlockError
 }
 
 /**
- * Whether the server answered an error to what only saves work: plain reads and writes do without. Not if the storage has shut
- * this client out, or if nobody knows what the server did.
+ * Whether the server rejected an optimisation that plain reads and writes can replace. Not if the storage has shut
+ * this client out, or if the outcome is unknown.
  */
 export function isRefusedHint(error: unknown): boolean {
   const fault = error instanceof BlockError ? error.cause : error
   return fault instanceof NbdFault && fault.kind === 'refused' && fault.code !== 'ESHUTDOWN'
 }
 
-/** What the caller is told when there is no connection to the export. */
+/** The caller's error for a failed connection. */
 export function connectError(device: string, fault: unknown): BlockError {
   if (fault instanceof BlockError) return fault
   const message = `could not connect to ${device}: ${reasonOf(fault)}`
   return new BlockError(connectCode(fault), message, { device }, fault)
 }
 
-/** `connection refused (ECONNREFUSED)`, or what the error says itself. */
+/** `connection refused (ECONNREFUSED)`, or the error's own message. */
 export function reasonOf(error: unknown): string {
   if (error instanceof NbdFault) return error.message
   const errno: unknown = error instanceof Error ? Reflect.get(error, 'errno') : undefined
@@ -65,7 +65,7 @@ export function reasonOf(error: unknown): string {
   if (known !== undefined) return `${known[1]} (${known[0]})`
   const text = shown(error instanceof Error ? error.message : String(error))
   if (text !== '') return text
-  // Node tells of several failed connections with an AggregateError that says nothing itself.
+  // Node reports several failed connections with an AggregateError that has no message.
   const [first] = error instanceof AggregateError ? error.errors : []
   return first === undefined ? (systemCode(error) ?? 'an error without a message') : reasonOf(first)
 }

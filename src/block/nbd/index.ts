@@ -45,12 +45,11 @@ export type { NbdAddress, NbdUriTls } from './uri.ts'
 const DEFAULT_IN_FLIGHT = 64
 
 /**
- * An export of an NBD server (nbdkit, qemu-nbd, nbd-server, …) as a block device. An export that is no whole number of
- * sectors long is used up to its last whole one. Its size is as the server said when it was connected.
+ * An export of an NBD server (nbdkit, qemu-nbd, nbd-server, …) as a block device. If its length is not a whole number
+ * of sectors, the rest at the end is not used. Its size is the one that the server reported on connecting.
  *
- * A connection that is lost is made anew when it is next needed. Reads are sent again then; a write or a flush whose
- * answer did not come is rejected, because nobody knows whether it was done. Its errors have the codes of
- * {@link NbdBlockErrorCode}.
+ * A lost connection is re-established when it is next needed. Reads are then sent again; a write or a flush without
+ * an answer is rejected, because its outcome is unknown. Its errors have the codes of {@link NbdBlockErrorCode}.
  */
 export class NbdBlockDevice extends BaseBlockDevice {
   override readonly name: string
@@ -99,7 +98,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   /**
    * Connects to the export that a URI names: `nbd://host[:port]/export`, `nbds://…` with TLS, or
    * `nbd+unix:///export?socket=PATH`.
-   * @throws {TypeError | RangeError} an option is out of range, or not with this server
+   * @throws {TypeError | RangeError} an option is out of range, or does not fit this server
    * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`,
    *   `BLOCK_PROTOCOL`
    */
@@ -126,7 +125,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     }
   }
 
-  /** How often a connection was made anew. */
+  /** How often a connection was re-established. */
   get incarnation(): number {
     return this.#pool.renewals
   }
@@ -169,7 +168,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     try {
       await this.#range(kind, 'write zeroes to', sector, sectors)
     } catch (error) {
-      // The command only saves sending the zeroes. What else goes wrong, such as a lost connection, is told.
+      // The command only saves sending the zeroes. Other failures, such as a lost connection, are reported.
       if (!isRefusedHint(error)) throw error
       await super.doWriteZeroes(sector, sectors, durable, permit)
       return
@@ -226,7 +225,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     return this.#pool.request({ ...request, parts: [] })
   }
 
-  /** Bytes in a request with data, by what the server takes and the connections bear: whole sectors. */
+  /** Bytes in a request with data, within the limits of the server and the connections: whole sectors. */
   get #pieceBytes(): number {
     const { sectorSize } = this.info
     const sectors = Math.floor(this.#pool.pieceBytes / sectorSize)

@@ -6,12 +6,12 @@ import type { NbdDial } from './transport/stream.ts'
 /** Longer timers fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** How long nothing may move, if the options do not say. */
+/** The default of `requestTimeoutMs`. */
 export const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
 
 /** How to connect to an export. */
 export interface NbdConnectOptions {
-  /** Milliseconds for one attempt to connect: the name's look-up, TLS and all. Default 10,000. */
+  /** Milliseconds for one attempt to connect, including name lookup and TLS. Default 10,000. */
   readonly connectTimeoutMs?: number
   readonly tls?: NbdTlsOptions
   /** Makes the stream to the server: for tunnels and simulators. Experimental. Default: TCP, or the URI's unix socket. */
@@ -40,9 +40,9 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
    */
   readonly durability?: 'auto' | 'flush' | 'none'
   /**
-   * Milliseconds that a request waits while nothing moves: no byte comes from the server and none goes to it, or there
-   * is no connection. A link may be slow: at 1 KiB a second, what is in flight may take that much longer, up to ten
-   * times these milliseconds. A large transfer is many requests. `Infinity`: wait for ever. Default 30,000.
+   * Milliseconds that a request waits without progress: no byte arrives from the server and none is sent to it, or
+   * there is no connection. A slow link gets more time: what is in flight may take as long as it would at 1 KiB a
+   * second, up to ten times this value. A large transfer is many requests. `Infinity`: no limit. Default 30,000.
    */
   readonly requestTimeoutMs?: number
   /** Requests in flight on a connection. Default 64. */

@@ -3,7 +3,7 @@ import type { Permit } from '../permit.ts'
  * The numbers of the NBD protocol, as its document has them. All integers on the wire are big-endian.
  */
 
-/** Magic numbers; those of 64 bits as two halves. */
+/** Magic numbers; 64-bit ones as two halves. */
 export const MAGIC = {
   init: [0x4e42444d, 0x41474943],
   option: [0x49484156, 0x454f5054],
@@ -28,7 +28,7 @@ export const OPTION = {
   setMetaContext: 10,
 } as const
 
-/** What a server can answer to an option. */
+/** A server's replies to an option. */
 export const OPTION_REPLY = { ack: 1, server: 2, info: 3, metaContext: 4 } as const
 
 /** Option replies from here on are refusals. */
@@ -47,10 +47,10 @@ export const REFUSAL = {
   tooBig: 9,
 } as const
 
-/** Kinds of information in the answer to `go`. */
+/** Kinds of information in a reply to `go`. */
 export const INFO = { export: 0, name: 1, description: 2, blockSize: 3 } as const
 
-/** What a server says an export can do. */
+/** A server's description of what an export can do. */
 export const EXPORT_FLAG = {
   hasFlags: 0x01,
   readOnly: 0x02,
@@ -86,16 +86,16 @@ export const CHUNK = {
   errorOffset: 0x8002,
 } as const
 
-/** Chunk types with this bit are errors, also those that nobody knows yet. */
+/** Chunk types with this bit are errors, including unknown ones. */
 export const CHUNK_ERROR = 0x8000
 
 /** The flag of a reply's last chunk. */
 export const CHUNK_DONE = 1
 
-/** What the extents of `base:allocation` say. */
+/** Flags of an extent of `base:allocation`. */
 export const EXTENT_FLAG = { hole: 1, zero: 2 } as const
 
-/** The meta context that tells data from holes. */
+/** The meta context that distinguishes data and holes. */
 export const BASE_ALLOCATION = 'base:allocation'
 
 /** Bytes that the protocol allows in a string. */
@@ -115,7 +115,7 @@ const ERRORS: ReadonlyMap<number, string> = new Map([
   [108, 'ESHUTDOWN'],
 ])
 
-/** The name of an error in a reply; what nobody knows counts as EINVAL. */
+/** The name of an error in a reply; an unknown one counts as EINVAL. */
 export function errorName(errno: number): string {
   return ERRORS.get(errno) ?? 'EINVAL'
 }
@@ -128,7 +128,7 @@ export interface Request {
   readonly flags: number
   readonly offset: number
   readonly length: number
-  /** What to write, or where to put what is read: `length` bytes; empty for other requests. */
+  /** The data of a write, or the memory for a read: `length` bytes; empty for other requests. */
   readonly parts: readonly Uint8Array[]
   /** Asked each time before it is sent. */
   readonly permit: Permit
@@ -154,7 +154,7 @@ function writeOffset(bytes: Buffer, offset: number, at: number): void {
   bytes.writeUInt32BE(offset % 2 ** 32, at + 4)
 }
 
-/** An unsigned 64-bit number; what is no safe integer answers as one that is too big for anything. */
+/** An unsigned 64-bit number; one that is not a safe integer becomes a number that is too large for any use. */
 export function readOffset(view: DataView, at: number): number {
   return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4)
 }

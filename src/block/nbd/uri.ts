@@ -9,11 +9,11 @@ const MAX_NAME_BYTES = 4096
 /** RFC 3986, appendix B; the capturing groups are scheme, authority, path, query and fragment. */
 const URI = /^([^:/?#]+):(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?(#.*)?$/
 
-/** What a URI's parameters say about TLS. */
+/** The TLS parameters of a URI. */
 export interface NbdUriTls {
   /** Undefined: `psk` if there are keys, else `x509`. */
   readonly type: 'x509' | 'psk' | undefined
-  /** The name that the server's certificate has to have. */
+  /** The name that the server's certificate must have. */
   readonly hostname: string | undefined
   readonly verifyPeer: boolean | undefined
   /** A folder with `ca-cert.pem`, and perhaps `client-cert.pem` and `client-key.pem`. */

@@ -6,7 +6,7 @@ import { NbdFault } from './transport/fault.ts'
 import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './transport/stream.ts'
 import type { NbdAddress } from './uri.ts'
 
-/** Milliseconds that a server has to close a connection that was ended here. */
+/** Milliseconds that a server has to close a connection after this side ended it. */
 const FAREWELL_MS = 1000
 
 /** Where bytes go that come after a fault. */
@@ -14,11 +14,11 @@ const NOWHERE_BYTES = 64 << 10
 
 /** Takes what the server sends. */
 export interface Receiver {
-  /** Memory for what comes next: at least one byte, and asked for anew after each `filled`. */
+  /** Memory for the next bytes: at least one, and requested again after each `filled`. */
   space(): Uint8Array
   /** So many bytes of the last `space` were filled. */
   filled(bytes: number): void
-  /** So many bytes of what was sent have been taken. */
+  /** The system has taken this many of the sent bytes. */
   taken?(bytes: number): void
   /** Nothing more comes. Called once. */
   ended(fault: NbdFault): void
@@ -66,7 +66,7 @@ export class Wire implements NbdStreamReceiver {
     return wire
   }
 
-  /** Hands what comes from now on to another receiver. */
+  /** Passes further bytes to another receiver. */
   handOver(receiver: Receiver): void {
     this.#receiver = receiver
     if (this.#fault !== undefined) receiver.ended(this.#fault)
@@ -85,7 +85,7 @@ export class Wire implements NbdStreamReceiver {
     if (this.#fault !== undefined) throw this.#fault
   }
 
-  /** Sends the pieces. They must not change until they are answered. */
+  /** Sends the pieces. They must not change until the server has replied. */
   send(...pieces: readonly Uint8Array[]): void {
     if (this.#fault === undefined) this.#stream?.send(pieces)
   }
@@ -95,7 +95,7 @@ export class Wire implements NbdStreamReceiver {
     this.#stream?.hold(needed)
   }
 
-  /** Sends what is to be sent, and ends the connection; waits for the server to do so, but not for long. */
+  /** Sends pending data, and ends the connection; waits briefly for the server to do so too. */
   async end(): Promise<void> {
     if (this.#fault !== undefined) return
     this.#stream?.hold(true)
@@ -111,7 +111,7 @@ export class Wire implements NbdStreamReceiver {
   }
 
   space(): Uint8Array {
-    // After a fault nobody's memory may be written to; the stream is about to be destroyed.
+    // After a fault no caller's memory may be written to; the stream is about to be destroyed.
     if (this.#fault !== undefined) return new Uint8Array(NOWHERE_BYTES)
     this.#offeredBy = this.#receiver
     this.#offered = this.#receiver.space()

@@ -4,11 +4,11 @@ import { type Area, readAt } from './byte-range.ts'
 import { fillRandom } from './random.ts'
 
 /**
- * Whether what is written to a device comes out at another one, whatever their names: a file and an export of it are one
- * storage. Writes random bytes there for a moment, durably, so nobody else may be at work on the target.
- * @param before what the target holds from that byte on, whole sectors: it is put back
- * @param readOther reads the same bytes of the other device; answers undefined if it has none there
- * @throws {BlockError} a code of a device; the target has its bytes back unless it refused them
+ * Whether data written to a device appears at another one, whatever their names: a file and an export of it are one
+ * storage. Briefly writes random bytes there, durably, so no other program may use the target.
+ * @param before the target's content from that byte on, whole sectors: it is restored
+ * @param readOther reads the same bytes of the other device; resolves with undefined if it has none there
+ * @throws {BlockError} a code of a device; the target's content is restored unless it refused that write
  */
 export async function comesOutAt(
   { device, info }: Area,
@@ -33,9 +33,9 @@ export async function comesOutAt(
 }
 
 /**
- * Makes sure that a copy of the source to the target does not overwrite what it reads. Looks in the last unit, which the copy
- * overwrites anyway: a crash in between leaves random bytes there. A target that cannot be read there gets the source's bytes,
- * which are its own if both are one.
+ * Checks that a copy of the source to the target does not overwrite what it reads. The test uses the last unit, which
+ * the copy overwrites anyway: a crash meanwhile leaves random bytes there. If the target's last unit is unreadable,
+ * the source's bytes are written there, which are its own if both are one storage.
  * @throws {TypeError} both are one storage; nothing was changed
  * @throws {BlockError} a code of a device
  */

@@ -48,7 +48,7 @@ export async function pairOf(from: BlockDevice, to: BlockDevice): Promise<[Area,
   return [source, target]
 }
 
-/** The least number of bytes that is a whole number of both devices' sectors. */
+/** The smallest number of bytes that is a multiple of both devices' sector sizes. */
 export function commonUnit(a: Area, b: Area): number {
   const [sizeA, sizeB] = [a.info.sectorSize, b.info.sectorSize]
   let [divisor, rest] = [sizeA, sizeB]

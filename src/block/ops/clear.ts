@@ -3,7 +3,7 @@ import type { BlockDevice } from '../device.ts'
 import type { Area } from './byte-range.ts'
 import type { Chunk } from './extents.ts'
 
-/** How a device says no to a request, and goes on working. */
+/** Codes with which a device refuses a request and keeps working. */
 const REFUSALS: readonly string[] = ['BLOCK_UNSUPPORTED', 'BLOCK_IO']
 
 /**
@@ -30,8 +30,8 @@ export async function clear({ device, info }: Area, { offset, bytes }: Chunk): P
 }
 
 /**
- * Giving space back is a hint: some file systems and servers only say when asked that they cannot. What is left there is
- * overwritten, which tells what is really wrong.
+ * Discarding is a hint: some file systems and servers only report on use that they do not support it. The rest is
+ * overwritten, which reports real faults.
  */
 async function discardIfPossible(
   device: BlockDevice,

@@ -10,11 +10,11 @@ export type Comparison =
   | { readonly status: 'equal' }
   /** The content differs, first at this byte. */
   | { readonly status: 'different'; readonly offset: number }
-  /** The sizes differ; the content was not looked at. */
+  /** The sizes differ; the content was not compared. */
   | { readonly status: 'different-size'; readonly sizeBytes: readonly [number, number] }
 
 /**
- * Compares two devices byte by byte, up to the first difference. The sizes of their sectors may differ.
+ * Compares two devices byte by byte, up to the first difference. Their sector sizes may differ.
  * @throws {BlockError} a device cannot be read
  * @throws {RangeError} an option is out of range
  * @throws the signal's reason

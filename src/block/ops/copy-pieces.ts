@@ -5,16 +5,15 @@ import type { Plan } from './options.ts'
 import { inParallel } from './pipeline.ts'
 
 /**
- * Copies pieces of a device, the first of which begins it, so that a copy that is cut short never looks whole:
- * what tells what a device holds is at its start, and that comes last.
+ * Copies pieces of a device, the first of which is its start, so that an interrupted copy does not look complete: a
+ * device's content is recognised by its start, and that is written last.
  *
- * First the target's first piece becomes zeroes, unless it is a hole: what the target held is lost anyway, and
- * with its start left in place it would look like what it was, with the source's bytes in it. Then the rest is
- * copied, then the first piece but for its first unit, and that unit at the very end: one sector, which no crash
- * tears, where both devices have sectors of one size. A flush follows each of these, because a disk may reorder
- * what comes between two.
+ * First the target's first piece becomes zeroes, unless it is a hole: the target's content is lost anyway, and with
+ * its old start it would look like the old content, with the source's bytes in it. Then the rest is copied, then the
+ * first piece without its first unit, and finally that unit: one sector, which no crash tears, if both devices have
+ * the same sector size. A flush follows each of these steps, because a disk may reorder writes between two flushes.
  *
- * `clearPiece` makes a piece of the target read as zeroes, and answers whether there was anything to do.
+ * `clearPiece` makes a piece of the target read as zeroes, and returns whether that took a write.
  */
 export async function copyPieces(
   source: Area,

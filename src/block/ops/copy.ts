@@ -6,11 +6,12 @@ import { chunksOf, type Extent } from './extents.ts'
 import { type OperationOptions, planOf } from './options.ts'
 
 /**
- * Copies a device's content to another of the same size in bytes; the sizes of their sectors may differ. The
- * copy is on stable storage when it resolves. After a failure, an abort or a crash the target holds a part of it,
- * and zeroes in place of the first chunk: the start comes last, so that a part never looks whole.
- * Nobody may be at work on either meanwhile. Before anything else, the target's last sector holds random bytes for a moment:
- * if they are read from the source at the same place, both are one storage. Partitions that overlap otherwise are not told.
+ * Copies a device's content to another of the same size in bytes; their sector sizes may differ. The copy is on
+ * stable storage when it resolves. After a failure, an abort or a crash the target has a part of it, and zeroes
+ * instead of the first chunk: the start is written last, so that a partial copy does not look complete.
+ *
+ * No other program may use either device meanwhile. First, the target's last sector briefly contains random bytes: if
+ * the source reads them at the same offset, both are one storage. Other overlaps of partitions are not detected.
  * @throws {TypeError} both are the same device, or one storage under two names; nothing was changed
  * @throws {RangeError} the sizes differ, or an option is out of range; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device

@@ -12,8 +12,8 @@ export interface Extent extends Chunk {
 }
 
 /**
- * The device's extents in order, without gaps, in whole units: a unit that holds any data is mapped. A
- * device that cannot seek is one mapped extent.
+ * The device's extents in order, without gaps, in whole units: a unit with any data is mapped. A device that cannot
+ * seek is one mapped extent.
  */
 export async function* extentsOf(area: Area, unitBytes: number): AsyncGenerator<Extent> {
   const { device, info, sizeBytes } = area

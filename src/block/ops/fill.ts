@@ -11,9 +11,8 @@ export interface FillDeviceOptions extends OperationOptions {
 }
 
 /**
- * Overwrites a device with random-looking data, for tests: the content of each byte depends on the seed and
- * its place only, not on the sector size or on how the filling goes. Not for secrets. It is on stable
- * storage when it resolves.
+ * Overwrites a device with random-looking data, for tests: each byte depends on the seed and its offset only, not on
+ * the sector size or the order of writes. Not for secrets. The data is on stable storage when it resolves.
  * @throws {RangeError} an option is out of range; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of the device
  * @throws the signal's reason

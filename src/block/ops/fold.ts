@@ -8,7 +8,7 @@ import { inOrder } from './pipeline.ts'
 export interface FoldPiece {
   /** The device's sector that the bytes start at. */
   readonly sectorStart: number
-  /** A whole number of sectors; the memory is used again once the step is done. */
+  /** A whole number of sectors; the memory is reused after the step. */
   readonly bytes: Uint8Array
 }
 
@@ -22,10 +22,10 @@ export interface FoldHole {
 export type FoldStep<State, Piece> = (state: State, piece: Piece) => State | Promise<State>
 
 /**
- * Takes the device's content, first sector to last, into a state. Pieces are as long as a chunk; the next
- * ones are read ahead.
+ * Folds the device's content, from the first sector to the last, into a state. Pieces are as long as a chunk; the
+ * next ones are prefetched.
  * @returns the last state: `initial` for an empty device
- * @throws what `step` throws; {@link BlockError}; {@link RangeError} for options that cannot be
+ * @throws the error of `step`; {@link BlockError}; {@link RangeError} for an option out of range
  * @throws the signal's reason
  */
 export async function fold<State>(

@@ -1,4 +1,4 @@
-/** Work on whole devices. */
+/** Operations on whole devices. */
 export { type Comparison, compare } from './compare.ts'
 export { copy } from './copy.ts'
 export { type EraseDeviceOptions, erase } from './erase.ts'

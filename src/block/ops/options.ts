@@ -1,14 +1,14 @@
-/** How an operation on whole devices goes about it. */
+/** Options of an operation on whole devices. */
 export interface OperationOptions {
-  /** Told after each chunk, of all that will be looked at: holes that are skipped count as done. */
+  /** Called after each chunk with the progress: skipped holes count as done. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void
   /** Ends the operation early, with the signal's reason, once the requests in flight have settled. */
   readonly signal?: AbortSignal
   /** Chunks in flight at the same time: 1 to 64. Default 4. */
   readonly concurrency?: number
   /**
-   * Bytes in a chunk, rounded up to whole sectors. Default 1 MiB. Memory used: `concurrency` chunks, of each
-   * device where two are compared.
+   * Bytes in a chunk, rounded up to whole sectors. Default 1 MiB. Memory: `concurrency` chunks, per device when two
+   * are compared.
    */
   readonly chunkBytes?: number
 }
@@ -19,15 +19,15 @@ export interface Plan {
   /** A whole number of units. */
   readonly chunkBytes: number
   readonly signal: AbortSignal | undefined
-  /** Reports that so many more bytes are done. */
+  /** Reports that this many more bytes are done. */
   readonly progress: (bytes: number) => void
 }
 
 const MAX_CONCURRENCY = 64
 
 /**
- * @param totalBytes what is reported as the total
- * @param unitBytes chunks are whole numbers of it
+ * @param totalBytes the reported total
+ * @param unitBytes chunks are a multiple of it
  * @throws {RangeError} an option is out of range
  */
 export function planOf(options: OperationOptions, totalBytes: number, unitBytes: number): Plan {

@@ -1,11 +1,11 @@
 import type { Plan } from './options.ts'
 
 /**
- * Works on items, some at the same time, in any order. Each worker takes one item at a time, so what it
- * holds bounds the memory. After a failure or an abort no more items are taken, and what is in flight
- * settles first, because requests cannot be cancelled.
+ * Processes items, several at a time, in any order. Each worker takes one item at a time, so the memory of the
+ * workers is the limit. After a failure or an abort no more items are taken, and requests in flight settle first,
+ * because they cannot be cancelled.
  * @param worker makes a worker, when there is a first item for it
- * @throws what a worker threw, or the signal's reason
+ * @throws the worker's error, or the signal's reason
  */
 export async function inParallel<T>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -36,9 +36,9 @@ export async function inParallel<T>(
 }
 
 /**
- * Prepares items, some ahead at the same time, and answers them in order.
- * @param prepare gets a slot too: the memory of slot `n` is free again when the next answer is asked for
- * @throws what `prepare` threw, or the signal's reason, when what is in flight has settled
+ * Prepares items, several ahead, and yields the results in order.
+ * @param prepare also gets a slot: the memory of slot `n` is free again when the next result is requested
+ * @throws the error of `prepare`, or the signal's reason, once everything in flight has settled
  */
 export async function* inOrder<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -51,7 +51,7 @@ export async function* inOrder<T, R>(
     for await (const item of items) {
       plan.signal?.throwIfAborted()
       const preparing = prepare(item, taken++ % plan.concurrency)
-      // An earlier one may fail first; this one is awaited below all the same.
+      // An earlier one may fail first; this one is still awaited below.
       preparing.catch(() => {})
       ahead.push(preparing)
       if (ahead.length === plan.concurrency) yield* next(ahead)

@@ -6,10 +6,9 @@ function mixed(value: number): number {
 }
 
 /**
- * Fills memory with the random-looking bytes that a seed gives a place, so that they can be told again from
- * seed and place alone. The 32-bit little-endian word number `i` of the device is
- * `mixed(low(i) * 0x9e3779b1 + mixed(high(i) + mixed(seed)))`, `mixed` being Murmur3's finaliser and low and
- * high the halves of `i` in 32 bits. Not for secrets.
+ * Fills memory with random-looking bytes that depend on seed and offset only, so that they can be recomputed. The
+ * 32-bit little-endian word number `i` of the device is `mixed(low(i) * 0x9e3779b1 + mixed(high(i) + mixed(seed)))`,
+ * where `mixed` is Murmur3's finaliser, and low and high are the 32-bit halves of `i`. Not for secrets.
  * @param offset of the memory's first byte on the device; a multiple of 4, as is the memory's length
  */
 export function fillRandom(memory: Uint8Array, seed: number, offset: number): void {

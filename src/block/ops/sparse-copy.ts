@@ -8,9 +8,9 @@ import { type OperationOptions, type Plan, planOf } from './options.ts'
 /** Holes are cleared in pieces of at most this many bytes, so that progress shows and aborting works. */
 const HOLE_BYTES = 64 << 20
 
-/** How to copy what is not a hole. */
+/** Options of a copy that skips holes. */
 export interface SparseCopyOptions extends OperationOptions {
-  /** The target reads as zeroes everywhere, as a new file does: its holes are left alone, whatever it can do. Default false. */
+  /** The target reads as zeroes everywhere, like a new file: its holes are left alone, whatever its capabilities. Default false. */
   readonly targetIsZero?: boolean
 }
 
@@ -29,7 +29,7 @@ export async function sparseCopy(
   const unitBytes = commonUnit(source, target)
   const plan = planOf(options, source.sizeBytes, unitBytes)
   const all = pieces(source, unitBytes, plan)
-  // Nothing is cleared there, so even a copy of a device to itself would write what is there.
+  // Nothing is cleared, so even a copy of a device to itself would only write the same bytes.
   if (options.targetIsZero === true) {
     return copyPieces(source, target, plan, all, async () => false)
   }

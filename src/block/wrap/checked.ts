@@ -5,13 +5,12 @@ import { GuardedBlockDevice } from './guarded.ts'
 import { type MemoryAccess, MemoryInUse } from './memory-use.ts'
 
 /**
- * Checks every precondition of {@link BlockDevice} before the device it wraps is called: for back-ends
- * that do not check by themselves, and for finding a caller's mistake. Arguments, read-only, missing
- * capabilities and disconnecting are answered here, and so are buffers that share memory with those of
- * a request in flight on this handle (which "must not be touched").
+ * Checks every precondition of {@link BlockDevice} before it calls the wrapped device: for back-ends that do not
+ * check, and to find a caller's mistakes. It rejects invalid arguments, writes to a read-only device, missing
+ * capabilities, calls after disconnecting, and buffers that share memory with those of a request in flight on this
+ * handle (which "must not be touched").
  *
- * It asks the device for its size before every request, since a device may shrink; that one has grown is
- * noticed by `getInfo`.
+ * It queries the device's size before every request, because a device may shrink; `getInfo` notices growth.
  */
 export class CheckedBlockDevice extends GuardedBlockDevice {
   readonly #inUse = new MemoryInUse()

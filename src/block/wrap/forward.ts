@@ -11,7 +11,7 @@ import type {
   WriteOptions,
 } from '../device.ts'
 
-/** A device that hands everything to the one it wraps; wrappers override what they change. */
+/** A device that forwards every call to the wrapped one; wrappers override what they change. */
 export abstract class ForwardingBlockDevice implements BlockDevice {
   /** The wrapped device. */
   protected readonly inner: BlockDevice

@@ -22,8 +22,8 @@ export interface GuardedOptions {
 }
 
 /**
- * A device over another one that keeps the rules of {@link BlockDevice} itself, with a life of its own:
- * only valid requests reach the device below, and its claims end with it.
+ * A device over another one that enforces the rules of {@link BlockDevice} and has its own life cycle: only valid
+ * requests reach the device below, and its claims end with it.
  */
 export abstract class GuardedBlockDevice extends BaseBlockDevice {
   override readonly name: string

@@ -12,16 +12,16 @@ interface Use extends Range {
 }
 
 /**
- * The memory that requests in flight use. Memory that a request fills is that request's alone; any
- * number may read the same memory (a pattern that is written over and over, say).
+ * The memory of requests in flight. Memory that one request fills is exclusive to it; any number of requests may read
+ * the same memory (a repeated pattern, for instance).
  */
 export class MemoryInUse {
   readonly #uses = new Map<ArrayBufferLike, Set<Use>>()
 
   /**
-   * Takes the buffers' memory for a request; the answer gives it back.
-   * @throws {RangeError} another request in flight fills some of it, or uses what this one would fill;
-   *   or this one would fill some of it twice
+   * Reserves the buffers' memory for a request; the returned function releases it.
+   * @throws {RangeError} another request in flight fills some of it, or uses memory that this one would fill; or this
+   *   one would fill some of it twice
    */
   take(buffers: readonly Uint8Array[], access: MemoryAccess): () => void {
     const ranges = rangesOf(buffers, access)

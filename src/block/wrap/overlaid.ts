@@ -1,7 +1,7 @@
 import type { BlockDevice, RequestOptions } from '../device.ts'
 import { ForwardingBlockDevice } from './forward.ts'
 
-/** Bytes at a place, in bytes from the device's start. */
+/** Bytes at an offset, in bytes from the device's start. */
 export interface Piece {
   readonly offset: number
   readonly bytes: Uint8Array

@@ -18,18 +18,17 @@ export interface PartitionOptions {
 }
 
 /**
- * A run of sectors of another device, as a device of its own; partitions can be partitioned again.
+ * A run of sectors of another device, as a device; partitions can be partitioned again.
  *
- * It belongs to whoever opened it, the device below to whoever opened that: `disconnect` of a partition
- * waits for its own requests and gives back its own claims, and leaves the device below connected, for
- * other partitions. Its size is fixed, so `resize` is not supported; should the device below shrink into
- * it, `getInfo` answers what is left. Failures of the device below are passed on as they are, so their
- * `details` speak of that device and its sectors.
+ * A partition belongs to its opener, and so does the device below: `disconnect` of a partition waits for its own
+ * requests and releases its own claims, and leaves the device below connected, for other partitions. Its size is
+ * fixed, so `resize` is not supported; if the device below shrinks into it, `getInfo` returns the rest. Failures of
+ * the device below pass unchanged, so their `details` name that device and its sectors.
  *
- * A role is claimed on the device below, under the name `role@start` with the partition's first sector
- * there: two rings on one device do not exclude each other, but one place does, however its partitions
- * are nested. A partition that starts at sector 0 uses the plain name, since what starts there is also
- * found by opening the whole device.
+ * A role is claimed on the device below, as `role@start` with the partition's first sector there: two rings on one
+ * device do not exclude each other, but two claims for the same start do, however the partitions are nested. A
+ * partition that starts at sector 0 uses the plain name, because a ring at that start is also found by opening the
+ * whole device.
  */
 export class PartitionBlockDevice extends GuardedBlockDevice {
   readonly #sectors: number

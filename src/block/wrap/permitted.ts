@@ -2,7 +2,7 @@ import type { BlockDevice, RequestOptions, WriteOptions } from '../device.ts'
 import { both, type Permit } from '../permit.ts'
 import { ForwardingBlockDevice } from './forward.ts'
 
-/** Hands every request on with a permit, besides the request's own: nothing is sent any more once it refuses. */
+/** Forwards every request with a permit, in addition to the request's own: once it refuses, nothing more is sent. */
 export class PermittedBlockDevice extends ForwardingBlockDevice {
   readonly #permit: Permit
 

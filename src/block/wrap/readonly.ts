@@ -1,7 +1,7 @@
 import type { BlockDevice, BlockInfo } from '../device.ts'
 import { GuardedBlockDevice } from './guarded.ts'
 
-/** A device that refuses every write with `BLOCK_READ_ONLY`, whatever the one it wraps would say. */
+/** A device that refuses every write with `BLOCK_READ_ONLY`. */
 export class ReadOnlyBlockDevice extends GuardedBlockDevice {
   private constructor(device: BlockDevice, info: BlockInfo) {
     super(device, {

@@ -10,16 +10,16 @@ export interface SectorRange {
   readonly sectors: number
 }
 
-/** A device of which more cannot be read than this is as good as gone: its error is passed on. */
+/** With more unreadable sectors than this, a device is unusable: its error passes. */
 export const MAX_UNREADABLE_SECTORS = 16_384
-/** How often a sector is read before it counts as unreadable: one failure may be anything. */
+/** How often a sector is read before it counts as unreadable: a single failure may be transient. */
 const TRIES = 2
 
 /**
- * Reads what can be read: where a read fails with `BLOCK_IO`, it is split, down to the sectors that cannot be read. These
- * are answered as zeroes, remembered, and not tried again, because a disk may take seconds for each try. All other errors
- * pass, and so does `BLOCK_IO` once there are more than `MAX_UNREADABLE_SECTORS`. For looking at a device and mending it: whoever
- * takes the zeroes for what was written loses it.
+ * Reads around unreadable sectors: a read that fails with `BLOCK_IO` is split, down to single sectors. Unreadable
+ * sectors read as zeroes, are remembered, and not tried again, because a disk may take seconds for each try. All
+ * other errors pass, and so does `BLOCK_IO` once there are more than `MAX_UNREADABLE_SECTORS`. Only for inspecting
+ * and repairing a device: a program that mistakes the zeroes for data loses it.
  */
 export class SalvageBlockDevice extends ForwardingBlockDevice {
   #unreadable: readonly SectorRange[] = []

@@ -14,7 +14,7 @@ import { ForwardingBlockDevice } from './forward.ts'
 /** The diagnostics channel on which {@link TracedBlockDevice} publishes. */
 export const BLOCK_CHANNEL = 'shared-block-ring:block'
 
-/** A request that settled: what is published on {@link BLOCK_CHANNEL}. */
+/** A settled request, as published on {@link BLOCK_CHANNEL}. */
 export interface BlockTrace {
   /** The device's name. */
   readonly device: string
@@ -37,8 +37,8 @@ export interface BlockTrace {
 type What = Omit<BlockTrace, 'device' | 'durationMs' | 'error'>
 
 /**
- * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a
- * {@link BlockTrace}. Without subscribers requests are passed on as they are.
+ * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a {@link BlockTrace}.
+ * Without subscribers, requests are forwarded unchanged.
  */
 export class TracedBlockDevice extends ForwardingBlockDevice {
   readonly #channel = channel(BLOCK_CHANNEL)

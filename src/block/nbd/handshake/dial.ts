@@ -18,7 +18,7 @@ import { OptionNegotiation } from './option-negotiation.ts'
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Connects to an export, ready for requests; gives up when the signal says so.
+ * Connects to an export, ready for requests, until the signal aborts.
  * @throws {NbdFault}
  */
 export function dial(
@@ -36,8 +36,7 @@ export function dial(
 }
 
 /**
- * Connects to a server, encrypted if the address says so, and agrees with it on something. The connection is closed
- * if that fails.
+ * Connects to a server, with TLS if the address asks for it, and negotiates. If that fails, the connection is closed.
  * @throws {NbdFault}
  */
 export async function negotiateWith<T>(
@@ -70,7 +69,7 @@ export async function negotiateWith<T>(
   }
 }
 
-/** Ends the connection when the signal says so before the work is done. */
+/** Ends the connection if the signal aborts before the work is done. */
 async function within<T>(signal: AbortSignal, wire: Wire, work: () => Promise<T>): Promise<T> {
   const listening = onAbort(signal, () => wire.destroy(signal.reason))
   try {
@@ -98,7 +97,7 @@ async function negotiateOver<T>(
   }
 }
 
-/** What is to be encrypted is never sent in the clear, whatever the server says. */
+/** With TLS nothing is sent in the clear, whatever the server replies. */
 async function encrypt(negotiation: OptionNegotiation, wire: Wire): Promise<void> {
   const refusal = negotiation.fixedNewstyle
     ? await negotiation.ask(OPTION.startTls, Buffer.alloc(0))

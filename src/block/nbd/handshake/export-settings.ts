@@ -9,14 +9,14 @@ import type { Export } from './negotiate.ts'
 /** Data in a request at most: large transfers are many requests, a few of them in flight. */
 const TRANSFER_BYTES = 4 << 20
 
-/** What a device is, by what the server said and the user wants. */
+/** A device's settings, from the server's description and the user's options. */
 export interface ExportSettings {
   readonly info: BlockInfo
   readonly capabilities: BlockCapabilities
   readonly durability: 'fua' | 'flush' | 'none'
   /** Whether the server makes zeroes by itself. */
   readonly zeroes: boolean
-  /** Whether reads can be answered in one piece. */
+  /** Whether the server can send the data of a read in one piece. */
   readonly df: boolean
   readonly multiConn: boolean
   /** Bytes in a request with data, a multiple of the sector size. */
@@ -25,7 +25,7 @@ export interface ExportSettings {
   readonly rangeBytes: number
   /** What all offsets and lengths are to be multiples of. */
   readonly minimumBytes: number
-  /** Bytes in a question about what is where, at first. */
+  /** Bytes in a block status request, at first. */
   readonly questionBytes: number
 }
 
@@ -69,8 +69,8 @@ export function exportSettingsOf(
 }
 
 /**
- * Checks that what is found when connecting again is the same export: others may have changed it meanwhile.
- * @throws {NbdFault} it is not
+ * Checks on reconnecting that the export is still the same: it may have been replaced.
+ * @throws {NbdFault} it is another one
  */
 export function checkSameExport(before: Export, now: Export): void {
   const changed = (['flags', 'minimum', 'structured'] as const).find(

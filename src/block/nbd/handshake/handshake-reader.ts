@@ -7,7 +7,7 @@ const MAX_BYTES = 1 << 20
 /** Room that is offered at least. */
 const MIN_SPACE = 4 << 10
 
-/** Somebody who waits for bytes. */
+/** A caller that waits for bytes. */
 interface Waiting {
   readonly bytes: number
   resolve(): void

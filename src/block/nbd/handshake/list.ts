@@ -10,13 +10,13 @@ import type { Answer } from './option-negotiation.ts'
 /** An export, as its server lists it. */
 export interface NbdExport {
   readonly name: string
-  /** The server's words for people; often empty. */
+  /** The server's description for people; often empty. */
   readonly description: string
 }
 
 /**
- * Lists the exports of a server. The URI's own export does not matter.
- * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN` (also: the server does not tell), `BLOCK_PROTOCOL`
+ * Lists the exports of a server. The URI's own export is ignored.
+ * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN` (also if the server does not list its exports), `BLOCK_PROTOCOL`
  */
 export async function listNbdExports(
   uri: string,

@@ -2,15 +2,15 @@ import { BASE_ALLOCATION, INFO, OPTION, OPTION_REPLY, REFUSAL, readOffset } from
 import { broken, NbdFault } from '../transport/fault.ts'
 import type { Answer, OptionNegotiation, Refusal } from './option-negotiation.ts'
 
-/** Bytes in a request, where the server does not say what it takes. */
+/** Bytes in a request, if the server states no limit. */
 const DEFAULT_MAXIMUM = 32 << 20
-/** Nearly all that 32 bits can say, in whole blocks of any size. */
+/** Nearly the largest 32-bit number, in whole blocks of any size. */
 const QUESTION_BYTES = 2 ** 32 - 2 ** 16
 
-/** Zeroes that a server may send behind its answer to `exportName`. */
+/** Zeroes that a server may send after its reply to `exportName`. */
 const PADDING_BYTES = 124
 
-/** What a server says about an export. */
+/** A server's description of an export. */
 export interface Export {
   readonly sizeBytes: number
   /** Of `EXPORT_FLAG`. */
@@ -19,11 +19,11 @@ export interface Export {
   readonly minimum: number
   /** Bytes in a request at most; 32 MiB where the server allows more. */
   readonly maximum: number
-  /** Bytes in a question about what is where, which has no data: as many as it can name where the server names no bound. */
+  /** Bytes in a block status request, which carries no data: the largest number possible if the server states no limit. */
   readonly question: number
   /** Whether replies come in chunks. */
   readonly structured: boolean
-  /** Number of the meta context that tells data from holes, if the server has it. */
+  /** Number of the meta context that distinguishes data and holes, if the server has it. */
   readonly allocation: number | undefined
 }
 
@@ -112,7 +112,7 @@ function blockSizeInfo(data: Buffer): Sizes {
   }
 }
 
-/** The way of servers that do not know `go`: they answer a bad name by closing the connection. */
+/** For servers that do not know `go`: they reject a bad name by closing the connection. */
 async function askExportName(
   negotiation: OptionNegotiation,
   name: string,

@@ -12,13 +12,13 @@ import { broken, NbdFault } from '../transport/fault.ts'
 import type { Wire } from '../wire.ts'
 import type { HandshakeReader } from './handshake-reader.ts'
 
-/** Bytes in an answer: two strings, and some numbers. */
+/** The largest reply: two strings, and some numbers. */
 const MAX_ANSWER_BYTES = 3 * MAX_STRING_BYTES
 
-/** Answers to one option; a list of exports may have so many. */
+/** Replies to one option; a list of exports may be this long. */
 const MAX_ANSWERS = 10_000
 
-/** An answer that is neither the last one nor a refusal. */
+/** A reply that is neither the last one nor a refusal. */
 export interface Answer {
   /** One of `OPTION_REPLY`. */
   readonly type: number
@@ -29,7 +29,7 @@ export interface Answer {
 export interface Refusal {
   /** One of `REFUSAL`. */
   readonly code: number
-  /** For people. */
+  /** A text for people. */
   readonly reason: string
 }
 
@@ -37,7 +37,7 @@ export interface Refusal {
 export class OptionNegotiation {
   /** Whether the server takes options that it may refuse. */
   fixedNewstyle = false
-  /** Whether it leaves away the padding behind the answer to `exportName`. */
+  /** Whether the server omits the padding after its reply to `exportName`. */
   noZeroes = false
   readonly #wire: Wire
   readonly #reader: HandshakeReader
@@ -48,7 +48,7 @@ export class OptionNegotiation {
   }
 
   /**
-   * Reads who is there, and says what this client can do.
+   * Reads the server's greeting, and sends this client's flags.
    * @throws {NbdFault}
    */
   async greet(): Promise<void> {
@@ -70,7 +70,7 @@ export class OptionNegotiation {
   }
 
   /**
-   * Asks for an option, and reads all answers to it.
+   * Requests an option, and reads all replies to it.
    * @returns undefined if the server agreed
    * @throws {NbdFault}
    */
@@ -89,7 +89,7 @@ export class OptionNegotiation {
     throw broken(`at most ${MAX_ANSWERS} answers to option ${option}`, 'more')
   }
 
-  /** Asks for an option that has no such answers. */
+  /** Requests an option that has no such replies. */
   say(option: number, data: Uint8Array = new Uint8Array(0)): void {
     const header = Buffer.alloc(16)
     header.writeUInt32BE(MAGIC.option[0], 0)
@@ -99,12 +99,12 @@ export class OptionNegotiation {
     this.#wire.send(header, data)
   }
 
-  /** The bytes behind an option that has no such answers. */
+  /** The bytes after an option that has no such replies. */
   read(bytes: number): Promise<Buffer> {
     return this.#reader.read(bytes)
   }
 
-  /** @throws {NbdFault} the server has sent more than it was asked for */
+  /** @throws {NbdFault} the server has sent unrequested data */
   checkSilent(): void {
     if (this.#reader.unread > 0) {
       throw broken('nothing more for now', `${this.#reader.unread} bytes that nobody asked for`)

@@ -9,18 +9,18 @@ const HEAD_START_MS = 250
 
 /** One way to connect. */
 export interface Attempt<T> {
-  /** An address, for people. */
+  /** An address as text. */
   readonly name: string
   /** Connects; gives up when the signal is aborted. */
   readonly connect: (signal: AbortSignal) => Promise<T>
 }
 
 /**
- * Connects in the first way that works, as RFC 8305 (Happy Eyeballs) has it: an attempt begins when the one before it has
- * failed or has had its head start, and none has a time limit of its own, because the slow one may be the only one that
- * works. The others are given up then.
+ * Connects in the first way that works, as in RFC 8305 (Happy Eyeballs): an attempt begins when the previous one has
+ * failed or has had its head start. No attempt has a time limit, because the slow one may be the only one that works.
+ * The first success cancels the others.
  * @throws the failure of the only attempt
- * @throws {NbdFault} all have failed; it says why each of them did
+ * @throws {NbdFault} all have failed; the message has the reason of each
  * @throws the signal's reason
  */
 export function race<T>(

@@ -13,8 +13,8 @@ const PSK_CIPHERS =
   'DHE-PSK-AES256-GCM-SHA384:DHE-PSK-CHACHA20-POLY1305:ECDHE-PSK-CHACHA20-POLY1305:PSK-AES256-GCM-SHA384'
 
 /**
- * What Node needs for TLS with the server of an address: options go before what the URI says.
- * @throws {NbdFault} a file cannot be read, or has not what it should have
+ * Node's TLS options for the server of an address: options take precedence over the URI.
+ * @throws {NbdFault} a file cannot be read, or has unexpected content
  */
 export async function tlsOptions(
   address: NbdAddress & { readonly tls: NbdUriTls },
@@ -41,7 +41,7 @@ function withPsk(username: string, key: Uint8Array): ConnectionOptions {
     ciphers: PSK_CIPHERS,
     maxVersion: 'TLSv1.2',
     pskCallback: () => ({ identity: username, psk: key }),
-    // Knowing the key is what tells who the server is; there is no certificate.
+    // Knowing the key identifies the server; there is no certificate.
     checkServerIdentity: () => undefined,
   }
 }

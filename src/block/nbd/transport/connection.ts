@@ -19,7 +19,7 @@ const FAREWELL: Request = {
 
 type Answered = (status: Status | undefined) => void
 
-/** Of a request, and of its answer. */
+/** Of a request, and of its reply. */
 const HEADERS_BYTES = 64
 
 /** On average: 1 KiB a second. */
@@ -33,14 +33,14 @@ const CHANGES: ReadonlySet<number> = new Set([COMMAND.write, COMMAND.writeZeroes
 
 /** A connection in transmission: requests go out as they come, and replies come back in any order. */
 export class Connection implements Receiver, Requests {
-  /** What the server said about the export when the connection was made. */
+  /** The server's description of the export, from the handshake. */
   readonly export: Export
-  /** Told when it fails, whatever the reason. */
+  /** Called when the connection fails, for any reason. */
   onLost: () => void = () => undefined
   readonly #wire: Wire
   readonly #parser: ReplyParser
   readonly #exchanges = new Map<number, Exchange>()
-  /** Changes without FUA that were answered, and how many of the first of them are on stable storage. */
+  /** Changes without FUA that succeeded, and how many of the first of them are on stable storage. */
   #changes = 0
   #flushed = 0
   #cookies = 0
@@ -53,7 +53,7 @@ export class Connection implements Receiver, Requests {
   /** When bytes last came or went, or the first request was sent after there was none. */
   #movedAt = Number.NEGATIVE_INFINITY
   #heardAt = Number.NEGATIVE_INFINITY
-  /** Of requests without an answer. */
+  /** Bytes of requests without a reply. */
   #bytesInFlight = 0
 
   /** @param timeoutMs how long nothing may move while there are requests */
@@ -72,7 +72,7 @@ export class Connection implements Receiver, Requests {
     return this.#fault === undefined && !this.#farewell
   }
 
-  /** Whether a change was answered that no flush over this connection has covered since; also after it was lost. */
+  /** Whether a change succeeded that no later flush over this connection covers; still valid after the connection is lost. */
   get unflushed(): boolean {
     return this.#changes > this.#flushed
   }
@@ -83,8 +83,8 @@ export class Connection implements Receiver, Requests {
   }
 
   /**
-   * Sends a request, and answers what the server says about its bytes if it was asked for that.
-   * @throws {NbdFault} it failed; `lost` and `late` leave open whether the server has done it
+   * Sends a request. Resolves with the server's block status if the request asked for it.
+   * @throws {NbdFault} it failed; after `lost` and `late` the outcome is unknown
    */
   request(request: Request): Promise<Status | undefined> {
     return new Promise((resolve, reject) => {
@@ -158,7 +158,7 @@ export class Connection implements Receiver, Requests {
     if (this.#exchanges.size === 0) this.#wire.hold(false)
   }
 
-  /** Keeps count of what is unflushed, as soon as the answer is there: the connection may be lost in the same turn. */
+  /** Counts unflushed changes as soon as the reply arrives: the connection may be lost in the same turn. */
   #counting({ command, flags }: Request, resolve: Answered): Answered {
     const covered = this.#changes
     if (command === COMMAND.flush) {
@@ -180,17 +180,17 @@ export class Connection implements Receiver, Requests {
   }
 
   /**
-   * How long each request in flight may take, however well others go: what may have to move before its answer, at
-   * {@link LEAST_BYTES_PER_MS}, and the time that nothing may move; but no more than {@link MOST_TIMEOUTS} of these. What is
-   * sent later counts too, because a server answers in any order; but not what was answered, or one request could be kept
-   * waiting for as long as there are others.
+   * The longest time that a request in flight may take, however well others progress: the time to move everything
+   * that may precede its reply, at {@link LEAST_BYTES_PER_MS}, plus the timeout; at most {@link MOST_TIMEOUTS}
+   * timeouts. Requests sent later count too, because a server replies in any order; completed ones do not, or a
+   * steady flow of others could keep one request waiting.
    */
   #longestMs(): number {
     const movingMs = this.#bytesInFlight / LEAST_BYTES_PER_MS
     return Math.min(this.#timeoutMs + movingMs, this.#timeoutMs * MOST_TIMEOUTS)
   }
 
-  /** One timer for all requests: most are answered long before it would matter. */
+  /** One timer for all requests: most complete long before it would matter. */
   #watch(): void {
     const now = this.#clock.now()
     let next = this.#movedAt + this.#timeoutMs

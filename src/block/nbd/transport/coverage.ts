@@ -3,7 +3,7 @@ import { broken } from './fault.ts'
 /** Pieces of a reply that are apart; no server has reason for more, and they take memory. */
 const MAX_PIECES = 1024
 
-/** Which bytes of a request came already: each has to come once. */
+/** Which bytes of a request have arrived: each has to arrive once. */
 export class Coverage {
   readonly #length: number
   /** Ascending, apart from each other. */

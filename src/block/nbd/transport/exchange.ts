@@ -38,12 +38,12 @@ export class Exchange {
     this.#reject = reject
   }
 
-  /** When it is too late, whatever else moves on the connection; on the client's clock. */
+  /** The latest time for the reply, whatever progress the connection makes; on the client's clock. */
   get deadline(): number {
     return this.#sentAt + this.#longestMs
   }
 
-  /** More may have to move before its answer than was known when it was sent. */
+  /** Allows more time, because more may precede its reply than was known when it was sent. */
   mayTake(ms: number): void {
     this.#longestMs = Math.max(this.#longestMs, ms)
   }
@@ -88,13 +88,13 @@ export class Exchange {
     }
   }
 
-  /** Keeps what a server says about the bytes from the request's offset on. */
+  /** Keeps the block status from the request's offset on. */
   describe(status: Status): void {
     if (this.#status !== undefined) throw broken('one description of bytes', 'two')
     this.#status = status
   }
 
-  /** Keeps the first error that the server answers. */
+  /** Keeps the first error in the server's replies. */
   refuse(errno: number, words = ''): void {
     const name = errorName(errno)
     const text = shown(words)

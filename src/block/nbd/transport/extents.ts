@@ -3,7 +3,7 @@ import type { ExportSettings } from '../handshake/export-settings.ts'
 import { EXTENT_FLAG } from '../protocol.ts'
 import type { Status } from './exchange.ts'
 
-/** Asks what is at an offset; the answer is about at least one byte. */
+/** Requests the block status at an offset; the reply covers at least one byte. */
 export type AskStatus = (offset: number) => Promise<Status>
 
 /** The first sector at or after `sector` that may hold data, or undefined if there is none before `end`. */
@@ -22,8 +22,8 @@ export async function findMapped(
 }
 
 /**
- * The first sector at or after `sector` that lies in a hole as a whole, or undefined if there is none before `end`.
- * Holes need not be whole sectors, and one may be described in several answers.
+ * The first sector at or after `sector` that lies entirely in a hole, or undefined if there is none before `end`.
+ * Holes need not be whole sectors, and one hole may span several replies.
  */
 export async function findUnmapped(
   ask: AskStatus,
@@ -47,8 +47,8 @@ const MOST_AHEAD = 16
 type Limits = Pick<ExportSettings, 'rangeBytes' | 'minimumBytes' | 'questionBytes'>
 
 /**
- * Asks a server what is where. It is a hint: of what the server does not tell, nobody knows that it is a hole. Other requests
- * are smaller, but this one has no data; what the server takes is found out.
+ * Requests block status. It is a hint: where the server reports nothing, there may be data. Other requests have a
+ * size limit, but this one carries no data; the server's limit is found by trying.
  */
 export class StatusQuestions {
   readonly #limits: Limits
@@ -67,12 +67,12 @@ export class StatusQuestions {
   }
 
   /**
-   * What is at an offset, and how far that goes.
-   * @throws {NbdFault} but none of a server that answers an error
+   * The status at an offset, and its extent.
+   * @throws {NbdFault} except for a server that replies with an error
    */
   async ask(offset: number, end: number): Promise<Status> {
     const { minimumBytes, rangeBytes } = this.#limits
-    // An answer may have ended within a block, where a server takes no question.
+    // A reply may have ended within a block, where a server accepts no request.
     const before = offset % minimumBytes
     const start = offset - before
     for (;;) {
@@ -91,8 +91,8 @@ export class StatusQuestions {
 }
 
 /**
- * Questions of one search, which goes on from where an answer ends. Where answers are about all that was asked, as in a large
- * hole, the next questions are sent before they are needed: a search of much would wait for a server that is far away each time.
+ * Requests of one search, which continues where a reply ends. While replies cover the whole request, as in a large
+ * hole, the next requests are sent ahead: otherwise a long search would wait for a distant server each time.
  */
 export class StatusSearch {
   readonly #questions: StatusQuestions
@@ -116,7 +116,7 @@ export class StatusSearch {
     return status
   }
 
-  /** Resolves when nothing is on its way any more. */
+  /** Resolves when no request is in flight. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#ahead.values())
   }

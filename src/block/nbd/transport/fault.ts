@@ -1,17 +1,17 @@
 /** How a connection or a request failed. */
 export type FaultKind =
-  /** The server answered an error. */
+  /** The server replied with an error. */
   | 'refused'
   /** The connection ended, or could not be made. */
   | 'lost'
-  /** There was no answer in time. */
+  /** No reply in time. */
   | 'late'
-  /** The server sent what it must not. */
+  /** The server violated the protocol. */
   | 'broken'
-  /** The server does not offer what was asked for; asking again would not help. */
+  /** The server does not offer what was requested; retrying would not help. */
   | 'unfit'
 
-/** A failure between this client and the server, before it is told to the caller as a `BlockError`. */
+/** A failure between client and server, before it becomes a `BlockError` for the caller. */
 export class NbdFault extends Error {
   readonly kind: FaultKind
   /** The name of the system error or of the server's (`EIO`), if there is one. */

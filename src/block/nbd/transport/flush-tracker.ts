@@ -4,24 +4,24 @@ import { NbdFault } from './fault.ts'
 
 /** Where changes go, and are flushed. */
 export interface Flushable {
-  /** Whether a change was answered that no flush has covered since. */
+  /** Whether a change succeeded that no later flush covers. */
   readonly unflushed: boolean
   /** Sends a flush over each connection with unflushed changes, or over any if there are none. */
   flush(permit: Permit): Promise<unknown>
 }
 
 /**
- * Knows whether a flush covers what was changed before it.
+ * Decides whether a flush covers earlier changes.
  *
- * - A change (a write, zeroes or a discard without FUA) is unflushed from its answer until the answer to a flush that
- *   was sent after it, over the same connection: another connection may lead to another server by now.
- * - It is counted for each request, and when the answer comes: a call may be many requests, and a connection may be
+ * - A change (a write, zeroes or a discard without FUA) is unflushed from its reply until the reply to a flush that
+ *   was sent after it over the same connection: another connection may lead to another server by now.
+ * - Changes are counted per request, when the reply arrives: a call may be many requests, and a connection may be
  *   lost between two of them.
- * - A server that is lost may have lost its cache. Connections end together then, and this client hears of one after the
- *   other, so with the first one everything that is unflushed, over whatever connection, is of unknown fate. Nothing can
- *   change that: each later flush fails.
- * - A flush whose answer did not come is not sent again, even if nothing here was unflushed: it also answers for what others have
- *   written and its caller has read, and the next server may not have that.
+ * - A lost server may have lost its cache. Its connections end together, but this client learns of one after the
+ *   other; so with the first one, the outcome of every unflushed change, over any connection, is unknown. Nothing can
+ *   repair that: each later flush fails.
+ * - A flush without a reply is not sent again, even if nothing here was unflushed: it also covers data that others
+ *   wrote and the caller read, and the next server may not have it.
  */
 export class FlushTracker {
   readonly #target: Flushable
@@ -33,7 +33,7 @@ export class FlushTracker {
     this.#flusher = new Flusher(async (permit) => {
       this.#check()
       await target.flush(permit)
-      // What was lost meanwhile may have been covered or not.
+      // Changes lost since the flush was sent may be covered or not.
       this.#check()
     })
   }
@@ -44,8 +44,8 @@ export class FlushTracker {
   }
 
   /**
-   * Every change that was answered before the call is on stable storage when it resolves.
-   * @throws {NbdFault} nobody knows that; then it fails for ever
+   * Every change that succeeded before the call is on stable storage when it resolves.
+   * @throws {NbdFault} that is uncertain; every later call then fails too
    */
   flush(permit: Permit): Promise<void> {
     return this.#flusher.flush(permit)

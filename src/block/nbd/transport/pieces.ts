@@ -22,8 +22,8 @@ const WITHDRAWN = new Error('another piece of the same call has failed')
 export type SharedByPieces = Required<Pick<Request, 'permit' | 'onFailed'>>
 
 /**
- * Does something with each piece of a call, with several at a time. After a failure no piece is begun, and the permit
- * refuses those that were begun and wait to be sent. Settles when nothing is under way any more.
+ * Runs a task for each piece of a call, several at a time. After a failure no further piece is begun, and the permit
+ * stops those that wait to be sent. Settles when none is in flight.
  * @throws the first failure
  */
 export async function inParallel<T>(

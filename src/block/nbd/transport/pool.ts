@@ -12,24 +12,24 @@ const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [
 
 /** How a {@link Pool} works. */
 export interface PoolOptions extends Omit<ReconnectingOptions, 'dial'> {
-  /** Connects anew, and gives up when the signal says so. */
+  /** Connects, until the signal aborts. */
   readonly dial: (signal: AbortSignal) => Promise<Connection>
   /** How many connections there may be. */
   readonly connections: number
 }
 
 /**
- * One or more connections to an export; requests go to the one with the least to do. No request waits for another
- * connection that is being made, or fails with it: a server may let in fewer than it says. Another one is used when one of
- * those before it has answered what was asked after it was made: then it is the same server, and not one that was started
- * anew while nobody had heard yet of the end of the other.
+ * One or more connections to an export; a request goes to the least busy one. No request waits for, or fails with, a
+ * connection that is being made: a server may accept fewer than it announces. A new connection is used once an older
+ * one has replied to a request that was sent after the new one was made: then both lead to the same server, not to
+ * one that restarted before the loss of the older one was noticed.
  */
 export class Pool implements Flushable {
   readonly #connections: number
   readonly #connectionOptions: ReconnectingOptions
   readonly #first: ReconnectingConnection
   readonly #open: ReconnectingConnection[]
-  /** How many of them are used: those behind may be to another server. */
+  /** How many of them are in use: the others may lead to another server. */
   #proven = 1
   readonly #closing = new AbortController()
   /** Connections that are being made, besides the open ones. */
@@ -54,7 +54,7 @@ export class Pool implements Flushable {
     return status
   }
 
-  /** How often a connection was made anew: what was read before may have been lost with a server's cache. */
+  /** How often a connection was re-established: data read before may have been lost with a server's cache. */
   get renewals(): number {
     return this.#open.reduce((sum, connection) => sum + connection.renewals, 0)
   }
@@ -69,7 +69,8 @@ export class Pool implements Flushable {
   }
 
   /**
-   * Flushes each connection that has unflushed changes, or any if there are none. Settles when nothing is under way.
+   * Flushes each connection with unflushed changes, or any connection if there are none. Settles when no request is
+   * in flight.
    * @throws {NbdFault}
    */
   async flush(permit: Permit): Promise<void> {
@@ -81,7 +82,7 @@ export class Pool implements Flushable {
     for (const result of settled) if (result.status === 'rejected') throw result.reason
   }
 
-  /** Ends all connections, also those that are being made. No requests may be in flight. */
+  /** Ends all connections, including those being made. No requests may be in flight. */
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.all(this.#growing)
@@ -114,7 +115,7 @@ export class Pool implements Flushable {
       const connection = await this.#connectionOptions.dial()
       this.#open.push(new ReconnectingConnection(this.#connectionOptions, connection))
     } catch {
-      // What is wrong with the server, if anything, the requests on the other connections tell.
+      // A fault of the server, if any, shows in requests on the other connections.
       this.#notBefore = this.#connectionOptions.clock.now() + REFUSED_MS
     }
   }

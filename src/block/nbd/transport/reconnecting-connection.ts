@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 2000
 
 /** How a {@link ReconnectingConnection} works. */
 export interface ReconnectingOptions {
-  /** Connects anew. */
+  /** Connects. */
   readonly dial: () => Promise<Connection>
   /** Told each time when a connection is lost. */
   readonly onLost: () => void
@@ -22,7 +22,7 @@ export interface ReconnectingOptions {
   readonly random: () => number
 }
 
-/** A connection that is made anew when it was lost. */
+/** A connection that is re-established after a loss. */
 export class ReconnectingConnection {
   readonly #dial: () => Promise<Connection>
   readonly #onLost: () => void
@@ -54,7 +54,7 @@ export class ReconnectingConnection {
     return this.#window.load
   }
 
-  /** How often the connection was made anew. */
+  /** How often the connection was re-established. */
   get renewals(): number {
     return this.#renewals
   }
@@ -64,14 +64,14 @@ export class ReconnectingConnection {
     return this.#window.pieceBytes
   }
 
-  /** Whether a change was answered that no flush has covered since, over the connection or the one that was lost last. */
+  /** Whether a change succeeded that no later flush covers, over this connection or the one lost last. */
   get unflushed(): boolean {
     return this.#connection?.unflushed === true
   }
 
   /**
-   * Does a request, when there is room for it. Reads are sent again if the connection is lost; of anything else
-   * nobody knows then whether the server has done it. Its permit is asked when it is sent.
+   * Sends a request, once the window has room. Reads are sent again if the connection is lost; the outcome of other
+   * requests is unknown then. The permit is checked on sending.
    * @throws {NbdFault}
    */
   async request(request: Request): Promise<Status | undefined> {
@@ -88,7 +88,7 @@ export class ReconnectingConnection {
 
   /** Says farewell to the server. No requests may be in flight. */
   async close(): Promise<void> {
-    // Whoever closes has given up the one that is being made.
+    // The connection being made was abandoned by closing.
     await this.#dialling?.catch(() => undefined)
     await this.#connection?.close()
   }
@@ -143,7 +143,7 @@ export class ReconnectingConnection {
     }
   }
 
-  /** Waits for a connection, but not for ever. What becomes of it later is for whoever needs it next. */
+  /** Waits for a connection until the deadline. A connection that arrives later serves the next caller. */
   async #before(deadline: number, connecting: Promise<Connection>): Promise<Connection> {
     if (deadline === Number.POSITIVE_INFINITY) return connecting
     const waiting = new AbortController()

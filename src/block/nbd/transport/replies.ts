@@ -5,7 +5,7 @@ import { broken } from './fault.ts'
 
 const STAGING_BYTES = 64 << 10
 
-/** From so many missing bytes on, the socket reads into the caller's memory; fewer are copied there. */
+/** If at least this many bytes are missing, the socket reads into the caller's memory; fewer are copied. */
 const DIRECT_BYTES = 16 << 10
 
 const SIMPLE_BYTES = 16
@@ -36,10 +36,7 @@ interface Incoming {
   left: number
 }
 
-/**
- * Takes replies apart as they come. It keeps no more than {@link STAGING_BYTES} of them, whatever the server
- * sends.
- */
+/** Parses replies as they arrive. It buffers at most {@link STAGING_BYTES} of them, whatever the server sends. */
 export class ReplyParser {
   readonly #requests: Requests
   readonly #export: Export
@@ -55,7 +52,7 @@ export class ReplyParser {
     this.#export = settings
   }
 
-  /** Memory for what comes next. */
+  /** Memory for the next bytes. */
   space(): Uint8Array {
     const incoming = this.#incoming
     this.#direct = incoming !== undefined && incoming.left >= DIRECT_BYTES
@@ -183,7 +180,7 @@ export class ReplyParser {
     if (exchange.request.command !== COMMAND.blockStatus) {
       throw broken('no description of bytes', 'one, and it was not asked for')
     }
-    // One was asked for. A server that tells more means well, and the next question is answered again.
+    // One extent was requested. Further ones are ignored, and requested again.
     if (length < 12 || length % 8 !== 4) {
       throw broken('descriptions of bytes, of 8 bytes each', `${length} bytes`)
     }

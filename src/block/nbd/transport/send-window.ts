@@ -13,7 +13,7 @@ export const PIECES_IN_WINDOW = 4
 const START_BYTES = PIECES_IN_WINDOW * LEAST_PIECE_BYTES
 const MOST_BYTES = 16 << 20
 
-/** A transfer that takes this much longer than the quickest one did has waited behind others. */
+/** A transfer that takes this much longer than the quickest one has queued behind others. */
 const SLOW_MS = 1000
 
 /** Small requests that may go before a bulk request that waits. */
@@ -26,15 +26,15 @@ interface Waiting {
 }
 
 /**
- * Says when a request may be sent over a connection.
+ * Decides when a request may be sent over a connection.
  *
- * - At most so many requests are in flight.
- * - Small requests (a lease's renewal, a look at a slot) go before bulk requests that wait, and one of the places in
- *   flight is theirs alone. After sixteen of them a bulk request that waits has its turn.
- * - What is in flight cannot be overtaken, so the bytes of bulk transfers in flight, to the server or back, stay within a
- *   window of about what the connection moves in a second, or one piece of 64 KiB if that is less; and of 16 MiB at most.
- *   It grows while answers are quick, and is halved when they are slow. So a small request takes about a second also on a
- *   slow link, and a link that works shows it with an answer now and then, however much the buffers on the way hold.
+ * - The number of requests in flight is limited.
+ * - Small requests (a lease's renewal, a refresh of slots) overtake waiting bulk requests, and one of the requests in
+ *   flight is reserved for them. After sixteen of them, a waiting bulk request gets its turn.
+ * - Data in flight cannot be overtaken, so the bytes of bulk transfers in flight, in either direction, stay within a
+ *   window of about what the connection moves in a second; at least one piece of 64 KiB, and at most 16 MiB. The
+ *   window grows while replies are quick, and is halved when they are slow. So a small request takes about a second
+ *   even on a slow link, and a working link shows a reply now and then, however large the buffers on the way are.
  */
 export class SendWindow {
   readonly #clock: Clock
@@ -47,7 +47,7 @@ export class SendWindow {
   #smallBeforeBulk = 0
   #limit = START_BYTES
   #quickestMs = Number.POSITIVE_INFINITY
-  /** When the window was last halved: what was sent before that says nothing of its present size. */
+  /** When the window was last halved: a request that was sent before is no evidence about its present size. */
   #halvedAt = Number.NEGATIVE_INFINITY
 
   constructor(slots: number, clock: Clock) {
@@ -66,7 +66,7 @@ export class SendWindow {
     return 2 ** Math.floor(Math.log2(share))
   }
 
-  /** Waits until it is the request's turn. Each that went has to end with `leave`. */
+  /** Waits for the request's turn. Each `enter` is paired with a `leave`. */
   async enter(request: Request): Promise<void> {
     const queue = isBulk(request) ? this.#bulk : this.#small
     if (queue.length === 0 && this.#hasRoom(request)) this.#count(request, 1)
@@ -82,7 +82,7 @@ export class SendWindow {
     }
   }
 
-  /** Learns from a request that was answered, before it leaves. */
+  /** Adjusts the window to a request that got its reply, before it leaves. */
   answered(request: Request, sentAt: number): void {
     const bytes = transferBytes(request)
     if (!isBulk(request) || bytes === 0) return
@@ -98,7 +98,7 @@ export class SendWindow {
     if (slowMs < SLOW_MS / 2 && isInUse) this.#limit = Math.min(MOST_BYTES, this.#limit + bytes)
   }
 
-  /** Forgets what was learned: there is another connection now. */
+  /** Resets the measurements for a new connection. */
   reset(): void {
     this.#limit = START_BYTES
     this.#quickestMs = Number.POSITIVE_INFINITY

@@ -13,8 +13,8 @@ import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './st
 const JOIN_BYTES = 8 << 10
 
 /**
- * Bytes that the system is given at a time. It says only of all of them that it has taken them, so on a slow link they are
- * few: at 1 KiB a second it says so every 16 seconds.
+ * Bytes that the system is given at a time. It only reports when it has taken all of them, so on a slow link they are
+ * few: at 1 KiB a second it reports every 16 seconds.
  */
 const CHUNK_BYTES = { least: 16 << 10, most: 256 << 10 } as const
 
@@ -53,7 +53,7 @@ async function open(
       return true
     },
   }
-  // A socket that TLS will take over has to hand its bytes out as they are.
+  // A socket that TLS will take over has to emit plain `data` events.
   const options = { noDelay: true, ...(tls === undefined && { onread }) }
   if ('path' in server) return connectOnce({ ...server, ...options }, signal)
   const found = await untilAborted(lookup(server.host, { all: true }), signal)
@@ -97,7 +97,7 @@ class SocketStream implements NbdStream {
   readonly #tls: ConnectionOptions | undefined
   #socket: Socket
   #out: Uint8Array[] = []
-  /** Whether the system has yet to take what it was given. */
+  /** Whether the system has not yet taken the data it was given. */
   #giving = false
   #scheduled = false
   #ending = false

@@ -1,9 +1,9 @@
 import type { NbdTlsOptions } from '../tls-options.ts'
 import type { NbdAddress } from '../uri.ts'
 
-/** Takes what comes over a stream. */
+/** Receives the bytes of a stream. */
 export interface NbdStreamReceiver {
-  /** Memory for what comes next, at least one byte. It is valid until the next call of `filled`. */
+  /** Memory for the next bytes, at least one. It is valid until the next call of `filled`. */
   space(): Uint8Array
   /** The first `bytes` of the last `space` were filled. */
   filled(bytes: number): void
@@ -15,24 +15,24 @@ export interface NbdStreamReceiver {
 
 /** A two-way stream of bytes to a server. */
 export interface NbdStream {
-  /** Sends the pieces in order, behind all that was sent before. They must not change until the server has answered. */
+  /** Sends the pieces in order, after everything sent before. They must not change until the server has replied. */
   send(pieces: readonly Uint8Array[]): void
   /** Whether the open stream keeps the process alive. */
   hold(needed: boolean): void
   /**
    * Encrypts from here on. The server is silent until then. Called only for addresses with TLS.
-   * @throws what the receiver is told by `ended`
+   * @throws the reason that the receiver's `ended` gets
    */
   startTls(): Promise<void>
-  /** Sends what is left, and then says that nothing more comes. The receiver hears when the server has closed it, too. */
+  /** Sends pending data, then signals the end. The receiver also learns when the server has closed the stream. */
   end(): void
   /** Closes the stream at once: nothing more is sent. */
   destroy(): void
 }
 
 /**
- * Makes a stream to the server of an address. An implementation owns all that reaches the network, and nothing else
- * of the client does: a tunnel or a simulator can take its place.
+ * Makes a stream to the server of an address. It is the client's only access to the network, so that a tunnel or a
+ * simulator can replace it.
  * @throws why there is no stream; the signal's reason when it is aborted
  */
 export type NbdDial = (
