@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
+import { withoutRegistry } from './registry.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const WITHOUT_NETWORK = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED)\b/
 /** What the snippet of a back-end leaves to its reader. */
 const MY_DEVICE = `
 import { MemoryBlockDevice } from 'shared-block-ring'
@@ -64,9 +64,7 @@ beforeAll(async () => {
     await run('npm', [...install, join(clone, tarball.filename), ...asked], { cwd: app })
     await compileSnippets()
   } catch (error) {
-    const { stderr } = error as { stderr?: string }
-    if (!WITHOUT_NETWORK.test(stderr ?? '')) throw error
-    problem = 'a package can only be built and installed where npm reaches its registry'
+    problem = withoutRegistry(error)
   }
 }, 600_000)
 afterAll(() => rm(folder, { recursive: true, force: true }))
