@@ -1,11 +1,5 @@
 import { crc32c } from '../../../src/checksum/crc32c.ts'
-import {
-  BATCH_FIELDS,
-  CONSUMER_FIELDS,
-  LEASE_FIELDS,
-  producerFields,
-  SUPERBLOCK_FIELDS,
-} from '../../../src/ring/format2/check/fields.ts'
+import { headerFields } from '../../../src/ring/format2/disk/batch.ts'
 import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
 import {
   BLOCK_SIZES,
@@ -13,6 +7,9 @@ import {
   lastSuperblock,
   secondSuperblock,
 } from '../../../src/ring/format2/disk/layout.ts'
+import { leaseFields } from '../../../src/ring/format2/disk/lease-block.ts'
+import { consumerSlotFields, producerSlotFields } from '../../../src/ring/format2/disk/slots.ts'
+import { superblockFields } from '../../../src/ring/format2/disk/superblock.ts'
 import type { FieldSpec } from '../../../src/ring/report/dump.ts'
 import type { Random } from '../../../src/sim/random.ts'
 import type { Composed } from './compose2.ts'
@@ -25,10 +22,10 @@ const BATCH_HEADER_BYTES = 80
 const TABLE_BYTES = 8
 /** By the type that a metadata block says it is of. */
 const FIELDS: Readonly<Record<number, (block: Uint8Array) => readonly FieldSpec[]>> = {
-  1: () => SUPERBLOCK_FIELDS,
-  2: producerFields,
-  3: () => CONSUMER_FIELDS,
-  4: () => LEASE_FIELDS,
+  1: superblockFields,
+  2: producerSlotFields,
+  3: consumerSlotFields,
+  4: leaseFields,
 }
 
 /** A structure of format 2 that lies in an image. */
@@ -66,7 +63,7 @@ function structuresOf({ extents }: SparseImage): readonly Found[] {
 }
 
 function mutateOne({ kind, bytes, offset }: Found, random: Random): string {
-  const specs = kind === 'batch' ? BATCH_FIELDS : (FIELDS[bytes[12] ?? 0]?.(bytes) ?? [])
+  const specs = kind === 'batch' ? headerFields() : (FIELDS[bytes[12] ?? 0]?.(bytes) ?? [])
   const numbers = specs.filter(
     ([name, , width, how]) => name !== 'checksum' && width <= 8 && how !== 'text',
   )

@@ -10,11 +10,13 @@ import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
   batchBlocks,
+  headerFields,
   masksOf,
   openHeader,
   parseHeaderAt,
   RECORD_BYTES,
   tableBytes,
+  tableFields,
 } from '../disk/batch.ts'
 import { isBad, textOf } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
@@ -24,7 +26,6 @@ import { offsetIn } from '../log/diagnose.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { replay } from '../log/recovery.ts'
 import { newestConsumer, newestProducer } from '../role.ts'
-import { BATCH_FIELDS, tableFields } from './fields.ts'
 import { logStart, readSteadySlots } from './state.ts'
 
 /** Bytes that are read at once. */
@@ -112,7 +113,7 @@ async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Str
     start,
     length: blockSize,
     problem,
-    fields: decodeFields(block, start, BATCH_FIELDS),
+    fields: decodeFields(block, start, headerFields()),
   }
 }
 
@@ -151,7 +152,7 @@ async function inBatch(
       offset: offsetIn(disk, lsn, field.offset),
     })),
   })
-  if (at < BATCH_HEADER_BYTES) return part(`header ${of}`, 0, BATCH_HEADER_BYTES, BATCH_FIELDS)
+  if (at < BATCH_HEADER_BYTES) return part(`header ${of}`, 0, BATCH_HEADER_BYTES, headerFields())
   const problem = items.hasTable ? undefined : 'its checksum does not hold'
   if (at < tableEnd) {
     const first = Math.floor((at - BATCH_HEADER_BYTES) / RECORD_BYTES)

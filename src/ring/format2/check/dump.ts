@@ -9,14 +9,18 @@ import {
 } from '../../report/dump.ts'
 import { isBad, textOf } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
-import { encodeGuard, GUARD_BYTES, hasGuard } from '../disk/guard.ts'
+import { encodeGuard, GUARD_BYTES, guardFields, hasGuard } from '../disk/guard.ts'
 import { BLOCK_SIZES } from '../disk/layout.ts'
-import { parseLease } from '../disk/lease-block.ts'
-import { parseConsumerSlot, parseProducerSlot } from '../disk/slots.ts'
-import { parseSuperblock } from '../disk/superblock.ts'
+import { leaseFields, parseLease } from '../disk/lease-block.ts'
+import {
+  consumerSlotFields,
+  parseConsumerSlot,
+  parseProducerSlot,
+  producerSlotFields,
+} from '../disk/slots.ts'
+import { parseSuperblock, superblockFields } from '../disk/superblock.ts'
 import { readBlock } from './check-blocks.ts'
 import { structureInData } from './dump-data.ts'
-import { CONSUMER_FIELDS, LEASE_FIELDS, producerFields, SUPERBLOCK_FIELDS } from './fields.ts'
 
 /** A metadata block: where it is, its fields, and what is wrong with it. */
 interface MetadataBlock {
@@ -80,7 +84,7 @@ async function oneOfSeveral(
     structure: 'superblock',
     start: offset,
     length: block.length,
-    fields: decodeFields(block, offset, SUPERBLOCK_FIELDS),
+    fields: decodeFields(block, offset, superblockFields()),
   }
 }
 
@@ -91,20 +95,13 @@ function isIn(offset: number, start: number, length: number): boolean {
 async function guard(disk: Disk): Promise<Structure> {
   const bytes = disk.device.allocate(disk.layout.superblocks[0])
   await disk.device.read(0, [bytes])
-  const fields: readonly FieldSpec[] = [
-    ['magic of format 1', 0, 30, 'text'],
-    ['text', 128, 80, 'text'],
-    ...[512, 1024, 2048, 4096, 8192].map(
-      (sector): FieldSpec => [`bool of format 1, sector size ${sector}`, sector + 8, 1],
-    ),
-  ]
   const problem = hasGuard(bytes) ? {} : { problem: `a byte differs at ${differsAt(bytes)}` }
   return {
     structure: 'guard',
     start: 0,
     length: GUARD_BYTES,
     ...problem,
-    fields: decodeFields(bytes, 0, fields),
+    fields: decodeFields(bytes, 0, guardFields()),
   }
 }
 
@@ -118,25 +115,25 @@ function metadataOf({ layout, ring }: Disk): readonly MetadataBlock[] {
     ...superblocks.map((offset, index) => ({
       structure: `superblock ${index + 1}`,
       offset,
-      fields: () => SUPERBLOCK_FIELDS,
+      fields: superblockFields,
       check: (block: Uint8Array) => parseSuperblock(block, offset),
     })),
     ...producerSlots.map((offset, index) => ({
       structure: `producer slot ${index + 1}`,
       offset,
-      fields: producerFields,
+      fields: producerSlotFields,
       check: (block: Uint8Array) => parseProducerSlot(block, offset, ring.uuid, layout),
     })),
     ...consumerSlots.map((offset, index) => ({
       structure: `consumer slot ${index + 1}`,
       offset,
-      fields: () => CONSUMER_FIELDS,
+      fields: consumerSlotFields,
       check: (block: Uint8Array) => parseConsumerSlot(block, offset, ring.uuid, layout),
     })),
     ...Object.entries(leases).map(([role, offset]) => ({
       structure: `${role} lease`,
       offset,
-      fields: () => LEASE_FIELDS,
+      fields: leaseFields,
       check: (block: Uint8Array) => parseLease(block, offset, ring.uuid),
     })),
   ]

@@ -1,32 +1,76 @@
 import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
+import type { FieldSpec } from '../../report/dump.ts'
 import { type BadBlock, bad, isBad } from './block.ts'
 import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { type Layout, maxBatchBlocks } from './layout.ts'
 import { addBytes, isCount, isLogPosition, type LogPosition } from './log-position.ts'
 import { applyMasks, chooseMasks, isMasked, maskWords } from './mask.ts'
+import { field, shownAs, shownFields, shownIn, struct, timestamp, u32, u64 } from './struct.ts'
 
 /** `SBRB`. */
 export const MAGIC = 0x42524253
+
+const HEADER = struct({
+  magic: field('magic', 0, shownAs('text', u32)),
+  crc: field('checksum', 4, u32),
+  lsn: field('LSN', 8, u64),
+  epoch: field('epoch', 16, u64),
+  seq: field('sequence', 24, u64),
+  bytes: field('bytes before', 32, u64),
+  committedTo: field('committed to', 40, u64),
+  time: field('time', 48, timestamp),
+  previous: field('checksum of the batch before', 56, u32),
+  uuid: field('checksum of the uuid', 60, u32),
+  records: field('records', 64, u32),
+  bodyBytes: field('body bytes', 68, u32),
+  tableCrc: field('checksum of the table', 72, u32),
+  mask: field('mask', 76, shownAs('hex', u32)),
+})
+/** What the table has for each record. */
+const RECORD = struct({
+  length: field('length', 0, u32),
+  crc: field('checksum', 4, u32),
+})
+
+// Batches are read and written by hand, which is faster.
 /** Where a header's checksum is, and where what it covers begins, which is the rest of the header. */
-export const CRC_AT = 4
-export const LSN_AT = 8
-const EPOCH_AT = 16
-const SEQ_AT = 24
-const BYTES_AT = 32
-const COMMITTED_AT = 40
-const TIME_AT = 48
-const PREVIOUS_AT = 56
-const UUID_AT = 60
-const RECORDS_AT = 64
-const BODY_AT = 68
-const TABLE_CRC_AT = 72
-const MASK_AT = 76
+export const CRC_AT: number = HEADER.fields.crc.at
+export const LSN_AT: number = HEADER.fields.lsn.at
+const EPOCH_AT = HEADER.fields.epoch.at
+const SEQ_AT = HEADER.fields.seq.at
+const BYTES_AT = HEADER.fields.bytes.at
+const COMMITTED_AT = HEADER.fields.committedTo.at
+const TIME_AT = HEADER.fields.time.at
+const PREVIOUS_AT = HEADER.fields.previous.at
+const UUID_AT = HEADER.fields.uuid.at
+const RECORDS_AT = HEADER.fields.records.at
+const BODY_AT = HEADER.fields.bodyBytes.at
+const TABLE_CRC_AT = HEADER.fields.tableCrc.at
+const MASK_AT = HEADER.fields.mask.at
+/** Where the checksum is in a record; its length comes first. */
+const RECORD_CRC_AT = RECORD.fields.crc.at
 /** The words that mask the parts of a batch behind the first lie behind its table, each so long. */
 const MASK_BYTES = 4
 /** Length of a batch's header; the table of records follows, and behind that the masks of further parts. */
 export const BATCH_HEADER_BYTES = 80
 /** What the table has for each record: its length and its checksum. */
 export const RECORD_BYTES = 8
+
+/** The fields of a batch's header, for a dump. */
+export function headerFields(): readonly FieldSpec[] {
+  return shownFields(HEADER)
+}
+
+/** The fields of a batch's table, for a dump: those of some of its items. */
+export function tableFields(from: number, to: number): readonly FieldSpec[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, index): readonly FieldSpec[] => {
+    const at = BATCH_HEADER_BYTES + (from + index) * RECORD_BYTES
+    return shownIn(RECORD, '', at).map(([name, ...rest]) => [
+      `${name} of item ${from + index}`,
+      ...rest,
+    ])
+  }).flat()
+}
 
 /** What a batch says of itself. */
 export interface BatchHeader {
@@ -99,7 +143,7 @@ export function encodeBatch(
   for (let index = 0; index < records; index++) {
     const entry = BATCH_HEADER_BYTES + index * RECORD_BYTES
     view.setUint32(entry, lengths[index] as number, true)
-    view.setUint32(entry + 4, checksums[index] as number, true)
+    view.setUint32(entry + RECORD_CRC_AT, checksums[index] as number, true)
   }
   // The table is a part of what is masked: its lengths and checksums are as much a supplier's choice as the items.
   bytes.set(made)

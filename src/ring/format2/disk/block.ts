@@ -1,17 +1,36 @@
 import { crc32c } from '../../../checksum/crc32c.ts'
-import { getU64, putU64, viewOf } from './bytes.ts'
+import type { FieldSpec } from '../../report/dump.ts'
+import { viewOf } from './bytes.ts'
 import { isCount, MAX_COUNT } from './log-position.ts'
+import {
+  type Fields,
+  field,
+  raw,
+  type Struct,
+  shownFields,
+  struct,
+  u8,
+  u32,
+  u64,
+} from './struct.ts'
 
 /** What begins every metadata block. */
 const MAGIC = 'SBRING2\0'
-const CRC_AT = 8
-const TYPE_AT = 12
-const OFFSET_AT = 16
-const UUID_AT = 24
-const GENERATION_AT = 40
-const SIZE_AT = 48
-/** Where a metadata block's own fields begin. */
-export const BODY_AT = 64
+const HEADER = struct({
+  magic: field('magic', 0, raw(8, 'text')),
+  crc: field('checksum', 8, u32),
+  type: field('type', 12, u8),
+  offset: field('own offset', 16, u64),
+  uuid: field('uuid', 24, raw(16, 'hex')),
+  generation: field('generation', 40, u64),
+  size: field('block size', 48, u32),
+})
+const CRC_AT = HEADER.fields.crc.at
+
+/** A metadata block's fields, for a dump: the header's, and its own. */
+export function blockFields(...own: readonly Struct<Fields>[]): readonly FieldSpec[] {
+  return shownFields(HEADER, ...own)
+}
 
 /** What a metadata block can be. */
 export const SUPERBLOCK = 1
@@ -35,8 +54,8 @@ export interface BlockHeader {
   readonly generation: number
 }
 
-// Making these takes longer than using them.
-const encoder = new TextEncoder()
+const MAGIC_BYTES = new TextEncoder().encode(MAGIC)
+// Making it takes longer than using it.
 const latin1 = new TextDecoder('latin1')
 
 /** Why a block cannot be believed. */
@@ -49,13 +68,10 @@ export interface BadBlock {
 /** Finishes a metadata block whose body is written: header and checksum. */
 export function sealBlock(block: Uint8Array, header: BlockHeader): void {
   const view = viewOf(block)
-  encoder.encodeInto(MAGIC, block)
-  view.setUint8(TYPE_AT, header.type)
-  putU64(view, OFFSET_AT, header.offset)
-  block.set(header.uuid, UUID_AT)
-  putU64(view, GENERATION_AT, header.generation)
-  view.setUint32(SIZE_AT, block.length, true)
-  view.setUint32(CRC_AT, crcOf(block), true)
+  const { type, offset, uuid, generation } = header
+  const size = block.length
+  HEADER.put(view, { magic: MAGIC_BYTES, crc: 0, type, offset, uuid, generation, size })
+  u32.put(view, CRC_AT, crcOf(block))
 }
 
 /**
@@ -68,30 +84,28 @@ export function openBlock(
   offset: number,
   uuid?: Uint8Array,
 ): BadBlock | BlockHeader {
-  const view = viewOf(block)
-  const magic = latin1.decode(block.subarray(0, MAGIC.length))
+  const found = HEADER.get(viewOf(block))
+  const magic = latin1.decode(found.magic)
   if (magic !== MAGIC) return bad('magic', JSON.stringify(MAGIC), JSON.stringify(magic))
-  const size = saidSize(block)
-  if (size !== block.length) return bad('block size', String(block.length), String(size))
-  const stored = view.getUint32(CRC_AT, true)
+  if (found.size !== block.length) {
+    return bad('block size', String(block.length), String(found.size))
+  }
+  const stored = found.crc
   const computed = crcOf(block)
   if (stored !== computed) return bad('checksum', String(computed), String(stored))
-  const foundType = view.getUint8(TYPE_AT)
-  if (foundType !== type) return bad('type', String(type), String(foundType))
-  const foundOffset = getU64(view, OFFSET_AT)
-  if (foundOffset !== offset) return bad('own offset', String(offset), String(foundOffset))
-  const foundUuid = block.slice(UUID_AT, UUID_AT + 16)
-  if (uuid !== undefined && !uuid.every((byte, at) => byte === foundUuid[at])) {
-    return bad('uuid', formatUuid(uuid), formatUuid(foundUuid))
+  if (found.type !== type) return bad('type', String(type), String(found.type))
+  if (found.offset !== offset) return bad('own offset', String(offset), String(found.offset))
+  if (uuid !== undefined && !uuid.every((byte, at) => byte === found.uuid[at])) {
+    return bad('uuid', formatUuid(uuid), formatUuid(found.uuid))
   }
-  const generation = getU64(view, GENERATION_AT)
+  const { generation } = found
   if (!isCount(generation)) return bad('generation', `a number below ${MAX_COUNT}`, 'more')
-  return { type, offset, uuid: foundUuid, generation }
+  return { type, offset, uuid: found.uuid, generation }
 }
 
 /** How long a metadata block says that it is, in bytes. */
 export function saidSize(block: Uint8Array): number {
-  return viewOf(block).getUint32(SIZE_AT, true)
+  return HEADER.get(viewOf(block)).size
 }
 
 /** The checksum of a block, in which its own field counts as zeroes. */

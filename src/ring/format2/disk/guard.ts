@@ -1,12 +1,15 @@
 import { MAGIC } from '../../format1/layout.ts'
+import type { FieldSpec } from '../../report/dump.ts'
 
 /** The guard's length. */
 export const GUARD_BYTES = 12_288
 /** No bool of format 1. */
 const NO_BOOL = 0xff
 /** Where format 1 keeps the bools of its sectors 1 and 2, for sectors of 512 bytes to 8 KiB. */
-const BOOLS_AT = [512, 1024, 2048, 4096, 8192].map((sector) => sector + 8)
+const BOOLS = [512, 1024, 2048, 4096, 8192].map((sector) => ({ sector, at: sector + 8 }))
 const TEXT_AT = 128
+/** What is kept free for the text, which is shorter. */
+const TEXT_BYTES = 80
 const TEXT = 'This is a shared-block-ring of format 2. Older programs cannot use it.'
 /** Of nine: each bool has one, the magic one, and the text three, because format 1 has zeroes there. */
 const MOST_VOTES = 5
@@ -26,8 +29,17 @@ function makeGuard(): Uint8Array {
   const encoder = new TextEncoder()
   encoder.encodeInto(MAGIC, guard)
   encoder.encodeInto(TEXT, guard.subarray(TEXT_AT))
-  for (const at of BOOLS_AT) guard[at] = NO_BOOL
+  for (const { at } of BOOLS) guard[at] = NO_BOOL
   return guard
+}
+
+/** The fields of the guard, for a dump. */
+export function guardFields(): readonly FieldSpec[] {
+  return [
+    ['magic of format 1', 0, MAGIC.length, 'text'],
+    ['text', TEXT_AT, TEXT_BYTES, 'text'],
+    ...BOOLS.map(({ sector, at }): FieldSpec => [`bool of format 1, sector size ${sector}`, at, 1]),
+  ]
 }
 
 /** Whether the guard is as it was written. */
@@ -42,7 +54,7 @@ export function hasGuard(start: Uint8Array): boolean {
 export function isGuarded(start: Uint8Array): boolean {
   const holds = (from: number, length: number): boolean =>
     GUARD.subarray(from, from + length).every((byte, at) => start[from + at] === byte)
-  const bools = BOOLS_AT.filter((at) => start[at] === NO_BOOL).length
+  const bools = BOOLS.filter(({ at }) => start[at] === NO_BOOL).length
   const votes = bools + (holds(0, MAGIC.length) ? 1 : 0) + (holds(TEXT_AT, TEXT.length) ? 3 : 0)
   return votes >= MOST_VOTES
 }

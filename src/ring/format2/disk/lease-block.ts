@@ -1,18 +1,29 @@
 import type { LeaseRecord, LeaseState } from '../../lease-types.ts'
-import { type BadBlock, BODY_AT, bad, isBad, LEASE, openBlock, sealBlock } from './block.ts'
-import { getU64, isBlank, MAX_TIME, putTime, putU64, viewOf } from './bytes.ts'
+import type { FieldSpec } from '../../report/dump.ts'
+import { type BadBlock, bad, blockFields, isBad, LEASE, openBlock, sealBlock } from './block.ts'
+import { isBlank, MAX_TIME, viewOf } from './bytes.ts'
+import { field, raw, struct, timestamp, u8, u32, u64 } from './struct.ts'
 
-// All fields lie in the first 512 bytes, so that no power cut tears a record.
-const EPOCH_AT = BODY_AT
-const TIME_AT = BODY_AT + 8
-const NONCE_AT = BODY_AT + 16
 const NONCE_BYTES = 8
-const TIMEOUT_AT = BODY_AT + 24
-const STATUS_AT = BODY_AT + 28
-const OWNER_LENGTH_AT = BODY_AT + 29
-const OWNER_AT = BODY_AT + 32
 /** The longest name of an owner, in bytes. */
 const OWNER_BYTES = 64
+
+// All fields lie in the first 512 bytes, so that no power cut tears a record.
+const FIELDS = struct({
+  epoch: field('times taken', 64, u64),
+  time: field('time', 72, timestamp),
+  nonce: field('nonce', 80, raw(NONCE_BYTES, 'hex')),
+  timeoutMs: field('timeout', 88, u32),
+  status: field('status', 92, u8),
+  ownerLength: field('owner length', 93, u8),
+  owner: field('owner', 96, raw(OWNER_BYTES, 'text')),
+})
+
+/** The fields of a lease, for a dump. */
+export function leaseFields(): readonly FieldSpec[] {
+  return blockFields(FIELDS)
+}
+
 /**
  * Names go to fences, which are often shell scripts: no word can be an option, a path from the root or a command of a shell.
  * Addresses of IPv6 begin with a bracket.
@@ -56,16 +67,13 @@ export function encodeLease(
   record: LeaseRecord,
 ): void {
   block.fill(0)
-  const view = viewOf(block)
-  putU64(view, EPOCH_AT, record.epoch)
-  putTime(view, TIME_AT, record.time)
-  for (let at = 0; at < NONCE_BYTES; at++) {
-    view.setUint8(NONCE_AT + at, Number.parseInt(record.nonce.slice(2 * at, 2 * at + 2), 16))
-  }
-  view.setUint32(TIMEOUT_AT, record.timeoutMs, true)
-  view.setUint8(STATUS_AT, record.status === 'free' ? FREE : record.confirmed ? HELD : WANTED)
-  const area = block.subarray(OWNER_AT, OWNER_AT + OWNER_BYTES)
-  view.setUint8(OWNER_LENGTH_AT, new TextEncoder().encodeInto(record.owner, area).written)
+  const owner = new Uint8Array(OWNER_BYTES)
+  const { written: ownerLength } = new TextEncoder().encodeInto(record.owner, owner)
+  const status = record.status === 'free' ? FREE : record.confirmed ? HELD : WANTED
+  const nonce = Uint8Array.from({ length: NONCE_BYTES }, (_, at) =>
+    Number.parseInt(record.nonce.slice(2 * at, 2 * at + 2), 16),
+  )
+  FIELDS.put(viewOf(block), { ...record, nonce, status, ownerLength, owner })
   sealBlock(block, { type: LEASE, offset, uuid, generation: record.counter })
 }
 
@@ -74,13 +82,10 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
   if (isBlank(block)) return { status: 'never' }
   const header = openBlock(block, LEASE, offset, uuid)
   if (isBad(header)) return { status: 'damaged', ...header }
-  const view = viewOf(block)
-  const status = view.getUint8(STATUS_AT)
-  const timeoutMs = view.getUint32(TIMEOUT_AT, true)
-  const owner = latin1.decode(block.subarray(OWNER_AT, OWNER_AT + view.getUint8(OWNER_LENGTH_AT)))
-  const epoch = getU64(view, EPOCH_AT)
+  const { ownerLength, status, timeoutMs, epoch, time, nonce } = FIELDS.get(viewOf(block))
+  const ownerAt = FIELDS.fields.owner.at
+  const owner = latin1.decode(block.subarray(ownerAt, ownerAt + ownerLength))
   const counter = header.generation
-  const time = getU64(view, TIME_AT)
   const { least, most } = TIMEOUT_MS
   const wrong =
     outside('status', status, HELD, WANTED) ??
@@ -94,7 +99,7 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
     status: status === FREE ? 'free' : 'held',
     confirmed: status !== WANTED,
     owner,
-    nonce: hexOf(block.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES)),
+    nonce: hexOf(nonce),
     epoch,
     counter,
     timeoutMs,

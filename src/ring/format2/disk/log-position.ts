@@ -1,4 +1,4 @@
-import { getU64, putU64 } from './bytes.ts'
+import { field, type Kind, nested, struct, u32, u64 } from './struct.ts'
 
 /**
  * A place in the log where a batch begins, with all that is needed to check that batch. Blocks and items are counted
@@ -16,7 +16,7 @@ export interface LogPosition {
 }
 
 /** Bytes that a log position takes in a block. */
-export const LOG_POSITION_BYTES = 28
+const LOG_POSITION_BYTES = 28
 /** Byte counts are kept modulo this, so that they stay exact for ever; no ring holds as much at once. */
 const BYTES_MODULUS = 2 ** 48
 
@@ -33,21 +33,16 @@ export function bytesBetween(earlier: number, later: number): number {
   return (later - earlier + BYTES_MODULUS) % BYTES_MODULUS
 }
 
-export function putLogPosition(view: DataView, at: number, logPosition: LogPosition): void {
-  putU64(view, at, logPosition.lsn)
-  putU64(view, at + 8, logPosition.seq)
-  putU64(view, at + 16, logPosition.bytes)
-  view.setUint32(at + 24, logPosition.crc, true)
-}
-
-export function getLogPosition(view: DataView, at: number): LogPosition {
-  return {
-    lsn: getU64(view, at),
-    seq: getU64(view, at + 8),
-    bytes: getU64(view, at + 16),
-    crc: view.getUint32(at + 24, true),
-  }
-}
+/** A log position as a field of a block. */
+export const logPosition: Kind<LogPosition> = nested(
+  struct({
+    lsn: field('LSN', 0, u64),
+    seq: field('sequence', 8, u64),
+    bytes: field('bytes', 16, u64),
+    crc: field('checksum', 24, u32),
+  }),
+  LOG_POSITION_BYTES,
+)
 
 /** Counts from here on are refused: half of what is exact, so that what is added to one is exact too. */
 export const MAX_COUNT: number = 2 ** 52

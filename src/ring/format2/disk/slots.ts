@@ -1,57 +1,91 @@
+import type { FieldSpec } from '../../report/dump.ts'
 import type { Names } from '../../types.ts'
 import {
   type BadBlock,
-  BODY_AT,
   bad,
+  blockFields,
   CONSUMER_SLOT,
   isBad,
   openBlock,
   PRODUCER_SLOT,
   sealBlock,
 } from './block.ts'
-import { getU64, putTime, putU64, viewOf } from './bytes.ts'
+import { viewOf } from './bytes.ts'
 import { areAscending, currentEpoch, type Epoch } from './epochs.ts'
 import { BLOCK_SIZES, type Layout, searchBlocks } from './layout.ts'
 import {
-  getLogPosition,
   isCount,
   isLogPosition,
   isUpTo,
-  LOG_POSITION_BYTES,
   type LogPosition,
   leadsTo,
+  logPosition,
   MAX_COUNT,
-  putLogPosition,
 } from './log-position.ts'
+import { field, flag, shownIn, struct, timestamp, u16, u32, u64, utf8 } from './struct.ts'
 
-const EPOCH_AT = BODY_AT
-const LOG_POSITION_AT = BODY_AT + 8
-const INDEX_AT = BODY_AT + 40
-const FLAG_AT = BODY_AT + 44
-const COUNT_AT = BODY_AT + 46
-const TEXT_LENGTH_AT = BODY_AT + 48
-const REACH_AT = BODY_AT + 56
-const BYTES_AT = BODY_AT + 56
-const TIME_AT = BODY_AT + 64
-const COMMITS_AT = BODY_AT + 72
-const SKIPPED_AT = BODY_AT + 72
-const RETRIES_AT = BODY_AT + 80
-const MISSED_AT = BODY_AT + 80
-const TRUNCATED_TO_AT = BODY_AT + 88
-const TEXT_AT = BODY_AT + 120
 const TEXT_BYTES = 64
-const EPOCHS_AT = TEXT_AT + TEXT_BYTES
-const EPOCH_BYTES = 8 + LOG_POSITION_BYTES + 4
 const MAX_EPOCHS = 96
+
+const PRODUCER = struct({
+  committed: field('committed', 72, logPosition),
+  suspendAck: field('suspend_ack', 108, flag),
+  reach: field('reach', 120, u64),
+  time: field('time', 128, timestamp),
+  commits: field('commits', 136, u64),
+  retries: field('retries', 144, u64),
+  truncatedTo: field('truncated to', 152, logPosition),
+  text: field('text', 184, utf8(TEXT_BYTES, 112)),
+})
+
+/** What a producer slot says of its list of epochs, whose entries begin at `EPOCHS_AT`. */
+const EPOCH_LIST = struct({
+  newest: field('epoch', 64, u64),
+  count: field('number of epochs', 110, u16),
+})
+const EPOCHS_AT = 248
+const EPOCH_BYTES = 40
+const EPOCH = struct({
+  epoch: field('', 0, u64),
+  start: field('start', 8, logPosition),
+  span: field('span', 36, u32),
+})
+
+const CONSUMER = struct({
+  seen: field('seen epoch', 64, u64),
+  cursor: field('cursor', 72, logPosition),
+  index: field('index in the batch', 104, u32),
+  suspend: field('suspend', 108, flag),
+  bytes: field('bytes before', 120, u64),
+  time: field('time', 128, timestamp),
+  skipped: field('skipped items', 136, u64),
+  missed: field('missed items', 144, u64),
+  text: field('text', 184, utf8(TEXT_BYTES, 112)),
+})
+
+/** The fields of a consumer slot, for a dump. */
+export function consumerSlotFields(): readonly FieldSpec[] {
+  return blockFields(CONSUMER)
+}
+
+/** The fields of a producer slot, with as many epochs as it says, for a dump. */
+export function producerSlotFields(block: Uint8Array): readonly FieldSpec[] {
+  const room = Math.floor((block.length - EPOCHS_AT) / EPOCH_BYTES)
+  const count = room > 0 ? EPOCH_LIST.get(viewOf(block)).count : 0
+  const epochs = Array.from({ length: Math.min(count, room) }, (_, index) =>
+    shownIn(EPOCH, `epoch ${index + 1}`, epochAt(index)),
+  )
+  return [...blockFields(PRODUCER, EPOCH_LIST), ...epochs.flat()]
+}
+
+function epochAt(index: number): number {
+  return EPOCHS_AT + index * EPOCH_BYTES
+}
 
 /** Slots are compared without their ring's layout: what is impossible in any ring is told. */
 const LARGEST_BLOCK = Math.max(...BLOCK_SIZES)
 
 const IMPOSSIBLE_COUNT = bad('counts', `numbers below ${MAX_COUNT} that fit each other`, 'others')
-
-const encoder = new TextEncoder()
-// A name may begin with any character, so also with what could be a mark of the encoding.
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** What the producer says. The slot with the higher generation counts. */
 export interface ProducerSlot {
@@ -124,21 +158,11 @@ export function encodeProducerSlot(
 ): void {
   block.fill(0)
   const view = viewOf(block)
-  putU64(view, EPOCH_AT, slot.epochs.at(-1)?.epoch ?? 0)
-  putLogPosition(view, LOG_POSITION_AT, slot.committed)
-  putU64(view, REACH_AT, slot.reach)
-  view.setUint8(FLAG_AT, slot.suspendAck ? 1 : 0)
-  view.setUint16(COUNT_AT, slot.epochs.length, true)
-  putTime(view, TIME_AT, slot.time)
-  putU64(view, COMMITS_AT, slot.commits)
-  putU64(view, RETRIES_AT, slot.retries)
-  putLogPosition(view, TRUNCATED_TO_AT, slot.truncatedTo)
-  putText(block, slot.text)
-  slot.epochs.forEach(({ epoch, start, span }, index) => {
-    const at = EPOCHS_AT + index * EPOCH_BYTES
-    putU64(view, at, epoch)
-    putLogPosition(view, at + 8, start)
-    view.setUint32(at + 8 + LOG_POSITION_BYTES, span, true)
+  const { epochs } = slot
+  EPOCH_LIST.put(view, { newest: epochs.at(-1)?.epoch ?? 0, count: epochs.length })
+  PRODUCER.put(view, slot)
+  epochs.forEach((epoch, index) => {
+    EPOCH.put(view, epoch, epochAt(index))
   })
   sealBlock(block, { type: PRODUCER_SLOT, offset, uuid, generation: slot.generation })
 }
@@ -152,30 +176,12 @@ export function parseProducerSlot(
   const header = openBlock(block, PRODUCER_SLOT, offset, uuid)
   if (isBad(header)) return header
   const view = viewOf(block)
-  const count = view.getUint16(COUNT_AT, true)
+  const { count } = EPOCH_LIST.get(view)
   if (count < 1 || count > maxEpochs(block.length)) {
     return bad('number of epochs', `1 to ${maxEpochs(block.length)}`, String(count))
   }
-  const epochs = Array.from({ length: count }, (_, index) => {
-    const at = EPOCHS_AT + index * EPOCH_BYTES
-    return {
-      epoch: getU64(view, at),
-      start: getLogPosition(view, at + 8),
-      span: view.getUint32(at + 8 + LOG_POSITION_BYTES, true),
-    }
-  })
-  const slot: ProducerSlot = {
-    generation: header.generation,
-    committed: getLogPosition(view, LOG_POSITION_AT),
-    reach: getU64(view, REACH_AT),
-    epochs,
-    truncatedTo: getLogPosition(view, TRUNCATED_TO_AT),
-    suspendAck: view.getUint8(FLAG_AT) === 1,
-    time: getU64(view, TIME_AT),
-    commits: getU64(view, COMMITS_AT),
-    retries: getU64(view, RETRIES_AT),
-    text: getText(block),
-  }
+  const epochs = Array.from({ length: count }, (_, index) => EPOCH.get(view, epochAt(index)))
+  const slot = { generation: header.generation, epochs, ...PRODUCER.get(view) }
   return producerSlotMisfit(slot, layout) ?? slot
 }
 
@@ -210,16 +216,7 @@ export function encodeConsumerSlot(
   slot: ConsumerSlot,
 ): void {
   block.fill(0)
-  const view = viewOf(block)
-  putU64(view, EPOCH_AT, slot.seen)
-  putLogPosition(view, LOG_POSITION_AT, slot.cursor)
-  view.setUint32(INDEX_AT, slot.index, true)
-  view.setUint8(FLAG_AT, slot.suspend ? 1 : 0)
-  putU64(view, BYTES_AT, slot.bytes)
-  putU64(view, SKIPPED_AT, slot.skipped)
-  putU64(view, MISSED_AT, slot.missed)
-  putTime(view, TIME_AT, slot.time)
-  putText(block, slot.text)
+  CONSUMER.put(viewOf(block), slot)
   sealBlock(block, { type: CONSUMER_SLOT, offset, uuid, generation: slot.generation })
 }
 
@@ -231,19 +228,7 @@ export function parseConsumerSlot(
 ): ConsumerSlot | BadBlock {
   const header = openBlock(block, CONSUMER_SLOT, offset, uuid)
   if (isBad(header)) return header
-  const view = viewOf(block)
-  const slot: ConsumerSlot = {
-    generation: header.generation,
-    cursor: getLogPosition(view, LOG_POSITION_AT),
-    index: view.getUint32(INDEX_AT, true),
-    bytes: getU64(view, BYTES_AT),
-    seen: getU64(view, EPOCH_AT),
-    suspend: view.getUint8(FLAG_AT) === 1,
-    skipped: getU64(view, SKIPPED_AT),
-    missed: getU64(view, MISSED_AT),
-    time: getU64(view, TIME_AT),
-    text: getText(block),
-  }
+  const slot = { generation: header.generation, ...CONSUMER.get(viewOf(block)) }
   return consumerSlotMisfit(slot, layout) ?? slot
 }
 
@@ -281,15 +266,4 @@ export function consumerSlotsMisfit(
   if (newer.seen > older.seen || isUpTo(older.cursor, newer.cursor)) return undefined
   const { lsn } = older.cursor
   return bad('slots', `a cursor from LSN ${lsn} on in the newer one`, `LSN ${newer.cursor.lsn}`)
-}
-
-function putText(block: Uint8Array, text: string): void {
-  const area = block.subarray(TEXT_AT, TEXT_AT + TEXT_BYTES)
-  const { written } = encoder.encodeInto(text, area)
-  viewOf(block).setUint16(TEXT_LENGTH_AT, written, true)
-}
-
-function getText(block: Uint8Array): string {
-  const length = Math.min(viewOf(block).getUint16(TEXT_LENGTH_AT, true), TEXT_BYTES)
-  return decoder.decode(block.subarray(TEXT_AT, TEXT_AT + length))
 }
