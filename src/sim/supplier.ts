@@ -6,6 +6,7 @@ import {
   parseHeaderAt,
   RECORD_BYTES,
 } from '../ring/format2/disk/batch.ts'
+import { cursorAt } from '../ring/format2/disk/cursor.ts'
 import { encodeGuard } from '../ring/format2/disk/guard.ts'
 import { BLOCK_SIZES, type Layout, makeLayout } from '../ring/format2/disk/layout.ts'
 import { type LogPosition, ORIGIN } from '../ring/format2/disk/log-position.ts'
@@ -127,9 +128,7 @@ function slot({ logPosition, epoch, at, layout }: Target, random: Random): Uint8
     encodeProducerSlot(block, offset, RING_UUID, { ...rest, ...state, ...counts })
   } else {
     const state = {
-      cursor: logPosition,
-      index: 0,
-      bytes: logPosition.bytes,
+      cursor: cursorAt(logPosition),
       seen: epoch,
       suspend: true,
     }

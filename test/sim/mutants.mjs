@@ -92,7 +92,7 @@ const FORMAT2 = [
     ],
   ]),
   format2('a cursor that did not see an epoch frees space behind its start', 'storm', 3000, [
-    [SPACE2, 'unseen !== undefined && unseen.start.lsn < cursor.lsn', 'false'],
+    [SPACE2, 'unseen !== undefined && unseen.start.lsn < logPosition.lsn', 'false'],
   ]),
   format2('freed space is not checked', 'none', 500, [
     [PRODUCER2, 'return this.#space.giveUp(needed, this.#committed, signal)', 'return true'],
@@ -397,7 +397,7 @@ const FORMAT2 = [
   exhaustive(
     'a cursor goes back by blocks only',
     ['aTm', 'qcttt', '--twice'],
-    [[PLACE2, 'return logPosition.seq + index > start.seq', 'return false']],
+    [[PLACE2, 'return itemsBefore(cursor) > start.seq', 'return false']],
   ),
 ]
 

@@ -15,7 +15,7 @@ import type {
   SuspendResult,
 } from '../types.ts'
 import { isBad } from './disk/block.ts'
-import type { Cursor } from './disk/cursor.ts'
+import { type Cursor, itemsBefore } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
 import type { Slots, Which } from './disk/slots.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
@@ -67,9 +67,7 @@ async function checkpointedSlots(disk: Disk): Promise<Slots> {
 }
 
 /** What a consumer has to say, but for when and who. */
-interface Told extends Pick<ConsumerSlot, 'seen' | 'suspend' | 'skipped' | 'missed'> {
-  readonly cursor: Cursor
-}
+type Told = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'skipped' | 'missed'>
 
 /** Items that a producer pushed at one time. */
 export interface Run {
@@ -102,8 +100,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     this.#slots = [isBad(first) ? lost : first, isBad(second) ? lost : second]
     this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
-    const { seen, suspend, skipped, missed } = own
-    const cursor = { logPosition: own.cursor, index: own.index, bytes: own.bytes }
+    const { cursor, seen, suspend, skipped, missed } = own
     this.#told = { cursor, seen, suspend, skipped, missed }
     this.#log = new ConsumerLog(
       disk,
@@ -214,7 +211,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   advance(position: Position): Promise<void> {
     return this.run(async () => {
       await this.#hear(position)
-      if (this.#log.seqOf(position) <= this.#cursor.logPosition.seq + this.#cursor.index) return
+      if (this.#log.seqOf(position) <= itemsBefore(this.#cursor)) return
       await this.refreshBeforeWrite()
       let cursor = await this.#log.cursorOf(position)
       if (cursor !== undefined && cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) {
@@ -241,21 +238,20 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   /** What is to be told when the cursor is at a place. */
   #toldAt(cursor: Cursor): Told {
-    const { skipped, missed } = this.#lossCounter.before(cursor.logPosition.seq + cursor.index)
+    const { skipped, missed } = this.#lossCounter.before(itemsBefore(cursor))
     const told = this.#told
     return { ...told, cursor, skipped: told.skipped + skipped, missed: told.missed + missed }
   }
 
   /** The cursor is at a place that has this position. */
   #arrived(position: Position): void {
-    this.#lossCounter.forgetBefore(this.#cursor.logPosition.seq + this.#cursor.index)
+    this.#lossCounter.forgetBefore(itemsBefore(this.#cursor))
     this.#advancedTo = position
   }
 
   /** Gives damage back that is at our own position and has nothing behind it: nobody gets a position to advance to. */
   async #giveBackDamage(from: Position, to: Position): Promise<void> {
-    if (to === from || this.#log.seqOf(from) > this.#cursor.logPosition.seq + this.#cursor.index)
-      return
+    if (to === from || this.#log.seqOf(from) > itemsBefore(this.#cursor)) return
     const cursor = await this.#log.cursorOf(to)
     if (cursor === undefined || cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) return
     this.#told = this.#toldAt(cursor)
@@ -329,7 +325,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   #checkFrom(from: Position): void {
     const seq = this.#log.seqOf(from)
-    const own = this.#cursor.logPosition.seq + this.#cursor.index
+    const own = itemsBefore(this.#cursor)
     if (seq < own || seq > this.#log.readTo) {
       throw new RangeError(
         `position ${toText(from)} was given back already, or never answered by a pop: the consumer is at ` +
@@ -352,7 +348,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   /** Whether the older slot keeps the producer from much that was given back. */
   get #holdsBack(): boolean {
-    const older = Math.min(...this.#slots.map((slot) => slot.cursor.lsn))
+    const older = Math.min(...this.#slots.map((slot) => slot.cursor.logPosition.lsn))
     return this.#cursor.logPosition.lsn - older > this.disk.layout.dataBlocks * HELD_BACK_PART
   }
 
@@ -366,9 +362,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const { cursor, seen, suspend, skipped, missed } = told
     const slot: ConsumerSlot = {
       generation: 1 + Math.max(first.generation, second.generation),
-      cursor: cursor.logPosition,
-      index: cursor.index,
-      bytes: cursor.bytes,
+      cursor,
       seen,
       suspend,
       skipped,
@@ -397,7 +391,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const { cursor, seen, suspend } = this.#told
     return this.#slots.every(
       (slot) =>
-        slot.cursor.lsn === cursor.logPosition.lsn &&
+        slot.cursor.logPosition.lsn === cursor.logPosition.lsn &&
         slot.seen === seen &&
         slot.suspend === suspend,
     )

@@ -5,6 +5,7 @@ import type { DeviceSize } from '../format.ts'
 import { hasMagic } from '../format1/layout.ts'
 import { type DeviceContent, describeContent, readContent } from '../report/signatures.ts'
 import type { CreateOptions } from '../types.ts'
+import { cursorAt } from './disk/cursor.ts'
 import { encodeGuard, isGuarded } from './disk/guard.ts'
 import { isSound, readSuperblocks } from './disk/identify.ts'
 import {
@@ -121,7 +122,7 @@ async function writeRing(
     )
   }
   for (const [index, offset] of layout.consumerSlots.entries()) {
-    const place = { cursor: ORIGIN, index: 0, bytes: 0, seen: 1, suspend: false }
+    const place = { cursor: cursorAt(ORIGIN), seen: 1, suspend: false }
     const slot = { ...place, skipped: 0, missed: 0, time, text: '', generation: index + 1 }
     await put(
       offset,

@@ -3,6 +3,7 @@ import { BaseRole, type Claimed, isRefusal } from '../claimed-role.ts'
 import type { DebugInfo } from '../types.ts'
 import { frontBytes } from './disk/batch.ts'
 import { type BadBlock, formatUuid, isBad } from './disk/block.ts'
+import { itemsBefore } from './disk/cursor.ts'
 import { Disk } from './disk/disk.ts'
 import type { Layout } from './disk/layout.ts'
 import type { LogPosition } from './disk/log-position.ts'
@@ -209,7 +210,7 @@ export function debugInfo(producer: ProducerSlot, consumer: ConsumerSlot): Debug
   return {
     'producer/offset': String(producer.committed.seq),
     'producer/suspend_ack': producer.suspendAck ? '1' : '2',
-    'consumer/offset': String(consumer.cursor.seq + consumer.index),
+    'consumer/offset': String(itemsBefore(consumer.cursor)),
     'consumer/suspend': consumer.suspend ? '1' : '2',
   }
 }

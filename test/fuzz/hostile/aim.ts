@@ -1,6 +1,7 @@
 import { crc32c } from '../../../src/checksum/crc32c.ts'
 import { type BatchHeader, batchEnd, encodeBatch } from '../../../src/ring/format2/disk/batch.ts'
 import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
+import { cursorAt } from '../../../src/ring/format2/disk/cursor.ts'
 import { encodeGuard } from '../../../src/ring/format2/disk/guard.ts'
 import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/disk/layout.ts'
 import { type LogPosition, ORIGIN } from '../../../src/ring/format2/disk/log-position.ts'
@@ -104,7 +105,7 @@ class Target {
       const at = this.layout.producerSlots[which]
       const said = { ...shared, ...place, ...counts, ...producer[which] }
       encodeProducerSlot(this.image.at(at, BLOCK), at, uuid, said)
-      const cursor = { cursor: ORIGIN, index: 0, bytes: 0, seen: EPOCH }
+      const cursor = { cursor: cursorAt(ORIGIN), seen: EPOCH }
       const losses = { suspend: false, skipped: 0, missed: 0 }
       const offset = this.layout.consumerSlots[which]
       const heard = { ...shared, ...cursor, ...losses, ...consumer[which] }
@@ -181,8 +182,8 @@ const AIMS: readonly Aim[] = [
     name: 'a consumer that went back',
     deviceBytes: SMALL_BYTES,
     hurt: (target) => {
-      const cursor = target.logPositions[1] as LogPosition
-      target.slots({ consumer: [{ cursor, bytes: cursor.bytes }, {}] })
+      const cursor = cursorAt(target.logPositions[1] as LogPosition)
+      target.slots({ consumer: [{ cursor }, {}] })
       return REFUSED
     },
   },
@@ -226,10 +227,10 @@ const AIMS: readonly Aim[] = [
     deviceBytes: SMALL_BYTES,
     hurt: (target, random) => {
       const wrong: Partial<ConsumerSlot> = random.pick([
-        { cursor: { ...ORIGIN, seq: BLOCK } },
+        { cursor: cursorAt({ ...ORIGIN, seq: BLOCK }) },
         { skipped: HUGE },
         { missed: HUGE },
-        { bytes: HUGE },
+        { cursor: { ...cursorAt(ORIGIN), bytes: HUGE } },
       ])
       target.slots({ consumer: [wrong, wrong] })
       return REFUSED

@@ -6,6 +6,7 @@ import {
   encodeBatch,
 } from '../../../src/ring/format2/disk/batch.ts'
 import { viewOf } from '../../../src/ring/format2/disk/bytes.ts'
+import { cursorAt } from '../../../src/ring/format2/disk/cursor.ts'
 import { encodeGuard } from '../../../src/ring/format2/disk/guard.ts'
 import { type Layout, makeLayout, searchBlocks } from '../../../src/ring/format2/disk/layout.ts'
 import { encodeLease } from '../../../src/ring/format2/disk/lease-block.ts'
@@ -343,7 +344,7 @@ class Composer {
       )
       const cursor = cursors[which] ?? origin
       const consumer: ConsumerSlot = {
-        ...{ generation: generation + which, cursor, index: 0, bytes: cursor.bytes },
+        ...{ generation: generation + which, cursor: cursorAt(cursor) },
         ...{ seen: epochs.findLast(({ start }) => start.lsn <= cursor.lsn)?.epoch ?? 1 },
         ...{ suspend: flag, skipped: 0, missed: 0, time: 0, text: 'composed' },
       }
@@ -383,11 +384,12 @@ class Composer {
 
   #oddConsumer(slot: ConsumerSlot): ConsumerSlot {
     if (!this.#isOdd('slots', 0.5)) return slot
+    const { cursor } = slot
     const change = this.#random.pick<() => Partial<ConsumerSlot>>([
-      () => ({ cursor: this.#oddMark(slot.cursor) }),
-      () => ({ cursor: this.#far(slot.cursor) }),
-      () => ({ index: this.#number(slot.index) % 2 ** 32 }),
-      () => ({ bytes: this.#number(slot.bytes) }),
+      () => ({ cursor: { ...cursor, logPosition: this.#oddMark(cursor.logPosition) } }),
+      () => ({ cursor: { ...cursor, logPosition: this.#far(cursor.logPosition) } }),
+      () => ({ cursor: { ...cursor, index: this.#number(cursor.index) % 2 ** 32 } }),
+      () => ({ cursor: { ...cursor, bytes: this.#number(cursor.bytes) } }),
       () => ({ seen: this.#number(slot.seen) }),
       () => ({ generation: this.#number(slot.generation) }),
       () => ({ suspend: !slot.suspend }),

@@ -50,8 +50,8 @@ export const HOSTILE = [
   ]),
   mutant('a consumer may go back', [
     SLOTS,
-    'if (newer.seen > older.seen || isUpTo(older.cursor, newer.cursor)) return undefined',
-    'if (newer.seen >= older.seen || isUpTo(older.cursor, newer.cursor)) return undefined',
+    'if (newer.seen > older.seen || isUpTo(before, after)) return undefined',
+    'if (newer.seen >= older.seen || isUpTo(before, after)) return undefined',
   ]),
   mutant('a consumer is not told what no batch holds', [
     'ring/format2/log/consumer-log.ts',

@@ -250,9 +250,9 @@ class HostileRun {
     const disk = await Disk.open(device)
     const slots = await disk.readSlots()
     const producer = newestProducer(slots.producer, device.name).slot
-    const { cursor } = newestConsumer(slots.consumer, device.name).slot
+    const { lsn } = newestConsumer(slots.consumer, device.name).slot.cursor.logPosition
     const { damaged, logPosition } = await replay(disk, producer)
-    const isPast = cursor.lsn > producer.committed.lsn && cursor.lsn <= logPosition.lsn
+    const isPast = lsn > producer.committed.lsn && lsn <= logPosition.lsn
     return damaged.length > 0 || isPast
   }
 

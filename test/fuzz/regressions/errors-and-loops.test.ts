@@ -147,7 +147,8 @@ test('a cursor that counts more items than were given up behind it is damage', a
   await makeRing('overwrite')
   await append(...Array(60).keys())
   const { slot, which } = newestConsumer((await disk.readSlots()).consumer, 'test')
-  const cursor = { ...slot.cursor, seq: slot.cursor.seq + 30 }
+  const { logPosition } = slot.cursor
+  const cursor = { ...slot.cursor, logPosition: { ...logPosition, seq: logPosition.seq + 30 } }
   await disk.writeConsumerSlot(which, { ...slot, cursor, generation: 9, seen: 99 })
   const popped = Consumer.attach(device, options).then((consumer) => consumer.popMany())
   await expect(popped).rejects.toMatchObject({ code: 'RING_CORRUPT' })

@@ -147,9 +147,7 @@ describe('fields have the names and values that were written', () => {
     const block = new Uint8Array(BLOCK)
     encodeConsumerSlot(block, 32_768, UUID, {
       generation: 98,
-      cursor: logPosition(2000),
-      index: 3,
-      bytes: 4000,
+      cursor: { logPosition: logPosition(2000), index: 3, bytes: 4000 },
       seen: 8,
       suspend: true,
       skipped: 11,

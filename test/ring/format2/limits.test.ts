@@ -4,8 +4,9 @@ import { isRingError } from '../../../src/errors.ts'
 import { asPosition, type Position } from '../../../src/position.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
 import { encodeBatch } from '../../../src/ring/format2/disk/batch.ts'
+import { cursorAt } from '../../../src/ring/format2/disk/cursor.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
-import type { LogPosition } from '../../../src/ring/format2/disk/log-position.ts'
+import { type LogPosition, ORIGIN } from '../../../src/ring/format2/disk/log-position.ts'
 import type { ConsumerSlot, ProducerSlot } from '../../../src/ring/format2/disk/slots.ts'
 import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
 import { repairRing, verifyRing } from '../../../src/ring/maintenance/index.ts'
@@ -34,7 +35,7 @@ async function advancedRing(seq: number, lsn: number): Promise<MemoryBlockDevice
   }
   const consumer: ConsumerSlot = {
     ...newestConsumer(slots.consumer, 'test').slot,
-    cursor: logPosition,
+    cursor: cursorAt(logPosition),
   }
   for (const which of [0, 1] as const) {
     await disk.writeProducerSlot(which, { ...producer, generation: 3 + which })
@@ -197,7 +198,7 @@ test.each(['producer', 'consumer'] as const)(
       await disk.writeProducerSlot(which === 0 ? 1 : 0, older)
     } else {
       const { slot, which } = newestConsumer(slots.consumer, 'test')
-      const cursor = { lsn: 0, seq: 0, bytes: 0, crc: 0 }
+      const cursor = { ...slot.cursor, logPosition: ORIGIN }
       const older = { ...slot, cursor, generation: slot.generation + 1 }
       await disk.writeConsumerSlot(which === 0 ? 1 : 0, older)
     }

@@ -121,7 +121,11 @@ describe('verify and a consumer tell the same', () => {
     const device = await smallRing(BLOCKS)
     const producer = await attachProducer(device)
     await producer.append([item(10), item(20)])
-    await rewrite(device, { consumer: () => ({ cursor: { lsn: 0, seq: 0, bytes: 1, crc: 0 } }) })
+    await rewrite(device, {
+      consumer: () => ({
+        cursor: { logPosition: { lsn: 0, seq: 0, bytes: 1, crc: 0 }, index: 0, bytes: 0 },
+      }),
+    })
     expect(await verified(device)).toEqual({ items: 2, damaged: 0 })
     expect(await consumed(device)).toEqual({ items: 2, damaged: 0 })
     await producer.close()
@@ -132,7 +136,10 @@ describe('verify and a consumer tell the same', () => {
     await pushBatches(device, [[item(10), item(20)]])
     await rewrite(device, {
       producer: () => ({ committed: { lsn: 1, seq: 2, bytes: 30, crc: 7 } }),
-      consumer: ({ cursor }) => ({ seen: 2, cursor: { ...cursor, lsn: 9, seq: 1 } }),
+      consumer: ({ cursor }) => ({
+        seen: 2,
+        cursor: { ...cursor, logPosition: { ...cursor.logPosition, lsn: 9, seq: 1 } },
+      }),
     })
     const report = await verifyRing(device)
     expect(report.sound).toBe(false)

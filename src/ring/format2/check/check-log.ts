@@ -4,7 +4,7 @@ import type { Position } from '../../../position.ts'
 import type { FindingSink, LogCounts, VerifyOptions } from '../../report/finding.ts'
 import type { BatchHeader } from '../disk/batch.ts'
 import type { FlippedBit } from '../disk/correct.ts'
-import type { Cursor } from '../disk/cursor.ts'
+import { type Cursor, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { currentEpoch } from '../disk/epochs.ts'
 import { MAX_BATCH_BYTES } from '../disk/layout.ts'
@@ -91,7 +91,7 @@ export class LogCheck {
     this.#producer = newestProducer(slots.producer, disk.device.name).slot
     this.#consumer = newestConsumer(slots.consumer, disk.device.name).slot
     this.#tail = this.#producer.committed
-    this.#from = cursorOf(this.#consumer)
+    this.#from = this.#consumer.cursor
     this.#log = this.#readFrom(this.#from)
   }
 
@@ -117,7 +117,7 @@ export class LogCheck {
     const start = await this.#begin()
     const total = Math.min(dataBlocks, Math.max(0, this.#tail.lsn - start.lsn))
     this.#limit = Math.max(this.#tail.lsn, start.lsn + dataBlocks)
-    let position = this.#goTo(cursorOf(this.#consumer))
+    let position = this.#goTo(this.#consumer.cursor)
     for (;;) {
       signal?.throwIfAborted()
       this.#refreshed = false
@@ -182,10 +182,9 @@ export class LogCheck {
       this.#findings.addContradiction(`seen epoch: expected at most ${epoch}, found ${seen}`)
     }
     if (isWithin(start, this.#tail)) return
-    const { logPosition, index } = start
     const { lsn, seq } = this.#tail
     this.#findings.addContradiction(
-      `cursor: expected at most LSN ${lsn} and item ${seq}, found ${logPosition.lsn} and ${logPosition.seq + index}`,
+      `cursor: expected at most LSN ${lsn} and item ${seq}, found ${start.logPosition.lsn} and ${itemsBefore(start)}`,
     )
   }
 
@@ -229,7 +228,7 @@ export class LogCheck {
   /** Where to go on, if what is at a position was given back meanwhile: it may be overwritten. */
   #overrunAt(position: Position): Cursor | undefined {
     const start = logStart(this.#disk, this.#producer, this.#consumer)
-    return start.logPosition.seq + start.index > this.#log.seqOf(position) ? start : undefined
+    return itemsBefore(start) > this.#log.seqOf(position) ? start : undefined
   }
 
   async #readSlots(): Promise<Slots> {
@@ -310,14 +309,10 @@ export class LogCheck {
 }
 
 /** Whether a place is not behind the end of what is committed, neither in blocks nor in items. */
-function isWithin({ logPosition, index }: Cursor, { lsn, seq }: LogPosition): boolean {
-  return logPosition.lsn <= lsn && logPosition.seq + index <= seq
+function isWithin(cursor: Cursor, { lsn, seq }: LogPosition): boolean {
+  return cursor.logPosition.lsn <= lsn && itemsBefore(cursor) <= seq
 }
 
 function mayHold({ items }: BatchProblem, seq: number): boolean {
   return items === undefined || (items.from <= seq && seq < items.to)
-}
-
-function cursorOf({ cursor: logPosition, index, bytes }: ConsumerSlot): Cursor {
-  return { logPosition, index, bytes }
 }

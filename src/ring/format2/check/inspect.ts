@@ -2,7 +2,7 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Position } from '../../../position.ts'
 import type { InspectOptions, PoppedItem, RingInspection, RingStats } from '../../types.ts'
 import { formatUuid } from '../disk/block.ts'
-import { type Cursor, cursorAfter } from '../disk/cursor.ts'
+import { type Cursor, cursorAfter, cursorAt, itemsBefore } from '../disk/cursor.ts'
 import { Disk } from '../disk/disk.ts'
 import { currentEpoch } from '../disk/epochs.ts'
 import { bytesBetween } from '../disk/log-position.ts'
@@ -22,11 +22,11 @@ export async function inspect(
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
   const committed = tail.logPosition
-  const { logPosition, index, bytes } = firstCursor(producer, consumer)
-  const waitingItems = Math.max(0, committed.seq - logPosition.seq - index)
+  const first = firstCursor(producer, consumer)
+  const waitingItems = Math.max(0, committed.seq - itemsBefore(first))
   const offset = consumerOffset(disk, producer, consumer)
   const capacity = dataBlocks * blockSize
-  const used = Math.max(0, committed.lsn - logPosition.lsn) * blockSize
+  const used = Math.max(0, committed.lsn - first.logPosition.lsn) * blockSize
   return {
     format: 2,
     ring: {
@@ -51,7 +51,7 @@ export async function inspect(
     used,
     free: capacity - used,
     waitingItems,
-    waitingBytes: waitingItems === 0 ? 0 : bytesBetween(bytes, committed.bytes),
+    waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, committed.bytes),
     stats: await readStats(disk, producer, consumer, tail, signal),
     items: () => items(disk, signal, maxItemBytes),
   }
@@ -59,10 +59,9 @@ export async function inspect(
 
 /** The consumer's position: not beyond what waits, though the consumer may know of a newer epoch than that is of. */
 function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
-  const { cursor: logPosition, index, bytes, seen } = consumer
-  const next = { logPosition, index, bytes }
-  const log = new ConsumerLog(disk, next, producer, async () => {})
-  const { epoch, seq } = fromPosition(log.positionOf(next))
+  const { cursor, seen } = consumer
+  const log = new ConsumerLog(disk, cursor, producer, async () => {})
+  const { epoch, seq } = fromPosition(log.positionOf(cursor))
   return toPosition(Math.min(epoch, seen), seq)
 }
 
@@ -79,9 +78,8 @@ async function readState(
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)
     const tail = await replay(disk, roles.producer, { signal })
-    const { logPosition, index } = firstCursor(roles.producer, roles.consumer)
-    if (logPosition.seq + index <= tail.logPosition.seq || pass === MAX_PASSES)
-      return { ...roles, tail }
+    const first = itemsBefore(firstCursor(roles.producer, roles.consumer))
+    if (first <= tail.logPosition.seq || pass === MAX_PASSES) return { ...roles, tail }
   }
 }
 
@@ -100,11 +98,8 @@ async function readRoles(disk: Disk): Promise<Roles> {
  */
 function firstCursor(producer: ProducerSlot, consumer: ConsumerSlot): Cursor {
   const { truncatedTo, epochs } = producer
-  const { cursor: logPosition, index, bytes, seen } = consumer
-  const next = cursorAfter({ logPosition, index, bytes }, seen, epochs)
-  return next.logPosition.lsn < truncatedTo.lsn
-    ? { logPosition: truncatedTo, index: 0, bytes: truncatedTo.bytes }
-    : next
+  const next = cursorAfter(consumer.cursor, consumer.seen, epochs)
+  return next.logPosition.lsn < truncatedTo.lsn ? cursorAt(truncatedTo) : next
 }
 
 async function readStats(
@@ -115,12 +110,12 @@ async function readStats(
   signal: AbortSignal | undefined,
 ): Promise<RingStats> {
   const { logPosition: committed } = tail
-  const poppedItems = consumer.cursor.seq + consumer.index
+  const poppedItems = itemsBefore(consumer.cursor)
   const next = firstCursor(producer, consumer)
   const log = new ConsumerLog(disk, next, producer, async () => {})
   log.begin(signal)
   const first = await log.next(log.positionOf(next))
-  const waits = committed.seq > next.logPosition.seq + next.index
+  const waits = committed.seq > itemsBefore(next)
   const oldestAt = 'time' in first ? first.time : undefined
   // What was moved from another ring is older than the slot.
   const newestAt = Math.max(tail.time ?? 0, producer.time)
@@ -128,7 +123,7 @@ async function readStats(
     pushedItems: committed.seq,
     pushedBytes: committed.bytes,
     poppedItems,
-    poppedBytes: consumer.bytes,
+    poppedBytes: consumer.cursor.bytes,
     damagedItems: consumer.skipped,
     missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - poppedItems),
     commits: producer.commits + tail.commits,
@@ -148,9 +143,7 @@ async function* items(
   maxItemBytes: number | undefined,
 ): AsyncGenerator<PoppedItem> {
   const { producer, consumer } = await readRoles(disk)
-  const { cursor, index, bytes } = consumer
-  let { seen } = consumer
-  let next: Cursor = { logPosition: cursor, index, bytes }
+  let { seen, cursor: next } = consumer
   const refresh = async (): Promise<void> => learn((await readRoles(disk)).producer)
   const log = new ConsumerLog(disk, next, producer, refresh, maxItemBytes)
   /** An epoch sends the reader back to its beginning once. */
@@ -168,7 +161,7 @@ async function* items(
     if (next.status === 'damage') {
       // What was given back meanwhile may be overwritten: that is no damage.
       const now = (await readRoles(disk)).consumer
-      const isBeyond = now.cursor.seq + now.index > log.seqOf(position)
+      const isBeyond = itemsBefore(now.cursor) > log.seqOf(position)
       if (!isBeyond || now.generation === consumer.generation) throw next.error
       yield* items(disk, signal, maxItemBytes)
       return

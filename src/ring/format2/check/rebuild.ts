@@ -1,5 +1,6 @@
 import type { VerifyOptions } from '../../report/finding.ts'
 import type { BatchHeader } from '../disk/batch.ts'
+import { cursorAt } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { beginEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
 import { type LogPosition, ORIGIN } from '../disk/log-position.ts'
@@ -31,7 +32,8 @@ export async function rebuildProducer(
   const end = await findEnd(disk, options)
   if (end === undefined) {
     // Nothing was ever pushed, or all of it is gone.
-    const { cursor: committed = ORIGIN, seen: epoch = 1 } = newestOf(consumer) ?? {}
+    const { cursor, seen: epoch = 1 } = newestOf(consumer) ?? {}
+    const committed = cursor?.logPosition ?? ORIGIN
     const epochs = [{ epoch: Math.max(1, epoch), start: committed, span: 0 }]
     return { slot: { ...rest, committed, epochs, truncatedTo: ORIGIN, time: 0 } }
   }
@@ -56,12 +58,10 @@ export async function rebuildConsumer(
 ): Promise<ConsumerSlot> {
   const { epochs, truncatedTo, suspendAck, time } = producer
   const { logPosition: tail } = await replay(disk, producer, options)
-  const cursor = (await oldestBatch(disk, epochs, truncatedTo.lsn, tail, options)) ?? tail
+  const start = (await oldestBatch(disk, epochs, truncatedTo.lsn, tail, options)) ?? tail
   return {
     generation: 1,
-    cursor,
-    index: 0,
-    bytes: cursor.bytes,
+    cursor: cursorAt(start),
     seen: currentEpoch(epochs).epoch,
     suspend: suspendAck,
     skipped: 0,
@@ -126,7 +126,7 @@ async function findEpochs(
   const current = starts.get(last.epoch) ?? from
   starts.set(last.epoch, current)
   const seen = consumer.map((slot) => slot.seen)
-  const keepFrom = Math.min(...consumer.map((slot) => slot.cursor.lsn), current.lsn)
+  const keepFrom = Math.min(...consumer.map((slot) => slot.cursor.logPosition.lsn), current.lsn)
   const epochs = inOrder(starts).reduce<Epochs>(
     (list, [epoch, start]) =>
       beginEpoch(

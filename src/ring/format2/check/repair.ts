@@ -221,7 +221,7 @@ async function rebuildSlots(
     const consumer = await rebuildConsumer(disk, producer, options)
     const misfit = consumerSlotMisfit(consumer, disk.layout)
     if (misfit !== undefined) throw exhausted(name, misfit)
-    const { lsn, seq } = consumer.cursor
+    const { lsn, seq } = consumer.cursor.logPosition
     const what = `it begins at LSN ${lsn}, with item ${seq}`
     const encode = (block: Uint8Array, offset: number, generation: number): void =>
       encodeConsumerSlot(block, offset, uuid, { ...consumer, generation })

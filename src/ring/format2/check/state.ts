@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts'
 import { RingError } from '../../../errors.ts'
 import { isBad } from '../disk/block.ts'
-import type { Cursor } from '../disk/cursor.ts'
+import { type Cursor, cursorAt } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
@@ -55,11 +55,9 @@ export function generationsOf({ producer, consumer }: Slots): string {
  * there is given up.
  */
 export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Cursor {
-  const cursor = { logPosition: consumer.cursor, index: consumer.index, bytes: consumer.bytes }
+  const { cursor, seen } = consumer
   const log = new ConsumerLog(disk, cursor, producer, async () => {})
-  const next = log.learn(producer, consumer.seen, cursor)
+  const next = log.learn(producer, seen, cursor)
   const { truncatedTo } = producer
-  return next.logPosition.lsn < truncatedTo.lsn
-    ? { logPosition: truncatedTo, index: 0, bytes: truncatedTo.bytes }
-    : next
+  return next.logPosition.lsn < truncatedTo.lsn ? cursorAt(truncatedTo) : next
 }

@@ -8,6 +8,11 @@ export interface Cursor {
   readonly bytes: number
 }
 
+/** Items before a cursor. */
+export function itemsBefore({ logPosition, index }: Cursor): number {
+  return logPosition.seq + index
+}
+
 /** A place where a batch begins. */
 export function cursorAt(logPosition: LogPosition): Cursor {
   return { logPosition, index: 0, bytes: logPosition.bytes }
@@ -20,10 +25,9 @@ export function cursorAt(logPosition: LogPosition): Cursor {
 export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Cursor {
   const passed = epochs.find(({ epoch, start }) => epoch > seen && isBeyond(cursor, start))
   const next = passed === undefined ? cursor : cursorAt(passed.start)
-  const { logPosition, index } = next
-  const dropped = epochs.findLast(
-    ({ start }) => start.lsn > logPosition.lsn && start.seq === logPosition.seq + index,
-  )
+  const { lsn } = next.logPosition
+  const seq = itemsBefore(next)
+  const dropped = epochs.findLast(({ start }) => start.lsn > lsn && start.seq === seq)
   return dropped === undefined ? next : cursorAt(dropped.start)
 }
 
@@ -31,7 +35,8 @@ export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Curso
  * Whether a cursor lies beyond the beginning of an epoch: in blocks, or in items, because those that were held back before
  * it are dropped, and counted again.
  */
-function isBeyond({ logPosition, index }: Cursor, start: LogPosition): boolean {
+function isBeyond(cursor: Cursor, start: LogPosition): boolean {
+  const { logPosition, index } = cursor
   if (logPosition.lsn > start.lsn || (logPosition.lsn === start.lsn && index > 0)) return true
-  return logPosition.seq + index > start.seq
+  return itemsBefore(cursor) > start.seq
 }

@@ -11,6 +11,7 @@ import {
   sealBlock,
 } from './block.ts'
 import { viewOf } from './bytes.ts'
+import { type Cursor, itemsBefore } from './cursor.ts'
 import { areAscending, currentEpoch, type Epoch } from './epochs.ts'
 import { BLOCK_SIZES, type Layout, searchBlocks } from './layout.ts'
 import {
@@ -51,12 +52,14 @@ const EPOCH = struct({
   span: field('span', 36, u32),
 })
 
+const CURSOR = struct({
+  logPosition: field('cursor', 72, logPosition),
+  index: field('index in the batch', 104, u32),
+  bytes: field('bytes before', 120, u64),
+})
 const CONSUMER = struct({
   seen: field('seen epoch', 64, u64),
-  cursor: field('cursor', 72, logPosition),
-  index: field('index in the batch', 104, u32),
   suspend: field('suspend', 108, flag),
-  bytes: field('bytes before', 120, u64),
   time: field('time', 128, timestamp),
   skipped: field('skipped items', 136, u64),
   missed: field('missed items', 144, u64),
@@ -65,7 +68,7 @@ const CONSUMER = struct({
 
 /** The fields of a consumer slot, for a dump. */
 export function consumerSlotFields(): readonly FieldSpec[] {
-  return blockFields(CONSUMER)
+  return blockFields(CURSOR, CONSUMER)
 }
 
 /** The fields of a producer slot, with as many epochs as it says, for a dump. */
@@ -110,12 +113,8 @@ export interface ProducerSlot {
 /** What the consumer says. */
 export interface ConsumerSlot {
   readonly generation: number
-  /** The batch in which the next item is. */
-  readonly cursor: LogPosition
-  /** How many of its items were given back. */
-  readonly index: number
-  /** Bytes of items before the next one, as in a log position. */
-  readonly bytes: number
+  /** Where the next item is: all before it was given back. */
+  readonly cursor: Cursor
   /** The newest epoch that the cursor takes into account. */
   readonly seen: number
   readonly suspend: boolean
@@ -216,7 +215,9 @@ export function encodeConsumerSlot(
   slot: ConsumerSlot,
 ): void {
   block.fill(0)
-  CONSUMER.put(viewOf(block), slot)
+  const view = viewOf(block)
+  CURSOR.put(view, slot.cursor)
+  CONSUMER.put(view, slot)
   sealBlock(block, { type: CONSUMER_SLOT, offset, uuid, generation: slot.generation })
 }
 
@@ -228,15 +229,17 @@ export function parseConsumerSlot(
 ): ConsumerSlot | BadBlock {
   const header = openBlock(block, CONSUMER_SLOT, offset, uuid)
   if (isBad(header)) return header
-  const slot = { generation: header.generation, ...CONSUMER.get(viewOf(block)) }
+  const view = viewOf(block)
+  const { generation } = header
+  const slot = { generation, cursor: CURSOR.get(view), ...CONSUMER.get(view) }
   return consumerSlotMisfit(slot, layout) ?? slot
 }
 
 /** As `producerSlotMisfit`. */
 export function consumerSlotMisfit(slot: ConsumerSlot, layout: Layout): BadBlock | undefined {
-  const { generation, cursor, index, bytes, seen, skipped, missed } = slot
-  const numbers = [generation, bytes, seen, skipped, missed, cursor.seq + index]
-  const possible = isLogPosition(cursor, layout.blockSize) && numbers.every(isCount)
+  const { generation, cursor, seen, skipped, missed } = slot
+  const numbers = [generation, cursor.bytes, seen, skipped, missed, itemsBefore(cursor)]
+  const possible = isLogPosition(cursor.logPosition, layout.blockSize) && numbers.every(isCount)
   return possible ? undefined : IMPOSSIBLE_COUNT
 }
 
@@ -263,7 +266,7 @@ export function consumerSlotsMisfit(
   if (newer.seen < older.seen) {
     return bad('slots', `epoch ${older.seen} or later seen in the newer one`, String(newer.seen))
   }
-  if (newer.seen > older.seen || isUpTo(older.cursor, newer.cursor)) return undefined
-  const { lsn } = older.cursor
-  return bad('slots', `a cursor from LSN ${lsn} on in the newer one`, `LSN ${newer.cursor.lsn}`)
+  const [before, after] = [older.cursor.logPosition, newer.cursor.logPosition]
+  if (newer.seen > older.seen || isUpTo(before, after)) return undefined
+  return bad('slots', `a cursor from LSN ${before.lsn} on in the newer one`, `LSN ${after.lsn}`)
 }

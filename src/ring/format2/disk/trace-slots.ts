@@ -2,6 +2,7 @@ import { isTraced, type TraceMessage, trace } from '../../trace.ts'
 import type { Names } from '../../types.ts'
 import { toPosition } from '../position.ts'
 import { isBad } from './block.ts'
+import { itemsBefore } from './cursor.ts'
 import { currentEpoch, type Epochs, epochAt } from './epochs.ts'
 import type { ConsumerSlot, ProducerSlot, Read, Slots } from './slots.ts'
 
@@ -34,14 +35,14 @@ export function traceProducer(
  */
 export function traceConsumer(
   operation: TraceMessage['operation'],
-  { cursor, index, seen, suspend }: ConsumerSlot,
+  { cursor, seen, suspend }: ConsumerSlot,
   epochs: Epochs,
   names: Names,
   device: string,
 ): void {
   if (isTraced('consumer')) {
-    const epoch = Math.min(seen, epochAt(epochs, cursor.lsn))
-    const value = toPosition(epoch, cursor.seq + index)
+    const epoch = Math.min(seen, epochAt(epochs, cursor.logPosition.lsn))
+    const value = toPosition(epoch, itemsBefore(cursor))
     trace(operation, 'consumer', value, names, device)
   }
   trace(operation, 'suspend', suspend, names, device)

@@ -3,7 +3,7 @@ import type { Position } from '../../../position.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from '../../item-limits.ts'
 import type { BatchHeader } from '../disk/batch.ts'
 import { bad } from '../disk/block.ts'
-import { type Cursor, cursorAfter, cursorAt } from '../disk/cursor.ts'
+import { type Cursor, cursorAfter, cursorAt, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { currentEpoch, type Epochs, firstUnseen } from '../disk/epochs.ts'
 import { addBytes, isSameLogPosition, type LogPosition } from '../disk/log-position.ts'
@@ -77,7 +77,7 @@ export class ConsumerLog {
     this.#landmarks = landmarksOf(producer)
     this.#known = new KnownEpochs(producer.epochs)
     this.#frontier = before.logPosition
-    this.#committedTo = before.logPosition.seq + before.index
+    this.#committedTo = itemsBefore(before)
   }
 
   /** The newest epoch. */
@@ -101,7 +101,7 @@ export class ConsumerLog {
 
   /** As `KnownEpochs.positionOf`. */
   positionOf(cursor: Cursor): Position {
-    return this.#known.positionOf(cursor.logPosition.lsn, cursor.logPosition.seq + cursor.index)
+    return this.#known.positionOf(cursor.logPosition.lsn, itemsBefore(cursor))
   }
 
   /** Whether a position is of an epoch that was not heard of: nobody can have got it from this ring. */
@@ -137,9 +137,10 @@ export class ConsumerLog {
   }
 
   /** A place counts as many items as the epochs, the truncation and what is committed do. */
-  #check({ logPosition, index }: Cursor): void {
+  #check(cursor: Cursor): void {
+    const { logPosition } = cursor
     const { truncatedTo, committed } = this.#producer
-    const seq = logPosition.seq + index
+    const seq = itemsBefore(cursor)
     const position = this.#known.positionOf(logPosition.lsn, seq)
     const isTruncated = logPosition.lsn < truncatedTo.lsn && seq > truncatedTo.seq
     const isBeforeEnd = logPosition.lsn > committed.lsn && seq < committed.seq
@@ -154,7 +155,7 @@ export class ConsumerLog {
       this.#startAt(start)
     }
     const cursor = cursorAfter(before, seen, producer.epochs)
-    if (cursor.logPosition.seq + cursor.index > before.logPosition.seq + before.index) {
+    if (itemsBefore(cursor) > itemsBefore(before)) {
       throw this.#contradiction(this.positionOf(before))
     }
     return cursor
@@ -275,12 +276,12 @@ export class ConsumerLog {
       const { truncatedTo } = this.#producer
       if (seq < truncatedTo.seq) {
         const logPosition = { lsn: truncatedTo.lsn - 1, seq, bytes: truncatedTo.bytes, crc: 0 }
-        return { logPosition, index: 0, bytes: truncatedTo.bytes }
+        return cursorAt(logPosition)
       }
       const segment = await this.#stepAt(seq, sure)
       if (segment === undefined) {
         if (this.#frontier.seq !== seq) throw this.#contradiction(position)
-        return { logPosition: this.#frontier, index: 0, bytes: this.#frontier.bytes }
+        return cursorAt(this.#frontier)
       }
       if (segment.kind === 'suspect') return segment
       const index = seq - segment.start.seq

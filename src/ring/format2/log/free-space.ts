@@ -127,9 +127,9 @@ export class FreeSpace {
 
 /** What a consumer gave back for good. A cursor that does not know of an epoch goes back to where that began. */
 function givenBack(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
-  const places = consumer.map(({ cursor, seen }) => {
+  const places = consumer.map(({ cursor: { logPosition }, seen }) => {
     const unseen = firstUnseen(epochs, seen)
-    return unseen !== undefined && unseen.start.lsn < cursor.lsn ? unseen.start : cursor
+    return unseen !== undefined && unseen.start.lsn < logPosition.lsn ? unseen.start : logPosition
   })
   return places.reduce((lower, cursor) => (cursor.lsn < lower.lsn ? cursor : lower))
 }
