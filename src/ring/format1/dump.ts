@@ -12,7 +12,15 @@ import {
   PRODUCER_SECTOR,
   recordBytes,
 } from './layout.ts'
-import { CONSUMER, FLAG_AT, PRODUCER, parsePointer, TEXT_END, TEXT_START } from './pointer.ts'
+import {
+  CONSUMER,
+  FLAG_AT,
+  OFFSET_AT,
+  PRODUCER,
+  parsePointer,
+  TEXT_END,
+  TEXT_START,
+} from './pointer.ts'
 
 /** Says what is at a place of a device; see `dumpAt`. */
 export async function structureAt(
@@ -44,7 +52,7 @@ async function control(
   }
   const kind = sector === PRODUCER_SECTOR ? PRODUCER : CONSUMER
   const specs: readonly FieldSpec[] = [
-    [kind.role, 0, 8, 'signed'],
+    [kind.role, OFFSET_AT, 8, 'signed'],
     [kind.flag, FLAG_AT, 1],
     ['text', TEXT_START, TEXT_END - TEXT_START, 'text'],
   ]

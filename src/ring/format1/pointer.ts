@@ -4,7 +4,7 @@ import { CONSUMER_SECTOR, HEADER_BYTES, isAligned, MAX_OFFSET, PRODUCER_SECTOR }
 /** Where the text is in a pointer sector, and where it is cut. */
 export const TEXT_START = 128
 export const TEXT_END = 512
-const OFFSET_AT = 0
+export const OFFSET_AT = 0
 /** Where the bool is in a pointer sector. */
 export const FLAG_AT = 8
 const MIN_BYTES = 512
