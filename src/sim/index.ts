@@ -1,3 +1,9 @@
+/**
+ * The simulator that the rings are tested with. Experimental: any version may change it.
+ *
+ * @experimental
+ * @packageDocumentation
+ */
 export { SimDevice } from './device.ts'
 export { type Choose, type DiskCopy, SimDisk, type SimDiskOptions } from './disk.ts'
 export {
