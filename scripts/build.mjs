@@ -32,8 +32,11 @@ const [libraries, programs] = [subpaths, [packageJson.bin.sbr]].map((paths) =>
  */
 const SHARED = [
   ['devices', /^(errors|position|clock|util\/.*|checksum\/.*|block\/([^/]+|wrap\/.*))$/],
-  ['format1', /^ring\/format1\/(?!layout$|pointer$)/],
-  ['creation', /^ring\/(format1\/pointer|format2\/create|report\/signatures)$/],
+  ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
+  [
+    'creation',
+    /^ring\/(format1\/(layout|pointer)|format2\/create|report\/(signatures|finding|dump|repair))$/,
+  ],
   ['leases', /^ring\/format2\/(lease\/(?!block$)|disk\/lease-block$)/],
   ['inspection', /^ring\/format2\/check\/inspect$/],
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
@@ -48,8 +51,8 @@ const SHARED = [
   ['command-line', /^cli\/(?!main$|version$)/],
 ]
 
-/** Of these, what the declarations of more than one way in name. */
-const CORE = ['devices', 'tools', 'ring', 'claims', 'nbd']
+/** Of these, what only one way in declares. */
+const OF_ONE = ['file', 'ops', 'journal']
 
 function sharedBy(id) {
   const path = relative(compiled, id)
@@ -119,7 +122,10 @@ const written = await Promise.all([
     chunkFileNames: 'shared/[name].d.ts',
     // Programs need not have it among their own libraries.
     banner: '/// <reference lib="esnext.disposable" />',
-    manualChunks: (id) => (CORE.includes(sharedBy(id)) ? 'types' : null),
+    manualChunks(id) {
+      const shared = sharedBy(id)
+      return shared === undefined || OF_ONE.includes(shared) ? null : 'types'
+    },
   }),
 ])
 const wanted = new Set(written.flat())

@@ -25,6 +25,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   ],
   'bytes of format 1': [
     'ring/format1/layout',
+    'ring/format1/magic',
     'ring/format1/pointer',
     'ring/format1/record',
     'ring/format1/sector-size',

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import { readRange } from '../block/read-range.ts'
 import { RingError } from '../errors.ts'
-import { hasMagic } from './format1/layout.ts'
+import { hasMagic } from './format1/magic.ts'
 import { GUARD_BYTES, isGuarded } from './format2/disk/guard.ts'
 import { credible, describeRing, isSound, readSuperblocks } from './format2/disk/identify.ts'
 

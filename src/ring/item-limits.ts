@@ -1,5 +1,5 @@
 import { RingError } from '../errors.ts'
-import { HEADER_BYTES } from './format1/layout.ts'
+import { HEADER_BYTES } from './format1/magic.ts'
 import type { Role } from './types.ts'
 
 /** What a role pushes and pops at most, unless it is told otherwise: 16 MiB. What a reader would refuse is not written. */

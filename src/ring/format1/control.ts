@@ -6,12 +6,12 @@ import { trace } from '../trace.ts'
 import type { Names } from '../types.ts'
 import {
   checkWholeSectors,
-  hasMagic,
   type Layout,
   MAGIC_SECTOR,
   makeLayout,
   PRODUCER_SECTOR,
 } from './layout.ts'
+import { hasMagic } from './magic.ts'
 import {
   CONSUMER,
   checkPointers,

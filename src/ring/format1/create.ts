@@ -7,11 +7,11 @@ import {
   CONSUMER_SECTOR,
   checkWholeSectors,
   encodeMagic,
-  hasMagic,
   MAGIC_SECTOR,
   makeLayout,
   PRODUCER_SECTOR,
 } from './layout.ts'
+import { hasMagic } from './magic.ts'
 import { encodeFreshPointer } from './pointer.ts'
 
 /**

@@ -1,11 +1,9 @@
 import { RingError } from '../../errors.ts'
 import type { DeviceSize } from '../format.ts'
+import { HEADER_BYTES, MAGIC } from './magic.ts'
 
 /** What a record's length field can say. */
 const MAX_LENGTH = 2 ** 32 - 1
-
-/** What sector 0 begins with. Source: FORMAT.md, format 1. */
-export const MAGIC = 'mirage shared-block-device 1.0'
 
 export const MAGIC_SECTOR = 0
 export const PRODUCER_SECTOR = 1
@@ -14,9 +12,6 @@ export const CONSUMER_SECTOR = 2
 export const DATA_SECTOR = 3
 /** The smallest device: three control sectors and one of data. */
 export const MIN_SECTORS = 4
-
-/** Bytes of a record's length field, and what records are padded to a multiple of. */
-export const HEADER_BYTES = 4
 
 /**
  * Offsets from here on are refused: 2^63 is the format's own end, and at 1 GB/s half of it lasts for 146
@@ -94,9 +89,4 @@ export function encodeMagic(sectorSize: number): Uint8Array {
   const sector = new Uint8Array(sectorSize)
   new TextEncoder().encodeInto(MAGIC, sector)
   return sector
-}
-
-/** Whether sector 0 says that this is a format 1 ring. */
-export function hasMagic(sector: Uint8Array): boolean {
-  return new TextDecoder('latin1').decode(sector.subarray(0, MAGIC.length)) === MAGIC
 }

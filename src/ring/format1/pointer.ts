@@ -1,5 +1,6 @@
 import { RingError } from '../../errors.ts'
-import { CONSUMER_SECTOR, HEADER_BYTES, isAligned, MAX_OFFSET, PRODUCER_SECTOR } from './layout.ts'
+import { CONSUMER_SECTOR, isAligned, MAX_OFFSET, PRODUCER_SECTOR } from './layout.ts'
+import { HEADER_BYTES } from './magic.ts'
 
 /** Where the text is in a pointer sector, and where it is cut. */
 export const TEXT_START = 128

@@ -2,7 +2,8 @@ import type { BlockDevice } from '../../block/device.ts'
 import { asPosition } from '../../position.ts'
 import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item-limits.ts'
 import type { PoppedItem } from '../types.ts'
-import { DATA_SECTOR, dataOffset, HEADER_BYTES, type Layout, recordBytes } from './layout.ts'
+import { DATA_SECTOR, dataOffset, type Layout, recordBytes } from './layout.ts'
+import { HEADER_BYTES } from './magic.ts'
 import { extentOf, parseLength, runsOf, type Window } from './record.ts'
 
 /** How far a read reaches beyond the bytes that are wanted at once. */

@@ -1,5 +1,6 @@
 import { RingError } from '../../errors.ts'
-import { DATA_SECTOR, dataOffset, HEADER_BYTES, type Layout, recordBytes } from './layout.ts'
+import { DATA_SECTOR, dataOffset, type Layout, recordBytes } from './layout.ts'
+import { HEADER_BYTES } from './magic.ts'
 
 /** A run of whole sectors of the data area, which may wrap around its end. */
 export interface Extent {

@@ -1,4 +1,4 @@
-import { MAGIC } from '../../format1/layout.ts'
+import { MAGIC } from '../../format1/magic.ts'
 import type { FieldSpec } from '../../report/dump.ts'
 
 /** The guard's length. */

@@ -1,0 +1,12 @@
+// What format 1 is known by, for those who load the rest of it only for a ring of format 1.
+
+/** What sector 0 begins with. Source: FORMAT.md, format 1. */
+export const MAGIC = 'mirage shared-block-device 1.0'
+
+/** Bytes of a record's length field, and what records are padded to a multiple of. */
+export const HEADER_BYTES = 4
+
+/** Whether sector 0 says that this is a format 1 ring. */
+export function hasMagic(sector: Uint8Array): boolean {
+  return new TextDecoder('latin1').decode(sector.subarray(0, MAGIC.length)) === MAGIC
+}
