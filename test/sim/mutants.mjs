@@ -196,7 +196,7 @@ const FORMAT2 = [
     ],
   ]),
   format2('the consumer has one slot', 'storm', 1500, [
-    [CONSUMER2, 'return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1', 'return 0'],
+    [CONSUMER2, 'which: Which = this.#slots.older', 'which: Which = 0'],
   ]),
   format2('what was refused counts as given back', 'honest', 3000, [
     [
@@ -306,9 +306,9 @@ const FORMAT2 = [
   ]),
   format2('a second handle is not noticed', 'second', 500, [
     [
-      ROLE2,
-      '} else if (slot.generation !== written[which].generation) {',
-      '} else if (slot.generation < 0) {',
+      'ring/format2/slot-pair.ts',
+      'else if (slot.generation !== generation) {',
+      'else if (slot.generation < 0) {',
     ],
   ]),
   format2('no room is left for showing what was pushed', 'none', 500, [
@@ -369,7 +369,7 @@ const FORMAT2 = [
     '2-overwrite',
   ),
   format2('the producer has one slot', 'flip', 3000, [
-    [PRODUCER2, 'return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1', 'return 0'],
+    [PRODUCER2, 'which: Which = this.#slots.older', 'which: Which = 0'],
     [PRODUCER2, 'const first = newestBefore.which === 0 ? 1 : 0', 'const first = 0'],
     [PRODUCER2, 'await this.#checkpoint(newestBefore.which)', ''],
   ]),

@@ -24,6 +24,7 @@ import { ConsumerLog } from './log/consumer-log.ts'
 import { LossCounter } from './log/loss-counter.ts'
 import { fromPosition, toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
+import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
 /** When the older slot holds back more than this part of the ring, it is written at once, and not only when all is idle. */
@@ -78,7 +79,7 @@ export interface Run {
 
 export class Format2Consumer extends Format2Role implements Consumer {
   /** What our slots hold. */
-  readonly #slots: [ConsumerSlot, ConsumerSlot]
+  readonly #slots: SlotPair<ConsumerSlot>
   readonly #skip: boolean
   #producer: ProducerSlot
   #log: ConsumerLog
@@ -97,7 +98,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const [first, second] = slots.consumer
     // One that is damaged is the older one, and not settled: it is written before the other one, and when idle.
     const lost = { ...own, generation: own.generation - 1, seen: -1 }
-    this.#slots = [isBad(first) ? lost : first, isBad(second) ? lost : second]
+    this.#slots = new SlotPair(isBad(first) ? lost : first, isBad(second) ? lost : second)
     this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
     const { cursor, seen, suspend, skipped, missed } = own
@@ -348,20 +349,16 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   /** Whether the older slot keeps the producer from much that was given back. */
   get #holdsBack(): boolean {
-    const older = Math.min(...this.#slots.map((slot) => slot.cursor.logPosition.lsn))
-    return this.#cursor.logPosition.lsn - older > this.disk.layout.dataBlocks * HELD_BACK_PART
-  }
-
-  #older(): Which {
-    return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
+    const blocks = this.disk.layout.dataBlocks * HELD_BACK_PART
+    const { lsn } = this.#cursor.logPosition
+    return !this.#slots.every(({ cursor }) => lsn - cursor.logPosition.lsn <= blocks)
   }
 
   /** Tells something, which is so then. */
-  async #checkpoint(told: Told = this.#told, which: Which = this.#older()): Promise<void> {
-    const [first, second] = this.#slots
+  async #checkpoint(told: Told = this.#told, which: Which = this.#slots.older): Promise<void> {
     const { cursor, seen, suspend, skipped, missed } = told
     const slot: ConsumerSlot = {
-      generation: 1 + Math.max(first.generation, second.generation),
+      generation: this.#slots.nextGeneration,
       cursor,
       seen,
       suspend,
@@ -372,7 +369,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     }
     traceConsumer('set', slot, this.#producer.epochs, this.disk.names, this.device.name)
     await this.guard(this.disk.writeConsumerSlot(which, slot))
-    this.#slots[which] = slot
+    this.#slots.set(which, slot)
     this.#told = told
   }
 
@@ -408,7 +405,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   protected override async doRefresh(): Promise<void> {
     const slots = await this.disk.readSlots()
-    const lost = await this.checkOwn('consumer', slots.consumer, this.#slots)
+    const lost = await this.checkOwn('consumer', this.#slots, slots.consumer)
     if (lost.length > 0 && (await this.#isWritable())) {
       for (const which of lost) await this.#checkpoint(this.#told, which)
     }

@@ -34,6 +34,7 @@ import { FreeSpace } from './log/free-space.ts'
 import { isInReach, reachOf, replay, type Tail } from './log/recovery.ts'
 import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
+import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
 /**
@@ -118,7 +119,7 @@ export class Format2Producer extends Format2Role implements Producer {
   /** When what is pushed from here on was pushed first, if that is not now: to another ring, which it was moved from. */
   pushedAt: number | undefined
   /** What our slots hold. */
-  #slots: [ProducerSlot, ProducerSlot]
+  readonly #slots: SlotPair<ProducerSlot>
   readonly #space: FreeSpace
   #epochs: Epochs
   /** Where the next batch goes. */
@@ -135,7 +136,7 @@ export class Format2Producer extends Format2Role implements Producer {
   constructor(claimed: Claimed, disk: Disk, found: Found) {
     super(claimed, disk)
     const before = newestProducer(found.slots.producer, this.device.name).slot
-    this.#slots = [before, before]
+    this.#slots = new SlotPair(before, before)
     this.#space = new FreeSpace(
       disk,
       found.slots.consumer.filter(isSound),
@@ -403,34 +404,26 @@ export class Format2Producer extends Format2Role implements Producer {
 
   /** Whether the walk after a crash would be long. */
   get #isBehind(): boolean {
-    const [first, second] = this.#slots
-    const published = Math.max(first.committed.lsn, second.committed.lsn)
-    return this.#committed.lsn - published >= CHECKPOINT_BYTES / this.disk.layout.blockSize
+    const blocks = CHECKPOINT_BYTES / this.disk.layout.blockSize
+    const { lsn } = this.#committed
+    return this.#slots.every(({ committed }) => lsn - committed.lsn >= blocks)
   }
 
   /** Whether both slots say what has to be known before the next batch is written, over blocks up to a place. */
   #isTold(overwritten: number): boolean {
-    const told = (slot: ProducerSlot): boolean =>
-      this.#space.isTold(slot, overwritten) && isInReach(slot, this.#tail.lsn, this.disk.layout)
-    return told(this.#slots[0]) && told(this.#slots[1])
-  }
-
-  #older(): Which {
-    return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
-  }
-
-  get #newest(): ProducerSlot {
-    return this.#slots[this.#older() === 0 ? 1 : 0]
+    const { lsn } = this.#tail
+    return this.#slots.every(
+      (slot) => this.#space.isTold(slot, overwritten) && isInReach(slot, lsn, this.disk.layout),
+    )
   }
 
   /** Tells what is so, and whether a wish to suspend is granted, which is so then. */
   async #checkpoint(
-    which: Which = this.#older(),
+    which: Which = this.#slots.older,
     suspendAck: boolean = this.#suspendAck,
   ): Promise<void> {
-    const generation = 1 + Math.max(...this.#slots.map((slot) => slot.generation))
     const slot: ProducerSlot = {
-      generation,
+      generation: this.#slots.nextGeneration,
       committed: this.#committed,
       reach: reachOf(this.#committed, this.#tail.lsn, this.disk.layout),
       epochs: this.#epochs,
@@ -445,10 +438,10 @@ export class Format2Producer extends Format2Role implements Producer {
       await this.guard(this.disk.writeProducerSlot(which, slot))
     } catch (error) {
       // What was to be given up for a batch is not, or some later write of a slot would do that for nothing.
-      this.#space.takeBack(this.#newest.truncatedTo)
+      this.#space.takeBack(this.#slots.newest.truncatedTo)
       throw error
     }
-    this.#slots[which] = slot
+    this.#slots.set(which, slot)
     this.#suspendAck = suspendAck
   }
 
@@ -469,7 +462,7 @@ export class Format2Producer extends Format2Role implements Producer {
     const suspend = this.#suspendRequested()
     if (suspend !== this.#suspendAck) {
       await this.refreshBeforeWrite()
-      await this.#checkpoint(this.#older(), this.#suspendRequested())
+      await this.#checkpoint(undefined, this.#suspendRequested())
     }
     return this.#suspendAck ? 'suspended' : 'running'
   }
@@ -482,7 +475,7 @@ export class Format2Producer extends Format2Role implements Producer {
 
   protected override async doRefresh(): Promise<void> {
     let slots = await this.disk.readSlots()
-    const lost = await this.checkOwn('producer', slots.producer, this.#slots)
+    const lost = await this.checkOwn('producer', this.#slots, slots.producer)
     for (const which of lost) await this.#checkpoint(which)
     if (slots.consumer.some(isBad)) {
       // Only one is left, which may so far be only in a cache.

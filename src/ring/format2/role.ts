@@ -16,6 +16,7 @@ import {
   type Slots,
   type Which,
 } from './disk/slots.ts'
+import type { SlotPair } from './slot-pair.ts'
 
 /** How long a role that has nothing to do waits before it writes down where it is. */
 export const IDLE_MS = 50
@@ -162,24 +163,18 @@ export abstract class Format2Role extends BaseRole {
    *   because the other one may have told already that more was given back
    * @throws {RingError} `RING_ROLE_CONFLICT`; as `Disk.open`, if the ring is gone
    */
-  protected async checkOwn(
+  protected async checkOwn<Slot extends { readonly generation: number }>(
     role: 'producer' | 'consumer',
-    found: Slots['producer'] | Slots['consumer'],
-    written: readonly [{ readonly generation: number }, { readonly generation: number }],
+    own: SlotPair<Slot>,
+    found: readonly [Read<Slot>, Read<Slot>],
   ): Promise<readonly Which[]> {
-    const most = Math.max(written[0].generation, written[1].generation)
-    const lost: Which[] = []
-    for (const which of [0, 1] as const) {
-      const slot: Read<ProducerSlot | ConsumerSlot> = found[which]
-      if (isBad(slot) || slot.generation < written[which].generation) {
-        lost.push(which)
-      } else if (slot.generation !== written[which].generation) {
-        const offsets =
-          role === 'producer' ? this.disk.layout.producerSlots : this.disk.layout.consumerSlots
-        const expected = `generation ${most} at most, as this handle left it`
-        const sector = this.disk.sectorOf(offsets[which])
-        throw this.conflict(role, sector, expected, `generation ${slot.generation}`)
-      }
+    const { lost, foreign } = own.compare(found)
+    if (foreign !== undefined) {
+      const { producerSlots, consumerSlots } = this.disk.layout
+      const offsets = role === 'producer' ? producerSlots : consumerSlots
+      const sector = this.disk.sectorOf(offsets[foreign.which])
+      const expected = `generation ${own.newest.generation} at most, as this handle left it`
+      throw this.conflict(role, sector, expected, `generation ${foreign.generation}`)
     }
     // Damage of both at once is rare: it may be that nothing of this ring is there any more.
     if (lost.length === 2) await this.#checkRing(role)

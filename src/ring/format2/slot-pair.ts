@@ -1,0 +1,58 @@
+import { isBad } from './disk/block.ts'
+import type { Read, Which } from './disk/slots.ts'
+
+/** What the device holds where our own slots were written. */
+interface Comparison {
+  /** Slots that are damaged, or whose write was lost. */
+  readonly lost: readonly Which[]
+  /** A slot that was written after we wrote it, and so by somebody else. */
+  readonly foreign: { readonly which: Which; readonly generation: number } | undefined
+}
+
+/**
+ * What a role has written into its two slots. The older one is written next: the newer one counts, and has to be left if the write
+ * is cut short.
+ */
+export class SlotPair<Slot extends { readonly generation: number }> {
+  #slots: readonly [Slot, Slot]
+
+  constructor(first: Slot, second: Slot) {
+    this.#slots = [first, second]
+  }
+
+  get older(): Which {
+    return this.#slots[0].generation < this.#slots[1].generation ? 0 : 1
+  }
+
+  get newest(): Slot {
+    return this.#slots[this.older === 0 ? 1 : 0]
+  }
+
+  /** Of the slot that is written next. */
+  get nextGeneration(): number {
+    return this.newest.generation + 1
+  }
+
+  every(holds: (slot: Slot) => boolean): boolean {
+    return holds(this.#slots[0]) && holds(this.#slots[1])
+  }
+
+  /** A slot is on the device. */
+  set(which: Which, slot: Slot): void {
+    this.#slots = which === 0 ? [slot, this.#slots[1]] : [this.#slots[0], slot]
+  }
+
+  /** Compares what was read with what was written. */
+  compare(found: readonly [Read<Slot>, Read<Slot>]): Comparison {
+    const lost: Which[] = []
+    for (const which of [0, 1] as const) {
+      const slot = found[which]
+      const { generation } = this.#slots[which]
+      if (isBad(slot) || slot.generation < generation) lost.push(which)
+      else if (slot.generation !== generation) {
+        return { lost, foreign: { which, generation: slot.generation } }
+      }
+    }
+    return { lost, foreign: undefined }
+  }
+}
