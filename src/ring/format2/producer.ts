@@ -18,12 +18,10 @@ import type {
 import { batchBlocks, batchEnd, encodeBatch, frontBytes } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
 import { type Disk, exhausted } from './disk/disk.ts'
-import { beginEpoch, currentEpoch, type Epochs } from './disk/epochs.ts'
 import { CHECKPOINT_BYTES, MAX_BATCH_BYTES, maxBatchBlocks } from './disk/layout.ts'
 import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
 import {
   type ConsumerSlot,
-  maxEpochs,
   type ProducerSlot,
   type Read,
   type Slots,
@@ -121,7 +119,6 @@ export class Format2Producer extends Format2Role implements Producer {
   /** What our slots hold. */
   readonly #slots: SlotPair<ProducerSlot>
   readonly #space: FreeSpace
-  #epochs: Epochs
   /** Where the next batch goes. */
   #tail: LogPosition
   /** Where batches begin that are not wholly committed, and all is committed before the first. */
@@ -143,7 +140,6 @@ export class Format2Producer extends Format2Role implements Producer {
       before.epochs,
       before.truncatedTo,
     )
-    this.#epochs = before.epochs
     this.#tail = found.tail.logPosition
     this.#committedTo = found.tail.logPosition.seq
     this.#commits = before.commits + found.tail.commits
@@ -151,7 +147,7 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   get position(): Position {
-    return toPosition(currentEpoch(this.#epochs).epoch, this.#tail.seq)
+    return toPosition(this.#space.currentEpoch.epoch, this.#tail.seq)
   }
 
   override get logOffset(): bigint {
@@ -160,19 +156,7 @@ export class Format2Producer extends Format2Role implements Producer {
 
   /** Begins an epoch: it is in both slots, and was read back, before anything is accepted. */
   async begin(found: Found): Promise<void> {
-    const { blockSize } = this.disk.layout
-    const seen = this.#space.consumer.map((slot) => slot.seen)
-    // Above what the consumer has seen, too, should our slots have gone back.
-    const epoch = 1 + Math.max(currentEpoch(this.#epochs).epoch, ...seen)
-    this.#epochs = beginEpoch(
-      this.#epochs,
-      epoch,
-      this.#tail,
-      this.#space.freeTo,
-      seen,
-      maxEpochs(blockSize),
-    )
-    this.#space.learn(this.#space.consumer, this.#epochs)
+    this.#space.beginEpoch(this.#tail)
     const newestBefore = newestProducer(found.slots.producer, this.device.name)
     const first = newestBefore.which === 0 ? 1 : 0
     await this.#checkpoint(first)
@@ -202,8 +186,8 @@ export class Format2Producer extends Format2Role implements Producer {
   advance(position: Position): Promise<void> {
     return this.run(async () => {
       const { epoch, seq } = fromPosition(position)
-      const current = currentEpoch(this.#epochs).epoch
-      const begun = currentEpoch(this.#epochs).start.seq
+      const { epoch: current, start } = this.#space.currentEpoch
+      const begun = start.seq
       if (seq <= (epoch < current ? begun : epoch === current ? this.#committedTo : -1)) return
       if (epoch !== current || seq > this.#tail.seq) {
         throw new RangeError(
@@ -262,7 +246,7 @@ export class Format2Producer extends Format2Role implements Producer {
         if (done === 0 || this.poisoned) throw error
       }
       if (this.#tail.seq === first && items.length > 0) return this.#refuse()
-      const { epoch } = currentEpoch(this.#epochs)
+      const { epoch } = this.#space.currentEpoch
       return pushedFrom(epoch, first, this.#tail.seq - first)
     })
   }
@@ -346,7 +330,7 @@ export class Format2Producer extends Format2Role implements Producer {
     const overwritten = this.#tail.lsn + blocks - dataBlocks
     if (this.#isBehind || !this.#isTold(overwritten)) await this.#checkpointBefore(overwritten)
     const bytes = this.#memoryOf(blocks * blockSize, memory)
-    const { epoch } = currentEpoch(this.#epochs)
+    const { epoch } = this.#space.currentEpoch
     const fields = {
       start: this.#tail,
       epoch,
@@ -426,7 +410,7 @@ export class Format2Producer extends Format2Role implements Producer {
       generation: this.#slots.nextGeneration,
       committed: this.#committed,
       reach: reachOf(this.#committed, this.#tail.lsn, this.disk.layout),
-      epochs: this.#epochs,
+      epochs: this.#space.epochs,
       truncatedTo: this.#space.truncatedTo,
       suspendAck,
       time: this.clock.time(),
@@ -483,6 +467,6 @@ export class Format2Producer extends Format2Role implements Producer {
       slots = await this.disk.readSlots()
     }
     newestConsumer(slots.consumer, this.device.name)
-    this.#space.learn(slots.consumer.filter(isSound), this.#epochs)
+    this.#space.learn(slots.consumer.filter(isSound))
   }
 }

@@ -1,13 +1,16 @@
 import type { Disk } from '../disk/disk.ts'
-import { type Epochs, firstUnseen } from '../disk/epochs.ts'
+import { beginEpoch, currentEpoch, type Epoch, type Epochs, firstUnseen } from '../disk/epochs.ts'
 import type { LogPosition } from '../disk/log-position.ts'
-import type { ConsumerSlot, ProducerSlot } from '../disk/slots.ts'
+import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.ts'
 import { LogReader } from './log-reader.ts'
 
 /** In a ring that overwrites, so large a part of it is given up at once, because each time costs two writes. */
 const PARTS = 32
 
-/** Where the producer may write: what the consumer gave back, and in a ring that overwrites also what is given up. */
+/**
+ * Where the producer may write: what the consumer gave back, and in a ring that overwrites also what is given up. It keeps the epochs,
+ * because a consumer that has not seen one goes back to where that began, so that less is given back.
+ */
 export class FreeSpace {
   readonly #disk: Disk
   readonly #part: number
@@ -47,11 +50,29 @@ export class FreeSpace {
     return this.#consumer
   }
 
-  /** Takes in what the consumer says, and which epochs there are. */
-  learn(consumer: readonly ConsumerSlot[], epochs: Epochs): void {
+  get epochs(): Epochs {
+    return this.#epochs
+  }
+
+  /** The present epoch. */
+  get currentEpoch(): Epoch {
+    return currentEpoch(this.#epochs)
+  }
+
+  /** Begins an epoch at the end of the log. A consumer that does not know of it may have to go back. */
+  beginEpoch(start: LogPosition): void {
+    const seen = this.#consumer.map((slot) => slot.seen)
+    // Above what the consumer has seen, too, should the producer's slots have gone back.
+    const epoch = 1 + Math.max(this.currentEpoch.epoch, ...seen)
+    const limit = maxEpochs(this.#disk.layout.blockSize)
+    this.#epochs = beginEpoch(this.#epochs, epoch, start, this.freeTo, seen, limit)
+    this.learn(this.#consumer)
+  }
+
+  /** Takes in what the consumer says. */
+  learn(consumer: readonly ConsumerSlot[]): void {
     this.#consumer = consumer
-    this.#epochs = epochs
-    this.#givenBack = givenBack(consumer, epochs)
+    this.#givenBack = givenBack(consumer, this.#epochs)
   }
 
   /** Up to where blocks may be overwritten. */
