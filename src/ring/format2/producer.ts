@@ -197,7 +197,7 @@ export class Format2Producer extends Format2Role implements Producer {
       this.#checkCounts(0)
       await this.refreshBeforeWrite()
       if (!(await this.#makeRoom(1))) throw this.#noRoom(position)
-      await this.#writeBatch([], seq)
+      await this.#writeBatch([], 0, seq)
     })
   }
 
@@ -228,7 +228,7 @@ export class Format2Producer extends Format2Role implements Producer {
       let done = 0
       try {
         while (done < items.length) {
-          const { end, needed } = this.#fitting(items, done, commit, room)
+          const { end, bytes, needed } = this.#fitting(items, done, commit, room)
           if (needed > 0 && (await this.#makeRoom(needed, signal))) {
             room = Math.max(needed, this.#room)
             continue
@@ -237,7 +237,7 @@ export class Format2Producer extends Format2Role implements Producer {
           const batch = done === 0 && end === items.length ? items : items.slice(done, end)
           const committedTo = commit ? this.#tail.seq + batch.length : this.#committedTo
           const memory = items.length === 1 ? roomOf(items[0] as Uint8Array) : undefined
-          await this.#writeBatch(batch, committedTo, memory)
+          await this.#writeBatch(batch, bytes, committedTo, memory)
           done = end
           room = this.#room
         }
@@ -277,28 +277,29 @@ export class Format2Producer extends Format2Role implements Producer {
   /**
    * The items from `start` on that go into one batch and have room. For each item that is held back, a block is left
    * free: it may be shown by itself, with a marker of its own, and that must not fail for want of room.
-   * @returns the end of those items, and the room that is needed for one more; 0 if it is not room that this one lacks
+   * @returns the end of those items, their bytes, and the room that is needed for one more; 0 if it is not room that this one lacks
    */
   #fitting(
     items: readonly Uint8Array[],
     start: number,
     commit: boolean,
     room: number,
-  ): { readonly end: number; readonly needed: number } {
+  ): { readonly end: number; readonly bytes: number; readonly needed: number } {
     const { blockSize } = this.disk.layout
     const held = this.#tail.seq - this.#committedTo
     const most = maxBatchBlocks(this.disk.layout)
     let bytes = 0
     let end = start
     for (; end < items.length; end++) {
-      bytes += (items[end] as Uint8Array).length
+      const more = bytes + (items[end] as Uint8Array).length
       const count = end - start + 1
-      const blocks = batchBlocks(count, bytes, blockSize)
+      const blocks = batchBlocks(count, more, blockSize)
       if (end > start && blocks > most) break
       const needed = blocks + (commit ? 0 : held + count)
-      if (needed > room) return { end, needed }
+      if (needed > room) return { end, bytes, needed }
+      bytes = more
     }
-    return { end, needed: 0 }
+    return { end, bytes, needed: 0 }
   }
 
   /** Blocks that can be written, as far as is known. */
@@ -315,17 +316,17 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   /**
+   * @param bodyBytes of all items together
    * @param memory where the batch is made, if that is around its only item. Masks are put on that, so nobody may push the item
    *   again: a call that has no other one is rejected with it.
    */
   async #writeBatch(
     items: readonly Uint8Array[],
+    bodyBytes: number,
     committedTo: number,
     memory?: Uint8Array,
   ): Promise<void> {
     const { blockSize, dataBlocks } = this.disk.layout
-    let bodyBytes = 0
-    for (const item of items) bodyBytes += item.length
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
     const overwritten = this.#tail.lsn + blocks - dataBlocks
     if (this.#isBehind || !this.#isTold(overwritten)) await this.#checkpointBefore(overwritten)

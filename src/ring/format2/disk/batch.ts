@@ -130,7 +130,10 @@ export function encodeBatch(
 ): BatchHeader {
   const records = items.length
   let bodyBytes = 0
-  for (const item of items) bodyBytes += item.length
+  const lengths = items.map((item) => {
+    bodyBytes += item.length
+    return item.length
+  })
   const front = frontBytes(records, bodyBytes)
   putItems(bytes, items, front)
   bytes.fill(0, front + bodyBytes)
@@ -138,7 +141,6 @@ export function encodeBatch(
   if (scratch.byteLength < front) scratch = viewOf(new Uint8Array(2 * front))
   const view = scratch
   const made = new Uint8Array(view.buffer, 0, front)
-  const lengths = items.map((item) => item.length)
   const checksums = crc32cEach(bytes, front, lengths)
   for (let index = 0; index < records; index++) {
     const entry = BATCH_HEADER_BYTES + index * RECORD_BYTES
