@@ -52,7 +52,7 @@ export class MemoryBlockDevice extends BaseBlockDevice {
     const { sectorSize = 512, sizeSectors, readOnly = false, name = 'memory' } = options
     checkSectorSize(sectorSize)
     if (!Number.isSafeInteger(sizeSectors) || sizeSectors < 0) {
-      throw new RangeError(`sizeSectors has to be a non-negative safe integer, not ${sizeSectors}`)
+      throw new RangeError(`sizeSectors must be a non-negative safe integer, not ${sizeSectors}`)
     }
     this.name = name
     this.info = { readWrite: !readOnly, sectorSize, sizeSectors }

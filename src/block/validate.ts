@@ -24,10 +24,10 @@ export function wholeSectors(sizeBytes: number, sectorSize: number): Omit<BlockI
  */
 export function checkSectors(info: BlockInfo, sectorStart: number, sectors: number): void {
   if (!Number.isSafeInteger(sectorStart)) {
-    throw new TypeError(`sectorStart has to be a safe integer, but is ${String(sectorStart)}`)
+    throw new TypeError(`sectorStart must be a safe integer, but is ${String(sectorStart)}`)
   }
   if (!Number.isSafeInteger(sectors)) {
-    throw new TypeError(`the number of sectors has to be a safe integer, but is ${String(sectors)}`)
+    throw new TypeError(`the number of sectors must be a safe integer, but is ${String(sectors)}`)
   }
   if (sectorStart < 0 || sectors < 0 || sectorStart + sectors > info.sizeSectors) {
     throw new RangeError(
@@ -48,22 +48,22 @@ export function checkTransfer(
   buffers: readonly Uint8Array[],
   singleSectorBuffers = false,
 ): number {
-  if (!Array.isArray(buffers)) throw new TypeError('buffers have to be an array of Uint8Array')
+  if (!Array.isArray(buffers)) throw new TypeError('buffers must be an array of Uint8Array')
   let bytes = 0
   for (let index = 0; index < buffers.length; index++) {
     const buffer = buffers[index] as Uint8Array
     if (!(buffer instanceof Uint8Array)) {
-      throw new TypeError(`buffer ${index} has to be a Uint8Array`)
+      throw new TypeError(`buffer ${index} must be a Uint8Array`)
     }
     if (buffer.byteLength % info.sectorSize !== 0) {
       throw new RangeError(
-        `buffer ${index} has to be a whole number of ${info.sectorSize}-byte sectors, but is ` +
+        `buffer ${index} must be a whole number of ${info.sectorSize}-byte sectors, but is ` +
           `${buffer.byteLength} bytes`,
       )
     }
     if (singleSectorBuffers && buffer.byteLength !== info.sectorSize) {
       throw new RangeError(
-        `buffer ${index} has to be exactly one sector of ${info.sectorSize} bytes, but is ` +
+        `buffer ${index} must be exactly one sector of ${info.sectorSize} bytes, but is ` +
           `${buffer.byteLength} bytes`,
       )
     }
@@ -93,7 +93,7 @@ export function checkRole(role: string): void {
  */
 export function checkKey({ key }: AskOptions): void {
   if (key !== undefined && typeof key !== 'function') {
-    throw new TypeError('key has to be a function that reads it')
+    throw new TypeError('key must be a function that reads it')
   }
 }
 
@@ -103,10 +103,10 @@ export function checkKey({ key }: AskOptions): void {
  */
 export function checkClaimOptions(options: ClaimOptions): void {
   if (typeof options?.holder !== 'string') {
-    throw new TypeError('a claim has to say who claims: { holder: string }')
+    throw new TypeError('a claim has to name its holder: { holder: string }')
   }
   if (options.onRequest !== undefined && typeof options.onRequest !== 'function') {
-    throw new TypeError('onRequest has to be a function')
+    throw new TypeError('onRequest must be a function')
   }
   checkKey(options)
 }
@@ -118,7 +118,7 @@ export function checkClaimOptions(options: ClaimOptions): void {
  */
 export function checkRequest(request: string): void {
   if (typeof request !== 'string') {
-    throw new TypeError(`a request has to be a string, but is ${String(request)}`)
+    throw new TypeError(`a request must be a string, but is ${String(request)}`)
   }
   if (/[\r\n]/.test(request) || new TextEncoder().encode(request).length > MAX_REQUEST_BYTES) {
     throw new RangeError(`a request is one line of at most ${MAX_REQUEST_BYTES} bytes`)
@@ -156,7 +156,7 @@ export function unsupported(device: string, operation: string): BlockError<'BLOC
 export function claimed(device: string, role: string, holder: string): BlockError<'BLOCK_CLAIMED'> {
   return new BlockError(
     'BLOCK_CLAIMED',
-    `the ${role} role of ${device} is held by ${holder}; end that one, or wait until it is done`,
+    `the ${role} role of ${device} is held by ${holder}; end it, or wait until it ends`,
     { device, holder },
   )
 }

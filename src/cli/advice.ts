@@ -6,8 +6,8 @@ import { BLANK, UNFINISHED } from '../ring/report/signatures.ts'
 import { counted, describeDamage } from './output/render.ts'
 
 /**
- * What a fault of the library says to people who type commands. The library's own messages advise those who write
- * programs; each here ends in one advice that works on the command line.
+ * A fault of the library in the words of the command line. The library's own messages advise programmers; each
+ * message here ends with advice that works as a command.
  */
 export function adviceFor(error: CodedError<string, object>): string {
   if (isRingError(error)) return ringAdvice(error)
@@ -31,7 +31,7 @@ function ringAdvice({ code, message, details }: RingError): string {
       return `there is no ring on ${device}: ${contentAdvice(details)}`
     case 'RING_NOT_BLANK':
       return (
-        `${device} holds ${found}; nothing was written. To lose that: sbr create ${device} --force, or ` +
+        `${device} holds ${found}; nothing was written. To destroy that: sbr create ${device} --force, or ` +
         '--erase --force to overwrite all of it'
       )
     case 'RING_DAMAGED':
@@ -39,7 +39,7 @@ function ringAdvice({ code, message, details }: RingError): string {
     case 'RING_CORRUPT':
       // Only a record of format 1 has a length that others are found by.
       return field === 'length'
-        ? `${message}. In format 1 nothing behind it can be found, so it cannot be stepped over: keep a copy of ` +
+        ? `${message}. In format 1 later items cannot be found, so it cannot be skipped: keep a copy of ` +
             `the device, and make a new ring: sbr create ${device} --format 1 --erase --force`
         : message
     case 'RING_ITEM_TOO_LARGE':
@@ -57,7 +57,7 @@ function ringAdvice({ code, message, details }: RingError): string {
   }
 }
 
-/** A disk whose own sectors are larger takes no smaller ones; of an export nobody knows before the server was asked. */
+/** A disk with larger sectors accepts no smaller ones; an export's smallest size is unknown before connecting. */
 function sectorAdvice({ device = '', expected }: RingErrorDetails): string {
   const open = `use --sector-size ${expected}`
   const copy =
@@ -72,12 +72,12 @@ function damageAdvice(details: RingErrorDetails): string {
   const before =
     missed === undefined ? '' : `, and ${counted(missed, 'item')} before that overwritten`
   return (
-    `${device}: ${describeDamage(details)}${before}. To step over all that is damaged: sbr consume ${device} ` +
+    `${device}: ${describeDamage(details)}${before}. To skip all damaged items: sbr consume ${device} ` +
     `--skip-damage, or sbr migrate ${device} NEW --skip-damage`
   )
 }
 
-/** What to do where there is no ring. Nobody is told how to lose what is there instead. */
+/** What to do if there is no ring. No message explains how to destroy the content. */
 function contentAdvice({ device, found }: RingErrorDetails): string {
   switch (found) {
     case BLANK:

@@ -11,11 +11,11 @@ import {
 import { loadRoutes } from './routes.ts'
 import { packageVersion } from './version.ts'
 
-const fullDescription = `A durable queue on a file or a raw block device that two programs share: one pushes items, the other
-consumes them. Byte-compatible with MirageOS's shared-block-ring.
+const fullDescription = `A durable queue on a file or a raw block device: one program pushes items, another consumes them.
+Byte-compatible with MirageOS's shared-block-ring.
 
 EXIT CODES
-  0 done   1 fault   2 wrong usage   3 nothing now: empty, or no room; devices differ   4 suspended
+  0 done   1 fault   2 wrong usage   3 nothing to do now: empty, or no room; devices differ   4 suspended
   128 + n: stopped by signal n before it was done
 
 EXAMPLES
@@ -38,7 +38,7 @@ export async function buildApp(
 ): Promise<Application<CommandContext>> {
   const root = buildRouteMap({
     routes: await loadRoutes(word),
-    docs: { brief: 'A durable queue on a block device that two programs share', fullDescription },
+    docs: { brief: 'A durable queue on a block device', fullDescription },
   })
   const silent = (error: unknown): string => {
     onFailure(error)
@@ -73,7 +73,7 @@ export async function buildApp(
 /** A flag with an empty value, which the parser takes for a word. */
 const EMPTY = /^(--[a-z-]+)=$/
 
-/** What is meant by a word that is not known: one that is a slip or two away. */
+/** Suggestions for an unknown word: those with one or two typos. */
 const SIMILAR = {
   threshold: 4,
   weights: { insertion: 1, deletion: 3, substitution: 2, transposition: 0 },

@@ -1,20 +1,20 @@
 import { CodedError } from '../errors.ts'
 import { adviceFor } from './advice.ts'
 
-/** What the process answers to its caller. Codes of a promise: they change only with the major version. */
+/** Exit codes. They are stable: they change only with the major version. */
 export const EXIT = {
   done: 0,
   fault: 1,
   usage: 2,
   nothingNow: 3,
-  /** Shares its number with `nothingNow`: nothing is wrong, but it is not as the caller hoped. */
+  /** Shares its number with `nothingNow`: no fault, but not the hoped-for result. */
   different: 3,
   suspended: 4,
 } as const
 
 type Details = Readonly<Record<string, unknown>>
 
-/** What a command could not do, with the exit code that says so. */
+/** A command's failure, with its exit code. */
 export class CommandError extends CodedError<string, Details> {
   override readonly name = 'CommandError'
   readonly exitCode: number
@@ -41,7 +41,7 @@ export function emptyNow(device: string): CommandError {
   return new CommandError(EXIT.nothingNow, 'CLI_EMPTY', `${device} is empty now`, { device })
 }
 
-/** Anything that was thrown, as what is to be told about it. */
+/** Any error as a CommandError. */
 export function asCommandError(error: unknown): CommandError {
   if (error instanceof CommandError) return error
   if (error instanceof CodedError) {
@@ -51,7 +51,7 @@ export function asCommandError(error: unknown): CommandError {
   return new CommandError(EXIT.fault, 'CLI_INTERNAL', message, {}, error)
 }
 
-/** The same error with more to tell: a sentence, and values for programs. */
+/** The same error with an additional sentence, and values for programs. */
 export function withNote(error: unknown, note: string, details: Details): CommandError {
   const { exitCode, code, message, details: known } = asCommandError(error)
   const all = { ...known, ...details }

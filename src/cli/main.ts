@@ -15,12 +15,12 @@ async function main(inputs: readonly string[]): Promise<number> {
   return await runCommandLine(inputs)
 }
 
-// Errors of writing are told to those who wait for the write.
+// The caller of a write gets its error.
 process.stdout.on('error', () => undefined)
 process.stderr.on('error', () => undefined)
 process.exitCode = UNSETTLED
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code
-  // A write that hangs, to a pipe that nobody empties, must not keep a command alive that was told to stop.
+  // A hanging write, to a pipe that is never read, must not keep a stopped command alive.
   setTimeout(() => process.exit(), LINGER_MS).unref()
 })

@@ -20,7 +20,7 @@ const ROUTES: Readonly<Record<string, () => Promise<Route>>> = {
   device: async () => (await import('./commands/device/index.ts')).device,
 }
 
-/** Whether a word has commands of its own, of which one has to follow. */
+/** Whether a word is a group of commands, so that a command has to follow. */
 export async function isGroup(word: string): Promise<boolean> {
   const route = await ROUTES[word]?.()
   return route !== undefined && 'getAllEntries' in route

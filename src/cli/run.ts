@@ -8,7 +8,7 @@ import { renderError } from './output/render-error.ts'
 import { isGroup } from './routes.ts'
 import { Stopped } from './signals.ts'
 
-/** Runs the command and answers the exit code. */
+/** Runs the command and returns the exit code. */
 export async function runCommandLine(inputs: readonly string[]): Promise<number> {
   let failure: unknown
   const complaints: string[] = []
@@ -38,7 +38,7 @@ async function lacksCommand([word, ...rest]: readonly string[]): Promise<boolean
   return word === undefined || (rest.length === 0 && (await isGroup(word)))
 }
 
-/** Tells on standard error what went wrong. */
+/** Reports the error on standard error. */
 function report(error: CommandError, inputs: readonly string[]): number {
   const closedPipe = error instanceof Stopped && error.signal === 'SIGPIPE'
   if (!closedPipe) process.stderr.write(renderError(error, wantsJson(inputs)))

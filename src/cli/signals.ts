@@ -6,10 +6,7 @@ const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
 type SignalName = (typeof STOPPING)[number] | 'SIGPIPE'
 
-/**
- * The command was told to stop before it was done. The exit code is what a shell gives to a program that the
- * signal killed.
- */
+/** The command was stopped before it was done. The exit code is the one a shell uses for a program that the signal killed. */
 export class Stopped extends CommandError {
   readonly signal: SignalName
 
@@ -19,7 +16,7 @@ export class Stopped extends CommandError {
   }
 }
 
-/** What lets a command end by itself when it is told to stop. */
+/** Lets a command end in order when a signal stops it. */
 export interface StopSignals extends Disposable {
   /** Aborted with a {@link Stopped}. */
   readonly signal: AbortSignal

@@ -95,7 +95,7 @@ export async function decodeItem<Out>(
     throw new CodecError(
       'CODEC_DECODE',
       `the item of ${bytes.length} bytes that ends at position ${formatPosition(position, format)} is not ${codec.name}: ` +
-        `${reason(cause)}; acknowledge it, or advance to that position, to step over it`,
+        `${reason(cause)}; acknowledge it, or advance to that position, to skip it`,
       { codec: codec.name, position, bytes },
       cause,
     )

@@ -47,8 +47,7 @@ export function schema<In, Out>(standard: StandardSchemaV1<In, Out>): Codec<Out,
       // First, because the caller may change the item while an asynchronous schema runs.
       const encoded = toJson(item)
       const decoded = fromJson(encoded)
-      const checkStored = (): unknown =>
-        validate(standard, decoded, 'as JSON, which is what is stored: ')
+      const checkStored = (): unknown => validate(standard, decoded, 'as JSON, the stored form: ')
       return after(after(validate(standard, item, ''), checkStored), () => encoded)
     },
     decode: (item) => validate(standard, fromJson(item), ''),

@@ -20,7 +20,7 @@ export function checkBytes(found: Uint8Array, expected: Uint8Array, what: string
   checkEqual(found.length, expected.length, `${what}: length in bytes`)
   for (let at = 0; at < found.length; at++) {
     if (found[at] === expected[at]) continue
-    throw new ConformanceError(`${what}: byte ${at} has to be ${expected[at]}, but is ${found[at]}`)
+    throw new ConformanceError(`${what}: byte ${at} must be ${expected[at]}, but is ${found[at]}`)
   }
 }
 

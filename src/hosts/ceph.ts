@@ -89,11 +89,11 @@ function checkAddress(address: string, allowed: BlockList | undefined): string {
   const isOne = v6 === undefined ? isIP(v4 ?? '') === 4 : isIPv6(v6)
   if (!isOne || Number(port) > 65_535 || Number(nonce) > 0xff_ff_ff_ff) {
     const expected = 'one client address, such as 10.0.0.7:0/3141592 or [2001:db8::7]:0/3141592'
-    throw new Error(`expected ${expected}, found ${JSON.stringify(address)}; nobody was shut out`)
+    throw new Error(`expected ${expected}, found ${JSON.stringify(address)}; no host was shut out`)
   }
   const ip = v6 ?? v4 ?? ''
   if (allowed?.check(ip, familyOf(ip)) === false) {
-    throw new Error(`${ip} is not among the hosts that may be shut out; nobody was`)
+    throw new Error(`${ip} is not among the hosts that may be shut out; no host was`)
   }
   return address
 }
@@ -137,5 +137,5 @@ function isOsdStatus(value: object): value is OsdStatus {
 function parse<T>(text: string, is: (value: object) => value is T & object): T {
   const value: unknown = JSON.parse(text)
   if (typeof value === 'object' && value !== null && is(value)) return value
-  throw new Error(`ceph answered something else than expected: ${text.slice(0, 200)}`)
+  throw new Error(`unexpected output of ceph: ${text.slice(0, 200)}`)
 }

@@ -74,7 +74,7 @@ function endOf(child: ChildProcess, limitMs: number): Promise<string | undefined
 }
 
 async function endNow(child: ChildProcess, limitMs: number): Promise<string> {
-  const rest = (await killGroup(child)) ? '' : ', but some of it may still be at work'
+  const rest = (await killGroup(child)) ? '' : ', but some of its processes may still be running'
   return `it took more than ${limitMs / 1000} s, and was killed${rest}`
 }
 

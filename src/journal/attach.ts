@@ -33,7 +33,7 @@ export async function attachEnds<In>(
   if (create.create !== false) {
     const options = typeof create.create === 'object' ? create.create : {}
     if (options.onFull === 'overwrite')
-      throw new RangeError('a journal cannot overwrite its oldest')
+      throw new RangeError('a journal cannot overwrite its oldest operations')
     await Producer.create(device, { overwrite: create.overwrite === true, ...options })
   }
   // Nobody else may suspend what only we could resume.

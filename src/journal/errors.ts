@@ -64,8 +64,8 @@ function journalAt(where: Where): string {
 /** The journal was shut down. */
 export function closed(where: Where, cause?: unknown): JournalError {
   const message =
-    `The ${journalAt(where)} was shut down; what was not performed stays there, and ` +
-    'is performed after the next start'
+    `The ${journalAt(where)} was shut down; operations that were not performed stay there, and ` +
+    'are performed after the next start'
   return new JournalError('JOURNAL_CLOSED', message, where, cause)
 }
 
@@ -74,9 +74,8 @@ export function stopped(where: Where, { position, attempts, error }: GivenUp): J
   const decodes = attempts > 0
   const message =
     `The ${journalAt(where)} stopped: the operation that ends at position ${position} ` +
-    `${decodes ? `failed ${attempts} times` : 'does not decode'} (see the cause). It was not performed, nor was ` +
-    'what follows; all stays on the device. Put it right and start again, or start with a deadLetter to step ' +
-    'over it'
+    `${decodes ? `failed ${attempts} times` : 'does not decode'} (see the cause). Neither it nor any later operation ` +
+    'was performed; they stay on the device. Fix the cause and start again, or start with a deadLetter to skip it'
   const code = decodes ? 'JOURNAL_STOPPED' : 'JOURNAL_UNDECODABLE'
   return new JournalError(code, message, { ...where, position, attempts }, error)
 }
@@ -101,8 +100,8 @@ export function missing(where: Where, found: string, pushedUpTo: string): Journa
 /** The device did not respond during shutdown. */
 export function unanswered(where: Where): JournalError {
   const message =
-    `The device ${where.device} did not answer while the ${named(where)} was shut down, so nobody knows ` +
-    'whether the operation is there; it is performed after the next start if it is'
+    `The device ${where.device} did not answer while the ${named(where)} was shut down, so it is unknown ` +
+    'whether the operation was stored; if it was, it is performed after the next start'
   return new JournalError('JOURNAL_DEVICE', message, where)
 }
 
@@ -112,6 +111,6 @@ export function endedBy(where: Where, cause: unknown): JournalError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   const message =
     `The ${journalAt(where)} ended, because the device or the ring failed: ${reason}. ` +
-    'Start it again once that is put right'
+    'Start it again once that is fixed'
   return new JournalError('JOURNAL_DEVICE', message, where, cause)
 }

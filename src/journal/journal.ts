@@ -107,7 +107,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     perform: Perform<Out>,
     options: JournalOptions<Out, In> = {},
   ): Promise<Journal<In>> {
-    if (typeof perform !== 'function') throw new TypeError('perform has to be a function')
+    if (typeof perform !== 'function') throw new TypeError('perform must be a function')
     const settings = settingsOf(options)
     const alarm = new Alarm(settings.clock)
     const { name: queue, client, clock } = settings

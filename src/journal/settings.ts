@@ -69,7 +69,7 @@ export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<
 function checkRange(values: Readonly<Record<string, number>>, least: number, most: number): void {
   for (const [name, value] of Object.entries(values)) {
     if (!(value >= least && value <= most)) {
-      throw new RangeError(`${name} has to be a number from ${least} to ${most}, not ${value}`)
+      throw new RangeError(`${name} must be a number from ${least} to ${most}, not ${value}`)
     }
   }
 }
@@ -79,7 +79,7 @@ function checkPolicy(policy: FailurePolicy<never>): void {
   const sink: unknown = policy?.deadLetter
   if (typeof sink === 'function') return
   if (typeof sink === 'object' && sink !== null && 'push' in sink) return
-  throw new TypeError("onFailure has to be 'retry', 'stop', or an object with a deadLetter")
+  throw new TypeError("onFailure must be 'retry', 'stop', or an object with a deadLetter")
 }
 
 /**

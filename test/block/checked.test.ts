@@ -63,7 +63,7 @@ test('nothing wrong reaches the wrapped device', async () => {
     "sectors 8 to 9 (exclusive) are not within the device's 8 sectors",
   )
   await expect(device.write(0, [one, new Uint8Array(100)])).rejects.toThrow(
-    'buffer 1 has to be a whole number of 512-byte sectors, but is 100 bytes',
+    'buffer 1 must be a whole number of 512-byte sectors, but is 100 bytes',
   )
   await expect(device.discard(-1, 1)).rejects.toThrow(RangeError)
   await expect(device.writeZeroes(0, 9)).rejects.toThrow(RangeError)

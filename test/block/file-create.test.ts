@@ -109,7 +109,7 @@ describe('where there are no hard links', () => {
 
   test('an error that is another one is told', async () => {
     expect(await messageOf(make('EIO'))).toBe(
-      `BLOCK_OPEN: could not create ${path}: EIO; the disk, or the way to it, is failing: see the kernel log`,
+      `BLOCK_OPEN: could not create ${path}: EIO; the disk, or the connection to it, is failing: see the kernel log`,
     )
     expect(fs.readdirSync(directory)).toEqual([])
   })
@@ -228,7 +228,7 @@ describe('a link to nothing', () => {
       () => FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES }),
     ]) {
       const message = await messageOf(attempt())
-      const [, target = ''] = /is a symbolic link to (.*), where nothing is/.exec(message) ?? []
+      const [, target = ''] = /is a symbolic link to (.*), which does not exist/.exec(message) ?? []
       expect(join(target)).toBe(real)
     }
     expect(fs.readdirSync(join(directory, 'data'))).toEqual([])
@@ -243,7 +243,7 @@ describe('a link to nothing', () => {
       () => FileBlockDevice.open(path),
       () => FileBlockDevice.openOrCreate(path, { sizeBytes: BYTES }),
     ]) {
-      expect(await messageOf(attempt())).toContain('leads back to itself: remove it')
+      expect(await messageOf(attempt())).toContain('is a symbolic link to itself: remove it')
     }
   })
 })
@@ -253,7 +253,7 @@ test('what is in the way of a new file is told', async () => {
     messageOf(FileBlockDevice.create(at, { sizeBytes: BYTES }))
   const missing = join(directory, 'missing')
   expect(await told(join(missing, 'ring'))).toContain(
-    `there is no directory ${missing}; make that first`,
+    `the directory ${missing} does not exist; make it first`,
   )
   expect(await told(`${path}/`)).toContain('its name ends with /')
   expect(await told(join(directory, 'x'.repeat(256)))).toContain('choose a shorter one')

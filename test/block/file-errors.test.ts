@@ -13,7 +13,7 @@ const eio = Object.assign(new Error('EIO'), { code: 'EIO', errno: -5, syscall: '
 test('EIO of a device that is open past the page cache may be the work of a program that uses the cache', () => {
   const error = ioError(place, eio, true)
   expect(error.message).toMatch(/see the kernel log\. If another program .* direct: false$/)
-  expect(adviceFor(error)).toMatch(/use that too, --buffered$/)
+  expect(adviceFor(error)).toMatch(/use the page cache too, --buffered$/)
 })
 
 test('EIO of a device that is open through the page cache is the disk', () => {
@@ -40,7 +40,7 @@ async function refusedBy(code: string): Promise<BlockError> {
 }
 
 test.each([
-  ['EROFS', 'BLOCK_READ_ONLY', /is on a file system that is mounted read-only; remount that/],
+  ['EROFS', 'BLOCK_READ_ONLY', /is on a file system that is mounted read-only; remount it/],
   ['EPERM', 'BLOCK_OPEN', /it is immutable or append-only: lsattr shows it/],
   ['EACCES', 'BLOCK_OPEN', /this user needs permission for it/],
 ])('a file that cannot be written to says why: %s', async (system, code, message) => {

@@ -212,7 +212,7 @@ const states: readonly State[] = [
     },
     command: (path) => ['migrate', path, `${path}.new`],
     advices: 1,
-    says: 'was pushed other items before',
+    says: 'has other items',
   },
 ]
 
@@ -270,7 +270,7 @@ const choices: readonly Choice[] = [
       ...(command === 'device copy' ? [`${path}.from`] : []),
       path,
     ],
-    flags: /To lose that: (--force)/,
+    flags: /To destroy that: (--force)/,
   })),
   {
     what: 'other content, to be overwritten as a whole,',
@@ -371,7 +371,7 @@ describe('what a message advises helps', () => {
     const refused = await sbr(drain(path))
     expect([refused.code, refused.stderr]).toEqual([
       1,
-      expect.stringContaining('end that one, or wait until it is done'),
+      expect.stringContaining('end it, or wait until it ends'),
     ])
     const pid = /\(process (\d+) on /.exec(refused.stderr)?.[1]
     expect(Number(pid)).toBe(consumer.child.pid)
@@ -472,7 +472,7 @@ describe('what a message advises helps', () => {
     const path = folder.file('ring')
     blank(path)
     const { code, stderr } = await sbr(['create', path, '--size', '1MiB'])
-    expect([code, stderr]).toEqual([2, expect.stringContaining('leave --size away')])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('omit --size')])
     await ok(['create', path])
   })
 

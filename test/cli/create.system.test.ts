@@ -55,7 +55,7 @@ test('leaves a ring as it is', async () => {
   const before = readFileSync(path)
   for (const flags of [[], ['--size', '64KiB'], ['--force']]) {
     expect((await ok(['create', path, ...flags])).toString()).toContain(
-      'holds a ring of format 2 already, which was left as it is',
+      'already has a ring of format 2, which was not changed',
     )
     expect(readFileSync(path).equals(before)).toBe(true)
   }
@@ -150,7 +150,7 @@ test('erases a ring only if nothing is lost, or if it is forced', async () => {
   expect(refused.code).toBe(1)
   expect(refused.stderr).toContain('holds a ring with 6 bytes of items')
   // --force alone would leave it as it is.
-  expect(refused.stderr).toMatch(/To lose that: sbr create \S+ --erase --force \(/)
+  expect(refused.stderr).toMatch(/To destroy that: sbr create \S+ --erase --force \(/)
   expect(refused.stderr).not.toContain('--force,')
   await ok(['consume', path, '--drain'])
   await ok(['create', path, '--erase'])
@@ -184,7 +184,7 @@ test.each(['bool-consumer', 'producer-behind', 'pointers-huge'])(
       expect(jsonError(refused)).toMatchObject({
         code: 'RING_CORRUPT',
         message: expect.stringContaining(
-          `to lose it: sbr create ${path} --format 1 --erase --force`,
+          `to destroy it: sbr create ${path} --format 1 --erase --force`,
         ),
       })
       expect(readFileSync(path).equals(content)).toBe(true)
@@ -260,12 +260,12 @@ test('what a device lacks is told with one advice', async () => {
       '(RING_NOT_INITIALISED)\n',
   )
   expect((await sbr(['create', other])).stderr).toMatch(
-    /nothing was written\. To lose that: sbr create \S+ --force, or --erase --force to overwrite all of it \(/,
+    /nothing was written\. To destroy that: sbr create \S+ --force, or --erase --force to overwrite all of it \(/,
   )
   const missing = await sbr(['create', join(folder.file('missing'), 'ring'), '--size', '64KiB'])
   expect(missing.stderr).toBe(
-    `sbr: could not create ${folder.file('missing')}/ring: there is no directory ${folder.file('missing')}; ` +
-      'make that first (BLOCK_OPEN)\n',
+    `sbr: could not create ${folder.file('missing')}/ring: the directory ${folder.file('missing')} does not exist; ` +
+      'make it first (BLOCK_OPEN)\n',
   )
 })
 
@@ -326,7 +326,7 @@ test('says what is wrong with a size', async () => {
   const tiny = await sbr(['create', text, '--size', '1MiB'])
   expect([tiny.code, tiny.stderr]).toEqual([2, expect.stringContaining('has 5 bytes, not')])
   expect(tiny.stderr).toContain('too small for a ring; choose another path')
-  expect(tiny.stderr).not.toContain('leave --size away')
+  expect(tiny.stderr).not.toContain('omit --size')
 })
 
 test('wrong usage ends with 2, also as JSON', async () => {
@@ -390,7 +390,7 @@ test('helps, and tells its version', async () => {
     expect(help).toContain('DEVICE')
   }
   expect((await ok(['--help'])).toString()).toContain('EXIT CODES')
-  expect((await ok(['consume', '--help'])).toString()).toContain('items stay as they are')
+  expect((await ok(['consume', '--help'])).toString()).toContain('items are not affected')
   expect((await ok(['suspend', '--help'])).toString()).toContain(
     'a number of seconds (default: none',
   )

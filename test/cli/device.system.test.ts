@@ -318,7 +318,7 @@ describe('copy', () => {
     expect(told).toMatchObject({
       code: 0,
       stderr: expect.stringContaining(
-        `a producer and a consumer are at work on ${from}: the copy is`,
+        `a producer and a consumer are running on ${from}: the copy is`,
       ),
     })
     const atWork = ['producer', 'consumer']
@@ -382,7 +382,7 @@ describe('copy', () => {
     for (const [bytes, told] of [
       [4096, '4,096'],
       [16384, '16,384'],
-      [8193, 'no whole number'],
+      [8193, 'not a whole number'],
     ] as const) {
       const to = image(folder, 'to', Buffer.alloc(bytes))
       const refused = await sbr(['device', 'copy', from, to, '--force', '--json'])

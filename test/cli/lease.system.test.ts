@@ -51,19 +51,19 @@ test.concurrent('a role that is leased is refused to others until the lease is g
   expect([copied.code, copied.stderr]).toMatchObject([
     0,
     expect.stringContaining(
-      `${copy} has the leases of "host-b" too; nobody renews them there. Before a host takes such a role of the copy: ` +
+      `${copy} has the leases of "host-b" too; no host renews them there. Before a host takes such a role of the copy: ` +
         `sbr lease break ${copy} --role consumer; `,
     ),
   ])
   const shown = (await ok(['lease', 'show', copy])).toString()
-  expect(shown).toContain(`ring      ${uuid}; on a copy of the device the holder may be at work`)
+  expect(shown).toContain(`ring      ${uuid}; on a copy of the device the holder may be running`)
   expect(shown).toContain('consumer  held by "host-b"')
 
   const broken = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
   expect(broken).toContain(`broken: the consumer's role was held by "host-b"`)
   const again = (await ok(['lease', 'break', path, '--role', 'consumer'])).toString()
   expect(again).toContain("nothing to break: the consumer's role was free; last held by")
-  expect(again).toContain('given back, or broken by another host, at')
+  expect(again).toContain('released, or broken by another host, at')
   await ok(['produce', path], 'four\n')
   expect((await ok(['consume', path, '--drain'])).toString()).toMatch(/four\n$/)
 })
@@ -88,10 +88,10 @@ test.concurrent('a silent host is watched, cut off by the command, and taken ove
   const fence = `${process.execPath} ${program} ${out}`
   const taken = await sbr([...next, '--fence', fence])
   expect([taken.code, taken.stdout.toString()]).toMatchObject([0, expect.stringMatching(/two\n$/)])
-  expect(taken.stderr).toMatch(/said so at [-0-9T:.]+Z by its clock; watching for 19 s/)
+  expect(taken.stderr).toMatch(/last renewed at [-0-9T:.]+Z by its clock; watching for 19 s/)
   expect(taken.stderr).toContain('If this is a copy of the device that it works on, stop this')
   expect(taken.stderr).toContain(`cutting it off: ${fence} -- "host-b"`)
-  expect(taken.stderr).toContain('"host-b" is cut off; taking its role')
+  expect(taken.stderr).toContain('"host-b" is cut off; taking over its role')
   expect(readFileSync(out, 'utf8')).toBe('--,host-bhost-b')
 })
 

@@ -84,6 +84,6 @@ test('in format 1 nothing can be stepped over, and it says so', async () => {
   expect([stopped.code, stopped.stdout.toString()]).toEqual([1, 'one\n'])
   expect(jsonError(stopped)).toMatchObject({
     code: 'RING_CORRUPT',
-    message: expect.stringContaining('In format 1 nothing behind it can be found'),
+    message: expect.stringContaining('In format 1 later items cannot be found'),
   })
 })

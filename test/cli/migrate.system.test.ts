@@ -105,7 +105,7 @@ test('damage in a ring of format 1 is not to be stepped over, and it says so', a
   damage(from, 1536 + 8 + 2)
   const stopped = await sbr(['migrate', from, to, '--size', '64KiB', '--skip-damage'])
   expect(stopped.code).toBe(1)
-  expect(stopped.stderr).toContain('In format 1 nothing behind it can be found')
+  expect(stopped.stderr).toContain('In format 1 later items cannot be found')
   expect(stopped.stderr).toContain(`sbr create ${from} --format 1 --erase --force`)
   expect(stopped.stderr).not.toContain('run it again')
 })
@@ -122,7 +122,7 @@ test('says what it waits for: room in NEW, or the end of a pause', async () => {
   migrating.child.kill('SIGINT')
   const ended = await migrating.ended
   expect(ended.code).toBe(130)
-  expect(ended.stderr).toMatch(/Items moved so far: [\d,]+; run it again to go on/)
+  expect(ended.stderr).toMatch(/Items moved so far: [\d,]+; run it again to continue/)
 
   await sbr(['suspend', to, '--timeout', '0'])
   await using waiting = start(['migrate', from, to])
@@ -144,7 +144,7 @@ async function producerOn(path: string, options: AttachOptions = {}): Promise<Pr
   return producer
 }
 
-describe('while a producer is at work on OLD', () => {
+describe('while a producer is running on OLD', () => {
   test('nothing is moved or made, unless --live says so', async () => {
     using folder = temporaryFolder()
     const [from, to] = [folder.file('old'), folder.file('new')]
@@ -157,7 +157,7 @@ describe('while a producer is at work on OLD', () => {
         code: 'BLOCK_CLAIMED',
         holder: expect.stringContaining('busy one'),
         message: expect.stringMatching(
-          /what it pushes after .* stays in .*\(sbr suspend \S+\).* --live/,
+          /items that it pushes at the end would stay in .*\(sbr suspend \S+\).* --live/,
         ),
       },
     ])
@@ -165,7 +165,7 @@ describe('while a producer is at work on OLD', () => {
     const moved = await sbr(['migrate', from, to, '--size', '1MiB', '--live'])
     expect([moved.code, moved.stdout.toString()]).toEqual([0, `${to}: moved 1 item, 3 bytes\n`])
     expect(moved.stderr).toMatch(
-      /^sbr: a producer is at work on .* run it again with --live --add\n$/,
+      /^sbr: a producer is running on .* run it again with --live --add\n$/,
     )
     await append(producer, Buffer.from('two'))
     expect(await diagnose(from)).toMatchObject({ waitingItems: 1 })

@@ -191,7 +191,7 @@ async function checkUnspellable(taking: Taking, name: string): Promise<void> {
   const listening = await isListening(name, target.names)
   if (listening === true) passOver(taking, { kind: 'silent', peer: undefined })
   if (listening === undefined && lock.kind !== 'held' && !target.bestEffort) {
-    throw unprotected(target, role, 'the names that other runtimes use cannot be looked at')
+    throw unprotected(target, role, 'the names of other runtimes cannot be checked')
   }
 }
 
@@ -238,7 +238,7 @@ function checkRespected(target: ClaimTarget, role: string): void {
   const own = { pid, uid: geteuid(), groups: [getegid(), ...getgroups()] }
   const access = { ...fstatSync(file.fd), hasAcl: false }
   if (!cannotWrite(own, access)) return
-  throw unprotected(target, role, 'others pass over the claim of a user who cannot write to it')
+  throw unprotected(target, role, 'other claimants ignore the claim of a user without write access')
 }
 
 function talk(
@@ -290,9 +290,9 @@ function unprotected(
   reason: string,
 ): BlockError<'BLOCK_UNSUPPORTED'> {
   const advice =
-    file === undefined ? 'run Node 22 or later' : 'npm install koffi, which gets the lock'
+    file === undefined ? 'run Node 22 or later' : 'npm install koffi, which provides the lock'
   const message =
-    `the ${role} role of ${device} cannot be kept from other programs here: there is no lock, and ${reason}; ${advice}, or open ` +
-    "it with claims: 'best-effort' if you see to it that no other program takes the role"
+    `the ${role} role of ${device} cannot be protected from other programs here: there is no lock, and ${reason}; ${advice}, or open ` +
+    "it with claims: 'best-effort' if no other program takes the role"
   return new BlockError('BLOCK_UNSUPPORTED', message, { device })
 }

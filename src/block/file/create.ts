@@ -20,14 +20,14 @@ const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOSYS', 'ENOTSUP',
 
 /** Why a file cannot be created, and how to fix it. */
 const REASONS: Readonly<Record<string, (directory: string) => string>> = {
-  ENOENT: (directory) => `there is no directory ${directory}; make that first`,
+  ENOENT: (directory) => `the directory ${directory} does not exist; make it first`,
   ENOSPC: () => 'the disk is full; free some space, or choose a smaller size',
   EDQUOT: () => "this user's quota is used up; free some space, or choose a smaller size",
-  EFBIG: () => 'the file system holds no file of this size; choose a smaller one',
+  EFBIG: () => 'the file system does not support files of this size; choose a smaller one',
   ENAMETOOLONG: () => 'its name or path is too long; choose a shorter one',
   EACCES: (directory) => `permission denied; let this user write to the directory ${directory}`,
   EPERM: (directory) =>
-    `nobody may make files in ${directory}, which is immutable or append-only: see lsattr -d`,
+    `no user may make files in ${directory}, which is immutable or append-only: see lsattr -d`,
   EROFS: () => 'the file system is mounted read-only; choose another one',
 }
 
@@ -52,7 +52,7 @@ export async function createFile(
   const fileMode = checkFileMode(options)
   options.signal?.throwIfAborted()
   if (path.endsWith('/'))
-    throw creationError(path, 'its name ends with /, as only a directory has it')
+    throw creationError(path, 'its name ends with /, which only fits a directory')
   // Only to fail before a long run of writes: `publish` is what never overwrites.
   const taken = await attempt(path, () => takenBy(path))
   if (taken !== undefined) throw taken
@@ -170,7 +170,7 @@ async function takenBy(path: string): Promise<BlockError<'BLOCK_EXISTS'> | undef
 
 function existsError(
   path: string,
-  state = 'it was left as it is; open it, or choose another path',
+  state = 'it was not changed; open it, or choose another path',
 ): BlockError<'BLOCK_EXISTS'> {
   const message = `${path} exists already: ${state}`
   return new BlockError('BLOCK_EXISTS', message, { device: path })

@@ -28,7 +28,7 @@ export async function danglingTarget(path: string): Promise<string | undefined> 
 
 /** Says so, with what helps. */
 export function danglingText(target: string): string {
-  return `it is a symbolic link to ${target}, where nothing is; create a file there, or remove the link`
+  return `it is a symbolic link to ${target}, which does not exist; create a file there, or remove the link`
 }
 
 /**

@@ -104,9 +104,10 @@ export function fileKey(stats: BigIntStats): string {
 
 async function examine(path: string, stats: BigIntStats): Promise<RawDevice | undefined> {
   if (stats.isFile()) return undefined
-  if (!stats.isBlockDevice()) throw openError(path, 'it is no regular file and no block device')
+  if (!stats.isBlockDevice())
+    throw openError(path, 'it is neither a regular file nor a block device')
   if (process.platform !== 'linux') {
-    const message = `${path} is a raw block device, which only Linux tells the size of`
+    const message = `${path} is a raw block device, whose size is only known on Linux`
     throw new BlockError('BLOCK_UNSUPPORTED', message, { device: path })
   }
   return readRawDevice(deviceId(stats.rdev)).catch((cause: unknown) => {
@@ -200,7 +201,7 @@ function refusal(path: string, raw: RawDevice | undefined, cause: unknown): unkn
 function forbidden(raw: RawDevice | undefined): string {
   return raw === undefined
     ? 'it is immutable or append-only: lsattr shows it, and chattr -i -a ends it'
-    : 'no program here may use that device, as in a container that was not given it'
+    : 'no program here may use that device, for instance in a container without access to it'
 }
 
 function notWritable(
@@ -210,7 +211,7 @@ function notWritable(
 ): BlockError<'BLOCK_READ_ONLY'> {
   const what =
     raw === undefined
-      ? `${path} is on a file system that is mounted read-only; remount that for writing`
+      ? `${path} is on a file system that is mounted read-only; remount it for writing`
       : `${path} is a read-only device; make it writable where it was made or attached, or with blockdev --setrw`
   const message = `${what}, or open it with mode 'auto' or 'read-only'`
   return new BlockError('BLOCK_READ_ONLY', message, { device: path }, cause)

@@ -103,7 +103,7 @@ export function checkFileOptions(options: FileBlockDeviceOptions): void {
 
 function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
   if (values.includes(value)) return
-  throw new TypeError(`${option} has to be one of ${values.join(', ')}, not ${String(value)}`)
+  throw new TypeError(`${option} must be one of ${values.join(', ')}, not ${String(value)}`)
 }
 
 function missing(what: string): BlockError<'BLOCK_UNSUPPORTED'> {
@@ -116,7 +116,7 @@ export function checkNewSize({ sizeBytes, sectorSize = 512 }: CreateFileOptions)
   if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes % sectorSize === 0)
     return sizeBytes
   throw new RangeError(
-    `sizeBytes has to be a positive whole number of ${sectorSize}-byte sectors, not ${sizeBytes}`,
+    `sizeBytes must be a positive whole number of ${sectorSize}-byte sectors, not ${sizeBytes}`,
   )
 }
 
@@ -141,7 +141,7 @@ export function chooseSectorSize(
   if (sectorSize === undefined) return logicalBlockSize
   if (sectorSize % logicalBlockSize !== 0) {
     throw new RangeError(
-      `the sectors of ${path} have to be a multiple of its logical blocks of ${logicalBlockSize} ` +
+      `the sectors of ${path} must be a multiple of its logical blocks of ${logicalBlockSize} ` +
         `bytes, not ${sectorSize}`,
     )
   }

@@ -81,7 +81,7 @@ export class PathWatch {
 function replaced(device: string, what: string): BlockError<'BLOCK_REPLACED'> {
   return new BlockError(
     'BLOCK_REPLACED',
-    `${device} ${what} while it was open. Who opens that path does not see what is written here, so nothing more is read or ` +
+    `${device} ${what} while it was open. Programs that open that path do not see what is written here, so nothing more is read or ` +
       'written; what was written since then is in the old file only. Open the path again',
     { device },
   )

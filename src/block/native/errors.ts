@@ -25,18 +25,18 @@ export type FileBlockErrorCode =
 
 /** What a person can do about a system error. */
 const ADVICE: Readonly<Record<string, string>> = {
-  EACCES: 'this user needs permission for it, and for the directories on the way to it',
+  EACCES: 'this user needs permission for it, and for the directories in its path',
   EPERM:
     'it was made read-only or immutable since it was opened: blockdev --getro shows that of a device, lsattr of a file',
   EINVAL:
-    'direct I/O takes only whole blocks of the disk: use a larger sectorSize, or direct: false',
-  EIO: 'the disk, or the way to it, is failing: see the kernel log',
-  ELOOP: 'it is a symbolic link that leads back to itself: remove it',
+    'direct I/O only transfers whole blocks of the disk: use a larger sectorSize, or direct: false',
+  EIO: 'the disk, or the connection to it, is failing: see the kernel log',
+  ELOOP: 'it is a symbolic link to itself: remove it',
   ENAMETOOLONG: 'choose a shorter one',
   ENOENT: 'check the path, or make the file with FileBlockDevice.create',
-  EROFS: 'its file system was made read-only, as after an error of the disk: see the kernel log',
-  ENOSPC: 'free some space; a file made by FileBlockDevice.create has all it needs',
-  EDQUOT: 'free some space; a file made by FileBlockDevice.create has all it needs',
+  EROFS: 'its file system became read-only, possibly after a disk error: see the kernel log',
+  ENOSPC: 'free some space; FileBlockDevice.create reserves all the space of a file',
+  EDQUOT: 'free some space; FileBlockDevice.create reserves all the space of a file',
 }
 
 /** The code of a system error (`EIO`), or undefined for anything else. */
@@ -67,7 +67,7 @@ export function explain(error: unknown): string {
 
 /** What else EIO may mean of a device that is open past the page cache. */
 const OR_CACHED =
-  ". If another program on this host uses it through the page cache, the two are in each other's way: use that too, direct: false"
+  '. If another program on this host uses it through the page cache, the two interfere: use the page cache too, direct: false'
 
 /** The system failed an operation on an open file; `direct` if that goes past the page cache. */
 export function ioError(

@@ -72,10 +72,10 @@ export function reasonOf(error: unknown): string {
 
 function outcomeOf(code: NbdBlockErrorCode, isRead: boolean): string {
   if (isRead) return 'some buffers may have been filled'
-  const unknown = 'nobody knows what the device holds now'
+  const unknown = 'the content of the device is unknown now'
   return code === 'BLOCK_FENCED'
-    ? `the storage shuts this host out, so another one may have taken over, and ${unknown}`
-    : `${unknown}: connect anew, and read it`
+    ? `the storage shuts this host out, so another host may have taken over, and ${unknown}`
+    : `${unknown}: connect again, and read it`
 }
 
 function requestCode(fault: unknown, isRead: boolean): NbdBlockErrorCode {

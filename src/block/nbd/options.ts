@@ -77,10 +77,10 @@ export function checkNbdOptions(options: NbdBlockDeviceOptions): void {
 
 function within(option: string, value: number, most: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= most) return
-  throw new RangeError(`${option} has to be a whole number from 1 to ${most}, not ${value}`)
+  throw new RangeError(`${option} must be a whole number from 1 to ${most}, not ${value}`)
 }
 
 function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
   if (values.includes(value)) return
-  throw new TypeError(`${option} has to be one of ${values.join(', ')}, not ${String(value)}`)
+  throw new TypeError(`${option} must be one of ${values.join(', ')}, not ${String(value)}`)
 }

@@ -54,8 +54,9 @@ export function parseNbdUri(uri: string): NbdAddress {
     throw bad(uri, 'it has to begin with nbd://, nbds://, nbd+unix:// or nbds+unix://')
   }
   // The device is called by its URI, in errors and logs.
-  if (PASSWORD.test(uri)) throw bad(uri, 'it has no password: name a file of keys by tls-psk-file')
-  if (fragment !== undefined) throw bad(uri, "it has a '#', which in a name has to be %23")
+  if (PASSWORD.test(uri))
+    throw bad(uri, 'it must not have a password: name a file of keys with tls-psk-file')
+  if (fragment !== undefined) throw bad(uri, "it has a '#': write it as %23 in a name")
   const secure = kind[1]?.toLowerCase() === 'nbds'
   const parameters = new Parameters(uri, query)
   const { user, rest } = splitUser(uri, authority)
@@ -77,7 +78,7 @@ class Parameters {
       const equals = pair.indexOf('=')
       if (equals < 0) throw bad(uri, `the parameter '${pair}' has no value`)
       const key = decode(uri, pair.slice(0, equals))
-      if (this.#values.has(key)) throw bad(uri, `the parameter '${key}' is there twice`)
+      if (this.#values.has(key)) throw bad(uri, `the parameter '${key}' occurs twice`)
       this.#values.set(key, decode(uri, pair.slice(equals + 1)))
     }
   }
@@ -101,8 +102,8 @@ class Parameters {
 function takeTls(uri: string, parameters: Parameters, user: string | undefined): NbdUriTls {
   const type = parameters.take('tls-type')
   if (type !== undefined && type !== 'x509' && type !== 'psk') {
-    const why = type === 'anon' ? ', because anon does not tell who the server is' : ''
-    throw bad(uri, `tls-type has to be x509 or psk, not '${type}'${why}`)
+    const why = type === 'anon' ? ', because anon does not authenticate the server' : ''
+    throw bad(uri, `tls-type must be x509 or psk, not '${type}'${why}`)
   }
   return {
     type,
@@ -118,7 +119,7 @@ function booleanOf(uri: string, key: string, value: string | undefined): boolean
   if (value === undefined) return undefined
   if (value === 'true' || value === '1') return true
   if (value === 'false' || value === '0') return false
-  throw bad(uri, `${key} has to be true or false, not '${value}'`)
+  throw bad(uri, `${key} must be true or false, not '${value}'`)
 }
 
 function splitUser(uri: string, authority: string): { user: string | undefined; rest: string } {
@@ -136,7 +137,7 @@ function parseHost(uri: string, authority: string): { host: string; port: number
     throw bad(uri, `it has to name a host, as in nbd://host:${DEFAULT_PORT}/export`)
   }
   const port = digits === undefined || digits === '' ? DEFAULT_PORT : Number(digits)
-  if (port < 1 || port > 65535) throw bad(uri, `${digits} is no port`)
+  if (port < 1 || port > 65535) throw bad(uri, `${digits} is not a port`)
   return { host: decode(uri, host).toLowerCase(), port }
 }
 
@@ -163,7 +164,7 @@ function decode(uri: string, text: string): string {
   try {
     decoded = decodeURIComponent(text)
   } catch {
-    throw bad(uri, `'${text}' is no percent-encoded UTF-8`)
+    throw bad(uri, `'${text}' is not percent-encoded UTF-8`)
   }
   if (decoded.includes('\0')) throw bad(uri, 'it has a NUL')
   return decoded

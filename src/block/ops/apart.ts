@@ -54,8 +54,8 @@ export async function checkApart(source: Area, target: Area, unitBytes: number):
   const isOne = await comesOutAt(target, offset, before, () => readLast(source))
   if (isOne) {
     throw new TypeError(
-      `${source.device.name} and ${target.device.name} are one storage, which cannot be copied to itself: what was written to ` +
-        'the last sector of one was read from the other; it was put back',
+      `${source.device.name} and ${target.device.name} are one storage, which cannot be copied to itself: a write to ` +
+        'the last sector of one appeared in the other; it was restored',
     )
   }
 }

@@ -21,8 +21,8 @@ export interface EraseDeviceOptions extends OperationOptions {
 export async function erase(device: BlockDevice, options: EraseDeviceOptions = {}): Promise<void> {
   const { pattern } = options
   if (pattern === undefined) return eraseWithZeroes(device, options)
-  if (!(pattern instanceof Uint8Array)) throw new TypeError('pattern has to be a Uint8Array')
-  if (pattern.length === 0) throw new RangeError('pattern has to be at least one byte')
+  if (!(pattern instanceof Uint8Array)) throw new TypeError('pattern must be a Uint8Array')
+  if (pattern.length === 0) throw new RangeError('pattern must be at least one byte')
   await writeEverywhere(device, options, (area, chunkBytes) => {
     // One copy of it serves every chunk: a chunk's content starts somewhere in the pattern.
     const repeated = device.allocate(chunkBytes + pattern.length)

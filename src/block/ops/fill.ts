@@ -20,7 +20,7 @@ export interface FillDeviceOptions extends OperationOptions {
 export async function fill(device: BlockDevice, options: FillDeviceOptions): Promise<void> {
   const { seed } = options
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
-    throw new RangeError(`seed has to be an integer from 0 to 2^32 - 1, not ${seed}`)
+    throw new RangeError(`seed must be an integer from 0 to 2^32 - 1, not ${seed}`)
   }
   await writeEverywhere(device, options, (area, chunkBytes) => () => {
     const memory = device.allocate(chunkBytes)

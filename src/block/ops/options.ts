@@ -33,10 +33,10 @@ const MAX_CONCURRENCY = 64
 export function planOf(options: OperationOptions, totalBytes: number, unitBytes: number): Plan {
   const { onProgress, signal, concurrency = 4, chunkBytes = 1 << 20 } = options
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > MAX_CONCURRENCY) {
-    throw new RangeError(`concurrency has to be from 1 to ${MAX_CONCURRENCY}, not ${concurrency}`)
+    throw new RangeError(`concurrency must be from 1 to ${MAX_CONCURRENCY}, not ${concurrency}`)
   }
   if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 1) {
-    throw new RangeError(`chunkBytes has to be a positive integer, not ${chunkBytes}`)
+    throw new RangeError(`chunkBytes must be a positive integer, not ${chunkBytes}`)
   }
   let doneBytes = 0
   return {

@@ -81,7 +81,7 @@ function joined(ranges: readonly Range[], access: MemoryAccess): Range[] {
     }
     if (access === 'fills' && range.start < last.end) {
       throw new RangeError(
-        'two buffers of one read share memory, so one would lose its data; use separate memory',
+        'two buffers of one read share memory, so one of them would lose its data; use separate memory',
       )
     }
     result[result.length - 1] = { start: last.start, end: Math.max(last.end, range.end) }

@@ -36,7 +36,7 @@ export interface BenchReport {
   readonly rings: readonly RingReport[]
 }
 
-/** The same for people. */
+/** The same as text. */
 export function benchText(report: BenchReport): string {
   const { device, direct, durability, reads, writes, rings } = report
   const lines = [
@@ -83,7 +83,7 @@ function ringLines({ engine, figures }: RingReport, writes: Transfers): readonly
     const { what, items, itemsPerSecond } = figure
     const each = items === 1 ? 'one at a time' : `${grouped(items)} a commit`
     return paceRow(
-      `${what === 'push' ? 'push' : 'take and give back'}, ${each}`,
+      `${what === 'push' ? 'push' : 'take and acknowledge'}, ${each}`,
       itemsPerSecond,
       figure,
       items === 1 && write !== undefined ? (figure.perSecond / write.perSecond).toFixed(2) : '',

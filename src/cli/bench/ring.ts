@@ -15,7 +15,7 @@ export interface RingFigure extends Pace {
   readonly itemsPerSecond: number
 }
 
-/** Makes a ring of format 2 on the device, whatever was there, and measures it. */
+/** Makes a ring of format 2 on the device, over any content, and measures it. */
 export async function measureRing(
   device: BlockDevice,
   timing: Timing,
@@ -57,7 +57,7 @@ function figureOf(what: RingFigure['what'], items: number, pace: Pace): RingFigu
   return { what, items, itemBytes: ITEM_BYTES, itemsPerSecond: items * pace.perSecond, ...pace }
 }
 
-/** How many commits of so many items surely fit into so many bytes. */
+/** How many commits of this many items are sure to fit into this many bytes. */
 function commitsIn(bytes: number, items: number): number {
   const blocks = 1 + Math.ceil((2 * items * ITEM_BYTES) / BLOCK_BYTES)
   return Math.max(1, Math.floor(bytes / (blocks * BLOCK_BYTES)))

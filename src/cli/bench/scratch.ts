@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 
 const MIB = 1 << 20
-/** Left alone, so that a device whose measurement was cut short still looks blank at its start. */
+/** Not written, so that a device still looks blank at its start after an interrupted measurement. */
 const SPARED_BYTES = MIB
 
 /** A part of a device, in sectors. */
@@ -10,7 +10,7 @@ export interface Part {
   readonly sectors: number
 }
 
-/** The part of a blank device that is measured: at most so many bytes behind the first MiB; perhaps none. */
+/** The part of a blank device to measure: at most this many bytes after the first MiB; perhaps none. */
 export function scratchOf(sectorSize: number, sizeSectors: number, maxBytes: number): Part {
   const sectorStart = SPARED_BYTES / sectorSize
   const left = Math.max(0, sizeSectors - sectorStart)

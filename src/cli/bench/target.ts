@@ -31,22 +31,22 @@ export interface BenchTarget extends AsyncDisposable {
   open(options: Pick<FileBlockDeviceOptions, 'direct' | 'engine'>): Promise<Handle>
 }
 
-/** An open place. */
+/** An open target. */
 export interface Handle extends AsyncDisposable {
   readonly device: BlockDevice
   /** What it is a part of. */
   readonly whole: OpenedDevice
 }
 
-/** What is given about the place. */
+/** The flags of a target. */
 export interface BenchTargetFlags extends CommonFlags {
   /** Bytes of a temporary file. */
   readonly size?: number
 }
 
 /**
- * Finds a place that can be measured without any harm: a temporary file in a directory, or next to a path where
- * nothing is; a part of a blank device; or reads alone, of a device that holds anything.
+ * Finds a target that can be measured safely: a temporary file in a directory or next to a new path; a part of a
+ * blank device; or reads only, on a device with content.
  */
 export async function findTarget(
   path: string,
@@ -57,7 +57,8 @@ export async function findTarget(
   if (!isNbdUri(path) && (await stat(path)).isDirectory()) {
     return temporaryFile(path, flags, signal)
   }
-  if (flags.size !== undefined) throw usageError(`--size is of a temporary file; ${path} is there`)
+  if (flags.size !== undefined)
+    throw usageError(`--size is for a temporary file, but ${path} exists`)
   const { holds, reason } = await examine(path, flags, signal)
   if (reason === undefined) return blankPart(path, flags, signal)
   const open: BenchTarget['open'] = (options) => openHandle(path, flags, 'read-only', options)
@@ -96,7 +97,7 @@ async function blankPart(
   const held = await openDevice(path, 'read-write', flags, { exclusive: true })
   const target = await holdTarget(held, 'sbr bench')
   try {
-    // Now that nobody else is at work: somebody may have been since it was looked at.
+    // Checked again while no other program can use it: it may have changed since.
     const { holds, reason, part } = await examineOpen(held, signal)
     if (reason !== undefined || part === undefined) {
       const open: BenchTarget['open'] = (options) => openHandle(path, flags, 'read-only', options)
@@ -140,7 +141,7 @@ async function examineOpen(device: BlockDevice, signal: AbortSignal): Promise<Fo
   if (!readWrite) return { holds, reason: 'it is read-only' }
   const part = scratchOf(sectorSize, sizeSectors, MAX_BYTES)
   if (part.sectors * sectorSize < MIN_BYTES) return { holds, reason: 'it is too small' }
-  if (!(await isZero(device, part))) return { holds, reason: 'it holds data behind its start' }
+  if (!(await isZero(device, part))) return { holds, reason: 'it has data after its start' }
   return { holds, part }
 }
 

@@ -17,7 +17,7 @@ export interface Timing {
 
 /**
  * Repeats an operation, one at a time, until the time is up; at least once.
- * @param between what has to be done now and then, and does not count
+ * @param between work that is needed now and then, and not measured
  * @throws the signal's reason
  */
 export async function paceOf(

@@ -9,14 +9,14 @@ export type Transfers = readonly (Pace & { readonly bytes: number })[]
 const READ_SIZES = [4 * KIB, 1024 * KIB]
 const WRITE_SIZES = [4 * KIB, 64 * KIB, 1024 * KIB]
 
-/** Reads at random places. Sizes that do not fit the device are left out. */
+/** Reads at random offsets. Sizes that do not fit the device are omitted. */
 export async function measureReads(device: BlockDevice, timing: Timing): Promise<Transfers> {
   return measure(device, READ_SIZES, timing, async (sector, buffer) => {
     await device.read(sector, [buffer])
   })
 }
 
-/** Durable writes at random places: all of the device may be overwritten. */
+/** Durable writes at random offsets: the whole device may be overwritten. */
 export async function measureWrites(device: BlockDevice, timing: Timing): Promise<Transfers> {
   return measure(device, WRITE_SIZES, timing, async (sector, buffer) => {
     await device.write(sector, [buffer], { durable: true })

@@ -23,17 +23,17 @@ interface Flags extends BenchTargetFlags {
   readonly time?: number
 }
 
-const fullDescription = `Measures reads, durable writes and a ring of format 2, in about a minute. Nothing on the device changes:
+const fullDescription = `Measures reads, durable writes and a ring of format 2, in about a minute. The device's content does not change:
 
-- DEVICE is a directory, or a path where nothing is: a temporary file is made there or next to it, and removed.
-- DEVICE is blank: up to 64 MiB behind its first MiB, which have to be zeroes, are written to, and are zeroes
-  again at the end. Nobody else can use it meanwhile. A sparse file has its space from then on.
-- DEVICE holds anything: it is only read, also while a ring on it is at work.
+- DEVICE is a directory or a new path: a temporary file is made there or next to it, and removed.
+- DEVICE is blank: up to 64 MiB after its first MiB, which have to be zeroes, are written to, and zeroed again at
+  the end. No other program can use it meanwhile. A sparse file keeps that space.
+- DEVICE has any other content: it is only read, even while its ring is in use.
 
-What is killed leaves its temporary file (.sbr-bench-...), or its data behind the first MiB.
+If it is killed, it leaves its temporary file (.sbr-bench-...), or its data after the first MiB.
 
 The engines are ways to wait for the disk: see the option \`engine\` of FileBlockDevice. An NBD export has none.
-"of a write" is how often the ring commits one item for each durable write of 4 KiB that the device could do.
+"of a write" is the ratio of the ring's commits of one item to the device's durable writes of 4 KiB.
 
 With --json: one object with "device", "measured" ("temporary file", "blank device" or "reads only"),
 "reason" (why nothing was written), "holds" (as \`sbr device info\`), "sizeBytes", "direct" (not of NBD), "durability",
@@ -46,7 +46,7 @@ EXAMPLES
 
 export const bench: Command<CommandContext> = buildCommand({
   docs: {
-    brief: 'Measure what a device can do, and a ring on it, harming nothing',
+    brief: 'Measure a device and a ring on it, without changing its content',
     fullDescription,
   },
   parameters: {

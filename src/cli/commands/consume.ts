@@ -24,31 +24,31 @@ interface Flags extends ItemFlags, LeaseFlags {
   readonly skipDamage?: boolean
 }
 
-/** Items of one batch: they are written out together, and then given back together. */
+/** Items of one batch: they are written together, and then acknowledged together. */
 const BATCH_ITEMS = 8192
 /** How long a pipe's reader gets to go away after each of the first batches. */
 const HESITATION_MS = 2
 
 const NEWLINE = Uint8Array.of(0x0a)
 
-const fullDescription = `Prints each item on a line of its own and gives its space back: for ever, or --count items, or with
---drain until the ring is empty (with both: whatever comes first).
+const fullDescription = `Prints each item on a line and acknowledges it: until it is stopped, --count items, or with --drain until the ring is
+empty (with both flags, whichever comes first).
 
-An item is given back only when standard output has taken it: a file, on stable storage; a pipe, into its
-buffer. If the reader goes away, or this is killed, what was not taken stays in the ring, and some of what
-was taken may be printed again next time. What is in a pipe's buffer when its reader goes away was taken,
-and a reader like head takes more than it shows: for just three items use --count 3.
+An item is acknowledged only after standard output has taken it: a file has it on stable storage, a pipe in its
+buffer. If the reader goes away, or this is killed, items that were not taken stay in the ring, and some that were
+taken may be printed again next time. Items in a pipe's buffer count as taken, and a reader such as head takes more
+than it prints: for exactly three items use --count 3.
 
-What is damaged ends it, and stays in the ring. With --skip-damage it is stepped over and its space given back: all
-that is sound comes out, and standard error says what is lost, and how many items at the end; it says so too of items
-that a ring of \`--on-full overwrite\` overwrote before they were read. In format 1 nothing behind a damaged item can
-be found.
+Damage ends it, and damaged items stay in the ring. --skip-damage acknowledges damaged items and continues: all sound
+items are printed, and standard error reports each loss, and the number of lost items at the end. It also reports items
+that a ring of \`--on-full overwrite\` overwrote before they were read. In format 1, items after a damaged one cannot be
+found.
 
-On a terminal, control characters in items are shown as escapes. Elsewhere items are printed as they are;
-as they may have newlines in them, use --frames for any bytes.
+On a terminal, control characters in items are shown as escapes. Elsewhere items are printed unchanged; they may
+contain newlines, so use --frames for arbitrary bytes.
 
-Exit codes: 0 done, for a command without --count and --drain also when told to stop (by a signal, or the reader of a
-pipe went away); 3 --drain found nothing; 128 + n told to stop by signal n before it was done; 1 anything else.
+Exit codes: 0 done, and without --count and --drain also when stopped (by a signal, or because the reader of a pipe
+went away); 3 --drain found nothing; 128 + n stopped by signal n before it was done; 1 anything else.
 
 EXAMPLES
   sbr consume ring.img --drain > items.txt
@@ -57,13 +57,13 @@ EXAMPLES
   sbr consume /dev/vg0/queue --queue logs --client indexer | ./index`
 
 export const consume: Command<CommandContext> = buildCommand({
-  docs: { brief: 'Print items and give their space back', fullDescription },
+  docs: { brief: 'Print items and acknowledge them', fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: {
       count: {
         kind: 'parsed',
-        brief: 'Stop after so many items',
+        brief: 'Stop after this many items',
         placeholder: 'N',
         optional: true,
         parse: parseCount,
@@ -82,7 +82,7 @@ export const consume: Command<CommandContext> = buildCommand({
       },
       skipDamage: {
         kind: 'boolean',
-        brief: 'Step over items that are damaged, say which, and give their space back too',
+        brief: 'Skip damaged items: report and acknowledge them',
         optional: true,
         withNegated: false,
       },
@@ -90,7 +90,7 @@ export const consume: Command<CommandContext> = buildCommand({
       ...itemFlags,
       json: {
         ...itemFlags.json,
-        brief: 'Errors and losses as JSON, one object a line; items stay as they are',
+        brief: 'Errors and losses as JSON, one object per line; items are not affected',
       },
     },
   },
@@ -156,7 +156,7 @@ async function printItems(
   }
 }
 
-/** The next items, and what is lost before them told. */
+/** The next items, after reporting losses before them. */
 async function popBatch(
   consumer: Consumer,
   maxItems: number,

@@ -26,22 +26,21 @@ interface Flags extends MakeFlags, RingFlags {
   readonly force?: boolean
 }
 
-const fullDescription = `Makes a ring on a file or a raw device. A file that is not there is made first, of --size and written in full, and
-an empty one is filled likewise; any other, and a raw device, is used as it is, and --size has to be its size.
-Nobody but this user may use a new file, unless there is --mode: for two users of one group, --mode 0660 under umask
-007. A file that is there keeps its permissions.
-Choose a size for the longest time that nothing is consumed: commits a second x block size (4096) x seconds, for items
-smaller than a block; pushes at the same time, and lines that come at once, share a commit.
-Another \`sbr create\` at work on it is waited for, up to ten seconds.
+const fullDescription = `Makes a ring on a file or a raw device. A missing file is made first, of --size, and written in full; an empty
+file is filled likewise. Any other file, and a raw device, keeps its size, and --size has to match it.
+A new file is for this user only, unless --mode opens it: for two users of one group, use --mode 0660 under umask
+007. An existing file keeps its permissions.
+Choose the size for the longest outage of the consumer: commits a second x block size (4096) x seconds, for items
+smaller than a block. Pushes at the same time share a commit, and so do lines that arrive together.
+It waits up to ten seconds for another \`sbr create\` of the same device.
 
-A ring that is there stays as it is, also with --force; one that cannot be read is refused, and so is one that is not
-what the flags say. Anything else but
-zeroes is refused, unless --force. With --erase the whole device is overwritten with zeroes first: also a ring,
-which needs --force unless it is empty. New rings are of format 2; --format 1 is for programs that know only
-that. A device is refused, even with --force, while a producer or consumer is at work on it, or a file system
-mounted.
+An existing ring is never changed, even with --force. It is an error if the ring differs from the flags, or cannot be
+read. Content other than zeroes is refused without --force. --erase first overwrites the whole device with zeroes; that
+destroys a ring too, which needs --force unless the ring is empty. New rings are of format 2; --format 1 is for
+programs that only know that format. Even with --force, a device is refused while a producer or consumer uses it, or
+a file system on it is mounted.
 
-Exit codes: 0 there is a ring now; 2 the size is wrong, or the ring that is there is another one; 1 anything else.
+Exit codes: 0 there is a ring now; 2 the size is wrong, or an existing ring differs from the flags; 1 anything else.
 
 EXAMPLES
   sbr create ring.img --size 64MiB
@@ -73,7 +72,7 @@ export const create: Command<CommandContext> = buildCommand({
       },
       force: {
         kind: 'boolean',
-        brief: 'Lose what the device holds, if it is no ring; with --erase also if it is one',
+        brief: 'Overwrite content that is not a ring; with --erase also a ring',
         optional: true,
         withNegated: false,
       },
@@ -105,7 +104,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   const { format, capacity } = state
   const text = created
     ? `made a ring of format ${format}, of ${grouped(sizeSectors)} sectors of ${sectorSize} bytes${roomFor(state)}`
-    : `holds a ring of format ${format} already, which was left as it is`
+    : `already has a ring of format ${format}, which was not changed`
   const json = safeJson({ device: path, created, format, sectorSize, sizeSectors, capacity })
   const line = flags.json === true ? json : `${safeText(path)}: ${text}`
   await standardOutput(stop.signal).write(`${line}\n`)
@@ -127,14 +126,14 @@ async function checkNothingIsLost(
   const holding = await holdingOf(ring, signal)
   if (holding.kind === 'blank' || (holding.kind === 'ring' && holding.used === 0)) return
   const found = describeHolding(holding)
-  const message = `${ring.name} holds ${found}; nothing was written. To lose that: ${await eraseBy(ring, options)}`
+  const message = `${ring.name} holds ${found}; nothing was written. To destroy that: ${await eraseBy(ring, options)}`
   const details = { device: ring.name, expected: 'zeroes, or an empty ring', found }
   throw new CommandError(EXIT.fault, 'RING_NOT_BLANK', message, details)
 }
 
 /**
- * A ring that is left as it is has to be of use.
- * @throws {CommandError} it cannot be read, or is not as the flags say
+ * An existing ring has to be usable.
+ * @throws {CommandError} it cannot be read, or differs from the flags
  */
 async function asWanted(
   ring: BlockDevice,
@@ -149,7 +148,7 @@ async function asWanted(
   } catch (error) {
     // Nothing is wrong with a ring that was opened with the wrong size.
     if (!isRingError(error) || error.code === 'RING_SECTOR_SIZE') throw error
-    const note = `The ring was left as it is; to lose it: ${await eraseBy(ring, options)}`
+    const note = `The ring was not changed; to destroy it: ${await eraseBy(ring, options)}`
     throw withNote(error, note, {})
   }
 }

@@ -21,26 +21,25 @@ interface Flags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
   readonly noItems?: boolean
 }
 
-const fullDescription = `Prints the ring's state and the items in it. Opens the device for reading only, takes no role and changes
-nothing; works while producer and consumer run (items given back meanwhile are left out).
+const fullDescription = `Prints the ring's state and its items. Opens the device read-only, takes no role and changes nothing; works while
+producer and consumer run (items that are acknowledged meanwhile are left out).
 
-Who holds the roles now is known of this machine only; of another container, only that somebody does.
+The holders of the roles are known on this machine only; of another container, only that there is a holder.
 
 With --json: one object with "format", "sectorSize", "sizeSectors", "producer", "consumer", "capacity", "used",
 "free", "atWork" ("producer" and "consumer": true or false), "holders" ("producer" and "consumer", each absent or
-with "holder", "pid", "host" and "since") and, without --no-items, "items". Positions, also
-those of both sides ("offset"), are strings: EPOCH:ITEM in format 2, bytes in format 1; an item's is the one after
-it. If the items cannot all be read, an "error" follows them, and the exit code is 1.
-Sectors that cannot be read are told ("unreadable": "offset" and "bytes"), and read around: what is
-shown may then be too little or too old, and the exit code is 1.
+with "holder", "pid", "host" and "since") and, without --no-items, "items". Positions, including those of both sides
+("offset"), are strings: EPOCH:ITEM in format 2, bytes in format 1; an item's position is its end. If some items
+cannot be read, an "error" follows them, and the exit code is 1.
+Unreadable sectors are read around and reported ("unreadable": "offset" and "bytes"): the output may then be
+incomplete or outdated, and the exit code is 1.
 
-Of a ring of format 2 there are also "ring" (its "uuid", "name", "blockSize", "onFull"), "waitingItems",
+For format 2 there are also "ring" (its "uuid", "name", "blockSize", "onFull"), "waitingItems",
 "waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",
 "poppedBytes", "damagedItems", "missedItems" (overwritten before they were popped), "commits" and "retries"
-(pushes without room); "lagMs", how much later the producer last wrote than it pushed the oldest item that
-waits, 0 if none waits; and in milliseconds since 1970 "oldestAt", when that one was pushed, and "producerAt" and
-"consumerAt", when each end last wrote its slot. If items wait and damage hides since when, "lagMs" and "oldestAt" are
-absent.
+(pushes without room); "lagMs", the time from the push of the oldest unacknowledged item to the producer's last write,
+0 if there is no such item; and in milliseconds since 1970 "oldestAt", when that item was pushed, and "producerAt" and
+"consumerAt", when each side last wrote its slot. "lagMs" and "oldestAt" are absent if damage hides them.
 
 EXAMPLES
   sbr diagnostics ring.img
@@ -53,7 +52,7 @@ export const diagnostics: Command<CommandContext> = buildCommand({
     flags: {
       noItems: {
         kind: 'boolean',
-        brief: 'Leave the items out',
+        brief: 'Omit the items',
         optional: true,
         withNegated: false,
       },
@@ -75,6 +74,6 @@ async function run(flags: Flags, path: string): Promise<void> {
   else await writeText(output, state, options)
   const [lost] = state.unreadable ?? []
   if (lost === undefined) return
-  const message = `a part of ${path} ${cannotRead(lost)}; sbr verify tells what that costs`
+  const message = `a part of ${path} ${cannotRead(lost)}; sbr verify reports what that costs`
   throw new CommandError(EXIT.fault, 'BLOCK_IO', message, { device: path, offset: lost.offset })
 }

@@ -14,33 +14,36 @@ interface Flags extends CommonFlags {
   readonly length?: number
 }
 
-const fullDescription = `Says what is at a byte of a device (a guard, a superblock, a slot, a batch's header, table, item or padding, or
-nothing that is in use), and prints its fields and the bytes from there on. Opens the device for reading only.
+const fullDescription = `Prints the structure at a byte of a device (a guard, a superblock, a slot, a batch's header, table, item or padding, or
+unused space), with its fields and the bytes from there on. Opens the device read-only.
 
-The offsets are those that sbr verify tells, in bytes from the device's start.
+Offsets are those of sbr verify, in bytes from the device's start.
 
-With --json: one object with "device", "format", "structure", its "start" and "length", "problem" if it cannot be
-believed, "fields" ("name", "offset", "bytes", "value"), and the dumped bytes: "offset", "hex", and "unreadable":
-which of them ("offset", "bytes") cannot be read. These are zeroes in "hex", and question marks in the text.
+With --json: one object with "device", "format", "structure", its "start" and "length", "problem" if it is
+invalid, "fields" ("name", "offset", "bytes", "value"), and the dumped bytes: "offset", "hex", and "unreadable":
+those ("offset", "bytes") that cannot be read. They are zeroes in "hex", and question marks in the text.
 
 EXAMPLES
   sbr dump ring.img --at 12288
   sbr dump /dev/vg0/queue --at 0x5000 --length 64`
 
 export const dump: Command<CommandContext> = buildCommand({
-  docs: { brief: 'Show what is at a place of a ring, with its fields and bytes', fullDescription },
+  docs: {
+    brief: 'Show the structure at an offset of a ring, with its fields and bytes',
+    fullDescription,
+  },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: {
       at: {
         kind: 'parsed',
-        brief: "Where, in bytes from the device's start: 20480, 0x5000 or 20KiB",
+        brief: "Offset in bytes from the device's start: 20480, 0x5000 or 20KiB",
         placeholder: 'OFFSET',
         parse: parseOffset,
       },
       length: {
         kind: 'parsed',
-        brief: 'How many bytes are dumped (default: 256)',
+        brief: 'How many bytes to dump (default: 256)',
         placeholder: 'N',
         optional: true,
         parse: parseSize,

@@ -42,34 +42,34 @@ interface Flags extends MakeFlags, RingFlags, Pick<ItemFlags, 'maxItem'> {
   readonly skipDamage?: boolean
 }
 
-const fullDescription = `Moves all items of the ring OLD to the ring NEW: to another format, size or device. NEW is made where there is
-none, as \`sbr create\` does it, for those who may use OLD. Takes the consumer's role of OLD and the producer's of NEW.
+const fullDescription = `Moves all items of the ring OLD to the ring NEW, of another format, size or device. If there is no ring NEW, it is made
+as \`sbr create\` does, with OLD's permissions. Takes the consumer's role of OLD and the producer's of NEW.
 
-OLD gives nothing back before all items are on stable storage in NEW. A run that was stopped, or killed, loses
-nothing: run it again, and it goes on where it was, and moves no item twice.
+Items of OLD are acknowledged only once all items are on stable storage in NEW. After it was stopped or killed, run it
+again: it continues, loses nothing, and moves no item twice.
 
-End the producer of OLD first, or suspend it (\`sbr suspend\`): while one is at work, OLD is refused, because what it
-pushes after the last item was moved stays there. --live moves what is there all the same, and says so if some may be
-left; with --live --add, a later run moves that too. A producer on another host shows only if it leases its role.
+First end the producer of OLD, or suspend it (\`sbr suspend\`): OLD is refused while its producer runs, because items
+pushed after the last one was moved would stay there. --live moves the present items anyway, and says if some may be
+left; with --live --add, a later run moves those too. A producer on another host is visible only if it leases its role.
 
-A NEW that this made is taken back if it ends before an item was moved. --sector-size and --new-sector-size matter for
-format 1, and for raw devices: one is of OLD alone, the other of NEW alone.
+A NEW that this made is removed again if it fails before the first item was moved. --sector-size is for OLD and
+--new-sector-size for NEW: both matter for format 1 and for raw devices.
 
-Keep others from pushing to NEW before OLD is empty: that hides how far a run came. Such a NEW is refused, and with
---add all that is in OLD is moved, also what an earlier run has moved already.
+Let no other program push to NEW before OLD is empty: that hides how far a run came. Such a NEW is refused; with --add
+all items of OLD are moved, including those that an earlier run has moved already.
 
-Items keep the time when they were pushed, to the second, as \`sbr diagnostics NEW\` shows it: those of one second may
-share a commit, and the time of the first. Format 1 records no times: from it, items get that of the migration.
+Items keep the time of their push, to the second, as \`sbr diagnostics NEW\` shows it: those of one second may
+share a commit, and the time of the first. Format 1 records no times, so its items get the time of the migration.
 
-Waits while NEW is full or suspended, and says so on standard error if that takes long. Without --skip-damage,
+Waits while NEW is full or suspended, and after a moment says so on standard error. Without --skip-damage,
 damage in OLD ends it.
 
 With --json: one object with "from", "to", "items", "bytes", "before", the items that an earlier run had moved, and
-what is not in NEW: "damaged", the items that --skip-damage stepped over, and "missed", those that OLD's producer
-overwrote meanwhile; and "live", whether a producer was at work on OLD at the end.
+the items that are not in NEW: "damaged", those that --skip-damage skipped, and "missed", those that OLD's producer
+overwrote meanwhile; and "live", whether a producer ran on OLD at the end.
 
-Exit codes: 0 all items are in NEW, but for those that it tells of; 130 or 143 stopped by SIGINT or SIGTERM before
-that; 2 NEW is there, and is not as the flags say; 1 anything else.
+Exit codes: 0 all items are in NEW, except for those reported as lost; 130 or 143 stopped by SIGINT or SIGTERM before
+that; 2 an existing NEW differs from the flags; 1 anything else.
 
 EXAMPLES
   sbr migrate old.img new.img --size 1GiB
@@ -85,7 +85,7 @@ export const migrate: Command<CommandContext> = buildCommand({
       kind: 'tuple',
       parameters: [
         { ...device, placeholder: 'OLD' },
-        { ...device, brief: 'The new ring, which is made if it is not there', placeholder: 'NEW' },
+        { ...device, brief: 'The new ring, which is made if it is missing', placeholder: 'NEW' },
       ],
     },
     flags: {
@@ -97,27 +97,26 @@ export const migrate: Command<CommandContext> = buildCommand({
       },
       live: {
         kind: 'boolean',
-        brief:
-          'Move also while a producer is at work on OLD: what it pushes at the end stays there',
+        brief: 'Move even while a producer runs on OLD: its last items may stay there',
         optional: true,
         withNegated: false,
       },
       add: {
         kind: 'boolean',
         brief:
-          'Move to a NEW that had other items too: also what an earlier run cut short has moved',
+          'Move to a NEW with other items: also items that an interrupted run has moved already',
         optional: true,
         withNegated: false,
       },
       skipDamage: {
         kind: 'boolean',
-        brief: 'Step over items that are damaged in OLD, and say how many',
+        brief: 'Skip damaged items of OLD, and report how many',
         optional: true,
         withNegated: false,
       },
       size: {
         kind: 'parsed',
-        brief: 'Bytes of NEW, if it is a file to be made (default: 64MiB)',
+        brief: 'Bytes of NEW, if it is a new file (default: 64MiB)',
         placeholder: 'SIZE',
         optional: true,
         parse: parseSize,
@@ -160,19 +159,19 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   if (flags.json !== true && producer !== undefined) tellLeft(producer, from, flags)
 }
 
-/** @throws {CommandError} somebody may push to the ring */
+/** @throws {CommandError} a producer may push to the ring */
 async function checkNoProducer(ring: OpenedDevice, signal: AbortSignal): Promise<void> {
   const producer = await producerAtWork(ring, signal)
   if (producer === undefined) return
   const note =
-    `Nothing was moved, because what it pushes after the end was reached stays in ${ring.name}: end it, or suspend it ` +
-    `(sbr suspend ${ring.name}), or move what is there all the same with --live`
+    `Nothing was moved, because items that it pushes at the end would stay in ${ring.name}: end it, or suspend it ` +
+    `(sbr suspend ${ring.name}), or move the present items with --live`
   throw withNote(producer, note, {})
 }
 
 function tellLeft(producer: CommandError, from: string, { keep }: Flags): void {
   const again = `run it again with --live${keep === true ? '' : ' --add'}`
-  const text = `${producer.message}. What it pushed after the end was reached stays in ${from}; to move that too, ${again}`
+  const text = `${producer.message}. Items that it pushed at the end may stay in ${from}; to move them too, ${again}`
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
@@ -285,10 +284,10 @@ function explained(error: unknown, from: string, to: string, moved: number): Com
   const { code, details } = asCommandError(error)
   if (code === 'RING_NOT_BLANK') {
     const message =
-      `${to} was pushed other items before; nothing was moved. To move all that is in ${from} behind them: ` +
+      `${to} has other items; nothing was moved. To move all items of ${from} after them: ` +
       `sbr migrate ${from} ${to} --add. What an earlier run, cut short, has moved would be there twice`
     return new CommandError(EXIT.fault, code, message, details, error)
   }
-  const again = LASTING.includes(code) ? '' : '; run it again to go on'
+  const again = LASTING.includes(code) ? '' : '; run it again to continue'
   return withNote(error, `Items moved so far: ${grouped(moved)}${again}`, { moved })
 }

@@ -8,17 +8,17 @@ import { stopSignals } from '../signals.ts'
 
 type Flags = ItemFlags & PushFlags & LeaseFlags
 
-const fullDescription = `Each line of standard input becomes an item, without its newline, until the input ends. An item is on
-stable storage and visible to the consumer when it counts as pushed; items that come quickly share commits.
+const fullDescription = `Pushes each line of standard input as an item, without its newline, until the input ends. An item that counts as
+pushed is on stable storage and visible to the consumer; items that arrive quickly share commits.
 
-Waits while the ring is full or suspended, and says so on standard error if that takes long. While it waits
-for input it still acknowledges a suspension. One \`produce\` at a time: a second is refused.
+Waits while the ring is full or suspended, and after a moment says so on standard error. While it waits for input it
+still acknowledges a request to suspend. A second \`produce\` on the same ring is refused.
 
 Exit codes: 0 all of the input was pushed; 3 no room and 4 suspended, with --no-wait; 130 or 143 stopped
 by SIGINT or SIGTERM, between two items, before the input ended; 1 anything else. Unless it is 0, standard
-error says how many items were pushed (with --json: "pushed"), so that you know where to go on.
+error says how many items were pushed (with --json: "pushed"), so that you know where to continue.
 
-With --json: one object with "pushed" when all of it was, and nothing is said of waiting.
+With --json: one object with "pushed" once all of it was pushed, and no notice of waiting.
 
 EXAMPLES
   sbr produce ring.img < lines.txt

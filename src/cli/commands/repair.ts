@@ -20,27 +20,26 @@ interface Flags extends CommonFlags {
   readonly format?: '2'
 }
 
-const fullDescription = `Tells what is damaged in a ring's own records and can be written again: the guard at its start, copies of the
-superblock, and slots of which the other one is sound. With --write it is written. Running it again ends a repair
-that was cut short. It is refused while a producer or consumer is at work on this machine.
+const fullDescription = `Reports damaged metadata that can be restored: the guard at the ring's start, copies of the superblock, and slots
+whose other copy is sound. --write restores it. An interrupted repair is completed by running it again. It is refused
+while a producer or consumer runs on this machine.
 
-Nothing that may be wanted is overwritten. Damaged items and leases stay as they are, and are told of: sbr consume
---skip-damage steps over items, sbr lease break frees a role whose lease cannot be read.
+It overwrites nothing that is still of use. Damaged items and leases are reported and left alone: sbr consume
+--skip-damage skips such items, sbr lease break frees a role whose lease cannot be read.
 
-Where both slots of a role are damaged, --rebuild makes them from what is in the data area. The producer's: the
-newest chain of batches. The consumer's: the oldest batch that is there, so that items are delivered again that were
-given back. Format 1 has no second copy of anything, so only what is wrong is told.
+If both slots of a role are damaged, --rebuild reconstructs them from the data area: the producer's from the newest
+chain of batches, the consumer's from the oldest batch present, so that acknowledged items are delivered again. Format
+1 has no second copy of anything, so damage is only reported.
 
-Where sectors cannot be read, --zero-unreadable reads all of the ring, and writes zeroes to those of which there is no
-copy: a disk makes a sector readable again when it is written. Each action tells what that costs. Items that wait
-there are lost, and become damage that sbr consume --skip-damage steps over.
+If sectors cannot be read, --zero-unreadable reads the whole ring, and writes zeroes to those that have no copy: a
+disk makes a sector readable again when it is written. Each action says what that costs. Unacknowledged items there
+are lost, and become damage that sbr consume --skip-damage skips.
 
 With --json: one object with "device", "format", "written", "actions" ("offset" in bytes, "structure", "action",
-"cost"), "left", the findings that stay, as sbr verify has them, and "moreLeft", how many more do.
+"cost"), "left", the remaining findings in the form of sbr verify, and "moreLeft", the number of further ones.
 
-Exit codes: 0 nothing was damaged, or it is (without --write: would be) repaired; 130 or 143 stopped by SIGINT or
-SIGTERM; 1 something stays damaged, also a lease, or items that are gone and were not stepped over yet, or anything
-else.
+Exit codes: 0 nothing was damaged, or everything is (without --write: would be) repaired; 130 or 143 stopped by SIGINT
+or SIGTERM; 1 damage remains, such as a lease, or lost items that were not skipped yet; or anything else.
 
 EXAMPLES
   sbr repair ring.img
@@ -49,33 +48,32 @@ EXAMPLES
   sbr repair /dev/vg0/queue --zero-unreadable`
 
 export const repair: Command<CommandContext> = buildCommand({
-  docs: { brief: "Write again what is damaged of a ring's own records", fullDescription },
+  docs: { brief: "Restore a ring's damaged metadata", fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: {
       write: {
         kind: 'boolean',
-        brief: 'Write; without it, only what would be written is told',
+        brief: 'Write; without it, only report what would be written',
         optional: true,
         withNegated: false,
       },
       rebuild: {
         kind: 'boolean',
-        brief: "Make a role's slots anew if both are damaged: items may be delivered again",
+        brief: "Reconstruct a role's slots if both are damaged: items may be delivered again",
         optional: true,
         withNegated: false,
       },
       zeroUnreadable: {
         kind: 'boolean',
-        brief:
-          'Give up sectors that cannot be read and of which there is no copy: zeroes are written there',
+        brief: 'Write zeroes to unreadable sectors that have no copy',
         optional: true,
         withNegated: false,
       },
       format: {
         kind: 'enum',
         values: ['2'],
-        brief: 'The ring is of format 2, though its guard is gone: only you can know that',
+        brief: 'The ring is of format 2, though its guard is lost: only you can know that',
         optional: true,
       },
       ...commonFlags,
@@ -90,7 +88,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   const opened = await openDevice(path, write ? 'read-write' : 'read-only', flags, {
     exclusive: write,
   })
-  // Also where a lease cannot be read: nobody could repair it otherwise.
+  // Even with an unreadable lease: it could not be repaired otherwise.
   await using _held = await holdTarget(new SalvageBlockDevice(opened), 'sbr repair')
   const { rebuild = false, zeroUnreadable = false } = flags
   const format = flags.format === undefined ? {} : ({ format: 2 } as const)

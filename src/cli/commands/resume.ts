@@ -2,10 +2,10 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { type SuspendResumeFlags, suspendOrResume, timeoutFlag } from '../device/suspend-resume.ts'
 import { device, roleFlags } from '../flags/flags.ts'
 
-const fullDescription = `Asks the producer to go on and waits until it acknowledges. Resuming a ring that runs does nothing.
+const fullDescription = `Asks the producer to continue, and waits until it acknowledges. Resuming a running ring does nothing.
 
-If a consumer is at work on this machine, it is asked to make the request. Without a producer it waits for one, for
-ever if there is no --timeout, and says so on standard error.
+A consumer that runs on this machine makes the request on behalf of this command. If no producer runs, it waits for
+one, without a limit unless there is a --timeout, and says so on standard error.
 
 With --json: one object with "device" and "state", which is "running".
 
@@ -15,7 +15,7 @@ EXAMPLES
   sbr resume ring.img --timeout 10s`
 
 export const resume: Command<CommandContext> = buildCommand({
-  docs: { brief: 'Ask the producer to go on, and wait until it does', fullDescription },
+  docs: { brief: 'Ask the producer to continue, and wait until it does', fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: { timeout: timeoutFlag, ...roleFlags },

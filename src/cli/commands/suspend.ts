@@ -2,11 +2,11 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { type SuspendResumeFlags, suspendOrResume, timeoutFlag } from '../device/suspend-resume.ts'
 import { device, roleFlags } from '../flags/flags.ts'
 
-const fullDescription = `Asks the producer to pause and waits until it acknowledges: from then on nothing is pushed. A producer
+const fullDescription = `Asks the producer to pause, and waits until it acknowledges: from then on it pushes nothing. A producer
 acknowledges when it pushes, waits or starts. Suspending a suspended ring does nothing.
 
-If a consumer is at work on this machine, it is asked to make the request. Without a producer it waits for one, for
-ever if there is no --timeout, and says so on standard error.
+A consumer that runs on this machine makes the request on behalf of this command. If no producer runs, it waits for
+one, without a limit unless there is a --timeout, and says so on standard error.
 
 With --json: one object with "device" and "state", which is "suspended".
 

@@ -11,18 +11,18 @@ import { safeJson } from '../output/render.ts'
 import { verdict, verifyText } from '../output/report-findings.ts'
 import { stopSignals } from '../signals.ts'
 
-const fullDescription = `Checks a ring: all that producer and consumer rely on, and everything that waits to be consumed, each checksum.
-Opens the device for reading only, takes no role and changes nothing; works while producer and consumer run
-(what they write meanwhile is no damage). What was given back already is not looked at.
+const fullDescription = `Checks a ring: all metadata that producer and consumer rely on, and every unacknowledged item, checksum by checksum.
+Opens the device read-only, takes no role and changes nothing; works while producer and consumer run
+(what they write meanwhile does not count as damage). Acknowledged items are not checked.
 
-Format 1 has no checksums: there the pointers have to fit each other and their texts, and each record's length
-what follows it. In format 2 damage to the very last items looks as if they were never pushed, until the
-producer has written down that they were: within 50 ms when it idles, and when it ends.
+Format 1 has no checksums: the pointers have to be consistent with each other and with their texts, and each record's
+length with the next record. In format 2, damage to the very last items looks as if they were never pushed, until the
+producer's next checkpoint: within 50 ms when it idles, and when it ends.
 
 With --json: one object with "device", "format", "sound", "findings", "moreFindings", "damagedItems" and, if the
 log could be checked, "log" with "blocks", "freeBlocks", "batches", "items" and "bytes". A finding has "severity"
 ("warning", which loses nothing, or "damage"), the "offset" on the device in bytes, "structure", "problem",
-"advice" and, if items are concerned, "items" and "sequence".
+"advice" and, if it affects items, "items" and "sequence".
 
 Exit codes: 0 sound; 130 or 143 stopped by SIGINT or SIGTERM; 1 damaged, or anything else.
 

@@ -58,7 +58,7 @@ function parseMode(text: string): number {
   }
 }
 
-/** Flags for a copy of what is at a path: who may use that, if it is a file, may use the copy, unless it is said who. */
+/** Flags for a copy of a path: a file's permissions carry over, unless the flags set others. */
 export async function withModeOf<Flags extends ModeFlags>(
   path: string,
   flags: Flags,
@@ -68,8 +68,8 @@ export async function withModeOf<Flags extends ModeFlags>(
 }
 
 /**
- * The device, for this command alone: what is there as it is, or else a new file. Another command that makes a ring there
- * is waited for.
+ * The device, exclusively for this command: the existing one unchanged, or a new file. Waits for another command that
+ * makes a ring there.
  */
 export async function openOrCreate(
   path: string,
@@ -127,9 +127,9 @@ async function checkNewSize(
 }
 
 /**
- * Checks that the ring that is wanted fits, before anything is lost for it.
+ * Checks that the ring fits, before any content is overwritten for it.
  * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
- * @throws {CommandError} the block size cannot be
+ * @throws {CommandError} the block size is invalid
  */
 export async function checkFits(size: DeviceSize, ring: CreateOptions): Promise<void> {
   try {
@@ -140,7 +140,7 @@ export async function checkFits(size: DeviceSize, ring: CreateOptions): Promise<
   }
 }
 
-/** Whether a file that is made takes space only for what is written to it. */
+/** Whether a new file only reserves space for written data. */
 export interface SparseFlag {
   readonly sparse?: boolean
 }
@@ -174,8 +174,8 @@ async function makeFile(
 }
 
 /**
- * Whether there is anything at the path. An export cannot be made from here, so it has to be.
- * @throws {CommandError} there is a link to nothing
+ * Whether the path exists. An export cannot be created here, so it has to exist.
+ * @throws {CommandError} the path is a dangling link
  */
 export async function isThere(path: string): Promise<boolean> {
   if (isNbdUri(path)) return true
@@ -184,12 +184,12 @@ export async function isThere(path: string): Promise<boolean> {
     await lstat(path)
     return true
   } catch (error) {
-    // Anything else is told when it is opened.
+    // Opening the path reports any other error.
     return systemCode(error) !== 'ENOENT'
   }
 }
 
-/** What there is to be made a file of at a path: nothing, or an empty file; undefined if something else is there. */
+/** What a path has before a file is made there: nothing, or an empty file; undefined for anything else. */
 export type Vacancy = 'nothing' | 'empty' | undefined
 
 export async function vacancyAt(path: string): Promise<Vacancy> {
@@ -198,7 +198,7 @@ export async function vacancyAt(path: string): Promise<Vacancy> {
   return stats?.isFile() === true && stats.size === 0 ? 'empty' : undefined
 }
 
-/** Undefined for exports, and where the system says no; it says why when the path is opened. */
+/** Undefined for exports, and if the system refuses; opening the path then reports why. */
 async function statOf(path: string): Promise<Stats | undefined> {
   return isNbdUri(path) ? undefined : await stat(path).catch(() => undefined)
 }
@@ -214,13 +214,13 @@ async function checkSizeFlag(
   const bytes = await bytesAt(path, sizeSectors * sectorSize)
   const advice = (await isTooSmall({ name: path, sectorSize, sizeSectors }, ring))
     ? 'that is too small for a ring; choose another path, or remove it first'
-    : 'leave --size away to use it as it is'
+    : 'omit --size to use it unchanged'
   throw usageError(
-    `--size: ${path} is there already and has ${counted(bytes, 'byte')}, not ${grouped(size)}; ${advice}`,
+    `--size: ${path} exists and has ${counted(bytes, 'byte')}, not ${grouped(size)}; ${advice}`,
   )
 }
 
-/** A file's own size: the device that it is has only whole sectors. */
+/** A file's own size: its device only has whole sectors. */
 async function bytesAt(path: string, deviceBytes: number): Promise<number> {
   if (isNbdUri(path)) return deviceBytes
   const file = await stat(path)
@@ -238,7 +238,7 @@ export async function isTooSmall(size: DeviceSize, ring: CreateOptions): Promise
   }
 }
 
-/** Writes zeroes over the whole device, its beginning first, so that nothing takes it for what it was. */
+/** Overwrites the whole device with zeroes, its start first, so that the old content is no longer recognised. */
 export async function eraseDevice(device: BlockDevice, signal: AbortSignal): Promise<void> {
   const { sectorSize, sizeSectors } = await device.getInfo()
   const step = Math.max(1, Math.floor(ERASE_BYTES / sectorSize))

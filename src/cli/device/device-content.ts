@@ -5,7 +5,7 @@ import { BLANK, describeContent, readContent } from '../../ring/report/signature
 import { adviceFor } from '../advice.ts'
 import { grouped } from '../output/render.ts'
 
-/** What a device holds, as far as its beginning and its end tell. */
+/** A device's content, according to its start and end. */
 export type Holding =
   | { readonly kind: 'blank' }
   | {
@@ -13,10 +13,10 @@ export type Holding =
       readonly format: number
       readonly capacity: number
       readonly used: number
-      /** Bytes of the items that wait; format 1 does not tell. */
+      /** Bytes of unacknowledged items; unknown in format 1. */
       readonly waitingBytes?: number
     }
-  /** A ring that cannot be read, and why. */
+  /** An unreadable ring, and why. */
   | { readonly kind: 'damaged-ring'; readonly problem: string }
   | { readonly kind: 'other'; readonly description: string }
 
@@ -37,7 +37,7 @@ export async function holdingOf(device: BlockDevice, signal: AbortSignal): Promi
   }
 }
 
-/** The same for people. */
+/** The same as text. */
 export function describeHolding(holding: Holding): string {
   switch (holding.kind) {
     case 'blank':

@@ -39,7 +39,7 @@ export async function openDevice(
 
 /** A flag of commands that overwrite. */
 export interface ForceFlags {
-  /** Lose what is there. */
+  /** Overwrite existing content. */
   readonly force?: boolean
 }
 
@@ -47,11 +47,11 @@ export interface ForceFlags {
 export function overwriting({
   force,
 }: ForceFlags): Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> {
-  // Without --force nothing is lost, whoever chooses what the path leads to.
+  // Without --force no content is overwritten, wherever a link leads.
   return { exclusive: true, followLinks: force === true ? 'own' : 'all' }
 }
 
-/** What to do about a path where nothing is. */
+/** The error for a missing path, with advice. */
 async function missing(path: string, error: unknown): Promise<CommandError | undefined> {
   if (isNbdUri(path) || !isBlockError(error) || error.code !== 'BLOCK_OPEN') return undefined
   await checkLink(path)
@@ -65,21 +65,21 @@ async function missing(path: string, error: unknown): Promise<CommandError | und
 }
 
 /**
- * Nothing is made where a link leads, but told.
- * @throws {CommandError} there is a link to nothing
+ * A file is not created through a dangling link.
+ * @throws {CommandError} the path is a dangling link
  */
 export async function checkLink(path: string): Promise<void> {
   const target = await danglingTarget(path)
   if (target === undefined) return
   throw cannotOpen(
     path,
-    `${path} is a symbolic link to ${target}, where nothing is; make that: sbr create ${target}, or remove the link`,
+    `${path} is a symbolic link to ${target}, which does not exist; make it: sbr create ${target}, or remove the link`,
   )
 }
 
 /**
- * No file is made where devices are: it would be gone at the next start of the machine.
- * @throws {CommandError} the path is there
+ * No file is made in /dev: it would be gone after the machine's next start.
+ * @throws {CommandError} the path is in /dev
  */
 export function checkNotInDev(path: string): void {
   if (!/^\/dev\/(?!shm\/)/.test(path)) return

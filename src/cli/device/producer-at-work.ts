@@ -5,8 +5,8 @@ import { leasesOf } from './leases.ts'
 import { holdersOf, leaseInUse } from './roles.ts'
 
 /**
- * The producer that may push to a ring now, as what is told to one who cannot have that: on this machine by its claim, on another by
- * its lease. Undefined if there is none, or if it has acknowledged a pause.
+ * An error that names the producer that may push to a ring now: on this machine by its claim, on another by its
+ * lease. Undefined if there is none, or if it has acknowledged a pause.
  */
 export async function producerAtWork(
   ring: BlockDevice,
@@ -16,7 +16,7 @@ export async function producerAtWork(
   if (state.producer.suspendAck && state.consumer.suspend) return undefined
   const { producer } = await holdersOf(ring)
   if (producer !== undefined) {
-    const message = `a producer is at work on ${ring.name}: ${producer.holder}`
+    const message = `a producer is running on ${ring.name}: ${producer.holder}`
     const details = { device: ring.name, holder: producer.holder }
     return new CommandError(EXIT.fault, 'BLOCK_CLAIMED', message, details)
   }

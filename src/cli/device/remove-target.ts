@@ -7,9 +7,9 @@ import type { Vacancy } from './create-target.ts'
 import { takeRoles } from './roles.ts'
 
 /**
- * Takes back a file that a command made for a ring, if nothing was ever pushed to that and nobody else is at work on it.
- * @param before what was at the path before
- * @returns the command's error, with what became of the file
+ * Removes a file that a command made for a ring, if nothing was ever pushed to the ring and no other program uses it.
+ * @param before what the path was before
+ * @returns the command's error, with the fate of the file
  */
 export async function unmake(
   ring: BlockDevice,
@@ -24,7 +24,7 @@ export async function unmake(
     if (before === 'empty') await truncate(ring.name)
     else await unlink(ring.name)
   } catch {
-    // Somebody is at work on it, or nobody knows what it holds: it stays.
+    // A program uses it, or its content is unknown: keep it.
     return error
   }
   return withNote(

@@ -8,8 +8,8 @@ import { CommandError, EXIT } from '../errors.ts'
 import { leasesOf } from './leases.ts'
 
 /**
- * The role of a command that pushes, for all of its life. The producer's own does not last: it is given back while
- * a suspended ring is waited for, and a second command would wait beside the first.
+ * The role of a pushing command, for its whole life. The producer's own role is released while it waits for a
+ * suspended ring, and a second command would then wait beside the first.
  */
 const PUSHING = 'produce'
 
@@ -25,7 +25,7 @@ export async function takeRoles(device: BlockDevice, holder: string): Promise<As
 }
 
 /**
- * The same on this machine only: another host may be at work.
+ * The same on this machine only: another host may use the device.
  * @throws {BlockError} `BLOCK_CLAIMED`
  */
 export async function claimRoles(device: BlockDevice, holder: string): Promise<AsyncDisposable> {
@@ -52,7 +52,7 @@ async function checkLeases(device: BlockDevice): Promise<void> {
   }
 }
 
-/** Why a role may be held by another host, as far as its lease tells; undefined if it is not. */
+/** Why a role may be held by another host, according to its lease; undefined if it is not. */
 export function leaseInUse(
   device: string,
   role: 'producer' | 'consumer',
@@ -83,7 +83,7 @@ export async function takePushing(device: BlockDevice, client: string): Promise<
   return { [Symbol.asyncDispose]: () => claim.release() }
 }
 
-/** Claims a role. To people, who pushes is the producer, whatever the claim is called. */
+/** Claims a role. Messages call a pushing process the producer, whatever its claim's name is. */
 async function claimFor(
   device: BlockDevice,
   role: string,

@@ -14,8 +14,8 @@ import { claimRoles } from './roles.ts'
 const DIRECT_SECTORS = [512, 4096]
 
 /**
- * Whether two paths or URIs of what is there are names of one storage, or of parts that overlap, as far as that can be told
- * without writing. What two URIs, or a path and a URI, lead to cannot always: see {@link checkApart}.
+ * Whether two existing paths or URIs are names of one storage, or of overlapping parts, as far as that is known
+ * without writing. Two URIs, or a path and a URI, may need more: see {@link checkApart}.
  */
 export async function isSameStorage(first: string, second: string): Promise<boolean> {
   const [a, b] = await Promise.all([storageOf(first), storageOf(second)])
@@ -28,18 +28,18 @@ async function storageOf(path: string): Promise<Storage> {
   return { key, start: 0, end: Number.POSITIVE_INFINITY }
 }
 
-/** @throws {CommandError} both are one storage, by what their names tell */
+/** @throws {CommandError} both are one storage, according to their names */
 export async function checkNotSame(first: string, second: string): Promise<void> {
   if (await isSameStorage(first, second)) throw usageError(`${first} and ${second} are the same`)
 }
 
 /**
- * Makes sure that what is written to the target does not come out at the source: two names may be one storage though nothing
- * tells, such as a file and an export of it. Writes to the target's last sector for a moment, so all of the target has to be given
- * up, and its roles held (so no other host has leased one). Nobody may be at work on the source meanwhile either; if somebody is,
- * it only looks.
+ * Checks that writes to the target do not appear at the source: two names may be one storage without any sign of it,
+ * such as a file and an export of it. Briefly writes to the target's last sector, so the target's content must be
+ * expendable, and its roles held (so that no other host has leased one). No program may use the source meanwhile
+ * either; if one does, this only reads.
  * @throws {CommandError} both are one storage; nothing was changed
- * @throws {BlockError} `BLOCK_CLAIMED`: somebody is at work on the source, which may be the target
+ * @throws {BlockError} `BLOCK_CLAIMED`: a program uses the source, which may be the target
  */
 export async function checkApart(source: OpenedDevice, target: OpenedDevice): Promise<void> {
   const area = await areaOf(target)
@@ -50,7 +50,7 @@ export async function checkApart(source: OpenedDevice, target: OpenedDevice): Pr
   const readSource = () => readFresh(source, offset, sectorSize)
   let isOne: boolean
   try {
-    await using _roles = await claimRoles(source, 'a look whether two devices are one')
+    await using _roles = await claimRoles(source, 'a check whether two devices are one')
     isOne = await comesOutAt(area, offset, before, readSource)
   } catch (error) {
     const isTaken = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
@@ -59,7 +59,7 @@ export async function checkApart(source: OpenedDevice, target: OpenedDevice): Pr
   }
   if (!isOne) return
   throw usageError(
-    `${source.name} and ${target.name} are the same: what was written to the last sector of one was read from the other. It ` +
+    `${source.name} and ${target.name} are the same: a write to the last sector of one appeared in the other. It ` +
       'was put back',
   )
 }
@@ -68,7 +68,7 @@ function isEqual(bytes: Uint8Array, others: Uint8Array | undefined): boolean {
   return others !== undefined && Buffer.compare(bytes, others) === 0
 }
 
-/** Bytes as they are on the device, not in this machine's page cache, where that is possible; undefined if it has none there. */
+/** Bytes from the device instead of this machine's page cache, if possible; undefined if it has none there. */
 async function readFresh(
   device: OpenedDevice,
   offset: number,

@@ -26,10 +26,10 @@ export const timeoutFlag: TypedFlagParameter<number | undefined> = {
   parse: parseDuration,
 }
 
-/** A producer at work answers within a moment. */
+/** A running producer acknowledges within a moment. */
 const PATIENCE_MS = 1000
 
-/** Asks the producer to pause or to go on, and waits until it does. */
+/** Asks the producer to pause or to continue, and waits until it does. */
 export async function suspendOrResume(
   action: 'suspend' | 'resume',
   path: string,
@@ -54,7 +54,7 @@ export async function suspendOrResume(
   await standardOutput(stop.signal).write(`${safeJson({ device: path, state })}\n`)
 }
 
-/** Tells people that it waits, if it does so for long. */
+/** Reports a long wait. */
 function tellLater(
   path: string,
   action: string,
@@ -82,7 +82,7 @@ async function unacknowledged(
   return new CommandError(EXIT.nothingNow, 'CLI_TIMEOUT', message, details, cause)
 }
 
-/** What happens next, and how to go on. */
+/** What happens next, and how to continue. */
 function outcomeOf(action: 'suspend' | 'resume', requested: boolean, device: string): string {
   if (!requested) {
     const again = `start a producer, then: sbr ${action} ${device}`
@@ -91,5 +91,5 @@ function outcomeOf(action: 'suspend' | 'resume', requested: boolean, device: str
   const onDevice = `the request to ${action} is on the device`
   return action === 'suspend'
     ? `${onDevice}, so the next producer will pause; to undo it, start one, then: sbr resume ${device}`
-    : `${onDevice}, and counts as soon as a producer sees it`
+    : `${onDevice}, and takes effect once a producer sees it`
 }

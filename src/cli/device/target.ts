@@ -14,7 +14,7 @@ export interface Target<Device extends BlockDevice = OpenedDevice> extends Async
   readonly device: Device
 }
 
-/** Opens a device that is there, unless somebody is at work on it. */
+/** Opens an existing device, unless a program uses it. */
 export async function openTarget(
   path: string,
   flags: CommonFlags & ForceFlags,
@@ -54,8 +54,8 @@ export async function holdTarget<Device extends BlockDevice>(
 }
 
 /**
- * Looks at all of the device: a disk whose beginning was wiped may still hold what somebody wants.
- * @throws {CommandError} it holds something; nothing was written
+ * Reads the whole device: a disk with a wiped start may still have valuable content.
+ * @throws {CommandError} it has content; nothing was written
  */
 export async function checkNothingIsLost(device: BlockDevice, signal: AbortSignal): Promise<void> {
   const holding = await holdingOf(device, signal)
@@ -84,7 +84,7 @@ function firstNonZero(bytes: Uint8Array): number | undefined {
 }
 
 function notBlank({ name }: BlockDevice, found: string): CommandError {
-  const message = `${name} holds ${found}; nothing was written. To lose that: --force`
+  const message = `${name} holds ${found}; nothing was written. To destroy that: --force`
   const details = { device: name, expected: 'zeroes', found }
   return new CommandError(EXIT.fault, 'CLI_NOT_BLANK', message, details)
 }

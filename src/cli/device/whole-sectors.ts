@@ -11,14 +11,14 @@ export async function kindOf(path: string): Promise<'file' | 'raw' | 'nbd'> {
 }
 
 /**
- * Commands that say something of a whole file must not leave its end out.
+ * Commands that report on a whole file must not omit its end.
  * @throws {CommandError} the device is not all of the file
  */
 export async function checkWhole(device: OpenedDevice): Promise<void> {
   const { sectorSize, unusedBytes: unused = 0 } = await device.getInfo()
   if (unused === 0) return
   const message =
-    `${device.name} is no whole number of sectors of ${sectorSize} bytes: ${grouped(unused)} bytes are left over ` +
+    `${device.name} is not a whole number of ${sectorSize}-byte sectors: ${grouped(unused)} bytes are left over ` +
     'at its end; nothing was done'
   const details = { device: device.name, expected: `a multiple of ${sectorSize} bytes`, unused }
   throw new CommandError(EXIT.fault, 'CLI_SIZE', message, details)

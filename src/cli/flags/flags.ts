@@ -14,7 +14,7 @@ export interface CommonFlags {
   readonly sectorSize?: number
   /** Milliseconds that a request to an NBD server waits while nothing moves. */
   readonly requestTimeout?: number
-  /** Through the page cache, as another program at work on it on this host. */
+  /** Use the page cache, because another program on this host does. */
   readonly buffered?: boolean
   readonly json?: boolean
 }
@@ -70,7 +70,7 @@ const json: TypedFlagParameter<boolean | undefined> = {
 
 const queue: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
-  brief: "Name of the queue, for people who look at the device (default: 'unknown')",
+  brief: "Name of the queue, as text on the device (default: 'unknown')",
   placeholder: 'NAME',
   optional: true,
   parse: String,
@@ -79,7 +79,7 @@ const queue: TypedFlagParameter<string | undefined> = {
 const client: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
   brief:
-    "Name of this program, likewise, and for those who find the role taken (default: 'unknown')",
+    "Name of this program, likewise, and in errors of programs that are refused (default: 'unknown')",
   placeholder: 'NAME',
   optional: true,
   parse: String,
@@ -103,12 +103,12 @@ export const maxItem: TypedFlagParameter<number | undefined> = {
 
 export const itemFlags: FlagParametersForType<ItemFlags> = { maxItem, ...roleFlags }
 
-/** The names for the library; what was not given is left to it. */
+/** The names for the library; those not given are left to its defaults. */
 export function namesOf({ queue, client }: RoleFlags): { queue?: string; client?: string } {
   return { ...(queue !== undefined && { queue }), ...(client !== undefined && { client }) }
 }
 
-/** What the library bounds items by; what was not given is left to it. */
+/** The library's limit of an item's size, if one is given. */
 export function limitOf({ maxItem }: Pick<ItemFlags, 'maxItem'>): { maxItemBytes?: number } {
   return maxItem === undefined ? {} : { maxItemBytes: maxItem }
 }

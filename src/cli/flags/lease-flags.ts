@@ -49,16 +49,15 @@ export const leaseFlags: FlagParametersForType<LeaseFlags> = {
   },
   reclaim: {
     kind: 'boolean',
-    brief:
-      'Take what an earlier run of the same OWNER, which is gone, left behind, without a fence',
+    brief: 'Take over from an earlier, ended run of the same OWNER without a fence',
     optional: true,
     withNegated: false,
   },
 }
 
 /**
- * The lease for the library, if one is wanted. What is waited for is said on standard error.
- * @throws {CommandError} the flags do not go together, or there is no such command for a fence
+ * The lease option for the library, if the flags ask for one. Waits are reported on standard error.
+ * @throws {CommandError} the flags contradict each other, or the fence's command does not exist
  */
 export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly lease?: LeaseOptions } {
   const { lease: owner, leaseTimeout: timeoutMs, fence, unfenced, reclaim } = flags
@@ -104,7 +103,7 @@ function fenceOf(text: string): NonNullable<LeaseOptions['fence']> {
     const name = JSON.stringify(holder.owner)
     tell(`${name} was silent; cutting it off: ${argv.join(' ')} -- ${name}`)
     await fence(holder)
-    tell(`${name} is cut off; taking its role`)
+    tell(`${name} is cut off; taking over its role`)
   }
 }
 
@@ -114,7 +113,7 @@ function tellWatch({ owner, time }: LeaseRecord, ms: number, fences: boolean): v
   const copies = fences
     ? '. If this is a copy of the device that it works on, stop this, and break the lease: see sbr lease'
     : ''
-  const since = `last said so at ${new Date(time).toISOString()} by its clock`
+  const since = `last renewed at ${new Date(time).toISOString()} by its clock`
   tell(
     `${holder} holds the role, and ${since}; watching for ${seconds} s whether it is still there${copies}`,
   )

@@ -28,7 +28,7 @@ export const ringFlags: FlagParametersForType<RingFlags> = {
   },
   name: {
     kind: 'parsed',
-    brief: 'Format 2: name of the ring, for people who look at the device',
+    brief: 'Format 2: name of the ring, as text on the device',
     placeholder: 'NAME',
     optional: true,
     parse: String,
@@ -65,8 +65,8 @@ export function ringOptions(flags: RingFlags): CreateOptions & { readonly format
 }
 
 /**
- * Checks that a ring which is there, and stays as it is, is what the flags ask for.
- * @throws {CommandError} it is another one
+ * Checks that an existing ring agrees with the flags.
+ * @throws {CommandError} it differs
  */
 export function checkRingFlags(flags: RingFlags, state: RingInspection, device: string): void {
   const { format, ring } = state
@@ -83,7 +83,7 @@ export function checkRingFlags(flags: RingFlags, state: RingInspection, device: 
         ? 'is of format 1, which has none'
         : `has ${shown(found)}, not ${shown(wanted)}`
     throw usageError(
-      `${flag}: the ring on ${device} ${is}; it was left as it is. Leave ${flag} away to use it`,
+      `${flag}: the ring on ${device} ${is}; it was not changed. Omit ${flag} to use it`,
     )
   }
 }

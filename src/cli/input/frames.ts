@@ -16,7 +16,7 @@ export class Frames implements ItemSplitter {
   readonly #maxBytes: number
   /** Length of the item that comes, once that is known. */
   #length: number | undefined
-  /** What came of the length, or of the item: memory grows with the input, not with what it promises. */
+  /** The bytes of the length or of the item so far: memory grows with the input, not with the length that it announces. */
   #pieces: Uint8Array[] = []
   #bytes = 0
 

@@ -13,14 +13,14 @@ export interface InputFile extends AsyncDisposable {
 }
 
 /**
- * Opens a file with these bytes, at its beginning, that has no name and so goes away with the last who has it
- * open. A reader finds them whole, unlike those of a pipe, whose writer may be killed in the middle.
+ * Opens a nameless file with these bytes, at its start; it vanishes with its last descriptor. A reader finds all of
+ * them, unlike in a pipe, whose writer may be killed midway.
  */
 export async function openInput(bytes: Uint8Array): Promise<InputFile> {
   const path = join(tmpdir(), `sbr-${randomBytes(12).toString('hex')}`)
   const fd = openSync(path, 'wx+', 0o600)
   try {
-    // In the same breath, because who is killed between the two leaves it behind.
+    // Synchronously: a process that is killed in between leaves the file behind.
     unlinkSync(path)
     for (let at = 0; at < bytes.length; ) {
       // With a position, because otherwise the file's own would move, and a reader begins there.

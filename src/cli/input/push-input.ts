@@ -36,8 +36,8 @@ export const pushFlags: FlagParametersForType<Omit<PushFlags, keyof CommonFlags>
 }
 
 /**
- * Pushes the items that standard input has, until it ends, and says with `json` how many those were.
- * @throws whatever goes wrong, with the number of items that were pushed
+ * Pushes the items of standard input until it ends, and with `json` prints their number.
+ * @throws any error, with the number of items that were pushed
  */
 export async function pushStandardInput(
   ring: BlockDevice,
@@ -76,7 +76,7 @@ function withWayOut(
   if (asCommandError(error).code !== 'RING_ITEM_TOO_LARGE') return error
   const note =
     taken < wanted
-      ? `${ring} has no room for a larger one; to go on in a larger ring: sbr migrate ${ring} NEW --size SIZE`
+      ? `${ring} has no room for a larger one; to continue in a larger ring: sbr migrate ${ring} NEW --size SIZE`
       : '--max-item allows more, as far as the ring has room for it'
   return withNote(error, note, {})
 }
@@ -99,7 +99,7 @@ async function pushInput(
   }
 }
 
-/** Pushes what the input has, and only then tells what is wrong with what comes next. */
+/** Pushes the complete items, and only then reports an error of the next one. */
 async function pushComplete(pusher: Pusher, split: (items: Uint8Array[]) => void): Promise<void> {
   const items: Uint8Array[] = []
   let problem: unknown

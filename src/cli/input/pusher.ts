@@ -12,13 +12,13 @@ export interface PusherOptions {
   readonly wait: boolean
   /** Ends the waiting. */
   readonly signal: AbortSignal
-  /** Absent if nobody is to be told of the waiting. */
+  /** Absent if waiting is not reported. */
   readonly notice: WaitNotice | undefined
 }
 
 /**
- * The producer of a command. It uses the primitives, and not a `RingWriter`, because it has to know how many
- * items went in when it gives up.
+ * The producer of a command. It uses the primitives instead of a `RingWriter`, to know how many items were pushed
+ * when it gives up.
  */
 export class Pusher implements AsyncDisposable {
   readonly #producer: Producer
@@ -85,7 +85,7 @@ export class Pusher implements AsyncDisposable {
     }
   }
 
-  /** Waits for something else, and acknowledges meanwhile what the consumer wishes. */
+  /** Waits for a promise, and acknowledges requests to suspend meanwhile. */
   async whileWaitingFor<T>(something: Promise<T>): Promise<T> {
     const settled = new AbortController()
     const done = something.finally(() => settled.abort())

@@ -1,6 +1,6 @@
 import { CommandError, EXIT } from '../errors.ts'
 
-/** Makes items of input that comes in pieces. It keeps no more than one item. */
+/** Splits input that arrives in pieces into items. It buffers at most one item. */
 export interface ItemSplitter {
   /**
    * Appends the items that are complete with this piece.
@@ -11,7 +11,7 @@ export interface ItemSplitter {
   end(items: Uint8Array[]): void
 }
 
-/** The input has an item that is larger than what is taken. */
+/** The input has an item that exceeds the limit. */
 export function tooLarge(found: string, maxBytes: number): CommandError {
   const message = `an item may have ${maxBytes} bytes, this one has ${found}`
   const details = { expected: `at most ${maxBytes} bytes`, found }

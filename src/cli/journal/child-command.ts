@@ -10,17 +10,17 @@ import type { Delivery } from './delivery.ts'
 export interface ChildCommand {
   readonly command: string
   readonly args: readonly string[]
-  /** How long it may go on after it was told to stop. */
+  /** How long it may keep running after it was told to stop. */
   readonly graceMs: number
 }
 
-/** The command line is at fault, or the installation: no operation can be performed, whatever is tried. */
+/** Errors of the command line or the installation: no operation can be performed. */
 const LASTING: readonly (string | undefined)[] = [
   ...['ENOENT', 'EACCES', 'EPERM', 'EROFS'],
   ...['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOEXEC', 'E2BIG'],
 ]
 
-/** Limits of the machine that may be gone a moment later, and where to look for them. */
+/** Limits of the machine that may be temporary, and where to check them. */
 const LIMITS: Readonly<Record<string, string>> = {
   EAGAIN: 'no more processes are allowed: see ulimit -u, or the pids limit of the container',
   EMFILE: 'no more descriptors are allowed: see ulimit -n',
@@ -30,15 +30,15 @@ const LIMITS: Readonly<Record<string, string>> = {
   EDQUOT: 'free some space there, or set TMPDIR',
 }
 
-/** The command was not started, which says nothing of the operation: no attempt was made. */
+/** The command was not started, so this was no attempt at the operation. */
 export class NotStarted extends Error {
   override readonly name = 'NotStarted'
 }
 
 /**
- * Runs the command for one operation. When the signal is aborted it gets SIGTERM, and after the grace SIGKILL;
- * in any case it is gone when this settles.
- * @throws {CommandError} `CLI_COMMAND`: it cannot be started, whatever the operation
+ * Runs the command for one operation. When the signal aborts, it gets SIGTERM, and SIGKILL after the grace period; it
+ * is gone when this settles.
+ * @throws {CommandError} `CLI_COMMAND`: it cannot be started for any operation
  * @throws {NotStarted} it could not be started now
  * @throws {Error} it failed
  */
@@ -80,7 +80,7 @@ function start(
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, options)
     child.once('spawn', () => resolve(child))
-    // Later ones are about signals that it may not be sent; it goes on.
+    // Later errors are about signals that it may not be sent; it keeps running.
     child.on('error', reject)
   })
 }
@@ -105,7 +105,7 @@ async function untilExit(
   }
 }
 
-/** Resolves when the command has ended: with nothing, or with what was wrong. */
+/** Resolves when the command has ended: with undefined, or with what went wrong. */
 function exitOf(child: ChildProcess): Promise<string | undefined> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => {

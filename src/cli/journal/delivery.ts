@@ -40,7 +40,7 @@ function decodeText(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes)
   } catch {
-    // Node makes the bytes of an argument from text, so others cannot be given.
-    throw new Error('an argument has to be UTF-8')
+    // Node encodes arguments from strings, so other bytes cannot be passed.
+    throw new Error('an argument must be UTF-8')
   }
 }

@@ -17,7 +17,7 @@ const DEAD_LETTER = 'dead-letter:'
 export const onFailureFlag: TypedFlagParameter<OnFailure | undefined> = {
   kind: 'parsed',
   brief:
-    "'retry' for ever (default), 'stop', or 'dead-letter:PATH' to put it into another ring and go on",
+    "'retry' without a limit (default), 'stop', or 'dead-letter:PATH' to move it to another ring and continue",
   placeholder: 'POLICY',
   optional: true,
   parse: parseOnFailure,
@@ -30,12 +30,12 @@ function parseOnFailure(text: string): OnFailure {
   throw usageError(`expected retry, stop or dead-letter:PATH, found '${text}'`)
 }
 
-/** A policy, with what it needs while it is in force. */
+/** A policy, with the resources that it holds. */
 export interface OpenPolicy<Op> extends AsyncDisposable {
   readonly policy: FailurePolicy<Op>
 }
 
-/** Opens the ring for operations that are given up, if there is to be one; it has to be there. */
+/** Opens the dead letter ring, if the policy has one; it has to exist. */
 export async function openPolicy<Op>(
   onFailure: OnFailure,
   journalPath: string,

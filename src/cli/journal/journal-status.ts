@@ -18,11 +18,11 @@ interface Shown {
 export interface JournalReport {
   readonly device: string
   readonly state: RingInspection
-  /** Operations that wait, or those before what cannot be read. */
+  /** Pending operations, or those before the first unreadable one. */
   readonly count: number
   /** The first of them. */
   readonly shown: readonly Shown[]
-  /** Whether somebody on this machine holds the consumer's role. */
+  /** Whether a process on this machine holds the consumer's role. */
   readonly performing: boolean
   /** Why not all could be read. */
   readonly problem: unknown
@@ -34,7 +34,7 @@ const POSITION_COLUMNS = 19
 const BYTES_COLUMNS = 10
 const MIN_PREVIEW_COLUMNS = 20
 
-/** Counts what waits, and keeps the first few. */
+/** Counts the pending operations, and keeps the first few. */
 export async function readStatus(
   journal: BlockDevice,
   state: RingInspection,
@@ -73,7 +73,7 @@ export function statusJson(report: JournalReport): object {
   return { device, ...pending, producer, consumer, performing, operations }
 }
 
-/** The report for people. */
+/** The report as text. */
 export function statusText(report: JournalReport, columns: number): string {
   const { state, count, shown, performing, problem } = report
   const { used, capacity } = state
@@ -83,11 +83,11 @@ export function statusText(report: JournalReport, columns: number): string {
   const rows: readonly (readonly [string, string])[] = [
     ['pending', `${grouped(count)} ${operations}${problem === undefined ? '' : ', then damage'}`],
     ['used', `${grouped(used)} of ${grouped(capacity)} bytes (${percent}%)`],
-    ['state', producer.suspendAck ? 'suspended: nothing is pushed' : 'running'],
+    ['state', producer.suspendAck ? 'suspended: no pushes' : 'running'],
     ['pushed', `up to position ${producer.offset}`],
     ['pusher', quoted(producer.text)],
     ['done', `up to position ${consumer.offset}`],
-    ['performer', `${quoted(consumer.text)}, ${performing ? 'at work' : 'not at work'}`],
+    ['performer', `${quoted(consumer.text)}, ${performing ? 'running' : 'not running'}`],
   ]
   const table = rows.map(([name, value]) => `  ${name.padEnd(9)}  ${value}\n`).join('')
   return shown.length === 0 ? table : `${table}\n${list(report, columns)}`

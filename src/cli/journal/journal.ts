@@ -10,7 +10,7 @@ import { type ItemFlags, itemFlags, namesOf, type RoleFlags } from '../flags/fla
 
 const queue: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
-  brief: `Name of the journal, for people who look at the device (default: '${UNNAMED_JOURNAL}')`,
+  brief: `Name of the journal, as text on the device (default: '${UNNAMED_JOURNAL}')`,
   placeholder: 'NAME',
   optional: true,
   parse: String,
@@ -31,7 +31,7 @@ export async function openJournal(
 ): Promise<OpenedDevice> {
   const journal = await openDevice(path, 'read-write', flags)
   try {
-    // Another command may be making one there: then it is looked for again.
+    // Another command may have made one meanwhile: check again.
     await inTurn(async () => {
       if (!(await holdsRing(journal, signal))) await makeRing(journal)
     })
@@ -52,7 +52,7 @@ async function holdsRing(device: BlockDevice, signal: AbortSignal): Promise<bool
   }
 }
 
-/** With both roles: one who makes it a moment later would put away what was pushed by then. */
+/** With both roles held: a process that makes the ring a moment later would replace it, and lose items pushed by then. */
 async function makeRing(device: BlockDevice): Promise<void> {
   await using _roles = await takeRoles(device, 'sbr journal')
   await Producer.create(device)

@@ -17,7 +17,7 @@ import type { Delivery } from './delivery.ts'
 
 /** How a command performs operations. */
 export interface PerformingOptions extends ChildCommand {
-  /** End when there are no more. */
+  /** End once no operation is pending. */
   readonly drain: boolean
   readonly journal: Pick<
     JournalOptions<Delivery, never>,
@@ -29,10 +29,11 @@ export interface PerformingOptions extends ChildCommand {
 }
 
 /**
- * Performs by a command what a journal holds and what comes, one operation after another. It is the journal's
- * performing half alone: a `Journal` would take the producer's role too, and then nobody could push from outside.
+ * Performs a journal's operations, and those that arrive, with a command, one after another. It is only the
+ * performing half of a journal: a `Journal` would also take the producer's role, and then no other program could
+ * push.
  * @returns how many operations are done, when none is left (with `drain`) or when it was stopped (without)
- * @throws what ended it before that, with the number of operations
+ * @throws the error that ended it earlier, with the number of operations
  */
 export async function perform(consumer: Consumer, options: PerformingOptions): Promise<number> {
   const done = { operations: 0 }
@@ -46,7 +47,7 @@ export async function perform(consumer: Consumer, options: PerformingOptions): P
   }
 }
 
-/** The journal's errors leave it to the cause to say what failed. */
+/** The message of a journal's error is in its cause. */
 function explained(error: unknown): unknown {
   if (!isJournalError(error)) return error
   const reason = reasonOf(error.cause)
@@ -94,7 +95,7 @@ async function performNext(
     },
   })
   try {
-    // Read after the role was taken: what comes later, nobody before us can have performed.
+    // Read after the role was taken: no earlier performer can have performed a later operation.
     const foundUpTo = (await inspectRing(consumer.device, { signal })).producer.offset
     for (;;) {
       signal.throwIfAborted()

@@ -2,7 +2,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import { CLAIM_CHANNEL, type ClaimNotice } from '../../block/claim/notices.ts'
 import { safeJson, safeText } from './render.ts'
 
-/** Tells on standard error who stands in the way of a role without holding it. */
+/** Reports on standard error processes that obstruct a role without holding it. */
 export function tellClaims(json: boolean): void {
   subscribe(CLAIM_CHANNEL, (message) => {
     const notice = message as ClaimNotice
@@ -14,11 +14,11 @@ function textOf(notice: ClaimNotice): string {
   const { device, role } = notice
   if (notice.event === 'obstructed') {
     return (
-      `somebody who may only read ${device} keeps a lock on it, so that other containers do not notice who has the ${role} role; ` +
-      `fuser -v ${device} names who has it open`
+      `a process with read access to ${device} holds a read lock on it, so other containers do not notice the ${role}; ` +
+      `fuser -v ${device} lists the processes that have it open`
     )
   }
   const { pid, uid, reason } = notice
-  const who = pid === undefined ? 'somebody' : `process ${pid} of user ${uid}`
-  return `${who} occupies the name of the ${role} role of ${device} and was passed over: ${reason}`
+  const who = pid === undefined ? 'a process' : `process ${pid} of user ${uid}`
+  return `${who} occupies the name of the ${role} role of ${device} and was ignored: ${reason}`
 }

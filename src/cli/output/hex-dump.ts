@@ -6,7 +6,7 @@ import { grouped, safeText } from './render.ts'
 const LINE_BYTES = 16
 const OFFSET_COLUMNS = 12
 
-/** What is at a place of a device, for people. */
+/** The structure at an offset of a device, as text. */
 export function dumpText(path: string, dump: Dump): string {
   const { format, structure, start, length, problem, fields, offset, bytes, unreadable } = dump
   const title =
@@ -21,7 +21,7 @@ export function dumpText(path: string, dump: Dump): string {
   return `${title}${rows.join('')}\n${hexDump(bytes, offset, unreadable)}`
 }
 
-/** Lines of 16 bytes each, with what of them is printable ASCII. Bytes that cannot be read are question marks. */
+/** Lines of 16 bytes each, in hexadecimal and printable ASCII. Unreadable bytes are question marks. */
 export function hexDump(
   bytes: Uint8Array,
   offset: number,

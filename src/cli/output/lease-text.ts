@@ -2,10 +2,10 @@ import type { RingLeases } from '../../ring/lease.ts'
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
 import { counted, safeText } from './render.ts'
 
-/** What the leases of a ring say, a line each. */
+/** The leases of a ring as text, one line each. */
 export function leasesText({ uuid, producer, consumer }: RingLeases): string {
   const held = producer.status === 'held' || consumer.status === 'held'
-  const copies = held ? '; on a copy of the device the holder may be at work on the original' : ''
+  const copies = held ? '; on a copy of the device the holder may be running on the original' : ''
   return [
     leaseText('producer', producer),
     leaseText('consumer', consumer),
@@ -13,7 +13,7 @@ export function leasesText({ uuid, producer, consumer }: RingLeases): string {
   ].join('\n')
 }
 
-/** What a lease says, on one line. */
+/** A lease on one line. */
 function leaseText(role: string, state: LeaseState | UnreadableLease): string {
   return `${role.padEnd(8)}  ${describeLease(state)}`
 }
@@ -32,7 +32,7 @@ export function describeLease(state: LeaseState | UnreadableLease): string {
   const when =
     status === 'held'
       ? `last renewed at ${at} by that host's clock`
-      : `given back, or broken by another host, at ${at} by the clock of who did it`
+      : `released, or broken by another host, at ${at} by that host's clock`
   return (
     `${who}, ${when}; timeout ${timeoutMs / 1000} s, ` +
     `taken ${counted(epoch, 'time')}, written ${counted(counter, 'time')}`

@@ -14,11 +14,11 @@ export class LossNotices {
     this.#json = json
   }
 
-  /** These are damaged, and are stepped over. */
+  /** These items are damaged and skipped. */
   damaged({ missed, device: _, ...damage }: Damage): void {
     this.missed(missed)
     this.#damaged += damage.items
-    // Only format 2 can tell damage.
+    // Only format 2 detects damage.
     const position = formatPosition(damage.position, 2)
     this.#write(
       { event: 'damaged', ...damage, position },
@@ -26,7 +26,7 @@ export class LossNotices {
     )
   }
 
-  /** So many were overwritten before they were read; nothing is said of none. */
+  /** This many items were overwritten before they were read; zero is not reported. */
   missed(items: number): void {
     if (items === 0) return
     this.#missed += items

@@ -5,17 +5,17 @@ import { safeJson, safeText } from './render.ts'
 
 const CHANNEL = 'shared-block-ring:journal'
 
-/** How it is told. */
+/** The form of a notice. */
 interface NoticeOptions {
   readonly json: boolean
   /** The journal's, for its positions. */
   readonly format: 1 | 2
 }
 
-/** What is told of a journal. */
+/** The events of a journal that are reported. */
 type Failure = Extract<JournalEvent, { readonly event: 'retry' | 'deadLetter' }>
 
-/** Tells on standard error what fails and what is given up, until it is disposed of. */
+/** Reports failures and dead letters on standard error until it is disposed. */
 export function tellFailures({ json, format }: NoticeOptions): Disposable {
   const listener = (message: unknown): void => {
     const event = message as JournalEvent
@@ -69,7 +69,7 @@ function notice(position: string, what: string): string {
   return safeText(`sbr: the operation that ends at position ${position} ${what}`)
 }
 
-/** What an error says. */
+/** An error's text. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -5,24 +5,24 @@ import { CommandError, EXIT } from '../errors.ts'
 import { Stopped } from '../signals.ts'
 
 const STDOUT = 1
-/** How long a write may still take when the command is told to stop. */
+/** How long a write may still take after the command was told to stop. */
 const GRACE_MS = 1000
 
 const writeCall = promisify(write)
 const fdatasyncCall = promisify(fdatasync)
 
-/** Standard output that tells when it has taken what it was given. */
+/** Standard output whose writes resolve once the data is taken. */
 export interface Output {
-  /** A terminal is for people; a stream is a pipe, a socket, or nothing. */
+  /** A stream is a pipe, a socket, or closed. */
   readonly kind: 'file' | 'terminal' | 'stream'
   /** Columns of the terminal; 80 where there is none. */
   readonly columns: number
   /**
    * Resolves when the file, pipe or terminal has taken all of it.
-   * @throws {Stopped} SIGPIPE: nobody reads it any more; or the reason of the signal, if it takes too long
+   * @throws {Stopped} SIGPIPE: the reader is gone; or the reason of the signal, if it takes too long
    */
   write(data: Uint8Array | string): Promise<void>
-  /** Makes what was written durable, if it is a file. */
+  /** Makes written data durable, if it is a file. */
   flush(): Promise<void>
 }
 
@@ -46,7 +46,7 @@ function kindOfOutput(): Output['kind'] {
   }
 }
 
-/** Node's own stream for a file does not look at how much was written, so a full disk would go unnoticed. */
+/** Node's own stream for a file ignores short writes, so a full disk would go unnoticed. */
 async function writeFile(data: Uint8Array | string): Promise<void> {
   let rest = typeof data === 'string' ? Buffer.from(data) : data
   while (rest.length > 0) {

@@ -3,7 +3,7 @@ import type { RingInspection } from '../../ring/types.ts'
 
 type Shown<Side> = Omit<Side, 'offset'> & { readonly offset: string }
 
-/** What both sides of a ring say, with their positions as they are shown. */
+/** The state of both roles, with positions as text. */
 export function shownRoles({ format, producer, consumer }: RingInspection): {
   readonly producer: Shown<RingInspection['producer']>
   readonly consumer: Shown<RingInspection['consumer']>

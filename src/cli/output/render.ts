@@ -1,6 +1,4 @@
-/**
- * The one place where what comes from a device, an input or an error becomes text that a terminal may show.
- */
+/** Turns text from a device, an input or an error into text that is safe on a terminal. Nothing else does. */
 import { replaceUnsafe, replaceUnsafeInItem } from '../../util/unsafe-text.ts'
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
@@ -31,7 +29,7 @@ export function safeLines(text: string): string {
     .join('')
 }
 
-/** Bytes on one line: as UTF-8 if that is what they are, else what is not ASCII as `\xff`. */
+/** Bytes on one line: as UTF-8 if valid, else with non-ASCII bytes as `\xff`. */
 export function safeBytes(bytes: Uint8Array): string {
   try {
     return replaceUnsafeInItem(utf8.decode(bytes), escaped)
@@ -45,9 +43,9 @@ export function safeBytes(bytes: Uint8Array): string {
   }
 }
 
-/** What fits into so many columns of the bytes' beginning, ending in `…` if there is more. */
+/** As much of the bytes' start as fits into the columns, ending in `…` if there is more. */
 export function preview(bytes: Uint8Array, columns: number): string {
-  // A character has at most 4 bytes, and a cut one would make all of it look like no text.
+  // A character has at most 4 bytes; cutting one would make all of it invalid UTF-8.
   const enough = bytes.subarray(0, columns * 4)
   const text = safeBytes(enough.subarray(0, wholeCharacters(enough, bytes.length)))
   const characters = Array.from(text)
@@ -80,7 +78,7 @@ export function grouped(value: number | bigint): string {
   return value.toLocaleString('en-US')
 }
 
-/** A number and what it counts, with an `s` unless it is one. */
+/** A number and its noun, with an `s` unless the number is one. */
 export function counted(count: number | bigint, what: string, plural = 's'): string {
   return `${grouped(count)} ${what}${count === 1 || count === 1n ? '' : plural}`
 }
@@ -90,7 +88,7 @@ export function spanOf(numbers: string): string {
   return numbers.replace(/^items (\d+) to \1$/, 'item $1')
 }
 
-/** Which items are damaged, where, and how: the same words wherever it is told. */
+/** Which items are damaged, where, and how: in the same words everywhere. */
 export function describeDamage(damage: {
   readonly items?: number
   readonly sequence?: { readonly first: number; readonly last: number }

@@ -2,7 +2,7 @@ import type { Finding, RingReport } from '../../ring/report/finding.ts'
 import type { RepairReport } from '../../ring/report/repair.ts'
 import { counted, grouped, safeText, spanOf } from './render.ts'
 
-/** What was found in a ring, for people. */
+/** The findings of a ring as text. */
 export function verifyText(path: string, report: RingReport): string {
   const { findings, moreFindings, log } = report
   const counts =
@@ -20,7 +20,7 @@ export function verdict({ format, sound, damagedItems }: RingReport): string {
   return `a damaged ring of format ${format}${lost}`
 }
 
-/** What a repair did, or would do, for people. */
+/** The actions of a repair as text. */
 export function repairText(
   path: string,
   { written, actions, left, moreLeft }: RepairReport,
@@ -72,7 +72,7 @@ function location(offset: number): string {
   return `byte ${grouped(offset)}`
 }
 
-/** The lines are ours, what is in them may be a device's. */
+/** The lines are ours, but their parts may come from a device. */
 function safe(lines: string): string {
   return lines.split('\n').map(safeText).join('\n')
 }

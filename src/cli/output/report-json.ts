@@ -46,7 +46,7 @@ export async function writeJson(
     await writer.add(']}\n')
   } catch (error) {
     if (error instanceof Stopped) throw error
-    // What was written so far has to end as JSON, and must not pass for all there is.
+    // The output so far has to end as valid JSON, and must not look complete.
     await writer.add(`],"error":${safeJson(errorObject(asCommandError(error)))}}\n`)
     await writer.end()
     throw error

@@ -16,7 +16,7 @@ const MIN_PREVIEW_COLUMNS = 20
 
 type Row = readonly [name: string, value: string]
 
-/** Writes a ring's state for people. */
+/** Writes a ring's state as text. */
 export async function writeText(
   output: Output,
   state: RingInspection,
@@ -113,7 +113,7 @@ function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): rea
   ]
 }
 
-/** When a side last wrote its slot; format 1 does not tell. */
+/** When a side last wrote its slot; not recorded in format 1. */
 function written(at: number | undefined): string {
   return at === undefined ? '' : `, last written at ${timeOf(at)} by its clock`
 }

@@ -19,7 +19,7 @@ export class TextWriter {
     if (this.#length >= ENOUGH) await this.end()
   }
 
-  /** Writes what is kept. */
+  /** Writes the buffered text. */
   async end(): Promise<void> {
     const text = this.#pieces.join('')
     this.#pieces = []

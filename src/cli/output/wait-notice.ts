@@ -6,7 +6,7 @@ const PATIENCE_MS = 1000
 /** What a producer waits for. */
 export type Obstacle = 'full' | 'suspended' | 'full or suspended'
 
-/** Tells people that a command waits, and for what: once each time. */
+/** Reports that a command waits, and for what: once per wait. */
 export class WaitNotice {
   readonly #device: string
   readonly #write: (text: string) => unknown
@@ -30,7 +30,7 @@ export class WaitNotice {
     this.#write(`sbr: ${safeText(`${this.#device} is ${why}; ${hope(why, this.#device)}`)}\n`)
   }
 
-  /** It goes on. */
+  /** The wait is over. */
   over(): void {
     this.#waiting = undefined
   }

@@ -79,7 +79,7 @@ async function flushes(context: CaseContext): Promise<void> {
   await put(gated, 0, pattern(info, 1, 62))
   const written = beneath.now()
   await device.flush()
-  check(isFlushed(written), 'a flush has to be sent, and done, before flush resolves')
+  check(isFlushed(written), 'a flush must be sent, and done, before flush resolves')
 
   // A flush that is under way does not cover what is written meanwhile.
   let release = (): void => undefined
@@ -172,7 +172,7 @@ async function nothingAfterDisconnect(context: CaseContext): Promise<void> {
     const sent = beneath.sent.length
     check(
       beneath.sent.every(({ done }) => Number.isFinite(done)),
-      'a request that was sent has to be done when disconnect has resolved',
+      'a request that was sent must be done when disconnect has resolved',
     )
     await pause(20)
     checkEqual(beneath.sent.length, sent, 'requests sent when disconnect had resolved')

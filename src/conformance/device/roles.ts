@@ -10,7 +10,7 @@ const WATCH_MS = 10_000
 
 async function checkClaimed(run: () => Promise<unknown>, holder: string): Promise<void> {
   const error = await checkAnswers('BLOCK_CLAIMED', run, 'claiming a role that is held')
-  check(isBlockError(error), 'BLOCK_CLAIMED has to be a BlockError')
+  check(isBlockError(error), 'BLOCK_CLAIMED must be a BlockError')
   checkEqual(error.details.holder, holder, 'details.holder')
 }
 

@@ -8,15 +8,15 @@ async function information(context: CaseContext): Promise<void> {
   checkEqual(info.readWrite, true, 'readWrite of a writable device')
   check(
     Number.isSafeInteger(info.sectorSize) && info.sectorSize > 0,
-    `sectorSize has to be a positive integer, but is ${info.sectorSize}`,
+    `sectorSize must be a positive integer, but is ${info.sectorSize}`,
   )
   check(
     Number.isSafeInteger(info.sizeSectors) && info.sizeSectors >= 64,
-    `sizeSectors has to be a safe integer of at least 64, but is ${info.sizeSectors}`,
+    `sizeSectors must be a safe integer of at least 64, but is ${info.sizeSectors}`,
   )
   const before = { ...device.capabilities }
   for (const [name, value] of Object.entries(before)) {
-    check(typeof value === 'boolean', `capability ${name} has to be a boolean`)
+    check(typeof value === 'boolean', `capability ${name} must be a boolean`)
   }
   await put(context, 0, pattern(info, 1, 30))
   checkEqual(JSON.stringify(device.capabilities), JSON.stringify(before), 'capabilities')

@@ -121,7 +121,7 @@ test.for(['auto', 'flush'] as const)(
     await device.write(0, bytes(512))
     await expect(device.write(0, bytes(512), { durable: true })).rejects.toMatchObject({
       code: 'BLOCK_IO',
-      message: expect.stringContaining('nobody knows what the device holds now'),
+      message: expect.stringContaining('the content of the device is unknown now'),
     })
   },
 )

@@ -52,7 +52,7 @@ test('a stream that does not come in time is given up, and closed if it comes la
   })
   const refused = expect(connecting).rejects.toMatchObject({
     code: 'BLOCK_OPEN',
-    message: expect.stringContaining('there was no connection within 10000 ms'),
+    message: expect.stringContaining('no connection within 10000 ms'),
   })
   await clock.advance(10_000)
   await refused

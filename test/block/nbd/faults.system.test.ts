@@ -30,7 +30,7 @@ function failure(code: string, cause?: string): object {
   })
 }
 
-const UNKNOWN = /nobody knows what the device holds now/
+const UNKNOWN = /the content of the device is unknown now/
 
 for (const error of ['EIO', 'ENOSPC', 'EPERM', 'ENOMEM', 'EINVAL', 'ESHUTDOWN']) {
   test(`a server that answers ${error} to everything`, async (context) => {

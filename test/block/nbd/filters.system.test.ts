@@ -44,7 +44,7 @@ describe.each(OF_NBDKIT.filter(([kind]) => !HINTS.includes(kind)))('%s', (kind, 
     await failure.toMatchObject({
       code: 'BLOCK_IO',
       message: expect.stringContaining(
-        isRead(kind) ? 'the server answered EIO' : 'nobody knows what the device holds now',
+        isRead(kind) ? 'the server answered EIO' : 'the content of the device is unknown now',
       ),
       cause: { code: 'EIO' },
     })

@@ -138,7 +138,7 @@ describe('while client and server haggle', () => {
       PROTOCOL,
     ],
     [
-      'bytes that nobody asked for',
+      'unrequested bytes',
       async (peer) => {
         await peer.greet()
         for (;;) {

@@ -24,7 +24,7 @@ test('a write in flight when the server is killed is of unknown fate; later ones
   const device = await scene.connect(server)
   const write = expect(device.write(0, bytes(512, 1), { durable: true })).rejects.toMatchObject({
     code: 'BLOCK_LOST',
-    message: expect.stringContaining('nobody knows what the device holds now'),
+    message: expect.stringContaining('the content of the device is unknown now'),
   })
   await server.kill()
   await write

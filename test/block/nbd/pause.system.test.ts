@@ -96,7 +96,7 @@ test('a write that stalls is of unknown outcome: it may still be done later', as
   await stalling.pause()
   await expect(device.write(0, bytes(512, 5), { durable: true })).rejects.toMatchObject({
     code: 'BLOCK_TIMEOUT',
-    message: expect.stringContaining('nobody knows what the device holds now'),
+    message: expect.stringContaining('the content of the device is unknown now'),
   })
   await stalling.resume()
   await untilDone(stalling)

@@ -49,11 +49,11 @@ export async function negotiateWith<T>(
   const { clock = systemClock } = options
   const attempt = new AbortController()
   const listening = onAbort(signal, () => {
-    attempt.abort(new NbdFault('lost', 'nobody wants the connection now'))
+    attempt.abort(new NbdFault('lost', 'the connection is no longer needed'))
   })
   void clock.sleep(connectTimeoutMs, attempt.signal).then(
     () => {
-      const message = `there was no connection within ${connectTimeoutMs} ms`
+      const message = `no connection within ${connectTimeoutMs} ms`
       attempt.abort(new NbdFault('late', message))
     },
     () => undefined,

@@ -87,7 +87,7 @@ export function checkSameExport(before: Export, now: Export): void {
   }
   throw new NbdFault(
     'unfit',
-    `it is another export now: it was ${show(before)}, and is ${show(now)}`,
+    `it is another export now: expected ${show(before)}, found ${show(now)}`,
   )
 }
 
@@ -102,7 +102,7 @@ function chooseSectorSize(
 ): number {
   if (sectorSize % minimum !== 0) {
     throw new RangeError(
-      `the sectors of ${device} have to be a multiple of its server's smallest block of ${minimum} bytes, ` +
+      `the sectors of ${device} must be a multiple of its server's smallest block of ${minimum} bytes, ` +
         `not ${sectorSize}`,
     )
   }
@@ -126,7 +126,7 @@ function chooseDurability(
   // Without writes there is nothing to flush.
   if (!readWrite) return 'none'
   const message =
-    `the server of ${device} offers no flush, so nothing written to it is known to be on stable storage; use a ` +
+    `the server of ${device} offers no flush, so no write to it is known to be on stable storage; use a ` +
     "server that does, or open it with mode 'read-only', or with durability 'none' if that does not matter"
   throw new BlockError('BLOCK_UNSUPPORTED', message, { device })
 }

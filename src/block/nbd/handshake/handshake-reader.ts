@@ -51,7 +51,7 @@ export class HandshakeReader implements Receiver {
   filled(bytes: number): void {
     this.#end += bytes
     if (this.unread > MAX_BYTES) {
-      this.ended(broken('answers', `more than ${MAX_BYTES} bytes that nobody asked for`))
+      this.ended(broken('answers', `more than ${MAX_BYTES} unrequested bytes`))
     } else if (this.#waiting !== undefined && this.unread >= this.#waiting.bytes) {
       this.#take()?.resolve()
     }

@@ -107,7 +107,7 @@ export class OptionNegotiation {
   /** @throws {NbdFault} the server has sent unrequested data */
   checkSilent(): void {
     if (this.#reader.unread > 0) {
-      throw broken('nothing more for now', `${this.#reader.unread} bytes that nobody asked for`)
+      throw broken('nothing more for now', `${this.#reader.unread} unrequested bytes`)
     }
   }
 
@@ -143,13 +143,13 @@ function refuseAnswers({ type }: Answer): void {
 const MEANINGS: ReadonlyMap<number, string> = new Map([
   [REFUSAL.unsupported, 'it does not know that option'],
   [REFUSAL.policy, 'its policy forbids that'],
-  [REFUSAL.invalid, 'it takes the request for invalid'],
+  [REFUSAL.invalid, 'it considers the request invalid'],
   [REFUSAL.platform, 'its platform cannot do that'],
   [REFUSAL.tlsRequired, 'it demands TLS: use nbds:// or nbds+unix://'],
   [REFUSAL.unknown, 'it has no such export'],
   [REFUSAL.shutdown, 'it is shutting down'],
-  [REFUSAL.blockSizeRequired, 'it demands that block sizes are obeyed'],
-  [REFUSAL.tooBig, 'it takes the request for too big'],
+  [REFUSAL.blockSizeRequired, 'it requires clients to observe block sizes'],
+  [REFUSAL.tooBig, 'it considers the request too big'],
 ])
 
 function refusalOf({ type, data }: Answer): Refusal {

@@ -200,8 +200,8 @@ export class Connection implements Receiver, Requests {
     if (!this.#watching) return
     if (next <= now) {
       const reason = stalled
-        ? `nothing came from the server or went to it for ${this.#timeoutMs} ms`
-        : 'the server did not answer in time, though bytes were moving'
+        ? `no byte was received from the server or sent to it for ${this.#timeoutMs} ms`
+        : 'the server did not reply in time, though bytes were moving'
       this.#wire.destroy(new NbdFault('late', reason))
       return
     }

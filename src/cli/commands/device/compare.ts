@@ -11,13 +11,13 @@ import { showProgress } from '../../output/progress.ts'
 import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
-const fullDescription = `Compares two devices byte by byte, up to the first difference. Both are opened for reading only; sectors of
-different sizes do not matter. Something that is written meanwhile gives a result of no use. Standard
-error says so if both are names of one file or disk, or of parts of it that overlap.
+const fullDescription = `Compares two devices byte by byte, up to the first difference. Opens both read-only; their sector sizes may differ.
+If a device is written meanwhile, the result is meaningless. Standard error says if both are names of one file or
+disk, or of parts of it that overlap.
 
 With --json: one object with "devices" and "status": "equal"; "different", with the "offset" in bytes of the
-first difference; or "different-size", with both sizes as "sizeBytes", and the content was not looked at; and
-"sameStorage": true if both are names of one.
+first difference; or "different-size", with both sizes as "sizeBytes", without comparing the content; and
+"sameStorage": true if both are names of one storage.
 
 Exit codes: 0 equal; 3 different; 130 or 143 stopped by SIGINT or SIGTERM; 1 anything else.
 
@@ -32,7 +32,7 @@ export const compare: Command<CommandContext> = buildCommand({
       kind: 'tuple',
       parameters: [
         { ...device, placeholder: 'DEVICE' },
-        { ...device, brief: 'Another one', placeholder: 'OTHER' },
+        { ...device, brief: 'The other one', placeholder: 'OTHER' },
       ],
     },
     flags: commonFlags,
@@ -61,7 +61,7 @@ async function run(flags: CommonFlags, first: string, second: string): Promise<v
 
 /** Who compares a copy with its original wants to know that there is no copy. */
 function warnOfSame(first: string, second: string): void {
-  const text = `${first} and ${second} are the same, or have parts in common: only one is there`
+  const text = `${first} and ${second} are one storage, or overlap`
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 

@@ -30,21 +30,20 @@ interface Flags extends CommonFlags, ModeFlags, SparseFlag {
   readonly force?: boolean
 }
 
-const fullDescription = `Copies all of FROM to TO, which has to be of the same size; a file TO that is not there is made, for those who may use
-FROM. FROM is opened for reading only; if it is written meanwhile, as a ring at work is, the copy is of no use: stop
-that first. If a producer or consumer is at work on it on this machine, standard error says so.
+const fullDescription = `Copies all of FROM to TO, which must be of the same size; a missing file TO is made, with FROM's permissions.
+FROM is opened read-only. If it is written meanwhile, for instance as a ring in use, the copy is useless: stop the
+programs first. If a producer or consumer uses it on this machine, standard error says so.
 
-Without --force, all of TO is read first, and one that holds anything but zeroes is left as it is, also a ring
-without items. A TO is refused, even with --force, while a producer or consumer is at work on it, or a file
-system is mounted; and one that is FROM under another name: to find out, with --force, its last sector is written
-for a moment. A new TO takes all its space at once, or with --sparse only what FROM's data needs: a ring in it may
-find the disk full later. The start of TO is cleared first and written last: a copy that was cut short
-never looks whole.
+Without --force, all of TO is read first; if it has any content but zeroes, even a ring without items, it is not
+changed. Even with --force, a TO is refused while a producer or consumer uses it, or a file system on it is
+mounted; and so is one that is FROM under another name: to detect that, --force briefly writes its last sector.
+A new TO reserves all of its space, or with --sparse only that of FROM's data: a ring in it may run into a full disk
+later. The start of TO is cleared first and written last, so that an interrupted copy does not look complete.
 
-A copy of a ring has the ring's UUID, and its leases: standard error says who holds any.
+A copy of a ring has the ring's UUID and its leases: standard error lists held ones.
 
-With --json: one object with "from", "to", "sizeBytes", "created", "verified", "atWork", the roles that were
-seen at work on FROM, and "leaseHolders".
+With --json: one object with "from", "to", "sizeBytes", "created", "verified", "atWork", the roles in use on FROM,
+and "leaseHolders".
 
 Exit codes: 0 copied, and on stable storage; 130 or 143 stopped by SIGINT or SIGTERM before that; 1 anything
 else. Standard error says whether something was written; a file that was made is removed again.
@@ -60,7 +59,7 @@ export const copy: Command<CommandContext> = buildCommand({
       kind: 'tuple',
       parameters: [
         { ...device, placeholder: 'FROM' },
-        { ...device, brief: 'Another one, which is overwritten', placeholder: 'TO' },
+        { ...device, brief: 'The target, which is overwritten', placeholder: 'TO' },
       ],
     },
     flags: {
@@ -78,7 +77,7 @@ export const copy: Command<CommandContext> = buildCommand({
       },
       force: {
         kind: 'boolean',
-        brief: 'Lose what TO holds',
+        brief: "Overwrite TO's content",
         optional: true,
         withNegated: false,
       },
@@ -125,7 +124,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   await standardOutput(signal).write(`${line}\n`)
 }
 
-/** Those who are seen at work on what is copied. */
+/** The roles in use on the source. */
 async function rolesAtWork(source: BlockDevice): Promise<readonly string[]> {
   const { producer, consumer } = await holdersOf(source)
   return [...(producer ? ['producer'] : []), ...(consumer ? ['consumer'] : [])]
@@ -133,7 +132,7 @@ async function rolesAtWork(source: BlockDevice): Promise<readonly string[]> {
 
 function warnOfWork(from: string, atWork: readonly string[]): void {
   const text =
-    `a ${atWork.join(' and a ')} ${atWork.length === 1 ? 'is' : 'are'} at work on ${from}: the copy is of no use ` +
+    `a ${atWork.join(' and a ')} ${atWork.length === 1 ? 'is' : 'are'} running on ${from}: the copy is useless ` +
     'if it writes meanwhile; end it, and copy again'
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
@@ -146,7 +145,7 @@ interface HeldLease {
   readonly owner: string
 }
 
-/** The roles that hosts hold of the ring that was copied, if it is one. */
+/** The held leases of the copied ring, if it is one. */
 async function heldLeases(copy: BlockDevice): Promise<readonly HeldLease[]> {
   const leases = await leasesOf(copy)
   return ROLES.flatMap((role) => {
@@ -159,8 +158,8 @@ function warnOfLeases(to: string, held: readonly HeldLease[]): void {
   const names = held.map(({ owner }) => JSON.stringify(owner)).join(' and ')
   const commands = held.map(({ role }) => `sbr lease break ${to} --role ${role}`).join('; ')
   const text =
-    `${to} has the leases of ${names} too; nobody renews them there. Before a host takes such a role of the copy: ` +
-    `${commands}; without cutting off who may be at work on the original`
+    `${to} has the leases of ${names} too; no host renews them there. Before a host takes such a role of the copy: ` +
+    `${commands}; without cutting off a host that may be using the original`
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
@@ -228,6 +227,6 @@ async function checkCopy(
   using progress = showProgress('comparing')
   const found = await compare(source, target, { onProgress: progress.update, signal })
   if (found.status === 'equal') return
-  const message = `${target.name} was written, but is not what ${source.name} is now; was that changed meanwhile?`
+  const message = `${target.name} was written, but differs from ${source.name} now; was that changed meanwhile?`
   throw new CommandError(EXIT.fault, 'CLI_VERIFY', message, { device: target.name, ...found })
 }

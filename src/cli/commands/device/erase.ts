@@ -16,9 +16,9 @@ interface Flags extends CommonFlags {
 
 const fullDescription = `Overwrites all of a device, with zeroes or with a text that is repeated from its first byte on.
 
-Without --force, all of the device is read first, and one that holds anything but zeroes is left as it is. A
-device is refused, even with --force, while a producer or consumer is at work on it, or a file system is
-mounted. This does not make data irrecoverable on disks that keep old blocks, as flash does.
+Without --force, all of the device is read first; if it has any content but zeroes, it is not changed. Even with
+--force, a device is refused while a producer or consumer uses it, or a file system on it is mounted. This does not
+make data irrecoverable on disks that keep old blocks, as flash does.
 
 With --json: one object with "device" and "sizeBytes".
 
@@ -43,7 +43,7 @@ export const erase: Command<CommandContext> = buildCommand({
       },
       force: {
         kind: 'boolean',
-        brief: 'Lose what the device holds',
+        brief: "Overwrite the device's content",
         optional: true,
         withNegated: false,
       },

@@ -7,7 +7,7 @@ import { info } from './info.ts'
 export const device: RouteMap<CommandContext> = buildRouteMap({
   routes: { info, compare, copy, erase },
   docs: {
-    brief: 'Look at, compare, copy and erase whole devices',
-    fullDescription: 'Work on whole files and raw block devices, whatever they hold.',
+    brief: 'Inspect, compare, copy and erase whole devices',
+    fullDescription: 'Works on whole files and raw block devices, whatever their content.',
   },
 })

@@ -7,15 +7,15 @@ import { standardOutput } from '../../output/output.ts'
 import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
-const fullDescription = `Prints what a file, a raw device or an NBD export is to this package, and what it holds. It is opened for writing if the
-system lets us, as other commands do, and not written to.
+const fullDescription = `Prints the properties of a file, a raw device or an NBD export as this package sees it, and its content. It is opened
+for writing if the system permits it, as other commands do, and not written to.
 
-What it holds is told by its first MiB and its last 128 KiB: nothing, if they are zeroes; a ring; a file
-system and the like, if it is a known one.
+The content is recognised by its first MiB and its last 128 KiB: blank, if they are zeroes; a ring; a known file
+system or similar.
 
 With --json: one object with "device", "kind" ("file", "raw" or "nbd"), "sizeBytes", "sectorSize", "sizeSectors",
-"unusedBytes" (at the end of a file that is no whole number of sectors), "readWrite", "direct" (past the page
-cache; not for "nbd"), "durability" ("dsync": one write through O_DSYNC; "fua": one with FUA; "flush": a write
+"unusedBytes" (at the end of a file whose length is not a whole number of sectors), "readWrite", "direct" (bypasses the
+page cache; not for "nbd"), "durability" ("dsync": one write through O_DSYNC; "fua": one with FUA; "flush": a write
 and a flush), "capabilities" and
 "holds": {"kind":"blank"}, {"kind":"ring","format","capacity","used"} (of format 2 also "waitingBytes"),
 {"kind":"damaged-ring","problem"} or {"kind":"other","description"}.
@@ -26,7 +26,7 @@ EXAMPLES
   sbr device info nbd://storage/queue`
 
 export const info: Command<CommandContext> = buildCommand({
-  docs: { brief: 'Show what a device can do, and what it holds', fullDescription },
+  docs: { brief: 'Show the properties and content of a device', fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: commonFlags,

@@ -6,18 +6,18 @@ import { stopSignals } from '../../signals.ts'
 
 type Flags = ItemFlags & PushFlags
 
-const fullDescription = `Each line of standard input becomes an operation, without its newline, until the input ends. An operation is
-on stable storage when it counts as pushed, and from then on it will be performed at least once, whatever
-crashes: by \`sbr journal run\`, which may run meanwhile or later, or by a program with a Journal.
+const fullDescription = `Pushes each line of standard input as an operation, without its newline, until the input ends. An operation that counts
+as pushed is on stable storage, and will be performed at least once, whatever crashes: by \`sbr journal run\`, at the
+same time or later, or by a program with a Journal.
 
-A journal is made first if the device is blank; a file has to be there. Waits while the journal is full or
-suspended: if nothing performs it, that is for ever, so without a \`journal run\` beside it use --no-wait. Refused
-while another \`journal push\`, or a program with a Journal, is at work on the device.
+If the device is blank, a journal is made first; the file has to exist. Waits while the journal is full or
+suspended, without a limit, so use --no-wait unless a \`journal run\` performs the operations meanwhile. Refused
+while another \`journal push\`, or a program with a Journal, uses the device.
 
 Exit codes: 0 all of the input was pushed; 3 no room and 4 suspended, with --no-wait; 130 or 143 stopped
 by SIGINT or SIGTERM, between two operations, before the input ended; 1 anything else. Unless it is 0,
-standard error says how many were pushed (with --json: "pushed"), so that you know where to go on. With --json: one
-object with "pushed" when all of it was.
+standard error says how many were pushed (with --json: "pushed"), so that you know where to continue. With --json: one
+object with "pushed" once all of it was pushed.
 
 EXAMPLES
   sbr create outbox.img
@@ -26,7 +26,7 @@ EXAMPLES
 
 export const push: Command<CommandContext> = buildCommand({
   docs: {
-    brief: 'Write down operations from standard input',
+    brief: 'Push operations from standard input',
     fullDescription,
     customUsage: ['[FLAGS] DEVICE'],
   },

@@ -23,28 +23,27 @@ interface Flags extends ItemFlags {
 const GRACE_MS = 10_000
 
 const fullDescription = `Runs COMMAND once for each operation, one after another in the order of pushing, with the operation's bytes
-on its standard input, or as its last argument. There is no shell. What COMMAND prints goes where sbr's goes.
+on its standard input, or as its last argument. There is no shell. COMMAND's output goes where sbr's goes.
 Its standard input is a nameless file in TMPDIR, which is complete before COMMAND starts.
 
-Exit code 0 means performed. With any other, or killed by a signal, the operation has failed: it is tried
-again after --retry-interval, and then after pauses that double up to five minutes, each of them shortened by
-chance to between half and all of it; what comes after it waits. Failures are told on standard error. A COMMAND
-that cannot be found or executed ends this at once, and so does a TMPDIR that cannot be written to. If COMMAND
-cannot be started for want of space, memory, descriptors or processes, that is no attempt and no failure of the
-operation: it is told, and tried again after the same pauses.
+Exit code 0 means performed. After any other, or a signal, the operation has failed: it is tried again after
+--retry-interval, and then after pauses that double up to five minutes, each randomly shortened by up to half; later
+operations wait. Failures are reported on standard error. If COMMAND cannot be found or executed, or TMPDIR cannot be
+written to, this ends at once. If COMMAND cannot be started for lack of space, memory, descriptors or processes, that
+does not count as an attempt: it is reported, and tried again after the same pauses.
 
-COMMAND has to be idempotent: after a crash the same operation comes again, and if sbr was killed by SIGKILL,
-the COMMAND of before may still be at work. Its environment tells: SBR_ATTEMPT, from 1; SBR_MAY_HAVE_RUN, 0 if
-the operation cannot have run before, else 1; SBR_POSITION, which no two operations of a journal share.
+COMMAND has to be idempotent: after a crash the same operation comes again, and after a SIGKILL of sbr,
+the previous COMMAND may still be running. Its environment has SBR_ATTEMPT, from 1; SBR_MAY_HAVE_RUN, 0 if
+the operation cannot have run before, else 1; SBR_POSITION, which is unique among the journal's operations.
 
-Without --drain it goes on for ever; meanwhile \`sbr journal push\` adds operations. On SIGINT or SIGTERM,
-COMMAND gets SIGTERM, and SIGKILL after --grace; if it fails by that, the operation stays for the next start.
-A journal is made first if the device is blank. With --as-argument an operation has to be UTF-8 without NUL;
+Without --drain it runs until it is stopped; \`sbr journal push\` can add operations meanwhile. On SIGINT or SIGTERM,
+COMMAND gets SIGTERM, and SIGKILL after --grace; if it fails because of that, the operation stays for the next start.
+If the device is blank, a journal is made first. With --as-argument an operation has to be UTF-8 without NUL;
 any other counts as one that keeps failing, under 'retry' too (as 'stop'), untried. So does one that begins with
 a hyphen, which COMMAND could take for a flag, unless COMMAND's own arguments end with --, as below.
 
-Exit codes: 0 done; without --drain also when told to stop; 3 --drain found nothing; 130 or 143 told to stop
-before it was done; 1 anything else. An operation in the dead letter ring, which has to be there, is done.
+Exit codes: 0 done; without --drain also when stopped; 3 --drain found nothing; 130 or 143 stopped
+before it was done; 1 anything else. An operation in the dead letter ring, which has to exist, counts as done.
 
 EXAMPLES
   sbr journal run outbox.img -- ./send-mail
@@ -53,7 +52,7 @@ EXAMPLES
 
 export const run: Command<CommandContext> = buildCommand({
   docs: {
-    brief: 'Perform the operations by a command',
+    brief: 'Perform the operations with a command',
     fullDescription,
     customUsage: ['[FLAGS] DEVICE -- COMMAND [ARGS...]'],
   },
@@ -75,7 +74,7 @@ export const run: Command<CommandContext> = buildCommand({
       },
       drain: {
         kind: 'boolean',
-        brief: 'Stop when nothing is left',
+        brief: 'Stop when no operation is pending',
         optional: true,
         withNegated: false,
       },
@@ -96,7 +95,7 @@ export const run: Command<CommandContext> = buildCommand({
       onFailure: onFailureFlag,
       grace: {
         kind: 'parsed',
-        brief: 'How long COMMAND may go on after SIGTERM (default: 10s)',
+        brief: 'How long COMMAND may keep running after SIGTERM (default: 10s)',
         placeholder: 'TIME',
         optional: true,
         parse: parseDuration,

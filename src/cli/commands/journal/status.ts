@@ -23,31 +23,31 @@ interface Flags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
 
 const SHOWN_ITEMS = 10
 
-const fullDescription = `Prints what waits to be performed. Opens the device for reading only, takes no role and changes nothing;
-works while a \`journal push\`, a \`journal run\` or a program with a Journal is at work. All that waits is read
+const fullDescription = `Prints the pending operations. Opens the device read-only, takes no role and changes nothing; works while
+a \`journal push\`, a \`journal run\` or a program with a Journal runs. It reads every pending operation
 once, to count it; operations that are performed meanwhile are left out.
 
-"pusher" and "performer" are the texts that the last of them left on the device, with the names that it was
-given. Whether one is at work now is known of the performer only, and only of this machine.
+"pusher" and "performer" are the texts that the last of them left on the device, with the names they were
+given. Only a performer on this machine is known to be running or not.
 
 With --json: one object with "device", "pendingOperations", "pendingBytes" (in the ring, with lengths and
 padding), "capacity", "producer" and "consumer" ("offset", a position, and "text"; "suspendAck" and
-"suspend"), "performing" and "operations", the first of them: "position" is the one after the operation, as a
-string (EPOCH:ITEM in format 2, bytes in format 1), "bytes" its length, "startHex" its first 256 bytes. If what
-waits cannot all be read, an "error" follows, "pendingOperations" is what was read before it, and the exit code is 1.
+"suspend"), "performing" and "operations", the first of them: "position" is the operation's end, as a
+string (EPOCH:ITEM in format 2, bytes in format 1), "bytes" its length, "startHex" its first 256 bytes. If some
+cannot be read, an "error" follows, "pendingOperations" counts those read before it, and the exit code is 1.
 
 EXAMPLES
   sbr journal status outbox.img
   sbr journal status outbox.img --json --items 0 | jq .pendingOperations`
 
 export const status: Command<CommandContext> = buildCommand({
-  docs: { brief: 'Show what waits to be performed, changing nothing', fullDescription },
+  docs: { brief: 'Show the pending operations, changing nothing', fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
     flags: {
       items: {
         kind: 'parsed',
-        brief: `Show so many of the first operations (default: ${SHOWN_ITEMS})`,
+        brief: `Show this many of the first operations (default: ${SHOWN_ITEMS})`,
         placeholder: 'N',
         optional: true,
         parse: parseWhole,

@@ -12,14 +12,14 @@ interface Flags extends CommonFlags {
   readonly role: 'producer' | 'consumer'
 }
 
-const fullDescription = `Frees a role that a host holds by a lease, whoever that is: the next one to come gets it at once, without waiting
-and without a fence. For a host that is gone for good, and that no fence command can reach.
+const fullDescription = `Frees a role that any host holds by a lease: the next host gets it at once, without a wait and without a fence.
+For a host that is gone for good, and that no fence command can reach.
 
-Make sure first that it is gone, or cut off from the storage: its power is off, or the storage refuses it. If it is
-still there, it goes on writing until it finds out, and then there are two, which damages the ring. It is refused
-while the role is held on this machine: end that process instead.
+First make sure that the host is switched off, or that the storage refuses it. If it is alive, it keeps writing until
+it notices, and two hosts with one role damage the ring. It is refused while the role is held on this machine: end
+that process instead.
 
-With --json: one object with "device", "role" and "before", as sbr lease show has it.
+With --json: one object with "device", "role" and "before", in the form of sbr lease show.
 
 EXAMPLES
   sbr lease break /dev/vg0/queue --role producer`

@@ -6,7 +6,7 @@ export const lease: RouteMap<CommandContext> = buildRouteMap({
   routes: { show, break: breakRole },
   docs: {
     brief: 'Which hosts hold the roles of a ring',
-    fullDescription: `Hosts that share a ring over the network take turns at a role by leases on the device: produce and consume take
-one with --lease. What has to hold for that to be safe is in docs/hosts.md.`,
+    fullDescription: `Hosts that share a ring over the network take turns in a role with leases on the device: produce and consume take
+one with --lease. docs/hosts.md lists the conditions under which that is safe.`,
   },
 })

@@ -8,12 +8,11 @@ import { standardOutput } from '../../output/output.ts'
 import { safeJson } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
-const fullDescription = `Prints who holds the leases of a ring of format 2. Opens the device for reading only, takes no role and changes
-nothing. A lease that is held says nothing of whether its holder is still there: look twice, and see whether it was
-renewed meanwhile.
+const fullDescription = `Prints the leases of a ring of format 2. Opens the device read-only, takes no role and changes nothing. A held lease
+does not prove that its holder is alive: run this twice, and check whether the lease was renewed in between.
 
-A copy of a device has the same UUID and the same leases: who holds one there may be at work on the original. On the
-copy nobody renews it. Break it there, and do not cut its holder off.
+A copy of a device has the same UUID and the same leases: its holder may be running on the original. On the copy no
+host renews it. Break it there, and do not fence its holder.
 
 With --json: one object with "device", the ring's "uuid", and "producer" and "consumer", each with "status" ("never",
 "free", "held", "damaged", or "unreadable" with its "offset" on the device in bytes and the "problem") and, if there
