@@ -58,7 +58,7 @@ function sharedBy(id) {
   const path = relative(compiled, id)
     .replaceAll('\\', '/')
     .replace(/(\.d)?\.[jt]s$/, '')
-  return id.includes('tslib') ? 'tslib' : SHARED.find(([, paths]) => paths.test(path))?.[0]
+  return id.includes('tslib') ? 'devices' : SHARED.find(([, paths]) => paths.test(path))?.[0]
 }
 
 function compile() {
