@@ -252,7 +252,7 @@ const FORMAT2 = [
   format2('what was read ahead is believed for ever', 'none', 500, [
     [
       WALK2,
-      `if (batch?.whole === true || !wasReadAhead) return batch
+      `if (batch?.whole === true || !mayBeOld) return batch
     // It may have been written since.
     this.forget()
     return this.#batchAt(logPosition, epochs)`,

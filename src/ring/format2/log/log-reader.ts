@@ -1,4 +1,3 @@
-import { BufferPool, type PooledBuffer } from '../../../block/buffer-pool.ts'
 import {
   type BatchHeader,
   batchBlocks,
@@ -15,43 +14,13 @@ import { MAX_BATCH_BYTES } from '../disk/layout.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { applyMasks } from '../disk/mask.ts'
 import { BatchItems } from './batch-items.ts'
+import { ReadAhead, type Window } from './read-ahead.ts'
 
-/** The most bytes that a read reaches ahead, where batches are small. */
-const SMALL_AHEAD_BYTES = 1 << 20
-/** The same where they are large. */
-const MAX_AHEAD_BYTES = 4 << 20
+/** A search, and the reading of an item that is not kept, go in pieces of this size. */
+const PIECE_BYTES = 1 << 20
 
 /** So far, a search looks block by block; beyond, in large windows. */
 const NEAR_BLOCKS = 64
-
-/** Blocks of a read where nothing is known to be there: a batch that just came, and what tells that no other one did. */
-const TIP_BLOCKS = 2
-/** How many times as far each read reaches as the one before, as long as there is something. */
-const GROWTH = 4
-/** Fewer blocks are not worth a read that nobody waits for yet. */
-const MIN_COMING_BLOCKS = 4
-
-/** Blocks that were read. */
-interface Window {
-  readonly lsn: number
-  readonly bytes: Uint8Array
-  /** Where the bytes are. */
-  readonly pooled: PooledBuffer
-}
-
-const NOTHING = { lsn: 0, bytes: new Uint8Array(0) }
-
-/** What comes behind the window, read while that is used. */
-interface Coming {
-  readonly lsn: number
-  /** What is read. */
-  readonly bytes: Uint8Array
-  /** Where that is, and in front of it room for the rest of the window. */
-  readonly memory: Uint8Array
-  readonly pooled: PooledBuffer
-  /** Whether it could be read. */
-  readonly arrived: Promise<boolean>
-}
 
 /** A batch that was read and is what it has to be. */
 export interface Batch {
@@ -85,30 +54,19 @@ export class LogReader {
   readonly #disk: Disk
   readonly #maxItemBytes: number
   #signal: AbortSignal | undefined
-  readonly #memory: BufferPool
-  #window: Window | undefined
-  #coming: Coming | undefined
-  /** Up to here, all is written: it may be read before it is wanted. */
-  #writtenTo = 0
-  /** Blocks that the next read takes at least. */
-  #ahead = TIP_BLOCKS
-  /** Blocks of the batch that was read last. */
-  #batchBlocks = 1
-  /** Calls that began, and during which of them the window was read. */
-  #call = 0
-  #windowOf = 0
+  readonly #ahead: ReadAhead
 
   /** @param options what the walk goes by, until a call begins that has a signal of its own */
   constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: LogReaderOptions = {}) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
     this.#signal = signal
-    this.#memory = new BufferPool((bytes) => disk.device.allocate(bytes))
+    this.#ahead = new ReadAhead(disk)
   }
 
   /** All before a place is known to be written. */
   setWrittenTo(lsn: number): void {
-    this.#writtenTo = lsn
+    this.#ahead.setWrittenTo(lsn)
   }
 
   /**
@@ -117,7 +75,7 @@ export class LogReader {
    * @param signal ends what the call reads, between two pieces, with the signal's reason
    */
   begin(signal?: AbortSignal): void {
-    this.#call++
+    this.#ahead.begin()
     this.#signal = signal
   }
 
@@ -128,14 +86,7 @@ export class LogReader {
 
   /** Forgets what was read ahead: what comes next is read from the device. */
   forget(): void {
-    this.#moveTo(undefined)
-    this.#coming = undefined
-    this.#ahead = TIP_BLOCKS
-  }
-
-  #moveTo(window: Window | undefined): void {
-    this.#window?.pooled.release()
-    this.#window = window
+    this.#ahead.forget()
   }
 
   /**
@@ -143,11 +94,9 @@ export class LogReader {
    * header and table that can be believed.
    */
   async batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {
-    const isHeld = this.#held(logPosition.lsn).length > 0
-    const isOfNow = this.#windowOf === this.#call && this.#call > 0
-    const wasReadAhead = (isHeld && !isOfNow) || this.#coming !== undefined
+    const mayBeOld = this.#ahead.mayBeOld(logPosition.lsn)
     const batch = await this.#batchAt(logPosition, epochs)
-    if (batch?.whole === true || !wasReadAhead) return batch
+    if (batch?.whole === true || !mayBeOld) return batch
     // It may have been written since.
     this.forget()
     return this.#batchAt(logPosition, epochs)
@@ -159,8 +108,7 @@ export class LogReader {
       const batch = await this.#read(found)
       if (batch !== undefined) return batch
     }
-    this.#ahead = TIP_BLOCKS
-    this.#memory.trim()
+    this.#ahead.shrink()
     return undefined
   }
 
@@ -220,7 +168,7 @@ export class LogReader {
     isWanted: (header: BatchHeader) => boolean,
   ): Promise<BatchHeader | undefined> {
     const { blockSize } = this.#disk.layout
-    const window = Math.min(SMALL_AHEAD_BYTES / blockSize, Math.max(0, to - from))
+    const window = Math.min(PIECE_BYTES / blockSize, Math.max(0, to - from))
     const memory = this.#disk.device.allocate(window * blockSize)
     for (let lsn = from; lsn < to; lsn += window) {
       this.#signal?.throwIfAborted()
@@ -280,7 +228,7 @@ export class LogReader {
       read.items.release()
       return undefined
     }
-    this.#ahead = Math.min(GROWTH * this.#ahead, SMALL_AHEAD_BYTES / blockSize)
+    this.#ahead.grow()
     const { items } = read
     const bit = flipped ?? read.flipped
     const batch = { header, items, end: batchEnd(header, blockSize), whole: items.whole }
@@ -297,7 +245,7 @@ export class LogReader {
     mayCorrect: boolean,
   ): Promise<{ readonly items: BatchItems; readonly flipped?: FlippedBit }> {
     const isHeld = header.records > 1 || header.bodyBytes <= this.#maxItemBytes
-    if (isHeld) this.#batchBlocks = blocks
+    if (isHeld) this.#ahead.expect(blocks)
     const { bytes, pooled } = await this.#blocks(header.start.lsn, isHeld ? blocks : 1)
     const read = (stored: Uint8Array): BatchItems | Promise<BatchItems> => {
       if (!isHeld) return this.#scanItem(stored, header, blocks)
@@ -322,7 +270,7 @@ export class LogReader {
     const disk = this.#disk
     const signal = this.#signal
     async function* body(): AsyncGenerator<Uint8Array> {
-      const memory = disk.device.allocate(SMALL_AHEAD_BYTES)
+      const memory = disk.device.allocate(PIECE_BYTES)
       for (let at = 0; at < batchBytes; at += memory.length) {
         signal?.throwIfAborted()
         const piece = memory.subarray(0, Math.min(memory.length, batchBytes - at))
@@ -334,108 +282,9 @@ export class LogReader {
     return BatchItems.scan(first, header, body())
   }
 
-  /** Blocks of the log, from what was read ahead and from the device. */
-  async #blocks(lsn: number, blocks: number): Promise<Window> {
-    const wanted = blocks * this.#disk.layout.blockSize
-    const held = this.#held(lsn)
-    let window = this.#window
-    if (window === undefined || held.length < wanted) {
-      // Who jumps may not go on from there.
-      if (held.length === 0 && lsn !== this.#windowEnd) this.#ahead = TIP_BLOCKS
-      const coming = await this.#takeComing(lsn, held)
-      window = coming && inFront(coming, lsn, held, wanted)
-      window ??= await this.#fetch(lsn, held, blocks, coming)
-      this.#windowOf = coming === undefined ? this.#call : 0
-      this.#moveTo(window)
-      this.#readAhead(window)
-    }
-    return { ...window, lsn, bytes: this.#held(lsn).subarray(0, wanted) }
+  #blocks(lsn: number, blocks: number): Promise<Window> {
+    return this.#ahead.blocks(lsn, blocks, this.#signal)
   }
-
-  /** Reads what is missing behind what is held and what came behind that. */
-  async #fetch(
-    lsn: number,
-    held: Uint8Array,
-    blocks: number,
-    coming: Coming | undefined,
-  ): Promise<Window> {
-    this.#signal?.throwIfAborted()
-    const { blockSize, dataBlocks } = this.#disk.layout
-    const there = held.length + (coming?.bytes.length ?? 0)
-    const isEnough = there >= blocks * blockSize
-    const ahead = Math.min(dataBlocks, Math.max(blocks, this.#aheadFrom(lsn))) * blockSize
-    const length = isEnough ? there : ahead
-    const pooled = this.#memory.lend(length)
-    const bytes = pooled.memory.subarray(0, length)
-    bytes.set(held)
-    if (coming !== undefined) {
-      bytes.set(coming.bytes, held.length)
-      coming.pooled.release()
-    }
-    if (there < length) await this.#disk.readInto(lsn + there / blockSize, bytes.subarray(there))
-    return { lsn, bytes, pooled }
-  }
-
-  /** Blocks that are worth reading from a place on: the next batch may be as long as the last one, if it is there. */
-  #aheadFrom(lsn: number): number {
-    const most = MAX_AHEAD_BYTES / this.#disk.layout.blockSize
-    const blocks = Math.max(this.#ahead, Math.min(this.#batchBlocks, most))
-    return lsn + blocks > this.#writtenTo ? this.#ahead : blocks
-  }
-
-  /** What was read behind what is held, if anything was. */
-  async #takeComing(lsn: number, held: Uint8Array): Promise<Coming | undefined> {
-    const coming = this.#coming
-    // Where it is not wanted, its memory is not released: the device may still write into it.
-    this.#coming = undefined
-    if (coming?.lsn !== lsn + held.length / this.#disk.layout.blockSize) return undefined
-    return (await coming.arrived) ? coming : undefined
-  }
-
-  /** Begins to read what is behind the window, if much is known to be there: the device works while the items are used. */
-  #readAhead(window: Window): void {
-    const { blockSize, dataBlocks } = this.#disk.layout
-    const { length } = window.bytes
-    const lsn = window.lsn + length / blockSize
-    const blocks = Math.min(this.#aheadFrom(lsn), dataBlocks - length / blockSize)
-    if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
-    // The rest of a window is less than a batch, which may be as long as the last one.
-    const room = Math.min(length, this.#batchBlocks * blockSize, SMALL_AHEAD_BYTES)
-    const pooled = this.#memory.lend(room + blocks * blockSize)
-    const memory = pooled.memory.subarray(0, room + blocks * blockSize)
-    const bytes = memory.subarray(room)
-    const arrived = this.#disk.readInto(lsn, bytes).then(
-      () => true,
-      // It is read again when it is wanted, and then that fails.
-      () => false,
-    )
-    this.#coming = { lsn, bytes, memory, pooled, arrived }
-  }
-
-  get #windowEnd(): number {
-    const { lsn, bytes } = this.#window ?? NOTHING
-    return lsn + bytes.length / this.#disk.layout.blockSize
-  }
-
-  /** What was read ahead from a place on; empty if nothing was. */
-  #held(lsn: number): Uint8Array {
-    const { lsn: from, bytes } = this.#window ?? NOTHING
-    const at = (lsn - from) * this.#disk.layout.blockSize
-    return bytes.subarray(at < 0 ? bytes.length : at)
-  }
-}
-
-/** What came, with what is held copied in front of it; undefined if there is no room for that, or it is not enough. */
-function inFront(
-  { bytes, memory, pooled }: Coming,
-  lsn: number,
-  held: Uint8Array,
-  wanted: number,
-): Window | undefined {
-  const from = memory.length - bytes.length - held.length
-  if (from < 0 || memory.length - from < wanted) return undefined
-  memory.set(held, from)
-  return { lsn, bytes: memory.subarray(from), pooled }
 }
 
 function continues(logPosition: LogPosition, { start }: BatchHeader): boolean {
