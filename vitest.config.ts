@@ -73,6 +73,13 @@ const config: ViteUserConfig = defineConfig({
     setupFiles: ['test/setup.ts'],
     sequence: { sequencer: ByProject },
     reporters: ['default', new ClosingLines()],
+    // `npm test -- --coverage`, as .ci/run does. What needs a server, a disk or a crash is covered by `npm run test:system`, not here.
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      reporter: ['text-summary', 'html'],
+      reportsDirectory: '.coverage',
+    },
     projects,
   },
 })

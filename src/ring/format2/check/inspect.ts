@@ -172,8 +172,8 @@ async function* items(
       missed += next.items
       continue
     }
-    const item = next.item.slice()
-    yield missed > 0 ? { item, position, missed } : { item, position }
+    const popped = { item: next.item.slice(), position, pushedAt: next.time }
+    yield missed > 0 ? { ...popped, missed } : popped
     missed = 0
   }
 }
