@@ -37,6 +37,14 @@ export const format2: RingUnderTest = ring('2', {})
 /** The same, but it overwrites the oldest items when it is full, and tells how many. */
 export const format2Overwrite: RingUnderTest = ring('2-overwrite', { onFull: 'overwrite' })
 
+/** The same two, whose consumer is a `RingReader` that acknowledges in any order. */
+export const format2Reader: RingUnderTest = { ...format2, name: '2-reader', reader: true }
+export const format2OverwriteReader: RingUnderTest = {
+  ...format2Overwrite,
+  name: '2-overwrite-reader',
+  reader: true,
+}
+
 /** Format 2, whose items come from one who wants to be taken for the ring. */
 export const format2Hostile: RingUnderTest = {
   ...ring('2-hostile', {}),

@@ -90,6 +90,8 @@ export interface RingUnderTest {
   depth?(device: BlockDevice): Promise<Depth>
   /** How many items there were up to a position, if positions tell. */
   itemsUpTo?(position: Position): number
+  /** Whether a `RingReader` consumes, which acknowledges in any order. */
+  readonly reader?: boolean
   /** Who supplies the items, if that is an adversary. */
   readonly supplier?: Supplier
   /** What an item adds to `depth`'s bytes. */

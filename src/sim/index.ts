@@ -33,7 +33,13 @@ export {
   type Setting,
 } from './faults.ts'
 export { format1 } from './format1.ts'
-export { format2, format2Hostile, format2Overwrite } from './format2.ts'
+export {
+  format2,
+  format2Hostile,
+  format2Overwrite,
+  format2OverwriteReader,
+  format2Reader,
+} from './format2.ts'
 export type { Depth, Guarantees as Promises, RingUnderTest, Shape } from './guarantees.ts'
 export type { HostsCounts } from './hosts/counts.ts'
 export { leases } from './hosts/explore.ts'
@@ -57,6 +63,8 @@ export {
   type Plan,
   type ProducerStep,
   planOf,
+  type ReaderPlan,
+  type ReaderStep,
   type Size,
 } from './plan.ts'
 export { RequestNames as Place, SimHost, SimProcess } from './process.ts'

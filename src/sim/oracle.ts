@@ -296,6 +296,11 @@ export class Oracle {
     return rest.filter(({ fate }) => fate === 'acknowledged').map(({ bytes }) => bytes.length)
   }
 
+  /** Whether an item was committed: then it is lost only if the ring says so. */
+  isCommitted(id: number): boolean {
+    return this.#log[id]?.fate === 'acknowledged'
+  }
+
   /** Names an item for people. */
   describe(item: Uint8Array): string {
     return `item ${numberOf(item)} (${item.length} bytes)`

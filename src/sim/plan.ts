@@ -39,6 +39,24 @@ export type ConsumerStep =
   | { readonly id: number; readonly kind: 'zombie' }
   | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
 
+/** What a reader does. `through` acknowledges up to an entry, `rewind` goes back, with `all` also to what is acknowledged. */
+export type ReaderStep =
+  | { readonly id: number; readonly kind: 'receive'; readonly max: number }
+  | { readonly id: number; readonly kind: 'ack'; readonly part: number; readonly order: number }
+  | { readonly id: number; readonly kind: 'through'; readonly part: number }
+  | { readonly id: number; readonly kind: 'rewind'; readonly all: boolean }
+  | { readonly id: number; readonly kind: 'flush' }
+  | { readonly id: number; readonly kind: 'reattach' }
+  | { readonly id: number; readonly kind: 'restart' }
+  | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
+
+/** A reader, in place of the consumer. */
+export interface ReaderPlan {
+  readonly maxUnacked: number
+  readonly lazyAck: false | { readonly calls: number; readonly ms: number }
+  readonly steps: readonly ReaderStep[]
+}
+
 /** Something that goes wrong at a moment: so long after a role made this request of this step. */
 export interface FaultEvent {
   readonly id: number
@@ -59,6 +77,8 @@ export interface Plan {
   readonly rates: FaultRates
   readonly producer: readonly ProducerStep[]
   readonly consumer: readonly ConsumerStep[]
+  /** In place of the consumer's steps, if a reader consumes. */
+  readonly reader?: ReaderPlan
   readonly events: readonly FaultEvent[]
   /** What a consumer does at damage. */
   readonly onDamage: 'stop' | 'skip'
@@ -86,7 +106,9 @@ export function planOf(
   const rates = ratesOf(stream('rates'), mix)
   const second = (rates.secondHandle ?? 0) > 0
   const producer = producerSteps(stream('producer plan'), steps, second)
-  const consumer = consumerSteps(stream('consumer plan'), steps, second)
+  const reader = ring.reader === true ? readerPlan(stream('reader plan'), steps) : undefined
+  const consumer = reader === undefined ? consumerSteps(stream('consumer plan'), steps, second) : []
+  const consuming = reader?.steps ?? consumer
   return {
     seed,
     device,
@@ -94,11 +116,19 @@ export function planOf(
     rates,
     producer,
     consumer,
+    ...(reader && { reader }),
     events: [
-      ...events(stream('events'), rates, producer.length, consumer.length),
+      ...events(stream('events'), rates, producer.length, consuming.length),
       ...DEVICE_FAULTS.flatMap((kind, at) => {
         const first = (at + 1) * DEVICE_EVENT_IDS
-        return deviceEvents(stream(kind), kind, rates[kind] ?? 0, first, producer, consumer)
+        return deviceEvents(
+          stream(kind),
+          kind,
+          rates[kind] ?? 0,
+          first,
+          producer.length,
+          consuming.length,
+        )
       }),
     ],
     onDamage: stream('damage').pick(['stop', 'skip']),
@@ -188,6 +218,33 @@ function consumerSteps(random: Random, steps: number, second: boolean): readonly
   })
 }
 
+function readerPlan(random: Random, steps: number): ReaderPlan {
+  const maxUnacked = random.pick([2, 5, 20, 1000])
+  const lazyAck = random.pick([false, false, { calls: 3, ms: 5 }] as const)
+  const sleepy = random.chance(RARE)
+  const kinds = weights(random, {
+    receive: 12,
+    ack: 12,
+    through: 2,
+    rewind: 1.5,
+    flush: 1,
+    wait: sleepy ? 20 : 3,
+    reattach: 1,
+    restart: 0.5,
+  })
+  const all = Array.from({ length: steps }, (_, id): ReaderStep => {
+    const kind = random.weighted(kinds)
+    if (kind === 'receive') return { id, kind, max: random.pick([1, 2, 3, 5, 30]) }
+    if (kind === 'ack')
+      return { id, kind, part: random.pick([0.2, 0.5, 0.8, 1]), order: random.next() }
+    if (kind === 'through') return { id, kind, part: random.pick([0.3, 0.7, 1]) }
+    if (kind === 'rewind') return { id, kind, all: random.chance(0.3) }
+    if (kind === 'wait') return { id, kind, ms: random.pick([1, 5, 12, sleepy ? 200 : 30]) }
+    return { id, kind }
+  })
+  return { maxUnacked, lazyAck, steps: all }
+}
+
 function events(
   random: Random,
   rates: FaultRates,
@@ -226,15 +283,15 @@ function deviceEvents(
   kind: DeviceFault,
   rate: number,
   first: number,
-  producer: readonly ProducerStep[],
-  consumer: readonly ConsumerStep[],
+  producerSteps: number,
+  consumerSteps: number,
 ): readonly FaultEvent[] {
   const found: FaultEvent[] = []
   for (const [role, steps] of [
-    ['producer', producer],
-    ['consumer', consumer],
+    ['producer', producerSteps],
+    ['consumer', consumerSteps],
   ] as const) {
-    for (let step = 0; step < steps.length; step++) {
+    for (let step = 0; step < steps; step++) {
       if (!random.chance(rate / 2)) continue
       const request = random.pick([0, 0, 0, 1, 1, 2, 3, random.below(ATTACH_REQUESTS)])
       const part = random.float() * 1.1

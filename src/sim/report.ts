@@ -11,7 +11,7 @@ export function report(outcome: Outcome, command: string): string {
   return reportOf(outcome, command, [
     `disk: ${sizeSectors} sectors of ${sectorSize} bytes, physical sectors of ${physicalSectorSize}`,
     `faults possible: ${rates(plan.rates)}`,
-    `shrunk to ${plan.producer.length} steps of the producer, ${plan.consumer.length} of the consumer, ` +
+    `shrunk to ${plan.producer.length} steps of the producer, ${(plan.reader?.steps ?? plan.consumer).length} of the consumer, ` +
       `${plan.events.length} moments, ${outcome.fired.length} request faults ` +
       `(${outcome.fired.join(', ') || 'none'})`,
   ])

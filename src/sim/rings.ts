@@ -1,9 +1,23 @@
 import { format1 } from './format1.ts'
-import { format2, format2Hostile, format2Overwrite } from './format2.ts'
+import {
+  format2,
+  format2Hostile,
+  format2Overwrite,
+  format2OverwriteReader,
+  format2Reader,
+} from './format2.ts'
 import type { RingUnderTest } from './guarantees.ts'
 
 /** The rings that `--format` names. */
-export const RINGS: readonly RingUnderTest[] = [format1, format2, format2Overwrite, format2Hostile]
+export const RINGS: readonly RingUnderTest[] = [
+  format1,
+  format2,
+  format2Overwrite,
+  format2Hostile,
+  format2Reader,
+  format2OverwriteReader,
+  { ...format1, name: '1-reader', reader: true },
+]
 
 /**
  * The ring with a name.

@@ -30,6 +30,12 @@ export async function shrink(ring: RingUnderTest, failing: Outcome): Promise<Out
         attempt({ ...best.plan, [list]: shorter }),
       )
     }
+    const { reader } = best.plan
+    if (reader !== undefined) {
+      await shorten(reader.steps, (steps) =>
+        attempt({ ...best.plan, reader: { ...reader, steps } }),
+      )
+    }
     await shrinkItems(() => best.plan, attempt)
   }
   return simulate(ring, best.plan, true)
@@ -37,7 +43,8 @@ export async function shrink(ring: RingUnderTest, failing: Outcome): Promise<Out
 
 function sizeOf(outcome: Outcome): number {
   const { producer, consumer, events } = outcome.plan
-  return producer.length + consumer.length + events.length + outcome.fired.length
+  const reading = outcome.plan.reader?.steps.length ?? 0
+  return producer.length + consumer.length + reading + events.length + outcome.fired.length
 }
 
 type Attempt = (plan: Plan) => Promise<boolean>

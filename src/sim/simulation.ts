@@ -14,6 +14,7 @@ import { type FaultEvent, faultsOf, type Plan } from './plan.ts'
 import { RequestNames, SimHost, SimProcess } from './process.ts'
 import { ProducerActor } from './producer-actor.ts'
 import { nameOf, Random } from './random.ts'
+import { ReaderActor } from './reader-actor.ts'
 import type { Run } from './run.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Storage, StorageContext, StorageKind } from './storage.ts'
@@ -58,6 +59,8 @@ export class Simulation implements Run {
   readonly guarantees: Guarantees
   readonly producer: ProducerActor
   readonly consumer: ConsumerActor
+  /** Consumes in place of the consumer, until the faults end. */
+  readonly #reader: ReaderActor | undefined
   readonly #pauses: Pauses = { granted: 0, neverWanted: true }
   readonly #trace: string[] = []
   readonly #actors: readonly Actor[]
@@ -113,13 +116,25 @@ export class Simulation implements Run {
       this.#contextOf(consuming, () => this.consumer),
       plan.consumer,
     )
-    this.#actors = [this.producer, this.consumer]
+    this.#reader =
+      plan.reader &&
+      new ReaderActor(
+        consuming,
+        this.#contextOf(consuming, () => this.#consuming),
+        plan.reader,
+      )
+    this.#actors = [this.producer, this.#consuming]
     for (const event of plan.events) {
       const key = `${event.role}.${event.step}`
       const list = this.#events.get(key)
       if (list === undefined) this.#events.set(key, [event])
       else list.push(event)
     }
+  }
+
+  /** Who has the consumer's role until the faults end. */
+  get #consuming(): ReaderActor | ConsumerActor {
+    return this.#reader ?? this.consumer
   }
 
   /** Runs it to its end. */
@@ -300,6 +315,7 @@ export class Simulation implements Run {
         this.#finished.add(actor)
         if (this.#finished.size < this.#actors.length) return
         this.heal()
+        await this.#reader?.leave()
         await finalCheck(this)
         this.#over = true
       }),
@@ -330,7 +346,7 @@ export class Simulation implements Run {
         this.#kill(this.producer, random)
         break
       case 'killConsumer':
-        this.#kill(this.consumer, random)
+        this.#kill(this.#consuming, random)
         break
       case 'killBoth':
         for (const actor of this.#actors) this.#kill(actor, random)
@@ -354,7 +370,8 @@ export class Simulation implements Run {
         break
       }
       default: {
-        const [process] = this.#processes.get(this[event.role]) ?? []
+        const [process] =
+          this.#processes.get(event.role === 'producer' ? this.producer : this.#consuming) ?? []
         this.#storage.befall(event.kind, process, random)
         return true
       }

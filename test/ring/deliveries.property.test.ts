@@ -29,7 +29,8 @@ class Model {
       const position = this.ring.find((one) => one > this.#cursor)
       if (position === undefined) return
       this.#cursor = position
-      if (this.deliveries.isFinished(position)) {
+      const { givenBackTo } = this.deliveries
+      if (position <= givenBackTo || this.deliveries.isFinished(position)) {
         expect(this.finished).toContain(position)
         this.deliveries.pass(position)
         continue

@@ -3,6 +3,8 @@ import {
   exhaust,
   format2,
   format2Overwrite,
+  format2OverwriteReader,
+  format2Reader,
   MIXES,
   runSeed,
   simulatedRing,
@@ -22,6 +24,8 @@ describe('format 2 keeps its promises', () => {
   test.each([
     { ring: format2, seeds: 2 * MIXES.length },
     { ring: format2Overwrite, seeds: MIXES.length },
+    { ring: format2Reader, seeds: MIXES.length },
+    { ring: format2OverwriteReader, seeds: MIXES.length },
   ])('under random faults, $ring.name, $seeds seeds', async ({ ring, seeds }) => {
     const counts = await explored(simulatedRing(ring), { mix: 'each', seeds })
     expect(counts.delivered).toBeGreaterThan(10 * seeds)

@@ -6,6 +6,7 @@
 import { HOSTILE } from '../fuzz/hostile/mutants.mjs'
 import { LEASES } from './lease-mutants.mjs'
 import { NBD } from './nbd-mutants.mjs'
+import { READERS } from './reader-mutants.mjs'
 
 /** Seeds that every mutant gets, unless it says otherwise; without a mutant, they have to find nothing. */
 export const SEEDS = 4000
@@ -565,6 +566,7 @@ export const MUTANTS = [
   format1('the claim is not given back', BASE_ROLE, 'await this.#release()', ''),
   ...FORMAT2,
   ...LEASES,
+  ...READERS,
   ...NBD,
   ...HOSTILE,
 ]

@@ -22,7 +22,7 @@ import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
 import { LossCounter } from './log/loss-counter.ts'
-import { fromPosition, toText } from './position.ts'
+import { toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
@@ -232,9 +232,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  /** Whether what was popped up to a position went with a cache: then a newer epoch counts from before it again. */
-  isLost(position: Position): boolean {
-    return this.#log.seqOf(position) < fromPosition(position).seq
+  /** How many items there are up to a position: fewer than it says if those behind it went with a cache, and a newer epoch counts again. */
+  seqOf(position: Position): number {
+    return this.#log.seqOf(position)
   }
 
   /** What is to be told when the cursor is at a place. */

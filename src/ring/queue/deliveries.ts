@@ -105,7 +105,6 @@ export class Deliveries {
    * again are not in the ring any more: overwritten, damaged, or gone with a cache.
    */
   isFinished(position: Position): boolean {
-    if (position <= this.#givenBackTo) return true
     this.#dropReplayed(position, false)
     return this.#replay?.position === position && this.#replay.state !== PENDING
   }

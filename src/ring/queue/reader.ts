@@ -10,6 +10,7 @@ import { Serial } from '../../util/serial.ts'
 import { Consumer } from '../attach.ts'
 import { isRefusal } from '../claimed-role.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
+import { fromPosition } from '../format2/position.ts'
 import { formatPosition, itemNumber, parsePosition } from '../position-text.ts'
 import { popBounds } from '../single-item.ts'
 import type { ConsumerOptions, PopManyOptions, PoppedItem, RingState } from '../types.ts'
@@ -451,21 +452,25 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
     const deliveries = this.#deliveries
     if (deliveries.owes) await this.#giveBackOwed()
-    // What was advanced past meanwhile, by whomever, is not read again.
+    // What was given back meanwhile, or is being given back, whoever asked for it, is not read again.
     const { position: own } = this.consumer
-    if (this.#cursor < own) {
-      this.#popped = this.#popped.filter(({ position }) => position > own)
-      this.#cursor = own
+    if (this.#isBefore(deliveries.givenBackTo, own)) this.#forgetThrough(own)
+    const { finishedTo } = deliveries
+    if (this.#isBefore(this.#cursor, finishedTo)) {
+      this.#popped = this.#popped.filter(({ position }) => position > finishedTo)
+      this.#cursor = finishedTo
+      deliveries.goTo(finishedTo, false)
     }
-    if (own > deliveries.givenBackTo) this.#forgetThrough(own)
     if (this.#isHeld()) return []
-    if (this.#popped.length === 0) this.#popped = await this.#pop(options.signal)
     const entries: RingEntry<Out>[] = []
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
+      if (this.#popped.length === 0 && entries.length === 0) {
+        this.#popped = await this.#pop(options.signal)
+      }
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
       const { item: stored, position, pushedAt, missed = 0 } = popped
-      if (deliveries.isFinished(position)) {
+      if (this.#isGivenBack(position) || deliveries.isFinished(position)) {
         deliveries.pass(position)
         this.#missed += missed
         this.#passed(position)
@@ -495,6 +500,19 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return entries
   }
 
+  /** By the count of items: where a consumer's place was overwritten, it says that it is of a later epoch than the items behind it. */
+  #isBefore(one: Position, other: Position): boolean {
+    if (one === other) return false
+    const { consumer } = this
+    if (!(consumer instanceof Format2Consumer)) return one < other
+    return consumer.seqOf(one) < consumer.seqOf(other)
+  }
+
+  #isGivenBack(position: Position): boolean {
+    const { givenBackTo } = this.#deliveries
+    return position <= givenBackTo && !this.#isBefore(givenBackTo, position)
+  }
+
   /** Pops what comes next; the last one first. */
   async #pop(waiting: AbortSignal | undefined): Promise<PoppedItem[]> {
     const { consumer } = this
@@ -512,7 +530,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     } finally {
       // What it learned can be that a cache was lost, and what was delivered with it.
       if (consumer instanceof Format2Consumer) {
-        this.#deliveries.cut((position) => consumer.isLost(position))
+        this.#deliveries.cut((position) => consumer.seqOf(position) < fromPosition(position).seq)
       }
     }
   }
