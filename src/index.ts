@@ -59,7 +59,12 @@ export {
   type Unacked,
 } from './ring/queue/reader.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/queue/suspend.ts'
-export { RingWriter, type WaitingOptions, type WriterOptions } from './ring/queue/writer.ts'
+export {
+  RingWriter,
+  type TryPushResult,
+  type WaitingOptions,
+  type WriterOptions,
+} from './ring/queue/writer.ts'
 export type { Dump, DumpField, DumpOptions } from './ring/report/dump.ts'
 export type {
   Finding,

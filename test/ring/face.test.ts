@@ -86,11 +86,11 @@ describe('a writer', () => {
       writer.push('e'),
       writer.pushMany(['f']),
     ]
-    expect(await writer.tryPush('x')).toEqual({ status: 'retry' })
+    expect(await writer.tryPush('x')).toEqual({ status: 'full' })
     // Those that have been encoded wait for the others, though all else is ready.
     finish('slow 2')
     for (let turn = 0; turn < 5; turn++) await sleep(0)
-    expect(await writer.tryPush('x')).toEqual({ status: 'retry' })
+    expect(await writer.tryPush('x')).toEqual({ status: 'full' })
     expect(await visible()).toEqual([])
     finish('slow 1')
     await Promise.all(pushes)
@@ -107,7 +107,7 @@ describe('a writer', () => {
     await using writer = await RingWriter.open(device)
     await using reader = await RingReader.open(device)
     for (const n of [1, 2]) await writer.push(item(n))
-    expect(await writer.tryPush(item(3))).toEqual({ status: 'retry' })
+    expect(await writer.tryPush(item(3))).toEqual({ status: 'full' })
     const third = writer.push(item(3))
     const fourth = writer.push(item(4))
     expect(await Promise.race([third, sleep(30, 'waiting')])).toBe('waiting')
@@ -197,7 +197,7 @@ describe('a writer', () => {
     await writer.push(item(1))
     const waiting = writer.push(item(2, writer.producer.maxItemBytes))
     await sleep(5)
-    expect(await writer.tryPush(item(3, 4))).toEqual({ status: 'retry' })
+    expect(await writer.tryPush(item(3, 4))).toEqual({ status: 'full' })
     await using reader = await RingReader.open(device)
     await (await reader.receive()).ack()
     await waiting

@@ -9,7 +9,7 @@ import { Serial } from '../../util/serial.ts'
 import { Producer } from '../attach.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
-import type { AttachOptions, CreateOptions, PushManyResult, PushResult } from '../types.ts'
+import type { AttachOptions, CreateOptions, PushManyResult } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import { PushQueue } from './push-queue.ts'
 
@@ -43,6 +43,15 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
   /** Stops the waiting for a suspended ring. */
   readonly signal?: AbortSignal
 }
+
+/** What `tryPush` answers. */
+export type TryPushResult =
+  /** The item is durable and visible; `position` is the one after it. */
+  | { readonly status: 'ok'; readonly position: Position }
+  /** There is no room now, or other pushes wait already. */
+  | { readonly status: 'full' }
+  /** The consumer asked for a pause. */
+  | { readonly status: 'suspended' }
 
 const NO_OPTIONS: WaitingOptions = {}
 
@@ -195,12 +204,13 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * Pushes an item if there is room now and nothing else waits.
    * @throws as `push`
    */
-  async tryPush(item: In): Promise<PushResult> {
+  async tryPush(item: In): Promise<TryPushResult> {
     const encoded = await encodeItems(this.#codec, [item], this.#keep)
     this.#checkOpen()
-    if (!this.#queue.empty || this.#arrivals > 0) return { status: 'retry' }
+    if (!this.#queue.empty || this.#arrivals > 0) return { status: 'full' }
     const result = await this.producer.append(encoded)
-    if (result.status !== 'ok') return result
+    if (result.status === 'retry') return { status: 'full' }
+    if (result.status === 'suspended') return result
     return { status: 'ok', position: result.position }
   }
 
