@@ -17,7 +17,7 @@ const DEAD_LETTER = 'dead-letter:'
 export const onFailureFlag: TypedFlagParameter<OnFailure | undefined> = {
   kind: 'parsed',
   brief:
-    "'retry' without a limit (default), 'stop', or 'dead-letter:PATH' to move it to another ring and continue",
+    "'retry' without a limit (default), 'stop', or 'dead-letter:PATH' to move it to another ring",
   placeholder: 'POLICY',
   optional: true,
   parse: parseOnFailure,
