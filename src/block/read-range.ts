@@ -1,12 +1,16 @@
-import type { BlockDevice } from './device.ts'
+import type { BlockDevice, BlockInfo } from './device.ts'
 
-/** Whole sectors of a device, those from the one that holds `offset` on: at least `length` bytes, or up to the end. */
+/**
+ * Whole sectors of a device, those from the one that holds `offset` on: at least `length` bytes, or up to the end.
+ * @param info as the device has just told
+ */
 export async function readRange(
   device: BlockDevice,
   offset: number,
   length: number,
+  info?: BlockInfo,
 ): Promise<{ readonly offset: number; readonly bytes: Uint8Array }> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
+  const { sectorSize, sizeSectors } = info ?? (await device.getInfo())
   const sector = Math.floor(offset / sectorSize)
   const sectors = Math.min(sizeSectors - sector, Math.ceil(length / sectorSize))
   const bytes = device.allocate(sectors * sectorSize)

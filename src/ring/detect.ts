@@ -11,12 +11,13 @@ import { credible, describeRing, isSound, readSuperblocks } from './format2/disk
  * @throws {RingError} `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
-  const { bytes: start } = await readRange(device, 0, GUARD_BYTES)
+  const info = await device.getInfo()
+  const { sectorSize, sizeSectors } = info
+  const { bytes: start } = await readRange(device, 0, GUARD_BYTES, info)
   if (isGuarded(start)) return 2
   const bool = start[sectorSize + 8]
   if (hasMagic(start) && (bool === 1 || bool === 2)) return 1
-  const sound = (await readSuperblocks(device)).filter(isSound)
+  const sound = (await readSuperblocks(device, info)).filter(isSound)
   const [copy] = credible(sound, sectorSize * sizeSectors)
   if (copy === undefined) return 1
   throw unguarded(device.name, copy.offset, describeRing(copy.superblock))

@@ -12,7 +12,8 @@ type ReadKey = () => Promise<Uint8Array | undefined>
 export function keyOf(device: BlockDevice): ReadKey {
   return async () => {
     try {
-      return (await detectFormat(device)) === 2 ? (await identifyRing(device)).uuid : undefined
+      if ((await detectFormat(device)) !== 2) return undefined
+      return (await identifyRing(device, await device.getInfo())).uuid
     } catch {
       return undefined
     }

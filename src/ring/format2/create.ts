@@ -151,7 +151,7 @@ async function isRing(
   blockSize: number,
 ): Promise<boolean> {
   if (!isGuarded(content.start)) return hasMagic(content.start)
-  if ((await readSuperblocks(device)).some(isSound)) return true
+  if ((await readSuperblocks(device, await device.getInfo())).some(isSound)) return true
   // Without a superblock, a creation may have been cut short: then nothing but its own blocks was written.
   const behind = content.start.subarray(dataOffset(blockSize))
   return behind.some((byte) => byte !== 0)

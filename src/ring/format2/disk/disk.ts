@@ -63,15 +63,20 @@ export class Disk {
    *   `RING_DEVICE_TOO_SMALL` if the device shrank; `RING_SECTOR_SIZE` if its sectors are larger than the ring's blocks
    */
   static async open(device: BlockDevice, names: Names = NOBODY): Promise<Disk> {
-    return Disk.of(device, await identifyRing(device), names)
+    // Asked once: a device may grow meanwhile.
+    const info = await device.getInfo()
+    return Disk.#of(device, await identifyRing(device, info), info, names)
   }
 
   /**
    * The ring of which a superblock was read.
    * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`, `RING_SECTOR_SIZE`
    */
-  static async of(device: BlockDevice, ring: Superblock, names: Names = NOBODY): Promise<Disk> {
-    const info = await device.getInfo()
+  static async of(device: BlockDevice, ring: Superblock): Promise<Disk> {
+    return Disk.#of(device, ring, await device.getInfo(), NOBODY)
+  }
+
+  static #of(device: BlockDevice, ring: Superblock, info: BlockInfo, names: Names): Disk {
     const { sectorSize, sizeSectors } = info
     if (sizeSectors * sectorSize < ring.deviceBytes) {
       throw shrunk(ring, sizeSectors * sectorSize, device.name)

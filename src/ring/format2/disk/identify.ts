@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../../../block/device.ts'
+import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
 import { RingError } from '../../../errors.ts'
 import { Lazy } from '../../../util/lazy.ts'
@@ -38,16 +38,16 @@ export interface SoundCopy extends SuperblockCopy {
  * The superblock of the ring on a device.
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  */
-export async function identifyRing(device: BlockDevice): Promise<Superblock> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
-  const sound = (await readSuperblocks(device)).filter(isSound)
+export async function identifyRing(device: BlockDevice, info: BlockInfo): Promise<Superblock> {
+  const { sectorSize, sizeSectors } = info
+  const sound = (await readSuperblocks(device, info)).filter(isSound)
   const [copy] = credible(sound, sectorSize * sizeSectors)
   if (copy === undefined) {
-    throw sound.length > 0 ? ambiguous(device.name, sound) : await noSuperblock(device)
+    throw sound.length > 0 ? ambiguous(device.name, sound) : await noSuperblock(device, info)
   }
   if (isUnknown(copy.superblock)) throw unsupported(copy.superblock, device.name)
   const { superblock: ring } = copy
-  const others = [...sound, ...(await lastCopy(device, ring))].filter(
+  const others = [...sound, ...(await lastCopy(device, info, ring))].filter(
     ({ offset, superblock }) => namedBy(ring).includes(offset) && !isSameRing(superblock, ring),
   )
   if (others.length > 0) throw ambiguous(device.name, [copy, ...others])
@@ -85,12 +85,15 @@ function isInDataOf({ offset, superblock }: SoundCopy, ring: SoundCopy['superblo
 }
 
 /** The last copy, where the device has grown since: elsewhere than at its end. */
-async function lastCopy(device: BlockDevice, ring: Superblock): Promise<readonly SoundCopy[]> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
-  const deviceBytes = sectorSize * sizeSectors
+async function lastCopy(
+  device: BlockDevice,
+  info: BlockInfo,
+  ring: Superblock,
+): Promise<readonly SoundCopy[]> {
+  const deviceBytes = info.sectorSize * info.sizeSectors
   const offset = lastSuperblock(ring.blockSize, ring.deviceBytes)
   if (offset >= deviceBytes - END_BYTES) return []
-  const { bytes } = await readRange(device, offset, ring.blockSize)
+  const { bytes } = await readRange(device, offset, ring.blockSize, info)
   const copy = { offset, superblock: parseSuperblock(bytes.subarray(0, ring.blockSize), offset) }
   return isSound(copy) ? [copy] : []
 }
@@ -118,11 +121,13 @@ export function describeRing(superblock: SoundCopy['superblock']): string {
 }
 
 /** Reads what is wherever a superblock can be, those in front first. */
-export async function readSuperblocks(device: BlockDevice): Promise<readonly SuperblockCopy[]> {
-  const { sectorSize, sizeSectors } = await device.getInfo()
-  const deviceBytes = sectorSize * sizeSectors
-  const front = await readRange(device, 0, FRONT_BYTES)
-  const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES)
+export async function readSuperblocks(
+  device: BlockDevice,
+  info: BlockInfo,
+): Promise<readonly SuperblockCopy[]> {
+  const deviceBytes = info.sectorSize * info.sizeSectors
+  const front = await readRange(device, 0, FRONT_BYTES, info)
+  const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES, info)
   const places = [
     ...BLOCK_SIZES.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
     ...BLOCK_SIZES.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
@@ -135,8 +140,8 @@ export async function readSuperblocks(device: BlockDevice): Promise<readonly Sup
   })
 }
 
-async function noSuperblock(device: BlockDevice): Promise<RingError> {
-  if (!isGuarded((await readRange(device, 0, GUARD_BYTES)).bytes)) {
+async function noSuperblock(device: BlockDevice, info: BlockInfo): Promise<RingError> {
+  if (!isGuarded((await readRange(device, 0, GUARD_BYTES, info)).bytes)) {
     const { notInitialised } = signatures.value ?? (await signatures.load())
     return await notInitialised(device)
   }
