@@ -68,19 +68,19 @@ const CASES: readonly DeviceCase[] = [
  * - **misuse**: wrong sector numbers, requests beyond the end, parts of sectors, wrong types, and more
  *   than one sector in a buffer where that is refused, are a `TypeError` or `RangeError`, and neither the
  *   device nor the buffers are touched.
- * - **storage**: what `getInfo` answers, anew on each call; durable writes and `flush`; persistence
- *   (with `reopen`); what other handles see (with `openSecond`); `writeZeroes`; and `discard`, `resize` and
+ * - **storage**: `getInfo` queries the device on each call; durable writes and `flush`; persistence
+ *   (with `reopen`); visibility to other handles (with `openSecond`); `writeZeroes`; and `discard`, `resize` and
  *   `seek…` if the device is capable of them.
  * - **roles**: claims are exclusive, refusals name the holder, releases and disconnecting end them; `ask` is
  *   answered by the holder, or not at all within a second; `watch` calls back until closed.
  * - **lifecycle**: everything after `disconnect` answers `BLOCK_DISCONNECTED`; disconnecting waits for
  *   requests in flight, can be repeated, and is what `await using` does; a read-only device (with
  *   `openReadOnly`) answers `BLOCK_READ_ONLY` and changes nothing.
- * - **beneath** (with `openGated`): what is durable, and what is flushed, is so in what is beneath the device; what fails there
- *   is told; nothing is sent that a request's permit refuses, or when `disconnect` has resolved.
+ * - **beneath** (with `openGated`): durable writes and flushes reach the storage beneath the device; its failures are
+ *   reported; nothing is sent that a request's permit refuses, or after `disconnect` has resolved.
  *
- * What `device.capabilities` lacks has to answer `BLOCK_UNSUPPORTED`; its cases are skipped, as are those of what the
- * source does not offer. That a durable write survives a power failure cannot be seen from here, and is not tested.
+ * Operations whose capability the device lacks must throw `BLOCK_UNSUPPORTED`; their cases are skipped, and so are those
+ * that need a source's missing method. Whether a durable write survives a power cut is out of reach, and not tested.
  */
 export function deviceConformance(options: DeviceConformanceOptions): void {
   for (const { name, run } of deviceConformanceCases(options)) {

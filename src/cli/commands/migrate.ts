@@ -227,7 +227,7 @@ async function checkNotItself(
   await checkApart(source, target)
 }
 
-/** Whether three looks, one after the other, can be at one ring, on which somebody may be at work. */
+/** Whether three consecutive inspections can be of one ring that is in use. */
 function isBetween(before: RingInspection, found: RingInspection, after: RingInspection): boolean {
   if (found.format !== before.format || found.ring?.uuid !== before.ring?.uuid) return false
   return (['producer', 'consumer'] as const).every((role) => {

@@ -99,6 +99,6 @@ test('another export at the same place is refused', async (context) => {
   scene.keep(await startNbdkit(scene.folder, ['memory', '1M']))
   await expect(device.read(0, bytes(512))).rejects.toMatchObject({
     code: 'BLOCK_UNSUPPORTED',
-    message: expect.stringContaining('it was 2097152 bytes'),
+    message: expect.stringContaining('expected 2097152 bytes'),
   })
 })

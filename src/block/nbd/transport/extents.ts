@@ -124,7 +124,7 @@ export class StatusSearch {
   #send(offset: number): void {
     if (offset >= this.#end || this.#ahead.has(offset)) return
     const answer = this.#questions.ask(offset, this.#end)
-    answer.catch(() => undefined) // Who asks for it is told; perhaps nobody does.
+    answer.catch(() => undefined) // It rejects for its caller, if there is one.
     this.#ahead.set(offset, answer)
   }
 }
