@@ -37,7 +37,7 @@ async function shop() {
     await acceptOrder(outbox, { id: `order-${number}`, item: 'a bicycle', quantity: number })
   }
   await outbox.sync()
-  await outbox.shutdown()
+  await outbox.close()
   await device.disconnect()
 }
 

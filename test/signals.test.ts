@@ -229,7 +229,7 @@ const calls: Readonly<
     'Receipt.sync, shut down meanwhile': (signal) =>
       withJournal(signal, async (journal) => {
         const receipt = await journal.push(ITEM)
-        await Promise.all([journal.shutdown(), refused(receipt.sync({ signal }))])
+        await Promise.all([journal.close(), refused(receipt.sync({ signal }))])
       }),
   },
   'ring/queue/suspend.ts': {
@@ -292,12 +292,12 @@ const calls: Readonly<
   },
   'journal/types.ts': {
     'Journal.start': async (signal) =>
-      (await Journal.start(newDevice(), async () => undefined, { signal })).shutdown(),
+      (await Journal.start(newDevice(), async () => undefined, { signal })).close(),
     'Journal.start, twenty at once': async (signal) => {
       const start = (): Promise<Journal> =>
         Journal.start(newDevice(), async () => undefined, { signal })
       const journals = await Promise.all(Array.from({ length: 20 }, start))
-      await Promise.all(journals.map((journal) => journal.shutdown()))
+      await Promise.all(journals.map((journal) => journal.close()))
     },
   },
   'block/file/io/fill.ts': {

@@ -14,7 +14,7 @@ export interface Ends<In> {
 
 /** Whether, and how, to create the ring first. */
 export interface CreateJournal {
-  readonly create?: boolean | CreateOptions
+  readonly createIfMissing?: boolean | CreateOptions
   readonly overwrite?: boolean
 }
 
@@ -30,8 +30,8 @@ export async function attachEnds<In>(
   options: WriterOptions<In>,
 ): Promise<Ends<In>> {
   options.signal?.throwIfAborted()
-  if (create.create !== false) {
-    const options = typeof create.create === 'object' ? create.create : {}
+  if (create.createIfMissing !== false) {
+    const options = typeof create.createIfMissing === 'object' ? create.createIfMissing : {}
     if (options.onFull === 'overwrite')
       throw new RangeError('a journal cannot overwrite its oldest operations')
     await Producer.create(device, { overwrite: create.overwrite === true, ...options })

@@ -97,7 +97,7 @@ export function missing(where: Where, found: string, pushedUpTo: string): Journa
   return new JournalError('JOURNAL_DEVICE', message, { ...where, position: found })
 }
 
-/** The device did not respond during shutdown. */
+/** The device did not respond during close. */
 export function unanswered(where: Where): JournalError {
   const message =
     `The device ${where.device} did not answer while the ${named(where)} was shut down, so it is unknown ` +

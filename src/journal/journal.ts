@@ -32,7 +32,7 @@ interface Parts<In> {
   readonly performer: Pick<Performer<never>, 'drain' | 'progress' | 'performingUpTo'>
   readonly receipts: Receipts
   readonly schedule: Schedule
-  readonly settings: Pick<Settings<never>, 'name' | 'client' | 'clock' | 'shutdownGraceMs'>
+  readonly settings: Pick<Settings<never>, 'name' | 'client' | 'clock' | 'closeGraceMs'>
   readonly stop: AbortController
 }
 
@@ -189,17 +189,17 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   /**
    * Ends the journal; the device stays connected. What was not performed stays there for the next start. Pushes
    * that wait are rejected with `JOURNAL_CLOSED`, and so are those who wait for operations, except those of a
-   * `perform` under way: its signal is aborted, and if it succeeds within `shutdownGraceMs`, that counts. If
+   * `perform` under way: its signal is aborted, and if it succeeds within `closeGraceMs`, that counts. If
    * it goes on for longer, nobody waits for it, and the next start performs the same operations again. A device
    * that does not answer is waited for as long once more: then the pushes under way are rejected with
    * `JOURNAL_DEVICE`, and the roles are given back when it answers. Never fails; can be called again.
    */
-  shutdown(): Promise<void> {
+  close(): Promise<void> {
     return this.#end(closed(this.#where))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.shutdown()
+    return this.close()
   }
 
   get #where(): Where {
@@ -263,11 +263,11 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     this.#stop.abort(error)
     this.#schedule.ring()
     const writerClosed = this.#writer.close()
-    const { shutdownGraceMs, clock } = this.#settings
-    await atMost(shutdownGraceMs, this.#running, clock)
+    const { closeGraceMs, clock } = this.#settings
+    await atMost(closeGraceMs, this.#running, clock)
     this.#receipts.end(error, BEFORE_ALL)
     const released = Promise.all([writerClosed, this.#consumer.close()])
-    if (!(await atMost(shutdownGraceMs, released, clock))) {
+    if (!(await atMost(closeGraceMs, released, clock))) {
       this.#pushes.giveUp(unanswered(this.#where))
     }
     publish(this.#where, { event: 'end', error })

@@ -27,7 +27,7 @@ export interface Settings<Out> {
   readonly isolateAfter: number
   readonly maxBatchItems: number
   readonly maxBatchBytes: number
-  readonly shutdownGraceMs: number
+  readonly closeGraceMs: number
   readonly clock: Clock
   readonly random: () => number
 }
@@ -40,11 +40,11 @@ export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<
   const { name = UNNAMED_JOURNAL, client = 'unknown', onFailure = 'retry' } = options
   const { clock = systemClock, random = Math.random } = options
   const { flushIntervalMs = 0, retryIntervalMs = RETRY_INTERVAL_MS } = options
-  const { shutdownGraceMs = 1000, maxAttempts = 10 } = options
+  const { closeGraceMs = 1000, maxAttempts = 10 } = options
   const { maxBatchItems = 1000, maxBatchBytes = 1 << 20 } = options
   const { maxRetryIntervalMs = Math.max(MAX_RETRY_INTERVAL_MS, retryIntervalMs) } = options
   checkRange({ flushIntervalMs }, 0, Number.POSITIVE_INFINITY)
-  checkRange({ retryIntervalMs, maxRetryIntervalMs, shutdownGraceMs }, 0, MAX_TIMER_MS)
+  checkRange({ retryIntervalMs, maxRetryIntervalMs, closeGraceMs }, 0, MAX_TIMER_MS)
   checkRange({ maxAttempts, maxBatchItems, maxBatchBytes }, 1, Number.POSITIVE_INFINITY)
   checkPolicy(onFailure)
   const forEver = onFailure === 'retry'
@@ -60,7 +60,7 @@ export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<
     isolateAfter: forEver ? Number.POSITIVE_INFINITY : Math.min(ISOLATE_AFTER, maxAttempts),
     maxBatchItems,
     maxBatchBytes,
-    shutdownGraceMs,
+    closeGraceMs,
     clock,
     random,
   }

@@ -13,7 +13,7 @@ export interface PerformContext {
    * operations found on the device at start. False guarantees that none has.
    */
   readonly mayHaveRun: boolean
-  /** Aborted on shutdown, which then waits for `shutdownGraceMs`; a later result is ignored. */
+  /** Aborted on close, which then waits for `closeGraceMs`; a later result is ignored. */
   readonly signal: AbortSignal
 }
 
@@ -81,8 +81,8 @@ export interface JournalOptions<Out, In = Out>
   /** The program's name, written likewise. Default `unknown`. */
   readonly client?: string
   /** Create the journal if the device is blank, as the options say. Default true. */
-  readonly create?: boolean | CreateOptions
-  /** With `create`: create it also where something else is that is no ring. Default false. */
+  readonly createIfMissing?: boolean | CreateOptions
+  /** With `createIfMissing`: create it also where something else is that is no ring. Default false. */
   readonly overwrite?: boolean
   /** Turns operations into bytes and back. Default: operations are bytes. */
   readonly codec?: Codec<Out, In>
@@ -103,9 +103,9 @@ export interface JournalOptions<Out, In = Out>
   readonly maxBatchItems?: number
   /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
   readonly maxBatchBytes?: number
-  /** How long shutdown waits for a `perform` under way, after aborting its signal. Default 1,000. */
-  readonly shutdownGraceMs?: number
-  /** Shuts the journal down when it is aborted; before it has started, `start` rejects with its reason. */
+  /** How long `close` waits for a `perform` under way, after aborting its signal. Default 1,000. */
+  readonly closeGraceMs?: number
+  /** Closes the journal when it is aborted; before it has started, `start` rejects with its reason. */
   readonly signal?: AbortSignal
   /** Default: the machine's clock. */
   readonly clock?: Clock

@@ -55,7 +55,7 @@ if (mode === 'leave') {
   await pushOne(journal, Number(firstId))
 } else {
   await journal.sync()
-  await journal.shutdown()
+  await journal.close()
   await device.disconnect()
   closeSync(side)
 }

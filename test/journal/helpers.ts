@@ -55,7 +55,7 @@ export async function startRig(
     return behaviour(call)
   }
   const journal = await Journal.start<string>(device, perform, {
-    ...{ codec: text, clock, random: () => 1, create: SMALL },
+    ...{ codec: text, clock, random: () => 1, createIfMissing: SMALL },
     ...options,
   })
   const behave = (next: Behaviour): void => {

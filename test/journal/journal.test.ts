@@ -38,7 +38,7 @@ describe('push and perform', () => {
     await receipts[2]?.done
     expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b', 'c'])
     expect((await inspectRing(device)).consumer.offset).toBe(receipts[2]?.position)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('many concurrent pushes share one durable commit', async () => {
@@ -48,7 +48,7 @@ describe('push and perform', () => {
     await Promise.all(Array.from({ length: 500 }, (_, index) => journal.push(`op ${index}`)))
     // In format 1 the items, and the producer's pointer.
     expect(device.durableWrites - before).toBe(FORMAT === 1 ? 2 : 1)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('operations pass through the codec', async () => {
@@ -59,7 +59,7 @@ describe('push and perform', () => {
       async (operations) => {
         seen.push(...operations)
       },
-      { codec: json(), create: SMALL },
+      { codec: json(), createIfMissing: SMALL },
     )
     await (await journal.push({ id: 7 })).sync()
     expect(seen).toEqual([{ id: 7 }])
@@ -70,7 +70,7 @@ describe('push and perform', () => {
     first.behave(() => Promise.reject(new Error('down')))
     await first.journal.push('a')
     await first.clock.advance(5000)
-    await first.journal.shutdown()
+    await first.journal.close()
     expect(first.calls).toMatchObject([
       { attempt: 1, mayHaveRun: false },
       { attempt: 2, mayHaveRun: true },
@@ -82,13 +82,13 @@ describe('push and perform', () => {
       { operations: ['a'], attempt: 1, mayHaveRun: true },
       { operations: ['b'], attempt: 1, mayHaveRun: false },
     ])
-    await second.journal.shutdown()
+    await second.journal.close()
   })
 
   test('what is pushed during a replay is not mixed with it', async () => {
     const before = await startRig({ flushIntervalMs: 1e9 })
     for (const name of ['a', 'b', 'c']) await before.journal.push(name)
-    await before.journal.shutdown()
+    await before.journal.close()
     const options = { maxBatchItems: 2, refreshIntervalMs: 0 }
     const rig = await startRig(options, before.device, before.clock, async () => {
       if (rig.calls.length === 1) await rig.journal.push('new')
@@ -101,7 +101,7 @@ describe('push and perform', () => {
       { operations: ['c'], mayHaveRun: true },
       { operations: ['new'], mayHaveRun: false },
     ])
-    await rig.journal.shutdown()
+    await rig.journal.close()
   })
 
   test('a push that is aborted while it waits was not pushed', async () => {
@@ -121,7 +121,7 @@ describe('push and perform', () => {
     const performed = calls.flatMap(({ operations }) => names(operations))
     expect(performed).not.toContain('never')
     expect(performed.at(-1)).toBe('c')
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('an operation that can never fit is refused, and the journal goes on', async () => {
@@ -131,7 +131,7 @@ describe('push and perform', () => {
     })
     await expect(journal.push(7 as never)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
     await (await journal.push('a')).done
-    await journal.shutdown()
+    await journal.close()
   })
 })
 
@@ -145,7 +145,7 @@ describe('when to perform', () => {
     receipt.flush()
     await synced
     expect(calls).toHaveLength(1)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('waiting can be aborted, and the operation is performed all the same', async () => {
@@ -157,7 +157,7 @@ describe('when to perform', () => {
     await clock.advance(100)
     await receipt.done
     expect(calls).toHaveLength(1)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('an infinite interval waits until the journal is full, then performs at once', async () => {
@@ -170,7 +170,7 @@ describe('when to perform', () => {
     expect(calls.map(({ operations }) => names(operations))).toEqual([['a', 'b', 'c']])
     expect(journal.status()).toMatchObject({ pendingItems: 1, waitingPushes: 0 })
     expect(position).toBeGreaterThan(0n)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('room is found without looking, on a device that does not tell of changes', async () => {
@@ -182,7 +182,7 @@ describe('when to perform', () => {
     const pushes = ['a', 'b', 'c', 'd', 'e'].map((name) => journal.push(large(name, 2)))
     await Promise.all(pushes)
     expect(clock.now()).toBe(0)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('an idle journal has no timer', async () => {
@@ -195,7 +195,7 @@ describe('when to perform', () => {
     expect([clock.sleepers, calls.length]).toEqual([1, 0])
     await clock.advance(5000)
     expect([clock.sleepers, calls.length]).toEqual([0, 1])
-    await journal.shutdown()
+    await journal.close()
   })
 })
 
@@ -232,11 +232,11 @@ describe('retries', () => {
     await clock.advance(15_000)
     await done
     expect(journal.status()).toMatchObject({ pendingItems: 0, attempt: 0, lastError: undefined })
-    await journal.shutdown()
+    await journal.close()
   })
 })
 
-describe('shutdown', () => {
+describe('close', () => {
   test('aborts a perform under way, and counts what it still achieves', async () => {
     const { journal, clock, device, behave } = await startRig()
     behave(
@@ -246,15 +246,15 @@ describe('shutdown', () => {
     const first = await journal.push('a')
     await clock.settle()
     const second = await journal.push('b')
-    const shutdown = journal.shutdown()
+    const closing = journal.close()
     await expect(second.done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
     await first.done
-    await shutdown
+    await closing
     expect((await inspectRing(device)).consumer.offset).toBe(first.position)
   })
 
   test('does not wait for ever for a perform that does not listen', async () => {
-    const { journal, clock, device, calls, behave } = await startRig({ shutdownGraceMs: 300 })
+    const { journal, clock, device, calls, behave } = await startRig({ closeGraceMs: 300 })
     let finish: () => void = () => undefined
     behave(
       () =>
@@ -264,11 +264,11 @@ describe('shutdown', () => {
     )
     const { done } = await journal.push('a')
     await clock.settle()
-    const shutdown = journal.shutdown()
+    const closing = journal.close()
     await clock.advance(299)
-    expect(await stateOf(shutdown)).toBe('pending')
+    expect(await stateOf(closing)).toBe('pending')
     await clock.advance(1)
-    await shutdown
+    await closing
     await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
     finish()
     await clock.settle()
@@ -277,7 +277,7 @@ describe('shutdown', () => {
     const next = await startRig({}, device)
     await next.journal.sync()
     expect(next.calls).toMatchObject([{ operations: ['a'], mayHaveRun: true }])
-    await next.journal.shutdown()
+    await next.journal.close()
   })
 
   test.each([1, 2])('is no failure of what it interrupts, of %i attempts', async (maxAttempts) => {
@@ -291,7 +291,7 @@ describe('shutdown', () => {
     )
     const { done } = await journal.push('a')
     await clock.settle()
-    await journal.shutdown()
+    await journal.close()
     await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
     expect(letters).toEqual([])
     expect(journal.status().lastError).toBeUndefined()
@@ -300,30 +300,30 @@ describe('shutdown', () => {
 
   test('can be repeated, ends what comes later, and gives the roles back', async () => {
     const { journal, device } = await startRig()
-    await Promise.all([journal.shutdown(), journal.shutdown()])
-    await journal.shutdown()
+    await Promise.all([journal.close(), journal.close()])
+    await journal.close()
     await journal.ended
     await expect(journal.push('a')).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
     expect(journal.status().state).toBe('ended')
-    await (await startRig({}, device)).journal.shutdown()
+    await (await startRig({}, device)).journal.close()
   })
 
   test('of an idle journal leaves the pushed operation acknowledged for the next start', async () => {
     const { journal, device } = await startRig({ flushIntervalMs: 1e9 })
     const pushing = journal.push('a')
-    const shutdown = journal.shutdown()
+    const closing = journal.close()
     const outcome = await pushing.then(
       () => 'pushed',
       (error: unknown) => (isJournalError(error) ? error.code : 'another error'),
     )
-    await shutdown
+    await closing
     const expected = (await inspectRing(device)).used > 0 ? 'pushed' : 'JOURNAL_CLOSED'
     expect(outcome).toBe(expected)
   })
 })
 
 describe('a device that fails', () => {
-  test('or does not answer does not make shutdown hang', async () => {
+  test('or does not answer does not make close hang', async () => {
     class Stuck extends MemoryBlockDevice {
       stuck = false
       protected override doWrite(...args: [number, readonly Uint8Array[]]): Promise<void> {
@@ -331,17 +331,14 @@ describe('a device that fails', () => {
       }
     }
     const device = new Stuck({ sizeSectors: SECTORS })
-    const { journal, clock } = await startRig(
-      { shutdownGraceMs: 100, flushIntervalMs: 1e9 },
-      device,
-    )
+    const { journal, clock } = await startRig({ closeGraceMs: 100, flushIntervalMs: 1e9 }, device)
     const { done } = await journal.push('a')
     device.stuck = true
     const settled = Promise.allSettled([journal.push('b'), journal.push('c'), done])
     await clock.settle()
-    const shutdown = journal.shutdown()
+    const closing = journal.close()
     await clock.advance(200)
-    expect(await stateOf(shutdown)).toBe('resolved')
+    expect(await stateOf(closing)).toBe('resolved')
     expect(await settled).toMatchObject([
       { reason: { code: 'JOURNAL_DEVICE' } },
       { reason: { code: 'JOURNAL_DEVICE' } },
@@ -352,7 +349,7 @@ describe('a device that fails', () => {
   test('in a record ends the journal there, after what comes before it', async () => {
     const before = await startRig({ flushIntervalMs: 1e9 })
     for (const name of ['a', 'b']) await before.journal.push(name)
-    await before.journal.shutdown()
+    await before.journal.close()
     const [first] = await collect((await inspectRing(before.device)).items())
     // In format 1 the length of the second record, in format 2 the header of the second batch.
     const { at, byte, code } = {
@@ -382,7 +379,7 @@ describe('a device that fails', () => {
     const next = await startRig({}, device)
     await next.journal.sync()
     expect(next.calls[0]?.operations[0]).toBe('a')
-    await next.journal.shutdown()
+    await next.journal.close()
   })
 
   test('under the consumer pointer leaves the operation for the next start', async () => {
@@ -397,7 +394,7 @@ describe('a device that fails', () => {
     const next = await startRig({}, device)
     await next.journal.sync()
     expect(next.calls).toMatchObject([{ operations: ['a'], mayHaveRun: true }])
-    await next.journal.shutdown()
+    await next.journal.close()
   })
 })
 
@@ -412,7 +409,7 @@ test('what happens is published', async () => {
     await (await journal.push('good')).done
     await journal.push('bad')
     await clock.advance(5000)
-    await journal.shutdown()
+    await journal.close()
   } finally {
     unsubscribe('shared-block-ring:journal', listen)
   }
@@ -435,7 +432,7 @@ test('with the system clock, it is on time', async () => {
     return undefined
   }
   await using journal = await Journal.start(device, perform, {
-    ...{ flushIntervalMs: 10, retryIntervalMs: 10, create: SMALL },
+    ...{ flushIntervalMs: 10, retryIntervalMs: 10, createIfMissing: SMALL },
   })
   const receipt = await journal.push(new Uint8Array(3))
   await receipt.done

@@ -73,7 +73,7 @@ class World {
     for (const step of actions) await this.#act(rig, step, events)
     await this.#clock.settle()
     const cut = Math.floor((crash / 1000) * (events.length + 1))
-    await rig.journal.shutdown()
+    await rig.journal.close()
     this.#keep(events.slice(0, cut))
   }
 
@@ -83,7 +83,7 @@ class World {
     const rig = await this.#start(events, [])
     await this.#clock.advance(100_000)
     await rig.journal.sync()
-    await rig.journal.shutdown()
+    await rig.journal.close()
     this.#keep(events)
     return rig
   }

@@ -73,7 +73,7 @@ describe('dead letter', () => {
     await expect(receipts[1]?.done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
     await Promise.all([receipts[0]?.done, receipts[2]?.done, receipts[3]?.done])
     await journal.sync()
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('goes to a ring as the bytes that were pushed', async () => {
@@ -86,7 +86,7 @@ describe('dead letter', () => {
     await expect(done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
     const items = await collect((await inspectRing(dead)).items())
     expect(items.map(({ item }) => new TextDecoder().decode(item))).toEqual(['poison'])
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('that fails is retried, and the operation is not lost', async () => {
@@ -106,10 +106,10 @@ describe('dead letter', () => {
     await clock.advance(15_000)
     expect(letters).toEqual(['poison'])
     expect(calls).toHaveLength(1)
-    await journal.shutdown()
+    await journal.close()
   })
 
-  test('in progress at shutdown leaves the operation for the next start', async () => {
+  test('in progress at close leaves the operation for the next start', async () => {
     await using writer = await RingWriter.open(await smallRing(512))
     await writer.push(new Uint8Array(writer.producer.maxItemBytes))
     while ((await writer.tryPush(new Uint8Array(1))).status === 'ok');
@@ -118,7 +118,7 @@ describe('dead letter', () => {
     behave(poisoned)
     const { done } = await journal.push('poison')
     await clock.settle()
-    await journal.shutdown()
+    await journal.close()
     await expect(done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
     expect((await inspectRing(device)).used).toBeGreaterThan(0)
   })
@@ -170,6 +170,6 @@ describe('an operation that does not decode', () => {
     expect(letters).toMatchObject([{ attempts: 0, error: { code: 'CODEC_DECODE' } }])
     expect(new TextDecoder().decode(letters[0]?.bytes)).toBe('poison')
     expect(letters[0]).not.toHaveProperty('operation')
-    await journal.shutdown()
+    await journal.close()
   })
 })

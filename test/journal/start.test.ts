@@ -34,7 +34,7 @@ describe('journals of the original', () => {
       calls.push({ items: operations.map(hex), ...context })
     })
     await journal.sync()
-    await journal.shutdown()
+    await journal.close()
     expect(calls).toMatchObject([{ items: image.expect.items_hex, attempt: 1, mayHaveRun: true }])
     const after = await inspectRing(device)
     expect(after).toMatchObject({ used: 0, consumer: { offset: BigInt(image.expect.producer) } })
@@ -46,7 +46,7 @@ describe('journals of the original', () => {
     const journal = await Journal.start(device, () => Promise.reject(new Error('nothing to do')))
     await journal.sync()
     expect(journal.status()).toMatchObject({ pendingItems: 0, pendingBytes: 0, attempt: 0 })
-    await journal.shutdown()
+    await journal.close()
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
   })
 })
@@ -58,20 +58,20 @@ describe('the bytes are those of the original, so it can replay ours', () => {
     const journal = await Journal.start(device, succeed, {
       ...{ name: image.queue ?? '', client: image.client ?? '' },
       flushIntervalMs: 60_000,
-      create: { format: 1 },
+      createIfMissing: { format: 1 },
     })
     for (const operation of image.expect.items_hex) {
       await journal.push(new Uint8Array(Buffer.from(operation, 'hex')))
     }
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
-    await journal.shutdown()
+    await journal.close()
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
   })
 
   test('started and shut down', async () => {
     const image = golden('journal-started-empty')
     const device = new MemoryBlockDevice({ sizeSectors: image.size_sectors })
-    await (await Journal.start(device, succeed, { create: { format: 1 } })).shutdown()
+    await (await Journal.start(device, succeed, { createIfMissing: { format: 1 } })).close()
     expect(hex(await deviceBytes(device))).toBe(hex(goldenBytes(image)))
   })
 })
@@ -92,7 +92,7 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
     const { journal, calls } = await startRig({}, device)
     await (await journal.push('a')).done
     expect(calls).toHaveLength(1)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('resumed, but not acknowledged', async () => {
@@ -102,14 +102,14 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
     await consumer.close()
     const { journal } = await startRig({}, device)
     await (await journal.push('a')).done
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('nobody else can suspend it while it runs', async () => {
     const { journal, device } = await startRig({ flushIntervalMs: 0 })
     await expect(suspendRing(device)).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
     await (await journal.push('a')).done
-    await journal.shutdown()
+    await journal.close()
   })
 })
 
@@ -124,7 +124,7 @@ describe('what cannot be', () => {
     { maxAttempts: 0 },
     { maxBatchItems: 0 },
     { maxBatchBytes: 0 },
-    { shutdownGraceMs: Number.POSITIVE_INFINITY },
+    { closeGraceMs: Number.POSITIVE_INFINITY },
   ])('%o', async (options) => {
     await expect(start(options)).rejects.toBeInstanceOf(RangeError)
   })
@@ -161,7 +161,7 @@ test('what many processes pushed one after another is performed', async () => {
   const { journal, calls } = await startRig({ maxBatchItems: 1 }, device)
   await journal.sync()
   expect(calls.map(({ operations }) => operations[0])).toEqual(names)
-  await journal.shutdown()
+  await journal.close()
 })
 
 test('the signal shuts a running journal down', async () => {

@@ -12,7 +12,7 @@ const succeed = async () => undefined
 
 describe('weakness 7: the original formats any device that it cannot attach to', () => {
   const start = (device: MemoryBlockDevice, create = SMALL) =>
-    Journal.start(device, async () => undefined, { create })
+    Journal.start(device, async () => undefined, { createIfMissing: create })
 
   test.each(goldens(true))('$name stays as it is', async (golden) => {
     const device = await goldenDevice(golden)
@@ -43,7 +43,7 @@ describe('weakness 7: the original formats any device that it cannot attach to',
     await expect(start(device)).rejects.toMatchObject({ code: 'BLOCK_IO' })
     device.broken = false
     expect(hex(await deviceBytes(device))).toBe(before)
-    await (await start(device)).shutdown()
+    await (await start(device)).close()
   })
 
   test('something else is overwritten only when told to', async () => {
@@ -56,16 +56,16 @@ describe('weakness 7: the original formats any device that it cannot attach to',
     expect(hex(await deviceBytes(device))).toBe(before)
     const journal = await Journal.start(device, async () => undefined, {
       overwrite: true,
-      create: SMALL,
+      createIfMissing: SMALL,
     })
-    await journal.shutdown()
+    await journal.close()
     expect((await inspectRing(device)).used).toBe(0)
   })
 
-  test('a blank device stays blank with create: false', async () => {
+  test('a blank device stays blank with createIfMissing: false', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     await expect(
-      Journal.start(device, async () => undefined, { create: false }),
+      Journal.start(device, async () => undefined, { createIfMissing: false }),
     ).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
     expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
   })
@@ -85,7 +85,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
       [2, 5000],
     ])
     await done
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('an answered error is retried, though the journal is full', async () => {
@@ -101,7 +101,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     journal.flush()
     await clock.settle()
     expect(calls.flatMap(({ operations }) => names(operations)).join('')).toBe('abcabcde')
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('steady pushes do not put performing off: the interval counts from the first', async () => {
@@ -116,7 +116,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
       [200, 'at 100'],
     ])
     expect(calls[0]?.operations).toHaveLength(10)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('a push does not reset the retry timer, and is not in the batch that is repeated', async () => {
@@ -135,10 +135,10 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     ])
     await journal.sync()
     expect(calls[2]?.operations).toHaveLength(4)
-    await journal.shutdown()
+    await journal.close()
   })
 
-  test('shutdown with blocked pushes, a failing batch and an armed timer settles all, at once', async () => {
+  test('close with blocked pushes, a failing batch and an armed timer settles all, at once', async () => {
     const { journal, clock, behave } = await startRig({ flushIntervalMs: 1e9 })
     behave(fail)
     const pushes = ['a', 'b', 'c', 'd'].map((name) => journal.push(large(name, 2)))
@@ -146,9 +146,9 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     const receipts = await Promise.all(pushes.slice(0, 2))
     const waiting = [...pushes.slice(2), ...receipts.map(({ done }) => done), journal.sync()]
     const settled = Promise.allSettled(waiting)
-    const shutdown = journal.shutdown()
+    const closing = journal.close()
     await clock.settle()
-    expect(await stateOf(shutdown)).toBe('resolved')
+    expect(await stateOf(closing)).toBe('resolved')
     for (const outcome of await settled) {
       expect(outcome).toMatchObject({ reason: { code: 'JOURNAL_CLOSED' } })
     }
@@ -158,12 +158,12 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
   test('a poison item that does not decode is stepped over, durably', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const bytesJournal = await Journal.start(device, async () => ({ error: 'never' }), {
-      create: SMALL,
+      createIfMissing: SMALL,
     })
     for (const item of ['a', '\xff', 'b']) {
       await bytesJournal.push(Uint8Array.from(item, (character) => character.charCodeAt(0)))
     }
-    await bytesJournal.shutdown()
+    await bytesJournal.close()
     const letters: string[] = []
     const deadLetter = async ({ bytes }: { bytes: Uint8Array }): Promise<void> => {
       letters.push(hex(bytes))
@@ -173,13 +173,13 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b'])
     expect(letters).toEqual(['ff'])
     expect((await inspectRing(device)).used).toBe(0)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('replay reads in bounded batches, and a failed one repeats only itself', async () => {
     const before = await startRig({ flushIntervalMs: 1e9 })
     for (let index = 0; index < 10; index++) await before.journal.push(`op ${index}`)
-    await before.journal.shutdown()
+    await before.journal.close()
     const failures = new Set([2])
     const { journal, clock, calls } = await startRig(
       { maxBatchItems: 4 },
@@ -192,16 +192,16 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
       ['0123', '4567', '4567', '89'],
     )
     expect(calls.every(({ mayHaveRun }) => mayHaveRun)).toBe(true)
-    await journal.shutdown()
+    await journal.close()
   })
 
   test('replay bounds the bytes of a batch', async () => {
     const before = await startRig({ flushIntervalMs: 1e9 })
     for (let index = 0; index < 6; index++) await before.journal.push(large(`${index}`, 8))
-    await before.journal.shutdown()
+    await before.journal.close()
     const { journal, calls } = await startRig({ maxBatchBytes: 3000 }, before.device, before.clock)
     await journal.sync()
     expect(calls.map(({ operations }) => names(operations).join(''))).toEqual(['01', '23', '45'])
-    await journal.shutdown()
+    await journal.close()
   })
 })

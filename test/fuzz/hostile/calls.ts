@@ -354,13 +354,13 @@ export const CALLS: readonly Call[] = [
       const journal = await Journal.start(device, perform, {
         clock,
         signal,
-        create,
+        createIfMissing: create,
         onFailure: 'stop',
       })
       try {
         await Promise.race([journal.sync({ signal }), journal.ended])
       } finally {
-        await journal.shutdown()
+        await journal.close()
       }
     },
   },

@@ -24,6 +24,6 @@ test('a journal starts where the rest of a batch was dropped', async () => {
   })
   const receipt = await journal.push(Buffer.from('c'))
   await receipt.done
-  await journal.shutdown()
+  await journal.close()
   expect(performed).toEqual(['c'])
 })
