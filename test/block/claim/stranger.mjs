@@ -1,4 +1,5 @@
-// What another user of the machine may try: `stranger.mjs ROOT RING NAME`, as `runtime-child.mjs`.
+// What another user of the machine may try: `stranger.mjs ROOT RING NAME`, as `runtime-child.mjs`. It knows the code inside the package,
+// so it runs the modules before they are bundled.
 import { openSync, statSync } from 'node:fs'
 import * as net from 'node:net'
 import process from 'node:process'
@@ -6,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 
 const [root = '', path = ''] = process.argv.slice(2)
-const load = (module) => import(new URL(`dist/${module}`, pathToFileURL(`${root}/`)).href)
+const load = (module) => import(new URL(`.build/${module}`, pathToFileURL(`${root}/`)).href)
 const { claimAddress } = await load('block/claim/address.js')
 const { converse } = await load('block/claim/client.js')
 const { FileBlockDevice } = await load('block/file/index.js')
