@@ -62,6 +62,8 @@ export type RingErrorCode =
   | 'RING_NOT_INITIALISED'
   /** The device holds something else; nothing was written. */
   | 'RING_NOT_BLANK'
+  /** The ring was created with other options than `createIfMissing` has; nothing was changed. */
+  | 'RING_OTHER_OPTIONS'
   /** The ring was made with sectors of another size than the device was opened with (format 2: its blocks are smaller). */
   | 'RING_SECTOR_SIZE'
   /** Format 1: the file or export ends within a sector, and nothing records which sectors are the ring's. */

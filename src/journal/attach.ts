@@ -3,6 +3,7 @@ import type { Codec } from '../codec/codec.ts'
 import { bytes } from '../codec/index.ts'
 import { RingError } from '../errors.ts'
 import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/attach.ts'
+import { createMissing } from '../ring/queue/create-missing.ts'
 import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
 import type { AttachOptions, CreateOptions } from '../ring/types.ts'
 
@@ -30,11 +31,12 @@ export async function attachEnds<In>(
   options: WriterOptions<In>,
 ): Promise<Ends<In>> {
   options.signal?.throwIfAborted()
-  if (create.createIfMissing !== false) {
-    const options = typeof create.createIfMissing === 'object' ? create.createIfMissing : {}
+  const { createIfMissing = true, overwrite = false } = create
+  if (createIfMissing !== false) {
+    const options = typeof createIfMissing === 'object' ? createIfMissing : {}
     if (options.onFull === 'overwrite')
       throw new RangeError('a journal cannot overwrite its oldest operations')
-    await Producer.create(device, { overwrite: create.overwrite === true, ...options })
+    await createMissing(device, { overwrite, ...options })
   }
   // Nobody else may suspend what only we could resume.
   const consumer = await ConsumerRole.attach(device, { ...options, answerRequests: false })

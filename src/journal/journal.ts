@@ -1,9 +1,11 @@
+import { checkDevice } from '../block/check-device.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
 import { asPosition, type Position } from '../position.ts'
-import type { RingWriter, WaitingOptions } from '../ring/queue/writer.ts'
+import { type RingWriter, type WaitingOptions, WRITER_KINDS } from '../ring/queue/writer.ts'
 import type { Consumer } from '../ring/types.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
+import { checkOptions, optionsOf } from '../util/options.ts'
 import { Alarm } from './alarm.ts'
 import { attachEnds, type Ends } from './attach.ts'
 import {
@@ -18,7 +20,7 @@ import { publish } from './events.ts'
 import { Performer } from './performer.ts'
 import { Receipts } from './receipts.ts'
 import { Schedule } from './schedule.ts'
-import { type Settings, settingsOf } from './settings.ts'
+import { JOURNAL_KINDS, type Settings, settingsOf } from './settings.ts'
 import type { JournalOptions, JournalStatus, Perform, Receipt } from './types.ts'
 import { atMost, Waits } from './wait.ts'
 
@@ -107,14 +109,17 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     perform: Perform<Out>,
     options: JournalOptions<Out, In> = {},
   ): Promise<Journal<In>> {
+    checkDevice('Journal.start', device)
     if (typeof perform !== 'function') throw new TypeError('perform must be a function')
+    checkOptions('Journal.start', options, JOURNAL_KINDS)
     const settings = settingsOf(options)
     const alarm = new Alarm(settings.clock)
     const { name: queue, client, clock } = settings
     const onBlocked = (): void => alarm.ring()
     // A journal is its own consumer: no other program can request a suspension.
     const idle = { idleRefreshIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
-    const ends = await attachEnds(device, options, { ...options, ...idle, queue, client, clock })
+    const writing = { ...optionsOf(options, WRITER_KINDS), createIfMissing: false, ...idle }
+    const ends = await attachEnds(device, options, { ...writing, queue, client, clock })
     const { consumer, writer } = ends
     const stop = new AbortController()
     const receipts = new Receipts(consumer.position)

@@ -1,6 +1,8 @@
 import { type Clock, systemClock } from '../clock.ts'
 import type { Codec } from '../codec/codec.ts'
 import { bytes } from '../codec/index.ts'
+import { WRITER_KINDS } from '../ring/queue/writer.ts'
+import type { OptionKinds } from '../util/options.ts'
 import type { FailurePolicy, JournalOptions } from './types.ts'
 
 /** The name of a journal that was given none. */
@@ -11,6 +13,27 @@ export const MAX_TIMER_MS: number = 2 ** 31 - 1
 const ISOLATE_AFTER = 3
 const RETRY_INTERVAL_MS = 5000
 const MAX_RETRY_INTERVAL_MS = 300_000
+
+const { refreshIntervalMs, maxPollMs, maxQueuedItems, maxQueuedBytes, maxItemBytes } = WRITER_KINDS
+const { codec, createIfMissing, signal, clock } = WRITER_KINDS
+
+/** What a journal's options have to be. */
+export const JOURNAL_KINDS: OptionKinds<JournalOptions<never>> = {
+  ...{ refreshIntervalMs, maxPollMs, maxQueuedItems, maxQueuedBytes, maxItemBytes },
+  ...{ codec, createIfMissing, signal, clock },
+  name: 'string',
+  client: 'string',
+  overwrite: 'boolean',
+  flushIntervalMs: 'number',
+  retryIntervalMs: 'number',
+  maxRetryIntervalMs: 'number',
+  onFailure: [{ oneOf: ['retry', 'stop'] }, 'object'],
+  maxAttempts: 'number',
+  maxBatchItems: 'number',
+  maxBatchBytes: 'number',
+  closeGraceMs: 'number',
+  random: 'function',
+}
 
 /** A journal's options, checked and complete. */
 export interface Settings<Out> {

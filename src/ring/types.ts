@@ -67,8 +67,8 @@ export interface CreateOptions {
   /** Create the ring even where something else is. Default false. */
   readonly overwrite?: boolean
   /**
-   * Format 2: what the producer does when there is no room: `retry` has `push` answer so, and nothing is lost;
-   * `overwrite` gives up the oldest items, for telemetry that would rather lose these than wait. Default `retry`.
+   * Format 2: what the producer does when there is no room: `wait` has writers wait, and nothing is lost;
+   * `overwrite` gives up the oldest items, for telemetry that would rather lose these than wait. Default `wait`.
    */
   readonly onFull?: 'wait' | 'overwrite'
   /** Format 2: bytes in a block, the unit of writing: a power of two from 512 to 65536. Default 4096. */

@@ -1,3 +1,4 @@
+import { checkDevice } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { type Codec, decodeItem } from '../../codec/codec.ts'
@@ -6,6 +7,7 @@ import { isCodecError, isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { channel } from '../../util/diagnostics.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { Consumer } from '../attach.ts'
 import { isRefusal } from '../claimed-role.ts'
@@ -13,10 +15,18 @@ import { Format2Consumer } from '../format2/consumer.ts'
 import { fromPosition } from '../format2/position.ts'
 import { formatPosition, itemNumber, parsePosition } from '../position-text.ts'
 import { popBounds } from '../single-item.ts'
-import type { ConsumerOptions, PopManyOptions, PoppedItem, RingState } from '../types.ts'
+import type {
+  ConsumerOptions,
+  CreateOptions,
+  PopManyOptions,
+  PoppedItem,
+  RingState,
+} from '../types.ts'
 import { LazyAcknowledgements, type LazyAckOptions } from './acknowledgements.ts'
+import { createMissing } from './create-missing.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
 import { type Acknowledger, DeliveredEntry, type RingEntry } from './entry.ts'
+import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import type { WaitingOptions } from './writer.ts'
 
@@ -27,6 +37,8 @@ const MAX_UNACKED = 65_536
 export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   /** Turns bytes into items. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
+  /** Create the ring if the device is blank, as the options say: either end may start first. Default false. */
+  readonly createIfMissing?: boolean | CreateOptions
   /**
    * Has `ack` resolve at once, and one write give back what many calls acknowledged; `true` for the defaults. After a
    * crash, what was not written yet is delivered again. Default: an `ack` that lets the ring advance resolves when that is durable.
@@ -38,6 +50,15 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
    * entry it is, as {@link RingReader.unacked} does. Default 65,536.
    */
   readonly maxUnacked?: number
+}
+
+const KINDS: OptionKinds<ReaderOptions<never>> = {
+  ...ATTACH_KINDS,
+  ...CONSUMER_KINDS,
+  codec: 'object',
+  createIfMissing: ['boolean', 'object'],
+  lazyAck: ['boolean', 'object'],
+  maxUnacked: 'number',
 }
 
 /** What `receiveMany` takes. */
@@ -152,6 +173,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Takes the consumer's role.
+   * @throws {TypeError} there is no such option, or it is something else; `device` is none
    * @throws {RangeError} an option cannot be
    * @throws as `Consumer.attach`
    */
@@ -167,6 +189,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     device: BlockDevice,
     options: ReaderOptions<Out> = {},
   ): Promise<RingReader<Out>> {
+    checkDevice('RingReader.open', device)
+    checkOptions('RingReader.open', options, KINDS)
+    options.signal?.throwIfAborted()
+    await createMissing(device, options.createIfMissing ?? false)
     const consumer = await Consumer.attach(device, options)
     try {
       return new RingReader<Out>(consumer, options)

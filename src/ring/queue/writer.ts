@@ -1,3 +1,4 @@
+import { checkDevice } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { type Codec, encodeItem, encodeItems } from '../../codec/codec.ts'
@@ -5,11 +6,14 @@ import { bytes } from '../../codec/index.ts'
 import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { Producer } from '../attach.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
 import type { AttachOptions, CreateOptions, PushManyResult } from '../types.ts'
+import { createMissing } from './create-missing.ts'
+import { ATTACH_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import { PushQueue } from './push-queue.ts'
 
@@ -54,6 +58,17 @@ export type TryPushResult =
   | { readonly status: 'suspended' }
 
 const NO_OPTIONS: WaitingOptions = {}
+
+/** What the options of a writer have to be. */
+export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
+  ...ATTACH_KINDS,
+  codec: 'object',
+  createIfMissing: ['boolean', 'object'],
+  maxQueuedItems: 'number',
+  maxQueuedBytes: 'number',
+  idleRefreshIntervalMs: 'number',
+  onBlocked: 'function',
+}
 
 /** What waits: `signal` stops the waiting, never a write that was begun. */
 export interface WaitingOptions {
@@ -118,14 +133,14 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     device: BlockDevice,
     options: WriterOptions<In> = {},
   ): Promise<RingWriter<In>> {
+    checkDevice('RingWriter.open', device)
+    checkOptions('RingWriter.open', options, WRITER_KINDS)
     const { idleRefreshIntervalMs = IDLE_REFRESH_MS, signal } = options
     if (!(idleRefreshIntervalMs >= 1)) {
       throw new RangeError(`idleRefreshIntervalMs is at least 1, not ${idleRefreshIntervalMs}`)
     }
     signal?.throwIfAborted()
-    const { createIfMissing = false } = options
-    if (createIfMissing !== false)
-      await Producer.create(device, createIfMissing === true ? {} : createIfMissing)
+    await createMissing(device, options.createIfMissing ?? false)
     const waiter = new Waiter(device, options.clock ?? systemClock, options)
     try {
       for (;;) {

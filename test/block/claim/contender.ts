@@ -22,7 +22,13 @@ export function copyPackage(folder: string): Copies {
   chmodSync(folder, 0o755)
   const copies = { with: join(folder, 'with'), without: join(folder, 'without') }
   for (const copy of Object.values(copies)) {
-    for (const part of ['dist', '.build', 'package.json', 'test/block/claim', 'node_modules/tslib']) {
+    for (const part of [
+      'dist',
+      '.build',
+      'package.json',
+      'test/block/claim',
+      'node_modules/tslib',
+    ]) {
       cpSync(join(ROOT, part), join(copy, part), { recursive: true })
     }
   }

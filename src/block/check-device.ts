@@ -1,0 +1,16 @@
+import type { BlockDevice } from './device.ts'
+
+/**
+ * Checks that a device was given, and not the path of one.
+ * @param call what was called, for the message
+ * @throws {TypeError} it is something else
+ */
+export function checkDevice(call: string, device: BlockDevice): void {
+  const given: unknown = device
+  if (typeof given === 'object' && given !== null && 'read' in given && 'capabilities' in given)
+    return
+  const found = typeof given === 'string' ? `the text ${JSON.stringify(given)}` : typeof given
+  throw new TypeError(
+    `${call} takes a block device, not ${found}; open one first, as with FileBlockDevice.open(path) of shared-block-ring/block/file`,
+  )
+}

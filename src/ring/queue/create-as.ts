@@ -1,0 +1,44 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { RingError } from '../../errors.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
+import { inspectRing, Producer } from '../attach.ts'
+import type { CreateOptions } from '../types.ts'
+
+/** What the options of a new ring have to be. */
+const CREATE_KINDS: OptionKinds<CreateOptions> = {
+  format: { oneOf: [1, 2] },
+  overwrite: 'boolean',
+  onFull: { oneOf: ['wait', 'overwrite'] },
+  blockSize: 'number',
+  name: 'string',
+  uuid: 'object',
+  clock: 'object',
+}
+
+/** What a ring is created with, and keeps. */
+const KEPT = ['format', 'blockSize', 'name', 'onFull'] as const
+
+/**
+ * Creates the ring of a device that is blank. An existing ring is left alone, and has to be as the options say.
+ * @throws {TypeError} there is no such option, or it is something else
+ * @throws {RingError} `RING_OTHER_OPTIONS`: the ring was created with others
+ * @throws as `Producer.create`; as `inspectRing`, if there is a ring and the options say what it has to be
+ */
+export async function createAs(device: BlockDevice, wanted: CreateOptions): Promise<void> {
+  checkOptions('createIfMissing', wanted, CREATE_KINDS)
+  if (await Producer.create(device, wanted)) return
+  if (KEPT.every((option) => wanted[option] === undefined)) return
+  const { format, ring } = await inspectRing(device)
+  const kept = { format, ...ring }
+  for (const option of KEPT) {
+    if (wanted[option] === undefined || wanted[option] === kept[option]) continue
+    const expected = String(wanted[option])
+    const found = String(kept[option] ?? 'none, in format 1')
+    throw new RingError(
+      'RING_OTHER_OPTIONS',
+      `The ring on ${device.name} was created with another ${option}: expected ${expected}, found ${found}; it was not changed. ` +
+        `Leave out ${option} to use it`,
+      { device: device.name, field: option, expected, found },
+    )
+  }
+}

@@ -1,0 +1,61 @@
+/** What an option has to be: a type, as `typeof` says it, one of some types, or one of some values. */
+export type OptionKind =
+  | 'boolean'
+  | 'number'
+  | 'string'
+  | 'function'
+  | 'object'
+  | readonly OptionKind[]
+  | { readonly oneOf: readonly unknown[] }
+
+/** What each option of a call has to be; the type makes sure that none is left out. */
+export type OptionKinds<Options> = { readonly [Name in keyof Options]-?: OptionKind }
+
+/**
+ * Checks the options of a call, for programs whose types nobody checked: a misspelt option would be ignored without a word.
+ * @param call what was called, for the message
+ * @throws {TypeError} there is no such option, or it is something else; `undefined` counts as absent
+ */
+export function checkOptions<Options extends object>(
+  call: string,
+  options: Options,
+  kinds: OptionKinds<Options>,
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`${call} takes an object with options, not ${String(options)}`)
+  }
+  const known = new Map<string, OptionKind>(Object.entries(kinds))
+  for (const [name, value] of Object.entries(options)) {
+    const kind = known.get(name)
+    if (kind === undefined) {
+      throw new TypeError(`${call} has no option ${name}; it has ${[...known.keys()].join(', ')}`)
+    }
+    if (value === undefined || isOf(kind, value)) continue
+    throw new TypeError(`${call}: option ${name} is ${wordsOf(kind)}, not ${shown(value)}`)
+  }
+}
+
+/** Those of the options that another call has, to hand them on. */
+export function optionsOf<Options extends object, Other extends object>(
+  options: Options,
+  kinds: OptionKinds<Other>,
+): Pick<Options, Extract<keyof Options, keyof Other>> {
+  const entries = Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name))
+  return Object.fromEntries(entries) as Pick<Options, Extract<keyof Options, keyof Other>>
+}
+
+function isOf(kind: OptionKind, value: unknown): boolean {
+  if (typeof kind === 'string') return typeof value === kind && value !== null
+  return 'oneOf' in kind ? kind.oneOf.includes(value) : kind.some((each) => isOf(each, value))
+}
+
+function wordsOf(kind: OptionKind): string {
+  if (typeof kind === 'string') return `a${kind === 'object' ? 'n' : ''} ${kind}`
+  const words = 'oneOf' in kind ? kind.oneOf.map(shown) : kind.map(wordsOf)
+  return words.join(' or ')
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}

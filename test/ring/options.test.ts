@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { Journal } from '../../src/journal/journal.ts'
+import { Producer } from '../../src/ring/attach.ts'
+import { RingReader } from '../../src/ring/queue/reader.ts'
+import { RingWriter } from '../../src/ring/queue/writer.ts'
+import type { CreateOptions } from '../../src/ring/types.ts'
+import { deviceBytes } from '../helpers/golden.ts'
+
+const OPENS = {
+  'RingWriter.open': (device: never, options: never) => RingWriter.open(device, options),
+  'RingReader.open': (device: never, options: never) => RingReader.open(device, options),
+  'Journal.start': (device: never, options: never) =>
+    Journal.start(device, async () => undefined, options),
+} as const
+
+function blank(): MemoryBlockDevice {
+  return new MemoryBlockDevice({ sizeSectors: 2048 })
+}
+
+describe.each(Object.entries(OPENS))('%s', (name, open) => {
+  const WRONG: readonly (readonly [string, unknown, string])[] = [
+    ['a misspelt option', { createIfMising: true }, 'has no option createIfMising'],
+    ['a function of the prototype', { toString: 1 }, 'has no option toString'],
+    ['another type', { clock: 5 }, 'option clock is an object, not 5'],
+    ['null', { signal: null }, 'option signal is an object, not null'],
+    ['no options at all', 'fast', 'takes an object with options, not fast'],
+    [
+      'a misspelt option of the ring',
+      { createIfMissing: { blocksize: 512 } },
+      'no option blocksize',
+    ],
+    [
+      'a value that is none',
+      { createIfMissing: { onFull: 'retry' } },
+      'option onFull is "wait" or "overwrite", not "retry"',
+    ],
+  ]
+
+  test.each(WRONG)('refuses %s, and writes nothing', async (_, options, message) => {
+    const device = blank()
+    const before = await deviceBytes(device)
+    const opening = open(device as never, options as never)
+    await expect(opening).rejects.toThrow(TypeError)
+    await expect(opening).rejects.toThrow(message)
+    expect(await deviceBytes(device)).toEqual(before)
+  })
+
+  test('takes undefined for an option that is absent', async () => {
+    const options = { createIfMissing: true, clock: undefined }
+    const opened = await open(blank() as never, options as never)
+    await opened.close()
+  })
+
+  test.each(['ring.img', undefined, null, {}])('refuses what is no device: %s', async (device) => {
+    const opening = open(device as never, {} as never)
+    await expect(opening).rejects.toThrow(`${name} takes a block device`)
+  })
+
+  test.each<readonly [string, CreateOptions]>([
+    ['blockSize', { blockSize: 512 }],
+    ['name', { name: 'other' }],
+    ['format', { format: 1 }],
+  ])('refuses a ring that was created with another %s', async (field, options) => {
+    const device = blank()
+    await Producer.create(device, { blockSize: 4096, name: 'jobs' })
+    const before = await deviceBytes(device)
+    await expect(
+      open(device as never, { createIfMissing: options } as never),
+    ).rejects.toMatchObject({ code: 'RING_OTHER_OPTIONS', details: { field } })
+    expect(await deviceBytes(device)).toEqual(before)
+  })
+
+  test('opens a ring that is as the options say', async () => {
+    const device = blank()
+    await Producer.create(device, { blockSize: 512, name: 'jobs', onFull: 'wait' })
+    const wanted = { format: 2, blockSize: 512, name: 'jobs', onFull: 'wait' }
+    const opened = await open(device as never, { createIfMissing: wanted } as never)
+    await opened.close()
+  })
+})
+
+test('the reader may be first', async () => {
+  const device = blank()
+  await using reader = await RingReader.open(device, { createIfMissing: true })
+  await using writer = await RingWriter.open(device, { createIfMissing: true })
+  await writer.push(new Uint8Array([7]))
+  expect((await reader.receive()).item).toEqual(new Uint8Array([7]))
+})
+
+test('a reader refuses a damage policy that is none', async () => {
+  const device = blank()
+  await Producer.create(device)
+  const options = { onDamage: 'Skip' as 'skip' }
+  await expect(RingReader.open(device, options)).rejects.toThrow('"stop" or "skip", not "Skip"')
+})
