@@ -431,6 +431,29 @@ describe.runIf(FORMAT === 2)('what is not in the ring any more counts as acknowl
     expect(reader.consumer.position).toBe(x.position)
     expect((await reader.receive()).item).toBe('y')
   })
+
+  test('what is given back and went with a cache does not hide the items of the new epoch', async () => {
+    const device = await filled(['a'])
+    const options = { refreshIntervalMs: 0, lazyAck: true, clock: new FakeClock() }
+    await using reader = await open(device, options)
+    const producer = await attachProducer(device)
+    const before = await imageOf(device)
+    await producer.append([Buffer.from('lost1'), Buffer.from('lost2')])
+    const lost = await receive(reader, 3)
+    for (const entry of lost) await entry.ack()
+    await producer.close()
+    await device.write(0, [before])
+    await using writer = await RingWriter.open(device, { codec: text })
+    await writer.pushMany(['x', 'y', 'z'])
+    const x = await reader.tryReceive()
+    const y = await reader.tryReceive()
+    expect([x?.item, y?.item]).toEqual(['x', 'y'])
+    expect([x?.number, y?.number]).toEqual([lost[1].number, lost[2].number])
+    await y?.ack()
+    await x?.ack()
+    await reader.flush()
+    expect(reader.consumer.position).toBe(y?.position)
+  })
 })
 
 async function imageOf(device: HookedDevice): Promise<Uint8Array> {
