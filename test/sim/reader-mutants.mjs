@@ -41,8 +41,8 @@ export const READERS = [
   ]),
   mutant('what is being given back is read again', 'none', 300, [
     READER,
-    'const { finishedTo } = deliveries\n    if (this',
-    'const finishedTo = own\n    if (this',
+    'const { finishedTo } = this.#deliveries\n    if (this',
+    'const finishedTo = this.consumer.position\n    if (this',
   ]),
   mutant('nothing bounds what is delivered', 'none', 100, [
     READER,

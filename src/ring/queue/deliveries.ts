@@ -74,10 +74,12 @@ export class Deliveries {
     return this.#unfinished
   }
 
-  /** The newest one that is finished. */
-  get newestFinished(): Delivery | undefined {
+  /** The newest one that is finished, up to a position. */
+  newestFinished(upTo: Position | undefined = this.#last?.position): Delivery | undefined {
     let at = this.#last
-    while (at?.state === PENDING) at = at.before
+    while (at !== undefined && upTo !== undefined && (at.state === PENDING || at.position > upTo)) {
+      at = at.before
+    }
     return at
   }
 
@@ -167,9 +169,13 @@ export class Deliveries {
     if (delivery.state === RECORDED) delivery.state = WAITING
   }
 
-  /** Its `ack` resolves: whatever becomes of later writes, it is finished. */
-  settle(delivery: Delivery): void {
+  /**
+   * Its `ack` resolves: whatever becomes of later writes, it is finished.
+   * @returns false if a write that failed has reverted it
+   */
+  settle(delivery: Delivery): boolean {
     if (delivery.state === WAITING) delivery.state = RECORDED
+    return delivery.state !== PENDING
   }
 
   /** The write up to a position failed: what waits for it was not acknowledged after all. */

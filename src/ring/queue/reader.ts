@@ -138,8 +138,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   #heldBy: Delivery | undefined
   /** The write that waits for its turn. */
   #write: Promise<void> | undefined
-  /** Called when something was given back, or not after all. */
-  #onChange: (() => void) | undefined
+  /** Called when something was given back, or not after all, or the reader went back. */
+  readonly #onChange = new Set<() => void>()
   readonly #lazy: LazyAcknowledgements | undefined
   #closed: RingError | undefined
 
@@ -301,9 +301,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws the signal's reason
    */
   async flush(options: WaitingOptions = {}): Promise<void> {
-    const newest = this.#deliveries.newestFinished
-    while (newest !== undefined && this.#deliveries.holds(newest)) {
-      if (this.#deliveries.owes) await this.#giveBack()
+    const deliveries = this.#deliveries
+    this.#catchUp()
+    for (let newest = deliveries.newestFinished(); newest !== undefined; ) {
+      // It is given back, or not acknowledged after all; then one before it still may be.
+      if (!deliveries.holds(newest)) newest = deliveries.newestFinished(newest.position)
+      else if (deliveries.owes) await this.#giveBack()
       else await this.#changed(options.signal)
     }
     await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
@@ -325,11 +328,26 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async #acknowledge(delivery: Delivery): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed
     const deliveries = this.#deliveries
-    if (!deliveries.finish(delivery)) return
-    if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy, deliveries.finishedTo)
-    deliveries.wait(delivery)
-    await this.#giveBack()
-    deliveries.settle(delivery)
+    // Once more if the write of another call failed, which took this entry with it.
+    do {
+      if (!this.#finish(delivery)) return
+      if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy, deliveries.finishedTo)
+      deliveries.wait(delivery)
+      await this.#giveBack()
+    } while (!deliveries.settle(delivery))
+  }
+
+  /** @returns whether the ring may advance past it */
+  #finish(delivery: Delivery): boolean {
+    if (this.#deliveries.finish(delivery)) return true
+    this.#catchUp()
+    return this.#deliveries.finish(delivery)
+  }
+
+  /** What was given back meanwhile, whoever asked for it, holds nothing. */
+  #catchUp(): void {
+    const { position: own } = this.consumer
+    if (this.#isBefore(this.#deliveries.givenBackTo, own)) this.#forgetThrough(own)
   }
 
   /** Gives back what is finished when its turn comes, which others may wait for until then. */
@@ -369,21 +387,22 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   #change(): void {
-    this.#onChange?.()
+    for (const wake of this.#onChange) wake()
     if (this.#held) this.#waiter.wake()
   }
 
   /** Waits until what is held changes. */
-  #changed(signal: AbortSignal | undefined): Promise<void> {
+  async #changed(signal: AbortSignal | undefined): Promise<void> {
+    let wake = (): void => undefined
     const next = new Promise<void>((resolve) => {
-      const before = this.#onChange
-      this.#onChange = () => {
-        this.#onChange = undefined
-        before?.()
-        resolve()
-      }
+      wake = resolve
     })
-    return untilAborted(next, signal, this.#closing.signal)
+    this.#onChange.add(wake)
+    try {
+      await untilAborted(next, signal, this.#closing.signal)
+    } finally {
+      this.#onChange.delete(wake)
+    }
   }
 
   #positionOf(entry: RingEntry<Out>): Position {
@@ -419,6 +438,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       this.#cursor = position
       if (isSkip) this.#deliveries.skip(position)
       else this.#deliveries.goTo(position, options.acknowledgedToo === true)
+      this.#change()
     })
   }
 
@@ -478,19 +498,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
     const deliveries = this.#deliveries
     if (deliveries.owes) await this.#giveBackOwed()
-    // What was given back meanwhile, or is being given back, whoever asked for it, is not read again.
-    const { position: own } = this.consumer
-    if (this.#isBefore(deliveries.givenBackTo, own)) this.#forgetThrough(own)
-    const { finishedTo } = deliveries
-    if (this.#isBefore(this.#cursor, finishedTo)) {
-      this.#popped = this.#popped.filter(({ position }) => position > finishedTo)
-      this.#cursor = finishedTo
-      deliveries.goTo(finishedTo, false)
-    }
+    this.#passGivenBack()
     if (this.#isHeld()) return []
     const entries: RingEntry<Out>[] = []
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       if (this.#popped.length === 0 && entries.length === 0) {
+        // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
+        this.#passGivenBack()
         this.#popped = await this.#pop(options.signal)
       }
       const popped = this.#popped.at(-1)
@@ -524,6 +538,17 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       taken += stored.length
     }
     return entries
+  }
+
+  /** What was given back meanwhile, or is being given back, is not read again. */
+  #passGivenBack(): void {
+    this.#catchUp()
+    const { finishedTo } = this.#deliveries
+    if (this.#isBefore(this.#cursor, finishedTo)) {
+      this.#popped = this.#popped.filter(({ position }) => position > finishedTo)
+      this.#cursor = finishedTo
+      this.#deliveries.goTo(finishedTo, false)
+    }
   }
 
   /** By the count of items: where a consumer's place was overwritten, it says that it is of a later epoch than the items behind it. */
