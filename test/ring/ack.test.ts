@@ -193,6 +193,20 @@ describe('ack', () => {
 })
 
 describe('ackThrough', () => {
+  test.skipIf(FORMAT === 2)('refuses a position inside an item, and forgets it', async () => {
+    const device = await filled()
+    {
+      await using reader = await open(device)
+      const [a] = await receive(reader, 3)
+      for (const bytes of [1n, 4n]) {
+        const inside = (a.position + bytes) as typeof a.position
+        await expect(reader.ackThrough(inside)).rejects.toThrow(RangeError)
+      }
+      await a.ack()
+    }
+    expect(await left(device)).toEqual(NAMES.slice(1))
+  })
+
   test('acknowledges a batch with one write, by an entry or a position', async () => {
     const device = await filled()
     await using reader = await open(device)

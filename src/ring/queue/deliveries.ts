@@ -116,6 +116,13 @@ export class Deliveries {
     return this.#replay?.position === position
   }
 
+  /** Whether an item that is held ends at a position, or what was given back reaches so far. */
+  endsAt(position: Position): boolean {
+    let at = this.#first
+    while (at !== undefined && at.position < position) at = at.after
+    return at?.position === position || position <= this.#givenBackTo
+  }
+
   /** The item that ends at a position, behind all those before, is delivered. */
   deliver(position: Position): Delivery {
     this.#dropReplayed(position, false)

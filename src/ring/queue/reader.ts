@@ -283,6 +283,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const position = typeof upTo === 'bigint' ? upTo : this.#positionOf(upTo)
     this.#checkDelivered(position)
     const deliveries = this.#deliveries
+    // Positions of format 1 are bytes, and nothing on the device tells those between two items from others.
+    if (this.consumer.format === 1 && !deliveries.endsAt(position)) {
+      throw new RangeError(`no item that was delivered ends at position ${this.#show(position)}`)
+    }
     if (this.#lazy === undefined || this.#closed !== undefined) {
       do {
         deliveries.finishThrough(position)
