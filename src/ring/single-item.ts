@@ -1,12 +1,23 @@
 import type { Position } from '../position.ts'
-import type { Consumer, PopManyOptions, PopResult, Producer, PushResult } from './types.ts'
+import type {
+  Consumer,
+  PopManyOptions,
+  PopResult,
+  Producer,
+  PushOptions,
+  PushResult,
+} from './types.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
 const DEFAULT_MAX_BYTES = 1 << 20
 
 /** `push`, by way of `pushMany`. */
-export async function pushOne(producer: Producer, item: Uint8Array): Promise<PushResult> {
-  const result = await producer.pushMany([item])
+export async function pushOne(
+  producer: Producer,
+  item: Uint8Array,
+  options?: PushOptions,
+): Promise<PushResult> {
+  const result = await producer.pushMany([item], options)
   if (result.status !== 'ok') return result
   return { status: 'ok', position: result.position }
 }

@@ -284,8 +284,8 @@ export interface Role extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** How an append finds room. */
-export interface AppendOptions {
+/** How a producer finds room. */
+export interface PushOptions {
   /**
    * Ends the search for room between two reads, never a write: a ring that overwrites is read to find the next item to keep, and
    * where it is damaged, that can take long.
@@ -312,15 +312,16 @@ export interface Producer extends Role {
    * Puts one item on stable storage, behind those pushed before: a copy of it, made at the call. Nobody sees it before
    * `advance`; if that never comes, it is dropped.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
+   * @throws the signal's reason, before anything is pushed
    */
-  push(item: Uint8Array): Promise<PushResult>
+  push(item: Uint8Array, options?: PushOptions): Promise<PushResult>
 
   /**
    * As `push`, for as many items from the front as have room, in as few writes as can be. In format 2, where a device refuses one
    * of several writes, or cannot be read before it, the items of those before are answered, and the next call tells.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    */
-  pushMany(items: readonly Uint8Array[]): Promise<PushManyResult>
+  pushMany(items: readonly Uint8Array[], options?: PushOptions): Promise<PushManyResult>
 
   /**
    * Pushes as many items from the front as have room, and makes them visible with everything pushed before, as one
@@ -328,14 +329,14 @@ export interface Producer extends Role {
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    * @throws the signal's reason, before anything is pushed
    */
-  append(items: readonly Uint8Array[], options?: AppendOptions): Promise<PushManyResult>
+  append(items: readonly Uint8Array[], options?: PushOptions): Promise<PushManyResult>
 
   /**
    * Makes everything pushed before `position` visible, durably. Advancing to where the pointer is already,
    * or behind, does nothing.
    * @throws {RangeError} `position` was not answered by a `push` of this handle
    */
-  advance(position: Position): Promise<void>
+  advance(position: Position, options?: PushOptions): Promise<void>
 }
 
 /**

@@ -85,6 +85,21 @@ describe('the search for what a ring can give up', () => {
     await expect(later).resolves.toBeDefined()
   })
 
+  test.each(['push', 'pushMany', 'append'] as const)(
+    "ends with the signal of a producer's %s",
+    async (how) => {
+      const device = await damaged()
+      await using producer = await attachProducer(device)
+      const patience = new AbortController()
+      onSearch(device, () => patience.abort(new Error('too long')))
+      const { signal } = patience
+      const pushing =
+        how === 'push' ? producer.push(ITEM, { signal }) : producer[how]([ITEM], { signal })
+      await expect(pushing).rejects.toThrow('too long')
+      expect(await producer.append([ITEM])).toMatchObject({ status: 'ok' })
+    },
+  )
+
   test('ends when the writer is closed', async () => {
     const device = await damaged()
     const writer = await RingWriter.open(device)

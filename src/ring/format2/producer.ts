@@ -7,11 +7,11 @@ import { roomOf } from '../own-items.ts'
 import { pushOne } from '../single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
-  AppendOptions,
   AttachOptions,
   AttachProducerResult,
   Producer,
   PushManyResult,
+  PushOptions,
   PushResult,
   RingState,
 } from '../types.ts'
@@ -171,19 +171,19 @@ export class Format2Producer extends Format2Role implements Producer {
     })
   }
 
-  push(item: Uint8Array): Promise<PushResult> {
-    return pushOne(this, item)
+  push(item: Uint8Array, options?: PushOptions): Promise<PushResult> {
+    return pushOne(this, item, options)
   }
 
-  pushMany(items: readonly Uint8Array[]): Promise<PushManyResult> {
-    return this.#write(items, false)
+  pushMany(items: readonly Uint8Array[], { signal }: PushOptions = {}): Promise<PushManyResult> {
+    return this.#write(items, false, signal)
   }
 
-  append(items: readonly Uint8Array[], { signal }: AppendOptions = {}): Promise<PushManyResult> {
+  append(items: readonly Uint8Array[], { signal }: PushOptions = {}): Promise<PushManyResult> {
     return this.#write(items, true, signal)
   }
 
-  advance(position: Position): Promise<void> {
+  advance(position: Position, { signal }: PushOptions = {}): Promise<void> {
     return this.run(async () => {
       const { epoch, seq } = fromPosition(position)
       const { epoch: current, start } = this.#space.currentEpoch
@@ -196,7 +196,7 @@ export class Format2Producer extends Format2Role implements Producer {
       }
       this.#checkCounts(0)
       await this.refreshBeforeWrite()
-      if (!(await this.#makeRoom(1))) throw this.#noRoom(position)
+      if (!(await this.#makeRoom(1, signal))) throw this.#noRoom(position)
       await this.#writeBatch([], 0, seq)
     })
   }

@@ -137,11 +137,11 @@ async function produce({ device }: Calling, leased: boolean): Promise<string> {
   try {
     await producer.state()
     await producer.debugInfo()
-    const appended = await producer.append(ITEMS)
+    const appended = await producer.append(ITEMS, { signal })
     if (appended.status !== 'ok') return appended.status
-    const pushed = await producer.pushMany(ITEMS)
+    const pushed = await producer.pushMany(ITEMS, { signal })
     if (pushed.status !== 'ok') return pushed.status
-    await producer.advance(pushed.position)
+    await producer.advance(pushed.position, { signal })
     return 'ok'
   } finally {
     await producer.close()
