@@ -79,6 +79,8 @@ const config: ViteUserConfig = defineConfig({
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'html'],
       reportsDirectory: '.coverage',
+      // A little below what it is: raise them with it.
+      thresholds: { statements: 84, branches: 77, functions: 84, lines: 85 },
     },
     projects,
   },
