@@ -147,6 +147,8 @@ test('a server that ends with its last client', async (context) => {
   await expect
     .poll(() => connectAndLeave().catch((error: unknown) => error), { timeout: 10_000 })
     .toEqual(OPEN)
+  // That it ended by itself is what was asked for, and no failure of the scene.
+  await server.kill()
 })
 
 test('a server that takes no clients from here', async (context) => {
