@@ -418,7 +418,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
     const cursor = this.#log.learn(producer, this.#told.seen, this.#cursor)
-    const seen = this.#log.epoch
+    // An epoch that we saw may be gone with a cache; no later one has its number, and our slots never go back.
+    const seen = Math.max(this.#told.seen, this.#log.epoch)
     const isNew = cursor !== this.#cursor || seen !== this.#told.seen
     this.#told = { ...this.#told, cursor, seen }
     if (isNew) this.checkpointWhenIdle()
