@@ -47,16 +47,15 @@ export type {
 export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'
 export { formatPosition, parsePosition } from './ring/position-text.ts'
-export type { LazyAckOptions } from './ring/queue/acknowledgements.ts'
 export type { RingEntry } from './ring/queue/entry.ts'
+export type { HeldMessage, Unacked } from './ring/queue/hold.ts'
+export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
 export type { WaitOptions } from './ring/queue/poll.ts'
 export {
-  type HeldMessage,
   type ReaderOptions,
   type ReceiveManyOptions,
   RingReader,
   type SeekOptions,
-  type Unacked,
 } from './ring/queue/reader.ts'
 export { resumeRing, type SuspendOptions, suspendRing } from './ring/queue/suspend.ts'
 export {

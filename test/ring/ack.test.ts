@@ -7,7 +7,8 @@ import { BlockError, isCodecError, isRingError } from '../../src/errors.ts'
 import { Producer } from '../../src/ring/attach.ts'
 import { parsePosition } from '../../src/ring/position-text.ts'
 import type { RingEntry } from '../../src/ring/queue/entry.ts'
-import { type HeldMessage, type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
+import type { HeldMessage } from '../../src/ring/queue/hold.ts'
+import { type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { FORMAT } from '../helpers/format.ts'
@@ -334,6 +335,23 @@ describe('beside what fails, or goes on meanwhile', () => {
     }
     return { begun, release: () => release() }
   }
+
+  test.each([false, { calls: 1 }] as const)(
+    'flush ends with the handle (lazyAck: %o)',
+    async (lazyAck) => {
+      const device = await filled()
+      await using reader = await open(device, { lazyAck })
+      const [a, , c] = await receive(reader, 3)
+      await c.ack()
+      const early = expect(reader.flush()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+      device.before = ({ operation }) => {
+        if (operation === 'write') throw new BlockError('BLOCK_IO', 'no', { device: device.name })
+      }
+      await expect(a.ack()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+      await early
+      await expect(reader.flush()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    },
+  )
 
   test('a second ack does not resolve because the first was refused', async () => {
     const device = await filled()

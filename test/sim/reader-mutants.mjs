@@ -3,6 +3,8 @@
 
 const DELIVERIES = 'ring/queue/deliveries.ts'
 const READER = 'ring/queue/reader.ts'
+const ACKNOWLEDGER = 'ring/queue/acknowledger.ts'
+const HOLD = 'ring/queue/hold.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const mutant = (name, mix, seeds, ...edits) => ({
@@ -31,11 +33,11 @@ export const READERS = [
   ]),
   mutant('what is acknowledged comes again after going back', 'none', 300, [
     READER,
-    'if (this.#isGivenBack(position) || deliveries.isFinished(position)) {',
+    'if (this.#acknowledger.isGivenBack(position) || deliveries.isFinished(position)) {',
     'if (position < 0n) {',
   ]),
   mutant('a refused acknowledgement counts', 'honest', 3000, [
-    READER,
+    ACKNOWLEDGER,
     '        this.#deliveries.revert(to)\n',
     '',
   ]),
@@ -45,7 +47,7 @@ export const READERS = [
     'const finishedTo = this.consumer.position\n    if (this',
   ]),
   mutant('nothing bounds what is delivered', 'none', 100, [
-    READER,
+    HOLD,
     'this.#held = size >= this.#maxUnacked && !replays',
     'this.#held = false',
   ]),

@@ -1,5 +1,6 @@
 import type { Position } from '../../position.ts'
 import { itemNumber } from '../position-text.ts'
+import type { Acknowledger } from './acknowledger.ts'
 import type { Delivery } from './deliveries.ts'
 
 /** An item that a `RingReader` delivered: it stays in the ring until it, and all before it, are acknowledged. */
@@ -35,12 +36,6 @@ export interface RingEntry<Out = Uint8Array> {
    * @throws {RingError} as `Consumer.advance` does; `RING_CLOSED` when the reader is closed
    */
   readonly ack: () => Promise<void>
-}
-
-/** Acknowledges what it delivered. */
-export interface Acknowledger {
-  readonly format: 1 | 2
-  acknowledge(delivery: Delivery): Promise<void>
 }
 
 /** An entry as a reader makes it. */

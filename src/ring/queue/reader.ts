@@ -6,14 +6,12 @@ import { bytes } from '../../codec/index.ts'
 import { isCodecError, isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
-import { channel } from '../../util/diagnostics.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { Consumer } from '../attach.ts'
-import { isRefusal } from '../claimed-role.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
 import { fromPosition } from '../format2/position.ts'
-import { formatPosition, itemNumber, parsePosition } from '../position-text.ts'
+import { formatPosition, parsePosition } from '../position-text.ts'
 import { popBounds } from '../single-item.ts'
 import type {
   ConsumerOptions,
@@ -22,10 +20,12 @@ import type {
   PoppedItem,
   RingState,
 } from '../types.ts'
-import { LazyAcknowledgements, type LazyAckOptions } from './acknowledgements.ts'
+import { Acknowledger } from './acknowledger.ts'
 import { createMissing } from './create-missing.ts'
-import { Deliveries, type Delivery } from './deliveries.ts'
-import { type Acknowledger, DeliveredEntry, type RingEntry } from './entry.ts'
+import { Deliveries } from './deliveries.ts'
+import { DeliveredEntry, type RingEntry } from './entry.ts'
+import { Hold, type Unacked } from './hold.ts'
+import type { LazyAckOptions } from './lazy-acknowledgements.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import type { WaitingOptions } from './writer.ts'
@@ -75,31 +75,6 @@ export interface SeekOptions {
   readonly acknowledgedToo?: boolean
 }
 
-/** What a reader has delivered and not given back. */
-export interface Unacked {
-  /** How many entries. */
-  readonly entries: number
-  /** How many of them are acknowledged, and wait for one before them or for a write. */
-  readonly acknowledged: number
-  /** The oldest one that is not acknowledged: it holds back all behind it. */
-  readonly oldest: { readonly position: Position; readonly number: number | undefined } | undefined
-}
-
-/** What is published on `shared-block-ring:held` when `maxUnacked` entries wait for one to be acknowledged. */
-export interface HeldMessage {
-  readonly device: string
-  readonly queue: string
-  readonly client: string
-  /** The position after the entry that holds back all others. */
-  readonly position: Position
-  /** Its number; undefined in format 1. */
-  readonly number: number | undefined
-  /** How many entries were delivered and not given back. */
-  readonly unacked: number
-}
-
-const helds = channel('shared-block-ring:held')
-
 /** A reader of a consumer that is attached already. */
 let readerOf: <Out>(consumer: Consumer, options: ReaderOptions<Out>) => RingReader<Out>
 
@@ -120,10 +95,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #reading = new Serial()
   /** Those that wait take turns, and hold nobody up who does not. */
   readonly #turns = new Serial()
-  readonly #advancing = new Serial()
   readonly #closing = new AbortController()
   readonly #deliveries: Deliveries
-  readonly #maxUnacked: number
+  readonly #hold: Hold
   readonly #acknowledger: Acknowledger
   #cursor: Position
   /** The last position that was ever delivered, or told of. */
@@ -133,14 +107,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   #missed = 0
   /** Where to go on behind what the last pop stopped at. */
   #stoppedBefore: Position | undefined
-  /** Whether `receive` delivers no more for now, and for which entry that was told. */
-  #held = false
-  #heldBy: Delivery | undefined
-  /** The write that waits for its turn. */
-  #write: Promise<void> | undefined
-  /** Called when something was given back, or not after all, or the reader went back. */
-  readonly #onChange = new Set<() => void>()
-  readonly #lazy: LazyAcknowledgements | undefined
   #closed: RingError | undefined
 
   static {
@@ -148,27 +114,23 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
-    const { lazyAck = false, maxUnacked = MAX_UNACKED } = options
-    if (!(maxUnacked >= 1)) throw new RangeError(`maxUnacked is at least 1, not ${maxUnacked}`)
+    const { lazyAck = false, maxUnacked = MAX_UNACKED, clock = systemClock } = options
+    const deliveries = new Deliveries(consumer.position)
     this.consumer = consumer
     this.#codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
-    this.#clock = options.clock ?? systemClock
+    this.#clock = clock
     this.#waitOptions = options
-    this.#waiter = new Waiter(consumer.device, this.#clock, options)
     this.#cursor = consumer.position
     this.#deliveredTo = consumer.position
-    this.#deliveries = new Deliveries(consumer.position)
-    this.#maxUnacked = maxUnacked
-    this.#acknowledger = {
-      format: consumer.format,
-      acknowledge: (delivery) => this.#acknowledge(delivery),
+    this.#deliveries = deliveries
+    this.#hold = new Hold(consumer, deliveries, maxUnacked)
+    const { signal: closing } = this.#closing
+    const onChange = (): void => {
+      if (this.#hold.held) this.#waiter.wake()
     }
-    if (lazyAck === false) return
-    const when = lazyAck === true ? {} : lazyAck
-    const { signal } = this.#closing
-    this.#lazy = new LazyAcknowledgements(when, this.#clock, signal, (to) =>
-      this.#advancing.run(() => this.consumer.advance(to)),
-    )
+    const how = { clock, lazyAck, closing, onChange }
+    this.#acknowledger = new Acknowledger(consumer, deliveries, how)
+    this.#waiter = new Waiter(consumer.device, clock, options)
   }
 
   /**
@@ -282,20 +244,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async ackThrough(upTo: Position | RingEntry<Out>): Promise<void> {
     const position = typeof upTo === 'bigint' ? upTo : this.#positionOf(upTo)
     this.#checkDelivered(position)
-    const deliveries = this.#deliveries
-    // Positions of format 1 are bytes, and nothing on the device tells those between two items from others.
-    if (this.consumer.format === 1 && !deliveries.endsAt(position)) {
-      throw new RangeError(`no item that was delivered ends at position ${this.#show(position)}`)
-    }
-    if (this.#lazy === undefined || this.#closed !== undefined) {
-      do {
-        deliveries.finishThrough(position)
-        await this.#giveBack()
-      } while (deliveries.finishedTo < position)
-      return
-    }
-    deliveries.finishThrough(position)
-    return this.#giveBackLater(this.#lazy, deliveries.finishedTo)
+    await this.#acknowledger.acknowledgeThrough(position)
   }
 
   /**
@@ -304,109 +253,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
-  async flush(options: WaitingOptions = {}): Promise<void> {
-    const deliveries = this.#deliveries
-    this.#catchUp()
-    for (let newest = deliveries.newestFinished(); newest !== undefined; ) {
-      // It is given back, or not acknowledged after all; then one before it still may be.
-      if (!deliveries.holds(newest)) newest = deliveries.newestFinished(newest.position)
-      else if (deliveries.owes) await this.#giveBack()
-      else await this.#changed(options.signal)
-    }
-    await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
+  flush(options: WaitingOptions = {}): Promise<void> {
+    return this.#acknowledger.flush(options.signal)
   }
 
   /** What was delivered and not given back. */
   get unacked(): Unacked {
-    const { size: entries, finished: acknowledged, oldest } = this.#deliveries
-    return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
-  }
-
-  #named({ position }: Delivery): {
-    readonly position: Position
-    readonly number: number | undefined
-  } {
-    return { position, number: itemNumber(position, this.consumer.format) }
-  }
-
-  async #acknowledge(delivery: Delivery): Promise<void> {
-    if (this.#closed !== undefined) throw this.#closed
-    const deliveries = this.#deliveries
-    // Once more if the write of another call failed, which took this entry with it.
-    do {
-      if (!this.#finish(delivery)) return
-      if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy, deliveries.finishedTo)
-      deliveries.wait(delivery)
-      await this.#giveBack()
-    } while (!deliveries.settle(delivery))
-  }
-
-  /** @returns whether the ring may advance past it */
-  #finish(delivery: Delivery): boolean {
-    if (this.#deliveries.finish(delivery)) return true
-    this.#catchUp()
-    return this.#deliveries.finish(delivery)
-  }
-
-  /** What was given back meanwhile, whoever asked for it, holds nothing. */
-  #catchUp(): void {
-    const { position: own } = this.consumer
-    if (this.#isBefore(this.#deliveries.givenBackTo, own)) this.#forgetThrough(own)
-  }
-
-  /** Gives back what is finished when its turn comes, which others may wait for until then. */
-  #giveBack(): Promise<void> {
-    this.#write ??= this.#advancing.run(async () => {
-      this.#write = undefined
-      const to = this.#deliveries.finishedTo
-      try {
-        await this.consumer.advance(to)
-      } catch (error) {
-        this.#deliveries.revert(to)
-        this.#change()
-        throw error
-      }
-      this.#forgetThrough(to)
-    })
-    return this.#write
-  }
-
-  /** A device that takes no writes now can be read all the same. */
-  async #giveBackOwed(): Promise<void> {
-    try {
-      await this.#giveBack()
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-    }
-  }
-
-  #giveBackLater(lazy: LazyAcknowledgements, to: Position): Promise<void> {
-    this.#forgetThrough(to)
-    return lazy.add(to)
-  }
-
-  #forgetThrough(position: Position): void {
-    this.#deliveries.forgetThrough(position)
-    this.#change()
-  }
-
-  #change(): void {
-    for (const wake of this.#onChange) wake()
-    if (this.#held) this.#waiter.wake()
-  }
-
-  /** Waits until what is held changes. */
-  async #changed(signal: AbortSignal | undefined): Promise<void> {
-    let wake = (): void => undefined
-    const next = new Promise<void>((resolve) => {
-      wake = resolve
-    })
-    this.#onChange.add(wake)
-    try {
-      await untilAborted(next, signal, this.#closing.signal)
-    } finally {
-      this.#onChange.delete(wake)
-    }
+    return this.#hold.unacked
   }
 
   #positionOf(entry: RingEntry<Out>): Position {
@@ -442,7 +295,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       this.#cursor = position
       if (isSkip) this.#deliveries.skip(position)
       else this.#deliveries.goTo(position, options.acknowledgedToo === true)
-      this.#change()
+      this.#acknowledger.change()
     })
   }
 
@@ -476,9 +329,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#closing.abort(this.#closed)
     this.#waiter.wake()
     this.#waiter.close()
-    // What cannot be given back now is delivered again.
-    if (this.#deliveries.owes) await this.#giveBack().catch(() => undefined)
-    await this.#lazy?.flush().catch(() => undefined)
+    await this.#acknowledger.close()
     await this.consumer.close()
   }
 
@@ -501,9 +352,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async #take(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
     const deliveries = this.#deliveries
-    if (deliveries.owes) await this.#giveBackOwed()
+    if (deliveries.owes) await this.#acknowledger.giveBackOwed()
     this.#passGivenBack()
-    if (this.#isHeld()) return []
+    if (this.#hold.check()) return []
     const entries: RingEntry<Out>[] = []
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       if (this.#popped.length === 0 && entries.length === 0) {
@@ -514,13 +365,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
       const { item: stored, position, pushedAt, missed = 0 } = popped
-      if (this.#isGivenBack(position) || deliveries.isFinished(position)) {
+      if (this.#acknowledger.isGivenBack(position) || deliveries.isFinished(position)) {
         deliveries.pass(position)
         this.#missed += missed
         this.#passed(position)
         continue
       }
-      if (this.#isHeld()) break
+      if (this.#hold.check()) break
       try {
         const decoded = decodeItem(this.#codec, stored, position, this.consumer.format)
         const item = await untilAborted(decoded, options.signal, this.#closing.signal)
@@ -533,7 +384,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
         if (isCodecError(error)) {
           this.#missed += missed
           const delivery = deliveries.deliver(position)
-          error.ack = () => this.#acknowledge(delivery)
+          error.ack = () => this.#acknowledger.acknowledge(delivery)
           this.#passed(position)
         }
         throw error
@@ -546,26 +397,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /** What was given back meanwhile, or is being given back, is not read again. */
   #passGivenBack(): void {
-    this.#catchUp()
+    this.#acknowledger.catchUp()
     const { finishedTo } = this.#deliveries
-    if (this.#isBefore(this.#cursor, finishedTo)) {
+    if (this.#acknowledger.isBefore(this.#cursor, finishedTo)) {
       this.#popped = this.#popped.filter(({ position }) => position > finishedTo)
       this.#cursor = finishedTo
       this.#deliveries.goTo(finishedTo, false)
     }
-  }
-
-  /** By the count of items: where a consumer's place was overwritten, it says that it is of a later epoch than the items behind it. */
-  #isBefore(one: Position, other: Position): boolean {
-    if (one === other) return false
-    const { consumer } = this
-    if (!(consumer instanceof Format2Consumer)) return one < other
-    return consumer.seqOf(one) < consumer.seqOf(other)
-  }
-
-  #isGivenBack(position: Position): boolean {
-    const { givenBackTo } = this.#deliveries
-    return position <= givenBackTo && !this.#isBefore(givenBackTo, position)
   }
 
   /** Pops what comes next; the last one first. */
@@ -588,25 +426,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
         this.#deliveries.cut((position) => consumer.seqOf(position) < fromPosition(position).seq)
       }
     }
-  }
-
-  /** Whether no more may be delivered, and tells what holds it. */
-  #isHeld(): boolean {
-    const { size, replays, oldest } = this.#deliveries
-    this.#held = size >= this.#maxUnacked && !replays
-    if (!this.#held) this.#heldBy = undefined
-    else if (oldest !== undefined && oldest !== this.#heldBy) {
-      this.#heldBy = oldest
-      this.#tellHeld(oldest, size)
-    }
-    return this.#held
-  }
-
-  #tellHeld(oldest: Delivery, unacked: number): void {
-    if (!helds.hasSubscribers) return
-    const { device, queue, client } = this.consumer
-    const message = { device: device.name, queue, client, ...this.#named(oldest), unacked }
-    helds.publish(message satisfies HeldMessage)
   }
 
   #passed(position: Position): void {

@@ -1,0 +1,207 @@
+import type { Clock } from '../../clock.ts'
+import type { Position } from '../../position.ts'
+import { untilAborted } from '../../util/abort.ts'
+import { Serial } from '../../util/serial.ts'
+import { isRefusal } from '../claimed-role.ts'
+import { Format2Consumer } from '../format2/consumer.ts'
+import { formatPosition } from '../position-text.ts'
+import type { Consumer } from '../types.ts'
+import type { Deliveries, Delivery } from './deliveries.ts'
+import { LazyAcknowledgements, type LazyAckOptions } from './lazy-acknowledgements.ts'
+
+/** How and for whom entries are acknowledged. */
+export interface AcknowledgerOptions {
+  readonly clock: Clock
+  /** See `ReaderOptions`. */
+  readonly lazyAck: boolean | LazyAckOptions
+  /** Aborted when the reader is closed, with the error that everything rejects with from then on. */
+  readonly closing: AbortSignal
+  /** Called when something was given back, or not after all, or the reader went back. */
+  readonly onChange: () => void
+}
+
+/**
+ * Acknowledges what a reader delivered, in any order: what is finished without a gap is given back to the ring.
+ *
+ * - One write is under way and one waits for its turn: every call that comes before that turn shares it.
+ * - If a write fails, nothing that it would have given back is acknowledged, and its calls reject. With `lazyAck` it stays
+ *   acknowledged, and the next write gives it back.
+ * - What others give back with the consumer counts.
+ */
+export class Acknowledger {
+  readonly format: 1 | 2
+  readonly #consumer: Consumer
+  readonly #deliveries: Deliveries
+  readonly #closing: AbortSignal
+  readonly #lazy: LazyAcknowledgements | undefined
+  readonly #advancing = new Serial()
+  /** The write that waits for its turn. */
+  #write: Promise<void> | undefined
+  /** Why the consumer is of no use any more, if a write told. */
+  #ended: { readonly reason: unknown } | undefined
+  readonly #onChange: Set<() => void>
+
+  /** @throws {RangeError} an option of `lazyAck` is out of range */
+  constructor(consumer: Consumer, deliveries: Deliveries, options: AcknowledgerOptions) {
+    const { clock, lazyAck, closing, onChange } = options
+    this.format = consumer.format
+    this.#consumer = consumer
+    this.#deliveries = deliveries
+    this.#closing = closing
+    this.#onChange = new Set([onChange])
+    if (lazyAck === false) return
+    const when = lazyAck === true ? {} : lazyAck
+    this.#lazy = new LazyAcknowledgements(when, clock, closing, (to) =>
+      this.#advancing.run(() => this.#advance(to)),
+    )
+  }
+
+  /** As `RingEntry.ack`. */
+  async acknowledge(delivery: Delivery): Promise<void> {
+    this.#closing.throwIfAborted()
+    // Once more if the write of another call failed, which took this entry with it.
+    do {
+      if (!this.#finish(delivery)) return
+      if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy)
+      this.#deliveries.wait(delivery)
+      await this.#giveBack()
+    } while (!this.#deliveries.settle(delivery))
+  }
+
+  /**
+   * As `RingReader.ackThrough`, for a position up to which something was delivered.
+   * @throws {RangeError} nothing that was delivered ends there
+   */
+  async acknowledgeThrough(position: Position): Promise<void> {
+    const deliveries = this.#deliveries
+    // Positions of format 1 are bytes, and nothing on the device tells those between two items from others.
+    if (this.format === 1 && !deliveries.endsAt(position)) {
+      const text = formatPosition(position, this.format)
+      throw new RangeError(`no item that was delivered ends at position ${text}`)
+    }
+    if (this.#lazy !== undefined && !this.#closing.aborted) {
+      deliveries.finishThrough(position)
+      return this.#giveBackLater(this.#lazy)
+    }
+    do {
+      deliveries.finishThrough(position)
+      await this.#giveBack()
+    } while (deliveries.finishedTo < position)
+  }
+
+  /** As `RingReader.flush`. */
+  async flush(signal: AbortSignal | undefined): Promise<void> {
+    const deliveries = this.#deliveries
+    this.catchUp()
+    for (let newest = deliveries.newestFinished(); newest !== undefined; ) {
+      // It is given back, or not acknowledged after all; then one before it still may be.
+      if (!deliveries.holds(newest)) newest = deliveries.newestFinished(newest.position)
+      else if (deliveries.owes) await this.#giveBack()
+      else await this.#changed(signal)
+    }
+    await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
+  }
+
+  /** Gives back what is finished and belongs to no call. A device that takes no writes now can be read all the same. */
+  async giveBackOwed(): Promise<void> {
+    try {
+      if (this.#deliveries.owes) await this.#giveBack()
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+    }
+  }
+
+  /** Gives back what can be; the next reader gets the rest again. Never fails. */
+  async close(): Promise<void> {
+    if (this.#deliveries.owes) await this.#giveBack().catch(() => undefined)
+    await this.#lazy?.flush().catch(() => undefined)
+  }
+
+  /** What was given back meanwhile, whoever asked for it, holds nothing. */
+  catchUp(): void {
+    const { position } = this.#consumer
+    if (this.isBefore(this.#deliveries.givenBackTo, position)) this.#forgetThrough(position)
+  }
+
+  /** Has everybody look again who waits for a change. */
+  change(): void {
+    for (const wake of this.#onChange) wake()
+  }
+
+  /** By the count of items: where a consumer's cursor was overwritten, it says that it is of a later epoch than the items behind it. */
+  isBefore(one: Position, other: Position): boolean {
+    if (one === other) return false
+    const consumer = this.#consumer
+    if (!(consumer instanceof Format2Consumer)) return one < other
+    return consumer.seqOf(one) < consumer.seqOf(other)
+  }
+
+  /** Whether an item that ends at a position was given back. */
+  isGivenBack(position: Position): boolean {
+    const { givenBackTo } = this.#deliveries
+    return position <= givenBackTo && !this.isBefore(givenBackTo, position)
+  }
+
+  /** @returns whether the ring may advance past it */
+  #finish(delivery: Delivery): boolean {
+    if (this.#deliveries.finish(delivery)) return true
+    this.catchUp()
+    return this.#deliveries.finish(delivery)
+  }
+
+  /** Gives back what is finished when its turn comes, which others may wait for until then. */
+  #giveBack(): Promise<void> {
+    this.#write ??= this.#advancing.run(async () => {
+      this.#write = undefined
+      const to = this.#deliveries.finishedTo
+      try {
+        await this.#advance(to)
+      } catch (error) {
+        this.#deliveries.revert(to)
+        this.change()
+        throw error
+      }
+      this.#forgetThrough(to)
+    })
+    return this.#write
+  }
+
+  #giveBackLater(lazy: LazyAcknowledgements): Promise<void> {
+    const to = this.#deliveries.finishedTo
+    this.#forgetThrough(to)
+    return lazy.add(to)
+  }
+
+  /** Only a refusal leaves a consumer that can be used again. */
+  async #advance(to: Position): Promise<void> {
+    try {
+      await this.#consumer.advance(to)
+    } catch (error) {
+      if (!isRefusal(error)) {
+        this.#ended ??= { reason: error }
+        this.change()
+      }
+      throw error
+    }
+  }
+
+  #forgetThrough(position: Position): void {
+    this.#deliveries.forgetThrough(position)
+    this.change()
+  }
+
+  /** Waits until what is held changes. */
+  async #changed(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#ended !== undefined) throw this.#ended.reason
+    let wake = (): void => undefined
+    const next = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    this.#onChange.add(wake)
+    try {
+      await untilAborted(next, signal, this.#closing)
+    } finally {
+      this.#onChange.delete(wake)
+    }
+  }
+}

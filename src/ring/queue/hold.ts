@@ -1,0 +1,81 @@
+import type { Position } from '../../position.ts'
+import { channel } from '../../util/diagnostics.ts'
+import { itemNumber } from '../position-text.ts'
+import type { Consumer } from '../types.ts'
+import type { Deliveries, Delivery } from './deliveries.ts'
+
+/** What a reader has delivered and not given back. */
+export interface Unacked {
+  /** How many entries. */
+  readonly entries: number
+  /** How many of them are acknowledged, and wait for one before them or for a write. */
+  readonly acknowledged: number
+  /** The oldest one that is not acknowledged: it holds back all behind it. */
+  readonly oldest: { readonly position: Position; readonly number: number | undefined } | undefined
+}
+
+/** What is published on `shared-block-ring:held` when `maxUnacked` entries wait for one to be acknowledged. */
+export interface HeldMessage {
+  readonly device: string
+  readonly queue: string
+  readonly client: string
+  /** The position after the entry that holds back all others. */
+  readonly position: Position
+  /** Its number; undefined in format 1. */
+  readonly number: number | undefined
+  /** How many entries were delivered and not given back. */
+  readonly unacked: number
+}
+
+const helds = channel('shared-block-ring:held')
+
+/** Keeps a reader from delivering more than `maxUnacked` entries that are not given back, and tells which entry it waits for. */
+export class Hold {
+  readonly #consumer: Consumer
+  readonly #deliveries: Deliveries
+  readonly #maxUnacked: number
+  #held = false
+  /** The entry that was told. */
+  #told: Delivery | undefined
+
+  /** @throws {RangeError} `maxUnacked` is less than 1 */
+  constructor(consumer: Consumer, deliveries: Deliveries, maxUnacked: number) {
+    if (!(maxUnacked >= 1)) throw new RangeError(`maxUnacked is at least 1, not ${maxUnacked}`)
+    this.#consumer = consumer
+    this.#deliveries = deliveries
+    this.#maxUnacked = maxUnacked
+  }
+
+  /** Whether the reader was held when it was asked last: then it waits for a change. */
+  get held(): boolean {
+    return this.#held
+  }
+
+  get unacked(): Unacked {
+    const { size: entries, finished: acknowledged, oldest } = this.#deliveries
+    return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
+  }
+
+  /** Whether no more may be delivered; tells why once for each entry that is to blame. */
+  check(): boolean {
+    const { size, replays, oldest } = this.#deliveries
+    this.#held = size >= this.#maxUnacked && !replays
+    if (!this.#held) this.#told = undefined
+    else if (oldest !== undefined && oldest !== this.#told) {
+      this.#told = oldest
+      this.#tell(oldest, size)
+    }
+    return this.#held
+  }
+
+  #tell(oldest: Delivery, unacked: number): void {
+    if (!helds.hasSubscribers) return
+    const { device, queue, client } = this.#consumer
+    const message = { device: device.name, queue, client, ...this.#named(oldest), unacked }
+    helds.publish(message satisfies HeldMessage)
+  }
+
+  #named({ position }: Delivery): NonNullable<Unacked['oldest']> {
+    return { position, number: itemNumber(position, this.#consumer.format) }
+  }
+}
