@@ -433,7 +433,8 @@ export class Simulation implements Run {
 
   #restart(actor: Actor, ms: number): void {
     this.world.scheduler.after(ms, () => {
-      if ((this.#processes.get(actor)?.size ?? 0) > 0) return false
+      // Who has no process at the end has left.
+      if (this.world.healed || (this.#processes.get(actor)?.size ?? 0) > 0) return false
       this.#launch(actor)
       return true
     })

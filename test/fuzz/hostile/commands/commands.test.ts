@@ -39,6 +39,13 @@ describe('how a command ends', () => {
     expect(() => check(ended({ code: 3, stderr }), named('consume'), false)).not.toThrow()
   })
 
+  test('prints items that are no JSON, whatever --json says', () => {
+    const lines = COMMANDS.find(({ prints }) => prints === 'lines') as HostileCommand
+    const stdout = Buffer.from('$?\n')
+    expect(() => check(ended({ stdout }), lines, true)).not.toThrow()
+    expect(() => check(ended({ stdout }), named('verify'), true)).toThrow('no JSON')
+  })
+
   test.each<[string, string, Partial<CommandEnd> & { readonly out?: string }, boolean?]>([
     ['does not end within', 'SIGKILL', { code: null, signal: 'SIGKILL' }],
     ['does not document', 'another signal', { code: null, signal: 'SIGABRT' }],

@@ -24,8 +24,8 @@ export interface HostileCommand {
   readonly exits?: readonly number[]
   /** Whether it is told to stop when it takes long: it waits, or starts a process for each item. */
   readonly isStopped?: boolean
-  /** Whether it prints each item after its length. */
-  readonly frames?: boolean
+  /** How it prints items, if it does: each after its length, or a line each. `--json` leaves them alone. */
+  readonly prints?: 'frames' | 'lines'
   /** The largest device that it is run on: it reads or writes all of it. */
   readonly mostBytes?: number
 }
@@ -55,11 +55,12 @@ export const COMMANDS: readonly HostileCommand[] = [
     args: ({ path }) => [path, '--drain', '--frames', '--skip-damage'],
     writes: true,
     exits: [NOTHING_NOW],
-    frames: true,
+    prints: 'frames',
   },
   {
     name: 'consume',
     args: ({ path }) => [path, '--count', '2'],
+    prints: 'lines',
     writes: true,
     exits: [STOPPED],
     isStopped: true,
