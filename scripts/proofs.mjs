@@ -27,6 +27,17 @@ const SIMULATOR = [
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '2000', '--format', '1', '--from'],
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '2000', '--format', '2', '--from'],
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '800', '--format', '2-overwrite', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '800', '--format', '2-reader', '--from'],
+  [
+    'scripts/sim.mjs',
+    '--mix',
+    'each',
+    '--seeds',
+    '400',
+    '--format',
+    '2-overwrite-reader',
+    '--from',
+  ],
   // An adversary chooses what the items hold; all else is as in format 2.
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '500', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '300', '--format', 'leases', '--from'],
