@@ -104,6 +104,10 @@ function errors(faults: ReadonlySet<FaultKind>, masked: boolean): ReadonlySet<st
   if (failing.some((kind) => faults.has(kind))) codes.add('BLOCK_IO')
   const taken: readonly FaultKind[] = ['secondHandle', 'lateWrite', 'silentReset', 'reset']
   if (taken.some((kind) => faults.has(kind))) codes.add('RING_ROLE_CONFLICT')
+  // A consumer's slot that was seen in a cache is gone with it, and with that the room that it gave back: the advance is refused, and
+  // can be made again.
+  const forgetting: readonly FaultKind[] = ['silentReset', 'reset']
+  if (forgetting.some((kind) => faults.has(kind))) codes.add('RING_OVERLOADED')
   if (faults.has('rot') || !masked) codes.add('RING_DAMAGED')
   // A page that is older than the disk can only hide what is new, or seem damaged.
   const lying = NOT_MASKED.filter((kind) => kind !== 'stalePage')
