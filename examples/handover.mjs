@@ -9,8 +9,9 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { inspectRing, Producer } from 'shared-block-ring'
+import { Producer } from 'shared-block-ring'
 import { FileBlockDevice } from 'shared-block-ring/block/file'
+import { inspectRing } from 'shared-block-ring/tools'
 
 const input = fileURLToPath(new URL('../package-lock.json', import.meta.url))
 const RING_BYTES = 128 * 1024

@@ -31,7 +31,7 @@ const [libraries, programs] = [subpaths, [packageJson.bin.sbr]].map((paths) =>
  * needed has a file of its own, and so does what only some ways in need.
  */
 const SHARED = [
-  ['devices', /^(errors|position|clock|util\/.*|checksum\/.*|block\/([^/]+|wrap\/.*))$/],
+  ['devices', /^(errors|position|clock|util\/.*|checksum\/.*|block\/((?!index$)[^/]+|wrap\/.*))$/],
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
     'creation',

@@ -51,7 +51,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   queues: ['ring/queue/'],
   maintenance: ['ring/maintenance/'],
   journal: ['journal/'],
-  edges: ['streams/', 'hosts/', 'conformance/', 'sim/', 'index'],
+  edges: ['streams/', 'hosts/', 'conformance/', 'sim/', 'block/index', 'tools', 'index'],
   'command line': ['cli/'],
 }
 

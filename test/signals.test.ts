@@ -7,27 +7,23 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BlockDevice } from '../src/block/device.ts'
 import { FileBlockDevice } from '../src/block/file/index.ts'
+import { MemoryBlockDevice } from '../src/block/index.ts'
 import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src/block/ops/index.ts'
 import { systemClock } from '../src/clock.ts'
 import type { Codec } from '../src/codec/codec.ts'
 import { bytes } from '../src/codec/index.ts'
+import { Consumer, type LeaseOptions, Producer, RingReader, RingWriter } from '../src/index.ts'
+import { Journal } from '../src/journal/index.ts'
+import { pipeTo } from '../src/streams/web.ts'
 import {
-  Consumer,
   dumpAt,
   inspectRing,
-  type LeaseOptions,
-  MemoryBlockDevice,
   migrateRing,
-  Producer,
-  RingReader,
-  RingWriter,
   repairRing,
   resumeRing,
   suspendRing,
   verifyRing,
-} from '../src/index.ts'
-import { Journal } from '../src/journal/index.ts'
-import { pipeTo } from '../src/streams/web.ts'
+} from '../src/tools.ts'
 import { FakeClock } from './helpers/fake-clock.ts'
 import { HookedDevice } from './helpers/hooked.ts'
 

@@ -5,7 +5,8 @@ const { SBR_DIST } = process.env
 const dist = SBR_DIST ? pathToFileURL(SBR_DIST) : new URL('../../dist/', import.meta.url)
 const load = (path) => import(new URL(path, dist).href)
 
-export const { PartitionBlockDevice, Producer, RingReader, RingWriter, inspectRing, verifyRing } =
-  await load('index.js')
+export const { Producer, RingReader, RingWriter } = await load('index.js')
+export const { PartitionBlockDevice } = await load('block/index.js')
+export const { inspectRing, verifyRing } = await load('tools.js')
 export const { NbdBlockDevice } = await load('block/nbd/index.js')
 export const { fenceByCeph } = await load('hosts/index.js')

@@ -7,7 +7,8 @@ import type {
   BlockWatch,
   ClaimOptions,
 } from './device.ts'
-import { ASK_TIMEOUT_MS, checkSectorSize, claimed } from './validate.ts'
+import { LocalClaims } from './local-claims.ts'
+import { checkSectorSize } from './validate.ts'
 
 /** How a {@link MemoryBlockDevice} is made. */
 export interface MemoryBlockDeviceOptions {
@@ -41,11 +42,11 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   protected override info: BlockInfo
   readonly #chunkBytes: number
   readonly #chunks = new Map<number, Uint8Array>()
-  readonly #claims = new Map<string, ClaimOptions & { readonly since: string }>()
+  readonly #claims = new LocalClaims()
   readonly #watchers = new Set<() => void>()
 
   /**
-   * @throws {RangeError} the sector size or the number of sectors cannot be
+   * @throws {RangeError} the sector size or the number of sectors is out of range
    */
   constructor(options: MemoryBlockDeviceOptions) {
     super()
@@ -122,24 +123,15 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   }
 
   protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
-    const held = this.#claims.get(role)
-    if (held !== undefined) throw claimed(this.name, role, held.holder)
-    this.#claims.set(role, { ...options, since: new Date().toISOString() })
-    return {
-      release: async () => {
-        this.#claims.delete(role)
-      },
-    }
+    return this.#claims.claim(this.name, role, options)
   }
 
-  protected override async doAsk(role: string, request: string): Promise<string | undefined> {
-    const onRequest = this.#claims.get(role)?.onRequest
-    return onRequest === undefined ? undefined : answerOf(onRequest, request)
+  protected override doAsk(role: string, request: string): Promise<string | undefined> {
+    return this.#claims.ask(role, request)
   }
 
   protected override async doHolderOf(role: string): Promise<BlockHolder | undefined> {
-    const held = this.#claims.get(role)
-    return held === undefined ? undefined : { holder: held.holder, since: held.since }
+    return this.#claims.holderOf(role)
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {
@@ -187,23 +179,5 @@ export class MemoryBlockDevice extends BaseBlockDevice {
       sector = (chunk + 1) * CHUNK_SECTORS
     }
     return this.info.sizeSectors
-  }
-}
-
-/** A holder that fails or takes too long has not answered. */
-async function answerOf(
-  onRequest: (request: string) => Promise<string>,
-  request: string,
-): Promise<string | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ASK_TIMEOUT_MS)
-  })
-  try {
-    return await Promise.race([onRequest(request), late])
-  } catch {
-    return undefined
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -147,12 +147,20 @@ export function readOnly(device: string): BlockError<'BLOCK_READ_ONLY'> {
   })
 }
 
-/** The answer of a device that does not have the capability. */
+/**
+ * The error of a device that cannot do what it was asked.
+ * @param device its `name`
+ * @param operation as in `sim does not support discard`
+ */
 export function unsupported(device: string, operation: string): BlockError<'BLOCK_UNSUPPORTED'> {
   return new BlockError('BLOCK_UNSUPPORTED', `${device} does not support ${operation}`, { device })
 }
 
-/** The answer to one who wants a role that another holds. */
+/**
+ * The error of a claim on a role that is taken.
+ * @param device its `name`
+ * @param holder who has the role: the name that its claim gave
+ */
 export function claimed(device: string, role: string, holder: string): BlockError<'BLOCK_CLAIMED'> {
   return new BlockError(
     'BLOCK_CLAIMED',

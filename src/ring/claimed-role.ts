@@ -5,7 +5,7 @@ import { Serial } from '../util/serial.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item-limits.ts'
 import { keptKeyOf } from './key.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
-import type { AttachOptions, DebugInfo, Names, Role } from './types.ts'
+import type { AttachOptions, DebugInfo, Names, RingRole } from './types.ts'
 
 const DEFAULT_REFRESH_INTERVAL_MS = 10
 
@@ -70,7 +70,7 @@ export async function claimRole(
  * What all roles of all formats have in common: calls that wait for each other, a claim, and an end when what the
  * device holds is not known any more.
  */
-export abstract class BaseRole implements Role {
+export abstract class BaseRole implements RingRole {
   readonly device: BlockDevice
   abstract readonly format: 1 | 2
   readonly queue: string

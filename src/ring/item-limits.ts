@@ -1,6 +1,6 @@
 import { RingError } from '../errors.ts'
 import { HEADER_BYTES } from './format1/magic.ts'
-import type { Role } from './types.ts'
+import type { RingRole } from './types.ts'
 
 /** What a role pushes and pops at most, unless it is told otherwise: 16 MiB. What a reader would refuse is not written. */
 export const DEFAULT_MAX_ITEM_BYTES: number = 16 << 20
@@ -36,7 +36,7 @@ export function itemTooLarge(item: LargeItem): RingError {
 }
 
 /** What decides how large an item may be. */
-export type ItemLimits = Pick<Role, 'device' | 'format' | 'maxItemBytes'>
+export type ItemLimits = Pick<RingRole, 'device' | 'format' | 'maxItemBytes'>
 
 /** The property that each typed array inherits: an item's class may say something else of its length. */
 const { get: lengthOf } = Object.getOwnPropertyDescriptor(

@@ -256,7 +256,7 @@ export interface RingInspection {
 }
 
 /** What both roles have. */
-export interface Role extends AsyncDisposable {
+export interface RingRole extends AsyncDisposable {
   readonly device: BlockDevice
   /** The format's number; how its positions are shown depends on it. */
   readonly format: 1 | 2
@@ -301,7 +301,7 @@ export interface PushOptions {
  * `RING_ROLE_CONFLICT` when another producer wrote; {@link BlockError} as the device throws it. After `BLOCK_READ_ONLY` the
  * handle is as it was, and the call can be made again when the device takes writes.
  */
-export interface Producer extends Role {
+export interface Producer extends RingRole {
   /** Position after the last item pushed, visible or not. */
   readonly position: Position
 
@@ -344,7 +344,7 @@ export interface Producer extends Role {
  *
  * Faults are thrown as by {@link Producer}.
  */
-export interface Consumer extends Role {
+export interface Consumer extends RingRole {
   /** The consumer's own position: everything before it was given back. */
   readonly position: Position
 

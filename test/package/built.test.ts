@@ -73,7 +73,8 @@ function awaits(node: ts.Node): boolean {
 
 /** Opens a ring in memory, pushes and pops. */
 const PROGRAM = `
-import { MemoryBlockDevice, RingReader, RingWriter } from '${join(dist, 'index.js')}'
+import { RingReader, RingWriter } from '${join(dist, 'index.js')}'
+import { MemoryBlockDevice } from '${join(dist, 'block/index.js')}'
 import { text } from '${join(dist, 'codec/index.js')}'
 export async function run() {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })

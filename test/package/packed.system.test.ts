@@ -14,7 +14,7 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../', import.meta.url))
 /** What the snippet of a back-end leaves to its reader. */
 const MY_DEVICE = `
-import { MemoryBlockDevice } from 'shared-block-ring'
+import { MemoryBlockDevice } from 'shared-block-ring/block'
 const MyBlockDevice = { open: async () => new MemoryBlockDevice({ sizeSectors: 1024 }) }
 `
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { inspectRing } from '../../src/index.ts'
 import { resumeRing, suspendRing } from '../../src/ring/queue/suspend.ts'
+import { inspectRing } from '../../src/tools.ts'
 import { smallRing } from '../helpers/ring.ts'
 
 const OVER = AbortSignal.abort(new Error('no more patience'))

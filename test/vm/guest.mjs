@@ -4,7 +4,9 @@
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FileBlockDevice } from '../../dist/block/file/index.js'
-import { Consumer, inspectRing, PartitionBlockDevice, Producer } from '../../dist/index.js'
+import { PartitionBlockDevice } from '../../dist/block/index.js'
+import { Consumer, Producer } from '../../dist/index.js'
+import { inspectRing } from '../../dist/tools.js'
 import { Items, randomFrom } from '../crash/items.mjs'
 import { putMark, RING_SECTORS } from './marks.mjs'
 

@@ -1,4 +1,5 @@
-import { Consumer, MemoryBlockDevice, Producer } from '../../dist/index.js'
+import { MemoryBlockDevice } from '../../dist/block/index.js'
+import { Consumer, Producer } from '../../dist/index.js'
 
 /** Items that are pushed after a power cut, to see that the ring still works. */
 const MORE = 3

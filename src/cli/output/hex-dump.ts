@@ -1,4 +1,4 @@
-import type { Dump } from '../../ring/report/dump.ts'
+import type { RingDump } from '../../ring/report/dump.ts'
 import type { ByteRange } from '../../ring/types.ts'
 import { grouped, safeText } from './render.ts'
 
@@ -7,7 +7,7 @@ const LINE_BYTES = 16
 const OFFSET_COLUMNS = 12
 
 /** The structure at an offset of a device, as text. */
-export function dumpText(path: string, dump: Dump): string {
+export function dumpText(path: string, dump: RingDump): string {
   const { format, structure, start, length, problem, fields, offset, bytes, unreadable } = dump
   const title =
     `${safeText(path)}, format ${format}: ${structure}, ${grouped(length)} bytes from byte ${start}` +

@@ -7,7 +7,7 @@ import { verify as verify1 } from '../format1/verify.ts'
 import { structureAt as structure2 } from '../format2/check/dump.ts'
 import { repair as repair2 } from '../format2/check/repair.ts'
 import { verify as verify2 } from '../format2/check/verify.ts'
-import type { Dump, DumpOptions, Structure } from '../report/dump.ts'
+import type { DumpOptions, RingDump, Structure } from '../report/dump.ts'
 import type { RingReport, VerifyOptions } from '../report/finding.ts'
 import { cannotRead, salvage, unreadableBytes } from '../report/read-around.ts'
 import type { RepairOptions, RepairReport } from '../report/repair.ts'
@@ -62,7 +62,7 @@ export async function dumpAt(
   device: BlockDevice,
   offset: number,
   options: DumpOptions = {},
-): Promise<Dump> {
+): Promise<RingDump> {
   const { length = DUMP_BYTES } = options
   const { sectorSize, sizeSectors } = await device.getInfo()
   const deviceBytes = sectorSize * sizeSectors

@@ -12,7 +12,7 @@ export interface DumpOptions {
 }
 
 /** A field of what is on a device. */
-export interface DumpField {
+export interface RingDumpField {
   readonly name: string
   /** Where it is, in bytes from the device's start. */
   readonly offset: number
@@ -32,11 +32,11 @@ export interface Structure {
   readonly length: number
   /** Why it cannot be believed; absent if it can, or if nothing tells. */
   readonly problem?: string
-  readonly fields: readonly DumpField[]
+  readonly fields: readonly RingDumpField[]
 }
 
 /** What `dumpAt` answers. */
-export interface Dump extends Structure {
+export interface RingDump extends Structure {
   readonly format: 1 | 2
   /** Where the dumped bytes are. */
   readonly offset: number
@@ -61,7 +61,7 @@ export function decodeFields(
   bytes: Uint8Array,
   start: number,
   specs: readonly FieldSpec[],
-): readonly DumpField[] {
+): readonly RingDumpField[] {
   return specs
     .filter(([, at, length]) => at + length <= bytes.length)
     .map(([name, at, length, kind = 'number']) => ({

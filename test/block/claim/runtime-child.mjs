@@ -8,7 +8,8 @@ import { pathToFileURL } from 'node:url'
 const [root = '', path = '', client] = process.argv.slice(2)
 const load = (module) => import(new URL(`dist/${module}`, pathToFileURL(`${root}/`)).href)
 const { FileBlockDevice } = await load('block/file/index.js')
-const { Consumer, Producer, whoHolds } = await load('index.js')
+const { Consumer, Producer } = await load('index.js')
+const { whoHolds } = await load('tools.js')
 
 const notices = []
 subscribe('shared-block-ring:claim', (notice) => notices.push(notice))

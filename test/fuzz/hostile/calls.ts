@@ -385,12 +385,6 @@ export const OWN_ITEMS: readonly Uint8Array[] = [...ITEMS, new Uint8Array(9)]
 
 /** Exports that work on no ring of a device, each with the reason. */
 export const EXCLUDED: Readonly<Record<string, string>> = {
-  BaseBlockDevice: 'a device',
-  'MemoryBlockDevice.from': 'a device',
-  'CheckedBlockDevice.open': 'a device',
-  'PartitionBlockDevice.open': 'a device',
-  'ReadOnlyBlockDevice.open': 'a device',
-  'TracedBlockDevice.open': 'a device',
   'systemClock.now': 'a clock',
   'systemClock.time': 'a clock',
   'systemClock.sleep': 'a clock',

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import * as library from '../../../src/index.ts'
+import * as core from '../../../src/index.ts'
 import * as journal from '../../../src/journal/index.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
+import * as tools from '../../../src/tools.ts'
 import { fuzz } from '../run.ts'
 import { expectHarmless } from '../sound.ts'
 import { CALLS, EXCLUDED } from './calls.ts'
@@ -14,7 +15,7 @@ test('hostile images come to items that were pushed, or to an error of the packa
 })
 
 test('all that is exported is called, or left out by name', () => {
-  const exported = Object.entries({ ...library, ...journal }).flatMap(([name, value]) => {
+  const exported = Object.entries({ ...core, ...tools, ...journal }).flatMap(([name, value]) => {
     const owner: object = Object(value)
     const members = Object.getOwnPropertyNames(owner)
       .map((member): readonly [string, unknown] => [member, Reflect.get(owner, member)])

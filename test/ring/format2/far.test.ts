@@ -1,16 +1,8 @@
 import { beforeAll, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import {
-  Consumer,
-  dumpAt,
-  inspectRing,
-  Producer,
-  RingReader,
-  repairRing,
-  suspendRing,
-  verifyRing,
-} from '../../../src/index.ts'
+import { Consumer, Producer, RingReader } from '../../../src/index.ts'
 import { Journal } from '../../../src/journal/index.ts'
+import { dumpAt, inspectRing, repairRing, suspendRing, verifyRing } from '../../../src/tools.ts'
 import { bounded } from '../../fuzz/hostile/limits.ts'
 import { Enough, type MeteredDevice } from '../../fuzz/meter.ts'
 import { makeFarRing, TIB } from '../../helpers/far-ring.ts'

@@ -1,0 +1,18 @@
+/** Tools for rings of either format: they take no role, but for moving a ring, and most work while both sides run. */
+export { inspectRing } from './ring/attach.ts'
+export { type RingHolders, whoHolds } from './ring/holders.ts'
+export { breakLease, type RingLeases, readLeases } from './ring/lease.ts'
+export type { LeaseState, UnreadableLease } from './ring/lease-types.ts'
+export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
+export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'
+export { resumeRing, type SuspendOptions, suspendRing } from './ring/queue/suspend.ts'
+export type { DumpOptions, RingDump, RingDumpField } from './ring/report/dump.ts'
+export type {
+  Finding,
+  LogCounts,
+  RingReport,
+  Severity,
+  VerifyOptions,
+} from './ring/report/finding.ts'
+export type { RepairAction, RepairOptions, RepairReport } from './ring/report/repair.ts'
+export type { ByteRange, InspectOptions, RingInspection, RingStats } from './ring/types.ts'
