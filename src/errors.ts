@@ -137,8 +137,25 @@ export interface CodecErrorDetails {
   readonly bytes?: Uint8Array
 }
 
+/** Codes of {@link CodecError}. A codec may throw one itself, to say which; any other error of a codec becomes one of the first two. */
+export type CodecErrorCode =
+  /** The item does not encode. */
+  | 'CODEC_ENCODE'
+  /** The bytes are no item. */
+  | 'CODEC_DECODE'
+  /** The bytes are of a version or an algorithm that this version, or this runtime, does not know. */
+  | 'CODEC_UNSUPPORTED'
+  /** The item is larger, when it is not compressed, than the codec's limit. */
+  | 'CODEC_TOO_LARGE'
+  /** There is no key of the id that the item states. */
+  | 'CODEC_KEY_UNKNOWN'
+  /** The item was not encrypted with this key in this context, or it was changed since. */
+  | 'CODEC_NOT_AUTHENTIC'
+  /** The key has encrypted as many items as one key may: encrypt with another one. */
+  | 'CODEC_KEY_SPENT'
+
 /** An item does not encode, or does not decode. */
-export class CodecError extends CodedError<'CODEC_ENCODE' | 'CODEC_DECODE', CodecErrorDetails> {
+export class CodecError extends CodedError<CodecErrorCode, CodecErrorDetails> {
   override readonly name = 'CodecError'
   /**
    * Of an item that a `RingReader` could not decode: acknowledges it all the same, as `ack` of an entry does. Until then it holds back

@@ -7,6 +7,7 @@ export {
   type BlockErrorDetails,
   type BlockWriteErrorCode,
   CodecError,
+  type CodecErrorCode,
   type CodecErrorDetails,
   formatError,
   formatWriteError,

@@ -1,4 +1,10 @@
-import { CodecError, isRingError, type RingError } from '../errors.ts'
+import {
+  CodecError,
+  type CodecErrorCode,
+  isCodecError,
+  isRingError,
+  type RingError,
+} from '../errors.ts'
 import type { Position } from '../position.ts'
 import { allOwn, OwnItems } from '../ring/own-items.ts'
 import { formatPosition } from '../ring/position-text.ts'
@@ -7,10 +13,16 @@ import { formatPosition } from '../ring/position-text.ts'
 export interface Codec<Out, In = Out> {
   /** Used in messages. */
   readonly name: string
-  /** Called before the push returns. Its result is copied, so it may be the item's own memory. */
-  encode(item: In): Uint8Array | Promise<Uint8Array>
-  /** Gets bytes that belong to it. Throws, or rejects, if they are not an item. */
-  decode(bytes: Uint8Array): Out | Promise<Out>
+  /**
+   * Called before the push returns. Its result is copied, so it may be the item's own memory.
+   * @param outer what codecs around this one store beside the item: one that authenticates covers it too, one that wraps another hands it on
+   */
+  encode(item: In, outer?: Uint8Array): Uint8Array | Promise<Uint8Array>
+  /**
+   * Gets bytes that belong to it. Throws, or rejects, if they are not an item.
+   * @param outer as of `encode`
+   */
+  decode(bytes: Uint8Array, outer?: Uint8Array): Out | Promise<Out>
 }
 
 /**
@@ -21,7 +33,7 @@ type Keep = (bytes: Uint8Array) => Uint8Array
 
 /**
  * Encodes items; at once, if the codec does.
- * @throws {CodecError} `CODEC_ENCODE`
+ * @throws {CodecError} `CODEC_ENCODE`, or the codec's own code
  * @throws {RingError} as `keep`
  */
 export function encodeItems<In>(
@@ -47,7 +59,7 @@ export function encodeItems<In>(
 
 /**
  * Encodes one item.
- * @throws {CodecError} `CODEC_ENCODE`, at once or as a rejection
+ * @throws {CodecError} `CODEC_ENCODE`, or the codec's own code, at once or as a rejection
  * @throws {RingError} as `keep`, in the same way
  */
 export function encodeItem<In>(
@@ -76,12 +88,12 @@ function checkBytes(bytes: Uint8Array): Uint8Array {
 function encodeError(codec: string, cause: unknown): CodecError | RingError {
   if (isRingError(cause)) return cause
   const message = `the item cannot be encoded as ${codec}: ${reason(cause)}`
-  return new CodecError('CODEC_ENCODE', message, { codec }, cause)
+  return new CodecError(codeOf(cause, 'CODEC_ENCODE'), message, { codec }, cause)
 }
 
 /**
  * Decodes the item that ends at `position`.
- * @throws {CodecError} `CODEC_DECODE`, with the position and the bytes
+ * @throws {CodecError} `CODEC_DECODE`, or the codec's own code, with the position and the bytes
  */
 export async function decodeItem<Out>(
   codec: Codec<Out, never>,
@@ -93,13 +105,18 @@ export async function decodeItem<Out>(
     return await codec.decode(bytes)
   } catch (cause) {
     throw new CodecError(
-      'CODEC_DECODE',
+      codeOf(cause, 'CODEC_DECODE'),
       `the item of ${bytes.length} bytes that ends at position ${formatPosition(position, format)} is not ${codec.name}: ` +
         `${reason(cause)}; acknowledge it, or advance to that position, to skip it`,
       { codec: codec.name, position, bytes },
       cause,
     )
   }
+}
+
+/** A codec's own code, or the general one. */
+function codeOf(cause: unknown, general: CodecErrorCode): CodecErrorCode {
+  return isCodecError(cause) ? cause.code : general
 }
 
 function reason(cause: unknown): string {

@@ -1,12 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { after } from './after.ts'
 import type { Codec } from './codec.ts'
 
-/** Bytes, unchanged. */
-export const bytes: Codec<Uint8Array> = {
-  name: 'bytes',
-  encode: (item) => item,
-  decode: (item) => item,
-}
+export { bytes } from './bytes.ts'
+export { type Envelope, type EnvelopeInput, envelope } from './envelope.ts'
 
 /** Strings as UTF-8; bytes that are not UTF-8 do not decode. */
 export const text: Codec<string> = {
@@ -52,11 +49,6 @@ export function schema<In, Out>(standard: StandardSchemaV1<In, Out>): Codec<Out,
     },
     decode: (item) => validate(standard, fromJson(item), ''),
   }
-}
-
-/** Continues with a value: synchronously, unless it is a promise. */
-function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
-  return value instanceof Promise ? value.then(next) : next(value)
 }
 
 /**

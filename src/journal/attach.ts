@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
+import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
-import { bytes } from '../codec/index.ts'
 import { RingError } from '../errors.ts'
 import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/attach.ts'
 import { createMissing } from '../ring/queue/create-missing.ts'

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
+import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
-import { bytes } from '../codec/index.ts'
 import { WRITER_KINDS } from '../ring/queue/writer.ts'
 import type { OptionKinds } from '../util/options.ts'
 import type { FailurePolicy, JournalOptions } from './types.ts'

@@ -1,0 +1,130 @@
+import { CodecError } from '../errors.ts'
+
+/** First bytes of the frames of codecs. No UTF-8 contains them, so neither text nor JSON is taken for a frame. */
+export const FRAME = { envelope: 0xf8, compressed: 0xf9, encrypted: 0xfa } as const
+
+/** What a frame is, in messages. */
+export type FrameKind = keyof typeof FRAME
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Text as UTF-8. */
+export function utf8Of(text: string, what: string): Uint8Array {
+  if (typeof text !== 'string')
+    throw new TypeError(`${what}: expected a string, found ${typeof text}`)
+  if (!text.isWellFormed()) {
+    throw new TypeError(`${what}: expected well-formed Unicode, found a lone surrogate`)
+  }
+  return new TextEncoder().encode(text)
+}
+
+/** Text of visible ASCII, which cannot be mistaken for another in messages. */
+export function isVisible(text: string): boolean {
+  return /^[!-~]+$/.test(text)
+}
+
+/** The bytes one after another. */
+export function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
+/** A whole number, little-endian. */
+export function littleEndian(value: number, bytes: 2 | 4 | 8): Uint8Array {
+  const encoded = new Uint8Array(8)
+  new DataView(encoded.buffer).setBigUint64(0, BigInt(value), true)
+  return encoded.subarray(0, bytes)
+}
+
+/** Reads a frame from its start, and never beyond its end. */
+export class FrameReader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #kind: FrameKind
+  #at = 0
+
+  /**
+   * Reads the first two bytes.
+   * @param versions the values of the second one that are known
+   * @throws {TypeError} it is another frame, or none
+   * @throws {CodecError} `CODEC_UNSUPPORTED`
+   */
+  constructor(bytes: Uint8Array, kind: FrameKind, versions: readonly number[]) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#kind = kind
+    const first = this.u8('first byte')
+    if (first !== FRAME[kind]) throw this.wrong(`expected ${hex(FRAME[kind])} first`, hex(first))
+    const version = this.u8('version')
+    if (versions.includes(version)) return
+    throw new CodecError(
+      'CODEC_UNSUPPORTED',
+      `version ${version} of a frame '${kind}' is unknown here, known are ${versions.join(', ')}; use a newer version of this package`,
+      { codec: kind },
+    )
+  }
+
+  /** The bytes that were read. */
+  get read(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at)
+  }
+
+  /** The bytes that were not read yet. */
+  get rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at)
+  }
+
+  u8(what: string): number {
+    return this.#view.getUint8(this.#pass(1, what))
+  }
+
+  u16(what: string): number {
+    return this.#view.getUint16(this.#pass(2, what), true)
+  }
+
+  u32(what: string): number {
+    return this.#view.getUint32(this.#pass(4, what), true)
+  }
+
+  u64(what: string): bigint {
+    return this.#view.getBigUint64(this.#pass(8, what), true)
+  }
+
+  bytes(length: number, what: string): Uint8Array {
+    const start = this.#pass(length, what)
+    return this.#bytes.subarray(start, start + length)
+  }
+
+  text(length: number, what: string): string {
+    const encoded = this.bytes(length, what)
+    try {
+      return utf8.decode(encoded)
+    } catch {
+      throw this.wrong(`expected UTF-8 as the ${what}`, 'other bytes')
+    }
+  }
+
+  /** The frame is invalid. */
+  wrong(expected: string, found: string): TypeError {
+    return new TypeError(`invalid frame '${this.#kind}': ${expected}, found ${found}`)
+  }
+
+  #pass(length: number, what: string): number {
+    const start = this.#at
+    const left = this.#bytes.length - start
+    if (length > left) {
+      throw this.wrong(`expected ${length} bytes of the ${what} at byte ${start}`, String(left))
+    }
+    this.#at += length
+    return start
+  }
+}
+
+function hex(byte: number): string {
+  return `0x${byte.toString(16).padStart(2, '0')}`
+}
