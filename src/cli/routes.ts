@@ -7,6 +7,8 @@ const ROUTES: Readonly<Record<string, () => Promise<Route>>> = {
   create: async () => (await import('./commands/create.ts')).create,
   produce: async () => (await import('./commands/produce.ts')).produce,
   consume: async () => (await import('./commands/consume.ts')).consume,
+  head: async () => (await import('./commands/head.ts')).head,
+  move: async () => (await import('./commands/move.ts')).move,
   suspend: async () => (await import('./commands/suspend.ts')).suspend,
   resume: async () => (await import('./commands/resume.ts')).resume,
   diagnostics: async () => (await import('./commands/diagnostics.ts')).diagnostics,

@@ -7,14 +7,13 @@ import { Waiter } from '../../ring/queue/poll.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { openDevice } from '../device/device.ts'
 import { checkLeasable } from '../device/leases.ts'
-import { emptyNow, usageError } from '../errors.ts'
+import { emptyNow } from '../errors.ts'
 import { device, type ItemFlags, itemFlags, limitOf, namesOf } from '../flags/flags.ts'
 import { type LeaseFlags, leaseFlags, leaseOf } from '../flags/lease-flags.ts'
 import { parseCount } from '../flags/size.ts'
-import { encodeFrame } from '../input/frames.ts'
+import { encodeItems, framesOrLines } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { type Output, standardOutput } from '../output/output.ts'
-import { safeBytes } from '../output/render.ts'
 import { Stopped, stopSignals } from '../signals.ts'
 
 interface Flags extends ItemFlags, LeaseFlags {
@@ -28,8 +27,6 @@ interface Flags extends ItemFlags, LeaseFlags {
 const BATCH_ITEMS = 8192
 /** How long a pipe's reader gets to go away after each of the first batches. */
 const HESITATION_MS = 2
-
-const NEWLINE = Uint8Array.of(0x0a)
 
 const fullDescription = `Prints each item on a line and acknowledges it: until it is stopped, --count items, or with --drain until the ring is
 empty (with both flags, whichever comes first).
@@ -100,9 +97,7 @@ export const consume: Command<CommandContext> = buildCommand({
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   const output = standardOutput(stop.signal)
-  if (flags.frames === true && output.kind === 'terminal') {
-    throw usageError('--frames prints binary data, and standard output is a terminal: redirect it')
-  }
+  const form = framesOrLines(flags.frames, output)
   const { signal } = stop
   const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags, signal), signal }
   await using ring = await openDevice(path, 'read-write', flags)
@@ -111,7 +106,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   const forEver = flags.count === undefined && flags.drain !== true
   const losses = new LossNotices(path, flags.json === true)
   try {
-    const printed = await printItems(consumer, flags, output, losses, stop.signal)
+    const printed = await printItems(consumer, flags, form, output, losses, stop.signal)
     if (printed === 0) throw emptyNow(path)
   } catch (error) {
     if (!(forEver && error instanceof Stopped)) throw error
@@ -123,7 +118,8 @@ async function run(flags: Flags, path: string): Promise<void> {
 /** Answers how many items were printed. */
 async function printItems(
   consumer: Consumer,
-  { count = Number.POSITIVE_INFINITY, drain, frames, skipDamage }: Flags,
+  { count = Number.POSITIVE_INFINITY, drain, skipDamage }: Flags,
+  form: 'lines' | 'frames',
   output: Output,
   losses: LossNotices,
   signal: AbortSignal,
@@ -142,7 +138,8 @@ async function printItems(
         await waiter.pause(signal)
         continue
       }
-      await output.write(encode(batch, frames === true, output.kind === 'terminal'))
+      const items = batch.map(({ item }) => item)
+      await output.write(encodeItems(items, form, output.kind === 'terminal'))
       await output.flush()
       await consumer.advance(last.position)
       printed += batch.length
@@ -177,14 +174,4 @@ async function popBatch(
       await consumer.advance(damage.position)
     }
   }
-}
-
-function encode(
-  batch: readonly PoppedItem[],
-  frames: boolean,
-  terminal: boolean,
-): Uint8Array | string {
-  if (terminal) return batch.map(({ item }) => `${safeBytes(item)}\n`).join('')
-  if (frames) return Buffer.concat(batch.flatMap(({ item }) => encodeFrame(item)))
-  return Buffer.concat(batch.flatMap(({ item }) => [item, NEWLINE]))
 }

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { Producer } from '../../ring/attach.ts'
+import { keepTime } from '../../ring/maintenance/item-times.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
 import type { AttachOptions } from '../../ring/types.ts'
 import { CommandError, EXIT } from '../errors.ts'
@@ -65,10 +66,12 @@ export class Pusher implements AsyncDisposable {
 
   /**
    * Pushes and makes visible, in as few commits as can be.
+   * @param time when the items were pushed to another ring, in milliseconds since 1970, for a ring that records it. Default: now
    * @throws the signal's reason, between two commits; {@link CommandError} if it is not to wait
    */
-  async push(items: readonly Uint8Array[]): Promise<void> {
+  async push(items: readonly Uint8Array[], time?: number): Promise<void> {
     const { signal } = this.#options
+    keepTime(this.#producer, time)
     for (let done = 0; done < items.length; ) {
       signal.throwIfAborted()
       const rest = done === 0 ? items : items.slice(done)

@@ -1,8 +1,9 @@
 import type { RingHolders } from '../../ring/holders.ts'
 import { formatPosition } from '../../ring/position-text.ts'
-import type { PoppedItem, RingInspection } from '../../ring/types.ts'
+import type { RingInspection } from '../../ring/types.ts'
 import { asCommandError } from '../errors.ts'
 import { Stopped } from '../signals.ts'
+import { writeItemJson } from './items.ts'
 import type { Output } from './output.ts'
 import { shownRoles } from './positions.ts'
 import { safeJson } from './render.ts'
@@ -16,9 +17,6 @@ export interface ReportOptions {
   /** Ends it between two items. */
   readonly signal: AbortSignal
 }
-
-/** Bytes of an item that are turned into one piece of text. */
-const HEX_BYTES = 1 << 20
 
 /** Writes a ring's state as one JSON object, item by item: a large ring is never in memory. */
 export async function writeJson(
@@ -37,10 +35,10 @@ export async function writeJson(
   await writer.add(`${json.slice(0, -1)},"items":[`)
   try {
     let separator = ''
-    for await (const popped of waiting()) {
+    for await (const { item, position } of waiting()) {
       signal.throwIfAborted()
       await writer.add(separator)
-      await writeItem(writer, popped, state.format)
+      await writeItemJson(writer, { position: formatPosition(position, state.format) }, item)
       separator = ','
     }
     await writer.add(']}\n')
@@ -52,22 +50,4 @@ export async function writeJson(
     throw error
   }
   await writer.end()
-}
-
-async function writeItem(
-  writer: TextWriter,
-  { item, position }: PoppedItem,
-  format: 1 | 2,
-): Promise<void> {
-  await writer.add(
-    `{"position":"${formatPosition(position, format)}","bytes":${item.length},"hex":"`,
-  )
-  for (let at = 0; at < item.length; at += HEX_BYTES) {
-    await writer.add(hex(item.subarray(at, at + HEX_BYTES)))
-  }
-  await writer.add('"}')
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

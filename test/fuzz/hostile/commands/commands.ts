@@ -26,6 +26,10 @@ export interface HostileCommand {
   readonly isStopped?: boolean
   /** How it prints items, if it does: each after its length, or a line each. `--json` leaves them alone. */
   readonly prints?: 'frames' | 'lines'
+  /** Whether it prints items as objects with `--json`, instead of as `prints` says. */
+  readonly printsObjects?: boolean
+  /** Whether the other file is a sound ring, with an item. */
+  readonly otherIsRing?: boolean
   /** The largest device that it is run on: it reads or writes all of it. */
   readonly mostBytes?: number
 }
@@ -64,6 +68,29 @@ export const COMMANDS: readonly HostileCommand[] = [
     writes: true,
     exits: [STOPPED],
     isStopped: true,
+  },
+  {
+    name: 'head',
+    args: ({ path }) => [path, '--frames'],
+    writes: false,
+    exits: [NOTHING_NOW],
+    prints: 'frames',
+    printsObjects: true,
+  },
+  {
+    name: 'move',
+    args: ({ path, other }) => [path, other, '--count', 'all', '--skip-damage'],
+    writes: true,
+    exits: [NOTHING_NOW, STOPPED],
+    isStopped: true,
+    otherIsRing: true,
+  },
+  {
+    name: 'move',
+    args: ({ path, other }) => [other, path, '--no-wait'],
+    writes: true,
+    exits: [NOTHING_NOW, SUSPENDED],
+    otherIsRing: true,
   },
   {
     name: 'suspend',

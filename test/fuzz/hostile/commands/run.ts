@@ -5,7 +5,10 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { FileBlockDevice } from '../../../../src/block/file/index.ts'
+import { Producer } from '../../../../src/ring/attach.ts'
 import { mix, Random } from '../../../../src/sim/random.ts'
+import { attachProducer } from '../../../helpers/ring.ts'
 import { Violation } from '../../exercise.ts'
 import { type Composed, keyOf } from '../compose2.ts'
 import type { SparseImage } from '../image.ts'
@@ -111,6 +114,7 @@ async function runOne(
   const args = [...command.name.split(' '), ...flags, ...given]
   try {
     await write(path, image)
+    if (command.otherIsRing === true) await makeOther(other)
     const before = await stateOf(path)
     const ended = await run(args, command)
     const end = `${command.name}: ${ended.code ?? ended.signal}`
@@ -118,7 +122,10 @@ async function runOne(
     report.mostBytes = Math.max(report.mostBytes, ended.residentBytes)
     report.mostMs = Math.max(report.mostMs, ended.ms)
     check(ended, command, flags.includes('--json'))
-    if (command.prints === 'frames' && composed.format === 2) checkItems(ended.stdout, composed)
+    if (command.prints === 'frames' && composed.format === 2) {
+      const isJson = flags.includes('--json') && command.printsObjects === true
+      checkItems((isJson ? itemsOfJson : itemsOfFrames)(ended.stdout), composed)
+    }
     if (!command.writes && (await stateOf(path)) !== before) {
       throw new Violation('the device changed, though the command only looks')
     }
@@ -130,6 +137,14 @@ async function runOne(
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+async function makeOther(path: string): Promise<void> {
+  await using device = await FileBlockDevice.create(path, { sizeBytes: 1 << 20 })
+  await Producer.create(device)
+  const producer = await attachProducer(device)
+  await producer.append([Buffer.from('one')])
+  await producer.close()
 }
 
 async function write(path: string, { deviceBytes, extents }: SparseImage): Promise<void> {
@@ -230,7 +245,8 @@ export function check(ended: CommandEnd, command: HostileCommand, json: boolean)
     throw new Violation(`has an error without a code: ${says}`)
   }
   if (error?.code === 'CLI_INTERNAL') throw new Violation(`has an error of no type: ${says}`)
-  if (json && command.prints === undefined) checkJson(stdout, says)
+  if (json && (command.prints === undefined || command.printsObjects === true))
+    checkJson(stdout, says)
 }
 
 /** The error that a line tells, if it is not a notice. */
@@ -260,13 +276,25 @@ function parse(line: string): unknown {
 }
 
 /** What comes has to have been pushed. */
-function checkItems(frames: Buffer, { items }: Composed): void {
+function checkItems(found: readonly Buffer[], { items }: Composed): void {
+  for (const item of found) {
+    if (items.has(keyOf(item))) continue
+    throw new Violation(`delivers an item of ${item.length} bytes that nobody pushed`)
+  }
+}
+
+function itemsOfFrames(frames: Buffer): readonly Buffer[] {
+  const items: Buffer[] = []
   for (let at = 0; at < frames.length; ) {
     const end = at + 4 + frames.readUInt32LE(at)
-    const item = frames.subarray(at + 4, end)
-    if (end > frames.length || !items.has(keyOf(item))) {
-      throw new Violation(`delivers an item of ${item.length} bytes that nobody pushed`)
-    }
+    if (end > frames.length) throw new Violation('cuts a frame off')
+    items.push(frames.subarray(at + 4, end))
     at = end
   }
+  return items
+}
+
+function itemsOfJson(objects: Buffer): readonly Buffer[] {
+  const lines = objects.toString().split('\n').slice(0, -1)
+  return lines.map((line) => Buffer.from(String(Reflect.get(Object(parse(line)), 'hex')), 'hex'))
 }

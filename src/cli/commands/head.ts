@@ -1,0 +1,65 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { inspectRing } from '../../ring/attach.ts'
+import { openDevice } from '../device/device.ts'
+import { emptyNow } from '../errors.ts'
+import { device, limitOf } from '../flags/flags.ts'
+import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
+import { framesOrLines, ItemPrinter } from '../output/items.ts'
+import { LossNotices } from '../output/loss-notices.ts'
+import { standardOutput } from '../output/output.ts'
+import { stopSignals } from '../signals.ts'
+
+interface Flags extends LookFlags {
+  readonly count?: number
+}
+
+const fullDescription = `Prints the items that the consumer gets next, a line each, and leaves them in the ring. Opens the device read-only,
+takes no role and changes nothing; works while producer and consumer run (items that are acknowledged meanwhile are
+left out).
+
+Prints as sbr consume does: on a terminal with control characters as escapes, elsewhere unchanged; --frames is for
+items that contain newlines. Damage ends it, as it would end the consumer.
+
+With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
+item), "number" and "pushedAt" (format 2), "bytes" and "hex".
+
+Exit codes: 0 done; 3 the ring is empty; 1 anything else.
+
+EXAMPLES
+  sbr head ring.img
+  sbr head ring.img -n 1 --json | jq -r .pushedAt`
+
+export const head: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Print the items that the consumer gets next, changing nothing', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: { count: shownItems, ...lookFlags },
+    aliases: { n: 'count' },
+  },
+  func: run,
+})
+
+async function run({ count = SHOWN_ITEMS, ...flags }: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  const { signal } = stop
+  const output = standardOutput(signal)
+  const form = flags.json === true ? 'json' : framesOrLines(flags.frames, output)
+  await using ring = await openDevice(path, 'read-only', flags)
+  const { format, items } = await inspectRing(ring, { signal, ...limitOf(flags) })
+  const printer = new ItemPrinter(output, form, format)
+  const losses = new LossNotices(path, flags.json === true)
+  let shown = 0
+  try {
+    for await (const popped of items()) {
+      signal.throwIfAborted()
+      losses.missed(popped.missed ?? 0)
+      await printer.add(popped)
+      shown++
+      if (shown === count) break
+    }
+  } finally {
+    // Also what came before a damaged item.
+    await printer.end()
+  }
+  if (shown === 0) throw emptyNow(path)
+}

@@ -1,0 +1,114 @@
+import { formatPosition, itemNumber } from '../../ring/position-text.ts'
+import type { PoppedItem } from '../../ring/types.ts'
+import { usageError } from '../errors.ts'
+import { encodeFrame } from '../input/frames.ts'
+import type { Output } from './output.ts'
+import { safeBytes, safeJson } from './render.ts'
+import { TextWriter } from './text-writer.ts'
+
+/**
+ * How items are printed: a line each, each after its length, or as an object on a line, with its position. This file is the only place
+ * where the bytes of an item become output.
+ */
+export type ItemForm = 'lines' | 'frames' | 'json'
+
+/** Bytes of items that are worth a write. */
+const ENOUGH = 1 << 16
+/** Items that are worth a write: they may have no bytes. */
+const MANY = 1000
+/** Bytes of an item that are turned into one piece of text. */
+const HEX_BYTES = 1 << 20
+const NEWLINE = Uint8Array.of(0x0a)
+
+/** Items as a command prints them without `--json`. Only a terminal gets them escaped. */
+export function encodeItems(
+  items: readonly Uint8Array[],
+  form: 'lines' | 'frames',
+  terminal: boolean,
+): Uint8Array | string {
+  if (terminal) return items.map((item) => `${safeBytes(item)}\n`).join('')
+  if (form === 'frames') return Buffer.concat(items.flatMap((item) => encodeFrame(item)))
+  return Buffer.concat(items.flatMap((item) => [item, NEWLINE]))
+}
+
+/** Writes an item as an object, piece by piece: the fields, its length, and its bytes in hexadecimal. */
+export async function writeItemJson(
+  writer: TextWriter,
+  fields: object,
+  item: Uint8Array,
+): Promise<void> {
+  const json = safeJson({ ...fields, bytes: item.length })
+  await writer.add(`${json.slice(0, -1)},"hex":"`)
+  for (let at = 0; at < item.length; at += HEX_BYTES) {
+    await writer.add(hex(item.subarray(at, at + HEX_BYTES)))
+  }
+  await writer.add('"}')
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
+
+/** Where an item is, which one it is, and when it was pushed; the last two are known in format 2 only. */
+export function placeOf({ position, pushedAt }: Omit<PoppedItem, 'item'>, format: 1 | 2): object {
+  return {
+    position: formatPosition(position, format),
+    number: itemNumber(position, format),
+    pushedAt: pushedAt === undefined ? undefined : isoTime(pushedAt),
+  }
+}
+
+/** A time of a device, which may be none that a calendar has. */
+function isoTime(ms: number): string {
+  const time = new Date(ms)
+  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
+}
+
+/**
+ * How the flags have items printed without `--json`.
+ * @throws {CommandError} frames would go to a terminal
+ */
+export function framesOrLines(frames: boolean | undefined, { kind }: Output): 'lines' | 'frames' {
+  if (frames !== true) return 'lines'
+  if (kind !== 'terminal') return 'frames'
+  throw usageError('--frames prints binary data, and standard output is a terminal: redirect it')
+}
+
+/** Prints items one after the other, in few writes. */
+export class ItemPrinter {
+  readonly #output: Output
+  readonly #form: ItemForm
+  readonly #format: 1 | 2
+  readonly #text: TextWriter
+  #items: Uint8Array[] = []
+  #bytes = 0
+
+  /** @param format the ring's, for positions */
+  constructor(output: Output, form: ItemForm, format: 1 | 2) {
+    this.#output = output
+    this.#form = form
+    this.#format = format
+    this.#text = new TextWriter(output)
+  }
+
+  async add(popped: PoppedItem): Promise<void> {
+    if (this.#form === 'json') {
+      await writeItemJson(this.#text, placeOf(popped, this.#format), popped.item)
+      await this.#text.add('\n')
+      return
+    }
+    this.#items.push(popped.item)
+    this.#bytes += popped.item.length
+    if (this.#bytes >= ENOUGH || this.#items.length >= MANY) await this.end()
+  }
+
+  /** Writes what is buffered. */
+  async end(): Promise<void> {
+    await this.#text.end()
+    const items = this.#items
+    this.#items = []
+    this.#bytes = 0
+    if (this.#form === 'json' || items.length === 0) return
+    await this.#output.write(encodeItems(items, this.#form, this.#output.kind === 'terminal'))
+  }
+}
