@@ -16,7 +16,7 @@ async function formatNumbered(format: 1 | 2): Promise<Format> {
   return format === 2 ? format2 : (format1.value ?? (await format1.load()))
 }
 
-/** What new rings get. */
+/** The format of new rings. */
 const DEFAULT_FORMAT = 2
 
 async function formatFor(options: types.CreateOptions): Promise<Format> {
@@ -27,7 +27,7 @@ async function formatFor(options: types.CreateOptions): Promise<Format> {
 
 /**
  * Checks that a ring would fit, before anything is made or erased for it.
- * @throws {RangeError} the block size cannot be
+ * @throws {RangeError} the block size is out of range
  * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
 export async function checkSize(
@@ -44,7 +44,7 @@ async function formatToAttach(device: BlockDevice, options: types.AttachOptions)
 }
 
 /**
- * Says that a device which has no ring of format 2 has no leases.
+ * The refusal of leases on a device that has no ring of format 2.
  * @throws {RangeError} it has a ring of format 1
  * @throws {RingError} as `inspectRing`, if it has none, or a damaged one
  */
@@ -59,16 +59,16 @@ export type Producer = types.Producer
 /** Makes the end that pushes. */
 export const Producer: {
   /**
-   * Creates a ring on a device. A ring that is there stays as it is; the device has to be blank otherwise.
+   * Creates a ring on a blank device. An existing ring is not changed.
    * @returns whether a ring was created
-   * @throws {RangeError} an option cannot be
+   * @throws {RangeError} an option is out of range
    * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in format 1
    */
   create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
   /**
-   * Takes the producer's role. If the consumer asked for a pause, that is acknowledged, and there is no handle.
-   * @throws {BlockError} `BLOCK_CLAIMED`, with who holds the role on this machine; `BLOCK_READ_ONLY`
-   * @throws {RangeError} an option cannot be, or the ring is of format 1 and a lease is wanted
+   * Takes the producer's role. If the consumer requests a pause, this acknowledges it, and there is no handle.
+   * @throws {BlockError} `BLOCK_CLAIMED`, which names the holder on this machine; `BLOCK_READ_ONLY`
+   * @throws {RangeError} an option is out of range, or a lease is wanted on a ring of format 1
    * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
    *   device has shrunk; `RING_PARTIAL_SECTOR` in format 1; `RING_LEASED` if another host holds the role
    */
@@ -81,8 +81,8 @@ export const Producer: {
 }
 
 /**
- * Creates while nobody else on this machine does: between finding no ring and writing one, another program could create
- * one and push to it.
+ * Runs `create` while no other program on this machine creates a ring there: otherwise one could find no ring and overwrite the
+ * other's, which has items by then.
  */
 async function alone<T>(device: BlockDevice, create: () => Promise<T>): Promise<T> {
   if (!device.capabilities.claim) return create()
@@ -110,7 +110,7 @@ export const Consumer: {
 }
 
 /**
- * Reads a ring's state without taking a role: changes nothing, and works while both ends run.
+ * Reads a ring's state without taking a role. Changes nothing, and works while both sides run.
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`, `RING_CORRUPT`, `RING_UNSTABLE`
  */
 export async function inspectRing(
@@ -122,7 +122,7 @@ export async function inspectRing(
     return await format.inspect(device, options)
   }
   return await salvage(device, async (readable, format) => {
-    // Nothing tells zeroes from records there.
+    // In format 1, zeroes in place of unreadable sectors would pass for records.
     if (format === 1) return (await formatNumbered(1)).inspect(device, options)
     const state = await format2.inspect(readable, options)
     const unreadable = await unreadableBytes(readable)
@@ -130,7 +130,7 @@ export async function inspectRing(
   })
 }
 
-/** The items that can be read; then why not all of them can be, so that nobody takes them for all. */
+/** The readable items; then the error of the unreadable ones, so that nobody mistakes the former for all. */
 async function* itemsOf(
   readable: SalvageBlockDevice,
   state: types.RingInspection,

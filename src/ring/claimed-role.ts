@@ -9,7 +9,7 @@ import type { AttachOptions, DebugInfo, Names, RingRole } from './types.ts'
 
 const DEFAULT_REFRESH_INTERVAL_MS = 10
 
-/** Whether a write was refused, by the device or because no reader would take it: nothing was written, and the handle is as it was. */
+/** Whether a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
 export function isRefusal(error: unknown): boolean {
   if (isRingError(error)) return error.code === 'RING_EXHAUSTED'
   return isBlockError(error) && error.code === 'BLOCK_READ_ONLY'
@@ -21,14 +21,14 @@ export interface Claimed {
   readonly names: Names
   readonly clock: Clock
   readonly refreshIntervalMs: number
-  /** The largest item that the role deals with, unless the ring takes less. */
+  /** The largest item that the role accepts, unless the ring takes less. */
   readonly maxItemBytes: number
-  /** Whether something keeps a second handle away. Where nothing does, everything is read anew before it is written. */
+  /** Whether something excludes a second handle. If nothing does, a role reads its sectors before each write. */
   readonly exclusive: boolean
-  /** Gives the role back: nothing is sent for it any more when this resolves. Never fails. */
+  /** Gives the role back: once this resolves, nothing more is sent for it. Never fails. */
   readonly release: () => Promise<void>
   /**
-   * Whether the role is still held: asked before and after each operation. Absent if it is, as long as the process lives.
+   * Throws if the role is lost; called before and after each operation. Absent if the role is held as long as the process lives.
    * @throws {RingError} `RING_LEASE_LOST`
    */
   readonly checkHeld?: () => void
@@ -36,7 +36,7 @@ export interface Claimed {
 
 /**
  * Claims a role of the ring on a device.
- * @throws {RangeError} an option cannot be
+ * @throws {RangeError} an option is out of range
  * @throws {BlockError} `BLOCK_CLAIMED`
  */
 export async function claimRole(
@@ -48,7 +48,7 @@ export async function claimRole(
   const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
   const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
   if (!(refreshIntervalMs >= 0))
-    throw new RangeError(`refreshIntervalMs cannot be ${refreshIntervalMs}`)
+    throw new RangeError(`refreshIntervalMs is a number from 0, not ${refreshIntervalMs}`)
   const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
   if (!Number.isSafeInteger(maxItemBytes) || maxItemBytes < 0) {
     throw new RangeError(`maxItemBytes is a whole number from 0, not ${maxItemBytes}`)
@@ -67,8 +67,8 @@ export async function claimRole(
 }
 
 /**
- * What all roles of all formats have in common: calls that wait for each other, a claim, and an end when what the
- * device holds is not known any more.
+ * What all roles of both formats have in common: calls run one at a time, there is a claim, and the handle ends once the content
+ * of the device is unknown.
  */
 export abstract class BaseRole implements RingRole {
   readonly device: BlockDevice
@@ -104,10 +104,10 @@ export abstract class BaseRole implements RingRole {
 
   abstract debugInfo(): Promise<DebugInfo>
 
-  /** Reads what both sides say, and checks it against what this handle knows. */
+  /** Reads what both sides wrote, and checks it against what this handle knows. */
   protected abstract doRefresh(): Promise<void>
 
-  /** What is done with the device before the role is given back. */
+  /** What to do with the device before the role is given back. */
   protected async doClose(): Promise<void> {}
 
   close(): Promise<void> {
@@ -115,7 +115,7 @@ export abstract class BaseRole implements RingRole {
       try {
         if (this.#poison === undefined) await this.doClose()
       } catch {
-        // Giving the role back never fails, and what was acknowledged does not depend on it.
+        // Closing never fails, and what was acknowledged does not depend on this.
       } finally {
         await this.#release()
       }
@@ -132,7 +132,7 @@ export abstract class BaseRole implements RingRole {
     return this.#poison !== undefined
   }
 
-  /** Runs an operation after those called before it, unless the handle is of no use any more. */
+  /** Runs an operation after those called before it, unless the handle has ended. */
   protected run<T>(operation: () => Promise<T>): Promise<T> {
     const device = this.device.name
     if (this.#closed !== undefined) {
@@ -143,7 +143,7 @@ export abstract class BaseRole implements RingRole {
       if (this.#poison === undefined) {
         return this.#checkHeld ? this.#whileHeld(operation, this.#checkHeld) : operation()
       }
-      // That is not what a write left behind, but why there will be none; a write by the way may have been the first to hear.
+      // That is why there will be no more writes, rather than what a write left behind; a background write may have met it first.
       if (isBlockError(this.#poison) && this.#poison.code === 'BLOCK_REPLACED') throw this.#poison
       throw new RingError(
         'RING_POISONED',
@@ -182,23 +182,23 @@ export abstract class BaseRole implements RingRole {
     }
   }
 
-  /** Looks now. */
+  /** Refreshes now. */
   protected async refresh(): Promise<void> {
     await this.doRefresh()
     this.#refreshedAt = this.clock.now()
   }
 
-  /** Looks if the last look is too old to be relied on. */
+  /** Refreshes if the last refresh is too old. */
   protected async refreshIfStale(): Promise<void> {
     if (this.#isStale) await this.refresh()
   }
 
-  /** Looks before a write of what only this role writes, if that has to be. */
+  /** Refreshes, if necessary, before a write of what only this role writes. */
   protected async refreshBeforeWrite(): Promise<void> {
     if (this.mustRefreshBeforeWrite) await this.refresh()
   }
 
-  /** Whether to look before a write of what only this role writes: always if nothing else keeps a second handle away. */
+  /** Whether to refresh before a write of what only this role writes: if nothing else excludes a second handle. */
   protected get mustRefreshBeforeWrite(): boolean {
     return !this.#exclusive || this.#isStale
   }
@@ -208,8 +208,8 @@ export abstract class BaseRole implements RingRole {
   }
 
   /**
-   * Waits for a write or flush. If it fails, nobody knows what the device holds, and the handle ends here; only
-   * from a refusal to write is it known that nothing was written.
+   * Waits for a write or flush. If it fails, the content of the device is unknown, and the handle ends here; only a refusal is
+   * known to have written nothing.
    */
   protected async guard(written: Promise<void>): Promise<void> {
     try {
@@ -219,7 +219,7 @@ export abstract class BaseRole implements RingRole {
     }
   }
 
-  /** Ends the handle, and answers the error for throwing. */
+  /** Ends the handle, and returns the error to throw. */
   protected poisonWith(error: unknown): unknown {
     this.#poison ??= error
     return error

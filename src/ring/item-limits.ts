@@ -23,7 +23,7 @@ export function itemTooLarge(item: LargeItem): RingError {
   return new RingError(
     'RING_ITEM_TOO_LARGE',
     `The item at byte ${offset} of ${device} has ${length} bytes; this reader takes at most ${maxItemBytes} ` +
-      `(maxItemBytes). Read it with a higher limit, or advance to position ${position} to step over it`,
+      `(maxItemBytes). Read it with a higher limit, or advance to position ${position} to skip it`,
     {
       device,
       offset,

@@ -10,7 +10,7 @@ export interface ByteRange {
   readonly bytes: number
 }
 
-/** Whether the consumer's wish to pause was granted by the producer. */
+/** Whether the producer has granted the consumer's suspend request. */
 export type RingState = 'running' | 'suspended'
 
 /** The queue's and the program's names, for the text that people read. */
@@ -30,15 +30,13 @@ export interface AttachOptions {
   /** Ends attaching between two reads, with the signal's reason. */
   readonly signal?: AbortSignal
   /**
-   * How long a role may rely on what it last saw of the other side's sector, in milliseconds, before it
-   * looks again: bounds how late a producer notices a wish to suspend while it is pushing. Default 10;
-   * 0 looks on every push.
+   * How long a role may rely on its last refresh, in milliseconds. It bounds how late a producer that is pushing notices a suspend
+   * request. Default 10; 0 refreshes on every push.
    */
   readonly refreshIntervalMs?: number
   /**
-   * The largest item that is pushed or popped, in bytes, if the ring has room for it: bounds the memory that an item can take. A
-   * larger one that is popped all the same is told with `RING_ITEM_TOO_LARGE` and the position behind it, to which one may advance.
-   * Default 16 MiB.
+   * The largest item to push or pop, in bytes, if the ring has room for it: bounds the memory of an item. Popping a larger one throws
+   * `RING_ITEM_TOO_LARGE` with the position behind it, to which one may advance. Default 16 MiB.
    */
   readonly maxItemBytes?: number
   /** Lease the role on the device, so that no other host has it at the same time (format 2). Default: no lease. */
@@ -48,9 +46,8 @@ export interface AttachOptions {
 /** How a consumer is attached. */
 export interface ConsumerOptions extends AttachOptions {
   /**
-   * What to do where items were damaged that were there once (format 2; format 1 cannot tell): `stop` throws
-   * `RING_DAMAGED` with the position behind the damage, to which one may advance; `skip` accounts for them and goes
-   * on with what is sound. Default `stop`.
+   * What to do about damaged items (format 2; format 1 cannot detect them): `stop` throws `RING_DAMAGED` with the position behind
+   * the damage, to which one may advance; `skip` counts them and continues behind them. Default `stop`.
    */
   readonly onDamage?: 'stop' | 'skip'
   /** Whether other programs on this machine may have this consumer suspend and resume the ring. Default true. */
@@ -64,11 +61,11 @@ export interface CreateOptions {
    * Default 2.
    */
   readonly format?: 1 | 2
-  /** Create the ring even where something else is. Default false. */
+  /** Create the ring even if the device holds something else. Default false. */
   readonly overwrite?: boolean
   /**
-   * Format 2: what the producer does when there is no room: `wait` has writers wait, and nothing is lost;
-   * `overwrite` gives up the oldest items, for telemetry that would rather lose these than wait. Default `wait`.
+   * Format 2: what the producer does when there is no room. `wait`: writers wait, and nothing is lost. `overwrite`: the oldest
+   * items are given up, as for telemetry that would rather lose these than wait. Default `wait`.
    */
   readonly onFull?: 'wait' | 'overwrite'
   /** Format 2: bytes in a block, the unit of writing: a power of two from 512 to 65536. Default 4096. */
@@ -81,19 +78,19 @@ export interface CreateOptions {
   readonly clock?: Clock
 }
 
-/** What `push` answers. */
+/** What `push` returns. */
 export type PushResult =
-  /** The item is on stable storage, not visible yet; `position` is the one after it. */
+  /** The item is on stable storage, not visible yet; `position` is the one behind it. */
   | { readonly status: 'ok'; readonly position: Position }
   /** There is no room now. */
   | { readonly status: 'retry' }
-  /** The consumer asked for a pause, which is hereby acknowledged. */
+  /** The consumer requests a pause; this acknowledges it. */
   | { readonly status: 'suspended' }
 
 /** Items that are on stable storage, not visible yet. */
 export interface Pushed {
   readonly status: 'ok'
-  /** How many there are, from the front. */
+  /** How many, from the front. */
   readonly pushed: number
   /** The position after the last of them. */
   readonly position: Position
@@ -101,7 +98,7 @@ export interface Pushed {
   readonly positions: readonly Position[]
 }
 
-/** What `pushMany` answers. */
+/** What `pushMany` returns. */
 export type PushManyResult =
   | Pushed
   | { readonly status: 'retry' }
@@ -115,20 +112,20 @@ export interface PoppedItem {
   /** When the item was pushed, in milliseconds since 1970, by the producer's clock; absent in format 1, which does not record it. */
   readonly pushedAt?: number
   /**
-   * How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. It is final
-   * once this item is given back: until then the power can fail before the overwriting is on the medium, and they come after
-   * all, before this one.
+   * How many items before this one were overwritten, in a ring that overwrites the oldest; absent if none were. It is final once
+   * this item is acknowledged: until then a power cut can undo the overwriting, and those items come after all, before this
+   * one.
    */
   readonly missed?: number
 }
 
-/** What `pop` answers. */
+/** What `pop` returns. */
 export type PopResult =
   | ({ readonly status: 'item' } & PoppedItem)
-  /** There is nothing now. */
+  /** There is no item now. */
   | { readonly status: 'retry' }
 
-/** What `popMany` takes. */
+/** Options of `popMany`. */
 export interface PopManyOptions {
   /** Where to start. Default: the consumer's own position. */
   readonly from?: Position
@@ -136,21 +133,21 @@ export interface PopManyOptions {
   readonly maxItems?: number
   /** Stop after the item that reaches this many bytes. Default 1 MiB. */
   readonly maxBytes?: number
-  /** Ends it between two reads, with the signal's reason: damage is looked behind, which can take long. */
+  /** Ends the call between two reads, with the signal's reason: searching behind damage can take long. */
   readonly signal?: AbortSignal
 }
 
-/** What `suspend` and `resume` answer. */
+/** What `suspend` and `resume` return. */
 export type SuspendResult =
-  /** The wish is on the device; `state` tells when it is granted. */
+  /** The request is on the device; `state` says when it is granted. */
   | { readonly status: 'ok' }
-  /** The last wish was not acknowledged yet. */
+  /** The previous request is not acknowledged yet. */
   | { readonly status: 'retry' }
 
-/** What `attachProducer` answers. */
+/** What `attach` returns for a producer. */
 export type AttachProducerResult =
   | { readonly status: 'attached'; readonly producer: Producer }
-  /** The ring is suspended, which is hereby acknowledged. There is no handle: attach again later. */
+  /** The ring is suspended; this acknowledges it. There is no handle: attach again later. */
   | { readonly status: 'suspended' }
 
 /**
@@ -160,37 +157,37 @@ export type AttachProducerResult =
 export type DebugInfo = Readonly<Record<string, string>>
 
 /**
- * What happened in a ring of format 2 since it was made, and how far the consumer is behind. `commits`, `retries`,
- * `damagedItems` and `missedItems` are written down by the way: a crash can take the last ones.
+ * What happened in a ring of format 2 since it was made, and how far the consumer lags. `commits`, `retries`,
+ * `damagedItems` and `missedItems` are written with the next checkpoint: a crash can lose the last ones.
  */
 export interface RingStats {
   /** Items made visible. */
   readonly pushedItems: number
   /** Bytes of these, modulo 2^48. */
   readonly pushedBytes: number
-  /** Items given back, or stepped over. */
+  /** Items acknowledged, or skipped. */
   readonly poppedItems: number
   /** Bytes of these, modulo 2^48. */
   readonly poppedBytes: number
-  /** Items that were damaged and stepped over. */
+  /** Items that were damaged and skipped. */
   readonly damagedItems: number
   /** Items that were overwritten before they were popped, in a ring that overwrites. */
   readonly missedItems: number
-  /** Writes that made something visible. */
+  /** Writes that committed something. */
   readonly commits: number
   /** Pushes for which there was no room. */
   readonly retries: number
   /**
-   * How much later the producer last wrote than it pushed the oldest item that waits, in milliseconds, by its clock: 0 if none waits,
-   * absent if one waits and nothing tells when it was pushed, because the header of its batch is damaged.
+   * How much earlier the oldest unacknowledged item was pushed than the producer last wrote, in milliseconds, by its clock. 0 if there
+   * is none; absent if the header of its batch, which says when it was pushed, is damaged.
    */
   readonly lagMs?: number
   /**
-   * When the oldest item that waits was pushed, in milliseconds since 1970, by the producer's clock, also if that item is damaged.
-   * Absent if none waits, or if nothing tells; `waitingItems` says which.
+   * When the oldest unacknowledged item was pushed, in milliseconds since 1970, by the producer's clock, even if that item is damaged.
+   * Absent if there is none, or if that is unknown; `waitingItems` says which.
    */
   readonly oldestAt?: number
-  /** When each side last wrote its slot, in milliseconds since 1970, by its own clock: about, when it is at work. */
+  /** When each side last wrote its slot, in milliseconds since 1970, by its own clock. Approximate while the side is running. */
   readonly producerAt: number
   readonly consumerAt: number
 }
@@ -198,13 +195,13 @@ export interface RingStats {
 /** How a ring is inspected. */
 export interface InspectOptions {
   /**
-   * Read around sectors that cannot be read, and say which these are. Default false, and always so in format 1: their
-   * `BLOCK_IO` passes, because who acts on what is told should not act on a part of it.
+   * Read around unreadable sectors, and report them. Default false, and always so in format 1: there `BLOCK_IO` is thrown, because a
+   * caller should not act on a part of the state.
    */
   readonly salvage?: boolean
   /** The largest item that `items` reads, in bytes; as for a consumer. Default 16 MiB. */
   readonly maxItemBytes?: number
-  /** Ends it between two reads, with the signal's reason; so it does what `items` reads. */
+  /** Ends the call between two reads, with the signal's reason, and also what `items` reads. */
   readonly signal?: AbortSignal
 }
 
@@ -239,18 +236,18 @@ export interface RingInspection {
   /** Bytes of the data area that are in use. */
   readonly used: number
   readonly free: number
-  /** Items that wait for the consumer; format 1 does not tell. */
+  /** Unacknowledged items; unknown in format 1. */
   readonly waitingItems?: number
-  /** Bytes of these items; format 1 does not tell. */
+  /** Their bytes; unknown in format 1. */
   readonly waitingBytes?: number
-  /** What happened so far; format 1 does not tell. */
+  /** What happened so far; unknown in format 1. */
   readonly stats?: RingStats
-  /** With `salvage`, in format 2: what could not be read on the way here. If there is any, all the rest may be too old, or too little. */
+  /** With `salvage`, in format 2: what was unreadable. If anything was, the rest may be out of date or incomplete. */
   readonly unreadable?: readonly ByteRange[]
   /**
-   * The items that waited at the time of the call, oldest first; those given back meanwhile are left out.
+   * The items that were unacknowledged at the time of the call, oldest first, except those acknowledged meanwhile.
    * @throws {RingError} `RING_CORRUPT`
-   * @throws {BlockError} with `salvage`, behind the last item that can be read, if something cannot
+   * @throws {BlockError} with `salvage`, behind the last readable item, if something is unreadable
    */
   items(): AsyncIterable<PoppedItem>
 }
@@ -269,8 +266,8 @@ export interface RingRole extends AsyncDisposable {
   /** What happens when there is no room; see {@link CreateOptions}. */
   readonly onFull: 'wait' | 'overwrite'
   /**
-   * Bytes of the ring's log before this role's place, counted since it was created: what lies between the producer's
-   * and the consumer's is in use.
+   * Bytes of the ring's log before this role's cursor, counted since it was created: what lies between the producer's and the
+   * consumer's is in use.
    */
   readonly logOffset: bigint
 
@@ -280,88 +277,86 @@ export interface RingRole extends AsyncDisposable {
    */
   debugInfo(): Promise<DebugInfo>
 
-  /** Gives the role back; the device stays connected. Never fails; can be called again. */
+  /** Gives the role back; the device stays open. Never fails; can be called again. */
   close(): Promise<void>
 }
 
 /** How a producer finds room. */
 export interface PushOptions {
   /**
-   * Ends the search for room between two reads, never a write: a ring that overwrites is read to find the next item to keep, and
-   * where it is damaged, that can take long.
+   * Ends the search for room between two reads, never a write. A ring that overwrites is searched for the next item to keep,
+   * which can take long where it is damaged.
    */
   readonly signal?: AbortSignal
 }
 
 /**
- * The end that pushes. Calls may overlap: they are done in the order of calling.
+ * The end that pushes. Overlapping calls run in the order of the calls.
  *
- * Faults are thrown, by every method: {@link RingError} `RING_CLOSED`; `RING_POISONED` after a failed
- * write or flush; `RING_CORRUPT` and `RING_UNSTABLE` when the device holds what cannot be;
- * `RING_ROLE_CONFLICT` when another producer wrote; {@link BlockError} as the device throws it. After `BLOCK_READ_ONLY` the
- * handle is as it was, and the call can be made again when the device takes writes.
+ * Every method throws {@link RingError} `RING_CLOSED`; `RING_POISONED` after a failed write or flush; `RING_CORRUPT` and
+ * `RING_UNSTABLE` if the device holds something invalid; `RING_ROLE_CONFLICT` if another producer wrote; and {@link BlockError}
+ * as the device throws it. `BLOCK_READ_ONLY` leaves the handle as it was: call again once the device takes writes.
  */
 export interface Producer extends RingRole {
   /** Position after the last item pushed, visible or not. */
   readonly position: Position
 
-  /** Looks at the consumer's wish to suspend, acknowledges it, and tells. */
+  /** Reads the consumer's suspend request, acknowledges it, and returns the state. */
   state(): Promise<RingState>
 
   /**
-   * Puts one item on stable storage, behind those pushed before: a copy of it, made at the call. Nobody sees it before
-   * `advance`; if that never comes, it is dropped.
+   * Puts a copy of an item on stable storage, behind those pushed before. It is invisible until `advance`; if that never comes,
+   * it is dropped.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
    * @throws the signal's reason, before anything is pushed
    */
   push(item: Uint8Array, options?: PushOptions): Promise<PushResult>
 
   /**
-   * As `push`, for as many items from the front as have room, in as few writes as can be. In format 2, where a device refuses one
-   * of several writes, or cannot be read before it, the items of those before are answered, and the next call tells.
+   * As `push`, for as many items from the front as have room, in as few writes as possible. In format 2, if the device refuses one
+   * of several writes, or fails to be read before it, the items of the earlier writes are returned, and the next call throws.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    */
   pushMany(items: readonly Uint8Array[], options?: PushOptions): Promise<PushManyResult>
 
   /**
-   * Pushes as many items from the front as have room, and makes them visible with everything pushed before, as one
-   * step: nothing of this handle comes between. In format 2 that is one durable write. Without items it does nothing.
+   * Pushes as many items from the front as have room, and makes them visible together with everything pushed before; no other call
+   * of this handle comes between. In format 2 that is one durable write. Without items it does nothing.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, before anything is pushed
    * @throws the signal's reason, before anything is pushed
    */
   append(items: readonly Uint8Array[], options?: PushOptions): Promise<PushManyResult>
 
   /**
-   * Makes everything pushed before `position` visible, durably. Advancing to where the pointer is already,
-   * or behind, does nothing.
-   * @throws {RangeError} `position` was not answered by a `push` of this handle
+   * Makes everything pushed before `position` visible, durably. Does nothing if it is visible already.
+   * @throws {RangeError} `position` was not returned by a `push` of this handle
    */
   advance(position: Position, options?: PushOptions): Promise<void>
 }
 
 /**
- * The end that pops. Calls may overlap: they are done in the order of calling.
+ * The end that pops. Overlapping calls run in the order of the calls.
  *
- * Faults are thrown as by {@link Producer}.
+ * Throws what {@link Producer} throws.
  */
 export interface Consumer extends RingRole {
-  /** The consumer's own position: everything before it was given back. */
+  /** The consumer's own position: everything before it is acknowledged. */
   readonly position: Position
 
-  /** Whether the producer acknowledged being suspended. */
+  /** Whether the producer has acknowledged the suspend request. */
   state(): Promise<RingState>
 
   /** Asks the producer to pause. */
   suspend(): Promise<SuspendResult>
 
-  /** Asks the producer to go on. Resuming a running ring is no error. */
+  /** Asks the producer to continue. Resuming a running ring is no error. */
   resume(): Promise<SuspendResult>
 
   /**
-   * Reads the item at `from` (default: the consumer's own position). Changes nothing: repeated calls answer
-   * the same item until `advance`.
-   * @throws {RangeError} `from` lies before the consumer's position or beyond the producer's, or records
-   *   cannot begin there
+   * Reads the item at `from` (default: the consumer's own position). Changes nothing: repeated calls return the same item until
+   * `advance`.
+   * @throws {RangeError} `from` lies before the consumer's position or beyond the producer's, or no record can begin
+   *   there
    */
   pop(from?: Position): Promise<PopResult>
 
@@ -369,8 +364,8 @@ export interface Consumer extends RingRole {
   popMany(options?: PopManyOptions): Promise<readonly PoppedItem[]>
 
   /**
-   * Folds over all items from `from` (default: the consumer's own position) until there are no more, and
-   * answers the last position with the result. Changes nothing.
+   * Folds over all items from `from` (default: the consumer's own position) to the last one, and returns the result with the
+   * position behind that. Changes nothing.
    */
   fold<A>(
     f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,
@@ -379,8 +374,7 @@ export interface Consumer extends RingRole {
   ): Promise<{ readonly position: Position; readonly accumulator: A }>
 
   /**
-   * Gives everything before `position` back, durably. Advancing to where the pointer is already, or behind,
-   * does nothing.
+   * Acknowledges everything before `position`, durably. Does nothing if it is acknowledged already.
    * @throws {RangeError} `position` lies beyond the producer's
    */
   advance(position: Position): Promise<void>

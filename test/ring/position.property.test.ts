@@ -116,7 +116,7 @@ describe('every message shows them so', () => {
     await using reader = await RingReader.open(await ring(format), { maxItemBytes: 0 })
     await expect(reader.receive()).rejects.toMatchObject({
       code: 'RING_ITEM_TOO_LARGE',
-      message: expect.stringContaining(`advance to position ${position} to step over it`),
+      message: expect.stringContaining(`advance to position ${position} to skip it`),
       details: { position },
     })
   })

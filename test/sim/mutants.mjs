@@ -254,7 +254,7 @@ const FORMAT2 = [
     [
       WALK2,
       `if (batch?.whole === true || !mayBeOld) return batch
-    // It may have been written since.
+    // It may have been written since it was prefetched.
     this.forget()
     return this.#batchAt(logPosition, epochs)`,
       'return batch',
@@ -312,7 +312,7 @@ const FORMAT2 = [
       'else if (slot.generation < 0) {',
     ],
   ]),
-  format2('no room is left for showing what was pushed', 'none', 500, [
+  format2('no room is left for the marker of what was pushed', 'none', 500, [
     [PRODUCER2, '(commit ? 0 : held + count)', '0'],
   ]),
   format2('a pause is not granted', 'none', 500, [

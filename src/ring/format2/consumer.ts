@@ -27,7 +27,7 @@ import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
-/** When the older slot holds back more than this part of the ring, it is written at once, and not only when all is idle. */
+/** If the older slot lags by more than this part of the ring, it is written at once, and not only once the consumer is idle. */
 const HELD_BACK_PART = 1 / 4
 
 /**
@@ -52,12 +52,12 @@ export async function attachConsumer(
   }
 }
 
-/** Reads the slots until two readings agree, with a flush between: then they are on the medium. */
+/** Reads the slots until two readings agree, with a flush between them: then they are on the medium. */
 async function checkpointedSlots(disk: Disk): Promise<Slots> {
   let previous = ''
   for (let pass = 0; ; pass++) {
     const slots = await disk.readSlots()
-    // A producer at work keeps writing its own slots: only ours have to stay.
+    // A running producer keeps writing its own slots: only ours have to be stable.
     const reading = JSON.stringify(
       slots.consumer.map((slot) => (isBad(slot) ? -1 : slot.generation)),
     )
@@ -67,28 +67,37 @@ async function checkpointedSlots(disk: Disk): Promise<Slots> {
   }
 }
 
-/** What a consumer has to say, but for when and who. */
+/** The consumer's state as a slot has it, without time and text. */
 type Told = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'skipped' | 'missed'>
 
-/** Items that a producer pushed at one time. */
+/** Items that were pushed at the same time. */
 export interface Run {
   readonly items: readonly PoppedItem[]
-  /** When that was, in milliseconds since 1970, on the producer's clock. */
+  /** When, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
 }
 
+/**
+ * The consumer of format 2. It reads the log through `ConsumerLog`, and keeps its cursor and its suspend request in two slots.
+ *
+ * - Popping changes nothing on the device. `advance` writes the cursor into the older slot: one durable write.
+ * - The producer frees space up to the lower of both cursors, because the newer slot may be only in a volatile cache. So the
+ *   older slot is brought up to date when the consumer is idle, or lags by much.
+ * - The cursor never goes back on the device, except to where an epoch began that the consumer had not seen.
+ * - Damage is reported once for each run of items, and counted when the cursor passes it.
+ */
 export class Format2Consumer extends Format2Role implements Consumer {
-  /** What our slots hold. */
+  /** What our slots contain. */
   readonly #slots: SlotPair<ConsumerSlot>
   readonly #skip: boolean
   #producer: ProducerSlot
   #log: ConsumerLog
   /**
-   * What is so. What a caller asks for, a place to advance to or a wish, is so once it is in a slot, and not before: a device
-   * may refuse to write that, and then the handle goes on from here.
+   * The state that counts. What a caller asks for (advancing, suspending) is taken in once it is in a slot, and not before: the
+   * device may refuse the write, and then the handle continues from here.
    */
   #told: Told
-  /** Where we advanced to last, if anywhere. */
+  /** The position of the last `advance`, if there was one. */
   #advancedTo: Position | undefined
   readonly #lossCounter = new LossCounter()
 
@@ -96,7 +105,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     super(claimed, disk)
     const own = newestConsumer(slots.consumer, this.device.name).slot
     const [first, second] = slots.consumer
-    // One that is damaged is the older one, and not settled: it is written before the other one, and when idle.
+    // A damaged slot is the older one, and not idle: it is written before the other one, and when idle.
     const lost = { ...own, generation: own.generation - 1, seen: -1 }
     this.#slots = new SlotPair(isBad(first) ? lost : first, isBad(second) ? lost : second)
     this.#producer = newestProducer(slots.producer, this.device.name).slot
@@ -111,13 +120,13 @@ export class Format2Consumer extends Format2Role implements Consumer {
       this.maxItemBytes,
     )
     this.#learn(this.#producer)
-    // One who was killed has left what the older slot holds back to us.
+    // A consumer that was killed has left a lagging older slot.
     if (!this.#isCheckpointed) this.checkpointWhenIdle()
   }
 
   get position(): Position {
     const position = this.#log.positionOf(this.#cursor)
-    // Where epochs were merged, a place may be of several: it is of none that is older than what we advanced past.
+    // Where epochs were merged, the cursor may be in any of them; it is in none older than the one we advanced past.
     return this.#advancedTo !== undefined && this.#advancedTo > position
       ? this.#advancedTo
       : position
@@ -154,7 +163,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     return this.#popMany(options, () => undefined)
   }
 
-  /** As `popMany`, with when the items were pushed. */
+  /** As `popMany`, with the times of the pushes. */
   async popRuns(options: PopManyOptions): Promise<readonly Run[]> {
     const runs: { readonly start: number; readonly time: number }[] = []
     const popped = await this.#popMany(options, (start, time) => runs.push({ start, time }))
@@ -164,7 +173,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     }))
   }
 
-  /** @param onRun told which of the items is the first that was pushed at another time */
+  /** @param onRun called with the index of each item that was pushed at another time than the one before */
   #popMany(
     options: PopManyOptions,
     onRun: (start: number, time: number) => void,
@@ -216,7 +225,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
       await this.refreshBeforeWrite()
       let cursor = await this.#log.cursorOf(position)
       if (cursor !== undefined && cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) {
-        // It is overwritten, says a slot that may so far be only in a cache: a cursor must not outlive that.
+        // Overwritten, says a slot that may be only in a volatile cache: a cursor must not outlive that slot.
         await this.guard(this.device.flush())
         await this.refresh()
         cursor = await this.#log.cursorOf(position)
@@ -232,25 +241,25 @@ export class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  /** How many items there are up to a position: fewer than it says if those behind it went with a cache, and a newer epoch counts again. */
+  /** Items up to a position: fewer than it says if those behind it were lost with a cache, and a newer epoch counts again. */
   seqOf(position: Position): number {
     return this.#log.seqOf(position)
   }
 
-  /** What is to be told when the cursor is at a place. */
+  /** The state once the cursor is at a position. */
   #toldAt(cursor: Cursor): Told {
     const { skipped, missed } = this.#lossCounter.before(itemsBefore(cursor))
     const told = this.#told
     return { ...told, cursor, skipped: told.skipped + skipped, missed: told.missed + missed }
   }
 
-  /** The cursor is at a place that has this position. */
+  /** Moves the cursor. */
   #arrived(position: Position): void {
     this.#lossCounter.forgetBefore(itemsBefore(this.#cursor))
     this.#advancedTo = position
   }
 
-  /** Gives damage back that is at our own position and has nothing behind it: nobody gets a position to advance to. */
+  /** Acknowledges damage at our own position that nothing follows: no item will bring a position to advance to. */
   async #giveBackDamage(from: Position, to: Position): Promise<void> {
     if (to === from || this.#log.seqOf(from) > itemsBefore(this.#cursor)) return
     const cursor = await this.#log.cursorOf(to)
@@ -261,7 +270,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /**
-   * Makes sure that the device takes writes now, before it is read for one.
+   * Checks that the device takes writes now, before it is read for one.
    * @throws {BlockError} `BLOCK_READ_ONLY`
    */
   async #checkWritable(): Promise<void> {
@@ -273,8 +282,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /**
-   * Makes sure that a position can be of this ring.
-   * @throws {RangeError} it cannot
+   * Checks that a position can be one of this ring.
+   * @throws {RangeError} it is not
    */
   async #hear(position: Position): Promise<void> {
     if (this.#log.isUnheard(position)) await this.refresh()
@@ -282,7 +291,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     throw new RangeError(`position ${toText(position)} was not answered by a pop`)
   }
 
-  /** The next sound item, as a copy; damage before it is thrown, unless it is to be skipped or something was popped already. */
+  /** A copy of the next sound item. Damage before it is thrown, unless it is to be skipped or something was popped already. */
   async #next(
     from: Position,
     some: boolean,
@@ -298,7 +307,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
         if (this.#producer.generation !== generation) step = await this.#log.next(at)
       }
       if (step.status === 'nothing') {
-        // What was overwritten is told with the next item, and takes no room.
+        // Overwritten items are reported with the next item, and take no room.
         if (this.#skip && missed === 0) await this.#giveBackDamage(from, at)
         return undefined
       }
@@ -340,21 +349,21 @@ export class Format2Consumer extends Format2Role implements Consumer {
       await this.#checkWritable()
       await this.refresh()
       if (this.#told.suspend !== this.#producer.suspendAck) return { status: 'retry' }
-      // In both slots, or losing one would take the wish back.
+      // In both slots, or the loss of one would withdraw the request.
       await this.#checkpoint({ ...this.#told, suspend })
       await this.#checkpointAgain()
       return { status: 'ok' }
     })
   }
 
-  /** Whether the older slot keeps the producer from much that was given back. */
+  /** Whether the older slot keeps much space from the producer that was acknowledged. */
   get #holdsBack(): boolean {
     const blocks = this.disk.layout.dataBlocks * HELD_BACK_PART
     const { lsn } = this.#cursor.logPosition
     return !this.#slots.every(({ cursor }) => lsn - cursor.logPosition.lsn <= blocks)
   }
 
-  /** Tells something, which is so then. */
+  /** Writes a state into the older slot; then it counts. */
   async #checkpoint(told: Told = this.#told, which: Which = this.#slots.older): Promise<void> {
     const { cursor, seen, suspend, skipped, missed } = told
     const slot: ConsumerSlot = {
@@ -373,7 +382,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     this.#told = told
   }
 
-  /** Has the older slot tell what the newer one does. If the device refuses that, it is done when it takes writes again. */
+  /** Brings the older slot up to date. If the device refuses, that is done once it takes writes again. */
   async #checkpointAgain(): Promise<void> {
     try {
       await this.#checkpoint()
@@ -383,7 +392,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     }
   }
 
-  /** Whether both slots carry the cursor, and the wish. */
+  /** Whether both slots have the cursor, and the suspend request. */
   get #isCheckpointed(): boolean {
     const { cursor, seen, suspend } = this.#told
     return this.#slots.every(
@@ -394,7 +403,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     )
   }
 
-  /** Has both slots carry the cursor: the producer goes by the lower one. */
+  /** Brings both slots up to date: the producer goes by the lower cursor. */
   protected override async checkpointIfBehind(): Promise<void> {
     for (let writes = 0; writes < 2 && !this.#isCheckpointed; writes++) {
       await this.#checkWritable()
@@ -410,15 +419,15 @@ export class Format2Consumer extends Format2Role implements Consumer {
       for (const which of lost) await this.#checkpoint(this.#told, which)
     }
     const { slot } = newestProducer(slots.producer, this.device.name)
-    // An older one is a stale read.
+    // An older generation is a stale read.
     if (slot.generation >= this.#producer.generation) this.#learn(slot)
   }
 
-  /** Takes in what the producer says; where an epoch began before our place, the log goes on from there. */
+  /** Takes in a producer slot. Where an epoch began before our cursor, the log continues from there. */
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
     const cursor = this.#log.learn(producer, this.#told.seen, this.#cursor)
-    // An epoch that we saw may be gone with a cache; no later one has its number, and our slots never go back.
+    // An epoch that we saw may have been lost with a cache; no later one has its number, and our slots never go back.
     const seen = Math.max(this.#told.seen, this.#log.epoch)
     const isNew = cursor !== this.#cursor || seen !== this.#told.seen
     this.#told = { ...this.#told, cursor, seen }
@@ -426,7 +435,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 }
 
-/** Damage right behind items that were overwritten: no item comes between that could tell of them. */
+/** Damage right behind overwritten items: no item comes between that could report those. */
 function missedBefore({ code, message, details }: RingError, missed: number): RingError {
   return new RingError(code, `${message}; ${missed} items before them were overwritten`, {
     ...details,

@@ -20,9 +20,9 @@ import { encodeConsumerSlot, encodeProducerSlot } from './disk/slots.ts'
 import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './disk/superblock.ts'
 
 /**
- * Creates a ring of format 2 where there is no ring. One that is there, of any format, stays as it is.
+ * Creates a ring of format 2 where there is no ring. An existing ring, of either format, is not changed.
  * @returns whether a ring was created
- * @throws {RangeError} the block size cannot be, or the name is too long
+ * @throws {RangeError} the block size is out of range, or the name is too long
  * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
  *   `RING_DEVICE_TOO_SMALL`
  */
@@ -77,9 +77,9 @@ function checkName(name: string): void {
 }
 
 /**
- * The guard comes first, so that older code never sees a blank device, and of the guard the magic comes last: a device
- * that has the magic without the rest is a ring of format 1. The slots come before the superblocks: a ring that has a
- * superblock is whole.
+ * The guard is written first, so that older code never sees a blank device, and its magic last: a device with the magic and
+ * nothing else would be a ring of format 1. The slots are written before the superblocks: a ring with a superblock is
+ * complete.
  */
 async function writeRing(
   device: BlockDevice,
@@ -144,7 +144,7 @@ async function writeRing(
   await device.flush()
 }
 
-/** Whether there is a ring, of any format and in any state: it is not to be touched. */
+/** Whether there is a ring, of either format and in any state: it must not be touched. */
 async function isRing(
   device: BlockDevice,
   content: DeviceContent,
@@ -152,7 +152,7 @@ async function isRing(
 ): Promise<boolean> {
   if (!isGuarded(content.start)) return hasMagic(content.start)
   if ((await readSuperblocks(device, await device.getInfo())).some(isSound)) return true
-  // Without a superblock, a creation may have been cut short: then nothing but its own blocks was written.
+  // Without a superblock, a creation may have been interrupted: then only its own blocks were written.
   const behind = content.start.subarray(dataOffset(blockSize))
   return behind.some((byte) => byte !== 0)
 }

@@ -6,7 +6,7 @@ import { attachProducer } from './producer.ts'
 const creation = new Lazy(() => import('./create.ts'))
 const inspection = new Lazy(() => import('./check/inspect.ts'))
 
-/** Checksums, and one write a commit. */
+/** Format 2: checksums everywhere, and one write per commit. */
 export const format2: Format = {
   async checkSize(size, options) {
     const { checkSize } = creation.value ?? (await creation.load())

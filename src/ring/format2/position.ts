@@ -1,19 +1,19 @@
 import { asPosition, type Position } from '../../position.ts'
 import type { Pushed } from '../types.ts'
 
-/** Where in a position the epoch is. */
+/** Where the epoch is in a position. */
 const EPOCH = 2n ** 53n
 
 /**
- * Positions of format 2: the epoch in which an item was pushed, and how many items there were up to it. An item that was
- * visible but never acknowledged can be lost with a cache; then the next epoch counts from there again, but its positions
- * are still larger.
+ * Positions of format 2: the epoch in which an item was pushed, and the number of items up to it. An item that was visible
+ * and never acknowledged can be lost with a volatile cache; the next epoch then counts from there again, but its positions are
+ * still larger.
  */
 export function toPosition(epoch: number, seq: number): Position {
   return asPosition(BigInt(epoch) * EPOCH + BigInt(seq))
 }
 
-/** So many positions of an epoch, one item apart. */
+/** `count` positions of one epoch, one item apart. */
 export function positionsFrom(epoch: number, seq: number, count: number): readonly Position[] {
   const positions: Position[] = []
   let next: bigint = toPosition(epoch, seq)
@@ -21,7 +21,7 @@ export function positionsFrom(epoch: number, seq: number, count: number): readon
   return positions
 }
 
-/** So many items that were pushed in an epoch behind the first `seq`. Most want to know only the last position. */
+/** The positions of `count` items pushed in one epoch behind the first `seq`. Computed on demand: most callers want only the last. */
 export function pushedFrom(epoch: number, seq: number, count: number): Pushed {
   const position = toPosition(epoch, seq + count)
   if (count === 1) return { status: 'ok', pushed: count, position, positions: [position] }
@@ -37,7 +37,7 @@ export function pushedFrom(epoch: number, seq: number, count: number): Pushed {
   }
 }
 
-/** The epoch and the number of items of a position. */
+/** The epoch and the item count of a position. */
 export function fromPosition(position: bigint): { readonly epoch: number; readonly seq: number } {
   return { epoch: Number(position / EPOCH), seq: Number(position % EPOCH) }
 }
@@ -47,7 +47,7 @@ export function toText(position: bigint): string {
   return `${position / EPOCH}:${position % EPOCH}`
 }
 
-/** The position that a text shows, or undefined if it shows none. */
+/** The position that a text shows; undefined if it shows none. */
 export function fromText(text: string): Position | undefined {
   const [, epochText, seqText] = /^(\d+):(\d+)$/.exec(text) ?? []
   const [epoch, seq] = [Number(epochText), Number(seqText)]

@@ -36,7 +36,7 @@ import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
 /**
- * Attaches the producer: finds the end of what was committed, and begins an epoch there.
+ * Attaches the producer: finds the end of the committed log, and begins an epoch there.
  * @throws {BlockError} `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  */
@@ -68,7 +68,7 @@ export async function attachProducer(
   return { status: 'suspended' }
 }
 
-/** How often a producer without room writes down how often it was refused. */
+/** How often a producer without room records how many pushes were refused. */
 const TELL_RETRIES_MS = 1000
 
 /** What an attaching producer found. */
@@ -78,7 +78,7 @@ interface Found {
 }
 
 /**
- * Finds the end of what was committed. What is read may so far be only in a cache, so it is flushed and read again
+ * Finds the end of the committed log. What is read may be only in a volatile cache, so it is flushed and read again
  * until two readings agree: then it is on the medium.
  */
 async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Found> {
@@ -87,10 +87,10 @@ async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Fou
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const slots = await disk.readSlots()
     const { slot } = newestProducer(slots.producer, name)
-    // The first reading is not believed by itself: if it ends at damage, the second differs, and there is a third.
+    // One reading is not enough: if it ends at damage, the second differs, and there is a third.
     const tail = await replay(disk, slot, { searchesBehind: pass > 0, signal })
     if (before !== undefined && isSame(before, { slots, tail })) {
-      // A consumer at work keeps writing its slots: what it said before the flush is on the medium.
+      // A running consumer keeps writing its slots: what it said before the flush is on the medium.
       return { slots: { ...slots, consumer: before.slots.consumer }, tail }
     }
     before = { slots, tail }
@@ -113,15 +113,29 @@ function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
   return !isBad(slot)
 }
 
+/**
+ * The producer of format 2. It appends batches at the tail, and keeps its state in two slots.
+ *
+ *     FreeSpace limit   uncommitted[0]         tail (next batch)
+ *           |                |                  |
+ *     ------|=== committed ==|-- uncommitted ---|--- free ---> LSN, one lap around the data area
+ *
+ * - A commit is one durable write: the batch says in its header up to which item everything is committed. Slots are only
+ *   checkpoints, written every few MiB, and before blocks are reused that recovery from the last checkpoint would read.
+ * - Both slots have what recovery needs before a block is overwritten, because a torn write can leave either.
+ * - For each uncommitted item one block stays free, so that a marker can commit it even in a full ring.
+ * - Attaching begins an epoch: what earlier producers left uncommitted, or write late, no longer counts.
+ * - After a failed write the handle is poisoned; after a refusal it continues as if the call had not been made.
+ */
 export class Format2Producer extends Format2Role implements Producer {
-  /** When what is pushed from here on was pushed first, if that is not now: to another ring, which it was moved from. */
+  /** The time of the next pushes, if it is not now: for items that are moved from another ring. */
   pushedAt: number | undefined
-  /** What our slots hold. */
+  /** What our slots contain. */
   readonly #slots: SlotPair<ProducerSlot>
   readonly #space: FreeSpace
-  /** Where the next batch goes. */
+  /** Where the next batch goes: the tail of the log. */
   #tail: LogPosition
-  /** Where batches begin that are not wholly committed, and all is committed before the first. */
+  /** Log positions of batches that are not committed yet; everything before the first is. */
   #uncommitted: LogPosition[] = []
   #committedTo: number
   #suspendAck = false
@@ -154,7 +168,7 @@ export class Format2Producer extends Format2Role implements Producer {
     return this.logOffsetOf(this.#tail)
   }
 
-  /** Begins an epoch: it is in both slots, and was read back, before anything is accepted. */
+  /** Begins an epoch: it is in both slots, and was read back, before any item is accepted. */
   async begin(found: Found): Promise<void> {
     this.#space.beginEpoch(this.#tail)
     const newestBefore = newestProducer(found.slots.producer, this.device.name)
@@ -205,8 +219,8 @@ export class Format2Producer extends Format2Role implements Producer {
     const device = this.device.name
     return new RingError(
       'RING_OVERLOADED',
-      `The room in ${device} that was left for showing what was pushed is gone: the consumer's place went back, as ` +
-        'when the storage loses its cache; advance again when the consumer has found out',
+      `${device} has no room left for the marker that commits what was pushed: the consumer's cursor went back, as ` +
+        'when the storage loses its cache; advance again once the consumer has refreshed',
       { device, position: toText(position) },
     )
   }
@@ -218,7 +232,7 @@ export class Format2Producer extends Format2Role implements Producer {
   ): Promise<PushManyResult> {
     return this.runWith(pushed, async (items) => {
       this.#checkCounts(items.length)
-      // It awaits only what there is to wait for: each function that waits takes as long as a checksum.
+      // It awaits only what there is to wait for: each async function takes as long as a checksum.
       if (this.mustRefreshBeforeWrite) await this.refresh()
       if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {
         return { status: 'suspended' }
@@ -242,7 +256,7 @@ export class Format2Producer extends Format2Role implements Producer {
           room = this.#room
         }
       } catch (error) {
-        // What is written was perhaps read already, so it cannot be taken back: it is answered, and the next call tells.
+        // What is written may have been read already, so it is not taken back: it is returned, and the next call throws.
         if (done === 0 || this.poisoned) throw error
       }
       if (this.#tail.seq === first && items.length > 0) return this.#refuse()
@@ -252,7 +266,7 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   /**
-   * Makes sure that readers take what is about to be written: the batches, and the marker that commits them.
+   * Checks that readers will accept the batches that are about to be written, and the marker that commits them.
    * @throws {RingError} `RING_EXHAUSTED`
    */
   #checkCounts(items: number): void {
@@ -263,21 +277,21 @@ export class Format2Producer extends Format2Role implements Producer {
     throw exhausted(this.device.name, { field: 'counts', expected, found: `${seq} and ${lsn}` })
   }
 
-  /** Counts a refusal, and writes that down now and then: that a ring is full has to be seen from outside. */
+  /** Counts a refusal, and records it now and then: operators want to see that a ring is full. */
   async #refuse(): Promise<{ readonly status: 'retry' }> {
     this.#retries++
     if (this.clock.now() - this.#toldRetriesAt >= TELL_RETRIES_MS) {
       this.#toldRetriesAt = this.clock.now()
-      // Our slots were read just now, when room was looked for.
+      // Our slots were read just now, in the search for room.
       await this.#checkpoint()
     }
     return { status: 'retry' }
   }
 
   /**
-   * The items from `start` on that go into one batch and have room. For each item that is held back, a block is left
-   * free: it may be shown by itself, with a marker of its own, and that must not fail for want of room.
-   * @returns the end of those items, their bytes, and the room that is needed for one more; 0 if it is not room that this one lacks
+   * The items from `start` on that go into one batch and have room. For each uncommitted item one block is kept free: it may be
+   * committed alone, with a marker of its own, and that must not fail for lack of room.
+   * @returns the end of those items, their bytes, and the room that one more item needs; 0 if it lacks something else
    */
   #fitting(
     items: readonly Uint8Array[],
@@ -302,12 +316,12 @@ export class Format2Producer extends Format2Role implements Producer {
     return { end, bytes, needed: 0 }
   }
 
-  /** Blocks that can be written, as far as is known. */
+  /** Blocks that can be written, as of the last refresh. */
   get #room(): number {
     return this.#space.freeTo + this.disk.layout.dataBlocks - this.#tail.lsn
   }
 
-  /** Whether so many blocks can be written, after another look, and giving up the oldest items if that is wanted. */
+  /** Whether `blocks` blocks can be written, after a refresh, and after giving up the oldest items if the ring overwrites. */
   async #makeRoom(blocks: number, signal?: AbortSignal): Promise<boolean> {
     if (blocks > this.#room) await this.refresh()
     if (blocks <= this.#room) return true
@@ -317,8 +331,8 @@ export class Format2Producer extends Format2Role implements Producer {
 
   /**
    * @param bodyBytes of all items together
-   * @param memory where the batch is made, if that is around its only item. Masks are put on that, so nobody may push the item
-   *   again: a call that has no other one is rejected with it.
+   * @param memory where the batch is built, if its only item is already in there. It is masked in place, so the item must not be pushed
+   *   again: a call without any other item is rejected with it.
    */
   async #writeBatch(
     items: readonly Uint8Array[],
@@ -357,14 +371,14 @@ export class Format2Producer extends Format2Role implements Producer {
     this.checkpointWhenIdle()
   }
 
-  /** The room that the batch of a single item takes, and what comes before the item. */
+  /** The room for a batch of a single item, and what precedes the item. */
   roomFor(itemBytes: number): { readonly bytes: number; readonly front: number } {
     const { blockSize } = this.disk.layout
     const bytes = batchBlocks(1, itemBytes, blockSize) * blockSize
     return { bytes, front: frontBytes(1, itemBytes) }
   }
 
-  /** Memory for one batch, the same each time: the system makes it slowly. */
+  /** Memory for one batch, used again each time: allocating is slow. */
   #memoryOf(bytes: number, around: Uint8Array | undefined): Uint8Array {
     if (around !== undefined && around.length >= bytes) return around.subarray(0, bytes)
     if (bytes > MAX_BATCH_BYTES) return this.device.allocate(bytes)
@@ -372,29 +386,28 @@ export class Format2Producer extends Format2Role implements Producer {
     return this.#memory.subarray(0, bytes)
   }
 
-  /** The place up to which all is committed. */
+  /** The log position up to which everything is committed. */
   get #committed(): LogPosition {
     return this.#uncommitted[0] ?? this.#tail
   }
 
   /**
-   * Publishes where we are before blocks up to `overwritten` are used again, and before a batch is out of reach of what was
-   * published, in both slots, because either may be the one that is left; and often enough that the walk after a crash
-   * stays short.
+   * Checkpoints before blocks up to `overwritten` are reused, and before a batch is out of reach of the last checkpoint, in both
+   * slots, because either may be the one that survives; and often enough to keep recovery short.
    */
   async #checkpointBefore(overwritten: number): Promise<void> {
     await this.#checkpoint()
     if (!this.#isTold(overwritten)) await this.#checkpoint()
   }
 
-  /** Whether the walk after a crash would be long. */
+  /** Whether recovery would take long. */
   get #isBehind(): boolean {
     const blocks = CHECKPOINT_BYTES / this.disk.layout.blockSize
     const { lsn } = this.#committed
     return this.#slots.every(({ committed }) => lsn - committed.lsn >= blocks)
   }
 
-  /** Whether both slots say what has to be known before the next batch is written, over blocks up to a place. */
+  /** Whether both slots have all that is needed before the next batch is written, over blocks up to `overwritten`. */
   #isTold(overwritten: number): boolean {
     const { lsn } = this.#tail
     return this.#slots.every(
@@ -402,7 +415,7 @@ export class Format2Producer extends Format2Role implements Producer {
     )
   }
 
-  /** Tells what is so, and whether a wish to suspend is granted, which is so then. */
+  /** Writes a slot. If it grants a suspend request, the ring is suspended from then on. */
   async #checkpoint(
     which: Which = this.#slots.older,
     suspendAck: boolean = this.#suspendAck,
@@ -422,7 +435,7 @@ export class Format2Producer extends Format2Role implements Producer {
     try {
       await this.guard(this.disk.writeProducerSlot(which, slot))
     } catch (error) {
-      // What was to be given up for a batch is not, or some later write of a slot would do that for nothing.
+      // The truncation is taken back, or some later write of a slot would give up items for no batch.
       this.#space.takeBack(this.#slots.newest.truncatedTo)
       throw error
     }
@@ -438,7 +451,7 @@ export class Format2Producer extends Format2Role implements Producer {
     }
   }
 
-  /** Whether the consumer wishes a pause, or was granted one. */
+  /** Whether the consumer requests a pause, or was granted one. */
   get #isPaused(): boolean {
     return this.#suspendAck || this.#suspendRequested()
   }
@@ -463,7 +476,7 @@ export class Format2Producer extends Format2Role implements Producer {
     const lost = await this.checkOwn('producer', this.#slots, slots.producer)
     for (const which of lost) await this.#checkpoint(which)
     if (slots.consumer.some(isBad)) {
-      // Only one is left, which may so far be only in a cache.
+      // Only one is left, which may be only in a volatile cache.
       await this.guard(this.device.flush())
       slots = await this.disk.readSlots()
     }

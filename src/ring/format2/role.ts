@@ -18,11 +18,11 @@ import {
 } from './disk/slots.ts'
 import type { SlotPair } from './slot-pair.ts'
 
-/** How long a role that has nothing to do waits before it writes down where it is. */
+/** How long a role is idle before it checkpoints. */
 export const IDLE_MS = 50
-/** How long it waits before it tries again, if the device took no writes then. */
+/** How long it waits before it tries again, if the device took no writes. */
 const REFUSED_MS = 1000
-/** How often what is on the device is read before two readings agree. */
+/** How many times the device is read until two readings agree. */
 export const MAX_PASSES = 16
 
 /** The largest item: a batch of its own, with one block left for the marker that commits it. */
@@ -31,15 +31,15 @@ export function maxItemBytes({ dataBlocks, blockSize }: Layout): number {
   return Math.min(most - frontBytes(1, most), 2 ** 32 - 2 ** 16)
 }
 
-/** The slot of a role that counts, and which of the two it is. */
+/** A role's newest slot, and which of the two it is. */
 export interface Newest<Slot> {
   readonly slot: Slot
   readonly which: Which
 }
 
 /**
- * The producer's slot with the higher generation, of those that can be believed.
- * @throws {RingError} `RING_CORRUPT` if neither can, or they contradict each other
+ * The producer's valid slot with the higher generation.
+ * @throws {RingError} `RING_CORRUPT` if neither is valid, or they contradict each other
  */
 export function newestProducer(slots: Slots['producer'], device: string): Newest<ProducerSlot> {
   return newest(slots, 'producer', device, producerSlotsMisfit)
@@ -60,11 +60,11 @@ function newest<Slot extends Generation>(
   if (problem !== undefined) throw damagedSlots(role, device, problem)
   const [first, second] = pair
   const which = isBad(second) || (!isBad(first) && first.generation > second.generation) ? 0 : 1
-  // At least one can be believed, and this is it.
+  // At least one is valid, and this is it.
   return { slot: pair[which] as Slot, which }
 }
 
-/** Why a role's slots cannot be gone by: neither can be believed, or they contradict each other. */
+/** Why a role's slots are of no use: neither is valid, or they contradict each other. */
 export function slotsMisfit(slots: Slots, role: 'producer' | 'consumer'): BadBlock | undefined {
   return role === 'producer'
     ? pairMisfit(slots.producer, producerSlotsMisfit)
@@ -128,10 +128,10 @@ export abstract class Format2Role extends BaseRole {
     return BigInt(lsn) * BigInt(this.disk.layout.blockSize)
   }
 
-  /** Writes down where the role is, if that is not on the device yet. */
+  /** Brings the slots up to date, if they are not. */
   protected abstract checkpointIfBehind(): Promise<void>
 
-  /** Has the role settle when nothing happens for a while. */
+  /** Has the role checkpoint once nothing has happened for a while. */
   protected checkpointWhenIdle(): void {
     this.#activity++
     this.#idling ??= this.#waitIdle(IDLE_MS)
@@ -152,15 +152,15 @@ export abstract class Format2Role extends BaseRole {
       this.#idling = undefined
       await this.run(() => this.checkpointIfBehind())
     } catch (error) {
-      // Detached meanwhile, or the handle ended: its next call tells.
+      // Closed meanwhile, or the handle ended: its next call throws.
       if (isRefusal(error)) this.#idling ??= this.#waitIdle(REFUSED_MS)
     }
   }
 
   /**
-   * Compares what our own slots hold with what we wrote into them.
-   * @returns which of them have to be written again, because they were damaged or their write was lost: with what is so now,
-   *   because the other one may have told already that more was given back
+   * Compares our own slots with what we wrote into them.
+   * @returns which of them to write again, because they are damaged or their write was lost: with the current state, because the
+   *   other one may have acknowledged more already
    * @throws {RingError} `RING_ROLE_CONFLICT`; as `Disk.open`, if the ring is gone
    */
   protected async checkOwn<Slot extends { readonly generation: number }>(
@@ -176,12 +176,12 @@ export abstract class Format2Role extends BaseRole {
       const expected = `generation ${own.newest.generation} at most, as this handle left it`
       throw this.conflict(role, sector, expected, `generation ${foreign.generation}`)
     }
-    // Damage of both at once is rare: it may be that nothing of this ring is there any more.
+    // Damage of both at once is rare: this ring may be gone.
     if (lost.length === 2) await this.#checkRing(role)
     return lost
   }
 
-  /** Makes sure that the device still holds the ring that we attached to. */
+  /** Checks that the device still holds the ring that we attached to. */
   async #checkRing(role: 'producer' | 'consumer'): Promise<void> {
     const { ring } = await Disk.open(this.device).catch((error: unknown) => {
       throw this.poisonWith(error)
@@ -200,7 +200,7 @@ export abstract class Format2Role extends BaseRole {
   }
 }
 
-/** What the slots say, under the original's keys. */
+/** The slots as text, under the original's keys. */
 export function debugInfo(producer: ProducerSlot, consumer: ConsumerSlot): DebugInfo {
   return {
     'producer/offset': String(producer.committed.seq),

@@ -5,13 +5,13 @@ import type { Read, Which } from './disk/slots.ts'
 interface Comparison {
   /** Slots that are damaged, or whose write was lost. */
   readonly lost: readonly Which[]
-  /** A slot that was written after we wrote it, and so by somebody else. */
+  /** A slot with a generation that we did not write: somebody else did. */
   readonly foreign: { readonly which: Which; readonly generation: number } | undefined
 }
 
 /**
- * What a role has written into its two slots. The older one is written next: the newer one counts, and has to be left if the write
- * is cut short.
+ * What a role wrote into its two slots. The older one is always written next: the newer one counts, and must survive a torn
+ * write.
  */
 export class SlotPair<Slot extends { readonly generation: number }> {
   #slots: readonly [Slot, Slot]
@@ -37,7 +37,7 @@ export class SlotPair<Slot extends { readonly generation: number }> {
     return holds(this.#slots[0]) && holds(this.#slots[1])
   }
 
-  /** A slot is on the device. */
+  /** A slot was written. */
   set(which: Which, slot: Slot): void {
     this.#slots = which === 0 ? [slot, this.#slots[1]] : [this.#slots[0], slot]
   }

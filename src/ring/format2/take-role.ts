@@ -9,12 +9,12 @@ import { Disk } from './disk/disk.ts'
 import { type LeasedRole, readLeaseBlock } from './lease/block.ts'
 import type { TakenRole } from './lease/role.ts'
 
-/** Most roles are never leased. */
+/** Loaded on demand: most roles are never leased. */
 const leases = new Lazy(() => import('./lease/role.ts'))
 
 /**
- * Claims a role on this machine, and leases it if that is wanted.
- * @throws {RangeError} an option cannot be
+ * Claims a role on this machine, and leases it if the options ask for that.
+ * @throws {RangeError} an option is out of range
  * @throws {BlockError} `BLOCK_CLAIMED`
  * @throws {RingError} `RING_LEASED`, `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  */
@@ -48,7 +48,7 @@ export async function takeRole(
   }
 }
 
-/** The role's device lets nothing out any more once the role is given back: not what is read ahead either. */
+/** Sends nothing more to the device once the role is closed, prefetching included. */
 function untilReleased(claimed: Claimed): Claimed {
   const { name } = claimed.device
   let released = false

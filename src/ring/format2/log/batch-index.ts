@@ -2,37 +2,41 @@ import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 import type { Batch } from './log-reader.ts'
 
-/** Bytes of the log that are kept for popping their items again. */
+/** Bytes of batches that stay in memory, so that their items can be popped again. */
 const KEPT_BYTES = 8 << 20
-/** Segments kept apart; beyond, neighbours are merged. */
-const MAX_STEPS = 4096
+/** Segments kept separately; beyond this, neighbours are merged. */
+const MAX_SEGMENTS = 4096
 
 interface Range {
   /** Where it begins. */
   readonly start: LogPosition
   /** Where the next one begins. */
   readonly end: LogPosition
-  /** Items from this one on were held back, and dropped. */
+  /** Items from this one on were uncommitted, and dropped. */
   readonly limit: number
 }
 
 /** A batch that was read. */
 export type BatchSegment = Range & { readonly kind: 'batch'; readonly batch: Batch }
 
-/** A piece of the log that was read: a batch; one or more batches of which only the place is kept; or a loss. */
+/** A piece of the log that was read: a batch in memory; a span of batches of which only the log position is kept; or a gap. */
 export type Segment =
   | BatchSegment
   | (Range & { readonly kind: 'span' })
   | (Range & { readonly kind: 'gap'; readonly problem: BatchProblem })
 
-/** A step in which something can be damaged that is known to have been there. */
+/** A segment that can contain damage which was once committed. */
 export type DamagedSegment = Exclude<Segment, { readonly kind: 'span' }>
 
-/** The steps from the cursor to the frontier, in bounded memory. */
+/**
+ * The consumer's segments from its cursor to the frontier, ascending and without overlaps, in bounded memory: beyond
+ * `KEPT_BYTES` the oldest batches become spans and are read again if they are asked for; beyond `MAX_SEGMENTS` spans are merged.
+ * Gaps are kept: the loss that they describe has to be reported in the same words each time.
+ */
 export class BatchIndex {
   #segments: Segment[] = []
   #keptBytes = 0
-  /** Where the last search ended: the next one is mostly there, or one further. */
+  /** Index where the last search ended. The next search mostly ends there, or one further. */
   #hint = 0
   readonly #blockSize: number
 
@@ -46,7 +50,7 @@ export class BatchIndex {
     this.#shrink()
   }
 
-  /** The step that holds an item. */
+  /** The segment that contains an item. */
   find(seq: number): Segment | undefined {
     const last = this.#segments.at(-1)
     if (last === undefined || seq >= last.end.seq) return undefined
@@ -64,7 +68,7 @@ export class BatchIndex {
     return found !== undefined && holds(found, seq) ? found : undefined
   }
 
-  /** Drops what is at or behind a place where an epoch begins, and what was held back before it. */
+  /** Drops what is at or behind the log position where an epoch begins, and what was uncommitted before it. */
   truncate(start: LogPosition): void {
     release(this.#segments.filter(({ start: logPosition }) => logPosition.lsn >= start.lsn))
     this.#segments = this.#segments
@@ -77,9 +81,9 @@ export class BatchIndex {
     this.#count()
   }
 
-  /** Drops what ends before a place. */
+  /** Drops the segments that end before an LSN. */
   forgetBefore(lsn: number): void {
-    // Items that no batch holds take no blocks.
+    // Items that no batch contains take no blocks.
     const keep = this.#segments.findIndex(
       ({ start: logPosition, end }) => end.lsn > lsn || logPosition.lsn >= lsn,
     )
@@ -91,7 +95,7 @@ export class BatchIndex {
     this.#segments[this.#segments.indexOf(segment)] = other
   }
 
-  /** Puts the first batch of a span in its place, and keeps the rest. */
+  /** Replaces a span by its first batch and a span of the rest. */
   expand(span: Segment, batch: Batch): void {
     const end = batch.end.lsn > span.end.lsn ? span.end : batch.end
     const first: Segment = { ...span, kind: 'batch', batch, end }
@@ -102,7 +106,7 @@ export class BatchIndex {
     this.#shrink(first)
   }
 
-  /** Memory that a batch keeps: its blocks, however little is in them. */
+  /** Bytes of memory that a batch takes: all of its blocks, however little they contain. */
   #bytesOf({ header, end }: Batch): number {
     return (end.lsn - header.start.lsn) * this.#blockSize
   }
@@ -115,7 +119,7 @@ export class BatchIndex {
     }
   }
 
-  /** Forgets the items of the oldest batches, but not of the one wanted now, and merges what is too many. */
+  /** Releases the oldest batches, but not the one that is wanted now, and merges segments if there are too many. */
   #shrink(wanted = this.#segments.at(-1)): void {
     for (let index = 0; this.#keptBytes > KEPT_BYTES && index < this.#segments.length; index++) {
       const segment = this.#segments[index] as Segment
@@ -125,7 +129,7 @@ export class BatchIndex {
       const { start: logPosition, end, limit } = segment
       this.#segments[index] = { kind: 'span', start: logPosition, end, limit }
     }
-    if (this.#segments.length > MAX_STEPS) this.#merge(wanted)
+    if (this.#segments.length > MAX_SEGMENTS) this.#merge(wanted)
   }
 
   #merge(wanted: Segment | undefined): void {
@@ -151,7 +155,7 @@ function holds(segment: Segment, seq: number): boolean {
   return segment.start.seq <= seq && seq < Math.min(segment.end.seq, segment.limit)
 }
 
-/** Gives the memory of batches back that are not kept any more. */
+/** Releases the memory of batches. */
 function release(segments: readonly Segment[]): void {
   for (const segment of segments) if (segment.kind === 'batch') segment.batch.items.release()
 }

@@ -3,16 +3,16 @@ import { crc32c, crc32cEach } from '../../../checksum/crc32c.ts'
 import { type BatchHeader, openTable, RECORD_BYTES, tableBytes } from '../disk/batch.ts'
 
 /**
- * The items of a batch. Those whose checksum does not hold are undefined: all of them, if that of the table does not. An item that is too
- * large to be held is only known to be sound or not.
+ * The items of a batch. An item whose checksum fails is undefined; if the table's fails, all are. Of an item that is too large for
+ * memory, only its soundness is known.
  */
 export class BatchItems {
   readonly length: number
-  /** Whether all items are there. */
+  /** Whether all items are sound. */
   readonly whole: boolean
-  /** Whether the items are in memory; else there is one, which was only looked at. */
+  /** Whether the items are in memory. If not, the batch has one item, which was only checked. */
   readonly isHeld: boolean
-  /** Whether the table holds. */
+  /** Whether the table's checksum holds. */
   readonly hasTable: boolean
   #batch: Uint8Array | undefined
   readonly #pooled: PooledBuffer | undefined
@@ -52,8 +52,8 @@ export class BatchItems {
 
   /**
    * The items of a batch that is in memory.
-   * @param batch all of its blocks, without masks, which are kept, not copied
-   * @param pooled where they are, of which this is a user until `release`
+   * @param batch all of its blocks, unmasked; kept, not copied
+   * @param pooled the buffer that contains them; `release` gives it back
    */
   static of(batch: Uint8Array, header: BatchHeader, pooled?: PooledBuffer): BatchItems {
     const table = openTable(batch, header)
@@ -66,9 +66,9 @@ export class BatchItems {
   }
 
   /**
-   * The one item of a batch that is not kept in memory.
-   * @param front the batch up to the item, without masks
-   * @param body the item, piece by piece, without masks
+   * The one item of a batch that is too large for memory.
+   * @param front the batch up to the item, unmasked
+   * @param body the item, piece by piece, unmasked
    */
   static async scan(
     front: Uint8Array,
@@ -86,13 +86,13 @@ export class BatchItems {
     return this.#sound[index] === 1
   }
 
-  /** An item, as a view. */
+  /** An item, as a view of the batch's memory. */
   at(index: number): Uint8Array | undefined {
     if (!this.isSound(index) || !this.isHeld) return undefined
     return this.#bytes.subarray(this.#starts[index], this.#starts[index + 1])
   }
 
-  /** The items are not wanted any more: their memory is used for something else. How long they are is still known. */
+  /** Gives the memory back. The items' lengths stay known. */
   release(): void {
     if (this.#batch === undefined) return
     this.#batch = undefined
@@ -104,19 +104,19 @@ export class BatchItems {
     return this.#batch
   }
 
-  /** Bytes of the items before one, also of damaged ones; 0 for all if the table does not hold. */
+  /** Bytes of the items before one, damaged ones included; 0 for all if the table's checksum fails. */
   bytesBefore(index: number): number {
     return (this.#starts[index] as number) - (this.#starts[0] as number)
   }
 
-  /** The item that holds a byte, counted from the first item's start. */
+  /** The index of the item that contains a byte, counted from the start of the first item. */
   indexAt(byte: number): number {
     let index = 0
     while (this.bytesBefore(index + 1) <= byte) index++
     return index
   }
 
-  /** The end of the run of damaged items that begins with one. */
+  /** The end of the run of damaged items that begins with this one. */
   damagedTo(index: number): number {
     let end = index
     while (end < this.length && !this.isSound(end)) end++
@@ -124,8 +124,8 @@ export class BatchItems {
   }
 
   /**
-   * Copies of the items from one on, which share their memory: as far as they are sound, and up to the one that
-   * brings their bytes to `maxBytes`.
+   * Copies of the sound items from `begin` on, in one buffer, up to and including the one that brings their bytes to
+   * `maxBytes`.
    */
   copy(begin: number, end: number, maxBytes: number): readonly Uint8Array[] {
     if (!this.isHeld) return []

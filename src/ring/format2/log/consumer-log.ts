@@ -19,22 +19,32 @@ import { missingItems } from './missing.ts'
 import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
 import { contradiction, lossAt, tooLargeAt } from './told.ts'
 
-/** A place where what was read is not what the producer's slots said before. */
+/** A log position where the log contradicts what the producer's slots said when they were last read. */
 interface Suspect {
   readonly kind: 'suspect'
   readonly lsn: number
 }
 
 /**
- * The log as a consumer reads it, from its cursor to the end of what it has seen; `verify` reads it by the same code, so that both
- * tell the same.
+ * The log as a consumer reads it, from its cursor to the end of what it has seen. `verify` reads through the same code, so both
+ * report the same.
  *
- * - The frontier is where the next batch begins. What is before it is in the steps: batches, and gaps where none can be believed.
+ *              truncated to   cursor             frontier        committed (slot)      tail
+ *                   |            |                   |                  |                |
+ *     ...given up---|-freed------|=== segments ======|-- not read yet --|--------------->|  LSN
+ *                                                    |-- window --|- coming -|
+ *
+ * Left of the cursor, blocks can be reused. The segments (`BatchIndex`) are what was read: batches, and gaps where there should be
+ * one. Behind the frontier, `ReadAhead` has a window and what it prefetches. The tail, the last batch that counts, is known only
+ * once reading gets there: a slot's `committed` is a checkpoint, which the tail is ahead of.
+ *
+ * Invariants:
+ * - The frontier is where the next batch begins; segments reach up to it without a hole.
  * - Only items before `committedTo` are delivered. It grows with each batch, and goes back only where an epoch begins, which drops
- *   what was held back before.
- * - Where the producer's slots know that a batch begins, none goes over it: what does not lead there is damage, or a contradiction.
- * - A batch that is not whole is the log's end only if no slot says that more is complete. Else the slots are read once more, since
- *   it may have been overwritten meanwhile, and it is damage only if they still say so.
+ *   the uncommitted items before it.
+ * - Where the producer's slots know that a batch begins (a landmark), no batch crosses it: that would be damage, or a contradiction.
+ * - An incomplete batch ends the log, unless a slot says that more is committed. Then the slots are refreshed once, because the
+ *   batch may have been overwritten meanwhile; if they still say so, it is damage.
  */
 export class ConsumerLog {
   readonly #disk: Disk
@@ -54,10 +64,10 @@ export class ConsumerLog {
   readonly #refresh: () => Promise<void>
 
   /**
-   * @param refresh reads what the producer says, and has it learned. Where something is damaged, that is done once more: it
-   *   may have been overwritten, or be of an epoch that is not known yet.
+   * @param refresh reads the producer's slots and calls `learn`. Called once before something counts as damage: it may have been
+   *   overwritten, or belong to an epoch that is not known yet.
    * @param maxItemBytes larger items are not read into memory
-   * @param onStep told of each batch that was read, and of each gap
+   * @param onSegment called with each batch that was read, and with each gap
    */
   constructor(
     disk: Disk,
@@ -65,14 +75,14 @@ export class ConsumerLog {
     producer: ProducerSlot,
     refresh: () => Promise<void>,
     maxItemBytes: number = DEFAULT_MAX_ITEM_BYTES,
-    onStep: (segment: DamagedSegment) => void = () => {},
+    onSegment: (segment: DamagedSegment) => void = () => {},
   ) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
     this.#reader = new LogReader(disk, { maxItemBytes })
     this.#index = new BatchIndex(disk.layout.blockSize)
     this.#refresh = refresh
-    this.#onSegment = onStep
+    this.#onSegment = onSegment
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
     this.#known = new KnownEpochs(producer.epochs)
@@ -89,7 +99,7 @@ export class ConsumerLog {
     return this.#producer.epochs
   }
 
-  /** The number of items up to the end of what was read, or popped before. */
+  /** Items up to the end of what was read, or popped earlier. */
   get readTo(): number {
     return Math.max(this.#frontier.seq, this.#committedTo)
   }
@@ -104,14 +114,14 @@ export class ConsumerLog {
     return this.#known.positionOf(cursor.logPosition.lsn, itemsBefore(cursor))
   }
 
-  /** Whether a position is of an epoch that was not heard of: nobody can have got it from this ring. */
+  /** Whether a position's epoch is newer than all that are known: this ring cannot have handed it out. */
   isUnheard(position: bigint): boolean {
     return fromPosition(position).epoch > this.epoch
   }
 
   /**
-   * Takes in what the producer says. Where an epoch that we did not know of began before a place, what was there is not
-   * in the log any more: we go back.
+   * Takes in a producer slot. Where an epoch that is new to us began before the frontier, what we read there is no longer in the
+   * log: the frontier goes back.
    * @returns the cursor, which may have gone back
    * @throws {RingError} `RING_CORRUPT`
    */
@@ -119,7 +129,7 @@ export class ConsumerLog {
     this.#producer = producer
     this.#landmarks = landmarksOf(producer)
     this.#reader.setWrittenTo(producer.committed.lsn)
-    // What was read ahead may be of an epoch that ended meanwhile.
+    // What was prefetched may belong to an epoch that has ended.
     if (this.#known.learn(producer.epochs)) this.#reader.forget()
     const cursor = this.#goBack(producer, seen, before)
     for (const start of [cursor.logPosition, producer.truncatedTo]) {
@@ -136,7 +146,7 @@ export class ConsumerLog {
     this.#committedTo = logPosition.seq
   }
 
-  /** A place counts as many items as the epochs, the truncation and what is committed do. */
+  /** Checks that epochs, truncation and checkpoint agree on the number of items before the cursor. */
   #check(cursor: Cursor): void {
     const { logPosition } = cursor
     const { truncatedTo, committed } = this.#producer
@@ -172,7 +182,7 @@ export class ConsumerLog {
   }
 
   /**
-   * What stands at a position.
+   * The item, loss or gap at a position.
    * @throws {RingError} `RING_CORRUPT`
    */
   async next(position: Position): Promise<Next> {
@@ -188,7 +198,7 @@ export class ConsumerLog {
   }
 
   /**
-   * The same, but of all sound items from there on that are committed and in the same batch, it is only counted how many there are.
+   * As `next`, but only counts the sound committed items from there to the end of their batch.
    * @throws {RingError} `RING_CORRUPT`
    */
   async measure(position: Position): Promise<Sound | Missed | Loss | Nothing> {
@@ -212,7 +222,7 @@ export class ConsumerLog {
     soundAt: (segment: BatchSegment, seq: number) => T,
   ): Promise<T | Missed | Loss | Nothing> {
     const found = await this.#find(position, soundAt)
-    // Where the slots and the log contradict each other, it could go on for ever.
+    // If the slots and the log contradict each other, this could loop without end.
     if ('position' in found && found.position <= position) throw this.#contradiction(position)
     return found
   }
@@ -232,7 +242,7 @@ export class ConsumerLog {
         const stop = await this.#extend(sure)
         if (stop !== undefined) return stop
       }
-      const segment = await this.#stepAt(seq, sure)
+      const segment = await this.#segmentAt(seq, sure)
       if (segment === undefined) throw this.#contradiction(position)
       if (segment.kind === 'suspect') return segment
       const isSound =
@@ -242,14 +252,14 @@ export class ConsumerLog {
   }
 
   /**
-   * The items right behind one that `next` answered, as far as they are in the same batch and sound, as copies that share
-   * their memory: nothing is read.
-   * @param maxBytes it ends with the item that reaches this
+   * Copies of the items right behind one that `next` returned, as far as they are sound and in the same batch. They share a
+   * buffer; nothing is read.
+   * @param maxBytes stops at the item that reaches this
    */
   rest(position: Position, maxItems: number, maxBytes: number): readonly Rest[] {
     const first = this.seqOf(position)
     const segment = this.#index.find(first)
-    // A position that is clamped contradicts the log: `next` says so.
+    // A clamped position contradicts the log; `next` reports it.
     const isClamped = first !== fromPosition(position).seq
     if (segment?.kind !== 'batch' || isClamped || first < this.#producer.truncatedTo.seq) return []
     const { items, header } = segment.batch
@@ -266,8 +276,8 @@ export class ConsumerLog {
   }
 
   /**
-   * The place of a position that was popped; undefined if it was not. If what was popped is overwritten by now, it is a
-   * place right before the truncation, of which only the count of items means something.
+   * The cursor of a position that was popped; undefined if it was not. If it has been overwritten since, the cursor is right before
+   * the truncation, and only its item count is meaningful.
    */
   cursorOf(position: Position): Promise<Cursor | undefined> {
     return this.#settled(async (sure): Promise<Cursor | undefined | Suspect> => {
@@ -278,7 +288,7 @@ export class ConsumerLog {
         const logPosition = { lsn: truncatedTo.lsn - 1, seq, bytes: truncatedTo.bytes, crc: 0 }
         return cursorAt(logPosition)
       }
-      const segment = await this.#stepAt(seq, sure)
+      const segment = await this.#segmentAt(seq, sure)
       if (segment === undefined) {
         if (this.#frontier.seq !== seq) throw this.#contradiction(position)
         return cursorAt(this.#frontier)
@@ -292,8 +302,8 @@ export class ConsumerLog {
   }
 
   /**
-   * Has something found out. Where that stops at what seems damaged, the producer's slots are read once more, and it is
-   * damage for sure only if they still say that it is complete and not given up.
+   * Runs a search. If it stops at what looks damaged, refreshes the slots and runs it again: it is damage only if they still say
+   * that the batch is committed and not given up.
    */
   async #settled<T>(
     find: (sure: number | undefined) => Promise<T | Suspect>,
@@ -306,14 +316,14 @@ export class ConsumerLog {
     }
   }
 
-  /** Nothing before a place is asked for any more. */
+  /** Drops the segments before an LSN. */
   forgetBefore(logPosition: LogPosition): void {
     this.#index.forgetBefore(logPosition.lsn)
   }
 
   /**
    * Reads one more batch.
-   * @param sure where damage is for sure, if anywhere
+   * @param sure the LSN at which damage is certain, if any
    * @returns why there is none
    */
   async #extend(sure: number | undefined): Promise<Nothing | Suspect | undefined> {
@@ -330,7 +340,7 @@ export class ConsumerLog {
     }
     let batch = await this.#batchAt(logPosition)
     if (batch === undefined && isKnown && !isSameLogPosition(said, logPosition)) {
-      // The slots know better where the log goes on.
+      // The slots know better where the log continues.
       if (said.seq < this.#committedTo)
         throw this.#contradiction(this.positionOf(cursorAt(logPosition)))
       this.#restart(said)
@@ -346,7 +356,7 @@ export class ConsumerLog {
       }
     }
     if (batch?.whole !== true) {
-      // The producer said, before this read, that all before its place is complete.
+      // The producer said, before this read, that everything before its checkpoint is complete.
       const end = nextLandmark(this.#landmarks, logPosition)
       if (end === undefined) return { status: 'nothing' }
       this.#reader.forget()
@@ -362,7 +372,7 @@ export class ConsumerLog {
     return undefined
   }
 
-  /** The batch at a place, if there is one: none goes on over a place where the slots know that another one begins. */
+  /** The batch at a log position, if there is one. It must not cross a landmark. */
   async #batchAt(logPosition: LogPosition): Promise<Batch | undefined> {
     const batch = await this.#reader.batchAt(logPosition, this.#epochs)
     const next = nextLandmark(this.#landmarks, logPosition)
@@ -385,7 +395,7 @@ export class ConsumerLog {
     this.#index.add(segment)
   }
 
-  /** Takes for committed what the slots call so. What of that no batch holds is damaged. */
+  /** Takes the slot's word for what is committed. Items that no batch contains are damaged. */
   #addMissing(said: LogPosition): void {
     const logPosition = this.#frontier
     if (said.seq > logPosition.seq) {
@@ -396,14 +406,14 @@ export class ConsumerLog {
     this.#committedTo = said.seq
   }
 
-  /** Passes blocks without a batch that can be believed: to the next one, or to the next place that the slots know. */
+  /** Skips blocks without a credible batch, up to the next batch or the next landmark. */
   async #addGap(start: LogPosition, last: LogPosition): Promise<void> {
     let logPosition = start
     const problem = await this.#problemAt(start)
     const found = await this.#reader.nextHeader(logPosition.lsn + 1, last.lsn, this.#epochs)
     const end = found !== undefined && found.start.seq >= logPosition.seq ? found.start : last
     if (this.#committedTo < logPosition.seq && this.#mayHideRestart(logPosition, found)) {
-      // What was held back before may have been dropped: it is not known to be sound.
+      // Uncommitted items before it may have been dropped: it is not known to be sound.
       logPosition = { ...logPosition, seq: this.#committedTo }
       this.#index.truncate(logPosition)
     }
@@ -413,7 +423,7 @@ export class ConsumerLog {
     this.#moveTo(end)
   }
 
-  /** Whether a producer may have attached in a gap, whose epoch is merged with the one before. */
+  /** Whether a producer may have attached inside a gap, with an epoch that is merged with the one before. */
   #mayHideRestart(logPosition: LogPosition, found: BatchHeader | undefined): boolean {
     const entry = this.#epochs.findLast(({ start }) => start.lsn <= logPosition.lsn)
     return (entry?.span ?? 0) > 0 && found?.epoch !== this.#lastEpoch
@@ -422,19 +432,19 @@ export class ConsumerLog {
   #moveTo(end: LogPosition): void {
     const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
     this.#frontier = end
-    // One that counts more than is held begins behind what is missing.
+    // A batch that counts more items than we have begins behind the missing ones.
     if (epoch !== undefined && epoch.start.seq <= end.seq) this.#restart(epoch.start)
   }
 
-  /** An epoch begins at the frontier: what was held back before is dropped. */
+  /** An epoch begins at the frontier: uncommitted items before it are dropped. */
   #restart(start: LogPosition): void {
     this.#frontier = start
     this.#index.truncate(start)
     this.#committedTo = start.seq
   }
 
-  /** The step that holds an item; batches that were forgotten are read again. */
-  async #stepAt(
+  /** The segment that contains an item; released batches are read again. */
+  async #segmentAt(
     seq: number,
     sure: number | undefined,
   ): Promise<Exclude<Segment, { readonly kind: 'span' }> | Suspect | undefined> {
@@ -455,17 +465,17 @@ export class ConsumerLog {
     }
   }
 
-  /** Why no batch could be read at a place. */
+  /** Why no batch could be read at a log position. */
   async #problemAt(logPosition: LogPosition): Promise<BatchProblem> {
     const found = await diagnoseHeader(this.#disk, logPosition, this.#epochs)
     if (found !== undefined) return found
-    // It can be read after all, and the batches behind it cannot.
+    // It is readable after all, but the batches behind it are not.
     const problem = bad('batch', 'one that continues the log', 'none')
     const offset = this.#disk.offsetOf(logPosition.lsn)
     return { structure: 'batch header', offset, at: 0, bytes: 0, problem, items: undefined }
   }
 
-  /** A run of damaged items, told at once. */
+  /** A run of damaged items, reported at once. */
   #loss(segment: DamagedSegment, seq: number, from: Position): Loss {
     const committed = Math.min(segment.end.seq, segment.limit, this.#committedTo)
     const positionAt = (end: number) => this.#known.behind(from, segment.start.lsn, end)

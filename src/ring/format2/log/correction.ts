@@ -3,17 +3,17 @@ import type { Disk } from '../disk/disk.ts'
 import { offsetIn } from './diagnose.ts'
 import type { Batch } from './log-reader.ts'
 
-/** What is published on `shared-block-ring:correction` when a flipped bit was read as it was written. */
+/** Published on `shared-block-ring:correction` when a flipped bit was corrected while reading. */
 export interface CorrectionMessage {
   readonly device: string
-  /** The byte, counted from the device's start, and which of its bits, from the lowest, 0, on. */
+  /** The byte, counted from the device's start, and the bit in it (0 is the lowest). */
   readonly offset: number
   readonly bit: number
 }
 
 const corrections = channel('shared-block-ring:correction')
 
-/** Tells of the bit that was corrected in a batch, if one was. */
+/** Publishes the bit that was corrected in a batch, if there was one. */
 export function publishCorrection(disk: Disk, { header, flipped }: Batch): void {
   if (flipped === undefined || !corrections.hasSubscribers) return
   const offset = offsetIn(disk, header.start.lsn, flipped.at)

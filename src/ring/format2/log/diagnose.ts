@@ -14,11 +14,11 @@ export interface BatchProblem {
   readonly at: number
   readonly bytes: number
   readonly problem: BadBlock
-  /** Sequence numbers of the items that it makes unreadable, the last one excluded; undefined if it is all of the batch. */
+  /** Sequence numbers of the items that it makes unreadable, the last one excluded; undefined if the whole batch is. */
   readonly items: { readonly from: number; readonly to: number } | undefined
 }
 
-/** Reads a place anew where a batch has to be and none could be read, and says why: nothing, if there is one now. */
+/** Reads again where a batch should be, and says why it could not be read; undefined if it can be now. */
 export async function diagnoseHeader(
   disk: Disk,
   logPosition: LogPosition,
@@ -33,7 +33,7 @@ export async function diagnoseHeader(
   return { structure: 'batch header', offset, ...extent, problem, items: undefined }
 }
 
-/** What is wrong with a batch: nothing, if it is whole. Damaged items that are neighbours are one problem. */
+/** What is wrong with a batch: nothing if it is complete. Adjacent damaged items are one problem. */
 export function diagnoseBatch(disk: Disk, batch: Batch): readonly BatchProblem[] {
   const { header, items } = batch
   if (!items.hasTable) return [tableProblem(disk, header)]
@@ -47,7 +47,7 @@ export function diagnoseBatch(disk: Disk, batch: Batch): readonly BatchProblem[]
   return problems
 }
 
-/** What is wrong where a damaged item is: of its neighbours, those behind it count as well. */
+/** What is wrong at a damaged item, including the damaged items right behind it. */
 export function damageAt(disk: Disk, batch: Batch, seq: number): BatchProblem {
   const { header, items } = batch
   if (!items.hasTable) return tableProblem(disk, header)
@@ -87,7 +87,7 @@ function itemProblem(
   }
 }
 
-/** Why a sound header is not the one that has to be at a place. */
+/** Why a valid header is not the one that should be at a log position. */
 function misfit(
   { start, epoch }: BatchHeader,
   logPosition: LogPosition,
@@ -105,7 +105,7 @@ function misfit(
   return wrong && bad(wrong[0], String(wrong[1]), String(wrong[2]))
 }
 
-/** Where a byte of a batch is on the device. A batch may go on at the beginning of the data area. */
+/** The device offset of a batch's byte. A batch may wrap around the end of the data area. */
 export function offsetIn(disk: Disk, lsn: number, at: number): number {
   const { blockSize } = disk.layout
   return disk.offsetOf(lsn + Math.floor(at / blockSize)) + (at % blockSize)

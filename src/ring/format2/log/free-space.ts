@@ -4,27 +4,27 @@ import type { LogPosition } from '../disk/log-position.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.ts'
 import { LogReader } from './log-reader.ts'
 
-/** In a ring that overwrites, so large a part of it is given up at once, because each time costs two writes. */
+/** A ring that overwrites gives up this part of it at once, because each truncation costs two writes. */
 const PARTS = 32
 
 /**
- * Where the producer may write: what the consumer gave back, and in a ring that overwrites also what is given up. It keeps the epochs,
- * because a consumer that has not seen one goes back to where that began, so that less is given back.
+ * Where the producer may write: the blocks that the consumer has freed, and in a ring that overwrites also those of the oldest items.
+ * It keeps the epochs, because a consumer that has not seen an epoch goes back to where that began, and so frees less.
  */
 export class FreeSpace {
   readonly #disk: Disk
   readonly #part: number
   #consumer: readonly ConsumerSlot[]
   #epochs: Epochs
-  /** The lower of both cursors, because the newer may be only in a cache. */
+  /** The lower of the consumer's two cursors, because the newer one may be only in a volatile cache. */
   #givenBack: LogPosition
   #truncatedTo: LogPosition
-  /** Places that batches of this handle left behind, a part of the ring apart, all before them committed. */
+  /** Log positions of batches of this handle, spaced by a part of the ring; everything before them is committed. */
   #restarts: LogPosition[] = []
 
   /**
-   * @param consumer the consumer's slots that can be believed: at least one
-   * @param truncatedTo what was given up so far
+   * @param consumer the consumer's valid slots: at least one
+   * @param truncatedTo the truncation so far
    */
   constructor(
     disk: Disk,
@@ -40,12 +40,12 @@ export class FreeSpace {
     this.#truncatedTo = truncatedTo
   }
 
-  /** What is before this place is given up. */
+  /** Items before this log position are given up. */
   get truncatedTo(): LogPosition {
     return this.#truncatedTo
   }
 
-  /** The consumer's slots that can be believed, as they were read last. */
+  /** The consumer's valid slots, as of the last refresh. */
   get consumer(): readonly ConsumerSlot[] {
     return this.#consumer
   }
@@ -54,42 +54,42 @@ export class FreeSpace {
     return this.#epochs
   }
 
-  /** The present epoch. */
+  /** The current epoch. */
   get currentEpoch(): Epoch {
     return currentEpoch(this.#epochs)
   }
 
-  /** Begins an epoch at the end of the log. A consumer that does not know of it may have to go back. */
+  /** Begins an epoch at the end of the log. A consumer that has not seen it may have to go back. */
   beginEpoch(start: LogPosition): void {
     const seen = this.#consumer.map((slot) => slot.seen)
-    // Above what the consumer has seen, too, should the producer's slots have gone back.
+    // Also above what the consumer has seen, in case the producer's slots went back.
     const epoch = 1 + Math.max(this.currentEpoch.epoch, ...seen)
     const limit = maxEpochs(this.#disk.layout.blockSize)
     this.#epochs = beginEpoch(this.#epochs, epoch, start, this.freeTo, seen, limit)
     this.learn(this.#consumer)
   }
 
-  /** Takes in what the consumer says. */
+  /** Takes in the consumer's slots. */
   learn(consumer: readonly ConsumerSlot[]): void {
     this.#consumer = consumer
     this.#givenBack = givenBack(consumer, this.#epochs)
   }
 
-  /** Up to where blocks may be overwritten. */
+  /** The LSN up to which blocks may be overwritten. */
   get freeTo(): number {
     return this.#free.lsn
   }
 
   /**
-   * Whether a producer slot says what has to be known before blocks up to a place are overwritten: where the walk of an
-   * attaching producer begins, and that what the consumer did not give back is given up.
+   * Whether a producer slot allows blocks up to `lsn` to be overwritten: recovery begins behind them, and unacknowledged items in
+   * them are recorded as given up.
    */
   isTold(slot: ProducerSlot, overwritten: number): boolean {
     if (slot.committed.lsn < overwritten) return false
     return overwritten <= this.#givenBack.lsn || overwritten <= slot.truncatedTo.lsn
   }
 
-  /** The log has grown to a place, and all before it is committed. */
+  /** The log has grown to here, and everything before it is committed. */
   passed(logPosition: LogPosition): void {
     const last = this.#restarts.at(-1)
     if (!this.#disk.ring.overwrites || logPosition.lsn - (last?.lsn ?? 0) < this.#part) return
@@ -98,10 +98,10 @@ export class FreeSpace {
   }
 
   /**
-   * Gives up the oldest items, if the ring overwrites, so that blocks up to `needed` may be used.
-   * @param committed what is behind this place is not given up
-   * @param signal ends it between two reads, with its reason: where the log is damaged, all of it is searched
-   * @returns whether they may be used now
+   * Gives up the oldest items, if the ring overwrites, so that blocks up to `needed` become free.
+   * @param committed nothing behind this log position is given up
+   * @param signal ends the search between two reads, with its reason: where the log is damaged, all of it is searched
+   * @returns whether they are free now
    */
   async giveUp(needed: number, committed: LogPosition, signal?: AbortSignal): Promise<boolean> {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
@@ -111,12 +111,12 @@ export class FreeSpace {
     return true
   }
 
-  /** Nothing is given up but what is before this place: what was to be given up beyond it could not be told. */
+  /** Takes a truncation back that could not be written: only items before this log position are given up. */
   takeBack(truncatedTo: LogPosition): void {
     this.#truncatedTo = truncatedTo
   }
 
-  /** The first place from `wanted` on where a batch begins and all before it is committed. */
+  /** The first log position from `wanted` on where a batch begins and everything before it is committed. */
   async #restartFrom(
     wanted: number,
     committed: LogPosition,
@@ -146,7 +146,7 @@ export class FreeSpace {
   }
 }
 
-/** What a consumer gave back for good. A cursor that does not know of an epoch goes back to where that began. */
+/** How far a consumer has acknowledged for good. A cursor that has not seen an epoch goes back to where that began. */
 function givenBack(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
   const places = consumer.map(({ cursor: { logPosition }, seen }) => {
     const unseen = firstUnseen(epochs, seen)

@@ -2,12 +2,12 @@ import type { Position } from '../../../position.ts'
 import { type Epochs, epochAt } from '../disk/epochs.ts'
 import { fromPosition, toPosition } from '../position.ts'
 
-/** Epochs that are kept apart; positions that are older than these are not told apart any more. */
+/** Epochs kept separately; positions older than these are no longer told apart. */
 const MAX_KNOWN_EPOCHS = 4096
 
 /**
- * All epochs that a consumer has heard of, ascending. On the device they are merged in time; here they stay apart, because
- * positions of before may still be asked for.
+ * All epochs that a consumer has seen, ascending. The device merges old ones; here they stay separate, because callers may still
+ * hold positions of them.
  */
 export class KnownEpochs {
   #all: Epochs
@@ -24,20 +24,20 @@ export class KnownEpochs {
     return news.length > 0
   }
 
-  /** The number of items up to a position: less than it says, if those behind an epoch's beginning were lost. */
+  /** Items up to a position: fewer than it says if items behind an epoch's beginning were lost. */
   seqOf(position: bigint): number {
     const { epoch, seq } = fromPosition(position)
     const later = this.#all.find((entry) => entry.epoch - entry.span > epoch)
     return Math.min(seq, later?.start.seq ?? seq)
   }
 
-  /** The position of a place in the log, so many items into the ring. */
+  /** The position `seq` items into the ring, at an LSN. */
   positionOf(lsn: number, seq: number): Position {
     return toPosition(epochAt(this.#all, lsn), seq)
   }
 
   /**
-   * The same, behind another one. Where epochs were merged, a place may be of several; it is of none that is older than what came
+   * The position that follows another one. Where epochs were merged, several would do; it is never of an epoch older than the one
    * before.
    */
   behind(position: Position, lsn: number, seq: number): Position {

@@ -2,8 +2,8 @@ import type { LogPosition } from '../disk/log-position.ts'
 import type { ProducerSlot } from '../disk/slots.ts'
 
 /**
- * The places where the producer's slots know that a batch begins: where epochs begin, and the one up to which all is committed.
- * Ascending; of several with the same LSN the last one counts.
+ * The log positions where, by the producer's slots, a batch begins: where epochs begin, and the last checkpoint. Ascending; of
+ * several with the same LSN the last one counts.
  */
 export type Landmarks = readonly [LogPosition, ...LogPosition[]]
 
@@ -12,14 +12,14 @@ export function landmarksOf({ epochs, committed }: ProducerSlot): Landmarks {
   return [first, ...others]
 }
 
-/** What is known of a place that batches lead to; behind all that are known, the last one. */
+/** The landmark at an LSN, which the batches before it have to reach; behind all landmarks, the last one. */
 export function landmarkAt(landmarks: Landmarks, { lsn }: LogPosition): LogPosition | undefined {
   const last = landmarks.at(-1)
   if (last !== undefined && lsn >= last.lsn) return last
   return landmarks.findLast((logPosition) => logPosition.lsn === lsn)
 }
 
-/** The next known place behind one; undefined if there is none, so that nobody knows whether more is complete. */
+/** The next landmark behind an LSN; undefined if there is none, so that nothing says whether more is committed. */
 export function nextLandmark(landmarks: Landmarks, { lsn }: LogPosition): LogPosition | undefined {
   const next = landmarks.find((logPosition) => logPosition.lsn > lsn)
   return next && landmarks.findLast((logPosition) => logPosition.lsn === next.lsn)

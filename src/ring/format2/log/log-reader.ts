@@ -16,47 +16,51 @@ import { applyMasks } from '../disk/mask.ts'
 import { BatchItems } from './batch-items.ts'
 import { ReadAhead, type Window } from './read-ahead.ts'
 
-/** A search, and the reading of an item that is not kept, go in pieces of this size. */
+/** Searches, and checks of items that are too large for memory, read pieces of this size. */
 const PIECE_BYTES = 1 << 20
 
-/** So far, a search looks block by block; beyond, in large windows. */
+/** Up to here, a search looks block by block; beyond, in large windows. */
 const NEAR_BLOCKS = 64
 
-/** A batch that was read and is what it has to be. */
+/** A batch that was read, and continues the log. */
 export interface Batch {
   readonly header: BatchHeader
   readonly items: BatchItems
   /** Where the next batch begins. */
   readonly end: LogPosition
-  /** Whether all items are there. */
+  /** Whether all items are sound. */
   readonly whole: boolean
-  /** A bit of its header or table that is flipped on the device, and was read as it has to be. */
+  /** A flipped bit in its header or table that was corrected. */
   readonly flipped?: FlippedBit
 }
 
-/** A header that was found where the log leads. */
+/** A header that continues the log. */
 interface Found {
   readonly header: BatchHeader
-  /** A bit that had to be flipped back for it: it counts only if the table holds as well. */
+  /** The bit that was corrected in it. The correction counts only if the table's checksum confirms it. */
   readonly flipped?: FlippedBit
 }
 
-/** How a log is walked over. */
+/** How a log is read. */
 export interface LogReaderOptions {
-  /** A larger item is looked at, but not kept in memory. Default: one that only has a batch for itself. */
+  /** A larger item is checked, but not kept in memory. Default: one that needs a batch of its own. */
   readonly maxItemBytes?: number
-  /** Ends the walk between two reads, with the signal's reason. */
+  /** Ends the reading between two reads, with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Walks over the log from batch to batch, reading ahead as long as there is something. */
+/**
+ * Reads the log forward, batch by batch, and searches for the next header where there is damage. A batch counts only if it
+ * continues the chain: its header has the log position where the one before ended, with that one's CRC, and an epoch that the
+ * slots allow there. Damaged items are part of the answer, not an error. `ReadAhead` has the blocks and the prefetching.
+ */
 export class LogReader {
   readonly #disk: Disk
   readonly #maxItemBytes: number
   #signal: AbortSignal | undefined
   readonly #ahead: ReadAhead
 
-  /** @param options what the walk goes by, until a call begins that has a signal of its own */
+  /** @param options apply until a call begins that brings a signal of its own */
   constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: LogReaderOptions = {}) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
@@ -64,40 +68,40 @@ export class LogReader {
     this.#ahead = new ReadAhead(disk)
   }
 
-  /** All before a place is known to be written. */
+  /** Everything before this LSN is known to be written. */
   setWrittenTo(lsn: number): void {
     this.#ahead.setWrittenTo(lsn)
   }
 
   /**
-   * A call begins, for which nothing is read twice: what it reads once counts for all of it. Without this, a place where there was
-   * no batch is read again each time.
-   * @param signal ends what the call reads, between two pieces, with the signal's reason
+   * Begins a call, during which nothing is read twice. Outside a call, a log position where there was no batch is read again each
+   * time.
+   * @param signal ends the call between two reads, with the signal's reason
    */
   begin(signal?: AbortSignal): void {
     this.#ahead.begin()
     this.#signal = signal
   }
 
-  /** The call is over: what reads on has no signal. */
+  /** Ends the call, and its signal with it. */
   end(): void {
     this.#signal = undefined
   }
 
-  /** Forgets what was read ahead: what comes next is read from the device. */
+  /** Drops what was prefetched: the next read goes to the device. */
   forget(): void {
     this.#ahead.forget()
   }
 
   /**
-   * The batch that begins at a place, if there is one that continues the chain there, of the right epoch, with a
-   * header and table that can be believed.
+   * The batch at a log position, if there is one that continues the chain, of the right epoch, with a valid header and
+   * table.
    */
   async batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {
     const mayBeOld = this.#ahead.mayBeOld(logPosition.lsn)
     const batch = await this.#batchAt(logPosition, epochs)
     if (batch?.whole === true || !mayBeOld) return batch
-    // It may have been written since.
+    // It may have been written since it was prefetched.
     this.forget()
     return this.#batchAt(logPosition, epochs)
   }
@@ -113,9 +117,9 @@ export class LogReader {
   }
 
   /**
-   * Where the log goes on at a place, if a producer attached there whose epoch is merged with the one before: what was held
-   * back is dropped, and counted again. Its first batch tells, by continuing the chain with the item that was not committed.
-   * @param committedTo items before the place that are committed
+   * Where the log continues at a log position if a producer attached there whose epoch is merged with the one before: uncommitted items
+   * are dropped, and counted again. The first batch shows it, by continuing with the item that was not committed.
+   * @param committedTo items before the log position that are committed
    */
   async restartAt(
     logPosition: LogPosition,
@@ -129,8 +133,8 @@ export class LogReader {
   }
 
   /**
-   * The first header from a place up to another that is of the present epoch and commits more than so many items: what is
-   * before it was complete once.
+   * The first header of the current epoch in a range that commits more than `seq` items: what is before it was complete
+   * once.
    */
   async laterHeader(
     from: number,
@@ -147,12 +151,12 @@ export class LogReader {
     )
   }
 
-  /** The first header from a place up to another, as after damage. What lies a lap before that is not looked at. */
+  /** The first valid header in a range, as after damage. Blocks that lie a lap before it are not read. */
   async nextHeader(from: number, to: number, epochs: Epochs): Promise<BatchHeader | undefined> {
     const lap = to - this.#disk.layout.dataBlocks
     const first = Math.max(from, lap)
     const near = Math.min(to, first + NEAR_BLOCKS)
-    // It is mostly near, where something was read ahead.
+    // It is mostly near, in what was prefetched.
     for (let lsn = first; lsn < near; lsn++) {
       const header = await this.#header(lsn, epochs)
       if (header !== undefined) return header
@@ -160,7 +164,7 @@ export class LogReader {
     return await this.#search(near, to, epochs, () => true)
   }
 
-  /** The first header from a place up to another that is what is wanted. It is believed by itself alone: nothing is corrected. */
+  /** The first header in a range that `isWanted`. It stands on its own checksum: nothing is corrected. */
   async #search(
     from: number,
     to: number,
@@ -193,7 +197,7 @@ export class LogReader {
     return header !== undefined && allowsEpoch(epochs, lsn, header.epoch) ? header : undefined
   }
 
-  /** The header where the log goes on. One with a flipped bit counts if it continues the chain. */
+  /** The header that continues the log. One with a flipped bit counts if it continues the chain. */
   async #headerAt(logPosition: LogPosition, epochs: Epochs): Promise<Found | undefined> {
     const { uuid, layout } = this.#disk
     const { bytes } = await this.#blocks(logPosition.lsn, 1)
@@ -204,12 +208,12 @@ export class LogReader {
     return holds && allowsEpoch(epochs, logPosition.lsn, guess.header.epoch) ? guess : undefined
   }
 
-  /** The items of a batch that was found by a search, as far as they are there. */
+  /** The sound items of a batch that a search found. */
   async open(header: BatchHeader): Promise<BatchItems> {
     return (await this.#itemsOf(header, this.#blocksOf(header), false)).items
   }
 
-  /** Whether a batch that was found by a search has all of its items. */
+  /** Whether a batch that a search found is complete. */
   async isWhole(header: BatchHeader): Promise<boolean> {
     const items = await this.open(header)
     items.release()
@@ -220,7 +224,7 @@ export class LogReader {
     return batchBlocks(records, bodyBytes, this.#disk.layout.blockSize)
   }
 
-  /** Undefined if a header was corrected, and the table does not confirm it. */
+  /** Undefined if the header was corrected, and the table does not confirm that. */
   async #read({ header, flipped }: Found): Promise<Batch | undefined> {
     const { blockSize } = this.#disk.layout
     const read = await this.#itemsOf(header, this.#blocksOf(header), flipped === undefined)
@@ -236,8 +240,8 @@ export class LogReader {
   }
 
   /**
-   * Reads what is behind a header.
-   * @param mayCorrect whether a flipped bit in the table is put right: one of the batch is enough
+   * Reads table and items behind a header.
+   * @param mayCorrect whether a flipped bit in the table is corrected: only one per batch is
    */
   async #itemsOf(
     header: BatchHeader,
@@ -260,7 +264,7 @@ export class LogReader {
     return { items: corrected, flipped: guess.flipped }
   }
 
-  /** Looks at an item that is too large to be kept, piece by piece. */
+  /** Checks an item that is too large for memory, piece by piece. */
   #scanItem(first: Uint8Array, header: BatchHeader, blocks: number): Promise<BatchItems> {
     const masks = masksOf(first, header)
     const { blockSize } = this.#disk.layout

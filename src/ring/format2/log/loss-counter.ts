@@ -1,6 +1,6 @@
-/** Counts of items that were lost to the consumer. */
+/** Counts of items that the consumer lost. */
 export interface Lost {
-  /** Damaged, and stepped over. */
+  /** Damaged, and skipped. */
   readonly skipped: number
   /** Overwritten before they were popped. */
   readonly missed: number
@@ -12,18 +12,18 @@ interface Loss extends Lost {
   readonly end: number
 }
 
-/** Losses that are kept apart; beyond, the last two are merged. */
+/** Losses kept separately; beyond this, the last two are merged. */
 const MAX_LOSSES = 4096
 
 /**
- * What was lost between the consumer's cursor and what it popped. An item can be popped again before it is given back,
+ * What was lost between the consumer's cursor and the last pop. An item can be popped several times before it is acknowledged,
  * but its loss is counted once: when the cursor passes it.
  */
 export class LossCounter {
-  /** Ascending, none over another. */
+  /** Ascending, without overlaps. */
   #losses: Loss[] = []
 
-  /** Notes that so many items, up to `end`, were damaged or overwritten. */
+  /** Records that `items` items, up to `end`, were damaged or overwritten. */
   add(kind: keyof Lost, items: number, end: number): void {
     const at = this.#losses.findLastIndex((loss) => loss.begin < end) + 1
     const before = this.#losses[at - 1]
@@ -36,7 +36,7 @@ export class LossCounter {
     this.#losses.push({ begin: one.begin, end: two.end, skipped, missed: one.missed + two.missed })
   }
 
-  /** What was lost before a place. */
+  /** The losses before a sequence number. */
   before(seq: number): Lost {
     let skipped = 0
     let missed = 0
@@ -48,7 +48,7 @@ export class LossCounter {
     return { skipped, missed }
   }
 
-  /** Forgets what was lost before the cursor's new place. */
+  /** Drops the losses that the cursor has passed. */
   forgetBefore(seq: number): void {
     const keep = this.#losses.findIndex(({ end }) => end > seq)
     this.#losses.splice(0, keep < 0 ? this.#losses.length : keep)

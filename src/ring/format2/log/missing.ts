@@ -3,7 +3,7 @@ import type { Disk } from '../disk/disk.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
-/** Why items are missing: the slots count more before a place than the batches hold. */
+/** Why items are missing: the slots count more items before a log position than the batches contain. */
 export function missingItems(
   disk: Disk,
   logPosition: LogPosition,

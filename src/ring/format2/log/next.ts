@@ -3,7 +3,7 @@ import type { Position } from '../../../position.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import type { BatchProblem } from './diagnose.ts'
 
-/** What stands at a position. */
+/** What is at a position. */
 export type Next = Nothing | Found | Missed | Loss | TooLarge
 
 /** An item. */
@@ -13,15 +13,15 @@ export interface Found {
   readonly item: Uint8Array
   /** The position behind it. */
   readonly position: Position
-  /** When it was pushed, in milliseconds since 1970, on the producer's clock. */
+  /** When it was pushed, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
 }
 
-/** Sound items, as many as lie one behind the other. */
+/** Consecutive sound items of one batch. */
 export interface Sound {
   readonly status: 'sound'
   readonly items: number
-  /** Bytes of them. */
+  /** Their bytes. */
   readonly bytes: number
   /** Where their batch begins and ends. */
   readonly start: LogPosition
@@ -30,13 +30,13 @@ export interface Sound {
   readonly position: Position
 }
 
-/** A copy of an item that comes right behind another one. */
+/** A copy of an item that follows another one. */
 export interface Rest extends Pick<Found, 'item' | 'position'> {
   /** As `time` of `Found`. */
   readonly pushedAt: number
 }
 
-/** There is nothing yet. */
+/** There is no item yet. */
 export interface Nothing {
   readonly status: 'nothing'
 }
@@ -56,17 +56,17 @@ export interface Loss {
   /** The position behind them. */
   readonly position: Position
   readonly error: RingError
-  /** When the first of them was pushed, in milliseconds since 1970, on the producer's clock; undefined if nothing tells. */
+  /** When the first of them was pushed, in milliseconds since 1970, by the producer's clock; undefined if that is unreadable too. */
   readonly time: number | undefined
-  /** What is wrong, and where what it is in begins and ends. */
+  /** What is wrong, and the segment that it is in. */
   readonly problem: BatchProblem
   readonly start: LogPosition
   readonly end: LogPosition
-  /** The first of these items. */
+  /** Sequence number of the first of them. */
   readonly seq: number
 }
 
-/** An item that is sound, and larger than what the reader takes. */
+/** A sound item that is larger than the reader accepts. */
 export interface TooLarge {
   readonly status: 'too-large'
   /** The position behind it. */

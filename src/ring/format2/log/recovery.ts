@@ -5,50 +5,50 @@ import { addBytes, type LogPosition } from '../disk/log-position.ts'
 import type { ProducerSlot } from '../disk/slots.ts'
 import { type Batch, LogReader } from './log-reader.ts'
 
-/** The end of what was committed. */
+/** The end of the committed log. */
 export interface Tail {
-  /** Where the next epoch begins; held-back batches behind it are dropped. */
+  /** Where the next epoch begins; uncommitted batches behind it are dropped. */
   readonly logPosition: LogPosition
-  /** Places where batches are damaged that were complete once. */
+  /** LSNs of damaged batches that were once complete. */
   readonly damaged: readonly number[]
-  /** Batches on the way that committed something. */
+  /** Batches that committed something. */
   readonly commits: number
-  /** When the last of them was made, in milliseconds since 1970, on its producer's clock. */
+  /** When the last of them was written, in milliseconds since 1970, by its producer's clock. */
   readonly time: number | undefined
 }
 
-/** What a producer slot says of where the log ends. */
+/** Where recovery starts: what a producer slot says of the log's end. */
 export type Checkpoint = Pick<ProducerSlot, 'committed' | 'reach' | 'epochs'>
 
-/** Whether one who walks on from what a slot says finds a batch that begins at a place, whatever lies damaged before it. */
+/** True if recovery from this checkpoint will find a batch at `lsn`, whatever is damaged before it. */
 export function isInReach(slot: Checkpoint, lsn: number, layout: Layout): boolean {
   return lsn < Math.max(slot.reach, slot.committed.lsn + searchBlocks(layout))
 }
 
-/** What a slot has to say so that a batch is in reach that begins at a place, and more behind it. */
+/** The `reach` that a slot needs so that recovery finds a batch at `lsn`, and what follows it. */
 export function reachOf(committed: LogPosition, lsn: number, layout: Layout): number {
   const blocks = searchBlocks(layout)
   return lsn < committed.lsn + blocks ? 0 : lsn + blocks
 }
 
-/** How the end of the log is looked for. */
-interface RollForwardOptions {
-  /** Whether a later batch is sought where one is damaged: without, the log ends there as well. Default true. */
+/** How the log is replayed. */
+interface ReplayOptions {
+  /** Whether to search for a later batch where one is damaged. If not, the log ends there. Default true. */
   readonly searchesBehind?: boolean
-  /** Ends it between two reads. */
+  /** Ends the replay between two reads. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Walks from a committed place to the end of what was committed. A batch that is not whole ends the log, unless a later
- * one shows that it was complete once: that is damage, which is stepped over here, and reported to the consumer when
- * it gets there.
+ * Replays the log from a checkpoint to the end of what was committed. An incomplete batch ends the log, unless a later batch
+ * shows that it was complete once: that is damage, which is skipped here, and reported to the consumer when it gets
+ * there.
  * @throws the signal's reason
  */
 export async function replay(
   disk: Disk,
   checkpoint: Checkpoint,
-  { searchesBehind = true, signal }: RollForwardOptions = {},
+  { searchesBehind = true, signal }: ReplayOptions = {},
 ): Promise<Tail> {
   const { committed: from, reach, epochs } = checkpoint
   const { dataBlocks } = disk.layout
@@ -59,7 +59,7 @@ export async function replay(
   let tail = from
   let commits = 0
   let time: number | undefined
-  // Every step moves at least one block on, and the log holds so many.
+  // Each turn advances at least one block, and the log has `dataBlocks` of them.
   while (logPosition.lsn - from.lsn <= dataBlocks) {
     const batch = await reader.batchAt(logPosition, epochs)
     if (batch?.whole === true) {
@@ -85,7 +85,7 @@ export async function replay(
   return { logPosition: tail, damaged, commits, time }
 }
 
-/** The first batch from a place on that is not whole, and how many blocks it has: 1 if it has no header. */
+/** The first incomplete batch from a log position on, and its length in blocks: 1 if it has no header. */
 export async function firstTorn(
   disk: Disk,
   from: LogPosition,
@@ -102,15 +102,15 @@ export async function firstTorn(
 }
 
 /**
- * Counts bytes of items, because a commit may end within what was held back. Follows the walk, batch by batch, as far as what is
- * committed: so it holds one batch, however much is held back.
+ * Counts the bytes of items, because a commit may end within a batch. Follows the replay, batch by batch, as far as items are
+ * committed: so it keeps one batch in memory, however many items are uncommitted.
  */
 class ByteCount {
   readonly #reader: LogReader
   readonly #epochs: Epochs
-  /** A place before which all is committed. */
+  /** A log position before which everything is committed. */
   #at: LogPosition
-  /** Places behind damage, where to go on. */
+  /** Log positions behind damage, where counting resumes. */
   #restarts: LogPosition[] = []
 
   constructor(reader: LogReader, epochs: Epochs, from: LogPosition) {
@@ -120,11 +120,11 @@ class ByteCount {
   }
 
   /**
-   * Bytes of all items before `seq`, which `batch` commits. How many are in those of a batch that is damaged, nobody knows:
-   * then it is as many as at the place `before`.
+   * Bytes of all items before `seq`, which `batch` commits. The bytes in a damaged batch are unknown: then it is the count at
+   * `before`.
    */
   async before(seq: number, { header, end }: Batch, before: LogPosition): Promise<number> {
-    // Mostly a batch commits itself, or all that is before it.
+    // A batch mostly commits itself, or everything before it.
     for (const { seq: at, bytes } of [end, header.start]) if (at === seq) return bytes
     this.#at = this.#restarts.findLast((logPosition) => logPosition.seq <= seq) ?? this.#at
     this.#restarts = this.#restarts.filter((logPosition) => logPosition.seq > seq)
@@ -141,7 +141,7 @@ class ByteCount {
     return this.#at.seq === seq ? this.#at.bytes : before.bytes
   }
 
-  /** The log goes on at a place behind damage. */
+  /** The log continues here, behind damage. */
   restart(logPosition: LogPosition): void {
     this.#restarts.push(logPosition)
   }

@@ -5,10 +5,10 @@ import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { LogReader } from './log-reader.ts'
 
-/** Bytes that are read at once. */
+/** Bytes per read. */
 const CHUNK_BYTES = 1 << 20
 
-/** All headers of batches of this ring in the data area, as they lie there: also of what was given back, or dropped. */
+/** All batch headers of this ring in the data area, in the order of the device: also those of freed or dropped batches. */
 export async function* scanHeaders(
   disk: Disk,
   { onProgress, signal }: VerifyOptions,
@@ -28,15 +28,15 @@ export async function* scanHeaders(
   }
 }
 
-/** Whether all before a batch was committed once that batch was there: the log can be read from it on. */
+/** Whether everything before a batch was committed by the time it was written: the log can be read from there. */
 export function isBoundary({ start, committedTo }: BatchHeader): boolean {
   return committedTo >= start.seq
 }
 
 /**
- * The oldest place from which the log can be read, at a whole batch. Undefined if there is none.
- * @param epochs of what is before the first of them nobody knows where each began
- * @param from the place is not before this LSN
+ * The oldest log position from which the log can be read, at a complete batch. Undefined if there is none.
+ * @param epochs where the epochs before the first of them began is unknown
+ * @param from no log position before this LSN
  * @param tail the end of what is committed
  */
 export async function oldestBatch(

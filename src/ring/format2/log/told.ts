@@ -10,9 +10,9 @@ import type { Batch } from './log-reader.ts'
 import type { Loss, TooLarge } from './next.ts'
 
 /**
- * The run of damaged items of a step that begins with one of them.
- * @param committed all items of the step before this one are committed
- * @param positionAt the position so many items into the ring
+ * The run of damaged items that begins at `seq`.
+ * @param committed items before this one are committed
+ * @param positionAt the position at a sequence number
  */
 export function lossAt(
   disk: Disk,
@@ -32,7 +32,7 @@ export function lossAt(
   const error = new RingError(
     'RING_DAMAGED',
     `${items} items of ${device} are damaged: sequence ${seq} to ${end - 1}. At byte ${offset} of the device, ` +
-      `${structure}: ${text}. Advance to position ${toText(position)} to step over them`,
+      `${structure}: ${text}. Advance to position ${toText(position)} to skip them`,
     {
       ...{ device, offset, items, structure, problem: text },
       sequence: { first: seq, last: end - 1 },
@@ -44,7 +44,7 @@ export function lossAt(
   return { status: 'damage', items, position, error, time, problem, ...where }
 }
 
-/** A batch whose only item is sound, and larger than what the reader takes. */
+/** A batch whose only item is sound, and larger than the reader accepts. */
 export function tooLargeAt(
   disk: Disk,
   { header }: Batch,
@@ -62,7 +62,7 @@ export function tooLargeAt(
   return { status: 'too-large', position, error, time }
 }
 
-/** The slots and the log do not fit each other, so that nobody knows what is at a position. */
+/** The slots and the log contradict each other, so what is at a position is unknown. */
 export function contradiction(device: string, position: Position): RingError {
   return new RingError(
     'RING_CORRUPT',
