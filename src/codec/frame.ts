@@ -6,7 +6,7 @@ export const FRAME = { envelope: 0xf8, compressed: 0xf9, encrypted: 0xfa } as co
 /** What a frame is, in messages. */
 export type FrameKind = keyof typeof FRAME
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Text as UTF-8. */
 export function utf8Of(text: string, what: string): Uint8Array {
@@ -46,6 +46,8 @@ export class FrameReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
   readonly #kind: FrameKind
+  /** The second byte. */
+  readonly version: number
   #at = 0
 
   /**
@@ -60,11 +62,11 @@ export class FrameReader {
     this.#kind = kind
     const first = this.u8('first byte')
     if (first !== FRAME[kind]) throw this.wrong(`expected ${hex(FRAME[kind])} first`, hex(first))
-    const version = this.u8('version')
-    if (versions.includes(version)) return
+    this.version = this.u8('version')
+    if (versions.includes(this.version)) return
     throw new CodecError(
       'CODEC_UNSUPPORTED',
-      `version ${version} of a frame '${kind}' is unknown here, known are ${versions.join(', ')}; use a newer version of this package`,
+      `version ${this.version} of a frame '${kind}' is unknown here, known are ${versions.join(', ')}; use a newer version of this package`,
       { codec: kind },
     )
   }

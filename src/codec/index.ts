@@ -3,6 +3,7 @@ import { after } from './after.ts'
 import type { Codec } from './codec.ts'
 
 export { bytes } from './bytes.ts'
+export { type CompressedOptions, compressed } from './compressed.ts'
 export { type Envelope, type EnvelopeInput, envelope } from './envelope.ts'
 
 /** Strings as UTF-8; bytes that are not UTF-8 do not decode. */

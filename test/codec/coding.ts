@@ -1,6 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { type Codec, decodeItem, encodeItems } from '../../src/codec/codec.ts'
 import { asPosition } from '../../src/position.ts'
 import { fc } from '../helpers/property.ts'
+
+/** The vectors of FORMAT.md that begin with this byte: what is encoded, and its bytes. */
+export function vectors(first: string): readonly (readonly [item: string, stored: Uint8Array])[] {
+  const rows = new RegExp(`^\\| \`(.*)\` \\| \`(${first}(?: [0-9a-f]{2})+)\` \\|$`, 'gm')
+  return [...readFileSync('FORMAT.md', 'utf8').matchAll(rows)].map(
+    ([, item = '', hex = '']) =>
+      [item, Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))] as const,
+  )
+}
 
 /** Encodes an item as the writer does. */
 export async function encoded<In>(codec: Codec<unknown, In>, item: In): Promise<Uint8Array> {

@@ -1,0 +1,114 @@
+import { CodecError } from '../errors.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from '../ring/item-limits.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { after } from './after.ts'
+import type { Codec } from './codec.ts'
+import type { Algorithm } from './compression/algorithm.ts'
+import { nodeZlib, nodeZstd } from './compression/node.ts'
+import { webZlib } from './compression/web.ts'
+import { FRAME, FrameReader, joined, littleEndian } from './frame.ts'
+
+/** How {@link compressed} compresses. */
+export interface CompressedOptions {
+  /**
+   * `zlib` runs everywhere. `zstd` is faster and compresses better, in Node 22.15 and later, Bun and Deno, for both sides. Either inflates
+   * what the other has compressed. Default `zlib`.
+   */
+  readonly algorithm?: 'zlib' | 'zstd'
+  /** The largest item before it is compressed, for pushes and for pops, in bytes. Default 16 MiB. */
+  readonly maxBytes?: number
+}
+
+const KINDS: OptionKinds<CompressedOptions> = {
+  algorithm: { oneOf: ['zlib', 'zstd'] },
+  maxBytes: 'number',
+}
+
+/** The second byte of the frame. */
+const STORED = 0
+const CODES = { zlib: 1, zstd: 2 } as const
+const FRAME_BYTES = 2
+/** Behind these: the size of the item. */
+const SIZE_BYTES = 4
+const MAX_BYTES = 0xffff_ffff
+/** Smaller items do not shrink by more than the frame takes. */
+const MIN_BYTES = 32
+
+type Algorithms = Readonly<Record<keyof typeof CODES, Algorithm | undefined>>
+
+/**
+ * Compresses items; those that do not shrink are stored with two bytes before them. FORMAT.md specifies the bytes.
+ *
+ * An item that is larger than `maxBytes` is refused with `CODEC_TOO_LARGE`, when it is pushed and, before any memory is taken for it, when
+ * it is popped. Compress within `encrypted`, not around it: what is encrypted does not shrink.
+ * @throws {TypeError} an option is none, or this runtime lacks the algorithm
+ * @throws {RangeError} `maxBytes` is not a whole number from 1 to 2^32 - 1
+ */
+export function compressed<Out, In = Out>(
+  codec: Codec<Out, In>,
+  options: CompressedOptions = {},
+): Codec<Out, In> {
+  checkOptions('compressed', options, KINDS)
+  const { algorithm: name = 'zlib', maxBytes = DEFAULT_MAX_ITEM_BYTES } = options
+  if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MAX_BYTES) {
+    throw new RangeError(
+      `maxBytes: expected a whole number from 1 to ${MAX_BYTES}, found ${maxBytes}`,
+    )
+  }
+  const algorithms: Algorithms = { zlib: nodeZlib() ?? webZlib, zstd: nodeZstd() }
+  const algorithm = algorithms[name]
+  if (algorithm === undefined) {
+    throw new TypeError(
+      `algorithm: this runtime has no ${name} (node:zlib has it from Node 22.15 on); zlib runs everywhere`,
+    )
+  }
+  return {
+    name: `compressed ${codec.name}`,
+    encode: (item, outer) =>
+      after(codec.encode(item, outer), (bytes) => {
+        checkSize(bytes.length, maxBytes)
+        // Copied, because the caller may change the item while another thread compresses it.
+        const stored = joined(Uint8Array.of(FRAME.compressed, STORED), bytes)
+        if (bytes.length < MIN_BYTES) return stored
+        return after(algorithm.compress(stored.subarray(FRAME_BYTES)), (shrunk) => {
+          const size = littleEndian(bytes.length, SIZE_BYTES)
+          const start = Uint8Array.of(FRAME.compressed, CODES[name])
+          return size.length + shrunk.length < bytes.length ? joined(start, size, shrunk) : stored
+        })
+      }),
+    decode: (bytes, outer) =>
+      after(inflated(bytes, maxBytes, algorithms), (item) => codec.decode(item, outer)),
+  }
+}
+
+function inflated(
+  bytes: Uint8Array,
+  maxBytes: number,
+  algorithms: Algorithms,
+): Uint8Array | Promise<Uint8Array> {
+  const reader = new FrameReader(bytes, 'compressed', [STORED, ...Object.values(CODES)])
+  const { version } = reader
+  if (version === STORED) {
+    checkSize(reader.rest.length, maxBytes)
+    return reader.rest
+  }
+  const size = reader.u32('size')
+  checkSize(size, maxBytes)
+  const name = version === CODES.zlib ? 'zlib' : 'zstd'
+  const algorithm = algorithms[name]
+  if (algorithm !== undefined) return algorithm.inflate(reader.rest, size)
+  throw new CodecError(
+    'CODEC_UNSUPPORTED',
+    `the item was compressed with ${name}, which this runtime lacks (node:zlib has it from Node 22.15 on)`,
+    { codec: 'compressed' },
+  )
+}
+
+function checkSize(size: number, maxBytes: number): void {
+  if (size <= maxBytes) return
+  throw new CodecError(
+    'CODEC_TOO_LARGE',
+    `the item has ${size} bytes when it is not compressed, and at most ${maxBytes} are taken (maxBytes)`,
+    { codec: 'compressed' },
+  )
+}

@@ -1,0 +1,50 @@
+import { joined } from '../frame.ts'
+import { type Algorithm, wrongSize } from './algorithm.ts'
+
+/** A stream may inflate all of a piece at once, to 1,032 times its size. */
+const PIECE_BYTES = 1 << 10
+
+/**
+ * zlib of the web's streams: for runtimes without `node:zlib`. A stream refuses by itself what is cut, and what follows its end; those of
+ * older versions of Node and Deno did not, which have `node:zlib`.
+ */
+export const webZlib: Algorithm = {
+  compress: (bytes) => through(new CompressionStream('deflate'), bytes, Number.POSITIVE_INFINITY),
+
+  async inflate(bytes, size) {
+    const inflated = await through(new DecompressionStream('deflate'), bytes, size)
+    if (inflated.length === size) return inflated
+    throw wrongSize(size, inflated.length > size ? 'more' : String(inflated.length))
+  },
+}
+
+/** What comes out of a stream, up to the piece with which that is more than `enough`. */
+async function through(
+  stream: CompressionStream | DecompressionStream,
+  bytes: Uint8Array,
+  enough: number,
+): Promise<Uint8Array> {
+  const writing = write(stream.writable.getWriter(), bytes)
+  writing.catch(() => undefined) // Reading fails too.
+  const reader = stream.readable.getReader()
+  const parts: Uint8Array[] = []
+  let length = 0
+  while (length <= enough) {
+    const { done, value } = await reader.read()
+    if (done) return joined(...parts)
+    parts.push(value)
+    length += value.length
+  }
+  await reader.cancel()
+  return joined(...parts)
+}
+
+async function write(
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    await writer.write(bytes.subarray(at, at + PIECE_BYTES))
+  }
+  await writer.close()
+}
