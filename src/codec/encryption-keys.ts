@@ -1,0 +1,144 @@
+import { CodecError } from '../errors.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { isVisible } from './frame.ts'
+
+/** A key of WebCrypto: of AES-GCM, to encrypt and decrypt with; it need not be extractable. */
+export type WebCryptoKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
+
+/** An AES key: 16, 24 or 32 random bytes, which are read once, or a key of WebCrypto. */
+export type AesKey = Uint8Array | WebCryptoKey
+
+/** A key, and the id that items state. */
+export interface EncryptionKey {
+  /** 1 to 64 visible ASCII characters. It is stored in the clear with each item; never give another key the same id. */
+  readonly id: string
+  readonly key: AesKey
+}
+
+/** What `encrypted` encrypts and decrypts with. */
+export interface EncryptionKeys {
+  /** Encrypts, and decrypts. It is read at each push, so an object with a getter can change it. */
+  readonly current: EncryptionKey
+  /**
+   * Decrypt: those before the current one, as long as there may be items of theirs, and the next one. As a function, it is asked at each
+   * item with another id than the current one, and answers undefined for one that it does not know; the same object each time for one
+   * that it does.
+   */
+  readonly others?:
+    | readonly EncryptionKey[]
+    | ((id: string) => AesKey | undefined | Promise<AesKey | undefined>)
+}
+
+const KINDS: OptionKinds<EncryptionKeys> = { current: 'object', others: ['object', 'function'] }
+const MAX_ID_CHARACTERS = 64
+const KEY_BYTES: readonly number[] = [16, 24, 32]
+const ALGORITHM = 'AES-GCM'
+
+/** Those that were bytes. */
+const imported = /* @__PURE__ */ new WeakMap<Uint8Array, Promise<WebCryptoKey>>()
+/** How many items each key has encrypted in this process. */
+const uses = /* @__PURE__ */ new WeakMap<AesKey, number>()
+
+/**
+ * Checks what can be checked before there is an item.
+ * @throws {TypeError} it is no such thing
+ */
+export function checkKeys(keys: EncryptionKeys): void {
+  checkOptions('encrypted', keys, KINDS)
+  const { current, others = [] } = keys
+  if (typeof others !== 'function' && !Array.isArray(others)) {
+    throw new TypeError('keys: expected others to be an array or a function')
+  }
+  const listed = typeof others === 'function' ? [current] : [current, ...others]
+  for (const each of listed) checkKey(each)
+  const ids = listed.map(({ id }) => id)
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index)
+  if (twice !== undefined) throw new TypeError(`keys: ${twice} is the id of two keys`)
+}
+
+/**
+ * Checks a key and its id.
+ * @throws {TypeError} one of them is something else
+ */
+export function checkKey(key: EncryptionKey): void {
+  const { id } = key
+  if (typeof id !== 'string' || !isKeyId(id)) {
+    throw new TypeError(
+      `keys: expected an id of 1 to ${MAX_ID_CHARACTERS} visible ASCII characters`,
+    )
+  }
+  const found = problemOf(key.key)
+  if (found !== undefined) throw new TypeError(`keys: ${id}: ${found}`)
+}
+
+/** Whether it is the id of a key. */
+export function isKeyId(id: string): boolean {
+  return id.length <= MAX_ID_CHARACTERS && isVisible(id)
+}
+
+function problemOf(key: AesKey): string | undefined {
+  if (key instanceof Uint8Array) {
+    if (KEY_BYTES.includes(key.length)) return undefined
+    return `expected ${KEY_BYTES.join(', ')} bytes, found ${key.length}`
+  }
+  const name: unknown = key?.algorithm?.name
+  return name === ALGORITHM ? undefined : `expected bytes or a key of ${ALGORITHM}, found neither`
+}
+
+/**
+ * Counts an item that the key is about to encrypt.
+ * @throws {CodecError} `CODEC_KEY_SPENT`
+ */
+export function spend({ id, key }: EncryptionKey, maxItems: number): void {
+  const spent = uses.get(key) ?? 0
+  if (spent >= maxItems) {
+    throw new CodecError(
+      'CODEC_KEY_SPENT',
+      `key ${id} has encrypted ${spent} items in this process, and ${maxItems} are the limit: make a new key current, and keep this one among the others`,
+      { codec: 'encrypted' },
+    )
+  }
+  uses.set(key, spent + 1)
+}
+
+/**
+ * The key to decrypt an item with.
+ * @throws {CodecError} `CODEC_KEY_UNKNOWN`
+ */
+export async function findKey(keys: EncryptionKeys, id: string): Promise<WebCryptoKey> {
+  const { current, others = [] } = keys
+  let cause: unknown
+  try {
+    const key =
+      id === current.id
+        ? current.key
+        : typeof others === 'function'
+          ? await others(id)
+          : others.find((other) => other.id === id)?.key
+    if (key !== undefined) {
+      checkKey({ id, key })
+      const found = await webCryptoKey(key)
+      if (found.usages.includes('decrypt')) return found
+      throw new TypeError('it may not decrypt')
+    }
+  } catch (error) {
+    cause = error
+  }
+  const why = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : cause}`
+  throw new CodecError(
+    'CODEC_KEY_UNKNOWN',
+    `there is no key ${id}${why}; it has to be the current one or among the others`,
+    { codec: 'encrypted' },
+    cause,
+  )
+}
+
+/** The key as WebCrypto has it. */
+export function webCryptoKey(key: AesKey): WebCryptoKey | Promise<WebCryptoKey> {
+  if (!(key instanceof Uint8Array)) return key
+  const known = imported.get(key)
+  if (known !== undefined) return known
+  const importing = crypto.subtle.importKey('raw', key, ALGORITHM, false, ['encrypt', 'decrypt'])
+  imported.set(key, importing)
+  return importing
+}
