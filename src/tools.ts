@@ -15,4 +15,12 @@ export type {
   VerifyOptions,
 } from './ring/report/finding.ts'
 export type { RepairAction, RepairOptions, RepairReport } from './ring/report/repair.ts'
-export type { ByteRange, InspectOptions, RingInspection, RingStats } from './ring/types.ts'
+export type {
+  ByteRange,
+  Followed,
+  FollowOptions,
+  InspectOptions,
+  RingFollower,
+  RingInspection,
+  RingStats,
+} from './ring/types.ts'

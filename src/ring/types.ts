@@ -250,6 +250,49 @@ export interface RingInspection {
    * @throws {BlockError} with `salvage`, behind the last readable item, if something is unreadable
    */
   items(): AsyncIterable<PoppedItem>
+  /**
+   * The items that waited when the ring was inspected, newest first; those acknowledged meanwhile may be left out. It reads no more than is
+   * asked for, and stops at what is damaged: `items` reads from the other side.
+   * @throws {RingError} `RING_UNSUPPORTED` in format 1, whose records can only be found forward; `RING_DAMAGED`, `RING_CORRUPT`,
+   *   `RING_ITEM_TOO_LARGE`
+   */
+  newest(): AsyncIterable<PoppedItem>
+  /**
+   * The items before the consumer's position that are still on the device, newest first: acknowledged, or skipped because a ring that
+   * overwrites had given them up. Each is of a batch that verifies as a whole, and that the log led from to the consumer's position. It ends
+   * where none does any more: mostly because a later item has overwritten it.
+   * @throws {RingError} `RING_UNSUPPORTED` in format 1, which has no checksums; `RING_DAMAGED` if the batch of the consumer's position is;
+   *   `RING_CORRUPT`, `RING_ITEM_TOO_LARGE`
+   */
+  consumed(): AsyncIterable<PoppedItem>
+  /** Reads the items that were committed after this inspection, as they come, without a role. */
+  follow(): RingFollower
+}
+
+/** What `RingFollower.read` takes. */
+export type FollowOptions = Omit<PopManyOptions, 'from'>
+
+/** What `RingFollower.read` returns. */
+export interface Followed {
+  /** The next items; none if there are none now. */
+  readonly items: readonly PoppedItem[]
+  /**
+   * What is gone before these: how many items were overwritten, or acknowledged and overwritten, before they were read. In format 1, which does
+   * not count items, and where nothing that is acknowledged can be trusted: how many bytes of the log were acknowledged.
+   */
+  readonly missed: number
+}
+
+/** Reads on behind an inspection, without a role; nothing waits for it. */
+export interface RingFollower {
+  /**
+   * The next committed items. Does not wait: call it again after a pause.
+   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call goes on behind that. In format 1, `RING_CORRUPT` for a damaged
+   *   record, and the next call throws it again
+   * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`
+   * @throws the signal's reason
+   */
+  read(options?: FollowOptions): Promise<Followed>
 }
 
 /** What both roles have. */

@@ -1,5 +1,6 @@
 import type { ConsumerHandle } from './consumer-actor.ts'
 import { DepthGauge } from './depth.ts'
+import { Onlooker } from './onlooker.ts'
 import { Violation } from './oracle.ts'
 import type { ProducerHandle } from './producer-actor.ts'
 import type { Run } from './run.ts'
@@ -26,8 +27,12 @@ export async function finalCheck(run: Run): Promise<void> {
   try {
     const handles = await resume(run)
     if (handles === undefined) return
+    const onlooker = new Onlooker(run)
+    await onlooker.check('waiting')
     await drain(run, handles)
+    await onlooker.check('consumed')
     await useAgain(run, handles)
+    await onlooker.check('consumed')
   } catch (error) {
     run.judge('the end', error)
     if (guarantees.lossless) throw error

@@ -76,6 +76,10 @@ function ring(name: string, more: CreateOptions): RingUnderTest {
       const { waitingItems, waitingBytes } = await inspect(device)
       return { items: waitingItems ?? Number.NaN, bytes: waitingBytes ?? Number.NaN }
     },
+    past: async function* (device, which) {
+      const { newest, consumed } = await inspect(device)
+      yield* which === 'waiting' ? newest() : consumed()
+    },
     itemsUpTo: (position) => fromPosition(position).seq,
     depthBytes: (bytes) => bytes,
   }

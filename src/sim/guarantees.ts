@@ -6,6 +6,7 @@ import type {
   AttachProducerResult,
   Consumer,
   ConsumerOptions,
+  PoppedItem,
   Producer,
 } from '../ring/types.ts'
 import type { FaultKind } from './faults.ts'
@@ -88,6 +89,8 @@ export interface RingUnderTest {
   shape(random: Random, tornSector: boolean): Shape
   /** How much waits, read from the device, if the ring can tell. */
   depth?(device: BlockDevice): Promise<Depth>
+  /** The items that are on the device, newest first, if the ring can tell: those that wait, or those that were given back. */
+  past?(device: BlockDevice, which: 'waiting' | 'consumed'): AsyncIterable<PoppedItem>
   /** How many items there were up to a position, if positions tell. */
   itemsUpTo?(position: Position): number
   /** Whether a `RingReader` consumes, which acknowledges in any order. */

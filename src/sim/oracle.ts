@@ -296,6 +296,27 @@ export class Oracle {
     return rest.filter(({ fate }) => fate === 'acknowledged').map(({ bytes }) => bytes.length)
   }
 
+  /**
+   * Items were found on the device without a role, newest first.
+   * @throws {Violation} one was never pushed, or was dropped, or they are in another order
+   */
+  foundPast(items: readonly PoppedItem[]): void {
+    const { authentic, lossless, losses } = this.#guarantees
+    if (!authentic) return
+    let behind = this.#log.length
+    for (const { item } of items) {
+      const id = this.#identify(item)
+      if (!lossless) continue
+      if (id >= behind)
+        throw new Violation('reordered', `item ${id} was found before item ${behind}`)
+      behind = id
+      // What is given up in a ring that overwrites counts as dropped, and is still there.
+      if (this.#log[id]?.fate === 'out' && !losses.overwritten && !losses.damaged) {
+        throw new Violation('exposed', `item ${id} was found, but it was dropped before`)
+      }
+    }
+  }
+
   /** Whether an item was committed: then it is lost only if the ring says so. */
   isCommitted(id: number): boolean {
     return this.#log[id]?.fate === 'acknowledged'

@@ -1,9 +1,10 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
-import { isRingError, type RingError } from '../../errors.ts'
+import { isRingError, RingError } from '../../errors.ts'
 import { asPosition, type Position } from '../../position.ts'
 import type { InspectOptions, PoppedItem, RingInspection } from '../types.ts'
 import { Control } from './control.ts'
+import { Follower } from './follower.ts'
 import { recordBytes } from './layout.ts'
 import { RecordReader } from './reader.ts'
 
@@ -28,7 +29,7 @@ export interface Inspection extends RingInspection {
 /** Reads a ring's state; see `inspectRing`. */
 export async function inspect(
   device: BlockDevice,
-  { maxItemBytes }: Pick<InspectOptions, 'maxItemBytes'> = {},
+  { maxItemBytes, signal }: Pick<InspectOptions, 'maxItemBytes' | 'signal'> = {},
 ): Promise<Inspection> {
   const control = await Control.open(device, { queue: 'unknown', client: 'unknown' }, systemClock)
   const { producer, consumer } = await control.refresh()
@@ -48,8 +49,23 @@ export async function inspect(
     used,
     free: dataBytes - used,
     items: () => items(control, consumer.offset, producer.offset, maxItemBytes),
+    newest: () => unsupported(device, 'be read backward: nothing says where the one before begins'),
+    consumed: () =>
+      unsupported(device, 'be told from others once they are acknowledged: they have no checksum'),
+    follow: () => new Follower(control, producer.offset, maxItemBytes, signal),
     records: (signal) => records(control, consumer.offset, producer.offset, signal),
   }
+}
+
+/** @throws {RingError} `RING_UNSUPPORTED`, when it is read */
+async function* unsupported({ name }: BlockDevice, why: string): AsyncGenerator<PoppedItem> {
+  yield* []
+  const message = `The ring on ${name} is of format 1, whose items cannot ${why}`
+  throw new RingError('RING_UNSUPPORTED', message, {
+    device: name,
+    expected: 'a ring of format 2',
+    found: 'format 1',
+  })
 }
 
 /** The items between two offsets. */

@@ -158,6 +158,42 @@ async function inspect({ device, deliver }: Calling, salvage: boolean): Promise<
   return 'ok'
 }
 
+/** Reads items from behind. */
+async function lookBack(
+  { device, deliver }: Calling,
+  which: 'newest' | 'consumed',
+): Promise<string> {
+  const state = await inspectRing(device, { signal: device.signal })
+  let count = 0
+  let last: Position | undefined
+  for await (const { item, position } of state[which]()) {
+    if (last !== undefined && position >= last) throw new Error(`${position} comes after ${last}`)
+    last = position
+    deliver(item)
+    if (++count > 3000) break
+  }
+  return 'ok'
+}
+
+/** Reads on while nobody writes, and once a producer has pushed. */
+async function follow(calling: Calling): Promise<string> {
+  const { device, deliver } = calling
+  const follower = (await inspectRing(device, { signal: device.signal })).follow()
+  for (let turn = 0; turn < 2; turn++) {
+    for (let reads = 0; reads < MAX_POPS; reads++) {
+      try {
+        const { items, missed } = await follower.read()
+        for (const { item } of items) deliver(item)
+        if (items.length === 0 && missed === 0) break
+      } catch (error) {
+        if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
+      }
+    }
+    if (turn === 0) await produce(calling, false)
+  }
+  return 'ok'
+}
+
 function blank(): Promise<BlockDevice> {
   const device = new MemoryBlockDevice({ sizeSectors: 1 << 16 })
   return Producer.create(device, { clock }).then(() => device)
@@ -183,6 +219,9 @@ function offsetIn(random: Random, deviceBytes: number): number {
 export const CALLS: readonly Call[] = [
   { name: 'inspectRing', share: 1, run: (calling) => inspect(calling, false) },
   { name: 'inspectRing, salvage', share: 0.3, run: (calling) => inspect(calling, true) },
+  { name: 'inspectRing, newest', share: 1, run: (calling) => lookBack(calling, 'newest') },
+  { name: 'inspectRing, consumed', share: 1, run: (calling) => lookBack(calling, 'consumed') },
+  { name: 'inspectRing, follow', share: 0.3, run: follow },
   {
     name: 'verifyRing',
     share: 1,

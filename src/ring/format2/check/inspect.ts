@@ -2,7 +2,7 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Position } from '../../../position.ts'
 import type { InspectOptions, PoppedItem, RingInspection, RingStats } from '../../types.ts'
 import { formatUuid } from '../disk/block.ts'
-import { type Cursor, cursorAfter, cursorAt, itemsBefore } from '../disk/cursor.ts'
+import { itemsBefore } from '../disk/cursor.ts'
 import { Disk } from '../disk/disk.ts'
 import { currentEpoch } from '../disk/epochs.ts'
 import { bytesBetween } from '../disk/log-position.ts'
@@ -10,7 +10,10 @@ import type { ConsumerSlot, ProducerSlot } from '../disk/slots.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
 import { replay, type Tail } from '../log/recovery.ts'
 import { fromPosition, toPosition } from '../position.ts'
-import { MAX_PASSES, newestConsumer, newestProducer } from '../role.ts'
+import { MAX_PASSES } from '../role.ts'
+import { Follower } from './follower.ts'
+import { consumedItems, newestItems } from './past-items.ts'
+import { firstCursor, type Roles, readRoles } from './state.ts'
 
 /** Reads a ring's state; see `inspectRing`. */
 export async function inspect(
@@ -22,7 +25,7 @@ export async function inspect(
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
   const committed = tail.logPosition
-  const first = firstCursor(producer, consumer)
+  const first = firstCursor({ producer, consumer })
   const waitingItems = Math.max(0, committed.seq - itemsBefore(first))
   const offset = consumerOffset(disk, producer, consumer)
   const capacity = dataBlocks * blockSize
@@ -54,6 +57,9 @@ export async function inspect(
     waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, committed.bytes),
     stats: await readStats(disk, producer, consumer, tail, signal),
     items: () => items(disk, signal, maxItemBytes),
+    newest: () => newestItems(disk, { producer, consumer }, committed, { signal, maxItemBytes }),
+    consumed: () => consumedItems(disk, { signal, maxItemBytes }),
+    follow: () => new Follower(disk, { producer, consumer }, committed, { signal, maxItemBytes }),
   }
 }
 
@@ -65,11 +71,6 @@ function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSl
   return toPosition(Math.min(epoch, seen), seq)
 }
 
-interface Roles {
-  readonly producer: ProducerSlot
-  readonly consumer: ConsumerSlot
-}
-
 /** Both roles, and the end of what is committed. While a lap goes by, that is not found: then all is read again. */
 async function readState(
   disk: Disk,
@@ -78,28 +79,9 @@ async function readState(
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)
     const tail = await replay(disk, roles.producer, { signal })
-    const first = itemsBefore(firstCursor(roles.producer, roles.consumer))
+    const first = itemsBefore(firstCursor(roles))
     if (first <= tail.logPosition.seq || pass === MAX_PASSES) return { ...roles, tail }
   }
-}
-
-async function readRoles(disk: Disk): Promise<Roles> {
-  const slots = await disk.readSlots()
-  const { name } = disk.device
-  return {
-    producer: newestProducer(slots.producer, name).slot,
-    consumer: newestConsumer(slots.consumer, name).slot,
-  }
-}
-
-/**
- * Where the oldest item is that waits: the consumer's cursor, unless it still has to go back to where an epoch began, or what
- * it points at is given up.
- */
-function firstCursor(producer: ProducerSlot, consumer: ConsumerSlot): Cursor {
-  const { truncatedTo, epochs } = producer
-  const next = cursorAfter(consumer.cursor, consumer.seen, epochs)
-  return next.logPosition.lsn < truncatedTo.lsn ? cursorAt(truncatedTo) : next
 }
 
 async function readStats(
@@ -111,7 +93,7 @@ async function readStats(
 ): Promise<RingStats> {
   const { logPosition: committed } = tail
   const poppedItems = itemsBefore(consumer.cursor)
-  const next = firstCursor(producer, consumer)
+  const next = firstCursor({ producer, consumer })
   const log = new ConsumerLog(disk, next, producer, async () => {})
   log.begin(signal)
   const first = await log.next(log.positionOf(next))

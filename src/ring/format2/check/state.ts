@@ -1,11 +1,11 @@
 import type { Clock } from '../../../clock.ts'
 import { RingError } from '../../../errors.ts'
 import { isBad } from '../disk/block.ts'
-import { type Cursor, cursorAt } from '../disk/cursor.ts'
+import { type Cursor, cursorAfter, cursorAt } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
-import { MAX_PASSES, slotsMisfit } from '../role.ts'
+import { MAX_PASSES, newestConsumer, newestProducer, slotsMisfit } from '../role.ts'
 
 /** How long a slot that is being written is given to become whole. */
 const PAUSE_MS = 5
@@ -59,5 +59,31 @@ export function logStart(disk: Disk, producer: ProducerSlot, consumer: ConsumerS
   const log = new ConsumerLog(disk, cursor, producer, async () => {})
   const next = log.learn(producer, seen, cursor)
   const { truncatedTo } = producer
+  return next.logPosition.lsn < truncatedTo.lsn ? cursorAt(truncatedTo) : next
+}
+
+/** What counts of the slots of both roles. */
+export interface Roles {
+  readonly producer: ProducerSlot
+  readonly consumer: ConsumerSlot
+}
+
+/** @throws {RingError} `RING_CORRUPT` if neither slot of a role can be believed */
+export async function readRoles(disk: Disk): Promise<Roles> {
+  const slots = await disk.readSlots()
+  const { name } = disk.device
+  return {
+    producer: newestProducer(slots.producer, name).slot,
+    consumer: newestConsumer(slots.consumer, name).slot,
+  }
+}
+
+/**
+ * Where the oldest item is that waits: the consumer's cursor, unless it still has to go back to where an epoch began, or what
+ * it points at is given up.
+ */
+export function firstCursor({ producer, consumer }: Roles): Cursor {
+  const { truncatedTo, epochs } = producer
+  const next = cursorAfter(consumer.cursor, consumer.seen, epochs)
   return next.logPosition.lsn < truncatedTo.lsn ? cursorAt(truncatedTo) : next
 }

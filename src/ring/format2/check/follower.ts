@@ -1,0 +1,156 @@
+import type { Position } from '../../../position.ts'
+import { popBounds } from '../../single-item.ts'
+import type { Followed, FollowOptions, PoppedItem, RingFollower } from '../../types.ts'
+import { batchEnd } from '../disk/batch.ts'
+import { type Cursor, cursorAt, itemsBefore } from '../disk/cursor.ts'
+import type { Disk } from '../disk/disk.ts'
+import { addBytes, type LogPosition } from '../disk/log-position.ts'
+import { ConsumerLog } from '../log/consumer-log.ts'
+import { LookBack, type LookBackOptions, type PastBatch } from './look-back.ts'
+import { firstCursor, type Roles, readRoles } from './state.ts'
+
+/** Where a follower is in the log. */
+interface Place {
+  readonly log: ConsumerLog
+  readonly cursor: Cursor
+  /** The newest epoch that the cursor takes into account. */
+  readonly seen: number
+  /** Behind the last item that was read. */
+  readonly position: Position
+}
+
+/**
+ * Reads the log as a consumer does, from the end of what was committed on, without a role. A consumer keeps what it has not acknowledged
+ * from being overwritten; nothing keeps what a follower has not read.
+ */
+export class Follower implements RingFollower {
+  readonly #disk: Disk
+  readonly #committed: LogPosition
+  readonly #options: LookBackOptions
+  #roles: Roles
+  #place: Place | undefined
+
+  constructor(disk: Disk, roles: Roles, committed: LogPosition, options: LookBackOptions) {
+    this.#disk = disk
+    this.#roles = roles
+    this.#committed = committed
+    this.#options = options
+  }
+
+  async read(options: FollowOptions = {}): Promise<Followed> {
+    const bounds = popBounds(options)
+    const { signal = this.#options.signal } = options
+    signal?.throwIfAborted()
+    const { log } = this.#place ?? this.#begin(await this.#startCursor())
+    await this.#refresh()
+    log.begin(signal)
+    try {
+      return await this.#read(bounds)
+    } finally {
+      log.end()
+    }
+  }
+
+  async #read(bounds: { readonly maxItems: number; readonly maxBytes: number }): Promise<Followed> {
+    const items: PoppedItem[] = []
+    let missed = 0
+    for (let bytes = 0; items.length < bounds.maxItems && bytes < bounds.maxBytes; ) {
+      const { log, position } = this.#there
+      const next = await log.next(position)
+      if (next.status === 'nothing') break
+      if (next.status === 'item') {
+        const { item, time } = next
+        items.push({ item: item.slice(), position: next.position, pushedAt: time })
+        bytes += item.length
+        this.#move({ position: next.position })
+        continue
+      }
+      // What is not there is told by itself, before what is behind it.
+      if (items.length > 0) break
+      if (next.status === 'damage') {
+        const passed = await this.#catchUp()
+        if (passed > 0) return { items, missed: missed + passed }
+      }
+      if (next.status !== 'missed' && missed > 0) break
+      this.#move({ position: next.position })
+      if (next.status !== 'missed') throw next.error
+      missed += next.items
+    }
+    if (items.length > 0) await this.#forget()
+    return { items, missed }
+  }
+
+  get #there(): Place {
+    if (this.#place === undefined) throw new Error('the follower has not begun')
+    return this.#place
+  }
+
+  #move(place: Partial<Place>): void {
+    this.#place = { ...this.#there, ...place }
+  }
+
+  #begin(cursor: Cursor): Place {
+    const { producer } = this.#roles
+    const { maxItemBytes } = this.#options
+    const refresh = () => this.#refresh()
+    const log = new ConsumerLog(this.#disk, cursor, producer, refresh, maxItemBytes)
+    this.#place = { log, cursor, seen: log.epoch, position: log.positionOf(cursor) }
+    return this.#place
+  }
+
+  /** Reads what both roles say. */
+  async #refresh(): Promise<void> {
+    const roles = await readRoles(this.#disk)
+    // An older slot is a stale read.
+    if (roles.producer.generation < this.#roles.producer.generation) return
+    this.#roles = roles
+    const { log, seen, cursor } = this.#there
+    const next = log.learn(roles.producer, seen, cursor)
+    this.#move({ cursor: next, seen: Math.max(seen, log.epoch) })
+  }
+
+  /** What was read is not asked for any more. */
+  async #forget(): Promise<void> {
+    const { log, position } = this.#there
+    const cursor = await log.cursorOf(position)
+    if (cursor === undefined) return
+    log.forgetBefore(cursor.logPosition)
+    this.#move({ cursor })
+  }
+
+  /**
+   * What seems damaged may be overwritten, if the consumer has acknowledged it: then this goes on where the consumer is.
+   * @returns how many items are passed over
+   */
+  async #catchUp(): Promise<number> {
+    this.#roles = await readRoles(this.#disk)
+    const { log, position } = this.#there
+    const first = firstCursor(this.#roles)
+    const passed = itemsBefore(first) - log.seqOf(position)
+    if (passed <= 0) return 0
+    this.#begin(first)
+    return passed
+  }
+
+  /**
+   * The batch of the next item: at the end of the committed log, or before it, if items were pushed and not committed when a later
+   * batch committed those before them.
+   */
+  async #startCursor(): Promise<Cursor> {
+    const committed = this.#committed
+    const back = new LookBack(this.#disk, this.#roles.producer.epochs, committed, this.#options)
+    let batch = await back.before()
+    if (batch === undefined || !this.#isHeldBack(batch)) return cursorAt(committed)
+    while (batch !== undefined && batch.header.start.seq > committed.seq)
+      batch = await back.before()
+    if (batch === undefined) return cursorAt(committed)
+    const { header, items } = batch
+    const index = committed.seq - header.start.seq
+    const bytes = addBytes(header.start.bytes, items.bytesBefore(index))
+    return { logPosition: header.start, index, bytes }
+  }
+
+  #isHeldBack({ header }: PastBatch): boolean {
+    return batchEnd(header, this.#disk.layout.blockSize).seq > this.#committed.seq
+  }
+}
