@@ -3,11 +3,11 @@ import type { Position } from '../position.ts'
 import { channel } from '../util/diagnostics.ts'
 import { parsePosition } from './position-text.ts'
 
-/** Damaged items that a consumer stepped over: what is published on `shared-block-ring:damage`, once for each run of items. */
+/** Damaged items that a consumer skipped: published on `shared-block-ring:damage`, once for each run of items. */
 export interface DamageMessage {
   readonly device: string
   readonly items: number
-  /** The sequence numbers of the first and of the last of them: how many items were pushed before. */
+  /** The sequence numbers of the first and the last of them: how many items were pushed before. */
   readonly sequence: { readonly first: number; readonly last: number }
   /** The position behind them. */
   readonly position: Position
@@ -28,8 +28,8 @@ export interface Damage extends DamageMessage {
 const damages = channel('shared-block-ring:damage')
 
 /**
- * Steps over what a consumer with `onDamage: 'stop'` stopped at, for those who have to know what is lost: it is published
- * as one that skips does it. To be given back by an advance to its position, or to one behind it.
+ * Skips what a consumer with `onDamage: 'stop'` stopped at, for callers that have to know what is lost: it is published
+ * as a consumer that skips does. The caller acknowledges it by advancing to its position, or to one behind it.
  * @throws the error itself, if it is of another kind
  */
 export function stepOver(error: unknown): Damage {
@@ -40,12 +40,12 @@ export function stepOver(error: unknown): Damage {
   return { ...damage, missed: error.details.missed ?? 0 }
 }
 
-/** Publishes damage that is stepped over. */
+/** Publishes damage that is skipped. */
 export function publishDamage(error: RingError): void {
   if (damages.hasSubscribers) damages.publish(damageOf(error))
 }
 
-/** What `RING_DAMAGED` says; undefined of another error. */
+/** The details of `RING_DAMAGED`; undefined of another error. */
 function damageOf({ code, details }: RingError): DamageMessage | undefined {
   const { device = '', items, sequence, position, offset, structure = '', problem = '' } = details
   if (code !== 'RING_DAMAGED' || items === undefined || sequence === undefined) return undefined

@@ -6,8 +6,8 @@ import { GUARD_BYTES, isGuarded } from './format2/disk/guard.ts'
 import { credible, describeRing, isSound, readSuperblocks } from './format2/disk/identify.ts'
 
 /**
- * Finds out the format of the ring on a device. Where none can be recognised it answers 1, whose attach says what it
- * expected. It is of format 2 only if most of the guard is there: an item of a ring of format 1 can be a whole ring of format 2.
+ * Detects the format of the ring on a device. If it is neither, the answer is 1, whose attach says what it expected. It is format 2
+ * only if most of the guard is there: an item of a ring of format 1 can contain a whole ring of format 2.
  * @throws {RingError} `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {

@@ -9,12 +9,12 @@ import type {
   RingInspection,
 } from './types.ts'
 
-/** A device that is there, or is to be made. */
+/** A device, or the size of one that is still to be made. */
 export interface DeviceSize extends Omit<BlockInfo, 'readWrite'> {
   readonly name: string
 }
 
-/** What every format offers; see `attach.ts` for what each does and throws. */
+/** What each format implements; see `attach.ts` for what each method does and throws. */
 export interface Format {
   /**
    * Checks that a ring fits.

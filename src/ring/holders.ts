@@ -8,8 +8,8 @@ export interface RingHolders {
 }
 
 /**
- * Who holds the roles of a ring: what each says of itself (client, process, host, and since when), to those who have proved that
- * they can read the device. It takes no role. A holder in another container is seen by its lock alone; one on another machine is not.
+ * Who holds the roles of a ring: what each holder says of itself (client, process, host, start time), told only to processes that prove
+ * that they can read the device. Takes no role. Of a holder in another container only the lock is visible; one on another machine is not.
  * @throws {BlockError} `BLOCK_UNSUPPORTED`: the device has no claims; `BLOCK_DISCONNECTED`
  */
 export async function whoHolds(device: BlockDevice): Promise<RingHolders> {

@@ -2,10 +2,10 @@ import { RingError } from '../errors.ts'
 import { HEADER_BYTES } from './format1/magic.ts'
 import type { RingRole } from './types.ts'
 
-/** What a role pushes and pops at most, unless it is told otherwise: 16 MiB. What a reader would refuse is not written. */
+/** The largest item by default: 16 MiB. It holds on both sides, so that nothing is written that a reader would refuse. */
 export const DEFAULT_MAX_ITEM_BYTES: number = 16 << 20
 
-/** Where an item is that is larger than its reader takes. */
+/** An item that is larger than its reader accepts. */
 interface LargeItem {
   /** The device's name. */
   readonly device: string
@@ -17,7 +17,7 @@ interface LargeItem {
   readonly maxItemBytes: number
 }
 
-/** An item is sound, as far as is known, and larger than its reader takes. */
+/** The error for an item that is sound, as far as is known, and larger than its reader accepts. */
 export function itemTooLarge(item: LargeItem): RingError {
   const { device, offset, length, position, maxItemBytes } = item
   return new RingError(
@@ -35,18 +35,18 @@ export function itemTooLarge(item: LargeItem): RingError {
   )
 }
 
-/** What decides how large an item may be. */
+/** What bounds the length of an item. */
 export type ItemLimits = Pick<RingRole, 'device' | 'format' | 'maxItemBytes'>
 
-/** The property that each typed array inherits: an item's class may say something else of its length. */
+/** The getter that each typed array inherits: an item's class may override its length. */
 const { get: lengthOf } = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   'length',
 ) as { readonly get: () => number }
 
 /**
- * The length of an item, which can be pushed as far as that goes.
- * @throws {TypeError} it is no Uint8Array
+ * The length of an item that may be pushed.
+ * @throws {TypeError} it is not a Uint8Array
  * @throws {RingError} `RING_ITEM_TOO_LARGE`
  */
 export function checkedLength(item: Uint8Array, role: ItemLimits): number {

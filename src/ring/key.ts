@@ -2,12 +2,12 @@ import type { BlockDevice } from '../block/device.ts'
 import { detectFormat } from './detect.ts'
 import { identifyRing } from './format2/disk/identify.ts'
 
-/** Reads what only a reader of the device has, for talking to a role's holder. */
+/** Reads the secret that only a reader of the device knows, for talking to a role's holder. */
 type ReadKey = () => Promise<Uint8Array | undefined>
 
 /**
- * The UUID of the ring on a device. A ring of format 1 has nothing that is not known or does not change; nor has a device without a
- * ring, or with one that cannot be read.
+ * The UUID of the ring on a device. Undefined for a ring of format 1, which has nothing that is secret and constant; and for a device
+ * without a ring, or with an unreadable one.
  */
 export function keyOf(device: BlockDevice): ReadKey {
   return async () => {
@@ -20,7 +20,7 @@ export function keyOf(device: BlockDevice): ReadKey {
   }
 }
 
-/** The same, read once: whoever asks a holder again and again costs it no reads. */
+/** The same, read once: asking a holder repeatedly costs no further reads. */
 export function keptKeyOf(device: BlockDevice): ReadKey {
   const read = keyOf(device)
   let kept: Uint8Array | undefined

@@ -11,11 +11,11 @@ import { keyOf } from './key.ts'
 import type { LeaseRecord, LeaseState, UnreadableLease } from './lease-types.ts'
 import { cannotRead, salvage, unreadableBytes } from './report/read-around.ts'
 
-/** The leases of both roles, as far as they can be read. */
+/** The leases of both roles, as far as they are readable. */
 export interface RingLeases {
   /**
-   * The UUID of the ring. A copy of a device has the same one, and the same leases: what is held there may be held by who is at
-   * work on the original.
+   * The UUID of the ring. A copy of a device has the same one, and the same leases: a lease that is held there may be held by a host
+   * that uses the original.
    */
   readonly uuid: string
   readonly producer: LeaseState | UnreadableLease
@@ -23,10 +23,10 @@ export interface RingLeases {
 }
 
 /**
- * Reads the leases of a ring, taking no role. What cannot be read is told, and read around.
- * @throws {RangeError} the ring is of format 1, which has none
+ * Reads the leases of a ring, without taking a role. An unreadable lease is reported as such.
+ * @throws {RangeError} the ring is of format 1, which has no leases
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
- * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
+ * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
  */
 export async function readLeases(
   device: BlockDevice,
@@ -50,9 +50,9 @@ export async function readLeases(
 }
 
 /**
- * Frees the lease of a role whose holder is gone for good. A holder that is still there finds out when it renews the
- * lease, after a third of its timeout or later; whoever takes the role before that works beside it. So make sure.
- * @returns what the lease was before; nothing is written if nobody held it
+ * Frees the lease of a role whose holder is gone for good. A holder that is still running notices when it renews the
+ * lease, after a third of its timeout or later; until then it works beside a new holder. So make sure.
+ * @returns what the lease was before; if it was free, nothing is written
  * @throws {BlockError} `BLOCK_CLAIMED`: the role is held on this machine
  * @throws as `readLeases`
  */
@@ -67,7 +67,7 @@ export async function breakLease(
     clock,
   )
   const claim = device.capabilities.claim
-    ? await device.claim(role, { holder: 'one who breaks the lease', key: keyOf(device) })
+    ? await device.claim(role, { holder: 'a program that breaks the lease', key: keyOf(device) })
     : undefined
   try {
     const before = await store.read()
@@ -80,7 +80,7 @@ export async function breakLease(
   }
 }
 
-/** What replaces a record of which nothing is known. */
+/** Replaces a record that is unreadable or damaged. */
 const UNKNOWN = {
   owner: 'unknown',
   confirmed: true,

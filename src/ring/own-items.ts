@@ -1,31 +1,31 @@
 import { BufferPool, type PooledBuffer } from '../block/buffer-pool.ts'
 import { checkedLength, type ItemLimits } from './item-limits.ts'
 
-/** Memory that small items share. */
+/** Size of the memory that small items share. */
 const CHUNK_BYTES = 64 << 10
-/** Larger items have memory of their own, so that no chunk is kept for long by one of them, or left with much unused. */
+/** Larger items have their own memory, so that none keeps a chunk for long, or leaves much of one unused. */
 const SHARED_BYTES = CHUNK_BYTES / 8
 
 /** Where large items are kept. */
 export interface LargeItems {
-  /** As that of a device. */
+  /** As `BlockDevice.allocate`. */
   readonly allocate: (bytes: number) => Uint8Array
-  /** The batch of an item that is alone in it, which then needs no copy of it: its size, and what comes before the item. */
+  /** The size of a batch with this item alone, and of what precedes the item: built around the item, it needs no copy. */
   readonly roomFor: (itemBytes: number) => { readonly bytes: number; readonly front: number }
 }
 
-/** The memory around large items. */
+/** Memory around large items. */
 const rooms = new WeakMap<Uint8Array, PooledBuffer>()
 
-/** The memory in which a large item is kept, with room in front of it and behind it; undefined if it has none. */
+/** The memory in which a large item is kept, with room before and behind it; undefined if it has none. */
 export function roomOf(item: Uint8Array): Uint8Array | undefined {
   return rooms.get(item)?.memory
 }
 
-/** Items that were checked, and whose bytes nobody else can change, so they need no copy. */
+/** Items that were checked, and whose bytes nobody else can change: they need no copy. */
 export class OwnItems extends Array<Uint8Array> {}
 
-/** Our own items, when all are there. */
+/** The items as our own, if all are. */
 export async function allOwn(
   items: readonly (Uint8Array | Promise<Uint8Array>)[],
 ): Promise<OwnItems> {
@@ -35,8 +35,8 @@ export async function allOwn(
 }
 
 /**
- * Copies items when they are handed over: what is pushed is what was there at the call, though it may be written much later.
- * Small ones lie one behind the other, so that a batch can take many of them in one go.
+ * Copies items when they are pushed: what counts is their content at the call, though they may be written much later. Small items
+ * lie side by side, so that a batch copies many of them at once.
  */
 export class ItemMemory {
   #chunk: Uint8Array = new Uint8Array(0)
@@ -44,14 +44,14 @@ export class ItemMemory {
   readonly #large: LargeItems | undefined
   readonly #pool: BufferPool | undefined
 
-  /** @param large without it, large items are kept in new memory each time, which the system makes slowly */
+  /** @param large without it, large items get new memory each time, which is slow to allocate */
   constructor(large?: LargeItems) {
     this.#large = large
     this.#pool = large === undefined ? undefined : new BufferPool(large.allocate)
   }
 
   /**
-   * Copies of the items; items that are our own already are answered as they are.
+   * Copies of the items; items that are our own already are not copied.
    * @throws as `keep`
    */
   own(items: readonly Uint8Array[], limits: ItemLimits): OwnItems {
@@ -62,8 +62,8 @@ export class ItemMemory {
   }
 
   /**
-   * A copy of one item. Its length is checked here, because it can change until it is written, as its bytes can.
-   * @throws {TypeError} it is no Uint8Array, or its memory was given away
+   * A copy of one item. Its length is checked here, because both it and the bytes can change until it is written.
+   * @throws {TypeError} it is not a Uint8Array, or its memory was transferred
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
    */
   keep(item: Uint8Array, limits: ItemLimits): Uint8Array {
@@ -79,7 +79,7 @@ export class ItemMemory {
     return copy
   }
 
-  /** Items that were pushed need their memory no more. After a failure it may still be on its way to the device. */
+  /** Releases the memory of items that were pushed. Not after a failure: it may still be on its way to the device. */
   release(items: Uint8Array | OwnItems): void {
     if (!(items instanceof Uint8Array)) for (const item of items) this.release(item)
     else if (items.length > SHARED_BYTES) {

@@ -6,20 +6,20 @@ const MAX_OFFSET_DIGITS = 19
 
 /**
  * A position as errors, commands and their JSON show it: in format 2 `epoch:item`, such as `1:42` behind the 42nd item; in
- * format 1 the offset in bytes. A role and what `inspectRing` answers tell their `format`.
+ * format 1 the offset in bytes. Roles, and the result of `inspectRing`, have the `format`.
  */
 export function formatPosition(position: bigint, format: 1 | 2): string {
   return format === 2 ? toText(position) : String(position)
 }
 
-/** Which item of the ring ends at a position, from 1; undefined in format 1, which does not count items. */
+/** The number of the item that ends at a position, from 1; undefined in format 1, which does not count items. */
 export function itemNumber(position: Position, format: 1 | 2): number | undefined {
   return format === 2 ? fromPosition(position).seq : undefined
 }
 
 /**
- * The position that a text shows, of either format; the `details.position` of an error, for example.
- * @throws {RangeError} it shows none
+ * Parses the text of a position, of either format, such as the `details.position` of an error.
+ * @throws {RangeError} it is none
  */
 export function parsePosition(text: string): Position {
   const position = text.includes(':') ? fromText(text) : offsetIn(text)

@@ -23,7 +23,7 @@ export async function pushOne(
 }
 
 /**
- * How much a `popMany` answers at most.
+ * The bounds of a `popMany`.
  * @throws {RangeError} less than one item or byte
  */
 export function popBounds(options: PopManyOptions): {
@@ -60,9 +60,9 @@ export async function foldAll<A>(
   }
 }
 
-/** Answers what other programs on this machine ask of a consumer, once there is one. */
+/** Answers the requests of other programs on this machine to a consumer, once there is one. */
 export class RequestDesk {
-  /** Set when the handle is made, which is after the claim. */
+  /** Set once the handle is made, which is after the claim. */
   consumer: Consumer | undefined
 
   readonly answer = async (request: string): Promise<string> => {

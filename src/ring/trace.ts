@@ -2,7 +2,7 @@ import { type Channel, channel } from '../util/diagnostics.ts'
 import type { Names } from './types.ts'
 
 /**
- * The fields whose every get and set is published, on `shared-block-ring:<key>`: the original's `LOG.trace`. `producer` and
+ * The fields whose reads and writes are published, on `shared-block-ring:<key>`, like the original's `LOG.trace`. `producer` and
  * `consumer` are positions; the other two are booleans.
  */
 export type TraceKey = 'producer' | 'suspend_ack' | 'consumer' | 'suspend'
@@ -25,12 +25,12 @@ const channels: Readonly<Record<TraceKey, Channel>> = {
   suspend: channel('shared-block-ring:suspend'),
 }
 
-/** Whether anybody listens; to be asked where making the value takes time. */
+/** Whether there are subscribers; asked where making the message takes time. */
 export function isTraced(key: TraceKey): boolean {
   return channels[key].hasSubscribers
 }
 
-/** Publishes a get or set, if anybody listens. */
+/** Publishes a read or write, if there are subscribers. */
 export function trace(
   operation: TraceMessage['operation'],
   key: TraceKey,

@@ -10,37 +10,37 @@ import type { Trace } from './trace.ts'
 /** One role: what it does, and in which process. */
 export interface Actor {
   readonly names: RequestNames
-  /** Does its steps from where it is, in a new process; answers when they are done. */
+  /** Continues with its steps, in a new process; resolves when they are done. */
   live(process: SimProcess): Promise<void>
   /** The process is gone. */
   died(): void
 }
 
-/** A device that a process has open. */
+/** A device that a process has opened. */
 export interface Mount {
   readonly device: BlockDevice
-  /** Whether requests fail from now on, whatever happens: only opening the device anew helps. */
+  /** Whether every request fails from now on: only opening the device again helps. */
   readonly spent: boolean
-  /** Lets go of the device. */
+  /** Closes the device. */
   close(): Promise<void>
 }
 
-/** What is known of suspending the ring. */
+/** Suspend requests, as far as the oracle knows. */
 export interface Pauses {
-  /** Above 0 while a pause is granted: each has a number of its own. */
+  /** Above 0 while a pause is granted: each has its own number. */
   granted: number
-  /** Nobody has asked for one so far. */
+  /** Nobody has requested one so far. */
   neverWanted: boolean
 }
 
-/** All that an actor uses of the run that it is in: a ring, processes, and those who judge what happens. */
+/** Everything that an actor uses of its run: a ring, processes, and the judges of what happens. */
 export interface ActorContext {
   readonly ring: RingUnderTest
   readonly guarantees: Guarantees
   readonly oracle: Oracle
   readonly pauses: Pauses
   readonly trace: Trace
-  /** What the consumer does at damage. */
+  /** The consumer's `onDamage`. */
   readonly onDamage: 'stop' | 'skip'
   /** A new process of the actor's role, on the role's host. */
   start(): SimProcess
@@ -51,11 +51,11 @@ export interface ActorContext {
    * @throws {BlockError} it cannot be opened now
    */
   open(process: SimProcess): Promise<Mount>
-  /** An adversary, if there is one, chooses what items hold that are about to be pushed. */
+  /** If there is an adversary, it chooses the content of the items that are about to be pushed. */
   supply(items: readonly Uint8Array[], producer: Producer): void
   /** A step of the workload begins. */
   step(id: number, what: string): void
-  /** Says that a fault happened. */
+  /** Records a fault. */
   count(kind: FaultKind): void
   /** Waits until no process of the role has anything to do: handles that take turns rely on it. */
   quiet(clock: Clock): Promise<void>
@@ -63,12 +63,12 @@ export interface ActorContext {
   bounded<T>(what: string, process: SimProcess, attach: () => Promise<T>): Promise<T>
   /**
    * Judges an error of the ring, or of opening its device.
-   * @returns whether the handle is of no use any more
+   * @returns whether the handle has ended
    */
   judge(what: string, error: unknown): boolean
 }
 
-/** What the actors of both roles do alike: go through their steps, in a process that has the device open. */
+/** What the actors of both roles have in common: they go through their steps, in a process that has opened the device. */
 export abstract class RoleActor<Step extends { readonly id: number }> implements Actor {
   readonly names: RequestNames
   protected readonly context: ActorContext
@@ -85,10 +85,10 @@ export abstract class RoleActor<Step extends { readonly id: number }> implements
 
   /** Does one step. */
   abstract perform(step: Step): Promise<void>
-  /** Gives the role back. */
+  /** Closes the handle. */
   abstract detach(): Promise<void>
   protected abstract describe(step: Step): string
-  /** An older handle of the role is not used any more. */
+  /** An older handle of the role is no longer used. */
   protected abstract dropOlder(): Promise<void>
 
   async live(process: SimProcess): Promise<void> {
@@ -109,7 +109,7 @@ export abstract class RoleActor<Step extends { readonly id: number }> implements
     this.mount = undefined
   }
 
-  /** From now on, it does things in this process. */
+  /** Moves the actor to this process. */
   async enter(process: SimProcess): Promise<void> {
     this.process = process
     this.mount = undefined
@@ -121,7 +121,7 @@ export abstract class RoleActor<Step extends { readonly id: number }> implements
     }
   }
 
-  /** A new process takes over from this one, which ends as it should. */
+  /** A new process takes over from this one, which ends in order. */
   async restart(): Promise<void> {
     await this.dropOlder()
     await this.detach()
@@ -136,7 +136,7 @@ export abstract class RoleActor<Step extends { readonly id: number }> implements
     return this.mount
   }
 
-  /** A failure has ended a handle: lets go of a device that is of no use any more. */
+  /** A failure has ended a handle: closes the device if it is of no use any more. */
   protected async leaveSpent(): Promise<void> {
     const { mount } = this
     if (mount?.spent !== true) return

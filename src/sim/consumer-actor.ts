@@ -8,17 +8,17 @@ import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
 import type { ConsumerStep } from './plan.ts'
 import type { SimProcess } from './process.ts'
 
-/** A handle, and what it delivered that was not given back yet. */
+/** A handle, and what it delivered that is not acknowledged yet. */
 export interface ConsumerHandle {
   readonly process: SimProcess
   readonly consumer: Consumer
   readonly session: ConsumerSession
   popped: { readonly id: number; readonly position: Position }[]
-  /** Damaged items that were told, and given back by the consumer itself, since the last pop, and since the last advance. */
-  readonly toldSince: { pop: number; advance: number }
+  /** Damaged items that were reported, and acknowledged by the consumer itself, since the last pop, and since the last advance. */
+  readonly reportedSince: { pop: number; advance: number }
 }
 
-/** Tells of what consumers skip. */
+/** Counts what consumers skip. */
 const damages = globalThis.process
   ?.getBuiltinModule?.('node:diagnostics_channel')
   ?.channel('shared-block-ring:damage')
@@ -26,10 +26,13 @@ const damages = globalThis.process
 /** Pause after an empty ring, in milliseconds. */
 const PAUSE_MS = 3
 
-/** Does the consumer's steps. */
+/**
+ * Does the consumer's steps: attaches, pops, advances, suspends, resumes; and tells the oracle what was delivered, what was reported as
+ * damaged or overwritten, and what is acknowledged. A pause that the ring granted is checked against what the producer does.
+ */
 export class ConsumerActor extends RoleActor<ConsumerStep> {
   #pauses = 0
-  /** The last wish is on the device, and it is to suspend. */
+  /** The last request is on the device, and it is to suspend. */
   #requested = false
   #handle: ConsumerHandle | undefined
   #older: ConsumerHandle | undefined
@@ -55,8 +58,14 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
           onDamage,
         }),
       )
-      const session = new ConsumerSession(consumer.position, oracle.toldBefore)
-      this.#handle = { process, consumer, session, popped: [], toldSince: { pop: 0, advance: 0 } }
+      const session = new ConsumerSession(consumer.position, oracle.reportedBefore)
+      this.#handle = {
+        process,
+        consumer,
+        session,
+        popped: [],
+        reportedSince: { pop: 0, advance: 0 },
+      }
       return this.#handle
     } catch (error) {
       this.context.judge('attaching the consumer', error)
@@ -66,7 +75,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     }
   }
 
-  /** Pops items behind those popped before. Answers how many there were. */
+  /** Pops items behind those popped before. Returns how many there were. */
   async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
     const { oracle, trace } = this.context
     const acknowledged = oracle.lastAcknowledged
@@ -75,34 +84,37 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     const { popped, damaged, behind } = await this.#stepOver(last, (from) =>
       handle.consumer.popMany({ ...(from !== undefined && { from }), maxItems }),
     )
-    const { toldSince } = handle
+    const { reportedSince } = handle
     trace(
       () =>
         `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
     )
     if (popped.length === 0) {
-      // Damage that is the last there is takes room until it is given back.
+      // Damage behind which there is nothing takes space until it is acknowledged.
       if (last === undefined && behind !== undefined) await handle.consumer.advance(behind)
       oracle.empty(handle.session, acknowledged)
-      this.#told(handle, before, damaged)
+      this.#reported(handle, before, damaged)
     } else {
-      oracle.popped(handle.session, popped, { fromOwn: false, damaged: damaged + toldSince.pop })
-      toldSince.pop = 0
+      oracle.popped(handle.session, popped, {
+        fromOwn: false,
+        damaged: damaged + reportedSince.pop,
+      })
+      reportedSince.pop = 0
     }
     for (const { item, position } of popped) handle.popped.push({ id: itemNumber(item), position })
     return popped.length
   }
 
-  /** Nothing was popped, but damage was told of; the consumer's place has moved if that was given back. */
-  #told({ consumer, toldSince }: ConsumerHandle, before: Position, damaged: number): void {
+  /** Nothing was popped, but damage was reported; if it was acknowledged, the consumer's cursor has moved. */
+  #reported({ consumer, reportedSince }: ConsumerHandle, before: Position, damaged: number): void {
     const { oracle } = this.context
     if (!oracle.hasMoved(before, consumer.position)) return
-    toldSince.pop += damaged
-    toldSince.advance += damaged
+    reportedSince.pop += damaged
+    reportedSince.advance += damaged
     oracle.gaveBackLost(damaged)
   }
 
-  /** Pops, stepping over damage. Answers also how many damaged items are before the first, and the position behind them. */
+  /** Pops, skipping damage. Also returns how many damaged items precede the first, and the position behind them. */
   async #stepOver(
     start: Position | undefined,
     pop: (from: Position | undefined) => Promise<readonly PoppedItem[]>,
@@ -112,10 +124,10 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     readonly behind: Position | undefined
   }> {
     let damaged = 0
-    const told: number[] = []
+    const reported: number[] = []
     let behind: Position | undefined
     const hear = (message: unknown): void => {
-      told.push((message as DamageMessage).items)
+      reported.push((message as DamageMessage).items)
     }
     damages?.subscribe(hear)
     try {
@@ -123,8 +135,8 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
         try {
           const popped = await pop(behind ?? start)
           // What a subscriber throws does not come back here.
-          for (const items of told.splice(0)) {
-            this.context.oracle.toldDamage(items)
+          for (const items of reported.splice(0)) {
+            this.context.oracle.reportedDamage(items)
             damaged += items
           }
           return { popped, damaged, behind }
@@ -132,7 +144,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.context.judge('the consumer', error)
           const { items = 0, missed = 0 } = error.details
-          this.context.oracle.toldDamage(items)
+          this.context.oracle.reportedDamage(items)
           damaged += items + missed
           behind = parsePosition(error.details.position ?? '')
         }
@@ -142,7 +154,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     }
   }
 
-  /** Gives back a part of what was popped. */
+  /** Acknowledges a part of what was popped. */
   async advance(handle: ConsumerHandle, part: number): Promise<void> {
     const { oracle, trace } = this.context
     const count = Math.ceil(handle.popped.length * part)
@@ -151,12 +163,12 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     oracle.givesBack(last.id + 1)
     await handle.consumer.advance(last.position)
     oracle.gaveBack(handle.session, last.id + 1, last.position)
-    handle.toldSince.advance = 0
+    handle.reportedSince.advance = 0
     trace(() => `consumer advanced past item ${last.id}`)
     handle.popped.splice(0, count)
   }
 
-  /** Asks for a pause, or for its end. */
+  /** Requests a pause, or its end. */
   async request(handle: ConsumerHandle, suspend: boolean): Promise<boolean> {
     this.#requested = false
     const { pauses } = this.context
@@ -225,10 +237,10 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
           const head = await handle.consumer.pop(from)
           return head.status === 'item' ? [head] : []
         })
-        if (popped.length === 0) this.#told(handle, before, damaged)
+        if (popped.length === 0) this.#reported(handle, before, damaged)
         this.context.oracle.popped(handle.session, popped, {
           fromOwn: true,
-          damaged: damaged + handle.toldSince.advance,
+          damaged: damaged + handle.reportedSince.advance,
         })
         return
       }
@@ -269,7 +281,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     this.context.exit(process)
   }
 
-  /** Attaches, and does what ends the older handle. Answers whether it did. */
+  /** Attaches, and does what ends the older handle. Returns whether it did. */
   async #takesOver(): Promise<boolean> {
     const handle = await this.attached()
     if (handle === undefined) return false
@@ -284,7 +296,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     }
   }
 
-  /** The older handle gives back what it has: nothing, or the newer handle has done nothing yet. */
+  /** The older handle acknowledges what it has: nothing, or the newer handle has done nothing yet. */
   async #useOlder(): Promise<void> {
     const older = this.#older
     if (older === undefined) return

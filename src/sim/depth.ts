@@ -3,7 +3,7 @@ import { Violation } from './oracle.ts'
 import { RequestNames, SimHost, SimProcess } from './process.ts'
 import type { Run } from './run.ts'
 
-/** Asks a ring how much waits, from a machine of its own, and compares that with what is in it. */
+/** Asks a ring for its number of unacknowledged items, from a machine of its own, and compares that with the oracle's. */
 export class DepthGauge {
   readonly #run: Run
   readonly #process: SimProcess
@@ -17,7 +17,7 @@ export class DepthGauge {
 
   /**
    * To be called while neither role does anything.
-   * @param next the number of the item behind the last that was given back; undefined if nobody knows
+   * @param next the number of the item behind the last acknowledged one; undefined if unknown
    */
   async check(next: number | undefined): Promise<void> {
     const { ring, oracle, guarantees, world } = this.#run

@@ -90,7 +90,7 @@ export class SimDevice extends BaseBlockDevice {
     make: (name: string, random: Random, end: RequestEnd) => InFlight & { readonly ms: number },
   ): Promise<void> {
     const process = this.#process
-    // A process that ended does nothing any more, whoever still holds its objects.
+    // A process that ended does nothing any more, even if somebody still has its objects.
     if (!process.alive) return new Promise<void>(() => undefined)
     process.requests++
     process.ringCalls++

@@ -1,10 +1,10 @@
-/** What a physical sector held after a write. */
+/** What a physical sector contained after a write. */
 interface Version {
   readonly write: number
   readonly bytes: Uint8Array
 }
 
-/** How many writes a disk remembers the places of. */
+/** The disk remembers the offsets of this many writes. */
 const LAST_WRITES = 6
 
 /** How a {@link SimDisk} is made. */
@@ -12,27 +12,27 @@ export interface SimDiskOptions {
   /** Bytes in a logical sector. */
   readonly sectorSize: number
   readonly sizeSectors: number
-  /** Bytes that are kept or lost as one. Default: the logical sector. */
+  /** Bytes that are kept or lost together. Default: the logical sector. */
   readonly physicalSectorSize?: number
 }
 
 /** Chooses a number from 0 to `count` - 1. */
 export type Choose = (count: number) => number
 
-/** A copy of everything that a disk holds. */
+/** A copy of everything on a disk. */
 export interface DiskCopy {
   readonly stable: Uint8Array
 }
 
 /**
- * A medium behind a volatile cache. Everybody sees the cache; only what was settled survives a power cut, and of
- * the rest any subset of the physical sectors, each in any of the versions that it had since it was last stable.
+ * A medium behind a volatile cache. Every reader sees the cache; a power cut keeps what is stable, and of the rest any subset of
+ * the physical sectors, each in any of the versions that it had since it was last stable.
  */
 export class SimDisk {
   readonly sectorSize: number
   readonly sizeSectors: number
   readonly physicalSectorSize: number
-  /** Told when something that was in the cache is lost. */
+  /** Called when the cache loses something. */
   onCacheLost: () => void = () => undefined
   readonly #cache: Uint8Array
   readonly #stable: Uint8Array
@@ -80,17 +80,17 @@ export class SimDisk {
     return product
   }
 
-  /** What everybody sees, byte for byte: not to be written to. */
+  /** The visible content, byte for byte: not to be written to. */
   get visible(): Uint8Array {
     return this.#cache
   }
 
-  /** What a sector held before its last write, if it was written. */
+  /** The content of a sector before its last write, if it was written. */
   previous(physical: number): Uint8Array | undefined {
     return this.#previous.get(physical)
   }
 
-  /** Whether all of a run of bytes can be read. */
+  /** Whether a run of bytes is readable. */
   readable(offset: number, length: number): boolean {
     if (this.#unreadable.size === 0) return true
     const [first, last] = this.span(offset, length)
@@ -105,7 +105,7 @@ export class SimDisk {
   }
 
   /**
-   * Puts bytes into the cache, or those of the physical sectors that are wanted.
+   * Puts bytes into the cache; of the physical sectors, only those that are wanted.
    * @returns the number of the write
    */
   apply(offset: number, data: Uint8Array, wanted?: (physical: number) => boolean): number {
@@ -130,8 +130,8 @@ export class SimDisk {
   }
 
   /**
-   * Lets bytes be seen without being a write: part of one that goes on. As soon as somebody saw them, `seen` is
-   * called, so that no two reads see the same.
+   * Makes bytes visible without a write of their own: part of one that is in flight. Once somebody has read them, `seen` is called,
+   * so that no two reads see the same.
    */
   show(offset: number, bytes: Uint8Array, seen?: () => void): void {
     this.#cache.set(bytes, offset)
@@ -160,14 +160,14 @@ export class SimDisk {
     }
   }
 
-  /** Makes everything stable that was written up to a write. */
+  /** Makes everything stable up to a write. */
   flush(upTo: number): void {
     for (const at of [...this.#unstable.keys()]) this.#makeSectorDurable(at, upTo)
   }
 
   /**
-   * A flush that fails: each sector is stable afterwards, or still in the cache, or gone from it.
-   * @returns whether any is gone
+   * A flush that fails: each sector is stable afterwards, or still in the cache, or lost from it.
+   * @returns whether any is lost
    */
   failFlush(choose: Choose): boolean {
     let lost = false

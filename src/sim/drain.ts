@@ -17,7 +17,7 @@ function pickMacrotask(): (resume: Resume) => void {
   }
 }
 
-/** Resolves when every promise that can go on without I/O or time has gone on as far as it can. */
+/** Resolves once no promise can continue without I/O or time. */
 export function drain(): Promise<void> {
   return new Promise<void>(macrotask)
 }

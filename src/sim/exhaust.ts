@@ -8,10 +8,10 @@ import { report } from './report.ts'
 import { type Broken, Simulation } from './simulation.ts'
 import { DiskStorage } from './storage.ts'
 
-/** Of the bytes that begin a write, one that says something: in a batch, what is committed; in a slot, its generation. */
+/** Offsets in a write where a flipped bit matters: in a batch, what is committed; in a slot, its generation. */
 const ROTTEN_BYTE = 40
 
-/** What the letters of a script do, one after the other. */
+/** The letters of scripts, and the steps that they stand for. */
 export const LETTERS: Readonly<Record<string, Letter>> = {
   a: { role: 'producer', step: { id: 0, kind: 'append', sizes: [3] } },
   b: { role: 'producer', step: { id: 0, kind: 'append', sizes: [0.3, 30] } },
@@ -46,36 +46,36 @@ export interface ExhaustOptions {
   readonly shape: Shape
   /** Letters of {@link LETTERS}: done first, without a crash. Default: none. */
   readonly prelude?: string
-  /** Scripts, or all of a length over the letters. */
+  /** Scripts, or all of a length over some letters. */
   readonly scripts: readonly string[]
-  /** Outcomes of one loss of the cache that are tried at most. Default 256. */
+  /** Outcomes that are tried for one loss of the cache. Default 256. */
   readonly maxOutcomes?: number
   /** Also kill a role before that, at every event. Default false. */
   readonly twice?: boolean
-  /** What loses the cache: a power cut, or the storage by itself, which tells nobody. Default `power`. */
+  /** What loses the cache: a power cut, or the storage silently. Default `power`. */
   readonly loss?: Loss
 }
 
 /** What loses the cache. */
 type Loss = 'power' | 'silentReset'
 
-/** What exhausting did. */
+/** What an exhaustive run did. */
 export interface Exhausted {
   readonly scripts: number
   /** Crash points. */
   readonly points: number
   /** Runs: each crash point with each outcome. */
   readonly runs: number
-  /** Crash points at which there were more outcomes than were tried. */
+  /** Crash points with more outcomes than were tried. */
   readonly cutShort: number
   /** The first broken promise. */
   readonly broken: Broken | undefined
-  /** The run that broke it, for people. */
+  /** A report of the run that broke it. */
   readonly report: string | undefined
 }
 
 /**
- * The smallest disk of a ring with blocks of a size, of sectors that are kept or lost each by itself.
+ * The smallest disk of a ring with blocks of a size, of sectors that are kept or lost one by one.
  * @throws {RangeError} the simulator has none
  */
 export function smallestShape(ring: RingUnderTest, blockSize: number): Shape {
@@ -108,7 +108,7 @@ export function checkScripts(prelude: string, scripts: readonly string[]): void 
   }
 }
 
-/** A kill, after so many events. */
+/** A kill, and the event after which it comes. */
 interface Kill {
   readonly role: 'producer' | 'consumer'
   readonly at: number
@@ -121,16 +121,19 @@ interface Case {
   readonly script: string
   readonly kill?: Kill
   readonly loss: Loss
-  /** The cache is lost after so many events; absent: never. */
+  /** The event after which the cache is lost; absent: never. */
   readonly lostAt?: number
-  /** Which outcome the loss has. */
+  /** The number of the loss's outcome. */
   readonly outcome: number
 }
 
 /**
  * Runs each script once for every event at which the cache can be lost and every subset of unflushed sectors (in every
- * version) that can be kept, and checks that all that was promised is there. With `twice`, also for every event
- * before that at which a role can be killed.
+ * version) that can survive, and checks all promises. With `twice`, also for every event before that at which a role can be
+ * killed.
+ *
+ * A crash point is the number of an event, and an outcome is a number whose digits are the choices of the disk; nothing is random, so
+ * a run is replayed by its script and these numbers. Outcomes beyond `maxOutcomes` are not tried, and counted as `capped`.
  * @throws {RangeError} a script has a letter that is not one of {@link LETTERS}
  */
 export async function exhaust(ring: RingUnderTest, options: ExhaustOptions): Promise<Exhausted> {
@@ -174,7 +177,7 @@ interface Ran {
   readonly events: number
   /** The script was done before the cache was lost. */
   readonly over: boolean
-  /** Outcomes that the loss could have. */
+  /** Number of outcomes that the loss could have. */
   readonly outcomes: number
   readonly broken: Broken | undefined
   readonly report: string | undefined
@@ -208,7 +211,7 @@ async function attempt(
   const simulation = new Simulation(ring, plan, (context) => new DiskStorage(context), traced)
   const { world, producer, consumer } = simulation
   const { scheduler } = world
-  // How much waits of what was pushed, nobody can say who does not know what is given up.
+  // How many of the pushed items are left is unknown to those who do not know what is given up.
   const { overwritten } = simulation.guarantees.losses
   const undisturbed = what.kill === undefined && what.lostAt === undefined && !overwritten
   const play = new Player(simulation, undisturbed ? new DepthGauge(simulation) : undefined)
@@ -244,7 +247,7 @@ async function attempt(
   return { events, over, outcomes, broken, report: text }
 }
 
-/** Does the letters of a script, whoever dies meanwhile. */
+/** Does the letters of a script, across the deaths of its roles. */
 class Player {
   done = false
   readonly #simulation: Simulation
@@ -258,7 +261,7 @@ class Player {
     this.#gauge = gauge
   }
 
-  /** Does something to its end. */
+  /** Does one thing to its end. */
   async all(task: () => Promise<void>): Promise<void> {
     let over = false
     this.#simulation.attempt(
@@ -278,7 +281,7 @@ class Player {
     this.#play()
   }
 
-  /** Goes on with the next step, if the one under way died with its role. */
+  /** Continues with the next step, if the current one died with its role. */
   goOn(dead: 'producer' | 'consumer'): void {
     if (this.#doing === dead) this.#play()
   }
@@ -314,7 +317,7 @@ class Player {
   }
 }
 
-/** Decides everything the same way. */
+/** Makes the same choice every time. */
 class Fixed extends Random {
   readonly #outcome: number
 
@@ -332,7 +335,7 @@ class Fixed extends Random {
   }
 }
 
-/** The choices that number an outcome, one digit each. */
+/** The choices that an outcome's number encodes, one digit each. */
 function digits(outcome: number): (count: number) => number {
   let left = outcome
   return (count) => {

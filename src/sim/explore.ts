@@ -14,7 +14,7 @@ import { type Outcome, simulate } from './simulation.ts'
 import { storageNamed } from './storages.ts'
 import { addCounts, noCounts, type SimCounts } from './world.ts'
 
-/** Steps of each role, if nobody says otherwise. */
+/** Default number of steps of each role. */
 export const DEFAULT_STEPS = 50
 
 /** Runs the plan of a seed. */
@@ -36,7 +36,7 @@ export function explore(
   return exploreSeeds(simulatedRing(ring), options)
 }
 
-/** Shrinks a failing run, and writes it down for people. */
+/** Shrinks a failing run, and reports it. */
 export async function explain(
   ring: RingUnderTest,
   failing: Outcome,
@@ -45,7 +45,7 @@ export async function explain(
   return report(await shrink(ring, failing), replayCommand(ring, failing.plan.seed, options))
 }
 
-/** The command that runs a seed again. */
+/** The command that replays a seed. */
 export function replayCommand(ring: RingUnderTest, seed: number, options: SeedOptions): string {
   const { mix = 'swarm', steps = DEFAULT_STEPS, device = 'disk' } = options
   const over = device === 'disk' ? '' : ` --device ${device}`
@@ -53,7 +53,7 @@ export function replayCommand(ring: RingUnderTest, seed: number, options: SeedOp
   return `npm run sim -- --seed ${seed} --format ${ring.name}${over} --mix ${mix}${more}`
 }
 
-/** A ring whose producer and consumer are simulated, with crashes and a disk that does not keep its word. */
+/** A ring with a simulated producer and consumer, crashes, and a disk with faults. */
 export function simulatedRing(ring: RingUnderTest): Simulated<SimCounts, Outcome> {
   return {
     name: ring.name,

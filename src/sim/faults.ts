@@ -1,4 +1,4 @@
-/** What can go wrong with single requests: each is a probability a request. */
+/** Faults of single requests: each is a probability per request. */
 export const REQUEST_FAULTS = [
   'readError',
   'writeError',
@@ -11,7 +11,7 @@ export const REQUEST_FAULTS = [
   'tornRead',
 ] as const
 
-/** What can go wrong at a moment: each is a probability a step of the workload. */
+/** Faults at a moment: each is a probability per step of the workload. */
 export const EVENT_FAULTS = [
   'killProducer',
   'killConsumer',
@@ -24,7 +24,7 @@ export const EVENT_FAULTS = [
   'rollback',
 ] as const
 
-/** What is so for a whole run: 0 or 1. */
+/** Settings of a whole run: 0 or 1. */
 export const SETTINGS = [
   'tornSector',
   'lateWrite',
@@ -35,16 +35,16 @@ export const SETTINGS = [
   'slowLink',
 ] as const
 
-/** What can go wrong at a moment with what is between the hosts and the disk: each is a probability a step. */
+/** Faults at a moment of what is between the hosts and the disk: each is a probability per step. */
 export const DEVICE_FAULTS = ['refuse', 'disconnect', 'stall', 'serverKill', 'serverCut'] as const
 
-/** What happens when a request fails, by itself, at some rate. */
+/** Names of faults of single requests. */
 export type RequestFault = (typeof REQUEST_FAULTS)[number]
-/** What happens at a moment. */
+/** Names of faults at a moment. */
 export type EventFault = (typeof EVENT_FAULTS)[number]
-/** What happens at a moment to what is between the hosts and the disk. */
+/** Names of faults of what is between the hosts and the disk. */
 export type DeviceFault = (typeof DEVICE_FAULTS)[number]
-/** What is so for a whole run. */
+/** Names of settings. */
 export type Setting = (typeof SETTINGS)[number]
 
 /**
@@ -68,11 +68,11 @@ export type Setting = (typeof SETTINGS)[number]
  *   kept. Half of the kills are soon followed by one, or by a reset of the storage, if there are any.
  * - `reset`: the storage loses its volatile cache while the hosts live on, and the next flush of each open
  *   device fails if that lost anything. `silentReset`: no flush tells.
- * - `rot`: a bit of the medium flips. `latent`: a physical sector cannot be read before it is written again.
+ * - `rot`: a bit of the medium flips. `latent`: a physical sector is unreadable until it is written again.
  * - `rollback`: the whole disk is as it was some time ago.
  *
  * Moments of what is between the hosts and the disk:
- * - `refuse`: for a while the device takes no writes.
+ * - `refuse`: for a while the device refuses writes.
  * - `disconnect`: a connection to a server is reset. `stall`: nothing passes over it for a while, one way or both.
  * - `serverKill`: a server's process ends, and another one begins; the disk keeps its cache. `serverCut`: its machine is
  *   without power for a while; nobody is told, and the disk loses its cache.
@@ -81,16 +81,16 @@ export type Setting = (typeof SETTINGS)[number]
  * - `tornSector`: the physical sector is smaller than the logical one.
  * - `lateWrite`: what a killed producer had in flight may also land long after its successor began.
  * - `noClaims`: roles cannot be claimed. `otherHost`: producer and consumer are on different hosts.
- * - `secondHandle`: a second handle of the same role is used while the first lives, in turns.
- * - `once`: of what damages the medium, only the first happens.
+ * - `secondHandle`: a second handle of the same role is used alongside the first, in turns.
+ * - `once`: of the faults that damage the medium, only the first happens.
  * - `slowLink`: a link to a server is slow, and steady.
  */
 export type FaultKind = RequestFault | EventFault | DeviceFault | Setting
 
-/** How often what goes wrong; what is absent never does. */
+/** The rates of faults; an absent one never happens. */
 export type FaultRates = Readonly<Partial<Record<FaultKind, number>>>
 
-/** Which faults may be mixed, and how often each then happens at most. */
+/** The faults that a mix combines, and the highest rate of each. */
 export interface Mix {
   readonly name: string
   readonly what: string
@@ -190,7 +190,7 @@ export const SWARM: readonly string[] = [
 ]
 
 /**
- * The mix with a name, for a seed: `swarm` and `each` are another one for each seed.
+ * The mix with a name, for a seed: `swarm` and `each` draw another one for each seed.
  * @throws {RangeError} there is none
  */
 export function mixOf(

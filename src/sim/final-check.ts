@@ -15,8 +15,8 @@ interface Handles {
 }
 
 /**
- * The faults are over: both roles start again, the ring is resumed and drained, and has to be of use: the depth
- * is right, the largest item goes through it, and nothing is left.
+ * The faults are over: both roles start again, the ring is resumed and drained, and must work: its depth is right, the largest item
+ * goes through it, and nothing is left.
  */
 export async function finalCheck(run: Run): Promise<void> {
   const { producer, consumer, guarantees } = run
@@ -59,7 +59,7 @@ async function resume(run: Run): Promise<Handles | undefined> {
   throw new Violation('wedged', `the ring cannot be attached and resumed in ${TRIES} tries`)
 }
 
-/** Pops all that is there; whatever is left is what the ring says. */
+/** Pops everything; what is left is what the ring says. */
 async function drain(run: Run, { consumer: handle }: Handles): Promise<void> {
   const { consumer, oracle } = run
   const gauge = new DepthGauge(run)
@@ -71,8 +71,8 @@ async function drain(run: Run, { consumer: handle }: Handles): Promise<void> {
 }
 
 /**
- * Puts items through the empty ring: one that is small enough for the consumer to be in no hurry to say that it was given
- * back, the largest that there can be, and again.
+ * Puts items through the empty ring: one so small that the consumer does not hurry to bring both slots up to date, the
+ * largest possible one, and again.
  */
 async function useAgain(run: Run, handles: Handles): Promise<void> {
   const { producer, consumer, guarantees } = run

@@ -7,7 +7,7 @@ import type { FaultKind } from './faults.ts'
 import type { Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 import type { Random } from './random.ts'
 
-/** Faults under which format 1 keeps only that attaching is bounded and that errors are typed. */
+/** Faults under which format 1 promises only that attaching is bounded and that errors are typed. */
 const OUT_OF_REACH: readonly FaultKind[] = [
   'lostWrite',
   'misdirectedWrite',
@@ -21,7 +21,7 @@ const OUT_OF_REACH: readonly FaultKind[] = [
   'lateWrite',
 ]
 
-/** A look reads both pointers up to 64 times; what else attaching reads and writes is less than this. */
+/** A refresh reads both pointers up to 64 times; everything else that attaching reads and writes is less than this. */
 const ATTACH_REQUESTS = 3 * 64 + 16
 
 /**
@@ -30,9 +30,9 @@ const ATTACH_REQUESTS = 3 * 64 + 16
  * It is lossless (see {@link Guarantees}) as long as the device is honest: when processes are killed at any await,
  * the power fails with any subset of unflushed sectors kept in any order, multi-sector reads and writes are seen
  * and kept in part, reads are torn within a sector while it is written, reads, writes and flushes fail with EIO,
- * a sector cannot be read any more (only the error is promised then, until it is written again), the storage
+ * a sector becomes unreadable (then only the error is promised, until it is written again), the storage
  * loses its cache and says so by failing the next flush, and a second handle of a role takes turns with the first
- * and advances in its first turn (before that, nothing on the device tells of it).
+ * and advances in its first turn (before that, nothing on the device shows it).
  *
  * It has no checksums, no identity and no sequence numbers in the data. So it promises nothing about items when bits
  * rot, requests go elsewhere or nowhere, reads are stale (also by the page cache of another host), the storage
@@ -61,7 +61,7 @@ function guarantees(faults: ReadonlySet<FaultKind>): Guarantees {
     authentic: trusted,
     errors: errors(faults, trusted),
     attachTakesOver: false,
-    // Longer than any look is relied on.
+    // Longer than any refresh is relied on.
     quietMs: 12,
     attachRequests: ATTACH_REQUESTS,
   }
@@ -72,7 +72,7 @@ function errors(faults: ReadonlySet<FaultKind>, trusted: boolean): ReadonlySet<s
   const failing: readonly FaultKind[] = ['readError', 'writeError', 'flushError', 'reset', 'latent']
   if (failing.some((kind) => faults.has(kind))) codes.add('BLOCK_IO')
   if (faults.has('secondHandle')) codes.add('RING_ROLE_CONFLICT')
-  // A failed flush or a reset takes back what the other side saw already: it reports a pointer that went back.
+  // A failed flush or a reset takes back what the other side has read already: it reports a pointer that went back.
   if (faults.has('flushError') || faults.has('reset')) {
     codes.add('RING_CORRUPT')
     codes.add('RING_ROLE_CONFLICT')
@@ -82,7 +82,7 @@ function errors(faults: ReadonlySet<FaultKind>, trusted: boolean): ReadonlySet<s
       codes.add(code)
     }
     codes.add('RING_NOT_INITIALISED')
-    // Where the magic is not at the start, it is looked for where larger sectors would have it.
+    // If there is no magic at the start, it is looked for where larger sectors would have it.
     codes.add('RING_SECTOR_SIZE')
   }
   return codes

@@ -13,7 +13,7 @@ import type { Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 import type { Random } from './random.ts'
 import { checkUnplanted, plant } from './supplier.ts'
 
-/** Faults that no format can mask: what is lost then has to be reported, if it can be known at all. */
+/** Faults that no format can mask: losses have to be reported, if they can be known at all. */
 const NOT_MASKED: readonly FaultKind[] = [
   'latent',
   'rollback',
@@ -29,12 +29,12 @@ const SECTOR_BYTES = 512
 
 /**
  * Format 2, and what it promises: lossless under everything that an honest device does, power cuts that tear
- * blocks and silent loss of the cache included. After one flipped bit, it tells what is lost, but for the last commit. Under
- * all other faults, what it delivers was pushed, byte for byte, what is missing in between is told, and errors are typed.
+ * blocks and silent loss of the cache included. After one flipped bit, it reports what is lost, except for the last commit. Under
+ * all other faults, what it delivers was pushed, byte for byte, what is missing in between is reported, and errors are typed.
  */
 export const format2: RingUnderTest = ring('2', {})
 
-/** The same, but it overwrites the oldest items when it is full, and tells how many. */
+/** The same, but it overwrites the oldest items when it is full, and reports how many. */
 export const format2Overwrite: RingUnderTest = ring('2-overwrite', { onFull: 'overwrite' })
 
 /** The same two, whose consumer is a `RingReader` that acknowledges in any order. */
@@ -45,7 +45,7 @@ export const format2OverwriteReader: RingUnderTest = {
   reader: true,
 }
 
-/** Format 2, whose items come from one who wants to be taken for the ring. */
+/** Format 2, with an adversary whose items try to pass for structures of the ring. */
 export const format2Hostile: RingUnderTest = {
   ...ring('2-hostile', {}),
   supplier: { plant, check: checkUnplanted },
@@ -96,7 +96,7 @@ function guarantees(faults: ReadonlySet<FaultKind>, overwrites: boolean): Guaran
     authentic: !faults.has('rollback'),
     errors: errors(faults, masked),
     attachTakesOver: false,
-    // Longer than a handle waits, after its last use, before it writes down where it is.
+    // Longer than a handle is idle before it checkpoints.
     quietMs: 2 * IDLE_MS + 12,
     attachRequests: 300,
   }
@@ -108,12 +108,12 @@ function errors(faults: ReadonlySet<FaultKind>, masked: boolean): ReadonlySet<st
   if (failing.some((kind) => faults.has(kind))) codes.add('BLOCK_IO')
   const taken: readonly FaultKind[] = ['secondHandle', 'lateWrite', 'silentReset', 'reset']
   if (taken.some((kind) => faults.has(kind))) codes.add('RING_ROLE_CONFLICT')
-  // A consumer's slot that was seen in a cache is gone with it, and with that the room that it gave back: the advance is refused, and
-  // can be made again.
+  // A consumer's slot that was read from a cache is lost with it, and so is the room that it freed: the advance is refused, and
+  // can be repeated.
   const forgetting: readonly FaultKind[] = ['silentReset', 'reset']
   if (forgetting.some((kind) => faults.has(kind))) codes.add('RING_OVERLOADED')
   if (faults.has('rot') || !masked) codes.add('RING_DAMAGED')
-  // A page that is older than the disk can only hide what is new, or seem damaged.
+  // A page that is older than the disk can only hide what is new, or look damaged.
   const lying = NOT_MASKED.filter((kind) => kind !== 'stalePage')
   if (lying.some((kind) => faults.has(kind)) || (faults.has('rot') && !masked)) {
     const more = ['RING_CORRUPT', 'RING_OVERLOADED', 'RING_UNSTABLE', 'RING_ROLE_CONFLICT']
@@ -122,7 +122,7 @@ function errors(faults: ReadonlySet<FaultKind>, masked: boolean): ReadonlySet<st
   return codes
 }
 
-/** Blocks of a sector, or of several: these can be torn. */
+/** Blocks of one sector, or of several: these can be torn. */
 function shape(random: Random, tornSector: boolean): Shape {
   const blockSize = random.pick(tornSector ? [1024, 4096] : [512, 512, 512, 512, 1024, 4096])
   const { dataOffset, superblocks } = makeLayout(blockSize, 1 << 20, 'sim')
@@ -136,7 +136,7 @@ function shape(random: Random, tornSector: boolean): Shape {
   }
 }
 
-/** Writes items until the log is full, or went around a few times. */
+/** Writes items until the log is full, or has wrapped a few times. */
 async function fill(device: BlockDevice, clock: Clock, random: Random): Promise<void> {
   const attached = await attachProducer(device, { clock })
   if (attached.status !== 'attached') return
@@ -151,7 +151,7 @@ async function fill(device: BlockDevice, clock: Clock, random: Random): Promise<
   await consumer.close()
 }
 
-/** Erases all that says that there is a ring, but not the log. */
+/** Erases everything that says that there is a ring, but not the log. */
 async function erase(device: BlockDevice, shape: Shape): Promise<void> {
   const { sectorSize, sizeSectors } = shape
   const { dataOffset, superblocks } = makeLayout(

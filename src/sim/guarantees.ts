@@ -12,20 +12,20 @@ import type {
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
 
-/** What the oracle holds a ring to, under a mix of faults. */
+/** The promises that the oracle checks, under a mix of faults. */
 export interface Guarantees {
   /**
    * Nothing acknowledged is lost, reordered or repeated; nothing is invented or visible before its `advance`; what
-   * was advanced past is not delivered again; an empty answer means that nothing acknowledged waits; a pause that
-   * was acknowledged holds; and once the faults end, all of it can be drained and the ring used on.
+   * was advanced past is not delivered again; an empty answer means that nothing committed is left; a granted
+   * pause holds; and once the faults end, everything can be drained and the ring works.
    */
   readonly lossless: boolean
   /**
-   * Items may be missing that were overwritten or damaged, although it is lossless: exactly as many as the ring says, and
-   * after damage those of the last commit without a word. What was given back may come again after damage.
+   * Items may be missing that were overwritten or damaged, although it is lossless: exactly as many as the ring reports, and
+   * after damage those of the last commit without a report. After damage, acknowledged items may come again.
    */
   readonly losses: { readonly overwritten: boolean; readonly damaged: boolean }
-  /** How many items are told to be damaged at once, at most. */
+  /** How many items are reported as damaged at once, at most. */
   readonly damagedAtOnce: number
   /** Every item that is delivered was pushed, byte for byte, and those of one handle are in the order of pushing. */
   readonly authentic: boolean
@@ -33,13 +33,13 @@ export interface Guarantees {
   readonly errors: ReadonlySet<string>
   /** Attaching alone ends older handles of the role. Otherwise the first `advance` of the new handle does. */
   readonly attachTakesOver: boolean
-  /** A handle that made no request for so long, in milliseconds, makes none before it is used again. */
+  /** A handle that made no request for this long, in milliseconds, makes none before it is used again. */
   readonly quietMs: number
   /** Requests that attaching may make at most. */
   readonly attachRequests: number
 }
 
-/** What a simulated disk looks like. */
+/** A simulated disk. */
 export interface Shape {
   readonly sectorSize: number
   readonly sizeSectors: number
@@ -48,7 +48,7 @@ export interface Shape {
   readonly blockSize?: number
 }
 
-/** How much waits in a ring, as far as it can tell. */
+/** How much is unacknowledged in a ring, as far as the ring knows. */
 export interface Depth {
   readonly items?: number
   readonly bytes?: number
@@ -62,9 +62,9 @@ export interface Sight {
   readonly producer: Producer
 }
 
-/** An adversary who supplies items. */
+/** An adversary that supplies items. */
 export interface Supplier {
-  /** Chooses what items hold, but for the bytes that number them. They are about to be pushed. */
+  /** Chooses the content of items that are about to be pushed, except for the bytes that number them. */
   plant(items: readonly Uint8Array[], sight: Sight, random: Random): void
   /**
    * Checks what the device holds at any time.
@@ -76,26 +76,26 @@ export interface Supplier {
 
 /** A ring, as the simulator uses it. */
 export interface RingUnderTest {
-  /** How `--format` names it. */
+  /** Its name for `--format`. */
   readonly name: string
   create(device: BlockDevice, shape: Shape, clock: Clock): Promise<boolean>
-  /** Leaves the remains of an earlier ring on the disk, as they are when another is created in its place. */
+  /** Leaves the remains of an earlier ring on the disk, as when another is created over it. */
   use?(device: BlockDevice, shape: Shape, clock: Clock, random: Random): Promise<void>
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
   /** What it promises when these faults can happen. */
   guarantees(faults: ReadonlySet<FaultKind>): Guarantees
-  /** A disk that is small enough for everything to wrap around often. */
+  /** A disk so small that everything wraps around often. */
   shape(random: Random, tornSector: boolean): Shape
-  /** How much waits, read from the device, if the ring can tell. */
+  /** How much is unacknowledged, read from the device, if the ring knows. */
   depth?(device: BlockDevice): Promise<Depth>
-  /** The items that are on the device, newest first, if the ring can tell: those that wait, or those that were given back. */
+  /** The items on the device, newest first, if the ring can tell: the unacknowledged ones, or the acknowledged ones. */
   past?(device: BlockDevice, which: 'waiting' | 'consumed'): AsyncIterable<PoppedItem>
-  /** How many items there were up to a position, if positions tell. */
+  /** How many items there were up to a position, if positions say so. */
   itemsUpTo?(position: Position): number
   /** Whether a `RingReader` consumes, which acknowledges in any order. */
   readonly reader?: boolean
-  /** Who supplies the items, if that is an adversary. */
+  /** The adversary that supplies the items, if there is one. */
   readonly supplier?: Supplier
   /** What an item adds to `depth`'s bytes. */
   depthBytes?(itemBytes: number): number

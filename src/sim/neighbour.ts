@@ -5,19 +5,19 @@ import type { SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import type { Filling, SectorOracle } from './sector-oracle.ts'
 
-/** Bytes that are lost or kept as one, whatever the device calls a sector. */
+/** Bytes that are lost or kept together, whatever the device's sector size. */
 export const UNIT_BYTES = 512
 
 /** Calls at the same time at most. */
 const WIDTH = 4
 /** Milliseconds between calls at most. */
 const PAUSE_MS = 25
-/** Until memory that a rejected read was given is looked at again, in milliseconds. */
+/** Milliseconds until the buffer of a rejected read is checked again. */
 const AFTERWARDS_MS = 400
 
-/** What neighbours have to do with the run that they are in. */
+/** What neighbours use of their run. */
 export interface NeighbourContext {
-  /** Whether nothing can be done with the device any more. */
+  /** Whether the device is of no use any more. */
   spent(): boolean
   /** Judges an error of the device. */
   judge(what: string, error: unknown): void
@@ -25,7 +25,7 @@ export interface NeighbourContext {
   violate(error: unknown): void
 }
 
-/** Where a neighbour lives. */
+/** The neighbour's part of a device. */
 export interface Neighbourhood {
   readonly sectorStart: number
   readonly sectors: number
@@ -35,8 +35,8 @@ export interface Neighbourhood {
 }
 
 /**
- * A program that uses another part of a ring's device, in the same process: so that the ring's requests have company in
- * every queue on their way. It does everything that a device can, several calls at a time, and knows what its sectors hold.
+ * A program that uses another part of a ring's device, in the same process, so that the ring's requests share every queue on
+ * their way. It does everything that a device can, several calls at a time, and knows what its sectors contain.
  */
 export class Neighbour {
   readonly #context: NeighbourContext
@@ -87,7 +87,7 @@ export class Neighbour {
     return new Neighbour(context, process, oracle, random, area, partition, sectorSize)
   }
 
-  /** Stops when what is under way is done. */
+  /** Stops when the calls in flight are done. */
   async stop(): Promise<void> {
     this.#stopping = true
     await this.#working
@@ -205,7 +205,7 @@ export class Neighbour {
     return at === 0 ? [bytes] : [bytes.subarray(0, at), bytes.subarray(at)]
   }
 
-  /** How many of what is kept or lost as one are in a sector. */
+  /** How many units that are kept or lost together are in a sector. */
   get #units(): number {
     return this.#sectorSize / UNIT_BYTES
   }

@@ -2,17 +2,17 @@ import type { Position } from '../position.ts'
 import type { PoppedItem } from '../ring/types.ts'
 import type { Guarantees } from './guarantees.ts'
 
-/** What became of an item. */
+/** The fate of an item. */
 type Fate =
-  /** Pushed, or being pushed; not to be seen yet. */
+  /** Pushed, or being pushed; not visible yet. */
   | 'held'
-  /** Its `advance` was begun: it may be seen from now on. */
+  /** Its `advance` was called: it may be visible from now on. */
   | 'begun'
   /** Its `advance` resolved: it is never lost. */
   | 'acknowledged'
-  /** The handle ended before its `advance` did: it is seen, or it is not, but that for good once a later one is. */
+  /** The handle ended before its `advance` did: it is visible or not, and that is final once a later one is. */
   | 'maybe'
-  /** It must never be seen. */
+  /** It must never be visible. */
   | 'out'
 
 interface Entry {
@@ -26,12 +26,12 @@ interface Entry {
   position: bigint | undefined
 }
 
-/** What an `advance` under way is to make visible. */
+/** What an `advance` in flight is to make visible. */
 export type Advancing = readonly { fate: Fate }[]
 
-/** The ring did what it must not. */
+/** The ring broke a promise. */
 export class Violation extends Error {
-  /** What kind of promise was broken. */
+  /** The kind of promise. */
   readonly kind: string
 
   constructor(kind: string, message: string) {
@@ -69,16 +69,26 @@ export class ConsumerSession {
   at: Position | undefined
   /** The consumer's own position. */
   ownAt: Position
-  /** Lost items that earlier handles told of and gave back, with nothing behind them. */
-  readonly toldBefore: number
+  /** Lost items that earlier handles reported and acknowledged, with nothing behind them. */
+  readonly reportedBefore: number
 
-  constructor(ownAt: Position, toldBefore = 0) {
+  constructor(ownAt: Position, reportedBefore = 0) {
     this.ownAt = ownAt
-    this.toldBefore = toldBefore
+    this.reportedBefore = reportedBefore
   }
 }
 
-/** Knows what was pushed, acknowledged, delivered and given back, and says when a promise is broken. */
+/**
+ * Knows what was pushed, committed, delivered and acknowledged, and throws a `Violation` when a promise is broken. It sees only what
+ * callers of the ring see, and never the disk.
+ *
+ * - Each item has a number in its bytes, and its content follows from that: any bytes that were not pushed are recognised.
+ * - Each item has a fate, from `held` (pushed) over `begun` (its `advance` was called) to `acknowledged` (that resolved). If the
+ *   handle dies in between, the fate is open (`maybe`) until a later item shows it, and final from then on.
+ * - Delivery is in the order of the numbers. A gap must be reported by the ring as damaged or overwritten, item by item, or consist of
+ *   items that never counted.
+ * - After a loss of the cache the oracle relaxes only what the guarantees under these faults allow.
+ */
 export class Oracle {
   readonly #guarantees: Guarantees
   readonly #log: Entry[] = []
@@ -87,16 +97,16 @@ export class Oracle {
   /** Where producers began. */
   readonly #starts: Position[] = []
   #commits = 0
-  /** The number behind the last item that a consumer gave back, acknowledged and begun. */
+  /** The number behind the last item that a consumer acknowledged: that resolved, and was begun. */
   #gaveBack = 0
   #givesBack = 0
-  #toldBefore = 0
+  #reportedBefore = 0
   #lastAcknowledged = -1
   #delivered = 0
-  /** Items that the ring told were overwritten, not given back yet, and what they were before. */
+  /** Items that the ring reported as overwritten, not acknowledged yet, and their fates before. */
   #overwritten: { readonly id: number; readonly fate: Fate }[] = []
 
-  /** `itemsUpTo`: how many items there were up to a position, if positions tell. */
+  /** `itemsUpTo`: how many items there were up to a position, if positions say so. */
   constructor(guarantees: Guarantees, itemsUpTo?: (position: Position) => number) {
     this.#guarantees = guarantees
     this.#itemsUpTo = itemsUpTo
@@ -107,12 +117,12 @@ export class Oracle {
     return this.#delivered
   }
 
-  /** How many items were pushed, or tried to be. */
+  /** How many pushes of items were begun. */
   get items(): number {
     return this.#log.length
   }
 
-  /** The number behind the last item that was given back; undefined while that is not known. */
+  /** The number behind the last acknowledged item; undefined while that is not known. */
   get returned(): number | undefined {
     return this.#gaveBack === this.#givesBack ? this.#gaveBack : undefined
   }
@@ -123,10 +133,10 @@ export class Oracle {
   }
 
   /**
-   * Items are damaged, the ring says.
-   * @throws {Violation} more at once than what happened to the disk can cost
+   * The ring reports damaged items.
+   * @throws {Violation} more at once than the disk's faults can cost
    */
-  toldDamage(items: number): void {
+  reportedDamage(items: number): void {
     const most = this.#guarantees.damagedAtOnce
     if (items > most)
       throw new Violation('costs', `${items} items are damaged, at most ${most} can be`)
@@ -211,19 +221,19 @@ export class Oracle {
       const id = this.#identify(item)
       this.#delivered++
       const damaged = index === 0 ? how.damaged : 0
-      this.#checkCount(id, { from: at, to: position, told: missed + damaged, next })
+      this.#checkCount(id, { from: at, to: position, reported: missed + damaged, next })
       at = position
       const { losses } = this.#guarantees
-      const before = next === undefined ? session.toldBefore : 0
-      const told = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged + before : 0)
+      const before = next === undefined ? session.reportedBefore : 0
+      const reported = (losses.overwritten ? missed : 0) + (losses.damaged ? damaged + before : 0)
       if (this.#guarantees.authentic) this.#checkPosition(id, position)
-      if (this.#guarantees.lossless) this.#checkCursor(id, next, told)
+      if (this.#guarantees.lossless) this.#checkCursor(id, next, reported)
       else if (this.#guarantees.authentic && !fromOwn && id <= session.last) {
         throw new Violation('reordered', `item ${id} was delivered after item ${session.last}`)
       }
       if (session.own === undefined && (fromOwn || session.next === undefined)) {
         session.own = id
-        // What the consumer's pointer says is known now, unless items were overwritten behind it; it may still go back to
+        // The consumer's own position is known now, unless items were overwritten behind it; it may still go back to
         // what is stable.
         if (missed === 0) this.#givesBack = Math.max(this.#gaveBack, id)
       }
@@ -235,10 +245,10 @@ export class Oracle {
     session.at = at
   }
 
-  /** The ring said that there is nothing, when so much had been acknowledged before it was asked. */
+  /** The ring said that it is empty, with this many items committed before it was asked. */
   empty(session: ConsumerSession, acknowledged: number): void {
     const { lossless, losses } = this.#guarantees
-    // What was lost may be told of with the next item.
+    // Losses may be reported with the next item.
     if (!lossless || losses.overwritten || losses.damaged) return
     const next = session.next ?? this.#givesBack
     const missing = this.#log.findIndex(
@@ -249,23 +259,23 @@ export class Oracle {
     }
   }
 
-  /** Whether a consumer's place moved: where an epoch begins at it, its position changes, and its place does not. */
+  /** Whether a consumer's cursor moved: where an epoch begins at it, its position changes, and the cursor does not. */
   hasMoved(from: Position, to: Position): boolean {
     const items = this.#itemsUpTo
     return items === undefined ? from !== to : items(from) !== items(to)
   }
 
-  /** A handle told of lost items, and gave them back, with nothing behind them. */
+  /** A handle reported lost items, and acknowledged them, with nothing behind them. */
   gaveBackLost(items: number): void {
-    this.#toldBefore += items
+    this.#reportedBefore += items
   }
 
-  /** Lost items that were given back since the last that was delivered. */
-  get toldBefore(): number {
-    return this.#toldBefore
+  /** Lost items that were acknowledged since the last item was delivered. */
+  get reportedBefore(): number {
+    return this.#reportedBefore
   }
 
-  /** The consumer gives back what is before an item's number. */
+  /** The consumer begins to acknowledge everything before an item's number. */
   givesBack(next: number): void {
     this.#givesBack = Math.max(this.#givesBack, next)
   }
@@ -274,22 +284,22 @@ export class Oracle {
   gaveBack(session: ConsumerSession, next: number, position: Position): void {
     this.#gaveBack = Math.max(this.#gaveBack, next)
     this.#givesBack = this.#gaveBack
-    this.#toldBefore = 0
+    this.#reportedBefore = 0
     this.#overwritten = this.#overwritten.filter(({ id }) => id >= next)
     session.own = next
     session.ownAt = position
   }
 
   /**
-   * The disk lost its cache. Of what is not given back, the overwriting may have been only there: these items come after all,
-   * or are told again.
+   * The disk lost its cache. For items that are not acknowledged, the overwriting may have been only there: they come after all,
+   * or are reported again.
    */
   cacheLost(): void {
     for (const { id, fate } of this.#overwritten) (this.#log[id] as Entry).fate = fate
     this.#overwritten = []
   }
 
-  /** The lengths of the items that wait, when those before `next` were given back; `undefined`: nobody knows. */
+  /** The lengths of the unacknowledged items, if those before `next` are acknowledged; `undefined`: unknown. */
   waiting(next: number): readonly number[] | undefined {
     const rest = this.#log.slice(next)
     if (rest.some(({ fate }) => fate === 'maybe' || fate === 'begun')) return undefined
@@ -317,7 +327,7 @@ export class Oracle {
     }
   }
 
-  /** Whether an item was committed: then it is lost only if the ring says so. */
+  /** Whether an item was committed: then it is lost only if the ring reports it. */
   isCommitted(id: number): boolean {
     return this.#log[id]?.fate === 'acknowledged'
   }
@@ -349,8 +359,8 @@ export class Oracle {
     )
   }
 
-  /** Positions count on without a hole, but for what the ring said was lost. */
-  #checkCount(id: number, { from, to, told, next }: Counted): void {
+  /** Positions count on without a gap, except for what the ring reported as lost. */
+  #checkCount(id: number, { from, to, reported, next }: Counted): void {
     const items = this.#itemsUpTo
     if (!this.#guarantees.authentic || items === undefined) return
     const cursor = this.#unmerged(from, next ?? this.#givesBack, items)
@@ -358,13 +368,16 @@ export class Oracle {
     const begun = this.#starts.filter((start) => cursor < start && start <= to)
     const missing = items(to) - Math.min(...[from, ...begun].map(items)) - 1
     // A producer that was killed while it attached may have begun even earlier.
-    if (missing < 0 || missing === told) return
-    throw new Violation('miscounted', `item ${id} comes after ${missing} others, of ${told} told`)
+    if (missing < 0 || missing === reported) return
+    throw new Violation(
+      'miscounted',
+      `item ${id} comes after ${missing} others, of ${reported} reported`,
+    )
   }
 
   /**
-   * A position as the producer answered it: where epochs were merged, a consumer says that its place is of the first of them.
-   * The item that ends there is not always the one right before the next to be delivered: that may have been overwritten.
+   * A position as the producer returned it: where epochs were merged, the consumer shows the first of them. The item that ends there is
+   * not always the one right before the next to be delivered: that may have been overwritten.
    */
   #unmerged(from: Position, next: number, items: (position: Position) => number): Position {
     const ends = ({ position }: Entry): boolean =>
@@ -375,7 +388,7 @@ export class Oracle {
 
   #checkPosition(id: number, position: bigint): void {
     const entry = this.#log[id] as Entry
-    // The producer may have died before it answered one.
+    // The producer may have died before it returned one.
     entry.position ??= position
     if (entry.position === position) return
     throw new Violation(
@@ -384,7 +397,7 @@ export class Oracle {
     )
   }
 
-  #checkCursor(id: number, next: number | undefined, told: number): void {
+  #checkCursor(id: number, next: number | undefined, reported: number): void {
     const entry = this.#log[id] as Entry
     if (entry.fate === 'out' || entry.fate === 'held') {
       const why = entry.fate === 'out' ? 'was dropped before' : 'was not advanced'
@@ -392,26 +405,26 @@ export class Oracle {
     }
     const goesBack = next === undefined && this.#guarantees.losses.damaged
     if (id < (next ?? this.#gaveBack) && !goesBack) {
-      const why = next === undefined ? 'it was given back' : `item ${next - 1} was`
+      const why = next === undefined ? 'it was acknowledged' : `item ${next - 1} was`
       throw new Violation('repeated', `item ${id} was delivered again, after ${why}`)
     }
-    this.#skip(next ?? this.#givesBack, id, told)
+    this.#skip(next ?? this.#givesBack, id, reported)
   }
 
   /**
    * Items were passed over: they never come any more, nor do those that depended on them. Only if a slot is damaged does the
-   * ring go by an older one, which may not know yet that they were given up.
+   * ring use an older one, which may not know yet that they were given up.
    */
-  #skip(from: number, delivered: number, told: number): void {
+  #skip(from: number, delivered: number, reported: number): void {
     const skipped = this.#log.slice(from, Math.max(from, delivered))
     const lost = skipped.filter(({ fate }) => fate === 'acknowledged')
-    if (lost.length > told && !this.#mayLose(lost, lost.length - told)) {
-      const id = this.#log.indexOf(lost[told] as Entry)
+    if (lost.length > reported && !this.#mayLose(lost, lost.length - reported)) {
+      const id = this.#log.indexOf(lost[reported] as Entry)
       throw new Violation('lost', `item ${id} was acknowledged, but item ${delivered} came instead`)
     }
     skipped.forEach((entry, index) => {
       const { fate } = entry
-      if (entry.fate === 'maybe' && !entry.rejected && told === 0) {
+      if (entry.fate === 'maybe' && !entry.rejected && reported === 0) {
         for (const later of this.#log.slice(this.#log.indexOf(entry))) {
           if (later.session === entry.session && later.fate === 'maybe') later.fate = 'out'
         }
@@ -419,17 +432,17 @@ export class Oracle {
       const { overwritten, damaged } = this.#guarantees.losses
       if (entry.fate === 'maybe') entry.fate = 'out'
       if (entry.fate === 'acknowledged' && !(overwritten && damaged)) entry.fate = 'out'
-      if (overwritten && told > 0 && fate !== entry.fate) {
+      if (overwritten && reported > 0 && fate !== entry.fate) {
         this.#overwritten.push({ id: from + index, fate })
       }
     })
   }
 
-  /** Damage of the last batch cannot be told from a batch that was never whole: it takes what that committed, and no more. */
-  #mayLose(lost: readonly Entry[], untold: number): boolean {
+  /** Damage of the last batch looks like an incomplete batch: it costs what that committed, and no more. */
+  #mayLose(lost: readonly Entry[], unreported: number): boolean {
     const together = (one: Entry): number =>
       lost.filter(({ commit }) => commit === one.commit).length
-    return this.#guarantees.losses.damaged && lost.some((one) => together(one) >= untold)
+    return this.#guarantees.losses.damaged && lost.some((one) => together(one) >= unreported)
   }
 }
 
@@ -437,8 +450,8 @@ export class Oracle {
 interface Counted {
   readonly from: Position
   readonly to: Position
-  /** Lost items that the ring told of. */
-  readonly told: number
+  /** Lost items that the ring reported. */
+  readonly reported: number
   /** The number behind the item that ends at `from`, if it is known. */
   readonly next: number | undefined
 }
@@ -447,7 +460,7 @@ interface Counted {
 export interface Popping {
   /** From the consumer's own position, and not from behind the last one popped. */
   readonly fromOwn: boolean
-  /** So many items before the first were damaged, the ring says. */
+  /** How many items before the first were damaged, by the ring's report. */
   readonly damaged: number
 }
 

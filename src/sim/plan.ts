@@ -10,17 +10,17 @@ import {
 import type { RingUnderTest, Shape } from './guarantees.ts'
 import { nameOf, Random } from './random.ts'
 
-/** As many requests as attaching makes, about. */
+/** About as many requests as attaching makes. */
 const ATTACH_REQUESTS = 16
 /** More than there are moments of one kind. */
 const DEVICE_EVENT_IDS = 10_000
-/** How many of the plans are of a kind that few need. */
+/** The part of the plans that are of a rarely needed kind. */
 const RARE = 0.15
 
-/** A size of an item: 3 or more are bytes, less than 1.01 is a part of the largest item. */
+/** The size of an item: 3 or more are bytes, less than 1.01 is a part of the largest item. */
 export type Size = number
 
-/** What a producer does. `part` says how far of what is possible: 0 is least, 1 all. */
+/** A step of a producer. `part` is how far of what is possible: 0 is the least, 1 is all. */
 export type ProducerStep =
   | { readonly id: number; readonly kind: 'append' | 'push'; readonly sizes: readonly Size[] }
   | { readonly id: number; readonly kind: 'advance'; readonly part: number }
@@ -28,7 +28,7 @@ export type ProducerStep =
   | { readonly id: number; readonly kind: 'zombie'; readonly sizes: readonly Size[] }
   | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
 
-/** What a consumer does. `take` pops and advances, `head` pops at its own position. */
+/** A step of a consumer. `take` pops and advances, `head` pops at its own position. */
 export type ConsumerStep =
   | { readonly id: number; readonly kind: 'pop' | 'take'; readonly max: number }
   | { readonly id: number; readonly kind: 'advance'; readonly part: number }
@@ -39,7 +39,7 @@ export type ConsumerStep =
   | { readonly id: number; readonly kind: 'zombie' }
   | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
 
-/** What a reader does. `through` acknowledges up to an entry, `rewind` goes back, with `all` also to what is acknowledged. */
+/** A step of a reader. `through` acknowledges up to an entry, `rewind` goes back, with `all` also to what is acknowledged. */
 export type ReaderStep =
   | { readonly id: number; readonly kind: 'receive'; readonly max: number }
   | { readonly id: number; readonly kind: 'ack'; readonly part: number; readonly order: number }
@@ -50,14 +50,14 @@ export type ReaderStep =
   | { readonly id: number; readonly kind: 'restart' }
   | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
 
-/** A reader, in place of the consumer. */
+/** A reader, which replaces the consumer. */
 export interface ReaderPlan {
   readonly maxUnacked: number
   readonly lazyAck: false | { readonly calls: number; readonly ms: number }
   readonly steps: readonly ReaderStep[]
 }
 
-/** Something that goes wrong at a moment: so long after a role made this request of this step. */
+/** A fault at a moment: this long after a role made this request of this step. */
 export interface FaultEvent {
   readonly id: number
   readonly kind: EventFault | DeviceFault
@@ -77,10 +77,10 @@ export interface Plan {
   readonly rates: FaultRates
   readonly producer: readonly ProducerStep[]
   readonly consumer: readonly ConsumerStep[]
-  /** In place of the consumer's steps, if a reader consumes. */
+  /** Replaces the consumer's steps, if a reader consumes. */
   readonly reader?: ReaderPlan
   readonly events: readonly FaultEvent[]
-  /** What a consumer does at damage. */
+  /** The consumer's `onDamage`. */
   readonly onDamage: 'stop' | 'skip'
   /** Whether there was another ring on the disk before. */
   readonly usedBefore: boolean
@@ -159,7 +159,7 @@ function weights<K extends string>(
 }
 
 function producerSteps(random: Random, steps: number, second: boolean): readonly ProducerStep[] {
-  // Each time a producer attaches an epoch begins, and a slot has to hold those that the consumer has not seen.
+  // Each attach of a producer begins an epoch, and a slot has to store those that the consumer has not seen.
   const restless = random.chance(RARE)
   const kinds = weights(random, {
     append: 10,
@@ -264,7 +264,7 @@ function events(
         found.push({ id: found.length, kind, role, step, request, part })
         const later = random.between(1, 3)
         const then = { role, step: step + later, request: random.below(ATTACH_REQUESTS), part }
-        // What a dead process left in the cache is lost soon, or nobody sees what that does.
+        // What a dead process left in the cache is lost soon, or nobody would see what that does.
         if (KILLS.includes(kind) && random.chance(0.5) && losses.length > 0) {
           found.push({ id: found.length, kind: random.pick(losses), ...then })
         }
@@ -277,7 +277,7 @@ function events(
     : found
 }
 
-/** The moments of one kind of what is between the hosts and the disk; `first` is the id of the first. */
+/** The moments of one kind of fault between the hosts and the disk; `first` is the id of the first. */
 function deviceEvents(
   random: Random,
   kind: DeviceFault,
@@ -309,7 +309,7 @@ function ownKill(kind: EventFault, role: 'producer' | 'consumer'): boolean {
   return kind === (role === 'producer' ? 'killProducer' : 'killConsumer')
 }
 
-/** Processes are killed in the middle of what they do themselves. */
+/** Kills of processes in the middle of their own requests. */
 function foreignKill(kind: EventFault, role: 'producer' | 'consumer'): boolean {
   return kind === (role === 'producer' ? 'killConsumer' : 'killProducer')
 }

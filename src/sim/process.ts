@@ -49,7 +49,7 @@ export class RequestNames {
 /** A machine: what its processes share. */
 export class SimHost {
   readonly name: string
-  /** Who holds which role on this machine. */
+  /** The process that holds each role on this machine. */
   readonly claims: Map<string, SimProcess> = new Map()
   /** What this machine saw of each physical sector when it last read or wrote it. */
   readonly pages: Map<number, Uint8Array> = new Map()
@@ -68,9 +68,9 @@ export class SimProcess {
   readonly inFlight: Set<InFlight> = new Set()
   /** Requests made. */
   requests = 0
-  /** Calls of the ring's device: what a neighbour does in the same process is none of them. */
+  /** Calls of the ring's device, without those of a neighbour in the same process. */
   ringCalls = 0
-  /** Told of every request, with the time that it will take. */
+  /** Called with the duration of every request. */
   onRequest: ((ms: number) => void) | undefined
   #alive = true
 

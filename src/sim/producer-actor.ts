@@ -60,12 +60,12 @@ export class ProducerActor extends RoleActor<ProducerStep> {
     }
   }
 
-  /** Pushes and advances. Answers whether all of it was. */
+  /** Pushes and advances. Returns whether all of it was done. */
   async append(handle: ProducerHandle, sizes: readonly Size[]): Promise<boolean> {
     return this.#push(handle, sizes, (items) => handle.producer.append(items), true)
   }
 
-  /** Gives the handle back. */
+  /** Closes the handle. */
   override async detach(): Promise<void> {
     await this.#drop(this.#handle)
     this.#handle = undefined
@@ -157,7 +157,7 @@ export class ProducerActor extends RoleActor<ProducerStep> {
     return true
   }
 
-  /** Attaches a second handle, in a process of its own, and keeps the first; or sees that it is refused. */
+  /** Attaches a second handle, in a process of its own, and keeps the first; or checks that it is refused. */
   async #second(handle: ProducerHandle): Promise<void> {
     if (this.#older !== undefined) return
     await this.context.quiet(handle.process.clock)
@@ -179,14 +179,14 @@ export class ProducerActor extends RoleActor<ProducerStep> {
       await this.context.ring.attachProducer(mount.device, { clock: process.clock })
       throw new Violation('claim', 'a second producer was attached although the role is claimed')
     } catch (error) {
-      // A device that takes no writes now says so before anything is claimed.
+      // A device that refuses writes now says so before anything is claimed.
       const refusals = ['BLOCK_CLAIMED', 'BLOCK_READ_ONLY']
       if (!isBlockError(error) || !refusals.includes(error.code)) throw error
     }
     this.context.exit(process)
   }
 
-  /** Attaches, and does what ends the older handle. Answers whether it did. */
+  /** Attaches, and does what ends the older handle. Returns whether it did. */
   async #takesOver(): Promise<boolean> {
     const handle = await this.attached()
     if (handle === undefined) return false
@@ -210,7 +210,7 @@ export class ProducerActor extends RoleActor<ProducerStep> {
       this.#older = undefined
       await this.#drop(older)
     }
-    // The newer handle finds out when it looks, which it does after so long.
+    // The newer handle finds out when it refreshes.
     await this.context.quiet(older.process.clock)
   }
 

@@ -6,7 +6,7 @@ export function mix(left: number, right: number): number {
   return (z ^ (z >>> 16)) >>> 0
 }
 
-/** The number that stands for a stream's name. */
+/** The number of a stream's name. */
 export function nameOf(text: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < text.length; at++) {
@@ -16,7 +16,7 @@ export function nameOf(text: string): number {
 }
 
 /**
- * A stream of random numbers that a seed and names determine. Every decision of a simulation is drawn from a
+ * A stream of random numbers that is determined by a seed and names. Every decision of a simulation is drawn from a
  * stream of its own, so that leaving one out does not change the others.
  */
 export class Random {
@@ -26,7 +26,7 @@ export class Random {
     this.#state = seed | 0
   }
 
-  /** The stream that belongs to a seed and a path of names. */
+  /** The stream of a seed and a path of names. */
   static of(seed: number, ...path: readonly number[]): Random {
     let state = mix(seed, path.length)
     for (const name of path) state = mix(state, name)

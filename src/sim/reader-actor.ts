@@ -13,12 +13,12 @@ import { Random } from './random.ts'
 /** Pause after an empty ring, in milliseconds. */
 const PAUSE_MS = 3
 
-/** Tells of what consumers skip. */
+/** Counts what consumers skip. */
 const damages = globalThis.process
   ?.getBuiltinModule?.('node:diagnostics_channel')
   ?.channel('shared-block-ring:damage')
 
-/** What was delivered, or skipped as damaged, and is not known to be given back. */
+/** What was delivered, or skipped as damaged, and is still in the ring as far as is known. */
 interface Delivered {
   /** The item's number; of damage, that of the item before. */
   readonly id: number
@@ -41,13 +41,19 @@ interface ReaderHandle {
   replay: Delivered[]
   /** The number of the last item that was delivered. */
   front: number
-  /** Damaged items that were told since the last item. */
+  /** Damaged items that were reported since the last item. */
   damaged: number
 }
 
 /**
- * A consumer that acknowledges in any order, through a `RingReader`. It keeps a list of what it acknowledged, item by item, and from
- * that the oracle knows what the ring may give back, and what it must not deliver again.
+ * A consumer that acknowledges in any order, through a `RingReader`. It models what the reader has to do: a list of everything that
+ * was delivered, item by item, with what is acknowledged. From that the oracle knows how far the ring may advance, and what the reader
+ * must not deliver again.
+ *
+ * - Acknowledgements run concurrently, as handlers do; each is checked when it resolves, rejects, or the reader is closed.
+ * - After `rewind` and `seek`, everything unacknowledged comes again, in order, and nothing else; an item that does not was lost
+ *   with a cache, so it was never committed.
+ * - `unacked` must name the oldest unacknowledged entry, and never more entries than `maxUnacked`.
  */
 export class ReaderActor extends RoleActor<ReaderStep> {
   readonly #plan: ReaderPlan
@@ -126,7 +132,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       )
       const { maxUnacked, lazyAck } = this.#plan
       const reader = readerOf<Uint8Array>(consumer, { clock, maxUnacked, lazyAck })
-      const session = new ConsumerSession(consumer.position, oracle.toldBefore)
+      const session = new ConsumerSession(consumer.position, oracle.reportedBefore)
       this.#handle = {
         process,
         reader,
@@ -170,25 +176,25 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
   }
 
-  /** Stepping over damage. Answers also how many items were told to be damaged and are skipped by the consumer itself. */
+  /** Receives, skipping damage. Also returns how many items were reported as damaged and skipped by the consumer itself. */
   async #tryReceive(
     handle: ReaderHandle,
   ): Promise<{ readonly entry: RingEntry | undefined; readonly damaged: number }> {
     const { oracle } = this.context
-    const told: number[] = []
-    const hear = (message: unknown): void => void told.push((message as DamageMessage).items)
+    const reported: number[] = []
+    const hear = (message: unknown): void => void reported.push((message as DamageMessage).items)
     damages?.subscribe(hear)
     try {
       for (;;) {
         try {
           const entry = await handle.reader.tryReceive()
-          for (const items of told) oracle.toldDamage(items)
-          return { entry, damaged: told.reduce((sum, items) => sum + items, 0) }
+          for (const items of reported) oracle.reportedDamage(items)
+          return { entry, damaged: reported.reduce((sum, items) => sum + items, 0) }
         } catch (error) {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.context.judge('the reader', error)
           const { items = 0, missed = 0, position = '' } = error.details
-          oracle.toldDamage(items)
+          oracle.reportedDamage(items)
           await handle.reader.seek(parsePosition(position))
           this.#skipped(handle, items + missed, parsePosition(position))
         }
@@ -238,11 +244,11 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
     this.#vanished(handle, handle.replay.splice(0, at))
     handle.replay.shift()
-    const place = handle.delivered.indexOf(known)
-    handle.delivered[place] = { ...known, entry }
+    const index = handle.delivered.indexOf(known)
+    handle.delivered[index] = { ...known, entry }
   }
 
-  /** Items did not come again: they went with a cache, so they were never acknowledged to the producer. */
+  /** Items did not come again: they were lost with a cache, so they were never committed. */
   #vanished(handle: ReaderHandle, items: readonly Delivered[]): void {
     const { oracle } = this.context
     for (const one of items) {
@@ -254,7 +260,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
   }
 
-  /** An item has the number of others that were delivered before: those went with a cache. */
+  /** An item has the number of others that were delivered before: those were lost with a cache. */
   #cut(handle: ReaderHandle, position: Position): void {
     const items = this.context.ring.itemsUpTo
     if (items === undefined) return
@@ -262,7 +268,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     handle.delivered = handle.delivered.filter((one) => items(one.position) < number)
   }
 
-  /** Whether each item that was delivered is known to be in the ring, or not: losses would be told again after going back. */
+  /** Whether each delivered item is known to be in the ring, or not: losses would be reported again after going back. */
   get #countsItems(): boolean {
     const { lossless, losses } = this.context.guarantees
     return lossless && !losses.overwritten && !losses.damaged
@@ -274,7 +280,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     return end < 0 ? delivered : delivered.slice(0, end)
   }
 
-  /** The number behind the last item that the ring may give back. */
+  /** The number behind the last item that the ring may advance past. */
   #mayGiveBack(handle: ReaderHandle): number | undefined {
     const { oracle } = this.context
     // Where losses hide that an epoch began, what was never committed may be gone.
@@ -287,14 +293,14 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     return last === undefined ? undefined : last.id + 1
   }
 
-  /** Some are acknowledged now: from here on the ring may give back what is finished without a gap. */
+  /** Some acknowledgements began: from here on the ring may advance past what is finished without a gap. */
   #begin(handle: ReaderHandle, some: readonly Delivered[]): void {
     for (const one of some) one.finished = true
     const next = this.#mayGiveBack(handle)
     if (next !== undefined) this.context.oracle.givesBack(next)
   }
 
-  /** That resolved: these are given back, durably. */
+  /** That resolved: these have left the ring, durably. */
   #gaveBack(handle: ReaderHandle, prefix: readonly Delivered[]): void {
     const { oracle } = this.context
     const still = new Set(this.#prefix(handle))
@@ -340,12 +346,15 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     this.#gaveBack(handle, prefix)
   }
 
-  /** What was acknowledged without a gap when the write began, and still is, is given back. */
+  /** What was acknowledged without a gap when the write began, and still is, has left the ring. */
   #checkGivenBack({ reader }: ReaderHandle, prefix: readonly Delivered[]): void {
     const end = prefix.findIndex(({ finished }) => !finished)
     const last = end < 0 ? prefix.at(-1) : prefix[end - 1]
     if (last === undefined || last.position <= reader.consumer.position) return
-    throw new Violation('held', `item ${last.id} is acknowledged without a gap, and not given back`)
+    throw new Violation(
+      'held',
+      `item ${last.id} is acknowledged without a gap, and still in the ring`,
+    )
   }
 
   async #ackThrough(handle: ReaderHandle, part: number): Promise<void> {
@@ -367,7 +376,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
 
   async #flush(handle: ReaderHandle): Promise<void> {
     const prefix = [...this.#prefix(handle)]
-    // It would wait for what comes before.
+    // It would wait for the entries before it.
     const isGap = handle.delivered.some(({ finished }, at) => finished && at >= prefix.length)
     if (isGap) return
     await handle.reader.flush()
@@ -383,7 +392,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     handle.replay = behind.filter(({ finished }) => !finished)
   }
 
-  /** The reader holds no more than is known to be held, and the entry that it says holds the others is one of them. */
+  /** The reader has no more entries than are known, and the entry that it names as holding the others is one of them. */
   #checkUnacked({ reader, delivered }: ReaderHandle): void {
     const { entries, oldest } = reader.unacked
     if (entries > this.#plan.maxUnacked + 1) {

@@ -4,7 +4,7 @@ import type { Broken, Outcome } from './simulation.ts'
 /** Lines of a trace that are shown. */
 const MAX_LINES = 120
 
-/** A failing run as people read it: what broke, what the run was, and what happened. */
+/** The report of a failing run: what broke, what the run was, and what happened. */
 export function report(outcome: Outcome, command: string): string {
   const { plan } = outcome
   const { sectorSize, sizeSectors, physicalSectorSize } = plan.shape

@@ -3,25 +3,32 @@ import type { InFlight, SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
-/** Ends a request, for its process. Answers whether that is there to go on. */
+/** Ends a request, for its process. Returns whether that is still alive. */
 export type RequestEnd = (error?: BlockError) => boolean
 
-/** How many bytes of a sector are seen written when it is seen half written. */
+/** Where a half written sector is cut, in bytes. */
 const TEARS = [1, 2, 9, 64, 128, 256]
 /** How much later a dead process's write may land, in milliseconds. */
 const LATE_MS = 100
 
-/** How many requests take long; of those that wait for the medium more, because others see what may yet be lost. */
+/** The part of requests that take long. Of those that wait for the medium it is larger: others see what may yet be lost. */
 const LONG = 0.05
 const LONG_DURABLE = 0.3
 
-/** How soon what waits long for the medium is seen by others, as a part of when it would be otherwise. */
+/** How soon a write that waits long for the medium becomes visible, as a part of its usual time. */
 const SEEN_EARLY = 0.1
 
-/** What all requests have: a name, a time to take, and an end. */
+/**
+ * A request in flight: a name, a duration, and an end. Its name (role, step, request) selects its random stream, so a run that leaves
+ * another request out draws the same for this one.
+ *
+ * A write passes three points in time: it becomes visible (in the cache), in one go or in halves; stable, if it is durable; and it is
+ * acknowledged. Kills and power cuts come between any of them, and a process that is gone hears of nothing. A read sees each half
+ * of its sectors at a moment of its own.
+ */
 abstract class Request implements InFlight {
   readonly name: string
-  /** The time that it takes: mostly about a millisecond, sometimes long. */
+  /** Its duration: mostly about a millisecond, sometimes long. */
   readonly ms: number
   protected readonly isLong: boolean
   protected readonly world: World
@@ -56,7 +63,7 @@ abstract class Request implements InFlight {
     })
   }
 
-  /** Ends the request when its time is over, well or with what `failure` says then. */
+  /** Ends the request when its time is over, with the error that `failure` returns then, if any. */
   protected finish(failure: () => string | undefined): void {
     this.world.scheduler.after(this.ms, () => {
       if (this.ended) return false
@@ -85,7 +92,7 @@ function lengthOf(buffers: readonly Uint8Array[]): number {
   return bytes
 }
 
-/** Somewhere else on the disk, aligned as before. */
+/** Another offset on the disk, aligned as before. */
 function elsewhere(world: World, offset: number, length: number, random: Random): number {
   const { sectorSize, sizeSectors } = world.disk
   const sectors = sizeSectors - length / sectorSize
@@ -202,7 +209,7 @@ export class ReadRequest extends Request {
   }
 }
 
-/** Writes: first it is visible, in one go or in two; then stable, if it has to be; then acknowledged. */
+/** Writes: first visible, in one go or in two; then stable, if it is durable; then acknowledged. */
 export class WriteRequest extends Request {
   readonly #offset: number
   readonly #data: Uint8Array
@@ -213,7 +220,7 @@ export class WriteRequest extends Request {
   #applied: 'no' | 'part' | 'yes' = 'no'
   #durableNow = false
   #salt = 0
-  /** What a half written sector held before. */
+  /** What a half written sector contained before. */
   #torn: { readonly offset: number; readonly at: number; readonly before: Uint8Array } | undefined
 
   constructor(
@@ -322,7 +329,7 @@ export class WriteRequest extends Request {
     }
   }
 
-  /** Lets part of one sector be seen, at a boundary that means nothing to anybody. */
+  /** Makes part of one sector visible, cut where no structure ends. */
   #tear(): void {
     const { disk } = this.world
     if (this.#applied !== 'no' || disk.physicalSectorSize > disk.sectorSize) return
@@ -375,7 +382,7 @@ export class WriteRequest extends Request {
   }
 }
 
-/** Makes stable what was written before. */
+/** Makes earlier writes stable. */
 export class FlushRequest extends Request {
   constructor(
     world: World,
@@ -393,7 +400,7 @@ export class FlushRequest extends Request {
     let fails = injected
     this.after(at, () => {
       if (injected) {
-        // Whoever has the disk open is told once.
+        // Each process that has the disk open is told once.
         if (world.disk.failFlush((count) => random.below(count))) world.onLoss()
         lost()
       } else if (!lost()) world.disk.flush(upTo)

@@ -6,7 +6,7 @@ import type { SimProcess } from './process.ts'
 import type { ProducerActor } from './producer-actor.ts'
 import type { World } from './world.ts'
 
-/** A run, as those see it who check it from outside. */
+/** A run, as seen by its checks from outside. */
 export interface Run {
   readonly ring: RingUnderTest
   readonly world: World
@@ -18,7 +18,7 @@ export interface Run {
   observe(process: SimProcess): Promise<BlockDevice>
   /**
    * Judges an error of the ring, or of opening its device.
-   * @returns whether the handle is of no use any more
+   * @returns whether the handle has ended
    */
   judge(what: string, error: unknown): boolean
 }

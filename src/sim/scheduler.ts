@@ -1,13 +1,13 @@
 import { drain } from './drain.ts'
 
-/** Something that happens at a time. */
+/** Something scheduled. */
 export interface Scheduled {
   readonly at: number
-  /** Takes it back, if it did not happen yet. */
+  /** Cancels it, if it has not happened yet. */
   cancel(): void
 }
 
-/** Why a simulation stopped: it was done, nothing could ever happen again, or it took too many events. */
+/** Why a simulation stopped: it was done, nothing can ever happen again, or it took too many events. */
 export type Stop = 'done' | 'idle' | 'bound'
 
 class Entry implements Scheduled {
@@ -26,7 +26,7 @@ class Entry implements Scheduled {
   }
 }
 
-/** Owns time. What is under test runs only between events, as far as it gets without I/O and without time. */
+/** Owns time. Code under test runs only between events, as far as it gets without I/O and without time. */
 export class Scheduler {
   /** Sorted, the next one last. */
   readonly #queue: Entry[] = []
@@ -45,7 +45,7 @@ export class Scheduler {
   }
 
   /**
-   * Lets something happen after so many milliseconds. It answers whether it let code under test go on; events at
+   * Schedules something in `ms` milliseconds. It returns whether it let code under test continue; events at
    * the same time happen in the order of scheduling.
    */
   after(ms: number, happen: () => boolean): Scheduled {
@@ -61,7 +61,7 @@ export class Scheduler {
     return entry
   }
 
-  /** Lets events happen until `done` says so. */
+  /** Runs events until `done` says so. */
   async run(done: () => boolean, maxEvents: number): Promise<Stop> {
     for (;;) {
       await drain()

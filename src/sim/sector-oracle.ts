@@ -1,22 +1,22 @@
 import { Violation } from './oracle.ts'
 
-/** What a write left in a sector: a pattern of its own, zeroes, or nobody says what. */
+/** What a write left in a sector: a pattern of its own, zeroes, or anything. */
 export type Filling = 'pattern' | 'zeroes' | 'undefined'
 
 interface Version {
   readonly number: number
   readonly filling: Filling
-  /** Through which it was written. */
+  /** The handle that wrote it. */
   readonly handle: unknown
   acknowledged: boolean
-  /** It failed, so it may come at any time. */
+  /** It failed, so it may land at any time. */
   haunts: boolean
 }
 
 interface Sector {
   /** In the order of writing. The first one is on stable storage; all before it are gone. */
   versions: Version[]
-  /** Of those, the first that may be seen, if the cache was not lost. */
+  /** Of those, the first that may be visible, if the cache was not lost. */
   seen: number
 }
 
@@ -39,8 +39,8 @@ export interface Flushing {
 }
 
 /**
- * Knows what was written to sectors of a device that only one program writes to, and what it may still hold: what is
- * stable or any later version if the device lost its cache, else the last one that was acknowledged or a later one.
+ * Knows what was written to sectors of a device that only one program writes to, and what they may contain: if the device lost its
+ * cache, what is stable or any later version; else the last acknowledged one or a later one.
  */
 export class SectorOracle {
   readonly #sectorSize: number
@@ -49,7 +49,7 @@ export class SectorOracle {
   #writes = 0
   #losses = 0
 
-  /** `late`: a write that failed may come at any time, even after later ones. */
+  /** `late`: a write that failed may land at any time, even after later ones. */
   constructor(sectors: number, sectorSize: number, late: boolean) {
     this.#sectorSize = sectorSize
     this.#late = late
@@ -107,8 +107,8 @@ export class SectorOracle {
   }
 
   /**
-   * A flush begins, through a handle. It covers what that handle has written, although the cache may be lost by now, and
-   * whatever else is to be seen.
+   * A flush begins, through a handle. It covers what that handle has written, even if the cache is lost by now, and
+   * everything that is visible.
    */
   flushing(handle: unknown): Flushing {
     const numbers = this.#sectors.map(({ versions, seen }) => {
@@ -120,8 +120,8 @@ export class SectorOracle {
   }
 
   /**
-   * It was acknowledged. What was written through another handle may have been lost on the way: only of its own a handle
-   * knows.
+   * It was acknowledged. What was written through another handle may have been lost on the way: a handle knows only of its own
+   * writes.
    */
   flushed({ handle, numbers, losses }: Flushing): void {
     numbers.forEach((number, sector) => {
@@ -141,7 +141,7 @@ export class SectorOracle {
 
   /**
    * Sectors were read.
-   * @throws {Violation} they hold what they cannot
+   * @throws {Violation} with impossible content
    */
   read(sector: number, bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += this.#sectorSize) {

@@ -49,7 +49,7 @@ function sizeOf(outcome: Outcome): number {
 
 type Attempt = (plan: Plan) => Promise<boolean>
 
-/** Leaves out pieces of a list, halves first: `attempt` says whether a shorter one still does. */
+/** Leaves out pieces of a list, halves first: `attempt` says whether a shorter one still fails. */
 export async function shorten<T>(
   list: readonly T[],
   attempt: (shorter: readonly T[]) => Promise<boolean>,
@@ -76,7 +76,7 @@ async function shrinkFaults(best: () => Outcome, attempt: Attempt): Promise<void
   }
 }
 
-/** Pushes one small item instead of several, or of a large one. */
+/** Replaces pushes of several items, or of a large one, by one small item. */
 async function shrinkItems(plan: () => Plan, attempt: Attempt): Promise<void> {
   for (let at = 0; at < plan().producer.length; at++) {
     for (const size of [3, 100]) {

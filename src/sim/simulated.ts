@@ -2,22 +2,22 @@ import type { Broken } from './simulation.ts'
 
 /** How a seed is run. */
 export interface SeedOptions {
-  /** Name of the mix of what goes wrong. Default `swarm`: each seed takes one. */
+  /** Name of the mix of faults. Default `swarm`: each seed draws one. */
   readonly mix?: string
-  /** How the roles reach the disk, where that can differ: a name of `STORAGES`. Default `disk`. */
+  /** How the roles reach the disk, if that can differ: a name of `STORAGES`. Default `disk`. */
   readonly device?: string
-  /** Steps of each role, where a run has steps. Default 50. */
+  /** Steps of each role, if a run has steps. Default 50. */
   readonly steps?: number
 }
 
-/** What every outcome tells. */
+/** What every outcome has. */
 export interface SeedOutcome<C> {
   readonly plan: { readonly seed: number }
   readonly broken: Broken | undefined
   readonly counts: C
 }
 
-/** What `--format` names: something that is simulated seed by seed, with counts of what happened. */
+/** What `--format` names: something that is simulated seed by seed, with counts. */
 export interface Simulated<C, O extends SeedOutcome<C>> {
   readonly name: string
   /** Counts of nothing. */
@@ -26,9 +26,9 @@ export interface Simulated<C, O extends SeedOutcome<C>> {
   addCounts(sum: C, more: C): void
   /** Runs the plan of a seed. */
   runSeed(seed: number, options?: SeedOptions): Promise<O>
-  /** Shrinks a failing run, and writes it down for people, with one command to replay it. */
+  /** Shrinks a failing run, and reports it with one command to replay it. */
   explain(failing: O, options?: SeedOptions): Promise<string>
-  /** Counts for people, and how many a second. */
+  /** Counts for people, with rates per second. */
   summary(counts: C, seconds: number): string
 }
 
@@ -40,11 +40,11 @@ export interface ExploreOptions extends SeedOptions {
   readonly stride?: number
   /** How many at most. Default: until `until`. */
   readonly seeds?: number
-  /** Asked after each seed: no more. */
+  /** Called after each seed: no more if it returns true. */
   readonly until?: () => boolean
 }
 
-/** What exploring found: counts, and the first run that broke a promise, as it was. */
+/** What exploring found: counts, and the first run that broke a promise, unshrunk. */
 export interface Explored<C, O> {
   readonly counts: C
   readonly failing: O | undefined

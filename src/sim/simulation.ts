@@ -27,10 +27,10 @@ const MAX_EVENTS = 60_000
 const RESTART_MS = 15
 /** Bytes at the beginning of a write in which bits flip more often. */
 const HEAD_BYTES = 96
-/** How often a copy of the disk is taken, which a rollback brings back. */
+/** How often a copy of the disk is taken, which a rollback restores. */
 const COPY_MS = 20
 
-/** Errors after which a handle can be used on. */
+/** Errors after which a handle stays usable. */
 const HARMLESS = ['BLOCK_IO', 'BLOCK_READ_ONLY', 'RING_DAMAGED', 'RING_OVERLOADED']
 
 /** A promise that was broken. */
@@ -50,7 +50,16 @@ export interface Outcome {
   readonly trace: readonly string[]
 }
 
-/** One run of a plan. */
+/**
+ * One run of a plan: two roles go through their steps over one simulated disk, while events of the plan kill processes, cut the power
+ * and damage the medium. At the end the faults stop, and the final check drains the ring.
+ *
+ * - Time, order and faults come from the plan and from random streams that are named by seed, role, step and request: the same plan
+ *   always runs the same way, and leaving out one step changes nothing in the streams of the others.
+ * - Code under test runs only between events, until nothing can continue without I/O or time; then the next event happens.
+ * - Every promise is checked as it can be broken: by the oracle at each delivery, by `judge` for each error, by bounds on events,
+ *   requests and allocations. The first violation ends the run.
+ */
 export class Simulation implements Run {
   readonly plan: Plan
   readonly ring: RingUnderTest
@@ -59,7 +68,7 @@ export class Simulation implements Run {
   readonly guarantees: Guarantees
   readonly producer: ProducerActor
   readonly consumer: ConsumerActor
-  /** Consumes in place of the consumer, until the faults end. */
+  /** Replaces the consumer until the faults end, if the plan has a reader. */
   readonly #reader: ReaderActor | undefined
   readonly #pauses: Pauses = { granted: 0, neverWanted: true }
   readonly #trace: string[] = []
@@ -132,7 +141,7 @@ export class Simulation implements Run {
     }
   }
 
-  /** Who has the consumer's role until the faults end. */
+  /** The actor that has the consumer's role until the faults end. */
   get #consuming(): ReaderActor | ConsumerActor {
     return this.#reader ?? this.consumer
   }
@@ -149,7 +158,7 @@ export class Simulation implements Run {
     return this.outcome()
   }
 
-  /** Lets things happen until `done`, or until a promise is broken. */
+  /** Runs events until `done`, or until a promise is broken. */
   async until(done: () => boolean): Promise<void> {
     const over = (): boolean => this.#broken !== undefined || done()
     const most = this.#maxEvents
@@ -159,7 +168,7 @@ export class Simulation implements Run {
     this.violate(new Violation('hang', `the run does not end: ${why}`))
   }
 
-  /** How it went so far. */
+  /** The result so far. */
   outcome(): Outcome {
     const { scheduler, counts } = this.world
     counts.seeds = 1
@@ -184,14 +193,14 @@ export class Simulation implements Run {
     return process
   }
 
-  /** The ring's device as it is, for a process that nothing happens to. */
+  /** The ring's device as it is, for a process without faults. */
   observe(process: SimProcess): Promise<BlockDevice> {
     return this.#storage.observe(process)
   }
 
   /**
    * Judges an error of the ring, or of opening its device.
-   * @returns whether the handle is of no use any more
+   * @returns whether the handle has ended
    */
   judge(what: string, error: unknown): boolean {
     if (error instanceof Violation) throw error
@@ -209,8 +218,7 @@ export class Simulation implements Run {
     return !HARMLESS.includes(code)
   }
 
-  /** What an actor uses of this run; `own` answers that actor. */
-  /** Has the adversary choose items, if there is one, and looks at what became of those before. */
+  /** Has the adversary choose items, if there is one, and checks what became of the earlier ones. */
   #supply(items: readonly Uint8Array[], producer: Producer): void {
     const { supplier } = this.ring
     if (supplier === undefined) return
@@ -287,7 +295,7 @@ export class Simulation implements Run {
     task.catch((error) => this.violate(error))
   }
 
-  /** No more faults: the end of the run. */
+  /** Stops all faults: the end of the run. */
   heal(): void {
     this.world.healed = true
     this.#storage.heal()
@@ -335,7 +343,7 @@ export class Simulation implements Run {
     }
   }
 
-  /** Answers whether it let code under test go on. */
+  /** Returns whether it let code under test continue. */
   #happen(event: FaultEvent): boolean {
     const { world } = this
     const random = Random.of(this.plan.seed, nameOf('event'), event.id)
@@ -379,7 +387,7 @@ export class Simulation implements Run {
     return false
   }
 
-  /** Ends a role's processes; `random` decides what becomes of what they have in flight. */
+  /** Kills a role's processes; `random` decides what becomes of what they have in flight. */
   kill(actor: Actor, random: Random): void {
     const late = this.world.enabled('lateWrite') && actor === this.producer
     this.#end(actor, (process) => {
@@ -388,7 +396,7 @@ export class Simulation implements Run {
     })
   }
 
-  /** Ends both roles' processes with the power, before the disk's cache goes. Answers which were there. */
+  /** Ends both roles' processes with the power, before the disk's cache is lost. Returns which were there. */
   powerOff(random: Random): readonly Actor[] {
     const dead = this.#actors.filter((actor) => (this.#processes.get(actor)?.size ?? 0) > 0)
     for (const actor of dead) this.#end(actor, (process) => process.losePower(random))
@@ -408,7 +416,7 @@ export class Simulation implements Run {
     for (const actor of dead) this.#restart(actor, random.float() * RESTART_MS)
   }
 
-  /** A byte that rots: every other time where something that was written lately says of itself what it is. */
+  /** A byte that rots: every other time in the header of a recent write. */
   #rotten(random: Random): number {
     const { disk } = this.world
     return random.chance(0.5)
@@ -433,7 +441,7 @@ export class Simulation implements Run {
 
   #restart(actor: Actor, ms: number): void {
     this.world.scheduler.after(ms, () => {
-      // Who has no process at the end has left.
+      // A role without a process at the end has left.
       if (this.world.healed || (this.#processes.get(actor)?.size ?? 0) > 0) return false
       this.#launch(actor)
       return true
@@ -454,7 +462,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error
 }
 
-/** What a ring promises over a kind of storage, and the errors that this may answer. */
+/** What a ring promises over a kind of storage, and the errors that this may throw. */
 function guaranteesOver(kind: StorageKind, ring: RingUnderTest, rates: FaultRates): Guarantees {
   const faults = faultsOf(rates)
   const guarantees = ring.guarantees(kind.seen(faults))

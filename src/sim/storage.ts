@@ -9,10 +9,10 @@ import type { SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
-/** What the code under test may allocate at once. */
+/** The most that code under test may allocate at once. */
 export const MAX_ALLOCATION: number = 1 << 20
 
-/** What storage has to do with the run that it is in. */
+/** What storage uses of its run. */
 export interface StorageContext {
   readonly world: World
   readonly plan: Plan
@@ -29,19 +29,19 @@ export interface Storage {
    * @throws {BlockError}
    */
   open(process: SimProcess): Promise<Mount>
-  /** The ring's part of the disk as it is, past all that is between. */
+  /** The ring's part of the disk as it is, bypassing everything in between. */
   observe(process: SimProcess): Promise<BlockDevice>
-  /** A process has ended, and what it had open is closed by its system; `random` decides what becomes of it. */
+  /** A process has ended, and its system closes what it had open; `random` decides what becomes of it. */
   ended(process: SimProcess, random: Random): void
-  /** The power is gone, of the hosts and of all that is between them and the disk. */
+  /** The power of the hosts, and of everything between them and the disk, is gone. */
   losePower(random: Random): void
-  /** The disk lost what was not flushed, and all that have it open are to be told. */
+  /** The disk lost what was not flushed, and everybody who has it open has to be told. */
   lose(): void
-  /** The disk has lost what was not flushed. */
+  /** The disk lost what was not flushed, silently. */
   cacheLost(): void
-  /** Something happens that only this kind of storage has; if to the process of a role, to this one. */
+  /** A fault that only this kind of storage has; if it hits the process of a role, this one. */
   befall(fault: DeviceFault, process: SimProcess | undefined, random: Random): void
-  /** No more faults: all that is between works again. */
+  /** Stops all faults: everything in between works again. */
   heal(): void
 }
 
@@ -49,17 +49,17 @@ export interface Storage {
 export interface StorageKind {
   readonly name: string
   readonly mixes: readonly Mix[]
-  /** Mixes that `swarm` takes. */
+  /** Mixes that `swarm` draws from. */
   readonly swarm: readonly string[]
   /** The faults that a ring sees when these can happen. */
   seen(faults: ReadonlySet<FaultKind>): ReadonlySet<FaultKind>
-  /** Codes of errors that this storage may answer then, besides those of any device. */
+  /** Codes of errors that this storage may throw then, besides those of any device. */
   errors(faults: ReadonlySet<FaultKind>): readonly string[]
   /** How many more events a run takes than over the disk itself, at most. */
   readonly eventsPerRequest: number
   /** The disk that holds a ring's disk of this shape. */
   diskOf(shape: Shape, plan: Plan): Shape
-  /** Loads what it needs: it may need what runs only in Node. */
+  /** Loads what it needs: that may run only in Node. */
   load(): Promise<(context: StorageContext) => Storage>
 }
 

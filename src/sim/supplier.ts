@@ -17,20 +17,20 @@ import type { Shape, Sight } from './guarantees.ts'
 import { ITEM_MIN_BYTES, Violation } from './oracle.ts'
 import type { Random } from './random.ts'
 
-// A supplier of items who sees all of the device, knows every rule, and chooses every byte of an item but the three by which the
+// A supplier of items that sees all of the device, knows every rule, and chooses every byte of an item except the three by which the
 // oracle knows it. It plants structures of a ring at each 512th byte of the batch that its items will be in: with the LSN, the epoch and
-// the chain that belong there, on this lap or on the next; one bit off as well, so that a flipped bit makes them whole; and words that
-// rule out the masks which a naive choice would try first.
+// the chain that belong there, on this lap or on the next; also one bit off, so that a flipped bit makes them valid; and words that
+// rule out the masks that a naive choice would try first.
 
 const BOUNDARY_BYTES = 512
-/** What planted structures have in common, so that they are known again. */
+/** What planted structures have in common, so that they are recognised. */
 const FORGED_TIME = 0x0bad_0bad_0bad
 const FORGED_ID = 0xffffff
 const FORGED_UUID: Uint8Array = new Uint8Array(16).fill(0x66)
 /** Of all rings that the simulator makes. */
 const RING_UUID: Uint8Array = new Uint8Array(16).fill(7)
 
-/** Plants structures in items that are about to be pushed, as one batch. */
+/** Plants structures in items that are about to be pushed as one batch. */
 export function plant(items: readonly Uint8Array[], sight: Sight, random: Random): void {
   const layout = layoutOf(sight.shape)
   const tail = tailOf(sight, layout)
@@ -80,7 +80,7 @@ function structure(target: Target, room: number, random: Random): Uint8Array {
   return kind === 'slot' ? slot(target, random) : batch(target, random)
 }
 
-/** A batch that would be believed where it is, on this lap or a later one. */
+/** A batch that would be valid where it is, on this lap or a later one. */
 function batch({ logPosition, epoch, at, layout }: Target, random: Random): Uint8Array {
   const { blockSize, dataBlocks } = layout
   const lsn = logPosition.lsn + Math.floor(at / blockSize) + dataBlocks * random.below(3)
@@ -154,7 +154,7 @@ function layoutOf({ blockSize, sectorSize, sizeSectors }: Shape): Layout {
   return makeLayout(blockSize ?? sectorSize, sizeSectors * sectorSize, 'sim')
 }
 
-/** Where the next batch goes, with the chain that leads there if its batch can be seen. */
+/** Where the next batch goes, with the chain up to there if its predecessor is visible. */
 function tailOf(
   { image, producer }: Sight,
   layout: Layout,
@@ -182,8 +182,8 @@ function* headersIn(
 }
 
 /**
- * Nothing that was planted stands where a structure can: at no 512th byte of the device, whoever looks, whatever was torn. Nor does
- * anything that is one bit off, unless a bit was flipped since.
+ * Checks that no planted structure is where one can begin: at no 512th byte of the device, whatever was torn. Nor may one be
+ * there that is one bit off, unless a bit was flipped since.
  * @throws {Violation}
  */
 export function checkUnplanted(image: Uint8Array, mayHaveFlipped: boolean): void {

@@ -1,6 +1,6 @@
 import type { Scheduler } from './scheduler.ts'
 
-/** Writes a line of a run's trace, which is made only if anybody reads it. */
+/** Writes a line of a run's trace; the line is only made if there is a trace. */
 export type Trace = (line: () => string) => void
 
 /** A trace whose lines begin with the time; without a list for the lines, none are made. */

@@ -4,10 +4,10 @@ import type { Random } from './random.ts'
 import type { Scheduler } from './scheduler.ts'
 import { type Trace, traceTo } from './trace.ts'
 
-/** How long the storage takes no writes at most, in milliseconds. */
+/** How long the storage refuses writes at most, in milliseconds. */
 const MOST_REFUSING_MS = 40
 
-/** What a simulation did. */
+/** Counts of what a simulation did. */
 export interface SimCounts {
   seeds: number
   /** Steps of the workload. */
@@ -37,19 +37,19 @@ export function addCounts(sum: SimCounts, more: SimCounts): void {
   }
 }
 
-/** What everything in one simulation shares: time, the disk, and what goes wrong. */
+/** What everything in one simulation shares: time, the disk, and the faults. */
 export class World {
   readonly seed: number
   readonly scheduler: Scheduler
   readonly disk: SimDisk
   readonly counts: SimCounts = noCounts()
-  /** Writes a line of the trace, if anybody reads it. */
+  /** Writes a line of the trace, if there is one. */
   readonly trace: Trace
   /** The request faults that happened: named by kind and request, so that a shorter run can leave one out. */
   readonly fired: string[] = []
-  /** No more faults: the end of the run. */
+  /** All faults have stopped: the end of the run. */
   healed = false
-  /** For now, the storage takes no writes. */
+  /** The storage refuses writes for now. */
   refuses = false
   /** The storage lost unflushed writes, and every open device has to be told. */
   onLoss: () => void = () => undefined
@@ -86,7 +86,7 @@ export class World {
     return true
   }
 
-  /** The storage takes no writes for a while. */
+  /** The storage refuses writes for a while. */
   refuse(random: Random): void {
     const ms = random.between(1, MOST_REFUSING_MS)
     if (this.refuses) return
@@ -97,7 +97,7 @@ export class World {
     })
   }
 
-  /** Says that a fault happened. */
+  /** Records a fault. */
   count(kind: FaultKind): void {
     this.counts.faults[kind] = (this.counts.faults[kind] ?? 0) + 1
   }

@@ -86,8 +86,8 @@ describe('every message shows them so', () => {
   })
 
   test.each([
-    [1, /position 80 was not answered/],
-    [2, /position 2:3 was not answered/],
+    [1, /position 80 was not returned/],
+    [2, /position 2:3 was not returned/],
   ] as const)('both roles of format %i', async (format, message) => {
     const device = await ring(format)
     const wrong = format === 1 ? asPosition(80n) : toPosition(2, 3)
@@ -100,8 +100,8 @@ describe('every message shows them so', () => {
   })
 
   test.each([
-    [1, /position 80 was given back already, .* is at 0, the producer at 8$/],
-    [2, /position 2:3 was given back already, .* is at 2:0$/],
+    [1, /position 80 was acknowledged already, .* is at 0, the producer at 8$/],
+    [2, /position 2:3 was acknowledged already, .* is at 2:0$/],
   ] as const)('a pop of format %i', async (format, message) => {
     const from = format === 1 ? asPosition(80n) : toPosition(2, 3)
     const consumer = await Consumer.attach(await ring(format))

@@ -192,7 +192,7 @@ const FORMAT2 = [
       CONSUMER2,
       'from = popped.at(-1)?.position ?? from\n',
       `from = popped.at(-1)?.position ?? from
-        await this.#checkpoint(this.#toldAt(await this.#log.cursorOf(from)))
+        await this.#checkpoint(this.#savedAt(await this.#log.cursorOf(from)))
 `,
     ],
   ]),
@@ -203,7 +203,7 @@ const FORMAT2 = [
     [
       CONSUMER2,
       "    traceConsumer('set', slot",
-      "    this.#told = told\n    traceConsumer('set', slot",
+      "    this.#saved = saved\n    traceConsumer('set', slot",
     ],
   ]),
   format2('an idle consumer leaves its other slot as it is', 'none', 1500, [
@@ -414,18 +414,18 @@ export const MUTANTS = [
   format1(
     'no flush before freed space is used again',
     PRODUCER,
-    `come back and point into our bytes.
+    `be back and point into our bytes.
     await this.flushSeen()`,
-    `come back and point into our bytes.
+    `be back and point into our bytes.
     this.durable = this.other.offset`,
     { mix: 'storm' },
   ),
   format1(
     "no flush at the producer's begin",
     PRODUCER,
-    `cache that a power cut empties.
+    `volatile cache.
     await this.flushSeen()`,
-    `cache that a power cut empties.
+    `volatile cache.
     this.durable = this.other.offset`,
     { mix: 'storm', seeds: 8000 },
   ),

@@ -80,7 +80,7 @@ describe('the oracle', () => {
     expect(() => oracle.popped(new ConsumerSession(START), later, HERE)).toThrow(/dropped before/)
   })
 
-  test('finds what was given back and comes again, but not what may have been', () => {
+  test('finds what was acknowledged and comes again, but not what may have been', () => {
     const { oracle, items } = history()
     const session = new ConsumerSession(START)
     oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), HERE)
@@ -89,7 +89,7 @@ describe('the oracle', () => {
     oracle.givesBack(2)
     const again = (at: number) => () =>
       oracle.popped(new ConsumerSession(START), popped(items[at] as Uint8Array), HERE)
-    expect(again(0)).toThrow(/given back/)
+    expect(again(0)).toThrow(/it was acknowledged/)
     expect(again(1)).not.toThrow()
   })
 
@@ -129,8 +129,8 @@ describe('the oracle', () => {
       const again = Object.assign(new ConsumerSession(START), session)
       oracle.popped(again, [item], HERE)
     }
-    expect(told(0)).toThrow(/comes after 1 others, of 0 told/)
-    expect(told(2)).toThrow(/comes after 1 others, of 2 told/)
+    expect(told(0)).toThrow(/comes after 1 others, of 0 reported/)
+    expect(told(2)).toThrow(/comes after 1 others, of 2 reported/)
     expect(told(1)).not.toThrow()
   })
 

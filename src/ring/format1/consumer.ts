@@ -33,7 +33,7 @@ export async function attachConsumer(
 
 class Format1Consumer extends Format1Role implements Consumer {
   readonly #records: RecordReader
-  /** How far items were given to callers. */
+  /** How far items were popped. */
   #poppedTo: bigint
 
   constructor(attachment: Attachment) {
@@ -76,7 +76,7 @@ class Format1Consumer extends Format1Role implements Consumer {
       if (from >= this.other.offset || this.isForgotten) await this.refresh()
       this.#checkFrom(from)
       const popped = await this.#records.readMany(from, this.other.offset, maxItems, maxBytes)
-      // What was read then may be of another producer, who began again where this one's pointer went back to.
+      // It may be of another producer, which started over where this one's pointer went back to.
       if (this.isForgotten && this.other.offset > this.durable) throw this.forgotten()
       const end = popped.at(-1)?.position ?? from
       if (end > this.#poppedTo) this.#poppedTo = end
@@ -98,17 +98,17 @@ class Format1Consumer extends Format1Role implements Consumer {
       await this.refreshBeforeWrite()
       if (position > this.other.offset || !isAligned(position)) {
         throw new RangeError(
-          `position ${position} was not answered by a pop: the producer is at ${this.other.offset}`,
+          `position ${position} was not returned by a pop: the producer is at ${this.other.offset}`,
         )
       }
-      // What we popped may so far be only in a cache. If our pointer were on stable storage and the power then failed, the
-      // producer's would come back behind it.
+      // What we popped may be only in a volatile cache. If our pointer were on stable storage and the power then failed, the
+      // producer's would be behind it afterwards.
       if (position > this.durable) await this.flushSeen()
       await this.writeOwn({ offset: position, flag: this.own.flag })
     })
   }
 
-  /** A producer may have begun again where the pointer went back to, and written other items there than those that were popped. */
+  /** A producer may have started over where the pointer went back to, and written other items there than those that were popped. */
   protected override checkForgotten(): void {
     if (this.#poppedTo > this.durable) throw this.forgotten()
     this.#records.forget()
@@ -126,7 +126,7 @@ class Format1Consumer extends Format1Role implements Consumer {
   #checkFrom(from: bigint): void {
     if (from < this.own.offset || from > this.other.offset || !isAligned(from)) {
       throw new RangeError(
-        `position ${from} was given back already, or never answered by a pop: the consumer is at ` +
+        `position ${from} was acknowledged already, or never returned by a pop: the consumer is at ` +
           `${this.own.offset}, the producer at ${this.other.offset}`,
       )
     }

@@ -27,10 +27,10 @@ import { checkSectorSize } from './sector-size.ts'
 
 /** How often a pointer sector that keeps changing is read before giving up. */
 const MAX_READS = 64
-/** Reads that follow each other at once; later ones wait a millisecond each. */
+/** Reads in quick succession; later ones wait a millisecond each. */
 const EAGER_READS = 8
 
-/** Both pointers, as they were on the device at about one time. */
+/** Both pointers, as they were on the device at about the same time. */
 export interface Pointers {
   readonly producer: ParsedPointer
   readonly consumer: ParsedPointer
@@ -77,10 +77,10 @@ export class Control {
   }
 
   /**
-   * Reads both pointer sectors in one I/O. They have no checksum, and a read may be torn by a write that
-   * goes on at the same time. So a read is believed if the texts repeat the fields and the pointers fit each
-   * other, or if a second read gives the same bytes; and if it is known which incarnation of the device has answered.
-   * @throws {RingError} `RING_CORRUPT` if what is stable cannot be; `RING_UNSTABLE`
+   * Reads both pointer sectors in one request. They have no checksum, and a concurrent write may tear the read. So a read counts
+   * if the texts repeat the fields and the pointers fit each other, or if a second read gives the same bytes; and only if it is known
+   * which incarnation of the device has answered.
+   * @throws {RingError} `RING_CORRUPT` if the bytes are stable and invalid; `RING_UNSTABLE`
    */
   async refresh(): Promise<Pointers> {
     const [even, odd] = this.#reads
@@ -110,7 +110,7 @@ export class Control {
     await device.write(kind.sector, [this.#sector], { durable: true })
   }
 
-  /** `undefined`: not to be believed yet. Throws only if the bytes are stable. */
+  /** `undefined`: not confirmed yet. Throws only if the bytes are stable. */
   #parse(bytes: Uint8Array, stable: boolean): Parsed | undefined {
     const { sectorSize, dataBytes } = this.layout
     const { name } = this.device

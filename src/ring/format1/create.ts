@@ -16,7 +16,7 @@ import { encodeFreshPointer } from './pointer.ts'
 
 /**
  * As `Format.checkSize`.
- * @throws {RangeError} the oldest items are to be overwritten, which format 1 cannot do
+ * @throws {RangeError} `onFull: 'overwrite'`, which format 1 cannot do
  */
 export function checkSize(size: DeviceSize, options: CreateOptions): void {
   if (options.onFull === 'overwrite') {
@@ -29,9 +29,9 @@ export function checkSize(size: DeviceSize, options: CreateOptions): void {
 }
 
 /**
- * Creates a ring where there is none. One that is there stays as it is, and so do the data sectors.
+ * Creates a ring where there is none. An existing ring is not changed, nor are the data sectors.
  * @returns whether a ring was created
- * @throws {RangeError} the oldest items are to be overwritten, which format 1 cannot do
+ * @throws {RangeError} `onFull: 'overwrite'`, which format 1 cannot do
  * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
  *   `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
@@ -49,7 +49,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
       { device: device.name, expected: 'zeroes, or a ring', found },
     )
   }
-  // The magic comes last: a ring that has it is whole.
+  // The magic is written last: a ring that has it is complete.
   const pointer = device.allocate(sectorSize)
   encodeFreshPointer(pointer)
   await device.write(PRODUCER_SECTOR, [pointer])

@@ -15,7 +15,7 @@ import {
   TEXT_START,
 } from './pointer.ts'
 
-/** Says what is at a place of a device; see `dumpAt`. */
+/** What is at an offset of a device; see `dumpAt`. */
 export async function structureAt(
   device: BlockDevice,
   offset: number,
@@ -64,7 +64,7 @@ function problemOf(contradicts: () => boolean): string | undefined {
   }
 }
 
-/** The record that a byte of the data area is a part of. */
+/** The record that a byte of the data area belongs to. */
 async function record(
   device: BlockDevice,
   offset: number,
@@ -87,18 +87,18 @@ async function record(
     return free
   } catch (error) {
     if (!isRingError(error)) throw error
-    return { ...free, structure: 'data that cannot be told apart', problem: error.message }
+    return { ...free, structure: 'data without a recognisable record', problem: error.message }
   }
 }
 
-/** The ring's byte that is at a place of the device: of the last lap that the consumer has not given back. */
+/** The ring offset of a byte of the device: in the last lap that is not acknowledged. */
 function positionOf({ consumer, capacity, sectorSize }: RingInspection, offset: number): bigint {
   const size = BigInt(capacity)
   const inArea = BigInt(offset - DATA_SECTOR * sectorSize)
   return consumer.offset + ((inArea - (consumer.offset % size) + size) % size)
 }
 
-/** What is so many bytes into a record. */
+/** What is at an offset in a record. */
 function part(
   state: RingInspection,
   position: bigint,

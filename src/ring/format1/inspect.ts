@@ -8,11 +8,11 @@ import { Follower } from './follower.ts'
 import { recordBytes } from './layout.ts'
 import { RecordReader } from './reader.ts'
 
-/** Items are checked against the consumer's pointer after this many bytes. */
+/** The consumer's pointer is read again after this many bytes of items. */
 const BATCH_BYTES = 1 << 20
 const BATCH_ITEMS = 1000
 
-/** A record that waits, without its item, which may be too large to be held. */
+/** An unacknowledged record, without its item, which may be too large for memory. */
 export interface WaitingRecord {
   /** Bytes of the item. */
   readonly length: number
@@ -22,7 +22,7 @@ export interface WaitingRecord {
 
 /** A ring's state, as the tools read it. */
 export interface Inspection extends RingInspection {
-  /** The records that wait, one by one; all of their bytes are read. */
+  /** The unacknowledged records, one by one; all of their bytes are read. */
   records(signal: AbortSignal | undefined): AsyncIterable<WaitingRecord>
 }
 
@@ -98,7 +98,7 @@ function records(
         at += BigInt(recordBytes(length))
         batch.push({ length, position: asPosition(at) })
       } catch (error) {
-        // The next batch tells, once what is before it was answered.
+        // The next batch throws, once what is before it was returned.
         if (batch.length === 0) throw error
         break
       }
@@ -108,8 +108,8 @@ function records(
 }
 
 /**
- * What lies between two offsets, except what the consumer gives back meanwhile: its space may be overwritten while it is read,
- * so a batch counts only if the consumer has not passed it afterwards.
+ * Reads between two offsets, except for what the consumer acknowledges meanwhile: its space may be overwritten while it is read, so
+ * a batch counts only if the consumer has not passed it afterwards.
  * @param read reads some of it, from an offset on
  */
 async function* waiting<T extends { readonly position: Position }>(
@@ -132,7 +132,7 @@ async function* waiting<T extends { readonly position: Position }>(
   }
 }
 
-/** What was read, or what is wrong with the first of it, which only counts if it is still there. */
+/** What was read, or what is wrong with the first of it, which counts only if it is still unacknowledged. */
 async function readBatch<T>(read: () => Promise<readonly T[]>): Promise<readonly T[] | RingError> {
   try {
     return await read()

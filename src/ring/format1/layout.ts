@@ -2,7 +2,7 @@ import { RingError } from '../../errors.ts'
 import type { DeviceSize } from '../format.ts'
 import { HEADER_BYTES, MAGIC } from './magic.ts'
 
-/** What a record's length field can say. */
+/** The largest length that a record's field can hold. */
 const MAX_LENGTH = 2 ** 32 - 1
 
 export const MAGIC_SECTOR = 0
@@ -19,7 +19,7 @@ export const MIN_SECTORS = 4
  */
 export const MAX_OFFSET: bigint = 2n ** 62n
 
-/** Where things are on one device. Nothing of this is recorded on it: both sides have to agree. */
+/** Where everything is on a device. Nothing of this is recorded there: both sides have to agree on it. */
 export interface Layout {
   /** Bytes in a sector. */
   readonly sectorSize: number
@@ -45,8 +45,8 @@ export function makeLayout(sectorSize: number, sizeSectors: number, device: stri
 }
 
 /**
- * Checks that the device is all of the file or export: one that ends within a sector has another number of sectors to each program
- * that rounds otherwise, and so another place for each item.
+ * Checks that the device is all of the file or export. If that ends within a sector, programs that round differently see another
+ * number of sectors, and so every item at another offset.
  * @throws {RingError} `RING_PARTIAL_SECTOR`
  */
 export function checkWholeSectors(size: DeviceSize): void {
@@ -79,12 +79,12 @@ export function maxItemBytes(layout: Layout): number {
   return Math.min(layout.dataBytes - HEADER_BYTES, MAX_LENGTH)
 }
 
-/** Where in the data area a ring offset lies, in bytes from the area's start. */
+/** Where a ring offset lies in the data area, in bytes from the area's start. */
 export function dataOffset(layout: Layout, offset: bigint): number {
   return Number(offset % BigInt(layout.dataBytes))
 }
 
-/** A whole sector 0. */
+/** The content of sector 0. */
 export function encodeMagic(sectorSize: number): Uint8Array {
   const sector = new Uint8Array(sectorSize)
   new TextEncoder().encodeInto(MAGIC, sector)

@@ -1,6 +1,6 @@
-// What format 1 is known by, for those who load the rest of it only for a ring of format 1.
+// What identifies format 1, for code that loads the rest of it only for a ring of format 1.
 
-/** What sector 0 begins with. Source: FORMAT.md, format 1. */
+/** The first bytes of sector 0. Source: FORMAT.md, format 1. */
 export const MAGIC = 'mirage shared-block-device 1.0'
 
 /** Bytes of a record's length field, and what records are padded to a multiple of. */

@@ -36,20 +36,20 @@ export const CONSUMER: PointerKind = {
   summary: /; consumer = -?\d{1,19}; suspend = (?:true|false)$/,
 }
 
-/** What a pointer sector says. */
+/** The content of a pointer sector. */
 export interface Pointer {
   /** Byte count that only grows. */
   readonly offset: bigint
   readonly flag: boolean
 }
 
-/** A pointer as read, with how far it can be believed. */
+/** A pointer as read, and whether its text confirms it. */
 export interface ParsedPointer extends Pointer {
   /** The text as stored, without trailing zeroes; empty before the first write after `create`. */
   readonly text: string
   /**
-   * Whether the text repeats the fields: the only redundancy that the format has against a read torn by a
-   * write. `absent` if the sector has no text, one that was cut, or somebody else's.
+   * Whether the text repeats the fields: the only redundancy that the format has against a torn read. `absent` if the sector has no
+   * text, one that was cut, or another program's.
    */
   readonly confirmed: 'yes' | 'no' | 'absent'
 }
@@ -100,7 +100,7 @@ export function encodeFreshPointer(sector: Uint8Array): void {
   sector[FLAG_AT] = FALSE
 }
 
-/** Whether the sector is as `create` leaves it. */
+/** Whether the sector is as `create` wrote it. */
 export function isFreshPointer(sector: Uint8Array): boolean {
   return sector.every((byte, at) => byte === (at === FLAG_AT ? FALSE : 0))
 }
@@ -130,7 +130,7 @@ export function parsePointer(sector: Uint8Array, kind: PointerKind, device: stri
   return { offset, flag, text, confirmed: confirm(kind, offset, flag, text, whole) }
 }
 
-/** Whether a sector looks like a pointer that was written, or that of a new ring. */
+/** Whether a sector looks like a written pointer, or that of a new ring. */
 export function isPointer(sector: Uint8Array, kind: PointerKind): boolean {
   if (sector.length < MIN_BYTES) return false
   if (isFreshPointer(sector)) return true
@@ -183,7 +183,7 @@ function decodeText(sector: Uint8Array): { text: string; whole: boolean } {
   const area = sector.subarray(TEXT_START, Math.min(sector.length, TEXT_END))
   let length = area.length
   while (length > 0 && area[length - 1] === 0) length--
-  // A text that fills its area may have been cut anywhere, so what it seems to end in means nothing.
+  // A text that fills its area may have been cut anywhere, so its end means nothing.
   return {
     text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(area.subarray(0, length)),
     whole: length < area.length,

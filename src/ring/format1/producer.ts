@@ -15,13 +15,13 @@ import { CONSUMER, PRODUCER } from './pointer.ts'
 import { encodeRecords, extentOf, runsOf } from './record.ts'
 import { type Attachment, attach, Format1Role } from './role.ts'
 
-/** Items are written in extents of about this many bytes: one larger item is still one extent. */
+/** Items are written in extents of about this many bytes; a single larger item is still one extent. */
 const EXTENT_BYTES = 1 << 20
-/** The memory for an extent is kept for the next one, if it is no larger than this. */
+/** The memory for an extent is kept for the next one, unless it is larger than this. */
 const RETAINED_BYTES = 2 * EXTENT_BYTES
 
 /**
- * Attaches the producer: acknowledges what the consumer wishes, and answers a handle if the ring runs.
+ * Attaches the producer: acknowledges the consumer's suspend request, and returns a handle if the ring runs.
  * @throws {BlockError} `BLOCK_READ_ONLY`
  * @throws as `attach` in role.ts
  */
@@ -43,7 +43,7 @@ export async function attachProducer(
 }
 
 class Format1Producer extends Format1Role implements Producer {
-  /** The sector that holds the end of what was pushed, if that ends within one: rewritten by the next push. */
+  /** The sector with the end of what was pushed, if that ends within one: the next push rewrites it. */
   readonly #tailSector: Uint8Array
   readonly #tailBefore: Uint8Array
   /** Where pushed items end that are not visible yet, ascending. */
@@ -66,9 +66,9 @@ class Format1Producer extends Format1Role implements Producer {
     return this.#tail
   }
 
-  /** Makes what was read at attach safe to build on. */
+  /** Makes what was read at attach durable, before anything is built on it. */
   async begin(): Promise<void> {
-    // Both pointers may so far be only in a cache that a power cut empties.
+    // Both pointers may be only in a volatile cache.
     await this.flushSeen()
     const { layout } = this.control
     if (this.#tail % BigInt(layout.sectorSize) !== 0n) {
@@ -121,7 +121,7 @@ class Format1Producer extends Format1Role implements Producer {
     const visible = indexOf(this.#pending, position)
     if (visible < 0) {
       throw new RangeError(
-        `position ${position} was not answered by a push of this handle (visible up to ` +
+        `position ${position} was not returned by a push of this handle (visible up to ` +
           `${this.own.offset}, pushed up to ${this.#tail})`,
       )
     }
@@ -139,8 +139,8 @@ class Format1Producer extends Format1Role implements Producer {
   }
 
   /**
-   * Undoes what an operation that failed had pushed: it was told to have failed, so no later call may show it. If a write
-   * failed, the handle has ended anyway.
+   * Undoes the pushes of an operation that failed: no later call may make them visible. If a write failed, the handle has
+   * ended anyway.
    */
   async #allOrNothing<T>(operation: () => Promise<T>): Promise<T> {
     const tail = this.#tail
@@ -168,14 +168,14 @@ class Format1Producer extends Format1Role implements Producer {
     return count
   }
 
-  /** Whether so many bytes fit behind the tail, if need be by looking for what the consumer gave back. */
+  /** Whether `bytes` fit behind the tail, after a refresh if necessary. */
   async #hasRoom(bytes: number): Promise<boolean> {
     const needed = this.#tail + BigInt(bytes) - BigInt(this.capacity)
     if (needed <= this.durable) return true
     if (needed > this.other.offset || this.isForgotten) await this.refresh()
     if (needed > this.other.offset) return false
-    // The consumer's pointer may be only in a cache. If we overwrote the space and the power then failed,
-    // the old pointer would come back and point into our bytes.
+    // The consumer's pointer may be only in a volatile cache. If we overwrote the space and the power then failed,
+    // the old pointer would be back and point into our bytes.
     await this.flushSeen()
     return true
   }
@@ -219,7 +219,7 @@ class Format1Producer extends Format1Role implements Producer {
     return runsOf(layout, extent, bytes)
   }
 
-  /** Gives what follows the end in its sector: zeroes, or in a nearly full ring the oldest items' bytes. */
+  /** Restores what follows the end in its sector: zeroes, or in a nearly full ring the oldest items' bytes. */
   async #fillAfter(sector: Uint8Array, used: number, end: bigint): Promise<void> {
     const live = this.durable + BigInt(this.capacity)
     if (end + BigInt(sector.length - used) > live) {
@@ -229,7 +229,7 @@ class Format1Producer extends Format1Role implements Producer {
     }
   }
 
-  /** Memory for one extent, used again by the next. */
+  /** Memory for one extent, reused by the next. */
   #scratch(bytes: number): Uint8Array {
     if (bytes > RETAINED_BYTES) return this.device.allocate(bytes)
     if (this.#retained.length < bytes) {
@@ -252,7 +252,7 @@ function extentItems(items: readonly Uint8Array[], start: number): readonly Uint
   return items.slice(start, over < 0 ? items.length : over)
 }
 
-/** Where a value is in an ascending array; -1 if it is not. */
+/** The index of a value in an ascending array; -1 if it is not there. */
 function indexOf(ascending: readonly bigint[], value: bigint): number {
   let low = 0
   let high = ascending.length

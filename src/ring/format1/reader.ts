@@ -9,7 +9,7 @@ import { extentOf, parseLength, runsOf, type Window } from './record.ts'
 /** How far a read reaches beyond the bytes that are wanted at once. */
 const READ_AHEAD_BYTES = 256 * 1024
 
-/** Reads records in large extents, and keeps the last one. What is before the producer's offset never changes, unless that offset is lost with a cache. */
+/** Reads records in large extents, and keeps the last one. Bytes before the producer's offset never change, unless that offset is lost with a cache. */
 export class RecordReader {
   readonly #device: BlockDevice
   readonly #layout: Layout
@@ -24,14 +24,14 @@ export class RecordReader {
     this.#maxItemBytes = maxItemBytes
   }
 
-  /** Reads anew what was read before. */
+  /** Drops what was read. */
   forget(): void {
     this.#window = { start: 0n, bytes: new Uint8Array(0) }
   }
 
   /**
    * A copy of the item at `from`, which lies before the producer's offset.
-   * @throws {RingError} `RING_CORRUPT` if its length cannot be; `RING_ITEM_TOO_LARGE`
+   * @throws {RingError} `RING_CORRUPT` if its length is invalid; `RING_ITEM_TOO_LARGE`
    */
   async read(from: bigint, producer: bigint): Promise<Uint8Array> {
     const length = await this.#lengthAt(from, producer)
@@ -50,8 +50,8 @@ export class RecordReader {
   }
 
   /**
-   * Copies of the items from `from` on, up to the producer's offset or a bound: as many bytes as that, or a bit
-   * more. If one is damaged, those before it are answered, and the next call tells.
+   * Copies of the items from `from` on, up to the producer's offset or until their bytes reach a bound. If one is damaged, those
+   * before it are returned, and the next call throws.
    * @throws as `read`, for the first item
    */
   async readMany(
@@ -77,9 +77,9 @@ export class RecordReader {
   }
 
   /**
-   * Reads the record at `from`, which lies before the producer's offset, window by window, without holding it: however large it is.
+   * Reads the record at `from`, which lies before the producer's offset, window by window, however large it is.
    * @returns the length of its item
-   * @throws {RingError} `RING_CORRUPT` if that cannot be
+   * @throws {RingError} `RING_CORRUPT` if that is invalid
    * @throws the signal's reason
    */
   async pass(from: bigint, producer: bigint, signal: AbortSignal | undefined): Promise<number> {
@@ -98,7 +98,7 @@ export class RecordReader {
     return parseLength(this.#window, from, producer, this.#layout, this.#device.name)
   }
 
-  /** Makes the window hold so many bytes from `from` on. */
+  /** Makes the window contain `bytes` bytes from `from` on. */
   async #need(from: bigint, bytes: number, producer: bigint): Promise<void> {
     const { start, bytes: held } = this.#window
     if (from >= start && from + BigInt(bytes) <= start + BigInt(held.length)) return
@@ -113,7 +113,7 @@ export class RecordReader {
     this.#window = { start: from, bytes: this.#unwrapped(memory, lead, wanted) }
   }
 
-  /** The wanted bytes in one piece: those of a full ring may end in the sector in which they begin. */
+  /** The wanted bytes in one piece: in a full ring they may end in the sector in which they begin. */
   #unwrapped(memory: Uint8Array, lead: number, wanted: number): Uint8Array {
     if (lead + wanted <= memory.length) return memory.subarray(lead, lead + wanted)
     const bytes = new Uint8Array(wanted)
@@ -122,7 +122,7 @@ export class RecordReader {
     return bytes
   }
 
-  /** Memory for an extent; that of the usual size is used again. */
+  /** Memory for an extent; of the usual size, it is reused. */
   #allocate(bytes: number): Uint8Array {
     const usual = READ_AHEAD_BYTES + 2 * this.#layout.sectorSize
     if (bytes > usual) return this.#device.allocate(bytes)

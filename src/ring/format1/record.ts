@@ -35,8 +35,8 @@ export function runsOf(
 }
 
 /**
- * Writes the items' records into `bytes`, which stands for an extent and so is addressed modulo its own
- * length: a record that fills the ring ends in the sector in which it begins.
+ * Writes the items' records into `bytes`, which is an extent and so addressed modulo its own length: a record that fills the ring
+ * ends in the sector in which it begins.
  */
 export function encodeRecords(bytes: Uint8Array, at: number, items: readonly Uint8Array[]): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -66,8 +66,8 @@ export interface Window {
 }
 
 /**
- * Reads the length of the record at `from`, which the window has to hold, and checks it against what can be
- * there: all of it lies before the producer's offset.
+ * Reads the length of the record at `from`, which the window has to contain, and checks that all of it lies before the producer's
+ * offset.
  * @throws {RingError} `RING_CORRUPT`
  */
 export function parseLength(
@@ -87,7 +87,7 @@ export function parseLength(
     const expected = `at most ${available - BigInt(HEADER_BYTES)}, the bytes before the producer's ${producer}`
     throw new RingError(
       'RING_CORRUPT',
-      `The length of the record at position ${from} cannot be: sector ${sector} of ${device}, field ` +
+      `The length of the record at position ${from} is impossible: sector ${sector} of ${device}, field ` +
         `length: expected ${expected}, found ${length}`,
       {
         device,

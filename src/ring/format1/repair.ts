@@ -3,8 +3,8 @@ import type { RepairOptions, RepairReport } from '../report/repair.ts'
 import { verify } from './verify.ts'
 
 /**
- * Tells what is damaged. Nothing is written: each pointer is there only once and nothing has a checksum, so that whatever
- * would be written is a guess.
+ * Reports what is damaged. Nothing is written: each pointer exists only once and nothing has a checksum, so any write would be
+ * a guess.
  */
 export async function repair(
   device: SalvageBlockDevice,

@@ -6,7 +6,7 @@ import { Control, type Pointers } from './control.ts'
 import { maxItemBytes } from './layout.ts'
 import type { Pointer, PointerKind } from './pointer.ts'
 
-/** What a role needs to begin. */
+/** What a role starts with. */
 export interface Attachment {
   readonly claimed: Claimed
   readonly control: Control
@@ -35,17 +35,17 @@ export async function attach(
   }
 }
 
-/** What producer and consumer have in common: one's own pointer sector, and a view of the other's. */
+/** What producer and consumer have in common: their own pointer sector, and a view of the other's. */
 export abstract class Format1Role extends BaseRole {
   override readonly format = 1
   override readonly capacity: number
   override readonly maxItemBytes: number
   protected readonly control: Control
-  /** What our own sector holds: only we write it. */
+  /** The content of our own sector: only we write it. */
   protected own: Pointer
-  /** What the other side's sector held when we last looked. */
+  /** The other side's sector as of the last refresh. */
   protected other: Pointer
-  /** The other side's offset that a flush has made durable: what this side writes may depend on no later one. */
+  /** The other side's offset that a flush has made durable: what this side writes must not depend on a later one. */
   protected durable: bigint
   #incarnation: number | undefined
   readonly #kind: PointerKind
@@ -59,7 +59,7 @@ export abstract class Format1Role extends BaseRole {
     this.control = control
     this.own = pointers[kind.role]
     this.other = pointers[otherKind.role]
-    // No consumer's offset was ever written before the producer's was durable up to there.
+    // A consumer's offset is only written once the producer's is durable up to there.
     this.durable = pointers.consumer.offset
     this.#incarnation = pointers.incarnation
     this.#kind = kind
@@ -73,7 +73,7 @@ export abstract class Format1Role extends BaseRole {
     })
   }
 
-  /** Looks at both pointers now. Whoever writes our own sector besides us is found here. */
+  /** Refreshes both pointers. Another writer of our own sector is noticed here. */
   protected override async doRefresh(): Promise<void> {
     const pointers = await this.control.refresh()
     const own = pointers[this.#kind.role]
@@ -85,7 +85,7 @@ export abstract class Format1Role extends BaseRole {
     }
     if (pointers.incarnation !== this.#incarnation) {
       this.checkForgotten()
-      // What was not durable may be gone.
+      // What was not durable may be lost.
       this.other = { ...this.other, offset: this.durable }
       this.#incarnation = pointers.incarnation
     }
@@ -93,14 +93,14 @@ export abstract class Format1Role extends BaseRole {
     this.other = other
   }
 
-  /** Whether what was last seen may have been only in a cache that is gone. */
+  /** Whether what was last read may have been only in a cache that is lost. */
   protected get isForgotten(): boolean {
     return this.device.incarnation !== this.#incarnation
   }
 
   /**
-   * Makes durable what the last look saw of the other side. If the device has forgotten by then, a flush does not answer for it: that
-   * is as if the flush had failed.
+   * Makes what the last refresh read of the other side durable. If the device has lost its cache by then, a flush does not cover it:
+   * that is handled like a failed flush.
    */
   protected async flushSeen(): Promise<void> {
     await this.guard(this.device.flush())
@@ -108,10 +108,10 @@ export abstract class Format1Role extends BaseRole {
     this.durable = this.other.offset
   }
 
-  /** Called when the device has forgotten: ends the handle if something depends on what was not durable. */
+  /** Called when the device has lost its cache: ends the handle if something depends on what was not durable. */
   protected checkForgotten(): void {}
 
-  /** Ends the handle, because it depends on what may have been only in a cache that is gone. */
+  /** Ends the handle, because it depends on what may have been only in a cache that is lost. */
   protected forgotten(): unknown {
     const device = this.device.name
     return this.poisonWith(

@@ -5,8 +5,8 @@ import { isPointer, PRODUCER } from './pointer.ts'
 const SIZES = [512, 1024, 2048, 4096] as const
 
 /**
- * Finds out whether the ring was made with sectors of another size, which format 1 does not record: where our sector 1
- * holds no pointer at all, but that of another size does.
+ * Checks that the ring was not made with sectors of another size, which format 1 does not record: it was if our sector 1
+ * has no pointer, but that of another size does.
  * @throws {RingError} `RING_SECTOR_SIZE`
  */
 export async function checkSectorSize(device: BlockDevice): Promise<void> {

@@ -24,7 +24,7 @@ const BEHIND =
   'the items before it can be consumed; those behind it cannot be found, because format 1 has no checksums'
 const CANNOT_BE_READ = 'cannot be read'
 
-/** Checks a ring: both pointers, and the length of each record that waits; see `verifyRing`. */
+/** Checks a ring: both pointers, and the length of each unacknowledged record; see `verifyRing`. */
 export async function verify(
   device: SalvageBlockDevice,
   options: VerifyOptions,
@@ -43,7 +43,8 @@ export async function verify(
       offset: sector * sectorSize,
       structure: 'sector',
       problem: CANNOT_BE_READ,
-      advice: 'no item that waits is there, but no role can attach; restore the device from a copy',
+      advice:
+        'no unacknowledged item is there, but no role can attach; restore the device from a copy',
     })
   }
   return reportOf(1, findings, log)
@@ -72,7 +73,7 @@ async function check(
       signal?.throwIfAborted()
       const from = position - BigInt(recordBytes(length))
       const sector = unreadableIn(device, layout, extentOf(layout, from, position))
-      // Whatever was read there, and what follows it, is not what was written.
+      // What was read there, and what follows it, is not what was written.
       if (sector !== undefined) throw unreadableRecord(device.name, sector)
       items++
       bytes += length
@@ -88,7 +89,7 @@ async function check(
   return { blocks, freeBlocks, batches: 0, items, bytes }
 }
 
-/** A sector of a run of the data area that cannot be read. */
+/** The unreadable sector of a run of the data area. */
 function unreadableIn(
   device: SalvageBlockDevice,
   { sizeSectors }: Layout,
@@ -101,7 +102,7 @@ function unreadableIn(
   )
 }
 
-/** The first of some sectors of the device that cannot be read. */
+/** The first unreadable sector of a range of the device. */
 function firstUnreadable(device: SalvageBlockDevice, extent: Extent): number | undefined {
   const end = extent.sector + extent.sectors
   for (const { sector, sectors } of device.unreadable) {

@@ -68,7 +68,7 @@ async function checkpointedSlots(disk: Disk): Promise<Slots> {
 }
 
 /** The consumer's state as a slot has it, without time and text. */
-type Told = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'skipped' | 'missed'>
+type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'skipped' | 'missed'>
 
 /** Items that were pushed at the same time. */
 export interface Run {
@@ -96,7 +96,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
    * The state that counts. What a caller asks for (advancing, suspending) is taken in once it is in a slot, and not before: the
    * device may refuse the write, and then the handle continues from here.
    */
-  #told: Told
+  #saved: Saved
   /** The position of the last `advance`, if there was one. */
   #advancedTo: Position | undefined
   readonly #lossCounter = new LossCounter()
@@ -111,7 +111,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
     const { cursor, seen, suspend, skipped, missed } = own
-    this.#told = { cursor, seen, suspend, skipped, missed }
+    this.#saved = { cursor, seen, suspend, skipped, missed }
     this.#log = new ConsumerLog(
       disk,
       cursor,
@@ -133,7 +133,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   get #cursor(): Cursor {
-    return this.#told.cursor
+    return this.#saved.cursor
   }
 
   override get logOffset(): bigint {
@@ -231,9 +231,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
         cursor = await this.#log.cursorOf(position)
       }
       if (cursor === undefined) {
-        throw new RangeError(`position ${toText(position)} was not answered by a pop`)
+        throw new RangeError(`position ${toText(position)} was not returned by a pop`)
       }
-      await this.#checkpoint(this.#toldAt(cursor))
+      await this.#checkpoint(this.#savedAt(cursor))
       this.#arrived(position)
       if (this.#holdsBack) await this.#checkpointAgain()
       this.#log.forgetBefore(cursor.logPosition)
@@ -247,10 +247,10 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** The state once the cursor is at a position. */
-  #toldAt(cursor: Cursor): Told {
+  #savedAt(cursor: Cursor): Saved {
     const { skipped, missed } = this.#lossCounter.before(itemsBefore(cursor))
-    const told = this.#told
-    return { ...told, cursor, skipped: told.skipped + skipped, missed: told.missed + missed }
+    const saved = this.#saved
+    return { ...saved, cursor, skipped: saved.skipped + skipped, missed: saved.missed + missed }
   }
 
   /** Moves the cursor. */
@@ -264,7 +264,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     if (to === from || this.#log.seqOf(from) > itemsBefore(this.#cursor)) return
     const cursor = await this.#log.cursorOf(to)
     if (cursor === undefined || cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) return
-    this.#told = this.#toldAt(cursor)
+    this.#saved = this.#savedAt(cursor)
     this.#arrived(to)
     this.checkpointWhenIdle()
   }
@@ -288,7 +288,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   async #hear(position: Position): Promise<void> {
     if (this.#log.isUnheard(position)) await this.refresh()
     if (!this.#log.isUnheard(position)) return
-    throw new RangeError(`position ${toText(position)} was not answered by a pop`)
+    throw new RangeError(`position ${toText(position)} was not returned by a pop`)
   }
 
   /** A copy of the next sound item. Damage before it is thrown, unless it is to be skipped or something was popped already. */
@@ -338,7 +338,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const own = itemsBefore(this.#cursor)
     if (seq < own || seq > this.#log.readTo) {
       throw new RangeError(
-        `position ${toText(from)} was given back already, or never answered by a pop: the consumer is at ` +
+        `position ${toText(from)} was acknowledged already, or never returned by a pop: the consumer is at ` +
           toText(this.position),
       )
     }
@@ -348,9 +348,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
     return this.run(async () => {
       await this.#checkWritable()
       await this.refresh()
-      if (this.#told.suspend !== this.#producer.suspendAck) return { status: 'retry' }
+      if (this.#saved.suspend !== this.#producer.suspendAck) return { status: 'retry' }
       // In both slots, or the loss of one would withdraw the request.
-      await this.#checkpoint({ ...this.#told, suspend })
+      await this.#checkpoint({ ...this.#saved, suspend })
       await this.#checkpointAgain()
       return { status: 'ok' }
     })
@@ -364,8 +364,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** Writes a state into the older slot; then it counts. */
-  async #checkpoint(told: Told = this.#told, which: Which = this.#slots.older): Promise<void> {
-    const { cursor, seen, suspend, skipped, missed } = told
+  async #checkpoint(saved: Saved = this.#saved, which: Which = this.#slots.older): Promise<void> {
+    const { cursor, seen, suspend, skipped, missed } = saved
     const slot: ConsumerSlot = {
       generation: this.#slots.nextGeneration,
       cursor,
@@ -379,7 +379,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     traceConsumer('set', slot, this.#producer.epochs, this.disk.names, this.device.name)
     await this.guard(this.disk.writeConsumerSlot(which, slot))
     this.#slots.set(which, slot)
-    this.#told = told
+    this.#saved = saved
   }
 
   /** Brings the older slot up to date. If the device refuses, that is done once it takes writes again. */
@@ -394,7 +394,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   /** Whether both slots have the cursor, and the suspend request. */
   get #isCheckpointed(): boolean {
-    const { cursor, seen, suspend } = this.#told
+    const { cursor, seen, suspend } = this.#saved
     return this.#slots.every(
       (slot) =>
         slot.cursor.logPosition.lsn === cursor.logPosition.lsn &&
@@ -416,7 +416,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const slots = await this.disk.readSlots()
     const lost = await this.checkOwn('consumer', this.#slots, slots.consumer)
     if (lost.length > 0 && (await this.#isWritable())) {
-      for (const which of lost) await this.#checkpoint(this.#told, which)
+      for (const which of lost) await this.#checkpoint(this.#saved, which)
     }
     const { slot } = newestProducer(slots.producer, this.device.name)
     // An older generation is a stale read.
@@ -426,11 +426,11 @@ export class Format2Consumer extends Format2Role implements Consumer {
   /** Takes in a producer slot. Where an epoch began before our cursor, the log continues from there. */
   #learn(producer: ProducerSlot): void {
     this.#producer = producer
-    const cursor = this.#log.learn(producer, this.#told.seen, this.#cursor)
+    const cursor = this.#log.learn(producer, this.#saved.seen, this.#cursor)
     // An epoch that we saw may have been lost with a cache; no later one has its number, and our slots never go back.
-    const seen = Math.max(this.#told.seen, this.#log.epoch)
-    const isNew = cursor !== this.#cursor || seen !== this.#told.seen
-    this.#told = { ...this.#told, cursor, seen }
+    const seen = Math.max(this.#saved.seen, this.#log.epoch)
+    const isNew = cursor !== this.#cursor || seen !== this.#saved.seen
+    this.#saved = { ...this.#saved, cursor, seen }
     if (isNew) this.checkpointWhenIdle()
   }
 }

@@ -122,8 +122,8 @@ async function writeRing(
     )
   }
   for (const [index, offset] of layout.consumerSlots.entries()) {
-    const place = { cursor: cursorAt(ORIGIN), seen: 1, suspend: false }
-    const slot = { ...place, skipped: 0, missed: 0, time, text: '', generation: index + 1 }
+    const state = { cursor: cursorAt(ORIGIN), seen: 1, suspend: false }
+    const slot = { ...state, skipped: 0, missed: 0, time, text: '', generation: index + 1 }
     await put(
       offset,
       block((b) => encodeConsumerSlot(b, offset, ring.uuid, slot)),

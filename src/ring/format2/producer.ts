@@ -99,7 +99,7 @@ async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Fou
   throw new RingError(
     'RING_ROLE_CONFLICT',
     `Another producer keeps writing to ${name}; make sure that there is only one, then attach again`,
-    { device: name, field: 'producer', expected: 'nobody at work', found: 'changing slots' },
+    { device: name, field: 'producer', expected: 'no other producer', found: 'changing slots' },
   )
 }
 
@@ -205,7 +205,7 @@ export class Format2Producer extends Format2Role implements Producer {
       if (seq <= (epoch < current ? begun : epoch === current ? this.#committedTo : -1)) return
       if (epoch !== current || seq > this.#tail.seq) {
         throw new RangeError(
-          `position ${toText(position)} was not answered by a push of this handle (pushed up to ${toText(this.position)})`,
+          `position ${toText(position)} was not returned by a push of this handle (pushed up to ${toText(this.position)})`,
         )
       }
       this.#checkCounts(0)

@@ -54,7 +54,7 @@ function untilReleased(claimed: Claimed): Claimed {
   let released = false
   const device = new PermittedBlockDevice(claimed.device, () => {
     if (!released) return
-    throw new RingError('RING_CLOSED', `The role of ${name} was given back`, { device: name })
+    throw new RingError('RING_CLOSED', `The role of ${name} was closed`, { device: name })
   })
   const release = async (): Promise<void> => {
     released = true

@@ -14,15 +14,14 @@ import type { RepairOptions, RepairReport } from '../report/repair.ts'
 import type { ByteRange } from '../types.ts'
 
 const DUMP_BYTES = 256
-/** The value of a field that cannot be read. */
+/** The value of an unreadable field. */
 const CANNOT_BE_READ = 'cannot be read'
 
 /**
- * Checks a ring: all that the roles rely on, and all batches or records that wait. Writes nothing, takes no role, and
- * works while both ends run: what they write meanwhile is no damage. Sectors that cannot be read are damage; all others are
- * looked at.
+ * Checks a ring: all that the roles rely on, and all unacknowledged batches or records. Writes nothing, takes no role, and
+ * works while both sides run: what they write meanwhile is no damage. Unreadable sectors are damage; all others are checked.
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_SECTOR_SIZE`, `RING_UNSUPPORTED`, `RING_UNSTABLE`; damage is in the report
- * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
+ * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
  * @throws the signal's reason
  */
 export async function verifyRing(
@@ -35,10 +34,10 @@ export async function verifyRing(
 }
 
 /**
- * Repairs what is there twice and damaged once: the guard, copies of the superblock, and slots. Damaged batches stay as
- * they are and are told of, but for sectors that cannot be read, with `zeroUnreadable`. Without `write` nothing is written. No role may be at
- * work: claim both first. A repair that was cut short is ended by another one.
- * @throws as `verifyRing`; also `RING_UNSTABLE` if something can be read that could not be at first: nothing was written
+ * Repairs what has a second copy: the guard, superblocks and slots. Damaged batches are reported and not changed, except for
+ * unreadable sectors with `zeroUnreadable`. Without `write` nothing is written. No role may be running: claim both first. A repair
+ * that was interrupted is finished by another one.
+ * @throws as `verifyRing`; also `RING_UNSTABLE` if something has become readable meanwhile: nothing was written
  */
 export async function repairRing(
   device: BlockDevice,
@@ -52,11 +51,11 @@ export async function repairRing(
 }
 
 /**
- * Says what is at a place of a device, and shows its fields and bytes, as far as they can be read.
+ * Says what is at an offset of a device, with its fields and bytes as far as they are readable.
  * @param offset in bytes from the device's start
  * @throws {RangeError} the offset is not on the device, or the length is not positive
- * @throws {RingError} as `inspectRing`, where nothing can be told
- * @throws {BlockError} as the device throws it, where so much cannot be read that nothing can be told
+ * @throws {RingError} as `inspectRing`, if there is no ring to explain it
+ * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
  */
 export async function dumpAt(
   device: BlockDevice,
@@ -89,7 +88,7 @@ export async function dumpAt(
   })
 }
 
-/** In format 1 nothing tells zeroes from records: where something cannot be read, nothing is known of what is behind it. */
+/** In format 1, zeroes could be records: behind something unreadable, nothing is known. */
 async function structureIfReadable(
   device: BlockDevice,
   offset: number,
@@ -105,7 +104,7 @@ async function structureIfReadable(
   }
 }
 
-/** What cannot be read is no field, and a better reason than what was found in its place. */
+/** An unreadable part has no fields, and that is the reason, rather than what was found in its stead. */
 function explained(found: Structure, lost: readonly ByteRange[]): Structure {
   const meets = (start: number, bytes: number): ByteRange | undefined =>
     lost.find((range) => range.offset < start + bytes && start < range.offset + range.bytes)

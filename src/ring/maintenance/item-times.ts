@@ -2,10 +2,10 @@ import { Format2Consumer, type Run } from '../format2/consumer.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import type { Consumer, PopManyOptions, Producer } from '../types.ts'
 
-/** Items that a producer pushed at one time; `time` is undefined in format 1, which does not record it. */
+/** Items that were pushed at the same time; `time` is undefined in format 1, which does not record it. */
 export type TimedItems = Omit<Run, 'time'> & { readonly time: number | undefined }
 
-/** As `popMany`, with when the items were pushed. */
+/** As `popMany`, with the times of the pushes. */
 export async function popTimed(
   consumer: Consumer,
   options: PopManyOptions,
@@ -15,7 +15,7 @@ export async function popTimed(
   return items.length === 0 ? [] : [{ items, time: undefined }]
 }
 
-/** Has what is pushed from here on keep the time when it was pushed to another ring: now if that is unknown. */
+/** Makes the next pushes keep the time of an earlier push to another ring; now, if that is unknown. */
 export function keepTime(producer: Producer, time: number | undefined): void {
   if (producer instanceof Format2Producer) producer.pushedAt = time
 }

@@ -11,30 +11,30 @@ import { RingWriter } from '../queue/writer.ts'
 import type { PopManyOptions, RingInspection } from '../types.ts'
 import { keepTime, popTimed, type TimedItems } from './item-times.ts'
 
-/** The queue's name in the new ring's producer slot while, and after, it is filled. */
+/** The queue's name in the new ring's producer slot during and after the migration. */
 const QUEUE = 'migration'
 const BATCH = { maxItems: 1000, maxBytes: 1 << 20 } as const
-/** Items that were pushed within so many milliseconds share a commit of the new ring, and the time of the first. */
+/** Items that were pushed within this many milliseconds share a commit of the new ring, and the time of the first. */
 const SAME_TIME_MS = 1000
 
 /** How to move items from one ring to another. */
 export interface MigrateOptions {
-  /** Leave the items in the old ring as well. Default false: they are given back there when all are in the new one. */
+  /** Leave the items in the old ring as well. Default false: they are acknowledged there once all are in the new one. */
   readonly keep?: boolean
   /**
-   * Add to a ring that holds, or held, items of its own, or of an earlier migration. Default false: what was pushed to it
-   * by others hides how far an earlier call came, and what that one moved would be there twice.
+   * Add to a ring that has, or had, items of its own, or of an earlier migration. Default false: items that others pushed hide how
+   * far an earlier call came, so what that one moved would be there twice.
    */
   readonly add?: boolean
   /** What to do about damage in the old ring; as for a consumer. Default `stop`. With `skip`, what is lost is counted. */
   readonly onDamage?: 'stop' | 'skip'
   /** The largest item that is moved, in bytes; as for a consumer. Default 16 MiB. */
   readonly maxItemBytes?: number
-  /** Called again and again while the new ring is full, or suspended. */
+  /** Called repeatedly while the new ring is full, or suspended. */
   readonly onBlocked?: () => void
-  /** Told after each commit. */
+  /** Called after each commit. */
   readonly onProgress?: (moved: Migrated) => void
-  /** Ends it between two batches: calling again goes on from there. */
+  /** Ends it between two batches; calling again continues there. */
   readonly signal?: AbortSignal
 }
 
@@ -42,25 +42,25 @@ export interface MigrateOptions {
 export interface Migrated {
   readonly items: number
   readonly bytes: number
-  /** Items that an earlier call, which was cut short, had moved already. */
+  /** Items that an earlier, interrupted call had moved already. */
   readonly before: number
-  /** Items of the old ring that were damaged and stepped over, so that they are not in the new one. */
+  /** Items of the old ring that were damaged and skipped, so that they are not in the new one. */
   readonly damaged: number
   /** Items that the old ring's producer overwrote before they could be moved. */
   readonly missed: number
 }
 
-/** The same while it grows. */
+/** The same, while it grows. */
 type Moving = { -readonly [Field in keyof Migrated]: Migrated[Field] }
 
 /**
- * Moves all items of a ring to another one, which is there already: to another format, size or device. Takes the consumer's
- * role of the old one and the producer's of the new one. The old ring gives nothing back before everything is on stable
- * storage in the new one, so a call that was cut short loses nothing; called again, it goes on where it was, and no item is
- * in the new ring twice, unless others pushed to that meanwhile. What is pushed to the old ring meanwhile is moved too:
- * suspend it first, or move its producer afterwards and call again with `add`. Items keep the time when they were pushed, to the
- * second: those of one second may share a commit, and the time of the first of them. Format 1 records none. From a ring that overwrites its oldest items,
- * they are given back batch by batch, and a call that was cut short may have moved the last batch twice.
+ * Moves all items of a ring to another, existing one: to another format, size or device. Takes the consumer's role of the old one
+ * and the producer's of the new one. The old ring's items are acknowledged only once everything is on stable storage in the new
+ * one, so an interrupted call loses nothing; called again, it continues where it was, and no item is in the new ring twice,
+ * unless others pushed to that meanwhile. Items that are pushed to the old ring meanwhile are moved too: suspend it first, or move
+ * its producer afterwards and call again with `add`. Items keep the time when they were pushed, to the second: those of one second
+ * may share a commit, and the time of the first of them. Format 1 records none. In a ring that overwrites its oldest items, they are
+ * acknowledged batch by batch, and an interrupted call may have moved the last batch twice.
  * @throws {TypeError} both are one ring, under whatever names; it has lost nothing
  * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own, or of another old ring; `RING_ITEM_TOO_LARGE`: one
  *   does not fit it; and as `Consumer.attach` and `Producer.attach`
@@ -118,7 +118,7 @@ export async function migrateRing(
         moved.bytes += totalBytes(rest)
         onProgress?.({ ...moved })
       }
-      // What waits there may be overwritten any time, so what is left to do could not be told from what is done.
+      // Items there may be overwritten any time, so what is left to move could not be told from what is done.
       if (overwrites && !keep) await consumer.advance(position)
     }
     if (!keep) await consumer.advance(position)
@@ -129,9 +129,9 @@ export async function migrateRing(
 }
 
 /**
- * That the new ring has this client shows in its claim, and in its producer's text: at once in format 2, with the first push in
- * format 1.
- * @throws {TypeError} it shows in the old one
+ * Checks that the two are different rings. The new ring has this client in its claim, and in its producer's text: at once in
+ * format 2, with the first push in format 1.
+ * @throws {TypeError} the client shows in the old one
  */
 async function checkNotOne(from: BlockDevice, to: BlockDevice, client: string): Promise<void> {
   const holder = from.capabilities.claim ? (await whoHolds(from)).producer?.holder : undefined
@@ -143,7 +143,7 @@ function oneRing(from: BlockDevice, to: BlockDevice): TypeError {
   return new TypeError(`${from.name} and ${to.name} are one ring, which cannot be moved to itself`)
 }
 
-/** The next items, none at the end, and the position behind them. What is not there any more is counted. */
+/** The next items, none at the end, and the position behind them. Items that are no longer there are counted. */
 async function popBatch(
   consumer: Consumer,
   wanted: PopManyOptions & { readonly from: Position },
@@ -157,7 +157,7 @@ async function popBatch(
       return { runs, position: runs.at(-1)?.items.at(-1)?.position ?? position }
     } catch (error) {
       if (onDamage === 'stop') throw error
-      // A consumer that skips by itself does not say how much.
+      // A consumer that skips does not report how much.
       const damage = stepOver(error)
       moved.damaged += damage.items
       moved.missed += damage.missed
@@ -166,7 +166,7 @@ async function popBatch(
   }
 }
 
-/** Joins what was pushed at about the same time: a commit for each batch of the old ring would take its time and its room again. */
+/** Joins items that were pushed at about the same time: a commit for each batch of the old ring would cost time and space. */
 function together(runs: readonly TimedItems[]): readonly TimedItems[] {
   const joined: TimedItems[] = []
   for (const { items, time } of runs) {
@@ -180,7 +180,7 @@ function together(runs: readonly TimedItems[]): readonly TimedItems[] {
 }
 
 /**
- * What tells the old ring from others, as long as it gives nothing back: where they begin is most often the same. A ring of
+ * Distinguishes the old ring from others, as long as nothing is acknowledged in it: most begin at the same offset. A ring of
  * format 1 has no identity, but a first item.
  */
 async function identityOf(
@@ -198,20 +198,20 @@ function hexOf(number: number, digits: number): string {
   return number.toString(16).padStart(digits, '0')
 }
 
-/** Where a migration begins, or goes on. */
+/** Where a migration begins, or continues. */
 interface Plan {
-  /** What the new ring had been pushed when the migration began. */
+  /** Items pushed to the new ring when the migration began. */
   readonly base: bigint
-  /** What the old ring had given back then. */
+  /** Items acknowledged in the old ring then. */
   readonly start: bigint
-  /** How much of what the old ring holds is in the new one already. */
+  /** How much of the old ring is in the new one already. */
   readonly skip: bigint
   /** Whether these count items; in format 1 they count bytes of records. */
   readonly counts: boolean
 }
 
 /**
- * The new ring's producer slot says, before the first item is pushed, where both began; so what was pushed since is what was
+ * Before the first item is pushed, the new ring's producer slot records where both began; so what was pushed since is what was
  * moved.
  * @returns undefined if there is nothing to do
  */
@@ -244,7 +244,7 @@ function planOf(
   return { base: pushed, start, skip: 0n, counts }
 }
 
-/** What a producer's text says of the migration that it belongs to. */
+/** Parses the migration that a producer's text belongs to. */
 interface Begun extends Pick<Plan, 'base' | 'start'> {
   readonly identity: string
 }

@@ -9,24 +9,24 @@ import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { LazyAcknowledgements, type LazyAckOptions } from './lazy-acknowledgements.ts'
 
-/** How and for whom entries are acknowledged. */
+/** How entries are acknowledged. */
 export interface AcknowledgerOptions {
   readonly clock: Clock
   /** See `ReaderOptions`. */
   readonly lazyAck: boolean | LazyAckOptions
   /** Aborted when the reader is closed, with the error that everything rejects with from then on. */
   readonly closing: AbortSignal
-  /** Called when something was given back, or not after all, or the reader went back. */
+  /** Called when entries left the ring, or their acknowledgement was reverted, or the reader went back. */
   readonly onChange: () => void
 }
 
 /**
- * Acknowledges what a reader delivered, in any order: what is finished without a gap is given back to the ring.
+ * Acknowledges what a reader delivered, in any order: the ring advances past the entries that are finished without a gap.
  *
- * - One write is under way and one waits for its turn: every call that comes before that turn shares it.
- * - If a write fails, nothing that it would have given back is acknowledged, and its calls reject. With `lazyAck` it stays
- *   acknowledged, and the next write gives it back.
- * - What others give back with the consumer counts.
+ * - At most one write is under way and one is queued: all calls that come before the queued one starts share it.
+ * - If a write fails, nothing that it would have acknowledged is, and its calls reject. With `lazyAck` the entries stay
+ *   acknowledged, and the next write includes them.
+ * - What others acknowledge through the consumer counts.
  */
 export class Acknowledger {
   readonly format: 1 | 2
@@ -35,9 +35,9 @@ export class Acknowledger {
   readonly #closing: AbortSignal
   readonly #lazy: LazyAcknowledgements | undefined
   readonly #advancing = new Serial()
-  /** The write that waits for its turn. */
+  /** The queued write. */
   #write: Promise<void> | undefined
-  /** Why the consumer is of no use any more, if a write told. */
+  /** Why the consumer is of no use any more, if a write failed for good. */
   #ended: { readonly reason: unknown } | undefined
   readonly #onChange: Set<() => void>
 
@@ -59,7 +59,7 @@ export class Acknowledger {
   /** As `RingEntry.ack`. */
   async acknowledge(delivery: Delivery): Promise<void> {
     this.#closing.throwIfAborted()
-    // Once more if the write of another call failed, which took this entry with it.
+    // Once more if the write of another call failed, which reverted this entry too.
     do {
       if (!this.#finish(delivery)) return
       if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy)
@@ -69,12 +69,12 @@ export class Acknowledger {
   }
 
   /**
-   * As `RingReader.ackThrough`, for a position up to which something was delivered.
+   * As `RingReader.ackThrough`, for the position of a delivered entry.
    * @throws {RangeError} nothing that was delivered ends there
    */
   async acknowledgeThrough(position: Position): Promise<void> {
     const deliveries = this.#deliveries
-    // Positions of format 1 are bytes, and nothing on the device tells those between two items from others.
+    // Positions of format 1 are bytes: nothing on the device distinguishes those between two items.
     if (this.format === 1 && !deliveries.endsAt(position)) {
       const text = formatPosition(position, this.format)
       throw new RangeError(`no item that was delivered ends at position ${text}`)
@@ -94,7 +94,7 @@ export class Acknowledger {
     const deliveries = this.#deliveries
     this.catchUp()
     for (let newest = deliveries.newestFinished(); newest !== undefined; ) {
-      // It is given back, or not acknowledged after all; then one before it still may be.
+      // It has left the ring, or was reverted; then an entry before it may still be unacknowledged.
       if (!deliveries.holds(newest)) newest = deliveries.newestFinished(newest.position)
       else if (deliveries.owes) await this.#giveBack()
       else await this.#changed(signal)
@@ -102,7 +102,7 @@ export class Acknowledger {
     await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
   }
 
-  /** Gives back what is finished and belongs to no call. A device that takes no writes now can be read all the same. */
+  /** Writes what is finished and belongs to no call. A device that takes no writes now can still be read. */
   async giveBackOwed(): Promise<void> {
     try {
       if (this.#deliveries.owes) await this.#giveBack()
@@ -111,24 +111,24 @@ export class Acknowledger {
     }
   }
 
-  /** Gives back what can be; the next reader gets the rest again. Never fails. */
+  /** Writes what is finished; the next reader gets the rest again. Never fails. */
   async close(): Promise<void> {
     if (this.#deliveries.owes) await this.#giveBack().catch(() => undefined)
     await this.#lazy?.flush().catch(() => undefined)
   }
 
-  /** What was given back meanwhile, whoever asked for it, holds nothing. */
+  /** Forgets the entries that have left the ring meanwhile, by anybody's write. */
   catchUp(): void {
     const { position } = this.#consumer
     if (this.isBefore(this.#deliveries.givenBackTo, position)) this.#forgetThrough(position)
   }
 
-  /** Has everybody look again who waits for a change. */
+  /** Wakes everybody who waits for a change. */
   change(): void {
     for (const wake of this.#onChange) wake()
   }
 
-  /** By the count of items: where a consumer's cursor was overwritten, it says that it is of a later epoch than the items behind it. */
+  /** Compares item counts: after a truncation, the consumer's cursor can be of a later epoch than the items behind it. */
   isBefore(one: Position, other: Position): boolean {
     if (one === other) return false
     const consumer = this.#consumer
@@ -136,7 +136,7 @@ export class Acknowledger {
     return consumer.seqOf(one) < consumer.seqOf(other)
   }
 
-  /** Whether an item that ends at a position was given back. */
+  /** Whether an item that ends at a position has left the ring. */
   isGivenBack(position: Position): boolean {
     const { givenBackTo } = this.#deliveries
     return position <= givenBackTo && !this.isBefore(givenBackTo, position)
@@ -149,7 +149,7 @@ export class Acknowledger {
     return this.#deliveries.finish(delivery)
   }
 
-  /** Gives back what is finished when its turn comes, which others may wait for until then. */
+  /** Writes what is finished when its turn comes; calls until then share the write. */
   #giveBack(): Promise<void> {
     this.#write ??= this.#advancing.run(async () => {
       this.#write = undefined
@@ -172,7 +172,7 @@ export class Acknowledger {
     return lazy.add(to)
   }
 
-  /** Only a refusal leaves a consumer that can be used again. */
+  /** Only a refusal leaves a usable consumer. */
   async #advance(to: Position): Promise<void> {
     try {
       await this.#consumer.advance(to)
@@ -190,7 +190,7 @@ export class Acknowledger {
     this.change()
   }
 
-  /** Waits until what is held changes. */
+  /** Waits until an entry leaves or is reverted. */
   async #changed(signal: AbortSignal | undefined): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended.reason
     let wake = (): void => undefined

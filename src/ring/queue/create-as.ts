@@ -4,7 +4,7 @@ import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { inspectRing, Producer } from '../attach.ts'
 import type { CreateOptions } from '../types.ts'
 
-/** What the options of a new ring have to be. */
+/** Types of the options of a new ring. */
 const CREATE_KINDS: OptionKinds<CreateOptions> = {
   format: { oneOf: [1, 2] },
   overwrite: 'boolean',
@@ -19,10 +19,10 @@ const CREATE_KINDS: OptionKinds<CreateOptions> = {
 const KEPT = ['format', 'blockSize', 'name', 'onFull'] as const
 
 /**
- * Creates the ring of a device that is blank. An existing ring is left alone, and has to be as the options say.
- * @throws {TypeError} there is no such option, or it is something else
+ * Creates a ring on a blank device. An existing ring is not changed, and must match the options.
+ * @throws {TypeError} there is no such option, or it has another type
  * @throws {RingError} `RING_OTHER_OPTIONS`: the ring was created with others
- * @throws as `Producer.create`; as `inspectRing`, if there is a ring and the options say what it has to be
+ * @throws as `Producer.create`; as `inspectRing`, if there is a ring and the options describe it
  */
 export async function createAs(device: BlockDevice, wanted: CreateOptions): Promise<void> {
   checkOptions('createIfMissing', wanted, CREATE_KINDS)

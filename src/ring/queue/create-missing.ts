@@ -5,7 +5,7 @@ import type { CreateOptions } from '../types.ts'
 const creating = new Lazy(() => import('./create-as.ts'))
 
 /**
- * Creates the ring of a blank device, if that is wanted; an existing one has to be as the options say.
+ * Creates a ring on a blank device if the options ask for that; an existing one must match them.
  * @throws as `createAs`
  */
 export async function createMissing(

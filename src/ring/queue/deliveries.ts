@@ -4,12 +4,12 @@ import type { Position } from '../../position.ts'
 const PENDING = 0
 /** Acknowledged; its `ack` resolved, or was never waited for. */
 const RECORDED = 1
-/** Acknowledged; its `ack` waits for the write that gives it back. */
+/** Acknowledged; its `ack` waits for the write. */
 const WAITING = 2
-/** Given back, or not in the ring any more. */
+/** It has left the ring. */
 const GONE = 3
 
-/** An item that was delivered and not given back. */
+/** An item that was delivered and is still in the ring. */
 export interface Delivery {
   /** The position after the item. */
   readonly position: Position
@@ -19,19 +19,19 @@ export interface Delivery {
 }
 
 /**
- * What a reader delivered and the ring has not given back, in the order of the ring, and which of it is finished. It does no I/O.
+ * The items that a reader delivered and that are still in the ring, in order, and which of them are finished. It does no I/O.
  *
  * ```
- *   given back   finished, being written    not finished, or behind that
- *   -----------+--------------------------+------------------------------+---------> positions
- *              first                      unfinished        replay       last
+ *   left the ring   finished, being written    not finished, or behind that
+ *   --------------+--------------------------+------------------------------+---------> positions
+ *                 first                      unfinished        replay       last
  * ```
  *
  * - Everything before `unfinished` is finished: the ring may advance to `finishedTo`, and never beyond.
- * - A delivery is known by its position, which has the epoch in it: an item of a later epoch with the same number is another one.
- * - Each step touches one delivery, or those that leave or become finished by it: O(1) for each delivery in its life, but for going
- *   back, which looks through what is held.
- * - A delivery that has left leads to no other: an entry that a caller keeps does not keep those behind it.
+ * - A delivery is identified by its position, which includes the epoch: an item of a later epoch with the same number is another one.
+ * - Each step touches one delivery, or those that leave or become finished by it: O(1) per delivery over its life, except for going
+ *   back, which scans the list.
+ * - A delivery that has left links to no other: an entry that a caller keeps does not keep those behind it.
  */
 export class Deliveries {
   #first: Delivery | undefined
@@ -42,22 +42,22 @@ export class Deliveries {
   #size = 0
   #givenBackTo: Position
 
-  /** @param start everything before it was given back */
+  /** @param start everything before it has left the ring */
   constructor(start: Position) {
     this.#givenBackTo = start
   }
 
-  /** How many were delivered and not given back. */
+  /** How many were delivered and are still in the ring. */
   get size(): number {
     return this.#size
   }
 
-  /** Everything before this position was given back, or will be without more ado. */
+  /** Everything before this position has left the ring, or will soon. */
   get givenBackTo(): Position {
     return this.#givenBackTo
   }
 
-  /** Whether a delivery is finished, and not given back. */
+  /** Whether a delivery is finished, and still in the ring. */
   holds({ state }: Delivery): boolean {
     return state === RECORDED || state === WAITING
   }
@@ -74,7 +74,7 @@ export class Deliveries {
     return this.#unfinished
   }
 
-  /** The newest one that is finished, up to a position. */
+  /** The newest finished one, up to a position. */
   newestFinished(upTo: Position | undefined = this.#last?.position): Delivery | undefined {
     let at = this.#last
     while (at !== undefined && upTo !== undefined && (at.state === PENDING || at.position > upTo)) {
@@ -104,26 +104,26 @@ export class Deliveries {
 
   /**
    * Whether the item that ends at a position, the next in the ring, is finished. Those before it that the reader should have come to
-   * again are not in the ring any more: overwritten, damaged, or gone with a cache.
+   * again are no longer in the ring: overwritten, damaged, or lost with a cache.
    */
   isFinished(position: Position): boolean {
     this.#dropReplayed(position, false)
     return this.#replay?.position === position && this.#replay.state !== PENDING
   }
 
-  /** Whether the item that ends at a position was delivered before, and is to be again. */
+  /** Whether the item that ends at a position was delivered before, and is to be delivered again. */
   isReplayed(position: Position): boolean {
     return this.#replay?.position === position
   }
 
-  /** Whether an item that is held ends at a position, or what was given back reaches so far. */
+  /** Whether a delivered item ends at a position, or the ring has advanced that far. */
   endsAt(position: Position): boolean {
     let at = this.#first
     while (at !== undefined && at.position < position) at = at.after
     return at?.position === position || position <= this.#givenBackTo
   }
 
-  /** The item that ends at a position, behind all those before, is delivered. */
+  /** Adds the item that ends at a position, behind all others. */
   deliver(position: Position): Delivery {
     this.#dropReplayed(position, false)
     const replayed = this.#replay
@@ -137,12 +137,12 @@ export class Deliveries {
     return delivery
   }
 
-  /** The item that ends at a position is passed, because it is finished. */
+  /** Passes the item that ends at a position, because it is finished. */
   pass(position: Position): void {
     if (this.#replay?.position === position) this.#replay = this.#replay.after
   }
 
-  /** What lies before a position and was not read, because it is damaged, is finished. */
+  /** Everything before a position that was not read, because it is damaged, is finished. */
   skip(position: Position): void {
     if (position <= this.#givenBackTo) return
     this.#dropReplayed(position, true)
@@ -150,7 +150,7 @@ export class Deliveries {
   }
 
   /**
-   * A delivery is finished.
+   * Marks a delivery as finished.
    * @returns whether all before it are: then the ring may advance past it
    */
   finish(delivery: Delivery): boolean {
@@ -162,7 +162,7 @@ export class Deliveries {
     return this.#isInPrefix(delivery)
   }
 
-  /** Everything up to a position is finished, also what lies there and was not delivered, because it is damaged. */
+  /** Marks everything up to a position as finished, with damage there that was not delivered. */
   finishThrough(position: Position): void {
     for (let at = this.#unfinished; at !== undefined && at.position <= position; at = at.after) {
       if (at.state === PENDING) at.state = WAITING
@@ -177,15 +177,15 @@ export class Deliveries {
   }
 
   /**
-   * Its `ack` resolves: whatever becomes of later writes, it is finished.
-   * @returns false if a write that failed has reverted it
+   * Its `ack` resolves: it stays finished, whatever becomes of later writes.
+   * @returns false if a failed write has reverted it
    */
   settle(delivery: Delivery): boolean {
     if (delivery.state === WAITING) delivery.state = RECORDED
     return delivery.state !== PENDING
   }
 
-  /** The write up to a position failed: what waits for it was not acknowledged after all. */
+  /** The write up to a position failed: what waits for it is not acknowledged after all. */
   revert(to: Position): void {
     for (let at = this.#first; at !== undefined && at.position <= to; at = at.after) {
       if (at.state !== WAITING) continue
@@ -194,20 +194,20 @@ export class Deliveries {
     }
   }
 
-  /** Everything up to a position was given back, or will be. */
+  /** Everything up to a position has left the ring, or will. */
   forgetThrough(position: Position): void {
     while (this.#first !== undefined && this.#first.position <= position) this.#remove(this.#first)
     if (position > this.#givenBackTo) this.#givenBackTo = position
   }
 
-  /** The newest ones are not in the ring any more, as far as `isLost` says so of their positions. */
+  /** Drops the newest ones whose positions are lost. */
   cut(isLost: (position: Position) => boolean): void {
     while (this.#last !== undefined && isLost(this.#last.position)) this.#remove(this.#last)
   }
 
   /**
-   * The reader goes on behind a position.
-   * @param all whether what is finished there is delivered again, and is not finished until it is acknowledged again
+   * Moves the reader to a position.
+   * @param all whether finished ones behind it are delivered again, and are unfinished until they are acknowledged again
    */
   goTo(position: Position, all: boolean): void {
     let at = this.#first

@@ -3,7 +3,7 @@ import { itemNumber } from '../position-text.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { Delivery } from './deliveries.ts'
 
-/** An item that a `RingReader` delivered: it stays in the ring until it, and all before it, are acknowledged. */
+/** An item that a `RingReader` delivered. It stays in the ring until it, and all before it, are acknowledged. */
 export interface RingEntry<Out = Uint8Array> {
   readonly item: Out
   /** The position after the item. */
@@ -11,13 +11,13 @@ export interface RingEntry<Out = Uint8Array> {
   /** When the item was pushed, in milliseconds since 1970, by the producer's clock; undefined in format 1, which does not record it. */
   readonly pushedAt: number | undefined
   /**
-   * Which item of the ring it is, from 1: so many were pushed up to it, in its epoch and before. An item that went with a disk's cache
-   * before its push resolved gives its number to another one. Undefined in format 1, which does not count items.
+   * The number of the item in the ring, from 1: how many were pushed up to it, in its epoch and before. If an item was lost with a
+   * volatile cache before its push resolved, another one gets its number. Undefined in format 1, which does not count items.
    */
   readonly number: number | undefined
   /**
-   * How many items since the entry before were overwritten, in a ring that overwrites the oldest; absent if none were. After going back,
-   * these may be items that were delivered before.
+   * How many items since the previous entry were overwritten, in a ring that overwrites the oldest; absent if none were. After going
+   * back, these may be items that were delivered before.
    */
   readonly missed?: number
   /**
@@ -25,15 +25,15 @@ export interface RingEntry<Out = Uint8Array> {
    * shared.
    *
    * - If all entries before it are acknowledged, it resolves when that is durable: the entry does not come again.
-   * - Otherwise it resolves at once, and waits for no other entry. Until those before are acknowledged, a crash, or closing the reader,
-   *   has the entry delivered again by the next reader.
-   * - With `lazyAck`, it resolves at once in either case, mostly; what was not written before a crash comes again.
+   * - Otherwise it resolves at once, and waits for no other entry. Until those before it are acknowledged, a crash, or closing the
+   *   reader, has the next reader deliver the entry again.
+   * - With `lazyAck`, it mostly resolves at once in either case; what was not written before a crash is delivered again.
    *
    * `RingReader.flush` waits until all that was acknowledged is durable.
    *
    * If it rejects, the entry is as it was; call it again after `BLOCK_READ_ONLY`. With `lazyAck` the entry is acknowledged
    * all the same, and written with the next one.
-   * @throws {RingError} as `Consumer.advance` does; `RING_CLOSED` when the reader is closed
+   * @throws {RingError} as `Consumer.advance` does; `RING_CLOSED` once the reader is closed
    */
   readonly ack: () => Promise<void>
 }
@@ -44,7 +44,7 @@ export class DeliveredEntry<Out> implements RingEntry<Out> {
   readonly position: Position
   readonly pushedAt: number | undefined
   declare readonly missed?: number
-  /** A property of its own, so that it can be taken out of the entry. */
+  /** A property of its own, so that it can be destructured. */
   readonly ack: () => Promise<void>
   readonly #reader: Acknowledger
 

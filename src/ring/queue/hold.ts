@@ -4,7 +4,7 @@ import { itemNumber } from '../position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 
-/** What a reader has delivered and not given back. */
+/** The entries that a reader has delivered and that are still in the ring. */
 export interface Unacked {
   /** How many entries. */
   readonly entries: number
@@ -14,7 +14,7 @@ export interface Unacked {
   readonly oldest: { readonly position: Position; readonly number: number | undefined } | undefined
 }
 
-/** What is published on `shared-block-ring:held` when `maxUnacked` entries wait for one to be acknowledged. */
+/** Published on `shared-block-ring:held` when a reader has `maxUnacked` entries and waits for an acknowledgement. */
 export interface HeldMessage {
   readonly device: string
   readonly queue: string
@@ -23,19 +23,19 @@ export interface HeldMessage {
   readonly position: Position
   /** Its number; undefined in format 1. */
   readonly number: number | undefined
-  /** How many entries were delivered and not given back. */
+  /** How many entries were delivered and are still in the ring. */
   readonly unacked: number
 }
 
 const helds = channel('shared-block-ring:held')
 
-/** Keeps a reader from delivering more than `maxUnacked` entries that are not given back, and tells which entry it waits for. */
+/** Keeps a reader from having more than `maxUnacked` entries in the ring, and publishes which entry it waits for. */
 export class Hold {
   readonly #consumer: Consumer
   readonly #deliveries: Deliveries
   readonly #maxUnacked: number
   #held = false
-  /** The entry that was told. */
+  /** The entry that was published last. */
   #told: Delivery | undefined
 
   /** @throws {RangeError} `maxUnacked` is less than 1 */
@@ -46,7 +46,7 @@ export class Hold {
     this.#maxUnacked = maxUnacked
   }
 
-  /** Whether the reader was held when it was asked last: then it waits for a change. */
+  /** Whether the reader was held at the last check: then it waits for a change. */
   get held(): boolean {
     return this.#held
   }
@@ -56,7 +56,7 @@ export class Hold {
     return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
   }
 
-  /** Whether no more may be delivered; tells why once for each entry that is to blame. */
+  /** Whether no more may be delivered; publishes why, once for each entry that is the cause. */
   check(): boolean {
     const { size, replays, oldest } = this.#deliveries
     this.#held = size >= this.#maxUnacked && !replays

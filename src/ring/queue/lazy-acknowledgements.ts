@@ -5,7 +5,7 @@ import { isRefusal } from '../claimed-role.ts'
 const DEFAULT_CALLS = 1000
 const DEFAULT_MS = 100
 
-/** When what was acknowledged is written, whichever comes first. */
+/** When acknowledgements are written, whichever comes first. */
 export interface LazyAckOptions {
   /** After this many calls of `ack` and `ackThrough` that let the ring advance. Default 1,000. */
   readonly calls?: number
@@ -13,7 +13,7 @@ export interface LazyAckOptions {
   readonly ms?: number
 }
 
-/** Gives back now and then what was acknowledged: one durable write for many calls. */
+/** Writes acknowledgements now and then: one durable write for many calls. */
 export class LazyAcknowledgements {
   readonly #calls: number
   readonly #ms: number
@@ -28,7 +28,7 @@ export class LazyAcknowledgements {
 
   /**
    * @param closing ends the waiting for the time
-   * @param write gives back what is before a position, durably
+   * @param write acknowledges everything before a position, durably
    * @throws {RangeError} an option is less than 1
    */
   constructor(
@@ -49,7 +49,7 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Everything before a position is to be given back. Resolves at once, or when that is written if enough waits.
+   * Adds everything before a position. Resolves at once, or, if enough has come together, when that is written.
    * @throws as `flush`
    */
   async add(to: Position): Promise<void> {
@@ -60,8 +60,8 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Resolves when all that was added is written.
-   * @throws as the write does, also if nobody has waited for it
+   * Resolves when everything that was added is written.
+   * @throws as the write does, even if nobody waited for it
    */
   flush(): Promise<void> {
     const to = this.#to
@@ -71,7 +71,7 @@ export class LazyAcknowledgements {
     return this.#written
   }
 
-  /** What a device refuses to write waits again, with what was added meanwhile. */
+  /** If the device refuses a write, its acknowledgements wait again, with those that were added meanwhile. */
   async #writeOrKeep(to: Position): Promise<void> {
     try {
       await this.#write(to)
@@ -87,12 +87,12 @@ export class LazyAcknowledgements {
   async #flushInTime(): Promise<void> {
     try {
       await this.#clock.sleep(this.#ms, this.#closing)
-      // Before the write, because those who add meanwhile need a timer of their own.
+      // Before the write, because acknowledgements that are added meanwhile need a timer of their own.
       this.#timer = undefined
       await this.flush()
     } catch {
-      // Closed, which flushes; refused, and then there is another time; or failed, which ended the handle: the next write or
-      // flush tells.
+      // Closed, which flushes; refused, so it is tried again; or failed, which ended the handle: the next write or
+      // flush throws.
     }
   }
 }

@@ -2,7 +2,7 @@ import type { OptionKinds } from '../../util/options.ts'
 import type { AttachOptions, ConsumerOptions } from '../types.ts'
 import type { WaitOptions } from './poll.ts'
 
-/** What the options of both ends have to be. */
+/** Types of the options of both roles. */
 export const ATTACH_KINDS: OptionKinds<AttachOptions & WaitOptions> = {
   queue: 'string',
   client: 'string',
@@ -14,7 +14,7 @@ export const ATTACH_KINDS: OptionKinds<AttachOptions & WaitOptions> = {
   maxPollMs: 'number',
 }
 
-/** Those of a consumer alone. */
+/** Types of the options of a consumer. */
 export const CONSUMER_KINDS: OptionKinds<Omit<ConsumerOptions, keyof AttachOptions>> = {
   onDamage: { oneOf: ['stop', 'skip'] },
   answerRequests: 'boolean',

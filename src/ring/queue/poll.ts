@@ -3,25 +3,25 @@ import type { Clock } from '../../clock.ts'
 import { onAbort } from '../../util/abort.ts'
 
 const FIRST_MS = 1
-/** The longest pause between two looks, while it has not been quiet for long. */
+/** The longest pause between two refreshes, unless it has been quiet for long. */
 const BUSY_POLL_MS = 50
-/** The same after a long quiet time, or where the device tells of changes: that is a hint, which may be lost. */
+/** The same after a long quiet time, or if the device reports changes: a report is a hint, which may be lost. */
 const QUIET_POLL_MS = 250
-/** How much of the quiet time so far a pause may add to it. */
+/** The part of the quiet time so far that a pause may add to it. */
 const QUIET_SHARE = 1 / 20
-/** Why a pause ends early. Without a reason, an error with a stack would be made for each. */
+/** Why a pause ends early. Without a reason, each abort would make an error with a stack. */
 const AWAKE = Symbol('awake')
 
 /** How to wait. */
 export interface WaitOptions {
   /**
-   * The longest pause between two looks at the device, in milliseconds. Default: 250 where the device tells of
-   * changes; elsewhere 50, and up to 250 when it has been quiet for seconds, so that idling costs little.
+   * The longest pause between two refreshes, in milliseconds. Default: 250 if the device reports changes; otherwise 50, and up to
+   * 250 when it has been quiet for seconds, so that idling costs little.
    */
   readonly maxPollMs?: number
 }
 
-/** Waits for the other side: pauses that grow from 1 ms, cut short when the device tells of a change. */
+/** Waits for the other side: pauses grow from 1 ms, and end early when the device reports a change. */
 export class Waiter {
   readonly #clock: Clock
   readonly #maxPollMs: number | undefined
@@ -43,20 +43,20 @@ export class Waiter {
     this.#watch = watch ? device.watch(() => this.wake()) : undefined
   }
 
-  /** Says that what was waited for is here: the next pause is short again. */
+  /** Resets the pauses: what was waited for has come. */
   reset(): void {
     this.#pauseMs = FIRST_MS
     this.#quietSince = this.#clock.now()
   }
 
-  /** Ends the pause under way, or the next one. */
+  /** Ends the current pause, or the next one. */
   wake(): void {
     this.#changed = true
     this.#wake?.abort(AWAKE)
   }
 
   /**
-   * Pauses until it is worth looking again.
+   * Pauses until it is worth refreshing again.
    * @throws the signal's reason
    */
   async pause(signal?: AbortSignal): Promise<void> {

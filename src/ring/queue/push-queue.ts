@@ -16,7 +16,7 @@ export interface QueueBounds {
 
 /** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
 interface Call {
-  /** One item, without an array for it: that would be a fifth of what a push takes which shares its commit with many. */
+  /** One item, without an array for it: that would be a fifth of the cost of a push that shares its commit with many. */
   readonly items: Uint8Array | OwnItems
   readonly count: number
   /** How many of the items are in the ring. */
@@ -26,16 +26,16 @@ interface Call {
   readonly signal: AbortSignal | undefined
   readonly resolve: (position: Position) => void
   readonly reject: (reason: unknown) => void
-  /** Ends the listening to the signal. */
+  /** Removes the listener from the signal. */
   unlisten: (() => void) | undefined
-  /** Whether some of the items are in the commit under way. */
+  /** Whether some of the items are in the current commit. */
   committing: boolean
   before: Call | undefined
   after: Call | undefined
 }
 
 /**
- * What waits to be pushed, in the order of calling. The cost of an item depends neither on how many wait nor on how many came
+ * The pushes that wait, in the order of the calls. The cost of an item depends neither on how many wait nor on how many came
  * with it: a step touches one call, or the calls and items of one commit.
  */
 export class PushQueue {
@@ -74,7 +74,7 @@ export class PushQueue {
     return this.#add(items, items.length, totalBytes(items), signal)
   }
 
-  /** As `add`, of one item. */
+  /** As `add`, for one item. */
   addOne(item: Uint8Array, signal: AbortSignal | undefined): Promise<Position> {
     return this.#add(item, 1, item.length, signal)
   }
@@ -110,17 +110,17 @@ export class PushQueue {
     })
   }
 
-  /** Aborted when nobody waits any more for the commit under way: what is not written yet need not be. */
+  /** Aborted when no call waits for the current commit any more: what is not written yet need not be. */
   get abandoned(): AbortSignal {
     return this.#abandoned.signal
   }
 
-  /** Nobody waits for the commit under way. */
+  /** No call waits for the current commit. */
   abandon(reason: unknown): void {
     this.#abandoned.abort(reason)
   }
 
-  /** The items of the next commit, which is under way until `committed`. */
+  /** The items of the next commit, which lasts until `committed`. */
   next(): OwnItems {
     if (this.#abandoned.signal.aborted) this.#abandoned = new AbortController()
     const batch = new OwnItems()
@@ -136,8 +136,8 @@ export class PushQueue {
   }
 
   /**
-   * Ends the commit: items from the front became visible, if any.
-   * @param current the position behind all that was ever pushed
+   * Ends the commit: some items from the front became visible, perhaps none.
+   * @param current the position behind everything that was ever pushed
    */
   committed(pushed: Pushed | undefined, current: Position): void {
     const count = pushed?.pushed ?? 0
@@ -160,12 +160,12 @@ export class PushQueue {
     this.#endCommit()
   }
 
-  /** Ends all waiting. */
+  /** Rejects all calls. */
   rejectAll(reason: unknown): void {
     while (this.#first !== undefined) this.#reject(this.#first, reason)
   }
 
-  /** Calls whose items were not all visible wait for the next commit, unless their signals were aborted meanwhile. */
+  /** Calls whose items are not all visible wait for the next commit, unless their signals were aborted meanwhile. */
   #endCommit(): void {
     for (let call = this.#first; call?.committing === true; call = call.after) {
       call.committing = false
@@ -178,7 +178,7 @@ export class PushQueue {
     else if (!this.#isAwaited()) this.abandon(call.signal?.reason)
   }
 
-  /** Whether anybody waits for the commit under way. */
+  /** Whether any call waits for the current commit. */
   #isAwaited(): boolean {
     if (this.#abandoned.signal.aborted) return false
     for (let call = this.#first; call?.committing === true; call = call.after) {
@@ -203,7 +203,7 @@ export class PushQueue {
     call.unlisten?.()
   }
 
-  /** So many more of a call's items, not all of them, are in the ring. */
+  /** Some more of a call's items, but not all, are in the ring. */
   #pushedSome(call: Call, count: number): void {
     const { items, pushed } = call
     const bytes = items instanceof Uint8Array ? 0 : totalBytes(items.slice(pushed, pushed + count))

@@ -81,9 +81,13 @@ let readerOf: <Out>(consumer: Consumer, options: ReaderOptions<Out>) => RingRead
 export { readerOf }
 
 /**
- * The end that pops, with waiting. It reads on from item to item by itself. An item stays in the ring until it, and all before
- * it, are acknowledged: what was not is delivered again by the next reader. Several loops may receive from one reader: each item goes
- * to one of them.
+ * The waiting end that pops. It moves on from item to item by itself. An item stays in the ring until it, and all before it, are
+ * acknowledged: the next reader delivers those that are not again. Several loops may receive from one reader: each item goes to
+ * one of them.
+ *
+ * - `Deliveries` knows what was delivered and what of it is finished, `Acknowledger` writes that, and `Hold` bounds it.
+ * - The ring advances only past entries that are finished without a gap: a slow handler's item is never lost to a fast one.
+ * - Calls that wait take turns; `tryReceive` never waits for them.
  */
 export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The primitives beneath. Using them beside the reader is safe: what `advance` gives back there counts as acknowledged. */

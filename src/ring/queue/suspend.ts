@@ -7,21 +7,21 @@ import { keyOf } from '../key.ts'
 import type { AttachOptions } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 
-/** How often the role may be found taken by one who does not answer. */
+/** How often the role may be found taken by a holder that does not answer. */
 const MAX_REFUSALS = 10
 
 /** How to suspend or resume a ring from outside. */
 export interface SuspendOptions extends AttachOptions, WaitOptions {
-  /** Ends it, whatever it does; a wish that is on the device by then stays there. */
+  /** Ends the call, whatever it does; a request that is on the device by then stays there. */
   readonly signal?: AbortSignal
-  /** Ends the waiting alone: also one that is aborted already lets the wish be made first. */
+  /** Ends only the waiting: even if it is aborted already, the request is made first. */
   readonly waitSignal?: AbortSignal
 }
 
 /**
- * Asks the producer to pause, and waits until it acknowledges. If a consumer is at work on this machine, it is
- * asked to do it, because only one may write for that role.
- * @throws {BlockError} `BLOCK_CLAIMED` if the consumer at work takes no requests
+ * Asks the producer to pause, and waits until it acknowledges. If a consumer is running on this machine, it is asked to make the
+ * request, because only one handle may write for that role.
+ * @throws {BlockError} `BLOCK_CLAIMED` if the running consumer takes no requests
  * @throws {RingError} as `Consumer.attach`
  * @throws the reason of the signal that was aborted
  */
@@ -30,7 +30,7 @@ export function suspendRing(device: BlockDevice, options: SuspendOptions = {}): 
 }
 
 /**
- * Asks the producer to go on, and waits until it does.
+ * Asks the producer to continue, and waits until it does.
  * @throws as `suspendRing`
  */
 export function resumeRing(device: BlockDevice, options: SuspendOptions = {}): Promise<void> {
@@ -57,7 +57,7 @@ async function suspendOrResume(
       if (consumer.suspend === wanted && producer.suspendAck === wanted) return
       if (consumer.suspend !== wanted) {
         const refused = await request(device, action, options)
-        // Another one that only asks holds the role for a moment, and a consumer at work may be slow to answer.
+        // Another program that suspends holds the role for a moment, and a running consumer may be slow to answer.
         if (refused !== undefined && ++refusals > MAX_REFUSALS) throw refused
       }
       waitSignal?.throwIfAborted()
@@ -69,7 +69,7 @@ async function suspendOrResume(
   }
 }
 
-/** Writes the wish, or has the consumer at work do it. Answers who is in the way, if somebody is. */
+/** Writes the request, or has the running consumer do so. Returns the error that says who is in the way, if somebody is. */
 async function request(
   device: BlockDevice,
   action: 'suspend' | 'resume',

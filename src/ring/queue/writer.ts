@@ -17,11 +17,11 @@ import { ATTACH_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import { PushQueue } from './push-queue.ts'
 
-/** How often an idle writer looks whether the consumer wishes to suspend, unless the options say otherwise. */
+/** Default of `idleRefreshIntervalMs`. */
 const IDLE_REFRESH_MS = 200
-/** Items that may wait in memory, unless the options say otherwise. */
+/** Default of `maxQueuedItems`. */
 const MAX_QUEUED_ITEMS = 65_536
-/** Bytes that may wait in memory, unless the options say otherwise. */
+/** Default of `maxQueuedBytes`. */
 const MAX_QUEUED_BYTES = 256 << 20
 
 /** How a {@link RingWriter} is opened. */
@@ -30,36 +30,35 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
   readonly codec?: Codec<unknown, In>
   /** Create the ring if the device is blank, as the options say. Default false. */
   readonly createIfMissing?: boolean | CreateOptions
-  /** Pushes beyond this number of items waiting are refused. Default 65,536. */
+  /** Pushes are refused while this many items wait in memory. Default 65,536. */
   readonly maxQueuedItems?: number
-  /** Pushes beyond this number of bytes waiting are refused. Default 256 MiB. */
+  /** Pushes are refused while this many bytes wait in memory. Default 256 MiB. */
   readonly maxQueuedBytes?: number
   /**
-   * How often the writer looks, while nothing is pushed, whether the consumer wishes to suspend, in milliseconds.
-   * Default 200; `Infinity` is never.
+   * How often the writer checks for a suspend request while nothing is pushed, in milliseconds. Default 200; `Infinity`: never.
    */
   readonly idleRefreshIntervalMs?: number
   /**
-   * Called again and again while what waits cannot go on: the ring is full or suspended, also while it is opened. What it throws rejects
-   * all that waits.
+   * Called each time the writer finds the ring full or suspended, also while it is opened. If it throws, all waiting pushes reject
+   * with its error.
    */
   readonly onBlocked?: () => void
-  /** Stops the waiting for a suspended ring. */
+  /** Ends the waiting for a suspended ring. */
   readonly signal?: AbortSignal
 }
 
-/** What `tryPush` answers. */
+/** What `tryPush` returns. */
 export type TryPushResult =
   /** The item is durable and visible; `position` is the one after it. */
   | { readonly status: 'ok'; readonly position: Position }
-  /** There is no room now, or other pushes wait already. */
+  /** There is no room now, or other pushes are waiting. */
   | { readonly status: 'full' }
-  /** The consumer asked for a pause. */
+  /** The consumer requests a pause. */
   | { readonly status: 'suspended' }
 
 const NO_OPTIONS: WaitingOptions = {}
 
-/** What the options of a writer have to be. */
+/** Types of the options of a writer. */
 export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
   ...ATTACH_KINDS,
   codec: 'object',
@@ -70,14 +69,15 @@ export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
   onBlocked: 'function',
 }
 
-/** What waits: `signal` stops the waiting, never a write that was begun. */
+/** Options of a call that waits: `signal` ends the waiting, never a write that has begun. */
 export interface WaitingOptions {
   readonly signal?: AbortSignal
 }
 
 /**
- * The end that pushes, with waiting: an item is durable and visible when its `push` resolves. Pushes that wait
- * at the same time share commits, in the order of calling.
+ * The waiting end that pushes: an item is durable and visible when its `push` resolves. Items are committed in the order of the
+ * calls, and pushes that wait at the same time share commits. While the ring is full or suspended, pushes wait, up to
+ * `maxQueuedItems` and `maxQueuedBytes`; beyond, they are refused.
  */
 export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   /** The primitives beneath. Using them beside the writer is safe; `push` there without `advance` is not. */
@@ -119,7 +119,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
 
   /**
    * Takes the producer's role, waiting while the ring is suspended.
-   * @throws as `Producer.attach` and, with `create`, `Producer.create`; the signal's reason
+   * @throws as `Producer.attach` and, with `createIfMissing`, `Producer.create`; the signal's reason
    */
   static open(
     device: BlockDevice,
@@ -158,7 +158,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** Whether what waits cannot go on now: the ring is full or suspended. */
+  /** Whether the ring is full or suspended, so that pushes wait. */
   get blocked(): boolean {
     return this.#blocked
   }
@@ -168,13 +168,13 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return this.#queue.bytes
   }
 
-  /** Says that there may be room now, so that the writer need not find out by itself. */
+  /** Says that there may be room now, so that the writer refreshes at once. */
   wake(): void {
     this.#waiter.wake()
   }
 
   /**
-   * Pushes an item as it is at the call, waiting for room and for the end of a pause.
+   * Pushes an item as it is at the call. Waits for room, and for the end of a pause.
    * @returns the position after the item
    * @throws {CodecError} `CODEC_ENCODE`
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_CLOSED`, and as {@link Producer} does
@@ -182,7 +182,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @throws the signal's reason: then the item was not pushed
    */
   push(item: In, { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
-    // No async function: a promise more for each push takes more time than its share of a commit.
+    // Not async: one more promise for each push takes longer than its share of a commit.
     try {
       signal?.throwIfAborted()
       const encoded = encodeItem(this.#codec, item, this.#keep)
@@ -197,8 +197,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Pushes many items in as few commits as can be. It is not one transaction: those that have room become
-   * visible while the others wait, and when it rejects, some from the front may be in the ring.
+   * Pushes many items in as few commits as possible. It is not one transaction: items that have room become visible while the others
+   * wait, and if it rejects, some from the front may be in the ring.
    * @returns the position after the last item
    * @throws as `push`
    */
@@ -216,7 +216,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Pushes an item if there is room now and nothing else waits.
+   * Pushes an item if there is room now and no other push is waiting.
    * @throws as `push`
    */
   async tryPush(item: In): Promise<TryPushResult> {
@@ -230,8 +230,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Gives the role back. A commit under way ends first; pushes that wait are rejected with `RING_CLOSED`.
-   * Never fails; can be called again.
+   * Closes the writer. A commit under way ends first; waiting pushes are rejected with `RING_CLOSED`. Never fails; can be called
+   * again.
    */
   async close(): Promise<void> {
     this.#closed ??= new RingError('RING_CLOSED', 'The writer was closed', {
@@ -249,7 +249,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return this.close()
   }
 
-  /** A codec that takes its time must not let later pushes overtake. */
+  /** A slow codec must not let later pushes overtake. */
   async #pushLater(encoded: Promise<OwnItems>, signal: AbortSignal | undefined): Promise<Position> {
     const { pushed } = await this.#arrive(encoded, signal)
     return pushed
@@ -259,7 +259,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     encoded: Promise<OwnItems>,
     signal: AbortSignal | undefined,
   ): Promise<{ pushed: Promise<Position> }> {
-    // A codec may take for ever; a signal, and closing, do not wait for it.
+    // A codec may never finish; a signal, and closing, do not wait for it.
     const awaited = untilAborted(encoded, signal, this.#closing.signal)
     awaited.catch(() => undefined) // It is awaited below, but perhaps only later.
     this.#arrivals++
@@ -301,7 +301,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** Acknowledges a wish to suspend also when nothing is pushed, which would look by itself. */
+  /** Acknowledges a suspend request while nothing is pushed: a push would refresh by itself. */
   async #attend(intervalMs: number): Promise<void> {
     for (let going = true; going; ) {
       try {
@@ -309,7 +309,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         if (!this.#pushedLately) await this.producer.state()
         this.#pushedLately = false
       } catch (error) {
-        // Closed; or the handle ended, which the next push tells. A read may do better the next time.
+        // Closed; or the handle ended, and the next push throws. A failed read may succeed the next time.
         const ended = isRingError(error) && error.code !== 'RING_CORRUPT'
         going = this.#closed === undefined && !ended
       }
@@ -328,9 +328,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** Commits what waits, until nothing does. */
+  /** Commits waiting pushes until there are none. */
   async #pump(): Promise<void> {
-    // Pushes called in one go share the first commit too.
+    // Pushes called in the same tick share the first commit too.
     await Promise.resolve()
     try {
       while (!this.#queue.empty) {

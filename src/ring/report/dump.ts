@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts'
 import type { ByteRange } from '../types.ts'
 
-/** What `dumpAt` takes. */
+/** Options of `dumpAt`. */
 export interface DumpOptions {
-  /** How many bytes are dumped. Default 256; fewer at the end of the device. */
+  /** Bytes to dump. Default 256; fewer at the end of the device. */
   readonly length?: number
   /** Ends it with the signal's reason. */
   readonly signal?: AbortSignal
@@ -11,44 +11,44 @@ export interface DumpOptions {
   readonly clock?: Clock
 }
 
-/** A field of what is on a device. */
+/** A field of a structure on a device. */
 export interface RingDumpField {
   readonly name: string
   /** Where it is, in bytes from the device's start. */
   readonly offset: number
-  /** How long it is. */
+  /** Its length. */
   readonly bytes: number
   /** For people. */
   readonly value: string
 }
 
-/** What is at a place of a device. */
+/** What is at an offset of a device. */
 export interface Structure {
   /** Such as `producer slot 2`, `item 3 of the batch at LSN 17`, or `free`. */
   readonly structure: string
   /** Where it begins, in bytes from the device's start. */
   readonly start: number
-  /** How long it is, in bytes. What goes on at the beginning of the data area is counted with it. */
+  /** Its length in bytes, with the part that wraps around to the beginning of the data area. */
   readonly length: number
-  /** Why it cannot be believed; absent if it can, or if nothing tells. */
+  /** Why it is invalid; absent if it is valid, or if that is unknown. */
   readonly problem?: string
   readonly fields: readonly RingDumpField[]
 }
 
-/** What `dumpAt` answers. */
+/** What `dumpAt` returns. */
 export interface RingDump extends Structure {
   readonly format: 1 | 2
   /** Where the dumped bytes are. */
   readonly offset: number
   readonly bytes: Uint8Array
-  /** Which of these cannot be read, and are zeroes here. */
+  /** The unreadable ones of these bytes, shown as zeroes. */
   readonly unreadable: readonly ByteRange[]
 }
 
-/** How a field's bytes are shown. */
+/** How the bytes of a field are shown. */
 export type FieldKind = 'number' | 'signed' | 'hex' | 'text'
 
-/** A field of a structure: its name, its bytes from the structure's start on, and how it is shown. */
+/** A field of a structure: name, offset in the structure, length, and how it is shown. */
 export type FieldSpec = readonly [
   name: string,
   at: number,
@@ -56,7 +56,7 @@ export type FieldSpec = readonly [
   kind?: FieldKind | undefined,
 ]
 
-/** Decodes fields; those that the bytes do not reach are left out. All numbers are little-endian. */
+/** Decodes fields; those beyond the end of the bytes are left out. All numbers are little-endian. */
 export function decodeFields(
   bytes: Uint8Array,
   start: number,

@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts'
 
-/** How bad a finding is: `warning` loses nothing, and may be right after a power cut; `damage` needs to be acted on. */
+/** How bad a finding is: `warning` loses nothing, and is normal after a power cut; `damage` needs action. */
 export type Severity = 'warning' | 'damage'
 
-/** Something that was found at a place of a device. */
+/** Something wrong at an offset of a device. */
 export interface Finding {
   readonly severity: Severity
   /** Where it is, in bytes from the device's start. */
@@ -12,7 +12,7 @@ export interface Finding {
   readonly structure: string
   /** What is wrong with it, for people. */
   readonly problem: string
-  /** Items that wait for the consumer and cannot be read; absent if that is not known. */
+  /** Unacknowledged items that are lost with it; absent if that is unknown. */
   readonly items?: number
   /** The sequence numbers of the items concerned, in format 2: how many items were pushed before them. */
   readonly sequence?: { readonly first: number; readonly last: number }
@@ -47,7 +47,7 @@ export class Findings implements FindingSink {
     return !this.#damaged
   }
 
-  /** Items that cannot be read, as far as that is known. */
+  /** Lost items, as far as that is known. */
   get damagedItems(): number {
     return this.#items
   }
@@ -58,17 +58,17 @@ export class Findings implements FindingSink {
   }
 }
 
-/** What was read of the log, from the oldest item that waits on. */
+/** What was read of the log, from the oldest unacknowledged item on. */
 export interface LogCounts {
   /** Blocks that are in use; in format 1 these are sectors. */
   readonly blocks: number
-  /** Blocks of the data area that are not in use: what they hold means nothing, and was not looked at. */
+  /** Free blocks of the data area: their content means nothing, and was not checked. */
   readonly freeBlocks: number
   /** Batches that are sound; none in format 1. */
   readonly batches: number
-  /** Items that wait and are sound. */
+  /** Unacknowledged items that are sound. */
   readonly items: number
-  /** Bytes of these. */
+  /** Their bytes. */
   readonly bytes: number
 }
 
@@ -81,15 +81,15 @@ export interface RingReport {
   readonly findings: readonly Finding[]
   /** How many findings are not listed. */
   readonly moreFindings: number
-  /** Items that wait and cannot be read, as far as that is known. */
+  /** Unacknowledged items that are lost, as far as that is known. */
   readonly damagedItems: number
-  /** Absent if the log could not be looked at. */
+  /** Absent if the log could not be read. */
   readonly log?: LogCounts
 }
 
 /** How a ring is verified. */
 export interface VerifyOptions {
-  /** Told now and then how much of the log was read, or of the device while a superblock is looked for. */
+  /** Called now and then with how much of the log was read, or of the device while a superblock is searched. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void
   /** Ends it with the signal's reason. */
   readonly signal?: AbortSignal

@@ -4,7 +4,7 @@ import { isRingError, type RingErrorCode } from '../../errors.ts'
 import { detectFormat } from '../detect.ts'
 import type { ByteRange } from '../types.ts'
 
-/** What is answered where there is no ring, or none of format 1 with such sectors, or not enough of it. */
+/** Errors that unreadable sectors may have caused: there is no ring, or not enough of it, or none with such sectors. */
 const NO_RING: readonly RingErrorCode[] = [
   'RING_NOT_INITIALISED',
   'RING_SECTOR_SIZE',
@@ -12,8 +12,8 @@ const NO_RING: readonly RingErrorCode[] = [
 ]
 
 /**
- * Works on what can be read of a ring. Where no ring is found, that says nothing if something could not be read.
- * @param known the format, if it is not to be found out
+ * Runs a tool on the readable part of a ring. If it finds no ring, that means nothing if something was unreadable.
+ * @param known the format, if it need not be detected
  */
 export async function salvage<T>(
   device: BlockDevice,
@@ -29,7 +29,7 @@ export async function salvage<T>(
   }
 }
 
-/** The bytes that could not be read so far, of all or of a part of a device, ascending. */
+/** The bytes that were unreadable so far, of a device or of a part of it, ascending. */
 export async function unreadableBytes(
   device: SalvageBlockDevice,
   { offset, bytes }: ByteRange = { offset: 0, bytes: Number.POSITIVE_INFINITY },
@@ -42,7 +42,7 @@ export async function unreadableBytes(
   })
 }
 
-/** Says that some bytes cannot be read. */
+/** Says that some bytes are unreadable. */
 export function cannotRead({ offset, bytes }: ByteRange): string {
   return `cannot be read: the device fails at ${bytes} bytes from byte ${offset} on`
 }

@@ -4,11 +4,11 @@ import { CONSUMER_SECTOR, DATA_SECTOR, MAGIC_SECTOR, PRODUCER_SECTOR } from '../
 import { isFreshPointer } from '../format1/pointer.ts'
 import { isPartOfGuard } from '../format2/disk/guard.ts'
 
-/** How much of a device's start and end has to be zero for it to be blank. */
+/** How much of a device's start and end must be zero for it to count as blank. */
 const START_BYTES = 1 << 20
 const END_BYTES = 128 << 10
 
-/** What is known to begin with certain bytes. Offsets are in bytes from the device's start. */
+/** Known content by its first bytes. Offsets are in bytes from the device's start. */
 const SIGNATURES: readonly { readonly what: string; readonly at: number; readonly is: string }[] = [
   { what: 'an ext2, ext3 or ext4 file system', at: 1024 + 56, is: '\x53\xef' },
   { what: 'an XFS file system', at: 0, is: 'XFSB' },
@@ -32,7 +32,7 @@ const SIGNATURES: readonly { readonly what: string; readonly at: number; readonl
   { what: 'an MBR partition table or boot sector', at: 510, is: '\x55\xaa' },
 ]
 
-/** What is unknown may say in words what it is. */
+/** Unknown content may have words that say what it is. */
 const TEXT = /^[\x20-\x7e]{8,}/
 const TEXT_BYTES = 30
 const latin1 = new TextDecoder('latin1')
@@ -43,20 +43,20 @@ export interface DeviceContent {
   readonly start: Uint8Array
   /** Byte offset on the device of the first byte that is not zero, in what was read; -1 if all is zero. */
   readonly firstNonZero: number
-  /** The format of a ring whose creation was cut short, if nothing else is there: it can be created again. */
+  /** The format of a ring whose creation was interrupted, if there is nothing else: it can be created again. */
   readonly unfinished: 1 | 2 | undefined
 }
 
-/** What is found on a device that is blank. */
+/** What is found on a blank device. */
 export const BLANK = 'nothing: its first MiB and its last 128 KiB are zeroes'
 
-/** What is found where a creation was cut short, by the ring's format. */
+/** What is found after an interrupted creation, by the ring's format. */
 export const UNFINISHED = {
   1: 'a ring of format 1 whose creation was cut short',
   2: 'a ring of format 2 whose creation was cut short',
 } as const
 
-/** Reads what tells whether a device is blank: its first MiB and its last 128 KiB. */
+/** Reads what shows whether a device is blank: its first MiB and its last 128 KiB. */
 export async function readContent(device: BlockDevice): Promise<DeviceContent> {
   const { sectorSize, sizeSectors } = await device.getInfo()
   const startSectors = Math.min(sizeSectors, Math.floor(START_BYTES / sectorSize))
@@ -75,7 +75,7 @@ export async function readContent(device: BlockDevice): Promise<DeviceContent> {
   return { start, firstNonZero, unfinished: undefined }
 }
 
-/** The last write of a creation is the one that makes a ring: without it, nothing but what came before is there. */
+/** The last write of a creation makes the ring: without it, there are only the writes before. */
 function unfinishedFormat(start: Uint8Array, sectorSize: number): 1 | 2 | undefined {
   if (isPartOfGuard(start)) return 2
   const sector = (index: number): Uint8Array =>
@@ -90,7 +90,7 @@ function unfinishedFormat(start: Uint8Array, sectorSize: number): 1 | 2 | undefi
     : undefined
 }
 
-/** Says what a device seems to hold, for people. */
+/** What a device seems to contain, for people. */
 export function describeContent(content: DeviceContent): string {
   const { start, firstNonZero, unfinished } = content
   if (firstNonZero < 0) return BLANK
@@ -106,8 +106,8 @@ export function describeContent(content: DeviceContent): string {
 }
 
 /**
- * There is no ring, of any format.
- * @returns what says so, and what is there instead
+ * The error for a device without a ring, of either format.
+ * @returns it, with what is there instead
  */
 export async function notInitialised(device: BlockDevice): Promise<RingError> {
   const { name } = device

@@ -18,14 +18,14 @@ export interface Storage {
   requests: number
 }
 
-/** One connection of a host to the storage that all share: requests take time, arrive late, or not at all. */
+/** One connection of a host to the shared storage: requests take time, arrive late, or not at all. */
 export class Connection extends BaseBlockDevice {
   override readonly name = 'shared'
   readonly owner: string
   readonly host: Host
   /** The storage refuses what arrives. */
   fenced = false
-  /** The process is gone: nobody hears of what becomes of its requests. */
+  /** The process is gone: nobody is told what becomes of its requests. */
   dead = false
   /** What has not arrived never will. */
   dropped = false
@@ -83,7 +83,7 @@ export class Connection extends BaseBlockDevice {
       onArrival(sector)
       let at = sector * disk.sectorSize
       for (const copy of copies) {
-        // This storage has no cache: what has arrived stays.
+        // This storage has no cache: what has arrived is stable.
         disk.flush(disk.apply(at, copy))
         at += copy.length
       }

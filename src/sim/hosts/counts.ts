@@ -9,12 +9,12 @@ export interface HostsCounts {
   acknowledged: number
   /** Fences of holders that were silent. */
   takeovers: number
-  /** How often a host found out that it does not hold the role any more. */
+  /** How often a host noticed that it no longer holds the role. */
   lost: number
   faults: Partial<Record<MishapKind, number>>
 }
 
-/** Nothing yet. */
+/** Zero of everything. */
 export function noHostsCounts(): HostsCounts {
   return { seeds: 0, events: 0, requests: 0, acknowledged: 0, takeovers: 0, lost: 0, faults: {} }
 }

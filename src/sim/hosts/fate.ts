@@ -9,22 +9,22 @@ export const LEASE_SECTOR: number = (12_288 + 6 * 4096) / 512
 /** A machine, and the process that runs on it now. */
 export interface Victim {
   readonly host: Host
-  /** Whether the process has its role, and is not only after it. */
+  /** Whether the process has its role, rather than wanting it. */
   atWork: boolean
   /** Ends the process. */
   kill(): void
 }
 
-/** What a host asks of its storage. */
+/** A request of a host to its storage. */
 export interface HostRequest {
   /** Where it begins; undefined for a flush. */
   readonly sector: number | undefined
   readonly writes: boolean
 }
 
-/** Lets mishaps befall their victims: at their time, or in the middle of a request. */
+/** Has mishaps hit their victims: at their time, or in the middle of a request. */
 export class Fate {
-  /** How often what befell somebody. */
+  /** How often each kind of mishap happened. */
   readonly counts: Partial<Record<MishapKind, number>> = {}
   readonly #scheduler: Scheduler
   readonly #trace: Trace
@@ -52,7 +52,7 @@ export class Fate {
   }
 
   /**
-   * A request is issued: what has waited for it happens now.
+   * A request is issued: mishaps that waited for it happen now.
    * @returns how much later than usual the request arrives, in milliseconds
    */
   meet(host: Host, { sector, writes }: HostRequest): number {
@@ -64,7 +64,7 @@ export class Fate {
       if (mishap.amid === 'lease' && !(isOfLease && writes)) continue
       if (mishap.amid === 'renewal' && !(isOfLease && !writes && victim.atWork)) continue
       this.#waiting.delete(mishap)
-      // All has to be calm in the end.
+      // In the end everything has to be calm.
       if (this.#scheduler.now >= this.#troubleMs) continue
       this.#befall(mishap)
       lateMs = Math.max(lateMs, mishap.lateMs)
@@ -83,7 +83,7 @@ export class Fate {
     else if (what === 'cut') host.cutOff(ms)
     else if (what === 'forward') host.setWallClock(ms)
     else if (what === 'back') host.setWallClock(-ms)
-    // Nothing stops a host whose clocks stand still while it takes a role that is free: nobody knows whom to fence.
+    // Nothing stops a host whose clocks stand still while it takes a free role: nobody knows whom to fence.
     else if (what !== 'late' && (what !== 'freeze' || atWork)) host.pause(what, ms)
   }
 }

@@ -4,7 +4,7 @@ import type { SimDisk } from '../disk.ts'
 import { LEASE_SECTOR } from './fate.ts'
 import type { Forgery } from './plan.ts'
 
-/** Who holds the role in a forged record that is well-formed. */
+/** The owner in a forged record that is well-formed. */
 export const FORGER = 'forger'
 
 /** What is wrong with a record, by the kind of forgery. */
@@ -18,7 +18,7 @@ const WRONG: Readonly<Record<Forgery['what'], Partial<LeaseRecord>>> = {
 }
 
 /**
- * Puts a forged record in the place of the one that is on the disk, if a host holds the role by that. Its checksum holds.
+ * Replaces the record on the disk by a forged one with a valid checksum, if a host holds the role by that record.
  * @returns whether it did
  */
 export function forge({ what }: Forgery, disk: SimDisk): boolean {

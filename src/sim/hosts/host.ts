@@ -3,7 +3,7 @@ import { onAbort } from '../../util/abort.ts'
 import type { Random } from '../random.ts'
 import type { Scheduler } from '../scheduler.ts'
 
-/** What a pause stops besides the process: nothing, the clock that never goes back, or both clocks. */
+/** What a pause stops besides the process: nothing, the monotonic clock, or both clocks. */
 export type PauseKind = 'stop' | 'sleep' | 'freeze'
 
 /** How fast two clocks are: milliseconds that each counts in one. */
@@ -50,7 +50,7 @@ export class Host implements Clock {
     return this.#cutUntil
   }
 
-  /** Stops the process for so many milliseconds, and the clocks that the kind says. */
+  /** Stops the process for `ms` milliseconds, and the clocks that the kind says. */
   pause(kind: PauseKind, ms: number): void {
     if (this.#pausedUntil > this.#scheduler.now) return
     this.#pausedUntil = this.#scheduler.now + ms
@@ -59,7 +59,7 @@ export class Host implements Clock {
     this.frozen ||= kind === 'freeze'
   }
 
-  /** For so many milliseconds nothing reaches the storage, and nothing comes back. */
+  /** For `ms` milliseconds nothing reaches the storage, and nothing comes back. */
   cutOff(ms: number): void {
     this.#cutUntil = Math.max(this.#cutUntil, this.#scheduler.now + ms)
   }
@@ -95,7 +95,7 @@ export class Host implements Clock {
     })
   }
 
-  /** Lets something happen to this host's process, as soon as that runs. */
+  /** Runs something in this host's process, as soon as that runs. */
   whenRunning(happen: () => void): void {
     this.#scheduler.after(this.#pausedMs, () => {
       if (this.#pausedMs > 0) this.whenRunning(happen)
@@ -104,7 +104,7 @@ export class Host implements Clock {
     })
   }
 
-  /** How long this host still stands still. What comes meanwhile comes in any order then. */
+  /** How long this host still stands still. What comes meanwhile is delivered in any order then. */
   get #pausedMs(): number {
     const ms = this.#pausedUntil - this.#scheduler.now
     return ms > 0 ? ms + this.#random.float() : 0

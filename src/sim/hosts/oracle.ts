@@ -3,16 +3,16 @@ import type { Broken } from '../simulation.ts'
 import type { Trace } from '../trace.ts'
 import type { Host } from './host.ts'
 
-/** Who took the role. */
+/** A host that took the role. */
 export interface Handle {
   readonly host: Host
   readonly owner: string
   readonly number: number
 }
 
-/** Knows who may acknowledge, and what was acknowledged. */
+/** Knows which host may acknowledge, and what was acknowledged. */
 export class HostsOracle {
-  /** Who took the role too late has overwritten the record of a holder: from then on nobody knows whom to fence. */
+  /** A host that took the role too late has overwritten the record of a holder: from then on nobody knows whom to fence. */
   overwritten = false
   readonly #trace: Trace
   #broken: Broken | undefined
@@ -36,7 +36,7 @@ export class HostsOracle {
     return this.#atWork
   }
 
-  /** How many items were acknowledged, and how often a host found out that it does not hold the role any more. */
+  /** How many items were acknowledged, and how often a host noticed that it no longer holds the role. */
   get counts(): { readonly acknowledged: number; readonly lost: number } {
     return { acknowledged: this.#acknowledged.length, lost: this.#lost }
   }
@@ -55,7 +55,7 @@ export class HostsOracle {
   }
 
   /**
-   * Only who took the role last may acknowledge. A host whose clocks stood still may do so late, but only what was written
+   * Only the host that took the role last may acknowledge. A host whose clocks stood still may do so late, but only what was written
    * before it was fenced: `compare` shows that.
    */
   acknowledged({ host, owner, number }: Handle, item: string): void {
@@ -68,7 +68,7 @@ export class HostsOracle {
   }
 
   /**
-   * Who asks for anything still believes in its role, though the ring may refuse what it writes. A host whose clocks stood
+   * A host that sends a request still believes in its role, though the ring may refuse its writes. A host whose clocks stood
    * still may: it cannot know.
    */
   requested({ host, owner, number }: Handle): void {
@@ -77,26 +77,26 @@ export class HostsOracle {
     }
   }
 
-  /** Where everybody fences, no write arrives after another one has taken the role. */
+  /** If every host fences, no write arrives after another host has taken the role. */
   arrived({ owner, number }: Handle): void {
     if (number !== this.#handles && !this.overwritten) {
       this.break('late write', `a write of ${owner} arrives after another one took the role`)
     }
   }
 
-  /** From now on somebody has to get to work. */
+  /** From now on some host has to start working. */
   expectWork(): void {
     this.#trace(() => 'all is calm: somebody has to be at work soon')
     this.#expecting = true
   }
 
-  /** A host did not get the role, or does not have it any more. */
+  /** A host did not get the role, or has lost it. */
   failed(owner: string, error: unknown): void {
     this.#trace(() => `${owner} ends: ${String(error)}`)
     if (isRingError(error) && error.code === 'RING_LEASE_LOST') this.#lost++
   }
 
-  /** All that was acknowledged is there, what a handle pushed in its order. */
+  /** Checks that everything acknowledged is there, and that each handle's items are in order. */
   compare(found: readonly string[]): void {
     const order = new Map(found.map((item, at) => [item, at]))
     const last = new Map<number, number>()

@@ -4,7 +4,7 @@ import type { PauseKind } from './host.ts'
 
 /** How slow the storage is. */
 export interface Speed {
-  /** Milliseconds that a request takes each way at most, if it is not held up. */
+  /** Longest one-way delay of a request that is not held up, in milliseconds. */
   readonly usualMs: number
   /** How probable it is that a request is held up. */
   readonly lateChance: number
@@ -12,16 +12,16 @@ export interface Speed {
   readonly lateMs: number
 }
 
-/** How fast a host's clocks may be: what leases bear is that the slower of two counts 4 while the faster counts 5. */
+/** How fast a host's clocks may be: leases tolerate that the slower of two counts 4 while the faster counts 5. */
 export const CLOCK_RATES: { readonly slowest: number; readonly fastest: number } = {
   slowest: 8 / 9,
   fastest: 10 / 9,
 }
 
-/** What befalls a host: a pause, or it is cut off, or its process ends, or its wall clock is set, or a request is only late. */
+/** What happens to a host: a pause, or it is cut off, or its process ends, or its wall clock is set, or a request is only late. */
 export type MishapKind = PauseKind | 'cut' | 'kill' | 'forward' | 'back' | 'late'
 
-/** Something that befalls a host. */
+/** Something that happens to a host. */
 export interface Mishap {
   /** Milliseconds since the beginning. */
   readonly atMs: number
@@ -31,22 +31,22 @@ export interface Mishap {
   /** How long it lasts, or how far the clock is set, in milliseconds. */
   readonly ms: number
   /**
-   * It waits for the host's next request, or the next one that writes its lease, or with which a holder reads it to renew it, and
-   * comes in the middle of that.
+   * It waits for the host's next request, or the next one that writes its lease, or reads it to renew it, and happens in the middle of
+   * that.
    */
   readonly amid?: 'request' | 'lease' | 'renewal'
   /** How much later that request arrives than it would, in milliseconds. */
   readonly lateMs: number
 }
 
-/** A mishap for people. */
+/** A mishap as text. */
 export function describe({ host, what, ms, amid, lateMs }: Mishap): string {
   const long = ms > 0 ? ` ${ms} ms` : ''
   const when = amid === undefined ? '' : ` amid its next ${amid}, which is ${lateMs} ms late`
   return `host-${host} ${what}${long}${when}`
 }
 
-/** What somebody who can write to the device puts in the place of a lease's record. */
+/** What somebody with write access writes over a lease's record. */
 export const FORGERIES = ['owner', 'timeout', 'counter', 'epoch', 'copy', 'held'] as const
 
 /** When that happens. */
@@ -56,7 +56,7 @@ export interface Forgery {
   readonly what: (typeof FORGERIES)[number]
 }
 
-/** What a host is like. */
+/** The traits of a host. */
 export interface HostTraits {
   /** Of its lease, in milliseconds. */
   readonly timeoutMs: number
@@ -68,11 +68,11 @@ export interface HostTraits {
   readonly beginsMs: number
 }
 
-/** A whole run of hosts that are after one role: together with the seed of the streams, it determines everything. */
+/** A run of hosts that compete for one role: together with the seed of the streams, it determines everything. */
 export interface HostsPlan {
   readonly seed: number
   readonly hosts: readonly HostTraits[]
-  /** Whether who takes over fences the holder. */
+  /** Whether a host that takes over fences the holder. */
   readonly fenced: boolean
   /** How probable it is that a fence fails. */
   readonly fenceFails: number
@@ -80,23 +80,23 @@ export interface HostsPlan {
   readonly fenceMs: number
   /** How long a host waits at most before it begins again, in milliseconds. */
   readonly restartMs: number
-  /** How long a process whose lease is over waits before it gives its handle back, in milliseconds. */
+  /** How long a process whose lease is over waits before it closes its handle, in milliseconds. */
   readonly lingerMs: number
   /** All hosts have the same name, against the rules. */
   readonly sameName: boolean
-  /** Hosts that begin again take at once what they left behind. */
+  /** A restarted host takes over at once from its own earlier run. */
   readonly reclaim: boolean
   readonly speed: Speed
   readonly mishaps: readonly Mishap[]
-  /** Records that are forged. An operator breaks the lease that is left of them when all is calm. */
+  /** Records that are forged. An operator breaks the lease that is left of them once all is calm. */
   readonly forgeries?: readonly Forgery[]
   /** How long mishaps happen, in milliseconds. */
   readonly troubleMs: number
-  /** When everything that was late has arrived: from then on somebody has to be at work soon. */
+  /** When everything late has arrived: soon after that some host has to be working. */
   readonly calmMs: number
 }
 
-/** What `--mix` takes for leases: `swarm` and `each` are one of the others, another one for each seed. */
+/** What `--mix` takes for leases: `swarm` and `each` draw one of the others for each seed. */
 export const HOSTS_MIXES = {
   any: 'everything that may befall hosts',
   drift:
@@ -105,7 +105,7 @@ export const HOSTS_MIXES = {
   hostile: 'forged records: names nobody has, huge times and counters, the record of another ring',
 } as const
 
-/** How long anything takes at most that befalls a host or a request, in milliseconds. */
+/** The longest duration of anything that happens to a host or a request, in milliseconds. */
 const MOST_MS = { pause: 90_000, late: 60_000 } as const
 
 const MIX_OF_SEED = ['any', 'any', 'drift', 'race'] as const
@@ -126,8 +126,8 @@ export function hostsPlanOf(seed: number, mix: string): HostsPlan {
 }
 
 /**
- * Where nobody fences, no host has a pause that stops both its clocks, nor one that stops the one clock while the
- * other one is set back: that is out of a lease's reach.
+ * If nobody fences, no host has a pause that stops both its clocks, nor one that stops one clock while the other is set back:
+ * a lease cannot tolerate that.
  */
 function anyPlan(seed: number, random: Random): HostsPlan {
   const fenced = random.chance(0.5)
@@ -165,9 +165,9 @@ function anyPlan(seed: number, random: Random): HostsPlan {
 }
 
 /**
- * A holder of slow clocks, whose second renewal is late although all else arrives, or what it reads for that; and others of
- * fast clocks that begin to watch its record just after the first: who takes over too early meets it at work. One of these may
- * have its wall clock set forward meanwhile.
+ * A holder with slow clocks, whose second renewal is late although everything else arrives, or the read for it; and others with
+ * fast clocks that begin to watch its record just after the first: a host that takes over too early meets a running holder. One of
+ * these may have its wall clock set forward meanwhile.
  */
 function driftPlan(seed: number, random: Random): HostsPlan {
   const timeoutMs = 30_000
@@ -181,7 +181,7 @@ function driftPlan(seed: number, random: Random): HostsPlan {
   }
   const isReadLate = random.chance(0.5)
   if (isReadLate) {
-    // It is there after the lease is over, and before anybody else may take it.
+    // It arrives after the lease is over, and before any other host may take it.
     mishaps.push({ atMs, host: 0, what: 'late', ms: 0, amid: 'renewal', lateMs: 0.7 * timeoutMs })
   }
   const lingerMs = isReadLate ? 5000 : 0
@@ -189,8 +189,8 @@ function driftPlan(seed: number, random: Random): HostsPlan {
 }
 
 /**
- * Hosts that are all after a role that is free; the one whose clocks are slow gets there too late, or just in time. Its lease is
- * long enough for the others not to renew theirs before it believes in its own.
+ * Hosts that all want a free role; the one with slow clocks gets there too late, or just in time. Its lease is
+ * long enough that the others do not renew theirs before it relies on its own.
  */
 function racePlan(seed: number, random: Random): HostsPlan {
   const hosts = atBounds(random, 30_000)
@@ -225,7 +225,7 @@ function hostilePlan(seed: number, random: Random): HostsPlan {
   }
 }
 
-/** Hosts to which nothing happens, on fast storage, and fences that take no time. */
+/** Hosts without mishaps, on fast storage, and fences that take no time. */
 function still(seed: number, hosts: readonly HostTraits[], calmMs: number): HostsPlan {
   return {
     seed,
@@ -271,7 +271,7 @@ function mishapsOf(
   const mishaps: Mishap[] = []
   for (let left = random.between(1, 10); left > 0; left--) {
     const before = mishaps.at(-1)
-    // Troubles seldom come singly. At the beginning all hosts are after the role.
+    // Faults seldom come singly. At the beginning all hosts want the role.
     const target =
       before !== undefined && random.chance(0.4)
         ? { host: before.host, atMs: Math.min(before.atMs + random.below(20_000), troubleMs) }

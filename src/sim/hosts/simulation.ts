@@ -25,14 +25,14 @@ export interface HostsOutcome {
   readonly trace: readonly string[]
 }
 
-/** Room for all that a run can push: nobody consumes it. */
+/** Room for everything that a run can push: nobody consumes it. */
 const SHAPE = { sectorSize: 512, sizeSectors: 1024 } as const
-/** How long it may take then until somebody is at work: a holder is waited out, by slow clocks, and taken over from. */
+/** How long it may take then until some host is working: a holder is waited out, by slow clocks, and taken over from. */
 const TAKEOVER_MS = 100_000
 const MAX_EVENTS = 300_000
 const QUICK: Speed = { usualMs: 0, lateChance: 0, lateMs: 0 }
 
-/** Runs the hosts of a plan until they are at work after all that befell them. */
+/** Runs the hosts of a plan until one is working after all mishaps. */
 export async function simulateHosts(plan: HostsPlan, traced = false): Promise<HostsOutcome> {
   await Lazy.loadAll()
   return await new HostsSimulation(plan, traced).run()
@@ -121,7 +121,7 @@ class HostsSimulation {
     return { plan: this.#plan, broken: oracle.broken, counts, trace: this.#lines }
   }
 
-  /** A host begins again whenever its process ended. */
+  /** A host starts again whenever its process ended. */
   async #begin(victim: Victim, at: number): Promise<void> {
     const { host } = victim
     const { sameName, reclaim, restartMs, hosts } = this.#plan
@@ -151,7 +151,7 @@ class HostsSimulation {
       )
       await Promise.race([work, killed])
       victim.atWork = false
-      // Who reclaims relies on that: with a process, its machine ends what it has asked for.
+      // A host that reclaims its role relies on this: with a process, its machine ends the requests of that process.
       connection.dropped = reclaim
       await host.sleep(random.below(restartMs))
     }
@@ -188,7 +188,7 @@ class HostsSimulation {
     const handle = oracle.attached(host, owner)
     victim.atWork = true
     if (fenced) connection.onArrival = () => oracle.arrived(handle)
-    // A fence that takes its time may meet who has reclaimed the role meanwhile, under the same name.
+    // A slow fence may meet a host that has reclaimed the role meanwhile, under the same name.
     connection.onRequest = () => {
       oracle.requested(handle)
       if (connection.fenced && !host.frozen && !reclaim) {
@@ -215,7 +215,7 @@ class HostsSimulation {
     }
   }
 
-  /** From now on, a process has no right to write: not even a renewal whose read comes back only now. */
+  /** From now on, a process must not write: not even a renewal whose read comes back only now. */
   #writesNoMore(connection: Connection, since: string): void {
     connection.onRequest = ({ sector, writes }) => {
       if (!writes) return
@@ -226,7 +226,7 @@ class HostsSimulation {
     }
   }
 
-  /** Breaks a lease that no host of ours can hold, as an operator would who sees that nobody is at work. */
+  /** Breaks a lease that none of our hosts can hold, as an operator would who sees that no host is running. */
   async #operate(): Promise<void> {
     const observer = this.#observer
     const clock = observer.host
@@ -255,7 +255,7 @@ class HostsSimulation {
     this.#takeovers++
   }
 
-  /** Holds what is on the disk against what was acknowledged. */
+  /** Compares the disk with what was acknowledged. */
   async #compare(): Promise<void> {
     const oracle = this.#oracle
     let found: readonly string[] | undefined

@@ -1,4 +1,4 @@
-/** Bytes that came, to be taken in pieces of any length. */
+/** Bytes that arrived, to be taken in pieces of any length. */
 export class ByteQueue {
   #pieces: Uint8Array[] = []
   #length = 0
@@ -13,7 +13,7 @@ export class ByteQueue {
     this.#length += bytes.length
   }
 
-  /** The next bytes; so many have to be there. */
+  /** The next `count` bytes, which must have arrived. */
   take(length: number): Uint8Array {
     const taken = new Uint8Array(length)
     for (let at = 0; at < length; ) {
@@ -29,7 +29,7 @@ export class ByteQueue {
   }
 }
 
-/** A number in so many bytes; or bytes as they are. */
+/** A number of that many bytes; or bytes as they are. */
 export type Field = readonly [bytes: 2 | 4 | 8, value: number] | Uint8Array
 
 /** Fields one behind the other, big-endian. */

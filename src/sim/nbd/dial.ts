@@ -5,7 +5,7 @@ import type { Caller, Network, Socket } from '../net/network.ts'
 /** Sees what a client sends over one connection, as it leaves. */
 export type Tap = (pieces: readonly Uint8Array[]) => void
 
-/** Connects a process over a simulated network, in place of the system, with a tap on each connection. */
+/** Connects a process over a simulated network instead of the system's, with a tap on each connection. */
 export function dialOver<C extends Caller>(
   network: Network<C>,
   caller: C,

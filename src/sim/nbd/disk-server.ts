@@ -8,14 +8,14 @@ import type { NbdRequest } from './request-reader.ts'
 /** Errors of the protocol that a server answers. */
 export const ERRNO = { permission: 1, io: 5, invalid: 22, shutdown: 108 } as const
 
-/** What became of a request: what was read, or an error. */
+/** The outcome of a request: what was read, or an error. */
 export interface Served {
   readonly errno: number
   /** What was read; it is meaningless after an error. */
   readonly data: Uint8Array
 }
 
-/** Who asks: names requests, and is told when the storage lost what was not flushed. */
+/** The client: names requests, and is told when the storage lost what was not flushed. */
 export interface Asker {
   /** Names the next request, and gives it a stream of its own. */
   next(seed: number): { readonly name: string; readonly random: Random }
@@ -66,7 +66,7 @@ export class DiskServer {
     asker.onRequest(made.ms)
   }
 
-  /** What somebody has asked for is concluded now, one way or the other: nothing of it happens later. */
+  /** Concludes a client's requests now, one way or the other: nothing of them happens later. */
   conclude(asker: Asker, random: Random): void {
     for (const request of this.#doing.get(asker) ?? []) {
       request.orphan(random, false)

@@ -13,7 +13,7 @@ export interface DiskLayout {
   readonly neighbours: Readonly<Record<string, PartitionOptions>>
 }
 
-/** A ring's disk between the parts of two neighbours. No two share what is kept or lost as one. */
+/** A ring's disk between the parts of two neighbours. No two share a unit that is kept or lost together. */
 export function layoutOf({ sectorSize, sizeSectors, physicalSectorSize }: Shape): DiskLayout {
   const step = Math.max(sectorSize, physicalSectorSize)
   const rounded = (bytes: number): number => (Math.ceil(bytes / step) * step) / sectorSize

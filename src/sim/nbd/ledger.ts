@@ -14,8 +14,8 @@ interface Call {
 }
 
 /**
- * Knows the calls of one device that have not settled, and sees what leaves for it: each request has to belong to one of
- * them, and when the device is closed nothing leaves any more.
+ * Knows the calls of one device that have not settled, and sees what is sent for it: each request has to belong to one of
+ * them, and once the device is closed nothing is sent any more.
  */
 export class CallLedger {
   readonly #violate: (error: unknown) => void

@@ -1,7 +1,7 @@
 import { COMMAND, MAGIC, OPTION, REQUEST_BYTES } from '../../block/nbd/protocol.ts'
 import { ByteQueue, viewOf } from './bytes.ts'
 
-/** A request as it is on the wire. */
+/** A request on the wire. */
 export interface NbdRequest {
   readonly flags: number
   /** One of `COMMAND`. */
@@ -20,18 +20,18 @@ export interface NbdOption {
   readonly data: Uint8Array
 }
 
-/** What a client says, piece by piece. */
+/** Parts of what a client sends. */
 export interface ClientWords {
   greeted(flags: number): void
-  /** Answers whether transmission begins with that. */
+  /** Returns whether transmission begins with that. */
   asked(option: NbdOption): boolean
   requested(request: NbdRequest): void
 }
 
-/** A client has said what it must not. */
+/** A client broke the protocol. */
 export class ProtocolViolation extends Error {}
 
-/** Understands what a client says, as it comes. */
+/** Parses what a client sends, as it arrives. */
 export class RequestReader {
   readonly #queue = new ByteQueue()
   readonly #talk: Generator<number, void, Uint8Array>
@@ -42,7 +42,7 @@ export class RequestReader {
     this.#wanted = this.#talk.next().value as number
   }
 
-  /** Bytes that came, and are no whole request yet. */
+  /** Bytes that arrived, and are no complete request yet. */
   get unread(): number {
     return this.#queue.length
   }

@@ -9,12 +9,12 @@ import type { CallLedger } from './ledger.ts'
 import type { NbdRequest } from './request-reader.ts'
 import { NbdSession, type ServerTraits } from './session.ts'
 
-/** Until a server is there again, in milliseconds at most. */
+/** Until a server is running again, in milliseconds at most. */
 const RESTART_MS = 60
-/** Until something happens that waited for a request, in milliseconds at most. */
+/** Until an event that waited for a request happens, in milliseconds at most. */
 const SOON_MS = 0.1
 
-/** What a server does not do while its storage takes no writes. */
+/** Commands that a server refuses while its storage refuses writes. */
 const CHANGES: ReadonlySet<number> = new Set([COMMAND.write, COMMAND.writeZeroes, COMMAND.trim])
 
 /** How a server ends: its process does, or its machine is without power. */
@@ -23,9 +23,9 @@ export type ServerEnd = 'serverKill' | 'serverCut'
 /** A process that uses the server. */
 export interface Client extends Caller {
   readonly ledger: CallLedger
-  /** Who asks for what comes over one more connection. */
+  /** The client of one more connection. */
   asker(): Asker
-  /** A request has arrived whole. Answers an error of the protocol to refuse it, or 0. */
+  /** A complete request has arrived. Returns an error of the protocol to refuse it, or 0. */
   arrived(request: NbdRequest): number
 }
 
@@ -47,7 +47,7 @@ export class ServerMachine {
   readonly #machine = new SimHost('server')
   readonly #askers = new Set<Asker>()
   #server: DiskServer
-  /** Whether there is no server now. */
+  /** Whether no server is running. */
   #down = false
   /** Connections of when the machine lost its power: it knows nothing of them. */
   #severed: Link<Client>[] = []

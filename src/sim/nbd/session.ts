@@ -33,11 +33,11 @@ export interface ServerTraits {
   readonly parallel: number
 }
 
-/** Told of what happens in a session. */
+/** Callbacks of a session. */
 export interface SessionWatch {
-  /** A request arrived whole. Answers an error of the protocol to refuse it. */
+  /** A complete request arrived. Returns an error of the protocol to refuse it. */
   arrived(request: NbdRequest): number
-  /** The client has said what it must not. */
+  /** The client broke the protocol. */
   violated(why: string): void
   /** The connection is over. */
   ended(): void
@@ -45,7 +45,10 @@ export interface SessionWatch {
 
 const META_CONTEXT = 7
 
-/** A server's end of a connection: the protocol, byte for byte. */
+/**
+ * A server's end of a connection: the protocol, byte for byte. It answers requests in any order, reads in chunks if the client agreed to
+ * that, and covers with a flush only what it answered before the flush came.
+ */
 export class NbdSession {
   readonly #socket: Socket
   readonly #server: DiskServer
@@ -95,7 +98,7 @@ export class NbdSession {
     )
   }
 
-  /** Whether something was changed and not flushed, and all that is being done is to read. */
+  /** Whether something was changed and not flushed, and only reads are in flight. */
   get between(): boolean {
     return (
       this.#answered > this.#flushed &&

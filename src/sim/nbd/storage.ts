@@ -23,7 +23,7 @@ import { living, ProcessView } from './view.ts'
 const URI = 'nbd://store/ring'
 const ADDRESS = 'store:10809'
 
-/** Requests that a neighbour's largest call takes, about. */
+/** About as many requests as a neighbour's largest call takes. */
 const NEIGHBOUR_PIECES = 6
 
 /** Processes that reach the disk through an NBD server. */
@@ -31,7 +31,7 @@ export const nbdStorage: StorageKind = {
   name: 'nbd',
   mixes: NBD_MIXES,
   swarm: NBD_SWARM,
-  // What a server loses with its machine is lost as by a reset, of which nobody is told.
+  // What a server loses with its machine is lost as by a silent reset.
   seen: (faults) => (faults.has('serverCut') ? new Set([...faults, 'reset' as const]) : faults),
   errors: (faults) => errors(faults),
   eventsPerRequest: 12,
@@ -50,7 +50,7 @@ function errors(faults: ReadonlySet<FaultKind>): readonly string[] {
   ]
 }
 
-/** What a process is for the network and the server. */
+/** A process, as the network and the server see it. */
 class ProcessClient implements Client {
   readonly process: SimProcess
   readonly ledger: CallLedger

@@ -10,9 +10,9 @@ import type { SimProcess } from '../process.ts'
 import { MAX_ALLOCATION } from '../storage.ts'
 import type { CallKind, CallLedger } from './ledger.ts'
 
-/** What a process has of a device over a network: claims of its machine, and silence when the process is gone. */
+/** A process's view of a device over a network: claims of its machine, and silence once the process is gone. */
 export class ProcessView extends ForwardingBlockDevice {
-  /** Whether a write or a flush failed: nobody knows what the device holds, and connecting anew may help. */
+  /** Whether a write or a flush failed: the content of the device is unknown, and connecting again may help. */
   spent = false
   readonly #process: SimProcess
   readonly #ledger: CallLedger
@@ -95,7 +95,7 @@ export class ProcessView extends ForwardingBlockDevice {
       try {
         await this.#ledger.during(kind, sector * bytes, sectors * bytes, work)
       } catch (error) {
-        // A flush that failed fails for ever.
+        // A flush that failed keeps failing.
         if (kind !== 'read') this.spent = true
         throw error
       }
@@ -103,7 +103,7 @@ export class ProcessView extends ForwardingBlockDevice {
   }
 }
 
-/** Does something for a process: one that ended does nothing any more, and hears of nothing. */
+/** Does something for a process: one that ended does nothing any more, and is told nothing. */
 export async function living<T>(process: SimProcess, work: () => Promise<T>): Promise<T> {
   const never = (): Promise<T> => new Promise<T>(() => undefined)
   if (!process.alive) return never()

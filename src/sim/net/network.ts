@@ -8,47 +8,47 @@ export interface Caller {
   readonly name: string
   /** Gone: nothing that it waits for ever happens. */
   readonly alive: boolean
-  /** Lets something happen to the process, as soon as it runs. */
+  /** Runs something in the process, as soon as it runs. */
   whenRunning(happen: () => void): void
 }
 
 /** One end of a connection. */
 export interface Socket {
-  /** Bytes have come. */
+  /** Bytes have arrived. */
   onData: (bytes: Uint8Array) => void
-  /** So many bytes more are on their way. */
+  /** This many more bytes were taken for sending. */
   onTaken: (bytes: number) => void
-  /** Nothing more comes, and nothing more goes; without an error, the other end has closed the connection. */
+  /** Nothing more is received or sent; without an error, the other end has closed the connection. */
   onEnd: (error?: Error) => void
   /** Sends pieces, behind all that was sent before. They must not change until they are taken. */
   write(pieces: readonly Uint8Array[]): void
-  /** Sends what is left, and says that nothing more comes. */
+  /** Sends what is left, and then the end of the stream. */
   end(): void
-  /** Lets go of the connection at once. */
+  /** Drops the connection at once. */
   destroy(): void
-  /** Takes nothing for now, or does again. */
+  /** Pauses or resumes receiving. */
   hold(held: boolean): void
 }
 
-/** A connection: what happens to it happens to both ends. */
+/** A connection: faults hit both ends. */
 export interface Link<C extends Caller = Caller> {
   readonly caller: C
   readonly address: string
-  /** Both ends hear that the connection is broken; what was on its way never comes. */
+  /** Resets it: both ends are told, and what is in flight never arrives. */
   reset(why: string): void
   /** The client's process is gone: its system closes its end. */
   leave(): void
-  /** The server's end is gone without a word; the client hears nothing until somebody resets the connection. */
+  /** The server's end is gone silently; the client hears nothing until somebody resets the connection. */
   sever(): void
-  /** Nothing passes for so many milliseconds: to the server, or from it, or both. */
+  /** Nothing passes for `ms` milliseconds: to the server, or from it, or both. */
   stall(ms: number, which: 'to' | 'from' | 'both'): void
 }
 
-/** What happens to who connects to an address. */
+/** What is at an address. */
 export interface Endpoint<C extends Caller> {
-  /** Takes the server's end of each connection. Absent: nobody listens, and the machine says so. */
+  /** Takes the server's end of each connection. Absent: nobody listens, and the machine refuses. */
   readonly accept?: (socket: Socket, link: Link<C>) => void
-  /** Milliseconds that it takes, besides the way. */
+  /** Milliseconds to connect, besides the delay of the way. */
   readonly acceptMs?: number
   /** The machine is off, or cut off: nobody answers. */
   readonly silent?: boolean
@@ -61,11 +61,14 @@ export interface NetworkOptions {
   readonly traits: LinkTraits
   /** A stream of random numbers for each connection. */
   readonly random: (connection: number) => Random
-  /** What a process that is gone has sent arrives all the same, as long as its system knows of it. */
+  /** What a process that is gone has sent arrives all the same, as long as its system keeps the connection. */
   readonly lateBytes: boolean
 }
 
-/** Machines at addresses, and the connections between them. */
+/**
+ * Machines at addresses, and the connections between them. Bytes arrive in order, late, and cut anywhere; connections stall, are reset,
+ * or fall silent. A process that is gone sends nothing new, but what its system has taken may still arrive.
+ */
 export class Network<C extends Caller> {
   readonly #options: NetworkOptions
   readonly #endpoints = new Map<string, Endpoint<C>>()
@@ -82,19 +85,19 @@ export class Network<C extends Caller> {
     return [...this.#links]
   }
 
-  /** Says what is at an address from now on. */
+  /** Sets what is at an address from now on. */
   put(address: string, endpoint: Endpoint<C>): void {
     this.#endpoints.set(address, endpoint)
   }
 
-  /** From now on nothing is held up. */
+  /** Ends all stalls and delays, from now on. */
   heal(): void {
     this.#healed = true
     for (const link of this.#links) link.heal()
   }
 
   /**
-   * Connects to an address; for ever, if nobody answers.
+   * Connects to an address; never resolves if nobody answers.
    * @throws {Error} a system's error: nobody listens there
    * @throws the signal's reason
    */
@@ -117,7 +120,7 @@ export class Network<C extends Caller> {
       }
       const arrive = (): void => {
         const endpoint = this.#endpoints.get(address) ?? {}
-        // A system asks again and again whether somebody is there.
+        // A system retries until somebody is there.
         if (endpoint.silent === true) {
           scheduler.after(SILENCE_MS, () => {
             if (!signal.aborted && caller.alive) arrive()
@@ -148,7 +151,7 @@ export class Network<C extends Caller> {
   }
 }
 
-/** How often a connection that nobody answers is asked for. */
+/** How often connecting is retried. */
 const SILENCE_MS = 50
 
 class End implements Socket {
@@ -158,7 +161,7 @@ class End implements Socket {
   readonly #out: () => Pipe
   readonly #in: () => Pipe
   readonly #leave: () => void
-  /** Whether its owner does not want to hear anything any more, or has heard that nothing more comes. */
+  /** Whether its owner has dropped it, or was told that nothing more comes. */
   #closed = false
 
   constructor(out: () => Pipe, into: () => Pipe, leave: () => void) {
@@ -185,7 +188,7 @@ class End implements Socket {
     this.#in().hold(held)
   }
 
-  /** It is told of something, unless it has let go. */
+  /** Tells the owner something, unless it has dropped the end. */
   tell(what: (end: End) => void): void {
     if (!this.#closed) what(this)
   }

@@ -1,25 +1,25 @@
 import type { Random } from '../random.ts'
 import type { Scheduler } from '../scheduler.ts'
 
-/** What the way between two machines is like. */
+/** The traits of the way between two machines. */
 export interface LinkTraits {
   /** Milliseconds that a byte takes. */
   readonly latencyMs: number
   /** Bytes that pass in a millisecond. */
   readonly bytesPerMs: number
-  /** Bytes that arrive at a time at most; often fewer do. */
+  /** The most bytes that arrive at a time; often fewer do. */
   readonly segmentBytes: number
-  /** Bytes that are taken from a sender and have not arrived, at most. */
+  /** The most bytes that are taken from a sender and have not arrived. */
   readonly windowBytes: number
 }
 
-/** Who gets what comes out of a {@link Pipe}. */
+/** The receiver of a {@link Pipe}. */
 export interface PipeEnd {
   /** Bytes arrive. They are the receiver's own. */
   arrive(bytes: Uint8Array): void
-  /** So many bytes more have been taken from the sender. */
+  /** This many more bytes were taken from the sender. */
   taken(bytes: number): void
-  /** All has arrived, and nothing more comes. */
+  /** Everything has arrived, and nothing more comes. */
   over(): void
 }
 
@@ -27,8 +27,8 @@ export interface PipeEnd {
 const CUT = 0.2
 
 /**
- * One direction of a connection: what goes in comes out in order, late, and cut anywhere. It holds what the sender's
- * system has taken and what it has not, because only the first goes on by itself when the sender is gone.
+ * One direction of a connection: what is sent arrives in order, late, and cut anywhere. It separates what the sender's system has
+ * taken from what it has not, because only the former arrives once the sender is gone.
  */
 export class Pipe {
   readonly #scheduler: Scheduler
@@ -56,50 +56,50 @@ export class Pipe {
     this.#end = end
   }
 
-  /** Puts bytes in, behind all that were put in before. */
+  /** Sends bytes, behind all that were sent before. */
   write(pieces: readonly Uint8Array[]): void {
     if (this.#closed || this.#finishing) return
     for (const piece of pieces) if (piece.length > 0) this.#waiting.push(piece)
     this.#take()
   }
 
-  /** Nothing more goes in: the receiver hears of that when all has arrived. */
+  /** Ends the stream: the receiver is told once everything has arrived. */
   finish(): void {
     this.#finishing = true
     this.#move()
   }
 
-  /** The sender is gone: what was not taken never comes, and what was taken arrives, if it is let. */
+  /** The sender is gone: what was not taken never arrives, and what was taken may. */
   abandon(): void {
     this.#waiting = []
     this.finish()
   }
 
-  /** What was taken arrives now, unless nothing comes out for now. */
+  /** What was taken arrives now, unless the pipe is stalled. */
   hurry(): void {
     if (this.#closed || this.#windowBytes === 0 || this.#stalledUntil > this.#scheduler.now) return
     this.#end.arrive(this.#cut(this.#windowBytes))
   }
 
-  /** Nothing more comes out. */
+  /** Nothing more arrives. */
   close(): void {
     this.#closed = true
     this.#waiting = []
     this.#window = []
   }
 
-  /** Nothing comes out for so many milliseconds. */
+  /** Stalls for `ms` milliseconds. */
   stall(ms: number): void {
     this.#stalledUntil = Math.max(this.#stalledUntil, this.#scheduler.now + ms)
   }
 
-  /** From now on all comes out without a stall. */
+  /** Ends stalls, from now on. */
   heal(): void {
     this.#stalledUntil = 0
     this.#stalled?.()
   }
 
-  /** The receiver takes nothing now, or does again. */
+  /** Pauses or resumes receiving. */
   hold(held: boolean): void {
     this.#held = held
     if (!held) this.#move()
@@ -128,7 +128,7 @@ export class Pipe {
     this.#move()
   }
 
-  /** Has the next segment arrive, if none is on its way. */
+  /** Has the next segment arrive, if none is in flight. */
   #move(): void {
     if (this.#moving || this.#held || this.#closed) return
     const [first] = this.#window
@@ -137,7 +137,7 @@ export class Pipe {
     const most = Math.min(this.#windowBytes, segmentBytes)
     const bytes = this.#random.chance(CUT) ? Math.min(most, this.#random.between(1, most)) : most
     this.#moving = true
-    // What follows closely has been on its way meanwhile.
+    // What follows closely was in flight meanwhile.
     const late = this.#flowing ? 0 : latencyMs * (0.5 + this.#random.float())
     this.#arriveAfter(late + bytes / bytesPerMs, bytes)
   }

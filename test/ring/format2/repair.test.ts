@@ -226,19 +226,19 @@ describe('both slots of a role', () => {
     },
   )
 
-  test('of the producer: a last batch that is not whole is told', async () => {
+  test('of the producer: an incomplete last batch is reported', async () => {
     const ring = await makeRing()
     const { actions } = await repairRing(await damagedCopy(ring, ...lost.producer), {
       rebuild: true,
     })
-    expect(actions[0]?.action).not.toContain('not whole')
+    expect(actions[0]?.action).not.toContain('incomplete')
     const before = await deviceBytes(ring)
     const producer = await attachProducer(ring, { clock: new FakeClock() })
     await producer.append([item(13), item(14, 3)])
     const after = await deviceBytes(ring)
     const at = Array.from(after).findLastIndex((byte, n) => byte !== before[n])
     const torn = await repairRing(await damagedCopy(ring, ...lost.producer, at), { rebuild: true })
-    expect(torn.actions[0]?.action).toMatch(/a batch of 2 items at LSN \d+ that is not whole/)
+    expect(torn.actions[0]?.action).toMatch(/a batch of 2 items at LSN \d+ that is incomplete/)
   })
 
   test.each(['producer', 'consumer', 'both'] as const)('of a new ring: %s', async (role) => {

@@ -11,20 +11,20 @@ import { breakCommand } from '../lease/errors.ts'
 import { LeaseStore } from '../lease/store.ts'
 import { slotsMisfit } from '../role.ts'
 
-/** What mends what is there twice. */
+/** How to restore what has a second copy. */
 export const REPAIR = 'sbr repair --write writes it again'
 const REBUILD =
   'the role cannot attach; sbr repair --rebuild --write makes slots from what is in the log'
-/** What to do where copies of the superblock are whole, but not the same. */
+/** What to do if copies of the superblock are valid, but differ. */
 export const DISAGREE =
   'sbr dump shows them; overwrite the block of the wrong one with zeroes, then sbr repair --write writes it again'
 
-/** A copy of the superblock that is not as the others. */
+/** A copy of the superblock that differs from the others. */
 export interface WrongCopy {
   readonly offset: number
   readonly structure: string
   readonly problem: BadBlock
-  /** It is whole, but says something else: nobody knows which of them is right. */
+  /** It is valid, but says something else: which of them is right is unknown. */
   readonly disagrees: boolean
 }
 
@@ -34,14 +34,14 @@ export async function readBlock(disk: Disk, offset: number): Promise<Uint8Array>
   return (await readRange(disk.device, offset, blockSize)).bytes.subarray(0, blockSize)
 }
 
-/** Where the guard differs from what it has to be; undefined if it does not. */
+/** Where the guard differs from what it should be; undefined if it does not. */
 export async function guardDamage(disk: Disk): Promise<number | undefined> {
   const { bytes } = await readRange(disk.device, 0, GUARD_BYTES)
   const at = encodeGuard().findIndex((byte, index) => bytes[index] !== byte)
   return at < 0 ? undefined : at
 }
 
-/** The copies of the superblock that are damaged, or say something else than the one that the ring was opened by. */
+/** The copies of the superblock that are damaged, or differ from the one that the ring was opened by. */
 export async function wrongSuperblocks(disk: Disk): Promise<readonly WrongCopy[]> {
   const wrong: WrongCopy[] = []
   for (const [index, offset] of disk.layout.superblocks.entries()) {
@@ -57,7 +57,7 @@ export async function wrongSuperblocks(disk: Disk): Promise<readonly WrongCopy[]
   return wrong
 }
 
-/** Checks what is not of the log: what is written once, and the leases. */
+/** Checks what is outside the log and written once, and the leases. */
 export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
   const at = await guardDamage(disk)
   if (at !== undefined) {
@@ -76,7 +76,7 @@ export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): 
   await checkLeases(disk, findings, clock)
 }
 
-/** A damaged lease counts as held. One that its owner is about to write is read again, and is only damaged if it stays so. */
+/** A damaged lease counts as held. A record may be half written: it is read again, and is damaged only if it does not change. */
 export async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
   for (const role of ['producer', 'consumer'] as const) {
     const store = await LeaseStore.open(disk, role, clock)
@@ -138,5 +138,5 @@ export function checkRole(
   }
 }
 
-/** A slot, as far as it is looked at here. */
+/** A slot, as far as this check uses it. */
 type Generation = Read<{ readonly generation: number }>

@@ -21,16 +21,16 @@ import { type ItemRange, LogFindings } from './log-findings.ts'
 import { generationsOf, logStart, readSteadySlots } from './state.ts'
 import type { Unreadable } from './unreadable.ts'
 
-/** A flipped bit in a batch that is read as it was written. */
+/** A flipped bit in a batch, corrected while reading. */
 export interface Correction {
   readonly header: BatchHeader
   readonly flipped: FlippedBit
 }
 
-/** Corrections that are kept for a repair, which is called once more where there are more. */
+/** Corrections kept for a repair; if there are more, it is run again. */
 const MAX_CORRECTIONS = 1000
 
-/** What is wrong with a piece of the log that was read, and what of the items that wait was lost with it so far. */
+/** Damage in a segment of the log, and the unacknowledged items lost with it so far. */
 interface Suspicion {
   readonly problem: BatchProblem
   readonly start: LogPosition
@@ -41,12 +41,17 @@ interface Suspicion {
 const NO_ITEMS: ItemRange = { from: 0, to: 0 }
 
 /**
- * Checks all that waits, by reading the log as a consumer does, so that both tell the same. Where the log is damaged behind what the
- * producer's slots call committed, a consumer is told of that once a producer has started, and has found it: then the log is read as
- * after that. Both roles may be at work meanwhile.
+ * Checks all unacknowledged items, by reading the log as a consumer does, so that both report the same. Both roles may be running
+ * meanwhile.
+ *
+ * - What looks damaged is held back as a suspicion until the log has been read past it: if it was acknowledged or overwritten
+ *   meanwhile, it was no damage.
+ * - Damage behind the producer's checkpoint is found by the producer that attaches next, and only then does a consumer hear of it. So
+ *   the check first finds the end of the log as recovery does, and reads as if that producer had attached.
+ * - A batch that was written during the check does not count as damaged.
  */
 export class LogCheck {
-  /** The flipped bits that were met, 1,000 at most. */
+  /** The flipped bits that were corrected, 1,000 at most. */
   readonly corrections: Correction[] = []
   readonly #disk: Disk
   readonly #findings: LogFindings
@@ -55,26 +60,26 @@ export class LogCheck {
   readonly #unreadable: Unreadable
   #producer: ProducerSlot
   #consumer: ConsumerSlot
-  /** The end of what is committed, and whether the log is read as if the producer had told of it. */
+  /** The end of the committed log, and whether it is read as if a producer had attached there. */
   #tail: LogPosition
   #isTold = false
-  /** What is read from here on was written meanwhile. */
+  /** From here on, blocks were written during the check. */
   #limit = 0
   #log: ConsumerLog
-  /** Where it began to read, and the newest epoch that this takes into account. */
+  /** Where the check began to read, and the newest epoch that this takes into account. */
   #from: Cursor
   #seen = 0
-  /** Whether the slots were read since something was looked for. */
+  /** Whether the slots were refreshed since the last search. */
   #refreshed = false
-  /** What is not told yet, as they lie in the log. */
+  /** Suspicions that are not reported yet, in the order of the log. */
   #suspicions: Suspicion[] = []
   #batches = 0
   #items = 0
   #bytes = 0
 
   /**
-   * @param slots of each role, one at least is sound
-   * @param unreadable is told what is lost with each place that cannot be read
+   * @param slots at least one of each role is valid
+   * @param unreadable is given what is lost with each unreadable sector
    */
   constructor(
     disk: Disk,
@@ -96,7 +101,7 @@ export class LogCheck {
   }
 
   /**
-   * @returns undefined if slots and log contradict each other, so that no consumer reads on: that is told
+   * @returns undefined if slots and log contradict each other, so that no consumer reads on: a finding says so
    * @throws {RingError} `RING_UNSTABLE`
    * @throws the signal's reason
    */
@@ -154,7 +159,7 @@ export class LogCheck {
   }
 
   /**
-   * Finds both ends of the log. What the roles say of each other only counts if neither wrote while the end was looked for.
+   * Finds both ends of the log. What the slots say of each other counts only if neither role wrote while the end was searched.
    * @returns where it begins
    */
   async #begin(): Promise<LogPosition> {
@@ -174,7 +179,7 @@ export class LogCheck {
     }
   }
 
-  /** What the slots of both roles say of each other. */
+  /** Compares the slots of both roles. */
   #compare(start: Cursor): void {
     const { seen } = this.#consumer
     const { epoch } = currentEpoch(this.#producer.epochs)
@@ -199,7 +204,7 @@ export class LogCheck {
     )
   }
 
-  /** Reads on from where a consumer would be. */
+  /** Reads from where a consumer would be. */
   #goTo(cursor: Cursor): Position {
     this.#log = this.#readFrom(cursor)
     this.#log.begin(this.#options.signal)
@@ -214,7 +219,7 @@ export class LogCheck {
     this.#seen = this.#log.epoch
   }
 
-  /** Reads the slots where something seems damaged: if they still say that it waits, it was there when it was read. */
+  /** Refreshes the slots where something looks damaged: if they still count it as unacknowledged, it was there when it was read. */
   async #refresh(): Promise<void> {
     const { epoch } = currentEpoch(this.#producer.epochs)
     await this.#readSlots()
@@ -225,7 +230,7 @@ export class LogCheck {
     this.#learn(this.#from)
   }
 
-  /** Where to go on, if what is at a position was given back meanwhile: it may be overwritten. */
+  /** Where to continue if what is at a position was acknowledged meanwhile: it may be overwritten. */
   #overrunAt(position: Position): Cursor | undefined {
     const start = logStart(this.#disk, this.#producer, this.#consumer)
     return itemsBefore(start) > this.#log.seqOf(position) ? start : undefined
@@ -239,7 +244,7 @@ export class LogCheck {
     return slots
   }
 
-  /** Looks at a piece of the log that was read. */
+  /** Takes a segment that was read. */
   #examine(step: DamagedSegment): void {
     const { start, end } = step
     // Here the log meets its end as the slots lead to it.
@@ -254,7 +259,7 @@ export class LogCheck {
     }
   }
 
-  /** Whether a piece of the log lies behind what is looked at. */
+  /** Whether a segment lies behind the part that is checked. */
   #isBeyond({ start: logPosition }: Pick<DamagedSegment, 'start'>): boolean {
     return logPosition.lsn >= this.#limit
   }
@@ -266,9 +271,9 @@ export class LogCheck {
     if (this.corrections.length < MAX_CORRECTIONS) this.corrections.push({ header, flipped })
   }
 
-  /** Items that wait are lost. Nothing more is asked of what was found before them: it is told. */
+  /** Unacknowledged items are lost. The suspicions before them are settled, and become findings. */
   #lose({ problem: { offset }, start: logPosition, seq, items }: Loss): void {
-    // Items without a byte have their place in common.
+    // Items without a byte share their offset.
     const index = this.#suspicions.findIndex(
       ({ problem, start }) =>
         problem.offset === offset && start.lsn === logPosition.lsn && mayHold(problem, seq),
@@ -280,7 +285,7 @@ export class LogCheck {
     suspicion.lost = { from: from < to ? from : seq, to: seq + items }
   }
 
-  /** Tells of all that was found before a place, of which nothing more is asked. */
+  /** Turns the suspicions before an LSN into findings. */
   #tell(lsn: number): void {
     const count = this.#suspicions.findIndex(({ start }) => start.lsn >= lsn)
     this.#tellFirst(count < 0 ? this.#suspicions.length : count)
@@ -292,8 +297,8 @@ export class LogCheck {
   }
 
   /**
-   * Behind what is committed, the log ends at the first batch that is not whole. If that cannot be read, nobody knows whether it
-   * was, and committed more.
+   * Behind what is committed, the log ends at the first incomplete batch. If that is unreadable, it may have been complete, and have
+   * committed more.
    * @param lap where the log meets its own beginning
    */
   async #checkEnd(lap: number): Promise<void> {
@@ -308,7 +313,7 @@ export class LogCheck {
   }
 }
 
-/** Whether a place is not behind the end of what is committed, neither in blocks nor in items. */
+/** Whether a log position is not behind the committed end, neither in blocks nor in items. */
 function isWithin(cursor: Cursor, { lsn, seq }: LogPosition): boolean {
   return cursor.logPosition.lsn <= lsn && itemsBefore(cursor) <= seq
 }

@@ -28,16 +28,16 @@ import { replay } from '../log/recovery.ts'
 import { newestConsumer, newestProducer } from '../role.ts'
 import { logStart, readSteadySlots } from './state.ts'
 
-/** Bytes that are read at once. */
+/** Bytes per read. */
 const WINDOW_BYTES = 1 << 20
 
-/** The LSNs from the first batch that waits to the end of what is committed. */
+/** The LSNs from the first unacknowledged batch to the end of the committed log. */
 interface Live {
   readonly from: number
   readonly to: number
 }
 
-/** Says what is at a byte of the data area. */
+/** What is at a byte of the data area. */
 export async function structureInData(
   disk: Disk,
   offset: number,
@@ -62,7 +62,7 @@ export async function structureInData(
   return damagedBatch(disk, lsn, start)
 }
 
-/** The batches that wait; none if that is not known. */
+/** The unacknowledged batches; none if they are unknown. */
 async function findLive(disk: Disk, clock: Clock, signal: AbortSignal | undefined): Promise<Live> {
   try {
     const slots = await readSteadySlots(disk, clock)
@@ -76,7 +76,7 @@ async function findLive(disk: Disk, clock: Clock, signal: AbortSignal | undefine
   }
 }
 
-/** The batch that a block of the data area is a part of, among so many blocks back. */
+/** The batch that a block of the data area belongs to, searched `back` blocks back. */
 async function batchAround(
   disk: Disk,
   index: number,
@@ -101,7 +101,7 @@ async function batchAround(
   return undefined
 }
 
-/** A block that has to be a batch's, or a part of one, and is not. */
+/** A block that should belong to a batch, and does not. */
 async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Structure> {
   const { blockSize } = disk.layout
   const block = await disk.readBlocks(lsn, 1)
@@ -117,7 +117,7 @@ async function damagedBatch(disk: Disk, lsn: number, start: number): Promise<Str
   }
 }
 
-/** What is so many bytes into a batch. Fields are shown without masks, though the bytes are shown as they are stored. */
+/** What is at an offset in a batch. Fields are shown unmasked, though the bytes are shown as they are stored. */
 async function inBatch(
   disk: Disk,
   header: BatchHeader,

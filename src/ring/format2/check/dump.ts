@@ -30,7 +30,7 @@ interface MetadataBlock {
   check(block: Uint8Array): object
 }
 
-/** Says what is at a place of a device; see `dumpAt`. */
+/** What is at an offset of a device; see `dumpAt`. */
 export async function structureAt(
   device: BlockDevice,
   offset: number,
@@ -67,7 +67,7 @@ export async function structureAt(
   return { structure: 'padding', start, length: end - start, fields: [] }
 }
 
-/** The superblock at a place where nothing tells which of several rings is there: to find out, each has to be seen. */
+/** The superblock at an offset of a device whose superblocks are of several rings: each has to be seen to find out which counts. */
 async function oneOfSeveral(
   device: BlockDevice,
   offset: number,

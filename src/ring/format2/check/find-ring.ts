@@ -6,12 +6,12 @@ import { Disk } from '../disk/disk.ts'
 import { BLOCK_SIZES, lastSuperblock, UNIT_BYTES } from '../disk/layout.ts'
 import { parseSuperblock, type Superblock } from '../disk/superblock.ts'
 
-/** Bytes that are read at once. */
+/** Bytes per read. */
 const CHUNK_BYTES = 1 << 20
 
 /**
- * Looks for the last copy of the superblock where the device ended before it grew. That is not known, so all of the device is
- * read. Another ring may have been there before, so a copy counts only if there is a slot of the same ring.
+ * Finds the last copy of the superblock where the device ended before it grew. Its offset is unknown, so all of the device is
+ * read. It may be a leftover of another ring, so it counts only if there is a slot of the same ring.
  * @returns the ring; undefined if there is none
  * @throws the signal's reason
  */
@@ -23,7 +23,7 @@ export async function findRing(
   const deviceBytes = sectorSize * sizeSectors
   for (let offset = 0; offset < deviceBytes; offset += CHUNK_BYTES) {
     signal?.throwIfAborted()
-    // A copy that begins at the end of a chunk goes on behind it.
+    // A copy may begin at the end of a chunk and continue in the next one.
     const { bytes } = await readRange(device, offset, CHUNK_BYTES + Math.max(...BLOCK_SIZES))
     for (let at = 0; at < Math.min(CHUNK_BYTES, bytes.length); at += UNIT_BYTES) {
       const ring = lastCopyAt(bytes.subarray(at), offset + at)
@@ -35,7 +35,7 @@ export async function findRing(
   return undefined
 }
 
-/** The last copy of a superblock, if these bytes begin with one that was written at that place. */
+/** The last copy of a superblock, if these bytes begin with one that was written at that offset. */
 function lastCopyAt(bytes: Uint8Array, offset: number): Superblock | undefined {
   const size = BLOCK_SIZES.find((each) => each === saidSize(bytes))
   if (size === undefined || size > bytes.length) return undefined

@@ -63,7 +63,7 @@ export async function inspect(
   }
 }
 
-/** The consumer's position: not beyond what waits, though the consumer may know of a newer epoch than that is of. */
+/** The consumer's position: not beyond the unacknowledged items, though the consumer may know a newer epoch than theirs. */
 function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
   const { cursor, seen } = consumer
   const log = new ConsumerLog(disk, cursor, producer, async () => {})
@@ -71,7 +71,7 @@ function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSl
   return toPosition(Math.min(epoch, seen), seq)
 }
 
-/** Both roles, and the end of what is committed. While a lap goes by, that is not found: then all is read again. */
+/** Both roles, and the end of the committed log. If a lap passes during the reading, the end is not found: then all is read again. */
 async function readState(
   disk: Disk,
   signal: AbortSignal | undefined,
@@ -99,7 +99,7 @@ async function readStats(
   const first = await log.next(log.positionOf(next))
   const waits = committed.seq > itemsBefore(next)
   const oldestAt = 'time' in first ? first.time : undefined
-  // What was moved from another ring is older than the slot.
+  // Items that were moved from another ring are older than the slot.
   const newestAt = Math.max(tail.time ?? 0, producer.time)
   return {
     pushedItems: committed.seq,
@@ -118,7 +118,7 @@ async function readStats(
   }
 }
 
-/** The items that wait, except those that the consumer gives back meanwhile. */
+/** The unacknowledged items, except those that the consumer acknowledges meanwhile. */
 async function* items(
   disk: Disk,
   signal: AbortSignal | undefined,
@@ -141,7 +141,7 @@ async function* items(
     const next = await log.next(position)
     if (next.status === 'nothing') return
     if (next.status === 'damage') {
-      // What was given back meanwhile may be overwritten: that is no damage.
+      // What was acknowledged meanwhile may be overwritten: that is no damage.
       const now = (await readRoles(disk)).consumer
       const isBeyond = itemsBefore(now.cursor) > log.seqOf(position)
       if (!isBeyond || now.generation === consumer.generation) throw next.error

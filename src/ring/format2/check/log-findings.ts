@@ -9,17 +9,17 @@ import { type BatchProblem, offsetIn } from '../log/diagnose.ts'
 import { REPAIR } from './check-blocks.ts'
 import type { Unreadable } from './unreadable.ts'
 
-/** What to do about items that are gone. */
+/** What to do about lost items. */
 export const SKIP =
   'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) goes on behind it, and counts it'
 const ZERO =
   'no role can read on there; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on behind it'
 const LAST_COMMIT =
-  'what was pushed last may be there, and nothing else tells of it; sbr repair --zero-unreadable --write gives it up'
+  'what was pushed last may be there, and nothing else records it; sbr repair --zero-unreadable --write gives it up'
 const CONTRADICTION =
   'no consumer can read on; sbr dump shows the slots: once both of a role are damaged, sbr repair --rebuild --write makes them from what is in the log'
 
-/** What a flipped bit that can be corrected is in. */
+/** The structures in which a flipped bit can be corrected. */
 export function structureOf({ at }: FlippedBit): 'batch header' | 'table' {
   return at < BATCH_HEADER_BYTES ? 'batch header' : 'table'
 }
@@ -30,13 +30,13 @@ export interface ItemRange {
   readonly to: number
 }
 
-/** Says what is wrong in the log, with what is lost, and what to do about it. */
+/** Turns problems of the log into findings: what is lost, and what to do about it. */
 export class LogFindings {
   readonly #disk: Disk
   readonly #findings: FindingSink
   readonly #unreadable: Unreadable
 
-  /** @param unreadable is told what is lost with each place that cannot be read */
+  /** @param unreadable is given what is lost with each unreadable sector */
   constructor(disk: Disk, findings: FindingSink, unreadable: Unreadable) {
     this.#disk = disk
     this.#findings = findings
@@ -44,10 +44,10 @@ export class LogFindings {
   }
 
   /**
-   * Adds what is wrong with a batch, or with what is in the place of batches.
+   * Adds what is wrong with a batch, or with what is there instead of batches.
    * @param start where that begins
-   * @param end where the log goes on
-   * @param lost the items that wait and are lost with it
+   * @param end where the log continues
+   * @param lost the unacknowledged items that are lost with it
    */
   add(found: BatchProblem, start: LogPosition, end: LogPosition, lost: ItemRange): void {
     const { structure, offset, problem, items } = found
@@ -63,14 +63,14 @@ export class LogFindings {
       this.#unreadable.tellInLog(start.lsn, items === undefined ? 0 : found.at, bytes, loss)
       this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: ZERO })
     } else if (count === 0) {
-      const advice = 'nothing is lost: no item that waits is concerned'
+      const advice = 'nothing is lost: no unacknowledged item is affected'
       this.#findings.add({ ...finding, severity: 'warning', advice })
     } else {
       this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: SKIP })
     }
   }
 
-  /** Adds that a batch was read as it has to be, in spite of a flipped bit. */
+  /** Adds that a flipped bit of a batch was corrected. */
   addFlipped(header: BatchHeader, flipped: FlippedBit): void {
     this.#findings.add({
       severity: 'warning',
@@ -81,7 +81,7 @@ export class LogFindings {
     })
   }
 
-  /** Adds that the log may not end where it seems to, if so many blocks from there on cannot be read. */
+  /** Adds that the log may not end where it seems to, because blocks from there on are unreadable. */
   addEnd(lsn: number, blocks: number): void {
     const bytes = blocks * this.#disk.layout.blockSize
     const problem = this.#unreadable.reasonInLog(lsn, 0, bytes)
@@ -102,7 +102,7 @@ export class LogFindings {
     })
   }
 
-  /** Adds that what the roles say of each other does not fit. */
+  /** Adds that the slots of the two roles contradict each other. */
   addContradiction(problem: string): void {
     this.#findings.add({
       severity: 'warning',

@@ -11,15 +11,15 @@ import { isBoundary, oldestBatch, scanHeaders } from '../log/scan.ts'
 
 const TEXT = 'made anew by a repair'
 
-/** What the producer's slots said, as far as that can be told. */
+/** A producer slot, as far as the log shows what it said. */
 export interface RebuiltProducer {
   readonly slot: ProducerSlot
-  /** The last batch of all, if it is not whole; the log ends before it. */
+  /** The last batch, if it is incomplete; the log ends before it. */
   readonly torn?: BatchHeader
 }
 
 /**
- * Makes what the producer's slots said from the batches in the data area.
+ * Makes a producer slot from the batches in the data area.
  * @param consumer what the consumer says, as far as that is known
  */
 export async function rebuildProducer(
@@ -50,7 +50,7 @@ export async function rebuildProducer(
   return isTorn ? { slot, torn: last } : { slot }
 }
 
-/** Makes what the consumer's slots said: it begins at the oldest batch that is there. */
+/** Makes a consumer slot: it begins at the oldest batch. */
 export async function rebuildConsumer(
   disk: Disk,
   producer: ProducerSlot,
@@ -78,7 +78,7 @@ function newestOf(slots: readonly ConsumerSlot[]): ConsumerSlot | undefined {
 /** The newest epoch of which there is a batch. */
 interface End {
   readonly last: BatchHeader
-  /** Items before this one are committed, as far as batches say that were complete; undefined if none says so. */
+  /** Items before this one are committed, by the word of complete batches; undefined if none says so. */
   readonly committedTo: number | undefined
 }
 
@@ -102,7 +102,7 @@ async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefi
   return { last, committedTo }
 }
 
-/** The epochs of the batches before the end, and a place near the end before which all is committed. */
+/** The epochs of the batches before the end, and a log position near the end before which everything is committed. */
 async function findEpochs(
   disk: Disk,
   { last, committedTo = last.start.seq }: End,
@@ -142,7 +142,7 @@ async function findEpochs(
   return { epochs, from: near !== undefined && near.lsn > current.lsn ? near : current }
 }
 
-/** Epochs from the oldest to the newest, each but the last until the next begins: what it has behind that was dropped. */
+/** Epochs from the oldest to the newest. Each lasts until the next begins: its batches behind that were dropped. */
 function inOrder(
   starts: ReadonlyMap<number, LogPosition>,
 ): readonly (readonly [number, LogPosition])[] {

@@ -49,11 +49,11 @@ const TYPES: Readonly<Record<Role, BlockType>> = {
   consumer: CONSUMER_SLOT,
 }
 const PRODUCER_COST =
-  'counts of commits and retries begin anew; what was pushed last is lost if it is damaged'
+  'counts of commits and retries restart at 0; what was pushed last is lost if it is damaged'
 const CONSUMER_COST =
-  'items that were given back may be delivered again; counts of skipped and missed items begin anew'
+  'acknowledged items may be delivered again; counts of skipped and missed items restart at 0'
 
-/** A slot, as far as it is looked at here. */
+/** A slot, as far as a repair uses it. */
 interface Slot {
   readonly generation: number
 }
@@ -74,7 +74,7 @@ export async function repair(
 
 async function carryOut(device: SalvageBlockDevice, steps: readonly Step[]): Promise<void> {
   const { sectorSize } = await device.getInfo()
-  // What is copied may so far be only in a cache: no copy may be on the medium before what it was made from.
+  // What is copied may be only in a volatile cache: no copy may reach the medium before its source.
   await device.flush()
   const readable = await device.firstReadable()
   if (readable !== undefined) throw readableNow(device.name, readable)
@@ -83,7 +83,7 @@ async function carryOut(device: SalvageBlockDevice, steps: readonly Step[]): Pro
   }
 }
 
-/** What can be read is neither overwritten, nor left out of what is made from the rest. */
+/** What has become readable must be neither overwritten, nor left out of what is made from the rest. */
 function readableNow(device: string, sector: number): RingError {
   return new RingError(
     'RING_UNSTABLE',
@@ -107,12 +107,12 @@ async function plan(
   for (const finding of damaged.list) left.add(unreadable.explained(finding))
   for (const { offset, bytes } of steps) unreadable.tell(offset, bytes.length)
   await tellLeases(disk, unreadable, left, options)
-  // What waits is told as it is once the slots are written: without them nobody knows where the log is.
+  // Unacknowledged items are reported as they are once the slots are written: without those, nothing says where the log is.
   const after = await Disk.of(new OverlaidBlockDevice(device, steps), disk.ring)
   return [...steps, ...(await planZeroes(device, after, unreadable, left, options))]
 }
 
-/** Damaged leases stay: whether a host is at work only people know. */
+/** Damaged leases stay: only people know whether a host is running. */
 async function tellLeases(
   disk: Disk,
   unreadable: Unreadable,
@@ -121,7 +121,7 @@ async function tellLeases(
 ): Promise<void> {
   const damaged = new Findings()
   await checkLeases(disk, damaged, clock)
-  // What cannot be read was read as zeroes: what is damaged even so is damaged once they are written.
+  // Unreadable sectors were read as zeroes: what is damaged then is damaged once zeroes are written.
   for (const each of damaged.list) left.add(zeroUnreadable ? each : unreadable.explained(each))
 }
 
@@ -150,7 +150,7 @@ function guardStep(disk: Disk): Step {
   return { offset: 0, structure: 'guard', action: 'written again', bytes }
 }
 
-/** A block of the same content for another place: also what this version does not know is kept. */
+/** A copy of a block for another offset, with what this version does not know. */
 async function copyBlock(
   disk: Disk,
   from: number,
@@ -179,7 +179,7 @@ async function planSlots(
   return rebuild ? [...steps, ...(await rebuildSlots(disk, slots, options))] : steps
 }
 
-/** Copies the sound slot of a role over a damaged one, as the role itself would do. */
+/** Copies the valid slot of a role over a damaged one, as the role itself would. */
 async function copySlots(disk: Disk, role: Role, slots: Slots): Promise<readonly Step[]> {
   const offsets = disk.layout[`${role}Slots`]
   const [first, second]: readonly [Read<Slot>, Read<Slot>] = slots[role]
@@ -188,14 +188,14 @@ async function copySlots(disk: Disk, role: Role, slots: Slots): Promise<readonly
   const slot = damaged === 0 ? second : first
   if (isBad(slot) || !(isBad(first) || isBad(second))) return []
   const offset = offsets[damaged]
-  // At the end of the numbers an older copy is what can still be written.
+  // When the counts are exhausted, an older copy is all that can still be written.
   const generation = isCount(slot.generation + 1) ? slot.generation + 1 : slot.generation - 1
   const bytes = await copyBlock(disk, offsets[sound], offset, TYPES[role], generation)
   const structure = `${role} slot ${damaged + 1}`
   return [{ offset, structure, action: `copied from slot ${sound + 1}`, bytes }]
 }
 
-/** Makes both slots of a role anew where both are damaged, the producer's first. */
+/** Makes both slots of a role from the log if both are damaged, the producer's first. */
 async function rebuildSlots(
   disk: Disk,
   slots: Slots,
@@ -230,12 +230,12 @@ async function rebuildSlots(
   return steps
 }
 
-/** Only people can know whether a last batch was ever complete. */
+/** Only people know whether a last batch was ever complete. */
 function tornText(torn: BatchHeader | undefined): string {
   if (torn === undefined) return ''
   const { records, start } = torn
   return (
-    `; behind that is a batch of ${records} items at LSN ${start.lsn} that is not whole: its commit was cut short, ` +
+    `; behind that is a batch of ${records} items at LSN ${start.lsn} that is incomplete: its commit was interrupted, ` +
     'or it is damaged'
   )
 }

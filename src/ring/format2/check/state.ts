@@ -7,12 +7,12 @@ import type { ConsumerSlot, ProducerSlot, Slots } from '../disk/slots.ts'
 import { ConsumerLog } from '../log/consumer-log.ts'
 import { MAX_PASSES, newestConsumer, newestProducer, slotsMisfit } from '../role.ts'
 
-/** How long a slot that is being written is given to become whole. */
+/** How long a half-written slot is given to become complete. */
 const PAUSE_MS = 5
 
 /**
- * Reads the slots of a ring that may be at work: one that is being written is read again, and is only damaged if it stays
- * as it is.
+ * Reads the slots of a ring that may be running. A slot that is being written is read again, and is damaged only if it does not
+ * change.
  * @throws {RingError} `RING_UNSTABLE`
  */
 export async function readSteadySlots(disk: Disk, clock: Clock): Promise<Slots> {
@@ -28,14 +28,14 @@ export async function readSteadySlots(disk: Disk, clock: Clock): Promise<Slots> 
   throw unstable(disk, disk.layout.slots.offset)
 }
 
-/** Whether each role has a slot to go by: without, nobody knows where the log is. */
+/** Whether each role has a usable slot: without, nothing says where the log is. */
 export function isLogKnown(slots: Slots): boolean {
   return (
     slotsMisfit(slots, 'producer') === undefined && slotsMisfit(slots, 'consumer') === undefined
   )
 }
 
-/** What is at a place is different each time. */
+/** Two reads of the same offset differ. */
 export function unstable({ device }: Disk, offset: number): RingError {
   return new RingError(
     'RING_UNSTABLE',

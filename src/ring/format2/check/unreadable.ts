@@ -15,18 +15,18 @@ interface Region {
   readonly to: number
 }
 
-/** Sectors that cannot be read, neighbours of the same structure of which the same is lost. */
+/** Adjacent unreadable sectors of one structure, with the same loss. */
 export interface UnreadablePart {
   readonly structure: string
   readonly kind: Kind
   /** Where it begins, in bytes from the device's start. */
   readonly offset: number
   readonly bytes: number
-  /** What is lost with it, for people; absent if nothing is, or nobody has said. */
+  /** What is lost with it, for people; absent if nothing is, or that is not known yet. */
   readonly loss?: string
 }
 
-/** Bytes that somebody has told of. */
+/** Bytes that a finding covers already. */
 interface Told {
   readonly from: number
   readonly to: number
@@ -41,7 +41,7 @@ const ADVICE: Readonly<Record<Kind, string>> = {
   outside: 'nothing of the ring is there, but no role can attach; overwrite it by hand',
 }
 
-/** The sectors of a ring's device that cannot be read: which structures they are in, and which of them are told of already. */
+/** The unreadable sectors of a ring's device: which structures they are in, and which of them a finding covers already. */
 export class Unreadable {
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
@@ -56,7 +56,7 @@ export class Unreadable {
     this.#regions = regionsOf(disk)
   }
 
-  /** @param device the one that the disk reads, so that each sector that it met is known here */
+  /** @param device the one that the disk reads, so that each unreadable sector that it meets is known here */
   static async of(device: SalvageBlockDevice, disk: Disk): Promise<Unreadable> {
     const { sectorSize } = await device.getInfo()
     return new Unreadable(device, disk, sectorSize)
@@ -67,7 +67,7 @@ export class Unreadable {
     return this.#device.unreadable.length > 0
   }
 
-  /** Says why some of these bytes cannot be read; undefined if all can. */
+  /** Why some of these bytes are unreadable; undefined if none is. */
   reason(offset: number, bytes: number): string | undefined {
     for (const range of this.#device.unreadable) {
       const from = Math.max(offset, range.sector * this.#sectorSize)
@@ -77,7 +77,7 @@ export class Unreadable {
     return undefined
   }
 
-  /** The same of bytes of a batch, `at` from its beginning on. */
+  /** As `why`, for bytes of a batch, `at` from its beginning on. */
   reasonInLog(lsn: number, at: number, bytes: number): string | undefined {
     const { dataOffset } = this.#disk.layout
     const offset = offsetIn(this.#disk, lsn, at)
@@ -85,12 +85,12 @@ export class Unreadable {
     return this.reason(offset, bytes - behind) ?? this.reason(dataOffset, behind)
   }
 
-  /** Notes that bytes are told of, and what is lost with them. */
+  /** Notes that a finding covers bytes, and what is lost with them. */
   tell(offset: number, bytes: number, loss: string | undefined = undefined): void {
     this.#told.push({ from: offset, to: offset + bytes, loss })
   }
 
-  /** The same of bytes of a batch, with all of the blocks that they are in: a disk may only write these as a whole. */
+  /** As `tell`, for bytes of a batch, with all of the blocks that they are in: a disk may be able to write only whole blocks. */
   tellInLog(lsn: number, at: number, bytes: number, loss: string | undefined): void {
     const { dataOffset, blockSize } = this.#disk.layout
     const first = Math.floor(at / blockSize)
@@ -101,7 +101,7 @@ export class Unreadable {
     this.tell(dataOffset, behind, loss)
   }
 
-  /** Gives a finding about one of the ring's own records the true reason, if that is unreadable, and notes that it is told of. */
+  /** Gives a finding about one of the ring's own records its true reason, if that is unreadable, and counts it as covered. */
   explained(finding: Finding): Finding {
     const region = this.#regions.find(({ structure }) => structure === finding.structure)
     if (region === undefined) return finding
@@ -113,7 +113,7 @@ export class Unreadable {
     return { ...finding, severity: 'damage', problem, advice }
   }
 
-  /** Those that nobody has told of. */
+  /** Those that no finding covers. */
   rest(): readonly UnreadablePart[] {
     return this.#parts((told) => told.length === 0)
   }
@@ -139,7 +139,7 @@ export class Unreadable {
     return parts
   }
 
-  /** How many of these bytes are at the beginning of the data area, because they go on behind its end. */
+  /** How many of these bytes are at the beginning of the data area, because they wrap around its end. */
   #behindEnd(offset: number, bytes: number): number {
     const { dataOffset, dataBlocks, blockSize } = this.#disk.layout
     return Math.max(0, offset + bytes - dataOffset - dataBlocks * blockSize)
@@ -163,7 +163,7 @@ function addPart(parts: UnreadablePart[], part: UnreadablePart): void {
   else parts.push(part)
 }
 
-/** What is found of a part of which nothing else tells. */
+/** A finding for a part that no other finding covers. */
 export function findingOf({ structure, kind, offset, bytes }: UnreadablePart): Finding {
   const problem = cannotRead({ offset, bytes })
   return { severity: 'damage', offset, structure, problem, advice: ADVICE[kind] }

@@ -31,12 +31,12 @@ export async function verify(
 }
 
 const NO_SUPERBLOCK = 'nothing can be read without it; restore the device from a copy'
-/** By what is damaged. */
+/** By the damaged field. */
 const ADVICE: Readonly<Record<string, string>> = { superblocks: DISAGREE }
 const SHRUNK =
   'make the device as large again as it was; what was behind its end is lost, if that is gone'
 
-/** Answers the ring if there is a superblock that can be believed; else that is found to be damaged. */
+/** Opens the ring if it has a valid superblock; otherwise adds a finding. */
 export async function openDisk(
   device: SalvageBlockDevice,
   findings: Findings,

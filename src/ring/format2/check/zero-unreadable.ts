@@ -12,17 +12,17 @@ import { SKIP, structureOf } from './log-findings.ts'
 import { isLogKnown, readSteadySlots } from './state.ts'
 import { findingOf, type Unreadable, type UnreadablePart } from './unreadable.ts'
 
-/** Bytes that are read at once. */
+/** Bytes per read. */
 const CHUNK_BYTES = 1 << 20
-const LEASE_COST = 'nobody has the lease then: make sure that no host is at work'
-const UNKNOWN_COST = 'nobody knows whether items that wait are there; if so, they are lost'
+const LEASE_COST = 'the lease is free then: make sure that no host is running'
+const UNKNOWN_COST = 'whether unacknowledged items are there is unknown; if so, they are lost'
 
-/** Something to write: each leaves the ring no worse if it is the last one. */
+/** Something to write. After any of them the ring is no worse than before, even if no other follows. */
 export interface Step extends RepairAction {
   readonly bytes: Uint8Array
 }
 
-/** Reads a device up to a place, in bytes from its start, so that what cannot be read is met. */
+/** Reads a device up to an offset, in bytes from its start, so that its unreadable sectors become known. */
 export async function readUpTo(
   device: BlockDevice,
   end: number,
@@ -37,10 +37,10 @@ export async function readUpTo(
 }
 
 /**
- * Looks at the log, and plans to write zeroes where something cannot be read that no other step writes: in the ring's own records, where zeroes are
- * what holds; in leases and batches, if that is wanted.
+ * Reads the log, and plans zeroes for unreadable sectors that no other step writes: in the ring's own records, where zeroes are
+ * the content; and, with `zeroUnreadable`, in leases and batches.
  * @param unreadable knows what other steps write, or what stays damaged
- * @param left is told what stays
+ * @param left is given what stays damaged
  */
 export async function planZeroes(
   device: SalvageBlockDevice,
@@ -69,8 +69,8 @@ export async function planZeroes(
 }
 
 /**
- * Looks for batches that are damaged, if the slots tell where the log is.
- * @param steps is given those that write flipped bits as they were
+ * Finds damaged batches, if the slots say where the log is.
+ * @param steps is given those that write flipped bits back
  * @returns whether they do
  */
 async function checkLog(
@@ -92,7 +92,7 @@ async function checkLog(
   return counts !== undefined
 }
 
-/** Writes the block that has a flipped bit as it was. */
+/** Writes the block of a flipped bit back as it was. */
 async function corrected(disk: Disk, { header, flipped }: Correction): Promise<Step> {
   const { blockSize } = disk.layout
   const lsn = header.start.lsn + Math.floor(flipped.at / blockSize)
@@ -103,7 +103,7 @@ async function corrected(disk: Disk, { header, flipped }: Correction): Promise<S
   return { offset: disk.offsetOf(lsn), structure, action, bytes }
 }
 
-/** What a finding of the log is after the repair. Zeroes are damage where items wait, and nothing elsewhere. */
+/** A finding of the log as it is after the repair. Zeroes are damage among unacknowledged items, and nothing elsewhere. */
 function staying(finding: Finding, { zeroUnreadable = false }: RepairOptions): Finding | undefined {
   if (finding.severity !== 'damage') return undefined
   if (!zeroUnreadable || finding.advice === SKIP) return finding

@@ -7,6 +7,16 @@ import { addBytes, isCount, isLogPosition, type LogPosition } from './log-positi
 import { applyMasks, chooseMasks, isMasked, maskWords } from './mask.ts'
 import { field, shownAs, shownFields, shownIn, struct, timestamp, u32, u64 } from './struct.ts'
 
+// A batch is what one write appends to the log: whole blocks, of which the header is the commit record.
+//
+//     | header 80 | table 8 * n | masks 4 * m | item 0 | item 1 | ... | zeroes |   whole blocks
+//
+// - A batch is complete if the checksums of header, table and each item hold: there is no other sign that the write has ended.
+// - The header repeats the CRC of the batch before it. This chain, with LSN, epoch and the ring's identity, keeps remains of earlier
+//   laps, of earlier rings and of items from passing for the next batch.
+// - `committedTo` says which items count from then on: those of this batch, of earlier ones, or (a marker) no new ones.
+// - Items are masked as stored, so that no bytes of a supplier look like a structure (`mask.ts`); checksums are of the bare items.
+
 /** `SBRB`. */
 export const MAGIC = 0x42524253
 
@@ -26,14 +36,14 @@ const HEADER = struct({
   tableCrc: field('checksum of the table', 72, u32),
   mask: field('mask', 76, shownAs('hex', u32)),
 })
-/** What the table has for each record. */
+/** The table's entry for each record. */
 const RECORD = struct({
   length: field('length', 0, u32),
   crc: field('checksum', 4, u32),
 })
 
 // Batches are read and written by hand, which is faster.
-/** Where a header's checksum is, and where what it covers begins, which is the rest of the header. */
+/** Where a header's checksum is, and where the bytes that it covers begin: the rest of the header. */
 export const CRC_AT: number = HEADER.fields.crc.at
 export const LSN_AT: number = HEADER.fields.lsn.at
 const EPOCH_AT = HEADER.fields.epoch.at
@@ -47,13 +57,13 @@ const RECORDS_AT = HEADER.fields.records.at
 const BODY_AT = HEADER.fields.bodyBytes.at
 const TABLE_CRC_AT = HEADER.fields.tableCrc.at
 const MASK_AT = HEADER.fields.mask.at
-/** Where the checksum is in a record; its length comes first. */
+/** Where the checksum is in a table entry; the length comes first. */
 const RECORD_CRC_AT = RECORD.fields.crc.at
-/** The words that mask the parts of a batch behind the first lie behind its table, each so long. */
+/** Bytes of each mask word. The words that mask the parts of a batch after the first follow its table. */
 const MASK_BYTES = 4
 /** Length of a batch's header; the table of records follows, and behind that the masks of further parts. */
 export const BATCH_HEADER_BYTES = 80
-/** What the table has for each record: its length and its checksum. */
+/** Bytes of a table entry: an item's length and checksum. */
 export const RECORD_BYTES = 8
 
 /** The fields of a batch's header, for a dump. */
@@ -72,23 +82,23 @@ export function tableFields(from: number, to: number): readonly FieldSpec[] {
   }).flat()
 }
 
-/** What a batch says of itself. */
+/** A batch's header. */
 export interface BatchHeader {
-  /** Where it is, and what is before it. */
+  /** The batch's log position. */
   readonly start: LogPosition
   readonly epoch: number
-  /** All items before this sequence number are committed, once this batch is on the medium. */
+  /** Items before this sequence number are committed once this batch is on the medium. */
   readonly committedTo: number
-  /** When it was made, in milliseconds since 1970, on the producer's clock. */
+  /** When it was written, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
   readonly records: number
   /** Bytes of all items. */
   readonly bodyBytes: number
   /** Checksum of the table, and of the masks behind it. */
   readonly tableCrc: number
-  /** What the first part of the batch is masked with; 0 if nothing is. */
+  /** What the first part of the batch is masked with; 0 if it is not masked. */
   readonly mask: number
-  /** Checksum of the header, and so of the table's: what the next batch repeats. */
+  /** Checksum of the header, and so of the table's checksum: the next batch repeats it. */
   readonly crc: number
 }
 
@@ -103,7 +113,7 @@ export function frontBytes(records: number, bodyBytes: number): number {
   return BATCH_HEADER_BYTES + records * RECORD_BYTES + masks
 }
 
-/** Where the batch after this one begins. */
+/** The log position where the next batch begins. */
 export function batchEnd(header: BatchHeader, blockSize: number): LogPosition {
   const { start, records, bodyBytes, crc } = header
   return {
@@ -114,11 +124,11 @@ export function batchEnd(header: BatchHeader, blockSize: number): LogPosition {
   }
 }
 
-/** Where header and table are made: new memory for each batch would take longer than the rest of the work. */
+/** Where header and table are built: allocating for each batch would take longer than the rest. */
 let scratch = viewOf(new Uint8Array(4096))
 
 /**
- * Writes a batch into `bytes`, which has exactly its blocks. All checksums are of what the items hold; what is stored is masked.
+ * Encodes a batch into `bytes`, which has exactly its blocks. Checksums are of the unmasked items; what is stored is masked.
  * @param uuid checksum of the ring's identity
  * @returns the batch's header
  */
@@ -137,7 +147,7 @@ export function encodeBatch(
   const front = frontBytes(records, bodyBytes)
   putItems(bytes, items, front)
   bytes.fill(0, front + bodyBytes)
-  // Fields go through memory of our own: V8 is slow with the resizable memory that devices have for direct I/O.
+  // Fields are encoded in memory of our own: V8 is slow with the resizable memory that devices have for direct I/O.
   if (scratch.byteLength < front) scratch = viewOf(new Uint8Array(2 * front))
   const view = scratch
   const made = new Uint8Array(view.buffer, 0, front)
@@ -147,7 +157,7 @@ export function encodeBatch(
     view.setUint32(entry, lengths[index] as number, true)
     view.setUint32(entry + RECORD_CRC_AT, checksums[index] as number, true)
   }
-  // The table is a part of what is masked: its lengths and checksums are as much a supplier's choice as the items.
+  // The table is masked too: its lengths and checksums are as much a supplier's choice as the items.
   bytes.set(made)
   const masks = chooseMasks(bytes, bodyBytes)
   const [mask = 0] = masks
@@ -173,11 +183,11 @@ export function encodeBatch(
   view.setUint32(CRC_AT, crc, true)
   bytes.set(made)
   if (isMasked(masks)) applyMasks(bytes, masks, 0, bytes.length)
-  // Written out, because to spread `fields` takes V8 2.5 us.
+  // Written out, because spreading `fields` takes V8 2.5 us.
   return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, mask, crc }
 }
 
-/** Puts items into a batch, those that lie one behind the other in one go: for small ones, each copy takes longer than its bytes. What is there already stays. */
+/** Copies items into a batch, neighbours in memory together: for small items, the call costs more than the bytes. Items already there stay. */
 function putItems(batch: Uint8Array, items: readonly Uint8Array[], from: number): void {
   let at = from
   for (let index = 0; index < items.length; ) {
@@ -195,8 +205,8 @@ function putItems(batch: Uint8Array, items: readonly Uint8Array[], from: number)
 }
 
 /**
- * Reads the header of a batch from its first block.
- * @returns undefined if there is no header of this ring for that place, or a damaged one
+ * Parses a batch's header from its first block.
+ * @returns undefined if there is no header of this ring for that block, or a damaged one
  */
 export function parseHeader(
   block: Uint8Array,
@@ -208,7 +218,7 @@ export function parseHeader(
   return isBad(header) ? undefined : header
 }
 
-/** As `parseHeader`, where it is only known which block of the data area it is. */
+/** As `parseHeader`, if only the block of the data area is known, not the LSN. */
 export function parseHeaderAt(
   block: Uint8Array,
   index: number,
@@ -219,7 +229,7 @@ export function parseHeaderAt(
   return lsn % layout.dataBlocks === index ? parseHeader(block, lsn, uuid, layout) : undefined
 }
 
-/** As `parseHeader`, and says why there is none. */
+/** As `parseHeader`, but says why there is none. */
 export function openHeader(
   block: Uint8Array,
   lsn: number,
@@ -255,12 +265,12 @@ export function openHeader(
   return misfitOf(header, layout) ?? header
 }
 
-/** What no producer writes, though the checksum holds. */
+/** What no producer writes, even under a valid checksum. */
 function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
   const { start, epoch, committedTo, time, records, bodyBytes } = header
   const end = start.seq + records
   if (!isLogPosition(start, layout.blockSize) || ![epoch, committedTo, time, end].every(isCount)) {
-    return bad('counts', 'numbers that can be', 'more')
+    return bad('counts', 'possible numbers', 'more')
   }
   if (epoch < 1) return bad('epoch', 'at least 1', String(epoch))
   if (committedTo > end) return bad('committedTo', `at most ${end}`, String(committedTo))
@@ -270,7 +280,7 @@ function misfitOf(header: BatchHeader, layout: Layout): BadBlock | undefined {
   return blocks <= most ? undefined : bad('length', `at most ${most} blocks`, String(blocks))
 }
 
-/** A single item may take the whole ring. Bounded otherwise, so that no table can size memory. */
+/** A single item may take the whole ring. Otherwise bounded, so that no table can size memory. */
 function mostBlocks(records: number, layout: Layout): number {
   return records > 1 ? maxBatchBlocks(layout) : layout.dataBlocks
 }
@@ -280,7 +290,7 @@ export function tableBytes({ records, bodyBytes }: BatchHeader): number {
   return frontBytes(records, bodyBytes)
 }
 
-/** The words that a batch is masked with, from its first block as it is stored. */
+/** The words that a batch is masked with, from its first block as stored. */
 export function masksOf(block: Uint8Array, header: BatchHeader): readonly number[] {
   const view = viewOf(block)
   const from = BATCH_HEADER_BYTES + header.records * RECORD_BYTES
@@ -292,8 +302,8 @@ export function masksOf(block: Uint8Array, header: BatchHeader): readonly number
 
 /**
  * A batch without its masks.
- * @param stored all of its blocks as they are on the device; they stay so, because a search may read them as well
- * @returns the same memory where nothing is masked, else a copy
+ * @param stored all of its blocks as they are on the device; not changed, because a search may read them as well
+ * @returns the same memory if nothing is masked, else a copy
  */
 export function unmasked(stored: Uint8Array, header: BatchHeader): Uint8Array {
   const masks = masksOf(stored, header)
@@ -304,8 +314,8 @@ export function unmasked(stored: Uint8Array, header: BatchHeader): Uint8Array {
 }
 
 /**
- * The table of a batch whose masks are off: a length and a checksum for each record. Undefined if it is not as it was written, or does not
- * fit the header.
+ * The table of an unmasked batch: a length and a checksum for each record. Undefined if its checksum fails, or it does not fit the
+ * header.
  */
 export function openTable(batch: Uint8Array, header: BatchHeader): DataView | undefined {
   const table = new Uint8Array(batch.subarray(BATCH_HEADER_BYTES, tableBytes(header)))

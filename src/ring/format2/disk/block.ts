@@ -14,7 +14,7 @@ import {
   u64,
 } from './struct.ts'
 
-/** What begins every metadata block. */
+/** The header of a metadata block. */
 const MAGIC = 'SBRING2\0'
 const HEADER = struct({
   magic: field('magic', 0, raw(8, 'text')),
@@ -32,7 +32,7 @@ export function blockFields(...own: readonly Struct<Fields>[]): readonly FieldSp
   return shownFields(HEADER, ...own)
 }
 
-/** What a metadata block can be. */
+/** The types of metadata blocks. */
 export const SUPERBLOCK = 1
 export const PRODUCER_SLOT = 2
 export const CONSUMER_SLOT = 3
@@ -43,10 +43,10 @@ export type BlockType =
   | typeof CONSUMER_SLOT
   | typeof LEASE
 
-/** What all metadata blocks say of themselves. */
+/** What the header of a metadata block says. */
 export interface BlockHeader {
   readonly type: BlockType
-  /** Where the block is on the device: shows misdirected writes and reads. */
+  /** The block's offset on the device: shows misdirected writes and reads. */
   readonly offset: number
   /** The ring's identity, 16 bytes. */
   readonly uuid: Uint8Array
@@ -55,10 +55,10 @@ export interface BlockHeader {
 }
 
 const MAGIC_BYTES = new TextEncoder().encode(MAGIC)
-// Making it takes longer than using it.
+// Made once: making it takes longer than using it.
 const latin1 = new TextDecoder('latin1')
 
-/** Why a block cannot be believed. */
+/** Why a block is invalid. */
 export interface BadBlock {
   readonly field: string
   readonly expected: string
@@ -76,7 +76,7 @@ export function sealBlock(block: Uint8Array, header: BlockHeader): void {
 
 /**
  * Checks a metadata block that was read at `offset`.
- * @returns its generation and identity, or why it cannot be believed
+ * @returns its generation and identity, or why it is invalid
  */
 export function openBlock(
   block: Uint8Array,
@@ -103,12 +103,12 @@ export function openBlock(
   return { type, offset, uuid: found.uuid, generation }
 }
 
-/** How long a metadata block says that it is, in bytes. */
+/** The length that a metadata block states, in bytes. */
 export function saidSize(block: Uint8Array): number {
   return HEADER.get(viewOf(block)).size
 }
 
-/** The checksum of a block, in which its own field counts as zeroes. */
+/** The checksum of a block, computed with zeroes in its own field. */
 function crcOf(block: Uint8Array): number {
   const front = crc32c(new Uint8Array(4), crc32c(block.subarray(0, CRC_AT)))
   return crc32c(block.subarray(CRC_AT + 4), front)
@@ -130,7 +130,7 @@ export function formatUuid(uuid: Uint8Array): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
-/** Why something cannot be believed, for people. */
+/** Why something is invalid, for people. */
 export function textOf({ field, expected, found }: BadBlock): string {
   return `${field}: expected ${expected}, found ${found}`
 }

@@ -9,15 +9,15 @@ export function putU64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
 }
 
-/** No clock that is right says more: it is the year 10889. */
+/** The latest time that is stored: the year 10889. */
 export const MAX_TIME: number = 2 ** 48
 
-/** Writes a time, in milliseconds since 1970: a clock that is wrong must not make what is written unreadable. */
+/** Writes a time, in milliseconds since 1970, clamped: a wrong clock must not make the block unreadable. */
 export function putTime(view: DataView, at: number, ms: number): void {
   putU64(view, at, Math.min(MAX_TIME, Math.max(0, Math.floor(ms) || 0)))
 }
 
-/** Reads an unsigned 64-bit field; NaN if it is no safe integer. */
+/** Reads an unsigned 64-bit field; NaN if it is not a safe integer. */
 export function getU64(view: DataView, at: number): number {
   const value = view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
   return Number.isSafeInteger(value) ? value : Number.NaN
@@ -26,8 +26,8 @@ export function getU64(view: DataView, at: number): number {
 const MAX_ROTTEN_BYTES = 4
 
 /**
- * Whether a block is zeroes: where leases are, nobody ever had one. A bit that rots in them must not close a ring; a record has
- * far more that is not zero.
+ * Whether a block is zeroes, give or take a few rotten bits: a lease block that was never used. Bit rot there must not close a ring;
+ * a record has far more bytes that are not zero.
  */
 export function isBlank(block: Uint8Array): boolean {
   let rotten = 0

@@ -14,19 +14,19 @@ import { isBad } from './block.ts'
 import { viewOf } from './bytes.ts'
 import type { Layout } from './layout.ts'
 
-// A checksum says where a single flipped bit is, but it says so of random bytes as well, now and then. So what is answered
-// here is a guess, which the caller has to confirm by something independent: the chain, the table, or the items' own checksums.
-// It is only made where the log leads, never on what a search found.
+// A checksum tells which single bit was flipped, but now and then it does so of random bytes too. So the result is a guess, which the
+// caller has to confirm by something independent: the chain, the table, or the items' own checksums. It is only made where the log
+// leads, never on what a search found.
 
-/** A bit of a batch that is not as it was written. */
+/** A flipped bit of a batch. */
 export interface FlippedBit {
   /** The byte, counted from the batch's start. */
   readonly at: number
-  /** Which of its bits, from the lowest, 0, on. */
+  /** The bit in it; 0 is the lowest. */
   readonly bit: number
 }
 
-/** What a batch's header would be if one of its bits was flipped. */
+/** The header of a batch if one of its bits was flipped. */
 export function guessHeader(
   block: Uint8Array,
   lsn: number,
@@ -52,7 +52,7 @@ function flippedInHeader(block: Uint8Array): FlippedBit | undefined {
   return inChecksum ?? locate(LSN_AT, BATCH_HEADER_BYTES - LSN_AT, difference)
 }
 
-/** The bit in which a word of four bytes differs, if it is only one. */
+/** The bit in which two words of four bytes differ, if it is only one. */
 function onlyBit(at: number, difference: number): FlippedBit | undefined {
   const bit = 31 - Math.clz32(difference)
   return difference >>> 0 === 2 ** bit ? { at: at + (bit >> 3), bit: bit & 7 } : undefined
@@ -69,9 +69,9 @@ export function flip(batch: Uint8Array, { at, bit }: FlippedBit): void {
 }
 
 /**
- * What a batch's table would be if one of its bits was flipped.
- * @param stored the batch's blocks as they are on the device, or as many as hold the table
- * @returns the same with that bit flipped back, and the item that has to confirm it
+ * The table of a batch if one of its bits was flipped.
+ * @param stored the batch's blocks as they are on the device, or as many as contain the table
+ * @returns the corrected bytes, and the item that has to confirm the correction
  */
 export function guessTable(
   stored: Uint8Array,
@@ -84,7 +84,7 @@ export function guessTable(
   if (flipped === undefined) return undefined
   const guess = new Uint8Array(stored)
   flip(guess, flipped)
-  // What is behind the entries masks the only item that there is.
+  // What follows the entries masks the only item.
   const item = Math.floor((flipped.at - BATCH_HEADER_BYTES) / RECORD_BYTES)
   return { stored: guess, flipped, item: Math.min(item, header.records - 1) }
 }

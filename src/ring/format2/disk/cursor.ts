@@ -1,7 +1,7 @@
 import type { Epochs } from './epochs.ts'
 import type { LogPosition } from './log-position.ts'
 
-/** Where the next item is: a batch, how many of its items come before, and the byte count up to it. */
+/** Where the next item is: its batch, its index in that, and the byte count up to it. */
 export interface Cursor {
   readonly logPosition: LogPosition
   readonly index: number
@@ -13,14 +13,14 @@ export function itemsBefore({ logPosition, index }: Cursor): number {
   return logPosition.seq + index
 }
 
-/** A place where a batch begins. */
+/** The cursor at a log position. */
 export function cursorAt(logPosition: LogPosition): Cursor {
   return { logPosition, index: 0, bytes: logPosition.bytes }
 }
 
 /**
- * Where a cursor goes on, with all that is known of epochs: at the beginning of one that it had not seen, if it lies beyond
- * that; and behind what was held back and dropped, if all before that was given back, or else it would take room for ever.
+ * Where a cursor continues, given all epochs: at the beginning of one that it had not seen, if it lies beyond that; and behind
+ * uncommitted items that were dropped, if everything before them is acknowledged, or their space would never be freed.
  */
 export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Cursor {
   const passed = epochs.find(({ epoch, start }) => epoch > seen && isBeyond(cursor, start))
@@ -32,8 +32,8 @@ export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Curso
 }
 
 /**
- * Whether a cursor lies beyond the beginning of an epoch: in blocks, or in items, because those that were held back before
- * it are dropped, and counted again.
+ * Whether a cursor lies beyond the beginning of an epoch: in blocks, or in items, because uncommitted items before it are
+ * dropped, and counted again.
  */
 function isBeyond(cursor: Cursor, start: LogPosition): boolean {
   const { logPosition, index } = cursor

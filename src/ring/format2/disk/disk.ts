@@ -20,23 +20,23 @@ import {
 import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
 
-/** Who reads a ring without a role in it. */
+/** The names of a reader that has no role. */
 const NOBODY: Names = { queue: 'unknown', client: 'unknown' }
 
-/** Blocks that lie one behind the other on the device. */
+/** Adjacent blocks on the device. */
 interface Run {
   readonly sector: number
   readonly bytes: Uint8Array
 }
 
-/** Reads and writes the blocks of a format 2 ring on a device. */
+/** Reads and writes the blocks of a format 2 ring. */
 export class Disk {
   readonly device: BlockDevice
   readonly ring: Superblock
   readonly layout: Layout
   /** Checksum of the ring's identity, which every batch repeats. */
   readonly uuid: number
-  /** Of the role that uses it. */
+  /** Names of the role that uses it. */
   readonly names: Names
   readonly #sectorSize: number
   #slotMemory: Uint8Array | undefined
@@ -58,7 +58,7 @@ export class Disk {
   }
 
   /**
-   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock can be believed, or they are of several
+   * @throws {RingError} `RING_NOT_INITIALISED`; `RING_CORRUPT` if no superblock is valid, or they are of several
    *   rings; `RING_UNSUPPORTED`;
    *   `RING_DEVICE_TOO_SMALL` if the device shrank; `RING_SECTOR_SIZE` if its sectors are larger than the ring's blocks
    */
@@ -69,7 +69,7 @@ export class Disk {
   }
 
   /**
-   * The ring of which a superblock was read.
+   * The ring with a given superblock.
    * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`, `RING_SECTOR_SIZE`
    */
   static async of(device: BlockDevice, ring: Superblock): Promise<Disk> {
@@ -87,10 +87,10 @@ export class Disk {
     return new Disk(device, ring, layout, info, names)
   }
 
-  /** Reads all four slots in one I/O. */
+  /** Reads all four slots in one request. */
   async readSlots(): Promise<Slots> {
     const { slots, producerSlots, consumerSlots, blockSize } = this.layout
-    // The same memory each time, because the system makes it slowly; another reading at the same time has its own.
+    // The same memory each time, because allocating is slow; a concurrent reading has its own.
     const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
     this.#slotMemory = undefined
     await this.device.read(this.sectorOf(slots.offset), [bytes])
@@ -116,7 +116,7 @@ export class Disk {
 
   /**
    * Writes a slot; it is on stable storage when this resolves.
-   * @throws {RingError} `RING_EXHAUSTED` if nobody could read it; nothing was written
+   * @throws {RingError} `RING_EXHAUSTED` if readers would refuse it; nothing was written
    */
   async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
     this.#checkReadable(producerSlotMisfit(slot, this.layout))
@@ -136,7 +136,7 @@ export class Disk {
     )
   }
 
-  /** Memory is used again as in `readSlots`, but not after a failure. */
+  /** Memory is reused as in `readSlots`, but not after a failure. */
   async #writeSlot(offset: number, encode: (block: Uint8Array) => void): Promise<void> {
     const block = this.#blockMemory ?? this.device.allocate(this.layout.blockSize)
     this.#blockMemory = undefined
@@ -149,14 +149,14 @@ export class Disk {
     if (misfit !== undefined) throw exhausted(this.device.name, misfit)
   }
 
-  /** Reads blocks of the log, at most once around. */
+  /** Reads blocks of the log, at most one lap. */
   async readBlocks(lsn: number, blocks: number): Promise<Uint8Array> {
     const bytes = this.device.allocate(blocks * this.layout.blockSize)
     await this.readInto(lsn, bytes)
     return bytes
   }
 
-  /** As `readBlocks`, into memory that was allocated for it. */
+  /** As `readBlocks`, into given memory. */
   async readInto(lsn: number, bytes: Uint8Array): Promise<void> {
     for (const run of this.#runs(lsn, bytes)) await this.device.read(run.sector, [run.bytes])
   }
@@ -165,7 +165,7 @@ export class Disk {
   writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
     const [first, second] = this.#runs(lsn, bytes)
     const written = this.#writeRun(first)
-    // Each by itself, because a flush cannot know what the storage has lost before.
+    // Each write is durable by itself, because a flush cannot know what the storage lost before.
     return second === undefined ? written : written.then(() => this.#writeRun(second))
   }
 
@@ -173,13 +173,13 @@ export class Disk {
     return this.device.write(sector, [bytes], { durable: true })
   }
 
-  /** Where a block of the log is on the device, in bytes from its start. */
+  /** The device offset of a block of the log, in bytes. */
   offsetOf(lsn: number): number {
     const { dataOffset, dataBlocks, blockSize } = this.layout
     return dataOffset + (lsn % dataBlocks) * blockSize
   }
 
-  /** Two only where the log wraps. */
+  /** One run, or two where the log wraps. */
   #runs(lsn: number, bytes: Uint8Array): readonly [Run, ...Run[]] {
     const { dataOffset, dataBlocks, blockSize } = this.layout
     const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize
@@ -191,13 +191,13 @@ export class Disk {
     ]
   }
 
-  /** The sector at an offset in bytes from the start of the device. */
+  /** The sector at a device offset in bytes. */
   sectorOf(offset: number): number {
     return offset / this.#sectorSize
   }
 }
 
-/** Counts have come to where readers refuse them: half of what a number holds exactly. */
+/** A count has come to where readers refuse it: half of what a number holds exactly. */
 export function exhausted(device: string, { field, expected, found }: BadBlock): RingError {
   return new RingError(
     'RING_EXHAUSTED',
@@ -236,7 +236,7 @@ function misfit(
   )
 }
 
-/** Nothing is wrong with the ring, but it cannot be written block by block. */
+/** The ring is fine, but with these sectors it cannot be written block by block. */
 function tooLargeSectors({ uuid, blockSize }: Superblock, sectorSize: number, device: string) {
   return new RingError(
     'RING_SECTOR_SIZE',

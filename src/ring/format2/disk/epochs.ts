@@ -1,24 +1,24 @@
 import { type LogPosition, leadsTo } from './log-position.ts'
 
 /**
- * Each time a producer attaches, an epoch begins: batches from its start on have to be of that epoch, so that what an
- * earlier producer writes late is not taken for what the present one wrote.
+ * Each producer that attaches begins an epoch. Batches from its start on must be of that epoch, so that a late write of an
+ * earlier producer does not count.
  */
 export interface Epoch {
   readonly epoch: number
-  /** Where it begins: the end of what was committed then. */
+  /** Where it begins: the end of the committed log at that time. */
   readonly start: LogPosition
   /**
-   * How many epochs before this one this entry stands for as well: entries are merged when there are more than a
-   * slot can hold.
+   * How many earlier epochs this entry also stands for: entries are merged when there are more than a
+   * slot has room for.
    */
   readonly span: number
 }
 
-/** Ascending by epoch and start; the last is the present one. Never empty. */
+/** Ascending by epoch and start; the last is the current one. Never empty. */
 export type Epochs = readonly Epoch[]
 
-/** Whether a list is as it has to be: each epoch is newer than the one before, and begins further on, where that leads. */
+/** Whether a list is valid: each epoch is newer than the one before, and begins where the log can lead from that one's start. */
 export function areAscending(epochs: Epochs, blockSize: number): boolean {
   return epochs.every(({ epoch, start, span }, index) => {
     const before = epochs[index - 1]
@@ -31,7 +31,7 @@ export function areAscending(epochs: Epochs, blockSize: number): boolean {
   })
 }
 
-/** Whether a batch at that place may be of that epoch. */
+/** Whether a batch at an LSN may be of an epoch. */
 export function allowsEpoch(epochs: Epochs, lsn: number, epoch: number): boolean {
   const entry = epochs.findLast(({ start }) => start.lsn <= lsn)
   const next = epochs.find(({ start }) => start.lsn > lsn)
@@ -40,7 +40,7 @@ export function allowsEpoch(epochs: Epochs, lsn: number, epoch: number): boolean
   return epoch >= least && epoch <= most
 }
 
-/** The epoch of a place, as positions tell it: of those that were merged, the oldest. 0 if there are none. */
+/** The epoch at an LSN, as positions show it: of merged ones the oldest. 0 if there is none. */
 export function epochAt(epochs: Epochs, lsn: number): number {
   const entry = epochs.findLast(({ start }) => start.lsn <= lsn)
   if (entry !== undefined) return entry.epoch - entry.span
@@ -48,23 +48,23 @@ export function epochAt(epochs: Epochs, lsn: number): number {
   return first === undefined ? 0 : first.epoch - first.span - 1
 }
 
-/** The present epoch. */
+/** The current epoch. */
 export function currentEpoch(epochs: Epochs): Epoch {
   const last = epochs.at(-1)
   if (last === undefined) throw new RangeError('there is always an epoch')
   return last
 }
 
-/** Where the earliest epoch begins that is newer than `seen`, if there is one. */
+/** The earliest epoch that is newer than `seen`, if there is one. */
 export function firstUnseen(epochs: Epochs, seen: number): Epoch | undefined {
   return epochs.find(({ epoch }) => epoch > seen)
 }
 
 /**
  * Begins an epoch.
- * @param keepFrom batches from this place on may still be read
+ * @param keepFrom batches from this log position on may still be read
  * @param seen the newest epoch that each consumer slot knows
- * @param limit how many entries a slot holds: at least one more than there are consumer slots, and one
+ * @param limit how many entries a slot has room for: at least two more than there are consumer slots
  */
 export function beginEpoch(
   epochs: Epochs,
@@ -81,7 +81,7 @@ export function beginEpoch(
   })
   const all = [...kept, { epoch, start, span: 0 }]
   while (all.length > limit) {
-    // Whoever has seen the first but not the second must go back to where the second began, and no further.
+    // A consumer that has seen the first but not the second must go back to where the second began, and no further.
     const at = all.findIndex((first, index) => {
       const second = all[index + 1]
       return second !== undefined && !seen.some((s) => first.epoch <= s && s < second.epoch)

@@ -1,22 +1,22 @@
 import { MAGIC } from '../../format1/magic.ts'
 import type { FieldSpec } from '../../report/dump.ts'
 
-/** The guard's length. */
+/** Bytes of the guard. */
 export const GUARD_BYTES = 12_288
-/** No bool of format 1. */
+/** A value that is no bool of format 1. */
 const NO_BOOL = 0xff
 /** Where format 1 keeps the bools of its sectors 1 and 2, for sectors of 512 bytes to 8 KiB. */
 const BOOLS = [512, 1024, 2048, 4096, 8192].map((sector) => ({ sector, at: sector + 8 }))
 const TEXT_AT = 128
-/** What is kept free for the text, which is shorter. */
+/** Room for the text, which is shorter. */
 const TEXT_BYTES = 80
 const TEXT = 'This is a shared-block-ring of format 2. Older programs cannot use it.'
-/** Of nine: each bool has one, the magic one, and the text three, because format 1 has zeroes there. */
+/** Matches needed, of nine: each bool has one, the magic one, and the text three, because format 1 has zeroes there. */
 const MOST_VOTES = 5
 
 /**
- * What is at the start of a ring of format 2, so that code that knows only format 1 leaves it alone: its magic, so
- * that `create` does nothing and a journal does not format the device; and no bools, so that `attach` fails.
+ * The start of a ring of format 2, made so that code that knows only format 1 leaves it alone: the magic, so that `create` does
+ * nothing and a journal does not format the device; and invalid bools, so that `attach` fails.
  */
 export function encodeGuard(): Uint8Array {
   return GUARD.slice()
@@ -42,14 +42,14 @@ export function guardFields(): readonly FieldSpec[] {
   ]
 }
 
-/** Whether the guard is as it was written. */
+/** Whether the guard is intact. */
 export function hasGuard(start: Uint8Array): boolean {
   return GUARD.every((byte, at) => start[at] === byte)
 }
 
 /**
- * Whether most of the guard is there, so that the device holds a ring of format 2, if any. What a supplier of items to a ring of format 1 can
- * choose is at most its magic and three bools: format 1 cannot mask its items. One lost sector of 512 bytes leaves enough.
+ * Whether most of the guard is there, so that the ring on the device, if any, is of format 2. A supplier of items to a ring of format 1
+ * can forge at most the magic and three bools: format 1 cannot mask its items. After the loss of one 512-byte sector enough is left.
  */
 export function isGuarded(start: Uint8Array): boolean {
   const holds = (from: number, length: number): boolean =>
@@ -59,7 +59,7 @@ export function isGuarded(start: Uint8Array): boolean {
   return votes >= MOST_VOTES
 }
 
-/** Whether there is nothing but a part of the guard: a creation that was cut short leaves that. */
+/** Whether there is only a part of the guard: an interrupted creation leaves that. */
 export function isPartOfGuard(start: Uint8Array): boolean {
   return start.every((byte, at) => byte === 0 || byte === GUARD[at])
 }

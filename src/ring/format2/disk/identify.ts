@@ -13,23 +13,23 @@ import {
 } from './layout.ts'
 import { parseSuperblock, type Superblock, type UnknownFeatures } from './superblock.ts'
 
-// Which ring a device holds. Superblocks of other rings can lie on it as well: of an earlier ring, of one that was copied into an
-// item before items were masked, or of one in another partition. So a copy counts only where a ring of its kind keeps one; not
-// if it lies in the data area of another ring that counts; and the three places that it names must not say anything else.
+// Finds out which ring a device holds. Superblocks of other rings can lie on it too: of an earlier ring, of one that was copied into
+// an item before items were masked, or of one in another partition. So a copy counts only where a ring of its layout keeps one; not
+// if it lies in the data area of another ring that counts; and its three copies must not contradict each other.
 
 const signatures = new Lazy(() => import('../../report/signatures.ts'))
 
-/** Where superblocks in front and at the end are, for any block size. */
+/** Where superblocks at the front and at the end are, for every block size. */
 const FRONT_BYTES = 256 * 1024
 const END_BYTES = 128 * 1024
 
-/** A place where a superblock may be, and what was found there. */
+/** An offset where a superblock may be, and what was found there. */
 export interface SuperblockCopy {
   readonly offset: number
   readonly superblock: Superblock | UnknownFeatures | BadBlock
 }
 
-/** A superblock whose checksum holds. */
+/** A superblock with a valid checksum. */
 export interface SoundCopy extends SuperblockCopy {
   readonly superblock: Superblock | UnknownFeatures
 }
@@ -55,8 +55,8 @@ export async function identifyRing(device: BlockDevice, info: BlockInfo): Promis
 }
 
 /**
- * The copies that do not lie in the data area of another ring, those in front first. One of a ring that needs a larger device only
- * counts where there is no other: the device may have shrunk.
+ * The copies that do not lie in the data area of another ring, those at the front first. A copy of a ring that needs a larger device
+ * counts only if there is no other: the device may have shrunk.
  */
 export function credible(sound: readonly SoundCopy[], deviceBytes: number): readonly SoundCopy[] {
   const own = sound.filter(({ offset, superblock }) => {
@@ -69,7 +69,7 @@ export function credible(sound: readonly SoundCopy[], deviceBytes: number): read
   return rings.filter((copy) => !rings.some((other) => isInDataOf(copy, other.superblock)))
 }
 
-/** Where a ring keeps its superblocks; nowhere, if it does not lie as rings do. */
+/** Where a ring keeps its superblocks; nowhere, if its layout is impossible. */
 function namedBy({ blockSize, deviceBytes, ...ring }: Superblock): readonly number[] {
   const last = lastSuperblock(blockSize, deviceBytes)
   const start = dataOffset(blockSize)
@@ -84,7 +84,7 @@ function isInDataOf({ offset, superblock }: SoundCopy, ring: SoundCopy['superblo
   return offset >= ring.dataOffset && offset < end
 }
 
-/** The last copy, where the device has grown since: elsewhere than at its end. */
+/** The last copy on a device that has grown since: not at its end. */
 async function lastCopy(
   device: BlockDevice,
   info: BlockInfo,
@@ -112,7 +112,7 @@ export function isSameRing(one: SoundCopy['superblock'], other: SoundCopy['super
   return describeRing(one) === describeRing(other)
 }
 
-/** What a superblock says, for people, and to compare it. */
+/** A superblock as text, for people and for comparing. */
 export function describeRing(superblock: SoundCopy['superblock']): string {
   if (isUnknown(superblock)) return `features that are unknown (${featuresOf(superblock)})`
   const { uuid, blockSize, deviceBytes, dataOffset, dataBlocks, overwrites, name } = superblock
@@ -120,7 +120,7 @@ export function describeRing(superblock: SoundCopy['superblock']): string {
   return `${formatUuid(uuid)} ${JSON.stringify(rest)}`
 }
 
-/** Reads what is wherever a superblock can be, those in front first. */
+/** Reads every offset where a superblock can be, those at the front first. */
 export async function readSuperblocks(
   device: BlockDevice,
   info: BlockInfo,

@@ -3,24 +3,24 @@ import { GUARD_BYTES } from './guard.ts'
 
 /** Metadata blocks lie at multiples of this, or of the block size if that is larger. */
 export const UNIT_BYTES = 4096
-/** The block sizes that there can be. */
+/** The block sizes that are possible. */
 export const BLOCK_SIZES = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const
 export const DEFAULT_BLOCK_SIZE = 4096
 /** The smallest data area: a batch, its marker, and room to move. */
 export const MIN_DATA_BLOCKS = 4
-/** The producer publishes its place again after this many bytes: bounds what is read on attaching. */
+/** The producer checkpoints after this many bytes of log: bounds what is read on attaching. */
 export const CHECKPOINT_BYTES: number = 4 << 20
-/** Batches are no longer than this, unless a single item is. */
+/** Batches are no longer than this, except those of a single item. */
 export const MAX_BATCH_BYTES: number = 4 << 20
 /**
- * Nor than this part of the ring: a batch's space is free when all of it was given back, so one item that is not must not hold
- * a whole ring, whose producer could then go on only if the consumer gives that back, too.
+ * Nor longer than this part of the ring. A batch's space is freed only once all of it is acknowledged: one unacknowledged item must
+ * not keep the whole ring, whose producer would have to wait for it.
  */
 const MAX_BATCH_PART = 1 / 4
-/** Both superblocks at the front, two slots of each role, a lease of each role. */
+/** Two superblocks at the front, two slots for each role, a lease for each role. */
 const FRONT_BLOCKS = 8
 
-/** Where things are on a device. Offsets are in bytes from its start. */
+/** Where everything is on a device. Offsets are in bytes from its start. */
 export interface Layout {
   readonly blockSize: number
   /** The superblock's copies: two in front, one at the end. */
@@ -98,7 +98,7 @@ export function maxBatchBlocks({ blockSize, dataBlocks }: Layout): number {
   return Math.max(1, Math.floor(Math.min(MAX_BATCH_BYTES / blockSize, dataBlocks * MAX_BATCH_PART)))
 }
 
-/** Blocks behind a committed place in which batches begin, unless more than that is held back. */
+/** Blocks behind a checkpoint in which recovery looks for batches, unless more than that is uncommitted. */
 export function searchBlocks({ blockSize }: Layout): number {
   return Math.ceil((2 * CHECKPOINT_BYTES + MAX_BATCH_BYTES) / blockSize)
 }

@@ -25,11 +25,11 @@ export function leaseFields(): readonly FieldSpec[] {
 }
 
 /**
- * Names go to fences, which are often shell scripts: no word can be an option, a path from the root or a command of a shell.
+ * Names go to fences, which are often shell scripts: no word may look like an option, an absolute path or a shell command.
  * Addresses of IPv6 begin with a bracket.
  */
 const OWNER = /^[0-9A-Za-z[][0-9A-Za-z._:/@[\]-]*(?: [0-9A-Za-z[][0-9A-Za-z._:/@[\]-]*)*$/
-/** What an owner may be called, for people. */
+/** The rule for owners, for people. */
 export const OWNER_RULE: string =
   `1 to ${OWNER_BYTES} letters (A to Z), digits and . _ : / @ [ ] -, in words with one space between them that each begin ` +
   'with a letter, a digit or ['
@@ -39,21 +39,21 @@ const FREE = 2
 /** Held, but not confirmed. */
 const WANTED = 3
 
-/** Below this, waiting for a racer would use up the lease; above it, nobody would wait. In milliseconds. */
+/** Shorter timeouts would expire while a racer is waited for; longer ones nobody would wait for. In milliseconds. */
 export const TIMEOUT_MS = { least: 5000, most: 3_600_000, default: 30_000 } as const
 
 /**
- * More writes than any host makes: no record of ours has such a counter, and the next one would soon be no number that a record can
- * have.
+ * More writes than any host makes: no record of ours has such a counter, and the next one might not be a number that a record can
+ * store.
  */
 const MAX_COUNT = 2 ** 48
 
-/** Whether an owner may be called that. */
+/** Whether an owner's name follows the rule. */
 export function isOwner(text: string): boolean {
   return text.length <= OWNER_BYTES && OWNER.test(text)
 }
 
-/** A nonce, as it is in a record. */
+/** A nonce as a record stores it. */
 export function newNonce(): string {
   return hexOf(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)))
 }
@@ -77,7 +77,7 @@ export function encodeLease(
   sealBlock(block, { type: LEASE, offset, uuid, generation: record.counter })
 }
 
-/** Reads what is where a lease can be. */
+/** Parses what is where a lease can be. */
 export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array): LeaseState {
   if (isBlank(block)) return { status: 'never' }
   const header = openBlock(block, LEASE, offset, uuid)
@@ -107,7 +107,7 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
   }
 }
 
-/** Why a number cannot be in a record, if it cannot. */
+/** Why a number must not be in a record; undefined if it may. */
 function outside(field: string, found: number, least: number, most: number): BadBlock | undefined {
   if (found >= least && found <= most) return undefined
   return bad(field, `${least} to ${most}`, String(found))

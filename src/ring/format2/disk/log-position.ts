@@ -1,23 +1,23 @@
 import { field, type Kind, nested, struct, u32, u64 } from './struct.ts'
 
 /**
- * A place in the log where a batch begins, with all that is needed to check that batch. Blocks and items are counted
- * from the ring's creation on, and only grow.
+ * Where a batch begins in the log, with all that is needed to check that batch. Blocks and items are counted from the ring's
+ * creation on, and only grow.
  */
 export interface LogPosition {
-  /** Log sequence number: blocks before this place. Its block on the device is this modulo the data area's. */
+  /** Log sequence number: blocks before this. Its block on the device is this modulo the blocks of the data area. */
   readonly lsn: number
-  /** Items before this place. */
+  /** Items before this. */
   readonly seq: number
-  /** Bytes of items before this place, modulo 2^48. */
+  /** Bytes of items before this, modulo 2^48. */
   readonly bytes: number
   /** Checksum of the batch before, which the next one repeats: the chain. */
   readonly crc: number
 }
 
-/** Bytes that a log position takes in a block. */
+/** Bytes of a log position in a block. */
 const LOG_POSITION_BYTES = 28
-/** Byte counts are kept modulo this, so that they stay exact for ever; no ring holds as much at once. */
+/** Byte counts are kept modulo this, so that they never lose precision; a ring holds less than that at once. */
 const BYTES_MODULUS = 2 ** 48
 
 /** The beginning of every ring. */
@@ -44,38 +44,38 @@ export const logPosition: Kind<LogPosition> = nested(
   LOG_POSITION_BYTES,
 )
 
-/** Counts from here on are refused: half of what is exact, so that what is added to one is exact too. */
+/** Counts from here on are refused: half of what is exact, so that sums are exact too. */
 export const MAX_COUNT: number = 2 ** 52
 
-/** Whether a field is a number that can be; NaN is not. */
+/** Whether a field is a valid number; NaN is not. */
 export function isCount(value: number): boolean {
   return value < MAX_COUNT
 }
 
-/** What an item takes in the log at least: its entry in a table. */
+/** The least that an item takes in the log: its table entry. */
 const MIN_ITEM_BYTES = 8
 
-/** Whether the fields are numbers that can be, together as well: blocks up to a place have room for the items before it. */
+/** Whether the fields are valid numbers, also together: the blocks before an LSN have room for the items before it. */
 export function isLogPosition({ lsn, seq, bytes }: LogPosition, blockSize: number): boolean {
   const most = (lsn + 1) * blockSize
   const fits = seq * MIN_ITEM_BYTES <= most && bytes <= most
   return isCount(lsn) && isCount(seq) && bytes < BYTES_MODULUS && fits
 }
 
-/** Whether two places are the same, with all that checks the batch there. */
+/** Whether two log positions are the same, the chain included. */
 export function isSameLogPosition(one: LogPosition, other: LogPosition): boolean {
   const { lsn, seq, bytes, crc } = other
   return one.lsn === lsn && one.seq === seq && one.bytes === bytes && one.crc === crc
 }
 
-/** Whether a place is not behind another one: what is before it is before the other one too. */
+/** Whether a log position is at or before another one, in every count. */
 export function isUpTo(logPosition: LogPosition, other: LogPosition): boolean {
   return logPosition.lsn <= other.lsn && logPosition.seq <= other.seq
 }
 
 /**
- * Whether the log can lead from one place to another: both are the same, or the blocks between have room for the items and the bytes
- * between.
+ * Whether the log can lead from one log position to another: they are the same, or the blocks between have room for the items and
+ * bytes between.
  */
 export function leadsTo(logPosition: LogPosition, other: LogPosition, blockSize: number): boolean {
   if (logPosition.lsn === other.lsn) return isSameLogPosition(logPosition, other)

@@ -1,18 +1,18 @@
 /**
- * Keeps bytes that a supplier of items chooses from being taken for a structure of a ring.
+ * Keeps bytes that a supplier of items chooses from passing for a structure of a ring.
  *
  * Structures begin at multiples of 512 bytes, whatever the block size, and a partition may begin at any sector. So the four
  * bytes at each such boundary inside a batch must not look like the start of one: of format 2, whose magics all begin with
  * `SBR`, or of format 1. Nor may they be one flipped bit away from it. The start of the batch is the only exception.
  *
- * Where a batch would have such bytes, all of its boundary words are XORed with one word that leaves none. Each boundary rules out at
- * most 58 words. A part of a batch has 131,073 boundaries at most, which rule out 7.6 million, so among the first
- * 7.6 million words one is always left: whatever the items hold, and with nothing that has to be kept secret.
+ * If a batch would have such bytes, all of its boundary words are XORed with one word that leaves none. Each boundary rules out at
+ * most 58 words. A part of a batch has at most 131,073 boundaries, which rule out 7.6 million, so among the first
+ * 7.6 million words one is always left, whatever the items are, and nothing has to be kept secret.
  */
 
 /** Structures begin at multiples of this. */
 export const BOUNDARY_BYTES = 512
-/** A batch is masked in parts of this size, each with a word of its own. What is left over belongs to the last part. */
+/** A batch is masked in parts of this size, each with its own word. A remainder belongs to the last part. */
 export const MASK_PART_BYTES: number = 64 << 20
 
 /** `SBR`, with which every magic of format 2 begins. */
@@ -22,7 +22,7 @@ const ORIGINAL = 0x6172696d
 const ONE_BIT_OFF = Array.from({ length: 32 }, (_, bit) => 1 << bit)
 const OWN_NEAR: readonly number[] = [0, ...ONE_BIT_OFF.slice(0, 24)].map((bit) => OWN ^ bit)
 const ORIGINAL_NEAR: readonly number[] = [0, ...ONE_BIT_OFF].map((bit) => ORIGINAL ^ bit)
-/** Whether a word with this second byte deserves a closer look: few do, so most boundaries cost one load. */
+/** Whether a word with this second byte needs a closer look: few do, so most boundaries cost one load. */
 const SUSPECT = Uint8Array.from({ length: 256 }, (_, byte) =>
   isPowerOfTwo(byte ^ 0x42) || isPowerOfTwo(byte ^ 0x69) ? 1 : 0,
 )
@@ -41,7 +41,7 @@ function isNear(word: number): boolean {
   return isPowerOfTwo((word ^ OWN) & 0xffffff) || isPowerOfTwo(word ^ ORIGINAL)
 }
 
-/** The first boundary of a part, as an offset in the batch. The batch's own magic is at 0, and stays. */
+/** The first boundary of a part, as an offset in the batch. The batch's own magic is at 0, and is not masked. */
 function firstBoundary(part: number): number {
   return part === 0 ? BOUNDARY_BYTES : part * MASK_PART_BYTES
 }
@@ -92,9 +92,9 @@ export function isMasked(masks: readonly number[]): boolean {
 }
 
 /**
- * Masks bytes of a batch where they are. Done twice, it undoes itself.
+ * Masks bytes of a batch in place. Masking twice restores them.
  * @param offset where in the batch the bytes begin
- * @param batchBytes how long the batch is
+ * @param batchBytes length of the batch
  */
 export function applyMasks(
   bytes: Uint8Array,

@@ -39,7 +39,7 @@ const PRODUCER = struct({
   text: field('text', 184, utf8(TEXT_BYTES, 112)),
 })
 
-/** What a producer slot says of its list of epochs, whose entries begin at `EPOCHS_AT`. */
+/** The head of a producer slot's list of epochs, whose entries begin at `EPOCHS_AT`. */
 const EPOCH_LIST = struct({
   newest: field('epoch', 64, u64),
   count: field('number of epochs', 110, u16),
@@ -71,7 +71,7 @@ export function consumerSlotFields(): readonly FieldSpec[] {
   return blockFields(CURSOR, CONSUMER)
 }
 
-/** The fields of a producer slot, with as many epochs as it says, for a dump. */
+/** The fields of a producer slot, with as many epochs as it states, for a dump. */
 export function producerSlotFields(block: Uint8Array): readonly FieldSpec[] {
   const room = Math.floor((block.length - EPOCHS_AT) / EPOCH_BYTES)
   const count = room > 0 ? EPOCH_LIST.get(viewOf(block)).count : 0
@@ -85,23 +85,23 @@ function epochAt(index: number): number {
   return EPOCHS_AT + index * EPOCH_BYTES
 }
 
-/** Slots are compared without their ring's layout: what is impossible in any ring is told. */
+/** Slots are compared without their ring's layout: only what is impossible in any ring is refused. */
 const LARGEST_BLOCK = Math.max(...BLOCK_SIZES)
 
 const IMPOSSIBLE_COUNT = bad('counts', `numbers below ${MAX_COUNT} that fit each other`, 'others')
 
-/** What the producer says. The slot with the higher generation counts. */
+/** What a producer slot says. The slot with the higher generation counts. */
 export interface ProducerSlot {
   readonly generation: number
-  /** A place up to which all was committed: a hint, from which the rest is found by reading on. */
+  /** A log position up to which everything is committed: a checkpoint, from which recovery finds the rest. */
   readonly committed: LogPosition
-  /** Batches begin before this LSN if so much is held back that they are out of sight from there; else 0. */
+  /** Batches begin before this LSN if so much is uncommitted that recovery would not look that far; else 0. */
   readonly reach: number
   readonly epochs: readonly Epoch[]
-  /** In a ring that overwrites: what is before this place is given up. */
+  /** In a ring that overwrites: items before this are given up. */
   readonly truncatedTo: LogPosition
   readonly suspendAck: boolean
-  /** When it was written, in milliseconds since 1970, on the writer's clock. */
+  /** When it was written, in milliseconds since 1970, by the writer's clock. */
   readonly time: number
   /** Batches that committed something, so far. */
   readonly commits: number
@@ -110,24 +110,24 @@ export interface ProducerSlot {
   readonly text: string
 }
 
-/** What the consumer says. */
+/** What a consumer slot says. */
 export interface ConsumerSlot {
   readonly generation: number
-  /** Where the next item is: all before it was given back. */
+  /** Where the next item is: everything before it is acknowledged. */
   readonly cursor: Cursor
   /** The newest epoch that the cursor takes into account. */
   readonly seen: number
   readonly suspend: boolean
-  /** Items that were damaged and stepped over, in all. */
+  /** Items that were damaged and skipped, in all. */
   readonly skipped: number
   /** Items that were overwritten before they were popped, in all. */
   readonly missed: number
-  /** When it was written, in milliseconds since 1970, on the writer's clock. */
+  /** When it was written, in milliseconds since 1970, by the writer's clock. */
   readonly time: number
   readonly text: string
 }
 
-/** A slot as read: what it says, or why it cannot be believed. */
+/** A slot as read: what it says, or why it is invalid. */
 export type Read<Slot> = Slot | BadBlock
 
 /** Both slots of both roles. */
@@ -139,7 +139,7 @@ export interface Slots {
 /** Which of a role's two slots. */
 export type Which = 0 | 1
 
-/** How many epochs a producer slot holds. */
+/** How many epochs a producer slot has room for. */
 export function maxEpochs(blockSize: number): number {
   return Math.min(MAX_EPOCHS, Math.floor((blockSize - EPOCHS_AT) / EPOCH_BYTES))
 }
@@ -184,7 +184,7 @@ export function parseProducerSlot(
   return producerSlotMisfit(slot, layout) ?? slot
 }
 
-/** What no producer may say, and none writes: readers and writers go by the same rule. */
+/** What no producer may say, and none writes: readers and writers apply the same rule. */
 export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock | undefined {
   const { generation, committed, reach, epochs, truncatedTo, commits, retries } = slot
   const numbers = [generation, reach, commits, retries, ...epochs.map(({ epoch }) => epoch)]
@@ -244,7 +244,7 @@ export function consumerSlotMisfit(slot: ConsumerSlot, layout: Layout): BadBlock
 }
 
 /**
- * Where two sound slots of one producer cannot both have been written by it, whatever the storage lost: places and epochs only grow.
+ * Why two valid slots cannot have been written by one producer, whatever the storage lost: log positions and epochs only grow.
  */
 export function producerSlotsMisfit(
   older: ProducerSlot,
@@ -255,7 +255,11 @@ export function producerSlotsMisfit(
   if (after < before) return bad('slots', `an epoch from ${before} on in the newer one`, `${after}`)
   if (after > before || leadsTo(older.committed, newer.committed, LARGEST_BLOCK)) return undefined
   const { lsn } = older.committed
-  return bad('slots', `a place from LSN ${lsn} on in the newer one`, `LSN ${newer.committed.lsn}`)
+  return bad(
+    'slots',
+    `a checkpoint from LSN ${lsn} on in the newer one`,
+    `LSN ${newer.committed.lsn}`,
+  )
 }
 
 /** As `producerSlotsMisfit`. */

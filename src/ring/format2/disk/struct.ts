@@ -17,7 +17,7 @@ export interface Kind<T> {
   shown(name: string, at: number): readonly FieldSpec[]
 }
 
-/** A field of a block: what a dump calls it, where it begins, and what it holds. */
+/** A field of a block: its name in a dump, its offset, and its kind. */
 export interface Field<T> {
   readonly name: string
   readonly at: number
@@ -28,15 +28,15 @@ export function field<T>(name: string, at: number, kind: Kind<T>): Field<T> {
   return { name, at, kind }
 }
 
-/** The fields of a table, by the names that code has for them. */
+/** The fields of a table, by their names in code. */
 export type Fields = Readonly<Record<string, Field<unknown>>>
 
-/** What the fields of a table hold. */
+/** The values of a table's fields. */
 type Values<F extends Fields> = {
   readonly [Key in keyof F]: F[Key] extends Field<infer T> ? T : never
 }
 
-/** Fields that are written and read together. `from` is where a structure begins that is not alone in its block. */
+/** Fields that are written and read together. `from` is where a structure begins that shares its block. */
 export interface Struct<F extends Fields> {
   readonly fields: F
   put(view: DataView, values: Values<F>, from?: number): void
@@ -70,7 +70,7 @@ export function shownFields(...structs: readonly Struct<Fields>[]): readonly Fie
   return structs.flatMap((each) => shownIn(each, '', 0)).sort(([, one], [, other]) => one - other)
 }
 
-/** The fields of a structure that is not alone in its block, each with the structure's name before its own. */
+/** The fields of a structure that shares its block, each with the structure's name before its own. */
 export function shownIn(
   { fields }: Struct<Fields>,
   structure: string,
@@ -118,7 +118,7 @@ export const u32: Kind<number> = simple(
   (view, at) => view.getUint32(at, true),
 )
 
-/** NaN where it is no safe integer. */
+/** NaN if it is not a safe integer. */
 export const u64: Kind<number> = simple(8, putU64, getU64)
 
 /** Milliseconds since 1970; see `putTime`. */
@@ -131,7 +131,7 @@ export const flag: Kind<boolean> = simple(
   (view, at) => view.getUint8(at) === 1,
 )
 
-/** Bytes as they are. What is read is a copy; what is written may be shorter, and is followed by what was there. */
+/** Bytes as they are. What is read is a copy; what is written may be shorter, and the rest keeps its content. */
 export function raw(length: number, shown: FieldKind): Kind<Uint8Array> {
   return simple(
     length,
@@ -141,16 +141,16 @@ export function raw(length: number, shown: FieldKind): Kind<Uint8Array> {
   )
 }
 
-/** The same kind, shown otherwise. */
+/** The same kind, shown in another way. */
 export function shownAs<T>(shown: FieldKind, { bytes, put, get }: Kind<T>): Kind<T> {
   return simple(bytes, put, get, shown)
 }
 
 const encoder = new TextEncoder()
-// A name may begin with any character, so also with what could be a mark of the encoding.
+// A name may begin with any character, also with a byte order mark.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** UTF-8, cut after a whole character where it is longer, with its length in another place. */
+/** UTF-8, cut after a whole character if it is too long, with its length in another field. */
 export function utf8(bytes: number, lengthAt: number): Kind<string> {
   return {
     bytes,

@@ -12,11 +12,11 @@ import { viewOf } from './bytes.ts'
 import { BLOCK_SIZES } from './layout.ts'
 import { field, struct, u32, u64, utf8 } from './struct.ts'
 
-/** A name is no longer. */
+/** Longest name, in bytes. */
 export const MAX_NAME_BYTES = 256
 
 const FIELDS = struct({
-  // There are none, and unknown ones do not matter.
+  // None are defined, and unknown ones do not matter.
   compatible: field('compatible features', 64, u32),
   readOnlyCompatible: field('read-only compatible features', 68, u32),
   incompatible: field('incompatible features', 72, u32),
@@ -37,7 +37,7 @@ const CRC32C = 1
 /** An incompatible feature: the producer overwrites the oldest items when there is no room. */
 const OVERWRITES = 1
 
-/** What never changes about a ring. */
+/** What never changes in a ring. */
 export interface Superblock {
   /** 16 bytes. */
   readonly uuid: Uint8Array
@@ -61,15 +61,15 @@ export function encodeSuperblock(block: Uint8Array, offset: number, ring: Superb
   sealBlock(block, { type: SUPERBLOCK, offset, uuid: ring.uuid, generation: 1 })
 }
 
-/** A ring that says that only newer code can use it: the features that are unknown here. */
+/** A ring that only newer code can use: its features that are unknown here. */
 export interface UnknownFeatures {
   readonly incompatible: number
   readonly readOnlyCompatible: number
 }
 
 /**
- * Reads the copy of the superblock that was found at `offset`.
- * @returns the superblock; or which of its features are unknown here; or why it cannot be believed
+ * Parses the copy of the superblock that was found at `offset`.
+ * @returns the superblock; or its features that are unknown here; or why it is invalid
  */
 export function parseSuperblock(
   block: Uint8Array,

@@ -9,12 +9,12 @@ interface LeaseOf {
   readonly offset: number
 }
 
-/** What frees a role whose host is gone for good. */
+/** The command that frees a role whose host is gone for good. */
 export function breakCommand({ device, role }: LeaseOf): string {
   return `sbr lease break ${device.name} --role ${role}`
 }
 
-/** The role is held by somebody else. */
+/** Another host holds the role. */
 export function leasedBy(
   { device, role, offset }: LeaseOf,
   { owner, time, timeoutMs }: LeaseRecord,
@@ -31,7 +31,7 @@ export function leasedBy(
   )
 }
 
-/** The record cannot be believed, so the role may be held. */
+/** The record is damaged, so the role may be held. */
 export function leaseDamaged(
   lease: LeaseOf,
   { field, expected, found }: LeaseState & { readonly status: 'damaged' },
@@ -45,7 +45,7 @@ export function leaseDamaged(
   )
 }
 
-/** This host does not hold the role any more, or has to assume so. */
+/** This host no longer holds the role, or has to assume so. */
 export function leaseLost(
   { device, role, offset }: LeaseOf,
   why: string,

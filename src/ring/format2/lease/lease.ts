@@ -7,14 +7,14 @@ import type { LeaseStore } from './store.ts'
 import { elapsed, HELD_PART, leapOf, type Moment, moment, RENEWED_PART } from './time.ts'
 
 /**
- * A lease that this host holds, and renews in the background once it is confirmed. It ends by itself when it could not be
- * renewed for most of its timeout, by the stricter of two clocks: before anybody else may take it for over.
+ * A lease that this host holds, and renews in the background once it is confirmed. If it could not be renewed for most of its
+ * timeout, by the stricter of two clocks, it ends by itself: before another host may take it.
  */
 export class Lease {
   readonly #store: LeaseStore
   readonly #clock: Clock
   #record: LeaseRecord
-  /** Before the write was issued that the lease rests on. */
+  /** A moment before the write that the lease rests on was issued. */
   #since: Moment
   readonly #over = new AbortController()
   readonly #stop = new AbortController()
@@ -31,7 +31,7 @@ export class Lease {
   }
 
   /**
-   * Says in the record that the role is had, and begins to renew it.
+   * Confirms in the record that the role is held, and begins to renew it.
    * @throws {RingError} `RING_LEASE_LOST`
    */
   async confirm(): Promise<void> {
@@ -45,7 +45,7 @@ export class Lease {
   }
 
   /**
-   * Whether this host still holds the role.
+   * Throws if this host no longer holds the role.
    * @throws {RingError} `RING_LEASE_LOST`
    */
   check(): void {
@@ -54,7 +54,7 @@ export class Lease {
   }
 
   /**
-   * Makes a request that only the holder may make, and waits for it as long as the lease lasts.
+   * Sends a request that only the holder may send, and waits for it as long as the lease lasts.
    * @throws {RingError} `RING_LEASE_LOST`: whatever the request did, it does not count
    */
   async hold<T>(request: () => Promise<T>): Promise<T> {
@@ -64,7 +64,7 @@ export class Lease {
     return result
   }
 
-  /** A write has failed, and may still arrive: so the role is not given back before its time. */
+  /** A write has failed, and may still arrive: so the role is not given back early. */
   doubt(): void {
     this.#doubtful = true
   }
@@ -72,12 +72,12 @@ export class Lease {
   /** Gives the role back, if this host still holds it. Never fails. */
   async release(): Promise<void> {
     this.#stop.abort()
-    // A renewal that is under way would come after what is written here.
+    // A renewal that is under way would overwrite what is written here.
     await this.#renewing
     try {
       if (!this.#doubtful) await this.hold(() => this.#rewrite('free'))
     } catch {
-      // Then it runs out.
+      // Then it expires.
     }
     this.#over.abort(released(this.#store))
   }
@@ -105,7 +105,7 @@ export class Lease {
     }
   }
 
-  /** Writes the record anew, unless somebody else has. */
+  /** Renews the record, unless somebody else has written it. */
   async #rewrite(status: LeaseRecord['status']): Promise<void> {
     const found = await this.#store.read()
     if (found.status !== 'held' || found.nonce !== this.#record.nonce) {
@@ -119,12 +119,12 @@ export class Lease {
     const counter = this.#record.counter + 1
     const time = this.#clock.time()
     const record = { ...this.#record, status, confirmed: true, counter, time }
-    // What was read may have come late, and so may the write leave.
+    // The read may have come late, and the write may leave late.
     await this.#store.write(record, () => this.check())
     this.#record = record
   }
 
-  /** Ends the lease when it is time, so that no request that hangs is waited for. */
+  /** Ends the lease when it is time, so that a hanging request is not waited for. */
   async #expire(): Promise<void> {
     const { signal } = this.#over
     try {
@@ -133,7 +133,7 @@ export class Lease {
         if (this.#leftMs <= 0) this.#loseLate()
       }
     } catch {
-      // It is over already.
+      // It has ended already.
     }
   }
 
@@ -148,7 +148,7 @@ export class Lease {
 }
 
 function released({ device }: LeaseStore): RingError {
-  return new RingError('RING_CLOSED', `The role of ${device.name} was given back`, {
+  return new RingError('RING_CLOSED', `The role of ${device.name} was closed`, {
     device: device.name,
   })
 }

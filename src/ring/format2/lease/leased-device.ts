@@ -3,8 +3,8 @@ import { PermittedBlockDevice } from '../../../block/wrap/permitted.ts'
 import type { Lease } from './lease.ts'
 
 /**
- * A device that a host may use as long as its lease lasts: nothing is sent later, however a request is split, queued or tried
- * again, and nothing that ends later counts.
+ * A device that a host may use while its lease lasts: nothing is sent afterwards, however a request is split, queued or
+ * repeated, and nothing that completes afterwards counts.
  */
 export class LeasedBlockDevice extends PermittedBlockDevice {
   readonly #lease: Lease

@@ -9,14 +9,14 @@ import { takeLease } from './take.ts'
 
 export { checkLeaseOptions } from './take.ts'
 
-/** A role that nobody else has, on this machine and, with leases, on any. */
+/** A role that is exclusive, on this machine and, with leases, among hosts. */
 export interface TakenRole {
   readonly claimed: Claimed
   readonly disk: Disk
 }
 
 /**
- * Makes sure that no host has leased a role that is wanted without a lease.
+ * Checks that no host has leased a role that is attached without a lease.
  * @param block where the lease is, as it was read
  * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`
  */
@@ -37,7 +37,7 @@ export async function checkUnleased(
 }
 
 /**
- * Leases a role that was claimed, for as long as it is not released.
+ * Leases a role that was claimed, until it is released.
  * @throws as `takeLease`
  */
 export async function leaseRole(
@@ -49,7 +49,7 @@ export async function leaseRole(
   const lease = await takeLease(store, claimed.clock, options)
   const device = new LeasedBlockDevice(claimed.device, lease)
   const release = async (): Promise<void> => {
-    // The lease goes first: who gets the claim finds it free.
+    // The lease goes first: the next claimant finds it free.
     await lease.release()
     await claimed.release()
   }

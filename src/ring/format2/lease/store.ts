@@ -8,7 +8,7 @@ import { encodeLease, parseLease } from '../disk/lease-block.ts'
 import { type LeasedRole, readLeaseBlock } from './block.ts'
 import { leaseLost } from './errors.ts'
 
-/** A record that is being written may be read in part: it is only damaged if it stays so. */
+/** A record may be half written when it is read: it is damaged only if it does not change. */
 const READS = 5
 const PAUSE_MS = 5
 
@@ -37,8 +37,8 @@ export class LeaseStore {
   }
 
   /**
-   * Makes sure that the device still holds the ring whose lease this is: after a wait it may be another one, which has
-   * something else where the record was.
+   * Checks that the device still holds the ring of this lease: after a wait it may be another one, with something else where the
+   * record was.
    * @throws {RingError} `RING_LEASE_LOST`; as `Disk.open`
    */
   async checkRing(device: BlockDevice = this.device): Promise<Disk> {
@@ -60,7 +60,7 @@ export class LeaseStore {
     }
   }
 
-  /** The record is on stable storage when it resolves. The permit is asked when the write is sent, which may be late. */
+  /** Writes the record; it is on stable storage when this resolves. The permit is asked when the write is sent, which may be late. */
   async write(record: LeaseRecord, permit?: Permit): Promise<void> {
     const block = this.device.allocate(this.#disk.layout.blockSize)
     encodeLease(block, this.offset, this.#disk.ring.uuid, record)

@@ -16,7 +16,7 @@ import {
 } from './time.ts'
 
 /**
- * @throws {RangeError} an option cannot be
+ * @throws {RangeError} an option is out of range
  */
 export function checkLeaseOptions(options: LeaseOptions): void {
   const { owner, timeoutMs = TIMEOUT_MS.default, fence, unfenced = false } = options
@@ -33,8 +33,8 @@ export function checkLeaseOptions(options: LeaseOptions): void {
 }
 
 /**
- * Takes a role's lease. That takes 2.5 s if it is free; if another host holds it, as long as it takes to see whether that
- * one is still there, and to fence it.
+ * Takes a role's lease. That takes 2.5 s if it is free; if another host holds it, as long as it takes to see whether that host
+ * is still running, and to fence it.
  * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`, `RING_LEASE_LOST` if the storage is too slow
  * @throws the signal's reason
  */
@@ -50,7 +50,7 @@ export async function takeLease(
   if (waits) await outlast(store, clock, seen, options, own)
   signal?.throwIfAborted()
 
-  // A racer may be here too. Whoever is late gives up; the others have written before anybody believes in what is there.
+  // Another host may be taking it too. A host that is late gives up; the others have written before any of them relies on the record.
   const begun = moment(clock)
   if (waits) await store.checkRing()
   const last = sound(store, await store.read())
@@ -76,7 +76,7 @@ export async function takeLease(
   }
   await store.write(record, checkTime)
   checkTime()
-  // Not to be stopped: a record that nobody renews would stay.
+  // Not to be aborted: a record that nobody renews would stay.
   await clock.sleep(SETTLE_MS)
   const back = sound(store, await store.read())
   if (back.status === 'held' && !isSame(back, record)) {
@@ -95,8 +95,8 @@ export async function takeLease(
 }
 
 /**
- * Waits until it is sure that the holder has given up, and fences it. An earlier run of our own that did not get as far as to
- * confirm its record is waited out too: it may have come too late, and overwritten the record of one that is at work.
+ * Waits until the holder has certainly given up, and fences it. An earlier run of our own that did not confirm its record is waited
+ * out too: it may have come too late, and overwritten the record of a running holder.
  */
 async function outlast(
   store: LeaseStore,
@@ -123,10 +123,10 @@ async function outlast(
 }
 
 /**
- * Watches a record until its holder must have given up, by our own clock: from after it was read for the first time, until
- * before it is read for the last time.
+ * Watches a record until its holder must have given up, by our own clock: from after the first read until before the last
+ * one.
  * @returns whether it was freed meanwhile
- * @throws {RingError} `RING_LEASED`: its holder is there
+ * @throws {RingError} `RING_LEASED`: its holder is running
  */
 async function isFreedMeanwhile(
   store: LeaseStore,

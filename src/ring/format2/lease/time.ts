@@ -1,22 +1,22 @@
 import type { Clock } from '../../../clock.ts'
 
-// The times of a lease: the same for all hosts, as they are part of the format. They bear clocks whose speeds differ by a
+// The times of a lease: the same for all hosts, as they are part of the format. They tolerate clocks whose speeds differ by a
 // fifth: the slower one counts 4 while the faster one counts 5. docs/hosts.md has the argument.
 
-/** How long taking a role may take from reading its record to having written it. */
+/** How long taking a role may take, from reading its record to having written one. */
 export const TAKE_MS = 2000
 /**
- * How long one waits then, before the record is read back: any racer has written by then, or has given up. No less than
+ * How long a host then waits before it reads the record back: any racer has written by then, or has given up. No less than
  * 5/4 of TAKE_MS.
  */
 export const SETTLE_MS = 2500
-/** What part of its timeout a lease lasts for its holder. */
+/** The part of its timeout during which a lease counts for its holder. */
 export const HELD_PART = 0.9
-/** How many timeouts a record has to stay as it is before its holder counts as gone: no less than 5/4 of HELD_PART. */
+/** How many timeouts a record must not change before its holder counts as gone: no less than 5/4 of HELD_PART. */
 export const WATCHED_PART = 1.25
-/** After what part of its timeout a lease is renewed. */
+/** The part of its timeout after which a lease is renewed. */
 export const RENEWED_PART = 0.33
-/** After what part of its timeout a record that is watched is read again. */
+/** The part of its timeout after which a watched record is read again. */
 export const LOOKED_PART = 0.1
 /** And after this time in any case, so that a lease with a timeout of an hour is soon seen to be broken or renewed. */
 export const LOOKED_MS = 5000
@@ -33,8 +33,8 @@ export function moment(clock: Clock): Moment {
 }
 
 /**
- * How long ago a moment was, in milliseconds, by the clock that says more: in a machine that sleeps one of them stands still,
- * and the other one may be set back.
+ * Milliseconds since a moment, by the clock that counts more: on a machine that sleeps one of them stands still, and
+ * the other may be set back.
  */
 export function elapsed(since: Moment, clock: Clock): number {
   return Math.max(clock.now() - since.now, clock.time() - since.time)

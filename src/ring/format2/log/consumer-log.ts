@@ -14,10 +14,10 @@ import { publishCorrection } from './correction.ts'
 import { type BatchProblem, diagnoseHeader } from './diagnose.ts'
 import { KnownEpochs } from './known-epochs.ts'
 import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
+import { contradiction, lossAt, tooLargeAt } from './log-errors.ts'
 import { type Batch, LogReader } from './log-reader.ts'
 import { missingItems } from './missing.ts'
 import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
-import { contradiction, lossAt, tooLargeAt } from './told.ts'
 
 /** A log position where the log contradicts what the producer's slots said when they were last read. */
 interface Suspect {

@@ -94,7 +94,7 @@ function misfit(
   epochs: Epochs,
 ): BadBlock | undefined {
   if (!allowsEpoch(epochs, logPosition.lsn, epoch)) {
-    return bad('epoch', 'that of its place in the log', String(epoch))
+    return bad('epoch', 'that of its log position', String(epoch))
   }
   const fields = [
     ['sequence', logPosition.seq, start.seq],
