@@ -50,10 +50,10 @@ export function envelope<Out, In = Out>(
       return after(item, (bytes) => joined(head, bytes))
     },
     decode: (bytes, outer) => {
-      const { head, fields } = decodeHead(bytes)
-      const around = outer === undefined ? head : joined(outer, head)
-      const item = codec.decode(bytes.subarray(head.length), around)
-      return after(item, (decoded) => ({ item: decoded, ...fields }))
+      const { bytes: start, head } = decodeHead(bytes)
+      const around = outer === undefined ? start : joined(outer, start)
+      const item = codec.decode(bytes.subarray(start.length), around)
+      return after(item, (decoded) => ({ item: decoded, ...head }))
     },
   }
 }
@@ -63,7 +63,7 @@ export function envelope<Out, In = Out>(
  * @throws {TypeError} a field is of another type or form
  * @throws {RangeError} too much, or too long
  */
-export function encodeHead(fields: EnvelopeInput<unknown>): Uint8Array {
+export function encodeHead(fields: Partial<EnvelopeHead>): Uint8Array {
   checkFields(fields)
   const { headers = {}, id, key, time } = fields
   const named = Object.entries(headers).sort(([a], [b]) => (a < b ? -1 : 1))
@@ -105,7 +105,7 @@ export function encodeHead(fields: EnvelopeInput<unknown>): Uint8Array {
 }
 
 /** A misspelt field, or headers in a form that has no names of its own, would be lost without a word. */
-function checkFields(fields: EnvelopeInput<unknown>): void {
+function checkFields(fields: Partial<EnvelopeHead>): void {
   if (typeof fields !== 'object' || fields === null) {
     throw new TypeError(`expected an object with an item, found ${String(fields)}`)
   }
@@ -119,11 +119,14 @@ function checkFields(fields: EnvelopeInput<unknown>): void {
   }
 }
 
+/** What is said about an item. */
+export type EnvelopeHead = Omit<Envelope<never>, 'item'>
+
 /** What {@link decodeHead} finds. */
 export interface DecodedHead {
   /** The bytes before the item. */
-  readonly head: Uint8Array
-  readonly fields: Omit<Envelope<never>, 'item'>
+  readonly bytes: Uint8Array
+  readonly head: EnvelopeHead
 }
 
 /**
@@ -144,13 +147,13 @@ export function decodeHead(bytes: Uint8Array): DecodedHead {
   const id = (has & HAS.id) === 0 ? undefined : readId(reader)
   const key = (has & HAS.key) === 0 ? undefined : reader.text(reader.u16('key'), 'key')
   const headers = readHeaders(reader, count)
-  const head = reader.read
-  if (head.length !== length) {
-    throw reader.wrong(`expected the item at byte ${length}, as stated`, `it at ${head.length}`)
+  const read = reader.read
+  if (read.length !== length) {
+    throw reader.wrong(`expected the item at byte ${length}, as stated`, `it at ${read.length}`)
   }
   return {
-    head,
-    fields: {
+    bytes: read,
+    head: {
       headers,
       ...(id !== undefined && { id }),
       ...(key !== undefined && { key }),

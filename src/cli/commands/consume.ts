@@ -11,7 +11,8 @@ import { emptyNow } from '../errors.ts'
 import { device, type ItemFlags, itemFlags, limitOf, namesOf } from '../flags/flags.ts'
 import { type LeaseFlags, leaseFlags, leaseOf } from '../flags/lease-flags.ts'
 import { parseCount } from '../flags/size.ts'
-import { encodeItems, framesOrLines } from '../output/items.ts'
+import { envelopeFlag, type Opener, openerOf, type ShownItem } from '../output/envelope.ts'
+import { framesOrLines, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { type Output, standardOutput } from '../output/output.ts'
 import { Stopped, stopSignals } from '../signals.ts'
@@ -19,6 +20,7 @@ import { Stopped, stopSignals } from '../signals.ts'
 interface Flags extends ItemFlags, LeaseFlags {
   readonly count?: number
   readonly drain?: boolean
+  readonly envelope?: boolean
   readonly frames?: boolean
   readonly skipDamage?: boolean
 }
@@ -40,6 +42,10 @@ Damage ends it, and damaged items stay in the ring. --skip-damage acknowledges d
 items are printed, and standard error reports each loss, and the number of lost items at the end. It also reports items
 that a ring of \`--on-full overwrite\` overwrote before they were read. In format 1, items after a damaged one cannot be
 found.
+
+With --envelope each line has time, id, key and headers of an item's envelope (sbr produce --envelope), a tab, and the
+item within. With --json as well, one object per item and line, as sbr head prints. An item that is no envelope ends
+it, and stays in the ring.
 
 On a terminal, control characters in items are shown as escapes. Elsewhere items are printed unchanged; they may
 contain newlines, so use --frames for arbitrary bytes.
@@ -77,6 +83,7 @@ export const consume: Command<CommandContext> = buildCommand({
         optional: true,
         withNegated: false,
       },
+      envelope: envelopeFlag,
       skipDamage: {
         kind: 'boolean',
         brief: 'Skip damaged items: report and acknowledge them',
@@ -87,7 +94,7 @@ export const consume: Command<CommandContext> = buildCommand({
       ...itemFlags,
       json: {
         ...itemFlags.json,
-        brief: 'Errors and losses as JSON, one object per line; items are not affected',
+        brief: 'Errors and losses as JSON, one object per line; with --envelope items too',
       },
     },
   },
@@ -97,7 +104,9 @@ export const consume: Command<CommandContext> = buildCommand({
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   const output = standardOutput(stop.signal)
-  const form = framesOrLines(flags.frames, output)
+  const open = openerOf(flags)
+  const form =
+    flags.json === true && flags.envelope === true ? 'json' : framesOrLines(flags.frames, output)
   const { signal } = stop
   const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags, signal), signal }
   await using ring = await openDevice(path, 'read-write', flags)
@@ -106,7 +115,8 @@ async function run(flags: Flags, path: string): Promise<void> {
   const forEver = flags.count === undefined && flags.drain !== true
   const losses = new LossNotices(path, flags.json === true)
   try {
-    const printed = await printItems(consumer, flags, form, output, losses, stop.signal)
+    const printing = { output, printer: new ItemPrinter(output, form, consumer.format), open }
+    const printed = await printItems(consumer, flags, printing, losses, stop.signal)
     if (printed === 0) throw emptyNow(path)
   } catch (error) {
     if (!(forEver && error instanceof Stopped)) throw error
@@ -115,12 +125,18 @@ async function run(flags: Flags, path: string): Promise<void> {
   }
 }
 
+/** How items are printed. */
+interface Printing {
+  readonly output: Output
+  readonly printer: ItemPrinter
+  readonly open: Opener
+}
+
 /** Answers how many items were printed. */
 async function printItems(
   consumer: Consumer,
   { count = Number.POSITIVE_INFINITY, drain, skipDamage }: Flags,
-  form: 'lines' | 'frames',
-  output: Output,
+  { output, printer, open }: Printing,
   losses: LossNotices,
   signal: AbortSignal,
 ): Promise<number> {
@@ -132,16 +148,18 @@ async function printItems(
     while (printed < count) {
       const maxItems = Math.min(limit, count - printed)
       const batch = await popBatch(consumer, maxItems, losses, skipDamage === true, signal)
-      const last = batch.at(-1)
-      if (last === undefined) {
+      if (batch.length === 0) {
         if (drain === true) break
         await waiter.pause(signal)
         continue
       }
-      const items = batch.map(({ item }) => item)
-      await output.write(encodeItems(items, form, output.kind === 'terminal'))
+      const { opened, problem } = openAll(batch, open, consumer.format)
+      for (const shown of opened) await printer.add(shown)
+      await printer.end()
       await output.flush()
-      await consumer.advance(last.position)
+      const done = opened.at(-1)
+      if (done !== undefined) await consumer.advance(done.position)
+      if (problem !== undefined) throw problem
       printed += batch.length
       waiter.reset()
       if (limit < BATCH_ITEMS) await sleep(HESITATION_MS)
@@ -150,6 +168,21 @@ async function printItems(
     return printed
   } finally {
     waiter.close()
+  }
+}
+
+/** The items up to the first one that does not open, and why that one does not. */
+function openAll(
+  batch: readonly PoppedItem[],
+  open: Opener,
+  format: 1 | 2,
+): { readonly opened: readonly ShownItem[]; readonly problem?: unknown } {
+  const opened: ShownItem[] = []
+  try {
+    for (const popped of batch) opened.push(open(popped, format))
+    return { opened }
+  } catch (problem) {
+    return { opened, problem }
   }
 }
 

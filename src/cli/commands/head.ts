@@ -4,12 +4,14 @@ import { openDevice } from '../device/device.ts'
 import { emptyNow } from '../errors.ts'
 import { device, limitOf } from '../flags/flags.ts'
 import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
+import { envelopeFlag, openerOf } from '../output/envelope.ts'
 import { framesOrLines, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { standardOutput } from '../output/output.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends LookFlags {
+  readonly envelope?: boolean
   readonly count?: number
 }
 
@@ -21,7 +23,8 @@ Prints as sbr consume does: on a terminal with control characters as escapes, el
 items that contain newlines. Damage ends it, as it would end the consumer.
 
 With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
-item), "number" and "pushedAt" (format 2), "bytes" and "hex".
+item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope also "time", "id" and "key", if there are
+such, and "headers".
 
 Exit codes: 0 done; 3 the ring is empty; 1 anything else.
 
@@ -33,7 +36,7 @@ export const head: Command<CommandContext> = buildCommand({
   docs: { brief: 'Print the items that the consumer gets next, changing nothing', fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
-    flags: { count: shownItems, ...lookFlags },
+    flags: { count: shownItems, envelope: envelopeFlag, ...lookFlags },
     aliases: { n: 'count' },
   },
   func: run,
@@ -43,6 +46,7 @@ async function run({ count = SHOWN_ITEMS, ...flags }: Flags, path: string): Prom
   using stop = stopSignals()
   const { signal } = stop
   const output = standardOutput(signal)
+  const open = openerOf(flags)
   const form = flags.json === true ? 'json' : framesOrLines(flags.frames, output)
   await using ring = await openDevice(path, 'read-only', flags)
   const { format, items } = await inspectRing(ring, { signal, ...limitOf(flags) })
@@ -53,7 +57,7 @@ async function run({ count = SHOWN_ITEMS, ...flags }: Flags, path: string): Prom
     for await (const popped of items()) {
       signal.throwIfAborted()
       losses.missed(popped.missed ?? 0)
-      await printer.add(popped)
+      await printer.add(open(popped, format))
       shown++
       if (shown === count) break
     }

@@ -14,6 +14,9 @@ pushed is on stable storage and visible to the consumer; items that arrive quick
 Waits while the ring is full or suspended, and after a moment says so on standard error. While it waits for input it
 still acknowledges a request to suspend. A second \`produce\` on the same ring is refused.
 
+With --envelope each item gets an envelope with the time, and with --key, --id and each --header: what envelope() of
+shared-block-ring/codec decodes, with bytes or text within, and sbr consume --envelope prints.
+
 Exit codes: 0 all of the input was pushed; 3 no room and 4 suspended, with --no-wait; 130 or 143 stopped
 by SIGINT or SIGTERM, between two items, before the input ended; 1 anything else. Unless it is 0, standard
 error says how many items were pushed (with --json: "pushed"), so that you know where to continue.
@@ -22,6 +25,7 @@ With --json: one object with "pushed" once all of it was pushed, and no notice o
 
 EXAMPLES
   sbr produce ring.img < lines.txt
+  echo '{"total":7}' | sbr produce ring.img --envelope --header type=order --key anna --id order-7
   tail -f app.log | sbr produce /dev/vg0/queue --queue logs --client shipper
   sbr consume a.img --frames | sbr produce b.img --frames`
 

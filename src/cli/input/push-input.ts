@@ -8,6 +8,7 @@ import type { CommonFlags } from '../flags/flags.ts'
 import { standardOutput } from '../output/output.ts'
 import { safeJson } from '../output/render.ts'
 import { WaitNotice } from '../output/wait-notice.ts'
+import { type EnvelopeFlags, Enveloping, envelopeFlags, envelopeOf } from './enveloping.ts'
 import { Frames } from './frames.ts'
 import { standardInput } from './input.ts'
 import { Lines } from './lines.ts'
@@ -15,7 +16,7 @@ import { Pusher } from './pusher.ts'
 import type { ItemSplitter } from './splitter.ts'
 
 /** How standard input becomes items, and what to do when there is no room for them. */
-export interface PushFlags extends CommonFlags {
+export interface PushFlags extends CommonFlags, EnvelopeFlags {
   readonly frames?: boolean
   readonly noWait?: boolean
 }
@@ -33,6 +34,7 @@ export const pushFlags: FlagParametersForType<Omit<PushFlags, keyof CommonFlags>
     optional: true,
     withNegated: false,
   },
+  ...envelopeFlags,
 }
 
 /**
@@ -42,9 +44,12 @@ export const pushFlags: FlagParametersForType<Omit<PushFlags, keyof CommonFlags>
 export async function pushStandardInput(
   ring: BlockDevice,
   names: AttachOptions,
-  { frames, noWait, json }: PushFlags,
+  { frames, noWait, json, ...flags }: PushFlags,
   signal: AbortSignal,
 ): Promise<void> {
+  const envelope = envelopeOf(flags)
+  const split = (maxBytes: number): ItemSplitter =>
+    frames === true ? new Frames(maxBytes) : new Lines(maxBytes)
   let pushed = 0
   try {
     await using _pushing = await takePushing(ring, names.client ?? 'unknown')
@@ -52,7 +57,8 @@ export async function pushStandardInput(
     const options = { wait: noWait !== true, signal, notice }
     await using pusher = await Pusher.open(ring, names, options)
     const { maxItemBytes } = pusher
-    const splitter = frames === true ? new Frames(maxItemBytes) : new Lines(maxItemBytes)
+    const splitter =
+      envelope === undefined ? split(maxItemBytes) : new Enveloping(envelope, maxItemBytes, split)
     try {
       await pushInput(pusher, splitter, signal)
     } catch (error) {

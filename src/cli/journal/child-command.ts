@@ -44,7 +44,7 @@ export class NotStarted extends Error {
  */
 export async function runChild(
   { command, args, graceMs }: ChildCommand,
-  { argument, input }: Delivery,
+  { argument, input, head }: Delivery,
   env: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -54,8 +54,8 @@ export async function runChild(
     stdio: [file?.fd ?? 'ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env },
   }).catch((cause: unknown) => {
-    // An argument that is too long is the operation's own fault, and is so at each attempt.
-    const isOwn = argument !== undefined && systemCode(cause) === 'E2BIG'
+    // An argument or an environment that is too long is the operation's own fault, and is so at each attempt.
+    const isOwn = (argument ?? head) !== undefined && systemCode(cause) === 'E2BIG'
     throw isOwn ? new Error(notStarted(command, cause), { cause }) : startError(command, cause)
   })
   const problem = await untilExit(child, graceMs, signal)

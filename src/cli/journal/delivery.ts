@@ -1,4 +1,5 @@
 import type { Codec } from '../../codec/codec.ts'
+import { decodeHead, type EnvelopeHead } from '../../codec/envelope.ts'
 
 /** How a command gets an operation. */
 export interface Delivery {
@@ -6,6 +7,8 @@ export interface Delivery {
   readonly argument?: string
   /** What its standard input has. */
   readonly input?: Uint8Array
+  /** Of its envelope, if that was opened. */
+  readonly head?: EnvelopeHead
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -32,6 +35,18 @@ export function asArgument(args: readonly string[]): Codec<Delivery, never> {
         )
       }
       return { argument }
+    },
+  }
+}
+
+/** Operations in envelopes: what is within them is delivered so. */
+export function inEnvelope(codec: Codec<Delivery, never>): Codec<Delivery, never> {
+  return {
+    name: `an envelope of ${codec.name}`,
+    encode: (nothing) => nothing,
+    decode: async (stored) => {
+      const { bytes, head } = decodeHead(stored)
+      return { ...(await codec.decode(stored.subarray(bytes.length))), head }
     },
   }
 }

@@ -10,7 +10,9 @@ import { formatPosition } from '../../ring/position-text.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
 import type { Consumer } from '../../ring/types.ts'
 import { CommandError, withNote } from '../errors.ts'
+import { headJson } from '../output/envelope.ts'
 import { reasonOf } from '../output/notices.ts'
+import { safeJson } from '../output/render.ts'
 import { Stopped } from '../signals.ts'
 import { type ChildCommand, NotStarted, runChild } from './child-command.ts'
 import type { Delivery } from './delivery.ts'
@@ -78,8 +80,10 @@ async function performNext(
       }
       try {
         for (const delivery of deliveries) {
+          const { head } = delivery
+          const all = head === undefined ? env : { ...env, SBR_ENVELOPE: safeJson(headJson(head)) }
           await whenStarted(
-            () => runChild(options, delivery, env, signal),
+            () => runChild(options, delivery, all, signal),
             async (error, times) => {
               const delayMs = retryDelay(times, settings)
               options.onNotStarted(position, error, delayMs)

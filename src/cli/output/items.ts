@@ -2,8 +2,9 @@ import { formatPosition, itemNumber } from '../../ring/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { usageError } from '../errors.ts'
 import { encodeFrame } from '../input/frames.ts'
+import { headJson, headText, type ShownItem } from './envelope.ts'
 import type { Output } from './output.ts'
-import { safeBytes, safeJson } from './render.ts'
+import { isoTime, safeBytes, safeJson } from './render.ts'
 import { TextWriter } from './text-writer.ts'
 
 /**
@@ -21,14 +22,19 @@ const HEX_BYTES = 1 << 20
 const NEWLINE = Uint8Array.of(0x0a)
 
 /** Items as a command prints them without `--json`. Only a terminal gets them escaped. */
-export function encodeItems(
-  items: readonly Uint8Array[],
+function encodeItems(
+  items: readonly ShownItem[],
   form: 'lines' | 'frames',
   terminal: boolean,
 ): Uint8Array | string {
-  if (terminal) return items.map((item) => `${safeBytes(item)}\n`).join('')
-  if (form === 'frames') return Buffer.concat(items.flatMap((item) => encodeFrame(item)))
-  return Buffer.concat(items.flatMap((item) => [item, NEWLINE]))
+  if (terminal) return items.map((shown) => `${start(shown)}${safeBytes(shown.item)}\n`).join('')
+  if (form === 'frames') return Buffer.concat(items.flatMap(({ item }) => encodeFrame(item)))
+  return Buffer.concat(items.flatMap((shown) => [Buffer.from(start(shown)), shown.item, NEWLINE]))
+}
+
+/** What stands before an item on its line. */
+function start({ head }: ShownItem): string {
+  return head === undefined ? '' : `${headText(head)}\t`
 }
 
 /** Writes an item as an object, piece by piece: the fields, its length, and its bytes in hexadecimal. */
@@ -58,12 +64,6 @@ export function placeOf({ position, pushedAt }: Omit<PoppedItem, 'item'>, format
   }
 }
 
-/** A time of a device, which may be none that a calendar has. */
-function isoTime(ms: number): string {
-  const time = new Date(ms)
-  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
-}
-
 /**
  * How the flags have items printed without `--json`.
  * @throws {CommandError} frames would go to a terminal
@@ -80,7 +80,7 @@ export class ItemPrinter {
   readonly #form: ItemForm
   readonly #format: 1 | 2
   readonly #text: TextWriter
-  #items: Uint8Array[] = []
+  #items: ShownItem[] = []
   #bytes = 0
 
   /** @param format the ring's, for positions */
@@ -91,14 +91,15 @@ export class ItemPrinter {
     this.#text = new TextWriter(output)
   }
 
-  async add(popped: PoppedItem): Promise<void> {
+  async add(shown: ShownItem): Promise<void> {
     if (this.#form === 'json') {
-      await writeItemJson(this.#text, placeOf(popped, this.#format), popped.item)
+      const head = shown.head && headJson(shown.head)
+      await writeItemJson(this.#text, { ...placeOf(shown, this.#format), ...head }, shown.item)
       await this.#text.add('\n')
       return
     }
-    this.#items.push(popped.item)
-    this.#bytes += popped.item.length
+    this.#items.push(shown)
+    this.#bytes += shown.item.length
     if (this.#bytes >= ENOUGH || this.#items.length >= MANY) await this.end()
   }
 

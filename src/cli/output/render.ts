@@ -73,6 +73,12 @@ function jsonEscapeOf(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
+/** A time of a device, which may be none that a calendar has. */
+export function isoTime(ms: number): string {
+  const time = new Date(ms)
+  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
+}
+
 /** A number with its thousands apart. */
 export function grouped(value: number | bigint): string {
   return value.toLocaleString('en-US')

@@ -5,7 +5,7 @@ import { cannotRead } from '../../ring/report/read-around.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import type { Output } from './output.ts'
 import { shownRoles } from './positions.ts'
-import { counted, grouped, preview, safeText } from './render.ts'
+import { counted, grouped, isoTime, preview, safeText } from './render.ts'
 import type { ReportOptions } from './report-json.ts'
 import { TextWriter } from './text-writer.ts'
 
@@ -94,7 +94,7 @@ function ringRows({ ring }: RingInspection): readonly Row[] {
 
 function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): readonly Row[] {
   if (waitingItems === undefined || waitingBytes === undefined || stats === undefined) return []
-  const since = stats.oldestAt === undefined ? 'an unknown time' : timeOf(stats.oldestAt)
+  const since = stats.oldestAt === undefined ? 'an unknown time' : isoTime(stats.oldestAt)
   const age = waitingItems === 0 ? '' : `, the oldest since ${since}`
   const lost = [
     stats.damagedItems > 0 ? `${grouped(stats.damagedItems)} damaged` : '',
@@ -115,12 +115,7 @@ function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): rea
 
 /** When a side last wrote its slot; not recorded in format 1. */
 function written(at: number | undefined): string {
-  return at === undefined ? '' : `, last written at ${timeOf(at)} by its clock`
-}
-
-function timeOf(ms: number): string {
-  const time = new Date(ms)
-  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
+  return at === undefined ? '' : `, last written at ${isoTime(at)} by its clock`
 }
 
 function stateOf(acknowledged: boolean, wanted: boolean): string {

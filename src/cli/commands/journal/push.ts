@@ -17,7 +17,7 @@ while another \`journal push\`, or a program with a Journal, uses the device.
 Exit codes: 0 all of the input was pushed; 3 no room and 4 suspended, with --no-wait; 130 or 143 stopped
 by SIGINT or SIGTERM, between two operations, before the input ended; 1 anything else. Unless it is 0,
 standard error says how many were pushed (with --json: "pushed"), so that you know where to continue. With --json: one
-object with "pushed" once all of it was pushed.
+object with "pushed" once all of it was pushed. With --envelope, as of sbr produce, use \`journal run --envelope\`.
 
 EXAMPLES
   sbr create outbox.img

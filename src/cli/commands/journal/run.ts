@@ -4,7 +4,7 @@ import { Consumer } from '../../../ring/attach.ts'
 import { emptyNow, usageError } from '../../errors.ts'
 import { type ItemFlags, limitOf, parsePath } from '../../flags/flags.ts'
 import { parseCount, parseDuration } from '../../flags/size.ts'
-import { asArgument, type Delivery, onStandardInput } from '../../journal/delivery.ts'
+import { asArgument, type Delivery, inEnvelope, onStandardInput } from '../../journal/delivery.ts'
 import { type OnFailure, onFailureFlag, openPolicy } from '../../journal/failure-policy.ts'
 import { journalFlags, journalNames, openJournal } from '../../journal/journal.ts'
 import { perform } from '../../journal/performing.ts'
@@ -14,6 +14,7 @@ import { stopSignals } from '../../signals.ts'
 interface Flags extends ItemFlags {
   readonly asArgument?: boolean
   readonly drain?: boolean
+  readonly envelope?: boolean
   readonly retryInterval?: number
   readonly maxAttempts?: number
   readonly onFailure?: OnFailure
@@ -34,7 +35,8 @@ does not count as an attempt: it is reported, and tried again after the same pau
 
 COMMAND has to be idempotent: after a crash the same operation comes again, and after a SIGKILL of sbr,
 the previous COMMAND may still be running. Its environment has SBR_ATTEMPT, from 1; SBR_MAY_HAVE_RUN, 0 if
-the operation cannot have run before, else 1; SBR_POSITION, which is unique among the journal's operations.
+the operation cannot have run before, else 1; SBR_POSITION, which is unique among the journal's operations; and with
+--envelope SBR_ENVELOPE: "time", "id" and "key", if there are such, and "headers", as JSON.
 
 Without --drain it runs until it is stopped; \`sbr journal push\` can add operations meanwhile. On SIGINT or SIGTERM,
 COMMAND gets SIGTERM, and SIGKILL after --grace; if it fails because of that, the operation stays for the next start.
@@ -75,6 +77,12 @@ export const run: Command<CommandContext> = buildCommand({
       drain: {
         kind: 'boolean',
         brief: 'Stop when no operation is pending',
+        optional: true,
+        withNegated: false,
+      },
+      envelope: {
+        kind: 'boolean',
+        brief: 'Operations are envelopes: COMMAND gets what is within, and SBR_ENVELOPE',
         optional: true,
         withNegated: false,
       },
@@ -123,6 +131,7 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
   checkKeeps(consumer)
   const notices = { json: flags.json === true, format: consumer.format }
   using _notices = tellFailures(notices)
+  const codec = flags.asArgument === true ? asArgument(rest) : onStandardInput
   const done = await perform(consumer, {
     command,
     args: rest,
@@ -133,7 +142,7 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
     journal: {
       name: queue,
       ...names,
-      codec: flags.asArgument === true ? asArgument(rest) : onStandardInput,
+      codec: flags.envelope === true ? inEnvelope(codec) : codec,
       onFailure: failures.policy,
       ...(retryInterval !== undefined && { retryIntervalMs: retryInterval }),
       ...(maxAttempts !== undefined && { maxAttempts }),
