@@ -8,23 +8,23 @@ import type { Answer } from './machine.ts'
 export class Process {
   readonly device: GatedDevice
   readonly clock: FakeClock = new FakeClock()
-  /** What the call under way answered. */
+  /** What the current call returned. */
   answer: Answer | undefined
   failure: unknown
-  /** What it does last began by itself, when it was idle, and answers nobody. */
+  /** Its last action began by itself, when it was idle, and returns to no caller. */
   idling = false
   #producer: Producer | undefined
   #consumer: Consumer | undefined
-  /** Positions of items that are held back. */
+  /** Positions of uncommitted items. */
   #held: Position[] = []
-  /** The position that the last pop answered. */
+  /** The position that the last pop returned. */
   #at: Position | undefined
 
   constructor(disk: ReplayDisk) {
     this.device = new GatedDevice(disk, false)
   }
 
-  /** Begins a call of a role; `answer` tells when it is over. */
+  /** Begins a call of a role; `answer` is set once it is over. */
   async begin(actor: 'producer' | 'consumer', call: string, item: Uint8Array): Promise<void> {
     this.idling = call === 'idle'
     if (this.idling) return this.clock.advance(1000)

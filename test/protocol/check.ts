@@ -16,7 +16,7 @@ export function expectHolds<P, C, U>(name: string, { protocol }: Scenario<P, C, 
   return graph
 }
 
-/** Explores a protocol that leaves out a rule, and answers how that breaks a promise. */
+/** Explores a protocol without a rule, and returns how that breaks a promise. */
 export function counterexample<P, C, U>({ protocol }: Scenario<P, C, U>): Counterexample {
   const exploration = explore(protocol)
   if ('counterexample' in exploration) return exploration.counterexample

@@ -16,7 +16,7 @@ export function coveringTraces({ kinds, parents }: Graph): readonly (readonly St
     .map(({ at }) => traces[at] as readonly Step[])
 }
 
-/** Replays traces against the production code, and answers how many steps that took. */
+/** Replays traces against the production code, and returns how many steps that took. */
 export async function replayAll<P, C, U>(
   { protocol, whole, prelude, empty }: Scenario<P, C, U>,
   concrete: Concrete,
@@ -33,7 +33,7 @@ export async function replayAll<P, C, U>(
   return steps
 }
 
-/** Walks at random through a protocol and the production code at once, and answers what kinds of steps it took. */
+/** Walks at random through a protocol and the production code at once, and returns what kinds of steps it took. */
 export async function walk<P, C, U>(
   { protocol, whole, prelude, empty }: Scenario<P, C, U>,
   concrete: Concrete,
@@ -46,7 +46,7 @@ export async function walk<P, C, U>(
   for (let done = 0; done < length; done++) {
     // Crashes are rare enough for something to happen between them.
     const crash = random.below(12) === 0 ? 1 : 0
-    replay.allow({ push: 1, crash: 1, wish: random.below(4) === 0 ? 1 : 0 })
+    replay.allow({ push: 1, crash: 1, suspendRequest: random.below(4) === 0 ? 1 : 0 })
     const steps = [...transitions(protocol, replay.state)].map(({ step }) => step)
     const wanted = steps.filter((step) => isCrash(step) === (crash === 1))
     await replay.step(random.pick(wanted.length > 0 ? wanted : steps))

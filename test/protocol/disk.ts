@@ -20,7 +20,7 @@ export class ReplayDisk {
     this.#volatile = Array.from({ length: sectors }, () => [])
   }
 
-  /** What everybody sees of a sector. */
+  /** The visible content of a sector. */
   read(sector: number): Uint8Array {
     return this.#volatile[sector]?.at(-1) ?? (this.#stable[sector] as Uint8Array)
   }

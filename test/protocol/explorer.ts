@@ -13,11 +13,11 @@ export interface Graph {
   readonly successors: readonly (readonly number[])[]
   /** States in which all is drained and the whole ring is free. */
   readonly quiescent: readonly number[]
-  /** For each kind of step (who does what at which point, and where the other role is then), one that was found first. */
+  /** For each kind of step (which role does what at which point, and where the other role is then), the first one found. */
   readonly kinds: ReadonlyMap<string, { readonly from: number; readonly step: Step }>
 }
 
-/** A shortest way to something that must not be. */
+/** A shortest path to a broken promise. */
 export interface Counterexample {
   readonly broken: string
   readonly trace: readonly Step[]

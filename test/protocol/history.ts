@@ -13,7 +13,7 @@ import {
   type Write,
 } from './machine.ts'
 
-/** A write gets into the cache: from now on it is seen, and may survive a power cut. */
+/** A write gets into the cache: from now on it is visible, and may survive a power cut. */
 export function submitted<P, C, U>(
   state: State<P, C, U>,
   write: Write<U>,
@@ -27,9 +27,9 @@ export function submitted<P, C, U>(
     if (history.barrier && call === 'append') broken = 'an append is seen in a suspended ring'
   }
   if (write.gives === true) history = { ...history, given: history.delivered }
-  if (write.wish !== undefined) {
-    const { wish: _unknown, ...known } = history
-    history = { ...known, barrier: history.barrier && write.wish }
+  if (write.suspendRequest !== undefined) {
+    const { suspendRequest: _unknown, ...known } = history
+    history = { ...known, barrier: history.barrier && write.suspendRequest }
   }
   return { state: { ...state, medium, history }, ...(broken !== undefined && { broken }) }
 }
@@ -74,12 +74,20 @@ export function poweredOff<P, C, U>(
   const waiting = protocol.waiting(seen(medium))
   const log = typeof waiting === 'string' ? [] : waiting
   const { next } = state.history
-  const wish = protocol.wish(seen(medium))
-  const history = { next, log, acked: log.length, given: 0, delivered: 0, wish, barrier: false }
+  const suspendRequest = protocol.suspendRequest(seen(medium))
+  const history = {
+    next,
+    log,
+    acked: log.length,
+    given: 0,
+    delivered: 0,
+    suspendRequest,
+    barrier: false,
+  }
   return { medium, history, left: state.left }
 }
 
-/** Takes in what a call answers, and checks it against what was promised. */
+/** Takes in the result of a call, and checks it against what was promised. */
 export function answered<P, C, U>(
   protocol: Protocol<P, C, U>,
   state: State<P, C, U>,
@@ -122,13 +130,13 @@ function fromConsumer(history: History, call: string, { status, item }: Answer):
     return { history, broken: `a pop answers ${item ?? status}, but ${expected} is next` }
   }
   if (call === 'state') {
-    const barrier = status === 'suspended' && history.wish === true
+    const barrier = status === 'suspended' && history.suspendRequest === true
     return { history: { ...history, barrier } }
   }
   if (status !== 'ok') return { history }
   if (call === 'advance') return { history: withoutFront(history, delivered) }
-  const wishes = call === 'suspend' || call === 'resume'
-  return { history: wishes ? { ...history, wish: call === 'suspend' } : history }
+  const requests = call === 'suspend' || call === 'resume'
+  return { history: requests ? { ...history, suspendRequest: call === 'suspend' } : history }
 }
 
 /** What is wrong with a state: with what is seen, or with what a power cut now could leave. */
@@ -150,7 +158,7 @@ export function stateBroken<P, C, U>(
   return undefined
 }
 
-/** What waits on a medium has to be a run of the log: from where the cursor may be, with all that was acknowledged. */
+/** The unacknowledged items on a medium have to be a run of the log: from where the cursor may be, with everything committed. */
 function mediumBroken<P, C, U>(
   protocol: Protocol<P, C, U>,
   view: View<U>,
@@ -159,13 +167,14 @@ function mediumBroken<P, C, U>(
 ): string | undefined {
   const waiting = protocol.waiting(view)
   if (typeof waiting === 'string') return waiting
-  const { log, given, wish } = history
+  const { log, given, suspendRequest } = history
   const fits = (from: number): boolean =>
     from + waiting.length >= atLeast && waiting.every((item, at) => item === log[from + at])
   const found = Array.from({ length: given + 1 }, (_, from) => from).some(fits)
   if (!found) {
     return `[${waiting}] waits, of the log [${log}] (acknowledged ${atLeast}, maybe given back ${given})`
   }
-  if (wish !== undefined && protocol.wish(view) !== wish) return 'a wish to suspend is lost'
+  if (suspendRequest !== undefined && protocol.suspendRequest(view) !== suspendRequest)
+    return 'a suspend request is lost'
   return undefined
 }

@@ -16,15 +16,15 @@ export interface Write<U> {
   readonly seen: boolean
   /** Items that this write makes visible. */
   readonly shows?: readonly number[]
-  /** Whether the cursor in it gives back what was delivered. */
+  /** Whether the cursor in it acknowledges what was delivered. */
   readonly gives?: boolean
-  /** The consumer's wish to suspend, if this write changes it. */
-  readonly wish?: boolean
+  /** The consumer's suspend request, if this write changes it. */
+  readonly suspendRequest?: boolean
   /** Names what the process does next. */
   readonly after: string
 }
 
-/** What a call answers. */
+/** What a call returns. */
 export interface Answer {
   readonly status: 'ok' | 'retry' | 'suspended' | 'attached' | 'running' | 'item'
   readonly item?: number
@@ -55,27 +55,27 @@ export type View<U> = (at: number) => U
 
 /** What was promised so far. */
 export interface History {
-  /** The number of the next item, or of whatever else has to be told apart. */
+  /** The number of the next item, or of anything else that needs an identity. */
   readonly next: number
-  /** Items that are visible, without those whose return was acknowledged. */
+  /** Visible items, without those that were acknowledged for certain. */
   readonly log: readonly number[]
   /** How many of these from the front were acknowledged. */
   readonly acked: number
-  /** How many of these from the front may have been given back: a cursor beyond them was seen. */
+  /** How many of these from the front may be acknowledged: a cursor beyond them was visible. */
   readonly given: number
-  /** How many of these from the front the present consumer has got, or found given back. */
+  /** How many of these from the front the current consumer has popped, or found acknowledged. */
   readonly delivered: number
-  /** The last wish that was answered with `ok`; absent while that is not known. */
-  readonly wish?: boolean
+  /** The last suspend request that was answered with `ok`; absent while that is not known. */
+  readonly suspendRequest?: boolean
   /** The consumer was told that the ring is suspended, and has not resumed it. */
   readonly barrier: boolean
 }
 
-/** How often what makes the state space endless may still happen. */
+/** How many more times the things may happen that make the state space endless. */
 export interface Budget {
   readonly push: number
   readonly crash: number
-  readonly wish: number
+  readonly suspendRequest: number
 }
 
 export interface State<P, C, U> {
@@ -92,7 +92,7 @@ export interface RoleProtocol<M, U> {
   /** The calls that make sense now. */
   calls(memory: M, left: Budget): readonly string[]
   call(memory: M, call: string, view: View<U>, next: number): Turn<M, U>
-  /** Goes on after an effect. */
+  /** Continues after an effect. */
   resume(memory: M, after: string, view: View<U>, next: number): Turn<M, U>
 }
 
@@ -105,10 +105,10 @@ export interface Protocol<P, C, U> {
   readonly only?: readonly string[]
   /** What a consumer would get that attaches to a medium; a text says what is wrong with it. */
   waiting(view: View<U>): readonly number[] | string
-  /** A text that is the same for states which nobody can tell apart. Default: all that a state is. */
+  /** A text that is the same for equivalent states. Default: the whole state. */
   canonical?(state: State<P, C, U>): string
-  /** The consumer's wish on a medium. */
-  wish(view: View<U>): boolean
+  /** The consumer's suspend request on a medium. */
+  suspendRequest(view: View<U>): boolean
   /** Whether all is drained and the whole ring is free. */
   quiescent(state: State<P, C, U>): boolean
 }

@@ -7,7 +7,7 @@ import { describe, follow } from './explorer.ts'
 import { type Protocol, type State, seen } from './machine.ts'
 import type { Step } from './steps.ts'
 
-/** How the units and items of a protocol look on a real device. */
+/** Maps the units and items of a protocol to a real device. */
 export interface Concrete {
   readonly sectorSize: number
   readonly sectors: number
@@ -54,7 +54,7 @@ export class Replay<P, C, U> {
     return this.#trace.length
   }
 
-  /** Says how often what is rare may happen from now on. */
+  /** Sets how often rare things may happen from now on. */
   allow(left: State<P, C, U>['left']): void {
     this.#state = { ...this.#state, left }
   }
@@ -137,7 +137,8 @@ export class Replay<P, C, U> {
     if (ring.waitingItems !== undefined && ring.waitingItems !== items.length) {
       throw new Error(`the depth is said to be ${ring.waitingItems}, not ${items.length}`)
     }
-    if (ring.consumer.suspend !== this.#protocol.wish(view)) throw new Error('the wish differs')
+    if (ring.consumer.suspend !== this.#protocol.suspendRequest(view))
+      throw new Error('the suspend request differs')
   }
 }
 

@@ -20,7 +20,7 @@ export function scenario<P, C, U>(
   protocol: Protocol<P, C, U>,
   calls: readonly string[],
 ): Scenario<P, C, U> {
-  const left: Budget = { push: 100, crash: 0, wish: 0 }
+  const left: Budget = { push: 100, crash: 0, suspendRequest: 0 }
   const { only: _only, ...whole } = protocol
   const empty: State<P, C, U> = { ...protocol.initial, left }
   let state = empty

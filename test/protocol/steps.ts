@@ -21,7 +21,7 @@ export interface Step {
   readonly does: string
   /** Of a cut: which version of each unit is kept, 0 for the stable one. */
   readonly kept?: readonly number[]
-  /** What the call that ends here answers. */
+  /** What the call that ends here returns. */
   readonly answer?: Answer
 }
 
@@ -77,7 +77,7 @@ function* roleSteps<P, C, U, M>(
       const waits = { ...visible, [actor]: { ...running, pending: { ...pending, seen: true } } }
       yield { step: { actor, does: 'see' }, state: waits, ...(broken !== undefined && { broken }) }
     } else {
-      // Without a crash to come, nobody can tell when it gets stable.
+      // Without a crash to come, it makes no difference when it becomes stable.
       const stable = pending.durable ? completed(visible, pending) : visible
       const turn = role.resume(memory, pending.after, seen(stable.medium), next)
       const done = after(protocol, stable, actor, call, pending.durable ? 'write' : 'see', turn)
@@ -120,5 +120,5 @@ function spent<M, U>(left: Budget, does: string, turn: Turn<M, U>): Budget {
   if (does === 'detach') return { ...left, crash: left.crash - 1 }
   if (turn.pending === undefined) return left
   if (does.startsWith('push') || does.startsWith('append')) return { ...left, push: left.push - 1 }
-  return does === 'suspend' ? { ...left, wish: left.wish - 1 } : left
+  return does === 'suspend' ? { ...left, suspendRequest: left.suspendRequest - 1 } : left
 }

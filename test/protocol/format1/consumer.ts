@@ -21,8 +21,8 @@ export interface Consumer {
   readonly durable: number
   /** The producer's offset before the flush under way. */
   readonly seen?: number
-  /** The wish under way. */
-  readonly wish?: boolean
+  /** The suspend request under way. */
+  readonly suspendRequest?: boolean
 }
 
 type Result = Turn<Consumer, Unit>
@@ -44,11 +44,14 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
     return { memory, answer: { status: 'attached' } }
   }
 
-  calls({ own, at }: Consumer, left: { readonly crash: number; readonly wish: number }): string[] {
+  calls(
+    { own, at }: Consumer,
+    left: { readonly crash: number; readonly suspendRequest: number },
+  ): string[] {
     return [
       'pop',
       ...(at > own.offset ? ['advance'] : []),
-      ...(left.wish > 0 ? ['suspend'] : []),
+      ...(left.suspendRequest > 0 ? ['suspend'] : []),
       ...(own.flag ? ['resume'] : []),
       'state',
       ...(left.crash > 0 ? ['detach'] : []),
@@ -58,7 +61,7 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
   call(before: Consumer, call: string, view: View<Unit>): Result {
     if (call === 'detach') return { answer: { status: 'ok' } }
     if (call === 'pop') return this.#pop(before, view)
-    const memory = this.#look(before, view)
+    const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     const { own, other, at } = memory
     switch (call) {
@@ -71,21 +74,24 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
           pending: { kind: 'flush', after: 'durable' },
         }
       default: {
-        const wish = call === 'suspend'
+        const suspendRequest = call === 'suspend'
         const waits = own.flag !== other.flag
-        if (waits && this.#rules.wishWaits) return { memory, answer: { status: 'retry' } }
-        const units = [{ at: CONSUMER, value: { ...own, flag: wish } }]
-        const broken = waits && own.flag !== wish ? 'a wish is lost before it is acknowledged' : ''
+        if (waits && this.#rules.requestWaits) return { memory, answer: { status: 'retry' } }
+        const units = [{ at: CONSUMER, value: { ...own, flag: suspendRequest } }]
+        const broken =
+          waits && own.flag !== suspendRequest
+            ? 'a suspend request is lost before it is acknowledged'
+            : ''
         return {
-          memory: { ...memory, wish },
-          pending: writeOf(units, 'wished', { wish }),
+          memory: { ...memory, suspendRequest },
+          pending: writeOf(units, 'requested', { suspendRequest }),
           ...(broken !== '' && { broken }),
         }
       }
     }
   }
 
-  resume({ seen, wish, ...memory }: Consumer, after: string): Result {
+  resume({ seen, suspendRequest, ...memory }: Consumer, after: string): Result {
     const { own, at } = memory
     switch (after) {
       case 'durable':
@@ -94,13 +100,13 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
         return { memory: { ...memory, own: { ...own, offset: at } }, answer: { status: 'ok' } }
       default:
         return {
-          memory: { ...memory, own: { ...own, flag: wish === true } },
+          memory: { ...memory, own: { ...own, flag: suspendRequest === true } },
           answer: { status: 'ok' },
         }
     }
   }
 
-  #look(memory: Consumer, view: View<Unit>): Consumer | string {
+  #refresh(memory: Consumer, view: View<Unit>): Consumer | string {
     const own = pointerAt(view, CONSUMER)
     const other = pointerAt(view, PRODUCER)
     const { own: left } = memory
@@ -110,7 +116,7 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
 
   #pop(before: Consumer, view: View<Unit>): Result {
     const { at } = before
-    const memory = at >= before.other.offset ? this.#look(before, view) : before
+    const memory = at >= before.other.offset ? this.#refresh(before, view) : before
     if (typeof memory === 'string') return { memory: before, broken: memory }
     if (at >= memory.other.offset) return { memory, answer: { status: 'retry' } }
     const item = this.#slots.read(view, at)

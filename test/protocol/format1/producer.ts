@@ -117,7 +117,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     }
   }
 
-  #look(memory: Producer, view: View<Unit>): Producer | string {
+  #refresh(memory: Producer, view: View<Unit>): Producer | string {
     const own = pointerAt(view, PRODUCER)
     const other = pointerAt(view, CONSUMER)
     const { own: left } = memory
@@ -125,9 +125,9 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     return other.offset < memory.other.offset ? 'the consumer went back' : { ...memory, other }
   }
 
-  /** Every call but advance looks at the wish first, and acknowledges it. */
+  /** Every call but advance reads the suspend request first, and acknowledges it. */
   #acknowledge(before: Producer, view: View<Unit>): Result {
-    const memory = this.#look(before, view)
+    const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     const { own, other } = memory
     const obeys = this.#rules.pushObeys || memory.item === undefined
@@ -153,7 +153,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
   #makeRoom(before: Producer, view: View<Unit>): Result {
     const needed = before.tail + slotsOf(before.item ?? 0) - this.#slots.capacity
     if (needed <= before.freed || !this.#rules.needsRoom) return this.#put(before, view)
-    const memory = needed > before.other.offset ? this.#look(before, view) : before
+    const memory = needed > before.other.offset ? this.#refresh(before, view) : before
     if (typeof memory === 'string') return { memory: before, broken: memory }
     const seen = memory.other.offset
     if (needed > seen) return { memory: idle(memory), answer: { status: 'retry' } }
@@ -207,7 +207,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
 
   /** Moves the pointer. */
   #show(before: Producer, view: View<Unit>): Result {
-    const memory = this.#look(before, view)
+    const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     const { held, own, end: offset = 0 } = memory
     const shows = held.filter(({ end }) => end <= offset).map(({ item }) => item)

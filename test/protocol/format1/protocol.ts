@@ -25,7 +25,7 @@ export function format1(
   bounds: Bounds,
   rules: Partial<Rules> = {},
 ): Protocol<Producer, Consumer, Unit> {
-  const { sectors, push, crash, wish, calls } = bounds
+  const { sectors, push, crash, suspendRequest, calls } = bounds
   const slots = new Slots(sectors)
   const all = { ...RULES, ...rules }
   const pointer = stableCell<Unit>({ offset: 0, flag: false })
@@ -57,16 +57,16 @@ export function format1(
         acked: 0,
         given: 0,
         delivered: 0,
-        wish: false,
+        suspendRequest: false,
         barrier: false,
       },
-      left: { push, crash, wish },
+      left: { push, crash, suspendRequest },
     },
     producer: new ProducerProtocol(slots, all),
     consumer: new ConsumerProtocol(slots, all),
     only: calls,
     waiting,
-    wish: (view) => pointerAt(view, CONSUMER).flag,
+    suspendRequest: (view) => pointerAt(view, CONSUMER).flag,
     quiescent({ medium, producer, consumer }) {
       if (producer === undefined || consumer === undefined) return false
       if (producer.pending !== undefined || consumer.pending !== undefined) return false

@@ -12,8 +12,8 @@ export interface Rules {
   readonly itemsBeforePointer: boolean
   /** An advance is answered when its pointer is stable. */
   readonly pointerBeforeAnswer: boolean
-  /** A wish waits until the last one is acknowledged. */
-  readonly wishWaits: boolean
+  /** A new suspend request is refused until the last one is acknowledged. */
+  readonly requestWaits: boolean
   /** A push accepts nothing while the ring is suspended. */
   readonly pushObeys: boolean
   /** The sector in which a push begins keeps the items before it. */
@@ -30,7 +30,7 @@ export const RULES: Rules = {
   flushAtAttach: true,
   itemsBeforePointer: true,
   pointerBeforeAnswer: true,
-  wishWaits: true,
+  requestWaits: true,
   pushObeys: true,
   keepsBefore: true,
   keepsAfter: true,

@@ -9,7 +9,7 @@ export const TAKEN: readonly string[] = ['consumer pop', 'consumer advance']
 /** Three of the four slots were used before, so that the ring wraps soon. */
 const USED = [...ATTACHED, 'producer append', ...TAKEN, 'producer append', ...TAKEN]
 
-/** Three of the four slots wait. */
+/** Three of the four slots are unacknowledged. */
 export const WAITING: readonly string[] = [
   ...ATTACHED,
   'producer append',
@@ -18,7 +18,7 @@ export const WAITING: readonly string[] = [
   'consumer pop',
 ]
 
-export const BASE: Bounds = { sectors: 2, push: 2, crash: 1, wish: 0, calls: ['append'] }
+export const BASE: Bounds = { sectors: 2, push: 2, crash: 1, suspendRequest: 0, calls: ['append'] }
 
 /** Bounds, and what happens before. */
 type Explored = readonly [bounds: Partial<Bounds>, before: readonly string[]]
@@ -28,16 +28,16 @@ export const SHORT: Readonly<Record<string, Explored>> = {
   'from nothing': [{ push: 1, calls: ['push1', 'advance', 'state', 'detach'] }, []],
   'crash after crash': [{ push: 2, crash: 2 }, ATTACHED],
   'suspend and resume': [
-    { wish: 2, crash: 0, calls: ['push1', 'append', 'advance', 'state'] },
+    { suspendRequest: 2, crash: 0, calls: ['push1', 'append', 'advance', 'state'] },
     ATTACHED,
   ],
 }
 
 /** What has so many states that it takes longer. */
 export const LONG: Readonly<Record<string, Explored>> = {
-  'held back': [{ push: 3, calls: ['push1', 'append', 'advance', 'advanceFirst'] }, USED],
+  uncommitted: [{ push: 3, calls: ['push1', 'append', 'advance', 'advanceFirst'] }, USED],
   'around the end': [{ push: 3, calls: ['push1', 'push2', 'advance'] }, USED],
-  'suspend with a crash': [{ push: 1, wish: 1, calls: ['append', 'state'] }, ATTACHED],
+  'suspend with a crash': [{ push: 1, suspendRequest: 1, calls: ['append', 'state'] }, ATTACHED],
 }
 
 const CONCRETE: Concrete = {

@@ -19,10 +19,10 @@ export interface Consumer {
   /** What its slots hold. */
   readonly slots: readonly [ConsumerSlot, ConsumerSlot]
   readonly reading: read.Reading
-  readonly wish: boolean
-  /** The position that the last pop answered. */
+  readonly suspendRequest: boolean
+  /** The position that the last pop returned. */
   readonly at?: read.Position
-  /** It will write down where it is as soon as it is idle. */
+  /** It will checkpoint as soon as it is idle. */
   readonly armed: boolean
   /** The generations that attaching read before its flush. */
   readonly pass?: string
@@ -53,11 +53,11 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
 
   calls({ slots, reading, at, armed }: Consumer, left: Budget): string[] {
     const moved = at !== undefined && read.seqOf(reading, at) > reading.cursor.seq
-    const suspended = slots[newest(slots)].wish
+    const suspended = slots[newest(slots)].suspendRequest
     return [
       'pop',
       ...(moved ? ['advance'] : []),
-      ...(left.wish > 0 ? ['suspend'] : []),
+      ...(left.suspendRequest > 0 ? ['suspend'] : []),
       ...(suspended ? ['resume'] : []),
       'state',
       ...(armed ? ['idle'] : []),
@@ -69,25 +69,28 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
     if (call === 'pop') return this.#pop(before, view)
     if (call === 'idle') return this.#settle({ ...before, armed: false, writes: 2 }, view, 'idle')
     if (call === 'detach') return this.#settle({ ...before, writes: 2 }, view, 'detach')
-    const memory = this.#look(before, view)
+    const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     const { ack } = memory.reading.producer
     switch (call) {
       case 'state':
         return { memory, answer: { status: ack ? 'suspended' : 'running' } }
       case 'advance': {
-        const place = read.placeOf(memory.reading, memory.at ?? { epoch: 0, seq: 0 })
+        const place = read.cursorOf(memory.reading, memory.at ?? { epoch: 0, seq: 0 })
         if (place === undefined) return { memory, broken: 'what was popped is gone' }
         const reading = { ...memory.reading, cursor: place }
-        return this.#publish({ ...memory, reading }, 'given', { gives: true })
+        return this.#checkpoint({ ...memory, reading }, 'given', { gives: true })
       }
       default: {
-        const wish = call === 'suspend'
-        const waits = memory.wish !== ack
-        if (waits && this.#rules.wishWaits) return { memory, answer: { status: 'retry' } }
-        const lost = waits && memory.wish !== wish
-        const broken = lost && { broken: 'a wish is lost before it is acknowledged' }
-        return { ...this.#publish({ ...memory, wish }, 'wished', { wish }), ...broken }
+        const suspendRequest = call === 'suspend'
+        const waits = memory.suspendRequest !== ack
+        if (waits && this.#rules.requestWaits) return { memory, answer: { status: 'retry' } }
+        const lost = waits && memory.suspendRequest !== suspendRequest
+        const broken = lost && { broken: 'a suspend request is lost before it is acknowledged' }
+        return {
+          ...this.#checkpoint({ ...memory, suspendRequest }, 'requested', { suspendRequest }),
+          ...broken,
+        }
       }
     }
   }
@@ -102,9 +105,9 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
     const { writing, ...rest } = before
     const memory = writing === undefined ? rest : { ...rest, slots: put(rest.slots, writing) }
     if (after === 'idle' || after === 'detach') return this.#settle(memory, view, after)
-    if (after === 'wished') return this.#publish(memory, 'wished twice')
-    if (after === 'wished twice') return { memory, answer: { status: 'ok' } }
-    if (after === 'given' && this.#holdsBack(memory)) return this.#publish(memory, 'again')
+    if (after === 'requested') return this.#checkpoint(memory, 'requested twice')
+    if (after === 'requested twice') return { memory, answer: { status: 'ok' } }
+    if (after === 'given' && this.#holdsBack(memory)) return this.#checkpoint(memory, 'again')
     const { at: _given, ...moved } = memory
     const reading = read.movedTo(memory.reading, memory.reading.cursor)
     return { memory: { ...moved, reading, armed: true }, answer: { status: 'ok' } }
@@ -113,17 +116,17 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
   #fresh(view: View<Unit>): Consumer {
     const slots = consumerSlots(view)
     const producers = producerSlots(view)
-    const { cursor, seen, wish } = slots[newest(slots)]
+    const { cursor, seen, suspendRequest } = slots[newest(slots)]
     const producer = producers[newest(producers)]
     const before = read.readingFrom(cursor, seen, producer)
     const reading = read.learn(before, producer, this.#rules)
     const armed = this.#rules.settlesAfterAttach
       ? !isSettled(slots, reading)
       : reading.seen !== seen
-    return { slots, reading, wish, armed }
+    return { slots, reading, suspendRequest, armed }
   }
 
-  #look(memory: Consumer, view: View<Unit>): Consumer | string {
+  #refresh(memory: Consumer, view: View<Unit>): Consumer | string {
     const found = consumerSlots(view)
     const own = memory.slots.every((slot, at) => slot.generation === found[at]?.generation)
     if (!own) return 'another consumer wrote'
@@ -138,7 +141,7 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
     const from = before.at ?? read.ownPosition(before.reading)
     const first = read.next(before.reading, from, this.#log, view)
     if (first.item !== undefined || first.broken !== undefined) return popped(before, first)
-    const memory = this.#look({ ...before, reading: first.reading }, view)
+    const memory = this.#refresh({ ...before, reading: first.reading }, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     return popped(memory, read.next(memory.reading, from, this.#log, view))
   }
@@ -158,20 +161,20 @@ export class ConsumerProtocol implements RoleProtocol<Consumer, Unit> {
         ? { memory: rest, answer: { status: 'ok' } }
         : { answer: { status: 'ok' } }
     }
-    const memory = this.#look({ ...rest, writes: writes - 1 }, view)
+    const memory = this.#refresh({ ...rest, writes: writes - 1 }, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
-    return this.#publish(memory, after)
+    return this.#checkpoint(memory, after)
   }
 
-  #publish(
+  #checkpoint(
     memory: Consumer,
     after: string,
-    more: { readonly gives?: boolean; readonly wish?: boolean } = {},
+    more: { readonly gives?: boolean; readonly suspendRequest?: boolean } = {},
   ): Result {
-    const { slots, reading, wish } = memory
+    const { slots, reading, suspendRequest } = memory
     const which = older(slots)
     const generation = 1 + slots[newest(slots)].generation
-    const slot = { generation, cursor: reading.cursor, seen: reading.seen, wish }
+    const slot = { generation, cursor: reading.cursor, seen: reading.seen, suspendRequest }
     const units = [{ at: CONSUMER + which, value: slot }]
     return { memory: { ...memory, writing: { which, slot } }, pending: writeOf(units, after, more) }
   }

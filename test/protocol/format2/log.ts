@@ -4,22 +4,22 @@ import {
   type Body,
   DATA,
   type Epoch,
-  type Mark,
+  type LogPosition,
   type Rules,
   type Unit,
 } from './rules.ts'
 
 /** What recovery finds. */
 export interface Tail {
-  readonly logPosition: Mark
+  readonly logPosition: LogPosition
   /** The newest epoch seen in batches. */
   readonly epoch: number
-  /** A batch was complete once, and is not any more. */
+  /** A batch was complete once, and no longer is. */
   readonly damaged: boolean
 }
 
 /** Where the batch after this one begins. */
-export function endOf({ start, item, blocks, id }: Batch): Mark {
+export function endOf({ start, item, blocks, id }: Batch): LogPosition {
   return {
     lsn: start.lsn + blocks,
     seq: start.seq + (item === undefined ? 0 : 1),
@@ -42,10 +42,10 @@ export class Log {
     return DATA + (lsn % this.blocks)
   }
 
-  /** The batch at a place, if it continues the chain there and is of the right epoch; and whether all of it is there. */
+  /** The batch at a log position, if it continues the chain there and is of the right epoch; and whether it is complete. */
   batchAt(
     view: View<Unit>,
-    logPosition: Mark,
+    logPosition: LogPosition,
     epochs: readonly Epoch[],
   ): { readonly batch: Batch; readonly whole: boolean } | undefined {
     const batch = this.#header(view, logPosition.lsn, epochs)
@@ -57,8 +57,8 @@ export class Log {
     return { batch, whole: bodies.every((body) => (body as Body | null)?.of === batch.id) }
   }
 
-  /** Walks from a committed place to the end of what was committed. */
-  rollForward(view: View<Unit>, from: Mark, epochs: readonly Epoch[]): Tail {
+  /** Replays the log from a checkpoint to the end of what was committed. */
+  replay(view: View<Unit>, from: LogPosition, epochs: readonly Epoch[]): Tail {
     let logPosition = from
     let tail = from
     let epoch = 0
@@ -74,8 +74,13 @@ export class Log {
     return { logPosition: tail, epoch, damaged: this.#hasLater(view, logPosition, tail, epochs) }
   }
 
-  /** Whether a later batch shows that what is missing at a place was complete once. */
-  #hasLater(view: View<Unit>, logPosition: Mark, tail: Mark, epochs: readonly Epoch[]): boolean {
+  /** Whether a later batch shows that what is missing at a log position was complete once. */
+  #hasLater(
+    view: View<Unit>,
+    logPosition: LogPosition,
+    tail: LogPosition,
+    epochs: readonly Epoch[],
+  ): boolean {
     for (let lsn = logPosition.lsn + 1; lsn < logPosition.lsn + this.blocks; lsn++) {
       const later = this.#header(view, lsn, epochs)
       if (later?.epoch === epochs.at(-1)?.epoch && (later?.to ?? 0) > tail.seq) return true

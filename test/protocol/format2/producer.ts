@@ -6,7 +6,7 @@ import {
   type ConsumerSlot,
   consumerSlots,
   type Epoch,
-  type Mark,
+  type LogPosition,
   newest,
   older,
   PRODUCER,
@@ -24,16 +24,16 @@ export interface Producer {
   readonly slots: readonly [ProducerSlot, ProducerSlot]
   readonly consumer: readonly [ConsumerSlot, ConsumerSlot]
   readonly epochs: readonly Epoch[]
-  readonly tail: Mark
-  /** Where batches begin that are not committed. */
-  readonly held: readonly Mark[]
+  readonly tail: LogPosition
+  /** Log positions of uncommitted batches. */
+  readonly held: readonly LogPosition[]
   /** Items that were pushed but are not committed, and their sequence numbers. */
   readonly items: readonly { readonly item: number; readonly seq: number }[]
   readonly committedTo: number
   readonly ack: boolean
-  /** It will write down where it is as soon as it is idle. */
+  /** It will checkpoint as soon as it is idle. */
   readonly armed: boolean
-  /** It wrote down that there was no room; for a second, it does not do so again. */
+  /** It recorded that there was no room; for a second, it does not do so again. */
   readonly told: boolean
   /** The call under way. */
   readonly call?: string
@@ -101,9 +101,9 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
       case 'advanceFirst':
         return this.#advance(memory, view, next)
       default: {
-        const looked = this.#look(memory, view)
-        if (typeof looked === 'string') return { memory, broken: looked }
-        const turn = this.#acknowledge(looked, view, next)
+        const refreshed = this.#refresh(memory, view)
+        if (typeof refreshed === 'string') return { memory, broken: refreshed }
+        const turn = this.#acknowledge(refreshed, view, next)
         return call === 'state' || turn.pending === undefined ? turn : { ...turn, uses: 1 }
       }
     }
@@ -116,14 +116,14 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
       case 'pass': {
         const { memory: found, broken } = this.#found(view)
         if (broken !== undefined) return { memory: found, broken }
-        // A consumer at work keeps writing: what it said before the flush is on the medium.
+        // A running consumer keeps writing: what it said before the flush is on the medium.
         if (found.pass === before.pass) {
           return this.#begin({ ...found, consumer: before.consumer }, view)
         }
         return { memory: found, pending: { kind: 'flush', after: 'pass' } }
       }
       case 'epoch':
-        return this.#publish(memory, older(memory.slots), 'epochs')
+        return this.#checkpoint(memory, older(memory.slots), 'epochs')
       case 'epochs':
         return this.#attached(memory, view)
       case 'refused':
@@ -133,7 +133,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
       case 'noRoom':
         return { memory: idle(memory), answer: { status: 'retry' } }
       case 'before':
-        return this.#publishBefore(memory)
+        return this.#checkpointBefore(memory)
       case 'header':
         return this.#writeBody(memory)
       case 'batch':
@@ -148,7 +148,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     const slots = producerSlots(view)
     const consumer = consumerSlots(view)
     const { committed, epochs } = slots[newest(slots)]
-    const { logPosition, epoch, damaged } = this.#log.rollForward(view, committed, epochs)
+    const { logPosition, epoch, damaged } = this.#log.replay(view, committed, epochs)
     const generations = slots.map(({ generation }) => generation)
     const pass = JSON.stringify([generations, logPosition, epoch])
     const none = { held: [], items: [], ack: false, armed: false, told: false, call: 'attach' }
@@ -167,7 +167,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
   #begin(memory: Producer, view: View<Unit>): Result {
     const { slots, consumer, tail } = memory
     const before = slots[newest(slots)]
-    if (consumer[newest(consumer)].wish) {
+    if (consumer[newest(consumer)].suspendRequest) {
       if (before.ack) return { answer: { status: 'suspended' } }
       const slot = { ...before, generation: before.generation + 1, ack: true }
       const which = older(slots)
@@ -175,23 +175,23 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     }
     const seen = consumer.map((slot) => slot.seen)
     const known = slots.flatMap((slot) => slot.epochs.map(({ epoch }) => epoch))
-    const { epoch: inBatches } = this.#log.rollForward(view, before.committed, before.epochs)
+    const { epoch: inBatches } = this.#log.replay(view, before.committed, before.epochs)
     const epoch = 1 + Math.max(inBatches, ...seen, ...known)
     const keepFrom = this.#freeTo(memory)
     const start = { epoch, start: tail }
     const epochs = beginEpoch(memory.epochs, start, keepFrom, Math.min(...seen))
     const began = { ...memory, epochs }
     if (!this.#rules.epochBeforeAccepting) return this.#attached(began, view)
-    return this.#publish(began, older(slots), 'epoch')
+    return this.#checkpoint(began, older(slots), 'epoch')
   }
 
   #attached(before: Producer, view: View<Unit>): Result {
-    const memory = this.#look(before, view)
+    const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     return { memory: idle(memory), answer: { status: 'attached' } }
   }
 
-  #look(memory: Producer, view: View<Unit>): Producer | string {
+  #refresh(memory: Producer, view: View<Unit>): Producer | string {
     const found = producerSlots(view)
     const own = memory.slots.every((slot, at) => slot.generation === found[at]?.generation)
     return own ? { ...memory, consumer: consumerSlots(view) } : 'another producer wrote'
@@ -199,10 +199,10 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
 
   #acknowledge(memory: Producer, view: View<Unit>, next: number): Result {
     const { consumer, slots, ack, call } = memory
-    const { wish } = consumer[newest(consumer)]
+    const { suspendRequest } = consumer[newest(consumer)]
     const obeys = this.#rules.pushObeys || call === 'state'
-    if (wish === ack || !obeys) return this.#go(memory, view, next)
-    return this.#publish({ ...memory, ack: wish }, older(slots), 'acknowledged')
+    if (suspendRequest === ack || !obeys) return this.#go(memory, view, next)
+    return this.#checkpoint({ ...memory, ack: suspendRequest }, older(slots), 'acknowledged')
   }
 
   #go(memory: Producer, view: View<Unit>, number: number): Result {
@@ -214,40 +214,41 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     const commits = call?.startsWith('append') === true
     const blocks = call?.endsWith('2') === true ? 2 : 1
     const reserve = commits || !this.#rules.leavesRoom ? 0 : 1 + items.length
-    const looked = this.#withRoom(memory, blocks + reserve, view)
-    if (typeof looked === 'string') return { memory, broken: looked }
-    if (looked === undefined) return this.#refuse(memory)
+    const refreshed = this.#withRoom(memory, blocks + reserve, view)
+    if (typeof refreshed === 'string') return { memory, broken: refreshed }
+    if (refreshed === undefined) return this.#refuse(memory)
     const to = commits ? tail.seq + 1 : memory.committedTo
     const epoch = memory.epochs.at(-1)?.epoch ?? 0
     const batch = { id: number, start: tail, epoch, to, item: number, blocks }
-    return this.#publishBefore({ ...looked, batch })
+    return this.#checkpointBefore({ ...refreshed, batch })
   }
 
   #refuse(memory: Producer): Result {
     if (memory.told) return { memory: idle(memory), answer: { status: 'retry' } }
-    return this.#publish({ ...memory, told: true }, older(memory.slots), 'noRoom')
+    return this.#checkpoint({ ...memory, told: true }, older(memory.slots), 'noRoom')
   }
 
   #advance(before: Producer, view: View<Unit>, next: number): Result {
     const { items, tail, call } = before
-    const memory = this.#look(before, view)
+    const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
     const last = call === 'advance' ? items.at(-1) : items[0]
     const to = 1 + (last?.seq ?? 0)
-    const looked = this.#withRoom(memory, 1, view)
-    if (typeof looked !== 'object') return { memory, broken: looked ?? 'no room for an advance' }
+    const refreshed = this.#withRoom(memory, 1, view)
+    if (typeof refreshed !== 'object')
+      return { memory, broken: refreshed ?? 'no room for an advance' }
     const epoch = memory.epochs.at(-1)?.epoch ?? 0
     const batch = { id: next, start: tail, epoch, to, blocks: 1 }
-    return { ...this.#publishBefore({ ...looked, batch }), uses: 1 }
+    return { ...this.#checkpointBefore({ ...refreshed, batch }), uses: 1 }
   }
 
-  /** The memory if so many blocks are free, if need be after a look. */
+  /** The memory if that many blocks are free, after a refresh if necessary. */
   #withRoom(memory: Producer, blocks: number, view: View<Unit>): Producer | string | undefined {
     const needed = memory.tail.lsn + blocks - this.#log.blocks
     if (needed <= this.#freeTo(memory)) return memory
-    const looked = this.#look(memory, view)
-    if (typeof looked === 'string') return looked
-    return needed <= this.#freeTo(looked) ? looked : undefined
+    const refreshed = this.#refresh(memory, view)
+    if (typeof refreshed === 'string') return refreshed
+    return needed <= this.#freeTo(refreshed) ? refreshed : undefined
   }
 
   #freeTo({ consumer, epochs }: Producer): number {
@@ -258,15 +259,15 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     return this.#rules.freesByLower ? Math.min(...ends) : (ends[newest(consumer)] ?? 0)
   }
 
-  /** Publishes where we are before the block is used again at which recovery would begin. */
-  #publishBefore(memory: Producer): Result {
+  /** Checkpoints before the block is reused at which recovery would begin. */
+  #checkpointBefore(memory: Producer): Result {
     const { slots, tail, batch } = memory
     const overwritten = tail.lsn + (batch?.blocks ?? 1) - this.#log.blocks
     const published = Math.min(...slots.map(({ committed }) => committed.lsn))
     if (overwritten <= published || !this.#rules.publishesBeforeReuse) {
       return this.#writeBatch(memory)
     }
-    return this.#publish(memory, older(slots), 'before')
+    return this.#checkpoint(memory, older(slots), 'before')
   }
 
   #writeBatch(memory: Producer): Result {
@@ -294,7 +295,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     return [header, { at: this.#log.unit(batch.start.lsn + 1), value: { of: batch.id } }]
   }
 
-  /** The write with which a batch is whole: it shows what is committed by it. */
+  /** The write that completes a batch, and so commits. */
   #complete(memory: Producer, batch: Batch, units: readonly Write[]): Result {
     const shows = [
       ...memory.items.filter(({ seq }) => seq < batch.to).map(({ item }) => item),
@@ -321,12 +322,12 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
   #settle(before: Producer, view: View<Unit>): Result {
     const { lsn } = committedOf(before)
     if (!before.slots.every(({ committed }) => committed.lsn < lsn)) return finished(before)
-    const memory = this.#look(before, view)
+    const memory = this.#refresh(before, view)
     if (typeof memory === 'string') return { memory: before, broken: memory }
-    return this.#publish(memory, older(memory.slots), 'settled')
+    return this.#checkpoint(memory, older(memory.slots), 'settled')
   }
 
-  #publish(memory: Producer, which: Which, after: string): Result {
+  #checkpoint(memory: Producer, which: Which, after: string): Result {
     const { slots, epochs, ack } = memory
     const generation = 1 + slots[newest(slots)].generation
     const slot = { generation, committed: committedOf(memory), epochs, ack }
@@ -335,8 +336,8 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
   }
 }
 
-/** The place up to which all is committed. */
-function committedOf({ held, tail }: Producer): Mark {
+/** The log position up to which everything is committed. */
+function committedOf({ held, tail }: Producer): LogPosition {
   return held[0] ?? tail
 }
 

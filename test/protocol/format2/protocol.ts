@@ -26,7 +26,7 @@ export function format2(
   bounds: Bounds,
   rules: Partial<Rules> = {},
 ): Protocol<Producer, Consumer, Unit> {
-  const { blocks, push, crash, wish, calls } = bounds
+  const { blocks, push, crash, suspendRequest, calls } = bounds
   const all = { ...RULES, ...rules }
   const log = new Log(blocks, all)
   const epochs = [{ epoch: 1, start: ORIGIN }]
@@ -40,7 +40,7 @@ export function format2(
     generation,
     cursor: ORIGIN,
     seen: 1,
-    wish: false,
+    suspendRequest: false,
   })
   const front = [producerSlot(1), producerSlot(2), consumerSlot(1), consumerSlot(2)]
   const data = Array.from({ length: blocks }, () => null)
@@ -63,10 +63,10 @@ export function format2(
         acked: 0,
         given: 0,
         delivered: 0,
-        wish: false,
+        suspendRequest: false,
         barrier: false,
       },
-      left: { push, crash, wish },
+      left: { push, crash, suspendRequest },
     },
     producer: new ProducerProtocol(log, all),
     consumer: new ConsumerProtocol(log, all),
@@ -84,9 +84,9 @@ export function format2(
           `${Number(generation) - bases[role]}${role}`,
       )
     },
-    wish: (view) => {
+    suspendRequest: (view) => {
       const consumers = consumerSlots(view)
-      return consumers[newest(consumers)].wish
+      return consumers[newest(consumers)].suspendRequest
     },
     quiescent({ medium, producer, consumer }) {
       if (producer === undefined || consumer === undefined) return false
@@ -97,7 +97,7 @@ export function format2(
         (slot) =>
           slot.cursor.lsn === tail.lsn && slot.seen === producer.memory.epochs.at(-1)?.epoch,
       )
-      return free && held.length === 0 && !ack && !slots[newest(slots)].wish
+      return free && held.length === 0 && !ack && !slots[newest(slots)].suspendRequest
     },
   }
 }

@@ -1,8 +1,8 @@
 import type { View } from '../machine.ts'
 import { endOf, firstUnseen, type Log } from './log.ts'
-import type { Batch, Epoch, Mark, ProducerSlot, Rules, Unit } from './rules.ts'
+import type { Batch, Epoch, LogPosition, ProducerSlot, Rules, Unit } from './rules.ts'
 
-/** A position that was answered by a pop. */
+/** A position that a pop returned. */
 export interface Position {
   readonly epoch: number
   readonly seq: number
@@ -11,18 +11,18 @@ export interface Position {
 /** A batch that was read. */
 interface Piece {
   readonly batch: Batch
-  readonly end: Mark
+  readonly end: LogPosition
   /** Items from this one on were dropped. */
   readonly limit: number
 }
 
 /** What the consumer has read of the log: from its cursor to a frontier. */
 export interface Reading {
-  readonly cursor: Mark
+  readonly cursor: LogPosition
   readonly seen: number
   readonly producer: ProducerSlot
   readonly pieces: readonly Piece[]
-  readonly frontier: Mark
+  readonly frontier: LogPosition
   readonly committedTo: number
 }
 
@@ -34,11 +34,11 @@ export interface Found {
   readonly broken?: string
 }
 
-export function readingFrom(cursor: Mark, seen: number, producer: ProducerSlot): Reading {
+export function readingFrom(cursor: LogPosition, seen: number, producer: ProducerSlot): Reading {
   return { cursor, seen, producer, pieces: [], frontier: cursor, committedTo: cursor.seq }
 }
 
-/** Takes in what the producer says; where an epoch began before our place, we go back. */
+/** Takes in a producer slot. Where an epoch began before our cursor, we go back. */
 export function learn(before: Reading, producer: ProducerSlot, rules: Rules): Reading {
   const { epochs } = producer
   const { seen, cursor } = before
@@ -54,7 +54,7 @@ export function learn(before: Reading, producer: ProducerSlot, rules: Rules): Re
   return behindDropped(passed === undefined ? truncated : { ...truncated, cursor: passed.start })
 }
 
-/** Once all before an epoch was given back, what was held back there and dropped takes no room. */
+/** Once everything before an epoch is acknowledged, the uncommitted items that it dropped take no room. */
 function behindDropped(reading: Reading): Reading {
   const { cursor, frontier, producer } = reading
   const epoch = producer.epochs.findLast(
@@ -66,7 +66,7 @@ function behindDropped(reading: Reading): Reading {
   return { ...reading, cursor: start, ...ahead }
 }
 
-function cutAt(reading: Reading, start: Mark): Reading {
+function cutAt(reading: Reading, start: LogPosition): Reading {
   const pieces = reading.pieces
     .filter(({ batch }) => batch.start.lsn < start.lsn)
     .map(({ batch, end, limit }) => ({
@@ -90,7 +90,7 @@ export function ownPosition({ cursor, producer }: Reading): Position {
   return { epoch: epoch ?? (epochs[0]?.epoch ?? 1) - 1, seq: cursor.seq }
 }
 
-/** What stands at a position, reading on as far as need be. */
+/** What is at a position, reading on as far as necessary. */
 export function next(before: Reading, position: Position, log: Log, view: View<Unit>): Found {
   const seq = seqOf(before, position)
   let reading = before
@@ -124,15 +124,15 @@ function pieceOf({ pieces }: Reading, seq: number): Piece | undefined {
   )
 }
 
-/** The place of a position that was popped. */
-export function placeOf(reading: Reading, position: Position): Mark | undefined {
+/** The cursor of a position that was popped. */
+export function cursorOf(reading: Reading, position: Position): LogPosition | undefined {
   const seq = seqOf(reading, position)
   if (seq > reading.committedTo) return undefined
   return pieceOf(reading, seq)?.batch.start ?? reading.frontier
 }
 
-/** Forgets the pieces before a place, which becomes the cursor. */
-export function movedTo(reading: Reading, cursor: Mark): Reading {
+/** Moves the cursor, and drops the pieces before it. */
+export function movedTo(reading: Reading, cursor: LogPosition): Reading {
   const pieces = reading.pieces.filter(({ end }) => end.lsn > cursor.lsn)
   return { ...reading, cursor, pieces }
 }

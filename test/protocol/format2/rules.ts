@@ -8,7 +8,7 @@ export interface Rules {
   readonly flushAtAttach: boolean
   /** A new epoch is on the medium before anything is accepted. */
   readonly epochBeforeAccepting: boolean
-  /** A batch has to be of the epoch that its place requires. */
+  /** A batch has to be of the epoch that its log position requires. */
   readonly checksEpoch: boolean
   /** A consumer beyond the beginning of an epoch that it had not seen goes back. */
   readonly goesBack: boolean
@@ -20,14 +20,14 @@ export interface Rules {
   readonly idleBothSlots: boolean
   /** A consumer that finds its slots different when it attaches settles them when idle. */
   readonly settlesAfterAttach: boolean
-  /** The committed mark is published before its block is used again. */
+  /** A checkpoint is written before its block is reused. */
   readonly publishesBeforeReuse: boolean
-  /** A push leaves a block for each pushed batch that is not committed. */
+  /** A push leaves a block for each uncommitted batch. */
   readonly leavesRoom: boolean
-  /** Recovery ends at what was committed, and drops what was held back. */
+  /** Recovery ends at what was committed, and drops what was uncommitted. */
   readonly dropsHeld: boolean
-  /** A wish waits until the last one is acknowledged. */
-  readonly wishWaits: boolean
+  /** A new suspend request is refused until the last one is acknowledged. */
+  readonly requestWaits: boolean
   /** A push accepts nothing while the ring is suspended. */
   readonly pushObeys: boolean
 }
@@ -45,12 +45,12 @@ export const RULES: Rules = {
   publishesBeforeReuse: true,
   leavesRoom: true,
   dropsHeld: true,
-  wishWaits: true,
+  requestWaits: true,
   pushObeys: true,
 }
 
-/** A place in the log: blocks and items before it, and the batch before it. */
-export interface Mark {
+/** A log position: blocks and items before it, and the batch before it. */
+export interface LogPosition {
   readonly lsn: number
   readonly seq: number
   /** The number of the batch before: the chain. */
@@ -59,27 +59,27 @@ export interface Mark {
 
 export interface Epoch {
   readonly epoch: number
-  readonly start: Mark
+  readonly start: LogPosition
 }
 
 export interface ProducerSlot {
   readonly generation: number
-  readonly committed: Mark
+  readonly committed: LogPosition
   readonly epochs: readonly Epoch[]
   readonly ack: boolean
 }
 
 export interface ConsumerSlot {
   readonly generation: number
-  readonly cursor: Mark
+  readonly cursor: LogPosition
   readonly seen: number
-  readonly wish: boolean
+  readonly suspendRequest: boolean
 }
 
 /** A batch of at most one item, in its first block. */
 export interface Batch {
   readonly id: number
-  readonly start: Mark
+  readonly start: LogPosition
   readonly epoch: number
   /** Items before this sequence number are committed by it. */
   readonly to: number
@@ -102,7 +102,7 @@ export const DATA = 4
 /** Which of a role's two slots. */
 export type Which = 0 | 1
 
-export const ORIGIN: Mark = { lsn: 0, seq: 0, crc: 0 }
+export const ORIGIN: LogPosition = { lsn: 0, seq: 0, crc: 0 }
 
 export function producerSlots(view: View<Unit>): readonly [ProducerSlot, ProducerSlot] {
   return [view(PRODUCER) as ProducerSlot, view(PRODUCER + 1) as ProducerSlot]

@@ -10,35 +10,35 @@ const APPENDED = ['producer append', 'producer append']
 const TAKEN = ['consumer pop', 'consumer pop', 'consumer advance']
 /** All four blocks were used, two are free again, and no producer slot says so. */
 const USED: readonly string[] = [...ATTACHED, ...APPENDED, ...TAKEN, 'consumer idle', ...APPENDED]
-/** Three of four blocks wait. */
+/** Three of four blocks are unacknowledged. */
 const WAITING: readonly string[] = [...ATTACHED, ...APPENDED, 'producer append', 'consumer pop']
 
-const BASE: Bounds = { blocks: 4, push: 1, crash: 1, wish: 0, calls: ['append'] }
+const BASE: Bounds = { blocks: 4, push: 1, crash: 1, suspendRequest: 0, calls: ['append'] }
 
 /** Bounds, and what happens before. */
 type Explored = readonly [bounds: Partial<Bounds>, before: readonly string[]]
 
 /** What is explored in a second or two. */
 export const SHORT: Readonly<Record<string, Explored>> = {
-  suspend: [{ push: 1, crash: 0, wish: 1, calls: ['append', 'state'] }, ATTACHED],
+  suspend: [{ push: 1, crash: 0, suspendRequest: 1, calls: ['append', 'state'] }, ATTACHED],
 }
 
 /** What has so many states that it takes longer. */
 export const LONG: Readonly<Record<string, Explored>> = {
-  'held back': [{ calls: ['push1', 'append', 'advance'] }, ATTACHED],
+  uncommitted: [{ calls: ['push1', 'append', 'advance'] }, ATTACHED],
   'from nothing': [{ calls: ['append'] }, []],
   'around the end': [{ calls: ['append'] }, USED],
   'full ring': [{ calls: ['append', 'push1', 'advance'], crash: 0, push: 3 }, WAITING],
   'items of two blocks': [{ calls: ['append2'] }, [...ATTACHED, 'producer append']],
-  'many held back': [
+  'many uncommitted': [
     { push: 3, crash: 0, calls: ['push1', 'append', 'advance', 'advanceFirst'] },
     ATTACHED,
   ],
   'suspend and resume': [
-    { push: 1, crash: 0, wish: 2, calls: ['push1', 'append', 'advance', 'state'] },
+    { push: 1, crash: 0, suspendRequest: 2, calls: ['push1', 'append', 'advance', 'state'] },
     ATTACHED,
   ],
-  'suspend with a crash': [{ wish: 1, calls: ['append', 'state'] }, ATTACHED],
+  'suspend with a crash': [{ suspendRequest: 1, calls: ['append', 'state'] }, ATTACHED],
 }
 
 type Shown = Readonly<Partial<Record<keyof Rules, Explored>>>
@@ -56,8 +56,8 @@ export const SHOWN_SOON: Shown = {
   publishesBeforeReuse: [{}, USED],
   leavesRoom: [{ push: 4, crash: 0, calls: ['push1', 'advance'] }, ATTACHED],
   dropsHeld: [{ push: 2, calls: ['push1', 'append', 'advance'] }, ATTACHED],
-  wishWaits: [{ crash: 0, wish: 1, calls: ['append', 'state'] }, ATTACHED],
-  pushObeys: [{ crash: 0, wish: 1, calls: ['append', 'state'] }, ATTACHED],
+  requestWaits: [{ crash: 0, suspendRequest: 1, calls: ['append', 'state'] }, ATTACHED],
+  pushObeys: [{ crash: 0, suspendRequest: 1, calls: ['append', 'state'] }, ATTACHED],
 }
 
 /** The same, where that takes a hundred thousand states. */

@@ -27,7 +27,7 @@ test('the depth is exact after a power cut took an item back that was popped', a
   expect(ring.waitingBytes).toBe(1)
 })
 
-/** Has a producer append an item, and die when it is in the cache: answers the sectors it wrote. */
+/** Has a producer append an item, and die when it is in the cache: returns the sectors it wrote. */
 async function capture(
   disk: ReplayDisk,
   device: GatedDevice,
