@@ -35,7 +35,10 @@ function ringAdvice({ code, message, details }: RingError): string {
         '--erase --force to overwrite all of it'
       )
     case 'RING_DAMAGED':
-      return damageAdvice(details)
+      // Without a number of items it is not about what a consumer stops at.
+      return details.items === undefined
+        ? message.replace('see verifyRing', `see sbr verify ${device}`)
+        : damageAdvice(details)
     case 'RING_CORRUPT':
       // Only a record of format 1 has a length that others are found by.
       return field === 'length'

@@ -8,6 +8,8 @@ const ROUTES: Readonly<Record<string, () => Promise<Route>>> = {
   produce: async () => (await import('./commands/produce.ts')).produce,
   consume: async () => (await import('./commands/consume.ts')).consume,
   head: async () => (await import('./commands/head.ts')).head,
+  peek: async () => (await import('./commands/peek.ts')).peek,
+  tail: async () => (await import('./commands/tail.ts')).tail,
   move: async () => (await import('./commands/move.ts')).move,
   suspend: async () => (await import('./commands/suspend.ts')).suspend,
   resume: async () => (await import('./commands/resume.ts')).resume,

@@ -8,10 +8,10 @@ import { isoTime, safeBytes, safeJson } from './render.ts'
 import { TextWriter } from './text-writer.ts'
 
 /**
- * How items are printed: a line each, each after its length, or as an object on a line, with its position. This file is the only place
- * where the bytes of an item become output.
+ * How items are printed: a line each, each after its length, as bare bytes, or as an object on a line, with its position. This file is
+ * the only place where the bytes of an item become output.
  */
-export type ItemForm = 'lines' | 'frames' | 'json'
+export type ItemForm = 'lines' | 'frames' | 'raw' | 'json'
 
 /** Bytes of items that are worth a write. */
 const ENOUGH = 1 << 16
@@ -24,11 +24,12 @@ const NEWLINE = Uint8Array.of(0x0a)
 /** Items as a command prints them without `--json`. Only a terminal gets them escaped. */
 function encodeItems(
   items: readonly ShownItem[],
-  form: 'lines' | 'frames',
+  form: Exclude<ItemForm, 'json'>,
   terminal: boolean,
 ): Uint8Array | string {
   if (terminal) return items.map((shown) => `${start(shown)}${safeBytes(shown.item)}\n`).join('')
   if (form === 'frames') return Buffer.concat(items.flatMap(({ item }) => encodeFrame(item)))
+  if (form === 'raw') return Buffer.concat(items.map(({ item }) => item))
   return Buffer.concat(items.flatMap((shown) => [Buffer.from(start(shown)), shown.item, NEWLINE]))
 }
 

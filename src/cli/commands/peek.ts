@@ -1,0 +1,155 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { Position } from '../../position.ts'
+import { inspectRing } from '../../ring/attach.ts'
+import { formatPosition, itemNumber, parsePosition } from '../../ring/position-text.ts'
+import type { PoppedItem, RingInspection } from '../../ring/types.ts'
+import { openDevice } from '../device/device.ts'
+import { CommandError, EXIT, emptyNow, usageError } from '../errors.ts'
+import { type CommonFlags, commonFlags, device, limitOf, maxItem } from '../flags/flags.ts'
+import { parseCount } from '../flags/size.ts'
+import { envelopeFlag, openerOf } from '../output/envelope.ts'
+import { ItemPrinter } from '../output/items.ts'
+import { standardOutput } from '../output/output.ts'
+import { stopSignals } from '../signals.ts'
+
+interface Flags extends CommonFlags {
+  readonly envelope?: boolean
+  readonly at?: Position
+  readonly number?: number
+  readonly maxItem?: number
+}
+
+const fullDescription = `Prints one item, byte for byte and nothing else, and leaves it in the ring: the one that the consumer gets next, or with
+--at or --number another one. Opens the device read-only, takes no role and changes nothing; works while producer and
+consumer run. On a terminal, control characters are shown as escapes.
+
+In format 2 an item that was consumed is found as well, while it is on the device and verifies (see sbr tail
+--consumed).
+
+With --json: one object with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the item), "number" and
+"pushedAt" (format 2), "bytes" and "hex"; with --envelope, which prints the item within, also "time", "id" and "key",
+if there are such, and "headers".
+
+Exit codes: 0 done; 3 the ring is empty, or has no such item; 1 anything else.
+
+EXAMPLES
+  sbr peek ring.img > item
+  sbr peek ring.img --at 1:42 --json
+  sbr peek ring.img --number 42 | xxd`
+
+export const peek: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Print one item, byte for byte, changing nothing', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: {
+      at: {
+        kind: 'parsed',
+        brief: 'The item that ends at this position, as errors and --json show it',
+        placeholder: 'POSITION',
+        optional: true,
+        parse: parseAt,
+      },
+      number: {
+        kind: 'parsed',
+        brief: 'The item of this number, counted from 1 since the ring was made (format 2)',
+        placeholder: 'N',
+        optional: true,
+        parse: parseCount,
+      },
+      envelope: envelopeFlag,
+      maxItem,
+      ...commonFlags,
+    },
+  },
+  func: run,
+})
+
+function parseAt(text: string): Position {
+  try {
+    return parsePosition(text)
+  } catch (error) {
+    if (error instanceof RangeError) throw usageError(error.message)
+    throw error
+  }
+}
+
+/** What is looked for; neither is the next item. */
+type Wanted = Pick<Flags, 'at' | 'number'>
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  const { signal } = stop
+  if (flags.at !== undefined && flags.number !== undefined) {
+    throw usageError('--at and --number name one item: give one of them')
+  }
+  const open = openerOf(flags)
+  const output = standardOutput(signal)
+  await using ring = await openDevice(path, 'read-only', flags)
+  const state = await inspectRing(ring, { signal, ...limitOf(flags) })
+  if (state.format === 1 && flags.number !== undefined) {
+    throw usageError(`--number: ${path} is of format 1, which does not count items; use --at`)
+  }
+  const found = await find(state, flags, signal)
+  if (found === undefined) throw notFound(path, state, flags)
+  const printer = new ItemPrinter(output, flags.json === true ? 'json' : 'raw', state.format)
+  await printer.add(open(found, state.format))
+  await printer.end()
+}
+
+async function find(
+  state: RingInspection,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<PoppedItem | undefined> {
+  const { items, isPast } = search(state, wanted)
+  for await (const popped of items) {
+    signal.throwIfAborted()
+    if (isWanted(popped, wanted)) return popped
+    if (isPast(popped)) return undefined
+  }
+  return undefined
+}
+
+function isWanted({ position }: PoppedItem, { at, number }: Wanted): boolean {
+  if (at !== undefined) return position === at
+  return number === undefined || itemNumber(position, 2) === number
+}
+
+/** Where an item is looked for: from whichever end is nearer, and when it cannot come any more. */
+function search(
+  state: RingInspection,
+  { at, number }: Wanted,
+): { items: AsyncIterable<PoppedItem>; isPast: (popped: PoppedItem) => boolean } {
+  const { format, stats } = state
+  if (format === 1 || stats === undefined) {
+    return { items: state.items(), isPast: ({ position }) => at !== undefined && position > at }
+  }
+  const wanted = number ?? (at === undefined ? stats.poppedItems + 1 : (itemNumber(at, 2) ?? 0))
+  const numberOf = ({ position }: PoppedItem): number => itemNumber(position, 2) ?? 0
+  const isBefore = (popped: PoppedItem): boolean => numberOf(popped) < wanted
+  const isBehind = (popped: PoppedItem): boolean => numberOf(popped) > wanted
+  if (wanted <= stats.poppedItems) return { items: state.consumed(), isPast: isBefore }
+  const isNearEnd = stats.pushedItems - wanted < wanted - stats.poppedItems
+  if (isNearEnd && (at ?? number) !== undefined) return { items: state.newest(), isPast: isBefore }
+  return { items: state.items(), isPast: isBehind }
+}
+
+function notFound(
+  path: string,
+  { format, stats, consumer, producer }: RingInspection,
+  { at, number }: Wanted,
+): CommandError {
+  if (at === undefined && number === undefined) return emptyNow(path)
+  const what =
+    at === undefined ? `of number ${number}` : `that ends at position ${formatPosition(at, format)}`
+  const shown = (position: Position): string => formatPosition(position, format)
+  const waits =
+    consumer.offset === producer.offset
+      ? 'nothing waits'
+      : `what waits is from position ${shown(consumer.offset)} to ${shown(producer.offset)}`
+  const asked = number ?? (at === undefined ? undefined : itemNumber(at, format))
+  const isConsumed = stats !== undefined && asked !== undefined && asked <= stats.poppedItems
+  const gone = isConsumed ? '; it was consumed, and is overwritten or does not verify' : ''
+  const message = `${path} has no item ${what} now: ${waits}${gone}`
+  return new CommandError(EXIT.nothingNow, 'CLI_NO_ITEM', message, { device: path })
+}

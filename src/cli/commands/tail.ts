@@ -1,0 +1,226 @@
+import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import type { BlockDevice } from '../../block/device.ts'
+import { systemClock } from '../../clock.ts'
+import { isRingError } from '../../errors.ts'
+import { inspectRing } from '../../ring/attach.ts'
+import { stepOver } from '../../ring/damage.ts'
+import { itemNumber } from '../../ring/position-text.ts'
+import { Waiter } from '../../ring/queue/poll.ts'
+import type { Followed, PoppedItem, RingFollower, RingInspection } from '../../ring/types.ts'
+import { openDevice } from '../device/device.ts'
+import { CommandError, EXIT, emptyNow, usageError } from '../errors.ts'
+import { device, limitOf } from '../flags/flags.ts'
+import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
+import { envelopeFlag, openerOf } from '../output/envelope.ts'
+import { framesOrLines, ItemPrinter } from '../output/items.ts'
+import { LossNotices } from '../output/loss-notices.ts'
+import { standardOutput } from '../output/output.ts'
+import { counted, safeJson, safeText } from '../output/render.ts'
+import { Stopped, stopSignals } from '../signals.ts'
+
+interface Flags extends LookFlags {
+  readonly envelope?: boolean
+  readonly count?: number
+  readonly consumed?: boolean
+  readonly follow?: boolean
+}
+
+/** The last items are in memory before the first of them is printed: so much at most, unless it is a single one. */
+const KEPT_BYTES = 64 << 20
+/** Memory of an item besides its bytes. */
+const ITEM_BYTES = 200
+
+const fullDescription = `Prints the items that were pushed last and wait, a line each, oldest first, and leaves them in the ring. Opens the
+device read-only, takes no role and changes nothing; works while producer and consumer run.
+
+--follow goes on with items as they are committed, until it is stopped. It does not hold up the ring: items that were
+consumed and overwritten before they could be read are counted on standard error (with --json: {"event":"missed",
+"items":N}). In format 1, which has no checksums, that is so for all items that were consumed before they were read,
+and "bytes" are counted. Damaged items are reported and skipped.
+
+--consumed prints the items that were consumed last: the last line is what the consumer acknowledged last. They are on
+the device until newer items overwrite them. An item is printed only if all of its batch verifies and led to the
+consumer's position; items that a full ring of \`--on-full overwrite\` gave up before they were consumed are among
+them. Format 1 has no checksums, so there it is refused.
+
+Prints as sbr consume does: on a terminal with control characters as escapes, elsewhere unchanged; --frames is for
+items that contain newlines. All that is printed first has to fit into 64 MiB, and is read from the end of the ring
+on: damage ends it, after the items behind the damage (format 1 is read from the start).
+
+With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
+item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope also "time", "id" and "key", if there are
+such, and "headers".
+
+Exit codes: 0 done, and with --follow also when stopped; 3 there is no such item; 1 anything else.
+
+EXAMPLES
+  sbr tail ring.img -n 3
+  sbr tail ring.img --follow --json | jq -r .pushedAt
+  sbr tail ring.img --consumed -n 1 --json`
+
+export const tail: Command<CommandContext> = buildCommand({
+  docs: { brief: 'Print the last items, waiting or consumed, changing nothing', fullDescription },
+  parameters: {
+    positional: { kind: 'tuple', parameters: [device] },
+    flags: {
+      count: shownItems,
+      follow: {
+        kind: 'boolean',
+        brief: 'Go on with new items, until it is stopped',
+        optional: true,
+        withNegated: false,
+      },
+      consumed: {
+        kind: 'boolean',
+        brief: 'The items that were consumed last, while they are on the device (format 2)',
+        optional: true,
+        withNegated: false,
+      },
+      envelope: envelopeFlag,
+      ...lookFlags,
+    },
+    aliases: { n: 'count', f: 'follow' },
+  },
+  func: run,
+})
+
+async function run(flags: Flags, path: string): Promise<void> {
+  using stop = stopSignals()
+  const { signal } = stop
+  const { count = SHOWN_ITEMS, consumed, follow } = flags
+  if (consumed === true && follow === true) {
+    throw usageError('--follow goes on with new items, --consumed shows old ones: give one of them')
+  }
+  const output = standardOutput(signal)
+  const open = openerOf(flags)
+  const form = flags.json === true ? 'json' : framesOrLines(flags.frames, output)
+  await using ring = await openDevice(path, 'read-only', flags)
+  const state = await inspectRing(ring, { signal, ...limitOf(flags) })
+  const printer = new ItemPrinter(output, form, state.format)
+  const print = async (items: readonly PoppedItem[]): Promise<void> => {
+    try {
+      for (const popped of items) await printer.add(open(popped, state.format))
+    } finally {
+      // Also what came before an item that is no envelope.
+      await printer.end()
+    }
+  }
+  try {
+    const last = await lastOf(state, count, consumed === true, signal)
+    await print(last.items)
+    if (last.problem !== undefined) throw last.problem
+    if (follow === true) await goOn(ring, state, print, flags.json === true, signal)
+    else if (last.items.length === 0) throw consumed === true ? noneConsumed(path) : emptyNow(path)
+    else if (consumed === true && flags.json !== true) tellGone(path, last.items, count)
+  } catch (error) {
+    if (follow !== true || !(error instanceof Stopped)) throw error
+  }
+}
+
+/** The last items, oldest first, and why there are not more of them, if that is an error. */
+interface Last {
+  readonly items: readonly PoppedItem[]
+  readonly problem?: unknown
+}
+
+async function lastOf(
+  state: RingInspection,
+  count: number,
+  consumed: boolean,
+  signal: AbortSignal,
+): Promise<Last> {
+  // Records of format 1 can only be found forward.
+  const isForward = state.format === 1 && !consumed
+  const items: PoppedItem[] = []
+  let bytes = 0
+  try {
+    for await (const popped of isForward ? state.items() : from(state, consumed)) {
+      signal.throwIfAborted()
+      items.push(popped)
+      bytes += popped.item.length + ITEM_BYTES
+      if (isForward && items.length > count) bytes -= (items.shift()?.item.length ?? 0) + ITEM_BYTES
+      if (bytes > KEPT_BYTES && items.length > 1) throw tooMany(items.length - 1, count)
+      if (!isForward && items.length === count) break
+    }
+  } catch (problem) {
+    if (!isRingError(problem)) throw problem
+    return { items: isForward ? items : items.reverse(), problem }
+  }
+  return { items: isForward ? items : items.reverse() }
+}
+
+function from(state: RingInspection, consumed: boolean): AsyncIterable<PoppedItem> {
+  return consumed ? state.consumed() : state.newest()
+}
+
+function tooMany(fit: number, count: number): CommandError {
+  const message = `the last ${count} items take more memory than 64 MiB: ask for fewer, such as -n ${fit}`
+  return new CommandError(EXIT.fault, 'CLI_TOO_MUCH', message, { count, fit })
+}
+
+function noneConsumed(path: string): CommandError {
+  const message = `nothing that was consumed can be read from ${path}: nothing was, or it is overwritten`
+  return new CommandError(EXIT.nothingNow, 'CLI_EMPTY', message, { device: path })
+}
+
+/** Tells that there were more, if there were. */
+function tellGone(path: string, items: readonly PoppedItem[], count: number): void {
+  const [first] = items
+  if (first === undefined || items.length === count || itemNumber(first.position, 2) === 1) return
+  tell(path, 'what was consumed before these is overwritten, or does not verify')
+}
+
+/** Prints items as they are committed, until the signal ends it. */
+async function goOn(
+  ring: BlockDevice,
+  state: RingInspection,
+  print: (items: readonly PoppedItem[]) => Promise<void>,
+  json: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const follower = state.follow()
+  const waiter = new Waiter(ring, systemClock)
+  const losses = new LossNotices(ring.name, json)
+  try {
+    for (;;) {
+      const { items, missed } = await readOn(follower, losses, signal)
+      if (missed > 0) tellMissed(ring.name, missed, state.format, json)
+      await print(items)
+      if (items.length > 0 || missed > 0) waiter.reset()
+      else await waiter.pause(signal)
+    }
+  } finally {
+    waiter.close()
+  }
+}
+
+/** What comes next, after reporting damage before it. */
+async function readOn(
+  follower: RingFollower,
+  losses: LossNotices,
+  signal: AbortSignal,
+): Promise<Followed> {
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      return await follower.read({ signal })
+    } catch (error) {
+      losses.damaged(stepOver(error))
+    }
+  }
+}
+
+function tellMissed(path: string, missed: number, format: 1 | 2, json: boolean): void {
+  if (json) {
+    const counts = format === 2 ? { items: missed } : { bytes: missed }
+    process.stderr.write(`${safeJson({ event: 'missed', ...counts })}\n`)
+  } else if (format === 2) {
+    tell(path, `${counted(missed, 'item')} not shown: overwritten before being read`)
+  } else {
+    tell(path, `${counted(missed, 'byte')} of items not shown: consumed before being read`)
+  }
+}
+
+function tell(path: string, text: string): void {
+  process.stderr.write(`${safeText(`sbr: ${path}: ${text}`)}\n`)
+}
