@@ -336,6 +336,17 @@ describe('codecs within codecs', () => {
     await expect(decoded(codec, altered)).rejects.toMatchObject(notAuthentic)
   })
 
+  test('encrypt twice under one envelope', async () => {
+    const codec = envelope(encrypted(encrypted(text, keys), keys))
+    const stored = await encoded(codec, { item: 'x', id: '1' })
+    expect(await decoded(codec, stored)).toEqual({ item: 'x', id: '1', headers: {} })
+    const inner = await decoded(envelope(encrypted(bytes, keys)), stored)
+    expect(
+      await decoded(under(encrypted(text, keys), stored.subarray(0, stored[2])), inner.item),
+    ).toBe('x')
+    await expect(decoded(encrypted(text, keys), inner.item)).rejects.toMatchObject(notAuthentic)
+  })
+
   test('say the code of the innermost that refuses', async () => {
     const small = encrypted(compressed(text, { maxBytes: 10 }), keys)
     const large = await encoded(encrypted(compressed(text), keys), 'x'.repeat(11))
