@@ -89,7 +89,7 @@ function damagedSlots(role: string, device: string, bad: BadBlock): RingError {
   const { field, expected, found } = bad
   return new RingError(
     'RING_CORRUPT',
-    `The slots of the ${role} on ${device} cannot be believed: field ${field}: expected ${expected}, found ` +
+    `The slots of the ${role} on ${device} are invalid: field ${field}: expected ${expected}, found ` +
       `${found}; see what they can be made from: sbr repair ${device} --rebuild`,
     { device, field: `${role} slot ${field}`, expected, found },
   )

@@ -140,7 +140,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /**
    * Takes the consumer's role.
    * @throws {TypeError} there is no such option, or it is something else; `device` is none
-   * @throws {RangeError} an option cannot be
+   * @throws {RangeError} an option is out of range
    * @throws as `Consumer.attach`
    */
   static open(

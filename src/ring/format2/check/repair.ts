@@ -129,8 +129,8 @@ async function planFixed(disk: Disk, left: Findings): Promise<readonly Step[]> {
   const steps: Step[] = []
   if ((await guardDamage(disk)) !== undefined) steps.push(guardStep(disk))
   const wrong = await wrongSuperblocks(disk)
-  const places = wrong.map(({ offset }) => offset)
-  const sound = disk.layout.superblocks.findIndex((offset) => !places.includes(offset))
+  const offsets = wrong.map(({ offset }) => offset)
+  const sound = disk.layout.superblocks.findIndex((offset) => !offsets.includes(offset))
   const source = disk.layout.superblocks[sound]
   for (const { offset, structure, problem, disagrees } of wrong) {
     if (disagrees || source === undefined) {

@@ -79,7 +79,7 @@ export async function readRoles(disk: Disk): Promise<Roles> {
 }
 
 /**
- * Where the oldest item is that waits: the consumer's cursor, unless it still has to go back to where an epoch began, or what
+ * Where the oldest unacknowledged item is: at the consumer's cursor, unless it still has to go back to where an epoch began, or what
  * it points at is given up.
  */
 export function firstCursor({ producer, consumer }: Roles): Cursor {

@@ -202,7 +202,7 @@ export function exhausted(device: string, { field, expected, found }: BadBlock):
   return new RingError(
     'RING_EXHAUSTED',
     `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
-      `written. Go on in a new ring, with what waits in this one: sbr migrate ${device} NEW --keep`,
+      `written. Continue in a new ring, with the unacknowledged items of this one: sbr migrate ${device} NEW --keep`,
     { device, field, expected, found },
   )
 }

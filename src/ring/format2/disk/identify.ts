@@ -128,12 +128,12 @@ export async function readSuperblocks(
   const deviceBytes = info.sectorSize * info.sizeSectors
   const front = await readRange(device, 0, FRONT_BYTES, info)
   const end = await readRange(device, Math.max(0, deviceBytes - END_BYTES), END_BYTES, info)
-  const places = [
+  const candidates = [
     ...BLOCK_SIZES.map((size) => ({ size, offset: firstSuperblock(size), range: front })),
     ...BLOCK_SIZES.map((size) => ({ size, offset: secondSuperblock(size), range: front })),
     ...BLOCK_SIZES.map((size) => ({ size, offset: lastSuperblock(size, deviceBytes), range: end })),
   ]
-  return places.flatMap(({ size, offset, range }) => {
+  return candidates.flatMap(({ size, offset, range }) => {
     const at = offset - range.offset
     if (at < 0 || at + size > range.bytes.length) return []
     return [{ offset, superblock: parseSuperblock(range.bytes.subarray(at, at + size), offset) }]

@@ -148,9 +148,9 @@ export class FreeSpace {
 
 /** How far a consumer has acknowledged for good. A cursor that has not seen an epoch goes back to where that began. */
 function givenBack(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
-  const places = consumer.map(({ cursor: { logPosition }, seen }) => {
+  const ends = consumer.map(({ cursor: { logPosition }, seen }) => {
     const unseen = firstUnseen(epochs, seen)
     return unseen !== undefined && unseen.start.lsn < logPosition.lsn ? unseen.start : logPosition
   })
-  return places.reduce((lower, cursor) => (cursor.lsn < lower.lsn ? cursor : lower))
+  return ends.reduce((lower, cursor) => (cursor.lsn < lower.lsn ? cursor : lower))
 }
