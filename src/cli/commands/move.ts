@@ -1,30 +1,22 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { Consumer, inspectRing } from '../../ring/attach.ts'
-import { stepOver } from '../../ring/damage.ts'
-import { popTimed, type TimedItems } from '../../ring/maintenance/item-times.ts'
 import { openDevice } from '../device/device.ts'
 import { takePushing } from '../device/roles.ts'
 import { checkNotSame } from '../device/same-storage.ts'
 import { asCommandError, emptyNow, usageError, withNote } from '../errors.ts'
 import { device, type ItemFlags, itemFlags, limitOf, namesOf, sectorSize } from '../flags/flags.ts'
 import { parseCount } from '../flags/size.ts'
+import { type MoveFlags, Mover } from '../input/mover.ts'
 import { Pusher } from '../input/pusher.ts'
-import { placeOf } from '../output/items.ts'
-import { LossNotices } from '../output/loss-notices.ts'
-import { type Output, standardOutput } from '../output/output.ts'
-import { counted, safeJson, safeText } from '../output/render.ts'
+import { standardOutput } from '../output/output.ts'
+import { counted, safeText } from '../output/render.ts'
 import { WaitNotice } from '../output/wait-notice.ts'
 import { stopSignals } from '../signals.ts'
 
-interface Flags extends ItemFlags {
-  readonly count?: number
+interface Flags extends ItemFlags, MoveFlags {
   readonly noWait?: boolean
-  readonly skipDamage?: boolean
   readonly otherSectorSize?: number
 }
-
-/** Items that are popped at once. */
-const BATCH_ITEMS = 1000
 
 const fullDescription = `Moves the next item of DEVICE to the end of OTHER: one that the consumer cannot process, for example. Takes the
 consumer's role of DEVICE and the producer's role of OTHER, so end the programs that hold them. The rings may have
@@ -131,86 +123,4 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   if (flags.json === true) return
   const text = `moved ${counted(mover.moved, 'item')}, ${counted(mover.bytes, 'byte')}`
   await standardOutput(signal).write(`${safeText(to)}: ${text}\n`)
-}
-
-/** Takes items off one ring, and acknowledges each when another ring has it. */
-class Mover {
-  readonly #consumer: Consumer
-  readonly #flags: Flags
-  readonly #output: Output
-  readonly #signal: AbortSignal
-  readonly #losses: LossNotices
-  #moved = 0
-  #bytes = 0
-
-  constructor(consumer: Consumer, flags: Flags, output: Output, signal: AbortSignal) {
-    this.#consumer = consumer
-    this.#flags = flags
-    this.#output = output
-    this.#signal = signal
-    this.#losses = new LossNotices(consumer.device.name, flags.json === true)
-  }
-
-  /** Items that are in the other ring and not in this one any more. */
-  get moved(): number {
-    return this.#moved
-  }
-
-  /** Bytes of these. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** The next items to be moved; none if there are no more, or all that were wanted are moved. */
-  async next(): Promise<readonly TimedItems[]> {
-    const { count = 1, skipDamage } = this.#flags
-    const maxItems = Math.min(BATCH_ITEMS, count - this.#moved)
-    while (maxItems > 0) {
-      this.#signal.throwIfAborted()
-      try {
-        return await popTimed(this.#consumer, { maxItems, signal: this.#signal })
-      } catch (error) {
-        if (skipDamage !== true) throw error
-        const damage = stepOver(error)
-        this.#losses.damaged(damage)
-        await this.#consumer.advance(damage.position)
-      }
-    }
-    return []
-  }
-
-  /** Pushes items, and acknowledges those that the other ring has, also if it takes only some. */
-  async move({ items, time }: TimedItems, pusher: Pusher): Promise<void> {
-    const before = pusher.pushed
-    try {
-      await pusher.push(
-        items.map(({ item }) => item),
-        time,
-      )
-    } finally {
-      await this.#acknowledge(items.slice(0, pusher.pushed - before))
-    }
-  }
-
-  async #acknowledge(items: TimedItems['items']): Promise<void> {
-    const last = items.at(-1)
-    if (last === undefined) return
-    await this.#consumer.advance(last.position)
-    this.#moved += items.length
-    for (const { item, missed = 0 } of items) {
-      this.#bytes += item.length
-      this.#losses.missed(missed)
-    }
-    if (this.#flags.json !== true) return
-    const { format } = this.#consumer
-    const lines = items.map(
-      ({ item, ...place }) => `${safeJson({ ...placeOf(place, format), bytes: item.length })}\n`,
-    )
-    await this.#output.write(lines.join(''))
-  }
-
-  /** Tells how many items were lost in all. */
-  end(): void {
-    this.#losses.sum()
-  }
 }

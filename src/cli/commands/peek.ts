@@ -1,10 +1,10 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { Position } from '../../position.ts'
 import { inspectRing } from '../../ring/attach.ts'
-import { formatPosition, itemNumber, parsePosition } from '../../ring/position-text.ts'
-import type { PoppedItem, RingInspection } from '../../ring/types.ts'
+import { parsePosition } from '../../ring/position-text.ts'
 import { openDevice } from '../device/device.ts'
-import { CommandError, EXIT, emptyNow, usageError } from '../errors.ts'
+import { findItem, noSuchItem, type Wanted } from '../device/find-item.ts'
+import { usageError } from '../errors.ts'
 import { type CommonFlags, commonFlags, device, limitOf, maxItem } from '../flags/flags.ts'
 import { parseCount } from '../flags/size.ts'
 import { envelopeFlag, openerOf } from '../output/envelope.ts'
@@ -12,10 +12,8 @@ import { ItemPrinter } from '../output/items.ts'
 import { standardOutput } from '../output/output.ts'
 import { stopSignals } from '../signals.ts'
 
-interface Flags extends CommonFlags {
+interface Flags extends CommonFlags, Wanted {
   readonly envelope?: boolean
-  readonly at?: Position
-  readonly number?: number
   readonly maxItem?: number
 }
 
@@ -73,9 +71,6 @@ function parseAt(text: string): Position {
   }
 }
 
-/** What is looked for; neither is the next item. */
-type Wanted = Pick<Flags, 'at' | 'number'>
-
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   const { signal } = stop
@@ -89,67 +84,9 @@ async function run(flags: Flags, path: string): Promise<void> {
   if (state.format === 1 && flags.number !== undefined) {
     throw usageError(`--number: ${path} is of format 1, which does not count items; use --at`)
   }
-  const found = await find(state, flags, signal)
-  if (found === undefined) throw notFound(path, state, flags)
+  const found = await findItem(state, flags, signal)
+  if (found === undefined) throw noSuchItem(path, state, flags)
   const printer = new ItemPrinter(output, flags.json === true ? 'json' : 'raw', state.format)
   await printer.add(open(found, state.format))
   await printer.end()
-}
-
-async function find(
-  state: RingInspection,
-  wanted: Wanted,
-  signal: AbortSignal,
-): Promise<PoppedItem | undefined> {
-  const { items, isPast } = search(state, wanted)
-  for await (const popped of items) {
-    signal.throwIfAborted()
-    if (isWanted(popped, wanted)) return popped
-    if (isPast(popped)) return undefined
-  }
-  return undefined
-}
-
-function isWanted({ position }: PoppedItem, { at, number }: Wanted): boolean {
-  if (at !== undefined) return position === at
-  return number === undefined || itemNumber(position, 2) === number
-}
-
-/** Where an item is looked for: from whichever end is nearer, and when it cannot come any more. */
-function search(
-  state: RingInspection,
-  { at, number }: Wanted,
-): { items: AsyncIterable<PoppedItem>; isPast: (popped: PoppedItem) => boolean } {
-  const { format, stats } = state
-  if (format === 1 || stats === undefined) {
-    return { items: state.items(), isPast: ({ position }) => at !== undefined && position > at }
-  }
-  const wanted = number ?? (at === undefined ? stats.poppedItems + 1 : (itemNumber(at, 2) ?? 0))
-  const numberOf = ({ position }: PoppedItem): number => itemNumber(position, 2) ?? 0
-  const isBefore = (popped: PoppedItem): boolean => numberOf(popped) < wanted
-  const isBehind = (popped: PoppedItem): boolean => numberOf(popped) > wanted
-  if (wanted <= stats.poppedItems) return { items: state.consumed(), isPast: isBefore }
-  const isNearEnd = stats.pushedItems - wanted < wanted - stats.poppedItems
-  if (isNearEnd && (at ?? number) !== undefined) return { items: state.newest(), isPast: isBefore }
-  return { items: state.items(), isPast: isBehind }
-}
-
-function notFound(
-  path: string,
-  { format, stats, consumer, producer }: RingInspection,
-  { at, number }: Wanted,
-): CommandError {
-  if (at === undefined && number === undefined) return emptyNow(path)
-  const what =
-    at === undefined ? `of number ${number}` : `that ends at position ${formatPosition(at, format)}`
-  const shown = (position: Position): string => formatPosition(position, format)
-  const waits =
-    consumer.offset === producer.offset
-      ? 'nothing waits'
-      : `what waits is from position ${shown(consumer.offset)} to ${shown(producer.offset)}`
-  const asked = number ?? (at === undefined ? undefined : itemNumber(at, format))
-  const isConsumed = stats !== undefined && asked !== undefined && asked <= stats.poppedItems
-  const gone = isConsumed ? '; it was consumed, and is overwritten or does not verify' : ''
-  const message = `${path} has no item ${what} now: ${waits}${gone}`
-  return new CommandError(EXIT.nothingNow, 'CLI_NO_ITEM', message, { device: path })
 }

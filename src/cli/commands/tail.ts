@@ -1,13 +1,13 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
-import { isRingError } from '../../errors.ts'
 import { inspectRing } from '../../ring/attach.ts'
 import { stepOver } from '../../ring/damage.ts'
 import { itemNumber } from '../../ring/position-text.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
 import type { Followed, PoppedItem, RingFollower, RingInspection } from '../../ring/types.ts'
 import { openDevice } from '../device/device.ts'
+import { lastItems } from '../device/last-items.ts'
 import { CommandError, EXIT, emptyNow, usageError } from '../errors.ts'
 import { device, limitOf } from '../flags/flags.ts'
 import { type LookFlags, lookFlags, SHOWN_ITEMS, shownItems } from '../flags/look-flags.ts'
@@ -24,11 +24,6 @@ interface Flags extends LookFlags {
   readonly consumed?: boolean
   readonly follow?: boolean
 }
-
-/** The last items are in memory before the first of them is printed: so much at most, unless it is a single one. */
-const KEPT_BYTES = 64 << 20
-/** Memory of an item besides its bytes. */
-const ITEM_BYTES = 200
 
 const fullDescription = `Prints the items that were pushed last and wait, a line each, oldest first, and leaves them in the ring. Opens the
 device read-only, takes no role and changes nothing; works while producer and consumer run.
@@ -106,7 +101,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     }
   }
   try {
-    const last = await lastOf(state, count, consumed === true, signal)
+    const last = await lastItems(state, count, consumed === true, signal)
     await print(last.items)
     if (last.problem !== undefined) throw last.problem
     if (follow === true) await goOn(ring, state, print, flags.json === true, signal)
@@ -115,47 +110,6 @@ async function run(flags: Flags, path: string): Promise<void> {
   } catch (error) {
     if (follow !== true || !(error instanceof Stopped)) throw error
   }
-}
-
-/** The last items, oldest first, and why there are not more of them, if that is an error. */
-interface Last {
-  readonly items: readonly PoppedItem[]
-  readonly problem?: unknown
-}
-
-async function lastOf(
-  state: RingInspection,
-  count: number,
-  consumed: boolean,
-  signal: AbortSignal,
-): Promise<Last> {
-  // Records of format 1 can only be found forward.
-  const isForward = state.format === 1 && !consumed
-  const items: PoppedItem[] = []
-  let bytes = 0
-  try {
-    for await (const popped of isForward ? state.items() : from(state, consumed)) {
-      signal.throwIfAborted()
-      items.push(popped)
-      bytes += popped.item.length + ITEM_BYTES
-      if (isForward && items.length > count) bytes -= (items.shift()?.item.length ?? 0) + ITEM_BYTES
-      if (bytes > KEPT_BYTES && items.length > 1) throw tooMany(items.length - 1, count)
-      if (!isForward && items.length === count) break
-    }
-  } catch (problem) {
-    if (!isRingError(problem)) throw problem
-    return { items: isForward ? items : items.reverse(), problem }
-  }
-  return { items: isForward ? items : items.reverse() }
-}
-
-function from(state: RingInspection, consumed: boolean): AsyncIterable<PoppedItem> {
-  return consumed ? state.consumed() : state.newest()
-}
-
-function tooMany(fit: number, count: number): CommandError {
-  const message = `the last ${count} items take more memory than 64 MiB: ask for fewer, such as -n ${fit}`
-  return new CommandError(EXIT.fault, 'CLI_TOO_MUCH', message, { count, fit })
 }
 
 function noneConsumed(path: string): CommandError {

@@ -1,0 +1,73 @@
+import type { Position } from '../../position.ts'
+import { formatPosition, itemNumber } from '../../ring/position-text.ts'
+import type { PoppedItem, RingInspection } from '../../ring/types.ts'
+import { CommandError, EXIT, emptyNow } from '../errors.ts'
+
+/** Which item is looked for, by the position that it ends at or by its number; without either, the next one. */
+export interface Wanted {
+  readonly at?: Position
+  readonly number?: number
+}
+
+/**
+ * The item that is wanted, if it is on the device.
+ * @throws the signal's reason
+ */
+export async function findItem(
+  state: RingInspection,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<PoppedItem | undefined> {
+  const { items, isPast } = search(state, wanted)
+  for await (const popped of items) {
+    signal.throwIfAborted()
+    if (isWanted(popped, wanted)) return popped
+    if (isPast(popped)) return undefined
+  }
+  return undefined
+}
+
+function isWanted({ position }: PoppedItem, { at, number }: Wanted): boolean {
+  if (at !== undefined) return position === at
+  return number === undefined || itemNumber(position, 2) === number
+}
+
+/** Where an item is looked for: from whichever end is nearer, and when it cannot come any more. */
+function search(
+  state: RingInspection,
+  { at, number }: Wanted,
+): { items: AsyncIterable<PoppedItem>; isPast: (popped: PoppedItem) => boolean } {
+  const { format, stats } = state
+  if (format === 1 || stats === undefined) {
+    return { items: state.items(), isPast: ({ position }) => at !== undefined && position > at }
+  }
+  const wanted = number ?? (at === undefined ? stats.poppedItems + 1 : (itemNumber(at, 2) ?? 0))
+  const numberOf = ({ position }: PoppedItem): number => itemNumber(position, 2) ?? 0
+  const isBefore = (popped: PoppedItem): boolean => numberOf(popped) < wanted
+  const isBehind = (popped: PoppedItem): boolean => numberOf(popped) > wanted
+  if (wanted <= stats.poppedItems) return { items: state.consumed(), isPast: isBefore }
+  const isNearEnd = stats.pushedItems - wanted < wanted - stats.poppedItems
+  if (isNearEnd && (at ?? number) !== undefined) return { items: state.newest(), isPast: isBefore }
+  return { items: state.items(), isPast: isBehind }
+}
+
+/** The error that there is none. */
+export function noSuchItem(
+  path: string,
+  { format, stats, consumer, producer }: RingInspection,
+  { at, number }: Wanted,
+): CommandError {
+  if (at === undefined && number === undefined) return emptyNow(path)
+  const what =
+    at === undefined ? `of number ${number}` : `that ends at position ${formatPosition(at, format)}`
+  const shown = (position: Position): string => formatPosition(position, format)
+  const waits =
+    consumer.offset === producer.offset
+      ? 'nothing waits'
+      : `what waits is from position ${shown(consumer.offset)} to ${shown(producer.offset)}`
+  const asked = number ?? (at === undefined ? undefined : itemNumber(at, format))
+  const isConsumed = stats !== undefined && asked !== undefined && asked <= stats.poppedItems
+  const gone = isConsumed ? '; it was consumed, and is overwritten or does not verify' : ''
+  const message = `${path} has no item ${what} now: ${waits}${gone}`
+  return new CommandError(EXIT.nothingNow, 'CLI_NO_ITEM', message, { device: path })
+}
