@@ -41,7 +41,7 @@ const SHARED = [
   ['inspection', /^ring\/format2\/check\/inspect$/],
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
   ['ring', /^(ring\/|codec\/(codec|bytes)$)/],
-  ['envelope', /^codec\/(after|envelope|frame)$/],
+  ['envelope', /^codec\/(after|envelope|wrapped)$/],
   ['claims', /^(block\/(native|claim)\/|hosts\/(run-)?command$)/],
   ['file', /^block\/file\//],
   ['nbd', /^block\/nbd\/(uri|protocol|claim)$/],

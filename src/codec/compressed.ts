@@ -6,7 +6,7 @@ import type { Codec } from './codec.ts'
 import type { Algorithm } from './compression/algorithm.ts'
 import { nodeZlib, nodeZstd } from './compression/node.ts'
 import { webZlib } from './compression/web.ts'
-import { FRAME, FrameReader, joined, littleEndian } from './frame.ts'
+import { FIRST, joined, littleEndian, WrappedReader } from './wrapped.ts'
 
 /** How {@link compressed} compresses. */
 export interface CompressedOptions {
@@ -24,14 +24,14 @@ const KINDS: OptionKinds<CompressedOptions> = {
   maxBytes: 'number',
 }
 
-/** The second byte of the frame. */
+/** The second byte. */
 const STORED = 0
 const CODES = { zlib: 1, zstd: 2 } as const
-const FRAME_BYTES = 2
+const START_BYTES = 2
 /** Behind these: the size of the item. */
 const SIZE_BYTES = 4
 const MAX_BYTES = 0xffff_ffff
-/** Smaller items do not shrink by more than the frame takes. */
+/** Smaller items do not shrink by more than wrapping takes. */
 const MIN_BYTES = 32
 
 type Algorithms = Readonly<Record<keyof typeof CODES, Algorithm | undefined>>
@@ -68,11 +68,11 @@ export function compressed<Out, In = Out>(
       after(codec.encode(item, outer), (bytes) => {
         checkSize(bytes.length, maxBytes)
         // Copied, because the caller may change the item while another thread compresses it.
-        const stored = joined(Uint8Array.of(FRAME.compressed, STORED), bytes)
+        const stored = joined(Uint8Array.of(FIRST.compressed, STORED), bytes)
         if (bytes.length < MIN_BYTES) return stored
-        return after(algorithm.compress(stored.subarray(FRAME_BYTES)), (shrunk) => {
+        return after(algorithm.compress(stored.subarray(START_BYTES)), (shrunk) => {
           const size = littleEndian(bytes.length, SIZE_BYTES)
-          const start = Uint8Array.of(FRAME.compressed, CODES[name])
+          const start = Uint8Array.of(FIRST.compressed, CODES[name])
           return size.length + shrunk.length < bytes.length ? joined(start, size, shrunk) : stored
         })
       }),
@@ -86,7 +86,7 @@ function inflated(
   maxBytes: number,
   algorithms: Algorithms,
 ): Uint8Array | Promise<Uint8Array> {
-  const reader = new FrameReader(bytes, 'compressed', [STORED, ...Object.values(CODES)])
+  const reader = new WrappedReader(bytes, 'compressed', [STORED, ...Object.values(CODES)])
   const { version } = reader
   if (version === STORED) {
     checkSize(reader.rest.length, maxBytes)

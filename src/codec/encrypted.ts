@@ -11,7 +11,7 @@ import {
   spend,
   webCryptoKey,
 } from './encryption-keys.ts'
-import { FRAME, FrameReader, joined, littleEndian, utf8Of } from './frame.ts'
+import { FIRST, joined, littleEndian, utf8Of, WrappedReader } from './wrapped.ts'
 
 /** How {@link encrypted} encrypts. */
 export interface EncryptedOptions {
@@ -80,7 +80,7 @@ export function encrypted<Out, In = Out>(
         // Copied, because the caller may change the item while WebCrypto works.
         const plain = new Uint8Array(bytes)
         const id = utf8Of(current.id, 'id')
-        const start = joined(Uint8Array.of(FRAME.encrypted, VERSION, id.length), id)
+        const start = joined(Uint8Array.of(FIRST.encrypted, VERSION, id.length), id)
         const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
         const algorithm = algorithmOf(nonce, joined(start, bound, outer))
         const key = await webCryptoKey(current.key)
@@ -88,7 +88,7 @@ export function encrypted<Out, In = Out>(
         return joined(start, nonce, new Uint8Array(sealed))
       }),
     decode: async (bytes, outer = NOTHING) => {
-      const reader = new FrameReader(bytes, 'encrypted', [VERSION])
+      const reader = new WrappedReader(bytes, 'encrypted', [VERSION])
       const id = reader.text(reader.u8('key id'), 'key id')
       if (!isKeyId(id)) {
         throw reader.wrong('expected visible ASCII as the key id', JSON.stringify(id))

@@ -1,6 +1,6 @@
 import { CodecError } from '../errors.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
-import { isVisible } from './frame.ts'
+import { isVisible } from './wrapped.ts'
 
 /** A key of WebCrypto: of AES-GCM, to encrypt and decrypt with; it need not be extractable. */
 export type WebCryptoKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>

@@ -1,6 +1,6 @@
 import { after } from './after.ts'
 import type { Codec } from './codec.ts'
-import { FRAME, FrameReader, isVisible, joined, littleEndian, utf8Of } from './frame.ts'
+import { FIRST, isVisible, joined, littleEndian, utf8Of, WrappedReader } from './wrapped.ts'
 
 /** An item with what is said about it: as it is popped. */
 export interface Envelope<T> {
@@ -23,7 +23,7 @@ const VERSION = 1
 /** Bits of the byte that says what there is. */
 const HAS = { time: 1, id: 2, key: 4 } as const
 const ALL = HAS.time | HAS.id | HAS.key
-/** Bytes before the variable part of the head: two of the frame, its length, what there is, the number of headers. */
+/** Bytes before the variable part of the head: two that say what it is, its length, what there is, the number of headers. */
 const FIXED_BYTES = 6
 /** The length of a head has two bytes. */
 const MAX_HEAD_BYTES = 0xffff
@@ -99,7 +99,7 @@ export function encodeHead(fields: Partial<EnvelopeHead>): Uint8Array {
     (time === undefined ? 0 : HAS.time) |
     (id === undefined ? 0 : HAS.id) |
     (key === undefined ? 0 : HAS.key)
-  const start = Uint8Array.of(FRAME.envelope, VERSION)
+  const start = Uint8Array.of(FIRST.envelope, VERSION)
   const counts = Uint8Array.of(has, named.length)
   return joined(start, littleEndian(length, 2), counts, ...parts)
 }
@@ -135,7 +135,7 @@ export interface DecodedHead {
  * @throws {CodecError} `CODEC_UNSUPPORTED`
  */
 export function decodeHead(bytes: Uint8Array): DecodedHead {
-  const reader = new FrameReader(bytes, 'envelope', [VERSION])
+  const reader = new WrappedReader(bytes, 'envelope', [VERSION])
   const length = reader.u16('length')
   const has = reader.u8('flags')
   const count = reader.u8('number of headers')
@@ -162,19 +162,19 @@ export function decodeHead(bytes: Uint8Array): DecodedHead {
   }
 }
 
-function readTime(reader: FrameReader): number {
+function readTime(reader: WrappedReader): number {
   const time = reader.u64('time')
   if (time > MAX_TIME) throw reader.wrong(`expected a time up to ${MAX_TIME}`, String(time))
   return Number(time)
 }
 
-function readId(reader: FrameReader): string {
+function readId(reader: WrappedReader): string {
   const length = reader.u8('id')
   if (length === 0) throw reader.wrong('expected an id', 'an empty one')
   return reader.text(length, 'id')
 }
 
-function readHeaders(reader: FrameReader, count: number): Record<string, string> {
+function readHeaders(reader: WrappedReader, count: number): Record<string, string> {
   // Without a prototype, `__proto__` is a name like any other.
   const headers: Record<string, string> = Object.create(null)
   let last = ''

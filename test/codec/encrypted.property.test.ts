@@ -154,7 +154,7 @@ describe('what does not decrypt', () => {
     ['expected visible ASCII as the key id', `fa010120${'00'.repeat(40)}`],
     ['expected visible ASCII as the key id', `fa0141${'41'.repeat(100)}`],
     ['expected UTF-8 as the key id', `fa0101ff${'00'.repeat(40)}`],
-  ])('is no frame: %s', async (message, hex) => {
+  ])('is invalid: %s', async (message, hex) => {
     const codec = encrypted(text, keys)
     await expect(decoded(codec, Buffer.from(hex, 'hex'))).rejects.toMatchObject({
       code: 'CODEC_DECODE',

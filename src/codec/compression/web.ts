@@ -1,4 +1,4 @@
-import { joined } from '../frame.ts'
+import { joined } from '../wrapped.ts'
 import { type Algorithm, wrongSize } from './algorithm.ts'
 
 /** A stream may inflate all of a piece at once, to 1,032 times its size. */

@@ -1,10 +1,10 @@
 import { CodecError } from '../errors.ts'
 
-/** First bytes of the frames of codecs. No UTF-8 contains them, so neither text nor JSON is taken for a frame. */
-export const FRAME = { envelope: 0xf8, compressed: 0xf9, encrypted: 0xfa } as const
+/** First bytes of items that a codec wrapped. No UTF-8 contains them, so neither text nor JSON is taken for one. */
+export const FIRST = { envelope: 0xf8, compressed: 0xf9, encrypted: 0xfa } as const
 
-/** What a frame is, in messages. */
-export type FrameKind = keyof typeof FRAME
+/** What wraps an item. */
+export type Wrapper = keyof typeof FIRST
 
 const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -41,11 +41,11 @@ export function littleEndian(value: number, bytes: 2 | 4 | 8): Uint8Array {
   return encoded.subarray(0, bytes)
 }
 
-/** Reads a frame from its start, and never beyond its end. */
-export class FrameReader {
+/** Reads a wrapped item from its start, and never beyond its end. */
+export class WrappedReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
-  readonly #kind: FrameKind
+  readonly #wrapper: Wrapper
   /** The second byte. */
   readonly version: number
   #at = 0
@@ -53,21 +53,22 @@ export class FrameReader {
   /**
    * Reads the first two bytes.
    * @param versions the values of the second one that are known
-   * @throws {TypeError} it is another frame, or none
+   * @throws {TypeError} it is wrapped otherwise, or not
    * @throws {CodecError} `CODEC_UNSUPPORTED`
    */
-  constructor(bytes: Uint8Array, kind: FrameKind, versions: readonly number[]) {
+  constructor(bytes: Uint8Array, wrapper: Wrapper, versions: readonly number[]) {
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.#kind = kind
+    this.#wrapper = wrapper
     const first = this.u8('first byte')
-    if (first !== FRAME[kind]) throw this.wrong(`expected ${hex(FRAME[kind])} first`, hex(first))
+    if (first !== FIRST[wrapper])
+      throw this.wrong(`expected ${hex(FIRST[wrapper])} first`, hex(first))
     this.version = this.u8('version')
     if (versions.includes(this.version)) return
     throw new CodecError(
       'CODEC_UNSUPPORTED',
-      `version ${this.version} of a frame '${kind}' is unknown here, known are ${versions.join(', ')}; use a newer version of this package`,
-      { codec: kind },
+      `version ${this.version} of '${wrapper}' is unknown here, known are ${versions.join(', ')}; use a newer version of this package`,
+      { codec: wrapper },
     )
   }
 
@@ -111,9 +112,9 @@ export class FrameReader {
     }
   }
 
-  /** The frame is invalid. */
+  /** The item is invalid. */
   wrong(expected: string, found: string): TypeError {
-    return new TypeError(`invalid frame '${this.#kind}': ${expected}, found ${found}`)
+    return new TypeError(`invalid as '${this.#wrapper}': ${expected}, found ${found}`)
   }
 
   #pass(length: number, what: string): number {
