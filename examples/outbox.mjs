@@ -47,7 +47,7 @@ async function openOutbox(device) {
     client: 'shop',
     codec: json(),
     flushIntervalMs: 50,
-    retryIntervalMs: 100,
+    backoff: { firstMs: 100 },
   })
 }
 

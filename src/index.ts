@@ -34,6 +34,7 @@ export {
 } from './ring/queue/reader.ts'
 export {
   RingWriter,
+  type TryPushManyResult,
   type TryPushResult,
   type WaitingOptions,
   type WriterOptions,
@@ -55,3 +56,24 @@ export type {
   RingState,
   SuspendResult,
 } from './ring/types.ts'
+export {
+  isWorkError,
+  WorkError,
+  type WorkErrorCode,
+  type WorkErrorDetails,
+} from './work/errors.ts'
+export type {
+  Answer,
+  AttemptStore,
+  BackoffOptions,
+  DeadLetter,
+  DeadLetterFunction,
+  DeadLetterSink,
+  EncodedSink,
+  Handler,
+  Job,
+  ProcessOptions,
+  ProcessSummary,
+  RetryOptions,
+  WorkEvent,
+} from './work/types.ts'

@@ -286,6 +286,12 @@ const calls: Readonly<
   'ring/report/dump.ts': {
     dumpAt: async (signal) => dumpAt(await newRing(), 16384, { signal }),
   },
+  'work/types.ts': {
+    'RingReader.process': async (signal) => {
+      await using reader = await RingReader.open(await newRing())
+      await reader.process(() => undefined, { untilEmpty: true, signal })
+    },
+  },
   'journal/types.ts': {
     'Journal.start': async (signal) =>
       (await Journal.start(newDevice(), async () => undefined, { signal })).close(),

@@ -3,6 +3,7 @@ import { smallestSector } from '../block/file/sysfs.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
 import { BLANK, UNFINISHED } from '../ring/report/signatures.ts'
+import { isWorkError } from '../work/errors.ts'
 import { counted, describeDamage } from './output/render.ts'
 
 /**
@@ -11,8 +12,8 @@ import { counted, describeDamage } from './output/render.ts'
  */
 export function adviceFor(error: CodedError<string, object>): string {
   if (isRingError(error)) return ringAdvice(error)
-  if (error.code === 'JOURNAL_STOPPED' || error.code === 'JOURNAL_UNDECODABLE') {
-    return `${error.message}. Here that is --on-failure dead-letter:PATH`
+  if (isWorkError(error)) {
+    return `${error.message}. Here that is --dead-letter DEVICE`
   }
   return (
     error.message

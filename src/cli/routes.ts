@@ -11,6 +11,7 @@ const ROUTES: Readonly<Record<string, () => Promise<Route>>> = {
   peek: async () => (await import('./commands/peek.ts')).peek,
   tail: async () => (await import('./commands/tail.ts')).tail,
   move: async () => (await import('./commands/move.ts')).move,
+  work: async () => (await import('./commands/work.ts')).work,
   suspend: async () => (await import('./commands/suspend.ts')).suspend,
   resume: async () => (await import('./commands/resume.ts')).resume,
   diagnostics: async () => (await import('./commands/diagnostics.ts')).diagnostics,

@@ -92,25 +92,30 @@ function encodeError(codec: string, cause: unknown): CodecError | RingError {
 }
 
 /**
- * Decodes the item that ends at `position`.
- * @throws {CodecError} `CODEC_DECODE`, or the codec's own code, with the position and the bytes
+ * Decodes the item that ends at `position`; at once, if the codec does.
+ * @throws {CodecError} `CODEC_DECODE`, or as the codec says, with the position and the bytes; at once or as a rejection
  */
-export async function decodeItem<Out>(
+export function decodeItem<Out>(
   codec: Codec<Out, never>,
   bytes: Uint8Array,
   position: Position,
   format: 1 | 2,
-): Promise<Out> {
-  try {
-    return await codec.decode(bytes)
-  } catch (cause) {
+): Out | Promise<Out> {
+  const fail = (cause: unknown): never => {
+    const shown = formatPosition(position, format)
     throw new CodecError(
       codeOf(cause, 'CODEC_DECODE'),
-      `the item of ${bytes.length} bytes that ends at position ${formatPosition(position, format)} is not ${codec.name}: ` +
+      `the item of ${bytes.length} bytes that ends at position ${shown} is not ${codec.name}: ` +
         `${reason(cause)}; acknowledge it, or advance to that position, to skip it`,
       { codec: codec.name, position, bytes },
       cause,
     )
+  }
+  try {
+    const decoded = codec.decode(bytes)
+    return decoded instanceof Promise ? decoded.catch(fail) : decoded
+  } catch (cause) {
+    return fail(cause)
   }
 }
 

@@ -7,9 +7,6 @@ export {
 export type { JournalEvent } from './events.ts'
 export { Journal } from './journal.ts'
 export type {
-  DeadLetter,
-  DeadLetterSink,
-  FailurePolicy,
   JournalOptions,
   JournalStatus,
   Perform,

@@ -5,6 +5,7 @@ import { asPosition, type Position } from '../position.ts'
 import { type RingWriter, type WaitingOptions, WRITER_KINDS } from '../ring/queue/writer.ts'
 import type { Consumer } from '../ring/types.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
+import { atMost } from '../util/at-most.ts'
 import { checkOptions, optionsOf } from '../util/options.ts'
 import { Alarm } from './alarm.ts'
 import { attachEnds, type Ends } from './attach.ts'
@@ -22,7 +23,7 @@ import { Receipts } from './receipts.ts'
 import { Schedule } from './schedule.ts'
 import { JOURNAL_KINDS, type Settings, settingsOf } from './settings.ts'
 import type { JournalOptions, JournalStatus, Perform, Receipt } from './types.ts'
-import { atMost, Waits } from './wait.ts'
+import { Waits } from './wait.ts'
 
 /** Codes with which a push is refused, without further consequences. */
 const REFUSALS: readonly RingErrorCode[] = ['RING_ITEM_TOO_LARGE', 'RING_OVERLOADED']
@@ -31,10 +32,10 @@ const BEFORE_ALL = asPosition(-1n)
 /** What a journal is made of. */
 interface Parts<In> {
   readonly ends: Ends<In>
-  readonly performer: Pick<Performer<never>, 'drain' | 'progress' | 'performingUpTo'>
+  readonly performer: Pick<Performer<never>, 'run' | 'progress' | 'performingUpTo'>
   readonly receipts: Receipts
   readonly schedule: Schedule
-  readonly settings: Pick<Settings<never>, 'name' | 'client' | 'clock' | 'closeGraceMs'>
+  readonly settings: Pick<Settings<never>, 'name' | 'client' | 'clock' | 'graceMs'>
   readonly stop: AbortController
 }
 
@@ -127,8 +128,13 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const onFreed = (): void => {
       if (writer.blocked) writer.wake()
     }
+    const foundUpTo = writer.producer.position
+    const untilDue = async (signal: AbortSignal): Promise<Position> => {
+      await schedule.untilDue(signal)
+      return journal.#pushedUpTo
+    }
     const performer = new Performer({
-      ...{ consumer, perform, settings, receipts, onFreed },
+      ...{ consumer, perform, settings, receipts, foundUpTo, untilDue, onFreed },
       stop: stop.signal,
     })
     const journal = new Journal<In>({ ends, performer, receipts, schedule, settings, stop })
@@ -194,7 +200,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   /**
    * Ends the journal; the device stays connected. What was not performed stays there for the next start. Pushes
    * that wait are rejected with `JOURNAL_CLOSED`, and so are those who wait for operations, except those of a
-   * `perform` under way: its signal is aborted, and if it succeeds within `closeGraceMs`, that counts. If
+   * `perform` under way: its signal is aborted, and if it succeeds within `graceMs`, that counts. If
    * it goes on for longer, nobody waits for it, and the next start performs the same operations again. A device
    * that does not answer is waited for as long once more: then the pushes under way are rejected with
    * `JOURNAL_DEVICE`, and the roles are given back when it answers. Never fails; can be called again.
@@ -213,11 +219,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
 
   async #run(): Promise<void> {
     try {
-      await this.#performer.drain(this.#foundUpTo, true)
-      for (;;) {
-        await this.#schedule.untilDue(this.#stop.signal)
-        await this.#performer.drain(this.#pushedUpTo, false)
-      }
+      await this.#performer.run()
     } catch (error) {
       // Not awaited: the end waits for this.
       void this.#end(error)
@@ -268,11 +270,11 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     this.#stop.abort(error)
     this.#schedule.ring()
     const writerClosed = this.#writer.close()
-    const { closeGraceMs, clock } = this.#settings
-    await atMost(closeGraceMs, this.#running, clock)
+    const { graceMs, clock } = this.#settings
+    await atMost(graceMs, this.#running, clock)
     this.#receipts.end(error, BEFORE_ALL)
     const released = Promise.all([writerClosed, this.#consumer.close()])
-    if (!(await atMost(closeGraceMs, released, clock))) {
+    if (!(await atMost(graceMs, released, clock))) {
       this.#pushes.giveUp(unanswered(this.#where))
     }
     publish(this.#where, { event: 'end', error })

@@ -1,25 +1,17 @@
 import type { Position } from '../position.ts'
+import { inspectRing } from '../ring/attach.ts'
 import { formatPosition } from '../ring/position-text.ts'
-import type { Consumer } from '../ring/types.ts'
-import { type Operation, readNext } from './batch.ts'
-import {
-  deadLettered,
-  type GivenUp,
-  type JournalError,
-  missing,
-  stopped,
-  type Where,
-} from './errors.ts'
+import type { Consumer, PoppedItem } from '../ring/types.ts'
+import { onAbort } from '../util/abort.ts'
+import { backoffAfter } from '../work/backoff.ts'
+import { type Job, Scheduler, type Verdict } from '../work/scheduler.ts'
+import type { DeadLetter } from '../work/types.ts'
+import { type Next, type Operation, readNext } from './batch.ts'
+import { deadLettered, type JournalError, missing, stopped, type Where } from './errors.ts'
 import { type Happening, publish } from './events.ts'
 import type { Receipts } from './receipts.ts'
-import { retryDelay, type Settings } from './settings.ts'
-import type {
-  DeadLetter,
-  DeadLetterSink,
-  Perform,
-  PerformContext,
-  PerformFailure,
-} from './types.ts'
+import type { Settings } from './settings.ts'
+import type { Perform, PerformContext, PerformFailure } from './types.ts'
 
 /** The attempt in progress, or the last one that failed. */
 export interface Progress {
@@ -37,31 +29,64 @@ export interface PerformerParts<Op> {
   readonly perform: Perform<Op>
   readonly settings: Settings<Op>
   readonly receipts: Receipts
+  /** The end of the operations found at start. */
+  readonly foundUpTo: Position
+  /** Waits until operations should be performed; answers up to which position. */
+  readonly untilDue: (stop: AbortSignal) => Promise<Position>
   /** Called when space was freed. */
   readonly onFreed: () => void
-  /** Ends everything that waits; its reason is thrown. */
+  /** Ends everything that waits. */
   readonly stop: AbortSignal
 }
 
-/** Performs the operations in the ring and acknowledges them; retries failures. */
+/** Operations that are performed together, or one that is given up. */
+interface Batch<Op> extends Job {
+  readonly operations: readonly Operation<Op>[]
+  /** The position after the last of them. */
+  readonly position: Position
+  readonly mayHaveRun: boolean
+  attempts: number
+  handOvers: number
+  /** Why its operation is given up. */
+  givenUp: { readonly error: unknown } | undefined
+}
+
+/** All operations have one key: they are performed in their order. */
+const IN_ORDER = 0
+
+/** Performs the operations in the ring, in their order, and acknowledges them; tries failures again. */
 export class Performer<Op> {
+  readonly #parts: PerformerParts<Op>
   readonly #consumer: Consumer
-  readonly #perform: Perform<Op>
   readonly #settings: Settings<Op>
   readonly #receipts: Receipts
-  readonly #onFreed: () => void
   readonly #stop: AbortSignal
+  readonly #scheduler: Scheduler<Batch<Op>>
   #progress = NO_PROGRESS
   #performingUpTo: Position
+  /** Everything before this is to be performed now. */
+  #dueUpTo: Position
 
   constructor(parts: PerformerParts<Op>) {
+    this.#parts = parts
     this.#consumer = parts.consumer
-    this.#perform = parts.perform
     this.#settings = parts.settings
     this.#receipts = parts.receipts
-    this.#onFreed = parts.onFreed
     this.#stop = parts.stop
     this.#performingUpTo = parts.consumer.position
+    this.#dueUpTo = parts.foundUpTo
+    this.#scheduler = new Scheduler<Batch<Op>>({
+      clock: parts.settings.clock,
+      concurrency: 1,
+      maxHeld: 1,
+      maxHeldBytes: Number.POSITIVE_INFINITY,
+      next: async (_most, stop) => [await this.#next(stop)],
+      attempt: (batch) => this.#attempt(batch),
+      conclude: (_, verdict) => verdict as Verdict<Batch<Op>>,
+      failed: (_, error) => {
+        throw error
+      },
+    })
   }
 
   get progress(): Progress {
@@ -74,67 +99,77 @@ export class Performer<Op> {
   }
 
   /**
-   * Performs everything up to a position.
+   * Performs what is due, until it is stopped.
    * @throws {JournalError} the policy ends the journal here
-   * @throws the reason of `stop`, and what the consumer throws
+   * @throws what the consumer throws
    */
-  async drain(upTo: Position, mayHaveRun: boolean): Promise<void> {
-    while (this.#consumer.position < upTo) {
-      this.#stop.throwIfAborted()
+  async run(): Promise<void> {
+    const scheduler = this.#scheduler
+    const unlisten = onAbort(this.#stop, () => scheduler.stop(this.#stop.reason))
+    await scheduler.run().finally(unlisten)
+  }
+
+  /** Reads what is due, waiting until something is. */
+  async #next(stop: AbortSignal): Promise<Batch<Op>> {
+    for (;;) {
+      const { position } = this.#consumer
+      if (position >= this.#dueUpTo) {
+        this.#receipts.performed(this.#dueUpTo)
+        this.#dueUpTo = await this.#parts.untilDue(stop)
+        continue
+      }
+      const upTo = this.#dueUpTo
       const next = await readNext(this.#consumer, this.#settings.codec, this.#settings, upTo)
-      if (next === undefined) {
-        // With reading, the consumer also learned that the producer attached right here.
-        if (this.#consumer.position >= upTo) break
-        throw this.#missing(upTo)
-      }
-      if ('batch' in next) await this.#performBatch(next.batch, mayHaveRun)
-      else await this.#giveUp({ position: next.position, attempts: 0, error: next.undecodable })
-    }
-    this.#receipts.performed(upTo)
-  }
-
-  /** Performs one batch until it succeeds, or one operation of it is given up. */
-  async #performBatch(batch: readonly Operation<Op>[], mayHaveRun: boolean): Promise<void> {
-    const { maxAttempts, isolateAfter } = this.#settings
-    for (let attempt = 1; ; attempt++) {
-      const failure = await this.#attempt(batch, attempt, mayHaveRun || attempt > 1)
-      if (failure === undefined) return
-      const [only] = batch
-      if (only !== undefined && batch.length === 1 && attempt >= maxAttempts) {
-        const letter = { ...only, attempts: attempt, error: failure.error }
-        return this.#giveUp(letter)
-      }
-      await this.#pause('perform', batch, attempt, failure.error)
-      if (batch.length > 1 && attempt >= isolateAfter) return this.#performOneByOne(batch)
+      if (next !== undefined) return this.#batchOf(next, upTo <= this.#parts.foundUpTo)
+      // With reading, the consumer also learned that the producer attached right here.
+      if (this.#consumer.position < upTo) throw this.#missing(upTo)
     }
   }
 
-  async #performOneByOne(batch: readonly Operation<Op>[]): Promise<void> {
-    for (const operation of batch) await this.#performBatch([operation], true)
+  #batchOf(next: NonNullable<Next<Op>>, mayHaveRun: boolean): Batch<Op> {
+    const of = (batch: Pick<Batch<Op>, 'operations' | 'position' | 'givenUp'>): Batch<Op> => ({
+      ...batch,
+      ...{ key: IN_ORDER, bytes: 0, mayHaveRun, attempts: 0, handOvers: 0 },
+    })
+    if ('batch' in next) {
+      const operations = next.batch
+      return of({ operations, position: endOf(operations, this.#consumer), givenUp: undefined })
+    }
+    const { position, undecodable: error } = next
+    return of({ operations: [], position, givenUp: { error } })
   }
 
-  /** Calls `perform` once, and gives the operations back if it succeeds. */
-  async #attempt(
-    batch: readonly Operation<Op>[],
-    attempt: number,
-    mayHaveRun: boolean,
-  ): Promise<PerformFailure | undefined> {
-    this.#stop.throwIfAborted()
-    const { clock } = this.#settings
-    const position = endOf(batch, this.#consumer)
-    this.#progress = { ...this.#progress, attempt }
+  /** Calls `perform` once, and gives the operations back if it succeeds; or hands one over that was given up. */
+  async #attempt(batch: Batch<Op>): Promise<Verdict<Batch<Op>>> {
+    if (batch.givenUp !== undefined) return this.#giveUp(batch, batch.givenUp.error)
+    const { attempts: most, isolateAfter, clock } = this.#settings
+    const { operations, position } = batch
+    if (operations.length > 1 && batch.attempts >= isolateAfter) return oneByOne(batch)
+    batch.attempts++
+    const attempt = batch.attempts
+    const mayHaveRun = batch.mayHaveRun || attempt > 1
+    this.#progress = { ...this.#progress, attempt, nextRetryAt: undefined }
     this.#performingUpTo = position
     const startedAt = clock.now()
-    const failure = await this.#call(batch, { attempt, mayHaveRun, signal: this.#stop })
+    const failure = await this.#call(operations, { attempt, mayHaveRun, signal: this.#stop })
     const durationMs = clock.now() - startedAt
     if (failure !== undefined) {
       this.#stop.throwIfAborted()
-      return failure
+      const { error } = failure
+      if (operations.length === 1 && attempt >= most) return this.#giveUp(batch, error)
+      return this.#again('perform', batch, attempt, error)
     }
     await this.#advance(position)
     this.#receipts.performed(position)
-    const operations = batch.length
-    this.#publish({ event: 'perform', operations, position, attempt, mayHaveRun, durationMs })
+    const count = operations.length
+    this.#publish({
+      event: 'perform',
+      operations: count,
+      position,
+      attempt,
+      mayHaveRun,
+      durationMs,
+    })
     return undefined
   }
 
@@ -144,74 +179,80 @@ export class Performer<Op> {
   ): Promise<PerformFailure | undefined> {
     try {
       const operations = batch.map(({ operation }) => operation)
-      const answer = await this.#perform(operations, context)
+      const answer = await this.#parts.perform(operations, context)
       return isFailure(answer) ? answer : undefined
     } catch (error) {
       return { error }
     }
   }
 
-  /** Ends the journal, or hands the operation at the cursor to the dead letter and skips it. */
-  async #giveUp(letter: Omit<DeadLetter<Op>, 'bytes'>): Promise<void> {
-    const { onFailure } = this.#settings
-    const { position, attempts, error } = letter
-    if (typeof onFailure === 'string') throw stopped(this.#where, this.#shown(letter))
+  /** Ends the journal, or hands the operation at the cursor to the dead letters and skips it. */
+  async #giveUp(batch: Batch<Op>, error: unknown): Promise<Verdict<Batch<Op>>> {
+    const { deadLetter } = this.#settings
+    const { position, attempts } = batch
+    const shown = { position: this.#show(position), attempts, error }
+    if (deadLetter === undefined) throw stopped(this.#where, shown)
+    batch.givenUp = { error }
     // Read again: the codec and `perform` may have changed the bytes that they got.
-    const popped = await this.#consumer.pop()
-    if (popped.status !== 'item') throw this.#missing(position)
-    await this.#handOver(onFailure.deadLetter, { ...letter, bytes: popped.item })
+    const [popped] = await this.#consumer.popMany({ maxItems: 1 })
+    if (popped === undefined) throw this.#missing(position)
+    try {
+      await deadLetter(await this.#letter(batch, popped, error), { signal: this.#stop })
+    } catch (cause) {
+      this.#stop.throwIfAborted()
+      return this.#again('deadLetter', batch, ++batch.handOvers, cause)
+    }
     await this.#advance(position)
-    this.#receipts.steppedOver(position, deadLettered(this.#where, this.#shown(letter)))
+    this.#receipts.steppedOver(position, deadLettered(this.#where, shown))
     this.#publish({ event: 'deadLetter', position, attempts, error })
+    return undefined
+  }
+
+  async #letter(
+    { operations: [operation], position, attempts }: Batch<Op>,
+    { item, pushedAt }: PoppedItem,
+    error: unknown,
+  ): Promise<DeadLetter<Op>> {
+    const { device } = this.#consumer
+    const { ring } = await inspectRing(device)
+    return {
+      ...(operation !== undefined && { item: operation.operation }),
+      bytes: item,
+      ring: ring?.uuid ?? device.name,
+      position: this.#show(position),
+      pushedAt,
+      attempts,
+      error,
+    }
   }
 
   #missing(pushedUpTo: Position): JournalError {
     return missing(this.#where, this.#show(this.#consumer.position), this.#show(pushedUpTo))
   }
 
-  #shown({ position, attempts, error }: Omit<DeadLetter<Op>, 'bytes'>): GivenUp {
-    return { position: this.#show(position), attempts, error }
-  }
-
   #show(position: Position): string {
     return formatPosition(position, this.#consumer.format)
-  }
-
-  async #handOver(sink: DeadLetterSink<Op>, letter: DeadLetter<Op>): Promise<void> {
-    const options = { signal: this.#stop }
-    for (let attempt = 1; ; attempt++) {
-      this.#stop.throwIfAborted()
-      try {
-        if (typeof sink === 'function') await sink(letter, options)
-        else await sink.push(letter.bytes, options)
-        return
-      } catch (error) {
-        this.#stop.throwIfAborted()
-        await this.#pause('deadLetter', [letter], attempt, error)
-      }
-    }
   }
 
   async #advance(position: Position): Promise<void> {
     await this.#consumer.advance(position)
     this.#progress = NO_PROGRESS
-    this.#onFreed()
+    this.#parts.onFreed()
   }
 
-  async #pause(
+  /** Tried again after a pause. */
+  #again(
     what: 'perform' | 'deadLetter',
-    failed: readonly { readonly position: Position }[],
+    { operations, position }: Batch<Op>,
     attempt: number,
     error: unknown,
-  ): Promise<void> {
-    const { clock } = this.#settings
-    const delayMs = retryDelay(attempt, this.#settings)
-    const position = endOf(failed, this.#consumer)
-    const operations = failed.length
-    this.#publish({ event: 'retry', what, operations, position, attempt, error, delayMs })
+  ): Verdict<Batch<Op>> {
+    const { clock, backoff } = this.#settings
+    const delayMs = backoffAfter(attempt, backoff)
+    const count = Math.max(operations.length, 1)
+    this.#publish({ event: 'retry', what, operations: count, position, attempt, error, delayMs })
     this.#progress = { attempt, lastError: error, nextRetryAt: clock.now() + delayMs }
-    await clock.sleep(delayMs, this.#stop)
-    this.#progress = { attempt, lastError: error, nextRetryAt: undefined }
+    return { againAfterMs: delayMs }
   }
 
   get #where(): Where {
@@ -225,6 +266,18 @@ export class Performer<Op> {
 
 function endOf(batch: readonly { readonly position: Position }[], consumer: Consumer): Position {
   return batch.at(-1)?.position ?? consumer.position
+}
+
+/** A batch that keeps failing: whichever operation fails, the others do not wait for it. */
+function oneByOne<Op>(batch: Batch<Op>): Verdict<Batch<Op>> {
+  const parts = batch.operations.map((operation) => ({
+    ...batch,
+    operations: [operation],
+    position: operation.position,
+    mayHaveRun: true,
+    attempts: 0,
+  }))
+  return { parts }
 }
 
 function isFailure(answer: unknown): answer is PerformFailure {

@@ -3,6 +3,7 @@ import type { Codec } from '../codec/codec.ts'
 import type { Position } from '../position.ts'
 import type { WaitingOptions, WriterOptions } from '../ring/queue/writer.ts'
 import type { CreateOptions } from '../ring/types.ts'
+import type { BackoffOptions, DeadLetterSink } from '../work/types.ts'
 
 /** What a call of {@link Perform} learns besides the operations. */
 export interface PerformContext {
@@ -13,7 +14,7 @@ export interface PerformContext {
    * operations found on the device at start. False guarantees that none has.
    */
   readonly mayHaveRun: boolean
-  /** Aborted on close, which then waits for `closeGraceMs`; a later result is ignored. */
+  /** Aborted on close, which then waits for `graceMs`; a later result is ignored. */
   readonly signal: AbortSignal
 }
 
@@ -36,40 +37,6 @@ export type Perform<Op> = (
 // biome-ignore lint/suspicious/noConfusingVoidType: `async` functions that return nothing answer void.
 export type PerformAnswer = PerformFailure | undefined | void
 
-/** An operation that was given up, to inspect or to repair. */
-export interface DeadLetter<Op> {
-  /** Absent if it does not decode. */
-  readonly operation?: Op
-  /** The operation's bytes on the device. */
-  readonly bytes: Uint8Array
-  /** Position after the operation: unique in this journal. */
-  readonly position: Position
-  /** How often it was tried alone; 0 if it does not decode. */
-  readonly attempts: number
-  /** Why it was given up: the last failure, or a `CodecError`. */
-  readonly error: unknown
-}
-
-/**
- * Where operations go that are given up: a callback, or the writer of a ring, which gets their bytes unchanged. The
- * journal skips the operation once the promise has resolved, so by then it has to be on stable storage. A failure is
- * retried like one of {@link Perform}. After a crash, the same operation may come again.
- */
-export type DeadLetterSink<Op> =
-  | ((letter: DeadLetter<Op>, options: { readonly signal: AbortSignal }) => Promise<void>)
-  | { push(bytes: Uint8Array, options: WaitingOptions): Promise<Position> }
-
-/**
- * How to treat an operation that keeps failing, or that does not decode:
- * - `retry`: without a limit. An operation that does not decode ends the journal, because retrying cannot help.
- * - `stop`: end the journal with `JOURNAL_STOPPED` or `JOURNAL_UNDECODABLE`; every operation stays on the device.
- * - `deadLetter`: hand it over durably, then skip it.
- *
- * The last two apply after `maxAttempts` attempts at the operation alone: a batch that keeps failing is performed one
- * by one, so that only the failing operation is given up.
- */
-export type FailurePolicy<Op> = 'retry' | 'stop' | { readonly deadLetter: DeadLetterSink<Op> }
-
 /** How a journal is started. `Out` is performed, `In` is pushed; see {@link Codec}. */
 export interface JournalOptions<Out, In = Out>
   extends Pick<
@@ -91,20 +58,25 @@ export interface JournalOptions<Out, In = Out>
    * waits. Default 0. `Infinity`: until a `flush`, or until the journal is full.
    */
   readonly flushIntervalMs?: number
-  /** The pause after a first failure; it doubles with each further one. Default 5,000. */
-  readonly retryIntervalMs?: number
-  /** The longest pause after a failure. Default 300,000, or `retryIntervalMs` if that is more. */
-  readonly maxRetryIntervalMs?: number
-  /** Default `retry`. */
-  readonly onFailure?: FailurePolicy<Out>
-  /** Attempts at one operation before `stop` or `deadLetter` applies. Default 10. */
-  readonly maxAttempts?: number
+  /**
+   * Attempts at an operation alone before it is given up: it goes to the dead letters, or the journal ends with `JOURNAL_STOPPED`, and the
+   * operation stays on the device. Default: 10 with a `deadLetter`, otherwise no limit. A batch that keeps failing is performed one by
+   * one, so that only the failing operation is given up.
+   */
+  readonly attempts?: number
+  /** The pauses after failures. Default: 5,000 ms after the first, at most 300,000. */
+  readonly backoff?: BackoffOptions
+  /**
+   * Where operations go that are given up, and those that do not decode, as in `RingReader.process`. The journal steps over an operation
+   * once it is durable there. Default: none; an operation that does not decode ends the journal with `JOURNAL_UNDECODABLE`.
+   */
+  readonly deadLetter?: DeadLetterSink<Out>
   /** At most this many operations are read and performed at once. Default 1,000. */
   readonly maxBatchItems?: number
   /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
   readonly maxBatchBytes?: number
   /** How long `close` waits for a `perform` under way, after aborting its signal. Default 1,000. */
-  readonly closeGraceMs?: number
+  readonly graceMs?: number
   /** Closes the journal when it is aborted; before it has started, `start` rejects with its reason. */
   readonly signal?: AbortSignal
   /** Default: the machine's clock. */

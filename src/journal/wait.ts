@@ -1,5 +1,3 @@
-import type { Clock } from '../clock.ts'
-
 /** Promises that are waited for, and that can be given up all together. */
 export class Waits {
   readonly #rejects = new Set<(error: unknown) => void>()
@@ -30,21 +28,4 @@ export class Waits {
   giveUp(error: unknown): void {
     for (const reject of this.#rejects) reject(error)
   }
-}
-
-/** Waits for a promise that never rejects, but no longer than `ms`. Answers whether it was settled by then. */
-export async function atMost(
-  ms: number,
-  promise: Promise<unknown>,
-  clock: Clock,
-): Promise<boolean> {
-  const early = new AbortController()
-  const settled = promise.then(() => true)
-  const late = clock.sleep(ms, early.signal).then(
-    () => false,
-    () => true,
-  )
-  const inTime = await Promise.race([settled, late])
-  early.abort()
-  return inTime
 }

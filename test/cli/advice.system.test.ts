@@ -285,10 +285,10 @@ const choices: readonly Choice[] = [
       await ok(['create', `${path}.dead`, '--size', '64KiB'])
     },
     command: (path) => [
-      ...['journal', 'run', '--drain', '--max-attempts', '1', '--on-failure', 'stop'],
+      ...['journal', 'run', '--drain', '--attempts', '1'],
       ...[path, '--', 'false'],
     ],
-    flags: /(--on-failure dead-letter:PATH)\b/,
+    flags: /(--dead-letter DEVICE)\b/,
   },
 ]
 
@@ -311,7 +311,7 @@ describe('what a message advises helps', () => {
     const refused = await sbr(command(path), input)
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(flags)])
     const advised = (flags.exec(refused.stderr)?.[1] ?? '')
-      .replace('PATH', `${path}.dead`)
+      .replace('DEVICE', `${path}.dead`)
       .replace(/^--max-item$/, '--max-item 11')
     await ok(withFlags(command(path), advised.split(' ')), input)
   })

@@ -1,4 +1,5 @@
 // What `sbr journal` makes of its arguments and of the command that it runs, which is the same for both formats.
+
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
   copyFileSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { deadLetter } from '../../src/codec/dead-letter.ts'
 import { needs } from '../helpers/interop.ts'
 import { straceProblem } from '../helpers/strace.ts'
 import { frame, jsonError, mainPath, ok, sbr, start, temporaryFolder } from './cli.ts'
@@ -88,8 +90,8 @@ test.each([
   const refused = await sbr(['journal', 'run', path, ...flags, '--', 'echo'])
   expect([refused.code, refused.stdout.toString()]).toEqual([1, 'before\n'])
   expect(jsonError(refused)).toMatchObject({
-    code: 'JOURNAL_UNDECODABLE',
-    message: expect.stringContaining(`The journal on ${path} stopped`),
+    code: 'WORK_UNDECODABLE',
+    message: expect.stringContaining(`on ${path} does not decode`),
     reason: expect.stringContaining(reason),
     done: 1,
   })
@@ -97,9 +99,11 @@ test.each([
   expect([again.code, again.stdout.toString()]).toEqual([1, ''])
 
   const dead = await ring(folder, 'dead')
-  flags.push('--on-failure', `dead-letter:${dead}`)
+  flags.push('--dead-letter', dead)
   expect((await ok(['journal', 'run', path, ...flags, '--', 'echo'])).toString()).toBe('after\n')
-  expect((await waiting(dead)).map(({ bytes }) => bytes.toString('hex'))).toEqual([hex])
+  const [stored] = await waiting(dead)
+  const { bytes } = await deadLetter.decode(stored?.bytes ?? new Uint8Array())
+  expect(Buffer.from(bytes).toString('hex')).toBe(hex)
 })
 
 test('run tells of failures safely', async () => {
@@ -113,7 +117,7 @@ test('run tells of failures safely', async () => {
   const { code, stderr } = await sbr(['journal', 'run', path, ...flags, '--', command])
   expect(code).toBe(0)
   expect(stderr).toBe(
-    `sbr: the operation that ends at position ${position} failed (attempt 1), next attempt in 0.0 s: ` +
+    `sbr: the item that ends at position ${position} failed (attempt 1), next attempt in 0.0 s: ` +
       `${folder.path}/bad\\x1b[31mname ended with exit code 1\n`,
   )
 })
@@ -130,7 +134,7 @@ test('run needs a dead letter ring that is there, and another one', async () => 
     [blank, 1, 'RING_NOT_INITIALISED'],
     [folder.file('link'), 2, 'CLI_USAGE'],
   ] as const) {
-    const flags = ['--drain', '--json', '--on-failure', `dead-letter:${dead}`]
+    const flags = ['--drain', '--json', '--dead-letter', dead]
     const ended = await sbr(shell(path, flags, 'echo ran'))
     expect([dead, ended.code, ended.stdout.length]).toEqual([dead, code, 0])
     expect(jsonError(ended)).toMatchObject({ code: error })
@@ -145,7 +149,7 @@ test('run ends at once when the command cannot be run, and gives nothing up', as
   const script = folder.file('not-executable')
   writeFileSync(script, '#!/bin/sh\n', { mode: 0o644 })
   for (const command of [folder.file('missing'), 'no-such-command-anywhere', script]) {
-    const flags = ['--json', '--max-attempts', '1', '--on-failure', `dead-letter:${dead}`]
+    const flags = ['--json', '--attempts', '1', '--dead-letter', dead]
     const ended = await sbr(['journal', 'run', path, ...flags, '--', command])
     expect(ended.code).toBe(1)
     expect(jsonError(ended)).toMatchObject({ code: 'CLI_COMMAND', command, done: 0 })
@@ -160,9 +164,8 @@ test('run ends at once where TMPDIR is of no use, and gives nothing up', async (
   const file = folder.file('file')
   writeFileSync(file, '')
   for (const tmpdir of [folder.file('missing'), file]) {
-    for (const policy of ['retry', 'stop', `dead-letter:${dead}`]) {
-      const limit = policy === 'retry' ? [] : ['--max-attempts', '1']
-      const flags = ['--json', '--drain', ...limit, '--on-failure', policy]
+    for (const policy of [[], ['--attempts', '1'], ['--attempts', '1', '--dead-letter', dead]]) {
+      const flags = ['--json', '--drain', ...policy]
       const ended = await sbr(shell(path, flags, 'echo ran'), '', { TMPDIR: tmpdir })
       expect([policy, ended.code, ended.stdout.toString()]).toEqual([policy, 1, ''])
       expect(jsonError(ended)).toMatchObject({
@@ -177,7 +180,7 @@ test('run ends at once where TMPDIR is of no use, and gives nothing up', async (
   expect((await ok(shell(path, ['--drain'], script))).toString()).toBe('1 one\n1 two\n')
 })
 
-test.for(['retry', 'stop', 'dead-letter'])(
+test.for(['no limit', 'a limit', 'dead letters'])(
   'where TMPDIR is full, no attempt is counted: %s',
   async (policy, context) => {
     needs(context, process.getuid?.() === 0 ? undefined : 'mounting takes root')
@@ -189,9 +192,9 @@ test.for(['retry', 'stop', 'dead-letter'])(
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', tmpdir])
     using _mounted = { [Symbol.dispose]: () => void execFileSync('umount', [tmpdir]) }
     writeFileSync(join(tmpdir, 'full'), Buffer.alloc(65536))
-    const onFailure = policy === 'dead-letter' ? `${policy}:${dead}` : policy
-    const limit = policy === 'retry' ? [] : ['--max-attempts', '1']
-    const flags = ['--json', '--drain', ...limit, '--on-failure', onFailure]
+    const limit = policy === 'no limit' ? [] : ['--attempts', '1']
+    const letters = policy === 'dead letters' ? ['--dead-letter', dead] : []
+    const flags = ['--json', '--drain', ...limit, ...letters]
     const script = 'echo $SBR_ATTEMPT $(cat)'
     await using running = start(shell(path, [...flags, '--retry-interval', '1ms'], script), {
       TMPDIR: tmpdir,
@@ -215,7 +218,7 @@ test('where no process can be started, no attempt is counted', async (context) =
   using folder = temporaryFolder()
   const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
   await ok(['journal', 'push', path], 'one\n')
-  const flags = ['--drain', '--max-attempts', '1', '--on-failure', `dead-letter:${dead}`]
+  const flags = ['--drain', '--attempts', '1', '--dead-letter', dead]
   const run = ['journal', 'run', path, ...flags, '--retry-interval', '1ms']
   const injected = [
     '-e',
@@ -240,8 +243,8 @@ test.runIf(process.platform === 'linux')('an argument that is too long is a fail
   using folder = temporaryFolder()
   const [path, dead] = [await ring(folder, 'journal', '1MiB'), await ring(folder, 'dead', '1MiB')]
   await ok(['journal', 'push', path], `${'x'.repeat(500_000)}\nshort\n`)
-  const flags = ['--drain', '--as-argument', '--max-attempts', '2', '--retry-interval', '1ms']
-  const policy = ['--json', '--on-failure', `dead-letter:${dead}`]
+  const flags = ['--drain', '--as-argument', '--attempts', '2', '--retry-interval', '1ms']
+  const policy = ['--json', '--dead-letter', dead]
   const ended = await sbr(['journal', 'run', path, ...flags, ...policy, '--', 'echo'])
   expect([ended.code, ended.stdout.toString()]).toEqual([0, 'short\n'])
   expect(events(ended.stderr)[0]).toMatchObject({
@@ -319,10 +322,8 @@ test('wrong usage ends with 2, and nothing was done', async () => {
     ['run', path],
     ['run', '', '--', 'true'],
     ['run', path, '--', ''],
-    ['run', path, '--max-attempts', '3', '--', 'true'],
-    ['run', path, '--max-attempts', '0', '--on-failure', 'stop', '--', 'true'],
-    ['run', path, '--on-failure', 'dead-letter:', '--', 'true'],
-    ['run', path, '--on-failure', 'ignore', '--', 'true'],
+    ['run', path, '--attempts', '0', '--', 'true'],
+    ['run', path, '--dead-letter', '', '--', 'true'],
     ['run', path, '--retry-interval', 'soon', '--', 'true'],
     ['run', path, 'true', '--nonsense'],
     ['push'],

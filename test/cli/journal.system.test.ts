@@ -12,7 +12,7 @@ import {
   type TemporaryFolder,
   temporaryFolder,
 } from './cli.ts'
-import { events, pending, ring, shell, status } from './journals.ts'
+import { events, letters, pending, ring, shell, status } from './journals.ts'
 import { makeTinyRing, positions } from './rings.ts'
 
 /** Prints an operation, and what the environment says of it. */
@@ -137,7 +137,7 @@ describe('run', () => {
     )
     expect(ended.code).toBe(0)
     const told = events(ended.stderr)
-    const retry = { event: 'retry', what: 'perform', position: one }
+    const retry = { event: 'retry', what: 'handler', position: one }
     expect(told).toMatchObject([
       { ...retry, attempt: 1, reason: 'sh ended with exit code 7' },
       { ...retry, attempt: 2, reason: 'sh was killed by SIGKILL' },
@@ -153,7 +153,7 @@ describe('run', () => {
     const path = await ring(folder)
     await ok(['journal', 'push', path], 'one\nbad\nthree\n')
     const [one, bad] = await positions(path)
-    const flags = ['--json', '--retry-interval', '1ms', '--on-failure', 'stop', '--max-attempts']
+    const flags = ['--json', '--retry-interval', '1ms', '--attempts']
     const ended = await sbr(shell(path, [...flags, '3'], `${SHOW}; test $op != bad`))
     expect(ended.stdout.toString()).toBe(
       `${one} 1 1 one\n${bad} 1 1 bad\n${bad} 2 1 bad\n${bad} 3 1 bad\n`,
@@ -162,7 +162,7 @@ describe('run', () => {
     expect(events(ended.stderr)).toHaveLength(2)
     const last = ended.stderr.trimEnd().split('\n').at(-1) ?? ''
     expect(JSON.parse(last).error).toMatchObject({
-      code: 'JOURNAL_STOPPED',
+      code: 'WORK_GIVEN_UP',
       position: bad,
       attempts: 3,
       done: 1,
@@ -174,11 +174,10 @@ describe('run', () => {
   test('puts what keeps failing into the dead letter ring, and goes on', async () => {
     using folder = temporaryFolder()
     const [path, dead] = [await ring(folder), await ring(folder, 'dead')]
-    await ok(['produce', dead, '--queue', 'dead ones'], 'earlier\n')
     await ok(['journal', 'push', path], 'one\nbad\nthree\nbad too\n')
     const [one, bad, three, badToo] = await positions(path)
-    const flags = ['--drain', '--json', '--retry-interval', '1ms', '--max-attempts', '2']
-    const policy = ['--on-failure', `dead-letter:${dead}`]
+    const flags = ['--drain', '--json', '--retry-interval', '1ms', '--attempts', '2']
+    const policy = ['--dead-letter', dead]
     const script = `${SHOW}; case $op in bad*) exit 1;; esac`
     const ended = await sbr(shell(path, [...flags, ...policy], script))
     expect([ended.code, ended.stdout.toString()]).toEqual([
@@ -190,7 +189,7 @@ describe('run', () => {
       { position: bad, attempts: 2, reason: 'sh ended with exit code 1' },
       { position: badToo, attempts: 2 },
     ])
-    expect(await pending(dead)).toEqual(['earlier', 'bad', 'bad too'])
+    expect(await letters(dead)).toEqual(['bad', 'bad too'])
     expect(await pending(path)).toEqual([])
   })
 
@@ -202,8 +201,8 @@ describe('run', () => {
     await using producer = start(['produce', dead])
     producer.child.stdin.write('busy\n')
     await until(async () => (await pending(dead)).length === 1)
-    const flags = ['--drain', '--json', '--retry-interval', '50ms', '--max-attempts', '1']
-    const policy = ['--on-failure', `dead-letter:${dead}`]
+    const flags = ['--drain', '--json', '--retry-interval', '50ms', '--attempts', '1']
+    const policy = ['--dead-letter', dead]
     await using running = start(shell(path, [...flags, ...policy], `${SHOW}; test $op != bad`))
     await running.printed((stdout) => stdout.length > 0)
     await sleep(200)
@@ -212,7 +211,9 @@ describe('run', () => {
     const ended = await running.ended
     expect([ended.code, ended.stdout.toString()]).toEqual([0, `${bad} 1 1 bad\n${next} 1 1 next\n`])
     expect(events(ended.stderr)[0]).toMatchObject({ event: 'retry', what: 'deadLetter' })
-    expect(await pending(dead)).toEqual(['busy', 'bad'])
+    expect((await pending(dead))[0]).toBe('busy')
+    await ok(['consume', dead, '--count', '1'])
+    expect(await letters(dead)).toEqual(['bad'])
   })
 })
 
@@ -307,7 +308,7 @@ describe('status', () => {
     const path = await ring(folder)
     await ok(['journal', 'push', path], `one\ntwo\n${'x'.repeat(1000)}\n`)
     const [one, two, last] = await positions(path)
-    await sbr(shell(path, ['--on-failure', 'stop', '--max-attempts', '1'], 'test $(cat) = one'))
+    await sbr(shell(path, ['--attempts', '1'], 'test $(cat) = one'))
     const before = readFileSync(path)
     const expected = {
       device: path,

@@ -1,3 +1,4 @@
+import { deadLetter } from '../../src/codec/dead-letter.ts'
 import { ok, type TemporaryFolder } from './cli.ts'
 import { makeRing, waiting } from './rings.ts'
 
@@ -15,6 +16,12 @@ export async function ring(
 /** The operations that wait, as text. */
 export async function pending(path: string): Promise<string[]> {
   return (await waiting(path)).map(({ bytes }) => bytes.toString())
+}
+
+/** The items among the dead letters of a ring, as text. */
+export async function letters(path: string): Promise<string[]> {
+  const stored = (await waiting(path)).map(({ bytes }) => deadLetter.decode(bytes))
+  return (await Promise.all(stored)).map(({ bytes }) => Buffer.from(bytes).toString())
 }
 
 /** `journal run` of a shell script. */

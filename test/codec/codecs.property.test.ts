@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { type Codec, decodeItem, encodeItems as encodeAndKeep } from '../../src/codec/codec.ts'
+import {
+  type Codec,
+  decodeItem as decodeNow,
+  encodeItems as encodeAndKeep,
+} from '../../src/codec/codec.ts'
 import { bytes, json, packer, schema, text } from '../../src/codec/index.ts'
 import { asPosition } from '../../src/position.ts'
 import { fc } from '../helpers/property.ts'
+
+/** As a promise, whether the codec decodes at once or not. */
+async function decodeItem<Out>(...args: Parameters<typeof decodeNow<Out>>): Promise<Out> {
+  return decodeNow(...args)
+}
 
 const at = asPosition
 /** As the writer calls it, which copies besides. */

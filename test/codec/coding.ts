@@ -19,7 +19,7 @@ export async function encoded<In>(codec: Codec<unknown, In>, item: In): Promise<
 }
 
 /** Decodes an item as the reader does. */
-export function decoded<Out>(codec: Codec<Out, never>, bytes: Uint8Array): Promise<Out> {
+export async function decoded<Out>(codec: Codec<Out, never>, bytes: Uint8Array): Promise<Out> {
   return decodeItem(codec, bytes, asPosition(8n), 2)
 }
 

@@ -5,8 +5,8 @@ import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
 import { isJournalError, Journal, type JournalEvent } from '../../src/journal/index.ts'
-import { retryDelay } from '../../src/journal/settings.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
+import { backoffAfter } from '../../src/work/backoff.ts'
 import { collect } from '../helpers/collect.ts'
 import { FORMAT } from '../helpers/format.ts'
 import { SMALL, sectorsFor } from '../helpers/ring.ts'
@@ -203,8 +203,8 @@ describe('retries', () => {
   test('pauses double up to the bound, with a random part between half and all', () => {
     const pauses = (random: number): number[] =>
       [1, 2, 3, 4, 5, 4000].map((attempt) =>
-        retryDelay(attempt, {
-          ...{ retryIntervalMs: 100, maxRetryIntervalMs: 1000 },
+        backoffAfter(attempt, {
+          ...{ firstMs: 100, maxMs: 1000 },
           random: () => random,
         }),
       )
@@ -213,7 +213,7 @@ describe('retries', () => {
   })
 
   test('go on for ever, tell their state, and end with success', async () => {
-    const { journal, clock, calls, behave } = await startRig({ maxRetryIntervalMs: 20_000 })
+    const { journal, clock, calls, behave } = await startRig({ backoff: { maxMs: 20_000 } })
     const down = new Error('down')
     behave(() => Promise.reject(down))
     const { done } = await journal.push('a')
@@ -254,7 +254,7 @@ describe('close', () => {
   })
 
   test('does not wait for ever for a perform that does not listen', async () => {
-    const { journal, clock, device, calls, behave } = await startRig({ closeGraceMs: 300 })
+    const { journal, clock, device, calls, behave } = await startRig({ graceMs: 300 })
     let finish: () => void = () => undefined
     behave(
       () =>
@@ -280,10 +280,10 @@ describe('close', () => {
     await next.journal.close()
   })
 
-  test.each([1, 2])('is no failure of what it interrupts, of %i attempts', async (maxAttempts) => {
+  test.each([1, 2])('is no failure of what it interrupts, of %i attempts', async (attempts) => {
     const letters: unknown[] = []
     const deadLetter = async (letter: unknown): Promise<void> => void letters.push(letter)
-    const rig = await startRig({ maxAttempts, onFailure: { deadLetter } })
+    const rig = await startRig({ attempts, deadLetter })
     const { journal, clock, device, behave } = rig
     behave(
       ({ signal }) =>
@@ -331,7 +331,7 @@ describe('a device that fails', () => {
       }
     }
     const device = new Stuck({ sizeSectors: SECTORS })
-    const { journal, clock } = await startRig({ closeGraceMs: 100, flushIntervalMs: 1e9 }, device)
+    const { journal, clock } = await startRig({ graceMs: 100, flushIntervalMs: 1e9 }, device)
     const { done } = await journal.push('a')
     device.stuck = true
     const settled = Promise.allSettled([journal.push('b'), journal.push('c'), done])
@@ -403,7 +403,7 @@ test('what happens is published', async () => {
   const listen = (message: unknown): void => void events.push(message)
   subscribe('shared-block-ring:journal', listen)
   try {
-    const options = { name: 'orders', maxAttempts: 2, onFailure: { deadLetter: async () => {} } }
+    const options = { name: 'orders', attempts: 2, deadLetter: async () => {} }
     const { journal, clock, behave } = await startRig(options)
     behave(async ({ operations }) => (operations[0] === 'bad' ? { error: 'no' } : undefined))
     await (await journal.push('good')).done
@@ -432,7 +432,7 @@ test('with the system clock, it is on time', async () => {
     return undefined
   }
   await using journal = await Journal.start(device, perform, {
-    ...{ flushIntervalMs: 10, retryIntervalMs: 10, createIfMissing: SMALL },
+    ...{ flushIntervalMs: 10, backoff: { firstMs: 10 }, createIfMissing: SMALL },
   })
   const receipt = await journal.push(new Uint8Array(3))
   await receipt.done

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
+import type { DeadLetter } from '../../src/work/types.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 import { sectorsFor } from '../helpers/ring.ts'
@@ -92,12 +93,12 @@ class World {
     const device = new Recorder({ sizeSectors: SECTORS })
     await device.write(0, [this.#content])
     device.onWrite = (content) => events.push(content)
-    const deadLetter = async ({ operation = '' }): Promise<void> => {
-      events.push({ kind: 'letter', id: idOf(operation) })
+    const deadLetter = async ({ item = '' }: DeadLetter<string>): Promise<void> => {
+      events.push({ kind: 'letter', id: idOf(item) })
     }
     const options = {
-      ...{ flushIntervalMs: 50, retryIntervalMs: 100, maxRetryIntervalMs: 200, maxBatchItems: 3 },
-      ...(this.#poison && { onFailure: { deadLetter }, maxAttempts: 4 }),
+      ...{ flushIntervalMs: 50, backoff: { firstMs: 100, maxMs: 200 }, maxBatchItems: 3 },
+      ...(this.#poison && { deadLetter, attempts: 4 }),
     }
     return startRig(options, device, this.#clock, this.#behaviour(events, [...failures]))
   }

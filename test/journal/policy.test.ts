@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../src/block/memory.ts'
-import type { DeadLetter } from '../../src/journal/index.ts'
+import { deadLetter } from '../../src/codec/dead-letter.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
 import { formatPosition } from '../../src/ring/position-text.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
+import type { DeadLetter } from '../../src/work/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { FORMAT } from '../helpers/format.ts'
 import { smallRing } from '../helpers/ring.ts'
@@ -18,7 +19,7 @@ const MANY_MS = 1e7
 
 describe('stop', () => {
   test('ends the journal at the operation that keeps failing, after those before it', async () => {
-    const rig = await startRig({ onFailure: 'stop', maxAttempts: 2, flushIntervalMs: 10 })
+    const rig = await startRig({ attempts: 2, flushIntervalMs: 10 })
     const { journal, clock, device, calls, behave } = rig
     behave(poisoned)
     const names = ['a', 'b', 'poison', 'c']
@@ -54,7 +55,7 @@ describe('dead letter', () => {
       const { consumer } = await inspectRing(rig.device)
       letters.push({ ...letter, consumer: consumer.offset })
     }
-    const rig = await startRig({ onFailure: { deadLetter }, maxAttempts: 4, flushIntervalMs: 10 })
+    const rig = await startRig({ deadLetter, attempts: 4, flushIntervalMs: 10 })
     const { journal, clock, calls, behave } = rig
     behave(poisoned)
     const names = ['a', 'poison', 'b', 'c']
@@ -65,7 +66,8 @@ describe('dead letter', () => {
     expect(batches.slice(3)).toEqual(['a', ...Array(4).fill('poison'), 'b', 'c'])
     expect(letters).toMatchObject([
       {
-        ...{ operation: 'poison', position: receipts[1]?.position, attempts: 4 },
+        ...{ item: 'poison', attempts: 4 },
+        position: formatPosition(receipts[1]?.position ?? 0n, FORMAT),
         error: { message: 'cannot be done' },
         consumer: receipts[0]?.position,
       },
@@ -76,27 +78,35 @@ describe('dead letter', () => {
     await journal.close()
   })
 
-  test('goes to a ring as the bytes that were pushed', async () => {
-    const dead = await smallRing()
-    await using writer = await RingWriter.open(dead)
-    const rig = await startRig({ onFailure: { deadLetter: writer }, maxAttempts: 1 })
-    const { journal, behave } = rig
-    behave(poisoned)
-    const { done } = await journal.push('poison')
-    await expect(done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
-    const items = await collect((await inspectRing(dead)).items())
-    expect(items.map(({ item }) => new TextDecoder().decode(item))).toEqual(['poison'])
-    await journal.close()
-  })
+  test.each(['device', 'writer'])(
+    'goes to the %s of a ring, with where it comes from',
+    async (by) => {
+      const dead = await smallRing(2048)
+      await using writer = by === 'writer' ? await RingWriter.open(dead) : undefined
+      const rig = await startRig({ deadLetter: writer ?? dead, attempts: 1 })
+      const { journal, device, behave } = rig
+      behave(poisoned)
+      const { done, position } = await journal.push('poison')
+      await expect(done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
+      const [stored] = await collect((await inspectRing(dead)).items())
+      const letter = await deadLetter.decode(stored?.item ?? new Uint8Array())
+      const { ring } = await inspectRing(device)
+      expect(letter).toMatchObject({
+        ...{ bytes: new TextEncoder().encode('poison'), attempts: 1, reason: 'cannot be done' },
+        ...{ ring: ring?.uuid ?? device.name, position: formatPosition(position, FORMAT) },
+      })
+      await journal.close()
+    },
+  )
 
   test('that fails is retried, and the operation is not lost', async () => {
     let failures = 2
     const letters: string[] = []
-    const deadLetter = async ({ operation = '' }: DeadLetter<string>): Promise<void> => {
+    const deadLetter = async ({ item = '' }: DeadLetter<string>): Promise<void> => {
       if (failures-- > 0) throw new Error('no room')
-      letters.push(operation)
+      letters.push(item)
     }
-    const rig = await startRig({ onFailure: { deadLetter }, maxAttempts: 1 })
+    const rig = await startRig({ deadLetter, attempts: 1 })
     const { journal, clock, device, calls, behave } = rig
     behave(poisoned)
     await journal.push('poison')
@@ -113,8 +123,8 @@ describe('dead letter', () => {
     await using writer = await RingWriter.open(await smallRing(512))
     await writer.push(new Uint8Array(writer.producer.maxItemBytes))
     while ((await writer.tryPush(new Uint8Array(1))).status === 'ok');
-    const onFailure = { deadLetter: writer }
-    const { journal, device, clock, behave } = await startRig({ onFailure, maxAttempts: 1 })
+    const deadLetter = writer
+    const { journal, device, clock, behave } = await startRig({ deadLetter, attempts: 1 })
     behave(poisoned)
     const { done } = await journal.push('poison')
     await clock.settle()
@@ -144,10 +154,10 @@ describe('an operation that does not decode', () => {
       device,
     )
 
-  test.each(['retry', 'stop'] as const)(
-    '%s: ends the journal after those before it',
-    async (onFailure) => {
-      const { journal, clock, calls } = await start({ onFailure, flushIntervalMs: 10 })
+  test.each([{}, { attempts: 10 }])(
+    '%o: ends the journal after those before it',
+    async (policy) => {
+      const { journal, clock, calls } = await start({ ...policy, flushIntervalMs: 10 })
       const receipts = await Promise.all(['a', 'poison', 'b'].map((name) => journal.push(name)))
       await clock.advance(10)
       await receipts[0]?.done
@@ -162,14 +172,14 @@ describe('an operation that does not decode', () => {
     const letters: DeadLetter<string>[] = []
     const deadLetter = async (letter: DeadLetter<string>): Promise<void> =>
       void letters.push(letter)
-    const { journal, calls } = await start({ onFailure: { deadLetter } })
+    const { journal, calls } = await start({ deadLetter })
     const receipts = await Promise.all(['a', 'poison', 'b'].map((name) => journal.push(name)))
     await expect(receipts[1]?.done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
     await receipts[2]?.done
     expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b'])
     expect(letters).toMatchObject([{ attempts: 0, error: { code: 'CODEC_DECODE' } }])
     expect(new TextDecoder().decode(letters[0]?.bytes)).toBe('poison')
-    expect(letters[0]).not.toHaveProperty('operation')
+    expect(letters[0]).not.toHaveProperty('item')
     await journal.close()
   })
 })

@@ -120,18 +120,18 @@ describe('what cannot be', () => {
   test.each<JournalOptions<Uint8Array>>([
     { flushIntervalMs: -1 },
     { flushIntervalMs: Number.NaN },
-    { retryIntervalMs: 2 ** 31 },
-    { maxAttempts: 0 },
+    { backoff: { firstMs: 2 ** 31 } },
+    { attempts: 0 },
     { maxBatchItems: 0 },
     { maxBatchBytes: 0 },
-    { closeGraceMs: Number.POSITIVE_INFINITY },
+    { graceMs: Number.POSITIVE_INFINITY },
   ])('%o', async (options) => {
     await expect(start(options)).rejects.toBeInstanceOf(RangeError)
   })
 
   test('a policy that is none', async () => {
-    const onFailure = { deadLetter: 'somewhere' } as never
-    await expect(start({ onFailure })).rejects.toBeInstanceOf(TypeError)
+    const deadLetter = 'somewhere' as never
+    await expect(start({ deadLetter })).rejects.toBeInstanceOf(TypeError)
   })
 
   test('a second journal on the device', async () => {

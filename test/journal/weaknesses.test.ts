@@ -168,7 +168,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     const deadLetter = async ({ bytes }: { bytes: Uint8Array }): Promise<void> => {
       letters.push(hex(bytes))
     }
-    const { journal, calls } = await startRig({ onFailure: { deadLetter } }, device)
+    const { journal, calls } = await startRig({ deadLetter }, device)
     await journal.sync()
     expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b'])
     expect(letters).toEqual(['ff'])

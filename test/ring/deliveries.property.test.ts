@@ -28,6 +28,7 @@ class Model {
     for (let n = 0; n < count; n++) {
       const position = this.ring.find((one) => one > this.#cursor)
       if (position === undefined) return
+      const from = this.#cursor
       this.#cursor = position
       const { givenBackTo } = this.deliveries
       if (position <= givenBackTo || this.deliveries.isFinished(position)) {
@@ -36,7 +37,7 @@ class Model {
         continue
       }
       expect(this.finished).not.toContain(position)
-      this.entries.push(this.deliveries.deliver(position))
+      this.entries.push(this.deliveries.deliver(position, from))
     }
   }
 
@@ -175,7 +176,7 @@ test('nothing unfinished is passed, and nothing finished comes again, whatever h
 
 test('an entry that is kept keeps no other', () => {
   const deliveries = new Deliveries(START)
-  const all = Array.from({ length: 10 }, (_, n) => deliveries.deliver(toPosition(1, n + 1)))
+  const all = Array.from({ length: 10 }, (_, n) => deliveries.deliver(toPosition(1, n + 1), START))
   for (const one of all) deliveries.finish(one)
   deliveries.forgetThrough(deliveries.finishedTo)
   for (const { before, after } of all) expect([before, after]).toEqual([undefined, undefined])
@@ -185,7 +186,7 @@ test('an entry that is kept keeps no other', () => {
 test('100,000 entries, the first one last, take one step each', () => {
   const deliveries = new Deliveries(asPosition(0n))
   const all = Array.from({ length: 100_000 }, (_, n) =>
-    deliveries.deliver(asPosition(BigInt(n + 1))),
+    deliveries.deliver(asPosition(BigInt(n + 1)), asPosition(BigInt(n))),
   )
   const behind = all.slice(1)
   const started = performance.now()

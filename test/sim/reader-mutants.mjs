@@ -48,7 +48,7 @@ export const READERS = [
   ]),
   mutant('nothing bounds what is delivered', 'none', 100, [
     HOLD,
-    'this.#held = size >= this.#maxUnacked && !replays',
-    'this.#held = false',
+    'return size >= this.#maxUnacked && !replays',
+    'return false && size > 0 && replays',
   ]),
 ]

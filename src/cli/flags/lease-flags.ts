@@ -4,8 +4,8 @@ import { TIMEOUT_MS } from '../../ring/format2/disk/lease-block.ts'
 import { checkLeaseOptions } from '../../ring/format2/lease/take.ts'
 import type { LeaseOptions, LeaseRecord } from '../../ring/lease-types.ts'
 import { usageError } from '../errors.ts'
-import { checkCommand } from '../journal/find-command.ts'
 import { safeText } from '../output/render.ts'
+import { checkCommand } from './find-command.ts'
 import { parseDuration } from './size.ts'
 
 /** How a command leases its role. */

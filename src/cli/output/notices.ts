@@ -1,31 +1,29 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { JournalEvent } from '../../journal/events.ts'
 import { formatPosition } from '../../ring/position-text.ts'
+import { WORK_CHANNEL, type WorkEvent } from '../../work/types.ts'
 import { safeJson, safeText } from './render.ts'
-
-const CHANNEL = 'shared-block-ring:journal'
 
 /** The form of a notice. */
 interface NoticeOptions {
   readonly json: boolean
-  /** The journal's, for its positions. */
+  /** The ring's, for its positions. */
   readonly format: 1 | 2
 }
 
-/** The events of a journal that are reported. */
-type Failure = Extract<JournalEvent, { readonly event: 'retry' | 'deadLetter' }>
+/** The events that are reported. */
+type Failure = Extract<WorkEvent, { readonly event: 'retry' | 'deadLetter' }>
 
 /** Reports failures and dead letters on standard error until it is disposed. */
 export function tellFailures({ json, format }: NoticeOptions): Disposable {
   const listener = (message: unknown): void => {
-    const event = message as JournalEvent
+    const event = message as WorkEvent
     if (event.event !== 'retry' && event.event !== 'deadLetter') return
     const position = formatPosition(event.position, format)
     const notice = json ? noticeJson(event, position) : noticeText(event, position)
     process.stderr.write(`${notice}\n`)
   }
-  subscribe(CHANNEL, listener)
-  return { [Symbol.dispose]: () => void unsubscribe(CHANNEL, listener) }
+  subscribe(WORK_CHANNEL, listener)
+  return { [Symbol.dispose]: () => void unsubscribe(WORK_CHANNEL, listener) }
 }
 
 function noticeJson(event: Failure, position: string): string {
@@ -41,7 +39,7 @@ function noticeJson(event: Failure, position: string): string {
 function noticeText(event: Failure, position: string): string {
   if (event.event === 'retry') {
     const { what, attempt, error, delayMs } = event
-    const failed = what === 'perform' ? 'failed' : 'could not be put into the dead letter ring'
+    const failed = what === 'handler' ? 'failed' : 'could not be put into the dead letter ring'
     const next = `next attempt in ${(delayMs / 1000).toFixed(1)} s`
     return notice(position, `${failed} (attempt ${attempt}), ${next}: ${reasonOf(error)}`)
   }
@@ -50,7 +48,7 @@ function noticeText(event: Failure, position: string): string {
   return notice(position, `went to the dead letter ring ${tried}: ${reasonOf(error)}`)
 }
 
-/** Tells that a command could not be started for an operation. */
+/** Tells that a command could not be started for an item. */
 export function tellNotStarted(
   { json, format }: NoticeOptions,
   at: bigint,
@@ -66,7 +64,7 @@ export function tellNotStarted(
 }
 
 function notice(position: string, what: string): string {
-  return safeText(`sbr: the operation that ends at position ${position} ${what}`)
+  return safeText(`sbr: the item that ends at position ${position} ${what}`)
 }
 
 /** An error's text. */

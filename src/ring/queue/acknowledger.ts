@@ -68,6 +68,22 @@ export class Acknowledger {
     } while (!this.#deliveries.settle(delivery))
   }
 
+  /** As `RingReader.ackAll`. */
+  async acknowledgeAll(deliveries: readonly Delivery[]): Promise<void> {
+    this.#closing.throwIfAborted()
+    for (let rest = deliveries; rest.length > 0; ) {
+      for (const delivery of rest) this.#deliveries.finish(delivery)
+      this.catchUp()
+      const leading = rest.filter((delivery) => this.#deliveries.finish(delivery))
+      if (leading.length === 0) return
+      if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy, leading.length)
+      for (const delivery of leading) this.#deliveries.wait(delivery)
+      await this.#giveBack()
+      // Once more if the write of another call failed, which took some with it.
+      rest = leading.filter((delivery) => !this.#deliveries.settle(delivery))
+    }
+  }
+
   /**
    * As `RingReader.ackThrough`, for the position of a delivered entry.
    * @throws {RangeError} nothing that was delivered ends there
@@ -99,6 +115,12 @@ export class Acknowledger {
       else if (deliveries.owes) await this.#giveBack()
       else await this.#changed(signal)
     }
+    await this.checkpoint()
+  }
+
+  /** As `RingReader.checkpoint`. */
+  async checkpoint(): Promise<void> {
+    if (this.#deliveries.owes) await this.#giveBack()
     await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
   }
 
@@ -166,10 +188,10 @@ export class Acknowledger {
     return this.#write
   }
 
-  #giveBackLater(lazy: LazyAcknowledgements): Promise<void> {
+  #giveBackLater(lazy: LazyAcknowledgements, calls = 1): Promise<void> {
     const to = this.#deliveries.finishedTo
     this.#forgetThrough(to)
-    return lazy.add(to)
+    return lazy.add(to, calls)
   }
 
   /** Only a refusal leaves a usable consumer. */

@@ -13,6 +13,8 @@ const GONE = 3
 export interface Delivery {
   /** The position after the item. */
   readonly position: Position
+  /** Where reading it begins; undefined for what lies between two items and was not delivered. */
+  readonly from: Position | undefined
   state: typeof PENDING | typeof RECORDED | typeof WAITING | typeof GONE
   before: Delivery | undefined
   after: Delivery | undefined
@@ -123,15 +125,28 @@ export class Deliveries {
     return at?.position === position || position <= this.#givenBackTo
   }
 
+  /** Where reading the item begins that ends at a position, if it is held. */
+  fromOf(position: Position): Position | undefined {
+    let at = this.#first
+    while (at !== undefined && at.position < position) at = at.after
+    return at?.position === position ? at.from : undefined
+  }
+
   /** Adds the item that ends at a position, behind all others. */
-  deliver(position: Position): Delivery {
+  deliver(position: Position, from: Position): Delivery {
     this.#dropReplayed(position, false)
     const replayed = this.#replay
     if (replayed?.position === position) {
       this.#replay = replayed.after
       return replayed
     }
-    const delivery: Delivery = { position, state: PENDING, before: undefined, after: undefined }
+    const delivery: Delivery = {
+      position,
+      from,
+      state: PENDING,
+      before: undefined,
+      after: undefined,
+    }
     this.#insert(delivery, replayed)
     this.#noteUnfinished(delivery)
     return delivery
@@ -273,5 +288,5 @@ export class Deliveries {
 }
 
 function finishedAt(position: Position): Delivery {
-  return { position, state: RECORDED, before: undefined, after: undefined }
+  return { position, from: undefined, state: RECORDED, before: undefined, after: undefined }
 }

@@ -8,6 +8,8 @@ export interface RingEntry<Out = Uint8Array> {
   readonly item: Out
   /** The position after the item. */
   readonly position: Position
+  /** Length of the item in the ring, in bytes. */
+  readonly storedBytes: number
   /** When the item was pushed, in milliseconds since 1970, by the producer's clock; undefined in format 1, which does not record it. */
   readonly pushedAt: number | undefined
   /**
@@ -38,37 +40,42 @@ export interface RingEntry<Out = Uint8Array> {
   readonly ack: () => Promise<void>
 }
 
+/** What the ring tells of an item. */
+export interface Stamp {
+  readonly bytes: number
+  readonly pushedAt: number | undefined
+  readonly missed: number
+}
+
 /** An entry as a reader makes it. */
 export class DeliveredEntry<Out> implements RingEntry<Out> {
   readonly item: Out
   readonly position: Position
+  readonly storedBytes: number
   readonly pushedAt: number | undefined
   declare readonly missed?: number
   /** A property of its own, so that it can be destructured. */
   readonly ack: () => Promise<void>
   readonly #reader: Acknowledger
+  readonly #delivery: Delivery
 
-  constructor(
-    item: Out,
-    pushedAt: number | undefined,
-    missed: number,
-    delivery: Delivery,
-    reader: Acknowledger,
-  ) {
+  constructor(item: Out, stamp: Stamp, delivery: Delivery, reader: Acknowledger) {
     this.item = item
     this.position = delivery.position
-    this.pushedAt = pushedAt
-    if (missed > 0) this.missed = missed
+    this.storedBytes = stamp.bytes
+    this.pushedAt = stamp.pushedAt
+    if (stamp.missed > 0) this.missed = stamp.missed
     this.ack = () => reader.acknowledge(delivery)
     this.#reader = reader
+    this.#delivery = delivery
   }
 
   get number(): number | undefined {
     return itemNumber(this.position, this.#reader.format)
   }
 
-  /** Whether this reader delivered it. */
-  isOf(reader: Acknowledger): boolean {
-    return this.#reader === reader
+  /** What a reader knows of it; undefined if another reader delivered it. */
+  deliveryOf(reader: Acknowledger): Delivery | undefined {
+    return this.#reader === reader ? this.#delivery : undefined
   }
 }

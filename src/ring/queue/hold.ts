@@ -51,6 +51,12 @@ export class Hold {
     return this.#held
   }
 
+  /** Whether no more may be delivered now. */
+  get isFull(): boolean {
+    const { size, replays } = this.#deliveries
+    return size >= this.#maxUnacked && !replays
+  }
+
   get unacked(): Unacked {
     const { size: entries, finished: acknowledged, oldest } = this.#deliveries
     return { entries, acknowledged, oldest: oldest && this.#named(oldest) }
@@ -58,8 +64,8 @@ export class Hold {
 
   /** Whether no more may be delivered; publishes why, once for each entry that is the cause. */
   check(): boolean {
-    const { size, replays, oldest } = this.#deliveries
-    this.#held = size >= this.#maxUnacked && !replays
+    const { size, oldest } = this.#deliveries
+    this.#held = this.isFull
     if (!this.#held) this.#told = undefined
     else if (oldest !== undefined && oldest !== this.#told) {
       this.#told = oldest

@@ -49,12 +49,12 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Adds everything before a position. Resolves at once, or, if enough has come together, when that is written.
+   * Everything before a position is to be given back, because of so many calls. Resolves at once, or when that is written if enough waits.
    * @throws as `flush`
    */
-  async add(to: Position): Promise<void> {
+  async add(to: Position, calls: number): Promise<void> {
     if (this.#to === undefined || to > this.#to) this.#to = to
-    this.#waitingCalls++
+    this.#waitingCalls += calls
     if (this.#waitingCalls >= this.#calls) return this.flush()
     this.#timer ??= this.#flushInTime()
   }

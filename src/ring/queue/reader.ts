@@ -6,8 +6,10 @@ import { type Codec, decodeItem } from '../../codec/codec.ts'
 import { isCodecError, isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
+import { Lazy } from '../../util/lazy.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from '../../work/types.ts'
 import { Consumer } from '../attach.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
 import { fromPosition } from '../format2/position.ts'
@@ -22,13 +24,15 @@ import type {
 } from '../types.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { createMissing } from './create-missing.ts'
-import { Deliveries } from './deliveries.ts'
+import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-acknowledgements.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import type { WaitingOptions } from './writer.ts'
+
+const work = new Lazy(() => import('./process.ts'))
 
 /** How many entries may be delivered and not given back, unless the options say otherwise. */
 const MAX_UNACKED = 65_536
@@ -112,6 +116,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** Where to go on behind what the last pop stopped at. */
   #stoppedBefore: Position | undefined
   #closed: RingError | undefined
+  #isProcessing = false
 
   static {
     readerOf = (consumer, options) => new RingReader(consumer, options)
@@ -187,8 +192,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `receive`
    */
   async tryReceive(): Promise<RingEntry<Out> | undefined> {
-    if (this.#closed !== undefined) throw this.#closed
-    const [entry] = await this.#reading.run(() => this.#take({ maxItems: 1 }))
+    const [entry] = await this.tryReceiveMany({ maxItems: 1 })
     return entry
   }
 
@@ -210,6 +214,17 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
         await this.#waiter.pause(signal)
       }
     }, signal)
+  }
+
+  /**
+   * The next items, if there are some now; else none.
+   * @throws as `receive`; items before one that does not decode are answered first
+   */
+  async tryReceiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
+    popBounds(options)
+    options.signal?.throwIfAborted()
+    if (this.#closed !== undefined) throw this.#closed
+    return this.#reading.run(() => this.#take(options))
   }
 
   /** As `entries`, without a signal. */
@@ -238,6 +253,27 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
+   * Has a handler called for each item, side by side, and settles each by itself: acknowledged when the handler returns; tried again, after
+   * a pause, when it throws; given up after `attempts`. Resolves when it was stopped and the handlers under way have ended, or `graceMs`
+   * is over; what is acknowledged is durable then, as far as nothing before it was left over. What was begun and not finished, or
+   * not begun, is delivered again. One call at a time; call no `receive` beside it.
+   * @throws {TypeError | RangeError} an option is out of range, or another call is under way
+   * @throws {WorkError} `WORK_GIVEN_UP`, `WORK_UNDECODABLE`: the item stays in the ring, and a new call comes to it again
+   * @throws as `receive` and `RingEntry.ack`, when the handlers under way have ended
+   */
+  async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
+    if (typeof handler !== 'function') throw new TypeError('process takes a function')
+    if (this.#isProcessing) throw new TypeError('this reader is processing already')
+    this.#isProcessing = true
+    try {
+      const { process } = work.value ?? (await work.load())
+      return await process(this, handler, options, this.#clock)
+    } finally {
+      this.#isProcessing = false
+    }
+  }
+
+  /**
    * Acknowledges everything up to an entry, or up to a position that was delivered: for batches that are handled in order. Resolves
    * when it is durable; with `lazyAck` at once, mostly. Calls that wait at the same time share one write. If it rejects, nothing is
    * acknowledged by it.
@@ -246,9 +282,18 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RingError} as {@link Consumer} does
    */
   async ackThrough(upTo: Position | RingEntry<Out>): Promise<void> {
-    const position = typeof upTo === 'bigint' ? upTo : this.#positionOf(upTo)
+    const position = typeof upTo === 'bigint' ? upTo : this.#deliveryOf(upTo).position
     this.#checkDelivered(position)
     await this.#acknowledger.acknowledgeThrough(position)
+  }
+
+  /**
+   * Acknowledges entries, in any order, as their `ack` does, all with one write: for those that were handled side by side.
+   * @throws {TypeError} an entry is another reader's; then none is acknowledged
+   * @throws as `RingEntry.ack`
+   */
+  async ackAll(entries: readonly RingEntry<Out>[]): Promise<void> {
+    await this.#acknowledger.acknowledgeAll(entries.map((entry) => this.#deliveryOf(entry)))
   }
 
   /**
@@ -261,14 +306,41 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#acknowledger.flush(options.signal)
   }
 
+  /**
+   * Gives back what is acknowledged without a gap, durably; unlike `flush`, it waits for no entry.
+   * @throws as `flush`
+   */
+  checkpoint(): Promise<void> {
+    return this.#acknowledger.checkpoint()
+  }
+
+  /**
+   * Reads the bytes of an entry again, as they are in the ring; undefined if they are not there any more: overwritten, or given back.
+   * @throws as `receive`
+   */
+  async bytesOf({ position }: Pick<RingEntry<Out>, 'position'>): Promise<Uint8Array | undefined> {
+    const from = this.#deliveries.fromOf(position)
+    if (from === undefined) return undefined
+    const { signal } = this.#closing
+    const [popped] = await this.consumer.popMany({ from, maxItems: 1, signal })
+    return popped?.position === position ? popped.item : undefined
+  }
+
+  /** Whether `maxUnacked` keeps the reader from delivering more. */
+  get held(): boolean {
+    return this.#hold.isFull
+  }
+
   /** What was delivered and not given back. */
   get unacked(): Unacked {
     return this.#hold.unacked
   }
 
-  #positionOf(entry: RingEntry<Out>): Position {
-    if (entry instanceof DeliveredEntry && entry.isOf(this.#acknowledger)) return entry.position
-    throw new TypeError('ackThrough takes a position, or an entry that this reader delivered')
+  #deliveryOf(entry: RingEntry<Out>): Delivery {
+    const delivery =
+      entry instanceof DeliveredEntry ? entry.deliveryOf(this.#acknowledger) : undefined
+    if (delivery !== undefined) return delivery
+    throw new TypeError('expected an entry that this reader delivered')
   }
 
   /** Where the next item is read. */
@@ -378,16 +450,20 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       if (this.#hold.check()) break
       try {
         const decoded = decodeItem(this.#codec, stored, position, this.consumer.format)
-        const item = await untilAborted(decoded, options.signal, this.#closing.signal)
+        const item =
+          decoded instanceof Promise
+            ? await untilAborted(decoded, options.signal, this.#closing.signal)
+            : decoded
         const told = this.#missed + missed
-        const delivery = deliveries.deliver(position)
-        entries.push(new DeliveredEntry(item, pushedAt, told, delivery, this.#acknowledger))
+        const delivery = deliveries.deliver(position, this.#cursor)
+        const stamp = { bytes: stored.length, pushedAt, missed: told }
+        entries.push(new DeliveredEntry(item, stamp, delivery, this.#acknowledger))
         this.#missed = 0
       } catch (error) {
         if (entries.length > 0) break
         if (isCodecError(error)) {
           this.#missed += missed
-          const delivery = deliveries.deliver(position)
+          const delivery = deliveries.deliver(position, this.#cursor)
           error.ack = () => this.#acknowledger.acknowledge(delivery)
           this.#passed(position)
         }

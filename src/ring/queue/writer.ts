@@ -56,6 +56,12 @@ export type TryPushResult =
   /** The consumer requests a pause. */
   | { readonly status: 'suspended' }
 
+/** What `tryPushMany` answers. */
+export type TryPushManyResult =
+  /** As many of the items, from the front, are durable and visible; `position` is the one after them. */
+  | { readonly status: 'ok'; readonly pushed: number; readonly position: Position }
+  | Exclude<TryPushResult, { readonly status: 'ok' }>
+
 const NO_OPTIONS: WaitingOptions = {}
 
 /** Types of the options of a writer. */
@@ -216,17 +222,41 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
+   * Pushes an item that is encoded already, as `push` does: what another ring has, or what a reader of this one could not handle.
+   * @throws as `push`
+   */
+  pushEncoded(bytes: Uint8Array, { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
+    try {
+      signal?.throwIfAborted()
+      if (!(bytes instanceof Uint8Array)) throw new TypeError('pushEncoded takes a Uint8Array')
+      const kept = this.#keep(bytes)
+      if (this.#arrivals > 0) return this.#pushLater(allOwn([Promise.resolve(kept)]), signal)
+      this.#checkOpen()
+      return this.#pumped(this.#queue.addOne(kept, signal))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
    * Pushes an item if there is room now and no other push is waiting.
    * @throws as `push`
    */
   async tryPush(item: In): Promise<TryPushResult> {
-    const encoded = await encodeItems(this.#codec, [item], this.#keep)
+    const result = await this.tryPushMany([item])
+    return result.status === 'ok' ? { status: 'ok', position: result.position } : result
+  }
+
+  /**
+   * Pushes as many items from the front as have room now, in one commit, if nothing else waits.
+   * @throws as `push`
+   */
+  async tryPushMany(items: readonly In[]): Promise<TryPushManyResult> {
+    const encoded = await encodeItems(this.#codec, items, this.#keep)
     this.#checkOpen()
     if (!this.#queue.empty || this.#arrivals > 0) return { status: 'full' }
     const result = await this.producer.append(encoded)
-    if (result.status === 'retry') return { status: 'full' }
-    if (result.status === 'suspended') return result
-    return { status: 'ok', position: result.position }
+    return result.status === 'retry' ? { status: 'full' } : result
   }
 
   /**

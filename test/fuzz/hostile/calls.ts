@@ -15,6 +15,7 @@ import { resumeRing, suspendRing } from '../../../src/ring/queue/suspend.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import type { PoppedItem } from '../../../src/ring/types.ts'
 import type { Random } from '../../../src/sim/random.ts'
+import type { DeadLetter, Handler } from '../../../src/work/types.ts'
 import type { MeteredDevice } from '../meter.ts'
 
 /** What a call is given. */
@@ -337,6 +338,22 @@ export const CALLS: readonly Call[] = [
     },
   },
   {
+    name: 'RingReader.open, process',
+    share: 0.3,
+    run: async ({ device, deliver }) => {
+      const { signal } = device
+      await using reader = await RingReader.open(device, { clock, signal })
+      const handler: Handler<Uint8Array> = (item, job) => {
+        deliver(item)
+        return job.number !== undefined && job.number % 2 === 0 ? job.dead('even') : undefined
+      }
+      const deadLetter = async ({ bytes }: DeadLetter<Uint8Array>): Promise<void> => deliver(bytes)
+      return await reader.process(handler, {
+        ...{ untilEmpty: true, concurrency: 8, graceMs: 0, deadLetter, signal },
+      })
+    },
+  },
+  {
     name: 'suspendRing',
     share: 0.1,
     waits: true,
@@ -394,7 +411,7 @@ export const CALLS: readonly Call[] = [
         clock,
         signal,
         createIfMissing: create,
-        onFailure: 'stop',
+        attempts: 10,
       })
       try {
         await Promise.race([journal.sync({ signal }), journal.ended])
@@ -439,4 +456,6 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   isCodecError: 'takes an error',
   isRingError: 'takes an error',
   isJournalError: 'takes an error',
+  isWorkError: 'takes an error',
+  WorkError: 'is an error',
 }

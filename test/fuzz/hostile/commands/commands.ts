@@ -174,6 +174,13 @@ export const COMMANDS: readonly HostileCommand[] = [
     exits: [NOTHING_NOW, STOPPED],
     isStopped: true,
   },
+  {
+    name: 'work',
+    args: ({ path }) => [path, '--drain', '--concurrency', '4', '--', 'true'],
+    writes: true,
+    exits: [NOTHING_NOW, STOPPED],
+    isStopped: true,
+  },
   { name: 'journal status', args: ({ path }) => [path], writes: false },
   { name: 'bench', args: ({ path }) => [path, '--time', '5ms'], writes: false },
   { name: 'device info', args: ({ path }) => [path], writes: false },

@@ -6,7 +6,7 @@ import { CommandError, EXIT } from '../errors.ts'
 import { type InputFile, openInput } from '../input/input-file.ts'
 import type { Delivery } from './delivery.ts'
 
-/** A command that performs operations. */
+/** A command that is run for items. */
 export interface ChildCommand {
   readonly command: string
   readonly args: readonly string[]
@@ -14,7 +14,7 @@ export interface ChildCommand {
   readonly graceMs: number
 }
 
-/** Errors of the command line or the installation: no operation can be performed. */
+/** Errors of the command line or the installation: nothing can be run. */
 const LASTING: readonly (string | undefined)[] = [
   ...['ENOENT', 'EACCES', 'EPERM', 'EROFS'],
   ...['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOEXEC', 'E2BIG'],
@@ -30,15 +30,15 @@ const LIMITS: Readonly<Record<string, string>> = {
   EDQUOT: 'free some space there, or set TMPDIR',
 }
 
-/** The command was not started, so this was no attempt at the operation. */
+/** The command was not started, so this was no attempt at the item. */
 export class NotStarted extends Error {
   override readonly name = 'NotStarted'
 }
 
 /**
- * Runs the command for one operation. When the signal aborts, it gets SIGTERM, and SIGKILL after the grace period; it
+ * Runs the command for one item. When the signal aborts, it gets SIGTERM, and SIGKILL after the grace period; it
  * is gone when this settles.
- * @throws {CommandError} `CLI_COMMAND`: it cannot be started for any operation
+ * @throws {CommandError} `CLI_COMMAND`: it cannot be started for any item
  * @throws {NotStarted} it could not be started now
  * @throws {Error} it failed
  */
@@ -54,7 +54,7 @@ export async function runChild(
     stdio: [file?.fd ?? 'ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env },
   }).catch((cause: unknown) => {
-    // An argument or an environment that is too long is the operation's own fault, and is so at each attempt.
+    // An argument or an environment that is too long is the item's own fault, and is so at each attempt.
     const isOwn = (argument ?? head) !== undefined && systemCode(cause) === 'E2BIG'
     throw isOwn ? new Error(notStarted(command, cause), { cause }) : startError(command, cause)
   })

@@ -1,9 +1,9 @@
 import type { Codec } from '../../codec/codec.ts'
 import { decodeHead, type EnvelopeHead } from '../../codec/envelope.ts'
 
-/** How a command gets an operation. */
+/** How a command gets an item. */
 export interface Delivery {
-  /** Its last argument; absent if the operation is on its standard input. */
+  /** Its last argument; absent if the item is on its standard input. */
   readonly argument?: string
   /** What its standard input has. */
   readonly input?: Uint8Array
@@ -13,14 +13,14 @@ export interface Delivery {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Operations of any bytes, each on the command's standard input. */
+/** Items of any bytes, each on the command's standard input. */
 export const onStandardInput: Codec<Delivery, never> = {
   name: 'input of a command',
   encode: (nothing) => nothing,
   decode: (input) => ({ input }),
 }
 
-/** Operations that are text, each as the last argument of a command that has these before. */
+/** Items that are text, each as the last argument of a command that has these before. */
 export function asArgument(args: readonly string[]): Codec<Delivery, never> {
   const endsFlags = args.at(-1) === '--'
   return {
@@ -39,7 +39,7 @@ export function asArgument(args: readonly string[]): Codec<Delivery, never> {
   }
 }
 
-/** Operations in envelopes: what is within them is delivered so. */
+/** Items in envelopes: what is within them is delivered so. */
 export function inEnvelope(codec: Codec<Delivery, never>): Codec<Delivery, never> {
   return {
     name: `an envelope of ${codec.name}`,

@@ -1,0 +1,49 @@
+import type { Position } from '../../position.ts'
+import { checkRange, MAX_TIMER_MS } from '../../work/backoff.ts'
+import { Answer, type Job, type RetryOptions } from '../../work/types.ts'
+import type { RingEntry } from './entry.ts'
+
+/** A job as its handler sees it. Made for each attempt: what few handlers ask for is looked up then. */
+export class CurrentJob implements Job {
+  readonly attempt: number
+  readonly mayHaveRun: boolean
+  readonly signal: AbortSignal
+  readonly #entry: RingEntry<unknown>
+
+  constructor(
+    entry: RingEntry<unknown>,
+    attempt: number,
+    mayHaveRun: boolean,
+    signal: AbortSignal,
+  ) {
+    this.#entry = entry
+    this.attempt = attempt
+    this.mayHaveRun = mayHaveRun
+    this.signal = signal
+  }
+
+  get position(): Position {
+    return this.#entry.position
+  }
+
+  get number(): number | undefined {
+    return this.#entry.number
+  }
+
+  get pushedAt(): number | undefined {
+    return this.#entry.pushedAt
+  }
+
+  get missed(): number | undefined {
+    return this.#entry.missed
+  }
+
+  retry({ afterMs, reason }: RetryOptions = {}): Answer {
+    if (afterMs !== undefined) checkRange({ afterMs }, 0, MAX_TIMER_MS)
+    return new Answer({ what: 'retry', afterMs, reason: reason ?? new Error('job.retry()') })
+  }
+
+  dead(reason: unknown): Answer {
+    return new Answer({ what: 'dead', reason })
+  }
+}

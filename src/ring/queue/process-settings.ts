@@ -1,0 +1,78 @@
+import type { Clock } from '../../clock.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
+import { attemptsOf, type Backoff, backoffOf, checkRange } from '../../work/backoff.ts'
+import type { DeadLetterFunction, ProcessOptions } from '../../work/types.ts'
+import { isEncodedSink, sinkOf } from './dead-letter-ring.ts'
+
+/** The options of `RingReader.process`, checked and complete. */
+export interface ProcessSettings<Out> {
+  readonly concurrency: number
+  readonly attempts: number
+  readonly backoff: Backoff
+  readonly deadLetter: DeadLetterFunction<Out> | undefined
+  readonly onUndecodable: 'deadLetter' | 'skip' | 'stop'
+  readonly keyOf: ProcessOptions<Out>['keyOf']
+  readonly requeueTo: ProcessOptions<Out>['requeueTo']
+  readonly attemptStore: ProcessOptions<Out>['attemptStore']
+  readonly maxHeldBytes: number
+  readonly graceMs: number
+  readonly untilEmpty: boolean
+  readonly signal: AbortSignal | undefined
+  readonly clock: Clock
+}
+
+const CALL = 'RingReader.process'
+const FIRST_MS = 1000
+const MAX_MS = 60_000
+const MAX_HELD_BYTES = 64 << 20
+const GRACE_MS = 10_000
+/** More than a program has use for; each costs a little memory at once. */
+const MAX_CONCURRENCY = 65_536
+
+const KINDS: OptionKinds<ProcessOptions<never>> = {
+  concurrency: 'number',
+  attempts: 'number',
+  backoff: 'object',
+  deadLetter: ['object', 'function'],
+  onUndecodable: { oneOf: ['deadLetter', 'skip', 'stop'] },
+  keyOf: 'function',
+  requeueTo: 'object',
+  attemptStore: 'object',
+  maxHeldBytes: 'number',
+  graceMs: 'number',
+  untilEmpty: 'boolean',
+  signal: 'object',
+  random: 'function',
+}
+
+/**
+ * Checks the options of `RingReader.process`, and completes them.
+ * @throws {TypeError | RangeError} an option is out of range
+ */
+export function processSettings<Out>(
+  options: ProcessOptions<Out>,
+  { clock, client }: { readonly clock: Clock; readonly client: string },
+): ProcessSettings<Out> {
+  checkOptions(CALL, options, KINDS)
+  const { concurrency = 1, keyOf, requeueTo, attemptStore, untilEmpty = false, signal } = options
+  const backoff = backoffOf(CALL, options, { firstMs: FIRST_MS, maxMs: MAX_MS })
+  const { maxHeldBytes = MAX_HELD_BYTES, graceMs = GRACE_MS } = options
+  const deadLetter = sinkOf(options.deadLetter, { clock, client })
+  const { attempts = attemptsOf(deadLetter) } = options
+  const { onUndecodable = deadLetter === undefined ? 'stop' : 'deadLetter' } = options
+  if (!Number.isInteger(concurrency)) {
+    throw new RangeError(`concurrency must be a whole number, not ${concurrency}`)
+  }
+  checkRange({ concurrency }, 1, MAX_CONCURRENCY)
+  checkRange({ attempts, maxHeldBytes }, 1, Number.POSITIVE_INFINITY)
+  checkRange({ graceMs }, 0, Number.POSITIVE_INFINITY)
+  if (onUndecodable === 'deadLetter' && deadLetter === undefined) {
+    throw new RangeError("onUndecodable: 'deadLetter' needs a deadLetter")
+  }
+  if (requeueTo !== undefined && !isEncodedSink(requeueTo)) {
+    throw new TypeError(`${CALL}: requeueTo is the RingWriter of the same ring`)
+  }
+  const policy = { concurrency, attempts, backoff, deadLetter }
+  const limits = { maxHeldBytes, graceMs, untilEmpty, signal, clock }
+  return { ...policy, onUndecodable, keyOf, requeueTo, attemptStore, ...limits }
+}

@@ -1,0 +1,477 @@
+import type { Clock } from '../../clock.ts'
+import { type CodecError, isCodecError, isRingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
+import { onAbort } from '../../util/abort.ts'
+import { atMost } from '../../util/at-most.ts'
+import { type Backoff, backoffAfter } from '../../work/backoff.ts'
+import { givenUp, type WorkError } from '../../work/errors.ts'
+import { Scheduler, type Verdict } from '../../work/scheduler.ts'
+import {
+  Answer,
+  type AttemptStore,
+  type DeadLetter,
+  type Given,
+  type Handler,
+  type ProcessSummary,
+} from '../../work/types.ts'
+import { formatPosition } from '../position-text.ts'
+import { CurrentJob } from './current-job.ts'
+import type { RingEntry } from './entry.ts'
+import type { ProcessSettings } from './process-settings.ts'
+import { type Outcome, type SettlementSource, Settlements, workEvents } from './settlements.ts'
+
+/** What a {@link Processor} needs of a reader. */
+export interface ProcessSource<Out> extends SettlementSource<Out> {
+  /** Whether as much was delivered as may be, without being given back. */
+  readonly held: boolean
+  receiveMany(options: {
+    readonly maxItems: number
+    readonly maxBytes: number
+    readonly signal: AbortSignal
+  }): Promise<readonly RingEntry<Out>[]>
+  tryReceiveMany(options: {
+    readonly maxItems: number
+    readonly maxBytes: number
+    readonly signal: AbortSignal
+  }): Promise<readonly RingEntry<Out>[]>
+  bytesOf(entry: Pick<RingEntry<Out>, 'position'>): Promise<Uint8Array | undefined>
+  checkpoint(): Promise<void>
+  rewind(): Promise<void>
+}
+
+/** Which ring is processed, and what was in it at the start. */
+export interface ProcessedRing {
+  /** Its UUID; the device's name in format 1. */
+  readonly ring: string
+  /** Where its items ended when this reader had its role. */
+  readonly foundUpTo: Position
+}
+
+/** What is to be done with an item next. */
+const HANDLE = 0
+const GIVE_UP = 1
+const REQUEUE = 2
+
+/** An item on its way. */
+interface Task<Out> {
+  readonly key: unknown
+  readonly bytes: number
+  /** The item, or why there is none. */
+  readonly entry: RingEntry<Out> | Undecodable
+  next: typeof HANDLE | typeof GIVE_UP | typeof REQUEUE
+  /** Attempts to handle it; undefined until the store has told. */
+  attempts: number | undefined
+  /** How many attempts there were when it was last to go to the end of the ring. */
+  requeuedAfter: number | undefined
+  /** Attempts to hand it over. */
+  handOvers: number
+  /** Why the last attempt failed. */
+  error: unknown
+  /** When its handler was called, if somebody wants to know. */
+  startedAt: number | undefined
+  /** Why it has no key, if `keyOf` failed. */
+  readonly keyError: Error | undefined
+}
+
+/** An item that does not decode. */
+interface Undecodable {
+  readonly error: CodecError
+  readonly position: Position
+  readonly pushedAt: undefined
+  readonly ack: () => Promise<void>
+}
+
+/** How much is read at once. */
+const READ_BYTES = 1 << 20
+
+/**
+ * Has what a reader delivers handled, and settles each item by itself: acknowledged, tried again, put at the end of the ring, or among
+ * the dead letters.
+ *
+ * - An item is acknowledged only after its handler succeeded, or after it is durable where it went.
+ * - An acknowledgement takes no turn from handlers. If one fails, no further handler begins.
+ * - When it stops, what was not begun is as if it had not been delivered.
+ */
+export class Processor<Out> {
+  readonly #source: ProcessSource<Out>
+  readonly #handler: Handler<Out>
+  readonly #settings: ProcessSettings<Out>
+  readonly #backoff: Backoff
+  readonly #ring: ProcessedRing
+  readonly #clock: Clock
+  readonly #scheduler: Scheduler<Task<Out>>
+  readonly #settlements: Settlements<Out>
+  /** Aborted when nobody waits for the handlers any more. */
+  readonly #over = new AbortController()
+  readonly #overSignal = this.#over.signal
+  #isOver = false
+  /** Attempts at items that went to the end of the ring, by their new position. */
+  readonly #requeued = new Map<Position, number>()
+  #handling = 0
+  #failedAttempts = 0
+
+  constructor(
+    source: ProcessSource<Out>,
+    handler: Handler<Out>,
+    settings: ProcessSettings<Out>,
+    ring: ProcessedRing,
+  ) {
+    this.#source = source
+    this.#handler = handler
+    this.#settings = settings
+    this.#backoff = settings.backoff
+    this.#ring = ring
+    this.#clock = settings.clock
+    this.#scheduler = new Scheduler<Task<Out>>({
+      clock: this.#clock,
+      concurrency: settings.concurrency,
+      maxHeld: Number.POSITIVE_INFINITY,
+      maxHeldBytes: settings.maxHeldBytes,
+      next: (most, stop) => this.#next(most, stop),
+      attempt: (task) => this.#attempt(task),
+      conclude: (task, answer) => this.#conclude(task, answer),
+      failed: (task, error) => this.#failed(task, error),
+    })
+    this.#settlements = new Settlements(source, {
+      attemptStore: settings.attemptStore,
+      keyOf: (position) => this.#storeKey(position),
+      // The reader may have been held by it.
+      onSettled: () => this.#scheduler.changed(),
+      onFailed: (error) => this.#scheduler.fail(error),
+    })
+  }
+
+  /** As `RingReader.process`. */
+  async run(): Promise<ProcessSummary> {
+    const { signal, graceMs } = this.#settings
+    const scheduler = this.#scheduler
+    const unlisten = onAbort(signal, () => scheduler.stop(signal?.reason))
+    const running = scheduler.run()
+    let failure: { readonly error: unknown } | undefined
+    const ended = running
+      .catch((error: unknown) => {
+        failure = { error }
+      })
+      .then(() => this.#settlements.ended())
+    try {
+      await Promise.race([ended, this.#stopped()])
+      await atMost(graceMs, ended, this.#clock)
+    } finally {
+      unlisten()
+    }
+    const abandoned = this.#handling
+    this.#isOver = true
+    this.#over.abort(new Error('the time is over that this had to end'))
+    const unfinished = await this.#finish()
+    failure ??= unfinished
+    if (failure !== undefined) throw failure.error
+    return { ...this.#settlements.counts, failedAttempts: this.#failedAttempts, abandoned }
+  }
+
+  /** Writes what is acknowledged; what is not is delivered again. */
+  async #finish(): Promise<{ readonly error: unknown } | undefined> {
+    try {
+      await this.#source.rewind()
+      await this.#source.checkpoint()
+      return undefined
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  #stopped(): Promise<void> {
+    return new Promise((resolve) => {
+      onAbort(this.#scheduler.stopping, resolve)
+    })
+  }
+
+  async #next(maxItems: number, signal: AbortSignal): Promise<readonly Task<Out>[]> {
+    const { untilEmpty, requeueTo } = this.#settings
+    const source = this.#source
+    try {
+      for (;;) {
+        const bounds = { maxItems, maxBytes: READ_BYTES, signal }
+        if (!untilEmpty && requeueTo === undefined) {
+          return this.#tasks(await source.receiveMany(bounds))
+        }
+        const entries = await source.tryReceiveMany(bounds)
+        if (entries.length > 0) return this.#tasks(entries)
+        if (source.held) {
+          this.#requeueOldest()
+          await this.#scheduler.change()
+        } else if (untilEmpty) return []
+        else return this.#tasks(await source.receiveMany(bounds))
+        if (signal.aborted) return []
+      }
+    } catch (error) {
+      if (!isCodecError(error)) throw error
+      return [this.#undecodable(error)]
+    }
+  }
+
+  #tasks(entries: readonly RingEntry<Out>[]): readonly Task<Out>[] {
+    const { keyOf, attemptStore } = this.#settings
+    return entries.map((entry) => {
+      let key: unknown
+      let keyError: Error | undefined
+      try {
+        key = keyOf?.(entry.item)
+      } catch (cause) {
+        // The item may be at fault: each attempt at it fails.
+        keyError = new Error('keyOf failed for this item', { cause })
+      }
+      const requeued = this.#requeued.get(entry.position)
+      if (requeued !== undefined) this.#requeued.delete(entry.position)
+      const attempts = requeued ?? (attemptStore === undefined ? 0 : undefined)
+      return {
+        key,
+        bytes: entry.storedBytes,
+        entry,
+        next: HANDLE,
+        attempts,
+        requeuedAfter: undefined,
+        handOvers: 0,
+        error: undefined,
+        startedAt: undefined,
+        keyError,
+      }
+    })
+  }
+
+  /** The oldest item waits for its next attempt, and all others for it. */
+  #requeueOldest(): void {
+    if (this.#settings.requeueTo === undefined) return
+    let oldest: Task<Out> | undefined
+    for (const task of this.#scheduler.paused) {
+      if (oldest === undefined || task.entry.position < oldest.entry.position) oldest = task
+    }
+    // Where there was no room, it is tried again before it looks for room again.
+    if (oldest?.next !== HANDLE || oldest.attempts === oldest.requeuedAfter) return
+    oldest.next = REQUEUE
+    oldest.requeuedAfter = oldest.attempts
+    this.#scheduler.hurry(oldest)
+  }
+
+  #undecodable(error: CodecError): Task<Out> {
+    const { onUndecodable } = this.#settings
+    const { position, bytes } = error.details
+    const { ack } = error
+    if (position === undefined || ack === undefined) throw error
+    if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)
+    return {
+      key: undefined,
+      bytes: bytes?.length ?? 0,
+      entry: { error, position, pushedAt: undefined, ack },
+      next: GIVE_UP,
+      attempts: 0,
+      requeuedAfter: undefined,
+      handOvers: 0,
+      error,
+      startedAt: undefined,
+      keyError: undefined,
+    }
+  }
+
+  /** Has the handler called, or hands the item over. What is answered by neither is a {@link Concluded}. */
+  #attempt(task: Task<Out>): unknown {
+    if (task.next !== HANDLE) return this.#handOver(task)
+    const { attemptStore } = this.#settings
+    return attemptStore === undefined ? this.#call(task) : this.#countAndCall(task, attemptStore)
+  }
+
+  #call(task: Task<Out>): unknown {
+    const { entry, keyError } = task
+    // What does not decode is given up, and never comes here.
+    if ('error' in entry) return new Concluded(this.#giveUp(task))
+    const attempt = (task.attempts ?? 0) + 1
+    task.attempts = attempt
+    if (workEvents.hasSubscribers) task.startedAt = this.#clock.now()
+    this.#handling++
+    if (keyError !== undefined) throw keyError
+    const mayHaveRun = attempt > 1 || entry.position <= this.#ring.foundUpTo
+    return this.#handler(entry.item, new CurrentJob(entry, attempt, mayHaveRun, this.#overSignal))
+  }
+
+  /**
+   * Counts an attempt before it is made, so that one counts that ends the program.
+   * @returns as `#attempt`
+   */
+  async #countAndCall(task: Task<Out>, store: AttemptStore): Promise<unknown> {
+    const key = this.#storeKey(task.entry.position)
+    try {
+      task.attempts ??= countIn(await store.get(key))
+      if (task.attempts < this.#settings.attempts) await store.set(key, task.attempts + 1)
+    } catch (error) {
+      return new Concluded(this.#again(task, 'attemptStore', ++task.handOvers, error))
+    }
+    if (task.attempts < this.#settings.attempts) return this.#call(task)
+    task.error ??= new Error(`the program ended during attempt ${task.attempts}`)
+    return new Concluded(this.#giveUp(task))
+  }
+
+  /** A handler returned, unless something else was concluded. */
+  #conclude(task: Task<Out>, answer: unknown): Verdict<Task<Out>> {
+    if (answer instanceof Concluded) return answer.verdict as Verdict<Task<Out>>
+    const given = Answer.of(answer)
+    return given === undefined ? this.#succeeded(task) : this.#unsuccessful(task, given)
+  }
+
+  /** A handler threw, or what is no fault of the item. */
+  #failed(task: Task<Out>, error: unknown): Verdict<Task<Out>> {
+    if (task.next !== HANDLE) throw error
+    return this.#unsuccessful(task, { what: 'retry', afterMs: undefined, reason: error })
+  }
+
+  #succeeded(task: Task<Out>): undefined {
+    this.#handling--
+    const { entry } = task
+    // Nobody waits any more: what it did counts for nothing, and the item comes again.
+    if (this.#isOver || 'error' in entry) return
+    if (this.#settings.attemptStore === undefined && !workEvents.hasSubscribers) {
+      this.#settlements.handled(entry)
+    } else {
+      const durationMs = this.#clock.now() - (task.startedAt ?? this.#clock.now())
+      this.#settle(task, { event: 'handled', attempt: task.attempts ?? 1, durationMs })
+    }
+  }
+
+  #unsuccessful(task: Task<Out>, given: Given): Verdict<Task<Out>> {
+    this.#handling--
+    if (this.#isOver) return undefined
+    this.#failedAttempts++
+    // What stops it may be why the handler failed: the item comes again.
+    if (this.#scheduler.stopping.aborted) return undefined
+    task.error = given.reason
+    const attempt = task.attempts ?? 1
+    if (given.what === 'dead' || attempt >= this.#settings.attempts) return this.#giveUp(task)
+    return this.#again(task, 'handler', attempt, given.reason, given.afterMs)
+  }
+
+  /**
+   * Has an item handed over next.
+   * @throws {WorkError} there is nowhere to put it
+   */
+  #giveUp(task: Task<Out>): Verdict<Task<Out>> {
+    if (this.#settings.deadLetter === undefined) {
+      throw this.#givenUp(task.entry.position, task.attempts ?? 0, task.error)
+    }
+    task.next = GIVE_UP
+    task.handOvers = 0
+    return { parts: [task] }
+  }
+
+  /** Puts an item among the dead letters, or at the end of the ring. */
+  async #handOver(task: Task<Out>): Promise<Concluded> {
+    const { entry, error } = task
+    if ('error' in entry && this.#settings.onUndecodable === 'skip') {
+      return this.#settle(task, { event: 'skip', error })
+    }
+    // Read again: the codec and the handler may have changed the bytes that they got.
+    const bytes = await this.#source.bytesOf(entry)
+    if (bytes === undefined) return this.#settle(task, { event: 'overwritten' })
+    if (task.next === REQUEUE) return this.#requeue(task, bytes)
+    const signal = this.#overSignal
+    try {
+      await this.#settings.deadLetter?.(this.#letter(task, bytes), { signal })
+    } catch (cause) {
+      if (isPermanent(cause)) throw cause
+      return new Concluded(this.#again(task, 'deadLetter', ++task.handOvers, cause))
+    }
+    if (this.#isOver) return new Concluded(undefined)
+    return this.#settle(task, { event: 'deadLetter', attempts: task.attempts ?? 0, error })
+  }
+
+  #letter({ entry, attempts, error }: Task<Out>, bytes: Uint8Array): DeadLetter<Out> {
+    return {
+      ...('item' in entry && { item: entry.item }),
+      bytes,
+      ring: this.#ring.ring,
+      position: this.#show(entry.position),
+      pushedAt: entry.pushedAt,
+      attempts: attempts ?? 0,
+      error,
+    }
+  }
+
+  /** Where there is no room, it goes on as it was: what it holds up may be what fills the ring. */
+  async #requeue(task: Task<Out>, bytes: Uint8Array): Promise<Concluded> {
+    const { attemptStore, requeueTo } = this.#settings
+    const { error } = task
+    const attempts = task.attempts ?? 0
+    const late = new AbortController()
+    const pushed = requeueTo?.pushEncoded(bytes, { signal: late.signal })
+    this.#clock.sleep(this.#backoff.firstMs, late.signal).then(
+      () => late.abort(new NoRoom()),
+      () => undefined,
+    )
+    let position: Position | undefined
+    try {
+      position = await pushed
+    } catch (cause) {
+      if (!(cause instanceof NoRoom)) throw cause
+    } finally {
+      late.abort()
+    }
+    if (position === undefined) {
+      task.next = HANDLE
+      return new Concluded(this.#again(task, 'requeue', attempts, error))
+    }
+    this.#requeued.set(position, attempts)
+    await attemptStore?.set(this.#storeKey(position), attempts)
+    return this.#settle(task, { event: 'requeue', attempts, error })
+  }
+
+  #settle({ entry }: Task<Out>, outcome: Outcome): Concluded {
+    this.#settlements.settle(entry, outcome)
+    return new Concluded(undefined)
+  }
+
+  /** Tried again after a pause. */
+  #again(
+    { entry }: Task<Out>,
+    what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore',
+    attempt: number,
+    error: unknown,
+    afterMs?: number,
+  ): Verdict<Task<Out>> {
+    const delayMs = afterMs ?? backoffAfter(attempt, this.#backoff)
+    this.#settlements.publish(entry.position, { event: 'retry', what, attempt, error, delayMs })
+    return { againAfterMs: delayMs }
+  }
+
+  #givenUp(position: Position, attempts: number, error: unknown): WorkError {
+    const device = this.#source.consumer.device.name
+    return givenUp({ device, position: this.#show(position), attempts }, error)
+  }
+
+  #storeKey(position: Position): string {
+    return `${this.#ring.ring}/${this.#show(position)}`
+  }
+
+  #show(position: Position): string {
+    return formatPosition(position, this.#source.consumer.format)
+  }
+}
+
+/** What became of an attempt, if no handler has answered. No handler can answer it. */
+class Concluded {
+  readonly verdict: Verdict<unknown>
+
+  constructor(verdict: Verdict<unknown>) {
+    this.verdict = verdict
+  }
+}
+
+/** Why an item was not put at the end of the ring. */
+class NoRoom extends Error {}
+
+function countIn(stored: number | undefined): number {
+  const count = stored ?? 0
+  if (Number.isSafeInteger(count) && count >= 0) return count
+  throw new TypeError(`attemptStore: expected a count of attempts, found ${String(stored)}`)
+}
+
+/** Trying again cannot help: the ring of the dead letters takes no such item. */
+function isPermanent(error: unknown): boolean {
+  return isRingError(error) && error.code === 'RING_ITEM_TOO_LARGE'
+}

@@ -1,0 +1,132 @@
+import type { Position } from '../../position.ts'
+import { channel } from '../../util/diagnostics.ts'
+import {
+  type AttemptStore,
+  type ProcessSummary,
+  WORK_CHANNEL,
+  type WorkEvent,
+} from '../../work/types.ts'
+import type { Consumer } from '../types.ts'
+import type { RingEntry } from './entry.ts'
+
+/** Where {@link WorkEvent}s go. */
+export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)
+
+/** An event without what all have. */
+export type Happening = WorkEvent extends infer Event
+  ? Event extends WorkEvent
+    ? Omit<Event, 'device' | 'queue' | 'client' | 'position'>
+    : never
+  : never
+
+/** What became of an item. */
+export type Outcome = Exclude<Happening, { readonly event: 'retry' }>
+
+/** What {@link Settlements} need of a reader. */
+export interface SettlementSource<Out> {
+  readonly consumer: Consumer
+  ackAll(entries: readonly RingEntry<Out>[]): Promise<void>
+}
+
+/** How and for whom items are settled. */
+export interface SettlementOptions {
+  readonly attemptStore: AttemptStore | undefined
+  /** The key of an item in that store. */
+  readonly keyOf: (position: Position) => string
+  /** Called when items are acknowledged. */
+  readonly onSettled: () => void
+  /** Called when an acknowledgement fails. */
+  readonly onFailed: (error: unknown) => void
+}
+
+/** Acknowledges items that have been dealt with, beside the handlers, and counts what became of them. */
+export class Settlements<Out> {
+  readonly #source: SettlementSource<Out>
+  readonly #options: SettlementOptions
+  readonly #counts = { handled: 0, deadLetter: 0, requeue: 0, skip: 0, overwritten: 0 }
+  /** Items that are not acknowledged yet. */
+  #unsettled = 0
+  /** Those of them that wait to be acknowledged together. */
+  #waiting: RingEntry<Out>[] = []
+  /** Settles when the last of these were acknowledged. */
+  #written: Promise<void> = Promise.resolve()
+  #onEnded: () => void = () => undefined
+
+  constructor(source: SettlementSource<Out>, options: SettlementOptions) {
+    this.#source = source
+    this.#options = options
+  }
+
+  /** What became of how many items. */
+  get counts(): Omit<ProcessSummary, 'failedAttempts' | 'abandoned'> {
+    const { handled, deadLetter, requeue, skip, overwritten } = this.#counts
+    return { handled, deadLettered: deadLetter, requeued: requeue, skipped: skip, overwritten }
+  }
+
+  /** Resolves when nothing waits to be acknowledged. */
+  ended(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onEnded = resolve
+      if (this.#unsettled === 0) resolve()
+    })
+  }
+
+  /** As `settle` of an item that was handled, if nobody wants to know of each: without anything made for it. */
+  handled(entry: RingEntry<Out>): void {
+    this.#unsettled++
+    this.#waiting.push(entry)
+    if (this.#waiting.length === 1) void this.#writeWaiting()
+  }
+
+  /** An item has been dealt with. */
+  settle(entry: Pick<RingEntry<Out>, 'position' | 'ack'>, outcome: Outcome): void {
+    const { attemptStore, keyOf } = this.#options
+    const { position } = entry
+    this.#unsettled++
+    const acknowledged = entry.ack()
+    const forgotten =
+      attemptStore === undefined
+        ? acknowledged
+        : acknowledged.then(() => attemptStore.delete(keyOf(position)))
+    forgotten.then(
+      () => {
+        this.#counts[outcome.event]++
+        this.publish(position, outcome)
+        this.#settled(1)
+      },
+      (error: unknown) => this.#failed(error, 1),
+    )
+  }
+
+  /** Tells what happened to an item, if anybody listens. */
+  publish(position: Position, happening: Happening): void {
+    if (!workEvents.hasSubscribers) return
+    const { device, queue, client } = this.#source.consumer
+    workEvents.publish({ device: device.name, queue, client, position, ...happening })
+  }
+
+  /** Acknowledges together what was handled while the write before was under way. */
+  async #writeWaiting(): Promise<void> {
+    await this.#written
+    const entries = this.#waiting
+    this.#waiting = []
+    this.#written = this.#source.ackAll(entries).then(
+      () => {
+        this.#counts.handled += entries.length
+        this.#settled(entries.length)
+      },
+      (error: unknown) => this.#failed(error, entries.length),
+    )
+  }
+
+  #failed(error: unknown, count: number): void {
+    this.#options.onFailed(error)
+    this.#settled(count)
+  }
+
+  #settled(count: number): void {
+    this.#unsettled -= count
+    this.#options.onSettled()
+    if (this.#unsettled === 0) this.#onEnded()
+  }
+}

@@ -1,0 +1,65 @@
+import { checkOptions } from '../util/options.ts'
+import type { BackoffOptions } from './types.ts'
+
+/** The longest time a timer of the machine takes. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1
+/** Beyond this many doublings every pause is over its bound; without a limit it would become infinite. */
+const MAX_DOUBLINGS = 31
+
+/** How long to wait after a failure. */
+export interface Backoff {
+  /** The longest pause after a first failure, in milliseconds; it doubles with each further one. */
+  readonly firstMs: number
+  /** The longest pause of all, in milliseconds. */
+  readonly maxMs: number
+  /** A number from 0 (included) to 1 (excluded), for the jitter. */
+  readonly random: () => number
+}
+
+/** Attempts at an item before it goes to the dead letters, unless the options say otherwise. */
+const ATTEMPTS = 10
+
+/** How often an item is tried, unless the options say otherwise: without a limit, if there is nowhere to put it. */
+export function attemptsOf(deadLetter: unknown): number {
+  return deadLetter === undefined ? Number.POSITIVE_INFINITY : ATTEMPTS
+}
+
+/**
+ * Checks the pauses among a call's options, and completes them.
+ * @throws {TypeError | RangeError} an option is out of range
+ */
+export function backoffOf(
+  call: string,
+  options: { readonly backoff?: BackoffOptions; readonly random?: () => number },
+  defaults: Required<BackoffOptions>,
+): Backoff {
+  const { backoff = {}, random = Math.random } = options
+  checkOptions(`${call}, backoff`, backoff, { firstMs: 'number', maxMs: 'number' })
+  const { firstMs = defaults.firstMs, maxMs = Math.max(defaults.maxMs, firstMs) } = backoff
+  checkRange({ firstMs, maxMs }, 0, MAX_TIMER_MS)
+  return { firstMs, maxMs, random }
+}
+
+/**
+ * The pause after a failed attempt, the first one being 1, in milliseconds: twice as long after each further one, up to the bound;
+ * of that a random part between half and all, so that many workers do not come back at once.
+ */
+export function backoffAfter(attempt: number, { firstMs, maxMs, random }: Backoff): number {
+  const whole = Math.min(firstMs * 2 ** Math.min(attempt - 1, MAX_DOUBLINGS), maxMs)
+  return (whole * (1 + random())) / 2
+}
+
+/**
+ * Checks numbers among the options of a call.
+ * @throws {RangeError} one of them is out of range
+ */
+export function checkRange(
+  values: Readonly<Record<string, number>>,
+  least: number,
+  most: number,
+): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (value >= least && value <= most) continue
+    throw new RangeError(`${name} must be a number from ${least} to ${most}, not ${value}`)
+  }
+}

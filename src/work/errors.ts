@@ -1,0 +1,51 @@
+import { CodedError } from '../errors.ts'
+
+/** Recognises errors across copies of the package; on the prototype, so that it costs nothing. */
+const brand: unique symbol = Symbol.for('shared-block-ring.error')
+
+/** Codes of {@link WorkError}. */
+export type WorkErrorCode =
+  /** An item was given up, and there is no dead letter. It stays in the ring. */
+  | 'WORK_GIVEN_UP'
+  /** An item does not decode, and there is no policy that steps over it. It stays in the ring. */
+  | 'WORK_UNDECODABLE'
+
+/** Which item. */
+export interface WorkErrorDetails {
+  /** The device's `name`. */
+  readonly device: string
+  /** Position after the item, as `formatPosition` shows it. */
+  readonly position: string
+  /** How often it was tried. 0: it does not decode. */
+  readonly attempts: number
+}
+
+/** `RingReader.process` ended, because an item can neither be handled nor stepped over. */
+export class WorkError extends CodedError<WorkErrorCode, WorkErrorDetails> {
+  override readonly name = 'WorkError'
+}
+
+Object.defineProperty(WorkError.prototype, brand, { value: 'work' })
+
+/** Whether a value is a {@link WorkError}, of this copy of the package or another. */
+export function isWorkError(value: unknown): value is WorkError {
+  return typeof value === 'object' && value !== null && Reflect.get(value, brand) === 'work'
+}
+
+/** An item was given up, and there is no dead letter. */
+export function givenUp(details: WorkErrorDetails, cause: unknown): WorkError {
+  const { device, position, attempts } = details
+  const times = attempts === 1 ? 'once' : `${attempts} times`
+  const message =
+    attempts === 0
+      ? `The item that ends at position ${position} on ${device} does not decode (see the cause). It stays in the ring. Fix the ` +
+        "codec, or choose deadLetter or onUndecodable: 'skip'"
+      : `The item that ends at position ${position} on ${device} was tried ${times} and given up (see the cause). It stays in the ` +
+        'ring. Fix the cause and start again, or start with a deadLetter'
+  return new WorkError(
+    attempts === 0 ? 'WORK_UNDECODABLE' : 'WORK_GIVEN_UP',
+    message,
+    details,
+    cause,
+  )
+}

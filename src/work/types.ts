@@ -1,0 +1,221 @@
+import type { BlockDevice } from '../block/device.ts'
+import type { Position } from '../position.ts'
+import type { RingRole } from '../ring/types.ts'
+
+/** An item that is being handled. */
+export interface Job {
+  /** The position after the item: unique in the ring. */
+  readonly position: Position
+  /** As in `RingEntry`. */
+  readonly number: number | undefined
+  /** As in `RingEntry`. */
+  readonly pushedAt: number | undefined
+  /** As in `RingEntry`. */
+  readonly missed: number | undefined
+  /** Which attempt at this item it is, from 1; with `attemptStore` since the item was pushed, otherwise since `process` was called. */
+  readonly attempt: number
+  /**
+   * Whether the item may have been handled before, completely or in part: true after a failed attempt, and for items that were in
+   * the ring when `process` was called. False guarantees that it was not.
+   */
+  readonly mayHaveRun: boolean
+  /** Aborted when `process` waits for the handler no longer; its result is ignored then. */
+  readonly signal: AbortSignal
+  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. */
+  retry(options?: RetryOptions): Answer
+  /** To be returned by the handler: no attempt can help. The item goes to the dead letters, or `process` ends if it has none. */
+  dead(reason: unknown): Answer
+}
+
+/** How to try again. */
+export interface RetryOptions {
+  /** The pause before the next attempt, in milliseconds. Default: as `backoff` says. */
+  readonly afterMs?: number
+  /** Why, for the dead letter and the diagnostics channel. */
+  readonly reason?: unknown
+}
+
+/** What a handler answers but success. Made by a {@link Job} alone, so that nothing in an item can pass for it. */
+export class Answer {
+  readonly #answer: Given
+
+  constructor(answer: Given) {
+    this.#answer = answer
+  }
+
+  /** What a handler answered; undefined if that is no answer, which is success. */
+  static of(value: unknown): Given | undefined {
+    return typeof value === 'object' && value !== null && #answer in value
+      ? value.#answer
+      : undefined
+  }
+}
+
+/** What an {@link Answer} says. */
+export type Given =
+  | { readonly what: 'retry'; readonly afterMs: number | undefined; readonly reason: unknown }
+  | { readonly what: 'dead'; readonly reason: unknown }
+
+/**
+ * Handles an item. The item is acknowledged when this returns; it is tried again when it throws, rejects or answers `job.retry()`;
+ * and given up when it answers `job.dead()`. After a crash the item comes again: so it has to be idempotent.
+ */
+export type Handler<Out> = (item: Out, job: Job) => unknown
+
+/** An item that was given up, to look at or to repair. */
+export interface DeadLetter<Out> {
+  /** Absent if it does not decode. */
+  readonly item?: Out
+  /** The item's bytes in the ring. */
+  readonly bytes: Uint8Array
+  /** Which ring: its UUID, or its device's name in format 1. With `position` it tells an item from all others. */
+  readonly ring: string
+  /** The position after the item, as `formatPosition` shows it. */
+  readonly position: string
+  /** When it was pushed, in milliseconds since 1970; undefined in format 1. */
+  readonly pushedAt: number | undefined
+  /** How often it was tried; 0 if it does not decode. */
+  readonly attempts: number
+  /** Why it was given up: what the last attempt threw or answered, or the `CodecError`. */
+  readonly error: unknown
+}
+
+/** What takes items that are encoded already: a `RingWriter`, whatever its codec is. */
+export interface EncodedSink {
+  pushEncoded(bytes: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Position>
+}
+
+/** Hands a dead letter over: it is on stable storage when this resolves. After a crash, the same one may come again. */
+export type DeadLetterFunction<Out> = (
+  letter: DeadLetter<Out>,
+  options: { readonly signal: AbortSignal },
+) => Promise<void>
+
+/** Where dead letters go. */
+export type DeadLetterSink<Out> = BlockDevice | EncodedSink | DeadLetterFunction<Out>
+
+/** Counts attempts at items across crashes: a `Map`, or something on stable storage. */
+export interface AttemptStore {
+  /** How often the item was tried; undefined if never. */
+  get(key: string): number | undefined | Promise<number | undefined>
+  /** Called before each attempt. */
+  set(key: string, attempts: number): unknown
+  /** The item has been dealt with. */
+  delete(key: string): unknown
+}
+
+/** When to try again. */
+export interface BackoffOptions {
+  /** The longest pause after a first failure, in milliseconds; it doubles with each further one. Default 1,000. */
+  readonly firstMs?: number
+  /** The longest pause of all, in milliseconds. Default 60,000, or `firstMs` if that is more. */
+  readonly maxMs?: number
+}
+
+/** How items are handled. */
+export interface ProcessOptions<Out> {
+  /** How many items are handled at the same time. Default 1. */
+  readonly concurrency?: number
+  /**
+   * Attempts at an item before it is given up. Default: 10 with a `deadLetter`, otherwise no limit. Without a `deadLetter`,
+   * giving up an item ends `process`, and the item stays in the ring.
+   */
+  readonly attempts?: number
+  /** The pauses between attempts; half of each is random. Other items go on meanwhile. */
+  readonly backoff?: BackoffOptions
+  /**
+   * Where items go that are given up: a device with a ring, a writer of bytes, or a function. It is durable there before the item is
+   * acknowledged, so a crash between the two may hand it over twice: `ring` and `position` tell. A ring gets envelopes, see
+   * `readDeadLetter`. It is tried again, after the same pauses, until it succeeds.
+   */
+  readonly deadLetter?: DeadLetterSink<Out>
+  /**
+   * What becomes of an item that does not decode: `deadLetter`; `skip` acknowledges it; `stop` ends `process`. Default: `deadLetter` if there
+   * is one, otherwise `stop`.
+   */
+  readonly onUndecodable?: 'deadLetter' | 'skip' | 'stop'
+  /** Items of the same key are handled one after the other, in their order. Undefined: in no order. Default: in no order. */
+  readonly keyOf?: (item: Out) => string | number | bigint | undefined
+  /**
+   * The writer of the same ring. An item that keeps failing while all that may be delivered (`maxUnacked`) waits for it goes to the
+   * end of the ring, if there is room; it is durable there before it is acknowledged. Its attempts go on counting. Default: the others wait.
+   */
+  readonly requeueTo?: EncodedSink & { readonly producer: RingRole }
+  /** Counts attempts across crashes. Default: they are counted in memory. */
+  readonly attemptStore?: AttemptStore
+  /** How much of the items is held in memory, in bytes as they are in the ring. Default 64 MiB; one more item is always taken. */
+  readonly maxHeldBytes?: number
+  /** How long handlers under way may go on once it stops, in milliseconds. Default 10,000; `Infinity` waits for them. */
+  readonly graceMs?: number
+  /** Ends it when nothing is left to handle. Default false: it waits for more. */
+  readonly untilEmpty?: boolean
+  /** Stops it. */
+  readonly signal?: AbortSignal
+  /** A number from 0 (included) to 1 (excluded), for the pauses' jitter. Default `Math.random`. */
+  readonly random?: () => number
+}
+
+/** What `process` did. */
+export interface ProcessSummary {
+  /** Items whose handler succeeded, and that were acknowledged. */
+  readonly handled: number
+  /** Attempts that failed. */
+  readonly failedAttempts: number
+  readonly deadLettered: number
+  readonly requeued: number
+  /** Items that do not decode, and were acknowledged without a dead letter. */
+  readonly skipped: number
+  /** Items that were given up, and had been overwritten by then, in a ring that overwrites the oldest. */
+  readonly overwritten: number
+  /** Handlers that were under way when `graceMs` was over. Their items come again. */
+  readonly abandoned: number
+}
+
+/** Where {@link WorkEvent}s are published. */
+export const WORK_CHANNEL = 'shared-block-ring:work'
+
+/** What is published on the diagnostics channel `shared-block-ring:work`. */
+export type WorkEvent = {
+  readonly device: string
+  readonly queue: string
+  readonly client: string
+  readonly position: Position
+} & (
+  | {
+      /** A handler succeeded, and its item is acknowledged. */
+      readonly event: 'handled'
+      readonly attempt: number
+      /** How long the handler took. */
+      readonly durationMs: number
+    }
+  | {
+      /** An attempt failed, and is repeated after a pause. */
+      readonly event: 'retry'
+      /** What failed: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store. */
+      readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
+      readonly attempt: number
+      readonly error: unknown
+      readonly delayMs: number
+    }
+  | {
+      /** An item was given up: it is durable among the dead letters, and acknowledged. */
+      readonly event: 'deadLetter'
+      readonly attempts: number
+      readonly error: unknown
+    }
+  | {
+      /** An item went to `requeueTo`. */
+      readonly event: 'requeue'
+      readonly attempts: number
+      readonly error: unknown
+    }
+  | {
+      /** An item does not decode, and was skipped. */
+      readonly event: 'skip'
+      readonly error: unknown
+    }
+  | {
+      /** An item was given up, and had been overwritten by then: there are no bytes to hand over. */
+      readonly event: 'overwritten'
+    }
+)
