@@ -1,5 +1,8 @@
 import type { Plan } from './options.ts'
 
+/** What of a plan a pipeline needs. */
+type Pace = Pick<Plan, 'concurrency' | 'signal'>
+
 /**
  * Processes items, several at a time, in any order. Each worker takes one item at a time, so the memory of the
  * workers is the limit. After a failure or an abort no more items are taken, and requests in flight settle first,
@@ -9,7 +12,7 @@ import type { Plan } from './options.ts'
  */
 export async function inParallel<T>(
   items: Iterable<T> | AsyncIterable<T>,
-  plan: Plan,
+  plan: Pace,
   worker: () => (item: T) => Promise<void>,
 ): Promise<void> {
   const source = iterate(items)
@@ -42,7 +45,7 @@ export async function inParallel<T>(
  */
 export async function* inOrder<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
-  plan: Plan,
+  plan: Pace,
   prepare: (item: T, slot: number) => Promise<R>,
 ): AsyncGenerator<R> {
   const ahead: Promise<R>[] = []

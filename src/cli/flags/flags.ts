@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import type {
+  CommandContext,
   FlagParametersForType,
   TypedFlagParameter,
   TypedPositionalParameter,
+  TypedPositionalParameters,
 } from '@stricli/core'
 import { isNbdUri, parseNbdUri } from '../../block/nbd/uri.ts'
 import { checkSectorSize } from '../../block/validate.ts'
@@ -36,6 +38,13 @@ export const device: TypedPositionalParameter<string> = {
   brief: 'Path of a file or of a raw block device, or an NBD URI: nbd://host/export',
   placeholder: 'DEVICE',
   parse: parsePath,
+}
+
+/** The devices of a command that looks at many. */
+export const devices: TypedPositionalParameters<string[], CommandContext> = {
+  kind: 'array',
+  parameter: device,
+  minimum: 1,
 }
 
 export const sectorSize: TypedFlagParameter<number | undefined> = {
@@ -90,6 +99,14 @@ export const commonFlags: FlagParametersForType<CommonFlags> = {
   requestTimeout,
   buffered,
   json,
+}
+/** Of the commands that survey devices: the time is for all that a device is asked. */
+export const surveyFlags: FlagParametersForType<CommonFlags> = {
+  ...commonFlags,
+  requestTimeout: {
+    ...requestTimeout,
+    brief: 'How long each device may take to be inspected (default: 30s)',
+  },
 }
 export const roleFlags: FlagParametersForType<RoleFlags> = { queue, client, ...commonFlags }
 

@@ -137,6 +137,7 @@ export const COMMANDS: readonly HostileCommand[] = [
     exits: [NOTHING_NOW],
   },
   { name: 'diagnostics', args: ({ path }) => [path], writes: false },
+  { name: 'metrics', args: ({ path }) => [path], writes: false, prints: 'lines' },
   { name: 'verify', args: ({ path }) => [path], writes: false },
   { name: 'repair', args: ({ path }) => [path], writes: false },
   { name: 'repair', args: ({ path }) => [path, '--write'], writes: true },

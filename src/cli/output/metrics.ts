@@ -1,0 +1,281 @@
+import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
+import type { RingStats } from '../../ring/types.ts'
+import type { RingSurvey, Surveyed } from '../device/survey.ts'
+import { safeText } from './render.ts'
+
+type Role = (typeof ROLES)[number]
+type Labels = Readonly<Record<string, string>>
+type Sample = readonly [value: number | boolean, labels?: Labels]
+
+/** All samples of one name. */
+interface Family {
+  /** Without the prefix. */
+  readonly name: string
+  readonly type: 'gauge' | 'counter'
+  readonly help: string
+  /** What is unknown has no sample. */
+  readonly samples: (ring: RingSurvey) => readonly Sample[]
+}
+
+const PREFIX = 'shared_block_ring_'
+const ROLES = ['producer', 'consumer'] as const
+const LEASE_STATUSES = ['never', 'free', 'held', 'damaged', 'unreadable'] as const
+
+/** Rings in the text format of Prometheus (version 0.0.4), by its conventions: base units, and times instead of ages. */
+export function metricsText(surveys: readonly Surveyed[]): string {
+  const up = linesOf(
+    'up',
+    'gauge',
+    'Whether the device could be inspected; the reason is on standard error.',
+    surveys.map((survey) => lineOf('up', { device: survey.device }, 'state' in survey)),
+  )
+  const rings = surveys.filter((survey): survey is RingSurvey => 'state' in survey)
+  const families = FAMILIES.map(({ name, type, help, samples }) => {
+    const lines = rings.flatMap((ring) =>
+      samples(ring).map(([value, labels]) =>
+        lineOf(name, { device: ring.device, ...labels }, value),
+      ),
+    )
+    return linesOf(name, type, help, lines)
+  })
+  return [up, ...families].join('')
+}
+
+function linesOf(
+  name: string,
+  type: Family['type'],
+  help: string,
+  lines: readonly string[],
+): string {
+  if (lines.length === 0) return ''
+  return `# HELP ${PREFIX}${name} ${help}\n# TYPE ${PREFIX}${name} ${type}\n${lines.join('')}`
+}
+
+function lineOf(name: string, labels: Labels, value: number | boolean): string {
+  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`)
+  return `${PREFIX}${name}{${pairs.join(',')}} ${Number(value)}\n`
+}
+
+/** Names come from devices: nothing in them may end a label, or act on the terminal that shows it. */
+function escapeLabel(text: string): string {
+  return safeText(text).replaceAll('\\', '\\\\').replaceAll('"', '\\"')
+}
+
+const FAMILIES: readonly Family[] = [
+  {
+    name: 'info',
+    type: 'gauge',
+    help: 'The format of the ring and, in format 2, what it was made with.',
+    samples: ({ state: { format, ring } }) => [
+      [
+        1,
+        {
+          format: String(format),
+          ...(ring !== undefined && { uuid: ring.uuid, name: ring.name, on_full: ring.onFull }),
+        },
+      ],
+    ],
+  },
+  {
+    name: 'known',
+    type: 'gauge',
+    help: 'Whether something is known; what is unknown has no sample.',
+    samples: known,
+  },
+  {
+    name: 'capacity_bytes',
+    type: 'gauge',
+    help: 'Size of the data area.',
+    samples: ({ state }) => [[state.capacity]],
+  },
+  {
+    name: 'used_bytes',
+    type: 'gauge',
+    help: 'Part of the data area that is in use.',
+    samples: ({ state }) => [[state.used]],
+  },
+  {
+    name: 'fill_ratio',
+    type: 'gauge',
+    help: 'How full the data area is, from 0 to 1.',
+    samples: ({ state }) => [[fillOf(state)]],
+  },
+  {
+    name: 'waiting_items',
+    type: 'gauge',
+    help: 'Unacknowledged items (format 2).',
+    samples: ({ state }) => one(state.waitingItems),
+  },
+  {
+    name: 'waiting_bytes',
+    type: 'gauge',
+    help: 'Bytes of the unacknowledged items (format 2).',
+    samples: ({ state }) => one(state.waitingBytes),
+  },
+  {
+    name: 'oldest_item_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the oldest unacknowledged item was pushed, by the clock of its producer: the age is time() minus this (format 2).',
+    samples: ({ state }) => one(seconds(state.stats?.oldestAt)),
+  },
+  {
+    name: 'lag_seconds',
+    type: 'gauge',
+    help: "Time from the push of the oldest unacknowledged item to the producer's last write; 0 without such an item (format 2).",
+    samples: ({ state }) => one(seconds(state.stats?.lagMs)),
+  },
+  counter('pushed_items', 'Items that became visible', ({ pushedItems }) => pushedItems),
+  counter('pushed_bytes', 'Bytes of these, modulo 2^48', ({ pushedBytes }) => pushedBytes),
+  counter('popped_items', 'Items acknowledged or skipped', ({ poppedItems }) => poppedItems),
+  counter('popped_bytes', 'Bytes of these, modulo 2^48', ({ poppedBytes }) => poppedBytes),
+  counter('commits', 'Writes that committed items', ({ commits }) => commits),
+  counter('retries', 'Pushes that found no room', ({ retries }) => retries),
+  counter('damaged_items', 'Damaged items that were skipped', ({ damagedItems }) => damagedItems),
+  counter(
+    'overwritten_items',
+    'Items overwritten before they were popped',
+    ({ missedItems }) => missedItems,
+  ),
+  {
+    name: 'unreadable_bytes',
+    type: 'gauge',
+    help: 'Bytes that the device failed to read; if there are any, the rest may be incomplete or out of date (format 2).',
+    samples: ({ state }) => one(state.unreadable?.reduce((sum, { bytes }) => sum + bytes, 0)),
+  },
+  {
+    name: 'suspend_requested',
+    type: 'gauge',
+    help: 'Whether the consumer asks the producer to pause.',
+    samples: ({ state }) => [[state.consumer.suspend]],
+  },
+  {
+    name: 'suspended',
+    type: 'gauge',
+    help: 'Whether the producer has acknowledged that it pauses.',
+    samples: ({ state }) => [[state.producer.suspendAck]],
+  },
+  {
+    name: 'role_info',
+    type: 'gauge',
+    help: 'The names that the role last left on the device.',
+    samples: ({ state }) =>
+      ROLES.flatMap((role): readonly Sample[] => {
+        const names = namesIn(state[role].text)
+        return names === undefined ? [] : [[1, { role, ...names }]]
+      }),
+  },
+  {
+    name: 'role_held',
+    type: 'gauge',
+    help: 'Whether a process on this machine holds the role.',
+    samples: ({ holders }) => (holders ? perRole((role) => holders[role] !== undefined) : []),
+  },
+  {
+    name: 'role_written_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the role last wrote its slot, by its clock; approximate while it runs (format 2).',
+    samples: ({ state: { stats } }) =>
+      stats === undefined ? [] : perRole((role) => stats[`${role}At`] / 1000),
+  },
+  {
+    name: 'lease_state',
+    type: 'gauge',
+    help: 'The state of the lease: 1 for the one that it is in (format 2).',
+    samples: ({ leases }) =>
+      leases === undefined
+        ? []
+        : ROLES.flatMap((role) =>
+            LEASE_STATUSES.map((state): Sample => [leases[role].status === state, { role, state }]),
+          ),
+  },
+  {
+    name: 'lease_info',
+    type: 'gauge',
+    help: 'The host that holds the lease, or held it last.',
+    samples: ofRecords((record) => [1, { owner: record.owner }]),
+  },
+  {
+    name: 'lease_timeout_seconds',
+    type: 'gauge',
+    help: 'How long the host that holds the lease may be silent.',
+    samples: ofRecords((record) => [record.timeoutMs / 1000]),
+  },
+  {
+    name: 'lease_written_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the lease was last renewed or freed, by the clock of that host: the age is time() minus this.',
+    samples: ofRecords((record) => [record.time / 1000]),
+  },
+  {
+    name: 'lease_writes_total',
+    type: 'counter',
+    help: 'How often the lease was written: it grows while its host is alive, whatever the clocks say.',
+    samples: ofRecords((record) => [record.counter]),
+  },
+  {
+    name: 'lease_taken_total',
+    type: 'counter',
+    help: 'How often the role was taken.',
+    samples: ofRecords((record) => [record.epoch]),
+  },
+]
+
+/** How full a ring is, from 0 to 1. */
+export function fillOf({ used, capacity }: RingSurvey['state']): number {
+  return used / capacity
+}
+
+function counter(name: string, help: string, read: (stats: RingStats) => number): Family {
+  return {
+    name: `${name}_total`,
+    type: 'counter',
+    help: `${help}, since the ring was made (format 2).`,
+    samples: ({ state: { stats } }) => (stats === undefined ? [] : [[read(stats)]]),
+  }
+}
+
+function known({ state, leases, holders }: RingSurvey): readonly Sample[] {
+  const { waitingItems, stats } = state
+  const facts: Readonly<Record<string, boolean>> = {
+    items: waitingItems !== undefined,
+    oldest_item: waitingItems === 0 || stats?.oldestAt !== undefined,
+    leases: leases !== undefined,
+    holders: holders !== undefined,
+  }
+  return Object.entries(facts).map(([what, isKnown]) => [isKnown, { what }])
+}
+
+function one(value: number | undefined): readonly Sample[] {
+  return value === undefined ? [] : [[value]]
+}
+
+function seconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000
+}
+
+function perRole(read: (role: Role) => number | boolean): readonly Sample[] {
+  return ROLES.map((role) => [read(role), { role }])
+}
+
+type LeaseRecord = Extract<LeaseState | UnreadableLease, { readonly owner: string }>
+
+function ofRecords(sample: (record: LeaseRecord) => Sample): Family['samples'] {
+  return ({ leases }) => {
+    if (leases === undefined) return []
+    return ROLES.flatMap((role): readonly Sample[] => {
+      const lease = leases[role]
+      if (!('owner' in lease)) return []
+      const [value, labels] = sample(lease)
+      return [[value, { role, ...labels }]]
+    })
+  }
+}
+
+/** In format 1, the text goes on with the role's state, which would make a new time series each time. */
+const NAMES =
+  /^(.*?) used by (.*?)(?:; (?:producer|consumer) = -?\d+; suspend(?:_ack)? = (?:true|false))?$/s
+
+function namesIn(text: string): Labels | undefined {
+  const [, queue, client] = NAMES.exec(text) ?? []
+  return queue === undefined || client === undefined ? undefined : { queue, client }
+}
