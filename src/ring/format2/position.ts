@@ -42,6 +42,11 @@ export function fromPosition(position: bigint): { readonly epoch: number; readon
   return { epoch: Number(position / EPOCH), seq: Number(position % EPOCH) }
 }
 
+/** Where the item begins that ends at a position. */
+export function startOf(position: Position): Position {
+  return asPosition(position - 1n)
+}
+
 /** A position for people: `epoch:item`. */
 export function toText(position: bigint): string {
   return `${position / EPOCH}:${position % EPOCH}`

@@ -12,7 +12,7 @@ import { Serial } from '../../util/serial.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../../work/types.ts'
 import { Consumer } from '../attach.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
-import { fromPosition } from '../format2/position.ts'
+import { fromPosition, startOf } from '../format2/position.ts'
 import { formatPosition, parsePosition } from '../position-text.ts'
 import { popBounds } from '../single-item.ts'
 import type {
@@ -455,7 +455,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
             ? await untilAborted(decoded, options.signal, this.#closing.signal)
             : decoded
         const told = this.#missed + missed
-        const delivery = deliveries.deliver(position, this.#cursor)
+        const delivery = deliveries.deliver(position, this.#startOf(position))
         const stamp = { bytes: stored.length, pushedAt, missed: told }
         entries.push(new DeliveredEntry(item, stamp, delivery, this.#acknowledger))
         this.#missed = 0
@@ -463,7 +463,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
         if (entries.length > 0) break
         if (isCodecError(error)) {
           this.#missed += missed
-          const delivery = deliveries.deliver(position, this.#cursor)
+          const delivery = deliveries.deliver(position, this.#startOf(position))
           error.ack = () => this.#acknowledger.acknowledge(delivery)
           this.#passed(position)
         }
@@ -473,6 +473,11 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       taken += stored.length
     }
     return entries
+  }
+
+  /** Where to read the next item again: behind what was lost before it, which is not to be reported twice. */
+  #startOf(position: Position): Position {
+    return this.consumer.format === 2 ? startOf(position) : this.#cursor
   }
 
   /** What was given back meanwhile, or is being given back, is not read again. */
