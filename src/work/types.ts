@@ -138,7 +138,8 @@ export interface ProcessOptions<Out> {
   readonly keyOf?: (item: Out) => string | number | bigint | undefined
   /**
    * The writer of the same ring. An item that keeps failing while all that may be delivered (`maxUnacked`) waits for it goes to the
-   * end of the ring, if there is room; it is durable there before it is acknowledged. Its attempts go on counting. Default: the others wait.
+   * end of the ring, if there is room; it is durable there before it is acknowledged. Its attempts go on counting. An item with a
+   * key keeps its place: it would come after others of its key. Default: the others wait.
    */
   readonly requeueTo?: EncodedSink & { readonly producer: RingRole }
   /** Counts attempts across crashes. Default: they are counted in memory. */

@@ -1,6 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
+import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
 import { deadLetter } from '../../src/codec/dead-letter.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
@@ -74,6 +76,31 @@ async function published(run: () => Promise<unknown>): Promise<WorkEvent[]> {
     unsubscribe('shared-block-ring:work', listen)
   }
   return events
+}
+
+/** A device whose writes take effect at once, and are answered late. */
+class SlowDevice extends ForwardingBlockDevice {
+  slow = false
+  readonly #written = gate()
+  readonly #answered = gate()
+
+  /** A slow write took effect. */
+  get written(): Promise<void> {
+    return this.#written.opened
+  }
+
+  /** Answers it. */
+  release(): void {
+    this.slow = false
+    this.#answered.open()
+  }
+
+  override async write(...request: Parameters<BlockDevice['write']>): Promise<void> {
+    await super.write(...request)
+    if (!this.slow) return
+    this.#written.open()
+    await this.#answered.opened
+  }
 }
 
 describe('handlers', () => {
@@ -463,6 +490,85 @@ describe('where all that may be delivered waits for one item', () => {
     expect(await itemsOf(device)).toEqual([])
   })
 
+  test('its copy is known as one, even if it can be read before its push resolves', async () => {
+    const device = await filled(['slow', 'bad'])
+    const slow = new SlowDevice(device)
+    const writer = await RingWriter.open(slow, { codec: text })
+    const seen: unknown[] = []
+    const stop = new AbortController()
+    const { opened, open: end } = gate()
+    await using reader = await open(device, { maxUnacked: 2 })
+    const running = reader.process(
+      async (item, { attempt, mayHaveRun }) => {
+        seen.push([item, attempt, mayHaveRun])
+        if (item === 'slow') return opened
+        slow.slow = true
+        if (attempt === 1 && mayHaveRun) throw new Error('later')
+        stop.abort()
+      },
+      {
+        ...{ requeueTo: writer, concurrency: 2, signal: stop.signal },
+        backoff: { firstMs: 60_000 },
+      },
+    )
+    await slow.written
+    // More may be delivered now.
+    end()
+    for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve))
+    slow.release()
+    await running
+    await writer.close()
+    expect(seen).toEqual([
+      ['slow', 1, true],
+      ['bad', 1, true],
+      ['bad', 2, true],
+    ])
+  })
+
+  test('an item with a key keeps its place', async () => {
+    const device = await filled(['bad', 'a', 'b', 'c'])
+    const handled: string[] = []
+    await using writer = await RingWriter.open(device, { codec: text })
+    const summary = await drain(
+      device,
+      (item, { attempt }) => {
+        if (item === 'bad' && attempt < 3) throw new Error('later')
+        handled.push(item)
+      },
+      { requeueTo: writer, keyOf: () => 'one' },
+      { maxUnacked: 2 },
+    )
+    expect(handled).toEqual(['bad', 'a', 'b', 'c'])
+    expect(summary).toMatchObject({ handled: 4, requeued: 0 })
+  })
+
+  test('nothing goes there once nobody waits any more', async () => {
+    const device = await filled(['bad', 'a'])
+    await using writer = await RingWriter.open(device, { codec: text })
+    const stop = new AbortController()
+    let signal: AbortSignal | undefined
+    const requeueTo = {
+      producer: writer.producer,
+      pushEncoded: (_: Uint8Array, options: { readonly signal: AbortSignal }) => {
+        signal = options.signal
+        stop.abort()
+        return new Promise<never>((_resolve, reject) => {
+          options.signal.addEventListener('abort', () => reject(options.signal.reason))
+        })
+      },
+    }
+    await using reader = await open(device, { maxUnacked: 1 })
+    const summary = await reader.process(
+      () => {
+        throw new Error('later')
+      },
+      { requeueTo, graceMs: 0, signal: stop.signal, backoff: { firstMs: 60_000 } },
+    )
+    expect(signal?.aborted).toBe(true)
+    expect(summary).toMatchObject({ requeued: 0 })
+    expect(await itemsOf(device)).toEqual(['bad', 'a'])
+  })
+
   test('the writer has to be of the same ring', async () => {
     const device = await filled(['a'])
     await using writer = await RingWriter.open(await otherRing())
@@ -498,6 +604,31 @@ describe('attempts across crashes', () => {
     expect(letters).toEqual([['bad', 3, new Error('the program ended during attempt 3')]])
     expect(await itemsOf(device)).toEqual([])
     expect(store.size).toBe(0)
+  })
+
+  test('no handler is called once it was stopped, however late the store answers', async () => {
+    const device = await filled(['a'])
+    await using reader = await open(device)
+    const stop = new AbortController()
+    const { opened, open: answer } = gate()
+    let handled = 0
+    const running = reader.process(() => handled++, {
+      signal: stop.signal,
+      graceMs: 0,
+      attemptStore: {
+        get: () => undefined,
+        set: () => {
+          stop.abort()
+          return opened
+        },
+        delete: () => undefined,
+      },
+    })
+    await running
+    answer()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(handled).toBe(0)
+    expect(await itemsOf(device)).toEqual(['a'])
   })
 
   test('a store that fails is asked again, and no attempt is made meanwhile', async () => {

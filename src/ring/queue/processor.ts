@@ -107,6 +107,10 @@ export class Processor<Out> {
   #isOver = false
   /** Attempts at items that went to the end of the ring, by their new position. */
   readonly #requeued = new Map<Position, number>()
+  /** An item is to go there. Until its new position is known, nothing is read: its copy would pass for a new item. */
+  #requeueing = false
+  /** Settles when it is there, or did not go. */
+  #pushed: Promise<unknown> = Promise.resolve()
   #handling = 0
   #failedAttempts = 0
 
@@ -162,6 +166,7 @@ export class Processor<Out> {
     const abandoned = this.#handling
     this.#isOver = true
     this.#over.abort(new Error('the time is over that this had to end'))
+    await this.#pushed
     const unfinished = await this.#finish()
     failure ??= unfinished
     if (failure !== undefined) throw failure.error
@@ -190,6 +195,8 @@ export class Processor<Out> {
     const source = this.#source
     try {
       for (;;) {
+        while (this.#requeueing && !signal.aborted) await this.#scheduler.change()
+        if (signal.aborted) return []
         const bounds = { maxItems, maxBytes: READ_BYTES, signal }
         if (!untilEmpty && requeueTo === undefined) {
           return this.#tasks(await source.receiveMany(bounds))
@@ -201,7 +208,6 @@ export class Processor<Out> {
           await this.#scheduler.change()
         } else if (untilEmpty) return []
         else return this.#tasks(await source.receiveMany(bounds))
-        if (signal.aborted) return []
       }
     } catch (error) {
       if (!isCodecError(error)) throw error
@@ -245,8 +251,10 @@ export class Processor<Out> {
     for (const task of this.#scheduler.paused) {
       if (oldest === undefined || task.entry.position < oldest.entry.position) oldest = task
     }
-    // Where there was no room, it is tried again before it looks for room again.
-    if (oldest?.next !== HANDLE || oldest.attempts === oldest.requeuedAfter) return
+    // Behind others of its key it would be out of order. Where there was no room, it is tried again before it looks for room again.
+    if (oldest?.next !== HANDLE || oldest.key !== undefined) return
+    if (oldest.attempts === oldest.requeuedAfter) return
+    this.#requeueing = true
     oldest.next = REQUEUE
     oldest.requeuedAfter = oldest.attempts
     this.#scheduler.hurry(oldest)
@@ -274,7 +282,8 @@ export class Processor<Out> {
 
   /** Has the handler called, or hands the item over. What is answered by neither is a {@link Concluded}. */
   #attempt(task: Task<Out>): unknown {
-    if (task.next !== HANDLE) return this.#handOver(task)
+    if (task.next === REQUEUE) return this.#requeue(task)
+    if (task.next === GIVE_UP) return this.#handOver(task)
     const { attemptStore } = this.#settings
     return attemptStore === undefined ? this.#call(task) : this.#countAndCall(task, attemptStore)
   }
@@ -304,6 +313,8 @@ export class Processor<Out> {
     } catch (error) {
       return new Concluded(this.#again(task, 'attemptStore', ++task.handOvers, error))
     }
+    // It was stopped meanwhile.
+    if (this.#scheduler.stopping.aborted) return new Concluded(undefined)
     if (task.attempts < this.#settings.attempts) return this.#call(task)
     task.error ??= new Error(`the program ended during attempt ${task.attempts}`)
     return new Concluded(this.#giveUp(task))
@@ -360,7 +371,7 @@ export class Processor<Out> {
     return { parts: [task] }
   }
 
-  /** Puts an item among the dead letters, or at the end of the ring. */
+  /** Puts an item among the dead letters. */
   async #handOver(task: Task<Out>): Promise<Concluded> {
     const { entry, error } = task
     if ('error' in entry && this.#settings.onUndecodable === 'skip') {
@@ -368,8 +379,8 @@ export class Processor<Out> {
     }
     // Read again: the codec and the handler may have changed the bytes that they got.
     const bytes = await this.#source.bytesOf(entry)
+    if (this.#isOver) return new Concluded(undefined)
     if (bytes === undefined) return this.#settle(task, { event: 'overwritten' })
-    if (task.next === REQUEUE) return this.#requeue(task, bytes)
     const signal = this.#overSignal
     try {
       await this.#settings.deadLetter?.(this.#letter(task, bytes), { signal })
@@ -393,13 +404,27 @@ export class Processor<Out> {
     }
   }
 
+  /** Puts an item at the end of the ring. */
+  async #requeue(task: Task<Out>): Promise<Concluded> {
+    try {
+      const bytes = await this.#source.bytesOf(task.entry)
+      if (this.#isOver) return new Concluded(undefined)
+      if (bytes === undefined) return this.#settle(task, { event: 'overwritten' })
+      return await this.#pushAgain(task, bytes)
+    } finally {
+      this.#requeueing = false
+    }
+  }
+
   /** Where there is no room, it goes on as it was: what it holds up may be what fills the ring. */
-  async #requeue(task: Task<Out>, bytes: Uint8Array): Promise<Concluded> {
+  async #pushAgain(task: Task<Out>, bytes: Uint8Array): Promise<Concluded> {
     const { attemptStore, requeueTo } = this.#settings
     const { error } = task
     const attempts = task.attempts ?? 0
     const late = new AbortController()
-    const pushed = requeueTo?.pushEncoded(bytes, { signal: late.signal })
+    const signal = AbortSignal.any([late.signal, this.#overSignal])
+    const pushed = Promise.resolve(requeueTo?.pushEncoded(bytes, { signal }))
+    this.#pushed = pushed.catch(() => undefined)
     this.#clock.sleep(this.#backoff.firstMs, late.signal).then(
       () => late.abort(new NoRoom()),
       () => undefined,
@@ -408,10 +433,11 @@ export class Processor<Out> {
     try {
       position = await pushed
     } catch (cause) {
-      if (!(cause instanceof NoRoom)) throw cause
+      if (!(cause instanceof NoRoom || this.#isOver)) throw cause
     } finally {
       late.abort()
     }
+    if (this.#isOver) return new Concluded(undefined)
     if (position === undefined) {
       task.next = HANDLE
       return new Concluded(this.#again(task, 'requeue', attempts, error))
