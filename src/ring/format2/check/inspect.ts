@@ -21,7 +21,8 @@ export async function inspect(
   { signal, maxItemBytes }: InspectOptions = {},
 ): Promise<RingInspection> {
   const disk = await Disk.open(device)
-  const { producer, consumer, tail } = await readState(disk, signal)
+  const state = await readState(disk, signal)
+  const { producer, consumer, tail } = state
   const { sectorSize, sizeSectors } = await device.getInfo()
   const { blockSize, dataBlocks } = disk.layout
   const committed = tail.logPosition
@@ -55,7 +56,7 @@ export async function inspect(
     free: capacity - used,
     waitingItems,
     waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, committed.bytes),
-    stats: await readStats(disk, producer, consumer, tail, signal),
+    stats: statsOf(state),
     items: () => items(disk, signal, maxItemBytes),
     newest: () => newestItems(disk, { producer, consumer }, committed, { signal, maxItemBytes }),
     consumed: () => consumedItems(disk, { signal, maxItemBytes }),
@@ -71,34 +72,53 @@ function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSl
   return toPosition(Math.min(epoch, seen), seq)
 }
 
-/** Both roles, and the end of the committed log. If a lap passes during the reading, the end is not found: then all is read again. */
-async function readState(
-  disk: Disk,
-  signal: AbortSignal | undefined,
-): Promise<Roles & { readonly tail: Tail }> {
+/** Both roles, and what lies between them. */
+interface State extends Roles {
+  /** The end of the committed log. */
+  readonly tail: Tail
+  /** When the oldest unacknowledged item was pushed; undefined if there is none, or damage hides it. */
+  readonly oldestAt: number | undefined
+}
+
+/** If a lap passes during the reading, what was to be read is overwritten: then all is read again. */
+async function readState(disk: Disk, signal: AbortSignal | undefined): Promise<State> {
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)
     const tail = await replay(disk, roles.producer, { signal })
-    const first = itemsBefore(firstCursor(roles))
-    if (first <= tail.logPosition.seq || pass === MAX_PASSES) return { ...roles, tail }
+    const oldestAt = await readOldest(disk, roles, signal)
+    const state = { ...roles, tail, oldestAt }
+    if (pass === MAX_PASSES || !isLapped(state, await readRoles(disk))) return state
   }
 }
 
-async function readStats(
+async function readOldest(
   disk: Disk,
-  producer: ProducerSlot,
-  consumer: ConsumerSlot,
-  tail: Tail,
+  roles: Roles,
   signal: AbortSignal | undefined,
-): Promise<RingStats> {
+): Promise<number | undefined> {
+  const first = firstCursor(roles)
+  const log = new ConsumerLog(disk, first, roles.producer, async () => {})
+  log.begin(signal)
+  const next = await log.next(log.positionOf(first))
+  return 'time' in next ? next.time : undefined
+}
+
+/** Whether blocks that were to be read may have been reused meanwhile, as the roles say now. */
+function isLapped(state: State, now: Roles): boolean {
+  const { logPosition } = state.tail
+  // Before blocks are reused, the producer's slot is written.
+  if (logPosition.lsn < now.producer.committed.lsn) return true
+  const first = firstCursor(state)
+  const waiting = logPosition.seq - itemsBefore(first)
+  if (waiting < 0) return true
+  const hasMoved = firstCursor(now).logPosition.lsn !== first.logPosition.lsn
+  return waiting > 0 && state.oldestAt === undefined && hasMoved
+}
+
+function statsOf({ producer, consumer, tail, oldestAt }: State): RingStats {
   const { logPosition: committed } = tail
   const poppedItems = itemsBefore(consumer.cursor)
-  const next = firstCursor({ producer, consumer })
-  const log = new ConsumerLog(disk, next, producer, async () => {})
-  log.begin(signal)
-  const first = await log.next(log.positionOf(next))
-  const waits = committed.seq > itemsBefore(next)
-  const oldestAt = 'time' in first ? first.time : undefined
+  const waits = committed.seq > itemsBefore(firstCursor({ producer, consumer }))
   // Items that were moved from another ring are older than the slot.
   const newestAt = Math.max(tail.time ?? 0, producer.time)
   return {
