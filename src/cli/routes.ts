@@ -15,6 +15,7 @@ const ROUTES: Readonly<Record<string, () => Promise<Route>>> = {
   suspend: async () => (await import('./commands/suspend.ts')).suspend,
   resume: async () => (await import('./commands/resume.ts')).resume,
   diagnostics: async () => (await import('./commands/diagnostics.ts')).diagnostics,
+  check: async () => (await import('./commands/check.ts')).check,
   metrics: async () => (await import('./commands/metrics.ts')).metrics,
   verify: async () => (await import('./commands/verify.ts')).verify,
   repair: async () => (await import('./commands/repair.ts')).repair,

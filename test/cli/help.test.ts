@@ -17,5 +17,5 @@ test('what is written about a command fits a line', async () => {
       .map((line) => [command, line]),
   )
   expect(tooLong).toEqual([])
-  expect(commands).toHaveLength(26)
+  expect(commands).toHaveLength(27)
 })

@@ -34,6 +34,9 @@ export interface FailedSurvey {
 
 export type Surveyed = RingSurvey | FailedSurvey
 
+export const ROLES = ['producer', 'consumer'] as const
+export type Role = (typeof ROLES)[number]
+
 /** How long a device may take, unless the flags say otherwise. */
 const PATIENCE_MS = 30_000
 /** Devices that are surveyed at the same time. */
@@ -107,6 +110,16 @@ async function survey(
 function tooLate(device: string, ms: number): CommandError {
   const message = `${device} could not be inspected within ${ms / 1000} s; allow more: --request-timeout`
   return new CommandError(EXIT.fault, 'BLOCK_TIMEOUT', message, { device })
+}
+
+/** How full a ring is, from 0 to 1. */
+export function fillOf({ used, capacity }: RingState): number {
+  return used / capacity
+}
+
+/** How long the oldest item has waited, in milliseconds, if that is known; negative if its producer's clock is ahead. */
+export function ageOf({ at, state: { stats } }: RingSurvey): number | undefined {
+  return stats?.oldestAt === undefined ? undefined : at - stats.oldestAt
 }
 
 /** The error of a command for the devices that could not be surveyed; undefined if there is none. */

@@ -38,6 +38,14 @@ export function parseDuration(text: string): number {
   throw usageError(`expected a time such as 500ms, 10s or 2m, found '${text}'`)
 }
 
+/** A share from 0 to 1, from `80%`. */
+export function parsePercent(text: string): number {
+  const [, digits] = /^(\d+(?:\.\d+)?)%$/.exec(text) ?? []
+  const share = Number(digits) / 100
+  if (share >= 0 && share <= 1) return share
+  throw usageError(`expected a share such as 80%, found '${text}'`)
+}
+
 /** A number of items, at least one. */
 export function parseCount(text: string): number {
   const count = /^\d+$/.test(text) ? Number(text) : 0

@@ -1,9 +1,8 @@
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
 import type { RingStats } from '../../ring/types.ts'
-import type { RingSurvey, Surveyed } from '../device/survey.ts'
+import { fillOf, type RingSurvey, ROLES, type Role, type Surveyed } from '../device/survey.ts'
 import { safeText } from './render.ts'
 
-type Role = (typeof ROLES)[number]
 type Labels = Readonly<Record<string, string>>
 type Sample = readonly [value: number | boolean, labels?: Labels]
 
@@ -18,7 +17,6 @@ interface Family {
 }
 
 const PREFIX = 'shared_block_ring_'
-const ROLES = ['producer', 'consumer'] as const
 const LEASE_STATUSES = ['never', 'free', 'held', 'damaged', 'unreadable'] as const
 
 /** Rings in the text format of Prometheus (version 0.0.4), by its conventions: base units, and times instead of ages. */
@@ -219,11 +217,6 @@ const FAMILIES: readonly Family[] = [
     samples: ofRecords((record) => [record.epoch]),
   },
 ]
-
-/** How full a ring is, from 0 to 1. */
-export function fillOf({ used, capacity }: RingSurvey['state']): number {
-  return used / capacity
-}
 
 function counter(name: string, help: string, read: (stats: RingStats) => number): Family {
   return {

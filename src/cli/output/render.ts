@@ -79,6 +79,32 @@ export function isoTime(ms: number): string {
   return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
 }
 
+const UNITS = [
+  { name: 'd', seconds: 86_400 },
+  { name: 'h', seconds: 3600 },
+  { name: 'm', seconds: 60 },
+  { name: 's', seconds: 1 },
+] as const
+
+/** A length of time in its two largest units: `250 ms`, `3.2 s`, `7 m 3 s`, `2 d 5 h`. */
+export function spanOfTime(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${Number((ms / 1000).toFixed(1))} s`
+  let rest = Math.floor(ms / 1000)
+  const first = UNITS.findIndex(({ seconds }) => rest >= seconds)
+  const parts = UNITS.slice(first, first + 2).map(({ name, seconds }) => {
+    const count = Math.floor(rest / seconds)
+    rest -= count * seconds
+    return count === 0 ? [] : [`${count} ${name}`]
+  })
+  return parts.flat().join(' ')
+}
+
+/** A share from 0 to 1: `80%`, `1.3%`. */
+export function percent(share: number): string {
+  return `${Number((share * 100).toFixed(1))}%`
+}
+
 /** A number with its thousands apart. */
 export function grouped(value: number | bigint): string {
   return value.toLocaleString('en-US')

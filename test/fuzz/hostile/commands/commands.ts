@@ -137,6 +137,11 @@ export const COMMANDS: readonly HostileCommand[] = [
     exits: [NOTHING_NOW],
   },
   { name: 'diagnostics', args: ({ path }) => [path], writes: false },
+  {
+    name: 'check',
+    args: ({ path }) => [path, '--max-age', '5m', '--max-fill', '80%', '--max-lease-age', '1m'],
+    writes: false,
+  },
   { name: 'metrics', args: ({ path }) => [path], writes: false, prints: 'lines' },
   { name: 'verify', args: ({ path }) => [path], writes: false },
   { name: 'repair', args: ({ path }) => [path], writes: false },
