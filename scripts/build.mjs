@@ -35,7 +35,7 @@ const SHARED = [
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
     'creation',
-    /^ring\/(format1\/(layout|pointer)|format2\/create|queue\/create-as|report\/(signatures|finding|dump|repair))$/,
+    /^ring\/(format1\/(layout|pointer)|format2\/create|queue\/(create-as|await-ring)|report\/(signatures|finding|dump|repair))$/,
   ],
   ['leases', /^ring\/format2\/(lease\/(?!block$)|disk\/lease-block$)/],
   ['inspection', /^ring\/format2\/check\/inspect$/],

@@ -32,6 +32,7 @@ import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import type { WaitingOptions } from './writer.ts'
 
+const waiting = new Lazy(() => import('./await-ring.ts'))
 const work = new Lazy(() => import('./process.ts'))
 
 /** How many entries may be delivered and not given back, unless the options say otherwise. */
@@ -43,6 +44,11 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   readonly codec?: Codec<Out, never>
   /** Create the ring if the device is blank, as the options say: either end may start first. Default false. */
   readonly createIfMissing?: boolean | CreateOptions
+  /**
+   * Wait while the device is blank, for another program to create the ring; `signal` ends the waiting. Default false: a blank device is
+   * refused, as one with something else on it always is.
+   */
+  readonly waitForRing?: boolean
   /**
    * Has `ack` resolve at once, and one write give back what many calls acknowledged; `true` for the defaults. After a
    * crash, what was not written yet is delivered again. Default: an `ack` that lets the ring advance resolves when that is durable.
@@ -61,6 +67,7 @@ const KINDS: OptionKinds<ReaderOptions<never>> = {
   ...CONSUMER_KINDS,
   codec: 'object',
   createIfMissing: ['boolean', 'object'],
+  waitForRing: 'boolean',
   lazyAck: ['boolean', 'object'],
   maxUnacked: 'number',
 }
@@ -146,7 +153,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * Takes the consumer's role.
    * @throws {TypeError} there is no such option, or it is something else; `device` is none
    * @throws {RangeError} an option is out of range
-   * @throws as `Consumer.attach`
+   * @throws as `Consumer.attach`; the signal's reason
    */
   static open(
     device: BlockDevice,
@@ -164,6 +171,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     checkOptions('RingReader.open', options, KINDS)
     options.signal?.throwIfAborted()
     await createMissing(device, options.createIfMissing ?? false)
+    if (options.waitForRing === true) {
+      const { awaitRing } = waiting.value ?? (await waiting.load())
+      await awaitRing(device, options)
+    }
     const consumer = await Consumer.attach(device, options)
     try {
       return new RingReader<Out>(consumer, options)

@@ -46,6 +46,17 @@ describe('how a command ends', () => {
     expect(() => check(ended({ stdout }), named('verify'), true)).toThrow('no JSON')
   })
 
+  test.each([
+    ['before it listened', {}],
+    ['after it was done', { stderr: error }],
+  ])('by our SIGTERM %s is right, if it was to be stopped', (_, fields) => {
+    const killed = ended({ ...fields, code: null, signal: 'SIGTERM' })
+    expect(() => check(killed, named('migrate'), false)).not.toThrow()
+    expect(() => check(killed, named('dump'), false)).toThrow('does not document')
+    const half = ended({ ...killed, stderr: '', out: 'half' })
+    expect(() => check(half, named('migrate'), false)).toThrow('does not document')
+  })
+
   test.each<[string, string, Partial<CommandEnd> & { readonly out?: string }, boolean?]>([
     ['does not end within', 'SIGKILL', { code: null, signal: 'SIGKILL' }],
     ['does not document', 'another signal', { code: null, signal: 'SIGABRT' }],

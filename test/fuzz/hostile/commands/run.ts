@@ -221,7 +221,8 @@ async function run(args: readonly string[], command: HostileCommand): Promise<Co
  * @throws {Violation}
  */
 export function check(ended: CommandEnd, command: HostileCommand, json: boolean): void {
-  const { code, signal, stdout, stderr, residentBytes } = ended
+  const { stdout, stderr, residentBytes } = ended
+  const { code, signal } = killedAtRest(ended, command, json) ? { code: 1, signal: null } : ended
   const says = `${signal ?? code}, and says: ${stderr.slice(0, 2000)}`
   if (signal === 'SIGKILL') throw new Violation(`does not end within ${STUCK_MS} ms: ${says}`)
   if (signal !== null || ![0, 1, ...(command.exits ?? [])].includes(code ?? -1)) {
@@ -235,7 +236,7 @@ export function check(ended: CommandEnd, command: HostileCommand, json: boolean)
   const [error] = errors
   if (code === 0 && error !== undefined) throw new Violation(`is done, and has an error: ${says}`)
   // A report of damage is no error, and goes to standard output.
-  if (code !== 0 && error === undefined && stdout.length === 0) {
+  if (code !== 0 && error === undefined && stdout.length === 0 && ended.signal === null) {
     throw new Violation(`fails without an error: ${says}`)
   }
   if (error !== undefined && lines.at(-1) !== error.line) {
@@ -247,6 +248,17 @@ export function check(ended: CommandEnd, command: HostileCommand, json: boolean)
   if (error?.code === 'CLI_INTERNAL') throw new Violation(`has an error of no type: ${says}`)
   if (json && (command.prints === undefined || command.printsObjects === true))
     checkJson(stdout, says)
+}
+
+/** Whether our SIGTERM came before the command listened for it, and had begun anything, or after it was done. */
+function killedAtRest(
+  { signal, stdout, stderr }: CommandEnd,
+  { isStopped }: HostileCommand,
+  json: boolean,
+): boolean {
+  if (signal !== 'SIGTERM' || isStopped !== true) return false
+  const lines = stderr.split('\n').slice(0, -1)
+  return stderr === '' ? stdout.length === 0 : errorOf(lines.at(-1) ?? '', json).length === 1
 }
 
 /** The error that a line tells, if it is not a notice. */

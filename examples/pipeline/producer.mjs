@@ -16,7 +16,6 @@ for (const line of (await readFile(input, 'utf8')).split(/(?<=\n)/)) {
   await writer.push({ at, line })
   at += Buffer.byteLength(line)
 }
-await writer.push({ end: true })
 
 await writer.close()
 await device.disconnect()
