@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { appendFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import process from 'node:process'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import { RingReader, RingWriter } from 'shared-block-ring'
 import { FileBlockDevice } from 'shared-block-ring/block/file'
 import { envelope, json } from 'shared-block-ring/codec'
@@ -28,16 +28,14 @@ async function deliver({ item, id }, job) {
 }
 
 async function ingest(request) {
-  const body = request.headers['content-length'] <= MAX_BODY_BYTES ? await text(request) : '!'
-  const item = await Promise.resolve(body)
-    .then(JSON.parse)
-    .catch(() => undefined)
-  if (typeof item !== 'object' || item === null) return { status: 400 }
+  if (!(request.headers['content-length'] <= MAX_BODY_BYTES)) return { status: 413 }
   try {
+    const item = JSON.parse(String(await buffer(request)))
     const order = { item, id: crypto.randomUUID(), time: Date.now() }
     await writer.push(order, { signal: AbortSignal.timeout(1000) }) // shares its durable write with others
     return { status: 202 }
   } catch (error) {
+    if (error instanceof SyntaxError) return { status: 400 }
     if (error.name !== 'TimeoutError' && error.code !== 'RING_OVERLOADED') throw error
     return { status: 503, headers: { 'retry-after': 1 } } // full: it was not pushed
   }
@@ -49,17 +47,17 @@ async function stats() {
   return { status: 200, headers: { 'content-type': 'application/json' }, body }
 }
 
-const server = createServer((request, response) => {
-  const answer = request.method === 'POST' ? ingest(request) : stats()
-  answer
-    .catch((error) => ({ status: 500, body: error.code ?? 'unknown' }))
-    .then(({ status, headers, body }) => response.writeHead(status, headers).end(body))
+const server = createServer(async (request, response) => {
+  const { status, headers, body } = await (request.method === 'POST' ? ingest(request) : stats())
+  response.writeHead(status, headers).end(body)
 })
 await once(server.listen(Number(port)), 'listening')
 console.log(`listening on port ${server.address().port}`)
 
 const { signal } = stop
+const closed = once(server, 'close')
 signal.addEventListener('abort', () => server.close())
 await reader.process(deliver, { concurrency: 8, attempts: 5, deadLetter: failed, signal })
+await closed
 await Promise.all([reader.close(), writer.close()])
 await Promise.all([device.disconnect(), failed.disconnect()])

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FileBlockDevice } from '../../../../src/block/file/index.ts'
 import { Producer } from '../../../../src/ring/attach.ts'
+import { RingWriter } from '../../../../src/ring/queue/writer.ts'
 import { mix, Random } from '../../../../src/sim/random.ts'
-import { attachProducer } from '../../../helpers/ring.ts'
 import { Violation } from '../../exercise.ts'
 import { type Composed, keyOf } from '../compose2.ts'
 import type { SparseImage } from '../image.ts'
@@ -142,9 +142,8 @@ async function runOne(
 async function makeOther(path: string): Promise<void> {
   await using device = await FileBlockDevice.create(path, { sizeBytes: 1 << 20 })
   await Producer.create(device)
-  const producer = await attachProducer(device)
-  await producer.append([Buffer.from('one')])
-  await producer.close()
+  await using writer = await RingWriter.open(device)
+  await writer.push(Buffer.from('one'))
 }
 
 async function write(path: string, { deviceBytes, extents }: SparseImage): Promise<void> {
