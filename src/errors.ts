@@ -173,7 +173,13 @@ for (const [errorClass, kind] of [
 }
 
 function branded(value: unknown): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, brand) : undefined
+  if (typeof value !== 'object' || value === null) return undefined
+  try {
+    return Reflect.get(value, brand)
+  } catch {
+    // A proxy that refuses.
+    return undefined
+  }
 }
 
 /** Whether a value is a {@link BlockError}, of this copy of the package or another. */

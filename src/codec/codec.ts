@@ -8,6 +8,7 @@ import {
 import type { Position } from '../position.ts'
 import { allOwn, OwnItems } from '../ring/own-items.ts'
 import { formatPosition } from '../ring/position-text.ts'
+import { errorText } from '../util/error-text.ts'
 
 /** Turns items into bytes and back. The popped type (`Out`) may differ from the pushed one (`In`), if a schema transforms it. */
 export interface Codec<Out, In = Out> {
@@ -87,7 +88,7 @@ function checkBytes(bytes: Uint8Array): Uint8Array {
 
 function encodeError(codec: string, cause: unknown): CodecError | RingError {
   if (isRingError(cause)) return cause
-  const message = `the item cannot be encoded as ${codec}: ${reason(cause)}`
+  const message = `the item cannot be encoded as ${codec}: ${errorText(cause)}`
   return new CodecError(codeOf(cause, 'CODEC_ENCODE'), message, { codec }, cause)
 }
 
@@ -106,7 +107,7 @@ export function decodeItem<Out>(
     throw new CodecError(
       codeOf(cause, 'CODEC_DECODE'),
       `the item of ${bytes.length} bytes that ends at position ${shown} is not ${codec.name}: ` +
-        `${reason(cause)}; acknowledge it, or advance to that position, to skip it`,
+        `${errorText(cause)}; acknowledge it, or advance to that position, to skip it`,
       { codec: codec.name, position, bytes },
       cause,
     )
@@ -122,8 +123,4 @@ export function decodeItem<Out>(
 /** A codec's own code, or the general one. */
 function codeOf(cause: unknown, general: CodecErrorCode): CodecErrorCode {
   return isCodecError(cause) ? cause.code : general
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

@@ -1,4 +1,5 @@
 import { CodecError } from '../errors.ts'
+import { errorText } from '../util/error-text.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { isVisible } from './wrapped.ts'
 
@@ -124,7 +125,7 @@ export async function findKey(keys: EncryptionKeys, id: string): Promise<WebCryp
   } catch (error) {
     cause = error
   }
-  const why = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : cause}`
+  const why = cause === undefined ? '' : `: ${errorText(cause)}`
   throw new CodecError(
     'CODEC_KEY_UNKNOWN',
     `there is no key ${id}${why}; it has to be the current one or among the others`,

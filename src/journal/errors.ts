@@ -1,4 +1,5 @@
 import { CodedError } from '../errors.ts'
+import { errorText } from '../util/error-text.ts'
 import { UNNAMED_JOURNAL } from './settings.ts'
 
 /** Recognises errors across copies of the package; on the prototype, so that it costs nothing. */
@@ -108,9 +109,8 @@ export function unanswered(where: Where): JournalError {
 /** Why a journal ends: the error itself if it is one of ours, or that the device failed. */
 export function endedBy(where: Where, cause: unknown): JournalError {
   if (isJournalError(cause)) return cause
-  const reason = cause instanceof Error ? cause.message : String(cause)
   const message =
-    `The ${journalAt(where)} ended, because the device or the ring failed: ${reason}. ` +
+    `The ${journalAt(where)} ended, because the device or the ring failed: ${errorText(cause)}. ` +
     'Start it again once that is fixed'
   return new JournalError('JOURNAL_DEVICE', message, where, cause)
 }

@@ -65,6 +65,13 @@ function gate<T = void>() {
   return { opened, open }
 }
 
+/** Whatever is asked of it throws. */
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 /** What is published while something runs. */
 async function published(run: () => Promise<unknown>): Promise<WorkEvent[]> {
   const events: WorkEvent[] = []
@@ -343,6 +350,37 @@ describe('a dead letter', () => {
     expect(await itemsOf(device)).toEqual([large])
   })
 
+  test.each<[string, () => unknown]>([
+    ['an object without a prototype', () => Object.create(null)],
+    ['an error without a message', () => Object.assign(new Error(), { message: undefined })],
+    ['a symbol', () => Symbol('bad')],
+    ['an error of half characters', () => new Error('\ud800'.repeat(1000))],
+    [
+      'an error that fails',
+      () => Object.defineProperty(new Error(), 'message', { get: () => JSON.parse('{') }),
+    ],
+    ['a revoked proxy', revoked],
+  ])('is stored if the handler threw %s', async (_, thrown) => {
+    const device = await filled(['bad'])
+    const dead = await otherRing()
+    const stop = new AbortController()
+    let retries = 0
+    const listen = (message: unknown): void => {
+      if ((message as WorkEvent).event === 'retry' && ++retries === 3) stop.abort()
+    }
+    subscribe('shared-block-ring:work', listen)
+    const handler: Handler<string> = () => {
+      throw thrown()
+    }
+    const options = { attempts: 1, deadLetter: dead, signal: stop.signal }
+    const summary = await drain(device, handler, options)
+    unsubscribe('shared-block-ring:work', listen)
+    expect(summary).toMatchObject({ deadLettered: 1 })
+    const [stored] = await collect((await inspectRing(dead)).items())
+    const { reason } = await deadLetter.decode(stored?.item ?? new Uint8Array())
+    expect(reason.length).toBeGreaterThan(0)
+  })
+
   test('is not put into the ring itself', async () => {
     const device = await filled(['bad'])
     await expect(drain(device, dies, { deadLetter: device })).rejects.toThrow(RangeError)
@@ -374,6 +412,21 @@ describe('an item that does not decode', () => {
       cause: { code: 'CODEC_DECODE' },
     })
     expect(await itemsOf(device)).toEqual(['{', '"c"'])
+  })
+
+  test.each<[string, () => unknown]>([
+    ['an object without a prototype', () => Object.create(null)],
+    ['a revoked proxy', revoked],
+  ])('is known as one if the codec threw %s', async (_, thrown) => {
+    const device = await filled(['a'])
+    const decode = (): string => {
+      throw thrown()
+    }
+    await using reader = await RingReader.open(device, { codec: { ...text, decode } })
+    await expect(reader.tryReceive()).rejects.toMatchObject({ code: 'CODEC_DECODE' })
+    await reader.rewind()
+    const options = { untilEmpty: true, onUndecodable: 'skip' } as const
+    expect(await reader.process(() => undefined, options)).toMatchObject({ skipped: 1 })
   })
 
   test('is skipped', async () => {

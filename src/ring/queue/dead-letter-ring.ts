@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { deadLetter } from '../../codec/dead-letter.ts'
+import { errorText } from '../../util/error-text.ts'
 import type {
   DeadLetter,
   DeadLetterFunction,
@@ -54,9 +55,15 @@ function stored(
   clock: Clock,
 ): Uint8Array | Promise<Uint8Array> {
   const { bytes, ring, position, attempts, pushedAt } = letter
-  const reason = error instanceof Error ? error.message : String(error)
   return deadLetter.encode({
-    ...{ bytes, ring, position, attempts, reason, time: Math.trunc(clock.time()) },
+    ...{
+      bytes,
+      ring,
+      position,
+      attempts,
+      reason: errorText(error),
+      time: Math.trunc(clock.time()),
+    },
     ...(pushedAt !== undefined && { pushedAt }),
   })
 }
