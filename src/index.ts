@@ -27,6 +27,7 @@ export type { HeldMessage, Unacked } from './ring/queue/hold.ts'
 export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
 export type { WaitOptions } from './ring/queue/poll.ts'
 export {
+  type FlushOptions,
   type ReaderOptions,
   type ReceiveManyOptions,
   RingReader,

@@ -288,6 +288,11 @@ export abstract class BaseBlockDevice implements BlockDevice {
     return this.#disconnected
   }
 
+  /** As `disconnect`, by the name that everything else here has for it. */
+  close(): Promise<void> {
+    return this.disconnect()
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect()
   }

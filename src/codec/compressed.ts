@@ -41,7 +41,7 @@ type Algorithms = Readonly<Record<keyof typeof CODES, Algorithm | undefined>>
  *
  * An item that is larger than `maxBytes` is refused with `CODEC_TOO_LARGE`, when it is pushed and, before any memory is taken for it, when
  * it is popped. Compress within `encrypted`, not around it: what is encrypted does not shrink.
- * @throws {TypeError} an option is none, or this runtime lacks the algorithm
+ * @throws {TypeError} an option is out of range, or this runtime lacks the algorithm
  * @throws {RangeError} `maxBytes` is not a whole number from 1 to 2^32 - 1
  */
 export function compressed<Out, In = Out>(

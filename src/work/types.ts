@@ -125,8 +125,8 @@ export interface ProcessOptions<Out> {
   readonly backoff?: BackoffOptions
   /**
    * Where items go that are given up: a device with a ring, a writer of bytes, or a function. It is durable there before the item is
-   * acknowledged, so a crash between the two may hand it over twice: `ring` and `position` tell. A ring gets envelopes, see
-   * `readDeadLetter`. It is tried again, after the same pauses, until it succeeds.
+   * acknowledged, so a crash between the two may hand it over twice: `ring` and `position` tell. A ring gets envelopes, which the
+   * codec `deadLetter` reads. It is tried again, after the same pauses, until it succeeds.
    */
   readonly deadLetter?: DeadLetterSink<Out>
   /**

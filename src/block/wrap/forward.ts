@@ -100,6 +100,11 @@ export abstract class ForwardingBlockDevice implements BlockDevice {
     return this.inner.disconnect()
   }
 
+  /** As `disconnect`, by the name that everything else here has for it. */
+  close(): Promise<void> {
+    return this.disconnect()
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect()
   }

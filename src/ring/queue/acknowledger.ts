@@ -115,11 +115,11 @@ export class Acknowledger {
       else if (deliveries.owes) await this.#giveBack()
       else await this.#changed(signal)
     }
-    await this.checkpoint()
+    await this.flushPrefix()
   }
 
-  /** As `RingReader.checkpoint`. */
-  async checkpoint(): Promise<void> {
+  /** As `RingReader.flush`, without waiting for entries. */
+  async flushPrefix(): Promise<void> {
     if (this.#deliveries.owes) await this.#giveBack()
     await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
   }

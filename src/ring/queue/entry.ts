@@ -33,7 +33,7 @@ export interface RingEntry<Out = Uint8Array> {
    *
    * `RingReader.flush` waits until all that was acknowledged is durable.
    *
-   * If it rejects, the entry is as it was; call it again after `BLOCK_READ_ONLY`. With `lazyAck` the entry is acknowledged
+   * If it rejects, the entry is not acknowledged; call it again after `BLOCK_READ_ONLY`. With `lazyAck` the entry is acknowledged
    * all the same, and written with the next one.
    * @throws {RingError} as `Consumer.advance` does; `RING_CLOSED` once the reader is closed
    */

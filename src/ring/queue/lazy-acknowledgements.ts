@@ -49,7 +49,7 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Everything before a position is to be given back, because of so many calls. Resolves at once, or when that is written if enough waits.
+   * Adds everything before a position, which `calls` calls acknowledged. Resolves at once, or, when enough has come together, once it is written.
    * @throws as `flush`
    */
   async add(to: Position, calls: number): Promise<void> {

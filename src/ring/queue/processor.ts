@@ -35,7 +35,7 @@ export interface ProcessSource<Out> extends SettlementSource<Out> {
     readonly signal: AbortSignal
   }): Promise<readonly RingEntry<Out>[]>
   bytesOf(entry: Pick<RingEntry<Out>, 'position'>): Promise<Uint8Array | undefined>
-  checkpoint(): Promise<void>
+  flush(options: { readonly waitForEarlier: boolean }): Promise<void>
   rewind(): Promise<void>
 }
 
@@ -177,7 +177,7 @@ export class Processor<Out> {
   async #finish(): Promise<{ readonly error: unknown } | undefined> {
     try {
       await this.#source.rewind()
-      await this.#source.checkpoint()
+      await this.#source.flush({ waitForEarlier: false })
       return undefined
     } catch (error) {
       return { error }

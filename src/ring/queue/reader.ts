@@ -77,6 +77,12 @@ export interface ReceiveManyOptions
   extends WaitingOptions,
     Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {}
 
+/** How much `flush` waits for. */
+export interface FlushOptions extends WaitingOptions {
+  /** Whether to wait for entries that are not acknowledged and hold back others that are. Default true. */
+  readonly waitForEarlier?: boolean
+}
+
 /** Where a reader goes on after `rewind` or `seek`. */
 export interface SeekOptions {
   /**
@@ -151,7 +157,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Takes the consumer's role.
-   * @throws {TypeError} there is no such option, or it is something else; `device` is none
+   * @throws {TypeError} there is no such option, or it has another type; `device` is no device
    * @throws {RangeError} an option is out of range
    * @throws as `Consumer.attach`; the signal's reason
    */
@@ -244,7 +250,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Reads on and on, waiting for what is not there yet; acknowledges nothing by itself. Ends, without an error, when the
+   * Delivers one entry after the other, waiting for more; acknowledges nothing by itself. Ends, without an error, when the
    * signal is aborted or the reader is closed. After any other error another loop goes on where this one ended.
    * @throws as `receive`
    */
@@ -308,21 +314,13 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Resolves when all that was acknowledged is given back, durably. An entry behind one that is not acknowledged has to wait for that
-   * one, and so does this; `signal` ends the waiting.
+   * Makes durable what was acknowledged. An entry behind one that is not acknowledged has to wait for that one, and so does this; `signal`
+   * ends the waiting, and `waitForEarlier: false` does without it.
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
-  flush(options: WaitingOptions = {}): Promise<void> {
-    return this.#acknowledger.flush(options.signal)
-  }
-
-  /**
-   * Gives back what is acknowledged without a gap, durably; unlike `flush`, it waits for no entry.
-   * @throws as `flush`
-   */
-  checkpoint(): Promise<void> {
-    return this.#acknowledger.checkpoint()
+  flush({ signal, waitForEarlier = true }: FlushOptions = {}): Promise<void> {
+    return waitForEarlier ? this.#acknowledger.flush(signal) : this.#acknowledger.flushPrefix()
   }
 
   /**
