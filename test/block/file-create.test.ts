@@ -109,7 +109,7 @@ describe('where there are no hard links', () => {
 
   test('an error that is another one is told', async () => {
     expect(await messageOf(make('EIO'))).toBe(
-      `BLOCK_OPEN: could not create ${path}: EIO; the disk, or the connection to it, is failing: see the kernel log`,
+      `BLOCK_OPEN: could not create ${path}: i/o error (EIO); the disk, or the connection to it, is failing: see the kernel log`,
     )
     expect(fs.readdirSync(directory)).toEqual([])
   })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openFile } from '../../src/block/file/open.ts'
-import { ioError } from '../../src/block/native/errors.ts'
+import { ioError, isSystemError } from '../../src/block/native/errors.ts'
 import { adviceFor } from '../../src/cli/advice.ts'
 import type { BlockError } from '../../src/errors.ts'
 
@@ -18,6 +18,14 @@ test('EIO of a device that is open past the page cache may be the work of a prog
 
 test('EIO of a device that is open through the page cache is the disk', () => {
   expect(ioError(place, eio, false).message).toMatch(/see the kernel log$/)
+})
+
+test('errors of Deno, which have only a code, are errors of the system like those of Node', () => {
+  const error = Object.assign(new Error('Input/output error (os error 5)'), { code: 'EIO' })
+  expect(isSystemError(error)).toBe(true)
+  expect(ioError(place, error).message).toBe(ioError(place, eio).message)
+  const other = Object.assign(new Error('(os error 5) said the callback'), { code: 'EIO' })
+  expect(isSystemError(other)).toBe(false)
 })
 
 function systemError(code: string): Error {

@@ -225,7 +225,9 @@ describe('fold', () => {
     expect(inFlight).toBe(0)
     expect(device.requests.length).toBeLessThanOrEqual(4)
     const abort = { ...early, signal: AbortSignal.timeout(1) }
-    await expect(fold(device, 0, (count) => count, abort)).rejects.toThrow('timeout')
+    await expect(fold(device, 0, (count) => count, abort)).rejects.toMatchObject({
+      name: 'TimeoutError',
+    })
     expect(inFlight).toBe(0)
   })
 })

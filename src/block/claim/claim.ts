@@ -5,6 +5,7 @@ import type { AskOptions, BlockClaim, BlockHolder, ClaimOptions } from '../devic
 import type { Native } from '../native/calls.ts'
 import { closeQuietly } from '../native/close.ts'
 import { ioError, systemCode } from '../native/errors.ts'
+import { ownUser } from '../native/runtime.ts'
 import { claimed } from '../validate.ts'
 import { type ClaimAddress, claimAddress, type Spelling } from './address.ts'
 import { converse, type Occupant } from './client.ts'
@@ -232,12 +233,11 @@ function whyNoHolder({ file }: ClaimTarget, { kind, peer }: Present): string | u
  */
 function checkRespected(target: ClaimTarget, role: string): void {
   const { file, bestEffort, platform } = target
-  const { geteuid, getgroups, getegid, pid } = process
   if (file === undefined || file.raw || bestEffort || !file.writable) return
-  if ((platform ?? process.platform) !== 'linux' || !geteuid || !getgroups || !getegid) return
-  const own = { pid, uid: geteuid(), groups: [getegid(), ...getgroups()] }
+  const user = ownUser()
+  if ((platform ?? process.platform) !== 'linux' || user === undefined) return
   const access = { ...fstatSync(file.fd), hasAcl: false }
-  if (!cannotWrite(own, access)) return
+  if (!cannotWrite({ pid: process.pid, ...user }, access)) return
   throw unprotected(target, role, 'other claimants ignore the claim of a user without write access')
 }
 

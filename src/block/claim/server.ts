@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { hostname } from 'node:os'
 import type { ClaimOptions } from '../device.ts'
+import { hostName } from '../native/runtime.ts'
 import { ASK_TIMEOUT_MS } from '../validate.ts'
 import { newNonce } from './proof.ts'
 import {
@@ -44,7 +44,7 @@ export class ClaimServer {
     this.#greeting = {
       holder: shown(options.holder),
       pid: process.pid,
-      host: shown(hostname()),
+      host: shown(hostName()),
       since: new Date().toISOString(),
     }
   }

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises'
+import { ownUser } from '../native/runtime.ts'
 
 /**
  * Why the file system of a path has no room for more bytes; undefined if it has, or if that is unknown. A check
@@ -9,7 +10,7 @@ export async function lackOfSpace(path: string, bytes: number): Promise<Error | 
   const found = await statfs(path, { bigint: true }).catch(() => undefined)
   // Some network file systems count nothing.
   if (found === undefined || found.blocks === 0n) return undefined
-  const blocks = process.geteuid?.() === 0 ? found.bfree : found.bavail
+  const blocks = ownUser()?.uid === 0 ? found.bfree : found.bavail
   const free = blocks * found.bsize
   if (free >= BigInt(bytes)) return undefined
   const text =

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { type FailedRequest, requestDetails, where } from '../failed-request.ts'
@@ -45,16 +46,22 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
+/** How Deno ends the message of most system errors: they have a code, and neither `syscall` nor `errno`. */
+const OF_DENO = /\(os error \d+\)$/
+
 /** Whether the operating system reported the error, and not a caller's callback. */
 export function isSystemError(error: unknown): boolean {
-  return error instanceof Error && typeof Reflect.get(error, 'syscall') === 'string'
+  if (!(error instanceof Error)) return false
+  if (typeof Reflect.get(error, 'syscall') === 'string') return true
+  return systemCode(error) !== undefined && OF_DENO.test(error.message)
 }
 
 /** The system's text, such as `i/o error (EIO)`; the message of any other error. */
 export function systemText(error: unknown): string {
   const code = systemCode(error)
   if (code === undefined) return error instanceof Error ? error.message : String(error)
-  const errno: unknown = Reflect.get(Object(error), 'errno')
+  const errno: unknown =
+    Reflect.get(Object(error), 'errno') ?? -Number(Reflect.get(constants.errno, code))
   const text = typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined
   return text === undefined ? code : `${text} (${code})`
 }

@@ -169,7 +169,9 @@ describe('runtimes that spell a name in different ways', () => {
     const name = address('consumer')
     expect(await isListening(name)).toBe(false)
     await impostor(name, mute)
-    expect(await isListening(name.padEnd(108, '\0'))).toBe(true)
+    // As this runtime spells it to the kernel.
+    const spelled = spellingOf(process.versions) === 'padded' ? name.padEnd(108, '\0') : name
+    expect(await isListening(spelled)).toBe(true)
     expect(await isListening(`${name}x`)).toBe(false)
     expect(await isListening(name, join(directory, 'no-list'))).toBe(undefined)
   })

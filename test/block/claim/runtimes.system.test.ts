@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FileBlockDevice } from '../../../src/block/file/index.ts'
 import { Producer } from '../../../src/index.ts'
 import { needs } from '../../helpers/interop.ts'
-import { fetchRuntimes, runtimesProblem } from '../../helpers/runtimes.ts'
+import { fetchRuntimes } from '../../helpers/runtimes.ts'
 import { Contender, copyPackage } from './contender.ts'
 
 /** Rounds in which all of them go for the role at once. */
@@ -18,18 +18,19 @@ function reaches(asker: Contender, other: Contender): boolean {
   return !(asker.name.startsWith('bun') && other.name.startsWith('node 20'))
 }
 
-const problem = runtimesProblem()
+let problem: string | undefined
 let folder: string
 let contenders: Contender[] = []
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sbr-runtimes-'))
+  const { runtimes, ...fetched } = await fetchRuntimes()
+  problem = fetched.problem
   if (problem !== undefined) return
   const ring = join(folder, 'ring')
   await using device = await FileBlockDevice.create(ring, { sizeBytes: 1 << 17 })
   await Producer.create(device)
   const copies = copyPackage(folder)
-  const runtimes = await fetchRuntimes()
   contenders = runtimes.flatMap(({ name, command }) =>
     (['with', 'without'] as const).map(
       (koffi) =>

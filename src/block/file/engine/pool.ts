@@ -1,5 +1,6 @@
-import { fdatasync, readv, writev } from 'node:fs'
+import { fdatasync } from 'node:fs'
 import { promisify } from 'node:util'
+import { readCall, writeCall } from './calls.ts'
 import type { Engine } from './engine.ts'
 
 const flush = promisify(fdatasync)
@@ -14,12 +15,12 @@ export const poolEngine: Engine = {
   read: (fd, buffers, position, permit) =>
     new Promise((resolve, reject) => {
       permit()
-      readv(fd, buffers, position, nodeCallback(resolve, reject))
+      readCall(fd, buffers, position, nodeCallback(resolve, reject))
     }),
   write: (fd, buffers, position, permit) =>
     new Promise((resolve, reject) => {
       permit()
-      writev(fd, buffers, position, nodeCallback(resolve, reject))
+      writeCall(fd, buffers, position, nodeCallback(resolve, reject))
     }),
   flush: (fd, permit) => {
     permit()

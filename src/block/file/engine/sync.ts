@@ -1,12 +1,15 @@
-import { fdatasyncSync, readvSync, writevSync } from 'node:fs'
+import { fdatasyncSync } from 'node:fs'
 import type { Permit } from '../../permit.ts'
+import { readCallSync, writeCallSync } from './calls.ts'
 import type { Engine } from './engine.ts'
 import { turn } from './event-loop-slice.ts'
 
 /** Calls at once, while the rest of the program waits: the fastest way, as long as the disk is fast. */
 export const syncEngine: Engine = {
-  read: (fd, buffers, position, permit) => inTurn(permit, () => readvSync(fd, buffers, position)),
-  write: (fd, buffers, position, permit) => inTurn(permit, () => writevSync(fd, buffers, position)),
+  read: (fd, buffers, position, permit) =>
+    inTurn(permit, () => readCallSync(fd, buffers, position)),
+  write: (fd, buffers, position, permit) =>
+    inTurn(permit, () => writeCallSync(fd, buffers, position)),
   flush: (fd, permit) => inTurn(permit, () => fdatasyncSync(fd)),
 }
 

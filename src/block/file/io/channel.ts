@@ -1,3 +1,4 @@
+import { COPIES_VECTORS } from '../../native/runtime.ts'
 import type { Permit } from '../../permit.ts'
 import { runs } from '../../runs.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -9,7 +10,8 @@ const BOUNCE_BUFFERS = 4
 
 /**
  * Moves whole sectors between memory and a file. With direct I/O, unaligned memory is copied through aligned buffers:
- * all buffers of a request if any of them is unaligned, because one call costs less than several.
+ * all buffers of a request if any of them is unaligned, because one call costs less than several; and wherever the runtime copies
+ * what has several buffers.
  */
 export class Channel {
   readonly #engine: Engine
@@ -85,7 +87,10 @@ export class Channel {
 
   #bounceFor(buffers: readonly Uint8Array[]): BouncePool | undefined {
     if (this.#bounce === undefined) return undefined
-    return buffers.every((buffer) => isAligned(buffer, this.#sectorSize)) ? undefined : this.#bounce
+    const direct =
+      (buffers.length === 1 || !COPIES_VECTORS) &&
+      buffers.every((buffer) => isAligned(buffer, this.#sectorSize))
+    return direct ? undefined : this.#bounce
   }
 
   /** Cuts the buffers into runs that fit the memory, and moves run after run while all of it moves. */

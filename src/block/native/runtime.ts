@@ -1,0 +1,37 @@
+import { hostname } from 'node:os'
+
+/** What Deno tells only to programs with a permission (`--allow-sys`); it would ask its user for a missing one. */
+type Told = 'hostname' | 'uid' | 'gid'
+
+/** What is used here of the global `Deno`. */
+interface Deno {
+  readonly permissions: {
+    querySync(what: { name: 'sys'; kind: Told }): { readonly state: string }
+  }
+}
+
+const deno = Reflect.get(globalThis, 'Deno') as Deno | undefined
+
+/**
+ * Deno's `readv` and `writev` copy through memory that begins at any address, which direct I/O refuses. Its `read` and `write`
+ * transfer the caller's memory.
+ */
+export const COPIES_VECTORS: boolean = deno !== undefined
+
+/** This host's name, if the runtime tells it. */
+export function hostName(): string {
+  return isTold('hostname') ? hostname() : 'an unnamed host'
+}
+
+/** The user and the groups of this process; undefined where there are none, or where the runtime does not tell. */
+export function ownUser():
+  | { readonly uid: number; readonly groups: readonly number[] }
+  | undefined {
+  const { geteuid, getegid, getgroups } = process
+  if (!geteuid || !getegid || !getgroups || !isTold('uid') || !isTold('gid')) return undefined
+  return { uid: geteuid(), groups: [getegid(), ...getgroups()] }
+}
+
+function isTold(kind: Told): boolean {
+  return deno === undefined || deno.permissions.querySync({ name: 'sys', kind }).state === 'granted'
+}
