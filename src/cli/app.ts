@@ -9,7 +9,7 @@ import {
   UnexpectedPositionalError,
 } from '@stricli/core'
 import { loadRoutes } from './routes.ts'
-import { packageVersion } from './version.ts'
+import { VERSION } from './version.ts'
 
 const fullDescription = `A durable queue on a file or a raw block device: one program pushes items, another consumes them.
 Byte-compatible with MirageOS's shared-block-ring.
@@ -59,7 +59,7 @@ export async function buildApp(
   }
   return buildApplication(root, {
     name: 'sbr',
-    versionInfo: { getCurrentVersion: async () => packageVersion() },
+    versionInfo: { getCurrentVersion: async () => VERSION },
     scanner: {
       caseStyle: 'allow-kebab-for-camel',
       allowArgumentEscapeSequence: true,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { packageVersion } from './version.ts'
+import { VERSION } from './version.ts'
 
 const LINGER_MS = 100
 /** The exit code of a program that has nothing left to wait for before its command is done, as Node has it. */
@@ -8,7 +8,7 @@ const UNSETTLED = 13
 async function main(inputs: readonly string[]): Promise<number> {
   // Scripts ask for it: nothing else is loaded.
   if (inputs[0] === '--version' || inputs[0] === '-v') {
-    process.stdout.write(`${packageVersion()}\n`)
+    process.stdout.write(`${VERSION}\n`)
     return 0
   }
   const { runCommandLine } = await import('./run.ts')
