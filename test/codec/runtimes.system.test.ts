@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { whyBuild } from '../../scripts/built.mjs'
 import { needs } from '../helpers/interop.ts'
-import { fetchRuntimes, type Runtime, runtimesProblem } from '../helpers/runtimes.ts'
+import { fetchRuntimes, type Runtime } from '../helpers/runtimes.ts'
 
 const run = promisify(execFile)
 const coder = fileURLToPath(new URL('./coder.mjs', import.meta.url))
@@ -21,9 +21,9 @@ async function code({ command }: Runtime, frames: readonly string[]): Promise<Co
 }
 
 test('what one runtime compresses and encrypts, the others decode', async (context) => {
-  needs(context, runtimesProblem())
+  const { runtimes, problem } = await fetchRuntimes()
+  needs(context, problem)
   expect(whyBuild()).toBeUndefined()
-  const runtimes = await fetchRuntimes()
   const made = new Map<string, readonly string[]>()
   for (const runtime of runtimes) made.set(runtime.name, (await code(runtime, [])).made)
   const all = [...made.values()].flat()

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { withoutRegistry } from '../package/registry.ts'
 
 /** Something that runs JavaScript, other than what runs the tests. */
 export interface Runtime {
@@ -49,21 +50,28 @@ const CACHE = join(
   'runtimes',
 )
 
-/** Why the runtimes cannot be had here; undefined if they can. */
-export function runtimesProblem(): string | undefined {
-  if (process.platform === 'linux' && process.arch === 'x64') return undefined
-  return 'the packages of other runtimes are for Linux on x64'
+/** The names of all that are supported. */
+export const RUNTIMES: readonly string[] = PACKAGES.map(({ name }) => name)
+
+/** All supported runtimes, from the npm registry unless they are in the cache; or why they cannot be had here. */
+export async function fetchRuntimes(): Promise<{
+  readonly runtimes: readonly Runtime[]
+  readonly problem?: string
+}> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    return { runtimes: [], problem: 'the packages of other runtimes are for Linux on x64' }
+  }
+  try {
+    return { runtimes: await Promise.all(PACKAGES.map(fetchRuntime)) }
+  } catch (error) {
+    return { runtimes: [], problem: withoutRegistry(error) }
+  }
 }
 
-/** Node of all supported versions, Bun and Deno: from the npm registry, unless they are in the cache. */
-export function fetchRuntimes(): Promise<readonly Runtime[]> {
-  return Promise.all(
-    PACKAGES.map(async ({ name, spec, program, flags }) => {
-      const folder = join(CACHE, spec.replaceAll('/', '-'))
-      if (!existsSync(folder)) await install(spec, folder)
-      return { name, command: [join(folder, 'node_modules', program), ...flags] }
-    }),
-  )
+async function fetchRuntime({ name, spec, program, flags }: Package): Promise<Runtime> {
+  const folder = join(CACHE, spec.replaceAll('/', '-'))
+  if (!existsSync(folder)) await install(spec, folder)
+  return { name, command: [join(folder, 'node_modules', program), ...flags] }
 }
 
 async function install(spec: string, folder: string): Promise<void> {
@@ -72,7 +80,8 @@ async function install(spec: string, folder: string): Promise<void> {
   try {
     const args = [
       'install',
-      '--silent',
+      '--no-audit',
+      '--no-fund',
       '--no-save',
       '--ignore-scripts',
       '--prefix',

@@ -164,7 +164,9 @@ describe('ack', () => {
     await b.ack()
     const flushing = reader.flush()
     expect(await isSettled(flushing)).toBe(false)
-    await expect(reader.flush({ signal: AbortSignal.timeout(5) })).rejects.toThrow('timeout')
+    await expect(reader.flush({ signal: AbortSignal.timeout(5) })).rejects.toMatchObject({
+      name: 'TimeoutError',
+    })
     await a.ack()
     await flushing
     expect(reader.consumer.position).toBe(b.position)

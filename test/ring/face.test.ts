@@ -183,7 +183,7 @@ describe('a writer', () => {
     await writer.pushMany([item(1), item(2)])
     for (let n = 0; n < 5; n++) {
       const signal = AbortSignal.timeout(2)
-      await expect(writer.push(item(3), { signal })).rejects.toThrow('due to timeout')
+      await expect(writer.push(item(3), { signal })).rejects.toMatchObject({ name: 'TimeoutError' })
     }
     const waiting = [writer.push(item(3)), writer.push(item(4))]
     await using reader = await RingReader.open(device)
@@ -271,7 +271,9 @@ describe('a writer', () => {
     const consumer = await Consumer.attach(device)
     await consumer.suspend()
     const stop = AbortSignal.timeout(30)
-    await expect(RingWriter.open(device, { signal: stop })).rejects.toThrow('due to timeout')
+    await expect(RingWriter.open(device, { signal: stop })).rejects.toMatchObject({
+      name: 'TimeoutError',
+    })
     const opening = RingWriter.open(device)
     await sleep(10)
     await consumer.resume()
@@ -363,7 +365,7 @@ describe('a reader', () => {
     await using reader = await RingReader.open(device)
     const first = reader.receive({ signal: never })
     const signal = AbortSignal.timeout(10)
-    await expect(reader.receive({ signal })).rejects.toThrow('due to timeout')
+    await expect(reader.receive({ signal })).rejects.toMatchObject({ name: 'TimeoutError' })
     await append(await attachProducer(device), item(7))
     expect((await first).item[0]).toBe(7)
   })
@@ -519,9 +521,9 @@ describe('what a reviewer broke', () => {
     const signal = AbortSignal.timeout(10)
     const behind = writer.push('stuck', { signal }).catch(() => writer.push('fine'))
     expect(await behind).toBe(writer.producer.position)
-    await expect(reader.receive({ signal: AbortSignal.timeout(10) })).rejects.toThrow(
-      'due to timeout',
-    )
+    await expect(reader.receive({ signal: AbortSignal.timeout(10) })).rejects.toMatchObject({
+      name: 'TimeoutError',
+    })
     const waiting = [writer.push('stuck'), writer.push('fine'), reader.receive()]
     const outcomes = Promise.allSettled(waiting)
     await Promise.all([writer.close(), reader.close()])
@@ -621,7 +623,7 @@ describe('suspending', () => {
   test('from outside gives up when told, and leaves the wish', async () => {
     const device = await smallRing()
     const signal = AbortSignal.timeout(20)
-    await expect(suspendRing(device, { signal })).rejects.toThrow('due to timeout')
+    await expect(suspendRing(device, { signal })).rejects.toMatchObject({ name: 'TimeoutError' })
     const ring = await inspectRing(device)
     expect([ring.consumer.suspend, ring.producer.suspendAck]).toEqual([true, false])
   })
