@@ -2,7 +2,7 @@ import type { BlockDevice } from '../block/device.ts'
 import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
 import { RingError } from '../errors.ts'
-import { type Consumer, Consumer as ConsumerRole, Producer } from '../ring/attach.ts'
+import { Consumer, Producer } from '../ring/attach.ts'
 import { createMissing } from '../ring/queue/create-missing.ts'
 import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
 import type { AttachOptions, CreateOptions } from '../ring/types.ts'
@@ -33,13 +33,13 @@ export async function attachEnds<In>(
   options.signal?.throwIfAborted()
   const { createIfMissing = true, overwrite = false } = create
   if (createIfMissing !== false) {
-    const options = typeof createIfMissing === 'object' ? createIfMissing : {}
-    if (options.onFull === 'overwrite')
+    const created = typeof createIfMissing === 'object' ? createIfMissing : {}
+    if (created.onFull === 'overwrite')
       throw new RangeError('a journal cannot overwrite its oldest operations')
-    await createMissing(device, { overwrite, ...options })
+    await createMissing(device, { overwrite, ...created })
   }
   // Nobody else may suspend what only we could resume.
-  const consumer = await ConsumerRole.attach(device, { ...options, answerRequests: false })
+  const consumer = await Consumer.attach(device, { ...options, answerRequests: false })
   try {
     checkKeeps(consumer)
     // Looks at the first record, so that damage there is found before anything is written.
@@ -77,7 +77,7 @@ async function resume(
   options: AttachOptions,
 ): Promise<void> {
   while ((await consumer.resume()).status === 'retry') {
-    // The last wish was not acknowledged. Attaching a producer does that.
+    // The last request was not acknowledged. Attaching a producer does that.
     const attached = await Producer.attach(device, options)
     if (attached.status === 'attached') await attached.producer.close()
   }

@@ -246,7 +246,7 @@ const FORMAT2 = [
   format2('the place is not published before space is used again', 'storm', 1500, [
     [
       PRODUCER2,
-      'if (this.#isBehind || !this.#isTold(overwritten)) await this.#checkpointBefore(overwritten)',
+      'if (this.#isBehind || !this.#isPermitted(overwritten)) await this.#checkpointBefore(overwritten)',
       '',
     ],
   ]),

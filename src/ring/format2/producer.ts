@@ -343,7 +343,7 @@ export class Format2Producer extends Format2Role implements Producer {
     const { blockSize, dataBlocks } = this.disk.layout
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
     const overwritten = this.#tail.lsn + blocks - dataBlocks
-    if (this.#isBehind || !this.#isTold(overwritten)) await this.#checkpointBefore(overwritten)
+    if (this.#isBehind || !this.#isPermitted(overwritten)) await this.#checkpointBefore(overwritten)
     const bytes = this.#memoryOf(blocks * blockSize, memory)
     const { epoch } = this.#space.currentEpoch
     const fields = {
@@ -397,7 +397,7 @@ export class Format2Producer extends Format2Role implements Producer {
    */
   async #checkpointBefore(overwritten: number): Promise<void> {
     await this.#checkpoint()
-    if (!this.#isTold(overwritten)) await this.#checkpoint()
+    if (!this.#isPermitted(overwritten)) await this.#checkpoint()
   }
 
   /** Whether recovery would take long. */
@@ -408,10 +408,10 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   /** Whether both slots have all that is needed before the next batch is written, over blocks up to `overwritten`. */
-  #isTold(overwritten: number): boolean {
+  #isPermitted(overwritten: number): boolean {
     const { lsn } = this.#tail
     return this.#slots.every(
-      (slot) => this.#space.isTold(slot, overwritten) && isInReach(slot, lsn, this.disk.layout),
+      (slot) => this.#space.permits(slot, overwritten) && isInReach(slot, lsn, this.disk.layout),
     )
   }
 

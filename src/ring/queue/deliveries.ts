@@ -113,11 +113,6 @@ export class Deliveries {
     return this.#replay?.position === position && this.#replay.state !== PENDING
   }
 
-  /** Whether the item that ends at a position was delivered before, and is to be delivered again. */
-  isReplayed(position: Position): boolean {
-    return this.#replay?.position === position
-  }
-
   /** Whether a delivered item ends at a position, or the ring has advanced that far. */
   endsAt(position: Position): boolean {
     let at = this.#first

@@ -391,7 +391,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Asks the producer to pause, and waits until it does.
-   * @throws the signal's reason: the wish stays on the device if it was written
+   * @throws the signal's reason: the request stays on the device if it was written
    */
   suspend(options: WaitingOptions = {}): Promise<void> {
     return this.#suspendOrResume('suspend', 'suspended', options)

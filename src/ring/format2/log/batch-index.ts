@@ -70,9 +70,9 @@ export class BatchIndex {
 
   /** Drops what is at or behind the log position where an epoch begins, and what was uncommitted before it. */
   truncate(start: LogPosition): void {
-    release(this.#segments.filter(({ start: logPosition }) => logPosition.lsn >= start.lsn))
+    release(this.#segments.filter((segment) => segment.start.lsn >= start.lsn))
     this.#segments = this.#segments
-      .filter(({ start: logPosition }) => logPosition.lsn < start.lsn)
+      .filter((segment) => segment.start.lsn < start.lsn)
       .map((segment) => ({
         ...segment,
         end: segment.end.lsn > start.lsn ? start : segment.end,
@@ -84,9 +84,7 @@ export class BatchIndex {
   /** Drops the segments that end before an LSN. */
   forgetBefore(lsn: number): void {
     // Items that no batch contains take no blocks.
-    const keep = this.#segments.findIndex(
-      ({ start: logPosition, end }) => end.lsn > lsn || logPosition.lsn >= lsn,
-    )
+    const keep = this.#segments.findIndex(({ start, end }) => end.lsn > lsn || start.lsn >= lsn)
     release(this.#segments.splice(0, keep < 0 ? this.#segments.length : keep))
     this.#count()
   }

@@ -316,7 +316,7 @@ export class ConsumerLog {
     }
   }
 
-  /** Drops the segments before an LSN. */
+  /** Drops the segments before a log position. */
   forgetBefore(logPosition: LogPosition): void {
     this.#index.forgetBefore(logPosition.lsn)
   }

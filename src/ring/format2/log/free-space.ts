@@ -81,10 +81,10 @@ export class FreeSpace {
   }
 
   /**
-   * Whether a producer slot allows blocks up to `lsn` to be overwritten: recovery begins behind them, and unacknowledged items in
+   * Whether a producer slot allows blocks up to the LSN `overwritten` to be overwritten: recovery begins behind them, and unacknowledged items in
    * them are recorded as given up.
    */
-  isTold(slot: ProducerSlot, overwritten: number): boolean {
+  permits(slot: ProducerSlot, overwritten: number): boolean {
     if (slot.committed.lsn < overwritten) return false
     return overwritten <= this.#givenBack.lsn || overwritten <= slot.truncatedTo.lsn
   }

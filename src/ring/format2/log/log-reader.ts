@@ -133,7 +133,7 @@ export class LogReader {
   }
 
   /**
-   * The first header of the current epoch in a range that commits more than `seq` items: what is before it was complete
+   * The first header of the current epoch in a range that commits more than `committedTo` items: everything before it was complete
    * once.
    */
   async laterHeader(
