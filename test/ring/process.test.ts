@@ -3,10 +3,13 @@ import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
+import { systemClock } from '../../src/clock.ts'
 import { deadLetter } from '../../src/codec/dead-letter.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
 import { inspectRing, Producer } from '../../src/ring/attach.ts'
+import { process as processFrom } from '../../src/ring/queue/process.ts'
+import type { ProcessSource } from '../../src/ring/queue/processor.ts'
 import { type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import type { DeadLetter, Handler, ProcessOptions, WorkEvent } from '../../src/work/types.ts'
@@ -627,6 +630,35 @@ describe('where all that may be delivered waits for one item', () => {
     await using writer = await RingWriter.open(await otherRing())
     await expect(drain(device, () => undefined, { requeueTo: writer })).rejects.toThrow(RangeError)
   })
+})
+
+test('untilEmpty does not end where nothing more may be delivered, and may when the answer comes', async () => {
+  const names = ['a', 'b', 'c', 'd']
+  await using reader = await open(await filled(names), { maxUnacked: 1 })
+  const source: ProcessSource<string> = {
+    consumer: reader.consumer,
+    get held() {
+      return reader.held
+    },
+    get wasHeld() {
+      return reader.wasHeld
+    },
+    receiveMany: (bounds) => reader.receiveMany(bounds),
+    tryReceiveMany: async (bounds) => {
+      const entries = await reader.tryReceiveMany(bounds)
+      // The acknowledgement that is under way ends before the answer comes.
+      for (let turn = 0; entries.length === 0 && turn < 9; turn++) {
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      return entries
+    },
+    bytesOf: (entry) => reader.bytesOf(entry),
+    ackAll: (entries) => reader.ackAll(entries),
+    checkpoint: () => reader.checkpoint(),
+    rewind: () => reader.rewind(),
+  }
+  const summary = await processFrom(source, () => undefined, { untilEmpty: true }, systemClock)
+  expect(summary.handled).toBe(names.length)
 })
 
 describe('attempts across crashes', () => {

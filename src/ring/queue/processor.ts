@@ -24,6 +24,8 @@ import { type Outcome, type SettlementSource, Settlements, workEvents } from './
 export interface ProcessSource<Out> extends SettlementSource<Out> {
   /** Whether as much was delivered as may be, without being given back. */
   readonly held: boolean
+  /** Whether that kept the last call from delivering more. */
+  readonly wasHeld: boolean
   receiveMany(options: {
     readonly maxItems: number
     readonly maxBytes: number
@@ -206,8 +208,12 @@ export class Processor<Out> {
         if (source.held) {
           this.#requeueOldest()
           await this.#scheduler.change()
-        } else if (untilEmpty) return []
-        else return this.#tasks(await source.receiveMany(bounds))
+          continue
+        }
+        // What held it was given back before its answer came here.
+        if (source.wasHeld) continue
+        if (untilEmpty) return []
+        return this.#tasks(await source.receiveMany(bounds))
       }
     } catch (error) {
       if (!isCodecError(error)) throw error

@@ -340,6 +340,11 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#hold.isFull
   }
 
+  /** Whether it kept the last call from delivering more. */
+  get wasHeld(): boolean {
+    return this.#hold.held
+  }
+
   /** What was delivered and not given back. */
   get unacked(): Unacked {
     return this.#hold.unacked
