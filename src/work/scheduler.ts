@@ -84,6 +84,11 @@ export class Scheduler<J extends Job> {
     return this.#held
   }
 
+  /** Why it stopped, if something failed: what `run` throws once it ends. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure
+  }
+
   /** Aborted once no attempt begins any more. */
   get stopping(): AbortSignal {
     return this.#stop.signal

@@ -809,6 +809,43 @@ describe('stopping', () => {
     expect(await itemsOf(device)).toEqual(['a', 'b'])
   })
 
+  test('what was handled in time is acknowledged, also if the write of it had to wait', async () => {
+    const device = await filled(['a', 'b', 'slow'])
+    await using reader = await open(device)
+    const stop = new AbortController()
+    const writing = gate()
+    const { opened, open: write } = gate()
+    device.before = async ({ operation }) => {
+      if (operation !== 'write') return
+      writing.open()
+      await opened
+      for (let turns = 0; turns < 9; turns++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const running = reader.process(
+      async (item) => {
+        if (item === 'slow') await new Promise(() => undefined)
+        // Acknowledged only when the write for the first one is over.
+        if (item === 'b') await writing.opened
+        if (item === 'b') stop.abort()
+      },
+      { concurrency: 2, graceMs: 0, signal: stop.signal },
+    )
+    await writing.opened
+    for (let turns = 0; turns < 9; turns++) await new Promise((resolve) => setImmediate(resolve))
+    write()
+    expect(await running).toMatchObject({ handled: 2, abandoned: 1 })
+    expect(await itemsOf(device)).toEqual(['slow'])
+  })
+
+  test('a failure is told, also if a handler does not end', async () => {
+    await using reader = await open(await filled(['slow', 'bad']))
+    const running = reader.process(
+      (item, job) => (item === 'bad' ? job.dead('bad') : new Promise(() => undefined)),
+      { concurrency: 2, graceMs: 0 },
+    )
+    await expect(running).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
+  })
+
   test('a lazy acknowledgement is written by then', async () => {
     const device = await filled(['a', 'b', 'c'])
     const reader = await open(device, { lazyAck: { calls: 1e6, ms: 1e6 } })

@@ -152,13 +152,10 @@ export class Processor<Out> {
     const { signal, graceMs } = this.#settings
     const scheduler = this.#scheduler
     const unlisten = onAbort(signal, () => scheduler.stop(signal?.reason))
-    const running = scheduler.run()
-    let failure: { readonly error: unknown } | undefined
-    const ended = running
-      .catch((error: unknown) => {
-        failure = { error }
-      })
-      .then(() => this.#settlements.ended())
+    const ended = scheduler.run().then(
+      () => this.#settlements.ended(),
+      () => this.#settlements.ended(),
+    )
     try {
       await Promise.race([ended, this.#stopped()])
       await atMost(graceMs, ended, this.#clock)
@@ -169,8 +166,10 @@ export class Processor<Out> {
     this.#isOver = true
     this.#over.abort(new Error('the time is over that this had to end'))
     await this.#pushed
+    await this.#settlements.written
     const unfinished = await this.#finish()
-    failure ??= unfinished
+    // Not what `scheduler.run` throws: a handler that does not end holds that up.
+    const failure = scheduler.failure ?? unfinished
     if (failure !== undefined) throw failure.error
     return { ...this.#settlements.counts, failedAttempts: this.#failedAttempts, abandoned }
   }

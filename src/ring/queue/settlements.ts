@@ -48,7 +48,7 @@ export class Settlements<Out> {
   #unsettled = 0
   /** Those of them that wait to be acknowledged together. */
   #waiting: RingEntry<Out>[] = []
-  /** Settles when the last of these were acknowledged. */
+  /** Resolves when the last of these were acknowledged, or could not be. */
   #written: Promise<void> = Promise.resolve()
   #onEnded: () => void = () => undefined
 
@@ -71,11 +71,18 @@ export class Settlements<Out> {
     })
   }
 
+  /** Resolves when all that was handled is acknowledged, or could not be. */
+  get written(): Promise<void> {
+    return this.#written
+  }
+
   /** As `settle` of an item that was handled, if nobody wants to know of each: without anything made for it. */
   handled(entry: RingEntry<Out>): void {
     this.#unsettled++
     this.#waiting.push(entry)
-    if (this.#waiting.length === 1) void this.#writeWaiting()
+    if (this.#waiting.length === 1) {
+      this.#written = this.#written.then(() => this.#writeWaiting())
+    }
   }
 
   /** An item has been dealt with. */
@@ -107,16 +114,15 @@ export class Settlements<Out> {
 
   /** Acknowledges together what was handled while the write before was under way. */
   async #writeWaiting(): Promise<void> {
-    await this.#written
     const entries = this.#waiting
     this.#waiting = []
-    this.#written = this.#source.ackAll(entries).then(
-      () => {
-        this.#counts.handled += entries.length
-        this.#settled(entries.length)
-      },
-      (error: unknown) => this.#failed(error, entries.length),
-    )
+    try {
+      await this.#source.ackAll(entries)
+    } catch (error) {
+      return this.#failed(error, entries.length)
+    }
+    this.#counts.handled += entries.length
+    this.#settled(entries.length)
   }
 
   #failed(error: unknown, count: number): void {
