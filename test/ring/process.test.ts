@@ -581,6 +581,35 @@ describe('where all that may be delivered waits for one item', () => {
     ])
   })
 
+  test('it is not put there twice because the attempt store fails', async () => {
+    const device = await filled(['bad', 'a'])
+    await using writer = await RingWriter.open(device, { codec: text })
+    const counts = new Map<string, number>()
+    let sets = 0
+    const summary = await drain(
+      device,
+      (item, { attempt }) => {
+        if (item === 'bad' && attempt === 1) throw new Error('later')
+      },
+      {
+        requeueTo: writer,
+        backoff: { firstMs: 20, maxMs: 20 },
+        attemptStore: {
+          get: (key) => counts.get(key),
+          set: (key, count) => {
+            // The first one counts the attempt that fails, the second is for the copy.
+            if (++sets === 2) throw new Error('the database is away')
+            counts.set(key, count)
+          },
+          delete: (key) => counts.delete(key),
+        },
+      },
+      { maxUnacked: 1 },
+    )
+    expect(summary).toMatchObject({ handled: 2, requeued: 1, failedAttempts: 1 })
+    expect(await itemsOf(device)).toEqual([])
+  })
+
   test('an item with a key keeps its place', async () => {
     const device = await filled(['bad', 'a', 'b', 'c'])
     const handled: string[] = []

@@ -448,7 +448,18 @@ export class Processor<Out> {
       return new Concluded(this.#again(task, 'requeue', attempts, error))
     }
     this.#requeued.set(position, attempts)
-    await attemptStore?.set(this.#storeKey(position), attempts)
+    try {
+      await attemptStore?.set(this.#storeKey(position), attempts)
+    } catch (cause) {
+      // It is there, whatever the store says, which is told the count again before the next attempt.
+      const happening = {
+        what: 'attemptStore',
+        attempt: attempts,
+        error: cause,
+        delayMs: 0,
+      } as const
+      this.#settlements.publish(position, { event: 'retry', ...happening })
+    }
     return this.#settle(task, { event: 'requeue', attempts, error })
   }
 
