@@ -38,17 +38,25 @@ export const format2: RingUnderTest = ring('2', {})
 export const format2Overwrite: RingUnderTest = ring('2-overwrite', { onFull: 'overwrite' })
 
 /** The same two, whose consumer is a `RingReader` that acknowledges in any order. */
-export const format2Reader: RingUnderTest = { ...format2, name: '2-reader', reader: true }
+export const format2Reader: RingUnderTest = { ...format2, name: '2-reader', reader: 'entries' }
 export const format2OverwriteReader: RingUnderTest = {
   ...format2Overwrite,
   name: '2-overwrite-reader',
-  reader: true,
+  reader: 'entries',
 }
 
 /** Format 2, with an adversary whose items try to pass for structures of the ring. */
 export const format2Hostile: RingUnderTest = {
   ...ring('2-hostile', {}),
   supplier: { plant, check: checkUnplanted },
+}
+
+/** The last, and the one that overwrites, whose consumer calls `process`. */
+export const format2Work: RingUnderTest = { ...format2Hostile, name: '2-work', reader: 'work' }
+export const format2OverwriteWork: RingUnderTest = {
+  ...format2Overwrite,
+  name: '2-overwrite-work',
+  reader: 'work',
 }
 
 function ring(name: string, more: CreateOptions): RingUnderTest {

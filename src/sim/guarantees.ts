@@ -93,8 +93,8 @@ export interface RingUnderTest {
   past?(device: BlockDevice, which: 'waiting' | 'consumed'): AsyncIterable<PoppedItem>
   /** How many items there were up to a position, if positions say so. */
   itemsUpTo?(position: Position): number
-  /** Whether a `RingReader` consumes, which acknowledges in any order. */
-  readonly reader?: boolean
+  /** Set if a `RingReader` consumes, which acknowledges in any order: entry by entry, or by calls of `process`. */
+  readonly reader?: 'entries' | 'work'
   /** The adversary that supplies the items, if there is one. */
   readonly supplier?: Supplier
   /** What an item adds to `depth`'s bytes. */

@@ -39,6 +39,7 @@ export {
   format2Overwrite,
   format2OverwriteReader,
   format2Reader,
+  format2Work,
 } from './format2.ts'
 export type { Depth, Guarantees as Promises, RingUnderTest, Shape } from './guarantees.ts'
 export type { HostsCounts } from './hosts/counts.ts'

@@ -39,8 +39,30 @@ export type ConsumerStep =
   | { readonly id: number; readonly kind: 'zombie' }
   | { readonly id: number; readonly kind: 'wait'; readonly ms: number }
 
+/** A call of `process`. */
+export interface WorkStep {
+  readonly id: number
+  readonly kind: 'process'
+  /** When it is stopped, in milliseconds. */
+  readonly ms: number
+  readonly concurrency: number
+  /** How many keys there are; 0: no order. */
+  readonly keys: number
+  readonly attempts: number
+  readonly graceMs: number
+  readonly heldBytes: number
+  readonly untilEmpty: boolean
+  /** Whether there are dead letters, an end of the ring, an attempt store. */
+  readonly letters: boolean
+  readonly requeues: boolean
+  readonly counts: boolean
+  /** Names the streams of the handlers. */
+  readonly order: number
+}
+
 /** A step of a reader. `through` acknowledges up to an entry, `rewind` goes back, with `all` also to what is acknowledged. */
 export type ReaderStep =
+  | WorkStep
   | { readonly id: number; readonly kind: 'receive'; readonly max: number }
   | { readonly id: number; readonly kind: 'ack'; readonly part: number; readonly order: number }
   | { readonly id: number; readonly kind: 'through'; readonly part: number }
@@ -106,7 +128,7 @@ export function planOf(
   const rates = ratesOf(stream('rates'), mix)
   const second = (rates.secondHandle ?? 0) > 0
   const producer = producerSteps(stream('producer plan'), steps, second)
-  const reader = ring.reader === true ? readerPlan(stream('reader plan'), steps) : undefined
+  const reader = ring.reader && READER_PLANS[ring.reader](stream('reader plan'), steps)
   const consumer = reader === undefined ? consumerSteps(stream('consumer plan'), steps, second) : []
   const consuming = reader?.steps ?? consumer
   return {
@@ -244,6 +266,36 @@ function readerPlan(random: Random, steps: number): ReaderPlan {
   })
   return { maxUnacked, lazyAck, steps: all }
 }
+
+function workPlan(random: Random, steps: number): ReaderPlan {
+  const maxUnacked = random.pick([2, 5, 20, 1000])
+  const lazyAck = random.pick([false, false, { calls: 3, ms: 5 }] as const)
+  const kinds = weights(random, { process: 10, wait: 2, reattach: 1, restart: 0.5 })
+  // A call takes as long as several steps of a producer.
+  const all = Array.from({ length: Math.ceil(steps / 2) }, (_, id): ReaderStep => {
+    const kind = random.weighted(kinds)
+    if (kind === 'wait') return { id, kind, ms: random.pick([1, 5, 12, 30]) }
+    if (kind !== 'process') return { id, kind }
+    const letters = random.chance(0.6)
+    return {
+      ...{ id, kind, ms: random.pick([5, 20, 50, 120]) },
+      concurrency: random.pick([1, 2, 3, 8]),
+      keys: random.pick([0, 0, 1, 3]),
+      attempts: letters ? random.pick([1, 2, 5]) : random.pick([3, 100, 100]),
+      graceMs: random.pick([0, 5, 40]),
+      heldBytes: random.pick([1, 500, 1 << 20]),
+      untilEmpty: random.chance(0.3),
+      letters,
+      requeues: random.chance(0.3),
+      counts: random.chance(0.2),
+      order: random.next(),
+    }
+  })
+  return { maxUnacked, lazyAck, steps: all }
+}
+
+/** How the steps of a reader are drawn. */
+const READER_PLANS = { entries: readerPlan, work: workPlan }
 
 function events(
   random: Random,

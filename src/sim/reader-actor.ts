@@ -3,12 +3,16 @@ import type { Position } from '../position.ts'
 import type { DamageMessage } from '../ring/damage.ts'
 import { parsePosition } from '../ring/position-text.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
+import { process as processRing } from '../ring/queue/process.ts'
+import type { ProcessSource } from '../ring/queue/processor.ts'
 import { type RingReader, readerOf } from '../ring/queue/reader.ts'
+import { isWorkError } from '../work/errors.ts'
 import { type ActorContext, RoleActor } from './actor.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
-import type { ReaderPlan, ReaderStep } from './plan.ts'
+import type { ReaderPlan, ReaderStep, WorkStep } from './plan.ts'
 import type { RequestNames, SimProcess } from './process.ts'
 import { Random } from './random.ts'
+import { Work, WorkLedger } from './work.ts'
 
 /** Pause after an empty ring, in milliseconds. */
 const PAUSE_MS = 3
@@ -57,6 +61,7 @@ interface ReaderHandle {
  */
 export class ReaderActor extends RoleActor<ReaderStep> {
   readonly #plan: ReaderPlan
+  readonly #ledger = new WorkLedger()
   #handle: ReaderHandle | undefined
 
   constructor(names: RequestNames, context: ActorContext, plan: ReaderPlan) {
@@ -93,7 +98,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     if (handle === undefined) return
     try {
       await this.#use(handle, step)
-      this.#checkUnacked(handle)
+      if (this.#handle === handle) this.#checkUnacked(handle)
     } catch (error) {
       if (this.context.judge(`the reader's ${step.kind}`, error)) {
         await this.detach()
@@ -117,6 +122,8 @@ export class ReaderActor extends RoleActor<ReaderStep> {
         return this.#rewind(handle, step.all)
       case 'flush':
         return this.#flush(handle)
+      case 'process':
+        return this.#process(handle, step)
     }
   }
 
@@ -152,34 +159,44 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   }
 
   async #receive(handle: ReaderHandle, max: number): Promise<void> {
-    const { oracle, trace } = this.context
     for (let count = 0; count < max; count++) {
-      const acknowledged = oracle.lastAcknowledged
-      const before = handle.reader.consumer.position
-      const { entry, damaged } = await this.#tryReceive(handle)
-      if (entry !== undefined) {
-        handle.damaged += damaged
-        this.#delivered(handle, entry)
-        continue
-      }
-      const isHeld = handle.reader.unacked.entries >= this.#plan.maxUnacked
-      trace(() => `the reader has ${isHeld ? 'too much' : 'nothing'}`)
-      if (!isHeld) {
-        this.#vanished(handle, handle.replay.splice(0))
-        oracle.empty(handle.session, acknowledged)
-        if (damaged > 0 && oracle.hasMoved(before, handle.reader.consumer.position)) {
-          handle.damaged += damaged
-          oracle.gaveBackLost(damaged)
-        }
-      }
-      return handle.process.clock.sleep(PAUSE_MS)
+      const entries = await this.#take(handle, () => handle.reader.tryReceiveMany({ maxItems: 1 }))
+      if (entries.length === 0) return handle.process.clock.sleep(PAUSE_MS)
     }
   }
 
-  /** Receives, skipping damage. Also returns how many items were reported as damaged and skipped by the consumer itself. */
-  async #tryReceive(
+  /** Receives, and compares what comes with what has to. */
+  async #take(
     handle: ReaderHandle,
-  ): Promise<{ readonly entry: RingEntry | undefined; readonly damaged: number }> {
+    receive: () => Promise<readonly RingEntry[]>,
+  ): Promise<readonly RingEntry[]> {
+    const { oracle, trace } = this.context
+    const acknowledged = oracle.lastAcknowledged
+    const before = handle.reader.consumer.position
+    const { entries, damaged } = await this.#stepOver(handle, receive)
+    if (entries.length > 0) {
+      handle.damaged += damaged
+      for (const entry of entries) this.#delivered(handle, entry)
+      return entries
+    }
+    const isHeld = handle.reader.wasHeld
+    trace(() => `the reader has ${isHeld ? 'too much' : 'nothing'}`)
+    if (!isHeld) {
+      this.#vanished(handle, handle.replay.splice(0))
+      oracle.empty(handle.session, acknowledged)
+      if (damaged > 0 && oracle.hasMoved(before, handle.reader.consumer.position)) {
+        handle.damaged += damaged
+        oracle.gaveBackLost(damaged)
+      }
+    }
+    return entries
+  }
+
+  /** Receives, skipping damage. Also returns how many items were reported as damaged and skipped by the consumer itself. */
+  async #stepOver(
+    handle: ReaderHandle,
+    receive: () => Promise<readonly RingEntry[]>,
+  ): Promise<{ readonly entries: readonly RingEntry[]; readonly damaged: number }> {
     const { oracle } = this.context
     const reported: number[] = []
     const hear = (message: unknown): void => void reported.push((message as DamageMessage).items)
@@ -187,9 +204,9 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     try {
       for (;;) {
         try {
-          const entry = await handle.reader.tryReceive()
+          const entries = await receive()
           for (const items of reported) oracle.reportedDamage(items)
-          return { entry, damaged: reported.reduce((sum, items) => sum + items, 0) }
+          return { entries, damaged: reported.reduce((sum, items) => sum + items, 0) }
         } catch (error) {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.context.judge('the reader', error)
@@ -277,7 +294,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   /** What is finished without a gap. */
   #prefix({ delivered }: ReaderHandle): readonly Delivered[] {
     const end = delivered.findIndex(({ finished }) => !finished)
-    return end < 0 ? delivered : delivered.slice(0, end)
+    return delivered.slice(0, end < 0 ? undefined : end)
   }
 
   /** The number behind the last item that the ring may advance past. */
@@ -357,6 +374,111 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     )
   }
 
+  /** Has items handled. */
+  async #process(handle: ReaderHandle, step: WorkStep): Promise<void> {
+    const { clock } = handle.process
+    const work = new Work(step, this.#ledger, clock, this.context.guarantees.lossless)
+    const source = this.#sourceOf(handle, work)
+    let failure: { readonly error: unknown } | undefined
+    try {
+      await processRing(source, work.handler, work.options(handle.reader.consumer), clock)
+    } catch (error) {
+      failure = { error }
+    }
+    work.end(failure !== undefined)
+    if (failure !== undefined || !this.#countsItems) {
+      // What a failed write has made of the entries is not known here, and losses would be reported again.
+      if (failure !== undefined && !isWorkError(failure.error)) {
+        this.context.judge('process', failure.error)
+      } else if (step.letters && failure !== undefined) throw failure.error
+      await this.detach()
+      return this.leaveSpent()
+    }
+    const prefix = this.#prefix(handle)
+    this.#checkGivenBack(handle, prefix)
+    this.#gaveBack(handle, prefix)
+    this.#wentBack(handle)
+  }
+
+  /** What `process` gets of the reader: the same, under observation. */
+  #sourceOf(handle: ReaderHandle, work: Work): ProcessSource<Uint8Array> {
+    const { reader } = handle
+    const originals = new Map<Position, RingEntry>()
+    const settle = async (
+      positions: readonly Position[],
+      acknowledge: () => Promise<void>,
+    ): Promise<void> => {
+      const some = handle.delivered.filter(
+        ({ entry, position }) => entry !== undefined && positions.includes(position),
+      )
+      for (const one of some) work.settling(one.id)
+      this.#begin(handle, some)
+      const prefix = this.#prefix(handle)
+      try {
+        await acknowledge()
+      } catch (error) {
+        work.refused()
+        throw error
+      }
+      if (this.#plan.lazyAck !== false || !some.some((one) => prefix.includes(one))) return
+      this.#checkGivenBack(handle, prefix)
+      this.#gaveBack(handle, prefix)
+    }
+    const watched = (entry: RingEntry): RingEntry => {
+      const { item, position, storedBytes, pushedAt, number, missed } = entry
+      originals.set(position, entry)
+      work.assign(itemNumber(item), item)
+      const ack = (): Promise<void> => settle([position], () => entry.ack())
+      return {
+        ...{ item, position, storedBytes, pushedAt, number, ack },
+        ...(missed !== undefined && { missed }),
+      }
+    }
+    const take = async (receive: () => Promise<readonly RingEntry[]>) =>
+      (await this.#take(handle, receive)).map(watched)
+    const tells = this.context.guarantees.errors.has('RING_DAMAGED')
+    return {
+      consumer: reader.consumer,
+      get held() {
+        return reader.held
+      },
+      get wasHeld() {
+        return reader.wasHeld
+      },
+      tryReceiveMany: (bounds) => take(() => reader.tryReceiveMany(bounds)),
+      receiveMany: async (bounds) => {
+        if (!tells) return take(() => reader.receiveMany(bounds))
+        // Damage behind which there is nothing is counted when it is found.
+        for (;;) {
+          const entries = await take(() => reader.tryReceiveMany(bounds))
+          if (entries.length > 0) return entries
+          await handle.process.clock.sleep(PAUSE_MS)
+          bounds.signal.throwIfAborted()
+        }
+      },
+      ackAll: (entries) => {
+        const own = entries.map(({ position }) => originals.get(position) as RingEntry)
+        return settle(
+          entries.map(({ position }) => position),
+          () => reader.ackAll(own),
+        )
+      },
+      bytesOf: async (entry) => {
+        // Damage that came meanwhile would be counted twice.
+        if (tells) return originals.get(entry.position)?.item
+        const bytes = await reader.bytesOf(entry)
+        const one = handle.delivered.find(({ position }) => position === entry.position)
+        if (bytes !== undefined || one === undefined) return bytes
+        const { oracle, guarantees } = this.context
+        work.gone(one.id)
+        if (guarantees.losses.overwritten || !oracle.isCommitted(one.id)) return bytes
+        throw new Violation('lost', `item ${one.id} is not acknowledged, and cannot be read again`)
+      },
+      checkpoint: () => reader.checkpoint(),
+      rewind: () => reader.rewind(),
+    }
+  }
+
   async #ackThrough(handle: ReaderHandle, part: number): Promise<void> {
     const some = handle.delivered.slice(0, Math.ceil(handle.delivered.length * part))
     const last = some.at(-1)
@@ -386,6 +508,10 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   async #rewind(handle: ReaderHandle, all: boolean): Promise<void> {
     if (!this.#countsItems) return
     await handle.reader.rewind({ acknowledgedToo: all })
+    this.#wentBack(handle, all)
+  }
+
+  #wentBack(handle: ReaderHandle, all = false): void {
     const prefix = new Set(this.#prefix(handle))
     const behind = handle.delivered.filter((one) => !prefix.has(one))
     if (all) for (const one of behind) one.finished = false

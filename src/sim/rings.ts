@@ -4,7 +4,9 @@ import {
   format2Hostile,
   format2Overwrite,
   format2OverwriteReader,
+  format2OverwriteWork,
   format2Reader,
+  format2Work,
 } from './format2.ts'
 import type { RingUnderTest } from './guarantees.ts'
 
@@ -16,7 +18,10 @@ export const RINGS: readonly RingUnderTest[] = [
   format2Hostile,
   format2Reader,
   format2OverwriteReader,
-  { ...format1, name: '1-reader', reader: true },
+  format2Work,
+  format2OverwriteWork,
+  { ...format1, name: '1-reader', reader: 'entries' },
+  { ...format1, name: '1-work', reader: 'work' },
 ]
 
 /**

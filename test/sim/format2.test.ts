@@ -5,6 +5,7 @@ import {
   format2Overwrite,
   format2OverwriteReader,
   format2Reader,
+  format2Work,
   MIXES,
   runSeed,
   simulatedRing,
@@ -26,6 +27,7 @@ describe('format 2 keeps its promises', () => {
     { ring: format2Overwrite, seeds: MIXES.length },
     { ring: format2Reader, seeds: MIXES.length },
     { ring: format2OverwriteReader, seeds: MIXES.length },
+    { ring: format2Work, seeds: MIXES.length },
   ])('under random faults, $ring.name, $seeds seeds', async ({ ring, seeds }) => {
     const counts = await explored(simulatedRing(ring), { mix: 'each', seeds })
     expect(counts.delivered).toBeGreaterThan(10 * seeds)

@@ -7,6 +7,7 @@ import { HOSTILE } from '../fuzz/hostile/mutants.mjs'
 import { LEASES } from './lease-mutants.mjs'
 import { NBD } from './nbd-mutants.mjs'
 import { READERS } from './reader-mutants.mjs'
+import { WORK } from './work-mutants.mjs'
 
 /** Seeds that every mutant gets, unless it says otherwise; without a mutant, they have to find nothing. */
 export const SEEDS = 4000
@@ -567,6 +568,7 @@ export const MUTANTS = [
   ...FORMAT2,
   ...LEASES,
   ...READERS,
+  ...WORK,
   ...NBD,
   ...HOSTILE,
 ]

@@ -1,0 +1,104 @@
+// Mutants of `process`: one rule left out each; the same shape as in mutants.mjs.
+
+const PROCESSOR = 'ring/queue/processor.ts'
+const SETTLEMENTS = 'ring/queue/settlements.ts'
+const SCHEDULER = 'work/scheduler.ts'
+
+/** @param {[file: string, find: string, replace: string][]} edits */
+const mutant = (name, mix, seeds, ...edits) => ({
+  name,
+  format: '2-work',
+  mix,
+  seeds,
+  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
+})
+
+export const WORK = [
+  mutant('an item is acknowledged when its handler begins', 'none', 100, [
+    PROCESSOR,
+    '    this.#handling++\n',
+    '    this.#handling++\n    this.#settlements.handled(entry)\n',
+  ]),
+  mutant('an item is acknowledged before its dead letter is durable', 'none', 100, [
+    PROCESSOR,
+    'await this.#settings.deadLetter?.(',
+    'void this.#settings.deadLetter?.(',
+  ]),
+  mutant('an item is acknowledged before it is durable at the end of the ring', 'none', 300, [
+    PROCESSOR,
+    'position = await pushed\n',
+    'position = task.entry.position\n',
+  ]),
+  mutant('an item with a key leaves its place', 'none', 300, [
+    PROCESSOR,
+    'if (oldest?.next !== HANDLE || oldest.key !== undefined) return',
+    'if (oldest?.next !== HANDLE) return',
+  ]),
+  mutant('an acknowledgement that fails is ignored', 'eio', 300, [
+    SETTLEMENTS,
+    '    this.#options.onFailed(error)\n',
+    '',
+  ]),
+  mutant('jobs of a key are attempted side by side', 'none', 100, [
+    SCHEDULER,
+    'const lane = job.key === undefined ? undefined : this.#lanes.get(job.key)',
+    'const lane = undefined',
+  ]),
+  mutant('the next of a key goes first while one is paused', 'none', 100, [
+    SCHEDULER,
+    '    this.#paused.set(job, () => early.abort())\n',
+    '    this.#paused.set(job, () => early.abort())\n    if (job.key !== undefined) this.#nextOf(job.key, [])\n',
+  ]),
+  mutant('more are attempted than may be', 'none', 100, [
+    SCHEDULER,
+    'Array.from({ length: this.#parts.concurrency }',
+    'Array.from({ length: this.#parts.concurrency + 1 }',
+  ]),
+  mutant('what was not begun counts as handled once it stops', 'none', 100, [
+    SCHEDULER,
+    '    this.#ready.clear()\n',
+    '    for (let job = this.#ready.shift(); job; job = this.#ready.shift()) this.#parts.conclude(job)\n',
+  ]),
+  mutant(
+    'attempts begin although it stops',
+    'none',
+    100,
+    [SCHEDULER, '    this.#ready.clear()\n', ''],
+    [SCHEDULER, 'while (!this.#stopped) {', 'while (!this.#stopped || this.#ready.size > 0) {'],
+  ),
+  mutant('what was not begun does not come again', 'none', 300, [
+    PROCESSOR,
+    '      await this.#source.rewind()\n',
+    '',
+  ]),
+  mutant('what a handler does counts when nobody waits for it', 'none', 300, [
+    PROCESSOR,
+    "if (this.#isOver || 'error' in entry) return",
+    "if ('error' in entry) return",
+  ]),
+  mutant('a dead letter counts when nobody waits for it', 'none', 900, [
+    PROCESSOR,
+    "    if (this.#isOver) return new Concluded(undefined)\n    return this.#settle(task, { event: 'deadLetter'",
+    "    return this.#settle(task, { event: 'deadLetter'",
+  ]),
+  mutant('a handler is called after a late answer of the attempt store', 'none', 600, [
+    PROCESSOR,
+    '    if (this.#scheduler.stopping.aborted) return new Concluded(undefined)\n',
+    '',
+  ]),
+  mutant('what is handled is not waited for at the end', 'none', 300, [
+    PROCESSOR,
+    '    await this.#settlements.written\n',
+    '',
+  ]),
+  mutant('what is acknowledged is not written at the end', 'none', 300, [
+    PROCESSOR,
+    '      await this.#source.checkpoint()\n',
+    '',
+  ]),
+  mutant('items that were in the ring count as new', 'kill', 300, [
+    PROCESSOR,
+    'attempt > 1 || entry.position <= this.#ring.foundUpTo',
+    'attempt > 1',
+  ]),
+]
