@@ -474,7 +474,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
         if (guarantees.losses.overwritten || !oracle.isCommitted(one.id)) return bytes
         throw new Violation('lost', `item ${one.id} is not acknowledged, and cannot be read again`)
       },
-      checkpoint: () => reader.checkpoint(),
+      flush: (options) => reader.flush(options),
       rewind: () => reader.rewind(),
     }
   }

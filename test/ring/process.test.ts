@@ -683,7 +683,7 @@ test('untilEmpty does not end where nothing more may be delivered, and may when 
     },
     bytesOf: (entry) => reader.bytesOf(entry),
     ackAll: (entries) => reader.ackAll(entries),
-    checkpoint: () => reader.checkpoint(),
+    flush: (options) => reader.flush(options),
     rewind: () => reader.rewind(),
   }
   const summary = await processFrom(source, () => undefined, { untilEmpty: true }, systemClock)

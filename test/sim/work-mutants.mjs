@@ -93,7 +93,7 @@ export const WORK = [
   ]),
   mutant('what is acknowledged is not written at the end', 'none', 300, [
     PROCESSOR,
-    '      await this.#source.checkpoint()\n',
+    '      await this.#source.flush({ waitForEarlier: false })\n',
     '',
   ]),
   mutant('items that were in the ring count as new', 'kill', 300, [
