@@ -5,7 +5,7 @@ import { parsePosition } from '../ring/position-text.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import { process as processRing } from '../ring/queue/process.ts'
 import type { ProcessSource } from '../ring/queue/processor.ts'
-import { type RingReader, readerOf } from '../ring/queue/reader.ts'
+import { insideOf, type RingReader, readerOf } from '../ring/queue/reader.ts'
 import { isWorkError } from '../work/errors.ts'
 import { type ActorContext, RoleActor } from './actor.ts'
 import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
@@ -381,7 +381,10 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     const source = this.#sourceOf(handle, work)
     let failure: { readonly error: unknown } | undefined
     try {
-      await processRing(source, work.handler, work.options(handle.reader.consumer), clock)
+      await processRing(source, work.handler, work.options(handle.reader.consumer), {
+        ...insideOf(handle.reader),
+        clock,
+      })
     } catch (error) {
       failure = { error }
     }

@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
-import { systemClock } from '../../src/clock.ts'
 import { deadLetter } from '../../src/codec/dead-letter.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
+import type { Position } from '../../src/position.ts'
 import { inspectRing, Producer } from '../../src/ring/attach.ts'
 import { process as processFrom } from '../../src/ring/queue/process.ts'
 import type { ProcessSource } from '../../src/ring/queue/processor.ts'
-import { type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
+import { insideOf, type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import type { DeadLetter, Handler, ProcessOptions, WorkEvent } from '../../src/work/types.ts'
 import { collect } from '../helpers/collect.ts'
@@ -547,17 +547,17 @@ describe('where all that may be delivered waits for one item', () => {
   })
 
   test('its copy is known as one, even if it can be read before its push resolves', async () => {
-    const device = await filled(['slow', 'bad'])
+    const device = await filled(['bad'])
     const slow = new SlowDevice(device)
     const writer = await RingWriter.open(slow, { codec: text })
     const seen: unknown[] = []
     const stop = new AbortController()
-    const { opened, open: end } = gate()
-    await using reader = await open(device, { maxUnacked: 2 })
+    await using reader = await open(device, { maxUnacked: 1 })
+    let bad: Position | undefined
     const running = reader.process(
-      async (item, { attempt, mayHaveRun }) => {
+      async (item, { attempt, mayHaveRun, position }) => {
         seen.push([item, attempt, mayHaveRun])
-        if (item === 'slow') return opened
+        bad = position
         slow.slow = true
         if (attempt === 1 && mayHaveRun) throw new Error('later')
         stop.abort()
@@ -569,13 +569,12 @@ describe('where all that may be delivered waits for one item', () => {
     )
     await slow.written
     // More may be delivered now.
-    end()
+    await reader.ackThrough(bad as Position)
     for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve))
     slow.release()
     await running
     await writer.close()
     expect(seen).toEqual([
-      ['slow', 1, true],
       ['bad', 1, true],
       ['bad', 2, true],
     ])
@@ -608,6 +607,48 @@ describe('where all that may be delivered waits for one item', () => {
     )
     expect(summary).toMatchObject({ handled: 2, requeued: 1, failedAttempts: 1 })
     expect(await itemsOf(device)).toEqual([])
+  })
+
+  test('behind one that is being handled it is tried again in its place', async () => {
+    const device = await filled(['slow', 'bad', 'c'])
+    await using writer = await RingWriter.open(device, { codec: text })
+    const { opened, open: end } = gate()
+    const summary = await drain(
+      device,
+      (item, { attempt }) => {
+        if (item === 'slow') return opened
+        if (item === 'bad' && attempt < 5) throw new Error('later')
+        if (item === 'bad') end()
+        return undefined
+      },
+      { requeueTo: writer, concurrency: 2 },
+      { maxUnacked: 3 },
+    )
+    expect(summary).toMatchObject({ handled: 3, failedAttempts: 4, requeued: 0 })
+  })
+
+  test('it may be an entry that the program got before, and acknowledges', async () => {
+    await using reader = await open(await filled(['a', 'b']), { maxUnacked: 1 })
+    const { ack } = await reader.receive()
+    const running = reader.process(() => undefined, { untilEmpty: true })
+    for (let turns = 0; turns < 30; turns++) await new Promise((resolve) => setImmediate(resolve))
+    await ack()
+    expect(await running).toMatchObject({ handled: 1 })
+  })
+
+  test('nothing is left behind if that is acknowledged just when more is asked for', async () => {
+    const names = ['a', 'b', 'c']
+    await using reader = await open(await filled(names), { maxUnacked: 1 })
+    const { ack } = await reader.receive()
+    // As if it were acknowledged between the answer and what it is waited with.
+    const ask = reader.tryReceiveMany.bind(reader)
+    reader.tryReceiveMany = async (options) => {
+      const entries = await ask(options)
+      await ack()
+      return entries
+    }
+    const summary = await reader.process(() => undefined, { untilEmpty: true })
+    expect(summary).toMatchObject({ handled: 2 })
   })
 
   test('an item with a key keeps its place', async () => {
@@ -686,7 +727,7 @@ test('untilEmpty does not end where nothing more may be delivered, and may when 
     flush: (options) => reader.flush(options),
     rewind: () => reader.rewind(),
   }
-  const summary = await processFrom(source, () => undefined, { untilEmpty: true }, systemClock)
+  const summary = await processFrom(source, () => undefined, { untilEmpty: true }, insideOf(reader))
   expect(summary.handled).toBe(names.length)
 })
 
@@ -900,6 +941,42 @@ describe('stopping', () => {
     device.before = () => undefined
     await reader.close()
     expect(await itemsOf(device)).toEqual(['a', 'b', 'c', 'd'])
+  })
+})
+
+describe('closing the reader', () => {
+  test.each<[string, Handler<string>]>([
+    ['a handler is under way', () => new Promise(() => undefined)],
+    [
+      'an item waits for its next attempt',
+      () => {
+        throw new Error('later')
+      },
+    ],
+  ])('ends it while %s', async (_, handler) => {
+    const device = await filled(['a', 'b'])
+    const reader = await open(device)
+    const { opened: called, open: call } = gate()
+    const running = reader.process(
+      (...item) => {
+        call()
+        return handler(...item)
+      },
+      { untilEmpty: true, graceMs: 0 },
+    )
+    await called
+    await reader.close()
+    await expect(running).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    expect(await itemsOf(device)).toEqual(['a', 'b'])
+  })
+
+  test('before it calls no handler', async () => {
+    const reader = await open(await filled(['a']))
+    await reader.close()
+    let calls = 0
+    const running = reader.process(() => calls++, { untilEmpty: true })
+    await expect(running).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    expect(calls).toBe(0)
   })
 })
 

@@ -145,6 +145,15 @@ export class Acknowledger {
     if (this.isBefore(this.#deliveries.givenBackTo, position)) this.#forgetThrough(position)
   }
 
+  /**
+   * Has it called when entries left the ring, or their acknowledgement was reverted, or the reader went back.
+   * @returns a function that ends it
+   */
+  watch(onChange: () => void): () => void {
+    this.#onChange.add(onChange)
+    return () => void this.#onChange.delete(onChange)
+  }
+
   /** Wakes everybody who waits for a change. */
   change(): void {
     for (const wake of this.#onChange) wake()
@@ -219,11 +228,11 @@ export class Acknowledger {
     const next = new Promise<void>((resolve) => {
       wake = resolve
     })
-    this.#onChange.add(wake)
+    const unwatch = this.watch(wake)
     try {
       await untilAborted(next, signal, this.#closing)
     } finally {
-      this.#onChange.delete(wake)
+      unwatch()
     }
   }
 }

@@ -1,10 +1,9 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { Clock } from '../../clock.ts'
 import type { EncodedSink, Handler, ProcessOptions, ProcessSummary } from '../../work/types.ts'
 import { inspectRing } from '../attach.ts'
 import { isEncodedSink } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
-import { type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
+import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
 import { RingWriter } from './writer.ts'
 
 /** Has what a reader delivers handled; as `RingReader.process`. */
@@ -12,12 +11,13 @@ export async function process<Out>(
   source: ProcessSource<Out>,
   handler: Handler<Out>,
   options: ProcessOptions<Out>,
-  clock: Clock,
+  inside: Inside,
 ): Promise<ProcessSummary> {
+  const { clock } = inside
   const settings = processSettings(options, { clock, client: source.consumer.client })
   try {
     const found = await look(source.consumer.device, options)
-    return await new Processor(source, handler, settings, found).run()
+    return await new Processor(source, handler, settings, found, inside).run()
   } catch (error) {
     const { signal } = options
     if (signal?.aborted === true && error === signal.reason) return NOTHING_DONE

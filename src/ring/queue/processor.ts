@@ -41,6 +41,20 @@ export interface ProcessSource<Out> extends SettlementSource<Out> {
   rewind(): Promise<void>
 }
 
+/** What only the reader itself can tell a {@link Processor}. */
+export interface Inside {
+  readonly clock: Clock
+  /** Aborted when the reader is closed, with what it then throws. */
+  readonly closing: AbortSignal
+  /** The position of the oldest entry that is not acknowledged. */
+  oldest(): Position | undefined
+  /**
+   * Has it called when entries left the ring, so that more may be delivered.
+   * @returns a function that ends it
+   */
+  watch(onChange: () => void): () => void
+}
+
 /** Which ring is processed, and what was in it at the start. */
 export interface ProcessedRing {
   /** Its UUID; the device's name in format 1. */
@@ -100,6 +114,7 @@ export class Processor<Out> {
   readonly #settings: ProcessSettings<Out>
   readonly #backoff: Backoff
   readonly #ring: ProcessedRing
+  readonly #inside: Inside
   readonly #clock: Clock
   readonly #scheduler: Scheduler<Task<Out>>
   readonly #settlements: Settlements<Out>
@@ -121,12 +136,14 @@ export class Processor<Out> {
     handler: Handler<Out>,
     settings: ProcessSettings<Out>,
     ring: ProcessedRing,
+    inside: Inside,
   ) {
     this.#source = source
     this.#handler = handler
     this.#settings = settings
     this.#backoff = settings.backoff
     this.#ring = ring
+    this.#inside = inside
     this.#clock = settings.clock
     this.#scheduler = new Scheduler<Task<Out>>({
       clock: this.#clock,
@@ -141,8 +158,6 @@ export class Processor<Out> {
     this.#settlements = new Settlements(source, {
       attemptStore: settings.attemptStore,
       keyOf: (position) => this.#storeKey(position),
-      // The reader may have been held by it.
-      onSettled: () => this.#scheduler.changed(),
       onFailed: (error) => this.#scheduler.fail(error),
     })
   }
@@ -151,7 +166,13 @@ export class Processor<Out> {
   async run(): Promise<ProcessSummary> {
     const { signal, graceMs } = this.#settings
     const scheduler = this.#scheduler
-    const unlisten = onAbort(signal, () => scheduler.stop(signal?.reason))
+    const { closing, watch } = this.#inside
+    const endings = [
+      onAbort(signal, () => scheduler.stop(signal?.reason)),
+      onAbort(closing, () => scheduler.fail(closing.reason)),
+      // Whoever acknowledged them, the reader may have been held by them.
+      watch(() => scheduler.changed()),
+    ]
     const ended = scheduler.run().then(
       () => this.#settlements.ended(),
       () => this.#settlements.ended(),
@@ -160,7 +181,7 @@ export class Processor<Out> {
       await Promise.race([ended, this.#stopped()])
       await atMost(graceMs, ended, this.#clock)
     } finally {
-      unlisten()
+      for (const end of endings) end()
     }
     const abandoned = this.#handling
     this.#isOver = true
@@ -177,8 +198,12 @@ export class Processor<Out> {
   /** Writes what is acknowledged; what is not is delivered again. */
   async #finish(): Promise<{ readonly error: unknown } | undefined> {
     try {
-      await this.#source.rewind()
-      await this.#source.flush({ waitForEarlier: false })
+      try {
+        await this.#source.flush({ waitForEarlier: false })
+      } finally {
+        // After that: a write that fails has entries come again that were acknowledged before it.
+        await this.#source.rewind()
+      }
       return undefined
     } catch (error) {
       return { error }
@@ -249,13 +274,12 @@ export class Processor<Out> {
     })
   }
 
-  /** The oldest item waits for its next attempt, and all others for it. */
+  /** If the oldest item waits for its next attempt, all others wait for it. If it is being handled, moving another one frees nothing. */
   #requeueOldest(): void {
     if (this.#settings.requeueTo === undefined) return
+    const position = this.#inside.oldest()
     let oldest: Task<Out> | undefined
-    for (const task of this.#scheduler.paused) {
-      if (oldest === undefined || task.entry.position < oldest.entry.position) oldest = task
-    }
+    for (const task of this.#scheduler.paused) if (task.entry.position === position) oldest = task
     // Behind others of its key it would be out of order. Where there was no room, it is tried again before it looks for room again.
     if (oldest?.next !== HANDLE || oldest.key !== undefined) return
     if (oldest.attempts === oldest.requeuedAfter) return

@@ -30,6 +30,7 @@ import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-acknowledgements.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
+import type { Inside } from './processor.ts'
 import type { WaitingOptions } from './writer.ts'
 
 const waiting = new Lazy(() => import('./await-ring.ts'))
@@ -95,7 +96,10 @@ export interface SeekOptions {
 /** A reader of a consumer that is attached already. */
 let readerOf: <Out>(consumer: Consumer, options: ReaderOptions<Out>) => RingReader<Out>
 
-export { readerOf }
+/** What a reader tells `process` alone. */
+let insideOf: <Out>(reader: RingReader<Out>) => Inside
+
+export { insideOf, readerOf }
 
 /**
  * The waiting end that pops. It moves on from item to item by itself. An item stays in the ring until it, and all before it, are
@@ -133,6 +137,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   static {
     readerOf = (consumer, options) => new RingReader(consumer, options)
+    insideOf = (reader) => ({
+      clock: reader.#clock,
+      closing: reader.#closing.signal,
+      oldest: () => reader.#deliveries.oldest?.position,
+      watch: (onChange) => reader.#acknowledger.watch(onChange),
+    })
   }
 
   private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
@@ -284,7 +294,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#isProcessing = true
     try {
       const { process } = work.value ?? (await work.load())
-      return await process(this, handler, options, this.#clock)
+      return await process(this, handler, options, insideOf(this))
     } finally {
       this.#isProcessing = false
     }

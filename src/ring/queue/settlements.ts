@@ -33,8 +33,6 @@ export interface SettlementOptions {
   readonly attemptStore: AttemptStore | undefined
   /** The key of an item in that store. */
   readonly keyOf: (position: Position) => string
-  /** Called when items are acknowledged. */
-  readonly onSettled: () => void
   /** Called when an acknowledgement fails. */
   readonly onFailed: (error: unknown) => void
 }
@@ -132,7 +130,6 @@ export class Settlements<Out> {
 
   #settled(count: number): void {
     this.#unsettled -= count
-    this.#options.onSettled()
     if (this.#unsettled === 0) this.#onEnded()
   }
 }
