@@ -7,10 +7,12 @@ import { Waiter, type WaitOptions } from './poll.ts'
 
 /** What a device holds before another program has created a ring on it. */
 const NOTHING_YET: readonly unknown[] = [BLANK, UNFINISHED[1], UNFINISHED[2]]
+/** Between the first write of a creation and its last, a ring looks damaged. After so long it is. */
+const CREATION_MS = 10_000
 
 /**
  * Waits until there is a ring on a blank device.
- * @throws {RingError} as `Consumer.attach`: the device holds something else
+ * @throws {RingError} as `Consumer.attach`: the device holds something else, or a damaged ring
  * @throws the signal's reason
  */
 export async function awaitRing(
@@ -19,20 +21,29 @@ export async function awaitRing(
 ): Promise<void> {
   const { clock = systemClock, signal } = options
   const waiter = new Waiter(device, clock, options)
+  let damagedSince: number | undefined
   try {
-    while (!(await isThere(device, signal))) await waiter.pause(signal)
+    for (;;) {
+      try {
+        await inspectRing(device, { ...(signal !== undefined && { signal }) })
+        return
+      } catch (error) {
+        const isDamaged = isRingError(error) && error.code === 'RING_CORRUPT'
+        damagedSince = isDamaged ? (damagedSince ?? clock.now()) : undefined
+        const isBeingMade = isDamaged && clock.now() - (damagedSince ?? 0) < CREATION_MS
+        if (!isBeingMade && !isNothingYet(error)) throw error
+      }
+      await waiter.pause(signal)
+    }
   } finally {
     waiter.close()
   }
 }
 
-async function isThere(device: BlockDevice, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    await inspectRing(device, { ...(signal !== undefined && { signal }) })
-    return true
-  } catch (error) {
-    if (!isRingError(error) || error.code !== 'RING_NOT_INITIALISED') throw error
-    if (!NOTHING_YET.includes(error.details.found)) throw error
-    return false
-  }
+function isNothingYet(error: unknown): boolean {
+  return (
+    isRingError(error) &&
+    error.code === 'RING_NOT_INITIALISED' &&
+    NOTHING_YET.includes(error.details.found)
+  )
 }
