@@ -40,8 +40,8 @@ async function compare(rounds, items, itemBytes) {
   const folder = await mkdtemp(join(values.dir, 'sbr-bench-'))
   const sizeBytes = 4 * MIB + items * (itemBytes + 64)
   try {
-    await using file = await FileBlockDevice.create(join(folder, 'ring'), { sizeBytes })
-    await using memory = new MemoryBlockDevice({ sizeSectors: Math.ceil(sizeBytes / 512) })
+    const file = await FileBlockDevice.create(join(folder, 'ring'), { sizeBytes })
+    const memory = new MemoryBlockDevice({ sizeSectors: Math.ceil(sizeBytes / 512) })
     for (const [name, device] of Object.entries({ file, memory })) {
       const ratios = []
       const times = { loop: [], process: [] }
@@ -63,22 +63,24 @@ async function compare(rounds, items, itemBytes) {
           `process/loop ${median(ratios).toFixed(2)} (${spread.join(' to ')}, ${rounds} pairs)`,
       )
     }
+    await file.disconnect()
   } finally {
     await rm(folder, { recursive: true })
   }
 }
 
 async function fill(device, items, itemBytes) {
-  await using writer = await RingWriter.open(device, { createIfMissing: true })
+  const writer = await RingWriter.open(device, { createIfMissing: true })
   const item = new Uint8Array(itemBytes)
   for (let left = items; left > 0; left -= 1000) {
     await writer.pushMany(Array.from({ length: Math.min(1000, left) }, () => item))
   }
+  await writer.close()
 }
 
 /** Milliseconds until all is handled and acknowledged. */
 async function measure(device, items, how) {
-  await using reader = await RingReader.open(device, { lazyAck: true })
+  const reader = await RingReader.open(device, { lazyAck: true })
   const started = performance.now()
   if (how === 'process') {
     const { handled } = await reader.process(() => undefined, {
@@ -94,13 +96,15 @@ async function measure(device, items, how) {
     }
     await reader.flush()
   }
-  return performance.now() - started
+  const took = performance.now() - started
+  await reader.close()
+  return took
 }
 
 async function soak(items) {
-  await using device = new MemoryBlockDevice({ sizeSectors: SOAK_RING_BYTES / 512 })
-  await using writer = await RingWriter.open(device, { createIfMissing: true })
-  await using reader = await RingReader.open(device, { lazyAck: true })
+  const device = new MemoryBlockDevice({ sizeSectors: SOAK_RING_BYTES / 512 })
+  const writer = await RingWriter.open(device, { createIfMissing: true })
+  const reader = await RingReader.open(device, { lazyAck: true })
   const stop = new AbortController()
   const every = Math.ceil(items / REPORTS)
   let handled = 0
@@ -118,6 +122,8 @@ async function soak(items) {
     await writer.pushMany(Array.from({ length: Math.min(SOAK_BATCH, left) }, () => item))
   }
   await running
+  await reader.close()
+  await writer.close()
 }
 
 function report(handled, started) {
