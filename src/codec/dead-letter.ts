@@ -1,6 +1,6 @@
 import { bytes } from './bytes.ts'
 import type { Codec } from './codec.ts'
-import { type Envelope, envelope } from './envelope.ts'
+import { type Envelope, envelope, MAX_ID_BYTES } from './envelope.ts'
 
 /** A dead letter as a ring of dead letters has it. */
 export interface StoredDeadLetter {
@@ -30,6 +30,8 @@ const HEADER = {
 } as const
 /** What a reason may take of an envelope's head, in characters. */
 const MAX_REASON = 4096
+/** What a character of a string takes in UTF-8, at most. */
+const MAX_UNIT_BYTES = 3
 
 const enveloped = envelope(bytes)
 
@@ -42,17 +44,16 @@ export const deadLetter: Codec<StoredDeadLetter> = {
   encode: (letter) => {
     const { ring, position, attempts, reason, pushedAt, time } = letter
     const headers = {
-      [HEADER.ring]: ring,
+      [HEADER.ring]: wellFormed(ring),
       [HEADER.position]: position,
       [HEADER.attempts]: String(attempts),
       [HEADER.reason]: wellFormed(reason.slice(0, MAX_REASON)),
       ...(pushedAt !== undefined && { [HEADER.pushedAt]: String(pushedAt) }),
     }
-    const id = `${ring}/${position}`
     return enveloped.encode({
       item: letter.bytes,
       headers,
-      id,
+      id: idOf(ring, position),
       ...(time !== undefined && { time }),
     })
   },
@@ -82,6 +83,13 @@ function numberIn(text: string, name: string): number {
   const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (Number.isSafeInteger(number)) return number
   throw new TypeError(`header ${name}: expected a number, found ${JSON.stringify(text)}`)
+}
+
+/** The same each time; of a name that is too long for it, the end. */
+function idOf(ring: string, position: string): string {
+  const id = wellFormed(`${ring}/${position}`)
+  if (new TextEncoder().encode(id).length <= MAX_ID_BYTES) return id
+  return wellFormed(id.slice(-MAX_ID_BYTES / MAX_UNIT_BYTES))
 }
 
 /** An error's text may have halves of characters, also where it was cut. */

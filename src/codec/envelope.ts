@@ -29,7 +29,8 @@ const FIXED_BYTES = 6
 const MAX_HEAD_BYTES = 0xffff
 const MAX_HEADERS = 64
 const MAX_NAME_BYTES = 255
-const MAX_ID_BYTES = 255
+/** What an id takes, at most. */
+export const MAX_ID_BYTES = 255
 /** The last time that a `Date` can hold. */
 const MAX_TIME = 8_640_000_000_000_000
 

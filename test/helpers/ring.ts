@@ -28,8 +28,12 @@ export async function smallRing(dataBytes: number = 13 * SECTOR): Promise<Memory
 }
 
 /** A memory device with an empty ring of format 1 on it. */
-export async function ringDevice(sizeSectors = 16, sectorSize = 512): Promise<MemoryBlockDevice> {
-  const device = new MemoryBlockDevice({ sizeSectors, sectorSize })
+export async function ringDevice(
+  sizeSectors = 16,
+  sectorSize = 512,
+  name = 'memory',
+): Promise<MemoryBlockDevice> {
+  const device = new MemoryBlockDevice({ sizeSectors, sectorSize, name })
   await Producer.create(device, { format: 1 })
   return device
 }

@@ -16,7 +16,7 @@ import type { DeadLetter, Handler, ProcessOptions, WorkEvent } from '../../src/w
 import { collect } from '../helpers/collect.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
-import { SMALL, sectorsFor, smallRing } from '../helpers/ring.ts'
+import { ringDevice, SMALL, sectorsFor, smallRing } from '../helpers/ring.ts'
 
 const decoder = new TextDecoder()
 
@@ -944,6 +944,36 @@ describe('stopping', () => {
   })
 })
 
+test('a dead letter of a device with a long name is stored', async () => {
+  const device = await ringDevice(64, 512, `nbd://host/${'é'.repeat(300)}`)
+  await using writer = await RingWriter.open(device)
+  await writer.push(new Uint8Array(1))
+  const dead = await otherRing()
+  await using reader = await RingReader.open(device)
+  const stop = new AbortController()
+  const failed = (message: unknown): void => {
+    if ((message as WorkEvent).event === 'retry') stop.abort()
+  }
+  subscribe('shared-block-ring:work', failed)
+  const options = { deadLetter: dead, untilEmpty: true, signal: stop.signal }
+  const summary = await reader.process((_, job) => job.dead('bad'), options)
+  unsubscribe('shared-block-ring:work', failed)
+  expect(summary).toMatchObject({ deadLettered: 1 })
+  const [stored] = await collect((await inspectRing(dead)).items())
+  const letter = await deadLetter.decode(stored?.item ?? new Uint8Array())
+  expect(letter.ring).toBe(device.name)
+})
+
+test.each<[string, () => unknown]>([
+  ['a promise', async () => 'a'],
+  ['an object', () => ({})],
+])('keyOf may not answer %s, which is another key each time', async (_, keyOf) => {
+  const device = await filled(['a'])
+  const running = drain(device, () => undefined, { keyOf: keyOf as () => string, attempts: 1 })
+  await expect(running).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
+  expect(await itemsOf(device)).toEqual(['a'])
+})
+
 describe('closing the reader', () => {
   test.each<[string, Handler<string>]>([
     ['a handler is under way', () => new Promise(() => undefined)],
@@ -1000,6 +1030,7 @@ describe('misuse', () => {
     [{ onUndecodable: 'deadLetter' }, RangeError],
     [{ deadLetter: {} }, TypeError],
     [{ requeueTo: {} }, TypeError],
+    [{ attemptStore: {} }, TypeError],
     [{ retries: 3 }, TypeError],
   ])('options %o', async (options, kind) => {
     await using reader = await open(await filled(['a']))

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { attemptsOf, type Backoff, backoffOf, checkRange } from '../../work/backoff.ts'
-import type { DeadLetterFunction, ProcessOptions } from '../../work/types.ts'
+import type { AttemptStore, DeadLetterFunction, ProcessOptions } from '../../work/types.ts'
 import { isEncodedSink, sinkOf } from './dead-letter-ring.ts'
 
 /** The options of `RingReader.process`, checked and complete. */
@@ -72,7 +72,14 @@ export function processSettings<Out>(
   if (requeueTo !== undefined && !isEncodedSink(requeueTo)) {
     throw new TypeError(`${CALL}: requeueTo is the RingWriter of the same ring`)
   }
+  if (attemptStore !== undefined && !isStore(attemptStore)) {
+    throw new TypeError(`${CALL}: attemptStore has get, set and delete, as a Map has`)
+  }
   const policy = { concurrency, attempts, backoff, deadLetter }
   const limits = { maxHeldBytes, graceMs, untilEmpty, signal, clock }
   return { ...policy, onUndecodable, keyOf, requeueTo, attemptStore, ...limits }
+}
+
+function isStore({ get, set, delete: forget }: Partial<AttemptStore>): boolean {
+  return [get, set, forget].every((method) => typeof method === 'function')
 }

@@ -251,7 +251,7 @@ export class Processor<Out> {
       let key: unknown
       let keyError: Error | undefined
       try {
-        key = keyOf?.(entry.item)
+        if (keyOf !== undefined) key = checkedKey(keyOf(entry.item))
       } catch (cause) {
         // The item may be at fault: each attempt at it fails.
         keyError = new Error('keyOf failed for this item', { cause })
@@ -530,6 +530,12 @@ class Concluded {
 
 /** Why an item was not put at the end of the ring. */
 class NoRoom extends Error {}
+
+/** An object, such as a promise, would be a key of its own each time, and keep nothing in order. */
+function checkedKey(key: unknown): unknown {
+  if (['string', 'number', 'bigint', 'undefined'].includes(typeof key)) return key
+  throw new TypeError(`keyOf: expected a string, a number or undefined, found ${typeof key}`)
+}
 
 function countIn(stored: number | undefined): number {
   const count = stored ?? 0
