@@ -189,6 +189,18 @@ describe('what was consumed', () => {
     expect(found.length).toBeGreaterThanOrEqual(waiting.length)
   })
 
+  test('of a batch that was given up under the consumer are no damage', async () => {
+    const ring = await smallRing(32, { onFull: 'overwrite' })
+    await pushBatches(ring, [[item(1), item(2)]])
+    await take(ring, 1)
+    expect(await seen((await inspectRing(ring)).consumed())).toEqual([1])
+    await pushBatches(
+      ring,
+      Array.from({ length: 60 }, (_, index) => [item(index)]),
+    )
+    expect(await seen((await inspectRing(ring)).consumed())).toEqual([])
+  })
+
   test('larger than what is taken is told', async () => {
     const ring = await smallRing(64)
     await pushBatches(ring, [[item(1)], [item(2, 900)], [item(3)]])

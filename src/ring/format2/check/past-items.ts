@@ -50,13 +50,18 @@ export async function* consumedItems(
   if (cursor.index > 0) {
     // The consumer is within a batch, which is in use.
     const batch = await new LogReader(disk, readerOptions(options)).batchAt(logPosition, epochs)
-    if (batch?.whole !== true || batch.items.length < cursor.index) {
-      const now = (await readRoles(disk)).consumer
+    if (batch?.whole === true && batch.items.length >= cursor.index) {
+      yield* itemsOf(disk, { ...batch, limit: itemsBefore(cursor) }, 0, options.maxItemBytes)
+    } else {
+      const now = await readRoles(disk)
       // It went on meanwhile, and the batch is overwritten.
-      if (now.cursor.logPosition.lsn > logPosition.lsn) return yield* consumedItems(disk, options)
+      if (now.consumer.cursor.logPosition.lsn > logPosition.lsn) {
+        return yield* consumedItems(disk, options)
+      }
+      // A ring that overwrites has given the batch up: then what is there is no damage, and what was before it is overwritten too.
+      if (now.producer.truncatedTo.lsn > logPosition.lsn) return
       throw brokenAt(disk, logPosition)
     }
-    yield* itemsOf(disk, { ...batch, limit: itemsBefore(cursor) }, 0, options.maxItemBytes)
   }
   const back = new LookBack(disk, epochs, logPosition, options)
   for (let batch = await back.before(); batch !== undefined; batch = await back.before()) {
