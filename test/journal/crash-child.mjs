@@ -43,8 +43,7 @@ const journal = await Journal.start(device, perform, {
   codec: json(),
   ...{
     flushIntervalMs: mode === 'leave' ? 500 : 2,
-    backoff: { firstMs: 2 },
-    maxRetryIntervalMs: 5,
+    backoff: { firstMs: 2, maxMs: 5 },
     maxBatchItems: 7,
   },
 })
