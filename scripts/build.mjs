@@ -42,9 +42,9 @@ const SHARED = [
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
   [
     'work',
-    /^(work\/(?!errors$)|ring\/queue\/(process|process-settings|processor|settlements|current-job|dead-letter-ring)$)/,
+    /^(jobs\/(?!errors$)|ring\/queue\/(process|process-settings|processor|settlements|current-job|dead-letter-ring)$)/,
   ],
-  ['ring', /^(ring\/|work\/errors$|codec\/(codec|bytes)$)/],
+  ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
   ['envelope', /^codec\/(after|envelope|wrapped|dead-letter)$/],
   ['claims', /^(block\/(native|claim)\/|hosts\/(run-)?command$)/],
   ['file', /^block\/file\//],

@@ -18,6 +18,27 @@ export {
   type RingErrorCode,
   type RingErrorDetails,
 } from './errors.ts'
+export {
+  isWorkError,
+  WorkError,
+  type WorkErrorCode,
+  type WorkErrorDetails,
+} from './jobs/errors.ts'
+export type {
+  Answer,
+  AttemptStore,
+  BackoffOptions,
+  DeadLetter,
+  DeadLetterFunction,
+  DeadLetterSink,
+  EncodedSink,
+  Handler,
+  Job,
+  ProcessOptions,
+  ProcessSummary,
+  RetryOptions,
+  WorkEvent,
+} from './jobs/types.ts'
 export type { Position } from './position.ts'
 export { Consumer, Producer } from './ring/attach.ts'
 export type { LeaseOptions, LeaseRecord } from './ring/lease-types.ts'
@@ -57,24 +78,3 @@ export type {
   RingState,
   SuspendResult,
 } from './ring/types.ts'
-export {
-  isWorkError,
-  WorkError,
-  type WorkErrorCode,
-  type WorkErrorDetails,
-} from './work/errors.ts'
-export type {
-  Answer,
-  AttemptStore,
-  BackoffOptions,
-  DeadLetter,
-  DeadLetterFunction,
-  DeadLetterSink,
-  EncodedSink,
-  Handler,
-  Job,
-  ProcessOptions,
-  ProcessSummary,
-  RetryOptions,
-  WorkEvent,
-} from './work/types.ts'

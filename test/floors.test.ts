@@ -48,7 +48,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'format 1': ['ring/format1/'],
   rings: ['ring/', 'ring/format2/index'],
   codecs: ['codec/'],
-  work: ['work/'],
+  jobs: ['jobs/'],
   queues: ['ring/queue/'],
   maintenance: ['ring/maintenance/'],
   journal: ['journal/'],

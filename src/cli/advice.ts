@@ -2,8 +2,8 @@ import { statSync } from 'node:fs'
 import { smallestSector } from '../block/file/sysfs.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
+import { isWorkError } from '../jobs/errors.ts'
 import { BLANK, UNFINISHED } from '../ring/report/signatures.ts'
-import { isWorkError } from '../work/errors.ts'
 import { counted, describeDamage } from './output/render.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { MAX_TIMER_MS } from '../work/backoff.ts'
+import { MAX_TIMER_MS } from '../jobs/backoff.ts'
 
 /** Waits until a time, or until it is rung. */
 export class Alarm {

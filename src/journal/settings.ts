@@ -1,11 +1,11 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
+import { attemptsOf, type Backoff, backoffOf, checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
+import type { DeadLetterFunction } from '../jobs/types.ts'
 import { sinkOf } from '../ring/queue/dead-letter-ring.ts'
 import { WRITER_KINDS } from '../ring/queue/writer.ts'
 import type { OptionKinds } from '../util/options.ts'
-import { attemptsOf, type Backoff, backoffOf, checkRange, MAX_TIMER_MS } from '../work/backoff.ts'
-import type { DeadLetterFunction } from '../work/types.ts'
 import type { JournalOptions } from './types.ts'
 
 /** The name of a journal that was given none. */

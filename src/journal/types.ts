@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { Codec } from '../codec/codec.ts'
+import type { BackoffOptions, DeadLetterSink } from '../jobs/types.ts'
 import type { Position } from '../position.ts'
 import type { WaitingOptions, WriterOptions } from '../ring/queue/writer.ts'
 import type { CreateOptions } from '../ring/types.ts'
-import type { BackoffOptions, DeadLetterSink } from '../work/types.ts'
 
 /** What a call of {@link Perform} learns besides the operations. */
 export interface PerformContext {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
+import type { DeadLetter, EncodedSink, Handler, Job, ProcessOptions } from '../jobs/types.ts'
 import { asPosition, type Position } from '../position.ts'
 import type { RingRole } from '../ring/types.ts'
-import type { DeadLetter, EncodedSink, Handler, Job, ProcessOptions } from '../work/types.ts'
 import { itemNumber, Violation } from './oracle.ts'
 import type { WorkStep } from './plan.ts'
 import { Random } from './random.ts'

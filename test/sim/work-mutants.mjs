@@ -2,7 +2,7 @@
 
 const PROCESSOR = 'ring/queue/processor.ts'
 const SETTLEMENTS = 'ring/queue/settlements.ts'
-const SCHEDULER = 'work/scheduler.ts'
+const SCHEDULER = 'jobs/scheduler.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const mutant = (name, mix, seeds, ...edits) => ({

@@ -3,7 +3,7 @@ import { openDevice } from '../device/device.ts'
 import { type ItemFlags, itemFlags, namesOf } from '../flags/flags.ts'
 import { type LeaseFlags, leaseFlags, leaseOf } from '../flags/lease-flags.ts'
 import { parseCount } from '../flags/size.ts'
-import { ABOUT_COMMAND, runWork, type WorkFlags, workFlags } from '../work/work.ts'
+import { ABOUT_COMMAND, runWork, type WorkFlags, workFlags } from '../jobs/run-work.ts'
 
 interface Flags extends WorkFlags, ItemFlags, LeaseFlags {
   readonly concurrency?: number

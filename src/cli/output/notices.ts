@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { WORK_CHANNEL, type WorkEvent } from '../../jobs/types.ts'
 import { formatPosition } from '../../ring/position-text.ts'
-import { WORK_CHANNEL, type WorkEvent } from '../../work/types.ts'
 import { safeJson, safeText } from './render.ts'
 
 /** The form of a notice. */

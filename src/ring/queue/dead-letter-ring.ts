@@ -1,13 +1,13 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { deadLetter } from '../../codec/dead-letter.ts'
-import { errorText } from '../../util/error-text.ts'
 import type {
   DeadLetter,
   DeadLetterFunction,
   DeadLetterSink,
   EncodedSink,
-} from '../../work/types.ts'
+} from '../../jobs/types.ts'
+import { errorText } from '../../util/error-text.ts'
 import { RingWriter } from './writer.ts'
 
 /** Who hands dead letters over. */

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { EncodedSink, Handler, ProcessOptions, ProcessSummary } from '../../work/types.ts'
+import type { EncodedSink, Handler, ProcessOptions, ProcessSummary } from '../../jobs/types.ts'
 import { inspectRing } from '../attach.ts'
 import { isEncodedSink } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'

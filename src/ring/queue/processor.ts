@@ -1,11 +1,8 @@
 import type { Clock } from '../../clock.ts'
 import { type CodecError, isCodecError, isRingError } from '../../errors.ts'
-import type { Position } from '../../position.ts'
-import { onAbort } from '../../util/abort.ts'
-import { atMost } from '../../util/at-most.ts'
-import { type Backoff, backoffAfter } from '../../work/backoff.ts'
-import { givenUp, type WorkError } from '../../work/errors.ts'
-import { Scheduler, type Verdict } from '../../work/scheduler.ts'
+import { type Backoff, backoffAfter } from '../../jobs/backoff.ts'
+import { givenUp, type WorkError } from '../../jobs/errors.ts'
+import { Scheduler, type Verdict } from '../../jobs/scheduler.ts'
 import {
   Answer,
   type AttemptStore,
@@ -13,7 +10,10 @@ import {
   type Given,
   type Handler,
   type ProcessSummary,
-} from '../../work/types.ts'
+} from '../../jobs/types.ts'
+import type { Position } from '../../position.ts'
+import { onAbort } from '../../util/abort.ts'
+import { atMost } from '../../util/at-most.ts'
 import { formatPosition } from '../position-text.ts'
 import { CurrentJob } from './current-job.ts'
 import type { RingEntry } from './entry.ts'

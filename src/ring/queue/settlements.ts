@@ -1,11 +1,11 @@
-import type { Position } from '../../position.ts'
-import { channel } from '../../util/diagnostics.ts'
 import {
   type AttemptStore,
   type ProcessSummary,
   WORK_CHANNEL,
   type WorkEvent,
-} from '../../work/types.ts'
+} from '../../jobs/types.ts'
+import type { Position } from '../../position.ts'
+import { channel } from '../../util/diagnostics.ts'
 import type { Consumer } from '../types.ts'
 import type { RingEntry } from './entry.ts'
 

@@ -1,8 +1,8 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { checkKeeps } from '../../../journal/attach.ts'
 import type { ItemFlags } from '../../flags/flags.ts'
+import { ABOUT_COMMAND, runWork, type WorkFlags, workFlags } from '../../jobs/run-work.ts'
 import { journalFlags, journalNames, openJournal } from '../../journal/journal.ts'
-import { ABOUT_COMMAND, runWork, type WorkFlags, workFlags } from '../../work/work.ts'
 
 type Flags = WorkFlags & ItemFlags
 

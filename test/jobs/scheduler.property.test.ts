@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Job, Scheduler, type Verdict } from '../../src/work/scheduler.ts'
+import { type Job, Scheduler, type Verdict } from '../../src/jobs/scheduler.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 
