@@ -42,7 +42,7 @@ const SHARED = [
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
   [
     'work',
-    /^(jobs\/(?!errors$)|ring\/queue\/(process|process-settings|processor|settlements|current-job|dead-letter-ring)$)/,
+    /^(jobs\/(?!errors$)|ring\/queue\/(process|process-settings|processor|requeuer|task|settlements|current-job|dead-letter-ring)$)/,
   ],
   ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
   ['envelope', /^codec\/(after|envelope|wrapped|dead-letter)$/],

@@ -1,5 +1,6 @@
 // Mutants of `process`: one rule left out each; the same shape as in mutants.mjs.
 
+const REQUEUER = 'ring/queue/requeuer.ts'
 const PROCESSOR = 'ring/queue/processor.ts'
 const SETTLEMENTS = 'ring/queue/settlements.ts'
 const SCHEDULER = 'jobs/scheduler.ts'
@@ -25,14 +26,14 @@ export const WORK = [
     'void this.#settings.deadLetter?.(',
   ]),
   mutant('an item is acknowledged before it is durable at the end of the ring', 'none', 300, [
-    PROCESSOR,
+    REQUEUER,
     'position = await pushed\n',
-    'position = task.entry.position\n',
+    'position = BigInt(1)\n',
   ]),
   mutant('an item with a key leaves its place', 'none', 300, [
-    PROCESSOR,
-    'if (oldest?.next !== HANDLE || oldest.key !== undefined) return',
-    'if (oldest?.next !== HANDLE) return',
+    REQUEUER,
+    "if (chosen?.next !== 'handle' || chosen.key !== undefined) return undefined",
+    "if (chosen?.next !== 'handle') return undefined",
   ]),
   mutant('an acknowledgement that fails is ignored', 'eio', 300, [
     SETTLEMENTS,

@@ -18,7 +18,9 @@ import { formatPosition } from '../position-text.ts'
 import { CurrentJob } from './current-job.ts'
 import type { RingEntry } from './entry.ts'
 import type { ProcessSettings } from './process-settings.ts'
+import { Requeuer } from './requeuer.ts'
 import { type Outcome, type SettlementSource, Settlements, workEvents } from './settlements.ts'
+import { Concluded, newTask, type Task } from './task.ts'
 
 /** What a {@link Processor} needs of a reader. */
 export interface ProcessSource<Out> extends SettlementSource<Out> {
@@ -63,40 +65,6 @@ export interface ProcessedRing {
   readonly foundUpTo: Position
 }
 
-/** What is to be done with an item next. */
-const HANDLE = 0
-const GIVE_UP = 1
-const REQUEUE = 2
-
-/** An item on its way. */
-interface Task<Out> {
-  readonly key: unknown
-  readonly bytes: number
-  /** The item, or why there is none. */
-  readonly entry: RingEntry<Out> | Undecodable
-  next: typeof HANDLE | typeof GIVE_UP | typeof REQUEUE
-  /** Attempts to handle it; undefined until the store has told. */
-  attempts: number | undefined
-  /** How many attempts there were when it was last to go to the end of the ring. */
-  requeuedAfter: number | undefined
-  /** Attempts to hand it over. */
-  handOvers: number
-  /** Why the last attempt failed. */
-  error: unknown
-  /** When its handler was called, if somebody wants to know. */
-  startedAt: number | undefined
-  /** Why it has no key, if `keyOf` failed. */
-  readonly keyError: Error | undefined
-}
-
-/** An item that does not decode. */
-interface Undecodable {
-  readonly error: CodecError
-  readonly position: Position
-  readonly pushedAt: undefined
-  readonly ack: () => Promise<void>
-}
-
 /** How much is read at once. */
 const READ_BYTES = 1 << 20
 
@@ -118,16 +86,11 @@ export class Processor<Out> {
   readonly #clock: Clock
   readonly #scheduler: Scheduler<Task<Out>>
   readonly #settlements: Settlements<Out>
+  readonly #requeuer: Requeuer<Out>
   /** Aborted when nobody waits for the handlers any more. */
   readonly #over = new AbortController()
   readonly #overSignal = this.#over.signal
   #isOver = false
-  /** Attempts at items that went to the end of the ring, by their new position. */
-  readonly #requeued = new Map<Position, number>()
-  /** An item is to go there. Until its new position is known, nothing is read: its copy would pass for a new item. */
-  #requeueing = false
-  /** Settles when it is there, or did not go. */
-  #pushed: Promise<unknown> = Promise.resolve()
   #handling = 0
   #failedAttempts = 0
 
@@ -155,6 +118,7 @@ export class Processor<Out> {
       conclude: (task, answer) => this.#conclude(task, answer),
       failed: (task, error) => this.#failed(task, error),
     })
+    this.#requeuer = new Requeuer(settings.requeueTo, this.#clock, settings.backoff.firstMs)
     this.#settlements = new Settlements(source, {
       attemptStore: settings.attemptStore,
       keyOf: (position) => this.#storeKey(position),
@@ -185,8 +149,8 @@ export class Processor<Out> {
     }
     const abandoned = this.#handling
     this.#isOver = true
-    this.#over.abort(new Error('the time is over that this had to end'))
-    await this.#pushed
+    this.#over.abort(new Error('process stopped, and this did not end in time'))
+    await this.#requeuer.pushed
     await this.#settlements.written
     const unfinished = await this.#finish()
     // Not what `scheduler.run` throws: a handler that does not end holds that up.
@@ -221,7 +185,7 @@ export class Processor<Out> {
     const source = this.#source
     try {
       for (;;) {
-        while (this.#requeueing && !signal.aborted) await this.#scheduler.change()
+        while (this.#requeuer.isMoving && !signal.aborted) await this.#scheduler.change()
         if (signal.aborted) return []
         const bounds = { maxItems, maxBytes: READ_BYTES, signal }
         if (!untilEmpty && requeueTo === undefined) {
@@ -230,7 +194,8 @@ export class Processor<Out> {
         const entries = await source.tryReceiveMany(bounds)
         if (entries.length > 0) return this.#tasks(entries)
         if (source.held) {
-          this.#requeueOldest()
+          const task = this.#requeuer.choose(this.#scheduler.paused, this.#inside.oldest())
+          if (task !== undefined) this.#scheduler.hurry(task)
           await this.#scheduler.change()
           continue
         }
@@ -256,37 +221,10 @@ export class Processor<Out> {
         // The item may be at fault: each attempt at it fails.
         keyError = new Error('keyOf failed for this item', { cause })
       }
-      const requeued = this.#requeued.get(entry.position)
-      if (requeued !== undefined) this.#requeued.delete(entry.position)
-      const attempts = requeued ?? (attemptStore === undefined ? 0 : undefined)
-      return {
-        key,
-        bytes: entry.storedBytes,
-        entry,
-        next: HANDLE,
-        attempts,
-        requeuedAfter: undefined,
-        handOvers: 0,
-        error: undefined,
-        startedAt: undefined,
-        keyError,
-      }
+      const uncounted = attemptStore === undefined ? 0 : undefined
+      const attempts = this.#requeuer.takeAttempts(entry.position) ?? uncounted
+      return newTask({ entry, bytes: entry.storedBytes, next: 'handle', attempts, key, keyError })
     })
-  }
-
-  /** If the oldest item waits for its next attempt, all others wait for it. If it is being handled, moving another one frees nothing. */
-  #requeueOldest(): void {
-    if (this.#settings.requeueTo === undefined) return
-    const position = this.#inside.oldest()
-    let oldest: Task<Out> | undefined
-    for (const task of this.#scheduler.paused) if (task.entry.position === position) oldest = task
-    // Behind others of its key it would be out of order. Where there was no room, it is tried again before it looks for room again.
-    if (oldest?.next !== HANDLE || oldest.key !== undefined) return
-    if (oldest.attempts === oldest.requeuedAfter) return
-    this.#requeueing = true
-    oldest.next = REQUEUE
-    oldest.requeuedAfter = oldest.attempts
-    this.#scheduler.hurry(oldest)
   }
 
   #undecodable(error: CodecError): Task<Out> {
@@ -295,24 +233,14 @@ export class Processor<Out> {
     const { ack } = error
     if (position === undefined || ack === undefined) throw error
     if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)
-    return {
-      key: undefined,
-      bytes: bytes?.length ?? 0,
-      entry: { error, position, pushedAt: undefined, ack },
-      next: GIVE_UP,
-      attempts: 0,
-      requeuedAfter: undefined,
-      handOvers: 0,
-      error,
-      startedAt: undefined,
-      keyError: undefined,
-    }
+    const entry = { error, position, pushedAt: undefined, ack }
+    return newTask({ entry, bytes: bytes?.length ?? 0, next: 'giveUp', attempts: 0, error })
   }
 
   /** Has the handler called, or hands the item over. What is answered by neither is a {@link Concluded}. */
   #attempt(task: Task<Out>): unknown {
-    if (task.next === REQUEUE) return this.#requeue(task)
-    if (task.next === GIVE_UP) return this.#handOver(task)
+    if (task.next === 'requeue') return this.#requeue(task)
+    if (task.next === 'giveUp') return this.#handOver(task)
     const { attemptStore } = this.#settings
     return attemptStore === undefined ? this.#call(task) : this.#countAndCall(task, attemptStore)
   }
@@ -340,7 +268,7 @@ export class Processor<Out> {
       task.attempts ??= countIn(await store.get(key))
       if (task.attempts < this.#settings.attempts) await store.set(key, task.attempts + 1)
     } catch (error) {
-      return new Concluded(this.#again(task, 'attemptStore', ++task.handOvers, error))
+      return new Concluded(this.#again(task, 'attemptStore', ++task.failures, error))
     }
     // It was stopped meanwhile.
     if (this.#scheduler.stopping.aborted) return new Concluded(undefined)
@@ -358,7 +286,7 @@ export class Processor<Out> {
 
   /** A handler threw, or what is no fault of the item. */
   #failed(task: Task<Out>, error: unknown): Verdict<Task<Out>> {
-    if (task.next !== HANDLE) throw error
+    if (task.next !== 'handle') throw error
     return this.#unsuccessful(task, { what: 'retry', afterMs: undefined, reason: error })
   }
 
@@ -395,8 +323,8 @@ export class Processor<Out> {
     if (this.#settings.deadLetter === undefined) {
       throw this.#givenUp(task.entry.position, task.attempts ?? 0, task.error)
     }
-    task.next = GIVE_UP
-    task.handOvers = 0
+    task.next = 'giveUp'
+    task.failures = 0
     return { parts: [task] }
   }
 
@@ -415,7 +343,7 @@ export class Processor<Out> {
       await this.#settings.deadLetter?.(this.#letter(task, bytes), { signal })
     } catch (cause) {
       if (isPermanent(cause)) throw cause
-      return new Concluded(this.#again(task, 'deadLetter', ++task.handOvers, cause))
+      return new Concluded(this.#again(task, 'deadLetter', ++task.failures, cause))
     }
     if (this.#isOver) return new Concluded(undefined)
     return this.#settle(task, { event: 'deadLetter', attempts: task.attempts ?? 0, error })
@@ -439,52 +367,29 @@ export class Processor<Out> {
       const bytes = await this.#source.bytesOf(task.entry)
       if (this.#isOver) return new Concluded(undefined)
       if (bytes === undefined) return this.#settle(task, { event: 'overwritten' })
-      return await this.#pushAgain(task, bytes)
+      const attempts = task.attempts ?? 0
+      const position = await this.#requeuer.push(bytes, attempts, this.#overSignal)
+      if (this.#isOver) return new Concluded(undefined)
+      const { error } = task
+      if (position === undefined) {
+        task.next = 'handle'
+        return new Concluded(this.#again(task, 'requeue', attempts, error))
+      }
+      await this.#countAgain(position, attempts)
+      return this.#settle(task, { event: 'requeue', attempts, error })
     } finally {
-      this.#requeueing = false
+      this.#requeuer.end()
     }
   }
 
-  /** Where there is no room, it goes on as it was: what it holds up may be what fills the ring. */
-  async #pushAgain(task: Task<Out>, bytes: Uint8Array): Promise<Concluded> {
-    const { attemptStore, requeueTo } = this.#settings
-    const { error } = task
-    const attempts = task.attempts ?? 0
-    const late = new AbortController()
-    const signal = AbortSignal.any([late.signal, this.#overSignal])
-    const pushed = Promise.resolve(requeueTo?.pushEncoded(bytes, { signal }))
-    this.#pushed = pushed.catch(() => undefined)
-    this.#clock.sleep(this.#backoff.firstMs, late.signal).then(
-      () => late.abort(new NoRoom()),
-      () => undefined,
-    )
-    let position: Position | undefined
+  /** The item is at its new position, whatever the store says, which is told the count again before the next attempt. */
+  async #countAgain(position: Position, attempt: number): Promise<void> {
     try {
-      position = await pushed
-    } catch (cause) {
-      if (!(cause instanceof NoRoom || this.#isOver)) throw cause
-    } finally {
-      late.abort()
+      await this.#settings.attemptStore?.set(this.#storeKey(position), attempt)
+    } catch (error) {
+      const what = { what: 'attemptStore', attempt, error, delayMs: 0 } as const
+      this.#settlements.publish(position, { event: 'retry', ...what })
     }
-    if (this.#isOver) return new Concluded(undefined)
-    if (position === undefined) {
-      task.next = HANDLE
-      return new Concluded(this.#again(task, 'requeue', attempts, error))
-    }
-    this.#requeued.set(position, attempts)
-    try {
-      await attemptStore?.set(this.#storeKey(position), attempts)
-    } catch (cause) {
-      // It is there, whatever the store says, which is told the count again before the next attempt.
-      const happening = {
-        what: 'attemptStore',
-        attempt: attempts,
-        error: cause,
-        delayMs: 0,
-      } as const
-      this.#settlements.publish(position, { event: 'retry', ...happening })
-    }
-    return this.#settle(task, { event: 'requeue', attempts, error })
   }
 
   #settle({ entry }: Task<Out>, outcome: Outcome): Concluded {
@@ -518,18 +423,6 @@ export class Processor<Out> {
     return formatPosition(position, this.#source.consumer.format)
   }
 }
-
-/** What became of an attempt, if no handler has answered. No handler can answer it. */
-class Concluded {
-  readonly verdict: Verdict<unknown>
-
-  constructor(verdict: Verdict<unknown>) {
-    this.verdict = verdict
-  }
-}
-
-/** Why an item was not put at the end of the ring. */
-class NoRoom extends Error {}
 
 /** An object, such as a promise, would be a key of its own each time, and keep nothing in order. */
 function checkedKey(key: unknown): unknown {

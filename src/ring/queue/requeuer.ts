@@ -1,0 +1,99 @@
+import type { Clock } from '../../clock.ts'
+import type { EncodedSink } from '../../jobs/types.ts'
+import type { Position } from '../../position.ts'
+import type { Task } from './task.ts'
+
+/** Why an item was not put at the end of the ring. */
+class NoRoom extends Error {}
+
+/**
+ * Moves items that hold up all others to the end of their own ring.
+ *
+ * - One at a time, and only the oldest unacknowledged item: moving another one frees nothing.
+ * - While one moves, nothing may be read: until its new position is known, its copy would pass for a new item.
+ * - Where there is no room the item stays: what it holds up may be what fills the ring.
+ */
+export class Requeuer<Out> {
+  readonly #sink: EncodedSink | undefined
+  readonly #clock: Clock
+  /** How long it waits for room, in milliseconds. */
+  readonly #waitMs: number
+  /** Attempts at the items that were moved, by their new position. */
+  readonly #attempts = new Map<Position, number>()
+  #isMoving = false
+  #pushed: Promise<unknown> = Promise.resolve()
+
+  constructor(sink: EncodedSink | undefined, clock: Clock, waitMs: number) {
+    this.#sink = sink
+    this.#clock = clock
+    this.#waitMs = waitMs
+  }
+
+  /** Whether an item is being moved. */
+  get isMoving(): boolean {
+    return this.#isMoving
+  }
+
+  /** Settles when the last push has, however it ended. */
+  get pushed(): Promise<unknown> {
+    return this.#pushed
+  }
+
+  /** Attempts at an item that was moved to this position, if one was; answered once. */
+  takeAttempts(position: Position): number | undefined {
+    const attempts = this.#attempts.get(position)
+    if (attempts !== undefined) this.#attempts.delete(position)
+    return attempts
+  }
+
+  /** The task to move, of those that wait for their next attempt; it is marked. */
+  choose(paused: Iterable<Task<Out>>, oldest: Position | undefined): Task<Out> | undefined {
+    if (this.#sink === undefined) return undefined
+    let chosen: Task<Out> | undefined
+    for (const task of paused) if (task.entry.position === oldest) chosen = task
+    // Behind others of its key it would be out of order.
+    if (chosen?.next !== 'handle' || chosen.key !== undefined) return undefined
+    // Where there was no room, it is tried again before it looks for room again.
+    if (chosen.attempts === chosen.requeuedAfter) return undefined
+    this.#isMoving = true
+    chosen.next = 'requeue'
+    chosen.requeuedAfter = chosen.attempts
+    return chosen
+  }
+
+  /** The task that was chosen has been dealt with. */
+  end(): void {
+    this.#isMoving = false
+  }
+
+  /**
+   * Pushes an item's bytes.
+   * @returns its new position; undefined if there was no room in time, or `over` was aborted
+   * @throws what the sink throws
+   */
+  async push(
+    bytes: Uint8Array,
+    attempts: number,
+    over: AbortSignal,
+  ): Promise<Position | undefined> {
+    const late = new AbortController()
+    const signal = AbortSignal.any([late.signal, over])
+    const pushed = Promise.resolve(this.#sink?.pushEncoded(bytes, { signal }))
+    this.#pushed = pushed.catch(() => undefined)
+    this.#clock.sleep(this.#waitMs, late.signal).then(
+      () => late.abort(new NoRoom()),
+      () => undefined,
+    )
+    let position: Position | undefined
+    try {
+      position = await pushed
+    } catch (cause) {
+      if (!(cause instanceof NoRoom || over.aborted)) throw cause
+    } finally {
+      late.abort()
+    }
+    if (over.aborted || position === undefined) return undefined
+    this.#attempts.set(position, attempts)
+    return position
+  }
+}

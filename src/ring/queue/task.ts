@@ -1,0 +1,57 @@
+import type { CodecError } from '../../errors.ts'
+import type { Verdict } from '../../jobs/scheduler.ts'
+import type { Position } from '../../position.ts'
+import type { RingEntry } from './entry.ts'
+
+/** What is done with an item next: its handler is called, or it goes to the dead letters, or to the end of the ring. */
+export type Step = 'handle' | 'giveUp' | 'requeue'
+
+/** An item that does not decode. */
+export interface Undecodable {
+  readonly error: CodecError
+  readonly position: Position
+  readonly pushedAt: undefined
+  readonly ack: () => Promise<void>
+}
+
+/** An item between its delivery and its settlement. */
+export interface Task<Out> {
+  /** The item, or why there is none. */
+  readonly entry: RingEntry<Out> | Undecodable
+  readonly bytes: number
+  readonly key: unknown
+  /** Why it has no key, if `keyOf` failed. */
+  readonly keyError: Error | undefined
+  next: Step
+  /** Attempts to handle it; undefined until the store has been asked. */
+  attempts: number | undefined
+  /** How many attempts had been made when it was last sent to the end of the ring. */
+  requeuedAfter: number | undefined
+  /** Failures that were not its handler's: of the dead letter, or of the attempt store. */
+  failures: number
+  /** Why the last attempt failed. */
+  error: unknown
+  /** When its handler was called, if events are listened to. */
+  startedAt: number | undefined
+}
+
+/** A task that has just been delivered. */
+export function newTask<Out>(
+  known: Pick<Task<Out>, 'entry' | 'bytes' | 'next' | 'attempts'> &
+    Partial<Pick<Task<Out>, 'key' | 'keyError' | 'error'>>,
+): Task<Out> {
+  const { entry, bytes, next, attempts, key, keyError, error } = known
+  return {
+    ...{ entry, bytes, key, keyError, next, attempts, error },
+    ...{ requeuedAfter: undefined, failures: 0, startedAt: undefined },
+  }
+}
+
+/** The outcome of an attempt that called no handler. No handler can return one. */
+export class Concluded {
+  readonly verdict: Verdict<unknown>
+
+  constructor(verdict: Verdict<unknown>) {
+    this.verdict = verdict
+  }
+}
