@@ -2,7 +2,7 @@
 // cache is cut where an epoch begins takes more at once than seeds come to soon: test/ring/ack.test.ts shows it.
 
 const DELIVERIES = 'ring/queue/deliveries.ts'
-const READER = 'ring/queue/reader.ts'
+const SOURCE = 'ring/queue/entry-source.ts'
 const ACKNOWLEDGER = 'ring/queue/acknowledger.ts'
 const HOLD = 'ring/queue/hold.ts'
 
@@ -27,12 +27,12 @@ export const READERS = [
     'this.#unfinished = this.#unfinished.after\n      break\n    }\n  }\n\n  #drop',
   ]),
   mutant('damage that was stepped over holds what is behind', 'flip', 2000, [
-    READER,
-    'if (isSkip) this.#deliveries.skip(position)\n      else this',
+    SOURCE,
+    'if (isSkip) this.#deliveries.skip(position)\n    else this',
     'this',
   ]),
   mutant('what is acknowledged comes again after going back', 'none', 300, [
-    READER,
+    SOURCE,
     'if (this.#acknowledger.isGivenBack(position) || deliveries.isFinished(position)) {',
     'if (position < 0n) {',
   ]),
@@ -42,9 +42,9 @@ export const READERS = [
     '',
   ]),
   mutant('what is being given back is read again', 'none', 300, [
-    READER,
+    SOURCE,
     'const { finishedTo } = this.#deliveries\n    if (this',
-    'const finishedTo = this.consumer.position\n    if (this',
+    'const finishedTo = this.#consumer.position\n    if (this',
   ]),
   mutant('nothing bounds what is delivered', 'none', 100, [
     HOLD,

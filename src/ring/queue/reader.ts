@@ -2,30 +2,21 @@ import { checkDevice } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { bytes } from '../../codec/bytes.ts'
-import { type Codec, decodeItem } from '../../codec/codec.ts'
-import { isCodecError, isRingError, RingError } from '../../errors.ts'
+import type { Codec } from '../../codec/codec.ts'
+import { RingError } from '../../errors.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../../jobs/types.ts'
 import type { Position } from '../../position.ts'
-import { untilAborted } from '../../util/abort.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { Consumer } from '../attach.ts'
-import { Format2Consumer } from '../format2/consumer.ts'
-import { fromPosition, startOf } from '../format2/position.ts'
-import { formatPosition, parsePosition } from '../position-text.ts'
 import { popBounds } from '../single-item.ts'
-import type {
-  ConsumerOptions,
-  CreateOptions,
-  PopManyOptions,
-  PoppedItem,
-  RingState,
-} from '../types.ts'
+import type { ConsumerOptions, CreateOptions, PopManyOptions, RingState } from '../types.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { createMissing } from './create-missing.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
+import { EntrySource } from './entry-source.ts'
 import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-acknowledgements.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
@@ -113,7 +104,6 @@ export { insideOf, readerOf }
 export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The primitives beneath. Using them beside the reader is safe: what `advance` gives back there counts as acknowledged. */
   readonly consumer: Consumer
-  readonly #codec: Codec<Out, never>
   readonly #clock: Clock
   readonly #waiter: Waiter
   readonly #waitOptions: WaitOptions
@@ -124,14 +114,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #deliveries: Deliveries
   readonly #hold: Hold
   readonly #acknowledger: Acknowledger
-  #cursor: Position
-  /** The last position that was ever delivered, or told of. */
-  #deliveredTo: Position
-  #popped: PoppedItem[] = []
-  /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
-  #missed = 0
-  /** Where to go on behind what the last pop stopped at. */
-  #stoppedBefore: Position | undefined
+  readonly #source: EntrySource<Out>
   #closed: RingError | undefined
   #isProcessing = false
 
@@ -149,11 +132,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const { lazyAck = false, maxUnacked = MAX_UNACKED, clock = systemClock } = options
     const deliveries = new Deliveries(consumer.position)
     this.consumer = consumer
-    this.#codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
     this.#clock = clock
     this.#waitOptions = options
-    this.#cursor = consumer.position
-    this.#deliveredTo = consumer.position
     this.#deliveries = deliveries
     this.#hold = new Hold(consumer, deliveries, maxUnacked)
     const { signal: closing } = this.#closing
@@ -162,6 +142,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     }
     const how = { clock, lazyAck, closing, onChange }
     this.#acknowledger = new Acknowledger(consumer, deliveries, how)
+    const codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
+    const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#hold }
+    this.#source = new EntrySource({ ...parts, codec, closing })
     this.#waiter = new Waiter(consumer.device, clock, options)
   }
 
@@ -233,7 +216,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#turns.run(async () => {
       for (;;) {
         if (this.#closed !== undefined) throw this.#closed
-        const entries = await this.#reading.run(() => this.#take(options))
+        const entries = await this.#reading.run(() => this.#source.take(options))
         if (entries.length > 0) {
           this.#waiter.reset()
           return entries
@@ -251,7 +234,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     popBounds(options)
     options.signal?.throwIfAborted()
     if (this.#closed !== undefined) throw this.#closed
-    return this.#reading.run(() => this.#take(options))
+    return this.#reading.run(() => this.#source.take(options))
   }
 
   /** As `entries`, without a signal. */
@@ -310,7 +293,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    */
   async ackThrough(upTo: Position | RingEntry<Out>): Promise<void> {
     const position = typeof upTo === 'bigint' ? upTo : this.#deliveryOf(upTo).position
-    this.#checkDelivered(position)
+    this.#source.checkDelivered(position)
     await this.#acknowledger.acknowledgeThrough(position)
   }
 
@@ -369,7 +352,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /** Where the next item is read. */
   get position(): Position {
-    return this.#cursor
+    return this.#source.cursor
   }
 
   /** Goes back to the first entry that is not acknowledged. What is acknowledged behind it is not delivered again, unless `options` ask. */
@@ -386,15 +369,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RangeError} nothing was delivered up to there
    */
   async seek(position: Position, options: SeekOptions = {}): Promise<void> {
-    this.#checkDelivered(position)
+    this.#source.checkDelivered(position)
     await this.#reading.run(async () => {
-      const isSkip = this.#stoppedBefore === position
-      this.#popped = []
-      this.#missed = 0
-      this.#stoppedBefore = undefined
-      this.#cursor = position
-      if (isSkip) this.#deliveries.skip(position)
-      else this.#deliveries.goTo(position, options.acknowledgedToo === true)
+      this.#source.goTo(position, options.acknowledgedToo === true)
       this.#acknowledger.change()
     })
   }
@@ -437,116 +414,6 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.close()
   }
 
-  #checkDelivered(position: Position): void {
-    if (position <= this.#deliveredTo || position <= this.consumer.position) return
-    throw new RangeError(
-      `position ${this.#show(position)} lies beyond the last item delivered, which ends at ${this.#show(this.#deliveredTo)}`,
-    )
-  }
-
-  #show(position: Position): string {
-    return formatPosition(position, this.consumer.format)
-  }
-
-  /** Takes decoded items from what was popped, popping more if there is nothing. */
-  async #take(options: ReceiveManyOptions): Promise<readonly RingEntry<Out>[]> {
-    const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
-    const deliveries = this.#deliveries
-    if (deliveries.owes) await this.#acknowledger.giveBackOwed()
-    this.#passGivenBack()
-    if (this.#hold.check()) return []
-    const entries: RingEntry<Out>[] = []
-    for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
-      if (this.#popped.length === 0 && entries.length === 0) {
-        // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
-        this.#passGivenBack()
-        this.#popped = await this.#pop(options.signal)
-      }
-      const popped = this.#popped.at(-1)
-      if (popped === undefined) break
-      const { item: stored, position, pushedAt, missed = 0 } = popped
-      if (this.#acknowledger.isGivenBack(position) || deliveries.isFinished(position)) {
-        deliveries.pass(position)
-        this.#missed += missed
-        this.#passed(position)
-        continue
-      }
-      if (this.#hold.check()) break
-      try {
-        const decoded = decodeItem(this.#codec, stored, position, this.consumer.format)
-        const item =
-          decoded instanceof Promise
-            ? await untilAborted(decoded, options.signal, this.#closing.signal)
-            : decoded
-        const told = this.#missed + missed
-        const delivery = deliveries.deliver(position, this.#startOf(position))
-        const stamp = { bytes: stored.length, pushedAt, missed: told }
-        entries.push(new DeliveredEntry(item, stamp, delivery, this.#acknowledger))
-        this.#missed = 0
-      } catch (error) {
-        if (entries.length > 0) break
-        if (isCodecError(error)) {
-          this.#missed += missed
-          const delivery = deliveries.deliver(position, this.#startOf(position))
-          error.ack = () => this.#acknowledger.acknowledge(delivery)
-          this.#passed(position)
-        }
-        throw error
-      }
-      this.#passed(position)
-      taken += stored.length
-    }
-    return entries
-  }
-
-  /** Where to read the next item again: behind what was lost before it, which is not to be reported twice. */
-  #startOf(position: Position): Position {
-    return this.consumer.format === 2 ? startOf(position) : this.#cursor
-  }
-
-  /** What was given back meanwhile, or is being given back, is not read again. */
-  #passGivenBack(): void {
-    this.#acknowledger.catchUp()
-    const { finishedTo } = this.#deliveries
-    if (this.#acknowledger.isBefore(this.#cursor, finishedTo)) {
-      this.#popped = this.#popped.filter(({ position }) => position > finishedTo)
-      this.#cursor = finishedTo
-      this.#deliveries.goTo(finishedTo, false)
-    }
-  }
-
-  /** Pops what comes next; the last one first. */
-  async #pop(waiting: AbortSignal | undefined): Promise<PoppedItem[]> {
-    const { consumer } = this
-    const from = this.#cursor
-    // Also `close` ends what looks behind damage.
-    const { signal: closing } = this.#closing
-    const signal = waiting === undefined ? closing : AbortSignal.any([waiting, closing])
-    this.#stoppedBefore = undefined
-    try {
-      return [...(await consumer.popMany({ from, signal }))].reverse()
-    } catch (error) {
-      this.#stoppedBefore = behindStop(error)
-      if (this.#stoppedBefore !== undefined) this.#told(this.#stoppedBefore)
-      throw error
-    } finally {
-      // What it learned can be that a cache was lost, and what was delivered with it.
-      if (consumer instanceof Format2Consumer) {
-        this.#deliveries.cut((position) => consumer.seqOf(position) < fromPosition(position).seq)
-      }
-    }
-  }
-
-  #passed(position: Position): void {
-    this.#popped.pop()
-    this.#cursor = position
-    this.#told(position)
-  }
-
-  #told(position: Position): void {
-    if (position > this.#deliveredTo) this.#deliveredTo = position
-  }
-
   async #suspendOrResume(
     action: 'suspend' | 'resume',
     state: RingState,
@@ -562,11 +429,4 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       waiter.close()
     }
   }
-}
-
-/** The position behind what a pop stopped at. */
-function behindStop(error: unknown): Position | undefined {
-  if (!isRingError(error) || error.details.position === undefined) return undefined
-  if (error.code !== 'RING_DAMAGED' && error.code !== 'RING_ITEM_TOO_LARGE') return undefined
-  return parsePosition(error.details.position)
 }

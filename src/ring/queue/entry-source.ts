@@ -1,0 +1,198 @@
+import { type Codec, decodeItem } from '../../codec/codec.ts'
+import { isCodecError, isRingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
+import { untilAborted } from '../../util/abort.ts'
+import { Format2Consumer } from '../format2/consumer.ts'
+import { fromPosition, startOf } from '../format2/position.ts'
+import { formatPosition, parsePosition } from '../position-text.ts'
+import type { Consumer, PopManyOptions, PoppedItem } from '../types.ts'
+import type { Acknowledger } from './acknowledger.ts'
+import type { Deliveries } from './deliveries.ts'
+import { DeliveredEntry, type RingEntry } from './entry.ts'
+import type { Hold } from './hold.ts'
+
+/** How many entries are taken at most; the signal ends a search, and waiting for a codec. */
+type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'>
+
+/** What an {@link EntrySource} works with. */
+interface EntrySourceParts<Out> {
+  readonly consumer: Consumer
+  readonly codec: Codec<Out, never>
+  readonly deliveries: Deliveries
+  readonly acknowledger: Acknowledger
+  readonly hold: Hold
+  /** Aborted when the reader is closed. */
+  readonly closing: AbortSignal
+}
+
+/**
+ * Makes entries of what the consumer pops, from a cursor of its own on.
+ *
+ * - Each item is delivered once, unless the reader goes back; what is finished is passed.
+ * - What was overwritten since the last entry is reported with the next one.
+ * - Calls must not overlap.
+ */
+export class EntrySource<Out> {
+  readonly #consumer: Consumer
+  readonly #codec: Codec<Out, never>
+  readonly #deliveries: Deliveries
+  readonly #acknowledger: Acknowledger
+  readonly #hold: Hold
+  readonly #closing: AbortSignal
+  #cursor: Position
+  /** The last position that was ever delivered, or reported. */
+  #deliveredTo: Position
+  /** What was popped and not delivered, the next one last. */
+  #popped: PoppedItem[] = []
+  /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
+  #missed = 0
+  /** Where to go on behind what the last pop stopped at. */
+  #stoppedBefore: Position | undefined
+
+  constructor(parts: EntrySourceParts<Out>) {
+    this.#consumer = parts.consumer
+    this.#codec = parts.codec
+    this.#deliveries = parts.deliveries
+    this.#acknowledger = parts.acknowledger
+    this.#hold = parts.hold
+    this.#closing = parts.closing
+    this.#cursor = parts.consumer.position
+    this.#deliveredTo = parts.consumer.position
+  }
+
+  /** Where the next item is read. */
+  get cursor(): Position {
+    return this.#cursor
+  }
+
+  /** @throws {RangeError} nothing was delivered up to there */
+  checkDelivered(position: Position): void {
+    if (position <= this.#deliveredTo || position <= this.#consumer.position) return
+    const [found, end] = [position, this.#deliveredTo].map((each) =>
+      formatPosition(each, this.#consumer.format),
+    )
+    throw new RangeError(
+      `position ${found} lies beyond the last item delivered, which ends at ${end}`,
+    )
+  }
+
+  /**
+   * Goes on behind a position, as `RingReader.seek`.
+   * @param all whether what is finished there is delivered again
+   */
+  goTo(position: Position, all: boolean): void {
+    const isSkip = this.#stoppedBefore === position
+    this.#popped = []
+    this.#missed = 0
+    this.#stoppedBefore = undefined
+    this.#cursor = position
+    if (isSkip) this.#deliveries.skip(position)
+    else this.#deliveries.goTo(position, all)
+  }
+
+  /** Takes decoded items from what was popped, popping more if there is nothing. */
+  async take(options: TakeOptions): Promise<readonly RingEntry<Out>[]> {
+    const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
+    const deliveries = this.#deliveries
+    if (deliveries.owes) await this.#acknowledger.giveBackOwed()
+    this.#passGivenBack()
+    if (this.#hold.check()) return []
+    const entries: RingEntry<Out>[] = []
+    for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
+      if (this.#popped.length === 0 && entries.length === 0) {
+        // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
+        this.#passGivenBack()
+        this.#popped = await this.#pop(options.signal)
+      }
+      const popped = this.#popped.at(-1)
+      if (popped === undefined) break
+      const { item: stored, position, pushedAt, missed = 0 } = popped
+      if (this.#acknowledger.isGivenBack(position) || deliveries.isFinished(position)) {
+        deliveries.pass(position)
+        this.#missed += missed
+        this.#passed(position)
+        continue
+      }
+      if (this.#hold.check()) break
+      try {
+        const decoded = decodeItem(this.#codec, stored, position, this.#consumer.format)
+        const item =
+          decoded instanceof Promise
+            ? await untilAborted(decoded, options.signal, this.#closing)
+            : decoded
+        const told = this.#missed + missed
+        const delivery = deliveries.deliver(position, this.#startOf(position))
+        const stamp = { bytes: stored.length, pushedAt, missed: told }
+        entries.push(new DeliveredEntry(item, stamp, delivery, this.#acknowledger))
+        this.#missed = 0
+      } catch (error) {
+        if (entries.length > 0) break
+        if (isCodecError(error)) {
+          this.#missed += missed
+          const delivery = deliveries.deliver(position, this.#startOf(position))
+          error.ack = () => this.#acknowledger.acknowledge(delivery)
+          this.#passed(position)
+        }
+        throw error
+      }
+      this.#passed(position)
+      taken += stored.length
+    }
+    return entries
+  }
+
+  /** Where to read the next item again: behind what was lost before it, which is not to be reported twice. */
+  #startOf(position: Position): Position {
+    return this.#consumer.format === 2 ? startOf(position) : this.#cursor
+  }
+
+  /** What was given back meanwhile, or is being given back, is not read again. */
+  #passGivenBack(): void {
+    this.#acknowledger.catchUp()
+    const { finishedTo } = this.#deliveries
+    if (this.#acknowledger.isBefore(this.#cursor, finishedTo)) {
+      this.#popped = this.#popped.filter(({ position }) => position > finishedTo)
+      this.#cursor = finishedTo
+      this.#deliveries.goTo(finishedTo, false)
+    }
+  }
+
+  /** Pops what comes next; the last one first. */
+  async #pop(waiting: AbortSignal | undefined): Promise<PoppedItem[]> {
+    const consumer = this.#consumer
+    const from = this.#cursor
+    // Also `close` ends what looks behind damage.
+    const closing = this.#closing
+    const signal = waiting === undefined ? closing : AbortSignal.any([waiting, closing])
+    this.#stoppedBefore = undefined
+    try {
+      return [...(await consumer.popMany({ from, signal }))].reverse()
+    } catch (error) {
+      this.#stoppedBefore = behindStop(error)
+      this.#reported(this.#stoppedBefore)
+      throw error
+    } finally {
+      // It may have learned that a cache was lost, and with it what was delivered.
+      if (consumer instanceof Format2Consumer) {
+        this.#deliveries.cut((position) => consumer.seqOf(position) < fromPosition(position).seq)
+      }
+    }
+  }
+
+  #passed(position: Position): void {
+    this.#popped.pop()
+    this.#cursor = position
+    this.#reported(position)
+  }
+
+  #reported(position: Position | undefined): void {
+    if (position !== undefined && position > this.#deliveredTo) this.#deliveredTo = position
+  }
+}
+
+/** The position behind what a pop stopped at. */
+function behindStop(error: unknown): Position | undefined {
+  if (!isRingError(error) || error.details.position === undefined) return undefined
+  if (error.code !== 'RING_DAMAGED' && error.code !== 'RING_ITEM_TOO_LARGE') return undefined
+  return parsePosition(error.details.position)
+}
