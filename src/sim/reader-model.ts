@@ -1,0 +1,191 @@
+import type { Position } from '../position.ts'
+import type { RingEntry } from '../ring/queue/entry.ts'
+import type { RingReader } from '../ring/queue/reader.ts'
+import type { ActorContext } from './actor.ts'
+import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
+
+/** What was delivered, or skipped as damaged, and is still in the ring as far as is known. */
+export interface Delivered {
+  /** The item's number; of damage, that of the item before. */
+  readonly id: number
+  readonly position: Position
+  /** Absent of damage. */
+  readonly entry?: RingEntry
+  /** How many damaged items it stands for. */
+  readonly damaged: number
+  /** Its acknowledgement began, and was not rejected. */
+  finished: boolean
+}
+
+/**
+ * What a reader has to do, item by item: everything that was delivered, with what is acknowledged. From that the oracle knows how far the
+ * ring may advance, and what the reader must not deliver again.
+ */
+export class ReaderModel {
+  readonly reader: RingReader
+  readonly session: ConsumerSession
+  /** In the order of the ring. */
+  delivered: Delivered[] = []
+  /** Damaged items that were reported since the last item. */
+  damaged = 0
+  readonly #context: ActorContext
+  /** Delivered before the reader went back, not acknowledged then, and not delivered again so far. */
+  replay: Delivered[] = []
+  /** The number of the last item that was delivered. */
+  front = -1
+
+  constructor(reader: RingReader, context: ActorContext) {
+    this.reader = reader
+    this.session = new ConsumerSession(reader.consumer.position, context.oracle.reportedBefore)
+    this.#context = context
+  }
+
+  /** Damage was stepped over. */
+  skip(damaged: number, position: Position): void {
+    this.damaged += damaged
+    this.delivered.push({ id: this.front, position, damaged, finished: true })
+    if (this.prefix().length === this.delivered.length) {
+      this.#context.oracle.gaveBackLost(damaged)
+    }
+  }
+
+  /** An entry came: compares it with what has to come. */
+  deliver(entry: RingEntry): void {
+    const { oracle, trace } = this.#context
+    const { item, position, missed } = entry
+    trace(() => `the reader got ${oracle.describe(item)}`)
+    const id = itemNumber(item)
+    const known = this.countsItems
+      ? this.delivered.find((one) => one.entry !== undefined && one.id === id)
+      : undefined
+    if (known !== undefined) {
+      this.#again(known, entry)
+      return
+    }
+    this.vanish(this.replay.splice(0))
+    this.#cut(position)
+    const popped = { item, position, ...(missed !== undefined && { missed }) }
+    oracle.popped(this.session, [popped], { fromOwn: false, damaged: this.damaged })
+    this.damaged = 0
+    this.front = id
+    this.delivered.push({ id, position, entry, damaged: 0, finished: false })
+  }
+
+  /** After going back, only what is not acknowledged comes again, and all of it does. */
+  #again(known: Delivered, entry: RingEntry): void {
+    const at = this.replay.indexOf(known)
+    if (at < 0 || known.finished) {
+      throw new Violation('repeated', `item ${known.id} was delivered again to the same reader`)
+    }
+    if (known.position !== entry.position) {
+      throw new Violation('position', `item ${known.id} ends somewhere else now`)
+    }
+    this.vanish(this.replay.splice(0, at))
+    this.replay.shift()
+    const index = this.delivered.indexOf(known)
+    this.delivered[index] = { ...known, entry }
+  }
+
+  /** Items did not come again: they were lost with a cache, so they were never committed. */
+  vanish(items: readonly Delivered[]): void {
+    const { oracle } = this.#context
+    for (const one of items) {
+      if (one.finished) continue
+      if (oracle.isCommitted(one.id)) {
+        throw new Violation('lost', `item ${one.id} is not acknowledged, and did not come again`)
+      }
+      this.delivered = this.delivered.filter((other) => other !== one)
+    }
+  }
+
+  /** An item has the number of others that were delivered before: those were lost with a cache. */
+  #cut(position: Position): void {
+    const items = this.#context.ring.itemsUpTo
+    if (items === undefined) return
+    const number = items(position)
+    this.delivered = this.delivered.filter((one) => items(one.position) < number)
+  }
+
+  /** Whether each delivered item is known to be in the ring, or not: losses would be reported again after going back. */
+  get countsItems(): boolean {
+    const { lossless, losses } = this.#context.guarantees
+    return lossless && !losses.overwritten && !losses.damaged
+  }
+
+  /** What is finished without a gap. */
+  prefix(): readonly Delivered[] {
+    const { delivered } = this
+    const end = delivered.findIndex(({ finished }) => !finished)
+    return delivered.slice(0, end < 0 ? undefined : end)
+  }
+
+  /** The number behind the last item that the ring may advance past. */
+  #mayGiveBack(): number | undefined {
+    const { oracle } = this.#context
+    // Where losses hide that an epoch began, what was never committed may be gone.
+    const mayBeGone = ({ id }: Delivered): boolean => !this.countsItems && !oracle.isCommitted(id)
+    const { delivered } = this
+    const end = delivered.findIndex((one) => !one.finished && !mayBeGone(one))
+    const last = delivered.findLast(
+      ({ entry, finished }, at) => entry !== undefined && finished && (end < 0 || at < end),
+    )
+    return last === undefined ? undefined : last.id + 1
+  }
+
+  /** Some acknowledgements began: from here on the ring may advance past what is finished without a gap. */
+  begin(some: readonly Delivered[]): void {
+    for (const one of some) one.finished = true
+    const next = this.#mayGiveBack()
+    if (next !== undefined) this.#context.oracle.givesBack(next)
+  }
+
+  /** That resolved: these have left the ring, durably. */
+  gaveBack(prefix: readonly Delivered[]): void {
+    const { oracle } = this.#context
+    const still = new Set(this.prefix())
+    const known = prefix.findIndex((one) => !still.has(one))
+    const given = known < 0 ? prefix : prefix.slice(0, known)
+    const last = given.findLast(({ entry }) => entry !== undefined)
+    if (last === undefined) return
+    oracle.gaveBack(this.session, last.id + 1, last.position)
+    this.delivered = this.delivered.filter((one) => !given.includes(one))
+    const behind = given.slice(given.indexOf(last) + 1)
+    oracle.gaveBackLost(behind.reduce((sum, { damaged }) => sum + damaged, 0))
+    this.begin([])
+  }
+
+  /** What was acknowledged without a gap when the write began, and still is, has left the ring. */
+  checkGivenBack(prefix: readonly Delivered[]): void {
+    const end = prefix.findIndex(({ finished }) => !finished)
+    const last = end < 0 ? prefix.at(-1) : prefix[end - 1]
+    if (last === undefined || last.position <= this.reader.consumer.position) return
+    throw new Violation(
+      'held',
+      `item ${last.id} is acknowledged without a gap, and still in the ring`,
+    )
+  }
+
+  goBack(all = false): void {
+    const prefix = new Set(this.prefix())
+    const behind = this.delivered.filter((one) => !prefix.has(one))
+    if (all) for (const one of behind) one.finished = false
+    this.replay = behind.filter(({ finished }) => !finished)
+  }
+
+  /** The reader has no more entries than are known, and the entry that it names as holding the others is one of them. */
+  checkUnacked(maxUnacked: number): void {
+    const { delivered, reader } = this
+    const { entries, oldest } = reader.unacked
+    if (entries > maxUnacked + 1) {
+      throw new Violation('held', `${entries} entries are held, at most ${maxUnacked}`)
+    }
+    if (!this.countsItems) return
+    if (entries > delivered.length) {
+      throw new Violation('held', `${entries} entries are held, of ${delivered.length} known`)
+    }
+    const known = delivered.find(({ position }) => position === oldest?.position)
+    if (oldest !== undefined && (known === undefined || known.finished)) {
+      throw new Violation('held', `an entry that is finished, or gone, holds the others`)
+    }
+  }
+}
