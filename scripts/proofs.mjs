@@ -40,6 +40,7 @@ const SIMULATOR = [
   ],
   // A reader that calls process, with the items of an adversary.
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '300', '--format', '2-work', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '200', '--format', '2-overwrite-work', '--from'],
   // An adversary chooses what the items hold; all else is as in format 2.
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '500', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '300', '--format', 'leases', '--from'],

@@ -121,9 +121,13 @@ export class ReaderModel {
 
   /** The number behind the last item that the ring may advance past. */
   #mayGiveBack(): number | undefined {
-    const { oracle } = this.#context
-    // Where losses hide that an epoch began, what was never committed may be gone.
-    const mayBeGone = ({ id }: Delivered): boolean => !this.countsItems && !oracle.isCommitted(id)
+    const { oracle, guarantees } = this.#context
+    const { overwritten } = guarantees.losses
+    const { position } = this.reader.consumer
+    // Where losses hide that an epoch began, what was never committed may be gone; and what was overwritten counts as finished.
+    const mayBeGone = (one: Delivered): boolean =>
+      (!this.countsItems && !oracle.isCommitted(one.id)) ||
+      (overwritten && one.position <= position)
     const { delivered } = this
     const end = delivered.findIndex((one) => !one.finished && !mayBeGone(one))
     const last = delivered.findLast(
