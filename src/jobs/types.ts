@@ -21,7 +21,7 @@ export interface Job {
   readonly mayHaveRun: boolean
   /** Aborted when `process` waits for the handler no longer; its result is ignored then. */
   readonly signal: AbortSignal
-  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. */
+  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. The last answer that is asked for counts, returned or not. */
   retry(options?: RetryOptions): Answer
   /** To be returned by the handler: no attempt can help. The item goes to the dead letters, or `process` ends if it has none. */
   dead(reason: unknown): Answer

@@ -2,6 +2,7 @@ import { checkDevice } from '../block/check-device.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
 import { asPosition, type Position } from '../position.ts'
+import { refuseOwnRing } from '../ring/queue/dead-letter-ring.ts'
 import { type RingWriter, type WaitingOptions, WRITER_KINDS } from '../ring/queue/writer.ts'
 import type { Consumer } from '../ring/types.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
@@ -122,6 +123,12 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const writing = { ...optionsOf(options, WRITER_KINDS), createIfMissing: false, ...idle }
     const ends = await attachEnds(device, options, { ...writing, queue, client, clock })
     const { consumer, writer } = ends
+    try {
+      await refuseOwnRing(options.deadLetter, device, options.signal)
+    } catch (error) {
+      await Promise.all([writer.close(), consumer.close()])
+      throw error
+    }
     const stop = new AbortController()
     const receipts = new Receipts(consumer.position)
     const schedule = new Schedule(receipts, () => writer.blocked, alarm, settings)

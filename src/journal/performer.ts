@@ -4,6 +4,7 @@ import type { DeadLetter } from '../jobs/types.ts'
 import type { Position } from '../position.ts'
 import { inspectRing } from '../ring/attach.ts'
 import { formatPosition } from '../ring/position-text.ts'
+import { isPermanent } from '../ring/queue/dead-letter-ring.ts'
 import type { Consumer, PoppedItem } from '../ring/types.ts'
 import { onAbort } from '../util/abort.ts'
 import { type Next, type Operation, readNext } from './batch.ts'
@@ -200,6 +201,7 @@ export class Performer<Op> {
       await deadLetter(await this.#letter(batch, popped, error), { signal: this.#stop })
     } catch (cause) {
       this.#stop.throwIfAborted()
+      if (isPermanent(cause)) throw cause
       return this.#again('deadLetter', batch, ++batch.handOvers, cause)
     }
     await this.#advance(position)

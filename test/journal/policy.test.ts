@@ -99,6 +99,27 @@ describe('dead letter', () => {
     },
   )
 
+  test('may not go into the journal itself', async () => {
+    const device = await smallRing()
+    const deadLetter = device
+    await expect(startRig({ deadLetter }, device)).rejects.toThrow(RangeError)
+    // The roles are free again.
+    await (await startRig({}, device)).journal.close()
+  })
+
+  test('that its ring can never take ends the journal, and the operation stays', async () => {
+    const deadLetter = await smallRing(4096)
+    const rig = await startRig({ deadLetter, attempts: 1 })
+    const { journal, device, behave } = rig
+    behave(async () => ({ error: 'no' }))
+    await journal.push('x'.repeat(6000))
+    await expect(journal.ended).rejects.toMatchObject({
+      code: 'JOURNAL_DEVICE',
+      cause: { code: 'RING_ITEM_TOO_LARGE' },
+    })
+    expect((await inspectRing(device)).used).toBeGreaterThan(0)
+  })
+
   test('that fails is retried, and the operation is not lost', async () => {
     let failures = 2
     const letters: string[] = []

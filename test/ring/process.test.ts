@@ -223,6 +223,13 @@ describe('an attempt that fails', () => {
     ],
     ['rejects', () => Promise.reject(new Error('no')), 100],
     ['answers retry', (job) => job.retry(), 100],
+    [
+      'asks for a retry and does not return it',
+      (job) => {
+        job.retry()
+      },
+      100,
+    ],
     ['answers retry with a pause', (job) => job.retry({ afterMs: 7 }), 7],
   ])('%s', async (_, fail, pauseMs) => {
     const clock = new FakeClock()

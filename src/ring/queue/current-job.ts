@@ -9,6 +9,8 @@ export class CurrentJob implements Job {
   readonly mayHaveRun: boolean
   readonly signal: AbortSignal
   readonly #entry: RingEntry<unknown>
+  /** What the handler asked for last, if it did. */
+  asked: Answer | undefined
 
   constructor(
     entry: RingEntry<unknown>,
@@ -40,10 +42,12 @@ export class CurrentJob implements Job {
 
   retry({ afterMs, reason }: RetryOptions = {}): Answer {
     if (afterMs !== undefined) checkRange({ afterMs }, 0, MAX_TIMER_MS)
-    return new Answer({ what: 'retry', afterMs, reason: reason ?? new Error('job.retry()') })
+    this.asked = new Answer({ what: 'retry', afterMs, reason: reason ?? new Error('job.retry()') })
+    return this.asked
   }
 
   dead(reason: unknown): Answer {
-    return new Answer({ what: 'dead', reason })
+    this.asked = new Answer({ what: 'dead', reason })
+    return this.asked
   }
 }

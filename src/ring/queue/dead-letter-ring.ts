@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { deadLetter } from '../../codec/dead-letter.ts'
+import { isRingError } from '../../errors.ts'
 import type {
   DeadLetter,
   DeadLetterFunction,
@@ -8,6 +9,7 @@ import type {
   EncodedSink,
 } from '../../jobs/types.ts'
 import { errorText } from '../../util/error-text.ts'
+import { inspectRing } from '../attach.ts'
 import { RingWriter } from './writer.ts'
 
 /** Who hands dead letters over. */
@@ -55,17 +57,52 @@ function stored(
   clock: Clock,
 ): Uint8Array | Promise<Uint8Array> {
   const { bytes, ring, position, attempts, pushedAt } = letter
+  const [reason, time] = [errorText(error), Math.trunc(clock.time())]
   return deadLetter.encode({
-    ...{
-      bytes,
-      ring,
-      position,
-      attempts,
-      reason: errorText(error),
-      time: Math.trunc(clock.time()),
-    },
+    ...{ bytes, ring, position, attempts, reason, time },
     ...(pushedAt !== undefined && { pushedAt }),
   })
+}
+
+/** Whether trying again cannot help: the ring of the dead letters takes no such item. */
+export function isPermanent(error: unknown): boolean {
+  return isRingError(error) && error.code === 'RING_ITEM_TOO_LARGE'
+}
+
+/**
+ * Whether two devices have the same ring. In format 1 a ring has no name of its own: only the same device is known to have it.
+ * @throws as `inspectRing`
+ */
+export async function isSameRing(
+  one: BlockDevice,
+  other: BlockDevice,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (one === other) return true
+  const inspect = async (device: BlockDevice): Promise<string | undefined> =>
+    (await inspectRing(device, { ...(signal !== undefined && { signal }) })).ring?.uuid
+  const uuid = await inspect(one)
+  return uuid !== undefined && (await inspect(other)) === uuid
+}
+
+/**
+ * Refuses dead letters that would go into the ring that they come from: they would go in a circle.
+ * @throws {RangeError} they would
+ * @throws as `inspectRing`
+ */
+export async function refuseOwnRing(
+  sink: DeadLetterSink<never> | undefined,
+  device: BlockDevice,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (typeof sink !== 'object') return
+  const letters = isEncodedSink(sink) ? ringOf(sink) : sink
+  if (letters === undefined || !(await isSameRing(device, letters, signal))) return
+  throw new RangeError('deadLetter must not be the ring that the dead letters come from')
+}
+
+function ringOf(sink: EncodedSink): BlockDevice | undefined {
+  return sink instanceof RingWriter ? sink.producer.device : undefined
 }
 
 /** Whether a value takes items that are encoded. */

@@ -1,10 +1,9 @@
 import type { BlockDevice } from '../../block/device.ts'
-import type { EncodedSink, Handler, ProcessOptions, ProcessSummary } from '../../jobs/types.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from '../../jobs/types.ts'
 import { inspectRing } from '../attach.ts'
-import { isEncodedSink } from './dead-letter-ring.ts'
+import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
 import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
-import { RingWriter } from './writer.ts'
 
 /** Has what a reader delivers handled; as `RingReader.process`. */
 export async function process<Out>(
@@ -31,43 +30,20 @@ const NOTHING_DONE: ProcessSummary = {
   abandoned: 0,
 }
 
-/** Reads what is in the ring while the reader has its role: nobody else has handled a later item. */
+/**
+ * Reads what is in the ring while the reader has its role: nobody else has handled a later item.
+ * @throws {RangeError} items would go in a circle, or leave the ring where they should stay
+ */
 async function look<Out>(
   device: BlockDevice,
-  options: ProcessOptions<Out>,
-): Promise<ProcessedRing> {
-  const { signal } = options
-  const { ring, producer } = await inspectRing(device, { ...(signal !== undefined && { signal }) })
-  await checkSinks(options, device, ring?.uuid)
-  return { ring: ring?.uuid ?? device.name, foundUpTo: producer.offset }
-}
-
-/** @throws {RangeError} items of a ring would go in a circle, or leave it where they should stay */
-async function checkSinks<Out>(
   { deadLetter, requeueTo, signal }: ProcessOptions<Out>,
-  device: BlockDevice,
-  uuid: string | undefined,
-): Promise<void> {
-  // In format 1 a ring has no name of its own: what is not the same device may be another ring.
-  const isOwn = async (other: BlockDevice): Promise<boolean> => {
-    if (other === device || uuid === undefined) return other === device
-    return (
-      (await inspectRing(other, { ...(signal !== undefined && { signal }) })).ring?.uuid === uuid
-    )
-  }
-  const requeue = requeueTo?.producer.device
-  if (requeue !== undefined && !(await isOwn(requeue))) {
+): Promise<ProcessedRing> {
+  const { ring, producer } = await inspectRing(device, { ...(signal !== undefined && { signal }) })
+  if (requeueTo !== undefined && !(await isSameRing(device, requeueTo.producer.device, signal))) {
     throw new RangeError(
       'requeueTo must be the writer of the same ring, in format 1 on the same device',
     )
   }
-  const letters = typeof deadLetter === 'object' ? deviceOf(deadLetter) : undefined
-  if (letters !== undefined && (await isOwn(letters))) {
-    throw new RangeError('deadLetter must not be the ring that is processed')
-  }
-}
-
-function deviceOf(sink: BlockDevice | EncodedSink): BlockDevice | undefined {
-  if (!isEncodedSink(sink)) return sink
-  return sink instanceof RingWriter ? sink.producer.device : undefined
+  await refuseOwnRing(deadLetter, device, signal)
+  return { ring: ring?.uuid ?? device.name, foundUpTo: producer.offset }
 }

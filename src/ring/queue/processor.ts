@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { type CodecError, isCodecError, isRingError } from '../../errors.ts'
+import { type CodecError, isCodecError } from '../../errors.ts'
 import { type Backoff, backoffAfter } from '../../jobs/backoff.ts'
 import { givenUp, type WorkError } from '../../jobs/errors.ts'
 import { Scheduler, type Verdict } from '../../jobs/scheduler.ts'
@@ -16,6 +16,7 @@ import { onAbort } from '../../util/abort.ts'
 import { atMost } from '../../util/at-most.ts'
 import { formatPosition } from '../position-text.ts'
 import { CurrentJob } from './current-job.ts'
+import { isPermanent } from './dead-letter-ring.ts'
 import type { RingEntry } from './entry.ts'
 import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
@@ -255,7 +256,8 @@ export class Processor<Out> {
     this.#handling++
     if (keyError !== undefined) throw keyError
     const mayHaveRun = attempt > 1 || entry.position <= this.#ring.foundUpTo
-    return this.#handler(entry.item, new CurrentJob(entry, attempt, mayHaveRun, this.#overSignal))
+    task.job = new CurrentJob(entry, attempt, mayHaveRun, this.#overSignal)
+    return this.#handler(entry.item, task.job)
   }
 
   /**
@@ -280,7 +282,8 @@ export class Processor<Out> {
   /** A handler returned, unless something else was concluded. */
   #conclude(task: Task<Out>, answer: unknown): Verdict<Task<Out>> {
     if (answer instanceof Concluded) return answer.verdict as Verdict<Task<Out>>
-    const given = Answer.of(answer)
+    // One that was asked for and not returned counts too: taken for success, it would lose the item.
+    const given = Answer.of(answer) ?? Answer.of(task.job?.asked)
     return given === undefined ? this.#succeeded(task) : this.#unsuccessful(task, given)
   }
 
@@ -434,9 +437,4 @@ function countIn(stored: number | undefined): number {
   const count = stored ?? 0
   if (Number.isSafeInteger(count) && count >= 0) return count
   throw new TypeError(`attemptStore: expected a count of attempts, found ${String(stored)}`)
-}
-
-/** Trying again cannot help: the ring of the dead letters takes no such item. */
-function isPermanent(error: unknown): boolean {
-  return isRingError(error) && error.code === 'RING_ITEM_TOO_LARGE'
 }

@@ -298,7 +298,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Acknowledges entries, in any order, as their `ack` does, all with one write: for those that were handled side by side.
+   * Acknowledges entries, in any order, as their `ack` does, all with one write: for those that were handled side by side. If it rejects,
+   * those behind an entry that is not acknowledged stay acknowledged, and the others are not.
    * @throws {TypeError} an entry is another reader's; then none is acknowledged
    * @throws as `RingEntry.ack`
    */

@@ -1,6 +1,7 @@
 import type { CodecError } from '../../errors.ts'
 import type { Verdict } from '../../jobs/scheduler.ts'
 import type { Position } from '../../position.ts'
+import type { CurrentJob } from './current-job.ts'
 import type { RingEntry } from './entry.ts'
 
 /** What is done with an item next: its handler is called, or it goes to the dead letters, or to the end of the ring. */
@@ -31,6 +32,8 @@ export interface Task<Out> {
   failures: number
   /** Why the last attempt failed. */
   error: unknown
+  /** What its handler was last called with. */
+  job: CurrentJob | undefined
   /** When its handler was called, if events are listened to. */
   startedAt: number | undefined
 }
@@ -43,7 +46,7 @@ export function newTask<Out>(
   const { entry, bytes, next, attempts, key, keyError, error } = known
   return {
     ...{ entry, bytes, key, keyError, next, attempts, error },
-    ...{ requeuedAfter: undefined, failures: 0, startedAt: undefined },
+    ...{ requeuedAfter: undefined, failures: 0, job: undefined, startedAt: undefined },
   }
 }
 
