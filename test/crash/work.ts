@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { deadLetter } from '../../src/codec/dead-letter.ts'
 import { Producer, RingWriter } from '../../src/index.ts'
@@ -25,7 +28,7 @@ export interface WorkRun {
 
 const COMMON = { keys: false, lazyAck: false, requeues: false, concurrency: 16 } as const
 
-export const WORK_RUNS: readonly WorkRun[] = [
+const WORK_RUNS: readonly WorkRun[] = [
   { ...COMMON, name: 'keys', format: 2, keys: true, maxUnacked: 1000, letters: 'ring' },
   { ...COMMON, name: 'lazyAck', format: 2, lazyAck: true, maxUnacked: 65_536, letters: 'function' },
   { ...COMMON, name: 'requeueTo', format: 2, maxUnacked: 8, letters: 'ring', requeues: true },
@@ -40,11 +43,26 @@ type Said = {
 
 const KILLS = 20
 
+/** Tests each run with so many items. */
+export function testKilledWorkers(items: number): void {
+  test.each(WORK_RUNS)(
+    'killed workers lose no item, and keep the order of keys: $name',
+    async (run) => {
+      const folder = mkdtempSync(join(tmpdir(), 'sbr-work-'))
+      try {
+        await workUnderKills(folder, run, items)
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
+}
+
 /**
  * Has workers handle all items of a ring, and kills them again and again.
  * @throws {Error} an item was lost, made up, handled out of order, or twice without need
  */
-export async function workUnderKills(folder: string, run: WorkRun, items: number): Promise<void> {
+async function workUnderKills(folder: string, run: WorkRun, items: number): Promise<void> {
   const ring = `${folder}/ring`
   const letters = `${folder}/letters`
   await using device = await FileBlockDevice.create(ring, { sizeBytes: (2 << 20) + items * 256 })

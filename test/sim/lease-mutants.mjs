@@ -1,20 +1,15 @@
 // Mutants of the lease: one rule left out each, which hosts that are after one role have to find; the same shape as in
 // mutants.mjs.
 
+import { mutantsOf } from './mutant.mjs'
+
 const TAKE = 'ring/format2/lease/take.ts'
 const LEASE = 'ring/format2/lease/lease.ts'
 const TIME = 'ring/format2/lease/time.ts'
 const ROLE = 'ring/format2/lease/role.ts'
 const DEVICE = 'ring/format2/lease/leased-device.ts'
 
-/** @param {[file: string, find: string, replace: string][]} edits */
-const mutant = (name, mix, seeds, ...edits) => ({
-  name,
-  format: 'leases',
-  mix,
-  seeds,
-  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
-})
+const mutant = mutantsOf({ format: 'leases' })
 
 export const LEASES = [
   mutant('a takeover without waiting', 'any', 100, [

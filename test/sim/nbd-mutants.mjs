@@ -1,17 +1,11 @@
 // Mutants of the NBD client, each found by a ring and its neighbours on a simulated server.
 
+import { mutantsOf } from './mutant.mjs'
+
 const CONNECTION = 'block/nbd/transport/connection.ts'
 const FLUSH_TRACKER = 'block/nbd/transport/flush-tracker.ts'
 
-/** @param {[file: string, find: string, replace: string][]} edits */
-const mutant = (name, mix, seeds, ...edits) => ({
-  name,
-  format: '2',
-  device: 'nbd',
-  mix,
-  seeds,
-  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
-})
+const mutant = mutantsOf({ format: '2', device: 'nbd' })
 
 export const NBD = [
   mutant('what a lost connection left unflushed is forgotten', 'servers', 30, [

@@ -1,19 +1,14 @@
 // Mutants of the reader that acknowledges in any order: one rule left out each; the same shape as in mutants.mjs. That what went with a
 // cache is cut where an epoch begins takes more at once than seeds come to soon: test/ring/ack.test.ts shows it.
 
+import { mutantsOf } from './mutant.mjs'
+
 const DELIVERIES = 'ring/queue/deliveries.ts'
 const SOURCE = 'ring/queue/entry-source.ts'
 const ACKNOWLEDGER = 'ring/queue/acknowledger.ts'
 const HOLD = 'ring/queue/hold.ts'
 
-/** @param {[file: string, find: string, replace: string][]} edits */
-const mutant = (name, mix, seeds, ...edits) => ({
-  name,
-  format: '2-reader',
-  mix,
-  seeds,
-  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
-})
+const mutant = mutantsOf({ format: '2-reader' })
 
 export const READERS = [
   mutant('the ring advances past a gap', 'kill', 300, [

@@ -1,18 +1,13 @@
 // Mutants of `process`: one rule left out each; the same shape as in mutants.mjs.
 
+import { mutantsOf } from './mutant.mjs'
+
 const REQUEUER = 'ring/queue/requeuer.ts'
 const PROCESSOR = 'ring/queue/processor.ts'
 const SETTLEMENTS = 'ring/queue/settlements.ts'
 const SCHEDULER = 'jobs/scheduler.ts'
 
-/** @param {[file: string, find: string, replace: string][]} edits */
-const mutant = (name, mix, seeds, ...edits) => ({
-  name,
-  format: '2-work',
-  mix,
-  seeds,
-  edits: edits.map(([file, find, replace]) => ({ file, find, replace })),
-})
+const mutant = mutantsOf({ format: '2-work' })
 
 export const WORK = [
   mutant('an item is acknowledged when its handler begins', 'none', 100, [

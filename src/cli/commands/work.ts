@@ -3,7 +3,13 @@ import { openDevice } from '../device/device.ts'
 import { type ItemFlags, itemFlags, namesOf } from '../flags/flags.ts'
 import { type LeaseFlags, leaseFlags, leaseOf } from '../flags/lease-flags.ts'
 import { parseCount } from '../flags/size.ts'
-import { ABOUT_COMMAND, runWork, type WorkFlags, workFlags } from '../jobs/run-work.ts'
+import {
+  ABOUT_COMMAND,
+  deviceAndCommand,
+  runWork,
+  type WorkFlags,
+  workFlags,
+} from '../jobs/run-work.ts'
 
 interface Flags extends WorkFlags, ItemFlags, LeaseFlags {
   readonly concurrency?: number
@@ -29,14 +35,7 @@ export const work: Command<CommandContext> = buildCommand({
     customUsage: ['[FLAGS] DEVICE -- COMMAND [ARGS...]'],
   },
   parameters: {
-    positional: {
-      kind: 'array',
-      parameter: {
-        brief: 'The path of the ring, -- and the command with its arguments',
-        placeholder: 'DEVICE -- COMMAND ARGS',
-        parse: String,
-      },
-    },
+    positional: deviceAndCommand,
     flags: {
       concurrency: {
         kind: 'parsed',

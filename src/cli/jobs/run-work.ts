@@ -1,4 +1,9 @@
-import type { FlagParametersForType, TypedFlagParameter } from '@stricli/core'
+import type {
+  CommandContext,
+  FlagParametersForType,
+  TypedFlagParameter,
+  TypedPositionalParameters,
+} from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { type ReaderOptions, RingReader } from '../../ring/queue/reader.ts'
 import { checkLeasable } from '../device/leases.ts'
@@ -68,6 +73,16 @@ export const workFlags: FlagParametersForType<WorkFlags> = {
   },
   retryInterval: duration('The longest first pause, such as 500ms or 10s (default: 5s)'),
   grace: duration('How long COMMAND may keep running after SIGTERM (default: 10s)'),
+}
+
+/** What stands on the command line: a device, and the command with its arguments. */
+export const deviceAndCommand: TypedPositionalParameters<readonly string[], CommandContext> = {
+  kind: 'array',
+  parameter: {
+    brief: 'The path of the ring, -- and the command with its arguments',
+    placeholder: 'DEVICE -- COMMAND ARGS',
+    parse: String,
+  },
 }
 
 /** The part of a help text that is about COMMAND. */

@@ -1,7 +1,13 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { checkKeeps } from '../../../journal/attach.ts'
 import type { ItemFlags } from '../../flags/flags.ts'
-import { ABOUT_COMMAND, runWork, type WorkFlags, workFlags } from '../../jobs/run-work.ts'
+import {
+  ABOUT_COMMAND,
+  deviceAndCommand,
+  runWork,
+  type WorkFlags,
+  workFlags,
+} from '../../jobs/run-work.ts'
 import { journalFlags, journalNames, openJournal } from '../../journal/journal.ts'
 
 type Flags = WorkFlags & ItemFlags
@@ -27,14 +33,7 @@ export const run: Command<CommandContext> = buildCommand({
     customUsage: ['[FLAGS] DEVICE -- COMMAND [ARGS...]'],
   },
   parameters: {
-    positional: {
-      kind: 'array',
-      parameter: {
-        brief: 'The path of the journal, -- and the command with its arguments',
-        placeholder: 'DEVICE -- COMMAND ARGS',
-        parse: String,
-      },
-    },
+    positional: deviceAndCommand,
     flags: { ...workFlags, ...journalFlags },
   },
   func: runJournal,
