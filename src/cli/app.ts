@@ -5,28 +5,38 @@ import {
   buildRouteMap,
   type CommandContext,
   FlagNotFoundError,
+  type PartialApplicationConfiguration,
   text_en,
   UnexpectedPositionalError,
+  version,
 } from '@stricli/core'
+import { helpFlag } from './help/flag.ts'
+import { commandMeant } from './help/foreign-words.ts'
 import { loadRoutes } from './routes.ts'
 import { VERSION } from './version.ts'
 
-const fullDescription = `A durable queue on a file or a raw block device: one program pushes items, another consumes them.
-Byte-compatible with MirageOS's shared-block-ring.
+const brief =
+  'A durable queue on a file or a raw block device: one program pushes items, another consumes them.'
+
+const fullDescription = `DEVICE is a path of a file or raw device, a file:// URI or an NBD URI (nbd://host/export). After -- nothing is
+taken for a flag. Sizes are bytes: 512, 64K or 64KiB (1,024 each), 1GB (10^9); times are 500ms, 10s, 2m.
+
+Errors go to standard error; with --json as {"error":{"code":...,"message":...}}. SBR_DEBUG=1 adds stack traces.
 
 EXIT CODES
-  0 done   1 fault   2 wrong usage   3 nothing to do now: empty, or no room; devices differ   4 suspended
-  128 + n: stopped by signal n before it was done
+- 0: done
+- 1: fault
+- 2: wrong usage
+- 3: nothing to do now: empty, or no room; devices differ
+- 4: suspended
+- 128 + n: stopped by signal n before it was done
 
 EXAMPLES
   sbr create ring.img --size 64MiB
   echo hello | sbr produce ring.img
   sbr consume ring.img --drain
   sbr create outbox.img && echo order-7 | sbr journal push outbox.img
-  sbr journal run outbox.img -- ./send-mail
-
-Errors go to standard error; with --json as {"error":{"code":...,"message":...}}. SBR_DEBUG=1 adds stack
-traces. DEVICE is a path of a file or raw device, a file:// URI or an NBD URI (nbd://host/export); after -- nothing is taken for a flag.`
+  sbr journal run outbox.img -- ./send-mail`
 
 /**
  * The command line for an input that begins with this word. What a command throws goes to `onFailure`, and is not
@@ -38,7 +48,7 @@ export async function buildApp(
 ): Promise<Application<CommandContext>> {
   const root = buildRouteMap({
     routes: await loadRoutes(word),
-    docs: { brief: 'A durable queue on a block device', fullDescription },
+    docs: { brief, fullDescription },
   })
   const silent = (error: unknown): string => {
     onFailure(error)
@@ -48,7 +58,7 @@ export async function buildApp(
     ...text_en,
     exceptionWhileRunningCommand: silent,
     noCommandRegisteredForInput: ({ input, corrections }) =>
-      `there is no command ${input}${didYouMean(corrections.map((name) => name.replaceAll('`', '')))}`,
+      `there is no command ${input}${didYouMean(commandsLike(input, word, corrections))}`,
     exceptionWhileParsingArguments(error, color) {
       if (error instanceof FlagNotFoundError) return unknownFlag(error)
       const [, flag] =
@@ -57,16 +67,18 @@ export async function buildApp(
       return text_en.exceptionWhileParsingArguments.call(this, error, color)
     },
   }
-  return buildApplication(root, {
+  const config: PartialApplicationConfiguration = {
     name: 'sbr',
-    versionInfo: { getCurrentVersion: async () => VERSION },
     scanner: {
       caseStyle: 'allow-kebab-for-camel',
       allowArgumentEscapeSequence: true,
       distanceOptions: SIMILAR,
     },
-    documentation: { disableAnsiColor: true },
     localization: { text },
+  }
+  return buildApplication(root, config, {
+    help: helpFlag(word === undefined),
+    version: version({ brief: 'Print the version', info: { currentVersion: VERSION } }),
   })
 }
 
@@ -78,6 +90,18 @@ const SIMILAR = {
   threshold: 4,
   weights: { insertion: 1, deletion: 3, substitution: 2, transposition: 0 },
 } as const
+
+/** Commands that might be meant: one that does what the word means elsewhere, or else those with a similar name. */
+function commandsLike(
+  input: string,
+  word: string | undefined,
+  corrections: readonly string[],
+): readonly string[] {
+  const meant = commandMeant(input, input === word ? undefined : word)
+  return meant === undefined
+    ? corrections.map((name) => name.replaceAll('`', ''))
+    : [`sbr ${meant}`]
+}
 
 function didYouMean(corrections: readonly string[]): string {
   return corrections.length === 0 ? '' : `; did you mean ${corrections.join(' or ')}?`

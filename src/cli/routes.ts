@@ -1,36 +1,83 @@
 import type { Command, CommandContext, RouteMap } from '@stricli/core'
 
-type Route = Command<CommandContext> | RouteMap<CommandContext>
+export type Route = Command<CommandContext> | RouteMap<CommandContext>
+
+type Load = () => Promise<Route>
+
+/** The commands that the help shows together. */
+interface Group {
+  readonly title: string
+  readonly routes: Readonly<Record<string, Load>>
+}
 
 /** Where each command is, in the order of the help. */
-const ROUTES: Readonly<Record<string, () => Promise<Route>>> = {
-  create: async () => (await import('./commands/create.ts')).create,
-  produce: async () => (await import('./commands/produce.ts')).produce,
-  consume: async () => (await import('./commands/consume.ts')).consume,
-  head: async () => (await import('./commands/head.ts')).head,
-  peek: async () => (await import('./commands/peek.ts')).peek,
-  tail: async () => (await import('./commands/tail.ts')).tail,
-  move: async () => (await import('./commands/move.ts')).move,
-  work: async () => (await import('./commands/work.ts')).work,
-  suspend: async () => (await import('./commands/suspend.ts')).suspend,
-  resume: async () => (await import('./commands/resume.ts')).resume,
-  diagnostics: async () => (await import('./commands/diagnostics.ts')).diagnostics,
-  check: async () => (await import('./commands/check.ts')).check,
-  metrics: async () => (await import('./commands/metrics.ts')).metrics,
-  verify: async () => (await import('./commands/verify.ts')).verify,
-  repair: async () => (await import('./commands/repair.ts')).repair,
-  dump: async () => (await import('./commands/dump.ts')).dump,
-  migrate: async () => (await import('./commands/migrate.ts')).migrate,
-  lease: async () => (await import('./commands/lease/index.ts')).lease,
-  journal: async () => (await import('./commands/journal/index.ts')).journal,
-  bench: async () => (await import('./commands/bench.ts')).bench,
-  device: async () => (await import('./commands/device/index.ts')).device,
-}
+const GROUPS: readonly Group[] = [
+  {
+    title: 'EVERYDAY',
+    routes: {
+      create: async () => (await import('./commands/create.ts')).create,
+      produce: async () => (await import('./commands/produce.ts')).produce,
+      consume: async () => (await import('./commands/consume.ts')).consume,
+      diagnostics: async () => (await import('./commands/diagnostics.ts')).diagnostics,
+      head: async () => (await import('./commands/head.ts')).head,
+      peek: async () => (await import('./commands/peek.ts')).peek,
+      tail: async () => (await import('./commands/tail.ts')).tail,
+      move: async () => (await import('./commands/move.ts')).move,
+      suspend: async () => (await import('./commands/suspend.ts')).suspend,
+      resume: async () => (await import('./commands/resume.ts')).resume,
+    },
+  },
+  {
+    title: 'CARE',
+    routes: {
+      check: async () => (await import('./commands/check.ts')).check,
+      metrics: async () => (await import('./commands/metrics.ts')).metrics,
+      verify: async () => (await import('./commands/verify.ts')).verify,
+      repair: async () => (await import('./commands/repair.ts')).repair,
+      dump: async () => (await import('./commands/dump.ts')).dump,
+      migrate: async () => (await import('./commands/migrate.ts')).migrate,
+      lease: async () => (await import('./commands/lease/index.ts')).lease,
+    },
+  },
+  {
+    title: 'JOURNAL AND WORK',
+    routes: {
+      work: async () => (await import('./commands/work.ts')).work,
+      journal: async () => (await import('./commands/journal/index.ts')).journal,
+    },
+  },
+  {
+    title: 'DEVICE',
+    routes: {
+      device: async () => (await import('./commands/device/index.ts')).device,
+      bench: async () => (await import('./commands/bench.ts')).bench,
+    },
+  },
+]
+
+const ROUTES: Readonly<Record<string, Load>> = Object.assign(
+  {},
+  ...GROUPS.map(({ routes }) => routes),
+)
+
+/** The names of the commands as the help groups them. */
+export const COMMAND_GROUPS: readonly {
+  readonly title: string
+  readonly names: readonly string[]
+}[] = GROUPS.map(({ title, routes }) => ({ title, names: Object.keys(routes) }))
 
 /** Whether a word is a group of commands, so that a command has to follow. */
 export async function isGroup(word: string): Promise<boolean> {
   const route = await ROUTES[word]?.()
   return route !== undefined && 'getAllEntries' in route
+}
+
+/** The command that an input is for, as far as there is such: `lease show`. */
+export async function commandOf([word, next]: readonly string[]): Promise<string | undefined> {
+  if (word === undefined) return undefined
+  const route = await ROUTES[word]?.()
+  if (route === undefined || next === undefined || !('getAllEntries' in route)) return route && word
+  return route.getRoutingTargetForInput(next) === undefined ? word : `${word} ${next}`
 }
 
 /**

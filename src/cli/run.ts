@@ -5,11 +5,12 @@ import { asCommandError, type CommandError, EXIT, usageError } from './errors.ts
 import { tellClaims } from './output/claim-notices.ts'
 import { safeLines } from './output/render.ts'
 import { renderError } from './output/render-error.ts'
-import { isGroup } from './routes.ts'
+import { commandOf, isGroup } from './routes.ts'
 import { Stopped } from './signals.ts'
 
 /** Runs the command and returns the exit code. */
-export async function runCommandLine(inputs: readonly string[]): Promise<number> {
+export async function runCommandLine(given: readonly string[]): Promise<number> {
+  const inputs = given[0] === 'help' ? [...given.slice(1), '--help'] : given
   let failure: unknown
   const complaints: string[] = []
   tellClaims(wantsJson(inputs))
@@ -21,11 +22,13 @@ export async function runCommandLine(inputs: readonly string[]): Promise<number>
     stdout: process.stdout,
     stderr,
   }
-  await run(app, inputs.length === 0 ? ['--help'] : inputs, { process: host })
+  await run(app, inputs, { process: host })
   if (failure !== undefined) return report(asCommandError(failure), inputs)
   // What is left are the parser's own complaints.
   if (host.exitCode === ExitCode.InvalidArgument || host.exitCode === ExitCode.UnknownCommand) {
-    return report(usageError(`${complaints.join('').trim()} (see sbr --help)`), inputs)
+    const command = await commandOf(inputs)
+    const help = command === undefined ? 'sbr --help' : `sbr help ${command}`
+    return report(usageError(`${complaints.join('').trim()} (see ${help})`), inputs)
   }
   if (host.exitCode !== ExitCode.Success) {
     return report(asCommandError(new Error(complaints.join('').trim())), inputs)

@@ -117,8 +117,8 @@ describe('frames', () => {
 })
 
 test('sizes, times and counts', () => {
-  const sizes = ['512', '64KiB', '64 mib', '1GiB', '1GB', '1.5KiB'].map(parseSize)
-  expect(sizes).toEqual([512, 65536, 2 ** 26, 2 ** 30, 1e9, 1536])
+  const sizes = ['512', '64K', '64M', '64KiB', '64 mib', '1GiB', '1GB', '1.5KiB'].map(parseSize)
+  expect(sizes).toEqual([...[512, 65536, 2 ** 26, 65536, 2 ** 26, 2 ** 30, 1e9, 1536]])
   for (const text of ['', '0', '-1', '12x', '1.5', 'KiB', '9999999TiB']) {
     expect(() => parseSize(text)).toThrow('expected a size')
   }

@@ -3,6 +3,10 @@ import { usageError } from '../errors.ts'
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
   B: 1,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
   KB: 1e3,
   MB: 1e6,
   GB: 1e9,
@@ -18,7 +22,7 @@ const MILLISECONDS: Readonly<Record<string, number>> = { '': 1000, ms: 1, s: 100
 /** The longest time that a timer takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Bytes from `512`, `64KiB` or `1GB` (powers of 1,024 with the `i`, of 1,000 without). */
+/** Bytes from `512`, `64K`, `64KiB` (powers of 1,024, as dd and truncate have them) or `1GB` (powers of 1,000). */
 export function parseSize(text: string): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text) ?? []
   const factor = unit === undefined ? undefined : UNITS[unit.toUpperCase()]
@@ -26,7 +30,7 @@ export function parseSize(text: string): number {
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
   if (bytes > Number.MAX_SAFE_INTEGER)
     throw usageError(`expected a size of less than 8192TiB, found '${text}'`)
-  throw usageError(`expected a size such as 512, 64KiB, 1GiB or 1GB (10^9), found '${text}'`)
+  throw usageError(`expected a size such as 512, 64K, 64KiB, 1GiB or 1GB (10^9), found '${text}'`)
 }
 
 /** Milliseconds from `500ms`, `10s`, `2m` or a number of seconds. */

@@ -1,0 +1,106 @@
+import type { CommandContext, RouteMap } from '@stricli/core'
+import { COMMAND_GROUPS } from '../routes.ts'
+import {
+  type Block,
+  blocksOf,
+  type CommandDocument,
+  type Described,
+  entriesOf,
+} from './document.ts'
+import { rows, wrap, wrapCommand } from './wrap.ts'
+
+/** How the help is shown. */
+export interface HelpView {
+  readonly columns: number
+  /** A heading as the terminal shows it. */
+  readonly heading: (text: string) => string
+}
+
+/** Lines of more are hard to read, and of less than the least hardly lines. */
+const MOST_COLUMNS = 120
+const LEAST_COLUMNS = 40
+
+/** How wide the help is on a terminal of so many columns; undefined is none. */
+export function helpColumns(columns: number | undefined): number {
+  return Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, columns ?? 80))
+}
+
+/** The help of a command. */
+export function commandHelp(document: CommandDocument, view: HelpView): string {
+  const { usage, description, args, flags } = document
+  const [about, rest] = splitExamples(description)
+  return [
+    section('USAGE', wrap(usage, view.columns, 6, '  '), view),
+    `\n${blocksText(about, view)}`,
+    args.length === 0 ? '' : `\n${section('ARGUMENTS', rows(args, view.columns), view)}`,
+    `\n${section('FLAGS', rows(flags, view.columns), view)}`,
+    rest.length === 0 ? '' : `\n${blocksText(rest, view)}`,
+  ].join('')
+}
+
+/** The help of a group of commands, such as `sbr lease`. */
+export function groupHelp(name: string, group: RouteMap<CommandContext>, view: HelpView): string {
+  const { columns } = view
+  const commands = entriesOf(group).map(([word, { brief }]): Described => [word, brief])
+  return [
+    section('USAGE', wrap(`${name} COMMAND [FLAGS]`, columns, 6, '  '), view),
+    `\n${blocksText(blocksOf(group.fullDescription ?? group.brief), view)}`,
+    `\n${section('COMMANDS', rows(commands, columns), view)}`,
+    `\n${wrap(`The flags of a command: ${name} COMMAND --help`, columns)}`,
+  ].join('')
+}
+
+/** The commands in groups: what `sbr` alone prints. */
+export function overview(root: RouteMap<CommandContext>, view: HelpView): string {
+  const { columns } = view
+  const briefs = new Map(entriesOf(root).map(([name, { brief }]) => [name, brief] as const))
+  // Aligned across the groups.
+  const widest = Math.max(...[...briefs.keys()].map((name) => name.length))
+  const groups = COMMAND_GROUPS.map(({ title, names }) => {
+    const table = names.map((name): Described => [name.padEnd(widest), briefs.get(name) ?? ''])
+    return `\n${section(title, rows(table, columns), view)}`
+  })
+  return [
+    wrap(root.brief, columns),
+    `\n${section('USAGE', '  sbr COMMAND [FLAGS] DEVICE\n', view)}`,
+    ...groups,
+    `\n${wrap('More about all of them: sbr --help. About one: sbr help COMMAND.', columns)}`,
+  ].join('')
+}
+
+/** The overview, and what holds for all commands. */
+export function fullHelp(root: RouteMap<CommandContext>, view: HelpView): string {
+  return `${overview(root, view)}\n${blocksText(blocksOf(root.fullDescription ?? ''), view)}`
+}
+
+function blocksText(blocks: readonly Block[], view: HelpView): string {
+  return blocks.map((block) => blockText(block, view)).join('')
+}
+
+function blockText(block: Block, { columns, heading }: HelpView): string {
+  switch (block.kind) {
+    case 'space':
+      return '\n'
+    case 'heading':
+      return `${heading(block.text)}\n`
+    case 'paragraph':
+      return wrap(block.text, columns)
+    case 'item':
+      return wrap(block.text, columns, 2, '- ')
+    case 'example':
+      return wrapCommand(block.text, columns)
+  }
+}
+
+function section(title: string, text: string, { heading }: HelpView): string {
+  return `${heading(title)}\n${text}`
+}
+
+/** Examples come last, after the flags: the end of the help is what stays in sight. */
+function splitExamples(blocks: readonly Block[]): readonly [readonly Block[], readonly Block[]] {
+  const at = blocks.findIndex((block) => block.kind === 'heading' && block.text === 'EXAMPLES')
+  if (at < 0) return [blocks, []]
+  const before = blocks.slice(0, at)
+  if (before.at(-1)?.kind === 'space') before.pop()
+  return [before, blocks.slice(at)]
+}
