@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Producer, RingReader } from 'shared-block-ring'
 import { FileBlockDevice } from 'shared-block-ring/block/file'
-import { deadLetter } from 'shared-block-ring/codec'
+import { deadLetters } from 'shared-block-ring/codec'
 import { inspectRing } from 'shared-block-ring/tools'
 
 const input = fileURLToPath(new URL('../package-lock.json', import.meta.url))
@@ -20,7 +20,7 @@ const RING_BYTES = 128 * 1024
 
 const directory = await mkdtemp(join(tmpdir(), 'pipeline-'))
 const ring = join(directory, 'ring')
-const deadLetters = join(directory, 'dead-letters')
+const failures = join(directory, 'dead-letters')
 const output = join(directory, 'output')
 const running = new Set()
 
@@ -34,7 +34,7 @@ try {
 async function run() {
   const started = performance.now()
   const device = await FileBlockDevice.create(ring, { sizeBytes: RING_BYTES })
-  const failed = await FileBlockDevice.create(deadLetters, { sizeBytes: RING_BYTES })
+  const failed = await FileBlockDevice.create(failures, { sizeBytes: RING_BYTES })
   await Producer.create(device)
   await Producer.create(failed)
   await writeFile(output, '')
@@ -44,7 +44,7 @@ async function run() {
   console.log(`Made a ring of ${RING_BYTES / 1024} KiB on ${ring}.`)
   console.log(`Passing on the ${lines} lines of package-lock.json, ${size} bytes.`)
   const producer = start('producer', ring, input)
-  const first = start('worker', ring, deadLetters, output)
+  const first = start('worker', ring, failures, output)
   console.log(
     `Started a producer (process ${producer.pid}) and a worker with eight handlers (${first.pid}).`,
   )
@@ -57,7 +57,7 @@ async function run() {
   const { waitingItems } = await inspectRing(device)
   console.log(`Killed the worker in the middle; ${waitingItems} lines wait in the ring.`)
 
-  const second = start('worker', ring, deadLetters, output)
+  const second = start('worker', ring, failures, output)
   console.log(`Started another worker (${second.pid}).`)
   await end(producer)
   while ((await inspectRing(device)).waitingItems > 0) {
@@ -76,7 +76,7 @@ async function run() {
 
 /** Does by hand what no handler could. A crash may have put the same line among the dead letters twice. */
 async function putRight(device) {
-  const reader = await RingReader.open(device, { codec: deadLetter })
+  const reader = await RingReader.open(device, { codec: deadLetters })
   const file = await open(output, 'r+')
   for (let entry = await reader.tryReceive(); entry; entry = await reader.tryReceive()) {
     const { bytes, position, attempts, reason } = entry.item

@@ -40,10 +40,7 @@ const SHARED = [
   ['leases', /^ring\/format2\/(lease\/(?!block$)|disk\/lease-block$)/],
   ['inspection', /^ring\/format2\/check\/inspect$/],
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
-  [
-    'work',
-    /^(jobs\/(?!errors$)|ring\/queue\/(process|process-settings|processor|requeuer|task|settlements|current-job|dead-letter-ring)$)/,
-  ],
+  ['work', /^(jobs\/(?!errors$)|ring\/queue\/handling\/)/],
   ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
   ['envelope', /^codec\/(after|envelope|wrapped|dead-letter)$/],
   ['claims', /^(block\/(native|claim)\/|hosts\/(run-)?command$)/],

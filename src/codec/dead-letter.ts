@@ -39,7 +39,7 @@ const enveloped = envelope(bytes)
  * What `RingReader.process` writes into a ring of dead letters: an envelope with the item's bytes as they were, whose headers say where
  * it comes from and why it was given up, and whose id is the same when it comes twice.
  */
-export const deadLetter: Codec<StoredDeadLetter> = {
+export const deadLetters: Codec<StoredDeadLetter> = {
   name: 'a dead letter',
   encode: (letter) => {
     const { ring, position, attempts, reason, pushedAt, time } = letter

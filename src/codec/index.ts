@@ -1,6 +1,6 @@
 export { bytes } from './bytes.ts'
 export { type CompressedOptions, compressed } from './compressed.ts'
-export { deadLetter, type StoredDeadLetter } from './dead-letter.ts'
+export { deadLetters, type StoredDeadLetter } from './dead-letter.ts'
 export { type EncryptedOptions, encrypted } from './encrypted.ts'
 export type { AesKey, EncryptionKey, EncryptionKeys, WebCryptoKey } from './encryption-keys.ts'
 export { type Envelope, type EnvelopeInput, envelope } from './envelope.ts'

@@ -39,11 +39,15 @@ export interface RetryOptions {
 export class Answer {
   readonly #answer: Given
 
+  /** @internal */
   constructor(answer: Given) {
     this.#answer = answer
   }
 
-  /** What a handler answered; undefined if that is no answer, which is success. */
+  /**
+   * What a handler answered; undefined if that is no answer, which is success.
+   * @internal
+   */
   static of(value: unknown): Given | undefined {
     return typeof value === 'object' && value !== null && #answer in value
       ? value.#answer
@@ -126,7 +130,7 @@ export interface ProcessOptions<Out> {
   /**
    * Where items go that are given up: a device with a ring, a writer of bytes, or a function. It is durable there before the item is
    * acknowledged, so a crash between the two may hand it over twice: `ring` and `position` tell. A ring gets envelopes, which the
-   * codec `deadLetter` reads. It is tried again, after the same pauses, until it succeeds.
+   * codec `deadLetters` reads. It is tried again, after the same pauses, until it succeeds.
    */
   readonly deadLetter?: DeadLetterSink<Out>
   /**

@@ -16,7 +16,6 @@ export interface Ends<In> {
 /** Whether, and how, to create the ring first. */
 export interface CreateJournal {
   readonly createIfMissing?: boolean | CreateOptions
-  readonly overwrite?: boolean
 }
 
 /**
@@ -31,12 +30,12 @@ export async function attachEnds<In>(
   options: WriterOptions<In>,
 ): Promise<Ends<In>> {
   options.signal?.throwIfAborted()
-  const { createIfMissing = true, overwrite = false } = create
+  const { createIfMissing = true } = create
   if (createIfMissing !== false) {
     const created = typeof createIfMissing === 'object' ? createIfMissing : {}
     if (created.onFull === 'overwrite')
       throw new RangeError('a journal cannot overwrite its oldest operations')
-    await createMissing(device, { overwrite, ...created })
+    await createMissing(device, created)
   }
   // Nobody else may suspend what only we could resume.
   const consumer = await Consumer.attach(device, { ...options, answerRequests: false })

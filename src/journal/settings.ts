@@ -3,7 +3,7 @@ import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
 import { attemptsOf, type Backoff, backoffOf, checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
 import type { DeadLetterFunction } from '../jobs/types.ts'
-import { sinkOf } from '../ring/queue/dead-letter-ring.ts'
+import { sinkOf } from '../ring/queue/handling/dead-letter-ring.ts'
 import { WRITER_KINDS } from '../ring/queue/writer.ts'
 import type { OptionKinds } from '../util/options.ts'
 import type { JournalOptions } from './types.ts'
@@ -25,7 +25,6 @@ export const JOURNAL_KINDS: OptionKinds<JournalOptions<never>> = {
   ...{ codec, createIfMissing, signal, clock },
   name: 'string',
   client: 'string',
-  overwrite: 'boolean',
   flushIntervalMs: 'number',
   attempts: 'number',
   backoff: 'object',

@@ -49,8 +49,6 @@ export interface JournalOptions<Out, In = Out>
   readonly client?: string
   /** Create the journal if the device is blank, as the options say. Default true. */
   readonly createIfMissing?: boolean | CreateOptions
-  /** With `createIfMissing`: create it also where something else is that is no ring. Default false. */
-  readonly overwrite?: boolean
   /** Turns operations into bytes and back. Default: operations are bytes. */
   readonly codec?: Codec<Out, In>
   /**

@@ -111,7 +111,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     if (!oracle.hasMoved(before, consumer.position)) return
     reportedSince.pop += damaged
     reportedSince.advance += damaged
-    oracle.gaveBackLost(damaged)
+    oracle.skippedLost(damaged)
   }
 
   /** Pops, skipping damage. Also returns how many damaged items precede the first, and the position behind them. */
@@ -160,9 +160,9 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     const count = Math.ceil(handle.popped.length * part)
     const last = handle.popped[count - 1]
     if (last === undefined) return
-    oracle.givesBack(last.id + 1)
+    oracle.acknowledges(last.id + 1)
     await handle.consumer.advance(last.position)
-    oracle.gaveBack(handle.session, last.id + 1, last.position)
+    oracle.acknowledged(handle.session, last.id + 1, last.position)
     handle.reportedSince.advance = 0
     trace(() => `consumer advanced past item ${last.id}`)
     handle.popped.splice(0, count)

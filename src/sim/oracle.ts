@@ -98,8 +98,8 @@ export class Oracle {
   readonly #starts: Position[] = []
   #commits = 0
   /** The number behind the last item that a consumer acknowledged: that resolved, and was begun. */
-  #gaveBack = 0
-  #givesBack = 0
+  #acknowledged = 0
+  #acknowledges = 0
   #reportedBefore = 0
   #lastAcknowledged = -1
   #delivered = 0
@@ -124,7 +124,7 @@ export class Oracle {
 
   /** The number behind the last acknowledged item; undefined while that is not known. */
   get returned(): number | undefined {
-    return this.#gaveBack === this.#givesBack ? this.#gaveBack : undefined
+    return this.#acknowledged === this.#acknowledges ? this.#acknowledged : undefined
   }
 
   /** The number of the last item that was acknowledged. */
@@ -235,7 +235,7 @@ export class Oracle {
         session.own = id
         // The consumer's own position is known now, unless items were overwritten behind it; it may still go back to
         // what is stable.
-        if (missed === 0) this.#givesBack = Math.max(this.#gaveBack, id)
+        if (missed === 0) this.#acknowledges = Math.max(this.#acknowledged, id)
       }
       next = id + 1
       if (!fromOwn) session.last = id
@@ -250,7 +250,7 @@ export class Oracle {
     const { lossless, losses } = this.#guarantees
     // Losses may be reported with the next item.
     if (!lossless || losses.overwritten || losses.damaged) return
-    const next = session.next ?? this.#givesBack
+    const next = session.next ?? this.#acknowledges
     const missing = this.#log.findIndex(
       ({ fate }, id) => id >= next && id <= acknowledged && fate === 'acknowledged',
     )
@@ -266,7 +266,7 @@ export class Oracle {
   }
 
   /** A handle reported lost items, and acknowledged them, with nothing behind them. */
-  gaveBackLost(items: number): void {
+  skippedLost(items: number): void {
     this.#reportedBefore += items
   }
 
@@ -276,14 +276,14 @@ export class Oracle {
   }
 
   /** The consumer begins to acknowledge everything before an item's number. */
-  givesBack(next: number): void {
-    this.#givesBack = Math.max(this.#givesBack, next)
+  acknowledges(next: number): void {
+    this.#acknowledges = Math.max(this.#acknowledges, next)
   }
 
   /** That resolved. */
-  gaveBack(session: ConsumerSession, next: number, position: Position): void {
-    this.#gaveBack = Math.max(this.#gaveBack, next)
-    this.#givesBack = this.#gaveBack
+  acknowledged(session: ConsumerSession, next: number, position: Position): void {
+    this.#acknowledged = Math.max(this.#acknowledged, next)
+    this.#acknowledges = this.#acknowledged
     this.#reportedBefore = 0
     this.#overwritten = this.#overwritten.filter(({ id }) => id >= next)
     session.own = next
@@ -363,7 +363,7 @@ export class Oracle {
   #checkCount(id: number, { from, to, reported, next }: Counted): void {
     const items = this.#itemsUpTo
     if (!this.#guarantees.authentic || items === undefined) return
-    const cursor = this.#unmerged(from, next ?? this.#givesBack, items)
+    const cursor = this.#unmerged(from, next ?? this.#acknowledges, items)
     // Where a producer began with less than was delivered before, because that was lost, it counts on from there.
     const begun = this.#starts.filter((start) => cursor < start && start <= to)
     const missing = items(to) - Math.min(...[from, ...begun].map(items)) - 1
@@ -404,11 +404,11 @@ export class Oracle {
       throw new Violation('exposed', `item ${id} was delivered, but it ${why}`)
     }
     const goesBack = next === undefined && this.#guarantees.losses.damaged
-    if (id < (next ?? this.#gaveBack) && !goesBack) {
+    if (id < (next ?? this.#acknowledged) && !goesBack) {
       const why = next === undefined ? 'it was acknowledged' : `item ${next - 1} was`
       throw new Violation('repeated', `item ${id} was delivered again, after ${why}`)
     }
-    this.#skip(next ?? this.#givesBack, id, reported)
+    this.#skip(next ?? this.#acknowledges, id, reported)
   }
 
   /**

@@ -4,8 +4,8 @@ import type { Position } from '../position.ts'
 import type { DamageMessage } from '../ring/damage.ts'
 import { parsePosition } from '../ring/position-text.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
-import { process as processRing } from '../ring/queue/process.ts'
-import type { ProcessSource } from '../ring/queue/processor.ts'
+import { process as processRing } from '../ring/queue/handling/process.ts'
+import type { ProcessSource } from '../ring/queue/handling/processor.ts'
 import { insideOf, type RingReader, readerOf } from '../ring/queue/reader.ts'
 import { type ActorContext, RoleActor } from './actor.ts'
 import { itemNumber, Violation } from './oracle.ts'
@@ -149,14 +149,14 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       for (const entry of entries) handle.model.deliver(entry)
       return entries
     }
-    const isHeld = handle.reader.wasHeld
+    const isHeld = insideOf(handle.reader).wasHeld()
     trace(() => `the reader has ${isHeld ? 'too much' : 'nothing'}`)
     if (!isHeld) {
       handle.model.vanish(handle.model.replay.splice(0))
       oracle.empty(handle.model.session, acknowledged)
       if (damaged > 0 && oracle.hasMoved(before, handle.reader.consumer.position)) {
         handle.model.damaged += damaged
-        oracle.gaveBackLost(damaged)
+        oracle.skippedLost(damaged)
       }
     }
     return entries
@@ -218,8 +218,8 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       throw error
     }
     if (this.#plan.lazyAck !== false || !prefix.includes(one)) return
-    handle.model.checkGivenBack(prefix)
-    handle.model.gaveBack(prefix)
+    handle.model.checkAcknowledged(prefix)
+    handle.model.acknowledged(prefix)
   }
 
   /** Has items handled. */
@@ -246,8 +246,8 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       return this.leaveSpent()
     }
     const prefix = handle.model.prefix()
-    handle.model.checkGivenBack(prefix)
-    handle.model.gaveBack(prefix)
+    handle.model.checkAcknowledged(prefix)
+    handle.model.acknowledged(prefix)
     handle.model.goBack()
   }
 
@@ -272,8 +272,8 @@ export class ReaderActor extends RoleActor<ReaderStep> {
         throw error
       }
       if (this.#plan.lazyAck !== false || !some.some((one) => prefix.includes(one))) return
-      handle.model.checkGivenBack(prefix)
-      handle.model.gaveBack(prefix)
+      handle.model.checkAcknowledged(prefix)
+      handle.model.acknowledged(prefix)
     }
     const watched = (entry: RingEntry): RingEntry => {
       const { item, position, storedBytes, pushedAt, number, missed } = entry
@@ -290,12 +290,6 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     const tells = this.context.guarantees.errors.has('RING_DAMAGED')
     return {
       consumer: reader.consumer,
-      get held() {
-        return reader.held
-      },
-      get wasHeld() {
-        return reader.wasHeld
-      },
       tryReceiveMany: (bounds) => take(() => reader.tryReceiveMany(bounds)),
       receiveMany: async (bounds) => {
         if (!tells) return take(() => reader.receiveMany(bounds))
@@ -344,7 +338,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       for (const one of news) one.finished = false
       throw error
     }
-    if (this.#plan.lazyAck === false) handle.model.gaveBack(prefix)
+    if (this.#plan.lazyAck === false) handle.model.acknowledged(prefix)
   }
 
   async #flush(handle: ReaderHandle): Promise<void> {
@@ -353,7 +347,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     const isGap = handle.model.delivered.some(({ finished }, at) => finished && at >= prefix.length)
     if (isGap) return
     await handle.reader.flush()
-    handle.model.gaveBack(prefix)
+    handle.model.acknowledged(prefix)
   }
 
   async #rewind(handle: ReaderHandle, all: boolean): Promise<void> {

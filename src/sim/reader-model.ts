@@ -45,7 +45,7 @@ export class ReaderModel {
     this.damaged += damaged
     this.delivered.push({ id: this.front, position, damaged, finished: true })
     if (this.prefix().length === this.delivered.length) {
-      this.#context.oracle.gaveBackLost(damaged)
+      this.#context.oracle.skippedLost(damaged)
     }
   }
 
@@ -120,7 +120,7 @@ export class ReaderModel {
   }
 
   /** The number behind the last item that the ring may advance past. */
-  #mayGiveBack(): number | undefined {
+  #mayAcknowledge(): number | undefined {
     const { oracle, guarantees } = this.#context
     const { overwritten } = guarantees.losses
     const { position } = this.reader.consumer
@@ -139,27 +139,27 @@ export class ReaderModel {
   /** Some acknowledgements began: from here on the ring may advance past what is finished without a gap. */
   begin(some: readonly Delivered[]): void {
     for (const one of some) one.finished = true
-    const next = this.#mayGiveBack()
-    if (next !== undefined) this.#context.oracle.givesBack(next)
+    const next = this.#mayAcknowledge()
+    if (next !== undefined) this.#context.oracle.acknowledges(next)
   }
 
   /** That resolved: these have left the ring, durably. */
-  gaveBack(prefix: readonly Delivered[]): void {
+  acknowledged(prefix: readonly Delivered[]): void {
     const { oracle } = this.#context
     const still = new Set(this.prefix())
     const known = prefix.findIndex((one) => !still.has(one))
     const given = known < 0 ? prefix : prefix.slice(0, known)
     const last = given.findLast(({ entry }) => entry !== undefined)
     if (last === undefined) return
-    oracle.gaveBack(this.session, last.id + 1, last.position)
+    oracle.acknowledged(this.session, last.id + 1, last.position)
     this.delivered = this.delivered.filter((one) => !given.includes(one))
     const behind = given.slice(given.indexOf(last) + 1)
-    oracle.gaveBackLost(behind.reduce((sum, { damaged }) => sum + damaged, 0))
+    oracle.skippedLost(behind.reduce((sum, { damaged }) => sum + damaged, 0))
     this.begin([])
   }
 
   /** What was acknowledged without a gap when the write began, and still is, has left the ring. */
-  checkGivenBack(prefix: readonly Delivered[]): void {
+  checkAcknowledged(prefix: readonly Delivered[]): void {
     const end = prefix.findIndex(({ finished }) => !finished)
     const last = end < 0 ? prefix.at(-1) : prefix[end - 1]
     if (last === undefined || last.position <= this.reader.consumer.position) return

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { deadLetter } from '../../src/codec/dead-letter.ts'
+import { deadLetters } from '../../src/codec/dead-letter.ts'
 import { needs } from '../helpers/interop.ts'
 import { straceProblem } from '../helpers/strace.ts'
 import { frame, jsonError, mainPath, ok, sbr, start, temporaryFolder } from './cli.ts'
@@ -102,7 +102,7 @@ test.each([
   flags.push('--dead-letter', dead)
   expect((await ok(['journal', 'run', path, ...flags, '--', 'echo'])).toString()).toBe('after\n')
   const [stored] = await waiting(dead)
-  const { bytes } = await deadLetter.decode(stored?.bytes ?? new Uint8Array())
+  const { bytes } = await deadLetters.decode(stored?.bytes ?? new Uint8Array())
   expect(Buffer.from(bytes).toString('hex')).toBe(hex)
 })
 

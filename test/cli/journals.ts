@@ -1,4 +1,4 @@
-import { deadLetter } from '../../src/codec/dead-letter.ts'
+import { deadLetters } from '../../src/codec/dead-letter.ts'
 import { ok, type TemporaryFolder } from './cli.ts'
 import { makeRing, waiting } from './rings.ts'
 
@@ -20,7 +20,7 @@ export async function pending(path: string): Promise<string[]> {
 
 /** The items among the dead letters of a ring, as text. */
 export async function letters(path: string): Promise<string[]> {
-  const stored = (await waiting(path)).map(({ bytes }) => deadLetter.decode(bytes))
+  const stored = (await waiting(path)).map(({ bytes }) => deadLetters.decode(bytes))
   return (await Promise.all(stored)).map(({ bytes }) => Buffer.from(bytes).toString())
 }
 

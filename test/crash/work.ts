@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { deadLetter } from '../../src/codec/dead-letter.ts'
+import { deadLetters } from '../../src/codec/dead-letter.ts'
 import { Producer, RingWriter } from '../../src/index.ts'
 import { inspectRing } from '../../src/tools.ts'
 import { SEED } from '../helpers/seed.ts'
@@ -91,7 +91,7 @@ async function workUnderKills(folder: string, run: WorkRun, items: number): Prom
     if (!ended) kills++
   }
   for (const { item } of await itemsIn(failed)) {
-    dead.add(indexOf((await deadLetter.decode(item)).bytes))
+    dead.add(indexOf((await deadLetters.decode(item)).bytes))
   }
   for (let index = 0; index < items; index++) {
     const expected = fateOf(index) === 'dead' ? [false, true] : [true, false]

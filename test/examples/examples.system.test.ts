@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { deadLetter } from '../../src/codec/dead-letter.ts'
+import { deadLetters } from '../../src/codec/dead-letter.ts'
 import { envelope, json } from '../../src/codec/index.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
 import { temporaryFolder } from '../cli/cli.ts'
@@ -108,10 +108,10 @@ test('the service answers 503 while its ring is full, and gives up what it can n
   expect(await exited).toEqual([0, null])
   await using letters = await FileBlockDevice.open(`${path}.failed`)
   const stored = await collect((await inspectRing(letters)).items())
-  const last = await deadLetter.decode(stored.at(-1)?.item ?? new Uint8Array())
+  const last = await deadLetters.decode(stored.at(-1)?.item ?? new Uint8Array())
   expect(last.reason).toBe('the order is not valid')
   expect(await envelope(json()).decode(last.bytes)).toMatchObject({ item: { n: -1 } })
   // Each other one was delivered, or is among the dead letters.
-  const given = await Promise.all(stored.map(({ item }) => deadLetter.decode(item)))
+  const given = await Promise.all(stored.map(({ item }) => deadLetters.decode(item)))
   expect(new Set(delivered(path)).size + given.length - 1).toBe(statuses.length - 1)
 })

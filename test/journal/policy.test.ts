@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { deadLetter } from '../../src/codec/dead-letter.ts'
+import { deadLetters } from '../../src/codec/dead-letter.ts'
 import type { DeadLetter } from '../../src/jobs/types.ts'
 import { inspectRing } from '../../src/ring/attach.ts'
 import { formatPosition } from '../../src/ring/position-text.ts'
@@ -89,7 +89,7 @@ describe('dead letter', () => {
       const { done, position } = await journal.push('poison')
       await expect(done).rejects.toMatchObject({ code: 'JOURNAL_DEAD_LETTERED' })
       const [stored] = await collect((await inspectRing(dead)).items())
-      const letter = await deadLetter.decode(stored?.item ?? new Uint8Array())
+      const letter = await deadLetters.decode(stored?.item ?? new Uint8Array())
       const { ring } = await inspectRing(device)
       expect(letter).toMatchObject({
         ...{ bytes: new TextEncoder().encode('poison'), attempts: 1, reason: 'cannot be done' },

@@ -55,8 +55,7 @@ describe('weakness 7: the original formats any device that it cannot attach to',
     await expect(start(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
     expect(hex(await deviceBytes(device))).toBe(before)
     const journal = await Journal.start(device, async () => undefined, {
-      overwrite: true,
-      createIfMissing: SMALL,
+      createIfMissing: { ...SMALL, overwrite: true },
     })
     await journal.close()
     expect((await inspectRing(device)).used).toBe(0)

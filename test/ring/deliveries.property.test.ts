@@ -17,7 +17,7 @@ class Model {
   #epoch = 1
   #next = 1
   #cursor: Position = START
-  #givenBack: Position = START
+  #advancedTo: Position = START
 
   push(count: number): void {
     for (let n = 0; n < count; n++) this.ring.push(toPosition(this.#epoch, this.#next++))
@@ -30,10 +30,9 @@ class Model {
       if (position === undefined) return
       const from = this.#cursor
       this.#cursor = position
-      const { givenBackTo } = this.deliveries
-      if (position <= givenBackTo || this.deliveries.isFinished(position)) {
+      const { advancedTo } = this.deliveries
+      if (position <= advancedTo || this.deliveries.passFinished(position)) {
         expect(this.finished).toContain(position)
-        this.deliveries.pass(position)
         continue
       }
       expect(this.finished).not.toContain(position)
@@ -41,7 +40,7 @@ class Model {
     }
   }
 
-  /** Acknowledges an entry, and writes what that lets the ring give back; the device may refuse it. */
+  /** Acknowledges an entry, and writes how far that lets the ring advance; the device may refuse it. */
   ack(which: number, refused: boolean): void {
     const entry = this.entries[which % this.entries.length]
     if (entry === undefined) return
@@ -49,7 +48,7 @@ class Model {
     this.finished.add(entry.position)
     if (!this.deliveries.finish(entry)) return
     this.deliveries.wait(entry)
-    if (this.#write(refused)) this.deliveries.settle(entry)
+    if (this.#write(refused)) this.deliveries.confirm(entry)
     else if (!wasFinished) this.finished.delete(entry.position)
   }
 
@@ -109,7 +108,7 @@ class Model {
       expect(oldest.position).toBeGreaterThan(finishedTo)
     }
     expect(deliveries.finished).toBeLessThanOrEqual(size)
-    if (this.#givenBack > START) expect(finishedTo).toBeGreaterThanOrEqual(this.#givenBack)
+    if (this.#advancedTo > START) expect(finishedTo).toBeGreaterThanOrEqual(this.#advancedTo)
   }
 
   readonly #starts: { readonly epoch: number; readonly seq: number }[] = []
@@ -127,7 +126,7 @@ class Model {
     }
     this.deliveries.forgetThrough(to)
     this.ring = this.ring.filter((position) => position > to)
-    if (to > this.#givenBack) this.#givenBack = to
+    if (to > this.#advancedTo) this.#advancedTo = to
     return true
   }
 }

@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
-import { deadLetter } from '../../src/codec/dead-letter.ts'
+import { deadLetters } from '../../src/codec/dead-letter.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
 import type { DeadLetter, Handler, ProcessOptions, WorkEvent } from '../../src/jobs/types.ts'
 import type { Position } from '../../src/position.ts'
 import { inspectRing, Producer } from '../../src/ring/attach.ts'
-import { process as processFrom } from '../../src/ring/queue/process.ts'
-import type { ProcessSource } from '../../src/ring/queue/processor.ts'
+import { process as processFrom } from '../../src/ring/queue/handling/process.ts'
+import type { ProcessSource } from '../../src/ring/queue/handling/processor.ts'
 import { insideOf, type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
@@ -303,7 +303,7 @@ describe('a dead letter', () => {
     await drain(device, dies, { deadLetter: writer ?? dead })
     const [stored] = await collect((await inspectRing(dead)).items())
     const { ring } = await inspectRing(device)
-    expect(await deadLetter.decode(stored?.item ?? new Uint8Array())).toMatchObject({
+    expect(await deadLetters.decode(stored?.item ?? new Uint8Array())).toMatchObject({
       ...{ bytes: new TextEncoder().encode('bad'), attempts: 1, reason: 'no such user' },
       ring: ring?.uuid ?? device.name,
     })
@@ -387,7 +387,7 @@ describe('a dead letter', () => {
     unsubscribe('shared-block-ring:work', listen)
     expect(summary).toMatchObject({ deadLettered: 1 })
     const [stored] = await collect((await inspectRing(dead)).items())
-    const { reason } = await deadLetter.decode(stored?.item ?? new Uint8Array())
+    const { reason } = await deadLetters.decode(stored?.item ?? new Uint8Array())
     expect(reason.length).toBeGreaterThan(0)
   })
 
@@ -714,12 +714,6 @@ test('untilEmpty does not end where nothing more may be delivered, and may when 
   await using reader = await open(await filled(names), { maxUnacked: 1 })
   const source: ProcessSource<string> = {
     consumer: reader.consumer,
-    get held() {
-      return reader.held
-    },
-    get wasHeld() {
-      return reader.wasHeld
-    },
     receiveMany: (bounds) => reader.receiveMany(bounds),
     tryReceiveMany: async (bounds) => {
       const entries = await reader.tryReceiveMany(bounds)
@@ -967,7 +961,7 @@ test('a dead letter of a device with a long name is stored', async () => {
   unsubscribe('shared-block-ring:work', failed)
   expect(summary).toMatchObject({ deadLettered: 1 })
   const [stored] = await collect((await inspectRing(dead)).items())
-  const letter = await deadLetter.decode(stored?.item ?? new Uint8Array())
+  const letter = await deadLetters.decode(stored?.item ?? new Uint8Array())
   expect(letter.ring).toBe(device.name)
 })
 

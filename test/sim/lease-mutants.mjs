@@ -6,7 +6,7 @@ import { mutantsOf } from './mutant.mjs'
 const TAKE = 'ring/format2/lease/take.ts'
 const LEASE = 'ring/format2/lease/lease.ts'
 const TIME = 'ring/format2/lease/time.ts'
-const ROLE = 'ring/format2/lease/role.ts'
+const ROLE = 'ring/format2/lease/leased-role.ts'
 const DEVICE = 'ring/format2/lease/leased-device.ts'
 
 const mutant = mutantsOf({ format: 'leases' })

@@ -84,9 +84,9 @@ describe('the oracle', () => {
     const { oracle, items } = history()
     const session = new ConsumerSession(START)
     oracle.popped(session, popped(items[0] as Uint8Array, items[1] as Uint8Array), HERE)
-    oracle.givesBack(1)
-    oracle.gaveBack(session, 1, asPosition(10n))
-    oracle.givesBack(2)
+    oracle.acknowledges(1)
+    oracle.acknowledged(session, 1, asPosition(10n))
+    oracle.acknowledges(2)
     const again = (at: number) => () =>
       oracle.popped(new ConsumerSession(START), popped(items[at] as Uint8Array), HERE)
     expect(again(0)).toThrow(/it was acknowledged/)
@@ -153,7 +153,7 @@ describe('the oracle', () => {
     expect(overwritten(() => undefined)).toThrow(/item 0 was delivered, but it was dropped/)
     expect(overwritten((oracle) => oracle.cacheLost())).not.toThrow()
     const givenBack = (oracle: Oracle, session: ConsumerSession): void => {
-      oracle.gaveBack(session, 2, asPosition(11n))
+      oracle.acknowledged(session, 2, asPosition(11n))
       oracle.cacheLost()
     }
     expect(overwritten(givenBack)).toThrow(/item 0 was delivered, but it was dropped/)

@@ -28,7 +28,7 @@ export const READERS = [
   ]),
   mutant('what is acknowledged comes again after going back', 'none', 300, [
     SOURCE,
-    'if (this.#acknowledger.isGivenBack(position) || deliveries.isFinished(position)) {',
+    'if (this.#acknowledger.hasLeft(position) || deliveries.passFinished(position)) {',
     'if (position < 0n) {',
   ]),
   mutant('a refused acknowledgement counts', 'honest', 3000, [
@@ -36,14 +36,14 @@ export const READERS = [
     '        this.#deliveries.revert(to)\n',
     '',
   ]),
-  mutant('what is being given back is read again', 'none', 300, [
+  mutant('what is being acknowledged is read again', 'none', 300, [
     SOURCE,
     'const { finishedTo } = this.#deliveries\n    if (this',
     'const finishedTo = this.#consumer.position\n    if (this',
   ]),
   mutant('nothing bounds what is delivered', 'none', 100, [
     HOLD,
-    'return size >= this.#maxUnacked && !replays',
-    'return false && size > 0 && replays',
+    'return size >= this.#maxUnacked && !isRevisiting',
+    'return false && size > 0 && isRevisiting',
   ]),
 ]

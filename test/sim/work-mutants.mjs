@@ -2,9 +2,9 @@
 
 import { mutantsOf } from './mutant.mjs'
 
-const REQUEUER = 'ring/queue/requeuer.ts'
-const PROCESSOR = 'ring/queue/processor.ts'
-const SETTLEMENTS = 'ring/queue/settlements.ts'
+const REQUEUER = 'ring/queue/handling/requeuer.ts'
+const PROCESSOR = 'ring/queue/handling/processor.ts'
+const SETTLEMENTS = 'ring/queue/handling/settlements.ts'
 const SCHEDULER = 'jobs/scheduler.ts'
 
 const mutant = mutantsOf({ format: '2-work' })

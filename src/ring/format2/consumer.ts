@@ -260,7 +260,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** Acknowledges damage at our own position that nothing follows: no item will bring a position to advance to. */
-  async #giveBackDamage(from: Position, to: Position): Promise<void> {
+  async #advancePastDamage(from: Position, to: Position): Promise<void> {
     if (to === from || this.#log.seqOf(from) > itemsBefore(this.#cursor)) return
     const cursor = await this.#log.cursorOf(to)
     if (cursor === undefined || cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) return
@@ -308,7 +308,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
       }
       if (step.status === 'nothing') {
         // Overwritten items are reported with the next item, and take no room.
-        if (this.#skip && missed === 0) await this.#giveBackDamage(from, at)
+        if (this.#skip && missed === 0) await this.#advancePastDamage(from, at)
         return undefined
       }
       if (step.status === 'item') {

@@ -7,10 +7,10 @@ import type { AttachOptions } from '../types.ts'
 import { isBlank } from './disk/bytes.ts'
 import { Disk } from './disk/disk.ts'
 import { type LeasedRole, readLeaseBlock } from './lease/block.ts'
-import type { TakenRole } from './lease/role.ts'
+import type { TakenRole } from './lease/leased-role.ts'
 
 /** Loaded on demand: most roles are never leased. */
-const leases = new Lazy(() => import('./lease/role.ts'))
+const leases = new Lazy(() => import('./lease/leased-role.ts'))
 
 /**
  * Claims a role on this machine, and leases it if the options ask for that.

@@ -62,10 +62,10 @@ export class Acknowledger {
     // Once more if the write of another call failed, which reverted this entry too.
     do {
       if (!this.#finish(delivery)) return
-      if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy)
+      if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
       this.#deliveries.wait(delivery)
-      await this.#giveBack()
-    } while (!this.#deliveries.settle(delivery))
+      await this.#writeFinished()
+    } while (!this.#deliveries.confirm(delivery))
   }
 
   /** As `RingReader.ackAll`. */
@@ -76,11 +76,11 @@ export class Acknowledger {
       this.catchUp()
       const leading = rest.filter((delivery) => this.#deliveries.finish(delivery))
       if (leading.length === 0) return
-      if (this.#lazy !== undefined) return this.#giveBackLater(this.#lazy, leading.length)
+      if (this.#lazy !== undefined) return this.#writeLater(this.#lazy, leading.length)
       for (const delivery of leading) this.#deliveries.wait(delivery)
-      await this.#giveBack()
+      await this.#writeFinished()
       // Once more if the write of another call failed, which took some with it.
-      rest = leading.filter((delivery) => !this.#deliveries.settle(delivery))
+      rest = leading.filter((delivery) => !this.#deliveries.confirm(delivery))
     }
   }
 
@@ -97,11 +97,11 @@ export class Acknowledger {
     }
     if (this.#lazy !== undefined && !this.#closing.aborted) {
       deliveries.finishThrough(position)
-      return this.#giveBackLater(this.#lazy)
+      return this.#writeLater(this.#lazy)
     }
     do {
       deliveries.finishThrough(position)
-      await this.#giveBack()
+      await this.#writeFinished()
     } while (deliveries.finishedTo < position)
   }
 
@@ -111,8 +111,8 @@ export class Acknowledger {
     this.catchUp()
     for (let newest = deliveries.newestFinished(); newest !== undefined; ) {
       // It has left the ring, or was reverted; then an entry before it may still be unacknowledged.
-      if (!deliveries.holds(newest)) newest = deliveries.newestFinished(newest.position)
-      else if (deliveries.owes) await this.#giveBack()
+      if (!deliveries.isUnwritten(newest)) newest = deliveries.newestFinished(newest.position)
+      else if (deliveries.owes) await this.#writeFinished()
       else await this.#changed(signal)
     }
     await this.flushPrefix()
@@ -120,14 +120,14 @@ export class Acknowledger {
 
   /** As `RingReader.flush`, without waiting for entries. */
   async flushPrefix(): Promise<void> {
-    if (this.#deliveries.owes) await this.#giveBack()
+    if (this.#deliveries.owes) await this.#writeFinished()
     await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
   }
 
   /** Writes what is finished and belongs to no call. A device that takes no writes now can still be read. */
-  async giveBackOwed(): Promise<void> {
+  async writeOwed(): Promise<void> {
     try {
-      if (this.#deliveries.owes) await this.#giveBack()
+      if (this.#deliveries.owes) await this.#writeFinished()
     } catch (error) {
       if (!isRefusal(error)) throw error
     }
@@ -135,14 +135,14 @@ export class Acknowledger {
 
   /** Writes what is finished; the next reader gets the rest again. Never fails. */
   async close(): Promise<void> {
-    if (this.#deliveries.owes) await this.#giveBack().catch(() => undefined)
+    if (this.#deliveries.owes) await this.#writeFinished().catch(() => undefined)
     await this.#lazy?.flush().catch(() => undefined)
   }
 
   /** Forgets the entries that have left the ring meanwhile, by anybody's write. */
   catchUp(): void {
     const { position } = this.#consumer
-    if (this.isBefore(this.#deliveries.givenBackTo, position)) this.#forgetThrough(position)
+    if (this.isBefore(this.#deliveries.advancedTo, position)) this.#forgetThrough(position)
   }
 
   /**
@@ -168,9 +168,9 @@ export class Acknowledger {
   }
 
   /** Whether an item that ends at a position has left the ring. */
-  isGivenBack(position: Position): boolean {
-    const { givenBackTo } = this.#deliveries
-    return position <= givenBackTo && !this.isBefore(givenBackTo, position)
+  hasLeft(position: Position): boolean {
+    const { advancedTo } = this.#deliveries
+    return position <= advancedTo && !this.isBefore(advancedTo, position)
   }
 
   /** @returns whether the ring may advance past it */
@@ -181,7 +181,7 @@ export class Acknowledger {
   }
 
   /** Writes what is finished when its turn comes; calls until then share the write. */
-  #giveBack(): Promise<void> {
+  #writeFinished(): Promise<void> {
     this.#write ??= this.#advancing.run(async () => {
       this.#write = undefined
       const to = this.#deliveries.finishedTo
@@ -197,7 +197,7 @@ export class Acknowledger {
     return this.#write
   }
 
-  #giveBackLater(lazy: LazyAcknowledgements, calls = 1): Promise<void> {
+  #writeLater(lazy: LazyAcknowledgements, calls = 1): Promise<void> {
     const to = this.#deliveries.finishedTo
     this.#forgetThrough(to)
     return lazy.add(to, calls)

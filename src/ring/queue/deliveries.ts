@@ -26,7 +26,7 @@ export interface Delivery {
  * ```
  *   left the ring   finished, being written    not finished, or behind that
  *   --------------+--------------------------+------------------------------+---------> positions
- *                 first                      unfinished        replay       last
+ *                 first                      unfinished        revisit       last
  * ```
  *
  * - Everything before `unfinished` is finished: the ring may advance to `finishedTo`, and never beyond.
@@ -39,14 +39,14 @@ export class Deliveries {
   #first: Delivery | undefined
   #last: Delivery | undefined
   #unfinished: Delivery | undefined
-  /** The next one that the reader comes to again, after it went back. */
-  #replay: Delivery | undefined
+  /** After the reader went back: the next delivery that it reads again. */
+  #revisit: Delivery | undefined
   #size = 0
-  #givenBackTo: Position
+  #advancedTo: Position
 
   /** @param start everything before it has left the ring */
   constructor(start: Position) {
-    this.#givenBackTo = start
+    this.#advancedTo = start
   }
 
   /** How many were delivered and are still in the ring. */
@@ -55,12 +55,12 @@ export class Deliveries {
   }
 
   /** Everything before this position has left the ring, or will soon. */
-  get givenBackTo(): Position {
-    return this.#givenBackTo
+  get advancedTo(): Position {
+    return this.#advancedTo
   }
 
-  /** Whether a delivery is finished, and still in the ring. */
-  holds({ state }: Delivery): boolean {
+  /** Whether a delivery is finished, and the ring has not advanced past it. */
+  isUnwritten({ state }: Delivery): boolean {
     return state === RECORDED || state === WAITING
   }
 
@@ -88,9 +88,7 @@ export class Deliveries {
   /** Everything before this position is finished. */
   get finishedTo(): Position {
     const last = this.#unfinished === undefined ? this.#last : this.#unfinished.before
-    return last === undefined || last.position < this.#givenBackTo
-      ? this.#givenBackTo
-      : last.position
+    return last === undefined || last.position < this.#advancedTo ? this.#advancedTo : last.position
   }
 
   /** Whether something became finished because what was before it left the ring, so that no `ack` writes it. */
@@ -99,25 +97,29 @@ export class Deliveries {
     return first !== undefined && first !== this.#unfinished && first.state === RECORDED
   }
 
-  /** Whether the reader went back, and has not come again to all that it delivered. */
-  get replays(): boolean {
-    return this.#replay !== undefined
+  /** Whether the reader went back, and has not yet read again all that it delivered. */
+  get isRevisiting(): boolean {
+    return this.#revisit !== undefined
   }
 
   /**
-   * Whether the item that ends at a position, the next in the ring, is finished. Those before it that the reader should have come to
+   * Passes the item that ends at a position, the next in the ring, if it is finished. Earlier ones that the reader has not come to
    * again are no longer in the ring: overwritten, damaged, or lost with a cache.
+   * @returns whether it did
    */
-  isFinished(position: Position): boolean {
-    this.#dropReplayed(position, false)
-    return this.#replay?.position === position && this.#replay.state !== PENDING
+  passFinished(position: Position): boolean {
+    this.#dropMissed(position, false)
+    const revisited = this.#revisit
+    if (revisited?.position !== position || revisited.state === PENDING) return false
+    this.#revisit = revisited.after
+    return true
   }
 
   /** Whether a delivered item ends at a position, or the ring has advanced that far. */
   endsAt(position: Position): boolean {
     let at = this.#first
     while (at !== undefined && at.position < position) at = at.after
-    return at?.position === position || position <= this.#givenBackTo
+    return at?.position === position || position <= this.#advancedTo
   }
 
   /** Where reading the item begins that ends at a position, if it is held. */
@@ -129,11 +131,11 @@ export class Deliveries {
 
   /** Adds the item that ends at a position, behind all others. */
   deliver(position: Position, from: Position): Delivery {
-    this.#dropReplayed(position, false)
-    const replayed = this.#replay
-    if (replayed?.position === position) {
-      this.#replay = replayed.after
-      return replayed
+    this.#dropMissed(position, false)
+    const revisited = this.#revisit
+    if (revisited?.position === position) {
+      this.#revisit = revisited.after
+      return revisited
     }
     const delivery: Delivery = {
       position,
@@ -142,21 +144,16 @@ export class Deliveries {
       before: undefined,
       after: undefined,
     }
-    this.#insert(delivery, replayed)
+    this.#insert(delivery, revisited)
     this.#noteUnfinished(delivery)
     return delivery
   }
 
-  /** Passes the item that ends at a position, because it is finished. */
-  pass(position: Position): void {
-    if (this.#replay?.position === position) this.#replay = this.#replay.after
-  }
-
   /** Everything before a position that was not read, because it is damaged, is finished. */
   skip(position: Position): void {
-    if (position <= this.#givenBackTo) return
-    this.#dropReplayed(position, true)
-    this.#insert(finishedAt(position), this.#replay)
+    if (position <= this.#advancedTo) return
+    this.#dropMissed(position, true)
+    this.#insert(finishedAt(position), this.#revisit)
   }
 
   /**
@@ -187,10 +184,10 @@ export class Deliveries {
   }
 
   /**
-   * Its `ack` resolves: it stays finished, whatever becomes of later writes.
+   * Its `ack` resolves: it remains finished even if a later write fails.
    * @returns false if a failed write has reverted it
    */
-  settle(delivery: Delivery): boolean {
+  confirm(delivery: Delivery): boolean {
     if (delivery.state === WAITING) delivery.state = RECORDED
     return delivery.state !== PENDING
   }
@@ -207,7 +204,7 @@ export class Deliveries {
   /** Everything up to a position has left the ring, or will. */
   forgetThrough(position: Position): void {
     while (this.#first !== undefined && this.#first.position <= position) this.#remove(this.#first)
-    if (position > this.#givenBackTo) this.#givenBackTo = position
+    if (position > this.#advancedTo) this.#advancedTo = position
   }
 
   /** Drops the newest ones whose positions are lost. */
@@ -222,7 +219,7 @@ export class Deliveries {
   goTo(position: Position, all: boolean): void {
     let at = this.#first
     while (at !== undefined && at.position <= position) at = at.after
-    this.#replay = at
+    this.#revisit = at
     if (!all) return
     for (; at !== undefined; at = at.after) {
       if (at.state === RECORDED) at.state = PENDING
@@ -247,8 +244,8 @@ export class Deliveries {
     }
   }
 
-  #dropReplayed(position: Position, through: boolean): void {
-    for (let at = this.#replay; at !== undefined; at = this.#replay) {
+  #dropMissed(position: Position, through: boolean): void {
+    for (let at = this.#revisit; at !== undefined; at = this.#revisit) {
       if (at.position > position || (at.position === position && !through)) return
       this.#remove(at)
     }
@@ -271,7 +268,7 @@ export class Deliveries {
     else before.after = after
     if (after === undefined) this.#last = before
     else after.before = before
-    if (this.#replay === delivery) this.#replay = after
+    if (this.#revisit === delivery) this.#revisit = after
     delivery.before = undefined
     delivery.after = undefined
     delivery.state = GONE

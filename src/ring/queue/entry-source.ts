@@ -94,21 +94,20 @@ export class EntrySource<Out> {
   async take(options: TakeOptions): Promise<readonly RingEntry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
     const deliveries = this.#deliveries
-    if (deliveries.owes) await this.#acknowledger.giveBackOwed()
-    this.#passGivenBack()
+    if (deliveries.owes) await this.#acknowledger.writeOwed()
+    this.#passFinished()
     if (this.#hold.check()) return []
     const entries: RingEntry<Out>[] = []
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       if (this.#popped.length === 0 && entries.length === 0) {
         // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
-        this.#passGivenBack()
+        this.#passFinished()
         this.#popped = await this.#pop(options.signal)
       }
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
       const { item: stored, position, pushedAt, missed = 0 } = popped
-      if (this.#acknowledger.isGivenBack(position) || deliveries.isFinished(position)) {
-        deliveries.pass(position)
+      if (this.#acknowledger.hasLeft(position) || deliveries.passFinished(position)) {
         this.#missed += missed
         this.#passed(position)
         continue
@@ -146,8 +145,8 @@ export class EntrySource<Out> {
     return this.#consumer.format === 2 ? startOf(position) : this.#cursor
   }
 
-  /** What was given back meanwhile, or is being given back, is not read again. */
-  #passGivenBack(): void {
+  /** What was acknowledged meanwhile, also by a write under way, is not read again. */
+  #passFinished(): void {
     this.#acknowledger.catchUp()
     const { finishedTo } = this.#deliveries
     if (this.#acknowledger.isBefore(this.#cursor, finishedTo)) {

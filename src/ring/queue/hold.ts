@@ -34,7 +34,7 @@ export class Hold {
   readonly #consumer: Consumer
   readonly #deliveries: Deliveries
   readonly #maxUnacked: number
-  #held = false
+  #wasFull = false
   /** The entry that was published last. */
   #told: Delivery | undefined
 
@@ -46,15 +46,15 @@ export class Hold {
     this.#maxUnacked = maxUnacked
   }
 
-  /** Whether the reader was held at the last check: then it waits for a change. */
-  get held(): boolean {
-    return this.#held
+  /** Whether no more could be delivered at the last check: then the reader waits for a change. */
+  get wasFull(): boolean {
+    return this.#wasFull
   }
 
   /** Whether no more may be delivered now. */
   get isFull(): boolean {
-    const { size, replays } = this.#deliveries
-    return size >= this.#maxUnacked && !replays
+    const { size, isRevisiting } = this.#deliveries
+    return size >= this.#maxUnacked && !isRevisiting
   }
 
   get unacked(): Unacked {
@@ -65,13 +65,13 @@ export class Hold {
   /** Whether no more may be delivered; publishes why, once for each entry that is the cause. */
   check(): boolean {
     const { size, oldest } = this.#deliveries
-    this.#held = this.isFull
-    if (!this.#held) this.#told = undefined
+    this.#wasFull = this.isFull
+    if (!this.#wasFull) this.#told = undefined
     else if (oldest !== undefined && oldest !== this.#told) {
       this.#told = oldest
       this.#tell(oldest, size)
     }
-    return this.#held
+    return this.#wasFull
   }
 
   #tell(oldest: Delivery, unacked: number): void {

@@ -17,17 +17,17 @@ import { createMissing } from './create-missing.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { EntrySource } from './entry-source.ts'
+import type { Inside } from './handling/processor.ts'
 import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-acknowledgements.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
-import type { Inside } from './processor.ts'
 import type { WaitingOptions } from './writer.ts'
 
 const waiting = new Lazy(() => import('./await-ring.ts'))
-const work = new Lazy(() => import('./process.ts'))
+const work = new Lazy(() => import('./handling/process.ts'))
 
-/** How many entries may be delivered and not given back, unless the options say otherwise. */
+/** Default of `maxUnacked`. */
 const MAX_UNACKED = 65_536
 
 /** How a {@link RingReader} is opened. */
@@ -42,12 +42,12 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
    */
   readonly waitForRing?: boolean
   /**
-   * Has `ack` resolve at once, and one write give back what many calls acknowledged; `true` for the defaults. After a
-   * crash, what was not written yet is delivered again. Default: an `ack` that lets the ring advance resolves when that is durable.
+   * `ack` resolves at once, and one write covers many calls; `true` for the defaults. After a crash, entries whose
+   * acknowledgement was not written yet are delivered again. Default: an `ack` that lets the ring advance resolves when that is durable.
    */
   readonly lazyAck?: boolean | LazyAckOptions
   /**
-   * Bounds the entries that are held in memory: from the oldest one that was delivered and is not given back, to the newest. At the bound,
+   * Bounds the entries that are delivered and still in the ring, acknowledged ones behind an unacknowledged one included. At the bound,
    * `receive` waits until the oldest one is acknowledged, `tryReceive` answers nothing, and `shared-block-ring:held` tells which
    * entry it is, as {@link RingReader.unacked} does. Default 65,536.
    */
@@ -102,7 +102,7 @@ export { insideOf, readerOf }
  * - Calls that wait take turns; `tryReceive` never waits for them.
  */
 export class RingReader<Out = Uint8Array> implements AsyncDisposable {
-  /** The primitives beneath. Using them beside the reader is safe: what `advance` gives back there counts as acknowledged. */
+  /** The primitives beneath. Using them beside the reader is safe: what `advance` goes past there counts as acknowledged. */
   readonly consumer: Consumer
   readonly #clock: Clock
   readonly #waiter: Waiter
@@ -124,6 +124,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       clock: reader.#clock,
       closing: reader.#closing.signal,
       oldest: () => reader.#deliveries.oldest?.position,
+      isHeld: () => reader.#hold.isFull,
+      wasHeld: () => reader.#hold.wasFull,
       watch: (onChange) => reader.#acknowledger.watch(onChange),
     })
   }
@@ -138,7 +140,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#hold = new Hold(consumer, deliveries, maxUnacked)
     const { signal: closing } = this.#closing
     const onChange = (): void => {
-      if (this.#hold.held) this.#waiter.wake()
+      if (this.#hold.wasFull) this.#waiter.wake()
     }
     const how = { clock, lazyAck, closing, onChange }
     this.#acknowledger = new Acknowledger(consumer, deliveries, how)
@@ -318,7 +320,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Reads the bytes of an entry again, as they are in the ring; undefined if they are not there any more: overwritten, or given back.
+   * Reads the bytes of an entry again, as they are in the ring; undefined if the item has left the ring: overwritten, or acknowledged.
    * @throws as `receive`
    */
   async bytesOf({ position }: Pick<RingEntry<Out>, 'position'>): Promise<Uint8Array | undefined> {
@@ -329,17 +331,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return popped?.position === position ? popped.item : undefined
   }
 
-  /** Whether `maxUnacked` keeps the reader from delivering more. */
-  get held(): boolean {
-    return this.#hold.isFull
-  }
-
-  /** Whether it kept the last call from delivering more. */
-  get wasHeld(): boolean {
-    return this.#hold.held
-  }
-
-  /** What was delivered and not given back. */
+  /** What was delivered and is still in the ring. */
   get unacked(): Unacked {
     return this.#hold.unacked
   }
@@ -364,7 +356,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Goes on behind a position: back to one that was delivered and is not given back; or over damage at which `receive` stopped, to the
+   * Goes on behind a position: back to one that was delivered and is still in the ring; or over damage at which `receive` stopped, to the
    * `details.position` of its error. What is damaged counts as acknowledged. What is acknowledged behind the position is not delivered
    * again, unless `options` ask.
    * @throws {RangeError} nothing was delivered up to there

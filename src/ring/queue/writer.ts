@@ -191,12 +191,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     // Not async: one more promise for each push takes longer than its share of a commit.
     try {
       signal?.throwIfAborted()
-      const encoded = encodeItem(this.#codec, item, this.#keep)
-      if (!(encoded instanceof Promise) && this.#arrivals === 0) {
-        this.#checkOpen()
-        return this.#pumped(this.#queue.addOne(encoded, signal))
-      }
-      return this.#pushLater(allOwn([encoded]), signal)
+      return this.#admit(encodeItem(this.#codec, item, this.#keep), signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -229,10 +224,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     try {
       signal?.throwIfAborted()
       if (!(bytes instanceof Uint8Array)) throw new TypeError('pushEncoded takes a Uint8Array')
-      const kept = this.#keep(bytes)
-      if (this.#arrivals > 0) return this.#pushLater(allOwn([Promise.resolve(kept)]), signal)
-      this.#checkOpen()
-      return this.#pumped(this.#queue.addOne(kept, signal))
+      return this.#admit(this.#keep(bytes), signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -277,6 +269,18 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Queues one item: at once, unless its codec takes time or that of an earlier one still does. */
+  #admit(
+    encoded: Uint8Array | Promise<Uint8Array>,
+    signal: AbortSignal | undefined,
+  ): Promise<Position> {
+    if (encoded instanceof Promise || this.#arrivals > 0) {
+      return this.#pushLater(allOwn([encoded]), signal)
+    }
+    this.#checkOpen()
+    return this.#pumped(this.#queue.addOne(encoded, signal))
   }
 
   /** A slow codec must not let later pushes overtake. */

@@ -270,7 +270,7 @@ describe('a ring that overwrites its oldest items', () => {
         let visible = 0
         let from: Position | undefined
         let next = 0
-        let givenBack = 0
+        let consumed = 0
         for (const { kind, ...what } of steps) {
           if (kind === 'append' || kind === 'push') {
             const items = (what as { sizes: number[] }).sizes.map((size, index) =>
@@ -294,7 +294,7 @@ describe('a ring that overwrites its oldest items', () => {
             }
           } else if (kind === 'give back') {
             if (from !== undefined) await consumer.advance(from)
-            givenBack = next
+            consumed = next
           } else if (kind === 'producer') {
             await producer.close()
             producer = await attachProducer(device, options)
@@ -303,7 +303,7 @@ describe('a ring that overwrites its oldest items', () => {
             await consumer.close()
             consumer = await Consumer.attach(device, options)
             from = undefined
-            next = givenBack
+            next = consumed
           } else {
             await clock.advance(100)
           }
@@ -314,7 +314,7 @@ describe('a ring that overwrites its oldest items', () => {
         await consumer.close()
         consumer = await Consumer.attach(device, options)
         const rest = await consumer.popMany()
-        expect(checkMissed(rest, givenBack)).toBe(pushed + 1)
+        expect(checkMissed(rest, consumed)).toBe(pushed + 1)
         expect(waitingItems).toBe(rest.length)
         await Promise.all([producer.close(), consumer.close()])
       }),

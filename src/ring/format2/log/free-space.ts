@@ -17,7 +17,7 @@ export class FreeSpace {
   #consumer: readonly ConsumerSlot[]
   #epochs: Epochs
   /** The lower of the consumer's two cursors, because the newer one may be only in a volatile cache. */
-  #givenBack: LogPosition
+  #consumedTo: LogPosition
   #truncatedTo: LogPosition
   /** Log positions of batches of this handle, spaced by a part of the ring; everything before them is committed. */
   #restarts: LogPosition[] = []
@@ -36,7 +36,7 @@ export class FreeSpace {
     this.#part = Math.max(1, Math.floor(disk.layout.dataBlocks / PARTS))
     this.#consumer = consumer
     this.#epochs = epochs
-    this.#givenBack = givenBack(consumer, epochs)
+    this.#consumedTo = consumedTo(consumer, epochs)
     this.#truncatedTo = truncatedTo
   }
 
@@ -72,7 +72,7 @@ export class FreeSpace {
   /** Takes in the consumer's slots. */
   learn(consumer: readonly ConsumerSlot[]): void {
     this.#consumer = consumer
-    this.#givenBack = givenBack(consumer, this.#epochs)
+    this.#consumedTo = consumedTo(consumer, this.#epochs)
   }
 
   /** The LSN up to which blocks may be overwritten. */
@@ -86,7 +86,7 @@ export class FreeSpace {
    */
   permits(slot: ProducerSlot, overwritten: number): boolean {
     if (slot.committed.lsn < overwritten) return false
-    return overwritten <= this.#givenBack.lsn || overwritten <= slot.truncatedTo.lsn
+    return overwritten <= this.#consumedTo.lsn || overwritten <= slot.truncatedTo.lsn
   }
 
   /** The log has grown to here, and everything before it is committed. */
@@ -142,12 +142,12 @@ export class FreeSpace {
   }
 
   get #free(): LogPosition {
-    return this.#givenBack.lsn < this.#truncatedTo.lsn ? this.#truncatedTo : this.#givenBack
+    return this.#consumedTo.lsn < this.#truncatedTo.lsn ? this.#truncatedTo : this.#consumedTo
   }
 }
 
 /** How far a consumer has acknowledged for good. A cursor that has not seen an epoch goes back to where that began. */
-function givenBack(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
+function consumedTo(consumer: readonly ConsumerSlot[], epochs: Epochs): LogPosition {
   const ends = consumer.map(({ cursor: { logPosition }, seen }) => {
     const unseen = firstUnseen(epochs, seen)
     return unseen !== undefined && unseen.start.lsn < logPosition.lsn ? unseen.start : logPosition

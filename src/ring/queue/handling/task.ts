@@ -1,8 +1,8 @@
-import type { CodecError } from '../../errors.ts'
-import type { Verdict } from '../../jobs/scheduler.ts'
-import type { Position } from '../../position.ts'
+import type { CodecError } from '../../../errors.ts'
+import type { Verdict } from '../../../jobs/scheduler.ts'
+import type { Position } from '../../../position.ts'
+import type { RingEntry } from '../entry.ts'
 import type { CurrentJob } from './current-job.ts'
-import type { RingEntry } from './entry.ts'
 
 /** What is done with an item next: its handler is called, or it goes to the dead letters, or to the end of the ring. */
 export type Step = 'handle' | 'giveUp' | 'requeue'

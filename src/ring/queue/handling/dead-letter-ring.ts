@@ -1,16 +1,16 @@
-import type { BlockDevice } from '../../block/device.ts'
-import type { Clock } from '../../clock.ts'
-import { deadLetter } from '../../codec/dead-letter.ts'
-import { isRingError } from '../../errors.ts'
+import type { BlockDevice } from '../../../block/device.ts'
+import type { Clock } from '../../../clock.ts'
+import { deadLetters } from '../../../codec/dead-letter.ts'
+import { isRingError } from '../../../errors.ts'
 import type {
   DeadLetter,
   DeadLetterFunction,
   DeadLetterSink,
   EncodedSink,
-} from '../../jobs/types.ts'
-import { errorText } from '../../util/error-text.ts'
-import { inspectRing } from '../attach.ts'
-import { RingWriter } from './writer.ts'
+} from '../../../jobs/types.ts'
+import { errorText } from '../../../util/error-text.ts'
+import { inspectRing } from '../../attach.ts'
+import { RingWriter } from '../writer.ts'
 
 /** Who hands dead letters over. */
 interface Names {
@@ -58,7 +58,7 @@ function stored(
 ): Uint8Array | Promise<Uint8Array> {
   const { bytes, ring, position, attempts, pushedAt } = letter
   const [reason, time] = [errorText(error), Math.trunc(clock.time())]
-  return deadLetter.encode({
+  return deadLetters.encode({
     ...{ bytes, ring, position, attempts, reason, time },
     ...(pushedAt !== undefined && { pushedAt }),
   })

@@ -1,7 +1,7 @@
-import { checkRange, MAX_TIMER_MS } from '../../jobs/backoff.ts'
-import { Answer, type Job, type RetryOptions } from '../../jobs/types.ts'
-import type { Position } from '../../position.ts'
-import type { RingEntry } from './entry.ts'
+import { checkRange, MAX_TIMER_MS } from '../../../jobs/backoff.ts'
+import { Answer, type Job, type RetryOptions } from '../../../jobs/types.ts'
+import type { Position } from '../../../position.ts'
+import type { RingEntry } from '../entry.ts'
 
 /** A job as its handler sees it. Made for each attempt: what few handlers ask for is looked up then. */
 export class CurrentJob implements Job {

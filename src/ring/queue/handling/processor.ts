@@ -1,8 +1,8 @@
-import type { Clock } from '../../clock.ts'
-import { type CodecError, isCodecError } from '../../errors.ts'
-import { type Backoff, backoffAfter } from '../../jobs/backoff.ts'
-import { givenUp, type WorkError } from '../../jobs/errors.ts'
-import { Scheduler, type Verdict } from '../../jobs/scheduler.ts'
+import type { Clock } from '../../../clock.ts'
+import { type CodecError, isCodecError } from '../../../errors.ts'
+import { type Backoff, backoffAfter } from '../../../jobs/backoff.ts'
+import { givenUp, type WorkError } from '../../../jobs/errors.ts'
+import { Scheduler, type Verdict } from '../../../jobs/scheduler.ts'
 import {
   Answer,
   type AttemptStore,
@@ -10,14 +10,14 @@ import {
   type Given,
   type Handler,
   type ProcessSummary,
-} from '../../jobs/types.ts'
-import type { Position } from '../../position.ts'
-import { onAbort } from '../../util/abort.ts'
-import { atMost } from '../../util/at-most.ts'
-import { formatPosition } from '../position-text.ts'
+} from '../../../jobs/types.ts'
+import type { Position } from '../../../position.ts'
+import { onAbort } from '../../../util/abort.ts'
+import { atMost } from '../../../util/at-most.ts'
+import { formatPosition } from '../../position-text.ts'
+import type { RingEntry } from '../entry.ts'
 import { CurrentJob } from './current-job.ts'
 import { isPermanent } from './dead-letter-ring.ts'
-import type { RingEntry } from './entry.ts'
 import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
 import { type Outcome, type SettlementSource, Settlements, workEvents } from './settlements.ts'
@@ -25,10 +25,6 @@ import { Concluded, newTask, type Task } from './task.ts'
 
 /** What a {@link Processor} needs of a reader. */
 export interface ProcessSource<Out> extends SettlementSource<Out> {
-  /** Whether as much was delivered as may be, without being given back. */
-  readonly held: boolean
-  /** Whether that kept the last call from delivering more. */
-  readonly wasHeld: boolean
   receiveMany(options: {
     readonly maxItems: number
     readonly maxBytes: number
@@ -51,6 +47,10 @@ export interface Inside {
   readonly closing: AbortSignal
   /** The position of the oldest entry that is not acknowledged. */
   oldest(): Position | undefined
+  /** Whether `maxUnacked` keeps the reader from delivering more. */
+  isHeld(): boolean
+  /** Whether it kept the last call from delivering more. */
+  wasHeld(): boolean
   /**
    * Has it called when entries left the ring, so that more may be delivered.
    * @returns a function that ends it
@@ -194,14 +194,14 @@ export class Processor<Out> {
         }
         const entries = await source.tryReceiveMany(bounds)
         if (entries.length > 0) return this.#tasks(entries)
-        if (source.held) {
+        if (this.#inside.isHeld()) {
           const task = this.#requeuer.choose(this.#scheduler.paused, this.#inside.oldest())
           if (task !== undefined) this.#scheduler.hurry(task)
           await this.#scheduler.change()
           continue
         }
-        // What held it was given back before its answer came here.
-        if (source.wasHeld) continue
+        // The ring advanced past what held it before its answer came here.
+        if (this.#inside.wasHeld()) continue
         if (untilEmpty) return []
         return this.#tasks(await source.receiveMany(bounds))
       }

@@ -3,11 +3,11 @@ import {
   type ProcessSummary,
   WORK_CHANNEL,
   type WorkEvent,
-} from '../../jobs/types.ts'
-import type { Position } from '../../position.ts'
-import { channel } from '../../util/diagnostics.ts'
-import type { Consumer } from '../types.ts'
-import type { RingEntry } from './entry.ts'
+} from '../../../jobs/types.ts'
+import type { Position } from '../../../position.ts'
+import { channel } from '../../../util/diagnostics.ts'
+import type { Consumer } from '../../types.ts'
+import type { RingEntry } from '../entry.ts'
 
 /** Where {@link WorkEvent}s go. */
 export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)

@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock.ts'
-import type { EncodedSink } from '../../jobs/types.ts'
-import type { Position } from '../../position.ts'
+import type { Clock } from '../../../clock.ts'
+import type { EncodedSink } from '../../../jobs/types.ts'
+import type { Position } from '../../../position.ts'
 import type { Task } from './task.ts'
 
 /** Why an item was not put at the end of the ring. */
