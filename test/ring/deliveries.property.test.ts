@@ -52,6 +52,28 @@ class Model {
     else if (!wasFinished) this.finished.delete(entry.position)
   }
 
+  /** Acknowledges some entries together, as `ackAll`: if the write is refused, those behind a gap stay acknowledged. */
+  ackAll(which: number, count: number, refused: boolean): void {
+    const some = Array.from({ length: count }, (_, n) => this.entries[(which + 7 * n) % 41])
+    const entries = some.filter((entry) => entry !== undefined)
+    const before = new Set(this.finished)
+    for (const { position } of entries) this.finished.add(position)
+    for (const entry of entries) this.deliveries.finish(entry)
+    const leading = entries.filter((entry) => this.deliveries.finish(entry))
+    if (leading.length === 0) return
+    for (const entry of leading) this.deliveries.wait(entry)
+    if (this.#write(refused)) {
+      for (const entry of leading) this.deliveries.confirm(entry)
+      return
+    }
+    for (const { position } of leading) if (!before.has(position)) this.finished.delete(position)
+  }
+
+  /** Writes what no call waits for, as `flush({ waitForEarlier: false })`. */
+  flushPrefix(refused: boolean): void {
+    if (this.deliveries.owes) this.#write(refused)
+  }
+
   ackThrough(which: number): void {
     const entry = this.entries[which % this.entries.length]
     if (entry === undefined || entry.position > this.#cursor) return
@@ -141,6 +163,16 @@ const step = fc.oneof(
       model.ack(n, luck === 0)
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(number, fc.nat(5), fc.nat(4)).map(([n, count, luck]) => (model: Model) => {
+      model.ackAll(n, count, luck === 0)
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.nat(3).map((luck) => (model: Model) => model.flushPrefix(luck === 0)),
+  },
   { weight: 1, arbitrary: number.map((n) => (model: Model) => model.ackThrough(n)) },
   {
     weight: 2,
@@ -161,7 +193,7 @@ test('nothing unfinished is passed, and nothing finished comes again, whatever h
         run(model)
         model.check()
       }
-      // All that is acknowledged in the end is given back, and nothing is held any more.
+      // All that is acknowledged in the end has left the ring, and nothing is held any more.
       for (let at = 0; at < model.entries.length; at++) model.ack(at, false)
       model.goBack(0, false)
       for (const before = model.ring.length; model.ring.length > 0; ) {
