@@ -52,6 +52,13 @@ async function drain(
   return await reader.process(handler, { ...quick, ...options })
 }
 
+/** Acknowledges all that is in a ring. */
+async function empty(device: BlockDevice): Promise<void> {
+  await using reader = await RingReader.open(device)
+  const entries = await reader.tryReceiveMany()
+  await reader.ackAll(entries)
+}
+
 /** A ring on a device of another name. */
 async function otherRing(): Promise<MemoryBlockDevice> {
   const device = new MemoryBlockDevice({ sizeSectors: sectorsFor(4096), name: 'other' })
@@ -389,6 +396,50 @@ describe('a dead letter', () => {
     const [stored] = await collect((await inspectRing(dead)).items())
     const { reason } = await deadLetters.decode(stored?.item ?? new Uint8Array())
     expect(reason.length).toBeGreaterThan(0)
+  })
+
+  test('waits for room without a turn, and without the role of its ring', async () => {
+    const device = await filled(['bad', 'good'])
+    const dead = await otherRing()
+    const fill = await RingWriter.open(dead)
+    while ((await fill.tryPush(new Uint8Array(500))).status === 'ok');
+    await fill.close()
+    const seen: string[] = []
+    const events: WorkEvent[] = []
+    let emptied: Promise<void> | undefined
+    const listen = (message: unknown): void => {
+      events.push(message as WorkEvent)
+      if ((message as WorkEvent).event === 'handled') emptied = empty(dead)
+    }
+    subscribe('shared-block-ring:work', listen)
+    const summary = await drain(
+      device,
+      (item, job) => {
+        seen.push(item)
+        return item === 'bad' ? job.dead('is bad') : undefined
+      },
+      { deadLetter: dead, concurrency: 1 },
+    )
+    unsubscribe('shared-block-ring:work', listen)
+    await emptied
+    expect(seen).toEqual(['bad', 'good'])
+    expect(summary).toMatchObject({ handled: 1, deadLettered: 1 })
+    expect(events.find(({ event }) => event === 'retry')).toMatchObject({
+      what: 'deadLetter',
+      error: { message: expect.stringContaining('full') },
+    })
+    // Anybody can be its producer in the meantime.
+    await (await RingWriter.open(dead)).close()
+  })
+
+  test('has a short reason where a long one does not fit', async () => {
+    const device = await filled(['bad'])
+    const dead = await otherRing()
+    const dies = (_: string, job: Parameters<Handler<string>>[1]) => job.dead('x'.repeat(100_000))
+    expect(await drain(device, dies, { deadLetter: dead })).toMatchObject({ deadLettered: 1 })
+    const [stored] = await collect((await inspectRing(dead)).items())
+    const { reason } = await deadLetters.decode(stored?.item ?? new Uint8Array())
+    expect(reason).toBe('x'.repeat(100))
   })
 
   test('is not put into the ring itself', async () => {

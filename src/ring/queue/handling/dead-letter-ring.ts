@@ -38,26 +38,47 @@ function deadLettersIn<Out>(
   sink: Exclude<DeadLetterSink<Out>, DeadLetterFunction<Out>>,
   { clock, client }: Names,
 ): DeadLetterFunction<Out> {
-  if (isEncodedSink(sink)) {
-    return async (letter, options) => {
-      await sink.pushEncoded(await stored(letter, clock), options)
-    }
-  }
+  if (isEncodedSink(sink)) return (letter, options) => handOver(sink, letter, clock, options)
   if (isDevice(sink)) {
     return async (letter, { signal }) => {
-      await using writer = await RingWriter.open(sink, { signal, clock, client })
-      await writer.pushEncoded(await stored(letter, clock), { signal })
+      // Whoever waits for room here would keep a turn from other items, and the role from other workers.
+      const onBlocked = (): void => {
+        throw new Error('the ring of the dead letters is full or suspended')
+      }
+      await using writer = await RingWriter.open(sink, { signal, clock, client, onBlocked })
+      await handOver(writer, letter, clock, { signal })
     }
   }
   throw new TypeError('deadLetter is a device with a ring, a RingWriter or a function')
 }
 
+/** Pushes a dead letter, with a short reason if its ring takes no longer one. */
+async function handOver(
+  sink: EncodedSink,
+  letter: DeadLetter<unknown>,
+  clock: Clock,
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  const reason = errorText(letter.error)
+  try {
+    await sink.pushEncoded(await stored(letter, reason, clock), options)
+  } catch (error) {
+    const short = reason.slice(0, SHORT_REASON)
+    if (!isPermanent(error) || short === reason) throw error
+    await sink.pushEncoded(await stored(letter, short, clock), options)
+  }
+}
+
+/** Characters of a reason that fit beside the item in every ring, nearly. */
+const SHORT_REASON = 100
+
 function stored(
   { error, ...letter }: DeadLetter<unknown>,
+  reason: string,
   clock: Clock,
 ): Uint8Array | Promise<Uint8Array> {
   const { bytes, ring, position, attempts, pushedAt } = letter
-  const [reason, time] = [errorText(error), Math.trunc(clock.time())]
+  const time = Math.trunc(clock.time())
   return deadLetters.encode({
     ...{ bytes, ring, position, attempts, reason, time },
     ...(pushedAt !== undefined && { pushedAt }),
