@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
+import { fetchRuntimes, RUNTIMES } from '../helpers/runtimes.ts'
 import { withoutRegistry } from './registry.ts'
 
 const run = promisify(execFile)
@@ -18,15 +19,26 @@ import { MemoryBlockDevice } from 'shared-block-ring/block'
 const MyBlockDevice = { open: async () => new MemoryBlockDevice({ sizeSectors: 1024 }) }
 `
 
+/** What npm tells of it. */
+interface Tarball {
+  readonly filename: string
+  readonly size: number
+  readonly files: readonly { readonly path: string }[]
+}
+
 let folder = ''
+/** Has the package and a compiler. */
 let app = ''
+/** Has the package alone, and the README's program. */
+let alone = ''
 /** Why there is nothing to test. */
 let problem: string | undefined
 let readme = ''
 /** The snippets of docs/api.md that run by themselves. */
 let api: readonly string[] = []
-/** What is in the tarball. */
+/** What is in the tarball, and how large that is. */
 let files: readonly string[] = []
+let packedBytes = 0
 
 const { exports: exported, bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
@@ -48,21 +60,28 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sbr-packed-'))
   const clone = join(folder, 'clone')
   app = join(folder, 'app')
+  alone = join(folder, 'alone')
   await cloneTo(clone)
   readme = await readFile(join(clone, 'README.md'), 'utf8')
-  await mkdir(app)
-  await writeFile(join(app, 'package.json'), '{ "type": "module", "private": true }')
+  for (const empty of [app, alone]) {
+    await mkdir(empty)
+    await writeFile(join(empty, 'package.json'), '{ "type": "module", "private": true }')
+  }
   try {
     const packed = await run('npm', ['pack', '--json'], { cwd: clone, maxBuffer: 1 << 24 })
-    const [tarball] = JSON.parse(packed.stdout) as [
-      { filename: string; files: readonly { path: string }[] },
-    ]
+    const [tarball] = JSON.parse(packed.stdout) as [Tarball]
     files = tarball.files.map(({ path }) => path)
+    packedBytes = tarball.size
     const { devDependencies } = JSON.parse(await readFile(join(clone, 'package.json'), 'utf8'))
     const asked = ['typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
     const install = ['install', '--prefer-offline', '--no-audit', '--no-fund']
-    await run('npm', [...install, join(clone, tarball.filename), ...asked], { cwd: app })
+    const archive = join(clone, tarball.filename)
+    await run('npm', [...install, archive, ...asked], { cwd: app })
+    await run('npm', [...install, archive], { cwd: alone })
     await compileSnippets()
+    for (const name of ['push.ts', 'push.js', 'pop.ts', 'pop.js']) {
+      await cp(join(app, name), join(alone, name))
+    }
   } catch (error) {
     problem = withoutRegistry(error)
   }
@@ -111,14 +130,15 @@ async function compileSnippets(): Promise<void> {
   await run(process.execPath, [compiler, '--strict', ...flags, ...names], { cwd: app })
 }
 
-test('the package has what can be imported, in few files', (context) => {
+test('the package has what can be imported, in 60 files and a megabyte', (context) => {
   needs(context, problem)
   const outside = files.filter((path) => !/^(dist|docs)\//.test(path))
   expect(outside.filter((path) => !/^(package\.json|LICENSE|[A-Z]+\.md)$/.test(path))).toEqual([])
   expect(files.filter((path) => path.startsWith('dist/') && !/\.(js|d\.ts)$/.test(path))).toEqual(
     [],
   )
-  expect(files.length).toBeLessThan(60)
+  expect(files.length).toBeLessThanOrEqual(60)
+  expect(packedBytes).toBeLessThanOrEqual(1_000_000)
   for (const path of entries) expect(files).toContain(path)
 })
 
@@ -140,9 +160,32 @@ test('each way in can be required where Node can, and imported', async (context)
 
 test("the README's snippets compile and run, each in a process of its own", async (context) => {
   needs(context, problem)
-  await run(process.execPath, ['push.js'], { cwd: app })
-  const reader: ChildProcess = spawn(process.execPath, ['pop.js'], {
-    cwd: app,
+  await pushAndPop([process.execPath], 'js', app)
+})
+
+/** Node without types to strip, or without `await using`. */
+const RUN_COMPILED = ['node 20', 'node 22']
+
+test.for(RUNTIMES)(
+  "the README's program runs with the package alone in %s",
+  async (name, context) => {
+    const { runtimes, problem: missing } = await fetchRuntimes()
+    needs(context, problem ?? missing)
+    const { command = [] } = runtimes.find((runtime) => runtime.name === name) ?? {}
+    await pushAndPop(command, RUN_COMPILED.includes(name) ? 'js' : 'ts', alone)
+  },
+)
+
+/** Runs the README's program in two processes, in a folder where the package is installed. */
+async function pushAndPop(
+  [program = '', ...flags]: readonly string[],
+  ending: 'js' | 'ts',
+  cwd: string,
+): Promise<void> {
+  await rm(join(cwd, 'jobs.ring'), { force: true })
+  await run(program, [...flags, `push.${ending}`], { cwd })
+  const reader: ChildProcess = spawn(program, [...flags, `pop.${ending}`], {
+    cwd,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [printed] = (await once(reader.stdout ?? reader, 'data')) as [Buffer]
@@ -150,9 +193,10 @@ test("the README's snippets compile and run, each in a process of its own", asyn
   // It waits for more, until it is told to stop.
   reader.kill('SIGTERM')
   expect(await once(reader, 'exit')).toEqual([0, null])
-  const { stdout } = await run('npx', ['sbr', 'diagnostics', 'jobs.ring', '--json'], { cwd: app })
+  const sbr = [join('node_modules', '.bin', 'sbr'), 'diagnostics', 'jobs.ring', '--json']
+  const { stdout } = await run(program, [...flags, ...sbr], { cwd })
   expect(JSON.parse(stdout)).toMatchObject({ stats: { pushedItems: 1, poppedItems: 1 } })
-})
+}
 
 test('the snippets of docs/api.md print what their comments say', async (context) => {
   needs(context, problem)
