@@ -1,0 +1,20 @@
+"""Reads images with sbr_read.py, whose folder is the first argument: a line of input is a sector size and a path, one of output what came of it."""
+
+import contextlib
+import io
+import json
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import sbr_read
+
+for line in sys.stdin:
+    sector_size, path = line.rstrip("\n").split(" ", 1)
+    said = io.StringIO()
+    started = time.monotonic()
+    with contextlib.redirect_stdout(said):
+        code = sbr_read.read(path, int(sector_size), sbr_read.Output(True))
+    answer = {"code": code, "seconds": time.monotonic() - started, **json.loads(said.getvalue())}
+    print(json.dumps(answer), flush=True)
