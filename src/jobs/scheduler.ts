@@ -32,6 +32,7 @@ export interface SchedulerParts<J extends Job> {
    * @param most how many to take
    * @param stop ends the waiting; what it throws after that is ignored
    * @returns none: there will be no more, unless those under way make some
+   * @throws what ends the scheduler, once all that is ready has begun
    */
   readonly next: (most: number, stop: AbortSignal) => Promise<readonly J[]>
   /** Makes an attempt. */
@@ -154,7 +155,14 @@ export class Scheduler<J extends Job> {
         await this.change()
         continue
       }
-      const jobs = await next(Math.min(room, BATCH), signal)
+      let jobs: readonly J[]
+      try {
+        jobs = await next(Math.min(room, BATCH), signal)
+      } catch (error) {
+        // What was taken before it failed is attempted first.
+        while (this.#ready.size > 0 && !signal.aborted) await this.change()
+        throw error
+      }
       if (signal.aborted) return
       if (jobs.length === 0) {
         if (this.#held === 0) return
@@ -189,6 +197,7 @@ export class Scheduler<J extends Job> {
         await new Promise<void>((resolve) => this.#idle.push(resolve))
         continue
       }
+      if (this.#ready.size === 0) this.changed()
       // No function of its own: a promise more for each job would take as long as all the rest.
       let answer: unknown
       let failure: { readonly error: unknown } | undefined

@@ -5,16 +5,18 @@ import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
 import { deadLetters } from '../../src/codec/dead-letter.ts'
 import { json, text } from '../../src/codec/index.ts'
-import { BlockError } from '../../src/errors.ts'
+import { BlockError, isRingError } from '../../src/errors.ts'
 import type { DeadLetter, Handler, ProcessOptions, WorkEvent } from '../../src/jobs/types.ts'
 import type { Position } from '../../src/position.ts'
 import { inspectRing, Producer } from '../../src/ring/attach.ts'
+import { parsePosition } from '../../src/ring/position-text.ts'
 import { process as processFrom } from '../../src/ring/queue/handling/process.ts'
 import type { ProcessSource } from '../../src/ring/queue/handling/processor.ts'
 import { insideOf, type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
+import { deviceBytes } from '../helpers/golden.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { ringDevice, SMALL, sectorsFor, smallRing } from '../helpers/ring.ts'
 
@@ -758,6 +760,33 @@ describe('where all that may be delivered waits for one item', () => {
     await using writer = await RingWriter.open(await otherRing())
     await expect(drain(device, () => undefined, { requeueTo: writer })).rejects.toThrow(RangeError)
   })
+})
+
+test('what was read before damage is handled before it is told', async () => {
+  const names = Array.from({ length: 50 }, (_, n) => `item ${n}`)
+  const device = await filled(names)
+  {
+    await using writer = await RingWriter.open(device, { codec: text })
+    for (const name of ['damaged', 'last']) await writer.push(name)
+  }
+  const image = await deviceBytes(device)
+  image[Buffer.from(image).indexOf('damaged')] = 0
+  await device.write(0, [image])
+  await using reader = await RingReader.open(device, { codec: text })
+  const seen: string[] = []
+  const options = { untilEmpty: true, concurrency: 2 }
+  const handler = async (item: string): Promise<void> => {
+    await Promise.resolve()
+    seen.push(item)
+  }
+  const stopped = await reader.process(handler, options).catch((error: unknown) => error)
+  if (!isRingError(stopped)) throw stopped
+  expect(stopped.code).toBe('RING_DAMAGED')
+  expect(seen).toEqual(names)
+  await reader.seek(parsePosition(stopped.details.position ?? ''))
+  expect(await reader.process(handler, options)).toMatchObject({ handled: 1 })
+  expect(seen).toEqual([...names, 'last'])
+  expect((await inspectRing(device)).used).toBe(0)
 })
 
 test('untilEmpty does not end where nothing more may be delivered, and may when the answer comes', async () => {
