@@ -21,7 +21,14 @@ const brief =
 const fullDescription = `DEVICE is a path of a file or raw device, a file:// URI or an NBD URI (nbd://host/export). After -- nothing is
 taken for a flag. Sizes are bytes: 512, 64K or 64KiB (1,024 each), 1GB (10^9); times are 500ms, 10s, 2m.
 
-Errors go to standard error; with --json as {"error":{"code":...,"message":...}}. SBR_DEBUG=1 adds stack traces.
+Errors go to standard error; with --json as {"error":{"code":...,"message":...}}.
+
+ENVIRONMENT
+- SBR_DEVICE: the DEVICE of commands with one; not of \`device erase\`
+- SBR_QUEUE, SBR_CLIENT: as --queue and --client
+- SBR_DEBUG=1: adds stack traces to errors
+
+What the command line has wins.
 
 EXIT CODES
 - 0: done

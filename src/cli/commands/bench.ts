@@ -53,7 +53,11 @@ export const bench: Command<CommandContext> = buildCommand({
     positional: {
       kind: 'tuple',
       parameters: [
-        { ...device, brief: 'Path of a file, a raw block device or a directory, or an NBD URI' },
+        {
+          ...device,
+          brief:
+            'Path of a file, a raw block device or a directory, or an NBD URI (default: $SBR_DEVICE)',
+        },
       ],
     },
     flags: {

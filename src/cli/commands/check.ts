@@ -2,7 +2,7 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { type Limits, problemsOf } from '../device/check-ring.ts'
 import { checkDistinct, ROLES, type Role, surveyAll } from '../device/survey.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
-import { type CommonFlags, devices, surveyFlags } from '../flags/flags.ts'
+import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
 import { parseDuration, parsePercent } from '../flags/size.ts'
 import { checkJson, checkLine } from '../output/check-text.ts'
 import { standardOutput } from '../output/output.ts'
@@ -71,7 +71,8 @@ export const check: Command<CommandContext> = buildCommand({
   func: run,
 })
 
-async function run(flags: Flags, ...paths: string[]): Promise<void> {
+async function run(flags: Flags, ...given: string[]): Promise<void> {
+  const paths = devicesOf(given)
   checkDistinct(paths)
   using stop = stopSignals()
   const surveys = await surveyAll(paths, flags, stop.signal)

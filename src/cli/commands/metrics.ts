@@ -1,6 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { checkDistinct, failureOf, surveyAll } from '../device/survey.ts'
-import { type CommonFlags, devices, surveyFlags } from '../flags/flags.ts'
+import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
 import { metricsText } from '../output/metrics.ts'
 import { standardOutput } from '../output/output.ts'
 import { stopSignals } from '../signals.ts'
@@ -25,7 +25,8 @@ export const metrics: Command<CommandContext> = buildCommand({
   func: run,
 })
 
-async function run(flags: CommonFlags, ...paths: string[]): Promise<void> {
+async function run(flags: CommonFlags, ...given: string[]): Promise<void> {
+  const paths = devicesOf(given)
   checkDistinct(paths)
   using stop = stopSignals()
   const surveys = await surveyAll(paths, flags, stop.signal)

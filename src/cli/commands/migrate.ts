@@ -18,10 +18,10 @@ import { checkApart, checkNotSame } from '../device/same-storage.ts'
 import { asCommandError, CommandError, EXIT, withNote } from '../errors.ts'
 import {
   commonFlags,
-  device,
   type ItemFlags,
   limitOf,
   maxItem,
+  namedDevice,
   sectorSize,
 } from '../flags/flags.ts'
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../flags/ring-flags.ts'
@@ -84,8 +84,12 @@ export const migrate: Command<CommandContext> = buildCommand({
     positional: {
       kind: 'tuple',
       parameters: [
-        { ...device, placeholder: 'OLD' },
-        { ...device, brief: 'The new ring, which is made if it is missing', placeholder: 'NEW' },
+        { ...namedDevice, placeholder: 'OLD' },
+        {
+          ...namedDevice,
+          brief: 'The new ring, which is made if it is missing',
+          placeholder: 'NEW',
+        },
       ],
     },
     flags: {

@@ -4,7 +4,14 @@ import { openDevice } from '../device/device.ts'
 import { takePushing } from '../device/roles.ts'
 import { checkNotSame } from '../device/same-storage.ts'
 import { asCommandError, emptyNow, usageError, withNote } from '../errors.ts'
-import { device, type ItemFlags, itemFlags, limitOf, namesOf, sectorSize } from '../flags/flags.ts'
+import {
+  type ItemFlags,
+  itemFlags,
+  limitOf,
+  namedDevice,
+  namesOf,
+  sectorSize,
+} from '../flags/flags.ts'
 import { parseCount } from '../flags/size.ts'
 import { type MoveFlags, Mover } from '../input/mover.ts'
 import { Pusher } from '../input/pusher.ts'
@@ -46,7 +53,10 @@ export const move: Command<CommandContext> = buildCommand({
   parameters: {
     positional: {
       kind: 'tuple',
-      parameters: [device, { ...device, brief: 'The ring that gets them', placeholder: 'OTHER' }],
+      parameters: [
+        namedDevice,
+        { ...namedDevice, brief: 'The ring that gets them', placeholder: 'OTHER' },
+      ],
     },
     flags: {
       count: {

@@ -33,18 +33,53 @@ export interface ItemFlags extends RoleFlags {
   readonly maxItem?: number
 }
 
-/** The device that every command works on. */
-export const device: TypedPositionalParameter<string> = {
-  brief: 'Path of a file or of a raw block device, or an NBD URI: nbd://host/export',
+/** A variable of the environment, for units and containers; an empty one counts as none. What the command line has wins. */
+function fromEnvironment(name: 'SBR_DEVICE' | 'SBR_QUEUE' | 'SBR_CLIENT'): string | undefined {
+  return process.env[name] || undefined
+}
+
+const DEVICE_BRIEF = 'Path of a file or of a raw block device, or an NBD URI: nbd://host/export'
+
+/** A device that the command line has to name: one of two, or one that is about to be erased. */
+export const namedDevice: TypedPositionalParameter<string> = {
+  brief: DEVICE_BRIEF,
   placeholder: 'DEVICE',
   parse: parsePath,
+}
+
+const standardDevice = fromEnvironment('SBR_DEVICE')
+
+/** The device that a command works on. */
+export const device: TypedPositionalParameter<string> = {
+  ...namedDevice,
+  brief: `${DEVICE_BRIEF} (default: $SBR_DEVICE)`,
+  ...(standardDevice !== undefined && { default: standardDevice }),
 }
 
 /** The devices of a command that looks at many. */
 export const devices: TypedPositionalParameters<string[], CommandContext> = {
   kind: 'array',
-  parameter: device,
-  minimum: 1,
+  parameter: { ...namedDevice, brief: device.brief },
+  minimum: standardDevice === undefined ? 1 : 0,
+}
+
+/** The devices that such a command is given. */
+export function devicesOf(paths: readonly string[]): readonly string[] {
+  return paths.length > 0 || standardDevice === undefined ? paths : [parsePath(standardDevice)]
+}
+
+/**
+ * The device and the command of a command line such as `DEVICE -- COMMAND ARGS`.
+ * @param args what stands on it besides flags
+ * @param line all of it: where only COMMAND is given, nothing stands before `--`
+ */
+export function deviceAndRest(
+  args: readonly string[],
+  line: readonly string[] = process.argv,
+): readonly string[] {
+  const end = line.indexOf('--')
+  const isGiven = end < 0 || args.length > line.length - end - 1
+  return isGiven || standardDevice === undefined ? args : [standardDevice, ...args]
 }
 
 export const sectorSize: TypedFlagParameter<number | undefined> = {
@@ -79,7 +114,7 @@ const json: TypedFlagParameter<boolean | undefined> = {
 
 const queue: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
-  brief: "Name of the queue, as text on the device (default: 'unknown')",
+  brief: "Name of the queue, as text on the device (default: $SBR_QUEUE, or 'unknown')",
   placeholder: 'NAME',
   optional: true,
   parse: String,
@@ -88,7 +123,7 @@ const queue: TypedFlagParameter<string | undefined> = {
 const client: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
   brief:
-    "Name of this program, likewise, and in errors of programs that are refused (default: 'unknown')",
+    "Name of this program, likewise, and in errors of programs that are refused (default: $SBR_CLIENT, or 'unknown')",
   placeholder: 'NAME',
   optional: true,
   parse: String,
@@ -120,8 +155,11 @@ export const maxItem: TypedFlagParameter<number | undefined> = {
 
 export const itemFlags: FlagParametersForType<ItemFlags> = { maxItem, ...roleFlags }
 
-/** The names for the library; those not given are left to its defaults. */
-export function namesOf({ queue, client }: RoleFlags): { queue?: string; client?: string } {
+/** The names for the library; those neither given nor in the environment are left to its defaults. */
+export function namesOf({
+  queue = fromEnvironment('SBR_QUEUE'),
+  client = fromEnvironment('SBR_CLIENT'),
+}: RoleFlags): { queue?: string; client?: string } {
   return { ...(queue !== undefined && { queue }), ...(client !== undefined && { client }) }
 }
 

@@ -8,7 +8,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { type ReaderOptions, RingReader } from '../../ring/queue/reader.ts'
 import { checkLeasable } from '../device/leases.ts'
 import { emptyNow, usageError } from '../errors.ts'
-import { type ItemFlags, limitOf, parsePath } from '../flags/flags.ts'
+import { deviceAndRest, type ItemFlags, limitOf, parsePath } from '../flags/flags.ts'
 import { parseCount, parseDuration } from '../flags/size.ts'
 import { tellFailures, tellNotStarted } from '../output/notices.ts'
 import { stopSignals } from '../signals.ts'
@@ -79,7 +79,7 @@ export const workFlags: FlagParametersForType<WorkFlags> = {
 export const deviceAndCommand: TypedPositionalParameters<readonly string[], CommandContext> = {
   kind: 'array',
   parameter: {
-    brief: 'The path of the ring, -- and the command with its arguments',
+    brief: 'The path of the ring (default: $SBR_DEVICE), -- and the command with its arguments',
     placeholder: 'DEVICE -- COMMAND ARGS',
     parse: String,
   },
@@ -131,7 +131,7 @@ export interface WorkOptions {
 /** Runs a command for each item of a ring. */
 export async function runWork(options: WorkOptions): Promise<void> {
   const { flags, concurrency } = options
-  const [path = '', command = '', ...rest] = options.args
+  const [path = '', command = '', ...rest] = deviceAndRest(options.args)
   const device = parsePath(path)
   if (command === '') throw usageError(`expected a command: ${options.usage}`)
   const { attempts, drain = false, grace = GRACE_MS, retryInterval = FIRST_PAUSE_MS } = flags

@@ -10,7 +10,7 @@ import { type ItemFlags, itemFlags, namesOf, type RoleFlags } from '../flags/fla
 
 const queue: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
-  brief: `Name of the journal, as text on the device (default: '${UNNAMED_JOURNAL}')`,
+  brief: `Name of the journal, as text on the device (default: $SBR_QUEUE, or '${UNNAMED_JOURNAL}')`,
   placeholder: 'NAME',
   optional: true,
   parse: String,

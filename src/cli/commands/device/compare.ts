@@ -5,7 +5,7 @@ import { openDevice } from '../../device/device.ts'
 import { isSameStorage } from '../../device/same-storage.ts'
 import { checkWhole } from '../../device/whole-sectors.ts'
 import { CommandError, EXIT } from '../../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
 import { showProgress } from '../../output/progress.ts'
 import { grouped, safeJson, safeText } from '../../output/render.ts'
@@ -30,10 +30,7 @@ export const compare: Command<CommandContext> = buildCommand({
   parameters: {
     positional: {
       kind: 'tuple',
-      parameters: [
-        { ...device, placeholder: 'DEVICE' },
-        { ...device, brief: 'The other one', placeholder: 'OTHER' },
-      ],
+      parameters: [namedDevice, { ...namedDevice, brief: 'The other one', placeholder: 'OTHER' }],
     },
     flags: commonFlags,
   },

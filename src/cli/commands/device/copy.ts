@@ -17,7 +17,7 @@ import { checkApart, checkNotSame } from '../../device/same-storage.ts'
 import { checkNothingIsLost, holdTarget, openTarget, type Target } from '../../device/target.ts'
 import { checkWhole } from '../../device/whole-sectors.ts'
 import { CommandError, EXIT, withNote } from '../../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
 import { showProgress } from '../../output/progress.ts'
 import { grouped, safeJson, safeText } from '../../output/render.ts'
@@ -58,8 +58,8 @@ export const copy: Command<CommandContext> = buildCommand({
     positional: {
       kind: 'tuple',
       parameters: [
-        { ...device, placeholder: 'FROM' },
-        { ...device, brief: 'The target, which is overwritten', placeholder: 'TO' },
+        { ...namedDevice, placeholder: 'FROM' },
+        { ...namedDevice, brief: 'The target, which is overwritten', placeholder: 'TO' },
       ],
     },
     flags: {

@@ -3,7 +3,7 @@ import type { BlockDevice } from '../../../block/device.ts'
 import { erase as eraseDevice } from '../../../block/ops/index.ts'
 import { checkNothingIsLost, openTarget } from '../../device/target.ts'
 import { usageError, withNote } from '../../errors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
 import { showProgress } from '../../output/progress.ts'
 import { grouped, safeJson, safeText } from '../../output/render.ts'
@@ -32,7 +32,7 @@ EXAMPLES
 export const erase: Command<CommandContext> = buildCommand({
   docs: { brief: 'Overwrite all of a device', fullDescription },
   parameters: {
-    positional: { kind: 'tuple', parameters: [device] },
+    positional: { kind: 'tuple', parameters: [namedDevice] },
     flags: {
       pattern: {
         kind: 'parsed',
