@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { rollup } from 'rollup'
 import { dts } from 'rollup-plugin-dts'
 import { dist, root, sources, stamp } from './built.mjs'
+import { manualPage } from './man.mjs'
 
 const compiled = join(root, '.build')
 const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -130,7 +131,9 @@ const written = await Promise.all([
     },
   }),
 ])
-const wanted = new Set(written.flat())
+const manual = join(dist, 'sbr.1')
+writeFileSync(manual, await manualPage(compiled))
+const wanted = new Set([...written.flat(), manual])
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name)
   if (entry.isFile() && !wanted.has(path)) rmSync(path)

@@ -16,6 +16,7 @@ const SETTINGS = [
   'tsconfig.json',
   'tsconfig.build.json',
   'scripts/build.mjs',
+  'scripts/man.mjs',
 ]
 
 /** All that a build is made from, as paths within the repository. */

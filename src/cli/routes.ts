@@ -53,6 +53,12 @@ const GROUPS: readonly Group[] = [
       bench: async () => (await import('./commands/bench.ts')).bench,
     },
   },
+  {
+    title: 'SHELL',
+    routes: {
+      completion: async () => (await import('./commands/completion.ts')).completion,
+    },
+  },
 ]
 
 const ROUTES: Readonly<Record<string, Load>> = Object.assign(

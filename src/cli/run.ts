@@ -10,6 +10,11 @@ import { Stopped } from './signals.ts'
 
 /** Runs the command and returns the exit code. */
 export async function runCommandLine(given: readonly string[]): Promise<number> {
+  if (given[0] === '__complete') {
+    const { proposalsFor } = await import('./completion/propose.ts')
+    process.stdout.write(await proposalsFor(given.slice(1)))
+    return EXIT.done
+  }
   const inputs = given[0] === 'help' ? [...given.slice(1), '--help'] : given
   let failure: unknown
   const complaints: string[] = []

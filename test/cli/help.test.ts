@@ -116,9 +116,9 @@ test('a command is described in the words of its definition', () => {
   expect(kebab('skipDamage')).toBe('skip-damage')
   const verify = routes.find(([name]) => name === 'verify')?.[1]
   if (verify === undefined || isRouteMap(verify)) throw new Error('expected a command')
-  const { brief, description } = documentOf('sbr verify', verify)
+  const { brief, examples } = documentOf('sbr verify', verify)
   expect(brief).toBe(verify.brief)
-  expect(description.filter(({ kind }) => kind === 'example')).toEqual([
+  expect(examples.filter(({ kind }) => kind === 'example')).toEqual([
     { kind: 'example', text: '  sbr verify ring.img' },
     { kind: 'example', text: '  sbr verify /dev/vg0/queue --json | jq .findings' },
   ])

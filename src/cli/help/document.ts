@@ -16,6 +16,8 @@ export interface CommandDocument {
   /** What is typed, beginning with the name. */
   readonly usage: string
   readonly description: readonly Block[]
+  /** With their heading. They are told last: the end of the help is what stays in sight. */
+  readonly examples: readonly Block[]
   readonly args: readonly Described[]
   readonly flags: readonly Described[]
 }
@@ -56,7 +58,7 @@ export function documentOf(
     name,
     brief,
     usage: [name, ...required, '[FLAGS]', ...argsUsage(positional)].join(' '),
-    description: blocksOf(fullDescription ?? brief),
+    ...splitExamples(blocksOf(fullDescription ?? brief)),
     args: argsOf(positional),
     flags: [
       ...flags.map(([flag, of]): Described => {
@@ -68,6 +70,17 @@ export function documentOf(
       ['-h, --help', 'Print this help'],
     ],
   }
+}
+
+function splitExamples(blocks: readonly Block[]): {
+  readonly description: readonly Block[]
+  readonly examples: readonly Block[]
+} {
+  const at = blocks.findIndex((block) => block.kind === 'heading' && block.text === 'EXAMPLES')
+  if (at < 0) return { description: blocks, examples: [] }
+  const before = blocks.slice(0, at)
+  if (before.at(-1)?.kind === 'space') before.pop()
+  return { description: before, examples: blocks.slice(at) }
 }
 
 function isRequired(flag: Flag): boolean {

@@ -21,6 +21,7 @@ export function helpFlag(short: boolean): StricliIntegration<CommandContext> {
       brief: 'Print this help',
       aliases: ['h'],
       global: true,
+      complete: true,
       defaultForRouteMap: true,
       run({ root }, { result: { target, prefix } }) {
         const [view, name] = [terminalView(), prefix.join(' ')]

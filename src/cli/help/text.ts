@@ -27,14 +27,13 @@ export function helpColumns(columns: number | undefined): number {
 
 /** The help of a command. */
 export function commandHelp(document: CommandDocument, view: HelpView): string {
-  const { usage, description, args, flags } = document
-  const [about, rest] = splitExamples(description)
+  const { usage, description, examples, args, flags } = document
   return [
     section('USAGE', wrap(usage, view.columns, 6, '  '), view),
-    `\n${blocksText(about, view)}`,
+    `\n${blocksText(description, view)}`,
     args.length === 0 ? '' : `\n${section('ARGUMENTS', rows(args, view.columns), view)}`,
     `\n${section('FLAGS', rows(flags, view.columns), view)}`,
-    rest.length === 0 ? '' : `\n${blocksText(rest, view)}`,
+    examples.length === 0 ? '' : `\n${blocksText(examples, view)}`,
   ].join('')
 }
 
@@ -94,13 +93,4 @@ function blockText(block: Block, { columns, heading }: HelpView): string {
 
 function section(title: string, text: string, { heading }: HelpView): string {
   return `${heading(title)}\n${text}`
-}
-
-/** Examples come last, after the flags: the end of the help is what stays in sight. */
-function splitExamples(blocks: readonly Block[]): readonly [readonly Block[], readonly Block[]] {
-  const at = blocks.findIndex((block) => block.kind === 'heading' && block.text === 'EXAMPLES')
-  if (at < 0) return [blocks, []]
-  const before = blocks.slice(0, at)
-  if (before.at(-1)?.kind === 'space') before.pop()
-  return [before, blocks.slice(at)]
 }
