@@ -28,6 +28,7 @@ describe('the core loads where there is no Node', () => {
     'tools.ts',
     'codec/index.ts',
     'streams/web.ts',
+    'fan/index.ts',
     'conformance/index.ts',
   ])('%s imports no package at all', (module) => {
     expect(existsSync(join(source, module))).toBe(true)

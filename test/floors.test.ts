@@ -51,6 +51,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   jobs: ['jobs/'],
   queues: ['ring/queue/'],
   maintenance: ['ring/maintenance/'],
+  'many rings': ['fan/'],
   journal: ['journal/'],
   edges: ['streams/', 'hosts/', 'conformance/', 'sim/', 'block/index', 'tools', 'index'],
   'command line': ['cli/'],

@@ -12,6 +12,7 @@ import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src
 import { systemClock } from '../src/clock.ts'
 import type { Codec } from '../src/codec/codec.ts'
 import { bytes } from '../src/codec/index.ts'
+import { partitioned, receiveFrom, repartition, tee } from '../src/fan/index.ts'
 import { Consumer, type LeaseOptions, Producer, RingReader, RingWriter } from '../src/index.ts'
 import { Journal } from '../src/journal/index.ts'
 import { pipeTo } from '../src/streams/web.ts'
@@ -203,6 +204,17 @@ const calls: Readonly<
         await reader.suspend({ signal })
         await reader.resume({ signal })
       }),
+    'receive of a fan-in, waiting': (signal) =>
+      withRing(signal, async ({ writer, reader }) => {
+        const fan = receiveFrom([reader])
+        await both(fan.receive({ signal }), () => writer.push(ITEM))
+      }),
+    'push of a tee that may drop, and of partitions': (signal) =>
+      withRing(signal, async ({ writer }) => {
+        const onDropped = (): void => undefined
+        await tee([{ writer, whenSlow: 'drop' }], { onDropped }).push(ITEM, { signal })
+        await partitioned([writer], () => 'key').pushMany([ITEM], { signal })
+      }),
     'pipeTo a stream that ends': (signal) =>
       withRing(signal, async ({ writer, reader }) => {
         await writer.pushMany([ITEM, ITEM])
@@ -254,6 +266,10 @@ const calls: Readonly<
       await refused(attachLeased(one, { owner: 'here', timeoutMs: 5000, fence, signal }, clock))
       await holder.close()
     },
+  },
+  'fan/repartition.ts': {
+    repartition: async (signal) =>
+      repartition([await newRing()], [await newRing()], () => 'key', { signal }),
   },
   'ring/maintenance/migrate.ts': {
     migrateRing: async (signal) => migrateRing(await newRing(), await newRing(), { signal }),

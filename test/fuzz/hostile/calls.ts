@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Clock } from '../../../src/clock.ts'
 import { isRingError } from '../../../src/errors.ts'
+import { repartition } from '../../../src/fan/index.ts'
 import type { DeadLetter, Handler } from '../../../src/jobs/types.ts'
 import { Journal } from '../../../src/journal/index.ts'
 import type { Position } from '../../../src/position.ts'
@@ -398,6 +399,19 @@ export const CALLS: readonly Call[] = [
     },
   },
   {
+    name: 'repartition, from',
+    share: 0.05,
+    run: async ({ device, deliver }) => {
+      const to = await blank()
+      try {
+        const onBlocked = (): void => device.stop()
+        return await repartition([device], [to], () => 'key', { signal: device.signal, onBlocked })
+      } finally {
+        await drain(to, deliver)
+      }
+    },
+  },
+  {
     name: 'Journal.start',
     share: 0.3,
     waits: true,
@@ -458,4 +472,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   isJournalError: 'takes an error',
   isWorkError: 'takes an error',
   WorkError: 'is an error',
+  partitionOf: 'takes a key',
+  partitioned: 'takes writers',
+  receiveFrom: 'takes readers',
+  tee: 'takes writers',
 }

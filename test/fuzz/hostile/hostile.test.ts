@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import * as fan from '../../../src/fan/index.ts'
 import * as core from '../../../src/index.ts'
 import * as journal from '../../../src/journal/index.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
@@ -15,14 +16,16 @@ test('hostile images come to items that were pushed, or to an error of the packa
 })
 
 test('all that is exported is called, or left out by name', () => {
-  const exported = Object.entries({ ...core, ...tools, ...journal }).flatMap(([name, value]) => {
-    const owner: object = Object(value)
-    const members = Object.getOwnPropertyNames(owner)
-      .map((member): readonly [string, unknown] => [member, Reflect.get(owner, member)])
-      .filter(([member, found]) => typeof found === 'function' && member !== 'prototype')
-      .map(([member]) => `${name}.${member}`)
-    return members.length > 0 ? members : typeof value === 'function' ? [name] : []
-  })
+  const exported = Object.entries({ ...core, ...tools, ...journal, ...fan }).flatMap(
+    ([name, value]) => {
+      const owner: object = Object(value)
+      const members = Object.getOwnPropertyNames(owner)
+        .map((member): readonly [string, unknown] => [member, Reflect.get(owner, member)])
+        .filter(([member, found]) => typeof found === 'function' && member !== 'prototype')
+        .map(([member]) => `${name}.${member}`)
+      return members.length > 0 ? members : typeof value === 'function' ? [name] : []
+    },
+  )
   const named = new Set(CALLS.map(({ name }) => name.split(',')[0] ?? ''))
   expect([...named, ...Object.keys(EXCLUDED)].sort()).toEqual(exported.sort())
 })

@@ -1,0 +1,17 @@
+export { type FanIn, type FanInOptions, type Received, receiveFrom } from './fan-in.ts'
+export {
+  type PartitionedPosition,
+  type PartitionedWriter,
+  type PartitionKey,
+  partitioned,
+  partitionOf,
+} from './partitioned.ts'
+export { type RepartitionOptions, repartition } from './repartition.ts'
+export {
+  type Branch,
+  type DroppedBranch,
+  type Tee,
+  type TeeOptions,
+  tee,
+  type WhenSlow,
+} from './tee.ts'

@@ -1,0 +1,108 @@
+import { crc32c } from '../checksum/crc32c.ts'
+import type { Position } from '../position.ts'
+import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
+
+/** What items are told apart by; a number and its digits as a string are the same key. */
+export type PartitionKey = string | number | bigint
+
+/** Which partition an item went to, and the position after it there. */
+export interface PartitionedPosition {
+  readonly partition: number
+  readonly position: Position
+}
+
+const encoder = new TextEncoder()
+
+/**
+ * Which of some partitions a key belongs to, from 0: CRC-32C of its UTF-8, modulo their number. The same in every version and on every
+ * machine.
+ * @throws {TypeError} the key is no string, number or bigint
+ * @throws {RangeError} `partitions` is no whole number from 1
+ */
+export function partitionOf(key: PartitionKey, partitions: number): number {
+  if (!['string', 'number', 'bigint'].includes(typeof key)) {
+    throw new TypeError(`keyOf: expected a string, a number or a bigint, found ${typeof key}`)
+  }
+  if (!Number.isSafeInteger(partitions) || partitions < 1) {
+    throw new RangeError(`partitions must be a whole number from 1, not ${partitions}`)
+  }
+  return crc32c(encoder.encode(String(key))) % partitions
+}
+
+/**
+ * Pushes each item into the ring that its key belongs to: items of one key stay in their order, and other keys do not wait for its
+ * consumer. The order and number of the writers decide where a key belongs: change them only with {@link repartition}, or when the
+ * rings are empty. The writers stay their opener's: nothing here closes one.
+ * @param keyOf the key of an item; called once for each push
+ * @throws {TypeError} there is no writer; something is no `RingWriter`, or twice the same; `keyOf` is no function
+ */
+export function partitioned<In>(
+  writers: Iterable<RingWriter<In>>,
+  keyOf: (item: In) => PartitionKey,
+): PartitionedWriter<In> {
+  const all = [...writers]
+  if (all.length === 0) throw new TypeError('partitioned takes at least one RingWriter')
+  for (const writer of all) {
+    if (!(writer instanceof RingWriter)) throw new TypeError('partitioned takes RingWriters')
+  }
+  if (new Set(all).size < all.length) throw new TypeError('each partition is a ring of its own')
+  if (typeof keyOf !== 'function') throw new TypeError('partitioned: keyOf is a function')
+  return new PartitionedWriter(all, keyOf)
+}
+
+/** Pushes by key, as {@link partitioned} made it. */
+export class PartitionedWriter<In> {
+  /** The partitions, by their number. */
+  readonly writers: readonly RingWriter<In>[]
+  readonly #keyOf: (item: In) => PartitionKey
+
+  /** Use {@link partitioned}. */
+  constructor(writers: readonly RingWriter<In>[], keyOf: (item: In) => PartitionKey) {
+    this.writers = writers
+    this.#keyOf = keyOf
+  }
+
+  /** The writer of the ring that an item belongs to. */
+  writerOf(item: In): RingWriter<In> {
+    return this.#at(this.#partitionOf(item))
+  }
+
+  /**
+   * Pushes an item as it is at the call, into its partition.
+   * @throws as `RingWriter.push`; what `keyOf` throws
+   * @throws {TypeError} `keyOf` answered no string, number or bigint
+   */
+  async push(item: In, options: WaitingOptions = {}): Promise<PartitionedPosition> {
+    const partition = this.#partitionOf(item)
+    return { partition, position: await this.#at(partition).push(item, options) }
+  }
+
+  /**
+   * Pushes many items, those of a partition in as few commits as possible. It is not one transaction: if it rejects, each partition may have
+   * some of its items, from the front.
+   * @throws as `push`; if `keyOf` fails for one, nothing is pushed
+   */
+  async pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<void> {
+    const shares = new Map<number, In[]>()
+    for (const item of items) {
+      const partition = this.#partitionOf(item)
+      const share = shares.get(partition)
+      if (share === undefined) shares.set(partition, [item])
+      else share.push(item)
+    }
+    const pushes = [...shares].map(([partition, share]) =>
+      this.#at(partition).pushMany(share, options),
+    )
+    await Promise.all(pushes)
+  }
+
+  #partitionOf(item: In): number {
+    return partitionOf(this.#keyOf(item), this.writers.length)
+  }
+
+  #at(partition: number): RingWriter<In> {
+    const writer = this.writers[partition]
+    if (writer === undefined) throw new RangeError(`there is no partition ${partition}`)
+    return writer
+  }
+}

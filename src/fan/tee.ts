@@ -1,0 +1,208 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { RingError } from '../errors.ts'
+import { checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
+import type { Position } from '../position.ts'
+import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
+import { onAbort } from '../util/abort.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+
+const DROP_AFTER_MS = 10_000
+
+/** What becomes of pushes while one branch has no room. */
+export type WhenSlow =
+  /** They wait for it. */
+  | 'wait'
+  /** Its ring gives up its oldest items, and waits for nobody: only of a ring that was made so (`onFull: 'overwrite'`). */
+  | 'overwrite'
+  /** After `dropAfterMs` they go on without it, and `onDropped` is told. */
+  | 'drop'
+
+/** A branch of a {@link Tee}. */
+export interface Branch<In> {
+  readonly writer: RingWriter<In>
+  /** Default `wait`. */
+  readonly whenSlow?: WhenSlow
+}
+
+/** A branch that gets nothing any more. */
+export interface DroppedBranch<In> {
+  readonly writer: RingWriter<In>
+  /** The position after the last item that is known to be durable there; undefined if none is. The next ones are missing, or may be. */
+  readonly durableTo: Position | undefined
+  /** What its writer threw; undefined if it was too slow. */
+  readonly error: unknown
+}
+
+/** How {@link tee} goes about it. */
+export interface TeeOptions<In> {
+  /** How long a push waits for a branch that may be dropped, in milliseconds. Default 10,000. */
+  readonly dropAfterMs?: number
+  /** Told of each branch that was dropped: because it was too slow, or because its writer failed. Required if a branch may be dropped. */
+  readonly onDropped?: (dropped: DroppedBranch<In>) => void
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+}
+
+const KINDS: OptionKinds<TeeOptions<never>> = {
+  dropAfterMs: 'number',
+  onDropped: 'function',
+  clock: 'object',
+}
+const BRANCH_KINDS: OptionKinds<Branch<never>> = {
+  writer: 'object',
+  whenSlow: { oneOf: ['wait', 'overwrite', 'drop'] },
+}
+
+/**
+ * Pushes each item into several rings. A push resolves when the item is durable in all of them; each branch has its items in the order of
+ * the calls. If a push rejects, or the program ends before it resolves, some branches may have the item: push it again, and these have it
+ * twice. The writers stay their opener's: nothing here closes one.
+ * @throws {TypeError} there is no such option or it has another type; there is no branch; something is no `RingWriter`, or twice the same; a
+ *   branch may be dropped and there is no `onDropped`
+ * @throws {RangeError} `overwrite` of a ring that was not made so; `dropAfterMs` is out of range
+ */
+export function tee<In>(
+  branches: Iterable<RingWriter<In> | Branch<In>>,
+  options: TeeOptions<In> = {},
+): Tee<In> {
+  checkOptions('tee', options, KINDS)
+  const made = new Tee<In>(options)
+  for (const branch of branches) made.add(branch)
+  if (made.writers.length === 0) throw new TypeError('tee takes at least one RingWriter')
+  return made
+}
+
+/** A branch, and how far it is. */
+interface Way<In> {
+  readonly writer: RingWriter<In>
+  readonly mayDrop: boolean
+  durableTo: Position | undefined
+  /** Aborted when it is dropped: its waiting pushes are withdrawn. */
+  readonly dropped: AbortController
+}
+
+type Push<In> = (writer: RingWriter<In>, options: WaitingOptions) => Promise<Position>
+
+/** Pushes into several rings, as {@link tee} made it. */
+export class Tee<In> {
+  readonly #ways = new Map<RingWriter<In>, Way<In>>()
+  readonly #dropAfterMs: number
+  readonly #onDropped: TeeOptions<In>['onDropped']
+  readonly #clock: Clock
+
+  /** Use {@link tee}. */
+  constructor({ dropAfterMs = DROP_AFTER_MS, onDropped, clock = systemClock }: TeeOptions<In>) {
+    checkRange({ dropAfterMs }, 0, MAX_TIMER_MS)
+    this.#dropAfterMs = dropAfterMs
+    this.#onDropped = onDropped
+    this.#clock = clock
+  }
+
+  /** The writers that items go to. */
+  get writers(): readonly RingWriter<In>[] {
+    return [...this.#ways.keys()]
+  }
+
+  /**
+   * Adds a branch, such as one that was dropped: it gets what is pushed from now on.
+   * @throws as `tee`
+   */
+  add(branch: RingWriter<In> | Branch<In>): void {
+    const { writer, whenSlow = 'wait' } = branch instanceof RingWriter ? { writer: branch } : branch
+    if (!(branch instanceof RingWriter)) checkOptions('tee, branch', branch, BRANCH_KINDS)
+    if (!(writer instanceof RingWriter)) throw new TypeError('tee takes RingWriters')
+    const { device, onFull } = writer.producer
+    if (this.#ways.has(writer)) throw new TypeError(`${device.name} is a branch already`)
+    if (whenSlow === 'drop' && this.#onDropped === undefined) {
+      throw new TypeError(
+        "tee: a branch with whenSlow: 'drop' needs onDropped, which is told of it",
+      )
+    }
+    if (whenSlow === 'overwrite' && onFull !== 'overwrite') {
+      throw new RangeError(
+        `the ring on ${device.name} keeps its oldest items: only one that was created with onFull: 'overwrite' gives them up`,
+      )
+    }
+    const mayDrop = whenSlow === 'drop'
+    const dropped = new AbortController()
+    this.#ways.set(writer, { writer, mayDrop, durableTo: undefined, dropped })
+  }
+
+  /** Pushes no more into a branch; one that is none is no error. Pushes under way are not withdrawn. */
+  remove(writer: RingWriter<In>): void {
+    this.#ways.delete(writer)
+  }
+
+  /**
+   * Pushes an item as it is at the call; resolves when it is durable in all branches.
+   * @throws as `RingWriter.push`, as soon as one branch does that may not be dropped
+   * @throws {RingError} `RING_CLOSED`: no branch is left
+   */
+  push(item: In, options: WaitingOptions = {}): Promise<void> {
+    return this.#each((writer, waiting) => writer.push(item, waiting), options)
+  }
+
+  /**
+   * Pushes many items in as few commits as possible; resolves when all are durable in all branches.
+   * @throws as `push` and `RingWriter.pushMany`
+   */
+  pushMany(items: readonly In[], options: WaitingOptions = {}): Promise<void> {
+    return this.#each((writer, waiting) => writer.pushMany(items, waiting), options)
+  }
+
+  async #each(push: Push<In>, { signal }: WaitingOptions): Promise<void> {
+    signal?.throwIfAborted()
+    const ways = [...this.#ways.values()]
+    await Promise.all(
+      ways.map((way) =>
+        way.mayDrop ? this.#orDrop(way, push, signal) : this.#into(way, push, signal),
+      ),
+    )
+    // Without this, an item that every branch was dropped for would count as durable.
+    if (ways.every(({ dropped }) => dropped.signal.aborted)) throw noBranch()
+  }
+
+  async #into(way: Way<In>, push: Push<In>, signal: AbortSignal | undefined): Promise<void> {
+    const position = await push(way.writer, signal === undefined ? {} : { signal })
+    if (way.durableTo === undefined || position > way.durableTo) way.durableTo = position
+  }
+
+  async #orDrop(way: Way<In>, push: Push<In>, signal: AbortSignal | undefined): Promise<void> {
+    const { signal: dropped } = way.dropped
+    const over = new AbortController()
+    const endings = [
+      onAbort(signal, () => over.abort(signal?.reason)),
+      onAbort(dropped, () => over.abort()),
+    ]
+    this.#clock.sleep(this.#dropAfterMs, over.signal, { background: true }).then(
+      () => this.#drop(way, undefined),
+      () => undefined,
+    )
+    try {
+      await this.#into(way, push, over.signal)
+    } catch (error) {
+      if (dropped.aborted) return
+      if (signal?.aborted === true) throw error
+      this.#drop(way, error)
+    } finally {
+      for (const end of endings) end()
+      over.abort()
+    }
+  }
+
+  #drop(way: Way<In>, error: unknown): void {
+    const { writer, durableTo, dropped } = way
+    if (dropped.signal.aborted) return
+    if (this.#ways.get(writer) === way) this.#ways.delete(writer)
+    dropped.abort()
+    this.#onDropped?.({ writer, durableTo, error })
+  }
+}
+
+function noBranch(): RingError {
+  return new RingError(
+    'RING_CLOSED',
+    'This tee has no branch left: each was dropped, as onDropped was told; add one, then push again',
+    {},
+  )
+}

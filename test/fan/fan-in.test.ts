@@ -1,0 +1,163 @@
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { json, text } from '../../src/codec/index.ts'
+import { BlockError, isCodecError, isRingError } from '../../src/errors.ts'
+import { receiveFrom } from '../../src/fan/index.ts'
+import { inspectRing } from '../../src/ring/attach.ts'
+import { RingReader } from '../../src/ring/queue/reader.ts'
+import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { collect } from '../helpers/collect.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+
+/** A ring with items, and its consumer. */
+interface Ring {
+  readonly device: MemoryBlockDevice
+  readonly writer: RingWriter<string>
+  readonly reader: RingReader<string>
+}
+
+async function ring(items: readonly string[] = []): Promise<Ring> {
+  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
+  const writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
+  if (items.length > 0) await writer.pushMany(items)
+  return { device, writer, reader: await RingReader.open(device, { codec: text }) }
+}
+
+/** Names of items: a0, a1, … */
+const named = (name: string, count: number): string[] =>
+  Array.from({ length: count }, (_, number) => `${name}${number}`)
+
+async function left({ device }: Ring): Promise<string[]> {
+  const decoder = new TextDecoder()
+  const items = await collect((await inspectRing(device)).items())
+  return items.map(({ item }) => decoder.decode(item))
+}
+
+test('rings take turns, and each keeps its order', async () => {
+  const rings = [await ring(named('a', 300)), await ring(named('b', 300)), await ring(['c0', 'c1'])]
+  const fan = receiveFrom(rings.map(({ reader }) => reader))
+  const got: string[] = []
+  for await (const { entry } of fan) {
+    got.push(entry.item)
+    await entry.ack()
+    if (got.length === 602) break
+  }
+  for (const name of ['a', 'b', 'c']) {
+    const own = got.filter((item) => item.startsWith(name))
+    expect(own).toEqual(named(name, own.length))
+  }
+  // A ring with two items does not wait for those with hundreds.
+  expect(got.indexOf('c1')).toBeLessThan(200)
+  expect(got.slice(0, 400).filter((item) => item.startsWith('b')).length).toBeGreaterThan(100)
+  await fan.close()
+  for (const each of rings) expect(await left(each)).toEqual([])
+})
+
+test('what was not received stays in its ring, and its reader delivers it', async () => {
+  const one = await ring(named('a', 200))
+  const fan = receiveFrom([one.reader])
+  for (let taken = 0; taken < 3; taken++) await (await fan.receive()).entry.ack()
+  const unacked = await fan.receive()
+  await fan.remove(one.reader)
+  expect(fan.readers).toEqual([])
+  expect((await one.reader.receive()).item).toBe('a4')
+  await unacked.entry.ack()
+  await one.reader.flush()
+  expect((await left(one))[0]).toBe('a4')
+  await one.reader.rewind()
+  fan.add(one.reader)
+  const { entry, reader } = await fan.receive()
+  expect([entry.item, reader]).toEqual(['a4', one.reader])
+})
+
+test('rings are added and removed while a loop waits', async () => {
+  const [one, other] = [await ring(), await ring()]
+  const fan = receiveFrom<string>([])
+  const received = fan.receive()
+  fan.add(one.reader)
+  await one.writer.push('a0')
+  expect((await received).entry.item).toBe('a0')
+  await fan.remove(one.reader)
+  const next = fan.receive()
+  await one.writer.push('a1')
+  fan.add(other.reader)
+  await other.writer.push('b0')
+  expect((await next).entry.item).toBe('b0')
+  await fan.remove(one.reader)
+  expect((await one.reader.receive()).item).toBe('a1')
+  expect(() => fan.add(other.reader)).toThrow('is in already')
+  expect(() => fan.add({} as RingReader<string>)).toThrow('expected a RingReader')
+})
+
+test('a ring that fails does not stop the others', async () => {
+  const broken = await ring(named('a', 3))
+  const hooked = new HookedDevice(broken.device)
+  await broken.reader.close()
+  const reader = await RingReader.open(hooked, { codec: text })
+  hooked.before = ({ operation }) => {
+    if (operation === 'read') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
+  }
+  const sound = await ring(named('b', 3))
+  const fan = receiveFrom([reader, sound.reader])
+  await expect(fan.receive()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  expect(fan.readers).toEqual([sound.reader])
+  expect((await fan.receive()).entry.item).toBe('b0')
+  hooked.before = () => undefined
+  fan.add(reader)
+  const items: string[] = []
+  for (let taken = 0; taken < 3; taken++) items.push((await fan.receive()).entry.item)
+  expect(items).toContain('a0')
+})
+
+test('an item that does not decode is told, and the ring goes on behind it', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
+  await writer.pushMany(['1', 'no json', '3'])
+  await using reader = await RingReader.open(device, { codec: json<number>() })
+  const failed: unknown[] = []
+  const fan = receiveFrom([reader], {
+    onFailed: (error, of) => {
+      expect(of).toBe(reader)
+      failed.push(error)
+    },
+  })
+  const items = [await fan.receive(), await fan.receive()].map(({ entry }) => entry.item)
+  expect(items).toEqual([1, 3])
+  expect(failed.map(isCodecError)).toEqual([true])
+  await fan.close()
+})
+
+test('a closed reader leaves, and a closed fan-in ends its loops', async () => {
+  const [one, other] = [await ring(), await ring(['b0'])]
+  const fan = receiveFrom([one.reader, other.reader])
+  const loop = collect(fan.entries())
+  await one.reader.close()
+  await other.writer.push('b1')
+  await new Promise((resolve) => setImmediate(resolve))
+  await fan.close()
+  const items = (await loop).map(({ entry }) => entry.item)
+  expect(items).toEqual(named('b', items.length))
+  await fan.receive().catch((error: unknown) => {
+    expect(isRingError(error) && error.code).toBe('RING_CLOSED')
+  })
+  expect(() => fan.add(other.reader)).toThrow('closed')
+  await other.reader.flush()
+  expect(await left(other)).toEqual(['b0', 'b1'])
+})
+
+test('a signal ends a loop without an error, and a call with its reason', async () => {
+  const { reader } = await ring(['a0', 'a1'])
+  await using fan = receiveFrom([reader])
+  const stop = new AbortController()
+  const items: string[] = []
+  for await (const { entry } of fan.entries({ signal: stop.signal })) {
+    items.push(entry.item)
+    if (items.length === 2) setImmediate(() => stop.abort(new Error('enough')))
+  }
+  expect(items).toEqual(['a0', 'a1'])
+  await expect(fan.receive({ signal: stop.signal })).rejects.toThrow('enough')
+})
+
+test('options are checked', () => {
+  expect(() => receiveFrom([], { onFail: () => undefined } as object)).toThrow('no option onFail')
+})

@@ -1,0 +1,146 @@
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { text } from '../../src/codec/index.ts'
+import { BlockError } from '../../src/errors.ts'
+import { type DroppedBranch, tee } from '../../src/fan/index.ts'
+import { inspectRing, Producer } from '../../src/ring/attach.ts'
+import { RingReader } from '../../src/ring/queue/reader.ts'
+import { RingWriter } from '../../src/ring/queue/writer.ts'
+import type { CreateOptions } from '../../src/ring/types.ts'
+import { collect } from '../helpers/collect.ts'
+import { FakeClock } from '../helpers/fake-clock.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+
+interface Out {
+  readonly device: MemoryBlockDevice
+  readonly writer: RingWriter<string>
+}
+
+async function out(create: CreateOptions = {}, sizeSectors = 144): Promise<Out> {
+  const device = new MemoryBlockDevice({ sizeSectors })
+  await Producer.create(device, { blockSize: 512, ...create })
+  return { device, writer: await RingWriter.open(device, { codec: text }) }
+}
+
+async function itemsOf({ device }: Out): Promise<string[]> {
+  const decoder = new TextDecoder()
+  const items = await collect((await inspectRing(device)).items())
+  return items.map(({ item }) => decoder.decode(item))
+}
+
+/** Fills a ring. */
+async function fill({ writer }: Out): Promise<void> {
+  while ((await writer.tryPush('x'.repeat(400))).status === 'ok');
+}
+
+test('an item is durable in all branches, in the order of the calls', async () => {
+  const [one, other] = [await out(), await out()]
+  const both = tee([one.writer, { writer: other.writer }])
+  await Promise.all([both.push('a'), both.pushMany(['b', 'c']), both.push('d')])
+  expect(await itemsOf(one)).toEqual(['a', 'b', 'c', 'd'])
+  expect(await itemsOf(other)).toEqual(['a', 'b', 'c', 'd'])
+})
+
+test('a push waits for the slow branch, and a signal ends that', async () => {
+  const [one, slow] = [await out(), await out()]
+  await fill(slow)
+  const both = tee([one.writer, slow.writer])
+  let isDurable = false
+  const pushed = both.push('a').then(() => {
+    isDurable = true
+  })
+  while ((await itemsOf(one)).length === 0);
+  expect(isDurable).toBe(false)
+  const stop = new AbortController()
+  const stopped = both.push('b', { signal: stop.signal })
+  stop.abort(new Error('enough'))
+  await expect(stopped).rejects.toThrow('enough')
+  await using reader = await RingReader.open(slow.device)
+  await reader.ackAll(await reader.receiveMany())
+  await pushed
+  expect(await itemsOf(slow)).toEqual(['a'])
+})
+
+test('a branch that overwrites its oldest waits for nobody', async () => {
+  const [one, telemetry] = [await out({}, 1024), await out({ onFull: 'overwrite' })]
+  const both = tee([one.writer, { writer: telemetry.writer, whenSlow: 'overwrite' }])
+  for (let number = 0; number < 80; number++) await both.push(`${number} ${'x'.repeat(300)}`)
+  expect((await itemsOf(one)).length).toBe(80)
+  const kept = await itemsOf(telemetry)
+  expect(kept.length).toBeLessThan(80)
+  expect(kept.at(-1)).toMatch(/^79 /)
+  expect(() => tee([{ writer: one.writer, whenSlow: 'overwrite' }])).toThrow('keeps its oldest')
+})
+
+test('a branch that is too slow is dropped and told, and its push withdrawn', async () => {
+  const clock = new FakeClock()
+  const [one, slow] = [await out(), await out()]
+  const told: DroppedBranch<string>[] = []
+  const both = tee([one.writer, { writer: slow.writer, whenSlow: 'drop' }], {
+    dropAfterMs: 1000,
+    onDropped: (branch) => told.push(branch),
+    clock,
+  })
+  await both.push('a')
+  await fill(slow)
+  const before = (await itemsOf(slow)).length
+  const pushed = both.pushMany(['b', 'c'])
+  await clock.advance(999)
+  expect(told).toEqual([])
+  await clock.advance(1)
+  await pushed
+  expect(told).toEqual([{ writer: slow.writer, durableTo: expect.any(BigInt), error: undefined }])
+  await both.push('d')
+  expect(await itemsOf(one)).toEqual(['a', 'b', 'c', 'd'])
+  expect(both.writers).toEqual([one.writer])
+  await using reader = await RingReader.open(slow.device)
+  await reader.ackAll(await reader.receiveMany({ maxItems: before }))
+  // It is back from here on, without what it missed.
+  both.add(slow.writer)
+  await both.push('e')
+  expect(await itemsOf(slow)).toEqual(['e'])
+  expect(clock.sleepers).toBe(0)
+})
+
+test('a branch that fails is dropped if it may be; otherwise the push fails', async () => {
+  const sound = await out()
+  const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 144 }))
+  await Producer.create(device, { blockSize: 512 })
+  const writer = await RingWriter.open(device, { codec: text, idleRefreshIntervalMs: Infinity })
+  device.before = ({ operation }) => {
+    if (operation === 'write') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
+  }
+  const told: unknown[] = []
+  const lossy = tee([sound.writer, { writer, whenSlow: 'drop' }], {
+    onDropped: ({ error }) => told.push(error),
+  })
+  await lossy.push('a')
+  expect(told).toMatchObject([{ code: 'BLOCK_IO' }])
+  await expect(tee([sound.writer, writer]).push('b')).rejects.toMatchObject({
+    code: 'RING_POISONED',
+  })
+  expect(await itemsOf(sound)).toEqual(['a', 'b'])
+})
+
+test('an item counts nowhere once every branch was dropped', async () => {
+  const only = await out()
+  await only.writer.close()
+  let told = 0
+  const lossy = tee([{ writer: only.writer, whenSlow: 'drop' }], { onDropped: () => void told++ })
+  await expect(lossy.push('a')).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await expect(lossy.push('b')).rejects.toThrow('no branch left')
+  expect(told).toBe(1)
+})
+
+test('what it is made of is checked', async () => {
+  const { writer } = await out()
+  expect(() => tee([])).toThrow('at least one')
+  expect(() => tee([writer, writer])).toThrow('already')
+  expect(() => tee([{ writer, whenSlow: 'drop' }])).toThrow('onDropped')
+  expect(() => tee([{ writer, whenSlow: 'fly' } as object as { writer: typeof writer }])).toThrow(
+    'whenSlow',
+  )
+  expect(() => tee([{} as RingWriter<string>])).toThrow('RingWriter')
+  expect(() => tee([writer], { dropAfterMs: -1 })).toThrow(RangeError)
+  expect(() => tee([writer], { drop: 1 } as object)).toThrow('no option drop')
+})
