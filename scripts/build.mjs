@@ -50,6 +50,7 @@ const SHARED = [
   ['ops', /^block\/ops\//],
   ['journal', /^journal\//],
   ['commands', /^cli\/commands\/(create|produce|consume|suspend|resume|diagnostics)$/],
+  ['picture', /^(picture\/|cli\/commands\/(draw|serve|top)$)/],
   ['more-commands', /^cli\/commands\//],
   ['command-line', /^cli\/(?!main$|version$)/],
 ]

@@ -55,6 +55,16 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   journal: ['journal/'],
   edges: ['streams/', 'hosts/', 'conformance/', 'sim/', 'block/index', 'tools', 'index'],
   'command line': ['cli/'],
+  pictures: ['picture/'],
+  commands: [
+    'cli/commands/',
+    'cli/help/',
+    'cli/completion/',
+    'cli/routes',
+    'cli/app',
+    'cli/run',
+    'cli/main',
+  ],
 }
 
 const modules = readdirSync('src', { recursive: true, encoding: 'utf8' })

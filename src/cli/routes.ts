@@ -40,6 +40,12 @@ const GROUPS: readonly Group[] = [
     },
   },
   {
+    title: 'PICTURES',
+    routes: {
+      draw: async () => (await import('./commands/draw.ts')).draw,
+    },
+  },
+  {
     title: 'JOURNAL AND WORK',
     routes: {
       work: async () => (await import('./commands/work.ts')).work,

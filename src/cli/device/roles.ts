@@ -1,6 +1,6 @@
-import type { BlockClaim, BlockDevice, ClaimOptions } from '../../block/device.ts'
+import type { AskOptions, BlockClaim, BlockDevice, ClaimOptions } from '../../block/device.ts'
 import { BlockError, isBlockError } from '../../errors.ts'
-import { type RingHolders, whoHolds } from '../../ring/holders.ts'
+import type { RingHolders } from '../../ring/holders.ts'
 import { keyOf } from '../../ring/key.ts'
 import type { RingLeases } from '../../ring/lease.ts'
 import type { UnreadableLease } from '../../ring/lease-types.ts'
@@ -99,10 +99,12 @@ async function claimFor(
 }
 
 /** Who holds the roles, as far as this machine knows. A command that pushes counts also while it waits for a suspended ring. */
-export async function holdersOf(device: BlockDevice): Promise<RingHolders> {
-  const { producer, consumer } = await whoHolds(device)
-  return {
-    producer: producer ?? (await device.holderOf(PUSHING, { key: keyOf(device) })),
-    consumer,
-  }
+export async function holdersOf(
+  device: BlockDevice,
+  key: AskOptions['key'] = keyOf(device),
+): Promise<RingHolders> {
+  const [producer, pushing, consumer] = await Promise.all(
+    ['producer', PUSHING, 'consumer'].map((role) => device.holderOf(role, { key })),
+  )
+  return { producer: producer ?? pushing, consumer }
 }

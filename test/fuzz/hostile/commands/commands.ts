@@ -144,6 +144,7 @@ export const COMMANDS: readonly HostileCommand[] = [
   },
   { name: 'metrics', args: ({ path }) => [path], writes: false, prints: 'lines' },
   { name: 'verify', args: ({ path }) => [path], writes: false },
+  { name: 'draw', args: ({ path }) => [path, '--verify'], writes: false },
   { name: 'repair', args: ({ path }) => [path], writes: false },
   { name: 'repair', args: ({ path }) => [path, '--write'], writes: true },
   {

@@ -1,0 +1,328 @@
+import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import { describeLease } from '../../cli/output/lease-text.ts'
+import { systemClock } from '../../clock.ts'
+import { checkFixed, checkSlots } from '../../ring/format2/check/check-blocks.ts'
+import {
+  firstCursor,
+  isLogKnown,
+  type Roles,
+  readSteadySlots,
+} from '../../ring/format2/check/state.ts'
+import { parseHeader } from '../../ring/format2/disk/batch.ts'
+import { formatUuid, isBad } from '../../ring/format2/disk/block.ts'
+import { type Cursor, itemsBefore } from '../../ring/format2/disk/cursor.ts'
+import { Disk } from '../../ring/format2/disk/disk.ts'
+import { currentEpoch } from '../../ring/format2/disk/epochs.ts'
+import { GUARD_BYTES } from '../../ring/format2/disk/guard.ts'
+import { parseLease } from '../../ring/format2/disk/lease-block.ts'
+import { bytesBetween, type LogPosition } from '../../ring/format2/disk/log-position.ts'
+import type { Slots } from '../../ring/format2/disk/slots.ts'
+import { replay } from '../../ring/format2/log/recovery.ts'
+import { newestConsumer, newestProducer } from '../../ring/format2/role.ts'
+import type { LeaseState } from '../../ring/lease-types.ts'
+import { type Finding, Findings } from '../../ring/report/finding.ts'
+import { cannotRead, unreadableBytes } from '../../ring/report/read-around.ts'
+import type { RingStats } from '../../ring/types.ts'
+import { type Damage, type EpochMark, type Part, ROLES, type Role } from '../snapshot.ts'
+import type { View, ViewOfRing } from './view.ts'
+
+/** The guard, the superblocks and the leases are written once, or seldom: they are checked this often. */
+const CHECK_MS = 30_000
+/** Marks on the map. */
+const MOST_EPOCHS = 24
+
+type Leases = Readonly<Record<Role, LeaseState>>
+
+/** What the slots and the leases say: read together, and understood only when they have changed. */
+interface Control {
+  readonly slots: Slots
+  /** Undefined if both slots of a role are damaged. */
+  readonly roles: (Roles & { readonly which: Readonly<Record<Role, number>> }) | undefined
+  readonly leases: Leases
+  readonly findings: readonly Finding[]
+}
+
+/** The end of the log, as far as it has been followed. */
+interface Tail {
+  /** Of the producer's slot that it was followed from. */
+  readonly generation: number
+  readonly logPosition: LogPosition
+  readonly commits: number
+  /** When the last batch was written. */
+  readonly time: number
+}
+
+/**
+ * Looks at a ring of format 2 again and again. Each time it reads the slots and leases in one small request, and one or two blocks
+ * where the log ended the last time; more only where there is more.
+ */
+export class Format2View implements View {
+  readonly key: Uint8Array
+  readonly #device: SalvageBlockDevice
+  readonly #disk: Disk
+  readonly #deviceBytes: number
+  #bytes: Uint8Array
+  #spare: Uint8Array
+  #control: Control | undefined
+  #tail: Tail | undefined
+  #oldest: { readonly lsn: number; readonly time: number | undefined } | undefined
+  #fixed: readonly Finding[] = []
+  #checkedAt = Number.NEGATIVE_INFINITY
+
+  private constructor(device: SalvageBlockDevice, disk: Disk, deviceBytes: number) {
+    const { slots, leases, producerSlots } = disk.layout
+    const unit = producerSlots[1] - producerSlots[0]
+    const bytes = leases.consumer + unit - slots.offset
+    this.key = disk.ring.uuid
+    this.#device = device
+    this.#disk = disk
+    this.#deviceBytes = deviceBytes
+    this.#bytes = device.allocate(bytes)
+    this.#spare = device.allocate(bytes)
+  }
+
+  /** @throws as `Disk.open` */
+  static async open(device: SalvageBlockDevice): Promise<Format2View> {
+    const { sectorSize, sizeSectors } = await device.getInfo()
+    return new Format2View(device, await Disk.open(device), sectorSize * sizeSectors)
+  }
+
+  async look(signal: AbortSignal): Promise<ViewOfRing> {
+    const control = await this.#readControl()
+    const { layout, ring } = this.#disk
+    const { blockSize, dataBlocks } = layout
+    const data = { offset: layout.dataOffset, bytes: dataBlocks * blockSize }
+    const fixed = {
+      format: 2,
+      ring: {
+        uuid: formatUuid(ring.uuid),
+        name: ring.name,
+        blockSize,
+        onFull: ring.overwrites ? 'overwrite' : 'wait',
+      },
+      deviceBytes: this.#deviceBytes,
+      parts: this.#parts(control),
+      data,
+    } as const
+    const log = control.roles && (await this.#readLog(control.roles, signal))
+    const { producer, consumer } = control.leases
+    return {
+      ...fixed,
+      epochs: [],
+      suspended: 'no',
+      ...log,
+      producer: { text: '', ...log?.producer, lease: producer },
+      consumer: { text: '', ...log?.consumer, lease: consumer },
+      damage: await this.#damage(control),
+    }
+  }
+
+  async #readControl(): Promise<Control> {
+    const bytes = this.#spare
+    await this.#device.read(this.#disk.sectorOf(this.#disk.layout.slots.offset), [bytes])
+    const known = this.#control
+    if (known !== undefined && Buffer.compare(bytes, this.#bytes) === 0) return known
+    const first = await this.#disk.readSlots()
+    // A slot may be half written: it is damaged only if it does not change.
+    const isTorn = [...first.producer, ...first.consumer].some(isBad)
+    const slots = isTorn ? await readSteadySlots(this.#disk, systemClock) : first
+    const findings = new Findings()
+    checkSlots(this.#disk, slots, findings)
+    const control = {
+      slots,
+      roles: isLogKnown(slots) ? rolesIn(slots, this.#disk) : undefined,
+      leases: this.#leasesIn(bytes),
+      findings: findings.list,
+    }
+    // Kept only once all of it is understood: what was read is read again if not.
+    this.#spare = this.#bytes
+    this.#bytes = bytes
+    this.#control = control
+    return control
+  }
+
+  #leasesIn(bytes: Uint8Array): Leases {
+    const { slots, leases, blockSize } = this.#disk.layout
+    const read = (role: Role): LeaseState => {
+      const at = leases[role] - slots.offset
+      return parseLease(bytes.subarray(at, at + blockSize), leases[role], this.#disk.ring.uuid)
+    }
+    return { producer: read('producer'), consumer: read('consumer') }
+  }
+
+  #parts({ slots, roles, leases }: Control): readonly Part[] {
+    const { layout } = this.#disk
+    const bytes = layout.blockSize
+    const superblocks = layout.superblocks.map(
+      (offset, index): Part => ({
+        ...{ kind: 'superblock', name: `superblock ${index + 1}`, offset, bytes },
+        ...{ note: 'what the ring was made with', current: false },
+      }),
+    )
+    const ofRoles = ROLES.flatMap((role): readonly Part[] =>
+      layout[`${role}Slots`].map((offset, which) => {
+        const slot = slots[role][which === 0 ? 0 : 1]
+        const note = isBad(slot) ? 'damaged' : `generation ${slot.generation}`
+        const name = `${role} slot ${which + 1}`
+        return { kind: 'slot', name, offset, bytes, note, current: roles?.which[role] === which }
+      }),
+    )
+    const leaseParts = ROLES.map((role): Part => {
+      const lease = leases[role]
+      const part = { kind: 'lease', name: `${role} lease`, offset: layout.leases[role] } as const
+      return { ...part, bytes, note: describeLease(lease), current: lease.status === 'held' }
+    })
+    const guard = { offset: 0, bytes: GUARD_BYTES, note: 'keeps older programs away' }
+    const all: readonly Part[] = [
+      { kind: 'guard', name: 'guard', ...guard, current: false },
+      ...superblocks,
+      ...ofRoles,
+      ...leaseParts,
+    ]
+    return all.toSorted((a, b) => a.offset - b.offset)
+  }
+
+  async #readLog(roles: Roles, signal: AbortSignal): Promise<LogOfRing> {
+    const { producer, consumer } = roles
+    const { blockSize } = this.#disk.layout
+    const tail = await this.#follow(roles, signal)
+    const { logPosition: end } = tail
+    const first = firstCursor(roles)
+    const waitingItems = Math.max(0, end.seq - itemsBefore(first))
+    const oldestAt = waitingItems === 0 ? undefined : await this.#timeAt(first)
+    const { epoch } = currentEpoch(producer.epochs)
+    return {
+      log: {
+        used: Math.max(0, end.lsn - first.logPosition.lsn) * blockSize,
+        head: this.#disk.offsetOf(first.logPosition.lsn),
+        tail: this.#disk.offsetOf(end.lsn),
+      },
+      epochs: this.#epochsIn(roles, first, end),
+      epoch,
+      waitingItems,
+      waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, end.bytes),
+      stats: statsOf(roles, tail, waitingItems, oldestAt),
+      producer: {
+        position: `${epoch}:${end.seq}`,
+        text: producer.text,
+        writtenAt: Math.max(producer.time, tail.time),
+      },
+      consumer: {
+        position: `${Math.min(epoch, consumer.seen)}:${itemsBefore(consumer.cursor)}`,
+        text: consumer.text,
+        writtenAt: consumer.time,
+      },
+      suspended: producer.suspendAck ? 'yes' : consumer.suspend ? 'requested' : 'no',
+    }
+  }
+
+  /** Follows the log to its end: from where it ended the last time, or from the producer's slot if that is newer. */
+  async #follow({ producer }: Roles, signal: AbortSignal): Promise<Tail> {
+    const { generation, committed, reach, epochs } = producer
+    const known = this.#tail?.generation === generation ? this.#tail : undefined
+    const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
+    const checkpoint = { committed: from.logPosition, reach, epochs }
+    // Searching behind damage takes long, and the next checkpoint tells what a search would: only the first look does.
+    const searchesBehind = this.#tail === undefined
+    const found = await replay(this.#disk, checkpoint, { searchesBehind, signal })
+    this.#tail = {
+      generation,
+      logPosition: found.logPosition,
+      commits: from.commits + found.commits,
+      time: found.time ?? from.time,
+    }
+    return this.#tail
+  }
+
+  /** When the batch at a cursor was written, if it is sound. */
+  async #timeAt({ logPosition: { lsn } }: Cursor): Promise<number | undefined> {
+    if (this.#oldest?.lsn === lsn) return this.#oldest.time
+    const block = await this.#disk.readBlocks(lsn, 1)
+    const time = parseHeader(block, lsn, this.#disk.uuid, this.#disk.layout)?.time
+    this.#oldest = { lsn, time }
+    return time
+  }
+
+  #epochsIn({ producer }: Roles, first: Cursor, end: LogPosition): readonly EpochMark[] {
+    return producer.epochs
+      .filter(({ start }) => start.lsn >= first.logPosition.lsn && start.lsn <= end.lsn)
+      .slice(-MOST_EPOCHS)
+      .map(({ epoch, start }) => ({ epoch, offset: this.#disk.offsetOf(start.lsn) }))
+  }
+
+  async #damage({ findings }: Control): Promise<readonly Damage[]> {
+    const now = systemClock.time()
+    if (now - this.#checkedAt >= CHECK_MS) {
+      const fixed = new Findings()
+      await checkFixed(this.#disk, fixed, systemClock)
+      this.#fixed = fixed.list
+      this.#checkedAt = now
+    }
+    const unreadable = await unreadableBytes(this.#device)
+    return [
+      ...[...this.#fixed, ...findings].map((finding) =>
+        damageOf(finding, this.#disk.layout.blockSize),
+      ),
+      ...unreadable.map((range): Damage => {
+        return { ...range, severity: 'damage', structure: 'sectors', problem: cannotRead(range) }
+      }),
+    ]
+  }
+}
+
+/** The part of a view that only the slots and the log tell. */
+type LogOfRing = Pick<
+  ViewOfRing,
+  | 'log'
+  | 'epochs'
+  | 'epoch'
+  | 'waitingItems'
+  | 'waitingBytes'
+  | 'stats'
+  | 'producer'
+  | 'consumer'
+  | 'suspended'
+>
+
+function rolesIn({ producer, consumer }: Slots, { device }: Disk): Control['roles'] {
+  const newest = {
+    producer: newestProducer(producer, device.name),
+    consumer: newestConsumer(consumer, device.name),
+  }
+  return {
+    producer: newest.producer.slot,
+    consumer: newest.consumer.slot,
+    which: { producer: newest.producer.which, consumer: newest.consumer.which },
+  }
+}
+
+function statsOf(
+  { producer, consumer }: Roles,
+  { logPosition: end, commits, time }: Tail,
+  waitingItems: number,
+  oldestAt: number | undefined,
+): RingStats {
+  const poppedItems = itemsBefore(consumer.cursor)
+  const newestAt = Math.max(time, producer.time)
+  return {
+    pushedItems: end.seq,
+    pushedBytes: end.bytes,
+    poppedItems,
+    poppedBytes: consumer.cursor.bytes,
+    damagedItems: consumer.skipped,
+    missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - poppedItems),
+    commits: producer.commits + commits,
+    retries: producer.retries,
+    ...(waitingItems === 0 && { lagMs: 0 }),
+    ...(oldestAt !== undefined && { lagMs: Math.max(0, newestAt - oldestAt), oldestAt }),
+    producerAt: producer.time,
+    consumerAt: consumer.time,
+  }
+}
+
+/** A finding on the map: what is damaged is at least a block. */
+export function damageOf(finding: Finding, blockSize: number): Damage {
+  const { severity, offset, structure, problem, items } = finding
+  const damage = { severity, offset, bytes: blockSize, structure, problem }
+  return items === undefined ? damage : { ...damage, items }
+}

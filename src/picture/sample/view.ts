@@ -1,0 +1,18 @@
+import type { RingSeen, RoleSeen } from '../snapshot.ts'
+
+/** What is seen on a device itself: not by which name, not when, and not who is at work. */
+export type ViewOfRing = Omit<RingSeen, 'device' | 'at' | 'producer' | 'consumer'> &
+  Readonly<Record<'producer' | 'consumer', Omit<RoleSeen, 'holder'>>>
+
+/** Looks at a ring again and again, without a role. */
+export interface View {
+  /** What a reader of the device knows, and tells those who hold its roles; undefined in format 1. */
+  readonly key: Uint8Array | undefined
+  /**
+   * What is there now.
+   * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`
+   * @throws {BlockError} as the device throws it
+   * @throws the signal's reason
+   */
+  look(signal: AbortSignal): Promise<ViewOfRing>
+}

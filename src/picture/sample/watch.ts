@@ -1,0 +1,150 @@
+import type { BlockHolder } from '../../block/device.ts'
+import { type OpenedDevice, openDevice } from '../../cli/device/device.ts'
+import { holdersOf } from '../../cli/device/roles.ts'
+import { asCommandError } from '../../cli/errors.ts'
+import type { CommonFlags } from '../../cli/flags/flags.ts'
+import { systemClock } from '../../clock.ts'
+import { salvage } from '../../ring/report/read-around.ts'
+import type { RingSeen, Role, Snapshot } from '../snapshot.ts'
+import { Format1View } from './format1.ts'
+import { Format2View } from './format2.ts'
+import type { View } from './view.ts'
+
+/** A device is opened again after this: another file, or another ring, may be there by then. */
+const REOPEN_MS = 60_000
+/** One that failed is tried again after this. */
+const RETRY_MS = 2000
+/** Holders are asked this often: that takes a connection to each. */
+const HOLDERS_MS = 5000
+/** A look that takes longer says so, and goes on. */
+const PATIENCE_MS = 2000
+
+type Holders = Readonly<Record<Role, BlockHolder | null>>
+
+interface Opened {
+  readonly device: OpenedDevice
+  readonly view: View
+  readonly at: number
+}
+
+/**
+ * Looks at a device again and again: read-only, without a role, one look at a time. Whatever is wrong with the device is what was
+ * seen, and no error.
+ */
+export class RingWatch implements AsyncDisposable {
+  readonly device: string
+  readonly #flags: CommonFlags
+  readonly #ending = new AbortController()
+  #opened: Opened | undefined
+  #holders: { readonly of: Holders | undefined; readonly at: number } | undefined
+  #failed: { readonly snapshot: Snapshot; readonly at: number } | undefined
+  #looking: Promise<Snapshot> | undefined
+
+  constructor(device: string, flags: CommonFlags) {
+    this.device = device
+    this.#flags = flags
+  }
+
+  /** What is there now; or, if the device does not answer within two seconds, that it does not. */
+  async look(): Promise<Snapshot> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    const found = await inTime(this.#looking)
+    return found ?? this.#unseen('BLOCK_TIMEOUT', `${this.device} does not answer`)
+  }
+
+  async #look(): Promise<Snapshot> {
+    const now = systemClock.time()
+    if (this.#failed !== undefined && now - this.#failed.at < RETRY_MS)
+      return { ...this.#failed.snapshot, at: now }
+    this.#failed = undefined
+    try {
+      return await this.#read(now)
+    } catch (error) {
+      await this.#close()
+      const { code, message } = asCommandError(error)
+      const snapshot = this.#unseen(code, message)
+      this.#failed = { snapshot, at: now }
+      return snapshot
+    }
+  }
+
+  #unseen(code: string, message: string): Snapshot {
+    return { device: this.device, at: systemClock.time(), error: { code, message } }
+  }
+
+  async #read(now: number): Promise<RingSeen> {
+    if (this.#opened !== undefined && now - this.#opened.at >= REOPEN_MS) await this.#close()
+    this.#opened ??= await this.#open(now)
+    const { view, device } = this.#opened
+    const seen = await view.look(this.#ending.signal)
+    const holders = await this.#askHolders(device, view, now)
+    const holder = (role: Role) => (holders === undefined ? {} : { holder: holders[role] })
+    return {
+      device: this.device,
+      at: systemClock.time(),
+      ...seen,
+      producer: { ...seen.producer, ...holder('producer') },
+      consumer: { ...seen.consumer, ...holder('consumer') },
+    }
+  }
+
+  async #open(at: number): Promise<Opened> {
+    const device = await openDevice(this.device, 'read-only', this.#flags)
+    try {
+      // In format 1, zeroes in place of unreadable sectors would pass for what is there.
+      const view = await salvage<View>(device, (readable, format) =>
+        format === 1 ? Format1View.open(device) : Format2View.open(readable),
+      )
+      this.#ending.signal.throwIfAborted()
+      return { device, view, at }
+    } catch (error) {
+      await device.disconnect()
+      throw error
+    }
+  }
+
+  async #askHolders(
+    device: OpenedDevice,
+    { key }: View,
+    now: number,
+  ): Promise<Holders | undefined> {
+    if (this.#holders === undefined || now - this.#holders.at >= HOLDERS_MS) {
+      const found = device.capabilities.claim ? await holdersOf(device, async () => key) : undefined
+      const of = found && {
+        producer: found.producer ?? null,
+        consumer: found.consumer ?? null,
+      }
+      this.#holders = { of, at: now }
+    }
+    return this.#holders.of
+  }
+
+  async #close(): Promise<void> {
+    const opened = this.#opened
+    this.#opened = undefined
+    await opened?.device.disconnect()
+  }
+
+  /** Ends a look that is under way, between two reads, and closes the device; of one that does not answer, only the former. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort()
+    if (this.#looking !== undefined) await inTime(this.#looking)
+    if (this.#looking === undefined) await this.#close()
+  }
+}
+
+/** What a promise comes to, or undefined if that takes too long. */
+async function inTime<T>(promise: Promise<T>): Promise<T | undefined> {
+  const done = new AbortController()
+  const late = systemClock.sleep(PATIENCE_MS, done.signal).then(
+    () => undefined,
+    () => undefined,
+  )
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    done.abort()
+  }
+}

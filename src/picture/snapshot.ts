@@ -1,0 +1,121 @@
+import type { BlockHolder } from '../block/device.ts'
+import type { LeaseState } from '../ring/lease-types.ts'
+import type { ByteRange, RingStats } from '../ring/types.ts'
+
+// What is seen of a ring at one time. It is sent to the page as JSON, so it has no big integers and no functions.
+
+export const ROLES = ['producer', 'consumer'] as const
+export type Role = (typeof ROLES)[number]
+
+/** What a part of the device is for. */
+export type PartKind = 'guard' | 'superblock' | 'slot' | 'lease'
+
+/** A structure with a place of its own on the device. */
+export interface Part extends ByteRange {
+  readonly kind: PartKind
+  /** As `sbr verify` and `sbr dump` call it: `producer slot 2`. */
+  readonly name: string
+  /** What it says now, for people. */
+  readonly note: string
+  /** Whether it is the one of its kind that counts now: of two slots, the newer one. */
+  readonly current: boolean
+}
+
+/** Something wrong at a place of the device. */
+export interface Damage extends ByteRange {
+  readonly severity: 'warning' | 'damage'
+  readonly structure: string
+  readonly problem: string
+  /** Unacknowledged items that are lost with it, if that is known. */
+  readonly items?: number
+}
+
+/** An epoch whose beginning is in the part of the log that is in use. */
+export interface EpochMark {
+  readonly epoch: number
+  /** Where it begins, in bytes from the device's start. */
+  readonly offset: number
+}
+
+/** What is in use of the data area. */
+export interface LogSeen {
+  /** From `head` on, around the end of the data area if need be. */
+  readonly used: number
+  /** Where the oldest unacknowledged item is, in bytes from the device's start. */
+  readonly head: number
+  /** Where the next batch or record goes. */
+  readonly tail: number
+}
+
+/** What is known of a role. */
+export interface RoleSeen {
+  /** Absent if its slots are damaged. */
+  readonly position?: string
+  /** The names that it left on the device. */
+  readonly text: string
+  /** When it last wrote its slot, in milliseconds since 1970, by its own clock. Unknown in format 1. */
+  readonly writtenAt?: number
+  /** Who has it on this machine: null if nobody has, absent if the device cannot tell. */
+  readonly holder?: BlockHolder | null
+  /** Absent in format 1. */
+  readonly lease?: LeaseState
+}
+
+/** A ring as it was found. */
+export interface RingSeen {
+  /** The device, as the command was given it. */
+  readonly device: string
+  /** When it was read, in milliseconds since 1970, by this machine's clock. */
+  readonly at: number
+  readonly format: 1 | 2
+  /** Format 2: what it was made with. */
+  readonly ring?: {
+    readonly uuid: string
+    readonly name: string
+    readonly blockSize: number
+    readonly onFull: 'wait' | 'overwrite'
+  }
+  readonly deviceBytes: number
+  /** Everything but the data area, in the order of the device. */
+  readonly parts: readonly Part[]
+  /** The data area. */
+  readonly data: ByteRange
+  /** What is in use of it. Absent if both slots of a role are damaged: then nothing says where the log is. */
+  readonly log?: LogSeen
+  /** Newest last. None in format 1. */
+  readonly epochs: readonly EpochMark[]
+  /** The current epoch; absent in format 1. */
+  readonly epoch?: number
+  /** Unknown in format 1, as what follows. */
+  readonly waitingItems?: number
+  readonly waitingBytes?: number
+  readonly stats?: RingStats
+  readonly producer: RoleSeen
+  readonly consumer: RoleSeen
+  readonly suspended: 'no' | 'requested' | 'yes'
+  /** What is wrong with the metadata, and what could not be read. */
+  readonly damage: readonly Damage[]
+}
+
+/** Why nothing is known of a device. */
+export interface RingUnseen {
+  readonly device: string
+  readonly at: number
+  readonly error: { readonly code: string; readonly message: string }
+}
+
+export type Snapshot = RingSeen | RingUnseen
+
+export function isSeen(snapshot: Snapshot): snapshot is RingSeen {
+  return !('error' in snapshot)
+}
+
+/** How full a ring is, from 0 to 1, if that is known. */
+export function fillOf({ log, data }: RingSeen): number | undefined {
+  return log === undefined ? undefined : log.used / data.bytes
+}
+
+/** How long the oldest item has waited, in milliseconds; undefined if none waits, or that is unknown. */
+export function ageOf({ at, stats }: RingSeen): number | undefined {
+  return stats?.oldestAt === undefined ? undefined : Math.max(0, at - stats.oldestAt)
+}

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+import { type AnswerName, answersOf } from '../../src/picture/answers.ts'
+import { History, type Rates } from '../../src/picture/history.ts'
+import type { RingSeen } from '../../src/picture/snapshot.ts'
+import { RECORD } from '../helpers/lease-record.ts'
+import { RING } from './rings.ts'
+
+function answer(ring: RingSeen, name: AnswerName, rates?: Partial<Rates>): string {
+  const all = {
+    pushed: undefined,
+    popped: undefined,
+    pushedBytes: undefined,
+    commits: undefined,
+    growth: undefined,
+  }
+  const found = answersOf(ring, rates && { ...all, ...rates }).find((one) => one.name === name)
+  return `${found?.mood}: ${found?.text}`
+}
+
+const FREE = RING.data.bytes - (RING.log?.used ?? 0)
+
+test('the six questions of the night have an answer', () => {
+  expect(answer(RING, 'waiting')).toBe('plain: 5,000 items, 10 MiB; 25% full')
+  expect(answer(RING, 'since')).toBe('plain: 1 m, from 2023-11-14T22:12:20.000Z on')
+  expect(answer(RING, 'consumer')).toBe(
+    'bad: nobody on this machine (last: jobs used by worker); last wrote 200 ms ago',
+  )
+  expect(answer(RING, 'producer')).toBe(
+    'good: at work: client "gateway" process 17 on here; last wrote 100 ms ago',
+  )
+  const draining = { pushed: 10, popped: 30, growth: -(16 << 20) / 100 }
+  expect(answer(RING, 'drain', draining)).toBe('good: 30/s out, 10/s in; empty in 1 m 40 s')
+  expect(answer(RING, 'damage')).toBe('good: none seen')
+  expect(answer(RING, 'full', { growth: FREE / 600 })).toBe('bad: in 10 m at this rate')
+})
+
+test('whether it will be full within the hour', () => {
+  expect(answer(RING, 'full', { growth: 0 })).toBe('good: not within the hour: it does not grow')
+  expect(answer(RING, 'full', { growth: FREE / 7200 })).toBe(
+    'good: not within the hour: in 2 h at this rate',
+  )
+  expect(answer(RING, 'full', {})).toBe('plain: being measured')
+  const full = { ...RING, log: { head: 0, tail: 0, used: RING.data.bytes } }
+  expect(answer(full, 'full', { growth: 0 })).toBe('bad: it is full')
+  const ring = { ...(RING.ring as NonNullable<RingSeen['ring']>), onFull: 'overwrite' } as const
+  expect(answer({ ...RING, ring }, 'full')).toBe('plain: never: it overwrites the oldest items')
+})
+
+test('a lease that is not renewed is no sign of life', () => {
+  const lease = { ...RECORD, owner: 'host-a', timeoutMs: 30_000, time: RING.at - 3000 }
+  const { text, writtenAt } = RING.consumer
+  const held = { text, writtenAt: writtenAt ?? 0, lease }
+  expect(answer({ ...RING, consumer: held }, 'consumer')).toMatch(
+    /^good: at work: leased by host-a/,
+  )
+  const silent = { ...held, lease: { ...lease, time: RING.at - 60_000 } }
+  expect(answer({ ...RING, consumer: silent }, 'consumer')).toMatch(
+    /^bad: silent: leased by host-a/,
+  )
+})
+
+test('rates come from the differences of snapshots, over the last ten seconds', () => {
+  const history = new History()
+  const at = (seconds: number, items: number, used: number): RingSeen => ({
+    ...RING,
+    at: RING.at + seconds * 1000,
+    log: { head: 0, tail: 0, used },
+    stats: { ...(RING.stats as NonNullable<RingSeen['stats']>), pushedItems: items },
+  })
+  history.add(at(0, 0, 0))
+  expect(history.rates.pushed).toBeUndefined()
+  for (let second = 1; second <= 30; second++) history.add(at(second, second * 5, second * 1000))
+  expect(history.rates).toMatchObject({ pushed: 5, popped: 0, growth: 1000 })
+  // Another ring is there now.
+  history.add(at(31, 3, 0))
+  expect(history.points).toHaveLength(1)
+})

@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest'
+import type { BlockDevice } from '../../src/block/device.ts'
+import { SalvageBlockDevice } from '../../src/block/wrap/salvage.ts'
+import { Format1View } from '../../src/picture/sample/format1.ts'
+import { Format2View } from '../../src/picture/sample/format2.ts'
+import type { View, ViewOfRing } from '../../src/picture/sample/view.ts'
+import { RingWatch } from '../../src/picture/sample/watch.ts'
+import { isSeen } from '../../src/picture/snapshot.ts'
+import { Consumer, inspectRing } from '../../src/ring/attach.ts'
+import { formatPosition } from '../../src/ring/position-text.ts'
+import { temporaryFolder } from '../cli/cli.ts'
+import { makeRing } from '../cli/tools.ts'
+import { smallRing } from '../helpers/damage.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
+import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
+
+const { signal } = new AbortController()
+const ITEM = Buffer.alloc(300, 'x')
+
+function viewOf(device: BlockDevice): Promise<Format2View> {
+  return Format2View.open(new SalvageBlockDevice(device))
+}
+
+/** What `inspectRing` says, as a view has it. */
+async function expected(device: BlockDevice): Promise<Partial<ViewOfRing>> {
+  const { format, used, waitingItems, waitingBytes, stats, producer, consumer } =
+    await inspectRing(device)
+  return {
+    format,
+    log: expect.objectContaining({ used }),
+    ...(format === 2 && { waitingItems, waitingBytes, stats }),
+    producer: expect.objectContaining({ position: formatPosition(producer.offset, format) }),
+    consumer: expect.objectContaining({ position: formatPosition(consumer.offset, format) }),
+  }
+}
+
+/** Pushes and pops over several laps, and has the view compared with an inspection after each step. */
+async function compareOverLaps(device: BlockDevice, view: View): Promise<void> {
+  const producer = await attachProducer(device)
+  const consumer = await Consumer.attach(device)
+  for (let step = 0; step < 40; step++) {
+    await append(producer, ITEM)
+    if (step % 3 === 2) {
+      const items = await consumer.popMany({ maxItems: 3 })
+      await consumer.advance(items.at(-1)?.position ?? consumer.position)
+    }
+    expect(await view.look(signal)).toMatchObject(await expected(device))
+  }
+  await producer.close()
+  await consumer.close()
+  expect(await view.look(signal)).toMatchObject(await expected(device))
+}
+
+test('each look at a ring of format 2 sees what an inspection sees, over several laps', async () => {
+  const device = await smallRing(16)
+  await compareOverLaps(device, await viewOf(device))
+})
+
+test('and of format 1', async () => {
+  const device = await ringDevice(16)
+  await compareOverLaps(device, await Format1View.open(device))
+})
+
+test('a later epoch, and a view that was opened before it, agree with an inspection', async () => {
+  const device = await smallRing(16)
+  const view = await viewOf(device)
+  for (let epoch = 1; epoch < 4; epoch++) {
+    const producer = await attachProducer(device)
+    await append(producer, ITEM)
+    await producer.close()
+    const found = await view.look(signal)
+    expect(found).toMatchObject(await expected(device))
+    expect(found.epochs.map(({ epoch }) => epoch)).toContain(found.epoch)
+  }
+})
+
+test('a look at a ring where nothing happens reads the slots, the leases and the end of the log', async () => {
+  const hooked = new HookedDevice(await smallRing(64))
+  const producer = await attachProducer(hooked)
+  await append(producer, ITEM)
+  const view = await viewOf(hooked)
+  await view.look(signal)
+  hooked.take()
+  await view.look(signal)
+  const requests = hooked.take()
+  expect(requests.map(({ operation }) => operation)).toEqual(['read', 'read'])
+  const bytes = requests.reduce((sum, request) => sum + request.bytes, 0)
+  // Six metadata blocks in units of 4,096 bytes, and two blocks of 512.
+  expect(bytes).toBe(6 * 4096 + 2 * 512)
+  await producer.close()
+})
+
+test('a damaged slot is seen where it is, and the ring goes on', async () => {
+  const device = await smallRing(16)
+  const producer = await attachProducer(device)
+  await append(producer, ITEM)
+  await producer.close()
+  const view = await viewOf(device)
+  const before = await view.look(signal)
+  const spoilt = before.parts.find(
+    ({ name, current }) => name.startsWith('producer slot') && !current,
+  )
+  if (spoilt === undefined) throw new Error('both slots are current')
+  await device.write(spoilt.offset / 512, [Buffer.alloc(512, 7)])
+  const after = await view.look(signal)
+  expect(after.damage).toMatchObject([{ offset: spoilt.offset, severity: 'damage' }])
+  expect(after.parts.find(({ name }) => name === spoilt.name)?.note).toBe('damaged')
+  expect(after.waitingItems).toBe(1)
+})
+
+test('with both slots of a role damaged, nothing is made up about the log', async () => {
+  const device = await smallRing(16)
+  const view = await viewOf(device)
+  for (const { offset, name } of (await view.look(signal)).parts)
+    if (name.startsWith('consumer slot')) await device.write(offset / 512, [Buffer.alloc(512, 7)])
+  const found = await view.look(signal)
+  expect(found.log).toBeUndefined()
+  expect(found.waitingItems).toBeUndefined()
+  expect(found.damage).toHaveLength(2)
+})
+
+test('a watch of a path tells who is at work, and what is wrong instead of failing', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await using nothing = new RingWatch(path, {})
+  expect(await nothing.look()).toMatchObject({ device: path, error: { code: 'BLOCK_OPEN' } })
+  await makeRing(path, 'one\ntwo\n')
+  await using watch = new RingWatch(path, {})
+  const found = await watch.look()
+  expect(isSeen(found) && found).toMatchObject({
+    waitingItems: 2,
+    suspended: 'no',
+    producer: { holder: null },
+    consumer: { holder: null },
+    damage: [],
+  })
+})
