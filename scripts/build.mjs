@@ -43,6 +43,7 @@ const SHARED = [
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
   ['work', /^(jobs\/(?!errors$)|ring\/queue\/handling\/)/],
   ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
+  ['metrics', /^metrics\/(?!index$)/],
   ['envelope', /^codec\/(after|envelope|wrapped|dead-letter)$/],
   ['claims', /^(block\/(native|claim)\/|hosts\/(run-)?command$)/],
   ['file', /^block\/file\//],
@@ -56,7 +57,7 @@ const SHARED = [
 ]
 
 /** Of these, what only one way in declares. */
-const OF_ONE = ['file', 'ops', 'journal']
+const OF_ONE = ['file', 'ops', 'journal', 'metrics']
 
 function sharedBy(id) {
   const path = relative(compiled, id)

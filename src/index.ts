@@ -41,12 +41,14 @@ export type {
 } from './jobs/types.ts'
 export type { Position } from './position.ts'
 export { Consumer, Producer } from './ring/attach.ts'
+export type { LeaseEvent } from './ring/format2/lease/events.ts'
 export type { LeaseOptions, LeaseRecord } from './ring/lease-types.ts'
 export { formatPosition, parsePosition } from './ring/position-text.ts'
 export type { RingEntry } from './ring/queue/entry.ts'
+export type { HandleNames, ReaderEvent, ReceivedEntry, WriterEvent } from './ring/queue/events.ts'
 export type { HeldMessage, Unacked } from './ring/queue/hold.ts'
 export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
-export type { WaitOptions } from './ring/queue/poll.ts'
+export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'
 export {
   type FlushOptions,
   type ReaderOptions,

@@ -26,6 +26,7 @@ describe('the core loads where there is no Node', () => {
     'index.ts',
     'block/index.ts',
     'tools.ts',
+    'metrics/index.ts',
     'codec/index.ts',
     'streams/web.ts',
     'fan/index.ts',

@@ -53,7 +53,16 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   maintenance: ['ring/maintenance/'],
   'many rings': ['fan/'],
   journal: ['journal/'],
-  edges: ['streams/', 'hosts/', 'conformance/', 'sim/', 'block/index', 'tools', 'index'],
+  edges: [
+    'metrics/',
+    'streams/',
+    'hosts/',
+    'conformance/',
+    'sim/',
+    'block/index',
+    'tools',
+    'index',
+  ],
   'command line': ['cli/'],
   pictures: ['picture/'],
   commands: [

@@ -194,6 +194,14 @@ export type WorkEvent = {
       readonly durationMs: number
     }
   | {
+      /** A handler failed, or answered that it did; what comes next is another event, if it comes. */
+      readonly event: 'fail'
+      readonly attempt: number
+      /** How long the handler took. */
+      readonly durationMs: number
+      readonly error: unknown
+    }
+  | {
       /** An attempt failed, and is repeated after a pause. */
       readonly event: 'retry'
       /** What failed: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store. */

@@ -8,6 +8,8 @@ import { ItemMemory, type OwnItems } from './own-items.ts'
 import type { AttachOptions, DebugInfo, Names, RingRole } from './types.ts'
 
 const DEFAULT_REFRESH_INTERVAL_MS = 10
+/** The name of a queue or a client that has none. */
+export const UNNAMED = 'unknown'
 
 /** Whether a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
 export function isRefusal(error: unknown): boolean {
@@ -45,7 +47,7 @@ export async function claimRole(
   options: AttachOptions,
   onRequest?: (request: string) => Promise<string>,
 ): Promise<Claimed> {
-  const { queue = 'unknown', client = 'unknown', clock = systemClock } = options
+  const { queue = UNNAMED, client = UNNAMED, clock = systemClock } = options
   const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
   if (!(refreshIntervalMs >= 0))
     throw new RangeError(`refreshIntervalMs is a number from 0, not ${refreshIntervalMs}`)

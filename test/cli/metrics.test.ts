@@ -1,12 +1,10 @@
 import { expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import {
-  failureOf,
-  type RingSurvey,
-  type Surveyed,
-  surveyAll,
-} from '../../src/cli/device/survey.ts'
-import { metricsText } from '../../src/cli/output/metrics.ts'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { failureOf, type Surveyed, surveyAll } from '../../src/cli/device/survey.ts'
+import { exposition } from '../../src/metrics/exposition.ts'
+import { collect, ringFamilies } from '../../src/metrics/rings.ts'
+import type { RingSurvey } from '../../src/metrics/survey.ts'
 import { Consumer, Producer } from '../../src/ring/attach.ts'
 import { RECORD } from '../helpers/lease-record.ts'
 import { attachProducer } from '../helpers/ring.ts'
@@ -47,7 +45,7 @@ test('a ring of format 2 is told in full', async () => {
   const path = folder.file('ring')
   await makeRing(path, 2, 'jobs')
   const surveys = await surveyed(path)
-  const text = metricsText(surveys)
+  const text = exposition(ringFamilies(surveys))
   const [{ state } = {} as RingSurvey] = surveys as readonly RingSurvey[]
   const { stats, ring } = state
   const told: Readonly<Record<string, readonly string[]>> = {
@@ -92,11 +90,38 @@ test('a ring of format 2 is told in full', async () => {
   for (const name of names) expect(samplesOf(text, name), name).toEqual(told[name])
 })
 
+test('collect tells the same of a device that is open already', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  await makeRing(path, 2, 'jobs')
+  await using device = await FileBlockDevice.open(path)
+  const told = exposition(await collect(device, { name: path }))
+  expect(told).toBe(exposition(ringFamilies(await surveyed(path))))
+  expect(exposition(await collect(device))).toContain(`device="${device.name}"`)
+})
+
+test('collect refuses what is no option, and what is no ring', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await expect(collect(device, { label: 'a' } as never)).rejects.toThrow(/no option label/)
+  await expect(collect(device)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+  const signal = AbortSignal.abort(new Error('enough'))
+  await Producer.create(device)
+  await expect(collect(device, { signal })).rejects.toThrow('enough')
+})
+
+test('a long name is cut, and at no half of a character', async () => {
+  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await Producer.create(device)
+  const name = `${'a'.repeat(254)}\u{1f600}and more`
+  const [up] = await collect(device, { name })
+  expect(up?.samples[0]?.labels['device']).toBe(`${'a'.repeat(254)}…`)
+})
+
 test('what format 1 does not record has no sample, and is said to be unknown', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 1, 'jobs')
-  const text = metricsText(await surveyed(path))
+  const text = exposition(ringFamilies(await surveyed(path)))
   expect([...parseExposition(text).keys()].map((name) => name.slice(18))).toEqual([
     ...['up', 'info', 'known', 'capacity_bytes', 'used_bytes', 'fill_ratio'],
     ...['suspend_requested', 'suspended', 'role_info', 'role_held'],
@@ -120,7 +145,7 @@ test('a lease is told with its age and its owner', async () => {
   if (ring?.leases === undefined) throw new Error('no leases')
   const damaged = { status: 'damaged', field: 'owner', expected: 'a', found: 'b' } as const
   const leases = { ...ring.leases, producer: RECORD, consumer: damaged }
-  const text = metricsText([{ ...ring, leases }])
+  const text = exposition(ringFamilies([{ ...ring, leases }]))
   expect(samplesOf(text, 'lease_state').filter((line) => line.endsWith('1'))).toEqual([
     'role=producer state=held 1',
     'role=consumer state=damaged 1',
@@ -137,7 +162,7 @@ test('names from devices end no label, no line, and act on no terminal', async (
   const evil = 'a"} 1\n# TYPE x\\" counter\r\x1b[31m\u202e'
   const path = folder.file('a"b\\n\n{}, ')
   await makeRing(path, 2, evil)
-  const text = metricsText(await surveyed(path, folder.file('"}\n')))
+  const text = exposition(ringFamilies(await surveyed(path, folder.file('"}\n'))))
   expect(text).not.toMatch(/[^\n\x20-\x7e]/)
   const families = parseExposition(text)
   const safe = 'a"} 1\\n# TYPE x\\" counter\\r\\x1b[31m\\u202e'
@@ -155,7 +180,7 @@ test('a device that fails hides no other, and all reasons are in one error', asy
   await makeRing(good, 2)
   await (await FileBlockDevice.create(bad, { sizeBytes: 64 * 1024 })).disconnect()
   const surveys = await surveyed(bad, good, worse)
-  const text = metricsText(surveys)
+  const text = exposition(ringFamilies(surveys))
   expect(samplesOf(text, 'up')).toEqual(['0', '1', '0'])
   expect(samplesOf(text, 'waiting_items')).toEqual(['2'])
   expect(failureOf(surveys)).toMatchObject({

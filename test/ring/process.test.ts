@@ -352,8 +352,14 @@ describe('a dead letter', () => {
       ),
     )
     expect(handlers).toBe(1)
-    expect(events.map(({ event }) => event)).toEqual(['retry', 'retry', 'retry', 'deadLetter'])
-    expect(events[0]).toMatchObject({
+    expect(events.map(({ event }) => event)).toEqual([
+      'fail',
+      'retry',
+      'retry',
+      'retry',
+      'deadLetter',
+    ])
+    expect(events[1]).toMatchObject({
       what: 'deadLetter',
       attempt: 1,
       error: { message: 'no room' },

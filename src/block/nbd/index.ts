@@ -39,6 +39,7 @@ export type { NbdBlockErrorCode } from './errors.ts'
 export { listNbdExports, type NbdExport } from './handshake/list.ts'
 export type { NbdBlockDeviceOptions, NbdConnectOptions } from './options.ts'
 export type { NbdTlsOptions } from './tls-options.ts'
+export type { NbdCommand, NbdEvent } from './transport/events.ts'
 export type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './transport/stream.ts'
 export type { NbdAddress, NbdUriTls } from './uri.ts'
 
@@ -78,6 +79,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
     this.#settings = settings
     this.#claimTarget = claims
     const poolOptions = {
+      device: address.uri,
       dial: (signal: AbortSignal) => dialAgain(address, options, first, signal),
       onLost: () => this.#flushTracker.lost(),
       connections: settings.multiConn ? (options.connections ?? 1) : 1,

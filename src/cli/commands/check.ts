@@ -1,6 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { ROLES, type Role } from '../../metrics/survey.ts'
 import { type Limits, problemsOf } from '../device/check-ring.ts'
-import { checkDistinct, ROLES, type Role, surveyAll } from '../device/survey.ts'
+import { checkDistinct, surveyAll } from '../device/survey.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
 import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
 import { parseDuration, parsePercent } from '../flags/size.ts'

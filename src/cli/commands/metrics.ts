@@ -1,7 +1,8 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { exposition } from '../../metrics/exposition.ts'
+import { ringFamilies } from '../../metrics/rings.ts'
 import { checkDistinct, failureOf, surveyAll } from '../device/survey.ts'
 import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
-import { metricsText } from '../output/metrics.ts'
 import { standardOutput } from '../output/output.ts'
 import { stopSignals } from '../signals.ts'
 
@@ -30,7 +31,7 @@ async function run(flags: CommonFlags, ...given: string[]): Promise<void> {
   checkDistinct(paths)
   using stop = stopSignals()
   const surveys = await surveyAll(paths, flags, stop.signal)
-  await standardOutput(stop.signal).write(metricsText(surveys))
+  await standardOutput(stop.signal).write(exposition(ringFamilies(surveys)))
   const failure = failureOf(surveys)
   if (failure !== undefined) throw failure
 }

@@ -1,7 +1,8 @@
+import { ageOf, fillOf, type RingSurvey, ROLES, type Role } from '../../metrics/survey.ts'
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
 import { describeLease } from '../output/lease-text.ts'
 import { counted, percent, spanOfTime } from '../output/render.ts'
-import { ageOf, fillOf, type RingSurvey, ROLES, type Role, type Surveyed } from './survey.ts'
+import type { Surveyed } from './survey.ts'
 
 /** What a ring has to keep to. */
 export interface Limits {

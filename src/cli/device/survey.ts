@@ -1,30 +1,11 @@
 import { inOrder } from '../../block/ops/pipeline.ts'
-import { inspectRing } from '../../ring/attach.ts'
-import type { RingHolders } from '../../ring/holders.ts'
-import { type RingLeases, readLeases } from '../../ring/lease.ts'
-import type { RingInspection } from '../../ring/types.ts'
+import { type RingSurvey, surveyRing } from '../../metrics/survey.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { asCommandError, CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { counted, safeText } from '../output/render.ts'
 import { openDevice } from './device.ts'
 import { holdersOf } from './roles.ts'
-
-/** What can be known of a ring without taking a role. */
-export interface RingSurvey {
-  /** As the command was given it. */
-  readonly device: string
-  /** When it was surveyed, in milliseconds since 1970, by this machine's clock. */
-  readonly at: number
-  readonly state: RingState
-  /** Undefined in format 1, which has none. */
-  readonly leases: RingLeases | undefined
-  /** The holders of the roles on this machine. Undefined if the device cannot tell. */
-  readonly holders: RingHolders | undefined
-}
-
-/** An inspection without what reads on: many can be kept. */
-export type RingState = Omit<RingInspection, 'items' | 'newest' | 'consumed' | 'follow'>
 
 /** Why a device could not be surveyed. */
 export interface FailedSurvey {
@@ -33,9 +14,6 @@ export interface FailedSurvey {
 }
 
 export type Surveyed = RingSurvey | FailedSurvey
-
-export const ROLES = ['producer', 'consumer'] as const
-export type Role = (typeof ROLES)[number]
 
 /** How long a device may take, unless the flags say otherwise. */
 const PATIENCE_MS = 30_000
@@ -100,26 +78,12 @@ async function survey(
   signal: AbortSignal,
 ): Promise<RingSurvey> {
   await using ring = await openDevice(device, 'read-only', flags)
-  const inspection = await inspectRing(ring, { salvage: true, signal })
-  const { items, newest, consumed, follow, ...state } = inspection
-  const leases = state.format === 1 ? undefined : await readLeases(ring)
-  const holders = ring.capabilities.claim ? await holdersOf(ring) : undefined
-  return { device, at: Date.now(), state, leases, holders }
+  return await surveyRing(ring, device, signal, holdersOf)
 }
 
 function tooLate(device: string, ms: number): CommandError {
   const message = `${device} could not be inspected within ${ms / 1000} s; allow more: --request-timeout`
   return new CommandError(EXIT.fault, 'BLOCK_TIMEOUT', message, { device })
-}
-
-/** How full a ring is, from 0 to 1. */
-export function fillOf({ used, capacity }: RingState): number {
-  return used / capacity
-}
-
-/** How long the oldest item has waited, in milliseconds, if that is known; negative if its producer's clock is ahead. */
-export function ageOf({ at, state: { stats } }: RingSurvey): number | undefined {
-  return stats?.oldestAt === undefined ? undefined : at - stats.oldestAt
 }
 
 /** The error of a command for the devices that could not be surveyed; undefined if there is none. */

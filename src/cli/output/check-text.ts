@@ -1,5 +1,6 @@
+import { ageOf, fillOf, type RingSurvey, ROLES } from '../../metrics/survey.ts'
 import type { Problem } from '../device/check-ring.ts'
-import { ageOf, fillOf, type RingSurvey, ROLES, type Surveyed } from '../device/survey.ts'
+import type { Surveyed } from '../device/survey.ts'
 import { counted, percent, safeText, spanOfTime } from './render.ts'
 
 /** A device on one line: what is wrong with it, or that it is fine. */

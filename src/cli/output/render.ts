@@ -1,25 +1,10 @@
 /** Turns text from a device, an input or an error into text that is safe on a terminal. Nothing else does. */
+import { escaped, safeText } from '../../util/safe-text.ts'
 import { replaceUnsafe, replaceUnsafeInItem } from '../../util/unsafe-text.ts'
 
-const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+export { safeText }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Text on one line, with everything unsafe as an escape such as `\x1b`, `\u202e` or `\u{e0041}`. */
-export function safeText(text: string): string {
-  return replaceUnsafe(text, escaped)
-}
-
-function escaped(run: string): string {
-  return Array.from(run, escapeOf).join('')
-}
-
-function escapeOf(character: string): string {
-  const code = character.codePointAt(0) ?? 0
-  const hex = code.toString(16)
-  if (code < 0x100) return SHORT[character] ?? `\\x${hex.padStart(2, '0')}`
-  return code < 0x10000 ? `\\u${hex.padStart(4, '0')}` : `\\u{${hex}}`
-}
 
 /** Text of several lines. */
 export function safeLines(text: string): string {

@@ -7,6 +7,7 @@ import { Format2Consumer } from '../format2/consumer.ts'
 import { formatPosition } from '../position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
+import { readerEvents, tellReader } from './events.ts'
 import { LazyAcknowledgements, type LazyAckOptions } from './lazy-acknowledgements.ts'
 
 /** How entries are acknowledged. */
@@ -33,6 +34,7 @@ export class Acknowledger {
   readonly #consumer: Consumer
   readonly #deliveries: Deliveries
   readonly #closing: AbortSignal
+  readonly #clock: Clock
   readonly #lazy: LazyAcknowledgements | undefined
   readonly #advancing = new Serial()
   /** The queued write. */
@@ -40,6 +42,8 @@ export class Acknowledger {
   /** Why the consumer is of no use any more, if a write failed for good. */
   #ended: { readonly reason: unknown } | undefined
   readonly #onChange: Set<() => void>
+  /** Entries that left the ring, or will, since a write was last told of. */
+  #left = 0
 
   /** @throws {RangeError} an option of `lazyAck` is out of range */
   constructor(consumer: Consumer, deliveries: Deliveries, options: AcknowledgerOptions) {
@@ -48,11 +52,16 @@ export class Acknowledger {
     this.#consumer = consumer
     this.#deliveries = deliveries
     this.#closing = closing
+    this.#clock = clock
     this.#onChange = new Set([onChange])
     if (lazyAck === false) return
     const when = lazyAck === true ? {} : lazyAck
     this.#lazy = new LazyAcknowledgements(when, clock, closing, (to) =>
-      this.#advancing.run(() => this.#advance(to)),
+      this.#advancing.run(async () => {
+        const startedAt = this.#startedAt()
+        await this.#advance(to)
+        this.#tell(to, startedAt)
+      }),
     )
   }
 
@@ -185,6 +194,7 @@ export class Acknowledger {
     this.#write ??= this.#advancing.run(async () => {
       this.#write = undefined
       const to = this.#deliveries.finishedTo
+      const startedAt = this.#startedAt()
       try {
         await this.#advance(to)
       } catch (error) {
@@ -193,6 +203,7 @@ export class Acknowledger {
         throw error
       }
       this.#forgetThrough(to)
+      this.#tell(to, startedAt)
     })
     return this.#write
   }
@@ -216,8 +227,25 @@ export class Acknowledger {
     }
   }
 
+  /** When a write begins; undefined if nobody listens. */
+  #startedAt(): number | undefined {
+    return readerEvents.hasSubscribers ? this.#clock.now() : undefined
+  }
+
+  /** Tells of a write. */
+  #tell(position: Position, startedAt: number | undefined): void {
+    const entries = this.#left
+    this.#left = 0
+    if (startedAt === undefined) return
+    const durationMs = this.#clock.now() - startedAt
+    const { size: unacked } = this.#deliveries
+    tellReader(this.#consumer, { event: 'acknowledge', entries, position, durationMs, unacked })
+  }
+
   #forgetThrough(position: Position): void {
+    const before = this.#deliveries.size
     this.#deliveries.forgetThrough(position)
+    this.#left += before - this.#deliveries.size
     this.change()
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../../clock.ts'
 import { type Codec, decodeItem } from '../../codec/codec.ts'
 import { isCodecError, isRingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
@@ -9,6 +10,7 @@ import type { Consumer, PopManyOptions, PoppedItem } from '../types.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { Deliveries } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
+import { readerEvents, tellReader } from './events.ts'
 import type { Hold } from './hold.ts'
 
 /** How many entries are taken at most; the signal ends a search, and waiting for a codec. */
@@ -23,6 +25,7 @@ interface EntrySourceParts<Out> {
   readonly hold: Hold
   /** Aborted when the reader is closed. */
   readonly closing: AbortSignal
+  readonly clock: Clock
 }
 
 /**
@@ -39,6 +42,7 @@ export class EntrySource<Out> {
   readonly #acknowledger: Acknowledger
   readonly #hold: Hold
   readonly #closing: AbortSignal
+  readonly #clock: Clock
   #cursor: Position
   /** The last position that was ever delivered, or reported. */
   #deliveredTo: Position
@@ -56,6 +60,7 @@ export class EntrySource<Out> {
     this.#acknowledger = parts.acknowledger
     this.#hold = parts.hold
     this.#closing = parts.closing
+    this.#clock = parts.clock
     this.#cursor = parts.consumer.position
     this.#deliveredTo = parts.consumer.position
   }
@@ -98,6 +103,7 @@ export class EntrySource<Out> {
     this.#passFinished()
     if (this.#hold.check()) return []
     const entries: RingEntry<Out>[] = []
+    const deliveredBefore = this.#deliveredTo
     for (let taken = 0; entries.length < maxItems && taken < maxBytes; ) {
       if (this.#popped.length === 0 && entries.length === 0) {
         // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
@@ -137,7 +143,16 @@ export class EntrySource<Out> {
       this.#passed(position)
       taken += stored.length
     }
+    if (readerEvents.hasSubscribers && entries.length > 0) this.#tell(entries, deliveredBefore)
     return entries
+  }
+
+  #tell(entries: readonly RingEntry<Out>[], deliveredBefore: Position): void {
+    const first = entries.findIndex(({ position }) => position > deliveredBefore)
+    const again = first < 0 ? entries.length : first
+    const { size: unacked } = this.#deliveries
+    const at = this.#clock.time()
+    tellReader(this.#consumer, { event: 'receive', entries, again, at, unacked })
   }
 
   /** Where to read the next item again: behind what was lost before it, which is not to be reported twice. */

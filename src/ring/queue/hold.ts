@@ -3,6 +3,7 @@ import { channel } from '../../util/diagnostics.ts'
 import { itemNumber } from '../position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
+import { namesOf } from './events.ts'
 
 /** The entries that a reader has delivered and that are still in the ring. */
 export interface Unacked {
@@ -76,8 +77,7 @@ export class Hold {
 
   #tell(oldest: Delivery, unacked: number): void {
     if (!helds.hasSubscribers) return
-    const { device, queue, client } = this.#consumer
-    const message = { device: device.name, queue, client, ...this.#named(oldest), unacked }
+    const message = { ...namesOf(this.#consumer), ...this.#named(oldest), unacked }
     helds.publish(message satisfies HeldMessage)
   }
 

@@ -12,6 +12,9 @@ const QUIET_SHARE = 1 / 20
 /** Why a pause ends early. Without a reason, each abort would make an error with a stack. */
 const AWAKE = Symbol('awake')
 
+/** What ended a pause: the device's report of a change, `wake()`, or its time. */
+export type WakeCause = 'hint' | 'call' | 'poll'
+
 /** How to wait. */
 export interface WaitOptions {
   /**
@@ -28,10 +31,18 @@ export class Waiter {
   readonly #watch: BlockWatch | undefined
   #pauseMs = FIRST_MS
   #quietSince: number
-  #changed = false
+  /** What ends the current pause, or the next one. */
+  #woken: WakeCause | undefined
+  readonly #onWake: ((by: WakeCause) => void) | undefined
   #wake: AbortController | undefined
 
-  constructor(device: BlockDevice, clock: Clock, options: WaitOptions = {}) {
+  /** @param onWake told why each pause ended */
+  constructor(
+    device: BlockDevice,
+    clock: Clock,
+    options: WaitOptions = {},
+    onWake?: (by: WakeCause) => void,
+  ) {
     const { watch } = device.capabilities
     const { maxPollMs } = options
     if (maxPollMs !== undefined && !(maxPollMs >= 1)) {
@@ -40,7 +51,8 @@ export class Waiter {
     this.#clock = clock
     this.#maxPollMs = maxPollMs
     this.#quietSince = clock.now()
-    this.#watch = watch ? device.watch(() => this.wake()) : undefined
+    this.#watch = watch ? device.watch(() => this.#end('hint')) : undefined
+    this.#onWake = onWake
   }
 
   /** Resets the pauses: what was waited for has come. */
@@ -51,8 +63,7 @@ export class Waiter {
 
   /** Ends the current pause, or the next one. */
   wake(): void {
-    this.#changed = true
-    this.#wake?.abort(AWAKE)
+    this.#end('call')
   }
 
   /**
@@ -61,13 +72,20 @@ export class Waiter {
    */
   async pause(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    if (!this.#changed) await this.#sleep(signal)
-    this.#changed = false
+    if (this.#woken === undefined) await this.#sleep(signal)
+    const by = this.#woken ?? 'poll'
+    this.#woken = undefined
+    this.#onWake?.(by)
   }
 
   /** Ends the subscription to changes. */
   close(): void {
     this.#watch?.close()
+  }
+
+  #end(by: WakeCause): void {
+    this.#woken = by
+    this.#wake?.abort(AWAKE)
   }
 
   #longest(): number {

@@ -1,9 +1,11 @@
+import { type Clock, systemClock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { onAbort } from '../../util/abort.ts'
 import { totalBytes } from '../item-limits.ts'
 import { ItemMemory, OwnItems } from '../own-items.ts'
 import type { Pushed } from '../types.ts'
+import { writerEvents } from './events.ts'
 
 /** Items of one commit. */
 const COMMIT_ITEMS = 8192
@@ -13,6 +15,17 @@ export interface QueueBounds {
   readonly items: number
   readonly bytes: number
 }
+
+/** How a queue tells what is published. */
+export interface QueueTelling {
+  /** Times the pushes, if anybody listens. */
+  readonly clock?: Clock
+  /** Told how many items were refused. */
+  readonly onOverloaded?: (items: number) => void
+}
+
+/** No call was timed. */
+const NONE: readonly number[] = []
 
 /** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
 interface Call {
@@ -24,6 +37,8 @@ interface Call {
   /** Bytes of the others. */
   bytes: number
   readonly signal: AbortSignal | undefined
+  /** When it was called, if anybody wants to know. */
+  readonly calledAt: number | undefined
   readonly resolve: (position: Position) => void
   readonly reject: (reason: unknown) => void
   /** Removes the listener from the signal. */
@@ -42,6 +57,8 @@ export class PushQueue {
   readonly #bounds: QueueBounds
   readonly #device: string
   readonly #memory: ItemMemory
+  readonly #clock: Clock
+  readonly #onOverloaded: QueueTelling['onOverloaded']
   #first: Call | undefined
   #last: Call | undefined
   /** Items of all calls that are not in the ring. */
@@ -49,9 +66,19 @@ export class PushQueue {
   #bytes = 0
   #abandoned = new AbortController()
 
-  /** @param memory where the items are kept */
-  constructor(bounds: QueueBounds, device: string, memory: ItemMemory = new ItemMemory()) {
+  /**
+   * @param memory where the items are kept
+   * @param telling how it tells what is published
+   */
+  constructor(
+    bounds: QueueBounds,
+    device: string,
+    memory: ItemMemory = new ItemMemory(),
+    telling: QueueTelling = {},
+  ) {
     this.#memory = memory
+    this.#clock = telling.clock ?? systemClock
+    this.#onOverloaded = telling.onOverloaded
     this.#bounds = bounds
     this.#device = device
   }
@@ -96,6 +123,7 @@ export class PushQueue {
         pushed: 0,
         bytes,
         signal,
+        calledAt: writerEvents.hasSubscribers ? this.#clock.now() : undefined,
         resolve,
         reject,
         unlisten: undefined,
@@ -138,8 +166,11 @@ export class PushQueue {
   /**
    * Ends the commit: some items from the front became visible, perhaps none.
    * @param current the position behind everything that was ever pushed
+   * @returns how long the calls took that it completed, in milliseconds, as far as anybody listened when they came
    */
-  committed(pushed: Pushed | undefined, current: Position): void {
+  committed(pushed: Pushed | undefined, current: Position): readonly number[] {
+    const waitedMs: number[] | undefined = writerEvents.hasSubscribers ? [] : undefined
+    const now = waitedMs === undefined ? 0 : this.#clock.now()
     const count = pushed?.pushed ?? 0
     let positions: readonly Position[] | undefined
     let at = 0
@@ -154,10 +185,12 @@ export class PushQueue {
       at += left
       this.#remove(call)
       this.#memory.release(call.items)
+      if (call.calledAt !== undefined) waitedMs?.push(now - call.calledAt)
       if (at < count) positions ??= pushed?.positions
       call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
     this.#endCommit()
+    return waitedMs ?? NONE
   }
 
   /** Rejects all calls. */
@@ -217,6 +250,7 @@ export class PushQueue {
     const items = this.#items + moreItems
     const bytes = this.#bytes + moreBytes
     if (!this.empty && (items > this.#bounds.items || bytes > this.#bounds.bytes)) {
+      this.#onOverloaded?.(moreItems)
       const expected = `at most ${this.#bounds.items} items and ${this.#bounds.bytes} bytes`
       const found = `${items} items and ${bytes} bytes`
       throw new RingError(

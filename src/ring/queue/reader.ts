@@ -17,6 +17,7 @@ import { createMissing } from './create-missing.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { EntrySource } from './entry-source.ts'
+import { tellReader } from './events.ts'
 import type { Inside } from './handling/processor.ts'
 import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-acknowledgements.ts'
@@ -146,8 +147,11 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#acknowledger = new Acknowledger(consumer, deliveries, how)
     const codec = options.codec ?? (bytes as Codec<Out & Uint8Array, never>)
     const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#hold }
-    this.#source = new EntrySource({ ...parts, codec, closing })
-    this.#waiter = new Waiter(consumer.device, clock, options)
+    this.#source = new EntrySource({ ...parts, codec, closing, clock })
+    this.#waiter = new Waiter(consumer.device, clock, options, (by) => {
+      tellReader(consumer, { event: 'wake', by })
+    })
+    tellReader(consumer, { event: 'open' })
   }
 
   /**
@@ -393,6 +397,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** Gives the role back; what waits is rejected with `RING_CLOSED`. Never fails; can be called again. */
   async close(): Promise<void> {
     const { device } = this.consumer
+    const isFirst = this.#closed === undefined
     this.#closed ??= new RingError('RING_CLOSED', 'The reader was closed', {
       device: device.name,
     })
@@ -401,6 +406,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter.close()
     await this.#acknowledger.close()
     await this.consumer.close()
+    if (isFirst) tellReader(this.consumer, { event: 'close' })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,10 +9,13 @@ import { untilAborted } from '../../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { Producer } from '../attach.ts'
+import { UNNAMED } from '../claimed-role.ts'
 import { Format2Producer } from '../format2/producer.ts'
+import { totalBytes } from '../item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
 import type { AttachOptions, CreateOptions, PushManyResult } from '../types.ts'
 import { createMissing } from './create-missing.ts'
+import { tellWriter, writerEvents } from './events.ts'
 import { ATTACH_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import { PushQueue } from './push-queue.ts'
@@ -61,6 +64,11 @@ export type TryPushManyResult =
   /** As many of the items, from the front, are durable and visible; `position` is the one after them. */
   | { readonly status: 'ok'; readonly pushed: number; readonly position: Position }
   | Exclude<TryPushResult, { readonly status: 'ok' }>
+
+/** Nobody waits for the commit any more. */
+interface Abandoned {
+  readonly status: 'abandoned'
+}
 
 const NO_OPTIONS: WaitingOptions = {}
 
@@ -117,10 +125,15 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       { items: maxQueuedItems, bytes: maxQueuedBytes },
       producer.device.name,
       this.#memory,
+      {
+        clock: this.#clock,
+        onOverloaded: (items) => tellWriter(producer, { event: 'overloaded', items }),
+      },
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
     const { idleRefreshIntervalMs = IDLE_REFRESH_MS } = options
     if (idleRefreshIntervalMs !== Number.POSITIVE_INFINITY) void this.#attend(idleRefreshIntervalMs)
+    tellWriter(producer, { event: 'open' })
   }
 
   /**
@@ -147,7 +160,11 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
     signal?.throwIfAborted()
     await createMissing(device, options.createIfMissing ?? false)
-    const waiter = new Waiter(device, options.clock ?? systemClock, options)
+    const { clock = systemClock, queue = UNNAMED, client = UNNAMED } = options
+    const names = { device, queue, client }
+    const waiter = new Waiter(device, clock, options, (by) => {
+      tellWriter(names, { event: 'wake', by })
+    })
     try {
       for (;;) {
         const attached = await Producer.attach(device, options)
@@ -155,6 +172,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
           waiter.reset()
           return new RingWriter<In>(attached.producer, waiter, options)
         }
+        tellWriter(names, { event: 'blocked', reason: 'suspended' })
         options.onBlocked?.()
         await waiter.pause(signal)
       }
@@ -247,7 +265,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     const encoded = await encodeItems(this.#codec, items, this.#keep)
     this.#checkOpen()
     if (!this.#queue.empty || this.#arrivals > 0) return { status: 'full' }
+    const startedAt = this.#startedAt()
     const result = await this.producer.append(encoded)
+    if (startedAt !== undefined) this.#tell(result, encoded, this.#clock.now() - startedAt)
     return result.status === 'retry' ? { status: 'full' } : result
   }
 
@@ -256,6 +276,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * again.
    */
   async close(): Promise<void> {
+    const isFirst = this.#closed === undefined
     this.#closed ??= new RingError('RING_CLOSED', 'The writer was closed', {
       device: this.producer.device.name,
     })
@@ -265,6 +286,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     await this.#pumping
     this.#waiter.close()
     await this.producer.close()
+    if (isFirst) tellWriter(this.producer, { event: 'close' })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -350,16 +372,43 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  async #commit(
-    items: OwnItems,
-    abandoned: AbortSignal,
-  ): Promise<PushManyResult | { readonly status: 'abandoned' }> {
+  async #commit(items: OwnItems, abandoned: AbortSignal): Promise<PushManyResult | Abandoned> {
     try {
       return await this.producer.append(items, { signal: abandoned })
     } catch (error) {
       if (abandoned.aborted && error === abandoned.reason) return { status: 'abandoned' }
       throw error
     }
+  }
+
+  /** When a commit begins; undefined if nobody listens. */
+  #startedAt(): number | undefined {
+    return writerEvents.hasSubscribers ? this.#clock.now() : undefined
+  }
+
+  /** Tells of a commit, or why there was none. */
+  #tell(
+    result: PushManyResult | Abandoned,
+    items: readonly Uint8Array[],
+    durationMs: number,
+    waitedMs: readonly number[] = [durationMs],
+  ): void {
+    if (result.status === 'abandoned') return
+    if (result.status !== 'ok') {
+      const reason = result.status === 'retry' ? 'full' : 'suspended'
+      tellWriter(this.producer, { event: 'blocked', reason })
+      return
+    }
+    const { pushed, position } = result
+    tellWriter(this.producer, {
+      event: 'commit',
+      items: pushed,
+      bytes: totalBytes(pushed === items.length ? items : items.slice(0, pushed)),
+      position,
+      durationMs,
+      waitedMs,
+      waitingBytes: this.#queue.bytes,
+    })
   }
 
   /** Commits waiting pushes until there are none. */
@@ -370,13 +419,19 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       while (!this.#queue.empty) {
         this.#checkOpen()
         this.#pushedLately = true
-        const result = await this.#commit(this.#queue.next(), this.#queue.abandoned)
-        this.#queue.committed(result.status === 'ok' ? result : undefined, this.producer.position)
+        const items = this.#queue.next()
+        const startedAt = this.#startedAt()
+        const result = await this.#commit(items, this.#queue.abandoned)
+        const durationMs = startedAt === undefined ? undefined : this.#clock.now() - startedAt
+        const pushed = result.status === 'ok' ? result : undefined
+        const waitedMs = this.#queue.committed(pushed, this.producer.position)
+        if (durationMs !== undefined) this.#tell(result, items, durationMs, waitedMs)
         if (result.status === 'ok') this.#waiter.reset()
         else if (result.status !== 'abandoned' && !this.#queue.empty) await this.#pause()
       }
     } catch (error) {
       this.#queue.rejectAll(error)
+      if (this.#closed === undefined) tellWriter(this.producer, { event: 'failed', error })
     } finally {
       this.#pumping = undefined
     }

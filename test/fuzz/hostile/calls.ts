@@ -5,6 +5,7 @@ import { isRingError } from '../../../src/errors.ts'
 import { repartition } from '../../../src/fan/index.ts'
 import type { DeadLetter, Handler } from '../../../src/jobs/types.ts'
 import { Journal } from '../../../src/journal/index.ts'
+import { collect } from '../../../src/metrics/index.ts'
 import type { Position } from '../../../src/position.ts'
 import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
 import { whoHolds } from '../../../src/ring/holders.ts'
@@ -265,6 +266,7 @@ export const CALLS: readonly Call[] = [
     run: ({ device }) =>
       repairRing(device, { clock, write: true, zeroUnreadable: true, signal: device.signal }),
   },
+  { name: 'collect', share: 0.3, run: ({ device }) => collect(device, { signal: device.signal }) },
   { name: 'whoHolds', share: 0.3, run: ({ device }) => whoHolds(device) },
   { name: 'readLeases', share: 0.3, run: ({ device }) => readLeases(device, { clock }) },
   {
@@ -462,6 +464,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   CodecError: 'an error',
   RingError: 'an error',
   JournalError: 'an error',
+  exposition: 'takes metrics',
   formatError: 'takes an error',
   formatWriteError: 'takes an error',
   formatPosition: 'takes a position',

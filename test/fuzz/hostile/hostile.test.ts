@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import * as fan from '../../../src/fan/index.ts'
 import * as core from '../../../src/index.ts'
 import * as journal from '../../../src/journal/index.ts'
+import * as metrics from '../../../src/metrics/index.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import * as tools from '../../../src/tools.ts'
 import { fuzz } from '../run.ts'
@@ -16,7 +17,7 @@ test('hostile images come to items that were pushed, or to an error of the packa
 })
 
 test('all that is exported is called, or left out by name', () => {
-  const exported = Object.entries({ ...core, ...tools, ...journal, ...fan }).flatMap(
+  const exported = Object.entries({ ...core, ...tools, ...journal, ...fan, ...metrics }).flatMap(
     ([name, value]) => {
       const owner: object = Object(value)
       const members = Object.getOwnPropertyNames(owner)

@@ -3,6 +3,7 @@ import type { Permit } from '../../permit.ts'
 import { reasonOf } from '../errors.ts'
 import { COMMAND, type Request } from '../protocol.ts'
 import { type Connection, MOST_TIMEOUTS } from './connection.ts'
+import { nameOf, nbdEvents, tellNbd } from './events.ts'
 import type { Status } from './exchange.ts'
 import { NbdFault } from './fault.ts'
 import { SendWindow } from './send-window.ts'
@@ -12,6 +13,8 @@ const LONGEST_PAUSE_MS = 2000
 
 /** How a {@link ReconnectingConnection} works. */
 export interface ReconnectingOptions {
+  /** The device's name. */
+  readonly device: string
   /** Connects. */
   readonly dial: () => Promise<Connection>
   /** Told each time when a connection is lost. */
@@ -24,6 +27,7 @@ export interface ReconnectingOptions {
 
 /** A connection that is re-established after a loss. */
 export class ReconnectingConnection {
+  readonly #device: string
   readonly #dial: () => Promise<Connection>
   readonly #onLost: () => void
   readonly #timeoutMs: number
@@ -40,8 +44,13 @@ export class ReconnectingConnection {
   #lastFault: unknown
 
   constructor(options: ReconnectingOptions, first: Connection) {
+    const { device, onLost } = options
+    this.#device = device
     this.#dial = options.dial
-    this.#onLost = options.onLost
+    this.#onLost = () => {
+      onLost()
+      tellNbd({ device, event: 'lost' })
+    }
     this.#window = new SendWindow(options.maxInFlight, options.clock)
     this.#timeoutMs = options.requestTimeoutMs
     this.#clock = options.clock
@@ -74,7 +83,34 @@ export class ReconnectingConnection {
    * requests is unknown then. The permit is checked on sending.
    * @throws {NbdFault}
    */
-  async request(request: Request): Promise<Status | undefined> {
+  request(request: Request): Promise<Status | undefined> {
+    return nbdEvents.hasSubscribers ? this.#told(request) : this.#request(request)
+  }
+
+  /** Does a request, and tells of it when it has ended. */
+  async #told(request: Request): Promise<Status | undefined> {
+    const startedAt = this.#clock.now()
+    const tell = (failure: { readonly error?: unknown }): void =>
+      tellNbd({
+        device: this.#device,
+        event: 'request',
+        command: nameOf(request.command),
+        bytes: request.length,
+        durationMs: this.#clock.now() - startedAt,
+        inFlight: this.#window.load,
+        ...failure,
+      })
+    try {
+      const status = await this.#request(request)
+      tell({})
+      return status
+    } catch (error) {
+      tell({ error })
+      throw error
+    }
+  }
+
+  async #request(request: Request): Promise<Status | undefined> {
     await this.#window.enter(request)
     try {
       return await this.#attempt(request)
@@ -180,8 +216,10 @@ export class ReconnectingConnection {
       this.#use(connection)
       this.#renewals++
       this.#window.reset()
+      tellNbd({ device: this.#device, event: 'connected' })
       return connection
     } catch (fault) {
+      tellNbd({ device: this.#device, event: 'unreachable', error: fault })
       this.#lastFault = fault
       this.#pause()
       throw fault

@@ -3,8 +3,16 @@ import { isRingError, RingError } from '../../../errors.ts'
 import { untilAborted } from '../../../util/abort.ts'
 import type { LeaseRecord } from '../../lease-types.ts'
 import { leaseLost } from './errors.ts'
+import { type LeaseEvent, leaseEvents } from './events.ts'
 import type { LeaseStore } from './store.ts'
 import { elapsed, HELD_PART, leapOf, type Moment, moment, RENEWED_PART } from './time.ts'
+
+/** An event without the names. */
+type Happening = LeaseEvent extends infer Event
+  ? Event extends LeaseEvent
+    ? Omit<Event, 'device' | 'role' | 'owner' | 'timeoutMs'>
+    : never
+  : never
 
 /**
  * A lease that this host holds, and renews in the background once it is confirmed. If it could not be renewed for most of its
@@ -41,6 +49,7 @@ export class Lease {
       this.#lose('it could not be confirmed', error)
       throw error
     }
+    this.#tell({ event: 'taken' })
     this.#renewing = this.#renew()
   }
 
@@ -79,6 +88,7 @@ export class Lease {
     } catch {
       // Then it expires.
     }
+    if (!this.#over.signal.aborted) this.#tell({ event: 'released' })
     this.#over.abort(released(this.#store))
   }
 
@@ -99,6 +109,7 @@ export class Lease {
         const since = moment(this.#clock)
         await this.hold(() => this.#rewrite('held'))
         this.#since = since
+        this.#tell({ event: 'renewed', durationMs: elapsed(since, this.#clock) })
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#lose('it could not be renewed', error)
@@ -143,7 +154,16 @@ export class Lease {
 
   #lose(why: string, cause?: unknown): void {
     const known = isRingError(cause) && cause.code === 'RING_LEASE_LOST'
-    this.#over.abort(known ? cause : leaseLost(this.#store, why, cause))
+    const error = known ? cause : leaseLost(this.#store, why, cause)
+    if (!this.#over.signal.aborted) this.#tell({ event: 'lost', error })
+    this.#over.abort(error)
+  }
+
+  #tell(event: Happening): void {
+    if (!leaseEvents.hasSubscribers) return
+    const { device, role } = this.#store
+    const { owner, timeoutMs } = this.#record
+    leaseEvents.publish({ device: device.name, role, owner, timeoutMs, ...event })
   }
 }
 

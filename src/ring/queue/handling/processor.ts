@@ -298,18 +298,25 @@ export class Processor<Out> {
     const { entry } = task
     // Nobody waits any more: what it did counts for nothing, and the item comes again.
     if (this.#isOver || 'error' in entry) return
-    if (this.#settings.attemptStore === undefined && !workEvents.hasSubscribers) {
-      this.#settlements.handled(entry)
-    } else {
-      const durationMs = this.#clock.now() - (task.startedAt ?? this.#clock.now())
-      this.#settle(task, { event: 'handled', attempt: task.attempts ?? 1, durationMs })
-    }
+    const outcome = (): Outcome => ({ event: 'handled', ...this.#ended(task) })
+    if (this.#settings.attemptStore !== undefined) this.#settle(task, outcome())
+    else this.#settlements.handled(entry, workEvents.hasSubscribers ? outcome() : undefined)
+  }
+
+  /** Which attempt ended, and how long it took. */
+  #ended(task: Task<Out>): { readonly attempt: number; readonly durationMs: number } {
+    const now = this.#clock.now()
+    return { attempt: task.attempts ?? 1, durationMs: now - (task.startedAt ?? now) }
   }
 
   #unsuccessful(task: Task<Out>, given: Given): Verdict<Task<Out>> {
     this.#handling--
     if (this.#isOver) return undefined
     this.#failedAttempts++
+    if (workEvents.hasSubscribers) {
+      const failure = { ...this.#ended(task), error: given.reason }
+      this.#settlements.publish(task.entry.position, { event: 'fail', ...failure })
+    }
     // What stops it may be why the handler failed: the item comes again.
     if (this.#scheduler.stopping.aborted) return undefined
     task.error = given.reason

@@ -8,6 +8,7 @@ import type { Position } from '../../../position.ts'
 import { channel } from '../../../util/diagnostics.ts'
 import type { Consumer } from '../../types.ts'
 import type { RingEntry } from '../entry.ts'
+import { namesOf } from '../events.ts'
 
 /** Where {@link WorkEvent}s go. */
 export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)
@@ -20,7 +21,7 @@ export type Happening = WorkEvent extends infer Event
   : never
 
 /** What became of an item. */
-export type Outcome = Exclude<Happening, { readonly event: 'retry' }>
+export type Outcome = Exclude<Happening, { readonly event: 'fail' | 'retry' }>
 
 /** What {@link Settlements} need of a reader. */
 export interface SettlementSource<Out> {
@@ -46,6 +47,8 @@ export class Settlements<Out> {
   #unsettled = 0
   /** Those of them that wait to be acknowledged together. */
   #waiting: RingEntry<Out>[] = []
+  /** What to publish of these once they are. */
+  #untold: (() => void)[] = []
   /** Resolves when the last of these were acknowledged, or could not be. */
   #written: Promise<void> = Promise.resolve()
   #onEnded: () => void = () => undefined
@@ -74,10 +77,14 @@ export class Settlements<Out> {
     return this.#written
   }
 
-  /** As `settle` of an item that was handled, if nobody wants to know of each: without anything made for it. */
-  handled(entry: RingEntry<Out>): void {
+  /**
+   * As `settle` of an item that was handled and is not in the attempt store: those that come meanwhile share one write.
+   * @param outcome if anybody listens: nothing is made for it otherwise
+   */
+  handled(entry: RingEntry<Out>, outcome?: Outcome): void {
     this.#unsettled++
     this.#waiting.push(entry)
+    if (outcome !== undefined) this.#untold.push(() => this.publish(entry.position, outcome))
     if (this.#waiting.length === 1) {
       this.#written = this.#written.then(() => this.#writeWaiting())
     }
@@ -106,20 +113,21 @@ export class Settlements<Out> {
   /** Tells what happened to an item, if anybody listens. */
   publish(position: Position, happening: Happening): void {
     if (!workEvents.hasSubscribers) return
-    const { device, queue, client } = this.#source.consumer
-    workEvents.publish({ device: device.name, queue, client, position, ...happening })
+    workEvents.publish({ ...namesOf(this.#source.consumer), position, ...happening })
   }
 
   /** Acknowledges together what was handled while the write before was under way. */
   async #writeWaiting(): Promise<void> {
-    const entries = this.#waiting
+    const [entries, untold] = [this.#waiting, this.#untold]
     this.#waiting = []
+    this.#untold = []
     try {
       await this.#source.ackAll(entries)
     } catch (error) {
       return this.#failed(error, entries.length)
     }
     this.#counts.handled += entries.length
+    for (const tell of untold) tell()
     this.#settled(entries.length)
   }
 

@@ -1,65 +1,80 @@
-import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
-import type { RingStats } from '../../ring/types.ts'
-import { fillOf, type RingSurvey, ROLES, type Role, type Surveyed } from '../device/survey.ts'
-import { safeText } from './render.ts'
+import { checkDevice } from '../block/check-device.ts'
+import type { BlockDevice } from '../block/device.ts'
+import type { LeaseState, UnreadableLease } from '../ring/lease-types.ts'
+import type { RingStats } from '../ring/types.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { type MetricFamily, PREFIX } from './family.ts'
+import { labelText } from './label.ts'
+import { fillOf, type RingSurvey, ROLES, type Role, surveyRing } from './survey.ts'
 
 type Labels = Readonly<Record<string, string>>
 type Sample = readonly [value: number | boolean, labels?: Labels]
 
-/** All samples of one name. */
-interface Family {
+/** What is told of a ring under one name. */
+interface Telling extends Pick<MetricFamily, 'help'> {
   /** Without the prefix. */
   readonly name: string
   readonly type: 'gauge' | 'counter'
-  readonly help: string
   /** What is unknown has no sample. */
   readonly samples: (ring: RingSurvey) => readonly Sample[]
 }
 
-const PREFIX = 'shared_block_ring_'
+/** How {@link collect} looks. */
+export interface CollectOptions {
+  /** The label `device`. Default: the device's name. */
+  readonly name?: string
+  /** Ends the call between two reads. */
+  readonly signal?: AbortSignal
+}
+
+const KINDS: OptionKinds<CollectOptions> = { name: 'string', signal: 'object' }
 const LEASE_STATUSES = ['never', 'free', 'held', 'damaged', 'unreadable'] as const
 
-/** Rings in the text format of Prometheus (version 0.0.4), by its conventions: base units, and times instead of ages. */
-export function metricsText(surveys: readonly Surveyed[]): string {
-  const up = linesOf(
-    'up',
-    'gauge',
-    'Whether the device could be inspected; the reason is on standard error.',
-    surveys.map((survey) => lineOf('up', { device: survey.device }, 'state' in survey)),
-  )
-  const rings = surveys.filter((survey): survey is RingSurvey => 'state' in survey)
-  const families = FAMILIES.map(({ name, type, help, samples }) => {
-    const lines = rings.flatMap((ring) =>
-      samples(ring).map(([value, labels]) =>
-        lineOf(name, { device: ring.device, ...labels }, value),
-      ),
-    )
-    return linesOf(name, type, help, lines)
-  })
-  return [up, ...families].join('')
+/**
+ * What is known of a ring without taking a role: depth, capacity, fill, when the oldest item was pushed, lag, counts since the ring was
+ * made, suspension, holders on this machine, leases. Works while both sides run, and changes nothing. What is unknown has no sample, and
+ * `shared_block_ring_known` says so.
+ * @throws {RingError} as `inspectRing`
+ * @throws {BlockError} as the device throws it
+ * @throws the signal's reason
+ */
+export async function collect(
+  device: BlockDevice,
+  options: CollectOptions = {},
+): Promise<readonly MetricFamily[]> {
+  checkDevice('collect', device)
+  checkOptions('collect', options, KINDS)
+  const { name = device.name, signal } = options
+  return ringFamilies([await surveyRing(device, name, signal)])
 }
 
-function linesOf(
-  name: string,
-  type: Family['type'],
-  help: string,
-  lines: readonly string[],
-): string {
-  if (lines.length === 0) return ''
-  return `# HELP ${PREFIX}${name} ${help}\n# TYPE ${PREFIX}${name} ${type}\n${lines.join('')}`
+/** A ring, or a device that could not be inspected. */
+export type Told = RingSurvey | { readonly device: string; readonly error: unknown }
+
+/** What is told of rings, and of devices that could not be inspected. */
+export function ringFamilies(rings: readonly Told[]): readonly MetricFamily[] {
+  const seen = rings.filter((ring): ring is RingSurvey => 'state' in ring)
+  const up: MetricFamily = {
+    name: `${PREFIX}up`,
+    type: 'gauge',
+    help: 'Whether the device could be inspected.',
+    samples: rings.map((ring) => sampleOf(ring, ['state' in ring])),
+  }
+  const families = TELLINGS.map(({ name, type, help, samples }) => ({
+    name: `${PREFIX}${name}`,
+    type,
+    help,
+    samples: seen.flatMap((ring) => samples(ring).map((sample) => sampleOf(ring, sample))),
+  }))
+  return [up, ...families]
 }
 
-function lineOf(name: string, labels: Labels, value: number | boolean): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`)
-  return `${PREFIX}${name}{${pairs.join(',')}} ${Number(value)}\n`
+function sampleOf({ device }: Told, [value, labels = {}]: Sample): MetricFamily['samples'][number] {
+  const pairs = Object.entries({ device, ...labels }).map(([name, text]) => [name, labelText(text)])
+  return { labels: Object.fromEntries(pairs), value: Number(value) }
 }
 
-/** Names come from devices: nothing in them may end a label, or act on the terminal that shows it. */
-function escapeLabel(text: string): string {
-  return safeText(text).replaceAll('\\', '\\\\').replaceAll('"', '\\"')
-}
-
-const FAMILIES: readonly Family[] = [
+const TELLINGS: readonly Telling[] = [
   {
     name: 'info',
     type: 'gauge',
@@ -218,7 +233,7 @@ const FAMILIES: readonly Family[] = [
   },
 ]
 
-function counter(name: string, help: string, read: (stats: RingStats) => number): Family {
+function counter(name: string, help: string, read: (stats: RingStats) => number): Telling {
   return {
     name: `${name}_total`,
     type: 'counter',
@@ -252,7 +267,7 @@ function perRole(read: (role: Role) => number | boolean): readonly Sample[] {
 
 type LeaseRecord = Extract<LeaseState | UnreadableLease, { readonly owner: string }>
 
-function ofRecords(sample: (record: LeaseRecord) => Sample): Family['samples'] {
+function ofRecords(sample: (record: LeaseRecord) => Sample): Telling['samples'] {
   return ({ leases }) => {
     if (leases === undefined) return []
     return ROLES.flatMap((role): readonly Sample[] => {

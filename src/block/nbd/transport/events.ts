@@ -1,0 +1,53 @@
+import { type Channel, channel } from '../../../util/diagnostics.ts'
+import { COMMAND } from '../protocol.ts'
+
+/** Where {@link NbdEvent}s are published. */
+export const NBD_CHANNEL = 'shared-block-ring:nbd'
+
+/** A kind of request, in the words of the protocol. */
+export type NbdCommand = Exclude<keyof typeof COMMAND, 'disconnect'>
+
+/** What is published on the diagnostics channel `shared-block-ring:nbd`. */
+export type NbdEvent = {
+  /** The device's `name`: its URI. */
+  readonly device: string
+} & (
+  | {
+      /** A request has ended. One of many sectors may be several of them. */
+      readonly event: 'request'
+      readonly command: NbdCommand
+      /** How long a part of the export it is about. */
+      readonly bytes: number
+      /** In milliseconds, with waiting for its turn and for a connection. */
+      readonly durationMs: number
+      /** Others that were begun on this connection and have not ended. */
+      readonly inFlight: number
+      /** Why it failed, if it did. */
+      readonly error?: unknown
+    }
+  /** A connection was lost. */
+  | { readonly event: 'lost' }
+  /** A connection was made again. */
+  | { readonly event: 'connected' }
+  | {
+      /** A connection could not be made again. */
+      readonly event: 'unreachable'
+      readonly error: unknown
+    }
+)
+
+export const nbdEvents: Channel = channel(NBD_CHANNEL)
+
+const NAMES = new Map<number, NbdCommand>(
+  Object.entries(COMMAND).map(([name, command]) => [command, name as NbdCommand]),
+)
+
+/** The name of a request's command. */
+export function nameOf(command: number): NbdCommand {
+  return NAMES.get(command) ?? 'read'
+}
+
+/** Publishes what happened to the client of an export. */
+export function tellNbd(event: NbdEvent): void {
+  if (nbdEvents.hasSubscribers) nbdEvents.publish(event)
+}

@@ -1,0 +1,44 @@
+/** All samples of one name. */
+export interface MetricFamily {
+  /** By the conventions of Prometheus: base units, `_total` behind a counter. */
+  readonly name: string
+  readonly type: 'gauge' | 'counter' | 'histogram'
+  readonly help: string
+  /** What is unknown has no sample. */
+  readonly samples: readonly MetricSample[]
+}
+
+/** One value, and what it is of. */
+export interface MetricSample {
+  readonly labels: MetricLabels
+  readonly value: number | HistogramValue
+}
+
+/** Names and values that tell samples of one name apart. The values are safe to show, and at most 256 characters long. */
+export type MetricLabels = Readonly<Record<string, string>>
+
+/** How many observations were how large, since the process began to count. */
+export interface HistogramValue {
+  /** The upper bounds of the buckets, ascending, without infinity. */
+  readonly bounds: readonly number[]
+  /** How many observations are in each bucket and in none before it; one more than there are bounds. */
+  readonly counts: readonly number[]
+  readonly sum: number
+}
+
+/** What all names begin with. */
+export const PREFIX = 'shared_block_ring_'
+
+/**
+ * Families of one name as one, in the order in which the names come first.
+ * @param sets such as those of several rings
+ */
+export function merged(sets: readonly (readonly MetricFamily[])[]): readonly MetricFamily[] {
+  const byName = new Map<string, MetricFamily>()
+  for (const family of sets.flat()) {
+    const before = byName.get(family.name)
+    const samples = [...(before?.samples ?? []), ...family.samples]
+    byName.set(family.name, { ...family, samples })
+  }
+  return [...byName.values()]
+}

@@ -1,0 +1,53 @@
+import type { BlockDevice } from '../block/device.ts'
+import { inspectRing } from '../ring/attach.ts'
+import { type RingHolders, whoHolds } from '../ring/holders.ts'
+import { type RingLeases, readLeases } from '../ring/lease.ts'
+import type { RingInspection } from '../ring/types.ts'
+
+/** What can be known of a ring without taking a role. */
+export interface RingSurvey {
+  /** What the ring is called. */
+  readonly device: string
+  /** When it was surveyed, in milliseconds since 1970, by this machine's clock. */
+  readonly at: number
+  readonly state: RingState
+  /** Undefined in format 1, which has none. */
+  readonly leases: RingLeases | undefined
+  /** The holders of the roles on this machine. Undefined if the device cannot tell. */
+  readonly holders: RingHolders | undefined
+}
+
+/** An inspection without what reads on: many can be kept. */
+export type RingState = Omit<RingInspection, 'items' | 'newest' | 'consumed' | 'follow'>
+
+export const ROLES = ['producer', 'consumer'] as const
+export type Role = (typeof ROLES)[number]
+
+/**
+ * Surveys a ring.
+ * @param name what it is called
+ * @param holdersOf finds the holders of its roles
+ * @throws as `inspectRing`; the signal's reason
+ */
+export async function surveyRing(
+  device: BlockDevice,
+  name: string,
+  signal?: AbortSignal,
+  holdersOf: (device: BlockDevice) => Promise<RingHolders> = whoHolds,
+): Promise<RingSurvey> {
+  const reading = { salvage: true, ...(signal !== undefined && { signal }) }
+  const { items, newest, consumed, follow, ...state } = await inspectRing(device, reading)
+  const leases = state.format === 1 ? undefined : await readLeases(device)
+  const holders = device.capabilities.claim ? await holdersOf(device) : undefined
+  return { device: name, at: Date.now(), state, leases, holders }
+}
+
+/** How full a ring is, from 0 to 1. */
+export function fillOf({ used, capacity }: RingState): number {
+  return used / capacity
+}
+
+/** How long the oldest item has waited, in milliseconds, if that is known; negative if its producer's clock is ahead. */
+export function ageOf({ at, state: { stats } }: RingSurvey): number | undefined {
+  return stats?.oldestAt === undefined ? undefined : at - stats.oldestAt
+}

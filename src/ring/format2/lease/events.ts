@@ -1,0 +1,31 @@
+import { type Channel, channel } from '../../../util/diagnostics.ts'
+import type { LeasedRole } from './block.ts'
+
+/** Where {@link LeaseEvent}s are published. */
+export const LEASE_CHANNEL = 'shared-block-ring:lease'
+
+/** What is published on the diagnostics channel `shared-block-ring:lease`, by the host that has the lease. */
+export type LeaseEvent = {
+  /** The device's `name`. */
+  readonly device: string
+  readonly role: LeasedRole
+  /** The host, as it calls itself. */
+  readonly owner: string
+  /** How long it may be silent, in milliseconds. */
+  readonly timeoutMs: number
+} & (
+  | { readonly event: 'taken' }
+  | {
+      readonly event: 'renewed'
+      /** How long that took, in milliseconds: the record is read and written. */
+      readonly durationMs: number
+    }
+  | {
+      /** The role is lost: what was under way does not count. */
+      readonly event: 'lost'
+      readonly error: unknown
+    }
+  | { readonly event: 'released' }
+)
+
+export const leaseEvents: Channel = channel(LEASE_CHANNEL)

@@ -1,0 +1,114 @@
+import type { Position } from '../../position.ts'
+import { type Channel, channel } from '../../util/diagnostics.ts'
+import type { RingRole } from '../types.ts'
+import type { WakeCause } from './poll.ts'
+
+/** Where {@link WriterEvent}s are published. */
+export const WRITER_CHANNEL = 'shared-block-ring:writer'
+/** Where {@link ReaderEvent}s are published. */
+export const READER_CHANNEL = 'shared-block-ring:reader'
+
+/** Which handle. */
+export interface HandleNames {
+  /** The device's `name`. */
+  readonly device: string
+  readonly queue: string
+  readonly client: string
+}
+
+/** What is published on the diagnostics channel `shared-block-ring:writer`. Times are in milliseconds. */
+export type WriterEvent = HandleNames &
+  (
+    | { readonly event: 'open' }
+    | {
+        /** Items became visible, with one call of `Producer.append`. */
+        readonly event: 'commit'
+        readonly items: number
+        /** Of these items. */
+        readonly bytes: number
+        /** The position after the last of them. */
+        readonly position: Position
+        readonly durationMs: number
+        /** How long each push took that this commit completed, from when its item was encoded. */
+        readonly waitedMs: readonly number[]
+        /** Bytes that still wait in memory. */
+        readonly waitingBytes: number
+      }
+    | {
+        /** There was no room, or the ring is suspended: pushes wait, or `tryPush` says so. */
+        readonly event: 'blocked'
+        readonly reason: 'full' | 'suspended'
+      }
+    | {
+        /** A push was refused with `RING_OVERLOADED`. */
+        readonly event: 'overloaded'
+        readonly items: number
+      }
+    | {
+        /** A commit failed; what waited rejects with the error. */
+        readonly event: 'failed'
+        readonly error: unknown
+      }
+    | { readonly event: 'wake'; readonly by: WakeCause }
+    | { readonly event: 'close' }
+  )
+
+/** What is told of an entry: as in `RingEntry`. */
+export interface ReceivedEntry {
+  readonly position: Position
+  readonly storedBytes: number
+  readonly pushedAt: number | undefined
+  readonly missed?: number
+}
+
+/** What is published on the diagnostics channel `shared-block-ring:reader`. Times are in milliseconds. */
+export type ReaderEvent = HandleNames &
+  (
+    | { readonly event: 'open' }
+    | {
+        /** Entries were delivered. */
+        readonly event: 'receive'
+        readonly entries: readonly ReceivedEntry[]
+        /** How many of them this reader had delivered before. */
+        readonly again: number
+        /** When, since 1970, by the reader's clock. */
+        readonly at: number
+        /** Entries that were delivered and are still in the ring. */
+        readonly unacked: number
+      }
+    | {
+        /** Acknowledgements became durable, with one write. */
+        readonly event: 'acknowledge'
+        readonly entries: number
+        /** Everything before it is acknowledged. */
+        readonly position: Position
+        readonly durationMs: number
+        readonly unacked: number
+      }
+    | { readonly event: 'wake'; readonly by: WakeCause }
+    | { readonly event: 'close' }
+  )
+
+/** What a handle is told by. */
+type Named = Pick<RingRole, 'device' | 'queue' | 'client'>
+
+/** An event without the names. */
+export type Unnamed<Event> = Event extends HandleNames ? Omit<Event, keyof HandleNames> : never
+
+export const writerEvents: Channel = channel(WRITER_CHANNEL)
+export const readerEvents: Channel = channel(READER_CHANNEL)
+
+/** Publishes what happened to a writer. Where the event takes time to make, the caller asks first whether anybody listens. */
+export function tellWriter(role: Named, event: Unnamed<WriterEvent>): void {
+  if (writerEvents.hasSubscribers) writerEvents.publish({ ...namesOf(role), ...event })
+}
+
+/** As `tellWriter`, of a reader. */
+export function tellReader(role: Named, event: Unnamed<ReaderEvent>): void {
+  if (readerEvents.hasSubscribers) readerEvents.publish({ ...namesOf(role), ...event })
+}
+
+/** The names that all messages about a handle have. */
+export function namesOf({ device, queue, client }: Named): HandleNames {
+  return { device: device.name, queue, client }
+}
