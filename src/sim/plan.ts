@@ -56,6 +56,7 @@ export interface WorkStep {
   readonly letters: boolean
   readonly requeues: boolean
   readonly counts: boolean
+  readonly onUndecodable: 'deadLetter' | 'skip' | 'stop'
   /** Names the streams of the handlers. */
   readonly order: number
 }
@@ -76,6 +77,8 @@ export type ReaderStep =
 export interface ReaderPlan {
   readonly maxUnacked: number
   readonly lazyAck: false | { readonly calls: number; readonly ms: number }
+  /** One of this many items does not decode; 0: all do. */
+  readonly undecodable: number
   readonly steps: readonly ReaderStep[]
 }
 
@@ -264,7 +267,7 @@ function readerPlan(random: Random, steps: number): ReaderPlan {
     if (kind === 'wait') return { id, kind, ms: random.pick([1, 5, 12, sleepy ? 200 : 30]) }
     return { id, kind }
   })
-  return { maxUnacked, lazyAck, steps: all }
+  return { maxUnacked, lazyAck, undecodable: 0, steps: all }
 }
 
 function workPlan(random: Random, steps: number): ReaderPlan {
@@ -288,10 +291,13 @@ function workPlan(random: Random, steps: number): ReaderPlan {
       letters,
       requeues: random.chance(0.3),
       counts: random.chance(0.2),
+      onUndecodable: random.pick(
+        letters ? ['deadLetter', 'deadLetter', 'skip', 'stop'] : ['skip', 'stop'],
+      ),
       order: random.next(),
     }
   })
-  return { maxUnacked, lazyAck, steps: all }
+  return { maxUnacked, lazyAck, undecodable: random.pick([0, 0, 3, 8]), steps: all }
 }
 
 /** How the steps of a reader are drawn. */

@@ -13,6 +13,7 @@ import type { ReaderPlan, ReaderStep, WorkStep } from './plan.ts'
 import type { RequestNames, SimProcess } from './process.ts'
 import { Random } from './random.ts'
 import { type Delivered, ReaderModel } from './reader-model.ts'
+import { decodingMost, isUndecodable, undecodable, undecoded } from './undecodable.ts'
 import { Work, WorkLedger } from './work.ts'
 
 /** Pause after an empty ring, in milliseconds. */
@@ -117,7 +118,8 @@ export class ReaderActor extends RoleActor<ReaderStep> {
         ring.attachConsumer(device, { clock, queue: 'sim', client: 'reader', onDamage }),
       )
       const { maxUnacked, lazyAck } = this.#plan
-      const reader = readerOf<Uint8Array>(consumer, { clock, maxUnacked, lazyAck })
+      const codec = decodingMost(this.#undecodable)
+      const reader = readerOf<Uint8Array>(consumer, { clock, maxUnacked, lazyAck, codec })
       this.#handle = { process, reader, model: new ReaderModel(reader, this.context) }
       return this.#handle
     } catch (error) {
@@ -135,7 +137,12 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
   }
 
-  /** Receives, and compares what comes with what has to. */
+  /** Of how many items one does not decode. What a reader of a ring that overwrites missed before such an item is told with the next one. */
+  get #undecodable(): number {
+    return this.context.guarantees.losses.overwritten ? 0 : this.#plan.undecodable
+  }
+
+  /** Receives, and compares what comes with what has to. An item that does not decode is an entry like others here. */
   async #take(
     handle: ReaderHandle,
     receive: () => Promise<readonly RingEntry[]>,
@@ -174,7 +181,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     try {
       for (;;) {
         try {
-          const entries = await receive()
+          const entries = await receive().catch((error: unknown) => [undecoded(error)])
           for (const items of reported) oracle.reportedDamage(items)
           return { entries, damaged: reported.reduce((sum, items) => sum + items, 0) }
         } catch (error) {
@@ -225,7 +232,9 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   /** Has items handled. */
   async #process(handle: ReaderHandle, step: WorkStep): Promise<void> {
     const { clock } = handle.process
-    const work = new Work(step, this.#ledger, clock, this.context.guarantees.lossless)
+    const { lossless } = this.context.guarantees
+    const every = this.#undecodable
+    const work = new Work(step, this.#ledger, { clock, exact: lossless, undecodable: every })
     const source = this.#sourceOf(handle, work)
     let failure: { readonly error: unknown } | undefined
     try {
@@ -241,7 +250,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       // What a failed write has made of the entries is not known here, and losses would be reported again.
       if (failure !== undefined && !isWorkError(failure.error)) {
         this.context.judge('process', failure.error)
-      } else if (step.letters && failure !== undefined) throw failure.error
+      } else if (failure !== undefined && !work.mayEndWith(failure.error)) throw failure.error
       await this.detach()
       return this.leaveSpent()
     }
@@ -254,6 +263,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   /** What `process` gets of the reader: the same, under observation. */
   #sourceOf(handle: ReaderHandle, work: Work): ProcessSource<Uint8Array> {
     const { reader } = handle
+    const every = this.#undecodable
     const originals = new Map<Position, RingEntry>()
     const settle = async (
       positions: readonly Position[],
@@ -285,8 +295,12 @@ export class ReaderActor extends RoleActor<ReaderStep> {
         ...(missed !== undefined && { missed }),
       }
     }
-    const take = async (receive: () => Promise<readonly RingEntry[]>) =>
-      (await this.#take(handle, receive)).map(watched)
+    const take = async (receive: () => Promise<readonly RingEntry[]>) => {
+      const entries = (await this.#take(handle, receive)).map(watched)
+      const [first] = entries
+      if (first !== undefined && isUndecodable(first.item, every)) throw undecodable(first)
+      return entries
+    }
     const tells = this.context.guarantees.errors.has('RING_DAMAGED')
     return {
       consumer: reader.consumer,

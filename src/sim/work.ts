@@ -1,10 +1,12 @@
 import type { Clock } from '../clock.ts'
+import { isWorkError } from '../jobs/errors.ts'
 import type { DeadLetter, EncodedSink, Handler, Job, ProcessOptions } from '../jobs/types.ts'
 import { asPosition, type Position } from '../position.ts'
 import type { RingRole } from '../ring/types.ts'
 import { itemNumber, Violation } from './oracle.ts'
 import type { WorkStep } from './plan.ts'
 import { Random } from './random.ts'
+import { isUndecodable } from './undecodable.ts'
 
 /** Positions of items at the end of the ring, where these go: no item of the ring has them. */
 const ELSEWHERE = 1n << 61n
@@ -22,12 +24,23 @@ export class WorkLedger {
 /** An item that was delivered to a call of `process`. */
 interface Assignment {
   readonly id: number
+  /** Whether it does not decode: no handler may get it. */
+  readonly bad: boolean
   readonly item: Uint8Array
   readonly key: number | undefined
   attempts: number
   running: boolean
   /** Its handler succeeded, or it is durable elsewhere. */
   done: boolean
+}
+
+/** Where items are handled. */
+export interface WorkSetting {
+  readonly clock: Clock
+  /** Whether an item is delivered once to a call; a device that lies may show it at several places. */
+  readonly exact: boolean
+  /** One of this many items does not decode; 0: all do. */
+  readonly undecodable: number
 }
 
 /**
@@ -44,6 +57,7 @@ export class Work {
   readonly #ledger: WorkLedger
   readonly #clock: Clock
   readonly #exact: boolean
+  readonly #undecodable: number
   readonly #assigned = new Map<number, Assignment>()
   readonly #stop = new AbortController()
   #running = 0
@@ -51,12 +65,12 @@ export class Work {
   #over = false
   #violation: Violation | undefined
 
-  /** @param exact whether an item is delivered once to a call; a device that lies may show it at several places */
-  constructor(step: WorkStep, ledger: WorkLedger, clock: Clock, exact: boolean) {
+  constructor(step: WorkStep, ledger: WorkLedger, { clock, exact, undecodable }: WorkSetting) {
     this.#step = step
     this.#ledger = ledger
     this.#clock = clock
     this.#exact = exact
+    this.#undecodable = undecodable
     const { signal } = this.#stop
     clock.sleep(step.ms, signal).then(
       () => this.#stop.abort(),
@@ -66,14 +80,15 @@ export class Work {
 
   /** What `process` is called with, besides the handler. */
   options(ring: RingRole): ProcessOptions<Uint8Array> {
-    const { concurrency, keys, attempts, graceMs, untilEmpty, letters, requeues, counts } =
-      this.#step
+    const { concurrency, keys, attempts, graceMs, untilEmpty } = this.#step
+    const { letters, requeues, counts, onUndecodable } = this.#step
     return {
       ...{ concurrency, attempts, graceMs, untilEmpty, signal: this.#stop.signal },
       backoff: { firstMs: 4, maxMs: 20 },
       random: () => 0.5,
       maxHeldBytes: this.#step.heldBytes,
       ...(keys > 0 && { keyOf: (item: Uint8Array) => this.#keyOf(itemNumber(item)) }),
+      onUndecodable,
       ...(letters && { deadLetter: (letter: DeadLetter<Uint8Array>) => this.#bury(letter) }),
       ...(requeues && { requeueTo: this.#end(ring) }),
       ...(counts && {
@@ -117,9 +132,10 @@ export class Work {
     if (old !== undefined && !old.done) {
       this.#violate('repeated', `item ${id} was delivered again while it was being handled`)
     }
-    const key = this.#keyOf(id)
+    const bad = isUndecodable(item, this.#undecodable)
+    const key = bad ? undefined : this.#keyOf(id)
     this.#assigned.delete(id)
-    this.#assigned.set(id, { id, item, key, attempts: 0, running: false, done: false })
+    this.#assigned.set(id, { id, bad, item, key, attempts: 0, running: false, done: false })
   }
 
   /** An item is no longer in the ring, and nothing can be done with it. */
@@ -131,7 +147,8 @@ export class Work {
   /** An item is about to be acknowledged. */
   settling(id: number): void {
     if (this.#over) this.#violate('late', `item ${id} is acknowledged after process has ended`)
-    if (this.#assigned.get(id)?.done === true) return
+    const own = this.#assigned.get(id)
+    if (own?.done === true || (own?.bad === true && this.#step.onUndecodable === 'skip')) return
     this.#violate(
       'unfinished',
       `item ${id} is acknowledged, and it is neither handled nor elsewhere`,
@@ -157,6 +174,13 @@ export class Work {
     }
   }
 
+  /** Whether `process` may end so: an item that nothing is to be done with stays in the ring. */
+  mayEndWith(error: unknown): boolean {
+    if (!isWorkError(error)) return false
+    if (error.code === 'WORK_GIVEN_UP') return !this.#step.letters
+    return this.#undecodable > 0 && this.#step.onUndecodable === 'stop'
+  }
+
   #keyOf(id: number): number | undefined {
     const { keys } = this.#step
     // Some have none.
@@ -166,6 +190,7 @@ export class Work {
   #begin(id: number, { attempt, mayHaveRun }: Job): Assignment {
     const own = this.#assigned.get(id)
     if (own === undefined) throw new Violation('invented', `item ${id} was never delivered`)
+    if (own.bad) this.#violate('invented', `item ${id} does not decode, and is handled`)
     const { stopped } = this
     if (stopped !== undefined) this.#violate('late', `item ${id} is handled ${stopped}`)
     if (own.running || own.done) this.#violate('repeated', `item ${id} is handled twice`)
@@ -202,6 +227,12 @@ export class Work {
 
   async #bury({ bytes, attempts }: DeadLetter<Uint8Array>): Promise<void> {
     const own = this.#elsewhere(bytes)
+    if (own.bad && this.#step.onUndecodable !== 'deadLetter') {
+      this.#violate(
+        'unfinished',
+        `item ${own.id} does not decode, and is a dead letter all the same`,
+      )
+    }
     const random = Random.of(this.#step.order, own.id, attempts, own.attempts + 1)
     await this.#clock.sleep(random.pick([1, 5, 15]))
     if (this.#clock.now() % 4 < 1) throw new Error('no dead letter is taken now')
@@ -214,6 +245,8 @@ export class Work {
       producer: ring,
       pushEncoded: async (bytes, { signal }): Promise<Position> => {
         const own = this.#elsewhere(bytes)
+        if (own.bad)
+          this.#violate('order', `item ${own.id} does not decode, and is put behind others`)
         if (own.key !== undefined) this.#violate('order', `item ${own.id} left its place`)
         const random = Random.of(this.#step.order, own.id, 1)
         await untilAborted(this.#clock.sleep(random.pick([1, 3, 30])), signal)

@@ -97,4 +97,14 @@ export const WORK = [
     'attempt > 1 || entry.position <= this.#ring.foundUpTo',
     'attempt > 1',
   ]),
+  mutant('an item that does not decode is skipped where it has to be a dead letter', 'none', 300, [
+    PROCESSOR,
+    "if ('error' in entry && this.#settings.onUndecodable === 'skip') {",
+    "if ('error' in entry) {",
+  ]),
+  mutant('an item that does not decode ends nothing', 'none', 300, [
+    PROCESSOR,
+    "    if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)\n",
+    '',
+  ]),
 ]
