@@ -36,10 +36,11 @@ const SHARED = [
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
     'creation',
-    /^ring\/(format1\/(layout|pointer)|format2\/create|queue\/(create-as|await-ring)|report\/(signatures|finding|dump|repair))$/,
+    /^ring\/(format1\/(layout|pointer)|format2\/(create|disk\/directory(-copies)?)|queue\/(create-as|await-ring)|report\/(signatures|finding|dump|repair))$/,
   ],
-  ['leases', /^ring\/format2\/(lease\/(?!block$)|disk\/lease-block$)/],
+  ['leases', /^(pool\/lease|ring\/format2\/(lease\/(?!block$)|disk\/lease-block$))/],
   ['inspection', /^ring\/format2\/check\/inspect$/],
+  ['pool', /^pool\//],
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
   ['work', /^(jobs\/(?!errors$)|ring\/queue\/handling\/)/],
   ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
@@ -57,7 +58,7 @@ const SHARED = [
 ]
 
 /** Of these, what only one way in declares. */
-const OF_ONE = ['file', 'ops', 'journal', 'metrics']
+const OF_ONE = ['file', 'ops', 'journal', 'metrics', 'pool']
 
 function sharedBy(id) {
   const path = relative(compiled, id)

@@ -86,6 +86,18 @@ export type RingErrorCode =
   | 'RING_UNSUPPORTED'
   /** More is waiting to be pushed than the writer's bound. */
   | 'RING_OVERLOADED'
+  /** The device holds a pool of rings: open one of them. */
+  | 'RING_IS_POOL'
+  /** The pool has no ring of that name. */
+  | 'RING_NOT_FOUND'
+  /** The pool has a ring of that name already. */
+  | 'RING_EXISTS'
+  /** The ring was removed from its pool since its device was opened; nothing was written. */
+  | 'RING_REMOVED'
+  /** The pool has no room for the ring. */
+  | 'RING_POOL_FULL'
+  /** The ring holds items, or cannot be read; it was not removed. */
+  | 'RING_NOT_EMPTY'
   /** Another host holds the role. */
   | 'RING_LEASED'
   /** This host no longer holds the role, or is not sure of it. */

@@ -27,6 +27,7 @@ describe('the core loads where there is no Node', () => {
     'block/index.ts',
     'tools.ts',
     'metrics/index.ts',
+    'pool/index.ts',
     'codec/index.ts',
     'streams/web.ts',
     'fan/index.ts',

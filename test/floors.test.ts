@@ -51,6 +51,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   jobs: ['jobs/'],
   queues: ['ring/queue/'],
   maintenance: ['ring/maintenance/'],
+  pools: ['pool/'],
   'many rings': ['fan/'],
   journal: ['journal/'],
   edges: [

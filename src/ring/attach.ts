@@ -3,7 +3,7 @@ import type { BlockDevice } from '../block/device.ts'
 import type { SalvageBlockDevice } from '../block/wrap/salvage.ts'
 import { isRingError } from '../errors.ts'
 import { Lazy } from '../util/lazy.ts'
-import { detectFormat } from './detect.ts'
+import { detectFormat, refusePool } from './detect.ts'
 import type { DeviceSize, Format } from './format.ts'
 import { format2 } from './format2/index.ts'
 import { keyOf } from './key.ts'
@@ -62,20 +62,25 @@ export const Producer: {
    * Creates a ring on a blank device. An existing ring is not changed.
    * @returns whether a ring was created
    * @throws {RangeError} an option is out of range
-   * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in format 1
+   * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_IS_POOL`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in
+   *   format 1
    */
   create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
   /**
    * Takes the producer's role. If the consumer requests a pause, this acknowledges it, and there is no handle.
    * @throws {BlockError} `BLOCK_CLAIMED`, which names the holder on this machine; `BLOCK_READ_ONLY`
    * @throws {RangeError} an option is out of range, or a lease is wanted on a ring of format 1
-   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
+   * @throws {RingError} `RING_NOT_INITIALISED`, `RING_IS_POOL`, `RING_CORRUPT`, `RING_UNSTABLE`; `RING_DEVICE_TOO_SMALL`, also if the
    *   device has shrunk; `RING_PARTIAL_SECTOR` in format 1; `RING_LEASED` if another host holds the role
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
   create: (device, options = {}) =>
-    alone(device, async () => (await formatFor(options)).createRing(device, options)),
+    alone(device, async () => {
+      const format = await formatFor(options)
+      await refusePool(device)
+      return await format.createRing(device, options)
+    }),
   attach: async (device, options = {}) =>
     (await formatToAttach(device, options)).attachProducer(device, options),
 }

@@ -1,23 +1,57 @@
 import type { BlockDevice } from '../block/device.ts'
 import { readRange } from '../block/read-range.ts'
-import { RingError } from '../errors.ts'
+import { isRingError, RingError } from '../errors.ts'
+import { Lazy } from '../util/lazy.ts'
 import { hasMagic } from './format1/magic.ts'
-import { GUARD_BYTES, isGuarded } from './format2/disk/guard.ts'
+import { GUARD_BYTES, isGuarded, saidByGuard } from './format2/disk/guard.ts'
 import { credible, describeRing, isSound, readSuperblocks } from './format2/disk/identify.ts'
+
+/** Loaded on demand: the guard of most devices says what they hold. */
+const directories = new Lazy(() => import('./format2/disk/directory-copies.ts'))
+const loaded = async (): Promise<typeof import('./format2/disk/directory-copies.ts')> =>
+  directories.value ?? (await directories.load())
 
 /**
  * Detects the format of the ring on a device. If it is neither, the answer is 1, whose attach says what it expected. It is format 2
  * only if most of the guard is there: an item of a ring of format 1 can contain a whole ring of format 2.
- * @throws {RingError} `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
+ * @throws {RingError} `RING_IS_POOL`; `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {
+  const found = await whatIsOn(device)
+  if (found === 'pool') throw (await loaded()).poolFound(device.name)
+  return found
+}
+
+/**
+ * Checks that a device is not a pool: what is taken for a ring there may be of one of its rings, or in an item.
+ * @throws {RingError} `RING_IS_POOL`
+ */
+export async function refusePool(device: BlockDevice): Promise<void> {
+  if (await holdsPool(device)) throw (await loaded()).poolFound(device.name)
+}
+
+/** Whether a device holds a pool. */
+export async function holdsPool(device: BlockDevice): Promise<boolean> {
+  try {
+    return (await whatIsOn(device)) === 'pool'
+  } catch (error) {
+    if (isRingError(error)) return false
+    throw error
+  }
+}
+
+async function whatIsOn(device: BlockDevice): Promise<1 | 2 | 'pool'> {
   const info = await device.getInfo()
   const { sectorSize, sizeSectors } = info
   const { bytes: start } = await readRange(device, 0, GUARD_BYTES, info)
-  if (isGuarded(start)) return 2
+  const guarded = isGuarded(start)
+  const said = guarded ? saidByGuard(start) : undefined
+  if (said !== undefined) return said === 'pool' ? 'pool' : 2
   const bool = start[sectorSize + 8]
-  if (hasMagic(start) && (bool === 1 || bool === 2)) return 1
+  if (!guarded && hasMagic(start) && (bool === 1 || bool === 2)) return 1
   const sound = (await readSuperblocks(device, info)).filter(isSound)
+  if (await (await loaded()).hasDirectory(device, info, sound)) return 'pool'
+  if (guarded) return 2
   const [copy] = credible(sound, sectorSize * sizeSectors)
   if (copy === undefined) return 1
   throw unguarded(device.name, copy.offset, describeRing(copy.superblock))

@@ -6,7 +6,7 @@ import { formatUuid } from './format2/disk/block.ts'
 import { Disk } from './format2/disk/disk.ts'
 import { newNonce, TIMEOUT_MS } from './format2/disk/lease-block.ts'
 import type { LeasedRole } from './format2/lease/block.ts'
-import { LeaseStore } from './format2/lease/store.ts'
+import { LeaseStore, leaseOfRing } from './format2/lease/store.ts'
 import { keyOf } from './key.ts'
 import type { LeaseRecord, LeaseState, UnreadableLease } from './lease-types.ts'
 import { cannotRead, salvage, unreadableBytes } from './report/read-around.ts'
@@ -35,7 +35,7 @@ export async function readLeases(
   return await salvage(device, async (readable, format) => {
     const disk = await openDisk(readable, format)
     const read = async (role: LeasedRole): Promise<LeaseState | UnreadableLease> => {
-      const store = await LeaseStore.open(disk, role, clock)
+      const store = await LeaseStore.open(leaseOfRing(disk, role), clock)
       const state = await store.read()
       const { offset } = store
       const range = { offset, bytes: disk.layout.blockSize }
@@ -61,11 +61,8 @@ export async function breakLease(
   role: LeasedRole,
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Promise<LeaseState> {
-  const store = await LeaseStore.open(
-    await openDisk(device, await detectFormat(device)),
-    role,
-    clock,
-  )
+  const disk = await openDisk(device, await detectFormat(device))
+  const store = await LeaseStore.open(leaseOfRing(disk, role), clock)
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder: 'a program that breaks the lease', key: keyOf(device) })
     : undefined

@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { ALWAYS } from '../../src/block/permit.ts'
 import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
@@ -8,6 +9,7 @@ import { PermittedBlockDevice } from '../../src/block/wrap/permitted.ts'
 import { ReadOnlyBlockDevice } from '../../src/block/wrap/readonly.ts'
 import { BLOCK_CHANNEL, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
 import { type DeviceSource, deviceConformance } from '../../src/conformance/index.ts'
+import { createPool, openPool, type PoolRingDevice } from '../../src/pool/index.ts'
 import { temporaryFolder } from './folder.ts'
 import { fileSource, partitionSource, wrapped } from './sources.ts'
 
@@ -46,6 +48,17 @@ for (const [what, source] of below) {
     deviceConformance({ test: test.concurrent, open, openReadOnly })
   })
 }
+
+describe.concurrent('a ring of a pool', () => {
+  const openRing = async (): Promise<PoolRingDevice> => {
+    const device = new MemoryBlockDevice({ sizeSectors: 4480 })
+    await createPool(device)
+    const pool = await openPool(device)
+    await pool.add('ring', { sizeBytes: 3 << 16 })
+    return pool.open('ring')
+  }
+  deviceConformance({ test: test.concurrent, open: openRing })
+})
 
 describe.concurrent('with a permit that grants everything', () => {
   const permitted = wrapped(

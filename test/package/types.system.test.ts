@@ -30,10 +30,11 @@ import * as conformance from 'shared-block-ring/conformance'
 import * as fan from 'shared-block-ring/fan'
 import * as journal from 'shared-block-ring/journal'
 import * as metrics from 'shared-block-ring/metrics'
+import * as pool from 'shared-block-ring/pool'
 import * as sim from 'shared-block-ring/sim'
 import * as web from 'shared-block-ring/streams/web'
 import * as tools from 'shared-block-ring/tools'
-export const all: readonly object[] = [core, block, codec, conformance, fan, journal, metrics, sim, web, tools]
+export const all: readonly object[] = [core, block, codec, conformance, fan, journal, metrics, pool, sim, web, tools]
 await using device = new block.MemoryBlockDevice({ sizeSectors: 1024 })
 await using writer = await core.RingWriter.open(device, { codec: codec.text })
 export const open: core.RingWriter<string> = writer

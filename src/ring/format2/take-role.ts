@@ -6,7 +6,7 @@ import { type Claimed, claimRole } from '../claimed-role.ts'
 import type { AttachOptions } from '../types.ts'
 import { isBlank } from './disk/bytes.ts'
 import { Disk } from './disk/disk.ts'
-import { type LeasedRole, readLeaseBlock } from './lease/block.ts'
+import { type LeasedRole, readLeaseOf } from './lease/block.ts'
 import type { TakenRole } from './lease/leased-role.ts'
 
 /** Loaded on demand: most roles are never leased. */
@@ -36,7 +36,7 @@ export async function takeRole(
       const { leaseRole } = leases.value ?? (await leases.load())
       return await leaseRole(taken, role, wanted)
     }
-    const block = await readLeaseBlock(taken.disk, role)
+    const block = await readLeaseOf(taken.disk, role)
     if (!isBlank(block)) {
       const { checkUnleased } = leases.value ?? (await leases.load())
       await checkUnleased(taken, role, block)

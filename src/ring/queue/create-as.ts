@@ -5,7 +5,7 @@ import { inspectRing, Producer } from '../attach.ts'
 import type { CreateOptions } from '../types.ts'
 
 /** Types of the options of a new ring. */
-const CREATE_KINDS: OptionKinds<CreateOptions> = {
+export const CREATE_KINDS: OptionKinds<CreateOptions> = {
   format: { oneOf: [1, 2] },
   overwrite: 'boolean',
   onFull: { oneOf: ['wait', 'overwrite'] },

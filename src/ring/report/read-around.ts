@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { isRingError, type RingErrorCode } from '../../errors.ts'
-import { detectFormat } from '../detect.ts'
+import { detectFormat, refusePool } from '../detect.ts'
 import type { ByteRange } from '../types.ts'
 
 /** Errors that unreadable sectors may have caused: there is no ring, or not enough of it, or none with such sectors. */
@@ -22,6 +22,7 @@ export async function salvage<T>(
 ): Promise<T> {
   const readable = new SalvageBlockDevice(device)
   try {
+    if (known !== undefined) await refusePool(readable)
     return await work(readable, known ?? (await detectFormat(readable)))
   } catch (error) {
     const isNoRing = isRingError(error) && NO_RING.includes(error.code)

@@ -2,7 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { isBlockError, RingError } from '../../errors.ts'
 import { CONSUMER_SECTOR, DATA_SECTOR, MAGIC_SECTOR, PRODUCER_SECTOR } from '../format1/layout.ts'
 import { isFreshPointer } from '../format1/pointer.ts'
-import { isPartOfGuard } from '../format2/disk/guard.ts'
+import { isGuarded, partOfGuard, saidByGuard } from '../format2/disk/guard.ts'
 
 /** How much of a device's start and end must be zero for it to count as blank. */
 const START_BYTES = 1 << 20
@@ -43,17 +43,24 @@ export interface DeviceContent {
   readonly start: Uint8Array
   /** Byte offset on the device of the first byte that is not zero, in what was read; -1 if all is zero. */
   readonly firstNonZero: number
-  /** The format of a ring whose creation was interrupted, if there is nothing else: it can be created again. */
-  readonly unfinished: 1 | 2 | undefined
+  /** Of a ring whose creation was interrupted the format, or a pool, if there is nothing else: it can be created again. */
+  readonly unfinished: 1 | 2 | 'pool' | undefined
 }
 
 /** What is found on a blank device. */
 export const BLANK = 'nothing: its first MiB and its last 128 KiB are zeroes'
 
-/** What is found after an interrupted creation, by the ring's format. */
+/** What is found after an interrupted creation, by the ring's format, or of a pool. */
 export const UNFINISHED = {
   1: 'a ring of format 1 whose creation was cut short',
   2: 'a ring of format 2 whose creation was cut short',
+  pool: 'a pool of rings whose creation was cut short',
+} as const
+
+const CREATE_AGAIN = {
+  1: 'create it again, of format 1',
+  2: 'create it again, of format 2',
+  pool: 'create the pool again: sbr pool create',
 } as const
 
 /** Reads what shows whether a device is blank: its first MiB and its last 128 KiB. */
@@ -76,8 +83,9 @@ export async function readContent(device: BlockDevice): Promise<DeviceContent> {
 }
 
 /** The last write of a creation makes the ring: without it, there are only the writes before. */
-function unfinishedFormat(start: Uint8Array, sectorSize: number): 1 | 2 | undefined {
-  if (isPartOfGuard(start)) return 2
+function unfinishedFormat(start: Uint8Array, sectorSize: number): 1 | 2 | 'pool' | undefined {
+  const guarded = partOfGuard(start)
+  if (guarded !== undefined) return guarded === 'ring' ? 2 : 'pool'
   const sector = (index: number): Uint8Array =>
     start.subarray(index * sectorSize, (index + 1) * sectorSize)
   const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
@@ -95,6 +103,7 @@ export function describeContent(content: DeviceContent): string {
   const { start, firstNonZero, unfinished } = content
   if (firstNonZero < 0) return BLANK
   if (unfinished !== undefined) return UNFINISHED[unfinished]
+  if (isGuarded(start) && saidByGuard(start) === 'pool') return 'a pool of rings'
   const found = SIGNATURES.find(({ at, is }) =>
     Array.from(is).every((character, index) => start[at + index] === character.charCodeAt(0)),
   )
@@ -127,7 +136,7 @@ async function inspect(device: BlockDevice): Promise<{ found: string; help: stri
     const { unfinished } = content
     return unfinished === undefined
       ? { found, help: 'is it the right device?' }
-      : { found, help: `create it again, of format ${unfinished}` }
+      : { found, help: CREATE_AGAIN[unfinished] }
   } catch (error) {
     if (!isBlockError(error)) throw error
     const found = `something else, not all of which can be read (${error.message})`

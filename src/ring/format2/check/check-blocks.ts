@@ -8,7 +8,7 @@ import { describeRing, isSameRing } from '../disk/identify.ts'
 import type { Read, Slots } from '../disk/slots.ts'
 import { parseSuperblock } from '../disk/superblock.ts'
 import { breakCommand } from '../lease/errors.ts'
-import { LeaseStore } from '../lease/store.ts'
+import { LeaseStore, leaseOfRing } from '../lease/store.ts'
 import { slotsMisfit } from '../role.ts'
 
 /** How to restore what has a second copy. */
@@ -79,7 +79,7 @@ export async function checkFixed(disk: Disk, findings: Findings, clock: Clock): 
 /** A damaged lease counts as held. A record may be half written: it is read again, and is damaged only if it does not change. */
 export async function checkLeases(disk: Disk, findings: Findings, clock: Clock): Promise<void> {
   for (const role of ['producer', 'consumer'] as const) {
-    const store = await LeaseStore.open(disk, role, clock)
+    const store = await LeaseStore.open(leaseOfRing(disk, role), clock)
     const lease = await store.read()
     if (lease.status !== 'damaged') continue
     findings.add({

@@ -37,11 +37,13 @@ export const SUPERBLOCK = 1
 export const PRODUCER_SLOT = 2
 export const CONSUMER_SLOT = 3
 export const LEASE = 4
+export const DIRECTORY = 5
 export type BlockType =
   | typeof SUPERBLOCK
   | typeof PRODUCER_SLOT
   | typeof CONSUMER_SLOT
   | typeof LEASE
+  | typeof DIRECTORY
 
 /** What the header of a metadata block says. */
 export interface BlockHeader {

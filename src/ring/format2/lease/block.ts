@@ -1,11 +1,24 @@
+import type { BlockDevice } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
 import type { Disk } from '../disk/disk.ts'
 
 /** The role whose lease it is. */
 export type LeasedRole = 'producer' | 'consumer'
 
-/** Reads the lease block of a role, if the role was ever leased. */
-export async function readLeaseBlock(disk: Disk, role: LeasedRole): Promise<Uint8Array> {
-  const { layout, device } = disk
-  return (await readRange(device, layout.leases[role], layout.blockSize)).bytes
+/** Reads the block of a lease. */
+export async function readLeaseBlock({
+  device,
+  offset,
+  blockSize,
+}: {
+  readonly device: BlockDevice
+  readonly offset: number
+  readonly blockSize: number
+}): Promise<Uint8Array> {
+  return (await readRange(device, offset, blockSize)).bytes
+}
+
+/** Reads the lease block of a role of a ring, if the role was ever leased. */
+export function readLeaseOf({ device, layout }: Disk, role: LeasedRole): Promise<Uint8Array> {
+  return readLeaseBlock({ device, offset: layout.leases[role], blockSize: layout.blockSize })
 }

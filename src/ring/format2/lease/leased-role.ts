@@ -1,10 +1,10 @@
 import type { Claimed } from '../../claimed-role.ts'
 import type { LeaseOptions } from '../../lease-types.ts'
-import type { Disk } from '../disk/disk.ts'
+import { Disk } from '../disk/disk.ts'
 import type { LeasedRole } from './block.ts'
 import { breakCommand, leaseDamaged, leasedBy } from './errors.ts'
 import { LeasedBlockDevice } from './leased-device.ts'
-import { LeaseStore } from './store.ts'
+import { LeaseStore, leaseOfRing } from './store.ts'
 import { takeLease } from './take.ts'
 
 export { checkLeaseOptions } from './take.ts'
@@ -25,7 +25,16 @@ export async function checkUnleased(
   role: LeasedRole,
   block: Uint8Array,
 ): Promise<void> {
-  const store = await LeaseStore.open(disk, role, claimed.clock)
+  const store = await LeaseStore.open(leaseOfRing(disk, role), claimed.clock)
+  await checkFree(store, block)
+}
+
+/**
+ * Checks that no host holds a lease.
+ * @param block where the lease is, if it was read
+ * @throws {RingError} `RING_LEASED`, `RING_CORRUPT`
+ */
+export async function checkFree(store: LeaseStore, block?: Uint8Array): Promise<void> {
   const state = await store.read(block)
   if (state.status === 'damaged') throw leaseDamaged(store, state)
   if (state.status !== 'held') return
@@ -45,7 +54,7 @@ export async function leaseRole(
   role: LeasedRole,
   options: LeaseOptions,
 ): Promise<TakenRole> {
-  const store = await LeaseStore.open(unleased, role, claimed.clock)
+  const store = await LeaseStore.open(leaseOfRing(unleased, role), claimed.clock)
   const lease = await takeLease(store, claimed.clock, options)
   const device = new LeasedBlockDevice(claimed.device, lease)
   const release = async (): Promise<void> => {
@@ -54,7 +63,8 @@ export async function leaseRole(
     await claimed.release()
   }
   try {
-    const disk = await store.checkRing(device)
+    const disk = await Disk.open(device, unleased.names)
+    store.checkUuid(disk.ring.uuid)
     const checkHeld = (): void => lease.check()
     return { claimed: { ...claimed, device, exclusive: true, release, checkHeld }, disk }
   } catch (error) {

@@ -12,39 +12,73 @@ import { leaseLost } from './errors.ts'
 const READS = 5
 const PAUSE_MS = 5
 
+/** Where the lease of a role is, and what it belongs to. */
+export interface LeasePlace {
+  readonly device: BlockDevice
+  readonly role: string
+  /** In bytes from the device's start. */
+  readonly offset: number
+  /** Bytes of the record's block. */
+  readonly blockSize: number
+  /** The identity of what has the role, 16 bytes. */
+  readonly uuid: Uint8Array
+  /** Reads that identity from the device again. */
+  identify(): Promise<Uint8Array>
+}
+
+/** The lease of a role of a ring. */
+export function leaseOfRing(disk: Disk, role: LeasedRole): LeasePlace {
+  const { device, layout, ring, names } = disk
+  return {
+    device,
+    role,
+    offset: layout.leases[role],
+    blockSize: layout.blockSize,
+    uuid: ring.uuid,
+    identify: async () => (await Disk.open(device, names)).ring.uuid,
+  }
+}
+
 /** Reads and writes the lease of a role, whoever holds it. */
 export class LeaseStore {
   readonly device: BlockDevice
-  readonly role: LeasedRole
+  readonly role: string
   /** Where the record is on the device, in bytes from its start. */
   readonly offset: number
-  readonly #disk: Disk
+  readonly #place: LeasePlace
   readonly #clock: Clock
   readonly #sectorSize: number
 
-  private constructor(disk: Disk, role: LeasedRole, clock: Clock, sectorSize: number) {
-    this.device = disk.device
-    this.role = role
-    this.offset = disk.layout.leases[role]
-    this.#disk = disk
+  private constructor(place: LeasePlace, clock: Clock, sectorSize: number) {
+    this.device = place.device
+    this.role = place.role
+    this.offset = place.offset
+    this.#place = place
     this.#clock = clock
     this.#sectorSize = sectorSize
   }
 
-  static async open(disk: Disk, role: LeasedRole, clock: Clock): Promise<LeaseStore> {
-    const { sectorSize } = await disk.device.getInfo()
-    return new LeaseStore(disk, role, clock, sectorSize)
+  static async open(place: LeasePlace, clock: Clock): Promise<LeaseStore> {
+    const { sectorSize } = await place.device.getInfo()
+    return new LeaseStore(place, clock, sectorSize)
   }
 
   /**
-   * Checks that the device still holds the ring of this lease: after a wait it may be another one, with something else where the
-   * record was.
+   * Checks that the device still holds what this lease belongs to: after a wait it may be something else, with other content where
+   * the record was.
    * @throws {RingError} `RING_LEASE_LOST`; as `Disk.open`
    */
-  async checkRing(device: BlockDevice = this.device): Promise<Disk> {
-    const disk = await Disk.open(device, this.#disk.names)
-    const [expected, found] = [formatUuid(this.#disk.ring.uuid), formatUuid(disk.ring.uuid)]
-    if (found === expected) return disk
+  async checkPlace(): Promise<void> {
+    this.checkUuid(await this.#place.identify())
+  }
+
+  /**
+   * The same, of an identity that was read.
+   * @throws {RingError} `RING_LEASE_LOST`
+   */
+  checkUuid(uuid: Uint8Array): void {
+    const [expected, found] = [formatUuid(this.#place.uuid), formatUuid(uuid)]
+    if (found === expected) return
     throw leaseLost(this, `the device held the ring ${expected}, and holds the ring ${found} now`)
   }
 
@@ -52,9 +86,9 @@ export class LeaseStore {
   async read(first?: Uint8Array): Promise<LeaseState> {
     let read = first
     for (let reads = 1; ; reads++) {
-      const bytes = read ?? (await readLeaseBlock(this.#disk, this.role))
+      const bytes = read ?? (await readLeaseBlock(this.#place))
       read = undefined
-      const state = parseLease(bytes, this.offset, this.#disk.ring.uuid)
+      const state = parseLease(bytes, this.offset, this.#place.uuid)
       if (state.status !== 'damaged' || reads === READS) return state
       await this.#clock.sleep(PAUSE_MS)
     }
@@ -62,8 +96,8 @@ export class LeaseStore {
 
   /** Writes the record; it is on stable storage when this resolves. The permit is asked when the write is sent, which may be late. */
   async write(record: LeaseRecord, permit?: Permit): Promise<void> {
-    const block = this.device.allocate(this.#disk.layout.blockSize)
-    encodeLease(block, this.offset, this.#disk.ring.uuid, record)
+    const block = this.device.allocate(this.#place.blockSize)
+    encodeLease(block, this.offset, this.#place.uuid, record)
     await this.device.write(this.offset / this.#sectorSize, [block], {
       durable: true,
       ...(permit && { permit }),

@@ -52,7 +52,7 @@ export async function takeLease(
 
   // Another host may be taking it too. A host that is late gives up; the others have written before any of them relies on the record.
   const begun = moment(clock)
-  if (waits) await store.checkRing()
+  if (waits) await store.checkPlace()
   const last = sound(store, await store.read())
   if (last.status === 'held' && !isSame(last, seen)) {
     throw leasedBy(store, last, 'it was quicker; try again later')

@@ -1,0 +1,30 @@
+import { type Directory, POOL_START, POOL_UNIT } from '../ring/format2/disk/directory.ts'
+
+/** A part of a pool that no ring takes, in bytes. */
+interface Gap {
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** The parts of a pool that no ring takes, ascending. */
+export function gapsOf({ rings, poolBytes }: Directory): readonly Gap[] {
+  const gaps: Gap[] = []
+  let offset = POOL_START
+  for (const ring of [...rings, { offset: poolBytes, bytes: 0 }]) {
+    if (ring.offset > offset) gaps.push({ offset, bytes: ring.offset - offset })
+    offset = ring.offset + ring.bytes
+  }
+  return gaps
+}
+
+/** The smallest of the gaps with room for so many bytes; undefined if there is none. */
+export function gapFor(directory: Directory, bytes: number): Gap | undefined {
+  return gapsOf(directory)
+    .filter((gap) => gap.bytes >= bytes)
+    .sort((one, other) => one.bytes - other.bytes)[0]
+}
+
+/** What a size takes in a pool. */
+export function inUnits(bytes: number): number {
+  return Math.ceil(bytes / POOL_UNIT) * POOL_UNIT
+}

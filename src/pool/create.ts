@@ -1,0 +1,86 @@
+import { checkDevice } from '../block/check-device.ts'
+import { claimCreator } from '../block/creator-claim.ts'
+import type { BlockClaim, BlockDevice } from '../block/device.ts'
+import { systemClock } from '../clock.ts'
+import { RingError } from '../errors.ts'
+import { holdsPool } from '../ring/detect.ts'
+import { hasMagic } from '../ring/format1/magic.ts'
+import { POOL_START, POOL_UNIT } from '../ring/format2/disk/directory.ts'
+import { keyOf } from '../ring/key.ts'
+import { describeContent, readContent } from '../ring/report/signatures.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { PoolDirectory, writeDirectory, writeGuard } from './directory.ts'
+import { poolTooSmall } from './errors.ts'
+import { holderOf } from './removable.ts'
+import type { CreatePoolOptions } from './types.ts'
+import { wipe } from './wipe.ts'
+
+const KINDS: OptionKinds<CreatePoolOptions> = {
+  overwrite: 'boolean',
+  uuid: 'object',
+  clock: 'object',
+}
+const UUID_BYTES = 16
+
+/**
+ * Creates a pool on a blank device: a directory of named rings, none at first. An existing pool is not changed.
+ * @returns whether a pool was created
+ * @throws {TypeError} there is no such option, or it has another type
+ * @throws {RangeError} `uuid` has other than 16 bytes
+ * @throws {RingError} `RING_NOT_BLANK` without `overwrite`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `openPool`, if there is
+ *   a pool
+ * @throws {BlockError} `BLOCK_CLAIMED` if a ring on the device is in use; `BLOCK_READ_ONLY`
+ */
+export async function createPool(
+  device: BlockDevice,
+  options: CreatePoolOptions = {},
+): Promise<boolean> {
+  checkDevice('createPool', device)
+  checkOptions('createPool', options, KINDS)
+  const { uuid = crypto.getRandomValues(new Uint8Array(UUID_BYTES)) } = options
+  if (!(uuid instanceof Uint8Array) || uuid.length !== UUID_BYTES) {
+    throw new RangeError(`a pool's uuid has ${UUID_BYTES} bytes`)
+  }
+  const claims: BlockClaim[] = []
+  try {
+    if (device.capabilities.claim) {
+      const key = keyOf(device)
+      claims.push(await claimCreator(device, { key }))
+      for (const role of ['produce', 'producer', 'consumer']) {
+        claims.push(await device.claim(role, { holder: holderOf('createPool'), key }))
+      }
+    }
+    return await create(device, uuid, options)
+  } finally {
+    for (const claim of claims.reverse()) await claim.release()
+  }
+}
+
+async function create(
+  device: BlockDevice,
+  uuid: Uint8Array,
+  { overwrite = false, clock = systemClock }: CreatePoolOptions,
+): Promise<boolean> {
+  const info = await device.getInfo()
+  const bytes = info.sectorSize * info.sizeSectors
+  const poolBytes = Math.floor(bytes / POOL_UNIT) * POOL_UNIT
+  const content = await readContent(device)
+  const isFree = content.firstNonZero < 0 || content.unfinished !== undefined
+  if (!isFree && (await holdsPool(device))) {
+    await PoolDirectory.open(device, clock)
+    return false
+  }
+  if (poolBytes <= POOL_START) throw poolTooSmall(device.name, POOL_START + POOL_UNIT, bytes)
+  if (!isFree && !overwrite) {
+    const found = hasMagic(content.start) ? 'a ring' : describeContent(content)
+    throw new RingError(
+      'RING_NOT_BLANK',
+      `${device.name} holds ${found}; nothing was written. Erase it, or overwrite it on purpose`,
+      { device: device.name, expected: 'zeroes, or a pool of rings', found },
+    )
+  }
+  await wipe(device, POOL_START)
+  await writeGuard(device, info)
+  await writeDirectory(device, { uuid, generation: 1, poolBytes, nextId: 1, rings: [] })
+  return true
+}

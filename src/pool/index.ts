@@ -1,0 +1,12 @@
+/** A pool: many named rings on one device. */
+export { createPool } from './create.ts'
+export { openPool, type Pool } from './pool.ts'
+export type { PoolRingDevice } from './ring-device.ts'
+export type {
+  AddRingOptions,
+  CreatePoolOptions,
+  PoolOptions,
+  PoolRingInfo,
+  PoolState,
+  RemoveRingOptions,
+} from './types.ts'

@@ -1,0 +1,269 @@
+import { checkDevice } from '../block/check-device.ts'
+import { inTurn } from '../block/creator-claim.ts'
+import type { BlockDevice } from '../block/device.ts'
+import { PartitionBlockDevice } from '../block/wrap/partition.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { isBlockError, RingError } from '../errors.ts'
+import { checkSize, Producer } from '../ring/attach.ts'
+import { formatUuid } from '../ring/format2/disk/block.ts'
+import {
+  type Directory,
+  type DirectoryEntry,
+  isRingName,
+  MAX_RINGS,
+  RING_NAME_RULE,
+} from '../ring/format2/disk/directory.ts'
+import type { LeaseState } from '../ring/lease-types.ts'
+import { CREATE_KINDS } from '../ring/queue/create-as.ts'
+import { Lazy } from '../util/lazy.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { Serial } from '../util/serial.ts'
+import { replaceUnsafe } from '../util/unsafe-text.ts'
+import { gapFor, gapsOf, inUnits } from './allocate.ts'
+import { PoolDirectory } from './directory.ts'
+import { directoryFull, noRing, poolFull, ringExists } from './errors.ts'
+import { holderOf, takeRing } from './removable.ts'
+import { PoolRingDevice } from './ring-device.ts'
+import type {
+  AddRingOptions,
+  PoolOptions,
+  PoolRingInfo,
+  PoolState,
+  RemoveRingOptions,
+} from './types.ts'
+import { wipe } from './wipe.ts'
+
+const leases = new Lazy(() => import('./lease.ts'))
+
+/** Who changes a pool has this role of its device meanwhile. */
+const POOL_ROLE = 'pool'
+
+const POOL_KINDS: OptionKinds<PoolOptions> = { client: 'string', lease: 'object', clock: 'object' }
+const { overwrite: _, ...RING_KINDS } = CREATE_KINDS
+const ADD_KINDS: OptionKinds<AddRingOptions> = { ...RING_KINDS, sizeBytes: 'number' }
+const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
+
+/**
+ * A directory of named rings on one device. Each ring is a device of its own, for a producer and a consumer like any other.
+ *
+ * Each change (`add`, `remove`, `grow`) happens or does not happen, whatever crashes, and changes wait for each other: on one machine
+ * by a claim, among hosts by the lease in the options. Nothing is kept in memory: each call sees what other programs have changed.
+ *
+ * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL` like `openPool`;
+ * `RING_POISONED` after a failed write of the directory; and {@link BlockError} as the device throws it. The device belongs to the
+ * caller: closing it ends the pool.
+ */
+export class Pool {
+  readonly device: BlockDevice
+  readonly #directory: PoolDirectory
+  readonly #options: PoolOptions
+  readonly #clock: Clock
+  readonly #serial = new Serial()
+  #poison: unknown
+
+  /** @internal */
+  constructor(directory: PoolDirectory, options: PoolOptions) {
+    this.device = directory.device
+    this.#directory = directory
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+  }
+
+  /** The rings, in the order of their names. */
+  async list(): Promise<readonly PoolRingInfo[]> {
+    return (await this.state()).rings
+  }
+
+  /** The rings, and how much room there is. */
+  async state(): Promise<PoolState> {
+    const directory = await this.#read()
+    const gaps = gapsOf(directory).map(({ bytes }) => bytes)
+    return {
+      uuid: formatUuid(directory.uuid),
+      sizeBytes: directory.poolBytes,
+      freeBytes: gaps.reduce((sum, bytes) => sum + bytes, 0),
+      largestFreeBytes: Math.max(0, ...gaps),
+      rings: directory.rings
+        .map(infoOf)
+        .sort((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0)),
+    }
+  }
+
+  /**
+   * The device of a ring. Close it when done; the pool's device stays open.
+   * @throws {RingError} `RING_NOT_FOUND`
+   */
+  async open(name: string): Promise<PoolRingDevice> {
+    return PoolRingDevice.open(this.#directory, this.#find(await this.#read(), name))
+  }
+
+  /**
+   * Makes a ring, ready for a producer and a consumer. It is in the pool once it is complete.
+   * @param name 1 to 64 bytes of UTF-8, without control characters, invisible ones, `#`, and white space at its ends
+   * @throws {TypeError} there is no such option, or it has another type
+   * @throws {RangeError} the name or an option is out of range
+   * @throws {RingError} `RING_EXISTS`, `RING_POOL_FULL`; `RING_DEVICE_TOO_SMALL` if `sizeBytes` is too small for a ring
+   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; {@link BlockError} `BLOCK_CLAIMED` if another program changes the pool for ten
+   *   seconds
+   */
+  async add(name: string, options: AddRingOptions): Promise<PoolRingInfo> {
+    checkOptions('Pool.add', options, ADD_KINDS)
+    const { sizeBytes, ...ring } = options
+    checkName(name)
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {
+      throw new RangeError(`sizeBytes is a whole number from 1, not ${sizeBytes}`)
+    }
+    const bytes = inUnits(sizeBytes)
+    const { sectorSize } = await this.device.getInfo()
+    const at = `${this.device.name}#${name}`
+    await checkSize({ name: at, sectorSize, sizeSectors: bytes / sectorSize }, ring)
+    return this.#change(async (device, directory) => {
+      const { rings, nextId } = directory
+      if (rings.some((each) => each.name === name)) throw ringExists(device.name, name)
+      if (rings.length >= MAX_RINGS) throw directoryFull(device.name, MAX_RINGS)
+      const gap = gapFor(directory, bytes)
+      if (gap === undefined) throw fullFor(device.name, directory, bytes)
+      const entry = { name, offset: gap.offset, bytes, id: nextId }
+      const part = await PartitionBlockDevice.open(device, {
+        sectorStart: gap.offset / sectorSize,
+        sectors: bytes / sectorSize,
+      })
+      await wipe(part)
+      await Producer.create(part, { clock: this.#clock, ...ring })
+      const all = [...rings, entry].sort((one, other) => one.offset - other.offset)
+      await this.#commit(device, { ...directory, rings: all, nextId: nextId + 1 })
+      return infoOf(entry)
+    })
+  }
+
+  /**
+   * Removes a ring, and all that is in it. Its roles are taken meanwhile, so it is refused while one of them is held on this machine, or
+   * leased by any host.
+   * @throws {TypeError} there is no such option, or it has another type
+   * @throws {RingError} `RING_NOT_FOUND`; `RING_NOT_EMPTY` without `discardItems`; `RING_LEASED`, `RING_LEASE_LOST`
+   * @throws {BlockError} `BLOCK_CLAIMED` if a role is held, or if another program changes the pool for ten seconds
+   */
+  async remove(name: string, options: RemoveRingOptions = {}): Promise<void> {
+    checkOptions('Pool.remove', options, REMOVE_KINDS)
+    const { client = 'unknown', lease } = this.#options
+    const remover = { client, clock: this.#clock, ...(lease && { lease }), ...options }
+    await this.#change(async (device, directory) => {
+      const entry = this.#find(directory, name)
+      await using ring = await PoolRingDevice.open(this.#directory, entry)
+      await using _roles = await takeRing(ring, remover)
+      const rings = directory.rings.filter(({ id }) => id !== entry.id)
+      await this.#commit(device, { ...directory, rings })
+    })
+  }
+
+  /**
+   * Makes room of what the device has grown by.
+   * @returns the bytes of the pool before and now; the same if the device has not grown by 64 KiB
+   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; {@link BlockError} `BLOCK_CLAIMED` if another program changes the pool for ten
+   *   seconds
+   */
+  async grow(): Promise<{ readonly beforeBytes: number; readonly sizeBytes: number }> {
+    return this.#change(async (device, directory) => {
+      const { sectorSize, sizeSectors } = await device.getInfo()
+      const beforeBytes = directory.poolBytes
+      const all = sectorSize * sizeSectors
+      const sizeBytes = all - (all % inUnits(1))
+      if (sizeBytes > beforeBytes) {
+        await this.#commit(device, { ...directory, poolBytes: sizeBytes })
+      }
+      return { beforeBytes, sizeBytes }
+    })
+  }
+
+  /** The lease of the directory: which host changes the pool, or did so last. */
+  async lease(): Promise<LeaseState> {
+    const { directoryLease } = leases.value ?? (await leases.load())
+    return (await directoryLease(this.#directory, this.#clock)).read()
+  }
+
+  async #read(): Promise<Directory> {
+    this.#checkUsable()
+    return this.#directory.read()
+  }
+
+  #find({ rings }: Directory, name: string): DirectoryEntry {
+    const entry = rings.find((ring) => ring.name === name)
+    if (entry === undefined) throw noRing(this.device.name, name, rings.length)
+    return entry
+  }
+
+  /** Runs a change alone, on what the directory is by then. */
+  #change<T>(change: (device: BlockDevice, now: Directory) => Promise<T>): Promise<T> {
+    return this.#serial.run(async () => {
+      this.#checkUsable()
+      const { client = 'unknown', lease } = this.#options
+      const claimed = { holder: holderOf(client), key: async () => this.#directory.uuid }
+      const claim = this.device.capabilities.claim
+        ? await inTurn(() => this.device.claim(POOL_ROLE, claimed))
+        : undefined
+      try {
+        const { whileLeased } = leases.value ?? (await leases.load())
+        return await whileLeased(this.#directory, this.#clock, lease, async (device) =>
+          change(device, await this.#directory.settle(device)),
+        )
+      } finally {
+        await claim?.release()
+      }
+    })
+  }
+
+  async #commit(device: BlockDevice, directory: Directory): Promise<void> {
+    try {
+      await this.#directory.commit(device, { ...directory, generation: directory.generation + 1 })
+    } catch (error) {
+      if (!isBlockError(error) || error.code !== 'BLOCK_READ_ONLY') this.#poison = error
+      throw error
+    }
+  }
+
+  #checkUsable(): void {
+    if (this.#poison === undefined) return
+    const device = this.device.name
+    throw new RingError(
+      'RING_POISONED',
+      `A write of the directory failed (see the cause), so the change may or may not have happened: open ${device} and its pool again`,
+      { device },
+      this.#poison,
+    )
+  }
+}
+
+/**
+ * Opens the pool on a device.
+ * @throws {TypeError} there is no such option, or it has another type
+ * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE`;
+ *   `RING_DEVICE_TOO_SMALL` if the device has shrunk
+ */
+export async function openPool(device: BlockDevice, options: PoolOptions = {}): Promise<Pool> {
+  checkDevice('openPool', device)
+  checkOptions('openPool', options, POOL_KINDS)
+  return new Pool(await PoolDirectory.open(device, options.clock ?? systemClock), options)
+}
+
+function infoOf({ name, offset, bytes }: DirectoryEntry): PoolRingInfo {
+  return { name, offset, sizeBytes: bytes }
+}
+
+function fullFor(device: string, directory: Directory, bytes: number): RingError {
+  const gaps = gapsOf(directory).map((gap) => gap.bytes)
+  const free = gaps.reduce((sum, gap) => sum + gap, 0)
+  return poolFull(device, bytes, free, Math.max(0, ...gaps))
+}
+
+/** Stricter than the format: names of new rings look different if they are. */
+function checkName(name: string): void {
+  const fits =
+    typeof name === 'string' &&
+    isRingName(name) &&
+    name.trim() === name &&
+    replaceUnsafe(name, () => '') === name
+  if (fits) return
+  throw new RangeError(
+    `the name of a ring has ${RING_NAME_RULE}, invisible characters, and white space at its ends, not ${JSON.stringify(name)}`,
+  )
+}

@@ -1,0 +1,78 @@
+import type { BlockClaim } from '../block/device.ts'
+import type { Clock } from '../clock.ts'
+import { isRingError } from '../errors.ts'
+import { inspectRing } from '../ring/attach.ts'
+import { detectFormat } from '../ring/detect.ts'
+import { takeRole } from '../ring/format2/take-role.ts'
+import { keyOf } from '../ring/key.ts'
+import type { LeaseOptions } from '../ring/lease-types.ts'
+import { notEmpty } from './errors.ts'
+import { type PoolRingDevice, ROLES_OF_RING } from './ring-device.ts'
+import type { RemoveRingOptions } from './types.ts'
+
+/** Who removes a ring, and how. */
+interface Remover extends RemoveRingOptions {
+  readonly client: string
+  readonly clock: Clock
+  readonly lease?: LeaseOptions
+}
+
+/**
+ * Takes all roles of a ring, so that nobody has one while it is removed.
+ * @returns what gives them back
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ * @throws {RingError} `RING_LEASED`; `RING_NOT_EMPTY` without `discardItems`
+ */
+export async function takeRing(ring: PoolRingDevice, remover: Remover): Promise<AsyncDisposable> {
+  const taken: { release(): Promise<void> }[] = []
+  const giveBack = async (): Promise<void> => {
+    for (const role of taken.reverse()) await role.release()
+  }
+  try {
+    const isLeasable = await checkEmpty(ring, remover)
+    for (const role of ROLES_OF_RING) taken.push(await take(ring, role, remover, isLeasable))
+    // An item may have come before the roles were taken.
+    await checkEmpty(ring, remover)
+  } catch (error) {
+    await giveBack()
+    throw error
+  }
+  return { [Symbol.asyncDispose]: giveBack }
+}
+
+async function take(
+  ring: PoolRingDevice,
+  role: (typeof ROLES_OF_RING)[number],
+  { client, clock, lease }: Remover,
+  isLeasable: boolean,
+): Promise<Pick<BlockClaim, 'release'>> {
+  if (isLeasable && (role === 'producer' || role === 'consumer')) {
+    const options = { queue: 'pool', client, clock, ...(lease && { lease }) }
+    return (await takeRole(ring, role, options)).claimed
+  }
+  if (!ring.capabilities.claim) return { release: async () => undefined }
+  return await ring.claim(role, { holder: holderOf(client), key: keyOf(ring) })
+}
+
+/** @returns whether the ring is of a format that has leases, and can be read */
+async function checkEmpty(
+  ring: PoolRingDevice,
+  { discardItems = false }: Remover,
+): Promise<boolean> {
+  try {
+    const { used } = await inspectRing(ring)
+    if (used > 0 && !discardItems) throw notEmpty(ring.name, 'has unacknowledged items')
+    return (await detectFormat(ring)) === 2
+  } catch (error) {
+    if (!isRingError(error) || error.code === 'RING_NOT_EMPTY' || error.code === 'RING_REMOVED') {
+      throw error
+    }
+    if (discardItems) return false
+    throw notEmpty(ring.name, `cannot be read (${error.message})`)
+  }
+}
+
+/** What a program that changes a pool is called in claims. */
+export function holderOf(client: string): string {
+  return `client ${JSON.stringify(client)}, which changes the pool`
+}

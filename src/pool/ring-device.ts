@@ -1,0 +1,155 @@
+import type {
+  AskOptions,
+  BlockClaim,
+  BlockHolder,
+  BlockInfo,
+  ClaimOptions,
+} from '../block/device.ts'
+import type { Permit } from '../block/permit.ts'
+import { GuardedBlockDevice } from '../block/wrap/guarded.ts'
+import type { DirectoryEntry } from '../ring/format2/disk/directory.ts'
+import type { PoolDirectory } from './directory.ts'
+import { ringRemoved } from './errors.ts'
+
+/** The roles that whoever removes a ring takes first: nobody else has one meanwhile. */
+export const ROLES_OF_RING = ['creator', 'produce', 'producer', 'consumer'] as const
+/** Roles count sectors of this size, because a device can be opened with sectors of any. */
+const ROLE_SECTOR = 512
+
+/**
+ * A ring's part of the device of a pool: a device like any other, on which `RingWriter`, `RingReader` and all tools work.
+ *
+ * It belongs to its opener, and so does the device below: `disconnect` waits for its own requests, releases its own claims, and
+ * leaves the device below connected. A role is claimed on the device below, as `role@start`, in sectors of 512 bytes.
+ *
+ * A ring can be removed from the pool while its device is open, but not while one of its roles is claimed on this machine.
+ * `getInfo`, each claim, and each write while no role is claimed look first whether the ring is still there, and otherwise throw
+ * `RING_REMOVED`: so what takes the ring's place is not written to.
+ */
+export class PoolRingDevice extends GuardedBlockDevice {
+  readonly #directory: PoolDirectory
+  readonly #entry: DirectoryEntry
+  /** Claims that keep the ring from being removed. */
+  #held = 0
+
+  private constructor(directory: PoolDirectory, entry: DirectoryEntry, below: BlockInfo) {
+    const { device } = directory
+    const { readWrite, sectorSize } = below
+    super(device, {
+      name: `${device.name}#${entry.name}`,
+      capabilities: { ...device.capabilities, resize: false },
+      info: { readWrite, sectorSize, sizeSectors: entry.bytes / sectorSize },
+      sectorStart: entry.offset / sectorSize,
+    })
+    this.#directory = directory
+    this.#entry = entry
+  }
+
+  static async open(directory: PoolDirectory, entry: DirectoryEntry): Promise<PoolRingDevice> {
+    return new PoolRingDevice(directory, entry, await directory.device.getInfo())
+  }
+
+  protected override viewOf({ readWrite, sectorSize, sizeSectors }: BlockInfo): BlockInfo {
+    const left = Math.min(this.#entry.bytes / sectorSize, sizeSectors - this.sectorStart)
+    return { readWrite, sectorSize, sizeSectors: Math.max(0, left) }
+  }
+
+  protected override async doGetInfo(): Promise<BlockInfo> {
+    await this.#checkThere()
+    return await super.doGetInfo()
+  }
+
+  protected override doWrite(
+    sectorStart: number,
+    buffers: readonly Uint8Array[],
+    durable: boolean,
+    permit: Permit,
+  ): Promise<void> {
+    return this.#change(permit, () => super.doWrite(sectorStart, buffers, durable, permit))
+  }
+
+  protected override doDiscard(
+    sectorStart: number,
+    sectors: number,
+    permit: Permit,
+  ): Promise<void> {
+    return this.#change(permit, () => super.doDiscard(sectorStart, sectors, permit))
+  }
+
+  protected override doWriteZeroes(
+    sectorStart: number,
+    sectors: number,
+    durable: boolean,
+    permit: Permit,
+  ): Promise<void> {
+    return this.#change(permit, () => super.doWriteZeroes(sectorStart, sectors, durable, permit))
+  }
+
+  protected override async doSeekMapped(sectorStart: number): Promise<number> {
+    return this.#fromBelow(await super.doSeekMapped(sectorStart))
+  }
+
+  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
+    return this.#fromBelow(await super.doSeekUnmapped(sectorStart))
+  }
+
+  protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    const claim = await super.doClaim(this.#roleBelow(role), options)
+    try {
+      // From now on it cannot be removed.
+      await this.#checkThere()
+    } catch (error) {
+      await claim.release()
+      throw error
+    }
+    if (!ROLES_OF_RING.some((each) => each === role)) return claim
+    this.#held++
+    return {
+      release: async () => {
+        this.#held--
+        await claim.release()
+      },
+    }
+  }
+
+  protected override doAsk(
+    role: string,
+    request: string,
+    options: AskOptions,
+  ): Promise<string | undefined> {
+    return super.doAsk(this.#roleBelow(role), request, options)
+  }
+
+  protected override doHolderOf(
+    role: string,
+    options: AskOptions,
+  ): Promise<BlockHolder | undefined> {
+    return super.doHolderOf(this.#roleBelow(role), options)
+  }
+
+  protected override async doDisconnect(): Promise<void> {}
+
+  /** A role that already names a sector, as that of a partition of this device, is moved along. */
+  #roleBelow(role: string): string {
+    const [name = role, sector = '0'] = role.split('@')
+    const inside = Number(sector) * (this.info.sectorSize / ROLE_SECTOR)
+    return `${name}@${inside + this.#entry.offset / ROLE_SECTOR}`
+  }
+
+  /** The device below may know of data or holes only past this ring's end. */
+  #fromBelow(sector: number): number {
+    return Math.min(sector - this.sectorStart, this.info.sizeSectors)
+  }
+
+  async #change(permit: Permit, request: () => Promise<void>): Promise<void> {
+    if (this.#held > 0) return request()
+    await this.#checkThere()
+    permit()
+    return request()
+  }
+
+  async #checkThere(): Promise<void> {
+    const { rings } = await this.#directory.read()
+    if (!rings.some(({ id }) => id === this.#entry.id)) throw ringRemoved(this.name)
+  }
+}

@@ -1,0 +1,61 @@
+import type { Clock } from '../clock.ts'
+import type { LeaseOptions } from '../ring/lease-types.ts'
+import type { CreateOptions } from '../ring/types.ts'
+
+/** How a pool is created. */
+export interface CreatePoolOptions {
+  /** Create the pool even if the device holds something else, also a ring: its superblocks are wiped. Default false. */
+  readonly overwrite?: boolean
+  /** The pool's identity, 16 bytes. Default random. */
+  readonly uuid?: Uint8Array
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+}
+
+/** How a pool is opened. */
+export interface PoolOptions {
+  /** Name of the program, for people: it is shown to programs that have to wait for its change of the pool. Default `unknown`. */
+  readonly client?: string
+  /**
+   * Lease the directory of the pool for each change, and the roles of a ring that is removed, so that no other host has them at the
+   * same time. Taking a lease takes 2.5 s. Default: no lease.
+   */
+  readonly lease?: LeaseOptions
+  /** Default: the machine's clock. */
+  readonly clock?: Clock
+}
+
+/** A ring in a pool. */
+export interface PoolRingInfo {
+  readonly name: string
+  /** Bytes of its device. */
+  readonly sizeBytes: number
+  /** Where it begins, in bytes from the start of the pool's device. */
+  readonly offset: number
+}
+
+/** What a pool has. */
+export interface PoolState {
+  /** The pool's identity. */
+  readonly uuid: string
+  /** Bytes of the device that the pool uses; see {@link Pool.grow}. */
+  readonly sizeBytes: number
+  /** Bytes that no ring takes. */
+  readonly freeBytes: number
+  /** The largest ring that there is room for, in bytes. */
+  readonly largestFreeBytes: number
+  /** In the order of their names. */
+  readonly rings: readonly PoolRingInfo[]
+}
+
+/** A ring that is added to a pool. The sizes of its items, and their number, are bounded as in any ring: see `CreateOptions`. */
+export interface AddRingOptions extends Omit<CreateOptions, 'overwrite'> {
+  /** Bytes of the ring's device, rounded up to a multiple of 64 KiB. */
+  readonly sizeBytes: number
+}
+
+/** How a ring is removed from a pool. */
+export interface RemoveRingOptions {
+  /** Remove the ring even if it has unacknowledged items, or cannot be read. Default false. */
+  readonly discardItems?: boolean
+}

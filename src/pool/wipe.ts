@@ -1,0 +1,15 @@
+import type { BlockDevice } from '../block/device.ts'
+
+/** How much of a ring's start and end can hold superblocks, and counts when a device is looked at for content. */
+const START_BYTES = 1 << 20
+const END_BYTES = 128 << 10
+
+/** Overwrites what could be taken for a ring, or for content. */
+export async function wipe(device: BlockDevice, startBytes: number = START_BYTES): Promise<void> {
+  const { sectorSize, sizeSectors } = await device.getInfo()
+  const start = Math.min(sizeSectors, startBytes / sectorSize)
+  const end = Math.min(sizeSectors - start, END_BYTES / sectorSize)
+  await device.writeZeroes(0, start)
+  await device.writeZeroes(sizeSectors - end, end)
+  await device.flush()
+}
