@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { ClaimOptions } from '../device.ts'
 import { hostName } from '../native/runtime.ts'
 import { ASK_TIMEOUT_MS } from '../validate.ts'
+import { patience } from './patience.ts'
 import { newNonce } from './proof.ts'
 import {
   challengeLine,
@@ -81,11 +82,11 @@ export class ClaimServer {
       socket.destroy()
       return
     }
-    const timer = setTimeout(() => socket.destroy(), ASK_TIMEOUT_MS).unref()
+    const timer = patience(ASK_TIMEOUT_MS, () => socket.destroy()).unref()
     socket.unref()
     this.#sockets.add(socket)
     socket.on('close', () => {
-      clearTimeout(timer)
+      clearInterval(timer)
       this.#sockets.delete(socket)
     })
     this.#challenge(socket)

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { systemCode } from '../native/errors.ts'
 import type { NativeSockets, Peer } from '../native/sockets.ts'
+import { patience } from './patience.ts'
 import { LineReader, MAX_LINE_BYTES } from './protocol.ts'
 
 /** Interval between polls of a socket that Node does not manage. */
@@ -25,9 +26,11 @@ export function dialByCalls(native: NativeSockets, name: string, limitMs: number
   if (typeof fd === 'string') return fd
   const peer = native.peerOf(fd)
   const lines = new LineReader()
-  const end = performance.now() + limitMs
   const buffer = Buffer.alloc(MAX_LINE_BYTES)
   let ended = false
+  const timer = patience(limitMs, () => {
+    ended = true
+  })
   return {
     peer,
     async line() {
@@ -35,7 +38,7 @@ export function dialByCalls(native: NativeSockets, name: string, limitMs: number
         const line = lines.take()
         if (line !== undefined) return line
         if (lines.tooLong) return 'too long'
-        if (ended || performance.now() >= end) return undefined
+        if (ended) return undefined
         const received = native.receive(fd, buffer)
         if (received === 'nothing yet') await new Promise((resolve) => setTimeout(resolve, POLL_MS))
         else if (received === 0) ended = true
@@ -43,7 +46,10 @@ export function dialByCalls(native: NativeSockets, name: string, limitMs: number
       }
     },
     send: (line) => native.send(fd, Buffer.from(line)),
-    close: () => native.close(fd),
+    close() {
+      clearInterval(timer)
+      native.close(fd)
+    },
   }
 }
 
@@ -54,13 +60,13 @@ export function dial(path: string, limitMs: number): Promise<Dialled> {
     let ended = false
     let wake = (): void => undefined
     const socket = connect({ path })
-    const timer = setTimeout(() => socket.destroy(), limitMs)
+    const timer = patience(limitMs, () => socket.destroy())
     socket.on('error', (error) => {
       const absent = ['ECONNREFUSED', 'ENOENT'].includes(systemCode(error) ?? '')
       resolve(absent ? 'absent' : 'busy')
     })
     socket.on('close', () => {
-      clearTimeout(timer)
+      clearInterval(timer)
       ended = true
       wake()
       resolve('busy')

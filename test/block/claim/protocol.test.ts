@@ -120,6 +120,12 @@ describe.each([
     expect(await ask(path)).toMatchObject({ kind: 'holder', answer: undefined })
   })
 
+  test('a holder answers although the process stands still meanwhile', async () => {
+    const asked = ask(await holder('ring/consumer'))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500)
+    expect((await asked).kind).toBe('holder')
+  })
+
   test.each([
     ['another key', { key: OTHER_KEY }],
     ['no key', { readKey: undefined }],
