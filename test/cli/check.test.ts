@@ -1,14 +1,17 @@
 import { expect, test } from 'vitest'
 import { type Limits, type Problem, problemsOf } from '../../src/cli/device/check-ring.ts'
-import { surveyAll } from '../../src/cli/device/survey.ts'
+import { type Surveyed, surveyAll } from '../../src/cli/device/survey.ts'
 import { CommandError, EXIT } from '../../src/cli/errors.ts'
 import { parsePercent } from '../../src/cli/flags/size.ts'
-import { checkJson, checkLine } from '../../src/cli/output/check-text.ts'
+import { checkJson, checkLine as styledLine } from '../../src/cli/output/check-text.ts'
 import { spanOfTime } from '../../src/cli/output/render.ts'
 import type { RingSurvey } from '../../src/metrics/survey.ts'
 import { RECORD } from '../helpers/lease-record.ts'
 import { temporaryFolder } from './cli.ts'
 import { makeRing } from './tools.ts'
+
+const checkLine = (...args: [Surveyed, readonly Problem[]]): string =>
+  styledLine(...args, { paint: (_, text) => text })
 
 const NOW = 1_700_000_600_000
 const MINUTE = 60_000

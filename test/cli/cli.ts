@@ -47,7 +47,9 @@ export function temporaryFolder(): TemporaryFolder {
 /** Starts the built command line. */
 export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
   checkBuilt()
-  const child = spawn(process.execPath, [mainPath, ...args], { env: { ...process.env, ...env } })
+  // A test runner with colours wants them of its children, too.
+  const { FORCE_COLOR: _, ...inherited } = process.env
+  const child = spawn(process.execPath, [mainPath, ...args], { env: { ...inherited, ...env } })
   const stdout: Buffer[] = []
   let stderr = ''
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))

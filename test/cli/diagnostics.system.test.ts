@@ -132,7 +132,8 @@ describe('a terminal', () => {
 
   async function terminal(...args: string[]): Promise<string> {
     const command = [process.execPath, mainPath, ...args].map((arg) => `'${arg}'`).join(' ')
-    const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'])
+    const env = { ...process.env, FORCE_COLOR: '0' }
+    const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'], { env })
     return stdout.replaceAll('\r\n', '\n')
   }
 

@@ -40,6 +40,27 @@ test('consume --skip-damage prints what is sound, tells what is lost, and gives 
   })
 })
 
+test('many damaged items of one batch are a line, and not as many', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  const lines = Array.from({ length: 1000 }, (_, index) => `item ${10_000 + index}`)
+  await makeRing(path, `${lines.join('\n')}\n`)
+  const content = readFileSync(path)
+  const half = lines.filter((_, index) => index % 2 === 0)
+  damage(path, ...half.map((line) => content.indexOf(line)))
+  const verified = await sbr(['verify', path])
+  expect(verified.stdout.toString().split('\n')).toHaveLength(5)
+  expect(verified.stdout.toString()).toMatch(/500 places from byte .*among items 0 to 998/s)
+  const done = await sbr(['consume', path, '--drain', '--skip-damage'])
+  expect([done.code, done.stdout.toString().split('\n')]).toEqual([0, expect.any(Array)])
+  const told = done.stderr.trimEnd().split('\n')
+  expect(told[0]).toContain('stepping over 1 damaged item (#0): item at ')
+  expect(told[1]).toMatch(/stepping over more in \d+ places: \d+ damaged items \(#2 to #/)
+  expect(told.at(-1)).toBe(`sbr: ${path}: 500 items lost: 500 damaged, 0 overwritten`)
+  // One more for each second that it takes.
+  expect(told.length).toBeLessThan(50)
+})
+
 test('with --json these are objects, and an empty ring is one still', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')

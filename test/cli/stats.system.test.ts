@@ -43,7 +43,7 @@ test('what format 2 tells of a ring besides, as JSON and for people', async () =
   const text = (await ok(['diagnostics', path, '--no-items'])).toString()
   expect(text).toMatch(/^ {2}ring +"the\\x1b\[31mjobs", [0-9a-f-]{36}, blocks of 4,096 bytes$/m)
   const since = new Date(oldestAt ?? Number.NaN).toISOString()
-  expect(text).toContain(`waiting   10 items, 13 bytes, the oldest since ${since}\n`)
+  expect(text).toContain(`waiting   10 items, 13 bytes, the oldest pushed at ${since}\n`)
   for (const at of [producerAt, consumerAt]) {
     const written = new Date(at ?? Number.NaN).toISOString()
     expect(text).toContain(`", last written at ${written} by its clock\n`)

@@ -8,6 +8,7 @@ import { parseDuration, parsePercent } from '../flags/size.ts'
 import { checkJson, checkLine } from '../output/check-text.ts'
 import { standardOutput } from '../output/output.ts'
 import { counted, safeJson } from '../output/render.ts'
+import { styleFor } from '../output/style.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends CommonFlags, Limits {}
@@ -78,12 +79,14 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
   using stop = stopSignals()
   const surveys = await surveyAll(paths, flags, stop.signal)
   const checked = surveys.map((survey) => ({ survey, problems: problemsOf(survey, flags) }))
+  const output = standardOutput(stop.signal)
+  const style = styleFor(output)
   const lines = checked.map(({ survey, problems }) =>
     flags.json === true
       ? `${safeJson(checkJson(survey, problems))}\n`
-      : checkLine(survey, problems),
+      : checkLine(survey, problems, style),
   )
-  await standardOutput(stop.signal).write(lines.join(''))
+  await output.write(lines.join(''))
   const wrong = checked.filter(({ problems }) => problems.length > 0).length
   if (wrong === 0) return
   const message = `${wrong} of ${counted(paths.length, 'device')} ${wrong === 1 ? 'is' : 'are'} not ok`

@@ -15,6 +15,8 @@ import { envelopeFlag, type Opener, openerOf, type ShownItem } from '../output/e
 import { framesOrLines, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { type Output, standardOutput } from '../output/output.ts'
+import { tellIdle, tellPerson } from '../output/person.ts'
+import { counted } from '../output/render.ts'
 import { Stopped, stopSignals } from '../signals.ts'
 
 interface Flags extends ItemFlags, LeaseFlags {
@@ -118,6 +120,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     const printing = { output, printer: new ItemPrinter(output, form, consumer.format), open }
     const printed = await printItems(consumer, flags, printing, losses, stop.signal)
     if (printed === 0) throw emptyNow(path)
+    tellPerson(`${path}: ${counted(printed, 'item')} consumed`, flags.json)
   } catch (error) {
     if (!(forEver && error instanceof Stopped)) throw error
   } finally {
@@ -135,13 +138,14 @@ interface Printing {
 /** Answers how many items were printed. */
 async function printItems(
   consumer: Consumer,
-  { count = Number.POSITIVE_INFINITY, drain, skipDamage }: Flags,
+  { count = Number.POSITIVE_INFINITY, drain, json, skipDamage }: Flags,
   { output, printer, open }: Printing,
   losses: LossNotices,
   signal: AbortSignal,
 ): Promise<number> {
   const waiter = new Waiter(consumer.device, systemClock)
   let printed = 0
+  using idle = drain === true ? undefined : tellIdle(consumer.device.name, json)
   // A pipe takes a lot that a reader like `head` then never reads, so it is not sent much at once at first.
   let limit = output.kind === 'stream' ? 1 : BATCH_ITEMS
   try {
@@ -153,6 +157,7 @@ async function printItems(
         await waiter.pause(signal)
         continue
       }
+      idle?.[Symbol.dispose]()
       const { opened, problem } = openAll(batch, open, consumer.format)
       for (const shown of opened) await printer.add(shown)
       await printer.end()

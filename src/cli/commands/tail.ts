@@ -134,7 +134,7 @@ async function goOn(
 ): Promise<void> {
   const follower = state.follow()
   const waiter = new Waiter(ring, systemClock)
-  const losses = new LossNotices(ring.name, json)
+  using losses = new LossNotices(ring.name, json)
   try {
     for (;;) {
       const { items, missed } = await readOn(follower, losses, signal)

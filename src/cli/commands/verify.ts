@@ -9,6 +9,7 @@ import { standardOutput } from '../output/output.ts'
 import { showProgress } from '../output/progress.ts'
 import { safeJson } from '../output/render.ts'
 import { verdict, verifyText } from '../output/report-findings.ts'
+import { styleFor } from '../output/style.ts'
 import { stopSignals } from '../signals.ts'
 
 const fullDescription = `Checks a ring: all metadata that producer and consumer rely on, and every unacknowledged item, checksum by checksum.
@@ -43,9 +44,12 @@ async function run(flags: CommonFlags, path: string): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-only', flags)
   const report = await verifyWithProgress(ring, stop.signal)
+  const output = standardOutput(stop.signal)
   const text =
-    flags.json === true ? `${safeJson({ device: path, ...report })}\n` : verifyText(path, report)
-  await standardOutput(stop.signal).write(text)
+    flags.json === true
+      ? `${safeJson({ device: path, ...report })}\n`
+      : verifyText(path, report, styleFor(output))
+  await output.write(text)
   if (report.sound) return
   const { damagedItems } = report
   const details = { device: path, findings: report.findings.length, damagedItems }

@@ -7,6 +7,7 @@ import { CommandError, EXIT } from '../errors.ts'
 import { namesOf, type RoleFlags } from '../flags/flags.ts'
 import { parseDuration } from '../flags/size.ts'
 import { standardOutput } from '../output/output.ts'
+import { tellPerson } from '../output/person.ts'
 import { safeJson, safeText } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 import { openDevice } from './device.ts'
@@ -49,8 +50,9 @@ export async function suspendOrResume(
     if (timedOut?.aborted !== true || isBlockError(error)) throw error
     throw await unacknowledged(ring, action, stop.signal, error)
   }
-  if (flags.json !== true) return
   const state = action === 'suspend' ? 'suspended' : 'running'
+  tellPerson(`${path}: ${state}`, flags.json)
+  if (flags.json !== true) return
   await standardOutput(stop.signal).write(`${safeJson({ device: path, state })}\n`)
 }
 

@@ -135,6 +135,21 @@ export const commonFlags: FlagParametersForType<CommonFlags> = {
   buffered,
   json,
 }
+/** Flags of the commands that report to people. */
+export interface ReportFlags extends CommonFlags {
+  readonly exact?: boolean
+}
+
+export const reportFlags: FlagParametersForType<ReportFlags> = {
+  exact: {
+    kind: 'boolean',
+    brief: 'Numbers and times in full on a terminal, too, as pipes and files get them',
+    optional: true,
+    withNegated: false,
+  },
+  ...commonFlags,
+}
+
 /** Of the commands that survey devices: the time is for all that a device is asked. */
 export const surveyFlags: FlagParametersForType<CommonFlags> = {
   ...commonFlags,

@@ -6,7 +6,7 @@ import { commandHelp, fullHelp, groupHelp, type HelpView, helpColumns, overview 
 /** How standard output shows the help. */
 function terminalView(): HelpView {
   return {
-    columns: helpColumns(process.stdout.columns),
+    columns: helpColumns(process.stdout.columns || 80),
     heading: (text) => styleText('bold', text),
   }
 }

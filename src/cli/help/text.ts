@@ -1,4 +1,5 @@
 import type { CommandContext, RouteMap } from '@stricli/core'
+import { rows, wrap, wrapCommand } from '../output/wrap.ts'
 import { COMMAND_GROUPS } from '../routes.ts'
 import {
   type Block,
@@ -7,7 +8,6 @@ import {
   type Described,
   entriesOf,
 } from './document.ts'
-import { rows, wrap, wrapCommand } from './wrap.ts'
 
 /** How the help is shown. */
 export interface HelpView {
@@ -20,9 +20,9 @@ export interface HelpView {
 const MOST_COLUMNS = 120
 const LEAST_COLUMNS = 40
 
-/** How wide the help is on a terminal of so many columns; undefined is none. */
-export function helpColumns(columns: number | undefined): number {
-  return Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, columns ?? 80))
+/** How wide the help is on a terminal of so many columns. */
+export function helpColumns(columns: number): number {
+  return Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, columns))
 }
 
 /** The help of a command. */

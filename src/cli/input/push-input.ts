@@ -6,7 +6,8 @@ import { takePushing } from '../device/roles.ts'
 import { asCommandError, withNote } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { standardOutput } from '../output/output.ts'
-import { safeJson } from '../output/render.ts'
+import { tellPerson } from '../output/person.ts'
+import { counted, safeJson } from '../output/render.ts'
 import { WaitNotice } from '../output/wait-notice.ts'
 import { type EnvelopeFlags, Enveloping, envelopeFlags, envelopeOf } from './enveloping.ts'
 import { Frames } from './frames.ts'
@@ -57,6 +58,8 @@ export async function pushStandardInput(
     const options = { wait: noWait !== true, signal, notice }
     await using pusher = await Pusher.open(ring, names, options)
     const { maxItemBytes } = pusher
+    if (process.stdin.isTTY === true && frames !== true)
+      tellPerson('reading items from the terminal, one a line; Ctrl-D ends', json)
     const splitter =
       envelope === undefined ? split(maxItemBytes) : new Enveloping(envelope, maxItemBytes, split)
     try {
@@ -67,6 +70,7 @@ export async function pushStandardInput(
       pushed = pusher.pushed
     }
     if (json === true) await standardOutput(signal).write(`${safeJson({ pushed })}\n`)
+    tellPerson(`${ring.name}: ${counted(pushed, 'item')} pushed`, json)
   } catch (error) {
     throw withNote(error, `Items pushed: ${pushed}`, { pushed })
   }

@@ -23,6 +23,8 @@ export interface PerformOptions extends ChildCommand {
     'concurrency' | 'attempts' | 'deadLetter' | 'keyOf'
   >
   readonly signal: AbortSignal
+  /** Called before the command is started for an item. */
+  readonly onStart: () => void
   /** Told when the command could not be started for an item, before the pause after that. */
   readonly onNotStarted: (position: bigint, error: NotStarted, delayMs: number) => void
 }
@@ -44,6 +46,7 @@ export async function perform(
   const maxMs = Math.max(MAX_PAUSE_MS, options.firstPauseMs)
   const backoff = { firstMs: options.firstPauseMs, maxMs }
   const run = async (delivery: Delivery, job: Job): Promise<void> => {
+    options.onStart()
     const env = {
       SBR_POSITION: formatPosition(job.position, reader.consumer.format),
       SBR_ATTEMPT: String(job.attempt),

@@ -11,6 +11,8 @@ import { emptyNow, usageError } from '../errors.ts'
 import { deviceAndRest, type ItemFlags, limitOf, parsePath } from '../flags/flags.ts'
 import { parseCount, parseDuration } from '../flags/size.ts'
 import { tellFailures, tellNotStarted } from '../output/notices.ts'
+import { tellIdle, tellPerson } from '../output/person.ts'
+import { counted } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 import { openDeadLetters } from './dead-letters.ts'
 import { asArgument, type Delivery, inEnvelope, onStandardInput } from './delivery.ts'
@@ -147,8 +149,10 @@ export async function runWork(options: WorkOptions): Promise<void> {
   options.check?.(reader)
   const notices = { json: flags.json === true, format: reader.consumer.format }
   using _notices = tellFailures(notices)
+  using idle = drain ? undefined : tellIdle(device, flags.json)
   const done = await perform(reader, {
     ...{ command, args: rest, graceMs: grace, firstPauseMs: retryInterval, drain, signal },
+    onStart: () => idle?.[Symbol.dispose](),
     onNotStarted: (...told) => tellNotStarted(notices, ...told),
     process: {
       concurrency,
@@ -158,4 +162,5 @@ export async function runWork(options: WorkOptions): Promise<void> {
     },
   })
   if (drain && done === 0) throw emptyNow(path)
+  tellPerson(`${device}: ${counted(done, 'item')} done`, flags.json)
 }

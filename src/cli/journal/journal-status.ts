@@ -4,7 +4,8 @@ import { whoHolds } from '../../ring/holders.ts'
 import { formatPosition } from '../../ring/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import { shownRoles } from '../output/positions.ts'
-import { grouped, preview, safeText } from '../output/render.ts'
+import { grouped, percent, preview, safeText } from '../output/render.ts'
+import { type Row, type Style, tableText } from '../output/style.ts'
 
 /** An operation that waits. */
 interface Shown {
@@ -33,6 +34,7 @@ const START_BYTES = 256
 const POSITION_COLUMNS = 19
 const BYTES_COLUMNS = 10
 const MIN_PREVIEW_COLUMNS = 20
+const NAME_COLUMNS = 9
 
 /** Counts the pending operations, and keeps the first few. */
 export async function readStatus(
@@ -74,32 +76,36 @@ export function statusJson(report: JournalReport): object {
 }
 
 /** The report as text. */
-export function statusText(report: JournalReport, columns: number): string {
+export function statusText(report: JournalReport, columns: number, style: Style): string {
   const { state, count, shown, performing, problem } = report
   const { used, capacity } = state
   const { producer, consumer } = shownRoles(state)
   const operations = count === 1 ? 'operation' : 'operations'
-  const percent = ((used / capacity) * 100).toFixed(1)
-  const rows: readonly (readonly [string, string])[] = [
-    ['pending', `${grouped(count)} ${operations}${problem === undefined ? '' : ', then damage'}`],
-    ['used', `${grouped(used)} of ${grouped(capacity)} bytes (${percent}%)`],
-    ['state', producer.suspendAck ? 'suspended: no pushes' : 'running'],
-    ['pushed', `up to position ${producer.offset}`],
+  const pending = `${grouped(count)} ${operations}`
+  const rows: readonly Row[] = [
+    problem === undefined ? ['pending', pending] : ['pending', `${pending}, then damage`, 'bad'],
+    ['used', `${style.bytes(used)} of ${style.bytes(capacity)} (${percent(used / capacity)})`],
+    producer.suspendAck ? ['state', 'suspended: no pushes', 'bad'] : ['state', 'running', 'good'],
+    ['pushed', `up to position ${style.position(producer.offset)}`],
     ['pusher', quoted(producer.text)],
-    ['done', `up to position ${consumer.offset}`],
+    ['done', `up to position ${style.position(consumer.offset)}`],
     ['performer', `${quoted(consumer.text)}, ${performing ? 'running' : 'not running'}`],
   ]
-  const table = rows.map(([name, value]) => `  ${name.padEnd(9)}  ${value}\n`).join('')
-  return shown.length === 0 ? table : `${table}\n${list(report, columns)}`
+  const table = tableText(rows, NAME_COLUMNS, style)
+  return shown.length === 0 ? table : `${list(report, columns, style)}\n${table}`
 }
 
-function list({ state, shown, count }: JournalReport, columns: number): string {
+function list({ state, shown, count }: JournalReport, columns: number, style: Style): string {
   const rest = Math.max(MIN_PREVIEW_COLUMNS, columns - POSITION_COLUMNS - BYTES_COLUMNS - 4)
   const more = count - shown.length
   return [
     row('position', 'bytes', 'operation'),
     ...shown.map(({ position, bytes, start }) =>
-      row(formatPosition(position, state.format), String(bytes), preview(start, rest)),
+      row(
+        style.position(formatPosition(position, state.format)),
+        grouped(bytes),
+        preview(start, rest),
+      ),
     ),
     more === 0 ? '' : `\n${grouped(more)} more\n`,
   ].join('')

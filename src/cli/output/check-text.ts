@@ -2,14 +2,19 @@ import { ageOf, fillOf, type RingSurvey, ROLES } from '../../metrics/survey.ts'
 import type { Problem } from '../device/check-ring.ts'
 import type { Surveyed } from '../device/survey.ts'
 import { counted, percent, safeText, spanOfTime } from './render.ts'
+import type { Style } from './style.ts'
 
 /** A device on one line: what is wrong with it, or that it is fine. */
-export function checkLine(survey: Surveyed, problems: readonly Problem[]): string {
+export function checkLine(
+  survey: Surveyed,
+  problems: readonly Problem[],
+  { paint }: Pick<Style, 'paint'>,
+): string {
   const ok = problems.length === 0 && 'state' in survey
   const what = ok
-    ? `ok, ${numbersOf(survey).join(', ')}`
-    : problems.map(({ message }) => message).join('; ')
-  return `${safeText(`${survey.device}: ${what}`)}\n`
+    ? `${paint('good', 'ok')}, ${numbersOf(survey).join(', ')}`
+    : paint('bad', safeText(problems.map(({ message }) => message).join('; ')))
+  return `${safeText(survey.device)}: ${what}\n`
 }
 
 function numbersOf(survey: RingSurvey): readonly string[] {

@@ -2,12 +2,22 @@ import type { Damage } from '../../ring/damage.ts'
 import { formatPosition } from '../../ring/position-text.ts'
 import { counted, describeDamage, grouped, safeJson, safeText } from './render.ts'
 
+type Told = Omit<Damage, 'missed' | 'device'>
+
+/** How long damage of the same kind is gathered. */
+const MORE_MS = 1000
+
 /** Tells on standard error which items a consumer does not get, when they are passed, and how many at the end. */
-export class LossNotices {
+export class LossNotices implements Disposable {
   readonly #device: string
   readonly #json: boolean
   #damaged = 0
   #missed = 0
+  /** What people were told last. */
+  #told: Told | undefined
+  /** Damage of that kind since then. */
+  #more: Told[] = []
+  #timer: NodeJS.Timeout | undefined
 
   constructor(device: string, json: boolean) {
     this.#device = device
@@ -18,12 +28,38 @@ export class LossNotices {
   damaged({ missed, device: _, ...damage }: Damage): void {
     this.missed(missed)
     this.#damaged += damage.items
+    if (this.#isMore(damage)) return
+    this.#tellMore()
     // Only format 2 detects damage.
     const position = formatPosition(damage.position, 2)
     this.#write(
       { event: 'damaged', ...damage, position },
       `stepping over ${describeDamage(damage)}`,
     )
+    if (!this.#json) this.#told = damage
+  }
+
+  /** Whether it is damage as was told last, as in many items of one batch: people are told of it once in a while. */
+  #isMore(damage: Told): boolean {
+    const told = this.#told
+    if (told?.structure !== damage.structure || told.problem !== damage.problem) return false
+    this.#more.push(damage)
+    this.#timer ??= setTimeout(() => this.#tellMore(), MORE_MS)
+    return true
+  }
+
+  /** Tells how much damage there was since, if there was any. */
+  #tellMore(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const more = this.#more
+    const [first, last] = [more[0], more.at(-1)]
+    this.#more = []
+    if (first === undefined || last === undefined) return
+    const items = more.reduce((sum, damage) => sum + damage.items, 0)
+    const sequence = { first: first.sequence.first, last: last.sequence.last }
+    const places = more.length === 1 ? '' : ` more in ${grouped(more.length)} places:`
+    this.#write({}, `stepping over${places} ${describeDamage({ ...first, items, sequence })}`)
   }
 
   /** This many items were overwritten before they were read; zero is not reported. */
@@ -36,10 +72,16 @@ export class LossNotices {
 
   /** Says how many those were, if there were any. */
   sum(): void {
+    this.#tellMore()
     const [damaged, missed] = [this.#damaged, this.#missed]
     if (damaged + missed === 0) return
     const what = `${counted(damaged + missed, 'item')} lost: ${grouped(damaged)} damaged, ${grouped(missed)} overwritten`
     this.#write({ event: 'lost', damaged, missed }, what)
+  }
+
+  /** Tells what is not told yet. */
+  [Symbol.dispose](): void {
+    this.#tellMore()
   }
 
   #write(event: object, text: string): void {

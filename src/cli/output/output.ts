@@ -31,7 +31,8 @@ export function standardOutput(signal: AbortSignal): Output {
   const kind = kindOfOutput()
   return {
     kind,
-    columns: process.stdout.columns ?? 80,
+    // One that does not know its size says 0.
+    columns: process.stdout.columns || 80,
     write: (data) => translated(kind === 'file' ? writeFile(data) : writeStream(data, signal)),
     flush: () => (kind === 'file' ? translated(fdatasyncCall(STDOUT)) : Promise.resolve()),
   }

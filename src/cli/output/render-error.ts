@@ -1,3 +1,4 @@
+import { styleText } from 'node:util'
 import type { CommandError } from '../errors.ts'
 import { safeJson, safeText } from './render.ts'
 
@@ -9,5 +10,6 @@ export function errorObject({ code, message, details }: CommandError): object {
 /** An error on one line of standard error. */
 export function renderError(error: CommandError, json: boolean): string {
   if (json) return `${safeJson({ error: errorObject(error) })}\n`
-  return `sbr: ${safeText(error.message)} (${safeText(error.code)})\n`
+  const sbr = styleText('red', 'sbr:', { stream: process.stderr })
+  return `${sbr} ${safeText(error.message)} (${safeText(error.code)})\n`
 }

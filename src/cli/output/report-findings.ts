@@ -1,16 +1,22 @@
 import type { Finding, RingReport } from '../../ring/report/finding.ts'
 import type { RepairReport } from '../../ring/report/repair.ts'
 import { counted, grouped, safeText, spanOf } from './render.ts'
+import type { Style } from './style.ts'
 
 /** The findings of a ring as text. */
-export function verifyText(path: string, report: RingReport): string {
+export function verifyText(
+  path: string,
+  report: RingReport,
+  { paint }: Pick<Style, 'paint'>,
+): string {
   const { findings, moreFindings, log } = report
   const counts =
     log === undefined
       ? 'The log was not checked.\n'
       : `Checked ${counted(log.blocks, 'block')} in use${batches(report)}: ${counted(log.items, 'item')} that ` +
         `wait, ${counted(log.bytes, 'byte')}. Not checked: ${counted(log.freeBlocks, 'free block')}.\n`
-  return `${safeText(path)}: ${verdict(report)}\n${findings.map(findingText).join('')}${moreText(moreFindings)}${counts}`
+  const says = paint(report.sound ? 'good' : 'bad', verdict(report))
+  return `${safeText(path)}: ${says}\n${findingsText(findings)}${moreText(moreFindings)}${counts}`
 }
 
 /** The same in a few words. */
@@ -35,7 +41,7 @@ export function repairText(
   })
   const stay = left.length + moreLeft
   const rest = stay === 0 ? '' : `${counted(stay, 'finding')} ${stay === 1 ? 'stays' : 'stay'}:\n`
-  return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${left.map(findingText).join('')}${moreText(moreLeft)}`
+  return `${safeText(path)}: ${what}\n${lines.join('')}${rest}${findingsText(left)}${moreText(moreLeft)}`
 }
 
 function moreText(more: number): string {
@@ -50,22 +56,50 @@ function batches({ format, log }: RingReport): string {
   return format === 1 || log === undefined ? '' : `, ${counted(log.batches, 'sound batch', 'es')}`
 }
 
-function findingText({
-  severity,
-  offset,
-  structure,
-  problem,
-  sequence,
-  items,
-  advice,
-}: Finding): string {
-  const span =
-    sequence && `${spanOf(`items ${sequence.first} to ${sequence.last}`)}, counted from 0`
-  const lost = items === undefined || items === 0 ? [] : [`${counted(items, 'item')} lost`]
-  const details = [...(span === undefined ? [] : [span]), ...lost, advice].join('; ')
-  return safe(
-    `  ${location(offset)}  ${severity}: ${structure}: ${problem}\n           ${details}\n`,
+/** A finding, and those right after it that only tell of other places. */
+interface Alike {
+  readonly first: Finding
+  last: Finding
+  places: number
+  items: number
+}
+
+/** The findings as text: those of one kind, as many items of a damaged batch are, together. */
+function findingsText(findings: readonly Finding[]): string {
+  const groups: Alike[] = []
+  for (const finding of findings) {
+    const group = groups.at(-1)
+    const { items = 0 } = finding
+    if (group !== undefined && isAlike(group.first, finding)) {
+      group.last = finding
+      group.places++
+      group.items += items
+    } else {
+      groups.push({ first: finding, last: finding, places: 1, items })
+    }
+  }
+  return groups.map(alikeText).join('')
+}
+
+function isAlike(one: Finding, other: Finding): boolean {
+  return (['severity', 'structure', 'problem', 'advice'] as const).every(
+    (name) => one[name] === other[name],
   )
+}
+
+function alikeText({ first, last, places, items }: Alike): string {
+  const { severity, structure, problem, advice } = first
+  const [from, to] = [first.sequence?.first, last.sequence?.last]
+  const all = `items ${from} to ${to}`
+  const span =
+    from === undefined ? [] : [`${places === 1 ? spanOf(all) : `among ${all}`}, counted from 0`]
+  const lost = items === 0 ? [] : [`${counted(items, 'item')} lost`]
+  const where =
+    places === 1
+      ? location(first.offset)
+      : `${counted(places, 'place')} from ${location(first.offset)} to ${location(last.offset)}`
+  const details = [...span, ...lost, advice].join('; ')
+  return safe(`  ${where}  ${severity}: ${structure}: ${problem}\n           ${details}\n`)
 }
 
 function location(offset: number): string {

@@ -1,6 +1,6 @@
-import type { RingHolders } from '../../ring/holders.ts'
 import { formatPosition } from '../../ring/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
+import type { Circumstances } from '../device/next-steps.ts'
 import { asCommandError } from '../errors.ts'
 import { Stopped } from '../signals.ts'
 import { writeItemJson } from './items.ts'
@@ -11,9 +11,9 @@ import { errorObject } from './render-error.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** What a report of a ring shows. */
-export interface ReportOptions {
-  readonly items: boolean
-  readonly holders: RingHolders
+export interface ReportOptions extends Circumstances {
+  /** The most items that are shown. */
+  readonly items: number
   /** Ends it between two items. */
   readonly signal: AbortSignal
 }
@@ -22,7 +22,7 @@ export interface ReportOptions {
 export async function writeJson(
   output: Output,
   state: RingInspection,
-  { items, signal, holders }: ReportOptions,
+  { items: most, signal, holders, leases }: ReportOptions,
 ): Promise<void> {
   const { items: waiting, ...fields } = state
   const atWork = {
@@ -30,16 +30,21 @@ export async function writeJson(
     consumer: holders.consumer !== undefined,
   }
   const writer = new TextWriter(output)
-  const json = safeJson({ ...fields, ...shownRoles(state), atWork, holders })
-  if (!items) return output.write(`${json}\n`)
+  const { uuid: _, ...leaseStates } = leases ?? {}
+  const json = safeJson({
+    ...{ ...fields, ...shownRoles(state), atWork, holders },
+    ...(leases !== undefined && { leases: leaseStates }),
+  })
+  if (most === 0) return output.write(`${json}\n`)
   await writer.add(`${json.slice(0, -1)},"items":[`)
   try {
-    let separator = ''
+    let shown = 0
     for await (const { item, position } of waiting()) {
       signal.throwIfAborted()
-      await writer.add(separator)
+      if (shown > 0) await writer.add(',')
       await writeItemJson(writer, { position: formatPosition(position, state.format) }, item)
-      separator = ','
+      shown++
+      if (shown === most) break
     }
     await writer.add(']}\n')
   } catch (error) {

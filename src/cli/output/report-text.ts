@@ -1,33 +1,35 @@
 import type { BlockHolder } from '../../block/device.ts'
-import type { RingHolders } from '../../ring/holders.ts'
 import { formatPosition } from '../../ring/position-text.ts'
 import { cannotRead } from '../../ring/report/read-around.ts'
 import type { RingInspection } from '../../ring/types.ts'
+import { nextSteps } from '../device/next-steps.ts'
+import { describeLease } from './lease-text.ts'
 import type { Output } from './output.ts'
 import { shownRoles } from './positions.ts'
-import { counted, grouped, isoTime, preview, safeText } from './render.ts'
+import { counted, grouped, percent, preview, safeText } from './render.ts'
 import type { ReportOptions } from './report-json.ts'
+import { type Row, type Style, tableText } from './style.ts'
 import { TextWriter } from './text-writer.ts'
 
 /** Columns of a position (19 are enough for 2^62, and for 1000 epochs of 2^52 items) and of a length, in the table of items. */
 const POSITION_COLUMNS = 19
 const BYTES_COLUMNS = 10
 const MIN_PREVIEW_COLUMNS = 20
+const NAME_COLUMNS = 8
 
-type Row = readonly [name: string, value: string]
-
-/** Writes a ring's state as text. */
+/** Writes a ring's state as text: its first items, then, where it stays in sight, what is to be known and done. */
 export async function writeText(
   output: Output,
   state: RingInspection,
-  { items, signal, holders }: ReportOptions,
+  options: ReportOptions,
+  style: Style,
 ): Promise<void> {
   const writer = new TextWriter(output)
-  await writer.add(summary(state, holders))
   try {
-    if (items) await writeItems(writer, state, output.columns, signal)
+    if (options.items > 0) await writeItems(writer, state, options, output.columns, style)
   } finally {
-    // Also what came before a damaged item.
+    // Also after a damaged item.
+    await writer.add(tableText(summary(state, options, style), NAME_COLUMNS, style))
     await writer.end()
   }
 }
@@ -35,73 +37,87 @@ export async function writeText(
 async function writeItems(
   writer: TextWriter,
   state: RingInspection,
+  { items: most, signal }: ReportOptions,
   columns: number,
-  signal: AbortSignal,
+  style: Style,
 ): Promise<void> {
   const rest = Math.max(MIN_PREVIEW_COLUMNS, columns - POSITION_COLUMNS - BYTES_COLUMNS - 4)
-  let count = 0
+  let [shown, more] = [0, 0]
   for await (const { item, position } of state.items()) {
     signal.throwIfAborted()
-    if (count === 0) await writer.add(`\n${row('position', 'bytes', 'item')}`)
-    count++
-    await writer.add(
-      row(formatPosition(position, state.format), String(item.length), preview(item, rest)),
-    )
+    if (shown === most) {
+      more = state.waitingItems === undefined ? more + 1 : state.waitingItems - shown
+      // Only format 1 does not know how many there are.
+      if (state.waitingItems === undefined) continue
+      break
+    }
+    if (shown === 0) await writer.add(row('position', 'bytes', 'item'))
+    shown++
+    const place = style.position(formatPosition(position, state.format))
+    await writer.add(row(place, grouped(item.length), preview(item, rest)))
   }
-  await writer.add(`\n${counted(count, 'item')}\n`)
+  const all =
+    more <= 0 ? counted(shown, 'item') : `${counted(more, 'more item')} (--items N shows more)`
+  await writer.add(`${shown === 0 ? '' : '\n'}${all}\n\n`)
 }
 
 function row(position: string, bytes: string, text: string): string {
   return `${position.padStart(POSITION_COLUMNS)}  ${bytes.padStart(BYTES_COLUMNS)}  ${text}\n`
 }
 
-function summary(state: RingInspection, holders: RingHolders): string {
-  const { capacity, used } = state
+function summary(state: RingInspection, options: ReportOptions, style: Style): readonly Row[] {
+  const { holders, leases } = options
+  const { capacity, used, stats } = state
   const { producer, consumer } = shownRoles(state)
-  const percent = ((used / capacity) * 100).toFixed(1)
-  const rows: readonly Row[] = [
+  const steps = nextSteps(state, options)
+  return [
     ['format', String(state.format)],
-    ...ringRows(state),
+    ...ringRows(state, style),
     ['size', `${grouped(state.sizeSectors)} sectors of ${state.sectorSize} bytes`],
-    ['capacity', `${grouped(capacity)} bytes`],
-    ['used', `${grouped(used)} bytes (${percent}%)`],
-    ['free', `${grouped(state.free)} bytes`],
-    ...waitingRows(state),
-    ['state', stateOf(producer.suspendAck, consumer.suspend)],
+    ['capacity', style.bytes(capacity)],
+    ['used', `${style.bytes(used)} (${percent(used / capacity)})`],
+    ['free', style.bytes(state.free)],
+    ...waitingRows(state, style),
+    stateRow(producer.suspendAck, consumer.suspend),
     [
       'producer',
-      `position ${producer.offset}, suspend_ack ${producer.suspendAck}${working(holders.producer)}`,
+      `position ${style.position(producer.offset)}, suspend_ack ${producer.suspendAck}${working(holders.producer)}`,
     ],
-    ['', `${quoted(producer.text)}${written(state.stats?.producerAt)}`],
-    ...holderRows(holders.producer),
+    ['', `${quoted(producer.text)}${written(stats?.producerAt, style)}`],
+    ...holderRows(holders.producer, style),
+    ...leaseRows(leases?.producer, style),
     [
       'consumer',
-      `position ${consumer.offset}, suspend ${consumer.suspend}${working(holders.consumer)}`,
+      `position ${style.position(consumer.offset)}, suspend ${consumer.suspend}${working(holders.consumer)}`,
     ],
-    ['', `${quoted(consumer.text)}${written(state.stats?.consumerAt)}`],
-    ...holderRows(holders.consumer),
-    ...(state.unreadable ?? []).map((range): Row => ['damaged', cannotRead(range)]),
+    ['', `${quoted(consumer.text)}${written(stats?.consumerAt, style)}`],
+    ...holderRows(holders.consumer, style),
+    ...leaseRows(leases?.consumer, style),
+    ...(state.unreadable ?? []).map((range): Row => ['damaged', cannotRead(range), 'bad']),
+    ...steps.map((step, index): Row => [index === 0 ? 'to do' : '', safeText(step), 'bad']),
   ]
-  return rows.map(([name, value]) => `  ${name.padEnd(8)}  ${value}\n`).join('')
 }
 
-function ringRows({ ring }: RingInspection): readonly Row[] {
+function ringRows({ ring }: RingInspection, style: Style): readonly Row[] {
   if (ring === undefined) return []
   const what = ring.onFull === 'overwrite' ? ', overwrites its oldest items when it is full' : ''
   const name = ring.name === '' ? '' : `"${safeText(ring.name)}", `
-  return [['ring', `${name}${ring.uuid}, blocks of ${grouped(ring.blockSize)} bytes${what}`]]
+  return [['ring', `${name}${ring.uuid}, blocks of ${style.bytes(ring.blockSize)}${what}`]]
 }
 
-function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): readonly Row[] {
+function waitingRows(
+  { waitingItems, waitingBytes, stats }: RingInspection,
+  style: Style,
+): readonly Row[] {
   if (waitingItems === undefined || waitingBytes === undefined || stats === undefined) return []
-  const since = stats.oldestAt === undefined ? 'an unknown time' : isoTime(stats.oldestAt)
-  const age = waitingItems === 0 ? '' : `, the oldest since ${since}`
+  const pushed = stats.oldestAt === undefined ? 'at an unknown time' : style.when(stats.oldestAt)
+  const age = waitingItems === 0 ? '' : `, the oldest pushed ${pushed}`
   const lost = [
     stats.damagedItems > 0 ? `${grouped(stats.damagedItems)} damaged` : '',
     stats.missedItems > 0 ? `${grouped(stats.missedItems)} overwritten` : '',
   ].filter((text) => text !== '')
   return [
-    ['waiting', `${counted(waitingItems, 'item')}, ${counted(waitingBytes, 'byte')}${age}`],
+    ['waiting', `${counted(waitingItems, 'item')}, ${style.bytes(waitingBytes)}${age}`],
     [
       'so far',
       [
@@ -114,24 +130,36 @@ function waitingRows({ waitingItems, waitingBytes, stats }: RingInspection): rea
 }
 
 /** When a side last wrote its slot; not recorded in format 1. */
-function written(at: number | undefined): string {
-  return at === undefined ? '' : `, last written at ${isoTime(at)} by its clock`
+function written(at: number | undefined, style: Style): string {
+  return at === undefined ? '' : `, last written ${style.when(at)} by its clock`
 }
 
-function stateOf(acknowledged: boolean, wanted: boolean): string {
-  if (wanted === acknowledged) return wanted ? 'suspended' : 'running'
-  return `asked to ${wanted ? 'suspend' : 'resume'}; the producer has not acknowledged it yet`
+function stateRow(acknowledged: boolean, wanted: boolean): Row {
+  if (wanted === acknowledged)
+    return wanted ? ['state', 'suspended', 'bad'] : ['state', 'running', 'good']
+  const asked = `asked to ${wanted ? 'suspend' : 'resume'}`
+  return ['state', `${asked}; the producer has not acknowledged it yet`, 'bad']
 }
 
 function working(holder: BlockHolder | undefined): string {
   return `; ${holder === undefined ? 'not ' : ''}at work on this machine`
 }
 
-function holderRows(holder: BlockHolder | undefined): readonly Row[] {
+function holderRows(holder: BlockHolder | undefined, style: Style): readonly Row[] {
   if (holder === undefined) return []
   const { pid, host, since } = holder
-  const details = pid === undefined ? '' : `, process ${pid} on ${host}, since ${since}`
+  const taken = since === undefined ? Number.NaN : Date.parse(since)
+  const when = Number.isNaN(taken) ? `since ${since}` : `taken ${style.when(taken)}`
+  const details = pid === undefined ? '' : `, process ${pid} on ${host}, ${when}`
   return [['', `held by ${safeText(`${holder.holder}${details}`)}`]]
+}
+
+function leaseRows(
+  lease: Parameters<typeof describeLease>[0] | undefined,
+  style: Style,
+): readonly Row[] {
+  if (lease === undefined || lease.status === 'never') return []
+  return [['', `leased: ${describeLease(lease, style)}`]]
 }
 
 function quoted(text: string): string {

@@ -2,9 +2,10 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { type OpenedDevice, openDevice } from '../../device/device.ts'
 import { describeHolding, type Holding, holdingOf } from '../../device/device-content.ts'
 import { kindOf } from '../../device/whole-sectors.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { device, type ReportFlags, reportFlags } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
 import { grouped, safeJson, safeText } from '../../output/render.ts'
+import { type Row, type Style, styleFor, tableText } from '../../output/style.ts'
 import { stopSignals } from '../../signals.ts'
 
 const fullDescription = `Prints the properties of a file, a raw device or an NBD export as this package sees it, and its content. It is opened
@@ -29,17 +30,21 @@ export const info: Command<CommandContext> = buildCommand({
   docs: { brief: 'Show the properties and content of a device', fullDescription },
   parameters: {
     positional: { kind: 'tuple', parameters: [device] },
-    flags: commonFlags,
+    flags: reportFlags,
   },
   func: run,
 })
 
-async function run(flags: CommonFlags, path: string): Promise<void> {
+async function run(flags: ReportFlags, path: string): Promise<void> {
   using stop = stopSignals()
   await using opened = await openDevice(path, 'auto', flags)
   const report = await reportOf(opened, path, stop.signal)
-  const text = flags.json === true ? `${safeJson(report)}\n` : reportText(report)
-  await standardOutput(stop.signal).write(text)
+  const output = standardOutput(stop.signal)
+  const text =
+    flags.json === true
+      ? `${safeJson(report)}\n`
+      : reportText(report, styleFor(output, flags.exact))
+  await output.write(text)
 }
 
 interface Report {
@@ -75,6 +80,7 @@ async function reportOf(opened: OpenedDevice, path: string, signal: AbortSignal)
   }
 }
 
+const NAME_COLUMNS = 10
 const KINDS = { file: 'file', raw: 'raw block device', nbd: 'NBD export' } as const
 
 function wayOf({ direct }: Report): string {
@@ -82,12 +88,12 @@ function wayOf({ direct }: Report): string {
   return direct ? 'direct, past the page cache' : 'through the page cache'
 }
 
-function reportText(report: Report): string {
+function reportText(report: Report, style: Style): string {
   const { sizeBytes, sizeSectors, sectorSize, unusedBytes: unused } = report
   const capabilities = Object.entries(report.capabilities).filter(([, has]) => has)
-  const size = `${grouped(sizeBytes)} bytes: ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
+  const size = `${style.bytes(sizeBytes)}: ${grouped(sizeSectors)} sectors of ${sectorSize} bytes`
   const end = unused === 0 ? '' : `; ${unused} more at the end are not used`
-  const rows: readonly (readonly [string, string])[] = [
+  const rows: readonly Row[] = [
     ['kind', KINDS[report.kind]],
     ['size', `${size}${end}`],
     ['access', report.readWrite ? 'read and write' : 'read only'],
@@ -96,5 +102,5 @@ function reportText(report: Report): string {
     ['can', capabilities.map(([name]) => name).join(', ')],
     ['holds', safeText(describeHolding(report.holds))],
   ]
-  return rows.map(([name, value]) => `  ${name.padEnd(10)}  ${value}\n`).join('')
+  return tableText(rows, NAME_COLUMNS, style)
 }

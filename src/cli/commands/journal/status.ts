@@ -3,21 +3,22 @@ import { inspectRing } from '../../../ring/attach.ts'
 import { openDevice } from '../../device/device.ts'
 import { asCommandError } from '../../errors.ts'
 import {
-  type CommonFlags,
-  commonFlags,
   device,
   type ItemFlags,
   limitOf,
   maxItem,
+  type ReportFlags,
+  reportFlags,
 } from '../../flags/flags.ts'
 import { parseWhole } from '../../flags/size.ts'
 import { readStatus, statusJson, statusText } from '../../journal/journal-status.ts'
 import { standardOutput } from '../../output/output.ts'
 import { safeJson } from '../../output/render.ts'
 import { errorObject } from '../../output/render-error.ts'
+import { styleFor } from '../../output/style.ts'
 import { Stopped, stopSignals } from '../../signals.ts'
 
-interface Flags extends CommonFlags, Pick<ItemFlags, 'maxItem'> {
+interface Flags extends ReportFlags, Pick<ItemFlags, 'maxItem'> {
   readonly items?: number
 }
 
@@ -53,7 +54,7 @@ export const status: Command<CommandContext> = buildCommand({
         parse: parseWhole,
       },
       maxItem,
-      ...commonFlags,
+      ...reportFlags,
     },
   },
   func: run,
@@ -71,7 +72,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     const error = problem !== undefined && { error: errorObject(asCommandError(problem)) }
     await output.write(`${safeJson({ ...statusJson(found), ...error })}\n`)
   } else {
-    await output.write(statusText(found, output.columns))
+    await output.write(statusText(found, output.columns, styleFor(output, flags.exact)))
   }
   if (found.problem !== undefined) throw found.problem
 }

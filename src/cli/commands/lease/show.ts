@@ -2,10 +2,11 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { readLeases } from '../../../ring/lease.ts'
 import { openDevice } from '../../device/device.ts'
 import { withLeases } from '../../device/leases.ts'
-import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
+import { device, type ReportFlags, reportFlags } from '../../flags/flags.ts'
 import { leasesText } from '../../output/lease-text.ts'
 import { standardOutput } from '../../output/output.ts'
 import { safeJson } from '../../output/render.ts'
+import { styleFor } from '../../output/style.ts'
 import { stopSignals } from '../../signals.ts'
 
 const fullDescription = `Prints the leases of a ring of format 2. Opens the device read-only, takes no role and changes nothing. A held lease
@@ -25,14 +26,18 @@ EXAMPLES
 
 export const show: Command<CommandContext> = buildCommand({
   docs: { brief: 'Show which hosts hold the roles', fullDescription },
-  parameters: { positional: { kind: 'tuple', parameters: [device] }, flags: commonFlags },
+  parameters: { positional: { kind: 'tuple', parameters: [device] }, flags: reportFlags },
   func: run,
 })
 
-async function run(flags: CommonFlags, path: string): Promise<void> {
+async function run(flags: ReportFlags, path: string): Promise<void> {
   using stop = stopSignals()
   await using ring = await openDevice(path, 'read-only', flags)
   const leases = await withLeases(() => readLeases(ring))
-  const text = flags.json === true ? safeJson({ device: path, ...leases }) : leasesText(leases)
-  await standardOutput(stop.signal).write(`${text}\n`)
+  const output = standardOutput(stop.signal)
+  const text =
+    flags.json === true
+      ? safeJson({ device: path, ...leases })
+      : leasesText(leases, styleFor(output, flags.exact))
+  await output.write(`${text}\n`)
 }

@@ -1,0 +1,103 @@
+import { styleText } from 'node:util'
+import type { Output } from './output.ts'
+import { grouped, isoTime } from './render.ts'
+import { wrap } from './wrap.ts'
+
+/** What a part of a report tells: that all is well, that somebody should see to it, or a detail. */
+export type Tone = 'good' | 'bad' | 'faint'
+
+/** How a report writes numbers and times, and what it lays weight on. */
+export interface Style {
+  /** Where lines end; without a terminal they do not. */
+  readonly columns: number
+  /** `6.7 MiB` for people, `7,012,352 bytes` exactly. */
+  bytes(count: number): string
+  /** When something was, by a clock of a device: `4 min ago` for people, `at 2026-01-02T03:04:05.000Z` exactly. */
+  when(ms: number): string
+  /** A position as the ring's format writes it: for people, of format 2, the number of the item: `#99,954`. */
+  position(text: string): string
+  /** Colours a text, where standard output has colours; NO_COLOR and FORCE_COLOR have their say. */
+  paint(tone: Tone | undefined, text: string): string
+}
+
+/** How a text is written for this output: for people at a terminal, unless they want it exactly; else as scripts have always read it. */
+export function styleFor(
+  { kind, columns }: Pick<Output, 'kind' | 'columns'>,
+  exact = false,
+): Style {
+  const isTerminal = kind === 'terminal'
+  return {
+    ...(isTerminal && !exact ? HUMAN : EXACT),
+    columns: isTerminal ? columns : Number.POSITIVE_INFINITY,
+    paint: (tone, text) => (tone === undefined ? text : styleText(COLOURS[tone], text)),
+  }
+}
+
+const COLOURS = { good: 'green', bad: 'red', faint: 'dim' } as const
+
+/** Numbers in full. */
+export const EXACT: Pick<Style, 'bytes' | 'when' | 'position'> = {
+  bytes: (count) => `${grouped(count)} bytes`,
+  when: (ms) => `at ${isoTime(ms)}`,
+  position: (text) => text,
+}
+
+const HUMAN: Pick<Style, 'bytes' | 'when' | 'position'> = {
+  bytes: humanBytes,
+  when: (ms) => humanTime(ms, Date.now()),
+  position: (text) => {
+    const [, item] = /^\d+:(\d+)$/.exec(text) ?? []
+    return item === undefined ? text : `#${grouped(BigInt(item))}`
+  },
+}
+
+const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
+
+/** `512 bytes`, `6.7 MiB`. */
+export function humanBytes(count: number): string {
+  if (count < 1024) return `${count} byte${count === 1 ? '' : 's'}`
+  let value = count
+  let unit = ''
+  for (const next of UNITS) {
+    // What would be rounded to 1024.0 is one of the next.
+    if (value < 1023.95) break
+    value /= 1024
+    unit = next
+  }
+  return `${Number(value.toFixed(1))} ${unit}`
+}
+
+const SPANS = [
+  { name: 'd', ms: 86_400_000 },
+  { name: 'h', ms: 3_600_000 },
+  { name: 'min', ms: 60_000 },
+  { name: 's', ms: 1000 },
+] as const
+
+/** `4 min ago`, `in 2 h` by a clock that is ahead, `just now`; what no calendar has is written exactly. */
+export function humanTime(ms: number, now: number): string {
+  const span = Math.abs(now - ms)
+  const unit = SPANS.find((one) => span >= one.ms)
+  if (Number.isNaN(new Date(ms).getTime())) return `at ${isoTime(ms)}`
+  if (unit === undefined) return 'just now'
+  const length = `${Math.floor(span / unit.ms)} ${unit.name}`
+  return now >= ms ? `${length} ago` : `in ${length}`
+}
+
+/** A name, what it is, and how that is. */
+export type Row = readonly [name: string, value: string, tone?: Tone | undefined]
+
+/** Names and values in two columns; a long value goes on below its start. */
+export function tableText(rows: readonly Row[], nameColumns: number, style: Style): string {
+  return rows
+    .map(([name, value, tone]) => {
+      const start = `  ${style.paint('faint', name.padEnd(nameColumns))}  `
+      const indent = nameColumns + 4
+      const lines =
+        style.columns === Number.POSITIVE_INFINITY
+          ? `${' '.repeat(indent)}${value}\n`
+          : wrap(value, style.columns, indent)
+      return `${start}${style.paint(tone, lines.slice(indent, -1))}\n`
+    })
+    .join('')
+}
