@@ -61,8 +61,21 @@ test('a watch that stops working is not waited for', async () => {
     close: () => undefined,
   })
   const waiter = new Waiter(deaf, clock)
-  expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(250)
+  expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(1000)
   works = false
   waiter.reset()
   expect(Math.max(...(await pauses(waiter, clock, 20)))).toBeLessThanOrEqual(51)
+})
+
+test('what came unreported has it look more often', async () => {
+  const clock = new FakeClock()
+  const waiter = new Waiter(await smallRing(), clock)
+  expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(1000)
+  waiter.wake()
+  await waiter.pause()
+  waiter.reset()
+  expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(1000)
+  waiter.reset()
+  expect(Math.max(...(await pauses(waiter, clock, 20)))).toBe(250)
+  waiter.close()
 })

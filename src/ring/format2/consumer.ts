@@ -100,6 +100,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
   /** The position of the last `advance`, if there was one. */
   #advancedTo: Position | undefined
   readonly #lossCounter = new LossCounter()
+  /** When the last pop began, if it found nothing. */
+  #emptyAt = Number.NEGATIVE_INFINITY
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
     super(claimed, disk)
@@ -181,6 +183,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
     return this.run(async () => {
       const { maxItems, maxBytes } = popBounds(options)
       const popped: PoppedItem[] = []
+      const begun = this.clock.now()
+      this.#emptyAt = Number.NEGATIVE_INFINITY
       let from = options.from ?? this.position
       await this.#hear(from)
       this.#checkFrom(from)
@@ -206,7 +210,20 @@ export class Format2Consumer extends Format2Role implements Consumer {
       } finally {
         this.#log.end()
       }
+      if (popped.length === 0) this.#emptyAt = begun
       return popped
+    })
+  }
+
+  /**
+   * Whether it is worth popping again from a position where the last pop found nothing: by one sector, where the next batch would begin.
+   * That does not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so the answer is yes
+   * if that pop began `maxAgeMs` ago.
+   */
+  mayHaveNews(from: Position, maxAgeMs: number): Promise<boolean> {
+    return this.run(async () => {
+      if (this.clock.now() - this.#emptyAt >= maxAgeMs) return true
+      return !(await this.#log.isStill(from))
     })
   }
 

@@ -5,8 +5,10 @@ import { onAbort } from '../../util/abort.ts'
 const FIRST_MS = 1
 /** The longest pause between two refreshes, unless it has been quiet for long. */
 const BUSY_POLL_MS = 50
-/** The same after a long quiet time, or if the device reports changes: a report is a hint, which may be lost. */
+/** The same after a long quiet time, or if the device says that it reports changes and one came without a report. */
 const QUIET_POLL_MS = 250
+/** The same if each change has been reported so far: a report is a hint, which may be lost. */
+const REPORTED_POLL_MS = 1000
 /** The part of the quiet time so far that a pause may add to it. */
 const QUIET_SHARE = 1 / 20
 /** Why a pause ends early. Without a reason, each abort would make an error with a stack. */
@@ -18,8 +20,9 @@ export type WakeCause = 'hint' | 'call' | 'poll'
 /** How to wait. */
 export interface WaitOptions {
   /**
-   * The longest pause between two refreshes, in milliseconds. Default: 250 if the device reports changes; otherwise 50, and up to
-   * 250 when it has been quiet for seconds, so that idling costs little.
+   * The longest pause between two looks, in milliseconds. Default: 1,000 if the device reports changes, and 250 once one came
+   * unreported, as those of another host do; otherwise 50, and up to 250 when it has been quiet for seconds, so that idling costs little.
+   * A reader mostly looks at one sector, and at everything once a second, or as often as this says.
    */
   readonly maxPollMs?: number
 }
@@ -34,6 +37,10 @@ export class Waiter {
   /** What ends the current pause, or the next one. */
   #woken: WakeCause | undefined
   readonly #onWake: ((by: WakeCause) => void) | undefined
+  /** Whether the last pause ended by itself. */
+  #wasLong = false
+  /** Whether something came that was not reported. */
+  #isDeaf = false
   #wake: AbortController | undefined
 
   /** @param onWake told why each pause ended */
@@ -57,6 +64,8 @@ export class Waiter {
 
   /** Resets the pauses: what was waited for has come. */
   reset(): void {
+    this.#isDeaf ||= this.#wasLong
+    this.#wasLong = false
     this.#pauseMs = FIRST_MS
     this.#quietSince = this.#clock.now()
   }
@@ -72,6 +81,7 @@ export class Waiter {
    */
   async pause(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
+    this.#wasLong = false
     if (this.#woken === undefined) await this.#sleep(signal)
     const by = this.#woken ?? 'poll'
     this.#woken = undefined
@@ -90,7 +100,7 @@ export class Waiter {
 
   #longest(): number {
     if (this.#maxPollMs !== undefined) return this.#maxPollMs
-    if (this.#watch?.works === true) return QUIET_POLL_MS
+    if (this.#watch?.works === true) return this.#isDeaf ? QUIET_POLL_MS : REPORTED_POLL_MS
     const quietMs = this.#clock.now() - this.#quietSince
     return Math.min(QUIET_POLL_MS, Math.max(BUSY_POLL_MS, quietMs * QUIET_SHARE))
   }
@@ -101,6 +111,7 @@ export class Waiter {
     this.#wake = wake
     try {
       await this.#clock.sleep(this.#pauseMs, wake.signal)
+      this.#wasLong = this.#pauseMs > BUSY_POLL_MS
       this.#pauseMs = Math.min(this.#pauseMs * 2, this.#longest())
     } catch {
       signal?.throwIfAborted()

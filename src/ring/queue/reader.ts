@@ -10,6 +10,7 @@ import { Lazy } from '../../util/lazy.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { Consumer } from '../attach.ts'
+import { Format2Consumer } from '../format2/consumer.ts'
 import { popBounds } from '../single-item.ts'
 import type { ConsumerOptions, CreateOptions, PopManyOptions, RingState } from '../types.ts'
 import { Acknowledger } from './acknowledger.ts'
@@ -30,6 +31,9 @@ const work = new Lazy(() => import('./handling/process.ts'))
 
 /** Default of `maxUnacked`. */
 const MAX_UNACKED = 65_536
+
+/** How often a reader that waits looks at more than the next block, in milliseconds; more often if its polls are to be. */
+const SLOTS_MS = 1000
 
 /** How a {@link RingReader} is opened. */
 export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
@@ -116,6 +120,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #hold: Hold
   readonly #acknowledger: Acknowledger
   readonly #source: EntrySource<Out>
+  /** What only the other side's slots show is seen within this time. */
+  readonly #slotsMs: number
   #closed: RingError | undefined
   #isProcessing = false
 
@@ -137,6 +143,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.consumer = consumer
     this.#clock = clock
     this.#waitOptions = options
+    this.#slotsMs = Math.min(SLOTS_MS, options.maxPollMs ?? SLOTS_MS)
     this.#deliveries = deliveries
     this.#hold = new Hold(consumer, deliveries, maxUnacked)
     const { signal: closing } = this.#closing
@@ -227,7 +234,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
           this.#waiter.reset()
           return entries
         }
-        await this.#waiter.pause(signal)
+        const at = this.#source.cursor
+        do await this.#waiter.pause(signal)
+        while (this.#isQuiet(at) && !(await this.#mayHaveNews(at)))
       }
     }, signal)
   }
@@ -338,6 +347,18 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** What was delivered and is still in the ring. */
   get unacked(): Unacked {
     return this.#hold.unacked
+  }
+
+  /** Whether nothing has happened on this side since an item was looked for there. */
+  #isQuiet(at: Position): boolean {
+    if (this.#closed !== undefined || this.#hold.wasFull || this.#deliveries.owes) return false
+    return this.#source.cursor === at
+  }
+
+  /** Whether it is worth looking there again; `take` has the last word. */
+  async #mayHaveNews(at: Position): Promise<boolean> {
+    const { consumer } = this
+    return !(consumer instanceof Format2Consumer) || consumer.mayHaveNews(at, this.#slotsMs)
   }
 
   #deliveryOf(entry: RingEntry<Out>): Delivery {

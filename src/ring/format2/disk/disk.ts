@@ -41,6 +41,7 @@ export class Disk {
   readonly #sectorSize: number
   #slotMemory: Uint8Array | undefined
   #blockMemory: Uint8Array | undefined
+  #headMemory: Uint8Array | undefined
 
   constructor(
     device: BlockDevice,
@@ -159,6 +160,15 @@ export class Disk {
   /** As `readBlocks`, into given memory. */
   async readInto(lsn: number, bytes: Uint8Array): Promise<void> {
     for (const run of this.#runs(lsn, bytes)) await this.device.read(run.sector, [run.bytes])
+  }
+
+  /** The first sector of a block of the log, in memory that the next call may use again. */
+  async readHead(lsn: number): Promise<Uint8Array> {
+    const bytes = this.#headMemory ?? this.device.allocate(this.#sectorSize)
+    this.#headMemory = undefined
+    await this.device.read(this.sectorOf(this.offsetOf(lsn)), [bytes])
+    this.#headMemory = bytes
+    return bytes
   }
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */

@@ -197,6 +197,11 @@ export class ConsumerLog {
     })
   }
 
+  /** Whether `next`, which found nothing at a position, would find nothing there now, by the next block: false if that is unknown. */
+  async isStill(position: Position): Promise<boolean> {
+    return this.seqOf(position) === this.readTo && this.#reader.isStillVacant(this.#frontier.lsn)
+  }
+
   /**
    * As `next`, but only counts the sound committed items from there to the end of their batch.
    * @throws {RingError} `RING_CORRUPT`

@@ -1,4 +1,5 @@
 import {
+  BATCH_HEADER_BYTES,
   type BatchHeader,
   batchBlocks,
   batchEnd,
@@ -59,6 +60,9 @@ export class LogReader {
   readonly #maxItemBytes: number
   #signal: AbortSignal | undefined
   readonly #ahead: ReadAhead
+  /** Where a batch was looked for last, and what was there instead of a header; its LSN is negative if there was one. */
+  #vacantLsn = -1
+  readonly #vacant = new Uint8Array(BATCH_HEADER_BYTES)
 
   /** @param options apply until a call begins that brings a signal of its own */
   constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: LogReaderOptions = {}) {
@@ -104,6 +108,16 @@ export class LogReader {
     // It may have been written since it was prefetched.
     this.forget()
     return this.#batchAt(logPosition, epochs)
+  }
+
+  /**
+   * Whether no batch can have been written at an LSN since one was looked for there in vain: reads one sector, and compares it with what was
+   * there then. False also if it was looked for elsewhere, or found.
+   */
+  async isStillVacant(lsn: number): Promise<boolean> {
+    if (this.#vacantLsn !== lsn) return false
+    const head = await this.#disk.readHead(lsn)
+    return this.#vacantLsn === lsn && this.#vacant.every((byte, at) => byte === head[at])
   }
 
   async #batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {
@@ -200,12 +214,16 @@ export class LogReader {
   /** The header that continues the log. One with a flipped bit counts if it continues the chain. */
   async #headerAt(logPosition: LogPosition, epochs: Epochs): Promise<Found | undefined> {
     const { uuid, layout } = this.#disk
-    const { bytes } = await this.#blocks(logPosition.lsn, 1)
-    const header = this.#parse(bytes, logPosition.lsn, epochs)
-    if (header !== undefined) return { header }
-    const guess = guessHeader(bytes, logPosition.lsn, uuid, layout)
+    const { lsn } = logPosition
+    const { bytes } = await this.#blocks(lsn, 1)
+    const header = parseHeader(bytes, lsn, uuid, layout)
+    const guess = header === undefined ? guessHeader(bytes, lsn, uuid, layout) : undefined
+    // Behind a header that does not count yet, more may be written that its own sector does not show.
+    this.#vacantLsn = header === undefined && guess === undefined ? lsn : -1
+    if (this.#vacantLsn === lsn) this.#vacant.set(bytes.subarray(0, BATCH_HEADER_BYTES))
+    if (header !== undefined && allowsEpoch(epochs, lsn, header.epoch)) return { header }
     const holds = guess?.header.start.crc === logPosition.crc
-    return holds && allowsEpoch(epochs, logPosition.lsn, guess.header.epoch) ? guess : undefined
+    return holds && allowsEpoch(epochs, lsn, guess.header.epoch) ? guess : undefined
   }
 
   /** The sound items of a batch that a search found. */

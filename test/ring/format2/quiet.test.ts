@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { copy } from '../../../src/block/ops/index.ts'
+import { isRingError } from '../../../src/errors.ts'
+import { Producer } from '../../../src/ring/attach.ts'
+import { Disk } from '../../../src/ring/format2/disk/disk.ts'
+import { RingReader } from '../../../src/ring/queue/reader.ts'
+import { RingWriter } from '../../../src/ring/queue/writer.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
+import { HookedDevice } from '../../helpers/hooked.ts'
+import { attachProducer } from '../../helpers/ring.ts'
+
+const BLOCK = 4096
+
+/** A ring on a device that reports no changes, and a reader that has waited long. */
+async function quiet(options: { readonly maxPollMs?: number } = {}) {
+  const below = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await Producer.create(below)
+  const clock = new FakeClock()
+  const device = new HookedDevice(below, { watch: false })
+  const reader = await RingReader.open(device, { clock, ...options })
+  const received = reader.receive()
+  received.catch(() => undefined)
+  await clock.advance(20_000)
+  device.requests.length = 0
+  return { below, device, clock, reader, received }
+}
+
+/** What is read while nothing happens. */
+async function readIn(ms: number, options: { readonly maxPollMs?: number } = {}) {
+  const { device, clock, reader } = await quiet(options)
+  await clock.advance(ms)
+  const reads = device.requests.filter(({ operation }) => operation === 'read')
+  await reader.close()
+  return {
+    heads: reads.filter(({ bytes }) => bytes === 512).length,
+    slots: reads.filter(({ bytes }) => bytes === 4 * BLOCK).length,
+    all: reads.length,
+  }
+}
+
+/** What another program writes, block by block. */
+async function writesOf(below: MemoryBlockDevice, push: (producer: Producer) => Promise<unknown>) {
+  const fork = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await copy(below, fork)
+  const producer = await attachProducer(fork)
+  await push(producer)
+  const after = new Uint8Array(1024 * 512)
+  await fork.read(0, [after])
+  // Closing would checkpoint that the batch is whole.
+  await producer.close()
+  return async (from: number, to: number) => below.write(from / 512, [after.subarray(from, to)])
+}
+
+test('a poll reads one sector, and the slots once a second', async () => {
+  const { heads, slots, all } = await readIn(10_000)
+  expect(heads).toBeGreaterThanOrEqual(20)
+  expect(slots).toBeGreaterThanOrEqual(8)
+  expect(slots).toBeLessThanOrEqual(11)
+  // A look at the slots is one at the next blocks too.
+  expect(all).toBe(heads + 2 * slots)
+})
+
+test('a shorter maxPollMs is how often it looks at the slots', async () => {
+  const { heads, slots } = await readIn(1000, { maxPollMs: 20 })
+  expect(heads).toBe(0)
+  expect(slots).toBeGreaterThanOrEqual(45)
+})
+
+test('an item is seen at the next poll', async () => {
+  const { below, clock, received } = await quiet()
+  await using writer = await RingWriter.open(below)
+  for (const wait of [0, 250, 500]) await clock.advance(wait)
+  await writer.push(new Uint8Array([7]))
+  await clock.advance(250)
+  expect((await received).item).toEqual(new Uint8Array([7]))
+})
+
+test('so is the end of a batch whose header was read before', async () => {
+  const { below, clock, received } = await quiet()
+  let isReceived = false
+  void received.then(() => {
+    isReceived = true
+  })
+  const item = new Uint8Array(3 * BLOCK).fill(7)
+  const write = await writesOf(below, (producer) => producer.append([item]))
+  const { dataOffset } = (await Disk.open(below)).layout
+  await write(0, dataOffset + BLOCK)
+  await clock.advance(1500)
+  expect(isReceived).toBe(false)
+  // The rest comes, and the header's sector stays as it is.
+  await write(dataOffset + BLOCK, dataOffset + 8 * BLOCK)
+  await clock.advance(250)
+  expect((await received).item).toEqual(item)
+})
+
+test('and an item at a place that the reader has passed on its own', async () => {
+  const { below, clock, reader, received } = await quiet()
+  await using writer = await RingWriter.open(below)
+  await writer.push(new Uint8Array([7]))
+  // By this the log is read behind the item, and the block that is next now stays as it is.
+  expect(await reader.consumer.popMany()).toHaveLength(1)
+  await clock.advance(250)
+  expect((await received).item).toEqual(new Uint8Array([7]))
+})
+
+test('another ring at its place is seen within a second', async () => {
+  const { below, clock, received } = await quiet()
+  const other = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await Producer.create(other)
+  await copy(other, below)
+  await clock.advance(1300)
+  const error = await received.catch((thrown: unknown) => thrown)
+  expect(isRingError(error) && error.code).toBe('RING_ROLE_CONFLICT')
+})
+
+test('going back ends the wait at the next poll', async () => {
+  const { below, clock, reader, received } = await quiet()
+  await using writer = await RingWriter.open(below)
+  await writer.push(new Uint8Array([7]))
+  await clock.advance(250)
+  await received
+  const again = reader.receive()
+  await clock.advance(20_000)
+  await reader.rewind()
+  await clock.advance(250)
+  expect((await again).item).toEqual(new Uint8Array([7]))
+})
