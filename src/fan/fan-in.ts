@@ -1,11 +1,13 @@
 import { isRingError, RingError } from '../errors.ts'
 import { Fifo } from '../jobs/fifo.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from '../jobs/types.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import { RingReader } from '../ring/queue/reader.ts'
 import type { WaitingOptions } from '../ring/queue/writer.ts'
-import { untilAborted } from '../util/abort.ts'
+import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Supply } from './supply.ts'
+import { Work } from './work.ts'
 
 /** How {@link receiveFrom} goes about it. */
 export interface FanInOptions<Out> {
@@ -43,11 +45,16 @@ export function receiveFrom<Out>(
 /** The loop over many rings that {@link receiveFrom} makes. */
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
+  readonly #members = new Set<RingReader<Out>>()
+  /** Of each ring, what it has ready: once somebody receives. */
   readonly #supplies = new Map<RingReader<Out>, Supply<Out>>()
   /** Those that have something, in the order of their turns. */
   readonly #ready = new Fifo<Supply<Out>>()
   readonly #waiting = new Set<() => void>()
   readonly #closing = new AbortController()
+  /** What is done instead of receiving, while `process` is under way. */
+  #work: Work<Out> | undefined
+  #receives = false
 
   /** Use {@link receiveFrom}. */
   constructor(options: FanInOptions<Out>) {
@@ -56,7 +63,7 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /** The readers that it receives from. */
   get readers(): readonly RingReader<Out>[] {
-    return [...this.#supplies.keys()]
+    return [...this.#members]
   }
 
   /**
@@ -67,21 +74,23 @@ export class FanIn<Out> implements AsyncDisposable {
   add(reader: RingReader<Out>): void {
     this.#checkOpen()
     if (!(reader instanceof RingReader)) throw new TypeError('expected a RingReader')
-    if (this.#supplies.has(reader)) {
+    if (this.#members.has(reader)) {
       throw new TypeError(`the ring on ${reader.consumer.device.name} is in already`)
     }
-    const supply = new Supply(reader, () => this.#arrived(supply))
-    this.#supplies.set(reader, supply)
+    this.#members.add(reader)
+    if (this.#work !== undefined) this.#work.add(reader, this.#members.size)
+    else if (this.#receives) this.#supply(reader)
   }
 
   /**
    * Receives no more from a ring; one that is not in is no error. When it resolves, its reader delivers what was not received here.
-   * Entries that were received stay to be acknowledged.
+   * Entries that were received stay to be acknowledged. While `process` is under way it resolves when the handlers of that ring have ended,
+   * or its `graceMs` is over, and what they did is acknowledged.
    */
   async remove(reader: RingReader<Out>): Promise<void> {
-    const supply = this.#supplies.get(reader)
-    await supply?.end()
-    if (supply !== undefined && this.#supplies.get(reader) === supply) this.#supplies.delete(reader)
+    await this.#work?.remove(reader)
+    await this.#endSupply(reader)
+    this.#members.delete(reader)
   }
 
   /**
@@ -94,6 +103,7 @@ export class FanIn<Out> implements AsyncDisposable {
     for (;;) {
       signal?.throwIfAborted()
       this.#checkOpen()
+      this.#startReceiving()
       const received = this.#take()
       if (received !== undefined) return received
       await this.#arrival(signal)
@@ -124,6 +134,36 @@ export class FanIn<Out> implements AsyncDisposable {
     }
   }
 
+  /**
+   * Has a handler called for the items of all rings, as `RingReader.process` does for those of one: with the same options, but for
+   * `requeueTo`. `concurrency` is that of all rings, which take turns; `maxHeldBytes` is divided among them; a `keyOf` keeps the order
+   * within a ring, and the same key in another ring is another key. If the call for a ring fails, all stop and this rejects; with an
+   * `onFailed` that is told, the ring is taken out, and the others go on. Rings are added and removed meanwhile; do not receive.
+   * @throws {TypeError | RangeError} an option is out of range, or another call is under way; there is a `requeueTo`
+   * @throws as `RingReader.process`
+   * @throws {RingError} `RING_CLOSED` when this was closed
+   */
+  async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
+    this.#checkOpen()
+    if (this.#work !== undefined) throw new TypeError('this fan-in is processing already')
+    const work = new Work(handler, options, (error, reader) => this.#workFailed(error, reader))
+    this.#work = work
+    const listening = onAbort(this.#closing.signal, () => work.fail(this.#closing.signal.reason))
+    try {
+      this.#receives = false
+      const before = this.readers
+      await Promise.all(before.map((reader) => this.#endSupply(reader)))
+      // Those that are added from here on begin by themselves.
+      for (const reader of before) {
+        if (this.#members.has(reader)) work.add(reader, this.#members.size)
+      }
+      return await work.run()
+    } finally {
+      listening()
+      this.#work = undefined
+    }
+  }
+
   /** Ends it and leaves the readers open: they deliver what was not received here. Never fails; can be called again. */
   async close(): Promise<void> {
     this.#closing.abort(new RingError('RING_CLOSED', 'The fan-in was closed', { device: 'fan-in' }))
@@ -136,6 +176,29 @@ export class FanIn<Out> implements AsyncDisposable {
 
   #checkOpen(): void {
     this.#closing.signal.throwIfAborted()
+  }
+
+  #startReceiving(): void {
+    if (this.#work !== undefined) throw new TypeError('this fan-in is processing')
+    if (this.#receives) return
+    this.#receives = true
+    for (const reader of this.#members) this.#supply(reader)
+  }
+
+  #supply(reader: RingReader<Out>): void {
+    const supply = new Supply(reader, () => this.#arrived(supply))
+    this.#supplies.set(reader, supply)
+  }
+
+  async #endSupply(reader: RingReader<Out>): Promise<void> {
+    await this.#supplies.get(reader)?.end()
+    this.#supplies.delete(reader)
+  }
+
+  #workFailed(error: unknown, reader: RingReader<Out>): void {
+    this.#members.delete(reader)
+    if (this.#options.onFailed === undefined) this.#work?.fail(error)
+    else this.#options.onFailed(error, reader)
   }
 
   #arrived(supply: Supply<Out>): void {
@@ -164,7 +227,10 @@ export class FanIn<Out> implements AsyncDisposable {
       try {
         return { entry: supply.take(), reader }
       } catch (error) {
-        if (supply.hasEnded) this.#supplies.delete(reader)
+        if (supply.hasEnded) {
+          this.#supplies.delete(reader)
+          this.#members.delete(reader)
+        }
         // Who closes a reader knows it.
         if (isRingError(error) && error.code === 'RING_CLOSED') continue
         if (this.#options.onFailed === undefined) throw error

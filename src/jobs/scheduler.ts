@@ -1,5 +1,7 @@
 import type { Clock } from '../clock.ts'
+import { onAbort } from '../util/abort.ts'
 import { Fifo } from './fifo.ts'
+import type { Turns } from './turns.ts'
 
 /** Something to do, which may take several attempts. */
 export interface Job {
@@ -23,6 +25,8 @@ export interface SchedulerParts<J extends Job> {
   readonly clock: Clock
   /** Attempts at the same time. */
   readonly concurrency: number
+  /** Bounds the attempts at the same time beside those of other schedulers. Default: they do not matter. */
+  readonly turns?: Turns | undefined
   /** The next jobs are taken only while fewer than this many were taken and have not ended, */
   readonly maxHeld: number
   /** and while these have fewer bytes. */
@@ -190,7 +194,7 @@ export class Scheduler<J extends Job> {
 
   /** One of the attempts at the same time. */
   async #attempts(): Promise<void> {
-    const { attempt } = this.#parts
+    const { attempt, turns } = this.#parts
     while (!this.#stopped) {
       const job = this.#ready.shift()
       if (job === undefined) {
@@ -198,6 +202,7 @@ export class Scheduler<J extends Job> {
         continue
       }
       if (this.#ready.size === 0) this.changed()
+      if (turns !== undefined && !(await this.#turn(turns))) return
       // No function of its own: a promise more for each job would take as long as all the rest.
       let answer: unknown
       let failure: { readonly error: unknown } | undefined
@@ -206,8 +211,27 @@ export class Scheduler<J extends Job> {
       } catch (error) {
         failure = { error }
       }
+      turns?.give()
       this.#settle(job, answer, failure)
     }
+  }
+
+  /** Waits for a turn; there is none if it stops meanwhile. */
+  async #turn(turns: Turns): Promise<boolean> {
+    const hasTurn = await new Promise<boolean>((resolve) => {
+      let listening = (): void => undefined
+      const onTurn = (): void => {
+        listening()
+        resolve(true)
+      }
+      if (turns.take(onTurn)) return resolve(true)
+      listening = onAbort(this.#stop.signal, () => {
+        turns.withdraw(onTurn)
+        resolve(false)
+      })
+    })
+    if (hasTurn && this.#stopped) turns.give()
+    return hasTurn && !this.#stopped
   }
 
   #settle(job: J, answer: unknown, failure: { readonly error: unknown } | undefined): void {

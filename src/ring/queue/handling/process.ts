@@ -1,19 +1,24 @@
 import type { BlockDevice } from '../../../block/device.ts'
+import type { Turns } from '../../../jobs/turns.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../../../jobs/types.ts'
 import { inspectRing } from '../../attach.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
 import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
 
-/** Has what a reader delivers handled; as `RingReader.process`. */
+/**
+ * Has what a reader delivers handled; as `RingReader.process`.
+ * @param turns bounds the handlers at the same time beside those of other calls
+ */
 export async function process<Out>(
   source: ProcessSource<Out>,
   handler: Handler<Out>,
   options: ProcessOptions<Out>,
   inside: Inside,
+  turns?: Turns,
 ): Promise<ProcessSummary> {
   const { clock } = inside
-  const settings = processSettings(options, { clock, client: source.consumer.client })
+  const settings = { ...processSettings(options, { clock, client: source.consumer.client }), turns }
   try {
     const found = await look(source.consumer.device, options)
     return await new Processor(source, handler, settings, found, inside).run()
@@ -25,7 +30,7 @@ export async function process<Out>(
 }
 
 /** What a processor did that was stopped before it began. */
-const NOTHING_DONE: ProcessSummary = {
+export const NOTHING_DONE: ProcessSummary = {
   ...{ handled: 0, failedAttempts: 0, deadLettered: 0, requeued: 0, skipped: 0, overwritten: 0 },
   abandoned: 0,
 }

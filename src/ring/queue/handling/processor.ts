@@ -3,6 +3,7 @@ import { type CodecError, isCodecError } from '../../../errors.ts'
 import { type Backoff, backoffAfter } from '../../../jobs/backoff.ts'
 import { givenUp, type WorkError } from '../../../jobs/errors.ts'
 import { Scheduler, type Verdict } from '../../../jobs/scheduler.ts'
+import type { Turns } from '../../../jobs/turns.ts'
 import {
   Answer,
   type AttemptStore,
@@ -98,7 +99,7 @@ export class Processor<Out> {
   constructor(
     source: ProcessSource<Out>,
     handler: Handler<Out>,
-    settings: ProcessSettings<Out>,
+    settings: ProcessSettings<Out> & { readonly turns?: Turns | undefined },
     ring: ProcessedRing,
     inside: Inside,
   ) {
@@ -112,6 +113,7 @@ export class Processor<Out> {
     this.#scheduler = new Scheduler<Task<Out>>({
       clock: this.#clock,
       concurrency: settings.concurrency,
+      turns: settings.turns,
       maxHeld: Number.POSITIVE_INFINITY,
       maxHeldBytes: settings.maxHeldBytes,
       next: (most, stop) => this.#next(most, stop),

@@ -1,0 +1,39 @@
+/** Turns that several schedulers share: how many attempts they make at the same time, in all. Whoever has waited longest is next. */
+export class Turns {
+  #free: number
+  readonly #waiting = new Set<() => void>()
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  /**
+   * Takes a turn.
+   * @param onTurn called when there is one, if it has to wait
+   * @returns whether there is one at once
+   */
+  take(onTurn: () => void): boolean {
+    if (this.#free === 0) {
+      this.#waiting.add(onTurn)
+      return false
+    }
+    this.#free--
+    return true
+  }
+
+  /** Waits for no turn any more. */
+  withdraw(onTurn: () => void): void {
+    this.#waiting.delete(onTurn)
+  }
+
+  /** Gives a turn back. */
+  give(): void {
+    const [next] = this.#waiting
+    if (next === undefined) {
+      this.#free++
+      return
+    }
+    this.#waiting.delete(next)
+    next()
+  }
+}

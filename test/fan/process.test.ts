@@ -1,0 +1,150 @@
+import { expect, test } from 'vitest'
+import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { text } from '../../src/codec/index.ts'
+import { receiveFrom } from '../../src/fan/index.ts'
+import { Turns } from '../../src/jobs/turns.ts'
+import { inspectRing } from '../../src/ring/attach.ts'
+import { RingReader } from '../../src/ring/queue/reader.ts'
+import { RingWriter } from '../../src/ring/queue/writer.ts'
+
+interface Ring {
+  readonly device: MemoryBlockDevice
+  readonly writer: RingWriter<string>
+  readonly reader: RingReader<string>
+}
+
+async function ring(items: readonly string[] = []): Promise<Ring> {
+  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
+  const writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
+  if (items.length > 0) await writer.pushMany(items)
+  return { device, writer, reader: await RingReader.open(device, { codec: text }) }
+}
+
+const named = (name: string, count: number): string[] =>
+  Array.from({ length: count }, (_, number) => `${name}${number}`)
+
+const waitingIn = async ({ device }: Ring): Promise<number | undefined> =>
+  (await inspectRing(device)).waitingItems
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+test('all rings are handled, with the turns of one, and each key of a ring in order', async () => {
+  const names = ['a', 'b', 'c', 'd']
+  const rings = await Promise.all(names.map((name) => ring(named(name, 60))))
+  const fan = receiveFrom(rings.map(({ reader }) => reader))
+  const handled: string[] = []
+  let running = 0
+  let most = 0
+  const summary = await fan.process(
+    async (item) => {
+      running++
+      most = Math.max(most, running)
+      await turn()
+      handled.push(item)
+      running--
+    },
+    { concurrency: 3, keyOf: () => 'one key for all', untilEmpty: true },
+  )
+  expect(summary).toMatchObject({ handled: 240, failedAttempts: 0, abandoned: 0 })
+  expect(most).toBe(3)
+  for (const name of names) {
+    expect(handled.filter((item) => item.startsWith(name))).toEqual(named(name, 60))
+  }
+  for (const each of rings) expect(await waitingIn(each)).toBe(0)
+})
+
+test('what was received and not acknowledged is handled, and nothing else twice', async () => {
+  const one = await ring(named('a', 10))
+  const fan = receiveFrom([one.reader])
+  await (await fan.receive()).entry.ack()
+  const handled: string[] = []
+  await fan.process((item) => handled.push(item), { untilEmpty: true })
+  expect(handled).toEqual(named('a', 10).slice(1))
+  await one.writer.push('z')
+  expect((await fan.receive()).entry.item).toBe('z')
+})
+
+test('a ring is added and removed while it works; what was begun is acknowledged', async () => {
+  const [one, other] = [await ring(named('a', 40)), await ring(named('b', 40))]
+  const stop = new AbortController()
+  const fan = receiveFrom([one.reader])
+  const handled: string[] = []
+  let removing: Promise<void> | undefined
+  const processing = fan.process(
+    async (item) => {
+      await turn()
+      handled.push(item)
+      if (item === 'a5') removing = fan.remove(one.reader)
+      if (item === 'b39') stop.abort()
+    },
+    { signal: stop.signal },
+  )
+  await turn()
+  fan.add(other.reader)
+  await processing
+  await removing
+  const ofOne = handled.filter((item) => item.startsWith('a'))
+  expect(ofOne).toEqual(named('a', ofOne.length))
+  expect(ofOne.length).toBeLessThan(10)
+  expect(await waitingIn(one)).toBe(40 - ofOne.length)
+  expect((await one.reader.receive()).item).toBe(`a${ofOne.length}`)
+  expect(fan.readers).toEqual([other.reader])
+  expect(await waitingIn(other)).toBe(0)
+})
+
+test('a ring that fails stops all, or is told and taken out', async () => {
+  const make = async () => [await ring(['a0']), await ring(['b0', 'b1'])] as const
+  const fails = (item: string, job: { dead(reason: unknown): unknown }): unknown =>
+    item === 'a0' ? job.dead('no') : undefined
+  const [one, other] = await make()
+  const strict = receiveFrom([one.reader, other.reader])
+  await expect(strict.process(fails)).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
+  const [third, fourth] = await make()
+  const told: unknown[] = []
+  const lenient = receiveFrom([third.reader, fourth.reader], {
+    onFailed: (_, reader) => told.push(reader),
+  })
+  expect(await lenient.process(fails, { untilEmpty: true })).toMatchObject({ handled: 2 })
+  expect(told).toEqual([third.reader])
+  expect(lenient.readers).toEqual([fourth.reader])
+  expect(await waitingIn(third)).toBe(1)
+})
+
+test('closing it ends it, and a closed reader only leaves', async () => {
+  const [one, other] = [await ring(), await ring()]
+  const fan = receiveFrom([one.reader, other.reader])
+  const processing = fan.process(() => undefined)
+  processing.catch(() => undefined)
+  await expect(fan.receive()).rejects.toThrow('processing')
+  await expect(fan.process(() => undefined)).rejects.toThrow('processing already')
+  await one.reader.close()
+  await turn()
+  await fan.close()
+  await expect(processing).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await other.writer.push('b0')
+  expect((await other.reader.receive()).item).toBe('b0')
+})
+
+test('options are checked before anything is handled', async () => {
+  const { reader, writer } = await ring()
+  const fan = receiveFrom([reader])
+  await expect(fan.process(() => undefined, { concurrency: 0 })).rejects.toThrow(RangeError)
+  await expect(fan.process(() => undefined, { requeueTo: writer })).rejects.toThrow('many')
+  await expect(fan.process(undefined as unknown as () => void)).rejects.toThrow('a function')
+})
+
+test('turns go to whoever has waited longest, and none is lost', () => {
+  const turns = new Turns(1)
+  const got: string[] = []
+  const [one, other, third] = ['one', 'other', 'third'].map((name) => () => void got.push(name))
+  if (one === undefined || other === undefined || third === undefined) return
+  expect(turns.take(one)).toBe(true)
+  expect([turns.take(other), turns.take(third), turns.take(one)]).toEqual([false, false, false])
+  turns.withdraw(third)
+  turns.give()
+  expect(got).toEqual(['other'])
+  turns.give()
+  turns.give()
+  expect(got).toEqual(['other', 'one'])
+  expect([turns.take(one), turns.take(other)]).toEqual([true, false])
+})
