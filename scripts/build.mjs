@@ -39,7 +39,6 @@ const SHARED = [
     /^ring\/(format1\/(layout|pointer)|format2\/(create|disk\/directory(-copies)?)|queue\/(create-as|await-ring)|report\/(signatures|finding|dump|repair))$/,
   ],
   ['leases', /^(pool\/lease|ring\/format2\/(lease\/(?!block$)|disk\/lease-block$))/],
-  ['inspection', /^ring\/format2\/check\/inspect$/],
   ['pool', /^pool\//],
   ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
   ['work', /^(jobs\/(?!errors$)|ring\/queue\/handling\/)/],

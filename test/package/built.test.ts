@@ -110,7 +110,7 @@ test('a program for browsers that pushes and pops is small, and loads the rest w
   }
   visit(output[0])
   const modules = [...first].flatMap((chunk) => Object.keys(chunk.modules))
-  for (const lazy of ['format1', 'leases', 'inspection', 'creation', 'tools']) {
+  for (const lazy of ['format1', 'leases', 'creation', 'tools']) {
     expect(modules).not.toContain(join(dist, `shared/${lazy}.js`))
   }
   const bytes = [...first].reduce((sum, { code }) => sum + gzipSync(code).length, 0)
