@@ -27,6 +27,12 @@ export function adviceFor(error: CodedError<string, object>): string {
 
 function ringAdvice({ code, message, details }: RingError): string {
   const { device, expected, found, field } = details
+  if (field === 'pool') {
+    return message.replace(
+      'Erase it, or overwrite it on purpose',
+      `To destroy that: sbr pool create ${device} --force`,
+    )
+  }
   switch (code) {
     case 'RING_NOT_INITIALISED':
       return `there is no ring on ${device}: ${contentAdvice(details)}`

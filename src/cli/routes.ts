@@ -55,6 +55,7 @@ const GROUPS: readonly Group[] = [
   {
     title: 'DEVICE',
     routes: {
+      pool: async () => (await import('./commands/pool/index.ts')).pool,
       device: async () => (await import('./commands/device/index.ts')).device,
       bench: async () => (await import('./commands/bench.ts')).bench,
     },

@@ -1,4 +1,4 @@
-import { type Directory, POOL_START, POOL_UNIT } from '../ring/format2/disk/directory.ts'
+import { type Directory, POOL_START } from '../ring/format2/disk/directory.ts'
 
 /** A part of a pool that no ring takes, in bytes. */
 interface Gap {
@@ -22,9 +22,4 @@ export function gapFor(directory: Directory, bytes: number): Gap | undefined {
   return gapsOf(directory)
     .filter((gap) => gap.bytes >= bytes)
     .sort((one, other) => one.bytes - other.bytes)[0]
-}
-
-/** What a size takes in a pool. */
-export function inUnits(bytes: number): number {
-  return Math.ceil(bytes / POOL_UNIT) * POOL_UNIT
 }

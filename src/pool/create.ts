@@ -4,14 +4,14 @@ import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { systemClock } from '../clock.ts'
 import { RingError } from '../errors.ts'
 import { holdsPool } from '../ring/detect.ts'
-import { hasMagic } from '../ring/format1/magic.ts'
 import { POOL_START, POOL_UNIT } from '../ring/format2/disk/directory.ts'
 import { keyOf } from '../ring/key.ts'
-import { describeContent, readContent } from '../ring/report/signatures.ts'
+import { readContent } from '../ring/report/signatures.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
-import { PoolDirectory, writeDirectory, writeGuard } from './directory.ts'
+import { describeOther, PoolDirectory, writeDirectory, writeGuard } from './directory.ts'
 import { poolTooSmall } from './errors.ts'
 import { holderOf } from './removable.ts'
+import { MIN_POOL_BYTES } from './sizes.ts'
 import type { CreatePoolOptions } from './types.ts'
 import { wipe } from './wipe.ts'
 
@@ -70,13 +70,13 @@ async function create(
     await PoolDirectory.open(device, clock)
     return false
   }
-  if (poolBytes <= POOL_START) throw poolTooSmall(device.name, POOL_START + POOL_UNIT, bytes)
+  if (poolBytes < MIN_POOL_BYTES) throw poolTooSmall(device.name, MIN_POOL_BYTES, bytes)
   if (!isFree && !overwrite) {
-    const found = hasMagic(content.start) ? 'a ring' : describeContent(content)
+    const found = describeOther(content)
     throw new RingError(
       'RING_NOT_BLANK',
       `${device.name} holds ${found}; nothing was written. Erase it, or overwrite it on purpose`,
-      { device: device.name, expected: 'zeroes, or a pool of rings', found },
+      { device: device.name, field: 'pool', expected: 'zeroes, or a pool of rings', found },
     )
   }
   await wipe(device, POOL_START)

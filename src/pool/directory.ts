@@ -3,6 +3,7 @@ import { readRange } from '../block/read-range.ts'
 import type { Clock } from '../clock.ts'
 import { isRingError } from '../errors.ts'
 import { holdsPool } from '../ring/detect.ts'
+import { hasMagic } from '../ring/format1/magic.ts'
 import { formatUuid, isBad } from '../ring/format2/disk/block.ts'
 import {
   DIRECTORY_COPIES,
@@ -18,7 +19,7 @@ import {
   type SoundDirectory,
 } from '../ring/format2/disk/directory-copies.ts'
 import { encodeGuard, GUARD_BYTES, hasGuard, isGuarded } from '../ring/format2/disk/guard.ts'
-import { describeContent, readContent } from '../ring/report/signatures.ts'
+import { type DeviceContent, describeContent, readContent } from '../ring/report/signatures.ts'
 import {
   contradictory,
   damagedPool,
@@ -63,7 +64,9 @@ export class PoolDirectory {
    *   `RING_DEVICE_TOO_SMALL` if the device has shrunk
    */
   static async open(device: BlockDevice, clock: Clock): Promise<PoolDirectory> {
-    if (!(await holdsPool(device))) throw noPool(device.name, await describe(device))
+    if (!(await holdsPool(device))) {
+      throw noPool(device.name, describeOther(await readContent(device)))
+    }
     const { bytes: start } = await readRange(device, 0, GUARD_BYTES)
     if (!isGuarded(start)) throw unguardedPool(device.name)
     const { directory } = await readDirectory(device, clock)
@@ -222,6 +225,7 @@ function isSame(one: Uint8Array, other: Uint8Array | undefined, from = COMMON_AT
   return true
 }
 
-async function describe(device: BlockDevice): Promise<string> {
-  return describeContent(await readContent(device))
+/** What a device holds that is no pool. */
+export function describeOther(content: DeviceContent): string {
+  return hasMagic(content.start) ? 'a ring' : describeContent(content)
 }

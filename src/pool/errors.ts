@@ -9,7 +9,7 @@ export function noPool(device: string, found: string): RingError {
   return new RingError(
     'RING_NOT_INITIALISED',
     `Expected a pool of rings on ${device}, found ${found}; if it is the right device, create the pool first: sbr pool create ${device}`,
-    { device, expected: 'a pool of rings', found },
+    { device, field: 'pool', expected: 'a pool of rings', found },
   )
 }
 
@@ -71,7 +71,7 @@ export function shrunkPool(device: string, expected: number, found: number): Rin
   return new RingError(
     'RING_DEVICE_TOO_SMALL',
     `${device} has ${found} bytes, and its pool was made for ${expected}: the device has shrunk, or is cut off. Make it as large again as it was`,
-    { device, expected: `at least ${expected} bytes`, found: String(found) },
+    { device, field: 'pool', expected: `at least ${expected} bytes`, found: String(found) },
   )
 }
 
@@ -101,10 +101,10 @@ export function ringRemoved(device: string): RingError {
   )
 }
 
-export function notEmpty(device: string, why: string): RingError {
+export function notEmpty(device: string, ring: string, why: string): RingError {
   return new RingError(
     'RING_NOT_EMPTY',
-    `${device} ${why}; it was not removed. To remove it all the same: sbr pool remove --force`,
+    `${device}#${ring} ${why}; it was not removed. To remove it all the same: sbr pool remove ${device} ${JSON.stringify(ring)} --force`,
     { device },
   )
 }
@@ -130,6 +130,6 @@ export function poolTooSmall(device: string, minimum: number, found: number): Ri
   return new RingError(
     'RING_DEVICE_TOO_SMALL',
     `${device} has ${found} bytes; a pool needs at least ${minimum}, of which its directory takes 2 MiB`,
-    { device, expected: `at least ${minimum} bytes`, found: String(found) },
+    { device, field: 'pool', expected: `at least ${minimum} bytes`, found: String(found) },
   )
 }

@@ -8,6 +8,8 @@ import { takeLease } from '../ring/format2/lease/take.ts'
 import type { LeaseOptions } from '../ring/lease-types.ts'
 import type { PoolDirectory } from './directory.ts'
 
+export { freeLease } from '../ring/format2/lease/free.ts'
+
 /** The role of changing a pool, as its lease calls it. */
 const ROLE = 'directory'
 

@@ -1,6 +1,6 @@
 import { checkDevice } from '../block/check-device.ts'
 import { inTurn } from '../block/creator-claim.ts'
-import type { BlockDevice } from '../block/device.ts'
+import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { PartitionBlockDevice } from '../block/wrap/partition.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, RingError } from '../errors.ts'
@@ -19,11 +19,12 @@ import { Lazy } from '../util/lazy.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Serial } from '../util/serial.ts'
 import { replaceUnsafe } from '../util/unsafe-text.ts'
-import { gapFor, gapsOf, inUnits } from './allocate.ts'
+import { gapFor, gapsOf } from './allocate.ts'
 import { PoolDirectory } from './directory.ts'
 import { directoryFull, noRing, poolFull, ringExists } from './errors.ts'
 import { holderOf, takeRing } from './removable.ts'
 import { PoolRingDevice } from './ring-device.ts'
+import { inUnits } from './sizes.ts'
 import type {
   AddRingOptions,
   PoolOptions,
@@ -146,7 +147,8 @@ export class Pool {
   async remove(name: string, options: RemoveRingOptions = {}): Promise<void> {
     checkOptions('Pool.remove', options, REMOVE_KINDS)
     const { client = 'unknown', lease } = this.#options
-    const remover = { client, clock: this.#clock, ...(lease && { lease }), ...options }
+    const who = { device: this.device.name, name, client, clock: this.#clock }
+    const remover = { ...who, ...(lease && { lease }), ...options }
     await this.#change(async (device, directory) => {
       const entry = this.#find(directory, name)
       await using ring = await PoolRingDevice.open(this.#directory, entry)
@@ -181,6 +183,24 @@ export class Pool {
     return (await directoryLease(this.#directory, this.#clock)).read()
   }
 
+  /**
+   * Frees the lease of the directory, if a host holds it that is gone for good. If it is alive, two hosts may change the pool at once, and
+   * damage it: so make sure.
+   * @returns what the lease was before; if it was free, nothing is written
+   * @throws {BlockError} `BLOCK_CLAIMED`: a program on this machine changes the pool
+   */
+  async breakLease(): Promise<LeaseState> {
+    const { directoryLease, freeLease } = leases.value ?? (await leases.load())
+    const store = await directoryLease(this.#directory, this.#clock)
+    const { client = 'unknown' } = this.#options
+    const claim = this.device.capabilities.claim ? await this.#claim(client) : undefined
+    try {
+      return await freeLease(store, this.#clock)
+    } finally {
+      await claim?.release()
+    }
+  }
+
   async #read(): Promise<Directory> {
     this.#checkUsable()
     return this.#directory.read()
@@ -197,9 +217,8 @@ export class Pool {
     return this.#serial.run(async () => {
       this.#checkUsable()
       const { client = 'unknown', lease } = this.#options
-      const claimed = { holder: holderOf(client), key: async () => this.#directory.uuid }
       const claim = this.device.capabilities.claim
-        ? await inTurn(() => this.device.claim(POOL_ROLE, claimed))
+        ? await inTurn(() => this.#claim(client))
         : undefined
       try {
         const { whileLeased } = leases.value ?? (await leases.load())
@@ -210,6 +229,11 @@ export class Pool {
         await claim?.release()
       }
     })
+  }
+
+  #claim(client: string): Promise<BlockClaim> {
+    const key = async (): Promise<Uint8Array> => this.#directory.uuid
+    return this.device.claim(POOL_ROLE, { holder: holderOf(client), key })
   }
 
   async #commit(device: BlockDevice, directory: Directory): Promise<void> {

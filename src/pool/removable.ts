@@ -12,6 +12,9 @@ import type { RemoveRingOptions } from './types.ts'
 
 /** Who removes a ring, and how. */
 interface Remover extends RemoveRingOptions {
+  /** The name of the pool's device, and of the ring. */
+  readonly device: string
+  readonly name: string
   readonly client: string
   readonly clock: Clock
   readonly lease?: LeaseOptions
@@ -57,18 +60,18 @@ async function take(
 /** @returns whether the ring is of a format that has leases, and can be read */
 async function checkEmpty(
   ring: PoolRingDevice,
-  { discardItems = false }: Remover,
+  { device, name, discardItems = false }: Remover,
 ): Promise<boolean> {
   try {
     const { used } = await inspectRing(ring)
-    if (used > 0 && !discardItems) throw notEmpty(ring.name, 'has unacknowledged items')
+    if (used > 0 && !discardItems) throw notEmpty(device, name, 'has unacknowledged items')
     return (await detectFormat(ring)) === 2
   } catch (error) {
     if (!isRingError(error) || error.code === 'RING_NOT_EMPTY' || error.code === 'RING_REMOVED') {
       throw error
     }
     if (discardItems) return false
-    throw notEmpty(ring.name, `cannot be read (${error.message})`)
+    throw notEmpty(device, name, `cannot be read (${error.message})`)
   }
 }
 

@@ -4,11 +4,11 @@ import { refuseLeases } from './attach.ts'
 import { detectFormat } from './detect.ts'
 import { formatUuid } from './format2/disk/block.ts'
 import { Disk } from './format2/disk/disk.ts'
-import { newNonce, TIMEOUT_MS } from './format2/disk/lease-block.ts'
 import type { LeasedRole } from './format2/lease/block.ts'
+import { freeLease } from './format2/lease/free.ts'
 import { LeaseStore, leaseOfRing } from './format2/lease/store.ts'
 import { keyOf } from './key.ts'
-import type { LeaseRecord, LeaseState, UnreadableLease } from './lease-types.ts'
+import type { LeaseState, UnreadableLease } from './lease-types.ts'
 import { cannotRead, salvage, unreadableBytes } from './report/read-around.ts'
 
 /** The leases of both roles, as far as they are readable. */
@@ -67,27 +67,10 @@ export async function breakLease(
     ? await device.claim(role, { holder: 'a program that breaks the lease', key: keyOf(device) })
     : undefined
   try {
-    const before = await store.read()
-    if (before.status === 'held')
-      await store.write({ ...before, ...freed(clock), counter: before.counter + 1 })
-    if (before.status === 'damaged') await store.write({ ...UNKNOWN, ...freed(clock) })
-    return before
+    return await freeLease(store, clock)
   } finally {
     await claim?.release()
   }
-}
-
-/** Replaces a record that is unreadable or damaged. */
-const UNKNOWN = {
-  owner: 'unknown',
-  confirmed: true,
-  epoch: 1,
-  counter: 1,
-  timeoutMs: TIMEOUT_MS.default,
-} as const
-
-function freed(clock: Clock): Pick<LeaseRecord, 'status' | 'nonce' | 'time'> {
-  return { status: 'free', nonce: newNonce(), time: clock.time() }
 }
 
 async function openDisk(device: BlockDevice, format: 1 | 2): Promise<Disk> {

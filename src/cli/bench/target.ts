@@ -9,6 +9,7 @@ import { isBlockError } from '../../errors.ts'
 import { createFile, isThere } from '../device/create-target.ts'
 import { type OpenedDevice, openDevice } from '../device/device.ts'
 import { describeHolding, type Holding, holdingOf } from '../device/device-content.ts'
+import { ringPathOf } from '../device/ring-path.ts'
 import { holdTarget } from '../device/target.ts'
 import { usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
@@ -54,7 +55,8 @@ export async function findTarget(
   signal: AbortSignal,
 ): Promise<BenchTarget> {
   if (!(await isThere(path))) return temporaryFile(dirname(path), flags, signal)
-  if (!isNbdUri(path) && (await stat(path)).isDirectory()) {
+  const isPath = !isNbdUri(path) && (await ringPathOf(path)) === undefined
+  if (isPath && (await stat(path)).isDirectory()) {
     return temporaryFile(path, flags, signal)
   }
   if (flags.size !== undefined)
@@ -158,9 +160,10 @@ async function openHandle(
   options: Pick<FileBlockDeviceOptions, 'direct' | 'engine'>,
   part?: Part,
 ): Promise<Handle> {
-  const whole = isNbdUri(path)
-    ? await openDevice(path, mode, flags)
-    : await openFile(path, flags, mode, options)
+  const whole =
+    isNbdUri(path) || (await ringPathOf(path)) !== undefined
+      ? await openDevice(path, mode, flags)
+      : await openFile(path, flags, mode, options)
   const device = part === undefined ? whole : await PartitionBlockDevice.open(whole, part)
   return { device, whole, [Symbol.asyncDispose]: () => whole.disconnect() }
 }

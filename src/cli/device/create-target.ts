@@ -23,6 +23,7 @@ import {
   openDevice,
   overwriting,
 } from './device.ts'
+import { ringPathOf } from './ring-path.ts'
 
 /** The size of a new file, if none is given. */
 const DEFAULT_BYTES = 64 << 20
@@ -174,11 +175,11 @@ async function makeFile(
 }
 
 /**
- * Whether the path exists. An export cannot be created here, so it has to exist.
+ * Whether the path exists. An export or a ring of a pool cannot be created here, so it has to exist.
  * @throws {CommandError} the path is a dangling link
  */
 export async function isThere(path: string): Promise<boolean> {
-  if (isNbdUri(path)) return true
+  if (isNbdUri(path) || (await ringPathOf(path)) !== undefined) return true
   await checkLink(path)
   try {
     await lstat(path)
@@ -198,7 +199,7 @@ export async function vacancyAt(path: string): Promise<Vacancy> {
   return stats?.isFile() === true && stats.size === 0 ? 'empty' : undefined
 }
 
-/** Undefined for exports, and if the system refuses; opening the path then reports why. */
+/** Undefined for exports and rings of pools, and if the system refuses; opening the path then reports why. */
 async function statOf(path: string): Promise<Stats | undefined> {
   return isNbdUri(path) ? undefined : await stat(path).catch(() => undefined)
 }
@@ -222,9 +223,8 @@ async function checkSizeFlag(
 
 /** A file's own size: its device only has whole sectors. */
 async function bytesAt(path: string, deviceBytes: number): Promise<number> {
-  if (isNbdUri(path)) return deviceBytes
-  const file = await stat(path)
-  return file.isFile() ? file.size : deviceBytes
+  const file = await statOf(path)
+  return file?.isFile() === true ? file.size : deviceBytes
 }
 
 /** Whether the ring that is wanted does not fit. */

@@ -30,6 +30,7 @@ export async function holdingOf(device: BlockDevice, signal: AbortSignal): Promi
     return waitingBytes === undefined ? ring : { ...ring, waitingBytes }
   } catch (error) {
     if (!isRingError(error)) throw error
+    if (error.code === 'RING_IS_POOL') return { kind: 'other', description: 'a pool of rings' }
     if (error.code === 'RING_NOT_INITIALISED' || error.code === 'RING_DEVICE_TOO_SMALL') {
       return { kind: 'other', description: describeContent(content) }
     }

@@ -6,17 +6,37 @@ import { isNbdUri } from '../../block/nbd/uri.ts'
 import { isBlockError } from '../../errors.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
+import type { OpenedRing } from './opened-ring.ts'
+import { ringPathOf } from './ring-path.ts'
 
+/** A file, a raw device or an export. */
+export type WholeDevice = FileBlockDevice | NbdBlockDevice
 /** What a command can be given. */
-export type OpenedDevice = FileBlockDevice | NbdBlockDevice
+export type OpenedDevice = WholeDevice | OpenedRing
 
-/** Opens the device that a command was given: a path, or an NBD URI. */
+/** Opens the device that a command was given: a path, an NBD URI, or a ring of a pool there: `DEVICE#NAME`. */
 export async function openDevice(
+  path: string,
+  mode: 'read-only' | 'read-write' | 'auto',
+  flags: CommonFlags,
+  options: Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> = {},
+): Promise<OpenedDevice> {
+  const at = await ringPathOf(path)
+  if (at === undefined) return openWhole(path, mode, flags, options)
+  // Other programs may use other rings of the pool: the roles of this one are exclusive.
+  const { exclusive: _, ...others } = options
+  const below = await openWhole(at.device, mode, flags, others)
+  const { OpenedRing } = await import('./opened-ring.ts')
+  return await OpenedRing.open(below, at.ring)
+}
+
+/** Opens all of a device. */
+export async function openWhole(
   path: string,
   mode: 'read-only' | 'read-write' | 'auto',
   { sectorSize, requestTimeout, buffered }: CommonFlags,
   options: Pick<FileBlockDeviceOptions, 'exclusive' | 'followLinks'> = {},
-): Promise<OpenedDevice> {
+): Promise<WholeDevice> {
   const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
   if (scheme !== undefined && !isNbdUri(path) && !/^file$/i.test(scheme)) {
     throw usageError(`expected a path, a file:// URI or an NBD URI, found the scheme ${scheme}`)

@@ -1,5 +1,6 @@
 import type { AskOptions, BlockClaim, BlockDevice, ClaimOptions } from '../../block/device.ts'
-import { BlockError, isBlockError } from '../../errors.ts'
+import { BlockError, isBlockError, isRingError } from '../../errors.ts'
+import { holdsPool } from '../../ring/detect.ts'
 import type { RingHolders } from '../../ring/holders.ts'
 import { keyOf } from '../../ring/key.ts'
 import type { RingLeases } from '../../ring/lease.ts'
@@ -13,15 +14,39 @@ import { leasesOf } from './leases.ts'
  */
 const PUSHING = 'produce'
 
+/**
+ * Takes the roles of a device that is going to be overwritten; of a pool, also those of its rings.
+ * @throws {BlockError} `BLOCK_CLAIMED`
+ * @throws {CommandError} another host has leased a role
+ */
 export async function takeRoles(device: BlockDevice, holder: string): Promise<AsyncDisposable> {
-  const roles = await claimRoles(device, holder)
+  const taken: AsyncDisposable[] = []
+  const giveBack = async (): Promise<void> => {
+    for (const roles of taken.reverse()) await roles[Symbol.asyncDispose]()
+  }
   try {
-    await checkLeases(device)
+    for (const ring of [device, ...(await ringsOn(device))]) {
+      taken.push(await claimRoles(ring, holder))
+      await checkLeases(ring)
+    }
   } catch (error) {
-    await roles[Symbol.asyncDispose]()
+    await giveBack()
     throw error
   }
-  return roles
+  return { [Symbol.asyncDispose]: giveBack }
+}
+
+/** The rings of the pool on a device, if it has one that can be read. */
+async function ringsOn(device: BlockDevice): Promise<readonly BlockDevice[]> {
+  if (!(await holdsPool(device))) return []
+  try {
+    const { openPool } = await import('../../pool/index.ts')
+    const pool = await openPool(device)
+    return await Promise.all((await pool.list()).map(({ name }) => pool.open(name)))
+  } catch (error) {
+    if (isRingError(error)) return []
+    throw error
+  }
 }
 
 /**

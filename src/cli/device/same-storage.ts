@@ -7,7 +7,8 @@ import { comesOutAt } from '../../block/ops/apart.ts'
 import { areaOf } from '../../block/ops/byte-range.ts'
 import { isBlockError } from '../../errors.ts'
 import { usageError } from '../errors.ts'
-import type { OpenedDevice } from './device.ts'
+import { type OpenedDevice, openWhole } from './device.ts'
+import { type RingPath, ringPathOf } from './ring-path.ts'
 import { claimRoles } from './roles.ts'
 
 /** Sectors of these sizes are read past the page cache, whichever the disk takes. */
@@ -23,9 +24,26 @@ export async function isSameStorage(first: string, second: string): Promise<bool
 }
 
 async function storageOf(path: string): Promise<Storage> {
+  const at = await ringPathOf(path)
+  if (at !== undefined) return ringStorage(at)
   if (!isNbdUri(path)) return storageAt(path)
   const { identity: key } = await claimTarget(parseNbdUri(path))
   return { key, start: 0, end: Number.POSITIVE_INFINITY }
+}
+
+/** A ring's part of a pool's storage; none, if it has no such ring, which opening it reports. */
+async function ringStorage({ device, ring }: RingPath): Promise<Storage> {
+  const below = await storageOf(device)
+  const { openPool } = await import('../../pool/index.ts')
+  const whole = await openWhole(device, 'read-only', {})
+  try {
+    const found = (await (await openPool(whole)).list()).find(({ name }) => name === ring)
+    const { offset = 0, sizeBytes = 0 } = found ?? {}
+    const start = below.start + offset
+    return { ...below, start, end: start + sizeBytes }
+  } finally {
+    await whole.disconnect()
+  }
 }
 
 /** @throws {CommandError} both are one storage, according to their names */

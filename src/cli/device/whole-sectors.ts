@@ -3,11 +3,13 @@ import { isNbdUri } from '../../block/nbd/uri.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import { grouped } from '../output/render.ts'
 import type { OpenedDevice } from './device.ts'
+import { ringPathOf } from './ring-path.ts'
 
-/** Whether a path that was opened as a device is a regular file, a raw block device or an NBD export. */
+/** Whether a path that was opened as a device, or the pool of a ring that was, is a regular file, a raw block device or an NBD export. */
 export async function kindOf(path: string): Promise<'file' | 'raw' | 'nbd'> {
-  if (isNbdUri(path)) return 'nbd'
-  return (await stat(path)).isFile() ? 'file' : 'raw'
+  const { device = path } = (await ringPathOf(path)) ?? {}
+  if (isNbdUri(device)) return 'nbd'
+  return (await stat(device)).isFile() ? 'file' : 'raw'
 }
 
 /**

@@ -38,7 +38,8 @@ function fromEnvironment(name: 'SBR_DEVICE' | 'SBR_QUEUE' | 'SBR_CLIENT'): strin
   return process.env[name] || undefined
 }
 
-const DEVICE_BRIEF = 'Path of a file or of a raw block device, or an NBD URI: nbd://host/export'
+const DEVICE_BRIEF =
+  'Path of a file or of a raw block device, or an NBD URI: nbd://host/export; of a ring in a pool: DEVICE#NAME'
 
 /** A device that the command line has to name: one of two, or one that is about to be erased. */
 export const namedDevice: TypedPositionalParameter<string> = {
@@ -184,14 +185,21 @@ export function limitOf({ maxItem }: Pick<ItemFlags, 'maxItem'>): { maxItemBytes
 }
 
 /**
- * What a device is named by: a path, also as a `file:` URI, or an NBD URI.
+ * What a device is named by: a path, also as a `file:` URI, or an NBD URI; a ring in a pool has its name behind a `#`.
  * @throws {CommandError} nothing can be named that
  */
 export function parsePath(text: string): string {
   if (text === '' || text.includes('\0')) throw usageError('DEVICE is the path of a file or device')
   try {
-    if (isNbdUri(text)) parseNbdUri(text)
-    return /^file:\/\//i.test(text) ? fileURLToPath(text) : text
+    // A ring of a pool: what follows the # is encoded like the rest of a URI.
+    const [uri = '', ring] = text.split(/#(.*)/s)
+    if (isNbdUri(text)) {
+      parseNbdUri(uri)
+      decodeURIComponent(ring ?? '')
+    }
+    if (!/^file:\/\//i.test(text)) return text
+    const path = fileURLToPath(uri)
+    return ring === undefined ? path : `${path}#${decodeURIComponent(ring)}`
   } catch (error) {
     throw usageError(error instanceof Error ? error.message : String(error))
   }

@@ -65,6 +65,7 @@ interface Report {
 async function reportOf(opened: OpenedDevice, path: string, signal: AbortSignal): Promise<Report> {
   const { readWrite, sectorSize, sizeSectors, unusedBytes = 0 } = await opened.getInfo()
   const { durability, capabilities } = opened
+  const whole = 'below' in opened ? opened.below : opened
   return {
     device: path,
     kind: await kindOf(path),
@@ -73,7 +74,7 @@ async function reportOf(opened: OpenedDevice, path: string, signal: AbortSignal)
     sizeSectors,
     unusedBytes,
     readWrite,
-    ...('direct' in opened && { direct: opened.direct }),
+    ...('direct' in whole && { direct: whole.direct }),
     durability,
     capabilities,
     holds: await holdingOf(opened, signal),

@@ -160,6 +160,11 @@ export const COMMANDS: readonly HostileCommand[] = [
     exits: [STOPPED],
     isStopped: true,
   },
+  { name: 'pool create', args: ({ path }) => [path], writes: true },
+  { name: 'pool add', args: ({ path }) => [path, 'new', '--size', '64KiB'], writes: true },
+  { name: 'pool list', args: ({ path }) => [path], writes: false },
+  { name: 'pool remove', args: ({ path }) => [path, 'a', '--force'], writes: true },
+  { name: 'pool grow', args: ({ path }) => [path], writes: true },
   { name: 'lease show', args: ({ path }) => [path], writes: false, exits: [USAGE] },
   {
     name: 'lease break',
