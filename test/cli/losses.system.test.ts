@@ -102,7 +102,8 @@ test('in format 1 nothing can be stepped over, and it says so', async () => {
   await ok(['produce', path], 'one\ntwo\n')
   damage(path, 1536 + 8 + 2)
   const stopped = await sbr(['consume', path, '--drain', '--skip-damage', '--json'])
-  expect([stopped.code, stopped.stdout.toString()]).toEqual([1, 'one\n'])
+  expect(stopped.code).toBe(1)
+  expect(JSON.parse(stopped.stdout.toString())).toMatchObject({ hex: '6f6e65' })
   expect(jsonError(stopped)).toMatchObject({
     code: 'RING_CORRUPT',
     message: expect.stringContaining('In format 1 later items cannot be found'),

@@ -46,8 +46,9 @@ that a ring of \`--on-full overwrite\` overwrote before they were read. In forma
 found.
 
 With --envelope each line has time, id, key and headers of an item's envelope (sbr produce --envelope), a tab, and the
-item within. With --json as well, one object per item and line, as sbr head prints. An item that is no envelope ends
-it, and stays in the ring.
+item within. An item that is no envelope ends it, and stays in the ring.
+
+With --json: one object per item and line, as sbr head prints, and losses likewise on standard error.
 
 On a terminal, control characters in items are shown as escapes. Elsewhere items are printed unchanged; they may
 contain newlines, so use --frames for arbitrary bytes.
@@ -94,10 +95,6 @@ export const consume: Command<CommandContext> = buildCommand({
       },
       ...leaseFlags,
       ...itemFlags,
-      json: {
-        ...itemFlags.json,
-        brief: 'Errors and losses as JSON, one object per line; with --envelope items too',
-      },
     },
   },
   func: run,
@@ -107,8 +104,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
   const output = standardOutput(stop.signal)
   const open = openerOf(flags)
-  const form =
-    flags.json === true && flags.envelope === true ? 'json' : framesOrLines(flags.frames, output)
+  const form = flags.json === true ? 'json' : framesOrLines(flags.frames, output)
   const { signal } = stop
   const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags, signal), signal }
   await using ring = await openDevice(path, 'read-write', flags)

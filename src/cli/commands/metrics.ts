@@ -4,6 +4,7 @@ import { ringFamilies } from '../../metrics/rings.ts'
 import { checkDistinct, failureOf, surveyAll } from '../device/survey.ts'
 import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
 import { standardOutput } from '../output/output.ts'
+import { safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 
 const fullDescription = `Prints what is known of rings in the text format of Prometheus: depth, capacity, fill, when the oldest item was
@@ -14,7 +15,9 @@ A device that cannot be inspected has shared_block_ring_up 0, the others have al
 standard error, and the exit code is 1. What is unknown has no sample, and shared_block_ring_known{what=...} is 0:
 format 1 records no items, times and leases. Control and invisible characters of names are shown as escapes.
 
-Times are by the clock of the host that wrote them: an age is time() minus such a time. --json affects errors only.
+Times are by the clock of the host that wrote them: an age is time() minus such a time.
+
+With --json: one object a metric and line, with "name", "type", "help" and "samples", each with "labels" and "value".
 
 EXAMPLES
   sbr metrics /dev/vg0/queue
@@ -31,7 +34,12 @@ async function run(flags: CommonFlags, ...given: string[]): Promise<void> {
   checkDistinct(paths)
   using stop = stopSignals()
   const surveys = await surveyAll(paths, flags, stop.signal)
-  await standardOutput(stop.signal).write(exposition(ringFamilies(surveys)))
+  const families = ringFamilies(surveys)
+  const text =
+    flags.json === true
+      ? families.map((family) => `${safeJson(family)}\n`).join('')
+      : exposition(families)
+  await standardOutput(stop.signal).write(text)
   const failure = failureOf(surveys)
   if (failure !== undefined) throw failure
 }

@@ -24,10 +24,8 @@ export interface HostileCommand {
   readonly exits?: readonly number[]
   /** Whether it is told to stop when it takes long: it waits, or starts a process for each item. */
   readonly isStopped?: boolean
-  /** How it prints items, if it does: each after its length, or a line each. `--json` leaves them alone. */
+  /** How it prints items without `--json`, if it does: each after its length, or a line each. */
   readonly prints?: 'frames' | 'lines'
-  /** Whether it prints items as objects with `--json`, instead of as `prints` says. */
-  readonly printsObjects?: boolean
   /** Whether the other file is a sound ring, with an item. */
   readonly otherIsRing?: boolean
   /** The largest device that it is run on: it reads or writes all of it. */
@@ -75,7 +73,6 @@ export const COMMANDS: readonly HostileCommand[] = [
     writes: false,
     exits: [NOTHING_NOW],
     prints: 'frames',
-    printsObjects: true,
   },
   {
     name: 'peek',
@@ -83,7 +80,6 @@ export const COMMANDS: readonly HostileCommand[] = [
     writes: false,
     exits: [USAGE, NOTHING_NOW],
     prints: 'lines',
-    printsObjects: true,
   },
   {
     name: 'tail',
@@ -91,7 +87,6 @@ export const COMMANDS: readonly HostileCommand[] = [
     writes: false,
     exits: [NOTHING_NOW],
     prints: 'frames',
-    printsObjects: true,
   },
   {
     name: 'tail',
@@ -99,7 +94,6 @@ export const COMMANDS: readonly HostileCommand[] = [
     writes: false,
     exits: [NOTHING_NOW],
     prints: 'frames',
-    printsObjects: true,
   },
   {
     name: 'tail',
@@ -107,7 +101,6 @@ export const COMMANDS: readonly HostileCommand[] = [
     writes: false,
     isStopped: true,
     prints: 'frames',
-    printsObjects: true,
   },
   {
     name: 'move',
@@ -142,7 +135,12 @@ export const COMMANDS: readonly HostileCommand[] = [
     args: ({ path }) => [path, '--max-age', '5m', '--max-fill', '80%', '--max-lease-age', '1m'],
     writes: false,
   },
-  { name: 'metrics', args: ({ path }) => [path], writes: false, prints: 'lines' },
+  {
+    name: 'metrics',
+    args: ({ path }) => [path],
+    writes: false,
+    prints: 'lines',
+  },
   { name: 'verify', args: ({ path }) => [path], writes: false },
   { name: 'draw', args: ({ path }) => [path, '--verify'], writes: false },
   { name: 'repair', args: ({ path }) => [path], writes: false },

@@ -123,7 +123,7 @@ async function runOne(
     report.mostMs = Math.max(report.mostMs, ended.ms)
     check(ended, command, flags.includes('--json'))
     if (command.prints === 'frames' && composed.format === 2) {
-      const isJson = flags.includes('--json') && command.printsObjects === true
+      const isJson = flags.includes('--json')
       checkItems((isJson ? itemsOfJson : itemsOfFrames)(ended.stdout), composed)
     }
     if (!command.writes && (await stateOf(path)) !== before) {
@@ -245,8 +245,7 @@ export function check(ended: CommandEnd, command: HostileCommand, json: boolean)
     throw new Violation(`has an error without a code: ${says}`)
   }
   if (error?.code === 'CLI_INTERNAL') throw new Violation(`has an error of no type: ${says}`)
-  if (json && (command.prints === undefined || command.printsObjects === true))
-    checkJson(stdout, says)
+  if (json) checkJson(stdout, says)
 }
 
 /** Whether our SIGTERM came before the command listened for it, and had begun anything, or after it was done. */
