@@ -1,4 +1,5 @@
 export { type FanIn, type FanInOptions, type Received, receiveFrom } from './fan-in.ts'
+export { type Group, type GroupOptions, joinGroup } from './group.ts'
 export {
   type PartitionedPosition,
   type PartitionedWriter,

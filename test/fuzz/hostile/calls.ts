@@ -475,6 +475,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   isJournalError: 'takes an error',
   isWorkError: 'takes an error',
   WorkError: 'is an error',
+  joinGroup: 'opens readers',
   partitionOf: 'takes a key',
   partitioned: 'takes writers',
   receiveFrom: 'takes readers',

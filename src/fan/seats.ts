@@ -1,0 +1,81 @@
+import type { BlockClaim, BlockDevice } from '../block/device.ts'
+import { isBlockError } from '../errors.ts'
+import { keptKeyOf } from '../ring/key.ts'
+
+/** Members of a group on one machine, at most: each look asks for every seat. */
+export const SEATS = 32
+
+/** Who is in a group, as one member sees it. */
+export interface Seating {
+  readonly members: number
+  /** How many members have a seat before this one's. */
+  readonly rank: number
+}
+
+/**
+ * Shows the members of a group to each other: each claims a seat, which the kernel gives back when its process ends. It only says how the
+ * rings are to be divided: whatever it says, a ring has one consumer, by the claim on its own role.
+ */
+export class Seats {
+  readonly #device: BlockDevice
+  readonly #holder: string
+  readonly #key: ReturnType<typeof keptKeyOf>
+  #own: { readonly number: number; readonly claim: BlockClaim } | undefined
+
+  /** @param device what all members know: the first ring of the group */
+  constructor(device: BlockDevice, holder: string) {
+    this.#device = device
+    this.#holder = holder
+    this.#key = keptKeyOf(device)
+  }
+
+  /**
+   * Takes the first free seat.
+   * @throws {RangeError} there is none
+   * @throws {BlockError} `BLOCK_UNSUPPORTED`, and as `BlockDevice.claim`
+   */
+  async take(): Promise<void> {
+    for (let number = 0; number < SEATS; number++) {
+      const claim = await this.#claim(number)
+      if (claim === undefined) continue
+      this.#own = { number, claim }
+      return
+    }
+    throw new RangeError(`a group has at most ${SEATS} members, and ${this.#device.name} has these`)
+  }
+
+  /** Looks who is there. */
+  async look(): Promise<Seating> {
+    const own = this.#own?.number
+    let [members, rank] = [0, 0]
+    for (let number = 0; number < SEATS; number++) {
+      if (number !== own && !(await this.#isTaken(number))) continue
+      members++
+      if (own === undefined || number < own) rank++
+    }
+    return { members, rank }
+  }
+
+  /** Gives the seat back. Never fails. */
+  async leave(): Promise<void> {
+    await this.#own?.claim.release()
+    this.#own = undefined
+  }
+
+  async #claim(number: number): Promise<BlockClaim | undefined> {
+    try {
+      return await this.#device.claim(roleOf(number), { holder: this.#holder, key: this.#key })
+    } catch (error) {
+      if (isBlockError(error) && error.code === 'BLOCK_CLAIMED') return undefined
+      throw error
+    }
+  }
+
+  async #isTaken(number: number): Promise<boolean> {
+    return (await this.#device.holderOf(roleOf(number), { key: this.#key })) !== undefined
+  }
+}
+
+function roleOf(number: number): string {
+  return `group-seat-${number}`
+}

@@ -1,0 +1,3 @@
+import { testGroup } from './group.ts'
+
+testGroup(50_000, 30)

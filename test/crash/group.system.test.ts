@@ -1,0 +1,3 @@
+import { testGroup } from './group.ts'
+
+testGroup(2000, 10)
