@@ -45,7 +45,13 @@ export type { LeaseEvent } from './ring/format2/lease/events.ts'
 export type { LeaseOptions, LeaseRecord } from './ring/lease-types.ts'
 export { formatPosition, parsePosition } from './ring/position-text.ts'
 export type { RingEntry } from './ring/queue/entry.ts'
-export type { HandleNames, ReaderEvent, ReceivedEntry, WriterEvent } from './ring/queue/events.ts'
+export type {
+  CompletedPushes,
+  HandleNames,
+  ReaderEvent,
+  ReceivedEntry,
+  WriterEvent,
+} from './ring/queue/events.ts'
 export type { HeldMessage, Unacked } from './ring/queue/hold.ts'
 export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
 export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'

@@ -7,11 +7,30 @@ export interface Channel {
 
 const silent: Channel = { hasSubscribers: false, publish: () => undefined }
 
-/**
- * The diagnostics channel of that name, or one without subscribers if the runtime has none. Looked up at run time, so
- * that the core imports nothing from Node and loads in browsers.
- */
+/** Looked up at run time, so that the core imports nothing from Node and loads in browsers. */
+const builtin = (): typeof import('node:diagnostics_channel') | undefined =>
+  globalThis.process?.getBuiltinModule?.('node:diagnostics_channel')
+
+/** The diagnostics channel of that name, or one without subscribers if the runtime has none. */
 export function channel(name: string): Channel {
-  const builtin = globalThis.process?.getBuiltinModule?.('node:diagnostics_channel')
-  return builtin?.channel(name) ?? silent
+  return builtin()?.channel(name) ?? silent
+}
+
+/**
+ * Listens to channels until it is disposed.
+ * @throws {Error} the runtime has no channels
+ */
+export function listen(
+  listeners: readonly { readonly channel: string; readonly hear: (message: unknown) => void }[],
+): Disposable {
+  const channels = builtin()
+  if (channels === undefined) {
+    throw new Error('this runtime has no node:diagnostics_channel, on which events are published')
+  }
+  for (const { channel, hear } of listeners) channels.subscribe(channel, hear)
+  return {
+    [Symbol.dispose]: () => {
+      for (const { channel, hear } of listeners) channels.unsubscribe(channel, hear)
+    },
+  }
 }

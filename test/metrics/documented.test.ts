@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { collect } from '../../src/metrics/index.ts'
+import { collect, Instruments } from '../../src/metrics/index.ts'
 import { Producer } from '../../src/ring/attach.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -29,8 +29,10 @@ test('docs/monitoring.md lists every channel', () => {
 test('and every metric', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   await Producer.create(device)
-  const names = (await collect(device)).map(({ name }) => name.replace('shared_block_ring_', ''))
-  expect(names.length).toBeGreaterThan(20)
+  using instruments = new Instruments()
+  const families = [...(await collect(device)), ...instruments.names()]
+  const names = families.map(({ name }) => name.replace('shared_block_ring_', ''))
+  expect(names.length).toBeGreaterThan(60)
   const listed = named.filter((name) => !name.startsWith('shared-block-ring:'))
   expect(listed.sort()).toEqual(names.sort())
 })

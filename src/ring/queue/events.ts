@@ -3,17 +3,19 @@ import { type Channel, channel } from '../../util/diagnostics.ts'
 import type { RingRole } from '../types.ts'
 import type { WakeCause } from './poll.ts'
 
-/** Where {@link WriterEvent}s are published. */
-export const WRITER_CHANNEL = 'shared-block-ring:writer'
-/** Where {@link ReaderEvent}s are published. */
-export const READER_CHANNEL = 'shared-block-ring:reader'
-
 /** Which handle. */
 export interface HandleNames {
   /** The device's `name`. */
   readonly device: string
   readonly queue: string
   readonly client: string
+}
+
+/** Pushes that were called in the same turn of the event loop, and completed by the same commit. */
+export interface CompletedPushes {
+  readonly count: number
+  /** How long they took, from when their items were encoded until these are durable. */
+  readonly waitedMs: number
 }
 
 /** What is published on the diagnostics channel `shared-block-ring:writer`. Times are in milliseconds. */
@@ -29,8 +31,8 @@ export type WriterEvent = HandleNames &
         /** The position after the last of them. */
         readonly position: Position
         readonly durationMs: number
-        /** How long each push took that this commit completed, from when its item was encoded. */
-        readonly waitedMs: readonly number[]
+        /** The pushes that it completed. */
+        readonly pushes: readonly CompletedPushes[]
         /** Bytes that still wait in memory. */
         readonly waitingBytes: number
       }
@@ -95,8 +97,10 @@ type Named = Pick<RingRole, 'device' | 'queue' | 'client'>
 /** An event without the names. */
 export type Unnamed<Event> = Event extends HandleNames ? Omit<Event, keyof HandleNames> : never
 
-export const writerEvents: Channel = channel(WRITER_CHANNEL)
-export const readerEvents: Channel = channel(READER_CHANNEL)
+/** Where {@link WriterEvent}s are published. */
+export const writerEvents: Channel = channel('shared-block-ring:writer')
+/** Where {@link ReaderEvent}s are published. */
+export const readerEvents: Channel = channel('shared-block-ring:reader')
 
 /** Publishes what happened to a writer. Where the event takes time to make, the caller asks first whether anybody listens. */
 export function tellWriter(role: Named, event: Unnamed<WriterEvent>): void {

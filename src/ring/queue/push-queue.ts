@@ -5,7 +5,7 @@ import { onAbort } from '../../util/abort.ts'
 import { totalBytes } from '../item-limits.ts'
 import { ItemMemory, OwnItems } from '../own-items.ts'
 import type { Pushed } from '../types.ts'
-import { writerEvents } from './events.ts'
+import { type CompletedPushes, writerEvents } from './events.ts'
 
 /** Items of one commit. */
 const COMMIT_ITEMS = 8192
@@ -24,8 +24,35 @@ export interface QueueTelling {
   readonly onOverloaded?: (items: number) => void
 }
 
+/** Calls that a commit completed. */
+class Completed {
+  readonly #runs: { readonly calledAt: number; count: number }[] = []
+  #calledAt: number | undefined
+  #count = 0
+
+  add(calledAt: number | undefined): void {
+    if (calledAt !== this.#calledAt) {
+      this.#end()
+      this.#calledAt = calledAt
+    }
+    this.#count++
+  }
+
+  pushes(now: number): readonly CompletedPushes[] {
+    this.#end()
+    return this.#runs.map(({ calledAt, count }) => ({ count, waitedMs: now - calledAt }))
+  }
+
+  #end(): void {
+    if (this.#calledAt !== undefined) {
+      this.#runs.push({ calledAt: this.#calledAt, count: this.#count })
+    }
+    this.#count = 0
+  }
+}
+
 /** No call was timed. */
-const NONE: readonly number[] = []
+const NONE: readonly CompletedPushes[] = []
 
 /** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
 interface Call {
@@ -59,6 +86,8 @@ export class PushQueue {
   readonly #memory: ItemMemory
   readonly #clock: Clock
   readonly #onOverloaded: QueueTelling['onOverloaded']
+  /** The time, for calls of the same turn of the event loop: to ask for each of thousands would take a part of their time. */
+  #now: number | undefined
   #first: Call | undefined
   #last: Call | undefined
   /** Items of all calls that are not in the ring. */
@@ -123,7 +152,7 @@ export class PushQueue {
         pushed: 0,
         bytes,
         signal,
-        calledAt: writerEvents.hasSubscribers ? this.#clock.now() : undefined,
+        calledAt: writerEvents.hasSubscribers ? this.#stamp() : undefined,
         resolve,
         reject,
         unlisten: undefined,
@@ -136,6 +165,16 @@ export class PushQueue {
       this.#last = call
       if (signal !== undefined) call.unlisten = onAbort(signal, () => this.#abort(call))
     })
+  }
+
+  #stamp(): number {
+    if (this.#now !== undefined) return this.#now
+    const now = this.#clock.now()
+    this.#now = now
+    queueMicrotask(() => {
+      this.#now = undefined
+    })
+    return now
   }
 
   /** Aborted when no call waits for the current commit any more: what is not written yet need not be. */
@@ -166,11 +205,10 @@ export class PushQueue {
   /**
    * Ends the commit: some items from the front became visible, perhaps none.
    * @param current the position behind everything that was ever pushed
-   * @returns how long the calls took that it completed, in milliseconds, as far as anybody listened when they came
+   * @returns the calls that it completed, as far as anybody listened when they came
    */
-  committed(pushed: Pushed | undefined, current: Position): readonly number[] {
-    const waitedMs: number[] | undefined = writerEvents.hasSubscribers ? [] : undefined
-    const now = waitedMs === undefined ? 0 : this.#clock.now()
+  committed(pushed: Pushed | undefined, current: Position): readonly CompletedPushes[] {
+    const completed = writerEvents.hasSubscribers ? new Completed() : undefined
     const count = pushed?.pushed ?? 0
     let positions: readonly Position[] | undefined
     let at = 0
@@ -185,12 +223,12 @@ export class PushQueue {
       at += left
       this.#remove(call)
       this.#memory.release(call.items)
-      if (call.calledAt !== undefined) waitedMs?.push(now - call.calledAt)
+      completed?.add(call.calledAt)
       if (at < count) positions ??= pushed?.positions
       call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
     this.#endCommit()
-    return waitedMs ?? NONE
+    return completed?.pushes(this.#clock.now()) ?? NONE
   }
 
   /** Rejects all calls. */

@@ -15,7 +15,7 @@ import { totalBytes } from '../item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../own-items.ts'
 import type { AttachOptions, CreateOptions, PushManyResult } from '../types.ts'
 import { createMissing } from './create-missing.ts'
-import { tellWriter, writerEvents } from './events.ts'
+import { type CompletedPushes, tellWriter, writerEvents } from './events.ts'
 import { ATTACH_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import { PushQueue } from './push-queue.ts'
@@ -391,7 +391,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     result: PushManyResult | Abandoned,
     items: readonly Uint8Array[],
     durationMs: number,
-    waitedMs: readonly number[] = [durationMs],
+    pushes: readonly CompletedPushes[] = [{ count: 1, waitedMs: durationMs }],
   ): void {
     if (result.status === 'abandoned') return
     if (result.status !== 'ok') {
@@ -406,7 +406,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       bytes: totalBytes(pushed === items.length ? items : items.slice(0, pushed)),
       position,
       durationMs,
-      waitedMs,
+      pushes,
       waitingBytes: this.#queue.bytes,
     })
   }
@@ -424,8 +424,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         const result = await this.#commit(items, this.#queue.abandoned)
         const durationMs = startedAt === undefined ? undefined : this.#clock.now() - startedAt
         const pushed = result.status === 'ok' ? result : undefined
-        const waitedMs = this.#queue.committed(pushed, this.producer.position)
-        if (durationMs !== undefined) this.#tell(result, items, durationMs, waitedMs)
+        const pushes = this.#queue.committed(pushed, this.producer.position)
+        if (durationMs !== undefined) this.#tell(result, items, durationMs, pushes)
         if (result.status === 'ok') this.#waiter.reset()
         else if (result.status !== 'abandoned' && !this.#queue.empty) await this.#pause()
       }

@@ -1,9 +1,6 @@
 import { type Channel, channel } from '../../../util/diagnostics.ts'
 import { COMMAND } from '../protocol.ts'
 
-/** Where {@link NbdEvent}s are published. */
-export const NBD_CHANNEL = 'shared-block-ring:nbd'
-
 /** A kind of request, in the words of the protocol. */
 export type NbdCommand = Exclude<keyof typeof COMMAND, 'disconnect'>
 
@@ -36,7 +33,8 @@ export type NbdEvent = {
     }
 )
 
-export const nbdEvents: Channel = channel(NBD_CHANNEL)
+/** Where {@link NbdEvent}s are published. */
+export const nbdEvents: Channel = channel('shared-block-ring:nbd')
 
 const NAMES = new Map<number, NbdCommand>(
   Object.entries(COMMAND).map(([name, command]) => [command, name as NbdCommand]),

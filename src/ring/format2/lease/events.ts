@@ -1,9 +1,6 @@
 import { type Channel, channel } from '../../../util/diagnostics.ts'
 import type { LeasedRole } from './block.ts'
 
-/** Where {@link LeaseEvent}s are published. */
-export const LEASE_CHANNEL = 'shared-block-ring:lease'
-
 /** What is published on the diagnostics channel `shared-block-ring:lease`, by the host that has the lease. */
 export type LeaseEvent = {
   /** The device's `name`. */
@@ -28,4 +25,5 @@ export type LeaseEvent = {
   | { readonly event: 'released' }
 )
 
-export const leaseEvents: Channel = channel(LEASE_CHANNEL)
+/** Where {@link LeaseEvent}s are published. */
+export const leaseEvents: Channel = channel('shared-block-ring:lease')

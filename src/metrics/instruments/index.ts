@@ -1,0 +1,108 @@
+import { checkDevice } from '../../block/check-device.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { inOrder } from '../../block/ops/pipeline.ts'
+import { untilAborted } from '../../util/abort.ts'
+import { listen } from '../../util/diagnostics.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
+import { type MetricFamily, merged } from '../family.ts'
+import { ringFamilies, type Told } from '../rings.ts'
+import { surveyRing } from '../survey.ts'
+import type { Instrument, Observer } from './instrument.ts'
+import { journalInstrument } from './journal.ts'
+import { leaseInstrument } from './lease.ts'
+import { correctionInstrument, damageInstrument } from './losses.ts'
+import { nbdInstrument } from './nbd.ts'
+import { heldInstrument, readerInstrument } from './reader.ts'
+import { workInstrument } from './work.ts'
+import { writerInstrument } from './writer.ts'
+
+/** What {@link Instruments} tell besides what runs in this process. */
+export interface InstrumentsOptions {
+  /** Rings to look at each time, as `collect` does, by the value of their label `device`. */
+  readonly rings?: Readonly<Record<string, BlockDevice>>
+  /**
+   * How many handles, leases and exports are told apart, of each kind. Those beyond share one, whose labels are `other`: names are chosen by
+   * programs, and each one takes memory here and where the metrics go. Default 1,000.
+   */
+  readonly maxHandles?: number
+}
+
+const KINDS: OptionKinds<InstrumentsOptions> = { rings: 'object', maxHandles: 'number' }
+const MAX_HANDLES = 1000
+/** How long a ring may take. */
+const PATIENCE_MS = 10_000
+/** Rings that are looked at at the same time. */
+const AT_ONCE = 4
+const KNOWN = [
+  ...[writerInstrument, readerInstrument, heldInstrument, workInstrument, journalInstrument],
+  ...[leaseInstrument, nbdInstrument, damageInstrument, correctionInstrument],
+]
+
+/**
+ * Instruments of the writers, readers, handlers, journals, leases and NBD clients of this process: they count what is published on the
+ * diagnostics channels, from when they are made until they are disposed.
+ */
+export class Instruments implements Disposable {
+  readonly #instruments: readonly Instrument[]
+  readonly #listening: Disposable
+  readonly #rings: readonly (readonly [name: string, device: BlockDevice])[]
+  #looking: Promise<readonly MetricFamily[]> | undefined
+
+  /**
+   * @param observer told of each observation of a histogram
+   * @throws {TypeError | RangeError} an option is none, or out of range
+   * @throws {Error} the runtime has no channels
+   */
+  constructor(options: InstrumentsOptions = {}, observer?: Observer) {
+    checkOptions('Instruments', options, KINDS)
+    const { rings = {}, maxHandles = MAX_HANDLES } = options
+    if (!(Number.isSafeInteger(maxHandles) && maxHandles >= 1)) {
+      throw new RangeError(`maxHandles is a whole number from 1, not ${maxHandles}`)
+    }
+    this.#rings = Object.entries(rings)
+    for (const [, device] of this.#rings) checkDevice('Instruments', device)
+    this.#instruments = KNOWN.map((instrument) => instrument(maxHandles, observer))
+    this.#listening = listen(this.#instruments)
+  }
+
+  /** All names that there may be metrics of, without samples. */
+  names(): readonly MetricFamily[] {
+    return merged([this.#rings.length > 0 ? ringFamilies([]) : [], this.families()]).map(
+      (family) => ({ ...family, samples: [] }),
+    )
+  }
+
+  /** What was counted so far. */
+  families(): readonly MetricFamily[] {
+    return this.#instruments.flatMap((instrument) => instrument.families())
+  }
+
+  /**
+   * What was counted, and what is known of the rings. A ring that cannot be inspected within 10 seconds has `shared_block_ring_up` 0, and hides no other. Calls
+   * that overlap look once.
+   */
+  collect(): Promise<readonly MetricFamily[]> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  /** Ends the counting. */
+  [Symbol.dispose](): void {
+    this.#listening[Symbol.dispose]()
+  }
+
+  async #look(): Promise<readonly MetricFamily[]> {
+    const told: Told[] = []
+    const { signal } = new AbortController()
+    const look = ([device, ring]: readonly [string, BlockDevice]): Promise<Told> => {
+      const late = AbortSignal.timeout(PATIENCE_MS)
+      const survey = surveyRing(ring, device, late)
+      return untilAborted(survey, late).catch((error: unknown) => ({ device, error }))
+    }
+    const plan = { concurrency: AT_ONCE, signal }
+    for await (const ring of inOrder(this.#rings, plan, look)) told.push(ring)
+    return merged([told.length > 0 ? ringFamilies(told) : [], this.families()])
+  }
+}

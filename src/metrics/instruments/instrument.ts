@@ -1,0 +1,142 @@
+import { type HistogramValue, type MetricFamily, type MetricLabels, PREFIX } from '../family.ts'
+import { Histogram } from '../histogram.ts'
+import { labelText } from '../label.ts'
+
+/** What is told under one name. */
+export interface Telling<R> extends Pick<MetricFamily, 'type' | 'help'> {
+  /** Without the prefix. */
+  readonly name: string
+  /** What is unknown has no sample. A histogram has the same samples from the start. */
+  readonly samples: (
+    record: R,
+  ) => readonly (readonly [value: number | HistogramValue | undefined, labels?: MetricLabels])[]
+}
+
+/** How what is published on a channel becomes metrics. */
+export interface Definition<Event, R> {
+  /** The channel's name. */
+  readonly channel: string
+  /** The labels that tell records apart, and where an event has them: at most three. */
+  readonly labels: Readonly<Record<string, (event: Event) => string>>
+  /** A record of which nothing has been heard. */
+  readonly start: () => R
+  readonly hear: (record: R, event: Event) => void
+  readonly tellings: readonly Telling<R>[]
+}
+
+/** Told of each observation of a histogram: under which name, of what, how much and how often. */
+export type Observer = (name: string, labels: MetricLabels, value: number, times: number) => void
+
+/** What is known of a channel's events. */
+export interface Instrument {
+  readonly channel: string
+  readonly hear: (message: unknown) => void
+  /** What was heard so far, under all names. */
+  families(): readonly MetricFamily[]
+}
+
+/** The value of all labels of what there are too many of. */
+const OTHERS = 'other'
+
+/** Makes an instrument of a channel. */
+export type MakeInstrument = (most: number, observer: Observer | undefined) => Instrument
+
+/** Makes an instrument that tells at most `most` records apart; of all others, there is one more. */
+export function instrumentOf<Event, R>(definition: Definition<Event, R>): MakeInstrument {
+  const { channel, start, hear, tellings } = definition
+  const [names, readers] = [Object.keys(definition.labels), Object.values(definition.labels)]
+  return (most, observer) => {
+    const records = new Map<string, { readonly labels: MetricLabels; readonly record: R }>()
+    let [lastKey, last]: [string | undefined, R | undefined] = [undefined, undefined]
+
+    const add = (key: string, values: readonly string[]): R => {
+      const record = start()
+      const labels = Object.fromEntries(
+        names.map((name, at) => [name, labelText(values[at] ?? '')]),
+      )
+      records.set(key, { labels, record })
+      for (const { name, samples } of tellings) {
+        for (const [value, more] of samples(record)) {
+          if (!(value instanceof Histogram) || observer === undefined) continue
+          const all = { ...labels, ...more }
+          value.onObserve = (observed, times) => observer(PREFIX + name, all, observed, times)
+        }
+      }
+      return record
+    }
+
+    const recordOf = (event: Event): R => {
+      let key = ''
+      for (const read of readers) key += `${read(event)}\0`
+      if (key === lastKey && last !== undefined) return last
+      const others = `\0${OTHERS}`
+      const found =
+        records.get(key)?.record ??
+        (records.size < most
+          ? add(
+              key,
+              readers.map((read) => read(event)),
+            )
+          : (records.get(others)?.record ??
+            add(
+              others,
+              names.map(() => OTHERS),
+            )))
+      lastKey = key
+      last = found
+      return found
+    }
+
+    return {
+      channel,
+      hear: (message) => hear(recordOf(message as Event), message as Event),
+      families: () =>
+        tellings.map(({ name, type, help, samples }) => ({
+          name: PREFIX + name,
+          type,
+          help,
+          samples: [...records.values()].flatMap(({ labels, record }) =>
+            samples(record).flatMap(([value, more]) =>
+              value === undefined ? [] : [{ labels: { ...labels, ...more }, value: copied(value) }],
+            ),
+          ),
+        })),
+    }
+  }
+}
+
+function copied(value: number | HistogramValue): number | HistogramValue {
+  if (typeof value === 'number') return value
+  const { bounds, counts, sum } = value
+  return { bounds, counts: [...counts], sum }
+}
+
+/** A telling of one value of each record. */
+export function one<R>(
+  type: MetricFamily['type'],
+  name: string,
+  help: string,
+  read: (record: R) => number | HistogramValue | undefined,
+): Telling<R> {
+  return { name, type, help, samples: (record) => [[read(record)]] }
+}
+
+/** A telling of a value for each value of a label. */
+export function each<R, Value extends string>(
+  type: MetricFamily['type'],
+  name: string,
+  help: string,
+  label: string,
+  read: (record: R) => Readonly<Record<Value, number | HistogramValue>>,
+): Telling<R> {
+  return {
+    name,
+    type,
+    help,
+    samples: (record) =>
+      Object.entries<number | HistogramValue>(read(record)).map(([of, value]) => [
+        value,
+        { [label]: of },
+      ]),
+  }
+}

@@ -1,0 +1,37 @@
+import type { DamageMessage } from '../../ring/damage.ts'
+import type { CorrectionMessage } from '../../ring/format2/log/correction.ts'
+import { instrumentOf, type MakeInstrument, one } from './instrument.ts'
+
+/** Damage that consumers skip. */
+export const damageInstrument: MakeInstrument = instrumentOf<DamageMessage, { items: number }>({
+  channel: 'shared-block-ring:damage',
+  labels: { device: ({ device }) => device },
+  start: () => ({ items: 0 }),
+  hear: (record, { items }) => {
+    record.items += items
+  },
+  tellings: [
+    one(
+      'counter',
+      'consumer_damaged_items_total',
+      'Damaged items that a consumer of this process skipped.',
+      ({ items }) => items,
+    ),
+  ],
+})
+
+/** Bits that were corrected. */
+export const correctionInstrument: MakeInstrument = instrumentOf<
+  CorrectionMessage,
+  { bits: number }
+>({
+  channel: 'shared-block-ring:correction',
+  labels: { device: ({ device }) => device },
+  start: () => ({ bits: 0 }),
+  hear: (record) => {
+    record.bits++
+  },
+  tellings: [
+    one('counter', 'corrected_bits_total', 'Flipped bits that were corrected.', ({ bits }) => bits),
+  ],
+})

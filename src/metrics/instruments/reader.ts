@@ -1,0 +1,144 @@
+import type { ReaderEvent } from '../../ring/queue/events.ts'
+import type { HeldMessage } from '../../ring/queue/hold.ts'
+import { Histogram, LATENCIES, WAITS } from '../histogram.ts'
+import { each, instrumentOf, type MakeInstrument, one } from './instrument.ts'
+
+const labels = {
+  device: ({ device }: Pick<ReaderEvent, 'device'>): string => device,
+  queue: ({ queue }: Pick<ReaderEvent, 'queue'>): string => queue,
+  client: ({ client }: Pick<ReaderEvent, 'client'>): string => client,
+}
+
+interface ReaderRecord {
+  open: number
+  items: number
+  bytes: number
+  again: number
+  missed: number
+  acknowledged: number
+  unacked: number | undefined
+  readonly wakes: { hint: number; call: number; poll: number }
+  readonly receiptTimes: Histogram
+  readonly acknowledgeTimes: Histogram
+}
+
+/** Items of one commit were pushed at the same time. */
+function observeEntries(
+  record: ReaderRecord,
+  { entries, at }: Extract<ReaderEvent, { readonly event: 'receive' }>,
+): void {
+  let [since, count]: [number | undefined, number] = [undefined, 0]
+  const observe = (): void => {
+    if (since !== undefined) record.receiptTimes.observeMs(at - since, count)
+  }
+  for (const { storedBytes, pushedAt, missed = 0 } of entries) {
+    record.bytes += storedBytes
+    record.missed += missed
+    if (pushedAt !== since) {
+      observe()
+      since = pushedAt
+      count = 0
+    }
+    count++
+  }
+  observe()
+}
+
+/** Instruments of running readers. */
+export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, ReaderRecord>({
+  channel: 'shared-block-ring:reader',
+  labels,
+  start: () => ({
+    ...{ open: 0, items: 0, bytes: 0, again: 0, missed: 0, acknowledged: 0, unacked: undefined },
+    wakes: { hint: 0, call: 0, poll: 0 },
+    receiptTimes: new Histogram(WAITS),
+    acknowledgeTimes: new Histogram(LATENCIES),
+  }),
+  hear: (record, event) => {
+    record.open = event.event === 'close' ? 0 : 1
+    switch (event.event) {
+      case 'receive':
+        record.items += event.entries.length
+        record.again += event.again
+        record.unacked = event.unacked
+        observeEntries(record, event)
+        break
+      case 'acknowledge':
+        record.acknowledged += event.entries
+        record.unacked = event.unacked
+        record.acknowledgeTimes.observeMs(event.durationMs)
+        break
+      case 'wake':
+        record.wakes[event.by]++
+        break
+      case 'close':
+        record.unacked = undefined
+    }
+  },
+  tellings: [
+    one('gauge', 'reader_open', 'Whether a reader is open.', ({ open }) => open),
+    one('counter', 'reader_items_total', 'Items received.', ({ items }) => items),
+    one('counter', 'reader_bytes_total', 'Bytes of these.', ({ bytes }) => bytes),
+    one(
+      'counter',
+      'reader_redelivered_items_total',
+      'Items that the same reader had delivered before.',
+      ({ again }) => again,
+    ),
+    one(
+      'counter',
+      'reader_overwritten_items_total',
+      'Items overwritten before they were received.',
+      ({ missed }) => missed,
+    ),
+    one(
+      'histogram',
+      'reader_push_to_receipt_seconds',
+      'Time from the push of an item to its receipt, by the clocks of both sides (format 2).',
+      ({ receiptTimes }) => receiptTimes,
+    ),
+    one(
+      'counter',
+      'reader_acknowledged_items_total',
+      'Items acknowledged.',
+      (record) => record.acknowledged,
+    ),
+    one(
+      'histogram',
+      'reader_acknowledge_seconds',
+      'Time of a write that acknowledges.',
+      ({ acknowledgeTimes }) => acknowledgeTimes,
+    ),
+    one(
+      'gauge',
+      'reader_unacked_items',
+      'Items that were delivered and still take space.',
+      ({ unacked }) => unacked,
+    ),
+    each(
+      'counter',
+      'reader_wakeups_total',
+      'What ended pauses of a reader.',
+      'by',
+      ({ wakes }) => wakes,
+    ),
+  ],
+})
+
+/** How often readers were held. */
+export const heldInstrument: MakeInstrument = instrumentOf<HeldMessage, { count: number }>({
+  channel: 'shared-block-ring:held',
+  labels,
+  start: () => ({ count: 0 }),
+  hear: (record) => {
+    record.count++
+  },
+  tellings: [
+    one(
+      'counter',
+      'reader_held_total',
+      'How often maxUnacked kept a reader from delivering more.',
+      ({ count }) => count,
+    ),
+  ],
+})
