@@ -86,6 +86,8 @@ export type RingErrorCode =
   | 'RING_UNSUPPORTED'
   /** More is waiting to be pushed than the writer's bound. */
   | 'RING_OVERLOADED'
+  /** No room is left to commit what was pushed, because the storage lost the consumer's cursor: advance again later. */
+  | 'RING_NO_ROOM'
   /** The device holds a pool of rings: open one of them. */
   | 'RING_IS_POOL'
   /** The pool has no ring of that name. */

@@ -231,7 +231,7 @@ export class FanIn<Out> implements AsyncDisposable {
           this.#supplies.delete(reader)
           this.#members.delete(reader)
         }
-        // Who closes a reader knows it.
+        // The program closed this reader on purpose; that is no failure.
         if (isRingError(error) && error.code === 'RING_CLOSED') continue
         if (this.#options.onFailed === undefined) throw error
         this.#options.onFailed(error, reader)

@@ -4,72 +4,72 @@ import { Fifo } from './fifo.ts'
 import type { Turns } from './turns.ts'
 
 /** Something to do, which may take several attempts. */
-export interface Job {
-  /** Jobs of one key are attempted one after the other, in their order. Undefined: in no order. */
+export interface Task {
+  /** Tasks of one key are attempted one after the other, in their order. Undefined: in no order. */
   readonly key: unknown
   /** How much of `maxHeldBytes` it takes. */
   readonly bytes: number
 }
 
 /** What became of an attempt. */
-export type Verdict<J> =
-  /** The job has ended. */
+export type Verdict<T> =
+  /** The task has ended. */
   | undefined
   /** The next attempt comes after a pause. */
   | { readonly againAfterMs: number }
   /** These come in its place, one after the other. */
-  | { readonly parts: readonly J[] }
+  | { readonly parts: readonly T[] }
 
 /** What a {@link Scheduler} works with. */
-export interface SchedulerParts<J extends Job> {
+export interface SchedulerParts<T extends Task> {
   readonly clock: Clock
   /** Attempts at the same time. */
   readonly concurrency: number
   /** Bounds the attempts at the same time beside those of other schedulers. Default: they do not matter. */
   readonly turns?: Turns | undefined
-  /** The next jobs are taken only while fewer than this many were taken and have not ended, */
+  /** No more tasks are taken while this many were taken and have not ended. */
   readonly maxHeld: number
-  /** and while these have fewer bytes. */
+  /** No more tasks are taken while those that were taken and have not ended have this many bytes. */
   readonly maxHeldBytes: number
   /**
-   * The next jobs, in their order, as soon as there is one.
+   * The next tasks, in their order, as soon as there is one.
    * @param most how many to take
    * @param stop ends the waiting; what it throws after that is ignored
    * @returns none: there will be no more, unless those under way make some
    * @throws what ends the scheduler, once all that is ready has begun
    */
-  readonly next: (most: number, stop: AbortSignal) => Promise<readonly J[]>
+  readonly next: (most: number, stop: AbortSignal) => Promise<readonly T[]>
   /** Makes an attempt. */
-  readonly attempt: (job: J) => unknown
+  readonly attempt: (task: T) => unknown
   /** Says what became of it, by what it answered. What this throws ends the scheduler. */
-  readonly conclude: (job: J, answer: unknown) => Verdict<J>
+  readonly conclude: (task: T, answer: unknown) => Verdict<T>
   /** The same, by what it threw. */
-  readonly failed: (job: J, error: unknown) => Verdict<J>
+  readonly failed: (task: T, error: unknown) => Verdict<T>
 }
 
-/** How many jobs are taken at once, at most. */
+/** How many tasks are taken at once, at most. */
 const BATCH = 1024
 
 /**
- * Has jobs attempted side by side, those of one key in their order, and again after a pause if an attempt failed.
+ * Attempts tasks side by side, those of one key in their order, and again after a pause if an attempt failed.
  *
  * ```
  *   next -> ready ------> attempt -> ended
  *        \   ^    ^          |
  *         v  |    |          v
- *         lane    +------- paused          a lane: jobs of a key that is under way
+ *         lane    +------- paused          a lane: tasks of a key that is under way
  * ```
  *
- * - A job that is paused takes no turn from others, but for those of its key.
- * - What is held is bounded; no more is taken while enough is ready.
- * - Once it stops, no attempt begins. It waits for those under way, and for nothing else.
+ * - A paused task takes no turn from others, except those of its key.
+ * - The tasks in memory are bounded; no more are taken while enough are ready.
+ * - Once it stops, no attempt starts. It waits for the attempts under way, and for nothing else.
  */
-export class Scheduler<J extends Job> {
-  readonly #parts: SchedulerParts<J>
-  readonly #ready = new Fifo<J>()
-  /** Of each key that is under way, the jobs that come after. */
-  readonly #lanes = new Map<unknown, Fifo<J>>()
-  readonly #paused = new Map<J, () => void>()
+export class Scheduler<T extends Task> {
+  readonly #parts: SchedulerParts<T>
+  readonly #ready = new Fifo<T>()
+  /** Of each key that is under way, the tasks that come after. */
+  readonly #lanes = new Map<unknown, Fifo<T>>()
+  readonly #paused = new Map<T, () => void>()
   readonly #stop = new AbortController()
   #stopped = false
   #held = 0
@@ -80,11 +80,11 @@ export class Scheduler<J extends Job> {
   #onChange: (() => void) | undefined
   #failure: { readonly error: unknown } | undefined
 
-  constructor(parts: SchedulerParts<J>) {
+  constructor(parts: SchedulerParts<T>) {
     this.#parts = parts
   }
 
-  /** How many jobs were taken and have not ended. */
+  /** How many tasks were taken and have not ended. */
   get held(): number {
     return this.#held
   }
@@ -100,7 +100,7 @@ export class Scheduler<J extends Job> {
   }
 
   /**
-   * Works until there are no more jobs, or until it stops and the attempts under way have ended.
+   * Works until there are no more tasks, or until it stops and the attempts under way have ended.
    * @throws what `next` or an attempt threw
    */
   async run(): Promise<void> {
@@ -115,7 +115,7 @@ export class Scheduler<J extends Job> {
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
-  /** Has no more attempts begin. */
+  /** Stops: no further attempt starts. */
   stop(reason: unknown): void {
     if (this.#stopped) return
     this.#stopped = true
@@ -132,17 +132,17 @@ export class Scheduler<J extends Job> {
     this.stop(error)
   }
 
-  /** Ends the pause of a job. */
-  hurry(job: J): void {
-    this.#paused.get(job)?.()
+  /** Ends the pause of a task. */
+  hurry(task: T): void {
+    this.#paused.get(task)?.()
   }
 
-  /** Jobs that are in a pause, the one that began it first first. */
-  get paused(): IterableIterator<J> {
+  /** Tasks that are in a pause, the one that began it first first. */
+  get paused(): IterableIterator<T> {
     return this.#paused.keys()
   }
 
-  /** For `next` alone: waits until a job has ended or was paused, or it stops. */
+  /** For `next` alone: waits until a task has ended or was paused, or it stops. */
   change(): Promise<void> {
     return new Promise((resolve) => {
       this.#onChange = resolve
@@ -159,36 +159,36 @@ export class Scheduler<J extends Job> {
         await this.change()
         continue
       }
-      let jobs: readonly J[]
+      let tasks: readonly T[]
       try {
-        jobs = await next(Math.min(room, BATCH), signal)
+        tasks = await next(Math.min(room, BATCH), signal)
       } catch (error) {
         // What was taken before it failed is attempted first.
         while (this.#ready.size > 0 && !signal.aborted) await this.change()
         throw error
       }
       if (signal.aborted) return
-      if (jobs.length === 0) {
+      if (tasks.length === 0) {
         if (this.#held === 0) return
         await this.change()
       }
-      for (const job of jobs) this.#add(job)
+      for (const task of tasks) this.#add(task)
     }
   }
 
-  #add(job: J): void {
+  #add(task: T): void {
     this.#held++
-    this.#heldBytes += job.bytes
-    const lane = job.key === undefined ? undefined : this.#lanes.get(job.key)
-    if (lane !== undefined) lane.push(job)
+    this.#heldBytes += task.bytes
+    const lane = task.key === undefined ? undefined : this.#lanes.get(task.key)
+    if (lane !== undefined) lane.push(task)
     else {
-      if (job.key !== undefined) this.#lanes.set(job.key, new Fifo())
-      this.#makeReady(job)
+      if (task.key !== undefined) this.#lanes.set(task.key, new Fifo())
+      this.#makeReady(task)
     }
   }
 
-  #makeReady(job: J): void {
-    this.#ready.push(job)
+  #makeReady(task: T): void {
+    this.#ready.push(task)
     this.#idle.pop()?.()
   }
 
@@ -196,23 +196,23 @@ export class Scheduler<J extends Job> {
   async #attempts(): Promise<void> {
     const { attempt, turns } = this.#parts
     while (!this.#stopped) {
-      const job = this.#ready.shift()
-      if (job === undefined) {
+      const task = this.#ready.shift()
+      if (task === undefined) {
         await new Promise<void>((resolve) => this.#idle.push(resolve))
         continue
       }
       if (this.#ready.size === 0) this.changed()
       if (turns !== undefined && !(await this.#turn(turns))) return
-      // No function of its own: a promise more for each job would take as long as all the rest.
+      // No function of its own: a promise more for each task would take as long as all the rest.
       let answer: unknown
       let failure: { readonly error: unknown } | undefined
       try {
-        answer = await attempt(job)
+        answer = await attempt(task)
       } catch (error) {
         failure = { error }
       }
       turns?.give()
-      this.#settle(job, answer, failure)
+      this.#settle(task, answer, failure)
     }
   }
 
@@ -234,32 +234,32 @@ export class Scheduler<J extends Job> {
     return hasTurn && !this.#stopped
   }
 
-  #settle(job: J, answer: unknown, failure: { readonly error: unknown } | undefined): void {
+  #settle(task: T, answer: unknown, failure: { readonly error: unknown } | undefined): void {
     const { conclude, failed } = this.#parts
-    let verdict: Verdict<J>
+    let verdict: Verdict<T>
     try {
-      verdict = failure === undefined ? conclude(job, answer) : failed(job, failure.error)
+      verdict = failure === undefined ? conclude(task, answer) : failed(task, failure.error)
     } catch (error) {
       this.fail(error)
       return
     }
     if (this.#stopped) return
-    if (verdict === undefined) this.#end(job, [])
-    else if ('parts' in verdict) this.#end(job, verdict.parts)
-    else this.#pause(job, verdict.againAfterMs)
+    if (verdict === undefined) this.#end(task, [])
+    else if ('parts' in verdict) this.#end(task, verdict.parts)
+    else this.#pause(task, verdict.againAfterMs)
   }
 
-  #end(job: J, parts: readonly J[]): void {
+  #end(task: T, parts: readonly T[]): void {
     this.#held += parts.length - 1
-    this.#heldBytes -= job.bytes
+    this.#heldBytes -= task.bytes
     for (const part of parts) this.#heldBytes += part.bytes
-    if (job.key === undefined) for (const part of parts) this.#makeReady(part)
-    else this.#nextOf(job.key, parts)
+    if (task.key === undefined) for (const part of parts) this.#makeReady(part)
+    else this.#nextOf(task.key, parts)
     this.changed()
   }
 
-  /** The job of a key has ended: the next of the key is ready. */
-  #nextOf(key: unknown, parts: readonly J[]): void {
+  /** The task of a key has ended: the next of the key is ready. */
+  #nextOf(key: unknown, parts: readonly T[]): void {
     const lane = this.#lanes.get(key)
     if (lane === undefined) return
     if (parts.length > 0) lane.unshift(parts)
@@ -268,14 +268,14 @@ export class Scheduler<J extends Job> {
     else this.#makeReady(next)
   }
 
-  #pause(job: J, ms: number): void {
+  #pause(task: T, ms: number): void {
     const { clock } = this.#parts
     const early = new AbortController()
-    this.#paused.set(job, () => early.abort())
+    this.#paused.set(task, () => early.abort())
     this.changed()
     const resume = (): void => {
-      this.#paused.delete(job)
-      if (!this.#stopped) this.#makeReady(job)
+      this.#paused.delete(task)
+      if (!this.#stopped) this.#makeReady(task)
     }
     clock.sleep(ms, early.signal).then(resume, resume)
   }

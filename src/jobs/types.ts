@@ -152,9 +152,9 @@ export interface ProcessOptions<Out> {
   readonly maxHeldBytes?: number
   /** How long handlers under way may go on once it stops, in milliseconds. Default 10,000; `Infinity` waits for them. */
   readonly graceMs?: number
-  /** Ends it when nothing is left to handle. Default false: it waits for more. */
+  /** Resolve once the ring is empty and all items are handled. Default false: wait for more. */
   readonly untilEmpty?: boolean
-  /** Stops it. */
+  /** Stops `process`. */
   readonly signal?: AbortSignal
   /** A number from 0 (included) to 1 (excluded), for the pauses' jitter. Default `Math.random`. */
   readonly random?: () => number

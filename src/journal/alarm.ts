@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { MAX_TIMER_MS } from '../jobs/backoff.ts'
 
-/** Waits until a time, or until it is rung. */
+/** Waits until a time, or until it is woken. */
 export class Alarm {
   readonly #clock: Clock
   #wait: AbortController | undefined
@@ -11,13 +11,13 @@ export class Alarm {
   }
 
   /** Ends the wait under way, if there is one. */
-  ring(): void {
+  wake(): void {
     this.#wait?.abort()
   }
 
   /**
-   * Waits until that time of the clock, or until `ring`; it may return early, so check again. `undefined` waits only
-   * for `ring`, without a timer, so that it does not keep the process alive.
+   * Waits until that time of the clock, or until `wake`; it may return early, so check again. `undefined` waits only
+   * for `wake`, without a timer, so that it does not keep the process alive.
    */
   async wait(at: number | undefined): Promise<void> {
     const wait = new AbortController()

@@ -117,7 +117,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const settings = settingsOf(options)
     const alarm = new Alarm(settings.clock)
     const { name: queue, client, clock } = settings
-    const onBlocked = (): void => alarm.ring()
+    const onBlocked = (): void => alarm.wake()
     // A journal is its own consumer: no other program can request a suspension.
     const idle = { idleRefreshIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
     const writing = { ...optionsOf(options, WRITER_KINDS), createIfMissing: false, ...idle }
@@ -205,12 +205,11 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Ends the journal; the device stays connected. What was not performed stays there for the next start. Pushes
-   * that wait are rejected with `JOURNAL_CLOSED`, and so are those who wait for operations, except those of a
-   * `perform` under way: its signal is aborted, and if it succeeds within `graceMs`, that counts. If
-   * it goes on for longer, nobody waits for it, and the next start performs the same operations again. A device
-   * that does not answer is waited for as long once more: then the pushes under way are rejected with
-   * `JOURNAL_DEVICE`, and the roles are given back when it answers. Never fails; can be called again.
+   * Ends the journal; the device stays connected. Operations that were not performed stay on the device for the next start. Waiting
+   * pushes and receipts are rejected with `JOURNAL_CLOSED`. The signal of a running `perform` is aborted; if it still succeeds within
+   * `graceMs`, its operations count as performed, otherwise the next start performs them again. If the device then does not respond
+   * within another `graceMs`, pushes in flight are rejected with `JOURNAL_DEVICE`, and the roles are given back once it responds. Never
+   * fails; can be called again.
    */
   close(): Promise<void> {
     return this.#end(closed(this.#where))
@@ -239,7 +238,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
       this.#pushedUpTo = position
       this.#last = done
     }
-    this.#schedule.ring()
+    this.#schedule.wake()
     return {
       position,
       done,
@@ -275,7 +274,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   async #finish(error: JournalError): Promise<void> {
     this.#receipts.end(error, this.#performer.performingUpTo)
     this.#stop.abort(error)
-    this.#schedule.ring()
+    this.#schedule.wake()
     const writerClosed = this.#writer.close()
     const { graceMs, clock } = this.#settings
     await atMost(graceMs, this.#running, clock)

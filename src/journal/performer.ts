@@ -1,5 +1,5 @@
 import { backoffAfter } from '../jobs/backoff.ts'
-import { type Job, Scheduler, type Verdict } from '../jobs/scheduler.ts'
+import { Scheduler, type Task, type Verdict } from '../jobs/scheduler.ts'
 import type { DeadLetter } from '../jobs/types.ts'
 import type { Position } from '../position.ts'
 import { inspectRing } from '../ring/attach.ts'
@@ -41,7 +41,7 @@ export interface PerformerParts<Op> {
 }
 
 /** Operations that are performed together, or one that is given up. */
-interface Batch<Op> extends Job {
+interface OperationGroup<Op> extends Task {
   readonly operations: readonly Operation<Op>[]
   /** The position after the last of them. */
   readonly position: Position
@@ -62,7 +62,7 @@ export class Performer<Op> {
   readonly #settings: Settings<Op>
   readonly #receipts: Receipts
   readonly #stop: AbortSignal
-  readonly #scheduler: Scheduler<Batch<Op>>
+  readonly #scheduler: Scheduler<OperationGroup<Op>>
   #progress = NO_PROGRESS
   #performingUpTo: Position
   /** Everything before this is to be performed now. */
@@ -76,14 +76,14 @@ export class Performer<Op> {
     this.#stop = parts.stop
     this.#performingUpTo = parts.consumer.position
     this.#dueUpTo = parts.foundUpTo
-    this.#scheduler = new Scheduler<Batch<Op>>({
+    this.#scheduler = new Scheduler<OperationGroup<Op>>({
       clock: parts.settings.clock,
       concurrency: 1,
       maxHeld: 1,
       maxHeldBytes: Number.POSITIVE_INFINITY,
       next: async (_most, stop) => [await this.#next(stop)],
       attempt: (batch) => this.#attempt(batch),
-      conclude: (_, verdict) => verdict as Verdict<Batch<Op>>,
+      conclude: (_, verdict) => verdict as Verdict<OperationGroup<Op>>,
       failed: (_, error) => {
         throw error
       },
@@ -111,7 +111,7 @@ export class Performer<Op> {
   }
 
   /** Reads what is due, waiting until something is. */
-  async #next(stop: AbortSignal): Promise<Batch<Op>> {
+  async #next(stop: AbortSignal): Promise<OperationGroup<Op>> {
     for (;;) {
       const { position } = this.#consumer
       if (position >= this.#dueUpTo) {
@@ -127,8 +127,10 @@ export class Performer<Op> {
     }
   }
 
-  #batchOf(next: NonNullable<Next<Op>>, mayHaveRun: boolean): Batch<Op> {
-    const of = (batch: Pick<Batch<Op>, 'operations' | 'position' | 'givenUp'>): Batch<Op> => ({
+  #batchOf(next: NonNullable<Next<Op>>, mayHaveRun: boolean): OperationGroup<Op> {
+    const of = (
+      batch: Pick<OperationGroup<Op>, 'operations' | 'position' | 'givenUp'>,
+    ): OperationGroup<Op> => ({
       ...batch,
       ...{ key: IN_ORDER, bytes: 0, mayHaveRun, attempts: 0, handOvers: 0 },
     })
@@ -141,7 +143,7 @@ export class Performer<Op> {
   }
 
   /** Calls `perform` once, and gives the operations back if it succeeds; or hands one over that was given up. */
-  async #attempt(batch: Batch<Op>): Promise<Verdict<Batch<Op>>> {
+  async #attempt(batch: OperationGroup<Op>): Promise<Verdict<OperationGroup<Op>>> {
     if (batch.givenUp !== undefined) return this.#giveUp(batch, batch.givenUp.error)
     const { attempts: most, isolateAfter, clock } = this.#settings
     const { operations, position } = batch
@@ -188,7 +190,7 @@ export class Performer<Op> {
   }
 
   /** Ends the journal, or hands the operation at the cursor to the dead letters and skips it. */
-  async #giveUp(batch: Batch<Op>, error: unknown): Promise<Verdict<Batch<Op>>> {
+  async #giveUp(batch: OperationGroup<Op>, error: unknown): Promise<Verdict<OperationGroup<Op>>> {
     const { deadLetter } = this.#settings
     const { position, attempts } = batch
     const shown = { position: this.#show(position), attempts, error }
@@ -211,7 +213,7 @@ export class Performer<Op> {
   }
 
   async #letter(
-    { operations: [operation], position, attempts }: Batch<Op>,
+    { operations: [operation], position, attempts }: OperationGroup<Op>,
     { item, pushedAt }: PoppedItem,
     error: unknown,
   ): Promise<DeadLetter<Op>> {
@@ -245,10 +247,10 @@ export class Performer<Op> {
   /** Tried again after a pause. */
   #again(
     what: 'perform' | 'deadLetter',
-    { operations, position }: Batch<Op>,
+    { operations, position }: OperationGroup<Op>,
     attempt: number,
     error: unknown,
-  ): Verdict<Batch<Op>> {
+  ): Verdict<OperationGroup<Op>> {
     const { clock, backoff } = this.#settings
     const delayMs = backoffAfter(attempt, backoff)
     const count = Math.max(operations.length, 1)
@@ -271,7 +273,7 @@ function endOf(batch: readonly { readonly position: Position }[], consumer: Cons
 }
 
 /** A batch that keeps failing: whichever operation fails, the others do not wait for it. */
-function oneByOne<Op>(batch: Batch<Op>): Verdict<Batch<Op>> {
+function oneByOne<Op>(batch: OperationGroup<Op>): Verdict<OperationGroup<Op>> {
   const parts = batch.operations.map((operation) => ({
     ...batch,
     operations: [operation],

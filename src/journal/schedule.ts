@@ -27,12 +27,12 @@ export class Schedule {
   /** Asks for performing everything up to a position now. */
   flush(position: Position): void {
     if (position > this.#flushUpTo) this.#flushUpTo = position
-    this.#alarm.ring()
+    this.#alarm.wake()
   }
 
   /** Wakes the schedule, to check again. */
-  ring(): void {
-    this.#alarm.ring()
+  wake(): void {
+    this.#alarm.wake()
   }
 
   /**

@@ -119,12 +119,12 @@ function errors(faults: ReadonlySet<FaultKind>, masked: boolean): ReadonlySet<st
   // A consumer's slot that was read from a cache is lost with it, and so is the room that it freed: the advance is refused, and
   // can be repeated.
   const forgetting: readonly FaultKind[] = ['silentReset', 'reset']
-  if (forgetting.some((kind) => faults.has(kind))) codes.add('RING_OVERLOADED')
+  if (forgetting.some((kind) => faults.has(kind))) codes.add('RING_NO_ROOM')
   if (faults.has('rot') || !masked) codes.add('RING_DAMAGED')
   // A page that is older than the disk can only hide what is new, or look damaged.
   const lying = NOT_MASKED.filter((kind) => kind !== 'stalePage')
   if (lying.some((kind) => faults.has(kind)) || (faults.has('rot') && !masked)) {
-    const more = ['RING_CORRUPT', 'RING_OVERLOADED', 'RING_UNSTABLE', 'RING_ROLE_CONFLICT']
+    const more = ['RING_CORRUPT', 'RING_NO_ROOM', 'RING_UNSTABLE', 'RING_ROLE_CONFLICT']
     for (const code of [...more, 'RING_NOT_INITIALISED', 'RangeError']) codes.add(code)
   }
   return codes

@@ -41,7 +41,7 @@ export {
   format2Reader,
   format2Work,
 } from './format2.ts'
-export type { Depth, Guarantees as Promises, RingUnderTest, Shape } from './guarantees.ts'
+export type { Depth, Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 export type { HostsCounts } from './hosts/counts.ts'
 export { leases } from './hosts/explore.ts'
 export type { PauseKind } from './hosts/host.ts'
@@ -68,7 +68,7 @@ export {
   type ReaderStep,
   type Size,
 } from './plan.ts'
-export { RequestNames as Place, SimHost, SimProcess } from './process.ts'
+export { RequestNames, SimHost, SimProcess } from './process.ts'
 export { mix, nameOf, Random } from './random.ts'
 export { report, reportOf } from './report.ts'
 export { RINGS, ringNamed } from './rings.ts'

@@ -31,7 +31,7 @@ const HEAD_BYTES = 96
 const COPY_MS = 20
 
 /** Errors after which a handle stays usable. */
-const HARMLESS = ['BLOCK_IO', 'BLOCK_READ_ONLY', 'RING_DAMAGED', 'RING_OVERLOADED']
+const HARMLESS = ['BLOCK_IO', 'BLOCK_READ_ONLY', 'RING_DAMAGED', 'RING_NO_ROOM']
 
 /** A promise that was broken. */
 export interface Broken {

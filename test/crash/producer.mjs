@@ -67,7 +67,7 @@ async function show(producer, position, end) {
     )
   } catch (error) {
     // A part of a push may find no room to be shown by itself; all of it always does.
-    if (error.code !== 'RING_OVERLOADED' || position === producer.position) throw error
+    if (error.code !== 'RING_NO_ROOM' || position === producer.position) throw error
   }
 }
 

@@ -23,7 +23,7 @@ export const LIMITS: Usage = {
 const MAX_ITEMS = 10_000
 
 /** What steps may come to if nothing is damaged. */
-const SOUND = ['ok', 'retry', 'suspended', 'RING_OVERLOADED']
+const SOUND = ['ok', 'retry', 'suspended', 'RING_NO_ROOM']
 
 /** What came of an image. */
 export interface Outcome {

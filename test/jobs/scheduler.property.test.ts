@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { type Job, Scheduler, type Verdict } from '../../src/jobs/scheduler.ts'
+import { type Task as ScheduledTask, Scheduler, type Verdict } from '../../src/jobs/scheduler.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 
-interface Task extends Job {
+interface Task extends ScheduledTask {
   readonly name: string
   /** What becomes of each attempt; of all further ones: it ends. */
   readonly fates: readonly Fate[]

@@ -71,7 +71,7 @@ class Model {
 
   /** Writes what no call waits for, as `flush({ waitForEarlier: false })`. */
   flushPrefix(refused: boolean): void {
-    if (this.deliveries.owes) this.#write(refused)
+    if (this.deliveries.hasUnwritten) this.#write(refused)
   }
 
   ackThrough(which: number): void {

@@ -151,7 +151,7 @@ describe.runIf(FORMAT === 2)('format 2', () => {
       if (!('seen' in slot)) throw new Error('a slot is damaged')
       await disk.writeConsumerSlot(which, slot)
     }
-    await expect(producer.advance(last)).rejects.toMatchObject({ code: 'RING_OVERLOADED' })
+    await expect(producer.advance(last)).rejects.toMatchObject({ code: 'RING_NO_ROOM' })
     // Nothing was overwritten: the consumer gets the first half again, and once that is acknowledged, the advance succeeds.
     const next = await Consumer.attach(device)
     const again = await next.popMany()

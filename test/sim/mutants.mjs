@@ -36,14 +36,14 @@ const CONSUMER2 = 'ring/format2/consumer.ts'
 const DISK2 = 'ring/format2/disk/disk.ts'
 const EPOCHS2 = 'ring/format2/disk/epochs.ts'
 const MASK2 = 'ring/format2/disk/mask.ts'
-const PLACE2 = 'ring/format2/disk/cursor.ts'
+const CURSOR = 'ring/format2/disk/cursor.ts'
 const PRODUCER2 = 'ring/format2/producer.ts'
-const READING2 = 'ring/format2/log/consumer-log.ts'
-const RECOVER2 = 'ring/format2/log/recovery.ts'
+const CONSUMER_LOG = 'ring/format2/log/consumer-log.ts'
+const RECOVERY = 'ring/format2/log/recovery.ts'
 const ROLE2 = 'ring/format2/role.ts'
-const SPACE2 = 'ring/format2/log/free-space.ts'
-const STEPS2 = 'ring/format2/log/batch-index.ts'
-const WALK2 = 'ring/format2/log/log-reader.ts'
+const FREE_SPACE = 'ring/format2/log/free-space.ts'
+const BATCH_INDEX = 'ring/format2/log/batch-index.ts'
+const LOG_READER = 'ring/format2/log/log-reader.ts'
 
 /** @param {[file: string, find: string, replace: string][]} edits */
 const format2 = (name, mix, seeds, edits, format = '2') => ({
@@ -88,13 +88,13 @@ const FORMAT2 = [
   ]),
   format2('the higher consumer slot frees space', 'storm', 1500, [
     [
-      SPACE2,
+      FREE_SPACE,
       '(cursor.lsn < lower.lsn ? cursor : lower)',
       '(cursor.lsn > lower.lsn ? cursor : lower)',
     ],
   ]),
   format2('a cursor that did not see an epoch frees space behind its start', 'storm', 3000, [
-    [SPACE2, 'unseen !== undefined && unseen.start.lsn < logPosition.lsn', 'false'],
+    [FREE_SPACE, 'unseen !== undefined && unseen.start.lsn < logPosition.lsn', 'false'],
   ]),
   format2('freed space is not checked', 'none', 500, [
     [PRODUCER2, 'return this.#space.giveUp(needed, this.#committed, signal)', 'return true'],
@@ -102,7 +102,7 @@ const FORMAT2 = [
   format2('neither place nor sequence nor chain of a batch is checked', 'storm', 1500, [
     [BATCH2, "if (foundLsn !== lsn) return bad('LSN', String(lsn), String(foundLsn))", ''],
     [
-      WALK2,
+      LOG_READER,
       'start.seq === logPosition.seq &&\n    start.crc === logPosition.crc &&\n    start.bytes === logPosition.bytes',
       'start !== logPosition',
     ],
@@ -115,7 +115,7 @@ const FORMAT2 = [
     ],
   ]),
   format2("a batch's epoch is not checked", 'storm', 4000, [
-    [WALK2, '&& allowsEpoch(epochs, lsn, header.epoch) ', ''],
+    [LOG_READER, '&& allowsEpoch(epochs, lsn, header.epoch) ', ''],
   ]),
   exhaustive(
     "a header's checksum is not checked",
@@ -177,10 +177,14 @@ const FORMAT2 = [
     '2-hostile',
   ),
   format2('a flipped bit in a table is not corrected', 'flip', 3000, [
-    [WALK2, 'mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined', 'undefined'],
+    [
+      LOG_READER,
+      'mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined',
+      'undefined',
+    ],
   ]),
   format2('a flipped bit in a header is not corrected', 'flip', 3000, [
-    [WALK2, 'guess?.header.start.crc === logPosition.crc', 'guess?.header.start.crc === -1'],
+    [LOG_READER, 'guess?.header.start.crc === logPosition.crc', 'guess?.header.start.crc === -1'],
   ]),
   format2('a failed write does not end the handle', 'eio', 1500, [
     [BASE_ROLE, 'throw isRefusal(error) ? error : this.poisonWith(error)', 'throw error'],
@@ -222,14 +226,14 @@ const FORMAT2 = [
     ],
   ]),
   format2('the log is cut at a batch that is damaged', 'flip', 3000, [
-    [RECOVER2, 'if (later === undefined) break', 'if (later !== logPosition) break'],
+    [RECOVERY, 'if (later === undefined) break', 'if (later !== logPosition) break'],
   ]),
   format2('recovery shows what was held back', 'kill', 500, [
-    [RECOVER2, 'const { committedTo: seq } = batch.header', 'const { seq } = batch.end'],
+    [RECOVERY, 'const { committedTo: seq } = batch.header', 'const { seq } = batch.end'],
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
     [
-      READING2,
+      CONSUMER_LOG,
       'const cursor = cursorAfter(before, seen, producer.epochs)',
       'const cursor = before',
     ],
@@ -238,11 +242,11 @@ const FORMAT2 = [
     [EPOCHS2, ' && !seen.some((s) => first.epoch <= s && s < second.epoch)', ''],
   ]),
   format2('a batch that is kept has no claim to the memory that it is in', 'storm', 1500, [
-    [WALK2, 'pooled.share()', 'pooled'],
+    [LOG_READER, 'pooled.share()', 'pooled'],
   ]),
   format2('items that were dropped are delivered', 'storm', 1500, [
-    [STEPS2, 'limit: Math.min(segment.limit, start.seq)', 'limit: segment.limit'],
-    [READING2, 'this.#index.truncate(start)\n    this.#committedTo = start.seq', ''],
+    [BATCH_INDEX, 'limit: Math.min(segment.limit, start.seq)', 'limit: segment.limit'],
+    [CONSUMER_LOG, 'this.#index.truncate(start)\n    this.#committedTo = start.seq', ''],
   ]),
   format2('the place is not published before space is used again', 'storm', 1500, [
     [
@@ -253,7 +257,7 @@ const FORMAT2 = [
   ]),
   format2('what was read ahead is believed for ever', 'none', 500, [
     [
-      WALK2,
+      LOG_READER,
       `if (batch?.whole === true || !mayBeOld) return batch
     // It may have been written since it was prefetched.
     this.forget()
@@ -263,17 +267,17 @@ const FORMAT2 = [
   ]),
   format2('the data is read before the slots', 'none', 1500, [
     [
-      READING2,
+      CONSUMER_LOG,
       `if (batch?.whole !== true) {
       // The`,
       `if (batch?.whole !== true) {
       await this.#refresh()
       // The`,
     ],
-    [READING2, 'this.#reader.forget()\n      batch = await this.#batchAt(logPosition)\n', ''],
+    [CONSUMER_LOG, 'this.#reader.forget()\n      batch = await this.#batchAt(logPosition)\n', ''],
     [
-      READING2,
-      "if (batch?.whole !== true && sure !== logPosition.lsn)\n        return { kind: 'suspect', lsn: logPosition.lsn }",
+      CONSUMER_LOG,
+      "if (batch?.whole !== true && recheckedAt !== logPosition.lsn)\n        return { kind: 'suspect', lsn: logPosition.lsn }",
       '',
     ],
   ]),
@@ -314,7 +318,7 @@ const FORMAT2 = [
     ],
   ]),
   format2('no room is left for the marker of what was pushed', 'none', 500, [
-    [PRODUCER2, '(commit ? 0 : held + count)', '0'],
+    [PRODUCER2, '(commit ? 0 : uncommitted + count)', '0'],
   ]),
   format2('a pause is not granted', 'none', 500, [
     [
@@ -327,7 +331,7 @@ const FORMAT2 = [
     'items are overwritten before it is said',
     'kill',
     1500,
-    [[SPACE2, 'overwritten <= slot.truncatedTo.lsn', 'overwritten <= this.#truncatedTo.lsn']],
+    [[FREE_SPACE, 'overwritten <= slot.truncatedTo.lsn', 'overwritten <= this.#truncatedTo.lsn']],
     '2-overwrite',
   ),
   format2(
@@ -341,7 +345,7 @@ const FORMAT2 = [
     'what is not committed is given up',
     'none',
     1500,
-    [[SPACE2, ' || needed > committed.lsn', '']],
+    [[FREE_SPACE, ' || needed > committed.lsn', '']],
     '2-overwrite',
   ),
   format2('a slot that is older than the last one is believed', 'pages', 1500, [
@@ -367,7 +371,13 @@ const FORMAT2 = [
     'what seems damaged is not looked at again',
     'storm',
     1500,
-    [[READING2, 'await this.#refresh()\n      sure = found.lsn', 'sure = found.lsn']],
+    [
+      [
+        CONSUMER_LOG,
+        'await this.#refresh()\n      recheckedAt = found.lsn',
+        'recheckedAt = found.lsn',
+      ],
+    ],
     '2-overwrite',
   ),
   format2('the producer has one slot', 'flip', 3000, [
@@ -399,7 +409,7 @@ const FORMAT2 = [
   exhaustive(
     'a cursor goes back by blocks only',
     ['aTm', 'qcttt', '--twice'],
-    [[PLACE2, 'return itemsBefore(cursor) > start.seq', 'return false']],
+    [[CURSOR, 'return itemsBefore(cursor) > start.seq', 'return false']],
   ),
 ]
 

@@ -37,13 +37,13 @@ export const WORK = [
   ]),
   mutant('jobs of a key are attempted side by side', 'none', 100, [
     SCHEDULER,
-    'const lane = job.key === undefined ? undefined : this.#lanes.get(job.key)',
+    'const lane = task.key === undefined ? undefined : this.#lanes.get(task.key)',
     'const lane = undefined',
   ]),
   mutant('the next of a key goes first while one is paused', 'none', 100, [
     SCHEDULER,
-    '    this.#paused.set(job, () => early.abort())\n',
-    '    this.#paused.set(job, () => early.abort())\n    if (job.key !== undefined) this.#nextOf(job.key, [])\n',
+    '    this.#paused.set(task, () => early.abort())\n',
+    '    this.#paused.set(task, () => early.abort())\n    if (task.key !== undefined) this.#nextOf(task.key, [])\n',
   ]),
   mutant('more are attempted than may be', 'none', 100, [
     SCHEDULER,

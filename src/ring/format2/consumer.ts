@@ -28,7 +28,7 @@ import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
 /** If the older slot lags by more than this part of the ring, it is written at once, and not only once the consumer is idle. */
-const HELD_BACK_PART = 1 / 4
+const SLOT_LAG_PART = 1 / 4
 
 /**
  * Attaches the consumer.
@@ -186,7 +186,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
       const begun = this.clock.now()
       this.#emptyAt = Number.NEGATIVE_INFINITY
       let from = options.from ?? this.position
-      await this.#hear(from)
+      await this.#checkKnownEpoch(from)
       this.#checkFrom(from)
       this.#log.begin(options.signal)
       try {
@@ -237,7 +237,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   advance(position: Position): Promise<void> {
     return this.run(async () => {
-      await this.#hear(position)
+      await this.#checkKnownEpoch(position)
       if (this.#log.seqOf(position) <= itemsBefore(this.#cursor)) return
       await this.refreshBeforeWrite()
       let cursor = await this.#log.cursorOf(position)
@@ -251,8 +251,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
         throw new RangeError(`position ${toText(position)} was not returned by a pop`)
       }
       await this.#checkpoint(this.#savedAt(cursor))
-      this.#arrived(position)
-      if (this.#holdsBack) await this.#checkpointAgain()
+      this.#cursorMoved(position)
+      if (this.#slotLagsFar) await this.#checkpointAgain()
       this.#log.forgetBefore(cursor.logPosition)
       this.checkpointWhenIdle()
     })
@@ -271,7 +271,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** Moves the cursor. */
-  #arrived(position: Position): void {
+  #cursorMoved(position: Position): void {
     this.#lossCounter.forgetBefore(itemsBefore(this.#cursor))
     this.#advancedTo = position
   }
@@ -282,7 +282,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     const cursor = await this.#log.cursorOf(to)
     if (cursor === undefined || cursor.logPosition.lsn < this.#producer.truncatedTo.lsn) return
     this.#saved = this.#savedAt(cursor)
-    this.#arrived(to)
+    this.#cursorMoved(to)
     this.checkpointWhenIdle()
   }
 
@@ -302,9 +302,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
    * Checks that a position can be one of this ring.
    * @throws {RangeError} it is not
    */
-  async #hear(position: Position): Promise<void> {
-    if (this.#log.isUnheard(position)) await this.refresh()
-    if (!this.#log.isUnheard(position)) return
+  async #checkKnownEpoch(position: Position): Promise<void> {
+    if (this.#log.isUnknownEpoch(position)) await this.refresh()
+    if (!this.#log.isUnknownEpoch(position)) return
     throw new RangeError(`position ${toText(position)} was not returned by a pop`)
   }
 
@@ -374,8 +374,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** Whether the older slot keeps much space from the producer that was acknowledged. */
-  get #holdsBack(): boolean {
-    const blocks = this.disk.layout.dataBlocks * HELD_BACK_PART
+  get #slotLagsFar(): boolean {
+    const blocks = this.disk.layout.dataBlocks * SLOT_LAG_PART
     const { lsn } = this.#cursor.logPosition
     return !this.#slots.every(({ cursor }) => lsn - cursor.logPosition.lsn <= blocks)
   }

@@ -218,7 +218,7 @@ export class Format2Producer extends Format2Role implements Producer {
   #noRoom(position: Position): RingError {
     const device = this.device.name
     return new RingError(
-      'RING_OVERLOADED',
+      'RING_NO_ROOM',
       `${device} has no room left for the marker that commits what was pushed: the consumer's cursor went back, as ` +
         'when the storage loses its cache; advance again once the consumer has refreshed',
       { device, position: toText(position) },
@@ -300,7 +300,7 @@ export class Format2Producer extends Format2Role implements Producer {
     room: number,
   ): { readonly end: number; readonly bytes: number; readonly needed: number } {
     const { blockSize } = this.disk.layout
-    const held = this.#tail.seq - this.#committedTo
+    const uncommitted = this.#tail.seq - this.#committedTo
     const most = maxBatchBlocks(this.disk.layout)
     let bytes = 0
     let end = start
@@ -309,7 +309,7 @@ export class Format2Producer extends Format2Role implements Producer {
       const count = end - start + 1
       const blocks = batchBlocks(count, more, blockSize)
       if (end > start && blocks > most) break
-      const needed = blocks + (commit ? 0 : held + count)
+      const needed = blocks + (commit ? 0 : uncommitted + count)
       if (needed > room) return { end, bytes, needed }
       bytes = more
     }

@@ -121,7 +121,7 @@ export class Acknowledger {
     for (let newest = deliveries.newestFinished(); newest !== undefined; ) {
       // It has left the ring, or was reverted; then an entry before it may still be unacknowledged.
       if (!deliveries.isUnwritten(newest)) newest = deliveries.newestFinished(newest.position)
-      else if (deliveries.owes) await this.#writeFinished()
+      else if (deliveries.hasUnwritten) await this.#writeFinished()
       else await this.#changed(signal)
     }
     await this.flushPrefix()
@@ -129,14 +129,14 @@ export class Acknowledger {
 
   /** As `RingReader.flush`, without waiting for entries. */
   async flushPrefix(): Promise<void> {
-    if (this.#deliveries.owes) await this.#writeFinished()
+    if (this.#deliveries.hasUnwritten) await this.#writeFinished()
     await (this.#lazy?.flush() ?? this.#advancing.run(async () => undefined))
   }
 
   /** Writes what is finished and belongs to no call. A device that takes no writes now can still be read. */
-  async writeOwed(): Promise<void> {
+  async writeUnwritten(): Promise<void> {
     try {
-      if (this.#deliveries.owes) await this.#writeFinished()
+      if (this.#deliveries.hasUnwritten) await this.#writeFinished()
     } catch (error) {
       if (!isRefusal(error)) throw error
     }
@@ -144,7 +144,7 @@ export class Acknowledger {
 
   /** Writes what is finished; the next reader gets the rest again. Never fails. */
   async close(): Promise<void> {
-    if (this.#deliveries.owes) await this.#writeFinished().catch(() => undefined)
+    if (this.#deliveries.hasUnwritten) await this.#writeFinished().catch(() => undefined)
     await this.#lazy?.flush().catch(() => undefined)
   }
 

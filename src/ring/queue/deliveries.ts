@@ -92,7 +92,7 @@ export class Deliveries {
   }
 
   /** Whether something became finished because what was before it left the ring, so that no `ack` writes it. */
-  get owes(): boolean {
+  get hasUnwritten(): boolean {
     const first = this.#first
     return first !== undefined && first !== this.#unfinished && first.state === RECORDED
   }
@@ -164,7 +164,7 @@ export class Deliveries {
     if (delivery.state === GONE) return false
     if (delivery.state === PENDING) {
       delivery.state = RECORDED
-      if (delivery === this.#unfinished) this.#walk()
+      if (delivery === this.#unfinished) this.#advanceUnfinished()
     }
     return this.#isInPrefix(delivery)
   }
@@ -174,7 +174,7 @@ export class Deliveries {
     for (let at = this.#unfinished; at !== undefined && at.position <= position; at = at.after) {
       if (at.state === PENDING) at.state = WAITING
     }
-    this.#walk()
+    this.#advanceUnfinished()
     if (this.finishedTo < position) this.#insert(finishedAt(position), this.#unfinished)
   }
 
@@ -238,7 +238,7 @@ export class Deliveries {
     }
   }
 
-  #walk(): void {
+  #advanceUnfinished(): void {
     while (this.#unfinished !== undefined && this.#unfinished.state !== PENDING) {
       this.#unfinished = this.#unfinished.after
     }
@@ -275,7 +275,7 @@ export class Deliveries {
     this.#size--
     if (this.#unfinished !== delivery) return
     this.#unfinished = after
-    this.#walk()
+    this.#advanceUnfinished()
   }
 }
 

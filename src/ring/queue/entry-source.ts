@@ -99,7 +99,7 @@ export class EntrySource<Out> {
   async take(options: TakeOptions): Promise<readonly RingEntry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
     const deliveries = this.#deliveries
-    if (deliveries.owes) await this.#acknowledger.writeOwed()
+    if (deliveries.hasUnwritten) await this.#acknowledger.writeUnwritten()
     this.#passFinished()
     if (this.#hold.check()) return []
     const entries: RingEntry<Out>[] = []

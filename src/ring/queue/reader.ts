@@ -113,7 +113,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #waiter: Waiter
   readonly #waitOptions: WaitOptions
   readonly #reading = new Serial()
-  /** Those that wait take turns, and hold nobody up who does not. */
+  /** Serialises the calls that wait; `try…` calls bypass it. */
   readonly #turns = new Serial()
   readonly #closing = new AbortController()
   readonly #deliveries: Deliveries
@@ -278,10 +278,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Has a handler called for each item, side by side, and settles each by itself: acknowledged when the handler returns; tried again, after
-   * a pause, when it throws; given up after `attempts`. Resolves when it was stopped and the handlers under way have ended, or `graceMs`
-   * is over; what is acknowledged is durable then, as far as nothing before it was left over. What was begun and not finished, or
-   * not begun, is delivered again. One call at a time; call no `receive` beside it.
+   * Calls the handler for each item, side by side, and settles each item independently: it is acknowledged when the handler returns,
+   * retried after a pause when it throws, and given up after `attempts`. Resolves once it was stopped and the running handlers have ended,
+   * or `graceMs` is over. By then every acknowledgement without an unacknowledged item before it is durable. Items that were not
+   * handled are delivered again. One call at a time; do not call `receive` beside it.
    * @throws {TypeError | RangeError} an option is out of range, or another call is under way
    * @throws {WorkError} `WORK_GIVEN_UP`, `WORK_UNDECODABLE`: the item stays in the ring, and a new call comes to it again
    * @throws as `receive` and `RingEntry.ack`, when the handlers under way have ended

@@ -132,7 +132,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
     const { idleRefreshIntervalMs = IDLE_REFRESH_MS } = options
-    if (idleRefreshIntervalMs !== Number.POSITIVE_INFINITY) void this.#attend(idleRefreshIntervalMs)
+    if (idleRefreshIntervalMs !== Number.POSITIVE_INFINITY)
+      void this.#answerSuspendWhileIdle(idleRefreshIntervalMs)
     tellWriter(producer, { event: 'open' })
   }
 
@@ -358,7 +359,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   }
 
   /** Acknowledges a suspend request while nothing is pushed: a push would refresh by itself. */
-  async #attend(intervalMs: number): Promise<void> {
+  async #answerSuspendWhileIdle(intervalMs: number): Promise<void> {
     for (let going = true; going; ) {
       try {
         await this.#clock.sleep(intervalMs, this.#closing.signal, { background: true })

@@ -85,7 +85,7 @@ class Rig {
       await this.producer.advance(end)
     } catch (error) {
       // A part of one push may find no room, and then nothing happens.
-      if (!isRingError(error) || error.code !== 'RING_OVERLOADED') throw error
+      if (!isRingError(error) || error.code !== 'RING_NO_ROOM') throw error
       this.reached.noRoom++
       return
     }

@@ -10,7 +10,7 @@ import { LookBack, type LookBackOptions, type PastBatch } from './look-back.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
 
 /** Where a follower is in the log. */
-interface Place {
+interface Reading {
   readonly log: ConsumerLog
   readonly cursor: Cursor
   /** The newest epoch that the cursor takes into account. */
@@ -28,7 +28,7 @@ export class Follower implements RingFollower {
   readonly #committed: LogPosition
   readonly #options: LookBackOptions
   #roles: Roles
-  #place: Place | undefined
+  #at: Reading | undefined
 
   constructor(disk: Disk, roles: Roles, committed: LogPosition, options: LookBackOptions) {
     this.#disk = disk
@@ -41,7 +41,7 @@ export class Follower implements RingFollower {
     const bounds = popBounds(options)
     const { signal = this.#options.signal } = options
     signal?.throwIfAborted()
-    const { log } = this.#place ?? this.#begin(await this.#startCursor())
+    const { log } = this.#at ?? this.#begin(await this.#startCursor())
     await this.#refresh()
     log.begin(signal)
     try {
@@ -55,7 +55,7 @@ export class Follower implements RingFollower {
     const items: PoppedItem[] = []
     let missed = 0
     for (let bytes = 0; items.length < bounds.maxItems && bytes < bounds.maxBytes; ) {
-      const { log, position } = this.#there
+      const { log, position } = this.#reading
       const next = await log.next(position)
       if (next.status === 'nothing') break
       if (next.status === 'item') {
@@ -80,22 +80,22 @@ export class Follower implements RingFollower {
     return { items, missed }
   }
 
-  get #there(): Place {
-    if (this.#place === undefined) throw new Error('the follower has not begun')
-    return this.#place
+  get #reading(): Reading {
+    if (this.#at === undefined) throw new Error('the follower has not begun')
+    return this.#at
   }
 
-  #move(place: Partial<Place>): void {
-    this.#place = { ...this.#there, ...place }
+  #move(reading: Partial<Reading>): void {
+    this.#at = { ...this.#reading, ...reading }
   }
 
-  #begin(cursor: Cursor): Place {
+  #begin(cursor: Cursor): Reading {
     const { producer } = this.#roles
     const { maxItemBytes } = this.#options
     const refresh = () => this.#refresh()
     const log = new ConsumerLog(this.#disk, cursor, producer, refresh, maxItemBytes)
-    this.#place = { log, cursor, seen: log.epoch, position: log.positionOf(cursor) }
-    return this.#place
+    this.#at = { log, cursor, seen: log.epoch, position: log.positionOf(cursor) }
+    return this.#at
   }
 
   /** Reads what both roles say. */
@@ -104,14 +104,14 @@ export class Follower implements RingFollower {
     // An older slot is a stale read.
     if (roles.producer.generation < this.#roles.producer.generation) return
     this.#roles = roles
-    const { log, seen, cursor } = this.#there
+    const { log, seen, cursor } = this.#reading
     const next = log.learn(roles.producer, seen, cursor)
     this.#move({ cursor: next, seen: Math.max(seen, log.epoch) })
   }
 
   /** What was read is not asked for any more. */
   async #forget(): Promise<void> {
-    const { log, position } = this.#there
+    const { log, position } = this.#reading
     const cursor = await log.cursorOf(position)
     if (cursor === undefined) return
     log.forgetBefore(cursor.logPosition)
@@ -124,7 +124,7 @@ export class Follower implements RingFollower {
    */
   async #catchUp(): Promise<number> {
     this.#roles = await readRoles(this.#disk)
-    const { log, position } = this.#there
+    const { log, position } = this.#reading
     const first = firstCursor(this.#roles)
     const passed = itemsBefore(first) - log.seqOf(position)
     if (passed <= 0) return 0

@@ -6,10 +6,12 @@ import { type BadBlock, formatUuid, isBad } from './block.ts'
 import { GUARD_BYTES, isGuarded } from './guard.ts'
 import {
   BLOCK_SIZES,
+  dataBlocksOf,
   dataOffset,
   firstSuperblock,
   lastSuperblock,
   secondSuperblock,
+  superblockOffsets,
 } from './layout.ts'
 import { parseSuperblock, type Superblock, type UnknownFeatures } from './superblock.ts'
 
@@ -71,11 +73,10 @@ export function credible(sound: readonly SoundCopy[], deviceBytes: number): read
 
 /** Where a ring keeps its superblocks; nowhere, if its layout is impossible. */
 function namedBy({ blockSize, deviceBytes, ...ring }: Superblock): readonly number[] {
-  const last = lastSuperblock(blockSize, deviceBytes)
-  const start = dataOffset(blockSize)
-  const lies =
-    ring.dataOffset === start && ring.dataBlocks === Math.floor((last - start) / blockSize)
-  return lies ? [firstSuperblock(blockSize), secondSuperblock(blockSize), last] : []
+  const matchesLayout =
+    ring.dataOffset === dataOffset(blockSize) &&
+    ring.dataBlocks === dataBlocksOf(blockSize, deviceBytes)
+  return matchesLayout ? superblockOffsets(blockSize, deviceBytes) : []
 }
 
 function isInDataOf({ offset, superblock }: SoundCopy, ring: SoundCopy['superblock']): boolean {

@@ -58,6 +58,23 @@ export function lastSuperblock(blockSize: number, deviceBytes: number): number {
   return Math.floor(deviceBytes / unit) * unit - unit
 }
 
+/** Where the three copies of the superblock are. */
+export function superblockOffsets(
+  blockSize: number,
+  deviceBytes: number,
+): readonly [number, number, number] {
+  return [
+    firstSuperblock(blockSize),
+    secondSuperblock(blockSize),
+    lastSuperblock(blockSize, deviceBytes),
+  ]
+}
+
+/** Blocks in the data area: from its beginning to the last superblock. */
+export function dataBlocksOf(blockSize: number, deviceBytes: number): number {
+  return Math.floor((lastSuperblock(blockSize, deviceBytes) - dataOffset(blockSize)) / blockSize)
+}
+
 /** Where the data area begins, for a block size. */
 export function dataOffset(blockSize: number): number {
   return firstSuperblock(blockSize) + FRONT_BLOCKS * unitOf(blockSize)
@@ -69,9 +86,8 @@ export function dataOffset(blockSize: number): number {
 export function makeLayout(blockSize: number, deviceBytes: number, device: string): Layout {
   const unit = unitOf(blockSize)
   const first = firstSuperblock(blockSize)
-  const last = lastSuperblock(blockSize, deviceBytes)
   const start = dataOffset(blockSize)
-  const dataBlocks = Math.floor((last - start) / blockSize)
+  const dataBlocks = dataBlocksOf(blockSize, deviceBytes)
   if (dataBlocks < MIN_DATA_BLOCKS) {
     const minimum = start + Math.ceil((MIN_DATA_BLOCKS * blockSize) / unit) * unit + unit
     throw new RingError(
@@ -83,7 +99,7 @@ export function makeLayout(blockSize: number, deviceBytes: number, device: strin
   }
   return {
     blockSize,
-    superblocks: [first, first + unit, last],
+    superblocks: superblockOffsets(blockSize, deviceBytes),
     producerSlots: [first + 2 * unit, first + 3 * unit],
     consumerSlots: [first + 4 * unit, first + 5 * unit],
     slots: { offset: first + 2 * unit, bytes: 4 * unit },

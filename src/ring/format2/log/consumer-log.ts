@@ -115,7 +115,7 @@ export class ConsumerLog {
   }
 
   /** Whether a position's epoch is newer than all that are known: this ring cannot have handed it out. */
-  isUnheard(position: bigint): boolean {
+  isUnknownEpoch(position: bigint): boolean {
     return fromPosition(position).epoch > this.epoch
   }
 
@@ -236,7 +236,7 @@ export class ConsumerLog {
     position: Position,
     soundAt: (segment: BatchSegment, seq: number) => T,
   ): Promise<T | Missed | Loss | Nothing> {
-    return this.#settled<T | Missed | Loss | Nothing>(async (sure) => {
+    return this.#settled<T | Missed | Loss | Nothing>(async (recheckedAt) => {
       const seq = this.seqOf(position)
       const { truncatedTo } = this.#producer
       if (seq < truncatedTo.seq) {
@@ -244,10 +244,10 @@ export class ConsumerLog {
         return { status: 'missed', items: truncatedTo.seq - seq, position: behind }
       }
       while (seq >= this.#committedTo) {
-        const stop = await this.#extend(sure)
+        const stop = await this.#extend(recheckedAt)
         if (stop !== undefined) return stop
       }
-      const segment = await this.#segmentAt(seq, sure)
+      const segment = await this.#segmentAt(seq, recheckedAt)
       if (segment === undefined) throw this.#contradiction(position)
       if (segment.kind === 'suspect') return segment
       const isSound =
@@ -285,7 +285,7 @@ export class ConsumerLog {
    * the truncation, and only its item count is meaningful.
    */
   cursorOf(position: Position): Promise<Cursor | undefined> {
-    return this.#settled(async (sure): Promise<Cursor | undefined | Suspect> => {
+    return this.#settled(async (recheckedAt): Promise<Cursor | undefined | Suspect> => {
       const seq = this.seqOf(position)
       if (seq > this.#committedTo) return undefined
       const { truncatedTo } = this.#producer
@@ -293,7 +293,7 @@ export class ConsumerLog {
         const logPosition = { lsn: truncatedTo.lsn - 1, seq, bytes: truncatedTo.bytes, crc: 0 }
         return cursorAt(logPosition)
       }
-      const segment = await this.#segmentAt(seq, sure)
+      const segment = await this.#segmentAt(seq, recheckedAt)
       if (segment === undefined) {
         if (this.#frontier.seq !== seq) throw this.#contradiction(position)
         return cursorAt(this.#frontier)
@@ -311,13 +311,13 @@ export class ConsumerLog {
    * that the batch is committed and not given up.
    */
   async #settled<T>(
-    find: (sure: number | undefined) => Promise<T | Suspect>,
+    find: (recheckedAt: number | undefined) => Promise<T | Suspect>,
   ): Promise<Exclude<T, Suspect>> {
-    for (let sure: number | undefined; ; ) {
-      const found = await find(sure)
+    for (let recheckedAt: number | undefined; ; ) {
+      const found = await find(recheckedAt)
       if (!isSuspect(found)) return found as Exclude<T, Suspect>
       await this.#refresh()
-      sure = found.lsn
+      recheckedAt = found.lsn
     }
   }
 
@@ -328,10 +328,10 @@ export class ConsumerLog {
 
   /**
    * Reads one more batch.
-   * @param sure the LSN at which damage is certain, if any
+   * @param recheckedAt the LSN at which damage is certain, if any
    * @returns why there is none
    */
-  async #extend(sure: number | undefined): Promise<Nothing | Suspect | undefined> {
+  async #extend(recheckedAt: number | undefined): Promise<Nothing | Suspect | undefined> {
     let logPosition = this.#frontier
     const said = landmarkAt(this.#landmarks, logPosition)
     const isKnown = said?.lsn === logPosition.lsn
@@ -366,7 +366,7 @@ export class ConsumerLog {
       if (end === undefined) return { status: 'nothing' }
       this.#reader.forget()
       batch = await this.#batchAt(logPosition)
-      if (batch?.whole !== true && sure !== logPosition.lsn)
+      if (batch?.whole !== true && recheckedAt !== logPosition.lsn)
         return { kind: 'suspect', lsn: logPosition.lsn }
       if (batch === undefined) {
         await this.#addGap(logPosition, end)
@@ -451,7 +451,7 @@ export class ConsumerLog {
   /** The segment that contains an item; released batches are read again. */
   async #segmentAt(
     seq: number,
-    sure: number | undefined,
+    recheckedAt: number | undefined,
   ): Promise<Exclude<Segment, { readonly kind: 'span' }> | Suspect | undefined> {
     for (;;) {
       const segment = this.#index.find(seq)
@@ -462,7 +462,7 @@ export class ConsumerLog {
         continue
       }
       this.#reader.forget()
-      if (sure !== segment.start.lsn) return { kind: 'suspect', lsn: segment.start.lsn }
+      if (recheckedAt !== segment.start.lsn) return { kind: 'suspect', lsn: segment.start.lsn }
       const problem = await this.#problemAt(segment.start)
       const gap = { ...segment, kind: 'gap', problem } as const
       this.#onSegment(gap)

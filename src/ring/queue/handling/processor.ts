@@ -22,7 +22,7 @@ import { isPermanent } from './dead-letter-ring.ts'
 import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
 import { type Outcome, type SettlementSource, Settlements, workEvents } from './settlements.ts'
-import { Concluded, newTask, type Task } from './task.ts'
+import { Concluded, type ItemTask, newItemTask } from './task.ts'
 
 /** What a {@link Processor} needs of a reader. */
 export interface ProcessSource<Out> extends SettlementSource<Out> {
@@ -71,12 +71,12 @@ export interface ProcessedRing {
 const READ_BYTES = 1 << 20
 
 /**
- * Has what a reader delivers handled, and settles each item by itself: acknowledged, tried again, put at the end of the ring, or among
- * the dead letters.
+ * Calls the handler for each delivered item, then acknowledges, retries, requeues or dead-letters that item independently of the
+ * others.
  *
- * - An item is acknowledged only after its handler succeeded, or after it is durable where it went.
- * - An acknowledgement takes no turn from handlers. If one fails, no further handler begins.
- * - When it stops, what was not begun is as if it had not been delivered.
+ * - An item is acknowledged only after its handler succeeded, or after it is durable in another place.
+ * - Acknowledgements take no turn from handlers. If one fails, no further handler starts.
+ * - When it stops, items whose handler did not start are as if they had not been delivered.
  */
 export class Processor<Out> {
   readonly #source: ProcessSource<Out>
@@ -86,7 +86,7 @@ export class Processor<Out> {
   readonly #ring: ProcessedRing
   readonly #inside: Inside
   readonly #clock: Clock
-  readonly #scheduler: Scheduler<Task<Out>>
+  readonly #scheduler: Scheduler<ItemTask<Out>>
   readonly #settlements: Settlements<Out>
   readonly #requeuer: Requeuer<Out>
   /** Aborted when nobody waits for the handlers any more. */
@@ -110,7 +110,7 @@ export class Processor<Out> {
     this.#ring = ring
     this.#inside = inside
     this.#clock = settings.clock
-    this.#scheduler = new Scheduler<Task<Out>>({
+    this.#scheduler = new Scheduler<ItemTask<Out>>({
       clock: this.#clock,
       concurrency: settings.concurrency,
       turns: settings.turns,
@@ -183,7 +183,7 @@ export class Processor<Out> {
     })
   }
 
-  async #next(maxItems: number, signal: AbortSignal): Promise<readonly Task<Out>[]> {
+  async #next(maxItems: number, signal: AbortSignal): Promise<readonly ItemTask<Out>[]> {
     const { untilEmpty, requeueTo } = this.#settings
     const source = this.#source
     try {
@@ -213,7 +213,7 @@ export class Processor<Out> {
     }
   }
 
-  #tasks(entries: readonly RingEntry<Out>[]): readonly Task<Out>[] {
+  #tasks(entries: readonly RingEntry<Out>[]): readonly ItemTask<Out>[] {
     const { keyOf, attemptStore } = this.#settings
     return entries.map((entry) => {
       let key: unknown
@@ -226,29 +226,36 @@ export class Processor<Out> {
       }
       const uncounted = attemptStore === undefined ? 0 : undefined
       const attempts = this.#requeuer.takeAttempts(entry.position) ?? uncounted
-      return newTask({ entry, bytes: entry.storedBytes, next: 'handle', attempts, key, keyError })
+      return newItemTask({
+        entry,
+        bytes: entry.storedBytes,
+        next: 'handle',
+        attempts,
+        key,
+        keyError,
+      })
     })
   }
 
-  #undecodable(error: CodecError): Task<Out> {
+  #undecodable(error: CodecError): ItemTask<Out> {
     const { onUndecodable } = this.#settings
     const { position, bytes } = error.details
     const { ack } = error
     if (position === undefined || ack === undefined) throw error
     if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)
     const entry = { error, position, pushedAt: undefined, ack }
-    return newTask({ entry, bytes: bytes?.length ?? 0, next: 'giveUp', attempts: 0, error })
+    return newItemTask({ entry, bytes: bytes?.length ?? 0, next: 'giveUp', attempts: 0, error })
   }
 
   /** Has the handler called, or hands the item over. What is answered by neither is a {@link Concluded}. */
-  #attempt(task: Task<Out>): unknown {
+  #attempt(task: ItemTask<Out>): unknown {
     if (task.next === 'requeue') return this.#requeue(task)
     if (task.next === 'giveUp') return this.#handOver(task)
     const { attemptStore } = this.#settings
     return attemptStore === undefined ? this.#call(task) : this.#countAndCall(task, attemptStore)
   }
 
-  #call(task: Task<Out>): unknown {
+  #call(task: ItemTask<Out>): unknown {
     const { entry, keyError } = task
     // What does not decode is given up, and never comes here.
     if ('error' in entry) return new Concluded(this.#giveUp(task))
@@ -263,10 +270,10 @@ export class Processor<Out> {
   }
 
   /**
-   * Counts an attempt before it is made, so that one counts that ends the program.
+   * Counts the attempt before it starts, so that an attempt that crashes the program is counted.
    * @returns as `#attempt`
    */
-  async #countAndCall(task: Task<Out>, store: AttemptStore): Promise<unknown> {
+  async #countAndCall(task: ItemTask<Out>, store: AttemptStore): Promise<unknown> {
     const key = this.#storeKey(task.entry.position)
     try {
       task.attempts ??= countIn(await store.get(key))
@@ -282,20 +289,20 @@ export class Processor<Out> {
   }
 
   /** A handler returned, unless something else was concluded. */
-  #conclude(task: Task<Out>, answer: unknown): Verdict<Task<Out>> {
-    if (answer instanceof Concluded) return answer.verdict as Verdict<Task<Out>>
-    // One that was asked for and not returned counts too: taken for success, it would lose the item.
+  #conclude(task: ItemTask<Out>, answer: unknown): Verdict<ItemTask<Out>> {
+    if (answer instanceof Concluded) return answer.verdict as Verdict<ItemTask<Out>>
+    // `job.retry()` counts even if the handler forgets to return it; otherwise the item would be acknowledged and lost.
     const given = Answer.of(answer) ?? Answer.of(task.job?.asked)
     return given === undefined ? this.#succeeded(task) : this.#unsuccessful(task, given)
   }
 
   /** A handler threw, or what is no fault of the item. */
-  #failed(task: Task<Out>, error: unknown): Verdict<Task<Out>> {
+  #failed(task: ItemTask<Out>, error: unknown): Verdict<ItemTask<Out>> {
     if (task.next !== 'handle') throw error
     return this.#unsuccessful(task, { what: 'retry', afterMs: undefined, reason: error })
   }
 
-  #succeeded(task: Task<Out>): undefined {
+  #succeeded(task: ItemTask<Out>): undefined {
     this.#handling--
     const { entry } = task
     // Nobody waits any more: what it did counts for nothing, and the item comes again.
@@ -306,12 +313,12 @@ export class Processor<Out> {
   }
 
   /** Which attempt ended, and how long it took. */
-  #ended(task: Task<Out>): { readonly attempt: number; readonly durationMs: number } {
+  #ended(task: ItemTask<Out>): { readonly attempt: number; readonly durationMs: number } {
     const now = this.#clock.now()
     return { attempt: task.attempts ?? 1, durationMs: now - (task.startedAt ?? now) }
   }
 
-  #unsuccessful(task: Task<Out>, given: Given): Verdict<Task<Out>> {
+  #unsuccessful(task: ItemTask<Out>, given: Given): Verdict<ItemTask<Out>> {
     this.#handling--
     if (this.#isOver) return undefined
     this.#failedAttempts++
@@ -331,7 +338,7 @@ export class Processor<Out> {
    * Has an item handed over next.
    * @throws {WorkError} there is nowhere to put it
    */
-  #giveUp(task: Task<Out>): Verdict<Task<Out>> {
+  #giveUp(task: ItemTask<Out>): Verdict<ItemTask<Out>> {
     if (this.#settings.deadLetter === undefined) {
       throw this.#givenUp(task.entry.position, task.attempts ?? 0, task.error)
     }
@@ -341,7 +348,7 @@ export class Processor<Out> {
   }
 
   /** Puts an item among the dead letters. */
-  async #handOver(task: Task<Out>): Promise<Concluded> {
+  async #handOver(task: ItemTask<Out>): Promise<Concluded> {
     const { entry, error } = task
     if ('error' in entry && this.#settings.onUndecodable === 'skip') {
       return this.#settle(task, { event: 'skip', error })
@@ -361,7 +368,7 @@ export class Processor<Out> {
     return this.#settle(task, { event: 'deadLetter', attempts: task.attempts ?? 0, error })
   }
 
-  #letter({ entry, attempts, error }: Task<Out>, bytes: Uint8Array): DeadLetter<Out> {
+  #letter({ entry, attempts, error }: ItemTask<Out>, bytes: Uint8Array): DeadLetter<Out> {
     return {
       ...('item' in entry && { item: entry.item }),
       bytes,
@@ -374,7 +381,7 @@ export class Processor<Out> {
   }
 
   /** Puts an item at the end of the ring. */
-  async #requeue(task: Task<Out>): Promise<Concluded> {
+  async #requeue(task: ItemTask<Out>): Promise<Concluded> {
     try {
       const bytes = await this.#source.bytesOf(task.entry)
       if (this.#isOver) return new Concluded(undefined)
@@ -394,7 +401,7 @@ export class Processor<Out> {
     }
   }
 
-  /** The item is at its new position, whatever the store says, which is told the count again before the next attempt. */
+  /** The requeue has succeeded even if saving its count fails; the count is saved again before the next attempt. */
   async #countAgain(position: Position, attempt: number): Promise<void> {
     try {
       await this.#settings.attemptStore?.set(this.#storeKey(position), attempt)
@@ -404,19 +411,19 @@ export class Processor<Out> {
     }
   }
 
-  #settle({ entry }: Task<Out>, outcome: Outcome): Concluded {
+  #settle({ entry }: ItemTask<Out>, outcome: Outcome): Concluded {
     this.#settlements.settle(entry, outcome)
     return new Concluded(undefined)
   }
 
   /** Tried again after a pause. */
   #again(
-    { entry }: Task<Out>,
+    { entry }: ItemTask<Out>,
     what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore',
     attempt: number,
     error: unknown,
     afterMs?: number,
-  ): Verdict<Task<Out>> {
+  ): Verdict<ItemTask<Out>> {
     const delayMs = afterMs ?? backoffAfter(attempt, this.#backoff)
     this.#settlements.publish(entry.position, { event: 'retry', what, attempt, error, delayMs })
     return { againAfterMs: delayMs }

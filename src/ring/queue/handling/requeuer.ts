@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts'
 import type { EncodedSink } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
-import type { Task } from './task.ts'
+import type { ItemTask } from './task.ts'
 
 /** Why an item was not put at the end of the ring. */
 class NoRoom extends Error {}
@@ -47,9 +47,9 @@ export class Requeuer<Out> {
   }
 
   /** The task to move, of those that wait for their next attempt; it is marked. */
-  choose(paused: Iterable<Task<Out>>, oldest: Position | undefined): Task<Out> | undefined {
+  choose(paused: Iterable<ItemTask<Out>>, oldest: Position | undefined): ItemTask<Out> | undefined {
     if (this.#sink === undefined) return undefined
-    let chosen: Task<Out> | undefined
+    let chosen: ItemTask<Out> | undefined
     for (const task of paused) if (task.entry.position === oldest) chosen = task
     // Behind others of its key it would be out of order.
     if (chosen?.next !== 'handle' || chosen.key !== undefined) return undefined

@@ -16,7 +16,7 @@ export interface Undecodable {
 }
 
 /** An item between its delivery and its settlement. */
-export interface Task<Out> {
+export interface ItemTask<Out> {
   /** The item, or why there is none. */
   readonly entry: RingEntry<Out> | Undecodable
   readonly bytes: number
@@ -39,10 +39,10 @@ export interface Task<Out> {
 }
 
 /** A task that has just been delivered. */
-export function newTask<Out>(
-  known: Pick<Task<Out>, 'entry' | 'bytes' | 'next' | 'attempts'> &
-    Partial<Pick<Task<Out>, 'key' | 'keyError' | 'error'>>,
-): Task<Out> {
+export function newItemTask<Out>(
+  known: Pick<ItemTask<Out>, 'entry' | 'bytes' | 'next' | 'attempts'> &
+    Partial<Pick<ItemTask<Out>, 'key' | 'keyError' | 'error'>>,
+): ItemTask<Out> {
   const { entry, bytes, next, attempts, key, keyError, error } = known
   return {
     ...{ entry, bytes, key, keyError, next, attempts, error },
