@@ -351,7 +351,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /** Whether nothing has happened on this side since an item was looked for there. */
   #isQuiet(at: Position): boolean {
-    if (this.#closed !== undefined || this.#hold.wasFull || this.#deliveries.owes) return false
+    if (this.#closed !== undefined || this.#hold.wasFull || this.#deliveries.hasUnwritten)
+      return false
     return this.#source.cursor === at
   }
 
