@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { rolldown } from 'rolldown'
 import { rollup } from 'rollup'
 import { dts } from 'rollup-plugin-dts'
 import { dist, root, sources, stamp } from './built.mjs'
@@ -111,6 +112,18 @@ async function bundle(waysIn, ending, plugins, output) {
   return written.output.map(({ fileName }) => join(dist, fileName))
 }
 
+/** The page of `sbr serve` as one file: with a strict content security policy, all of it is loaded with the page. */
+async function bundledPage() {
+  const folder = join(root, 'src/picture/page')
+  const bundled = await rolldown({ input: join(folder, 'main.ts'), platform: 'browser' })
+  const { output } = await bundled.generate({ format: 'es', minify: true })
+  const { COLOURS, MAP_STYLE } = await import(join(compiled, 'picture/map/style.js'))
+  const style = COLOURS + MAP_STYLE + readFileSync(join(folder, 'page.css'), 'utf8')
+  return readFileSync(join(folder, 'page.html'), 'utf8')
+    .replace('<style></style>', () => `<style>${style}</style>`)
+    .replace(/(<script [^>]*>)/, (tag) => tag + output[0].code)
+}
+
 const clean = process.argv.includes('--clean')
 const maps = !process.argv.includes('--package')
 if (clean) for (const path of [compiled, dist]) rmSync(path, { recursive: true, force: true })
@@ -135,7 +148,9 @@ const written = await Promise.all([
 ])
 const manual = join(dist, 'sbr.1')
 writeFileSync(manual, await manualPage(compiled))
-const wanted = new Set([...written.flat(), manual])
+const page = join(dist, 'page.html')
+writeFileSync(page, await bundledPage())
+const wanted = new Set([...written.flat(), manual, page])
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name)
   if (entry.isFile() && !wanted.has(path)) rmSync(path)

@@ -22,7 +22,7 @@ const SETTINGS = [
 /** All that a build is made from, as paths within the repository. */
 export function sources() {
   const modules = readdirSync(join(root, 'src'), { recursive: true })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => /\.(ts|css|html)$/.test(name))
     .map((name) => `src/${name.replaceAll('\\', '/')}`)
   return [...modules.sort(), ...SETTINGS]
 }

@@ -43,6 +43,7 @@ const GROUPS: readonly Group[] = [
     title: 'PICTURES',
     routes: {
       draw: async () => (await import('./commands/draw.ts')).draw,
+      serve: async () => (await import('./commands/serve.ts')).serve,
     },
   },
   {

@@ -1,10 +1,9 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { ROLES, type Role } from '../../metrics/survey.ts'
 import { type Limits, problemsOf } from '../device/check-ring.ts'
 import { checkDistinct, surveyAll } from '../device/survey.ts'
-import { CommandError, EXIT, usageError } from '../errors.ts'
+import { CommandError, EXIT } from '../errors.ts'
 import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
-import { parseDuration, parsePercent } from '../flags/size.ts'
+import { limitFlags } from '../flags/limit-flags.ts'
 import { checkJson, checkLine } from '../output/check-text.ts'
 import { standardOutput } from '../output/output.ts'
 import { counted, safeJson } from '../output/render.ts'
@@ -38,37 +37,7 @@ export const check: Command<CommandContext> = buildCommand({
   docs: { brief: 'Check rings against limits, for probes and timers', fullDescription },
   parameters: {
     positional: devices,
-    flags: {
-      maxAge: {
-        kind: 'parsed',
-        brief: 'How long an item may wait',
-        placeholder: 'TIME',
-        optional: true,
-        parse: parseDuration,
-      },
-      maxFill: {
-        kind: 'parsed',
-        brief: 'How full a ring may be',
-        placeholder: 'PERCENT',
-        optional: true,
-        parse: parsePercent,
-      },
-      maxLeaseAge: {
-        kind: 'parsed',
-        brief: 'How long a lease may go without being renewed',
-        placeholder: 'TIME',
-        optional: true,
-        parse: parseDuration,
-      },
-      atWork: {
-        kind: 'parsed',
-        brief: 'Roles that a process on this machine has to hold: producer,consumer',
-        placeholder: 'ROLES',
-        optional: true,
-        parse: parseRoles,
-      },
-      ...surveyFlags,
-    },
+    flags: { ...limitFlags, ...surveyFlags },
   },
   func: run,
 })
@@ -91,13 +60,4 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
   if (wrong === 0) return
   const message = `${wrong} of ${counted(paths.length, 'device')} ${wrong === 1 ? 'is' : 'are'} not ok`
   throw new CommandError(EXIT.fault, 'CLI_NOT_OK', message, { devices: paths.length, wrong })
-}
-
-function parseRoles(text: string): readonly Role[] {
-  return text.split(',').map((name) => {
-    const role = ROLES.find((one) => one === name)
-    if (role === undefined)
-      throw usageError(`expected producer, consumer, or producer,consumer, found '${text}'`)
-    return role
-  })
 }

@@ -28,6 +28,12 @@ import type { View, ViewOfRing } from './view.ts'
 
 /** The guard, the superblocks and the leases are written once, or seldom: they are checked this often. */
 const CHECK_MS = 30_000
+/**
+ * Where nothing has happened for a while, only one look in a few reads the end of the log, too: a producer that begins to push
+ * writes its slot as soon as it pauses.
+ */
+const QUIET_LOOKS = 8
+const EVERY = 4
 /** Marks on the map. */
 const MOST_EPOCHS = 24
 
@@ -63,11 +69,25 @@ export class Format2View implements View {
   readonly #deviceBytes: number
   #bytes: Uint8Array
   #spare: Uint8Array
+  /** The block behind the end of the log, as last read. */
+  #end: { readonly lsn: number; readonly bytes: Uint8Array }
+  #spareEnd: Uint8Array
   #control: Control | undefined
   #tail: Tail | undefined
   #oldest: { readonly lsn: number; readonly time: number | undefined } | undefined
   #fixed: readonly Finding[] = []
   #checkedAt = Number.NEGATIVE_INFINITY
+  #damaged: { readonly from: readonly unknown[]; readonly damage: readonly Damage[] } | undefined
+  /** Looks since something was last seen to have changed. */
+  #quiet = 0
+  #seen:
+    | {
+        readonly control: Control
+        readonly tail: Tail | undefined
+        readonly damage: readonly Damage[]
+        readonly view: ViewOfRing
+      }
+    | undefined
 
   private constructor(device: SalvageBlockDevice, disk: Disk, deviceBytes: number) {
     const { slots, leases, producerSlots } = disk.layout
@@ -79,6 +99,8 @@ export class Format2View implements View {
     this.#deviceBytes = deviceBytes
     this.#bytes = device.allocate(bytes)
     this.#spare = device.allocate(bytes)
+    this.#end = { lsn: -1, bytes: device.allocate(disk.layout.blockSize) }
+    this.#spareEnd = device.allocate(disk.layout.blockSize)
   }
 
   /** @throws as `Disk.open` */
@@ -89,10 +111,26 @@ export class Format2View implements View {
 
   async look(signal: AbortSignal): Promise<ViewOfRing> {
     const control = await this.#readControl()
+    const tail = control.roles && (await this.#follow(control, control.roles, signal))
+    const damage = await this.#damage(control)
+    const known = this.#seen
+    if (known?.control === control && known.tail === tail && known.damage === damage)
+      return known.view
+    const view = await this.#view(control, tail, damage)
+    this.#seen = { control, tail, damage, view }
+    return view
+  }
+
+  async #view(
+    control: Control,
+    tail: Tail | undefined,
+    damage: readonly Damage[],
+  ): Promise<ViewOfRing> {
     const { layout, ring } = this.#disk
     const { blockSize, dataBlocks } = layout
-    const data = { offset: layout.dataOffset, bytes: dataBlocks * blockSize }
-    const fixed = {
+    const log = control.roles && tail && (await this.#logOf(control.roles, tail))
+    const { producer, consumer } = control.leases
+    return {
       format: 2,
       ring: {
         uuid: formatUuid(ring.uuid),
@@ -102,18 +140,13 @@ export class Format2View implements View {
       },
       deviceBytes: this.#deviceBytes,
       parts: this.#parts(control),
-      data,
-    } as const
-    const log = control.roles && (await this.#readLog(control.roles, signal))
-    const { producer, consumer } = control.leases
-    return {
-      ...fixed,
+      data: { offset: layout.dataOffset, bytes: dataBlocks * blockSize },
       epochs: [],
       suspended: 'no',
       ...log,
       producer: { text: '', ...log?.producer, lease: producer },
       consumer: { text: '', ...log?.consumer, lease: consumer },
-      damage: await this.#damage(control),
+      damage,
     }
   }
 
@@ -182,10 +215,9 @@ export class Format2View implements View {
     return all.toSorted((a, b) => a.offset - b.offset)
   }
 
-  async #readLog(roles: Roles, signal: AbortSignal): Promise<LogOfRing> {
+  async #logOf(roles: Roles, tail: Tail): Promise<LogOfRing> {
     const { producer, consumer } = roles
     const { blockSize } = this.#disk.layout
-    const tail = await this.#follow(roles, signal)
     const { logPosition: end } = tail
     const first = firstCursor(roles)
     const waitingItems = Math.max(0, end.seq - itemsBefore(first))
@@ -217,14 +249,20 @@ export class Format2View implements View {
   }
 
   /** Follows the log to its end: from where it ended the last time, or from the producer's slot if that is newer. */
-  async #follow({ producer }: Roles, signal: AbortSignal): Promise<Tail> {
+  async #follow(control: Control, { producer }: Roles, signal: AbortSignal): Promise<Tail> {
     const { generation, committed, reach, epochs } = producer
+    const isQuiet = control === this.#seen?.control
     const known = this.#tail?.generation === generation ? this.#tail : undefined
+    if (known !== undefined && isQuiet && ++this.#quiet > QUIET_LOOKS && this.#quiet % EVERY !== 0)
+      return known
+    if (known !== undefined && (await this.#isEndAsBefore(known))) return known
     const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
     const checkpoint = { committed: from.logPosition, reach, epochs }
     // Searching behind damage takes long, and the next checkpoint tells what a search would: only the first look does.
     const searchesBehind = this.#tail === undefined
     const found = await replay(this.#disk, checkpoint, { searchesBehind, signal })
+    if (known !== undefined && found.commits === 0) return known
+    this.#quiet = 0
     this.#tail = {
       generation,
       logPosition: found.logPosition,
@@ -232,6 +270,16 @@ export class Format2View implements View {
       time: found.time ?? from.time,
     }
     return this.#tail
+  }
+
+  /** Whether the block where the next batch would begin is as it was at the last look. */
+  async #isEndAsBefore({ logPosition: { lsn } }: Tail): Promise<boolean> {
+    const before = this.#end
+    const bytes = this.#spareEnd
+    await this.#disk.readInto(lsn, bytes)
+    this.#spareEnd = before.bytes
+    this.#end = { lsn, bytes }
+    return before.lsn === lsn && Buffer.compare(before.bytes, bytes) === 0
   }
 
   /** When the batch at a cursor was written, if it is sound. */
@@ -258,11 +306,17 @@ export class Format2View implements View {
       this.#fixed = fixed.list
       this.#checkedAt = now
     }
+    const from = [findings, this.#fixed, this.#device.unreadable]
+    if (this.#damaged?.from.every((one, index) => one === from[index]) !== true)
+      this.#damaged = { from, damage: await this.#allDamage(findings) }
+    return this.#damaged.damage
+  }
+
+  async #allDamage(findings: readonly Finding[]): Promise<readonly Damage[]> {
     const unreadable = await unreadableBytes(this.#device)
+    const { blockSize } = this.#disk.layout
     return [
-      ...[...this.#fixed, ...findings].map((finding) =>
-        damageOf(finding, this.#disk.layout.blockSize),
-      ),
+      ...[...this.#fixed, ...findings].map((finding) => damageOf(finding, blockSize)),
       ...unreadable.map((range): Damage => {
         return { ...range, severity: 'damage', structure: 'sectors', problem: cannotRead(range) }
       }),

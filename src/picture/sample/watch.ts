@@ -8,13 +8,13 @@ import { salvage } from '../../ring/report/read-around.ts'
 import type { RingSeen, Role, Snapshot } from '../snapshot.ts'
 import { Format1View } from './format1.ts'
 import { Format2View } from './format2.ts'
-import type { View } from './view.ts'
+import type { View, ViewOfRing } from './view.ts'
 
 /** A device is opened again after this: another file, or another ring, may be there by then. */
 const REOPEN_MS = 60_000
 /** One that failed is tried again after this. */
 const RETRY_MS = 2000
-/** Holders are asked this often: that takes a connection to each. */
+/** Holders are asked this often, unless told otherwise: that takes a connection to each. */
 const HOLDERS_MS = 5000
 /** A look that takes longer says so, and goes on. */
 const PATIENCE_MS = 2000
@@ -34,15 +34,24 @@ interface Opened {
 export class RingWatch implements AsyncDisposable {
   readonly device: string
   readonly #flags: CommonFlags
+  readonly #holdersMs: number
   readonly #ending = new AbortController()
   #opened: Opened | undefined
   #holders: { readonly of: Holders | undefined; readonly at: number } | undefined
+  #seen:
+    | {
+        readonly view: ViewOfRing
+        readonly holders: Holders | undefined
+        readonly snapshot: RingSeen
+      }
+    | undefined
   #failed: { readonly snapshot: Snapshot; readonly at: number } | undefined
   #looking: Promise<Snapshot> | undefined
 
-  constructor(device: string, flags: CommonFlags) {
+  constructor(device: string, flags: CommonFlags, holdersMs: number = HOLDERS_MS) {
     this.device = device
     this.#flags = flags
+    this.#holdersMs = holdersMs
   }
 
   /** What is there now; or, if the device does not answer within two seconds, that it does not. */
@@ -80,14 +89,20 @@ export class RingWatch implements AsyncDisposable {
     const { view, device } = this.#opened
     const seen = await view.look(this.#ending.signal)
     const holders = await this.#askHolders(device, view, now)
+    const known = this.#seen
+    const at = systemClock.time()
+    // The same objects for the same things: whoever compares snapshots need not look into them.
+    if (known?.view === seen && known.holders === holders) return { ...known.snapshot, at }
     const holder = (role: Role) => (holders === undefined ? {} : { holder: holders[role] })
-    return {
+    const snapshot = {
       device: this.device,
-      at: systemClock.time(),
+      at,
       ...seen,
       producer: { ...seen.producer, ...holder('producer') },
       consumer: { ...seen.consumer, ...holder('consumer') },
     }
+    this.#seen = { view: seen, holders, snapshot }
+    return snapshot
   }
 
   async #open(at: number): Promise<Opened> {
@@ -110,13 +125,14 @@ export class RingWatch implements AsyncDisposable {
     { key }: View,
     now: number,
   ): Promise<Holders | undefined> {
-    if (this.#holders === undefined || now - this.#holders.at >= HOLDERS_MS) {
+    if (this.#holders === undefined || now - this.#holders.at >= this.#holdersMs) {
       const found = device.capabilities.claim ? await holdersOf(device, async () => key) : undefined
       const of = found && {
         producer: found.producer ?? null,
         consumer: found.consumer ?? null,
       }
-      this.#holders = { of, at: now }
+      const isSame = JSON.stringify(of) === JSON.stringify(this.#holders?.of)
+      this.#holders = { of: isSame ? this.#holders?.of : of, at: now }
     }
     return this.#holders.of
   }
@@ -137,14 +153,13 @@ export class RingWatch implements AsyncDisposable {
 
 /** What a promise comes to, or undefined if that takes too long. */
 async function inTime<T>(promise: Promise<T>): Promise<T | undefined> {
-  const done = new AbortController()
-  const late = systemClock.sleep(PATIENCE_MS, done.signal).then(
-    () => undefined,
-    () => undefined,
-  )
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE_MS, undefined)
+  })
   try {
     return await Promise.race([promise, late])
   } finally {
-    done.abort()
+    clearTimeout(timer)
   }
 }

@@ -142,6 +142,12 @@ export const COMMANDS: readonly HostileCommand[] = [
     prints: 'lines',
   },
   { name: 'verify', args: ({ path }) => [path], writes: false },
+  {
+    name: 'serve',
+    args: ({ path }) => [path, '--listen', '127.0.0.1:0', '--show-items'],
+    writes: false,
+    isStopped: true,
+  },
   { name: 'draw', args: ({ path }) => [path, '--verify'], writes: false },
   { name: 'repair', args: ({ path }) => [path], writes: false },
   { name: 'repair', args: ({ path }) => [path, '--write'], writes: true },

@@ -1,0 +1,92 @@
+import { percent, spanOfTime } from '../../cli/output/render.ts'
+import { answersOf, bytesText, fullInMs, rateText } from '../answers.ts'
+import type { History } from '../history.ts'
+import { ageOf, fillOf, isSeen, type Snapshot } from '../snapshot.ts'
+import { element, setText } from './elements.ts'
+
+/** A row of the table. */
+interface Row {
+  readonly snapshot: Snapshot
+  readonly history: History
+}
+
+interface Cell {
+  readonly text: string
+  readonly css: string
+}
+
+/** Of the columns behind the first, where a row is shown as a block. */
+const TITLES = ['Waiting', 'Oldest', 'In, out', 'Full', 'Consumer', 'Damage']
+
+const HOUR_MS = 3_600_000
+
+/** The table of all rings. Its rows stay where they are and only their texts change, so that focus and selection do too. */
+export class RingTable {
+  readonly #body: HTMLTableSectionElement
+
+  constructor(section: HTMLElement) {
+    const body = section.querySelector('tbody')
+    if (body === null) throw new Error('the page has no table')
+    this.#body = body
+  }
+
+  show(rows: readonly Row[]): void {
+    while (this.#body.rows.length < rows.length) this.#add(this.#body.rows.length)
+    for (const [index, row] of rows.entries()) {
+      const { cells } = this.#body.rows[index] ?? {}
+      const link = cells?.[0]?.firstElementChild
+      if (cells === undefined || link == null) continue
+      setText(link, row.snapshot.device)
+      for (const [column, { text, css }] of cellsOf(row).entries()) {
+        const cell = cells[column + 1]
+        if (cell === undefined) continue
+        setText(cell, text)
+        if (cell.className !== css) cell.className = css
+      }
+    }
+  }
+
+  #add(index: number): void {
+    const link = element('a', '')
+    link.href = `#${index}`
+    const cells = TITLES.map((title) => {
+      const cell = element('td', '')
+      cell.dataset['title'] = title
+      return cell
+    })
+    this.#body.append(element('tr', '', element('td', '', link), ...cells))
+  }
+}
+
+function cellsOf({ snapshot, history }: Row): readonly Cell[] {
+  const { rates } = history
+  const answers = answersOf(snapshot, rates)
+  const damage = answers.find(({ name }) => name === 'damage')
+  const damaged = { text: damage?.text ?? '', css: damage?.mood === 'bad' ? 'bad' : '' }
+  if (!isSeen(snapshot))
+    return [...Array.from({ length: 5 }, () => ({ text: '', css: '' })), damaged]
+  const { waitingItems, log } = snapshot
+  const fill = fillOf(snapshot)
+  const age = ageOf(snapshot)
+  const speed = [rates.pushed, rates.popped].map((rate) =>
+    rate === undefined ? '–' : rateText(rate),
+  )
+  const ms = fullInMs(snapshot, rates)
+  const soon = ms !== undefined && ms < HOUR_MS && snapshot.ring?.onFull !== 'overwrite'
+  const consumer = answers.find(({ name }) => name === 'consumer')
+  const [who = ''] = consumer?.text.split(/[:;(]/) ?? []
+  return [
+    {
+      text: waitingItems?.toLocaleString('en-US') ?? (log ? bytesText(log.used) : 'unknown'),
+      css: '',
+    },
+    { text: age === undefined ? '–' : spanOfTime(age), css: '' },
+    { text: speed.join(', '), css: '' },
+    {
+      text: `${fill === undefined ? 'unknown' : percent(fill)}${soon ? `, full in ${spanOfTime(ms)}` : ''}`,
+      css: soon ? 'bad' : '',
+    },
+    { text: who.trim(), css: consumer?.mood === 'bad' ? 'bad' : '' },
+    damaged,
+  ]
+}

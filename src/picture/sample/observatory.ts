@@ -1,0 +1,73 @@
+import type { CommonFlags } from '../../cli/flags/flags.ts'
+import { History } from '../history.ts'
+import type { Snapshot } from '../snapshot.ts'
+import { RingWatch } from './watch.ts'
+
+/** Devices that are looked at at the same time: more would only wait for threads, and hold memory meanwhile. */
+const AT_ONCE = 4
+/** How often it is asked who is at work: less often where there are many rings. */
+const LEAST_HOLDERS_MS = 5000
+const HOLDERS_MS_EACH = 150
+
+/** A ring that is watched. */
+export interface Watched {
+  readonly watch: RingWatch
+  readonly history: History
+  readonly snapshot: Snapshot | undefined
+}
+
+/** Looks at several rings, at the pace of whoever wants to know. */
+export class Observatory implements AsyncDisposable {
+  readonly #rings: { watch: RingWatch; history: History; snapshot: Snapshot | undefined }[]
+  readonly #onLook: (at: number) => void
+  #timer: NodeJS.Timeout | undefined
+  #intervalMs = 0
+  #ended = false
+
+  /** @param onLook called after each look at all rings */
+  constructor(devices: readonly string[], flags: CommonFlags, onLook: (at: number) => void) {
+    this.#onLook = onLook
+    const holdersMs = LEAST_HOLDERS_MS + devices.length * HOLDERS_MS_EACH
+    this.#rings = devices.map((device) => ({
+      watch: new RingWatch(device, flags, holdersMs),
+      history: new History(),
+      snapshot: undefined,
+    }))
+  }
+
+  get rings(): readonly Watched[] {
+    return this.#rings
+  }
+
+  /** Looks so often from now on, and at once. */
+  async every(intervalMs: number): Promise<void> {
+    if (intervalMs === this.#intervalMs) return
+    this.#intervalMs = intervalMs
+    await this.#tick()
+  }
+
+  async #tick(): Promise<void> {
+    clearTimeout(this.#timer)
+    const began = Date.now()
+    const waiting = this.#rings.values()
+    const work = async (): Promise<void> => {
+      for (const ring of waiting) {
+        ring.snapshot = await ring.watch.look()
+        ring.history.add(ring.snapshot)
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    if (this.#ended) return
+    this.#onLook(Date.now())
+    clearTimeout(this.#timer)
+    // A slow look does not make the next one follow at once.
+    const pause = Math.max(this.#intervalMs / 2, this.#intervalMs - (Date.now() - began))
+    this.#timer = setTimeout(() => void this.#tick(), pause)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended = true
+    clearTimeout(this.#timer)
+    await Promise.all(this.#rings.map(({ watch }) => watch[Symbol.asyncDispose]()))
+  }
+}

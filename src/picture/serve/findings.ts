@@ -1,0 +1,40 @@
+import { openDevice } from '../../cli/device/device.ts'
+import type { CommonFlags } from '../../cli/flags/flags.ts'
+import { verifyRing } from '../../ring/maintenance/index.ts'
+import type { Finding } from '../../ring/report/finding.ts'
+import { damageOf } from '../sample/format2.ts'
+import type { Damage } from '../snapshot.ts'
+
+/** Findings that are drawn and listed. */
+const MOST_FINDINGS = 200
+/** Format 1 has no blocks: a sector, mostly. */
+const SECTOR = 512
+
+/** What `sbr verify` finds, for the map. */
+export interface FoundDamage {
+  readonly sound: boolean
+  readonly findings: readonly (Damage & Pick<Finding, 'advice'>)[]
+  readonly more: number
+  /** Items that were checked and are sound; absent if the log could not be read. */
+  readonly items?: number
+}
+
+/** Checks every unacknowledged item of a ring, and its metadata. */
+export async function findingsOf(
+  path: string,
+  flags: CommonFlags,
+  signal: AbortSignal,
+): Promise<FoundDamage> {
+  await using device = await openDevice(path, 'read-only', flags)
+  const { sound, findings, moreFindings, log } = await verifyRing(device, { signal })
+  const shown = findings.slice(0, MOST_FINDINGS)
+  return {
+    sound,
+    findings: shown.map((finding) => ({
+      ...damageOf(finding, SECTOR),
+      advice: finding.advice,
+    })),
+    more: moreFindings + findings.length - shown.length,
+    ...(log !== undefined && { items: log.items }),
+  }
+}

@@ -1,0 +1,64 @@
+import { openDevice } from '../../cli/device/device.ts'
+import type { CommonFlags } from '../../cli/flags/flags.ts'
+import { headJson } from '../../cli/output/envelope.ts'
+import { decodeHead } from '../../codec/envelope.ts'
+import { isCodecError } from '../../errors.ts'
+import { inspectRing } from '../../ring/attach.ts'
+import { formatPosition, itemNumber } from '../../ring/position-text.ts'
+import type { PoppedItem } from '../../ring/types.ts'
+
+/** Items that are shown at a time, and bytes of each. */
+export const MOST_ITEMS = 20
+const MOST_BYTES = 4096
+
+/** An item for the page. */
+export interface ItemSeen {
+  readonly position: string
+  readonly number?: number
+  readonly pushedAt?: number
+  /** Of all of it. */
+  readonly bytes: number
+  /** Its first bytes; of an envelope, those of the item within. */
+  readonly hex: string
+  /** What stands on the envelope, if it is one. */
+  readonly envelope?: object
+}
+
+/** The items that the consumer gets next. */
+export async function nextItems(
+  path: string,
+  flags: CommonFlags,
+  signal: AbortSignal,
+): Promise<readonly ItemSeen[]> {
+  await using device = await openDevice(path, 'read-only', flags)
+  const { format, items } = await inspectRing(device, { signal })
+  const seen: ItemSeen[] = []
+  for await (const popped of items()) {
+    seen.push(itemSeen(popped, format))
+    if (seen.length === MOST_ITEMS) break
+  }
+  return seen
+}
+
+function itemSeen({ item, position, pushedAt }: PoppedItem, format: 1 | 2): ItemSeen {
+  const { envelope, within } = opened(item)
+  const number = itemNumber(position, format)
+  return {
+    position: formatPosition(position, format),
+    ...(number !== undefined && { number }),
+    ...(pushedAt !== undefined && { pushedAt }),
+    bytes: item.length,
+    hex: Buffer.from(within.subarray(0, MOST_BYTES)).toString('hex'),
+    ...(envelope !== undefined && { envelope }),
+  }
+}
+
+function opened(item: Uint8Array): { readonly envelope?: object; readonly within: Uint8Array } {
+  try {
+    const { bytes, head } = decodeHead(item)
+    return { envelope: headJson(head), within: item.subarray(bytes.length) }
+  } catch (error) {
+    if (isCodecError(error) || error instanceof TypeError) return { within: item }
+    throw error
+  }
+}

@@ -1,0 +1,81 @@
+import type { ServerResponse } from 'node:http'
+import type { Observatory } from '../sample/observatory.ts'
+import type { Snapshot } from '../snapshot.ts'
+
+/** Pages that are told at the same time. */
+const MOST = 16
+/** A page that has not taken this much is not following, and is let go. */
+const MOST_WAITING_BYTES = 1 << 20
+
+/** What is sent: the rings that have changed, by their number. The others are as they were, at this time. */
+export interface Update {
+  readonly at: number
+  readonly rings: Readonly<Record<string, Snapshot>>
+}
+
+/** Tells pages what is seen, as server-sent events. */
+export class Subscribers {
+  /** Called with how many there are. */
+  onChange: (count: number) => void = () => undefined
+  readonly #observatory: Observatory
+  readonly #responses = new Set<ServerResponse>()
+  /** What was told of each ring last. */
+  #told: readonly (Snapshot | undefined)[] = []
+
+  constructor(observatory: Observatory) {
+    this.#observatory = observatory
+  }
+
+  get isFull(): boolean {
+    return this.#responses.size >= MOST
+  }
+
+  add(response: ServerResponse): void {
+    this.#responses.add(response)
+    response.on('close', () => {
+      if (this.#responses.delete(response)) this.onChange(this.#responses.size)
+    })
+    const rings = this.#observatory.rings.map(({ snapshot }) => snapshot)
+    // It begins with all, where there is something already.
+    if (rings.every((ring) => ring !== undefined)) this.#send(response, updateOf(Date.now(), rings))
+    else this.#told = []
+    this.onChange(this.#responses.size)
+  }
+
+  tell(at: number): void {
+    if (this.#responses.size === 0) return
+    const snapshots = this.#observatory.rings.map(({ snapshot }) => snapshot)
+    const changed = snapshots.map((snapshot, index) =>
+      isAsBefore(snapshot, this.#told[index]) ? undefined : snapshot,
+    )
+    this.#told = snapshots
+    const event = updateOf(at, changed)
+    for (const response of this.#responses) this.#send(response, event)
+  }
+
+  #send(response: ServerResponse, event: string): void {
+    if (response.writableLength > MOST_WAITING_BYTES) response.destroy()
+    else response.write(event)
+  }
+
+  end(): void {
+    for (const response of this.#responses) response.end()
+  }
+}
+
+/** Whether only the time is another one: a watch has the same objects for the same things. */
+function isAsBefore(now: Snapshot | undefined, before: Snapshot | undefined): boolean {
+  if (now === undefined || before === undefined) return false
+  const [one, other] = [Object.entries(now), Object.entries(before)]
+  const known = new Map<string, unknown>(other)
+  const same = ([name, value]: [string, unknown]) => name === 'at' || known.get(name) === value
+  return one.length === other.length && one.every(same)
+}
+
+function updateOf(at: number, snapshots: readonly (Snapshot | undefined)[]): string {
+  const rings = Object.fromEntries(
+    snapshots.flatMap((snapshot, index) => (snapshot === undefined ? [] : [[index, snapshot]])),
+  )
+  const update: Update = { at, rings }
+  return `data: ${JSON.stringify(update)}\n\n`
+}
