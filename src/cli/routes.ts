@@ -44,6 +44,7 @@ const GROUPS: readonly Group[] = [
     routes: {
       draw: async () => (await import('./commands/draw.ts')).draw,
       serve: async () => (await import('./commands/serve.ts')).serve,
+      top: async () => (await import('./commands/top.ts')).top,
     },
   },
   {

@@ -148,6 +148,12 @@ export const COMMANDS: readonly HostileCommand[] = [
     writes: false,
     isStopped: true,
   },
+  {
+    name: 'top',
+    args: ({ path }) => [path],
+    writes: false,
+    isStopped: true,
+  },
   { name: 'draw', args: ({ path }) => [path, '--verify'], writes: false },
   { name: 'repair', args: ({ path }) => [path], writes: false },
   { name: 'repair', args: ({ path }) => [path, '--write'], writes: true },
