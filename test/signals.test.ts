@@ -12,9 +12,10 @@ import { compare, copy, erase, fill, fold, foldMapped, sparseCopy } from '../src
 import { systemClock } from '../src/clock.ts'
 import type { Codec } from '../src/codec/codec.ts'
 import { bytes } from '../src/codec/index.ts'
-import { partitioned, receiveFrom, repartition, tee } from '../src/fan/index.ts'
+import { joinGroup, partitioned, receiveFrom, repartition, tee } from '../src/fan/index.ts'
 import { Consumer, type LeaseOptions, Producer, RingReader, RingWriter } from '../src/index.ts'
 import { Journal } from '../src/journal/index.ts'
+import { collect } from '../src/metrics/index.ts'
 import { pipeTo } from '../src/streams/web.ts'
 import {
   dumpAt,
@@ -209,6 +210,12 @@ const calls: Readonly<
         const fan = receiveFrom([reader])
         await both(fan.receive({ signal }), () => writer.push(ITEM))
       }),
+    'receive of a group, waiting': (signal) =>
+      withRing(signal, async ({ device, writer, reader }) => {
+        await reader.close()
+        await using group = await joinGroup([device], { checkMs: 5 })
+        await both(group.receive({ signal }), () => writer.push(ITEM))
+      }),
     'push of a tee that may drop, and of partitions': (signal) =>
       withRing(signal, async ({ writer }) => {
         const onDropped = (): void => undefined
@@ -270,6 +277,9 @@ const calls: Readonly<
   'fan/repartition.ts': {
     repartition: async (signal) =>
       repartition([await newRing()], [await newRing()], () => 'key', { signal }),
+  },
+  'metrics/rings.ts': {
+    collect: async (signal) => collect(await newRing(), { signal }),
   },
   'ring/maintenance/migrate.ts': {
     migrateRing: async (signal) => migrateRing(await newRing(), await newRing(), { signal }),
