@@ -77,6 +77,7 @@ const holds = z.union([
   object({ kind: z.literal('damaged-ring'), problem: text }),
   object({ kind: z.literal('other'), description: text }),
 ])
+const poolRing = { name: text, sizeBytes: size, offset: size }
 const durability = z.enum(['dsync', 'fua', 'flush'])
 const pace = { perSecond: number, medianUs: number, p99Us: number }
 const pushed = object({ pushed: count })
@@ -162,6 +163,14 @@ export const schemas = {
     operations: z.array(object({ position, bytes: size, startHex: hex })),
     error: error.optional(),
   }),
+  'pool create': object({ device: text, created: flag, sizeBytes: size, freeBytes: size }),
+  'pool add': object({ device: text, ...poolRing }),
+  'pool list': object({
+    ...{ device: text, uuid, sizeBytes: size, freeBytes: size, largestFreeBytes: size },
+    ...{ rings: z.array(object(poolRing)), lease },
+  }),
+  'pool remove': object({ device: text, removed: text }),
+  'pool grow': object({ device: text, beforeBytes: size, sizeBytes: size }),
   'device info': object({
     ...{ device: text, kind: z.enum(['file', 'raw', 'nbd']), sizeBytes: size, sectorSize: size },
     ...{ sizeSectors: count, unusedBytes: size, readWrite: flag, direct: flag.optional() },

@@ -25,7 +25,9 @@ function steps(state: Partial<RingState> = {}, known: Partial<Circumstances> = {
     ...{ device: 'r', holders: { producer: undefined, consumer: undefined } },
     ...{ leases: undefined, now: NOW },
     ...known,
-  }).join('\n')
+  })
+    .map(({ what, run }) => [what, ...run].join('\n'))
+    .join('\n')
 }
 
 const never = { status: 'never' } as const
@@ -48,7 +50,9 @@ test('a suspended ring is resumed', () => {
 })
 
 test('a full ring is consumed, or gets more room', () => {
-  expect(steps({ used: 95 })).toMatch(/^95% full, .*: sbr consume r; .*sbr migrate r NEW --size/)
+  expect(steps({ used: 95 })).toMatch(
+    /^95% full, and no consumer.*\nsbr consume r\nsbr migrate r NEW --size SIZE$/,
+  )
   expect(steps({ used: 95 }, { holders: { producer: undefined, consumer: HELD } })).toMatch(
     /^95% full: its consumer does not keep up/,
   )
@@ -59,11 +63,13 @@ test('a full ring is consumed, or gets more room', () => {
 test('a process that hangs is ended', () => {
   const holders = { producer: undefined, consumer: HELD }
   const stats = { ...STATS, consumerAt: NOW - 5 * MINUTE, oldestAt: NOW - 3 * MINUTE }
-  expect(steps({ stats }, { holders })).toMatch(/nothing since 3 min ago.*kill 7$/)
+  expect(steps({ stats }, { holders })).toMatch(/acknowledged nothing for 3 m:.*\nkill 7$/)
   expect(steps({ stats: { ...stats, oldestAt: NOW } }, { holders })).toBe('')
   expect(steps({ stats, waitingItems: 0 }, { holders })).toBe('')
   const silent = { holder: 'process 12 of user 0, which does not answer' }
-  expect(steps({}, { holders: { producer: silent, consumer: undefined } })).toMatch(/kill 12$/)
+  expect(steps({}, { holders: { producer: silent, consumer: undefined } })).toMatch(
+    /\nkill -KILL 12$/,
+  )
   const unknown = { holder: 'another process' }
   expect(steps({}, { holders: { producer: undefined, consumer: unknown } })).toContain('fuser -v r')
 })
@@ -75,7 +81,7 @@ test('a lease of a dead host is broken, and a fresh one left alone', () => {
     consumer: { ...held, time },
   })
   expect(steps({}, { leases: leases(NOW - 3 * MINUTE) })).toMatch(
-    /last heard of 3 min ago.*sbr lease break r --role consumer$/,
+    /last heard of 3 min ago.*\nsbr lease break r --role consumer$/,
   )
   expect(steps({}, { leases: leases(NOW - 1000) })).toBe('')
   const damaged = { status: 'damaged', field: 'f', expected: 'e', found: 'f' } as const

@@ -112,15 +112,17 @@ async function run(flags: Flags, path: string): Promise<void> {
   await using consumer = await Consumer.attach(ring, options)
   const forEver = flags.count === undefined && flags.drain !== true
   const losses = new LossNotices(path, flags.json === true)
+  let done = 0
   try {
     const printing = { output, printer: new ItemPrinter(output, form, consumer.format), open }
     const printed = await printItems(consumer, flags, printing, losses, stop.signal)
     if (printed === 0) throw emptyNow(path)
-    tellPerson(`${path}: ${counted(printed, 'item')} consumed`, flags.json)
+    done = printed
   } catch (error) {
     if (!(forEver && error instanceof Stopped)) throw error
   } finally {
     losses.sum()
+    if (done > 0) tellPerson(`${path}: ${counted(done, 'item')} consumed`, flags.json)
   }
 }
 

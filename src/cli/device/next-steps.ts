@@ -2,7 +2,7 @@ import type { BlockHolder } from '../../block/device.ts'
 import { type RingState, ROLES, type Role } from '../../metrics/survey.ts'
 import type { RingHolders } from '../../ring/holders.ts'
 import type { RingLeases } from '../../ring/lease.ts'
-import { percent } from '../output/render.ts'
+import { percent, spanOfTime } from '../output/render.ts'
 import { humanTime } from '../output/style.ts'
 
 /** What is known of a ring, besides its state. */
@@ -20,15 +20,22 @@ const FULL = 0.9
 /** A consumer that acknowledges nothing for so long while items wait may hang. */
 const PATIENCE_MS = 60_000
 
-/** What keeps a ring from its work, each with the command that leads out of it. */
-export function nextSteps(state: RingState, known: Circumstances): readonly string[] {
+/** What keeps a ring from its work. */
+export interface NextStep {
+  readonly what: string
+  /** The commands that lead out of it, as they are typed. */
+  readonly run: readonly string[]
+}
+
+/** What keeps a ring from its work, each with the commands that lead out of it. */
+export function nextSteps(state: RingState, known: Circumstances): readonly NextStep[] {
   return [
     ...suspended(state, known),
     ...full(state, known),
     ...ROLES.flatMap((role) => held(role, state, known)),
     ...ROLES.flatMap((role) => leased(role, known)),
     ...((state.unreadable ?? []).length > 0
-      ? [`a part cannot be read; what that costs: sbr repair ${known.device} --zero-unreadable`]
+      ? [step('a part cannot be read; this tells what that costs', repair(known.device))]
       : []),
   ]
 }
@@ -36,29 +43,32 @@ export function nextSteps(state: RingState, known: Circumstances): readonly stri
 function suspended(
   { producer: { suspendAck }, consumer: { suspend } }: RingState,
   { device, holders }: Circumstances,
-): readonly string[] {
+): readonly NextStep[] {
   if (!suspend && !suspendAck) return []
-  if (suspend) return [`nothing is pushed until it is resumed: sbr resume ${device}`]
+  if (suspend) return [step('nothing is pushed until it is resumed', `sbr resume ${device}`)]
   if (holders.producer !== undefined) return []
-  return ['it goes on as soon as a producer sees that it is resumed: start one']
+  return [step('it goes on as soon as a producer sees that it is resumed: start one')]
 }
 
 function full(
   { used, capacity, ring }: RingState,
   { device, holders }: Circumstances,
-): readonly string[] {
+): readonly NextStep[] {
   const share = used / capacity
   if (share < FULL || ring?.onFull === 'overwrite') return []
-  const larger = `for more room: sbr migrate ${device} NEW --size SIZE`
+  const larger = `sbr migrate ${device} NEW --size SIZE`
+  const full = `${percent(share)} full`
   return holders.consumer === undefined
     ? [
-        `${percent(share)} full, and no consumer is at work on this machine: start it, or see the items: ` +
-          `sbr consume ${device}; ${larger}`,
+        step(
+          `${full}, and no consumer is at work on this machine: start it, take items by hand, or move to a larger ring`,
+          ...[`sbr consume ${device}`, larger],
+        ),
       ]
-    : [`${percent(share)} full: its consumer does not keep up; ${larger}`]
+    : [step(`${full}: its consumer does not keep up; a larger ring gives it time`, larger)]
 }
 
-function held(role: Role, state: RingState, known: Circumstances): readonly string[] {
+function held(role: Role, state: RingState, known: Circumstances): readonly NextStep[] {
   const holder = known.holders[role]
   if (holder === undefined) return []
   if (holder.pid === undefined) return [silent(role, holder, known.device)]
@@ -67,33 +77,51 @@ function held(role: Role, state: RingState, known: Circumstances): readonly stri
   // It had nothing to do before the oldest item came.
   const idleSince = Math.max(stats.consumerAt, stats.oldestAt ?? stats.consumerAt)
   if (known.now - idleSince < PATIENCE_MS) return []
+  const span = spanOfTime(known.now - idleSince)
   return [
-    `the consumer has acknowledged nothing since ${humanTime(idleSince, known.now)}, and items wait: see its log; ` +
-      `if it hangs, end it: kill ${holder.pid}`,
+    step(
+      `items wait, and the consumer has acknowledged nothing for ${span}: see its log; if it hangs, end it`,
+      `kill ${holder.pid}`,
+    ),
   ]
 }
 
-function silent(role: Role, { holder }: BlockHolder, device: string): string {
+/** One that is stopped, or in an endless loop, handles no signal, and a ring loses nothing with a killed process. */
+function silent(role: Role, { holder }: BlockHolder, device: string): NextStep {
   const [, pid] = /^process (\d+) /.exec(holder) ?? []
-  const end =
-    pid === undefined ? `fuser -v ${device} lists the processes that have it open` : `kill ${pid}`
-  return `the ${role} does not answer; if it hangs, end it: ${end}`
+  return pid === undefined
+    ? step(
+        `the ${role} does not answer; if it hangs, end it: it is one of these`,
+        `fuser -v ${device}`,
+      )
+    : step(`the ${role} does not answer; if it hangs, end it`, `kill -KILL ${pid}`)
 }
 
-function leased(role: Role, { device, leases, now }: Circumstances): readonly string[] {
+function leased(role: Role, { device, leases, now }: Circumstances): readonly NextStep[] {
   const lease = leases?.[role]
   if (lease?.status === 'unreadable')
-    return [`the ${role}'s lease cannot be read: sbr repair ${device} --zero-unreadable`]
+    return [step(`the ${role}'s lease cannot be read; this tells what frees it`, repair(device))]
   if (lease?.status === 'damaged')
     return [
-      `the ${role}'s lease is damaged, and nobody can take the role: ${breakBy(device, role)}`,
+      step(`the ${role}'s lease is damaged, and no host can take the role`, breakBy(device, role)),
     ]
   if (lease?.status !== 'held' || now - lease.time < 2 * lease.timeoutMs) return []
   const owner = JSON.stringify(lease.owner)
+  const last = humanTime(lease.time, now)
   return [
-    `${owner} leases the ${role}'s role and was last heard of ${humanTime(lease.time, now)}; if that host is gone ` +
-      `for good: ${breakBy(device, role)}`,
+    step(
+      `${owner} leases the ${role}'s role and was last heard of ${last}; if that host is gone for good`,
+      breakBy(device, role),
+    ),
   ]
+}
+
+function step(what: string, ...run: readonly string[]): NextStep {
+  return { what, run }
+}
+
+function repair(device: string): string {
+  return `sbr repair ${device} --zero-unreadable`
 }
 
 function breakBy(device: string, role: Role): string {

@@ -2,7 +2,7 @@ import type { BlockHolder } from '../../block/device.ts'
 import { formatPosition } from '../../ring/position-text.ts'
 import { cannotRead } from '../../ring/report/read-around.ts'
 import type { RingInspection } from '../../ring/types.ts'
-import { nextSteps } from '../device/next-steps.ts'
+import { type NextStep, nextSteps } from '../device/next-steps.ts'
 import { describeLease } from './lease-text.ts'
 import type { Output } from './output.ts'
 import { shownRoles } from './positions.ts'
@@ -30,6 +30,7 @@ export async function writeText(
   } finally {
     // Also after a damaged item.
     await writer.add(tableText(summary(state, options, style), NAME_COLUMNS, style))
+    await writer.add(stepsText(nextSteps(state, options), style))
     await writer.end()
   }
 }
@@ -69,7 +70,6 @@ function summary(state: RingInspection, options: ReportOptions, style: Style): r
   const { holders, leases } = options
   const { capacity, used, stats } = state
   const { producer, consumer } = shownRoles(state)
-  const steps = nextSteps(state, options)
   return [
     ['format', String(state.format)],
     ...ringRows(state, style),
@@ -94,8 +94,19 @@ function summary(state: RingInspection, options: ReportOptions, style: Style): r
     ...holderRows(holders.consumer, style),
     ...leaseRows(leases?.consumer, style),
     ...(state.unreadable ?? []).map((range): Row => ['damaged', cannotRead(range), 'bad']),
-    ...steps.map((step, index): Row => [index === 0 ? 'to do' : '', safeText(step), 'bad']),
   ]
+}
+
+/** What is to be done, and below it each command on a line of its own, so that it can be copied. */
+function stepsText(steps: readonly NextStep[], style: Style): string {
+  const indent = ' '.repeat(NAME_COLUMNS + 4)
+  return steps
+    .map(({ what, run }, index) => {
+      const name = index === 0 ? 'to do' : ''
+      const commands = run.map((command) => `${indent}  ${safeText(command)}\n`).join('')
+      return `${tableText([[name, safeText(what), 'bad']], NAME_COLUMNS, style)}${commands}`
+    })
+    .join('')
 }
 
 function ringRows({ ring }: RingInspection, style: Style): readonly Row[] {
