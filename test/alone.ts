@@ -6,6 +6,7 @@ export const ALONE: readonly string[] = [
   'test/block/file-replaced.test.ts',
   'test/block/file-without-koffi.test.ts',
   'test/block/file.test.ts',
+  'test/block/other-systems.test.ts',
   'test/crc32c.property.test.ts',
   'test/fuzz/fuzz.test.ts',
   'test/fuzz/hostile/commands/commands.test.ts',
