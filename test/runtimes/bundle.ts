@@ -30,10 +30,10 @@ const AT_HOME: Plugin = {
 }
 
 /**
- * Runs test files in every runtime. Vitest itself is slow where it runs in Bun and Deno at all, so each file is made JavaScript that all
+ * Runs test files in every runtime, or in those that are named. Vitest itself is slow where it runs in Bun and Deno at all, so each file is made JavaScript that all
  * runtimes understand, with a stand-in for Vitest.
  */
-export function testInRuntimes(files: readonly string[]): void {
+export function testInRuntimes(files: readonly string[], names = RUNTIMES): void {
   const folder = temporaryFolder()
   let runtimes: readonly Runtime[] = []
   let problem: string | undefined
@@ -50,12 +50,14 @@ export function testInRuntimes(files: readonly string[]): void {
       resolve: { alias: { vitest: join(ROOT, 'test/runtimes/stand-in.ts') } },
       transform: { target: 'es2022' },
       plugins: [AT_HOME],
+      // package.json says that modules only export, which is not true of tests.
+      treeshake: false,
       logLevel: 'silent',
     })
     await bundled.write({ dir: folder, entryFileNames: '[name].mjs', chunkFileNames: '[hash].mjs' })
   })
 
-  test.for(RUNTIMES)('%s', async (name, context) => {
+  test.for(names)('%s', async (name, context) => {
     needs(context, problem)
     const [program = '', ...flags] = runtimes.find((each) => each.name === name)?.command ?? []
     const addresses = files.map((path) => pathToFileURL(join(folder, `${path}.mjs`)).href)
