@@ -33,7 +33,10 @@ const AT_HOME: Plugin = {
  * Runs test files in every runtime, or in those that are named. Vitest itself is slow where it runs in Bun and Deno at all, so each file is made JavaScript that all
  * runtimes understand, with a stand-in for Vitest.
  */
-export function testInRuntimes(files: readonly string[], names = RUNTIMES): void {
+export function testInRuntimes(
+  files: readonly string[],
+  names: readonly string[] = RUNTIMES,
+): void {
   const folder = temporaryFolder()
   let runtimes: readonly Runtime[] = []
   let problem: string | undefined
