@@ -84,6 +84,44 @@ const pushed = object({ pushed: count })
 const done = object({ done: count })
 const state = z.enum(['suspended', 'running'])
 
+/** A ring as a watch sees it. */
+const seen = object({
+  ...{ device: text, at: clock, format, ring: ring.optional(), deviceBytes: size },
+  parts: z.array(
+    object({
+      kind: z.enum(['guard', 'superblock', 'slot', 'lease']),
+      ...{ name: text, offset: size, bytes: size, note: text, current: flag },
+    }),
+  ),
+  ...{ data: place, log: object({ used: size, head: size, tail: size }).optional() },
+  epochs: z.array(object({ epoch: count, offset: size })),
+  ...{ epoch: count.optional(), waitingItems: count.optional(), waitingBytes: size.optional() },
+  stats: stats.optional(),
+  ...Object.fromEntries(
+    role.options.map((name) => [
+      name,
+      object({
+        ...{ position: position.optional(), text, writtenAt: clock.optional() },
+        ...{ holder: holder.nullish(), lease: lease.optional() },
+      }),
+    ]),
+  ),
+  suspended: z.enum(['no', 'requested', 'yes']),
+  damage: z.array(
+    object({
+      ...{ offset: size, bytes: size, severity: z.enum(['warning', 'damage']) },
+      ...{ structure: text, problem: text, items: count.optional() },
+    }),
+  ),
+})
+const rates = {
+  pushed: number,
+  popped: number,
+  pushedBytes: number,
+  commits: number,
+  growth: number,
+}
+
 /** Each line that a command prints on standard output; `error` and `event` are lines of standard error. */
 export const schemas = {
   create: object({
@@ -212,35 +250,12 @@ export const schemas = {
       }),
     ),
   }),
-  draw: object({
-    ...{ device: text, at: clock, format, ring: ring.optional(), deviceBytes: size },
-    parts: z.array(
-      object({
-        kind: z.enum(['guard', 'superblock', 'slot', 'lease']),
-        ...{ name: text, offset: size, bytes: size, note: text, current: flag },
-      }),
-    ),
-    ...{ data: place, log: object({ used: size, head: size, tail: size }).optional() },
-    epochs: z.array(object({ epoch: count, offset: size })),
-    ...{ epoch: count.optional(), waitingItems: count.optional(), waitingBytes: size.optional() },
-    stats: stats.optional(),
-    ...Object.fromEntries(
-      role.options.map((name) => [
-        name,
-        object({
-          ...{ position: position.optional(), text, writtenAt: clock.optional() },
-          ...{ holder: holder.nullish(), lease: lease.optional() },
-        }),
-      ]),
-    ),
-    suspended: z.enum(['no', 'requested', 'yes']),
-    damage: z.array(
-      object({
-        ...{ offset: size, bytes: size, severity: z.enum(['warning', 'damage']) },
-        ...{ structure: text, problem: text, items: count.optional() },
-      }),
-    ),
-  }),
+  draw: seen,
+  serve: object({ url: text }),
+  top: z.union([
+    seen.extend({ rates: object(rates).partial() }),
+    object({ device: text, at: clock, error, rates: object(rates).partial() }),
+  ]),
   error: object({ error }),
   event: z.union([
     object({
