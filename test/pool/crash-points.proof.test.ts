@@ -7,10 +7,11 @@ import { imageOf, itemsOf, namesIn, poolDevice, put, START, UNIT } from './pools
 
 const LONG = { timeout: 120_000 }
 
-/** Two rings, of which one has an item, and room. */
+/** Rings enough for a directory of two sectors, of which a write can be torn; one has an item. And room. */
 async function someRings(): Promise<Uint8Array> {
-  const device = await poolDevice(5)
+  const device = await poolDevice(8)
   const pool = await openPool(device)
+  for (const name of MORE) await pool.add(name, { sizeBytes: UNIT })
   await pool.add('kept', { sizeBytes: UNIT })
   await pool.add('gone', { sizeBytes: UNIT })
   await put(await pool.open('kept'), 'item')
@@ -23,14 +24,15 @@ interface Change {
   readonly after: readonly string[]
 }
 
-const BEFORE = ['gone', 'kept']
+const MORE = ['a', 'b', 'c']
+const BEFORE = [...MORE, 'gone', 'kept']
 const CHANGES: readonly Change[] = [
   {
     what: 'adding a ring',
     run: (pool) => pool.add('new', { sizeBytes: UNIT, blockSize: 512 }),
-    after: ['gone', 'kept', 'new'],
+    after: [...BEFORE, 'new'],
   },
-  { what: 'removing a ring', run: (pool) => pool.remove('gone'), after: ['kept'] },
+  { what: 'removing a ring', run: (pool) => pool.remove('gone'), after: [...MORE, 'kept'] },
   { what: 'growing', run: (pool) => pool.grow(), after: BEFORE },
 ]
 
