@@ -8,7 +8,8 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 
 function filesOf(folder: string, ending: string): string[] {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-  return names.filter((name) => name.endsWith(ending)).map((name) => join(folder, name))
+  const own = names.filter((name) => name.endsWith(ending) && !name.includes('node_modules'))
+  return own.map((name) => join(folder, name))
 }
 
 const TESTS = filesOf('test', '.test.ts')

@@ -25,6 +25,7 @@ describe('the core loads where there is no Node', () => {
   test.each([
     'index.ts',
     'block/index.ts',
+    'block/opfs/index.ts',
     'tools.ts',
     'metrics/index.ts',
     'pool/index.ts',
