@@ -20,9 +20,6 @@ export interface RingSurvey {
 /** An inspection without what reads on: many can be kept. */
 export type RingState = Omit<RingInspection, 'items' | 'newest' | 'consumed' | 'follow'>
 
-export const ROLES = ['producer', 'consumer'] as const
-export type Role = (typeof ROLES)[number]
-
 /**
  * Surveys a ring.
  * @param name what it is called

@@ -1,14 +1,7 @@
 import { counted, grouped, isoTime, percent, safeText, spanOfTime } from '../cli/output/render.ts'
+import type { Role } from '../ring/roles.ts'
 import type { Rates } from './history.ts'
-import {
-  ageOf,
-  type Damage,
-  fillOf,
-  isSeen,
-  type RingSeen,
-  type Role,
-  type Snapshot,
-} from './snapshot.ts'
+import { ageOf, type Damage, fillOf, isSeen, type RingSeen, type Snapshot } from './snapshot.ts'
 
 /** How much an answer matters to who looks. */
 export type Mood = 'good' | 'bad' | 'plain'

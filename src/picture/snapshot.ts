@@ -4,9 +4,6 @@ import type { ByteRange, RingStats } from '../ring/types.ts'
 
 // What is seen of a ring at one time. It is sent to the page as JSON, so it has no big integers and no functions.
 
-export const ROLES = ['producer', 'consumer'] as const
-export type Role = (typeof ROLES)[number]
-
 /** What a part of the device is for. */
 export type PartKind = 'guard' | 'superblock' | 'slot' | 'lease'
 

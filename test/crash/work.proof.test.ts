@@ -1,3 +1,5 @@
 import { testKilledWorkers } from './work.ts'
 
-testKilledWorkers(12_500)
+const { SBR_CRASH_ITEMS } = process.env
+
+testKilledWorkers(Number(SBR_CRASH_ITEMS ?? 5000))

@@ -6,8 +6,8 @@ import { SEED } from '../helpers/seed.ts'
 import type { Report } from './run.ts'
 import { expectHarmless, expectSound } from './sound.ts'
 
-const IMAGES = 10_000
-const HOSTILE_IMAGES = 1000
+const IMAGES = 5000
+const HOSTILE_IMAGES = 500
 const TIMEOUT_MS = 600_000
 
 /** Goes through images in a process of its own: what does not end can be ended. */

@@ -1,4 +1,4 @@
 import { testOnNbd } from './on-nbd.ts'
 
-testOnNbd('1', 20)
-testOnNbd('2-overwrite', 20)
+testOnNbd('1', 10)
+testOnNbd('2-overwrite', 10)

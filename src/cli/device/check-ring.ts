@@ -1,5 +1,6 @@
-import { ageOf, fillOf, type RingSurvey, ROLES, type Role } from '../../metrics/survey.ts'
+import { ageOf, fillOf, type RingSurvey } from '../../metrics/survey.ts'
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
+import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../output/lease-text.ts'
 import { counted, percent, spanOfTime } from '../output/render.ts'
 import type { Surveyed } from './survey.ts'

@@ -1,7 +1,8 @@
 import type { BlockHolder } from '../../block/device.ts'
-import { type RingState, ROLES, type Role } from '../../metrics/survey.ts'
+import type { RingState } from '../../metrics/survey.ts'
 import type { RingHolders } from '../../ring/holders.ts'
 import type { RingLeases } from '../../ring/lease.ts'
+import { ROLES, type Role } from '../../ring/roles.ts'
 import { percent, spanOfTime } from '../output/render.ts'
 import { humanTime } from '../output/style.ts'
 

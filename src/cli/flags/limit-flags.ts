@@ -1,5 +1,5 @@
 import type { FlagParametersForType } from '@stricli/core'
-import { ROLES, type Role } from '../../metrics/survey.ts'
+import { ROLES, type Role } from '../../ring/roles.ts'
 import type { Limits } from '../device/check-ring.ts'
 import { usageError } from '../errors.ts'
 import { parseDuration, parsePercent } from './size.ts'

@@ -1,4 +1,5 @@
-import { ageOf, fillOf, type RingSurvey, ROLES } from '../../metrics/survey.ts'
+import { ageOf, fillOf, type RingSurvey } from '../../metrics/survey.ts'
+import { ROLES } from '../../ring/roles.ts'
 import type { Problem } from '../device/check-ring.ts'
 import type { Surveyed } from '../device/survey.ts'
 import { counted, percent, safeText, spanOfTime } from './render.ts'

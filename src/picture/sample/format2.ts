@@ -8,6 +8,7 @@ import {
   type Roles,
   readSteadySlots,
 } from '../../ring/format2/check/state.ts'
+import { statsOf } from '../../ring/format2/check/stats.ts'
 import { parseHeader } from '../../ring/format2/disk/batch.ts'
 import { formatUuid, isBad } from '../../ring/format2/disk/block.ts'
 import { type Cursor, itemsBefore } from '../../ring/format2/disk/cursor.ts'
@@ -22,8 +23,8 @@ import { newestConsumer, newestProducer } from '../../ring/format2/role.ts'
 import type { LeaseState } from '../../ring/lease-types.ts'
 import { type Finding, Findings } from '../../ring/report/finding.ts'
 import { cannotRead, unreadableBytes } from '../../ring/report/read-around.ts'
-import type { RingStats } from '../../ring/types.ts'
-import { type Damage, type EpochMark, type Part, ROLES, type Role } from '../snapshot.ts'
+import { ROLES, type Role } from '../../ring/roles.ts'
+import type { Damage, EpochMark, Part } from '../snapshot.ts'
 import type { View, ViewOfRing } from './view.ts'
 
 /** The guard, the superblocks and the leases are written once, or seldom: they are checked this often. */
@@ -233,7 +234,7 @@ export class Format2View implements View {
       epoch,
       waitingItems,
       waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, end.bytes),
-      stats: statsOf(roles, tail, waitingItems, oldestAt),
+      stats: statsOf(roles, tail, oldestAt),
       producer: {
         position: `${epoch}:${end.seq}`,
         text: producer.text,
@@ -347,30 +348,6 @@ function rolesIn({ producer, consumer }: Slots, { device }: Disk): Control['role
     producer: newest.producer.slot,
     consumer: newest.consumer.slot,
     which: { producer: newest.producer.which, consumer: newest.consumer.which },
-  }
-}
-
-function statsOf(
-  { producer, consumer }: Roles,
-  { logPosition: end, commits, time }: Tail,
-  waitingItems: number,
-  oldestAt: number | undefined,
-): RingStats {
-  const poppedItems = itemsBefore(consumer.cursor)
-  const newestAt = Math.max(time, producer.time)
-  return {
-    pushedItems: end.seq,
-    pushedBytes: end.bytes,
-    poppedItems,
-    poppedBytes: consumer.cursor.bytes,
-    damagedItems: consumer.skipped,
-    missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - poppedItems),
-    commits: producer.commits + commits,
-    retries: producer.retries,
-    ...(waitingItems === 0 && { lagMs: 0 }),
-    ...(oldestAt !== undefined && { lagMs: Math.max(0, newestAt - oldestAt), oldestAt }),
-    producerAt: producer.time,
-    consumerAt: consumer.time,
   }
 }
 

@@ -2,6 +2,7 @@ import { unlink } from 'node:fs/promises'
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
 import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops/index.ts'
+import { ROLES, type Role } from '../../../ring/roles.ts'
 import {
   createFile,
   isThere,
@@ -137,11 +138,9 @@ function warnOfWork(from: string, atWork: readonly string[]): void {
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
-const ROLES = ['producer', 'consumer'] as const
-
 /** A lease that came along with the copy of a ring. */
 interface HeldLease {
-  readonly role: (typeof ROLES)[number]
+  readonly role: Role
   readonly owner: string
 }
 

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import type { Position } from '../../../position.ts'
-import type { InspectOptions, PoppedItem, RingInspection, RingStats } from '../../types.ts'
+import type { InspectOptions, PoppedItem, RingInspection } from '../../types.ts'
 import { formatUuid } from '../disk/block.ts'
 import { itemsBefore } from '../disk/cursor.ts'
 import { Disk } from '../disk/disk.ts'
@@ -14,6 +14,7 @@ import { MAX_PASSES } from '../role.ts'
 import { Follower } from './follower.ts'
 import { consumedItems, newestItems } from './past-items.ts'
 import { firstCursor, type Roles, readRoles } from './state.ts'
+import { statsOf } from './stats.ts'
 
 /** Reads a ring's state; see `inspectRing`. */
 export async function inspect(
@@ -56,7 +57,7 @@ export async function inspect(
     free: capacity - used,
     waitingItems,
     waitingBytes: waitingItems === 0 ? 0 : bytesBetween(first.bytes, committed.bytes),
-    stats: statsOf(state),
+    stats: statsOf(state, tail, state.oldestAt),
     items: () => items(disk, signal, maxItemBytes),
     newest: () => newestItems(disk, { producer, consumer }, committed, { signal, maxItemBytes }),
     consumed: () => consumedItems(disk, { signal, maxItemBytes }),
@@ -113,29 +114,6 @@ function isLapped(state: State, now: Roles): boolean {
   if (waiting < 0) return true
   const hasMoved = firstCursor(now).logPosition.lsn !== first.logPosition.lsn
   return waiting > 0 && state.oldestAt === undefined && hasMoved
-}
-
-function statsOf({ producer, consumer, tail, oldestAt }: State): RingStats {
-  const { logPosition: committed } = tail
-  const poppedItems = itemsBefore(consumer.cursor)
-  const waits = committed.seq > itemsBefore(firstCursor({ producer, consumer }))
-  // Items that were moved from another ring are older than the slot.
-  const newestAt = Math.max(tail.time ?? 0, producer.time)
-  return {
-    pushedItems: committed.seq,
-    pushedBytes: committed.bytes,
-    poppedItems,
-    poppedBytes: consumer.cursor.bytes,
-    damagedItems: consumer.skipped,
-    missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - poppedItems),
-    commits: producer.commits + tail.commits,
-    retries: producer.retries,
-    ...(!waits && { lagMs: 0 }),
-    ...(oldestAt !== undefined && { lagMs: Math.max(0, newestAt - oldestAt) }),
-    ...(oldestAt !== undefined && { oldestAt }),
-    producerAt: producer.time,
-    consumerAt: consumer.time,
-  }
 }
 
 /** The unacknowledged items, except those that the consumer acknowledges meanwhile. */

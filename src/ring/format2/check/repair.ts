@@ -4,6 +4,7 @@ import { systemClock } from '../../../clock.ts'
 import { RingError } from '../../../errors.ts'
 import { Findings } from '../../report/finding.ts'
 import type { RepairOptions, RepairReport } from '../../report/repair.ts'
+import type { Role } from '../../roles.ts'
 import type { BatchHeader } from '../disk/batch.ts'
 import {
   type BlockType,
@@ -41,8 +42,6 @@ import { readSteadySlots } from './state.ts'
 import { Unreadable } from './unreadable.ts'
 import { openDisk } from './verify.ts'
 import { planZeroes, readUpTo, type Step } from './zero-unreadable.ts'
-
-type Role = 'producer' | 'consumer'
 
 const TYPES: Readonly<Record<Role, BlockType>> = {
   producer: PRODUCER_SLOT,

@@ -1,0 +1,39 @@
+import type { RingStats } from '../../types.ts'
+import { itemsBefore } from '../disk/cursor.ts'
+import type { LogPosition } from '../disk/log-position.ts'
+import { firstCursor, type Roles } from './state.ts'
+
+/** The end of the committed log, and what led to it from the producer's slot. */
+export interface LogEnd {
+  readonly logPosition: LogPosition
+  readonly commits: number
+  /** When the last batch was written; absent if none follows the slot. */
+  readonly time?: number | undefined
+}
+
+/**
+ * Counts and times of a ring.
+ * @param oldestAt when the oldest item in the ring was pushed; undefined if there is none, or damage hides it
+ */
+export function statsOf(roles: Roles, end: LogEnd, oldestAt: number | undefined): RingStats {
+  const { producer, consumer } = roles
+  const { logPosition: committed } = end
+  const poppedItems = itemsBefore(consumer.cursor)
+  const waits = committed.seq > itemsBefore(firstCursor(roles))
+  // Items that were moved from another ring are older than the slot.
+  const newestAt = Math.max(end.time ?? 0, producer.time)
+  return {
+    pushedItems: committed.seq,
+    pushedBytes: committed.bytes,
+    poppedItems,
+    poppedBytes: consumer.cursor.bytes,
+    damagedItems: consumer.skipped,
+    missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - poppedItems),
+    commits: producer.commits + end.commits,
+    retries: producer.retries,
+    ...(!waits && { lagMs: 0 }),
+    ...(oldestAt !== undefined && { lagMs: Math.max(0, newestAt - oldestAt), oldestAt }),
+    producerAt: producer.time,
+    consumerAt: consumer.time,
+  }
+}
