@@ -125,12 +125,12 @@ test('orders wait in an outbox while the service is down, also over a killed tab
   const { orders } = chromium
   orders.up = false
   const first = await chromium.tab()
-  await first.call('outbox', 'outbox', `${chromium.url}orders`, [{ order: 1 }, { order: 2 }])
+  await first.call('outbox', 'unsent', `${chromium.url}orders`, [{ order: 1 }, { order: 2 }])
   await expect.poll(() => orders.refused, SOON).toBeGreaterThan(2)
   await chromium.killRenderers()
   orders.up = true
   const second = await chromium.tab()
-  await second.call('outbox', 'outbox', `${chromium.url}orders`, [{ order: 3 }])
+  await second.call('outbox', 'unsent', `${chromium.url}orders`, [{ order: 3 }])
   await expect.poll(() => orders.taken.length, SOON).toBeGreaterThanOrEqual(3)
   expect(orders.taken).toEqual([{ order: 1 }, { order: 2 }, { order: 3 }])
 })
