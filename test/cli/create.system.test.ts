@@ -352,7 +352,7 @@ test('wrong usage ends with 2, also as JSON', async () => {
     ['produce', 'a', '--lease', 'me', '--fence', ''],
   ]
   for (const args of cases) expect([args, (await sbr(args)).code]).toEqual([args, 2])
-  expect((await sbr(['diagnostics', 'a', '--no-item'])).stderr).toContain(
+  expect((await sbr(['diagnostics', 'a', '--noitems'])).stderr).toContain(
     'did you mean --no-items?',
   )
   expect((await sbr(['produce', 'a', '--lease', 'me', '--fence='])).stderr).toContain(

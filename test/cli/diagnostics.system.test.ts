@@ -71,7 +71,7 @@ test('tells who is at work on this machine, as far as it is known', async () => 
     producer: { pid: producer.child.pid, ...who },
     consumer: { pid: consumer.child.pid, ...who },
   })
-  expect(busy).toContain(`, process ${consumer.child.pid} on ${hostname()}, since `)
+  expect(busy).toContain(`, process ${consumer.child.pid} on ${hostname()}, taken at `)
 })
 
 test('tells of one who holds a role and does not answer', async () => {

@@ -406,7 +406,8 @@ test('a file that takes only a part loses nothing', async () => {
   const printed = readFileSync(folder.file('out'), 'utf8').split('\n').slice(0, -1).length
   const rest = (await ok(['consume', path, '--drain'])).toString()
   const first = Number.parseInt(rest, 10)
-  expect(printed).toBeGreaterThan(1000)
+  // 64 KiB of lines of some 96 bytes.
+  expect(printed).toBeGreaterThan(500)
   expect(first).toBeLessThanOrEqual(printed + 1)
   expect(rest).toBe(numbers(first, 50_000))
 })

@@ -29,7 +29,9 @@ describe('work', () => {
       ...['work', path, ...flags, '--dead-letter', dead],
       ...['--', 'sh', '-c', script],
     ])
-    expect([ended.code, lines(ended.stdout)]).toEqual([0, ['1 bad', '1 good', '2 bad', '3 bad']])
+    expect([ended.code, lines(ended.stdout)]).toEqual([
+      ...[0, ['1 bad', '1 good', '2 bad', '3 bad', '{"done":2}']],
+    ])
     expect(events(ended.stderr).map(({ event }) => event)).toEqual(['retry', 'retry', 'deadLetter'])
     expect([await pending(path), await letters(dead)]).toEqual([[], ['bad']])
     const shown = (await ok(['consume', dead, '--drain', '--envelope', '--json'])).toString()

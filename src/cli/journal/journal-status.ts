@@ -103,7 +103,7 @@ function list({ state, shown, count }: JournalReport, columns: number, style: St
     ...shown.map(({ position, bytes, start }) =>
       row(
         style.position(formatPosition(position, state.format)),
-        grouped(bytes),
+        String(bytes),
         preview(start, rest),
       ),
     ),

@@ -55,7 +55,7 @@ async function writeItems(
     if (shown === 0) await writer.add(row('position', 'bytes', 'item'))
     shown++
     const place = style.position(formatPosition(position, state.format))
-    await writer.add(row(place, grouped(item.length), preview(item, rest)))
+    await writer.add(row(place, String(item.length), preview(item, rest)))
   }
   const all =
     more <= 0 ? counted(shown, 'item') : `${counted(more, 'more item')} (--items N shows more)`
