@@ -81,7 +81,7 @@ const poolRing = { name: text, sizeBytes: size, offset: size }
 const durability = z.enum(['dsync', 'fua', 'flush'])
 const pace = { perSecond: number, medianUs: number, p99Us: number }
 const pushed = object({ pushed: count })
-const done = object({ done: count })
+const nothing = z.never().describe('no line of its own: standard output is that of COMMAND')
 const state = z.enum(['suspended', 'running'])
 
 /** A ring as a watch sees it. */
@@ -192,9 +192,9 @@ export const schemas = {
   }),
   'lease show': object({ device: text, uuid, producer: lease, consumer: lease }),
   'lease break': object({ device: text, role, before: lease }),
-  work: done,
+  work: nothing,
   'journal push': pushed,
-  'journal run': done,
+  'journal run': nothing,
   'journal status': object({
     ...{ device: text, pendingOperations: count, pendingBytes: size, capacity: size },
     ...{ producer, consumer, performing: flag },

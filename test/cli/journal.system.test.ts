@@ -209,7 +209,9 @@ describe('run', () => {
     expect(await pending(path)).toEqual(['bad', 'next'])
     producer.child.stdin.end()
     const ended = await running.ended
-    expect([ended.code, ended.stdout.toString()]).toEqual([0, `${bad} 1 1 bad\n${next} 1 1 next\n`])
+    expect([ended.code, ended.stdout.toString()]).toEqual([
+      ...[0, `${bad} 1 1 bad\n${next} 1 1 next\n`],
+    ])
     expect(events(ended.stderr)[0]).toMatchObject({ event: 'retry', what: 'deadLetter' })
     expect((await pending(dead))[0]).toBe('busy')
     await ok(['consume', dead, '--count', '1'])
@@ -332,7 +334,7 @@ describe('status', () => {
     expect(await status(path, '--items', '0')).toEqual({ ...expected, operations: [] })
     const text = (await ok(['journal', 'status', path, '--items', '1'])).toString()
     expect(text).toMatch(/pending +2 operations/)
-    expect(text).toMatch(/\d +3 {2}two\n\n1 more\n$/)
+    expect(text).toMatch(/\d +3 {2}two\n\n1 more\n\n {2}pending /)
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 

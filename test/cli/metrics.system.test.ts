@@ -45,8 +45,10 @@ test('a device that fails hides no other, and the reason is an error', async () 
   using folder = temporaryFolder()
   const [ring, none] = [folder.file('ring'), folder.file('none')]
   await makeRing(ring, 'one\n')
-  const ended = await sbr(['metrics', none, ring, '--json'])
-  expect([ended.code, jsonError(ended)]).toMatchObject([1, { code: 'BLOCK_OPEN', device: none }])
+  const asJson = await sbr(['metrics', none, ring, '--json'])
+  expect([asJson.code, jsonError(asJson)]).toMatchObject([1, { code: 'BLOCK_OPEN', device: none }])
+  const ended = await sbr(['metrics', none, ring])
+  expect(ended.code).toBe(1)
   const families = parseExposition(ended.stdout.toString())
   expect(families.get('shared_block_ring_up')?.samples.map(({ value }) => value)).toEqual([0, 1])
   expect(families.get('shared_block_ring_waiting_items')?.samples).toEqual([

@@ -30,7 +30,7 @@ describe('work', () => {
       ...['--', 'sh', '-c', script],
     ])
     expect([ended.code, lines(ended.stdout)]).toEqual([
-      ...[0, ['1 bad', '1 good', '2 bad', '3 bad', '{"done":2}']],
+      ...[0, ['1 bad', '1 good', '2 bad', '3 bad']],
     ])
     expect(events(ended.stderr).map(({ event }) => event)).toEqual(['retry', 'retry', 'deadLetter'])
     expect([await pending(path), await letters(dead)]).toEqual([[], ['bad']])

@@ -10,7 +10,7 @@ declare module 'vitest' {
 }
 
 /** A proof tries so many times as many inputs as `npm test` does. */
-const FACTOR = inject('kind') === 'proofs' ? 6 : 1
+const FACTOR = inject('kind') === 'proofs' ? 4 : 1
 
 /** How often a property is tried: `count` times in `npm test`, and more often as a proof. */
 export function runs(count: number): { readonly numRuns: number } {

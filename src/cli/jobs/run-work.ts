@@ -11,9 +11,8 @@ import { emptyNow, usageError } from '../errors.ts'
 import { deviceAndRest, type ItemFlags, limitOf, parsePath } from '../flags/flags.ts'
 import { parseCount, parseDuration } from '../flags/size.ts'
 import { tellFailures, tellNotStarted } from '../output/notices.ts'
-import { standardOutput } from '../output/output.ts'
 import { tellIdle, tellPerson } from '../output/person.ts'
-import { counted, safeJson } from '../output/render.ts'
+import { counted } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 import { openDeadLetters } from './dead-letters.ts'
 import { asArgument, type Delivery, inEnvelope, onStandardInput } from './delivery.ts'
@@ -110,8 +109,7 @@ it fails because of that, the item stays for the next start. With --as-argument 
 NUL; any other is given up untried. So is one that begins with a hyphen, which COMMAND could take for a flag,
 unless COMMAND's own arguments end with --, as below.
 
-With --json: an object a failure and line on standard error, and at the end one with "done", the number of items, after
-COMMAND's output.
+With --json: an object a failure and line on standard error. Standard output is COMMAND's.
 
 Exit codes: 0 done; without --drain also when stopped; 3 --drain found nothing; 130 or 143 stopped
 before it was done; 1 anything else. An item in the dead letter ring, which has to exist, counts as done.`
@@ -167,5 +165,4 @@ export async function runWork(options: WorkOptions): Promise<void> {
   })
   if (drain && done === 0) throw emptyNow(path)
   tellPerson(`${device}: ${counted(done, 'item')} done`, flags.json)
-  if (flags.json === true) await standardOutput(signal).write(`${safeJson({ done })}\n`)
 }
