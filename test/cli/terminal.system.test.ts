@@ -21,7 +21,8 @@ function sbrLine(line: string): string {
 
 /** Runs it, and answers what the terminal shows. */
 async function onTerminal(line: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const { FORCE_COLOR: _, NO_COLOR: __, ...inherited } = process.env
+  // In CI, Node takes each terminal for one without colours.
+  const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...inherited } = process.env
   const { stdout } = await promisify(execFile)('script', ['-qc', sbrLine(line), '/dev/null'], {
     env: { ...inherited, TERM: 'xterm-256color', ...env },
   })
