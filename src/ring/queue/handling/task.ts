@@ -44,9 +44,19 @@ export function newItemTask<Out>(
     Partial<Pick<ItemTask<Out>, 'key' | 'keyError' | 'error'>>,
 ): ItemTask<Out> {
   const { entry, bytes, next, attempts, key, keyError, error } = known
+  // One literal: what is spread is copied field by field, for each item.
   return {
-    ...{ entry, bytes, key, keyError, next, attempts, error },
-    ...{ requeuedAfter: undefined, failures: 0, job: undefined, startedAt: undefined },
+    entry,
+    bytes,
+    key,
+    keyError,
+    next,
+    attempts,
+    requeuedAfter: undefined,
+    failures: 0,
+    error,
+    job: undefined,
+    startedAt: undefined,
   }
 }
 
