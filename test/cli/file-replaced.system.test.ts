@@ -38,7 +38,7 @@ test('a consumer that waits for items of a ring that is removed ends with an err
   await using consumer = start(['consume', path, '--json'])
   await using producer = start(['produce', path, '--json'])
   producer.child.stdin.write('before\n')
-  await consumer.printed((stdout) => stdout.includes('before'))
+  await consumer.printed((stdout) => stdout.includes(Buffer.from('before').toString('hex')))
   rmSync(path)
   const ended = await consumer.ended
   expect(ended.code).toBe(1)
