@@ -3,35 +3,11 @@ import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { json, text } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, isRingError } from '../../src/errors.ts'
 import { receiveFrom } from '../../src/fan/index.ts'
-import { inspectRing } from '../../src/ring/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
-
-/** A ring with items, and its consumer. */
-interface Ring {
-  readonly device: MemoryBlockDevice
-  readonly writer: RingWriter<string>
-  readonly reader: RingReader<string>
-}
-
-async function ring(items: readonly string[] = []): Promise<Ring> {
-  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
-  const writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
-  if (items.length > 0) await writer.pushMany(items)
-  return { device, writer, reader: await RingReader.open(device, { codec: text }) }
-}
-
-/** Names of items: a0, a1, … */
-const named = (name: string, count: number): string[] =>
-  Array.from({ length: count }, (_, number) => `${name}${number}`)
-
-async function left({ device }: Ring): Promise<string[]> {
-  const decoder = new TextDecoder()
-  const items = await collect((await inspectRing(device)).items())
-  return items.map(({ item }) => decoder.decode(item))
-}
+import { left, named, ring, turn } from './rings.ts'
 
 test('rings take turns, and each keeps its order', async () => {
   const rings = [await ring(named('a', 300)), await ring(named('b', 300)), await ring(['c0', 'c1'])]
@@ -133,7 +109,7 @@ test('a closed reader leaves, and a closed fan-in ends its loops', async () => {
   const loop = collect(fan.entries())
   await one.reader.close()
   await other.writer.push('b1')
-  await new Promise((resolve) => setImmediate(resolve))
+  await turn()
   await fan.close()
   const items = (await loop).map(({ entry }) => entry.item)
   expect(items).toEqual(named('b', items.length))

@@ -3,13 +3,13 @@ import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
 import { type DroppedBranch, tee } from '../../src/fan/index.ts'
-import { inspectRing, Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'
-import { collect } from '../helpers/collect.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
+import { left } from './rings.ts'
 
 interface Out {
   readonly device: MemoryBlockDevice
@@ -22,12 +22,6 @@ async function out(create: CreateOptions = {}, sizeSectors = 144): Promise<Out> 
   return { device, writer: await RingWriter.open(device, { codec: text }) }
 }
 
-async function itemsOf({ device }: Out): Promise<string[]> {
-  const decoder = new TextDecoder()
-  const items = await collect((await inspectRing(device)).items())
-  return items.map(({ item }) => decoder.decode(item))
-}
-
 /** Fills a ring. */
 async function fill({ writer }: Out): Promise<void> {
   while ((await writer.tryPush('x'.repeat(400))).status === 'ok');
@@ -37,8 +31,8 @@ test('an item is durable in all branches, in the order of the calls', async () =
   const [one, other] = [await out(), await out()]
   const both = tee([one.writer, { writer: other.writer }])
   await Promise.all([both.push('a'), both.pushMany(['b', 'c']), both.push('d')])
-  expect(await itemsOf(one)).toEqual(['a', 'b', 'c', 'd'])
-  expect(await itemsOf(other)).toEqual(['a', 'b', 'c', 'd'])
+  expect(await left(one)).toEqual(['a', 'b', 'c', 'd'])
+  expect(await left(other)).toEqual(['a', 'b', 'c', 'd'])
 })
 
 test('a push waits for the slow branch, and a signal ends that', async () => {
@@ -49,7 +43,7 @@ test('a push waits for the slow branch, and a signal ends that', async () => {
   const pushed = both.push('a').then(() => {
     isDurable = true
   })
-  while ((await itemsOf(one)).length === 0);
+  while ((await left(one)).length === 0);
   expect(isDurable).toBe(false)
   const stop = new AbortController()
   const stopped = both.push('b', { signal: stop.signal })
@@ -58,15 +52,15 @@ test('a push waits for the slow branch, and a signal ends that', async () => {
   await using reader = await RingReader.open(slow.device)
   await reader.ackAll(await reader.receiveMany())
   await pushed
-  expect(await itemsOf(slow)).toEqual(['a'])
+  expect(await left(slow)).toEqual(['a'])
 })
 
 test('a branch that overwrites its oldest waits for nobody', async () => {
   const [one, telemetry] = [await out({}, 1024), await out({ onFull: 'overwrite' })]
   const both = tee([one.writer, { writer: telemetry.writer, whenSlow: 'overwrite' }])
   for (let number = 0; number < 80; number++) await both.push(`${number} ${'x'.repeat(300)}`)
-  expect((await itemsOf(one)).length).toBe(80)
-  const kept = await itemsOf(telemetry)
+  expect((await left(one)).length).toBe(80)
+  const kept = await left(telemetry)
   expect(kept.length).toBeLessThan(80)
   expect(kept.at(-1)).toMatch(/^79 /)
   expect(() => tee([{ writer: one.writer, whenSlow: 'overwrite' }])).toThrow('keeps its oldest')
@@ -83,7 +77,7 @@ test('a branch that is too slow is dropped and told, and its push withdrawn', as
   })
   await both.push('a')
   await fill(slow)
-  const before = (await itemsOf(slow)).length
+  const before = (await left(slow)).length
   const pushed = both.pushMany(['b', 'c'])
   await clock.advance(999)
   expect(told).toEqual([])
@@ -91,14 +85,14 @@ test('a branch that is too slow is dropped and told, and its push withdrawn', as
   await pushed
   expect(told).toEqual([{ writer: slow.writer, durableTo: expect.any(BigInt), error: undefined }])
   await both.push('d')
-  expect(await itemsOf(one)).toEqual(['a', 'b', 'c', 'd'])
+  expect(await left(one)).toEqual(['a', 'b', 'c', 'd'])
   expect(both.writers).toEqual([one.writer])
   await using reader = await RingReader.open(slow.device)
   await reader.ackAll(await reader.receiveMany({ maxItems: before }))
   // It is back from here on, without what it missed.
   both.add(slow.writer)
   await both.push('e')
-  expect(await itemsOf(slow)).toEqual(['e'])
+  expect(await left(slow)).toEqual(['e'])
   expect(clock.sleepers).toBe(0)
 })
 
@@ -119,7 +113,7 @@ test('a branch that fails is dropped if it may be; otherwise the push fails', as
   await expect(tee([sound.writer, writer]).push('b')).rejects.toMatchObject({
     code: 'RING_POISONED',
   })
-  expect(await itemsOf(sound)).toEqual(['a', 'b'])
+  expect(await left(sound)).toEqual(['a', 'b'])
 })
 
 test('an item counts nowhere once every branch was dropped', async () => {
