@@ -35,11 +35,12 @@ both sides run. Prints the address of the page, and serves until it is stopped.
 Beside the page are /metrics, which is what sbr metrics prints, and /healthz, which has what sbr check says of all rings,
 with status 200 if all are fine and 503 if not; the limits are those of sbr check.
 
-Listens on this machine only by default. On any other address, whoever asks has to show a token, as Authorization: Bearer
-or once as ?token= in the address of the page: the one in --token-file, or one that is made and printed. There is no
-encryption: put a proxy with TLS in front of it where others share the network.
+Listens on this machine only by default. On any other address, and with --show-items on this machine too, whoever asks
+has to show a token, as Authorization: Bearer or once as ?token= in the address of the page: the one in --token-file, or
+one that is made and printed. There is no encryption: put a proxy with TLS in front of it where others share the network.
 
-What is in items is not served without --show-items, to nobody.
+What is in items is not served without --show-items, to nobody: who may read the page need not be who may read the
+devices, since every user of a machine reaches its own addresses.
 
 With --json: {"url":"..."} once it listens, on a line. The exit code is 0 when a signal stops it.
 
@@ -64,7 +65,7 @@ export const serve: Command<CommandContext> = buildCommand({
       },
       showItems: {
         kind: 'boolean',
-        brief: 'Serve the next items, too, to whoever may see the page',
+        brief: 'Serve the next items, too, to whoever shows the token',
         optional: true,
         withNegated: false,
       },
@@ -118,9 +119,16 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
 /** A probe is no terminal. */
 const PLAIN = { paint: (_: unknown, text: string): string => text }
 
-/** The token that has to be shown; undefined on this machine only, unless one is given. */
-async function tokenFor(host: string, { tokenFile }: Flags): Promise<string | undefined> {
-  if (tokenFile === undefined) return isLoopback(host) ? undefined : newToken()
+/**
+ * The token that has to be shown. Undefined on this machine only, unless one is given: its other users may see how its rings do, but not
+ * what is in them, which is for those who may read the devices.
+ */
+async function tokenFor(
+  host: string,
+  { tokenFile, showItems }: Pick<Flags, 'tokenFile' | 'showItems'>,
+): Promise<string | undefined> {
+  if (tokenFile === undefined)
+    return isLoopback(host) && showItems !== true ? undefined : newToken()
   const token = (await readToken(tokenFile)).trim()
   if (TOKEN.test(token)) return token
   throw usageError(`--token-file: ${tokenFile} has no token: 16 to 256 letters, digits and . _ ~ -`)
