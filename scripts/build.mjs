@@ -54,7 +54,7 @@ const SHARED = [
   ['commands', /^cli\/commands\/(create|produce|consume|suspend|resume|diagnostics)$/],
   ['picture', /^(picture\/|cli\/commands\/(draw|serve|top)$)/],
   ['more-commands', /^cli\/commands\//],
-  ['command-line', /^cli\/(?!main$|version$)/],
+  ['command-line', /^(text\/|cli\/(?!main$|version$))/],
 ]
 
 /** Of these, what only one way in declares. */

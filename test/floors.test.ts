@@ -55,6 +55,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   pools: ['pool/'],
   'many rings': ['fan/'],
   journal: ['journal/'],
+  'text for people': ['text/'],
   edges: [
     'metrics/',
     'streams/',
@@ -65,8 +66,8 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'tools',
     'index',
   ],
-  'command line': ['cli/'],
   pictures: ['picture/'],
+  'command line': ['cli/'],
   commands: [
     'cli/commands/',
     'cli/help/',

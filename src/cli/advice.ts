@@ -4,7 +4,7 @@ import { isNbdUri } from '../block/nbd/uri.ts'
 import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
 import { isWorkError } from '../jobs/errors.ts'
 import { BLANK, UNFINISHED } from '../ring/report/signatures.ts'
-import { counted, describeDamage } from './output/render.ts'
+import { counted, describeDamage } from '../text/render.ts'
 
 /**
  * A fault of the library in the words of the command line. The library's own messages advise programmers; each

@@ -10,7 +10,7 @@ export interface RingSurvey {
   readonly device: string
   /** When it was surveyed, in milliseconds since 1970, by this machine's clock. */
   readonly at: number
-  readonly state: RingState
+  readonly state: SurveyedState
   /** Undefined in format 1, which has none. */
   readonly leases: RingLeases | undefined
   /** The holders of the roles on this machine. Undefined if the device cannot tell. */
@@ -18,7 +18,7 @@ export interface RingSurvey {
 }
 
 /** An inspection without what reads on: many can be kept. */
-export type RingState = Omit<RingInspection, 'items' | 'newest' | 'consumed' | 'follow'>
+export type SurveyedState = Omit<RingInspection, 'items' | 'newest' | 'consumed' | 'follow'>
 
 /**
  * Surveys a ring.
@@ -40,7 +40,7 @@ export async function surveyRing(
 }
 
 /** How full a ring is, from 0 to 1. */
-export function fillOf({ used, capacity }: RingState): number {
+export function fillOf({ used, capacity }: SurveyedState): number {
   return used / capacity
 }
 

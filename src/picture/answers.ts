@@ -1,5 +1,5 @@
-import { counted, grouped, isoTime, percent, safeText, spanOfTime } from '../cli/output/render.ts'
 import type { Role } from '../ring/roles.ts'
+import { counted, grouped, isoTime, percent, safeText, spanOfTime } from '../text/render.ts'
 import type { Rates } from './history.ts'
 import { ageOf, type Damage, fillOf, isSeen, type RingSeen, type Snapshot } from './snapshot.ts'
 

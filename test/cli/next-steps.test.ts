@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Circumstances, nextSteps } from '../../src/cli/device/next-steps.ts'
-import type { RingState } from '../../src/metrics/survey.ts'
+import type { SurveyedState } from '../../src/metrics/survey.ts'
 import { asPosition } from '../../src/position.ts'
 import { RECORD } from '../helpers/lease-record.ts'
 
@@ -8,19 +8,19 @@ const NOW = 1_700_000_600_000
 const MINUTE = 60_000
 const HELD = { holder: 'client "c"', pid: 7, host: 'h', since: '2023-11-14T22:00:00.000Z' }
 
-const STATS: NonNullable<RingState['stats']> = {
+const STATS: NonNullable<SurveyedState['stats']> = {
   ...{ pushedItems: 9, pushedBytes: 9, poppedItems: 1, poppedBytes: 1, damagedItems: 0 },
   ...{ missedItems: 0, commits: 3, retries: 0, producerAt: NOW, consumerAt: NOW, oldestAt: NOW },
 }
 
-function steps(state: Partial<RingState> = {}, known: Partial<Circumstances> = {}): string {
-  const ring: RingState = {
+function steps(state: Partial<SurveyedState> = {}, known: Partial<Circumstances> = {}): string {
+  const ring: SurveyedState = {
     ...{ format: 2, sectorSize: 512, sizeSectors: 100, capacity: 100, used: 20, free: 80 },
     producer: { offset: asPosition(0n), suspendAck: false, text: '' },
     consumer: { offset: asPosition(0n), suspend: false, text: '' },
     ...{ waitingItems: 8, waitingBytes: 8, stats: STATS },
     ...state,
-  } as RingState
+  } as SurveyedState
   return nextSteps(ring, {
     ...{ device: 'r', holders: { producer: undefined, consumer: undefined } },
     ...{ leases: undefined, now: NOW },

@@ -5,9 +5,9 @@ import { Frames } from '../../src/cli/input/frames.ts'
 import { Lines } from '../../src/cli/input/lines.ts'
 import type { ItemSplitter } from '../../src/cli/input/splitter.ts'
 import { showProgress } from '../../src/cli/output/progress.ts'
-import { preview, safeBytes, safeJson, safeText } from '../../src/cli/output/render.ts'
 import { WaitNotice } from '../../src/cli/output/wait-notice.ts'
 import { BlockError } from '../../src/errors.ts'
+import { preview, safeBytes, safeJson, safeText } from '../../src/text/render.ts'
 import { frame } from './cli.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { SalvageBlockDevice } from '../../src/block/wrap/salvage.ts'
+import { pictureAccess } from '../../src/cli/device/picture-access.ts'
 import { Format1View } from '../../src/picture/sample/format1.ts'
 import { Format2View } from '../../src/picture/sample/format2.ts'
 import type { View, ViewOfRing } from '../../src/picture/sample/view.ts'
@@ -126,10 +127,10 @@ test('with both slots of a role damaged, nothing is made up about the log', asyn
 test('a watch of a path tells who is at work, and what is wrong instead of failing', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
-  await using nothing = new RingWatch(path, {})
+  await using nothing = new RingWatch(path, pictureAccess({}))
   expect(await nothing.look()).toMatchObject({ device: path, error: { code: 'BLOCK_OPEN' } })
   await makeRing(path, 'one\ntwo\n')
-  await using watch = new RingWatch(path, {})
+  await using watch = new RingWatch(path, pictureAccess({}))
   const found = await watch.look()
   expect(isSeen(found) && found).toMatchObject({
     waitingItems: 2,

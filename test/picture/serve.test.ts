@@ -1,5 +1,6 @@
 import { get, type IncomingHttpHeaders, request } from 'node:http'
 import { expect, test } from 'vitest'
+import { pictureAccess } from '../../src/cli/device/picture-access.ts'
 import { PictureServer, type ServeOptions } from '../../src/picture/serve/server.ts'
 import { temporaryFolder } from '../cli/cli.ts'
 import { damage, makeRing } from '../cli/tools.ts'
@@ -22,7 +23,14 @@ async function withServer(
   ) => Promise<void>,
 ): Promise<void> {
   await using server = new PictureServer({
-    ...{ devices: [], flags: {}, host: '127.0.0.1', port: 0, token: undefined, showItems: false },
+    ...{
+      devices: [],
+      access: pictureAccess({}),
+      host: '127.0.0.1',
+      port: 0,
+      token: undefined,
+      showItems: false,
+    },
     ...{
       page: PAGE,
       metrics: async () => 'up 1\n',

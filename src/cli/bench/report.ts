@@ -1,6 +1,6 @@
+import { grouped, safeText } from '../../text/render.ts'
 import type { OpenedDevice } from '../device/device.ts'
 import type { Holding } from '../device/device-content.ts'
-import { grouped, safeText } from '../output/render.ts'
 import type { RingFigure } from './ring.ts'
 import type { Pace } from './timing.ts'
 import type { Transfers } from './transfers.ts'

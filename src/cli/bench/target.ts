@@ -6,6 +6,7 @@ import { FileBlockDevice, type FileBlockDeviceOptions } from '../../block/file/i
 import { isNbdUri } from '../../block/nbd/uri.ts'
 import { PartitionBlockDevice } from '../../block/wrap/partition.ts'
 import { isBlockError } from '../../errors.ts'
+import { grouped } from '../../text/render.ts'
 import { createFile, isThere } from '../device/create-target.ts'
 import { type OpenedDevice, openDevice } from '../device/device.ts'
 import { describeHolding, type Holding, holdingOf } from '../device/device-content.ts'
@@ -13,7 +14,6 @@ import { ringPathOf } from '../device/ring-path.ts'
 import { holdTarget } from '../device/target.ts'
 import { usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
-import { grouped } from '../output/render.ts'
 import { isZero, type Part, scratchOf } from './scratch.ts'
 
 /** A ring on less would be full at once. */

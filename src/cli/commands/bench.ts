@@ -1,5 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { isNbdUri } from '../../block/nbd/uri.ts'
+import { grouped, safeJson } from '../../text/render.ts'
 import { type BenchReport, benchText, type RingReport } from '../bench/report.ts'
 import { measureRing } from '../bench/ring.ts'
 import { type BenchTarget, type BenchTargetFlags, findTarget, MIN_BYTES } from '../bench/target.ts'
@@ -9,7 +10,6 @@ import { usageError } from '../errors.ts'
 import { commonFlags, device } from '../flags/flags.ts'
 import { parseDuration, parseSize } from '../flags/size.ts'
 import { standardOutput } from '../output/output.ts'
-import { grouped, safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 
 /** Ways to open a file; an export has one only. */

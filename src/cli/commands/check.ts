@@ -1,4 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { counted, safeJson } from '../../text/render.ts'
 import { type Limits, problemsOf } from '../device/check-ring.ts'
 import { checkDistinct, surveyAll } from '../device/survey.ts'
 import { CommandError, EXIT } from '../errors.ts'
@@ -6,7 +7,6 @@ import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flag
 import { limitFlags } from '../flags/limit-flags.ts'
 import { checkJson, checkLine } from '../output/check-text.ts'
 import { standardOutput } from '../output/output.ts'
-import { counted, safeJson } from '../output/render.ts'
 import { styleFor } from '../output/style.ts'
 import { stopSignals } from '../signals.ts'
 

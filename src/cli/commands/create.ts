@@ -3,6 +3,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
 import { inspectRing, Producer } from '../../ring/attach.ts'
 import type { CreateOptions, RingInspection } from '../../ring/types.ts'
+import { grouped, safeJson, safeText } from '../../text/render.ts'
 import {
   checkFits,
   eraseDevice,
@@ -18,7 +19,6 @@ import { commonFlags, device } from '../flags/flags.ts'
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../flags/ring-flags.ts'
 import { parseSize } from '../flags/size.ts'
 import { standardOutput } from '../output/output.ts'
-import { grouped, safeJson, safeText } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends MakeFlags, RingFlags {

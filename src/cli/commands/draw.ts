@@ -4,12 +4,13 @@ import { damageOf } from '../../picture/sample/format2.ts'
 import { RingWatch } from '../../picture/sample/watch.ts'
 import { isSeen, type RingSeen } from '../../picture/snapshot.ts'
 import { verifyRing } from '../../ring/maintenance/index.ts'
+import { safeJson } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'
+import { pictureAccess } from '../device/picture-access.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import { type CommonFlags, commonFlags, device } from '../flags/flags.ts'
 import { standardOutput } from '../output/output.ts'
 import { showProgress } from '../output/progress.ts'
-import { safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends CommonFlags {
@@ -49,7 +50,7 @@ export const draw: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
-  await using watch = new RingWatch(path, flags)
+  await using watch = new RingWatch(path, pictureAccess(flags))
   const found = await watch.look()
   if (!isSeen(found)) {
     const { code, message } = found.error

@@ -1,12 +1,12 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { dumpAt } from '../../ring/maintenance/index.ts'
+import { safeJson } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'
 import { usageError } from '../errors.ts'
 import { type CommonFlags, commonFlags, device } from '../flags/flags.ts'
 import { parseSize } from '../flags/size.ts'
 import { dumpText } from '../output/hex-dump.ts'
 import { standardOutput } from '../output/output.ts'
-import { safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends CommonFlags {

@@ -1,10 +1,10 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { exposition } from '../../metrics/exposition.ts'
 import { ringFamilies } from '../../metrics/rings.ts'
+import { safeJson } from '../../text/render.ts'
 import { checkDistinct, failureOf, surveyAll } from '../device/survey.ts'
 import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
 import { standardOutput } from '../output/output.ts'
-import { safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 
 const fullDescription = `Prints what is known of rings in the text format of Prometheus: depth, capacity, fill, when the oldest item was

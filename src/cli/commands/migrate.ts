@@ -3,6 +3,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { inspectRing, Producer } from '../../ring/attach.ts'
 import { type Migrated, migrateRing } from '../../ring/maintenance/migrate.ts'
 import type { RingInspection } from '../../ring/types.ts'
+import { counted, grouped, safeJson, safeText } from '../../text/render.ts'
 import {
   type MakeFlags,
   modeFlag,
@@ -28,7 +29,6 @@ import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../flags
 import { parseSize } from '../flags/size.ts'
 import { standardOutput } from '../output/output.ts'
 import { showProgress } from '../output/progress.ts'
-import { counted, grouped, safeJson, safeText } from '../output/render.ts'
 import { WaitNotice } from '../output/wait-notice.ts'
 import { stopSignals } from '../signals.ts'
 

@@ -4,15 +4,16 @@ import { exposition } from '../../metrics/exposition.ts'
 import { ringFamilies } from '../../metrics/rings.ts'
 import { isLoopback, newToken, TOKEN } from '../../picture/serve/access.ts'
 import { PictureServer } from '../../picture/serve/server.ts'
+import { safeJson } from '../../text/render.ts'
 import { onAbort } from '../../util/abort.ts'
 import { type Limits, problemsOf } from '../device/check-ring.ts'
+import { pictureAccess } from '../device/picture-access.ts'
 import { checkDistinct, surveyAll } from '../device/survey.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
 import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
 import { limitFlags } from '../flags/limit-flags.ts'
 import { checkLine } from '../output/check-text.ts'
 import { standardOutput } from '../output/output.ts'
-import { safeJson } from '../output/render.ts'
 import { stopSignals } from '../signals.ts'
 
 interface Flags extends CommonFlags, Limits {
@@ -100,7 +101,8 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
   const token = await tokenFor(host, flags)
   const survey = () => surveyAll(paths, flags, signal)
   await using server = new PictureServer({
-    ...{ devices: paths, flags, host, port, token, showItems: flags.showItems === true },
+    ...{ devices: paths, access: pictureAccess(flags), host, port, token },
+    showItems: flags.showItems === true,
     page: await readFile(new URL('../page.html', import.meta.url), 'utf8'),
     metrics: async () => exposition(ringFamilies(await survey())),
     health: async () => {
@@ -109,7 +111,10 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
       return { ok: checked.every(({ problems }) => problems.length === 0), text }
     },
   })
-  const address = await server.listen()
+  const address = await server.listen().catch((error: Error) => {
+    const message = `cannot listen on ${host}:${port}: ${error.message}`
+    throw new CommandError(EXIT.fault, 'CLI_LISTEN', message, { host, port }, error)
+  })
   const url =
     token === undefined || flags.tokenFile !== undefined ? address : `${address}?token=${token}`
   await standardOutput(signal).write(flags.json === true ? `${safeJson({ url })}\n` : `${url}\n`)

@@ -2,10 +2,11 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { Observatory } from '../../picture/sample/observatory.ts'
 import { plainLine, type Shown, SORTS, type Sort, screenLines } from '../../picture/top/screen.ts'
 import { type Key, Terminal, untilEither } from '../../picture/top/terminal.ts'
+import { safeJson } from '../../text/render.ts'
+import { pictureAccess } from '../device/picture-access.ts'
 import { checkDistinct } from '../device/survey.ts'
 import { type CommonFlags, commonFlags, devices, devicesOf } from '../flags/flags.ts'
 import { type Output, standardOutput } from '../output/output.ts'
-import { safeJson } from '../output/render.ts'
 import { styleFor } from '../output/style.ts'
 import { stopSignals } from '../signals.ts'
 
@@ -69,7 +70,7 @@ async function onScreen(
       paint(mood === 'bad' ? 'bad' : undefined, text)
     terminal.draw(screenLines(shownIn(observatory), { ...view, paint: toned }))
   }
-  await using observatory = new Observatory(paths, flags, draw)
+  await using observatory = new Observatory(paths, pictureAccess(flags), draw)
   using terminal = new Terminal(press, draw)
   await observatory.every(LIVE_MS)
   await untilEither(signal, leaving.signal)
@@ -94,7 +95,7 @@ async function asLines(
       ending.abort()
     })
   }
-  await using observatory = new Observatory(paths, flags, print)
+  await using observatory = new Observatory(paths, pictureAccess(flags), print)
   await observatory.every(PLAIN_MS)
   await untilEither(signal, ending.signal)
   if (failure !== undefined) throw failure

@@ -1,8 +1,8 @@
 import { ageOf, fillOf, type RingSurvey } from '../../metrics/survey.ts'
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
-import { describeLease } from '../output/lease-text.ts'
-import { counted, percent, spanOfTime } from '../output/render.ts'
+import { describeLease } from '../../text/lease.ts'
+import { counted, percent, spanOfTime } from '../../text/render.ts'
 import type { Surveyed } from './survey.ts'
 
 /** What a ring has to keep to. */

@@ -11,10 +11,10 @@ import { isRingError } from '../../errors.ts'
 import { checkSize } from '../../ring/attach.ts'
 import type { DeviceSize } from '../../ring/format.ts'
 import type { CreateOptions } from '../../ring/types.ts'
+import { counted, grouped } from '../../text/render.ts'
 import { usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { showProgress } from '../output/progress.ts'
-import { counted, grouped } from '../output/render.ts'
 import {
   checkLink,
   checkNotInDev,

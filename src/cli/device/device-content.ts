@@ -2,8 +2,8 @@ import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
 import { inspectRing } from '../../ring/attach.ts'
 import { BLANK, describeContent, readContent } from '../../ring/report/signatures.ts'
+import { grouped } from '../../text/render.ts'
 import { adviceFor } from '../advice.ts'
-import { grouped } from '../output/render.ts'
 
 /** A device's content, according to its start and end. */
 export type Holding =

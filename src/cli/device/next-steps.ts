@@ -1,9 +1,9 @@
 import type { BlockHolder } from '../../block/device.ts'
-import type { RingState } from '../../metrics/survey.ts'
+import type { SurveyedState } from '../../metrics/survey.ts'
 import type { RingHolders } from '../../ring/holders.ts'
 import type { RingLeases } from '../../ring/lease.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
-import { percent, spanOfTime } from '../output/render.ts'
+import { percent, spanOfTime } from '../../text/render.ts'
 import { humanTime } from '../output/style.ts'
 
 /** What is known of a ring, besides its state. */
@@ -29,7 +29,7 @@ export interface NextStep {
 }
 
 /** What keeps a ring from its work, each with the commands that lead out of it. */
-export function nextSteps(state: RingState, known: Circumstances): readonly NextStep[] {
+export function nextSteps(state: SurveyedState, known: Circumstances): readonly NextStep[] {
   return [
     ...suspended(state, known),
     ...full(state, known),
@@ -42,7 +42,7 @@ export function nextSteps(state: RingState, known: Circumstances): readonly Next
 }
 
 function suspended(
-  { producer: { suspendAck }, consumer: { suspend } }: RingState,
+  { producer: { suspendAck }, consumer: { suspend } }: SurveyedState,
   { device, holders }: Circumstances,
 ): readonly NextStep[] {
   if (!suspend && !suspendAck) return []
@@ -52,7 +52,7 @@ function suspended(
 }
 
 function full(
-  { used, capacity, ring }: RingState,
+  { used, capacity, ring }: SurveyedState,
   { device, holders }: Circumstances,
 ): readonly NextStep[] {
   const share = used / capacity
@@ -69,7 +69,7 @@ function full(
     : [step(`${full}: its consumer does not keep up; a larger ring gives it time`, larger)]
 }
 
-function held(role: Role, state: RingState, known: Circumstances): readonly NextStep[] {
+function held(role: Role, state: SurveyedState, known: Circumstances): readonly NextStep[] {
   const holder = known.holders[role]
   if (holder === undefined) return []
   if (holder.pid === undefined) return [silent(role, holder, known.device)]

@@ -1,9 +1,9 @@
 import { inOrder } from '../../block/ops/pipeline.ts'
 import { type RingSurvey, surveyRing } from '../../metrics/survey.ts'
+import { counted, safeText } from '../../text/render.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { asCommandError, CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
-import { counted, safeText } from '../output/render.ts'
 import { openDevice } from './device.ts'
 import { holdersOf } from './roles.ts'
 

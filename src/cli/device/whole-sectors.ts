@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { isNbdUri } from '../../block/nbd/uri.ts'
+import { grouped } from '../../text/render.ts'
 import { CommandError, EXIT } from '../errors.ts'
-import { grouped } from '../output/render.ts'
 import type { OpenedDevice } from './device.ts'
 import { ringPathOf } from './ring-path.ts'
 

@@ -1,10 +1,10 @@
 import type { Consumer } from '../../ring/attach.ts'
 import { stepOver } from '../../ring/damage.ts'
 import { popTimed, type TimedItems } from '../../ring/maintenance/item-times.ts'
+import { safeJson } from '../../text/render.ts'
 import { placeOf } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import type { Output } from '../output/output.ts'
-import { safeJson } from '../output/render.ts'
 import type { Pusher } from './pusher.ts'
 
 /** Items that are popped at once. */

@@ -3,8 +3,8 @@ import type { Position } from '../../position.ts'
 import { whoHolds } from '../../ring/holders.ts'
 import { formatPosition } from '../../ring/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
+import { grouped, percent, preview, safeText } from '../../text/render.ts'
 import { shownRoles } from '../output/positions.ts'
-import { grouped, percent, preview, safeText } from '../output/render.ts'
 import { type Row, type Style, tableText } from '../output/style.ts'
 
 /** An operation that waits. */

@@ -1,8 +1,8 @@
 import { ageOf, fillOf, type RingSurvey } from '../../metrics/survey.ts'
 import { ROLES } from '../../ring/roles.ts'
+import { counted, percent, safeText, spanOfTime } from '../../text/render.ts'
 import type { Problem } from '../device/check-ring.ts'
 import type { Surveyed } from '../device/survey.ts'
-import { counted, percent, safeText, spanOfTime } from './render.ts'
 import type { Style } from './style.ts'
 
 /** A device on one line: what is wrong with it, or that it is fine. */

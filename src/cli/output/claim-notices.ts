@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { CLAIM_CHANNEL, type ClaimNotice } from '../../block/claim/notices.ts'
-import { safeJson, safeText } from './render.ts'
+import { safeJson, safeText } from '../../text/render.ts'
 
 /** Reports on standard error processes that obstruct a role without holding it. */
 export function tellClaims(json: boolean): void {

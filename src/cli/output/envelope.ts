@@ -5,7 +5,6 @@ import { formatPosition } from '../../ring/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
 import { reasonOf } from './notices.ts'
-import { isoTime, safeJson } from './render.ts'
 
 /** An item as it is printed: with the head of its envelope, if that was opened. */
 export interface ShownItem extends PoppedItem {
@@ -53,25 +52,4 @@ function openEnvelope(popped: PoppedItem, format: 1 | 2): ShownItem {
       error,
     )
   }
-}
-
-/** A head for programs. */
-export function headJson({ time, id, key, headers }: EnvelopeHead): object {
-  return { time: time === undefined ? undefined : isoTime(time), id, key, headers }
-}
-
-/** A head for people, without tabs: `2026-01-02T03:04:05.000Z id:7 key:anna type=order`. */
-export function headText({ time, id, key, headers }: EnvelopeHead): string {
-  const words = [
-    ...(time === undefined ? [] : [isoTime(time)]),
-    ...(id === undefined ? [] : [`id:${word(id)}`]),
-    ...(key === undefined ? [] : [`key:${word(key)}`]),
-    ...Object.entries(headers).map(([name, value]) => `${name}=${word(value)}`),
-  ]
-  return words.join(' ')
-}
-
-/** As it is, or in quotes where it could pass for more or for less. */
-function word(text: string): string {
-  return /^[\p{L}\p{N}_.,:;@/+-]+$/u.test(text) ? text : safeJson(text)
 }

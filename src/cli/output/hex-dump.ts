@@ -1,6 +1,6 @@
 import type { RingDump } from '../../ring/report/dump.ts'
 import type { ByteRange } from '../../ring/types.ts'
-import { grouped, safeText } from './render.ts'
+import { grouped, safeText } from '../../text/render.ts'
 
 /** Bytes in a line of a hex dump. */
 const LINE_BYTES = 16

@@ -1,10 +1,11 @@
 import { formatPosition, itemNumber } from '../../ring/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
+import { headJson, headText } from '../../text/envelope-head.ts'
+import { isoTime, safeBytes, safeJson } from '../../text/render.ts'
 import { usageError } from '../errors.ts'
 import { encodeFrame } from '../input/frames.ts'
-import { headJson, headText, type ShownItem } from './envelope.ts'
+import type { ShownItem } from './envelope.ts'
 import type { Output } from './output.ts'
-import { isoTime, safeBytes, safeJson } from './render.ts'
 import { TextWriter } from './text-writer.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { RingLeases } from '../../ring/lease.ts'
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
-import { counted, safeText } from './render.ts'
-import { EXACT, type Style } from './style.ts'
+import { describeLease } from '../../text/lease.ts'
+import type { Style } from './style.ts'
 
 /** The leases of a ring as text, one line each. */
 export function leasesText({ uuid, producer, consumer }: RingLeases, style: Style): string {
@@ -16,29 +16,5 @@ export function leasesText({ uuid, producer, consumer }: RingLeases, style: Styl
 
 /** A lease on one line. */
 function leaseText(role: string, state: LeaseState | UnreadableLease, style: Style): string {
-  return `${role.padEnd(8)}  ${describeLease(state, style)}`
-}
-
-/** The same without the role. */
-export function describeLease(
-  state: LeaseState | UnreadableLease,
-  style: Pick<Style, 'when'> = EXACT,
-): string {
-  if (state.status === 'unreadable') return state.problem
-  if (state.status === 'never') return 'never leased'
-  if (state.status === 'damaged') {
-    return safeText(`damaged: ${state.field}: expected ${state.expected}, found ${state.found}`)
-  }
-  const { status, epoch, counter, timeoutMs, time } = state
-  const by = safeText(JSON.stringify(state.owner))
-  const who = status === 'held' ? `held by ${by}` : `free; last held by ${by}`
-  const at = style.when(time)
-  const when =
-    status === 'held'
-      ? `last renewed ${at} by that host's clock`
-      : `released, or broken by another host, ${at} by that host's clock`
-  return (
-    `${who}, ${when}; timeout ${timeoutMs / 1000} s, ` +
-    `taken ${counted(epoch, 'time')}, written ${counted(counter, 'time')}`
-  )
+  return `${role.padEnd(8)}  ${describeLease(state, style.when)}`
 }

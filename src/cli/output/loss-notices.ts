@@ -1,6 +1,6 @@
 import type { Damage } from '../../ring/damage.ts'
 import { formatPosition } from '../../ring/position-text.ts'
-import { counted, describeDamage, grouped, safeJson, safeText } from './render.ts'
+import { counted, describeDamage, grouped, safeJson, safeText } from '../../text/render.ts'
 
 type Told = Omit<Damage, 'missed' | 'device'>
 

@@ -1,4 +1,4 @@
-import { safeText } from './render.ts'
+import { safeText } from '../../text/render.ts'
 
 /** Nobody wonders before that. */
 const PATIENCE_MS = 1000

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
+import { safeJson, safeText } from '../../text/render.ts'
 import type { CommandError } from '../errors.ts'
-import { safeJson, safeText } from './render.ts'
 
 /** An error for programs. */
 export function errorObject({ code, message, details }: CommandError): object {

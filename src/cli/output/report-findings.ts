@@ -1,6 +1,6 @@
 import type { Finding, RingReport } from '../../ring/report/finding.ts'
 import type { RepairReport } from '../../ring/report/repair.ts'
-import { counted, grouped, safeText, spanOf } from './render.ts'
+import { counted, grouped, safeText, spanOf } from '../../text/render.ts'
 import type { Style } from './style.ts'
 
 /** The findings of a ring as text. */

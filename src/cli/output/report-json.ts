@@ -1,12 +1,12 @@
 import { formatPosition } from '../../ring/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
+import { safeJson } from '../../text/render.ts'
 import type { Circumstances } from '../device/next-steps.ts'
 import { asCommandError } from '../errors.ts'
 import { Stopped } from '../signals.ts'
 import { writeItemJson } from './items.ts'
 import type { Output } from './output.ts'
 import { shownRoles } from './positions.ts'
-import { safeJson } from './render.ts'
 import { errorObject } from './render-error.ts'
 import { TextWriter } from './text-writer.ts'
 

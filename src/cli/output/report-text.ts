@@ -2,11 +2,11 @@ import type { BlockHolder } from '../../block/device.ts'
 import { formatPosition } from '../../ring/position-text.ts'
 import { cannotRead } from '../../ring/report/read-around.ts'
 import type { RingInspection } from '../../ring/types.ts'
+import { describeLease } from '../../text/lease.ts'
+import { counted, grouped, percent, preview, safeText } from '../../text/render.ts'
 import { type NextStep, nextSteps } from '../device/next-steps.ts'
-import { describeLease } from './lease-text.ts'
 import type { Output } from './output.ts'
 import { shownRoles } from './positions.ts'
-import { counted, grouped, percent, preview, safeText } from './render.ts'
 import type { ReportOptions } from './report-json.ts'
 import { type Row, type Style, tableText } from './style.ts'
 import { TextWriter } from './text-writer.ts'
@@ -170,7 +170,7 @@ function leaseRows(
   style: Style,
 ): readonly Row[] {
   if (lease === undefined || lease.status === 'never') return []
-  return [['', `leased: ${describeLease(lease, style)}`]]
+  return [['', `leased: ${describeLease(lease, style.when)}`]]
 }
 
 function quoted(text: string): string {

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
+import { grouped, isoTime } from '../../text/render.ts'
 import type { Output } from './output.ts'
-import { grouped, isoTime } from './render.ts'
 import { wrap } from './wrap.ts'
 
 /** What a part of a report tells: that all is well, that somebody should see to it, or a detail. */

@@ -1,4 +1,4 @@
-import { safeText } from './render.ts'
+import { safeText } from '../../text/render.ts'
 
 /** A ring with a busy consumer is full for moments, all the time; that is not worth a word. */
 const PATIENCE_MS = 1000

@@ -1,4 +1,4 @@
-import { spanOfTime } from '../../cli/output/render.ts'
+import { spanOfTime } from '../../text/render.ts'
 import { type Shape, shape } from './shape.ts'
 
 /** A line of a chart: its values by time; what is unknown leaves a gap. */

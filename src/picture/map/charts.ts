@@ -1,4 +1,4 @@
-import { spanOfTime } from '../../cli/output/render.ts'
+import { spanOfTime } from '../../text/render.ts'
 import { bytesText, rateText } from '../answers.ts'
 import { type Point, rateBetween } from '../history.ts'
 import { drawChart, type Series } from './chart.ts'

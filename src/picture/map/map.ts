@@ -1,4 +1,4 @@
-import { percent } from '../../cli/output/render.ts'
+import { percent } from '../../text/render.ts'
 import { bytesText, damageText } from '../answers.ts'
 import { type Damage, fillOf, type Part, type RingSeen } from '../snapshot.ts'
 import { type Shape, shape } from './shape.ts'

@@ -1,4 +1,4 @@
-import { safeText } from '../../cli/output/render.ts'
+import { safeText } from '../../text/render.ts'
 
 /** An element of a drawing, before it is text or a part of a page: nothing of a device is ever parsed as markup. */
 export interface Shape {

@@ -1,4 +1,4 @@
-import { safeText } from '../../cli/output/render.ts'
+import { safeText } from '../../text/render.ts'
 import type { Shape } from '../map/shape.ts'
 
 /** The element of the page with an id; each is in the page's own text. */

@@ -1,4 +1,4 @@
-import { isoTime, safeBytes, safeLines } from '../../cli/output/render.ts'
+import { isoTime, safeBytes, safeLines } from '../../text/render.ts'
 import type { ItemSeen } from '../serve/items.ts'
 
 /** How items are shown. */

@@ -1,5 +1,5 @@
 /** The page of `sbr serve`. It knows a ring only as what it was sent, and shows that as text, never as markup. */
-import { safeText } from '../../cli/output/render.ts'
+import { safeText } from '../../text/render.ts'
 import { answersOf } from '../answers.ts'
 import { History, type Point } from '../history.ts'
 import { drawCharts } from '../map/charts.ts'

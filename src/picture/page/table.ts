@@ -1,4 +1,4 @@
-import { percent, spanOfTime } from '../../cli/output/render.ts'
+import { percent, spanOfTime } from '../../text/render.ts'
 import { answersOf, bytesText, fullInMs, rateText } from '../answers.ts'
 import type { History } from '../history.ts'
 import { ageOf, fillOf, isSeen, type Snapshot } from '../snapshot.ts'

@@ -1,5 +1,4 @@
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
-import { describeLease } from '../../cli/output/lease-text.ts'
 import { systemClock } from '../../clock.ts'
 import { checkFixed, checkSlots } from '../../ring/format2/check/check-blocks.ts'
 import {
@@ -24,6 +23,7 @@ import type { LeaseState } from '../../ring/lease-types.ts'
 import { type Finding, Findings } from '../../ring/report/finding.ts'
 import { cannotRead, unreadableBytes } from '../../ring/report/read-around.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
+import { describeLease } from '../../text/lease.ts'
 import type { Damage, EpochMark, Part } from '../snapshot.ts'
 import type { View, ViewOfRing } from './view.ts'
 

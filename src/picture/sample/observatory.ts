@@ -1,6 +1,6 @@
-import type { CommonFlags } from '../../cli/flags/flags.ts'
 import { History } from '../history.ts'
 import type { Snapshot } from '../snapshot.ts'
+import type { DeviceAccess } from './access.ts'
 import { RingWatch } from './watch.ts'
 
 /** Devices that are looked at at the same time: more would only wait for threads, and hold memory meanwhile. */
@@ -25,11 +25,11 @@ export class Observatory implements AsyncDisposable {
   #ended = false
 
   /** @param onLook called after each look at all rings */
-  constructor(devices: readonly string[], flags: CommonFlags, onLook: (at: number) => void) {
+  constructor(devices: readonly string[], access: DeviceAccess, onLook: (at: number) => void) {
     this.#onLook = onLook
     const holdersMs = LEAST_HOLDERS_MS + devices.length * HOLDERS_MS_EACH
     this.#rings = devices.map((device) => ({
-      watch: new RingWatch(device, flags, holdersMs),
+      watch: new RingWatch(device, access, holdersMs),
       history: new History(),
       snapshot: undefined,
     }))

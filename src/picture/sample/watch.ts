@@ -1,12 +1,9 @@
-import type { BlockHolder } from '../../block/device.ts'
-import { type OpenedDevice, openDevice } from '../../cli/device/device.ts'
-import { holdersOf } from '../../cli/device/roles.ts'
-import { asCommandError } from '../../cli/errors.ts'
-import type { CommonFlags } from '../../cli/flags/flags.ts'
+import type { BlockDevice, BlockHolder } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { salvage } from '../../ring/report/read-around.ts'
 import type { Role } from '../../ring/roles.ts'
 import type { RingSeen, Snapshot } from '../snapshot.ts'
+import type { DeviceAccess } from './access.ts'
 import { Format1View } from './format1.ts'
 import { Format2View } from './format2.ts'
 import type { View, ViewOfRing } from './view.ts'
@@ -23,7 +20,7 @@ const PATIENCE_MS = 2000
 type Holders = Readonly<Record<Role, BlockHolder | null>>
 
 interface Opened {
-  readonly device: OpenedDevice
+  readonly device: BlockDevice
   readonly view: View
   readonly at: number
 }
@@ -34,7 +31,7 @@ interface Opened {
  */
 export class RingWatch implements AsyncDisposable {
   readonly device: string
-  readonly #flags: CommonFlags
+  readonly #access: DeviceAccess
   readonly #holdersMs: number
   readonly #ending = new AbortController()
   #opened: Opened | undefined
@@ -49,9 +46,9 @@ export class RingWatch implements AsyncDisposable {
   #failed: { readonly snapshot: Snapshot; readonly at: number } | undefined
   #looking: Promise<Snapshot> | undefined
 
-  constructor(device: string, flags: CommonFlags, holdersMs: number = HOLDERS_MS) {
+  constructor(device: string, access: DeviceAccess, holdersMs: number = HOLDERS_MS) {
     this.device = device
-    this.#flags = flags
+    this.#access = access
     this.#holdersMs = holdersMs
   }
 
@@ -73,7 +70,7 @@ export class RingWatch implements AsyncDisposable {
       return await this.#read(now)
     } catch (error) {
       await this.#close()
-      const { code, message } = asCommandError(error)
+      const { code, message } = this.#access.explain(error)
       const snapshot = this.#unseen(code, message)
       this.#failed = { snapshot, at: now }
       return snapshot
@@ -107,7 +104,7 @@ export class RingWatch implements AsyncDisposable {
   }
 
   async #open(at: number): Promise<Opened> {
-    const device = await openDevice(this.device, 'read-only', this.#flags)
+    const device = await this.#access.open(this.device)
     try {
       // In format 1, zeroes in place of unreadable sectors would pass for what is there.
       const view = await salvage<View>(device, (readable, format) =>
@@ -121,13 +118,11 @@ export class RingWatch implements AsyncDisposable {
     }
   }
 
-  async #askHolders(
-    device: OpenedDevice,
-    { key }: View,
-    now: number,
-  ): Promise<Holders | undefined> {
+  async #askHolders(device: BlockDevice, { key }: View, now: number): Promise<Holders | undefined> {
     if (this.#holders === undefined || now - this.#holders.at >= this.#holdersMs) {
-      const found = device.capabilities.claim ? await holdersOf(device, async () => key) : undefined
+      const found = device.capabilities.claim
+        ? await this.#access.holdersOf(device, async () => key)
+        : undefined
       const of = found && {
         producer: found.producer ?? null,
         consumer: found.consumer ?? null,

@@ -1,7 +1,6 @@
-import { openDevice } from '../../cli/device/device.ts'
-import type { CommonFlags } from '../../cli/flags/flags.ts'
 import { verifyRing } from '../../ring/maintenance/index.ts'
 import type { Finding } from '../../ring/report/finding.ts'
+import type { DeviceAccess } from '../sample/access.ts'
 import { damageOf } from '../sample/format2.ts'
 import type { Damage } from '../snapshot.ts'
 
@@ -22,10 +21,10 @@ export interface FoundDamage {
 /** Checks every unacknowledged item of a ring, and its metadata. */
 export async function findingsOf(
   path: string,
-  flags: CommonFlags,
+  access: DeviceAccess,
   signal: AbortSignal,
 ): Promise<FoundDamage> {
-  await using device = await openDevice(path, 'read-only', flags)
+  await using device = await access.open(path)
   const { sound, findings, moreFindings, log } = await verifyRing(device, { signal })
   const shown = findings.slice(0, MOST_FINDINGS)
   return {

@@ -1,11 +1,10 @@
-import { openDevice } from '../../cli/device/device.ts'
-import type { CommonFlags } from '../../cli/flags/flags.ts'
-import { headJson } from '../../cli/output/envelope.ts'
 import { decodeHead } from '../../codec/envelope.ts'
 import { isCodecError } from '../../errors.ts'
 import { inspectRing } from '../../ring/attach.ts'
 import { formatPosition, itemNumber } from '../../ring/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
+import { headJson } from '../../text/envelope-head.ts'
+import type { DeviceAccess } from '../sample/access.ts'
 
 /** Items that are shown at a time, and bytes of each. */
 export const MOST_ITEMS = 20
@@ -27,10 +26,10 @@ export interface ItemSeen {
 /** The items that the consumer gets next. */
 export async function nextItems(
   path: string,
-  flags: CommonFlags,
+  access: DeviceAccess,
   signal: AbortSignal,
 ): Promise<readonly ItemSeen[]> {
-  await using device = await openDevice(path, 'read-only', flags)
+  await using device = await access.open(path)
   const { format, items } = await inspectRing(device, { signal })
   const seen: ItemSeen[] = []
   for await (const popped of items()) {

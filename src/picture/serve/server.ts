@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { CommandError, EXIT } from '../../cli/errors.ts'
-import type { CommonFlags } from '../../cli/flags/flags.ts'
+import type { DeviceAccess } from '../sample/access.ts'
 import { Observatory, type Watched } from '../sample/observatory.ts'
 import { cookieOf, isAllowed, isKnownHost } from './access.ts'
 import { findingsOf } from './findings.ts'
@@ -11,7 +10,7 @@ import { Subscribers } from './subscribers.ts'
 /** What a server is made of. */
 export interface ServeOptions {
   readonly devices: readonly string[]
-  readonly flags: CommonFlags
+  readonly access: DeviceAccess
   readonly host: string
   readonly port: number
   /** Whoever does not show it is refused. */
@@ -61,8 +60,8 @@ export class PictureServer implements AsyncDisposable {
 
   constructor(options: ServeOptions) {
     this.#options = options
-    const { devices, flags, page } = options
-    this.#observatory = new Observatory(devices, flags, (at) => this.#subscribers.tell(at))
+    const { devices, access, page } = options
+    this.#observatory = new Observatory(devices, access, (at) => this.#subscribers.tell(at))
     this.#subscribers = new Subscribers(this.#observatory)
     this.#headers = headersFor(page)
     this.#answers = {
@@ -83,14 +82,14 @@ export class PictureServer implements AsyncDisposable {
       '/api/findings': async (url, response) => {
         const ring = this.#ringOf(url)
         const { device } = ring.watch
-        const find = () => findingsOf(device, flags, this.#patience())
+        const find = () => findingsOf(device, access, this.#patience())
         this.#json(response, await this.#once(`findings of ${device}`, find))
       },
       '/api/items': async (url, response) => {
         if (!options.showItems) throw new Refusal(403, 'items are shown with --show-items')
         const ring = this.#ringOf(url)
         const { device } = ring.watch
-        const read = () => nextItems(device, flags, this.#patience())
+        const read = () => nextItems(device, access, this.#patience())
         this.#json(response, await this.#once(`items of ${device}`, read))
       },
       '/api/settings': (_, response) => this.#json(response, { showItems: options.showItems }),
@@ -107,15 +106,12 @@ export class PictureServer implements AsyncDisposable {
   /**
    * Begins to listen.
    * @returns the address of the page
-   * @throws {CommandError} `CLI_LISTEN`
+   * @throws {Error} of the system, if that address cannot be had
    */
   async listen(): Promise<string> {
     const { host, port } = this.#options
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) => {
-        const message = `cannot listen on ${host}:${port}: ${error.message}`
-        reject(new CommandError(EXIT.fault, 'CLI_LISTEN', message, { host, port }, error))
-      })
+      this.#server.once('error', reject)
       this.#server.listen(port, host, resolve)
     })
     void this.#observatory.every(IDLE_MS)

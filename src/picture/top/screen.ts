@@ -1,4 +1,4 @@
-import { percent, safeText, spanOfTime } from '../../cli/output/render.ts'
+import { percent, safeText, spanOfTime } from '../../text/render.ts'
 import { answersOf, bytesText, type Mood, rateText } from '../answers.ts'
 import type { History, Point } from '../history.ts'
 import { rateBetween } from '../history.ts'

@@ -1,6 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
 import { type Comparison, compare as compareDevices } from '../../../block/ops/index.ts'
+import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import { openDevice } from '../../device/device.ts'
 import { isSameStorage } from '../../device/same-storage.ts'
 import { checkWhole } from '../../device/whole-sectors.ts'
@@ -8,7 +9,6 @@ import { CommandError, EXIT } from '../../errors.ts'
 import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
 import { showProgress } from '../../output/progress.ts'
-import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 const fullDescription = `Compares two devices byte by byte, up to the first difference. Opens both read-only; their sector sizes may differ.

@@ -3,6 +3,7 @@ import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
 import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops/index.ts'
 import { ROLES, type Role } from '../../../ring/roles.ts'
+import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import {
   createFile,
   isThere,
@@ -21,7 +22,6 @@ import { CommandError, EXIT, withNote } from '../../errors.ts'
 import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
 import { showProgress } from '../../output/progress.ts'
-import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 const HOLDER = 'sbr device copy'

@@ -1,12 +1,12 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../../block/device.ts'
 import { erase as eraseDevice } from '../../../block/ops/index.ts'
+import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import { checkNothingIsLost, openTarget } from '../../device/target.ts'
 import { usageError, withNote } from '../../errors.ts'
 import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
 import { showProgress } from '../../output/progress.ts'
-import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 interface Flags extends CommonFlags {

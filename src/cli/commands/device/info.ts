@@ -1,10 +1,10 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import { type OpenedDevice, openDevice } from '../../device/device.ts'
 import { describeHolding, type Holding, holdingOf } from '../../device/device-content.ts'
 import { kindOf } from '../../device/whole-sectors.ts'
 import { device, type ReportFlags, reportFlags } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
-import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { type Row, type Style, styleFor, tableText } from '../../output/style.ts'
 import { stopSignals } from '../../signals.ts'
 

@@ -1,5 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { inspectRing } from '../../../ring/attach.ts'
+import { safeJson } from '../../../text/render.ts'
 import { openDevice } from '../../device/device.ts'
 import { asCommandError } from '../../errors.ts'
 import {
@@ -13,7 +14,6 @@ import {
 import { parseWhole } from '../../flags/size.ts'
 import { readStatus, statusJson, statusText } from '../../journal/journal-status.ts'
 import { standardOutput } from '../../output/output.ts'
-import { safeJson } from '../../output/render.ts'
 import { errorObject } from '../../output/render-error.ts'
 import { styleFor } from '../../output/style.ts'
 import { Stopped, stopSignals } from '../../signals.ts'

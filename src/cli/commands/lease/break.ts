@@ -1,13 +1,13 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { breakLease } from '../../../ring/lease.ts'
 import type { LeaseState } from '../../../ring/lease-types.ts'
+import { describeLease } from '../../../text/lease.ts'
+import { safeJson } from '../../../text/render.ts'
 import { openDevice } from '../../device/device.ts'
 import { withLeases } from '../../device/leases.ts'
 import { openPoolOf } from '../../device/pool.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
-import { describeLease } from '../../output/lease-text.ts'
 import { standardOutput } from '../../output/output.ts'
-import { safeJson } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 interface Flags extends CommonFlags {

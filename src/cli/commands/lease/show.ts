@@ -1,11 +1,11 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { readLeases } from '../../../ring/lease.ts'
+import { safeJson } from '../../../text/render.ts'
 import { openDevice } from '../../device/device.ts'
 import { withLeases } from '../../device/leases.ts'
 import { device, type ReportFlags, reportFlags } from '../../flags/flags.ts'
 import { leasesText } from '../../output/lease-text.ts'
 import { standardOutput } from '../../output/output.ts'
-import { safeJson } from '../../output/render.ts'
 import { styleFor } from '../../output/style.ts'
 import { stopSignals } from '../../signals.ts'
 

@@ -1,4 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import { openPoolOf, type PoolFlags } from '../../device/pool.ts'
 import { usageError } from '../../errors.ts'
 import { namedDevice } from '../../flags/flags.ts'
@@ -6,7 +7,6 @@ import { poolFlags, ringName } from '../../flags/pool-flags.ts'
 import { type RingFlags, ringFlags, ringOptions } from '../../flags/ring-flags.ts'
 import { parseSize } from '../../flags/size.ts'
 import { standardOutput } from '../../output/output.ts'
-import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 interface Flags extends PoolFlags, Omit<RingFlags, 'name'> {

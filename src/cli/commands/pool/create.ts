@@ -1,13 +1,13 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { createPool, openPool } from '../../../pool/index.ts'
 import { MIN_POOL_BYTES } from '../../../pool/sizes.ts'
+import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import { type MakeFlags, modeFlag, openOrCreate } from '../../device/create-target.ts'
 import { takeRoles } from '../../device/roles.ts'
 import { usageError } from '../../errors.ts'
 import { commonFlags, device } from '../../flags/flags.ts'
 import { parseSize } from '../../flags/size.ts'
 import { standardOutput } from '../../output/output.ts'
-import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 interface Flags extends MakeFlags {

@@ -1,9 +1,9 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { grouped, safeJson, safeText } from '../../../text/render.ts'
 import { openPoolOf, type PoolFlags } from '../../device/pool.ts'
 import { device } from '../../flags/flags.ts'
 import { poolFlags } from '../../flags/pool-flags.ts'
 import { standardOutput } from '../../output/output.ts'
-import { grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 const fullDescription = `Makes room for rings of what a device has grown by: enlarge the file, volume or export first. Rings keep their size.

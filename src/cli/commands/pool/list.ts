@@ -1,11 +1,11 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { PoolState } from '../../../pool/index.ts'
 import type { LeaseState } from '../../../ring/lease-types.ts'
+import { describeLease } from '../../../text/lease.ts'
+import { counted, grouped, safeJson, safeText } from '../../../text/render.ts'
 import { openPoolOf } from '../../device/pool.ts'
 import { type CommonFlags, commonFlags, device } from '../../flags/flags.ts'
-import { describeLease } from '../../output/lease-text.ts'
 import { standardOutput } from '../../output/output.ts'
-import { counted, grouped, safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 const fullDescription = `Prints the rings of a pool with their sizes, and how much room there is. Checks the directory, byte by byte; opens the

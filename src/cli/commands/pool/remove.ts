@@ -1,9 +1,9 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
+import { safeJson, safeText } from '../../../text/render.ts'
 import { openPoolOf, type PoolFlags } from '../../device/pool.ts'
 import { namedDevice } from '../../flags/flags.ts'
 import { poolFlags, ringName } from '../../flags/pool-flags.ts'
 import { standardOutput } from '../../output/output.ts'
-import { safeJson, safeText } from '../../output/render.ts'
 import { stopSignals } from '../../signals.ts'
 
 interface Flags extends PoolFlags {

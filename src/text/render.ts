@@ -1,6 +1,6 @@
 /** Turns text from a device, an input or an error into text that is safe on a terminal. Nothing else does. */
-import { escaped, safeText } from '../../util/safe-text.ts'
-import { replaceUnsafe, replaceUnsafeInItem } from '../../util/unsafe-text.ts'
+import { escaped, safeText } from '../util/safe-text.ts'
+import { replaceUnsafe, replaceUnsafeInItem } from '../util/unsafe-text.ts'
 
 export { safeText }
 
