@@ -46,6 +46,8 @@ export function receiveFrom<Out>(
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
   readonly #members = new Set<RingReader<Out>>()
+  /** Those that are members no more, and are not given back yet. */
+  readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
   /** Of each ring, what it has ready: once somebody receives. */
   readonly #supplies = new Map<RingReader<Out>, Supply<Out>>()
   /** Those that have something, in the order of their turns. */
@@ -68,7 +70,7 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /**
    * Receives from one more ring.
-   * @throws {TypeError} it is not a `RingReader`, or is in already
+   * @throws {TypeError} it is not a `RingReader`, or is in already, or its `remove` has not resolved
    * @throws {RingError} `RING_CLOSED`
    */
   add(reader: RingReader<Out>): void {
@@ -76,6 +78,9 @@ export class FanIn<Out> implements AsyncDisposable {
     if (!(reader instanceof RingReader)) throw new TypeError('expected a RingReader')
     if (this.#members.has(reader)) {
       throw new TypeError(`the ring on ${reader.consumer.device.name} is in already`)
+    }
+    if (this.#leaving.has(reader)) {
+      throw new TypeError(`the ring on ${reader.consumer.device.name} is still being removed`)
     }
     this.#members.add(reader)
     if (this.#work !== undefined) this.#work.add(reader, this.#members.size)
@@ -88,9 +93,11 @@ export class FanIn<Out> implements AsyncDisposable {
    * or its `graceMs` is over, and what they did is acknowledged.
    */
   async remove(reader: RingReader<Out>): Promise<void> {
-    await this.#work?.remove(reader)
-    await this.#endSupply(reader)
-    this.#members.delete(reader)
+    if (this.#members.delete(reader)) {
+      const left = this.#leave(reader).finally(() => this.#leaving.delete(reader))
+      this.#leaving.set(reader, left)
+    }
+    await this.#leaving.get(reader)
   }
 
   /**
@@ -153,9 +160,9 @@ export class FanIn<Out> implements AsyncDisposable {
       this.#receives = false
       const before = this.readers
       await Promise.all(before.map((reader) => this.#endSupply(reader)))
-      // Those that are added from here on begin by themselves.
+      // Meanwhile some were removed; and those that were added have begun by themselves, also if they were removed before.
       for (const reader of before) {
-        if (this.#members.has(reader)) work.add(reader, this.#members.size)
+        if (this.#members.has(reader) && !work.has(reader)) work.add(reader, this.#members.size)
       }
       return await work.run()
     } finally {
@@ -167,7 +174,8 @@ export class FanIn<Out> implements AsyncDisposable {
   /** Ends it and leaves the readers open: they deliver what was not received here. Never fails; can be called again. */
   async close(): Promise<void> {
     this.#closing.abort(new RingError('RING_CLOSED', 'The fan-in was closed', { device: 'fan-in' }))
-    await Promise.all(this.readers.map((reader) => this.remove(reader)))
+    const all = [...this.#members, ...this.#leaving.keys()]
+    await Promise.all(all.map((reader) => this.remove(reader)))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -188,6 +196,11 @@ export class FanIn<Out> implements AsyncDisposable {
   #supply(reader: RingReader<Out>): void {
     const supply = new Supply(reader, () => this.#arrived(supply))
     this.#supplies.set(reader, supply)
+  }
+
+  async #leave(reader: RingReader<Out>): Promise<void> {
+    await this.#work?.remove(reader)
+    await this.#endSupply(reader)
   }
 
   async #endSupply(reader: RingReader<Out>): Promise<void> {

@@ -19,6 +19,7 @@ export class Supply<Out> {
   readonly #stop = new AbortController()
   readonly #onReady: () => void
   readonly #reading: Promise<void>
+  #ended: Promise<void> | undefined
   #entries: readonly RingEntry<Out>[] = []
   #next = 0
   #failure: { readonly error: unknown } | undefined
@@ -59,7 +60,12 @@ export class Supply<Out> {
   }
 
   /** Ends it: what was not handed out is delivered again. */
-  async end(): Promise<void> {
+  end(): Promise<void> {
+    this.#ended ??= this.#end()
+    return this.#ended
+  }
+
+  async #end(): Promise<void> {
     this.#stop.abort()
     this.#goOn()
     await this.#reading

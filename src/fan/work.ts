@@ -51,6 +51,11 @@ export class Work<Out> {
     this.#maxHeldBytes = settings.maxHeldBytes
   }
 
+  /** Whether it began with a ring, and was not told to end with it. */
+  has(reader: RingReader<Out>): boolean {
+    return this.#rings.has(reader)
+  }
+
   /** Begins with a ring; `rings` are in all, and share the memory. */
   add(reader: RingReader<Out>, rings: number): void {
     const stop = new AbortController()

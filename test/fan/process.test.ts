@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { receiveFrom } from '../../src/fan/index.ts'
 import { Turns } from '../../src/jobs/turns.ts'
-import { left, named, ring, turn } from './rings.ts'
+import { hung, left, named, ring, turn } from './rings.ts'
 
 test('all rings are handled, with the turns of one, and each key of a ring in order', async () => {
   const names = ['a', 'b', 'c', 'd']
@@ -65,6 +65,75 @@ test('a ring is added and removed while it works; what was begun is acknowledged
   expect((await one.reader.receive()).item).toBe(`a${ofOne.length}`)
   expect(fan.readers).toEqual([other.reader])
   expect(await left(other)).toEqual([])
+})
+
+test('a ring that is removed and added while it begins is handled once', async () => {
+  const [one, slow] = [await ring(named('a', 6)), await hung()]
+  const fan = receiveFrom([one.reader, slow.reader])
+  await (await fan.receive()).entry.ack()
+  const handled: string[] = []
+  let running = 0
+  const processing = fan.process(
+    async (item) => {
+      expect(++running).toBe(1)
+      await turn()
+      handled.push(item)
+      running--
+    },
+    { concurrency: 4, keyOf: () => 'one key', untilEmpty: true },
+  )
+  await fan.remove(one.reader)
+  expect(fan.readers).toEqual([slow.reader])
+  fan.add(one.reader)
+  slow.release()
+  expect(await processing).toMatchObject({ handled: 5, failedAttempts: 0 })
+  expect(handled).toEqual(named('a', 6).slice(1))
+})
+
+test('a ring that is removed while it begins is not handled after that', async () => {
+  for (let hops = 0; hops < 12; hops++) {
+    const one = await ring(named('a', 30))
+    const fan = receiveFrom([one.reader])
+    if (hops % 2 === 0) await (await fan.receive()).entry.ack()
+    const handled: string[] = []
+    const processing = fan.process((item) => handled.push(item), { untilEmpty: true })
+    for (let hop = 0; hop < hops; hop++) await undefined
+    await fan.remove(one.reader)
+    const before = [...handled]
+    await processing
+    await turn()
+    expect(handled).toEqual(before)
+    expect((await one.reader.receive()).item).toBe((await left(one))[0])
+  }
+})
+
+test('a ring cannot be added before it is removed', async () => {
+  const one = await ring(named('a', 3))
+  const stop = new AbortController()
+  const fan = receiveFrom([one.reader])
+  let end = (): void => undefined
+  const handling = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const handled: string[] = []
+  const processing = fan.process(
+    async (item) => {
+      handled.push(item)
+      await handling
+    },
+    { signal: stop.signal },
+  )
+  while (handled.length === 0) await turn()
+  const removing = [fan.remove(one.reader), fan.remove(one.reader)]
+  expect(() => fan.add(one.reader)).toThrow('still being removed')
+  end()
+  await Promise.race(removing)
+  expect(await left(one)).toEqual(['a1', 'a2'])
+  fan.add(one.reader)
+  while (handled.length < 3) await turn()
+  stop.abort()
+  await processing
+  expect(handled).toEqual(['a0', 'a1', 'a2'])
 })
 
 test('a ring that fails stops all, or is told and taken out', async () => {

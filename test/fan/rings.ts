@@ -4,6 +4,7 @@ import { inspectRing } from '../../src/ring/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
 
 /** A ring with items, and both its ends. */
 export interface Ring {
@@ -17,6 +18,20 @@ export async function ring(items: readonly string[] = []): Promise<Ring> {
   const writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
   if (items.length > 0) await writer.pushMany(items)
   return { device, writer, reader: await RingReader.open(device, { codec: text }) }
+}
+
+/** A reader of a ring whose device answers nothing until it is released. */
+export async function hung(): Promise<{ reader: RingReader<string>; release: () => void }> {
+  const { device, reader } = await ring()
+  await reader.close()
+  const hooked = new HookedDevice(device)
+  const opened = await RingReader.open(hooked, { codec: text })
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  hooked.before = () => released
+  return { reader: opened, release }
 }
 
 /** Names of items: a0, a1, … */
