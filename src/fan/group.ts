@@ -244,9 +244,12 @@ export class Group<Out> implements AsyncDisposable {
     this.#options.onReleased?.(device)
   }
 
-  /** Waits until everything before the reader's position is acknowledged: what it delivered behind that was taken back. */
+  /**
+   * Waits until everything before the reader's position is acknowledged: what it delivered behind that was taken back. A reader that is
+   * closed acknowledges no more.
+   */
   async #acknowledged(reader: RingReader<Out>): Promise<void> {
-    const { oldest, watch } = insideOf(reader)
+    const { oldest, watch, closing } = insideOf(reader)
     const { signal } = this.#closing
     for (let begun = oldest(); begun !== undefined && begun <= reader.position; begun = oldest()) {
       let wake = (): void => undefined
@@ -254,9 +257,9 @@ export class Group<Out> implements AsyncDisposable {
         wake = resolve
       })
       const unwatch = watch(wake)
-      await untilAborted(changed, signal).catch(() => undefined)
+      await untilAborted(changed, signal, closing).catch(() => undefined)
       unwatch()
-      if (signal.aborted) return
+      if (signal.aborted || closing.aborted) return
     }
   }
 
@@ -267,6 +270,11 @@ export class Group<Out> implements AsyncDisposable {
     // An item that does not decode leaves the ring where it is.
     if (this.#fan.readers.includes(reader)) return
     this.#retryAt.set(device, this.#clock.now() + RETRY_MS)
+    if (this.#releasing.has(device)) {
+      // It moves already: nothing of it will be acknowledged any more.
+      void reader.close()
+      return
+    }
     const released = this.#giveBack(device, reader).finally(() => this.#releasing.delete(device))
     this.#releasing.set(device, released)
   }

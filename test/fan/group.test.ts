@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest'
+import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { text } from '../../src/codec/index.ts'
+import { BlockError } from '../../src/errors.ts'
 import { shareOf } from '../../src/fan/group.ts'
 import { type Group, type GroupOptions, joinGroup } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { HookedDevice } from '../helpers/hooked.ts'
 
 const QUICK: GroupOptions<string> = { reader: { codec: text }, checkMs: 5 }
 
@@ -18,7 +21,7 @@ async function devices(count: number): Promise<MemoryBlockDevice[]> {
   return made
 }
 
-async function push(device: MemoryBlockDevice | undefined, ...items: string[]): Promise<void> {
+async function push(device: BlockDevice | undefined, ...items: string[]): Promise<void> {
   if (device === undefined) return
   await using writer = await RingWriter.open(device, { codec: text })
   await writer.pushMany(items)
@@ -89,6 +92,44 @@ test('a ring moves once what was begun of it is acknowledged, and the next membe
   await until([one, other], [1, 1])
   await Promise.all([one.close(), other.close()])
   expect(released).toHaveLength(1)
+})
+
+test('a ring that fails while it moves is given back once', async () => {
+  const rings = (await devices(2)).map((device) => new HookedDevice(device))
+  for (const device of rings) await push(device, 'a')
+  const released: unknown[] = []
+  const told: unknown[] = []
+  const one = await joinGroup(rings, {
+    ...QUICK,
+    onReleased: (device) => released.push(device),
+    onFailed: (error) => told.push(error),
+  })
+  await until([one], [2])
+  let end = (): void => undefined
+  const handling = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  let begun = 0
+  const handler = (): Promise<void> => {
+    begun++
+    return handling
+  }
+  const processing = one.process(handler, { concurrency: 2 })
+  processing.catch(() => undefined)
+  while (begun < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+  const other = await joinGroup(rings, QUICK)
+  while (one.readers.length > 1) await new Promise((resolve) => setTimeout(resolve, 1))
+  for (const device of rings) {
+    device.before = ({ operation }) => {
+      if (operation === 'write') throw new BlockError('BLOCK_IO', 'no', { device: 'hooked' })
+    }
+  }
+  end()
+  while (told.length < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+  await Promise.all([one.close(), other.close()])
+  await expect(processing).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  expect(new Set(released).size).toBe(2)
+  expect(released).toHaveLength(2)
 })
 
 test('each item is handled, while members come and go', async () => {
