@@ -41,7 +41,7 @@ const SHARED = [
   ],
   ['leases', /^(pool\/lease|ring\/format2\/(lease\/(?!block$)|disk\/lease-block$))/],
   ['pool', /^pool\//],
-  ['tools', /^ring\/(maintenance\/|format2\/check\/|lease$)/],
+  ['tools', /^ring\/(maintenance\/|format2\/check\/|access\/lease$)/],
   ['work', /^(jobs\/(?!errors$)|ring\/queue\/handling\/)/],
   ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
   ['metrics', /^metrics\/(?!index$)/],

@@ -40,10 +40,9 @@ export type {
   WorkEvent,
 } from './jobs/types.ts'
 export type { Position } from './position.ts'
-export { Consumer, Producer } from './ring/attach.ts'
+export { Consumer, Producer } from './ring/access/attach.ts'
 export type { LeaseEvent } from './ring/format2/lease/events.ts'
 export type { LeaseOptions, LeaseRecord } from './ring/lease-types.ts'
-export { formatPosition, parsePosition } from './ring/position-text.ts'
 export type { RingEntry } from './ring/queue/entry.ts'
 export type {
   CompletedPushes,
@@ -69,6 +68,7 @@ export {
   type WaitingOptions,
   type WriterOptions,
 } from './ring/queue/writer.ts'
+export { formatPosition, parsePosition } from './ring/shared/position-text.ts'
 export type { TraceKey, TraceMessage } from './ring/trace.ts'
 export type {
   AttachOptions,

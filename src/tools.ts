@@ -1,7 +1,7 @@
 /** Tools for rings of either format: they take no role, but for moving a ring, and most work while both sides run. */
-export { inspectRing } from './ring/attach.ts'
-export { type RingHolders, whoHolds } from './ring/holders.ts'
-export { breakLease, type RingLeases, readLeases } from './ring/lease.ts'
+export { inspectRing } from './ring/access/attach.ts'
+export { type RingHolders, whoHolds } from './ring/access/holders.ts'
+export { breakLease, type RingLeases, readLeases } from './ring/access/lease.ts'
 export type { LeaseState, UnreadableLease } from './ring/lease-types.ts'
 export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'

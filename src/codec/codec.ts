@@ -6,8 +6,8 @@ import {
   type RingError,
 } from '../errors.ts'
 import type { Position } from '../position.ts'
-import { allOwn, OwnItems } from '../ring/own-items.ts'
-import { formatPosition } from '../ring/position-text.ts'
+import { allOwn, OwnItems } from '../ring/shared/own-items.ts'
+import { formatPosition } from '../ring/shared/position-text.ts'
 import { errorText } from '../util/error-text.ts'
 
 /** Turns items into bytes and back. The popped type (`Out`) may differ from the pushed one (`In`), if a schema transforms it. */

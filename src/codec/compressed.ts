@@ -1,5 +1,5 @@
 import { CodecError } from '../errors.ts'
-import { DEFAULT_MAX_ITEM_BYTES } from '../ring/item-limits.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from '../ring/shared/item-limits.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { after } from './after.ts'
 import type { Codec } from './codec.ts'

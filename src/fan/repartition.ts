@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import { bytes } from '../codec/bytes.ts'
 import { type Codec, decodeItem } from '../codec/codec.ts'
-import { inspectRing, Producer } from '../ring/attach.ts'
+import { inspectRing, Producer } from '../ring/access/attach.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import { RingReader } from '../ring/queue/reader.ts'
 import { RingWriter } from '../ring/queue/writer.ts'

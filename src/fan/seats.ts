@@ -1,6 +1,6 @@
 import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { isBlockError } from '../errors.ts'
-import { keptKeyOf } from '../ring/key.ts'
+import { keptKeyOf } from '../ring/shared/key.ts'
 
 /** Members of a group on one machine, at most: each look asks for every seat. */
 export const SEATS = 32

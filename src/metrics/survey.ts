@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
-import { inspectRing } from '../ring/attach.ts'
-import { type RingHolders, whoHolds } from '../ring/holders.ts'
-import { type RingLeases, readLeases } from '../ring/lease.ts'
+import { inspectRing } from '../ring/access/attach.ts'
+import { type RingHolders, whoHolds } from '../ring/access/holders.ts'
+import { type RingLeases, readLeases } from '../ring/access/lease.ts'
 import type { RingInspection } from '../ring/types.ts'
 
 /** What can be known of a ring without taking a role. */

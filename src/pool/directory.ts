@@ -2,7 +2,6 @@ import type { BlockDevice, BlockInfo } from '../block/device.ts'
 import { readRange } from '../block/read-range.ts'
 import type { Clock } from '../clock.ts'
 import { isRingError } from '../errors.ts'
-import { holdsPool } from '../ring/detect.ts'
 import { hasMagic } from '../ring/format1/magic.ts'
 import { formatUuid, isBad } from '../ring/format2/disk/block.ts'
 import {
@@ -20,6 +19,7 @@ import {
 } from '../ring/format2/disk/directory-copies.ts'
 import { encodeGuard, GUARD_BYTES, hasGuard, isGuarded } from '../ring/format2/disk/guard.ts'
 import { type DeviceContent, describeContent, readContent } from '../ring/report/signatures.ts'
+import { holdsPool } from '../ring/shared/detect.ts'
 import {
   contradictory,
   damagedPool,

@@ -4,7 +4,7 @@ import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { PartitionBlockDevice } from '../block/wrap/partition.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, RingError } from '../errors.ts'
-import { checkSize, Producer } from '../ring/attach.ts'
+import { checkSize, Producer } from '../ring/access/attach.ts'
 import { formatUuid } from '../ring/format2/disk/block.ts'
 import {
   type Directory,

@@ -5,7 +5,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { PathWatch } from '../../src/block/file/path-watch.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 

@@ -41,7 +41,7 @@ describe.each(SYSTEMS)('on %s', (_, platform, missing) => {
     ...(await import('../../src/block/file/index.ts')),
     ...(await import('../../src/ring/queue/writer.ts')),
     ...(await import('../../src/ring/queue/reader.ts')),
-    ...(await import('../../src/ring/lease.ts')),
+    ...(await import('../../src/ring/access/lease.ts')),
   })
 
   test('a ring in a file hands over items, by writes and flushes', async () => {

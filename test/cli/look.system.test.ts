@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import { frame, jsonError, numbers, ok, sbr, start, temporaryFolder } from './cli.ts'
 import { damage, makeRing } from './tools.ts'
 

@@ -5,7 +5,7 @@ import { failureOf, type Surveyed, surveyAll } from '../../src/cli/device/survey
 import { exposition } from '../../src/metrics/exposition.ts'
 import { collect, ringFamilies } from '../../src/metrics/rings.ts'
 import type { RingSurvey } from '../../src/metrics/survey.ts'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { RECORD } from '../helpers/lease-record.ts'
 import { attachProducer } from '../helpers/ring.ts'
 import { temporaryFolder } from './cli.ts'

@@ -10,7 +10,7 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { Consumer } from '../../src/ring/attach.ts'
+import { Consumer } from '../../src/ring/access/attach.ts'
 import type { AttachOptions, Producer } from '../../src/ring/types.ts'
 import { append, attachProducer } from '../helpers/ring.ts'
 import { diagnose, jsonError, numbers, ok, sbr, start, temporaryFolder } from './cli.ts'

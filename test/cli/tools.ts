@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import { attachProducer } from '../helpers/ring.ts'
 
 /** Makes a file with a ring of format 2, with blocks of 512 bytes and these lines in it. */

@@ -1,8 +1,8 @@
 import type { BlockDevice } from '../../src/block/device.ts'
 import { isRingError } from '../../src/errors.ts'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { verifyRing } from '../../src/ring/maintenance/index.ts'
-import { formatPosition, parsePosition } from '../../src/ring/position-text.ts'
+import { formatPosition, parsePosition } from '../../src/ring/shared/position-text.ts'
 import { hex } from '../helpers/golden.ts'
 import type { Listed } from './python.ts'
 

@@ -1,6 +1,6 @@
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { text } from '../../src/codec/index.ts'
-import { inspectRing } from '../../src/ring/attach.ts'
+import { inspectRing } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'

@@ -1,6 +1,6 @@
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Position } from '../../src/position.ts'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { makeLayout } from '../../src/ring/format2/disk/layout.ts'
 import { Random } from '../../src/sim/random.ts'
 import { stillClock } from './still-clock.ts'

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import type { CreateOptions, PoppedItem } from '../../src/ring/types.ts'
 import { FakeClock } from './fake-clock.ts'
 import { deviceBytes } from './golden.ts'

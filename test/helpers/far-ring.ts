@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../src/block/device.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import { Disk } from '../../src/ring/format2/disk/disk.ts'
 import { newestProducer } from '../../src/ring/format2/role.ts'
 

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import type { AttachOptions, CreateOptions } from '../../src/ring/types.ts'
 import { FORMAT } from './format.ts'
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { inspectRing, Producer } from '../../src/ring/attach.ts'
+import { inspectRing, Producer } from '../../src/ring/access/attach.ts'
 import { SEED } from '../helpers/seed.ts'
 import { checkHistory, type Happened } from './history.ts'
 

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { createPool, openPool, type Pool } from '../../src/pool/index.ts'
-import { Consumer } from '../../src/ring/attach.ts'
+import { Consumer } from '../../src/ring/access/attach.ts'
 import { append, attachProducer } from '../helpers/ring.ts'
 
 /** Bytes of the smallest ring with blocks of 4096 bytes, which is also the least that a ring of a pool takes. */

@@ -1,5 +1,5 @@
 import type { Position } from '../../src/position.ts'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { GatedDevice, type ReplayDisk } from './disk.ts'
 import type { Answer } from './machine.ts'

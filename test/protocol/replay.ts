@@ -1,4 +1,4 @@
-import { inspectRing, Producer } from '../../src/ring/attach.ts'
+import { inspectRing, Producer } from '../../src/ring/access/attach.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { decodeItem, encodeItem, Process } from './calls.ts'

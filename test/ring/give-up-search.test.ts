@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import { Disk } from '../../src/ring/format2/disk/disk.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { HookedDevice } from '../helpers/hooked.ts'

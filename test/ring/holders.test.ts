@@ -6,9 +6,9 @@ import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
 import { ReadOnlyBlockDevice } from '../../src/block/wrap/readonly.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
-import { whoHolds } from '../../src/ring/holders.ts'
-import { keptKeyOf, keyOf } from '../../src/ring/key.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
+import { whoHolds } from '../../src/ring/access/holders.ts'
+import { keptKeyOf, keyOf } from '../../src/ring/shared/key.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 
 const SECTORS = 256

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice, ReadOnlyBlockDevice } from '../../src/block/index.ts'
 import { BlockError } from '../../src/errors.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
 import { Disk } from '../../src/ring/format2/disk/disk.ts'
 import { verifyRing } from '../../src/ring/maintenance/index.ts'
 import { FORMAT } from '../helpers/format.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Position } from '../../src/position.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
 import { collect } from '../helpers/collect.ts'
 import { hex } from '../helpers/golden.ts'
 import { fc, runs } from '../helpers/property.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Journal } from '../../src/journal/journal.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { asPosition } from '../../src/position.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/attach.ts'
+import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
 import { toPosition } from '../../src/ring/format2/position.ts'
-import { formatPosition, parsePosition } from '../../src/ring/position-text.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { formatPosition, parsePosition } from '../../src/ring/shared/position-text.ts'
 import { fc } from '../helpers/property.ts'
 
 const SAFE = Number.MAX_SAFE_INTEGER

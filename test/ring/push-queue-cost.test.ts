@@ -4,7 +4,11 @@ import { PushQueue } from '../../src/ring/queue/push-queue.ts'
 import type { Pushed } from '../../src/ring/types.ts'
 import { stepsOf } from '../helpers/steps.ts'
 
-const FILES = ['/src/ring/queue/push-queue.ts', '/src/ring/item-limits.ts', '/src/util/abort.ts']
+const FILES = [
+  '/src/ring/queue/push-queue.ts',
+  '/src/ring/shared/item-limits.ts',
+  '/src/util/abort.ts',
+]
 /** More than one commit takes. */
 const FEW = 9000
 /** How many times as many there are for comparison; aborts take their time, because each makes an error. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { Consumer } from '../../src/ring/attach.ts'
+import { Consumer } from '../../src/ring/access/attach.ts'
 import { dumpAt, repairRing, verifyRing } from '../../src/ring/maintenance/index.ts'
 import { MeteredDevice } from '../fuzz/meter.ts'
 import { deviceBytes, goldenDevice, goldens, hex } from '../helpers/golden.ts'

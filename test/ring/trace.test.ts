@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test as base, expect, onTestFinished } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { toPosition } from '../../src/ring/format2/position.ts'
 import type { TraceKey, TraceMessage } from '../../src/ring/trace.ts'
 import { attachProducer, ringDevice } from '../helpers/ring.ts'

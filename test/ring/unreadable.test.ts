@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Consumer, Producer } from '../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { repairRing, verifyRing } from '../../src/ring/maintenance/index.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
 import { UnreadableBlockDevice } from '../helpers/unreadable.ts'

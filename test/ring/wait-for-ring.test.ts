@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { text } from '../../src/codec/index.ts'
-import { Producer } from '../../src/ring/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'

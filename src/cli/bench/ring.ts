@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { Consumer, Producer } from '../../ring/attach.ts'
+import { Consumer, Producer } from '../../ring/access/attach.ts'
 import { RingWriter } from '../../ring/queue/writer.ts'
 import { type Pace, paceOf, type Timing } from './timing.ts'
 

@@ -1,7 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
-import { inspectRing, Producer } from '../../ring/attach.ts'
+import { inspectRing, Producer } from '../../ring/access/attach.ts'
 import type { CreateOptions, RingInspection } from '../../ring/types.ts'
 import { grouped, safeJson, safeText } from '../../text/render.ts'
 import {

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { Consumer, inspectRing } from '../../ring/attach.ts'
+import { Consumer, inspectRing } from '../../ring/access/attach.ts'
 import { counted, safeText } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'
 import { takePushing } from '../device/roles.ts'

@@ -1,5 +1,5 @@
 import type { Position } from '../../position.ts'
-import { formatPosition, itemNumber } from '../../ring/position-text.ts'
+import { formatPosition, itemNumber } from '../../ring/shared/position-text.ts'
 import type { PoppedItem, RingInspection } from '../../ring/types.ts'
 import { CommandError, EXIT, emptyNow } from '../errors.ts'
 

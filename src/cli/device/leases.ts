@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
-import { type RingLeases, readLeases } from '../../ring/lease.ts'
+import { type RingLeases, readLeases } from '../../ring/access/lease.ts'
 import type { LeaseOptions } from '../../ring/lease-types.ts'
 import { usageError } from '../errors.ts'
 

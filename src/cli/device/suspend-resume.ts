@@ -1,7 +1,7 @@
 import type { TypedFlagParameter } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { isBlockError } from '../../errors.ts'
-import { inspectRing } from '../../ring/attach.ts'
+import { inspectRing } from '../../ring/access/attach.ts'
 import { resumeRing, suspendRing } from '../../ring/queue/suspend.ts'
 import { safeJson, safeText } from '../../text/render.ts'
 import { CommandError, EXIT } from '../errors.ts'

@@ -1,6 +1,6 @@
-import type { Consumer } from '../../ring/attach.ts'
-import { stepOver } from '../../ring/damage.ts'
+import type { Consumer } from '../../ring/access/attach.ts'
 import { popTimed, type TimedItems } from '../../ring/maintenance/item-times.ts'
+import { stepOver } from '../../ring/shared/damage.ts'
 import { safeJson } from '../../text/render.ts'
 import { placeOf } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'

@@ -1,6 +1,6 @@
 import type { FlagParametersForType } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
-import { DEFAULT_MAX_ITEM_BYTES } from '../../ring/item-limits.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from '../../ring/shared/item-limits.ts'
 import type { AttachOptions } from '../../ring/types.ts'
 import { counted, safeJson } from '../../text/render.ts'
 import { takePushing } from '../device/roles.ts'

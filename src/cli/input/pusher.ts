@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
-import { Producer } from '../../ring/attach.ts'
+import { Producer } from '../../ring/access/attach.ts'
 import { keepTime } from '../../ring/maintenance/item-times.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
 import type { AttachOptions } from '../../ring/types.ts'

@@ -1,7 +1,7 @@
 import type { TypedFlagParameter } from '@stricli/core'
 import { decodeHead, type EnvelopeHead } from '../../codec/envelope.ts'
 import { isCodecError } from '../../errors.ts'
-import { formatPosition } from '../../ring/position-text.ts'
+import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
 import { reasonOf } from './notices.ts'

@@ -1,4 +1,4 @@
-import { formatPosition, itemNumber } from '../../ring/position-text.ts'
+import { formatPosition, itemNumber } from '../../ring/shared/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { headJson, headText } from '../../text/envelope-head.ts'
 import { isoTime, safeBytes, safeJson } from '../../text/render.ts'

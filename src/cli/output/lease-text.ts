@@ -1,4 +1,4 @@
-import type { RingLeases } from '../../ring/lease.ts'
+import type { RingLeases } from '../../ring/access/lease.ts'
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
 import { describeLease } from '../../text/lease.ts'
 import type { Style } from './style.ts'

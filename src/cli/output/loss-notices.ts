@@ -1,5 +1,5 @@
-import type { Damage } from '../../ring/damage.ts'
-import { formatPosition } from '../../ring/position-text.ts'
+import type { Damage } from '../../ring/shared/damage.ts'
+import { formatPosition } from '../../ring/shared/position-text.ts'
 import { counted, describeDamage, grouped, safeJson, safeText } from '../../text/render.ts'
 
 type Told = Omit<Damage, 'missed' | 'device'>

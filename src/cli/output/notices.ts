@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { WORK_CHANNEL, type WorkEvent } from '../../jobs/types.ts'
-import { formatPosition } from '../../ring/position-text.ts'
+import { formatPosition } from '../../ring/shared/position-text.ts'
 import { safeJson, safeText } from '../../text/render.ts'
 
 /** The form of a notice. */

@@ -1,4 +1,4 @@
-import { formatPosition } from '../../ring/position-text.ts'
+import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
 
 type Shown<Side> = Omit<Side, 'offset'> & { readonly offset: string }

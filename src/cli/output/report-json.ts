@@ -1,4 +1,4 @@
-import { formatPosition } from '../../ring/position-text.ts'
+import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import { safeJson } from '../../text/render.ts'
 import type { Circumstances } from '../device/next-steps.ts'

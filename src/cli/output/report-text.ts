@@ -1,6 +1,6 @@
 import type { BlockHolder } from '../../block/device.ts'
-import { formatPosition } from '../../ring/position-text.ts'
 import { cannotRead } from '../../ring/report/read-around.ts'
+import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import { describeLease } from '../../text/lease.ts'
 import { counted, grouped, percent, preview, safeText } from '../../text/render.ts'

@@ -1,5 +1,5 @@
-import type { DamageMessage } from '../../ring/damage.ts'
 import type { CorrectionMessage } from '../../ring/format2/log/correction.ts'
+import type { DamageMessage } from '../../ring/shared/damage.ts'
 import { instrumentOf, type MakeInstrument, one } from './instrument.ts'
 
 /** Damage that consumers skip. */

@@ -1,5 +1,5 @@
 import type { AskOptions, BlockDevice } from '../../block/device.ts'
-import type { RingHolders } from '../../ring/holders.ts'
+import type { RingHolders } from '../../ring/access/holders.ts'
 
 /** How pictures get at devices: as the program that they are part of opens them, and in its words if that fails. */
 export interface DeviceAccess {

@@ -1,5 +1,5 @@
 import { isRingError } from '../../errors.ts'
-import { parsePosition } from '../position-text.ts'
+import { parsePosition } from '../shared/position-text.ts'
 import { popBounds } from '../single-item.ts'
 import type { Followed, FollowOptions, RingFollower } from '../types.ts'
 import type { Control } from './control.ts'

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { asPosition } from '../../position.ts'
-import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../item-limits.ts'
+import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../shared/item-limits.ts'
 import type { PoppedItem } from '../types.ts'
 import { DATA_SECTOR, dataOffset, type Layout, recordBytes } from './layout.ts'
 import { HEADER_BYTES } from './magic.ts'

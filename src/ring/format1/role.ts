@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { BlockError, RingError } from '../../errors.ts'
-import { BaseRole, type Claimed, claimRole } from '../claimed-role.ts'
+import { BaseRole, type Claimed, claimRole } from '../shared/claimed-role.ts'
 import type { AttachOptions, DebugInfo } from '../types.ts'
 import { Control, type Pointers } from './control.ts'
 import { maxItemBytes } from './layout.ts'

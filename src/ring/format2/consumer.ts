@@ -2,8 +2,8 @@ import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
-import { type Claimed, isRefusal } from '../claimed-role.ts'
-import { publishDamage } from '../damage.ts'
+import { type Claimed, isRefusal } from '../shared/claimed-role.ts'
+import { publishDamage } from '../shared/damage.ts'
 import { foldAll, popBounds, popOne, RequestDesk } from '../single-item.ts'
 import type {
   Consumer,

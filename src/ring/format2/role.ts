@@ -1,5 +1,5 @@
 import { RingError } from '../../errors.ts'
-import { BaseRole, type Claimed, isRefusal } from '../claimed-role.ts'
+import { BaseRole, type Claimed, isRefusal } from '../shared/claimed-role.ts'
 import type { DebugInfo } from '../types.ts'
 import { frontBytes } from './disk/batch.ts'
 import { type BadBlock, formatUuid, isBad } from './disk/block.ts'

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
-import { inspectRing } from '../attach.ts'
+import { inspectRing } from '../access/attach.ts'
 import { BLANK, UNFINISHED } from '../report/signatures.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
-import { inspectRing, Producer } from '../attach.ts'
+import { inspectRing, Producer } from '../access/attach.ts'
 import type { CreateOptions } from '../types.ts'
 
 /** Types of the options of a new ring. */

@@ -1,5 +1,5 @@
 import type { Position } from '../../position.ts'
-import { itemNumber } from '../position-text.ts'
+import { itemNumber } from '../shared/position-text.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { Delivery } from './deliveries.ts'
 

@@ -1,6 +1,6 @@
 import type { Position } from '../../position.ts'
 import { channel } from '../../util/diagnostics.ts'
-import { itemNumber } from '../position-text.ts'
+import { itemNumber } from '../shared/position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { namesOf } from './events.ts'

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { isRingError, type RingErrorCode } from '../../errors.ts'
-import { detectFormat, refusePool } from '../detect.ts'
+import { detectFormat, refusePool } from '../shared/detect.ts'
 import type { ByteRange } from '../types.ts'
 
 /** Errors that unreadable sectors may have caused: there is no ring, or not enough of it, or none with such sectors. */

@@ -1,6 +1,6 @@
 import { isBlockError, isRingError } from '../../errors.ts'
-import { inspectRing, Producer } from '../../ring/attach.ts'
-import { breakLease, readLeases } from '../../ring/lease.ts'
+import { inspectRing, Producer } from '../../ring/access/attach.ts'
+import { breakLease, readLeases } from '../../ring/access/lease.ts'
 import type { LeaseRecord } from '../../ring/lease-types.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { SimDisk } from '../disk.ts'

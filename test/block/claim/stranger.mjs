@@ -14,7 +14,7 @@ const { FileBlockDevice } = await load('block/file/index.js')
 const { loadNative } = await load('block/native/calls.js')
 const { fileKey } = await load('block/file/open.js')
 const { deviceId } = await load('block/file/sysfs.js')
-const { keyOf } = await load('ring/key.js')
+const { keyOf } = await load('ring/shared/key.js')
 const native = await loadNative()
 
 // `stat` takes no right to the file.

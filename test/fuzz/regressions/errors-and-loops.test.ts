@@ -12,7 +12,7 @@ import {
   parseProducerSlot,
 } from '../../../src/ring/format2/disk/slots.ts'
 import { newestConsumer, newestProducer } from '../../../src/ring/format2/role.ts'
-import { parsePosition } from '../../../src/ring/position-text.ts'
+import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import { inspectRing } from '../../../src/tools.ts'
 import { collect } from '../../helpers/collect.ts'
 import { attachProducer } from '../../helpers/ring.ts'

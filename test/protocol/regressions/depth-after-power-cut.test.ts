@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/access/attach.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 import { GatedDevice, ReplayDisk } from '../disk.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 import { GatedDevice, ReplayDisk } from '../disk.ts'

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'

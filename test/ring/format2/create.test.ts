@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { randomFrom } from '../../crash/items.mjs'
 import { deviceBytes } from '../../helpers/golden.ts'
 import { CachedDevice } from '../../helpers/power.ts'

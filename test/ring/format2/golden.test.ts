@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Consumer, inspectRing } from '../../../src/ring/attach.ts'
+import { Consumer, inspectRing } from '../../../src/ring/access/attach.ts'
 import { collect } from '../../helpers/collect.ts'
 import { deviceBytes, hex } from '../../helpers/golden.ts'
 import { attachProducer } from '../../helpers/ring.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Producer } from '../../../src/ring/attach.ts'
+import { Producer } from '../../../src/ring/access/attach.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import { LogReader } from '../../../src/ring/format2/log/log-reader.ts'
 import { newestProducer } from '../../../src/ring/format2/role.ts'

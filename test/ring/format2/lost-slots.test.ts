@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Position } from '../../../src/position.ts'
-import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { verifyRing } from '../../../src/ring/maintenance/index.ts'
 import { BLOCK, damagedCopy, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { isRingError } from '../../../src/errors.ts'
-import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/access/attach.ts'
 import { isBad } from '../../../src/ring/format2/disk/block.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import { currentEpoch } from '../../../src/ring/format2/disk/epochs.ts'
 import { encodeProducerSlot } from '../../../src/ring/format2/disk/slots.ts'
 import { verifyRing } from '../../../src/ring/maintenance/index.ts'
-import { parsePosition } from '../../../src/ring/position-text.ts'
+import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 
 const HELD = 3

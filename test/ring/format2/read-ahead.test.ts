@@ -4,7 +4,7 @@ import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { ForwardingBlockDevice } from '../../../src/block/wrap/forward.ts'
 import { BlockError } from '../../../src/errors.ts'
 import type { Position } from '../../../src/position.ts'
-import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import { HookedDevice } from '../../helpers/hooked.ts'
 
 const BATCHES = 200

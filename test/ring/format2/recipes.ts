@@ -1,6 +1,6 @@
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Clock } from '../../../src/clock.ts'
-import { Consumer, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
 import type { CreateOptions } from '../../../src/ring/types.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 

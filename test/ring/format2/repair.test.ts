@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import type { Position } from '../../../src/position.ts'
-import { Consumer, inspectRing, Producer } from '../../../src/ring/attach.ts'
+import { Consumer, inspectRing, Producer } from '../../../src/ring/access/attach.ts'
 import { repairRing, verifyRing } from '../../../src/ring/maintenance/index.ts'
 import type { RepairOptions } from '../../../src/ring/report/repair.ts'
 import { Random } from '../../../src/sim/random.ts'

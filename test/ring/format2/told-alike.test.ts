@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { crc32c } from '../../../src/checksum/crc32c.ts'
 import { isRingError } from '../../../src/errors.ts'
-import { Consumer } from '../../../src/ring/attach.ts'
+import { Consumer } from '../../../src/ring/access/attach.ts'
 import {
   BATCH_HEADER_BYTES,
   parseHeader,
@@ -17,7 +17,7 @@ import {
   type ProducerSlot,
 } from '../../../src/ring/format2/disk/slots.ts'
 import { verifyRing } from '../../../src/ring/maintenance/index.ts'
-import { parsePosition } from '../../../src/ring/position-text.ts'
+import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import { pushBatches, smallRing } from '../../helpers/damage.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { breakLease } from '../../../ring/lease.ts'
+import { breakLease } from '../../../ring/access/lease.ts'
 import type { LeaseState } from '../../../ring/lease-types.ts'
 import { describeLease } from '../../../text/lease.ts'
 import { safeJson } from '../../../text/render.ts'

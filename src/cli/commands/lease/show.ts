@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { readLeases } from '../../../ring/lease.ts'
+import { readLeases } from '../../../ring/access/lease.ts'
 import { safeJson } from '../../../text/render.ts'
 import { openDevice } from '../../device/device.ts'
 import { withLeases } from '../../device/leases.ts'

@@ -1,4 +1,4 @@
-import { DEFAULT_MAX_ITEM_BYTES } from '../../item-limits.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from '../../shared/item-limits.ts'
 import { type BatchHeader, batchBlocks, batchEnd, parseHeader, unmasked } from '../disk/batch.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, type Epochs } from '../disk/epochs.ts'

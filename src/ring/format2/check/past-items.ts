@@ -1,5 +1,5 @@
 import { RingError } from '../../../errors.ts'
-import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../../item-limits.ts'
+import { DEFAULT_MAX_ITEM_BYTES, itemTooLarge } from '../../shared/item-limits.ts'
 import type { PoppedItem } from '../../types.ts'
 import { cursorAfter, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'

@@ -1,5 +1,5 @@
-import type { Claimed } from '../../claimed-role.ts'
 import type { LeaseOptions } from '../../lease-types.ts'
+import type { Claimed } from '../../shared/claimed-role.ts'
 import { Disk } from '../disk/disk.ts'
 import type { LeasedRole } from './block.ts'
 import { breakCommand, leaseDamaged, leasedBy } from './errors.ts'

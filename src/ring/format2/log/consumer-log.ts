@@ -1,6 +1,6 @@
 import type { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
-import { DEFAULT_MAX_ITEM_BYTES } from '../../item-limits.ts'
+import { DEFAULT_MAX_ITEM_BYTES } from '../../shared/item-limits.ts'
 import type { BatchHeader } from '../disk/batch.ts'
 import { bad } from '../disk/block.ts'
 import { type Cursor, cursorAfter, cursorAt, itemsBefore } from '../disk/cursor.ts'

@@ -1,6 +1,6 @@
 import { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
-import { itemTooLarge } from '../../item-limits.ts'
+import { itemTooLarge } from '../../shared/item-limits.ts'
 import { textOf } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
 import { toText } from '../position.ts'

@@ -9,7 +9,7 @@ import type {
   EncodedSink,
 } from '../../../jobs/types.ts'
 import { errorText } from '../../../util/error-text.ts'
-import { inspectRing } from '../../attach.ts'
+import { inspectRing } from '../../access/attach.ts'
 import { RingWriter } from '../writer.ts'
 
 /** Who hands dead letters over. */

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import type { Turns } from '../../../jobs/turns.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../../../jobs/types.ts'
-import { inspectRing } from '../../attach.ts'
+import { inspectRing } from '../../access/attach.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
 import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'

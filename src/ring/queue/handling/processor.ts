@@ -15,7 +15,7 @@ import {
 import type { Position } from '../../../position.ts'
 import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
-import { formatPosition } from '../../position-text.ts'
+import { formatPosition } from '../../shared/position-text.ts'
 import type { RingEntry } from '../entry.ts'
 import { CurrentJob } from './current-job.ts'
 import { isPermanent } from './dead-letter-ring.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { systemClock } from '../../../../src/clock.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 test.each([-1, -1.5, 2 ** 52, Number.POSITIVE_INFINITY])(

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 test('create does not destroy a ring that was made with smaller sectors', async () => {

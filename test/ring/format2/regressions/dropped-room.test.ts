@@ -1,7 +1,7 @@
 // All that is visible was given back, and still there is no room for an item that fits the ring: for ever.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, inspectRing, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, inspectRing, Producer } from '../../../../src/ring/access/attach.ts'
 import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Consumer } from '../../../../src/ring/attach.ts'
+import { Consumer } from '../../../../src/ring/access/attach.ts'
 import { isBad } from '../../../../src/ring/format2/disk/block.ts'
 import { Disk } from '../../../../src/ring/format2/disk/disk.ts'
 import { verifyRing } from '../../../../src/ring/maintenance/index.ts'

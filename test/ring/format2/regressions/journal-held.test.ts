@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Journal } from '../../../../src/journal/index.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 test('a journal starts where the rest of a batch was dropped', async () => {

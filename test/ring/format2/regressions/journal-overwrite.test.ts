@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Journal } from '../../../../src/journal/index.ts'
-import { Producer } from '../../../../src/ring/attach.ts'
+import { Producer } from '../../../../src/ring/access/attach.ts'
 
 test('a ring that overwrites its oldest items is no journal: operations would be lost', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 112 })

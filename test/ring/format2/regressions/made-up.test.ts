@@ -1,7 +1,7 @@
 // Where epochs are merged, damage to the first batch of one of them has an item delivered that was held back and dropped.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 test('what was dropped is not delivered, whatever is damaged', async () => {

@@ -1,7 +1,7 @@
 // A cursor within epochs that are merged is no contradiction: `seqOf` knows all epochs, and so must `epochAt`.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 

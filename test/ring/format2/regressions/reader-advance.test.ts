@@ -1,7 +1,7 @@
 // A refused advance is remembered: a later one to an earlier position gives back what the refused one named.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Producer } from '../../../../src/ring/attach.ts'
+import { Producer } from '../../../../src/ring/access/attach.ts'
 import { RingReader } from '../../../../src/ring/queue/reader.ts'
 import { HookedDevice } from '../../../helpers/hooked.ts'
 import { attachProducer } from '../../../helpers/ring.ts'

@@ -1,7 +1,7 @@
 // With onDamage 'skip', damage at the end of what is committed cannot be given back: the ring stays full for ever.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { RingReader } from '../../../../src/ring/queue/reader.ts'
 import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'

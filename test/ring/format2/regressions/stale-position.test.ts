@@ -1,7 +1,7 @@
 // Misuse: positions of other handles.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { toPosition } from '../../../../src/ring/format2/position.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 

@@ -1,7 +1,7 @@
 // On a device that cannot keep a second handle away, an old producer overwrites what a new one has acknowledged.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { HookedDevice } from '../../../helpers/hooked.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 

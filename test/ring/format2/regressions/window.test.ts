@@ -2,7 +2,7 @@
 // what was acknowledged in its place is lost.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, Producer } from '../../../../src/ring/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
 import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 

@@ -1,6 +1,6 @@
-import { RingError } from '../errors.ts'
-import { HEADER_BYTES } from './format1/magic.ts'
-import type { RingRole } from './types.ts'
+import { RingError } from '../../errors.ts'
+import { HEADER_BYTES } from '../format1/magic.ts'
+import type { RingRole } from '../types.ts'
 
 /** The largest item by default: 16 MiB. It holds on both sides, so that nothing is written that a reader would refuse. */
 export const DEFAULT_MAX_ITEM_BYTES: number = 16 << 20

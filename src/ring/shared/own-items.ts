@@ -1,4 +1,4 @@
-import { BufferPool, type PooledBuffer } from '../block/buffer-pool.ts'
+import { BufferPool, type PooledBuffer } from '../../block/buffer-pool.ts'
 import { checkedLength, type ItemLimits } from './item-limits.ts'
 
 /** Size of the memory that small items share. */

@@ -1,6 +1,6 @@
-import { isRingError, type RingError } from '../errors.ts'
-import type { Position } from '../position.ts'
-import { channel } from '../util/diagnostics.ts'
+import { isRingError, type RingError } from '../../errors.ts'
+import type { Position } from '../../position.ts'
+import { channel } from '../../util/diagnostics.ts'
 import { parsePosition } from './position-text.ts'
 
 /** Damaged items that a consumer skipped: published on `shared-block-ring:damage`, once for each run of items. */

@@ -1,11 +1,11 @@
-import type { BlockDevice } from '../block/device.ts'
-import { type Clock, systemClock } from '../clock.ts'
-import { isBlockError, isRingError, RingError } from '../errors.ts'
-import { Serial } from '../util/serial.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { type Clock, systemClock } from '../../clock.ts'
+import { isBlockError, isRingError, RingError } from '../../errors.ts'
+import { Serial } from '../../util/serial.ts'
+import type { AttachOptions, DebugInfo, Names, RingRole } from '../types.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item-limits.ts'
 import { keptKeyOf } from './key.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
-import type { AttachOptions, DebugInfo, Names, RingRole } from './types.ts'
 
 const DEFAULT_REFRESH_INTERVAL_MS = 10
 /** The name of a queue or a client that has none. */

@@ -1,6 +1,6 @@
-import type { BlockDevice } from '../block/device.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { identifyRing } from '../format2/disk/identify.ts'
 import { detectFormat } from './detect.ts'
-import { identifyRing } from './format2/disk/identify.ts'
 
 /** Reads the secret that only a reader of the device knows, for talking to a role's holder. */
 type ReadKey = () => Promise<Uint8Array | undefined>

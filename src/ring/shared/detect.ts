@@ -1,14 +1,14 @@
-import type { BlockDevice } from '../block/device.ts'
-import { readRange } from '../block/read-range.ts'
-import { isRingError, RingError } from '../errors.ts'
-import { Lazy } from '../util/lazy.ts'
-import { hasMagic } from './format1/magic.ts'
-import { GUARD_BYTES, isGuarded, saidByGuard } from './format2/disk/guard.ts'
-import { credible, describeRing, isSound, readSuperblocks } from './format2/disk/identify.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import { readRange } from '../../block/read-range.ts'
+import { isRingError, RingError } from '../../errors.ts'
+import { Lazy } from '../../util/lazy.ts'
+import { hasMagic } from '../format1/magic.ts'
+import { GUARD_BYTES, isGuarded, saidByGuard } from '../format2/disk/guard.ts'
+import { credible, describeRing, isSound, readSuperblocks } from '../format2/disk/identify.ts'
 
 /** Loaded on demand: the guard of most devices says what they hold. */
-const directories = new Lazy(() => import('./format2/disk/directory-copies.ts'))
-const loaded = async (): Promise<typeof import('./format2/disk/directory-copies.ts')> =>
+const directories = new Lazy(() => import('../format2/disk/directory-copies.ts'))
+const loaded = async (): Promise<typeof import('../format2/disk/directory-copies.ts')> =>
   directories.value ?? (await directories.load())
 
 /**

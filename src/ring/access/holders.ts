@@ -1,5 +1,5 @@
-import type { BlockDevice, BlockHolder } from '../block/device.ts'
-import { keyOf } from './key.ts'
+import type { BlockDevice, BlockHolder } from '../../block/device.ts'
+import { keyOf } from '../shared/key.ts'
 
 /** Who holds the roles of a ring. */
 export interface RingHolders {

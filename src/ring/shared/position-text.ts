@@ -1,5 +1,5 @@
-import { asPosition, type Position } from '../position.ts'
-import { fromPosition, fromText, toText } from './format2/position.ts'
+import { asPosition, type Position } from '../../position.ts'
+import { fromPosition, fromText, toText } from '../format2/position.ts'
 
 /** Positions of format 1 are below this. */
 const MAX_OFFSET_DIGITS = 19

@@ -1,16 +1,16 @@
-import { claimCreator } from '../block/creator-claim.ts'
-import type { BlockDevice } from '../block/device.ts'
-import type { SalvageBlockDevice } from '../block/wrap/salvage.ts'
-import { isRingError } from '../errors.ts'
-import { Lazy } from '../util/lazy.ts'
-import { detectFormat, refusePool } from './detect.ts'
-import type { DeviceSize, Format } from './format.ts'
-import { format2 } from './format2/index.ts'
-import { keyOf } from './key.ts'
-import { salvage, unreadableBytes } from './report/read-around.ts'
-import type * as types from './types.ts'
+import { claimCreator } from '../../block/creator-claim.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import { isRingError } from '../../errors.ts'
+import { Lazy } from '../../util/lazy.ts'
+import type { DeviceSize, Format } from '../format.ts'
+import { format2 } from '../format2/index.ts'
+import { salvage, unreadableBytes } from '../report/read-around.ts'
+import { detectFormat, refusePool } from '../shared/detect.ts'
+import { keyOf } from '../shared/key.ts'
+import type * as types from '../types.ts'
 
-const format1 = new Lazy(async () => (await import('./format1/index.ts')).format1)
+const format1 = new Lazy(async () => (await import('../format1/index.ts')).format1)
 
 async function formatNumbered(format: 1 | 2): Promise<Format> {
   return format === 2 ? format2 : (format1.value ?? (await format1.load()))
