@@ -20,8 +20,6 @@ export class Histogram implements HistogramValue {
   readonly bounds: readonly number[]
   readonly counts: number[]
   sum = 0
-  /** Told of each observation. */
-  onObserve: ((value: number, times: number) => void) | undefined
   /** The bucket of the last observation: the next one is mostly in the same. */
   #last = 0
 
@@ -38,7 +36,6 @@ export class Histogram implements HistogramValue {
     this.#last = at
     counts[at] = (counts[at] as number) + times
     this.sum += value * times
-    this.onObserve?.(value, times)
   }
 
   /** A time in milliseconds, in seconds. A clock that was set back makes it none that was spent. */

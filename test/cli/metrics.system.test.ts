@@ -73,6 +73,17 @@ test('a server that never answers is given up', async () => {
   ])
 })
 
+test('a name that looks like another one keeps no ring from being surveyed', async () => {
+  using folder = temporaryFolder()
+  const rings = ['a\n', 'a\\n', 'a\x1b', 'a\\x1b'].map((name) => folder.file(name))
+  for (const ring of rings) await makeRing(ring, 'one\n')
+  const text = (await ok(['metrics', ...rings])).toString()
+  // The parser refuses two samples with the same labels.
+  const up = parseExposition(text).get('shared_block_ring_up')?.samples
+  expect(up?.map(({ value }) => value)).toEqual([1, 1, 1, 1])
+  expect((await ok(['check', ...rings])).toString().split('\n')).toHaveLength(5)
+})
+
 test('one device twice, and none, are wrong usage', async () => {
   using folder = temporaryFolder()
   const ring = folder.file('ring')

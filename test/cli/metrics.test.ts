@@ -109,12 +109,29 @@ test('collect refuses what is no option, and what is no ring', async () => {
   await expect(collect(device, { signal })).rejects.toThrow('enough')
 })
 
-test('a long name is cut, and at no half of a character', async () => {
+async function labelOf(name: string): Promise<string> {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   await Producer.create(device)
-  const name = `${'a'.repeat(254)}\u{1f600}and more`
   const [up] = await collect(device, { name })
-  expect(up?.samples[0]?.labels['device']).toBe(`${'a'.repeat(254)}…`)
+  return up?.samples[0]?.labels['device'] ?? ''
+}
+
+test('a long name is cut at no half of a character, and still differs from others', async () => {
+  const start = 'a'.repeat(246)
+  const names = [' and more', ' and other', ' and more.'].map((end) => `${start}\u{1f600}${end}`)
+  const labels = await Promise.all(names.map(labelOf))
+  for (const label of labels) expect(label).toMatch(/^a{246}…[0-9a-f]{8}$/)
+  expect(new Set(labels).size).toBe(3)
+  expect(await labelOf('a'.repeat(256))).toBe('a'.repeat(256))
+  const cut = await labelOf('a'.repeat(257))
+  expect(cut).toMatch(/^a{247}…[0-9a-f]{8}$/)
+  expect(cut).toHaveLength(256)
+})
+
+test('names that only look alike have labels of their own', async () => {
+  const names = ['a\n', 'a\\n', 'a\\\n', 'a\\\\n', 'a\x1b', 'a\\x1b', 'a\\', 'a\u202e', 'a\\u202e']
+  expect(new Set(await Promise.all(names.map(labelOf))).size).toBe(names.length)
+  expect(await labelOf('a\\n')).toBe('a\\\\n')
 })
 
 test('what format 1 does not record has no sample, and is said to be unknown', async () => {
@@ -165,9 +182,9 @@ test('names from devices end no label, no line, and act on no terminal', async (
   const text = exposition(ringFamilies(await surveyed(path, folder.file('"}\n'))))
   expect(text).not.toMatch(/[^\n\x20-\x7e]/)
   const families = parseExposition(text)
-  const safe = 'a"} 1\\n# TYPE x\\" counter\\r\\x1b[31m\\u202e'
+  const safe = 'a"} 1\\n# TYPE x\\\\" counter\\r\\x1b[31m\\u202e'
   const [info] = families.get('shared_block_ring_info')?.samples ?? []
-  expect(info?.labels['device']).toBe(path.replace('\n', '\\n'))
+  expect(info?.labels['device']).toBe(path.replace('\\', '\\\\').replace('\n', '\\n'))
   expect(info?.labels['name']).toContain(safe)
   const [producer] = families.get('shared_block_ring_role_info')?.samples ?? []
   expect(producer?.labels['queue']).toContain(safe)

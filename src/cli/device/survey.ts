@@ -1,6 +1,6 @@
 import { inOrder } from '../../block/ops/pipeline.ts'
 import { type RingSurvey, surveyRing } from '../../metrics/survey.ts'
-import { counted, safeText } from '../../text/render.ts'
+import { counted } from '../../text/render.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { asCommandError, CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
@@ -21,12 +21,13 @@ const PATIENCE_MS = 30_000
 const AT_ONCE = 4
 
 /**
- * Checks that no device is named twice, as it is shown.
+ * Checks that no device is named twice. Names that only look alike are two: whoever may add a file to a folder must not keep the others there
+ * from being surveyed.
  * @throws {CommandError} one is
  */
 export function checkDistinct(devices: readonly string[]): void {
   const seen = new Set<string>()
-  for (const name of devices.map(safeText)) {
+  for (const name of devices) {
     if (seen.has(name)) throw usageError(`${name} is given twice`)
     seen.add(name)
   }

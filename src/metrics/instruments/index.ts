@@ -7,7 +7,7 @@ import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { type MetricFamily, merged } from '../family.ts'
 import { ringFamilies, type Told } from '../rings.ts'
 import { surveyRing } from '../survey.ts'
-import type { Instrument, Observer } from './instrument.ts'
+import type { Instrument } from './instrument.ts'
 import { journalInstrument } from './journal.ts'
 import { leaseInstrument } from './lease.ts'
 import { correctionInstrument, damageInstrument } from './losses.ts'
@@ -49,11 +49,10 @@ export class Instruments implements Disposable {
   #looking: Promise<readonly MetricFamily[]> | undefined
 
   /**
-   * @param observer told of each observation of a histogram
    * @throws {TypeError | RangeError} an option is none, or out of range
    * @throws {Error} the runtime has no channels
    */
-  constructor(options: InstrumentsOptions = {}, observer?: Observer) {
+  constructor(options: InstrumentsOptions = {}) {
     checkOptions('Instruments', options, KINDS)
     const { rings = {}, maxHandles = MAX_HANDLES } = options
     if (!(Number.isSafeInteger(maxHandles) && maxHandles >= 1)) {
@@ -61,7 +60,7 @@ export class Instruments implements Disposable {
     }
     this.#rings = Object.entries(rings)
     for (const [, device] of this.#rings) checkDevice('Instruments', device)
-    this.#instruments = KNOWN.map((instrument) => instrument(maxHandles, observer))
+    this.#instruments = KNOWN.map((instrument) => instrument(maxHandles))
     this.#listening = listen(this.#instruments)
   }
 

@@ -1,5 +1,4 @@
 import { type HistogramValue, type MetricFamily, type MetricLabels, PREFIX } from '../family.ts'
-import { Histogram } from '../histogram.ts'
 import { labelText } from '../label.ts'
 
 /** What is told under one name. */
@@ -24,9 +23,6 @@ export interface Definition<Event, R> {
   readonly tellings: readonly Telling<R>[]
 }
 
-/** Told of each observation of a histogram: under which name, of what, how much and how often. */
-export type Observer = (name: string, labels: MetricLabels, value: number, times: number) => void
-
 /** What is known of a channel's events. */
 export interface Instrument {
   readonly channel: string
@@ -39,13 +35,13 @@ export interface Instrument {
 const OTHERS = 'other'
 
 /** Makes an instrument of a channel. */
-export type MakeInstrument = (most: number, observer: Observer | undefined) => Instrument
+export type MakeInstrument = (most: number) => Instrument
 
 /** Makes an instrument that tells at most `most` records apart; of all others, there is one more. */
 export function instrumentOf<Event, R>(definition: Definition<Event, R>): MakeInstrument {
   const { channel, start, hear, tellings } = definition
   const [names, readers] = [Object.keys(definition.labels), Object.values(definition.labels)]
-  return (most, observer) => {
+  return (most) => {
     const records = new Map<string, { readonly labels: MetricLabels; readonly record: R }>()
     let [lastKey, last]: [string | undefined, R | undefined] = [undefined, undefined]
 
@@ -55,13 +51,6 @@ export function instrumentOf<Event, R>(definition: Definition<Event, R>): MakeIn
         names.map((name, at) => [name, labelText(values[at] ?? '')]),
       )
       records.set(key, { labels, record })
-      for (const { name, samples } of tellings) {
-        for (const [value, more] of samples(record)) {
-          if (!(value instanceof Histogram) || observer === undefined) continue
-          const all = { ...labels, ...more }
-          value.onObserve = (observed, times) => observer(PREFIX + name, all, observed, times)
-        }
-      }
       return record
     }
 
