@@ -2,6 +2,7 @@ import { ageOf, isSeen, type Snapshot } from './snapshot.ts'
 
 /** A snapshot's numbers, those that change: small enough to keep many. What is unknown is null, as in JSON. */
 export interface Point {
+  /** When, in milliseconds, by a clock that never goes back: see {@link steadyTime}. */
   readonly at: number
   readonly used: number | null
   readonly waiting: number | null
@@ -36,6 +37,14 @@ const TREND_MS = 60_000
 /** Byte counts of a ring are modulo this. */
 const BYTES_MODULUS = 2 ** 48
 
+/**
+ * The time for what is measured in spans: it passes as it does, also while the machine's clock is set. About milliseconds since 1970, so that
+ * those of processes that follow each other do, too.
+ */
+export function steadyTime(): number {
+  return Math.round(performance.timeOrigin + performance.now())
+}
+
 /** The last minutes of a ring. */
 export class History {
   readonly #points: Point[] = []
@@ -44,13 +53,16 @@ export class History {
     return this.#points
   }
 
-  add(snapshot: Snapshot): void {
-    this.put(pointOf(snapshot))
+  /** @param at when it was seen, by {@link steadyTime} of whoever saw it */
+  add(snapshot: Snapshot, at: number): void {
+    this.put(pointOf(snapshot, at))
   }
 
   put(point: Point): void {
     const last = this.#points.at(-1)
-    if (last !== undefined && point.at <= last.at) return
+    if (point.at === last?.at) return
+    // It is by the clock of another process then, which says nothing about how long ago the others were.
+    if (last !== undefined && point.at < last.at) this.#points.length = 0
     // A ring that was made anew counts from nothing: what was before says nothing about it.
     if (last?.pushed != null && point.pushed !== null && point.pushed < last.pushed)
       this.#points.length = 0
@@ -93,12 +105,11 @@ export function rateBetween(
   return ((to - from + wrapped) / ms) * 1000
 }
 
-export function pointOf(snapshot: Snapshot): Point {
-  const { at } = snapshot
+function pointOf(snapshot: Snapshot, at: number): Point {
   if (!isSeen(snapshot)) return { at, ...NOTHING }
   const { log, stats, waitingItems, producer, consumer } = snapshot
   const since = (time: number | undefined): number | null =>
-    time === undefined ? null : Math.max(0, at - time)
+    time === undefined ? null : Math.max(0, snapshot.at - time)
   return {
     at,
     used: log?.used ?? null,

@@ -59,19 +59,35 @@ test('a lease that is not renewed is no sign of life', () => {
   )
 })
 
-test('rates come from the differences of snapshots, over the last ten seconds', () => {
+/** A history, and what adds to it what was seen at a second. */
+function historyOf(): { history: History; see: (at: number, items: number, used: number) => void } {
   const history = new History()
-  const at = (seconds: number, items: number, used: number): RingSeen => ({
-    ...RING,
-    at: RING.at + seconds * 1000,
-    log: { head: 0, tail: 0, used },
-    stats: { ...(RING.stats as NonNullable<RingSeen['stats']>), pushedItems: items },
-  })
-  history.add(at(0, 0, 0))
+  const see = (at: number, pushedItems: number, used: number): void => {
+    const stats = { ...(RING.stats as NonNullable<RingSeen['stats']>), pushedItems }
+    // By the machine's clock, all of it was at one time.
+    history.add({ ...RING, log: { head: 0, tail: 0, used }, stats }, at * 1000)
+  }
+  return { history, see }
+}
+
+test('rates come from the differences of snapshots, over the last ten seconds', () => {
+  const { history, see } = historyOf()
+  see(0, 0, 0)
   expect(history.rates.pushed).toBeUndefined()
-  for (let second = 1; second <= 30; second++) history.add(at(second, second * 5, second * 1000))
+  for (let second = 1; second <= 30; second++) see(second, second * 5, second * 1000)
   expect(history.rates).toMatchObject({ pushed: 5, popped: 0, growth: 1000 })
   // Another ring is there now.
-  history.add(at(31, 3, 0))
+  see(31, 3, 0)
   expect(history.points).toHaveLength(1)
+})
+
+test('what another process saw, whose clock is behind, begins the history anew', () => {
+  const { history, see } = historyOf()
+  see(100, 5, 0)
+  see(100, 6, 0)
+  expect(history.points).toMatchObject([{ pushed: 5 }])
+  see(40, 7, 0)
+  see(41, 9, 0)
+  expect(history.points).toMatchObject([{ pushed: 7 }, { pushed: 9 }])
+  expect(history.rates.pushed).toBe(2)
 })

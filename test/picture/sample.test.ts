@@ -23,6 +23,15 @@ function viewOf(device: BlockDevice): Promise<Format2View> {
   return Format2View.open(new SalvageBlockDevice(device))
 }
 
+/** A clock that people set. */
+class SetClock extends FakeClock {
+  setTo = 1_700_000_000_000
+
+  override time(): number {
+    return this.setTo
+  }
+}
+
 /** What `inspectRing` says, as a view has it. */
 async function expected(device: BlockDevice): Promise<Partial<ViewOfRing>> {
   const { format, used, waitingItems, waitingBytes, stats, producer, consumer } =
@@ -122,6 +131,21 @@ test('with both slots of a role damaged, nothing is made up about the log', asyn
   expect(found.log).toBeUndefined()
   expect(found.waitingItems).toBeUndefined()
   expect(found.damage).toHaveLength(2)
+})
+
+test('a clock that is set back keeps no watch from trying again', async () => {
+  using folder = temporaryFolder()
+  const path = folder.file('ring')
+  const clock = new SetClock()
+  await using watch = new RingWatch(path, pictureAccess({}), { clock })
+  const failed = { device: path, error: { code: 'BLOCK_OPEN' } }
+  expect(await watch.look()).toMatchObject({ ...failed, at: clock.setTo })
+  await makeRing(path, 'one\n')
+  clock.setTo -= 3_600_000
+  await clock.advance(1999)
+  expect(await watch.look()).toMatchObject({ ...failed, at: clock.setTo })
+  await clock.advance(1)
+  expect(await watch.look()).toMatchObject({ at: clock.setTo, waitingItems: 1 })
 })
 
 test('a watch of a path tells who is at work, and what is wrong instead of failing', async () => {

@@ -9,7 +9,7 @@ const paint = (_: unknown, text: string): string => text
 
 function shown(snapshot: Snapshot): Shown {
   const history = new History()
-  history.add(snapshot)
+  history.add(snapshot, 0)
   return { snapshot, history }
 }
 

@@ -73,8 +73,8 @@ function showAnswers(snapshot: Snapshot, history: History): void {
   }
 }
 
-function take({ at, rings: changed }: Update): void {
-  toldAt = Date.now()
+function take({ at, steadyAt, rings: changed }: Update): void {
+  toldAt = performance.now()
   for (const [index, snapshot] of Object.entries(changed)) {
     const known = rings[Number(index)]
     if (known === undefined) rings[Number(index)] = { snapshot, history: new History() }
@@ -82,7 +82,7 @@ function take({ at, rings: changed }: Update): void {
   }
   for (const [index, ring] of rings.entries()) {
     if (!(index in changed)) ring.snapshot = { ...ring.snapshot, at }
-    ring.history.add(ring.snapshot)
+    ring.history.add(ring.snapshot, steadyAt)
   }
   setText(status, `live: ${rings.length} ${rings.length === 1 ? 'ring' : 'rings'}`)
   document.body.classList.remove('stale')
@@ -178,7 +178,7 @@ const events = new EventSource('api/events')
 events.onmessage = (event) => take(JSON.parse(event.data) as Update)
 events.onerror = () => setText(status, 'not connected; trying again')
 setInterval(() => {
-  if (Date.now() - toldAt > STALE_MS) document.body.classList.add('stale')
+  if (performance.now() - toldAt > STALE_MS) document.body.classList.add('stale')
 }, 1000)
 byId('verify', HTMLButtonElement).onclick = () => void verify()
 byId('read', HTMLButtonElement).onclick = () => void readItems()

@@ -300,7 +300,7 @@ export class Format2View implements View {
   }
 
   async #damage({ findings }: Control): Promise<readonly Damage[]> {
-    const now = systemClock.time()
+    const now = systemClock.now()
     if (now - this.#checkedAt >= CHECK_MS) {
       const fixed = new Findings()
       await checkFixed(this.#disk, fixed, systemClock)

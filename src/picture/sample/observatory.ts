@@ -1,4 +1,4 @@
-import { History } from '../history.ts'
+import { History, steadyTime } from '../history.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'
 import { RingWatch } from './watch.ts'
@@ -19,17 +19,17 @@ export interface Watched {
 /** Looks at several rings, at the pace of whoever wants to know. */
 export class Observatory implements AsyncDisposable {
   readonly #rings: { watch: RingWatch; history: History; snapshot: Snapshot | undefined }[]
-  readonly #onLook: (at: number) => void
+  readonly #onLook: () => void
   #timer: NodeJS.Timeout | undefined
   #intervalMs = 0
   #ended = false
 
   /** @param onLook called after each look at all rings */
-  constructor(devices: readonly string[], access: DeviceAccess, onLook: (at: number) => void) {
+  constructor(devices: readonly string[], access: DeviceAccess, onLook: () => void) {
     this.#onLook = onLook
     const holdersMs = LEAST_HOLDERS_MS + devices.length * HOLDERS_MS_EACH
     this.#rings = devices.map((device) => ({
-      watch: new RingWatch(device, access, holdersMs),
+      watch: new RingWatch(device, access, { holdersMs }),
       history: new History(),
       snapshot: undefined,
     }))
@@ -48,20 +48,20 @@ export class Observatory implements AsyncDisposable {
 
   async #tick(): Promise<void> {
     clearTimeout(this.#timer)
-    const began = Date.now()
+    const began = steadyTime()
     const waiting = this.#rings.values()
     const work = async (): Promise<void> => {
       for (const ring of waiting) {
         ring.snapshot = await ring.watch.look()
-        ring.history.add(ring.snapshot)
+        ring.history.add(ring.snapshot, steadyTime())
       }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, work))
     if (this.#ended) return
-    this.#onLook(Date.now())
+    this.#onLook()
     clearTimeout(this.#timer)
     // A slow look does not make the next one follow at once.
-    const pause = Math.max(this.#intervalMs / 2, this.#intervalMs - (Date.now() - began))
+    const pause = Math.max(this.#intervalMs / 2, this.#intervalMs - (steadyTime() - began))
     this.#timer = setTimeout(() => void this.#tick(), pause)
   }
 

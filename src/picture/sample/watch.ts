@@ -1,5 +1,5 @@
 import type { BlockDevice, BlockHolder } from '../../block/device.ts'
-import { systemClock } from '../../clock.ts'
+import { type Clock, systemClock } from '../../clock.ts'
 import { salvage } from '../../ring/report/read-around.ts'
 import type { Role } from '../../ring/roles.ts'
 import type { RingSeen, Snapshot } from '../snapshot.ts'
@@ -19,6 +19,12 @@ const PATIENCE_MS = 2000
 
 type Holders = Readonly<Record<Role, BlockHolder | null>>
 
+/** How a {@link RingWatch} looks. */
+export interface WatchOptions {
+  readonly holdersMs?: number
+  readonly clock?: Clock
+}
+
 interface Opened {
   readonly device: BlockDevice
   readonly view: View
@@ -33,6 +39,7 @@ export class RingWatch implements AsyncDisposable {
   readonly device: string
   readonly #access: DeviceAccess
   readonly #holdersMs: number
+  readonly #clock: Clock
   readonly #ending = new AbortController()
   #opened: Opened | undefined
   #holders: { readonly of: Holders | undefined; readonly at: number } | undefined
@@ -46,10 +53,15 @@ export class RingWatch implements AsyncDisposable {
   #failed: { readonly snapshot: Snapshot; readonly at: number } | undefined
   #looking: Promise<Snapshot> | undefined
 
-  constructor(device: string, access: DeviceAccess, holdersMs: number = HOLDERS_MS) {
+  constructor(
+    device: string,
+    access: DeviceAccess,
+    { holdersMs = HOLDERS_MS, clock = systemClock }: WatchOptions = {},
+  ) {
     this.device = device
     this.#access = access
     this.#holdersMs = holdersMs
+    this.#clock = clock
   }
 
   /** What is there now; or, if the device does not answer within two seconds, that it does not. */
@@ -62,9 +74,9 @@ export class RingWatch implements AsyncDisposable {
   }
 
   async #look(): Promise<Snapshot> {
-    const now = systemClock.time()
+    const now = this.#clock.now()
     if (this.#failed !== undefined && now - this.#failed.at < RETRY_MS)
-      return { ...this.#failed.snapshot, at: now }
+      return { ...this.#failed.snapshot, at: this.#clock.time() }
     this.#failed = undefined
     try {
       return await this.#read(now)
@@ -78,7 +90,7 @@ export class RingWatch implements AsyncDisposable {
   }
 
   #unseen(code: string, message: string): Snapshot {
-    return { device: this.device, at: systemClock.time(), error: { code, message } }
+    return { device: this.device, at: this.#clock.time(), error: { code, message } }
   }
 
   async #read(now: number): Promise<RingSeen> {
@@ -88,7 +100,7 @@ export class RingWatch implements AsyncDisposable {
     const seen = await view.look(this.#ending.signal)
     const holders = await this.#askHolders(device, view, now)
     const known = this.#seen
-    const at = systemClock.time()
+    const at = this.#clock.time()
     // The same objects for the same things: whoever compares snapshots need not look into them.
     if (known?.view === seen && known.holders === holders) return { ...known.snapshot, at }
     const holder = (role: Role) => (holders === undefined ? {} : { holder: holders[role] })

@@ -61,7 +61,7 @@ export class PictureServer implements AsyncDisposable {
   constructor(options: ServeOptions) {
     this.#options = options
     const { devices, access, page } = options
-    this.#observatory = new Observatory(devices, access, (at) => this.#subscribers.tell(at))
+    this.#observatory = new Observatory(devices, access, () => this.#subscribers.tell())
     this.#subscribers = new Subscribers(this.#observatory)
     this.#headers = headersFor(page)
     this.#answers = {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { steadyTime } from '../history.ts'
 import type { Observatory } from '../sample/observatory.ts'
 import type { Snapshot } from '../snapshot.ts'
 
@@ -10,6 +11,8 @@ const MOST_WAITING_BYTES = 1 << 20
 /** What is sent: the rings that have changed, by their number. The others are as they were, at this time. */
 export interface Update {
   readonly at: number
+  /** The same by a clock that never goes back. */
+  readonly steadyAt: number
   readonly rings: Readonly<Record<string, Snapshot>>
 }
 
@@ -37,19 +40,19 @@ export class Subscribers {
     })
     const rings = this.#observatory.rings.map(({ snapshot }) => snapshot)
     // It begins with all, where there is something already.
-    if (rings.every((ring) => ring !== undefined)) this.#send(response, updateOf(Date.now(), rings))
+    if (rings.every((ring) => ring !== undefined)) this.#send(response, updateOf(rings))
     else this.#told = []
     this.onChange(this.#responses.size)
   }
 
-  tell(at: number): void {
+  tell(): void {
     if (this.#responses.size === 0) return
     const snapshots = this.#observatory.rings.map(({ snapshot }) => snapshot)
     const changed = snapshots.map((snapshot, index) =>
       isAsBefore(snapshot, this.#told[index]) ? undefined : snapshot,
     )
     this.#told = snapshots
-    const event = updateOf(at, changed)
+    const event = updateOf(changed)
     for (const response of this.#responses) this.#send(response, event)
   }
 
@@ -72,10 +75,10 @@ function isAsBefore(now: Snapshot | undefined, before: Snapshot | undefined): bo
   return one.length === other.length && one.every(same)
 }
 
-function updateOf(at: number, snapshots: readonly (Snapshot | undefined)[]): string {
+function updateOf(snapshots: readonly (Snapshot | undefined)[]): string {
   const rings = Object.fromEntries(
     snapshots.flatMap((snapshot, index) => (snapshot === undefined ? [] : [[index, snapshot]])),
   )
-  const update: Update = { at, rings }
+  const update: Update = { at: Date.now(), steadyAt: steadyTime(), rings }
   return `data: ${JSON.stringify(update)}\n\n`
 }
