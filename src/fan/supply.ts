@@ -90,7 +90,8 @@ export class Supply<Out> {
       try {
         this.#entries = await this.reader.receiveMany({ ...AHEAD, signal })
       } catch (error) {
-        if (signal.aborted) return
+        // The end's own reason tells nothing of the ring. Anything else does: `end` goes back for it.
+        if (signal.aborted && error === signal.reason) return
         this.#entries = []
         this.#failure = { error }
       }

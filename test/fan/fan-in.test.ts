@@ -7,7 +7,7 @@ import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
-import { left, named, ring, turn } from './rings.ts'
+import { hung, left, named, ring, turn } from './rings.ts'
 
 test('rings take turns, and each keeps its order', async () => {
   const rings = [await ring(named('a', 300)), await ring(named('b', 300)), await ring(['c0', 'c1'])]
@@ -101,6 +101,22 @@ test('an item that does not decode is told, and the ring goes on behind it', asy
   expect(items).toEqual([1, 3])
   expect(failed.map(isCodecError)).toEqual([true])
   await fan.close()
+})
+
+test('an item that does not decode while its ring is removed comes again', async () => {
+  const { reader, release } = await hung(['no json', '"b"'], json<string>())
+  const failed: unknown[] = []
+  const fan = receiveFrom([reader], { onFailed: (error) => failed.push(error) })
+  const received = fan.receive()
+  await turn()
+  const removed = fan.remove(reader)
+  release()
+  await removed
+  expect(failed).toEqual([])
+  await expect(reader.receive()).rejects.toSatisfy(isCodecError)
+  expect((await reader.receive()).item).toBe('b')
+  await fan.close()
+  await expect(received).rejects.toMatchObject({ code: 'RING_CLOSED' })
 })
 
 test('a closed reader leaves, and a closed fan-in ends its loops', async () => {

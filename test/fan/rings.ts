@@ -1,4 +1,5 @@
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import type { Codec } from '../../src/codec/codec.ts'
 import { text } from '../../src/codec/index.ts'
 import { inspectRing } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
@@ -21,17 +22,20 @@ export async function ring(items: readonly string[] = []): Promise<Ring> {
 }
 
 /** A reader of a ring whose device answers nothing until it is released. */
-export async function hung(): Promise<{ reader: RingReader<string>; release: () => void }> {
-  const { device, reader } = await ring()
-  await reader.close()
+export async function hung(
+  items: readonly string[] = [],
+  codec: Codec<string> = text,
+): Promise<{ reader: RingReader<string>; release: () => void }> {
+  const { device, reader: first } = await ring(items)
+  await first.close()
   const hooked = new HookedDevice(device)
-  const opened = await RingReader.open(hooked, { codec: text })
+  const reader = await RingReader.open(hooked, { codec })
   let release = (): void => undefined
   const released = new Promise<void>((resolve) => {
     release = resolve
   })
   hooked.before = () => released
-  return { reader: opened, release }
+  return { reader, release }
 }
 
 /** Names of items: a0, a1, … */
