@@ -74,6 +74,8 @@ export class Scheduler<T extends Task> {
   #stopped = false
   #held = 0
   #heldBytes = 0
+  /** Tasks that are next, and wait for a turn. */
+  #awaitingTurn = 0
   /** Attempts that wait for something to be ready. */
   #idle: (() => void)[] = []
   /** Ends the waiting for a change. */
@@ -149,13 +151,18 @@ export class Scheduler<T extends Task> {
     })
   }
 
+  /** How many tasks could begin, and have not. */
+  get #unbegun(): number {
+    return this.#ready.size + this.#awaitingTurn
+  }
+
   async #takeAll(): Promise<void> {
     const { concurrency, next, maxHeld, maxHeldBytes } = this.#parts
     const { signal } = this.#stop
     const enough = Math.max(concurrency, BATCH / 2)
     while (!signal.aborted) {
       const room = maxHeld - this.#held
-      if (room <= 0 || this.#heldBytes >= maxHeldBytes || this.#ready.size >= enough) {
+      if (room <= 0 || this.#heldBytes >= maxHeldBytes || this.#unbegun >= enough) {
         await this.change()
         continue
       }
@@ -164,7 +171,7 @@ export class Scheduler<T extends Task> {
         tasks = await next(Math.min(room, BATCH), signal)
       } catch (error) {
         // What was taken before it failed is attempted first.
-        while (this.#ready.size > 0 && !signal.aborted) await this.change()
+        while (this.#unbegun > 0 && !signal.aborted) await this.change()
         throw error
       }
       if (signal.aborted) return
@@ -201,8 +208,8 @@ export class Scheduler<T extends Task> {
         await new Promise<void>((resolve) => this.#idle.push(resolve))
         continue
       }
-      if (this.#ready.size === 0) this.changed()
       if (turns !== undefined && !(await this.#turn(turns))) return
+      if (this.#unbegun === 0) this.changed()
       // No function of its own: a promise more for each task would take as long as all the rest.
       let answer: unknown
       let failure: { readonly error: unknown } | undefined
@@ -218,6 +225,7 @@ export class Scheduler<T extends Task> {
 
   /** Waits for a turn; there is none if it stops meanwhile. */
   async #turn(turns: Turns): Promise<boolean> {
+    this.#awaitingTurn++
     const hasTurn = await new Promise<boolean>((resolve) => {
       let listening = (): void => undefined
       const onTurn = (): void => {
@@ -230,6 +238,7 @@ export class Scheduler<T extends Task> {
         resolve(false)
       })
     })
+    this.#awaitingTurn--
     if (hasTurn && this.#stopped) turns.give()
     return hasTurn && !this.#stopped
   }

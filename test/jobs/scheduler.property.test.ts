@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Task as ScheduledTask, Scheduler, type Verdict } from '../../src/jobs/scheduler.ts'
+import { Turns } from '../../src/jobs/turns.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 
@@ -127,4 +128,31 @@ test('what an attempt throws ends it, once the others have ended', async () => {
   await running
   expect(failure).toEqual(new Error('it is bad'))
   expect(attempted).toEqual(['slow', 'bad'])
+})
+
+test('what was taken before no more can be is attempted, also if it has to wait for a turn', async () => {
+  const turns = new Turns(1)
+  turns.take(() => undefined)
+  const tasks = ['one', 'other', 'third'].map((name) => ({ name, key: undefined, bytes: 1 }))
+  const attempted: string[] = []
+  const scheduler = new Scheduler({
+    ...{ clock: new FakeClock(), concurrency: 2, maxHeld: 10, maxHeldBytes: 10, turns },
+    next: async () => {
+      if (tasks.length === 0) throw new Error('the next one is bad')
+      return tasks.splice(0)
+    },
+    attempt: ({ name }) => attempted.push(name),
+    conclude: () => undefined,
+    failed: (_, error) => {
+      throw error
+    },
+  })
+  const running = scheduler.run()
+  running.catch(() => undefined)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(attempted).toEqual([])
+  turns.give()
+  await expect(running).rejects.toThrow('bad')
+  expect(attempted).toEqual(['one', 'other', 'third'])
+  expect(turns.take(() => undefined)).toBe(true)
 })
