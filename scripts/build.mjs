@@ -39,7 +39,10 @@ const SHARED = [
     'creation',
     /^ring\/(format1\/(layout|pointer)|format2\/(create|disk\/directory(-copies)?)|queue\/(create-as|await-ring)|report\/(signatures|finding|dump|repair))$/,
   ],
-  ['leases', /^(pool\/lease|ring\/format2\/(lease\/(?!block$)|disk\/lease-block$))/],
+  [
+    'leases',
+    /^(pool\/lease|ring\/access\/lease-places|ring\/format2\/(lease\/(?!block$)|disk\/lease-block$))/,
+  ],
   ['pool', /^pool\//],
   ['tools', /^ring\/(maintenance\/|format2\/check\/|access\/lease$)/],
   ['work', /^(jobs\/(?!errors$)|ring\/queue\/handling\/)/],

@@ -7,6 +7,7 @@ import { POOL_START, POOL_UNIT } from '../ring/format2/disk/directory.ts'
 import { readContent } from '../ring/report/signatures.ts'
 import { holdsPool } from '../ring/shared/detect.ts'
 import { keyOf } from '../ring/shared/key.ts'
+import { Lazy } from '../util/lazy.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { describeOther, PoolDirectory, writeDirectory, writeGuard } from './directory.ts'
 import { poolTooSmall } from './errors.ts'
@@ -14,6 +15,8 @@ import { holderOf } from './removable.ts'
 import { MIN_POOL_BYTES } from './sizes.ts'
 import type { CreatePoolOptions } from './types.ts'
 import { wipe } from './wipe.ts'
+
+const leases = new Lazy(() => import('./lease.ts'))
 
 const KINDS: OptionKinds<CreatePoolOptions> = {
   overwrite: 'boolean',
@@ -29,6 +32,7 @@ const UUID_BYTES = 16
  * @throws {RangeError} `uuid` has other than 16 bytes
  * @throws {RingError} `RING_NOT_BLANK` without `overwrite`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `openPool`, if there is
  *   a pool
+ * @throws {RingError} `RING_LEASED` if a host has leased a role of the ring on the device; `RING_CORRUPT` if its lease is damaged
  * @throws {BlockError} `BLOCK_CLAIMED` if a ring on the device is in use; `BLOCK_READ_ONLY`
  */
 export async function createPool(
@@ -78,6 +82,10 @@ async function create(
       `${device.name} holds ${found}; nothing was written. Erase it, or overwrite it on purpose`,
       { device: device.name, field: 'pool', expected: 'zeroes, or a pool of rings', found },
     )
+  }
+  if (!isFree) {
+    const { leasesOn, takeOrCheck } = leases.value ?? (await leases.load())
+    for (const place of await leasesOn(device)) await takeOrCheck(place, clock, undefined)
   }
   await wipe(device, POOL_START)
   await writeGuard(device, info)

@@ -1,9 +1,11 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
+import { isRingError } from '../errors.ts'
+import { leasePlaces } from '../ring/access/lease-places.ts'
 import { DIRECTORY_LEASE, POOL_UNIT } from '../ring/format2/disk/directory.ts'
 import { LeasedBlockDevice } from '../ring/format2/lease/leased-device.ts'
 import { checkFree } from '../ring/format2/lease/leased-role.ts'
-import { LeaseStore } from '../ring/format2/lease/store.ts'
+import { type LeasePlace, LeaseStore } from '../ring/format2/lease/store.ts'
 import { takeLease } from '../ring/format2/lease/take.ts'
 import type { LeaseOptions } from '../ring/lease-types.ts'
 import type { PoolDirectory } from './directory.ts'
@@ -42,4 +44,29 @@ export async function whileLeased<T>(
   } finally {
     await lease.release()
   }
+}
+
+/** Where the leases are of what is on a device that is no pool; nowhere if it has none. */
+export async function leasesOn(device: BlockDevice): Promise<readonly LeasePlace[]> {
+  try {
+    return await leasePlaces(device)
+  } catch (error) {
+    if (isRingError(error) || error instanceof RangeError) return []
+    throw error
+  }
+}
+
+/**
+ * Checks that no host has a lease; or takes it, if the options are given.
+ * @throws {RingError} `RING_LEASED`; `RING_CORRUPT` if it is damaged; as `takeLease`
+ */
+export async function takeOrCheck(
+  place: LeasePlace,
+  clock: Clock,
+  options: LeaseOptions | undefined,
+): Promise<{ release(): Promise<void> } | undefined> {
+  const store = await LeaseStore.open(place, clock)
+  if (options !== undefined) return takeLease(store, clock, options)
+  await checkFree(store)
+  return undefined
 }

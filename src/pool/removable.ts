@@ -2,13 +2,17 @@ import type { BlockClaim } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import { isRingError } from '../errors.ts'
 import { inspectRing } from '../ring/access/attach.ts'
+import { Disk } from '../ring/format2/disk/disk.ts'
 import { takeRole } from '../ring/format2/take-role.ts'
 import type { LeaseOptions } from '../ring/lease-types.ts'
 import { detectFormat } from '../ring/shared/detect.ts'
 import { keyOf } from '../ring/shared/key.ts'
+import { Lazy } from '../util/lazy.ts'
 import { notEmpty } from './errors.ts'
 import { type PoolRingDevice, ROLES_OF_RING } from './ring-device.ts'
 import type { RemoveRingOptions } from './types.ts'
+
+const leases = new Lazy(() => import('./lease.ts'))
 
 /** Who removes a ring, and how. */
 interface Remover extends RemoveRingOptions {
@@ -32,8 +36,16 @@ export async function takeRing(ring: PoolRingDevice, remover: Remover): Promise<
     for (const role of taken.reverse()) await role.release()
   }
   try {
-    const isLeasable = await checkEmpty(ring, remover)
-    for (const role of ROLES_OF_RING) taken.push(await take(ring, role, remover, isLeasable))
+    await checkEmpty(ring, remover)
+    const isIdentified = await canLease(ring)
+    for (const role of ROLES_OF_RING) taken.push(await take(ring, role, remover, isIdentified))
+    if (!isIdentified) {
+      const { leasesOn, takeOrCheck } = leases.value ?? (await leases.load())
+      for (const place of await leasesOn(ring)) {
+        const lease = await takeOrCheck(place, remover.clock, remover.lease)
+        if (lease !== undefined) taken.push(lease)
+      }
+    }
     // An item may have come before the roles were taken.
     await checkEmpty(ring, remover)
   } catch (error) {
@@ -47,9 +59,9 @@ async function take(
   ring: PoolRingDevice,
   role: (typeof ROLES_OF_RING)[number],
   { client, clock, lease }: Remover,
-  isLeasable: boolean,
+  isIdentified: boolean,
 ): Promise<Pick<BlockClaim, 'release'>> {
-  if (isLeasable && (role === 'producer' || role === 'consumer')) {
+  if (isIdentified && (role === 'producer' || role === 'consumer')) {
     const options = { queue: 'pool', client, clock, ...(lease && { lease }) }
     return (await takeRole(ring, role, options)).claimed
   }
@@ -57,21 +69,31 @@ async function take(
   return await ring.claim(role, { holder: holderOf(client), key: keyOf(ring) })
 }
 
-/** @returns whether the ring is of a format that has leases, and can be read */
+/** Whether the ring is of a format that has leases, and says where they are. */
+async function canLease(ring: PoolRingDevice): Promise<boolean> {
+  try {
+    if ((await detectFormat(ring)) === 1) return false
+    await Disk.open(ring)
+    return true
+  } catch (error) {
+    if (isRingError(error)) return false
+    throw error
+  }
+}
+
+/** @throws {RingError} `RING_NOT_EMPTY`: it has items, or cannot be read */
 async function checkEmpty(
   ring: PoolRingDevice,
   { device, name, discardItems = false }: Remover,
-): Promise<boolean> {
+): Promise<void> {
   try {
     const { used } = await inspectRing(ring)
     if (used > 0 && !discardItems) throw notEmpty(device, name, 'has unacknowledged items')
-    return (await detectFormat(ring)) === 2
   } catch (error) {
     if (!isRingError(error) || error.code === 'RING_NOT_EMPTY' || error.code === 'RING_REMOVED') {
       throw error
     }
-    if (discardItems) return false
-    throw notEmpty(device, name, `cannot be read (${error.message})`)
+    if (!discardItems) throw notEmpty(device, name, `cannot be read (${error.message})`)
   }
 }
 

@@ -1,15 +1,13 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { formatUuid } from '../format2/disk/block.ts'
-import { Disk } from '../format2/disk/disk.ts'
 import type { LeasedRole } from '../format2/lease/block.ts'
 import { freeLease } from '../format2/lease/free.ts'
 import { LeaseStore, leaseOfRing } from '../format2/lease/store.ts'
 import type { LeaseState, UnreadableLease } from '../lease-types.ts'
 import { cannotRead, salvage, unreadableBytes } from '../report/read-around.ts'
-import { detectFormat } from '../shared/detect.ts'
 import { keyOf } from '../shared/key.ts'
-import { refuseLeases } from './attach.ts'
+import { leasePlaces, openLeasable } from './lease-places.ts'
 
 /** The leases of both roles, as far as they are readable. */
 export interface RingLeases {
@@ -33,7 +31,7 @@ export async function readLeases(
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Promise<RingLeases> {
   return await salvage(device, async (readable, format) => {
-    const disk = await openDisk(readable, format)
+    const disk = await openLeasable(readable, format)
     const read = async (role: LeasedRole): Promise<LeaseState | UnreadableLease> => {
       const store = await LeaseStore.open(leaseOfRing(disk, role), clock)
       const state = await store.read()
@@ -51,29 +49,29 @@ export async function readLeases(
 
 /**
  * Frees the lease of a role whose holder is gone for good. A holder that is still running notices when it renews the
- * lease, after a third of its timeout or later; until then it works beside a new holder. So make sure.
+ * lease, after a third of its timeout or later; until then it works beside a new holder. So make sure. The lease of a ring that is
+ * damaged is looked for where rings have them.
  * @returns what the lease was before; if it was free, nothing is written
  * @throws {BlockError} `BLOCK_CLAIMED`: the role is held on this machine
- * @throws as `readLeases`
+ * @throws {RingError} `RING_SECTOR_SIZE`; as `readLeases`, if there is no lease either
+ * @throws {RangeError} the ring is of format 1, which has no leases
  */
 export async function breakLease(
   device: BlockDevice,
   role: LeasedRole,
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Promise<LeaseState> {
-  const disk = await openDisk(device, await detectFormat(device))
-  const store = await LeaseStore.open(leaseOfRing(disk, role), clock)
+  const places = await leasePlaces(device)
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder: 'a program that breaks the lease', key: keyOf(device) })
     : undefined
   try {
-    return await freeLease(store, clock)
+    const before: LeaseState[] = []
+    for (const place of places.filter((each) => each.role === role)) {
+      before.push(await freeLease(await LeaseStore.open(place, clock), clock))
+    }
+    return before.find(({ status }) => status !== 'free') ?? before[0] ?? { status: 'never' }
   } finally {
     await claim?.release()
   }
-}
-
-async function openDisk(device: BlockDevice, format: 1 | 2): Promise<Disk> {
-  if (format === 1) await refuseLeases(device)
-  return Disk.open(device)
 }

@@ -110,6 +110,14 @@ export function saidSize(block: Uint8Array): number {
   return HEADER.get(viewOf(block)).size
 }
 
+/** The length and the identity that a lease states, damaged or not; undefined if a block does not say that it is one. */
+export function saidLease(
+  block: Uint8Array,
+): { readonly size: number; readonly uuid: Uint8Array } | undefined {
+  const { magic, type, size, uuid } = HEADER.get(viewOf(block))
+  return latin1.decode(magic) === MAGIC && type === LEASE ? { size, uuid } : undefined
+}
+
 /** The checksum of a block, computed with zeroes in its own field. */
 function crcOf(block: Uint8Array): number {
   const front = crc32c(new Uint8Array(4), crc32c(block.subarray(0, CRC_AT)))

@@ -247,7 +247,11 @@ function misfit(
 }
 
 /** The ring is fine, but with these sectors it cannot be written block by block. */
-function tooLargeSectors({ uuid, blockSize }: Superblock, sectorSize: number, device: string) {
+export function tooLargeSectors(
+  { uuid, blockSize }: Pick<Superblock, 'uuid' | 'blockSize'>,
+  sectorSize: number,
+  device: string,
+): RingError {
   return new RingError(
     'RING_SECTOR_SIZE',
     `The ring ${formatUuid(uuid)} on ${device} has blocks of ${blockSize} bytes, but the device was opened with sectors of ` +

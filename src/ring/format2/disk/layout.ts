@@ -75,6 +75,12 @@ export function dataBlocksOf(blockSize: number, deviceBytes: number): number {
   return Math.floor((lastSuperblock(blockSize, deviceBytes) - dataOffset(blockSize)) / blockSize)
 }
 
+/** Where the leases of both roles are, for a block size. */
+export function leaseOffsets(blockSize: number): Layout['leases'] {
+  const [first, unit] = [firstSuperblock(blockSize), unitOf(blockSize)]
+  return { producer: first + 6 * unit, consumer: first + 7 * unit }
+}
+
 /** Where the data area begins, for a block size. */
 export function dataOffset(blockSize: number): number {
   return firstSuperblock(blockSize) + FRONT_BLOCKS * unitOf(blockSize)
@@ -103,7 +109,7 @@ export function makeLayout(blockSize: number, deviceBytes: number, device: strin
     producerSlots: [first + 2 * unit, first + 3 * unit],
     consumerSlots: [first + 4 * unit, first + 5 * unit],
     slots: { offset: first + 2 * unit, bytes: 4 * unit },
-    leases: { producer: first + 6 * unit, consumer: first + 7 * unit },
+    leases: leaseOffsets(blockSize),
     dataOffset: start,
     dataBlocks,
   }

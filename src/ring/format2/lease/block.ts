@@ -15,7 +15,9 @@ export async function readLeaseBlock({
   readonly offset: number
   readonly blockSize: number
 }): Promise<Uint8Array> {
-  return (await readRange(device, offset, blockSize)).bytes
+  const read = await readRange(device, offset, blockSize)
+  // Sectors may be larger than blocks.
+  return read.bytes.subarray(offset - read.offset).subarray(0, blockSize)
 }
 
 /** Reads the lease block of a role of a ring, if the role was ever leased. */

@@ -3,7 +3,7 @@ import type { Permit } from '../../../block/permit.ts'
 import type { Clock } from '../../../clock.ts'
 import type { LeaseRecord, LeaseState } from '../../lease-types.ts'
 import { formatUuid } from '../disk/block.ts'
-import { Disk } from '../disk/disk.ts'
+import { Disk, tooLargeSectors } from '../disk/disk.ts'
 import { encodeLease, parseLease } from '../disk/lease-block.ts'
 import { type LeasedRole, readLeaseBlock } from './block.ts'
 import { leaseLost } from './errors.ts'
@@ -94,10 +94,17 @@ export class LeaseStore {
     }
   }
 
-  /** Writes the record; it is on stable storage when this resolves. The permit is asked when the write is sent, which may be late. */
+  /**
+   * Writes the record; it is on stable storage when this resolves. The permit is asked when the write is sent, which may be late.
+   * @throws {RingError} `RING_SECTOR_SIZE`
+   */
   async write(record: LeaseRecord, permit?: Permit): Promise<void> {
-    const block = this.device.allocate(this.#place.blockSize)
-    encodeLease(block, this.offset, this.#place.uuid, record)
+    const { blockSize, uuid } = this.#place
+    if (blockSize % this.#sectorSize !== 0) {
+      throw tooLargeSectors(this.#place, this.#sectorSize, this.device.name)
+    }
+    const block = this.device.allocate(blockSize)
+    encodeLease(block, this.offset, uuid, record)
     await this.device.write(this.offset / this.#sectorSize, [block], {
       durable: true,
       ...(permit && { permit }),
