@@ -35,7 +35,7 @@ let alone = ''
 let problem: string | undefined
 let readme = ''
 /** The documents whose snippets run by themselves. */
-const DOCUMENTS = ['docs/api.md', 'docs/many-rings.md', 'docs/monitoring.md']
+const DOCUMENTS = ['docs/api.md', 'docs/many-rings.md', 'docs/monitoring.md', 'docs/pool.md']
 /** Their snippets. */
 let documented: readonly string[] = []
 /** What is in the tarball, and how large that is. */
