@@ -1,5 +1,6 @@
 /**
- * The simulator that the rings are tested with. Experimental: any version may change it.
+ * The simulator that the rings are tested with: seeds and exhaustive runs, and the disk beneath them. Experimental: any version may
+ * change it.
  *
  * @experimental
  * @packageDocumentation
@@ -16,37 +17,19 @@ export {
   scriptsOf,
   smallestShape,
 } from './exhaust.ts'
-export { DEFAULT_STEPS, explain, explore, runSeed, simulatedRing } from './explore.ts'
-export {
-  DEVICE_FAULTS,
-  type DeviceFault,
-  EVENT_FAULTS,
-  type EventFault,
-  type FaultKind,
-  type FaultRates,
-  MIXES,
-  type Mix,
-  mixOf,
-  REQUEST_FAULTS,
-  type RequestFault,
-  SETTINGS,
-  type Setting,
-} from './faults.ts'
+export { runSeed, simulatedRing } from './explore.ts'
+export { type FaultKind, MIXES, type Mix, mixOf } from './faults.ts'
 export { format1 } from './format1.ts'
 export {
   format2,
-  format2Hostile,
   format2Overwrite,
   format2OverwriteReader,
   format2Reader,
   format2Work,
 } from './format2.ts'
 export type { Depth, Guarantees, RingUnderTest, Shape } from './guarantees.ts'
-export type { HostsCounts } from './hosts/counts.ts'
 export { leases } from './hosts/explore.ts'
-export type { PauseKind } from './hosts/host.ts'
 export {
-  CLOCK_RATES,
   HOSTS_MIXES,
   type HostsPlan,
   type HostTraits,
@@ -56,24 +39,8 @@ export {
 } from './hosts/plan.ts'
 export { shrinkHosts } from './hosts/shrink.ts'
 export { type HostsOutcome, simulateHosts } from './hosts/simulation.ts'
-export { ConsumerSession, Oracle, type Popping, Violation } from './oracle.ts'
-export {
-  type ConsumerStep,
-  type FaultEvent,
-  faultsOf,
-  type Plan,
-  type ProducerStep,
-  planOf,
-  type ReaderPlan,
-  type ReaderStep,
-  type Size,
-} from './plan.ts'
-export { RequestNames, SimHost, SimProcess } from './process.ts'
-export { mix, nameOf, Random } from './random.ts'
-export { report, reportOf } from './report.ts'
-export { RINGS, ringNamed } from './rings.ts'
-export { type Scheduled, Scheduler, type Stop } from './scheduler.ts'
-export { shorten, shrink } from './shrink.ts'
+export { Random } from './random.ts'
+export { ringNamed } from './rings.ts'
 export {
   type Explored,
   type ExploreOptions,
@@ -82,7 +49,5 @@ export {
   type SeedOutcome,
   type Simulated,
 } from './simulated.ts'
-export { type Broken, type Outcome, Simulation, simulate } from './simulation.ts'
-export { diskStorage, type Storage, type StorageContext, type StorageKind } from './storage.ts'
-export { STORAGES, storageNamed } from './storages.ts'
-export { addCounts, noCounts, type SimCounts, World } from './world.ts'
+export type { Storage, StorageKind } from './storage.ts'
+export { storageNamed } from './storages.ts'
