@@ -43,10 +43,10 @@ async function shop() {
 
 async function openOutbox(device) {
   return Journal.start(device, performOrders, {
-    name: 'orders',
+    queue: 'orders',
     client: 'shop',
     codec: json(),
-    flushIntervalMs: 50,
+    performIntervalMs: 50,
     backoff: { firstMs: 100 },
   })
 }

@@ -91,7 +91,9 @@ async function withJournal(
   signal: AbortSignal,
   use: (journal: Journal) => Promise<unknown>,
 ): Promise<void> {
-  await using journal = await Journal.start(newDevice(), async () => wait(), { flushIntervalMs: 1 })
+  await using journal = await Journal.start(newDevice(), async () => wait(), {
+    performIntervalMs: 1,
+  })
   await counted(signal, use(journal))
 }
 

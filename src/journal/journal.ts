@@ -36,7 +36,7 @@ interface Parts<In> {
   readonly performer: Pick<Performer<never>, 'run' | 'progress' | 'performingUpTo'>
   readonly receipts: Receipts
   readonly schedule: Schedule
-  readonly settings: Pick<Settings<never>, 'name' | 'client' | 'clock' | 'graceMs'>
+  readonly settings: Pick<Settings<never>, 'queue' | 'client' | 'clock' | 'graceMs'>
   readonly stop: AbortController
 }
 
@@ -49,7 +49,7 @@ interface Parts<In> {
  */
 export class Journal<In = Uint8Array> implements AsyncDisposable {
   readonly device: BlockDevice
-  readonly name: string
+  readonly queue: string
   readonly client: string
   /**
    * Resolves when the journal was shut down; rejects with the {@link JournalError} if it ended by itself. A rejection
@@ -78,7 +78,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   private constructor(parts: Parts<In>) {
     const { ends, performer, receipts, schedule, settings, stop } = parts
     this.device = ends.consumer.device
-    this.name = settings.name
+    this.queue = settings.queue
     this.client = settings.client
     this.#writer = ends.writer
     this.#consumer = ends.consumer
@@ -116,7 +116,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     checkOptions('Journal.start', options, JOURNAL_KINDS)
     const settings = settingsOf(options)
     const alarm = new Alarm(settings.clock)
-    const { name: queue, client, clock } = settings
+    const { queue, client, clock } = settings
     const onBlocked = (): void => alarm.wake()
     // A journal is its own consumer: no other program can request a suspension.
     const idle = { idleRefreshIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
@@ -183,9 +183,9 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     )
   }
 
-  /** Asks for performing everything that is durable by now, as {@link Receipt.flush} does. */
-  flush(): void {
-    this.#schedule.flush(this.#pushedUpTo)
+  /** Asks for performing everything that is durable by now, as {@link Receipt.performNow} does. */
+  performNow(): void {
+    this.#schedule.performNow(this.#pushedUpTo)
   }
 
   /** What the journal is doing. */
@@ -220,7 +220,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   }
 
   get #where(): Where {
-    return { device: this.device.name, journal: this.name }
+    return { device: this.device.name, journal: this.queue }
   }
 
   async #run(): Promise<void> {
@@ -243,7 +243,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
       position,
       done,
       sync: (options = {}) => untilAborted(done, options.signal),
-      flush: () => this.#schedule.flush(position),
+      performNow: () => this.#schedule.performNow(position),
     }
   }
 

@@ -260,7 +260,7 @@ export class Performer<Op> {
   }
 
   get #where(): Where {
-    return { device: this.#consumer.device.name, journal: this.#settings.name }
+    return { device: this.#consumer.device.name, journal: this.#settings.queue }
   }
 
   #publish(happening: Happening): void {

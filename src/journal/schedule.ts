@@ -8,25 +8,25 @@ export class Schedule {
   readonly #receipts: Receipts
   readonly #isFull: () => boolean
   readonly #alarm: Alarm
-  readonly #settings: Pick<Settings<never>, 'clock' | 'flushIntervalMs'>
-  #flushUpTo: Position
+  readonly #settings: Pick<Settings<never>, 'clock' | 'performIntervalMs'>
+  #performNowUpTo: Position
 
   constructor(
     receipts: Receipts,
     isFull: () => boolean,
     alarm: Alarm,
-    settings: Pick<Settings<never>, 'clock' | 'flushIntervalMs'>,
+    settings: Pick<Settings<never>, 'clock' | 'performIntervalMs'>,
   ) {
     this.#receipts = receipts
     this.#isFull = isFull
     this.#alarm = alarm
     this.#settings = settings
-    this.#flushUpTo = receipts.performedUpTo
+    this.#performNowUpTo = receipts.performedUpTo
   }
 
   /** Asks for performing everything up to a position now. */
-  flush(position: Position): void {
-    if (position > this.#flushUpTo) this.#flushUpTo = position
+  performNow(position: Position): void {
+    if (position > this.#performNowUpTo) this.#performNowUpTo = position
     this.#alarm.wake()
   }
 
@@ -43,13 +43,13 @@ export class Schedule {
     for (;;) {
       stop.throwIfAborted()
       const { oldest } = this.#receipts
-      const dueAt = oldest === undefined ? undefined : oldest + this.#settings.flushIntervalMs
+      const dueAt = oldest === undefined ? undefined : oldest + this.#settings.performIntervalMs
       if (dueAt !== undefined && (this.#isUrgent() || dueAt <= this.#settings.clock.now())) return
       await this.#alarm.wait(dueAt)
     }
   }
 
   #isUrgent(): boolean {
-    return this.#isFull() || this.#flushUpTo > this.#receipts.performedUpTo
+    return this.#isFull() || this.#performNowUpTo > this.#receipts.performedUpTo
   }
 }

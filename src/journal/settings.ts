@@ -23,9 +23,9 @@ const { codec, createIfMissing, signal, clock } = WRITER_KINDS
 export const JOURNAL_KINDS: OptionKinds<JournalOptions<never>> = {
   ...{ refreshIntervalMs, maxPollMs, maxQueuedItems, maxQueuedBytes, maxItemBytes },
   ...{ codec, createIfMissing, signal, clock },
-  name: 'string',
+  queue: 'string',
   client: 'string',
-  flushIntervalMs: 'number',
+  performIntervalMs: 'number',
   attempts: 'number',
   backoff: 'object',
   deadLetter: ['object', 'function'],
@@ -37,10 +37,10 @@ export const JOURNAL_KINDS: OptionKinds<JournalOptions<never>> = {
 
 /** A journal's options, checked and complete. */
 export interface Settings<Out> {
-  readonly name: string
+  readonly queue: string
   readonly client: string
   readonly codec: Codec<Out, never>
-  readonly flushIntervalMs: number
+  readonly performIntervalMs: number
   readonly backoff: Backoff
   readonly deadLetter: DeadLetterFunction<Out> | undefined
   /** Attempts at an operation alone before it is given up. */
@@ -58,20 +58,20 @@ export interface Settings<Out> {
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<Out> {
-  const { name = UNNAMED_JOURNAL, client = 'unknown', clock = systemClock } = options
-  const { flushIntervalMs = 0, graceMs = GRACE_MS } = options
+  const { queue = UNNAMED_JOURNAL, client = 'unknown', clock = systemClock } = options
+  const { performIntervalMs = 0, graceMs = GRACE_MS } = options
   const { maxBatchItems = 1000, maxBatchBytes = 1 << 20 } = options
   const deadLetter = sinkOf(options.deadLetter, { clock, client })
   const { attempts = attemptsOf(deadLetter) } = options
   const backoff = backoffOf('Journal.start', options, { firstMs: FIRST_MS, maxMs: MAX_MS })
-  checkRange({ flushIntervalMs }, 0, Number.POSITIVE_INFINITY)
+  checkRange({ performIntervalMs }, 0, Number.POSITIVE_INFINITY)
   checkRange({ graceMs }, 0, MAX_TIMER_MS)
   checkRange({ attempts, maxBatchItems, maxBatchBytes }, 1, Number.POSITIVE_INFINITY)
   return {
-    name,
+    queue,
     client,
     codec: options.codec ?? (bytes as Codec<Out & Uint8Array, never>),
-    flushIntervalMs,
+    performIntervalMs,
     backoff,
     deadLetter,
     attempts,

@@ -44,7 +44,7 @@ export interface JournalOptions<Out, In = Out>
     'refreshIntervalMs' | 'maxPollMs' | 'maxQueuedItems' | 'maxQueuedBytes' | 'maxItemBytes'
   > {
   /** The queue's name, written as text into the pointer sectors. Default `unknown journal`. */
-  readonly name?: string
+  readonly queue?: string
   /** The program's name, written likewise. Default `unknown`. */
   readonly client?: string
   /** Create the journal if the device is blank, as the options say. Default true. */
@@ -53,9 +53,9 @@ export interface JournalOptions<Out, In = Out>
   readonly codec?: Codec<Out, In>
   /**
    * How long a pushed operation may wait to be performed with others, counted from the push of the first one that
-   * waits. Default 0. `Infinity`: until a `flush`, or until the journal is full.
+   * waits. Default 0. `Infinity`: until a `performNow`, or until the journal is full.
    */
-  readonly flushIntervalMs?: number
+  readonly performIntervalMs?: number
   /**
    * Attempts at an operation alone before it is given up: it goes to the dead letters, or the journal ends with `JOURNAL_STOPPED`, and the
    * operation stays on the device. Default: 10 with a `deadLetter`, otherwise no limit. A batch that keeps failing is performed one by
@@ -99,10 +99,10 @@ export interface Receipt {
    */
   sync(options?: WaitingOptions): Promise<void>
   /**
-   * Asks for performing all that was pushed up to here now, not only after `flushIntervalMs`. A pause after a
+   * Asks for performing all that was pushed up to here now, not only after `performIntervalMs`. A pause after a
    * failure is not cut short.
    */
-  flush(): void
+  performNow(): void
 }
 
 /** A journal's state. */

@@ -12,7 +12,7 @@ const WAITING_BYTES = 8 << 20
  * A web stream of what a reader reads, for as long as the reader is open. Nothing is acknowledged by itself.
  * Cancelling the stream leaves the reader open.
  */
-export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<RingEntry<Out>> {
+export function toReadableStream<Out>(reader: RingReader<Out>): ReadableStream<RingEntry<Out>> {
   const stop = new AbortController()
   return new ReadableStream<RingEntry<Out>>(
     {
@@ -38,7 +38,7 @@ export function readableStream<Out>(reader: RingReader<Out>): ReadableStream<Rin
  * item is durable; when `close` resolves, all are. Aborting drops what was not pushed. Closing the stream leaves
  * the writer open.
  */
-export function writableStream<In>(writer: RingWriter<In>): WritableStream<In> {
+export function toWritableStream<In>(writer: RingWriter<In>): WritableStream<In> {
   const inFlight = new Set<Promise<unknown>>()
   return new WritableStream<In>({
     write: async (item, controller) => {

@@ -42,7 +42,7 @@ const device = await FileBlockDevice.open(path)
 const journal = await Journal.start(device, perform, {
   codec: json(),
   ...{
-    flushIntervalMs: mode === 'leave' ? 500 : 2,
+    performIntervalMs: mode === 'leave' ? 500 : 2,
     backoff: { firstMs: 2, maxMs: 5 },
     maxBatchItems: 7,
   },

@@ -28,13 +28,13 @@ class CountingDevice extends MemoryBlockDevice {
 
 describe('push and perform', () => {
   test('operations are performed in order, and done when the consumer pointer is durable', async () => {
-    const { journal, device, calls } = await startRig({ flushIntervalMs: 1e9 })
+    const { journal, device, calls } = await startRig({ performIntervalMs: 1e9 })
     const receipts = await Promise.all(['a', 'b', 'c'].map((name) => journal.push(name)))
     const waiting = await collect((await inspectRing(device)).items())
     expect(receipts.map(({ position }) => position)).toEqual(
       waiting.map(({ position }) => position),
     )
-    journal.flush()
+    journal.performNow()
     await receipts[2]?.done
     expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b', 'c'])
     expect((await inspectRing(device)).consumer.offset).toBe(receipts[2]?.position)
@@ -43,7 +43,7 @@ describe('push and perform', () => {
 
   test('many concurrent pushes share one durable commit', async () => {
     const device = new CountingDevice({ sizeSectors: sectorsFor(61 * 512) })
-    const { journal } = await startRig({ flushIntervalMs: 1e9 }, device)
+    const { journal } = await startRig({ performIntervalMs: 1e9 }, device)
     const before = device.durableWrites
     await Promise.all(Array.from({ length: 500 }, (_, index) => journal.push(`op ${index}`)))
     // In format 1 the items, and the producer's pointer.
@@ -86,7 +86,7 @@ describe('push and perform', () => {
   })
 
   test('what is pushed during a replay is not mixed with it', async () => {
-    const before = await startRig({ flushIntervalMs: 1e9 })
+    const before = await startRig({ performIntervalMs: 1e9 })
     for (const name of ['a', 'b', 'c']) await before.journal.push(name)
     await before.journal.close()
     const options = { maxBatchItems: 2, refreshIntervalMs: 0 }
@@ -137,19 +137,19 @@ describe('push and perform', () => {
 
 describe('when to perform', () => {
   test('flush asks for it at once, sync only waits', async () => {
-    const { journal, clock, calls } = await startRig({ flushIntervalMs: 1e9 })
+    const { journal, clock, calls } = await startRig({ performIntervalMs: 1e9 })
     const receipt = await journal.push('a')
     const synced = receipt.sync()
     await clock.advance(1000)
     expect(await stateOf(synced)).toBe('pending')
-    receipt.flush()
+    receipt.performNow()
     await synced
     expect(calls).toHaveLength(1)
     await journal.close()
   })
 
   test('waiting can be aborted, and the operation is performed all the same', async () => {
-    const { journal, clock, calls } = await startRig({ flushIntervalMs: 100 })
+    const { journal, clock, calls } = await startRig({ performIntervalMs: 100 })
     const receipt = await journal.push('a')
     const signal = AbortSignal.abort('enough')
     await expect(receipt.sync({ signal })).rejects.toBe('enough')
@@ -161,7 +161,9 @@ describe('when to perform', () => {
   })
 
   test('an infinite interval waits until the journal is full, then performs at once', async () => {
-    const { journal, clock, calls } = await startRig({ flushIntervalMs: Number.POSITIVE_INFINITY })
+    const { journal, clock, calls } = await startRig({
+      performIntervalMs: Number.POSITIVE_INFINITY,
+    })
     await journal.sync()
     for (const name of ['a', 'b', 'c']) await journal.push(large(name, 3))
     await clock.advance(2 ** 33)
@@ -178,7 +180,7 @@ describe('when to perform', () => {
       override readonly capabilities = { ...NO_CAPABILITIES, claim: true }
     }
     const device = new Silent({ sizeSectors: SECTORS })
-    const { journal, clock } = await startRig({ flushIntervalMs: 1e9 }, device)
+    const { journal, clock } = await startRig({ performIntervalMs: 1e9 }, device)
     const pushes = ['a', 'b', 'c', 'd', 'e'].map((name) => journal.push(large(name, 2)))
     await Promise.all(pushes)
     expect(clock.now()).toBe(0)
@@ -186,7 +188,7 @@ describe('when to perform', () => {
   })
 
   test('an idle journal has no timer', async () => {
-    const { journal, clock, calls } = await startRig({ flushIntervalMs: 5000 })
+    const { journal, clock, calls } = await startRig({ performIntervalMs: 5000 })
     // Format 2 brings its slots up to date once it is idle.
     await clock.advance(1000)
     expect(clock.sleepers).toBe(0)
@@ -309,7 +311,7 @@ describe('close', () => {
   })
 
   test('of an idle journal leaves the pushed operation acknowledged for the next start', async () => {
-    const { journal, device } = await startRig({ flushIntervalMs: 1e9 })
+    const { journal, device } = await startRig({ performIntervalMs: 1e9 })
     const pushing = journal.push('a')
     const closing = journal.close()
     const outcome = await pushing.then(
@@ -331,7 +333,7 @@ describe('a device that fails', () => {
       }
     }
     const device = new Stuck({ sizeSectors: SECTORS })
-    const { journal, clock } = await startRig({ graceMs: 100, flushIntervalMs: 1e9 }, device)
+    const { journal, clock } = await startRig({ graceMs: 100, performIntervalMs: 1e9 }, device)
     const { done } = await journal.push('a')
     device.stuck = true
     const settled = Promise.allSettled([journal.push('b'), journal.push('c'), done])
@@ -347,7 +349,7 @@ describe('a device that fails', () => {
   })
 
   test('in a record ends the journal there, after what comes before it', async () => {
-    const before = await startRig({ flushIntervalMs: 1e9 })
+    const before = await startRig({ performIntervalMs: 1e9 })
     for (const name of ['a', 'b']) await before.journal.push(name)
     await before.journal.close()
     const [first] = await collect((await inspectRing(before.device)).items())
@@ -368,7 +370,7 @@ describe('a device that fails', () => {
 
   test('under a push ends the journal, and the next start goes on', async () => {
     const device = new CountingDevice({ sizeSectors: SECTORS })
-    const { journal } = await startRig({ flushIntervalMs: 1e9 }, device)
+    const { journal } = await startRig({ performIntervalMs: 1e9 }, device)
     const { done } = await journal.push('a')
     device.broken = true
     const failed = { code: 'JOURNAL_DEVICE', cause: { code: 'BLOCK_IO' } }
@@ -403,7 +405,7 @@ test('what happens is published', async () => {
   const listen = (message: unknown): void => void events.push(message)
   subscribe('shared-block-ring:journal', listen)
   try {
-    const options = { name: 'orders', attempts: 2, deadLetter: async () => {} }
+    const options = { queue: 'orders', attempts: 2, deadLetter: async () => {} }
     const { journal, clock, behave } = await startRig(options)
     behave(async ({ operations }) => (operations[0] === 'bad' ? { error: 'no' } : undefined))
     await (await journal.push('good')).done
@@ -432,7 +434,7 @@ test('with the system clock, it is on time', async () => {
     return undefined
   }
   await using journal = await Journal.start(device, perform, {
-    ...{ flushIntervalMs: 10, backoff: { firstMs: 10 }, createIfMissing: SMALL },
+    ...{ performIntervalMs: 10, backoff: { firstMs: 10 }, createIfMissing: SMALL },
   })
   const receipt = await journal.push(new Uint8Array(3))
   await receipt.done

@@ -97,7 +97,7 @@ class World {
       events.push({ kind: 'letter', id: idOf(item) })
     }
     const options = {
-      ...{ flushIntervalMs: 50, backoff: { firstMs: 100, maxMs: 200 }, maxBatchItems: 3 },
+      ...{ performIntervalMs: 50, backoff: { firstMs: 100, maxMs: 200 }, maxBatchItems: 3 },
       ...(this.#poison && { deadLetter, attempts: 4 }),
     }
     return startRig(options, device, this.#clock, this.#behaviour(events, [...failures]))
@@ -120,7 +120,7 @@ class World {
 
   async #act({ journal }: Rig, step: Action, events: (Happened | Uint8Array)[]): Promise<void> {
     if ('advance' in step) return this.#clock.advance(step.advance)
-    if ('flush' in step) return journal.flush()
+    if ('flush' in step) return journal.performNow()
     for (const bytes of step.push) {
       const id = this.#nextId++
       events.push({ kind: 'push', id })

@@ -19,7 +19,7 @@ const MANY_MS = 1e7
 
 describe('stop', () => {
   test('ends the journal at the operation that keeps failing, after those before it', async () => {
-    const rig = await startRig({ attempts: 2, flushIntervalMs: 10 })
+    const rig = await startRig({ attempts: 2, performIntervalMs: 10 })
     const { journal, clock, device, calls, behave } = rig
     behave(poisoned)
     const names = ['a', 'b', 'poison', 'c']
@@ -55,7 +55,7 @@ describe('dead letter', () => {
       const { consumer } = await inspectRing(rig.device)
       letters.push({ ...letter, consumer: consumer.offset })
     }
-    const rig = await startRig({ deadLetter, attempts: 4, flushIntervalMs: 10 })
+    const rig = await startRig({ deadLetter, attempts: 4, performIntervalMs: 10 })
     const { journal, clock, calls, behave } = rig
     behave(poisoned)
     const names = ['a', 'poison', 'b', 'c']
@@ -178,7 +178,7 @@ describe('an operation that does not decode', () => {
   test.each([{}, { attempts: 10 }])(
     '%o: ends the journal after those before it',
     async (policy) => {
-      const { journal, clock, calls } = await start({ ...policy, flushIntervalMs: 10 })
+      const { journal, clock, calls } = await start({ ...policy, performIntervalMs: 10 })
       const receipts = await Promise.all(['a', 'poison', 'b'].map((name) => journal.push(name)))
       await clock.advance(10)
       await receipts[0]?.done

@@ -56,8 +56,8 @@ describe('the bytes are those of the original, so it can replay ours', () => {
     const image = golden('journal-unperformed')
     const device = new MemoryBlockDevice({ sizeSectors: image.size_sectors })
     const journal = await Journal.start(device, succeed, {
-      ...{ name: image.queue ?? '', client: image.client ?? '' },
-      flushIntervalMs: 60_000,
+      ...{ queue: image.queue ?? '', client: image.client ?? '' },
+      performIntervalMs: 60_000,
       createIfMissing: { format: 1 },
     })
     for (const operation of image.expect.items_hex) {
@@ -106,7 +106,7 @@ describe('a ring that was suspended is resumed, because nobody else would', () =
   })
 
   test('nobody else can suspend it while it runs', async () => {
-    const { journal, device } = await startRig({ flushIntervalMs: 0 })
+    const { journal, device } = await startRig({ performIntervalMs: 0 })
     await expect(suspendRing(device)).rejects.toMatchObject({ code: 'BLOCK_CLAIMED' })
     await (await journal.push('a')).done
     await journal.close()
@@ -118,8 +118,8 @@ describe('what cannot be', () => {
     Journal.start(new MemoryBlockDevice({ sizeSectors: SECTORS }), succeed, options)
 
   test.each<JournalOptions<Uint8Array>>([
-    { flushIntervalMs: -1 },
-    { flushIntervalMs: Number.NaN },
+    { performIntervalMs: -1 },
+    { performIntervalMs: Number.NaN },
     { backoff: { firstMs: 2 ** 31 } },
     { attempts: 0 },
     { maxBatchItems: 0 },
@@ -166,7 +166,7 @@ test('what many processes pushed one after another is performed', async () => {
 
 test('the signal shuts a running journal down', async () => {
   const stop = new AbortController()
-  const { journal, device } = await startRig({ signal: stop.signal, flushIntervalMs: 1e9 })
+  const { journal, device } = await startRig({ signal: stop.signal, performIntervalMs: 1e9 })
   const { done } = await journal.push('a')
   stop.abort('enough')
   await journal.ended

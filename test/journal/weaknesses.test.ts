@@ -88,7 +88,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
   })
 
   test('an answered error is retried, though the journal is full', async () => {
-    const { journal, clock, calls, behave } = await startRig({ flushIntervalMs: 1e9 })
+    const { journal, clock, calls, behave } = await startRig({ performIntervalMs: 1e9 })
     behave(fail)
     const pushes = ['a', 'b', 'c', 'd', 'e'].map((name) => journal.push(large(name, 3)))
     await clock.settle()
@@ -97,14 +97,14 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
     behave(succeed)
     await clock.advance(5000)
     await Promise.all(pushes)
-    journal.flush()
+    journal.performNow()
     await clock.settle()
     expect(calls.flatMap(({ operations }) => names(operations)).join('')).toBe('abcabcde')
     await journal.close()
   })
 
   test('steady pushes do not put performing off: the interval counts from the first', async () => {
-    const { journal, clock, calls } = await startRig({ flushIntervalMs: 100 })
+    const { journal, clock, calls } = await startRig({ performIntervalMs: 100 })
     await journal.sync()
     for (let time = 0; time < 250; time += 10) {
       await journal.push(`at ${time}`)
@@ -126,7 +126,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
       await clock.advance(1000)
       if (time < 4000) expect(calls).toHaveLength(1)
       if (time === 3000) behave(succeed)
-      if (time < 4000) (await journal.push(`later ${time}`)).flush()
+      if (time < 4000) (await journal.push(`later ${time}`)).performNow()
     }
     expect(calls.slice(0, 2).map(({ at, operations }) => [at, operations])).toEqual([
       [0, ['a']],
@@ -138,7 +138,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
   })
 
   test('close with blocked pushes, a failing batch and an armed timer settles all, at once', async () => {
-    const { journal, clock, behave } = await startRig({ flushIntervalMs: 1e9 })
+    const { journal, clock, behave } = await startRig({ performIntervalMs: 1e9 })
     behave(fail)
     const pushes = ['a', 'b', 'c', 'd'].map((name) => journal.push(large(name, 2)))
     await clock.settle()
@@ -176,7 +176,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
   })
 
   test('replay reads in bounded batches, and a failed one repeats only itself', async () => {
-    const before = await startRig({ flushIntervalMs: 1e9 })
+    const before = await startRig({ performIntervalMs: 1e9 })
     for (let index = 0; index < 10; index++) await before.journal.push(`op ${index}`)
     await before.journal.close()
     const failures = new Set([2])
@@ -195,7 +195,7 @@ describe('weakness 8: the original forgets failures, starves, deadlocks and hang
   })
 
   test('replay bounds the bytes of a batch', async () => {
-    const before = await startRig({ flushIntervalMs: 1e9 })
+    const before = await startRig({ performIntervalMs: 1e9 })
     for (let index = 0; index < 6; index++) await before.journal.push(large(`${index}`, 8))
     await before.journal.close()
     const { journal, calls } = await startRig({ maxBatchBytes: 3000 }, before.device, before.clock)

@@ -97,7 +97,7 @@ test('a journal is counted', async () => {
     async () => {
       if (failures-- > 0) throw new Error('not yet')
     },
-    { name: 'outbox', codec: text, backoff: { firstMs: 1 } },
+    { queue: 'outbox', codec: text, backoff: { firstMs: 1 } },
   )
   await (await journal.push('a')).done
   const of = (name: string): readonly (string | number)[] =>

@@ -8,7 +8,7 @@ import type { RingEntry } from '../../src/ring/queue/entry.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { toReadable, toWritable } from '../../src/streams/node.ts'
-import { pipeTo, readableStream, writableStream } from '../../src/streams/web.ts'
+import { pipeTo, toReadableStream, toWritableStream } from '../../src/streams/web.ts'
 import { collect } from '../helpers/collect.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { smallRing } from '../helpers/ring.ts'
@@ -27,12 +27,12 @@ describe('web streams', () => {
         controller.close()
       },
     })
-    await source.pipeTo(writableStream(writer))
+    await source.pipeTo(toWritableStream(writer))
     const writes = device.take().filter(({ operation }) => operation === 'write')
     expect(writes.length).toBeLessThan(lines.length)
     await using reader = await RingReader.open(device, { codec: text })
     const taken: string[] = []
-    const entries = readableStream(reader).getReader()
+    const entries = toReadableStream(reader).getReader()
     for (let n = 0; n < lines.length; n++) {
       const { value } = await entries.read()
       taken.push(value?.item ?? '')
@@ -47,7 +47,7 @@ describe('web streams', () => {
   test('a push that fails errors the stream', async () => {
     const device = await smallRing(512)
     await using writer = await RingWriter.open(device, { codec: text })
-    const sink = writableStream(writer).getWriter()
+    const sink = toWritableStream(writer).getWriter()
     sink.closed.catch(() => undefined)
     sink.write('x'.repeat(5000)).catch(() => undefined)
     await expect(sink.close()).rejects.toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
@@ -56,7 +56,7 @@ describe('web streams', () => {
   test('an aborted stream drops what was not pushed', async () => {
     const device = await smallRing(512)
     await using writer = await RingWriter.open(device, { codec: text })
-    const sink = writableStream(writer).getWriter()
+    const sink = toWritableStream(writer).getWriter()
     sink.closed.catch(() => undefined)
     const most = writer.producer.maxItemBytes
     await sink.write('x'.repeat(most))
@@ -90,7 +90,7 @@ describe('web streams', () => {
     for (const closing of [false, true]) {
       const device = await smallRing(512)
       await using writer = await RingWriter.open(device, { codec: text })
-      const sink = writableStream(writer).getWriter()
+      const sink = toWritableStream(writer).getWriter()
       sink.closed.catch(() => undefined)
       for (let n = 0; n < 2000; n++) sink.write('x'.repeat(60)).catch(() => undefined)
       if (closing) sink.close().catch(() => undefined)
@@ -103,7 +103,7 @@ describe('web streams', () => {
     const device = await smallRing(61 * 512)
     await using writer = await RingWriter.open(device, { maxQueuedBytes: 40 << 20 })
     await using reader = await RingReader.open(device)
-    const sink = writableStream(writer).getWriter()
+    const sink = toWritableStream(writer).getWriter()
     const written = (async () => {
       for (let n = 0; n < 200; n++) {
         await sink.ready
@@ -125,7 +125,7 @@ describe('web streams', () => {
     await writer.pushMany(['a', 'b'])
     await using reader = await RingReader.open(device, { codec: text })
     device.before = ({ operation }) => (operation === 'read' ? sleep(30) : undefined)
-    const entries = readableStream(reader).getReader()
+    const entries = toReadableStream(reader).getReader()
     entries.read().catch(() => undefined)
     await sleep(10)
     await entries.cancel()
