@@ -3,7 +3,7 @@ import { RingError } from '../errors.ts'
 import { checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
 import type { Position } from '../position.ts'
 import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
-import { onAbort } from '../util/abort.ts'
+import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 
 const DROP_AFTER_MS = 10_000
@@ -134,8 +134,11 @@ export class Tee<In> {
   }
 
   /**
-   * Pushes an item as it is at the call; resolves when it is durable in all branches.
+   * Pushes an item as it is at the call; resolves when it is durable in all branches. No branch is dropped for an item that cannot be pushed.
    * @throws as `RingWriter.push`, as soon as one branch does that may not be dropped
+   * @throws {CodecError} `CODEC_ENCODE`
+   * @throws {RingError} `RING_ITEM_TOO_LARGE`: for the branch on the device in its `details`; others may have the item, if their rings take
+   *   larger ones
    * @throws {RingError} `RING_CLOSED`: no branch is left
    */
   push(item: In, options: WaitingOptions = {}): Promise<void> {
@@ -179,7 +182,8 @@ export class Tee<In> {
       () => undefined,
     )
     try {
-      await this.#into(way, push, over.signal)
+      // A commit under way cannot be withdrawn, and its device may never answer.
+      await untilAborted(this.#into(way, push, over.signal), over.signal)
     } catch (error) {
       if (dropped.aborted) return
       if (signal?.aborted === true) throw error

@@ -116,6 +116,43 @@ test('a branch that fails is dropped if it may be; otherwise the push fails', as
   expect(await left(sound)).toEqual(['a', 'b'])
 })
 
+test('a branch whose device hangs holds up no push once it is dropped', async () => {
+  const clock = new FakeClock()
+  const sound = await out()
+  const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 144 }))
+  await Producer.create(device, { blockSize: 512 })
+  const writer = await RingWriter.open(device, { codec: text })
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  device.before = () => released
+  const told: unknown[] = []
+  const lossy = tee([sound.writer, { writer, whenSlow: 'drop' }], {
+    ...{ dropAfterMs: 1000, clock },
+    onDropped: ({ error }) => told.push(error),
+  })
+  const pushed: string[] = []
+  const push = async (item: string): Promise<void> => {
+    await lossy.push(item)
+    pushed.push(item)
+  }
+  const pushing = Promise.all([push('a'), push('b')])
+  await clock.advance(500)
+  const third = push('c')
+  const stop = new AbortController()
+  const stopped = lossy.push('d', { signal: stop.signal })
+  stop.abort(new Error('enough'))
+  await expect(stopped).rejects.toThrow('enough')
+  await clock.advance(500)
+  expect(told).toEqual([undefined])
+  expect(pushed).toEqual(['a', 'b', 'c'])
+  await Promise.all([pushing, third])
+  expect(clock.sleepers).toBe(0)
+  release()
+  await writer.close()
+})
+
 test('an item counts nowhere once every branch was dropped', async () => {
   const only = await out()
   await only.writer.close()
