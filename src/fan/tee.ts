@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock.ts'
-import { RingError } from '../errors.ts'
+import { isCodecError, isRingError, RingError } from '../errors.ts'
 import { checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
 import type { Position } from '../position.ts'
 import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
@@ -186,7 +186,7 @@ export class Tee<In> {
       await untilAborted(this.#into(way, push, over.signal), over.signal)
     } catch (error) {
       if (dropped.aborted) return
-      if (signal?.aborted === true) throw error
+      if (signal?.aborted === true || isCallersFault(error)) throw error
       this.#drop(way, error)
     } finally {
       for (const end of endings) end()
@@ -201,6 +201,12 @@ export class Tee<In> {
     dropped.abort()
     this.#onDropped?.({ writer, durableTo, error })
   }
+}
+
+/** Whether what was pushed is at fault, and not a branch. */
+function isCallersFault(error: unknown): boolean {
+  if (isRingError(error)) return error.code === 'RING_ITEM_TOO_LARGE'
+  return isCodecError(error) || error instanceof TypeError
 }
 
 function noBranch(): RingError {

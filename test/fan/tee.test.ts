@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { text } from '../../src/codec/index.ts'
+import { json, text } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
 import { type DroppedBranch, tee } from '../../src/fan/index.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
@@ -151,6 +151,37 @@ test('a branch whose device hangs holds up no push once it is dropped', async ()
   expect(clock.sleepers).toBe(0)
   release()
   await writer.close()
+})
+
+test('an item that is at fault itself is thrown, and no branch is dropped for it', async () => {
+  const codec = json<number | bigint>()
+  const device = new MemoryBlockDevice({ sizeSectors: 1024 })
+  const writer = await RingWriter.open(device, { createIfMissing: true, codec })
+  const told: unknown[] = []
+  const lossy = tee([{ writer, whenSlow: 'drop' }], { onDropped: (branch) => told.push(branch) })
+  await expect(lossy.push(1n)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
+  await expect(lossy.pushMany([1, 1n])).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
+  await expect(lossy.pushMany(7 as never)).rejects.toThrow(TypeError)
+  await lossy.push(1)
+  expect(told).toEqual([])
+  expect(await left({ device })).toEqual(['1'])
+})
+
+test('an item that is too large for one branch is thrown, and the others have it', async () => {
+  const [small, large] = [await out(), await out({}, 1024)]
+  const told: unknown[] = []
+  const lossy = tee([large.writer, { writer: small.writer, whenSlow: 'drop' }], {
+    onDropped: (dropped) => told.push(dropped),
+  })
+  const big = 'x'.repeat(100_000)
+  await expect(lossy.push(big)).rejects.toMatchObject({
+    code: 'RING_ITEM_TOO_LARGE',
+    details: { device: small.device.name },
+  })
+  await lossy.push('next')
+  expect(told).toEqual([])
+  expect(await left(large)).toEqual([big, 'next'])
+  expect(await left(small)).toEqual(['next'])
 })
 
 test('an item counts nowhere once every branch was dropped', async () => {
