@@ -173,7 +173,7 @@ export class CodecError extends CodedError<CodecErrorCode, CodecErrorDetails> {
   override readonly name = 'CodecError'
   /**
    * Of an item that a `RingReader` could not decode: acknowledges it all the same, as `ack` of an entry does. Until then it holds back
-   * what is acknowledged behind it, and the next reader comes to it again.
+   * what is acknowledged after it, and the next reader comes to it again.
    */
   ack?: () => Promise<void>
 }

@@ -54,7 +54,7 @@ export function crc32c(bytes: Uint8Array, previous = 0): number {
 }
 
 /**
- * The CRC-32C of each of the pieces that lie one behind the other in `bytes`, from `start` on. Faster than one after
+ * The CRC-32C of each of the pieces that lie one after the other in `bytes`, from `start` on. Faster than one after
  * the other where they are small.
  */
 export function crc32cEach(
@@ -91,7 +91,7 @@ export function crc32cEach(
  * @returns the bit, counted from the first byte's lowest on; undefined if no single one explains the difference
  */
 export function locateFlippedBit(length: number, difference: number): number | undefined {
-  // A flipped bit leaves the polynomial in the register, and each bit behind it takes that one step on. So step back.
+  // A flipped bit leaves the polynomial in the register, and each bit after it takes that one step on. So step back.
   let register = difference | 0
   for (let bit = 8 * length - 1; bit >= 0; bit--) {
     if (register === (POLYNOMIAL | 0)) return bit

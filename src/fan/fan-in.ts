@@ -12,7 +12,7 @@ import { Work } from './work.ts'
 /** How {@link receiveFrom} goes about it. */
 export interface FanInOptions<Out> {
   /**
-   * Called when a ring fails, with what its reader threw: the others go on. After a `CodecError` the ring goes on behind that item too;
+   * Called when a ring fails, with what its reader threw: the others go on. After a `CodecError` the ring goes on after that item too;
    * after any other error it is taken out, and `add` puts it back. Default: `receive` throws it.
    */
   readonly onFailed?: (error: unknown, reader: RingReader<Out>) => void

@@ -245,7 +245,7 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Waits until everything before the reader's position is acknowledged: what it delivered behind that was taken back. A reader that is
+   * Waits until everything before the reader's position is acknowledged: what it delivered after that was taken back. A reader that is
    * closed acknowledges no more.
    */
   async #acknowledged(reader: RingReader<Out>): Promise<void> {

@@ -36,7 +36,7 @@ const KINDS: OptionKinds<RepartitionOptions<never>> = {
  * @returns how many items were moved
  * @throws {TypeError} a ring is among both, or twice; there is no new ring
  * @throws {RingError} as `RingReader.receive` does at what is damaged or too large; and as `Consumer.attach` and `Producer.attach`
- * @throws {CodecError} an item does not decode; what `keyOf` throws: the item and those behind it stay where they are
+ * @throws {CodecError} an item does not decode; what `keyOf` throws: the item and those after it stay where they are
  * @throws the signal's reason
  */
 export async function repartition<Out = Uint8Array>(

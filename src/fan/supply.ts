@@ -48,7 +48,7 @@ export class Supply<Out> {
 
   /**
    * The next entry; call it only if it is ready.
-   * @throws as `RingReader.receive`; after a `CodecError` it goes on behind that item, any other error ends it
+   * @throws as `RingReader.receive`; after a `CodecError` it goes on after that item, any other error ends it
    */
   take(): RingEntry<Out> {
     const entry = this.#entries[this.#next]

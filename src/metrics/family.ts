@@ -1,6 +1,6 @@
 /** All samples of one name. */
 export interface MetricFamily {
-  /** By the conventions of Prometheus: base units, `_total` behind a counter. */
+  /** By the conventions of Prometheus: base units, `_total` after a counter. */
   readonly name: string
   readonly type: 'gauge' | 'counter' | 'histogram'
   readonly help: string

@@ -80,7 +80,7 @@ export interface CreateOptions {
 
 /** What `push` returns. */
 export type PushResult =
-  /** The item is on stable storage, not visible yet; `position` is the one behind it. */
+  /** The item is on stable storage, not visible yet; `position` is the one after it. */
   | { readonly status: 'ok'; readonly position: Position }
   /** There is no room now. */
   | { readonly status: 'retry' }
@@ -133,7 +133,7 @@ export interface PopManyOptions {
   readonly maxItems?: number
   /** Stop after the item that reaches this many bytes. Default 1 MiB. */
   readonly maxBytes?: number
-  /** Ends the call between two reads, with the signal's reason: searching behind damage can take long. */
+  /** Ends the call between two reads, with the signal's reason: searching past damage can take long. */
   readonly signal?: AbortSignal
 }
 
@@ -247,7 +247,7 @@ export interface RingInspection {
   /**
    * The items that were unacknowledged at the time of the call, oldest first, except those acknowledged meanwhile.
    * @throws {RingError} `RING_CORRUPT`
-   * @throws {BlockError} with `salvage`, behind the last readable item, if something is unreadable
+   * @throws {BlockError} with `salvage`, after the last readable item, if something is unreadable
    */
   items(): AsyncIterable<PoppedItem>
   /**
@@ -283,11 +283,11 @@ export interface Followed {
   readonly missed: number
 }
 
-/** Reads on behind an inspection, without a role; nothing waits for it. */
+/** Reads on after an inspection, without a role; nothing waits for it. */
 export interface RingFollower {
   /**
    * The next committed items. Does not wait: call it again after a pause.
-   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call goes on behind that. In format 1, `RING_CORRUPT` for a damaged
+   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call goes on after that. In format 1, `RING_CORRUPT` for a damaged
    *   record, and the next call throws it again
    * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`
    * @throws the signal's reason
@@ -348,7 +348,7 @@ export interface Producer extends RingRole {
   state(): Promise<RingState>
 
   /**
-   * Puts a copy of an item on stable storage, behind those pushed before. It is invisible until `advance`; if that never comes,
+   * Puts a copy of an item on stable storage, after those pushed before. It is invisible until `advance`; if that never comes,
    * it is dropped.
    * @throws {RingError} `RING_ITEM_TOO_LARGE`
    * @throws the signal's reason, before anything is pushed
@@ -408,7 +408,7 @@ export interface Consumer extends RingRole {
 
   /**
    * Folds over all items from `from` (default: the consumer's own position) to the last one, and returns the result with the
-   * position behind that. Changes nothing.
+   * position after that. Changes nothing.
    */
   fold<A>(
     f: (accumulator: A, item: Uint8Array, position: Position) => A | Promise<A>,

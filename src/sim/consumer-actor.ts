@@ -75,7 +75,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     }
   }
 
-  /** Pops items behind those popped before. Returns how many there were. */
+  /** Pops items after those popped before. Returns how many there were. */
   async pop(handle: ConsumerHandle, maxItems: number): Promise<number> {
     const { oracle, trace } = this.context
     const acknowledged = oracle.lastAcknowledged
@@ -90,7 +90,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
         `consumer popped ${popped.map(({ item }) => oracle.describe(item)).join(', ') || 'nothing'}`,
     )
     if (popped.length === 0) {
-      // Damage behind which there is nothing takes space until it is acknowledged.
+      // Damage after which there is nothing takes space until it is acknowledged.
       if (last === undefined && behind !== undefined) await handle.consumer.advance(behind)
       oracle.empty(handle.session, acknowledged)
       this.#reported(handle, before, damaged)
@@ -114,7 +114,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     oracle.skippedLost(damaged)
   }
 
-  /** Pops, skipping damage. Also returns how many damaged items precede the first, and the position behind them. */
+  /** Pops, skipping damage. Also returns how many damaged items precede the first, and the position after them. */
   async #stepOver(
     start: Position | undefined,
     pop: (from: Position | undefined) => Promise<readonly PoppedItem[]>,

@@ -17,7 +17,7 @@ export class DepthGauge {
 
   /**
    * To be called while neither role does anything.
-   * @param next the number of the item behind the last acknowledged one; undefined if unknown
+   * @param next the number of the item after the last acknowledged one; undefined if unknown
    */
   async check(next: number | undefined): Promise<void> {
     const { ring, oracle, guarantees, world } = this.#run

@@ -307,7 +307,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
       tryReceiveMany: (bounds) => take(() => reader.tryReceiveMany(bounds)),
       receiveMany: async (bounds) => {
         if (!tells) return take(() => reader.receiveMany(bounds))
-        // Damage behind which there is nothing is counted when it is found.
+        // Damage after which there is nothing is counted when it is found.
         for (;;) {
           const entries = await take(() => reader.tryReceiveMany(bounds))
           if (entries.length > 0) return entries

@@ -119,7 +119,7 @@ export class ReaderModel {
     return delivered.slice(0, end < 0 ? undefined : end)
   }
 
-  /** The number behind the last item that the ring may advance past. */
+  /** The number after the last item that the ring may advance past. */
   #mayAcknowledge(): number | undefined {
     const { oracle, guarantees } = this.#context
     const { overwritten } = guarantees.losses

@@ -45,7 +45,7 @@ export function plant(items: readonly Uint8Array[], sight: Sight, random: Random
       if (random.chance(0.2)) flipOne(made, random)
       room.set(made.subarray(0, room.length))
     }
-    // In the first block, too: right behind the header and the table.
+    // In the first block, too: right after the header and the table.
     if (item.length > BOUNDARY_BYTES / 2 && random.chance(0.3)) {
       const made = structure({ ...tail, at: 0, layout }, BOUNDARY_BYTES / 4, random)
       item.set(made.subarray(0, BOUNDARY_BYTES / 4), ITEM_MIN_BYTES)

@@ -500,7 +500,7 @@ describe('what a message advises helps', () => {
     using folder = temporaryFolder()
     const path = folder.file('disk')
     blank(path)
-    // What ext4 has 1,080 bytes behind its start, which is blank.
+    // What ext4 has 1,080 bytes after its start, which is blank.
     put(path, 1080, Uint8Array.of(0x53, 0xef))
     for (const command of ['produce', 'consume', 'diagnostics', 'verify', 'lease show']) {
       const { code, stderr } = await sbr([...command.split(' '), path])

@@ -17,7 +17,7 @@ const unhex = (/** @type {string} */ all) =>
   Uint8Array.from(all.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
 const item = 'a word '.repeat(200)
 
-/** How often a stream decodes that is cut, doubled, or has a byte behind it: never. */
+/** How often a stream decodes that is cut, doubled, or has a byte after it: never. */
 async function taken(/** @type {Uint8Array} */ frame) {
   let count = 0
   const wrong = [

@@ -14,7 +14,7 @@ const BATCH_HEADER_BYTES = 80
 const BATCH_RECORDS_AT = 64
 const TABLE_CRC_AT = 72
 const TABLE_ENTRY_BYTES = 8
-/** Where the fields of metadata blocks are; those of epochs lie behind. */
+/** Where the fields of metadata blocks are; those of epochs lie after. */
 const FIELD_BYTES = 448
 
 /**

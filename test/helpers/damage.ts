@@ -7,7 +7,7 @@ import { deviceBytes } from './golden.ts'
 import { attachProducer } from './ring.ts'
 
 export const BLOCK = 512
-/** Where the data area is, with blocks of 512 bytes: behind the guard and eight blocks, each in a unit of 4096. */
+/** Where the data area is, with blocks of 512 bytes: after the guard and eight blocks, each in a unit of 4096. */
 export const DATA: number = 12_288 + 8 * 4096
 
 /** A ring of format 2 with so many blocks of 512 bytes of data. */

@@ -14,7 +14,7 @@ export const MULTI_CONN_FLAGS = 0x01ed
 /** Hexadecimal digits, a number in so many bytes, or bytes. */
 export type Part = string | readonly [bytes: number, value: number] | Uint8Array
 
-/** The parts, one behind the other. */
+/** The parts, one after the other. */
 export function pack(...parts: Part[]): Buffer {
   return Buffer.concat(
     parts.map((part) => {

@@ -52,7 +52,7 @@ class Model {
     else if (!wasFinished) this.finished.delete(entry.position)
   }
 
-  /** Acknowledges some entries together, as `ackAll`: if the write is refused, those behind a gap stay acknowledged. */
+  /** Acknowledges some entries together, as `ackAll`: if the write is refused, those after a gap stay acknowledged. */
   ackAll(which: number, count: number, refused: boolean): void {
     const some = Array.from({ length: count }, (_, n) => this.entries[(which + 7 * n) % 41])
     const entries = some.filter((entry) => entry !== undefined)

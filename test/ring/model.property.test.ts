@@ -34,7 +34,7 @@ const producerEnd = (model: Model): bigint => model.visible.at(-1)?.end ?? model
 const tail = (model: Model): bigint => model.pushed.at(-1)?.end ?? producerEnd(model)
 const padded = (length: number): bigint => BigInt(Math.ceil((length + 4) / 4) * 4)
 
-/** How many of the items have room behind the tail. */
+/** How many of the items have room after the tail. */
 function fitting(model: Model, items: readonly Uint8Array[]): number {
   let free = BigInt(model.capacity) - (tail(model) - model.consumer)
   const over = items.findIndex((item) => {

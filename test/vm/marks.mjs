@@ -5,7 +5,7 @@
 export const SECTOR = 512
 /** Small, so that a short run goes around it many times. */
 export const RING_SECTORS = 1024
-/** Marks lie behind the ring, those of each role in a sector of its own. */
+/** Marks lie after the ring, those of each role in a sector of its own. */
 const ROLES = ['producer', 'consumer']
 export const DISK_SECTORS = RING_SECTORS + ROLES.length
 

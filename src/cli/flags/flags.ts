@@ -185,7 +185,7 @@ export function limitOf({ maxItem }: Pick<ItemFlags, 'maxItem'>): { maxItemBytes
 }
 
 /**
- * What a device is named by: a path, also as a `file:` URI, or an NBD URI; a ring in a pool has its name behind a `#`.
+ * What a device is named by: a path, also as a `file:` URI, or an NBD URI; a ring in a pool has its name after a `#`.
  * @throws {CommandError} nothing can be named that
  */
 export function parsePath(text: string): string {

@@ -15,7 +15,7 @@ interface Cell {
   readonly css: string
 }
 
-/** Of the columns behind the first, where a row is shown as a block. */
+/** Of the columns after the first, where a row is shown as a block. */
 const TITLES = ['Waiting', 'Oldest', 'In, out', 'Full', 'Consumer', 'Damage']
 
 const HOUR_MS = 3_600_000

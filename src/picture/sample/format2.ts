@@ -70,7 +70,7 @@ export class Format2View implements View {
   readonly #deviceBytes: number
   #bytes: Uint8Array
   #spare: Uint8Array
-  /** The block behind the end of the log, as last read. */
+  /** The block after the end of the log, as last read. */
   #end: { readonly lsn: number; readonly bytes: Uint8Array }
   #spareEnd: Uint8Array
   #control: Control | undefined
@@ -259,7 +259,7 @@ export class Format2View implements View {
     if (known !== undefined && (await this.#isEndAsBefore(known))) return known
     const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
     const checkpoint = { committed: from.logPosition, reach, epochs }
-    // Searching behind damage takes long, and the next checkpoint tells what a search would: only the first look does.
+    // Searching past damage takes long, and the next checkpoint tells what a search would: only the first look does.
     const searchesBehind = this.#tail === undefined
     const found = await replay(this.#disk, checkpoint, { searchesBehind, signal })
     if (known !== undefined && found.commits === 0) return known

@@ -102,7 +102,7 @@ class Format1Consumer extends Format1Role implements Consumer {
         )
       }
       // What we popped may be only in a volatile cache. If our pointer were on stable storage and the power then failed, the
-      // producer's would be behind it afterwards.
+      // producer's would be after it afterwards.
       if (position > this.durable) await this.flushSeen()
       await this.writeOwn({ offset: position, flag: this.own.flag })
     })

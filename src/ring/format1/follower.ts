@@ -6,7 +6,7 @@ import type { Control } from './control.ts'
 import { RecordReader } from './reader.ts'
 
 /**
- * Reads records behind an offset as they come, without a role. Records have no checksum, so one counts only if the consumer's pointer is
+ * Reads records after an offset as they come, without a role. Records have no checksum, so one counts only if the consumer's pointer is
  * not behind it after it was read: what the consumer has acknowledged may be overwritten.
  */
 export class Follower implements RingFollower {

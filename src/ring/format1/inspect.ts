@@ -16,7 +16,7 @@ const BATCH_ITEMS = 1000
 export interface WaitingRecord {
   /** Bytes of the item. */
   readonly length: number
-  /** The position behind it. */
+  /** The position after it. */
   readonly position: Position
 }
 

@@ -168,7 +168,7 @@ class Format1Producer extends Format1Role implements Producer {
     return count
   }
 
-  /** Whether `bytes` fit behind the tail, after a refresh if necessary. */
+  /** Whether `bytes` fit after the tail, after a refresh if necessary. */
   async #hasRoom(bytes: number): Promise<boolean> {
     const needed = this.#tail + BigInt(bytes) - BigInt(this.capacity)
     if (needed <= this.durable) return true
@@ -180,7 +180,7 @@ class Format1Producer extends Format1Role implements Producer {
     return true
   }
 
-  /** Puts the items on stable storage, behind the tail: in one durable write, or in many and a flush. */
+  /** Puts the items on stable storage, after the tail: in one durable write, or in many and a flush. */
   async #write(items: readonly Uint8Array[]): Promise<void> {
     for (let done = 0; done < items.length; ) {
       const batch = extentItems(items, done)
@@ -194,7 +194,7 @@ class Format1Producer extends Format1Role implements Producer {
     }
   }
 
-  /** Encodes items behind the tail, and moves it. */
+  /** Encodes items after the tail, and moves it. */
   async #encode(items: readonly Uint8Array[]): Promise<ReturnType<typeof runsOf>> {
     const { layout } = this.control
     const { sectorSize } = layout

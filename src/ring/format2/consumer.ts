@@ -258,7 +258,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  /** Items up to a position: fewer than it says if those behind it were lost with a cache, and a newer epoch counts again. */
+  /** Items up to a position: fewer than it says if those after it were lost with a cache, and a newer epoch counts again. */
   seqOf(position: Position): number {
     return this.#log.seqOf(position)
   }
@@ -452,7 +452,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 }
 
-/** Damage right behind overwritten items: no item comes between that could report those. */
+/** Damage right after overwritten items: no item comes between that could report those. */
 function missedBefore({ code, message, details }: RingError, missed: number): RingError {
   return new RingError(code, `${message}; ${missed} items before them were overwritten`, {
     ...details,

@@ -21,7 +21,7 @@ export function positionsFrom(epoch: number, seq: number, count: number): readon
   return positions
 }
 
-/** The positions of `count` items pushed in one epoch behind the first `seq`. Computed on demand: most callers want only the last. */
+/** The positions of `count` items pushed in one epoch after the first `seq`. Computed on demand: most callers want only the last. */
 export function pushedFrom(epoch: number, seq: number, count: number): Pushed {
   const position = toPosition(epoch, seq + count)
   if (count === 1) return { status: 'ok', pushed: count, position, positions: [position] }

@@ -88,7 +88,7 @@ export async function dumpAt(
   })
 }
 
-/** In format 1, zeroes could be records: behind something unreadable, nothing is known. */
+/** In format 1, zeroes could be records: after something unreadable, nothing is known. */
 async function structureIfReadable(
   device: BlockDevice,
   offset: number,

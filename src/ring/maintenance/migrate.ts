@@ -143,7 +143,7 @@ function oneRing(from: BlockDevice, to: BlockDevice): TypeError {
   return new TypeError(`${from.name} and ${to.name} are one ring, which cannot be moved to itself`)
 }
 
-/** The next items, none at the end, and the position behind them. Items that are no longer there are counted. */
+/** The next items, none at the end, and the position after them. Items that are no longer there are counted. */
 async function popBatch(
   consumer: Consumer,
   wanted: PopManyOptions & { readonly from: Position },

@@ -168,7 +168,7 @@ export class Acknowledger {
     for (const wake of this.#onChange) wake()
   }
 
-  /** Compares item counts: after a truncation, the consumer's cursor can be of a later epoch than the items behind it. */
+  /** Compares item counts: after a truncation, the consumer's cursor can be of a later epoch than the items after it. */
   isBefore(one: Position, other: Position): boolean {
     if (one === other) return false
     const consumer = this.#consumer

@@ -24,7 +24,7 @@ export interface Delivery {
  * The items that a reader delivered and that are still in the ring, in order, and which of them are finished. It does no I/O.
  *
  * ```
- *   left the ring   finished, being written    not finished, or behind that
+ *   left the ring   finished, being written    not finished, or after that
  *   --------------+--------------------------+------------------------------+---------> positions
  *                 first                      unfinished        revisit       last
  * ```
@@ -33,7 +33,7 @@ export interface Delivery {
  * - A delivery is identified by its position, which includes the epoch: an item of a later epoch with the same number is another one.
  * - Each step touches one delivery, or those that leave or become finished by it: O(1) per delivery over its life, except for going
  *   back, which scans the list.
- * - A delivery that has left links to no other: an entry that a caller keeps does not keep those behind it.
+ * - A delivery that has left links to no other: an entry that a caller keeps does not keep those after it.
  */
 export class Deliveries {
   #first: Delivery | undefined
@@ -129,7 +129,7 @@ export class Deliveries {
     return at?.position === position ? at.from : undefined
   }
 
-  /** Adds the item that ends at a position, behind all others. */
+  /** Adds the item that ends at a position, after all others. */
   deliver(position: Position, from: Position): Delivery {
     this.#dropMissed(position, false)
     const revisited = this.#revisit
@@ -214,7 +214,7 @@ export class Deliveries {
 
   /**
    * Moves the reader to a position.
-   * @param all whether finished ones behind it are delivered again, and are unfinished until they are acknowledged again
+   * @param all whether finished ones after it are delivered again, and are unfinished until they are acknowledged again
    */
   goTo(position: Position, all: boolean): void {
     let at = this.#first

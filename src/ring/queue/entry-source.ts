@@ -50,7 +50,7 @@ export class EntrySource<Out> {
   #popped: PoppedItem[] = []
   /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
   #missed = 0
-  /** Where to go on behind what the last pop stopped at. */
+  /** Where to go on after what the last pop stopped at. */
   #stoppedBefore: Position | undefined
 
   constructor(parts: EntrySourceParts<Out>) {
@@ -82,7 +82,7 @@ export class EntrySource<Out> {
   }
 
   /**
-   * Goes on behind a position, as `RingReader.seek`.
+   * Goes on after a position, as `RingReader.seek`.
    * @param all whether what is finished there is delivered again
    */
   goTo(position: Position, all: boolean): void {
@@ -155,7 +155,7 @@ export class EntrySource<Out> {
     tellReader(this.#consumer, { event: 'receive', entries, again, at, unacked })
   }
 
-  /** Where to read the next item again: behind what was lost before it, which is not to be reported twice. */
+  /** Where to read the next item again: after what was lost before it, which is not to be reported twice. */
   #startOf(position: Position): Position {
     return this.#consumer.format === 2 ? startOf(position) : this.#cursor
   }
@@ -175,7 +175,7 @@ export class EntrySource<Out> {
   async #pop(waiting: AbortSignal | undefined): Promise<PoppedItem[]> {
     const consumer = this.#consumer
     const from = this.#cursor
-    // Also `close` ends what looks behind damage.
+    // Also `close` ends what looks past damage.
     const closing = this.#closing
     const signal = waiting === undefined ? closing : AbortSignal.any([waiting, closing])
     this.#stoppedBefore = undefined
@@ -204,7 +204,7 @@ export class EntrySource<Out> {
   }
 }
 
-/** The position behind what a pop stopped at. */
+/** The position after what a pop stopped at. */
 function behindStop(error: unknown): Position | undefined {
   if (!isRingError(error) || error.details.position === undefined) return undefined
   if (error.code !== 'RING_DAMAGED' && error.code !== 'RING_ITEM_TOO_LARGE') return undefined

@@ -11,7 +11,7 @@ export interface Unacked {
   readonly entries: number
   /** How many of them are acknowledged, and wait for one before them or for a write. */
   readonly acknowledged: number
-  /** The oldest one that is not acknowledged: it holds back all behind it. */
+  /** The oldest one that is not acknowledged: it holds back all after it. */
   readonly oldest: { readonly position: Position; readonly number: number | undefined } | undefined
 }
 

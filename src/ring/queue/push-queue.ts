@@ -204,7 +204,7 @@ export class PushQueue {
 
   /**
    * Ends the commit: some items from the front became visible, perhaps none.
-   * @param current the position behind everything that was ever pushed
+   * @param current the position after everything that was ever pushed
    * @returns the calls that it completed, as far as anybody listened when they came
    */
   committed(pushed: Pushed | undefined, current: Position): readonly CompletedPushes[] {

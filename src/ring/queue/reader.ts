@@ -52,7 +52,7 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
    */
   readonly lazyAck?: boolean | LazyAckOptions
   /**
-   * Bounds the entries that are delivered and still in the ring, acknowledged ones behind an unacknowledged one included. At the bound,
+   * Bounds the entries that are delivered and still in the ring, acknowledged ones after an unacknowledged one included. At the bound,
    * `receive` waits until the oldest one is acknowledged, `tryReceive` answers nothing, and `shared-block-ring:held` tells which
    * entry it is, as {@link RingReader.unacked} does. Default 65,536.
    */
@@ -83,7 +83,7 @@ export interface FlushOptions extends WaitingOptions {
 /** Where a reader goes on after `rewind` or `seek`. */
 export interface SeekOptions {
   /**
-   * Deliver again also what was acknowledged behind an entry that was not; it is not acknowledged any more then. Default false: it
+   * Deliver again also what was acknowledged after an entry that was not; it is not acknowledged any more then. Default false: it
    * is passed over.
    */
   readonly acknowledgedToo?: boolean
@@ -198,7 +198,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next item, as soon as there is one.
-   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on behind it
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on after it
    * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or `ackThrough` goes to its
    *   `details.position` first
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
@@ -314,7 +314,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Acknowledges entries, in any order, as their `ack` does, all with one write: for those that were handled side by side. If it rejects,
-   * those behind an entry that is not acknowledged stay acknowledged, and the others are not.
+   * those after an entry that is not acknowledged stay acknowledged, and the others are not.
    * @throws {TypeError} an entry is another reader's; then none is acknowledged
    * @throws as `RingEntry.ack`
    */
@@ -323,7 +323,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Makes durable what was acknowledged. An entry behind one that is not acknowledged has to wait for that one, and so does this; `signal`
+   * Makes durable what was acknowledged. An entry after one that is not acknowledged has to wait for that one, and so does this; `signal`
    * ends the waiting, and `waitForEarlier: false` does without it.
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
@@ -374,7 +374,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#source.cursor
   }
 
-  /** Goes back to the first entry that is not acknowledged. What is acknowledged behind it is not delivered again, unless `options` ask. */
+  /** Goes back to the first entry that is not acknowledged. What is acknowledged after it is not delivered again, unless `options` ask. */
   async rewind(options: SeekOptions = {}): Promise<void> {
     const { finishedTo } = this.#deliveries
     const { position: own } = this.consumer
@@ -382,8 +382,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Goes on behind a position: back to one that was delivered and is still in the ring; or over damage at which `receive` stopped, to the
-   * `details.position` of its error. What is damaged counts as acknowledged. What is acknowledged behind the position is not delivered
+   * Goes on after a position: back to one that was delivered and is still in the ring; or over damage at which `receive` stopped, to the
+   * `details.position` of its error. What is damaged counts as acknowledged. What is acknowledged after the position is not delivered
    * again, unless `options` ask.
    * @throws {RangeError} nothing was delivered up to there
    */

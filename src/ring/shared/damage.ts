@@ -9,7 +9,7 @@ export interface DamageMessage {
   readonly items: number
   /** The sequence numbers of the first and the last of them: how many items were pushed before. */
   readonly sequence: { readonly first: number; readonly last: number }
-  /** The position behind them. */
+  /** The position after them. */
   readonly position: Position
   /** Where the damage is, in bytes from the device's start. */
   readonly offset: number
@@ -29,7 +29,7 @@ const damages = channel('shared-block-ring:damage')
 
 /**
  * Skips what a consumer with `onDamage: 'stop'` stopped at, for callers that have to know what is lost: it is published
- * as a consumer that skips does. The caller acknowledges it by advancing to its position, or to one behind it.
+ * as a consumer that skips does. The caller acknowledges it by advancing to its position, or to one after it.
  * @throws the error itself, if it is of another kind
  */
 export function stepOver(error: unknown): Damage {

@@ -12,7 +12,7 @@ interface LargeItem {
   /** In bytes from the device's start. */
   readonly offset: number
   readonly length: number
-  /** The position behind it, as it is shown. */
+  /** The position after it, as it is shown. */
   readonly position: string
   readonly maxItemBytes: number
 }

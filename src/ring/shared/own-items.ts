@@ -17,7 +17,7 @@ export interface LargeItems {
 /** Memory around large items. */
 const rooms = new WeakMap<Uint8Array, PooledBuffer>()
 
-/** The memory in which a large item is kept, with room before and behind it; undefined if it has none. */
+/** The memory in which a large item is kept, with room before and after it; undefined if it has none. */
 export function roomOf(item: Uint8Array): Uint8Array | undefined {
   return rooms.get(item)?.memory
 }

@@ -5,7 +5,7 @@ import { fromPosition, fromText, toText } from '../format2/position.ts'
 const MAX_OFFSET_DIGITS = 19
 
 /**
- * A position as errors, commands and their JSON show it: in format 2 `epoch:item`, such as `1:42` behind the 42nd item; in
+ * A position as errors, commands and their JSON show it: in format 2 `epoch:item`, such as `1:42` after the 42nd item; in
  * format 1 the offset in bytes. Roles, and the result of `inspectRing`, have the `format`.
  */
 export function formatPosition(position: bigint, format: 1 | 2): string {

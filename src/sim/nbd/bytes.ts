@@ -32,7 +32,7 @@ export class ByteQueue {
 /** A number of that many bytes; or bytes as they are. */
 export type Field = readonly [bytes: 2 | 4 | 8, value: number] | Uint8Array
 
-/** Fields one behind the other, big-endian. */
+/** Fields one after the other, big-endian. */
 export function pack(...fields: readonly Field[]): Uint8Array {
   const lengths = fields.map((field) => (field instanceof Uint8Array ? field.length : field[0]))
   const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))

@@ -20,7 +20,7 @@ export interface Socket {
   onTaken: (bytes: number) => void
   /** Nothing more is received or sent; without an error, the other end has closed the connection. */
   onEnd: (error?: Error) => void
-  /** Sends pieces, behind all that was sent before. They must not change until they are taken. */
+  /** Sends pieces, after all that was sent before. They must not change until they are taken. */
   write(pieces: readonly Uint8Array[]): void
   /** Sends what is left, and then the end of the stream. */
   end(): void

@@ -40,7 +40,7 @@ export class Pipe {
   #window: Uint8Array[] = []
   #windowBytes = 0
   #moving = false
-  /** Whether the next segment was right behind the one that arrives. */
+  /** Whether the next segment was right after the one that arrives. */
   #flowing = false
   #finishing = false
   #closed = false
@@ -56,7 +56,7 @@ export class Pipe {
     this.#end = end
   }
 
-  /** Sends bytes, behind all that were sent before. */
+  /** Sends bytes, after all that were sent before. */
   write(pieces: readonly Uint8Array[]): void {
     if (this.#closed || this.#finishing) return
     for (const piece of pieces) if (piece.length > 0) this.#waiting.push(piece)

@@ -31,7 +31,7 @@ class Target {
   readonly layout: Layout
   readonly ring: Superblock
   readonly items = new Set<string>()
-  /** Where the log begins, and behind each batch. */
+  /** Where the log begins, and after each batch. */
   readonly logPositions: LogPosition[] = [ORIGIN]
   readonly #random: Random
 

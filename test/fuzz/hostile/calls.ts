@@ -161,7 +161,7 @@ async function inspect({ device, deliver }: Calling, salvage: boolean): Promise<
   return 'ok'
 }
 
-/** Reads items from behind. */
+/** Reads items backward. */
 async function lookBack(
   { device, deliver }: Calling,
   which: 'newest' | 'consumed',

@@ -174,7 +174,7 @@ class Composer {
     return { lsn, seq, bytes: Math.min(bytes, lsn * blockSize), crc: lsn === 0 ? 0 : random.next() }
   }
 
-  /** Writes batches, and answers where each begins, the last of these behind them all. */
+  /** Writes batches, and answers where each begins, the last of these after them all. */
   #log(): {
     readonly logPositions: readonly LogPosition[]
     readonly epochs: ProducerSlot['epochs']

@@ -244,7 +244,7 @@ class HostileRun {
     throw new Violation(`counts differ: ${JSON.stringify({ isHidden, verify, consume })}`)
   }
 
-  /** Whether only a producer that starts finds where the log goes on behind what its slots call committed. */
+  /** Whether only a producer that starts finds where the log goes on after what its slots call committed. */
   async #isHidden(): Promise<boolean> {
     const device = await this.#composed.image.device()
     const disk = await Disk.open(device)

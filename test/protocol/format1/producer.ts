@@ -161,7 +161,7 @@ export class ProducerProtocol implements RoleProtocol<Producer, Unit> {
     return { memory: { ...memory, seen }, pending: { kind: 'flush', after: 'freed' } }
   }
 
-  /** Writes the item behind the tail, and with it what else its sectors hold. */
+  /** Writes the item after the tail, and with it what else its sectors hold. */
   #put(memory: Producer, view: View<Unit>): Result {
     const { tail, item = 0 } = memory
     const slots = this.#slots

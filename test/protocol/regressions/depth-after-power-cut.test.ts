@@ -12,7 +12,7 @@ test('the depth is exact after a power cut took an item back that was popped', a
   const setup = await attachProducer(open())
   await setup.close()
 
-  // An item that is in the cache only is popped, and the cursor behind it is stable.
+  // An item that is in the cache only is popped, and the cursor after it is stable.
   const first = await Consumer.attach(open(), { refreshIntervalMs: 0 })
   const block = await capture(disk, gated)
   const popped = await first.pop()

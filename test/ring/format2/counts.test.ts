@@ -204,7 +204,7 @@ describe('format 2 asks the device for no more than', () => {
     for (let round = 1; round <= 3; round++) {
       await writer.push(new Uint8Array(100))
       device.counts()
-      // What was popped before is in memory; only what comes behind it is read, and once.
+      // What was popped before is in memory; only what comes after it is read, and once.
       expect(await consumer.popMany({ from: first })).toHaveLength(round)
       expectAtMost(device.counts(), { reads: 1, readBytes: 2 * BLOCK })
     }

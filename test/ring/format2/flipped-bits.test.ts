@@ -96,7 +96,7 @@ test('two flipped bits in a table are no single one: all of its items are told a
 })
 
 test('what is corrected is confirmed: a wrong guess is not delivered', async () => {
-  // A table whose checksum says one flipped bit, though the item behind it says otherwise.
+  // A table whose checksum says one flipped bit, though the item after it says otherwise.
   const copy = new Uint8Array(image)
   const view = new DataView(copy.buffer, DATA)
   view.setUint32(HEADER + 4, view.getUint32(HEADER + 4, true) ^ 6, true)

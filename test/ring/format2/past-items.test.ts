@@ -51,7 +51,7 @@ describe('what was consumed', () => {
     const pushed = await first.pushMany([item(1)])
     await first.pushMany([item(2)])
     if (pushed.status !== 'ok') throw new Error(pushed.status)
-    // A marker behind the second item commits the first one only.
+    // A marker after the second item commits the first one only.
     await first.advance(pushed.position)
     expect(await seen((await inspectRing(ring)).newest())).toEqual([1])
     await first.close()

@@ -98,7 +98,7 @@ test('and an item at a place that the reader has passed on its own', async () =>
   const { below, clock, reader, received } = await quiet()
   await using writer = await RingWriter.open(below)
   await writer.push(new Uint8Array([7]))
-  // By this the log is read behind the item, and the block that is next now stays as it is.
+  // By this the log is read after the item, and the block that is next now stays as it is.
   expect(await reader.consumer.popMany()).toHaveLength(1)
   await clock.advance(250)
   expect((await received).item).toEqual(new Uint8Array([7]))

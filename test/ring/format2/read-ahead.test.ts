@@ -180,7 +180,7 @@ test.each([
     from = popped.position
   }
   const all = lengths.reduce((sum, bytes) => sum + bytes, 0)
-  // Blocks are a little more than their items, and a window may reach behind the last one.
+  // Blocks are a little more than their items, and a window may reach beyond the last one.
   expect(read).toBeLessThan(1.05 * all + 2 * MIB)
 })
 

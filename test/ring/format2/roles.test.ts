@@ -60,7 +60,7 @@ describe('format 2', () => {
         const next = await consumer.pop()
         const expected = popped[index + 1]?.position
         expect(next.status === 'item' ? next.position : undefined).toBe(expected)
-        // Whoever looks from outside sees what waits behind the consumer's place.
+        // Whoever looks from outside sees what waits after the consumer's place.
         const { offset } = (await inspectRing(device)).consumer
         if (expected !== undefined) expect(offset).toBeLessThan(expected)
       }

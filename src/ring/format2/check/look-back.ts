@@ -10,7 +10,7 @@ import { BatchItems } from '../log/batch-items.ts'
 const FIRST_BYTES = 64 << 10
 const MOST_BYTES = 1 << 20
 
-/** A batch that leads to what is behind it. */
+/** A batch that leads to what is after it. */
 export interface PastBatch {
   readonly header: BatchHeader
   readonly items: BatchItems
@@ -45,7 +45,7 @@ export class LookBack {
   /** Nothing before this LSN can be on the device any more. */
   readonly #floor: number
   #at: LogPosition
-  /** The epoch of the batch behind, if one was read. */
+  /** The epoch of the batch after, if one was read. */
   #epoch: number | undefined
   /** Items from this sequence number on are not in the log. */
   #limit: number

@@ -142,7 +142,7 @@ async function findEpochs(
   return { epochs, from: near !== undefined && near.lsn > current.lsn ? near : current }
 }
 
-/** Epochs from the oldest to the newest. Each lasts until the next begins: its batches behind that were dropped. */
+/** Epochs from the oldest to the newest. Each lasts until the next begins: its batches after that were dropped. */
 function inOrder(
   starts: ReadonlyMap<number, LogPosition>,
 ): readonly (readonly [number, LogPosition])[] {

@@ -4,10 +4,10 @@ import { cannotRead } from '../../report/read-around.ts'
 import type { Disk } from '../disk/disk.ts'
 import { offsetIn } from '../log/diagnose.ts'
 
-/** What an unreadable sector can be a part of. `log` is the data area; `outside` is behind the ring. */
+/** What an unreadable sector can be a part of. `log` is the data area; `outside` is after the ring. */
 type Kind = 'own' | 'lease' | 'log' | 'outside'
 
-/** A structure of a ring, from its first byte on the device to the one behind its last. */
+/** A structure of a ring, from its first byte on the device to the one after its last. */
 interface Region {
   readonly structure: string
   readonly kind: Kind

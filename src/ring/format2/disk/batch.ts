@@ -61,7 +61,7 @@ const MASK_AT = HEADER.fields.mask.at
 const RECORD_CRC_AT = RECORD.fields.crc.at
 /** Bytes of each mask word. The words that mask the parts of a batch after the first follow its table. */
 const MASK_BYTES = 4
-/** Length of a batch's header; the table of records follows, and behind that the masks of further parts. */
+/** Length of a batch's header; the table of records follows, and after that the masks of further parts. */
 export const BATCH_HEADER_BYTES = 80
 /** Bytes of a table entry: an item's length and checksum. */
 export const RECORD_BYTES = 8
@@ -94,7 +94,7 @@ export interface BatchHeader {
   readonly records: number
   /** Bytes of all items. */
   readonly bodyBytes: number
-  /** Checksum of the table, and of the masks behind it. */
+  /** Checksum of the table, and of the masks after it. */
   readonly tableCrc: number
   /** What the first part of the batch is masked with; 0 if it is not masked. */
   readonly mask: number

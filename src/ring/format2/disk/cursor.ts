@@ -19,7 +19,7 @@ export function cursorAt(logPosition: LogPosition): Cursor {
 }
 
 /**
- * Where a cursor continues, given all epochs: at the beginning of one that it had not seen, if it lies beyond that; and behind
+ * Where a cursor continues, given all epochs: at the beginning of one that it had not seen, if it lies beyond that; and after
  * uncommitted items that were dropped, if everything before them is acknowledged, or their space would never be freed.
  */
 export function cursorAfter(cursor: Cursor, seen: number, epochs: Epochs): Cursor {

@@ -53,7 +53,7 @@ export function hasGuard(start: Uint8Array, what: Guarded = 'ring'): boolean {
   return GUARDS[what].every((byte, at) => start[at] === byte)
 }
 
-/** What the text of a guard says that stands behind it; undefined if the text is damaged. */
+/** What the text of a guard says that stands after it; undefined if the text is damaged. */
 export function saidByGuard(start: Uint8Array): Guarded | undefined {
   return GUARDED.find((what) => holds(start, GUARDS[what], TEXT_AT, TEXTS[what].length))
 }

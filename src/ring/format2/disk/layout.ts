@@ -120,7 +120,7 @@ export function maxBatchBlocks({ blockSize, dataBlocks }: Layout): number {
   return Math.max(1, Math.floor(Math.min(MAX_BATCH_BYTES / blockSize, dataBlocks * MAX_BATCH_PART)))
 }
 
-/** Blocks behind a checkpoint in which recovery looks for batches, unless more than that is uncommitted. */
+/** Blocks after a checkpoint in which recovery looks for batches, unless more than that is uncommitted. */
 export function searchBlocks({ blockSize }: Layout): number {
   return Math.ceil((2 * CHECKPOINT_BYTES + MAX_BATCH_BYTES) / blockSize)
 }

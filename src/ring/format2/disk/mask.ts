@@ -79,7 +79,7 @@ function smallestMask(batch: Uint8Array, from: number, to: number): number {
   const ruledOut = new Uint8Array(boundaries * (OWN_NEAR.length + ORIGINAL_NEAR.length) + 1)
   for (let at = from; at < to; at += BOUNDARY_BYTES) {
     const word = wordAt(batch, at)
-    // A mask has at most 24 bits, and `SBR` says nothing of the byte behind it.
+    // A mask has at most 24 bits, and `SBR` says nothing of the byte after it.
     for (const near of OWN_NEAR) ruledOut[(word ^ near) & 0xffffff] = 1
     for (const near of ORIGINAL_NEAR) ruledOut[(word ^ near) >>> 0] = 1
   }

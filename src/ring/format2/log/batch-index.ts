@@ -68,7 +68,7 @@ export class BatchIndex {
     return found !== undefined && holds(found, seq) ? found : undefined
   }
 
-  /** Drops what is at or behind the log position where an epoch begins, and what was uncommitted before it. */
+  /** Drops what is at or after the log position where an epoch begins, and what was uncommitted before it. */
   truncate(start: LogPosition): void {
     release(this.#segments.filter((segment) => segment.start.lsn >= start.lsn))
     this.#segments = this.#segments

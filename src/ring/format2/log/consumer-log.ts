@@ -257,7 +257,7 @@ export class ConsumerLog {
   }
 
   /**
-   * Copies of the items right behind one that `next` returned, as far as they are sound and in the same batch. They share a
+   * Copies of the items right after one that `next` returned, as far as they are sound and in the same batch. They share a
    * buffer; nothing is read.
    * @param maxBytes stops at the item that reaches this
    */
@@ -437,7 +437,7 @@ export class ConsumerLog {
   #moveTo(end: LogPosition): void {
     const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
     this.#frontier = end
-    // A batch that counts more items than we have begins behind the missing ones.
+    // A batch that counts more items than we have begins after the missing ones.
     if (epoch !== undefined && epoch.start.seq <= end.seq) this.#restart(epoch.start)
   }
 
@@ -474,7 +474,7 @@ export class ConsumerLog {
   async #problemAt(logPosition: LogPosition): Promise<BatchProblem> {
     const found = await diagnoseHeader(this.#disk, logPosition, this.#epochs)
     if (found !== undefined) return found
-    // It is readable after all, but the batches behind it are not.
+    // It is readable after all, but the batches after it are not.
     const problem = bad('batch', 'one that continues the log', 'none')
     const offset = this.#disk.offsetOf(logPosition.lsn)
     return { structure: 'batch header', offset, at: 0, bytes: 0, problem, items: undefined }

@@ -47,7 +47,7 @@ export function diagnoseBatch(disk: Disk, batch: Batch): readonly BatchProblem[]
   return problems
 }
 
-/** What is wrong at a damaged item, including the damaged items right behind it. */
+/** What is wrong at a damaged item, including the damaged items right after it. */
 export function damageAt(disk: Disk, batch: Batch, seq: number): BatchProblem {
   const { header, items } = batch
   if (!items.hasTable) return tableProblem(disk, header)

@@ -81,7 +81,7 @@ export class FreeSpace {
   }
 
   /**
-   * Whether a producer slot allows blocks up to the LSN `overwritten` to be overwritten: recovery begins behind them, and unacknowledged items in
+   * Whether a producer slot allows blocks up to the LSN `overwritten` to be overwritten: recovery begins after them, and unacknowledged items in
    * them are recorded as given up.
    */
   permits(slot: ProducerSlot, overwritten: number): boolean {
@@ -99,7 +99,7 @@ export class FreeSpace {
 
   /**
    * Gives up the oldest items, if the ring overwrites, so that blocks up to `needed` become free.
-   * @param committed nothing behind this log position is given up
+   * @param committed nothing after this log position is given up
    * @param signal ends the search between two reads, with its reason: where the log is damaged, all of it is searched
    * @returns whether they are free now
    */

@@ -24,7 +24,7 @@ export class KnownEpochs {
     return news.length > 0
   }
 
-  /** Items up to a position: fewer than it says if items behind an epoch's beginning were lost. */
+  /** Items up to a position: fewer than it says if items after an epoch's beginning were lost. */
   seqOf(position: bigint): number {
     const { epoch, seq } = fromPosition(position)
     const later = this.#all.find((entry) => entry.epoch - entry.span > epoch)

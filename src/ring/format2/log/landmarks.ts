@@ -12,14 +12,14 @@ export function landmarksOf({ epochs, committed }: ProducerSlot): Landmarks {
   return [first, ...others]
 }
 
-/** The landmark at an LSN, which the batches before it have to reach; behind all landmarks, the last one. */
+/** The landmark at an LSN, which the batches before it have to reach; after all landmarks, the last one. */
 export function landmarkAt(landmarks: Landmarks, { lsn }: LogPosition): LogPosition | undefined {
   const last = landmarks.at(-1)
   if (last !== undefined && lsn >= last.lsn) return last
   return landmarks.findLast((logPosition) => logPosition.lsn === lsn)
 }
 
-/** The next landmark behind an LSN; undefined if there is none, so that nothing says whether more is committed. */
+/** The next landmark after an LSN; undefined if there is none, so that nothing says whether more is committed. */
 export function nextLandmark(landmarks: Landmarks, { lsn }: LogPosition): LogPosition | undefined {
   const next = landmarks.find((logPosition) => logPosition.lsn > lsn)
   return next && landmarks.findLast((logPosition) => logPosition.lsn === next.lsn)

@@ -258,7 +258,7 @@ export class LogReader {
   }
 
   /**
-   * Reads table and items behind a header.
+   * Reads table and items after a header.
    * @param mayCorrect whether a flipped bit in the table is corrected: only one per batch is
    */
   async #itemsOf(

@@ -11,7 +11,7 @@ export interface Found {
   readonly status: 'item'
   /** A view, good until the next call. */
   readonly item: Uint8Array
-  /** The position behind it. */
+  /** The position after it. */
   readonly position: Position
   /** When it was pushed, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
@@ -26,7 +26,7 @@ export interface Sound {
   /** Where their batch begins and ends. */
   readonly start: LogPosition
   readonly end: LogPosition
-  /** The position behind them. */
+  /** The position after them. */
   readonly position: Position
 }
 
@@ -45,7 +45,7 @@ export interface Nothing {
 export interface Missed {
   readonly status: 'missed'
   readonly items: number
-  /** The position behind them. */
+  /** The position after them. */
   readonly position: Position
 }
 
@@ -53,7 +53,7 @@ export interface Missed {
 export interface Loss {
   readonly status: 'damage'
   readonly items: number
-  /** The position behind them. */
+  /** The position after them. */
   readonly position: Position
   readonly error: RingError
   /** When the first of them was pushed, in milliseconds since 1970, by the producer's clock; undefined if that is unreadable too. */
@@ -69,7 +69,7 @@ export interface Loss {
 /** A sound item that is larger than the reader accepts. */
 export interface TooLarge {
   readonly status: 'too-large'
-  /** The position behind it. */
+  /** The position after it. */
   readonly position: Position
   readonly error: RingError
   /** When it was pushed, as of `Found`. */

@@ -23,7 +23,7 @@ export interface Window {
 
 const NOTHING = { lsn: 0, bytes: new Uint8Array(0) }
 
-/** The blocks behind the window, read while the window is used. */
+/** The blocks after the window, read while the window is used. */
 interface Coming {
   readonly lsn: number
   /** The bytes that are read. */
@@ -43,7 +43,7 @@ interface Coming {
  *
  * - The window grows with each batch that is found, up to `SMALL_AHEAD_BYTES`, or to the length of the last batch if that is longer.
  *   It starts over, short, where no batch was found, and where the reader jumps.
- * - `coming` is read only before `writtenTo`: blocks behind that may be written meanwhile.
+ * - `coming` is read only before `writtenTo`: blocks after that may be written meanwhile.
  * - `mayBeOld` is true of blocks that were read before the current call: they may have been written since.
  */
 export class ReadAhead {
@@ -165,7 +165,7 @@ export class ReadAhead {
     return lsn + blocks > this.#writtenTo ? this.#ahead : blocks
   }
 
-  /** The prefetched blocks behind those in the window, if there are any. */
+  /** The prefetched blocks after those in the window, if there are any. */
   async #takeComing(lsn: number, held: Uint8Array): Promise<Coming | undefined> {
     const coming = this.#coming
     // If it is not wanted, its memory is not released: the device may still write into it.
@@ -174,7 +174,7 @@ export class ReadAhead {
     return (await coming.arrived) ? coming : undefined
   }
 
-  /** Prefetches the blocks behind the window if many are known to be written: the device works while the items are used. */
+  /** Prefetches the blocks after the window if many are known to be written: the device works while the items are used. */
   #readAhead(window: Window): void {
     const { blockSize, dataBlocks } = this.#disk.layout
     const { length } = window.bytes

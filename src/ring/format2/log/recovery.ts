@@ -7,7 +7,7 @@ import { type Batch, LogReader } from './log-reader.ts'
 
 /** The end of the committed log. */
 export interface Tail {
-  /** Where the next epoch begins; uncommitted batches behind it are dropped. */
+  /** Where the next epoch begins; uncommitted batches after it are dropped. */
   readonly logPosition: LogPosition
   /** LSNs of damaged batches that were once complete. */
   readonly damaged: readonly number[]
@@ -110,7 +110,7 @@ class ByteCount {
   readonly #epochs: Epochs
   /** A log position before which everything is committed. */
   #at: LogPosition
-  /** Log positions behind damage, where counting resumes. */
+  /** Log positions after damage, where counting resumes. */
   #restarts: LogPosition[] = []
 
   constructor(reader: LogReader, epochs: Epochs, from: LogPosition) {
@@ -141,7 +141,7 @@ class ByteCount {
     return this.#at.seq === seq ? this.#at.bytes : before.bytes
   }
 
-  /** The log continues here, behind damage. */
+  /** The log continues here, after damage. */
   restart(logPosition: LogPosition): void {
     this.#restarts.push(logPosition)
   }

@@ -19,7 +19,7 @@ test('inspecting a ring at work never tells of bytes that cannot be', async () =
   let done = false
   device.before = async ({ operation, sector }) => {
     if (operation !== 'read') return
-    // Right behind the read of the slots: a lap goes by.
+    // Right after the read of the slots: a lap goes by.
     if (!done && sector >= 88) {
       done = true
       for (let i = 0; i < 40; i++) await round()
