@@ -72,7 +72,10 @@ export interface CreateOptions {
   readonly blockSize?: number
   /** Format 2: a name for people, at most 256 bytes of UTF-8. */
   readonly name?: string
-  /** Format 2: the ring's identity, 16 bytes. Default random. */
+  /**
+   * Format 2: the ring's identity, 16 bytes. With one that is named here, the data area is overwritten with zeroes first: items of an
+   * earlier ring that had it would be taken for this ring's. Default random, and nothing but the ring's metadata is written.
+   */
   readonly uuid?: Uint8Array
   /** Default: the machine's clock. */
   readonly clock?: Clock

@@ -62,12 +62,9 @@ export const format2OverwriteWork: RingUnderTest = {
 function ring(name: string, more: CreateOptions): RingUnderTest {
   const overwrites = more.onFull === 'overwrite'
   const create = (device: BlockDevice, shape: Shape, clock: Clock, uuid: number, all = more) =>
-    createRing(device, {
-      ...all,
-      clock,
-      blockSize: shape.blockSize ?? shape.sectorSize,
-      uuid: new Uint8Array(16).fill(uuid),
-    })
+    createRing(device, { ...all, clock, blockSize: shape.blockSize ?? shape.sectorSize }, () =>
+      new Uint8Array(16).fill(uuid),
+    )
   return {
     name,
     create: (device, shape, clock) => create(device, shape, clock, 7, { ...more, overwrite: true }),

@@ -19,16 +19,27 @@ import { ORIGIN } from './disk/log-position.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './disk/slots.ts'
 import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './disk/superblock.ts'
 
+const UUID_BYTES = 16
+
 /**
  * Creates a ring of format 2 where there is no ring. An existing ring, of either format, is not changed.
+ *
+ * What earlier rings left in the data area is told from this ring's batches by the UUID alone. So it stays where it is if the UUID is a
+ * new one, and is overwritten with zeroes if the options name one, which such a ring may have had.
+ * @param newUuid an identity that no other ring has
  * @returns whether a ring was created
- * @throws {RangeError} the block size is out of range, or the name is too long
+ * @throws {RangeError} the block size is out of range, the name is too long, or the UUID has other than 16 bytes
  * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
  *   `RING_DEVICE_TOO_SMALL`
  */
-export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
+export async function createRing(
+  device: BlockDevice,
+  options: CreateOptions,
+  newUuid: () => Uint8Array = randomUuid,
+): Promise<boolean> {
   const { sectorSize, sizeSectors } = await device.getInfo()
   checkName(options.name ?? '')
+  if (options.uuid !== undefined) checkUuid(options.uuid)
   const deviceBytes = sectorSize * sizeSectors
   const blockSize = blockSizeFor(sectorSize, options)
   const content = await readContent(device)
@@ -43,13 +54,18 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
     )
   }
   const ring: Superblock = {
-    uuid: options.uuid ?? crypto.getRandomValues(new Uint8Array(16)),
+    uuid: options.uuid ?? newUuid(),
     blockSize,
     deviceBytes,
     dataOffset: layout.dataOffset,
     dataBlocks: layout.dataBlocks,
     overwrites: options.onFull === 'overwrite',
     name: options.name ?? '',
+  }
+  if (options.uuid !== undefined) {
+    const { dataOffset, dataBlocks } = layout
+    await device.writeZeroes(dataOffset / sectorSize, (dataBlocks * blockSize) / sectorSize)
+    await device.flush()
   }
   await writeRing(device, ring, layout, sectorSize, (options.clock ?? systemClock).time())
   return true
@@ -74,6 +90,15 @@ function checkName(name: string): void {
   const { length } = new TextEncoder().encode(name)
   if (length <= MAX_NAME_BYTES) return
   throw new RangeError(`a ring's name has at most ${MAX_NAME_BYTES} bytes, not ${length}`)
+}
+
+function checkUuid(uuid: Uint8Array): void {
+  if (uuid instanceof Uint8Array && uuid.length === UUID_BYTES) return
+  throw new RangeError(`a ring's uuid has ${UUID_BYTES} bytes`)
+}
+
+function randomUuid(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(UUID_BYTES))
 }
 
 /**
