@@ -98,6 +98,7 @@ export class Simulation implements Run {
     const { seed, rates } = plan
     this.world = new World(seed, new Scheduler(), disk, rates, new Set(plan.without), lines)
     this.world.onLoss = () => this.#storage.lose()
+    this.world.onMisuse = (what) => this.violate(new Violation('misuse', what))
     this.guarantees = guaranteesOver(kind, ring, rates)
     this.#storage = makeStorage({
       world: this.world,

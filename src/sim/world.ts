@@ -53,6 +53,10 @@ export class World {
   refuses = false
   /** The storage lost unflushed writes, and every open device has to be told. */
   onLoss: () => void = () => undefined
+  /** The code under test did what no device allows. */
+  onMisuse: (what: string) => void = (what) => {
+    throw new Error(what)
+  }
   readonly #rates: FaultRates
   readonly #without: ReadonlySet<string>
 

@@ -38,6 +38,7 @@ const EPOCHS2 = 'ring/format2/disk/epochs.ts'
 const MASK2 = 'ring/format2/disk/mask.ts'
 const CURSOR = 'ring/format2/disk/cursor.ts'
 const PRODUCER2 = 'ring/format2/producer.ts'
+const BATCH_CUTTER = 'ring/format2/batch-cutter.ts'
 const CONSUMER_LOG = 'ring/format2/log/consumer-log.ts'
 const RECOVERY = 'ring/format2/log/recovery.ts'
 const ROLE2 = 'ring/format2/role.ts'
@@ -318,8 +319,21 @@ const FORMAT2 = [
     ],
   ]),
   format2('no room is left for the marker of what was pushed', 'none', 500, [
-    [PRODUCER2, '(commit ? 0 : uncommitted + count)', '0'],
+    [BATCH_CUTTER, '(this.#commit ? 0 : uncommitted + count)', '0'],
   ]),
+  format2('a batch is encoded ahead over the one that is being written', 'none', 500, [
+    [PRODUCER2, 'this.#memory = memory\n', ''],
+  ]),
+  format2('a batch that was encoded ahead does not follow the one before it', 'none', 500, [
+    [PRODUCER2, 'encoded: this.#encode(batch, tail)', 'encoded: this.#encode(batch, this.#tail)'],
+  ]),
+  format2(
+    'what was encoded ahead does not count what the batch before it takes',
+    'none',
+    500,
+    [[PRODUCER2, 'this.#roomFrom(tail))', 'this.#room)']],
+    '2',
+  ),
   format2('a pause is not granted', 'none', 500, [
     [
       PRODUCER2,

@@ -15,10 +15,11 @@ import type {
   PushResult,
   RingState,
 } from '../types.ts'
-import { batchBlocks, batchEnd, encodeBatch, frontBytes } from './disk/batch.ts'
+import { BatchCutter, type Part } from './batch-cutter.ts'
+import { type BatchHeader, batchBlocks, batchEnd, encodeBatch, frontBytes } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
 import { type Disk, exhausted } from './disk/disk.ts'
-import { CHECKPOINT_BYTES, MAX_BATCH_BYTES, maxBatchBlocks } from './disk/layout.ts'
+import { CHECKPOINT_BYTES, MAX_BATCH_BYTES } from './disk/layout.ts'
 import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
 import {
   type ConsumerSlot,
@@ -113,6 +114,34 @@ function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
   return !isBad(slot)
 }
 
+/** A batch to write. */
+interface Batch {
+  readonly items: readonly Uint8Array[]
+  /** Bytes of all items together. */
+  readonly bodyBytes: number
+  /** Items before this sequence number are committed by it. */
+  readonly committedTo: number
+  /**
+   * Where it is built, if its only item is already in there. It is masked in place, so the item must not be pushed again: a call without
+   * any other item is rejected with it.
+   */
+  readonly memory?: Uint8Array | undefined
+  /** It, if it was encoded ahead. */
+  readonly encoded?: Encoded
+}
+
+/** A batch as it is written. */
+interface Encoded {
+  readonly header: BatchHeader
+  readonly bytes: Uint8Array
+}
+
+/** A batch that is encoded while the one before is written. */
+interface Ahead extends Batch {
+  readonly part: Part
+  readonly encoded: Encoded
+}
+
 /**
  * The producer of format 2. It appends batches at the tail, and keeps its state in two slots.
  *
@@ -143,6 +172,8 @@ export class Format2Producer extends Format2Role implements Producer {
   #retries: number
   #toldRetriesAt = Number.NEGATIVE_INFINITY
   #memory: Uint8Array = new Uint8Array(0)
+  /** Memory of the batch that is written while another one is encoded. */
+  #otherMemory: Uint8Array = new Uint8Array(0)
 
   constructor(claimed: Claimed, disk: Disk, found: Found) {
     super(claimed, disk)
@@ -211,7 +242,7 @@ export class Format2Producer extends Format2Role implements Producer {
       this.#checkCounts(0)
       await this.refreshBeforeWrite()
       if (!(await this.#makeRoom(1, signal))) throw this.#noRoom(position)
-      await this.#writeBatch([], 0, seq)
+      await this.#writeBatch({ items: [], bodyBytes: 0, committedTo: seq })
     })
   }
 
@@ -238,21 +269,23 @@ export class Format2Producer extends Format2Role implements Producer {
         return { status: 'suspended' }
       }
       const first = this.#tail.seq
+      const cutter = new BatchCutter(items, this.disk.layout, commit)
       let room = this.#room
       let done = 0
+      let ahead: Ahead | undefined
       try {
         while (done < items.length) {
-          const { end, bytes, needed } = this.#fitting(items, done, commit, room)
-          if (needed > 0 && (await this.#makeRoom(needed, signal))) {
-            room = Math.max(needed, this.#room)
+          const part = ahead?.part ?? cutter.next(done, this.#tail.seq - this.#committedTo, room)
+          if (part.needed > 0 && (await this.#makeRoom(part.needed, signal))) {
+            room = Math.max(part.needed, this.#room)
             continue
           }
-          if (end === done) break
-          const batch = done === 0 && end === items.length ? items : items.slice(done, end)
-          const committedTo = commit ? this.#tail.seq + batch.length : this.#committedTo
-          const memory = items.length === 1 ? roomOf(items[0] as Uint8Array) : undefined
-          await this.#writeBatch(batch, bytes, committedTo, memory)
-          done = end
+          if (part.end === done) break
+          const batch = ahead ?? this.#batchOf(cutter, done, part, this.#tail, commit)
+          ahead = await this.#writeBatch(batch, (tail, committedTo) =>
+            this.#encodeAhead(cutter, part.end, tail, committedTo, commit),
+          )
+          done = part.end
           room = this.#room
         }
       } catch (error) {
@@ -288,37 +321,59 @@ export class Format2Producer extends Format2Role implements Producer {
     return { status: 'retry' }
   }
 
-  /**
-   * The items from `start` on that go into one batch and have room. For each uncommitted item one block is kept free: it may be
-   * committed alone, with a marker of its own, and that must not fail for lack of room.
-   * @returns the end of those items, their bytes, and the room that one more item needs; 0 if it lacks something else
-   */
-  #fitting(
-    items: readonly Uint8Array[],
+  /** A part of a call's items as a batch. */
+  #batchOf(
+    cutter: BatchCutter,
     start: number,
+    { end, bytes }: Part,
+    tail: LogPosition,
     commit: boolean,
-    room: number,
-  ): { readonly end: number; readonly bytes: number; readonly needed: number } {
+  ): Batch {
+    const items = cutter.slice(start, end)
+    const committedTo = commit ? tail.seq + items.length : this.#committedTo
+    const memory = cutter.count === 1 ? roomOf(items[0] as Uint8Array) : undefined
+    return { items, bodyBytes: bytes, committedTo, memory }
+  }
+
+  /**
+   * Encodes the part of a call's items that follows the one being written, in memory of its own: a second batch, and not a longer one.
+   * Nothing else of this handle changes the log in between, except a failed write, after which it is dropped with the rest of the call.
+   * @param tail where the log will end
+   * @param committedTo what will be committed
+   * @returns undefined if there is no such part, or it lacks room
+   */
+  #encodeAhead(
+    cutter: BatchCutter,
+    start: number,
+    tail: LogPosition,
+    committedTo: number,
+    commit: boolean,
+  ): Ahead | undefined {
     const { blockSize } = this.disk.layout
-    const uncommitted = this.#tail.seq - this.#committedTo
-    const most = maxBatchBlocks(this.disk.layout)
-    let bytes = 0
-    let end = start
-    for (; end < items.length; end++) {
-      const more = bytes + (items[end] as Uint8Array).length
-      const count = end - start + 1
-      const blocks = batchBlocks(count, more, blockSize)
-      if (end > start && blocks > most) break
-      const needed = blocks + (commit ? 0 : uncommitted + count)
-      if (needed > room) return { end, bytes, needed }
-      bytes = more
+    if (start === cutter.count) return undefined
+    const part = cutter.next(start, tail.seq - committedTo, this.#roomFrom(tail))
+    const { end, bytes, needed } = part
+    const isShort = batchBlocks(end - start, bytes, blockSize) * blockSize <= MAX_BATCH_BYTES
+    if (end === start || needed > 0 || !isShort) return undefined
+    const batch = this.#batchOf(cutter, start, part, tail, commit)
+    try {
+      const memory = this.#otherMemory
+      this.#otherMemory = this.#memory
+      this.#memory = memory
+      return { ...batch, part, encoded: this.#encode(batch, tail) }
+    } catch {
+      // There is no memory: the write that is under way does not fail for it. It is encoded again when its turn comes.
+      return undefined
     }
-    return { end, bytes, needed: 0 }
   }
 
   /** Blocks that can be written, as of the last refresh. */
   get #room(): number {
-    return this.#space.freeTo + this.disk.layout.dataBlocks - this.#tail.lsn
+    return this.#roomFrom(this.#tail)
+  }
+
+  #roomFrom({ lsn }: LogPosition): number {
+    return this.#space.freeTo + this.disk.layout.dataBlocks - lsn
   }
 
   /** Whether `blocks` blocks can be written, after a refresh, and after giving up the oldest items if the ring overwrites. */
@@ -330,35 +385,29 @@ export class Format2Producer extends Format2Role implements Producer {
   }
 
   /**
-   * @param bodyBytes of all items together
-   * @param memory where the batch is built, if its only item is already in there. It is masked in place, so the item must not be pushed
-   *   again: a call without any other item is rejected with it.
+   * @param meanwhile called while the batch is written, with the end of the log and of what is committed once it is
+   * @returns what `meanwhile` returned
    */
-  async #writeBatch(
-    items: readonly Uint8Array[],
-    bodyBytes: number,
-    committedTo: number,
-    memory?: Uint8Array,
-  ): Promise<void> {
+  async #writeBatch<T>(
+    batch: Batch,
+    meanwhile?: (tail: LogPosition, committedTo: number) => T | undefined,
+  ): Promise<T | undefined> {
+    const { items, bodyBytes, committedTo } = batch
     const { blockSize, dataBlocks } = this.disk.layout
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
     const overwritten = this.#tail.lsn + blocks - dataBlocks
     if (this.#isBehind || !this.#isPermitted(overwritten)) await this.#checkpointBefore(overwritten)
-    const bytes = this.#memoryOf(blocks * blockSize, memory)
-    const { epoch } = this.#space.currentEpoch
-    const fields = {
-      start: this.#tail,
-      epoch,
-      committedTo,
-      time: this.pushedAt ?? this.clock.time(),
-    }
-    const header = encodeBatch(bytes, items, fields, this.disk.uuid)
+    const { header, bytes } = batch.encoded ?? this.#encode(batch, this.#tail)
     if (committedTo > this.#committedTo && isTraced('producer')) {
-      trace('set', 'producer', toPosition(epoch, committedTo), this.disk.names, this.device.name)
+      const position = toPosition(header.epoch, committedTo)
+      trace('set', 'producer', position, this.disk.names, this.device.name)
     }
-    await this.guard(this.disk.writeBlocks(this.#tail.lsn, bytes))
+    const written = this.guard(this.disk.writeBlocks(this.#tail.lsn, bytes))
+    const tail = batchEnd(header, blockSize)
+    const result = meanwhile?.(tail, Math.max(committedTo, this.#committedTo))
+    await written
     this.#uncommitted.push(this.#tail)
-    this.#tail = batchEnd(header, blockSize)
+    this.#tail = tail
     if (committedTo > this.#committedTo) this.#commits++
     this.#committedTo = committedTo
     while (
@@ -369,6 +418,18 @@ export class Format2Producer extends Format2Role implements Producer {
     }
     if (this.#uncommitted.length === 0) this.#space.passed(this.#tail)
     this.checkpointWhenIdle()
+    return result
+  }
+
+  #encode(batch: Batch, start: LogPosition): Encoded {
+    const { items, bodyBytes, committedTo, memory } = batch
+    const { blockSize } = this.disk.layout
+    const blocks = batchBlocks(items.length, bodyBytes, blockSize)
+    const bytes = this.#memoryOf(blocks * blockSize, memory)
+    const { epoch } = this.#space.currentEpoch
+    const time = this.pushedAt ?? this.clock.time()
+    const fields = { start, epoch, committedTo, time }
+    return { header: encodeBatch(bytes, items, fields, this.disk.uuid), bytes }
   }
 
   /** The room for a batch of a single item, and what precedes the item. */
