@@ -104,6 +104,7 @@ export class FanIn<Out> implements AsyncDisposable {
    * The next entry, as soon as any ring has one; without rings it waits for one to be added.
    * @throws as `RingReader.receive`, unless there is an `onFailed`; the next call goes on with the other rings
    * @throws {RingError} `RING_CLOSED` when this was closed
+   * @throws {TypeError} `process` is under way, or begins
    * @throws the signal's reason
    */
   async receive({ signal }: WaitingOptions = {}): Promise<Received<Out>> {
@@ -155,6 +156,8 @@ export class FanIn<Out> implements AsyncDisposable {
     if (this.#work !== undefined) throw new TypeError('this fan-in is processing already')
     const work = new Work(handler, options, (error, reader) => this.#workFailed(error, reader))
     this.#work = work
+    // Nothing comes to those who wait: they are told so.
+    this.#wakeAll()
     const listening = onAbort(this.#closing.signal, () => work.fail(this.#closing.signal.reason))
     try {
       this.#receives = false
@@ -216,6 +219,10 @@ export class FanIn<Out> implements AsyncDisposable {
 
   #arrived(supply: Supply<Out>): void {
     this.#ready.push(supply)
+    this.#wakeAll()
+  }
+
+  #wakeAll(): void {
     for (const wake of this.#waiting) wake()
   }
 

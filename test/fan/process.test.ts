@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { receiveFrom } from '../../src/fan/index.ts'
 import { Turns } from '../../src/jobs/turns.ts'
+import { collect } from '../helpers/collect.ts'
 import { hung, left, named, ring, turn } from './rings.ts'
 
 test('all rings are handled, with the turns of one, and each key of a ring in order', async () => {
@@ -167,6 +168,21 @@ test('closing it ends it, and a closed reader only leaves', async () => {
   await expect(processing).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await other.writer.push('b0')
   expect((await other.reader.receive()).item).toBe('b0')
+})
+
+test('a receive that waits when process begins is refused', async () => {
+  const one = await ring()
+  const fan = receiveFrom([one.reader])
+  const [waiting, looping] = [fan.receive(), collect(fan)]
+  looping.catch(() => undefined)
+  const stop = new AbortController()
+  const processing = fan.process(() => undefined, { signal: stop.signal })
+  await expect(waiting).rejects.toThrow('processing')
+  await expect(looping).rejects.toThrow('processing')
+  stop.abort()
+  await processing
+  await one.writer.push('a0')
+  expect((await fan.receive()).entry.item).toBe('a0')
 })
 
 test('options are checked before anything is handled', async () => {
