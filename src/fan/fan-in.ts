@@ -213,6 +213,7 @@ export class FanIn<Out> implements AsyncDisposable {
 
   #workFailed(error: unknown, reader: RingReader<Out>): void {
     this.#members.delete(reader)
+    if (isClosed(error)) return
     if (this.#options.onFailed === undefined) this.#work?.fail(error)
     else this.#options.onFailed(error, reader)
   }
@@ -251,8 +252,7 @@ export class FanIn<Out> implements AsyncDisposable {
           this.#supplies.delete(reader)
           this.#members.delete(reader)
         }
-        // The program closed this reader on purpose; that is no failure.
-        if (isRingError(error) && error.code === 'RING_CLOSED') continue
+        if (isClosed(error)) continue
         if (this.#options.onFailed === undefined) throw error
         this.#options.onFailed(error, reader)
       } finally {
@@ -261,4 +261,9 @@ export class FanIn<Out> implements AsyncDisposable {
     }
     return undefined
   }
+}
+
+/** Whether a program closed a reader. It did so on purpose: that is no failure. */
+function isClosed(error: unknown): boolean {
+  return isRingError(error) && error.code === 'RING_CLOSED'
 }

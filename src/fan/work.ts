@@ -1,5 +1,4 @@
 import { systemClock } from '../clock.ts'
-import { isRingError } from '../errors.ts'
 import { Turns } from '../jobs/turns.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../jobs/types.ts'
 import { NOTHING_DONE, process } from '../ring/queue/handling/process.ts'
@@ -7,7 +6,7 @@ import { processSettings } from '../ring/queue/handling/process-settings.ts'
 import { insideOf, type RingReader } from '../ring/queue/reader.ts'
 import { onAbort } from '../util/abort.ts'
 
-/** What is told of a ring whose items can be handled no longer. */
+/** What is told of a ring whose items can be handled no longer: also of one whose reader was closed. */
 type OnFailed<Out> = (error: unknown, reader: RingReader<Out>) => void
 
 /** A ring whose items are handled. */
@@ -51,7 +50,7 @@ export class Work<Out> {
     this.#maxHeldBytes = settings.maxHeldBytes
   }
 
-  /** Whether it began with a ring, and was not told to end with it. */
+  /** Whether it began with a ring, and has not ended with it. */
   has(reader: RingReader<Out>): boolean {
     return this.#rings.has(reader)
   }
@@ -68,7 +67,8 @@ export class Work<Out> {
       (summary) => this.#count(summary),
       (error: unknown) => this.#fail(error, reader),
     )
-    this.#rings.set(reader, { stop, ended: ended.then(() => this.#ringEnded()) })
+    const worked: Worked = { stop, ended: ended.then(() => this.#ringEnded(reader, worked)) }
+    this.#rings.set(reader, worked)
   }
 
   /** Ends with a ring: once the handlers under way have ended and are acknowledged. */
@@ -76,7 +76,6 @@ export class Work<Out> {
     const worked = this.#rings.get(reader)
     worked?.stop.abort()
     await worked?.ended
-    this.#rings.delete(reader)
   }
 
   /** Has no more handlers begin. */
@@ -105,7 +104,9 @@ export class Work<Out> {
     return this.#summary
   }
 
-  #ringEnded(): void {
+  #ringEnded(reader: RingReader<Out>, worked: Worked): void {
+    // Who is told of a failure may have added the ring again.
+    if (this.#rings.get(reader) === worked) this.#rings.delete(reader)
     this.#running--
     this.#check()
   }
@@ -130,8 +131,6 @@ export class Work<Out> {
   }
 
   #fail(error: unknown, reader: RingReader<Out>): void {
-    // Who closes a reader knows it.
-    if (isRingError(error) && error.code === 'RING_CLOSED') return
     try {
       this.#onFailed(error, reader)
     } catch (thrown) {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { receiveFrom } from '../../src/fan/index.ts'
+import { Work } from '../../src/fan/work.ts'
 import { Turns } from '../../src/jobs/turns.ts'
 import { collect } from '../helpers/collect.ts'
 import { hung, left, named, ring, turn } from './rings.ts'
@@ -163,11 +164,61 @@ test('closing it ends it, and a closed reader only leaves', async () => {
   await expect(fan.receive()).rejects.toThrow('processing')
   await expect(fan.process(() => undefined)).rejects.toThrow('processing already')
   await one.reader.close()
-  await turn()
+  while (fan.readers.length > 1) await turn()
+  expect(fan.readers).toEqual([other.reader])
   await fan.close()
   await expect(processing).rejects.toMatchObject({ code: 'RING_CLOSED' })
   await other.writer.push('b0')
   expect((await other.reader.receive()).item).toBe('b0')
+})
+
+test('a ring whose work has ended is kept no longer', async () => {
+  const [failing, empty, closed] = [await ring(['a0']), await ring(), await ring()]
+  const failed: unknown[] = []
+  const work = new Work<string>(
+    (_, job) => job.dead('no'),
+    { untilEmpty: true },
+    (_, reader) => failed.push(reader),
+  )
+  await closed.reader.close()
+  const readers = [failing, empty, closed].map(({ reader }) => reader)
+  for (const reader of readers) work.add(reader, readers.length)
+  expect(readers.map((reader) => work.has(reader))).toEqual([true, true, true])
+  expect(await work.run()).toMatchObject({ handled: 0 })
+  expect(readers.map((reader) => work.has(reader))).toEqual([false, false, false])
+  expect(new Set(failed)).toEqual(new Set([failing.reader, closed.reader]))
+})
+
+test('a ring that is added again when its failure is told is removed as any other', async () => {
+  const one = await ring(['a0'])
+  const stop = new AbortController()
+  let told = 0
+  const fan = receiveFrom([one.reader], {
+    onFailed: (_, reader) => {
+      if (++told < 3) fan.add(reader)
+    },
+  })
+  let end = (): void => undefined
+  const handling = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  let calls = 0
+  const processing = fan.process((_, job) => (++calls < 3 ? job.dead('no') : handling), {
+    signal: stop.signal,
+  })
+  while (calls < 3) await turn()
+  await turn()
+  let isRemoved = false
+  const removing = fan.remove(one.reader).then(() => {
+    isRemoved = true
+  })
+  await turn()
+  expect(isRemoved).toBe(false)
+  end()
+  await removing
+  expect([told, await left(one)]).toEqual([2, []])
+  stop.abort()
+  await processing
 })
 
 test('a receive that waits when process begins is refused', async () => {
