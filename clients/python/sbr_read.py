@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lists the items that wait in a shared-block-ring, and verifies every checksum. Only reads.
 
-Both formats, as FORMAT.md of shared-block-ring describes them; this file was written from that text alone, and needs nothing
+Both formats and pools of rings, as FORMAT.md of shared-block-ring describes them; this file was written from that text alone, and needs nothing
 but Python 3.9 and its standard library. IMAGE is a file or a block device, and both sides of the ring may be running.
 """
 
@@ -24,7 +24,8 @@ exit codes:
 
 Without --json each item is a line: its position, a tab, the item in hexadecimal; damage is told on standard error.
 With --json the output is one object: "format" (1 or 2), "items" (each with "position", the end of the item as sbr shows
-it, and "hex") and "damage" (each with "where" and "what"). With exit codes 2 to 4 there is an "error" instead, or as well
+it, and "hex") and "damage" (each with "where" and "what"). Of a pool without --ring each line is a name, a tab and the ring's
+bytes; with --json there are "rings" (each with "name", "offset" and "bytes") in place of "format" and "items". With exit codes 2 to 4 there is an "error" instead, or as well
 if it came up between two items.
 """
 
@@ -102,6 +103,18 @@ class Unreadable(Exception):
     """The device did not let itself be read. Exit code 4."""
 
 
+class Part:
+    """A part of a device, which is read like a device."""
+
+    def __init__(self, device, offset, size):
+        self.device, self.offset, self.size = device, offset, size
+
+    def read(self, offset, length):
+        if offset + length > self.size:
+            raise Unreadable("the ring ends before byte %d" % (offset + length))
+        return self.device.read(self.offset + offset, length)
+
+
 class Device:
     def __init__(self, path):
         try:
@@ -131,16 +144,16 @@ class Device:
         return b"".join(parts)
 
 
-def settled(read, problem_of):
+def settled(read, problem_of, bytes_of=lambda data: data):
     """Reads what a running role may be writing: a problem counts once three reads in a row return the same bytes."""
     before, same = None, 0
     for _ in range(200):
         data = read()
         problem = problem_of(data)
-        same = same + 1 if data == before else 1
+        same = same + 1 if bytes_of(data) == before else 1
         if not problem or same == 3:
             return data, problem
-        before = data
+        before = bytes_of(data)
         time.sleep(0.01)
     raise Unreadable("metadata changed with each of 200 reads")
 
@@ -248,7 +261,7 @@ GUARD_BYTES = 12288
 BLOCK_SIZES = tuple(1 << power for power in range(9, 17))
 MAGIC2 = b"SBRING2\0"
 BATCH_MAGIC = b"SBRB"
-SUPERBLOCK, PRODUCER, CONSUMER, LEASE = 1, 2, 3, 4
+SUPERBLOCK, PRODUCER, CONSUMER, LEASE, DIRECTORY = 1, 2, 3, 4, 5
 TYPE_NAMES = {SUPERBLOCK: "superblock", PRODUCER: "producer slot", CONSUMER: "consumer slot", LEASE: "lease"}
 SAFE = 1 << 53
 COUNT = 1 << 52
@@ -263,11 +276,11 @@ FIELDS = "its checksum is right, and its fields are not possible"
 SOUND, DAMAGED_ITEMS, DAMAGED, ELSEWHERE, CONTRADICTION, END = range(6)
 
 
-def votes(start):
-    """How many of nine votes of the guard are there."""
+def votes(start, text=TEXT2):
+    """How many of nine votes of the guard with this text are there."""
     return (
         (start[:30] == MAGIC1)
-        + 3 * (start[128 : 128 + len(TEXT2)] == TEXT2)
+        + 3 * (start[128 : 128 + len(text)] == text)
         + sum(start[at + 8 : at + 9] == b"\xff" for at in GUARD_FLAGS)
     )
 
@@ -844,6 +857,115 @@ class Ring2:
 # --- What there is -------------------------------------------------------------------------------------------------------
 
 
+# --- Pools ---------------------------------------------------------------------------------------------------------------
+
+POOL_TEXT = b"This is a pool of shared-block-rings. Older programs cannot use it."
+UNIT = 65536
+COPIES = (UNIT, 16 * UNIT)
+COPY_BYTES = 15 * UNIT
+POOL_START = 32 * UNIT
+MOST_RINGS = 10238
+NOT_IN_A_NAME = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029#]")
+
+
+class Directory:
+    def __init__(self, block):
+        """Of a block that `metadata_block` finds sound. Raises ValueError if its fields cannot be."""
+        self.uuid = block[24:40]
+        self.generation = struct.unpack_from("<Q", block, 40)[0]
+        _, self.read_only, self.incompatible, count = struct.unpack_from("<4I", block, 64)
+        self.pool_bytes, self.next_id = struct.unpack_from("<2Q", block, 80)
+        self.rings = {}
+        if self.read_only or self.incompatible:
+            return
+        if count > MOST_RINGS or -(-(128 + 96 * count) // 4096) * 4096 != len(block) or self.next_id >= COUNT:
+            raise ValueError
+        if self.pool_bytes < POOL_START or self.pool_bytes % UNIT or self.pool_bytes >= SAFE:
+            raise ValueError
+        free, ids = POOL_START, set()
+        for at in range(128, 128 + 96 * count, 96):
+            offset, size, number, length = struct.unpack_from("<3QB", block, at)
+            name = block[at + 32 : at + 32 + length].decode("utf-8", "strict")
+            if offset < free or offset % UNIT or size == 0 or size % UNIT or offset + size > self.pool_bytes:
+                raise ValueError
+            if number >= self.next_id or number in ids or name in self.rings:
+                raise ValueError
+            if not 1 <= length <= 64 or NOT_IN_A_NAME.search(name):
+                raise ValueError
+            ids.add(number)
+            self.rings[name] = (offset, size)
+            free = offset + size
+
+
+def directory_in(device, at):
+    """A copy of the directory or None, what is wrong, and its bytes."""
+    size = 4096
+    if at + size > device.size:
+        return None, "the device ends before it", b""
+    block = device.read(at, size)
+    said = struct.unpack_from("<I", block, 48)[0]
+    if block[:8] == MAGIC2 and said % 4096 == 0 and 4096 <= said <= min(COPY_BYTES, device.size - at):
+        block = device.read(at, said)
+    problem = metadata_block(block, at, DIRECTORY)
+    if problem is not None:
+        return None, problem, block
+    try:
+        return Directory(block), None, block
+    except ValueError:
+        return None, FIELDS, block
+
+
+def find_directory(device, tell):
+    """The directory that counts of a device with the guard of a pool."""
+    read = lambda: [directory_in(device, at) for at in COPIES]
+    # Copies that differ may be in the middle of a change.
+    differ = lambda found: [problem for _, problem, _ in found] != [None, None] or found[0][2][64:] != found[1][2][64:]
+    copies, _ = settled(read, differ, lambda found: [block for _, _, block in found])
+    for at, (_, problem, _) in zip(COPIES, copies):
+        if problem is not None:
+            tell("directory of the pool, byte %d" % at, problem)
+    sound = [(directory, block) for directory, _, block in copies if directory is not None]
+    if not sound:
+        raise Damage("directory of the pool", "no copy of it is sound")
+    if len({directory.uuid for directory, _ in sound}) > 1:
+        raise NoRing("the directory's copies are of two pools")
+    newest, block = max(sound, key=lambda each: each[0].generation)
+    if any(other.generation == newest.generation and bytes_[64:] != block[64:] for other, bytes_ in sound):
+        raise NoRing("the directory's copies have one generation, and differ")
+    if newest.read_only or newest.incompatible:
+        raise NoRing(
+            "the pool has features that this program does not know: incompatible 0x%x, read-only compatible 0x%x"
+            % (newest.incompatible, newest.read_only)
+        )
+    if newest.pool_bytes > device.size:
+        raise NoRing("the device has %d bytes, and the pool %d: it shrank" % (device.size, newest.pool_bytes))
+    return newest
+
+
+def pool_in(device, tell):
+    """The directory of a pool, or None if the device has no guard of one."""
+    start = device.read(0, min(device.size, GUARD_BYTES))
+    there = votes(start, POOL_TEXT)
+    says_ring = start[128 : 128 + len(TEXT2)] == TEXT2
+    says_pool = start[128 : 128 + len(POOL_TEXT)] == POOL_TEXT
+    if there < 5 or says_ring or not (says_pool or has_directory(device)):
+        return None
+    if there < 9:
+        tell("guard, byte 0", "%d of its 9 votes are intact" % there)
+    return find_directory(device, tell)
+
+
+def has_directory(device):
+    """Of a device whose guard has a damaged text: whether a directory, and no superblock before the rings, says what it is."""
+    superblock = find_superblock(device)
+    if superblock is not None and superblock.offsets[0] < POOL_START:
+        return False
+    return any(directory_in(device, at)[0] is not None for at in COPIES)
+
+
+# --- Any device ----------------------------------------------------------------------------------------------------------
+
+
 def open_ring(device, sector_size, tell):
     start = device.read(0, min(device.size, GUARD_BYTES))
     superblock = find_superblock(device)
@@ -881,6 +1003,15 @@ class Output:
             sys.stdout.write('{"format": %d, "items": [' % ring_format)
         self.opened = True
 
+    def rings(self, rings):
+        if self.as_json:
+            found = [{"name": name, "offset": at, "bytes": size} for name, (at, size) in rings.items()]
+            sys.stdout.write('{"rings": %s, "damage": %s}\n' % (json.dumps(found), json.dumps(self.damage)))
+        else:
+            for name, (_, size) in rings.items():
+                sys.stdout.write("%s\t%d\n" % (name, size))
+        sys.stdout.flush()
+
     def items(self, items):
         separator = "\n"
         for position, item in items:
@@ -902,11 +1033,21 @@ class Output:
         sys.stdout.flush()
 
 
-def read(image, sector_size, output):
-    """Reads a ring, and returns the exit code."""
+def read(image, sector_size, output, ring_name=None):
+    """Reads a ring, or lists those of a pool, and returns the exit code."""
     try:
         try:
             device = Device(image)
+            pool = pool_in(device, output.tell)
+            if pool is None and ring_name is not None:
+                raise NoRing("there is no pool, so no ring %r in it" % ring_name)
+            if pool is not None and ring_name is None:
+                output.rings(pool.rings)
+                return 1 if output.damage else 0
+            if pool is not None:
+                if ring_name not in pool.rings:
+                    raise NoRing("the pool has no ring %r" % ring_name)
+                device = Part(device, *pool.rings[ring_name])
             ring = open_ring(device, sector_size, output.tell)
             output.open(ring.format)
             output.items(ring.items())
@@ -938,11 +1079,12 @@ def main():
     )
     sectors = "bytes in a sector, which format 1 does not record (512)"
     parser.add_argument("--sector-size", type=sector_size, default=512, metavar="N", help=sectors)
+    parser.add_argument("--ring", metavar="NAME", help="the ring of a pool; without it, a pool's rings are listed")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument("image", metavar="IMAGE", help="a file or a block device")
     options = parser.parse_args()
     try:
-        return read(options.image, options.sector_size, Output(options.json))
+        return read(options.image, options.sector_size, Output(options.json), options.ring)
     except OSError as error:
         # Standard output is closed or full: nothing more can be told there, also not when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { compileFunction } from 'node:vm'
+import { gunzipSync } from 'node:zlib'
 import { beforeEach, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { openPool } from '../../src/pool/index.ts'
+import { DIRECTORY_COPIES } from '../../src/ring/format2/disk/directory.ts'
 import { dumpAt } from '../../src/ring/maintenance/index.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { goldenBytes, goldens, hex } from '../helpers/golden.ts'
@@ -182,3 +185,35 @@ test('the description of format 2 reads a lease as this package does', async () 
   const blocks = [ring['leases']].flat().map((place) => (isParsed(place) ? place['block'] : place))
   expect(blocks.map((block) => isParsed(block) && shown(block['owner']))).toEqual(['host-a', false])
 })
+
+/** Structures of a list, or one. */
+function structures(value: unknown): readonly Parsed[] {
+  return [value].flat().filter(isParsed)
+}
+
+test.each(['empty', 'rings'])(
+  'the description of a pool reads %s as this package does',
+  async (name) => {
+    const image = new URL(`../golden/pool/${name}.img.gz`, import.meta.url)
+    const bytes = new Uint8Array(gunzipSync(readFileSync(image)))
+    const found = await readBy('sbr_pool', 'SbrPool', bytes)
+    const pool = await openPool(await MemoryBlockDevice.from(bytes))
+    const directory = structures(found['copies']).flatMap(({ block }) => structures(block))
+    expect(directory.map(({ offset }) => offset)).toEqual(DIRECTORY_COPIES)
+    const listed = [...(await pool.list())].sort((one, other) => one.offset - other.offset)
+    const rings = listed.map((ring) => [ring.name, ring.offset, ring.sizeBytes])
+    for (const copy of directory) {
+      const described = structures(copy['rings']).map((ring) => [
+        shown(ring['name']),
+        ring['offset'],
+        ring['bytes'],
+      ])
+      expect(described).toEqual(rings)
+      expect(copy).toMatchObject({ poolBytes: Math.floor(bytes.length / 65_536) * 65_536 })
+    }
+    expect(found).toMatchObject({
+      guard: { text: expect.stringContaining('a pool of') },
+      isLeased: 0,
+    })
+  },
+)

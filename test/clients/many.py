@@ -1,4 +1,5 @@
-"""Reads images with sbr_read.py, whose folder is the first argument: a line of input is a sector size and a path, one of output what came of it."""
+"""Reads images with sbr_read.py, whose folder is the first argument: a line of input is a sector size, the name of a
+ring in a pool or -, and a path; one of output what came of it."""
 
 import contextlib
 import io
@@ -11,10 +12,10 @@ sys.path.insert(0, sys.argv[1])
 import sbr_read
 
 for line in sys.stdin:
-    sector_size, path = line.rstrip("\n").split(" ", 1)
+    sector_size, ring, path = line.rstrip("\n").split(" ", 2)
     said = io.StringIO()
     started = time.monotonic()
     with contextlib.redirect_stdout(said):
-        code = sbr_read.read(path, int(sector_size), sbr_read.Output(True))
+        code = sbr_read.read(path, int(sector_size), sbr_read.Output(True), None if ring == "-" else ring)
     answer = {"code": code, "seconds": time.monotonic() - started, **json.loads(said.getvalue())}
     print(json.dumps(answer), flush=True)

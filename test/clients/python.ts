@@ -29,6 +29,12 @@ export interface Told {
   readonly items?: readonly Listed[]
   readonly damage?: readonly { readonly where: string; readonly what: string }[]
   readonly error?: string
+  /** Of a pool. */
+  readonly rings?: readonly {
+    readonly name: string
+    readonly offset: number
+    readonly bytes: number
+  }[]
 }
 
 /** One process that reads one image after the other. */
@@ -42,8 +48,9 @@ export class PythonReader implements AsyncDisposable {
     this.#lines = createInterface(this.#process.stdout)[Symbol.asyncIterator]()
   }
 
-  async read(path: string, sectorSize = 512): Promise<Told> {
-    this.#process.stdin.write(`${sectorSize} ${path}\n`)
+  /** @param ring of a pool, without a space */
+  async read(path: string, sectorSize = 512, ring = '-'): Promise<Told> {
+    this.#process.stdin.write(`${sectorSize} ${ring} ${path}\n`)
     const { value, done } = await this.#lines.next()
     if (done === true) throw new Error(`the reader in Python ended at ${path}`)
     return JSON.parse(value) as Told
