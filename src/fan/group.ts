@@ -6,22 +6,32 @@ import type { Codec } from '../codec/codec.ts'
 import { isBlockError, isRingError, RingError } from '../errors.ts'
 import { checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../jobs/types.ts'
+import type { Arrival } from '../ring/queue/await-ring.ts'
 import { insideOf, type ReaderOptions, RingReader } from '../ring/queue/reader.ts'
 import type { WaitingOptions } from '../ring/queue/writer.ts'
-import { untilAborted } from '../util/abort.ts'
+import { firstAborted, untilAborted } from '../util/abort.ts'
+import { Lazy } from '../util/lazy.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { type FanIn, type Received, receiveFrom } from './fan-in.ts'
 import { type Seating, Seats } from './seats.ts'
 
+const arrivals = new Lazy(() => import('../ring/queue/await-ring.ts'))
+
 const CHECK_MS = 500
 /** How long a ring that could not be opened is left alone. */
 const RETRY_MS = 5000
-/** Rings that are opened at the same time. */
+/** Rings that are opened at the same time, but for those that take longer than a look. */
 const OPENING = 8
 
-/** How a program takes part in a group. */
+/**
+ * How a program takes part in a group. What a callback throws ends the group: it gives its rings back, and `receive`, `entries` and `process`
+ * throw that.
+ */
 export interface GroupOptions<Out> {
-  /** How each ring is opened; with a `lease` for each, the group's machines exclude each other too. */
+  /**
+   * How each ring is opened; with a `lease` for each, the group's machines exclude each other too. With `waitForRing`, a ring that is not
+   * there yet is looked for again and again. Once the `signal` is aborted, no more rings are taken.
+   */
   readonly reader?: ReaderOptions<Out>
   /** How often it looks who is in the group, in milliseconds. Default 500. */
   readonly checkMs?: number
@@ -30,8 +40,8 @@ export interface GroupOptions<Out> {
   /** Called when it has given one back. */
   readonly onReleased?: (device: BlockDevice) => void
   /**
-   * Called when a ring cannot be opened, but for one that somebody else has, and when it fails; it is tried again after 5 s. Without it
-   * the group goes on with the other rings all the same, and says nothing.
+   * Called when a ring cannot be opened, but for one that somebody else has, and when it fails; it is tried again after 5 s. After a
+   * `CodecError` of `receive` the ring goes on after that item. Default: `receive` throws that error, and any other ends the group.
    */
   readonly onFailed?: (error: unknown, device: BlockDevice) => void
   /** Default: the machine's clock. */
@@ -87,14 +97,24 @@ export class Group<Out> implements AsyncDisposable {
   readonly #fan: FanIn<Out>
   /** The rings that this member has. */
   readonly #held = new Map<BlockDevice, RingReader<Out>>()
-  readonly #opening = new Set<BlockDevice>()
+  /** Rings that are being opened, and at which look that began. */
+  readonly #opening = new Map<
+    BlockDevice,
+    { readonly look: number; readonly done: Promise<void> }
+  >()
   readonly #releasing = new Map<BlockDevice, Promise<void>>()
   /** When a ring that could not be opened is tried again. */
   readonly #retryAt = new Map<BlockDevice, number>()
+  /** Of rings that are waited for. */
+  readonly #arrivals = new Map<BlockDevice, Arrival>()
   readonly #closing = new AbortController()
   readonly #checking: Promise<void>
-  #taking: Promise<void> | undefined
+  #looks = 0
   #seating: Seating = { members: 1, rank: 0 }
+  /** Rings that were not tried since the last look. */
+  #untried: Iterator<BlockDevice> = [].values()
+  #failure: { readonly error: unknown } | undefined
+  #closed: Promise<void> | undefined
 
   /** Use {@link joinGroup}. */
   constructor(devices: readonly BlockDevice[], seats: Seats, options: GroupOptions<Out>) {
@@ -118,11 +138,17 @@ export class Group<Out> implements AsyncDisposable {
 
   /**
    * The next entry of any ring that this member has, as soon as there is one.
+   * @throws {CodecError} without an `onFailed`, as `RingReader.receive`
    * @throws {RingError} `RING_CLOSED` when this was closed
+   * @throws what ended the group: what a callback threw; or without an `onFailed`, why a ring failed
    * @throws the signal's reason
    */
-  receive(options: WaitingOptions = {}): Promise<Received<Out>> {
-    return this.#fan.receive(options)
+  async receive(options: WaitingOptions = {}): Promise<Received<Out>> {
+    try {
+      return await this.#fan.receive(options)
+    } catch (error) {
+      throw this.#failure === undefined ? error : this.#failure.error
+    }
   }
 
   /** As `entries`, without a signal. */
@@ -130,33 +156,47 @@ export class Group<Out> implements AsyncDisposable {
     return this.entries()
   }
 
-  /** One entry after the other, waiting for more. Ends, without an error, when the signal is aborted or this is closed. */
-  entries(options: WaitingOptions = {}): AsyncGenerator<Received<Out>, void, undefined> {
-    return this.#fan.entries(options)
+  /**
+   * One entry after the other, waiting for more. Ends, without an error, when the signal is aborted or this is closed.
+   * @throws as `receive`
+   */
+  async *entries(options: WaitingOptions = {}): AsyncGenerator<Received<Out>, void, undefined> {
+    yield* this.#fan.entries(options)
+    if (this.#failure !== undefined && options.signal?.aborted !== true) throw this.#failure.error
   }
 
   /**
    * Has a handler called for the items of the rings that this member has, as `FanIn.process`. When a ring is to move, its handlers under way
    * have `graceMs` to end.
-   * @throws as `FanIn.process`, but nothing that only one ring is about: `onFailed` is told of that
+   * @throws as `FanIn.process`, but nothing that only one ring is about if there is an `onFailed`, which is told of that
+   * @throws what ended the group, as `receive`
    */
-  process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
-    return this.#fan.process(handler, options)
+  async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
+    try {
+      return await this.#fan.process(handler, options)
+    } catch (error) {
+      throw this.#failure === undefined ? error : this.#failure.error
+    }
   }
 
   /** Leaves the group and gives the rings back; what was not acknowledged is delivered to others. Never fails; can be called again. */
-  async close(): Promise<void> {
-    this.#closing.abort(new RingError('RING_CLOSED', 'The member has left the group', {}))
-    await this.#checking
-    await this.#taking
-    await this.#fan.close()
-    await Promise.all(this.#releasing.values())
-    for (const [device, reader] of this.#held) await this.#giveBack(device, reader)
-    await this.#seats.leave()
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new RingError('RING_CLOSED', 'The member has left the group', {}))
+    await this.#checking
+    await Promise.all([...this.#opening.values()].map(({ done }) => done))
+    await this.#fan.close()
+    await Promise.all(this.#releasing.values())
+    for (const [device, reader] of this.#held) await this.#giveBack(device, reader)
+    await this.#seats.leave()
   }
 
   async #check(everyMs: number): Promise<void> {
@@ -164,13 +204,18 @@ export class Group<Out> implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         this.#seating = await this.#seats.look()
-        if (!signal.aborted) this.#divide(shareOf(this.#devices.length, this.#seating))
+        if (!signal.aborted) this.#divide()
       } catch (error) {
         const [first] = this.#devices
-        if (first !== undefined) this.#options.onFailed?.(error, first)
+        if (first !== undefined) this.#report(error, first)
       }
       await this.#clock.sleep(everyMs, signal).catch(() => undefined)
     }
+  }
+
+  /** How many rings this member is to have. */
+  get #share(): number {
+    return shareOf(this.#devices.length, this.#seating)
   }
 
   /** The rings that it has and is not giving back, the one that it has had longest first. */
@@ -179,56 +224,79 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /** Gives back what is more than its share, and takes what is missing. */
-  #divide(share: number): void {
-    for (const [device, reader] of this.#kept().slice(share)) {
+  #divide(): void {
+    for (const [device, reader] of this.#kept()) {
+      // Its program has closed it, and so it is nobody's.
+      if (insideOf(reader).closing.aborted) this.#releasing.set(device, this.#drop(device, reader))
+    }
+    for (const [device, reader] of this.#kept().slice(this.#share)) {
       const released = this.#release(device, reader).finally(() => this.#releasing.delete(device))
       this.#releasing.set(device, released)
     }
-    this.#taking ??= this.#take(share).finally(() => {
-      this.#taking = undefined
-    })
+    this.#looks++
+    this.#untried = this.#inOrder()
+    this.#take()
   }
 
-  /** Tries the rings that others may have given back, until it has its share. */
-  async #take(share: number): Promise<void> {
-    const isMissing = (): boolean =>
-      this.#kept().length + this.#opening.size < share && !this.#closing.signal.aborted
-    const now = this.#clock.now()
+  /** The rings, as this member tries them: each begins elsewhere, because they would all try the same ones. */
+  #inOrder(): Iterator<BlockDevice> {
     const { members, rank } = this.#seating
-    // Each begins elsewhere: they would all try the same ones.
     const start = Math.floor((rank * this.#devices.length) / members)
-    const candidates = [...this.#devices.slice(start), ...this.#devices.slice(0, start)]
-      .filter((device) => !this.#held.has(device) && (this.#retryAt.get(device) ?? 0) <= now)
-      .values()
-    const tryNext = async (): Promise<void> => {
-      while (isMissing()) {
-        const { value: device } = candidates.next()
-        if (device === undefined) return
-        this.#opening.add(device)
-        await this.#open(device)
+    return [...this.#devices.slice(start), ...this.#devices.slice(0, start)].values()
+  }
+
+  /**
+   * Tries the rings that others may have given back, until it has its share. One whose opening takes longer than a look, as a lease of a
+   * host that is gone does, does not count: it is opened beside the others, and given back if it turns out to be one too many.
+   */
+  #take(): void {
+    const now = this.#clock.now()
+    while (!this.#closing.signal.aborted) {
+      const opening = [...this.#opening.values()].filter(({ look }) => look >= this.#looks - 1)
+      const isEnough = this.#kept().length + opening.length >= this.#share
+      if (isEnough || opening.length >= OPENING) return
+      const { value: device } = this.#untried.next()
+      if (device === undefined) return
+      const isBusy = this.#held.has(device) || this.#opening.has(device)
+      if (isBusy || (this.#retryAt.get(device) ?? 0) > now) continue
+      const done = this.#open(device).finally(() => {
         this.#opening.delete(device)
-      }
+        this.#take()
+      })
+      this.#opening.set(device, { look: this.#looks, done })
     }
-    await Promise.all(Array.from({ length: OPENING }, tryNext))
   }
 
   async #open(device: BlockDevice): Promise<void> {
     const { reader: how = {}, onTaken } = this.#options
-    const { signal } = this.#closing
+    const { signal, end } = firstAborted(this.#closing.signal, how.signal)
     let reader: RingReader<Out>
     try {
+      if (how.waitForRing === true && !(await this.#hasArrived(device, signal))) return
       const codec = how.codec ?? (bytes as Codec<Out & Uint8Array, never>)
-      reader = await RingReader.open<Out>(device, { ...how, codec, signal: how.signal ?? signal })
+      reader = await RingReader.open<Out>(device, { ...how, codec, signal, waitForRing: false })
     } catch (error) {
       if (isHeld(error) || signal.aborted) return
       this.#retryAt.set(device, this.#clock.now() + RETRY_MS)
-      this.#options.onFailed?.(error, device)
+      this.#report(error, device)
       return
+    } finally {
+      end()
     }
     this.#held.set(device, reader)
-    if (signal.aborted) return
+    if (this.#closing.signal.aborted) return
     this.#fan.add(reader)
-    onTaken?.(reader)
+    this.#call(() => onTaken?.(reader))
+  }
+
+  /** Whether there is a ring on a device that may be blank yet. Others are not kept waiting: the next look tries it again. */
+  async #hasArrived(device: BlockDevice, signal: AbortSignal): Promise<boolean> {
+    const { Arrival } = arrivals.value ?? (await arrivals.load())
+    const arrival = this.#arrivals.get(device) ?? new Arrival(device, this.#clock)
+    this.#arrivals.set(device, arrival)
+    if (!(await arrival.look(signal))) return false
+    this.#arrivals.delete(device)
+    return true
   }
 
   /** Gives a ring to others, once all that was begun of it is acknowledged. */
@@ -241,7 +309,13 @@ export class Group<Out> implements AsyncDisposable {
   async #giveBack(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
     this.#held.delete(device)
     await reader.close()
-    this.#options.onReleased?.(device)
+    this.#call(() => this.#options.onReleased?.(device))
+  }
+
+  async #drop(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
+    await this.#fan.remove(reader)
+    await this.#giveBack(device, reader)
+    this.#releasing.delete(device)
   }
 
   /**
@@ -266,9 +340,11 @@ export class Group<Out> implements AsyncDisposable {
   #failed(error: unknown, reader: RingReader<Out>): void {
     const [device] = [...this.#held].find(([, held]) => held === reader) ?? []
     if (device === undefined) return
-    this.#options.onFailed?.(error, device)
     // An item that does not decode leaves the ring where it is.
-    if (this.#fan.readers.includes(reader)) return
+    const goesOn = this.#fan.readers.includes(reader)
+    if (goesOn && this.#options.onFailed === undefined) throw error
+    this.#report(error, device)
+    if (goesOn) return
     this.#retryAt.set(device, this.#clock.now() + RETRY_MS)
     if (this.#releasing.has(device)) {
       // It moves already: nothing of it will be acknowledged any more.
@@ -277,6 +353,28 @@ export class Group<Out> implements AsyncDisposable {
     }
     const released = this.#giveBack(device, reader).finally(() => this.#releasing.delete(device))
     this.#releasing.set(device, released)
+  }
+
+  /** Tells of what only one ring is about. */
+  #report(error: unknown, device: BlockDevice): void {
+    const { onFailed } = this.#options
+    if (onFailed === undefined) this.#end(error)
+    else this.#call(() => onFailed(error, device))
+  }
+
+  /** Calls back; what that throws ends the group. */
+  #call(callback: () => void): void {
+    try {
+      callback()
+    } catch (error) {
+      this.#end(error)
+    }
+  }
+
+  /** Leaves the group; the program gets the error from the calls that wait, or the next one. */
+  #end(error: unknown): void {
+    this.#failure ??= { error }
+    void this.close()
   }
 }
 

@@ -81,3 +81,19 @@ export function untilAborted<T>(
     )
   })
 }
+
+/**
+ * A signal that is aborted with the first of several.
+ * @returns it, and a function that ends the listening
+ */
+export function firstAborted(...signals: readonly (AbortSignal | undefined)[]): {
+  readonly signal: AbortSignal
+  readonly end: () => void
+} {
+  const controller = new AbortController()
+  const endings = signals.map((signal) => onAbort(signal, () => controller.abort(signal?.reason)))
+  const end = (): void => {
+    for (const each of endings) each()
+  }
+  return { signal: controller.signal, end }
+}

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { text } from '../../src/codec/index.ts'
@@ -8,6 +8,7 @@ import { type Group, type GroupOptions, joinGroup } from '../../src/fan/index.ts
 import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 
 const QUICK: GroupOptions<string> = { reader: { codec: text }, checkMs: 5 }
@@ -184,6 +185,209 @@ test('a ring that cannot be opened is told, and the others go on', async () => {
   expect([entry.item, reader.consumer.device.name]).toEqual(['a', sound.name])
   await group.close()
   await expect(group.receive()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+})
+
+/** What keeps a ring from being opened for as long as it likes. */
+class SlowDevice extends HookedDevice {
+  readonly opened: Promise<void>
+  let: () => void = () => undefined
+
+  constructor(inner: BlockDevice) {
+    super(inner)
+    this.opened = new Promise((resolve) => {
+      this.let = resolve
+    })
+    this.before = () => this.opened
+  }
+}
+
+const blank = (ring: number): MemoryBlockDevice =>
+  new MemoryBlockDevice({ sizeSectors: 1024, name: `blank-${ring}` })
+
+test('rings that are waited for keep no other from being taken, and no member from leaving', async () => {
+  const sound = await devices(10)
+  const absent = Array.from({ length: 10 }, (_, ring) => blank(ring))
+  const signal = new AbortController().signal
+  const told: unknown[] = []
+  const group = await joinGroup([...absent, ...sound], {
+    ...QUICK,
+    reader: { codec: text, waitForRing: true, signal },
+    onFailed: (error) => told.push(error),
+  })
+  await until([group], [10])
+  const other = await joinGroup([...absent, ...sound], {
+    ...QUICK,
+    reader: { codec: text, waitForRing: true, signal },
+  })
+  while (other.members < 2 || group.members < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  for (const device of absent) await Producer.create(device)
+  await until([group, other], [10, 10])
+  await Promise.all([group.close(), other.close()])
+  expect(told).toEqual([])
+})
+
+test('a member that waits for a ring leaves at once, also with a signal of its own', async () => {
+  const { signal } = new AbortController()
+  for (const reader of [{ waitForRing: true }, { waitForRing: true, signal }]) {
+    const group = await joinGroup([blank(0)], { checkMs: 5, reader })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await group.close()
+  }
+})
+
+test('rings whose opening takes long keep no other from being taken', async () => {
+  const slow = (await devices(10)).map((device) => new SlowDevice(device))
+  const sound = await devices(2)
+  const group = await joinGroup([...slow, ...sound], QUICK)
+  await until([group], [2])
+  for (const device of slow) device.let()
+  await until([group], [12])
+  await group.close()
+})
+
+test('a member that waits for a lease leaves at once', async () => {
+  const [device] = await devices(1)
+  if (device === undefined) return
+  const clock = new FakeClock()
+  const at = (): HookedDevice => new HookedDevice(device, { claims: false })
+  const held = RingReader.open(at(), { clock, lease: { owner: 'one' } })
+  await clock.advance(10_000)
+  await held
+  let watches = 0
+  const onWatch = (): void => {
+    watches++
+  }
+  const lease = { owner: 'other', unfenced: true, onWatch }
+  const own = new AbortController()
+  const group = await joinGroup([new HookedDevice(device)], {
+    checkMs: 5,
+    clock,
+    reader: { clock, lease, signal: own.signal },
+  })
+  while (watches === 0) await clock.advance(5)
+  let isClosed = false
+  const closing = group.close().then(() => {
+    isClosed = true
+  })
+  await clock.advance(100)
+  expect(isClosed).toBe(true)
+  await closing
+})
+
+test('a reader that its program closes is opened again', async () => {
+  const [device] = await devices(1)
+  const group = await joinGroup([device as BlockDevice], QUICK)
+  await until([group], [1])
+  const [first] = group.readers
+  await first?.close()
+  while (group.readers[0] === first || group.readers.length === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await push(device, 'a')
+  const { entry } = await group.receive()
+  expect(entry.item).toBe('a')
+  await group.close()
+})
+
+describe('a group ends with', () => {
+  const THROWN = new Error('thrown by a callback')
+  const thrower = (): never => {
+    throw THROWN
+  }
+
+  /** What all calls of a group throw, those that wait and later ones. */
+  async function endOf(group: Group<string>, error: unknown): Promise<void> {
+    await expect(group.receive()).rejects.toBe(error)
+    await expect(group.receive()).rejects.toBe(error)
+    await expect(group.process(() => undefined)).rejects.toBe(error)
+    await expect(group.entries().next()).rejects.toBe(error)
+    await group.close()
+    await expect(group.receive()).rejects.toBe(error)
+  }
+
+  test('what onTaken throws', async () => {
+    const rings = await devices(2)
+    await endOf(await joinGroup(rings, { ...QUICK, onTaken: thrower }), THROWN)
+    for (const device of rings) await (await RingReader.open(device)).close()
+  })
+
+  test('what onReleased throws when a ring moves', async () => {
+    const rings = await devices(2)
+    const one = await joinGroup(rings, { ...QUICK, onReleased: thrower })
+    await until([one], [2])
+    const other = await joinGroup(rings, QUICK)
+    await endOf(one, THROWN)
+    await until([other], [2])
+    await other.close()
+  })
+
+  test('what onReleased throws when it leaves, and leaves all the same', async () => {
+    const rings = await devices(2)
+    const group = await joinGroup(rings, { ...QUICK, onReleased: thrower })
+    await until([group], [2])
+    await group.close()
+    await expect(group.receive()).rejects.toBe(THROWN)
+    for (const device of rings) await (await RingReader.open(device)).close()
+  })
+
+  test('what onFailed throws of a ring that cannot be opened', async () => {
+    const group = await joinGroup([blank(0)], { ...QUICK, onFailed: thrower })
+    await endOf(group, THROWN)
+  })
+
+  test('what onFailed throws of who is there', async () => {
+    const [device] = await devices(1)
+    const hooked = new HookedDevice(device as BlockDevice)
+    const group = await joinGroup([hooked], { ...QUICK, onFailed: thrower })
+    hooked.holderOf = () => Promise.reject(new BlockError('BLOCK_IO', 'no', { device: 'x' }))
+    await endOf(group, THROWN)
+  })
+
+  test('what onFailed throws of a ring that fails at work', async () => {
+    const [device] = await devices(1)
+    const hooked = new HookedDevice(device as BlockDevice)
+    const group = await joinGroup([hooked], { ...QUICK, onFailed: thrower })
+    await until([group], [1])
+    const processing = group.process(() => undefined)
+    hooked.before = ({ operation }) => {
+      if (operation === 'read') throw new BlockError('BLOCK_IO', 'no', { device: 'x' })
+    }
+    await expect(processing).rejects.toBe(THROWN)
+    await endOf(group, THROWN)
+  })
+
+  test('a ring that cannot be opened, without onFailed', async () => {
+    const group = await joinGroup([blank(0)], QUICK)
+    await expect(group.receive()).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
+    await group.close()
+  })
+
+  test('a ring that fails at work, without onFailed', async () => {
+    const [device] = await devices(1)
+    const hooked = new HookedDevice(device as BlockDevice)
+    const group = await joinGroup([hooked], QUICK)
+    await until([group], [1])
+    const processing = group.process(() => undefined)
+    hooked.before = ({ operation }) => {
+      if (operation === 'read') throw new BlockError('BLOCK_IO', 'no', { device: 'x' })
+    }
+    await expect(processing).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    await expect(group.receive()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+    await group.close()
+  })
+})
+
+test('an item that does not decode is thrown without onFailed, and the group goes on after it', async () => {
+  const [device] = await devices(1)
+  await using writer = await RingWriter.open(device as BlockDevice)
+  await writer.push(new Uint8Array([0xff]))
+  await writer.push(new TextEncoder().encode('next'))
+  const group = await joinGroup([device as BlockDevice], QUICK)
+  await expect(group.receive()).rejects.toMatchObject({ code: 'CODEC_DECODE' })
+  expect((await group.receive()).entry.item).toBe('next')
+  await group.close()
 })
 
 test('what it is made of is checked', async () => {

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { PermittedBlockDevice } from '../../block/wrap/permitted.ts'
 import { RingError } from '../../errors.ts'
+import { firstAborted } from '../../util/abort.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { type Claimed, claimRole } from '../shared/claimed-role.ts'
 import type { AttachOptions } from '../types.ts'
@@ -34,7 +35,12 @@ export async function takeRole(
     const taken = { claimed, disk: await Disk.open(claimed.device, claimed.names) }
     if (wanted !== undefined) {
       const { leaseRole } = leases.value ?? (await leases.load())
-      return await leaseRole(taken, role, wanted)
+      const { signal, end } = firstAborted(wanted.signal, options.signal)
+      try {
+        return await leaseRole(taken, role, { ...wanted, signal })
+      } finally {
+        end()
+      }
     }
     const block = await readLeaseOf(taken.disk, role)
     if (!isBlank(block)) {

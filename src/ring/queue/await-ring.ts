@@ -10,10 +10,40 @@ const NOTHING_YET: readonly unknown[] = [BLANK, UNFINISHED[1], UNFINISHED[2]]
 /** Between the first write of a creation and its last, a ring looks damaged. After so long it is. */
 const CREATION_MS = 10_000
 
+/** Looks again and again whether a ring has been created on a blank device. */
+export class Arrival {
+  readonly #device: BlockDevice
+  readonly #clock: Clock
+  #damagedSince: number | undefined
+
+  constructor(device: BlockDevice, clock: Clock) {
+    this.#device = device
+    this.#clock = clock
+  }
+
+  /**
+   * Whether there is one now.
+   * @throws {RingError} as `Consumer.attach`: the device holds something else, or a damaged ring
+   * @throws the signal's reason
+   */
+  async look(signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await inspectRing(this.#device, { ...(signal !== undefined && { signal }) })
+      return true
+    } catch (error) {
+      const now = this.#clock.now()
+      const isDamaged = isRingError(error) && error.code === 'RING_CORRUPT'
+      this.#damagedSince = isDamaged ? (this.#damagedSince ?? now) : undefined
+      const isBeingMade = isDamaged && now - (this.#damagedSince ?? 0) < CREATION_MS
+      if (!isBeingMade && !isNothingYet(error)) throw error
+      return false
+    }
+  }
+}
+
 /**
  * Waits until there is a ring on a blank device.
- * @throws {RingError} as `Consumer.attach`: the device holds something else, or a damaged ring
- * @throws the signal's reason
+ * @throws as `Arrival.look`
  */
 export async function awaitRing(
   device: BlockDevice,
@@ -21,20 +51,9 @@ export async function awaitRing(
 ): Promise<void> {
   const { clock = systemClock, signal } = options
   const waiter = new Waiter(device, clock, options)
-  let damagedSince: number | undefined
+  const arrival = new Arrival(device, clock)
   try {
-    for (;;) {
-      try {
-        await inspectRing(device, { ...(signal !== undefined && { signal }) })
-        return
-      } catch (error) {
-        const isDamaged = isRingError(error) && error.code === 'RING_CORRUPT'
-        damagedSince = isDamaged ? (damagedSince ?? clock.now()) : undefined
-        const isBeingMade = isDamaged && clock.now() - (damagedSince ?? 0) < CREATION_MS
-        if (!isBeingMade && !isNothingYet(error)) throw error
-      }
-      await waiter.pause(signal)
-    }
+    while (!(await arrival.look(signal))) await waiter.pause(signal)
   } finally {
     waiter.close()
   }
