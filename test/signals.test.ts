@@ -16,6 +16,8 @@ import { joinGroup, partitioned, receiveFrom, repartition, tee } from '../src/fa
 import { Consumer, type LeaseOptions, Producer, RingReader, RingWriter } from '../src/index.ts'
 import { Journal } from '../src/journal/index.ts'
 import { collect } from '../src/metrics/index.ts'
+import { Looks } from '../src/metrics/looks.ts'
+import { surveyRing } from '../src/metrics/survey.ts'
 import { pipeTo } from '../src/streams/web.ts'
 import {
   dumpAt,
@@ -279,6 +281,17 @@ const calls: Readonly<
   'fan/repartition.ts': {
     repartition: async (signal) =>
       repartition([await newRing()], [await newRing()], () => 'key', { signal }),
+  },
+  'metrics/looks.ts': {
+    'Looks.at': async (signal) => {
+      const device = await newRing()
+      const ring = {
+        device: 'ring',
+        survey: (over: AbortSignal) => surveyRing(device, 'ring', over),
+      }
+      const patience = { ms: 1000, inAll: true, tooLate: () => new Error('late') }
+      await new Looks(signal).at([ring], patience)
+    },
   },
   'metrics/rings.ts': {
     collect: async (signal) => collect(await newRing(), { signal }),

@@ -8,9 +8,9 @@ import { safeJson } from '../../text/render.ts'
 import { onAbort } from '../../util/abort.ts'
 import { type Limits, problemsOf } from '../device/check-ring.ts'
 import { pictureAccess } from '../device/picture-access.ts'
-import { checkDistinct, surveyAll } from '../device/survey.ts'
+import { checkDistinct, surveys } from '../device/survey.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
-import { type CommonFlags, devices, devicesOf, surveyFlags } from '../flags/flags.ts'
+import { answerFlags, type CommonFlags, devices, devicesOf } from '../flags/flags.ts'
 import { limitFlags } from '../flags/limit-flags.ts'
 import { checkLine } from '../output/check-text.ts'
 import { standardOutput } from '../output/output.ts'
@@ -34,7 +34,8 @@ and, on request, what sbr verify finds. Opens the devices read-only, takes no ro
 both sides run. Prints the address of the page, and serves until it is stopped.
 
 Beside the page are /metrics, which is what sbr metrics prints, and /healthz, which has what sbr check says of all rings,
-with status 200 if all are fine and 503 if not; the limits are those of sbr check.
+with status 200 if all are fine and 503 if not; the limits are those of sbr check. A device that does not answer is
+asked once, and is wrong until it has answered.
 
 Listens on this machine only by default. On any other address, and with --show-items on this machine too, whoever asks
 has to show a token, as Authorization: Bearer or once as ?token= in the address of the page: the one in --token-file, or
@@ -78,7 +79,7 @@ export const serve: Command<CommandContext> = buildCommand({
         parse: String,
       },
       ...limitFlags,
-      ...surveyFlags,
+      ...answerFlags,
     },
   },
   func: run,
@@ -99,7 +100,7 @@ async function run(flags: Flags, ...given: string[]): Promise<void> {
   const { signal } = stop
   const { host, port } = flags.listen ?? DEFAULT
   const token = await tokenFor(host, flags)
-  const survey = () => surveyAll(paths, flags, signal)
+  const survey = surveys(paths, flags, signal)
   await using server = new PictureServer({
     ...{ devices: paths, access: pictureAccess(flags), host, port, token },
     showItems: flags.showItems === true,

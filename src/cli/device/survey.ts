@@ -1,7 +1,6 @@
-import { inOrder } from '../../block/ops/pipeline.ts'
+import { type Looked, Looks, type Patience } from '../../metrics/looks.ts'
 import { type RingSurvey, surveyRing } from '../../metrics/survey.ts'
 import { counted } from '../../text/render.ts'
-import { untilAborted } from '../../util/abort.ts'
 import { asCommandError, CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { openDevice } from './device.ts'
@@ -17,8 +16,8 @@ export type Surveyed = RingSurvey | FailedSurvey
 
 /** How long a device may take, unless the flags say otherwise. */
 const PATIENCE_MS = 30_000
-/** Devices that are surveyed at the same time. */
-const AT_ONCE = 4
+/** The same where a program waits for an answer about all devices: Prometheus does for 10 s. */
+const ANSWER_MS = 8000
 
 /**
  * Checks that no device is named twice. Names that only look alike are two: whoever may add a file to a folder must not keep the others there
@@ -38,38 +37,45 @@ export function checkDistinct(devices: readonly string[]): void {
  * keep the others from being surveyed.
  * @throws {Stopped}
  */
-export async function surveyAll(
+export function surveyAll(
   devices: readonly string[],
   flags: CommonFlags,
   signal: AbortSignal,
 ): Promise<readonly Surveyed[]> {
-  const surveys: Surveyed[] = []
-  const plan = { concurrency: AT_ONCE, signal }
-  const prepare = async (device: string): Promise<Surveyed> => {
-    try {
-      return await surveyInTime(device, flags, signal)
-    } catch (error) {
-      signal.throwIfAborted()
-      return { device, error: asCommandError(error) }
-    }
-  }
-  for await (const surveyed of inOrder(devices, plan, prepare)) surveys.push(surveyed)
-  return surveys
+  const { requestTimeout: ms = PATIENCE_MS } = flags
+  return surveyor(devices, flags, signal, { ms, inAll: false })()
 }
 
-async function surveyInTime(
-  device: string,
+/**
+ * Surveys the same devices at each call, all together no longer than one may take. A device that does not answer is asked once, until it
+ * does.
+ */
+export function surveys(
+  devices: readonly string[],
   flags: CommonFlags,
   signal: AbortSignal,
-): Promise<RingSurvey> {
-  const { requestTimeout: ms = PATIENCE_MS } = flags
-  const late = new AbortController()
-  const timer = setTimeout(() => late.abort(tooLate(device, ms)), ms)
-  try {
-    const reading = AbortSignal.any([signal, late.signal])
-    return await untilAborted(survey(device, flags, reading), reading)
-  } finally {
-    clearTimeout(timer)
+): () => Promise<readonly Surveyed[]> {
+  const { requestTimeout: ms = ANSWER_MS } = flags
+  return surveyor(devices, flags, signal, { ms, inAll: true })
+}
+
+function surveyor(
+  devices: readonly string[],
+  flags: CommonFlags,
+  signal: AbortSignal,
+  patience: Omit<Patience, 'tooLate'>,
+): () => Promise<readonly Surveyed[]> {
+  const looks = new Looks(signal)
+  const rings = devices.map((device): Looked => {
+    return { device, survey: (over) => survey(device, flags, over) }
+  })
+  const tooLate = (device: string): CommandError => {
+    const message = `${device} could not be inspected within ${patience.ms / 1000} s; allow more: --request-timeout`
+    return new CommandError(EXIT.fault, 'BLOCK_TIMEOUT', message, { device })
+  }
+  return async () => {
+    const told = await looks.at(rings, { ...patience, tooLate })
+    return told.map((one) => ('error' in one ? { ...one, error: asCommandError(one.error) } : one))
   }
 }
 
@@ -80,11 +86,6 @@ async function survey(
 ): Promise<RingSurvey> {
   await using ring = await openDevice(device, 'read-only', flags)
   return await surveyRing(ring, device, signal, holdersOf)
-}
-
-function tooLate(device: string, ms: number): CommandError {
-  const message = `${device} could not be inspected within ${ms / 1000} s; allow more: --request-timeout`
-  return new CommandError(EXIT.fault, 'BLOCK_TIMEOUT', message, { device })
 }
 
 /** The error of a command for the devices that could not be surveyed; undefined if there is none. */

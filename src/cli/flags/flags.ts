@@ -159,6 +159,14 @@ export const surveyFlags: FlagParametersForType<CommonFlags> = {
     brief: 'How long each device may take to be inspected (default: 30s)',
   },
 }
+/** Of a command that is asked about all devices again and again. */
+export const answerFlags: FlagParametersForType<CommonFlags> = {
+  ...commonFlags,
+  requestTimeout: {
+    ...requestTimeout,
+    brief: 'How long all devices together may take to be inspected for an answer (default: 8s)',
+  },
+}
 export const roleFlags: FlagParametersForType<RoleFlags> = { queue, client, ...commonFlags }
 
 export const maxItem: TypedFlagParameter<number | undefined> = {

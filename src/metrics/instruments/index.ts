@@ -1,11 +1,10 @@
 import { checkDevice } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
-import { inOrder } from '../../block/ops/pipeline.ts'
-import { untilAborted } from '../../util/abort.ts'
 import { listen } from '../../util/diagnostics.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { type MetricFamily, merged } from '../family.ts'
-import { ringFamilies, type Told } from '../rings.ts'
+import { type Looked, Looks, type Patience } from '../looks.ts'
+import { ringFamilies } from '../rings.ts'
 import { surveyRing } from '../survey.ts'
 import type { Instrument } from './instrument.ts'
 import { journalInstrument } from './journal.ts'
@@ -29,10 +28,12 @@ export interface InstrumentsOptions {
 
 const KINDS: OptionKinds<InstrumentsOptions> = { rings: 'object', maxHandles: 'number' }
 const MAX_HANDLES = 1000
-/** How long a ring may take. */
-const PATIENCE_MS = 10_000
-/** Rings that are looked at at the same time. */
-const AT_ONCE = 4
+/** For all rings together: Prometheus waits for 10 s. */
+const PATIENCE: Patience = {
+  ms: 8000,
+  inAll: true,
+  tooLate: (device) => new Error(`${device} could not be inspected within 8 s`),
+}
 const KNOWN = [
   ...[writerInstrument, readerInstrument, heldInstrument, workInstrument, journalInstrument],
   ...[leaseInstrument, nbdInstrument, damageInstrument, correctionInstrument],
@@ -45,7 +46,8 @@ const KNOWN = [
 export class Instruments implements Disposable {
   readonly #instruments: readonly Instrument[]
   readonly #listening: Disposable
-  readonly #rings: readonly (readonly [name: string, device: BlockDevice])[]
+  readonly #rings: readonly Looked[]
+  readonly #looks = new Looks()
   #looking: Promise<readonly MetricFamily[]> | undefined
 
   /**
@@ -58,8 +60,10 @@ export class Instruments implements Disposable {
     if (!(Number.isSafeInteger(maxHandles) && maxHandles >= 1)) {
       throw new RangeError(`maxHandles is a whole number from 1, not ${maxHandles}`)
     }
-    this.#rings = Object.entries(rings)
-    for (const [, device] of this.#rings) checkDevice('Instruments', device)
+    this.#rings = Object.entries(rings).map(([device, ring]) => {
+      checkDevice('Instruments', ring)
+      return { device, survey: (over) => surveyRing(ring, device, over) }
+    })
     this.#instruments = KNOWN.map((instrument) => instrument(maxHandles))
     this.#listening = listen(this.#instruments)
   }
@@ -77,8 +81,8 @@ export class Instruments implements Disposable {
   }
 
   /**
-   * What was counted, and what is known of the rings. A ring that cannot be inspected within 10 seconds has `shared_block_ring_up` 0, and hides no other. Calls
-   * that overlap look once.
+   * What was counted, and what is known of the rings, within 8 seconds. A ring that could not be inspected by then has `shared_block_ring_up` 0
+   * and hides no other; while its device does not answer, further calls say so at once and ask it nothing. Calls that overlap look once.
    */
   collect(): Promise<readonly MetricFamily[]> {
     this.#looking ??= this.#look().finally(() => {
@@ -93,15 +97,7 @@ export class Instruments implements Disposable {
   }
 
   async #look(): Promise<readonly MetricFamily[]> {
-    const told: Told[] = []
-    const { signal } = new AbortController()
-    const look = ([device, ring]: readonly [string, BlockDevice]): Promise<Told> => {
-      const late = AbortSignal.timeout(PATIENCE_MS)
-      const survey = surveyRing(ring, device, late)
-      return untilAborted(survey, late).catch((error: unknown) => ({ device, error }))
-    }
-    const plan = { concurrency: AT_ONCE, signal }
-    for await (const ring of inOrder(this.#rings, plan, look)) told.push(ring)
+    const told = await this.#looks.at(this.#rings, PATIENCE)
     return merged([told.length > 0 ? ringFamilies(told) : [], this.families()])
   }
 }

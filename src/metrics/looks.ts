@@ -1,0 +1,89 @@
+import { inOrder } from '../block/ops/pipeline.ts'
+import { systemClock } from '../clock.ts'
+import { onAbort, untilAborted } from '../util/abort.ts'
+import { atMost } from '../util/at-most.ts'
+import type { Told } from './rings.ts'
+import type { RingSurvey } from './survey.ts'
+
+/** Looks that begin side by side. */
+const AT_ONCE = 4
+/** How long one that does not end keeps others from beginning. */
+const TURN_MS = 1000
+
+/** A ring to look at. */
+export interface Looked {
+  /** What it is called. */
+  readonly device: string
+  /** @param over aborted when nobody waits for it any more */
+  readonly survey: (over: AbortSignal) => Promise<RingSurvey>
+}
+
+/** How long it may take. */
+export interface Patience {
+  /** For each ring, in milliseconds, from when the look at it begins. */
+  readonly ms: number
+  /** Whether all together may take no longer than that. */
+  readonly inAll: boolean
+  /** What is told of a ring whose time is over. */
+  readonly tooLate: (device: string) => unknown
+}
+
+/**
+ * Looks at rings again and again, at each once at a time: one whose device never answers costs one look, and its time once. Until that look
+ * has ended, whoever asks is told at once that it is late.
+ */
+export class Looks {
+  readonly #underWay = new Map<string, Promise<RingSurvey>>()
+  readonly #signal: AbortSignal | undefined
+
+  /** @param signal ends all looks */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal
+  }
+
+  /**
+   * Looks at rings, a few at the same time, and answers in their order. One that fails, or does not end, hides no other.
+   * @throws the signal's reason
+   */
+  async at(rings: readonly Looked[], patience: Patience): Promise<readonly Told[]> {
+    const signal = this.#signal
+    const { ms, inAll } = patience
+    const deadline = inAll ? systemClock.now() + ms : Number.POSITIVE_INFINITY
+    const told: Promise<Told>[] = []
+    const begin = (ring: Looked): Promise<boolean> => {
+      const { device } = ring
+      const left = Math.min(ms, deadline - systemClock.now())
+      const look = this.#look(ring, { ...patience, ms: left }).catch((error: unknown) => {
+        return { device, error }
+      })
+      told.push(look)
+      return atMost(TURN_MS, look, systemClock)
+    }
+    for await (const _ of inOrder(rings, { concurrency: AT_ONCE, signal }, begin));
+    const all = await Promise.all(told)
+    signal?.throwIfAborted()
+    return all
+  }
+
+  async #look({ device, survey }: Looked, { ms, tooLate }: Patience): Promise<RingSurvey> {
+    const waiting = this.#underWay.get(device)
+    if (waiting !== undefined) return waiting
+    if (ms <= 0) throw tooLate(device)
+    const over = new AbortController()
+    const listening = onAbort(this.#signal, () => over.abort(this.#signal?.reason))
+    systemClock.sleep(ms, over.signal).then(
+      () => over.abort(tooLate(device)),
+      () => undefined,
+    )
+    const surveying = survey(over.signal)
+    const inTime = untilAborted(surveying, over.signal)
+    this.#underWay.set(device, inTime)
+    const end = (): void => {
+      this.#underWay.delete(device)
+      listening()
+      over.abort()
+    }
+    surveying.then(end, end)
+    return inTime
+  }
+}
