@@ -1,0 +1,203 @@
+import { describe, expect, test } from 'vitest'
+import { BlockError } from '../../../src/errors.ts'
+import type { Handler } from '../../../src/jobs/types.ts'
+import { process as processFrom } from '../../../src/ring/queue/handling/process.ts'
+import type { ProcessSource } from '../../../src/ring/queue/handling/processor.ts'
+import { insideOf } from '../../../src/ring/queue/reader.ts'
+import { FakeClock } from '../../helpers/fake-clock.ts'
+import { filled, gate, itemsOf, open } from './scene.ts'
+
+test('untilEmpty does not end where nothing more may be delivered, and may when the answer comes', async () => {
+  const names = ['a', 'b', 'c', 'd']
+  await using reader = await open(await filled(names), { maxUnacked: 1 })
+  const source: ProcessSource<string> = {
+    consumer: reader.consumer,
+    receiveMany: (bounds) => reader.receiveMany(bounds),
+    tryReceiveMany: async (bounds) => {
+      const entries = await reader.tryReceiveMany(bounds)
+      // The acknowledgement that is under way ends before the answer comes.
+      for (let turn = 0; entries.length === 0 && turn < 9; turn++) {
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      return entries
+    },
+    bytesOf: (entry) => reader.bytesOf(entry),
+    ackAll: (entries) => reader.ackAll(entries),
+    flush: (options) => reader.flush(options),
+    rewind: () => reader.rewind(),
+  }
+  const summary = await processFrom(source, () => undefined, { untilEmpty: true }, insideOf(reader))
+  expect(summary.handled).toBe(names.length)
+})
+
+describe('stopping', () => {
+  test('waits for handlers under way, and begins no other', async () => {
+    const device = await filled(['a', 'b', 'c'])
+    const reader = await open(device)
+    const stop = new AbortController()
+    const { opened, open: finish } = gate()
+    const begun: string[] = []
+    const running = reader.process(
+      async (item, { signal }) => {
+        begun.push(item)
+        stop.abort()
+        await opened
+        expect(signal.aborted).toBe(false)
+      },
+      { signal: stop.signal },
+    )
+    await new Promise((resolve) => setImmediate(resolve))
+    finish()
+    expect(await running).toMatchObject({ handled: 1, abandoned: 0 })
+    await reader.close()
+    expect(begun).toEqual(['a'])
+    expect(await itemsOf(device)).toEqual(['b', 'c'])
+  })
+
+  test('gives no item up whose handler fails then', async () => {
+    const device = await filled(['a', 'b'])
+    const reader = await open(device)
+    const stop = new AbortController()
+    const letters: unknown[] = []
+    const summary = await reader.process(
+      () => {
+        stop.abort()
+        throw new Error('stopped')
+      },
+      { attempts: 1, deadLetter: async (letter) => void letters.push(letter), signal: stop.signal },
+    )
+    expect(summary).toMatchObject({ failedAttempts: 1, deadLettered: 0 })
+    expect(letters).toEqual([])
+    await reader.close()
+    expect(await itemsOf(device)).toEqual(['a', 'b'])
+  })
+
+  test('waits no longer than graceMs, and what a handler does after that does not count', async () => {
+    const clock = new FakeClock()
+    const device = await filled(['a', 'b'])
+    const reader = await open(device, { clock })
+    const stop = new AbortController()
+    const { opened, open: finish } = gate()
+    let told: unknown
+    const running = reader.process(
+      async (_item, { signal }) => {
+        signal.addEventListener('abort', () => {
+          told = signal.reason
+        })
+        await opened
+      },
+      { signal: stop.signal, graceMs: 500 },
+    )
+    await clock.settle()
+    stop.abort()
+    await clock.advance(499)
+    expect(told).toBeUndefined()
+    await clock.advance(1)
+    expect(await running).toMatchObject({ handled: 0, abandoned: 1 })
+    expect(told).toBeInstanceOf(Error)
+    finish()
+    await clock.settle()
+    await reader.close()
+    expect(await itemsOf(device)).toEqual(['a', 'b'])
+  })
+
+  test('what was handled in time is acknowledged, also if the write of it had to wait', async () => {
+    const device = await filled(['a', 'b', 'slow'])
+    await using reader = await open(device)
+    const stop = new AbortController()
+    const writing = gate()
+    const { opened, open: write } = gate()
+    device.before = async ({ operation }) => {
+      if (operation !== 'write') return
+      writing.open()
+      await opened
+      for (let turns = 0; turns < 9; turns++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const running = reader.process(
+      async (item) => {
+        if (item === 'slow') await new Promise(() => undefined)
+        // Acknowledged only when the write for the first one is over.
+        if (item === 'b') await writing.opened
+        if (item === 'b') stop.abort()
+      },
+      { concurrency: 2, graceMs: 0, signal: stop.signal },
+    )
+    await writing.opened
+    for (let turns = 0; turns < 9; turns++) await new Promise((resolve) => setImmediate(resolve))
+    write()
+    expect(await running).toMatchObject({ handled: 2, abandoned: 1 })
+    expect(await itemsOf(device)).toEqual(['slow'])
+  })
+
+  test('a failure is told, also if a handler does not end', async () => {
+    await using reader = await open(await filled(['slow', 'bad']))
+    const running = reader.process(
+      (item, job) => (item === 'bad' ? job.dead('bad') : new Promise(() => undefined)),
+      { concurrency: 2, graceMs: 0 },
+    )
+    await expect(running).rejects.toMatchObject({ code: 'WORK_GIVEN_UP' })
+  })
+
+  test('a lazy acknowledgement is written by then', async () => {
+    const device = await filled(['a', 'b', 'c'])
+    const reader = await open(device, { lazyAck: { calls: 1e6, ms: 1e6 } })
+    await reader.process(() => undefined, { untilEmpty: true })
+    expect(await itemsOf(device)).toEqual([])
+    await reader.close()
+  })
+
+  test('by an acknowledgement that fails: no further handler begins, and the error is thrown', async () => {
+    const device = await filled(['a', 'b', 'c', 'd'])
+    const reader = await open(device)
+    const begun: string[] = []
+    const broken = new BlockError('BLOCK_IO', 'the disk is gone', { device: 'memory' })
+    device.before = ({ operation }) => {
+      if (operation === 'write') throw broken
+    }
+    const running = reader.process(async (item) => {
+      begun.push(item)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    })
+    await expect(running).rejects.toBe(broken)
+    expect(begun.length).toBeLessThan(4)
+    device.before = () => undefined
+    await reader.close()
+    expect(await itemsOf(device)).toEqual(['a', 'b', 'c', 'd'])
+  })
+})
+
+describe('closing the reader', () => {
+  test.each<[string, Handler<string>]>([
+    ['a handler is under way', () => new Promise(() => undefined)],
+    [
+      'an item waits for its next attempt',
+      () => {
+        throw new Error('later')
+      },
+    ],
+  ])('ends it while %s', async (_, handler) => {
+    const device = await filled(['a', 'b'])
+    const reader = await open(device)
+    const { opened: called, open: call } = gate()
+    const running = reader.process(
+      (...item) => {
+        call()
+        return handler(...item)
+      },
+      { untilEmpty: true, graceMs: 0 },
+    )
+    await called
+    await reader.close()
+    await expect(running).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    expect(await itemsOf(device)).toEqual(['a', 'b'])
+  })
+
+  test('before it calls no handler', async () => {
+    const reader = await open(await filled(['a']))
+    await reader.close()
+    let calls = 0
+    const running = reader.process(() => calls++, { untilEmpty: true })
+    await expect(running).rejects.toMatchObject({ code: 'RING_CLOSED' })
+    expect(calls).toBe(0)
+  })
+})
