@@ -49,6 +49,9 @@ export type { Engine, VectoredCall } from './engine/engine.ts'
 export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
 export type { WatchTrace } from './watch.ts'
 
+/** What `malloc` takes pages for at first, too; later it does not. */
+const OWN_PAGES_BYTES = 1 << 17
+
 /**
  * A regular file, or a raw block device on Linux, as a block device. If its length is not a whole number of sectors,
  * the rest at the end is not used.
@@ -334,9 +337,12 @@ export class FileBlockDevice extends BaseBlockDevice {
     return Math.min(found ?? sizeSectors, sizeSectors)
   }
 
-  /** Memory that direct I/O takes; plain memory without it. */
+  /**
+   * Memory that direct I/O takes; plain memory without it, unless it is much: that has pages of its own, which go back to the system
+   * once it is not used any more, and do not lie between others for good.
+   */
   override allocate(bytes: number): Uint8Array {
-    return this.direct ? allocateAligned(bytes) : super.allocate(bytes)
+    return this.direct || bytes >= OWN_PAGES_BYTES ? allocateAligned(bytes) : super.allocate(bytes)
   }
 
   protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {

@@ -11,6 +11,13 @@ const CHECK_MS = 1000
 const DESCRIPTOR = /^\/(proc|dev\/fd)\/|^\/dev\/std/
 
 const fstatCall = promisify(fstat)
+const BIG = { bigint: true } as const
+
+/** What makes a file this file. */
+interface Identity {
+  readonly ino: bigint
+  readonly dev: bigint
+}
 
 /** A file that is open. */
 export interface WatchedFile {
@@ -31,6 +38,8 @@ export class PathWatch {
   readonly #path: string
   readonly #file: WatchedFile
   readonly #onReplaced: (error: BlockError<'BLOCK_REPLACED'>) => void
+  /** Of the open file, once it was asked for. */
+  #known: Identity | undefined
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -69,13 +78,20 @@ export class PathWatch {
   }
 
   async #find(): Promise<string | undefined> {
-    const file = await fstatCall(this.#file.fd, { bigint: true })
+    const isFollowed = !DESCRIPTOR.test(this.#path)
+    const there = isFollowed ? await stat(this.#path, BIG).catch(() => undefined) : undefined
+    // Mostly that is all: a program with many files open asks for each of them every second.
+    if (there !== undefined && isSame(there, this.#known)) return undefined
+    const file = await fstatCall(this.#file.fd, BIG)
+    this.#known = { ino: file.ino, dev: file.dev }
     if (file.nlink === 0n && this.#file.named) return 'was removed'
-    if (DESCRIPTOR.test(this.#path)) return undefined
-    const there = await stat(this.#path, { bigint: true })
-    if (there.ino === file.ino && there.dev === file.dev) return undefined
+    if (there === undefined || isSame(there, file)) return undefined
     return `was replaced (expected inode ${file.ino}, found ${there.ino})`
   }
+}
+
+function isSame(one: Identity, other: Identity | undefined): boolean {
+  return one.ino === other?.ino && one.dev === other.dev
 }
 
 function replaced(device: string, what: string): BlockError<'BLOCK_REPLACED'> {

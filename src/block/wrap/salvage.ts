@@ -25,6 +25,8 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
   #unreadable: readonly SectorRange[] = []
   #count = 0
   #failure: BlockError | undefined
+  /** It does not change; and each read would ask the system for it. */
+  #sectorSize: number | undefined
 
   /** The sectors that could not be read so far, ascending, none next to another. */
   get unreadable(): readonly SectorRange[] {
@@ -41,8 +43,8 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     buffers: readonly Uint8Array[],
     options?: RequestOptions,
   ): Promise<void> {
-    const { sectorSize } = await this.inner.getInfo()
-    await this.#read(sectorStart, buffers, sectorSize, options)
+    this.#sectorSize ??= (await this.inner.getInfo()).sectorSize
+    await this.#read(sectorStart, buffers, this.#sectorSize, options)
   }
 
   /** Tries all unreadable sectors once more, one by one. Answers the first that can be read now, if there is one. */
