@@ -45,12 +45,39 @@ export function steadyTime(): number {
   return Math.round(performance.timeOrigin + performance.now())
 }
 
-/** The last minutes of a ring. */
+/** The numbers of a point, in the order in which they are kept. */
+const FIELDS = [
+  'at',
+  'used',
+  'waiting',
+  'pushed',
+  'popped',
+  'pushedBytes',
+  'commits',
+  'age',
+  'commitAge',
+  'receiptAge',
+] as const satisfies readonly (keyof Point)[]
+const FIRST_CAPACITY = 16
+
+/**
+ * The last minutes of a ring, as numbers side by side: a server keeps them for each of its rings, and objects would take several times the
+ * memory. NaN stands for null.
+ */
 export class History {
-  readonly #points: Point[] = []
+  #numbers = new Float64Array(FIRST_CAPACITY * FIELDS.length)
+  /** Where the oldest point is, once there are as many as are kept. */
+  #first = 0
+  #length = 0
 
   get points(): readonly Point[] {
-    return this.#points
+    return this.last(MOST_POINTS)
+  }
+
+  /** At most so many points, up to the newest. */
+  last(count: number): readonly Point[] {
+    const from = Math.max(0, this.#length - count)
+    return Array.from({ length: this.#length - from }, (_, index) => this.#point(from + index))
   }
 
   /** @param at when it was seen, by {@link steadyTime} of whoever saw it */
@@ -59,15 +86,19 @@ export class History {
   }
 
   put(point: Point): void {
-    const last = this.#points.at(-1)
-    if (point.at === last?.at) return
-    // It is by the clock of another process then, which says nothing about how long ago the others were.
-    if (last !== undefined && point.at < last.at) this.#points.length = 0
-    // A ring that was made anew counts from nothing: what was before says nothing about it.
-    if (last?.pushed != null && point.pushed !== null && point.pushed < last.pushed)
-      this.#points.length = 0
-    this.#points.push(point)
-    if (this.#points.length > MOST_POINTS) this.#points.shift()
+    const newest = this.#length - 1
+    if (newest >= 0) {
+      const at = this.#number(newest, 'at')
+      if (point.at === at) return
+      // It is by the clock of another process then, which says nothing about how long ago the others were.
+      // A ring that was made anew counts from nothing: what was before says nothing about it.
+      const isAnew = point.pushed !== null && point.pushed < this.#number(newest, 'pushed')
+      if (point.at < at || isAnew) this.#first = this.#length = 0
+    }
+    this.#makeRoom()
+    const start = this.#startOf(this.#length++)
+    for (const [index, field] of FIELDS.entries())
+      this.#numbers[start + index] = point[field] ?? Number.NaN
   }
 
   /** How fast it went in the last ten seconds; its growth in the last minute. */
@@ -81,23 +112,64 @@ export class History {
     }
   }
 
-  #rate(
-    what: 'pushed' | 'popped' | 'pushedBytes' | 'commits' | 'used',
-    ms: number,
-  ): number | undefined {
-    const last = this.#points.at(-1)
-    if (last === undefined) return undefined
-    const first = this.#points.find((point) => point.at >= last.at - ms && point[what] !== null)
-    return first && rateBetween(first, last, what)
+  #rate(what: Counter, ms: number): number | undefined {
+    const newest = this.#length - 1
+    if (newest < 0) return undefined
+    const from = this.#number(newest, 'at') - ms
+    let first: number | undefined
+    for (let index = newest; index >= 0 && this.#number(index, 'at') >= from; index--)
+      if (!Number.isNaN(this.#number(index, what))) first = index
+    return first === undefined
+      ? undefined
+      : rateBetween(this.#point(first), this.#point(newest), what)
+  }
+
+  #makeRoom(): void {
+    if (this.#length === MOST_POINTS) {
+      this.#first = (this.#first + 1) % MOST_POINTS
+      this.#length--
+    } else if (this.#length * FIELDS.length === this.#numbers.length) {
+      const points = Math.min(MOST_POINTS, 2 * this.#length)
+      const grown = new Float64Array(points * FIELDS.length)
+      grown.set(this.#numbers)
+      this.#numbers = grown
+    }
+  }
+
+  /** Where the numbers of a point begin. */
+  #startOf(index: number): number {
+    return ((this.#first + index) % MOST_POINTS) * FIELDS.length
+  }
+
+  #number(index: number, field: (typeof FIELDS)[number]): number {
+    return this.#numbers[this.#startOf(index) + FIELDS.indexOf(field)] ?? Number.NaN
+  }
+
+  #point(index: number): Point {
+    const known = (field: (typeof FIELDS)[number]): number | null => {
+      const value = this.#number(index, field)
+      return Number.isNaN(value) ? null : value
+    }
+    return {
+      at: this.#number(index, 'at'),
+      used: known('used'),
+      waiting: known('waiting'),
+      pushed: known('pushed'),
+      popped: known('popped'),
+      pushedBytes: known('pushedBytes'),
+      commits: known('commits'),
+      age: known('age'),
+      commitAge: known('commitAge'),
+      receiptAge: known('receiptAge'),
+    }
   }
 }
 
+/** What grows as a ring goes on. */
+export type Counter = 'pushed' | 'popped' | 'pushedBytes' | 'commits' | 'used'
+
 /** A second's worth of what happened between two points. */
-export function rateBetween(
-  first: Point,
-  last: Point,
-  what: 'pushed' | 'popped' | 'pushedBytes' | 'commits' | 'used',
-): number | undefined {
+export function rateBetween(first: Point, last: Point, what: Counter): number | undefined {
   const [from, to] = [first[what], last[what]]
   const ms = last.at - first.at
   if (from === null || to === null || ms < LEAST_MS) return undefined

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type AnswerName, answersOf } from '../../src/picture/answers.ts'
-import { History, type Rates } from '../../src/picture/history.ts'
+import { History, MOST_POINTS, type Point, type Rates } from '../../src/picture/history.ts'
 import type { RingSeen } from '../../src/picture/snapshot.ts'
 import { RECORD } from '../helpers/lease-record.ts'
 import { RING } from './rings.ts'
@@ -90,4 +90,18 @@ test('what another process saw, whose clock is behind, begins the history anew',
   see(41, 9, 0)
   expect(history.points).toMatchObject([{ pushed: 7 }, { pushed: 9 }])
   expect(history.rates.pushed).toBe(2)
+})
+
+test('a history keeps the last points as they were, also what was unknown in them', () => {
+  const history = new History()
+  const all: Point[] = []
+  for (let number = 0; number < 2 * MOST_POINTS + 7; number++) {
+    const known = number % 3 === 0 ? null : number
+    const point = { at: number, used: known, waiting: 1, pushed: number, popped: null }
+    all.push({ ...point, pushedBytes: 2, commits: 3, age: known, commitAge: 4, receiptAge: null })
+    history.put(all.at(-1) as Point)
+    if (number % 100 === 0) expect(history.points).toEqual(all.slice(-MOST_POINTS))
+  }
+  expect(history.points).toEqual(all.slice(-MOST_POINTS))
+  expect(history.last(5)).toEqual(all.slice(-5))
 })

@@ -1,13 +1,11 @@
 import { spanOfTime } from '../../text/render.ts'
 import { bytesText, rateText } from '../answers.ts'
-import { type Point, rateBetween } from '../history.ts'
+import { type Counter, type Point, rateBetween } from '../history.ts'
 import { drawChart, type Series } from './chart.ts'
 import type { Shape } from './shape.ts'
 
 /** A rate is between points so many apart: two seconds, at two points a second. */
 const APART = 4
-
-type Counter = Parameters<typeof rateBetween>[2]
 
 /** Throughput, lag, age, and when each side last wrote: the last minutes of a ring. */
 export function drawCharts(points: readonly Point[], width: number): readonly Shape[] {

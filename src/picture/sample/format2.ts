@@ -49,6 +49,16 @@ interface Control {
   readonly findings: readonly Finding[]
 }
 
+/** What a look reads where nothing has happened. It lives as long as the view does, so it is one piece. */
+interface Memory {
+  readonly control: Uint8Array
+  readonly end: Uint8Array
+}
+
+function memoryOf(bytes: Uint8Array, control: number): Memory {
+  return { control: bytes.subarray(0, control), end: bytes.subarray(control) }
+}
+
 /** The end of the log, as far as it has been followed. */
 interface Tail {
   /** Of the producer's slot that it was followed from. */
@@ -68,11 +78,10 @@ export class Format2View implements View {
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
   readonly #deviceBytes: number
-  #bytes: Uint8Array
-  #spare: Uint8Array
-  /** The block after the end of the log, as last read. */
-  #end: { readonly lsn: number; readonly bytes: Uint8Array }
-  #spareEnd: Uint8Array
+  /** Slots and leases, and the block after the end of the log: as they were understood, and for reading them again. */
+  readonly #known: Memory
+  readonly #read: Memory
+  #endLsn = -1
   #control: Control | undefined
   #tail: Tail | undefined
   #oldest: { readonly lsn: number; readonly time: number | undefined } | undefined
@@ -93,15 +102,14 @@ export class Format2View implements View {
   private constructor(device: SalvageBlockDevice, disk: Disk, deviceBytes: number) {
     const { slots, leases, producerSlots } = disk.layout
     const unit = producerSlots[1] - producerSlots[0]
-    const bytes = leases.consumer + unit - slots.offset
+    const control = leases.consumer + unit - slots.offset
     this.key = disk.ring.uuid
     this.#device = device
     this.#disk = disk
     this.#deviceBytes = deviceBytes
-    this.#bytes = device.allocate(bytes)
-    this.#spare = device.allocate(bytes)
-    this.#end = { lsn: -1, bytes: device.allocate(disk.layout.blockSize) }
-    this.#spareEnd = device.allocate(disk.layout.blockSize)
+    const bytes = control + disk.layout.blockSize
+    this.#known = memoryOf(new Uint8Array(bytes), control)
+    this.#read = memoryOf(device.allocate(bytes), control)
   }
 
   /** @throws as `Disk.open` */
@@ -152,11 +160,11 @@ export class Format2View implements View {
   }
 
   async #readControl(): Promise<Control> {
-    const bytes = this.#spare
+    const bytes = this.#read.control
     await this.#device.read(this.#disk.sectorOf(this.#disk.layout.slots.offset), [bytes])
     const known = this.#control
-    if (known !== undefined && Buffer.compare(bytes, this.#bytes) === 0) return known
-    const first = await this.#disk.readSlots()
+    if (known !== undefined && Buffer.compare(bytes, this.#known.control) === 0) return known
+    const first = this.#disk.slotsIn(bytes)
     // A slot may be half written: it is damaged only if it does not change.
     const isTorn = [...first.producer, ...first.consumer].some(isBad)
     const slots = isTorn ? await readSteadySlots(this.#disk, systemClock) : first
@@ -169,8 +177,7 @@ export class Format2View implements View {
       findings: findings.list,
     }
     // Kept only once all of it is understood: what was read is read again if not.
-    this.#spare = this.#bytes
-    this.#bytes = bytes
+    this.#known.control.set(bytes)
     this.#control = control
     return control
   }
@@ -275,12 +282,12 @@ export class Format2View implements View {
 
   /** Whether the block where the next batch would begin is as it was at the last look. */
   async #isEndAsBefore({ logPosition: { lsn } }: Tail): Promise<boolean> {
-    const before = this.#end
-    const bytes = this.#spareEnd
-    await this.#disk.readInto(lsn, bytes)
-    this.#spareEnd = before.bytes
-    this.#end = { lsn, bytes }
-    return before.lsn === lsn && Buffer.compare(before.bytes, bytes) === 0
+    const { end } = this.#read
+    await this.#disk.readInto(lsn, end)
+    const isSame = this.#endLsn === lsn && Buffer.compare(end, this.#known.end) === 0
+    this.#endLsn = lsn
+    if (!isSame) this.#known.end.set(end)
+    return isSame
   }
 
   /** When the batch at a cursor was written, if it is sound. */

@@ -8,8 +8,9 @@ import { Format1View } from './format1.ts'
 import { Format2View } from './format2.ts'
 import type { View, ViewOfRing } from './view.ts'
 
-/** A device is opened again after this: another file, or another ring, may be there by then. */
-const REOPEN_MS = 60_000
+/** A device is opened again after this, because another one may be there by then: sooner where what is there is not as it was. */
+const REOPEN_MS = 600_000
+const REOPEN_DAMAGED_MS = 60_000
 /** One that failed is tried again after this. */
 const RETRY_MS = 2000
 /** Holders are asked this often, unless told otherwise: that takes a connection to each. */
@@ -94,7 +95,8 @@ export class RingWatch implements AsyncDisposable {
   }
 
   async #read(now: number): Promise<RingSeen> {
-    if (this.#opened !== undefined && now - this.#opened.at >= REOPEN_MS) await this.#close()
+    const reopenMs = this.#seen?.view.damage.length ? REOPEN_DAMAGED_MS : REOPEN_MS
+    if (this.#opened !== undefined && now - this.#opened.at >= reopenMs) await this.#close()
     this.#opened ??= await this.#open(now)
     const { view, device } = this.#opened
     const seen = await view.look(this.#ending.signal)

@@ -69,10 +69,17 @@ export class Subscribers {
 /** Whether only the time is another one: a watch has the same objects for the same things. */
 function isAsBefore(now: Snapshot | undefined, before: Snapshot | undefined): boolean {
   if (now === undefined || before === undefined) return false
-  const [one, other] = [Object.entries(now), Object.entries(before)]
-  const known = new Map<string, unknown>(other)
-  const same = ([name, value]: [string, unknown]) => name === 'at' || known.get(name) === value
-  return one.length === other.length && one.every(same)
+  let names = 0
+  for (const name in now) {
+    names++
+    if (name !== 'at' && fieldOf(now, name) !== fieldOf(before, name)) return false
+  }
+  for (const _ in before) names--
+  return names === 0
+}
+
+function fieldOf(snapshot: Snapshot, name: string): unknown {
+  return (snapshot as unknown as Readonly<Record<string, unknown>>)[name]
 }
 
 function updateOf(snapshots: readonly (Snapshot | undefined)[]): string {

@@ -119,7 +119,7 @@ function rowOf({ snapshot, history }: Shown, view: ScreenView, isSelected: boole
     rate(popped),
     fill === undefined ? '?' : percent(fill),
   ].map((text, index) => text.padStart(Object.values(WIDTHS)[index] ?? 0))
-  const line = `${mark}${isBad ? '!' : ' '}${name}${cells.join('')} ${sparkline(history.points)}`
+  const line = `${mark}${isBad ? '!' : ' '}${name}${cells.join('')} ${sparkline(history.last(SPARK_COLUMNS * PER_SPARK + 1))}`
   return paint(isBad ? 'bad' : 'plain', fitted(line, columns))
 }
 

@@ -90,12 +90,18 @@ export class Disk {
 
   /** Reads all four slots in one request. */
   async readSlots(): Promise<Slots> {
-    const { slots, producerSlots, consumerSlots, blockSize } = this.layout
+    const { slots } = this.layout
     // The same memory each time, because allocating is slow; a concurrent reading has its own.
     const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
     this.#slotMemory = undefined
     await this.device.read(this.sectorOf(slots.offset), [bytes])
     this.#slotMemory = bytes
+    return this.slotsIn(bytes)
+  }
+
+  /** The slots in what was read where they are. */
+  slotsIn(bytes: Uint8Array): Slots {
+    const { slots, producerSlots, consumerSlots, blockSize } = this.layout
     const at = (offset: number): Uint8Array =>
       bytes.subarray(offset - slots.offset, offset - slots.offset + blockSize)
     const { uuid } = this.ring
