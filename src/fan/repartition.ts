@@ -97,15 +97,19 @@ export async function repartition<Out = Uint8Array>(
   }
 }
 
-/** @throws {TypeError} two of the devices have one ring */
+/**
+ * In format 1 a ring has no identity of its own: only one and the same device is known to have one ring. Two devices of one storage
+ * exclude each other by their claims.
+ * @throws {TypeError} two of the devices have one ring
+ */
 async function checkDistinct(
   devices: readonly BlockDevice[],
   waiting: { readonly signal?: AbortSignal },
 ): Promise<void> {
-  const seen = new Map<string, BlockDevice>()
+  const seen = new Map<unknown, BlockDevice>()
   for (const device of devices) {
     const { ring } = await inspectRing(device, waiting)
-    const identity = ring?.uuid ?? device.name
+    const identity = ring?.uuid ?? device
     const other = seen.get(identity)
     if (other !== undefined) {
       throw new TypeError(

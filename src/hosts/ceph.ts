@@ -1,6 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LeaseRecord } from '../ring/lease-types.ts'
+import { shown } from '../util/options.ts'
 import { checkLimit } from './command.ts'
 import { runCommand } from './run-command.ts'
 
@@ -72,7 +73,7 @@ function networksOf(allow: readonly string[]): BlockList {
     const [, ip = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? []
     const most = isIPv6(ip) ? 128 : 32
     if (isIP(ip) === 0 || Number(bits ?? most) > most) {
-      throw new RangeError(`allow has IP addresses and networks, not ${JSON.stringify(entry)}`)
+      throw new RangeError(`allow has IP addresses and networks, not ${shown(entry)}`)
     }
     list.addSubnet(ip, Number(bits ?? most), familyOf(ip))
   }

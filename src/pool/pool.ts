@@ -16,7 +16,7 @@ import {
 import type { LeaseState } from '../ring/lease-types.ts'
 import { CREATE_KINDS } from '../ring/queue/create-as.ts'
 import { Lazy } from '../util/lazy.ts'
-import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { Serial } from '../util/serial.ts'
 import { replaceUnsafe } from '../util/unsafe-text.ts'
 import { gapFor, gapsOf } from './allocate.ts'
@@ -92,6 +92,7 @@ export class Pool {
 
   /**
    * The device of a ring. Close it when done; the pool's device stays open.
+   * @throws {TypeError} the name is no string
    * @throws {RingError} `RING_NOT_FOUND`
    */
   async open(name: string): Promise<PoolRingDevice> {
@@ -101,7 +102,7 @@ export class Pool {
   /**
    * Makes a ring, ready for a producer and a consumer. It is in the pool once it is complete.
    * @param name 1 to 64 bytes of UTF-8, without control characters, invisible ones, `#`, and white space at its ends
-   * @throws {TypeError} there is no such option, or it has another type
+   * @throws {TypeError} the name is no string; there is no such option, or it has another type
    * @throws {RangeError} the name or an option is out of range
    * @throws {RingError} `RING_EXISTS`, `RING_POOL_FULL`; `RING_DEVICE_TOO_SMALL` if `sizeBytes` is too small for a ring
    * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; {@link BlockError} `BLOCK_CLAIMED` if another program changes the pool for ten
@@ -140,7 +141,7 @@ export class Pool {
   /**
    * Removes a ring, and all that is in it. Its roles are taken meanwhile, so it is refused while one of them is held on this machine, or
    * leased by any host.
-   * @throws {TypeError} there is no such option, or it has another type
+   * @throws {TypeError} the name is no string; there is no such option, or it has another type
    * @throws {RingError} `RING_NOT_FOUND`; `RING_NOT_EMPTY` without `discardItems`; `RING_LEASED`, `RING_LEASE_LOST`
    * @throws {BlockError} `BLOCK_CLAIMED` if a role is held, or if another program changes the pool for ten seconds
    */
@@ -207,6 +208,7 @@ export class Pool {
   }
 
   #find({ rings }: Directory, name: string): DirectoryEntry {
+    checkIsText(name)
     const entry = rings.find((ring) => ring.name === name)
     if (entry === undefined) throw noRing(this.device.name, name, rings.length)
     return entry
@@ -281,13 +283,15 @@ function fullFor(device: string, directory: Directory, bytes: number): RingError
 
 /** Stricter than the format: names of new rings look different if they are. */
 function checkName(name: string): void {
-  const fits =
-    typeof name === 'string' &&
-    isRingName(name) &&
-    name.trim() === name &&
-    replaceUnsafe(name, () => '') === name
-  if (fits) return
+  checkIsText(name)
+  const isPlain = name.trim() === name && replaceUnsafe(name, () => '') === name
+  if (isPlain && isRingName(name)) return
   throw new RangeError(
     `the name of a ring has ${RING_NAME_RULE}, invisible characters, and white space at its ends, not ${JSON.stringify(name)}`,
   )
+}
+
+function checkIsText(name: unknown): void {
+  if (typeof name === 'string') return
+  throw new TypeError(`the name of a ring is a string, not ${shown(name)}`)
 }

@@ -55,7 +55,8 @@ function wordsOf(kind: OptionKind): string {
   return words.join(' or ')
 }
 
-function shown(value: unknown): string {
+/** What was found in place of something else, for a message: any value at all, also one that JSON has no word for. */
+export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

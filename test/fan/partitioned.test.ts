@@ -145,3 +145,21 @@ test('one ring is never both, and nobody else may push or receive', async () => 
   await writer.close()
   expect(await repartition(old, fresh, keyOf, { codec })).toBe(0)
 })
+
+test('rings of format 1, which have no identity of their own, are told apart by their devices', async () => {
+  const made = Array.from({ length: 3 }, () => new MemoryBlockDevice({ sizeSectors: 1024 }))
+  for (const device of made) await Producer.create(device, { format: 1 })
+  const [old, one, other] = made as [MemoryBlockDevice, MemoryBlockDevice, MemoryBlockDevice]
+  const item = { key: 'a' }
+  await using writer = await RingWriter.open(old, { codec: json<typeof item>() })
+  await writer.push(item)
+  await writer.close()
+  const by = ({ key }: typeof item): string => key
+  const options = { codec: json<typeof item>() }
+  await expect(repartition([old], [one, old], by, options)).rejects.toThrow('one ring')
+  const again = new HookedDevice(old)
+  await expect(repartition([old], [one, again], by, options)).rejects.toMatchObject({
+    code: 'BLOCK_CLAIMED',
+  })
+  expect(await repartition([old], [one, other], by, options)).toBe(1)
+})

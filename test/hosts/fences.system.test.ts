@@ -184,8 +184,8 @@ describe('a fence of Ceph', () => {
       await fence(owner, { allow })
       expect(readFileSync(log, 'utf8')).toContain(`osd blocklist add ${owner} 86400\n`)
     }
-    for (const entry of ['host-a', '10.0.0.7/33', '::/129', '10.0.0.7:0/0', '']) {
-      expect(() => fenceByCeph({ allow: [entry] }), entry).toThrow(RangeError)
+    for (const entry of ['host-a', '10.0.0.7/33', '::/129', '10.0.0.7:0/0', '', 5n as never]) {
+      expect(() => fenceByCeph({ allow: [entry] }), String(entry)).toThrow(RangeError)
     }
     expect(() => fenceByCeph({ seconds: 0.5 })).toThrow(RangeError)
     expect(() => fenceByCeph({ limitMs: 0 })).toThrow(RangeError)

@@ -101,6 +101,27 @@ describe('a pool', () => {
     await expect(openPool(device)).rejects.toMatchObject({ code: 'RING_DEVICE_TOO_SMALL' })
   })
 
+  test.each([5n, 5, Symbol('a'), null, undefined, {}, ['a']])(
+    'takes no name that is not text: %s',
+    async (name) => {
+      const pool = await poolWith('a')
+      const wrong = name as string
+      const calls = [
+        pool.open(wrong),
+        pool.add(wrong, { sizeBytes: UNIT }),
+        pool.remove(wrong, { discardItems: true }),
+      ]
+      for (const outcome of await Promise.allSettled(calls)) {
+        expect(outcome).toMatchObject({
+          reason: expect.objectContaining({
+            name: 'TypeError',
+            message: expect.stringContaining('the name of a ring is a string, not '),
+          }),
+        })
+      }
+    },
+  )
+
   test('refuses names and options that it cannot keep', async () => {
     const pool = await poolWith('a')
     const names = ['', 'x#y', 'a\nb', '\u0007', ' a', 'a ', 'é'.repeat(33), '\ud800', 'a\u200bb']

@@ -61,6 +61,10 @@ describe('positions as text', () => {
     `1:${SAFE + 1}`,
     '9'.repeat(20),
   ])('there is none in %j', (text) => expect(() => parsePosition(text)).toThrow(RangeError))
+
+  test.each([5n, 5, null, undefined, Symbol('1:1')])('there is none in %s', (text) => {
+    expect(() => parsePosition(text as never)).toThrow('expected a position')
+  })
 })
 
 test.each([1, 2] as const)(

@@ -1,6 +1,6 @@
 /** A file of a browser's origin private file system as a block device, in a dedicated worker. */
 import { BlockError } from '../../errors.ts'
-import { checkOptions, type OptionKinds } from '../../util/options.ts'
+import { checkOptions, type OptionKinds, shown } from '../../util/options.ts'
 import { BaseBlockDevice } from '../base.ts'
 import type {
   BlockCapabilities,
@@ -268,7 +268,7 @@ function namesIn(path: string): readonly string[] {
     return names
   }
   throw new RangeError(
-    `expected a path in the private files of the origin, such as outbox/orders.ring, not ${JSON.stringify(path)}`,
+    `expected a path in the private files of the origin, such as outbox/orders.ring, not ${shown(path)}`,
   )
 }
 

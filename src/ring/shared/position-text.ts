@@ -1,4 +1,5 @@
 import { asPosition, type Position } from '../../position.ts'
+import { shown } from '../../util/options.ts'
 import { fromPosition, fromText, toText } from '../format2/position.ts'
 
 /** Positions of format 1 are below this. */
@@ -22,9 +23,10 @@ export function itemNumber(position: Position, format: 1 | 2): number | undefine
  * @throws {RangeError} it is none
  */
 export function parsePosition(text: string): Position {
-  const position = text.includes(':') ? fromText(text) : offsetIn(text)
-  if (position !== undefined) return position
-  throw new RangeError(`expected a position, such as 1:42 or 4096, found ${JSON.stringify(text)}`)
+  const isText = typeof text === 'string'
+  const position = isText && (text.includes(':') ? fromText(text) : offsetIn(text))
+  if (position !== undefined && position !== false) return position
+  throw new RangeError(`expected a position, such as 1:42 or 4096, found ${shown(text)}`)
 }
 
 function offsetIn(text: string): Position | undefined {

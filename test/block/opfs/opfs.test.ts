@@ -85,7 +85,8 @@ test.each([
   ['', RangeError],
   ['a//b', RangeError],
   ['../r', RangeError],
-])('the path %j is refused', async (path, error) => {
+  [5n as unknown as string, RangeError],
+])('the path %s is refused', async (path, error) => {
   await expect(OpfsBlockDevice.open(path, { platform: new FakeBrowser() })).rejects.toThrow(error)
 })
 

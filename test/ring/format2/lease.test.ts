@@ -379,6 +379,7 @@ test('what cannot be wanted is refused before anything is done', async () => {
     { owner: 'a  b' },
     { owner: 'a;b' },
     { owner: 'h\u00f6st' },
+    { owner: 5n as unknown as string },
     { owner: 'a', timeoutMs: 4999 },
     { owner: 'a', timeoutMs: 5000.5 },
     { owner: 'a', timeoutMs: 3_600_001 },

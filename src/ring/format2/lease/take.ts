@@ -1,4 +1,5 @@
 import type { Clock } from '../../../clock.ts'
+import { shown } from '../../../util/options.ts'
 import type { LeaseOptions, LeaseRecord, LeaseState } from '../../lease-types.ts'
 import { isOwner, newNonce, OWNER_RULE, TIMEOUT_MS } from '../disk/lease-block.ts'
 import { breakCommand, leaseDamaged, leasedBy, leaseLost } from './errors.ts'
@@ -21,7 +22,7 @@ import {
 export function checkLeaseOptions(options: LeaseOptions): void {
   const { owner, timeoutMs = TIMEOUT_MS.default, fence, unfenced = false } = options
   if (!isOwner(owner)) {
-    throw new RangeError(`a lease's owner has ${OWNER_RULE}, not ${JSON.stringify(owner)}`)
+    throw new RangeError(`a lease's owner has ${OWNER_RULE}, not ${shown(owner)}`)
   }
   const { least, most } = TIMEOUT_MS
   if (!Number.isInteger(timeoutMs) || timeoutMs < least || timeoutMs > most) {
