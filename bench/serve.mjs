@@ -113,7 +113,7 @@ async function part(pid, name, events) {
   const share = (processorTime(pid) - time) / took
   const each = (count) => (count / took) * 1000
   console.log(
-    `| ${name} | ${(100 * share).toFixed(1)} % of a core | ${memory(pid)} MB | ${each(events.count - updates).toFixed(1)} ` +
+    `| ${name} | ${(100 * share).toFixed(1)} % of a core | ${memory(pid)} | ${each(events.count - updates).toFixed(1)} ` +
       `| ${(each(events.bytes - bytes) / 1024).toFixed(1)} |`,
   )
 }
@@ -133,10 +133,14 @@ function processorTime(pid) {
   return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1000
 }
 
-/** Resident, in MB of a million bytes. */
+/** Resident, and what of it is no file such as Node's own program, in MB of a million bytes. */
 function memory(pid) {
-  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return ((Number(kib) * 1024) / 1e6).toFixed(0)
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const [all, own] = ['VmRSS', 'RssAnon'].map((name) => {
+    const [, kib] = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)
+    return ((Number(kib) * 1024) / 1e6).toFixed(0)
+  })
+  return `${all} MB, ${own} its own`
 }
 
 function ms(time) {

@@ -97,8 +97,8 @@ export class History {
     }
     this.#makeRoom()
     const start = this.#startOf(this.#length++)
-    for (const [index, field] of FIELDS.entries())
-      this.#numbers[start + index] = point[field] ?? Number.NaN
+    for (let index = 0; index < FIELDS.length; index++)
+      this.#numbers[start + index] = point[FIELDS[index] ?? 'at'] ?? Number.NaN
   }
 
   /** How fast it went in the last ten seconds; its growth in the last minute. */

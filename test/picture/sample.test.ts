@@ -4,6 +4,7 @@ import { SalvageBlockDevice } from '../../src/block/wrap/salvage.ts'
 import { pictureAccess } from '../../src/cli/device/picture-access.ts'
 import { Format1View } from '../../src/picture/sample/format1.ts'
 import { Format2View } from '../../src/picture/sample/format2.ts'
+import { Scratch } from '../../src/picture/sample/scratch.ts'
 import type { View, ViewOfRing } from '../../src/picture/sample/view.ts'
 import { RingWatch } from '../../src/picture/sample/watch.ts'
 import { isSeen } from '../../src/picture/snapshot.ts'
@@ -17,6 +18,7 @@ import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
 
 const { signal } = new AbortController()
+const scratch = new Scratch()
 const ITEM = Buffer.alloc(300, 'x')
 
 function viewOf(device: BlockDevice): Promise<Format2View> {
@@ -57,11 +59,11 @@ async function compareOverLaps(device: BlockDevice, view: View): Promise<void> {
       const items = await consumer.popMany({ maxItems: 3 })
       await consumer.advance(items.at(-1)?.position ?? consumer.position)
     }
-    expect(await view.look(signal)).toMatchObject(await expected(device))
+    expect(await view.look(signal, scratch)).toMatchObject(await expected(device))
   }
   await producer.close()
   await consumer.close()
-  expect(await view.look(signal)).toMatchObject(await expected(device))
+  expect(await view.look(signal, scratch)).toMatchObject(await expected(device))
 }
 
 test('each look at a ring of format 2 sees what an inspection sees, over several laps', async () => {
@@ -81,7 +83,7 @@ test('a later epoch, and a view that was opened before it, agree with an inspect
     const producer = await attachProducer(device)
     await append(producer, ITEM)
     await producer.close()
-    const found = await view.look(signal)
+    const found = await view.look(signal, scratch)
     expect(found).toMatchObject(await expected(device))
     expect(found.epochs.map(({ epoch }) => epoch)).toContain(found.epoch)
   }
@@ -92,10 +94,10 @@ test('a look at a ring where nothing happens reads the slots, the leases and the
   const producer = await attachProducer(hooked)
   await append(producer, ITEM)
   const view = await viewOf(hooked)
-  await view.look(signal)
-  await view.look(signal)
+  await view.look(signal, scratch)
+  await view.look(signal, scratch)
   hooked.take()
-  await view.look(signal)
+  await view.look(signal, scratch)
   const requests = hooked.take()
   expect(requests.map(({ operation }) => operation)).toEqual(['read', 'read'])
   const bytes = requests.reduce((sum, request) => sum + request.bytes, 0)
@@ -110,13 +112,13 @@ test('a damaged slot is seen where it is, and the ring goes on', async () => {
   await append(producer, ITEM)
   await producer.close()
   const view = await viewOf(device)
-  const before = await view.look(signal)
+  const before = await view.look(signal, scratch)
   const spoilt = before.parts.find(
     ({ name, current }) => name.startsWith('producer slot') && !current,
   )
   if (spoilt === undefined) throw new Error('both slots are current')
   await device.write(spoilt.offset / 512, [Buffer.alloc(512, 7)])
-  const after = await view.look(signal)
+  const after = await view.look(signal, scratch)
   expect(after.damage).toMatchObject([{ offset: spoilt.offset, severity: 'damage' }])
   expect(after.parts.find(({ name }) => name === spoilt.name)?.note).toBe('damaged')
   expect(after.waitingItems).toBe(1)
@@ -125,9 +127,9 @@ test('a damaged slot is seen where it is, and the ring goes on', async () => {
 test('with both slots of a role damaged, nothing is made up about the log', async () => {
   const device = await smallRing(16)
   const view = await viewOf(device)
-  for (const { offset, name } of (await view.look(signal)).parts)
+  for (const { offset, name } of (await view.look(signal, scratch)).parts)
     if (name.startsWith('consumer slot')) await device.write(offset / 512, [Buffer.alloc(512, 7)])
-  const found = await view.look(signal)
+  const found = await view.look(signal, scratch)
   expect(found.log).toBeUndefined()
   expect(found.waitingItems).toBeUndefined()
   expect(found.damage).toHaveLength(2)

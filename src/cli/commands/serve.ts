@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { setFlagsFromString } from 'node:v8'
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { exposition } from '../../metrics/exposition.ts'
 import { ringFamilies } from '../../metrics/rings.ts'
@@ -96,6 +97,8 @@ function parseAddress(text: string): Address {
 async function run(flags: Flags, ...given: string[]): Promise<void> {
   const paths = devicesOf(given)
   checkDistinct(paths)
+  // What it makes is forgotten soon. Left to itself, the engine takes 16 MB for that, which a server that mostly waits does not need.
+  setFlagsFromString('--semi-space-growth-factor=1')
   using stop = stopSignals()
   const { signal } = stop
   const { host, port } = flags.listen ?? DEFAULT

@@ -25,6 +25,7 @@ import { cannotRead, unreadableBytes } from '../../ring/report/read-around.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../../text/lease.ts'
 import type { Damage, EpochMark, Part } from '../snapshot.ts'
+import type { Scratch } from './scratch.ts'
 import type { View, ViewOfRing } from './view.ts'
 
 /** The guard, the superblocks and the leases are written once, or seldom: they are checked this often. */
@@ -49,16 +50,6 @@ interface Control {
   readonly findings: readonly Finding[]
 }
 
-/** What a look reads where nothing has happened. It lives as long as the view does, so it is one piece. */
-interface Memory {
-  readonly control: Uint8Array
-  readonly end: Uint8Array
-}
-
-function memoryOf(bytes: Uint8Array, control: number): Memory {
-  return { control: bytes.subarray(0, control), end: bytes.subarray(control) }
-}
-
 /** The end of the log, as far as it has been followed. */
 interface Tail {
   /** Of the producer's slot that it was followed from. */
@@ -78,9 +69,8 @@ export class Format2View implements View {
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
   readonly #deviceBytes: number
-  /** Slots and leases, and the block after the end of the log: as they were understood, and for reading them again. */
-  readonly #known: Memory
-  readonly #read: Memory
+  /** The slots and leases as they were understood, and the block after the end of the log. */
+  readonly #known: { readonly control: Uint8Array; readonly end: Uint8Array }
   #endLsn = -1
   #control: Control | undefined
   #tail: Tail | undefined
@@ -107,9 +97,10 @@ export class Format2View implements View {
     this.#device = device
     this.#disk = disk
     this.#deviceBytes = deviceBytes
-    const bytes = control + disk.layout.blockSize
-    this.#known = memoryOf(new Uint8Array(bytes), control)
-    this.#read = memoryOf(device.allocate(bytes), control)
+    this.#known = {
+      control: new Uint8Array(control),
+      end: new Uint8Array(disk.layout.blockSize),
+    }
   }
 
   /** @throws as `Disk.open` */
@@ -118,9 +109,9 @@ export class Format2View implements View {
     return new Format2View(device, await Disk.open(device), sectorSize * sizeSectors)
   }
 
-  async look(signal: AbortSignal): Promise<ViewOfRing> {
-    const control = await this.#readControl()
-    const tail = control.roles && (await this.#follow(control, control.roles, signal))
+  async look(signal: AbortSignal, scratch: Scratch): Promise<ViewOfRing> {
+    const control = await this.#readControl(scratch)
+    const tail = control.roles && (await this.#follow(control, control.roles, { signal, scratch }))
     const damage = await this.#damage(control)
     const known = this.#seen
     if (known?.control === control && known.tail === tail && known.damage === damage)
@@ -159,8 +150,8 @@ export class Format2View implements View {
     }
   }
 
-  async #readControl(): Promise<Control> {
-    const bytes = this.#read.control
+  async #readControl(scratch: Scratch): Promise<Control> {
+    const bytes = scratch.memory(this.#device, this.#known.control.length)
     await this.#device.read(this.#disk.sectorOf(this.#disk.layout.slots.offset), [bytes])
     const known = this.#control
     if (known !== undefined && Buffer.compare(bytes, this.#known.control) === 0) return known
@@ -257,18 +248,23 @@ export class Format2View implements View {
   }
 
   /** Follows the log to its end: from where it ended the last time, or from the producer's slot if that is newer. */
-  async #follow(control: Control, { producer }: Roles, signal: AbortSignal): Promise<Tail> {
+  async #follow(
+    control: Control,
+    { producer }: Roles,
+    { signal, scratch }: { readonly signal: AbortSignal; readonly scratch: Scratch },
+  ): Promise<Tail> {
     const { generation, committed, reach, epochs } = producer
     const isQuiet = control === this.#seen?.control
     const known = this.#tail?.generation === generation ? this.#tail : undefined
     if (known !== undefined && isQuiet && ++this.#quiet > QUIET_LOOKS && this.#quiet % EVERY !== 0)
       return known
-    if (known !== undefined && (await this.#isEndAsBefore(known))) return known
+    if (known !== undefined && (await this.#isEndAsBefore(known, scratch))) return known
     const from = known ?? { generation, logPosition: committed, commits: 0, time: 0 }
     const checkpoint = { committed: from.logPosition, reach, epochs }
     // Searching past damage takes long, and the next checkpoint tells what a search would: only the first look does.
     const searchesBehind = this.#tail === undefined
-    const found = await replay(this.#disk, checkpoint, { searchesBehind, signal })
+    const searchMemory = (bytes: number) => scratch.memory(this.#device, bytes)
+    const found = await replay(this.#disk, checkpoint, { searchesBehind, signal, searchMemory })
     if (known !== undefined && found.commits === 0) return known
     this.#quiet = 0
     this.#tail = {
@@ -281,8 +277,8 @@ export class Format2View implements View {
   }
 
   /** Whether the block where the next batch would begin is as it was at the last look. */
-  async #isEndAsBefore({ logPosition: { lsn } }: Tail): Promise<boolean> {
-    const { end } = this.#read
+  async #isEndAsBefore({ logPosition: { lsn } }: Tail, scratch: Scratch): Promise<boolean> {
+    const end = scratch.memory(this.#device, this.#known.end.length)
     await this.#disk.readInto(lsn, end)
     const isSame = this.#endLsn === lsn && Buffer.compare(end, this.#known.end) === 0
     this.#endLsn = lsn

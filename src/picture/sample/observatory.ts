@@ -1,6 +1,7 @@
 import { History, steadyTime } from '../history.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'
+import { ScratchPool } from './scratch.ts'
 import { RingWatch } from './watch.ts'
 
 /** Devices that are looked at at the same time: more would only wait for threads, and hold memory meanwhile. */
@@ -28,8 +29,9 @@ export class Observatory implements AsyncDisposable {
   constructor(devices: readonly string[], access: DeviceAccess, onLook: () => void) {
     this.#onLook = onLook
     const holdersMs = LEAST_HOLDERS_MS + devices.length * HOLDERS_MS_EACH
+    const scratch = new ScratchPool()
     this.#rings = devices.map((device) => ({
-      watch: new RingWatch(device, access, { holdersMs }),
+      watch: new RingWatch(device, access, { holdersMs, scratch }),
       history: new History(),
       snapshot: undefined,
     }))

@@ -1,4 +1,5 @@
 import type { RingSeen, RoleSeen } from '../snapshot.ts'
+import type { Scratch } from './scratch.ts'
 
 /** What is seen on a device itself: not by which name, not when, and not who is at work. */
 export type ViewOfRing = Omit<RingSeen, 'device' | 'at' | 'producer' | 'consumer'> &
@@ -12,7 +13,8 @@ export interface View {
    * What is there now.
    * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`
    * @throws {BlockError} as the device throws it
+   * @param scratch what is read into, as long as it looks
    * @throws the signal's reason
    */
-  look(signal: AbortSignal): Promise<ViewOfRing>
+  look(signal: AbortSignal, scratch: Scratch): Promise<ViewOfRing>
 }

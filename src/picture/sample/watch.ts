@@ -6,6 +6,7 @@ import type { RingSeen, Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'
 import { Format1View } from './format1.ts'
 import { Format2View } from './format2.ts'
+import { ScratchPool } from './scratch.ts'
 import type { View, ViewOfRing } from './view.ts'
 
 /** A device is opened again after this, because another one may be there by then: sooner where what is there is not as it was. */
@@ -23,6 +24,8 @@ type Holders = Readonly<Record<Role, BlockHolder | null>>
 /** How a {@link RingWatch} looks. */
 export interface WatchOptions {
   readonly holdersMs?: number
+  /** Shared by those that look in turns. */
+  readonly scratch?: ScratchPool
   readonly clock?: Clock
 }
 
@@ -40,6 +43,7 @@ export class RingWatch implements AsyncDisposable {
   readonly device: string
   readonly #access: DeviceAccess
   readonly #holdersMs: number
+  readonly #scratch: ScratchPool
   readonly #clock: Clock
   readonly #ending = new AbortController()
   #opened: Opened | undefined
@@ -57,11 +61,12 @@ export class RingWatch implements AsyncDisposable {
   constructor(
     device: string,
     access: DeviceAccess,
-    { holdersMs = HOLDERS_MS, clock = systemClock }: WatchOptions = {},
+    { holdersMs = HOLDERS_MS, scratch = new ScratchPool(), clock = systemClock }: WatchOptions = {},
   ) {
     this.device = device
     this.#access = access
     this.#holdersMs = holdersMs
+    this.#scratch = scratch
     this.#clock = clock
   }
 
@@ -99,7 +104,7 @@ export class RingWatch implements AsyncDisposable {
     if (this.#opened !== undefined && now - this.#opened.at >= reopenMs) await this.#close()
     this.#opened ??= await this.#open(now)
     const { view, device } = this.#opened
-    const seen = await view.look(this.#ending.signal)
+    const seen = await this.#scratch.lend((scratch) => view.look(this.#ending.signal, scratch))
     const holders = await this.#askHolders(device, view, now)
     const known = this.#seen
     const at = this.#clock.time()

@@ -48,6 +48,8 @@ export interface LogReaderOptions {
   readonly maxItemBytes?: number
   /** Ends the reading between two reads, with the signal's reason. */
   readonly signal?: AbortSignal | undefined
+  /** Memory for a search, which uses it until it ends. Default: of the device. */
+  readonly searchMemory?: ((bytes: number) => Uint8Array) | undefined
 }
 
 /**
@@ -58,6 +60,7 @@ export interface LogReaderOptions {
 export class LogReader {
   readonly #disk: Disk
   readonly #maxItemBytes: number
+  readonly #searchMemory: (bytes: number) => Uint8Array
   #signal: AbortSignal | undefined
   readonly #ahead: ReadAhead
   /** Where a batch was looked for last, and what was there instead of a header; its LSN is negative if there was one. */
@@ -65,9 +68,13 @@ export class LogReader {
   readonly #vacant = new Uint8Array(BATCH_HEADER_BYTES)
 
   /** @param options apply until a call begins that brings a signal of its own */
-  constructor(disk: Disk, { maxItemBytes = MAX_BATCH_BYTES, signal }: LogReaderOptions = {}) {
+  constructor(
+    disk: Disk,
+    { maxItemBytes = MAX_BATCH_BYTES, signal, searchMemory }: LogReaderOptions = {},
+  ) {
     this.#disk = disk
     this.#maxItemBytes = maxItemBytes
+    this.#searchMemory = searchMemory ?? ((bytes) => disk.device.allocate(bytes))
     this.#signal = signal
     this.#ahead = new ReadAhead(disk)
   }
@@ -187,7 +194,7 @@ export class LogReader {
   ): Promise<BatchHeader | undefined> {
     const { blockSize } = this.#disk.layout
     const window = Math.min(PIECE_BYTES / blockSize, Math.max(0, to - from))
-    const memory = this.#disk.device.allocate(window * blockSize)
+    const memory = this.#searchMemory(window * blockSize)
     for (let lsn = from; lsn < to; lsn += window) {
       this.#signal?.throwIfAborted()
       const bytes = memory.subarray(0, Math.min(window, to - lsn) * blockSize)

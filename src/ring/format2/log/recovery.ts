@@ -37,6 +37,8 @@ interface ReplayOptions {
   readonly searchesBehind?: boolean
   /** Ends the replay between two reads. */
   readonly signal?: AbortSignal | undefined
+  /** Memory for a search, which uses it until it ends. Default: of the device. */
+  readonly searchMemory?: ((bytes: number) => Uint8Array) | undefined
 }
 
 /**
@@ -48,11 +50,11 @@ interface ReplayOptions {
 export async function replay(
   disk: Disk,
   checkpoint: Checkpoint,
-  { searchesBehind = true, signal }: ReplayOptions = {},
+  { searchesBehind = true, signal, searchMemory }: ReplayOptions = {},
 ): Promise<Tail> {
   const { committed: from, reach, epochs } = checkpoint
   const { dataBlocks } = disk.layout
-  const reader = new LogReader(disk, { signal })
+  const reader = new LogReader(disk, { signal, searchMemory })
   const bytes = new ByteCount(new LogReader(disk, { signal }), epochs, from)
   const damaged: number[] = []
   let logPosition = from
