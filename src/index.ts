@@ -1,3 +1,8 @@
+/**
+ * Rings: a writer and a reader that wait, the primitives that never do, positions, and all errors.
+ *
+ * @module shared-block-ring
+ */
 export type { BlockDevice } from './block/device.ts'
 export { type Clock, type SleepOptions, systemClock } from './clock.ts'
 export type { Codec } from './codec/codec.ts'

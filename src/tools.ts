@@ -1,4 +1,8 @@
-/** Tools for rings of either format: they take no role, but for moving a ring, and most work while both sides run. */
+/**
+ * Tools for rings of either format: they take no role, but for moving a ring, and most work while both sides run.
+ *
+ * @module shared-block-ring/tools
+ */
 export { inspectRing } from './ring/access/attach.ts'
 export { type RingHolders, whoHolds } from './ring/access/holders.ts'
 export { breakLease, type RingLeases, readLeases } from './ring/access/lease.ts'

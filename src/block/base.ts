@@ -29,14 +29,14 @@ const ZEROES_BYTES = 1 << 20
 
 /**
  * Keeps the rules of {@link BlockDevice} that are the same everywhere (arguments, read-only,
- * disconnecting), so that a back-end only transfers bytes: it implements the `do…` methods, which get
- * checked arguments, and states in `capabilities` which of the optional ones it has.
+ * disconnecting), so that a back-end only transfers bytes, in its `do…` methods: docs/back-ends.md has the rules for them.
  *
  * The permit of a request was asked when a `do…` method is called. One that splits, queues or repeats a request asks it
  * again before each part that it sends.
  */
 export abstract class BaseBlockDevice implements BlockDevice {
   abstract readonly name: string
+  /** What it can do beyond reading and writing: `{ ...NO_CAPABILITIES, discard: true }`. */
   readonly capabilities: BlockCapabilities = NO_CAPABILITIES
   readonly #claims = new Set<BlockClaim>()
   readonly #watches = new Set<BlockWatch>()
@@ -44,26 +44,49 @@ export abstract class BaseBlockDevice implements BlockDevice {
   #drained: (() => void) | undefined
   #disconnected: Promise<void> | undefined
 
-  /** What is known of the device without asking it. */
+  /** What is known of the device without asking it: requests are checked against this. Set it anew when the size changes. */
   protected abstract readonly info: BlockInfo
+
+  /**
+   * Fills the buffers, in their order, from `sectorStart` on. To resolve with less is not allowed.
+   *
+   * As in every `do…` method, the request is checked: it lies within `info.sizeSectors`, and has at least one sector and whole ones.
+   * Calls overlap, and none comes after `disconnect`. One that splits a request settles when all parts have, also if one
+   * of them failed (`Promise.allSettled`): after a rejection the caller uses its buffers for something else. What fails is
+   * a `BlockError` with one of `BLOCK_ERROR_CODES`, or with a code of the back-end.
+   */
   protected abstract doRead(
     sectorStart: number,
     buffers: readonly Uint8Array[],
     permit: Permit,
   ): Promise<void>
+
+  /**
+   * Writes the buffers, in their order, from `sectorStart` on, without a copy: they stay as they are until it settles. If
+   * `durable`, it resolves when the data is on stable storage; with a device that has no such write, write and then flush.
+   */
   protected abstract doWrite(
     sectorStart: number,
     buffers: readonly Uint8Array[],
     durable: boolean,
     permit: Permit,
   ): Promise<void>
+
+  /**
+   * Puts on stable storage what was written before the call, through any handle. After a rejection the cache may have dropped
+   * it, so a later flush must not resolve as if that data were safe: rings attach again then.
+   */
   protected abstract doFlush(permit: Permit): Promise<void>
+
+  /** Closes what the back-end has open. Called once, with no request under way; it must not reject. */
   protected abstract doDisconnect(): Promise<void>
 
+  /** Asks the device for its size, and sets `info` anew. The default is for a device that never changes. */
   protected async doGetInfo(): Promise<BlockInfo> {
     return this.info
   }
 
+  /** Gives the space of these sectors back (capability `discard`). */
   protected async doDiscard(
     _sectorStart: number,
     _sectors: number,
@@ -72,6 +95,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupported(this.name, 'discard')
   }
 
+  /** Makes these sectors read as zeroes. */
   protected async doWriteZeroes(
     sectorStart: number,
     sectors: number,
@@ -91,22 +115,27 @@ export abstract class BaseBlockDevice implements BlockDevice {
     await this.doFlush(permit)
   }
 
+  /** Changes the size, and sets `info` (capability `resize`). New sectors read as zeroes. */
   protected async doResize(_sizeSectors: number): Promise<void> {
     throw unsupported(this.name, 'resize')
   }
 
+  /** The first sector from `sectorStart` on that may hold data, or the size (capability `seek`). */
   protected async doSeekMapped(_sectorStart: number): Promise<number> {
     throw unsupported(this.name, 'seekMapped')
   }
 
+  /** The first sector from `sectorStart` on that is a hole, or the size (capability `seek`). */
   protected async doSeekUnmapped(_sectorStart: number): Promise<number> {
     throw unsupported(this.name, 'seekUnmapped')
   }
 
+  /** Makes a role exclusive until the process ends (capability `claim`); throws `claimed` if it is held. See `LocalClaims`. */
   protected async doClaim(_role: string, _options: ClaimOptions): Promise<BlockClaim> {
     throw unsupported(this.name, 'claim')
   }
 
+  /** Asks whoever holds the role (capability `claim`). */
   protected async doAsk(
     _role: string,
     _request: string,
@@ -115,7 +144,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupported(this.name, 'ask')
   }
 
-  /** A back-end that cannot know the holder returns undefined. */
+  /** Who holds the role (capability `claim`). A back-end that cannot know returns undefined. */
   protected async doHolderOf(
     _role: string,
     _options: AskOptions,
@@ -123,6 +152,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     return undefined
   }
 
+  /** Calls back when the device may have changed (capability `watch`). */
   protected doWatch(_onChange: () => void): BlockWatch {
     throw unsupported(this.name, 'watch')
   }
@@ -293,6 +323,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     return this.disconnect()
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect()
   }

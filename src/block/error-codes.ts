@@ -1,5 +1,5 @@
 /**
- * The codes of {@link BlockError} that this package's devices throw and that rings, tools and commands know. A back-end
+ * The codes of `BlockError` that this package's devices throw and that rings, tools and commands know. A back-end
  * throws the one that fits; a fault of its own kind may have a code of its own, which is handled like `BLOCK_IO`.
  */
 export const BLOCK_ERROR_CODES = [

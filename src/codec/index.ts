@@ -1,3 +1,8 @@
+/**
+ * Codecs: what turns items into bytes and back, and what wraps them: envelopes, compression, encryption.
+ *
+ * @module shared-block-ring/codec
+ */
 export { bytes } from './bytes.ts'
 export { type CompressedOptions, compressed } from './compressed.ts'
 export { deadLetters, type StoredDeadLetter } from './dead-letter.ts'

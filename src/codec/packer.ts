@@ -2,13 +2,17 @@ import type { Codec } from './codec.ts'
 
 /** What packs and unpacks: msgpackr and its like. */
 export interface Packer {
+  /** An item as bytes. */
   pack(item: unknown): Uint8Array
+  /** The item again. */
   unpack(bytes: Uint8Array): unknown
 }
 
 /** What encodes and decodes: cbor-x and its like. */
 export interface Encoder {
+  /** An item as bytes. */
   encode(item: unknown): Uint8Array
+  /** The item again. */
   decode(bytes: Uint8Array): unknown
 }
 

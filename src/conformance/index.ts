@@ -1,3 +1,8 @@
+/**
+ * The suite that a back-end of your own has to pass.
+ *
+ * @module shared-block-ring/conformance
+ */
 import type { BlockDevice } from '../block/device.ts'
 import { beneathCases } from './device/beneath.ts'
 import type { CaseContext, DeviceCase, DeviceSource } from './device/case.ts'

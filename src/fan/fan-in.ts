@@ -181,6 +181,7 @@ export class FanIn<Out> implements AsyncDisposable {
     await Promise.all(all.map((reader) => this.remove(reader)))
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

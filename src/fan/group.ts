@@ -185,6 +185,7 @@ export class Group<Out> implements AsyncDisposable {
     return this.#closed
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -1,3 +1,8 @@
+/**
+ * Many rings as one: fan-in, fan-out, partitions, and groups of consumers.
+ *
+ * @module shared-block-ring/fan
+ */
 export { type FanIn, type FanInOptions, type Received, receiveFrom } from './fan-in.ts'
 export { type Group, type GroupOptions, joinGroup } from './group.ts'
 export {

@@ -1,2 +1,7 @@
+/**
+ * Fences: what cuts a silent host off the storage before another one takes over its role.
+ *
+ * @module shared-block-ring/hosts
+ */
 export { type CephFenceOptions, fenceByCeph } from './ceph.ts'
 export { type CommandOptions, fenceByCommand } from './command.ts'

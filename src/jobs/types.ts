@@ -86,6 +86,7 @@ export interface DeadLetter<Out> {
 
 /** What takes items that are encoded already: a `RingWriter`, whatever its codec is. */
 export interface EncodedSink {
+  /** Pushes an encoded item; resolves once it is durable. */
   pushEncoded(bytes: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Position>
 }
 

@@ -1,3 +1,8 @@
+/**
+ * A journal: operations that are performed at least once, in order, whatever crashes.
+ *
+ * @module shared-block-ring/journal
+ */
 export {
   isJournalError,
   JournalError,

@@ -215,6 +215,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     return this.#end(closed(this.#where))
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

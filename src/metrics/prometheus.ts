@@ -4,7 +4,9 @@ import type { Instruments } from './instruments/index.ts'
 
 /** What is used of a registry of `prom-client`. */
 export interface PrometheusRegistry {
+  /** Adds a metric. */
   registerMetric(metric: never): void
+  /** Removes the metric of a name. */
   removeSingleMetric(name: string): void
 }
 

@@ -1,4 +1,8 @@
-/** A pool: many named rings on one device. */
+/**
+ * A pool: many named rings on one device.
+ *
+ * @module shared-block-ring/pool
+ */
 export { createPool } from './create.ts'
 export { openPool, type Pool } from './pool.ts'
 export type { PoolRingDevice } from './ring-device.ts'

@@ -51,7 +51,7 @@ const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
  * by a claim, among hosts by the lease in the options. Nothing is kept in memory: each call sees what other programs have changed.
  *
  * Every method throws {@link RingError} `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE` and `RING_DEVICE_TOO_SMALL` like `openPool`;
- * `RING_POISONED` after a failed write of the directory; and {@link BlockError} as the device throws it. The device belongs to the
+ * `RING_POISONED` after a failed write of the directory; and `BlockError` as the device throws it. The device belongs to the
  * caller: closing it ends the pool.
  */
 export class Pool {
@@ -105,7 +105,7 @@ export class Pool {
    * @throws {TypeError} the name is no string; there is no such option, or it has another type
    * @throws {RangeError} the name or an option is out of range
    * @throws {RingError} `RING_EXISTS`, `RING_POOL_FULL`; `RING_DEVICE_TOO_SMALL` if `sizeBytes` is too small for a ring
-   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; {@link BlockError} `BLOCK_CLAIMED` if another program changes the pool for ten
+   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the pool for ten
    *   seconds
    */
   async add(name: string, options: AddRingOptions): Promise<PoolRingInfo> {
@@ -162,7 +162,7 @@ export class Pool {
   /**
    * Makes room of what the device has grown by.
    * @returns the bytes of the pool before and now; the same if the device has not grown by 64 KiB
-   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; {@link BlockError} `BLOCK_CLAIMED` if another program changes the pool for ten
+   * @throws {RingError} `RING_LEASED`, `RING_LEASE_LOST`; `BlockError` `BLOCK_CLAIMED` if another program changes the pool for ten
    *   seconds
    */
   async grow(): Promise<{ readonly beforeBytes: number; readonly sizeBytes: number }> {

@@ -38,6 +38,7 @@ export class SimDevice extends BaseBlockDevice {
     return { readWrite: !refuses, sectorSize, sizeSectors }
   }
 
+  /** Fails for more than a ring may need. */
   override allocate(bytes: number): Uint8Array {
     if (!(bytes <= this.#maxAllocation)) {
       throw new Error(`the code under test allocates ${bytes} bytes at once`)

@@ -37,8 +37,9 @@ export const format2: RingUnderTest = ring('2', {})
 /** The same, but it overwrites the oldest items when it is full, and reports how many. */
 export const format2Overwrite: RingUnderTest = ring('2-overwrite', { onFull: 'overwrite' })
 
-/** The same two, whose consumer is a `RingReader` that acknowledges in any order. */
+/** Format 2, whose consumer is a `RingReader` that acknowledges in any order. */
 export const format2Reader: RingUnderTest = { ...format2, name: '2-reader', reader: 'entries' }
+/** {@link format2Overwrite} with such a consumer. */
 export const format2OverwriteReader: RingUnderTest = {
   ...format2Overwrite,
   name: '2-overwrite-reader',

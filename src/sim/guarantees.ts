@@ -78,10 +78,13 @@ export interface Supplier {
 export interface RingUnderTest {
   /** Its name for `--format`. */
   readonly name: string
+  /** Makes the ring; false if there is one. */
   create(device: BlockDevice, shape: Shape, clock: Clock): Promise<boolean>
   /** Leaves the remains of an earlier ring on the disk, as when another is created over it. */
   use?(device: BlockDevice, shape: Shape, clock: Clock, random: Random): Promise<void>
+  /** Attaches as the producer. */
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
+  /** Attaches as the consumer. */
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
   /** What it promises when these faults can happen. */
   guarantees(faults: ReadonlySet<FaultKind>): Guarantees

@@ -3,7 +3,7 @@
  * change it.
  *
  * @experimental
- * @packageDocumentation
+ * @module shared-block-ring/sim
  */
 export { SimDevice } from './device.ts'
 export { type Choose, type DiskCopy, SimDisk, type SimDiskOptions } from './disk.ts'

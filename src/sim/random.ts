@@ -57,10 +57,12 @@ export class Random {
     return low + this.below(high - low + 1)
   }
 
+  /** True with this probability. */
   chance(probability: number): boolean {
     return this.float() < probability
   }
 
+  /** One of them, each as likely. */
   pick<T>(choices: readonly T[]): T {
     const choice = choices[this.below(choices.length)]
     if (choice === undefined && choices.length === 0) throw new RangeError('nothing to pick from')

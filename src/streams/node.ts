@@ -1,3 +1,8 @@
+/**
+ * Streams of Node over a reader or a writer.
+ *
+ * @module shared-block-ring/streams/node
+ */
 import { Readable, Writable } from 'node:stream'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { RingReader } from '../ring/queue/reader.ts'

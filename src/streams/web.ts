@@ -1,3 +1,8 @@
+/**
+ * Web streams over a reader or a writer.
+ *
+ * @module shared-block-ring/streams/web
+ */
 import type { RingEntry } from '../ring/queue/entry.ts'
 import type { RingReader } from '../ring/queue/reader.ts'
 import type { RingWriter, WaitingOptions } from '../ring/queue/writer.ts'

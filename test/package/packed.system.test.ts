@@ -49,6 +49,8 @@ declare const device: BlockDevice
 }
 /** Documents whose snippets need a host that is not here: they are compiled. */
 const ELSEWHERE = ['docs/hosts.md', 'docs/nbd.md']
+/** Documents whose commands need nothing but a folder: they are run. */
+const COMMANDS = ['docs/operating.md', 'docs/processing.md', 'docs/pool.md']
 /** The snippets of the documents that are run. */
 let documented: readonly string[] = []
 /** What is in the tarball, and how large that is. */
@@ -232,18 +234,33 @@ test('the snippets of the documents print what their comments say', async (conte
   }
 })
 
-test('the snippet of docs/api.md runs the suite for a back-end', async (context) => {
+test('the snippet of docs/back-ends.md runs the suite for a back-end', async (context) => {
   needs(context, problem)
   const { stdout } = await run(process.execPath, ['--test', 'suite.js'], { cwd: app })
   expect(stdout).toMatch(/# pass [1-9]/)
 })
 
+/** Runs the commands of a document, as a shell would that stops at the first failure. */
+async function runCommands(document: string, cwd: string): Promise<void> {
+  const PATH = `${join(app, 'node_modules/.bin')}:${process.env['PATH']}`
+  await run('sh', ['-ec', document], { cwd, env: { ...process.env, PATH } })
+}
+
 test('the commands of the README hand over what they are given', async (context) => {
   needs(context, problem)
   const commands = snippets(readme, 'sh').find((code) => code.includes('sbr create')) ?? ''
-  const PATH = `${join(app, 'node_modules/.bin')}:${process.env['PATH']}`
-  const env = { ...process.env, PATH }
-  await run('sh', ['-ec', commands], { cwd: app, env })
+  await runCommands(commands, app)
   const numbers = await readFile(join(app, 'numbers.txt'), 'utf8')
   expect(numbers).toBe(Array.from({ length: 1000 }, (_, index) => `${index + 1}\n`).join(''))
+})
+
+test.for(COMMANDS)('the commands of %s work, one after the other', async (path, context) => {
+  needs(context, problem)
+  const commands = snippets(await readFile(join(root, path), 'utf8'), 'sh')
+  expect(commands.length).toBeGreaterThan(0)
+  const empty = await mkdtemp(join(folder, 'commands-'))
+  await runCommands(commands.join('\n'), empty)
+  if (path !== 'docs/operating.md') return
+  const rescued = await readFile(join(empty, 'rescued.txt'), 'utf8')
+  expect(rescued).toBe(Array.from({ length: 1000 }, (_, index) => `${index + 1}\n`).join(''))
 })

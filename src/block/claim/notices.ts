@@ -1,7 +1,7 @@
 import { channel } from '../../util/diagnostics.ts'
 import type { Peer } from '../native/sockets.ts'
 
-/** What is published on {@link CLAIM_CHANNEL}. */
+/** What is published on the diagnostics channel `shared-block-ring:claim`. */
 export type ClaimNotice =
   /**
    * A process that is not a holder occupies a name of the role, and was ignored. Until it is gone, requests may not

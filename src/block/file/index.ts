@@ -1,3 +1,8 @@
+/**
+ * Regular files and raw block devices as block devices.
+ *
+ * @module shared-block-ring/block/file
+ */
 import { fstatSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { BlockError, isBlockError } from '../../errors.ts'

@@ -1,3 +1,8 @@
+/**
+ * Exports of NBD servers as block devices.
+ *
+ * @module shared-block-ring/block/nbd
+ */
 import { systemClock } from '../../clock.ts'
 import { BaseBlockDevice } from '../base.ts'
 import { acquireClaim, askHolder, type ClaimTarget, findHolder } from '../claim/claim.ts'

@@ -1,4 +1,8 @@
-/** A file of a browser's origin private file system as a block device, in a dedicated worker. */
+/**
+ * A file of a browser's origin private file system as a block device, in a dedicated worker.
+ *
+ * @module shared-block-ring/block/opfs
+ */
 import { BlockError } from '../../errors.ts'
 import { checkOptions, type OptionKinds, shown } from '../../util/options.ts'
 import { BaseBlockDevice } from '../base.ts'

@@ -25,7 +25,7 @@ export type FoldStep<State, Piece> = (state: State, piece: Piece) => State | Pro
  * Folds the device's content, from the first sector to the last, into a state. Pieces are as long as a chunk; the
  * next ones are prefetched.
  * @returns the last state: `initial` for an empty device
- * @throws the error of `step`; {@link BlockError}; {@link RangeError} for an option out of range
+ * @throws the error of `step`; `BlockError`; `RangeError` for an option out of range
  * @throws the signal's reason
  */
 export async function fold<State>(

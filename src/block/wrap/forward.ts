@@ -105,6 +105,7 @@ export abstract class ForwardingBlockDevice implements BlockDevice {
     return this.disconnect()
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect()
   }

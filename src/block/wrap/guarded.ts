@@ -29,7 +29,9 @@ export abstract class GuardedBlockDevice extends BaseBlockDevice {
   override readonly name: string
   override readonly capabilities: BlockCapabilities
   protected override info: BlockInfo
+  /** The device below. */
   protected readonly below: BlockDevice
+  /** The sector of the device below that is sector 0 here. */
   protected readonly sectorStart: number
 
   constructor(below: BlockDevice, options: GuardedOptions) {
@@ -45,6 +47,7 @@ export abstract class GuardedBlockDevice extends BaseBlockDevice {
     return this.below.incarnation
   }
 
+  /** Memory of the device below. */
   override allocate(bytes: number): Uint8Array {
     return this.below.allocate(bytes)
   }

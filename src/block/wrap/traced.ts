@@ -40,7 +40,7 @@ type What = Omit<BlockTrace, 'device' | 'durationMs' | 'error'>
  * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a {@link BlockTrace}.
  * Without subscribers, requests are forwarded unchanged.
  */
-export class TracedBlockDevice extends ForwardingBlockDevice {
+export class TracedBlockDevice extends ForwardingBlockDevice implements BlockDevice {
   readonly #channel = channel(BLOCK_CHANNEL)
   readonly #sectorSize: number
 

@@ -53,7 +53,11 @@ export async function refuseLeases(device: BlockDevice): Promise<never> {
   throw new RangeError(`the ring on ${device.name} is of format 1, which has no leases`)
 }
 
-/** The end that pushes; see `Producer.attach`. */
+/**
+ * The end that pushes; see `Producer.attach`.
+ *
+ * @interface
+ */
 export type Producer = types.Producer
 
 /** Makes the end that pushes. */
@@ -99,7 +103,11 @@ async function alone<T>(device: BlockDevice, create: () => Promise<T>): Promise<
   }
 }
 
-/** The end that pops; see `Consumer.attach`. */
+/**
+ * The end that pops; see `Consumer.attach`.
+ *
+ * @interface
+ */
 export type Consumer = types.Consumer
 
 /** Makes the end that pops. */

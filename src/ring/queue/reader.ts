@@ -431,6 +431,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     if (isFirst) tellReader(this.consumer, { event: 'close' })
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

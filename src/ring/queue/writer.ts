@@ -290,6 +290,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     if (isFirst) tellWriter(this.producer, { event: 'close' })
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
