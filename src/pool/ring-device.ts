@@ -7,14 +7,13 @@ import type {
 } from '../block/device.ts'
 import type { Permit } from '../block/permit.ts'
 import { GuardedBlockDevice } from '../block/wrap/guarded.ts'
+import { roleBelow } from '../block/wrap/role-below.ts'
 import type { DirectoryEntry } from '../ring/format2/disk/directory.ts'
 import type { PoolDirectory } from './directory.ts'
 import { ringRemoved } from './errors.ts'
 
 /** The roles that whoever removes a ring takes first: nobody else has one meanwhile. */
 export const ROLES_OF_RING = ['creator', 'produce', 'producer', 'consumer'] as const
-/** Roles count sectors of this size, because a device can be opened with sectors of any. */
-const ROLE_SECTOR = 512
 
 /**
  * A ring's part of the device of a pool: a device like any other, on which `RingWriter`, `RingReader` and all tools work.
@@ -129,11 +128,8 @@ export class PoolRingDevice extends GuardedBlockDevice {
 
   protected override async doDisconnect(): Promise<void> {}
 
-  /** A role that already names a sector, as that of a partition of this device, is moved along. */
   #roleBelow(role: string): string {
-    const [name = role, sector = '0'] = role.split('@')
-    const inside = Number(sector) * (this.info.sectorSize / ROLE_SECTOR)
-    return `${name}@${inside + this.#entry.offset / ROLE_SECTOR}`
+    return roleBelow(role, this.#entry.offset)
   }
 
   /** The device below may know of data or holes only past this ring's end. */

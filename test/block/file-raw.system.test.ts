@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, type TestContext, test } from 'vitest'
 import { FileBlockDevice, type FileBlockDeviceOptions } from '../../src/block/file/index.ts'
 import { openFile } from '../../src/block/file/open.ts'
+import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
 import { deviceConformanceCases } from '../../src/conformance/index.ts'
 import { startChild } from '../helpers/child.ts'
 import { needs } from '../helpers/interop.ts'
@@ -262,6 +263,35 @@ test('a role of a loop device is one of its file, and of a loop device on that',
     for (const second of [file, path, above.path]) {
       const refused = (await open(second)).claim('producer', { holder: 'the second' })
       await expect(refused, `${first}, then ${second}`).rejects.toMatchObject({
+        code: 'BLOCK_CLAIMED',
+      })
+    }
+    await claim.release()
+  }
+})
+
+test('a role of a partition is one of that part of its disk, and of the file of that, whatever the sectors', async (context) => {
+  const path = addPartition(loop(context), 2048, 4096)
+  const disk = path.slice(0, -2)
+  cleanups.push(() => execFileSync('delpart', [disk, '1']))
+  const partOf = async (whole: string, sectorSize: number): Promise<PartitionBlockDevice> => {
+    const below = await open(whole, { sectorSize })
+    const [sectorStart, sectors] = [(2048 * 512) / sectorSize, (4096 * 512) / sectorSize]
+    return PartitionBlockDevice.open(below, { sectorStart, sectors })
+  }
+  const all = [
+    await open(path),
+    await open(path, { sectorSize: 4096 }),
+    await partOf(disk, 512),
+    await partOf(disk, 4096),
+    await partOf(file, 512),
+    await partOf(file, 4096),
+  ]
+  for (const first of all) {
+    const claim = await first.claim('producer', { holder: 'the first' })
+    for (const second of all) {
+      const refused = second.claim('producer', { holder: 'the second' })
+      await expect(refused, `${first.name}, then ${second.name}`).rejects.toMatchObject({
         code: 'BLOCK_CLAIMED',
       })
     }

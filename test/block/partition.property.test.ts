@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
+import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
@@ -92,6 +96,35 @@ test('rings on one device do not exclude each other, one place does however it i
   await other.claim('producer', { holder: 'other' })
   await claim.release()
   await nested.claim('producer', { holder: 'nested' })
+})
+
+test('one place is claimed once, whatever sectors the device is opened with', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sbr-partition-'))
+  const path = join(folder, 'disk')
+  try {
+    await (await FileBlockDevice.openOrCreate(path, { sizeBytes: 1 << 20 })).disconnect()
+    await using small = await FileBlockDevice.open(path, { sectorSize: 512 })
+    await using large = await FileBlockDevice.open(path, { sectorSize: 4096 })
+    const [one, other] = [await part(small, 512, 1024), await part(large, 64, 128)]
+    const nested = await part(await part(large, 32, 96), 32, 64)
+    const ahead = await part(large, 48, 16)
+    for (const [first, second] of [
+      [one, other],
+      [other, one],
+      [one, nested],
+      [nested, one],
+    ] as const) {
+      const claim = await first.claim('producer', { holder: 'the first' })
+      await expect(second.claim('producer', { holder: 'the second' })).rejects.toMatchObject({
+        code: 'BLOCK_CLAIMED',
+      })
+      expect(await second.holderOf('producer')).toMatchObject({ holder: 'the first' })
+      await (await ahead.claim('producer', { holder: 'elsewhere' })).release()
+      await claim.release()
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 test('a partition at the start excludes the whole device, which starts at the same place', async () => {

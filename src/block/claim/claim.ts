@@ -7,6 +7,7 @@ import { closeQuietly } from '../native/close.ts'
 import { ioError, systemCode } from '../native/errors.ts'
 import { ownUser } from '../native/runtime.ts'
 import { claimed } from '../validate.ts'
+import { placeOfRole } from '../wrap/role-below.ts'
 import { type ClaimAddress, claimAddress, type Spelling } from './address.ts'
 import { converse, type Occupant } from './client.ts'
 import { isListening } from './listening.ts'
@@ -27,6 +28,9 @@ import { ClaimServer } from './server.ts'
 
 /** How often a holder may vanish while it is asked to identify itself. */
 const MAX_ATTEMPTS = 5
+
+/** Identities that `keysBelow` makes: of a file or disk, or of a part of it. */
+const STORED = /^((?:file|block)-[^@]+)(?:@(\d+))?$/
 
 const ELSEWHERE = 'another process, perhaps in another container'
 
@@ -258,13 +262,25 @@ function reachable(target: ClaimTarget, role: string): readonly string[] {
   return target.file?.native === undefined ? paths : [...paths, ...unspellable]
 }
 
-function addressOf({ identity, platform, spelling }: ClaimTarget, role: string): ClaimAddress {
-  return claimAddress(identity, role, platform, spelling)
+function addressOf(target: ClaimTarget, role: string): ClaimAddress {
+  const [identity, name] = partOf(target, role)
+  return claimAddress(identity, name, target.platform, target.spelling)
 }
 
 /** What identifies device and role for both sides, in any spelling of the socket's name. */
-function nameOf({ identity }: ClaimTarget, role: string): string {
-  return `${identity}/${role}`
+function nameOf(target: ClaimTarget, role: string): string {
+  return partOf(target, role).join('/')
+}
+
+/**
+ * The identity of the part of a device that has a role, and the role. A part of a file or disk is `identity@byte`, as it is for a partition
+ * that the system made there.
+ */
+function partOf({ identity }: ClaimTarget, role: string): readonly [string, string] {
+  const [, whole, start = '0'] = STORED.exec(identity) ?? []
+  const { name, startBytes } = placeOfRole(role)
+  if (whole === undefined || startBytes === 0) return [identity, role]
+  return [`${whole}@${Number(start) + startBytes}`, name]
 }
 
 function unnamed({ peer }: Pick<Present, 'peer'>): BlockHolder {

@@ -8,6 +8,7 @@ import type {
 } from '../device.ts'
 import { checkSectors } from '../validate.ts'
 import { GuardedBlockDevice } from './guarded.ts'
+import { roleBelow } from './role-below.ts'
 
 /** Which sectors of the device below a {@link PartitionBlockDevice} is made of. */
 export interface PartitionOptions {
@@ -25,8 +26,9 @@ export interface PartitionOptions {
  * fixed, so `resize` is not supported; if the device below shrinks into it, `getInfo` returns the rest. Failures of
  * the device below pass unchanged, so their `details` name that device and its sectors.
  *
- * A role is claimed on the device below, as `role@start` with the partition's first sector there: two rings on one
- * device do not exclude each other, but two claims for the same start do, however the partitions are nested. A
+ * A role is claimed on the device below, as `role@start` with the place there where the partition begins, in sectors of 512 bytes: two
+ * rings on one device do not exclude each other, but two claims for the same start do, however the partitions are nested, and whatever
+ * sectors the device was opened with. A
  * partition that starts at sector 0 uses the plain name, because a ring at that start is also found by opening the
  * whole device.
  */
@@ -78,7 +80,7 @@ export class PartitionBlockDevice extends GuardedBlockDevice {
   }
 
   protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
-    return super.doClaim(roleBelow(role, this.sectorStart), options)
+    return super.doClaim(this.#roleBelow(role), options)
   }
 
   protected override doAsk(
@@ -86,27 +88,24 @@ export class PartitionBlockDevice extends GuardedBlockDevice {
     request: string,
     options: AskOptions,
   ): Promise<string | undefined> {
-    return super.doAsk(roleBelow(role, this.sectorStart), request, options)
+    return super.doAsk(this.#roleBelow(role), request, options)
   }
 
   protected override doHolderOf(
     role: string,
     options: AskOptions,
   ): Promise<BlockHolder | undefined> {
-    return super.doHolderOf(roleBelow(role, this.sectorStart), options)
+    return super.doHolderOf(this.#roleBelow(role), options)
   }
 
   protected override async doDisconnect(): Promise<void> {}
+
+  #roleBelow(role: string): string {
+    return roleBelow(role, this.sectorStart * this.info.sectorSize)
+  }
 
   /** The device below may know of data or holes only past this partition's end. */
   #fromBelow(sector: number): number {
     return Math.min(sector - this.sectorStart, this.info.sizeSectors)
   }
-}
-
-/** A role that already names a sector, as that of a partition of this one, is moved along. */
-function roleBelow(role: string, sectorStart: number): string {
-  const [name = role, sector = '0'] = role.split('@')
-  const sectorBelow = Number(sector) + sectorStart
-  return sectorBelow === 0 ? name : `${name}@${sectorBelow}`
 }
