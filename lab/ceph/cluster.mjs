@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { eventually } from '../run.mjs'
 import { cephConf } from './config.mjs'
 import { addressOf } from './network.mjs'
-import { eventually } from './run.mjs'
 
 const HOST = 'store'
 const PGS = 4

@@ -1,7 +1,7 @@
 // What a host has the image from: a qemu-nbd of its own, on a unix socket that only the host's programs are told of.
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { eventually } from './run.mjs'
+import { eventually } from '../run.mjs'
 
 const READY_MS = 60_000
 

@@ -1,9 +1,9 @@
 // Items on their way from a producer on one host to a consumer on another, and whether every promise is kept meanwhile.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../run.mjs'
 import { Ledger } from './ledger.mjs'
 import { addressOf } from './network.mjs'
 import { Pauses } from './pauses.mjs'
-import { eventually } from './run.mjs'
 import { Side } from './side.mjs'
 
 /** A fault is over by then, or it never will be. */

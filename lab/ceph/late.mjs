@@ -1,9 +1,9 @@
 // A write that is under way while its host is cut off, and what becomes of it once the host is fenced and back.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../run.mjs'
 import { codesOf } from './codes.mjs'
 import { onImage } from './image.mjs'
 import { NbdBlockDevice } from './package.mjs'
-import { eventually } from './run.mjs'
 
 const UNDER_WAY_MS = 1000
 /** For connections to come back after the cable is in again, with pauses that grow. */

@@ -1,5 +1,5 @@
 // Hosts as network namespaces on one switch. No address leads out, and the machine's own network is not touched.
-import { run } from './run.mjs'
+import { run } from '../run.mjs'
 
 /** The hosts, and the last byte of their addresses. */
 export const HOSTS = { store: 1, h1: 11, h2: 12, h3: 13 }

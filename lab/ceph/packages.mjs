@@ -1,7 +1,7 @@
 // What the lab needs of Debian.
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { run } from './run.mjs'
+import { run } from '../run.mjs'
 
 const INSTALL_MS = 600_000
 

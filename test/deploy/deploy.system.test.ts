@@ -60,6 +60,31 @@ describe('systemd', () => {
     expect(verify()).toContain("Unknown key 'KilMode'")
   })
 
+  test.for([
+    ['leave', 'wc -l <looks', true],
+    ['do not leave', 'echo 7', false],
+    ['are not known', 'exit 1', false],
+  ] as const)('its watchdog is fed with an old backlog: items %s', ([, popped, isFed]) => {
+    using folder = temporaryFolder()
+    const program = (name: string, text: string): void =>
+      writeFileSync(folder.file(name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+    const metric = 'shared_block_ring_popped_items_total{device="$2"}'
+    const metrics = `echo >>looks; popped=$(${popped}) && echo "${metric.replaceAll('"', '\\"')} $popped"`
+    program('sbr', `[ $1 = metrics ] || exit 1\n${metrics}`)
+    program('systemd-notify', 'echo "notify $*"')
+    program('work', 'until [ "$(wc -l <looks)" -gt 5 ]; do sleep 0.1; done')
+    const { stdout } = spawnSync(
+      join(root, 'examples/deploy/systemd/sbr-watched'),
+      ['jobs.img', '60m', folder.file('work')],
+      {
+        ...{ cwd: folder.path, encoding: 'utf8', timeout: 60_000 },
+        env: { PATH: `${folder.path}:${process.env['PATH']}`, WATCHDOG_USEC: '0' },
+      },
+    )
+    expect(stdout).toContain('notify --ready\n')
+    expect(stdout.includes('notify WATCHDOG=1\n')).toBe(isFed)
+  })
+
   test('makes the users and the directory', (context) => {
     needs(context, missing('systemd-sysusers', 'systemd'))
     using folder = temporaryFolder()
@@ -152,11 +177,12 @@ describe('a writer and a worker, two users of a group', () => {
     return machine
   }
 
-  /** What a unit starts, as a shell reads it. */
+  /** What a unit starts, as a shell reads it: its commands, one after the other. */
   function startedBy(unit: string): readonly string[] {
-    const [, line = ''] =
-      /^ExecStart=((?:.*\\\n)*.*)$/m.exec(example(`systemd/${unit}.service`)) ?? []
-    return ['sh', '-c', `umask 007; exec ${line.replaceAll('%%', '%')}`]
+    const unitText = example(`systemd/${unit}.service`)
+    const lines = [...unitText.matchAll(/^ExecStart=((?:.*\\\n)*.*)$/gm)].map(([, line]) => line)
+    const commands = [...lines.slice(0, -1), `exec ${lines.at(-1)}`].join(' && ')
+    return ['sh', '-c', `umask 007; ${commands.replaceAll('%%', '%')}`]
   }
 
   test('work under systemd: what its units start', async (context) => {
@@ -183,7 +209,7 @@ describe('a writer and a worker, two users of a group', () => {
     await worker.printed(/notify WATCHDOG=1\n/)
     expect(await machine.run(startedBy('jobs-check'), WORKER)).toEqual({
       code: 0,
-      stdout: expect.stringMatching(/: ok, .* at work: producer and consumer\n$/),
+      stdout: expect.stringMatching(/: ok, .* at work: producer and consumer\n.*: ok, .*\n$/),
     })
     worker.child.kill('SIGTERM')
     expect(await worker.ended).toMatchObject({ code: 0 })
