@@ -92,7 +92,7 @@ function silent(role: Role, { holder }: BlockHolder, device: string): NextStep {
   const [, pid] = /^process (\d+) /.exec(holder) ?? []
   return pid === undefined
     ? step(
-        `the ${role} does not answer; if it hangs, end it: it is one of these`,
+        `the ${role} does not answer: it is in another container, or hangs and has to be ended; it is one of these`,
         `fuser -v ${device}`,
       )
     : step(`the ${role} does not answer; if it hangs, end it`, `kill -KILL ${pid}`)
