@@ -50,13 +50,11 @@ const entryPoints = Object.values(exports).flatMap(({ types }) =>
   types === undefined ? [] : [types.replace('./dist/', 'src/').replace('.d.ts', '.ts')],
 )
 
-/** Calls a document by its heading, and puts it into its chapter. */
-function settle(document) {
-  const [first] = document.content
-  const [line, heading] = /^# (.*)\n*/.exec(first?.text ?? '') ?? []
+/** A document is called as its heading says. */
+function headingOf(document) {
+  const [, heading] = /^# (.*)/.exec(document.content[0]?.text ?? '') ?? []
   if (heading === undefined) throw new Error(`${document.name} does not begin with a heading`)
-  document.name = heading
-  first.text = first.text.slice(line.length)
+  return heading
 }
 
 /** Methods for authors of back-ends are shown where they are explained, and not at each device again. */
@@ -81,7 +79,7 @@ function arrange(app) {
       [],
       [new CommentTag('@category', [{ kind: 'text', text: chapter }])],
     )
-    settle(document)
+    document.name = headingOf(document)
   })
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) =>
     hideProtected(project, 'BaseBlockDevice'),
@@ -111,7 +109,7 @@ export default {
   navigation: { includeCategories: true, includeGroups: false, includeFolders: false },
   searchInComments: true,
   searchInDocuments: true,
-  searchCategoryBoosts: { Guide: 4, Topics: 2 },
+  searchCategoryBoosts: { Guide: 60, Topics: 20, Project: 0.5 },
   highlightLanguages: [
     'typescript',
     'javascript',

@@ -1,0 +1,186 @@
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { dirname, extname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
+import { needs } from '../helpers/interop.ts'
+import { chromiumMissing } from './chromium.ts'
+
+const require = createRequire(import.meta.url)
+const site = fileURLToPath(new URL('../../site/', import.meta.url))
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+}
+
+/** What is used of the driver. */
+interface Page {
+  goto(url: string): Promise<unknown>
+  click(selector: string): Promise<void>
+  fill(selector: string, text: string): Promise<void>
+  waitForSelector(selector: string): Promise<unknown>
+  evaluate<T>(script: string): Promise<T>
+  emulateMedia(media: { readonly colorScheme: 'light' | 'dark' }): Promise<void>
+  setDefaultTimeout(ms: number): void
+  on(event: 'console' | 'pageerror', listener: (told: unknown) => void): void
+}
+interface Browser {
+  newPage(options: object): Promise<Page>
+  close(): Promise<void>
+}
+
+let server: Server
+let browser: Browser | undefined
+let page: Page
+let url = ''
+const complaints: unknown[] = []
+
+const unbuilt = existsSync(join(site, 'index.html')) ? undefined : 'it is not built (npm run docs)'
+const missing = unbuilt ?? chromiumMissing()
+
+beforeAll(async () => {
+  if (missing !== undefined) return
+  server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://site').pathname))
+    const file = join(site, path === '/' ? 'index.html' : path)
+    if (!existsSync(file)) return response.writeHead(path === '/favicon.ico' ? 204 : 404).end()
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'text/plain' })
+    return response.end(readFileSync(file))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const { chromium } = require('playwright-core') as {
+    readonly chromium: { launch(options: object): Promise<Browser> }
+  }
+  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+  page = await browser.newPage({ viewport: { width: 1300, height: 900 } })
+  // Only what is not there takes so long.
+  page.setDefaultTimeout(20_000)
+  page.on('console', (told) => complaints.push(told))
+  page.on('pageerror', (told) => complaints.push(told))
+})
+afterAll(async () => {
+  await browser?.close()
+  server?.closeAllConnections()
+  server?.close()
+})
+
+/** What a new user asks: the link on the first page, words to search for, and the page and the heading that have the answer. */
+const QUESTIONS: readonly (readonly [
+  link: string,
+  words: string,
+  page: string,
+  heading: string,
+])[] = [
+  ['size a ring', 'size ring', 'Operating a ring', 'Sizing a ring'],
+  ['come back after a power cut', 'power cut', 'Operating a ring', 'After a power cut'],
+  ['move it to a larger disk', 'larger disk', 'Operating a ring', 'Moving to a larger disk'],
+  ['read it from Python', 'python', 'Reading a ring without Node', 'Python'],
+  ['process in parallel', 'parallel', 'Processing', 'In parallel'],
+  ['alert on lag', 'alert lag', 'Operating a ring', 'Alerting on lag'],
+  ['fence a host', 'fence host', 'Operating a ring', 'Fencing a host'],
+  ['recover from damage', 'recover damage', 'Operating a ring', 'Recovering from damage'],
+  ['write a back-end', 'back-end', 'Your own back-end', 'Your own back-end'],
+  ['know what is not promised', 'promised', 'Guarantees, fault by fault', 'What is not promised'],
+]
+
+test.for(QUESTIONS)(
+  'the first page leads a new user who wants to %s to the answer',
+  async ([link, words, name, heading], context: TestContext) => {
+    needs(context, missing)
+    await page.goto(url)
+    await page.click(`.col-content a:text-is("${link}")`)
+    await page.waitForSelector(`.col-content h1:text-is("${name}")`)
+    // The heading is what the window shows.
+    const shown = await page.evaluate<string[]>(
+      `[...document.querySelectorAll('h1, h2, h3')].filter((one) => {
+        const { top, height } = one.getBoundingClientRect()
+        return height > 0 && top >= 0 && top < innerHeight
+      }).map((one) => one.textContent.trim())`,
+    )
+    expect(shown).toContain(heading)
+    // And by search: on top, or next to it.
+    await page.click('#tsd-search-trigger')
+    await page.fill('#tsd-search-input', words)
+    await page.waitForSelector('#tsd-search-results li')
+    const found = await page.evaluate<string[]>(
+      `[...document.querySelectorAll('#tsd-search-results li')].map((one) => one.textContent.trim())`,
+    )
+    expect(found.slice(0, 4)).toContain(name)
+    expect(complaints).toEqual([])
+  },
+)
+
+test('the guide is in its order, and the reference has each way in', async (context) => {
+  needs(context, missing)
+  await page.goto(url)
+  await page.waitForSelector('.tsd-navigation a[href*="Operating"]')
+  const links = await page.evaluate<string[]>(
+    `[...document.querySelectorAll('#tsd-nav-container a')].map((one) => one.textContent.trim())`,
+  )
+  expect(links.slice(0, 9)).toEqual([
+    'Choosing: one ring, a pool, a group',
+    'Processing',
+    'Many rings',
+    'Operating a ring',
+    'Monitoring',
+    'Deploying',
+    'On-disk formats',
+    'Guarantees, fault by fault',
+    'Measured',
+  ])
+  const { exports } = require('../../package.json') as { readonly exports: object }
+  for (const path of Object.keys(exports)) {
+    if (path !== './package.json') expect(links).toContain(path.replace('.', 'shared-block-ring'))
+  }
+})
+
+test.for([
+  ['light', 200, 256],
+  ['dark', 0, 80],
+] as const)('it is %s for whoever wants that', async ([colorScheme, low, high], context) => {
+  needs(context, missing)
+  await page.emulateMedia({ colorScheme })
+  await page.goto(url)
+  const color = await page.evaluate<string>('getComputedStyle(document.body).backgroundColor')
+  for (const part of color.match(/\d+/g)?.slice(0, 3) ?? []) {
+    expect(Number(part)).toBeGreaterThanOrEqual(low)
+    expect(Number(part)).toBeLessThan(high)
+  }
+  expect(color).toMatch(/\d/)
+})
+
+test('every link of every page leads to a page and a place on it', (context) => {
+  needs(context, unbuilt)
+  const pages = readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.html'),
+  )
+  const texts = new Map(pages.map((path) => [path, readFileSync(join(site, path), 'utf8')]))
+  const places = new Map(
+    [...texts].map(([path, text]) => [
+      path,
+      new Set([...text.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id)),
+    ]),
+  )
+  const broken = new Set<string>()
+  let links = 0
+  for (const [path, text] of texts) {
+    for (const [, link = ''] of text.matchAll(
+      / (?:href|src)="(?!https?:|data:|mailto:)([^"]+)"/g,
+    )) {
+      links++
+      const [target = '', place] = link.replaceAll('&amp;', '&').split('#').map(decodeURIComponent)
+      const file = target === '' ? path : normalize(join(dirname(path), target))
+      const ids = places.get(file)
+      const isThere = ids === undefined ? existsSync(join(site, file)) : true
+      if (!isThere || (place && ids && !ids.has(place))) broken.add(`${path}: ${link}`)
+    }
+  }
+  expect([...broken]).toEqual([])
+  expect(links).toBeGreaterThan(1000)
+})
