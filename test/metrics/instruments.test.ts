@@ -13,6 +13,7 @@ import {
 } from '../../src/metrics/index.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { FakeClock } from '../helpers/fake-clock.ts'
 
 let rings = 0
 function newDevice(): MemoryBlockDevice {
@@ -86,6 +87,61 @@ test('what a pair did is counted', async () => {
   counting[Symbol.dispose]()
   await work(device)
   expect(samplesOf(counting.families(), 'writer_items_total', device.name)).toEqual(before)
+})
+
+/** A clock that counts how often it is asked. */
+class AskedClock extends FakeClock {
+  asked = 0
+
+  override now(): number {
+    this.asked++
+    return super.now()
+  }
+
+  override time(): number {
+    this.asked++
+    return super.time()
+  }
+}
+
+/** How often the time is taken for items that are pushed, received and acknowledged together. */
+async function timesTaken(items: number): Promise<number> {
+  const [device, clock] = [newDevice(), new AskedClock()]
+  await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text, clock })
+  await using reader = await RingReader.open(device, { codec: text, clock })
+  const before = clock.asked
+  await Promise.all(Array.from({ length: items }, () => writer.push('a')))
+  const entries = await reader.receiveMany({ maxItems: items })
+  expect(entries).toHaveLength(items)
+  await reader.ackAll(entries)
+  return clock.asked - before
+}
+
+test('the time is taken as often for a thousand items as for ten that share a commit', async () => {
+  const counting = instruments()
+  const few = await timesTaken(10)
+  expect(few).toBeGreaterThan(4)
+  expect(await timesTaken(1000)).toBe(few)
+  const { value } =
+    counting
+      .families()
+      .find(({ name }) => /commit_items$/.test(name))
+      ?.samples.at(-1) ?? {}
+  expect(value).toMatchObject({ sum: 1000 })
+})
+
+test('handles are told apart however their names begin and end', () => {
+  const counting = instruments()
+  const channel = dc.channel('shared-block-ring:writer')
+  for (const [device, queue] of [
+    ['joined\0', 'q'],
+    ['joined', '\0q'],
+    ['joined', 'q'],
+    ['joined', 'q'],
+  ])
+    channel.publish({ device, queue, client: 'c', event: 'wake', by: 'poll' })
+  const open = counting.families().find(({ name }) => name.endsWith('writer_open'))
+  expect(open?.samples).toHaveLength(3)
 })
 
 test('a journal is counted', async () => {

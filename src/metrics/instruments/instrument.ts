@@ -41,44 +41,39 @@ export type MakeInstrument = (most: number) => Instrument
 export function instrumentOf<Event, R>(definition: Definition<Event, R>): MakeInstrument {
   const { channel, start, hear, tellings } = definition
   const [names, readers] = [Object.keys(definition.labels), Object.values(definition.labels)]
+  const others = names.map(() => OTHERS)
   return (most) => {
     const records = new Map<string, { readonly labels: MetricLabels; readonly record: R }>()
-    let [lastKey, last]: [string | undefined, R | undefined] = [undefined, undefined]
+    /** What was heard of last: mostly it is heard of again. */
+    let last: { readonly values: readonly string[]; readonly record: R } | undefined
 
-    const add = (key: string, values: readonly string[]): R => {
+    const recordOf = (values: readonly string[]): R => {
+      const key = JSON.stringify(values)
+      const known = records.get(key)
+      if (known !== undefined) return known.record
+      if (records.size >= most && values !== others) return recordOf(others)
       const record = start()
-      const labels = Object.fromEntries(
-        names.map((name, at) => [name, labelText(values[at] ?? '')]),
-      )
-      records.set(key, { labels, record })
+      const pairs = names.map((name, at) => [name, labelText(values[at] ?? '')])
+      records.set(key, { labels: Object.fromEntries(pairs), record })
       return record
     }
 
-    const recordOf = (event: Event): R => {
-      let key = ''
-      for (const read of readers) key += `${read(event)}\0`
-      if (key === lastKey && last !== undefined) return last
-      const others = `\0${OTHERS}`
-      const found =
-        records.get(key)?.record ??
-        (records.size < most
-          ? add(
-              key,
-              readers.map((read) => read(event)),
-            )
-          : (records.get(others)?.record ??
-            add(
-              others,
-              names.map(() => OTHERS),
-            )))
-      lastKey = key
-      last = found
-      return found
+    const isOf = (values: readonly string[], event: Event): boolean => {
+      for (let at = 0; at < readers.length; at++)
+        if (readers[at]?.(event) !== values[at]) return false
+      return true
+    }
+
+    const recordFor = (event: Event): R => {
+      if (last !== undefined && isOf(last.values, event)) return last.record
+      const values = readers.map((read) => read(event))
+      last = { values, record: recordOf(values) }
+      return last.record
     }
 
     return {
       channel,
-      hear: (message) => hear(recordOf(message as Event), message as Event),
+      hear: (message) => hear(recordFor(message as Event), message as Event),
       families: () =>
         tellings.map(({ name, type, help, samples }) => ({
           name: PREFIX + name,

@@ -7,7 +7,7 @@ import { isRefusal } from '../shared/claimed-role.ts'
 import { formatPosition } from '../shared/position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
-import { readerEvents, tellReader } from './events.ts'
+import { type ReaderEvent, readerEvents } from './events.ts'
 import { LazyAcknowledgements, type LazyAckOptions } from './lazy-acknowledgements.ts'
 
 /** How entries are acknowledged. */
@@ -239,7 +239,18 @@ export class Acknowledger {
     if (startedAt === undefined) return
     const durationMs = this.#clock.now() - startedAt
     const { size: unacked } = this.#deliveries
-    tellReader(this.#consumer, { event: 'acknowledge', entries, position, durationMs, unacked })
+    const { device, queue, client } = this.#consumer
+    const event: ReaderEvent = {
+      device: device.name,
+      queue,
+      client,
+      event: 'acknowledge',
+      entries,
+      position,
+      durationMs,
+      unacked,
+    }
+    readerEvents.publish(event)
   }
 
   #forgetThrough(position: Position): void {

@@ -10,7 +10,7 @@ import type { Consumer, PopManyOptions, PoppedItem } from '../types.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { Deliveries } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
-import { readerEvents, tellReader } from './events.ts'
+import { type ReaderEvent, readerEvents } from './events.ts'
 import type { Hold } from './hold.ts'
 
 /** How many entries are taken at most; the signal ends a search, and waiting for a codec. */
@@ -152,7 +152,18 @@ export class EntrySource<Out> {
     const again = first < 0 ? entries.length : first
     const { size: unacked } = this.#deliveries
     const at = this.#clock.time()
-    tellReader(this.#consumer, { event: 'receive', entries, again, at, unacked })
+    const { device, queue, client } = this.#consumer
+    const event: ReaderEvent = {
+      device: device.name,
+      queue,
+      client,
+      event: 'receive',
+      entries,
+      again,
+      at,
+      unacked,
+    }
+    readerEvents.publish(event)
   }
 
   /** Where to read the next item again: after what was lost before it, which is not to be reported twice. */

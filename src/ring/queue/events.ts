@@ -102,7 +102,10 @@ export const writerEvents: Channel = channel('shared-block-ring:writer')
 /** Where {@link ReaderEvent}s are published. */
 export const readerEvents: Channel = channel('shared-block-ring:reader')
 
-/** Publishes what happened to a writer. Where the event takes time to make, the caller asks first whether anybody listens. */
+/**
+ * Publishes what happened to a writer. What comes with every commit and every receipt is published without it, as one literal, once the
+ * caller has asked whether anybody listens: to spread names and event takes 4 us in Node 20, a hundred times as long.
+ */
 export function tellWriter(role: Named, event: Unnamed<WriterEvent>): void {
   if (writerEvents.hasSubscribers) writerEvents.publish({ ...namesOf(role), ...event })
 }

@@ -24,31 +24,22 @@ export interface QueueTelling {
   readonly onOverloaded?: (items: number) => void
 }
 
-/** Calls that a commit completed. */
-class Completed {
-  readonly #runs: { readonly calledAt: number; count: number }[] = []
-  #calledAt: number | undefined
-  #count = 0
+/** A turn of the event loop in which calls came. What they share is asked for, and kept, once: there may be thousands. */
+interface Turn {
+  readonly startedAt: number
+}
 
-  add(calledAt: number | undefined): void {
-    if (calledAt !== this.#calledAt) {
-      this.#end()
-      this.#calledAt = calledAt
-    }
-    this.#count++
-  }
+/** Calls that a commit completed, and the turn in which they came. */
+interface Run {
+  readonly turn: Turn
+  count: number
+}
 
-  pushes(now: number): readonly CompletedPushes[] {
-    this.#end()
-    return this.#runs.map(({ calledAt, count }) => ({ count, waitedMs: now - calledAt }))
-  }
-
-  #end(): void {
-    if (this.#calledAt !== undefined) {
-      this.#runs.push({ calledAt: this.#calledAt, count: this.#count })
-    }
-    this.#count = 0
-  }
+/** What a commit did, as far as anybody listened when its calls came. */
+export interface CommitDone {
+  /** Of the items that became visible. */
+  readonly bytes: number
+  readonly pushes: readonly CompletedPushes[]
 }
 
 /** No call was timed. */
@@ -65,7 +56,7 @@ interface Call {
   bytes: number
   readonly signal: AbortSignal | undefined
   /** When it was called, if anybody wants to know. */
-  readonly calledAt: number | undefined
+  readonly turn: Turn | undefined
   readonly resolve: (position: Position) => void
   readonly reject: (reason: unknown) => void
   /** Removes the listener from the signal. */
@@ -86,8 +77,8 @@ export class PushQueue {
   readonly #memory: ItemMemory
   readonly #clock: Clock
   readonly #onOverloaded: QueueTelling['onOverloaded']
-  /** The time, for calls of the same turn of the event loop: to ask for each of thousands would take a part of their time. */
-  #now: number | undefined
+  /** The current one, once it was asked for. */
+  #turn: Turn | undefined
   #first: Call | undefined
   #last: Call | undefined
   /** Items of all calls that are not in the ring. */
@@ -152,7 +143,7 @@ export class PushQueue {
         pushed: 0,
         bytes,
         signal,
-        calledAt: writerEvents.hasSubscribers ? this.#stamp() : undefined,
+        turn: writerEvents.hasSubscribers ? (this.#turn ?? this.#newTurn()) : undefined,
         resolve,
         reject,
         unlisten: undefined,
@@ -167,14 +158,13 @@ export class PushQueue {
     })
   }
 
-  #stamp(): number {
-    if (this.#now !== undefined) return this.#now
-    const now = this.#clock.now()
-    this.#now = now
+  #newTurn(): Turn {
+    const turn = { startedAt: this.#clock.now() }
+    this.#turn = turn
     queueMicrotask(() => {
-      this.#now = undefined
+      this.#turn = undefined
     })
-    return now
+    return turn
   }
 
   /** Aborted when no call waits for the current commit any more: what is not written yet need not be. */
@@ -205,10 +195,11 @@ export class PushQueue {
   /**
    * Ends the commit: some items from the front became visible, perhaps none.
    * @param current the position after everything that was ever pushed
-   * @returns the calls that it completed, as far as anybody listened when they came
    */
-  committed(pushed: Pushed | undefined, current: Position): readonly CompletedPushes[] {
-    const completed = writerEvents.hasSubscribers ? new Completed() : undefined
+  committed(pushed: Pushed | undefined, current: Position): CommitDone {
+    const runs: Run[] = []
+    let run: Run | undefined
+    let bytes = 0
     const count = pushed?.pushed ?? 0
     let positions: readonly Position[] | undefined
     let at = 0
@@ -217,18 +208,31 @@ export class PushQueue {
       if (call?.committing !== true) break
       const left = call.count - call.pushed
       if (left > count - at) {
-        this.#pushedSome(call, count - at)
+        bytes += this.#pushedSome(call, count - at)
         break
       }
       at += left
+      bytes += call.bytes
       this.#remove(call)
       this.#memory.release(call.items)
-      completed?.add(call.calledAt)
+      const { turn } = call
+      if (turn !== undefined) {
+        if (turn !== run?.turn) {
+          run = { turn, count: 0 }
+          runs.push(run)
+        }
+        run.count++
+      }
       if (at < count) positions ??= pushed?.positions
       call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
     this.#endCommit()
-    return completed?.pushes(this.#clock.now()) ?? NONE
+    return { bytes, pushes: runs.length === 0 ? NONE : this.#completed(runs) }
+  }
+
+  #completed(runs: readonly Run[]): readonly CompletedPushes[] {
+    const now = this.#clock.now()
+    return runs.map(({ turn, count }) => ({ count, waitedMs: now - turn.startedAt }))
   }
 
   /** Rejects all calls. */
@@ -274,14 +278,18 @@ export class PushQueue {
     call.unlisten?.()
   }
 
-  /** Some more of a call's items, but not all, are in the ring. */
-  #pushedSome(call: Call, count: number): void {
+  /**
+   * Some more of a call's items, but not all, are in the ring.
+   * @returns their bytes
+   */
+  #pushedSome(call: Call, count: number): number {
     const { items, pushed } = call
     const bytes = items instanceof Uint8Array ? 0 : totalBytes(items.slice(pushed, pushed + count))
     call.pushed += count
     call.bytes -= bytes
     this.#items -= count
     this.#bytes -= bytes
+    return bytes
   }
 
   #checkRoom(moreItems: number, moreBytes: number): void {

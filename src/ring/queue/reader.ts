@@ -32,6 +32,8 @@ const work = new Lazy(() => import('./handling/process.ts'))
 /** Default of `maxUnacked`. */
 const MAX_UNACKED = 65_536
 
+const ONE: ReceiveManyOptions = { maxItems: 1 }
+
 /** How often a reader that waits looks at more than the next block, in milliseconds; more often if its polls are to be. */
 const SLOTS_MS = 1000
 
@@ -205,7 +207,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws the signal's reason
    */
   async receive(options: WaitingOptions = {}): Promise<RingEntry<Out>> {
-    const [entry] = await this.receiveMany({ ...options, maxItems: 1 })
+    const { signal } = options
+    const [entry] = await this.receiveMany(signal === undefined ? ONE : { signal, maxItems: 1 })
     if (entry === undefined) throw new Error('receiveMany answers at least one item')
     return entry
   }
@@ -215,7 +218,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws as `receive`
    */
   async tryReceive(): Promise<RingEntry<Out> | undefined> {
-    const [entry] = await this.tryReceiveMany({ maxItems: 1 })
+    const [entry] = await this.tryReceiveMany(ONE)
     return entry
   }
 

@@ -15,10 +15,10 @@ import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../shared/own-items.ts'
 import type { AttachOptions, CreateOptions, PushManyResult } from '../types.ts'
 import { createMissing } from './create-missing.ts'
-import { type CompletedPushes, tellWriter, writerEvents } from './events.ts'
+import { tellWriter, type WriterEvent, writerEvents } from './events.ts'
 import { ATTACH_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
-import { PushQueue } from './push-queue.ts'
+import { type CommitDone, PushQueue } from './push-queue.ts'
 
 /** Default of `idleRefreshIntervalMs`. */
 const IDLE_REFRESH_MS = 200
@@ -268,7 +268,12 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     if (!this.#queue.empty || this.#arrivals > 0) return { status: 'full' }
     const startedAt = this.#startedAt()
     const result = await this.producer.append(encoded)
-    if (startedAt !== undefined) this.#tell(result, encoded, this.#clock.now() - startedAt)
+    if (startedAt !== undefined) {
+      const durationMs = this.#clock.now() - startedAt
+      const count = result.status === 'ok' ? result.pushed : 0
+      const bytes = totalBytes(encoded.slice(0, count))
+      this.#tell(result, durationMs, { bytes, pushes: [{ count: 1, waitedMs: durationMs }] })
+    }
     return result.status === 'retry' ? { status: 'full' } : result
   }
 
@@ -391,9 +396,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   /** Tells of a commit, or why there was none. */
   #tell(
     result: PushManyResult | Abandoned,
-    items: readonly Uint8Array[],
     durationMs: number,
-    pushes: readonly CompletedPushes[] = [{ count: 1, waitedMs: durationMs }],
+    { bytes, pushes }: CommitDone,
   ): void {
     if (result.status === 'abandoned') return
     if (result.status !== 'ok') {
@@ -402,15 +406,20 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       return
     }
     const { pushed, position } = result
-    tellWriter(this.producer, {
+    const { device, queue, client } = this.producer
+    const event: WriterEvent = {
+      device: device.name,
+      queue,
+      client,
       event: 'commit',
       items: pushed,
-      bytes: totalBytes(pushed === items.length ? items : items.slice(0, pushed)),
+      bytes,
       position,
       durationMs,
       pushes,
       waitingBytes: this.#queue.bytes,
-    })
+    }
+    writerEvents.publish(event)
   }
 
   /** Commits waiting pushes until there are none. */
@@ -426,8 +435,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         const result = await this.#commit(items, this.#queue.abandoned)
         const durationMs = startedAt === undefined ? undefined : this.#clock.now() - startedAt
         const pushed = result.status === 'ok' ? result : undefined
-        const pushes = this.#queue.committed(pushed, this.producer.position)
-        if (durationMs !== undefined) this.#tell(result, items, durationMs, pushes)
+        const done = this.#queue.committed(pushed, this.producer.position)
+        if (durationMs !== undefined) this.#tell(result, durationMs, done)
         if (result.status === 'ok') this.#waiter.reset()
         else if (result.status !== 'abandoned' && !this.#queue.empty) await this.#pause()
       }

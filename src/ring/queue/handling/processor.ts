@@ -307,29 +307,33 @@ export class Processor<Out> {
     const { entry } = task
     // Nobody waits any more: what it did counts for nothing, and the item comes again.
     if (this.#isOver || 'error' in entry) return
-    const outcome = (): Outcome => ({ event: 'handled', ...this.#ended(task) })
-    if (this.#settings.attemptStore !== undefined) this.#settle(task, outcome())
-    else this.#settlements.handled(entry, workEvents.hasSubscribers ? outcome() : undefined)
+    const attempt = task.attempts ?? 1
+    const durationMs = this.#durationOf(task)
+    if (this.#settings.attemptStore === undefined)
+      this.#settlements.handled(entry, attempt, durationMs)
+    else this.#settle(task, { event: 'handled', attempt, durationMs: durationMs ?? 0 })
   }
 
-  /** Which attempt ended, and how long it took. */
-  #ended(task: ItemTask<Out>): { readonly attempt: number; readonly durationMs: number } {
+  /** How long its handler took, if anybody listens; 0 if nobody did when it was called. */
+  #durationOf({ startedAt }: ItemTask<Out>): number | undefined {
+    if (!workEvents.hasSubscribers) return undefined
     const now = this.#clock.now()
-    return { attempt: task.attempts ?? 1, durationMs: now - (task.startedAt ?? now) }
+    return now - (startedAt ?? now)
   }
 
   #unsuccessful(task: ItemTask<Out>, given: Given): Verdict<ItemTask<Out>> {
     this.#handling--
     if (this.#isOver) return undefined
     this.#failedAttempts++
-    if (workEvents.hasSubscribers) {
-      const failure = { ...this.#ended(task), error: given.reason }
+    const attempt = task.attempts ?? 1
+    const durationMs = this.#durationOf(task)
+    if (durationMs !== undefined) {
+      const failure = { attempt, durationMs, error: given.reason }
       this.#settlements.publish(task.entry.position, { event: 'fail', ...failure })
     }
     // What stops it may be why the handler failed: the item comes again.
     if (this.#scheduler.stopping.aborted) return undefined
     task.error = given.reason
-    const attempt = task.attempts ?? 1
     if (given.what === 'dead' || attempt >= this.#settings.attempts) return this.#giveUp(task)
     return this.#again(task, 'handler', attempt, given.reason, given.afterMs)
   }

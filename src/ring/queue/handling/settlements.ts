@@ -48,7 +48,7 @@ export class Settlements<Out> {
   /** Those of them that wait to be acknowledged together. */
   #waiting: RingEntry<Out>[] = []
   /** What to publish of these once they are. */
-  #untold: (() => void)[] = []
+  #untold: WorkEvent[] = []
   /** Resolves when the last of these were acknowledged, or could not be. */
   #written: Promise<void> = Promise.resolve()
   #onEnded: () => void = () => undefined
@@ -79,12 +79,25 @@ export class Settlements<Out> {
 
   /**
    * As `settle` of an item that was handled and is not in the attempt store: those that come meanwhile share one write.
-   * @param outcome if anybody listens: nothing is made for it otherwise
+   * @param durationMs how long its handler took, if anybody listens: nothing is made for it otherwise
    */
-  handled(entry: RingEntry<Out>, outcome?: Outcome): void {
+  handled(entry: RingEntry<Out>, attempt: number, durationMs: number | undefined): void {
     this.#unsettled++
     this.#waiting.push(entry)
-    if (outcome !== undefined) this.#untold.push(() => this.publish(entry.position, outcome))
+    if (durationMs !== undefined) {
+      const { device, queue, client } = this.#source.consumer
+      const { position } = entry
+      // One literal, as `tellWriter` says.
+      this.#untold.push({
+        device: device.name,
+        queue,
+        client,
+        position,
+        event: 'handled',
+        attempt,
+        durationMs,
+      })
+    }
     if (this.#waiting.length === 1) {
       this.#written = this.#written.then(() => this.#writeWaiting())
     }
@@ -127,7 +140,7 @@ export class Settlements<Out> {
       return this.#failed(error, entries.length)
     }
     this.#counts.handled += entries.length
-    for (const tell of untold) tell()
+    for (const event of untold) workEvents.publish(event)
     this.#settled(entries.length)
   }
 
