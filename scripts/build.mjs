@@ -33,7 +33,10 @@ const [libraries, programs] = [subpaths, [packageJson.bin.sbr]].map((paths) =>
  * needed has a file of its own, and so does what only some ways in need.
  */
 const SHARED = [
-  ['devices', /^(errors|position|clock|util\/.*|checksum\/.*|block\/((?!index$)[^/]+|wrap\/.*))$/],
+  [
+    'devices',
+    /^(errors|position|clock|util\/.*|checksum\/.*|block\/((?!index$)[^/]+|wrap\/(?!salvage$).*))$/,
+  ],
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
     'creation',
@@ -44,7 +47,10 @@ const SHARED = [
     /^(pool\/lease|ring\/access\/lease-places|ring\/format2\/(lease\/(?!block$)|disk\/lease-block$))/,
   ],
   ['pool', /^pool\//],
-  ['tools', /^ring\/(maintenance\/|format2\/check\/|access\/lease$)/],
+  [
+    'tools',
+    /^(block\/wrap\/salvage$|ring\/(maintenance\/|format2\/check\/|access\/lease$|report\/read-around$))/,
+  ],
   ['work', /^(jobs\/(?!errors$)|ring\/queue\/handling\/)/],
   ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
   ['metrics', /^metrics\/(?!index$)/],

@@ -1,8 +1,8 @@
 import type { Position } from './position.ts'
 
 /**
- * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}; expected outcomes (full,
- * empty, suspended) are values; misuse is a `TypeError` or `RangeError` before any I/O.
+ * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}, and as the `WorkError` of handlers or the
+ * `JournalError` of a journal; expected outcomes (full, empty, suspended) are values; misuse is a `TypeError` or `RangeError` before any I/O.
  *
  * Codes are promises (they change only with the major version); the wording of messages is not.
  */
@@ -58,7 +58,7 @@ export class BlockError<Code extends string = BlockWriteErrorCode> extends Coded
 
 /** Codes of {@link RingError}. */
 export type RingErrorCode =
-  /** There is no ring: the magic is absent. */
+  /** There is no ring: neither a guard of format 2 nor the magic of format 1. */
   | 'RING_NOT_INITIALISED'
   /** The device holds something else; nothing was written. */
   | 'RING_NOT_BLANK'
@@ -74,7 +74,7 @@ export type RingErrorCode =
   | 'RING_CORRUPT'
   /** Items that were there once are damaged; see `ConsumerOptions.onDamage`. */
   | 'RING_DAMAGED'
-  /** A pointer sector kept changing while it was read. */
+  /** What is read kept changing: a role's slot or pointer sector. */
   | 'RING_UNSTABLE'
   /** Another producer or consumer has written where only this one may. */
   | 'RING_ROLE_CONFLICT'
@@ -178,15 +178,17 @@ export class CodecError extends CodedError<CodecErrorCode, CodecErrorDetails> {
   ack?: () => Promise<void>
 }
 
-for (const [errorClass, kind] of [
-  [BlockError, 'block'],
-  [RingError, 'ring'],
-  [CodecError, 'codec'],
-] as const) {
+/** Marks a class of errors as one kind, by which {@link kindOf} recognises it. */
+export function markKind(errorClass: { readonly prototype: Error }, kind: string): void {
   Object.defineProperty(errorClass.prototype, brand, { value: kind })
 }
 
-function branded(value: unknown): unknown {
+markKind(BlockError, 'block')
+markKind(RingError, 'ring')
+markKind(CodecError, 'codec')
+
+/** The kind of an error of this package, whichever copy of it made it; undefined for any other value. */
+export function kindOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return undefined
   try {
     return Reflect.get(value, brand)
@@ -198,17 +200,17 @@ function branded(value: unknown): unknown {
 
 /** Whether a value is a {@link BlockError}, of this copy of the package or another. */
 export function isBlockError(value: unknown): value is BlockError {
-  return branded(value) === 'block'
+  return kindOf(value) === 'block'
 }
 
 /** Whether a value is a {@link RingError}, of this copy of the package or another. */
 export function isRingError(value: unknown): value is RingError {
-  return branded(value) === 'ring'
+  return kindOf(value) === 'ring'
 }
 
 /** Whether a value is a {@link CodecError}, of this copy of the package or another. */
 export function isCodecError(value: unknown): value is CodecError {
-  return branded(value) === 'codec'
+  return kindOf(value) === 'codec'
 }
 
 /** Mirage's `pp_error`: a read error on one line of text. */

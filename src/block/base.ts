@@ -48,7 +48,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
   protected abstract readonly info: BlockInfo
 
   /**
-   * Fills the buffers, in their order, from `sectorStart` on. To resolve with less is not allowed.
+   * Fills the buffers, in their order, from `sectorStart` on, and must fill all of them.
    *
    * As in every `do…` method, the request is checked: it lies within `info.sizeSectors`, and has at least one sector and whole ones.
    * Calls overlap, and none comes after `disconnect`. One that splits a request settles when all parts have, also if one

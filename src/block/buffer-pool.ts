@@ -48,7 +48,7 @@ export class BufferPool {
   }
 }
 
-/** A piece of lent memory. Who forgets to release it only has it made anew. */
+/** A piece of lent memory. If it is never released, the pool allocates another one. */
 export class PooledBuffer {
   /** May be longer than what was asked for. */
   readonly memory: Uint8Array

@@ -186,7 +186,7 @@ function readHeaders(reader: WrappedReader, count: number): Record<string, strin
     }
     // So there are no duplicates, and an envelope has one form.
     if (name <= last) {
-      throw reader.wrong(`expected a name behind ${JSON.stringify(last)}`, JSON.stringify(name))
+      throw reader.wrong(`expected a name after ${JSON.stringify(last)}`, JSON.stringify(name))
     }
     headers[name] = reader.text(reader.u16('value'), 'value')
     last = name

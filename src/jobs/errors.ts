@@ -1,13 +1,10 @@
-import { CodedError } from '../errors.ts'
-
-/** Recognises errors across copies of the package; on the prototype, so that it costs nothing. */
-const brand: unique symbol = Symbol.for('shared-block-ring.error')
+import { CodedError, kindOf, markKind } from '../errors.ts'
 
 /** Codes of {@link WorkError}. */
 export type WorkErrorCode =
   /** An item was given up, and there is no dead letter. It stays in the ring. */
   | 'WORK_GIVEN_UP'
-  /** An item does not decode, and there is no policy that steps over it. It stays in the ring. */
+  /** An item does not decode, and neither `deadLetter` nor `onUndecodable` steps over it. It stays in the ring. */
   | 'WORK_UNDECODABLE'
 
 /** Which item. */
@@ -25,11 +22,11 @@ export class WorkError extends CodedError<WorkErrorCode, WorkErrorDetails> {
   override readonly name = 'WorkError'
 }
 
-Object.defineProperty(WorkError.prototype, brand, { value: 'work' })
+markKind(WorkError, 'work')
 
 /** Whether a value is a {@link WorkError}, of this copy of the package or another. */
 export function isWorkError(value: unknown): value is WorkError {
-  return typeof value === 'object' && value !== null && Reflect.get(value, brand) === 'work'
+  return kindOf(value) === 'work'
 }
 
 /** An item was given up, and there is no dead letter. */

@@ -21,7 +21,7 @@ export interface Job {
   readonly mayHaveRun: boolean
   /** Aborted when `process` waits for the handler no longer; its result is ignored then. */
   readonly signal: AbortSignal
-  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. The last answer that is asked for counts, returned or not. */
+  /** To be returned by the handler: try again. It is a failed attempt, as throwing is. The last of `retry()` and `dead()` called wins, returned or not. */
   retry(options?: RetryOptions): Answer
   /** To be returned by the handler: no attempt can help. The item goes to the dead letters, or `process` ends if it has none. */
   dead(reason: unknown): Answer
@@ -35,7 +35,7 @@ export interface RetryOptions {
   readonly reason?: unknown
 }
 
-/** What a handler answers but success. Made by a {@link Job} alone, so that nothing in an item can pass for it. */
+/** What a handler returns instead of success. Made by a {@link Job} alone, so that nothing in an item can pass for it. */
 export class Answer {
   readonly #answer: Given
 

@@ -1,17 +1,14 @@
-import { CodedError } from '../errors.ts'
+import { CodedError, kindOf, markKind } from '../errors.ts'
 import { errorText } from '../util/error-text.ts'
 import { UNNAMED_JOURNAL } from './settings.ts'
 
-/** Recognises errors across copies of the package; on the prototype, so that it costs nothing. */
-const brand: unique symbol = Symbol.for('shared-block-ring.error')
-
 /** Codes of {@link JournalError}. */
 export type JournalErrorCode =
-  /** The journal was shut down first. What was pushed stays on the device, for the next start. */
+  /** The journal was closed first. What was pushed stays on the device, for the next start. */
   | 'JOURNAL_CLOSED'
-  /** An operation kept failing, and the policy is to stop. It stays on the device. */
+  /** An operation kept failing, and there is no `deadLetter`. It stays on the device. */
   | 'JOURNAL_STOPPED'
-  /** An operation does not decode, and the policy has no dead letter. It stays on the device. */
+  /** An operation does not decode, and there is no `deadLetter`. It stays on the device. */
   | 'JOURNAL_UNDECODABLE'
   /** The operation kept failing, and was handed to the dead letter and skipped. */
   | 'JOURNAL_DEAD_LETTERED'
@@ -39,11 +36,11 @@ export class JournalError extends CodedError<JournalErrorCode, JournalErrorDetai
   override readonly name = 'JournalError'
 }
 
-Object.defineProperty(JournalError.prototype, brand, { value: 'journal' })
+markKind(JournalError, 'journal')
 
 /** Whether a value is a {@link JournalError}, of this copy of the package or another. */
 export function isJournalError(value: unknown): value is JournalError {
-  return typeof value === 'object' && value !== null && Reflect.get(value, brand) === 'journal'
+  return kindOf(value) === 'journal'
 }
 
 /** An operation that was given up. */
@@ -62,15 +59,15 @@ function journalAt(where: Where): string {
   return `${named(where)} on ${where.device}`
 }
 
-/** The journal was shut down. */
+/** The journal was closed. */
 export function closed(where: Where, cause?: unknown): JournalError {
   const message =
-    `The ${journalAt(where)} was shut down; operations that were not performed stay there, and ` +
+    `The ${journalAt(where)} was closed; operations that were not performed stay there, and ` +
     'are performed after the next start'
   return new JournalError('JOURNAL_CLOSED', message, where, cause)
 }
 
-/** The policy is to stop at an operation that was given up. */
+/** An operation was given up, and there is no dead letter. */
 export function stopped(where: Where, { position, attempts, error }: GivenUp): JournalError {
   const decodes = attempts > 0
   const message =
@@ -101,7 +98,7 @@ export function missing(where: Where, found: string, pushedUpTo: string): Journa
 /** The device did not respond during close. */
 export function unanswered(where: Where): JournalError {
   const message =
-    `The device ${where.device} did not answer while the ${named(where)} was shut down, so it is unknown ` +
+    `The device ${where.device} did not answer while the ${named(where)} was closed, so it is unknown ` +
     'whether the operation was stored; if it was, it is performed after the next start'
   return new JournalError('JOURNAL_DEVICE', message, where)
 }

@@ -33,7 +33,7 @@ export type JournalEvent = Where &
         readonly error: unknown
       }
     | {
-        /** The journal ended: `JOURNAL_CLOSED` if it was shut down. */
+        /** The journal ended: `JOURNAL_CLOSED` if it was closed. */
         readonly event: 'end'
         readonly error: JournalError
       }

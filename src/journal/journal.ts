@@ -52,7 +52,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   readonly queue: string
   readonly client: string
   /**
-   * Resolves when the journal was shut down; rejects with the {@link JournalError} if it ended by itself. A rejection
+   * Resolves when the journal was closed; rejects with the {@link JournalError} if it ended by itself. A rejection
    * may go unhandled.
    */
   readonly ended: Promise<void>

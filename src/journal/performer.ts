@@ -101,7 +101,7 @@ export class Performer<Op> {
 
   /**
    * Performs what is due, until it is stopped.
-   * @throws {JournalError} the policy ends the journal here
+   * @throws {JournalError} an operation was given up, and there is no dead letter
    * @throws what the consumer throws
    */
   async run(): Promise<void> {

@@ -10,7 +10,7 @@ import type { JournalOptions } from './types.ts'
 
 /** The name of a journal that was given none. */
 export const UNNAMED_JOURNAL = 'unknown journal'
-/** Under a policy that gives up, a batch that failed so often is performed one by one. */
+/** With `attempts`, a batch that failed this often is performed one by one. */
 const ISOLATE_AFTER = 3
 const FIRST_MS = 5000
 const MAX_MS = 300_000

@@ -1,6 +1,7 @@
 import { RingError } from '../errors.ts'
 import type { BadBlock } from '../ring/format2/disk/block.ts'
 import { textOf } from '../ring/format2/disk/block.ts'
+import { featuresOf } from '../ring/format2/disk/identify.ts'
 import type { UnknownFeatures } from '../ring/format2/disk/superblock.ts'
 
 /** Each error of a pool, with what to do about it. */
@@ -26,7 +27,7 @@ export function damagedPool(device: string, offset: number, problem: BadBlock): 
 export function unguardedPool(device: string): RingError {
   return new RingError(
     'RING_CORRUPT',
-    `The guard at the start of ${device} is gone; the directory of a pool behind it is there. Keep a copy of the device; the first ` +
+    `The guard at the start of ${device} is gone; the directory of a pool after it is there. Keep a copy of the device; the first ` +
       '12,288 bytes of any other pool are the same: write them to its start',
     { device, field: 'guard', offset: 0, expected: 'the guard of a pool', found: 'something else' },
   )
@@ -37,13 +38,18 @@ export function contradictory(device: string, offset: number): RingError {
     'RING_CORRUPT',
     `The two copies of the directory of the pool on ${device} contradict each other: both are valid, and of the same generation or of two ` +
       'pools. Two hosts may have changed it at once. Nothing was changed; keep a copy of the device, and overwrite the wrong copy with zeroes',
-    { device, field: 'directory', offset, expected: 'copies of one directory', found: 'two' },
+    {
+      device,
+      field: 'directory',
+      offset,
+      expected: 'copies of one directory',
+      found: 'two directories that disagree',
+    },
   )
 }
 
 export function unsupportedPool(device: string, features: UnknownFeatures): RingError {
-  const { incompatible, readOnlyCompatible } = features
-  const found = `incompatible ${incompatible}, read-only compatible ${readOnlyCompatible}`
+  const found = featuresOf(features)
   return new RingError(
     'RING_UNSUPPORTED',
     `The pool on ${device} uses features that this version does not know (${found}); use a newer one`,
@@ -70,7 +76,7 @@ export function otherPool(device: string, expected: string, found: string): Ring
 export function shrunkPool(device: string, expected: number, found: number): RingError {
   return new RingError(
     'RING_DEVICE_TOO_SMALL',
-    `${device} has ${found} bytes, and its pool was made for ${expected}: the device has shrunk, or is cut off. Make it as large again as it was`,
+    `${device} has ${found} bytes, and its pool was made for ${expected}: the device has shrunk, or is cut off. Restore its original size`,
     { device, field: 'pool', expected: `at least ${expected} bytes`, found: String(found) },
   )
 }

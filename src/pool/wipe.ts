@@ -1,8 +1,5 @@
 import type { BlockDevice } from '../block/device.ts'
-
-/** How much of a ring's start and end can hold superblocks, and counts when a device is looked at for content. */
-const START_BYTES = 1 << 20
-const END_BYTES = 128 << 10
+import { END_BYTES, START_BYTES } from '../ring/report/signatures.ts'
 
 /** Overwrites what could be taken for a ring, or for content. */
 export async function wipe(device: BlockDevice, startBytes: number = START_BYTES): Promise<void> {

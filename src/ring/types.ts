@@ -21,7 +21,7 @@ export interface Names {
 
 /** How a role is attached. */
 export interface AttachOptions {
-  /** Name of the queue, for people: it is written as text into the pointer sectors. Default `unknown`. */
+  /** Name of the queue, for people: it is written as text into the role's slot or pointer sector. Default `unknown`. */
   readonly queue?: string
   /** Name of the program, for people: as `queue`. Default `unknown`. */
   readonly client?: string

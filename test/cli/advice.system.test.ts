@@ -435,7 +435,7 @@ describe('what a message advises helps', () => {
     await ring(other, '--name', 'other')
     put(path, 16 * KIB, readFileSync(other).subarray(16 * KIB, 20 * KIB))
     const { code, stderr } = await sbr(drain(path))
-    expect([code, stderr]).toEqual([1, expect.stringContaining('are of several rings')])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('describe different rings')])
     const dump = /sbr (dump \S+ --at OFFSET) shows each/.exec(stderr)?.[1] ?? ''
     const places = [...stderr.matchAll(/at byte (\d+) \S+ \{.*?"name":"(\w*)"\}/g)]
     expect(places.map(([, , name]) => name)).toEqual(['', 'other'])

@@ -8,7 +8,7 @@ import {
   isRouteMap,
   kebab,
 } from '../../src/cli/help/document.ts'
-import { SUGGESTED } from '../../src/cli/help/foreign-words.ts'
+import { commandMeant, FOREIGN, SUGGESTED } from '../../src/cli/help/foreign-words.ts'
 import {
   commandHelp,
   fullHelp,
@@ -99,6 +99,17 @@ test('values are named, and what has to be given is in the usage', () => {
   expect(unnamed).toEqual([])
   const work = commands.find(({ name }) => name === 'sbr work')
   expect(work?.usage).toBe('sbr work [FLAGS] DEVICE -- COMMAND ARGS')
+})
+
+test('a word that is suggested for is no command itself', () => {
+  const names = new Set(routes.map(([name]) => name))
+  expect(FOREIGN.filter((word) => names.has(word))).toEqual([])
+})
+
+test('within a group, a word is answered with a command of that group', () => {
+  expect(commandMeant('rm', 'pool')).toBe('pool remove')
+  expect(commandMeant('ls', 'pool')).toBe('pool list')
+  expect(commandMeant('status', 'lease')).toBe('lease show')
 })
 
 test('each command that is suggested exists, with its flags', () => {

@@ -124,8 +124,8 @@ describe('an envelope', () => {
     ['expected 255 bytes of the key', 'f80108000400' + 'ff00'],
     ['expected a name of visible ASCII', 'f80109000001' + '000000'],
     ['expected a name of visible ASCII', 'f8010a000001' + '013d0000'],
-    ['expected a name behind "a", found "a"', 'f8010e000002' + '01610000' + '01610000'],
-    ['expected a name behind "b", found "a"', 'f8010e000002' + '01620000' + '01610000'],
+    ['expected a name after "a", found "a"', 'f8010e000002' + '01610000' + '01610000'],
+    ['expected a name after "b", found "a"', 'f8010e000002' + '01620000' + '01610000'],
   ])('is refused: %s', async (message, hex) => {
     await expect(decoded(raw, Buffer.from(hex, 'hex'))).rejects.toMatchObject({
       code: 'CODEC_DECODE',

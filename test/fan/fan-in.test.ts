@@ -85,7 +85,7 @@ test('a ring that fails does not stop the others', async () => {
   expect(items).toContain('a0')
 })
 
-test('an item that does not decode is told, and the ring goes on behind it', async () => {
+test('an item that does not decode is told, and the ring goes on after it', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 1024 })
   await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
   await writer.pushMany(['1', 'no json', '3'])

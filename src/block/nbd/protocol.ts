@@ -1,7 +1,7 @@
-import type { Permit } from '../permit.ts'
 /**
  * The numbers of the NBD protocol, as its document has them. All integers on the wire are big-endian.
  */
+import type { Permit } from '../permit.ts'
 
 /** Magic numbers; 64-bit ones as two halves. */
 export const MAGIC = {

@@ -113,9 +113,9 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     this.#count++
     this.#failure = failure
     const before = this.#unreadable.filter((range) => range.sector < sector)
-    const behind = this.#unreadable.slice(before.length)
+    const after = this.#unreadable.slice(before.length)
     const last = before.at(-1)
-    const next = behind[0]
+    const next = after[0]
     const joinsLast = last !== undefined && last.sector + last.sectors === sector
     const joinsNext = next !== undefined && next.sector === sector + 1
     const first = joinsLast ? last.sector : sector
@@ -123,7 +123,7 @@ export class SalvageBlockDevice extends ForwardingBlockDevice {
     this.#unreadable = [
       ...(joinsLast ? before.slice(0, -1) : before),
       { sector: first, sectors: end - first },
-      ...(joinsNext ? behind.slice(1) : behind),
+      ...(joinsNext ? after.slice(1) : after),
     ]
   }
 }

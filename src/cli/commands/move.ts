@@ -36,7 +36,7 @@ The item keeps the time of its push if both rings are of format 2. Waits while O
 a moment says so on standard error; with --no-wait it gives up, and says how many items were moved. It does not wait
 for items in DEVICE: with --count N it moves fewer if there are fewer.
 
-A damaged item is not moved, and ends it. --skip-damage acknowledges it, reports it, and moves the items behind it.
+A damaged item is not moved, and ends it. --skip-damage acknowledges it, reports it, and moves the items after it.
 
 With --json: one object per moved item and line, with "position" and "number" in DEVICE, "pushedAt" and "bytes".
 

@@ -40,7 +40,7 @@ them. Format 1 has no checksums, so there it is refused.
 
 Prints as sbr consume does: on a terminal with control characters as escapes, elsewhere unchanged; --frames is for
 items that contain newlines. All that is printed first has to fit into 64 MiB, and is read from the end of the ring
-on: damage ends it, after the items behind the damage (format 1 is read from the start).
+on: damage ends it, and only the items after the damage are printed (format 1 is read from the start).
 
 With --json: one object per item and line, with "position" (EPOCH:ITEM in format 2, bytes in format 1; the end of the
 item), "number" and "pushedAt" (format 2), "bytes" and "hex"; with --envelope also "time", "id" and "key", if there are

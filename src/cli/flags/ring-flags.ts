@@ -36,7 +36,8 @@ export const ringFlags: FlagParametersForType<RingFlags> = {
   onFull: {
     kind: 'enum',
     values: ['wait', 'overwrite'],
-    brief: 'Format 2: without room, pushing waits (retry, default), or the oldest are lost',
+    brief:
+      'Format 2: what a full ring does: make the producer wait (default), or overwrite its oldest items',
     optional: true,
   },
 }

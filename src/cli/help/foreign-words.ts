@@ -12,7 +12,7 @@ const MEANT: Readonly<Record<string, readonly string[]>> = {
   'consume --drain': ['drain', 'purge', 'empty', 'clear', 'flush', 'truncate'],
   diagnostics: [
     ...['status', 'state', 'stat', 'stats', 'info', 'show', 'inspect', 'describe', 'diag', 'len'],
-    ...['llen', 'size', 'count', 'ps', 'top', 'debug', 'who', 'holders', 'details'],
+    ...['llen', 'size', 'count', 'ps', 'debug', 'who', 'holders', 'details'],
   ],
   head: ['ls', 'list', 'items', 'cat', 'view', 'less', 'more', 'first', 'next'],
   'tail --follow': ['follow', 'watch', 'log', 'logs'],
@@ -22,6 +22,9 @@ const MEANT: Readonly<Record<string, readonly string[]>> = {
   resume: ['unpause', 'unsuspend', 'continue', 'start', 'restart', 'thaw'],
   check: ['health', 'healthcheck', 'probe', 'ping', 'monitor', 'alive', 'ready'],
   metrics: ['prometheus', 'exporter', 'scrape'],
+  top: ['htop', 'live'],
+  serve: ['dashboard', 'web', 'ui', 'http'],
+  draw: ['svg', 'plot', 'map', 'picture'],
   verify: ['fsck', 'validate', 'scrub', 'audit', 'checksum'],
   repair: ['fix', 'recover', 'rebuild', 'salvage', 'heal'],
   dump: ['hexdump', 'hex', 'xxd', 'od', 'raw'],
@@ -60,6 +63,13 @@ const MEANT_IN: Readonly<Record<string, Readonly<Record<string, readonly string[
     'journal run': [...words('work'), ...words('consume'), 'work', 'consume', 'perform', 'start'],
     'journal status': [...words('diagnostics'), ...words('head'), 'diagnostics', 'head', 'check'],
   },
+  pool: {
+    'pool add': ['new', 'make', 'mk', 'create-ring', 'put', 'insert'],
+    'pool remove': words('device erase'),
+    'pool list': [...words('diagnostics'), ...words('head'), 'check'],
+    'pool grow': ['resize', 'extend', 'expand'],
+    'pool create': ['init', 'format', 'mkfs'],
+  },
   device: {
     'device info': [...words('diagnostics'), ...words('head'), 'diagnostics'],
     'device compare': words('verify'),
@@ -84,6 +94,9 @@ export function commandMeant(word: string, group: string | undefined): string | 
     ) ?? []
   return command
 }
+
+/** All words that are no commands, for a test that they are none. */
+export const FOREIGN: readonly string[] = Object.values(MEANT).flat()
 
 /** All that could be suggested, for a test that it exists. */
 export const SUGGESTED: readonly string[] = [

@@ -3,7 +3,7 @@ import { safeText } from '../../text/render.ts'
 /** Nobody wonders before that. */
 const PATIENCE_MS = 1000
 
-/** Tells whoever sits at the terminal of standard error what scripts need not know: how a command ended, for what it waits. */
+/** Prints to the terminal on standard error what scripts do not need: how a command ended, what it waits for. */
 export function tellPerson(text: string, json = false): void {
   if (json || process.stderr.isTTY !== true) return
   process.stderr.write(`sbr: ${safeText(text)}\n`)

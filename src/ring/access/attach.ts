@@ -5,11 +5,12 @@ import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import type { DeviceSize, Format } from '../format.ts'
 import { format2 } from '../format2/index.ts'
-import { salvage, unreadableBytes } from '../report/read-around.ts'
 import { detectFormat, refusePool } from '../shared/detect.ts'
 import { keyOf } from '../shared/key.ts'
 import type * as types from '../types.ts'
 
+/** Only inspecting with `salvage` needs it. */
+const readAround = new Lazy(() => import('../report/read-around.ts'))
 const format1 = new Lazy(async () => (await import('../format1/index.ts')).format1)
 
 async function formatNumbered(format: 1 | 2): Promise<Format> {
@@ -134,6 +135,7 @@ export async function inspectRing(
     const format = await formatNumbered(await detectFormat(device))
     return await format.inspect(device, options)
   }
+  const { salvage, unreadableBytes } = readAround.value ?? (await readAround.load())
   return await salvage(device, async (readable, format) => {
     // In format 1, zeroes in place of unreadable sectors would pass for records.
     if (format === 1) return (await formatNumbered(1)).inspect(device, options)

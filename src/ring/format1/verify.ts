@@ -21,7 +21,7 @@ const FIELDS: Readonly<Record<string, number>> = {
 }
 
 const BEHIND =
-  'the items before it can be consumed; those behind it cannot be found, because format 1 has no checksums'
+  'the items before it can be consumed; those after it cannot be found, because format 1 has no checksums'
 const CANNOT_BE_READ = 'cannot be read'
 
 /** Checks a ring: both pointers, and the length of each unacknowledged record; see `verifyRing`. */
@@ -95,10 +95,10 @@ function unreadableIn(
   { sizeSectors }: Layout,
   extent: Extent,
 ): number | undefined {
-  const behindEnd = Math.max(0, extent.sector + extent.sectors - sizeSectors)
+  const pastEnd = Math.max(0, extent.sector + extent.sectors - sizeSectors)
   return (
     firstUnreadable(device, extent) ??
-    firstUnreadable(device, { sector: DATA_SECTOR, sectors: behindEnd })
+    firstUnreadable(device, { sector: DATA_SECTOR, sectors: pastEnd })
   )
 }
 

@@ -6,7 +6,7 @@ const EVEN_BYTES = 1 << 20
 
 /** What the next batch takes of the items of a call. */
 export interface Part {
-  /** Index behind the last of its items. */
+  /** Index after the last of its items. */
   readonly end: number
   /** Bytes of its items together. */
   readonly bytes: number

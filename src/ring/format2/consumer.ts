@@ -329,9 +329,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
         return undefined
       }
       if (step.status === 'item') {
-        const { position: behind, time } = step
+        const { position: after, time } = step
         const item = new Uint8Array(step.item)
-        const popped = { item, position: behind, pushedAt: time }
+        const popped = { item, position: after, pushedAt: time }
         return { popped: missed > 0 ? { ...popped, missed } : popped, time }
       }
       if ((step.status === 'damage' || step.status === 'too-large') && some) return undefined

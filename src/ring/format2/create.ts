@@ -178,8 +178,8 @@ async function isRing(
   if (!isGuarded(content.start)) return hasMagic(content.start)
   if ((await readSuperblocks(device, await device.getInfo())).some(isSound)) return true
   // Without a superblock, a creation may have been interrupted: then only its own blocks were written.
-  const behind = content.start.subarray(dataOffset(blockSize))
-  return behind.some((byte) => byte !== 0)
+  const rest = content.start.subarray(dataOffset(blockSize))
+  return rest.some((byte) => byte !== 0)
 }
 
 /** Whether nothing would be lost. */

@@ -193,7 +193,7 @@ export class EntrySource<Out> {
     try {
       return [...(await consumer.popMany({ from, signal }))].reverse()
     } catch (error) {
-      this.#stoppedBefore = behindStop(error)
+      this.#stoppedBefore = afterStop(error)
       this.#reported(this.#stoppedBefore)
       throw error
     } finally {
@@ -216,7 +216,7 @@ export class EntrySource<Out> {
 }
 
 /** The position after what a pop stopped at. */
-function behindStop(error: unknown): Position | undefined {
+function afterStop(error: unknown): Position | undefined {
   if (!isRingError(error) || error.details.position === undefined) return undefined
   if (error.code !== 'RING_DAMAGED' && error.code !== 'RING_ITEM_TOO_LARGE') return undefined
   return parsePosition(error.details.position)

@@ -203,7 +203,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @returns the position after the item
    * @throws {CodecError} `CODEC_ENCODE`
    * @throws {RingError} `RING_ITEM_TOO_LARGE`, `RING_OVERLOADED`, `RING_CLOSED`, and as {@link Producer} does
-   * @throws {BlockError} the device failed: the item may be in the ring all the same, and comes twice if it is pushed again
+   * @throws {BlockError} the device failed: the item may be in the ring; pushing it again may duplicate it
    * @throws the signal's reason: then the item was not pushed
    */
   push(item: In, { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {

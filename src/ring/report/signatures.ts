@@ -5,8 +5,8 @@ import { isFreshPointer } from '../format1/pointer.ts'
 import { isGuarded, partOfGuard, saidByGuard } from '../format2/disk/guard.ts'
 
 /** How much of a device's start and end must be zero for it to count as blank. */
-const START_BYTES = 1 << 20
-const END_BYTES = 128 << 10
+export const START_BYTES: number = 1 << 20
+export const END_BYTES: number = 128 << 10
 
 /** Known content by its first bytes. Offsets are in bytes from the device's start. */
 const SIGNATURES: readonly { readonly what: string; readonly at: number; readonly is: string }[] = [

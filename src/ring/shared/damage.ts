@@ -50,6 +50,6 @@ function damageOf({ code, details }: RingError): DamageMessage | undefined {
   const { device = '', items, sequence, position, offset, structure = '', problem = '' } = details
   if (code !== 'RING_DAMAGED' || items === undefined || sequence === undefined) return undefined
   if (position === undefined || offset === undefined) return undefined
-  const behind = parsePosition(position)
-  return { device, items, sequence, position: behind, offset, structure, problem }
+  const after = parsePosition(position)
+  return { device, items, sequence, position: after, offset, structure, problem }
 }

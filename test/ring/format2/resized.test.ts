@@ -130,7 +130,7 @@ describe('a device that has shrunk', () => {
       sound: false,
       findings: [{ severity: 'damage', structure: 'device size' }],
     })
-    expect(report.findings[0]?.advice).toContain('as large again')
+    expect(report.findings[0]?.advice).toContain('restore the original size')
     const { actions, left } = await repairRing(device, { write: true, rebuild: true })
     expect([actions, left]).toEqual([[], report.findings])
     expect(await deviceBytes(device)).toEqual(bytes)

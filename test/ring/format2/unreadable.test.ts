@@ -398,7 +398,7 @@ test('behind a ring whose device has grown: it is told, and left alone', async (
   const device = new UnreadableBlockDevice(grown)
   const offset = (sizeSectors + 3) * BLOCK
   device.spoil(offset)
-  expect(unreadableIn(await verifyRing(device))).toEqual([['behind the ring', offset]])
+  expect(unreadableIn(await verifyRing(device))).toEqual([['after the ring', offset]])
   const { actions, left } = await repaired(device, { zeroUnreadable: true })
   expect([actions, left.length]).toEqual([[], 1])
 })

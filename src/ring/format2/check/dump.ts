@@ -67,7 +67,7 @@ export async function structureAt(
   return { structure: 'padding', start, length: end - start, fields: [] }
 }
 
-/** The superblock at an offset of a device whose superblocks are of several rings: each has to be seen to find out which counts. */
+/** The superblock at an offset of a device whose superblocks describe different rings: each has to be seen to find out which counts. */
 async function oneOfSeveral(
   device: BlockDevice,
   offset: number,

@@ -11,9 +11,9 @@ import type { Unreadable } from './unreadable.ts'
 
 /** What to do about lost items. */
 export const SKIP =
-  'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) goes on behind it, and counts it'
+  'nothing repairs it; a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) goes on after it, and counts it'
 const ZERO =
-  'no role can read on there; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on behind it'
+  'no role can read on there; sbr repair --zero-unreadable --write gives it up: a consumer that skips damage (sbr consume --skip-damage, onDamage: skip) then goes on after it'
 const LAST_COMMIT =
   'what was pushed last may be there, and nothing else records it; sbr repair --zero-unreadable --write gives it up'
 const CONTRADICTION =

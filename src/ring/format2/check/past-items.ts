@@ -109,7 +109,7 @@ function brokenBefore(disk: Disk, { lsn, seq }: LogPosition): RingError {
   return new RingError(
     'RING_DAMAGED',
     `The batch that ends at byte ${offset} of ${device} does not verify, or is larger than what is looked for (maxItemBytes), so ` +
-      `items before number ${seq + 1} cannot be found from behind; read forward, from the oldest on, or see verifyRing`,
+      `items before number ${seq + 1} cannot be found reading backward; read forward, from the oldest on, or see verifyRing`,
     { device, offset, structure: 'batch' },
   )
 }

@@ -90,8 +90,8 @@ async function findEnd(disk: Disk, options: VerifyOptions): Promise<End | undefi
       last = header
       committedTo = undefined
     } else if (header.epoch === last.epoch) {
-      const [before, behind] = header.start.lsn > last.start.lsn ? [last, header] : [header, last]
-      last = behind
+      const [before, after] = header.start.lsn > last.start.lsn ? [last, header] : [header, last]
+      last = after
       // A batch that another one of its epoch follows was complete.
       committedTo = Math.max(committedTo ?? 0, before.committedTo)
     }

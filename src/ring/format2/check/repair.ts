@@ -234,7 +234,7 @@ function tornText(torn: BatchHeader | undefined): string {
   if (torn === undefined) return ''
   const { records, start } = torn
   return (
-    `; behind that is a batch of ${records} items at LSN ${start.lsn} that is incomplete: its commit was interrupted, ` +
+    `; after that is a batch of ${records} items at LSN ${start.lsn} that is incomplete: its commit was interrupted, ` +
     'or it is damaged'
   )
 }

@@ -81,8 +81,8 @@ export class Unreadable {
   reasonInLog(lsn: number, at: number, bytes: number): string | undefined {
     const { dataOffset } = this.#disk.layout
     const offset = offsetIn(this.#disk, lsn, at)
-    const behind = this.#behindEnd(offset, bytes)
-    return this.reason(offset, bytes - behind) ?? this.reason(dataOffset, behind)
+    const past = this.#pastEnd(offset, bytes)
+    return this.reason(offset, bytes - past) ?? this.reason(dataOffset, past)
   }
 
   /** Notes that a finding covers bytes, and what is lost with them. */
@@ -96,9 +96,9 @@ export class Unreadable {
     const first = Math.floor(at / blockSize)
     const blocks = Math.ceil((at + bytes) / blockSize) - first
     const offset = this.#disk.offsetOf(lsn + first)
-    const behind = this.#behindEnd(offset, blocks * blockSize)
-    this.tell(offset, blocks * blockSize - behind, loss)
-    this.tell(dataOffset, behind, loss)
+    const past = this.#pastEnd(offset, blocks * blockSize)
+    this.tell(offset, blocks * blockSize - past, loss)
+    this.tell(dataOffset, past, loss)
   }
 
   /** Gives a finding about one of the ring's own records its true reason, if that is unreadable, and counts it as covered. */
@@ -140,7 +140,7 @@ export class Unreadable {
   }
 
   /** How many of these bytes are at the beginning of the data area, because they wrap around its end. */
-  #behindEnd(offset: number, bytes: number): number {
+  #pastEnd(offset: number, bytes: number): number {
     const { dataOffset, dataBlocks, blockSize } = this.#disk.layout
     return Math.max(0, offset + bytes - dataOffset - dataBlocks * blockSize)
   }
@@ -191,7 +191,7 @@ function regionsOf({ layout, ring }: Disk): readonly Region[] {
       to: layout.dataOffset + layout.dataBlocks * blockSize,
     },
     {
-      structure: 'behind the ring',
+      structure: 'after the ring',
       kind: 'outside',
       from: ring.deviceBytes,
       to: Number.POSITIVE_INFINITY,

@@ -34,7 +34,7 @@ const NO_SUPERBLOCK = 'nothing can be read without it; restore the device from a
 /** By the damaged field. */
 const ADVICE: Readonly<Record<string, string>> = { superblocks: DISAGREE }
 const SHRUNK =
-  'make the device as large again as it was; what was behind its end is lost, if that is gone'
+  'restore the original size of the device; what lay past its end is lost, if that is gone'
 
 /** Opens the ring if it has a valid superblock; otherwise adds a finding. */
 export async function openDisk(

@@ -226,8 +226,8 @@ export function exhausted(device: string, { field, expected, found }: BadBlock):
 function shrunk({ uuid, deviceBytes }: Superblock, found: number, device: string): RingError {
   return new RingError(
     'RING_DEVICE_TOO_SMALL',
-    `${device} has shrunk: the ring ${formatUuid(uuid)} needs ${deviceBytes} bytes, but ${found} are left; make it as ` +
-      'large again as it was',
+    `${device} has shrunk: the ring ${formatUuid(uuid)} needs ${deviceBytes} bytes, but ${found} are left; ` +
+      'restore its original size',
     { device, field: 'device size', expected: `at least ${deviceBytes}`, found: String(found) },
   )
 }

@@ -149,7 +149,7 @@ async function noSuperblock(device: BlockDevice, info: BlockInfo): Promise<RingE
   return new RingError(
     'RING_CORRUPT',
     `None of the three superblocks of ${device.name} can be read. If its creation was cut short, create it again: sbr create ` +
-      `${device.name}; if the device has grown since, look for the last of them: sbr repair ${device.name}`,
+      `${device.name}; if the device has grown since, search for the third copy: sbr repair ${device.name}`,
     { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
   )
 }
@@ -160,9 +160,9 @@ function ambiguous(device: string, copies: readonly SoundCopy[]): RingError {
     .join('; ')
   return new RingError(
     'RING_CORRUPT',
-    `The superblocks of ${device} are of several rings, and nothing tells which of them is there: ${found}. ` +
-      `Nothing was changed; sbr dump ${device} --at OFFSET shows each. Keep a copy of the device, overwrite what is wrong with ` +
-      `zeroes, a whole block each, and have that written again: sbr repair ${device} --write`,
+    `The superblocks of ${device} describe different rings, and nothing tells which of them counts: ${found}. ` +
+      `Nothing was changed; sbr dump ${device} --at OFFSET shows each. Keep a copy of the device, overwrite the wrong ones ` +
+      `with zeroes, a whole block each, and have them written again: sbr repair ${device} --write`,
     {
       device,
       field: 'superblocks',
@@ -182,6 +182,7 @@ function unsupported(features: UnknownFeatures, device: string): RingError {
   )
 }
 
-function featuresOf({ incompatible, readOnlyCompatible }: UnknownFeatures): string {
+/** Features that this version does not know, for people. */
+export function featuresOf({ incompatible, readOnlyCompatible }: UnknownFeatures): string {
   return `incompatible ${incompatible}, read-only compatible ${readOnlyCompatible}`
 }

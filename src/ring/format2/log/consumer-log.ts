@@ -190,8 +190,8 @@ export class ConsumerLog {
       const { epoch, time } = batch.header
       const item = batch.items.at(seq - logPosition.seq)
       if (item === undefined) {
-        const behind = this.#known.behind(position, logPosition.lsn, batch.end.seq)
-        return tooLargeAt(this.#disk, batch, behind, this.#maxItemBytes)
+        const after = this.#known.positionAfter(position, logPosition.lsn, batch.end.seq)
+        return tooLargeAt(this.#disk, batch, after, this.#maxItemBytes)
       }
       return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
     })
@@ -216,8 +216,8 @@ export class ConsumerLog {
         let end = begin
         while (end < most && all.isSound(end)) end++
         const [items, bytes] = [end - begin, all.bytesBefore(end) - all.bytesBefore(begin)]
-        const behind = toPosition(header.epoch, seq + items)
-        return { status: 'sound', items, bytes, start: logPosition, end: next, position: behind }
+        const after = toPosition(header.epoch, seq + items)
+        return { status: 'sound', items, bytes, start: logPosition, end: next, position: after }
       },
     )
   }
@@ -240,8 +240,8 @@ export class ConsumerLog {
       const seq = this.seqOf(position)
       const { truncatedTo } = this.#producer
       if (seq < truncatedTo.seq) {
-        const behind = this.#known.behind(position, truncatedTo.lsn, truncatedTo.seq)
-        return { status: 'missed', items: truncatedTo.seq - seq, position: behind }
+        const after = this.#known.positionAfter(position, truncatedTo.lsn, truncatedTo.seq)
+        return { status: 'missed', items: truncatedTo.seq - seq, position: after }
       }
       while (seq >= this.#committedTo) {
         const stop = await this.#extend(recheckedAt)
@@ -483,7 +483,7 @@ export class ConsumerLog {
   /** A run of damaged items, reported at once. */
   #loss(segment: DamagedSegment, seq: number, from: Position): Loss {
     const committed = Math.min(segment.end.seq, segment.limit, this.#committedTo)
-    const positionAt = (end: number) => this.#known.behind(from, segment.start.lsn, end)
+    const positionAt = (end: number) => this.#known.positionAfter(from, segment.start.lsn, end)
     return lossAt(this.#disk, segment, seq, committed, positionAt)
   }
 

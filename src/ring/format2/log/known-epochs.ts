@@ -40,7 +40,7 @@ export class KnownEpochs {
    * The position that follows another one. Where epochs were merged, several would do; it is never of an epoch older than the one
    * before.
    */
-  behind(position: Position, lsn: number, seq: number): Position {
+  positionAfter(position: Position, lsn: number, seq: number): Position {
     return toPosition(Math.max(epochAt(this.#all, lsn), fromPosition(position).epoch), seq)
   }
 }
