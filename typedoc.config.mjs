@@ -67,6 +67,16 @@ function hideProtected(project, base) {
   }
 }
 
+/** Each class has an example, which the tests run; those of the simulator are experimental. */
+function findExamples(project, logger) {
+  for (const one of project.getReflectionsByKind(ReflectionKind.Class)) {
+    const isExperimental = one.parent?.name === 'shared-block-ring/sim'
+    if (!isExperimental && one.comment?.getTag('@example') === undefined) {
+      logger.warn(`${one.getFriendlyFullName()} has no example`)
+    }
+  }
+}
+
 /** Documents by chapter, modules under the names that they are imported by, and no machinery in between. */
 function arrange(app) {
   const chapters = Object.entries(CHAPTERS)
@@ -81,9 +91,10 @@ function arrange(app) {
     )
     document.name = headingOf(document)
   })
-  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) =>
-    hideProtected(project, 'BaseBlockDevice'),
-  )
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    hideProtected(project, 'BaseBlockDevice')
+    findExamples(project, app.logger)
+  })
 }
 
 export default {

@@ -48,7 +48,23 @@ export interface BlockErrorDetails {
   readonly holder?: string
 }
 
-/** A request to a device failed. */
+/**
+ * A request to a device failed.
+ *
+ * @example
+ * ```ts
+ * import { isBlockError } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ *
+ * const device = new MemoryBlockDevice({ sizeSectors: 8, readOnly: true })
+ * try {
+ *   await device.write(0, [new Uint8Array(512)])
+ * } catch (error) {
+ *   if (!isBlockError(error)) throw error
+ *   console.log(error.code) // BLOCK_READ_ONLY
+ * }
+ * ```
+ */
 export class BlockError<Code extends string = BlockWriteErrorCode> extends CodedError<
   Code,
   BlockErrorDetails
@@ -136,7 +152,22 @@ export interface RingErrorDetails {
   readonly found?: string
 }
 
-/** A ring operation failed. */
+/**
+ * A ring operation failed.
+ *
+ * @example
+ * ```ts
+ * import { isRingError, RingReader } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ *
+ * try {
+ *   await RingReader.open(new MemoryBlockDevice({ sizeSectors: 1024 }))
+ * } catch (error) {
+ *   if (!isRingError(error)) throw error
+ *   console.log(error.code) // RING_NOT_INITIALISED
+ * }
+ * ```
+ */
 export class RingError extends CodedError<RingErrorCode, RingErrorDetails> {
   override readonly name = 'RingError'
 }
@@ -168,7 +199,28 @@ export type CodecErrorCode =
   /** The key has encrypted as many items as one key may: encrypt with another one. */
   | 'CODEC_KEY_SPENT'
 
-/** An item does not encode, or does not decode. */
+/**
+ * An item does not encode, or does not decode.
+ *
+ * @example
+ * ```ts
+ * import { isCodecError, RingReader, RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { json } from 'shared-block-ring/codec'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * await using writer = await RingWriter.open(device, { createIfMissing: true })
+ * await writer.push(new TextEncoder().encode('not JSON'))
+ * await using reader = await RingReader.open(device, { codec: json() })
+ * try {
+ *   await reader.receive()
+ * } catch (error) {
+ *   if (!isCodecError(error)) throw error
+ *   console.log(error.code) // CODEC_DECODE
+ *   await error.ack?.()
+ * }
+ * ```
+ */
 export class CodecError extends CodedError<CodecErrorCode, CodecErrorDetails> {
   override readonly name = 'CodecError'
   /**

@@ -33,6 +33,24 @@ const ZEROES_BYTES = 1 << 20
  *
  * The permit of a request was asked when a `do…` method is called. One that splits, queues or repeats a request asks it
  * again before each part that it sends.
+ *
+ * @example
+ * ```ts
+ * import { BaseBlockDevice, type BlockInfo } from 'shared-block-ring/block'
+ *
+ * class ZeroBlockDevice extends BaseBlockDevice {
+ *   override readonly name = 'zero'
+ *   protected override readonly info: BlockInfo = { readWrite: false, sectorSize: 512, sizeSectors: 8 }
+ *   protected override async doRead(_: number, buffers: readonly Uint8Array[]): Promise<void> {
+ *     for (const buffer of buffers) buffer.fill(0)
+ *   }
+ *   protected override async doWrite(): Promise<void> {}
+ *   protected override async doFlush(): Promise<void> {}
+ *   protected override async doDisconnect(): Promise<void> {}
+ * }
+ * await using device = new ZeroBlockDevice()
+ * await device.read(9, [new Uint8Array(512)]).catch((error) => console.log(error.name)) // RangeError
+ * ```
  */
 export abstract class BaseBlockDevice implements BlockDevice {
   abstract readonly name: string

@@ -11,6 +11,16 @@ interface Held extends ClaimOptions {
  * Claims and requests of a device that only this process can reach: a back-end with the capability `claim` hands it what
  * `doClaim`, `doAsk` and `doHolderOf` get. All handles of one device share one `LocalClaims`. It keeps no other process
  * out: a device that others reach needs a lock that ends with its process.
+ *
+ * @example
+ * ```ts
+ * import { LocalClaims } from 'shared-block-ring/block'
+ *
+ * const claims = new LocalClaims()
+ * const claim = claims.claim('my device', 'producer', { holder: 'me' })
+ * console.log(claims.holderOf('producer')?.holder) // me
+ * await claim.release()
+ * ```
  */
 export class LocalClaims {
   readonly #held = new Map<string, Held>()

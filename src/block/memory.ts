@@ -28,6 +28,17 @@ const CHUNK_SECTORS = 16
 /**
  * A device in this process's memory: for tests, and as a scratch device. It copies what it is given,
  * allocates only what was written, and forgets everything on `disconnect`.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * await device.write(3, [new Uint8Array(512).fill(7)])
+ * const buffer = new Uint8Array(512)
+ * await device.read(3, [buffer])
+ * console.log(buffer[0]) // 7
+ * ```
  */
 export class MemoryBlockDevice extends BaseBlockDevice {
   override readonly name: string

@@ -17,7 +17,26 @@ export interface WorkErrorDetails {
   readonly attempts: number
 }
 
-/** `RingReader.process` ended, because an item can neither be handled nor stepped over. */
+/**
+ * `RingReader.process` ended, because an item can neither be handled nor stepped over.
+ *
+ * @example
+ * ```ts
+ * import { isWorkError, RingReader, RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * await using writer = await RingWriter.open(device, { createIfMissing: true })
+ * await writer.push(new Uint8Array(1))
+ * await using reader = await RingReader.open(device)
+ * try {
+ *   await reader.process((_, job) => job.dead('no such user'), { untilEmpty: true })
+ * } catch (error) {
+ *   if (!isWorkError(error)) throw error
+ *   console.log(error.code) // WORK_GIVEN_UP
+ * }
+ * ```
+ */
 export class WorkError extends CodedError<WorkErrorCode, WorkErrorDetails> {
   override readonly name = 'WorkError'
 }

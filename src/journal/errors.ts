@@ -31,7 +31,25 @@ export interface JournalErrorDetails extends Where {
   readonly attempts?: number
 }
 
-/** A journal ended, or an operation will not be performed. */
+/**
+ * A journal ended, or an operation will not be performed.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { isJournalError, Journal } from 'shared-block-ring/journal'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * const journal = await Journal.start(device, async () => undefined)
+ * await journal.close()
+ * try {
+ *   await journal.push(new Uint8Array(1))
+ * } catch (error) {
+ *   if (!isJournalError(error)) throw error
+ *   console.log(error.code) // JOURNAL_CLOSED
+ * }
+ * ```
+ */
 export class JournalError extends CodedError<JournalErrorCode, JournalErrorDetails> {
   override readonly name = 'JournalError'
 }

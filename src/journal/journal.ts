@@ -46,6 +46,21 @@ interface Parts<In> {
  *
  * It is a ring with both ends in one process. While operations are pending, a timer keeps the process alive; an idle
  * journal does not.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { text } from 'shared-block-ring/codec'
+ * import { Journal } from 'shared-block-ring/journal'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * const perform = async (operations: readonly string[]): Promise<void> => {
+ *   for (const operation of operations) console.log(operation) // send the mail
+ * }
+ * await using journal = await Journal.start(device, perform, { codec: text })
+ * await journal.push('send the mail')
+ * await journal.sync()
+ * ```
  */
 export class Journal<In = Uint8Array> implements AsyncDisposable {
   readonly device: BlockDevice

@@ -48,7 +48,12 @@ declare const device: BlockDevice
 `,
 }
 /** Documents whose snippets need a host that is not here: they are compiled. */
-const ELSEWHERE = ['docs/hosts.md', 'docs/nbd.md']
+const ELSEWHERE = [
+  'docs/hosts.md',
+  'docs/nbd.md',
+  'src/block/nbd/index.ts',
+  'src/block/opfs/index.ts',
+]
 /** Documents whose commands need nothing but a folder: they are run. */
 const COMMANDS = ['docs/operating.md', 'docs/processing.md', 'docs/pool.md']
 /** The snippets of the documents that are run. */
@@ -127,6 +132,26 @@ function snippets(document: string, language: string): readonly string[] {
   )
 }
 
+/** The examples in the comments of the sources. */
+async function examples(): Promise<readonly { readonly code: string; readonly runs: boolean }[]> {
+  const names = await readdir(join(root, 'src'), { recursive: true })
+  const found = await Promise.all(
+    names
+      .filter((name) => name.endsWith('.ts'))
+      .map(async (name) => {
+        const path = `src/${name}`
+        const text = await readFile(join(root, path), 'utf8')
+        return [...text.matchAll(/^ *\* @example\n *\* ```ts\n(.*?)^ *\* ```$/gms)].map(
+          ([, lines = '']) => ({
+            code: lines.replaceAll(/^ *\* ?/gm, ''),
+            runs: !ELSEWHERE.includes(path),
+          }),
+        )
+      }),
+  )
+  return found.flat()
+}
+
 /** Compiles all snippets, with the flags that the README gives. */
 async function compileSnippets(): Promise<void> {
   const [push = '', pop = '', ...rest] = snippets(readme, 'ts')
@@ -139,7 +164,11 @@ async function compileSnippets(): Promise<void> {
       return found.map((code) => ({ code: `${SURROUNDINGS[path] ?? ''}${code}`, runs }))
     }),
   )
-  const all = [...rest.map((code) => ({ code, runs: true })), ...pages.flat()]
+  const all = [
+    ...rest.map((code) => ({ code, runs: true })),
+    ...pages.flat(),
+    ...(await examples()),
+  ]
   const suite = all.find(({ code }) => code.includes('deviceConformance'))
   const others = all.filter((snippet) => snippet !== suite)
   const named = others.map((snippet, index) => ({ ...snippet, name: `documented-${index}` }))
@@ -225,11 +254,11 @@ async function pushAndPop(
 
 test('the snippets of the documents print what their comments say', async (context) => {
   needs(context, problem)
-  expect(documented.length).toBeGreaterThan(10)
+  expect(documented.length).toBeGreaterThan(25)
   for (const name of documented) {
     const { stdout } = await run(process.execPath, [`${name}.js`], { cwd: app })
     const source = await readFile(join(app, `${name}.ts`), 'utf8')
-    const said = [...source.matchAll(/^ *console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text)
+    const said = [...source.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text)
     expect(stdout).toBe(said.map((text) => `${text}\n`).join(''))
   }
 })

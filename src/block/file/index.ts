@@ -63,6 +63,14 @@ const OWN_PAGES_BYTES = 1 << 17
  *
  * `seekMapped`, `seekUnmapped`, `discard`, and claims that exclude other containers need 64-bit Linux and the
  * optional package `koffi`. Its errors have the codes of {@link FileBlockErrorCode}.
+ *
+ * @example
+ * ```ts
+ * import { FileBlockDevice } from 'shared-block-ring/block/file'
+ *
+ * await using device = await FileBlockDevice.openOrCreate('example.ring', { sizeBytes: 1 << 20 })
+ * console.log((await device.getInfo()).sizeSectors) // 2048
+ * ```
  */
 export class FileBlockDevice extends BaseBlockDevice {
   override readonly name: string

@@ -56,6 +56,15 @@ const DEFAULT_IN_FLIGHT = 64
  *
  * A lost connection is re-established when it is next needed. Reads are then sent again; a write or a flush without
  * an answer is rejected, because its outcome is unknown. Its errors have the codes of {@link NbdBlockErrorCode}.
+ *
+ * @example
+ * ```ts
+ * import { RingReader } from 'shared-block-ring'
+ * import { NbdBlockDevice } from 'shared-block-ring/block/nbd'
+ *
+ * await using device = await NbdBlockDevice.connect('nbd+unix:///queue?socket=/run/sbr/queue.sock')
+ * await using reader = await RingReader.open(device)
+ * ```
  */
 export class NbdBlockDevice extends BaseBlockDevice {
   override readonly name: string

@@ -56,6 +56,15 @@ const FILL_BYTES = 1 << 20
  *
  * Several handles may be open, in tabs and workers of the origin, if the browser has the mode `readwrite-unsafe`; roles are claimed
  * by Web Locks. In others a file has one handle at a time, and opening a second one throws `BLOCK_CLAIMED`.
+ *
+ * @example
+ * ```ts
+ * import { RingWriter } from 'shared-block-ring'
+ * import { OpfsBlockDevice } from 'shared-block-ring/block/opfs'
+ *
+ * const device = await OpfsBlockDevice.openOrCreate('orders.ring', { sizeBytes: 1 << 20 })
+ * const writer = await RingWriter.open(device, { createIfMissing: true })
+ * ```
  */
 export class OpfsBlockDevice extends BaseBlockDevice {
   override readonly name: string

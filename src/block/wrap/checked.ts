@@ -11,6 +11,17 @@ import { type MemoryAccess, MemoryInUse } from './memory-use.ts'
  * handle (which "must not be touched").
  *
  * It queries the device's size before every request, because a device may shrink; `getInfo` notices growth.
+ *
+ * @example
+ * ```ts
+ * import { CheckedBlockDevice, MemoryBlockDevice } from 'shared-block-ring/block'
+ *
+ * await using device = await CheckedBlockDevice.open(new MemoryBlockDevice({ sizeSectors: 8 }))
+ * const buffer = new Uint8Array(512)
+ * const first = device.read(0, [buffer])
+ * await device.read(1, [buffer]).catch((error) => console.log(error.name)) // RangeError
+ * await first
+ * ```
  */
 export class CheckedBlockDevice extends GuardedBlockDevice {
   readonly #inUse = new MemoryInUse()

@@ -31,6 +31,15 @@ export interface PartitionOptions {
  * sectors the device was opened with. A
  * partition that starts at sector 0 uses the plain name, because a ring at that start is also found by opening the
  * whole device.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBlockDevice, PartitionBlockDevice } from 'shared-block-ring/block'
+ *
+ * await using disk = new MemoryBlockDevice({ sizeSectors: 4096 })
+ * const second = await PartitionBlockDevice.open(disk, { sectorStart: 2048, sectors: 1024 })
+ * console.log((await second.getInfo()).sizeSectors) // 1024
+ * ```
  */
 export class PartitionBlockDevice extends GuardedBlockDevice {
   readonly #sectors: number

@@ -1,7 +1,17 @@
 import type { BlockDevice, BlockInfo } from '../device.ts'
 import { GuardedBlockDevice } from './guarded.ts'
 
-/** A device that refuses every write with `BLOCK_READ_ONLY`. */
+/**
+ * A device that refuses every write with `BLOCK_READ_ONLY`.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBlockDevice, ReadOnlyBlockDevice } from 'shared-block-ring/block'
+ *
+ * await using device = await ReadOnlyBlockDevice.open(new MemoryBlockDevice({ sizeSectors: 8 }))
+ * console.log((await device.getInfo()).readWrite) // false
+ * ```
+ */
 export class ReadOnlyBlockDevice extends GuardedBlockDevice {
   private constructor(device: BlockDevice, info: BlockInfo) {
     super(device, {

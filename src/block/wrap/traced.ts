@@ -39,6 +39,19 @@ type What = Omit<BlockTrace, 'device' | 'durationMs' | 'error'>
 /**
  * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a {@link BlockTrace}.
  * Without subscribers, requests are forwarded unchanged.
+ *
+ * @example
+ * ```ts
+ * import { subscribe } from 'node:diagnostics_channel'
+ * import { BLOCK_CHANNEL, type BlockTrace, MemoryBlockDevice, TracedBlockDevice } from 'shared-block-ring/block'
+ *
+ * subscribe(BLOCK_CHANNEL, (message) => {
+ *   const { operation, sectors } = message as BlockTrace
+ *   if (operation === 'write') console.log(operation, sectors) // write 2
+ * })
+ * const device = await TracedBlockDevice.open(new MemoryBlockDevice({ sizeSectors: 8 }))
+ * await device.write(0, [new Uint8Array(1024)])
+ * ```
  */
 export class TracedBlockDevice extends ForwardingBlockDevice implements BlockDevice {
   readonly #channel = channel(BLOCK_CHANNEL)

@@ -42,6 +42,19 @@ const KNOWN = [
 /**
  * Instruments of the writers, readers, handlers, journals, leases and NBD clients of this process: they count what is published on the
  * diagnostics channels, from when they are made until they are disposed.
+ *
+ * @example
+ * ```ts
+ * import { RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { exposition, Instruments } from 'shared-block-ring/metrics'
+ *
+ * using instruments = new Instruments()
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * await using writer = await RingWriter.open(device, { createIfMissing: true })
+ * await writer.push(new Uint8Array(3))
+ * console.log(exposition(await instruments.collect()).includes('writer_items_total')) // true
+ * ```
  */
 export class Instruments implements Disposable {
   readonly #instruments: readonly Instrument[]

@@ -107,6 +107,23 @@ export { insideOf, readerOf }
  * - `Deliveries` knows what was delivered and what of it is finished, `Acknowledger` writes that, and `Hold` bounds it.
  * - The ring advances only past entries that are finished without a gap: a slow handler's item is never lost to a fast one.
  * - Calls that wait take turns; `tryReceive` never waits for them.
+ *
+ * @example
+ * ```ts
+ * import { RingReader, RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { text } from 'shared-block-ring/codec'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
+ * await writer.push('hello')
+ * await using reader = await RingReader.open(device, { codec: text })
+ * for await (const entry of reader.entries()) {
+ *   console.log(entry.item) // hello
+ *   await entry.ack()
+ *   break
+ * }
+ * ```
  */
 export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /** The primitives beneath. Using them beside the reader is safe: what `advance` goes past there counts as acknowledged. */

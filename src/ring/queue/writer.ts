@@ -92,6 +92,18 @@ export interface WaitingOptions {
  * The waiting end that pushes: an item is durable and visible when its `push` resolves. Items are committed in the order of the
  * calls, and pushes that wait at the same time share commits. While the ring is full or suspended, pushes wait, up to
  * `maxQueuedItems` and `maxQueuedBytes`; beyond, they are refused.
+ *
+ * @example
+ * ```ts
+ * import { RingWriter } from 'shared-block-ring'
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { text } from 'shared-block-ring/codec'
+ *
+ * await using device = new MemoryBlockDevice({ sizeSectors: 1024 })
+ * await using writer = await RingWriter.open(device, { createIfMissing: true, codec: text })
+ * await Promise.all(['these', 'share', 'commits'].map((item) => writer.push(item)))
+ * console.log((await writer.tryPush('this does not wait')).status) // ok
+ * ```
  */
 export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   /** The primitives beneath. Using them beside the writer is safe; `push` there without `advance` is not. */
