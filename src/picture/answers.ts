@@ -19,6 +19,10 @@ export type AnswerName = 'waiting' | 'since' | 'producer' | 'consumer' | 'drain'
 
 /** Who last wrote no longer ago than this is certainly at work, wherever it is. */
 const RECENT_MS = 10_000
+/** A consumer that has acknowledged nothing for so long, while items wait, is at work and yet does not work. */
+const STUCK_MS = 30_000
+/** Who takes so much of what comes keeps up. */
+const KEEPS_UP = 0.95
 const HOUR_MS = 3_600_000
 /** A ring this full is worth a look. */
 const NEARLY_FULL = 0.9
@@ -84,21 +88,26 @@ function ofRole(ring: RingSeen, role: Role): Answer {
     text: safeText(`${what}${rest}`),
     mood,
   })
+  const stuckFor = role === 'consumer' ? idleMs(ring, age) : 0
+  const present = (what: string): Answer =>
+    stuckFor < STUCK_MS
+      ? told(`at work: ${what}`, 'good')
+      : told(`stuck: nothing acknowledged for ${spanOfTime(stuckFor)} by ${what}`, 'bad')
   if (holder != null) {
     const { pid, host, holder: name } = holder
     const where = [
-      ...(pid === undefined ? [] : [`process ${pid}`]),
-      ...(host === undefined ? [] : [`on ${host}`]),
+      ...(pid === undefined ? [] : [`, process ${pid}`]),
+      ...(host === undefined ? [] : [` on ${host}`]),
     ]
-    return told(['at work:', name, ...where].join(' '), 'good')
+    return present([name, ...where].join(''))
   }
   if (lease?.status === 'held') {
     const renewed = Math.max(0, ring.at - lease.time)
     const silent = renewed > lease.timeoutMs
     const when = `renewed ${spanOfTime(renewed)} ago`
     return silent
-      ? told(`silent: leased by ${lease.owner}, ${when}`, 'bad')
-      : told(`at work: leased by ${lease.owner}, ${when}`, 'good')
+      ? told(`silent: lease of ${lease.owner}, ${when}`, 'bad')
+      : present(`lease of ${lease.owner}, ${when}`)
   }
   if (age !== undefined && age < RECENT_MS && holder === undefined) return told('at work', 'good')
   const busy = role === 'consumer' && (ring.log?.used ?? 0) > 0
@@ -107,24 +116,33 @@ function ofRole(ring: RingSeen, role: Role): Answer {
   return told(`${nobody}${names}`, busy ? 'bad' : 'plain')
 }
 
+/** How long items have waited while the consumer wrote nothing, though it could. */
+function idleMs(ring: RingSeen, sinceWrite: number | undefined): number {
+  const oldest = ageOf(ring)
+  return sinceWrite === undefined || oldest === undefined ? 0 : Math.min(sinceWrite, oldest)
+}
+
 function drain(ring: RingSeen, rates: Rates | undefined): Answer {
-  const answer = { name: 'drain', title: 'Drains', mood: 'plain' } as const
-  if (rates === undefined) return { ...answer, text: 'not measured' }
+  const answer = { name: 'drain', title: 'Drains' } as const
+  if (rates === undefined) return { ...answer, text: 'not measured', mood: 'plain' }
   const { pushed, popped, growth } = rates
-  if (growth === undefined) return { ...answer, text: 'being measured' }
+  if (growth === undefined) return { ...answer, text: 'being measured', mood: 'plain' }
   const speed =
     pushed === undefined || popped === undefined
       ? `${bytesText(Math.abs(growth))} a second ${growth > 0 ? 'more' : 'less'}`
       : `${rateText(popped)} out, ${rateText(pushed)} in`
-  const used = ring.log?.used ?? 0
-  if (used === 0) return { ...answer, text: `${speed}; empty` }
-  if (growth >= 0)
-    return { ...answer, text: `${speed}; not draining`, mood: growth > 0 ? 'bad' : 'plain' }
-  return {
+  const told = (what: string, mood: Mood): Answer => ({
     ...answer,
-    text: `${speed}; empty in ${spanOfTime((used / -growth) * 1000)}`,
-    mood: 'good',
-  }
+    text: `${what}; ${speed}`,
+    mood,
+  })
+  const used = ring.log?.used ?? 0
+  if (used === 0) return told('empty', 'plain')
+  if (popped !== undefined && popped > 0 && popped >= KEEPS_UP * (pushed ?? 0) && growth >= 0)
+    return told('keeps up', 'good')
+  if (growth < 0) return told(`empty in ${spanOfTime((used / -growth) * 1000)}`, 'good')
+  if (popped !== undefined && popped > 0) return told('slower than it fills', 'bad')
+  return told('not draining', growth > 0 ? 'bad' : 'plain')
 }
 
 function full(ring: RingSeen, rates: Rates | undefined): Answer {
@@ -165,6 +183,20 @@ function damage(ring: RingSeen): Answer {
   }
   const more = found.length === 1 ? '' : `, and ${found.length - 1} more`
   return { ...answer, text: safeText(`${damageText(first)}${more}${past}`), mood: 'bad' }
+}
+
+/** What an answer says in a word or two, and the rest of it. */
+export function leadOf({ text }: Answer): readonly [lead: string, rest: string] {
+  const at = text.search(/[:;,] | \(/)
+  return at < 0
+    ? [text, '']
+    : [
+        text.slice(0, at),
+        text
+          .slice(at)
+          .replace(/^[:;,] /, '')
+          .trim(),
+      ]
 }
 
 /** Where something is damaged, and how. */

@@ -1,47 +1,25 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
 import { ok, type Running, start, temporaryFolder } from '../cli/cli.ts'
 import { damage, makeRing } from '../cli/tools.ts'
 import { needs } from '../helpers/interop.ts'
+import { chromiumMissing } from './chromium.ts'
+import { type Browser, launch, type Page, until } from './pages.ts'
 
 const require = createRequire(new URL('package.json', import.meta.url))
-const CHROMIUM = '/usr/bin/chromium'
 const HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b>'
 
-/** What is used of the driver: it has a package of its own, which not every machine installs. */
-interface Page {
-  goto(url: string): Promise<unknown>
-  evaluate<T>(script: string): Promise<T>
-  emulateMedia(media: { readonly colorScheme: 'light' | 'dark' }): Promise<void>
-  click(selector: string): Promise<void>
-  on(event: 'console' | 'pageerror', listener: (told: unknown) => void): void
-}
-interface Browser {
-  newPage(options: object): Promise<Page>
-  close(): Promise<void>
-}
-
+const missing = chromiumMissing()
 const folder = temporaryFolder()
 let browser: Browser | undefined
 let running: Running | undefined
 let url = ''
 
-function problem(): string | undefined {
-  if (!existsSync(CHROMIUM)) return 'Chromium is not installed (Debian: chromium)'
-  try {
-    require.resolve('playwright-core')
-    return undefined
-  } catch {
-    return 'the driver of browsers is not installed (npm ci --prefix test/browser)'
-  }
-}
-
 const [jobs, broken] = [folder.file('jobs'), folder.file(`${HOSTILE.replaceAll('/', '-')}`)]
 
 beforeAll(async () => {
-  if (problem() !== undefined) return
+  if (missing !== undefined) return
   await makeRing(jobs, 'one\n')
   await makeRing(broken, `${HOSTILE}\ntwo\n`)
   damage(broken, 12_288 + 2 * 4096 + 100)
@@ -50,10 +28,7 @@ beforeAll(async () => {
     url = stdout.toString().trim()
     return url !== ''
   })
-  const { chromium } = require('playwright-core') as {
-    readonly chromium: { launch(options: object): Promise<Browser> }
-  }
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+  browser = await launch()
 })
 
 afterAll(async () => {
@@ -64,7 +39,7 @@ afterAll(async () => {
 
 /** A page that must not complain: neither its script, nor its content security policy. */
 async function open(context: TestContext, at: string, width = 1200): Promise<Page> {
-  needs(context, problem())
+  needs(context, missing)
   if (browser === undefined) throw new Error('there is no browser')
   const page = await browser.newPage({ viewport: { width, height: 800 } })
   const complain = (told: unknown): void => {
@@ -83,21 +58,13 @@ function quiet(): void {
   complaints = []
 }
 
-/** Waits until a script says so. The driver's own way of waiting needs what the page's policy forbids. */
-async function until(page: Page, script: string): Promise<void> {
-  for (let tries = 0; !(await page.evaluate<boolean>(script)); tries++) {
-    if (tries === 400) throw new Error(`it did not come to ${script}`)
-    await sleep(25)
-  }
-}
-
 const text = (selector: string): string => `document.querySelector('${selector}').textContent`
 
 test('what is pushed appears by itself, and so does that the producer is at work', async (context) => {
   const page = await open(context, '#0')
-  await until(page, `${text('#answers')}.includes('1 item,')`)
+  await until(page, `${text('#answers')}.includes('1 item')`)
   await ok(['produce', jobs], 'two\nthree\n')
-  await until(page, `${text('#answers')}.includes('3 items,')`)
+  await until(page, `${text('#answers')}.includes('3 items')`)
   await using producing = start(['produce', jobs, '--client', 'gateway'])
   producing.child.stdin.write('four\n')
   await until(page, `${text('#answers')}.includes('gateway')`)

@@ -45,11 +45,14 @@ export function temporaryFolder(): TemporaryFolder {
 }
 
 /** Starts the built command line. */
-export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
+export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Running {
   checkBuilt()
   // A test runner with colours wants them of its children, too.
   const { FORCE_COLOR: _, ...inherited } = process.env
-  const child = spawn(process.execPath, [mainPath, ...args], { env: { ...inherited, ...env } })
+  const child = spawn(process.execPath, [mainPath, ...args], {
+    env: { ...inherited, ...env },
+    cwd,
+  })
   const stdout: Buffer[] = []
   let stderr = ''
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type AnswerName, answersOf } from '../../src/picture/answers.ts'
+import { type AnswerName, answersOf, leadOf } from '../../src/picture/answers.ts'
 import { History, MOST_POINTS, type Point, type Rates } from '../../src/picture/history.ts'
 import type { RingSeen } from '../../src/picture/snapshot.ts'
 import { RECORD } from '../helpers/lease-record.ts'
@@ -26,12 +26,46 @@ test('the six questions of the night have an answer', () => {
     'bad: nobody on this machine (last: jobs used by worker); last wrote 200 ms ago',
   )
   expect(answer(RING, 'producer')).toBe(
-    'good: at work: client "gateway" process 17 on here; last wrote 100 ms ago',
+    'good: at work: client "gateway", process 17 on here; last wrote 100 ms ago',
   )
   const draining = { pushed: 10, popped: 30, growth: -(16 << 20) / 100 }
-  expect(answer(RING, 'drain', draining)).toBe('good: 30/s out, 10/s in; empty in 1 m 40 s')
+  expect(answer(RING, 'drain', draining)).toBe('good: empty in 1 m 40 s; 30/s out, 10/s in')
   expect(answer(RING, 'damage')).toBe('good: none seen')
   expect(answer(RING, 'full', { growth: FREE / 600 })).toBe('bad: in 10 m at this rate')
+})
+
+test('how fast it drains, in words before numbers', () => {
+  const at = (popped: number, pushed: number, growth: number): string =>
+    answer(RING, 'drain', { popped, pushed, growth })
+  expect(at(0, 5, 100)).toBe('bad: not draining; 0/s out, 5/s in')
+  expect(at(0, 0, 0)).toBe('plain: not draining; 0/s out, 0/s in')
+  expect(at(3, 5, 100)).toBe('bad: slower than it fills; 3/s out, 5/s in')
+  // One item more or less is no trend.
+  expect(at(40, 41, 7)).toBe('good: keeps up; 40/s out, 41/s in')
+  const empty = { ...RING, waitingItems: 0, log: { head: 0, tail: 0, used: 0 } }
+  expect(answer(empty, 'drain', { popped: 5, pushed: 5, growth: 0 })).toBe(
+    'plain: empty; 5/s out, 5/s in',
+  )
+})
+
+test('a consumer that is there and acknowledges nothing is stuck, unless nothing waited for it', () => {
+  const holder = { holder: 'client "mailer"', pid: 9, host: 'here' }
+  const silent = { ...RING.consumer, holder, writtenAt: RING.at - 45_000 }
+  expect(answer({ ...RING, consumer: silent }, 'consumer')).toBe(
+    'bad: stuck: nothing acknowledged for 45 s by client "mailer", process 9 on here; last wrote 45 s ago',
+  )
+  const stats = { ...(RING.stats as NonNullable<RingSeen['stats']>), oldestAt: RING.at - 2000 }
+  expect(answer({ ...RING, stats, consumer: silent }, 'consumer')).toMatch(/^good: at work: /)
+})
+
+test('the words of an answer that come first are enough', () => {
+  const leads = answersOf(RING, undefined).map((one) => leadOf(one))
+  expect(leads.slice(0, 4)).toEqual([
+    ['5,000 items', '10 MiB; 25% full'],
+    ['1 m', 'from 2023-11-14T22:12:20.000Z on'],
+    ['at work', 'client "gateway", process 17 on here; last wrote 100 ms ago'],
+    ['nobody on this machine', '(last: jobs used by worker); last wrote 200 ms ago'],
+  ])
 })
 
 test('whether it will be full within the hour', () => {
@@ -50,13 +84,9 @@ test('a lease that is not renewed is no sign of life', () => {
   const lease = { ...RECORD, owner: 'host-a', timeoutMs: 30_000, time: RING.at - 3000 }
   const { text, writtenAt } = RING.consumer
   const held = { text, writtenAt: writtenAt ?? 0, lease }
-  expect(answer({ ...RING, consumer: held }, 'consumer')).toMatch(
-    /^good: at work: leased by host-a/,
-  )
+  expect(answer({ ...RING, consumer: held }, 'consumer')).toMatch(/^good: at work: lease of host-a/)
   const silent = { ...held, lease: { ...lease, time: RING.at - 60_000 } }
-  expect(answer({ ...RING, consumer: silent }, 'consumer')).toMatch(
-    /^bad: silent: leased by host-a/,
-  )
+  expect(answer({ ...RING, consumer: silent }, 'consumer')).toMatch(/^bad: silent: lease of host-a/)
 })
 
 /** A history, and what adds to it what was seen at a second. */

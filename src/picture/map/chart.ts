@@ -18,6 +18,8 @@ export interface ChartOptions {
 const HEIGHT = 130
 const TOP = 22
 const BOTTOM = 18
+/** As the lines are drawn. */
+const LEGENDS = ['—', '- -'] as const
 const STYLES = ['first', 'second'] as const
 
 /** Values over time, with the last and the largest as text; two lines differ by more than their colour. */
@@ -50,8 +52,20 @@ export function drawChart(series: readonly Series[], options: ChartOptions): Sha
       { id: `${id}-desc` },
       `Now: ${last.join(', ')}. At most ${show(most)} in ${span}.`,
     ),
-    shape('text', { x: 0, y: 12 }, `${title}: ${last.join(', ')}`),
+    shape(
+      'text',
+      { x: 0, y: 13, class: 'muted' },
+      title,
+      ...last.map((words, index) =>
+        shape(
+          'tspan',
+          { class: 'value', dx: 10 },
+          series.length === 1 ? words.replace('now ', '') : `${LEGENDS[index] ?? ''} ${words}`,
+        ),
+      ),
+    ),
     shape('path', { class: 'axis', d: `M0 ${HEIGHT - BOTTOM}H${width}M0 ${TOP}H${width}` }),
+    shape('path', { class: 'area', d: areaOf(series[0]?.points ?? [], x, y) }),
     ...series.map(({ points }, index) =>
       shape('path', { class: STYLES[index] ?? 'second', d: pathOf(points, x, y) }),
     ),
@@ -76,4 +90,23 @@ function pathOf(
     isOpen = value !== null
   }
   return path
+}
+
+/** What is between a line and the axis. */
+function areaOf(...[points, x, y]: Parameters<typeof pathOf>): string {
+  const runs: (typeof points)[] = []
+  let run: [number, number | null][] = []
+  for (const [at, value] of [...points, [0, null] as const]) {
+    if (value !== null) run.push([at, value])
+    else if (run.length > 0) {
+      runs.push(run)
+      run = []
+    }
+  }
+  return runs
+    .map((one) => {
+      const [first, last] = [one[0]?.[0] ?? 0, one.at(-1)?.[0] ?? 0]
+      return `${pathOf(one, x, y)}L${x(last).toFixed(1)} ${HEIGHT - BOTTOM}H${x(first).toFixed(1)}Z`
+    })
+    .join('')
 }

@@ -37,7 +37,7 @@ export function drawCharts(points: readonly Point[], width: number): readonly Sh
     chart('chart-commits', 'Commits a second', [rate('now', 'commits')], rateText),
     chart(
       'chart-wrote',
-      'Since the last write',
+      'Last write ago',
       [level('producer', 'commitAge'), level('consumer', 'receiptAge')],
       spanOfTime,
     ),

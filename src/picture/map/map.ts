@@ -248,13 +248,17 @@ function dataRow(
   const { y, height } = DATA
   const at = (offset: number): number => MARGIN + ((offset - data.offset) / data.bytes) * inner
   const fill = fillOf(ring)
-  const title = `data area, ${bytesText(data.bytes)}${fill === undefined ? '' : `, ${percent(fill)} in use`}`
+  const title = [
+    `data area, ${bytesText(data.bytes)}`,
+    ...(fill === undefined ? [] : [`${percent(fill)} in use`]),
+    ...epochs.slice(-1).map(({ epoch }) => `epoch ${epoch}`),
+  ].join(', ')
   const runs = log === undefined ? [] : runsOf(data.offset, data.bytes, log.head, log.used)
   const within = damage.filter(
     ({ offset }) => offset >= data.offset && offset < data.offset + data.bytes,
   )
   return [
-    text(MARGIN, y - 22, 'muted', title),
+    text(MARGIN, y - 14, 'muted', title),
     rect(MARGIN, y, inner, height, 'free'),
     ...runs.map(({ offset, bytes }) =>
       rect(
@@ -275,7 +279,6 @@ function dataRow(
         shape('path', { class: 'epoch', d: `M${round(x)} ${y - 6}V${y + height}` }),
       )
     }),
-    ...epochLabel(ring, at, inner),
     ...within.map((one) => {
       const x = Math.min(at(one.offset), MARGIN + inner - 5)
       const width = Math.max(5, (one.bytes / data.bytes) * inner)
@@ -290,23 +293,11 @@ function dataRow(
           height: height + 6,
           fill: `url(#${id}-hatch)`,
         }),
-        text(x + width / 2, y - 6, 'alert', '!', 'middle'),
+        text(x + width / 2, y - 4, 'alert', '!', 'middle'),
       )
     }),
     ...(log === undefined ? [] : cursors(ring, at(log.head), at(log.tail), inner)),
   ]
-}
-
-function epochLabel(
-  { epochs }: RingSeen,
-  at: (offset: number) => number,
-  inner: number,
-): readonly Shape[] {
-  const last = epochs.at(-1)
-  if (last === undefined) return []
-  const words = `epoch ${last.epoch}`
-  const x = at(last.offset)
-  return [text(x, DATA.y - 8, 'muted', words, anchorAt(x, inner, words))]
 }
 
 /** Where the consumer is, and where the producer goes on. */

@@ -1,6 +1,6 @@
 /** The page of `sbr serve`. It knows a ring only as what it was sent, and shows that as text, never as markup. */
-import { safeText } from '../../text/render.ts'
-import { answersOf } from '../answers.ts'
+import { counted, grouped, safeText } from '../../text/render.ts'
+import { answersOf, leadOf } from '../answers.ts'
 import { History, type Point } from '../history.ts'
 import { drawCharts } from '../map/charts.ts'
 import { drawMap } from '../map/map.ts'
@@ -19,6 +19,8 @@ const LEAST_WIDTH = 300
 interface Ring {
   snapshot: Snapshot
   readonly history: History
+  /** What was seen before this page came has been asked for. */
+  readonly isWhole?: boolean
 }
 
 const rings: Ring[] = []
@@ -43,16 +45,24 @@ function show(): void {
   const { snapshot, history } = ring
   const name = isSeen(snapshot) && snapshot.ring?.name ? ` “${snapshot.ring.name}”` : ''
   setText(byId('name', HTMLElement), `${snapshot.device}${name}`)
-  showAnswers(snapshot, history)
+  const seen = withFound(snapshot)
+  showAnswers(seen, history)
   const width = Math.max(LEAST_WIDTH, detail.clientWidth)
   const map = byId('map', HTMLElement)
-  if (isSeen(snapshot)) {
-    const damage = [...snapshot.damage, ...found]
-    map.replaceChildren(svgElement(drawMap({ ...snapshot, damage }, { width, id: 'map' })))
-  } else map.replaceChildren()
+  if (isSeen(seen)) map.replaceChildren(svgElement(drawMap(seen, { width, id: 'map' })))
+  else map.replaceChildren()
   const charts = byId('charts', HTMLElement)
   const columns = getComputedStyle(charts).gridTemplateColumns.split(' ').length
   charts.replaceChildren(...drawCharts(history.points, Math.floor(width / columns)).map(svgElement))
+}
+
+/** With what checking every item has found, besides what is seen by itself. */
+function withFound(snapshot: Snapshot): Snapshot {
+  if (!isSeen(snapshot)) return snapshot
+  const { damage } = snapshot
+  const isKnown = (one: Damage): boolean =>
+    damage.some(({ offset, structure }) => offset === one.offset && structure === one.structure)
+  return { ...snapshot, damage: [...damage, ...found.filter((one) => !isKnown(one))] }
 }
 
 function showAnswers(snapshot: Snapshot, history: History): void {
@@ -62,14 +72,24 @@ function showAnswers(snapshot: Snapshot, history: History): void {
   if (container.dataset['names'] !== names) {
     container.dataset['names'] = names
     container.replaceChildren(
-      ...answers.flatMap(({ title }) => [element('dt', '', title), element('dd', '')]),
+      ...answers.map(({ title }) =>
+        element(
+          'div',
+          '',
+          element('dt', '', title),
+          element('dd', '', element('strong', ''), element('span', '')),
+        ),
+      ),
     )
   }
-  for (const [index, { text, mood }] of answers.entries()) {
-    const cell = container.children[2 * index + 1]
-    if (cell === undefined) continue
-    setText(cell, text)
-    cell.className = mood
+  for (const [index, answer] of answers.entries()) {
+    const card = container.children[index]
+    const [lead, rest] = card?.querySelectorAll('dd > *') ?? []
+    if (card === undefined || lead === undefined || rest === undefined) continue
+    const [first, others] = leadOf(answer)
+    setText(lead, first)
+    setText(rest, others)
+    if (card.className !== answer.mood) card.className = answer.mood
   }
 }
 
@@ -87,6 +107,7 @@ function take({ at, steadyAt, rings: changed }: Update): void {
   setText(status, `live: ${rings.length} ${rings.length === 1 ? 'ring' : 'rings'}`)
   document.body.classList.remove('stale')
   if (rings.length === 1 && selected === undefined && location.hash === '') select(0)
+  fillHistory()
   show()
 }
 
@@ -96,7 +117,15 @@ function select(index: number | undefined): void {
   byId('findings', HTMLElement).replaceChildren()
   byId('entries', HTMLElement).replaceChildren()
   setText(byId('verified', HTMLElement), '')
-  if (index !== undefined) void loadHistory(index)
+  fillHistory()
+}
+
+/** Once the ring that is shown is known, which it is not yet when the page was opened at it. */
+function fillHistory(): void {
+  const ring = selected === undefined ? undefined : rings[selected]
+  if (selected === undefined || ring === undefined || ring.isWhole) return
+  rings[selected] = { ...ring, isWhole: true }
+  void loadHistory(selected)
 }
 
 /** What was seen before this page came. */
@@ -111,7 +140,7 @@ async function loadHistory(index: number): Promise<void> {
     ...own,
   ])
     history.put(point)
-  rings[index] = { snapshot: ring.snapshot, history }
+  rings[index] = { ...ring, history }
 }
 
 /** An answer of the server, or why there is none. */
@@ -133,18 +162,17 @@ async function verify(): Promise<void> {
   if (index !== selected) return
   if (typeof answer === 'string') return setText(told, answer)
   found = answer.findings
-  const checked =
-    answer.items === undefined ? '' : `, ${answer.items.toLocaleString('en-US')} items`
+  const checked = answer.items === undefined ? '' : `, ${counted(answer.items, 'item')}`
   setText(
     told,
-    `${answer.sound ? 'sound' : 'damaged'}${checked}${answer.more > 0 ? `, ${answer.more} more findings` : ''}`,
+    `${answer.sound ? 'sound' : 'damaged'}${checked}${answer.more > 0 ? `, ${counted(answer.more, 'more finding')}` : ''}`,
   )
   byId('findings', HTMLElement).replaceChildren(
     ...answer.findings.map(({ severity, structure, offset, problem, advice }) =>
       element(
         'li',
         severity === 'damage' ? 'bad' : '',
-        `${structure} at byte ${offset}: ${problem}; ${advice}`,
+        `${structure} at byte ${grouped(offset)}: ${problem}; ${advice}`,
       ),
     ),
   )

@@ -1,5 +1,5 @@
 import { percent, spanOfTime } from '../../text/render.ts'
-import { answersOf, bytesText, fullInMs, rateText } from '../answers.ts'
+import { answersOf, bytesText, fullInMs, leadOf, rateText } from '../answers.ts'
 import type { History } from '../history.ts'
 import { ageOf, fillOf, isSeen, type Snapshot } from '../snapshot.ts'
 import { element, setText } from './elements.ts'
@@ -23,14 +23,24 @@ const HOUR_MS = 3_600_000
 /** The table of all rings. Its rows stay where they are and only their texts change, so that focus and selection do too. */
 export class RingTable {
   readonly #body: HTMLTableSectionElement
+  readonly #caption: Element
 
   constructor(section: HTMLElement) {
     const body = section.querySelector('tbody')
-    if (body === null) throw new Error('the page has no table')
+    const caption = section.querySelector('caption')
+    if (body === null || caption === null) throw new Error('the page has no table')
     this.#body = body
+    this.#caption = caption
   }
 
   show(rows: readonly Row[]): void {
+    const urgent = rows.filter(({ snapshot, history }) =>
+      answersOf(snapshot, history.rates).some(({ mood }) => mood === 'bad'),
+    ).length
+    setText(
+      this.#caption,
+      `${urgent === 0 ? 'No ring needs' : `${urgent} of ${rows.length} need`} a look.`,
+    )
     while (this.#body.rows.length < rows.length) this.#add(this.#body.rows.length)
     for (const [index, row] of rows.entries()) {
       const { cells } = this.#body.rows[index] ?? {}
@@ -62,7 +72,12 @@ function cellsOf({ snapshot, history }: Row): readonly Cell[] {
   const { rates } = history
   const answers = answersOf(snapshot, rates)
   const damage = answers.find(({ name }) => name === 'damage')
-  const damaged = { text: damage?.text ?? '', css: damage?.mood === 'bad' ? 'bad' : '' }
+  const isDamaged = damage?.mood === 'bad'
+  const [where = ''] = (damage && leadOf(damage)) ?? []
+  const damaged = {
+    text: isSeen(snapshot) ? where : (damage?.text ?? ''),
+    css: isDamaged ? 'bad' : '',
+  }
   if (!isSeen(snapshot))
     return [...Array.from({ length: 5 }, () => ({ text: '', css: '' })), damaged]
   const { waitingItems, log } = snapshot
@@ -74,7 +89,8 @@ function cellsOf({ snapshot, history }: Row): readonly Cell[] {
   const ms = fullInMs(snapshot, rates)
   const soon = ms !== undefined && ms < HOUR_MS && snapshot.ring?.onFull !== 'overwrite'
   const consumer = answers.find(({ name }) => name === 'consumer')
-  const [who = ''] = consumer?.text.split(/[:;(]/) ?? []
+  const [who = ''] = (consumer && leadOf(consumer)) ?? []
+  const whenFull = ms === 0 ? ', full' : `, full in ${spanOfTime(ms ?? 0)}`
   return [
     {
       text: waitingItems?.toLocaleString('en-US') ?? (log ? bytesText(log.used) : 'unknown'),
@@ -83,10 +99,10 @@ function cellsOf({ snapshot, history }: Row): readonly Cell[] {
     { text: age === undefined ? '–' : spanOfTime(age), css: '' },
     { text: speed.join(', '), css: '' },
     {
-      text: `${fill === undefined ? 'unknown' : percent(fill)}${soon ? `, full in ${spanOfTime(ms)}` : ''}`,
+      text: `${fill === undefined ? 'unknown' : percent(fill)}${soon ? whenFull : ''}`,
       css: soon ? 'bad' : '',
     },
-    { text: who.trim(), css: consumer?.mood === 'bad' ? 'bad' : '' },
+    { text: who, css: consumer?.mood === 'bad' ? 'bad' : '' },
     damaged,
   ]
 }
