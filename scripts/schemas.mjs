@@ -54,8 +54,13 @@ const holder = object({
   since: iso.optional(),
 })
 const stats = object({
-  ...{ pushedItems: count, pushedBytes: size, poppedItems: count, poppedBytes: size },
-  ...{ damagedItems: count, missedItems: count, commits: count, retries: count },
+  ...{
+    committedItems: count,
+    committedBytes: size,
+    acknowledgedItems: count,
+    acknowledgedBytes: size,
+  },
+  ...{ damagedItems: count, missedItems: count, commits: count, fullPushes: count },
   ...{ lagMs: number.optional(), oldestAt: clock.optional(), producerAt: clock, consumerAt: clock },
 })
 const ring = object({

@@ -160,7 +160,10 @@ async function stopWriter({ machine, jobs }) {
   await machine.until('lines wait', () => jobs.lines('printed').length > length + 5)
   await machine.run(`systemctl stop --no-block jobs-writer; kill -CONT ${sbr}`)
   await stop(machine, 'jobs-writer')
-  const [printed, pushed] = [jobs.lines('printed').at(-1), await jobs.count('pushed_items_total')]
+  const [printed, pushed] = [
+    jobs.lines('printed').at(-1),
+    await jobs.count('committed_items_total'),
+  ]
   // make-jobs may have ended between printing a line and writing it down.
   assert.ok(pushed === Number(printed) || pushed === Number(printed) + 1, `${pushed} of ${printed}`)
   await machine.run('systemctl start jobs-writer')
@@ -185,7 +188,7 @@ async function end({ machine, jobs, report }) {
   await machine.until('no job waits', isDone)
   await stop(machine, 'jobs-worker')
   await machine.run('sbr verify /var/lib/jobs/jobs.img && sbr verify /var/lib/jobs/failed.img')
-  const pushed = await jobs.count('pushed_items_total')
+  const pushed = await jobs.count('committed_items_total')
   const done = jobs.lines('done').map(Number)
   const all = new Set(done)
   const lost = Array.from({ length: pushed }, (_, index) => index + 1).filter(

@@ -160,26 +160,26 @@ export type AttachProducerResult =
 export type DebugInfo = Readonly<Record<string, string>>
 
 /**
- * What happened in a ring of format 2 since it was made, and how far the consumer lags. `commits`, `retries`,
+ * What happened in a ring of format 2 since it was made, and how far the consumer lags. `commits`, `fullPushes`,
  * `damagedItems` and `missedItems` are written with the next checkpoint: a crash can lose the last ones.
  */
 export interface RingStats {
   /** Items made visible. */
-  readonly pushedItems: number
+  readonly committedItems: number
   /** Bytes of these, modulo 2^48. */
-  readonly pushedBytes: number
+  readonly committedBytes: number
   /** Items acknowledged, or skipped. */
-  readonly poppedItems: number
+  readonly acknowledgedItems: number
   /** Bytes of these, modulo 2^48. */
-  readonly poppedBytes: number
+  readonly acknowledgedBytes: number
   /** Items that were damaged and skipped. */
   readonly damagedItems: number
-  /** Items that were overwritten before they were popped, in a ring that overwrites. */
+  /** Items that were overwritten before they were acknowledged, in a ring that overwrites. */
   readonly missedItems: number
   /** Writes that committed something. */
   readonly commits: number
-  /** Pushes for which there was no room. */
-  readonly retries: number
+  /** Pushes that found no room. */
+  readonly fullPushes: number
   /**
    * How much earlier the oldest unacknowledged item was pushed than the producer last wrote, in milliseconds, by its clock. 0 if there
    * is none; absent if the header of its batch, which says when it was pushed, is damaged.

@@ -155,7 +155,7 @@ test('erases a ring only if nothing is lost, or if it is forced', async () => {
   await ok(['consume', path, '--drain'])
   await ok(['create', path, '--erase'])
   expect(await diagnose(path)).toMatchObject({
-    stats: { pushedItems: 0, poppedItems: 0 },
+    stats: { committedItems: 0, acknowledgedItems: 0 },
     waitingItems: 0,
   })
   await ok(['produce', path], 'three\n')

@@ -20,7 +20,7 @@ test('consume stops at damage, and names the flag that steps over it', async () 
     /^sbr: \S+: 1 damaged item \(#1\): item at byte 45,\d+: checksum: expected that of the batch's table, /,
   )
   expect(stopped.stderr).toContain(`sbr consume ${path} --skip-damage, or sbr migrate ${path} NEW`)
-  expect(await diagnose(path, '--no-items')).toMatchObject({ stats: { poppedItems: 1 } })
+  expect(await diagnose(path, '--no-items')).toMatchObject({ stats: { acknowledgedItems: 1 } })
 })
 
 test('consume --skip-damage prints what is sound, tells what is lost, and gives both back', async () => {
@@ -36,7 +36,7 @@ test('consume --skip-damage prints what is sound, tells what is lost, and gives 
   expect(second).toContain('stepping over 1 damaged item (#3): item at ')
   expect(sum).toBe(`sbr: ${path}: 2 items lost: 2 damaged, 0 overwritten`)
   expect(await diagnose(path)).toMatchObject({
-    ...{ waitingItems: 0, stats: { poppedItems: 4, damagedItems: 2 } },
+    ...{ waitingItems: 0, stats: { acknowledgedItems: 4, damagedItems: 2 } },
   })
 })
 

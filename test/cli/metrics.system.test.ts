@@ -30,7 +30,7 @@ test('what Prometheus says of the metrics of a ring at work, and of one with an 
   const checked = promtool('check', 'metrics')(text)
   expect([checked.status, checked.stdout, checked.stderr]).toEqual([0, '', ''])
   // It does look.
-  const wrong = text.replaceAll('_pushed_items_total', '_pushed_items')
+  const wrong = text.replaceAll('_committed_items_total', '_committed_items')
   expect(promtool('check', 'metrics')(wrong).status).toBe(3)
   const families = parseExposition(text)
   const held = families.get('shared_block_ring_role_held')?.samples

@@ -166,7 +166,7 @@ test('a damaged item is not moved, and the next step is told', async () => {
   ])
   expect(await textsOf(other)).toEqual(['two'])
   expect(await diagnose(path, '--no-items')).toMatchObject({
-    stats: { poppedItems: 2, damagedItems: 1 },
+    stats: { acknowledgedItems: 2, damagedItems: 1 },
   })
 })
 

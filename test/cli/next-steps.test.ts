@@ -9,8 +9,14 @@ const MINUTE = 60_000
 const HELD = { holder: 'client "c"', pid: 7, host: 'h', since: '2023-11-14T22:00:00.000Z' }
 
 const STATS: NonNullable<SurveyedState['stats']> = {
-  ...{ pushedItems: 9, pushedBytes: 9, poppedItems: 1, poppedBytes: 1, damagedItems: 0 },
-  ...{ missedItems: 0, commits: 3, retries: 0, producerAt: NOW, consumerAt: NOW, oldestAt: NOW },
+  ...{
+    committedItems: 9,
+    committedBytes: 9,
+    acknowledgedItems: 1,
+    acknowledgedBytes: 1,
+    damagedItems: 0,
+  },
+  ...{ missedItems: 0, commits: 3, fullPushes: 0, producerAt: NOW, consumerAt: NOW, oldestAt: NOW },
 }
 
 function steps(state: Partial<SurveyedState> = {}, known: Partial<Circumstances> = {}): string {

@@ -11,8 +11,8 @@ test('what format 2 tells of a ring besides, as JSON and for people', async () =
     ...{ name: 'the\x1b[31mjobs', blockSize: 4096, onFull: 'wait' },
   }
   const none = {
-    ...{ pushedItems: 0, pushedBytes: 0, poppedItems: 0, poppedBytes: 0 },
-    ...{ damagedItems: 0, missedItems: 0, commits: 0, retries: 0, lagMs: 0 },
+    ...{ committedItems: 0, committedBytes: 0, acknowledgedItems: 0, acknowledgedBytes: 0 },
+    ...{ damagedItems: 0, missedItems: 0, commits: 0, fullPushes: 0, lagMs: 0 },
   }
   const empty = await diagnose(path)
   expect(empty).toMatchObject({ format: 2, ring, waitingItems: 0, waitingBytes: 0, items: [] })
@@ -32,7 +32,13 @@ test('what format 2 tells of a ring besides, as JSON and for people', async () =
   >
   expect({ ...counts, lagMs: 0 }).toEqual({
     ...none,
-    ...{ pushedItems: 12, pushedBytes: 15, poppedItems: 2, poppedBytes: 2, commits: 1 },
+    ...{
+      committedItems: 12,
+      committedBytes: 15,
+      acknowledgedItems: 2,
+      acknowledgedBytes: 2,
+      commits: 1,
+    },
   })
   expect(lagMs).toBe(Number(producerAt) - Number(oldestAt))
   for (const at of [oldestAt, producerAt, consumerAt]) {
@@ -58,7 +64,7 @@ test('what was overwritten, and what had no room, is counted', async () => {
   await ok(['create', full, '--size', '64KiB'])
   expect((await sbr(['produce', full, '--no-wait'], lines)).code).toBe(3)
   const { stats: counted } = (await diagnose(full)) as { stats: Record<string, number> }
-  expect(counted['retries']).toBeGreaterThan(0)
+  expect(counted['fullPushes']).toBeGreaterThan(0)
 
   await ok(['create', ring, '--size', '64KiB', '--on-full', 'overwrite'])
   for (let n = 0; n < 4; n++) await ok(['produce', ring], lines)
@@ -66,7 +72,7 @@ test('what was overwritten, and what had no room, is counted', async () => {
     waitingItems: number
     stats: Record<string, number>
   }
-  expect(stats).toMatchObject({ pushedItems: 40, missedItems: 40 - waitingItems, retries: 0 })
+  expect(stats).toMatchObject({ committedItems: 40, missedItems: 40 - waitingItems, fullPushes: 0 })
   expect(waitingItems).toBeGreaterThan(0)
   const text = (await ok(['diagnostics', ring, '--no-items'])).toString()
   expect(text).toContain(', overwrites its oldest items when it is full\n')

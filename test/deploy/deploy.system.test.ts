@@ -68,7 +68,7 @@ describe('systemd', () => {
     using folder = temporaryFolder()
     const program = (name: string, text: string): void =>
       writeFileSync(folder.file(name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
-    const metric = 'shared_block_ring_popped_items_total{device="$2"}'
+    const metric = 'shared_block_ring_acknowledged_items_total{device="$2"}'
     const metrics = `echo >>looks; popped=$(${popped}) && echo "${metric.replaceAll('"', '\\"')} $popped"`
     program('sbr', `[ $1 = metrics ] || exit 1\n${metrics}`)
     program('systemd-notify', 'echo "notify $*"')

@@ -76,7 +76,7 @@ test('Prometheus scrapes a running pair', async () => {
   await vi.waitUntil(async () => (await ask('shared_block_ring_writer_items_total')) > 3, options)
   expect(await ask('up')).toBe(1)
   expect(await ask(`shared_block_ring_up{device="${ring}"}`)).toBe(1)
-  expect(await ask('shared_block_ring_pushed_items_total')).toBeGreaterThan(0)
+  expect(await ask('shared_block_ring_committed_items_total')).toBeGreaterThan(0)
   expect(await ask('shared_block_ring_handler_items_total{outcome="handled"}')).toBeGreaterThan(0)
   expect(await ask('shared_block_ring_reader_push_to_receipt_seconds_count')).toBeGreaterThan(0)
 }, 60_000)

@@ -249,7 +249,7 @@ async function pushAndPop(
   expect(await once(reader, 'exit')).toEqual([0, null])
   const sbr = [join('node_modules', '.bin', 'sbr'), 'diagnostics', 'jobs.ring', '--json']
   const { stdout } = await run(program, [...flags, ...sbr], { cwd })
-  expect(JSON.parse(stdout)).toMatchObject({ stats: { pushedItems: 1, poppedItems: 1 } })
+  expect(JSON.parse(stdout)).toMatchObject({ stats: { committedItems: 1, acknowledgedItems: 1 } })
 }
 
 test('the snippets of the documents print what their comments say', async (context) => {

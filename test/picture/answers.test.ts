@@ -92,8 +92,8 @@ test('a lease that is not renewed is no sign of life', () => {
 /** A history, and what adds to it what was seen at a second. */
 function historyOf(): { history: History; see: (at: number, items: number, used: number) => void } {
   const history = new History()
-  const see = (at: number, pushedItems: number, used: number): void => {
-    const stats = { ...(RING.stats as NonNullable<RingSeen['stats']>), pushedItems }
+  const see = (at: number, committedItems: number, used: number): void => {
+    const stats = { ...(RING.stats as NonNullable<RingSeen['stats']>), committedItems }
     // By the machine's clock, all of it was at one time.
     history.add({ ...RING, log: { head: 0, tail: 0, used }, stats }, at * 1000)
   }

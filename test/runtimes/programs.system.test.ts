@@ -47,7 +47,7 @@ async function handOver(sbr: readonly string[], ring: string): Promise<void> {
   expect(await run([...sbr, 'verify', ring])).toContain('1,000')
   expect(await run([...sbr, 'consume', ring, '--drain'])).toBe(NUMBERS)
   const { stats } = JSON.parse(await run([...sbr, 'diagnostics', ring, '--json']))
-  expect(stats).toMatchObject({ pushedItems: 1000, poppedItems: 1000 })
+  expect(stats).toMatchObject({ committedItems: 1000, acknowledgedItems: 1000 })
 }
 
 describe.each(RUNTIMES)('the command line hands over what it is given in %s', (name) => {

@@ -43,8 +43,8 @@ Unreadable sectors are read around and reported ("unreadable": "offset" and "byt
 incomplete or outdated, and the exit code is 1.
 
 For format 2 there are also "ring" (its "uuid", "name", "blockSize", "onFull"), "waitingItems",
-"waitingBytes", and "stats", since the ring was made: "pushedItems", "pushedBytes", "poppedItems",
-"poppedBytes", "damagedItems", "missedItems" (overwritten before they were popped), "commits" and "retries"
+"waitingBytes", and "stats", since the ring was made: "committedItems", "committedBytes", "acknowledgedItems",
+"acknowledgedBytes", "damagedItems", "missedItems" (overwritten before they were acknowledged), "commits" and "fullPushes"
 (pushes without room); "lagMs", the time from the push of the oldest unacknowledged item to the producer's last write,
 0 if there is no such item; and in milliseconds since 1970 "oldestAt", when that item was pushed, and "producerAt" and
 "consumerAt", when each side last wrote its slot. "lagMs" and "oldestAt" are absent if damage hides them.

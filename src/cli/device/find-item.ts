@@ -41,14 +41,15 @@ function search(
   if (format === 1 || stats === undefined) {
     return { items: state.items(), isPast: ({ position }) => at !== undefined && position > at }
   }
-  const wanted = number ?? (at === undefined ? stats.poppedItems + 1 : (itemNumber(at, 2) ?? 0))
+  const wanted =
+    number ?? (at === undefined ? stats.acknowledgedItems + 1 : (itemNumber(at, 2) ?? 0))
   const numberOf = ({ position }: PoppedItem): number => itemNumber(position, 2) ?? 0
   const isBefore = (popped: PoppedItem): boolean => numberOf(popped) < wanted
-  const isBehind = (popped: PoppedItem): boolean => numberOf(popped) > wanted
-  if (wanted <= stats.poppedItems) return { items: state.consumed(), isPast: isBefore }
-  const isNearEnd = stats.pushedItems - wanted < wanted - stats.poppedItems
+  const isAfter = (popped: PoppedItem): boolean => numberOf(popped) > wanted
+  if (wanted <= stats.acknowledgedItems) return { items: state.consumed(), isPast: isBefore }
+  const isNearEnd = stats.committedItems - wanted < wanted - stats.acknowledgedItems
   if (isNearEnd && (at ?? number) !== undefined) return { items: state.newest(), isPast: isBefore }
-  return { items: state.items(), isPast: isBehind }
+  return { items: state.items(), isPast: isAfter }
 }
 
 /** The error that there is none. */
@@ -66,7 +67,7 @@ export function noSuchItem(
       ? 'nothing waits'
       : `what waits is from position ${shown(consumer.offset)} to ${shown(producer.offset)}`
   const asked = number ?? (at === undefined ? undefined : itemNumber(at, format))
-  const isConsumed = stats !== undefined && asked !== undefined && asked <= stats.poppedItems
+  const isConsumed = stats !== undefined && asked !== undefined && asked <= stats.acknowledgedItems
   const gone = isConsumed ? '; it was consumed, and is overwritten or does not verify' : ''
   const message = `${path} has no item ${what} now: ${waits}${gone}`
   return new CommandError(EXIT.nothingNow, 'CLI_NO_ITEM', message, { device: path })

@@ -132,9 +132,9 @@ function waitingRows(
     [
       'so far',
       [
-        `${counted(stats.pushedItems, 'item')} pushed in ${counted(stats.commits, 'commit')}`,
+        `${counted(stats.committedItems, 'item')} pushed in ${counted(stats.commits, 'commit')}`,
         ...lost,
-        `${counted(stats.retries, 'time')} without room`,
+        `${counted(stats.fullPushes, 'time')} without room`,
       ].join(', '),
     ],
   ]

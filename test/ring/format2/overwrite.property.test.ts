@@ -65,7 +65,12 @@ describe('a ring that overwrites its oldest items', () => {
       waitingItems: popped.length,
       waitingBytes: popped.length * 300,
     })
-    expect(stats).toMatchObject({ pushedItems: 100, poppedItems: 0, commits: 100, retries: 0 })
+    expect(stats).toMatchObject({
+      committedItems: 100,
+      acknowledgedItems: 0,
+      commits: 100,
+      fullPushes: 0,
+    })
     expect(stats?.missedItems).toBe(100 - popped.length)
     expect(await collect(items())).toEqual(popped)
     await consumer.advance(popped.at(-1)?.position as Position)

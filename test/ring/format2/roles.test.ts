@@ -213,11 +213,11 @@ describe('format 2', () => {
     const clock = new FakeClock()
     const producer = await attachProducer(device, { clock })
     while ((await producer.append([new Uint8Array(300)])).status === 'ok');
-    const retries = async () => (await inspectRing(device)).stats?.retries
-    expect(await retries()).toBe(1)
+    const fullPushes = async () => (await inspectRing(device)).stats?.fullPushes
+    expect(await fullPushes()).toBe(1)
     for (let n = 0; n < 5; n++) await producer.append([new Uint8Array(300)])
     await clock.advance(1000)
     await producer.append([new Uint8Array(300)])
-    expect(await retries()).toBe(7)
+    expect(await fullPushes()).toBe(7)
   })
 })

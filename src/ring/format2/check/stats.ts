@@ -18,19 +18,19 @@ export interface LogEnd {
 export function statsOf(roles: Roles, end: LogEnd, oldestAt: number | undefined): RingStats {
   const { producer, consumer } = roles
   const { logPosition: committed } = end
-  const poppedItems = itemsBefore(consumer.cursor)
+  const acknowledgedItems = itemsBefore(consumer.cursor)
   const waits = committed.seq > itemsBefore(firstCursor(roles))
   // Items that were moved from another ring are older than the slot.
   const newestAt = Math.max(end.time ?? 0, producer.time)
   return {
-    pushedItems: committed.seq,
-    pushedBytes: committed.bytes,
-    poppedItems,
-    poppedBytes: consumer.cursor.bytes,
+    committedItems: committed.seq,
+    committedBytes: committed.bytes,
+    acknowledgedItems,
+    acknowledgedBytes: consumer.cursor.bytes,
     damagedItems: consumer.skipped,
-    missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - poppedItems),
+    missedItems: consumer.missed + Math.max(0, producer.truncatedTo.seq - acknowledgedItems),
     commits: producer.commits + end.commits,
-    retries: producer.retries,
+    fullPushes: producer.retries,
     ...(!waits && { lagMs: 0 }),
     ...(oldestAt !== undefined && { lagMs: Math.max(0, newestAt - oldestAt), oldestAt }),
     producerAt: producer.time,
