@@ -123,6 +123,10 @@ async function failures(context: CaseContext): Promise<void> {
       const failed = `a ${what} whose request ${failing} of ${requests} fails`
       const error = await failureOf(() => calls(fresh)[index]?.run(), failed)
       check(isBlockError(error), `${failed}: expected a BlockError, found ${String(error)}`)
+      check(
+        sent.every(({ done }) => Number.isFinite(done)),
+        `${failed} may not be over while another request of it is under way`,
+      )
       const { length } = sent
       await pause(1)
       checkEqual(sent.length, length, `requests sent when ${failed} was over`)
