@@ -33,6 +33,8 @@ const RATE_MS = 10_000
 const LEAST_MS = 400
 /** Over what it is told whether a ring is going to be full. */
 const TREND_MS = 60_000
+/** What comes in a moment is no trend. */
+const LEAST_TREND_MS = 3000
 
 /** Byte counts of a ring are modulo this. */
 const BYTES_MODULUS = 2 ** 48
@@ -108,18 +110,18 @@ export class History {
       popped: this.#rate('popped', RATE_MS),
       pushedBytes: this.#rate('pushedBytes', RATE_MS),
       commits: this.#rate('commits', RATE_MS),
-      growth: this.#rate('used', TREND_MS),
+      growth: this.#rate('used', TREND_MS, LEAST_TREND_MS),
     }
   }
 
-  #rate(what: Counter, ms: number): number | undefined {
+  #rate(what: Counter, ms: number, leastMs = LEAST_MS): number | undefined {
     const newest = this.#length - 1
     if (newest < 0) return undefined
     const from = this.#number(newest, 'at') - ms
     let first: number | undefined
     for (let index = newest; index >= 0 && this.#number(index, 'at') >= from; index--)
       if (!Number.isNaN(this.#number(index, what))) first = index
-    return first === undefined
+    return first === undefined || this.#number(newest, 'at') - this.#number(first, 'at') < leastMs
       ? undefined
       : rateBetween(this.#point(first), this.#point(newest), what)
   }

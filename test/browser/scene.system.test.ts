@@ -175,7 +175,7 @@ test('damage is told where it is, of items once they are checked', async (contex
 })
 
 test('the list says which rings need a look, and a page has what was seen before it came', async (context) => {
-  const list = await open(context, '#rings', { height: 290 })
+  const list = await open(context, '#rings', { height: 350 })
   await until(
     list,
     `document.querySelector('caption').textContent === '3 of 4 need a look.' &&

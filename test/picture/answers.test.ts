@@ -104,7 +104,9 @@ test('rates come from the differences of snapshots, over the last ten seconds', 
   const { history, see } = historyOf()
   see(0, 0, 0)
   expect(history.rates.pushed).toBeUndefined()
-  for (let second = 1; second <= 30; second++) see(second, second * 5, second * 1000)
+  see(1, 5, 1000)
+  expect(history.rates).toMatchObject({ pushed: 5, growth: undefined })
+  for (let second = 2; second <= 30; second++) see(second, second * 5, second * 1000)
   expect(history.rates).toMatchObject({ pushed: 5, popped: 0, growth: 1000 })
   // Another ring is there now.
   see(31, 3, 0)
