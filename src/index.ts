@@ -23,6 +23,7 @@ export {
   type RingErrorCode,
   type RingErrorDetails,
 } from './errors.ts'
+export type { Answer } from './jobs/answer.ts'
 export {
   isWorkError,
   WorkError,
@@ -30,7 +31,6 @@ export {
   type WorkErrorDetails,
 } from './jobs/errors.ts'
 export type {
-  Answer,
   AttemptStore,
   BackoffOptions,
   DeadLetter,

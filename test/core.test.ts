@@ -10,7 +10,8 @@ function packagesOf(module: string, seen = new Set<string>()): Set<string> {
   const packages = new Set<string>()
   if (seen.has(module)) return packages
   seen.add(module)
-  const text = readFileSync(join(source, module), 'utf8')
+  // Without comments: their examples import the package.
+  const text = readFileSync(join(source, module), 'utf8').replaceAll(/\/\*\*.*?\*\//gs, '')
   // Types are erased, and an import() is not at the top level.
   for (const [, name = ''] of text.matchAll(
     /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)'/gm,

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Position } from '../position.ts'
 import type { RingRole } from '../ring/types.ts'
+import type { Answer } from './answer.ts'
 
 /** An item that is being handled. */
 export interface Job {
@@ -34,31 +35,6 @@ export interface RetryOptions {
   /** Why, for the dead letter and the diagnostics channel. */
   readonly reason?: unknown
 }
-
-/** What a handler returns instead of success. Made by a {@link Job} alone, so that nothing in an item can pass for it. */
-export class Answer {
-  readonly #answer: Given
-
-  /** @internal */
-  constructor(answer: Given) {
-    this.#answer = answer
-  }
-
-  /**
-   * What a handler answered; undefined if that is no answer, which is success.
-   * @internal
-   */
-  static of(value: unknown): Given | undefined {
-    return typeof value === 'object' && value !== null && #answer in value
-      ? value.#answer
-      : undefined
-  }
-}
-
-/** What an {@link Answer} says. */
-export type Given =
-  | { readonly what: 'retry'; readonly afterMs: number | undefined; readonly reason: unknown }
-  | { readonly what: 'dead'; readonly reason: unknown }
 
 /**
  * Handles an item. The item is acknowledged when this returns; it is tried again when it throws, rejects or answers `job.retry()`;

@@ -42,9 +42,6 @@ export interface CommitDone {
   readonly pushes: readonly CompletedPushes[]
 }
 
-/** No call was timed. */
-const NONE: readonly CompletedPushes[] = []
-
 /** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
 interface Call {
   /** One item, without an array for it: that would be a fifth of the cost of a push that shares its commit with many. */
@@ -227,12 +224,9 @@ export class PushQueue {
       call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
     this.#endCommit()
-    return { bytes, pushes: runs.length === 0 ? NONE : this.#completed(runs) }
-  }
-
-  #completed(runs: readonly Run[]): readonly CompletedPushes[] {
-    const now = this.#clock.now()
-    return runs.map(({ turn, count }) => ({ count, waitedMs: now - turn.startedAt }))
+    const now = run === undefined ? 0 : this.#clock.now()
+    const pushes = runs.map(({ turn, count }) => ({ count, waitedMs: now - turn.startedAt }))
+    return { bytes, pushes }
   }
 
   /** Rejects all calls. */

@@ -467,6 +467,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   Instruments: 'looks at rings as collect does',
   exposition: 'takes metrics',
   registerMetrics: 'takes metrics',
+  metricProducer: 'takes metrics',
+  Tracing: 'pushes and handles as the writer and the reader that it is given do',
   formatError: 'takes an error',
   formatWriteError: 'takes an error',
   formatPosition: 'takes a position',

@@ -1,5 +1,6 @@
+import { Answer } from '../../../jobs/answer.ts'
 import { checkRange, MAX_TIMER_MS } from '../../../jobs/backoff.ts'
-import { Answer, type Job, type RetryOptions } from '../../../jobs/types.ts'
+import type { Job, RetryOptions } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import type { RingEntry } from '../entry.ts'
 

@@ -1,17 +1,11 @@
 import type { Clock } from '../../../clock.ts'
 import { type CodecError, isCodecError } from '../../../errors.ts'
+import { Answer, type Given } from '../../../jobs/answer.ts'
 import { type Backoff, backoffAfter } from '../../../jobs/backoff.ts'
 import { givenUp, type WorkError } from '../../../jobs/errors.ts'
 import { Scheduler, type Verdict } from '../../../jobs/scheduler.ts'
 import type { Turns } from '../../../jobs/turns.ts'
-import {
-  Answer,
-  type AttemptStore,
-  type DeadLetter,
-  type Given,
-  type Handler,
-  type ProcessSummary,
-} from '../../../jobs/types.ts'
+import type { AttemptStore, DeadLetter, Handler, ProcessSummary } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
@@ -292,7 +286,7 @@ export class Processor<Out> {
   #conclude(task: ItemTask<Out>, answer: unknown): Verdict<ItemTask<Out>> {
     if (answer instanceof Concluded) return answer.verdict as Verdict<ItemTask<Out>>
     // `job.retry()` counts even if the handler forgets to return it; otherwise the item would be acknowledged and lost.
-    const given = Answer.of(answer) ?? Answer.of(task.job?.asked)
+    const given = Answer.given(answer, task.job)
     return given === undefined ? this.#succeeded(task) : this.#unsuccessful(task, given)
   }
 
