@@ -19,7 +19,7 @@ export async function engineProblem(engine) {
 }
 
 /** A contestant over a ring in a regular file. */
-export function ringContestant({ format, device = {}, ...rest }) {
+export function ringContestant({ format, device = {}, views = false, ...rest }) {
   return {
     ...rest,
     kind: 'ring',
@@ -36,19 +36,24 @@ export function ringContestant({ format, device = {}, ...rest }) {
       const path = join(folder, 'ring')
       const opened = await FileBlockDevice.open(path, device)
       const writer = role === 'receiver' ? undefined : await RingWriter.open(opened)
-      const reader = role === 'sender' ? undefined : await openReader(opened, role)
-      return store(opened, writer, reader)
+      const reader = role === 'sender' ? undefined : await openReader(opened, role, views)
+      return store(opened, writer, reader, views)
     },
   }
 }
 
-/** Waiting is done by the face; in one process the operations beneath are used, as a worker that drains would. */
-function openReader(device, role) {
-  return role === 'receiver' ? RingReader.open(device) : Consumer.attach(device)
+/** Waiting, and views, are the face's; else, in one process, the operations beneath are used, as a worker that drains would. */
+function openReader(device, role, views) {
+  return role === 'receiver' || views ? RingReader.open(device) : Consumer.attach(device)
 }
 
-function store(device, writer, reader) {
+function store(device, writer, reader, views) {
   const take = async (limits) => {
+    if (views) {
+      const entries = await reader.tryReceiveMany({ ...limits, views })
+      if (entries.length > 0) await reader.ackThrough(entries.at(-1))
+      return entries.length
+    }
     const popped = await reader.popMany(limits)
     const last = popped.at(-1)
     if (last !== undefined) await reader.advance(last.position)

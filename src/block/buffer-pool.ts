@@ -10,15 +10,24 @@ const MAX_KEPT_IDLE = 2
 /** A piece is not used where this part of it would do. */
 const WASTED_PART = 1 / 4
 
+/** What is written over memory that cannot be taken away from those who still have a view of it. */
+const POISON = 0xdb
+
 /** Memory that is used again when nobody uses it any more: the system makes large pieces slowly. */
 export class BufferPool {
   readonly #allocate: (bytes: number) => Uint8Array
   readonly #unused: Uint8Array[] = []
   #unusedBytes = 0
+  #pinnedBytes = 0
 
   /** @param allocate as that of a device */
   constructor(allocate: (bytes: number) => Uint8Array) {
     this.#allocate = allocate
+  }
+
+  /** Bytes of the pieces that are pinned. */
+  get pinnedBytes(): number {
+    return this.#pinnedBytes
   }
 
   /** Memory of at least so many bytes, with anything in it, for one user. */
@@ -27,7 +36,7 @@ export class BufferPool {
       ({ length }) => bytes <= length && bytes > length * WASTED_PART,
     )
     const memory = fits < 0 ? this.#allocate(bytes) : this.#takeOut(fits)
-    return new PooledBuffer(memory, this.#takeBack)
+    return new PooledBuffer(memory, this.#takeBack, this.#count)
   }
 
   /** There is nothing to read: only little is kept. */
@@ -39,6 +48,10 @@ export class BufferPool {
     const [memory] = this.#unused.splice(index, 1) as [Uint8Array]
     this.#unusedBytes -= memory.length
     return memory
+  }
+
+  readonly #count = (pinnedBytes: number): void => {
+    this.#pinnedBytes += pinnedBytes
   }
 
   readonly #takeBack = (memory: Uint8Array): void => {
@@ -53,11 +66,21 @@ export class PooledBuffer {
   /** May be longer than what was asked for. */
   readonly memory: Uint8Array
   readonly #takeBack: (memory: Uint8Array) => void
+  readonly #count: (pinnedBytes: number) => void
+  /** Somebody may have changed what is before this byte of its buffer. */
+  lentTo = 0
   #users = 1
+  /** Undefined if it was never pinned. */
+  #pins: number | undefined
 
-  constructor(memory: Uint8Array, takeBack: (memory: Uint8Array) => void) {
+  constructor(
+    memory: Uint8Array,
+    takeBack: (memory: Uint8Array) => void,
+    count: (pinnedBytes: number) => void,
+  ) {
     this.memory = memory
     this.#takeBack = takeBack
+    this.#count = count
   }
 
   /** Has one more user, who releases it too. */
@@ -66,9 +89,44 @@ export class PooledBuffer {
     return this
   }
 
+  /** As `share`, for a user who hands out views that may be kept for too long: `unpin` ends it. */
+  pin(): this {
+    const pins = this.#pins ?? 0
+    if (pins === 0) this.#count(this.memory.length)
+    this.#pins = pins + 1
+    return this.share()
+  }
+
+  /** Ends a `pin`. */
+  unpin(): void {
+    this.#pins = (this.#pins ?? 0) - 1
+    if (this.#pins === 0) this.#count(-this.memory.length)
+    this.release()
+  }
+
   /** One user less. After the last one, it may be overwritten at any time. */
   release(): void {
     this.#users--
-    if (this.#users === 0) this.#takeBack(this.memory)
+    if (this.#users > 0) return
+    const memory = this.#pins === undefined ? this.memory : takenAway(this.memory)
+    if (memory !== undefined) this.#takeBack(memory)
   }
+}
+
+/**
+ * The same memory, of which nobody has a view any more: older ones are detached, so that using one shows. Undefined if that cannot be,
+ * for memory that is a part of something else: then it is overwritten, and not used again.
+ */
+function takenAway(memory: Uint8Array): Uint8Array | undefined {
+  const { buffer, byteLength } = memory
+  if (buffer.byteLength === byteLength) {
+    try {
+      const moved = structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })
+      return new Uint8Array(moved, 0, byteLength)
+    } catch {
+      // There is memory that is not detached, such as that of WebAssembly.
+    }
+  }
+  memory.fill(POISON)
+  return undefined
 }

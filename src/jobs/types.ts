@@ -129,6 +129,8 @@ export interface ProcessOptions<Out> {
   readonly maxHeldBytes?: number
   /** How long handlers under way may go on once it stops, in milliseconds. Default 10,000; `Infinity` waits for them. */
   readonly graceMs?: number
+  /** As of `ReceiveManyOptions`: an item is good until it is settled. Default false. */
+  readonly views?: boolean
   /** Resolve once the ring is empty and all items are handled. Default false: wait for more. */
   readonly untilEmpty?: boolean
   /** Stops `process`. */

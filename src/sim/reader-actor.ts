@@ -93,7 +93,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   ): Promise<void> {
     switch (step.kind) {
       case 'receive':
-        return this.#receive(handle, step.max)
+        return this.#receive(handle, step.max, step.id % 2 === 0)
       case 'ack':
         return this.#ack(handle, step.part, new Random(step.order))
       case 'through':
@@ -130,9 +130,11 @@ export class ReaderActor extends RoleActor<ReaderStep> {
     }
   }
 
-  async #receive(handle: ReaderHandle, max: number): Promise<void> {
+  async #receive(handle: ReaderHandle, max: number, views: boolean): Promise<void> {
     for (let count = 0; count < max; count++) {
-      const entries = await this.#take(handle, () => handle.reader.tryReceiveMany({ maxItems: 1 }))
+      const entries = await this.#take(handle, () =>
+        handle.reader.tryReceiveMany({ maxItems: 1, views }),
+      )
       if (entries.length === 0) return handle.process.clock.sleep(PAUSE_MS)
     }
   }

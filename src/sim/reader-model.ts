@@ -11,6 +11,8 @@ export interface Delivered {
   readonly position: Position
   /** Absent of damage. */
   readonly entry?: RingEntry
+  /** The bytes that came. */
+  readonly bytes?: Uint8Array
   /** How many damaged items it stands for. */
   readonly damaged: number
   /** Its acknowledgement began, and was not rejected. */
@@ -68,7 +70,19 @@ export class ReaderModel {
     oracle.popped(this.session, [popped], { fromOwn: false, damaged: this.damaged })
     this.damaged = 0
     this.front = id
-    this.delivered.push({ id, position, entry, damaged: 0, finished: false })
+    const bytes = new Uint8Array(item)
+    this.delivered.push({ id, position, entry, bytes, damaged: 0, finished: false })
+  }
+
+  /** What is not acknowledged is as it came, also if it is a view. */
+  #checkUnchanged(some: readonly Delivered[]): void {
+    const changed = new Set(this.replay.map(({ id }) => id))
+    for (const { id, entry, bytes, finished } of some) {
+      if (finished || entry === undefined || bytes === undefined || changed.has(id)) continue
+      if (!isEqual(entry.item, bytes)) {
+        throw new Violation('view', `item ${id} has changed before it was acknowledged`)
+      }
+    }
   }
 
   /** After going back, only what is not acknowledged comes again, and all of it does. */
@@ -79,6 +93,9 @@ export class ReaderModel {
     }
     if (known.position !== entry.position) {
       throw new Violation('position', `item ${known.id} ends somewhere else now`)
+    }
+    if (known.bytes !== undefined && !isEqual(entry.item, known.bytes)) {
+      throw new Violation('altered', `item ${known.id} has other bytes now`)
     }
     this.vanish(this.replay.splice(0, at))
     this.replay.shift()
@@ -138,6 +155,7 @@ export class ReaderModel {
 
   /** Some acknowledgements began: from here on the ring may advance past what is finished without a gap. */
   begin(some: readonly Delivered[]): void {
+    this.#checkUnchanged(some)
     for (const one of some) one.finished = true
     const next = this.#mayAcknowledge()
     if (next !== undefined) this.#context.oracle.acknowledges(next)
@@ -172,8 +190,11 @@ export class ReaderModel {
   goBack(all = false): void {
     const prefix = new Set(this.prefix())
     const behind = this.delivered.filter((one) => !prefix.has(one))
+    const lent = behind.filter(({ finished }) => !finished)
     if (all) for (const one of behind) one.finished = false
     this.replay = behind.filter(({ finished }) => !finished)
+    // What a program does to its items is nothing to the ring.
+    for (const { entry } of lent) entry?.item.fill(0xee)
   }
 
   /** The reader has no more entries than are known, and the entry that it names as holding the others is one of them. */
@@ -192,4 +213,8 @@ export class ReaderModel {
       throw new Violation('held', `an entry that is finished, or gone, holds the others`)
     }
   }
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index])
 }

@@ -84,6 +84,7 @@ export class Work {
     const { letters, requeues, counts, onUndecodable } = this.#step
     return {
       ...{ concurrency, attempts, graceMs, untilEmpty, signal: this.#stop.signal },
+      views: this.#step.id % 2 === 0,
       backoff: { firstMs: 4, maxMs: 20 },
       random: () => 0.5,
       maxHeldBytes: this.#step.heldBytes,

@@ -101,6 +101,11 @@ describe('aligned memory', () => {
     expect(isAligned(memory.subarray(512), 1024)).toBe(false)
     expect(isAligned(memory.subarray(4096), 65536)).toBe(true)
     expect(isAligned(new Uint8Array(8192), 512)).toBe(false)
+    const large = allocateAligned(1 << 20)
+    const { buffer } = large
+    const moved = new Uint8Array(structuredClone(buffer, { transfer: [buffer as ArrayBuffer] }))
+    expect(large).toHaveLength(0)
+    expect(isAligned(moved, 4096)).toBe(true)
     expect(isAligned(new Uint8Array(0), 512)).toBe(true)
   })
 

@@ -178,11 +178,7 @@ const FORMAT2 = [
     '2-hostile',
   ),
   format2('a flipped bit in a table is not corrected', 'flip', 3000, [
-    [
-      LOG_READER,
-      'mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined',
-      'undefined',
-    ],
+    [LOG_READER, 'if (!mayCorrect || items.hasTable) return { items }', 'return { items }'],
   ]),
   format2('a flipped bit in a header is not corrected', 'flip', 3000, [
     [LOG_READER, 'guess?.header.start.crc === logPosition.crc', 'guess?.header.start.crc === -1'],
@@ -322,7 +318,7 @@ const FORMAT2 = [
     [BATCH_CUTTER, '(this.#commit ? 0 : uncommitted + count)', '0'],
   ]),
   format2('a batch is encoded ahead over the one that is being written', 'none', 500, [
-    [PRODUCER2, 'this.#memory = memory\n', ''],
+    [PRODUCER2, ';[this.#memory, this.#otherMemory] = [this.#otherMemory, this.#memory]', ''],
   ]),
   format2('a batch that was encoded ahead does not follow the one before it', 'none', 500, [
     [PRODUCER2, 'encoded: this.#encode(batch, tail)', 'encoded: this.#encode(batch, this.#tail)'],

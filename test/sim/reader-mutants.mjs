@@ -11,6 +11,21 @@ const HOLD = 'ring/queue/hold.ts'
 const mutant = mutantsOf({ format: '2-reader' })
 
 export const READERS = [
+  mutant('the memory of a view is used again before its entry is acknowledged', 'none', 500, [
+    'ring/format2/log/batch-items.ts',
+    'for (let index = begin; index < end; index++) pooled.pin()',
+    '',
+  ]),
+  mutant('a view is given back when it is delivered', 'none', 500, [
+    SOURCE,
+    'if (pin !== undefined) delivery.pins = [...(delivery.pins ?? []), pin]',
+    'pin?.unpin()',
+  ]),
+  mutant('what was lent as a view is not read again', 'none', 500, [
+    'ring/format2/log/consumer-log.ts',
+    'this.#forgetLent(position)\n    return',
+    'return',
+  ]),
   mutant('the ring advances past a gap', 'kill', 300, [
     DELIVERIES,
     'const last = this.#unfinished === undefined ? this.#last : this.#unfinished.before',

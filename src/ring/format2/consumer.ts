@@ -1,3 +1,4 @@
+import type { PooledBuffer } from '../../block/buffer-pool.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
@@ -69,6 +70,15 @@ async function checkpointedSlots(disk: Disk): Promise<Slots> {
 
 /** The consumer's state as a slot has it, without time and text. */
 type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'skipped' | 'missed'>
+
+/** Views keep so much memory from being used again; beyond that, items are copied. */
+const MAX_PINNED_BYTES = 64 << 20
+
+/** An item that may be a view of what was read. */
+export interface LentItem extends PoppedItem {
+  /** What is pinned for the view, until it is unpinned. */
+  readonly pin?: PooledBuffer | undefined
+}
 
 /** Items that were pushed at the same time. */
 export interface Run {
@@ -162,13 +172,18 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   popMany(options: PopManyOptions = {}): Promise<readonly PoppedItem[]> {
-    return this.#popMany(options, () => undefined)
+    return this.#popMany(options, () => undefined, false)
+  }
+
+  /** As `popMany`, with views instead of copies as long as not too much memory is pinned by them. */
+  popLent(options: PopManyOptions): Promise<readonly LentItem[]> {
+    return this.#popMany(options, () => undefined, true)
   }
 
   /** As `popMany`, with the times of the pushes. */
   async popRuns(options: PopManyOptions): Promise<readonly Run[]> {
     const runs: { readonly start: number; readonly time: number }[] = []
-    const popped = await this.#popMany(options, (start, time) => runs.push({ start, time }))
+    const popped = await this.#popMany(options, (start, time) => runs.push({ start, time }), false)
     return runs.map(({ start, time }, index) => ({
       items: popped.slice(start, runs[index + 1]?.start),
       time,
@@ -179,10 +194,11 @@ export class Format2Consumer extends Format2Role implements Consumer {
   #popMany(
     options: PopManyOptions,
     onRun: (start: number, time: number) => void,
-  ): Promise<readonly PoppedItem[]> {
+    views: boolean,
+  ): Promise<readonly LentItem[]> {
     return this.run(async () => {
       const { maxItems, maxBytes } = popBounds(options)
-      const popped: PoppedItem[] = []
+      const popped: LentItem[] = []
       const begun = this.clock.now()
       this.#emptyAt = Number.NEGATIVE_INFINITY
       let from = options.from ?? this.position
@@ -191,7 +207,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
       this.#log.begin(options.signal)
       try {
         for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
-          const next = await this.#next(from, popped.length > 0)
+          const lend = views && this.#log.pinnedBytes < MAX_PINNED_BYTES
+          const next = await this.#next(from, popped.length > 0, lend)
           if (next === undefined) break
           onRun(popped.length, next.time)
           bytes += next.popped.item.length
@@ -200,6 +217,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
             next.popped.position,
             maxItems - popped.length,
             maxBytes - bytes,
+            lend,
           )
           for (const entry of rest) {
             bytes += entry.item.length
@@ -308,11 +326,12 @@ export class Format2Consumer extends Format2Role implements Consumer {
     throw new RangeError(`position ${toText(position)} was not returned by a pop`)
   }
 
-  /** A copy of the next sound item. Damage before it is thrown, unless it is to be skipped or something was popped already. */
+  /** The next sound item: a copy, or a view if it is lent. Damage before it is thrown, unless it is to be skipped or something was popped already. */
   async #next(
     from: Position,
     some: boolean,
-  ): Promise<{ readonly popped: PoppedItem; readonly time: number } | undefined> {
+    lend: boolean,
+  ): Promise<{ readonly popped: LentItem; readonly time: number } | undefined> {
     let missed = 0
     for (let at = from; ; ) {
       let step = await this.#log.next(at)
@@ -330,8 +349,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
       }
       if (step.status === 'item') {
         const { position: after, time } = step
-        const item = new Uint8Array(step.item)
-        const popped = { item, position: after, pushedAt: time }
+        const item = lend ? step.item : new Uint8Array(step.item)
+        const pin = lend ? step.lend() : undefined
+        const popped = { item, position: after, pushedAt: time, ...(pin !== undefined && { pin }) }
         return { popped: missed > 0 ? { ...popped, missed } : popped, time }
       }
       if ((step.status === 'damage' || step.status === 'too-large') && some) return undefined

@@ -349,17 +349,14 @@ export class Format2Producer extends Format2Role implements Producer {
     committedTo: number,
     commit: boolean,
   ): Ahead | undefined {
-    const { blockSize } = this.disk.layout
     if (start === cutter.count) return undefined
     const part = cutter.next(start, tail.seq - committedTo, this.#roomFrom(tail))
     const { end, bytes, needed } = part
-    const isShort = batchBlocks(end - start, bytes, blockSize) * blockSize <= MAX_BATCH_BYTES
-    if (end === start || needed > 0 || !isShort) return undefined
+    // A single item may take more than a batch does.
+    if (end === start || needed > 0 || bytes > MAX_BATCH_BYTES) return undefined
     const batch = this.#batchOf(cutter, start, part, tail, commit)
     try {
-      const memory = this.#otherMemory
-      this.#otherMemory = this.#memory
-      this.#memory = memory
+      ;[this.#memory, this.#otherMemory] = [this.#otherMemory, this.#memory]
       return { ...batch, part, encoded: this.#encode(batch, tail) }
     } catch {
       // There is no memory: the write that is under way does not fail for it. It is encoded again when its turn comes.

@@ -70,7 +70,7 @@ export class Acknowledger {
     this.#closing.throwIfAborted()
     // Once more if the write of another call failed, which reverted this entry too.
     do {
-      if (!this.#finish(delivery)) return
+      if (!this.#finish(delivery)) return this.#deliveries.unpin(delivery)
       if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
       this.#deliveries.wait(delivery)
       await this.#writeFinished()
@@ -83,7 +83,11 @@ export class Acknowledger {
     for (let rest = deliveries; rest.length > 0; ) {
       for (const delivery of rest) this.#deliveries.finish(delivery)
       this.catchUp()
-      const leading = rest.filter((delivery) => this.#deliveries.finish(delivery))
+      const leading = rest.filter((delivery) => {
+        const leads = this.#deliveries.finish(delivery)
+        if (!leads) this.#deliveries.unpin(delivery)
+        return leads
+      })
       if (leading.length === 0) return
       if (this.#lazy !== undefined) return this.#writeLater(this.#lazy, leading.length)
       for (const delivery of leading) this.#deliveries.wait(delivery)

@@ -1,3 +1,4 @@
+import type { PooledBuffer } from '../../block/buffer-pool.ts'
 import type { Position } from '../../position.ts'
 
 /** Not acknowledged. */
@@ -16,6 +17,8 @@ export interface Delivery {
   /** Where reading it begins; undefined for what lies between two items and was not delivered. */
   readonly from: Position | undefined
   state: typeof PENDING | typeof RECORDED | typeof WAITING | typeof GONE
+  /** What is pinned for views of the item. */
+  pins: readonly PooledBuffer[] | undefined
   before: Delivery | undefined
   after: Delivery | undefined
 }
@@ -141,12 +144,21 @@ export class Deliveries {
       position,
       from,
       state: PENDING,
+      pins: undefined,
       before: undefined,
       after: undefined,
     }
     this.#insert(delivery, revisited)
     this.#noteUnfinished(delivery)
     return delivery
+  }
+
+  /** Its views are not good any more. */
+  unpin(delivery: Delivery): void {
+    const { pins } = delivery
+    if (pins === undefined) return
+    delivery.pins = undefined
+    for (const pin of pins) pin.unpin()
   }
 
   /** Everything before a position that was not read, because it is damaged, is finished. */
@@ -272,6 +284,7 @@ export class Deliveries {
     delivery.before = undefined
     delivery.after = undefined
     delivery.state = GONE
+    this.unpin(delivery)
     this.#size--
     if (this.#unfinished !== delivery) return
     this.#unfinished = after
@@ -280,5 +293,12 @@ export class Deliveries {
 }
 
 function finishedAt(position: Position): Delivery {
-  return { position, from: undefined, state: RECORDED, before: undefined, after: undefined }
+  return {
+    position,
+    from: undefined,
+    state: RECORDED,
+    pins: undefined,
+    before: undefined,
+    after: undefined,
+  }
 }

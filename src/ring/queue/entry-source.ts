@@ -1,20 +1,24 @@
+import type { PooledBuffer } from '../../block/buffer-pool.ts'
 import type { Clock } from '../../clock.ts'
 import { type Codec, decodeItem } from '../../codec/codec.ts'
 import { isCodecError, isRingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
-import { Format2Consumer } from '../format2/consumer.ts'
+import { Format2Consumer, type LentItem } from '../format2/consumer.ts'
 import { fromPosition, startOf } from '../format2/position.ts'
 import { formatPosition, parsePosition } from '../shared/position-text.ts'
-import type { Consumer, PopManyOptions, PoppedItem } from '../types.ts'
+import type { Consumer, PopManyOptions } from '../types.ts'
 import type { Acknowledger } from './acknowledger.ts'
-import type { Deliveries } from './deliveries.ts'
+import type { Deliveries, Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { type ReaderEvent, readerEvents } from './events.ts'
 import type { Hold } from './hold.ts'
 
 /** How many entries are taken at most; the signal ends a search, and waiting for a codec. */
-type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'>
+type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'> & {
+  /** Whether items may be views. */
+  readonly views?: boolean
+}
 
 /** What an {@link EntrySource} works with. */
 interface EntrySourceParts<Out> {
@@ -47,7 +51,7 @@ export class EntrySource<Out> {
   /** The last position that was ever delivered, or reported. */
   #deliveredTo: Position
   /** What was popped and not delivered, the next one last. */
-  #popped: PoppedItem[] = []
+  #popped: LentItem[] = []
   /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
   #missed = 0
   /** Where to go on after what the last pop stopped at. */
@@ -87,6 +91,7 @@ export class EntrySource<Out> {
    */
   goTo(position: Position, all: boolean): void {
     const isSkip = this.#stoppedBefore === position
+    for (const { pin } of this.#popped) pin?.unpin()
     this.#popped = []
     this.#missed = 0
     this.#stoppedBefore = undefined
@@ -98,6 +103,7 @@ export class EntrySource<Out> {
   /** Takes decoded items from what was popped, popping more if there is nothing. */
   async take(options: TakeOptions): Promise<readonly RingEntry<Out>[]> {
     const { maxItems = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = options
+    const views = options.views === true
     const deliveries = this.#deliveries
     if (deliveries.hasUnwritten) await this.#acknowledger.writeUnwritten()
     this.#passFinished()
@@ -108,17 +114,19 @@ export class EntrySource<Out> {
       if (this.#popped.length === 0 && entries.length === 0) {
         // The pop before may have found only what is finished, and entries are acknowledged meanwhile.
         this.#passFinished()
-        this.#popped = await this.#pop(options.signal)
+        this.#popped = await this.#pop(options.signal, views)
       }
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
-      const { item: stored, position, pushedAt, missed = 0 } = popped
+      const { position, pushedAt, missed = 0 } = popped
       if (this.#acknowledger.hasLeft(position) || deliveries.passFinished(position)) {
         this.#missed += missed
         this.#passed(position)
         continue
       }
       if (this.#hold.check()) break
+      const pin = views ? popped.pin : undefined
+      const stored = popped.pin === pin ? popped.item : new Uint8Array(popped.item)
       try {
         const decoded = decodeItem(this.#codec, stored, position, this.#consumer.format)
         const item =
@@ -126,7 +134,7 @@ export class EntrySource<Out> {
             ? await untilAborted(decoded, options.signal, this.#closing)
             : decoded
         const told = this.#missed + missed
-        const delivery = deliveries.deliver(position, this.#startOf(position))
+        const delivery = this.#deliver(position, pin)
         const stamp = { bytes: stored.length, pushedAt, missed: told }
         entries.push(new DeliveredEntry(item, stamp, delivery, this.#acknowledger))
         this.#missed = 0
@@ -134,17 +142,23 @@ export class EntrySource<Out> {
         if (entries.length > 0) break
         if (isCodecError(error)) {
           this.#missed += missed
-          const delivery = deliveries.deliver(position, this.#startOf(position))
+          const delivery = this.#deliver(position, pin)
           error.ack = () => this.#acknowledger.acknowledge(delivery)
-          this.#passed(position)
+          this.#passed(position, pin)
         }
         throw error
       }
-      this.#passed(position)
+      this.#passed(position, pin)
       taken += stored.length
     }
     if (readerEvents.hasSubscribers && entries.length > 0) this.#tell(entries, deliveredBefore)
     return entries
+  }
+
+  #deliver(position: Position, pin: PooledBuffer | undefined): Delivery {
+    const delivery = this.#deliveries.deliver(position, this.#startOf(position))
+    if (pin !== undefined) delivery.pins = [...(delivery.pins ?? []), pin]
+    return delivery
   }
 
   #tell(entries: readonly RingEntry<Out>[], deliveredBefore: Position): void {
@@ -176,14 +190,18 @@ export class EntrySource<Out> {
     this.#acknowledger.catchUp()
     const { finishedTo } = this.#deliveries
     if (this.#acknowledger.isBefore(this.#cursor, finishedTo)) {
-      this.#popped = this.#popped.filter(({ position }) => position > finishedTo)
+      this.#popped = this.#popped.filter((popped) => {
+        const isAhead = popped.position > finishedTo
+        if (!isAhead) popped.pin?.unpin()
+        return isAhead
+      })
       this.#cursor = finishedTo
       this.#deliveries.goTo(finishedTo, false)
     }
   }
 
   /** Pops what comes next; the last one first. */
-  async #pop(waiting: AbortSignal | undefined): Promise<PoppedItem[]> {
+  async #pop(waiting: AbortSignal | undefined, views: boolean): Promise<LentItem[]> {
     const consumer = this.#consumer
     const from = this.#cursor
     // Also `close` ends what looks past damage.
@@ -191,7 +209,11 @@ export class EntrySource<Out> {
     const signal = waiting === undefined ? closing : AbortSignal.any([waiting, closing])
     this.#stoppedBefore = undefined
     try {
-      return [...(await consumer.popMany({ from, signal }))].reverse()
+      const lends = views && consumer instanceof Format2Consumer
+      const popped = lends
+        ? await consumer.popLent({ from, signal })
+        : await consumer.popMany({ from, signal })
+      return [...popped].reverse()
     } catch (error) {
       this.#stoppedBefore = afterStop(error)
       this.#reported(this.#stoppedBefore)
@@ -204,8 +226,10 @@ export class EntrySource<Out> {
     }
   }
 
-  #passed(position: Position): void {
-    this.#popped.pop()
+  /** @param pin what the entry keeps of its view */
+  #passed(position: Position, pin?: PooledBuffer): void {
+    const popped = this.#popped.pop()
+    if (pin === undefined) popped?.pin?.unpin()
     this.#cursor = position
     this.#reported(position)
   }

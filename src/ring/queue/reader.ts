@@ -74,7 +74,14 @@ const KINDS: OptionKinds<ReaderOptions<never>> = {
 /** What `receiveMany` takes. */
 export interface ReceiveManyOptions
   extends WaitingOptions,
-    Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {}
+    Pick<PopManyOptions, 'maxItems' | 'maxBytes'> {
+  /**
+   * Whether the codec gets, and so `bytes` answers, items as views of the memory they were read into, and not as copies. A view is good
+   * until its entry is acknowledged: from then on the memory is used again, and the view detached (its length is 0). Views that keep
+   * more than 64 MiB from being used again are followed by copies. In format 1 all are. Default false.
+   */
+  readonly views?: boolean
+}
 
 /** How much `flush` waits for. */
 export interface FlushOptions extends WaitingOptions {

@@ -341,6 +341,24 @@ export const CALLS: readonly Call[] = [
     },
   },
   {
+    name: 'RingReader.open, views',
+    share: 0.3,
+    run: async ({ device, deliver }) => {
+      const { signal } = device
+      await using reader = await RingReader.open(device, { clock, signal })
+      signal.addEventListener('abort', () => void reader.close(), { once: true })
+      for (let count = 0; count < MAX_POPS; count++) {
+        const entries = await reader.tryReceiveMany({ maxItems: 3, views: true })
+        if (entries.length === 0) return
+        for (const { item } of entries) deliver(item)
+        for (const { item } of entries) item.fill(0xee)
+        const [first] = entries
+        if (first !== undefined && count % 2 === 0) await first.ack()
+        if (count % 8 === 1) await reader.rewind()
+      }
+    },
+  },
+  {
     name: 'RingReader.open, process',
     share: 0.3,
     run: async ({ device, deliver }) => {
@@ -352,7 +370,7 @@ export const CALLS: readonly Call[] = [
       }
       const deadLetter = async ({ bytes }: DeadLetter<Uint8Array>): Promise<void> => deliver(bytes)
       return await reader.process(handler, {
-        ...{ untilEmpty: true, concurrency: 8, graceMs: 0, deadLetter, signal },
+        ...{ untilEmpty: true, concurrency: 8, graceMs: 0, deadLetter, signal, views: true },
       })
     },
   },

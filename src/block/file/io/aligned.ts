@@ -35,7 +35,13 @@ function makeMemory(bytes: number): ArrayBuffer {
 /** Whether direct I/O can transfer this memory without a copy. */
 export function isAligned(buffer: Uint8Array, sectorSize: number): boolean {
   if (buffer.byteLength === 0) return true
-  return buffer.byteOffset % Math.min(sectorSize, PAGE) === 0 && made.has(buffer.buffer)
+  if (buffer.byteOffset % Math.min(sectorSize, PAGE) !== 0) return false
+  // What was made here and transferred is another buffer, of the same memory.
+  return made.has(buffer.buffer) || isResizable(buffer.buffer)
+}
+
+function isResizable(buffer: ArrayBufferLike): boolean {
+  return buffer instanceof ArrayBuffer && buffer.resizable === true
 }
 
 /** A bounded number of aligned buffers, through which unaligned memory is copied. */

@@ -2,7 +2,7 @@ import type { SalvageBlockDevice } from '../../../block/wrap/salvage.ts'
 import type { Finding } from '../../report/finding.ts'
 import { cannotRead } from '../../report/read-around.ts'
 import type { Disk } from '../disk/disk.ts'
-import { offsetIn } from '../log/diagnose.ts'
+import { offsetIn } from '../disk/offset-in.ts'
 
 /** What an unreadable sector can be a part of. `log` is the data area; `outside` is after the ring. */
 type Kind = 'own' | 'lease' | 'log' | 'outside'

@@ -303,12 +303,18 @@ export function masksOf(block: Uint8Array, header: BatchHeader): readonly number
 /**
  * A batch without its masks.
  * @param stored all of its blocks as they are on the device; not changed, because a search may read them as well
+ * @param allocate memory for a copy
  * @returns the same memory if nothing is masked, else a copy
  */
-export function unmasked(stored: Uint8Array, header: BatchHeader): Uint8Array {
+export function unmasked(
+  stored: Uint8Array,
+  header: BatchHeader,
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): Uint8Array {
   const masks = masksOf(stored, header)
   if (!isMasked(masks)) return stored
-  const batch = new Uint8Array(stored)
+  const batch = allocate(stored.length).subarray(0, stored.length)
+  batch.set(stored)
   applyMasks(batch, masks, 0, batch.length)
   return batch
 }

@@ -1,15 +1,5 @@
 import { crc32c, locateFlippedBit } from '../../../checksum/crc32c.ts'
-import {
-  BATCH_HEADER_BYTES,
-  type BatchHeader,
-  CRC_AT,
-  LSN_AT,
-  MAGIC,
-  openHeader,
-  RECORD_BYTES,
-  tableBytes,
-  unmasked,
-} from './batch.ts'
+import { BATCH_HEADER_BYTES, type BatchHeader, CRC_AT, LSN_AT, MAGIC, openHeader } from './batch.ts'
 import { isBad } from './block.ts'
 import { viewOf } from './bytes.ts'
 import type { Layout } from './layout.ts'
@@ -58,7 +48,8 @@ function onlyBit(at: number, difference: number): FlippedBit | undefined {
   return difference >>> 0 === 2 ** bit ? { at: at + (bit >> 3), bit: bit & 7 } : undefined
 }
 
-function locate(from: number, length: number, difference: number): FlippedBit | undefined {
+/** The bit that makes a checksum differ, in bytes that begin at `from`. */
+export function locate(from: number, length: number, difference: number): FlippedBit | undefined {
   const bit = locateFlippedBit(length, difference)
   return bit === undefined ? undefined : { at: from + Math.floor(bit / 8), bit: bit % 8 }
 }
@@ -66,25 +57,4 @@ function locate(from: number, length: number, difference: number): FlippedBit | 
 /** Flips a bit of a batch. */
 export function flip(batch: Uint8Array, { at, bit }: FlippedBit): void {
   batch[at] = (batch[at] as number) ^ (1 << bit)
-}
-
-/**
- * The table of a batch if one of its bits was flipped.
- * @param stored the batch's blocks as they are on the device, or as many as contain the table
- * @returns the corrected bytes, and the item that has to confirm the correction
- */
-export function guessTable(
-  stored: Uint8Array,
-  header: BatchHeader,
-):
-  | { readonly stored: Uint8Array; readonly flipped: FlippedBit; readonly item: number }
-  | undefined {
-  const table = unmasked(stored, header).subarray(BATCH_HEADER_BYTES, tableBytes(header))
-  const flipped = locate(BATCH_HEADER_BYTES, table.length, crc32c(table) ^ header.tableCrc)
-  if (flipped === undefined) return undefined
-  const guess = new Uint8Array(stored)
-  flip(guess, flipped)
-  // What follows the entries masks the only item.
-  const item = Math.floor((flipped.at - BATCH_HEADER_BYTES) / RECORD_BYTES)
-  return { stored: guess, flipped, item: Math.min(item, header.records - 1) }
 }

@@ -1,8 +1,9 @@
 import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { crc32c } from '../../../checksum/crc32c.ts'
 import { RingError } from '../../../errors.ts'
+import { Lazy } from '../../../util/lazy.ts'
 import type { Names } from '../../types.ts'
-import { type BadBlock, formatUuid } from './block.ts'
+import type { BadBlock } from './block.ts'
 import { identifyRing } from './identify.ts'
 import { type Layout, makeLayout } from './layout.ts'
 import {
@@ -19,6 +20,8 @@ import {
 } from './slots.ts'
 import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
+
+const misfits = new Lazy(() => import('./misfits.ts'))
 
 /** The names of a reader that has no role. */
 const NOBODY: Names = { queue: 'unknown', client: 'unknown' }
@@ -77,15 +80,24 @@ export class Disk {
     return Disk.#of(device, ring, await device.getInfo(), NOBODY)
   }
 
-  static #of(device: BlockDevice, ring: Superblock, info: BlockInfo, names: Names): Disk {
+  static async #of(
+    device: BlockDevice,
+    ring: Superblock,
+    info: BlockInfo,
+    names: Names,
+  ): Promise<Disk> {
     const { sectorSize, sizeSectors } = info
-    if (sizeSectors * sectorSize < ring.deviceBytes) {
-      throw shrunk(ring, sizeSectors * sectorSize, device.name)
+    const found = sizeSectors * sectorSize
+    if (found < ring.deviceBytes) {
+      const { shrunk } = misfits.value ?? (await misfits.load())
+      throw shrunk(ring, found, device.name)
     }
     const layout = makeLayout(ring.blockSize, ring.deviceBytes, device.name)
-    const wrong = misfit(ring, layout, sectorSize, device.name)
-    if (wrong !== undefined) throw wrong
-    return new Disk(device, ring, layout, info, names)
+    const isWhole = ring.blockSize % sectorSize === 0
+    const isSame = ring.dataOffset === layout.dataOffset && ring.dataBlocks === layout.dataBlocks
+    if (isWhole && isSame) return new Disk(device, ring, layout, info, names)
+    const { misfit } = misfits.value ?? (await misfits.load())
+    throw misfit(ring, layout, sectorSize, device.name)
   }
 
   /** Reads all four slots in one request. */
@@ -220,49 +232,5 @@ export function exhausted(device: string, { field, expected, found }: BadBlock):
     `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
       `written. Continue in a new ring, with the unacknowledged items of this one: sbr migrate ${device} NEW --keep`,
     { device, field, expected, found },
-  )
-}
-
-function shrunk({ uuid, deviceBytes }: Superblock, found: number, device: string): RingError {
-  return new RingError(
-    'RING_DEVICE_TOO_SMALL',
-    `${device} has shrunk: the ring ${formatUuid(uuid)} needs ${deviceBytes} bytes, but ${found} are left; ` +
-      'restore its original size',
-    { device, field: 'device size', expected: `at least ${deviceBytes}`, found: String(found) },
-  )
-}
-
-function misfit(
-  ring: Superblock,
-  layout: Layout,
-  sectorSize: number,
-  device: string,
-): RingError | undefined {
-  if (ring.blockSize % sectorSize !== 0) return tooLargeSectors(ring, sectorSize, device)
-  if (ring.dataOffset === layout.dataOffset && ring.dataBlocks === layout.dataBlocks) {
-    return undefined
-  }
-  const field = 'data area'
-  const expected = `${layout.dataBlocks} blocks at ${layout.dataOffset}`
-  const found = `${ring.dataBlocks} blocks at ${ring.dataOffset}`
-  return new RingError(
-    'RING_CORRUPT',
-    `The ring ${formatUuid(ring.uuid)} does not fit ${device}: ${field}: expected ${expected}, found ${found}`,
-    { device, field, expected, found },
-  )
-}
-
-/** The ring is fine, but with these sectors it cannot be written block by block. */
-export function tooLargeSectors(
-  { uuid, blockSize }: Pick<Superblock, 'uuid' | 'blockSize'>,
-  sectorSize: number,
-  device: string,
-): RingError {
-  return new RingError(
-    'RING_SECTOR_SIZE',
-    `The ring ${formatUuid(uuid)} on ${device} has blocks of ${blockSize} bytes, but the device was opened with sectors of ` +
-      `${sectorSize}: open it with a sector size of ${blockSize}; if its own sectors are larger, copy it to a device with smaller ` +
-      'ones, such as a file',
-    { device, field: 'sector size', expected: String(blockSize), found: String(sectorSize) },
   )
 }

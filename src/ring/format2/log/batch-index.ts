@@ -89,6 +89,14 @@ export class BatchIndex {
     this.#count()
   }
 
+  /** Releases a batch: it is read again when it is wanted. */
+  forget(segment: BatchSegment): void {
+    const { start, end, limit } = segment
+    release([segment])
+    this.#keptBytes -= this.#bytesOf(segment.batch)
+    this.replace(segment, { kind: 'span', start, end, limit })
+  }
+
   replace(segment: Segment, other: Segment): void {
     this.#segments[this.#segments.indexOf(segment)] = other
   }
@@ -122,10 +130,7 @@ export class BatchIndex {
     for (let index = 0; this.#keptBytes > KEPT_BYTES && index < this.#segments.length; index++) {
       const segment = this.#segments[index] as Segment
       if (segment.kind !== 'batch' || segment === wanted) continue
-      this.#keptBytes -= this.#bytesOf(segment.batch)
-      release([segment])
-      const { start: logPosition, end, limit } = segment
-      this.#segments[index] = { kind: 'span', start: logPosition, end, limit }
+      this.forget(segment)
     }
     if (this.#segments.length > MAX_SEGMENTS) this.#merge(wanted)
   }

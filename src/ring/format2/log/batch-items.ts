@@ -20,6 +20,8 @@ export class BatchItems {
   readonly #starts: Float64Array
   /** 1 for each item whose checksum holds. */
   readonly #sound: Uint8Array
+  /** Of items before this one, somebody may have a view, and have changed it. */
+  #lentTo = 0
 
   private constructor(
     header: BatchHeader,
@@ -92,6 +94,25 @@ export class BatchItems {
     return this.#bytes.subarray(this.#starts[index], this.#starts[index + 1])
   }
 
+  /**
+   * Lends items, as views of the batch's memory.
+   * @returns what is pinned for each of them, until `unpin`
+   */
+  lend(begin: number, end: number): PooledBuffer | undefined {
+    this.#lentTo = Math.max(this.#lentTo, end)
+    const pooled = this.#pooled
+    if (pooled === undefined || begin === end) return pooled
+    for (let index = begin; index < end; index++) pooled.pin()
+    const to = this.#bytes.byteOffset + (this.#starts[end] as number)
+    pooled.lentTo = Math.max(pooled.lentTo, to)
+    return pooled
+  }
+
+  /** Whether an item may have been changed since it was verified: it has to be read again. */
+  isLent(index: number): boolean {
+    return index < this.#lentTo
+  }
+
   /** Gives the memory back. The items' lengths stay known. */
   release(): void {
     if (this.#batch === undefined) return
@@ -124,21 +145,23 @@ export class BatchItems {
   }
 
   /**
-   * Copies of the sound items from `begin` on, in one buffer, up to and including the one that brings their bytes to
-   * `maxBytes`.
+   * The sound items from `begin` on, in one buffer, up to and including the one that brings their bytes to `maxBytes`.
+   * @param views whether they are views of the batch's memory, and not copies
    */
-  copy(begin: number, end: number, maxBytes: number): readonly Uint8Array[] {
+  slice(begin: number, end: number, maxBytes: number, views: boolean): readonly Uint8Array[] {
     if (!this.isHeld) return []
     const starts = this.#starts
     const first = starts[begin] as number
     let to = begin
     while (to < end && this.isSound(to) && (starts[to] as number) - first < maxBytes) to++
-    const { buffer } = new Uint8Array(this.#bytes.subarray(first, starts[to]))
-    const copies: Uint8Array[] = []
+    const bytes = this.#bytes.subarray(first, starts[to])
+    const { buffer, byteOffset } = views ? bytes : new Uint8Array(bytes)
+    const items: Uint8Array[] = []
     for (let index = begin; index < to; index++) {
       const start = starts[index] as number
-      copies.push(new Uint8Array(buffer, start - first, (starts[index + 1] as number) - start))
+      const length = (starts[index + 1] as number) - start
+      items.push(new Uint8Array(buffer, byteOffset + start - first, length))
     }
-    return copies
+    return items
   }
 }

@@ -1,8 +1,9 @@
+import type { PooledBuffer } from '../../../block/buffer-pool.ts'
 import type { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
+import { Lazy } from '../../../util/lazy.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from '../../shared/item-limits.ts'
 import type { BatchHeader } from '../disk/batch.ts'
-import { bad } from '../disk/block.ts'
 import { type Cursor, cursorAfter, cursorAt, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
 import { currentEpoch, type Epochs, firstUnseen } from '../disk/epochs.ts'
@@ -10,14 +11,15 @@ import { addBytes, isSameLogPosition, type LogPosition } from '../disk/log-posit
 import type { ProducerSlot } from '../disk/slots.ts'
 import { fromPosition, positionsFrom, toPosition } from '../position.ts'
 import { BatchIndex, type BatchSegment, type DamagedSegment, type Segment } from './batch-index.ts'
-import { publishCorrection } from './correction.ts'
-import { type BatchProblem, diagnoseHeader } from './diagnose.ts'
+import type { BatchProblem } from './diagnose.ts'
 import { KnownEpochs } from './known-epochs.ts'
 import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
-import { contradiction, lossAt, tooLargeAt } from './log-errors.ts'
+import { contradiction } from './log-errors.ts'
 import { type Batch, LogReader } from './log-reader.ts'
-import { missingItems } from './missing.ts'
 import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
+
+const losses = new Lazy(() => import('./losses.ts'))
+type Losses = typeof import('./losses.ts')
 
 /** A log position where the log contradicts what the producer's slots said when they were last read. */
 interface Suspect {
@@ -186,15 +188,36 @@ export class ConsumerLog {
    * @throws {RingError} `RING_CORRUPT`
    */
   async next(position: Position): Promise<Next> {
+    this.#forgetLent(position)
     return await this.#at<Found | TooLarge>(position, ({ batch, start: logPosition }, seq) => {
       const { epoch, time } = batch.header
-      const item = batch.items.at(seq - logPosition.seq)
+      const index = seq - logPosition.seq
+      const item = batch.items.at(index)
       if (item === undefined) {
         const after = this.#known.positionAfter(position, logPosition.lsn, batch.end.seq)
-        return tooLargeAt(this.#disk, batch, after, this.#maxItemBytes)
+        return this.#tooLarge(batch, after)
       }
-      return { status: 'item', item, position: toPosition(epoch, seq + 1), time }
+      const lend = (): PooledBuffer | undefined => batch.items.lend(index, index + 1)
+      return { status: 'item', item, position: toPosition(epoch, seq + 1), time, lend }
     })
+  }
+
+  async #tooLarge(batch: Batch, after: Position): Promise<TooLarge> {
+    const { tooLargeAt } = losses.value ?? (await losses.load())
+    return tooLargeAt(this.#disk, batch, after, this.#maxItemBytes)
+  }
+
+  /** Bytes of memory that views of items keep from being used again. */
+  get pinnedBytes(): number {
+    return this.#reader.pinnedBytes
+  }
+
+  /** An item that was lent as a view may have been changed since it was verified: its batch is read again. */
+  #forgetLent(position: Position): void {
+    const seq = this.seqOf(position)
+    const segment = this.#index.find(seq)
+    if (segment?.kind !== 'batch' || !segment.batch.items.isLent(seq - segment.start.seq)) return
+    this.#index.forget(segment)
   }
 
   /** Whether `next`, which found nothing at a position, would find nothing there now, by the next block: false if that is unknown. */
@@ -224,7 +247,7 @@ export class ConsumerLog {
 
   async #at<T extends { readonly status: string; readonly position: Position }>(
     position: Position,
-    soundAt: (segment: BatchSegment, seq: number) => T,
+    soundAt: (segment: BatchSegment, seq: number) => T | Promise<T>,
   ): Promise<T | Missed | Loss | Nothing> {
     const found = await this.#find(position, soundAt)
     // If the slots and the log contradict each other, this could loop without end.
@@ -234,7 +257,7 @@ export class ConsumerLog {
 
   #find<T extends { readonly status: string }>(
     position: Position,
-    soundAt: (segment: BatchSegment, seq: number) => T,
+    soundAt: (segment: BatchSegment, seq: number) => T | Promise<T>,
   ): Promise<T | Missed | Loss | Nothing> {
     return this.#settled<T | Missed | Loss | Nothing>(async (recheckedAt) => {
       const seq = this.seqOf(position)
@@ -252,16 +275,18 @@ export class ConsumerLog {
       if (segment.kind === 'suspect') return segment
       const isSound =
         segment.kind === 'batch' && segment.batch.items.isSound(seq - segment.start.seq)
-      return isSound ? soundAt(segment, seq) : this.#loss(segment, seq, position)
+      if (isSound) return soundAt(segment, seq)
+      return this.#loss(losses.value ?? (await losses.load()), segment, seq, position)
     })
   }
 
   /**
-   * Copies of the items right after one that `next` returned, as far as they are sound and in the same batch. They share a
-   * buffer; nothing is read.
+   * The items right after one that `next` returned, as far as they are sound and in the same batch, and were not lent before. They
+   * share a buffer; nothing is read.
    * @param maxBytes stops at the item that reaches this
+   * @param lend whether they are lent, and not copied
    */
-  rest(position: Position, maxItems: number, maxBytes: number): readonly Rest[] {
+  rest(position: Position, maxItems: number, maxBytes: number, lend: boolean): readonly Rest[] {
     const first = this.seqOf(position)
     const segment = this.#index.find(first)
     // A clamped position contradicts the log; `next` reports it.
@@ -269,14 +294,18 @@ export class ConsumerLog {
     if (segment?.kind !== 'batch' || isClamped || first < this.#producer.truncatedTo.seq) return []
     const { items, header } = segment.batch
     const begin = first - segment.start.seq
+    // That may be in the next batch already.
+    if (items.isLent(begin)) return []
     const committed = Math.min(this.#committedTo, segment.limit) - segment.start.seq
     const end = Math.min(items.length, committed, begin + maxItems)
-    const copies = items.copy(begin, end, maxBytes)
-    const positions = positionsFrom(header.epoch, first + 1, copies.length)
-    return copies.map((item, index) => ({
+    const found = items.slice(begin, end, maxBytes, lend)
+    const pin = lend ? items.lend(begin, begin + found.length) : undefined
+    const positions = positionsFrom(header.epoch, first + 1, found.length)
+    return found.map((item, index) => ({
       item,
       position: positions[index] as Position,
       pushedAt: header.time,
+      ...(pin !== undefined && { pin }),
     }))
   }
 
@@ -340,7 +369,7 @@ export class ConsumerLog {
       said.seq > this.#committedTo &&
       (isKnown || said.seq <= logPosition.seq)
     ) {
-      this.#addMissing(said)
+      this.#addMissing(said, losses.value ?? (await losses.load()))
       return undefined
     }
     let batch = await this.#batchAt(logPosition)
@@ -373,6 +402,10 @@ export class ConsumerLog {
         return undefined
       }
     }
+    if (batch.flipped !== undefined) {
+      const { publishCorrection } = losses.value ?? (await losses.load())
+      publishCorrection(this.#disk, batch)
+    }
     this.#add(batch)
     return undefined
   }
@@ -388,7 +421,6 @@ export class ConsumerLog {
 
   #add(batch: Batch): void {
     const { header } = batch
-    publishCorrection(this.#disk, batch)
     this.#addSegment({ kind: 'batch', start: header.start, end: batch.end, limit: Infinity, batch })
     this.#committedTo = Math.max(this.#committedTo, header.committedTo)
     this.#lastEpoch = header.epoch
@@ -401,7 +433,7 @@ export class ConsumerLog {
   }
 
   /** Takes the slot's word for what is committed. Items that no batch contains are damaged. */
-  #addMissing(said: LogPosition): void {
+  #addMissing(said: LogPosition, { missingItems }: Losses): void {
     const logPosition = this.#frontier
     if (said.seq > logPosition.seq) {
       const problem = missingItems(this.#disk, logPosition, said)
@@ -470,18 +502,13 @@ export class ConsumerLog {
     }
   }
 
-  /** Why no batch could be read at a log position. */
   async #problemAt(logPosition: LogPosition): Promise<BatchProblem> {
-    const found = await diagnoseHeader(this.#disk, logPosition, this.#epochs)
-    if (found !== undefined) return found
-    // It is readable after all, but the batches after it are not.
-    const problem = bad('batch', 'one that continues the log', 'none')
-    const offset = this.#disk.offsetOf(logPosition.lsn)
-    return { structure: 'batch header', offset, at: 0, bytes: 0, problem, items: undefined }
+    const { problemAt } = losses.value ?? (await losses.load())
+    return problemAt(this.#disk, logPosition, this.#epochs)
   }
 
   /** A run of damaged items, reported at once. */
-  #loss(segment: DamagedSegment, seq: number, from: Position): Loss {
+  #loss({ lossAt }: Losses, segment: DamagedSegment, seq: number, from: Position): Loss {
     const committed = Math.min(segment.end.seq, segment.limit, this.#committedTo)
     const positionAt = (end: number) => this.#known.positionAfter(from, segment.start.lsn, end)
     return lossAt(this.#disk, segment, seq, committed, positionAt)

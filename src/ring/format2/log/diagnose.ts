@@ -3,6 +3,7 @@ import { type BadBlock, bad, isBad } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, type Epochs } from '../disk/epochs.ts'
 import type { LogPosition } from '../disk/log-position.ts'
+import { offsetIn } from '../disk/offset-in.ts'
 import type { Batch } from './log-reader.ts'
 
 /** One thing that is wrong with a batch. */
@@ -103,10 +104,4 @@ function misfit(
   ] as const
   const wrong = fields.find(([, expected, found]) => expected !== found)
   return wrong && bad(wrong[0], String(wrong[1]), String(wrong[2]))
-}
-
-/** The device offset of a batch's byte. A batch may wrap around the end of the data area. */
-export function offsetIn(disk: Disk, lsn: number, at: number): number {
-  const { blockSize } = disk.layout
-  return disk.offsetOf(lsn + Math.floor(at / blockSize)) + (at % blockSize)
 }

@@ -1,8 +1,10 @@
+import { Lazy } from '../../../util/lazy.ts'
 import type { Disk } from '../disk/disk.ts'
 import { beginEpoch, currentEpoch, type Epoch, type Epochs, firstUnseen } from '../disk/epochs.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.ts'
-import { LogReader } from './log-reader.ts'
+
+const search = new Lazy(() => import('./restart.ts'))
 
 /** A ring that overwrites gives up this part of it at once, because each truncation costs two writes. */
 const PARTS = 32
@@ -107,38 +109,24 @@ export class FreeSpace {
     if (!this.#disk.ring.overwrites || needed > committed.lsn) return false
     const wanted = Math.min(needed + this.#part, committed.lsn)
     const cursor = this.#restarts.find(({ lsn }) => lsn >= wanted && lsn < wanted + this.#part)
-    this.#truncatedTo = cursor ?? (await this.#restartFrom(wanted, committed, signal))
+    if (cursor === undefined) {
+      const { restartFrom } = search.value ?? (await search.load())
+      const from = this.#free
+      this.#truncatedTo = await restartFrom(
+        this.#disk,
+        this.#epochs,
+        from,
+        wanted,
+        committed,
+        signal,
+      )
+    } else this.#truncatedTo = cursor
     return true
   }
 
   /** Takes a truncation back that could not be written: only items before this log position are given up. */
   takeBack(truncatedTo: LogPosition): void {
     this.#truncatedTo = truncatedTo
-  }
-
-  /** The first log position from `wanted` on where a batch begins and everything before it is committed. */
-  async #restartFrom(
-    wanted: number,
-    committed: LogPosition,
-    signal?: AbortSignal,
-  ): Promise<LogPosition> {
-    const epochs = this.#epochs
-    const reader = new LogReader(this.#disk, { signal })
-    let logPosition = this.#free
-    let committedTo = logPosition.seq
-    while (logPosition.lsn < wanted || committedTo < logPosition.seq) {
-      if (logPosition.lsn >= committed.lsn) return committed
-      logPosition = (await reader.restartAt(logPosition, committedTo, epochs)) ?? logPosition
-      const batch = await reader.batchAt(logPosition, epochs)
-      const header =
-        batch?.header ?? (await reader.nextHeader(logPosition.lsn + 1, committed.lsn, epochs))
-      if (header === undefined) return committed
-      const end = batch?.end ?? header.start
-      const epoch = epochs.find(({ start }) => start.lsn === end.lsn)
-      logPosition = epoch?.start ?? end
-      committedTo = epoch?.start.seq ?? Math.max(committedTo, header.committedTo)
-    }
-    return logPosition
   }
 
   get #free(): LogPosition {

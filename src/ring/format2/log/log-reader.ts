@@ -1,3 +1,5 @@
+import type { PooledBuffer } from '../../../block/buffer-pool.ts'
+import { Lazy } from '../../../util/lazy.ts'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
@@ -8,7 +10,7 @@ import {
   tableBytes,
   unmasked,
 } from '../disk/batch.ts'
-import { type FlippedBit, guessHeader, guessTable } from '../disk/correct.ts'
+import { type FlippedBit, guessHeader } from '../disk/correct.ts'
 import type { Disk } from '../disk/disk.ts'
 import { allowsEpoch, currentEpoch, type Epochs } from '../disk/epochs.ts'
 import { MAX_BATCH_BYTES } from '../disk/layout.ts'
@@ -16,6 +18,8 @@ import type { LogPosition } from '../disk/log-position.ts'
 import { applyMasks } from '../disk/mask.ts'
 import { BatchItems } from './batch-items.ts'
 import { ReadAhead, type Window } from './read-ahead.ts'
+
+const tables = new Lazy(() => import('../disk/correct-table.ts'))
 
 /** Searches, and checks of items that are too large for memory, read pieces of this size. */
 const PIECE_BYTES = 1 << 20
@@ -82,6 +86,11 @@ export class LogReader {
   /** Everything before this LSN is known to be written. */
   setWrittenTo(lsn: number): void {
     this.#ahead.setWrittenTo(lsn)
+  }
+
+  /** Bytes of the memory that is pinned by views of items. */
+  get pinnedBytes(): number {
+    return this.#ahead.pinnedBytes
   }
 
   /**
@@ -278,11 +287,17 @@ export class LogReader {
     const { bytes, pooled } = await this.#blocks(header.start.lsn, isHeld ? blocks : 1)
     const read = (stored: Uint8Array): BatchItems | Promise<BatchItems> => {
       if (!isHeld) return this.#scanItem(stored, header, blocks)
-      const batch = unmasked(stored, header)
-      return BatchItems.of(batch, header, batch === bytes ? pooled.share() : undefined)
+      let own: PooledBuffer | undefined
+      const batch = unmasked(stored, header, (bytes) => {
+        own = this.#ahead.lend(bytes)
+        return own.memory
+      })
+      return BatchItems.of(batch, header, batch === bytes ? pooled.share() : own)
     }
     const items = await read(bytes)
-    const guess = mayCorrect && !items.hasTable ? guessTable(bytes, header) : undefined
+    if (!mayCorrect || items.hasTable) return { items }
+    const { guessTable } = tables.value ?? (await tables.load())
+    const guess = guessTable(bytes, header)
     const corrected = guess && (await read(guess.stored))
     if (guess === undefined || corrected?.isSound(guess.item) !== true) return { items }
     items.release()

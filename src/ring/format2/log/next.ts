@@ -1,3 +1,4 @@
+import type { PooledBuffer } from '../../../block/buffer-pool.ts'
 import type { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
 import type { LogPosition } from '../disk/log-position.ts'
@@ -15,6 +16,8 @@ export interface Found {
   readonly position: Position
   /** When it was pushed, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
+  /** Has the view stay good until what this returns is unpinned. Nothing to unpin: it stays good. */
+  readonly lend: () => PooledBuffer | undefined
 }
 
 /** Consecutive sound items of one batch. */
@@ -30,10 +33,12 @@ export interface Sound {
   readonly position: Position
 }
 
-/** A copy of an item that follows another one. */
+/** An item that follows another one: a copy, or a view if it was lent. */
 export interface Rest extends Pick<Found, 'item' | 'position'> {
   /** As `time` of `Found`. */
   readonly pushedAt: number
+  /** What is pinned for the view. */
+  readonly pin?: PooledBuffer | undefined
 }
 
 /** There is no item yet. */

@@ -21,7 +21,7 @@ export interface Window {
   readonly pooled: PooledBuffer
 }
 
-const NOTHING = { lsn: 0, bytes: new Uint8Array(0) }
+const NOTHING = { lsn: 0, bytes: new Uint8Array(0), pooled: undefined }
 
 /** The blocks after the window, read while the window is used. */
 interface Coming {
@@ -64,6 +64,16 @@ export class ReadAhead {
   constructor(disk: Disk) {
     this.#disk = disk
     this.#memory = new BufferPool((bytes) => disk.device.allocate(bytes))
+  }
+
+  /** Memory of the same pool. */
+  lend(bytes: number): PooledBuffer {
+    return this.#memory.lend(bytes)
+  }
+
+  /** Bytes of the memory that is pinned. */
+  get pinnedBytes(): number {
+    return this.#memory.pinnedBytes
   }
 
   /** Everything before this LSN is known to be written. */
@@ -199,11 +209,12 @@ export class ReadAhead {
     return lsn + bytes.length / this.#disk.layout.blockSize
   }
 
-  /** The part of the window from an LSN on; empty if it has none. */
+  /** The part of the window from an LSN on; empty if it has none, or if somebody may have changed it. */
   #held(lsn: number): Uint8Array {
-    const { lsn: from, bytes } = this.#window ?? NOTHING
+    const { lsn: from, bytes, pooled } = this.#window ?? NOTHING
     const at = (lsn - from) * this.#disk.layout.blockSize
-    return bytes.subarray(at < 0 ? bytes.length : at)
+    const isLent = bytes.byteOffset + at < (pooled?.lentTo ?? 0)
+    return bytes.subarray(at < 0 || isLent ? bytes.length : at)
   }
 }
 

@@ -16,6 +16,7 @@ export interface ProcessSettings<Out> {
   readonly attemptStore: ProcessOptions<Out>['attemptStore']
   readonly maxHeldBytes: number
   readonly graceMs: number
+  readonly views: boolean
   readonly untilEmpty: boolean
   readonly signal: AbortSignal | undefined
   readonly clock: Clock
@@ -40,6 +41,7 @@ const KINDS: OptionKinds<ProcessOptions<never>> = {
   attemptStore: 'object',
   maxHeldBytes: 'number',
   graceMs: 'number',
+  views: 'boolean',
   untilEmpty: 'boolean',
   signal: 'object',
   random: 'function',
@@ -54,7 +56,8 @@ export function processSettings<Out>(
   { clock, client }: { readonly clock: Clock; readonly client: string },
 ): ProcessSettings<Out> {
   checkOptions(CALL, options, KINDS)
-  const { concurrency = 1, keyOf, requeueTo, attemptStore, untilEmpty = false, signal } = options
+  const { concurrency = 1, keyOf, requeueTo, attemptStore, signal } = options
+  const { untilEmpty = false, views = false } = options
   const backoff = backoffOf(CALL, options, { firstMs: FIRST_MS, maxMs: MAX_MS })
   const { maxHeldBytes = MAX_HELD_BYTES, graceMs = GRACE_MS } = options
   const deadLetter = sinkOf(options.deadLetter, { clock, client })
@@ -76,7 +79,7 @@ export function processSettings<Out>(
     throw new TypeError(`${CALL}: attemptStore has get, set and delete, as a Map has`)
   }
   const policy = { concurrency, attempts, backoff, deadLetter }
-  const limits = { maxHeldBytes, graceMs, untilEmpty, signal, clock }
+  const limits = { maxHeldBytes, graceMs, untilEmpty, views, signal, clock }
   return { ...policy, onUndecodable, keyOf, requeueTo, attemptStore, ...limits }
 }
 

@@ -23,11 +23,13 @@ export interface ProcessSource<Out> extends SettlementSource<Out> {
   receiveMany(options: {
     readonly maxItems: number
     readonly maxBytes: number
+    readonly views: boolean
     readonly signal: AbortSignal
   }): Promise<readonly RingEntry<Out>[]>
   tryReceiveMany(options: {
     readonly maxItems: number
     readonly maxBytes: number
+    readonly views: boolean
     readonly signal: AbortSignal
   }): Promise<readonly RingEntry<Out>[]>
   bytesOf(entry: Pick<RingEntry<Out>, 'position'>): Promise<Uint8Array | undefined>
@@ -178,13 +180,13 @@ export class Processor<Out> {
   }
 
   async #next(maxItems: number, signal: AbortSignal): Promise<readonly ItemTask<Out>[]> {
-    const { untilEmpty, requeueTo } = this.#settings
+    const { untilEmpty, requeueTo, views } = this.#settings
     const source = this.#source
     try {
       for (;;) {
         while (this.#requeuer.isMoving && !signal.aborted) await this.#scheduler.change()
         if (signal.aborted) return []
-        const bounds = { maxItems, maxBytes: READ_BYTES, signal }
+        const bounds = { maxItems, maxBytes: READ_BYTES, views, signal }
         if (!untilEmpty && requeueTo === undefined) {
           return this.#tasks(await source.receiveMany(bounds))
         }

@@ -1,0 +1,9 @@
+import { ringContestant } from '../lib/ring-store.mjs'
+
+export default ringContestant({
+  title: "shared-block-ring, format 2, items as views, engine 'sync'",
+  short: 'views, sync',
+  format: 2,
+  views: true,
+  device: { engine: 'sync' },
+})

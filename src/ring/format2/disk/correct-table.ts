@@ -1,0 +1,30 @@
+import { crc32c } from '../../../checksum/crc32c.ts'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  RECORD_BYTES,
+  tableBytes,
+  unmasked,
+} from './batch.ts'
+import { type FlippedBit, flip, locate } from './correct.ts'
+
+/**
+ * The table of a batch if one of its bits was flipped.
+ * @param stored the batch's blocks as they are on the device, or as many as contain the table
+ * @returns the corrected bytes, and the item that has to confirm the correction
+ */
+export function guessTable(
+  stored: Uint8Array,
+  header: BatchHeader,
+):
+  | { readonly stored: Uint8Array; readonly flipped: FlippedBit; readonly item: number }
+  | undefined {
+  const table = unmasked(stored, header).subarray(BATCH_HEADER_BYTES, tableBytes(header))
+  const flipped = locate(BATCH_HEADER_BYTES, table.length, crc32c(table) ^ header.tableCrc)
+  if (flipped === undefined) return undefined
+  const guess = new Uint8Array(stored)
+  flip(guess, flipped)
+  // What follows the entries masks the only item.
+  const item = Math.floor((flipped.at - BATCH_HEADER_BYTES) / RECORD_BYTES)
+  return { stored: guess, flipped, item: Math.min(item, header.records - 1) }
+}

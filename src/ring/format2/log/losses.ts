@@ -1,0 +1,110 @@
+import { RingError } from '../../../errors.ts'
+import type { Position } from '../../../position.ts'
+import { channel } from '../../../util/diagnostics.ts'
+import { itemTooLarge } from '../../shared/item-limits.ts'
+import { bad, textOf } from '../disk/block.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { Epochs } from '../disk/epochs.ts'
+import type { LogPosition } from '../disk/log-position.ts'
+import { offsetIn } from '../disk/offset-in.ts'
+import { toText } from '../position.ts'
+import type { DamagedSegment } from './batch-index.ts'
+import type { CorrectionMessage } from './correction.ts'
+import { type BatchProblem, damageAt, diagnoseHeader } from './diagnose.ts'
+import type { Batch } from './log-reader.ts'
+import type { Loss, TooLarge } from './next.ts'
+
+// What a reader says of damage; loaded when there is some.
+
+const corrections = channel('shared-block-ring:correction')
+
+/**
+ * The run of damaged items that begins at `seq`.
+ * @param committed items before this one are committed
+ * @param positionAt the position at a sequence number
+ */
+export function lossAt(
+  disk: Disk,
+  segment: DamagedSegment,
+  seq: number,
+  committed: number,
+  positionAt: (seq: number) => Position,
+): Loss {
+  const { name: device } = disk.device
+  const isGap = segment.kind === 'gap'
+  const problem = isGap ? segment.problem : damageAt(disk, segment.batch, seq)
+  const end = isGap ? committed : Math.min(committed, problem.items?.to ?? committed)
+  const items = end - seq
+  const position = positionAt(end)
+  const { structure, offset } = problem
+  const text = textOf(problem.problem)
+  const error = new RingError(
+    'RING_DAMAGED',
+    `${items} items of ${device} are damaged: sequence ${seq} to ${end - 1}. At byte ${offset} of the device, ` +
+      `${structure}: ${text}. Advance to position ${toText(position)} to skip them`,
+    {
+      ...{ device, offset, items, structure, problem: text },
+      sequence: { first: seq, last: end - 1 },
+      position: toText(position),
+    },
+  )
+  const time = isGap ? undefined : segment.batch.header.time
+  const where = { start: segment.start, end: segment.end, seq }
+  return { status: 'damage', items, position, error, time, problem, ...where }
+}
+
+/** Why items are missing: the slots count more items before a log position than the batches contain. */
+export function missingItems(
+  disk: Disk,
+  logPosition: LogPosition,
+  said: LogPosition,
+): BatchProblem {
+  return {
+    structure: 'producer slots',
+    offset: disk.layout.producerSlots[0],
+    at: 0,
+    bytes: 0,
+    problem: bad('committed items', `${logPosition.seq}, as batches hold`, String(said.seq)),
+    items: undefined,
+  }
+}
+
+/** Why no batch could be read at a log position. */
+export async function problemAt(
+  disk: Disk,
+  logPosition: LogPosition,
+  epochs: Epochs,
+): Promise<BatchProblem> {
+  const found = await diagnoseHeader(disk, logPosition, epochs)
+  if (found !== undefined) return found
+  // It is readable after all, but the batches after it are not.
+  const problem = bad('batch', 'one that continues the log', 'none')
+  const offset = disk.offsetOf(logPosition.lsn)
+  return { structure: 'batch header', offset, at: 0, bytes: 0, problem, items: undefined }
+}
+
+/** Publishes the bit that was corrected in a batch, if there was one. */
+export function publishCorrection(disk: Disk, { header, flipped }: Batch): void {
+  if (flipped === undefined || !corrections.hasSubscribers) return
+  const offset = offsetIn(disk, header.start.lsn, flipped.at)
+  const { name: device } = disk.device
+  corrections.publish({ device, offset, bit: flipped.bit } satisfies CorrectionMessage)
+}
+
+/** A batch whose only item is sound, and larger than the reader accepts. */
+export function tooLargeAt(
+  disk: Disk,
+  { header }: Batch,
+  position: Position,
+  maxItemBytes: number,
+): TooLarge {
+  const { start, bodyBytes: length, time } = header
+  const error = itemTooLarge({
+    device: disk.device.name,
+    offset: disk.offsetOf(start.lsn),
+    length,
+    position: toText(position),
+    maxItemBytes,
+  })
+  return { status: 'too-large', position, error, time }
+}
