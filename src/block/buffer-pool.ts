@@ -69,6 +69,8 @@ export class PooledBuffer {
   readonly #count: (pinnedBytes: number) => void
   /** Somebody may have changed what is before this byte of its buffer. */
   lentTo = 0
+  /** What it counts for, also after a program took it away with a view of it. */
+  readonly #bytes: number
   #users = 1
   /** Undefined if it was never pinned. */
   #pins: number | undefined
@@ -79,8 +81,14 @@ export class PooledBuffer {
     count: (pinnedBytes: number) => void,
   ) {
     this.memory = memory
+    this.#bytes = memory.length
     this.#takeBack = takeBack
     this.#count = count
+  }
+
+  /** Whether a program that has a view took the memory away: transferred it, or made it smaller. */
+  get isGone(): boolean {
+    return this.memory.length === 0
   }
 
   /** Has one more user, who releases it too. */
@@ -92,7 +100,7 @@ export class PooledBuffer {
   /** As `share`, for a user who hands out views that may be kept for too long: `unpin` ends it. */
   pin(): this {
     const pins = this.#pins ?? 0
-    if (pins === 0) this.#count(this.memory.length)
+    if (pins === 0) this.#count(this.#bytes)
     this.#pins = pins + 1
     return this.share()
   }
@@ -100,7 +108,7 @@ export class PooledBuffer {
   /** Ends a `pin`. */
   unpin(): void {
     this.#pins = (this.#pins ?? 0) - 1
-    if (this.#pins === 0) this.#count(-this.memory.length)
+    if (this.#pins === 0) this.#count(-this.#bytes)
     this.release()
   }
 

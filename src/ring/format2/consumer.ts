@@ -225,6 +225,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
           }
           from = popped.at(-1)?.position ?? from
         }
+      } catch (error) {
+        for (const { pin } of popped) pin?.unpin()
+        throw error
       } finally {
         this.#log.end()
       }

@@ -91,8 +91,7 @@ export class EntrySource<Out> {
    */
   goTo(position: Position, all: boolean): void {
     const isSkip = this.#stoppedBefore === position
-    for (const { pin } of this.#popped) pin?.unpin()
-    this.#popped = []
+    this.#dropPopped()
     this.#missed = 0
     this.#stoppedBefore = undefined
     this.#cursor = position
@@ -118,6 +117,10 @@ export class EntrySource<Out> {
       }
       const popped = this.#popped.at(-1)
       if (popped === undefined) break
+      if (popped.pin?.isGone === true) {
+        this.#dropPopped()
+        continue
+      }
       const { position, pushedAt, missed = 0 } = popped
       if (this.#acknowledger.hasLeft(position) || deliveries.passFinished(position)) {
         this.#missed += missed
@@ -198,6 +201,12 @@ export class EntrySource<Out> {
       this.#cursor = finishedTo
       this.#deliveries.goTo(finishedTo, false)
     }
+  }
+
+  /** What was popped and not delivered is popped again. */
+  #dropPopped(): void {
+    for (const { pin } of this.#popped) pin?.unpin()
+    this.#popped = []
   }
 
   /** Pops what comes next; the last one first. */

@@ -74,3 +74,16 @@ test('what was pinned is lent again without the views of it', () => {
   expect(memory.lend(MIB).memory).toHaveLength(MIB)
   expect(made()).toBe(1)
 })
+
+test('memory that a program takes away does not stay pinned', () => {
+  const { memory, made } = counted()
+  const lent = memory.lend(MIB)
+  lent.pin()
+  structuredClone(lent.memory.buffer, { transfer: [lent.memory.buffer as ArrayBuffer] })
+  expect(lent.isGone).toBe(true)
+  lent.release()
+  lent.unpin()
+  expect(memory.pinnedBytes).toBe(0)
+  expect(memory.lend(MIB).memory).toHaveLength(MIB)
+  expect(made()).toBe(2)
+})

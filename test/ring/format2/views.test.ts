@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { PooledBuffer } from '../../../src/block/buffer-pool.ts'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
+import { BlockError } from '../../../src/errors.ts'
 import { Producer } from '../../../src/ring/access/attach.ts'
+import type { RingEntry } from '../../../src/ring/queue/entry.ts'
 import { RingReader } from '../../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { attachProducer } from '../../helpers/ring.ts'
@@ -24,6 +27,14 @@ function memory(sizeBytes = 4 * MIB): MemoryBlockDevice {
 
 function itemsOf(count: number, length = 20_000): Uint8Array[] {
   return Array.from({ length: count }, (_, index) => new Uint8Array(length).fill(index + 1))
+}
+
+/** Items that look like batches, so that they are masked. */
+function plantedItems(count: number): Uint8Array[] {
+  return itemsOf(count).map((item) => {
+    for (let at = 4; at + 4 <= item.length; at += 4) item.set([0x53, 0x42, 0x52, 0x42], at)
+    return item
+  })
 }
 
 test('views are the items, and share the memory that was read', async () => {
@@ -88,6 +99,72 @@ test.each([1, 3, 100])('nor does it where each item is a batch, %i at a time', a
   }
 })
 
+test.each([
+  ['one batch', itemsOf(9)],
+  ['masked', plantedItems(9)],
+])(
+  'a program that transfers a view takes nothing from what comes after it: %s',
+  async (_, items) => {
+    await using reader = await ringWith(items)
+    for (let round = 0; round < 3; round++) {
+      const got: Uint8Array[] = []
+      for (let entries = await taken(reader); entries.length > 0; entries = await taken(reader)) {
+        got.push(...entries.map(({ item }) => new Uint8Array(item)))
+        for (const { item } of entries) {
+          if (item.length > 0)
+            structuredClone(item.buffer, { transfer: [item.buffer as ArrayBuffer] })
+        }
+      }
+      expect(got).toEqual(items)
+      await reader.rewind()
+    }
+    expect((await reader.receiveMany()).map(({ item }) => item)).toEqual(items)
+  },
+)
+
+function taken(reader: RingReader): Promise<readonly RingEntry<Uint8Array>[]> {
+  return reader.tryReceiveMany({ ...VIEWS, maxItems: 2 })
+}
+
+test('nor where each item is a batch', async () => {
+  const device = memory()
+  await Producer.create(device, { blockSize: 512 })
+  await using writer = await RingWriter.open(device)
+  for (const item of itemsOf(9, 3)) await writer.push(item)
+  await using reader = await RingReader.open(device)
+  for (let round = 0; round < 3; round++) {
+    const got: (number | undefined)[] = []
+    for (let entries = await taken(reader); entries.length > 0; entries = await taken(reader)) {
+      got.push(...entries.map(({ item }) => item[0]))
+      const buffer = entries[0]?.item.buffer as ArrayBuffer
+      structuredClone(buffer, { transfer: [buffer] })
+    }
+    expect(got).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+    await reader.rewind()
+  }
+})
+
+test('what was popped before a read failed does not stay pinned', async () => {
+  const device = memory()
+  await Producer.create(device)
+  await using writer = await RingWriter.open(device)
+  for (const item of itemsOf(2, 300_000)) await writer.push(item)
+  await using reader = await RingReader.open(device)
+  const pin = vi.spyOn(PooledBuffer.prototype, 'pin')
+  const unpin = vi.spyOn(PooledBuffer.prototype, 'unpin')
+  const read = device.read.bind(device)
+  device.read = async (sector, buffers) => {
+    if (pin.mock.calls.length > 0)
+      throw new BlockError('BLOCK_IO', 'unreadable', { device: device.name })
+    return read(sector, buffers)
+  }
+  await expect(reader.receiveMany(VIEWS)).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  expect(pin).toHaveBeenCalled()
+  expect(unpin).toHaveBeenCalledTimes(pin.mock.calls.length)
+  device.read = read
+  expect((await reader.receiveMany(VIEWS)).map(({ item }) => item)).toEqual(itemsOf(2, 300_000))
+})
+
 test('without the option, items that were read for views are copies', async () => {
   await using reader = await ringWith(itemsOf(4))
   const [first] = await reader.receiveMany({ ...VIEWS, maxItems: 1 })
@@ -99,10 +176,7 @@ test('without the option, items that were read for views are copies', async () =
 })
 
 test('masked items are views as well', async () => {
-  const planted = itemsOf(3).map((item) => {
-    for (let at = 0; at + 4 <= item.length; at += 4) item.set([0x53, 0x42, 0x52, 0x42], at)
-    return item
-  })
+  const planted = plantedItems(3)
   await using reader = await ringWith(planted)
   const entries = await reader.receiveMany(VIEWS)
   const items = entries.map(({ item }) => item)

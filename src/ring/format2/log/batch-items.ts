@@ -108,9 +108,9 @@ export class BatchItems {
     return pooled
   }
 
-  /** Whether an item may have been changed since it was verified: it has to be read again. */
+  /** Whether an item may have been changed since it was verified, or taken away: it has to be read again. */
   isLent(index: number): boolean {
-    return index < this.#lentTo
+    return index < this.#lentTo || this.#pooled?.isGone === true
   }
 
   /** Gives the memory back. The items' lengths stay known. */

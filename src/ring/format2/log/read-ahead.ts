@@ -209,12 +209,12 @@ export class ReadAhead {
     return lsn + bytes.length / this.#disk.layout.blockSize
   }
 
-  /** The part of the window from an LSN on; empty if it has none, or if somebody may have changed it. */
+  /** The part of the window from an LSN on; empty if it has none, or if somebody may have changed it, or took it away. */
   #held(lsn: number): Uint8Array {
     const { lsn: from, bytes, pooled } = this.#window ?? NOTHING
     const at = (lsn - from) * this.#disk.layout.blockSize
     const isLent = bytes.byteOffset + at < (pooled?.lentTo ?? 0)
-    return bytes.subarray(at < 0 || isLent ? bytes.length : at)
+    return at < 0 || isLent || bytes.length === 0 ? NOTHING.bytes : bytes.subarray(at)
   }
 }
 
