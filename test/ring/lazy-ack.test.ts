@@ -50,6 +50,21 @@ test('many calls share one write, and after enough of them it is waited for', as
   expect(reader.consumer.position).toBe(reader.position)
 })
 
+test('a call that acknowledges many entries counts once', async () => {
+  const device = await filled()
+  const options = { codec: text, clock: new FakeClock(), lazyAck: { calls: 3, ms: 1e6 } }
+  await using reader = await RingReader.open(device, options)
+  const { position } = reader.consumer
+  const entries = await reader.receiveMany()
+  await reader.ackAll(entries.slice(0, 10))
+  await reader.ackThrough(entries[14] ?? position)
+  // Nothing can advance by these: an entry before them is not acknowledged.
+  await reader.ackAll(entries.slice(16, 20))
+  expect(reader.consumer.position).toBe(position)
+  await reader.ackAll(entries.slice(15, 20))
+  expect(reader.consumer.position).toBe(entries[19]?.position)
+})
+
 test('what waits is written in time', async () => {
   const device = await filled()
   const clock = new FakeClock()

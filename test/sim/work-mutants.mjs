@@ -4,6 +4,7 @@ import { mutantsOf } from './mutant.mjs'
 
 const REQUEUER = 'ring/queue/handling/requeuer.ts'
 const PROCESSOR = 'ring/queue/handling/processor.ts'
+const CURRENT_JOB = 'ring/queue/handling/current-job.ts'
 const SETTLEMENTS = 'ring/queue/handling/settlements.ts'
 const SCHEDULER = 'jobs/scheduler.ts'
 
@@ -47,8 +48,8 @@ export const WORK = [
   ]),
   mutant('more are attempted than may be', 'none', 100, [
     SCHEDULER,
-    'Array.from({ length: this.#parts.concurrency }',
-    'Array.from({ length: this.#parts.concurrency + 1 }',
+    'if (this.#attempts === concurrency) break',
+    'if (this.#attempts > concurrency) break',
   ]),
   mutant('what was not begun counts as handled once it stops', 'none', 100, [
     SCHEDULER,
@@ -60,7 +61,7 @@ export const WORK = [
     'none',
     100,
     [SCHEDULER, '    this.#ready.clear()\n', ''],
-    [SCHEDULER, 'while (!this.#stopped) {', 'while (!this.#stopped || this.#ready.size > 0) {'],
+    [SCHEDULER, '!this.#stopped && this.#ready.size > 0', 'this.#ready.size > 0'],
   ),
   mutant('what was not begun does not come again', 'none', 300, [
     PROCESSOR,
@@ -93,9 +94,9 @@ export const WORK = [
     '',
   ]),
   mutant('items that were in the ring count as new', 'kill', 300, [
-    PROCESSOR,
-    'attempt > 1 || entry.position <= this.#ring.foundUpTo',
-    'attempt > 1',
+    CURRENT_JOB,
+    'this.attempt > 1 || this.position <= this.#facts.foundUpTo',
+    'this.attempt > 1',
   ]),
   mutant('an item that does not decode is skipped where it has to be a dead letter', 'none', 300, [
     PROCESSOR,

@@ -89,7 +89,7 @@ export class Acknowledger {
         return leads
       })
       if (leading.length === 0) return
-      if (this.#lazy !== undefined) return this.#writeLater(this.#lazy, leading.length)
+      if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
       for (const delivery of leading) this.#deliveries.wait(delivery)
       await this.#writeFinished()
       // Once more if the write of another call failed, which took some with it.
@@ -212,10 +212,10 @@ export class Acknowledger {
     return this.#write
   }
 
-  #writeLater(lazy: LazyAcknowledgements, calls = 1): Promise<void> {
+  #writeLater(lazy: LazyAcknowledgements): Promise<void> {
     const to = this.#deliveries.finishedTo
     this.#forgetThrough(to)
-    return lazy.add(to, calls)
+    return lazy.add(to)
   }
 
   /** Only a refusal leaves a usable consumer. */

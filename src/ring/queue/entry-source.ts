@@ -54,6 +54,8 @@ export class EntrySource<Out> {
   #popped: LentItem[] = []
   /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
   #missed = 0
+  /** The last call's signal, and what is aborted with it or when the reader is closed. */
+  #either: { readonly waiting: AbortSignal; readonly signal: AbortSignal } | undefined
   /** Where to go on after what the last pop stopped at. */
   #stoppedBefore: Position | undefined
 
@@ -213,9 +215,7 @@ export class EntrySource<Out> {
   async #pop(waiting: AbortSignal | undefined, views: boolean): Promise<LentItem[]> {
     const consumer = this.#consumer
     const from = this.#cursor
-    // Also `close` ends what looks past damage.
-    const closing = this.#closing
-    const signal = waiting === undefined ? closing : AbortSignal.any([waiting, closing])
+    const signal = this.#ending(waiting)
     this.#stoppedBefore = undefined
     try {
       const lends = views && consumer instanceof Format2Consumer
@@ -233,6 +233,15 @@ export class EntrySource<Out> {
         this.#deliveries.cut((position) => consumer.seqOf(position) < fromPosition(position).seq)
       }
     }
+  }
+
+  /** What ends a pop: also `close` ends what looks past damage. A loop has one signal for all its calls. */
+  #ending(waiting: AbortSignal | undefined): AbortSignal {
+    if (waiting === undefined) return this.#closing
+    if (this.#either?.waiting !== waiting) {
+      this.#either = { waiting, signal: AbortSignal.any([waiting, this.#closing]) }
+    }
+    return this.#either.signal
   }
 
   /** @param pin what the entry keeps of its view */

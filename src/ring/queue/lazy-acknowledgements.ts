@@ -7,7 +7,10 @@ const DEFAULT_MS = 100
 
 /** When acknowledgements are written, whichever comes first. */
 export interface LazyAckOptions {
-  /** After this many calls of `ack` and `ackThrough` that let the ring advance. Default 1,000. */
+  /**
+   * After this many calls of `ack`, `ackAll` and `ackThrough` that let the ring advance, however many entries they acknowledge. `process` calls
+   * once for what was handled since its last call. Default 1,000.
+   */
   readonly calls?: number
   /** This many milliseconds after the first of them. Default 100. */
   readonly ms?: number
@@ -49,12 +52,12 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Adds everything before a position, which `calls` calls acknowledged. Resolves at once, or, when enough has come together, once it is written.
+   * Adds everything before a position, which a call acknowledged. Resolves at once, or, when enough has come together, once it is written.
    * @throws as `flush`
    */
-  async add(to: Position, calls: number): Promise<void> {
+  async add(to: Position): Promise<void> {
     if (this.#to === undefined || to > this.#to) this.#to = to
-    this.#waitingCalls += calls
+    this.#waitingCalls++
     if (this.#waitingCalls >= this.#calls) return this.flush()
     this.#timer ??= this.#flushInTime()
   }

@@ -4,25 +4,34 @@ import type { Job, RetryOptions } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import type { RingEntry } from '../entry.ts'
 
+/** What all jobs of a call have in common. */
+export interface JobFacts {
+  /** Items up to here were in the ring when the call began. */
+  readonly foundUpTo: Position
+  /** Aborted when nobody waits for the handlers any more. */
+  readonly signal: AbortSignal
+}
+
 /** A job as its handler sees it. Made for each attempt: what few handlers ask for is looked up then. */
 export class CurrentJob implements Job {
   readonly attempt: number
-  readonly mayHaveRun: boolean
-  readonly signal: AbortSignal
   readonly #entry: RingEntry<unknown>
+  readonly #facts: JobFacts
   /** What the handler asked for last, if it did. */
   asked: Answer | undefined
 
-  constructor(
-    entry: RingEntry<unknown>,
-    attempt: number,
-    mayHaveRun: boolean,
-    signal: AbortSignal,
-  ) {
+  constructor(entry: RingEntry<unknown>, attempt: number, facts: JobFacts) {
     this.#entry = entry
     this.attempt = attempt
-    this.mayHaveRun = mayHaveRun
-    this.signal = signal
+    this.#facts = facts
+  }
+
+  get mayHaveRun(): boolean {
+    return this.attempt > 1 || this.position <= this.#facts.foundUpTo
+  }
+
+  get signal(): AbortSignal {
+    return this.#facts.signal
   }
 
   get position(): Position {

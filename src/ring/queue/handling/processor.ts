@@ -11,7 +11,7 @@ import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
 import { formatPosition } from '../../shared/position-text.ts'
 import type { RingEntry } from '../entry.ts'
-import { CurrentJob } from './current-job.ts'
+import { CurrentJob, type JobFacts } from './current-job.ts'
 import { isPermanent } from './dead-letter-ring.ts'
 import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
@@ -88,6 +88,7 @@ export class Processor<Out> {
   /** Aborted when nobody waits for the handlers any more. */
   readonly #over = new AbortController()
   readonly #overSignal = this.#over.signal
+  readonly #facts: JobFacts
   #isOver = false
   #handling = 0
   #failedAttempts = 0
@@ -106,6 +107,7 @@ export class Processor<Out> {
     this.#ring = ring
     this.#inside = inside
     this.#clock = settings.clock
+    this.#facts = { foundUpTo: ring.foundUpTo, signal: this.#overSignal }
     this.#scheduler = new Scheduler<ItemTask<Out>>({
       clock: this.#clock,
       concurrency: settings.concurrency,
@@ -211,25 +213,18 @@ export class Processor<Out> {
 
   #tasks(entries: readonly RingEntry<Out>[]): readonly ItemTask<Out>[] {
     const { keyOf, attemptStore } = this.#settings
+    const uncounted = attemptStore === undefined ? 0 : undefined
     return entries.map((entry) => {
-      let key: unknown
-      let keyError: Error | undefined
+      const attempts = this.#requeuer.takeAttempts(entry.position) ?? uncounted
+      const task = newItemTask<Out>(entry, entry.storedBytes, 'handle', attempts)
+      if (keyOf === undefined) return task
       try {
-        if (keyOf !== undefined) key = checkedKey(keyOf(entry.item))
+        task.key = checkedKey(keyOf(entry.item))
       } catch (cause) {
         // The item may be at fault: each attempt at it fails.
-        keyError = new Error('keyOf failed for this item', { cause })
+        task.keyError = new Error('keyOf failed for this item', { cause })
       }
-      const uncounted = attemptStore === undefined ? 0 : undefined
-      const attempts = this.#requeuer.takeAttempts(entry.position) ?? uncounted
-      return newItemTask({
-        entry,
-        bytes: entry.storedBytes,
-        next: 'handle',
-        attempts,
-        key,
-        keyError,
-      })
+      return task
     })
   }
 
@@ -240,7 +235,9 @@ export class Processor<Out> {
     if (position === undefined || ack === undefined) throw error
     if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)
     const entry = { error, position, pushedAt: undefined, ack }
-    return newItemTask({ entry, bytes: bytes?.length ?? 0, next: 'giveUp', attempts: 0, error })
+    const task = newItemTask<Out>(entry, bytes?.length ?? 0, 'giveUp', 0)
+    task.error = error
+    return task
   }
 
   /** Has the handler called, or hands the item over. What is answered by neither is a {@link Concluded}. */
@@ -260,8 +257,7 @@ export class Processor<Out> {
     if (workEvents.hasSubscribers) task.startedAt = this.#clock.now()
     this.#handling++
     if (keyError !== undefined) throw keyError
-    const mayHaveRun = attempt > 1 || entry.position <= this.#ring.foundUpTo
-    task.job = new CurrentJob(entry, attempt, mayHaveRun, this.#overSignal)
+    task.job = new CurrentJob(entry, attempt, this.#facts)
     return this.#handler(entry.item, task.job)
   }
 

@@ -41,6 +41,7 @@ export class Requeuer<Out> {
 
   /** Attempts at an item that was moved to this position, if one was; answered once. */
   takeAttempts(position: Position): number | undefined {
+    if (this.#attempts.size === 0) return undefined
     const attempts = this.#attempts.get(position)
     if (attempts !== undefined) this.#attempts.delete(position)
     return attempts

@@ -20,9 +20,10 @@ export interface ItemTask<Out> {
   /** The item, or why there is none. */
   readonly entry: RingEntry<Out> | Undecodable
   readonly bytes: number
-  readonly key: unknown
+  /** Set once, before it is attempted. */
+  key: unknown
   /** Why it has no key, if `keyOf` failed. */
-  readonly keyError: Error | undefined
+  keyError: Error | undefined
   next: Step
   /** Attempts to handle it; undefined until the store has been asked. */
   attempts: number | undefined
@@ -40,21 +41,21 @@ export interface ItemTask<Out> {
 
 /** A task that has just been delivered. */
 export function newItemTask<Out>(
-  known: Pick<ItemTask<Out>, 'entry' | 'bytes' | 'next' | 'attempts'> &
-    Partial<Pick<ItemTask<Out>, 'key' | 'keyError' | 'error'>>,
+  entry: ItemTask<Out>['entry'],
+  bytes: number,
+  next: Step,
+  attempts: number | undefined,
 ): ItemTask<Out> {
-  const { entry, bytes, next, attempts, key, keyError, error } = known
-  // One literal: what is spread is copied field by field, for each item.
   return {
     entry,
     bytes,
-    key,
-    keyError,
+    key: undefined,
+    keyError: undefined,
     next,
     attempts,
     requeuedAfter: undefined,
     failures: 0,
-    error,
+    error: undefined,
     job: undefined,
     startedAt: undefined,
   }
