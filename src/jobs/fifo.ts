@@ -1,38 +1,60 @@
-/** How many taken items may lie in front before the array is cut. */
-const SLACK = 1024
+/** Room for this many items is made at first; it doubles. */
+const FIRST_ROOM = 4
 
-/** A queue: takes from the front in constant time, on average. */
+/** A queue: takes from the front in constant time. What was taken is not kept alive; the room that it had is used again. */
 export class Fifo<T> {
-  #items: T[] = []
+  /** A circle: as many places as a power of two. */
+  #places: (T | undefined)[] = []
   #head = 0
+  #size = 0
 
   get size(): number {
-    return this.#items.length - this.#head
+    return this.#size
   }
 
   push(item: T): void {
-    this.#items.push(item)
+    if (this.#size === this.#places.length) this.#grow()
+    this.#places[this.#placeOf(this.#size)] = item
+    this.#size++
   }
 
   /** Puts items in front of all others, in their order. */
   unshift(items: readonly T[]): void {
-    this.#items = [...items, ...this.#items.slice(this.#head)]
-    this.#head = 0
+    for (const item of [...items].reverse()) {
+      if (this.#size === this.#places.length) this.#grow()
+      this.#head = this.#placeOf(this.#places.length - 1)
+      this.#places[this.#head] = item
+      this.#size++
+    }
   }
 
   shift(): T | undefined {
-    if (this.size === 0) return undefined
-    const item = this.#items[this.#head++]
-    if (this.size === 0) this.clear()
-    else if (this.#head >= SLACK && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
-      this.#head = 0
-    }
+    if (this.#size === 0) return undefined
+    const item = this.#places[this.#head]
+    this.#places[this.#head] = undefined
+    this.#head = this.#placeOf(1)
+    this.#size--
     return item
   }
 
   clear(): void {
-    this.#items = []
+    this.#places = []
+    this.#head = 0
+    this.#size = 0
+  }
+
+  /** Where the item is that has so many in front of it. */
+  #placeOf(before: number): number {
+    return (this.#head + before) & (this.#places.length - 1)
+  }
+
+  #grow(): void {
+    const { length } = this.#places
+    const places = new Array<T | undefined>(Math.max(FIRST_ROOM, length * 2)).fill(undefined)
+    for (let before = 0; before < this.#size; before++) {
+      places[before] = this.#places[this.#placeOf(before)]
+    }
+    this.#places = places
     this.#head = 0
   }
 }

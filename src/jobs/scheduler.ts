@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import { onAbort } from '../util/abort.ts'
 import { Fifo } from './fifo.ts'
 import type { Turns } from './turns.ts'
 
@@ -47,8 +46,18 @@ export interface SchedulerParts<T extends Task> {
   readonly failed: (task: T, error: unknown) => Verdict<T>
 }
 
+/** What waits for the answer of an attempt. */
+interface Pending<T> {
+  task: T | undefined
+  readonly answered: (answer: unknown) => void
+  readonly failed: (error: unknown) => void
+}
+
 /** How many tasks are taken at once, at most. */
 const BATCH = 1024
+/** After this many attempts that ended at once, others have their turn: acknowledgements, and other schedulers. */
+const BURST = 64
+const NO_PARTS: readonly never[] = []
 
 /**
  * Attempts tasks side by side, those of one key in their order, and again after a pause if an attempt failed.
@@ -74,10 +83,17 @@ export class Scheduler<T extends Task> {
   #stopped = false
   #held = 0
   #heldBytes = 0
-  /** Tasks that are next, and wait for a turn. */
-  #awaitingTurn = 0
-  /** Attempts that wait for something to be ready. */
-  #idle: (() => void)[] = []
+  /** Attempts under way. */
+  #attempts = 0
+  /** Called when none is. */
+  #onIdle: (() => void) | undefined
+  /** For attempts that do not end at once: those that none waits with now. */
+  readonly #pending: Pending<T>[] = []
+  #isBeginning = false
+  #beginsLater = false
+  #awaitsTurn = false
+  /** Whether it was given a turn, and has not begun an attempt with it. */
+  #hasTurn = false
   /** Ends the waiting for a change. */
   #onChange: (() => void) | undefined
   #failure: { readonly error: unknown } | undefined
@@ -106,14 +122,16 @@ export class Scheduler<T extends Task> {
    * @throws what `next` or an attempt threw
    */
   async run(): Promise<void> {
-    const attempts = Array.from({ length: this.#parts.concurrency }, () => this.#attempts())
     try {
       await this.#takeAll()
     } catch (error) {
       if (!this.#stopped) this.fail(error)
     }
     this.stop(undefined)
-    await Promise.all(attempts)
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+      if (this.#attempts === 0) resolve()
+    })
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
@@ -125,7 +143,10 @@ export class Scheduler<T extends Task> {
     this.#ready.clear()
     this.#lanes.clear()
     for (const resume of this.#paused.values()) resume()
-    this.#wakeAll()
+    if (this.#awaitsTurn) this.#parts.turns?.withdraw(this.#onTurn)
+    if (this.#hasTurn) this.#parts.turns?.give()
+    this.#hasTurn = false
+    this.changed()
   }
 
   /** Stops; `run` throws the error. */
@@ -151,18 +172,13 @@ export class Scheduler<T extends Task> {
     })
   }
 
-  /** How many tasks could begin, and have not. */
-  get #unbegun(): number {
-    return this.#ready.size + this.#awaitingTurn
-  }
-
   async #takeAll(): Promise<void> {
     const { concurrency, next, maxHeld, maxHeldBytes } = this.#parts
     const { signal } = this.#stop
     const enough = Math.max(concurrency, BATCH / 2)
     while (!signal.aborted) {
       const room = maxHeld - this.#held
-      if (room <= 0 || this.#heldBytes >= maxHeldBytes || this.#unbegun >= enough) {
+      if (room <= 0 || this.#heldBytes >= maxHeldBytes || this.#ready.size >= enough) {
         await this.change()
         continue
       }
@@ -171,7 +187,7 @@ export class Scheduler<T extends Task> {
         tasks = await next(Math.min(room, BATCH), signal)
       } catch (error) {
         // What was taken before it failed is attempted first.
-        while (this.#unbegun > 0 && !signal.aborted) await this.change()
+        while (this.#ready.size > 0 && !signal.aborted) await this.change()
         throw error
       }
       if (signal.aborted) return
@@ -180,6 +196,7 @@ export class Scheduler<T extends Task> {
         await this.change()
       }
       for (const task of tasks) this.#add(task)
+      this.#begin()
     }
   }
 
@@ -190,70 +207,109 @@ export class Scheduler<T extends Task> {
     if (lane !== undefined) lane.push(task)
     else {
       if (task.key !== undefined) this.#lanes.set(task.key, new Fifo())
-      this.#makeReady(task)
+      this.#ready.push(task)
     }
   }
 
-  #makeReady(task: T): void {
-    this.#ready.push(task)
-    this.#idle.pop()?.()
-  }
-
-  /** One of the attempts at the same time. */
-  async #attempts(): Promise<void> {
-    const { attempt, turns } = this.#parts
-    while (!this.#stopped) {
+  /** Begins attempts at what is ready, as many as there may be. One that ends at once takes no promise. */
+  #begin(): void {
+    // Called by an attempt that ended at once: what it made ready comes next.
+    if (this.#isBeginning) return
+    this.#isBeginning = true
+    const { concurrency } = this.#parts
+    for (let begun = 0; !this.#stopped && this.#ready.size > 0; begun++) {
+      if (this.#attempts === concurrency) break
+      if (begun === BURST) {
+        this.#beginLater()
+        break
+      }
+      if (!this.#takeTurn()) break
       const task = this.#ready.shift()
-      if (task === undefined) {
-        await new Promise<void>((resolve) => this.#idle.push(resolve))
-        continue
-      }
-      if (turns !== undefined && !(await this.#turn(turns))) return
-      if (this.#unbegun === 0) this.changed()
-      // No function of its own: a promise more for each task would take as long as all the rest.
-      let answer: unknown
-      let failure: { readonly error: unknown } | undefined
-      try {
-        answer = await attempt(task)
-      } catch (error) {
-        failure = { error }
-      }
-      turns?.give()
-      this.#settle(task, answer, failure)
+      if (this.#ready.size === 0) this.changed()
+      if (task !== undefined) this.#attempt(task)
     }
+    this.#isBeginning = false
   }
 
-  /** Waits for a turn; there is none if it stops meanwhile. */
-  async #turn(turns: Turns): Promise<boolean> {
-    this.#awaitingTurn++
-    const hasTurn = await new Promise<boolean>((resolve) => {
-      let listening = (): void => undefined
-      const onTurn = (): void => {
-        listening()
-        resolve(true)
-      }
-      if (turns.take(onTurn)) return resolve(true)
-      listening = onAbort(this.#stop.signal, () => {
-        turns.withdraw(onTurn)
-        resolve(false)
-      })
+  #beginLater(): void {
+    if (this.#beginsLater) return
+    this.#beginsLater = true
+    void Promise.resolve().then(() => {
+      this.#beginsLater = false
+      this.#begin()
     })
-    this.#awaitingTurn--
-    if (hasTurn && this.#stopped) turns.give()
-    return hasTurn && !this.#stopped
+  }
+
+  /** Takes a turn for one attempt, if there is one now; otherwise it begins when there is. */
+  #takeTurn(): boolean {
+    const { turns } = this.#parts
+    if (turns === undefined) return true
+    if (this.#hasTurn) {
+      this.#hasTurn = false
+      return true
+    }
+    if (!this.#awaitsTurn) this.#awaitsTurn = !turns.take(this.#onTurn)
+    return !this.#awaitsTurn
+  }
+
+  readonly #onTurn = (): void => {
+    this.#awaitsTurn = false
+    this.#hasTurn = true
+    // Not now: whoever gives it is in the middle of its own work.
+    this.#beginLater()
+  }
+
+  #attempt(task: T): void {
+    this.#attempts++
+    let answer: unknown
+    try {
+      answer = this.#parts.attempt(task)
+    } catch (error) {
+      this.#settle(task, undefined, { error })
+      return
+    }
+    if (mayBePromise(answer)) this.#settleLater(task, answer)
+    else this.#settle(task, answer, undefined)
+  }
+
+  /** Waits for an answer. What it takes beside the promise is used again: handlers mostly answer soon. */
+  #settleLater(task: T, answer: unknown): void {
+    const pending = this.#pending.pop() ?? this.#newPending()
+    pending.task = task
+    Promise.resolve(answer).then(pending.answered, pending.failed)
+  }
+
+  #newPending(): Pending<T> {
+    const taken = (): T => {
+      const { task } = pending
+      pending.task = undefined
+      this.#pending.push(pending)
+      return task as T
+    }
+    const pending: Pending<T> = {
+      task: undefined,
+      answered: (answer) => this.#settle(taken(), answer, undefined),
+      failed: (error) => this.#settle(taken(), undefined, { error }),
+    }
+    return pending
   }
 
   #settle(task: T, answer: unknown, failure: { readonly error: unknown } | undefined): void {
-    const { conclude, failed } = this.#parts
-    let verdict: Verdict<T>
+    const { conclude, failed, turns } = this.#parts
+    this.#attempts--
+    turns?.give()
     try {
-      verdict = failure === undefined ? conclude(task, answer) : failed(task, failure.error)
+      const verdict = failure === undefined ? conclude(task, answer) : failed(task, failure.error)
+      if (!this.#stopped) this.#apply(task, verdict)
     } catch (error) {
       this.fail(error)
-      return
     }
-    if (this.#stopped) return
-    if (verdict === undefined) this.#end(task, [])
+    if (this.#attempts === 0) this.#onIdle?.()
+    this.#begin()
+  }
+
+  #apply(task: T, verdict: Verdict<T>): void {
+    if (verdict === undefined) this.#end(task, NO_PARTS)
     else if ('parts' in verdict) this.#end(task, verdict.parts)
     else this.#pause(task, verdict.againAfterMs)
   }
@@ -262,7 +318,7 @@ export class Scheduler<T extends Task> {
     this.#held += parts.length - 1
     this.#heldBytes -= task.bytes
     for (const part of parts) this.#heldBytes += part.bytes
-    if (task.key === undefined) for (const part of parts) this.#makeReady(part)
+    if (task.key === undefined) for (const part of parts) this.#ready.push(part)
     else this.#nextOf(task.key, parts)
     this.changed()
   }
@@ -274,7 +330,7 @@ export class Scheduler<T extends Task> {
     if (parts.length > 0) lane.unshift(parts)
     const next = lane.shift()
     if (next === undefined) this.#lanes.delete(key)
-    else this.#makeReady(next)
+    else this.#ready.push(next)
   }
 
   #pause(task: T, ms: number): void {
@@ -284,7 +340,9 @@ export class Scheduler<T extends Task> {
     this.changed()
     const resume = (): void => {
       this.#paused.delete(task)
-      if (!this.#stopped) this.#makeReady(task)
+      if (this.#stopped) return
+      this.#ready.push(task)
+      this.#begin()
     }
     clock.sleep(ms, early.signal).then(resume, resume)
   }
@@ -295,10 +353,8 @@ export class Scheduler<T extends Task> {
     this.#onChange = undefined
     changed?.()
   }
+}
 
-  #wakeAll(): void {
-    for (const wake of this.#idle) wake()
-    this.#idle = []
-    this.changed()
-  }
+function mayBePromise(answer: unknown): boolean {
+  return typeof answer === 'object' ? answer !== null : typeof answer === 'function'
 }

@@ -156,3 +156,115 @@ test('what was taken before no more can be is attempted, also if it has to wait 
   expect(attempted).toEqual(['one', 'other', 'third'])
   expect(turns.take(() => undefined)).toBe(true)
 })
+
+/** What most schedulers of these tests have in common: tasks that are numbers, and all there from the beginning. */
+function counting(count: number, attempt: (number: number) => unknown) {
+  const tasks = Array.from({ length: count }, (_, number) => ({ number, key: undefined, bytes: 1 }))
+  return {
+    ...{ clock: new FakeClock(), concurrency: 2, maxHeld: Infinity, maxHeldBytes: Infinity },
+    next: async (most: number) => tasks.splice(0, most),
+    attempt: (task: { readonly number: number }) => attempt(task.number),
+    conclude: () => undefined,
+    failed: (_: unknown, error: unknown) => {
+      throw error
+    },
+  }
+}
+
+test('attempts that end at once are made in bursts, between which others have their turn', async () => {
+  const order: string[] = []
+  const turns = new Turns(2)
+  const of = (name: string) =>
+    new Scheduler({ ...counting(1000, () => order.push(name)), turns }).run()
+  let hops = 0
+  let going = true
+  const others = async (): Promise<void> => {
+    for (; going; hops++) await undefined
+  }
+  const watching = others()
+  await Promise.all([of('one'), of('other')])
+  going = false
+  await watching
+  expect(order).toHaveLength(2000)
+  let run = 0
+  let longest = 0
+  for (const [at, name] of order.entries()) {
+    run = name === order[at - 1] ? run + 1 : 1
+    longest = Math.max(longest, run)
+  }
+  // A second one, if more tasks come right after the first.
+  expect(longest).toBeLessThanOrEqual(2 * 64)
+  expect(hops).toBeLessThan(200)
+})
+
+test('many schedulers hand one turn around without a deep stack', async () => {
+  const turns = new Turns(1)
+  let attempts = 0
+  const all = Array.from({ length: 1000 }, () =>
+    new Scheduler({ ...counting(20, () => void attempts++), turns }).run(),
+  )
+  await Promise.all(all)
+  expect(attempts).toBe(20_000)
+  expect(turns.take(() => undefined)).toBe(true)
+})
+
+test('an answer is waited for, whatever can be waited for', async () => {
+  const answers: unknown[] = []
+  const thenable = (target: object, value: unknown): object => {
+    Reflect.set(target, 'then', (resolve: (value: unknown) => void) => void resolve(value))
+    return target
+  }
+  const given = [
+    ...['at once', Promise.resolve('of a promise'), thenable({}, 'of a thenable')],
+    ...[thenable(() => undefined, 'of a function'), undefined, null, 7],
+  ]
+  await new Scheduler({
+    ...counting(given.length, (number) => given[number]),
+    concurrency: 1,
+    conclude: (_, answer) => void answers.push(answer),
+  }).run()
+  expect(answers).toEqual([
+    ...['at once', 'of a promise', 'of a thenable', 'of a function', undefined, null, 7],
+  ])
+})
+
+test('a failure at once and one that comes later are the same', async () => {
+  const failures: unknown[] = []
+  await new Scheduler({
+    ...counting(4, (number) => {
+      const error = new Error(`${number}`)
+      if (number % 2 === 0) throw error
+      return Promise.reject(error)
+    }),
+    failed: (_, error) => void failures.push(error),
+  }).run()
+  expect(failures.map(String).sort()).toEqual(['Error: 0', 'Error: 1', 'Error: 2', 'Error: 3'])
+})
+
+test('nothing begins after an attempt stopped it, not even in the same burst', async () => {
+  let attempts = 0
+  const scheduler: Scheduler<{ number: number; key: undefined; bytes: number }> = new Scheduler(
+    counting(100, () => {
+      if (++attempts === 10) scheduler.stop(undefined)
+    }),
+  )
+  await scheduler.run()
+  expect(attempts).toBe(10)
+})
+
+test('a turn that was given when it stopped goes to the next', async () => {
+  const turns = new Turns(1)
+  turns.take(() => undefined)
+  let attempts = 0
+  const scheduler = new Scheduler({ ...counting(3, () => void attempts++), turns })
+  const running = scheduler.run()
+  await new Promise((resolve) => setImmediate(resolve))
+  let hasTurn = false
+  turns.take(() => {
+    hasTurn = true
+  })
+  turns.give()
+  scheduler.stop(undefined)
+  await running
+  expect([attempts, hasTurn]).toEqual([0, true])
+})
