@@ -5,12 +5,30 @@ import { type CodedError, isRingError, type RingError, type RingErrorDetails } f
 import { isWorkError } from '../jobs/errors.ts'
 import { BLANK, UNFINISHED } from '../ring/report/signatures.ts'
 import { counted, describeDamage } from '../text/render.ts'
+import { shellWord } from '../util/shell-word.ts'
 
 /**
  * A fault of the library in the words of the command line. The library's own messages advise programmers; each
  * message here ends with advice that works as a command.
  */
 export function adviceFor(error: CodedError<string, object>): string {
+  const { device } = error.details as { readonly device?: unknown }
+  const advice = wordsFor(error)
+  return typeof device === 'string' ? copyable(advice, device) : advice
+}
+
+/** The library's own messages have commands, too, with the device as it is called. */
+function copyable(text: string, device: string): string {
+  const word = shellWord(device)
+  if (word === device) return text
+  const literal = device.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return text.replaceAll(
+    new RegExp(`\\b(sbr (?:[a-z]+ ){1,2})${literal}`, 'g'),
+    (_, start) => start + word,
+  )
+}
+
+function wordsFor(error: CodedError<string, object>): string {
   if (isRingError(error)) return ringAdvice(error)
   if (isWorkError(error)) {
     return `${error.message}. Here that is --dead-letter DEVICE`

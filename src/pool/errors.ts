@@ -3,13 +3,14 @@ import type { BadBlock } from '../ring/format2/disk/block.ts'
 import { textOf } from '../ring/format2/disk/block.ts'
 import { featuresOf } from '../ring/format2/disk/identify.ts'
 import type { UnknownFeatures } from '../ring/format2/disk/superblock.ts'
+import { shellWord } from '../util/shell-word.ts'
 
 /** Each error of a pool, with what to do about it. */
 
 export function noPool(device: string, found: string): RingError {
   return new RingError(
     'RING_NOT_INITIALISED',
-    `Expected a pool of rings on ${device}, found ${found}; if it is the right device, create the pool first: sbr pool create ${device}`,
+    `Expected a pool of rings on ${device}, found ${found}; if it is the right device, create the pool first: sbr pool create ${shellWord(device)}`,
     { device, field: 'pool', expected: 'a pool of rings', found },
   )
 }
@@ -85,7 +86,7 @@ export function noRing(device: string, ring: string, rings: number): RingError {
   const shown = JSON.stringify(ring)
   return new RingError(
     'RING_NOT_FOUND',
-    `The pool on ${device} has no ring ${shown}; it has ${rings}: sbr pool list ${device}. To add it: sbr pool add ${device} ${shown} --size SIZE`,
+    `The pool on ${device} has no ring ${shown}; it has ${rings}: sbr pool list ${shellWord(device)}. To add it: sbr pool add ${shellWord(device)} ${shellWord(ring)} --size SIZE`,
     { device, expected: `a ring ${shown}`, found: `${rings} others` },
   )
 }
@@ -110,7 +111,7 @@ export function ringRemoved(device: string): RingError {
 export function notEmpty(device: string, ring: string, why: string): RingError {
   return new RingError(
     'RING_NOT_EMPTY',
-    `${device}#${ring} ${why}; it was not removed. To remove it all the same: sbr pool remove ${device} ${JSON.stringify(ring)} --force`,
+    `${device}#${ring} ${why}; it was not removed. To remove it all the same: sbr pool remove ${shellWord(device)} ${shellWord(ring)} --force`,
     { device },
   )
 }
@@ -119,7 +120,7 @@ export function poolFull(device: string, wanted: number, free: number, largest: 
   return new RingError(
     'RING_POOL_FULL',
     `The pool on ${device} has no room for a ring of ${wanted} bytes: ${free} are free, at most ${largest} of them in one piece. Choose a ` +
-      `smaller size, remove a ring, or enlarge the device and then: sbr pool grow ${device}`,
+      `smaller size, remove a ring, or enlarge the device and then: sbr pool grow ${shellWord(device)}`,
     { device, expected: `${wanted} bytes in one piece`, found: String(largest) },
   )
 }

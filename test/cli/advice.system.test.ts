@@ -445,7 +445,7 @@ describe('what a message advises helps', () => {
       expect(shown.includes('other')).toBe(name === 'other')
     }
     put(path, Number(places[1]?.[1]), Buffer.alloc(4 * KIB))
-    expect(stderr).toContain('overwrite what is wrong with zeroes')
+    expect(stderr).toContain('overwrite the wrong ones with zeroes')
     const [repair = [], ...more] = advised(stderr).filter(([name]) => name !== 'dump')
     expect(more).toEqual([])
     await ok(repair)

@@ -153,7 +153,9 @@ test('waiting is told once each time, and not if it is over soon', () => {
     notice.waits('full')
     vi.advanceTimersByTime(1000)
   }
-  expect(told).toEqual(['sbr: a\\x1bring is full; waiting for a consumer to make room\n'])
+  expect(told).toEqual([
+    "sbr: a\\x1bring is full; waiting for a consumer to make room; to see whether one is at work: sbr diagnostics $'a\\x1bring'\n",
+  ])
   notice.waits('suspended')
   notice.waits('suspended')
   expect(told).toHaveLength(2)

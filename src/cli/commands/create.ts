@@ -4,6 +4,7 @@ import { isRingError } from '../../errors.ts'
 import { inspectRing, Producer } from '../../ring/access/attach.ts'
 import type { CreateOptions, RingInspection } from '../../ring/types.ts'
 import { grouped, safeJson, safeText } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import {
   checkFits,
   eraseDevice,
@@ -159,5 +160,5 @@ async function eraseBy(ring: BlockDevice, options: CreateOptions): Promise<strin
   const size = { name: ring.name, sectorSize, sizeSectors }
   const isFormat1 = options.format === 1 || (await isTooSmall(size, options))
   const format = isFormat1 ? ' --format 1' : ''
-  return `sbr create ${ring.name}${format} --erase --force`
+  return `sbr create ${shellWord(ring.name)}${format} --erase --force`
 }

@@ -4,6 +4,7 @@ import { inspectRing, Producer } from '../../ring/access/attach.ts'
 import { type Migrated, migrateRing } from '../../ring/maintenance/migrate.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import { counted, grouped, safeJson, safeText } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import {
   type MakeFlags,
   modeFlag,
@@ -169,7 +170,7 @@ async function checkNoProducer(ring: OpenedDevice, signal: AbortSignal): Promise
   if (producer === undefined) return
   const note =
     `Nothing was moved, because items that it pushes at the end would stay in ${ring.name}: end it, or suspend it ` +
-    `(sbr suspend ${ring.name}), or move the present items with --live`
+    `(sbr suspend ${shellWord(ring.name)}), or move the present items with --live`
   throw withNote(producer, note, {})
 }
 
@@ -289,7 +290,7 @@ function explained(error: unknown, from: string, to: string, moved: number): Com
   if (code === 'RING_NOT_BLANK') {
     const message =
       `${to} has other items; nothing was moved. To move all items of ${from} after them: ` +
-      `sbr migrate ${from} ${to} --add. What an earlier run, cut short, has moved would be there twice`
+      `sbr migrate ${shellWord(from)} ${shellWord(to)} --add. What an earlier run, cut short, has moved would be there twice`
     return new CommandError(EXIT.fault, code, message, details, error)
   }
   const again = LASTING.includes(code) ? '' : '; run it again to continue'

@@ -1,6 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { Consumer, inspectRing } from '../../ring/access/attach.ts'
 import { counted, safeText } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import { openDevice } from '../device/device.ts'
 import { takePushing } from '../device/roles.ts'
 import { checkNotSame } from '../device/same-storage.ts'
@@ -125,7 +126,9 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
     const { moved } = mover
     const { code } = asCommandError(error)
     const next =
-      code === 'RING_DAMAGED' ? `; to skip it here: sbr move ${from} ${to} --skip-damage` : ''
+      code === 'RING_DAMAGED'
+        ? `; to skip it here: sbr move ${shellWord(from)} ${shellWord(to)} --skip-damage`
+        : ''
     throw withNote(error, `Items moved: ${moved}${next}`, { moved })
   } finally {
     mover.end()

@@ -4,6 +4,7 @@ import { systemCode } from '../../block/native/errors.ts'
 import type { NbdBlockDevice } from '../../block/nbd/index.ts'
 import { isNbdUri } from '../../block/nbd/uri.ts'
 import { isBlockError } from '../../errors.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import { CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import type { OpenedRing } from './opened-ring.ts'
@@ -79,7 +80,7 @@ async function missing(path: string, error: unknown): Promise<CommandError | und
   checkNotInDev(path)
   return cannotOpen(
     path,
-    `there is no ${path}; check the path, or make it: sbr create ${path}`,
+    `there is no ${path}; check the path, or make it: sbr create ${shellWord(path)}`,
     error,
   )
 }
@@ -93,7 +94,7 @@ export async function checkLink(path: string): Promise<void> {
   if (target === undefined) return
   throw cannotOpen(
     path,
-    `${path} is a symbolic link to ${target}, which does not exist; make it: sbr create ${target}, or remove the link`,
+    `${path} is a symbolic link to ${target}, which does not exist; make it: sbr create ${shellWord(target)}, or remove the link`,
   )
 }
 

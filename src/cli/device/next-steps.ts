@@ -4,6 +4,7 @@ import type { RingHolders } from '../../ring/access/holders.ts'
 import type { RingLeases } from '../../ring/access/lease.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { percent, spanOfTime } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import { humanTime } from '../output/style.ts'
 
 /** What is known of a ring, besides its state. */
@@ -46,7 +47,8 @@ function suspended(
   { device, holders }: Circumstances,
 ): readonly NextStep[] {
   if (!suspend && !suspendAck) return []
-  if (suspend) return [step('nothing is pushed until it is resumed', `sbr resume ${device}`)]
+  if (suspend)
+    return [step('nothing is pushed until it is resumed', `sbr resume ${shellWord(device)}`)]
   if (holders.producer !== undefined) return []
   return [step('it goes on as soon as a producer sees that it is resumed: start one')]
 }
@@ -57,13 +59,13 @@ function full(
 ): readonly NextStep[] {
   const share = used / capacity
   if (share < FULL || ring?.onFull === 'overwrite') return []
-  const larger = `sbr migrate ${device} NEW --size SIZE`
+  const larger = `sbr migrate ${shellWord(device)} NEW --size SIZE`
   const full = `${percent(share)} full`
   return holders.consumer === undefined
     ? [
         step(
           `${full}, and no consumer is at work on this machine: start it, take items by hand, or move to a larger ring`,
-          ...[`sbr consume ${device}`, larger],
+          ...[`sbr consume ${shellWord(device)}`, larger],
         ),
       ]
     : [step(`${full}: its consumer does not keep up; a larger ring gives it time`, larger)]
@@ -93,7 +95,7 @@ function silent(role: Role, { holder }: BlockHolder, device: string): NextStep {
   return pid === undefined
     ? step(
         `the ${role} does not answer: it is in another container, or hangs and has to be ended; it is one of these`,
-        `fuser -v ${device}`,
+        `fuser -v ${shellWord(device)}`,
       )
     : step(`the ${role} does not answer; if it hangs, end it`, `kill -KILL ${pid}`)
 }
@@ -122,9 +124,9 @@ function step(what: string, ...run: readonly string[]): NextStep {
 }
 
 function repair(device: string): string {
-  return `sbr repair ${device} --zero-unreadable`
+  return `sbr repair ${shellWord(device)} --zero-unreadable`
 }
 
 function breakBy(device: string, role: Role): string {
-  return `sbr lease break ${device} --role ${role}`
+  return `sbr lease break ${shellWord(device)} --role ${role}`
 }

@@ -5,6 +5,7 @@ import type { RingLeases } from '../../ring/access/lease.ts'
 import type { UnreadableLease } from '../../ring/lease-types.ts'
 import { holdsPool } from '../../ring/shared/detect.ts'
 import { keyOf } from '../../ring/shared/key.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import { leasesOf } from './leases.ts'
 
@@ -88,13 +89,13 @@ export function leaseInUse(
   if (lease?.status !== 'held') return undefined
   const message =
     `the ${role}'s role of ${device} is leased by ${JSON.stringify(lease.owner)}; see sbr lease show ` +
-    `${device}, and if that host is gone for good: sbr lease break ${device} --role ${role}`
+    `${shellWord(device)}, and if that host is gone for good: sbr lease break ${shellWord(device)} --role ${role}`
   return new CommandError(EXIT.fault, 'RING_LEASED', message, { device, holder: lease.owner })
 }
 
 /** Nobody knows whether another host has the role. */
 function unreadable(device: string, role: string, lease: UnreadableLease): CommandError {
-  const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see what frees it: sbr repair ${device} --zero-unreadable`
+  const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see what frees it: sbr repair ${shellWord(device)} --zero-unreadable`
   return new CommandError(EXIT.fault, 'BLOCK_IO', message, { device, offset: lease.offset })
 }
 

@@ -4,6 +4,7 @@ import { isBlockError } from '../../errors.ts'
 import { inspectRing } from '../../ring/access/attach.ts'
 import { resumeRing, suspendRing } from '../../ring/queue/suspend.ts'
 import { safeJson, safeText } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import { namesOf, type RoleFlags } from '../flags/flags.ts'
 import { parseDuration } from '../flags/size.ts'
@@ -87,11 +88,11 @@ async function unacknowledged(
 /** What happens next, and how to continue. */
 function outcomeOf(action: 'suspend' | 'resume', requested: boolean, device: string): string {
   if (!requested) {
-    const again = `start a producer, then: sbr ${action} ${device}`
+    const again = `start a producer, then: sbr ${action} ${shellWord(device)}`
     return `the request to ${action} was not made, because the one before is not acknowledged either; ${again}`
   }
   const onDevice = `the request to ${action} is on the device`
   return action === 'suspend'
-    ? `${onDevice}, so the next producer will pause; to undo it, start one, then: sbr resume ${device}`
+    ? `${onDevice}, so the next producer will pause; to undo it, start one, then: sbr resume ${shellWord(device)}`
     : `${onDevice}, and takes effect once a producer sees it`
 }

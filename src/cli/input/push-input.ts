@@ -3,6 +3,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from '../../ring/shared/item-limits.ts'
 import type { AttachOptions } from '../../ring/types.ts'
 import { counted, safeJson } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 import { takePushing } from '../device/roles.ts'
 import { asCommandError, withNote } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
@@ -86,7 +87,7 @@ function withWayOut(
   if (asCommandError(error).code !== 'RING_ITEM_TOO_LARGE') return error
   const note =
     taken < wanted
-      ? `${ring} has no room for a larger one; to continue in a larger ring: sbr migrate ${ring} NEW --size SIZE`
+      ? `${ring} has no room for a larger one; to continue in a larger ring: sbr migrate ${shellWord(ring)} NEW --size SIZE`
       : '--max-item allows more, as far as the ring has room for it'
   return withNote(error, note, {})
 }

@@ -1,4 +1,5 @@
 import { safeText } from '../../text/render.ts'
+import { shellWord } from '../../util/shell-word.ts'
 
 /** A ring with a busy consumer is full for moments, all the time; that is not worth a word. */
 const PATIENCE_MS = 1000
@@ -37,10 +38,11 @@ export class WaitNotice {
 }
 
 function hope(why: Obstacle, device: string): string {
+  const word = shellWord(device)
   const hopes = {
-    full: 'waiting for a consumer to make room',
-    suspended: `waiting until it is resumed: sbr resume ${device}`,
-    'full or suspended': `waiting until a consumer makes room, or resumes it: sbr diagnostics ${device}`,
+    full: `waiting for a consumer to make room; to see whether one is at work: sbr diagnostics ${word}`,
+    suspended: `waiting until it is resumed: sbr resume ${word}`,
+    'full or suspended': `waiting until a consumer makes room, or resumes it: sbr diagnostics ${word}`,
   }
   return hopes[why]
 }

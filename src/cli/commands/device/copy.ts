@@ -4,6 +4,7 @@ import type { BlockDevice } from '../../../block/device.ts'
 import { compare, copy as copyDevice, sparseCopy } from '../../../block/ops/index.ts'
 import { ROLES, type Role } from '../../../ring/roles.ts'
 import { grouped, safeJson, safeText } from '../../../text/render.ts'
+import { shellWord } from '../../../util/shell-word.ts'
 import {
   createFile,
   isThere,
@@ -155,7 +156,9 @@ async function heldLeases(copy: BlockDevice): Promise<readonly HeldLease[]> {
 
 function warnOfLeases(to: string, held: readonly HeldLease[]): void {
   const names = held.map(({ owner }) => JSON.stringify(owner)).join(' and ')
-  const commands = held.map(({ role }) => `sbr lease break ${to} --role ${role}`).join('; ')
+  const commands = held
+    .map(({ role }) => `sbr lease break ${shellWord(to)} --role ${role}`)
+    .join('; ')
   const text =
     `${to} has the leases of ${names} too; no host renews them there. Before a host takes such a role of the copy: ` +
     `${commands}; without cutting off a host that may be using the original`
