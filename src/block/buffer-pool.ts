@@ -127,6 +127,8 @@ export class PooledBuffer {
  */
 function takenAway(memory: Uint8Array): Uint8Array | undefined {
   const { buffer, byteLength } = memory
+  // A program took it away already, and there is nothing to overwrite.
+  if (byteLength === 0) return undefined
   if (buffer.byteLength === byteLength) {
     try {
       const moved = structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })

@@ -2,4 +2,4 @@ import { testKilledWorkers } from './work.ts'
 
 const { SBR_CRASH_ITEMS } = process.env
 
-testKilledWorkers(Number(SBR_CRASH_ITEMS ?? 5000))
+testKilledWorkers(Number(SBR_CRASH_ITEMS ?? 2500))

@@ -6,8 +6,8 @@ import { SEED } from '../helpers/seed.ts'
 import type { Report } from './run.ts'
 import { expectHarmless, expectSound } from './sound.ts'
 
-const IMAGES = 5000
-const HOSTILE_IMAGES = 500
+const IMAGES = 3000
+const HOSTILE_IMAGES = 300
 const TIMEOUT_MS = 600_000
 
 /** Goes through images in a process of its own: what does not end can be ended. */

@@ -1,4 +1,4 @@
 import { testOnNbd } from './on-nbd.ts'
 
-testOnNbd('1', 10)
-testOnNbd('2-overwrite', 10)
+testOnNbd('1', 6)
+testOnNbd('2-overwrite', 6)
