@@ -1,4 +1,4 @@
-import { systemClock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError } from '../errors.ts'
 import type { AskOptions, BlockClaim, BlockDevice } from './device.ts'
 
@@ -10,16 +10,25 @@ const POLL_MS = 10
 export const CREATOR = { role: 'creator', holder: 'a program that creates it' } as const
 
 /** Takes the {@link CREATOR}'s role, once those who have it are done. */
-export function claimCreator(device: BlockDevice, { key }: AskOptions = {}): Promise<BlockClaim> {
+export function claimCreator(
+  device: BlockDevice,
+  { key, clock }: AskOptions & { readonly clock?: Clock | undefined } = {},
+): Promise<BlockClaim> {
   const { role, holder } = CREATOR
-  return inTurn(() => device.claim(role, { holder, key }))
+  return inTurn(() => device.claim(role, { holder, key }), { clock })
 }
 
 /**
  * Tries again while another program on this machine holds what is needed.
  * @throws {BlockError} `BLOCK_CLAIMED`, after ten seconds; or the signal's reason
  */
-export async function inTurn<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function inTurn<T>(
+  attempt: () => Promise<T>,
+  {
+    clock = systemClock,
+    signal,
+  }: { readonly clock?: Clock | undefined; readonly signal?: AbortSignal } = {},
+): Promise<T> {
   for (let waited = 0; ; waited += POLL_MS) {
     try {
       return await attempt()
@@ -27,6 +36,6 @@ export async function inTurn<T>(attempt: () => Promise<T>, signal?: AbortSignal)
       const busy = isBlockError(error) && error.code === 'BLOCK_CLAIMED'
       if (!busy || waited >= WAIT_MS) throw error
     }
-    await systemClock.sleep(POLL_MS, signal)
+    await clock.sleep(POLL_MS, signal)
   }
 }

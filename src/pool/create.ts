@@ -49,7 +49,7 @@ export async function createPool(
   try {
     if (device.capabilities.claim) {
       const key = keyOf(device)
-      claims.push(await claimCreator(device, { key }))
+      claims.push(await claimCreator(device, { key, clock: options.clock }))
       for (const role of ['produce', 'producer', 'consumer']) {
         claims.push(await device.claim(role, { holder: holderOf('createPool'), key }))
       }

@@ -220,7 +220,7 @@ export class Pool {
       this.#checkUsable()
       const { client = 'unknown', lease } = this.#options
       const claim = this.device.capabilities.claim
-        ? await inTurn(() => this.#claim(client))
+        ? await inTurn(() => this.#claim(client), { clock: this.#clock })
         : undefined
       try {
         const { whileLeased } = leases.value ?? (await leases.load())

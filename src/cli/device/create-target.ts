@@ -98,13 +98,13 @@ async function openAlone(
     const { size = DEFAULT_BYTES, sectorSize = 512 } = flags
     await checkNewSize(path, size, sectorSize, ring)
     const make = { sizeBytes: size, sectorSize, ...fileModeOf(flags), signal }
-    return inTurn(() => makeFile('openOrCreate', path, make), signal)
+    return inTurn(() => makeFile('openOrCreate', path, make), { signal })
   }
   const open = (): Promise<OpenedDevice> =>
     openDevice(path, 'read-write', flags, overwriting(flags))
   const stats = await statOf(path)
   // A raw device with a mounted file system on it is refused, and would be waited for in vain.
-  return stats?.isBlockDevice() === true ? open() : inTurn(open, signal)
+  return stats?.isBlockDevice() === true ? open() : inTurn(open, { signal })
 }
 
 async function checkNewSize(

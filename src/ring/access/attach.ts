@@ -1,6 +1,7 @@
 import { claimCreator } from '../../block/creator-claim.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
+import type { Clock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import type { DeviceSize, Format } from '../format.ts'
@@ -81,7 +82,7 @@ export const Producer: {
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
   create: (device, options = {}) =>
-    alone(device, async () => {
+    alone(device, options.clock, async () => {
       const format = await formatFor(options)
       await refusePool(device)
       return await format.createRing(device, options)
@@ -94,9 +95,13 @@ export const Producer: {
  * Runs `create` while no other program on this machine creates a ring there: otherwise one could find no ring and overwrite the
  * other's, which has items by then.
  */
-async function alone<T>(device: BlockDevice, create: () => Promise<T>): Promise<T> {
+async function alone<T>(
+  device: BlockDevice,
+  clock: Clock | undefined,
+  create: () => Promise<T>,
+): Promise<T> {
   if (!device.capabilities.claim) return create()
-  const claim = await claimCreator(device, { key: keyOf(device) })
+  const claim = await claimCreator(device, { key: keyOf(device), clock })
   try {
     return await create()
   } finally {
