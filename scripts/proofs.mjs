@@ -35,6 +35,7 @@ const SIMULATOR = [
   // An adversary chooses what the items hold; all else is as in format 2.
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '80', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '60', '--format', 'leases', '--from'],
+  ['scripts/sim.mjs', '--seeds', '40', '--format', 'pools', '--from'],
   // Not the simulator, but as short: checks left out, found by hostile images.
   ['scripts/sim-mutants.mjs', '--format', 'hostile', '--some', '3', '--seed'],
 ]

@@ -6,7 +6,7 @@ import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'
 const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--device disk] [--mix NAME]
   [--steps N] [--workers N] [--json]
 --format is 1, 2, 2-overwrite, 2-hostile; 1-reader, 2-reader, 2-overwrite-reader: a RingReader acknowledges in any order;
-1-work, 2-work, 2-overwrite-work: it calls process; or leases: hosts that are after one role.
+1-work, 2-work, 2-overwrite-work: it calls process; leases: hosts that are after one role; or pools: programs that change one pool.
 --device is how the roles reach the disk: disk, or nbd.
 --mix each goes through all mixes, --mix swarm (the default) through those in which nothing may be lost.`
 
@@ -32,20 +32,13 @@ if (values.help) {
   process.exit()
 }
 const sim = await simulatorOf(values.dist)
-const { leases } = sim
-const simulated = named(() =>
-  values.format === leases.name ? leases : sim.simulatedRing(sim.ringNamed(values.format)),
-)
-named(() =>
-  simulated === leases
-    ? sim.hostsPlanOf(1, values.mix)
-    : sim.mixOf(values.mix, 1, sim.storageNamed(values.device)),
-)
+const simulated = named(() => sim.simulatedNamed(values.format))
 const options = {
   mix: values.mix,
   device: values.device,
   ...(values.steps && { steps: countOf('steps', values.steps) }),
 }
+named(() => simulated.check(options))
 
 if (!isMainThread) parentPort.postMessage(await share(workerData))
 else if (values.seed !== undefined) await replay(countOf('seed', values.seed))

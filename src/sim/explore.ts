@@ -57,6 +57,7 @@ export function replayCommand(ring: RingUnderTest, seed: number, options: SeedOp
 export function simulatedRing(ring: RingUnderTest): Simulated<SimCounts, Outcome> {
   return {
     name: ring.name,
+    check: ({ mix = 'swarm', device = 'disk' }) => void mixOf(mix, 1, storageNamed(device)),
     noCounts,
     addCounts,
     runSeed: (seed, options) => runSeed(ring, seed, options),

@@ -39,6 +39,8 @@ export {
 } from './hosts/plan.ts'
 export { shrinkHosts } from './hosts/shrink.ts'
 export { type HostsOutcome, simulateHosts } from './hosts/simulation.ts'
+export { simulatedNamed } from './named.ts'
+export { pools } from './pools/explore.ts'
 export { Random } from './random.ts'
 export { ringNamed } from './rings.ts'
 export {

@@ -26,14 +26,14 @@ export const RINGS: readonly RingUnderTest[] = [
 
 /**
  * The ring with a name.
+ * @param others what else is known where this is asked
  * @throws {RangeError} there is none
  */
-export function ringNamed(name: string): RingUnderTest {
+export function ringNamed(name: string, others: readonly string[] = []): RingUnderTest {
   const found = RINGS.find((ring) => ring.name === name)
   if (found === undefined) {
-    throw new RangeError(
-      `no format ${name}; known are ${RINGS.map((ring) => ring.name).join(', ')}`,
-    )
+    const known = [...RINGS.map((ring) => ring.name), ...others]
+    throw new RangeError(`no format ${name}; known are ${known.join(', ')}`)
   }
   return found
 }

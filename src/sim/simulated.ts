@@ -20,6 +20,11 @@ export interface SeedOutcome<C> {
 /** What `--format` names: something that is simulated seed by seed, with counts. */
 export interface Simulated<C, O extends SeedOutcome<C>> {
   readonly name: string
+  /**
+   * Checks that there is such a mix, and such a device.
+   * @throws {RangeError} there is not
+   */
+  check(options: SeedOptions): void
   /** Counts of nothing. */
   noCounts(): C
   /** Adds `more` to `sum`. */

@@ -6,6 +6,7 @@
 import { HOSTILE } from '../fuzz/hostile/mutants.mjs'
 import { LEASES } from './lease-mutants.mjs'
 import { NBD } from './nbd-mutants.mjs'
+import { POOLS } from './pool-mutants.mjs'
 import { READERS } from './reader-mutants.mjs'
 import { WORK } from './work-mutants.mjs'
 
@@ -590,5 +591,6 @@ export const MUTANTS = [
   ...READERS,
   ...WORK,
   ...NBD,
+  ...POOLS,
   ...HOSTILE,
 ]

@@ -8,6 +8,7 @@ import { type HostsOutcome, simulateHosts } from './simulation.ts'
 /** Hosts that lease a role of one ring of format 2. */
 export const leases: Simulated<HostsCounts, HostsOutcome> = {
   name: 'leases',
+  check: ({ mix = 'swarm' }) => void hostsPlanOf(1, mix),
   noCounts: noHostsCounts,
   addCounts: addHostsCounts,
   runSeed: (seed, { mix = 'swarm' } = {}) => simulateHosts(hostsPlanOf(seed, mix)),

@@ -1,0 +1,19 @@
+import { simulatedRing } from './explore.ts'
+import { leases } from './hosts/explore.ts'
+import { pools } from './pools/explore.ts'
+import { ringNamed } from './rings.ts'
+
+/** What is simulated besides the two roles of a ring. */
+type Other = typeof leases | typeof pools
+
+const OTHERS: readonly Other[] = [leases, pools]
+
+/**
+ * What `--format` names: a ring, or what else is simulated.
+ * @throws {RangeError} there is none
+ */
+export function simulatedNamed(name: string): Other | ReturnType<typeof simulatedRing> {
+  const found = OTHERS.find((other) => other.name === name)
+  const others = OTHERS.map((other) => other.name)
+  return found ?? simulatedRing(ringNamed(name, others))
+}

@@ -1,0 +1,341 @@
+import { Violation } from '../oracle.ts'
+
+/** An item that a program pushed, or may have pushed. */
+interface Sent {
+  readonly text: string
+  acknowledged: boolean
+}
+
+/** A ring as the oracle knows it. Its id is new for each ring, and is the name in its superblock. */
+export interface ModelRing {
+  readonly id: string
+  readonly name: string
+  readonly bytes: number
+  readonly sent: Sent[]
+  /** How many of them have certainly left the ring, and how many may have. */
+  consumed: number
+  maybeConsumed: number
+}
+
+/** What a pool may be: its rings by their names, and its size. */
+export interface PoolModel {
+  readonly rings: ReadonlyMap<string, ModelRing>
+  readonly bytes: number
+}
+
+/** What programs see of a pool. */
+export interface Seen {
+  readonly rings: readonly { readonly name: string; readonly sizeBytes: number }[]
+  readonly sizeBytes: number
+}
+
+/** A change that a program wants. */
+export interface Wanted {
+  readonly what: string
+  /** What the pool is afterwards; undefined if the change must not happen to it. */
+  apply(pool: PoolModel): PoolModel | undefined
+  /** Whether the pool may refuse it with this code. */
+  excuses(code: string, pool: PoolModel): boolean
+}
+
+/** A change under way, or a look at the pool. */
+export interface Begun {
+  /** Every state that the pool may have had since it began. */
+  readonly met: Map<string, PoolModel>
+  /** No change has ended since. */
+  isAlone: boolean
+  /** Somebody else has changed the pool or used a ring meanwhile. */
+  isContended: boolean
+}
+
+/** A change under way. */
+export interface Change extends Begun {
+  readonly id: number
+  readonly wanted: Wanted
+  readonly excused: Set<string>
+}
+
+/** A state that the pool may be in, and which of the changes under way have happened to it. */
+interface Candidate {
+  readonly pool: PoolModel
+  readonly done: ReadonlySet<Change>
+}
+
+/** More would mean that nobody ever finds out what became of changes. */
+const MOST_CANDIDATES = 400
+
+/** Codes with which a pool refuses a change. */
+export const REFUSALS = [
+  'RING_EXISTS',
+  'RING_POOL_FULL',
+  'RING_NOT_FOUND',
+  'RING_NOT_EMPTY',
+  'RING_LEASED',
+  'BLOCK_CLAIMED',
+] as const
+
+/**
+ * Knows what a pool may be. A change happens at some moment until its call resolves, or it does not happen; one that failed or died may
+ * have happened, until somebody sees whether it has. What somebody has seen stays, power cuts included.
+ */
+export class PoolOracle {
+  /** Whether somebody has certainly made the pool, and so it is there. */
+  isMade = false
+  #uuid: string | undefined
+  #candidates: readonly Candidate[]
+  readonly #changes = new Set<Change>()
+  readonly #looks = new Set<Begun>()
+  #rings = 0
+  #begun = 0
+  #users = 0
+  #changed = 0
+
+  constructor(bytes: number) {
+    this.#candidates = [{ pool: { rings: new Map(), bytes }, done: new Set() }]
+  }
+
+  /** Changes that have happened. */
+  get changed(): number {
+    return this.#changed
+  }
+
+  /** A ring that is there before anything can go wrong. */
+  startWith(name: string, bytes: number): ModelRing {
+    const ring = this.newRing(name, bytes)
+    this.#candidates = this.#candidates.map(({ pool, done }) => {
+      return { pool: { ...pool, rings: new Map([...pool.rings, [name, ring]]) }, done }
+    })
+    return ring
+  }
+
+  /** A ring that a program wants to add. */
+  newRing(name: string, bytes: number): ModelRing {
+    return { id: String(++this.#rings), name, bytes, sent: [], consumed: 0, maybeConsumed: 0 }
+  }
+
+  /** A program begins to use a ring, or ends with it: meanwhile roles are held. */
+  use(by: 1 | -1): void {
+    this.#users += by
+    this.touch()
+  }
+
+  get hasUsers(): boolean {
+    return this.#users > 0
+  }
+
+  /** Whether more than one program changes the pool or uses a ring. */
+  get isContended(): boolean {
+    return this.#users + this.#changes.size > 1
+  }
+
+  begin(wanted: Wanted): Change {
+    const change = {
+      id: ++this.#begun,
+      wanted,
+      met: new Map(),
+      excused: new Set<string>(),
+      isAlone: true,
+      isContended: false,
+    }
+    this.#changes.add(change)
+    this.touch()
+    return change
+  }
+
+  /** What became of a change. */
+  end(change: Change, how: 'done' | 'unknown' | { readonly refused: string }): void {
+    this.touch()
+    const all = this.#reachable()
+    this.#changes.delete(change)
+    for (const other of [...this.#changes, ...this.#looks]) other.isAlone = false
+    if (how === 'done') {
+      this.#changed++
+      this.#keep(
+        all.filter(({ done }) => done.has(change)),
+        `${change.wanted.what} resolved, which cannot have happened`,
+      )
+    } else if (how !== 'unknown') {
+      const { refused } = how
+      if (!change.excused.has(refused)) {
+        throw new Violation('refused', `${change.wanted.what} is refused with ${refused}`)
+      }
+      this.#keep(
+        all.filter(({ done }) => !done.has(change)),
+        `${change.wanted.what} was refused with ${refused}, and has happened`,
+      )
+    } else this.#keep(all, '')
+    this.touch()
+  }
+
+  /** A program begins to look at the pool. */
+  look(): Begun {
+    const look = { met: new Map<string, PoolModel>(), isAlone: true, isContended: false }
+    this.#looks.add(look)
+    this.touch()
+    return look
+  }
+
+  /** A program that looked is gone, or its look failed. */
+  lookedAway(look: Begun): void {
+    this.#looks.delete(look)
+  }
+
+  /** What a look saw. */
+  saw(look: Begun, seen: Seen): void {
+    this.#looks.delete(look)
+    const key = keyOfSeen(seen)
+    const states = [...look.met.values()]
+    if (!states.some((pool) => keyOfSeen(asSeen(pool)) === key)) {
+      const known = [...new Set(states.map((pool) => keyOfSeen(asSeen(pool))))].join(' or ')
+      throw new Violation('pool', `the pool shows ${key}, and may have ${known}`)
+    }
+    // Once seen, it stays: what has not happened to that state yet can still happen, and nothing that has is undone.
+    if (look.isAlone) {
+      const now = this.#reachable().filter(({ pool }) => keyOfSeen(asSeen(pool)) === key)
+      this.#keep(now, `the pool shows ${key}, which was undone`)
+      this.touch()
+    }
+  }
+
+  /** A look at one name: whether a ring of that name may have been missing. */
+  mayLack(look: Begun, name: string): boolean {
+    return [...look.met.values()].some(({ rings }) => !rings.has(name))
+  }
+
+  /** Whether a ring may have been missing. */
+  mayLackRing(look: Begun, id: string): boolean {
+    return [...look.met.values()].some(({ rings }) => !has(rings, id))
+  }
+
+  /** The identity of the pool, which stays. */
+  checkUuid(uuid: string): void {
+    this.#uuid ??= uuid
+    if (uuid !== this.#uuid) throw new Violation('pool', 'the pool was made again')
+  }
+
+  /**
+   * The ring with an id, one of whose roles is held: it is in the pool meanwhile.
+   * @throws {Violation} it cannot be there
+   */
+  held(id: string | undefined): ModelRing {
+    const found = this.#reachable().flatMap(({ pool }) =>
+      [...pool.rings.values()].filter((ring) => ring.id === id),
+    )
+    const [ring] = found
+    if (ring === undefined)
+      throw new Violation('gone', `a role of ring ${id} is held, which is gone`)
+    this.#keep(
+      this.#reachable().filter(({ pool }) => has(pool.rings, ring.id)),
+      '',
+    )
+    this.touch()
+    return ring
+  }
+
+  /** A program pushed an item, or will; what changes are excused with may be another. */
+  touch(): void {
+    if (this.#changes.size === 0 && this.#looks.size === 0) return
+    const all = this.#reachable()
+    for (const begun of [...this.#changes, ...this.#looks]) {
+      for (const { pool } of all) begun.met.set(keyOf(pool), pool)
+      if (this.isContended) begun.isContended = true
+    }
+    for (const change of this.#changes) {
+      for (const code of REFUSALS) {
+        if (all.some(({ pool }) => change.wanted.excuses(code, pool))) change.excused.add(code)
+      }
+    }
+  }
+
+  /** The candidates, with each of the changes under way that may have happened to them, in any order. */
+  #reachable(): readonly Candidate[] {
+    const found = new Map<string, Candidate>()
+    const add = (candidate: Candidate): void => {
+      const key = keyOfCandidate(candidate)
+      if (found.has(key)) return
+      found.set(key, candidate)
+      for (const change of this.#changes) {
+        if (candidate.done.has(change)) continue
+        const pool = change.wanted.apply(candidate.pool)
+        if (pool !== undefined) add({ pool, done: new Set([...candidate.done, change]) })
+      }
+    }
+    for (const candidate of this.#candidates) add(candidate)
+    return [...found.values()]
+  }
+
+  #keep(candidates: readonly Candidate[], otherwise: string): void {
+    if (candidates.length === 0) throw new Violation('pool', otherwise)
+    const kept = new Map<string, Candidate>()
+    for (const { pool, done } of candidates) {
+      const still = [...done].filter((change) => this.#changes.has(change))
+      const candidate = { pool, done: new Set(still) }
+      kept.set(keyOfCandidate(candidate), candidate)
+    }
+    this.#candidates = [...kept.values()]
+    if (kept.size > MOST_CANDIDATES) throw new Error('too many states that the pool may be in')
+  }
+}
+
+function has(rings: PoolModel['rings'], id: string): boolean {
+  for (const ring of rings.values()) if (ring.id === id) return true
+  return false
+}
+
+function keyOf({ rings, bytes }: PoolModel): string {
+  const ids = [...rings.values()].map(({ name, id }) => `${name}:${id}`)
+  return `${bytes} ${ids.sort().join()}`
+}
+
+function keyOfCandidate({ pool, done }: Candidate): string {
+  const ids = [...done].map(({ id }) => id).sort((a, b) => a - b)
+  return `${keyOf(pool)} ${ids.join()}`
+}
+
+function asSeen({ rings, bytes }: PoolModel): Seen {
+  const all = [...rings.values()].map(({ name, bytes: sizeBytes }) => ({ name, sizeBytes }))
+  return { rings: all, sizeBytes: bytes }
+}
+
+function keyOfSeen({ rings, sizeBytes }: Seen): string {
+  const all = rings.map((ring) => `${ring.name} of ${ring.sizeBytes}`)
+  return `[${all.sort().join(', ')}] of ${sizeBytes}`
+}
+
+/** Whether a ring certainly has an item that nobody has taken. */
+export function holdsItems({ sent, maybeConsumed }: ModelRing): boolean {
+  return sent.some(({ acknowledged }, at) => acknowledged && at >= maybeConsumed)
+}
+
+/** Whether it may have one. */
+export function mayHoldItems({ sent, consumed }: ModelRing): boolean {
+  return sent.length > consumed
+}
+
+/**
+ * Checks what a consumer gets of a ring: its own items alone, in order, and all that were acknowledged and not taken.
+ * @returns how many of the items that were sent lie before the end of these
+ */
+export function checkItems(ring: ModelRing, items: readonly string[]): number {
+  let at = ring.consumed
+  let first = true
+  const skip = (to: number): void => {
+    for (; at < to; at++) {
+      const sent = ring.sent[at]
+      const mayBeTaken = first && at < ring.maybeConsumed
+      if (sent?.acknowledged === true && !mayBeTaken) {
+        throw new Violation('lost', `ring ${ring.id} lost the item ${sent.text}`)
+      }
+    }
+  }
+  for (const item of items) {
+    const found = ring.sent.findIndex(({ text }, index) => index >= at && text === item)
+    if (found < 0) throw new Violation('stranger', `ring ${ring.id} has the item ${item}`)
+    skip(found)
+    first = false
+    at = found + 1
+  }
+  const end = at
+  skip(ring.sent.length)
+  return end
+}
