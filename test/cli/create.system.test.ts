@@ -413,7 +413,7 @@ test('what is wrong is told safely, and with a trace only when asked', async () 
   expect(plain.code).toBe(1)
   expect(plain.stderr).toBe(
     `sbr: there is no ${folder.path}/no\\x1b[31m\\u202ering; check the path, or make it: ` +
-      `sbr create ${folder.path}/no\\x1b[31m\\u202ering (BLOCK_OPEN)\n`,
+      `sbr create $'${folder.path}/no\\x1b[31m\\xe2\\x80\\xaering' (BLOCK_OPEN)\n`,
   )
   const debug = await sbr(['consume', path], '', { SBR_DEBUG: '1' })
   expect(debug.stderr).toContain('    at ')
