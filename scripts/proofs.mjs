@@ -24,17 +24,17 @@ const { values } = parseArgs({
 
 /** The programs of a round, and how they are told where random inputs begin. */
 const SIMULATOR = [
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '300', '--format', '1', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '300', '--format', '2', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '120', '--format', '2-overwrite', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '120', '--format', '2-reader', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '60', '--format', '2-overwrite-reader', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '200', '--format', '1', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '200', '--format', '2', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '80', '--format', '2-overwrite', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '80', '--format', '2-reader', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '40', '--format', '2-overwrite-reader', '--from'],
   // A reader that calls process, with the items of an adversary.
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '60', '--format', '2-work', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '40', '--format', '2-work', '--from'],
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '50', '--format', '2-overwrite-work', '--from'],
   // An adversary chooses what the items hold; all else is as in format 2.
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '80', '--format', '2-hostile', '--from'],
-  ['scripts/sim.mjs', '--seeds', '60', '--format', 'leases', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '60', '--format', '2-hostile', '--from'],
+  ['scripts/sim.mjs', '--seeds', '40', '--format', 'leases', '--from'],
   ['scripts/sim.mjs', '--seeds', '40', '--format', 'pools', '--from'],
   // Not the simulator, but as short: checks left out, found by hostile images.
   ['scripts/sim-mutants.mjs', '--format', 'hostile', '--some', '3', '--seed'],

@@ -19,9 +19,9 @@ import { planKills, runSide, type Side } from './side.ts'
 
 const { SBR_CRASH_ITEMS } = process.env
 /** How many items go through a ring of each format. */
-const ITEMS = { 1: Number(SBR_CRASH_ITEMS ?? 40_000), 2: Number(SBR_CRASH_ITEMS ?? 10_000) }
+const ITEMS = { 1: Number(SBR_CRASH_ITEMS ?? 12_000), 2: Number(SBR_CRASH_ITEMS ?? 4000) }
 /** The same through an export, of either format: what is behind it is the file of the first run. */
-const NBD_ITEMS = Number(SBR_CRASH_ITEMS ?? 5000)
+const NBD_ITEMS = Number(SBR_CRASH_ITEMS ?? 2000)
 const RING_BYTES = 1 << 20
 /** Alone it takes half a minute or one: only what hangs takes so long. */
 const TIMEOUT_MS = 900_000

@@ -1,4 +1,4 @@
 import { testOnNbd } from './on-nbd.ts'
 
-testOnNbd('1', 6)
-testOnNbd('2-overwrite', 6)
+testOnNbd('1', 4)
+testOnNbd('2-overwrite', 4)
