@@ -151,6 +151,14 @@ export default {
   ],
   // What the simulator, which any version may change, and messages are made of; their members are shown in place.
   intentionallyNotExported: [
+    'PoolsCounts',
+    'PoolsOutcome',
+    'Other',
+    'CUMULATIVE',
+    'DOUBLE',
+    '__object.gauge',
+    '__object.sum',
+    '__object.histogram',
     'Where',
     'RequestFault',
     'EventFault',

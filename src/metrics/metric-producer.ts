@@ -52,7 +52,9 @@ export interface OpenTelemetryMetrics {
     readonly resourceMetrics: {
       readonly resource: {
         readonly attributes: Record<string, never>
+        /** As the SDK asks for. */
         merge(other: never): never
+        /** As the SDK asks for. */
         getRawAttributes(): []
       }
       readonly scopeMetrics: {

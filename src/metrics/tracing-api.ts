@@ -2,6 +2,7 @@
 
 /** Values that go with a call, such as the span that is active. */
 export interface TraceContext {
+  /** A value by its key. */
   getValue(key: symbol): unknown
 }
 
@@ -14,10 +15,15 @@ export interface TraceSpanContext {
 
 /** A span that has begun. */
 export interface TraceSpan {
+  /** What tells the span from all others. */
   spanContext(): TraceSpanContext
+  /** Adds a name and a value. */
   setAttribute(name: string, value: string | number): unknown
+  /** Records an error as an event. */
   recordException(error: TracedError): void
+  /** Says whether what the span is about has failed. */
   setStatus(status: { readonly code: number; readonly message?: string }): unknown
+  /** Ends the span. */
   end(): void
 }
 
@@ -37,24 +43,34 @@ export interface TraceSpanOptions {
 
 /** What makes spans. */
 export interface TraceTracer {
+  /** Begins a span, as a child of the one in the context. */
   startSpan(name: string, options?: TraceSpanOptions, context?: TraceContext): TraceSpan
 }
 
 /** What is used of the module `@opentelemetry/api`. */
 export interface TracingApi {
   readonly trace: {
+    /** A tracer of this name. */
     getTracer(name: string, version?: string): TraceTracer
+    /** The context, with a span that is active. */
     setSpan(context: TraceContext, span: TraceSpan): TraceContext
+    /** The context, without a span. */
     deleteSpan(context: TraceContext): TraceContext
+    /** The context of the span that is active. */
     getSpanContext(context: TraceContext): TraceSpanContext | undefined
+    /** Whether it names a span. */
     isSpanContextValid(context: TraceSpanContext): boolean
   }
   readonly context: {
+    /** The context of the running code. */
     active(): TraceContext
+    /** Calls a function in a context. */
     with<T>(context: TraceContext, call: () => T): T
   }
   readonly propagation: {
+    /** Writes a context into headers. */
     inject(context: TraceContext, carrier: Record<string, string>): void
+    /** Reads a context from headers. */
     extract(
       context: TraceContext,
       carrier: Readonly<Record<string, string>>,
@@ -65,6 +81,8 @@ export interface TracingApi {
 
 /** How headers are read. */
 export interface TraceHeaderGetter {
+  /** The names of all headers. */
   keys(headers: Readonly<Record<string, string>>): string[]
+  /** A header by its name. */
   get(headers: Readonly<Record<string, string>>, name: string): string | undefined
 }
