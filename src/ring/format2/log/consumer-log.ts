@@ -489,12 +489,14 @@ export class ConsumerLog {
       const segment = this.#index.find(seq)
       if (segment?.kind !== 'span') return segment
       const batch = await this.#reader.batchAt(segment.start, this.#epochs)
-      if (batch !== undefined) {
+      const isRechecked = recheckedAt === segment.start.lsn
+      if (batch !== undefined && (batch.whole || isRechecked)) {
         this.#index.expand(segment, batch)
         continue
       }
+      batch?.items.release()
       this.#reader.forget()
-      if (recheckedAt !== segment.start.lsn) return { kind: 'suspect', lsn: segment.start.lsn }
+      if (!isRechecked) return { kind: 'suspect', lsn: segment.start.lsn }
       const problem = await this.#problemAt(segment.start)
       const gap = { ...segment, kind: 'gap', problem } as const
       this.#onSegment(gap)
