@@ -74,6 +74,8 @@ export class PooledBuffer {
   #users = 1
   /** Undefined if it was never pinned. */
   #pins: number | undefined
+  /** Whether some view of it is good for as long as its program has it. */
+  #isGivenAway = false
 
   constructor(
     memory: Uint8Array,
@@ -112,10 +114,16 @@ export class PooledBuffer {
     this.release()
   }
 
-  /** One user less. After the last one, it may be overwritten at any time. */
+  /** Ends a `pin` whose views stay good: the memory is never used again. */
+  giveAway(): void {
+    this.#isGivenAway = true
+    this.unpin()
+  }
+
+  /** One user less. After the last one, it may be overwritten at any time, unless it was given away. */
   release(): void {
     this.#users--
-    if (this.#users > 0) return
+    if (this.#users > 0 || this.#isGivenAway) return
     const memory = this.#pins === undefined ? this.memory : takenAway(this.memory)
     if (memory !== undefined) this.#takeBack(memory)
   }

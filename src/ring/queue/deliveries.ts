@@ -275,7 +275,7 @@ export class Deliveries {
   }
 
   #remove(delivery: Delivery): void {
-    const { before, after } = delivery
+    const { before, after, state, pins = [] } = delivery
     if (before === undefined) this.#first = after
     else before.after = after
     if (after === undefined) this.#last = before
@@ -284,7 +284,11 @@ export class Deliveries {
     delivery.before = undefined
     delivery.after = undefined
     delivery.state = GONE
-    this.unpin(delivery)
+    if (state === PENDING) {
+      // Overwritten, or lost with a cache: whoever handles it still uses its view, and need not tell when that is over.
+      delivery.pins = undefined
+      for (const pin of pins) pin.giveAway()
+    } else this.unpin(delivery)
     this.#size--
     if (this.#unfinished !== delivery) return
     this.#unfinished = after

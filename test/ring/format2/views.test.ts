@@ -224,6 +224,26 @@ test('memory that cannot be detached is overwritten, and not used again', async 
   expect(shared).toHaveLength(8 * MIB)
 })
 
+test('a view of an item that was overwritten stays good: nobody acknowledged it', async () => {
+  const device = memory(MIB)
+  await Producer.create(device, { onFull: 'overwrite' })
+  await using writer = await RingWriter.open(device)
+  await using reader = await RingReader.open(device)
+  await writer.pushMany(itemsOf(3))
+  const lost = await reader.receiveMany(VIEWS)
+  const items = lost.map(({ item }) => item)
+  for (const item of itemsOf(60)) await writer.push(item)
+  await reader.rewind()
+  for (let others = lost; others.length > 0; ) {
+    others = await reader.tryReceiveMany(VIEWS)
+    await reader.ackAll(others)
+  }
+  expect(reader.unacked.entries).toBe(0)
+  expect(items).toEqual(itemsOf(3))
+  await reader.ackAll(lost)
+  expect(items).toEqual(itemsOf(3))
+})
+
 test('in process, a view is good until its entry is settled', async () => {
   await using reader = await ringWith(itemsOf(6))
   const seen: Uint8Array[] = []
