@@ -321,12 +321,16 @@ export class Group<Out> implements AsyncDisposable {
 
   /**
    * Waits until everything before the reader's position is acknowledged: what it delivered after that was taken back. A reader that is
-   * closed acknowledges no more.
+   * closed acknowledges no more, nor does one whose write failed: the next member delivers the rest again.
    */
   async #acknowledged(reader: RingReader<Out>): Promise<void> {
-    const { oldest, watch, closing } = insideOf(reader)
+    const { oldest, watch, closing, hasEnded } = insideOf(reader)
     const { signal } = this.#closing
-    for (let begun = oldest(); begun !== undefined && begun <= reader.position; begun = oldest()) {
+    const isWanted = (): boolean => {
+      const begun = oldest()
+      return begun !== undefined && begun <= reader.position && !hasEnded()
+    }
+    while (isWanted()) {
       let wake = (): void => undefined
       const changed = new Promise<void>((resolve) => {
         wake = resolve

@@ -133,6 +133,26 @@ test('a ring that fails while it moves is given back once', async () => {
   expect(released).toHaveLength(2)
 })
 
+test('a ring whose acknowledgement fails while it moves is given back, and delivered again', async () => {
+  const rings = (await devices(2)).map((device) => new HookedDevice(device))
+  for (const device of rings) await push(device, 'item')
+  const one = await joinGroup(rings, QUICK)
+  const begun = [await one.receive(), await one.receive()]
+  const other = await joinGroup(rings, QUICK)
+  const next = other.receive()
+  while (one.readers.length > 1) await new Promise((resolve) => setTimeout(resolve, 1))
+  for (const device of rings) {
+    device.before = ({ operation }) => {
+      if (operation === 'write') throw new BlockError('BLOCK_IO', 'broken', { device: 'ring' })
+    }
+  }
+  const moving = begun.find(({ reader }) => !one.readers.includes(reader))
+  await expect(moving?.entry.ack()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  for (const device of rings) device.before = () => undefined
+  expect((await next).entry.item).toBe('item')
+  await Promise.all([one.close(), other.close()])
+})
+
 test('each item is handled, while members come and go', async () => {
   const rings = await devices(6)
   const names = rings.map((_, ring) => Array.from({ length: 40 }, (_, item) => `${ring}/${item}`))

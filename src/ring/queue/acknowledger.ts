@@ -65,6 +65,11 @@ export class Acknowledger {
     )
   }
 
+  /** Whether a write failed for good: it acknowledges nothing any more. */
+  get hasEnded(): boolean {
+    return this.#ended !== undefined
+  }
+
   /** As `RingEntry.ack`. */
   async acknowledge(delivery: Delivery): Promise<void> {
     this.#closing.throwIfAborted()

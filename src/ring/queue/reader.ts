@@ -159,6 +159,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       oldest: () => reader.#deliveries.oldest?.position,
       isHeld: () => reader.#hold.isFull,
       wasHeld: () => reader.#hold.wasFull,
+      hasEnded: () => reader.#acknowledger.hasEnded,
       watch: (onChange) => reader.#acknowledger.watch(onChange),
     })
   }

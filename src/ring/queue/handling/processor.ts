@@ -48,6 +48,8 @@ export interface Inside {
   isHeld(): boolean
   /** Whether it kept the last call from delivering more. */
   wasHeld(): boolean
+  /** Whether a write of acknowledgements failed for good, so that nothing is acknowledged any more. */
+  hasEnded(): boolean
   /**
    * Has it called when entries left the ring, so that more may be delivered.
    * @returns a function that ends it
