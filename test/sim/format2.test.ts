@@ -7,6 +7,7 @@ import {
   format2Reader,
   format2Work,
   MIXES,
+  ringNamed,
   runSeed,
   simulatedRing,
   smallestShape,
@@ -36,7 +37,7 @@ describe('format 2 keeps its promises', () => {
 
 /** Seeds that found something once, when disks and plans were made as they are now. */
 test.each([
-  ['none', 8, 'there was no room for showing a part of what one call had pushed'],
+  ['each', 8, 'there was no room for showing a part of what one call had pushed'],
   ['silent-reset', 172, 'the storage lost a part of a batch before the flush that was to keep it'],
   ['pages', 191, 'an older slot from the page cache sent the consumer back'],
   ['storm', 570, 'the depth was wrong while the consumer had to go back'],
@@ -65,6 +66,19 @@ test.each([
   ['eio', 1673, 'giving back was ignored behind a cursor right before what was given up'],
 ])('overwriting, %s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(format2Overwrite, seed, { mix })
+  expect(outcome.broken).toBeUndefined()
+})
+
+test.each([
+  ['each', 5278, 'the memory of a view was used again where its item had left the ring'],
+  ['each', 20_163, 'the memory of a view was used again where its item had left the ring'],
+  [
+    'swarm',
+    9134,
+    'what was acknowledged behind an entry that was overwritten was not written with its acknowledgement',
+  ],
+])('handling what may be overwritten, %s, seed %i: %s', async (mix, seed) => {
+  const outcome = await runSeed(ringNamed('2-overwrite-work'), seed, { mix })
   expect(outcome.broken).toBeUndefined()
 })
 

@@ -75,7 +75,11 @@ export class Acknowledger {
     this.#closing.throwIfAborted()
     // Once more if the write of another call failed, which reverted this entry too.
     do {
-      if (!this.#finish(delivery)) return this.#deliveries.unpin(delivery)
+      if (!this.#finish(delivery)) {
+        this.#deliveries.unpin(delivery)
+        // If it has left the ring, overwritten, those that waited for it are written now.
+        return this.writeUnwritten()
+      }
       if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
       this.#deliveries.wait(delivery)
       await this.#writeFinished()
@@ -93,7 +97,7 @@ export class Acknowledger {
         if (!leads) this.#deliveries.unpin(delivery)
         return leads
       })
-      if (leading.length === 0) return
+      if (leading.length === 0) return this.writeUnwritten()
       if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
       for (const delivery of leading) this.#deliveries.wait(delivery)
       await this.#writeFinished()
