@@ -1,4 +1,4 @@
-import { channel } from '../util/diagnostics.ts'
+import { channel, type EventDetails } from '../util/diagnostics.ts'
 import type { JournalError, Where } from './errors.ts'
 
 /** What is published on the diagnostics channel `shared-block-ring:journal`. Positions are as in a receipt. */
@@ -42,13 +42,9 @@ export type JournalEvent = Where &
 const events = channel('shared-block-ring:journal')
 
 /** An event without the names. */
-export type Happening = JournalEvent extends infer Event
-  ? Event extends JournalEvent
-    ? Omit<Event, keyof Where>
-    : never
-  : never
+export type UnnamedJournalEvent = EventDetails<JournalEvent, keyof Where>
 
-/** Publishes what happened, if anybody listens. */
-export function publish(where: Where, happening: Happening): void {
-  if (events.hasSubscribers) events.publish({ ...where, ...happening })
+/** Publishes what happened to a journal. */
+export function publishJournalEvent(where: Where, event: UnnamedJournalEvent): void {
+  if (events.hasSubscribers) events.publish({ ...where, ...event })
 }

@@ -18,7 +18,7 @@ import {
   unanswered,
   type Where,
 } from './errors.ts'
-import { publish } from './events.ts'
+import { publishJournalEvent } from './events.ts'
 import { Performer } from './performer.ts'
 import { Receipts } from './receipts.ts'
 import { Schedule } from './schedule.ts'
@@ -299,7 +299,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     if (!(await atMost(graceMs, released, clock))) {
       this.#pushes.giveUp(unanswered(this.#where))
     }
-    publish(this.#where, { event: 'end', error })
+    publishJournalEvent(this.#where, { event: 'end', error })
     this.#resolveEnded(error)
   }
 }

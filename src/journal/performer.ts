@@ -9,7 +9,7 @@ import type { Consumer, PoppedItem } from '../ring/types.ts'
 import { onAbort } from '../util/abort.ts'
 import { type Next, type Operation, readNext } from './batch.ts'
 import { deadLettered, type JournalError, missing, stopped, type Where } from './errors.ts'
-import { type Happening, publish } from './events.ts'
+import { publishJournalEvent, type UnnamedJournalEvent } from './events.ts'
 import type { Receipts } from './receipts.ts'
 import type { Settings } from './settings.ts'
 import type { Perform, PerformContext, PerformFailure } from './types.ts'
@@ -263,8 +263,8 @@ export class Performer<Op> {
     return { device: this.#consumer.device.name, journal: this.#settings.queue }
   }
 
-  #publish(happening: Happening): void {
-    publish(this.#where, happening)
+  #publish(event: UnnamedJournalEvent): void {
+    publishJournalEvent(this.#where, event)
   }
 }
 

@@ -5,6 +5,11 @@ export interface Channel {
   publish(message: unknown): void
 }
 
+/** An event of a channel without what all of its events have, each kind by itself. */
+export type EventDetails<Event, Common extends keyof Event> = Event extends unknown
+  ? Omit<Event, Common>
+  : never
+
 const silent: Channel = { hasSubscribers: false, publish: () => undefined }
 
 /** Looked up at run time, so that the core imports nothing from Node and loads in browsers. */

@@ -42,7 +42,7 @@ export class Acknowledger {
   /** Why the consumer is of no use any more, if a write failed for good. */
   #ended: { readonly reason: unknown } | undefined
   readonly #onChange: Set<() => void>
-  /** Entries that left the ring, or will, since a write was last told of. */
+  /** Entries that left the ring, or will, since a write was last published. */
   #left = 0
 
   /** @throws {RangeError} an option of `lazyAck` is out of range */
@@ -60,7 +60,7 @@ export class Acknowledger {
       this.#advancing.run(async () => {
         const startedAt = this.#startedAt()
         await this.#advance(to)
-        this.#tell(to, startedAt)
+        this.#publishAcknowledged(to, startedAt)
       }),
     )
   }
@@ -216,7 +216,7 @@ export class Acknowledger {
         throw error
       }
       this.#forgetThrough(to)
-      this.#tell(to, startedAt)
+      this.#publishAcknowledged(to, startedAt)
     })
     return this.#write
   }
@@ -245,8 +245,8 @@ export class Acknowledger {
     return readerEvents.hasSubscribers ? this.#clock.now() : undefined
   }
 
-  /** Tells of a write. */
-  #tell(position: Position, startedAt: number | undefined): void {
+  /** Publishes a write. */
+  #publishAcknowledged(position: Position, startedAt: number | undefined): void {
     const entries = this.#left
     this.#left = 0
     if (startedAt === undefined) return

@@ -138,9 +138,9 @@ export class EntrySource<Out> {
           decoded instanceof Promise
             ? await untilAborted(decoded, options.signal, this.#closing)
             : decoded
-        const told = this.#missed + missed
+        const missedBefore = this.#missed + missed
         const delivery = this.#deliver(position, pin)
-        const stamp = { bytes: stored.length, pushedAt, missed: told }
+        const stamp = { bytes: stored.length, pushedAt, missed: missedBefore }
         entries.push(new DeliveredEntry(item, stamp, delivery, this.#acknowledger))
         this.#missed = 0
       } catch (error) {
@@ -156,7 +156,8 @@ export class EntrySource<Out> {
       this.#passed(position, pin)
       taken += stored.length
     }
-    if (readerEvents.hasSubscribers && entries.length > 0) this.#tell(entries, deliveredBefore)
+    if (readerEvents.hasSubscribers && entries.length > 0)
+      this.#publishReceived(entries, deliveredBefore)
     return entries
   }
 
@@ -166,7 +167,7 @@ export class EntrySource<Out> {
     return delivery
   }
 
-  #tell(entries: readonly RingEntry<Out>[], deliveredBefore: Position): void {
+  #publishReceived(entries: readonly RingEntry<Out>[], deliveredBefore: Position): void {
     const first = entries.findIndex(({ position }) => position > deliveredBefore)
     const again = first < 0 ? entries.length : first
     const { size: unacked } = this.#deliveries

@@ -1,5 +1,5 @@
 import type { Position } from '../../position.ts'
-import { type Channel, channel } from '../../util/diagnostics.ts'
+import { type Channel, channel, type EventDetails } from '../../util/diagnostics.ts'
 import type { RingRole } from '../types.ts'
 import type { WakeCause } from './poll.ts'
 
@@ -55,7 +55,7 @@ export type WriterEvent = HandleNames &
     | { readonly event: 'close' }
   )
 
-/** What is told of an entry: as in `RingEntry`. */
+/** What an event says of an entry: as in `RingEntry`. */
 export interface ReceivedEntry {
   readonly position: Position
   readonly storedBytes: number
@@ -91,11 +91,11 @@ export type ReaderEvent = HandleNames &
     | { readonly event: 'close' }
   )
 
-/** What a handle is told by. */
+/** What has a handle's names. */
 type Named = Pick<RingRole, 'device' | 'queue' | 'client'>
 
 /** An event without the names. */
-export type Unnamed<Event> = Event extends HandleNames ? Omit<Event, keyof HandleNames> : never
+type Unnamed<Event extends HandleNames> = EventDetails<Event, keyof HandleNames>
 
 /** Where {@link WriterEvent}s are published. */
 export const writerEvents: Channel = channel('shared-block-ring:writer')
@@ -106,12 +106,12 @@ export const readerEvents: Channel = channel('shared-block-ring:reader')
  * Publishes what happened to a writer. What comes with every commit and every receipt is published without it, as one literal, once the
  * caller has asked whether anybody listens: to spread names and event takes 4 us in Node 20, a hundred times as long.
  */
-export function tellWriter(role: Named, event: Unnamed<WriterEvent>): void {
+export function publishWriterEvent(role: Named, event: Unnamed<WriterEvent>): void {
   if (writerEvents.hasSubscribers) writerEvents.publish({ ...namesOf(role), ...event })
 }
 
-/** As `tellWriter`, of a reader. */
-export function tellReader(role: Named, event: Unnamed<ReaderEvent>): void {
+/** As `publishWriterEvent`, of a reader. */
+export function publishReaderEvent(role: Named, event: Unnamed<ReaderEvent>): void {
   if (readerEvents.hasSubscribers) readerEvents.publish({ ...namesOf(role), ...event })
 }
 

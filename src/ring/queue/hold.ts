@@ -37,7 +37,7 @@ export class Hold {
   readonly #maxUnacked: number
   #wasFull = false
   /** The entry that was published last. */
-  #told: Delivery | undefined
+  #published: Delivery | undefined
 
   /** @throws {RangeError} `maxUnacked` is less than 1 */
   constructor(consumer: Consumer, deliveries: Deliveries, maxUnacked: number) {
@@ -67,15 +67,15 @@ export class Hold {
   check(): boolean {
     const { size, oldest } = this.#deliveries
     this.#wasFull = this.isFull
-    if (!this.#wasFull) this.#told = undefined
-    else if (oldest !== undefined && oldest !== this.#told) {
-      this.#told = oldest
-      this.#tell(oldest, size)
+    if (!this.#wasFull) this.#published = undefined
+    else if (oldest !== undefined && oldest !== this.#published) {
+      this.#published = oldest
+      this.#publish(oldest, size)
     }
     return this.#wasFull
   }
 
-  #tell(oldest: Delivery, unacked: number): void {
+  #publish(oldest: Delivery, unacked: number): void {
     if (!helds.hasSubscribers) return
     const message = { ...namesOf(this.#consumer), ...this.#named(oldest), unacked }
     helds.publish(message satisfies HeldMessage)

@@ -43,7 +43,7 @@ export class Waiter {
   #isDeaf = false
   #wake: AbortController | undefined
 
-  /** @param onWake told why each pause ended */
+  /** @param onWake called with what ended each pause */
   constructor(
     device: BlockDevice,
     clock: Clock,

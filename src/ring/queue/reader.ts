@@ -18,7 +18,7 @@ import { createMissing } from './create-missing.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { EntrySource } from './entry-source.ts'
-import { tellReader } from './events.ts'
+import { publishReaderEvent } from './events.ts'
 import type { Inside } from './handling/processor.ts'
 import { Hold, type Unacked } from './hold.ts'
 import type { LazyAckOptions } from './lazy-acknowledgements.ts'
@@ -183,9 +183,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#hold }
     this.#source = new EntrySource({ ...parts, codec, closing, clock })
     this.#waiter = new Waiter(consumer.device, clock, options, (by) => {
-      tellReader(consumer, { event: 'wake', by })
+      publishReaderEvent(consumer, { event: 'wake', by })
     })
-    tellReader(consumer, { event: 'open' })
+    publishReaderEvent(consumer, { event: 'open' })
   }
 
   /**
@@ -456,7 +456,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter.close()
     await this.#acknowledger.close()
     await this.consumer.close()
-    if (isFirst) tellReader(this.consumer, { event: 'close' })
+    if (isFirst) publishReaderEvent(this.consumer, { event: 'close' })
   }
 
   /** As `close`. */

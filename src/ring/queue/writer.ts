@@ -15,7 +15,7 @@ import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../shared/own-items.ts'
 import type { AttachOptions, CreateOptions, PushManyResult } from '../types.ts'
 import { createMissing } from './create-missing.ts'
-import { tellWriter, type WriterEvent, writerEvents } from './events.ts'
+import { publishWriterEvent, type WriterEvent, writerEvents } from './events.ts'
 import { ATTACH_KINDS } from './options.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 import { type CommitDone, PushQueue } from './push-queue.ts'
@@ -139,14 +139,14 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       this.#memory,
       {
         clock: this.#clock,
-        onOverloaded: (items) => tellWriter(producer, { event: 'overloaded', items }),
+        onOverloaded: (items) => publishWriterEvent(producer, { event: 'overloaded', items }),
       },
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
     const { idleRefreshIntervalMs = IDLE_REFRESH_MS } = options
     if (idleRefreshIntervalMs !== Number.POSITIVE_INFINITY)
       void this.#answerSuspendWhileIdle(idleRefreshIntervalMs)
-    tellWriter(producer, { event: 'open' })
+    publishWriterEvent(producer, { event: 'open' })
   }
 
   /**
@@ -176,7 +176,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     const { clock = systemClock, queue = UNNAMED, client = UNNAMED } = options
     const names = { device, queue, client }
     const waiter = new Waiter(device, clock, options, (by) => {
-      tellWriter(names, { event: 'wake', by })
+      publishWriterEvent(names, { event: 'wake', by })
     })
     try {
       for (;;) {
@@ -185,7 +185,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
           waiter.reset()
           return new RingWriter<In>(attached.producer, waiter, options)
         }
-        tellWriter(names, { event: 'blocked', reason: 'suspended' })
+        publishWriterEvent(names, { event: 'blocked', reason: 'suspended' })
         options.onBlocked?.()
         await waiter.pause(signal)
       }
@@ -284,7 +284,10 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       const durationMs = this.#clock.now() - startedAt
       const count = result.status === 'ok' ? result.pushed : 0
       const bytes = totalBytes(encoded.slice(0, count))
-      this.#tell(result, durationMs, { bytes, pushes: [{ count: 1, waitedMs: durationMs }] })
+      this.#publishCommit(result, durationMs, {
+        bytes,
+        pushes: [{ count: 1, waitedMs: durationMs }],
+      })
     }
     return result.status === 'retry' ? { status: 'full' } : result
   }
@@ -304,7 +307,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     await this.#pumping
     this.#waiter.close()
     await this.producer.close()
-    if (isFirst) tellWriter(this.producer, { event: 'close' })
+    if (isFirst) publishWriterEvent(this.producer, { event: 'close' })
   }
 
   /** As `close`. */
@@ -405,8 +408,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return writerEvents.hasSubscribers ? this.#clock.now() : undefined
   }
 
-  /** Tells of a commit, or why there was none. */
-  #tell(
+  /** Publishes a commit, or why there was none. */
+  #publishCommit(
     result: PushManyResult | Abandoned,
     durationMs: number,
     { bytes, pushes }: CommitDone,
@@ -414,7 +417,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     if (result.status === 'abandoned') return
     if (result.status !== 'ok') {
       const reason = result.status === 'retry' ? 'full' : 'suspended'
-      tellWriter(this.producer, { event: 'blocked', reason })
+      publishWriterEvent(this.producer, { event: 'blocked', reason })
       return
     }
     const { pushed, position } = result
@@ -448,13 +451,13 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         const durationMs = startedAt === undefined ? undefined : this.#clock.now() - startedAt
         const pushed = result.status === 'ok' ? result : undefined
         const done = this.#queue.committed(pushed, this.producer.position)
-        if (durationMs !== undefined) this.#tell(result, durationMs, done)
+        if (durationMs !== undefined) this.#publishCommit(result, durationMs, done)
         if (result.status === 'ok') this.#waiter.reset()
         else if (result.status !== 'abandoned' && !this.#queue.empty) await this.#pause()
       }
     } catch (error) {
       this.#queue.rejectAll(error)
-      if (this.#closed === undefined) tellWriter(this.producer, { event: 'failed', error })
+      if (this.#closed === undefined) publishWriterEvent(this.producer, { event: 'failed', error })
     } finally {
       this.#pumping = undefined
     }

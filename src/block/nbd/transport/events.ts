@@ -46,6 +46,6 @@ export function nameOf(command: number): NbdCommand {
 }
 
 /** Publishes what happened to the client of an export. */
-export function tellNbd(event: NbdEvent): void {
+export function publishNbdEvent(event: NbdEvent): void {
   if (nbdEvents.hasSubscribers) nbdEvents.publish(event)
 }

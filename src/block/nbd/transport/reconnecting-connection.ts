@@ -3,7 +3,7 @@ import type { Permit } from '../../permit.ts'
 import { reasonOf } from '../errors.ts'
 import { COMMAND, type Request } from '../protocol.ts'
 import { type Connection, MOST_TIMEOUTS } from './connection.ts'
-import { nameOf, nbdEvents, tellNbd } from './events.ts'
+import { nameOf, nbdEvents, publishNbdEvent } from './events.ts'
 import type { Status } from './exchange.ts'
 import { NbdFault } from './fault.ts'
 import { SendWindow } from './send-window.ts'
@@ -49,7 +49,7 @@ export class ReconnectingConnection {
     this.#dial = options.dial
     this.#onLost = () => {
       onLost()
-      tellNbd({ device, event: 'lost' })
+      publishNbdEvent({ device, event: 'lost' })
     }
     this.#window = new SendWindow(options.maxInFlight, options.clock)
     this.#timeoutMs = options.requestTimeoutMs
@@ -84,14 +84,14 @@ export class ReconnectingConnection {
    * @throws {NbdFault}
    */
   request(request: Request): Promise<Status | undefined> {
-    return nbdEvents.hasSubscribers ? this.#told(request) : this.#request(request)
+    return nbdEvents.hasSubscribers ? this.#publishedRequest(request) : this.#request(request)
   }
 
-  /** Does a request, and tells of it when it has ended. */
-  async #told(request: Request): Promise<Status | undefined> {
+  /** Does a request, and publishes it when it has ended. */
+  async #publishedRequest(request: Request): Promise<Status | undefined> {
     const startedAt = this.#clock.now()
-    const tell = (failure: { readonly error?: unknown }): void =>
-      tellNbd({
+    const publish = (failure: { readonly error?: unknown }): void =>
+      publishNbdEvent({
         device: this.#device,
         event: 'request',
         command: nameOf(request.command),
@@ -102,10 +102,10 @@ export class ReconnectingConnection {
       })
     try {
       const status = await this.#request(request)
-      tell({})
+      publish({})
       return status
     } catch (error) {
-      tell({ error })
+      publish({ error })
       throw error
     }
   }
@@ -216,10 +216,10 @@ export class ReconnectingConnection {
       this.#use(connection)
       this.#renewals++
       this.#window.reset()
-      tellNbd({ device: this.#device, event: 'connected' })
+      publishNbdEvent({ device: this.#device, event: 'connected' })
       return connection
     } catch (fault) {
-      tellNbd({ device: this.#device, event: 'unreachable', error: fault })
+      publishNbdEvent({ device: this.#device, event: 'unreachable', error: fault })
       this.#lastFault = fault
       this.#pause()
       throw fault

@@ -1,6 +1,7 @@
 import type { Clock } from '../../../clock.ts'
 import { isRingError, RingError } from '../../../errors.ts'
 import { untilAborted } from '../../../util/abort.ts'
+import type { EventDetails } from '../../../util/diagnostics.ts'
 import type { LeaseRecord } from '../../lease-types.ts'
 import { leaseLost } from './errors.ts'
 import { type LeaseEvent, leaseEvents } from './events.ts'
@@ -8,11 +9,7 @@ import type { LeaseStore } from './store.ts'
 import { elapsed, HELD_PART, leapOf, type Moment, moment, RENEWED_PART } from './time.ts'
 
 /** An event without the names. */
-type Happening = LeaseEvent extends infer Event
-  ? Event extends LeaseEvent
-    ? Omit<Event, 'device' | 'role' | 'owner' | 'timeoutMs'>
-    : never
-  : never
+type UnnamedLeaseEvent = EventDetails<LeaseEvent, 'device' | 'role' | 'owner' | 'timeoutMs'>
 
 /**
  * A lease that this host holds, and renews in the background once it is confirmed. If it could not be renewed for most of its
@@ -49,7 +46,7 @@ export class Lease {
       this.#lose('it could not be confirmed', error)
       throw error
     }
-    this.#tell({ event: 'taken' })
+    this.#publish({ event: 'taken' })
     this.#renewing = this.#renew()
   }
 
@@ -88,7 +85,7 @@ export class Lease {
     } catch {
       // Then it expires.
     }
-    if (!this.#over.signal.aborted) this.#tell({ event: 'released' })
+    if (!this.#over.signal.aborted) this.#publish({ event: 'released' })
     this.#over.abort(released(this.#store))
   }
 
@@ -109,7 +106,7 @@ export class Lease {
         const since = moment(this.#clock)
         await this.hold(() => this.#rewrite('held'))
         this.#since = since
-        this.#tell({ event: 'renewed', durationMs: elapsed(since, this.#clock) })
+        this.#publish({ event: 'renewed', durationMs: elapsed(since, this.#clock) })
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#lose('it could not be renewed', error)
@@ -155,11 +152,11 @@ export class Lease {
   #lose(why: string, cause?: unknown): void {
     const known = isRingError(cause) && cause.code === 'RING_LEASE_LOST'
     const error = known ? cause : leaseLost(this.#store, why, cause)
-    if (!this.#over.signal.aborted) this.#tell({ event: 'lost', error })
+    if (!this.#over.signal.aborted) this.#publish({ event: 'lost', error })
     this.#over.abort(error)
   }
 
-  #tell(event: Happening): void {
+  #publish(event: UnnamedLeaseEvent): void {
     if (!leaseEvents.hasSubscribers) return
     const { device, role } = this.#store
     const { owner, timeoutMs } = this.#record

@@ -5,23 +5,19 @@ import {
   type WorkEvent,
 } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
-import { channel } from '../../../util/diagnostics.ts'
+import { channel, type EventDetails } from '../../../util/diagnostics.ts'
 import type { Consumer } from '../../types.ts'
 import type { RingEntry } from '../entry.ts'
-import { namesOf } from '../events.ts'
+import { type HandleNames, namesOf } from '../events.ts'
 
-/** Where {@link WorkEvent}s go. */
+/** Where {@link WorkEvent}s are published. */
 export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)
 
-/** An event without what all have. */
-export type Happening = WorkEvent extends infer Event
-  ? Event extends WorkEvent
-    ? Omit<Event, 'device' | 'queue' | 'client' | 'position'>
-    : never
-  : never
+/** An event without names and position. */
+export type UnnamedWorkEvent = EventDetails<WorkEvent, keyof HandleNames | 'position'>
 
 /** What became of an item. */
-export type Outcome = Exclude<Happening, { readonly event: 'fail' | 'retry' }>
+export type Outcome = Exclude<UnnamedWorkEvent, { readonly event: 'fail' | 'retry' }>
 
 /** What {@link Settlements} need of a reader. */
 export interface SettlementSource<Out> {
@@ -48,7 +44,7 @@ export class Settlements<Out> {
   /** Those of them that wait to be acknowledged together. */
   #waiting: RingEntry<Out>[] = []
   /** What to publish of these once they are. */
-  #untold: WorkEvent[] = []
+  #unpublished: WorkEvent[] = []
   /** Resolves when the last of these were acknowledged, or could not be. */
   #written: Promise<void> = Promise.resolve()
   #onEnded: () => void = () => undefined
@@ -87,8 +83,8 @@ export class Settlements<Out> {
     if (durationMs !== undefined) {
       const { device, queue, client } = this.#source.consumer
       const { position } = entry
-      // One literal, as `tellWriter` says.
-      this.#untold.push({
+      // One literal, as at `publishWriterEvent`.
+      this.#unpublished.push({
         device: device.name,
         queue,
         client,
@@ -123,24 +119,24 @@ export class Settlements<Out> {
     )
   }
 
-  /** Tells what happened to an item, if anybody listens. */
-  publish(position: Position, happening: Happening): void {
+  /** Publishes what happened to an item. */
+  publish(position: Position, event: UnnamedWorkEvent): void {
     if (!workEvents.hasSubscribers) return
-    workEvents.publish({ ...namesOf(this.#source.consumer), position, ...happening })
+    workEvents.publish({ ...namesOf(this.#source.consumer), position, ...event })
   }
 
   /** Acknowledges together what was handled while the write before was under way. */
   async #writeWaiting(): Promise<void> {
-    const [entries, untold] = [this.#waiting, this.#untold]
+    const [entries, unpublished] = [this.#waiting, this.#unpublished]
     this.#waiting = []
-    this.#untold = []
+    this.#unpublished = []
     try {
       await this.#source.ackAll(entries)
     } catch (error) {
       return this.#failed(error, entries.length)
     }
     this.#counts.handled += entries.length
-    for (const event of untold) workEvents.publish(event)
+    for (const event of unpublished) workEvents.publish(event)
     this.#settled(entries.length)
   }
 
