@@ -56,7 +56,7 @@ export type {
   ReceivedEntry,
   WriterEvent,
 } from './ring/queue/events.ts'
-export type { HeldMessage, Unacked } from './ring/queue/hold.ts'
+export type { HeldEvent, Unacked } from './ring/queue/hold.ts'
 export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
 export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'
 export {
@@ -74,7 +74,7 @@ export {
   type WriterOptions,
 } from './ring/queue/writer.ts'
 export { formatPosition, parsePosition } from './ring/shared/position-text.ts'
-export type { TraceKey, TraceMessage } from './ring/trace.ts'
+export type { TraceEvent, TraceKey } from './ring/trace.ts'
 export type {
   AttachOptions,
   AttachProducerResult,

@@ -5,7 +5,7 @@
  * @module shared-block-ring/block
  */
 export { BaseBlockDevice } from './base.ts'
-export type { ClaimNotice } from './claim/notices.ts'
+export type { ClaimEvent } from './claim/events.ts'
 export {
   type AskOptions,
   type BlockCapabilities,
@@ -45,4 +45,4 @@ export { claimed, unsupported } from './validate.ts'
 export { CheckedBlockDevice } from './wrap/checked.ts'
 export { PartitionBlockDevice, type PartitionOptions } from './wrap/partition.ts'
 export { ReadOnlyBlockDevice } from './wrap/readonly.ts'
-export { BLOCK_CHANNEL, type BlockTrace, TracedBlockDevice } from './wrap/traced.ts'
+export { BLOCK_CHANNEL, type BlockEvent, TracedBlockDevice } from './wrap/traced.ts'

@@ -8,7 +8,7 @@ import type { Names } from './types.ts'
 export type TraceKey = 'producer' | 'suspend_ack' | 'consumer' | 'suspend'
 
 /** What is published when a field was read from the device, or is about to be written to it. */
-export interface TraceMessage {
+export interface TraceEvent {
   readonly operation: 'get' | 'set'
   readonly key: TraceKey
   readonly value: bigint | boolean
@@ -25,14 +25,14 @@ const channels: Readonly<Record<TraceKey, Channel>> = {
   suspend: channel('shared-block-ring:suspend'),
 }
 
-/** Whether there are subscribers; asked where making the message takes time. */
+/** Whether there are subscribers; asked where making the event takes time. */
 export function isTraced(key: TraceKey): boolean {
   return channels[key].hasSubscribers
 }
 
 /** Publishes a read or write, if there are subscribers. */
 export function trace(
-  operation: TraceMessage['operation'],
+  operation: TraceEvent['operation'],
   key: TraceKey,
   value: bigint | boolean,
   names: Names,
@@ -41,6 +41,6 @@ export function trace(
   const { queue, client } = names
   const target = channels[key]
   if (target.hasSubscribers) {
-    target.publish({ operation, key, value, queue, client, device } satisfies TraceMessage)
+    target.publish({ operation, key, value, queue, client, device } satisfies TraceEvent)
   }
 }

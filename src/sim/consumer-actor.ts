@@ -1,6 +1,6 @@
 import { isBlockError, isRingError } from '../errors.ts'
 import type { Position } from '../position.ts'
-import type { DamageMessage } from '../ring/shared/damage.ts'
+import type { DamageEvent } from '../ring/shared/damage.ts'
 import { parsePosition } from '../ring/shared/position-text.ts'
 import type { Consumer, PoppedItem } from '../ring/types.ts'
 import { RoleActor } from './actor.ts'
@@ -127,7 +127,7 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     const reported: number[] = []
     let behind: Position | undefined
     const hear = (message: unknown): void => {
-      reported.push((message as DamageMessage).items)
+      reported.push((message as DamageEvent).items)
     }
     damages?.subscribe(hear)
     try {

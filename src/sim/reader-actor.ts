@@ -5,7 +5,7 @@ import type { RingEntry } from '../ring/queue/entry.ts'
 import { process as processRing } from '../ring/queue/handling/process.ts'
 import type { ProcessSource } from '../ring/queue/handling/processor.ts'
 import { insideOf, type RingReader, readerOf } from '../ring/queue/reader.ts'
-import type { DamageMessage } from '../ring/shared/damage.ts'
+import type { DamageEvent } from '../ring/shared/damage.ts'
 import { parsePosition } from '../ring/shared/position-text.ts'
 import { type ActorContext, RoleActor } from './actor.ts'
 import { itemNumber, Violation } from './oracle.ts'
@@ -178,7 +178,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
   ): Promise<{ readonly entries: readonly RingEntry[]; readonly damaged: number }> {
     const { oracle } = this.context
     const reported: number[] = []
-    const hear = (message: unknown): void => void reported.push((message as DamageMessage).items)
+    const hear = (message: unknown): void => void reported.push((message as DamageEvent).items)
     damages?.subscribe(hear)
     try {
       for (;;) {

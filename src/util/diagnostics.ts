@@ -1,8 +1,8 @@
 /** A named stream of events with subscribers: a channel of `node:diagnostics_channel`. */
 export interface Channel {
-  /** Whether anybody listens; check it before making a message. */
+  /** Whether anybody listens; check it before making an event. */
   readonly hasSubscribers: boolean
-  publish(message: unknown): void
+  publish(event: unknown): void
 }
 
 /** An event of a channel without what all of its events have, each kind by itself. */

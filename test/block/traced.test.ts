@@ -1,10 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { BLOCK_CHANNEL, type BlockTrace, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
+import { BLOCK_CHANNEL, type BlockEvent, TracedBlockDevice } from '../../src/block/wrap/traced.ts'
 
-const traces: BlockTrace[] = []
-const listen = (message: unknown): void => void traces.push(message as BlockTrace)
+const traces: BlockEvent[] = []
+const listen = (message: unknown): void => void traces.push(message as BlockEvent)
 
 beforeEach(() => {
   traces.length = 0

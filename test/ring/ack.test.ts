@@ -6,7 +6,7 @@ import { json, text } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, isRingError } from '../../src/errors.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import type { RingEntry } from '../../src/ring/queue/entry.ts'
-import type { HeldMessage } from '../../src/ring/queue/hold.ts'
+import type { HeldEvent } from '../../src/ring/queue/hold.ts'
 import { type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { parsePosition } from '../../src/ring/shared/position-text.ts'
@@ -281,8 +281,8 @@ describe('maxUnacked', () => {
   test('bounds what is delivered, and tells which entry holds it', async () => {
     const device = await filled()
     await using reader = await open(device, { maxUnacked: 3, maxPollMs: 60_000 })
-    const messages: HeldMessage[] = []
-    const hear = (message: unknown): void => void messages.push(message as HeldMessage)
+    const messages: HeldEvent[] = []
+    const hear = (message: unknown): void => void messages.push(message as HeldEvent)
     diagnostics.subscribe('shared-block-ring:held', hear)
     const entries = await reader.receiveMany()
     expect(entries.map(({ item }) => item)).toEqual(['a', 'b', 'c'])

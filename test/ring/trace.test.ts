@@ -3,7 +3,7 @@ import { test as base, expect, onTestFinished } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Consumer, Producer } from '../../src/ring/access/attach.ts'
 import { toPosition } from '../../src/ring/format2/position.ts'
-import type { TraceKey, TraceMessage } from '../../src/ring/trace.ts'
+import type { TraceEvent, TraceKey } from '../../src/ring/trace.ts'
 import { attachProducer, ringDevice } from '../helpers/ring.ts'
 
 const KEYS: readonly TraceKey[] = ['producer', 'suspend_ack', 'consumer', 'suspend']
@@ -16,7 +16,7 @@ const test = base.extend<{ seen: string[] }>({
   seen: async ({}, use) => {
     const seen: string[] = []
     const listen = (message: unknown): void => {
-      const { operation, key, value, queue, client } = message as TraceMessage
+      const { operation, key, value, queue, client } = message as TraceEvent
       if (queue === NAMES.queue && client === NAMES.client) {
         seen.push(`${operation} ${key} ${value}`)
       }

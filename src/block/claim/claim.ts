@@ -10,9 +10,9 @@ import { claimed } from '../validate.ts'
 import { placeOfRole } from '../wrap/role-below.ts'
 import { type ClaimAddress, claimAddress, type Spelling } from './address.ts'
 import { converse, type Occupant } from './client.ts'
+import { publishObstruction, publishStranger } from './events.ts'
 import { isListening } from './listening.ts'
 import { isRoleLocked, type Lock, lockRole } from './lock.ts'
-import { reportObstruction, reportStranger } from './notices.ts'
 import { cannotWrite, isForeign } from './permission.ts'
 import { ClaimServer } from './server.ts'
 
@@ -73,7 +73,7 @@ export async function acquireClaim(
   const lock = await lockFor(target, role)
   if (lock.kind === 'taken')
     throw heldBy(target.device, role, await findHolder(target, role, options))
-  if (lock.kind === 'obstructed') reportObstruction(target.device, role)
+  if (lock.kind === 'obstructed') publishObstruction(target.device, role)
   const lockFd = lock.kind === 'held' ? lock.fd : undefined
   const servers: ClaimServer[] = []
   const release = async (): Promise<void> => {
@@ -210,7 +210,7 @@ function passOver({ target, role, lock }: Taking, occupant: Present): void {
   if (excluded === undefined) {
     throw heldBy(device, role, occupant.kind === 'holder' ? occupant.greeting : unnamed(occupant))
   }
-  reportStranger({ device, role, reason: excluded, peer: occupant.peer })
+  publishStranger({ device, role, reason: excluded, peer: occupant.peer })
 }
 
 /** Whether it has read the device, and nothing shows that it is not a holder. */

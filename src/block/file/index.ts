@@ -52,7 +52,7 @@ import { watchFile } from './watch.ts'
 export type { FileBlockErrorCode } from '../native/errors.ts'
 export type { Engine, VectoredCall } from './engine/engine.ts'
 export type { CreateFileOptions, FileBlockDeviceOptions } from './options.ts'
-export type { WatchTrace } from './watch.ts'
+export type { WatchEvent } from './watch.ts'
 
 /** What `malloc` takes pages for at first, too; later it does not. */
 const OWN_PAGES_BYTES = 1 << 17

@@ -3,7 +3,7 @@ import { channel } from '../../util/diagnostics.ts'
 import type { BlockWatch } from '../device.ts'
 
 /** What is published on `shared-block-ring:watch`, once for each watch that does not work, or not any more. */
-export interface WatchTrace {
+export interface WatchEvent {
   /** The file's path. */
   readonly device: string
   /** Why: with the code EMFILE or ENOSPC, the system has no inotify instance or watch left. */
@@ -19,7 +19,7 @@ export function watchFile(path: string, onChange: () => void): BlockWatch {
   const fail = (error: unknown): void => {
     works = false
     watcher?.close()
-    if (watches.hasSubscribers) watches.publish({ device: path, error } satisfies WatchTrace)
+    if (watches.hasSubscribers) watches.publish({ device: path, error } satisfies WatchEvent)
   }
   try {
     watcher = watch(path, { persistent: false }, () => onChange())

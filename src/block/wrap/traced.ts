@@ -15,7 +15,7 @@ import { ForwardingBlockDevice } from './forward.ts'
 export const BLOCK_CHANNEL = 'shared-block-ring:block'
 
 /** A settled request, as published on {@link BLOCK_CHANNEL}. */
-export interface BlockTrace {
+export interface BlockEvent {
   /** The device's name. */
   readonly device: string
   /** The method of {@link BlockDevice}. */
@@ -34,19 +34,19 @@ export interface BlockTrace {
   readonly error?: unknown
 }
 
-type What = Omit<BlockTrace, 'device' | 'durationMs' | 'error'>
+type What = Omit<BlockEvent, 'device' | 'durationMs' | 'error'>
 
 /**
- * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a {@link BlockTrace}.
+ * Publishes every request on the diagnostics channel {@link BLOCK_CHANNEL} when it settles, as a {@link BlockEvent}.
  * Without subscribers, requests are forwarded unchanged.
  *
  * @example
  * ```ts
  * import { subscribe } from 'node:diagnostics_channel'
- * import { BLOCK_CHANNEL, type BlockTrace, MemoryBlockDevice, TracedBlockDevice } from 'shared-block-ring/block'
+ * import { BLOCK_CHANNEL, type BlockEvent, MemoryBlockDevice, TracedBlockDevice } from 'shared-block-ring/block'
  *
  * subscribe(BLOCK_CHANNEL, (message) => {
- *   const { operation, sectors } = message as BlockTrace
+ *   const { operation, sectors } = message as BlockEvent
  *   if (operation === 'write') console.log(operation, sectors) // write 2
  * })
  * const device = await TracedBlockDevice.open(new MemoryBlockDevice({ sizeSectors: 8 }))
@@ -175,7 +175,7 @@ export class TracedBlockDevice extends ForwardingBlockDevice implements BlockDev
 
   async #published<T>(request: () => Promise<T>, what: What): Promise<T> {
     const started = performance.now()
-    const message = (): Omit<BlockTrace, 'error'> => ({
+    const message = (): Omit<BlockEvent, 'error'> => ({
       device: this.name,
       ...what,
       durationMs: performance.now() - started,

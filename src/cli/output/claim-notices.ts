@@ -1,16 +1,16 @@
 import { subscribe } from 'node:diagnostics_channel'
-import { CLAIM_CHANNEL, type ClaimNotice } from '../../block/claim/notices.ts'
+import { CLAIM_CHANNEL, type ClaimEvent } from '../../block/claim/events.ts'
 import { safeJson, safeText } from '../../text/render.ts'
 
 /** Reports on standard error processes that obstruct a role without holding it. */
 export function tellClaims(json: boolean): void {
   subscribe(CLAIM_CHANNEL, (message) => {
-    const notice = message as ClaimNotice
+    const notice = message as ClaimEvent
     process.stderr.write(`${json ? safeJson(notice) : `sbr: ${safeText(textOf(notice))}`}\n`)
   })
 }
 
-function textOf(notice: ClaimNotice): string {
+function textOf(notice: ClaimEvent): string {
   const { device, role } = notice
   if (notice.event === 'obstructed') {
     return (

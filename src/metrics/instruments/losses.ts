@@ -1,9 +1,9 @@
-import type { CorrectionMessage } from '../../ring/format2/log/correction.ts'
-import type { DamageMessage } from '../../ring/shared/damage.ts'
+import type { CorrectionEvent } from '../../ring/format2/log/correction.ts'
+import type { DamageEvent } from '../../ring/shared/damage.ts'
 import { instrumentOf, type MakeInstrument, one } from './instrument.ts'
 
 /** Damage that consumers skip. */
-export const damageInstrument: MakeInstrument = instrumentOf<DamageMessage, { items: number }>({
+export const damageInstrument: MakeInstrument = instrumentOf<DamageEvent, { items: number }>({
   channel: 'shared-block-ring:damage',
   labels: { device: ({ device }) => device },
   start: () => ({ items: 0 }),
@@ -21,17 +21,21 @@ export const damageInstrument: MakeInstrument = instrumentOf<DamageMessage, { it
 })
 
 /** Bits that were corrected. */
-export const correctionInstrument: MakeInstrument = instrumentOf<
-  CorrectionMessage,
-  { bits: number }
->({
-  channel: 'shared-block-ring:correction',
-  labels: { device: ({ device }) => device },
-  start: () => ({ bits: 0 }),
-  hear: (record) => {
-    record.bits++
+export const correctionInstrument: MakeInstrument = instrumentOf<CorrectionEvent, { bits: number }>(
+  {
+    channel: 'shared-block-ring:correction',
+    labels: { device: ({ device }) => device },
+    start: () => ({ bits: 0 }),
+    hear: (record) => {
+      record.bits++
+    },
+    tellings: [
+      one(
+        'counter',
+        'corrected_bits_total',
+        'Flipped bits that were corrected.',
+        ({ bits }) => bits,
+      ),
+    ],
   },
-  tellings: [
-    one('counter', 'corrected_bits_total', 'Flipped bits that were corrected.', ({ bits }) => bits),
-  ],
-})
+)

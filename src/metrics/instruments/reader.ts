@@ -1,5 +1,5 @@
 import type { ReaderEvent, ReceivedEntry } from '../../ring/queue/events.ts'
-import type { HeldMessage } from '../../ring/queue/hold.ts'
+import type { HeldEvent } from '../../ring/queue/hold.ts'
 import { Histogram, LATENCIES, WAITS } from '../histogram.ts'
 import { each, instrumentOf, type MakeInstrument, one } from './instrument.ts'
 
@@ -128,7 +128,7 @@ export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, Reader
 })
 
 /** How often readers were held. */
-export const heldInstrument: MakeInstrument = instrumentOf<HeldMessage, { count: number }>({
+export const heldInstrument: MakeInstrument = instrumentOf<HeldEvent, { count: number }>({
   channel: 'shared-block-ring:held',
   labels,
   start: () => ({ count: 0 }),

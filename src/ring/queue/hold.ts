@@ -16,7 +16,7 @@ export interface Unacked {
 }
 
 /** Published on `shared-block-ring:held` when a reader has `maxUnacked` entries and waits for an acknowledgement. */
-export interface HeldMessage {
+export interface HeldEvent {
   readonly device: string
   readonly queue: string
   readonly client: string
@@ -77,8 +77,8 @@ export class Hold {
 
   #publish(oldest: Delivery, unacked: number): void {
     if (!helds.hasSubscribers) return
-    const message = { ...namesOf(this.#consumer), ...this.#named(oldest), unacked }
-    helds.publish(message satisfies HeldMessage)
+    const event = { ...namesOf(this.#consumer), ...this.#named(oldest), unacked }
+    helds.publish(event satisfies HeldEvent)
   }
 
   #named({ position }: Delivery): NonNullable<Unacked['oldest']> {

@@ -4,7 +4,7 @@ import { channel } from '../../util/diagnostics.ts'
 import { parsePosition } from './position-text.ts'
 
 /** Damaged items that a consumer skipped: published on `shared-block-ring:damage`, once for each run of items. */
-export interface DamageMessage {
+export interface DamageEvent {
   readonly device: string
   readonly items: number
   /** The sequence numbers of the first and the last of them: how many items were pushed before. */
@@ -20,7 +20,7 @@ export interface DamageMessage {
 }
 
 /** Damaged items that a consumer stopped at. */
-export interface Damage extends DamageMessage {
+export interface Damage extends DamageEvent {
   /** How many items before them were overwritten. */
   readonly missed: number
 }
@@ -46,7 +46,7 @@ export function publishDamage(error: RingError): void {
 }
 
 /** The details of `RING_DAMAGED`; undefined of another error. */
-function damageOf({ code, details }: RingError): DamageMessage | undefined {
+function damageOf({ code, details }: RingError): DamageEvent | undefined {
   const { device = '', items, sequence, position, offset, structure = '', problem = '' } = details
   if (code !== 'RING_DAMAGED' || items === undefined || sequence === undefined) return undefined
   if (position === undefined || offset === undefined) return undefined

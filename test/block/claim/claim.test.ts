@@ -11,8 +11,8 @@ import {
   type ClaimTarget,
   findHolder,
 } from '../../../src/block/claim/claim.ts'
+import { CLAIM_CHANNEL } from '../../../src/block/claim/events.ts'
 import { isListening } from '../../../src/block/claim/listening.ts'
-import { CLAIM_CHANNEL } from '../../../src/block/claim/notices.ts'
 import { cannotWrite, isForeign } from '../../../src/block/claim/permission.ts'
 import type { BlockClaim, ClaimOptions } from '../../../src/block/device.ts'
 import { FileBlockDevice } from '../../../src/block/file/index.ts'
@@ -21,20 +21,20 @@ let directory: string
 let path: string
 let device: FileBlockDevice
 let sockets: (net.Socket | net.Server)[]
-let notices: unknown[]
-const onNotice = (notice: unknown): void => void notices.push(notice)
+let events: unknown[]
+const onEvent = (event: unknown): void => void events.push(event)
 
 beforeEach(async () => {
   directory = fs.mkdtempSync(join(tmpdir(), 'sbr-claim-'))
   path = join(directory, 'ring.img')
   device = await FileBlockDevice.create(path, { sizeBytes: 8192 })
   sockets = []
-  notices = []
-  subscribe(CLAIM_CHANNEL, onNotice)
+  events = []
+  subscribe(CLAIM_CHANNEL, onEvent)
 })
 
 afterEach(async () => {
-  unsubscribe(CLAIM_CHANNEL, onNotice)
+  unsubscribe(CLAIM_CHANNEL, onEvent)
   for (const socket of sockets) {
     if (socket instanceof net.Socket) socket.destroy()
     else await new Promise((resolve) => socket.close(resolve))
@@ -92,13 +92,13 @@ describe('who occupies the name of a role', () => {
       details: { holder: expect.stringContaining(`process ${process.pid}`) },
     })
     expect(await device.ask('producer', 'who are you?')).toBe(undefined)
-    expect(notices).toEqual([])
+    expect(events).toEqual([])
   })
 
   test('is told and passed over by who has the lock, if it says what no holder says', async () => {
     await impostor(address('producer'), talkative)
     const claim = await device.claim('producer', { holder: 'me' })
-    expect(notices).toEqual([
+    expect(events).toEqual([
       {
         event: 'stranger',
         device: path,
@@ -123,7 +123,7 @@ describe('who occupies the name of a role', () => {
         details: { holder: 'another process' },
       })
     }
-    expect(notices).toEqual([])
+    expect(events).toEqual([])
   })
 })
 

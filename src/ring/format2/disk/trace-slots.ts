@@ -1,4 +1,4 @@
-import { isTraced, type TraceMessage, trace } from '../../trace.ts'
+import { isTraced, type TraceEvent, trace } from '../../trace.ts'
 import type { Names } from '../../types.ts'
 import { toPosition } from '../position.ts'
 import { isBad } from './block.ts'
@@ -17,7 +17,7 @@ export function traceSlots(slots: Slots, names: Names, device: string): void {
 
 /** Publishes what a producer's slot says, or is about to. */
 export function traceProducer(
-  operation: TraceMessage['operation'],
+  operation: TraceEvent['operation'],
   { committed, epochs, suspendAck }: Pick<ProducerSlot, 'committed' | 'epochs' | 'suspendAck'>,
   names: Names,
   device: string,
@@ -34,7 +34,7 @@ export function traceProducer(
  * @param epochs as the producer's slot has them: they say of which one the cursor is
  */
 export function traceConsumer(
-  operation: TraceMessage['operation'],
+  operation: TraceEvent['operation'],
   { cursor, seen, suspend }: ConsumerSlot,
   epochs: Epochs,
   names: Names,

@@ -9,7 +9,7 @@ import type { LogPosition } from '../disk/log-position.ts'
 import { offsetIn } from '../disk/offset-in.ts'
 import { toText } from '../position.ts'
 import type { DamagedSegment } from './batch-index.ts'
-import type { CorrectionMessage } from './correction.ts'
+import type { CorrectionEvent } from './correction.ts'
 import { type BatchProblem, damageAt, diagnoseHeader } from './diagnose.ts'
 import type { Batch } from './log-reader.ts'
 import type { Loss, TooLarge } from './next.ts'
@@ -88,7 +88,7 @@ export function publishCorrection(disk: Disk, { header, flipped }: Batch): void 
   if (flipped === undefined || !corrections.hasSubscribers) return
   const offset = offsetIn(disk, header.start.lsn, flipped.at)
   const { name: device } = disk.device
-  corrections.publish({ device, offset, bit: flipped.bit } satisfies CorrectionMessage)
+  corrections.publish({ device, offset, bit: flipped.bit } satisfies CorrectionEvent)
 }
 
 /** A batch whose only item is sound, and larger than the reader accepts. */

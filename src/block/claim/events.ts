@@ -2,7 +2,7 @@ import { channel } from '../../util/diagnostics.ts'
 import type { Peer } from '../native/sockets.ts'
 
 /** What is published on the diagnostics channel `shared-block-ring:claim`. */
-export type ClaimNotice =
+export type ClaimEvent =
   /**
    * A process that is not a holder occupies a name of the role, and was ignored. Until it is gone, requests may not
    * reach the holder.
@@ -22,12 +22,12 @@ export type ClaimNotice =
    */
   | { readonly event: 'obstructed'; readonly device: string; readonly role: string }
 
-/** The diagnostics channel that reports processes that obstruct a claim without being a holder. */
+/** The diagnostics channel of processes that obstruct a claim without being a holder. */
 export const CLAIM_CHANNEL = 'shared-block-ring:claim'
 
-const notices = channel(CLAIM_CHANNEL)
+const events = channel(CLAIM_CHANNEL)
 
-export function reportStranger(stranger: {
+export function publishStranger(stranger: {
   readonly device: string
   readonly role: string
   readonly reason: string
@@ -37,10 +37,10 @@ export function reportStranger(stranger: {
   publish({ event: 'stranger', ...rest, ...(peer && { pid: peer.pid, uid: peer.uid }) })
 }
 
-export function reportObstruction(device: string, role: string): void {
+export function publishObstruction(device: string, role: string): void {
   publish({ event: 'obstructed', device, role })
 }
 
-function publish(notice: ClaimNotice): void {
-  if (notices.hasSubscribers) notices.publish(notice)
+function publish(event: ClaimEvent): void {
+  if (events.hasSubscribers) events.publish(event)
 }
