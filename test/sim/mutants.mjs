@@ -39,8 +39,10 @@ const EPOCHS2 = 'ring/format2/disk/epochs.ts'
 const MASK2 = 'ring/format2/disk/mask.ts'
 const CURSOR = 'ring/format2/disk/cursor.ts'
 const PRODUCER2 = 'ring/format2/producer.ts'
+const BATCH_BUILDER2 = 'ring/format2/batch-builder.ts'
 const BATCH_CUTTER = 'ring/format2/batch-cutter.ts'
 const CONSUMER_LOG = 'ring/format2/log/consumer-log.ts'
+const LOG_FRONT = 'ring/format2/log/log-front.ts'
 const RECOVERY = 'ring/format2/log/recovery.ts'
 const ROLE2 = 'ring/format2/role.ts'
 const FREE_SPACE = 'ring/format2/log/free-space.ts'
@@ -231,7 +233,7 @@ const FORMAT2 = [
   ]),
   format2('a consumer does not go back to where an epoch began', 'storm', 1500, [
     [
-      CONSUMER_LOG,
+      LOG_FRONT,
       'const cursor = cursorAfter(before, seen, producer.epochs)',
       'const cursor = before',
     ],
@@ -244,7 +246,7 @@ const FORMAT2 = [
   ]),
   format2('items that were dropped are delivered', 'storm', 1500, [
     [BATCH_INDEX, 'limit: Math.min(segment.limit, start.seq)', 'limit: segment.limit'],
-    [CONSUMER_LOG, 'this.#index.truncate(start)\n    this.#committedTo = start.seq', ''],
+    [LOG_FRONT, 'this.index.truncate(start)\n    this.#committedTo = start.seq', ''],
   ]),
   format2('the place is not published before space is used again', 'storm', 1500, [
     [
@@ -265,18 +267,19 @@ const FORMAT2 = [
   ]),
   format2('the data is read before the slots', 'none', 1500, [
     [
-      CONSUMER_LOG,
-      `if (batch?.whole !== true) {
-      // The`,
-      `if (batch?.whole !== true) {
-      await this.#refresh()
-      // The`,
+      LOG_FRONT,
+      'let batch = await this.#batchAt(logPosition)',
+      'let batch = recheckedAt === logPosition.lsn ? undefined : await this.#batchAt(logPosition)',
     ],
-    [CONSUMER_LOG, 'this.#reader.forget()\n      batch = await this.#batchAt(logPosition)\n', ''],
     [
-      CONSUMER_LOG,
-      "if (batch?.whole !== true && recheckedAt !== logPosition.lsn)\n        return { kind: 'suspect', lsn: logPosition.lsn }",
-      '',
+      LOG_FRONT,
+      `if (end === undefined) return { status: 'nothing' }
+      this.reader.forget()
+      batch = await this.#batchAt(logPosition)
+`,
+      `if (recheckedAt !== logPosition.lsn) return { kind: 'suspect', lsn: logPosition.lsn }
+      if (end === undefined) return { status: 'nothing' }
+`,
     ],
   ]),
   format2('batches are not written durably', 'power', 500, [
@@ -319,10 +322,14 @@ const FORMAT2 = [
     [BATCH_CUTTER, '(this.#commit ? 0 : uncommitted + count)', '0'],
   ]),
   format2('a batch is encoded ahead over the one that is being written', 'none', 500, [
-    [PRODUCER2, ';[this.#memory, this.#otherMemory] = [this.#otherMemory, this.#memory]', ''],
+    [BATCH_BUILDER2, ';[this.#memory, this.#otherMemory] = [this.#otherMemory, this.#memory]', ''],
   ]),
   format2('a batch that was encoded ahead does not follow the one before it', 'none', 500, [
-    [PRODUCER2, 'encoded: this.#encode(batch, tail)', 'encoded: this.#encode(batch, this.#tail)'],
+    [
+      PRODUCER2,
+      'encodeAhead(batch, this.#startAt(tail))',
+      'encodeAhead(batch, this.#startAt(this.#tail))',
+    ],
   ]),
   format2(
     'what was encoded ahead does not count what the batch before it takes',

@@ -3,7 +3,6 @@ import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import type { Claimed } from '../shared/claimed-role.ts'
-import { roomOf } from '../shared/own-items.ts'
 import { pushOne } from '../single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
@@ -15,11 +14,12 @@ import type {
   PushResult,
   RingState,
 } from '../types.ts'
+import { type Batch, BatchBuilder, type BatchStart, type EncodedBatch } from './batch-builder.ts'
 import { BatchCutter, type Part } from './batch-cutter.ts'
-import { type BatchHeader, batchBlocks, batchEnd, encodeBatch, frontBytes } from './disk/batch.ts'
+import { batchBlocks, batchEnd } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
 import { type Disk, exhausted } from './disk/disk.ts'
-import { CHECKPOINT_BYTES, MAX_BATCH_BYTES } from './disk/layout.ts'
+import { CHECKPOINT_BYTES } from './disk/layout.ts'
 import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
 import {
   type ConsumerSlot,
@@ -114,32 +114,10 @@ function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
   return !isBad(slot)
 }
 
-/** A batch to write. */
-interface Batch {
-  readonly items: readonly Uint8Array[]
-  /** Bytes of all items together. */
-  readonly bodyBytes: number
-  /** Items before this sequence number are committed by it. */
-  readonly committedTo: number
-  /**
-   * Where it is built, if its only item is already in there. It is masked in place, so the item must not be pushed again: a call without
-   * any other item is rejected with it.
-   */
-  readonly memory?: Uint8Array | undefined
-  /** It, if it was encoded ahead. */
-  readonly encoded?: Encoded
-}
-
-/** A batch as it is written. */
-interface Encoded {
-  readonly header: BatchHeader
-  readonly bytes: Uint8Array
-}
-
 /** A batch that is encoded while the one before is written. */
 interface Ahead extends Batch {
   readonly part: Part
-  readonly encoded: Encoded
+  readonly encoded: EncodedBatch
 }
 
 /**
@@ -171,9 +149,7 @@ export class Format2Producer extends Format2Role implements Producer {
   #commits: number
   #retries: number
   #toldRetriesAt = Number.NEGATIVE_INFINITY
-  #memory: Uint8Array = new Uint8Array(0)
-  /** Memory of the batch that is written while another one is encoded. */
-  #otherMemory: Uint8Array = new Uint8Array(0)
+  readonly #builder: BatchBuilder
 
   constructor(claimed: Claimed, disk: Disk, found: Found) {
     super(claimed, disk)
@@ -189,6 +165,7 @@ export class Format2Producer extends Format2Role implements Producer {
     this.#committedTo = found.tail.logPosition.seq
     this.#commits = before.commits + found.tail.commits
     this.#retries = before.retries
+    this.#builder = new BatchBuilder(disk)
   }
 
   get position(): Position {
@@ -331,13 +308,12 @@ export class Format2Producer extends Format2Role implements Producer {
   ): Batch {
     const items = cutter.slice(start, end)
     const committedTo = commit ? tail.seq + items.length : this.#committedTo
-    const memory = cutter.count === 1 ? roomOf(items[0] as Uint8Array) : undefined
-    return { items, bodyBytes: bytes, committedTo, memory }
+    return { items, bodyBytes: bytes, committedTo, isWholeCall: cutter.count === 1 }
   }
 
   /**
-   * Encodes the part of a call's items that follows the one being written, in memory of its own: a second batch, and not a longer one.
-   * Nothing else of this handle changes the log in between, except a failed write, after which it is dropped with the rest of the call.
+   * Encodes the part of a call's items that follows the one being written. Nothing else of this handle changes the log in between,
+   * except a failed write, after which it is dropped with the rest of the call.
    * @param tail where the log will end
    * @param committedTo what will be committed
    * @returns undefined if there is no such part, or it lacks room
@@ -351,17 +327,10 @@ export class Format2Producer extends Format2Role implements Producer {
   ): Ahead | undefined {
     if (start === cutter.count) return undefined
     const part = cutter.next(start, tail.seq - committedTo, this.#roomFrom(tail))
-    const { end, bytes, needed } = part
-    // A single item may take more than a batch does.
-    if (end === start || needed > 0 || bytes > MAX_BATCH_BYTES) return undefined
+    if (part.end === start || part.needed > 0) return undefined
     const batch = this.#batchOf(cutter, start, part, tail, commit)
-    try {
-      ;[this.#memory, this.#otherMemory] = [this.#otherMemory, this.#memory]
-      return { ...batch, part, encoded: this.#encode(batch, tail) }
-    } catch {
-      // There is no memory: the write that is under way does not fail for it. It is encoded again when its turn comes.
-      return undefined
-    }
+    const encoded = this.#builder.encodeAhead(batch, this.#startAt(tail))
+    return encoded && { ...batch, part, encoded }
   }
 
   /** Blocks that can be written, as of the last refresh. */
@@ -394,7 +363,8 @@ export class Format2Producer extends Format2Role implements Producer {
     const blocks = batchBlocks(items.length, bodyBytes, blockSize)
     const overwritten = this.#tail.lsn + blocks - dataBlocks
     if (this.#isBehind || !this.#isPermitted(overwritten)) await this.#checkpointBefore(overwritten)
-    const { header, bytes } = batch.encoded ?? this.#encode(batch, this.#tail)
+    const { header, bytes } =
+      batch.encoded ?? this.#builder.encode(batch, this.#startAt(this.#tail))
     if (committedTo > this.#committedTo && isTraced('producer')) {
       const position = toPosition(header.epoch, committedTo)
       trace('set', 'producer', position, this.disk.names, this.device.name)
@@ -418,30 +388,14 @@ export class Format2Producer extends Format2Role implements Producer {
     return result
   }
 
-  #encode(batch: Batch, start: LogPosition): Encoded {
-    const { items, bodyBytes, committedTo, memory } = batch
-    const { blockSize } = this.disk.layout
-    const blocks = batchBlocks(items.length, bodyBytes, blockSize)
-    const bytes = this.#memoryOf(blocks * blockSize, memory)
+  /** What a batch says that begins at `tail`. */
+  #startAt(tail: LogPosition): BatchStart {
     const { epoch } = this.#space.currentEpoch
-    const time = this.pushedAt ?? this.clock.time()
-    const fields = { start, epoch, committedTo, time }
-    return { header: encodeBatch(bytes, items, fields, this.disk.uuid), bytes }
+    return { start: tail, epoch, time: this.pushedAt ?? this.clock.time() }
   }
 
-  /** The room for a batch of a single item, and what precedes the item. */
   roomFor(itemBytes: number): { readonly bytes: number; readonly front: number } {
-    const { blockSize } = this.disk.layout
-    const bytes = batchBlocks(1, itemBytes, blockSize) * blockSize
-    return { bytes, front: frontBytes(1, itemBytes) }
-  }
-
-  /** Memory for one batch, used again each time: allocating is slow. */
-  #memoryOf(bytes: number, around: Uint8Array | undefined): Uint8Array {
-    if (around !== undefined && around.length >= bytes) return around.subarray(0, bytes)
-    if (bytes > MAX_BATCH_BYTES) return this.device.allocate(bytes)
-    if (this.#memory.length < bytes) this.#memory = this.device.allocate(bytes)
-    return this.#memory.subarray(0, bytes)
+    return this.#builder.roomFor(itemBytes)
   }
 
   /** The log position up to which everything is committed. */

@@ -54,7 +54,7 @@ export const HOSTILE = [
     'if (newer.seen >= older.seen || isUpTo(before, after)) return undefined',
   ]),
   mutant('a consumer is not told what no batch holds', [
-    'ring/format2/log/consumer-log.ts',
+    'ring/format2/log/log-front.ts',
     'if (said.seq > logPosition.seq) {',
     'if (said.seq < 0) {',
   ]),

@@ -1,0 +1,326 @@
+import type { RingError } from '../../../errors.ts'
+import type { Position } from '../../../position.ts'
+import { Lazy } from '../../../util/lazy.ts'
+import type { BatchHeader } from '../disk/batch.ts'
+import { type Cursor, cursorAfter, cursorAt, itemsBefore } from '../disk/cursor.ts'
+import type { Disk } from '../disk/disk.ts'
+import { currentEpoch, type Epochs, firstUnseen } from '../disk/epochs.ts'
+import { isSameLogPosition, type LogPosition } from '../disk/log-position.ts'
+import type { ProducerSlot } from '../disk/slots.ts'
+import { BatchIndex, type DamagedSegment, type Segment } from './batch-index.ts'
+import type { BatchProblem } from './diagnose.ts'
+import { KnownEpochs } from './known-epochs.ts'
+import { type Landmarks, landmarkAt, landmarksOf, nextLandmark } from './landmarks.ts'
+import { contradiction } from './log-errors.ts'
+import { type Batch, LogReader } from './log-reader.ts'
+import type { Nothing } from './next.ts'
+
+const losses = new Lazy(() => import('./losses.ts'))
+type Losses = typeof import('./losses.ts')
+
+/** A log position where the log contradicts what the producer's slots said when they were last read. */
+export interface Suspect {
+  readonly kind: 'suspect'
+  readonly lsn: number
+}
+
+/**
+ * Reads the log forward from a consumer's cursor, one batch after the other, and keeps what it found as segments.
+ *
+ *              truncated to   cursor             frontier        committed (slot)      tail
+ *                   |            |                   |                  |                |
+ *     ...given up---|-freed------|=== segments ======|-- not read yet --|--------------->|  LSN
+ *                                                    |-- window --|- coming -|
+ *
+ * Left of the cursor, blocks can be reused. The segments (`BatchIndex`) are what was read: batches, and gaps where there should be
+ * one. Behind the frontier, `ReadAhead` has a window and what it prefetches. The tail, the last batch that counts, is known only
+ * once reading gets there: a slot's `committed` is a checkpoint, which the tail is ahead of.
+ *
+ * Invariants:
+ * - The frontier is where the next batch begins; segments reach up to it without a hole.
+ * - Only items before `committedTo` are delivered. It grows with each batch, and goes back only where an epoch begins, which drops
+ *   the uncommitted items before it.
+ * - Where the producer's slots know that a batch begins (a landmark), no batch crosses it: that would be damage, or a contradiction.
+ * - An incomplete batch ends the log, unless a slot says that more is committed. Then the slots are refreshed once, because the
+ *   batch may have been overwritten meanwhile; if they still say so, it is damage.
+ */
+export class LogFront {
+  /** Every epoch that a producer's slot has named. */
+  readonly known: KnownEpochs
+  /** What was read, and has not left the ring. */
+  readonly index: BatchIndex
+  readonly reader: LogReader
+  readonly #disk: Disk
+  readonly #onSegment: (segment: DamagedSegment) => void
+  #producer: ProducerSlot
+  #landmarks: Landmarks
+  #frontier: LogPosition
+  #committedTo: number
+  /** The epoch of the batch that was read last. */
+  #lastEpoch = 0
+
+  /**
+   * @param maxItemBytes larger items are not read into memory
+   * @param onSegment called with each batch that was read, and with each gap
+   */
+  constructor(
+    disk: Disk,
+    before: Cursor,
+    producer: ProducerSlot,
+    maxItemBytes: number,
+    onSegment: (segment: DamagedSegment) => void,
+  ) {
+    this.#disk = disk
+    this.reader = new LogReader(disk, { maxItemBytes })
+    this.index = new BatchIndex(disk.layout.blockSize)
+    this.known = new KnownEpochs(producer.epochs)
+    this.#onSegment = onSegment
+    this.#producer = producer
+    this.#landmarks = landmarksOf(producer)
+    this.#frontier = before.logPosition
+    this.#committedTo = itemsBefore(before)
+  }
+
+  /** Where the next batch to be read begins. */
+  get frontier(): LogPosition {
+    return this.#frontier
+  }
+
+  /** All items before this one are committed, as far as was read. */
+  get committedTo(): number {
+    return this.#committedTo
+  }
+
+  /** The log position up to which the producer gave up the oldest items, as of the last refresh. */
+  get truncatedTo(): LogPosition {
+    return this.#producer.truncatedTo
+  }
+
+  /** The newest epoch. */
+  get epoch(): number {
+    return currentEpoch(this.#epochs).epoch
+  }
+
+  get #epochs(): Epochs {
+    return this.#producer.epochs
+  }
+
+  /**
+   * Takes in a producer slot. Where an epoch that is new to us began before the frontier, what we read there is no longer in the
+   * log: the frontier goes back.
+   * @returns the cursor, which may have gone back
+   * @throws {RingError} `RING_CORRUPT`
+   */
+  learn(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
+    this.#producer = producer
+    this.#landmarks = landmarksOf(producer)
+    this.reader.setWrittenTo(producer.committed.lsn)
+    // What was prefetched may belong to an epoch that has ended.
+    if (this.known.learn(producer.epochs)) this.reader.forget()
+    const cursor = this.#goBack(producer, seen, before)
+    for (const start of [cursor.logPosition, producer.truncatedTo]) {
+      if (this.#frontier.lsn < start.lsn) this.#startAt(start)
+    }
+    this.index.forgetBefore(producer.truncatedTo.lsn)
+    this.#check(cursor)
+    return cursor
+  }
+
+  #startAt(logPosition: LogPosition): void {
+    this.reader.forget()
+    this.#frontier = logPosition
+    this.#committedTo = logPosition.seq
+  }
+
+  /** Checks that epochs, truncation and checkpoint agree on the number of items before the cursor. */
+  #check(cursor: Cursor): void {
+    const { logPosition } = cursor
+    const { truncatedTo, committed } = this.#producer
+    const seq = itemsBefore(cursor)
+    const position = this.known.positionOf(logPosition.lsn, seq)
+    const isTruncated = logPosition.lsn < truncatedTo.lsn && seq > truncatedTo.seq
+    const isBeforeEnd = logPosition.lsn > committed.lsn && seq < committed.seq
+    if (isTruncated || isBeforeEnd || this.known.seqOf(position) !== seq)
+      throw this.#contradiction(position)
+  }
+
+  #goBack(producer: ProducerSlot, seen: number, before: Cursor): Cursor {
+    const start = firstUnseen(producer.epochs, seen)?.start
+    if (start !== undefined && this.#frontier.lsn >= start.lsn) {
+      this.index.truncate(start)
+      this.#startAt(start)
+    }
+    const cursor = cursorAfter(before, seen, producer.epochs)
+    if (itemsBefore(cursor) > itemsBefore(before)) {
+      throw this.#contradiction(this.#positionOf(before))
+    }
+    return cursor
+  }
+
+  /**
+   * Reads one more batch.
+   * @param recheckedAt the LSN at which damage is certain, if any
+   * @returns why there is none
+   */
+  async extend(recheckedAt: number | undefined): Promise<Nothing | Suspect | undefined> {
+    let logPosition = this.#frontier
+    const said = landmarkAt(this.#landmarks, logPosition)
+    const isKnown = said?.lsn === logPosition.lsn
+    if (
+      said !== undefined &&
+      said.seq > this.#committedTo &&
+      (isKnown || said.seq <= logPosition.seq)
+    ) {
+      this.#addMissing(said, losses.value ?? (await losses.load()))
+      return undefined
+    }
+    let batch = await this.#batchAt(logPosition)
+    if (batch === undefined && isKnown && !isSameLogPosition(said, logPosition)) {
+      // The slots know better where the log continues.
+      if (said.seq < this.#committedTo)
+        throw this.#contradiction(this.#positionOf(cursorAt(logPosition)))
+      this.#restart(said)
+      logPosition = said
+      batch = await this.#batchAt(logPosition)
+    }
+    if (batch === undefined) {
+      const start = await this.reader.restartAt(logPosition, this.#committedTo, this.#epochs)
+      if (start !== undefined) {
+        this.#restart(start)
+        logPosition = start
+        batch = await this.#batchAt(logPosition)
+      }
+    }
+    if (batch?.whole !== true) {
+      // The producer said, before this read, that everything before its checkpoint is complete.
+      const end = nextLandmark(this.#landmarks, logPosition)
+      if (end === undefined) return { status: 'nothing' }
+      this.reader.forget()
+      batch = await this.#batchAt(logPosition)
+      if (batch?.whole !== true && recheckedAt !== logPosition.lsn)
+        return { kind: 'suspect', lsn: logPosition.lsn }
+      if (batch === undefined) {
+        await this.#addGap(logPosition, end)
+        return undefined
+      }
+    }
+    if (batch.flipped !== undefined) {
+      const { publishCorrection } = losses.value ?? (await losses.load())
+      publishCorrection(this.#disk, batch)
+    }
+    this.#add(batch)
+    return undefined
+  }
+
+  /** The batch at a log position, if there is one. It must not cross a landmark. */
+  async #batchAt(logPosition: LogPosition): Promise<Batch | undefined> {
+    const batch = await this.reader.batchAt(logPosition, this.#epochs)
+    const next = nextLandmark(this.#landmarks, logPosition)
+    if (batch === undefined || next === undefined || batch.end.lsn <= next.lsn) return batch
+    batch.items.release()
+    return undefined
+  }
+
+  #add(batch: Batch): void {
+    const { header } = batch
+    this.#addSegment({ kind: 'batch', start: header.start, end: batch.end, limit: Infinity, batch })
+    this.#committedTo = Math.max(this.#committedTo, header.committedTo)
+    this.#lastEpoch = header.epoch
+    this.#moveTo(batch.end)
+  }
+
+  #addSegment(segment: DamagedSegment): void {
+    this.#onSegment(segment)
+    this.index.add(segment)
+  }
+
+  /** Takes the slot's word for what is committed. Items that no batch contains are damaged. */
+  #addMissing(said: LogPosition, { missingItems }: Losses): void {
+    const logPosition = this.#frontier
+    if (said.seq > logPosition.seq) {
+      const problem = missingItems(this.#disk, logPosition, said)
+      this.#addSegment({ kind: 'gap', start: logPosition, end: said, limit: Infinity, problem })
+      this.#frontier = said
+    }
+    this.#committedTo = said.seq
+  }
+
+  /** Skips blocks without a credible batch, up to the next batch or the next landmark. */
+  async #addGap(start: LogPosition, last: LogPosition): Promise<void> {
+    let logPosition = start
+    const problem = await this.#problemAt(start)
+    const found = await this.reader.nextHeader(logPosition.lsn + 1, last.lsn, this.#epochs)
+    const end = found !== undefined && found.start.seq >= logPosition.seq ? found.start : last
+    if (this.#committedTo < logPosition.seq && this.#mayHideRestart(logPosition, found)) {
+      // Uncommitted items before it may have been dropped: it is not known to be sound.
+      logPosition = { ...logPosition, seq: this.#committedTo }
+      this.index.truncate(logPosition)
+    }
+    this.#addSegment({ kind: 'gap', start: logPosition, end, limit: Infinity, problem })
+    const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
+    this.#committedTo = Math.max(this.#committedTo, committedTo)
+    this.#moveTo(end)
+  }
+
+  /** Whether a producer may have attached inside a gap, with an epoch that is merged with the one before. */
+  #mayHideRestart(logPosition: LogPosition, found: BatchHeader | undefined): boolean {
+    const entry = this.#epochs.findLast(({ start }) => start.lsn <= logPosition.lsn)
+    return (entry?.span ?? 0) > 0 && found?.epoch !== this.#lastEpoch
+  }
+
+  #moveTo(end: LogPosition): void {
+    const epoch = this.#epochs.find(({ start }) => start.lsn === end.lsn)
+    this.#frontier = end
+    // A batch that counts more items than we have begins after the missing ones.
+    if (epoch !== undefined && epoch.start.seq <= end.seq) this.#restart(epoch.start)
+  }
+
+  /** An epoch begins at the frontier: uncommitted items before it are dropped. */
+  #restart(start: LogPosition): void {
+    this.#frontier = start
+    this.index.truncate(start)
+    this.#committedTo = start.seq
+  }
+
+  /** The segment that contains an item; released batches are read again. */
+  async segmentAt(
+    seq: number,
+    recheckedAt: number | undefined,
+  ): Promise<Exclude<Segment, { readonly kind: 'span' }> | Suspect | undefined> {
+    for (;;) {
+      const segment = this.index.find(seq)
+      if (segment?.kind !== 'span') return segment
+      const batch = await this.reader.batchAt(segment.start, this.#epochs)
+      const isRechecked = recheckedAt === segment.start.lsn
+      if (batch !== undefined && (batch.whole || isRechecked)) {
+        this.index.expand(segment, batch)
+        continue
+      }
+      batch?.items.release()
+      this.reader.forget()
+      if (!isRechecked) return { kind: 'suspect', lsn: segment.start.lsn }
+      const problem = await this.#problemAt(segment.start)
+      const gap = { ...segment, kind: 'gap', problem } as const
+      this.#onSegment(gap)
+      this.index.replace(segment, gap)
+    }
+  }
+
+  async #problemAt(logPosition: LogPosition): Promise<BatchProblem> {
+    const { problemAt } = losses.value ?? (await losses.load())
+    return problemAt(this.#disk, logPosition, this.#epochs)
+  }
+
+  #positionOf(cursor: Cursor): Position {
+    return this.known.positionOf(cursor.logPosition.lsn, itemsBefore(cursor))
+  }
+
+  #contradiction(position: Position): RingError {
+    return contradiction(this.#disk.device.name, position)
+  }
+}
+
+/** Whether a search stopped at what looks damaged. */
+export function isSuspect(found: unknown): found is Suspect {
+  return typeof found === 'object' && found !== null && 'kind' in found && found.kind === 'suspect'
+}
