@@ -2,7 +2,7 @@ import { inOrder } from '../block/ops/pipeline.ts'
 import { systemClock } from '../clock.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { atMost } from '../util/at-most.ts'
-import type { Told } from './rings.ts'
+import type { SurveyResult } from './rings.ts'
 import type { RingSurvey } from './survey.ts'
 
 /** Looks that begin side by side. */
@@ -24,13 +24,13 @@ export interface Patience {
   readonly ms: number
   /** Whether all together may take no longer than that. */
   readonly inAll: boolean
-  /** What is told of a ring whose time is over. */
+  /** The error of a ring whose time is over. */
   readonly tooLate: (device: string) => unknown
 }
 
 /**
  * Looks at rings again and again, at each once at a time: one whose device never answers costs one look, and its time once. Until that look
- * has ended, whoever asks is told at once that it is late.
+ * has ended, each other call gets that error at once.
  */
 export class Looks {
   readonly #underWay = new Map<string, Promise<RingSurvey>>()
@@ -45,22 +45,22 @@ export class Looks {
    * Looks at rings, a few at the same time, and answers in their order. One that fails, or does not end, hides no other.
    * @throws the signal's reason
    */
-  async at(rings: readonly Looked[], patience: Patience): Promise<readonly Told[]> {
+  async at(rings: readonly Looked[], patience: Patience): Promise<readonly SurveyResult[]> {
     const signal = this.#signal
     const { ms, inAll } = patience
     const deadline = inAll ? systemClock.now() + ms : Number.POSITIVE_INFINITY
-    const told: Promise<Told>[] = []
+    const results: Promise<SurveyResult>[] = []
     const begin = (ring: Looked): Promise<boolean> => {
       const { device } = ring
       const left = Math.min(ms, deadline - systemClock.now())
       const look = this.#look(ring, { ...patience, ms: left }).catch((error: unknown) => {
         return { device, error }
       })
-      told.push(look)
+      results.push(look)
       return atMost(TURN_MS, look, systemClock)
     }
     for await (const _ of inOrder(rings, { concurrency: AT_ONCE, signal }, begin));
-    const all = await Promise.all(told)
+    const all = await Promise.all(results)
     signal?.throwIfAborted()
     return all
   }

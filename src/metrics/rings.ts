@@ -11,8 +11,8 @@ import { fillOf, type RingSurvey, surveyRing } from './survey.ts'
 type Labels = Readonly<Record<string, string>>
 type Sample = readonly [value: number | boolean, labels?: Labels]
 
-/** What is told of a ring under one name. */
-interface Telling extends Pick<MetricFamily, 'help'> {
+/** A metric of a ring. */
+interface RingMetric extends Pick<MetricFamily, 'help'> {
   /** Without the prefix. */
   readonly name: string
   readonly type: 'gauge' | 'counter'
@@ -50,10 +50,10 @@ export async function collect(
 }
 
 /** A ring, or a device that could not be inspected. */
-export type Told = RingSurvey | { readonly device: string; readonly error: unknown }
+export type SurveyResult = RingSurvey | { readonly device: string; readonly error: unknown }
 
-/** What is told of rings, and of devices that could not be inspected. */
-export function ringFamilies(rings: readonly Told[]): readonly MetricFamily[] {
+/** Metrics of rings, and of devices that could not be inspected. */
+export function ringFamilies(rings: readonly SurveyResult[]): readonly MetricFamily[] {
   const seen = rings.filter((ring): ring is RingSurvey => 'state' in ring)
   const up: MetricFamily = {
     name: `${PREFIX}up`,
@@ -61,7 +61,7 @@ export function ringFamilies(rings: readonly Told[]): readonly MetricFamily[] {
     help: 'Whether the device could be inspected.',
     samples: rings.map((ring) => sampleOf(ring, ['state' in ring])),
   }
-  const families = TELLINGS.map(({ name, type, help, samples }) => ({
+  const families = METRICS.map(({ name, type, help, samples }) => ({
     name: `${PREFIX}${name}`,
     type,
     help,
@@ -70,12 +70,15 @@ export function ringFamilies(rings: readonly Told[]): readonly MetricFamily[] {
   return [up, ...families]
 }
 
-function sampleOf({ device }: Told, [value, labels = {}]: Sample): MetricFamily['samples'][number] {
+function sampleOf(
+  { device }: SurveyResult,
+  [value, labels = {}]: Sample,
+): MetricFamily['samples'][number] {
   const pairs = Object.entries({ device, ...labels }).map(([name, text]) => [name, labelText(text)])
   return { labels: Object.fromEntries(pairs), value: Number(value) }
 }
 
-const TELLINGS: readonly Telling[] = [
+const METRICS: readonly RingMetric[] = [
   {
     name: 'info',
     type: 'gauge',
@@ -242,7 +245,7 @@ const TELLINGS: readonly Telling[] = [
   },
 ]
 
-function counter(name: string, help: string, read: (stats: RingStats) => number): Telling {
+function counter(name: string, help: string, read: (stats: RingStats) => number): RingMetric {
   return {
     name: `${name}_total`,
     type: 'counter',
@@ -276,7 +279,7 @@ function perRole(read: (role: Role) => number | boolean): readonly Sample[] {
 
 type LeaseRecord = Extract<LeaseState | UnreadableLease, { readonly owner: string }>
 
-function ofRecords(sample: (record: LeaseRecord) => Sample): Telling['samples'] {
+function ofRecords(sample: (record: LeaseRecord) => Sample): RingMetric['samples'] {
   return ({ leases }) => {
     if (leases === undefined) return []
     return ROLES.flatMap((role): readonly Sample[] => {

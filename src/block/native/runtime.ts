@@ -1,12 +1,12 @@
 import { hostname } from 'node:os'
 
-/** What Deno tells only to programs with a permission (`--allow-sys`); it would ask its user for a missing one. */
-type Told = 'hostname' | 'uid' | 'gid'
+/** What Deno reveals only to programs with a permission (`--allow-sys`); it would ask its user for a missing one. */
+type SystemFact = 'hostname' | 'uid' | 'gid'
 
 /** What is used here of the global `Deno`. */
 interface Deno {
   readonly permissions: {
-    querySync(what: { name: 'sys'; kind: Told }): { readonly state: string }
+    querySync(what: { name: 'sys'; kind: SystemFact }): { readonly state: string }
   }
 }
 
@@ -20,7 +20,7 @@ export const COPIES_VECTORS: boolean = deno !== undefined
 
 /** This host's name, if the runtime tells it. */
 export function hostName(): string {
-  return isTold('hostname') ? hostname() : 'an unnamed host'
+  return isPermitted('hostname') ? hostname() : 'an unnamed host'
 }
 
 /** The user and the groups of this process; undefined where there are none, or where the runtime does not tell. */
@@ -28,10 +28,11 @@ export function ownUser():
   | { readonly uid: number; readonly groups: readonly number[] }
   | undefined {
   const { geteuid, getegid, getgroups } = process
-  if (!geteuid || !getegid || !getgroups || !isTold('uid') || !isTold('gid')) return undefined
+  if (!geteuid || !getegid || !getgroups || !isPermitted('uid') || !isPermitted('gid'))
+    return undefined
   return { uid: geteuid(), groups: [getegid(), ...getgroups()] }
 }
 
-function isTold(kind: Told): boolean {
+function isPermitted(kind: SystemFact): boolean {
   return deno === undefined || deno.permissions.querySync({ name: 'sys', kind }).state === 'granted'
 }

@@ -74,8 +74,10 @@ function surveyor(
     return new CommandError(EXIT.fault, 'BLOCK_TIMEOUT', message, { device })
   }
   return async () => {
-    const told = await looks.at(rings, { ...patience, tooLate })
-    return told.map((one) => ('error' in one ? { ...one, error: asCommandError(one.error) } : one))
+    const results = await looks.at(rings, { ...patience, tooLate })
+    return results.map((one) =>
+      'error' in one ? { ...one, error: asCommandError(one.error) } : one,
+    )
   }
 }
 

@@ -2,21 +2,21 @@ import type { Damage } from '../../ring/shared/damage.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
 import { counted, describeDamage, grouped, safeJson, safeText } from '../../text/render.ts'
 
-type Told = Omit<Damage, 'missed' | 'device'>
+type SkippedDamage = Omit<Damage, 'missed' | 'device'>
 
 /** How long damage of the same kind is gathered. */
 const MORE_MS = 1000
 
-/** Tells on standard error which items a consumer does not get, when they are passed, and how many at the end. */
+/** Writes to standard error which items a consumer does not get, when they are passed, and how many at the end. */
 export class LossNotices implements Disposable {
   readonly #device: string
   readonly #json: boolean
   #damaged = 0
   #missed = 0
-  /** What people were told last. */
-  #told: Told | undefined
+  /** What was written for people last. */
+  #shown: SkippedDamage | undefined
   /** Damage of that kind since then. */
-  #more: Told[] = []
+  #more: SkippedDamage[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(device: string, json: boolean) {
@@ -29,27 +29,27 @@ export class LossNotices implements Disposable {
     this.missed(missed)
     this.#damaged += damage.items
     if (this.#isMore(damage)) return
-    this.#tellMore()
+    this.#showMore()
     // Only format 2 detects damage.
     const position = formatPosition(damage.position, 2)
     this.#write(
       { event: 'damaged', ...damage, position },
       `stepping over ${describeDamage(damage)}`,
     )
-    if (!this.#json) this.#told = damage
+    if (!this.#json) this.#shown = damage
   }
 
-  /** Whether it is damage as was told last, as in many items of one batch: people are told of it once in a while. */
-  #isMore(damage: Told): boolean {
-    const told = this.#told
-    if (told?.structure !== damage.structure || told.problem !== damage.problem) return false
+  /** Whether it is the same damage again, as in many items of one batch: it is written once a second. */
+  #isMore(damage: SkippedDamage): boolean {
+    const shown = this.#shown
+    if (shown?.structure !== damage.structure || shown.problem !== damage.problem) return false
     this.#more.push(damage)
-    this.#timer ??= setTimeout(() => this.#tellMore(), MORE_MS)
+    this.#timer ??= setTimeout(() => this.#showMore(), MORE_MS)
     return true
   }
 
-  /** Tells how much damage there was since, if there was any. */
-  #tellMore(): void {
+  /** Writes how much damage there was since, if there was any. */
+  #showMore(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const more = this.#more
@@ -72,16 +72,16 @@ export class LossNotices implements Disposable {
 
   /** Says how many those were, if there were any. */
   sum(): void {
-    this.#tellMore()
+    this.#showMore()
     const [damaged, missed] = [this.#damaged, this.#missed]
     if (damaged + missed === 0) return
     const what = `${counted(damaged + missed, 'item')} lost: ${grouped(damaged)} damaged, ${grouped(missed)} overwritten`
     this.#write({ event: 'lost', damaged, missed }, what)
   }
 
-  /** Tells what is not told yet. */
+  /** Writes what is not written yet. */
   [Symbol.dispose](): void {
-    this.#tellMore()
+    this.#showMore()
   }
 
   #write(event: object, text: string): void {

@@ -110,7 +110,7 @@ export class Instruments implements Disposable {
   }
 
   async #look(): Promise<readonly MetricFamily[]> {
-    const told = await this.#looks.at(this.#rings, PATIENCE)
-    return merged([told.length > 0 ? ringFamilies(told) : [], this.families()])
+    const surveys = await this.#looks.at(this.#rings, PATIENCE)
+    return merged([surveys.length > 0 ? ringFamilies(surveys) : [], this.families()])
   }
 }

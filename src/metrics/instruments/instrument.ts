@@ -1,8 +1,8 @@
 import { type HistogramValue, type MetricFamily, type MetricLabels, PREFIX } from '../family.ts'
 import { labelText } from '../label.ts'
 
-/** What is told under one name. */
-export interface Telling<R> extends Pick<MetricFamily, 'type' | 'help'> {
+/** One name among an instrument's metrics. */
+export interface Metric<R> extends Pick<MetricFamily, 'type' | 'help'> {
   /** Without the prefix. */
   readonly name: string
   /** What is unknown has no sample. A histogram has the same samples from the start. */
@@ -20,7 +20,7 @@ export interface Definition<Event, R> {
   /** A record of which nothing has been heard. */
   readonly start: () => R
   readonly hear: (record: R, event: Event) => void
-  readonly tellings: readonly Telling<R>[]
+  readonly metrics: readonly Metric<R>[]
 }
 
 /** What is known of a channel's events. */
@@ -39,7 +39,7 @@ export type MakeInstrument = (most: number) => Instrument
 
 /** Makes an instrument that tells at most `most` records apart; of all others, there is one more. */
 export function instrumentOf<Event, R>(definition: Definition<Event, R>): MakeInstrument {
-  const { channel, start, hear, tellings } = definition
+  const { channel, start, hear, metrics } = definition
   const [names, readers] = [Object.keys(definition.labels), Object.values(definition.labels)]
   const others = names.map(() => OTHERS)
   return (most) => {
@@ -75,7 +75,7 @@ export function instrumentOf<Event, R>(definition: Definition<Event, R>): MakeIn
       channel,
       hear: (message) => hear(recordFor(message as Event), message as Event),
       families: () =>
-        tellings.map(({ name, type, help, samples }) => ({
+        metrics.map(({ name, type, help, samples }) => ({
           name: PREFIX + name,
           type,
           help,
@@ -95,24 +95,24 @@ function copied(value: number | HistogramValue): number | HistogramValue {
   return { bounds, counts: [...counts], sum }
 }
 
-/** A telling of one value of each record. */
+/** A metric with one value of each record. */
 export function one<R>(
   type: MetricFamily['type'],
   name: string,
   help: string,
   read: (record: R) => number | HistogramValue | undefined,
-): Telling<R> {
+): Metric<R> {
   return { name, type, help, samples: (record) => [[read(record)]] }
 }
 
-/** A telling of a value for each value of a label. */
+/** A metric with a value for each value of a label. */
 export function each<R, Value extends string>(
   type: MetricFamily['type'],
   name: string,
   help: string,
   label: string,
   read: (record: R) => Readonly<Record<Value, number | HistogramValue>>,
-): Telling<R> {
+): Metric<R> {
   return {
     name,
     type,

@@ -34,7 +34,7 @@ export const journalInstrument: MakeInstrument = instrumentOf<JournalEvent, Jour
         if (event.error.code !== 'JOURNAL_CLOSED') record.ended++
     }
   },
-  tellings: [
+  metrics: [
     one(
       'counter',
       'journal_operations_total',

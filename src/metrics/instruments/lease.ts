@@ -31,7 +31,7 @@ export const leaseInstrument: MakeInstrument = instrumentOf<LeaseEvent, LeaseRec
     if (event.event === 'lost') record.lost++
     if (event.event === 'renewed') record.times.observeMs(event.durationMs)
   },
-  tellings: [
+  metrics: [
     one('gauge', 'own_lease_held', 'Whether this process holds the lease.', ({ held }) => held),
     one(
       'gauge',

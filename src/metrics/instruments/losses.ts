@@ -10,7 +10,7 @@ export const damageInstrument: MakeInstrument = instrumentOf<DamageEvent, { item
   hear: (record, { items }) => {
     record.items += items
   },
-  tellings: [
+  metrics: [
     one(
       'counter',
       'consumer_damaged_items_total',
@@ -29,7 +29,7 @@ export const correctionInstrument: MakeInstrument = instrumentOf<CorrectionEvent
     hear: (record) => {
       record.bits++
     },
-    tellings: [
+    metrics: [
       one(
         'counter',
         'corrected_bits_total',

@@ -42,7 +42,7 @@ export const nbdInstrument: MakeInstrument = instrumentOf<NbdEvent, NbdRecord>({
     if (event.error !== undefined) record.failures[command]++
     record.times[command].observeMs(event.durationMs)
   },
-  tellings: [
+  metrics: [
     each(
       'histogram',
       'nbd_request_seconds',

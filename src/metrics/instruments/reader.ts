@@ -77,7 +77,7 @@ export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, Reader
         record.unacked = undefined
     }
   },
-  tellings: [
+  metrics: [
     one('gauge', 'reader_open', 'Whether a reader is open.', ({ open }) => open),
     one('counter', 'reader_items_total', 'Items received.', ({ items }) => items),
     one('counter', 'reader_bytes_total', 'Bytes of these.', ({ bytes }) => bytes),
@@ -135,7 +135,7 @@ export const heldInstrument: MakeInstrument = instrumentOf<HeldEvent, { count: n
   hear: (record) => {
     record.count++
   },
-  tellings: [
+  metrics: [
     one(
       'counter',
       'reader_held_total',

@@ -52,7 +52,7 @@ export const workInstrument: MakeInstrument = instrumentOf<WorkEvent, WorkRecord
         items.overwritten++
     }
   },
-  tellings: [
+  metrics: [
     each(
       'histogram',
       'handler_seconds',

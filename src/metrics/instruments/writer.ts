@@ -67,7 +67,7 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
         record.waitingBytes = undefined
     }
   },
-  tellings: [
+  metrics: [
     one('gauge', 'writer_open', 'Whether a writer is open.', ({ open }) => open),
     one('counter', 'writer_commits_total', 'Commits.', ({ commits }) => commits),
     one('counter', 'writer_items_total', 'Items committed.', ({ items }) => items),

@@ -62,7 +62,7 @@ export class LogCheck {
   #consumer: ConsumerSlot
   /** The end of the committed log, and whether it is read as if a producer had attached there. */
   #tail: LogPosition
-  #isTold = false
+  #isAssumed = false
   /** From here on, blocks were written during the check. */
   #limit = 0
   #log: ConsumerLog
@@ -110,7 +110,7 @@ export class LogCheck {
       return await this.#check()
     } catch (error) {
       if (!isRingError(error) || error.code !== 'RING_CORRUPT') throw error
-      this.#tell(Number.POSITIVE_INFINITY)
+      this.#report(Number.POSITIVE_INFINITY)
       this.#findings.addUnreadable(error)
       return undefined
     }
@@ -136,7 +136,7 @@ export class LogCheck {
       if (found.status === 'nothing') break
       if (found.status !== 'missed') {
         if (this.#isBeyond(found)) break
-        this.#tell(found.start.lsn)
+        this.#report(found.start.lsn)
         this.#log.forgetBefore(found.start)
         if (found.status === 'damage') this.#lose(found)
         else {
@@ -147,7 +147,7 @@ export class LogCheck {
       }
       position = found.position
     }
-    this.#tell(Number.POSITIVE_INFINITY)
+    this.#report(Number.POSITIVE_INFINITY)
     if (this.#unreadable.some) await this.#checkEnd(start.lsn + dataBlocks)
     return {
       blocks: total,
@@ -174,7 +174,7 @@ export class LogCheck {
       if (settled) this.#compare(start)
       if (!settled && pass < MAX_PASSES) continue
       const isBeyond = start.logPosition.lsn > this.#producer.committed.lsn
-      this.#isTold = isWithin(start, tail) && (damaged.length > 0 || isBeyond)
+      this.#isAssumed = isWithin(start, tail) && (damaged.length > 0 || isBeyond)
       return start.logPosition
     }
   }
@@ -214,8 +214,8 @@ export class LogCheck {
   }
 
   #learn(from: Cursor): void {
-    const told = this.#isTold ? { ...this.#producer, committed: this.#tail } : this.#producer
-    this.#from = this.#log.learn(told, this.#seen, from)
+    const producer = this.#isAssumed ? { ...this.#producer, committed: this.#tail } : this.#producer
+    this.#from = this.#log.learn(producer, this.#seen, from)
     this.#seen = this.#log.epoch
   }
 
@@ -278,7 +278,7 @@ export class LogCheck {
       ({ problem, start }) =>
         problem.offset === offset && start.lsn === logPosition.lsn && mayHold(problem, seq),
     )
-    this.#tellFirst(Math.max(0, index))
+    this.#reportFirst(Math.max(0, index))
     const [suspicion] = this.#suspicions
     if (index < 0 || suspicion === undefined) throw new Error(`nothing was found at byte ${offset}`)
     const { from, to } = suspicion.lost
@@ -286,14 +286,14 @@ export class LogCheck {
   }
 
   /** Turns the suspicions before an LSN into findings. */
-  #tell(lsn: number): void {
+  #report(lsn: number): void {
     const count = this.#suspicions.findIndex(({ start }) => start.lsn >= lsn)
-    this.#tellFirst(count < 0 ? this.#suspicions.length : count)
+    this.#reportFirst(count < 0 ? this.#suspicions.length : count)
   }
 
-  #tellFirst(count: number): void {
-    const told = this.#suspicions.splice(0, count)
-    for (const { problem, start, end, lost } of told) this.#findings.add(problem, start, end, lost)
+  #reportFirst(count: number): void {
+    for (const { problem, start, end, lost } of this.#suspicions.splice(0, count))
+      this.#findings.add(problem, start, end, lost)
   }
 
   /**

@@ -61,7 +61,7 @@ export class LogFindings {
       const loss = count === 0 ? undefined : `items ${from} to ${to - 1}`
       const blocks = items === undefined ? end.lsn - start.lsn : 0
       const bytes = Math.max(found.bytes, blocks * this.#disk.layout.blockSize)
-      this.#unreadable.tellInLog(start.lsn, items === undefined ? 0 : found.at, bytes, loss)
+      this.#unreadable.coverInLog(start.lsn, items === undefined ? 0 : found.at, bytes, loss)
       this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: ZERO })
     } else if (count === 0) {
       const advice = 'nothing is lost: no unacknowledged item is affected'
@@ -87,7 +87,7 @@ export class LogFindings {
     const bytes = blocks * this.#disk.layout.blockSize
     const problem = this.#unreadable.reasonInLog(lsn, 0, bytes)
     if (problem === undefined) return
-    this.#unreadable.tellInLog(lsn, 0, bytes, 'what was pushed last, if it is there')
+    this.#unreadable.coverInLog(lsn, 0, bytes, 'what was pushed last, if it is there')
     const finding = { offset: this.#disk.offsetOf(lsn), structure: 'end of the log', problem }
     this.#findings.add({ ...finding, severity: 'damage', advice: LAST_COMMIT })
   }

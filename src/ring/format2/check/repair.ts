@@ -104,15 +104,15 @@ async function plan(
   const steps = [...(await planFixed(disk, damaged)), ...(await planSlots(disk, damaged, options))]
   const unreadable = await Unreadable.of(device, disk)
   for (const finding of damaged.list) left.add(unreadable.explained(finding))
-  for (const { offset, bytes } of steps) unreadable.tell(offset, bytes.length)
-  await tellLeases(disk, unreadable, left, options)
+  for (const { offset, bytes } of steps) unreadable.cover(offset, bytes.length)
+  await reportLeases(disk, unreadable, left, options)
   // Unacknowledged items are reported as they are once the slots are written: without those, nothing says where the log is.
   const after = await Disk.of(new OverlaidBlockDevice(device, steps), disk.ring)
   return [...steps, ...(await planZeroes(device, after, unreadable, left, options))]
 }
 
 /** Damaged leases stay: only people know whether a host is running. */
-async function tellLeases(
+async function reportLeases(
   disk: Disk,
   unreadable: Unreadable,
   left: Findings,

@@ -27,7 +27,7 @@ export interface UnreadablePart {
 }
 
 /** Bytes that a finding covers already. */
-interface Told {
+interface Covered {
   readonly from: number
   readonly to: number
   readonly loss: string | undefined
@@ -47,7 +47,7 @@ export class Unreadable {
   readonly #disk: Disk
   readonly #sectorSize: number
   readonly #regions: readonly Region[]
-  readonly #told: Told[] = []
+  readonly #covered: Covered[] = []
 
   private constructor(device: SalvageBlockDevice, disk: Disk, sectorSize: number) {
     this.#device = device
@@ -86,19 +86,19 @@ export class Unreadable {
   }
 
   /** Notes that a finding covers bytes, and what is lost with them. */
-  tell(offset: number, bytes: number, loss: string | undefined = undefined): void {
-    this.#told.push({ from: offset, to: offset + bytes, loss })
+  cover(offset: number, bytes: number, loss: string | undefined = undefined): void {
+    this.#covered.push({ from: offset, to: offset + bytes, loss })
   }
 
-  /** As `tell`, for bytes of a batch, with all of the blocks that they are in: a disk may be able to write only whole blocks. */
-  tellInLog(lsn: number, at: number, bytes: number, loss: string | undefined): void {
+  /** As `cover`, for bytes of a batch, with all of the blocks that they are in: a disk may be able to write only whole blocks. */
+  coverInLog(lsn: number, at: number, bytes: number, loss: string | undefined): void {
     const { dataOffset, blockSize } = this.#disk.layout
     const first = Math.floor(at / blockSize)
     const blocks = Math.ceil((at + bytes) / blockSize) - first
     const offset = this.#disk.offsetOf(lsn + first)
     const past = this.#pastEnd(offset, blocks * blockSize)
-    this.tell(offset, blocks * blockSize - past, loss)
-    this.tell(dataOffset, past, loss)
+    this.cover(offset, blocks * blockSize - past, loss)
+    this.cover(dataOffset, past, loss)
   }
 
   /** Gives a finding about one of the ring's own records its true reason, if that is unreadable, and counts it as covered. */
@@ -108,14 +108,14 @@ export class Unreadable {
     const { from, to, kind } = region
     const problem = this.reason(from, to - from)
     if (problem === undefined) return finding
-    this.tell(from, to - from)
+    this.cover(from, to - from)
     const advice = kind === 'lease' ? ADVICE.lease : finding.advice
     return { ...finding, severity: 'damage', problem, advice }
   }
 
   /** Those that no finding covers. */
   rest(): readonly UnreadablePart[] {
-    return this.#parts((told) => told.length === 0)
+    return this.#parts((covered) => covered.length === 0)
   }
 
   /** Those of the data area. */
@@ -123,15 +123,15 @@ export class Unreadable {
     return this.#parts(() => true).filter(({ kind }) => kind === 'log')
   }
 
-  #parts(wanted: (told: readonly Told[]) => boolean): readonly UnreadablePart[] {
+  #parts(wanted: (covered: readonly Covered[]) => boolean): readonly UnreadablePart[] {
     const parts: UnreadablePart[] = []
     for (const { sector, sectors } of this.#device.unreadable) {
       for (let at = sector; at < sector + sectors; at++) {
         const offset = at * this.#sectorSize
-        const told = this.#told.filter((each) => each.from <= offset && offset < each.to)
-        if (!wanted(told)) continue
+        const covered = this.#covered.filter((each) => each.from <= offset && offset < each.to)
+        if (!wanted(covered)) continue
         const { structure, kind } = this.#regionAt(offset)
-        const losses = new Set(told.flatMap(({ loss }) => loss ?? []))
+        const losses = new Set(covered.flatMap(({ loss }) => loss ?? []))
         const loss = losses.size === 0 ? {} : { loss: [...losses].join(', ') }
         addPart(parts, { structure, kind, offset, bytes: this.#sectorSize, ...loss })
       }
