@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 const script = fileURLToPath(new URL('worker.mjs', import.meta.url))
 /** No single measurement takes as long as this. */
-const PATIENCE_MS = 60_000
+const ANSWER_TIMEOUT_MS = 60_000
 
 /** A process of a contestant, started by another command if there is one (strace). */
 export class Worker {
@@ -47,7 +47,7 @@ export class Worker {
     const fail = (why) => () => ended.abort(new Error(`process ${this.#child.pid} ${why}`))
     const onExit = fail('ended')
     this.#child.once('exit', onExit)
-    const timer = setTimeout(fail('does not answer'), PATIENCE_MS)
+    const timer = setTimeout(fail('does not answer'), ANSWER_TIMEOUT_MS)
     try {
       const [{ answer, error }] = await once(this.#child, 'message', { signal: ended.signal })
       if (error !== undefined) throw new Error(error)

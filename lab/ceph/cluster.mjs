@@ -10,7 +10,7 @@ const HOST = 'store'
 const PGS = 4
 const POOL = 'rbd'
 /** By then a mon has a quorum, or an OSD has done what it has to, on a slow machine too. */
-const PATIENCE_MS = 90_000
+const STEP_TIMEOUT_MS = 90_000
 /** A command that needs a mon or an OSD that is away waits for it: ask again in place of that. */
 const ASK_MS = 5000
 
@@ -113,11 +113,11 @@ export class Cluster {
     const uuid = randomUUID()
     await this.ceph('osd', 'new', uuid, id)
     const args = ['--mkfs', '-i', id, '--osd-uuid', uuid, '--conf', this.conf]
-    await this.#run('ceph-osd', args, PATIENCE_MS)
+    await this.#run('ceph-osd', args, STEP_TIMEOUT_MS)
   }
 
   #until(what, isSo) {
-    return eventually(what, isSo, { withinMs: PATIENCE_MS, signal: this.#signal })
+    return eventually(what, isSo, { withinMs: STEP_TIMEOUT_MS, signal: this.#signal })
   }
 
   #run(program, args, timeoutMs) {

@@ -7,7 +7,7 @@ import { Pauses } from './pauses.mjs'
 import { Side } from './side.mjs'
 
 /** A fault is over by then, or it never will be. */
-const PATIENCE_MS = 120_000
+const FAULT_OVER_MS = 120_000
 /** A side that keeps failing is no pause. */
 const MAX_FAILURES = 20
 /** How long the items last that are let through while something happens, and how often some of them are. */
@@ -103,7 +103,7 @@ export class Handover {
   /** Waits for something, unless a promise is broken before. */
   async until(what, isSo) {
     const check = () => this.#broken !== undefined || isSo()
-    const options = { withinMs: PATIENCE_MS, everyMs: 10, signal: this.#signal }
+    const options = { withinMs: FAULT_OVER_MS, everyMs: 10, signal: this.#signal }
     await eventually(what, check, options)
     if (this.#broken !== undefined) throw this.#broken
   }

@@ -9,7 +9,7 @@ import { eventually, run } from '../run.mjs'
 const SUITE = 'bookworm'
 const DEBOOTSTRAP_MS = 400_000
 /** Longer than anything here takes. */
-const PATIENCE_MS = 60_000
+const STEP_TIMEOUT_MS = 60_000
 /** Each machine ends by itself after this, even if the lab is killed. */
 const LIFE_S = 900
 
@@ -108,14 +108,14 @@ export class Machine {
 
   /** Waits for what comes about in the machine. */
   async until(what, isSo) {
-    await eventually(what, isSo, { withinMs: PATIENCE_MS, everyMs: 200, signal: this.signal })
+    await eventually(what, isSo, { withinMs: STEP_TIMEOUT_MS, everyMs: 200, signal: this.signal })
   }
 
   /** @throws {Error} it did not shut down in order */
   async powerOff() {
     // It may take the shell with it that asks for it.
     await this.run('systemctl poweroff').catch(() => undefined)
-    const tooLate = sleep(PATIENCE_MS, ['no end'], { ref: false, signal: this.signal })
+    const tooLate = sleep(STEP_TIMEOUT_MS, ['no end'], { ref: false, signal: this.signal })
     const [how] = await Promise.race([this.#gone, tooLate])
     if (how !== 0) throw new Error(`after systemctl poweroff the machine ended with ${how}`)
     this.#forget()

@@ -18,8 +18,8 @@ export interface Looked {
   readonly survey: (over: AbortSignal) => Promise<RingSurvey>
 }
 
-/** How long it may take. */
-export interface Patience {
+/** How long a look may take. */
+export interface LookLimit {
   /** For each ring, in milliseconds, from when the look at it begins. */
   readonly ms: number
   /** Whether all together may take no longer than that. */
@@ -45,15 +45,15 @@ export class Looks {
    * Looks at rings, a few at the same time, and answers in their order. One that fails, or does not end, hides no other.
    * @throws the signal's reason
    */
-  async at(rings: readonly Looked[], patience: Patience): Promise<readonly SurveyResult[]> {
+  async at(rings: readonly Looked[], limit: LookLimit): Promise<readonly SurveyResult[]> {
     const signal = this.#signal
-    const { ms, inAll } = patience
+    const { ms, inAll } = limit
     const deadline = inAll ? systemClock.now() + ms : Number.POSITIVE_INFINITY
     const results: Promise<SurveyResult>[] = []
     const begin = (ring: Looked): Promise<boolean> => {
       const { device } = ring
       const left = Math.min(ms, deadline - systemClock.now())
-      const look = this.#look(ring, { ...patience, ms: left }).catch((error: unknown) => {
+      const look = this.#look(ring, { ...limit, ms: left }).catch((error: unknown) => {
         return { device, error }
       })
       results.push(look)
@@ -65,7 +65,7 @@ export class Looks {
     return all
   }
 
-  async #look({ device, survey }: Looked, { ms, tooLate }: Patience): Promise<RingSurvey> {
+  async #look({ device, survey }: Looked, { ms, tooLate }: LookLimit): Promise<RingSurvey> {
     const waiting = this.#underWay.get(device)
     if (waiting !== undefined) return waiting
     if (ms <= 0) throw tooLate(device)

@@ -20,7 +20,7 @@ export interface Circumstances {
 /** A ring whose consumer keeps up is hardly ever so full. */
 const FULL = 0.9
 /** A consumer that acknowledges nothing for so long while items wait may hang. */
-const PATIENCE_MS = 60_000
+const IDLE_CONSUMER_MS = 60_000
 
 /** What keeps a ring from its work. */
 export interface NextStep {
@@ -79,7 +79,7 @@ function held(role: Role, state: SurveyedState, known: Circumstances): readonly 
   if (role === 'producer' || waitingItems === 0 || stats === undefined) return []
   // It had nothing to do before the oldest item came.
   const idleSince = Math.max(stats.consumerAt, stats.oldestAt ?? stats.consumerAt)
-  if (known.now - idleSince < PATIENCE_MS) return []
+  if (known.now - idleSince < IDLE_CONSUMER_MS) return []
   const span = spanOfTime(known.now - idleSince)
   return [
     step(

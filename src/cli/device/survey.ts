@@ -1,4 +1,4 @@
-import { type Looked, Looks, type Patience } from '../../metrics/looks.ts'
+import { type Looked, type LookLimit, Looks } from '../../metrics/looks.ts'
 import { type RingSurvey, surveyRing } from '../../metrics/survey.ts'
 import { counted } from '../../text/render.ts'
 import { asCommandError, CommandError, EXIT, usageError } from '../errors.ts'
@@ -15,9 +15,9 @@ export interface FailedSurvey {
 export type Surveyed = RingSurvey | FailedSurvey
 
 /** How long a device may take, unless the flags say otherwise. */
-const PATIENCE_MS = 30_000
+const SURVEY_TIMEOUT_MS = 30_000
 /** The same where a program waits for an answer about all devices: Prometheus does for 10 s. */
-const ANSWER_MS = 8000
+const ANSWER_TIMEOUT_MS = 8000
 
 /**
  * Checks that no device is named twice. Names that only look alike are two: whoever may add a file to a folder must not keep the others there
@@ -42,7 +42,7 @@ export function surveyAll(
   flags: CommonFlags,
   signal: AbortSignal,
 ): Promise<readonly Surveyed[]> {
-  const { requestTimeout: ms = PATIENCE_MS } = flags
+  const { requestTimeout: ms = SURVEY_TIMEOUT_MS } = flags
   return surveyor(devices, flags, signal, { ms, inAll: false })()
 }
 
@@ -55,7 +55,7 @@ export function surveys(
   flags: CommonFlags,
   signal: AbortSignal,
 ): () => Promise<readonly Surveyed[]> {
-  const { requestTimeout: ms = ANSWER_MS } = flags
+  const { requestTimeout: ms = ANSWER_TIMEOUT_MS } = flags
   return surveyor(devices, flags, signal, { ms, inAll: true })
 }
 
@@ -63,18 +63,18 @@ function surveyor(
   devices: readonly string[],
   flags: CommonFlags,
   signal: AbortSignal,
-  patience: Omit<Patience, 'tooLate'>,
+  limit: Omit<LookLimit, 'tooLate'>,
 ): () => Promise<readonly Surveyed[]> {
   const looks = new Looks(signal)
   const rings = devices.map((device): Looked => {
     return { device, survey: (over) => survey(device, flags, over) }
   })
   const tooLate = (device: string): CommandError => {
-    const message = `${device} could not be inspected within ${patience.ms / 1000} s; allow more: --request-timeout`
+    const message = `${device} could not be inspected within ${limit.ms / 1000} s; allow more: --request-timeout`
     return new CommandError(EXIT.fault, 'BLOCK_TIMEOUT', message, { device })
   }
   return async () => {
-    const results = await looks.at(rings, { ...patience, tooLate })
+    const results = await looks.at(rings, { ...limit, tooLate })
     return results.map((one) =>
       'error' in one ? { ...one, error: asCommandError(one.error) } : one,
     )

@@ -9,7 +9,7 @@ import { CommandError, EXIT } from '../errors.ts'
 import { namesOf, type RoleFlags } from '../flags/flags.ts'
 import { parseDuration } from '../flags/size.ts'
 import { standardOutput } from '../output/output.ts'
-import { tellPerson } from '../output/person.ts'
+import { NOTICE_AFTER_MS, tellPerson } from '../output/person.ts'
 import { stopSignals } from '../signals.ts'
 import { openDevice } from './device.ts'
 
@@ -27,9 +27,6 @@ export const timeoutFlag: TypedFlagParameter<number | undefined> = {
   optional: true,
   parse: parseDuration,
 }
-
-/** A running producer acknowledges within a moment. */
-const PATIENCE_MS = 1000
 
 /** Asks the producer to pause or to continue, and waits until it does. */
 export async function suspendOrResume(
@@ -57,7 +54,7 @@ export async function suspendOrResume(
   await standardOutput(stop.signal).write(`${safeJson({ device: path, state })}\n`)
 }
 
-/** Reports a long wait. */
+/** Reports a long wait: a running producer acknowledges within a moment. */
 function tellLater(
   path: string,
   action: string,
@@ -66,7 +63,7 @@ function tellLater(
   const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
   const text = `no producer of ${path} has acknowledged the request to ${action} yet${end}`
   const tell = (): void => void process.stderr.write(`sbr: ${safeText(text)}\n`)
-  const timer = json === true ? undefined : setTimeout(tell, PATIENCE_MS)
+  const timer = json === true ? undefined : setTimeout(tell, NOTICE_AFTER_MS)
   return { [Symbol.dispose]: () => clearTimeout(timer) }
 }
 

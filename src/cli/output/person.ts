@@ -1,7 +1,7 @@
 import { safeText } from '../../text/render.ts'
 
-/** Nobody wonders before that. */
-const PATIENCE_MS = 1000
+/** How long a command waits before it says so: most waits are over by then. */
+export const NOTICE_AFTER_MS = 1000
 
 /** Prints to the terminal on standard error what scripts do not need: how a command ended, what it waits for. */
 export function tellPerson(text: string, json = false): void {
@@ -9,9 +9,9 @@ export function tellPerson(text: string, json = false): void {
   process.stderr.write(`sbr: ${safeText(text)}\n`)
 }
 
-/** Tells it once if it takes longer than a moment, unless it is disposed before. */
+/** Tells it once after `NOTICE_AFTER_MS`, unless it is disposed before. */
 function tellPersonSoon(text: string, json = false): Disposable {
-  const timer = setTimeout(() => tellPerson(text, json), PATIENCE_MS)
+  const timer = setTimeout(() => tellPerson(text, json), NOTICE_AFTER_MS)
   return { [Symbol.dispose]: () => clearTimeout(timer) }
 }
 

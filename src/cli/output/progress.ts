@@ -1,5 +1,5 @@
 /** Nothing is shown before that, because most files are small. */
-const PATIENCE_MS = 500
+const PROGRESS_AFTER_MS = 500
 const REDRAW_MS = 100
 const BAR_COLUMNS = 30
 
@@ -18,7 +18,7 @@ export interface ProgressStream {
 /** A bar on the terminal of standard error, if there is one; it is gone at the end. */
 export function showProgress(label: string, stream: ProgressStream = process.stderr): Progress {
   const startedAt = performance.now()
-  let drawnAt = startedAt + PATIENCE_MS - REDRAW_MS
+  let drawnAt = startedAt + PROGRESS_AFTER_MS - REDRAW_MS
   let drawn = false
   return {
     update: (doneBytes, totalBytes) => {

@@ -1,17 +1,18 @@
 import { safeText } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
-
-/** A ring with a busy consumer is full for moments, all the time; that is not worth a word. */
-const PATIENCE_MS = 1000
+import { NOTICE_AFTER_MS } from './person.ts'
 
 /** What a producer waits for. */
 export type Obstacle = 'full' | 'suspended' | 'full or suspended'
 
-/** Reports that a command waits, and for what: once per wait. */
+/**
+ * Reports that a command waits, and for what: once per wait. A ring with a busy consumer is full for moments, all the time, which is
+ * not worth a notice.
+ */
 export class WaitNotice {
   readonly #device: string
   readonly #write: (text: string) => unknown
-  #waiting: { readonly why: Obstacle; readonly since: number; told: boolean } | undefined
+  #waiting: { readonly why: Obstacle; readonly since: number; isWritten: boolean } | undefined
 
   constructor(
     device: string,
@@ -24,10 +25,10 @@ export class WaitNotice {
   /** To be called again and again while it waits. */
   waits(why: Obstacle): void {
     const now = performance.now()
-    if (this.#waiting?.why !== why) this.#waiting = { why, since: now, told: false }
-    const patient = why !== 'suspended' && now - this.#waiting.since < PATIENCE_MS
-    if (this.#waiting.told || patient) return
-    this.#waiting.told = true
+    if (this.#waiting?.why !== why) this.#waiting = { why, since: now, isWritten: false }
+    const isBrief = why !== 'suspended' && now - this.#waiting.since < NOTICE_AFTER_MS
+    if (this.#waiting.isWritten || isBrief) return
+    this.#waiting.isWritten = true
     this.#write(`sbr: ${safeText(`${this.#device} is ${why}; ${hope(why, this.#device)}`)}\n`)
   }
 

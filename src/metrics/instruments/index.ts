@@ -3,7 +3,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { listen } from '../../util/diagnostics.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { type MetricFamily, merged } from '../family.ts'
-import { type Looked, Looks, type Patience } from '../looks.ts'
+import { type Looked, type LookLimit, Looks } from '../looks.ts'
 import { ringFamilies } from '../rings.ts'
 import { surveyRing } from '../survey.ts'
 import type { Instrument } from './instrument.ts'
@@ -29,7 +29,7 @@ export interface InstrumentsOptions {
 const KINDS: OptionKinds<InstrumentsOptions> = { rings: 'object', maxHandles: 'number' }
 const MAX_HANDLES = 1000
 /** For all rings together: Prometheus waits for 10 s. */
-const PATIENCE: Patience = {
+const LOOK_LIMIT: LookLimit = {
   ms: 8000,
   inAll: true,
   tooLate: (device) => new Error(`${device} could not be inspected within 8 s`),
@@ -110,7 +110,7 @@ export class Instruments implements Disposable {
   }
 
   async #look(): Promise<readonly MetricFamily[]> {
-    const surveys = await this.#looks.at(this.#rings, PATIENCE)
+    const surveys = await this.#looks.at(this.#rings, LOOK_LIMIT)
     return merged([surveys.length > 0 ? ringFamilies(surveys) : [], this.families()])
   }
 }

@@ -17,7 +17,7 @@ const RETRY_MS = 2000
 /** Holders are asked this often, unless told otherwise: that takes a connection to each. */
 const HOLDERS_MS = 5000
 /** A look that takes longer says so, and goes on. */
-const PATIENCE_MS = 2000
+const LATE_AFTER_MS = 2000
 
 type Holders = Readonly<Record<Role, BlockHolder | null>>
 
@@ -170,7 +170,7 @@ export class RingWatch implements AsyncDisposable {
 async function inTime<T>(promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, PATIENCE_MS, undefined)
+    timer = setTimeout(resolve, LATE_AFTER_MS, undefined)
   })
   try {
     return await Promise.race([promise, late])

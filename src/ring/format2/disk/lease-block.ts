@@ -46,7 +46,7 @@ export const TIMEOUT_MS = { least: 5000, most: 3_600_000, default: 30_000 } as c
  * More writes than any host makes: no record of ours has such a counter, and the next one might not be a number that a record can
  * store.
  */
-const MAX_COUNT = 2 ** 48
+const MAX_LEASE_COUNT = 2 ** 48
 
 /** Whether an owner's name follows the rule. */
 export function isOwner(text: string): boolean {
@@ -90,8 +90,8 @@ export function parseLease(block: Uint8Array, offset: number, uuid: Uint8Array):
   const wrong =
     outside('status', status, HELD, WANTED) ??
     outside('timeout', timeoutMs, least, most) ??
-    outside('epoch', epoch, 1, MAX_COUNT) ??
-    outside('generation', counter, 1, MAX_COUNT) ??
+    outside('epoch', epoch, 1, MAX_LEASE_COUNT) ??
+    outside('generation', counter, 1, MAX_LEASE_COUNT) ??
     outside('time', time, 0, MAX_TIME) ??
     (isOwner(owner) ? undefined : bad('owner', OWNER_RULE, quoted(owner)))
   if (wrong !== undefined) return { status: 'damaged', ...wrong }
