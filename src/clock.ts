@@ -1,7 +1,7 @@
 import { onAbort } from './util/abort.ts'
 
-/** Longer timers fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1
+/** The longest time of a timer, 24 days, in milliseconds: a longer one fires at once. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1
 
 /** Time, as the protocol sees it; injected, so that a simulator can own it. */
 export interface Clock {

@@ -1,10 +1,9 @@
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, MAX_TIMER_MS, systemClock } from '../clock.ts'
 import { isCodecError, isRingError, RingError } from '../errors.ts'
-import { checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
 import type { Position } from '../position.ts'
 import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
-import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { checkOptions, checkRange, type OptionKinds } from '../util/options.ts'
 
 const DROP_AFTER_MS = 10_000
 

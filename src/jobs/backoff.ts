@@ -1,8 +1,7 @@
-import { checkOptions } from '../util/options.ts'
+import { MAX_TIMER_MS } from '../clock.ts'
+import { checkOptions, checkRange } from '../util/options.ts'
 import type { BackoffOptions } from './types.ts'
 
-/** The longest time a timer of the machine takes. */
-export const MAX_TIMER_MS: number = 2 ** 31 - 1
 /** Beyond this many doublings every pause is over its bound; without a limit it would become infinite. */
 const MAX_DOUBLINGS = 31
 
@@ -47,19 +46,4 @@ export function backoffOf(
 export function backoffAfter(attempt: number, { firstMs, maxMs, random }: Backoff): number {
   const whole = Math.min(firstMs * 2 ** Math.min(attempt - 1, MAX_DOUBLINGS), maxMs)
   return (whole * (1 + random())) / 2
-}
-
-/**
- * Checks numbers among the options of a call.
- * @throws {RangeError} one of them is out of range
- */
-export function checkRange(
-  values: Readonly<Record<string, number>>,
-  least: number,
-  most: number,
-): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (value >= least && value <= most) continue
-    throw new RangeError(`${name} must be a number from ${least} to ${most}, not ${value}`)
-  }
 }

@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts'
-import { MAX_TIMER_MS } from '../jobs/backoff.ts'
+import { type Clock, MAX_TIMER_MS } from '../clock.ts'
 
 /** Waits until a time, or until it is woken. */
 export class Alarm {

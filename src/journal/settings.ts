@@ -1,11 +1,11 @@
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, MAX_TIMER_MS, systemClock } from '../clock.ts'
 import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
-import { attemptsOf, type Backoff, backoffOf, checkRange, MAX_TIMER_MS } from '../jobs/backoff.ts'
+import { attemptsOf, type Backoff, backoffOf } from '../jobs/backoff.ts'
 import type { DeadLetterFunction } from '../jobs/types.ts'
 import { sinkOf } from '../ring/queue/handling/dead-letter-ring.ts'
 import { WRITER_KINDS } from '../ring/queue/writer.ts'
-import type { OptionKinds } from '../util/options.ts'
+import { checkRange, type OptionKinds } from '../util/options.ts'
 import type { JournalOptions } from './types.ts'
 
 /** The name of a journal that was given none. */

@@ -1,10 +1,8 @@
-import type { Clock } from '../../clock.ts'
+import { type Clock, MAX_TIMER_MS } from '../../clock.ts'
+import { checkWhole } from '../../util/options.ts'
 import { checkSectorSize } from '../validate.ts'
 import type { NbdTlsOptions } from './tls-options.ts'
 import type { NbdDial } from './transport/stream.ts'
-
-/** Longer timers fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** The default of `requestTimeoutMs`. */
 export const DEFAULT_REQUEST_TIMEOUT_MS = 30_000
@@ -67,17 +65,12 @@ export function checkNbdOptions(options: NbdBlockDeviceOptions): void {
   oneOf('durability', durability, ['auto', 'flush', 'none'])
   oneOf('claims', options.claims ?? 'exclusive', ['exclusive', 'best-effort'])
   if (requestTimeoutMs !== Number.POSITIVE_INFINITY) {
-    within('requestTimeoutMs', requestTimeoutMs, MAX_TIMER_MS)
+    checkWhole({ requestTimeoutMs }, 1, MAX_TIMER_MS)
   }
-  within('connectTimeoutMs', connectTimeoutMs, MAX_TIMER_MS)
-  within('maxInFlight', maxInFlight, 1024)
-  within('connections', connections, 16)
+  checkWhole({ connectTimeoutMs }, 1, MAX_TIMER_MS)
+  checkWhole({ maxInFlight }, 1, 1024)
+  checkWhole({ connections }, 1, 16)
   if (options.tls?.hostname === '') throw new RangeError('tls.hostname is empty: leave it out')
-}
-
-function within(option: string, value: number, most: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= most) return
-  throw new RangeError(`${option} must be a whole number from 1 to ${most}, not ${value}`)
 }
 
 function oneOf(option: string, value: unknown, values: readonly unknown[]): void {

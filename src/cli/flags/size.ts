@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../../clock.ts'
 import { usageError } from '../errors.ts'
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -18,9 +19,6 @@ const UNITS: Readonly<Record<string, number>> = {
 }
 
 const MILLISECONDS: Readonly<Record<string, number>> = { '': 1000, ms: 1, s: 1000, m: 60_000 }
-
-/** The longest time that a timer takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Bytes from `512`, `64K`, `64KiB` (powers of 1,024, as dd and truncate have them) or `1GB` (powers of 1,000). */
 export function parseSize(text: string): number {

@@ -1,7 +1,8 @@
+import { MAX_TIMER_MS } from '../../../clock.ts'
 import { Answer } from '../../../jobs/answer.ts'
-import { checkRange, MAX_TIMER_MS } from '../../../jobs/backoff.ts'
 import type { Job, RetryOptions } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
+import { checkRange } from '../../../util/options.ts'
 import type { RingEntry } from '../entry.ts'
 
 /** What all jobs of a call have in common. */
