@@ -1,6 +1,7 @@
 import { systemClock } from '../clock.ts'
 import { Turns } from '../jobs/turns.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../jobs/types.ts'
+import { UNNAMED } from '../ring/names.ts'
 import { NOTHING_DONE, process } from '../ring/queue/handling/process.ts'
 import { processSettings } from '../ring/queue/handling/process-settings.ts'
 import { insideOf, type RingReader } from '../ring/queue/reader.ts'
@@ -42,7 +43,7 @@ export class Work<Out> {
     if (options.requeueTo !== undefined) {
       throw new RangeError('requeueTo is the writer of one ring, and these are many')
     }
-    const settings = processSettings(options, { clock: systemClock, client: 'unknown' })
+    const settings = processSettings(options, { clock: systemClock, client: UNNAMED })
     this.#handler = handler
     this.#options = options
     this.#onFailed = onFailed

@@ -3,6 +3,7 @@ import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
 import { attemptsOf, type Backoff, backoffOf } from '../jobs/backoff.ts'
 import type { DeadLetterFunction } from '../jobs/types.ts'
+import { UNNAMED } from '../ring/names.ts'
 import { sinkOf } from '../ring/queue/handling/dead-letter-ring.ts'
 import { WRITER_KINDS } from '../ring/queue/writer.ts'
 import { checkRange, type OptionKinds } from '../util/options.ts'
@@ -58,7 +59,7 @@ export interface Settings<Out> {
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<Out> {
-  const { queue = UNNAMED_JOURNAL, client = 'unknown', clock = systemClock } = options
+  const { queue = UNNAMED_JOURNAL, client = UNNAMED, clock = systemClock } = options
   const { performIntervalMs = 0, graceMs = GRACE_MS } = options
   const { maxBatchItems = 1000, maxBatchBytes = 1 << 20 } = options
   const deadLetter = sinkOf(options.deadLetter, { clock, client })

@@ -14,6 +14,7 @@ import {
   RING_NAME_RULE,
 } from '../ring/format2/disk/directory.ts'
 import type { LeaseState } from '../ring/lease-types.ts'
+import { UNNAMED } from '../ring/names.ts'
 import { CREATE_KINDS } from '../ring/queue/create-as.ts'
 import { Lazy } from '../util/lazy.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
@@ -147,7 +148,7 @@ export class Pool {
    */
   async remove(name: string, options: RemoveRingOptions = {}): Promise<void> {
     checkOptions('Pool.remove', options, REMOVE_KINDS)
-    const { client = 'unknown', lease } = this.#options
+    const { client = UNNAMED, lease } = this.#options
     const who = { device: this.device.name, name, client, clock: this.#clock }
     const remover = { ...who, ...(lease && { lease }), ...options }
     await this.#change(async (device, directory) => {
@@ -193,7 +194,7 @@ export class Pool {
   async breakLease(): Promise<LeaseState> {
     const { directoryLease, freeLease } = leases.value ?? (await leases.load())
     const store = await directoryLease(this.#directory, this.#clock)
-    const { client = 'unknown' } = this.#options
+    const { client = UNNAMED } = this.#options
     const claim = this.device.capabilities.claim ? await this.#claim(client) : undefined
     try {
       return await freeLease(store, this.#clock)
@@ -218,7 +219,7 @@ export class Pool {
   #change<T>(change: (device: BlockDevice, now: Directory) => Promise<T>): Promise<T> {
     return this.#serial.run(async () => {
       this.#checkUsable()
-      const { client = 'unknown', lease } = this.#options
+      const { client = UNNAMED, lease } = this.#options
       const claim = this.device.capabilities.claim
         ? await inTurn(() => this.#claim(client), { clock: this.#clock })
         : undefined

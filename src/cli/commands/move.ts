@@ -1,5 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { Consumer, inspectRing } from '../../ring/access/attach.ts'
+import { UNNAMED } from '../../ring/names.ts'
 import { counted, safeText } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import { openDevice } from '../device/device.ts'
@@ -115,7 +116,7 @@ async function run(flags: Flags, from: string, to: string): Promise<void> {
   try {
     const first = await mover.next()
     if (first.length === 0) throw emptyNow(from)
-    await using _pushing = await takePushing(target, flags.client ?? 'unknown')
+    await using _pushing = await takePushing(target, flags.client ?? UNNAMED)
     const notice = flags.json === true ? undefined : new WaitNotice(to)
     const options = { wait: flags.noWait !== true, signal, notice }
     await using pusher = await Pusher.open(target, names, options)

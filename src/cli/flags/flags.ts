@@ -8,6 +8,7 @@ import type {
 } from '@stricli/core'
 import { isNbdUri, parseNbdUri } from '../../block/nbd/uri.ts'
 import { checkSectorSize } from '../../block/validate.ts'
+import { UNNAMED } from '../../ring/names.ts'
 import { usageError } from '../errors.ts'
 import { parseDuration, parseSize } from './size.ts'
 
@@ -115,7 +116,7 @@ const json: TypedFlagParameter<boolean | undefined> = {
 
 const queue: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
-  brief: "Name of the queue, as text on the device (default: $SBR_QUEUE, or 'unknown')",
+  brief: `Name of the queue, as text on the device (default: $SBR_QUEUE, or '${UNNAMED}')`,
   placeholder: 'NAME',
   optional: true,
   parse: String,
@@ -123,8 +124,7 @@ const queue: TypedFlagParameter<string | undefined> = {
 
 const client: TypedFlagParameter<string | undefined> = {
   kind: 'parsed',
-  brief:
-    "Name of this program, likewise, and in errors of programs that are refused (default: $SBR_CLIENT, or 'unknown')",
+  brief: `Name of this program, likewise, and in errors of programs that are refused (default: $SBR_CLIENT, or '${UNNAMED}')`,
   placeholder: 'NAME',
   optional: true,
   parse: String,

@@ -1,5 +1,6 @@
 import type { FlagParametersForType } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
+import { UNNAMED } from '../../ring/names.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from '../../ring/shared/item-limits.ts'
 import type { AttachOptions } from '../../ring/types.ts'
 import { counted, safeJson } from '../../text/render.ts'
@@ -54,7 +55,7 @@ export async function pushStandardInput(
     frames === true ? new Frames(maxBytes) : new Lines(maxBytes)
   let pushed = 0
   try {
-    await using _pushing = await takePushing(ring, names.client ?? 'unknown')
+    await using _pushing = await takePushing(ring, names.client ?? UNNAMED)
     const notice = json === true ? undefined : new WaitNotice(ring.name)
     const options = { wait: noWait !== true, signal, notice }
     await using pusher = await Pusher.open(ring, names, options)

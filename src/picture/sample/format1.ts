@@ -7,6 +7,7 @@ import {
   dataOffset,
   PRODUCER_SECTOR,
 } from '../../ring/format1/layout.ts'
+import { NO_NAMES } from '../../ring/names.ts'
 import type { Part } from '../snapshot.ts'
 import type { View, ViewOfRing } from './view.ts'
 
@@ -21,8 +22,7 @@ export class Format1View implements View {
 
   /** @throws as `Control.open` */
   static async open(device: BlockDevice): Promise<Format1View> {
-    const names = { queue: 'unknown', client: 'unknown' }
-    return new Format1View(await Control.open(device, names, systemClock))
+    return new Format1View(await Control.open(device, NO_NAMES, systemClock))
   }
 
   async look(): Promise<ViewOfRing> {

@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { isRingError, RingError } from '../../errors.ts'
 import { asPosition, type Position } from '../../position.ts'
+import { NO_NAMES } from '../names.ts'
 import type { InspectOptions, PoppedItem, RingInspection } from '../types.ts'
 import { Control } from './control.ts'
 import { Follower } from './follower.ts'
@@ -31,7 +32,7 @@ export async function inspect(
   device: BlockDevice,
   { maxItemBytes, signal }: Pick<InspectOptions, 'maxItemBytes' | 'signal'> = {},
 ): Promise<Inspection> {
-  const control = await Control.open(device, { queue: 'unknown', client: 'unknown' }, systemClock)
+  const control = await Control.open(device, NO_NAMES, systemClock)
   const { producer, consumer } = await control.refresh()
   const { sectorSize, sizeSectors, dataBytes } = control.layout
   const used = Number(producer.offset - consumer.offset)

@@ -2,14 +2,13 @@ import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { isBlockError, isRingError, RingError } from '../../errors.ts'
 import { Serial } from '../../util/serial.ts'
+import { UNNAMED } from '../names.ts'
 import type { AttachOptions, DebugInfo, Names, RingRole } from '../types.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item-limits.ts'
 import { keptKeyOf } from './key.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
 
 const DEFAULT_REFRESH_INTERVAL_MS = 10
-/** The name of a queue or a client that has none. */
-export const UNNAMED = 'unknown'
 
 /** Whether a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
 export function isRefusal(error: unknown): boolean {

@@ -2,6 +2,7 @@ import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { crc32c } from '../../../checksum/crc32c.ts'
 import { RingError } from '../../../errors.ts'
 import { Lazy } from '../../../util/lazy.ts'
+import { NO_NAMES } from '../../names.ts'
 import type { Names } from '../../types.ts'
 import type { BadBlock } from './block.ts'
 import { identifyRing } from './identify.ts'
@@ -22,9 +23,6 @@ import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
 
 const misfits = new Lazy(() => import('./misfits.ts'))
-
-/** The names of a reader that has no role. */
-const NOBODY: Names = { queue: 'unknown', client: 'unknown' }
 
 /** Adjacent blocks on the device. */
 interface Run {
@@ -66,7 +64,7 @@ export class Disk {
    *   rings; `RING_UNSUPPORTED`;
    *   `RING_DEVICE_TOO_SMALL` if the device shrank; `RING_SECTOR_SIZE` if its sectors are larger than the ring's blocks
    */
-  static async open(device: BlockDevice, names: Names = NOBODY): Promise<Disk> {
+  static async open(device: BlockDevice, names: Names = NO_NAMES): Promise<Disk> {
     // Asked once: a device may grow meanwhile.
     const info = await device.getInfo()
     return Disk.#of(device, await identifyRing(device, info), info, names)
@@ -77,7 +75,7 @@ export class Disk {
    * @throws {RingError} `RING_CORRUPT`, `RING_DEVICE_TOO_SMALL`, `RING_SECTOR_SIZE`
    */
   static async of(device: BlockDevice, ring: Superblock): Promise<Disk> {
-    return Disk.#of(device, ring, await device.getInfo(), NOBODY)
+    return Disk.#of(device, ring, await device.getInfo(), NO_NAMES)
   }
 
   static async #of(

@@ -16,7 +16,7 @@ export async function freeLease(store: LeaseStore, clock: Clock): Promise<LeaseS
   return before
 }
 
-/** Replaces a record that is unreadable or damaged. */
+/** Replaces a record that is unreadable or damaged: its owner is lost. */
 const UNKNOWN = {
   owner: 'unknown',
   confirmed: true,
