@@ -1,4 +1,5 @@
 import type { BlockDevice, BlockInfo } from '../block/device.ts'
+import type { Position } from '../position.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
@@ -14,6 +15,14 @@ export interface DeviceSize extends Omit<BlockInfo, 'readWrite'> {
   readonly name: string
 }
 
+/** Which ring a device has, and how far it was written. */
+export interface Extent {
+  /** Its UUID; undefined in format 1. */
+  readonly uuid: string | undefined
+  /** The end of the last item. */
+  readonly writtenTo: Position
+}
+
 /** What each format implements; see `attach.ts` for what each method does and throws. */
 export interface Format {
   /**
@@ -25,4 +34,5 @@ export interface Format {
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
   inspect(device: BlockDevice, options?: InspectOptions): Promise<RingInspection>
+  extent(device: BlockDevice, signal: AbortSignal | undefined): Promise<Extent>
 }

@@ -4,7 +4,7 @@ import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import type { Clock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
-import type { DeviceSize, Format } from '../format.ts'
+import type { DeviceSize, Extent, Format } from '../format.ts'
 import { format2 } from '../format2/index.ts'
 import { detectFormat, refusePool } from '../shared/detect.ts'
 import { keyOf } from '../shared/key.ts'
@@ -148,6 +148,20 @@ export async function inspectRing(
     const unreadable = await unreadableBytes(readable)
     return { ...state, unreadable, items: () => itemsOf(readable, state) }
   })
+}
+
+/**
+ * Which ring a device has, and how far it was written: no item that is written later is at or before `writtenTo` in the same epoch, and none
+ * that was there lies beyond, unless a consumer has to jump to it (`LogFront.jumps`). Unlike `inspectRing` it does not search behind the
+ * end of the log for what damage hides, which reads 12 MiB. Changes nothing, takes no role, and works while both sides run.
+ * @throws {RingError} as `inspectRing`
+ * @throws the signal's reason
+ */
+export async function ringExtent(
+  device: BlockDevice,
+  signal: AbortSignal | undefined,
+): Promise<Extent> {
+  return await (await formatNumbered(await detectFormat(device))).extent(device, signal)
 }
 
 /** The readable items; then the error of the unreadable ones, so that nobody mistakes the former for all. */

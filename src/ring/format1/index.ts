@@ -11,4 +11,8 @@ export const format1: Format = {
   attachProducer,
   attachConsumer,
   inspect,
+  async extent(device, signal) {
+    const { producer } = await inspect(device, signal === undefined ? {} : { signal })
+    return { uuid: undefined, writtenTo: producer.offset }
+  },
 }

@@ -148,6 +148,11 @@ export class Format2Consumer extends Format2Role implements Consumer {
     return this.#saved.cursor
   }
 
+  /** As `LogFront.jumps`. */
+  get jumps(): number {
+    return this.#log.jumps
+  }
+
   override get logOffset(): bigint {
     return this.logOffsetOf(this.#cursor.logPosition)
   }

@@ -5,6 +5,7 @@ import { attachProducer } from './producer.ts'
 
 const creation = new Lazy(() => import('./create.ts'))
 const inspection = new Lazy(() => import('./check/inspect.ts'))
+const extents = new Lazy(() => import('./check/extent.ts'))
 
 /** Format 2: checksums everywhere, and one write per commit. */
 export const format2: Format = {
@@ -21,5 +22,9 @@ export const format2: Format = {
   async inspect(device, options) {
     const { inspect } = inspection.value ?? (await inspection.load())
     return await inspect(device, options)
+  },
+  async extent(device, signal) {
+    const { extent } = extents.value ?? (await extents.load())
+    return await extent(device, signal)
   },
 }

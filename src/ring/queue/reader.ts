@@ -160,6 +160,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       isHeld: () => reader.#hold.isFull,
       wasHeld: () => reader.#hold.wasFull,
       hasEnded: () => reader.#acknowledger.hasEnded,
+      jumps: () => (reader.consumer instanceof Format2Consumer ? reader.consumer.jumps : 0),
       watch: (onChange) => reader.#acknowledger.watch(onChange),
     })
   }

@@ -61,6 +61,11 @@ export class ConsumerLog {
     return Math.max(this.#front.frontier.seq, this.#front.committedTo)
   }
 
+  /** As `LogFront.jumps`. */
+  get jumps(): number {
+    return this.#front.jumps
+  }
+
   /** As `KnownEpochs.seqOf`. */
   seqOf(position: bigint): number {
     return this.#front.known.seqOf(position)

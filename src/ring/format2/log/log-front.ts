@@ -58,6 +58,7 @@ export class LogFront {
   #committedTo: number
   /** The epoch of the batch that was read last. */
   #lastEpoch = 0
+  #jumps = 0
 
   /**
    * @param maxItemBytes larger items are not read into memory
@@ -84,6 +85,14 @@ export class LogFront {
   /** Where the next batch to be read begins. */
   get frontier(): LogPosition {
     return this.#frontier
+  }
+
+  /**
+   * How often it went on where no batch led: behind a gap, behind what was overwritten, or because the slots say so. As long as this does
+   * not change, each batch of an epoch was read because the one before led to it.
+   */
+  get jumps(): number {
+    return this.#jumps
   }
 
   /** All items before this one are committed, as far as was read. */
@@ -119,7 +128,9 @@ export class LogFront {
     if (this.known.learn(producer.epochs)) this.reader.forget()
     const cursor = this.#goBack(producer, seen, before)
     for (const start of [cursor.logPosition, producer.truncatedTo]) {
-      if (this.#frontier.lsn < start.lsn) this.#startAt(start)
+      if (this.#frontier.lsn >= start.lsn) continue
+      this.#jumps++
+      this.#startAt(start)
     }
     this.index.forgetBefore(producer.truncatedTo.lsn)
     this.#check(cursor)
@@ -179,6 +190,7 @@ export class LogFront {
       // The slots know better where the log continues.
       if (said.seq < this.#committedTo)
         throw this.#contradiction(this.#positionOf(cursorAt(logPosition)))
+      this.#jumps++
       this.#restart(said)
       logPosition = said
       batch = await this.#batchAt(logPosition)
@@ -240,6 +252,7 @@ export class LogFront {
     if (said.seq > logPosition.seq) {
       const problem = missingItems(this.#disk, logPosition, said)
       this.#addSegment({ kind: 'gap', start: logPosition, end: said, limit: Infinity, problem })
+      this.#jumps++
       this.#frontier = said
     }
     this.#committedTo = said.seq
@@ -259,6 +272,7 @@ export class LogFront {
     this.#addSegment({ kind: 'gap', start: logPosition, end, limit: Infinity, problem })
     const committedTo = found === undefined ? end.seq : Math.min(end.seq, found.committedTo)
     this.#committedTo = Math.max(this.#committedTo, committedTo)
+    this.#jumps++
     this.#moveTo(end)
   }
 

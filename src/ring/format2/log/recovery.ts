@@ -87,6 +87,28 @@ export async function replay(
   return { logPosition: tail, damaged, commits, time }
 }
 
+/**
+ * Where the headers end that lead on from a checkpoint, whatever is torn, damaged or uncommitted of their items. Nothing was written there or
+ * behind, in this epoch, unless the header there is lost: that takes a search, and a reader finds out when it gets there, because it has to
+ * jump.
+ */
+export async function headersEnd(
+  disk: Disk,
+  { committed: from, epochs }: Checkpoint,
+  signal: AbortSignal | undefined,
+): Promise<LogPosition> {
+  const reader = new LogReader(disk, { signal })
+  let logPosition = from
+  // As in `replay`.
+  while (logPosition.lsn - from.lsn <= disk.layout.dataBlocks) {
+    const batch = await reader.batchAt(logPosition, epochs)
+    if (batch === undefined) break
+    batch.items.release()
+    logPosition = batch.end
+  }
+  return logPosition
+}
+
 /** The first incomplete batch from a log position on, and its length in blocks: 1 if it has no header. */
 export async function firstTorn(
   disk: Disk,

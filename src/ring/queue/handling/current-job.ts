@@ -7,8 +7,8 @@ import type { RingEntry } from '../entry.ts'
 
 /** What all jobs of a call have in common. */
 export interface JobFacts {
-  /** Items up to here were in the ring when the call began. */
-  readonly foundUpTo: Position
+  /** Items up to here may have been in the ring when the call began. */
+  foundUpTo: Position
   /** Aborted when nobody waits for the handlers any more. */
   readonly signal: AbortSignal
 }

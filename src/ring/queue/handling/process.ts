@@ -1,7 +1,8 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import type { Turns } from '../../../jobs/turns.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from '../../../jobs/types.ts'
-import { inspectRing } from '../../access/attach.ts'
+import type { Position } from '../../../position.ts'
+import { ringExtent } from '../../access/attach.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
 import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
@@ -20,7 +21,7 @@ export async function process<Out>(
   const { clock } = inside
   const settings = { ...processSettings(options, { clock, client: source.consumer.client }), turns }
   try {
-    const found = await look(source.consumer.device, options)
+    const found = await look(source.consumer.device, options, inside)
     return await new Processor(source, handler, settings, found, inside).run()
   } catch (error) {
     const { signal } = options
@@ -36,19 +37,23 @@ export const NOTHING_DONE: ProcessSummary = {
 }
 
 /**
- * Reads what is in the ring while the reader has its role: nobody else has handled a later item.
+ * Reads how far the ring was written while the reader has its role: nobody else has handled a later item.
  * @throws {RangeError} items would go in a circle, or leave the ring where they should stay
  */
 async function look<Out>(
   device: BlockDevice,
   { deadLetter, requeueTo, signal }: ProcessOptions<Out>,
+  inside: Inside,
 ): Promise<ProcessedRing> {
-  const { ring, producer } = await inspectRing(device, { ...(signal !== undefined && { signal }) })
+  const jumps = inside.jumps()
+  const { uuid, writtenTo } = await ringExtent(device, signal)
   if (requeueTo !== undefined && !(await isSameRing(device, requeueTo.producer.device, signal))) {
     throw new RangeError(
       'requeueTo must be the writer of the same ring, in format 1 on the same device',
     )
   }
   await refuseOwnRing(deadLetter, device, signal)
-  return { ring: ring?.uuid ?? device.name, foundUpTo: producer.offset }
+  const again = async (stop: AbortSignal): Promise<Position> =>
+    (await ringExtent(device, stop)).writtenTo
+  return { ring: uuid ?? device.name, foundUpTo: writtenTo, jumps, look: again }
 }

@@ -50,6 +50,8 @@ export interface Inside {
   wasHeld(): boolean
   /** Whether a write of acknowledgements failed for good, so that nothing is acknowledged any more. */
   hasEnded(): boolean
+  /** As `LogFront.jumps`; does not change in format 1. */
+  jumps(): number
   /**
    * Has it called when entries left the ring, so that more may be delivered.
    * @returns a function that ends it
@@ -61,8 +63,12 @@ export interface Inside {
 export interface ProcessedRing {
   /** Its UUID; the device's name in format 1. */
   readonly ring: string
-  /** Where its items ended when this reader had its role. */
+  /** Where its items ended when this reader had its role, if it reads on from there without a jump. */
   readonly foundUpTo: Position
+  /** How often the reader had jumped before that was found. */
+  readonly jumps: number
+  /** Finds where its items end now. */
+  readonly look: (signal: AbortSignal) => Promise<Position>
 }
 
 /** How much is read at once. */
@@ -91,6 +97,7 @@ export class Processor<Out> {
   readonly #over = new AbortController()
   readonly #overSignal = this.#over.signal
   readonly #facts: JobFacts
+  #jumps: number
   #isOver = false
   #handling = 0
   #failedAttempts = 0
@@ -110,6 +117,7 @@ export class Processor<Out> {
     this.#inside = inside
     this.#clock = settings.clock
     this.#facts = { foundUpTo: ring.foundUpTo, signal: this.#overSignal }
+    this.#jumps = ring.jumps
     this.#scheduler = new Scheduler<ItemTask<Out>>({
       clock: this.#clock,
       concurrency: settings.concurrency,
@@ -192,10 +200,10 @@ export class Processor<Out> {
         if (signal.aborted) return []
         const bounds = { maxItems, maxBytes: READ_BYTES, views, signal }
         if (!untilEmpty && requeueTo === undefined) {
-          return this.#tasks(await source.receiveMany(bounds))
+          return this.#tasks(await source.receiveMany(bounds), signal)
         }
         const entries = await source.tryReceiveMany(bounds)
-        if (entries.length > 0) return this.#tasks(entries)
+        if (entries.length > 0) return this.#tasks(entries, signal)
         if (this.#inside.isHeld()) {
           const task = this.#requeuer.choose(this.#scheduler.paused, this.#inside.oldest())
           if (task !== undefined) this.#scheduler.hurry(task)
@@ -205,7 +213,7 @@ export class Processor<Out> {
         // The ring advanced past what held it before its answer came here.
         if (this.#inside.wasHeld()) continue
         if (untilEmpty) return []
-        return this.#tasks(await source.receiveMany(bounds))
+        return this.#tasks(await source.receiveMany(bounds), signal)
       }
     } catch (error) {
       if (!isCodecError(error)) throw error
@@ -213,7 +221,13 @@ export class Processor<Out> {
     }
   }
 
-  #tasks(entries: readonly RingEntry<Out>[]): readonly ItemTask<Out>[] {
+  #tasks(
+    entries: readonly RingEntry<Out>[],
+    signal: AbortSignal,
+  ): readonly ItemTask<Out>[] | Promise<readonly ItemTask<Out>[]> {
+    if (this.#inside.jumps() !== this.#jumps) {
+      return this.#lookAgain(signal).then(() => this.#tasks(entries, signal))
+    }
     const { keyOf, attemptStore } = this.#settings
     const uncounted = attemptStore === undefined ? 0 : undefined
     return entries.map((entry) => {
@@ -228,6 +242,12 @@ export class Processor<Out> {
       }
       return task
     })
+  }
+
+  /** What the reader jumped to may have been there before the call, behind where the log seemed to end. */
+  async #lookAgain(signal: AbortSignal): Promise<void> {
+    this.#jumps = this.#inside.jumps()
+    this.#facts.foundUpTo = await this.#ring.look(signal)
   }
 
   #undecodable(error: CodecError): ItemTask<Out> {

@@ -1,0 +1,27 @@
+import type { BlockDevice } from '../../../block/device.ts'
+import type { Extent } from '../../format.ts'
+import { formatUuid } from '../disk/block.ts'
+import { Disk } from '../disk/disk.ts'
+import { currentEpoch } from '../disk/epochs.ts'
+import { headersEnd } from '../log/recovery.ts'
+import { toPosition } from '../position.ts'
+import { MAX_PASSES } from '../role.ts'
+import { readRoles } from './state.ts'
+
+/** How far a ring was written; see `ringExtent`. */
+export async function extent(
+  device: BlockDevice,
+  signal: AbortSignal | undefined,
+): Promise<Extent> {
+  const disk = await Disk.open(device)
+  for (let pass = 1; ; pass++) {
+    const { producer } = await readRoles(disk)
+    const end = await headersEnd(disk, producer, signal)
+    const { committed } = (await readRoles(disk)).producer
+    // Before blocks are reused, the producer's slot is written: if it went past this, what was to be read may have been overwritten.
+    if (end.lsn < committed.lsn && pass < MAX_PASSES) continue
+    const { epoch } = currentEpoch(producer.epochs)
+    const writtenTo = toPosition(epoch, Math.max(end.seq, committed.seq))
+    return { uuid: formatUuid(disk.ring.uuid), writtenTo }
+  }
+}
