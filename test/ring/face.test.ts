@@ -583,16 +583,26 @@ describe('what a reviewer broke', () => {
 describe('suspending', () => {
   test('by the reader waits for the acknowledgement, and so does resuming', async () => {
     const device = await smallRing()
-    await using writer = await RingWriter.open(device, { refreshIntervalMs: 0 })
+    // A writer would acknowledge on its own, sooner or later; a producer does when it is called.
+    await using producer = await attachProducer(device)
     await using reader = await RingReader.open(device)
-    const suspending = reader.suspend()
-    expect(await Promise.race([suspending, sleep(20, 'waiting')])).toBe('waiting')
-    expect(await writer.tryPush(item(1))).toEqual({ status: 'suspended' })
+    const done: string[] = []
+    const requested = async (suspend: boolean): Promise<void> => {
+      while ((await inspectRing(device)).consumer.suspend !== suspend) await sleep(1)
+    }
+    const suspending = reader.suspend().then(() => done.push('suspended'))
+    await requested(true)
+    expect(done).toEqual([])
+    expect(await producer.state()).toBe('suspended')
     await suspending
     expect(await reader.state()).toBe('suspended')
-    const pushing = writer.push(item(1))
-    await reader.resume()
-    await pushing
+    expect(await producer.push(item(1))).toEqual({ status: 'suspended' })
+    const resuming = reader.resume().then(() => done.push('resumed'))
+    await requested(false)
+    expect(done).toEqual(['suspended'])
+    expect(await producer.state()).toBe('running')
+    await resuming
+    await append(producer, item(1))
     expect((await reader.receive()).item[0]).toBe(1)
   })
 
