@@ -69,7 +69,7 @@ const ring = object({
 
 const finding = object({
   ...{ severity: z.enum(['warning', 'damage']), offset: size, structure: text, problem: text },
-  ...{ items: count.optional(), sequence: object({ first: count, last: count }).optional() },
+  ...{ items: count.optional(), numbers: object({ first: count, last: count }).optional() },
   advice: text,
 })
 
@@ -271,7 +271,7 @@ export const schemas = {
         structure: text,
         problem: text,
       },
-      ...{ sequence: object({ first: count, last: count }), position },
+      ...{ numbers: object({ first: count, last: count }), position },
     }),
     object({ event: z.literal('missed'), items: count.optional(), bytes: size.optional() }),
     object({ event: z.literal('lost'), damaged: count, missed: count }),

@@ -139,8 +139,8 @@ export interface RingErrorDetails {
   readonly offset?: number
   /** How many items are damaged. */
   readonly items?: number
-  /** The sequence numbers of the first and of the last of these: how many items were pushed before. */
-  readonly sequence?: { readonly first: number; readonly last: number }
+  /** The numbers of the first and of the last of these, counted from 1. */
+  readonly numbers?: { readonly first: number; readonly last: number }
   /** What is damaged, such as `item` or `table`, and how, in the words of `verifyRing`. */
   readonly structure?: string
   readonly problem?: string

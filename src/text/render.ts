@@ -108,14 +108,14 @@ export function spanOf(numbers: string): string {
 /** Which items are damaged, where, and how: in the same words everywhere. */
 export function describeDamage(damage: {
   readonly items?: number
-  readonly sequence?: { readonly first: number; readonly last: number }
+  readonly numbers?: { readonly first: number; readonly last: number }
   readonly structure?: string
   readonly offset?: number
   readonly problem?: string
 }): string {
-  const { items = 0, sequence, structure = 'item', offset = 0, problem = 'damaged' } = damage
-  const { first, last } = sequence ?? { first: 0, last: 0 }
-  const numbers = first === last ? `#${first}` : `#${first} to #${last}`
+  const { items = 0, numbers, structure = 'item', offset = 0, problem = 'damaged' } = damage
+  const { first, last } = numbers ?? { first: 0, last: 0 }
+  const which = first === last ? `#${first}` : `#${first} to #${last}`
   const where = `${structure} at byte ${grouped(offset)}`
-  return `${counted(items, 'damaged item')} (${numbers}): ${where}: ${problem}`
+  return `${counted(items, 'damaged item')} (${which}): ${where}: ${problem}`
 }

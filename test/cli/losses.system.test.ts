@@ -17,7 +17,7 @@ test('consume stops at damage, and names the flag that steps over it', async () 
   const stopped = await sbr(['consume', path, '--drain'])
   expect([stopped.code, stopped.stdout.toString()]).toEqual([1, 'one\n'])
   expect(stopped.stderr).toMatch(
-    /^sbr: \S+: 1 damaged item \(#1\): item at byte 45,\d+: checksum: expected that of the batch's table, /,
+    /^sbr: \S+: 1 damaged item \(#2\): item at byte 45,\d+: checksum: expected that of the batch's table, /,
   )
   expect(stopped.stderr).toContain(`sbr consume ${path} --skip-damage, or sbr migrate ${path} NEW`)
   expect(await diagnose(path, '--no-items')).toMatchObject({ stats: { acknowledgedItems: 1 } })
@@ -32,8 +32,8 @@ test('consume --skip-damage prints what is sound, tells what is lost, and gives 
   const done = await sbr(['consume', path, '--drain', '--skip-damage'])
   expect([done.code, done.stdout.toString()]).toEqual([0, 'one\nthree\n'])
   const [first, second, sum] = done.stderr.split('\n')
-  expect(first).toMatch(/: stepping over 1 damaged item \(#1\): item at byte 45,/)
-  expect(second).toContain('stepping over 1 damaged item (#3): item at ')
+  expect(first).toMatch(/: stepping over 1 damaged item \(#2\): item at byte 45,/)
+  expect(second).toContain('stepping over 1 damaged item (#4): item at ')
   expect(sum).toBe(`sbr: ${path}: 2 items lost: 2 damaged, 0 overwritten`)
   expect(await diagnose(path)).toMatchObject({
     ...{ waitingItems: 0, stats: { acknowledgedItems: 4, damagedItems: 2 } },
@@ -50,12 +50,12 @@ test('many damaged items of one batch are a line, and not as many', async () => 
   damage(path, ...half.map((line) => content.indexOf(line)))
   const verified = await sbr(['verify', path])
   expect(verified.stdout.toString().split('\n')).toHaveLength(5)
-  expect(verified.stdout.toString()).toMatch(/500 places from byte .*among items 0 to 998/s)
+  expect(verified.stdout.toString()).toMatch(/500 places from byte .*among items 1 to 999/s)
   const done = await sbr(['consume', path, '--drain', '--skip-damage'])
   expect([done.code, done.stdout.toString().split('\n')]).toEqual([0, expect.any(Array)])
   const told = done.stderr.trimEnd().split('\n')
-  expect(told[0]).toContain('stepping over 1 damaged item (#0): item at ')
-  expect(told[1]).toMatch(/stepping over more in \d+ places: \d+ damaged items \(#2 to #/)
+  expect(told[0]).toContain('stepping over 1 damaged item (#1): item at ')
+  expect(told[1]).toMatch(/stepping over more in \d+ places: \d+ damaged items \(#3 to #/)
   expect(told.at(-1)).toBe(`sbr: ${path}: 500 items lost: 500 damaged, 0 overwritten`)
   // One more for each second that it takes.
   expect(told.length).toBeLessThan(50)
@@ -71,7 +71,7 @@ test('with --json these are objects, and an empty ring is one still', async () =
   expect(EVENTS(done.stderr)).toMatchObject([
     {
       event: 'damaged',
-      ...{ items: 1, sequence: { first: 0, last: 0 }, position: expect.any(String) },
+      ...{ items: 1, numbers: { first: 1, last: 1 }, position: expect.any(String) },
       ...{ offset: 45_144, structure: 'item', problem: expect.stringMatching(/^checksum: /) },
     },
     { event: 'lost', damaged: 1, missed: 0 },

@@ -54,13 +54,13 @@ test('damaged items stay: it says so, also after it wrote what it could, and exi
   expect(told.stdout.toString()).toContain(
     `${path}: nothing of it can be repaired\n1 finding stays:`,
   )
-  expect(told.stdout.toString()).toContain('item 1, counted from 0; 1 item lost')
+  expect(told.stdout.toString()).toContain('item 2; 1 item lost')
   expect(told.stderr).toContain('stays damaged')
   const json = await sbr(['repair', path, '--json'])
   expect(json.code).toBe(1)
   expect(JSON.parse(json.stdout.toString())).toMatchObject({
     actions: [],
-    left: [{ severity: 'damage', structure: 'item', items: 1, sequence: { first: 1, last: 1 } }],
+    left: [{ severity: 'damage', structure: 'item', items: 1, numbers: { first: 2, last: 2 } }],
     moreLeft: 0,
   })
   expect((await ok(['consume', path, '--drain', '--skip-damage'])).toString()).toBe('one\nthree\n')

@@ -66,14 +66,14 @@ test('a disk with unreadable sectors: found, told, mended, and what is left come
     1,
     expect.stringContaining('would be repaired with --write: 3 blocks'),
   ])
-  expect(planned.stdout.toString()).toContain('gives up items 1 to 1')
+  expect(planned.stdout.toString()).toContain('gives up items 2 to 2')
   expect(bad.size).toBe(3)
   const refused = await sbr(['repair', uri, '--write'])
   expect([refused.code, [...bad]]).toEqual([1, [SECOND_LINE]])
   const given = await sbr(['repair', uri, '--write', '--zero-unreadable', '--json'])
   expect([given.code, JSON.parse(given.stdout.toString())]).toMatchObject([
     1,
-    { written: true, left: [{ items: 1, sequence: { first: 1, last: 1 } }] },
+    { written: true, left: [{ items: 1, numbers: { first: 2, last: 2 } }] },
   ])
   expect(bad.size).toBe(0)
 
@@ -81,7 +81,7 @@ test('a disk with unreadable sectors: found, told, mended, and what is left come
   expect(told.code).toBe(1)
   expect(JSON.parse(told.stdout.toString())).toMatchObject({
     damagedItems: 1,
-    findings: [{ sequence: { first: 1, last: 1 } }],
+    findings: [{ numbers: { first: 2, last: 2 } }],
     log: { items: 2 },
   })
   const rest = await sbr(['consume', uri, '--drain', '--json'])

@@ -30,9 +30,7 @@ test('a damaged one: says what, where and what to do, and exits with 1', async (
   const told = await sbr(['verify', path])
   expect(told.code).toBe(1)
   expect(told.stdout.toString()).toMatch(/byte 16,384 {2}damage: superblock 2: magic: expected/)
-  expect(told.stdout.toString()).toMatch(
-    /damage: item: checksum: .*\n.*item 1, counted from 0; 1 item lost/,
-  )
+  expect(told.stdout.toString()).toMatch(/damage: item: checksum: .*\n.*item 2; 1 item lost/)
   expect(told.stderr).toMatch(
     /^sbr: .*damaged ring of format 2; 1 item cannot be read \(CLI_DAMAGED\)\n$/,
   )
@@ -41,7 +39,7 @@ test('a damaged one: says what, where and what to do, and exits with 1', async (
   const { findings } = JSON.parse(json.stdout.toString())
   expect(findings).toMatchObject([
     { severity: 'damage', offset: 16_384, structure: 'superblock 2' },
-    { severity: 'damage', structure: 'item', items: 1, sequence: { first: 1, last: 1 } },
+    { severity: 'damage', structure: 'item', items: 1, numbers: { first: 2, last: 2 } },
   ])
   expect(jsonError(json)).toMatchObject({ code: 'CLI_DAMAGED', findings: 2, damagedItems: 1 })
 })

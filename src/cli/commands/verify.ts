@@ -23,7 +23,7 @@ producer's next checkpoint: within 50 ms when it idles, and when it ends.
 With --json: one object with "device", "format", "sound", "findings", "moreFindings", "damagedItems" and, if the
 log could be checked, "log" with "blocks", "freeBlocks", "batches", "items" and "bytes". A finding has "severity"
 ("warning", which loses nothing, or "damage"), the "offset" on the device in bytes, "structure", "problem",
-"advice" and, if it affects items, "items" and "sequence".
+"advice" and, if it affects items, "items" and "numbers".
 
 Exit codes: 0 sound; 130 or 143 stopped by SIGINT or SIGTERM; 1 damaged, or anything else.
 

@@ -57,9 +57,9 @@ export class LossNotices implements Disposable {
     this.#more = []
     if (first === undefined || last === undefined) return
     const items = more.reduce((sum, damage) => sum + damage.items, 0)
-    const sequence = { first: first.sequence.first, last: last.sequence.last }
+    const numbers = { first: first.numbers.first, last: last.numbers.last }
     const places = more.length === 1 ? '' : ` more in ${grouped(more.length)} places:`
-    this.#write({}, `stepping over${places} ${describeDamage({ ...first, items, sequence })}`)
+    this.#write({}, `stepping over${places} ${describeDamage({ ...first, items, numbers })}`)
   }
 
   /** This many items were overwritten before they were read; zero is not reported. */

@@ -89,10 +89,9 @@ function isAlike(one: Finding, other: Finding): boolean {
 
 function alikeText({ first, last, places, items }: Alike): string {
   const { severity, structure, problem, advice } = first
-  const [from, to] = [first.sequence?.first, last.sequence?.last]
+  const [from, to] = [first.numbers?.first, last.numbers?.last]
   const all = `items ${from} to ${to}`
-  const span =
-    from === undefined ? [] : [`${places === 1 ? spanOf(all) : `among ${all}`}, counted from 0`]
+  const span = from === undefined ? [] : [places === 1 ? spanOf(all) : `among ${all}`]
   const lost = items === 0 ? [] : [`${counted(items, 'item')} lost`]
   const where =
     places === 1

@@ -14,8 +14,8 @@ export interface Finding {
   readonly problem: string
   /** Unacknowledged items that are lost with it; absent if that is unknown. */
   readonly items?: number
-  /** The sequence numbers of the items concerned, in format 2: how many items were pushed before them. */
-  readonly sequence?: { readonly first: number; readonly last: number }
+  /** The numbers of the first and the last of the items concerned, counted from 1, in format 2. */
+  readonly numbers?: { readonly first: number; readonly last: number }
   /** What to do about it, for people. */
   readonly advice: string
 }

@@ -7,8 +7,8 @@ import { parsePosition } from './position-text.ts'
 export interface DamageEvent {
   readonly device: string
   readonly items: number
-  /** The sequence numbers of the first and the last of them: how many items were pushed before. */
-  readonly sequence: { readonly first: number; readonly last: number }
+  /** The numbers of the first and the last of them, counted from 1. */
+  readonly numbers: { readonly first: number; readonly last: number }
   /** The position after them. */
   readonly position: Position
   /** Where the damage is, in bytes from the device's start. */
@@ -47,9 +47,9 @@ export function publishDamage(error: RingError): void {
 
 /** The details of `RING_DAMAGED`; undefined of another error. */
 function damageOf({ code, details }: RingError): DamageEvent | undefined {
-  const { device = '', items, sequence, position, offset, structure = '', problem = '' } = details
-  if (code !== 'RING_DAMAGED' || items === undefined || sequence === undefined) return undefined
+  const { device = '', items, numbers, position, offset, structure = '', problem = '' } = details
+  if (code !== 'RING_DAMAGED' || items === undefined || numbers === undefined) return undefined
   if (position === undefined || offset === undefined) return undefined
   const after = parsePosition(position)
-  return { device, items, sequence, position: after, offset, structure, problem }
+  return { device, items, numbers, position: after, offset, structure, problem }
 }

@@ -54,11 +54,11 @@ test.each([
   [batch(1), 'header of the batch at LSN 1', batch(1), 80],
   [batch(1, 79), 'header of the batch at LSN 1', batch(1), 80],
   [batch(1, 80), 'table of the batch at LSN 1', batch(1, 80), 24],
-  [batch(1, body(3)), 'item 0 of the batch at LSN 1, sequence 1', batch(1, body(3)), 10],
-  [batch(1, body(3) + 10), 'item 2 of the batch at LSN 1, sequence 3', batch(1, body(3) + 10), 20],
+  [batch(1, body(3)), 'item 0 of the batch at LSN 1, number 2', batch(1, body(3)), 10],
+  [batch(1, body(3) + 10), 'item 2 of the batch at LSN 1, number 4', batch(1, body(3) + 10), 20],
   [batch(1, 511), 'padding of the batch at LSN 1', batch(1, body(3) + 30), 512 - body(3) - 30],
-  [batch(3), 'item 0 of the batch at LSN 2, sequence 4', batch(2, body(1)), 700],
-  [batch(0, 88), 'item 0 of the batch at LSN 0, sequence 0', batch(0, 88), 1],
+  [batch(3), 'item 0 of the batch at LSN 2, number 5', batch(2, body(1)), 700],
+  [batch(0, 88), 'item 0 of the batch at LSN 0, number 1', batch(0, 88), 1],
   [batch(9, 5), 'free', batch(9), 512],
 ])('byte %i is in: %s', async (offset, structure, start, length) => {
   const found = await dumpAt(ring, offset, { length: 48 })
@@ -233,7 +233,7 @@ describe('damage is told', () => {
     [batch(2, 20), batch(3), 'block of a damaged batch, at LSN 3'],
     [batch(1, 81), batch(1, 80), 'table of the batch at LSN 1'],
     [batch(1, 81), batch(1, body(3)), 'items of the batch at LSN 1'],
-    [batch(2, 600), batch(2, body(1)), 'item 0 of the batch at LSN 2, sequence 4'],
+    [batch(2, 600), batch(2, body(1)), 'item 0 of the batch at LSN 2, number 5'],
   ])('byte %i, seen from byte %i', async (at, from, structure) => {
     const found = await dumpAt(await damagedCopy(ring, at), from)
     expect(found.structure).toBe(structure)

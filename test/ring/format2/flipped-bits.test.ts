@@ -89,9 +89,7 @@ test('two flipped bits in a table are no single one: all of its items are told a
   const device = await MemoryBlockDevice.from(copy)
   const { findings, damagedItems } = await verifyRing(device)
   expect(damagedItems).toBe(3)
-  expect(findings).toMatchObject([
-    { structure: 'table', items: 3, sequence: { first: 0, last: 2 } },
-  ])
+  expect(findings).toMatchObject([{ structure: 'table', items: 3, numbers: { first: 1, last: 3 } }])
   expect(await delivered(MemoryBlockDevice.from(copy))).toEqual(EXPECTED.slice(3))
 })
 

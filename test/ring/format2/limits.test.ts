@@ -262,7 +262,7 @@ test('damage in an item that is not held in memory is found all the same', async
   await producer.close()
   const damaged = await damagedCopy(device, 45_056 + 5 * MIB)
   expect(await verifyRing(damaged)).toMatchObject({ damagedItems: 1, log: { items: 1 } })
-  const told = { code: 'RING_DAMAGED', details: { sequence: { first: 0, last: 0 } } }
+  const told = { code: 'RING_DAMAGED', details: { numbers: { first: 1, last: 1 } } }
   await using consumer = await Consumer.attach(damaged, { maxItemBytes: 1 * MIB })
   await expect(consumer.popMany()).rejects.toMatchObject(told)
 })

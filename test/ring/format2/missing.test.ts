@@ -56,7 +56,7 @@ describe.each(['committed', 'epoch'] as const)(
           severity: 'damage',
           structure: 'producer slots',
           items: CLAIMED_MORE,
-          sequence: { first: HELD, last: HELD + CLAIMED_MORE - 1 },
+          numbers: { first: HELD + 1, last: HELD + CLAIMED_MORE },
         },
       ])
     })

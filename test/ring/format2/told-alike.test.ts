@@ -97,9 +97,12 @@ describe('verify and a consumer tell the same', () => {
     })
     const { log, findings, damagedItems } = await verifyRing(device)
     expect({ items: log?.items, damaged: damagedItems }).toEqual(await consumed(device))
-    const lost = findings.flatMap(({ sequence }) => sequence ?? [])
+    const lost = findings.flatMap((finding) => finding.numbers ?? [])
     expect(lost).toEqual(
-      Array.from({ length: items / 2 }, (_, index) => ({ first: 2 * index, last: 2 * index })),
+      Array.from({ length: items / 2 }, (_, index) => ({
+        first: 2 * index + 1,
+        last: 2 * index + 1,
+      })),
     )
   })
 

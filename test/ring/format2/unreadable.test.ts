@@ -227,15 +227,15 @@ describe('a sector of the log', () => {
     expect(unreadableIn(report)).toHaveLength(1)
     expect(report.findings[0]).toMatchObject({
       items,
-      sequence: { first, last },
+      numbers: { first: first + 1, last: last + 1 },
       advice: expect.stringContaining('sbr repair --zero-unreadable'),
     })
     const refused = await repaired(device)
     expect(refused).toMatchObject({ actions: [], left: report.findings })
     const { actions, left } = await repaired(device, { zeroUnreadable: true })
-    expect(left).toMatchObject([{ items, sequence: { first, last } }])
+    expect(left).toMatchObject([{ items, numbers: { first: first + 1, last: last + 1 } }])
     expect(left[0]?.advice).not.toContain('--zero-unreadable')
-    expect(actions).toMatchObject([{ offset, cost: `gives up items ${first} to ${last}` }])
+    expect(actions).toMatchObject([{ offset, cost: `gives up items ${first + 1} to ${last + 1}` }])
     expect(device.written).toEqual([offset / BLOCK])
     await expectGap(device, first, last)
   })
@@ -246,9 +246,9 @@ describe('a sector of the log', () => {
     expect(report.damagedItems).toBe(5)
     const { actions } = await repaired(device, { zeroUnreadable: true })
     expect(actions.map(({ offset, cost }) => [offset, cost])).toEqual([
-      [block(32), 'gives up items 28 to 28'],
-      [block(24), 'gives up items 24 to 27'],
-      [block(31), 'gives up items 28 to 28'],
+      [block(32), 'gives up items 29 to 29'],
+      [block(24), 'gives up items 25 to 28'],
+      [block(31), 'gives up items 29 to 29'],
     ])
     await expectRest(device, [29])
   })
@@ -306,9 +306,9 @@ describe('a sector of the log', () => {
     )
     const device = new UnreadableBlockDevice(full).spoil(block(0))
     const report = await verifyRing(device)
-    expect(report.findings).toMatchObject([{ sequence: { first: 0, last: 0 } }])
+    expect(report.findings).toMatchObject([{ numbers: { first: 1, last: 1 } }])
     const { actions } = await repaired(device, { zeroUnreadable: true })
-    expect(actions).toMatchObject([{ cost: 'gives up items 0 to 0' }])
+    expect(actions).toMatchObject([{ cost: 'gives up items 1 to 1' }])
   })
 })
 
@@ -414,13 +414,13 @@ test('wherever in the ring a sector is: repairing makes it work, and tells all t
     const after = await verifyRing(device)
     expect(after.damagedItems).toBe(report.damagedItems)
     const stays = after.findings.filter(({ severity }) => severity === 'damage')
-    expect([sector, left.map(({ sequence }) => sequence)]).toEqual([
+    expect([sector, left.map((finding) => finding.numbers)]).toEqual([
       sector,
-      stays.map(({ sequence }) => sequence),
+      stays.map((finding) => finding.numbers),
     ])
     const popped = numbers(await take(device, 100, 'skip'))
-    const { first = 0, last = -1 } = report.findings[0]?.sequence ?? {}
-    const kept = WAITING.filter((number) => number < first || number > last)
+    const { first = 0, last = 0 } = report.findings[0]?.numbers ?? {}
+    const kept = WAITING.filter((fill) => fill + 1 < first || fill + 1 > last)
     expect([sector, popped]).toEqual([sector, kept])
     await pushBatches(device, [[item(99)]])
   }

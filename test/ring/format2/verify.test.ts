@@ -114,7 +114,7 @@ describe('one damaged byte is found', () => {
       severity: 'damage',
       offset,
       items,
-      sequence: { first, last },
+      numbers: { first: first + 1, last: last + 1 },
     })
     // The consumer, too, loses these items and no others.
     const popped = await take(await damagedCopy(ring, at), 100, 'skip')

@@ -163,7 +163,7 @@ async function inBatch(
   if (at >= bodyEnd) return part(`padding ${of}`, bodyEnd, batchBytes, [])
   if (!items.hasTable) return part(`items ${of}`, tableEnd, bodyEnd, [], `its table: ${problem}`)
   const index = items.indexAt(at - tableEnd)
-  const name = `item ${index} ${of}, sequence ${seq + index}`
+  const name = `item ${index} ${of}, number ${seq + index + 1}`
   return part(
     name,
     tableEnd + items.bytesBefore(index),

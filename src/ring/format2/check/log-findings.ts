@@ -56,18 +56,18 @@ export class LogFindings {
     const count = Math.max(0, to - from)
     const reason = this.#unreadable.reasonInLog(start.lsn, found.at, found.bytes)
     const finding = { offset, structure, problem: reason ?? textOf(problem), items: count }
-    const sequence = count === 0 ? {} : { sequence: { first: from, last: to - 1 } }
+    const numbers = count === 0 ? {} : { numbers: { first: from + 1, last: to } }
     if (reason !== undefined) {
-      const loss = count === 0 ? undefined : `items ${from} to ${to - 1}`
+      const loss = count === 0 ? undefined : `items ${from + 1} to ${to}`
       const blocks = items === undefined ? end.lsn - start.lsn : 0
       const bytes = Math.max(found.bytes, blocks * this.#disk.layout.blockSize)
       this.#unreadable.coverInLog(start.lsn, items === undefined ? 0 : found.at, bytes, loss)
-      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: ZERO })
+      this.#findings.add({ ...finding, ...numbers, severity: 'damage', advice: ZERO })
     } else if (count === 0) {
       const advice = 'nothing is lost: no unacknowledged item is affected'
       this.#findings.add({ ...finding, severity: 'warning', advice })
     } else {
-      this.#findings.add({ ...finding, ...sequence, severity: 'damage', advice: SKIP })
+      this.#findings.add({ ...finding, ...numbers, severity: 'damage', advice: SKIP })
     }
   }
 

@@ -40,11 +40,11 @@ export function lossAt(
   const text = textOf(problem.problem)
   const error = new RingError(
     'RING_DAMAGED',
-    `${items} items of ${device} are damaged: sequence ${seq} to ${end - 1}. At byte ${offset} of the device, ` +
+    `${items} items of ${device} are damaged: numbers ${seq + 1} to ${end}. At byte ${offset} of the device, ` +
       `${structure}: ${text}. Advance to position ${toText(position)} to skip them`,
     {
       ...{ device, offset, items, structure, problem: text },
-      sequence: { first: seq, last: end - 1 },
+      numbers: { first: seq + 1, last: end },
       position: toText(position),
     },
   )
