@@ -1,12 +1,13 @@
 import { checkDevice } from '../block/check-device.ts'
 import type { BlockDevice } from '../block/device.ts'
 import type { LeaseState, UnreadableLease } from '../ring/lease-types.ts'
+import { fillOf } from '../ring/report/fill-and-age.ts'
 import { ROLES, type Role } from '../ring/roles.ts'
 import type { RingStats } from '../ring/types.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { type MetricFamily, PREFIX } from './family.ts'
 import { labelText } from './label.ts'
-import { fillOf, type RingSurvey, surveyRing } from './survey.ts'
+import { type RingSurvey, surveyRing } from './survey.ts'
 
 type Labels = Readonly<Record<string, string>>
 type Sample = readonly [value: number | boolean, labels?: Labels]

@@ -38,13 +38,3 @@ export async function surveyRing(
   const holders = device.capabilities.claim ? await holdersOf(device) : undefined
   return { device: name, at: Date.now(), state, leases, holders }
 }
-
-/** How full a ring is, from 0 to 1. */
-export function fillOf({ used, capacity }: SurveyedState): number {
-  return used / capacity
-}
-
-/** How long the oldest item has waited, in milliseconds, if that is known; negative if its producer's clock is ahead. */
-export function ageOf({ at, state: { stats } }: RingSurvey): number | undefined {
-  return stats?.oldestAt === undefined ? undefined : at - stats.oldestAt
-}

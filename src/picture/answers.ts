@@ -1,7 +1,14 @@
 import type { Role } from '../ring/roles.ts'
 import { counted, grouped, isoTime, percent, safeText, spanOfTime } from '../text/render.ts'
 import type { Rates } from './history.ts'
-import { ageOf, type Damage, fillOf, isSeen, type RingSeen, type Snapshot } from './snapshot.ts'
+import {
+  type Damage,
+  fillOfRing,
+  isSeen,
+  type RingSeen,
+  type Snapshot,
+  waitedOf,
+} from './snapshot.ts'
 
 /** How much an answer matters to who looks. */
 export type Mood = 'good' | 'bad' | 'plain'
@@ -47,7 +54,7 @@ export function answersOf(snapshot: Snapshot, rates: Rates | undefined): readonl
 function waiting(ring: RingSeen): Answer {
   const answer = { name: 'waiting', title: 'Waiting' } as const
   const { log, waitingItems, waitingBytes = 0 } = ring
-  const fill = fillOf(ring)
+  const fill = fillOfRing(ring)
   if (log === undefined || fill === undefined)
     return { ...answer, text: 'unknown: the slots are damaged', mood: 'bad' }
   const mood = fill >= NEARLY_FULL ? 'bad' : 'plain'
@@ -65,7 +72,7 @@ function since(ring: RingSeen): Answer {
   if (format === 1)
     return { ...answer, text: log?.used === 0 ? 'nothing waits' : 'format 1 records no times' }
   if (waitingItems === 0) return { ...answer, text: 'nothing waits' }
-  const age = ageOf(ring)
+  const age = waitedOf(ring)
   if (age === undefined || stats?.oldestAt === undefined)
     return { ...answer, text: 'unknown: the oldest item is damaged', mood: 'bad' }
   return { ...answer, text: `${spanOfTime(age)}, from ${isoTime(stats.oldestAt)} on` }
@@ -118,7 +125,7 @@ function ofRole(ring: RingSeen, role: Role): Answer {
 
 /** How long items have waited while the consumer wrote nothing, though it could. */
 function idleMs(ring: RingSeen, sinceWrite: number | undefined): number {
-  const oldest = ageOf(ring)
+  const oldest = waitedOf(ring)
   return sinceWrite === undefined || oldest === undefined ? 0 : Math.min(sinceWrite, oldest)
 }
 

@@ -1,4 +1,4 @@
-import { ageOf, isSeen, type Snapshot } from './snapshot.ts'
+import { isSeen, type Snapshot, waitedOf } from './snapshot.ts'
 
 /** A snapshot's numbers, those that change: small enough to keep many. What is unknown is null, as in JSON. */
 export interface Point {
@@ -192,7 +192,7 @@ function pointOf(snapshot: Snapshot, at: number): Point {
     popped: stats?.acknowledgedItems ?? null,
     pushedBytes: stats?.committedBytes ?? null,
     commits: stats?.commits ?? null,
-    age: ageOf(snapshot) ?? (waitingItems === 0 ? 0 : null),
+    age: waitedOf(snapshot) ?? (waitingItems === 0 ? 0 : null),
     commitAge: since(producer.writtenAt),
     receiptAge: since(consumer.writtenAt),
   }

@@ -1,5 +1,6 @@
 import type { BlockHolder } from '../block/device.ts'
 import type { LeaseState } from '../ring/lease-types.ts'
+import { fillOf, oldestAgeOf } from '../ring/report/fill-and-age.ts'
 import type { ByteRange, RingStats } from '../ring/types.ts'
 
 // What is seen of a ring at one time. It is sent to the page as JSON, so it has no big integers and no functions.
@@ -108,11 +109,12 @@ export function isSeen(snapshot: Snapshot): snapshot is RingSeen {
 }
 
 /** How full a ring is, from 0 to 1, if that is known. */
-export function fillOf({ log, data }: RingSeen): number | undefined {
-  return log === undefined ? undefined : log.used / data.bytes
+export function fillOfRing({ log, data }: RingSeen): number | undefined {
+  return log === undefined ? undefined : fillOf({ used: log.used, capacity: data.bytes })
 }
 
-/** How long the oldest item has waited, in milliseconds; undefined if none waits, or that is unknown. */
-export function ageOf({ at, stats }: RingSeen): number | undefined {
-  return stats?.oldestAt === undefined ? undefined : Math.max(0, at - stats.oldestAt)
+/** How long the oldest item has waited, in milliseconds, 0 if its producer's clock is ahead; undefined if none waits, or that is unknown. */
+export function waitedOf({ at, stats }: RingSeen): number | undefined {
+  const age = oldestAgeOf(at, stats)
+  return age === undefined ? undefined : Math.max(0, age)
 }

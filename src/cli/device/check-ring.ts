@@ -1,5 +1,6 @@
-import { ageOf, fillOf, type RingSurvey } from '../../metrics/survey.ts'
+import type { RingSurvey } from '../../metrics/survey.ts'
 import type { LeaseState, UnreadableLease } from '../../ring/lease-types.ts'
+import { fillOf, oldestAgeOf } from '../../ring/report/fill-and-age.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../../text/lease.ts'
 import { counted, percent, spanOfTime } from '../../text/render.ts'
@@ -52,7 +53,7 @@ function unreadable({ state }: RingSurvey): readonly Problem[] {
 function tooOld(survey: RingSurvey, { maxAge }: Limits): readonly Problem[] {
   const { state } = survey
   if (maxAge === undefined || state.used === 0 || state.waitingItems === 0) return []
-  const age = ageOf(survey)
+  const age = oldestAgeOf(survey.at, state.stats)
   const unknown = (why: string): readonly Problem[] => [
     { what: 'age', message: `the age of the oldest item is unknown: ${why}` },
   ]

@@ -1,4 +1,5 @@
-import { ageOf, fillOf, type RingSurvey } from '../../metrics/survey.ts'
+import type { RingSurvey } from '../../metrics/survey.ts'
+import { fillOf, oldestAgeOf } from '../../ring/report/fill-and-age.ts'
 import { ROLES } from '../../ring/roles.ts'
 import { counted, percent, safeText, spanOfTime } from '../../text/render.ts'
 import type { Problem } from '../device/check-ring.ts'
@@ -21,7 +22,7 @@ export function checkLine(
 function numbersOf(survey: RingSurvey): readonly string[] {
   const { state, holders } = survey
   const { waitingItems } = state
-  const age = ageOf(survey)
+  const age = oldestAgeOf(survey.at, state.stats)
   const atWork = ROLES.filter((role) => holders?.[role] !== undefined)
   return [
     ...(waitingItems === undefined ? [] : [`${counted(waitingItems, 'item')} waiting`]),
@@ -40,7 +41,11 @@ export function checkJson(survey: Surveyed, problems: readonly Problem[]): objec
   const { state, holders } = survey
   return {
     ...{ device, ok, problems, format: state.format },
-    ...{ waitingItems: state.waitingItems, oldestAgeMs: ageOf(survey), fill: fillOf(state) },
+    ...{
+      waitingItems: state.waitingItems,
+      oldestAgeMs: oldestAgeOf(survey.at, state.stats),
+      fill: fillOf(state),
+    },
     suspended: state.producer.suspendAck,
     atWork: holders && ROLES.filter((role) => holders[role] !== undefined),
   }

@@ -1,6 +1,6 @@
 import { percent } from '../../text/render.ts'
 import { bytesText, damageText } from '../answers.ts'
-import { type Damage, fillOf, type Part, type RingSeen } from '../snapshot.ts'
+import { type Damage, fillOfRing, type Part, type RingSeen } from '../snapshot.ts'
 import { type Shape, shape } from './shape.ts'
 
 /** How a map is drawn. */
@@ -94,7 +94,7 @@ function hatching(id: string): Shape {
 /** What is drawn, in words. */
 function describe(ring: RingSeen): string {
   const { deviceBytes, data, log, damage, epochs } = ring
-  const fill = fillOf(ring)
+  const fill = fillOfRing(ring)
   const used =
     log === undefined || fill === undefined
       ? 'What is in use is unknown.'
@@ -247,7 +247,7 @@ function dataRow(
   const { data, log, epochs } = ring
   const { y, height } = DATA
   const at = (offset: number): number => MARGIN + ((offset - data.offset) / data.bytes) * inner
-  const fill = fillOf(ring)
+  const fill = fillOfRing(ring)
   const title = [
     `data area, ${bytesText(data.bytes)}`,
     ...(fill === undefined ? [] : [`${percent(fill)} in use`]),

@@ -1,7 +1,7 @@
 import { percent, spanOfTime } from '../../text/render.ts'
 import { answersOf, bytesText, fullInMs, leadOf, rateText } from '../answers.ts'
 import type { History } from '../history.ts'
-import { ageOf, fillOf, isSeen, type Snapshot } from '../snapshot.ts'
+import { fillOfRing, isSeen, type Snapshot, waitedOf } from '../snapshot.ts'
 import { element, setText } from './elements.ts'
 
 /** A row of the table. */
@@ -81,8 +81,8 @@ function cellsOf({ snapshot, history }: Row): readonly Cell[] {
   if (!isSeen(snapshot))
     return [...Array.from({ length: 5 }, () => ({ text: '', css: '' })), damaged]
   const { waitingItems, log } = snapshot
-  const fill = fillOf(snapshot)
-  const age = ageOf(snapshot)
+  const fill = fillOfRing(snapshot)
+  const age = waitedOf(snapshot)
   const speed = [rates.pushed, rates.popped].map((rate) =>
     rate === undefined ? '–' : rateText(rate),
   )

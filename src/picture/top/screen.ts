@@ -2,7 +2,7 @@ import { percent, safeText, spanOfTime } from '../../text/render.ts'
 import { answersOf, bytesText, type Mood, rateText } from '../answers.ts'
 import type { History, Point } from '../history.ts'
 import { rateBetween } from '../history.ts'
-import { ageOf, fillOf, isSeen, type Snapshot } from '../snapshot.ts'
+import { fillOfRing, isSeen, type Snapshot, waitedOf } from '../snapshot.ts'
 
 /** A ring on the screen. */
 export interface Shown {
@@ -48,13 +48,13 @@ export function sorted(rings: readonly Shown[], sort: Sort): readonly Shown[] {
       case 'waiting':
         return snapshot.waitingItems ?? 0
       case 'oldest':
-        return ageOf(snapshot) ?? 0
+        return waitedOf(snapshot) ?? 0
       case 'in':
         return pushed ?? 0
       case 'out':
         return popped ?? 0
       default:
-        return fillOf(snapshot) ?? 0
+        return fillOfRing(snapshot) ?? 0
     }
   }
   // What is asked for by its name stands where it was given.
@@ -109,8 +109,8 @@ function rowOf({ snapshot, history }: Shown, view: ScreenView, isSelected: boole
   }
   const { pushed, popped } = history.rates
   const rate = (value: number | undefined): string => (value === undefined ? '-' : rateText(value))
-  const age = ageOf(snapshot)
-  const fill = fillOf(snapshot)
+  const age = waitedOf(snapshot)
+  const fill = fillOfRing(snapshot)
   const { waitingItems, log } = snapshot
   const cells = [
     waitingItems?.toLocaleString('en-US') ?? (log === undefined ? '?' : bytesText(log.used)),

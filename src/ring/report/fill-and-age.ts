@@ -1,0 +1,15 @@
+import type { RingStats } from '../types.ts'
+
+/** How full a data area is, from 0 to 1. */
+export function fillOf(log: { readonly used: number; readonly capacity: number }): number {
+  return log.used / log.capacity
+}
+
+/**
+ * How long the oldest unacknowledged item has waited, in milliseconds; undefined if there is none, or that is unknown. Negative
+ * if its producer's clock is ahead.
+ * @param at when the ring was read
+ */
+export function oldestAgeOf(at: number, stats: RingStats | undefined): number | undefined {
+  return stats?.oldestAt === undefined ? undefined : at - stats.oldestAt
+}
