@@ -20,6 +20,7 @@ interface Page {
 }
 interface Context {
   newPage(): Promise<Page>
+  newCDPSession(page: Page): Promise<Session>
   browser(): Browser | null
   close(): Promise<void>
 }
@@ -47,11 +48,12 @@ export function chromiumMissing(): string | undefined {
   }
 }
 
-/** The worker that docs/browser.md shows, with the built package. */
-function documented(): string {
+/** A script that docs/browser.md shows, by the name that its first line states, with the built package. */
+function documented(name: string): string | undefined {
   const page = readFileSync(join(root, 'docs/browser.md'), 'utf8')
-  const [, code = ''] = /```js\n([\s\S]*?)```/.exec(page) ?? []
-  return code.replaceAll(/'shared-block-ring\/([\w/]+)'/g, "'/dist/$1/index.js'")
+  const scripts = [...page.matchAll(/```js\n(\/\/ ([\w-]+\.js)[\s\S]*?)```/g)]
+  const [, code] = scripts.find(([, , stated]) => stated === name) ?? []
+  return code?.replaceAll(/'shared-block-ring\/([\w/]+)'/g, "'/dist/$1/index.js'")
 }
 
 /** What a call in a worker answered with. */
@@ -75,6 +77,9 @@ export interface Tab {
   /** What the worker said besides answers: `pushed` has the last number that it told. */
   said(): Promise<{ readonly pushed?: number }>
 }
+
+/** Scripts beside this file that pages start workers of. */
+const OWN_SCRIPTS = ['worker.mjs', 'serving.mjs']
 
 const PAGE = `<!doctype html><title>shared-block-ring</title><script type="module">
 const worker = new Worker('/worker.mjs', { type: 'module' })
@@ -133,18 +138,19 @@ export class Chromium implements AsyncDisposable {
         response.writeHead(this.orders.up ? 200 : 503).end()
         return
       }
-      const path = normalize(request.url ?? '/')
-      if (path === '/documented.mjs') {
-        response.writeHead(200, { 'content-type': 'text/javascript' }).end(documented())
-        return
-      }
+      const path = normalize((request.url ?? '/').split('?')[0] ?? '/')
+      const own = OWN_SCRIPTS.find((name) => path === `/${name}`)
       const file = path.startsWith('/dist/')
         ? join(root, path)
-        : path === '/worker.mjs'
-          ? fileURLToPath(new URL('worker.mjs', import.meta.url))
-          : undefined
-      if (file !== undefined && existsSync(file)) {
-        response.writeHead(200, { 'content-type': 'text/javascript' }).end(readFileSync(file))
+        : own && fileURLToPath(new URL(own, import.meta.url))
+      const text =
+        file === undefined
+          ? documented(path.slice(1))
+          : existsSync(file)
+            ? readFileSync(file)
+            : undefined
+      if (text !== undefined) {
+        response.writeHead(200, { 'content-type': 'text/javascript' }).end(text)
       } else {
         response.writeHead(path === '/' ? 200 : 404, { 'content-type': 'text/html' }).end(PAGE)
       }
@@ -194,6 +200,23 @@ export class Chromium implements AsyncDisposable {
       said: () =>
         page.evaluate(() => (globalThis as unknown as { told: { pushed?: number } }).told, null),
     }
+  }
+
+  /** Leaves the pages' files so many bytes to grow by, for as long as the tab is open; undefined: as many as before. */
+  async setRoom(tab: Tab, bytes: number | undefined): Promise<void> {
+    const session = await this.window.newCDPSession(tab.page)
+    const { origin } = new URL(this.url)
+    // What `estimate` says of the quota is made up, so that no site is told how large the disk is.
+    const used = await tab.page.evaluate(async () => {
+      const { navigator } = globalThis as unknown as {
+        readonly navigator: {
+          readonly storage: { estimate(): Promise<{ readonly usage: number }> }
+        }
+      }
+      return (await navigator.storage.estimate()).usage
+    }, null)
+    const limit = bytes === undefined ? {} : { quotaSize: used + bytes }
+    await session.send('Storage.overrideQuotaForOrigin', { origin, ...limit })
   }
 
   /** Kills all processes that run pages, as SIGKILL does. */

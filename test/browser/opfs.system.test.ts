@@ -100,14 +100,14 @@ test('a ring that Node made is used by the browser, and back with its bytes', as
 test('a quota that is used up is told when the file is made, and not met later', async () => {
   const tab = await chromium.tab()
   await tab.call('openWriter', 'small', 1 << 20)
-  await tab.call('useQuota')
+  await chromium.setRoom(tab, 2 << 20)
   await tab.call('push', ...Array.from({ length: 100 }, (_, number) => ({ number })))
   await tab.call('close')
   await expect(tab.call('openWriter', 'large', 8 << 20)).rejects.toMatchObject({
     code: 'BLOCK_IO',
     message: expect.stringContaining('the quota of this origin is used up'),
   })
-  await tab.call('freeQuota')
+  await chromium.setRoom(tab, undefined)
 })
 
 test('the files of a private window are its own, and gone with it', async () => {
@@ -147,7 +147,7 @@ test('the outbox of docs/browser.md sends what it stored', async () => {
           options: object,
         ) => EventTarget & { postMessage(data: unknown): void }
       }
-      const worker = new Dedicated('/documented.mjs', { type: 'module' })
+      const worker = new Dedicated('/journal-worker.js', { type: 'module' })
       // The worker listens once its outbox is open; messages wait for that.
       return await new Promise((resolve) => {
         worker.addEventListener('message', (event) => resolve((event as MessageEvent).data))

@@ -98,29 +98,6 @@ const calls = {
     }
   },
 
-  async freeQuota() {
-    const root = await navigator.storage.getDirectory()
-    await root.removeEntry('hog')
-  },
-
-  /** Uses up the quota of the origin, by a file that takes no room on the disk. */
-  async useQuota() {
-    const root = await navigator.storage.getDirectory()
-    const file = await root.getFileHandle('hog', { create: true })
-    const access = await file.createSyncAccessHandle()
-    // What `estimate` says is made up, so that no site is told how large the disk is.
-    let size = 0
-    for (let step = 2 ** 50; step >= 4096; step /= 2) {
-      try {
-        access.truncate(size + step)
-        size += step
-      } catch (error) {
-        if (error.name !== 'QuotaExceededError') throw error
-      }
-    }
-    access.close()
-  },
-
   async close() {
     await held.reader?.close()
     await held.writer?.close()
