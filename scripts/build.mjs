@@ -37,6 +37,11 @@ const SHARED = [
     'devices',
     /^(errors|position|clock|util\/.*|checksum\/.*|block\/((?!index$)[^/]+|wrap\/(?!salvage$).*))$/,
   ],
+  // What a page needs that has a worker with the ring.
+  [
+    'devices',
+    /^(codec\/(codec|bytes)|ring\/(single-item|format1\/magic|format2\/position|shared\/(own-items|item-limits|position-text)))$/,
+  ],
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
     'creation',
@@ -52,17 +57,15 @@ const SHARED = [
     /^(block\/wrap\/salvage$|ring\/(maintenance\/|format2\/check\/|access\/lease$|report\/read-around$))/,
   ],
   ['work', /^(jobs\/(?!(errors|answer)$)|ring\/queue\/handling\/)/],
-  ['ring', /^(ring\/|jobs\/errors$|codec\/(codec|bytes)$)/],
+  ['ring', /^(ring\/|jobs\/errors$)/],
   ['metrics', /^metrics\/(?!index$)/],
   ['envelope', /^(codec\/(after|envelope|wrapped|dead-letter)|jobs\/answer)$/],
-  ['claims', /^(block\/(native|claim)\/|hosts\/(run-)?command$)/],
+  ['claims', /^(block\/(native|claim)\/|block\/nbd\/(uri|protocol|claim)$|hosts\/(run-)?command$)/],
   ['file', /^block\/file\//],
-  ['nbd', /^block\/nbd\/(uri|protocol|claim)$/],
   ['ops', /^block\/ops\//],
   ['journal', /^journal\//],
-  ['commands', /^cli\/commands\/(create|produce|consume|suspend|resume|diagnostics)$/],
   ['picture', /^(picture\/|cli\/commands\/(draw|serve|top)$)/],
-  ['more-commands', /^cli\/commands\//],
+  ['more-commands', /^cli\/commands\/(?!(create|produce|consume|suspend|resume|diagnostics)$)/],
   ['command-line', /^(text\/|cli\/(?!main$|version$))/],
 ]
 

@@ -124,6 +124,8 @@ export type RingErrorCode =
   | 'RING_CLOSED'
   /** A write or flush failed, so what the device holds is unknown: attach again. */
   | 'RING_POISONED'
+  /** The worker that held the ring for this page has ended: a push without an answer may be in the ring. Connect again. */
+  | 'RING_WORKER_LOST'
 
 /** What a ring expected, what it found, and where. Positions are text of `formatPosition`; `parsePosition` parses them. */
 export interface RingErrorDetails {

@@ -33,6 +33,7 @@ describe('the core loads where there is no Node', () => {
     'codec/index.ts',
     'streams/web.ts',
     'fan/index.ts',
+    'worker/index.ts',
     'conformance/index.ts',
   ])('%s imports no package at all', (module) => {
     expect(existsSync(join(source, module))).toBe(true)

@@ -54,6 +54,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'streams/',
     'hosts/',
     'conformance/',
+    'worker/',
     'sim/',
     'block/index',
     'tools',

@@ -87,43 +87,58 @@ export async function run() {
 const ON_OPFS = PROGRAM.replace('MemoryBlockDevice }', 'OpfsBlockDevice }')
   .replace('block/index.js', 'block/opfs/index.js')
   .replace('new MemoryBlockDevice(', "await OpfsBlockDevice.openOrCreate('r', ")
+/** A worker that serves such a file to pages, and one of those. */
+const SERVING = `
+import { OpfsBlockDevice } from '${join(dist, 'block/opfs/index.js')}'
+import { serveRing } from '${join(dist, 'worker/index.js')}'
+const open = () => OpfsBlockDevice.openOrCreate('r', { sizeBytes: 1 << 20 })
+serveRing(self, { open, createIfMissing: true })`
+const CONNECTED = `
+import { json } from '${join(dist, 'codec/index.js')}'
+import { connectRing } from '${join(dist, 'worker/index.js')}'
+export async function run(worker) {
+  const ring = await connectRing(worker, { codec: json() })
+  await ring.push({})
+  await (await ring.receive()).ack()
+}`
 /** Bytes, gzipped, of what such a program loads at first. */
 const MOST_BYTES = 39_500
 const MOST_BYTES_ON_OPFS = 45_000
+const MOST_BYTES_SERVING = 45_000
+const MOST_BYTES_CONNECTED = 11_000
 
 test.each([
-  ['in memory', PROGRAM, MOST_BYTES],
-  ['in a file of the browser', ON_OPFS, MOST_BYTES_ON_OPFS],
-])(
-  'a program for browsers that pushes and pops %s is small, and loads the rest when it needs it',
-  async (_, program, most) => {
-    const bundled = await rolldown({
-      input: 'program',
-      platform: 'browser',
-      plugins: [
-        {
-          name: 'program',
-          resolveId: (id) => (id === 'program' ? id : null),
-          load: (id) => (id === 'program' ? program : null),
-        },
-      ],
-    })
-    const { output } = await bundled.generate({ minify: true })
-    const chunks = new Map(
-      output.flatMap((chunk) => (chunk.type === 'chunk' ? [[chunk.fileName, chunk] as const] : [])),
-    )
-    const first = new Set<OutputChunk>()
-    const visit = (chunk: OutputChunk | undefined): void => {
-      if (chunk === undefined || first.has(chunk)) return
-      first.add(chunk)
-      for (const name of chunk.imports) visit(chunks.get(name))
-    }
-    visit(output[0])
-    const modules = [...first].flatMap((chunk) => Object.keys(chunk.modules))
-    for (const lazy of ['format1', 'leases', 'creation', 'tools']) {
-      expect(modules).not.toContain(join(dist, `shared/${lazy}.js`))
-    }
-    const bytes = [...first].reduce((sum, { code }) => sum + gzipSync(code).length, 0)
-    expect(bytes).toBeLessThan(most)
-  },
-)
+  ['a program that pushes and pops in memory', PROGRAM, MOST_BYTES],
+  ['one that does in a file of the browser', ON_OPFS, MOST_BYTES_ON_OPFS],
+  ['a worker that serves such a file to pages', SERVING, MOST_BYTES_SERVING],
+  ['a page that is connected to it', CONNECTED, MOST_BYTES_CONNECTED],
+])('%s is small, and loads the rest when it needs it', async (_, program, most) => {
+  const bundled = await rolldown({
+    input: 'program',
+    platform: 'browser',
+    plugins: [
+      {
+        name: 'program',
+        resolveId: (id) => (id === 'program' ? id : null),
+        load: (id) => (id === 'program' ? program : null),
+      },
+    ],
+  })
+  const { output } = await bundled.generate({ minify: true })
+  const chunks = new Map(
+    output.flatMap((chunk) => (chunk.type === 'chunk' ? [[chunk.fileName, chunk] as const] : [])),
+  )
+  const first = new Set<OutputChunk>()
+  const visit = (chunk: OutputChunk | undefined): void => {
+    if (chunk === undefined || first.has(chunk)) return
+    first.add(chunk)
+    for (const name of chunk.imports) visit(chunks.get(name))
+  }
+  visit(output[0])
+  const modules = [...first].flatMap((chunk) => Object.keys(chunk.modules))
+  for (const lazy of ['format1', 'leases', 'creation', 'tools']) {
+    expect(modules).not.toContain(join(dist, `shared/${lazy}.js`))
+  }
+  const bytes = [...first].reduce((sum, { code }) => sum + gzipSync(code).length, 0)
+  expect(bytes).toBeLessThan(most)
+})

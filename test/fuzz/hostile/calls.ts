@@ -18,6 +18,7 @@ import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { parsePosition } from '../../../src/ring/shared/position-text.ts'
 import type { PoppedItem } from '../../../src/ring/types.ts'
 import type { Random } from '../../../src/sim/random.ts'
+import { connectRing, serveRing } from '../../../src/worker/index.ts'
 import type { MeteredDevice } from '../meter.ts'
 
 /** What a call is given. */
@@ -375,6 +376,28 @@ export const CALLS: readonly Call[] = [
     },
   },
   {
+    name: 'serveRing',
+    share: 0.3,
+    run: async ({ device, deliver }) => {
+      const { port1, port2 } = new MessageChannel()
+      const reader = { clock, onDamage: 'skip' } as const
+      await using server = serveRing(port2, { open: () => device, writer: { clock }, reader })
+      // What waits for the other side is ended as by a worker that is.
+      device.signal.addEventListener('abort', () => void server.close(), { once: true })
+      try {
+        const page = await connectRing(port1)
+        await page.stats()
+        for (const { item, ack } of await page.receiveMany({ maxItems: 3 })) {
+          deliver(item)
+          await ack()
+        }
+        await page.close()
+      } finally {
+        port1.close()
+      }
+    },
+  },
+  {
     name: 'suspendRing',
     share: 0.1,
     waits: true,
@@ -497,6 +520,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   isJournalError: 'takes an error',
   isWorkError: 'takes an error',
   WorkError: 'is an error',
+  connectRing: 'takes a worker',
+  RingConnection: 'is connected to a worker',
   joinGroup: 'opens readers',
   partitionOf: 'takes a key',
   partitioned: 'takes writers',

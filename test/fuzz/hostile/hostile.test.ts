@@ -5,6 +5,7 @@ import * as journal from '../../../src/journal/index.ts'
 import * as metrics from '../../../src/metrics/index.ts'
 import { Disk } from '../../../src/ring/format2/disk/disk.ts'
 import * as tools from '../../../src/tools.ts'
+import * as worker from '../../../src/worker/index.ts'
 import { fuzz } from '../run.ts'
 import { expectHarmless } from '../sound.ts'
 import { CALLS, EXCLUDED } from './calls.ts'
@@ -17,16 +18,21 @@ test('hostile images come to items that were pushed, or to an error of the packa
 })
 
 test('all that is exported is called, or left out by name', () => {
-  const exported = Object.entries({ ...core, ...tools, ...journal, ...fan, ...metrics }).flatMap(
-    ([name, value]) => {
-      const owner: object = Object(value)
-      const members = Object.getOwnPropertyNames(owner)
-        .map((member): readonly [string, unknown] => [member, Reflect.get(owner, member)])
-        .filter(([member, found]) => typeof found === 'function' && member !== 'prototype')
-        .map(([member]) => `${name}.${member}`)
-      return members.length > 0 ? members : typeof value === 'function' ? [name] : []
-    },
-  )
+  const exported = Object.entries({
+    ...core,
+    ...tools,
+    ...journal,
+    ...fan,
+    ...metrics,
+    ...worker,
+  }).flatMap(([name, value]) => {
+    const owner: object = Object(value)
+    const members = Object.getOwnPropertyNames(owner)
+      .map((member): readonly [string, unknown] => [member, Reflect.get(owner, member)])
+      .filter(([member, found]) => typeof found === 'function' && member !== 'prototype')
+      .map(([member]) => `${name}.${member}`)
+    return members.length > 0 ? members : typeof value === 'function' ? [name] : []
+  })
   const named = new Set(CALLS.map(({ name }) => name.split(',')[0] ?? ''))
   expect([...named, ...Object.keys(EXCLUDED)].sort()).toEqual(exported.sort())
 })

@@ -1,0 +1,484 @@
+import { bytes } from '../codec/bytes.ts'
+import { type Codec, decodeItem, encodeItems } from '../codec/codec.ts'
+import { isCodecError, RingError } from '../errors.ts'
+import type { Position } from '../position.ts'
+import type { RingEntry } from '../ring/queue/entry.ts'
+import type { WaitingOptions } from '../ring/queue/writer.ts'
+import { totalBytes } from '../ring/shared/item-limits.ts'
+import type { OwnItems } from '../ring/shared/own-items.ts'
+import { itemNumber } from '../ring/shared/position-text.ts'
+import { popBounds } from '../ring/single-item.ts'
+import { onAbort, untilAborted } from '../util/abort.ts'
+import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
+import { Serial } from '../util/serial.ts'
+import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
+import {
+  answerOf,
+  errorOf,
+  helloMessage,
+  MAX_PENDING,
+  positionOf,
+  type Received,
+  type Request,
+  type RingConnectionStats,
+  type RingPort,
+  receivedOf,
+  statsOf,
+  VERSION,
+  workerLost,
+} from './protocol.ts'
+
+const MAX_QUEUED_ITEMS = 8192
+const MAX_QUEUED_BYTES = 16 << 20
+const MOST_RECEIVED = { maxItems: 256, maxBytes: 1 << 20 } as const
+const GONE = 'The worker has ended'
+const MISHEARD = 'The worker said something else than an answer'
+
+/** Who is asked for a connection: a `Worker`, or a port whose other end a worker serves. */
+export interface ConnectTarget {
+  /** Typed so that each runtime's own is one. */
+  postMessage(message: unknown, transfer: never[]): void
+  /** Of a `Worker`: tells that its script failed. */
+  addEventListener?(type: 'error', listener: (event: object) => void): void
+  /** Ends that. */
+  removeEventListener?(type: 'error', listener: (event: object) => void): void
+}
+
+/** How a page connects. */
+export interface ConnectRingOptions<Out = Uint8Array, In = Out> extends WaitingOptions {
+  /** Turns items into bytes and back, in the page. Default: items are bytes. */
+  readonly codec?: Codec<Out, In>
+  /** Pushes are refused while this many items have no answer. Default 8,192, at most 65,536. */
+  readonly maxQueuedItems?: number
+  /** Pushes are refused while this many bytes have no answer. Default 16 MiB. */
+  readonly maxQueuedBytes?: number
+  /** By which either side learns that the other has ended. Default: `navigator.locks`. */
+  readonly locks?: WorkerLocks
+}
+
+/** What a call of `receiveMany` takes at most. */
+export interface ConnectionReceiveOptions extends WaitingOptions {
+  /** Entries. Default 256. */
+  readonly maxItems?: number
+  /** Bytes, beyond the first entry. Default 1 MiB. */
+  readonly maxBytes?: number
+}
+
+const KINDS: OptionKinds<ConnectRingOptions> = {
+  codec: 'object',
+  maxQueuedItems: 'number',
+  maxQueuedBytes: 'number',
+  locks: 'object',
+  signal: 'object',
+}
+
+/** A call that has no answer yet. */
+interface Pending {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  /** Why its caller stopped waiting. */
+  readonly reason: () => unknown
+}
+
+/** A promise of the name of the worker's lock. */
+interface Welcomed {
+  readonly promise: Promise<string | undefined>
+  readonly resolve: (lock: string | undefined) => void
+}
+
+type Call = Request extends infer Each ? (Each extends Request ? Omit<Each, 'id'> : never) : never
+
+/** Entries of an earlier answer. */
+interface Undelivered extends Received {
+  readonly generation: number
+}
+
+/** A new connection, and what only `connectRing` does with it. */
+let connectionOf: <Out, In>(
+  port: RingPort,
+  options: ConnectRingOptions<Out, In>,
+  release: () => void,
+) => {
+  readonly ring: RingConnection<Out, In>
+  readonly open: (locks: WorkerLocks | undefined) => Promise<void>
+  readonly end: (error: Error) => void
+}
+
+/**
+ * A ring that a worker serves, as its page has it: as a `RingWriter` and a `RingReader` in one. Made by {@link connectRing}.
+ *
+ * Every call rejects with `RING_WORKER_LOST` once the worker has ended: what had no answer may have been done. Entries that were received
+ * and not acknowledged by then are delivered again, by whatever reads the ring next.
+ *
+ * @example
+ * ```ts
+ * import { json } from 'shared-block-ring/codec'
+ * import { connectRing, type ConnectTarget } from 'shared-block-ring/worker'
+ *
+ * async function send(worker: ConnectTarget, order: { id: number }): Promise<void> {
+ *   await using ring = await connectRing(worker, { codec: json<{ id: number }>() })
+ *   await ring.push(order) // It is durable in the worker's ring.
+ *   const { waitingItems } = await ring.stats()
+ *   console.log(waitingItems)
+ * }
+ * ```
+ */
+export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposable {
+  readonly #port: RingPort
+  readonly #codec: Codec<Out, In>
+  readonly #maxItems: number
+  readonly #maxBytes: number
+  readonly #release: () => void
+  readonly #pending = new Map<number, Pending>()
+  readonly #pushing = new Serial()
+  readonly #receiving = new Serial()
+  readonly #ending = new AbortController()
+  readonly #welcomed: Welcomed = newWelcomed()
+  /** Which of the worker's sessions the entries are of. */
+  #generation = 0
+  #undelivered: Undelivered | undefined
+  #calls = 0
+  #queuedItems = 0
+  #queuedBytes = 0
+  #ended: Error | undefined
+  #closing: Promise<void> | undefined
+
+  static {
+    connectionOf = (port, options, release) => {
+      const ring = new RingConnection(port, options, release)
+      return { ring, open: (locks) => ring.#open(locks), end: (error) => ring.#end(error) }
+    }
+  }
+
+  private constructor(port: RingPort, options: ConnectRingOptions<Out, In>, release: () => void) {
+    const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
+    this.#port = port
+    this.#codec = options.codec ?? (bytes as unknown as Codec<Out, In>)
+    this.#maxItems = maxQueuedItems
+    this.#maxBytes = maxQueuedBytes
+    this.#release = release
+    port.onmessage = ({ data }) => this.#hear(data)
+    port.addEventListener?.('close', () => this.#end(workerLost(GONE)))
+    port.addEventListener?.('messageerror', () => {
+      this.#end(workerLost(MISHEARD, 'a message that cannot be read'))
+    })
+  }
+
+  /**
+   * Pushes an item as it is at the call. Resolves when it is durable in the worker's ring; waits for room.
+   * @returns the position after the item
+   * @throws {CodecError} `CODEC_ENCODE`
+   * @throws {RingError} `RING_OVERLOADED`: more waits than the options allow; `RING_CLOSED`; `RING_WORKER_LOST`; and as `RingWriter.push`
+   * @throws {BlockError} as `RingWriter.push`, and as the device is opened
+   * @throws the signal's reason: then the item was not pushed
+   */
+  push(item: In, options: WaitingOptions = {}): Promise<Position> {
+    return this.pushMany([item], options)
+  }
+
+  /**
+   * Pushes many items in as few commits as possible, as `RingWriter.pushMany`.
+   * @returns the position after the last item
+   * @throws as `push`
+   */
+  async pushMany(items: readonly In[], { signal }: WaitingOptions = {}): Promise<Position> {
+    signal?.throwIfAborted()
+    if (this.#ended !== undefined) throw this.#ended
+    // At once, because what counts are the items at the call; the copies are handed over to the worker.
+    const encoded = encodeItems(this.#codec, items, copyOf)
+    if (encoded instanceof Promise) encoded.catch(() => undefined) // It is awaited below, but perhaps only later.
+    const { answer } = await this.#pushing.run(async () => {
+      const own = await encoded
+      return { answer: this.#push(own, signal) }
+    }, signal)
+    return await answer
+  }
+
+  /**
+   * The next entry, as soon as there is one.
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on after it
+   * @throws {RingError} as `push`, and as `RingReader.receive`
+   * @throws the signal's reason
+   */
+  async receive({ signal }: WaitingOptions = {}): Promise<RingEntry<Out>> {
+    const options = signal === undefined ? { maxItems: 1 } : { maxItems: 1, signal }
+    const [entry] = await this.receiveMany(options)
+    if (entry === undefined) throw new Error('receiveMany answers at least one entry')
+    return entry
+  }
+
+  /**
+   * The next entries, at least one. It waits while the page has as many unacknowledged entries as the worker allows.
+   * @throws as `receive`; entries before one that does not decode are answered first
+   */
+  async receiveMany(options: ConnectionReceiveOptions = {}): Promise<readonly RingEntry<Out>[]> {
+    const { signal } = options
+    const { maxItems, maxBytes } = popBounds({ ...MOST_RECEIVED, ...options })
+    return await this.#receiving.run(async () => {
+      if (this.#undelivered === undefined) {
+        const value = await this.#call({ call: 'receive', maxItems, maxBytes }, signal)
+        const received = receivedOf(value) ?? this.#misheard()
+        this.#undelivered = { ...received, generation: this.#generation }
+      }
+      return await this.#deliver(this.#undelivered, maxItems, signal)
+    }, signal)
+  }
+
+  /** Receives one entry after the other, without an end; acknowledges nothing by itself. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<RingEntry<Out>, void, undefined> {
+    for (;;) yield await this.receive()
+  }
+
+  /**
+   * How full the ring is, and how much waits in it.
+   * @throws as `push`
+   */
+  async stats({ signal }: WaitingOptions = {}): Promise<RingConnectionStats> {
+    return statsOf(await this.#call({ call: 'stats' }, signal)) ?? this.#misheard()
+  }
+
+  /**
+   * Ends the connection: pushes that have not begun are rejected with `RING_CLOSED`, and entries that were not acknowledged are delivered
+   * again, to other pages. Never fails; can be called again.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const answer = this.#call({ call: 'close' })
+    this.#ended ??= closed()
+    // It has ended, or it ends with the answer.
+    await answer.catch(() => undefined)
+    this.#end(closed())
+  }
+
+  /** Waits until the worker listens, and its device is open. */
+  async #open(locks: WorkerLocks | undefined): Promise<void> {
+    const lock = await untilAborted(this.#welcomed.promise, this.#ending.signal)
+    if (locks !== undefined && lock !== undefined) {
+      onceFree(locks, lock, this.#ending.signal, () => this.#end(workerLost(GONE)))
+    }
+    await this.#call({ call: 'open' })
+  }
+
+  async #push(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
+    const bytes = totalBytes(items)
+    const [allItems, allBytes] = [this.#queuedItems + items.length, this.#queuedBytes + bytes]
+    if (allItems > this.#maxItems || allBytes > this.#maxBytes) {
+      const found = `${allItems} items of ${allBytes} bytes`
+      const expected = `at most ${this.#maxItems} items of ${this.#maxBytes} bytes`
+      const message = `more is waiting to be pushed than this page allows: ${found}, ${expected}`
+      throw new RingError('RING_OVERLOADED', message, { expected, found })
+    }
+    this.#queuedItems = allItems
+    this.#queuedBytes = allBytes
+    try {
+      const transfer = items.map((item) => item.buffer)
+      const value = await this.#call({ call: 'push', items: [...items] }, signal, transfer)
+      return positionOf(value) ?? this.#misheard()
+    } finally {
+      this.#queuedItems -= items.length
+      this.#queuedBytes -= bytes
+    }
+  }
+
+  /** Decodes entries in their order, up to one that does not decode; what is left is for the next call. */
+  async #deliver(
+    { entries: messages, format, generation }: Undelivered,
+    maxItems: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly RingEntry<Out>[]> {
+    const delivered: RingEntry<Out>[] = []
+    let left = messages
+    try {
+      for (const message of messages) {
+        if (delivered.length === maxItems) break
+        const { position, pushedAt, missed, entry } = message
+        const ack = this.#acknowledging(entry, generation)
+        const stored = message.bytes.length
+        try {
+          const decoding = decodeItem(this.#codec, copyOf(message.bytes), position, format)
+          const item = await untilAborted(decoding, signal, this.#ending.signal)
+          const number = itemNumber(position, format)
+          const stamp = { position, pushedAt, number, storedBytes: stored }
+          delivered.push({ item, ...stamp, ...(missed > 0 && { missed }), ack })
+        } catch (error) {
+          if (delivered.length > 0) break
+          if (isCodecError(error)) {
+            error.ack = ack
+            left = left.slice(1)
+          }
+          throw error
+        }
+        left = left.slice(1)
+      }
+      return delivered
+    } finally {
+      const isOld = generation !== this.#generation
+      this.#undelivered =
+        left.length === 0 || isOld ? undefined : { entries: left, format, generation }
+    }
+  }
+
+  /** Acknowledges an entry; again, if it failed. */
+  #acknowledging(entry: number, generation: number): () => Promise<void> {
+    let acknowledged: Promise<void> | undefined
+    const acknowledge = async (): Promise<void> => {
+      if (generation !== this.#generation) throw workerLost(GONE)
+      await this.#call({ call: 'ack', entry })
+    }
+    return () => {
+      const acknowledging = acknowledged ?? acknowledge()
+      acknowledged = acknowledging
+      acknowledging.catch(() => {
+        acknowledged = undefined
+      })
+      return acknowledging
+    }
+  }
+
+  /** Posts a call, and waits for its answer; the signal has the worker stop waiting, and what it says then counts. */
+  async #call(
+    call: Call,
+    signal?: AbortSignal,
+    transfer: readonly ArrayBufferLike[] = [],
+  ): Promise<unknown> {
+    signal?.throwIfAborted()
+    if (this.#ended !== undefined) throw this.#ended
+    const id = this.#calls++
+    const reason = (): unknown => (signal?.aborted === true ? signal.reason : this.#ended)
+    const answered = new Promise<unknown>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, reason })
+    })
+    this.#port.postMessage({ ...call, id }, transfer)
+    const listening = onAbort(signal, () => this.#port.postMessage({ call: 'stop', id }, []))
+    try {
+      return await answered
+    } finally {
+      listening()
+    }
+  }
+
+  #hear(data: unknown): void {
+    const answer = answerOf(data)
+    if (answer === undefined) {
+      this.#end(workerLost(MISHEARD, `a message of type ${typeof data}`))
+    } else if ('welcome' in answer) {
+      this.#welcomed.resolve(answer.lock)
+    } else if ('gone' in answer) {
+      const error = errorOf(answer.gone)
+      if (answer.ended) this.#end(error)
+      else this.#forget(error)
+    } else {
+      const pending = this.#pending.get(answer.id)
+      this.#pending.delete(answer.id)
+      if ('value' in answer) pending?.resolve(answer.value)
+      else pending?.reject('error' in answer ? errorOf(answer.error) : pending.reason())
+    }
+  }
+
+  #misheard(): never {
+    this.#end(workerLost(MISHEARD, 'a message with something else'))
+    throw this.#ended
+  }
+
+  /** The worker has nothing of this page any more: neither its calls nor its entries. */
+  #forget(error: Error): void {
+    this.#generation++
+    this.#undelivered = undefined
+    const pending = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { reject } of pending) reject(error)
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    if (this.#ending.signal.aborted) return
+    this.#ending.abort(error)
+    this.#port.onmessage = null
+    this.#port.close()
+    this.#release()
+    this.#forget(error)
+  }
+}
+
+/**
+ * Connects a page to a ring that its worker serves. Resolves once the worker's device is open.
+ * @throws {TypeError | RangeError} an option is out of range
+ * @throws {RingError} `RING_WORKER_LOST`: the worker's script failed, or it has ended
+ * @throws as the worker's `open`, such as `BLOCK_OPEN`; the signal's reason: without a signal it waits for as long as the worker is silent
+ */
+export async function connectRing(
+  worker: ConnectTarget,
+  options?: ConnectRingOptions<Uint8Array> & { readonly codec?: never },
+): Promise<RingConnection>
+export async function connectRing<Out, In = Out>(
+  worker: ConnectTarget,
+  options: ConnectRingOptions<Out, In> & { readonly codec: Codec<Out, In> },
+): Promise<RingConnection<Out, In>>
+export async function connectRing<Out, In = Out>(
+  worker: ConnectTarget,
+  options: ConnectRingOptions<Out, In> = {},
+): Promise<RingConnection<Out, In>> {
+  checkOptions('connectRing', options, KINDS as OptionKinds<ConnectRingOptions<Out, In>>)
+  if (typeof worker?.postMessage !== 'function') {
+    throw new TypeError(`connectRing takes a worker or a port, not ${shown(worker)}`)
+  }
+  const { maxQueuedItems = 1, maxQueuedBytes = 1, signal, locks = locksHere() } = options
+  if (!(maxQueuedItems >= 1 && maxQueuedItems <= MAX_PENDING && maxQueuedBytes >= 1)) {
+    const found = `${maxQueuedItems} and ${maxQueuedBytes}`
+    throw new RangeError(
+      `maxQueuedItems is 1 to ${MAX_PENDING}, maxQueuedBytes at least 1, not ${found}`,
+    )
+  }
+  signal?.throwIfAborted()
+  const lock = locks === undefined ? undefined : newLockName('page')
+  const release =
+    locks === undefined || lock === undefined ? () => undefined : await hold(locks, lock)
+  const { port1, port2 } = newChannel()
+  const { ring, open, end } = connectionOf(port1, options, release)
+  const onError = (event: object): void => {
+    const reason = 'message' in event ? shown(event.message) : 'it cannot be loaded'
+    end(workerLost(`The worker failed to start: ${reason}`))
+  }
+  worker.addEventListener?.('error', onError)
+  try {
+    worker.postMessage(helloMessage({ version: VERSION, port: port2, lock }), [port2 as never])
+    await untilAborted(open(locks), signal)
+    return ring
+  } catch (error) {
+    end(workerLost('The connection was given up'))
+    throw error
+  } finally {
+    worker.removeEventListener?.('error', onError)
+  }
+}
+
+/** A channel as browsers type it. */
+function newChannel(): { readonly port1: RingPort; readonly port2: RingPort } {
+  return new MessageChannel() as unknown as ReturnType<typeof newChannel>
+}
+
+function newWelcomed(): Welcomed {
+  let resolve: Welcomed['resolve'] = () => undefined
+  const promise = new Promise<string | undefined>((resolved) => {
+    resolve = resolved
+  })
+  return { promise, resolve }
+}
+
+function closed(): RingError {
+  return new RingError('RING_CLOSED', 'The connection was closed', {})
+}
+
+/** Memory that can be handed over: nobody else has it, and the item is all that is in it. */
+function copyOf(item: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(item)
+}

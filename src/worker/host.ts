@@ -1,0 +1,154 @@
+import { checkDevice } from '../block/check-device.ts'
+import type { BlockDevice } from '../block/device.ts'
+import { isRingError, RingError } from '../errors.ts'
+import type { Position } from '../position.ts'
+import { inspectRing } from '../ring/access/attach.ts'
+import { createMissing } from '../ring/queue/create-missing.ts'
+import { type ReaderOptions, RingReader } from '../ring/queue/reader.ts'
+import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
+import type { CreateOptions } from '../ring/types.ts'
+import { untilAborted } from '../util/abort.ts'
+import type { RingConnectionStats } from './protocol.ts'
+import { Supply } from './supply.ts'
+
+/** The ring that a worker serves. */
+export interface HostedRing {
+  /** Opens the device, when a page connects; it is closed with the server. If it fails, the next call tries again. */
+  readonly open: () => BlockDevice | Promise<BlockDevice>
+  /** Create the ring if the device is blank, as the options say. Default false. */
+  readonly createIfMissing?: boolean | CreateOptions
+  /** How the producer's role is taken, when a page first pushes. */
+  readonly writer?: Omit<WriterOptions<Uint8Array>, 'codec' | 'createIfMissing' | 'signal'>
+  /** How the consumer's role is taken, when a page first receives. */
+  readonly reader?: Omit<ReaderOptions<Uint8Array>, 'codec' | 'createIfMissing' | 'signal'>
+}
+
+/** A handle that throws one of these is over: the next call attaches again. */
+const ENDED: readonly string[] = [
+  'RING_POISONED',
+  'RING_CLOSED',
+  'RING_ROLE_CONFLICT',
+  'RING_LEASE_LOST',
+  'RING_REMOVED',
+]
+
+/** Something that is opened when it is needed, once at a time. */
+class Opened<T> {
+  readonly #open: () => Promise<T>
+  readonly #close: (opened: T) => Promise<void>
+  #opened: Promise<T> | undefined
+
+  constructor(open: () => Promise<T>, close: (opened: T) => Promise<void>) {
+    this.#open = open
+    this.#close = close
+  }
+
+  get(): Promise<T> {
+    if (this.#opened !== undefined) return this.#opened
+    const opened = this.#open()
+    this.#opened = opened
+    opened.catch(() => this.#forget(opened))
+    return opened
+  }
+
+  /** Closes it if an error says that it is of no use any more. */
+  async endedBy(error: unknown, opened: T): Promise<void> {
+    if (!isRingError(error) || !ENDED.includes(error.code)) return
+    if (this.#opened === undefined || (await this.#opened.catch(() => undefined)) !== opened) return
+    this.#opened = undefined
+    await this.#close(opened)
+  }
+
+  async close(): Promise<void> {
+    const opened = await this.#opened?.catch(() => undefined)
+    this.#opened = undefined
+    if (opened !== undefined) await this.#close(opened)
+  }
+
+  #forget(opened: Promise<T>): void {
+    if (this.#opened === opened) this.#opened = undefined
+  }
+}
+
+/** The device, the writer and the reader of a ring that pages share; each is opened when it is first needed. */
+export class Host {
+  readonly #closing = new AbortController()
+  readonly #device: Opened<BlockDevice>
+  readonly #writer: Opened<RingWriter>
+  readonly #supply: Opened<Supply>
+
+  constructor({ open, createIfMissing = false, writer = {}, reader = {} }: HostedRing) {
+    const { signal } = this.#closing
+    this.#device = new Opened(
+      async () => {
+        signal.throwIfAborted()
+        const device = await open()
+        try {
+          checkDevice('serveRing', device)
+          // Before anything else looks at the ring, which would find a half of it.
+          await createMissing(device, createIfMissing)
+          return device
+        } catch (error) {
+          await device?.disconnect?.()
+          throw error
+        }
+      },
+      (device) => device.disconnect(),
+    )
+    this.#writer = new Opened(
+      async () => RingWriter.open(await this.#device.get(), { ...writer, signal }),
+      (opened) => opened.close(),
+    )
+    this.#supply = new Opened(
+      async () =>
+        new Supply(await RingReader.open(await this.#device.get(), { ...reader, signal })),
+      (supply) => supply.close(),
+    )
+  }
+
+  /** Opens the device. */
+  async open(): Promise<void> {
+    await this.#device.get()
+  }
+
+  /** @throws as `RingWriter.open` and `pushMany` */
+  async push(items: readonly Uint8Array[], signal: AbortSignal): Promise<Position> {
+    const writer = await untilAborted(this.#writer.get(), signal)
+    try {
+      return await writer.pushMany(items, { signal })
+    } catch (error) {
+      await this.#writer.endedBy(error, writer)
+      throw error
+    }
+  }
+
+  /**
+   * Calls with what hands out entries.
+   * @throws as `RingReader.open`, and as the call does
+   */
+  async withSupply<T>(signal: AbortSignal, use: (supply: Supply) => Promise<T>): Promise<T> {
+    const supply = await untilAborted(this.#supply.get(), signal)
+    try {
+      return await use(supply)
+    } catch (error) {
+      await this.#supply.endedBy(error, supply)
+      throw error
+    }
+  }
+
+  /** @throws as `inspectRing` */
+  async stats(signal: AbortSignal): Promise<RingConnectionStats> {
+    const device = await untilAborted(this.#device.get(), signal)
+    const found = await inspectRing(device, { signal })
+    const { format, capacity, used, waitingItems, waitingBytes } = found
+    const waiting = waitingItems !== undefined && waitingBytes !== undefined
+    return { format, capacity, used, ...(waiting && { waitingItems, waitingBytes }) }
+  }
+
+  /** Closes all that is open. Never fails. */
+  async close(): Promise<void> {
+    this.#closing.abort(new RingError('RING_CLOSED', 'The server was closed', {}))
+    await Promise.all([this.#writer.close(), this.#supply.close()])
+    await this.#device.close()
+  }
+}

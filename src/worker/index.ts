@@ -1,0 +1,16 @@
+/**
+ * A ring that a worker holds, for pages: they push, receive and acknowledge by messages.
+ *
+ * @module shared-block-ring/worker
+ */
+export {
+  type ConnectionReceiveOptions,
+  type ConnectRingOptions,
+  type ConnectTarget,
+  connectRing,
+  RingConnection,
+} from './connect.ts'
+export type { HostedRing } from './host.ts'
+export type { WorkerLocks } from './locks.ts'
+export type { RingConnectionStats } from './protocol.ts'
+export { type RingServer, type ServeRingOptions, type ServeScope, serveRing } from './serve.ts'

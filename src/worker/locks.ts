@@ -1,0 +1,53 @@
+/** A `LockManager`, as far as it is used here: `navigator.locks`. */
+export interface WorkerLocks {
+  /** Calls back once the lock is free, and holds it until the promise settles; `signal` ends the waiting. */
+  request(
+    name: string,
+    options: { readonly signal?: AbortSignal },
+    callback: () => Promise<void>,
+  ): Promise<unknown>
+}
+
+/** Those of this page or worker; undefined where there are none, as in Node before 24. */
+export function locksHere(): WorkerLocks | undefined {
+  const { navigator } = globalThis as { readonly navigator?: { readonly locks?: WorkerLocks } }
+  return navigator?.locks
+}
+
+/** A name for a lock that nobody else has. */
+export function newLockName(whose: 'page' | 'worker'): string {
+  return `shared-block-ring:${whose}:${crypto.randomUUID()}`
+}
+
+/**
+ * Holds a lock, which the browser ends with this page or worker, whatever ends that.
+ * @returns gives it back
+ */
+export async function hold(locks: WorkerLocks, name: string): Promise<() => void> {
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  await new Promise<void>((resolve, reject) => {
+    const held = async (): Promise<void> => {
+      resolve()
+      await released
+    }
+    locks.request(name, {}, held).catch(reject)
+  })
+  return release
+}
+
+/** Calls back once nobody holds a lock any more, unless the signal is aborted before. */
+export function onceFree(
+  locks: WorkerLocks,
+  name: string,
+  signal: AbortSignal,
+  isFree: () => void,
+): void {
+  const then = async (): Promise<void> => {
+    if (!signal.aborted) isFree()
+  }
+  // A request fails because of the signal, or where no lock can be had at all: then the port alone tells of the end.
+  locks.request(name, { signal }, then).catch(() => undefined)
+}

@@ -1,0 +1,278 @@
+import { BlockError, kindOf, RingError, type RingErrorCode } from '../errors.ts'
+import type { Position } from '../position.ts'
+import { errorText } from '../util/error-text.ts'
+
+/**
+ * What a page and the worker that serves it a ring say to each other. Both sides validate all they hear: any script of the page, and
+ * with tabs that share a ring any script of the origin, can post such messages.
+ *
+ * ```
+ * page                                   worker
+ *   hello, with a port  ------------------>      on the worker's own port; all else on the new one
+ *                       <------------------ welcome
+ *   { id, call, … }     ------------------>
+ *   { id, call: 'stop' } ----------------->      the caller's signal was aborted
+ *                       <------------------ { id, value }, { id, error } or { id, stopped }: one for each call
+ *                       <------------------ { gone }: what had no answer gets none
+ * ```
+ */
+export const VERSION = 1
+
+/** The field that tells a hello from the program's own messages. */
+const HELLO = 'shared-block-ring'
+
+/** Calls without an answer on one connection, at most; and items of one push. */
+export const MAX_PENDING = 65_536
+
+/** A `MessagePort`, as far as it is used here. */
+export interface RingPort {
+  /** Called with each message. */
+  onmessage: ((event: { readonly data: unknown }) => void) | null
+  /** Posts to the other side. */
+  postMessage(message: unknown, transfer: readonly object[]): void
+  /** Listens to the other side's end, where the runtime tells of it, and to what does not arrive whole. */
+  addEventListener?(type: 'close' | 'messageerror', listener: () => void): void
+  /** Ends it. */
+  close(): void
+}
+
+/** A call with the number that its answer will have; and that its caller does not wait any longer. */
+export type Request =
+  | { readonly id: number; readonly call: 'push'; readonly items: readonly Uint8Array[] }
+  | {
+      readonly id: number
+      readonly call: 'receive'
+      readonly maxItems: number
+      readonly maxBytes: number
+    }
+  | { readonly id: number; readonly call: 'ack'; readonly entry: number }
+  | { readonly id: number; readonly call: 'open' | 'stats' | 'close' | 'stop' }
+
+/** An entry on its way to a page. */
+export interface EntryMessage {
+  /** By which it is acknowledged, on this connection. */
+  readonly entry: number
+  readonly bytes: Uint8Array
+  readonly position: Position
+  readonly pushedAt: number | undefined
+  readonly missed: number
+}
+
+/** What a call of `receive` is answered with. */
+export interface Received {
+  readonly format: 1 | 2
+  readonly entries: readonly EntryMessage[]
+}
+
+/** What `stats` answers. */
+export interface RingConnectionStats {
+  /** The ring's format. */
+  readonly format: 1 | 2
+  /** Bytes of the data area, and how many of them are in use. */
+  readonly capacity: number
+  readonly used: number
+  /** Unacknowledged items, and their bytes; absent in format 1. */
+  readonly waitingItems?: number
+  readonly waitingBytes?: number
+}
+
+/** An error on its way to a page. */
+export interface ErrorMessage {
+  readonly kind: 'ring' | 'block' | 'TypeError' | 'RangeError' | 'Error'
+  readonly code: string
+  readonly message: string
+  readonly details: object
+  readonly cause?: ErrorMessage
+}
+
+/** What a worker says. */
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: ErrorMessage }
+  | { readonly id: number; readonly stopped: true }
+  /** It listens, and holds a lock for as long as it does. */
+  | { readonly welcome: number; readonly lock: string | undefined }
+  /** Calls without an answer get none; with `ended`, later ones neither. */
+  | { readonly gone: ErrorMessage; readonly ended: boolean }
+
+/** Asks a worker for a connection. */
+export interface Hello {
+  readonly version: number
+  readonly port: RingPort
+  /** Held for as long as the page lives. */
+  readonly lock: string | undefined
+}
+
+/** A hello as it is posted. */
+export function helloMessage({ version, port, lock }: Hello): object {
+  return { [HELLO]: version, port, lock }
+}
+
+/** A hello; undefined for what is none, such as the program's own messages. */
+export function helloOf(data: unknown): Hello | undefined {
+  const { [HELLO]: version, port, lock } = fieldsOf(data)
+  if (!isCount(version) || !isPort(port)) return undefined
+  if (lock !== undefined && !isName(lock)) return undefined
+  return { version, port, lock }
+}
+
+/** A request; undefined for what is none. */
+export function requestOf(data: unknown): Request | undefined {
+  const { id, call, items, maxItems, maxBytes, entry } = fieldsOf(data)
+  if (!isCount(id)) return undefined
+  switch (call) {
+    case 'push':
+      return isItems(items) ? { id, call, items } : undefined
+    case 'receive': {
+      const isBounded = isCount(maxItems) && isCount(maxBytes) && maxItems > 0 && maxBytes > 0
+      return isBounded ? { id, call, maxItems, maxBytes } : undefined
+    }
+    case 'ack':
+      return isCount(entry) ? { id, call, entry } : undefined
+    case 'open':
+    case 'stats':
+    case 'close':
+    case 'stop':
+      return { id, call }
+    default:
+      return undefined
+  }
+}
+
+/** What a worker said; undefined for what is nothing of this protocol. */
+export function answerOf(data: unknown): Answer | undefined {
+  const said = fieldsOf(data)
+  const { id, value, error, stopped, welcome, lock, gone, ended } = said
+  if (isCount(welcome) && (lock === undefined || isName(lock))) return { welcome, lock }
+  if (gone !== undefined) {
+    const why = errorMessageOf(gone)
+    return why && { gone: why, ended: ended === true }
+  }
+  if (!isCount(id)) return undefined
+  if (stopped === true) return { id, stopped }
+  if (error === undefined) return 'value' in said ? { id, value } : undefined
+  const why = errorMessageOf(error)
+  return why && { id, error: why }
+}
+
+/** The position that a push is answered with; undefined for anything else. */
+export function positionOf(value: unknown): Position | undefined {
+  return typeof value === 'bigint' && value >= 0n ? (value as Position) : undefined
+}
+
+/** What `receive` is answered with; undefined for anything else. */
+export function receivedOf(value: unknown): Received | undefined {
+  const { format, entries } = fieldsOf(value)
+  if (!isFormat(format) || !Array.isArray(entries) || entries.length === 0) return undefined
+  const valid = entries.map(entryOf)
+  return valid.every((entry) => entry !== undefined) ? { format, entries: valid } : undefined
+}
+
+/** What `stats` is answered with; undefined for anything else. */
+export function statsOf(value: unknown): RingConnectionStats | undefined {
+  const { format, capacity, used, waitingItems, waitingBytes } = fieldsOf(value)
+  if (!isFormat(format) || !isCount(capacity) || !isCount(used)) return undefined
+  const counts = isCount(waitingItems) && isCount(waitingBytes)
+  return { format, capacity, used, ...(counts && { waitingItems, waitingBytes }) }
+}
+
+/** An error in a form that can be posted: of its details, what is plain. */
+export function errorMessage(error: unknown, depth = 0): ErrorMessage {
+  const kind = kindOf(error)
+  const { code, details, cause } = fieldsOf(error)
+  const own = kind === 'ring' || kind === 'block'
+  const known = [TypeError, RangeError].find((type) => error instanceof type)
+  return {
+    kind: own
+      ? kind
+      : known === TypeError
+        ? 'TypeError'
+        : known === undefined
+          ? 'Error'
+          : 'RangeError',
+    code: own ? String(code) : '',
+    message: errorText(error),
+    details: plain(details),
+    ...(cause !== undefined && depth < 3 && { cause: errorMessage(cause, depth + 1) }),
+  }
+}
+
+/** The error that crossed, with its type. */
+export function errorOf({ kind, code, message, details, cause: of }: ErrorMessage): Error {
+  const cause = of === undefined ? undefined : errorOf(of)
+  const options = cause === undefined ? undefined : { cause }
+  if (kind === 'ring') return new RingError(code as RingErrorCode, message, details, cause)
+  if (kind === 'block') {
+    const { device } = fieldsOf(details)
+    const where = { ...details, device: typeof device === 'string' ? device : '' }
+    return new BlockError(code, message, where, cause)
+  }
+  if (kind === 'TypeError') return new TypeError(message, options)
+  return kind === 'RangeError' ? new RangeError(message, options) : new Error(message, options)
+}
+
+/** The worker is gone, or is none that serves rings. */
+export function workerLost(reason: string, found?: string): RingError {
+  const message = `${reason}; connect again. A push without an answer may be in the ring`
+  const details = found === undefined ? {} : { expected: 'an answer of the worker', found }
+  return new RingError('RING_WORKER_LOST', message, details)
+}
+
+const KINDS = ['ring', 'block', 'TypeError', 'RangeError', 'Error'] as const
+
+function errorMessageOf(value: unknown, depth = 0): ErrorMessage | undefined {
+  const { kind: found, code, message, details, cause } = fieldsOf(value)
+  const kind = KINDS.find((each) => each === found)
+  if (kind === undefined || typeof code !== 'string' || typeof message !== 'string')
+    return undefined
+  if ((kind === 'ring' || kind === 'block') && !/^[A-Z][A-Z_]{2,63}$/.test(code)) return undefined
+  const why = depth < 3 && cause !== undefined ? errorMessageOf(cause, depth + 1) : undefined
+  return { kind, code, message, details: plain(details), ...(why && { cause: why }) }
+}
+
+function entryOf(value: unknown): EntryMessage | undefined {
+  const { entry, bytes, position: at, pushedAt, missed } = fieldsOf(value)
+  const position = positionOf(at)
+  if (!isCount(entry) || !(bytes instanceof Uint8Array) || position === undefined) return undefined
+  if (pushedAt !== undefined && typeof pushedAt !== 'number') return undefined
+  return isCount(missed) ? { entry, bytes, position, pushedAt, missed } : undefined
+}
+
+/** Those of the fields that are plain values, or objects of plain values. */
+function plain(value: unknown, isInner = false): object {
+  const entries = Object.entries(fieldsOf(value)).flatMap(([name, field]) => {
+    if (['string', 'number', 'bigint', 'boolean'].includes(typeof field)) return [[name, field]]
+    return isInner || typeof field !== 'object' ? [] : [[name, plain(field, true)]]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** The fields of an object; none of anything else. */
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 200
+}
+
+function isFormat(value: unknown): value is 1 | 2 {
+  return value === 1 || value === 2
+}
+
+function isItems(value: unknown): value is readonly Uint8Array[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_PENDING &&
+    value.every((item) => item instanceof Uint8Array)
+  )
+}
+
+function isPort(value: unknown): value is RingPort {
+  const { postMessage, close } = fieldsOf(value)
+  return typeof postMessage === 'function' && typeof close === 'function'
+}

@@ -1,0 +1,119 @@
+import { RingError } from '../errors.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { Host, type HostedRing } from './host.ts'
+import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
+import { errorMessage, type Hello, helloOf, VERSION } from './protocol.ts'
+import { Session } from './session.ts'
+
+/** Default of `maxUnacked`. */
+const MAX_UNACKED = 1024
+
+/** Where a worker hears of pages: `self`, Node's `parentPort`, or a port whose other end a page has. */
+export interface ServeScope {
+  /** Calls back with each message. */
+  addEventListener(type: 'message', listener: (event: object) => void): void
+  /** Ends that. */
+  removeEventListener(type: 'message', listener: (event: object) => void): void
+  /** Of a port: begins to deliver messages. */
+  start?(): void
+}
+
+/** What a worker serves, and how. */
+export interface ServeRingOptions extends HostedRing {
+  /** Entries that a page has and has not acknowledged, at most; its next `receive` waits. Default 1,024. */
+  readonly maxUnacked?: number
+  /** By which either side learns that the other has ended. Default: `navigator.locks`. */
+  readonly locks?: WorkerLocks
+}
+
+const KINDS: OptionKinds<ServeRingOptions> = {
+  open: 'function',
+  createIfMissing: ['boolean', 'object'],
+  writer: 'object',
+  reader: 'object',
+  maxUnacked: 'number',
+  locks: 'object',
+}
+
+/** A ring that is being served. */
+export interface RingServer extends AsyncDisposable {
+  /** Ends all connections, gives the roles back, and closes the device. Never fails; can be called again. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves a ring to pages that call `connectRing`: the worker has the device and the roles, and a page pushes, receives and acknowledges by
+ * messages. Call it before the worker's first `await`: a message that comes earlier is lost. Messages of the program's own may use
+ * the same scope.
+ *
+ * - The device, the writer and the reader are opened when a page first needs them; a call that fails to is made again by the next one.
+ * - Entries that a page did not acknowledge go to another page once it is closed, crashes or is killed.
+ *
+ * @throws {TypeError | RangeError} an option is out of range
+ * @example
+ * ```ts
+ * import { MemoryBlockDevice } from 'shared-block-ring/block'
+ * import { connectRing, serveRing } from 'shared-block-ring/worker'
+ *
+ * // In the worker; `self` there, and a device that lasts.
+ * const { port1, port2 } = new MessageChannel()
+ * const open = () => new MemoryBlockDevice({ sizeSectors: 1024 })
+ * const server = serveRing(port2, { open, createIfMissing: true })
+ *
+ * // In the page, with the worker instead of the port.
+ * const ring = await connectRing(port1)
+ * await ring.push(new TextEncoder().encode('hello'))
+ * const entry = await ring.receive()
+ * await entry.ack()
+ * await ring.close()
+ * await server.close()
+ * port1.close()
+ * ```
+ */
+export function serveRing(scope: ServeScope, options: ServeRingOptions): RingServer {
+  checkOptions('serveRing', options, KINDS)
+  const { maxUnacked = MAX_UNACKED, locks = locksHere() } = options
+  if (typeof options.open !== 'function') throw new TypeError('serveRing: option open is missing')
+  if (!(maxUnacked >= 1)) throw new RangeError(`maxUnacked is at least 1, not ${maxUnacked}`)
+  const host = new Host(options)
+  const sessions = new Set<Session>()
+  const lock = locks === undefined ? undefined : newLockName('worker')
+  const held =
+    locks === undefined || lock === undefined ? undefined : hold(locks, lock).catch(() => undefined)
+
+  const connect = async ({ port, version, lock: pageLock }: Hello): Promise<void> => {
+    const session = new Session(port, host, maxUnacked, () => sessions.delete(session))
+    sessions.add(session)
+    if (version !== VERSION) return session.refuse(`a page of another version (${version})`)
+    if (locks !== undefined && pageLock !== undefined) {
+      onceFree(locks, pageLock, session.ending, () => session.end())
+    }
+    const holds = await held
+    if (session.ending.aborted) return
+    session.say({ welcome: VERSION, lock: holds === undefined ? undefined : lock })
+  }
+  const listener = (event: object): void => {
+    const hello = 'data' in event ? helloOf(event.data) : undefined
+    if (hello !== undefined) void connect(hello)
+  }
+  scope.addEventListener('message', listener)
+  scope.start?.()
+
+  let closed: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    scope.removeEventListener('message', listener)
+    const gone = errorMessage(new RingError('RING_CLOSED', 'The worker closed the ring', {}))
+    for (const session of [...sessions]) {
+      session.say({ gone, ended: true })
+      session.end()
+    }
+    await host.close()
+    const release = await held
+    release?.()
+  }
+  const closing = (): Promise<void> => {
+    closed ??= close()
+    return closed
+  }
+  return { close: closing, [Symbol.asyncDispose]: closing }
+}

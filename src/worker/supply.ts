@@ -1,0 +1,157 @@
+import type { RingEntry } from '../ring/queue/entry.ts'
+import type { RingReader } from '../ring/queue/reader.ts'
+import { onAbort } from '../util/abort.ts'
+
+/** An entry that is in a page's hands, or on its way there. */
+export interface Delivery {
+  readonly entry: RingEntry<Uint8Array>
+  /** Its bytes; undefined once they were sent. */
+  bytes: Uint8Array | undefined
+}
+
+/** A delivery that can be sent. */
+export type WholeDelivery = Delivery & { readonly bytes: Uint8Array }
+
+/** How much a page takes. */
+export interface Limits {
+  /** How many entries, at this moment. */
+  readonly room: () => number
+  readonly maxBytes: number
+}
+
+interface Waiter extends Limits {
+  readonly resolve: (deliveries: readonly WholeDelivery[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Hands the entries of one reader to pages: each entry to one of them, in the order of their calls.
+ *
+ * - At most one read is under way. What it brings when nobody waits any more is kept for the next call.
+ * - Entries that a page did not acknowledge before it ended come back, and go out again before anything newer. Their bytes are read
+ *   again, because the first page has them.
+ */
+export class Supply {
+  readonly reader: RingReader
+  /** In the order of the ring. */
+  #ready: Delivery[] = []
+  readonly #waiting = new Set<Waiter>()
+  #isReading = false
+  #isServing = false
+
+  constructor(reader: RingReader) {
+    this.reader = reader
+  }
+
+  /**
+   * The next entries, at least one.
+   * @throws as `RingReader.receiveMany`; the signal's reason: then none was taken
+   */
+  async take(limits: Limits, signal: AbortSignal): Promise<readonly WholeDelivery[]> {
+    let waiter: Waiter | undefined
+    let listening = (): void => undefined
+    try {
+      return await new Promise((resolve, reject) => {
+        waiter = { ...limits, resolve, reject }
+        this.#waiting.add(waiter)
+        listening = onAbort(signal, () => this.#settle(waiter)?.reject(signal.reason))
+        this.serve()
+      })
+    } finally {
+      listening()
+    }
+  }
+
+  /** Takes entries back that were not acknowledged. */
+  takeBack(deliveries: readonly Delivery[]): void {
+    if (deliveries.length === 0) return
+    this.#ready = [...this.#ready, ...deliveries].sort((a, b) =>
+      a.entry.position < b.entry.position ? -1 : 1,
+    )
+    this.serve()
+  }
+
+  /** Closes the reader: what waits is rejected with `RING_CLOSED`. */
+  close(): Promise<void> {
+    return this.reader.close()
+  }
+
+  /** Hands out what there is, and reads on: to be called whenever a page has room again. */
+  serve(): void {
+    if (!this.#isServing) void this.#serve()
+  }
+
+  async #serve(): Promise<void> {
+    this.#isServing = true
+    try {
+      for (;;) {
+        const waiter = [...this.#waiting].find(({ room }) => room() > 0)
+        if (waiter === undefined) return
+        const chosen = this.#choose(waiter)
+        if (chosen.length === 0) {
+          if (!this.#isReading) void this.#read(waiter)
+          return
+        }
+        const whole = await this.#loaded(chosen)
+        // Its signal may have been aborted meanwhile.
+        const isLeft = whole.length === 0 || this.#settle(waiter) === undefined
+        if (isLeft) this.takeBack(whole)
+        else waiter.resolve(whole)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#isServing = false
+    }
+  }
+
+  /** Takes a call out of those that wait; undefined if it is settled already. */
+  #settle(waiter: Waiter | undefined): Waiter | undefined {
+    return waiter !== undefined && this.#waiting.delete(waiter) ? waiter : undefined
+  }
+
+  #choose({ room, maxBytes }: Waiter): readonly Delivery[] {
+    let bytes = 0
+    const most = this.#ready.slice(0, room())
+    const tooMany = most.findIndex(({ entry }, index) => {
+      bytes += entry.storedBytes
+      return index > 0 && bytes > maxBytes
+    })
+    return this.#ready.splice(0, tooMany < 0 ? most.length : tooMany)
+  }
+
+  /** The same deliveries with their bytes, without those whose item was overwritten meanwhile. */
+  async #loaded(deliveries: readonly Delivery[]): Promise<readonly WholeDelivery[]> {
+    const whole: WholeDelivery[] = []
+    for (const [index, delivery] of deliveries.entries()) {
+      try {
+        const bytes = delivery.bytes ?? (await this.reader.bytesOf(delivery.entry))
+        if (bytes !== undefined) whole.push(Object.assign(delivery, { bytes }))
+      } catch (error) {
+        this.#ready.unshift(...whole, ...deliveries.slice(index))
+        throw error
+      }
+    }
+    return whole
+  }
+
+  async #read({ room, maxBytes }: Waiter): Promise<void> {
+    this.#isReading = true
+    try {
+      const entries = await this.reader.receiveMany({ maxItems: room(), maxBytes })
+      this.#ready.push(...entries.map((entry) => ({ entry, bytes: entry.item })))
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#isReading = false
+    }
+    this.serve()
+  }
+
+  /** Whoever waits is told; the next call tries again. */
+  #fail(error: unknown): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const { reject } of waiting) reject(error)
+  }
+}

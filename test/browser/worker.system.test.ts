@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { needs } from '../helpers/interop.ts'
+import { Chromium, chromiumMissing, type Tab } from './chromium.ts'
+
+/** Only what hangs takes so long. */
+const SOON = { timeout: 30_000 }
+const missing = chromiumMissing()
+let chromium: Chromium
+
+beforeAll(async () => {
+  if (missing === undefined) chromium = await Chromium.start()
+})
+beforeEach((context) => needs(context, missing))
+afterAll(async () => {
+  await chromium?.[Symbol.asyncDispose]()
+})
+
+/** Runs a script in the page; what it returns, or the error that it threw. */
+async function run<T>(tab: Tab, script: string): Promise<T> {
+  const { value, error } = await tab.page.evaluate(async (source) => {
+    const AsyncFunction = (async () => undefined).constructor as new (
+      text: string,
+    ) => () => Promise<unknown>
+    try {
+      return { value: await new AsyncFunction(source)(), error: undefined }
+    } catch (thrown) {
+      const { name, code, message } = thrown as Error & { code?: string }
+      return { value: undefined, error: { name, code, message } }
+    }
+  }, script)
+  if (error !== undefined) throw Object.assign(new Error(error.message), error)
+  return value as T
+}
+
+/** A tab whose page is connected to a worker of its own, which serves a ring. */
+async function connected(ring: string, bytes = 1 << 20): Promise<Tab> {
+  const tab = await chromium.tab()
+  await run(
+    tab,
+    `
+    const { connectRing } = await import('/dist/worker/index.js')
+    const { json } = await import('/dist/codec/index.js')
+    globalThis.worker = new Worker('/serving.mjs?ring=${ring}&bytes=${bytes}', { type: 'module' })
+    globalThis.ring = await connectRing(worker, { codec: json() })
+    globalThis.take = async () => {
+      const entries = await ring.receiveMany()
+      return entries.map(({ item }) => item)
+    }`,
+  )
+  return tab
+}
+
+test('a page pushes, receives and acknowledges, and the next one gets what it did not', async () => {
+  const tab = await connected('simple')
+  await run(tab, 'await ring.pushMany([1, 2, 3])')
+  const stats = await run(tab, 'return await ring.stats()')
+  expect(stats).toMatchObject({ format: 2, waitingItems: 3 })
+  const items = await run(
+    tab,
+    `
+    const [one, two, three] = await ring.receiveMany()
+    await three.ack()
+    await one.ack()
+    return [one.item, two.item, three.item]`,
+  )
+  expect(items).toEqual([1, 2, 3])
+  await tab.page.close()
+  const next = await connected('simple')
+  await expect
+    .poll(() => run(next, 'return await take()').catch(({ code }) => code), SOON)
+    .toEqual([2, 3])
+  await next.page.close()
+})
+
+test('what a page has pushed outlives its process, which is killed in the middle of pushes', async () => {
+  const tab = await connected('killed', 4 << 20)
+  await run(
+    tab,
+    `
+    globalThis.pushed = -1
+    const pushOn = async () => {
+      for (let number = 0; ; number++) {
+        await ring.push({ number, filler: 'x'.repeat((number * 331) % 3000) })
+        globalThis.pushed = number
+      }
+    }
+    void pushOn()`,
+  )
+  await expect.poll(() => run<number>(tab, 'return pushed'), SOON).toBeGreaterThan(20)
+  const pushed = await run<number>(tab, 'return pushed')
+  expect(await chromium.killRenderers()).toBeGreaterThan(0)
+  const next = await connected('killed', 4 << 20)
+  const items = await run<readonly { readonly number: number }[]>(
+    next,
+    `
+    const items = []
+    while ((await ring.stats()).waitingItems > 0) {
+      for (const entry of await ring.receiveMany()) {
+        items.push(entry.item)
+        await entry.ack()
+      }
+    }
+    return items`,
+  )
+  expect(items.map(({ number }) => number)).toEqual(items.map((_, number) => number))
+  expect(items.length).toBeGreaterThan(pushed)
+  await next.page.close()
+})
+
+test('a worker that is terminated rejects what waits', async () => {
+  const tab = await connected('terminated')
+  const codes = await run(
+    tab,
+    `
+    const waiting = [ring.receive(), ring.receive()]
+    await ring.stats()
+    worker.terminate()
+    const results = await Promise.allSettled([...waiting, waiting[0].catch(() => ring.push(1))])
+    return results.map(({ reason }) => reason.code)`,
+  )
+  expect(codes).toEqual(['RING_WORKER_LOST', 'RING_WORKER_LOST', 'RING_WORKER_LOST'])
+  await tab.page.close()
+})
+
+test('a script that fails, or that is not there, is told', async () => {
+  const tab = await chromium.tab()
+  const code = await run(
+    tab,
+    `
+    const { connectRing } = await import('/dist/worker/index.js')
+    const worker = new Worker('/no-such-script.js', { type: 'module' })
+    return await connectRing(worker).catch(({ code }) => code)`,
+  )
+  expect(code).toBe('RING_WORKER_LOST')
+  await tab.page.close()
+})
+
+test('two tabs: a role is one tab’s, and the other’s once that is closed', async () => {
+  const [one, two] = [await connected('two'), await connected('two')]
+  await run(one, 'await ring.push("of one")')
+  await expect(run(two, 'await ring.push("of two")')).rejects.toMatchObject({
+    code: 'BLOCK_CLAIMED',
+  })
+  expect(await run(two, 'return await take()')).toEqual(['of one'])
+  await one.page.close()
+  const push = (): Promise<unknown> =>
+    run(two, 'await ring.push("of two"); return "done"').catch(({ code }) => code)
+  await expect.poll(push, SOON).toBe('done')
+  expect(await run(two, 'return await take()')).toEqual(['of two'])
+  await two.page.close()
+})
+
+test('pages of one worker share its ring, and a page that goes leaves its entries to the others', async () => {
+  const tab = await connected('shared')
+  const items = await run(
+    tab,
+    `
+    const { connectRing } = await import('/dist/worker/index.js')
+    const { json } = await import('/dist/codec/index.js')
+    await ring.pushMany([1, 2])
+    const entries = await ring.receiveMany()
+    const other = await connectRing(worker, { codec: json() })
+    const waiting = other.receiveMany()
+    await entries[1].ack()
+    await ring.close()
+    return [entries.map(({ item }) => item), (await waiting).map(({ item }) => item)]`,
+  )
+  expect(items).toEqual([[1, 2], [1]])
+  await tab.page.close()
+})
+
+test('a quota that is used up is told when the ring is made, and not met later', async () => {
+  const tab = await connected('small')
+  await chromium.setRoom(tab, 2 << 20)
+  await run(tab, 'await ring.pushMany(Array.from({ length: 100 }, (_, number) => ({ number })))')
+  await expect(connected('large', 8 << 20)).rejects.toMatchObject({
+    name: 'BlockError',
+    code: 'BLOCK_IO',
+    message: expect.stringContaining('the quota of this origin is used up'),
+  })
+  await chromium.setRoom(tab, undefined)
+  await tab.page.close()
+})
+
+test('the page of docs/browser.md sends what a killed tab had pushed', async () => {
+  const { orders } = chromium
+  orders.up = true
+  const first = await chromium.tab()
+  await run(
+    first,
+    `
+    const page = await import('/page.js')
+    await page.order({ id: 'of a killed tab' })`,
+  )
+  await chromium.killRenderers()
+  const second = await chromium.tab()
+  await run(
+    second,
+    `
+    const page = await import('/page.js')
+    await page.order({ id: 'of the next' })
+    void page.send()`,
+  )
+  await expect
+    .poll(() => orders.taken, SOON)
+    .toEqual([{ id: 'of a killed tab' }, { id: 'of the next' }])
+  await second.page.close()
+})

@@ -1,0 +1,320 @@
+import { expect, test } from 'vitest'
+import { json } from '../../src/codec/index.ts'
+import { BlockError, isCodecError, RingError } from '../../src/errors.ts'
+import { connectRing, serveRing } from '../../src/worker/index.ts'
+import { FakeLocks, item, LastingDevice, TestWorker, texts } from './worker.ts'
+
+/** Whether a promise has settled, once all that is under way had its turn. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false
+  const settle = (): void => {
+    settled = true
+  }
+  promise.then(settle, settle)
+  for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve))
+  return settled
+}
+
+test('a page pushes, receives, and acknowledges in any order', async () => {
+  await using worker = new TestWorker()
+  const page = await worker.page()
+  const positions = await Promise.all(['a', 'b', 'c'].map((text) => page.push(item(text))))
+  expect([...positions].sort()).toEqual(positions)
+  expect(await page.stats()).toMatchObject({ format: 2, waitingItems: 3, waitingBytes: 3 })
+
+  const entries = await page.receiveMany()
+  expect(texts(entries)).toEqual(['a', 'b', 'c'])
+  expect(entries.map(({ position }) => position)).toEqual(positions)
+  const [first, , third] = entries
+  expect(first).toMatchObject({ number: 1, storedBytes: 1, pushedAt: expect.any(Number) })
+  await third?.ack()
+  expect((await page.stats()).waitingItems).toBe(3)
+  await first?.ack()
+  await first?.ack()
+  expect((await page.stats()).waitingItems).toBe(2)
+  await page.close()
+  await page.close()
+  await expect(page.push(item('d'))).rejects.toMatchObject({ code: 'RING_CLOSED' })
+
+  // Only what was not acknowledged comes again.
+  const next = await worker.page()
+  expect(texts([await next.receive()])).toEqual(['b'])
+})
+
+test('a loop receives what is pushed while it waits', async () => {
+  await using worker = new TestWorker()
+  const page = await worker.page()
+  const received: string[] = []
+  const loop = (async () => {
+    for await (const entry of page) {
+      received.push(...texts([entry]))
+      await entry.ack()
+      if (received.length === 2) return
+    }
+  })()
+  await page.push(item('one'))
+  await page.push(item('two'))
+  await loop
+  expect(received).toEqual(['one', 'two'])
+})
+
+test('a push resolves when it is durable, and not before', async () => {
+  await using worker = new TestWorker()
+  const page = await worker.page()
+  await page.push(item('opens the writer'))
+  let goOn = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  worker.device.before = ({ operation }) => (operation === 'write' ? held : undefined)
+  const pushed = page.push(item('held'))
+  expect(await isSettled(pushed)).toBe(false)
+  goOn()
+  await pushed
+})
+
+test('an item is pushed as it was at the call, and a view takes nothing else with it', async () => {
+  await using worker = new TestWorker()
+  const page = await worker.page()
+  const memory = new Uint8Array([1, 2, 3, 4, 5])
+  const pushed = page.pushMany([memory.subarray(1, 3), memory, memory.subarray(2, 2)])
+  memory.fill(9)
+  await pushed
+  expect(memory).toHaveLength(5)
+  const entries = await page.receiveMany()
+  expect(entries.map((entry) => [...entry.item])).toEqual([[2, 3], [1, 2, 3, 4, 5], []])
+  for (const entry of entries) expect(entry.item.buffer.byteLength).toBe(entry.item.length)
+})
+
+test('the page has the codec, and steps over what does not decode', async () => {
+  await using worker = new TestWorker()
+  const bytes = await worker.page()
+  await bytes.pushMany([item('{"a":1}'), item('{'), item('{"b":2}')])
+  await bytes.close()
+  const page = await connectRing(worker.target, { codec: json<object>() })
+  const circle: { self?: object } = {}
+  circle.self = circle
+  await expect(page.push(circle)).rejects.toMatchObject({ code: 'CODEC_ENCODE' })
+
+  const [first, ...none] = await page.receiveMany()
+  expect(first?.item).toEqual({ a: 1 })
+  expect(none).toEqual([])
+  const error = await page.receive().catch((thrown: unknown) => thrown)
+  if (!isCodecError(error)) throw error
+  expect(error).toMatchObject({ code: 'CODEC_DECODE', details: { codec: 'JSON' } })
+  expect(texts([{ item: error.details.bytes ?? new Uint8Array() }])).toEqual(['{'])
+  const last = await page.receive()
+  expect(last.item).toEqual({ b: 2 })
+  await Promise.all([last.ack(), error.ack?.(), first?.ack()])
+  expect((await page.stats()).waitingItems).toBe(0)
+})
+
+test('a codec that takes its time lets no later push overtake', async () => {
+  await using worker = new TestWorker()
+  const waits = [30, 0, 10]
+  const codec = {
+    name: 'slow',
+    encode: async (text: string) => {
+      await new Promise((resolve) => setTimeout(resolve, waits.shift()))
+      return item(text)
+    },
+    decode: async (bytes: Uint8Array) => texts([{ item: bytes }])[0] ?? '',
+  }
+  const page = await connectRing(worker.target, { codec })
+  await Promise.all(['a', 'b', 'c'].map((text) => page.push(text)))
+  expect((await page.receiveMany()).map((entry) => entry.item)).toEqual(['a', 'b', 'c'])
+})
+
+test('errors cross with their type, code and details', async () => {
+  const open = async (): Promise<never> => {
+    const cause = new RangeError('of a reason')
+    throw new BlockError('BLOCK_OPEN', 'no file', { device: 'x', sector: 7 }, { cause })
+  }
+  await using closed = new TestWorker({ open })
+  const refused = await closed.page().catch((thrown: unknown) => thrown)
+  expect(refused).toBeInstanceOf(BlockError)
+  expect(refused).toMatchObject({
+    code: 'BLOCK_OPEN',
+    message: 'no file',
+    details: { device: 'x', sector: 7 },
+  })
+
+  await using blank = new TestWorker({ createIfMissing: false })
+  const page = await blank.page()
+  const error = await page.push(item('a')).catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(RingError)
+  expect(error).toMatchObject({
+    code: 'RING_NOT_INITIALISED',
+    details: { expected: expect.any(String) },
+  })
+  // The next call tries again.
+  await using other = new TestWorker({}, blank.device)
+  await (await other.page()).push(item('a'))
+  await other.server.close()
+  await page.push(item('b'))
+
+  const large = new Uint8Array(1 << 20)
+  await expect(page.push(large)).rejects.toMatchObject({ code: 'RING_ITEM_TOO_LARGE' })
+  await expect(page.receiveMany({ maxItems: 0 })).rejects.toThrow(RangeError)
+  await expect(page.push('text' as unknown as Uint8Array)).rejects.toMatchObject({
+    code: 'CODEC_ENCODE',
+  })
+})
+
+test('a writer that is over is replaced, and what it had not written is rejected', async () => {
+  await using worker = new TestWorker()
+  const page = await worker.page()
+  await page.push(item('a'))
+  worker.device.before = ({ operation }) => {
+    if (operation !== 'read') throw new BlockError('BLOCK_IO', 'broken', { device: 'x' })
+  }
+  await expect(page.push(item('b'))).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  await expect(page.push(item('c'))).rejects.toMatchObject({ code: 'RING_POISONED' })
+  worker.device.before = () => undefined
+  await page.push(item('d'))
+  expect(texts(await page.receiveMany())).toEqual(['a', 'd'])
+})
+
+test.each(['is closed', 'crashes'] as const)(
+  'what a page that %s did not acknowledge goes to another one, which waits for it',
+  async (how) => {
+    const locks = new FakeLocks()
+    await using worker = new TestWorker({ locks: locks.of('worker') })
+    const first = await worker.page({ locks: locks.of('first') })
+    await first.pushMany(['a', 'b', 'c', 'd'].map(item))
+    const [a, b, c] = await first.receiveMany({ maxItems: 3 })
+    await b?.ack()
+    expect(texts([a, c].flatMap((entry) => entry ?? []))).toEqual(['a', 'c'])
+    const second = await worker.page({ locks: locks.of('second') })
+    expect(texts([await second.receive()])).toEqual(['d'])
+    const waiting = second.receiveMany()
+    expect(await isSettled(waiting)).toBe(false)
+    if (how === 'is closed') await first.close()
+    else locks.crash('first')
+    expect(texts(await waiting)).toEqual(['a', 'c'])
+    // They are the second page's now.
+    await expect(a?.ack()).rejects.toThrow(RingError)
+  },
+)
+
+test('what waits is rejected when the worker ends without a word, and later calls too', async () => {
+  const locks = new FakeLocks()
+  const device = new LastingDevice()
+  const worker = new TestWorker({ locks: locks.of('worker') }, device)
+  const page = await worker.page({ locks: locks.of('page') })
+  await page.push(item('a'))
+  const entry = await page.receive()
+  device.before = () => new Promise<void>(() => undefined)
+  const waiting = [page.push(item('b')), page.receive(), page.stats(), entry.ack()]
+  const results = Promise.allSettled(waiting)
+  locks.crash('worker')
+  const lost = { status: 'rejected', reason: expect.any(RingError) }
+  expect(await results).toEqual([lost, lost, lost, lost])
+  for (const waited of waiting)
+    await expect(waited).rejects.toMatchObject({ code: 'RING_WORKER_LOST' })
+  await expect(page.push(item('c'))).rejects.toMatchObject({ code: 'RING_WORKER_LOST' })
+  await page.close()
+})
+
+test('a server that is closed says so, and gives the roles back', async () => {
+  const worker = new TestWorker()
+  const page = await worker.page()
+  await page.push(item('a'))
+  const waiting = page.receiveMany()
+  await waiting
+  const more = page.receive()
+  more.catch(() => undefined)
+  await worker.server.close()
+  await worker.server.close()
+  await expect(more).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await expect(page.stats()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await using next = new TestWorker({}, worker.device)
+  expect(texts([await (await next.page()).receive()])).toEqual(['a'])
+  await worker[Symbol.asyncDispose]()
+})
+
+test('a signal ends the waiting: then nothing was pushed, and no entry is lost', async () => {
+  await using worker = new TestWorker({}, new LastingDevice(128))
+  const page = await worker.page()
+  const filler = new Uint8Array(3000)
+  let pushed = 0
+  for (let full = false; !full; ) {
+    const push = page.push(filler, { signal: AbortSignal.timeout(200) })
+    full = await push.then(
+      () => false,
+      () => true,
+    )
+    if (!full) pushed++
+  }
+  const stop = new AbortController()
+  const waiting = page.push(item('never'), { signal: stop.signal })
+  stop.abort(new Error('enough'))
+  await expect(waiting).rejects.toThrow('enough')
+  await expect(page.push(item('x'), { signal: stop.signal })).rejects.toThrow('enough')
+  expect((await page.stats()).waitingItems).toBe(pushed)
+
+  for (let left = pushed; left > 0; left--) await (await page.receive()).ack()
+  const ending = new AbortController()
+  const receiving = page.receive({ signal: ending.signal })
+  ending.abort(new Error('no more'))
+  await expect(receiving).rejects.toThrow('no more')
+  await page.push(item('kept'))
+  expect(texts([await page.receive()])).toEqual(['kept'])
+})
+
+test('closing rejects what waits, which is then not in the ring', async () => {
+  const worker = new TestWorker({}, new LastingDevice(128))
+  const page = await worker.page()
+  const pushes = Array.from({ length: 40 }, () => page.push(new Uint8Array(3000)))
+  const settled = Promise.allSettled(pushes)
+  await pushes[0]
+  const receiving = page.receiveMany({ maxItems: 1 })
+  await receiving
+  await page.close()
+  const results = await settled
+  const done = results.filter(({ status }) => status === 'fulfilled').length
+  for (const result of results) {
+    if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'RING_CLOSED' })
+  }
+  expect(done).toBeLessThan(40)
+  const next = await worker.page()
+  expect((await next.stats()).waitingItems).toBe(done)
+  await worker[Symbol.asyncDispose]()
+})
+
+test('what waits is bounded on both sides', async () => {
+  await using worker = new TestWorker({ maxUnacked: 2 })
+  const page = await worker.page({ maxQueuedItems: 3, maxQueuedBytes: 100 })
+  const three = page.pushMany(['a', 'b', 'c'].map(item))
+  await expect(page.push(item('d'))).rejects.toMatchObject({
+    code: 'RING_OVERLOADED',
+    details: { found: '4 items of 4 bytes' },
+  })
+  await three
+  await expect(page.push(new Uint8Array(101))).rejects.toMatchObject({ code: 'RING_OVERLOADED' })
+
+  const entries = await page.receiveMany()
+  expect(texts(entries)).toEqual(['a', 'b'])
+  const waiting = page.receiveMany()
+  expect(await isSettled(waiting)).toBe(false)
+  await entries[1]?.ack()
+  expect(texts(await waiting)).toEqual(['c'])
+})
+
+test('options are checked before anything happens', async () => {
+  await using worker = new TestWorker()
+  const { port1, port2 } = new MessageChannel()
+  const target = worker.target
+  expect(() => serveRing(port2, {} as never)).toThrow(TypeError)
+  expect(() => serveRing(port2, { open: () => worker.device, maxUnacked: 0 })).toThrow(RangeError)
+  expect(() => serveRing(port2, { open: () => worker.device, extra: 1 } as never)).toThrow('extra')
+  await expect(connectRing(undefined as never)).rejects.toThrow(TypeError)
+  await expect(connectRing(target, { maxQueuedItems: 0 })).rejects.toThrow(RangeError)
+  await expect(connectRing(target, { maxQueuedItems: 65_537 })).rejects.toThrow(RangeError)
+  const aborted = AbortSignal.abort(new Error('not now'))
+  await expect(connectRing(target, { signal: aborted })).rejects.toThrow('not now')
+  // Nobody serves this one.
+  const silent = connectRing(port1, { signal: AbortSignal.timeout(50) })
+  await expect(silent).rejects.toThrow('timeout')
+  port1.close()
+})
