@@ -7,7 +7,7 @@ import { type DeviceContent, describeContent, readContent } from '../report/sign
 import type { CreateOptions } from '../types.ts'
 import { cursorAt } from './disk/cursor.ts'
 import { encodeGuard, isGuarded } from './disk/guard.ts'
-import { isSound, readSuperblocks } from './disk/identify.ts'
+import { readSuperblocks } from './disk/identify.ts'
 import {
   BLOCK_SIZES,
   DEFAULT_BLOCK_SIZE,
@@ -18,6 +18,7 @@ import {
 import { ORIGIN } from './disk/log-position.ts'
 import { encodeConsumerSlot, encodeProducerSlot } from './disk/slots.ts'
 import { encodeSuperblock, MAX_NAME_BYTES, type Superblock } from './disk/superblock.ts'
+import { isSound } from './disk/superblock-copy.ts'
 
 const UUID_BYTES = 16
 

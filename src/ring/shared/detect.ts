@@ -4,7 +4,8 @@ import { isRingError, RingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { hasMagic } from '../format1/magic.ts'
 import { GUARD_BYTES, isGuarded, saidByGuard } from '../format2/disk/guard.ts'
-import { credible, describeRing, isSound, readSuperblocks } from '../format2/disk/identify.ts'
+import { credible, readSuperblocks } from '../format2/disk/identify.ts'
+import { describeRing, isSound } from '../format2/disk/superblock-copy.ts'
 
 /** Loaded on demand: the guard of most devices says what they hold. */
 const directories = new Lazy(() => import('../format2/disk/directory-copies.ts'))

@@ -95,7 +95,7 @@ export const HOSTILE = [
   ]),
   mutant('superblocks may contradict each other', [
     IDENTIFY,
-    'if (others.length > 0) throw ambiguous',
-    'if (others.length > 3) throw ambiguous',
+    'if (others.length > 0) {',
+    'if (others.length > 3) {',
   ]),
 ]

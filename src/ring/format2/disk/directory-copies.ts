@@ -10,8 +10,8 @@ import {
   POOL_START,
   parseDirectory,
 } from './directory.ts'
-import type { SoundCopy } from './identify.ts'
 import type { UnknownFeatures } from './superblock.ts'
+import type { SoundCopy } from './superblock-copy.ts'
 
 /** A copy of a pool's directory, as it was read. */
 export interface DirectoryCopy {

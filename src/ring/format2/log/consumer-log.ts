@@ -1,7 +1,6 @@
 import type { PooledBuffer } from '../../../block/buffer-pool.ts'
 import type { RingError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
-import { Lazy } from '../../../util/lazy.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from '../../shared/item-limits.ts'
 import { type Cursor, cursorAt, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'
@@ -10,12 +9,9 @@ import type { ProducerSlot } from '../disk/slots.ts'
 import { fromPosition, positionsFrom, toPosition } from '../position.ts'
 import type { BatchSegment, DamagedSegment } from './batch-index.ts'
 import { contradiction } from './log-errors.ts'
-import { isSuspect, LogFront, type Suspect } from './log-front.ts'
+import { isSuspect, LogFront, type Losses, losses, type Suspect } from './log-front.ts'
 import type { Batch } from './log-reader.ts'
 import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from './next.ts'
-
-const losses = new Lazy(() => import('./losses.ts'))
-type Losses = typeof import('./losses.ts')
 
 /**
  * The log as a consumer reads it, from its cursor to the end of what it has seen. `verify` reads through the same code, so both

@@ -15,8 +15,9 @@ import { contradiction } from './log-errors.ts'
 import { type Batch, LogReader } from './log-reader.ts'
 import type { Nothing } from './next.ts'
 
-const losses = new Lazy(() => import('./losses.ts'))
-type Losses = typeof import('./losses.ts')
+/** What words losses: loaded when there are any. */
+export const losses: Lazy<Losses> = new Lazy(() => import('./losses.ts'))
+export type Losses = typeof import('./losses.ts')
 
 /** A log position where the log contradicts what the producer's slots said when they were last read. */
 export interface Suspect {

@@ -1,0 +1,52 @@
+import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
+import { readRange } from '../../../block/read-range.ts'
+import { RingError } from '../../../errors.ts'
+import { notInitialised } from '../../report/signatures.ts'
+import { GUARD_BYTES, isGuarded } from './guard.ts'
+import type { UnknownFeatures } from './superblock.ts'
+import { describeRing, featuresOf, type SoundCopy } from './superblock-copy.ts'
+
+// Why a device is not one ring of this version, in words. Loaded when a device is refused.
+
+/** No superblock counts. */
+export async function noSuperblock(device: BlockDevice, info: BlockInfo): Promise<RingError> {
+  if (!isGuarded((await readRange(device, 0, GUARD_BYTES, info)).bytes)) {
+    return await notInitialised(device)
+  }
+  return new RingError(
+    'RING_CORRUPT',
+    `None of the three superblocks of ${device.name} can be read. If its creation was cut short, create it again: sbr create ` +
+      `${device.name}; if the device has grown since, search for the third copy: sbr repair ${device.name}`,
+    { device: device.name, field: 'superblock', expected: 'a superblock', found: 'none' },
+  )
+}
+
+/** Superblocks contradict each other. */
+export function ambiguous(device: string, copies: readonly SoundCopy[]): RingError {
+  const found = copies
+    .map(({ offset, superblock }) => `at byte ${offset} ${describeRing(superblock)}`)
+    .join('; ')
+  return new RingError(
+    'RING_CORRUPT',
+    `The superblocks of ${device} describe different rings, and nothing tells which of them counts: ${found}. ` +
+      `Nothing was changed; sbr dump ${device} --at OFFSET shows each. Keep a copy of the device, overwrite the wrong ones ` +
+      `with zeroes, a whole block each, and have them written again: sbr repair ${device} --write`,
+    {
+      device,
+      field: 'superblocks',
+      offset: copies.at(-1)?.offset ?? 0,
+      expected: 'copies of one ring',
+      found,
+    },
+  )
+}
+
+/** The only ring has features that are unknown. */
+export function unsupported(features: UnknownFeatures, device: string): RingError {
+  const found = featuresOf(features)
+  return new RingError(
+    'RING_UNSUPPORTED',
+    `The ring on ${device} uses features that this version does not know (${found}); use a newer one`,
+    { device, field: 'features', expected: 'none', found },
+  )
+}
