@@ -122,22 +122,22 @@ test('the files of a private window are its own, and gone with it', async () => 
 })
 
 test('orders wait in an outbox while the service is down, also over a killed tab', async () => {
-  const { orders } = chromium
+  const { orders } = chromium.server
   orders.up = false
   const first = await chromium.tab()
-  await first.call('outbox', 'unsent', `${chromium.url}orders`, [{ order: 1 }, { order: 2 }])
+  await first.call('outbox', 'unsent', `${chromium.server.url}orders`, [{ order: 1 }, { order: 2 }])
   await expect.poll(() => orders.refused, SOON).toBeGreaterThan(2)
   await chromium.killRenderers()
   orders.up = true
   const second = await chromium.tab()
-  await second.call('outbox', 'unsent', `${chromium.url}orders`, [{ order: 3 }])
+  await second.call('outbox', 'unsent', `${chromium.server.url}orders`, [{ order: 3 }])
   await expect.poll(() => orders.taken.length, SOON).toBeGreaterThanOrEqual(3)
   expect(orders.taken).toEqual([{ order: 1 }, { order: 2 }, { order: 3 }])
 })
 
 test('the outbox of docs/browser.md sends what it stored', async () => {
   const { page } = await chromium.tab()
-  const { orders } = chromium
+  const { orders } = chromium.server
   orders.up = true
   const stored = await page.evaluate(
     async (order) => {

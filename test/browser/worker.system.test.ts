@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
-import { Chromium, chromiumMissing, type Tab } from './chromium.ts'
+import { Chromium, chromiumMissing } from './chromium.ts'
+import { connect, run, type Tab } from './tabs.ts'
 
 /** Only what hangs takes so long. */
 const SOON = { timeout: 30_000 }
@@ -15,39 +16,9 @@ afterAll(async () => {
   await chromium?.[Symbol.asyncDispose]()
 })
 
-/** Runs a script in the page; what it returns, or the error that it threw. */
-async function run<T>(tab: Tab, script: string): Promise<T> {
-  const { value, error } = await tab.page.evaluate(async (source) => {
-    const AsyncFunction = (async () => undefined).constructor as new (
-      text: string,
-    ) => () => Promise<unknown>
-    try {
-      return { value: await new AsyncFunction(source)(), error: undefined }
-    } catch (thrown) {
-      const { name, code, message } = thrown as Error & { code?: string }
-      return { value: undefined, error: { name, code, message } }
-    }
-  }, script)
-  if (error !== undefined) throw Object.assign(new Error(error.message), error)
-  return value as T
-}
-
 /** A tab whose page is connected to a worker of its own, which serves a ring. */
-async function connected(ring: string, bytes = 1 << 20): Promise<Tab> {
-  const tab = await chromium.tab()
-  await run(
-    tab,
-    `
-    const { connectRing } = await import('/dist/worker/index.js')
-    const { json } = await import('/dist/codec/index.js')
-    globalThis.worker = new Worker('/serving.mjs?ring=${ring}&bytes=${bytes}', { type: 'module' })
-    globalThis.ring = await connectRing(worker, { codec: json() })
-    globalThis.take = async () => {
-      const entries = await ring.receiveMany()
-      return entries.map(({ item }) => item)
-    }`,
-  )
-  return tab
+async function connected(ring: string, bytes?: number): Promise<Tab> {
+  return await connect(await chromium.tab(), ring, bytes)
 }
 
 test('a page pushes, receives and acknowledges, and the next one gets what it did not', async () => {
@@ -183,7 +154,7 @@ test('a quota that is used up is told when the ring is made, and not met later',
 })
 
 test('the page of docs/browser.md sends what a killed tab had pushed', async () => {
-  const { orders } = chromium
+  const { orders } = chromium.server
   orders.up = true
   const first = await chromium.tab()
   await run(
