@@ -21,7 +21,7 @@ import {
   checkTransfer,
   disconnected,
   readOnly,
-  unsupported,
+  unsupportedError,
 } from './validate.ts'
 
 /** Zeroes are written in pieces of at most this many bytes. */
@@ -110,7 +110,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     _sectors: number,
     _permit: Permit,
   ): Promise<void> {
-    throw unsupported(this.name, 'discard')
+    throw unsupportedError(this.name, 'discard')
   }
 
   /** Makes these sectors read as zeroes. */
@@ -135,22 +135,22 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   /** Changes the size, and sets `info` (capability `resize`). New sectors read as zeroes. */
   protected async doResize(_sizeSectors: number): Promise<void> {
-    throw unsupported(this.name, 'resize')
+    throw unsupportedError(this.name, 'resize')
   }
 
   /** The first sector from `sectorStart` on that may hold data, or the size (capability `seek`). */
   protected async doSeekMapped(_sectorStart: number): Promise<number> {
-    throw unsupported(this.name, 'seekMapped')
+    throw unsupportedError(this.name, 'seekMapped')
   }
 
   /** The first sector from `sectorStart` on that is a hole, or the size (capability `seek`). */
   protected async doSeekUnmapped(_sectorStart: number): Promise<number> {
-    throw unsupported(this.name, 'seekUnmapped')
+    throw unsupportedError(this.name, 'seekUnmapped')
   }
 
   /** Makes a role exclusive until the process ends (capability `claim`); throws `claimed` if it is held. See `LocalClaims`. */
   protected async doClaim(_role: string, _options: ClaimOptions): Promise<BlockClaim> {
-    throw unsupported(this.name, 'claim')
+    throw unsupportedError(this.name, 'claim')
   }
 
   /** Asks whoever holds the role (capability `claim`). */
@@ -159,7 +159,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     _request: string,
     _options: AskOptions,
   ): Promise<string | undefined> {
-    throw unsupported(this.name, 'ask')
+    throw unsupportedError(this.name, 'ask')
   }
 
   /** Who holds the role (capability `claim`). A back-end that cannot know returns undefined. */
@@ -172,7 +172,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
 
   /** Calls back when the device may have changed (capability `watch`). */
   protected doWatch(_onChange: () => void): BlockWatch {
-    throw unsupported(this.name, 'watch')
+    throw unsupportedError(this.name, 'watch')
   }
 
   getInfo(): Promise<BlockInfo> {
@@ -358,7 +358,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
   }
 
   #checkCapability(capability: 'discard' | 'resize' | 'seek' | 'claim' | 'watch'): void {
-    if (!this.capabilities[capability]) throw unsupported(this.name, capability)
+    if (!this.capabilities[capability]) throw unsupportedError(this.name, capability)
   }
 
   #checkWritable(): void {

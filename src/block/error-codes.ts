@@ -7,9 +7,9 @@ export const BLOCK_ERROR_CODES = [
   'BLOCK_DISCONNECTED',
   /** The device takes no writes. Nothing was written: a ring's handle stays usable. */
   'BLOCK_READ_ONLY',
-  /** The device cannot do this. Thrown by `BaseBlockDevice` where `capabilities` says so; see `unsupported`. */
+  /** The device cannot do this. Thrown by `BaseBlockDevice` where `capabilities` says so; see `unsupportedError`. */
   'BLOCK_UNSUPPORTED',
-  /** Another process has the role, or the whole device; `details.holder` names it. See `claimed`. */
+  /** Another process has the role, or the whole device; `details.holder` names it. See `claimedError`. */
   'BLOCK_CLAIMED',
   /** A request failed. A read may succeed later; tools read around it. After a write, what the device holds is unknown. */
   'BLOCK_IO',

@@ -41,7 +41,7 @@ export {
   sparseCopy,
 } from './ops/index.ts'
 export type { Permit } from './permit.ts'
-export { claimed, unsupported } from './validate.ts'
+export { claimedError, unsupportedError } from './validate.ts'
 export { CheckedBlockDevice } from './wrap/checked.ts'
 export { PartitionBlockDevice, type PartitionOptions } from './wrap/partition.ts'
 export { ReadOnlyBlockDevice } from './wrap/readonly.ts'

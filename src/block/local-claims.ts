@@ -1,5 +1,5 @@
 import type { BlockClaim, BlockHolder, ClaimOptions } from './device.ts'
-import { ASK_TIMEOUT_MS, claimed } from './validate.ts'
+import { ASK_TIMEOUT_MS, claimedError } from './validate.ts'
 
 /** A claim that is held. */
 interface Held extends ClaimOptions {
@@ -32,7 +32,7 @@ export class LocalClaims {
    */
   claim(device: string, role: string, options: ClaimOptions): BlockClaim {
     const other = this.#held.get(role)
-    if (other !== undefined) throw claimed(device, role, other.holder)
+    if (other !== undefined) throw claimedError(device, role, other.holder)
     const held = { ...options, since: new Date().toISOString() }
     this.#held.set(role, held)
     return {

@@ -152,7 +152,10 @@ export function readOnly(device: string): BlockError<'BLOCK_READ_ONLY'> {
  * @param device its `name`
  * @param operation as in `sim does not support discard`
  */
-export function unsupported(device: string, operation: string): BlockError<'BLOCK_UNSUPPORTED'> {
+export function unsupportedError(
+  device: string,
+  operation: string,
+): BlockError<'BLOCK_UNSUPPORTED'> {
   return new BlockError('BLOCK_UNSUPPORTED', `${device} does not support ${operation}`, { device })
 }
 
@@ -161,7 +164,11 @@ export function unsupported(device: string, operation: string): BlockError<'BLOC
  * @param device its `name`
  * @param holder who has the role: the name that its claim gave
  */
-export function claimed(device: string, role: string, holder: string): BlockError<'BLOCK_CLAIMED'> {
+export function claimedError(
+  device: string,
+  role: string,
+  holder: string,
+): BlockError<'BLOCK_CLAIMED'> {
   return new BlockError(
     'BLOCK_CLAIMED',
     `the ${role} role of ${device} is held by ${holder}; end it, or wait until it ends`,

@@ -10,7 +10,8 @@ import { insideOf, type ReaderOptions, RingReader } from '../ring/queue/reader.t
 import type { WaitingOptions } from '../ring/queue/writer.ts'
 import { firstAborted, untilAborted } from '../util/abort.ts'
 import { Lazy } from '../util/lazy.ts'
-import { checkOptions, checkRange, type OptionKinds } from '../util/options.ts'
+import { checkRange } from '../util/numbers.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { type FanIn, type Received, receiveFrom } from './fan-in.ts'
 import { type Seating, Seats } from './seats.ts'
 

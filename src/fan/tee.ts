@@ -3,7 +3,8 @@ import { isCodecError, isRingError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import { RingWriter, type WaitingOptions } from '../ring/queue/writer.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
-import { checkOptions, checkRange, type OptionKinds } from '../util/options.ts'
+import { checkRange } from '../util/numbers.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
 
 const DROP_AFTER_MS = 10_000
 

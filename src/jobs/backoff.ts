@@ -1,5 +1,6 @@
 import { MAX_TIMER_MS } from '../clock.ts'
-import { checkOptions, checkRange } from '../util/options.ts'
+import { checkRange } from '../util/numbers.ts'
+import { checkOptions } from '../util/options.ts'
 import type { BackoffOptions } from './types.ts'
 
 /** Beyond this many doublings every pause is over its bound; without a limit it would become infinite. */

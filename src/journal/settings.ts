@@ -6,7 +6,8 @@ import type { DeadLetterFunction } from '../jobs/types.ts'
 import { UNNAMED } from '../ring/names.ts'
 import { sinkOf } from '../ring/queue/handling/dead-letter-ring.ts'
 import { WRITER_KINDS } from '../ring/queue/writer.ts'
-import { checkRange, type OptionKinds } from '../util/options.ts'
+import { checkRange } from '../util/numbers.ts'
+import type { OptionKinds } from '../util/options.ts'
 import type { JournalOptions } from './types.ts'
 
 /** The name of a journal that was given none. */

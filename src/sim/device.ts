@@ -6,7 +6,7 @@ import {
   type ClaimOptions,
   NO_CAPABILITIES,
 } from '../block/device.ts'
-import { claimed } from '../block/validate.ts'
+import { claimedError } from '../block/validate.ts'
 import type { InFlight, SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from './request.ts'
@@ -125,7 +125,7 @@ export function claimIn(
   options: ClaimOptions,
 ): BlockClaim {
   const { claims } = process.host
-  if (claims.has(role)) throw claimed(device, role, options.holder)
+  if (claims.has(role)) throw claimedError(device, role, options.holder)
   claims.set(role, process)
   return {
     release: async () => {

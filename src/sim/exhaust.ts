@@ -1,3 +1,4 @@
+import type { Role } from '../ring/roles.ts'
 import { Lazy } from '../util/lazy.ts'
 import { DepthGauge } from './depth.ts'
 import { finalCheck } from './final-check.ts'
@@ -110,7 +111,7 @@ export function checkScripts(prelude: string, scripts: readonly string[]): void 
 
 /** A kill, and the event after which it comes. */
 interface Kill {
-  readonly role: 'producer' | 'consumer'
+  readonly role: Role
   readonly at: number
   /** 0: its request in flight did not happen. 1: in part. 2: it did, in the cache. 3: it is stable. */
   readonly outcome: number
@@ -253,7 +254,7 @@ class Player {
   readonly #simulation: Simulation
   readonly #gauge: DepthGauge | undefined
   #left: string[] = []
-  #doing: 'producer' | 'consumer' | undefined
+  #doing: Role | undefined
 
   /** With a gauge, the depth is checked after every step. */
   constructor(simulation: Simulation, gauge?: DepthGauge) {
@@ -282,7 +283,7 @@ class Player {
   }
 
   /** Continues with the next step, if the current one died with its role. */
-  goOn(dead: 'producer' | 'consumer'): void {
+  goOn(dead: Role): void {
     if (this.#doing === dead) this.#play()
   }
 

@@ -1,3 +1,4 @@
+import type { Role } from '../ring/roles.ts'
 import {
   DEVICE_FAULTS,
   type DeviceFault,
@@ -86,7 +87,7 @@ export interface ReaderPlan {
 export interface FaultEvent {
   readonly id: number
   readonly kind: EventFault | DeviceFault
-  readonly role: 'producer' | 'consumer'
+  readonly role: Role
   readonly step: number
   readonly request: number
   /** Part of the request's time. */
@@ -363,11 +364,11 @@ const KILLS: readonly EventFault[] = ['killProducer', 'killConsumer', 'killBoth'
 /** Moments at which the storage loses its cache. */
 const LOSSES: readonly EventFault[] = ['power', 'reset', 'silentReset']
 
-function ownKill(kind: EventFault, role: 'producer' | 'consumer'): boolean {
+function ownKill(kind: EventFault, role: Role): boolean {
   return kind === (role === 'producer' ? 'killProducer' : 'killConsumer')
 }
 
 /** Kills of processes in the middle of their own requests. */
-function foreignKill(kind: EventFault, role: 'producer' | 'consumer'): boolean {
+function foreignKill(kind: EventFault, role: Role): boolean {
   return kind === (role === 'producer' ? 'killConsumer' : 'killProducer')
 }

@@ -5,10 +5,10 @@ import {
   type BlockHolder,
   type BlockInfo,
   type ClaimOptions,
-  claimed,
+  claimedError,
   LocalClaims,
   NO_CAPABILITIES,
-  unsupported,
+  unsupportedError,
 } from '../../src/block/index.ts'
 
 /** What all handles of one {@link AuthorsDevice} share. */
@@ -58,14 +58,14 @@ export class AuthorsDevice extends BaseBlockDevice {
   protected override async doFlush(): Promise<void> {}
 
   protected override async doDiscard(start: number, sectors: number): Promise<void> {
-    if (sectors === 1) throw unsupported(this.name, 'discarding a single sector')
+    if (sectors === 1) throw unsupportedError(this.name, 'discarding a single sector')
     for (let sector = start; sector < start + sectors; sector++) {
       this.#storage.sectors.delete(sector)
     }
   }
 
   protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
-    if (role === RESERVED) throw claimed(this.name, role, 'the storage itself')
+    if (role === RESERVED) throw claimedError(this.name, role, 'the storage itself')
     return this.#storage.claims.claim(this.name, role, options)
   }
 

@@ -6,7 +6,7 @@ import type { Native } from '../native/calls.ts'
 import { closeQuietly } from '../native/close.ts'
 import { ioError, systemCode } from '../native/errors.ts'
 import { ownUser } from '../native/runtime.ts'
-import { claimed } from '../validate.ts'
+import { claimedError } from '../validate.ts'
 import { placeOfRole } from '../wrap/role-below.ts'
 import { type ClaimAddress, claimAddress, type Spelling } from './address.ts'
 import { converse, type Occupant } from './client.ts'
@@ -294,8 +294,12 @@ function heldBy(
   found: BlockHolder = { holder: ELSEWHERE },
 ): BlockError<'BLOCK_CLAIMED'> {
   const { holder, pid, host, since } = found
-  if (pid === undefined) return claimed(device, role, holder)
-  const { message } = claimed(device, role, `${holder} (process ${pid} on ${host}, since ${since})`)
+  if (pid === undefined) return claimedError(device, role, holder)
+  const { message } = claimedError(
+    device,
+    role,
+    `${holder} (process ${pid} on ${host}, since ${since})`,
+  )
   return new BlockError('BLOCK_CLAIMED', message, { device, holder })
 }
 

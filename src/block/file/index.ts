@@ -23,7 +23,7 @@ import { loadNative, type Native } from '../native/calls.ts'
 import { closeAll } from '../native/close.ts'
 import { ioError, isSystemError, shortError, systemCode } from '../native/errors.ts'
 import { ALWAYS, type Permit } from '../permit.ts'
-import { unsupported, wholeSectors } from '../validate.ts'
+import { unsupportedError, wholeSectors } from '../validate.ts'
 import { createFile } from './create.ts'
 import type { Engine } from './engine/engine.ts'
 import { makeEngine } from './engine/make.ts'
@@ -294,14 +294,14 @@ export class FileBlockDevice extends BaseBlockDevice {
     permit: Permit,
   ): Promise<void> {
     const native = this.#native
-    if (native === undefined) throw unsupported(this.name, 'discard')
+    if (native === undefined) throw unsupportedError(this.name, 'discard')
     const { fd, sectorSize } = this.#file
     await this.#system(this.#requestAt('discard', sector, sectors), async () => {
       try {
         await punch(native, fd, sector * sectorSize, sectors * sectorSize, permit)
       } catch (cause) {
         // Some file systems have no holes, which only shows when one is asked for.
-        throw systemCode(cause) === 'EOPNOTSUPP' ? unsupported(this.name, 'discard') : cause
+        throw systemCode(cause) === 'EOPNOTSUPP' ? unsupportedError(this.name, 'discard') : cause
       }
     })
   }
@@ -342,7 +342,7 @@ export class FileBlockDevice extends BaseBlockDevice {
 
   async #seek(operation: string, find: typeof findMapped, sector: number): Promise<number> {
     const native = this.#native
-    if (native === undefined) throw unsupported(this.name, operation)
+    if (native === undefined) throw unsupportedError(this.name, operation)
     const { fd, sectorSize } = this.#file
     const { sizeSectors } = this.info
     const request = { device: this.name, operation: `${operation} in` }

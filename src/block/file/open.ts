@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 import { closeAll } from '../native/close.ts'
 import { explain, openError, systemCode, systemText } from '../native/errors.ts'
-import { claimed } from '../validate.ts'
+import { claimedError } from '../validate.ts'
 import { danglingTarget, danglingText, ownTarget } from './links.ts'
 import { checkFileOptions, chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
 import { deviceId, type RawDevice, readRawDevice } from './sysfs.ts'
@@ -191,7 +191,8 @@ async function openDirect(
 function refusal(path: string, raw: RawDevice | undefined, cause: unknown): unknown {
   if (cause instanceof BlockError) return cause
   const code = systemCode(cause)
-  if (code === 'EBUSY') return claimed(path, 'device', 'another program or a mounted file system')
+  if (code === 'EBUSY')
+    return claimedError(path, 'device', 'another program or a mounted file system')
   if (code === 'EROFS') return notWritable(path, raw, cause)
   if (code === 'EPERM') return openError(path, `${systemText(cause)}; ${forbidden(raw)}`, cause)
   return openError(path, explain(cause), cause)

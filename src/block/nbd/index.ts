@@ -32,11 +32,11 @@ import {
 } from './options.ts'
 import { COMMAND, COMMAND_FLAG, type Request } from './protocol.ts'
 import type { Connection } from './transport/connection.ts'
+import { ConnectionPool } from './transport/connection-pool.ts'
 import type { Status } from './transport/exchange.ts'
 import { findMapped, findUnmapped, StatusQuestions, StatusSearch } from './transport/extents.ts'
 import { FlushTracker } from './transport/flush-tracker.ts'
 import { inParallel, piecesOf } from './transport/pieces.ts'
-import { Pool } from './transport/pool.ts'
 import { PIECES_IN_WINDOW } from './transport/send-window.ts'
 import { type NbdAddress, parseNbdUri } from './uri.ts'
 
@@ -73,7 +73,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
   readonly durability: 'fua' | 'flush' | 'none'
   protected override info: BlockInfo
   readonly #settings: ExportSettings
-  readonly #pool: Pool
+  readonly #pool: ConnectionPool
   readonly #flushTracker: FlushTracker
   readonly #questions: StatusQuestions
   readonly #claimTarget: ClaimTarget
@@ -102,7 +102,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
       clock: options.clock ?? systemClock,
       random: options.random ?? Math.random,
     }
-    this.#pool = new Pool(poolOptions, first)
+    this.#pool = new ConnectionPool(poolOptions, first)
     this.#flushTracker = new FlushTracker(this.#pool)
     this.#questions = new StatusQuestions(settings, async (offset, length) => {
       const flags = COMMAND_FLAG.reqOne

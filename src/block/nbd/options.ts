@@ -1,5 +1,5 @@
 import { type Clock, MAX_TIMER_MS } from '../../clock.ts'
-import { checkWhole } from '../../util/options.ts'
+import { checkWhole } from '../../util/numbers.ts'
 import { checkSectorSize } from '../validate.ts'
 import type { NbdTlsOptions } from './tls-options.ts'
 import type { NbdDial } from './transport/stream.ts'

@@ -1,5 +1,5 @@
 import type { BlockClaim, BlockHolder, ClaimOptions } from '../device.ts'
-import { ASK_TIMEOUT_MS, claimed } from '../validate.ts'
+import { ASK_TIMEOUT_MS, claimedError } from '../validate.ts'
 import type { Channel, Locks, OpfsPlatform } from './platform.ts'
 
 interface Who {
@@ -68,7 +68,7 @@ export class OriginClaims {
     })
     if (!isGranted) {
       const holder = (await this.holderOf(role))?.holder ?? 'another tab or worker of this origin'
-      throw claimed(this.#device, role, holder)
+      throw claimedError(this.#device, role, holder)
     }
     const held = { ...options, since: new Date().toISOString() }
     this.#held.set(role, held)

@@ -3,6 +3,7 @@ import { BlockError, isBlockError, isRingError } from '../../errors.ts'
 import type { RingHolders } from '../../ring/access/holders.ts'
 import type { RingLeases } from '../../ring/access/lease.ts'
 import type { UnreadableLease } from '../../ring/lease-types.ts'
+import type { Role } from '../../ring/roles.ts'
 import { holdsPool } from '../../ring/shared/detect.ts'
 import { keyOf } from '../../ring/shared/key.ts'
 import { shellWord } from '../../util/shell-word.ts'
@@ -81,7 +82,7 @@ async function checkLeases(device: BlockDevice): Promise<void> {
 /** Why a role may be held by another host, according to its lease; undefined if it is not. */
 export function leaseInUse(
   device: string,
-  role: 'producer' | 'consumer',
+  role: Role,
   leases: RingLeases | undefined,
 ): CommandError | undefined {
   const lease = leases?.[role]

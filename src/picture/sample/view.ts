@@ -1,9 +1,10 @@
+import type { Role } from '../../ring/roles.ts'
 import type { RingSeen, RoleSeen } from '../snapshot.ts'
 import type { Scratch } from './scratch.ts'
 
 /** What is seen on a device itself: not by which name, not when, and not who is at work. */
 export type ViewOfRing = Omit<RingSeen, 'device' | 'at' | 'producer' | 'consumer'> &
-  Readonly<Record<'producer' | 'consumer', Omit<RoleSeen, 'holder'>>>
+  Readonly<Record<Role, Omit<RoleSeen, 'holder'>>>
 
 /** Looks at a ring again and again, without a role. */
 export interface View {

@@ -1,11 +1,11 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { formatUuid } from '../format2/disk/block.ts'
-import type { LeasedRole } from '../format2/lease/block.ts'
 import { freeLease } from '../format2/lease/free.ts'
 import { LeaseStore, leaseOfRing } from '../format2/lease/store.ts'
 import type { LeaseState, UnreadableLease } from '../lease-types.ts'
 import { cannotRead, salvage, unreadableBytes } from '../report/read-around.ts'
+import type { Role } from '../roles.ts'
 import { keyOf } from '../shared/key.ts'
 import { leasePlaces, openLeasable } from './lease-places.ts'
 
@@ -32,7 +32,7 @@ export async function readLeases(
 ): Promise<RingLeases> {
   return await salvage(device, async (readable, format) => {
     const disk = await openLeasable(readable, format)
-    const read = async (role: LeasedRole): Promise<LeaseState | UnreadableLease> => {
+    const read = async (role: Role): Promise<LeaseState | UnreadableLease> => {
       const store = await LeaseStore.open(leaseOfRing(disk, role), clock)
       const state = await store.read()
       const { offset } = store
@@ -58,7 +58,7 @@ export async function readLeases(
  */
 export async function breakLease(
   device: BlockDevice,
-  role: LeasedRole,
+  role: Role,
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Promise<LeaseState> {
   const places = await leasePlaces(device)

@@ -1,4 +1,5 @@
 import { RingError } from '../../errors.ts'
+import type { Role } from '../roles.ts'
 import { CONSUMER_SECTOR, isAligned, MAX_OFFSET, PRODUCER_SECTOR } from './layout.ts'
 import { HEADER_BYTES } from './magic.ts'
 
@@ -15,7 +16,7 @@ const FALSE = 2
 
 /** One of the two pointer sectors: what distinguishes them. */
 export interface PointerKind {
-  readonly role: 'producer' | 'consumer'
+  readonly role: Role
   readonly sector: number
   /** What the bool is called, also in the text. */
   readonly flag: 'suspend_ack' | 'suspend'

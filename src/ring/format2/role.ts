@@ -1,4 +1,5 @@
 import { RingError } from '../../errors.ts'
+import type { Role } from '../roles.ts'
 import { BaseRole, type Claimed, isRefusal } from '../shared/claimed-role.ts'
 import type { DebugInfo } from '../types.ts'
 import { frontBytes } from './disk/batch.ts'
@@ -52,7 +53,7 @@ export function newestConsumer(slots: Slots['consumer'], device: string): Newest
 
 function newest<Slot extends Generation>(
   pair: Pair<Slot>,
-  role: 'producer' | 'consumer',
+  role: Role,
   device: string,
   misfit: (older: Slot, newer: Slot) => BadBlock | undefined,
 ): Newest<Slot> {
@@ -65,7 +66,7 @@ function newest<Slot extends Generation>(
 }
 
 /** Why a role's slots are of no use: neither is valid, or they contradict each other. */
-export function slotsMisfit(slots: Slots, role: 'producer' | 'consumer'): BadBlock | undefined {
+export function slotsMisfit(slots: Slots, role: Role): BadBlock | undefined {
   return role === 'producer'
     ? pairMisfit(slots.producer, producerSlotsMisfit)
     : pairMisfit(slots.consumer, consumerSlotsMisfit)
@@ -164,7 +165,7 @@ export abstract class Format2Role extends BaseRole {
    * @throws {RingError} `RING_ROLE_CONFLICT`; as `Disk.open`, if the ring is gone
    */
   protected async checkOwn<Slot extends { readonly generation: number }>(
-    role: 'producer' | 'consumer',
+    role: Role,
     own: SlotPair<Slot>,
     found: readonly [Read<Slot>, Read<Slot>],
   ): Promise<readonly Which[]> {
@@ -182,7 +183,7 @@ export abstract class Format2Role extends BaseRole {
   }
 
   /** Checks that the device still holds the ring that we attached to. */
-  async #checkRing(role: 'producer' | 'consumer'): Promise<void> {
+  async #checkRing(role: Role): Promise<void> {
     const { ring } = await Disk.open(this.device).catch((error: unknown) => {
       throw this.poisonWith(error)
     })

@@ -3,11 +3,12 @@ import { PermittedBlockDevice } from '../../block/wrap/permitted.ts'
 import { RingError } from '../../errors.ts'
 import { firstAborted } from '../../util/abort.ts'
 import { Lazy } from '../../util/lazy.ts'
+import type { Role } from '../roles.ts'
 import { type Claimed, claimRole } from '../shared/claimed-role.ts'
 import type { AttachOptions } from '../types.ts'
 import { isBlank } from './disk/bytes.ts'
 import { Disk } from './disk/disk.ts'
-import { type LeasedRole, readLeaseOf } from './lease/block.ts'
+import { readLeaseOf } from './lease/block.ts'
 import type { TakenRole } from './lease/leased-role.ts'
 
 /** Loaded on demand: most roles are never leased. */
@@ -21,7 +22,7 @@ const leases = new Lazy(() => import('./lease/leased-role.ts'))
  */
 export async function takeRole(
   device: BlockDevice,
-  role: LeasedRole,
+  role: Role,
   options: AttachOptions,
   onRequest?: (request: string) => Promise<string>,
 ): Promise<TakenRole> {

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../clock.ts'
 import { isBlockError, isRingError, RingError } from '../../errors.ts'
 import { Serial } from '../../util/serial.ts'
 import { UNNAMED } from '../names.ts'
+import type { Role } from '../roles.ts'
 import type { AttachOptions, DebugInfo, Names, RingRole } from '../types.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from './item-limits.ts'
 import { keptKeyOf } from './key.ts'
@@ -42,7 +43,7 @@ export interface Claimed {
  */
 export async function claimRole(
   device: BlockDevice,
-  role: 'producer' | 'consumer',
+  role: Role,
   options: AttachOptions,
   onRequest?: (request: string) => Promise<string>,
 ): Promise<Claimed> {
@@ -227,12 +228,7 @@ export abstract class BaseRole implements RingRole {
   }
 
   /** Somebody else wrote what only this role writes. */
-  protected conflict(
-    role: 'producer' | 'consumer',
-    sector: number,
-    expected: string,
-    found: string,
-  ): unknown {
+  protected conflict(role: Role, sector: number, expected: string, found: string): unknown {
     const device = this.device.name
     return this.poisonWith(
       new RingError(

@@ -1,6 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { breakLease } from '../../../ring/access/lease.ts'
 import type { LeaseState } from '../../../ring/lease-types.ts'
+import type { Role } from '../../../ring/roles.ts'
 import { describeLease } from '../../../text/lease.ts'
 import { safeJson } from '../../../text/render.ts'
 import { openDevice } from '../../device/device.ts'
@@ -11,7 +12,7 @@ import { standardOutput } from '../../output/output.ts'
 import { stopSignals } from '../../signals.ts'
 
 interface Flags extends CommonFlags {
-  readonly role: 'producer' | 'consumer' | 'directory'
+  readonly role: Role | 'directory'
 }
 
 const fullDescription = `Frees a role that any host holds by a lease: the next host gets it at once, without a wait and without a fence.
@@ -57,11 +58,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   await standardOutput(stop.signal).write(`${text}\n`)
 }
 
-async function breakRoleOf(
-  flags: Flags,
-  path: string,
-  role: 'producer' | 'consumer',
-): Promise<LeaseState> {
+async function breakRoleOf(flags: Flags, path: string, role: Role): Promise<LeaseState> {
   await using ring = await openDevice(path, 'read-write', flags)
   return await withLeases(() => breakLease(ring, role))
 }

@@ -1,6 +1,7 @@
 import { readRange } from '../../../block/read-range.ts'
 import type { Clock } from '../../../clock.ts'
 import type { Findings } from '../../report/finding.ts'
+import type { Role } from '../../roles.ts'
 import { type BadBlock, bad, isBad, textOf } from '../disk/block.ts'
 import type { Disk } from '../disk/disk.ts'
 import { encodeGuard, GUARD_BYTES } from '../disk/guard.ts'
@@ -101,12 +102,7 @@ export function checkSlots(disk: Disk, slots: Slots, findings: Findings): void {
 }
 
 /** Checks both slots of a role. */
-export function checkRole(
-  disk: Disk,
-  role: 'producer' | 'consumer',
-  slots: Slots,
-  findings: Findings,
-): void {
+export function checkRole(disk: Disk, role: Role, slots: Slots, findings: Findings): void {
   const offsets = disk.layout[`${role}Slots`]
   const pair: readonly [Generation, Generation] = slots[role]
   const [first, second] = pair

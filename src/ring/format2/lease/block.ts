@@ -1,9 +1,7 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import { readRange } from '../../../block/read-range.ts'
+import type { Role } from '../../roles.ts'
 import type { Disk } from '../disk/disk.ts'
-
-/** The role whose lease it is. */
-export type LeasedRole = 'producer' | 'consumer'
 
 /** Reads the block of a lease. */
 export async function readLeaseBlock({
@@ -21,6 +19,6 @@ export async function readLeaseBlock({
 }
 
 /** Reads the lease block of a role of a ring, if the role was ever leased. */
-export function readLeaseOf({ device, layout }: Disk, role: LeasedRole): Promise<Uint8Array> {
+export function readLeaseOf({ device, layout }: Disk, role: Role): Promise<Uint8Array> {
   return readLeaseBlock({ device, offset: layout.leases[role], blockSize: layout.blockSize })
 }

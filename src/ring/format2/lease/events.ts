@@ -1,11 +1,11 @@
 import { type Channel, channel } from '../../../util/diagnostics.ts'
-import type { LeasedRole } from './block.ts'
+import type { Role } from '../../roles.ts'
 
 /** What is published on the diagnostics channel `shared-block-ring:lease`, by the host that has the lease. */
 export type LeaseEvent = {
   /** The device's `name`. */
   readonly device: string
-  readonly role: LeasedRole
+  readonly role: Role
   /** The host, as it calls itself. */
   readonly owner: string
   /** How long it may be silent, in milliseconds. */

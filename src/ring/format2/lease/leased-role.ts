@@ -1,7 +1,7 @@
 import type { LeaseOptions } from '../../lease-types.ts'
+import type { Role } from '../../roles.ts'
 import type { Claimed } from '../../shared/claimed-role.ts'
 import { Disk } from '../disk/disk.ts'
-import type { LeasedRole } from './block.ts'
 import { breakCommand, leaseDamaged, leasedBy } from './errors.ts'
 import { LeasedBlockDevice } from './leased-device.ts'
 import { LeaseStore, leaseOfRing } from './store.ts'
@@ -22,7 +22,7 @@ export interface TakenRole {
  */
 export async function checkUnleased(
   { claimed, disk }: TakenRole,
-  role: LeasedRole,
+  role: Role,
   block: Uint8Array,
 ): Promise<void> {
   const store = await LeaseStore.open(leaseOfRing(disk, role), claimed.clock)
@@ -51,7 +51,7 @@ export async function checkFree(store: LeaseStore, block?: Uint8Array): Promise<
  */
 export async function leaseRole(
   { claimed, disk: unleased }: TakenRole,
-  role: LeasedRole,
+  role: Role,
   options: LeaseOptions,
 ): Promise<TakenRole> {
   const store = await LeaseStore.open(leaseOfRing(unleased, role), claimed.clock)

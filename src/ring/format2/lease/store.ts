@@ -2,11 +2,12 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Permit } from '../../../block/permit.ts'
 import type { Clock } from '../../../clock.ts'
 import type { LeaseRecord, LeaseState } from '../../lease-types.ts'
+import type { Role } from '../../roles.ts'
 import { formatUuid } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
 import { encodeLease, parseLease } from '../disk/lease-block.ts'
 import { tooLargeSectors } from '../disk/misfits.ts'
-import { type LeasedRole, readLeaseBlock } from './block.ts'
+import { readLeaseBlock } from './block.ts'
 import { leaseLost } from './errors.ts'
 
 /** A record may be half written when it is read: it is damaged only if it does not change. */
@@ -28,7 +29,7 @@ export interface LeasePlace {
 }
 
 /** The lease of a role of a ring. */
-export function leaseOfRing(disk: Disk, role: LeasedRole): LeasePlace {
+export function leaseOfRing(disk: Disk, role: Role): LeasePlace {
   const { device, layout, ring, names } = disk
   return {
     device,

@@ -2,7 +2,7 @@ import { MAX_TIMER_MS } from '../../../clock.ts'
 import { Answer } from '../../../jobs/answer.ts'
 import type { Job, RetryOptions } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
-import { checkRange } from '../../../util/options.ts'
+import { checkRange } from '../../../util/numbers.ts'
 import type { RingEntry } from '../entry.ts'
 
 /** What all jobs of a call have in common. */

@@ -10,7 +10,7 @@ const REFUSED_MS = 30_000
 
 const FLUSH = { command: COMMAND.flush, flags: 0, offset: 0, length: 0, parts: [] }
 
-/** How a {@link Pool} works. */
+/** How a {@link ConnectionPool} works. */
 export interface PoolOptions extends Omit<ReconnectingOptions, 'dial'> {
   /** Connects, until the signal aborts. */
   readonly dial: (signal: AbortSignal) => Promise<Connection>
@@ -24,7 +24,7 @@ export interface PoolOptions extends Omit<ReconnectingOptions, 'dial'> {
  * one has replied to a request that was sent after the new one was made: then both lead to the same server, not to
  * one that restarted before the loss of the older one was noticed.
  */
-export class Pool implements Flushable {
+export class ConnectionPool implements Flushable {
   readonly #connections: number
   readonly #connectionOptions: ReconnectingOptions
   readonly #first: ReconnectingConnection
