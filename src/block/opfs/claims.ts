@@ -1,6 +1,6 @@
 import type { BlockClaim, BlockHolder, ClaimOptions } from '../device.ts'
 import { ASK_TIMEOUT_MS, claimedError } from '../validate.ts'
-import type { Channel, Locks, OpfsPlatform } from './platform.ts'
+import type { OpfsChannel, OpfsLocks, OpfsPlatform } from './platform.ts'
 
 interface Who {
   readonly kind: 'who'
@@ -16,15 +16,15 @@ interface Ask {
 }
 
 /** The answer to either. */
-interface Told {
-  readonly kind: 'told'
+interface Answer {
+  readonly kind: 'answer'
   readonly id: string
   readonly answer: string
   readonly since?: string
 }
 
 /** What handles of one file say to each other, in any tab or worker of the origin. */
-type Message = { readonly kind: 'changed' } | Who | Ask | Told
+type Message = { readonly kind: 'changed' } | Who | Ask | Answer
 
 interface Held extends ClaimOptions {
   readonly since: string
@@ -37,10 +37,10 @@ interface Held extends ClaimOptions {
 export class OriginClaims {
   readonly #device: string
   readonly #prefix: string
-  readonly #locks: Locks
-  readonly #channel: Channel
+  readonly #locks: OpfsLocks
+  readonly #channel: OpfsChannel
   readonly #held = new Map<string, Held>()
-  readonly #asking = new Map<string, (told: Told) => void>()
+  readonly #asking = new Map<string, (reply: Answer) => void>()
   readonly #onChange: () => void
 
   constructor(device: string, platform: OpfsPlatform, onChange: () => void) {
@@ -83,15 +83,15 @@ export class OriginClaims {
 
   async ask(role: string, request: string): Promise<string | undefined> {
     const id = crypto.randomUUID()
-    const told = await this.#heldHere(role, { kind: 'ask', id, role, request })
-    return told?.answer
+    const reply = await this.#heldHere(role, { kind: 'ask', id, role, request })
+    return reply?.answer
   }
 
   async holderOf(role: string): Promise<BlockHolder | undefined> {
     const id = crypto.randomUUID()
-    const told = await this.#heldHere(role, { kind: 'who', id, role })
-    if (told === undefined) return undefined
-    return { holder: told.answer, ...(told.since !== undefined && { since: told.since }) }
+    const reply = await this.#heldHere(role, { kind: 'who', id, role })
+    if (reply === undefined) return undefined
+    return { holder: reply.answer, ...(reply.since !== undefined && { since: reply.since }) }
   }
 
   /** Tells all other handles that something was written. */
@@ -113,7 +113,7 @@ export class OriginClaims {
   }
 
   /** What the holder says, in this handle or another; undefined if the role is free or it says nothing in time. */
-  async #heldHere(role: string, message: Who | Ask): Promise<Told | undefined> {
+  async #heldHere(role: string, message: Who | Ask): Promise<Answer | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const { held = [] } = await this.#locks.query()
     if (!held.some(({ name }) => name === this.#nameOf(role))) return undefined
@@ -135,21 +135,21 @@ export class OriginClaims {
   async #hear(data: unknown): Promise<void> {
     const message = messageOf(data)
     if (message?.kind === 'changed') this.#onChange()
-    else if (message?.kind === 'told') this.#asking.get(message.id)?.(message)
-    else if (message !== undefined) await this.#answer(message, (told) => this.#say(told))
+    else if (message?.kind === 'answer') this.#asking.get(message.id)?.(message)
+    else if (message !== undefined) await this.#answer(message, (reply) => this.#say(reply))
   }
 
-  async #answer(message: Who | Ask, tell: (told: Told) => void): Promise<void> {
+  async #answer(message: Who | Ask, answerWith: (reply: Answer) => void): Promise<void> {
     const held = this.#held.get(message.role)
     if (held === undefined) return
     const { id } = message
     if (message.kind === 'who') {
-      tell({ kind: 'told', id, answer: held.holder, since: held.since })
+      answerWith({ kind: 'answer', id, answer: held.holder, since: held.since })
       return
     }
     try {
       const answer = await held.onRequest?.(message.request)
-      if (answer !== undefined) tell({ kind: 'told', id, answer })
+      if (answer !== undefined) answerWith({ kind: 'answer', id, answer })
     } catch {
       // A holder that fails does not answer.
     }
@@ -162,7 +162,7 @@ function messageOf(data: unknown): Message | undefined {
   const { kind, id, role, request, answer, since } = said
   if (kind === 'changed') return { kind }
   if (typeof id !== 'string') return undefined
-  if (kind === 'told' && typeof answer === 'string') {
+  if (kind === 'answer' && typeof answer === 'string') {
     return { kind, id, answer, ...(typeof since === 'string' && { since }) }
   }
   if (typeof role !== 'string') return undefined

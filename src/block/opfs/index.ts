@@ -18,12 +18,19 @@ import { type FailedRequest, requestDetails, where } from '../failed-request.ts'
 import type { Permit } from '../permit.ts'
 import { checkSectorSize } from '../validate.ts'
 import { OriginClaims } from './claims.ts'
-import { type OpfsPlatform, platformHere, type SyncAccess } from './platform.ts'
+import { type OpfsPlatform, type OpfsSyncAccess, platformHere } from './platform.ts'
 
-export type { Channel, Directory, FileEntry, Locks, OpfsPlatform, SyncAccess } from './platform.ts'
+export type {
+  OpfsChannel,
+  OpfsDirectory,
+  OpfsFileEntry,
+  OpfsLocks,
+  OpfsPlatform,
+  OpfsSyncAccess,
+} from './platform.ts'
 
 /** How a file is opened. */
-export interface OpfsOptions {
+export interface OpfsBlockDeviceOptions {
   /** Bytes in a sector: a power of two from 512 to 65536. Default 512. */
   readonly sectorSize?: number
   /** Refuse writes. Default false. */
@@ -33,12 +40,12 @@ export interface OpfsOptions {
 }
 
 /** How a file is made. */
-export interface CreateOpfsOptions extends OpfsOptions {
+export interface CreateOpfsOptions extends OpfsBlockDeviceOptions {
   /** Its size: a whole number of sectors. */
   readonly sizeBytes: number
 }
 
-const KINDS: OptionKinds<OpfsOptions> = {
+const KINDS: OptionKinds<OpfsBlockDeviceOptions> = {
   sectorSize: 'number',
   readOnly: 'boolean',
   platform: 'object',
@@ -79,11 +86,11 @@ export class OpfsBlockDevice extends BaseBlockDevice {
   /** Whether no other handle of the file can be open. */
   readonly exclusive: boolean
   protected override info: BlockInfo
-  readonly #file: SyncAccess
+  readonly #file: OpfsSyncAccess
   readonly #claims: OriginClaims
   readonly #watchers = new Set<() => void>()
 
-  private constructor(path: string, file: SyncAccess, platform: OpfsPlatform, info: BlockInfo) {
+  private constructor(path: string, file: OpfsSyncAccess, platform: OpfsPlatform, info: BlockInfo) {
     super()
     this.name = path
     this.info = info
@@ -98,7 +105,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
    * @throws {BlockError} `BLOCK_OPEN`: there is no such file, or this is no dedicated worker, or the browser keeps no files
    *   here (private mode in some); `BLOCK_CLAIMED`: it is open elsewhere, and this browser's handles are exclusive
    */
-  static async open(path: string, options: OpfsOptions = {}): Promise<OpfsBlockDevice> {
+  static async open(path: string, options: OpfsBlockDeviceOptions = {}): Promise<OpfsBlockDevice> {
     checkOptions('OpfsBlockDevice.open', options, KINDS)
     return await OpfsBlockDevice.#connect(path, options)
   }
@@ -122,7 +129,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
 
   static async #connect(
     path: string,
-    options: OpfsOptions,
+    options: OpfsBlockDeviceOptions,
     sizeBytes?: number,
   ): Promise<OpfsBlockDevice> {
     const { sectorSize = SECTOR_BYTES, readOnly = false, platform = platformHere() } = options
@@ -236,7 +243,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
     operation: 'read' | 'write',
     sector: number,
     buffers: readonly Uint8Array[],
-    transfer: (file: SyncAccess, buffer: Uint8Array, at: number) => number,
+    transfer: (file: OpfsSyncAccess, buffer: Uint8Array, at: number) => number,
   ): void {
     const { sectorSize } = this.info
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
@@ -253,7 +260,7 @@ export class OpfsBlockDevice extends BaseBlockDevice {
   }
 
   /** Makes a call of the browser's, and throws its failure as an error of a device. */
-  #system<T>(request: Omit<FailedRequest, 'device'>, call: (file: SyncAccess) => T): T {
+  #system<T>(request: Omit<FailedRequest, 'device'>, call: (file: OpfsSyncAccess) => T): T {
     try {
       return call(this.#file)
     } catch (error) {
@@ -290,7 +297,7 @@ async function openFile(
   names: readonly string[],
   platform: OpfsPlatform,
   create: boolean,
-): Promise<SyncAccess> {
+): Promise<OpfsSyncAccess> {
   try {
     let folder = await platform.root()
     for (const name of names.slice(0, -1))

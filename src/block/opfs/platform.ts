@@ -1,5 +1,5 @@
 /** An open file of the origin private file system, as `FileSystemSyncAccessHandle`: only dedicated workers have it. */
-export interface SyncAccess {
+export interface OpfsSyncAccess {
   /** How it was opened; absent where every handle is exclusive. */
   readonly mode?: string
   /** Reads at a byte offset; returns how many bytes there were. */
@@ -17,21 +17,21 @@ export interface SyncAccess {
 }
 
 /** A `FileSystemFileHandle`. */
-export interface FileEntry {
+export interface OpfsFileEntry {
   /** Opens the file; absent outside of dedicated workers. */
-  createSyncAccessHandle?(options: { readonly mode: 'readwrite-unsafe' }): Promise<SyncAccess>
+  createSyncAccessHandle?(options: { readonly mode: 'readwrite-unsafe' }): Promise<OpfsSyncAccess>
 }
 
 /** A `FileSystemDirectoryHandle`. */
-export interface Directory {
+export interface OpfsDirectory {
   /** A file of the folder. */
-  getFileHandle(name: string, options: { readonly create: boolean }): Promise<FileEntry>
+  getFileHandle(name: string, options: { readonly create: boolean }): Promise<OpfsFileEntry>
   /** A folder of the folder. */
-  getDirectoryHandle(name: string, options: { readonly create: boolean }): Promise<Directory>
+  getDirectoryHandle(name: string, options: { readonly create: boolean }): Promise<OpfsDirectory>
 }
 
 /** A `LockManager`, as far as it is used here. */
-export interface Locks {
+export interface OpfsLocks {
   /** Calls back with the lock, or with null if it is held; holds it until the promise settles, and resolves after that. */
   request(
     name: string,
@@ -43,7 +43,7 @@ export interface Locks {
 }
 
 /** A `BroadcastChannel`. */
-export interface Channel {
+export interface OpfsChannel {
   /** Called with what others post. */
   onmessage: ((event: { readonly data: unknown }) => void) | null
   /** Posts to all other channels of the name. */
@@ -55,21 +55,21 @@ export interface Channel {
 /** What the device needs of a browser. */
 export interface OpfsPlatform {
   /** The top folder of the origin. */
-  root(): Promise<Directory>
+  root(): Promise<OpfsDirectory>
   /** Locks of the origin. */
-  readonly locks: Locks
+  readonly locks: OpfsLocks
   /** A new channel of a name. */
-  channel(name: string): Channel
+  channel(name: string): OpfsChannel
 }
 
 /** Those of this worker; undefined for what is missing. */
 export function platformHere(): OpfsPlatform | undefined {
   const { navigator, BroadcastChannel: Broadcast } = globalThis as unknown as {
     readonly navigator?: {
-      readonly storage?: { getDirectory?(): Promise<Directory> }
-      readonly locks?: Locks
+      readonly storage?: { getDirectory?(): Promise<OpfsDirectory> }
+      readonly locks?: OpfsLocks
     }
-    readonly BroadcastChannel?: new (name: string) => Channel
+    readonly BroadcastChannel?: new (name: string) => OpfsChannel
   }
   const storage = navigator?.storage
   const locks = navigator?.locks
@@ -77,7 +77,7 @@ export function platformHere(): OpfsPlatform | undefined {
     return undefined
   }
   return {
-    root: async () => await (storage as { getDirectory(): Promise<Directory> }).getDirectory(),
+    root: async () => await (storage as { getDirectory(): Promise<OpfsDirectory> }).getDirectory(),
     locks,
     channel: (name) => new Broadcast(name),
   }

@@ -1,10 +1,10 @@
 import type {
-  Channel,
-  Directory,
-  FileEntry,
-  Locks,
+  OpfsChannel,
+  OpfsDirectory,
+  OpfsFileEntry,
+  OpfsLocks,
   OpfsPlatform,
-  SyncAccess,
+  OpfsSyncAccess,
 } from '../../../src/block/opfs/index.ts'
 
 /** How a fake browser behaves. */
@@ -29,7 +29,7 @@ export class FakeBrowser implements OpfsPlatform {
   readonly #options: FakeOptions
   readonly #files = new Map<string, FakeFile>()
   readonly #folders = new Set([''])
-  readonly #channels = new Map<string, Set<Channel>>()
+  readonly #channels = new Map<string, Set<OpfsChannel>>()
   readonly #held = new Map<string, Promise<void>>()
   /** Called before each write, flush and truncation. */
   onSend: (operation: string) => void = () => undefined
@@ -38,11 +38,11 @@ export class FakeBrowser implements OpfsPlatform {
     this.#options = options
   }
 
-  async root(): Promise<Directory> {
+  async root(): Promise<OpfsDirectory> {
     return this.#folder('')
   }
 
-  readonly locks: Locks = {
+  readonly locks: OpfsLocks = {
     request: async (name, { ifAvailable }, callback) => {
       if (ifAvailable && this.#held.has(name)) return await callback(null)
       while (this.#held.has(name)) await this.#held.get(name)
@@ -59,10 +59,10 @@ export class FakeBrowser implements OpfsPlatform {
     query: async () => ({ held: [...this.#held.keys()].map((name) => ({ name })) }),
   }
 
-  channel(name: string): Channel {
+  channel(name: string): OpfsChannel {
     const others = this.#channels.get(name) ?? new Set()
     this.#channels.set(name, others)
-    const channel: Channel = {
+    const channel: OpfsChannel = {
       onmessage: null,
       postMessage: (message) => {
         for (const other of others) {
@@ -76,7 +76,7 @@ export class FakeBrowser implements OpfsPlatform {
     return channel
   }
 
-  #folder(path: string): Directory {
+  #folder(path: string): OpfsDirectory {
     return {
       getDirectoryHandle: async (name, { create }) => {
         const inner = `${path}${name}/`
@@ -94,7 +94,7 @@ export class FakeBrowser implements OpfsPlatform {
     }
   }
 
-  #entry(file: FakeFile): FileEntry {
+  #entry(file: FakeFile): OpfsFileEntry {
     const { shared = true } = this.#options
     return {
       createSyncAccessHandle: async ({ mode }) => {
@@ -105,7 +105,7 @@ export class FakeBrowser implements OpfsPlatform {
     }
   }
 
-  #access(file: FakeFile, mode: string | undefined): SyncAccess {
+  #access(file: FakeFile, mode: string | undefined): OpfsSyncAccess {
     const grow = (bytes: number): void => {
       const all = [...this.#files.values()].reduce((sum, each) => sum + each.bytes.length, 0)
       if (all - file.bytes.length + bytes > (this.#options.quota ?? Number.POSITIVE_INFINITY)) {
