@@ -111,5 +111,5 @@ test('what other scripts say on the channel is ignored if it is none of ours', a
     script.postMessage(message)
   }
   script.postMessage({ kind: 'who', id: 'x', role: 'producer' })
-  await expect.poll(() => heard).toMatchObject([{ kind: 'told', id: 'x', answer: 'me' }])
+  await expect.poll(() => heard).toMatchObject([{ kind: 'answer', id: 'x', answer: 'me' }])
 })
