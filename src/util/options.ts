@@ -16,10 +16,10 @@ export type OptionKinds<Options> = { readonly [Name in keyof Options]-?: OptionK
  * @param call what was called, for the message
  * @throws {TypeError} there is no such option, or it is something else; `undefined` counts as absent
  */
-export function checkOptions<Options extends object>(
+export function checkOptions(
   call: string,
-  options: Options,
-  kinds: OptionKinds<Options>,
+  options: object,
+  kinds: Readonly<Record<string, OptionKind>>,
 ): void {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${call} takes an object with options, not ${String(options)}`)

@@ -427,7 +427,7 @@ export async function connectRing<Out, In = Out>(
   worker: ConnectTarget,
   options: ConnectRingOptions<Out, In> = {},
 ): Promise<RingConnection<Out, In>> {
-  checkOptions('connectRing', options, KINDS as OptionKinds<ConnectRingOptions<Out, In>>)
+  checkOptions('connectRing', options, KINDS)
   if (typeof worker?.postMessage !== 'function') {
     throw new TypeError(`connectRing takes a worker or a port, not ${shown(worker)}`)
   }
