@@ -1,7 +1,17 @@
 // The site: `npm run docs` builds it into site/, from the documents of this repository and the doc comments of what the package
 // exports.
-import { readFileSync } from 'node:fs'
-import { Comment, CommentTag, Converter, ReflectionKind } from 'typedoc'
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import {
+  Comment,
+  CommentTag,
+  Converter,
+  DefaultTheme,
+  PageEvent,
+  ReflectionKind,
+  RendererEvent,
+} from 'typedoc'
 
 /** The documents, in the order of the site's navigation. README.md is the first page. */
 const CHAPTERS = {
@@ -77,6 +87,33 @@ function findExamples(project, logger) {
   }
 }
 
+/** What opens and closes in the navigation is no link itself: its own page comes first in it. */
+class Theme extends DefaultTheme {
+  buildNavigation(project) {
+    return super.buildNavigation(project).map(apartFromLink)
+  }
+}
+
+function apartFromLink({ children, ...element }) {
+  if (children === undefined) return element
+  const inside = children.map(apartFromLink)
+  const { path, ...opener } = element
+  return { ...opener, children: path === undefined ? inside : [element, ...inside] }
+}
+
+/** For small windows, keyboards and screen readers: tables scroll, and what opens and closes has no link in it. */
+function accessible(page) {
+  page.contents = page.contents
+    ?.replaceAll(
+      '<table>',
+      '<div class="scrolls" role="group" aria-label="Table" tabindex="0"><table>',
+    )
+    .replaceAll('</table>', '</table></div>')
+    .replaceAll(/<summary.*?<\/summary>/gs, (summary) =>
+      summary.replaceAll(/<a [^>]*aria-label="Permalink".*?<\/a>/gs, ''),
+    )
+}
+
 /** Documents by chapter, modules under the names that they are imported by, and no machinery in between. */
 function arrange(app) {
   const chapters = Object.entries(CHAPTERS)
@@ -90,6 +127,13 @@ function arrange(app) {
       [new CommentTag('@category', [{ kind: 'text', text: chapter }])],
     )
     document.name = headingOf(document)
+  })
+  app.renderer.defineTheme('site', Theme)
+  app.renderer.on(PageEvent.END, accessible)
+  // What draws diagrams is a file of the site: its pages load nothing from elsewhere.
+  app.renderer.on(RendererEvent.END, ({ outputDirectory }) => {
+    const drawing = fileURLToPath(import.meta.resolve('@mermaid-js/tiny'))
+    copyFileSync(drawing, join(outputDirectory, 'assets/mermaid.js'))
   })
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     hideProtected(project, 'BaseBlockDevice')
@@ -105,6 +149,11 @@ export default {
   readme: 'README.md',
   projectDocuments: Object.values(CHAPTERS).flat(),
   out: 'site',
+  theme: 'site',
+  // FORMAT.md in a sentence is a document, not a host.
+  markdownItOptions: { linkify: false },
+  customJs: 'docs/site/diagrams.js',
+  customCss: 'docs/site/style.css',
   cleanOutputDir: true,
   // The types are checked by `npm run typecheck`.
   skipErrorChecking: true,

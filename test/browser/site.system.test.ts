@@ -25,6 +25,7 @@ interface Page {
   fill(selector: string, text: string): Promise<void>
   waitForSelector(selector: string): Promise<unknown>
   evaluate<T>(script: string): Promise<T>
+  setViewportSize(size: { readonly width: number; readonly height: number }): Promise<void>
   emulateMedia(media: { readonly colorScheme: 'light' | 'dark' }): Promise<void>
   setDefaultTimeout(ms: number): void
   on(event: 'console' | 'pageerror', listener: (told: unknown) => void): void
@@ -34,6 +35,15 @@ interface Browser {
   close(): Promise<void>
 }
 
+/** What axe-core found. */
+interface Finding {
+  readonly id: string
+  readonly impact: string
+  readonly nodes: readonly { readonly html: string }[]
+}
+
+/** Only what is not there takes so long. */
+const SOON = { timeout: 20_000 }
 let server: Server
 let browser: Browser | undefined
 let page: Page
@@ -154,6 +164,81 @@ test.for([
   }
   expect(color).toMatch(/\d/)
 })
+
+test('diagrams are drawn in the colours of the page, by the site itself', async (context) => {
+  needs(context, missing)
+  await page.emulateMedia({ colorScheme: 'light' })
+  await page.goto(`${url}documents/Architecture.html`)
+  await page.waitForSelector('figure.diagram:nth-of-type(2) svg')
+  const drawn = `[...document.querySelectorAll('figure.diagram svg')].map((svg) => ({
+    texts: [...svg.querySelectorAll('text, .nodeLabel')].map((one) => one.textContent.trim()),
+    color: getComputedStyle(svg.querySelector('.nodeLabel, text.messageText')).color,
+  }))`
+  interface Drawn {
+    readonly texts: readonly string[]
+    readonly color: string
+  }
+  const light = await page.evaluate<readonly Drawn[]>(drawn)
+  expect(light[0]?.texts).toContain('commands · src/cli/commands')
+  expect(light[1]?.texts).toContain('push(item)')
+  expect(await page.evaluate(`document.querySelectorAll('code.mermaid').length`)).toBe(0)
+
+  await page.emulateMedia({ colorScheme: 'dark' })
+  for (const [index, { color }] of light.entries()) {
+    await expect
+      .poll(async () => (await page.evaluate<readonly Drawn[]>(drawn))[index]?.color, SOON)
+      .not.toBe(color)
+  }
+  const loaded = await page.evaluate<readonly string[]>(
+    `performance.getEntriesByType('resource').map(({ name }) => name)`,
+  )
+  expect(loaded.filter((name) => !name.startsWith(url))).toEqual([])
+  expect(complaints).toEqual([])
+})
+
+/** Pages of each kind: the first, one with tables, one with diagrams, code, a class, a module. */
+const MAIN_PAGES = [
+  'index.html',
+  'documents/Operating_a_ring.html',
+  'documents/Architecture.html',
+  'documents/Processing.html',
+  'documents/In_a_browser.html',
+  'classes/shared-block-ring.RingWriter.html',
+  'modules/shared-block-ring.html',
+]
+const axe = readFileSync(require.resolve('axe-core'), 'utf8')
+
+test.for(
+  [
+    { width: 1300, height: 900 },
+    { width: 360, height: 700 },
+  ].flatMap((size) => (['light', 'dark'] as const).map((scheme) => [scheme, size] as const)),
+)(
+  'axe-core has no serious findings on the main pages, %s, at %o',
+  async ([colorScheme, size], context) => {
+    needs(context, missing)
+    await page.setViewportSize(size)
+    await page.emulateMedia({ colorScheme })
+    const findings: string[] = []
+    for (const path of MAIN_PAGES) {
+      await page.goto(url + path)
+      if (path.includes('Architecture'))
+        await page.waitForSelector('figure.diagram:nth-of-type(2) svg')
+      await page.evaluate(axe)
+      const found = await page.evaluate<readonly Finding[]>(
+        `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)`,
+      )
+      for (const { id, impact, nodes } of found) {
+        if (impact !== 'serious' && impact !== 'critical') continue
+        findings.push(...nodes.map(({ html }) => `${path}: ${id}: ${html.slice(0, 200)}`))
+      }
+      const isWider = await page.evaluate('document.documentElement.scrollWidth > innerWidth')
+      if (isWider) findings.push(`${path} is wider than the window`)
+    }
+    await page.setViewportSize({ width: 1300, height: 900 })
+    expect(findings).toEqual([])
+  },
+)
 
 test('every link of every page leads to a page and a place on it', (context) => {
   needs(context, unbuilt)
