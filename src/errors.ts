@@ -1,5 +1,3 @@
-import type { Position } from './position.ts'
-
 /**
  * Faults are thrown as {@link BlockError}, {@link RingError} or {@link CodecError}, and as the `WorkError` of handlers or the
  * `JournalError` of a journal; expected outcomes (full, empty, suspended) are values; misuse is a `TypeError` or `RangeError` before any I/O.
@@ -174,12 +172,12 @@ export class RingError extends CodedError<RingErrorCode, RingErrorDetails> {
   override readonly name = 'RingError'
 }
 
-/** What did not encode or decode, and how to skip it. */
+/** What did not encode or decode, and how to skip it. The position is text, as in {@link RingErrorDetails}. */
 export interface CodecErrorDetails {
   /** The codec's name. */
   readonly codec: string
   /** Position after the item: acknowledge it to skip the item. Absent if encoding failed. */
-  readonly position?: Position
+  readonly position?: string
   /** The item's bytes in the ring. Absent if encoding failed. */
   readonly bytes?: Uint8Array
 }

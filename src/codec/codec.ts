@@ -108,7 +108,7 @@ export function decodeItem<Out>(
       codeOf(cause, 'CODEC_DECODE'),
       `the item of ${bytes.length} bytes that ends at position ${shown} is not ${codec.name}: ` +
         `${errorText(cause)}; acknowledge it, or advance to that position, to skip it`,
-      { codec: codec.name, position, bytes },
+      { codec: codec.name, position: shown, bytes },
       cause,
     )
   }

@@ -1,6 +1,7 @@
 import type { Codec } from '../codec/codec.ts'
 import { CodecError, isCodecError } from '../errors.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
+import { formatPosition, parsePosition } from '../ring/shared/position-text.ts'
 import { itemNumber } from './oracle.ts'
 
 const NAME = 'an item that decodes'
@@ -32,14 +33,15 @@ export function undecoded(error: unknown): RingEntry {
   const { position, bytes } = error.details
   if (ack === undefined || position === undefined || bytes === undefined) throw error
   return {
-    ...{ item: bytes, position, storedBytes: bytes.length },
+    ...{ item: bytes, position: parsePosition(position), storedBytes: bytes.length },
     ...{ pushedAt: undefined, number: undefined, ack },
   }
 }
 
 /** The error of such an entry, whose `ack` is the entry's. */
-export function undecodable({ item, position, ack }: RingEntry): CodecError {
-  const details = { codec: NAME, position, bytes: item }
+export function undecodable({ item, position, number, ack }: RingEntry): CodecError {
+  const shown = formatPosition(position, number === undefined ? 1 : 2)
+  const details = { codec: NAME, position: shown, bytes: item }
   const error = new CodecError('CODEC_DECODE', 'the item does not decode', details)
   error.ack = ack
   return error

@@ -55,7 +55,7 @@ describe('codecs', () => {
     const stored = Buffer.from('{"half":')
     await expect(decodeItem(json(), stored, at(24n), 1)).rejects.toMatchObject({
       code: 'CODEC_DECODE',
-      details: { codec: 'JSON', position: 24n, bytes: stored },
+      details: { codec: 'JSON', position: '24', bytes: stored },
       cause: expect.any(SyntaxError),
     })
     await expect(decodeItem(text, new Uint8Array([0xff]), at(8n), 1)).rejects.toMatchObject({

@@ -121,7 +121,7 @@ describe('what does not decrypt', () => {
     const wrong = { current: { id: 'k1', key: randomKey() } }
     await expect(decoded(encrypted(json(), wrong), stored)).rejects.toMatchObject({
       ...notAuthentic,
-      details: { position: 8n, bytes: stored },
+      details: { position: '0:8', bytes: stored },
     })
     const later = { current: { id: 'k2', key: randomKey() } }
     await expect(decoded(encrypted(json(), later), stored)).rejects.toMatchObject({
@@ -367,7 +367,7 @@ describe('codecs within codecs', () => {
           ),
           async (making) => {
             await decoded<unknown>(codec, await making).catch((error: unknown) =>
-              expect(error).toMatchObject({ name: 'CodecError', details: { position: 8n } }),
+              expect(error).toMatchObject({ name: 'CodecError', details: { position: '0:8' } }),
             )
           },
         ),

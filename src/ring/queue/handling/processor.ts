@@ -9,7 +9,7 @@ import type { AttemptStore, DeadLetter, Handler, ProcessSummary } from '../../..
 import type { Position } from '../../../position.ts'
 import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
-import { formatPosition } from '../../shared/position-text.ts'
+import { formatPosition, parsePosition } from '../../shared/position-text.ts'
 import type { RingEntry } from '../entry.ts'
 import { CurrentJob, type JobFacts } from './current-job.ts'
 import { isPermanent } from './dead-letter-ring.ts'
@@ -252,9 +252,10 @@ export class Processor<Out> {
 
   #undecodable(error: CodecError): ItemTask<Out> {
     const { onUndecodable } = this.#settings
-    const { position, bytes } = error.details
+    const { position: shown, bytes } = error.details
     const { ack } = error
-    if (position === undefined || ack === undefined) throw error
+    if (shown === undefined || ack === undefined) throw error
+    const position = parsePosition(shown)
     if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)
     const entry = { error, position, pushedAt: undefined, ack }
     const task = newItemTask<Out>(entry, bytes?.length ?? 0, 'giveUp', 0)
