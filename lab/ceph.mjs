@@ -1,5 +1,6 @@
 // Hands items over through a ring on a Ceph cluster whose parts are killed, cut off and fenced, and checks every promise.
 // Stops by itself and takes everything away again: exit 1 when a promise is broken.
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +16,7 @@ import { installMissing } from './ceph/packages.mjs'
 import { Processes } from './ceph/processes.mjs'
 import { chapterLine, failureLine, summary } from './ceph/report.mjs'
 import { CHAPTERS, PLACES } from './ceph/story.mjs'
+import { stopOnSignals } from './stop.mjs'
 
 const USAGE = `npm run lab:ceph -- [--items N | --short] [--seed N] [--keep] [--json]
 As root. Installs the Debian packages that are missing. --short is 3,000 items; --keep leaves the folder with the logs.`
@@ -39,15 +41,7 @@ const { values } = parseArgs({
   },
 })
 
-const stop = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM']) {
-  process.once(name, (_, number) => {
-    process.exitCode = 128 + number
-    stop.abort(new Error(`stopped by ${name}`))
-  })
-}
-const limitMs = values.short ? LIMIT_MS.short : LIMIT_MS.long
-const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(limitMs)])
+const { stopped, signal } = stopOnSignals(values.short ? LIMIT_MS.short : LIMIT_MS.long)
 const say = (line) => {
   if (!values.json) console.log(line)
 }
@@ -74,7 +68,7 @@ async function main() {
     if (values.json) console.log(JSON.stringify(lab.report))
     else say(summary(lab.report))
   } catch (error) {
-    if (stop.signal.aborted) say(stop.signal.reason.message)
+    if (stopped.aborted) say(stopped.reason.message)
     else fail(error)
   } finally {
     await handover?.kill()

@@ -1,11 +1,13 @@
 // Boots a machine with systemd, and has the units of examples/deploy do jobs there while they are stopped, killed, made to hang and
 // rebooted. Stops by itself and takes everything away again: exit 1 when a promise is broken.
+
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { run } from './run.mjs'
+import { stopOnSignals } from './stop.mjs'
 import { Jobs } from './systemd/jobs.mjs'
 import { Machine } from './systemd/machine.mjs'
 import { labProblem } from './systemd/packages.mjs'
@@ -28,14 +30,7 @@ const { values } = parseArgs({
   },
 })
 
-const stop = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM']) {
-  process.once(name, (_, number) => {
-    process.exitCode = 128 + number
-    stop.abort(new Error(`stopped by ${name}`))
-  })
-}
-const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(LIMIT_MS)])
+const { stopped, signal } = stopOnSignals(LIMIT_MS)
 
 const problem = labProblem(values)
 if (values.help) console.log(USAGE)
@@ -53,7 +48,7 @@ async function main() {
     console.log(`a machine with systemd is there after ${seconds(startMs)}`)
     await tell(machine)
   } catch (error) {
-    if (stop.signal.aborted) console.log(stop.signal.reason.message)
+    if (stopped.aborted) console.log(stopped.reason.message)
     else {
       process.exitCode ||= 1
       console.error(error)

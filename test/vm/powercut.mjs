@@ -1,9 +1,11 @@
 // Records the disk of a virtual machine in which a ring is at work, and checks what power cuts would have left of it.
 // Stops by itself: exit 1 when a promise is broken, or when a disk that lies is not found out.
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { stopOnSignals } from '../../lab/stop.mjs'
 import { Items } from '../crash/items.mjs'
 import { buildArchive } from './archive.mjs'
 import { cutAll } from './cuts.mjs'
@@ -27,13 +29,7 @@ const { values } = parseArgs({
   },
 })
 
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, (_, number) => {
-    process.exitCode = 128 + number
-    stop.abort()
-  })
-}
+const { signal } = stopOnSignals()
 
 if (values.help) console.log(USAGE)
 else if (values.prepare) downloadKernel()
@@ -58,7 +54,7 @@ async function main() {
       process.exitCode = 1
     }
   } catch (error) {
-    if (!stop.signal.aborted) throw error
+    if (!signal.aborted) throw error
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -68,7 +64,6 @@ async function main() {
 async function torment(folder, archive, format) {
   const seed = Number(values.seed)
   const items = new Items(seed, Number(values.items), format)
-  const { signal } = stop
   const seconds = Number(values.seconds)
   const settings = { format, items: items.count, seconds, seed }
   const { record, ...done } = await runMachine(folder, archive, settings, signal)
