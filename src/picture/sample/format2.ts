@@ -25,6 +25,7 @@ import { cannotRead, unreadableBytes } from '../../ring/report/read-around.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../../text/lease.ts'
 import type { Damage, EpochMark, Part } from '../snapshot.ts'
+import { Remembered } from './remembered.ts'
 import type { Scratch } from './scratch.ts'
 import type { View, ViewOfRing } from './view.ts'
 
@@ -60,6 +61,9 @@ interface Tail {
   readonly time: number
 }
 
+/** A search reads pieces of this size: larger ones would be faster, and their memory would stay with a server for all its life. */
+const SEARCH_BYTES = 1 << 17
+
 /**
  * Looks at a ring of format 2 again and again. Each time it reads the slots and leases in one small request, and one or two blocks
  * where the log ended the last time; more only where there is more.
@@ -70,7 +74,8 @@ export class Format2View implements View {
   readonly #disk: Disk
   readonly #deviceBytes: number
   /** The slots and leases as they were understood, and the block after the end of the log. */
-  readonly #known: { readonly control: Uint8Array; readonly end: Uint8Array }
+  readonly #known: { readonly control: Remembered; readonly end: Remembered }
+  readonly #controlBytes: number
   #endLsn = -1
   #control: Control | undefined
   #tail: Tail | undefined
@@ -92,15 +97,12 @@ export class Format2View implements View {
   private constructor(device: SalvageBlockDevice, disk: Disk, deviceBytes: number) {
     const { slots, leases, producerSlots } = disk.layout
     const unit = producerSlots[1] - producerSlots[0]
-    const control = leases.consumer + unit - slots.offset
+    this.#controlBytes = leases.consumer + unit - slots.offset
     this.key = disk.ring.uuid
     this.#device = device
     this.#disk = disk
     this.#deviceBytes = deviceBytes
-    this.#known = {
-      control: new Uint8Array(control),
-      end: new Uint8Array(disk.layout.blockSize),
-    }
+    this.#known = { control: new Remembered(), end: new Remembered() }
   }
 
   /** @throws as `Disk.open` */
@@ -151,10 +153,10 @@ export class Format2View implements View {
   }
 
   async #readControl(scratch: Scratch): Promise<Control> {
-    const bytes = scratch.memory(this.#device, this.#known.control.length)
+    const bytes = scratch.memory(this.#device, this.#controlBytes)
     await this.#device.read(this.#disk.sectorOf(this.#disk.layout.slots.offset), [bytes])
     const known = this.#control
-    if (known !== undefined && Buffer.compare(bytes, this.#known.control) === 0) return known
+    if (known !== undefined && this.#known.control.equals(bytes)) return known
     const first = this.#disk.slotsIn(bytes)
     // A slot may be half written: it is damaged only if it does not change.
     const isTorn = [...first.producer, ...first.consumer].some(isBad)
@@ -263,7 +265,8 @@ export class Format2View implements View {
     const checkpoint = { committed: from.logPosition, reach, epochs }
     // Searching past damage takes long, and the next checkpoint tells what a search would: only the first look does.
     const searchesBehind = this.#tail === undefined
-    const searchMemory = (bytes: number) => scratch.memory(this.#device, bytes)
+    const searchMemory = (bytes: number) =>
+      scratch.memory(this.#device, Math.min(bytes, SEARCH_BYTES))
     const found = await replay(this.#disk, checkpoint, { searchesBehind, signal, searchMemory })
     if (known !== undefined && found.commits === 0) return known
     this.#quiet = 0
@@ -278,9 +281,9 @@ export class Format2View implements View {
 
   /** Whether the block where the next batch would begin is as it was at the last look. */
   async #isEndAsBefore({ logPosition: { lsn } }: Tail, scratch: Scratch): Promise<boolean> {
-    const end = scratch.memory(this.#device, this.#known.end.length)
+    const end = scratch.memory(this.#device, this.#disk.layout.blockSize)
     await this.#disk.readInto(lsn, end)
-    const isSame = this.#endLsn === lsn && Buffer.compare(end, this.#known.end) === 0
+    const isSame = this.#endLsn === lsn && this.#known.end.equals(end)
     this.#endLsn = lsn
     if (!isSame) this.#known.end.set(end)
     return isSame

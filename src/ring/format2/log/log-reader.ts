@@ -52,7 +52,7 @@ export interface LogReaderOptions {
   readonly maxItemBytes?: number
   /** Ends the reading between two reads, with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Memory for a search, which uses it until it ends. Default: of the device. */
+  /** Memory for a search, which uses it until it ends: as much as it asks for, or fewer whole blocks. Default: of the device. */
   readonly searchMemory?: ((bytes: number) => Uint8Array) | undefined
 }
 
@@ -202,8 +202,9 @@ export class LogReader {
     isWanted: (header: BatchHeader) => boolean,
   ): Promise<BatchHeader | undefined> {
     const { blockSize } = this.#disk.layout
-    const window = Math.min(PIECE_BYTES / blockSize, Math.max(0, to - from))
-    const memory = this.#searchMemory(window * blockSize)
+    const most = Math.min(PIECE_BYTES / blockSize, Math.max(0, to - from))
+    const memory = this.#searchMemory(most * blockSize)
+    const window = memory.length / blockSize
     for (let lsn = from; lsn < to; lsn += window) {
       this.#signal?.throwIfAborted()
       const bytes = memory.subarray(0, Math.min(window, to - lsn) * blockSize)

@@ -37,7 +37,7 @@ interface ReplayOptions {
   readonly searchesBehind?: boolean
   /** Ends the replay between two reads. */
   readonly signal?: AbortSignal | undefined
-  /** Memory for a search, which uses it until it ends. Default: of the device. */
+  /** As `LogReaderOptions.searchMemory`. */
   readonly searchMemory?: ((bytes: number) => Uint8Array) | undefined
 }
 
