@@ -1,5 +1,5 @@
 // What sbr serve costs that shows many rings: its processor time and memory, while nobody looks, while a page does, and while producers
-// push; and how soon the page and what it shows are there. Stops by itself.
+// push; and how soon the page and what it shows are there, in Chromium too if that is installed. Stops by itself.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { FileBlockDevice, RingWriter } from './lib/ring.mjs'
 import { Events } from './serve/events.mjs'
+import { driver, firstPaint } from './serve/first-paint.mjs'
 
 const USAGE = `npm run bench:serve [-- OPTIONS]   (Linux)
   --rings N      rings that are served (default: 100)
@@ -28,6 +29,8 @@ const { values } = parseArgs({
 const [rings, busy, seconds] = [values.rings, values.busy, values.seconds].map(Number)
 const RING_BYTES = 4 << 20
 const PUSH_MS = 100
+/** How often the page is opened in a browser. */
+const PAINTS = 15
 /** Of the clock that /proc counts processor time in. */
 const TICKS = 100
 
@@ -78,6 +81,7 @@ async function measure(devices) {
     console.log(
       `${rings} rings: it listens after ${ms(listening - begun)}; the page is there ${ms(loaded - listening)} later, and all rings on it ${ms(shown - loaded)} after that\n`,
     )
+    await paint(url)
     console.log('| | processor time | memory | updates a second | KiB a second |')
     console.log('| --- | --- | --- | --- | --- |')
     await part(server.pid, 'a page looks, nothing happens', events)
@@ -98,6 +102,25 @@ async function measure(devices) {
     for (const close of closers) await close()
     server.kill()
   }
+}
+
+async function paint(url) {
+  const chromium = driver()
+  if (chromium === undefined) {
+    console.log(
+      'In a browser: not measured; there is no Chromium (Debian: chromium), or no driver (npm ci --prefix test/browser)\n',
+    )
+    return
+  }
+  const all = await firstPaint(chromium, url, rings, PAINTS)
+  const spread = (what) => {
+    const times = all.map((one) => one[what]).toSorted((a, b) => a - b)
+    return `${ms(times[Math.floor(times.length / 2)])} (${ms(times[0])} to ${ms(times.at(-1))})`
+  }
+  console.log(
+    `In Chromium, ${PAINTS} times with an empty cache, since the page was asked for: painted first after ${spread('painted')}, ` +
+      `all rings on it after ${spread('shown')}\n`,
+  )
 }
 
 async function part(pid, name, events) {
