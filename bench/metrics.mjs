@@ -1,8 +1,9 @@
-// npm run bench:metrics: what instruments cost a program that pushes with 1024 in flight, takes and acknowledges. In pairs of processes, one
-// without and one with them, in turns, so that both meet the same machine; each measures several times once its code is compiled, and
-// the best counts: what else the machine does only adds to it. Not in one process: to subscribe and unsubscribe has V8 throw away what it
-// had compiled, which costs more than all that is counted. Items a second, and microseconds of the processor an item, in memory, where
-// nothing hides the cost, and on a file; and what the instruments' own code takes of that, measured alone.
+// npm run bench:metrics: what instruments cost a program that pushes with 1024 in flight, takes and acknowledges, or has handlers that do
+// nothing called (`process`, eight at a time). In pairs of processes, one without and one with them, in turns, so that both meet the same
+// machine; each measures several times once its code is compiled, and the best counts: what else the machine does only adds to it. Not in
+// one process: to subscribe and unsubscribe has V8 throw away what it had compiled, which costs more than all that is counted. Items a
+// second, and microseconds of the processor an item, in memory, where nothing hides the cost, and on a file; and what the instruments' own
+// code takes of that, measured alone.
 import { execFileSync } from 'node:child_process'
 import dc from 'node:diagnostics_channel'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -20,6 +21,7 @@ const USAGE = `npm run bench:metrics [-- OPTIONS]
   --dir FOLDER     where to measure; what matters is its file system (default: that of temporary files)`
 
 const IN_FLIGHT = 1024
+const CONCURRENCY = 8
 const MIB = 1 << 20
 /** Of a process: those that do not count, and those that do. */
 const WARM_UP = 4
@@ -60,7 +62,7 @@ function compare(device, rounds) {
     }
     pairs.push(pair)
   }
-  for (const what of ['push', 'take']) {
+  for (const what of ['push', 'take', 'handle']) {
     const of = (how, kind) => median(pairs.map((pair) => pair[how][what][kind]))
     const ratios = (kind) => {
       const all = pairs.map(({ on, off }) => on[what][kind] / off[what][kind])
@@ -68,7 +70,7 @@ function compare(device, rounds) {
       return `${median(all).toFixed(3)} (${spread.join(' to ')})`
     }
     console.log(
-      `${device}, ${what}, ${IN_FLIGHT} in flight: ${Math.round(of('off', 'rate'))} items/s off, ` +
+      `${device}, ${what}: ${Math.round(of('off', 'rate'))} items/s off, ` +
         `${Math.round(of('on', 'rate'))} on, on/off ${ratios('rate')}; CPU ` +
         `${of('off', 'cpu').toFixed(3)} us off, ${of('on', 'cpu').toFixed(3)} on, on/off ` +
         `${ratios('cpu')}, ${rounds} pairs`,
@@ -96,7 +98,7 @@ async function measureOften() {
       rate: Math.max(...counted.map((one) => one[what].rate)),
       cpu: Math.min(...counted.map((one) => one[what].cpu)),
     })
-    return { push: of('push'), take: of('take') }
+    return { push: of('push'), take: of('take'), handle: of('handle') }
   } finally {
     instruments?.[Symbol.dispose]()
     await device.disconnect()
@@ -136,7 +138,7 @@ function best(name, event) {
   return Math.min(...times)
 }
 
-/** Items a second that are pushed, and that are taken and acknowledged. */
+/** Items a second that are pushed, that are taken and acknowledged, and that are handled. */
 async function measure(device, items, itemBytes) {
   const writer = await RingWriter.open(device, { createIfMissing: true })
   const reader = await RingReader.open(device, { lazyAck: true })
@@ -158,13 +160,23 @@ async function measure(device, items, itemBytes) {
   }
   await reader.flush()
   const ended = now()
+  for (let left = items; left > 0; left -= IN_FLIGHT) {
+    await writer.pushMany(Array.from({ length: Math.min(IN_FLIGHT, left) }, () => item))
+  }
+  const filled = now()
+  await reader.process(() => undefined, { concurrency: CONCURRENCY, untilEmpty: true })
+  const handled = now()
   await reader.close()
   await writer.close()
   const between = (from, to) => ({
     rate: (items * 1000) / (to.ms - from.ms),
     cpu: (to.cpu - from.cpu) / items,
   })
-  return { push: between(pushed, taken), take: between(taken, ended) }
+  return {
+    push: between(pushed, taken),
+    take: between(taken, ended),
+    handle: between(filled, handled),
+  }
 }
 
 function now() {

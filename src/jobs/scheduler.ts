@@ -44,6 +44,8 @@ export interface SchedulerParts<T extends Task> {
   readonly conclude: (task: T, answer: unknown) => Verdict<T>
   /** The same, by what it threw. */
   readonly failed: (task: T, error: unknown) => Verdict<T>
+  /** Called when what was concluded, and the attempts that it made room for, have come one right after the other, and others have their turn. */
+  readonly onRest?: () => void
 }
 
 /** What waits for the answer of an attempt. */
@@ -229,6 +231,7 @@ export class Scheduler<T extends Task> {
       if (task !== undefined) this.#attempt(task)
     }
     this.#isBeginning = false
+    this.#parts.onRest?.()
   }
 
   #beginLater(): void {

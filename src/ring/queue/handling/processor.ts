@@ -98,6 +98,8 @@ export class Processor<Out> {
   readonly #overSignal = this.#over.signal
   readonly #facts: JobFacts
   #jumps: number
+  /** When the last handler ended: the next one begins at the same time, if it is called right then. */
+  #endedAt: number | undefined
   #isOver = false
   #handling = 0
   #failedAttempts = 0
@@ -128,6 +130,9 @@ export class Processor<Out> {
       attempt: (task) => this.#attempt(task),
       conclude: (task, answer) => this.#conclude(task, answer),
       failed: (task, error) => this.#failed(task, error),
+      onRest: () => {
+        this.#endedAt = undefined
+      },
     })
     this.#requeuer = new Requeuer(settings.requeueTo, this.#clock, settings.backoff.firstMs)
     this.#settlements = new Settlements(source, {
@@ -277,7 +282,7 @@ export class Processor<Out> {
     if ('error' in entry) return new Concluded(this.#giveUp(task))
     const attempt = (task.attempts ?? 0) + 1
     task.attempts = attempt
-    if (workEvents.hasSubscribers) task.startedAt = this.#clock.now()
+    if (workEvents.hasSubscribers) task.startedAt = this.#endedAt ?? this.#clock.now()
     this.#handling++
     if (keyError !== undefined) throw keyError
     task.job = new CurrentJob(entry, attempt, this.#facts)
@@ -333,6 +338,7 @@ export class Processor<Out> {
   #durationOf({ startedAt }: ItemTask<Out>): number | undefined {
     if (!workEvents.hasSubscribers) return undefined
     const now = this.#clock.now()
+    this.#endedAt = now
     return now - (startedAt ?? now)
   }
 
