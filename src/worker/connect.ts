@@ -31,6 +31,7 @@ import {
 const MAX_QUEUED_ITEMS = 8192
 const MAX_QUEUED_BYTES = 16 << 20
 const MOST_RECEIVED = { maxItems: 256, maxBytes: 1 << 20 } as const
+const MAX_WORKERS = 2
 const GONE = 'The worker has ended'
 const MISHEARD = 'The worker said something else than an answer'
 
@@ -80,27 +81,17 @@ interface Pending {
   readonly reason: () => unknown
 }
 
-/** A promise of the name of the worker's lock. */
-interface Welcomed {
-  readonly promise: Promise<string | undefined>
-  readonly resolve: (lock: string | undefined) => void
-}
-
 type Call = Request extends infer Each ? (Each extends Request ? Omit<Each, 'id'> : never) : never
-
-/** Entries of an earlier answer. */
-interface Undelivered extends Received {
-  readonly generation: number
-}
 
 /** A new connection, and what only `connectRing` does with it. */
 let connectionOf: <Out, In>(
   port: RingPort,
   options: ConnectRingOptions<Out, In>,
+  locks: WorkerLocks | undefined,
   release: () => void,
 ) => {
   readonly ring: RingConnection<Out, In>
-  readonly open: (locks: WorkerLocks | undefined) => Promise<void>
+  readonly open: () => Promise<unknown>
   readonly end: (error: Error) => void
 }
 
@@ -133,10 +124,11 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   readonly #pushing = new Serial()
   readonly #receiving = new Serial()
   readonly #ending = new AbortController()
-  readonly #welcomed: Welcomed = newWelcomed()
-  /** Which of the worker's sessions the entries are of. */
-  #generation = 0
-  #undelivered: Undelivered | undefined
+  readonly #locks: WorkerLocks | undefined
+  /** Whose ends end the connection: the worker's, and another tab's worker's if that has the ring. */
+  #workers = 0
+  /** Of an earlier answer. */
+  #undelivered: Received | undefined
   #calls = 0
   #queuedItems = 0
   #queuedBytes = 0
@@ -144,15 +136,21 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   #closing: Promise<void> | undefined
 
   static {
-    connectionOf = (port, options, release) => {
-      const ring = new RingConnection(port, options, release)
-      return { ring, open: (locks) => ring.#open(locks), end: (error) => ring.#end(error) }
+    connectionOf = (port, options, locks, release) => {
+      const ring = new RingConnection(port, options, locks, release)
+      return { ring, open: () => ring.#call({ call: 'open' }), end: (error) => ring.#end(error) }
     }
   }
 
-  private constructor(port: RingPort, options: ConnectRingOptions<Out, In>, release: () => void) {
+  private constructor(
+    port: RingPort,
+    options: ConnectRingOptions<Out, In>,
+    locks: WorkerLocks | undefined,
+    release: () => void,
+  ) {
     const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
     this.#port = port
+    this.#locks = locks
     this.#codec = options.codec ?? (bytes as unknown as Codec<Out, In>)
     this.#maxItems = maxQueuedItems
     this.#maxBytes = maxQueuedBytes
@@ -217,8 +215,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     return await this.#receiving.run(async () => {
       if (this.#undelivered === undefined) {
         const value = await this.#call({ call: 'receive', maxItems, maxBytes }, signal)
-        const received = receivedOf(value) ?? this.#misheard()
-        this.#undelivered = { ...received, generation: this.#generation }
+        this.#undelivered = receivedOf(value) ?? this.#misheard()
       }
       return await this.#deliver(this.#undelivered, maxItems, signal)
     }, signal)
@@ -259,15 +256,6 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     this.#end(closed())
   }
 
-  /** Waits until the worker listens, and its device is open. */
-  async #open(locks: WorkerLocks | undefined): Promise<void> {
-    const lock = await untilAborted(this.#welcomed.promise, this.#ending.signal)
-    if (locks !== undefined && lock !== undefined) {
-      onceFree(locks, lock, this.#ending.signal, () => this.#end(workerLost(GONE)))
-    }
-    await this.#call({ call: 'open' })
-  }
-
   async #push(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
     const bytes = totalBytes(items)
     const [allItems, allBytes] = [this.#queuedItems + items.length, this.#queuedBytes + bytes]
@@ -291,7 +279,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
 
   /** Decodes entries in their order, up to one that does not decode; what is left is for the next call. */
   async #deliver(
-    { entries: messages, format, generation }: Undelivered,
+    { entries: messages, format }: Received,
     maxItems: number,
     signal: AbortSignal | undefined,
   ): Promise<readonly RingEntry<Out>[]> {
@@ -301,7 +289,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
       for (const message of messages) {
         if (delivered.length === maxItems) break
         const { position, pushedAt, missed, entry } = message
-        const ack = this.#acknowledging(entry, generation)
+        const ack = this.#acknowledging(entry)
         const stored = message.bytes.length
         try {
           const decoding = decodeItem(this.#codec, copyOf(message.bytes), position, format)
@@ -321,17 +309,14 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
       }
       return delivered
     } finally {
-      const isOld = generation !== this.#generation
-      this.#undelivered =
-        left.length === 0 || isOld ? undefined : { entries: left, format, generation }
+      this.#undelivered = left.length === 0 ? undefined : { entries: left, format }
     }
   }
 
   /** Acknowledges an entry; again, if it failed. */
-  #acknowledging(entry: number, generation: number): () => Promise<void> {
+  #acknowledging(entry: number): () => Promise<void> {
     let acknowledged: Promise<void> | undefined
     const acknowledge = async (): Promise<void> => {
-      if (generation !== this.#generation) throw workerLost(GONE)
       await this.#call({ call: 'ack', entry })
     }
     return () => {
@@ -371,11 +356,9 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     if (answer === undefined) {
       this.#end(workerLost(MISHEARD, `a message of type ${typeof data}`))
     } else if ('welcome' in answer) {
-      this.#welcomed.resolve(answer.lock)
+      this.#watch(answer.lock)
     } else if ('gone' in answer) {
-      const error = errorOf(answer.gone)
-      if (answer.ended) this.#end(error)
-      else this.#forget(error)
+      this.#end(errorOf(answer.gone))
     } else {
       const pending = this.#pending.get(answer.id)
       this.#pending.delete(answer.id)
@@ -384,18 +367,14 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     }
   }
 
+  #watch(lock: string | undefined): void {
+    if (this.#locks === undefined || lock === undefined || this.#workers++ >= MAX_WORKERS) return
+    onceFree(this.#locks, lock, this.#ending.signal, () => this.#end(workerLost(GONE)))
+  }
+
   #misheard(): never {
     this.#end(workerLost(MISHEARD, 'a message with something else'))
     throw this.#ended
-  }
-
-  /** The worker has nothing of this page any more: neither its calls nor its entries. */
-  #forget(error: Error): void {
-    this.#generation++
-    this.#undelivered = undefined
-    const pending = [...this.#pending.values()]
-    this.#pending.clear()
-    for (const { reject } of pending) reject(error)
   }
 
   #end(error: Error): void {
@@ -405,7 +384,10 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     this.#port.onmessage = null
     this.#port.close()
     this.#release()
-    this.#forget(error)
+    this.#undelivered = undefined
+    const pending = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { reject } of pending) reject(error)
   }
 }
 
@@ -443,7 +425,7 @@ export async function connectRing<Out, In = Out>(
   const release =
     locks === undefined || lock === undefined ? () => undefined : await hold(locks, lock)
   const { port1, port2 } = newChannel()
-  const { ring, open, end } = connectionOf(port1, options, release)
+  const { ring, open, end } = connectionOf(port1, options, locks, release)
   const onError = (event: object): void => {
     const reason = 'message' in event ? shown(event.message) : 'it cannot be loaded'
     end(workerLost(`The worker failed to start: ${reason}`))
@@ -451,7 +433,7 @@ export async function connectRing<Out, In = Out>(
   worker.addEventListener?.('error', onError)
   try {
     worker.postMessage(helloMessage({ version: VERSION, port: port2, lock }), [port2 as never])
-    await untilAborted(open(locks), signal)
+    await untilAborted(open(), signal)
     return ring
   } catch (error) {
     end(workerLost('The connection was given up'))
@@ -464,14 +446,6 @@ export async function connectRing<Out, In = Out>(
 /** A channel as browsers type it. */
 function newChannel(): { readonly port1: RingPort; readonly port2: RingPort } {
   return new MessageChannel() as unknown as ReturnType<typeof newChannel>
-}
-
-function newWelcomed(): Welcomed {
-  let resolve: Welcomed['resolve'] = () => undefined
-  const promise = new Promise<string | undefined>((resolved) => {
-    resolve = resolved
-  })
-  return { promise, resolve }
 }
 
 function closed(): RingError {

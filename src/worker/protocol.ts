@@ -13,7 +13,7 @@ import { errorText } from '../util/error-text.ts'
  *   { id, call, … }     ------------------>
  *   { id, call: 'stop' } ----------------->      the caller's signal was aborted
  *                       <------------------ { id, value }, { id, error } or { id, stopped }: one for each call
- *                       <------------------ { gone }: what had no answer gets none
+ *                       <------------------ { gone }: no call gets an answer any more
  * ```
  */
 export const VERSION = 1
@@ -90,10 +90,10 @@ export type Answer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: ErrorMessage }
   | { readonly id: number; readonly stopped: true }
-  /** It listens, and holds a lock for as long as it does. */
+  /** It listens, and holds a lock for as long as it does; said twice where another tab's worker has the ring. */
   | { readonly welcome: number; readonly lock: string | undefined }
-  /** Calls without an answer get none; with `ended`, later ones neither. */
-  | { readonly gone: ErrorMessage; readonly ended: boolean }
+  /** No call gets an answer any more. */
+  | { readonly gone: ErrorMessage }
 
 /** Asks a worker for a connection. */
 export interface Hello {
@@ -142,11 +142,11 @@ export function requestOf(data: unknown): Request | undefined {
 /** What a worker said; undefined for what is nothing of this protocol. */
 export function answerOf(data: unknown): Answer | undefined {
   const said = fieldsOf(data)
-  const { id, value, error, stopped, welcome, lock, gone, ended } = said
+  const { id, value, error, stopped, welcome, lock, gone } = said
   if (isCount(welcome) && (lock === undefined || isName(lock))) return { welcome, lock }
   if (gone !== undefined) {
     const why = errorMessageOf(gone)
-    return why && { gone: why, ended: ended === true }
+    return why && { gone: why }
   }
   if (!isCount(id)) return undefined
   if (stopped === true) return { id, stopped }
@@ -248,15 +248,17 @@ function plain(value: unknown, isInner = false): object {
 }
 
 /** The fields of an object; none of anything else. */
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
-function isCount(value: unknown): value is number {
+/** Whether it is a number of something, or of a call. */
+export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
-function isName(value: unknown): value is string {
+/** Whether it is the name of a lock, or of a page. */
+export function isName(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 200
 }
 

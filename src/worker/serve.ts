@@ -2,8 +2,9 @@ import { RingError } from '../errors.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Host, type HostedRing } from './host.ts'
 import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
-import { errorMessage, type Hello, helloOf, VERSION } from './protocol.ts'
+import { errorMessage, type Hello, helloOf, type RingPort, VERSION } from './protocol.ts'
 import { Session } from './session.ts'
+import { Share, type ShareChannel } from './share.ts'
 
 /** Default of `maxUnacked`. */
 const MAX_UNACKED = 1024
@@ -22,6 +23,11 @@ export interface ServeScope {
 export interface ServeRingOptions extends HostedRing {
   /** Entries that a page has and has not acknowledged, at most; its next `receive` waits. Default 1,024. */
   readonly maxUnacked?: number
+  /**
+   * A name of the ring, by which all tabs of the origin share it: of the workers that serve it under this name, one has the ring, and
+   * the others pass on what their pages say. Default: each worker has its own.
+   */
+  readonly sharedAs?: string
   /** By which either side learns that the other has ended. Default: `navigator.locks`. */
   readonly locks?: WorkerLocks
 }
@@ -32,6 +38,7 @@ const KINDS: OptionKinds<ServeRingOptions> = {
   writer: 'object',
   reader: 'object',
   maxUnacked: 'number',
+  sharedAs: 'string',
   locks: 'object',
 }
 
@@ -49,7 +56,7 @@ export interface RingServer extends AsyncDisposable {
  * - The device, the writer and the reader are opened when a page first needs them; a call that fails to is made again by the next one.
  * - Entries that a page did not acknowledge go to another page once it is closed, crashes or is killed.
  *
- * @throws {TypeError | RangeError} an option is out of range
+ * @throws {TypeError | RangeError} an option is out of range; `sharedAs` where there are no Web Locks
  * @example
  * ```ts
  * import { MemoryBlockDevice } from 'shared-block-ring/block'
@@ -72,29 +79,54 @@ export interface RingServer extends AsyncDisposable {
  */
 export function serveRing(scope: ServeScope, options: ServeRingOptions): RingServer {
   checkOptions('serveRing', options, KINDS)
-  const { maxUnacked = MAX_UNACKED, locks = locksHere() } = options
+  const { maxUnacked = MAX_UNACKED, sharedAs, locks = locksHere() } = options
   if (typeof options.open !== 'function') throw new TypeError('serveRing: option open is missing')
   if (!(maxUnacked >= 1)) throw new RangeError(`maxUnacked is at least 1, not ${maxUnacked}`)
+  if (sharedAs !== undefined && locks === undefined) {
+    throw new TypeError('serveRing: sharedAs needs Web Locks (navigator.locks)')
+  }
   const host = new Host(options)
+  const closing = new AbortController()
   const sessions = new Set<Session>()
   const lock = locks === undefined ? undefined : newLockName('worker')
   const held =
     locks === undefined || lock === undefined ? undefined : hold(locks, lock).catch(() => undefined)
 
-  const connect = async ({ port, version, lock: pageLock }: Hello): Promise<void> => {
+  const welcome = async (port: RingPort, signal: AbortSignal): Promise<void> => {
+    const holds = await held
+    if (signal.aborted) return
+    port.postMessage({ welcome: VERSION, lock: holds === undefined ? undefined : lock }, [])
+  }
+  const onEnd = ({ lock: pageLock }: Hello, signal: AbortSignal, ended: () => void): void => {
+    if (locks !== undefined && pageLock !== undefined) onceFree(locks, pageLock, signal, ended)
+  }
+  const serve = (hello: Hello): void => {
+    const { port, version } = hello
     const session = new Session(port, host, maxUnacked, () => sessions.delete(session))
     sessions.add(session)
-    if (version !== VERSION) return session.refuse(`a page of another version (${version})`)
-    if (locks !== undefined && pageLock !== undefined) {
-      onceFree(locks, pageLock, session.ending, () => session.end())
+    if (version !== VERSION) {
+      session.refuse(`a page of another version (${version})`)
+      return
     }
-    const holds = await held
-    if (session.ending.aborted) return
-    session.say({ welcome: VERSION, lock: holds === undefined ? undefined : lock })
+    onEnd(hello, session.ending, () => session.end())
+    void welcome(port, session.ending)
   }
+  const share =
+    sharedAs === undefined || locks === undefined
+      ? undefined
+      : new Share({
+          ...{ name: sharedAs, locks, serve, closing: closing.signal },
+          channel: (name) => new BroadcastChannel(name) as unknown as ShareChannel,
+          onEnd: (hello, ended) => {
+            void welcome(hello.port, closing.signal)
+            onEnd(hello, closing.signal, ended)
+          },
+        })
   const listener = (event: object): void => {
     const hello = 'data' in event ? helloOf(event.data) : undefined
-    if (hello !== undefined) void connect(hello)
+    if (hello === undefined) return
+    if (share === undefined) serve(hello)
+    else share.connect(hello)
   }
   scope.addEventListener('message', listener)
   scope.start?.()
@@ -104,16 +136,19 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
     scope.removeEventListener('message', listener)
     const gone = errorMessage(new RingError('RING_CLOSED', 'The worker closed the ring', {}))
     for (const session of [...sessions]) {
-      session.say({ gone, ended: true })
+      session.say({ gone })
       session.end()
     }
     await host.close()
+    // From here on another tab's worker may serve the ring.
+    closing.abort()
+    share?.close(gone)
     const release = await held
     release?.()
   }
-  const closing = (): Promise<void> => {
+  const closeOnce = (): Promise<void> => {
     closed ??= close()
     return closed
   }
-  return { close: closing, [Symbol.asyncDispose]: closing }
+  return { close: closeOnce, [Symbol.asyncDispose]: closeOnce }
 }

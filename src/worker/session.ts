@@ -63,7 +63,7 @@ export class Session {
   refuse(found: string): void {
     if (this.ending.aborted) return
     const why = workerLost('The worker ended the connection', found)
-    this.say({ gone: errorMessage(why), ended: true })
+    this.say({ gone: errorMessage(why) })
     this.end()
   }
 

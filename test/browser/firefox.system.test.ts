@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
 import { Firefox, firefoxMissing } from './firefox.ts'
-import { connect, run, type Tab } from './tabs.ts'
+import { connect, run, shareInTurn, type Tab } from './tabs.ts'
 
 /** Only what hangs takes so long. */
 const SOON = { timeout: 30_000 }
@@ -114,4 +114,16 @@ test('orders wait in an outbox while the service is down, also over a killed bro
   await expect.poll(() => orders.taken.length, SOON).toBeGreaterThanOrEqual(3)
   expect(orders.taken).toEqual([{ order: 1 }, { order: 2 }, { order: 3 }])
   await second.page.close()
+})
+
+test('tabs share the ring that one of them has, and the next one has it after that', async () => {
+  const shared = await shareInTurn(
+    () => firefox.tab(),
+    (first) => first.page.close(),
+  )
+  expect(shared).toEqual({
+    together: ['of one', 'of two'],
+    lost: 'RING_WORKER_LOST',
+    after: ['of one', 'of two', 'after'],
+  })
 })

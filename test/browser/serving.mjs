@@ -5,4 +5,5 @@ import { serveRing } from '/dist/worker/index.js'
 const query = new URL(import.meta.url).searchParams
 const sizeBytes = Number(query.get('bytes') ?? 1 << 20)
 const open = () => OpfsBlockDevice.openOrCreate(query.get('ring'), { sizeBytes })
-serveRing(self, { open, createIfMissing: true })
+const sharedAs = query.get('sharedAs') ?? undefined
+serveRing(self, { open, createIfMissing: true, sharedAs })

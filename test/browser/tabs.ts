@@ -172,17 +172,57 @@ export async function run<T>({ page }: Tab, script: string): Promise<T> {
 }
 
 /** Connects the page to a worker of its own, which serves a ring: `ring` in the scripts of `run`, and `take` receives. */
-export async function connect(tab: Tab, ring: string, bytes: number = 1 << 20): Promise<Tab> {
+export async function connect(
+  tab: Tab,
+  ring: string,
+  bytes: number = 1 << 20,
+  more: string = '',
+): Promise<Tab> {
   await run(
     tab,
     `const { connectRing } = await import('/dist/worker/index.js')
     const { json } = await import('/dist/codec/index.js')
-    globalThis.worker = new Worker('/serving.mjs?ring=${ring}&bytes=${bytes}', { type: 'module' })
-    globalThis.ring = await connectRing(worker, { codec: json() })
+    globalThis.worker = new Worker('/serving.mjs?ring=${ring}&bytes=${bytes}${more}', { type: 'module' })
+    globalThis.again = async () => {
+      globalThis.ring = await connectRing(worker, { codec: json() })
+    }
+    await again()
     globalThis.take = async () => {
       const entries = await ring.receiveMany()
       return entries.map(({ item }) => item)
     }`,
   )
   return tab
+}
+
+/** Tabs that share one ring, of which the first has it and goes: closes its page, or kills something. */
+export async function shareInTurn(
+  newTab: () => Promise<Tab>,
+  goes: (first: Tab) => Promise<unknown>,
+): Promise<{ readonly together: unknown; readonly lost: unknown; readonly after: unknown }> {
+  const shared = async (): Promise<Tab> =>
+    await connect(await newTab(), 'shared-by-tabs', 1 << 20, '&sharedAs=by-tabs')
+  const [one, two] = [await shared(), await shared()]
+  await run(one, 'await ring.push("of one")')
+  await run(two, 'await ring.push("of two")')
+  const together = await run(two, 'return await take()')
+  await run(two, 'globalThis.waiting = ring.receive().catch(({ code }) => code)')
+  await goes(one)
+  const lost = await run(two, 'return await waiting')
+  // The file may still be open for a moment in a browser that has files open once.
+  const after = await run(
+    two,
+    `for (;;) {
+      try {
+        await again()
+        break
+      } catch (error) {
+        if (error.code !== 'BLOCK_CLAIMED') throw error
+      }
+    }
+    await ring.push('after')
+    return await take()`,
+  )
+  await two.page.close()
+  return { together, lost, after }
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
 import { Chromium, chromiumMissing } from './chromium.ts'
-import { connect, run, type Tab } from './tabs.ts'
+import { connect, run, shareInTurn, type Tab } from './tabs.ts'
 
 /** Only what hangs takes so long. */
 const SOON = { timeout: 30_000 }
@@ -176,4 +176,16 @@ test('the page of docs/browser.md sends what a killed tab had pushed', async () 
     .poll(() => orders.taken, SOON)
     .toEqual([{ id: 'of a killed tab' }, { id: 'of the next' }])
   await second.page.close()
+})
+
+test('tabs share the ring that one of them has, and the next one has it after that', async () => {
+  const shared = await shareInTurn(
+    () => chromium.tab(),
+    (first) => first.page.close(),
+  )
+  expect(shared).toEqual({
+    together: ['of one', 'of two'],
+    lost: 'RING_WORKER_LOST',
+    after: ['of one', 'of two', 'after'],
+  })
 })

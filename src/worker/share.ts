@@ -1,0 +1,183 @@
+import type { WorkerLocks } from './locks.ts'
+import {
+  type ErrorMessage,
+  fieldsOf,
+  type Hello,
+  isCount,
+  isName,
+  MAX_PENDING,
+  type RingPort,
+} from './protocol.ts'
+
+/** A `BroadcastChannel`. */
+export interface ShareChannel {
+  onmessage: ((event: { readonly data: unknown }) => void) | null
+  postMessage(message: unknown): void
+  close(): void
+}
+
+/** Pages of other tabs that a worker serves at once. */
+const MAX_PAGES = 1024
+
+/** What the workers of a shared ring say to each other. Every script of the origin hears it, and can say the same. */
+type Said =
+  /** This worker serves the ring from now on. */
+  | { readonly leads: true }
+  /** A page asks whoever serves it for a connection. */
+  | { readonly from: string; readonly hello: Omit<Hello, 'port'> }
+  /** What a page says, and what it is told. */
+  | { readonly from: string; readonly data: unknown }
+  | { readonly to: string; readonly data: unknown }
+
+/** A page of this tab, whose messages another tab's worker answers. */
+interface Relay {
+  readonly hello: Hello
+  /** What it said before somebody answered; undefined once somebody has. */
+  waiting: unknown[] | undefined
+}
+
+/** What a {@link Share} works with. */
+interface ShareParts {
+  readonly name: string
+  readonly locks: WorkerLocks
+  readonly channel: (name: string) => ShareChannel
+  /** Serves a page here. */
+  readonly serve: (hello: Hello) => void
+  /** Calls back when a page has ended. */
+  readonly onEnd: (hello: Hello, ended: () => void) => void
+  /** Aborted when the server is closed. */
+  readonly closing: AbortSignal
+}
+
+/**
+ * One ring for all tabs of an origin, each of which has a worker that could serve it: the one that holds a Web Lock does. The others pass
+ * on what their pages say, over a `BroadcastChannel`; a page learns of the end of whoever serves it by that worker's own lock.
+ *
+ * ```
+ *  page --port--> worker of its tab --channel--> worker with the ring
+ * ```
+ */
+export class Share {
+  readonly #parts: ShareParts
+  readonly #channel: ShareChannel
+  readonly #relays = new Map<string, Relay>()
+  /** Pages of other tabs that are served here. */
+  readonly #pages = new Map<string, RingPort>()
+  #leads = false
+
+  constructor(parts: ShareParts) {
+    const { name, locks, closing } = parts
+    const lock = `shared-block-ring:serves:${name}`
+    this.#parts = parts
+    this.#channel = parts.channel(lock)
+    this.#channel.onmessage = ({ data }) => this.#hear(data)
+    const closed = new Promise<void>((resolve) => {
+      closing.addEventListener('abort', () => resolve(), { once: true })
+    })
+    const lead = async (): Promise<void> => {
+      if (closing.aborted) return
+      this.#lead()
+      await closed
+    }
+    // It fails when the server is closed before its turn.
+    locks.request(lock, { signal: closing }, lead).catch(() => undefined)
+  }
+
+  /** Serves a page of this tab, or has it served. */
+  connect(hello: Hello): void {
+    if (this.#leads) {
+      this.#parts.serve(hello)
+      return
+    }
+    const id = crypto.randomUUID()
+    const relay: Relay = { hello, waiting: [] }
+    this.#relays.set(id, relay)
+    this.#parts.onEnd(hello, () => this.#relays.delete(id))
+    hello.port.onmessage = ({ data }) => {
+      const { waiting } = relay
+      if (waiting === undefined) this.#say({ from: id, data })
+      else if (waiting.length < MAX_PENDING) waiting.push(data)
+    }
+    this.#ask(id, relay)
+  }
+
+  /** Ends it, and tells the pages of this tab why. */
+  close(gone: ErrorMessage): void {
+    this.#channel.onmessage = null
+    this.#channel.close()
+    for (const { hello } of this.#relays.values()) {
+      hello.port.onmessage = null
+      hello.port.postMessage({ gone }, [])
+      hello.port.close()
+    }
+    this.#relays.clear()
+  }
+
+  #ask(id: string, { hello: { version, lock } }: Relay): void {
+    this.#say({ from: id, hello: { version, lock } })
+  }
+
+  #lead(): void {
+    this.#leads = true
+    // Those that somebody else served learn of its end by its lock.
+    for (const [id, { hello, waiting }] of this.#relays) {
+      if (waiting === undefined) continue
+      this.#relays.delete(id)
+      this.#parts.serve(hello)
+      for (const data of waiting) hello.port.onmessage?.({ data })
+    }
+    this.#say({ leads: true })
+  }
+
+  #say(said: Said): void {
+    this.#channel.postMessage(said)
+  }
+
+  #hear(heard: unknown): void {
+    const said = saidOf(heard)
+    if (said === undefined) return
+    if ('leads' in said) {
+      // What was asked before it listened.
+      for (const [id, relay] of this.#relays) if (relay.waiting !== undefined) this.#ask(id, relay)
+    } else if ('to' in said) {
+      this.#pass(said.to, said.data)
+    } else if ('hello' in said) {
+      if (this.#leads && !this.#pages.has(said.from)) this.#accept(said.from, said.hello)
+    } else {
+      this.#pages.get(said.from)?.onmessage?.({ data: said.data })
+    }
+  }
+
+  /** Passes on what a page of this tab is told. */
+  #pass(id: string, data: unknown): void {
+    const relay = this.#relays.get(id)
+    if (relay === undefined) return
+    relay.hello.port.postMessage(data, [])
+    for (const waiting of relay.waiting ?? []) this.#say({ from: id, data: waiting })
+    relay.waiting = undefined
+  }
+
+  /** Serves a page of another tab. */
+  #accept(id: string, { version, lock }: Omit<Hello, 'port'>): void {
+    if (this.#pages.size >= MAX_PAGES) return
+    const port: RingPort = {
+      onmessage: null,
+      postMessage: (data) => this.#say({ to: id, data }),
+      close: () => this.#pages.delete(id),
+    }
+    this.#pages.set(id, port)
+    this.#parts.serve({ version, lock, port })
+  }
+}
+
+function saidOf(heard: unknown): Said | undefined {
+  const said = fieldsOf(heard)
+  const { leads, from, to, hello, data } = said
+  if (leads === true) return { leads }
+  if (isName(to)) return { to, data }
+  if (!isName(from)) return undefined
+  if (hello === undefined) return { from, data }
+  const { version, lock } = fieldsOf(hello)
+  if (!isCount(version) || !(lock === undefined || isName(lock))) return undefined
+  return { from, hello: { version, lock } }
+}
