@@ -230,7 +230,7 @@ export default {
     'Plan',
     'StorageContext',
     'COMMAND',
-    'LeasedRole',
+    'Role',
     'PushOptions',
     // They are shown as those of `shared-block-ring`.
     'src/ring/types.ts:Consumer',
