@@ -6,7 +6,7 @@ import {
   type RingError,
 } from '../errors.ts'
 import type { Position } from '../position.ts'
-import { allOwn, OwnItems } from '../ring/shared/own-items.ts'
+import { allOwn, type OwnItems, ownItems } from '../ring/shared/own-items.ts'
 import { formatPosition } from '../ring/shared/position-text.ts'
 import { errorText } from '../util/error-text.ts'
 
@@ -42,7 +42,7 @@ export function encodeItems<In>(
   items: readonly In[],
   keep: Keep,
 ): OwnItems | Promise<OwnItems> {
-  const encoded: (Uint8Array | Promise<Uint8Array>)[] = new OwnItems()
+  const encoded: (Uint8Array | Promise<Uint8Array>)[] = ownItems()
   let isReady = true
   try {
     for (const item of items) {

@@ -35,7 +35,7 @@ test.each([0, 1, 2])(
     await settled()
     expect(ended).toEqual(['first: changed my mind'])
 
-    expect(queue.next()).toEqual([Uint8Array.of(2)])
+    expect([...queue.next()]).toEqual([Uint8Array.of(2)])
     expect(queue.bytes).toBe(1)
     const last = asPosition(BigInt(taken + 1))
     queue.committed({ status: 'ok', pushed: 1, position: last, positions: [last] }, last)

@@ -48,11 +48,30 @@ export class BatchCutter {
    * @param room blocks that can be written
    */
   next(start: number, uncommitted: number, room: number): Part {
-    const part = this.#fill(start, uncommitted, room)
+    const part = this.#all(start, uncommitted, room) ?? this.#fill(start, uncommitted, room)
     const { end, needed } = part
     if (end === this.#items.length || needed > 0 || this.#evenBlocks !== undefined) return part
     this.#evenBlocks = this.#evenly(start)
     return this.#fill(start, uncommitted, room)
+  }
+
+  /** All of the items from `start` on, if one batch takes them: mostly it does, and then no single item need be looked at. */
+  #all(start: number, uncommitted: number, room: number): Part | undefined {
+    if (this.#evenBlocks !== undefined) return undefined
+    const end = this.#items.length
+    const bytes = this.#bytesFrom(start)
+    const blocks = batchBlocks(end - start, bytes, this.#layout.blockSize)
+    const kept = this.#commit ? 0 : uncommitted + end - start
+    const fits = blocks <= maxBatchBlocks(this.#layout) && blocks + kept <= room
+    return fits ? { end, bytes, needed: 0 } : undefined
+  }
+
+  #bytesFrom(start: number): number {
+    let bytes = 0
+    for (let index = start; index < this.#items.length; index++) {
+      bytes += (this.#items[index] as Uint8Array).length
+    }
+    return bytes
   }
 
   #fill(start: number, uncommitted: number, room: number): Part {
@@ -81,11 +100,7 @@ export class BatchCutter {
     const { blockSize } = this.#layout
     const most = maxBatchBlocks(this.#layout)
     if (most * blockSize < EVEN_BYTES) return Number.POSITIVE_INFINITY
-    let bytes = 0
-    for (let index = start; index < this.#items.length; index++) {
-      bytes += (this.#items[index] as Uint8Array).length
-    }
-    const blocks = batchBlocks(this.#items.length - start, bytes, blockSize)
+    const blocks = batchBlocks(this.#items.length - start, this.#bytesFrom(start), blockSize)
     return Math.ceil(blocks / Math.ceil(blocks / most))
   }
 }

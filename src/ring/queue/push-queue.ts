@@ -2,8 +2,9 @@ import { type Clock, systemClock } from '../../clock.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { onAbort } from '../../util/abort.ts'
+import { type Deferred, deferred } from '../../util/deferred.ts'
 import { totalBytes } from '../shared/item-limits.ts'
-import { ItemMemory, OwnItems } from '../shared/own-items.ts'
+import { ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
 import type { Pushed } from '../types.ts'
 import { type CompletedPushes, writerEvents } from './events.ts'
 
@@ -45,7 +46,7 @@ export interface CommitDone {
 /** One call, which waits for its items. The calls are a linked list, so that any of them can leave in one step. */
 interface Call {
   /** One item, without an array for it: that would be a fifth of the cost of a push that shares its commit with many. */
-  readonly items: Uint8Array | OwnItems
+  readonly items: Uint8Array | readonly Uint8Array[]
   readonly count: number
   /** How many of the items are in the ring. */
   pushed: number
@@ -54,8 +55,7 @@ interface Call {
   readonly signal: AbortSignal | undefined
   /** When it was called, if anybody wants to know. */
   readonly turn: Turn | undefined
-  readonly resolve: (position: Position) => void
-  readonly reject: (reason: unknown) => void
+  readonly pushing: Deferred<Position>
   /** Removes the listener from the signal. */
   unlisten: (() => void) | undefined
   /** Whether some of the items are in the current commit. */
@@ -114,7 +114,7 @@ export class PushQueue {
    * @throws {RingError} `RING_OVERLOADED`, at once
    * @throws the signal's reason, at once
    */
-  add(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
+  add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
     return this.#add(items, items.length, totalBytes(items), signal)
   }
 
@@ -133,26 +133,24 @@ export class PushQueue {
     this.#checkRoom(count, bytes)
     this.#items += count
     this.#bytes += bytes
-    return new Promise<Position>((resolve, reject) => {
-      const call: Call = {
-        items,
-        count,
-        pushed: 0,
-        bytes,
-        signal,
-        turn: writerEvents.hasSubscribers ? (this.#turn ?? this.#newTurn()) : undefined,
-        resolve,
-        reject,
-        unlisten: undefined,
-        committing: false,
-        before: this.#last,
-        after: undefined,
-      }
-      if (this.#last === undefined) this.#first = call
-      else this.#last.after = call
-      this.#last = call
-      if (signal !== undefined) call.unlisten = onAbort(signal, () => this.#abort(call))
-    })
+    const call: Call = {
+      items,
+      count,
+      pushed: 0,
+      bytes,
+      signal,
+      turn: writerEvents.hasSubscribers ? (this.#turn ?? this.#newTurn()) : undefined,
+      pushing: deferred(),
+      unlisten: undefined,
+      committing: false,
+      before: this.#last,
+      after: undefined,
+    }
+    if (this.#last === undefined) this.#first = call
+    else this.#last.after = call
+    this.#last = call
+    if (signal !== undefined) call.unlisten = onAbort(signal, () => this.#abort(call))
+    return call.pushing.promise
   }
 
   #newTurn(): Turn {
@@ -177,7 +175,7 @@ export class PushQueue {
   /** The items of the next commit, which lasts until `committed`. */
   next(): OwnItems {
     if (this.#abandoned.signal.aborted) this.#abandoned = new AbortController()
-    const batch = new OwnItems()
+    const batch = ownItems()
     for (let call = this.#first; call !== undefined && batch.length < COMMIT_ITEMS; ) {
       const { items, pushed, count } = call
       const end = Math.min(count, pushed + COMMIT_ITEMS - batch.length)
@@ -221,7 +219,7 @@ export class PushQueue {
         run.count++
       }
       if (at < count) positions ??= pushed?.positions
-      call.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
+      call.pushing.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
     this.#endCommit()
     const now = run === undefined ? 0 : this.#clock.now()
@@ -258,7 +256,7 @@ export class PushQueue {
 
   #reject(call: Call, reason: unknown): void {
     this.#remove(call)
-    call.reject(reason)
+    call.pushing.reject(reason)
   }
 
   #remove(call: Call): void {

@@ -22,24 +22,42 @@ export function roomOf(item: Uint8Array): Uint8Array | undefined {
   return rooms.get(item)?.memory
 }
 
-/** Items that were checked, and whose bytes nobody else can change: they need no copy. */
-export class OwnItems extends Array<Uint8Array> {}
+const OWN: unique symbol = Symbol('own')
+
+/**
+ * Items that were checked, and whose bytes nobody else can change: they need no copy. A plain array with a mark, because V8 is slow with
+ * arrays of a class.
+ */
+export interface OwnItems extends Array<Uint8Array> {
+  [OWN]: true
+}
+
+/** Items of our own: none yet. */
+export function ownItems(): OwnItems {
+  const items = [] as Uint8Array[] as OwnItems
+  items[OWN] = true
+  return items
+}
+
+function areOwn(items: readonly Uint8Array[]): items is OwnItems {
+  return OWN in items
+}
 
 /** The items as our own, if all are. */
 export async function allOwn(
   items: readonly (Uint8Array | Promise<Uint8Array>)[],
 ): Promise<OwnItems> {
-  const own = new OwnItems()
+  const own = ownItems()
   for (const item of await Promise.all(items)) own.push(item)
   return own
 }
 
 /**
  * Copies items when they are pushed: what counts is their content at the call, though they may be written much later. Small items
- * lie side by side, so that a batch copies many of them at once.
+ * share memory, because making some for each takes longer than the copy.
  */
 export class ItemMemory {
-  #chunk: Uint8Array = new Uint8Array(0)
+  #chunk = new ArrayBuffer(0)
   #used = 0
   readonly #large: LargeItems | undefined
   readonly #pool: BufferPool | undefined
@@ -55,8 +73,8 @@ export class ItemMemory {
    * @throws as `keep`
    */
   own(items: readonly Uint8Array[], limits: ItemLimits): OwnItems {
-    if (items instanceof OwnItems) return items
-    const own = new OwnItems()
+    if (areOwn(items)) return items
+    const own = ownItems()
     for (const item of items) own.push(this.keep(item, limits))
     return own
   }
@@ -69,18 +87,18 @@ export class ItemMemory {
   keep(item: Uint8Array, limits: ItemLimits): Uint8Array {
     const length = checkedLength(item, limits)
     if (length > SHARED_BYTES) return this.#keepLarge(item, length)
-    if (this.#used + length > this.#chunk.length) {
-      this.#chunk = new Uint8Array(CHUNK_BYTES)
+    if (this.#used + length > this.#chunk.byteLength) {
+      this.#chunk = new ArrayBuffer(CHUNK_BYTES)
       this.#used = 0
     }
-    const copy = this.#chunk.subarray(this.#used, this.#used + length)
+    const copy = new Uint8Array(this.#chunk, this.#used, length)
     copy.set(item)
     this.#used += length
     return copy
   }
 
   /** Releases the memory of items that were pushed. Not after a failure: it may still be on its way to the device. */
-  release(items: Uint8Array | OwnItems): void {
+  release(items: Uint8Array | readonly Uint8Array[]): void {
     if (!(items instanceof Uint8Array)) for (const item of items) this.release(item)
     else if (items.length > SHARED_BYTES) {
       rooms.get(items)?.release()

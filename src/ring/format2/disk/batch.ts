@@ -140,10 +140,11 @@ export function encodeBatch(
 ): BatchHeader {
   const records = items.length
   let bodyBytes = 0
-  const lengths = items.map((item) => {
-    bodyBytes += item.length
-    return item.length
-  })
+  const lengths: number[] = []
+  for (const { length } of items) {
+    bodyBytes += length
+    lengths.push(length)
+  }
   const front = frontBytes(records, bodyBytes)
   putItems(bytes, items, front)
   bytes.fill(0, front + bodyBytes)
@@ -187,20 +188,14 @@ export function encodeBatch(
   return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, mask, crc }
 }
 
-/** Copies items into a batch, neighbours in memory together: for small items, the call costs more than the bytes. Items already there stay. */
+/** Copies items into a batch, one after the other. An item that is there already stays. */
 function putItems(batch: Uint8Array, items: readonly Uint8Array[], from: number): void {
   let at = from
-  for (let index = 0; index < items.length; ) {
-    const { buffer, byteOffset } = items[index] as Uint8Array
-    let bytes = 0
-    for (let item = items[index]; item !== undefined; item = items[index]) {
-      if (item.buffer !== buffer || item.byteOffset !== byteOffset + bytes) break
-      bytes += item.length
-      index++
-    }
-    const isThere = buffer === batch.buffer && byteOffset === batch.byteOffset + at
-    if (!isThere) batch.set(new Uint8Array(buffer, byteOffset, bytes), at)
-    at += bytes
+  for (const item of items) {
+    // The buffer is asked for last, because that takes as long as copying a small item.
+    const isThere = item.byteOffset === batch.byteOffset + at && item.buffer === batch.buffer
+    if (!isThere) batch.set(item, at)
+    at += item.length
   }
 }
 

@@ -59,9 +59,11 @@ function partEnd(part: number, parts: number, batchBytes: number): number {
 /** The words to mask a batch with: 0 for a part that needs none. */
 export function chooseMasks(batch: Uint8Array, bodyBytes: number): readonly number[] {
   const parts = maskWords(bodyBytes)
-  return Array.from({ length: parts }, (_, part) =>
-    chooseMask(batch, firstBoundary(part), partEnd(part, parts, batch.length)),
-  )
+  const masks: number[] = []
+  for (let part = 0; part < parts; part++) {
+    masks.push(chooseMask(batch, firstBoundary(part), partEnd(part, parts, batch.length)))
+  }
+  return masks
 }
 
 function chooseMask(batch: Uint8Array, from: number, to: number): number {
