@@ -16,8 +16,8 @@ import { joinGroup, partitioned, receiveFrom, repartition, tee } from '../src/fa
 import { Consumer, type LeaseOptions, Producer, RingReader, RingWriter } from '../src/index.ts'
 import { Journal } from '../src/journal/index.ts'
 import { collect } from '../src/metrics/index.ts'
-import { Looks } from '../src/metrics/looks.ts'
 import { surveyRing } from '../src/metrics/survey.ts'
+import { Surveyor } from '../src/metrics/surveyor.ts'
 import { pipeTo } from '../src/streams/web.ts'
 import {
   dumpAt,
@@ -282,7 +282,7 @@ const calls: Readonly<
     repartition: async (signal) =>
       repartition([await newRing()], [await newRing()], () => 'key', { signal }),
   },
-  'metrics/looks.ts': {
+  'metrics/surveyor.ts': {
     'Looks.at': async (signal) => {
       const device = await newRing()
       const ring = {
@@ -290,7 +290,7 @@ const calls: Readonly<
         survey: (over: AbortSignal) => surveyRing(device, 'ring', over),
       }
       const patience = { ms: 1000, inAll: true, tooLate: () => new Error('late') }
-      await new Looks(signal).at([ring], patience)
+      await new Surveyor(signal).surveyAll([ring], patience)
     },
   },
   'metrics/rings.ts': {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Remembered } from '../../src/picture/sample/remembered.ts'
+import { Remembered } from '../../src/picture/watch/remembered.ts'
 
 /** Two and a half pieces: one with content, one without, one that is cut off. */
 const BYTES = 2 * 4096 + 2048

@@ -1,7 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { Observatory } from '../../picture/sample/observatory.ts'
 import { plainLine, type Shown, SORTS, type Sort, screenLines } from '../../picture/top/screen.ts'
 import { type Key, Terminal, untilEither } from '../../picture/top/terminal.ts'
+import { RingWatches } from '../../picture/watch/ring-watches.ts'
 import { safeJson } from '../../text/render.ts'
 import { pictureAccess } from '../device/picture-access.ts'
 import { checkDistinct } from '../device/survey.ts'
@@ -70,7 +70,7 @@ async function onScreen(
       paint(mood === 'bad' ? 'bad' : undefined, text)
     terminal.draw(screenLines(shownIn(observatory), { ...view, paint: toned }))
   }
-  await using observatory = new Observatory(paths, pictureAccess(flags), draw)
+  await using observatory = new RingWatches(paths, pictureAccess(flags), draw)
   using terminal = new Terminal(press, draw)
   await observatory.every(LIVE_MS)
   await untilEither(signal, leaving.signal)
@@ -95,13 +95,13 @@ async function asLines(
       ending.abort()
     })
   }
-  await using observatory = new Observatory(paths, pictureAccess(flags), print)
+  await using observatory = new RingWatches(paths, pictureAccess(flags), print)
   await observatory.every(PLAIN_MS)
   await untilEither(signal, ending.signal)
   if (failure !== undefined) throw failure
 }
 
-function shownIn({ rings }: Observatory): readonly Shown[] {
+function shownIn({ rings }: RingWatches): readonly Shown[] {
   return rings.flatMap(({ snapshot, history }) =>
     snapshot === undefined ? [] : [{ snapshot, history }],
   )

@@ -1,4 +1,4 @@
-import type { DeviceAccess } from '../../picture/sample/access.ts'
+import type { DeviceAccess } from '../../picture/watch/access.ts'
 import { asCommandError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { openDevice } from './device.ts'

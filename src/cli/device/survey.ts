@@ -1,5 +1,5 @@
-import { type Looked, type LookLimit, Looks } from '../../metrics/looks.ts'
 import { type RingSurvey, surveyRing } from '../../metrics/survey.ts'
+import { type SurveyLimit, Surveyor, type SurveyTarget } from '../../metrics/surveyor.ts'
 import { counted } from '../../text/render.ts'
 import { asCommandError, CommandError, EXIT, usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
@@ -43,7 +43,7 @@ export function surveyAll(
   signal: AbortSignal,
 ): Promise<readonly Surveyed[]> {
   const { requestTimeout: ms = SURVEY_TIMEOUT_MS } = flags
-  return surveyor(devices, flags, signal, { ms, inAll: false })()
+  return surveyOf(devices, flags, signal, { ms, inAll: false })()
 }
 
 /**
@@ -56,17 +56,17 @@ export function surveys(
   signal: AbortSignal,
 ): () => Promise<readonly Surveyed[]> {
   const { requestTimeout: ms = ANSWER_TIMEOUT_MS } = flags
-  return surveyor(devices, flags, signal, { ms, inAll: true })
+  return surveyOf(devices, flags, signal, { ms, inAll: true })
 }
 
-function surveyor(
+function surveyOf(
   devices: readonly string[],
   flags: CommonFlags,
   signal: AbortSignal,
-  limit: Omit<LookLimit, 'tooLate'>,
+  limit: Omit<SurveyLimit, 'tooLate'>,
 ): () => Promise<readonly Surveyed[]> {
-  const looks = new Looks(signal)
-  const rings = devices.map((device): Looked => {
+  const surveyor = new Surveyor(signal)
+  const rings = devices.map((device): SurveyTarget => {
     return { device, survey: (over) => survey(device, flags, over) }
   })
   const tooLate = (device: string): CommandError => {
@@ -74,7 +74,7 @@ function surveyor(
     return new CommandError(EXIT.fault, 'BLOCK_TIMEOUT', message, { device })
   }
   return async () => {
-    const results = await looks.at(rings, { ...limit, tooLate })
+    const results = await surveyor.surveyAll(rings, { ...limit, tooLate })
     return results.map((one) =>
       'error' in one ? { ...one, error: asCommandError(one.error) } : one,
     )

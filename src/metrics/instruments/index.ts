@@ -3,9 +3,9 @@ import type { BlockDevice } from '../../block/device.ts'
 import { listen } from '../../util/diagnostics.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { type MetricFamily, merged } from '../family.ts'
-import { type Looked, type LookLimit, Looks } from '../looks.ts'
 import { ringFamilies } from '../rings.ts'
 import { surveyRing } from '../survey.ts'
+import { type SurveyLimit, Surveyor, type SurveyTarget } from '../surveyor.ts'
 import type { Instrument } from './instrument.ts'
 import { journalInstrument } from './journal.ts'
 import { leaseInstrument } from './lease.ts'
@@ -29,7 +29,7 @@ export interface InstrumentsOptions {
 const KINDS: OptionKinds<InstrumentsOptions> = { rings: 'object', maxHandles: 'number' }
 const MAX_HANDLES = 1000
 /** For all rings together: Prometheus waits for 10 s. */
-const LOOK_LIMIT: LookLimit = {
+const SURVEY_LIMIT: SurveyLimit = {
   ms: 8000,
   inAll: true,
   tooLate: (device) => new Error(`${device} could not be inspected within 8 s`),
@@ -59,8 +59,8 @@ const KNOWN = [
 export class Instruments implements Disposable {
   readonly #instruments: readonly Instrument[]
   readonly #listening: Disposable
-  readonly #rings: readonly Looked[]
-  readonly #looks = new Looks()
+  readonly #rings: readonly SurveyTarget[]
+  readonly #surveyor = new Surveyor()
   #looking: Promise<readonly MetricFamily[]> | undefined
 
   /**
@@ -110,7 +110,7 @@ export class Instruments implements Disposable {
   }
 
   async #look(): Promise<readonly MetricFamily[]> {
-    const surveys = await this.#looks.at(this.#rings, LOOK_LIMIT)
+    const surveys = await this.#surveyor.surveyAll(this.#rings, SURVEY_LIMIT)
     return merged([surveys.length > 0 ? ringFamilies(surveys) : [], this.families()])
   }
 }

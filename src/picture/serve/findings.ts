@@ -1,8 +1,8 @@
 import { verifyRing } from '../../ring/maintenance/index.ts'
 import type { Finding } from '../../ring/report/finding.ts'
-import type { DeviceAccess } from '../sample/access.ts'
-import { damageOf } from '../sample/format2.ts'
 import type { Damage } from '../snapshot.ts'
+import type { DeviceAccess } from '../watch/access.ts'
+import { damageOf } from '../watch/format2.ts'
 
 /** Findings that are drawn and listed. */
 const MOST_FINDINGS = 200

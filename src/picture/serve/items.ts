@@ -4,7 +4,7 @@ import { inspectRing } from '../../ring/access/attach.ts'
 import { formatPosition, itemNumber } from '../../ring/shared/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { headJson } from '../../text/envelope-head.ts'
-import type { DeviceAccess } from '../sample/access.ts'
+import type { DeviceAccess } from '../watch/access.ts'
 
 /** Items that are shown at a time, and bytes of each. */
 export const MOST_ITEMS = 20

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { DeviceAccess } from '../sample/access.ts'
-import { Observatory, type Watched } from '../sample/observatory.ts'
+import type { DeviceAccess } from '../watch/access.ts'
+import { RingWatches, type WatchedRing } from '../watch/ring-watches.ts'
 import { cookieOf, isAllowed, isKnownHost } from './access.ts'
 import { findingsOf } from './findings.ts'
 import { nextItems } from './items.ts'
@@ -50,7 +50,7 @@ type Answer = (url: URL, response: ServerResponse) => Promise<void> | void
 export class PictureServer implements AsyncDisposable {
   readonly #options: ServeOptions
   readonly #server: Server
-  readonly #observatory: Observatory
+  readonly #observatory: RingWatches
   readonly #subscribers: Subscribers
   readonly #headers: Readonly<Record<string, string>>
   readonly #ending = new AbortController()
@@ -61,7 +61,7 @@ export class PictureServer implements AsyncDisposable {
   constructor(options: ServeOptions) {
     this.#options = options
     const { devices, access, page } = options
-    this.#observatory = new Observatory(devices, access, () => this.#subscribers.tell())
+    this.#observatory = new RingWatches(devices, access, () => this.#subscribers.tell())
     this.#subscribers = new Subscribers(this.#observatory)
     this.#headers = headersFor(page)
     this.#answers = {
@@ -163,7 +163,7 @@ export class PictureServer implements AsyncDisposable {
   }
 
   /** @throws {Refusal} */
-  #ringOf(url: URL): Watched {
+  #ringOf(url: URL): WatchedRing {
     const index = url.searchParams.get('ring') ?? ''
     const ring = /^\d{1,6}$/.test(index) ? this.#observatory.rings[Number(index)] : undefined
     if (ring === undefined) throw new Refusal(404, 'there is no such ring')

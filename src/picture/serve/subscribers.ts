@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { steadyTime } from '../history.ts'
-import type { Observatory } from '../sample/observatory.ts'
 import type { Snapshot } from '../snapshot.ts'
+import type { RingWatches } from '../watch/ring-watches.ts'
 
 /** Pages that are told at the same time. */
 const MOST = 16
@@ -20,12 +20,12 @@ export interface Update {
 export class Subscribers {
   /** Called with how many there are. */
   onChange: (count: number) => void = () => undefined
-  readonly #observatory: Observatory
+  readonly #observatory: RingWatches
   readonly #responses = new Set<ServerResponse>()
   /** What was told of each ring last. */
   #told: readonly (Snapshot | undefined)[] = []
 
-  constructor(observatory: Observatory) {
+  constructor(observatory: RingWatches) {
     this.#observatory = observatory
   }
 

@@ -3,11 +3,11 @@ import type { RingSeen, RoleSeen } from '../snapshot.ts'
 import type { Scratch } from './scratch.ts'
 
 /** What is seen on a device itself: not by which name, not when, and not who is at work. */
-export type ViewOfRing = Omit<RingSeen, 'device' | 'at' | 'producer' | 'consumer'> &
+export type DeviceSeen = Omit<RingSeen, 'device' | 'at' | 'producer' | 'consumer'> &
   Readonly<Record<Role, Omit<RoleSeen, 'holder'>>>
 
 /** Looks at a ring again and again, without a role. */
-export interface View {
+export interface FormatWatch {
   /** What a reader of the device knows, and tells those who hold its roles; undefined in format 1. */
   readonly key: Uint8Array | undefined
   /**
@@ -17,5 +17,5 @@ export interface View {
    * @param scratch what is read into, as long as it looks
    * @throws the signal's reason
    */
-  look(signal: AbortSignal, scratch: Scratch): Promise<ViewOfRing>
+  look(signal: AbortSignal, scratch: Scratch): Promise<DeviceSeen>
 }

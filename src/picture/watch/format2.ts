@@ -25,9 +25,9 @@ import { cannotRead, unreadableBytes } from '../../ring/report/read-around.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../../text/lease.ts'
 import type { Damage, EpochMark, Part } from '../snapshot.ts'
+import type { DeviceSeen, FormatWatch } from './format-watch.ts'
 import { Remembered } from './remembered.ts'
 import type { Scratch } from './scratch.ts'
-import type { View, ViewOfRing } from './view.ts'
 
 /** The guard, the superblocks and the leases are written once, or seldom: they are checked this often. */
 const CHECK_MS = 30_000
@@ -68,7 +68,7 @@ const SEARCH_BYTES = 1 << 17
  * Looks at a ring of format 2 again and again. Each time it reads the slots and leases in one small request, and one or two blocks
  * where the log ended the last time; more only where there is more.
  */
-export class Format2View implements View {
+export class Format2Watch implements FormatWatch {
   readonly key: Uint8Array
   readonly #device: SalvageBlockDevice
   readonly #disk: Disk
@@ -90,7 +90,7 @@ export class Format2View implements View {
         readonly control: Control
         readonly tail: Tail | undefined
         readonly damage: readonly Damage[]
-        readonly view: ViewOfRing
+        readonly view: DeviceSeen
       }
     | undefined
 
@@ -106,12 +106,12 @@ export class Format2View implements View {
   }
 
   /** @throws as `Disk.open` */
-  static async open(device: SalvageBlockDevice): Promise<Format2View> {
+  static async open(device: SalvageBlockDevice): Promise<Format2Watch> {
     const { sectorSize, sizeSectors } = await device.getInfo()
-    return new Format2View(device, await Disk.open(device), sectorSize * sizeSectors)
+    return new Format2Watch(device, await Disk.open(device), sectorSize * sizeSectors)
   }
 
-  async look(signal: AbortSignal, scratch: Scratch): Promise<ViewOfRing> {
+  async look(signal: AbortSignal, scratch: Scratch): Promise<DeviceSeen> {
     const control = await this.#readControl(scratch)
     const tail = control.roles && (await this.#follow(control, control.roles, { signal, scratch }))
     const damage = await this.#damage(control)
@@ -127,7 +127,7 @@ export class Format2View implements View {
     control: Control,
     tail: Tail | undefined,
     damage: readonly Damage[],
-  ): Promise<ViewOfRing> {
+  ): Promise<DeviceSeen> {
     const { layout, ring } = this.#disk
     const { blockSize, dataBlocks } = layout
     const log = control.roles && tail && (await this.#logOf(control.roles, tail))
@@ -333,7 +333,7 @@ export class Format2View implements View {
 
 /** The part of a view that only the slots and the log tell. */
 type LogOfRing = Pick<
-  ViewOfRing,
+  DeviceSeen,
   | 'log'
   | 'epochs'
   | 'epoch'

@@ -5,22 +5,22 @@ import { atMost } from '../util/at-most.ts'
 import type { SurveyResult } from './rings.ts'
 import type { RingSurvey } from './survey.ts'
 
-/** Looks that begin side by side. */
+/** Surveys that begin side by side. */
 const AT_ONCE = 4
 /** How long one that does not end keeps others from beginning. */
 const TURN_MS = 1000
 
-/** A ring to look at. */
-export interface Looked {
+/** A ring to survey. */
+export interface SurveyTarget {
   /** What it is called. */
   readonly device: string
   /** @param over aborted when nobody waits for it any more */
   readonly survey: (over: AbortSignal) => Promise<RingSurvey>
 }
 
-/** How long a look may take. */
-export interface LookLimit {
-  /** For each ring, in milliseconds, from when the look at it begins. */
+/** How long a survey may take. */
+export interface SurveyLimit {
+  /** For each ring, in milliseconds, from when its survey begins. */
   readonly ms: number
   /** Whether all together may take no longer than that. */
   readonly inAll: boolean
@@ -29,31 +29,34 @@ export interface LookLimit {
 }
 
 /**
- * Looks at rings again and again, at each once at a time: one whose device never answers costs one look, and its time once. Until that look
+ * Surveys rings again and again, each once at a time: one whose device never answers costs one survey, and its time once. Until that survey
  * has ended, each other call gets that error at once.
  */
-export class Looks {
+export class Surveyor {
   readonly #underWay = new Map<string, Promise<RingSurvey>>()
   readonly #signal: AbortSignal | undefined
 
-  /** @param signal ends all looks */
+  /** @param signal ends all surveys */
   constructor(signal?: AbortSignal) {
     this.#signal = signal
   }
 
   /**
-   * Looks at rings, a few at the same time, and answers in their order. One that fails, or does not end, hides no other.
+   * Surveys rings, a few at the same time, and answers in their order. One that fails, or does not end, hides no other.
    * @throws the signal's reason
    */
-  async at(rings: readonly Looked[], limit: LookLimit): Promise<readonly SurveyResult[]> {
+  async surveyAll(
+    rings: readonly SurveyTarget[],
+    limit: SurveyLimit,
+  ): Promise<readonly SurveyResult[]> {
     const signal = this.#signal
     const { ms, inAll } = limit
     const deadline = inAll ? systemClock.now() + ms : Number.POSITIVE_INFINITY
     const results: Promise<SurveyResult>[] = []
-    const begin = (ring: Looked): Promise<boolean> => {
+    const begin = (ring: SurveyTarget): Promise<boolean> => {
       const { device } = ring
       const left = Math.min(ms, deadline - systemClock.now())
-      const look = this.#look(ring, { ...limit, ms: left }).catch((error: unknown) => {
+      const look = this.#survey(ring, { ...limit, ms: left }).catch((error: unknown) => {
         return { device, error }
       })
       results.push(look)
@@ -65,7 +68,10 @@ export class Looks {
     return all
   }
 
-  async #look({ device, survey }: Looked, { ms, tooLate }: LookLimit): Promise<RingSurvey> {
+  async #survey(
+    { device, survey }: SurveyTarget,
+    { ms, tooLate }: SurveyLimit,
+  ): Promise<RingSurvey> {
     const waiting = this.#underWay.get(device)
     if (waiting !== undefined) return waiting
     if (ms <= 0) throw tooLate(device)

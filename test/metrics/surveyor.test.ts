@@ -3,13 +3,13 @@ import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { surveys } from '../../src/cli/device/survey.ts'
 import { systemClock } from '../../src/clock.ts'
 import { Instruments } from '../../src/metrics/index.ts'
-import { type Looked, type LookLimit, Looks } from '../../src/metrics/looks.ts'
 import type { RingSurvey } from '../../src/metrics/survey.ts'
+import { type SurveyLimit, Surveyor, type SurveyTarget } from '../../src/metrics/surveyor.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 
-const LIMIT: LookLimit = { ms: 8000, inAll: true, tooLate: (device) => `${device} is late` }
+const LIMIT: SurveyLimit = { ms: 8000, inAll: true, tooLate: (device) => `${device} is late` }
 
 let clock: FakeClock
 beforeEach(() => {
@@ -25,7 +25,7 @@ beforeEach(() => {
 })
 
 /** A ring that is there once it is told to be. */
-function slow(device: string): Looked & { looks: number; answer: () => void } {
+function slow(device: string): SurveyTarget & { looks: number; answer: () => void } {
   const ring = {
     ...{ device, looks: 0, answer: (): void => undefined },
     survey: (): Promise<RingSurvey> => {
@@ -38,7 +38,7 @@ function slow(device: string): Looked & { looks: number; answer: () => void } {
   return ring
 }
 
-function quick(device: string): Looked {
+function quick(device: string): SurveyTarget {
   return { device, survey: async () => ({ device, state: {} }) as RingSurvey }
 }
 
@@ -60,18 +60,18 @@ async function toldBy(
 
 test('a ring that does not answer costs one look, and its time once', async () => {
   const [hung, sound] = [slow('hung'), quick('sound')]
-  const looks = new Looks()
+  const looks = new Surveyor()
   const late = { device: 'hung', error: 'hung is late' }
   const seen = { device: 'sound', state: {} }
-  const first = looks.at([hung, sound], LIMIT)
+  const first = looks.surveyAll([hung, sound], LIMIT)
   expect(await toldBy(first, 7999)).toBeUndefined()
   expect(await toldBy(first, 1)).toEqual([late, seen])
   for (let scrape = 0; scrape < 3; scrape++) {
-    expect(await toldBy(looks.at([hung, sound], LIMIT), 0)).toEqual([late, seen])
+    expect(await toldBy(looks.surveyAll([hung, sound], LIMIT), 0)).toEqual([late, seen])
   }
   expect(hung.looks).toBe(1)
   hung.answer()
-  const again = looks.at([hung, sound], LIMIT)
+  const again = looks.surveyAll([hung, sound], LIMIT)
   await clock.settle()
   hung.answer()
   expect(await again).toEqual([{ device: 'hung', state: {} }, seen])
@@ -80,10 +80,10 @@ test('a ring that does not answer costs one look, and its time once', async () =
 
 test('those that ask meanwhile share a look, and its time', async () => {
   const hung = slow('hung')
-  const looks = new Looks()
-  const first = looks.at([hung], LIMIT)
+  const looks = new Surveyor()
+  const first = looks.surveyAll([hung], LIMIT)
   await clock.advance(5000)
-  const other = looks.at([hung], LIMIT)
+  const other = looks.surveyAll([hung], LIMIT)
   expect(await toldBy(other, 3000)).toEqual([{ device: 'hung', error: 'hung is late' }])
   expect(await first).toEqual(await other)
   expect(hung.looks).toBe(1)
@@ -91,30 +91,30 @@ test('those that ask meanwhile share a look, and its time', async () => {
 
 test('rings that do not answer keep none from being looked at', async () => {
   const hung = Array.from({ length: 12 }, (_, at) => slow(`hung ${at}`))
-  const looks = new Looks()
-  const told = await toldBy(looks.at([...hung, quick('sound')], LIMIT), 8000)
+  const looks = new Surveyor()
+  const told = await toldBy(looks.surveyAll([...hung, quick('sound')], LIMIT), 8000)
   expect(told?.at(-1)).toEqual({ device: 'sound', state: {} })
   expect(told?.filter((one) => 'error' in one)).toHaveLength(12)
 })
 
 test('all together take no longer than one, unless each has its own time', async () => {
   const hung = Array.from({ length: 100 }, (_, at) => slow(`hung ${at}`))
-  const told = await toldBy(new Looks().at(hung, LIMIT), 8000)
+  const told = await toldBy(new Surveyor().surveyAll(hung, LIMIT), 8000)
   expect(told).toEqual(hung.map(({ device }) => ({ device, error: `${device} is late` })))
   const begun = hung.filter(({ looks }) => looks > 0).length
   expect(begun).toBeGreaterThan(4)
   expect(begun).toBeLessThan(100)
   const all = Array.from({ length: 100 }, (_, at) => slow(`hung ${at}`))
-  const answer = await toldBy(new Looks().at(all, { ...LIMIT, inAll: false }), 60_000)
+  const answer = await toldBy(new Surveyor().surveyAll(all, { ...LIMIT, inAll: false }), 60_000)
   expect(answer).toHaveLength(100)
   expect(all.every(({ looks }) => looks === 1)).toBe(true)
 })
 
 test('a failure is told, and a signal ends all', async () => {
   const stop = new AbortController()
-  const looks = new Looks(stop.signal)
+  const looks = new Surveyor(stop.signal)
   const bad = { device: 'bad', survey: () => Promise.reject(new Error('no')) }
-  expect(await looks.at([bad], LIMIT)).toEqual([{ device: 'bad', error: new Error('no') }])
+  expect(await looks.surveyAll([bad], LIMIT)).toEqual([{ device: 'bad', error: new Error('no') }])
   const ended: unknown[] = []
   const hung = {
     device: 'hung',
@@ -123,7 +123,7 @@ test('a failure is told, and a signal ends all', async () => {
       return new Promise(() => undefined)
     },
   }
-  const looking = looks.at([hung, bad], LIMIT)
+  const looking = looks.surveyAll([hung, bad], LIMIT)
   await clock.settle()
   stop.abort(new Error('enough'))
   await expect(looking).rejects.toThrow('enough')

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { SalvageBlockDevice } from '../../src/block/wrap/salvage.ts'
 import { pictureAccess } from '../../src/cli/device/picture-access.ts'
-import { Format1View } from '../../src/picture/sample/format1.ts'
-import { Format2View } from '../../src/picture/sample/format2.ts'
-import { Scratch } from '../../src/picture/sample/scratch.ts'
-import type { View, ViewOfRing } from '../../src/picture/sample/view.ts'
-import { RingWatch } from '../../src/picture/sample/watch.ts'
 import { isSeen } from '../../src/picture/snapshot.ts'
+import type { DeviceSeen, FormatWatch } from '../../src/picture/watch/format-watch.ts'
+import { Format1Watch } from '../../src/picture/watch/format1.ts'
+import { Format2Watch } from '../../src/picture/watch/format2.ts'
+import { RingWatch } from '../../src/picture/watch/ring-watch.ts'
+import { Scratch } from '../../src/picture/watch/scratch.ts'
 import { Consumer, inspectRing } from '../../src/ring/access/attach.ts'
 import { formatPosition } from '../../src/ring/shared/position-text.ts'
 import { temporaryFolder } from '../cli/cli.ts'
@@ -21,8 +21,8 @@ const { signal } = new AbortController()
 const scratch = new Scratch()
 const ITEM = Buffer.alloc(300, 'x')
 
-function viewOf(device: BlockDevice): Promise<Format2View> {
-  return Format2View.open(new SalvageBlockDevice(device))
+function viewOf(device: BlockDevice): Promise<Format2Watch> {
+  return Format2Watch.open(new SalvageBlockDevice(device))
 }
 
 /** A clock that people set. */
@@ -35,7 +35,7 @@ class SetClock extends FakeClock {
 }
 
 /** What `inspectRing` says, as a view has it. */
-async function expected(device: BlockDevice): Promise<Partial<ViewOfRing>> {
+async function expected(device: BlockDevice): Promise<Partial<DeviceSeen>> {
   const { format, used, waitingItems, waitingBytes, stats, producer, consumer } =
     await inspectRing(device)
   return {
@@ -48,7 +48,7 @@ async function expected(device: BlockDevice): Promise<Partial<ViewOfRing>> {
 }
 
 /** Pushes and pops over several laps, and has the view compared with an inspection after each step. */
-async function compareOverLaps(device: BlockDevice, view: View): Promise<void> {
+async function compareOverLaps(device: BlockDevice, view: FormatWatch): Promise<void> {
   // By the machine's clock, a checkpoint could come between the look and the inspection.
   const clock = new FakeClock()
   const producer = await attachProducer(device, { clock })
@@ -73,7 +73,7 @@ test('each look at a ring of format 2 sees what an inspection sees, over several
 
 test('and of format 1', async () => {
   const device = await ringDevice(16)
-  await compareOverLaps(device, await Format1View.open(device))
+  await compareOverLaps(device, await Format1Watch.open(device))
 })
 
 test('a later epoch, and a view that was opened before it, agree with an inspection', async () => {

@@ -9,10 +9,10 @@ import {
 } from '../../ring/format1/layout.ts'
 import { NO_NAMES } from '../../ring/names.ts'
 import type { Part } from '../snapshot.ts'
-import type { View, ViewOfRing } from './view.ts'
+import type { DeviceSeen, FormatWatch } from './format-watch.ts'
 
 /** Looks at a ring of format 1: both pointer sectors in one request. */
-export class Format1View implements View {
+export class Format1Watch implements FormatWatch {
   readonly key = undefined
   readonly #control: Control
 
@@ -21,11 +21,11 @@ export class Format1View implements View {
   }
 
   /** @throws as `Control.open` */
-  static async open(device: BlockDevice): Promise<Format1View> {
-    return new Format1View(await Control.open(device, NO_NAMES, systemClock))
+  static async open(device: BlockDevice): Promise<Format1Watch> {
+    return new Format1Watch(await Control.open(device, NO_NAMES, systemClock))
   }
 
-  async look(): Promise<ViewOfRing> {
+  async look(): Promise<DeviceSeen> {
     const { producer, consumer } = await this.#control.refresh()
     const { layout } = this.#control
     const { sectorSize, sizeSectors, dataBytes } = layout

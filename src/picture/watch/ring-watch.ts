@@ -4,10 +4,10 @@ import { salvage } from '../../ring/report/read-around.ts'
 import type { Role } from '../../ring/roles.ts'
 import type { RingSeen, Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'
-import { Format1View } from './format1.ts'
-import { Format2View } from './format2.ts'
+import type { DeviceSeen, FormatWatch } from './format-watch.ts'
+import { Format1Watch } from './format1.ts'
+import { Format2Watch } from './format2.ts'
 import { ScratchPool } from './scratch.ts'
-import type { View, ViewOfRing } from './view.ts'
 
 /** A device is opened again after this, because another one may be there by then: sooner where what is there is not as it was. */
 const REOPEN_MS = 600_000
@@ -21,7 +21,7 @@ const LATE_AFTER_MS = 2000
 
 type Holders = Readonly<Record<Role, BlockHolder | null>>
 
-/** How a {@link RingWatch} looks. */
+/** How a {@link RingWatch} works. */
 export interface WatchOptions {
   readonly holdersMs?: number
   /** Shared by those that look in turns. */
@@ -31,7 +31,7 @@ export interface WatchOptions {
 
 interface Opened {
   readonly device: BlockDevice
-  readonly view: View
+  readonly view: FormatWatch
   readonly at: number
 }
 
@@ -50,7 +50,7 @@ export class RingWatch implements AsyncDisposable {
   #holders: { readonly of: Holders | undefined; readonly at: number } | undefined
   #seen:
     | {
-        readonly view: ViewOfRing
+        readonly view: DeviceSeen
         readonly holders: Holders | undefined
         readonly snapshot: RingSeen
       }
@@ -126,8 +126,8 @@ export class RingWatch implements AsyncDisposable {
     const device = await this.#access.open(this.device)
     try {
       // In format 1, zeroes in place of unreadable sectors would pass for what is there.
-      const view = await salvage<View>(device, (readable, format) =>
-        format === 1 ? Format1View.open(device) : Format2View.open(readable),
+      const view = await salvage<FormatWatch>(device, (readable, format) =>
+        format === 1 ? Format1Watch.open(device) : Format2Watch.open(readable),
       )
       this.#ending.signal.throwIfAborted()
       return { device, view, at }
@@ -137,7 +137,11 @@ export class RingWatch implements AsyncDisposable {
     }
   }
 
-  async #askHolders(device: BlockDevice, { key }: View, now: number): Promise<Holders | undefined> {
+  async #askHolders(
+    device: BlockDevice,
+    { key }: FormatWatch,
+    now: number,
+  ): Promise<Holders | undefined> {
     if (this.#holders === undefined || now - this.#holders.at >= this.#holdersMs) {
       const found = device.capabilities.claim
         ? await this.#access.holdersOf(device, async () => key)

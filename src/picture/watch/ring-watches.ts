@@ -1,8 +1,8 @@
 import { History, steadyTime } from '../history.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'
+import { RingWatch } from './ring-watch.ts'
 import { ScratchPool } from './scratch.ts'
-import { RingWatch } from './watch.ts'
 
 /** Devices that are looked at at the same time: more would only wait for threads, and hold memory meanwhile. */
 const AT_ONCE = 4
@@ -11,14 +11,14 @@ const LEAST_HOLDERS_MS = 5000
 const HOLDERS_MS_EACH = 150
 
 /** A ring that is watched. */
-export interface Watched {
+export interface WatchedRing {
   readonly watch: RingWatch
   readonly history: History
   readonly snapshot: Snapshot | undefined
 }
 
 /** Looks at several rings, at the pace of whoever wants to know. */
-export class Observatory implements AsyncDisposable {
+export class RingWatches implements AsyncDisposable {
   readonly #rings: { watch: RingWatch; history: History; snapshot: Snapshot | undefined }[]
   readonly #onLook: () => void
   #timer: NodeJS.Timeout | undefined
@@ -37,7 +37,7 @@ export class Observatory implements AsyncDisposable {
     }))
   }
 
-  get rings(): readonly Watched[] {
+  get rings(): readonly WatchedRing[] {
     return this.#rings
   }
 
