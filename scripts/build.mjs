@@ -54,7 +54,7 @@ const SHARED = [
   ['pool', /^pool\//],
   [
     'tools',
-    /^(block\/wrap\/salvage$|ring\/(maintenance\/|format2\/check\/|access\/lease$|report\/read-around$))/,
+    /^(block\/wrap\/salvage$|ring\/(maintenance\/|format2\/check\/|access\/(lease|salvage)$|report\/unreadable$))/,
   ],
   ['work', /^(jobs\/(?!(errors|answer)$)|ring\/queue\/handling\/)/],
   ['ring', /^(ring\/|jobs\/errors$)/],

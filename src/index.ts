@@ -24,26 +24,13 @@ export {
   type RingErrorDetails,
 } from './errors.ts'
 export type { Answer } from './jobs/answer.ts'
+export type { BackoffOptions } from './jobs/backoff.ts'
 export {
   isWorkError,
   WorkError,
   type WorkErrorCode,
   type WorkErrorDetails,
 } from './jobs/errors.ts'
-export type {
-  AttemptStore,
-  BackoffOptions,
-  DeadLetter,
-  DeadLetterFunction,
-  DeadLetterSink,
-  EncodedSink,
-  Handler,
-  Job,
-  ProcessOptions,
-  ProcessSummary,
-  RetryOptions,
-  WorkEvent,
-} from './jobs/types.ts'
 export type { Position } from './position.ts'
 export { Consumer, Producer } from './ring/access/attach.ts'
 export type { LeaseEvent } from './ring/format2/lease/events.ts'
@@ -56,6 +43,19 @@ export type {
   ReceivedEntry,
   WriterEvent,
 } from './ring/queue/events.ts'
+export type {
+  AttemptStore,
+  DeadLetter,
+  DeadLetterFunction,
+  DeadLetterSink,
+  EncodedSink,
+  Handler,
+  Job,
+  ProcessOptions,
+  ProcessSummary,
+  RetryOptions,
+  WorkEvent,
+} from './ring/queue/handling/types.ts'
 export type { HeldEvent, Unacked } from './ring/queue/hold.ts'
 export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
 export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'

@@ -1,7 +1,7 @@
 import { isRingError, RingError } from '../errors.ts'
 import { Fifo } from '../jobs/fifo.ts'
-import type { Handler, ProcessOptions, ProcessSummary } from '../jobs/types.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/handling/types.ts'
 import { RingReader } from '../ring/queue/reader.ts'
 import type { WaitingOptions } from '../ring/queue/writer.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'

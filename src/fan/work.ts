@@ -1,9 +1,9 @@
 import { systemClock } from '../clock.ts'
 import { Turns } from '../jobs/turns.ts'
-import type { Handler, ProcessOptions, ProcessSummary } from '../jobs/types.ts'
 import { UNNAMED } from '../ring/names.ts'
 import { NOTHING_DONE, process } from '../ring/queue/handling/process.ts'
 import { processSettings } from '../ring/queue/handling/process-settings.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/handling/types.ts'
 import { insideOf, type RingReader } from '../ring/queue/reader.ts'
 import { onAbort } from '../util/abort.ts'
 

@@ -1,10 +1,17 @@
 import { MAX_TIMER_MS } from '../clock.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions } from '../util/options.ts'
-import type { BackoffOptions } from './types.ts'
 
 /** Beyond this many doublings every pause is over its bound; without a limit it would become infinite. */
 const MAX_DOUBLINGS = 31
+
+/** When to try again. */
+export interface BackoffOptions {
+  /** The longest pause after a first failure, in milliseconds; it doubles with each further one. Default 1,000. */
+  readonly firstMs?: number
+  /** The longest pause of all, in milliseconds. Default 60,000, or `firstMs` if that is more. */
+  readonly maxMs?: number
+}
 
 /** How long to wait after a failure. */
 export interface Backoff {

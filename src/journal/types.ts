@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { Codec } from '../codec/codec.ts'
-import type { BackoffOptions, DeadLetterSink } from '../jobs/types.ts'
+import type { BackoffOptions } from '../jobs/backoff.ts'
 import type { Position } from '../position.ts'
+import type { DeadLetterSink } from '../ring/queue/handling/types.ts'
 import type { WaitingOptions, WriterOptions } from '../ring/queue/writer.ts'
 import type { CreateOptions } from '../ring/types.ts'
 

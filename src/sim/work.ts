@@ -1,7 +1,13 @@
 import type { Clock } from '../clock.ts'
 import { isWorkError } from '../jobs/errors.ts'
-import type { DeadLetter, EncodedSink, Handler, Job, ProcessOptions } from '../jobs/types.ts'
 import { asPosition, type Position } from '../position.ts'
+import type {
+  DeadLetter,
+  EncodedSink,
+  Handler,
+  Job,
+  ProcessOptions,
+} from '../ring/queue/handling/types.ts'
 import type { RingRole } from '../ring/types.ts'
 import { itemNumber, Violation } from './oracle.ts'
 import type { WorkStep } from './plan.ts'

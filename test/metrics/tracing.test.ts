@@ -22,7 +22,6 @@ import {
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { type Envelope, type EnvelopeInput, envelope, text } from '../../src/codec/index.ts'
-import type { ProcessOptions } from '../../src/jobs/types.ts'
 import {
   Instruments,
   type MetricFamily,
@@ -30,6 +29,7 @@ import {
   Tracing,
   type TracingApi,
 } from '../../src/metrics/index.ts'
+import type { ProcessOptions } from '../../src/ring/queue/handling/types.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 

@@ -21,7 +21,7 @@ const PRODUCER = 'ring/format1/producer.ts'
 const CONSUMER = 'ring/format1/consumer.ts'
 const CONTROL = 'ring/format1/control.ts'
 const ROLE = 'ring/format1/role.ts'
-const BASE_ROLE = 'ring/shared/claimed-role.ts'
+const BASE_ROLE = 'ring/shared/base-role.ts'
 const READER = 'ring/format1/reader.ts'
 
 const format1 = (name, file, find, replace, more = {}) => ({

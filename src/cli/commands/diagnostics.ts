@@ -1,6 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import { inspectRing } from '../../ring/access/attach.ts'
-import { cannotRead } from '../../ring/report/read-around.ts'
+import { cannotRead } from '../../ring/report/unreadable.ts'
 import { openDevice } from '../device/device.ts'
 import { leasesOf } from '../device/leases.ts'
 import { holdersOf } from '../device/roles.ts'

@@ -2,7 +2,12 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { systemClock } from '../../clock.ts'
 import { backoffAfter } from '../../jobs/backoff.ts'
 import { isWorkError } from '../../jobs/errors.ts'
-import { type Job, type ProcessOptions, WORK_CHANNEL, type WorkEvent } from '../../jobs/types.ts'
+import {
+  type Job,
+  type ProcessOptions,
+  WORK_CHANNEL,
+  type WorkEvent,
+} from '../../ring/queue/handling/types.ts'
 import type { RingReader } from '../../ring/queue/reader.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
 import { headJson } from '../../text/envelope-head.ts'

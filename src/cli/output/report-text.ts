@@ -1,5 +1,5 @@
 import type { BlockHolder } from '../../block/device.ts'
-import { cannotRead } from '../../ring/report/read-around.ts'
+import { cannotRead } from '../../ring/report/unreadable.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import { describeLease } from '../../text/lease.ts'

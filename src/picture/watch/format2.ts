@@ -1,5 +1,6 @@
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
 import { systemClock } from '../../clock.ts'
+import { unreadableBytes } from '../../ring/access/salvage.ts'
 import { checkFixed, checkSlots } from '../../ring/format2/check/check-blocks.ts'
 import {
   firstCursor,
@@ -21,7 +22,7 @@ import { replay } from '../../ring/format2/log/recovery.ts'
 import { newestConsumer, newestProducer } from '../../ring/format2/role.ts'
 import type { LeaseState } from '../../ring/lease-types.ts'
 import { type Finding, Findings } from '../../ring/report/finding.ts'
-import { cannotRead, unreadableBytes } from '../../ring/report/read-around.ts'
+import { cannotRead } from '../../ring/report/unreadable.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { describeLease } from '../../text/lease.ts'
 import type { Damage, EpochMark, Part } from '../snapshot.ts'

@@ -1,6 +1,6 @@
 import type { BlockDevice, BlockHolder } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
-import { salvage } from '../../ring/report/read-around.ts'
+import { salvage } from '../../ring/access/salvage.ts'
 import type { Role } from '../../ring/roles.ts'
 import type { RingSeen, Snapshot } from '../snapshot.ts'
 import type { DeviceAccess } from './access.ts'

@@ -11,7 +11,7 @@ import { keyOf } from '../shared/key.ts'
 import type * as types from '../types.ts'
 
 /** Only inspecting with `salvage` needs it. */
-const readAround = new Lazy(() => import('../report/read-around.ts'))
+const salvaging = new Lazy(() => import('./salvage.ts'))
 const format1 = new Lazy(async () => (await import('../format1/index.ts')).format1)
 
 async function formatNumbered(format: 1 | 2): Promise<Format> {
@@ -140,7 +140,7 @@ export async function inspectRing(
     const format = await formatNumbered(await detectFormat(device))
     return await format.inspect(device, options)
   }
-  const { salvage, unreadableBytes } = readAround.value ?? (await readAround.load())
+  const { salvage, unreadableBytes } = salvaging.value ?? (await salvaging.load())
   return await salvage(device, async (readable, format) => {
     // In format 1, zeroes in place of unreadable sectors would pass for records.
     if (format === 1) return (await formatNumbered(1)).inspect(device, options)

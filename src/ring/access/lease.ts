@@ -4,10 +4,11 @@ import { formatUuid } from '../format2/disk/block.ts'
 import { freeLease } from '../format2/lease/free.ts'
 import { LeaseStore, leaseOfRing } from '../format2/lease/store.ts'
 import type { LeaseState, UnreadableLease } from '../lease-types.ts'
-import { cannotRead, salvage, unreadableBytes } from '../report/read-around.ts'
+import { cannotRead } from '../report/unreadable.ts'
 import type { Role } from '../roles.ts'
 import { keyOf } from '../shared/key.ts'
 import { leasePlaces, openLeasable } from './lease-places.ts'
+import { salvage, unreadableBytes } from './salvage.ts'
 
 /** The leases of both roles, as far as they are readable. */
 export interface RingLeases {

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { BlockError, RingError } from '../../errors.ts'
-import { BaseRole, type Claimed, claimRole } from '../shared/claimed-role.ts'
+import { BaseRole } from '../shared/base-role.ts'
+import { type Claimed, claimRole } from '../shared/claim-role.ts'
 import type { AttachOptions, DebugInfo } from '../types.ts'
 import { Control, type Pointers } from './control.ts'
 import { maxItemBytes } from './layout.ts'

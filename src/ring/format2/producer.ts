@@ -2,7 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
-import type { Claimed } from '../shared/claimed-role.ts'
+import type { Claimed } from '../shared/claim-role.ts'
 import { pushOne } from '../single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {

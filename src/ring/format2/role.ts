@@ -1,6 +1,7 @@
 import { RingError } from '../../errors.ts'
 import type { Role } from '../roles.ts'
-import { BaseRole, type Claimed, isRefusal } from '../shared/claimed-role.ts'
+import { BaseRole, isRefusal } from '../shared/base-role.ts'
+import type { Claimed } from '../shared/claim-role.ts'
 import type { DebugInfo } from '../types.ts'
 import { frontBytes } from './disk/batch.ts'
 import { type BadBlock, formatUuid, isBad } from './disk/block.ts'

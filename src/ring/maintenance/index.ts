@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readRange } from '../../block/read-range.ts'
 import { isBlockError } from '../../errors.ts'
+import { salvage, unreadableBytes } from '../access/salvage.ts'
 import { structureAt as structure1 } from '../format1/dump.ts'
 import { repair as repair1 } from '../format1/repair.ts'
 import { verify as verify1 } from '../format1/verify.ts'
@@ -9,8 +10,8 @@ import { repair as repair2 } from '../format2/check/repair.ts'
 import { verify as verify2 } from '../format2/check/verify.ts'
 import type { DumpOptions, RingDump, Structure } from '../report/dump.ts'
 import type { RingReport, VerifyOptions } from '../report/finding.ts'
-import { cannotRead, salvage, unreadableBytes } from '../report/read-around.ts'
 import type { RepairOptions, RepairReport } from '../report/repair.ts'
+import { cannotRead } from '../report/unreadable.ts'
 import type { ByteRange } from '../types.ts'
 
 const DUMP_BYTES = 256

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
-import { isRefusal } from '../shared/claimed-role.ts'
+import { isRefusal } from '../shared/base-role.ts'
 
 const DEFAULT_CALLS = 1000
 const DEFAULT_MS = 100

@@ -2,8 +2,13 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import { deadLetters } from '../../../src/codec/dead-letter.ts'
 import { json, text } from '../../../src/codec/index.ts'
-import type { DeadLetter, Handler, ProcessOptions, WorkEvent } from '../../../src/jobs/types.ts'
 import { inspectRing } from '../../../src/ring/access/attach.ts'
+import type {
+  DeadLetter,
+  Handler,
+  ProcessOptions,
+  WorkEvent,
+} from '../../../src/ring/queue/handling/types.ts'
 import { RingReader } from '../../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { collect } from '../../helpers/collect.ts'

@@ -4,8 +4,13 @@ import type { BlockDevice } from '../../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { ForwardingBlockDevice } from '../../../src/block/wrap/forward.ts'
 import { text } from '../../../src/codec/index.ts'
-import type { Handler, ProcessOptions, ProcessSummary, WorkEvent } from '../../../src/jobs/types.ts'
 import { inspectRing, Producer } from '../../../src/ring/access/attach.ts'
+import type {
+  Handler,
+  ProcessOptions,
+  ProcessSummary,
+  WorkEvent,
+} from '../../../src/ring/queue/handling/types.ts'
 import { type ReaderOptions, RingReader } from '../../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { collect } from '../../helpers/collect.ts'

@@ -1,6 +1,6 @@
 import type { SalvageBlockDevice } from '../../../block/wrap/salvage.ts'
 import type { Finding } from '../../report/finding.ts'
-import { cannotRead } from '../../report/read-around.ts'
+import { cannotRead } from '../../report/unreadable.ts'
 import type { Disk } from '../disk/disk.ts'
 import { offsetIn } from '../disk/offset-in.ts'
 

@@ -1,6 +1,6 @@
 import type { LeaseOptions } from '../../lease-types.ts'
 import type { Role } from '../../roles.ts'
-import type { Claimed } from '../../shared/claimed-role.ts'
+import type { Claimed } from '../../shared/claim-role.ts'
 import { Disk } from '../disk/disk.ts'
 import { breakCommand, leaseDamaged, leasedBy } from './errors.ts'
 import { LeasedBlockDevice } from './leased-device.ts'

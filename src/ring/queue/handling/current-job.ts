@@ -1,9 +1,9 @@
 import { MAX_TIMER_MS } from '../../../clock.ts'
 import { Answer } from '../../../jobs/answer.ts'
-import type { Job, RetryOptions } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import { checkRange } from '../../../util/numbers.ts'
 import type { RingEntry } from '../entry.ts'
+import type { Job, RetryOptions } from './types.ts'
 
 /** What all jobs of a call have in common. */
 export interface JobFacts {

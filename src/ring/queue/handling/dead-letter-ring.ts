@@ -2,15 +2,10 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Clock } from '../../../clock.ts'
 import { deadLetters } from '../../../codec/dead-letter.ts'
 import { isRingError } from '../../../errors.ts'
-import type {
-  DeadLetter,
-  DeadLetterFunction,
-  DeadLetterSink,
-  EncodedSink,
-} from '../../../jobs/types.ts'
 import { errorText } from '../../../util/error-text.ts'
 import { inspectRing } from '../../access/attach.ts'
 import { RingWriter } from '../writer.ts'
+import type { DeadLetter, DeadLetterFunction, DeadLetterSink, EncodedSink } from './types.ts'
 
 /** Who hands dead letters over. */
 interface Names {

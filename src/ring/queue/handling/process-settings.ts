@@ -1,9 +1,9 @@
 import type { Clock } from '../../../clock.ts'
 import { attemptsOf, type Backoff, backoffOf } from '../../../jobs/backoff.ts'
-import type { AttemptStore, DeadLetterFunction, ProcessOptions } from '../../../jobs/types.ts'
 import { checkRange } from '../../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../../util/options.ts'
 import { isEncodedSink, sinkOf } from './dead-letter-ring.ts'
+import type { AttemptStore, DeadLetterFunction, ProcessOptions } from './types.ts'
 
 /** The options of `RingReader.process`, checked and complete. */
 export interface ProcessSettings<Out> {

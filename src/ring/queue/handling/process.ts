@@ -1,11 +1,11 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import type { Turns } from '../../../jobs/turns.ts'
-import type { Handler, ProcessOptions, ProcessSummary } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import { ringExtent } from '../../access/attach.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
 import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from './types.ts'
 
 /**
  * Has what a reader delivers handled; as `RingReader.process`.

@@ -5,7 +5,6 @@ import { type Backoff, backoffAfter } from '../../../jobs/backoff.ts'
 import { givenUp, type WorkError } from '../../../jobs/errors.ts'
 import { Scheduler, type Verdict } from '../../../jobs/scheduler.ts'
 import type { Turns } from '../../../jobs/turns.ts'
-import type { AttemptStore, DeadLetter, Handler, ProcessSummary } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
@@ -17,6 +16,7 @@ import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
 import { type Outcome, type SettlementSource, Settlements, workEvents } from './settlements.ts'
 import { Concluded, type ItemTask, newItemTask } from './task.ts'
+import type { AttemptStore, DeadLetter, Handler, ProcessSummary } from './types.ts'
 
 /** What a {@link Processor} needs of a reader. */
 export interface ProcessSource<Out> extends SettlementSource<Out> {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../clock.ts'
-import type { EncodedSink } from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import type { ItemTask } from './task.ts'
+import type { EncodedSink } from './types.ts'
 
 /** Why an item was not put at the end of the ring. */
 class NoRoom extends Error {}

@@ -1,14 +1,9 @@
-import {
-  type AttemptStore,
-  type ProcessSummary,
-  WORK_CHANNEL,
-  type WorkEvent,
-} from '../../../jobs/types.ts'
 import type { Position } from '../../../position.ts'
 import { channel, type EventDetails } from '../../../util/diagnostics.ts'
 import type { Consumer } from '../../types.ts'
 import type { RingEntry } from '../entry.ts'
 import { type HandleNames, namesOf } from '../events.ts'
+import { type AttemptStore, type ProcessSummary, WORK_CHANNEL, type WorkEvent } from './types.ts'
 
 /** Where {@link WorkEvent}s are published. */
 export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)

@@ -42,8 +42,3 @@ export async function unreadableBytes(
     return from < to ? [{ offset: from, bytes: to - from }] : []
   })
 }
-
-/** Says that some bytes are unreadable. */
-export function cannotRead({ offset, bytes }: ByteRange): string {
-  return `cannot be read: the device fails at ${bytes} bytes from byte ${offset} on`
-}

@@ -1,71 +1,16 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { type Clock, systemClock } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import { isBlockError, isRingError, RingError } from '../../errors.ts'
 import { Serial } from '../../util/serial.ts'
-import { UNNAMED } from '../names.ts'
 import type { Role } from '../roles.ts'
-import type { AttachOptions, DebugInfo, Names, RingRole } from '../types.ts'
-import { DEFAULT_MAX_ITEM_BYTES } from './item-limits.ts'
-import { keptKeyOf } from './key.ts'
+import type { DebugInfo, RingRole } from '../types.ts'
+import type { Claimed } from './claim-role.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
-
-const DEFAULT_REFRESH_INTERVAL_MS = 10
 
 /** Whether a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
 export function isRefusal(error: unknown): boolean {
   if (isRingError(error)) return error.code === 'RING_EXHAUSTED'
   return isBlockError(error) && error.code === 'BLOCK_READ_ONLY'
-}
-
-/** A role that was claimed. */
-export interface Claimed {
-  readonly device: BlockDevice
-  readonly names: Names
-  readonly clock: Clock
-  readonly refreshIntervalMs: number
-  /** The largest item that the role accepts, unless the ring takes less. */
-  readonly maxItemBytes: number
-  /** Whether something excludes a second handle. If nothing does, a role reads its sectors before each write. */
-  readonly exclusive: boolean
-  /** Gives the role back: once this resolves, nothing more is sent for it. Never fails. */
-  readonly release: () => Promise<void>
-  /**
-   * Throws if the role is lost; called before and after each operation. Absent if the role is held as long as the process lives.
-   * @throws {RingError} `RING_LEASE_LOST`
-   */
-  readonly checkHeld?: () => void
-}
-
-/**
- * Claims a role of the ring on a device.
- * @throws {RangeError} an option is out of range
- * @throws {BlockError} `BLOCK_CLAIMED`
- */
-export async function claimRole(
-  device: BlockDevice,
-  role: Role,
-  options: AttachOptions,
-  onRequest?: (request: string) => Promise<string>,
-): Promise<Claimed> {
-  const { queue = UNNAMED, client = UNNAMED, clock = systemClock } = options
-  const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
-  if (!(refreshIntervalMs >= 0))
-    throw new RangeError(`refreshIntervalMs is a number from 0, not ${refreshIntervalMs}`)
-  const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
-  if (!Number.isSafeInteger(maxItemBytes) || maxItemBytes < 0) {
-    throw new RangeError(`maxItemBytes is a whole number from 0, not ${maxItemBytes}`)
-  }
-  if (`${queue}${client}`.includes('\0')) {
-    throw new TypeError('the names of queue and client cannot contain NUL, which ends their text')
-  }
-  const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
-  const claim = device.capabilities.claim
-    ? await device.claim(role, { holder, key: keptKeyOf(device), ...(onRequest && { onRequest }) })
-    : undefined
-  const exclusive = claim !== undefined
-  const release = async (): Promise<void> => claim?.release()
-  const names = { queue, client }
-  return { device, names, clock, refreshIntervalMs, maxItemBytes, exclusive, release }
 }
 
 /**

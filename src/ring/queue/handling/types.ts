@@ -1,7 +1,8 @@
-import type { BlockDevice } from '../block/device.ts'
-import type { Position } from '../position.ts'
-import type { RingRole } from '../ring/types.ts'
-import type { Answer } from './answer.ts'
+import type { BlockDevice } from '../../../block/device.ts'
+import type { Answer } from '../../../jobs/answer.ts'
+import type { BackoffOptions } from '../../../jobs/backoff.ts'
+import type { Position } from '../../../position.ts'
+import type { RingRole } from '../../types.ts'
 
 /** An item that is being handled. */
 export interface Job {
@@ -83,14 +84,6 @@ export interface AttemptStore {
   set(key: string, attempts: number): unknown
   /** The item has been dealt with. */
   delete(key: string): unknown
-}
-
-/** When to try again. */
-export interface BackoffOptions {
-  /** The longest pause after a first failure, in milliseconds; it doubles with each further one. Default 1,000. */
-  readonly firstMs?: number
-  /** The longest pause of all, in milliseconds. Default 60,000, or `firstMs` if that is more. */
-  readonly maxMs?: number
 }
 
 /** How items are handled. */
