@@ -1,3 +1,4 @@
+import { checkWhole } from '../util/numbers.ts'
 import { BaseBlockDevice } from './base.ts'
 import type {
   BlockCapabilities,
@@ -63,9 +64,7 @@ export class MemoryBlockDevice extends BaseBlockDevice {
     super()
     const { sectorSize = 512, sizeSectors, readOnly = false, name = 'memory' } = options
     checkSectorSize(sectorSize)
-    if (!Number.isSafeInteger(sizeSectors) || sizeSectors < 0) {
-      throw new RangeError(`sizeSectors must be a non-negative safe integer, not ${sizeSectors}`)
-    }
+    checkWhole({ sizeSectors }, 0)
     this.name = name
     this.info = { readWrite: !readOnly, sectorSize, sizeSectors }
     this.#chunkBytes = sectorSize * CHUNK_SECTORS

@@ -1,5 +1,6 @@
 import { CodecError } from '../errors.ts'
 import { DEFAULT_MAX_ITEM_BYTES } from '../ring/shared/item-limits.ts'
+import { checkWhole } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { after } from './after.ts'
 import type { Codec } from './codec.ts'
@@ -50,11 +51,7 @@ export function compressed<Out, In = Out>(
 ): Codec<Out, In> {
   checkOptions('compressed', options, KINDS)
   const { algorithm: name = 'zlib', maxBytes = DEFAULT_MAX_ITEM_BYTES } = options
-  if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MAX_BYTES) {
-    throw new RangeError(
-      `maxBytes: expected a whole number from 1 to ${MAX_BYTES}, found ${maxBytes}`,
-    )
-  }
+  checkWhole({ maxBytes }, 1, MAX_BYTES)
   const algorithms: Algorithms = { zlib: nodeZlib() ?? webZlib, zstd: nodeZstd() }
   const algorithm = algorithms[name]
   if (algorithm === undefined) {

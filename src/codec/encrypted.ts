@@ -1,4 +1,5 @@
 import { CodecError } from '../errors.ts'
+import { checkWhole } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { after } from './after.ts'
 import type { Codec } from './codec.ts'
@@ -57,11 +58,7 @@ export function encrypted<Out, In = Out>(
     throw new TypeError('encrypted needs WebCrypto (crypto.subtle), which browsers have on HTTPS')
   }
   const { context = '', maxItemsPerKey = MAX_ITEMS } = options
-  if (!Number.isInteger(maxItemsPerKey) || maxItemsPerKey < 1 || maxItemsPerKey > MAX_ITEMS) {
-    throw new RangeError(
-      `maxItemsPerKey: expected a whole number from 1 to ${MAX_ITEMS}, found ${maxItemsPerKey}`,
-    )
-  }
+  checkWhole({ maxItemsPerKey }, 1, MAX_ITEMS)
   const around = utf8Of(context, 'context')
   if (around.length > MAX_CONTEXT_BYTES) {
     throw new RangeError(

@@ -1,6 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LeaseRecord } from '../ring/lease-types.ts'
+import { checkWhole } from '../util/numbers.ts'
 import { shown } from '../util/options.ts'
 import { checkLimit } from './command.ts'
 import { runCommand } from './run-command.ts'
@@ -42,9 +43,7 @@ export function fenceByCeph(
 ): (holder: LeaseRecord) => Promise<void> {
   const { ceph = ['ceph'], seconds = SECONDS, addressOf = lastWord } = options
   const limitMs = checkLimit(options.limitMs)
-  if (!Number.isSafeInteger(seconds) || seconds < 1) {
-    throw new RangeError(`seconds is a whole number from 1, not ${seconds}`)
-  }
+  checkWhole({ seconds }, 1)
   const allowed = options.allow && networksOf(options.allow)
   return async (holder) => {
     const deadline = performance.now() + limitMs

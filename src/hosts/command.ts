@@ -1,4 +1,5 @@
 import type { LeaseRecord } from '../ring/lease-types.ts'
+import { checkRange } from '../util/numbers.ts'
 import { runCommand } from './run-command.ts'
 
 /** How a fence's command is run. */
@@ -38,6 +39,6 @@ const MAX_LIMIT_MS = 2 ** 31 - 1
 
 /** @throws {RangeError} no timer takes that long, or it is no time at all */
 export function checkLimit(limitMs: number = LIMIT_MS): number {
-  if (limitMs >= 1 && limitMs <= MAX_LIMIT_MS) return limitMs
-  throw new RangeError(`limitMs is from 1 to ${MAX_LIMIT_MS}, not ${limitMs}`)
+  checkRange({ limitMs }, 1, MAX_LIMIT_MS)
+  return limitMs
 }

@@ -66,9 +66,9 @@ export function settingsOf<Out, In>(options: JournalOptions<Out, In>): Settings<
   const deadLetter = sinkOf(options.deadLetter, { clock, client })
   const { attempts = attemptsOf(deadLetter) } = options
   const backoff = backoffOf('Journal.start', options, { firstMs: FIRST_MS, maxMs: MAX_MS })
-  checkRange({ performIntervalMs }, 0, Number.POSITIVE_INFINITY)
+  checkRange({ performIntervalMs }, 0)
   checkRange({ graceMs }, 0, MAX_TIMER_MS)
-  checkRange({ attempts, maxBatchItems, maxBatchBytes }, 1, Number.POSITIVE_INFINITY)
+  checkRange({ attempts, maxBatchItems, maxBatchBytes }, 1)
   return {
     queue,
     client,

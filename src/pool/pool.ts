@@ -17,6 +17,7 @@ import type { LeaseState } from '../ring/lease-types.ts'
 import { UNNAMED } from '../ring/names.ts'
 import { CREATE_KINDS } from '../ring/queue/create-as.ts'
 import { Lazy } from '../util/lazy.ts'
+import { checkWhole } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { Serial } from '../util/serial.ts'
 import { replaceUnsafe } from '../util/unsafe-text.ts'
@@ -113,9 +114,7 @@ export class Pool {
     checkOptions('Pool.add', options, ADD_KINDS)
     const { sizeBytes, ...ring } = options
     checkName(name)
-    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {
-      throw new RangeError(`sizeBytes is a whole number from 1, not ${sizeBytes}`)
-    }
+    checkWhole({ sizeBytes }, 1)
     const bytes = inUnits(sizeBytes)
     const { sectorSize } = await this.device.getInfo()
     const at = `${this.device.name}#${name}`

@@ -32,7 +32,9 @@ export function popBounds(options: PopManyOptions): {
 } {
   const { maxItems = DEFAULT_MAX_ITEMS, maxBytes = DEFAULT_MAX_BYTES } = options
   if (maxItems >= 1 && maxBytes >= 1) return { maxItems, maxBytes }
-  throw new RangeError(`maxItems and maxBytes are at least 1, not ${maxItems} and ${maxBytes}`)
+  throw new RangeError(
+    `maxItems and maxBytes must be numbers from 1, not ${maxItems} and ${maxBytes}`,
+  )
 }
 
 /** `pop`, by way of `popMany`. */

@@ -1,4 +1,5 @@
 import { RingError } from '../errors.ts'
+import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Host, type HostedRing } from './host.ts'
 import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
@@ -81,7 +82,7 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   checkOptions('serveRing', options, KINDS)
   const { maxUnacked = MAX_UNACKED, sharedAs, locks = locksHere() } = options
   if (typeof options.open !== 'function') throw new TypeError('serveRing: option open is missing')
-  if (!(maxUnacked >= 1)) throw new RangeError(`maxUnacked is at least 1, not ${maxUnacked}`)
+  checkRange({ maxUnacked }, 1)
   if (sharedAs !== undefined && locks === undefined) {
     throw new TypeError('serveRing: sharedAs needs Web Locks (navigator.locks)')
   }

@@ -181,7 +181,9 @@ describe('compressed', () => {
     expect(() => compressed(text, { algorithm: 'gzip' as never })).toThrow('"zlib" or "zstd"')
     expect(() => compressed(text, { level: 9 } as never)).toThrow('no option level')
     for (const maxBytes of [0, -1, 1.5, Number.NaN, 2 ** 32]) {
-      expect(() => compressed(text, { maxBytes })).toThrow('maxBytes: expected a whole number')
+      expect(() => compressed(text, { maxBytes })).toThrow(
+        'maxBytes must be a whole number from 1 to 4294967295',
+      )
     }
   })
 })

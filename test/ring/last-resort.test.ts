@@ -34,9 +34,9 @@ test('a device that is too small for a ring of format 2 says how large it has to
 })
 
 test.each([
-  [{ refreshIntervalMs: -1 }, /refreshIntervalMs is a number from 0, not -1/],
+  [{ refreshIntervalMs: -1 }, /refreshIntervalMs must be a number from 0, not -1/],
   [{ refreshIntervalMs: Number.NaN }, /not NaN/],
-  [{ maxItemBytes: -1 }, /maxItemBytes is a whole number from 0, not -1/],
+  [{ maxItemBytes: -1 }, /maxItemBytes must be a whole number from 0, not -1/],
   [{ maxItemBytes: 1.5 }, /not 1.5/],
 ])('an option that is out of range takes no role: %o', async (options, message) => {
   const device = await smallRing()

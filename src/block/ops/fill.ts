@@ -1,3 +1,4 @@
+import { checkWhole } from '../../util/numbers.ts'
 import type { BlockDevice } from '../device.ts'
 import { writeAt } from './byte-range.ts'
 import type { OperationOptions } from './options.ts'
@@ -19,9 +20,7 @@ export interface FillDeviceOptions extends OperationOptions {
  */
 export async function fill(device: BlockDevice, options: FillDeviceOptions): Promise<void> {
   const { seed } = options
-  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
-    throw new RangeError(`seed must be an integer from 0 to 2^32 - 1, not ${seed}`)
-  }
+  checkWhole({ seed }, 0, 2 ** 32 - 1)
   await writeEverywhere(device, options, (area, chunkBytes) => () => {
     const memory = device.allocate(chunkBytes)
     return ({ offset, bytes }) => {

@@ -1,3 +1,4 @@
+import { checkWhole } from '../../util/numbers.ts'
 /** Options of an operation on whole devices. */
 export interface OperationOptions {
   /** Called after each chunk with the progress: skipped holes count as done. */
@@ -32,12 +33,8 @@ const MAX_CONCURRENCY = 64
  */
 export function planOf(options: OperationOptions, totalBytes: number, unitBytes: number): Plan {
   const { onProgress, signal, concurrency = 4, chunkBytes = 1 << 20 } = options
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > MAX_CONCURRENCY) {
-    throw new RangeError(`concurrency must be from 1 to ${MAX_CONCURRENCY}, not ${concurrency}`)
-  }
-  if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 1) {
-    throw new RangeError(`chunkBytes must be a positive integer, not ${chunkBytes}`)
-  }
+  checkWhole({ concurrency }, 1, MAX_CONCURRENCY)
+  checkWhole({ chunkBytes }, 1)
   let doneBytes = 0
   return {
     concurrency,

@@ -1,6 +1,7 @@
 import { checkDevice } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { listen } from '../../util/diagnostics.ts'
+import { checkWhole } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { type MetricFamily, merged } from '../family.ts'
 import { ringFamilies } from '../rings.ts'
@@ -70,9 +71,7 @@ export class Instruments implements Disposable {
   constructor(options: InstrumentsOptions = {}) {
     checkOptions('Instruments', options, KINDS)
     const { rings = {}, maxHandles = MAX_HANDLES } = options
-    if (!(Number.isSafeInteger(maxHandles) && maxHandles >= 1)) {
-      throw new RangeError(`maxHandles is a whole number from 1, not ${maxHandles}`)
-    }
+    checkWhole({ maxHandles }, 1)
     this.#rings = Object.entries(rings).map(([device, ring]) => {
       checkDevice('Instruments', ring)
       return { device, survey: (over) => surveyRing(ring, device, over) }

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readRange } from '../../block/read-range.ts'
 import { isBlockError } from '../../errors.ts'
+import { checkWhole } from '../../util/numbers.ts'
 import { salvage, unreadableBytes } from '../access/salvage.ts'
 import { structureAt as structure1 } from '../format1/dump.ts'
 import { repair as repair1 } from '../format1/repair.ts'
@@ -71,9 +72,7 @@ export async function dumpAt(
       `offset ${offset} is not on ${device.name}, which has ${deviceBytes} bytes`,
     )
   }
-  if (!Number.isSafeInteger(length) || length < 1) {
-    throw new RangeError(`a length is a whole number from 1, not ${length}`)
-  }
+  checkWhole({ length }, 1)
   return await salvage(device, async (readable, format) => {
     const found =
       format === 1

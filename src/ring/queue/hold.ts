@@ -1,5 +1,6 @@
 import type { Position } from '../../position.ts'
 import { channel } from '../../util/diagnostics.ts'
+import { checkRange } from '../../util/numbers.ts'
 import { itemNumber } from '../shared/position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
@@ -41,7 +42,7 @@ export class Hold {
 
   /** @throws {RangeError} `maxUnacked` is less than 1 */
   constructor(consumer: Consumer, deliveries: Deliveries, maxUnacked: number) {
-    if (!(maxUnacked >= 1)) throw new RangeError(`maxUnacked is at least 1, not ${maxUnacked}`)
+    checkRange({ maxUnacked }, 1)
     this.#consumer = consumer
     this.#deliveries = deliveries
     this.#maxUnacked = maxUnacked

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
+import { checkRange } from '../../util/numbers.ts'
 import { isRefusal } from '../shared/base-role.ts'
 
 const DEFAULT_CALLS = 1000
@@ -41,9 +42,7 @@ export class LazyAcknowledgements {
     write: (to: Position) => Promise<void>,
   ) {
     const { calls = DEFAULT_CALLS, ms = DEFAULT_MS } = options
-    if (!(calls >= 1 && ms >= 1)) {
-      throw new RangeError(`lazyAck: calls and ms are at least 1, not ${calls} and ${ms}`)
-    }
+    checkRange({ 'lazyAck.calls': calls, 'lazyAck.ms': ms }, 1)
     this.#calls = calls
     this.#ms = ms
     this.#clock = clock

@@ -1,6 +1,7 @@
 import type { BlockDevice, BlockWatch } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { onAbort } from '../../util/abort.ts'
+import { checkRange } from '../../util/numbers.ts'
 
 const FIRST_MS = 1
 /** The longest pause between two refreshes, unless it has been quiet for long. */
@@ -52,9 +53,7 @@ export class Waiter {
   ) {
     const { watch } = device.capabilities
     const { maxPollMs } = options
-    if (maxPollMs !== undefined && !(maxPollMs >= 1)) {
-      throw new RangeError(`maxPollMs is at least 1, not ${maxPollMs}`)
-    }
+    if (maxPollMs !== undefined) checkRange({ maxPollMs }, 1)
     this.#clock = clock
     this.#maxPollMs = maxPollMs
     this.#quietSince = clock.now()

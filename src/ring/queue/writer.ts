@@ -6,6 +6,7 @@ import { type Codec, encodeItem, encodeItems } from '../../codec/codec.ts'
 import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
+import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { Producer } from '../access/attach.ts'
@@ -168,9 +169,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     checkDevice('RingWriter.open', device)
     checkOptions('RingWriter.open', options, WRITER_KINDS)
     const { idleRefreshIntervalMs = IDLE_REFRESH_MS, signal } = options
-    if (!(idleRefreshIntervalMs >= 1)) {
-      throw new RangeError(`idleRefreshIntervalMs is at least 1, not ${idleRefreshIntervalMs}`)
-    }
+    checkRange({ idleRefreshIntervalMs }, 1)
     signal?.throwIfAborted()
     await createMissing(device, options.createIfMissing ?? false)
     const { clock = systemClock, queue = UNNAMED, client = UNNAMED } = options

@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
+import { checkRange, checkWhole } from '../../util/numbers.ts'
 import { UNNAMED } from '../names.ts'
 import type { Role } from '../roles.ts'
 import type { AttachOptions, Names } from '../types.ts'
@@ -40,12 +41,9 @@ export async function claimRole(
 ): Promise<Claimed> {
   const { queue = UNNAMED, client = UNNAMED, clock = systemClock } = options
   const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
-  if (!(refreshIntervalMs >= 0))
-    throw new RangeError(`refreshIntervalMs is a number from 0, not ${refreshIntervalMs}`)
+  checkRange({ refreshIntervalMs }, 0)
   const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
-  if (!Number.isSafeInteger(maxItemBytes) || maxItemBytes < 0) {
-    throw new RangeError(`maxItemBytes is a whole number from 0, not ${maxItemBytes}`)
-  }
+  checkWhole({ maxItemBytes }, 0)
   if (`${queue}${client}`.includes('\0')) {
     throw new TypeError('the names of queue and client cannot contain NUL, which ends their text')
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../clock.ts'
+import { checkWhole } from '../../../util/numbers.ts'
 import { shown } from '../../../util/options.ts'
 import type { LeaseOptions, LeaseRecord, LeaseState } from '../../lease-types.ts'
 import { isOwner, newNonce, OWNER_RULE, TIMEOUT_MS } from '../disk/lease-block.ts'
@@ -24,10 +25,7 @@ export function checkLeaseOptions(options: LeaseOptions): void {
   if (!isOwner(owner)) {
     throw new RangeError(`a lease's owner has ${OWNER_RULE}, not ${shown(owner)}`)
   }
-  const { least, most } = TIMEOUT_MS
-  if (!Number.isInteger(timeoutMs) || timeoutMs < least || timeoutMs > most) {
-    throw new RangeError(`a lease's timeoutMs is from ${least} to ${most}, not ${timeoutMs}`)
-  }
+  checkWhole({ 'lease.timeoutMs': timeoutMs }, TIMEOUT_MS.least, TIMEOUT_MS.most)
   if (unfenced && fence !== undefined) {
     throw new RangeError('a lease is taken over with a fence or unfenced, not both')
   }

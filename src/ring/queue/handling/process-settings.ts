@@ -1,6 +1,6 @@
 import type { Clock } from '../../../clock.ts'
 import { attemptsOf, type Backoff, backoffOf } from '../../../jobs/backoff.ts'
-import { checkRange } from '../../../util/numbers.ts'
+import { checkRange, checkWhole } from '../../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../../util/options.ts'
 import { isEncodedSink, sinkOf } from './dead-letter-ring.ts'
 import type { AttemptStore, DeadLetterFunction, ProcessOptions } from './types.ts'
@@ -64,12 +64,9 @@ export function processSettings<Out>(
   const deadLetter = sinkOf(options.deadLetter, { clock, client })
   const { attempts = attemptsOf(deadLetter) } = options
   const { onUndecodable = deadLetter === undefined ? 'stop' : 'deadLetter' } = options
-  if (!Number.isInteger(concurrency)) {
-    throw new RangeError(`concurrency must be a whole number, not ${concurrency}`)
-  }
-  checkRange({ concurrency }, 1, MAX_CONCURRENCY)
-  checkRange({ attempts, maxHeldBytes }, 1, Number.POSITIVE_INFINITY)
-  checkRange({ graceMs }, 0, Number.POSITIVE_INFINITY)
+  checkWhole({ concurrency }, 1, MAX_CONCURRENCY)
+  checkRange({ attempts, maxHeldBytes }, 1)
+  checkRange({ graceMs }, 0)
   if (onUndecodable === 'deadLetter' && deadLetter === undefined) {
     throw new RangeError("onUndecodable: 'deadLetter' needs a deadLetter")
   }
