@@ -150,3 +150,22 @@ test('options that cannot be', async () => {
   await expect(RingReader.open(device, { lazyAck: { ms: 0 } })).rejects.toThrow(RangeError)
   expect(await firstLeft(device)).toBe('0')
 })
+
+test('a read that fails before the write has it tried again, without another acknowledgement', async () => {
+  const device = await filled()
+  const clock = new FakeClock()
+  await using reader = await RingReader.open(device, { codec: text, clock, lazyAck: { ms: 300 } })
+  const { entry, left } = { entry: await reader.receive(), left: reader.consumer.position }
+  await clock.advance(250)
+  await entry.ack()
+  let failed = 0
+  device.before = ({ operation }) => {
+    if (operation !== 'read' || failed++ > 0) return
+    throw new BlockError('BLOCK_IO', 'a read fails', { device: 'x' })
+  }
+  await clock.advance(300)
+  expect(failed).toBe(1)
+  expect(reader.consumer.position).toBe(left)
+  await clock.advance(300)
+  expect(reader.consumer.position).toBe(entry.position)
+})

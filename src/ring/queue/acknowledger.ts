@@ -3,7 +3,7 @@ import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { Serial } from '../../util/serial.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
-import { isRefusal } from '../shared/base-role.ts'
+import { isRefusal, mayPass } from '../shared/base-role.ts'
 import { formatPosition } from '../shared/position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
@@ -56,13 +56,14 @@ export class Acknowledger {
     this.#onChange = new Set([onChange])
     if (lazyAck === false) return
     const when = lazyAck === true ? {} : lazyAck
-    this.#lazy = new LazyAcknowledgements(when, clock, closing, (to) =>
+    const write = (to: Position): Promise<void> =>
       this.#advancing.run(async () => {
         const startedAt = this.#startedAt()
         await this.#advance(to)
         this.#publishAcknowledged(to, startedAt)
-      }),
-    )
+      })
+    const later = (error: unknown): boolean => mayPass(error, consumer)
+    this.#lazy = new LazyAcknowledgements(when, clock, closing, write, later)
   }
 
   /** Whether a write failed for good: it acknowledges nothing any more. */
@@ -227,12 +228,11 @@ export class Acknowledger {
     return lazy.add(to)
   }
 
-  /** Only a refusal leaves a usable consumer. */
   async #advance(to: Position): Promise<void> {
     try {
       await this.#consumer.advance(to)
     } catch (error) {
-      if (!isRefusal(error)) {
+      if (!mayPass(error, this.#consumer)) {
         this.#ended ??= { reason: error }
         this.change()
       }

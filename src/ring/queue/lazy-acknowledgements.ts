@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
 import { checkRange } from '../../util/numbers.ts'
-import { isRefusal } from '../shared/base-role.ts'
 
 const DEFAULT_CALLS = 1000
 const DEFAULT_MS = 100
@@ -24,6 +23,7 @@ export class LazyAcknowledgements {
   readonly #clock: Clock
   readonly #closing: AbortSignal
   readonly #write: (to: Position) => Promise<void>
+  readonly #mayPass: (error: unknown) => boolean
   #waitingCalls = 0
   #to: Position | undefined
   #timer: Promise<void> | undefined
@@ -33,6 +33,7 @@ export class LazyAcknowledgements {
   /**
    * @param closing ends the waiting for the time
    * @param write acknowledges everything before a position, durably
+   * @param mayPass whether a write that failed so may succeed later
    * @throws {RangeError} an option is less than 1
    */
   constructor(
@@ -40,6 +41,7 @@ export class LazyAcknowledgements {
     clock: Clock,
     closing: AbortSignal,
     write: (to: Position) => Promise<void>,
+    mayPass: (error: unknown) => boolean,
   ) {
     const { calls = DEFAULT_CALLS, ms = DEFAULT_MS } = options
     checkRange({ 'lazyAck.calls': calls, 'lazyAck.ms': ms }, 1)
@@ -48,6 +50,7 @@ export class LazyAcknowledgements {
     this.#clock = clock
     this.#closing = closing
     this.#write = write
+    this.#mayPass = mayPass
   }
 
   /**
@@ -73,12 +76,12 @@ export class LazyAcknowledgements {
     return this.#written
   }
 
-  /** If the device refuses a write, its acknowledgements wait again, with those that were added meanwhile. */
+  /** If a write may succeed later, its acknowledgements wait again, with those that were added meanwhile. */
   async #writeOrKeep(to: Position): Promise<void> {
     try {
       await this.#write(to)
     } catch (error) {
-      if (isRefusal(error)) {
+      if (this.#mayPass(error)) {
         if (this.#to === undefined || to > this.#to) this.#to = to
         this.#timer ??= this.#flushInTime()
       }
@@ -93,8 +96,8 @@ export class LazyAcknowledgements {
       this.#timer = undefined
       await this.flush()
     } catch {
-      // Closed, which flushes; refused, so it is tried again; or failed, which ended the handle: the next write or
-      // flush throws.
+      // Closed, which flushes; refused, or a read failed, so it is tried again; or a write failed, which ended the handle: the next
+      // write or flush throws.
     }
   }
 }

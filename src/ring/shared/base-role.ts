@@ -14,6 +14,13 @@ export function isRefusal(error: unknown): boolean {
 }
 
 /**
+ * Whether what failed may succeed later through the same handle: it was refused, or is a read. Only a failed write ends a handle.
+ */
+export function mayPass(error: unknown, role: RingRole & { readonly poisoned?: boolean }): boolean {
+  return isRefusal(error) || (isBlockError(error) && error.code === 'BLOCK_IO' && !role.poisoned)
+}
+
+/**
  * What all roles of both formats have in common: calls run one at a time, there is a claim, and the handle ends once the content
  * of the device is unknown.
  */
@@ -75,7 +82,7 @@ export abstract class BaseRole implements RingRole {
   }
 
   /** Whether a failure has ended the handle. */
-  protected get poisoned(): boolean {
+  get poisoned(): boolean {
     return this.#poison !== undefined
   }
 
