@@ -284,8 +284,9 @@ export class Group<Out> implements AsyncDisposable {
     } finally {
       end()
     }
+    // It left meanwhile: nobody was told that it has this one.
+    if (this.#closing.signal.aborted) return reader.close()
     this.#held.set(device, reader)
-    if (this.#closing.signal.aborted) return
     this.#fan.add(reader)
     this.#call(() => onTaken?.(reader))
   }

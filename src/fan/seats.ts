@@ -44,15 +44,15 @@ export class Seats {
     throw new RangeError(`a group has at most ${SEATS} members, and ${this.#device.name} has these`)
   }
 
-  /** Looks who is there. */
+  /** Looks who is there. All seats are asked at once: a member that stands still takes a second to be given up on. */
   async look(): Promise<Seating> {
     const own = this.#own?.number
-    let [members, rank] = [0, 0]
-    for (let number = 0; number < SEATS; number++) {
-      if (number !== own && !(await this.#isTaken(number))) continue
-      members++
-      if (own === undefined || number < own) rank++
-    }
+    const numbers = Array.from({ length: SEATS }, (_, number) => number)
+    const taken = await Promise.all(
+      numbers.map(async (number) => number === own || (await this.#isTaken(number))),
+    )
+    const members = taken.filter(Boolean).length
+    const rank = taken.slice(0, own ?? SEATS).filter(Boolean).length
     return { members, rank }
   }
 

@@ -419,3 +419,32 @@ test('what it is made of is checked', async () => {
   await expect(joinGroup([device], { checkMs: 0 })).rejects.toThrow(RangeError)
   await expect(joinGroup([device], { check: 1 } as object)).rejects.toThrow('no option check')
 })
+
+test('a ring whose opening ends while the member leaves is neither told as taken nor as given back', async () => {
+  const [device] = await devices(1)
+  const hooked = new HookedDevice(device as BlockDevice)
+  let begins = (): void => undefined
+  const isOpening = new Promise<void>((resolve) => {
+    begins = resolve
+  })
+  let goOn = (): void => undefined
+  const goesOn = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  hooked.before = () => {
+    begins()
+    return goesOn
+  }
+  const told: string[] = []
+  const group = await joinGroup([hooked], {
+    ...QUICK,
+    onTaken: () => told.push('taken'),
+    onReleased: () => told.push('released'),
+  })
+  await isOpening
+  const closed = group.close()
+  goOn()
+  await closed
+  expect(told).toEqual([])
+  await (await RingReader.open(hooked)).close()
+})
