@@ -36,6 +36,7 @@ const SIMULATOR = [
   ['scripts/sim.mjs', '--mix', 'each', '--seeds', '60', '--format', '2-hostile', '--from'],
   ['scripts/sim.mjs', '--seeds', '40', '--format', 'leases', '--from'],
   ['scripts/sim.mjs', '--seeds', '40', '--format', 'pools', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '36', '--format', 'groups', '--from'],
   // Not the simulator, but as short: checks left out, found by hostile images.
   ['scripts/sim-mutants.mjs', '--format', 'hostile', '--some', '3', '--seed'],
 ]

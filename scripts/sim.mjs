@@ -6,7 +6,8 @@ import { countOf, DIST, named, optionsOf, simulatorOf } from './sim-cli.mjs'
 const USAGE = `npm run sim -- [--seeds N | --minutes N | --seed N] [--from N] [--format 2] [--device disk] [--mix NAME]
   [--steps N] [--workers N] [--json]
 --format is 1, 2, 2-overwrite, 2-hostile; 1-reader, 2-reader, 2-overwrite-reader: a RingReader acknowledges in any order;
-1-work, 2-work, 2-overwrite-work: it calls process; leases: hosts that are after one role; or pools: programs that change one pool.
+1-work, 2-work, 2-overwrite-work: it calls process; leases: hosts that are after one role; pools: programs that change one pool; or groups: members
+that share rings.
 --device is how the roles reach the disk: disk, or nbd.
 --mix each goes through all mixes, --mix swarm (the default) through those in which nothing may be lost.`
 

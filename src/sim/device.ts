@@ -2,11 +2,12 @@ import { BaseBlockDevice } from '../block/base.ts'
 import {
   type BlockCapabilities,
   type BlockClaim,
+  type BlockHolder,
   type BlockInfo,
   type ClaimOptions,
   NO_CAPABILITIES,
 } from '../block/device.ts'
-import { claimedError } from '../block/validate.ts'
+import { ASK_TIMEOUT_MS, claimedError } from '../block/validate.ts'
 import type { InFlight, SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import { FlushRequest, ReadRequest, type RequestEnd, WriteRequest } from './request.ts'
@@ -78,7 +79,19 @@ export class SimDevice extends BaseBlockDevice {
   }
 
   protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
+    if (this.#isHeldBySilent(role)) await this.#process.clock.sleep(ASK_TIMEOUT_MS)
     return claimIn(this.#process, this.name, role, options)
+  }
+
+  protected override async doHolderOf(role: string): Promise<BlockHolder | undefined> {
+    if (this.#isHeldBySilent(role)) await this.#process.clock.sleep(ASK_TIMEOUT_MS)
+    const holder = this.#process.host.claims.get(role)
+    return holder && { holder: holder.names.role }
+  }
+
+  /** Whether who holds a role does not answer when it is asked who it is: it is waited for as long as a file's claims are. */
+  #isHeldBySilent(role: string): boolean {
+    return (this.#process.host.claims.get(role)?.pausedMs ?? 0) > 0
   }
 
   protected override async doAsk(): Promise<string | undefined> {
@@ -100,13 +113,10 @@ export class SimDevice extends BaseBlockDevice {
     return new Promise<void>((resolve, reject) => {
       const request = make(name, random, (error) => {
         process.inFlight.delete(request)
-        if (!process.alive) return false
-        if (error === undefined) {
-          resolve()
-        } else {
-          reject(error)
-        }
-        return true
+        return process.whenRunning(() => {
+          if (error === undefined) resolve()
+          else reject(error)
+        })
       })
       process.inFlight.add(request)
       process.onRequest?.(request.ms)

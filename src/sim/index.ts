@@ -27,6 +27,7 @@ export {
   format2Reader,
   format2Work,
 } from './format2.ts'
+export { groups } from './groups/explore.ts'
 export type { Depth, Guarantees, RingUnderTest, Shape } from './guarantees.ts'
 export { leases } from './hosts/explore.ts'
 export {

@@ -1,12 +1,13 @@
 import { simulatedRing } from './explore.ts'
+import { groups } from './groups/explore.ts'
 import { leases } from './hosts/explore.ts'
 import { pools } from './pools/explore.ts'
 import { ringNamed } from './rings.ts'
 
 /** What is simulated besides the two roles of a ring. */
-type Other = typeof leases | typeof pools
+type Other = typeof leases | typeof pools | typeof groups
 
-const OTHERS: readonly Other[] = [leases, pools]
+const OTHERS: readonly Other[] = [leases, pools, groups]
 
 /**
  * What `--format` names: a ring, or what else is simulated.

@@ -73,6 +73,7 @@ export class SimProcess {
   /** Called with the duration of every request. */
   onRequest: ((ms: number) => void) | undefined
   #alive = true
+  #pausedUntil = 0
 
   constructor(world: World, host: SimHost, names: RequestNames) {
     this.world = world
@@ -87,6 +88,28 @@ export class SimProcess {
 
   get alive(): boolean {
     return this.#alive
+  }
+
+  /** How long it still stands still, in milliseconds. */
+  get pausedMs(): number {
+    return Math.max(0, this.#pausedUntil - this.world.scheduler.now)
+  }
+
+  /** Stops it for so long: it keeps its claims, and what it waits for comes when it goes on. */
+  pause(ms: number): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, this.world.scheduler.now + ms)
+  }
+
+  /**
+   * Has something happen in the process, as soon as that runs; never, once it has ended.
+   * @returns whether it has happened
+   */
+  whenRunning(happen: () => void): boolean {
+    if (!this.#alive) return false
+    const ms = this.pausedMs
+    if (ms > 0) this.world.scheduler.after(ms, () => this.whenRunning(happen))
+    else happen()
+    return ms === 0
   }
 
   /** Ends the process. Its claims end with it. */
@@ -124,11 +147,12 @@ export class SimProcess {
         entry.cancel()
         reject(signal?.reason)
       }
-      const entry = this.world.scheduler.after(ms, () => {
-        signal?.removeEventListener('abort', aborted)
-        if (this.#alive) resolve()
-        return this.#alive
-      })
+      const entry = this.world.scheduler.after(ms, () =>
+        this.whenRunning(() => {
+          signal?.removeEventListener('abort', aborted)
+          resolve()
+        }),
+      )
       signal?.addEventListener('abort', aborted, { once: true })
     })
   }

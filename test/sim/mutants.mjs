@@ -4,6 +4,7 @@
 // instead, and is what scripts/sim-exhaust.mjs takes; `hostile`, so many images of test/fuzz/hostile.
 
 import { HOSTILE } from '../fuzz/hostile/mutants.mjs'
+import { GROUPS } from './group-mutants.mjs'
 import { LEASES } from './lease-mutants.mjs'
 import { NBD } from './nbd-mutants.mjs'
 import { POOLS } from './pool-mutants.mjs'
@@ -599,5 +600,6 @@ export const MUTANTS = [
   ...WORK,
   ...NBD,
   ...POOLS,
+  ...GROUPS,
   ...HOSTILE,
 ]

@@ -1,0 +1,66 @@
+import type { BlockDevice } from '../../block/device.ts'
+import { text } from '../../codec/index.ts'
+import { partitioned, partitionOf } from '../../fan/index.ts'
+import { RingWriter } from '../../ring/queue/writer.ts'
+import type { RequestNames, SimProcess } from '../process.ts'
+import { nameOf, Random } from '../random.ts'
+import type { GroupItem, GroupsOracle } from './oracle.ts'
+
+/** Items of one push. */
+const MOST_ITEMS = 4
+
+/** What a producer uses of its run. */
+export interface PusherContext {
+  readonly seed: number
+  readonly oracle: GroupsOracle
+  readonly keys: number
+  readonly pauseMs: number
+  /** The numbers of its rings. */
+  readonly rings: readonly number[]
+  /** Its rings, opened by a process. */
+  open(process: SimProcess): Promise<readonly BlockDevice[]>
+}
+
+/** A program that pushes items into rings of its own, each into that of its key. */
+export class Pusher {
+  readonly names: RequestNames
+  readonly #context: PusherContext
+  #isStopped = false
+
+  constructor(names: RequestNames, context: PusherContext) {
+    this.names = names
+    this.#context = context
+  }
+
+  /** Pushes in a new process, until it is stopped. */
+  async live(process: SimProcess, life: number): Promise<void> {
+    const { seed, oracle, pauseMs, rings } = this.#context
+    const { clock } = process
+    const random = Random.of(seed, nameOf(this.names.role), life)
+    const writers: RingWriter<string>[] = []
+    for (const device of await this.#context.open(process)) {
+      writers.push(await RingWriter.open(device, { codec: text, clock }))
+    }
+    const all = partitioned(writers, keyOf)
+    while (!this.#isStopped) {
+      const items = Array.from({ length: random.between(1, MOST_ITEMS) }, (): GroupItem => {
+        const key = `${this.names.role} key ${random.below(this.#context.keys)}`
+        return oracle.push(key, rings[partitionOf(key, rings.length)] as number)
+      })
+      await all.pushMany(items.map((item) => item.text))
+      for (const item of items) item.committed = true
+      await clock.sleep(random.float() * pauseMs)
+    }
+    for (const writer of writers) await writer.close()
+  }
+
+  /** Has it end, once what it pushes now is committed. */
+  stop(): void {
+    this.#isStopped = true
+  }
+}
+
+/** The key that an item begins with. */
+export function keyOf(item: string): string {
+  return item.slice(0, item.indexOf(':'))
+}
