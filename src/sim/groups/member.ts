@@ -1,15 +1,14 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { text } from '../../codec/index.ts'
-import { type Group, type GroupOptions, joinGroup, type Received } from '../../fan/index.ts'
+import type { Group, GroupOptions, Received } from '../../fan/index.ts'
 import type { LeaseOptions } from '../../ring/lease-types.ts'
 import type { RingReader } from '../../ring/queue/reader.ts'
 import { Violation } from '../oracle.ts'
 import type { RequestNames, SimProcess } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
 import type { Trace } from '../trace.ts'
+import { fan, keyOf, textOf } from './fan.ts'
 import type { GroupsOracle, Handling, MemberLife } from './oracle.ts'
 import type { MemberTraits } from './plan.ts'
-import { keyOf } from './pusher.ts'
 
 const PAUSE_MS = 20
 
@@ -43,10 +42,10 @@ export class Member {
   #stop = new AbortController()
   /** It leaves at once, and acknowledges nothing any more. */
   #abandons = false
-  #group: Group<string> | undefined
+  #group: Group<Uint8Array> | undefined
   #devices: readonly BlockDevice[] = []
   /** Of the rings that it has and that have not failed. */
-  readonly #readers = new Map<number, RingReader<string>>()
+  readonly #readers = new Map<number, RingReader>()
   /** Those that it closed by itself. */
   readonly #closed = new Set<number>()
   #life: MemberLife | undefined
@@ -111,8 +110,9 @@ export class Member {
     this.#closed.clear()
   }
 
-  async #join(process: SimProcess, life: MemberLife): Promise<Group<string>> {
+  async #join(process: SimProcess, life: MemberLife): Promise<Group<Uint8Array>> {
     const { clock } = process
+    const { joinGroup } = fan.value ?? (await fan.load())
     for (;;) {
       try {
         this.#devices = await this.#context.open(process)
@@ -124,13 +124,13 @@ export class Member {
     }
   }
 
-  #options({ clock }: SimProcess, life: MemberLife): GroupOptions<string> {
+  #options({ clock }: SimProcess, life: MemberLife): GroupOptions<Uint8Array> {
     const { oracle, checkMs, trace } = this.#context
     const lease = this.#context.lease(life)
     return {
       ...{ checkMs, clock },
       reader: {
-        ...{ clock, codec: text, client: life.name, lazyAck: this.traits.lazyAck },
+        ...{ clock, client: life.name, lazyAck: this.traits.lazyAck },
         ...(lease && { lease }),
       },
       onTaken: (reader) => {
@@ -168,15 +168,16 @@ export class Member {
     }
   }
 
-  #ringOf({ consumer }: RingReader<string>): number {
+  #ringOf({ consumer }: RingReader): number {
     return this.#devices.findIndex(({ name }) => name === consumer.device.name)
   }
 
-  async #process(group: Group<string>, { clock }: SimProcess, life: MemberLife): Promise<void> {
+  async #process(group: Group<Uint8Array>, { clock }: SimProcess, life: MemberLife): Promise<void> {
     const { oracle, seed, trace } = this.#context
     const { concurrency } = this.traits
     await group.process(
-      async (item, job) => {
+      async (bytes, job) => {
+        const item = textOf(bytes)
         const handling = this.#begin(life, item)
         const random = Random.of(seed, nameOf(item), job.attempt, nameOf(life.name))
         await clock.sleep(durationOf(random))
@@ -194,7 +195,7 @@ export class Member {
   }
 
   /** Handles what comes, each key in its order, and acknowledges in the order in which it is done. */
-  async #receive(group: Group<string>, process: SimProcess, life: MemberLife): Promise<void> {
+  async #receive(group: Group<Uint8Array>, process: SimProcess, life: MemberLife): Promise<void> {
     const { signal } = this.#stop
     const tails = new Map<string, Promise<void>>()
     const all = new Set<Promise<void>>()
@@ -215,23 +216,24 @@ export class Member {
   async #handle(
     { clock }: SimProcess,
     life: MemberLife,
-    { entry, reader }: Received<string>,
+    { entry, reader }: Received<Uint8Array>,
   ): Promise<void> {
     const { oracle, seed, trace } = this.#context
     const ring = this.#ringOf(reader)
+    const item = textOf(entry.item)
     const isGone = (): boolean => this.#abandons || this.#readers.get(ring) !== reader
     if (isGone()) return
-    const handling = this.#begin(life, entry.item, ring)
-    await clock.sleep(durationOf(Random.of(seed, nameOf(entry.item), nameOf(life.name))))
+    const handling = this.#begin(life, item, ring)
+    await clock.sleep(durationOf(Random.of(seed, nameOf(item), nameOf(life.name))))
     if (isGone()) return
     oracle.finish(handling)
-    trace(() => `${life.name} has done ${entry.item}`)
+    trace(() => `${life.name} has done ${item}`)
     try {
       await entry.ack()
     } catch (error) {
       if (isGone()) return
       this.#lose(ring)
-      this.#context.judge(`${life.name} acknowledges ${entry.item}`, error)
+      this.#context.judge(`${life.name} acknowledges ${item}`, error)
       // Its group opens it anew, and tells at its next look that this one is given back.
       this.#closed.add(ring)
       await reader.close()

@@ -1,9 +1,8 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { text } from '../../codec/index.ts'
-import { partitioned, partitionOf } from '../../fan/index.ts'
 import { RingWriter } from '../../ring/queue/writer.ts'
 import type { RequestNames, SimProcess } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
+import { bytesOf, fan, keyOf } from './fan.ts'
 import type { GroupItem, GroupsOracle } from './oracle.ts'
 
 /** Items of one push. */
@@ -37,9 +36,10 @@ export class Pusher {
     const { seed, oracle, pauseMs, rings } = this.#context
     const { clock } = process
     const random = Random.of(seed, nameOf(this.names.role), life)
-    const writers: RingWriter<string>[] = []
+    const { partitioned, partitionOf } = fan.value ?? (await fan.load())
+    const writers: RingWriter[] = []
     for (const device of await this.#context.open(process)) {
-      writers.push(await RingWriter.open(device, { codec: text, clock }))
+      writers.push(await RingWriter.open(device, { clock }))
     }
     const all = partitioned(writers, keyOf)
     while (!this.#isStopped) {
@@ -47,7 +47,7 @@ export class Pusher {
         const key = `${this.names.role} key ${random.below(this.#context.keys)}`
         return oracle.push(key, rings[partitionOf(key, rings.length)] as number)
       })
-      await all.pushMany(items.map((item) => item.text))
+      await all.pushMany(items.map(({ text }) => bytesOf(text)))
       for (const item of items) item.committed = true
       await clock.sleep(random.float() * pauseMs)
     }
@@ -58,9 +58,4 @@ export class Pusher {
   stop(): void {
     this.#isStopped = true
   }
-}
-
-/** The key that an item begins with. */
-export function keyOf(item: string): string {
-  return item.slice(0, item.indexOf(':'))
 }

@@ -2,7 +2,6 @@ import type { BlockDevice } from '../../block/device.ts'
 import { PartitionBlockDevice } from '../../block/wrap/partition.ts'
 import type { Clock } from '../../clock.ts'
 import { isBlockError, isRingError } from '../../errors.ts'
-import { shareOf } from '../../fan/group.ts'
 import { createPool, openPool } from '../../pool/index.ts'
 import { inspectRing, Producer } from '../../ring/access/attach.ts'
 import { POOL_START, POOL_UNIT } from '../../ring/format2/disk/directory.ts'
@@ -496,7 +495,7 @@ class GroupsSimulation {
     for (const machine of [0, 1]) {
       const own = this.#members.filter(({ member }) => member.traits.host === machine)
       const counts = own.map(({ member }) => member.rings)
-      const most = shareOf(rings.length, { members: own.length, rank: 0 })
+      const most = Math.ceil(rings.length / own.length)
       const least = this.#plan.hosts ? 0 : Math.floor(rings.length / own.length)
       if (counts.every((count) => count <= most && count >= least)) continue
       return `members have ${text} of ${rings.length} rings`
