@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { watchFile } from '../../src/block/file/watch.ts'
+import { FileWatches, watchFile } from '../../src/block/file/watch.ts'
 import { temporaryFolder } from '../cli/cli.ts'
 
 test('a watch that cannot be had is told of once, and says that it does not work', () => {
@@ -27,4 +27,26 @@ test('a watch that cannot be had is told of once, and says that it does not work
   } finally {
     unsubscribe('shared-block-ring:watch', listen)
   }
+})
+
+test('all that are told of one file share a watch, which ends with the last', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'ring')
+  writeFileSync(path, '')
+  const watches = new FileWatches(path)
+  const [one, other] = [0, 1].map(() => watches.add(() => undefined))
+  expect(one?.works && other?.works).toBe(true)
+  one?.close()
+  one?.close()
+  expect(other?.works).toBe(true)
+  other?.close()
+  // A later one is not told by a watch that has ended.
+  rmSync(path)
+  const missing = watches.add(() => undefined)
+  expect(missing.works).toBe(false)
+  missing.close()
+  writeFileSync(path, '')
+  const again = watches.add(() => undefined)
+  expect(again.works).toBe(true)
+  again.close()
 })

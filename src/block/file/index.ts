@@ -47,7 +47,7 @@ import { PathWatch } from './path-watch.ts'
 import { resizeFile } from './resize.ts'
 import { keysBelow } from './storage.ts'
 import { readRawDevice } from './sysfs.ts'
-import { watchFile } from './watch.ts'
+import { FileWatches } from './watch.ts'
 
 export type { FileBlockErrorCode } from '../native/errors.ts'
 export type { Engine, VectoredCall } from './engine/engine.ts'
@@ -83,6 +83,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   readonly #opened: OpenFile
   readonly #pathWatch: PathWatch | undefined
   readonly #watchers = new Set<() => void>()
+  #changes: FileWatches | undefined
   #replaced: BlockError<'BLOCK_REPLACED'> | undefined
   readonly #native: Native | undefined
   readonly #end: FileEnd | undefined
@@ -385,7 +386,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override doWatch(onChange: () => void): BlockWatch {
-    const inner = watchFile(this.name, onChange)
+    this.#changes ??= new FileWatches(this.name)
+    const inner = this.#changes.add(onChange)
     const watcher = (): void => onChange()
     this.#watchers.add(watcher)
     return {

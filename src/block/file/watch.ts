@@ -12,6 +12,52 @@ export interface WatchEvent {
 
 const watches = channel('shared-block-ring:watch')
 
+/** Who else wants to be told by one watch of the system. */
+interface SharedWatch {
+  readonly watch: BlockWatch
+  readonly told: Set<() => void>
+}
+
+/**
+ * One watch of the system for all that want to be told of changes of one file: many rings can be parts of it, and each watch of its own takes
+ * memory and time, also at each change.
+ */
+export class FileWatches {
+  readonly #path: string
+  #shared: SharedWatch | undefined
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** As {@link watchFile}. */
+  add(onChange: () => void): BlockWatch {
+    // One that has failed stays with those that have it; who comes now may have better luck.
+    if (this.#shared?.watch.works !== true) this.#shared = this.#begin()
+    const { watch, told } = this.#shared
+    const own = (): void => onChange()
+    told.add(own)
+    return {
+      get works() {
+        return watch.works
+      },
+      close: () => {
+        if (!told.delete(own) || told.size > 0) return
+        watch.close()
+        if (this.#shared?.watch === watch) this.#shared = undefined
+      },
+    }
+  }
+
+  #begin(): SharedWatch {
+    const told = new Set<() => void>()
+    const watch = watchFile(this.#path, () => {
+      for (const tell of told) tell()
+    })
+    return { watch, told }
+  }
+}
+
 /** Reports changes of a file, as hints. After an error no more are reported; the error is published once. */
 export function watchFile(path: string, onChange: () => void): BlockWatch {
   let works = true
