@@ -13,6 +13,7 @@ export const ALONE: readonly string[] = [
   'test/fuzz/hostile/hostile.test.ts',
   'test/fuzz/regressions/errors-and-loops.test.ts',
   'test/fuzz/regressions/images-4827-26133-27429.test.ts',
+  'test/ring/deliveries-cost.test.ts',
   'test/ring/format2/far.test.ts',
   'test/ring/push-queue-cost.test.ts',
   'test/ring/tools.test.ts',

@@ -67,13 +67,23 @@ test('a failure is published with its error, and with the time it took', async (
 test('what is in flight is published when it settles, with its time', async () => {
   const inner = new MemoryBlockDevice({ sizeSectors: 1 })
   const device = await TracedBlockDevice.open(inner)
-  const onRequest = (): Promise<string> =>
-    new Promise((resolve) => setTimeout(() => resolve('late'), 30))
-  await device.claim('consumer', { holder: 'test', onRequest })
-  const asked = device.ask('consumer', 'hello')
-  expect(traces.map(({ operation }) => operation)).toEqual(['claim'])
-  await asked
-  expect(traces[1]?.durationMs).toBeGreaterThan(20)
+  const machines = performance.now
+  let now = 1000
+  performance.now = () => now
+  try {
+    const onRequest = async (): Promise<string> => {
+      await new Promise((resolve) => setImmediate(resolve))
+      now += 30
+      return 'late'
+    }
+    await device.claim('consumer', { holder: 'test', onRequest })
+    const asked = device.ask('consumer', 'hello')
+    expect(traces.map(({ operation }) => operation)).toEqual(['claim'])
+    expect(await asked).toBe('late')
+    expect(traces.map(({ durationMs }) => durationMs)).toEqual([0, 30])
+  } finally {
+    performance.now = machines
+  }
 })
 
 test('without subscribers the device’s own promise is answered', async () => {

@@ -16,6 +16,7 @@ import { isListening } from '../../../src/block/claim/listening.ts'
 import { cannotWrite, isForeign } from '../../../src/block/claim/permission.ts'
 import type { BlockClaim, ClaimOptions } from '../../../src/block/device.ts'
 import { FileBlockDevice } from '../../../src/block/file/index.ts'
+import { deferred } from '../../../src/util/deferred.ts'
 
 let directory: string
 let path: string
@@ -246,14 +247,20 @@ describe('without a lock', () => {
   })
 })
 
-test('release does not wait for those who listen', async () => {
-  const claim = await device.claim('producer', { holder: 'me' })
-  const socket = net.connect({ path: address('producer') })
-  sockets.push(socket)
-  await new Promise((resolve) => socket.once('data', resolve))
-  const start = performance.now()
-  await claim.release()
-  expect(performance.now() - start).toBeLessThan(600)
+test('release cuts off whoever is talking to the holder, and does not wait for it', async () => {
+  const asked = deferred<void>()
+  const answer = deferred<string>()
+  const onRequest = (): Promise<string> => {
+    asked.resolve()
+    return answer.promise
+  }
+  const claim = await device.claim('producer', { holder: 'me', onRequest })
+  const asking = device.ask('producer', 'hello')
+  await asked.promise
+  const released = claim.release()
+  answer.resolve('too late')
+  expect(await asking).toBeUndefined()
+  await released
 })
 
 describe('addresses', () => {
