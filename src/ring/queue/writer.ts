@@ -288,6 +288,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         pushes: [{ count: 1, waitedMs: durationMs }],
       })
     }
+    // Written or refused; after a failed write the device may still read from it.
+    this.#memory.release(encoded)
     return result.status === 'retry' ? { status: 'full' } : result
   }
 
