@@ -22,22 +22,33 @@ function packagesOf(module: string, seen = new Set<string>()): Set<string> {
   return packages
 }
 
+const CORE = [
+  'index.ts',
+  'block/index.ts',
+  'block/opfs/index.ts',
+  'tools.ts',
+  'metrics/index.ts',
+  'pool/index.ts',
+  'codec/index.ts',
+  'streams/web.ts',
+  'fan/index.ts',
+  'worker/index.ts',
+  'conformance/index.ts',
+]
+
 describe('the core loads where there is no Node', () => {
-  test.each([
-    'index.ts',
-    'block/index.ts',
-    'block/opfs/index.ts',
-    'tools.ts',
-    'metrics/index.ts',
-    'pool/index.ts',
-    'codec/index.ts',
-    'streams/web.ts',
-    'fan/index.ts',
-    'worker/index.ts',
-    'conformance/index.ts',
-  ])('%s imports no package at all', (module) => {
+  test.each(CORE)('%s imports no package at all', (module) => {
     expect(existsSync(join(source, module))).toBe(true)
     expect([...packagesOf(module)]).toEqual([])
+  })
+
+  test('the documentation lists them', () => {
+    const names = CORE.map((module) =>
+      module.replace(/(\/index)?\.ts$/, '').replace(/^index$/, '.'),
+    )
+    const text = readFileSync(join(source, '../docs/api.md'), 'utf8')
+    const list = /The core \((.*?)\) imports nothing from Node/s.exec(text)?.[1] ?? ''
+    expect([...list.matchAll(/`([^`]+)`/g)].map(([, name]) => name).sort()).toEqual(names.sort())
   })
 
   test('and this test would see one that did', () => {

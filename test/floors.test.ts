@@ -21,8 +21,6 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'ring/roles',
     'ring/format',
     'ring/lease-types',
-    'ring/single-item',
-    'ring/request-desk',
     'ring/trace',
     'ring/report/',
   ],

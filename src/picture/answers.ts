@@ -1,3 +1,4 @@
+import { NEARLY_FULL, STUCK_MS } from '../ring/report/fill-and-age.ts'
 import type { Role } from '../ring/roles.ts'
 import { counted, grouped, isoTime, percent, safeText, spanOfTime } from '../text/render.ts'
 import type { Rates } from './history.ts'
@@ -26,13 +27,9 @@ export type AnswerName = 'waiting' | 'since' | 'producer' | 'consumer' | 'drain'
 
 /** Who last wrote no longer ago than this is certainly at work, wherever it is. */
 const RECENT_MS = 10_000
-/** A consumer that has acknowledged nothing for so long, while items wait, is at work and yet does not work. */
-const STUCK_MS = 30_000
 /** Who takes so much of what comes keeps up. */
 const KEEPS_UP = 0.95
 const HOUR_MS = 3_600_000
-/** A ring this full is worth a look. */
-const NEARLY_FULL = 0.9
 
 /** What is asked of a ring at three in the morning, answered from one snapshot and the rates before it. */
 export function answersOf(snapshot: Snapshot, rates: Rates | undefined): readonly Answer[] {

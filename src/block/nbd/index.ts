@@ -30,13 +30,14 @@ import {
   DEFAULT_REQUEST_TIMEOUT_MS,
   type NbdBlockDeviceOptions,
 } from './options.ts'
-import { COMMAND, COMMAND_FLAG, type Request } from './protocol.ts'
+import { COMMAND, COMMAND_FLAG } from './protocol.ts'
 import type { Connection } from './transport/connection.ts'
 import { ConnectionPool } from './transport/connection-pool.ts'
 import type { Status } from './transport/exchange.ts'
 import { findMapped, findUnmapped, StatusQuestions, StatusSearch } from './transport/extents.ts'
 import { FlushTracker } from './transport/flush-tracker.ts'
 import { inParallel, piecesOf } from './transport/pieces.ts'
+import type { Request } from './transport/request.ts'
 import { PIECES_IN_WINDOW } from './transport/send-window.ts'
 import { type NbdAddress, parseNbdUri } from './uri.ts'
 

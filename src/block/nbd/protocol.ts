@@ -1,7 +1,6 @@
 /**
  * The numbers of the NBD protocol, as its document has them. All integers on the wire are big-endian.
  */
-import type { Permit } from '../permit.ts'
 
 /** Magic numbers; 64-bit ones as two halves. */
 export const MAGIC = {
@@ -120,24 +119,18 @@ export function errorName(errno: number): string {
   return ERRORS.get(errno) ?? 'EINVAL'
 }
 
-/** One request. */
-export interface Request {
+/** What the bytes of a request say. */
+export interface RequestHead {
   /** One of {@link COMMAND}. */
   readonly command: number
   /** Of {@link COMMAND_FLAG}. */
   readonly flags: number
   readonly offset: number
   readonly length: number
-  /** The data of a write, or the memory for a read: `length` bytes; empty for other requests. */
-  readonly parts: readonly Uint8Array[]
-  /** Asked each time before it is sent. */
-  readonly permit: Permit
-  /** Told that it has failed, before another request takes its turn. */
-  readonly onFailed?: () => void
 }
 
 /** The bytes of a request before its data. */
-export function encodeRequest(request: Request, cookie: number): Uint8Array {
+export function encodeRequest(request: RequestHead, cookie: number): Uint8Array {
   const bytes = Buffer.allocUnsafe(REQUEST_BYTES)
   bytes.writeUInt32BE(MAGIC.request, 0)
   bytes.writeUInt16BE(request.flags, 4)

@@ -2,6 +2,7 @@ import type { BlockHolder } from '../../block/device.ts'
 import type { SurveyedState } from '../../metrics/survey.ts'
 import type { RingHolders } from '../../ring/access/holders.ts'
 import type { RingLeases } from '../../ring/access/lease.ts'
+import { NEARLY_FULL, STUCK_MS } from '../../ring/report/fill-and-age.ts'
 import { ROLES, type Role } from '../../ring/roles.ts'
 import { percent, spanOfTime } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
@@ -16,11 +17,6 @@ export interface Circumstances {
   /** Milliseconds since 1970. */
   readonly now: number
 }
-
-/** A ring whose consumer keeps up is hardly ever so full. */
-const FULL = 0.9
-/** A consumer that acknowledges nothing for so long while items wait may hang. */
-const IDLE_CONSUMER_MS = 60_000
 
 /** What keeps a ring from its work. */
 export interface NextStep {
@@ -58,7 +54,7 @@ function full(
   { device, holders }: Circumstances,
 ): readonly NextStep[] {
   const share = used / capacity
-  if (share < FULL || ring?.onFull === 'overwrite') return []
+  if (share < NEARLY_FULL || ring?.onFull === 'overwrite') return []
   const larger = `sbr migrate ${shellWord(device)} NEW --size SIZE`
   const full = `${percent(share)} full`
   return holders.consumer === undefined
@@ -79,7 +75,7 @@ function held(role: Role, state: SurveyedState, known: Circumstances): readonly 
   if (role === 'producer' || waitingItems === 0 || stats === undefined) return []
   // It had nothing to do before the oldest item came.
   const idleSince = Math.max(stats.consumerAt, stats.oldestAt ?? stats.consumerAt)
-  if (known.now - idleSince < IDLE_CONSUMER_MS) return []
+  if (known.now - idleSince < STUCK_MS) return []
   const span = spanOfTime(known.now - idleSince)
   return [
     step(

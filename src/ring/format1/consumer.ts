@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { asPosition, type Position } from '../../position.ts'
-import { RequestDesk } from '../request-desk.ts'
-import { foldAll, popBounds, popOne } from '../single-item.ts'
+import { RequestDesk } from '../shared/request-desk.ts'
+import { foldAll, popBounds, popOne } from '../shared/single-item.ts'
 import type {
   Consumer,
   ConsumerOptions,

@@ -1,6 +1,6 @@
 import { isRingError } from '../../errors.ts'
 import { parsePosition } from '../shared/position-text.ts'
-import { popBounds } from '../single-item.ts'
+import { popBounds } from '../shared/single-item.ts'
 import type { Followed, FollowOptions, RingFollower } from '../types.ts'
 import type { Control } from './control.ts'
 import { RecordReader } from './reader.ts'

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { asPosition, type Position } from '../../position.ts'
-import { pushOne } from '../single-item.ts'
+import { pushOne } from '../shared/single-item.ts'
 import type {
   AttachOptions,
   AttachProducerResult,

@@ -3,11 +3,11 @@ import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
-import { RequestDesk } from '../request-desk.ts'
 import { isRefusal } from '../shared/base-role.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { publishDamage } from '../shared/damage.ts'
-import { foldAll, popBounds, popOne } from '../single-item.ts'
+import { RequestDesk } from '../shared/request-desk.ts'
+import { foldAll, popBounds, popOne } from '../shared/single-item.ts'
 import type {
   Consumer,
   ConsumerOptions,

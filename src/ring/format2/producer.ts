@@ -3,7 +3,7 @@ import { readOnly } from '../../block/validate.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import type { Claimed } from '../shared/claim-role.ts'
-import { pushOne } from '../single-item.ts'
+import { pushOne } from '../shared/single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
   AttachOptions,

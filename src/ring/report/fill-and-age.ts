@@ -1,5 +1,11 @@
 import type { RingStats } from '../types.ts'
 
+/** A ring this full is worth a look: one whose consumer keeps up hardly ever is. */
+export const NEARLY_FULL = 0.9
+
+/** A consumer that has acknowledged nothing for this long, in milliseconds, while items wait, may hang. */
+export const STUCK_MS = 30_000
+
 /** How full a data area is, from 0 to 1. */
 export function fillOf(log: { readonly used: number; readonly capacity: number }): number {
   return log.used / log.capacity

@@ -1,4 +1,4 @@
-import type { Consumer } from './types.ts'
+import type { Consumer } from '../types.ts'
 
 /** Answers the requests of other programs on this machine to a consumer, once there is one. */
 export class RequestDesk {

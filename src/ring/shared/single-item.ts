@@ -1,4 +1,4 @@
-import type { Position } from '../position.ts'
+import type { Position } from '../../position.ts'
 import type {
   Consumer,
   PopManyOptions,
@@ -6,7 +6,7 @@ import type {
   Producer,
   PushOptions,
   PushResult,
-} from './types.ts'
+} from '../types.ts'
 
 const DEFAULT_MAX_ITEMS = 1000
 const DEFAULT_MAX_BYTES = 1 << 20

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { COMMAND, type Request } from '../../../src/block/nbd/protocol.ts'
+import { COMMAND } from '../../../src/block/nbd/protocol.ts'
+import type { Request } from '../../../src/block/nbd/transport/request.ts'
 import { PIECES_IN_WINDOW, SendWindow } from '../../../src/block/nbd/transport/send-window.ts'
 import { ALWAYS } from '../../../src/block/permit.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'

@@ -1,5 +1,5 @@
 import { broken, type NbdFault } from '../transport/fault.ts'
-import type { Receiver } from '../wire.ts'
+import type { Receiver } from '../transport/wire.ts'
 
 /** A server that sends more than this before it is read is not haggling any more. */
 const MAX_BYTES = 1 << 20

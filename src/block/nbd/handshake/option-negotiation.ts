@@ -9,7 +9,7 @@ import {
   REFUSAL,
 } from '../protocol.ts'
 import { broken, NbdFault } from '../transport/fault.ts'
-import type { Wire } from '../wire.ts'
+import type { Wire } from '../transport/wire.ts'
 import type { HandshakeReader } from './handshake-reader.ts'
 
 /** The largest reply: two strings, and some numbers. */

@@ -1,9 +1,10 @@
 import type { Permit } from '../../permit.ts'
-import { COMMAND, type Request } from '../protocol.ts'
+import { COMMAND } from '../protocol.ts'
 import type { Connection } from './connection.ts'
 import type { Status } from './exchange.ts'
 import type { Flushable } from './flush-tracker.ts'
 import { ReconnectingConnection, type ReconnectingOptions } from './reconnecting-connection.ts'
+import type { Request } from './request.ts'
 
 /** After a server did not let another connection in, none is tried for so long. */
 const REFUSED_MS = 30_000

@@ -1,12 +1,13 @@
 import type { Clock } from '../../../clock.ts'
 import { ALWAYS } from '../../permit.ts'
 import type { Export } from '../handshake/negotiate.ts'
-import { COMMAND, COMMAND_FLAG, encodeRequest, type Request } from '../protocol.ts'
-import type { Receiver, Wire } from '../wire.ts'
+import { COMMAND, COMMAND_FLAG, encodeRequest } from '../protocol.ts'
 import { Exchange, type Status } from './exchange.ts'
 import { broken, NbdFault } from './fault.ts'
 import { ReplyParser, type Requests } from './replies.ts'
+import type { Request } from './request.ts'
 import { transferBytes } from './send-window.ts'
+import type { Receiver, Wire } from './wire.ts'
 
 const FAREWELL: Request = {
   command: COMMAND.disconnect,

@@ -1,7 +1,8 @@
 import { shown } from '../../claim/protocol.ts'
-import { COMMAND, errorName, type Request } from '../protocol.ts'
+import { COMMAND, errorName } from '../protocol.ts'
 import { Coverage } from './coverage.ts'
 import { broken, NbdFault } from './fault.ts'
+import type { Request } from './request.ts'
 
 /** A run of bytes that are all alike, as a server describes it. */
 export interface Status {

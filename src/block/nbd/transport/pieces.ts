@@ -1,5 +1,5 @@
 import type { Permit } from '../../permit.ts'
-import type { Request } from '../protocol.ts'
+import type { Request } from './request.ts'
 
 /** A run of bytes. */
 export interface Piece {

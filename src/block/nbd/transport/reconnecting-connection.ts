@@ -1,11 +1,12 @@
 import type { Clock } from '../../../clock.ts'
 import type { Permit } from '../../permit.ts'
 import { reasonOf } from '../errors.ts'
-import { COMMAND, type Request } from '../protocol.ts'
+import { COMMAND } from '../protocol.ts'
 import { type Connection, MOST_TIMEOUTS } from './connection.ts'
 import { nameOf, nbdEvents, publishNbdEvent } from './events.ts'
 import type { Status } from './exchange.ts'
 import { NbdFault } from './fault.ts'
+import type { Request } from './request.ts'
 import { SendWindow } from './send-window.ts'
 
 const FIRST_PAUSE_MS = 20

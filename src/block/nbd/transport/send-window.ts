@@ -1,5 +1,6 @@
 import type { Clock } from '../../../clock.ts'
-import { COMMAND, type Request } from '../protocol.ts'
+import { COMMAND } from '../protocol.ts'
+import type { Request } from './request.ts'
 
 /** Requests about more bytes are bulk. */
 const SMALL_BYTES = 32 << 10

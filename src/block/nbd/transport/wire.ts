@@ -1,10 +1,10 @@
-import type { Clock } from '../../clock.ts'
-import { untilAborted } from '../../util/abort.ts'
-import { systemCode } from '../native/errors.ts'
-import { reasonOf } from './errors.ts'
-import { NbdFault } from './transport/fault.ts'
-import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './transport/stream.ts'
-import type { NbdAddress } from './uri.ts'
+import type { Clock } from '../../../clock.ts'
+import { untilAborted } from '../../../util/abort.ts'
+import { systemCode } from '../../native/errors.ts'
+import { reasonOf } from '../errors.ts'
+import type { NbdAddress } from '../uri.ts'
+import { NbdFault } from './fault.ts'
+import type { NbdDial, NbdDialOptions, NbdStream, NbdStreamReceiver } from './stream.ts'
 
 /** Milliseconds that a server has to close a connection after this side ended it. */
 const FAREWELL_MS = 1000

@@ -1,5 +1,5 @@
 import type { Position } from '../../../position.ts'
-import { popBounds } from '../../single-item.ts'
+import { popBounds } from '../../shared/single-item.ts'
 import type { Followed, FollowOptions, PoppedItem, RingFollower } from '../../types.ts'
 import { batchEnd } from '../disk/batch.ts'
 import { type Cursor, cursorAt, itemsBefore } from '../disk/cursor.ts'
