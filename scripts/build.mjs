@@ -40,7 +40,7 @@ const SHARED = [
   // What a page needs that has a worker with the ring.
   [
     'devices',
-    /^(codec\/(codec|bytes)|ring\/(single-item|format1\/magic|format2\/position|shared\/(own-items|item-limits|position-text)))$/,
+    /^(codec\/(codec|bytes)|ring\/(format1\/magic|format2\/position|shared\/(single-item|own-items|item-limits|position-text)))$/,
   ],
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
