@@ -17,22 +17,22 @@ export interface QueueBounds {
   readonly bytes: number
 }
 
-/** How a queue tells what is published. */
-export interface QueueTelling {
+/** What a queue calls and asks for what is published of it. */
+export interface QueueHooks {
   /** Times the pushes, if anybody listens. */
   readonly clock?: Clock
   /** Told how many items were refused. */
   readonly onOverloaded?: (items: number) => void
 }
 
-/** A turn of the event loop in which calls came. What they share is asked for, and kept, once: there may be thousands. */
-interface Turn {
+/** A tick: one turn of the event loop, in which calls came. What they share is asked for, and kept, once: there may be thousands. */
+interface Tick {
   readonly startedAt: number
 }
 
-/** Calls that a commit completed, and the turn in which they came. */
+/** Calls that a commit completed, and the tick in which they came. */
 interface Run {
-  readonly turn: Turn
+  readonly tick: Tick
   count: number
 }
 
@@ -54,7 +54,7 @@ interface Call {
   bytes: number
   readonly signal: AbortSignal | undefined
   /** When it was called, if anybody wants to know. */
-  readonly turn: Turn | undefined
+  readonly tick: Tick | undefined
   readonly pushing: Deferred<Position>
   /** Removes the listener from the signal. */
   unlisten: (() => void) | undefined
@@ -73,9 +73,9 @@ export class PushQueue {
   readonly #device: string
   readonly #memory: ItemMemory
   readonly #clock: Clock
-  readonly #onOverloaded: QueueTelling['onOverloaded']
+  readonly #onOverloaded: QueueHooks['onOverloaded']
   /** The current one, once it was asked for. */
-  #turn: Turn | undefined
+  #tick: Tick | undefined
   #first: Call | undefined
   #last: Call | undefined
   /** Items of all calls that are not in the ring. */
@@ -91,7 +91,7 @@ export class PushQueue {
     bounds: QueueBounds,
     device: string,
     memory: ItemMemory = new ItemMemory(),
-    telling: QueueTelling = {},
+    telling: QueueHooks = {},
   ) {
     this.#memory = memory
     this.#clock = telling.clock ?? systemClock
@@ -139,7 +139,7 @@ export class PushQueue {
       pushed: 0,
       bytes,
       signal,
-      turn: writerEvents.hasSubscribers ? (this.#turn ?? this.#newTurn()) : undefined,
+      tick: writerEvents.hasSubscribers ? (this.#tick ?? this.#newTick()) : undefined,
       pushing: deferred(),
       unlisten: undefined,
       committing: false,
@@ -153,13 +153,13 @@ export class PushQueue {
     return call.pushing.promise
   }
 
-  #newTurn(): Turn {
-    const turn = { startedAt: this.#clock.now() }
-    this.#turn = turn
+  #newTick(): Tick {
+    const tick = { startedAt: this.#clock.now() }
+    this.#tick = tick
     queueMicrotask(() => {
-      this.#turn = undefined
+      this.#tick = undefined
     })
-    return turn
+    return tick
   }
 
   /** Aborted when no call waits for the current commit any more: what is not written yet need not be. */
@@ -210,10 +210,10 @@ export class PushQueue {
       bytes += call.bytes
       this.#remove(call)
       this.#memory.release(call.items)
-      const { turn } = call
-      if (turn !== undefined) {
-        if (turn !== run?.turn) {
-          run = { turn, count: 0 }
+      const { tick } = call
+      if (tick !== undefined) {
+        if (tick !== run?.tick) {
+          run = { tick, count: 0 }
           runs.push(run)
         }
         run.count++
@@ -223,7 +223,7 @@ export class PushQueue {
     }
     this.#endCommit()
     const now = run === undefined ? 0 : this.#clock.now()
-    const pushes = runs.map(({ turn, count }) => ({ count, waitedMs: now - turn.startedAt }))
+    const pushes = runs.map(({ tick, count }) => ({ count, waitedMs: now - tick.startedAt }))
     return { bytes, pushes }
   }
 

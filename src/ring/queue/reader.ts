@@ -140,7 +140,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   readonly #waitOptions: WaitOptions
   readonly #reading = new Serial()
   /** Serialises the calls that wait; `try…` calls bypass it. */
-  readonly #turns = new Serial()
+  readonly #receiving = new Serial()
   readonly #closing = new AbortController()
   readonly #deliveries: Deliveries
   readonly #hold: Hold
@@ -255,7 +255,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async receiveMany(options: ReceiveManyOptions = {}): Promise<readonly RingEntry<Out>[]> {
     const { signal } = options
     popBounds(options)
-    return this.#turns.run(async () => {
+    return this.#receiving.run(async () => {
       for (;;) {
         if (this.#closed !== undefined) throw this.#closed
         const entries = await this.#reading.run(() => this.#source.take(options))
