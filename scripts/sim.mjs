@@ -87,7 +87,7 @@ async function main() {
       ? [await share(work(0))]
       : await Promise.all(Array.from({ length: workers }, (_, index) => run(work(index))))
   const counts = simulated.noCounts()
-  for (const done of shares) simulated.addCounts(counts, done.counts)
+  for (const done of shares) sim.addCounts(counts, done.counts)
   const failing = shares.filter(({ seed }) => seed !== undefined).sort((a, b) => a.seed - b.seed)[0]
   const seconds = (Date.now() - started) / 1000
   if (values.json) {

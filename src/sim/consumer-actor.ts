@@ -1,10 +1,11 @@
-import { isBlockError, isRingError } from '../errors.ts'
+import type { BlockDevice } from '../block/device.ts'
+import { isRingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { DamageEvent } from '../ring/shared/damage.ts'
 import { parsePosition } from '../ring/shared/position-text.ts'
 import type { Consumer, PoppedItem } from '../ring/types.ts'
-import { RoleActor } from './actor.ts'
-import { ConsumerSession, itemNumber, Violation } from './oracle.ts'
+import { HandleActor } from './handle-actor.ts'
+import { ConsumerSession, itemNumber } from './oracle.ts'
 import type { ConsumerStep } from './plan.ts'
 import type { SimProcess } from './process.ts'
 
@@ -30,22 +31,14 @@ const PAUSE_MS = 3
  * Does the consumer's steps: attaches, pops, advances, suspends, resumes; and tells the oracle what was delivered, what was reported as
  * damaged or overwritten, and what is acknowledged. A pause that the ring granted is checked against what the producer does.
  */
-export class ConsumerActor extends RoleActor<ConsumerStep> {
+export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
   #pauses = 0
   /** The last request is on the device, and it is to suspend. */
   #requested = false
-  #handle: ConsumerHandle | undefined
-  #older: ConsumerHandle | undefined
+  protected override readonly refusals: readonly string[] = ['BLOCK_CLAIMED']
 
-  override died(): void {
-    super.died()
-    this.#handle = undefined
-    this.#older = undefined
-  }
-
-  /** The handle, attached if there is none; `undefined` if attaching failed. */
-  async attached(): Promise<ConsumerHandle | undefined> {
-    if (this.#handle !== undefined) return this.#handle
+  override async attached(): Promise<ConsumerHandle | undefined> {
+    if (this.handle !== undefined) return this.handle
     const process = this.process as SimProcess
     const { ring, oracle, onDamage } = this.context
     try {
@@ -59,14 +52,14 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
         }),
       )
       const session = new ConsumerSession(consumer.position, oracle.reportedBefore)
-      this.#handle = {
+      this.handle = {
         process,
         consumer,
         session,
         popped: [],
         reportedSince: { pop: 0, advance: 0 },
       }
-      return this.#handle
+      return this.handle
     } catch (error) {
       this.context.judge('attaching the consumer', error)
       await this.leaveSpent()
@@ -189,26 +182,16 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     return state
   }
 
-  override async detach(): Promise<void> {
-    await this.#handle?.consumer.close()
-    this.#handle = undefined
-  }
-
-  protected override async dropOlder(): Promise<void> {
-    await this.#older?.consumer.close()
-    this.#older = undefined
-  }
-
   /** Does one step. */
   override async perform(step: ConsumerStep): Promise<void> {
     const process = this.process as SimProcess
     if (step.kind === 'wait') return process.clock.sleep(step.ms)
     if (step.kind === 'reattach') return this.detach()
     if (step.kind === 'restart') return this.restart()
-    if (step.kind === 'zombie') return this.#useOlder()
+    if (step.kind === 'zombie') return this.useOlder((older) => this.advance(older, 1))
     const handle = await this.attached()
     if (handle === undefined) return
-    if (step.kind === 'second') return this.#second(handle)
+    if (step.kind === 'second') return this.second(handle)
     try {
       await this.#use(handle, step)
     } catch (error) {
@@ -255,60 +238,18 @@ export class ConsumerActor extends RoleActor<ConsumerStep> {
     }
   }
 
-  async #second(handle: ConsumerHandle): Promise<void> {
-    if (this.#older !== undefined) return
-    await this.context.quiet(handle.process.clock)
-    const process = this.context.start()
-    const mount = await this.context.open(process)
-    this.context.count('secondHandle')
-    if (!mount.device.capabilities.claim) {
-      this.#older = handle
-      this.#handle = undefined
-      this.process = process
-      this.mount = mount
-      if (!(await this.#takesOver())) {
-        this.#older = undefined
-        await handle.consumer.close()
-      }
-      return
-    }
-    try {
-      await this.context.ring.attachConsumer(mount.device, { clock: process.clock })
-      throw new Violation('claim', 'a second consumer was attached although the role is claimed')
-    } catch (error) {
-      if (!isBlockError(error) || error.code !== 'BLOCK_CLAIMED') throw error
-    }
-    this.context.exit(process)
+  protected override attachToo({ clock }: SimProcess, device: BlockDevice): Promise<unknown> {
+    return this.context.ring.attachConsumer(device, { clock })
   }
 
-  /** Attaches, and does what ends the older handle. Returns whether it did. */
-  async #takesOver(): Promise<boolean> {
-    const handle = await this.attached()
-    if (handle === undefined) return false
-    if (this.context.guarantees.attachTakesOver) return true
-    try {
-      const popped = await this.pop(handle, 1)
-      await this.advance(handle, 1)
-      return popped > 0
-    } catch (error) {
-      if (this.context.judge('a second consumer', error)) await this.detach()
-      return false
-    }
+  protected override async takeOver(handle: ConsumerHandle): Promise<boolean> {
+    const popped = await this.pop(handle, 1)
+    await this.advance(handle, 1)
+    return popped > 0
   }
 
-  /** The older handle acknowledges what it has: nothing, or the newer handle has done nothing yet. */
-  async #useOlder(): Promise<void> {
-    const older = this.#older
-    if (older === undefined) return
-    await this.context.quiet(older.process.clock)
-    try {
-      await this.advance(older, 1)
-    } catch (error) {
-      if (!this.context.judge('an older consumer', error)) return
-      this.#older = undefined
-      await older.consumer.close()
-    }
-    await this.context.quiet(older.process.clock)
+  protected override async drop(handle: ConsumerHandle | undefined): Promise<void> {
+    await handle?.consumer.close()
   }
 
   protected override describe(step: ConsumerStep): string {

@@ -12,7 +12,7 @@ import {
 } from './simulated.ts'
 import { type Outcome, simulate } from './simulation.ts'
 import { storageNamed } from './storages.ts'
-import { addCounts, noCounts, type SimCounts } from './world.ts'
+import { noCounts, type SimCounts } from './world.ts'
 
 /** Default number of steps of each role. */
 export const DEFAULT_STEPS = 50
@@ -59,7 +59,6 @@ export function simulatedRing(ring: RingUnderTest): Simulated<SimCounts, Outcome
     name: ring.name,
     check: ({ mix = 'swarm', device = 'disk' }) => void mixOf(mix, 1, storageNamed(device)),
     noCounts,
-    addCounts,
     runSeed: (seed, options) => runSeed(ring, seed, options),
     explain: (failing, options) => explain(ring, failing, options),
     summary: ({ seeds, steps, requests, crashes, delivered }, seconds) => {

@@ -45,6 +45,7 @@ export { pools } from './pools/explore.ts'
 export { Random } from './random.ts'
 export { ringNamed } from './rings.ts'
 export {
+  addCounts,
   type Explored,
   type ExploreOptions,
   exploreSeeds,

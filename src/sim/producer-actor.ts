@@ -1,6 +1,6 @@
-import { isBlockError } from '../errors.ts'
+import type { BlockDevice } from '../block/device.ts'
 import type { Producer, PushManyResult } from '../ring/types.ts'
-import { RoleActor } from './actor.ts'
+import { HandleActor } from './handle-actor.ts'
 import { ITEM_MIN_BYTES, Violation } from './oracle.ts'
 import type { ProducerStep, Size } from './plan.ts'
 import type { SimProcess } from './process.ts'
@@ -17,22 +17,20 @@ export interface ProducerHandle {
 const PAUSE_MS = 4
 
 /** Does the producer's steps. */
-export class ProducerActor extends RoleActor<ProducerStep> {
-  #handle: ProducerHandle | undefined
-  #older: ProducerHandle | undefined
+export class ProducerActor extends HandleActor<ProducerStep, ProducerHandle> {
+  // A device that refuses writes now says so before anything is claimed.
+  protected override readonly refusals: readonly string[] = ['BLOCK_CLAIMED', 'BLOCK_READ_ONLY']
 
   override died(): void {
-    super.died()
-    for (const handle of [this.#handle, this.#older]) {
+    for (const handle of [this.handle, this.older]) {
       if (handle !== undefined) this.context.oracle.producerEnded(handle.session)
     }
-    this.#handle = undefined
-    this.#older = undefined
+    super.died()
   }
 
-  /** The handle, attached if there is none; `undefined` if the ring is suspended or attaching failed. */
-  async attached(): Promise<ProducerHandle | undefined> {
-    if (this.#handle !== undefined) return this.#handle
+  /** `undefined` if the ring is suspended or attaching failed. */
+  override async attached(): Promise<ProducerHandle | undefined> {
+    if (this.handle !== undefined) return this.handle
     const { ring, oracle } = this.context
     const process = this.process as SimProcess
     try {
@@ -50,8 +48,8 @@ export class ProducerActor extends RoleActor<ProducerStep> {
         return undefined
       }
       const session = oracle.producerSession(result.producer.position)
-      this.#handle = { process, producer: result.producer, session, pushed: [] }
-      return this.#handle
+      this.handle = { process, producer: result.producer, session, pushed: [] }
+      return this.handle
     } catch (error) {
       this.context.judge('attaching the producer', error)
       await this.leaveSpent()
@@ -65,27 +63,16 @@ export class ProducerActor extends RoleActor<ProducerStep> {
     return this.#push(handle, sizes, (items) => handle.producer.append(items), true)
   }
 
-  /** Closes the handle. */
-  override async detach(): Promise<void> {
-    await this.#drop(this.#handle)
-    this.#handle = undefined
-  }
-
-  protected override async dropOlder(): Promise<void> {
-    await this.#drop(this.#older)
-    this.#older = undefined
-  }
-
   /** Does one step. */
   override async perform(step: ProducerStep): Promise<void> {
     const process = this.process as SimProcess
     if (step.kind === 'wait') return process.clock.sleep(step.ms)
     if (step.kind === 'reattach') return this.detach()
     if (step.kind === 'restart') return this.restart()
-    if (step.kind === 'zombie') return this.#useOlder(step.sizes)
+    if (step.kind === 'zombie') return this.useOlder((older) => this.append(older, step.sizes))
     const handle = await this.attached()
     if (handle === undefined) return
-    if (step.kind === 'second') return this.#second(handle)
+    if (step.kind === 'second') return this.second(handle)
     try {
       if (step.kind === 'append') await this.append(handle, step.sizes)
       else if (step.kind === 'push') await this.#push(handle, step.sizes)
@@ -157,64 +144,15 @@ export class ProducerActor extends RoleActor<ProducerStep> {
     return true
   }
 
-  /** Attaches a second handle, in a process of its own, and keeps the first; or checks that it is refused. */
-  async #second(handle: ProducerHandle): Promise<void> {
-    if (this.#older !== undefined) return
-    await this.context.quiet(handle.process.clock)
-    const process = this.context.start()
-    const mount = await this.context.open(process)
-    this.context.count('secondHandle')
-    if (!mount.device.capabilities.claim) {
-      this.#older = handle
-      this.#handle = undefined
-      this.process = process
-      this.mount = mount
-      if (!(await this.#takesOver())) {
-        this.#older = undefined
-        await this.#drop(handle)
-      }
-      return
-    }
-    try {
-      await this.context.ring.attachProducer(mount.device, { clock: process.clock })
-      throw new Violation('claim', 'a second producer was attached although the role is claimed')
-    } catch (error) {
-      // A device that refuses writes now says so before anything is claimed.
-      const refusals = ['BLOCK_CLAIMED', 'BLOCK_READ_ONLY']
-      if (!isBlockError(error) || !refusals.includes(error.code)) throw error
-    }
-    this.context.exit(process)
+  protected override attachToo({ clock }: SimProcess, device: BlockDevice): Promise<unknown> {
+    return this.context.ring.attachProducer(device, { clock })
   }
 
-  /** Attaches, and does what ends the older handle. Returns whether it did. */
-  async #takesOver(): Promise<boolean> {
-    const handle = await this.attached()
-    if (handle === undefined) return false
-    if (this.context.guarantees.attachTakesOver) return true
-    try {
-      return await this.append(handle, [ITEM_MIN_BYTES])
-    } catch (error) {
-      if (this.context.judge('a second producer', error)) await this.detach()
-      return false
-    }
+  protected override takeOver(handle: ProducerHandle): Promise<boolean> {
+    return this.append(handle, [ITEM_MIN_BYTES])
   }
 
-  async #useOlder(sizes: readonly Size[]): Promise<void> {
-    const older = this.#older
-    if (older === undefined) return
-    await this.context.quiet(older.process.clock)
-    try {
-      await this.append(older, sizes)
-    } catch (error) {
-      if (!this.context.judge('an older producer', error)) return
-      this.#older = undefined
-      await this.#drop(older)
-    }
-    // The newer handle finds out when it refreshes.
-    await this.context.quiet(older.process.clock)
-  }
-
-  async #drop(handle: ProducerHandle | undefined): Promise<void> {
+  protected override async drop(handle: ProducerHandle | undefined): Promise<void> {
     if (handle === undefined) return
     await handle.producer.close()
     this.context.oracle.producerEnded(handle.session)

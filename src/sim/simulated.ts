@@ -27,14 +27,21 @@ export interface Simulated<C, O extends SeedOutcome<C>> {
   check(options: SeedOptions): void
   /** Counts of nothing. */
   noCounts(): C
-  /** Adds `more` to `sum`. */
-  addCounts(sum: C, more: C): void
   /** Runs the plan of a seed. */
   runSeed(seed: number, options?: SeedOptions): Promise<O>
   /** Shrinks a failing run, and reports it with one command to replay it. */
   explain(failing: O, options?: SeedOptions): Promise<string>
   /** Counts for people, with rates per second. */
   summary(counts: C, seconds: number): string
+}
+
+/** Adds `more` to `sum`: counts, and counts of kinds such as `faults`. */
+export function addCounts<C>(sum: C, more: C): void {
+  const sums = sum as Record<string, unknown>
+  for (const [name, count] of Object.entries(more as object)) {
+    if (typeof count === 'number') sums[name] = Number(sums[name] ?? 0) + count
+    else addCounts(sums[name], count)
+  }
 }
 
 /** Which seeds to run, and how. */
@@ -64,7 +71,7 @@ export async function exploreSeeds<C, O extends SeedOutcome<C>>(
   const counts = what.noCounts()
   for (let done = 0; done < seeds && until?.() !== true; done++) {
     const outcome = await what.runSeed(from + done * stride, options)
-    what.addCounts(counts, outcome.counts)
+    addCounts(counts, outcome.counts)
     if (outcome.broken !== undefined) return { counts, failing: outcome }
   }
   return { counts, failing: undefined }

@@ -24,19 +24,6 @@ export function noCounts(): SimCounts {
   return { seeds: 0, steps: 0, events: 0, requests: 0, crashes: 0, delivered: 0, faults: {} }
 }
 
-/** Adds to counts. */
-export function addCounts(sum: SimCounts, more: SimCounts): void {
-  sum.seeds += more.seeds
-  sum.steps += more.steps
-  sum.events += more.events
-  sum.requests += more.requests
-  sum.crashes += more.crashes
-  sum.delivered += more.delivered
-  for (const [kind, count] of Object.entries(more.faults)) {
-    sum.faults[kind as FaultKind] = (sum.faults[kind as FaultKind] ?? 0) + count
-  }
-}
-
 /** What everything in one simulation shares: time, the disk, and the faults. */
 export class World {
   readonly seed: number

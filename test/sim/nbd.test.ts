@@ -4,8 +4,9 @@ import { DEVICE_FAULTS } from '../../src/sim/faults.ts'
 import { format1 } from '../../src/sim/format1.ts'
 import { format2 } from '../../src/sim/format2.ts'
 import type { RingUnderTest } from '../../src/sim/guarantees.ts'
+import { addCounts } from '../../src/sim/simulated.ts'
 import { storageNamed } from '../../src/sim/storages.ts'
-import { addCounts, noCounts, type SimCounts } from '../../src/sim/world.ts'
+import { noCounts, type SimCounts } from '../../src/sim/world.ts'
 
 const device = 'nbd'
 

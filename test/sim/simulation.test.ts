@@ -4,7 +4,8 @@ import { explain, explore, runSeed } from '../../src/sim/explore.ts'
 import { EVENT_FAULTS, type FaultKind, REQUEST_FAULTS } from '../../src/sim/faults.ts'
 import { format1 } from '../../src/sim/format1.ts'
 import type { RingUnderTest } from '../../src/sim/guarantees.ts'
-import { addCounts, noCounts, type SimCounts } from '../../src/sim/world.ts'
+import { addCounts } from '../../src/sim/simulated.ts'
+import { noCounts, type SimCounts } from '../../src/sim/world.ts'
 
 describe('a simulation', () => {
   test.each(['honest', 'all'])('does the same again for the same seed: %s', async (mix) => {

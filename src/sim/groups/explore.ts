@@ -3,7 +3,6 @@ import type { Simulated } from '../simulated.ts'
 import { type GroupsPlan, groupsPlanOf, kindsOf } from './plan.ts'
 import { shrinkGroups } from './shrink.ts'
 import {
-  addGroupsCounts,
   type GroupsCounts,
   type GroupsOutcome,
   noGroupsCounts,
@@ -15,7 +14,6 @@ export const groups: Simulated<GroupsCounts, GroupsOutcome> = {
   name: 'groups',
   check: ({ mix = 'swarm' }) => void groupsPlanOf(1, mix),
   noCounts: noGroupsCounts,
-  addCounts: addGroupsCounts,
   runSeed: (seed, { mix = 'swarm' } = {}) => simulateGroups(groupsPlanOf(seed, mix)),
   explain: async (failing, { mix = 'swarm' } = {}) => {
     const command = `npm run sim -- --seed ${failing.plan.seed} --format groups --mix ${mix}`

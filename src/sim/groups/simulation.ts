@@ -15,7 +15,7 @@ import { nameOf, Random } from '../random.ts'
 import { Scheduler } from '../scheduler.ts'
 import type { Broken } from '../simulation.ts'
 import { MAX_ALLOCATION } from '../storage.ts'
-import { addCounts, noCounts, type SimCounts, World } from '../world.ts'
+import { noCounts, type SimCounts, World } from '../world.ts'
 import { Member, type MemberContext } from './member.ts'
 import { GroupsOracle, type MemberLife } from './oracle.ts'
 import type { GroupEvent, GroupsPlan } from './plan.ts'
@@ -55,13 +55,6 @@ export interface GroupsCounts extends SimCounts {
 
 export function noGroupsCounts(): GroupsCounts {
   return { ...noCounts(), moves: 0, leaves: 0, hangs: 0 }
-}
-
-export function addGroupsCounts(sum: GroupsCounts, more: GroupsCounts): void {
-  addCounts(sum, more)
-  sum.moves += more.moves
-  sum.leaves += more.leaves
-  sum.hangs += more.hangs
 }
 
 /** How a run of a group ended. */

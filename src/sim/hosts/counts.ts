@@ -18,16 +18,3 @@ export interface HostsCounts {
 export function noHostsCounts(): HostsCounts {
   return { seeds: 0, events: 0, requests: 0, acknowledged: 0, takeovers: 0, lost: 0, faults: {} }
 }
-
-/** Adds to counts. */
-export function addHostsCounts(sum: HostsCounts, more: HostsCounts): void {
-  sum.seeds += more.seeds
-  sum.events += more.events
-  sum.requests += more.requests
-  sum.acknowledged += more.acknowledged
-  sum.takeovers += more.takeovers
-  sum.lost += more.lost
-  for (const [kind, count] of Object.entries(more.faults)) {
-    sum.faults[kind as MishapKind] = (sum.faults[kind as MishapKind] ?? 0) + count
-  }
-}

@@ -1,6 +1,6 @@
 import { reportOf } from '../report.ts'
 import type { Simulated } from '../simulated.ts'
-import { addHostsCounts, type HostsCounts, noHostsCounts } from './counts.ts'
+import { type HostsCounts, noHostsCounts } from './counts.ts'
 import { describe, type HostsPlan, hostsPlanOf } from './plan.ts'
 import { shrinkHosts } from './shrink.ts'
 import { type HostsOutcome, simulateHosts } from './simulation.ts'
@@ -10,7 +10,6 @@ export const leases: Simulated<HostsCounts, HostsOutcome> = {
   name: 'leases',
   check: ({ mix = 'swarm' }) => void hostsPlanOf(1, mix),
   noCounts: noHostsCounts,
-  addCounts: addHostsCounts,
   runSeed: (seed, { mix = 'swarm' } = {}) => simulateHosts(hostsPlanOf(seed, mix)),
   explain: async (failing, { mix = 'swarm' } = {}) => {
     const command = `npm run sim -- --seed ${failing.plan.seed} --format leases --mix ${mix}`

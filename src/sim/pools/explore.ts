@@ -2,20 +2,13 @@ import { reportOf } from '../report.ts'
 import type { Simulated } from '../simulated.ts'
 import { kindsOf, type PoolsPlan, poolsPlanOf } from './plan.ts'
 import { shrinkPools } from './shrink.ts'
-import {
-  addPoolsCounts,
-  noPoolsCounts,
-  type PoolsCounts,
-  type PoolsOutcome,
-  simulatePools,
-} from './simulation.ts'
+import { noPoolsCounts, type PoolsCounts, type PoolsOutcome, simulatePools } from './simulation.ts'
 
 /** Programs that change one pool and use its rings. */
 export const pools: Simulated<PoolsCounts, PoolsOutcome> = {
   name: 'pools',
   check: ({ mix = 'swarm' }) => void poolsPlanOf(1, mix),
   noCounts: noPoolsCounts,
-  addCounts: addPoolsCounts,
   runSeed: (seed, { mix = 'swarm', steps } = {}) => simulatePools(poolsPlanOf(seed, mix, steps)),
   explain: async (failing, { mix = 'swarm', steps } = {}) => {
     const more = steps === undefined ? '' : ` --steps ${steps}`

@@ -15,7 +15,7 @@ import { nameOf, Random } from '../random.ts'
 import { Scheduler } from '../scheduler.ts'
 import type { Broken } from '../simulation.ts'
 import { MAX_ALLOCATION } from '../storage.ts'
-import { addCounts, noCounts, type SimCounts, World } from '../world.ts'
+import { noCounts, type SimCounts, World } from '../world.ts'
 import { PoolOracle } from './oracle.ts'
 import { type PoolEvent, type PoolsPlan, RING_NAMES } from './plan.ts'
 import { nameOfRing, Program, type ProgramContext } from './program.ts'
@@ -34,11 +34,6 @@ export interface PoolsCounts extends SimCounts {
 
 export function noPoolsCounts(): PoolsCounts {
   return { ...noCounts(), changes: 0 }
-}
-
-export function addPoolsCounts(sum: PoolsCounts, more: PoolsCounts): void {
-  addCounts(sum, more)
-  sum.changes += more.changes
 }
 
 /** How a run of pools ended. */
