@@ -29,6 +29,7 @@ import {
 import { checkRingFlags, type RingFlags, ringFlags, ringOptions } from '../flags/ring-flags.ts'
 import { parseSize } from '../flags/size.ts'
 import { standardOutput } from '../output/output.ts'
+import { tell } from '../output/person.ts'
 import { showProgress } from '../output/progress.ts'
 import { WaitNotice } from '../output/wait-notice.ts'
 import { stopSignals } from '../signals.ts'
@@ -176,8 +177,9 @@ async function checkNoProducer(ring: OpenedDevice, signal: AbortSignal): Promise
 
 function tellLeft(producer: CommandError, from: string, { keep }: Flags): void {
   const again = `run it again with --live${keep === true ? '' : ' --add'}`
-  const text = `${producer.message}. Items that it pushed at the end may stay in ${from}; to move them too, ${again}`
-  process.stderr.write(`sbr: ${safeText(text)}\n`)
+  tell(
+    `${producer.message}. Items that it pushed at the end may stay in ${from}; to move them too, ${again}`,
+  )
 }
 
 /** The flags as they are for NEW, which has sectors of its own. */

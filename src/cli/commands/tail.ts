@@ -6,7 +6,7 @@ import { Waiter } from '../../ring/queue/poll.ts'
 import { stepOver } from '../../ring/shared/damage.ts'
 import { itemNumber } from '../../ring/shared/position-text.ts'
 import type { Followed, PoppedItem, RingFollower, RingInspection } from '../../ring/types.ts'
-import { counted, safeJson, safeText } from '../../text/render.ts'
+import { counted, safeJson } from '../../text/render.ts'
 import { openDevice } from '../device/device.ts'
 import { lastItems } from '../device/last-items.ts'
 import { CommandError, EXIT, emptyNow, usageError } from '../errors.ts'
@@ -16,6 +16,7 @@ import { envelopeFlag, openerOf } from '../output/envelope.ts'
 import { framesOrLines, ItemPrinter } from '../output/items.ts'
 import { LossNotices } from '../output/loss-notices.ts'
 import { standardOutput } from '../output/output.ts'
+import { tell } from '../output/person.ts'
 import { Stopped, stopSignals } from '../signals.ts'
 
 interface Flags extends LookFlags {
@@ -121,7 +122,7 @@ function noneConsumed(path: string): CommandError {
 function tellGone(path: string, items: readonly PoppedItem[], count: number): void {
   const [first] = items
   if (first === undefined || items.length === count || itemNumber(first.position, 2) === 1) return
-  tell(path, 'what was consumed before these is overwritten, or does not verify')
+  tell(`${path}: what was consumed before these is overwritten, or does not verify`)
 }
 
 /** Prints items as they are committed, until the signal ends it. */
@@ -169,12 +170,8 @@ function tellMissed(path: string, missed: number, format: 1 | 2, json: boolean):
     const counts = format === 2 ? { items: missed } : { bytes: missed }
     process.stderr.write(`${safeJson({ event: 'missed', ...counts })}\n`)
   } else if (format === 2) {
-    tell(path, `${counted(missed, 'item')} not shown: overwritten before being read`)
+    tell(`${path}: ${counted(missed, 'item')} not shown: overwritten before being read`)
   } else {
-    tell(path, `${counted(missed, 'byte')} of items not shown: consumed before being read`)
+    tell(`${path}: ${counted(missed, 'byte')} of items not shown: consumed before being read`)
   }
-}
-
-function tell(path: string, text: string): void {
-  process.stderr.write(`${safeText(`sbr: ${path}: ${text}`)}\n`)
 }

@@ -3,13 +3,13 @@ import type { BlockDevice } from '../../block/device.ts'
 import { isBlockError } from '../../errors.ts'
 import { inspectRing } from '../../ring/access/attach.ts'
 import { resumeRing, suspendRing } from '../../ring/queue/suspend.ts'
-import { safeJson, safeText } from '../../text/render.ts'
+import { safeJson } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import { namesOf, type RoleFlags } from '../flags/flags.ts'
 import { parseDuration } from '../flags/size.ts'
 import { standardOutput } from '../output/output.ts'
-import { NOTICE_AFTER_MS, tellPerson } from '../output/person.ts'
+import { tell, tellLater, tellPerson } from '../output/person.ts'
 import { stopSignals } from '../signals.ts'
 import { openDevice } from './device.ts'
 
@@ -40,7 +40,7 @@ export async function suspendOrResume(
   const timedOut = timeout === undefined ? undefined : AbortSignal.timeout(timeout)
   const waiting = timedOut === undefined ? {} : { waitSignal: timedOut }
   try {
-    using _notice = tellLater(path, action, flags)
+    using _notice = tellLater(() => tellUnacknowledged(path, action, flags))
     const request = action === 'suspend' ? suspendRing : resumeRing
     await request(ring, { ...namesOf(flags), signal: stop.signal, ...waiting })
   } catch (error) {
@@ -55,16 +55,14 @@ export async function suspendOrResume(
 }
 
 /** Reports a long wait: a running producer acknowledges within a moment. */
-function tellLater(
+function tellUnacknowledged(
   path: string,
   action: string,
   { json, timeout }: SuspendResumeFlags,
-): Disposable {
+): void {
+  if (json === true) return
   const end = timeout === undefined ? '; it waits on until one does (--timeout gives up)' : ''
-  const text = `no producer of ${path} has acknowledged the request to ${action} yet${end}`
-  const tell = (): void => void process.stderr.write(`sbr: ${safeText(text)}\n`)
-  const timer = json === true ? undefined : setTimeout(tell, NOTICE_AFTER_MS)
-  return { [Symbol.dispose]: () => clearTimeout(timer) }
+  tell(`no producer of ${path} has acknowledged the request to ${action} yet${end}`)
 }
 
 /** Says how far the request came. */

@@ -3,8 +3,8 @@ import { fenceByCommand } from '../../hosts/command.ts'
 import { TIMEOUT_MS } from '../../ring/format2/disk/lease-block.ts'
 import { checkLeaseOptions } from '../../ring/format2/lease/take.ts'
 import type { LeaseOptions, LeaseRecord } from '../../ring/lease-types.ts'
-import { safeText } from '../../text/render.ts'
 import { usageError } from '../errors.ts'
+import { tell } from '../output/person.ts'
 import { checkCommand } from './find-command.ts'
 import { parseDuration } from './size.ts'
 
@@ -117,8 +117,4 @@ function tellWatch({ owner, time }: LeaseRecord, ms: number, fences: boolean): v
   tell(
     `${holder} holds the role, and ${since}; watching for ${seconds} s whether it is still there${copies}`,
   )
-}
-
-function tell(text: string): void {
-  process.stderr.write(`${safeText(`sbr: ${text}`)}\n`)
 }

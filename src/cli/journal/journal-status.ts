@@ -3,7 +3,8 @@ import type { Position } from '../../position.ts'
 import { whoHolds } from '../../ring/access/holders.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
-import { grouped, percent, preview, safeText } from '../../text/render.ts'
+import { grouped, percent, safeText } from '../../text/render.ts'
+import { itemHeading, itemRow } from '../output/item-table.ts'
 import { shownRoles } from '../output/positions.ts'
 import { type Row, type Style, tableText } from '../output/style.ts'
 
@@ -31,9 +32,6 @@ export interface JournalReport {
 
 /** Operations may be large, and a report is for looking at. */
 const START_BYTES = 256
-const POSITION_COLUMNS = 19
-const BYTES_COLUMNS = 10
-const MIN_PREVIEW_COLUMNS = 20
 const NAME_COLUMNS = 9
 
 /** Counts the pending operations, and keeps the first few. */
@@ -96,23 +94,14 @@ export function statusText(report: JournalReport, columns: number, style: Style)
 }
 
 function list({ state, shown, count }: JournalReport, columns: number, style: Style): string {
-  const rest = Math.max(MIN_PREVIEW_COLUMNS, columns - POSITION_COLUMNS - BYTES_COLUMNS - 4)
   const more = count - shown.length
   return [
-    row('position', 'bytes', 'operation'),
+    itemHeading('operation'),
     ...shown.map(({ position, bytes, start }) =>
-      row(
-        style.position(formatPosition(position, state.format)),
-        String(bytes),
-        preview(start, rest),
-      ),
+      itemRow(style.position(formatPosition(position, state.format)), bytes, start, columns),
     ),
     more === 0 ? '' : `\n${grouped(more)} more\n`,
   ].join('')
-}
-
-function row(position: string, bytes: string, text: string): string {
-  return `${position.padStart(POSITION_COLUMNS)}  ${bytes.padStart(BYTES_COLUMNS)}  ${text}\n`
 }
 
 function quoted(text: string): string {

@@ -3,18 +3,15 @@ import { cannotRead } from '../../ring/report/unreadable.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
 import { describeLease } from '../../text/lease.ts'
-import { counted, grouped, percent, preview, safeText } from '../../text/render.ts'
+import { counted, grouped, percent, safeText } from '../../text/render.ts'
 import { type NextStep, nextSteps } from '../device/next-steps.ts'
+import { itemHeading, itemRow } from './item-table.ts'
 import type { Output } from './output.ts'
 import { shownRoles } from './positions.ts'
 import type { ReportOptions } from './report-json.ts'
 import { type Row, type Style, tableText } from './style.ts'
 import { TextWriter } from './text-writer.ts'
 
-/** Columns of a position (19 are enough for 2^62, and for 1000 epochs of 2^52 items) and of a length, in the table of items. */
-const POSITION_COLUMNS = 19
-const BYTES_COLUMNS = 10
-const MIN_PREVIEW_COLUMNS = 20
 const NAME_COLUMNS = 8
 
 /** Writes a ring's state as text: its first items, then, where it stays in sight, what is to be known and done. */
@@ -42,7 +39,6 @@ async function writeItems(
   columns: number,
   style: Style,
 ): Promise<void> {
-  const rest = Math.max(MIN_PREVIEW_COLUMNS, columns - POSITION_COLUMNS - BYTES_COLUMNS - 4)
   let [shown, more] = [0, 0]
   for await (const { item, position } of state.items()) {
     signal.throwIfAborted()
@@ -52,18 +48,14 @@ async function writeItems(
       if (state.waitingItems === undefined) continue
       break
     }
-    if (shown === 0) await writer.add(row('position', 'bytes', 'item'))
+    if (shown === 0) await writer.add(itemHeading('item'))
     shown++
     const place = style.position(formatPosition(position, state.format))
-    await writer.add(row(place, String(item.length), preview(item, rest)))
+    await writer.add(itemRow(place, item.length, item, columns))
   }
   const all =
     more <= 0 ? counted(shown, 'item') : `${counted(more, 'more item')} (--items N shows more)`
   await writer.add(`${shown === 0 ? '' : '\n'}${all}\n\n`)
-}
-
-function row(position: string, bytes: string, text: string): string {
-  return `${position.padStart(POSITION_COLUMNS)}  ${bytes.padStart(BYTES_COLUMNS)}  ${text}\n`
 }
 
 function summary(state: RingInspection, options: ReportOptions, style: Style): readonly Row[] {

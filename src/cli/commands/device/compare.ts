@@ -8,6 +8,7 @@ import { checkWhole } from '../../device/whole-sectors.ts'
 import { CommandError, EXIT } from '../../errors.ts'
 import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
+import { tell } from '../../output/person.ts'
 import { showProgress } from '../../output/progress.ts'
 import { stopSignals } from '../../signals.ts'
 
@@ -58,8 +59,7 @@ async function run(flags: CommonFlags, first: string, second: string): Promise<v
 
 /** Who compares a copy with its original wants to know that there is no copy. */
 function warnOfSame(first: string, second: string): void {
-  const text = `${first} and ${second} are one storage, or overlap`
-  process.stderr.write(`sbr: ${safeText(text)}\n`)
+  tell(`${first} and ${second} are one storage, or overlap`)
 }
 
 async function compareWithProgress(

@@ -22,6 +22,7 @@ import { checkWhole } from '../../device/whole-sectors.ts'
 import { CommandError, EXIT, withNote } from '../../errors.ts'
 import { type CommonFlags, commonFlags, namedDevice } from '../../flags/flags.ts'
 import { standardOutput } from '../../output/output.ts'
+import { tell } from '../../output/person.ts'
 import { showProgress } from '../../output/progress.ts'
 import { stopSignals } from '../../signals.ts'
 
@@ -133,10 +134,10 @@ async function rolesAtWork(source: BlockDevice): Promise<readonly string[]> {
 }
 
 function warnOfWork(from: string, atWork: readonly string[]): void {
-  const text =
+  tell(
     `a ${atWork.join(' and a ')} ${atWork.length === 1 ? 'is' : 'are'} running on ${from}: the copy is useless ` +
-    'if it writes meanwhile; end it, and copy again'
-  process.stderr.write(`sbr: ${safeText(text)}\n`)
+      'if it writes meanwhile; end it, and copy again',
+  )
 }
 
 /** A lease that came along with the copy of a ring. */
@@ -159,10 +160,10 @@ function warnOfLeases(to: string, held: readonly HeldLease[]): void {
   const commands = held
     .map(({ role }) => `sbr lease break ${shellWord(to)} --role ${role}`)
     .join('; ')
-  const text =
+  tell(
     `${to} has the leases of ${names} too; no host renews them there. Before a host takes such a role of the copy: ` +
-    `${commands}; without cutting off a host that may be using the original`
-  process.stderr.write(`sbr: ${safeText(text)}\n`)
+      `${commands}; without cutting off a host that may be using the original`,
+  )
 }
 
 async function sizeOf(of: BlockDevice): Promise<number> {
