@@ -22,7 +22,7 @@ const KINDS = {
 const BOTH_FORMATS = [
   'test/cli/{diagnostics,items,journal,suspend}',
   'test/journal/{journal,model,policy,start,weaknesses}',
-  'test/ring/{ack,face,last-resort,lazy-ack,own-items,refused,wait}',
+  'test/ring/{ack,last-resort,lazy-ack,own-items,reader,refused,suspend,wait,writer}',
   'test/streams/*',
 ]
 

@@ -9,6 +9,13 @@ interface Sleeper {
 /** A clock whose time stands still, and whoever sleeps wakes at once. */
 export const instant: Clock = { now: () => 0, time: () => 0, sleep: async () => undefined }
 
+/** Lets everything happen that needs no time, if it needs no I/O outside of this process either. */
+export async function settle(): Promise<void> {
+  // Loading a part of the package takes no time of a fake clock.
+  await Lazy.loadAll()
+  for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
+}
+
 /** A clock whose time passes only when it is told to; those who sleep wake in the order of their times. */
 export class FakeClock implements Clock {
   #now = 0
@@ -45,11 +52,9 @@ export class FakeClock implements Clock {
     })
   }
 
-  /** Lets everything happen that needs no time, if it needs no I/O outside of this process either. */
-  async settle(): Promise<void> {
-    // Loading a part of the package takes no time of this clock.
-    await Lazy.loadAll()
-    for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
+  /** As {@link settle}. */
+  settle(): Promise<void> {
+    return settle()
   }
 
   /** Lets time pass, and what happens in it happen. */

@@ -10,8 +10,10 @@ testInRuntimes([
   'test/block/file-engine.test.ts',
   'test/block/file-io.test.ts',
   'test/ring/ack.test.ts',
-  'test/ring/face.test.ts',
   'test/ring/golden.test.ts',
+  'test/ring/reader.test.ts',
+  'test/ring/suspend.test.ts',
   'test/ring/wait.test.ts',
+  'test/ring/writer.test.ts',
   'test/ring/format2/golden.test.ts',
 ])
