@@ -6,7 +6,7 @@ export interface LeaseRecord {
   readonly confirmed: boolean
   /** The host that holds the role, or held it last, as it calls itself; unchecked. As in {@link LeaseOptions}. */
   readonly owner: string
-  /** 16 hexadecimal digits, drawn anew whenever the role is taken. */
+  /** 16 hexadecimal digits, drawn at random each time the role is taken. */
   readonly nonce: string
   /** How many times the role was taken, this time included. */
   readonly epoch: number
@@ -54,7 +54,7 @@ export interface LeaseOptions {
   readonly timeoutMs?: number
   /**
    * Cuts a silent holder off from the storage, for good, and resolves once nothing that it has written so far, or ever will, can
-   * still arrive. Without it, nothing is taken over. The record comes from the device: anybody who can write there can name any
+   * still arrive. Without it, nothing is taken over. The record comes from the device: a program that can write to it can name any
    * host.
    */
   readonly fence?: (holder: LeaseRecord) => Promise<void>
@@ -64,7 +64,7 @@ export interface LeaseOptions {
    */
   readonly unfenced?: boolean
   /**
-   * Take over from an earlier run of the same `owner` without a fence, and at once if that run has certainly had the role. Only if no
+   * Take over from an earlier run of the same `owner` without a fence, and without waiting if that run certainly held the role. Only if no
    * other host has this name, and this machine's claims show that the earlier run is gone. Default false.
    */
   readonly reclaim?: boolean

@@ -318,7 +318,7 @@ export interface RingRole extends AsyncDisposable {
   readonly logOffset: bigint
 
   /**
-   * What is on the device, read anew.
+   * Reads the state from the device again.
    * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`, `RING_CLOSED`
    */
   debugInfo(): Promise<DebugInfo>
@@ -406,7 +406,7 @@ export interface Consumer extends RingRole {
    */
   pop(from?: Position): Promise<PopResult>
 
-  /** As `pop`, for many items at once; none if there is nothing now. */
+  /** As `pop`, for many items in one call; none if the ring is empty. */
   popMany(options?: PopManyOptions): Promise<readonly PoppedItem[]>
 
   /**

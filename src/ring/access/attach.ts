@@ -164,7 +164,7 @@ export async function ringExtent(
   return await (await formatNumbered(await detectFormat(device))).extent(device, signal)
 }
 
-/** The readable items; then the error of the unreadable ones, so that nobody mistakes the former for all. */
+/** The readable items; then the error of the unreadable ones, so that a caller does not mistake the readable items for all. */
 async function* itemsOf(
   readable: SalvageBlockDevice,
   state: types.RingInspection,

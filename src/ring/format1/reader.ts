@@ -6,7 +6,7 @@ import { DATA_SECTOR, dataOffset, type Layout, recordBytes } from './layout.ts'
 import { HEADER_BYTES } from './magic.ts'
 import { extentOf, parseLength, runsOf, type Window } from './record.ts'
 
-/** How far a read reaches beyond the bytes that are wanted at once. */
+/** How many bytes a read takes beyond those that are needed now. */
 const READ_AHEAD_BYTES = 256 * 1024
 
 /** Reads records in large extents, and keeps the last one. Bytes before the producer's offset never change, unless that offset is lost with a cache. */

@@ -30,7 +30,7 @@ import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
 
-/** If the older slot lags by more than this part of the ring, it is written at once, and not only once the consumer is idle. */
+/** If the older slot lags by more than this part of the ring, it is written immediately instead of when the consumer is idle. */
 const SLOT_LAG_PART = 1 / 4
 
 /**
@@ -73,7 +73,7 @@ async function checkpointedSlots(disk: Disk): Promise<Slots> {
 /** The consumer's state as a slot has it, without time and text. */
 type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'skipped' | 'missed'>
 
-/** Views keep so much memory from being used again; beyond that, items are copied. */
+/** The most memory that views may pin; beyond it, items are copied. */
 const MAX_PINNED_BYTES = 64 << 20
 
 /** An item that may be a view of what was read. */

@@ -178,7 +178,7 @@ export abstract class Format2Role extends BaseRole {
       const expected = `generation ${own.newest.generation} at most, as this handle left it`
       throw this.conflict(role, sector, expected, `generation ${foreign.generation}`)
     }
-    // Damage of both at once is rare: this ring may be gone.
+    // Damage of both is rare: another ring, or none, may have taken the place of this one.
     if (lost.length === 2) await this.#checkRing(role)
     return lost
   }

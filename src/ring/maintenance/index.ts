@@ -53,7 +53,7 @@ export async function repairRing(
 }
 
 /**
- * Says what is at an offset of a device, with its fields and bytes as far as they are readable.
+ * Describes the structure at an offset of a device: its fields and bytes, as far as they are readable.
  * @param offset in bytes from the device's start
  * @throws {RangeError} the offset is not on the device, or the length is not positive
  * @throws {RingError} as `inspectRing`, if there is no ring to explain it
@@ -104,7 +104,7 @@ async function structureIfReadable(
   }
 }
 
-/** An unreadable part has no fields, and that is the reason, rather than what was found in its stead. */
+/** An unreadable part has no fields, because it is unreadable, and not because of the zeroes read in its place. */
 function explained(found: Structure, lost: readonly ByteRange[]): Structure {
   const meets = (start: number, bytes: number): ByteRange | undefined =>
     lost.find((range) => range.offset < start + bytes && start < range.offset + range.bytes)

@@ -162,7 +162,7 @@ export class Acknowledger {
     await this.#lazy?.flush().catch(() => undefined)
   }
 
-  /** Forgets the entries that have left the ring meanwhile, by anybody's write. */
+  /** Forgets the entries that have left the ring, whichever write moved the cursor. */
   catchUp(): void {
     const { position } = this.#consumer
     if (this.isBefore(this.#deliveries.advancedTo, position)) this.#forgetThrough(position)
@@ -177,7 +177,7 @@ export class Acknowledger {
     return () => void this.#onChange.delete(onChange)
   }
 
-  /** Wakes everybody who waits for a change. */
+  /** Wakes all callers that wait for a change. */
   change(): void {
     for (const wake of this.#onChange) wake()
   }
@@ -240,7 +240,7 @@ export class Acknowledger {
     }
   }
 
-  /** When a write begins; undefined if nobody listens. */
+  /** When a write begins; undefined without subscribers. */
   #startedAt(): number | undefined {
     return readerEvents.hasSubscribers ? this.#clock.now() : undefined
   }

@@ -204,7 +204,7 @@ export class Deliveries {
     return delivery.state !== PENDING
   }
 
-  /** The write up to a position failed: what waits for it is not acknowledged after all. */
+  /** The write up to a position failed: the entries that waited for it are not acknowledged. */
   revert(to: Position): void {
     for (let at = this.#first; at !== undefined && at.position <= to; at = at.after) {
       if (at.state !== WAITING) continue
@@ -285,7 +285,7 @@ export class Deliveries {
     delivery.after = undefined
     delivery.state = GONE
     if (state === PENDING) {
-      // Overwritten, or lost with a cache: whoever handles it still uses its view, and need not tell when that is over.
+      // Overwritten, or lost with a cache: its handler still uses the view, and may never acknowledge the entry.
       delivery.pins = undefined
       for (const pin of pins) pin.giveAway()
     } else this.unpin(delivery)

@@ -27,14 +27,15 @@ export interface RingEntry<Out = Uint8Array> {
    * shared.
    *
    * - If all entries before it are acknowledged, it resolves when that is durable: the entry does not come again.
-   * - Otherwise it resolves at once, and waits for no other entry. Until those before it are acknowledged, a crash, or closing the
+   * - Otherwise it resolves immediately, without waiting for other entries. Until those before it are acknowledged, a crash, or closing the
    *   reader, has the next reader deliver the entry again.
-   * - With `lazyAck`, it mostly resolves at once in either case; what was not written before a crash is delivered again.
+   * - With `lazyAck`, it usually resolves immediately in either case; after a crash, entries whose acknowledgement was not written are
+   *   delivered again.
    *
    * `RingReader.flush` waits until all that was acknowledged is durable.
    *
-   * If it rejects, the entry is not acknowledged; call it again after `BLOCK_READ_ONLY`. With `lazyAck` the entry is acknowledged
-   * all the same, and written with the next one.
+   * If it rejects, the entry is not acknowledged; call it again after `BLOCK_READ_ONLY`. With `lazyAck` the entry stays
+   * acknowledged, and is written with the next one.
    * @throws {RingError} as `Consumer.advance` does; `RING_CLOSED` once the reader is closed
    */
   readonly ack: () => Promise<void>

@@ -54,7 +54,7 @@ export class LazyAcknowledgements {
   }
 
   /**
-   * Adds everything before a position, which a call acknowledged. Resolves at once, or, when enough has come together, once it is written.
+   * Acknowledges everything before a position. Resolves immediately, or, if enough calls are pending, when they are written.
    * @throws as `flush`
    */
   async add(to: Position): Promise<void> {
@@ -66,7 +66,7 @@ export class LazyAcknowledgements {
 
   /**
    * Resolves when everything that was added is written.
-   * @throws as the write does, even if nobody waited for it
+   * @throws as the write does, also one that no caller waited for
    */
   flush(): Promise<void> {
     const to = this.#to

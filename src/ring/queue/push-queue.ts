@@ -36,7 +36,7 @@ interface Run {
   count: number
 }
 
-/** What a commit did, as far as anybody listened when its calls came. */
+/** What a commit did, as far as there were subscribers when its calls were queued. */
 export interface CommitDone {
   /** Of the items that became visible. */
   readonly bytes: number
@@ -109,10 +109,10 @@ export class PushQueue {
   }
 
   /**
-   * Adds the items of one call, whose bytes nobody else changes. Resolves with the position after the last of them, once they
+   * Adds the items of one call, whose bytes no other code changes. Resolves with the position after the last of them, once they
    * are visible; rejects with the signal's reason, unless some of the items are being written then.
-   * @throws {RingError} `RING_OVERLOADED`, at once
-   * @throws the signal's reason, at once
+   * @throws {RingError} `RING_OVERLOADED`, immediately
+   * @throws the signal's reason, immediately
    */
   add(items: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Position> {
     return this.#add(items, items.length, totalBytes(items), signal)

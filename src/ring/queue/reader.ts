@@ -49,7 +49,7 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
    */
   readonly waitForRing?: boolean
   /**
-   * `ack` resolves at once, and one write covers many calls; `true` for the defaults. After a crash, entries whose
+   * `ack` resolves immediately, and one write covers many calls; `true` for the defaults. After a crash, entries whose
    * acknowledgement was not written yet are delivered again. Default: an `ack` that lets the ring advance resolves when that is durable.
    */
   readonly lazyAck?: boolean | LazyAckOptions
@@ -92,8 +92,8 @@ export interface FlushOptions extends WaitingOptions {
 /** Where a reader goes on after `rewind` or `seek`. */
 export interface SeekOptions {
   /**
-   * Deliver again also what was acknowledged after an entry that was not; it is not acknowledged any more then. Default false: it
-   * is passed over.
+   * Also deliver again entries that were acknowledged after an unacknowledged one; their acknowledgements are dropped. Default false:
+   * they are passed over.
    */
   readonly acknowledgedToo?: boolean
 }
@@ -329,7 +329,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Acknowledges everything up to an entry, or up to a position that was delivered: for batches that are handled in order. Resolves
-   * when it is durable; with `lazyAck` at once, mostly. Calls that wait at the same time share one write. If it rejects, nothing is
+   * when it is durable; with `lazyAck`, usually immediately. Calls that wait at the same time share one write. If it rejects, nothing is
    * acknowledged by it.
    * @throws {TypeError} the entry is another reader's
    * @throws {RangeError} nothing was delivered up to there
@@ -445,7 +445,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#suspendOrResume('resume', 'running', options)
   }
 
-  /** Gives the role back; what waits is rejected with `RING_CLOSED`. Never fails; can be called again. */
+  /** Gives the role back; pending calls reject with `RING_CLOSED`. Never fails; can be called again. */
   async close(): Promise<void> {
     const { device } = this.consumer
     const isFirst = this.#closed === undefined

@@ -69,7 +69,7 @@ async function suspendOrResume(
   }
 }
 
-/** Writes the request, or has the running consumer do so. Returns the error that says who is in the way, if somebody is. */
+/** Writes the request, or has the running consumer do so. Returns the error that names the holder of the role, if another has it. */
 async function request(
   device: BlockDevice,
   action: 'suspend' | 'resume',

@@ -66,7 +66,7 @@ export type TryPushManyResult =
   | { readonly status: 'ok'; readonly pushed: number; readonly position: Position }
   | Exclude<TryPushResult, { readonly status: 'ok' }>
 
-/** Nobody waits for the commit any more. */
+/** No caller waits for the commit any longer. */
 interface Abandoned {
   readonly status: 'abandoned'
 }
@@ -204,7 +204,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return this.#queue.bytes
   }
 
-  /** Says that there may be room now, so that the writer refreshes at once. */
+  /** Says that there may be room now, so that the writer refreshes immediately. */
   wake(): void {
     this.#waiter.wake()
   }
@@ -316,7 +316,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     return this.close()
   }
 
-  /** Queues one item: at once, unless its codec takes time or that of an earlier one still does. */
+  /** Queues one item: immediately, unless it or an earlier one is still being encoded. */
   #admit(
     encoded: Uint8Array | Promise<Uint8Array>,
     signal: AbortSignal | undefined,
@@ -404,7 +404,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     }
   }
 
-  /** When a commit begins; undefined if nobody listens. */
+  /** When a commit begins; undefined without subscribers. */
   #startedAt(): number | undefined {
     return writerEvents.hasSubscribers ? this.#clock.now() : undefined
   }

@@ -10,8 +10,8 @@ export interface RepairOptions extends VerifyOptions {
   /** Write. Default false: the report says what would be written. */
   readonly write?: boolean
   /**
-   * If both slots of a role are damaged, make them from what is in the data area. Items may then be delivered again, or
-   * counted anew. Default false.
+   * If both slots of a role are damaged, rebuild them from the data area. Items may then be delivered
+   * or counted again. Default false.
    */
   readonly rebuild?: boolean
   /**

@@ -97,7 +97,7 @@ export abstract class BaseRole implements RingRole {
       if (this.#poison === undefined) {
         return this.#checkHeld ? this.#whileHeld(operation, this.#checkHeld) : operation()
       }
-      // That is why there will be no more writes, rather than what a write left behind; a background write may have met it first.
+      // This error explains better than a poisoned handle why writes end; a background write may have hit it first.
       if (isBlockError(this.#poison) && this.#poison.code === 'BLOCK_REPLACED') throw this.#poison
       throw new RingError(
         'RING_POISONED',

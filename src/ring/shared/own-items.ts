@@ -25,8 +25,8 @@ export function roomOf(item: Uint8Array): Uint8Array | undefined {
 const OWN: unique symbol = Symbol('own')
 
 /**
- * Items that were checked, and whose bytes nobody else can change: they need no copy. A plain array with a mark, because V8 is slow with
- * arrays of a class.
+ * Checked items whose bytes no other code can change, so they need no copy. A marked plain array, because V8 is slow with subclasses of
+ * arrays.
  */
 export interface OwnItems extends Array<Uint8Array> {
   [OWN]: true

@@ -18,7 +18,7 @@ export async function extent(
     const { producer } = await readRoles(disk)
     const end = await headersEnd(disk, producer, signal)
     const { committed } = (await readRoles(disk)).producer
-    // Before blocks are reused, the producer's slot is written: if it went past this, what was to be read may have been overwritten.
+    // Before blocks are reused, the producer's slot is written: if it is past this end, the blocks read may have been overwritten.
     if (end.lsn < committed.lsn && pass < MAX_PASSES) continue
     const { epoch } = currentEpoch(producer.epochs)
     const writtenTo = toPosition(epoch, Math.max(end.seq, committed.seq))

@@ -65,7 +65,7 @@ export class Follower implements RingFollower {
         this.#move({ position: next.position })
         continue
       }
-      // What is not there is told by itself, before what is after it.
+      // A loss is returned alone, before the items after it.
       if (items.length > 0) break
       if (next.status === 'damage') {
         const passed = await this.#catchUp()

@@ -81,7 +81,7 @@ interface State extends Roles {
   readonly oldestAt: number | undefined
 }
 
-/** If a lap passes during the reading, what was to be read is overwritten: then all is read again. */
+/** If the producer laps a read, the blocks are overwritten, and everything is read again. */
 async function readState(disk: Disk, signal: AbortSignal | undefined): Promise<State> {
   for (let pass = 1; ; pass++) {
     const roles = await readRoles(disk)

@@ -6,11 +6,11 @@ import { maxBatchBlocks } from '../disk/layout.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { BatchItems } from '../log/batch-items.ts'
 
-/** Bytes that are read at once: few at first, because mostly only the last few items are wanted. */
+/** Bytes per read: few at first, because callers usually want only the last few items. */
 const FIRST_BYTES = 64 << 10
 const MOST_BYTES = 1 << 20
 
-/** A batch that leads to what is after it. */
+/** A batch of the log, read backward. */
 export interface PastBatch {
   readonly header: BatchHeader
   readonly items: BatchItems

@@ -102,7 +102,7 @@ function lengthOf(items: BatchItems, index: number): number {
   return items.bytesBefore(index + 1) - items.bytesBefore(index)
 }
 
-/** What waits before a place cannot be found backward. */
+/** The log before a log position cannot be read backward. */
 function brokenBefore(disk: Disk, { lsn, seq }: LogPosition): RingError {
   const { name: device } = disk.device
   const offset = disk.offsetOf(lsn)

@@ -188,7 +188,7 @@ export function encodeBatch(
   return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, mask, crc }
 }
 
-/** Copies items into a batch, one after the other. An item that is there already stays. */
+/** Copies items into a batch, one after the other, except for one that was built there. */
 function putItems(batch: Uint8Array, items: readonly Uint8Array[], from: number): void {
   let at = from
   for (const item of items) {

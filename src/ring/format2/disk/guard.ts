@@ -14,7 +14,7 @@ const TEXTS = {
   ring: 'This is a shared-block-ring of format 2. Older programs cannot use it.',
   pool: 'This is a pool of shared-block-rings. Older programs cannot use it.',
 } as const
-/** What a guard stands before: a ring of format 2, or a pool of rings. */
+/** What a guard protects: a ring of format 2, or a pool of rings. */
 export type Guarded = keyof typeof TEXTS
 const GUARDED: readonly Guarded[] = ['ring', 'pool']
 /** Matches needed, of nine: each bool has one, the magic one, and the text three, because format 1 has zeroes there. */
@@ -53,7 +53,7 @@ export function hasGuard(start: Uint8Array, what: Guarded = 'ring'): boolean {
   return GUARDS[what].every((byte, at) => start[at] === byte)
 }
 
-/** What the text of a guard says that stands after it; undefined if the text is damaged. */
+/** What a guard protects, according to its text; undefined if the text is damaged. */
 export function saidByGuard(start: Uint8Array): Guarded | undefined {
   return GUARDED.find((what) => holds(start, GUARDS[what], TEXT_AT, TEXTS[what].length))
 }

@@ -39,7 +39,7 @@ const FREE = 2
 /** Held, but not confirmed. */
 const WANTED = 3
 
-/** Shorter timeouts would expire while a racer is waited for; longer ones nobody would wait for. In milliseconds. */
+/** Shorter timeouts would expire while taking a lease waits for rivals; longer ones have no use. In milliseconds. */
 export const TIMEOUT_MS = { least: 5000, most: 3_600_000, default: 30_000 } as const
 
 /**

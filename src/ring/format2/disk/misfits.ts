@@ -3,7 +3,7 @@ import { formatUuid } from './block.ts'
 import type { Layout } from './layout.ts'
 import type { Superblock } from './superblock.ts'
 
-// Why a ring cannot be opened on its device; loaded when it is so.
+// Why a ring does not open on its device; loaded only then.
 
 /** The device is smaller than the ring. */
 export function shrunk(

@@ -10,8 +10,8 @@ const UNITS = BLOCK_SIZES.filter((size) => size >= UNIT_BYTES)
 const HEAD_BYTES = 512
 
 /**
- * The leases of a ring that cannot be identified: blocks that say that they are leases, where rings of any block size have theirs. Whoever
- * holds one may be at work, whatever became of the ring. Items are masked, so none is taken for a lease; items of format 1 are not.
+ * The leases of a ring that cannot be identified: blocks that say that they are leases, where rings of any block size have theirs. A
+ * holder may still be running, whatever happened to the ring. Items are masked, so none is taken for a lease; items of format 1 are not.
  */
 export async function findLeases(device: BlockDevice): Promise<readonly LeasePlace[]> {
   const info = await device.getInfo()

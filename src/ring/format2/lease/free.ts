@@ -4,7 +4,7 @@ import { newNonce, TIMEOUT_MS } from '../disk/lease-block.ts'
 import type { LeaseStore } from './store.ts'
 
 /**
- * Frees a lease, whoever holds it.
+ * Frees a lease, also one of another host.
  * @returns what it was before; if it was free, nothing is written
  */
 export async function freeLease(store: LeaseStore, clock: Clock): Promise<LeaseState> {

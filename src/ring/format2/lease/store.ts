@@ -41,7 +41,7 @@ export function leaseOfRing(disk: Disk, role: Role): LeasePlace {
   }
 }
 
-/** Reads and writes the lease of a role, whoever holds it. */
+/** Reads and writes the lease of a role, also one of another host. */
 export class LeaseStore {
   readonly device: BlockDevice
   readonly role: string

@@ -75,7 +75,7 @@ export async function takeLease(
   }
   await store.write(record, checkTime)
   checkTime()
-  // Not to be aborted: a record that nobody renews would stay.
+  // Not to be aborted: the record would stay, and no host would renew it.
   await clock.sleep(SETTLE_MS)
   const back = sound(store, await store.read())
   if (back.status === 'held' && !isSame(back, record)) {

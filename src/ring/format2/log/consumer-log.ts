@@ -18,8 +18,8 @@ import type { Found, Loss, Missed, Next, Nothing, Rest, Sound, TooLarge } from '
  * report the same.
  *
  * `LogFront` reads forward, one batch after the other, and says what it found as segments. Here they are looked up by position: the item,
- * loss or gap there, and the cursor to write. A search that needs more than was read asks the front to go on; where the front finds what
- * looks damaged, the slots are refreshed and the search begins anew, because the batch may have been overwritten meanwhile.
+ * loss or gap there, and the cursor to write. A search that needs more than was read asks the front to read on; if the front finds apparent
+ * damage, the slots are refreshed and the search restarts, because the batch may have been overwritten.
  */
 export class ConsumerLog {
   readonly #disk: Disk
@@ -270,7 +270,7 @@ export class ConsumerLog {
     this.#front.index.forgetBefore(logPosition.lsn)
   }
 
-  /** A run of damaged items, reported at once. */
+  /** A run of damaged items, reported together. */
   #loss({ lossAt }: Losses, segment: DamagedSegment, seq: number, from: Position): Loss {
     const committed = Math.min(segment.end.seq, segment.limit, this.#front.committedTo)
     const positionAt = (end: number) =>

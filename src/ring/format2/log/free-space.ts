@@ -6,7 +6,7 @@ import { type ConsumerSlot, maxEpochs, type ProducerSlot } from '../disk/slots.t
 
 const search = new Lazy(() => import('./restart.ts'))
 
-/** A ring that overwrites gives up this part of it at once, because each truncation costs two writes. */
+/** An overwriting ring gives up this part of its space per truncation, because each one costs two writes. */
 const PARTS = 32
 
 /**

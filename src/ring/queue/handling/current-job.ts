@@ -9,7 +9,7 @@ import type { Job, RetryOptions } from './types.ts'
 export interface JobFacts {
   /** Items up to here may have been in the ring when the call began. */
   foundUpTo: Position
-  /** Aborted when nobody waits for the handlers any more. */
+  /** Aborted when `process` stops waiting for the handlers. */
   readonly signal: AbortSignal
 }
 

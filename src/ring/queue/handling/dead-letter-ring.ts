@@ -7,7 +7,7 @@ import { inspectRing } from '../../access/attach.ts'
 import { RingWriter } from '../writer.ts'
 import type { DeadLetter, DeadLetterFunction, DeadLetterSink, EncodedSink } from './types.ts'
 
-/** Who hands dead letters over. */
+/** The client that hands dead letters over, and its clock. */
 interface Names {
   readonly clock: Clock
   readonly client: string
@@ -36,7 +36,7 @@ function deadLettersIn<Out>(
   if (isEncodedSink(sink)) return (letter, options) => handOver(sink, letter, clock, options)
   if (isDevice(sink)) {
     return async (letter, { signal }) => {
-      // Whoever waits for room here would keep a turn from other items, and the role from other workers.
+      // Waiting for room here would block other items, and keep the role of this ring from other workers.
       const onBlocked = (): void => {
         throw new Error('the ring of the dead letters is full or suspended')
       }

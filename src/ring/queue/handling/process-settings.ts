@@ -28,7 +28,7 @@ const FIRST_MS = 1000
 const MAX_MS = 60_000
 const MAX_HELD_BYTES = 64 << 20
 const GRACE_MS = 10_000
-/** More than a program has use for; each costs a little memory at once. */
+/** More than any program needs; each handler costs some memory up front. */
 const MAX_CONCURRENCY = 65_536
 
 const KINDS: OptionKinds<ProcessOptions<never>> = {

@@ -37,7 +37,7 @@ export const NOTHING_DONE: ProcessSummary = {
 }
 
 /**
- * Reads how far the ring was written while the reader has its role: nobody else has handled a later item.
+ * Reads the end of the ring while the reader holds the role, so no other consumer has handled a later item.
  * @throws {RangeError} items would go in a circle, or leave the ring where they should stay
  */
 async function look<Out>(

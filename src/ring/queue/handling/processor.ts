@@ -71,7 +71,7 @@ export interface ProcessedRing {
   readonly look: (signal: AbortSignal) => Promise<Position>
 }
 
-/** How much is read at once. */
+/** The most bytes per read. */
 const READ_BYTES = 1 << 20
 
 /**
@@ -93,7 +93,7 @@ export class Processor<Out> {
   readonly #scheduler: Scheduler<ItemTask<Out>>
   readonly #settlements: Settlements<Out>
   readonly #requeuer: Requeuer<Out>
-  /** Aborted when nobody waits for the handlers any more. */
+  /** Aborted when `process` stops waiting for the handlers. */
   readonly #over = new AbortController()
   readonly #overSignal = this.#over.signal
   readonly #facts: JobFacts
@@ -150,7 +150,7 @@ export class Processor<Out> {
     const endings = [
       onAbort(signal, () => scheduler.stop(signal?.reason)),
       onAbort(closing, () => scheduler.fail(closing.reason)),
-      // Whoever acknowledged them, the reader may have been held by them.
+      // Any acknowledgement may free the reader, not only one of this processor.
       watch(() => scheduler.changed()),
     ]
     const ended = scheduler.run().then(
@@ -181,7 +181,7 @@ export class Processor<Out> {
       try {
         await this.#source.flush({ waitForEarlier: false })
       } finally {
-        // After that: a write that fails has entries come again that were acknowledged before it.
+        // After that, because a failed write makes the reader deliver acknowledged entries again.
         await this.#source.rewind()
       }
       return undefined
@@ -325,7 +325,7 @@ export class Processor<Out> {
   #succeeded(task: ItemTask<Out>): undefined {
     this.#handling--
     const { entry } = task
-    // Nobody waits any more: what it did counts for nothing, and the item comes again.
+    // Too late: its success does not count, and the item is delivered again.
     if (this.#isOver || 'error' in entry) return
     const attempt = task.attempts ?? 1
     const durationMs = this.#durationOf(task)
@@ -334,7 +334,7 @@ export class Processor<Out> {
     else this.#settle(task, { event: 'handled', attempt, durationMs: durationMs ?? 0 })
   }
 
-  /** How long its handler took, if anybody listens; 0 if nobody did when it was called. */
+  /** How long its handler took; undefined without subscribers, 0 if there were none when it was called. */
   #durationOf({ startedAt }: ItemTask<Out>): number | undefined {
     if (!workEvents.hasSubscribers) return undefined
     const now = this.#clock.now()
@@ -352,7 +352,7 @@ export class Processor<Out> {
       const failure = { attempt, durationMs, error: given.reason }
       this.#settlements.publish(task.entry.position, { event: 'fail', ...failure })
     }
-    // What stops it may be why the handler failed: the item comes again.
+    // The handler may have failed because it was stopped: the item is delivered again.
     if (this.#scheduler.stopping.aborted) return undefined
     task.error = given.reason
     if (given.what === 'dead' || attempt >= this.#settings.attempts) return this.#giveUp(task)

@@ -11,7 +11,7 @@ class NoRoom extends Error {}
  *
  * - One at a time, and only the oldest unacknowledged item: moving another one frees nothing.
  * - While one moves, nothing may be read: until its new position is known, its copy would pass for a new item.
- * - Where there is no room the item stays: what it holds up may be what fills the ring.
+ * - Without room the item stays where it is: the items that it blocks may be the ones that fill the ring.
  */
 export class Requeuer<Out> {
   readonly #sink: EncodedSink | undefined

@@ -69,7 +69,7 @@ export class Settlements<Out> {
   }
 
   /**
-   * As `settle` of an item that was handled and is not in the attempt store: those that come meanwhile share one write.
+   * As `settle`, for a handled item that is not in the attempt store: calls during a write share the next one.
    * @param durationMs how long its handler took, if anybody listens: nothing is made for it otherwise
    */
   handled(entry: RingEntry<Out>, attempt: number, durationMs: number | undefined): void {
@@ -120,7 +120,7 @@ export class Settlements<Out> {
     workEvents.publish({ ...namesOf(this.#source.consumer), position, ...event })
   }
 
-  /** Acknowledges together what was handled while the write before was under way. */
+  /** Acknowledges in one write all items that were handled during the write before. */
   async #writeWaiting(): Promise<void> {
     const [entries, unpublished] = [this.#waiting, this.#unpublished]
     this.#waiting = []

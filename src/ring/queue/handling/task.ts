@@ -17,7 +17,7 @@ export interface Undecodable {
 
 /** An item between its delivery and its settlement. */
 export interface ItemTask<Out> {
-  /** The item, or why there is none. */
+  /** The item, or the reason why it cannot be decoded. */
   readonly entry: RingEntry<Out> | Undecodable
   readonly bytes: number
   /** Set once, before it is attempted. */
