@@ -62,7 +62,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
   #drained: (() => void) | undefined
   #disconnected: Promise<void> | undefined
 
-  /** What is known of the device without asking it: requests are checked against this. Set it anew when the size changes. */
+  /** What is known of the device without asking it: requests are checked against this. Replace it when the size changes. */
   protected abstract readonly info: BlockInfo
 
   /**
@@ -99,7 +99,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
   /** Closes what the back-end has open. Called once, with no request under way; it must not reject. */
   protected abstract doDisconnect(): Promise<void>
 
-  /** Asks the device for its size, and sets `info` anew. The default is for a device that never changes. */
+  /** Asks the device for its size, and updates `info`. The default is for a device that never changes. */
   protected async doGetInfo(): Promise<BlockInfo> {
     return this.info
   }
@@ -153,7 +153,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupportedError(this.name, 'claim')
   }
 
-  /** Asks whoever holds the role (capability `claim`). */
+  /** Sends a request to the holder of the role (capability `claim`). */
   protected async doAsk(
     _role: string,
     _request: string,
@@ -162,7 +162,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     throw unsupportedError(this.name, 'ask')
   }
 
-  /** Who holds the role (capability `claim`). A back-end that cannot know returns undefined. */
+  /** The holder of the role (capability `claim`). A back-end that cannot tell returns undefined. */
   protected async doHolderOf(
     _role: string,
     _options: AskOptions,

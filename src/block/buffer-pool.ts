@@ -1,19 +1,18 @@
 /**
- * So much is kept that nobody uses: what a consumer keeps of the log, with room in front of each piece, comes back all at
- * once when it is given back.
+ * The most unused bytes kept: a consumer releases all that it holds of the log together, with room in front of each piece.
  */
 const MAX_KEPT_BYTES = 16 << 20
 /** The same, in pieces. */
 const MAX_KEPT = 16
-/** So many pieces are kept while there is nothing to read. */
+/** The most pieces kept while there is nothing to read. */
 const MAX_KEPT_IDLE = 2
 /** A piece is not used where this part of it would do. */
 const WASTED_PART = 1 / 4
 
-/** What is written over memory that cannot be taken away from those who still have a view of it. */
+/** Overwrites memory whose remaining views cannot be detached. */
 const POISON = 0xdb
 
-/** Memory that is used again when nobody uses it any more: the system makes large pieces slowly. */
+/** Memory that is reused once its last user releases it, because allocating large pieces is slow. */
 export class BufferPool {
   readonly #allocate: (bytes: number) => Uint8Array
   readonly #unused: Uint8Array[] = []
@@ -30,7 +29,7 @@ export class BufferPool {
     return this.#pinnedBytes
   }
 
-  /** Memory of at least so many bytes, with anything in it, for one user. */
+  /** At least this many bytes of memory with arbitrary content, for one user. */
   lend(bytes: number): PooledBuffer {
     const fits = this.#unused.findIndex(
       ({ length }) => bytes <= length && bytes > length * WASTED_PART,
@@ -67,7 +66,7 @@ export class PooledBuffer {
   readonly memory: Uint8Array
   readonly #takeBack: (memory: Uint8Array) => void
   readonly #count: (pinnedBytes: number) => void
-  /** Somebody may have changed what is before this byte of its buffer. */
+  /** The bytes of its buffer before this one may have been changed. */
   lentTo = 0
   /** What it counts for, also after a program took it away with a view of it. */
   readonly #bytes: number
@@ -93,13 +92,13 @@ export class PooledBuffer {
     return this.memory.length === 0
   }
 
-  /** Has one more user, who releases it too. */
+  /** Adds a user, which also has to release it. */
   share(): this {
     this.#users++
     return this
   }
 
-  /** As `share`, for a user who hands out views that may be kept for too long: `unpin` ends it. */
+  /** As `share`, for a user that hands out views, which may be kept too long: `unpin` ends it. */
   pin(): this {
     const pins = this.#pins ?? 0
     if (pins === 0) this.#count(this.#bytes)
@@ -130,7 +129,7 @@ export class PooledBuffer {
 }
 
 /**
- * The same memory, of which nobody has a view any more: older ones are detached, so that using one shows. Undefined if that cannot be,
+ * The same memory with all older views detached, so that using one fails visibly. Undefined if that is impossible,
  * for memory that is a part of something else: then it is overwritten, and not used again.
  */
 function takenAway(memory: Uint8Array): Uint8Array | undefined {

@@ -6,10 +6,10 @@ import type { AskOptions, BlockClaim, BlockDevice } from './device.ts'
 const WAIT_MS = 10_000
 const POLL_MS = 10
 
-/** Who makes a file or a ring has this role of it meanwhile: two at once would overwrite each other. */
+/** Held while a file or a ring is created: two creators at the same time would overwrite each other. */
 export const CREATOR = { role: 'creator', holder: 'a program that creates it' } as const
 
-/** Takes the {@link CREATOR}'s role, once those who have it are done. */
+/** Takes the {@link CREATOR}'s role, once other creators are done. */
 export function claimCreator(
   device: BlockDevice,
   { key, clock }: AskOptions & { readonly clock?: Clock | undefined } = {},

@@ -73,7 +73,7 @@ export interface BlockClaim {
   release(): Promise<void>
 }
 
-/** Who holds a role. */
+/** The holder of a role. */
 export interface BlockHolder {
   /** The name that it gave in {@link ClaimOptions}. */
   readonly holder: string

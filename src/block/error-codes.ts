@@ -27,7 +27,7 @@ export const BLOCK_ERROR_CODES = [
   'BLOCK_URI',
   /** There is something already where the device should be created. */
   'BLOCK_EXISTS',
-  /** The file was removed or replaced at its path: the open handle is of no use. */
+  /** The file was removed or replaced at its path: reopen the device. */
   'BLOCK_REPLACED',
   /** The device ends before the request does: it has shrunk. */
   'BLOCK_SHORT',

@@ -42,13 +42,13 @@ export class LocalClaims {
     }
   }
 
-  /** The holder's answer; undefined if nobody holds the role, or its holder fails or takes longer than a second. */
+  /** The holder's answer; undefined if the role is free, or its holder fails or takes longer than a second. */
   async ask(role: string, request: string): Promise<string | undefined> {
     const onRequest = this.#held.get(role)?.onRequest
     return onRequest === undefined ? undefined : await answerOf(onRequest, request)
   }
 
-  /** Who holds a role; undefined if nobody does. */
+  /** The holder of a role; undefined if it is free. */
   holderOf(role: string): BlockHolder | undefined {
     const held = this.#held.get(role)
     return held === undefined ? undefined : { holder: held.holder, since: held.since }

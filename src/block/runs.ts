@@ -5,7 +5,7 @@ export interface Run {
 }
 
 /**
- * Cuts a list of buffers into runs of `limit` bytes, which is asked anew for each if it is a function; the last may be
+ * Cuts a list of buffers into runs of `limit` bytes, which is called for each run if it is a function; the last may be
  * shorter. Nothing is copied.
  */
 export function* runs(

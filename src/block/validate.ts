@@ -10,7 +10,7 @@ export const MAX_REQUEST_BYTES = 1024
 /** Milliseconds after which `ask` gives up on a holder. */
 export const ASK_TIMEOUT_MS = 1000
 
-/** The sectors of so many bytes, and what is left over. */
+/** How many sectors a number of bytes fills, and the rest. */
 export function wholeSectors(sizeBytes: number, sectorSize: number): Omit<BlockInfo, 'readWrite'> {
   const unusedBytes = sizeBytes % sectorSize
   const sizeSectors = (sizeBytes - unusedBytes) / sectorSize
@@ -98,7 +98,7 @@ export function checkKey({ key }: AskOptions): void {
 }
 
 /**
- * Checks who claims.
+ * Checks the name of a claim's holder.
  * @throws {TypeError} there is no holder, or `onRequest` or `key` is no function
  */
 export function checkClaimOptions(options: ClaimOptions): void {
@@ -162,7 +162,7 @@ export function unsupportedError(
 /**
  * The error of a claim on a role that is taken.
  * @param device its `name`
- * @param holder who has the role: the name that its claim gave
+ * @param holder the name that the holder's claim gave
  */
 export function claimedError(
   device: string,

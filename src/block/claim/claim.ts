@@ -115,7 +115,7 @@ export async function findHolder(
   let silent: BlockHolder | undefined
   for await (const { known, occupant } of occupants(target, role, key)) {
     if (isHolder(known, occupant)) return occupant.greeting
-    // Who takes the role is refused because of this one.
+    // The process that takes the role is refused because of this one.
     const mayHold = occupant.kind === 'silent' && whyNoHolder(known, occupant) === undefined
     if (mayHold) silent ??= unnamed(occupant)
   }
@@ -143,7 +143,7 @@ function withAliases(target: ClaimTarget): readonly ClaimTarget[] {
   return [target, ...(target.aliases ?? []).map((identity) => ({ ...target, identity }))]
 }
 
-/** Who listens at a name. */
+/** The process that listens at a name. */
 type Present = Exclude<Occupant, { kind: 'absent' }>
 
 interface Taking {

@@ -6,7 +6,7 @@ import { dial, dialByCalls, type Wire } from './wire.ts'
 
 /** The result of talking to the process that listens at a name. */
 export type Occupant =
-  /** Nobody listens there. */
+  /** No process listens there. */
   | { readonly kind: 'absent' }
   /** It has read the device. */
   | ({ readonly kind: 'holder'; readonly peer: Peer | undefined } & Reply)

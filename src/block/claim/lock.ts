@@ -25,7 +25,7 @@ export type Lock =
   | { readonly kind: 'taken' }
   /** A process holds a read lock, which only takes the right to read: no role holder does that. */
   | { readonly kind: 'obstructed' }
-  /** There is none here. */
+  /** No lock is supported here. */
   | { readonly kind: 'none' }
 
 /** Locks the byte of a role. */

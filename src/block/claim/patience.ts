@@ -1,9 +1,9 @@
-/** A limit is counted in so many steps. */
+/** A limit is counted in this many steps. */
 const STEPS = 10
 
 /**
- * Calls back after `limitMs`, of which a standstill of this process takes one tenth, however long it was: what arrived meanwhile
- * could not be read yet, and nobody else is to blame for the delay. End it with `clearInterval`.
+ * Calls back after `limitMs`, of which a standstill of this process uses up at most a tenth, however long it lasts: the process could
+ * not read what arrived then, so the delay is its own. End it with `clearInterval`.
  */
 export function patience(limitMs: number, over: () => void): NodeJS.Timeout {
   let left = STEPS

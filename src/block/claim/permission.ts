@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Peer } from '../native/sockets.ts'
 
-/** The attributes that decide who may open a file for writing. */
+/** The attributes that decide which users may open a file for writing. */
 export interface FileAccess {
   readonly uid: number
   readonly gid: number
@@ -12,7 +12,7 @@ export interface FileAccess {
 
 const GROUP_WRITE = 0o020
 const OTHER_WRITE = 0o002
-/** Who has no number in this user namespace has this one. */
+/** The number of every user that is not mapped in this user namespace. */
 const OVERFLOW_ID = 65_534
 
 /**

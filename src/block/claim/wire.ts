@@ -11,7 +11,7 @@ const POLL_MS = 5
 export interface Wire {
   /** That process, according to the kernel; undefined if the kernel does not report it. */
   readonly peer: Peer | undefined
-  /** The next line; undefined if there is none in time; `too long` for a line that no holder sends. */
+  /** The next line; undefined if none arrives in time; `too long` for a line that no holder sends. */
   line(): Promise<string | undefined | 'too long'>
   send(line: string): void
   close(): void

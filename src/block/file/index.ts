@@ -189,7 +189,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     return FileBlockDevice.open(path, options)
   }
 
-  /** What is open, for every request; none is sent to a file that was replaced. */
+  /** The open file, for every request; fails once the file was replaced. */
   get #file(): OpenFile {
     if (this.#replaced !== undefined) throw this.#replaced
     return this.#opened

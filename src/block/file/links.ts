@@ -77,7 +77,7 @@ function isOwn({ uid }: BigIntStats): boolean {
 
 function foreignLink(path: string, link: string, { uid }: BigIntStats): BlockError<'BLOCK_OPEN'> {
   const reason =
-    `${link} is a symbolic link of user ${uid}, who chooses by it what is opened: give the path that it leads to, if that ` +
+    `${link} is a symbolic link of user ${uid}, who chooses the file that it leads to: give the path that it leads to, if that ` +
     'is what you mean'
   return openError(path, reason)
 }

@@ -27,7 +27,7 @@ export interface WatchedFile {
 }
 
 /**
- * Detects that an open file was removed, or that its path leads to another file: nobody would read further writes. It
+ * Detects that an open file was removed, or that its path leads to another file: no program would read further writes. It
  * checks once a second, independent of requests, and does not keep the program running.
  *
  * Only certain findings count: the file has no name left, or another file is at the path. A path that cannot be

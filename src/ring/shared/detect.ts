@@ -13,8 +13,8 @@ const loaded = async (): Promise<typeof import('../format2/disk/directory-copies
   directories.value ?? (await directories.load())
 
 /**
- * Detects the format of the ring on a device. If it has neither, the answer is 1, and attaching then reports what format 1 expects. It is format 2
- * only if most of the guard is there: an item of a ring of format 1 can contain a whole ring of format 2.
+ * Detects the format of the ring on a device. If it has neither, the answer is 1, and attaching then reports what format 1 expects.
+ * It is format 2 only if most of the guard is there: an item of a ring of format 1 can contain a whole ring of format 2.
  * @throws {RingError} `RING_IS_POOL`; `RING_CORRUPT` if there is a superblock, and neither a guard nor a ring of format 1
  */
 export async function detectFormat(device: BlockDevice): Promise<1 | 2> {

@@ -9,7 +9,7 @@ const SLOW_MS = 2
 /** Quick calls in a row after which the disk counts as quick again. */
 const TRUSTED_CALLS = 32
 
-/** Larger transfers take long on any disk, and gain least from being done at once. */
+/** Larger transfers take long on any disk, and gain least from a blocking call. */
 const MAX_SMALL_BYTES = 1 << 16
 
 /**

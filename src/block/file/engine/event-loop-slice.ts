@@ -8,8 +8,8 @@ let began: number | undefined
 let waiting: (() => void)[] = []
 
 /**
- * Asks to block the event loop: at once, or when the promise resolves. Without it a loop of awaited writes
- * that are done at once would let no timer and no socket have its turn.
+ * Asks to block the event loop: now, or when the promise resolves. Without it, a loop of awaited writes
+ * that complete immediately would starve timers and sockets.
  */
 export function turn(): Promise<void> | undefined {
   return hasTime() ? undefined : waitForTime()

@@ -4,7 +4,7 @@ import { readCallSync, writeCallSync } from './calls.ts'
 import type { Engine } from './engine.ts'
 import { turn } from './event-loop-slice.ts'
 
-/** Calls at once, while the rest of the program waits: the fastest way, as long as the disk is fast. */
+/** Blocking calls: the rest of the program waits, but on a fast disk no engine is faster. */
 export const syncEngine: Engine = {
   read: (fd, buffers, position, permit) =>
     inTurn(permit, () => readCallSync(fd, buffers, position)),

@@ -46,7 +46,7 @@ export class Flusher {
     this.#running = flushed.catch((error: unknown) => {
       if (ask.refused === undefined) throw error
     })
-    this.#running.catch(() => undefined) // Who waits for the flush is told.
+    this.#running.catch(() => undefined) // Callers that wait for the flush get the error.
     return flushed
   }
 

@@ -166,7 +166,7 @@ export class ReconnectingConnection {
         await this.#clock.sleep(Math.min(pause, Math.max(0, deadline - this.#clock.now())))
       }
       if (this.#usable !== undefined) return this.#usable
-      // Who may not send anything needs no connection.
+      // A request that was refused permission needs no connection.
       permit()
       if (this.#clock.now() >= deadline) throw this.#late()
       try {

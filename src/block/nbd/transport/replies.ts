@@ -68,7 +68,7 @@ export class ReplyParser {
   }
 
   /**
-   * So many bytes of the last `space` were filled.
+   * This many bytes of the last `space` were filled.
    * @throws {NbdFault} the server broke the protocol
    */
   filled(bytes: number): void {

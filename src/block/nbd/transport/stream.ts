@@ -26,7 +26,7 @@ export interface NbdStream {
   startTls(): Promise<void>
   /** Sends pending data, then signals the end. The receiver also learns when the server has closed the stream. */
   end(): void
-  /** Closes the stream at once: nothing more is sent. */
+  /** Closes the stream immediately: nothing more is sent. */
   destroy(): void
 }
 

@@ -16,7 +16,7 @@ const NOWHERE_BYTES = 64 << 10
 export interface Receiver {
   /** Memory for the next bytes: at least one, and requested again after each `filled`. */
   space(): Uint8Array
-  /** So many bytes of the last `space` were filled. */
+  /** This many bytes of the last `space` were filled. */
   filled(bytes: number): void
   /** The system has taken this many of the sent bytes. */
   taken?(bytes: number): void
