@@ -16,6 +16,7 @@ import {
   answerOf,
   errorOf,
   helloMessage,
+  MAX_CALLS,
   MAX_PENDING,
   positionOf,
   type Received,
@@ -186,7 +187,8 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
     const encoded = encodeItems(this.#codec, items, copyOf)
     if (encoded instanceof Promise) encoded.catch(() => undefined) // It is awaited below, but perhaps only later.
     const { answer } = await this.#pushing.run(async () => {
-      const own = await encoded
+      // A codec may never finish; a signal, and the connection's end, do not wait for it.
+      const own = await untilAborted(encoded, signal, this.#ending.signal)
       return { answer: this.#push(own, signal) }
     }, signal)
     return await answer
@@ -337,8 +339,17 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   ): Promise<unknown> {
     signal?.throwIfAborted()
     if (this.#ended !== undefined) throw this.#ended
+    // The worker ends a connection that has more; there is always room for the call that closes it.
+    if (this.#pending.size >= MAX_CALLS - 1 && call.call !== 'close') {
+      const [expected, found] = [`at most ${MAX_CALLS - 1} calls`, 'one more']
+      const message = `too many calls have no answer: expected ${expected}, found ${found}`
+      throw new RingError('RING_OVERLOADED', message, { expected, found })
+    }
     const id = this.#calls++
-    const reason = (): unknown => (signal?.aborted === true ? signal.reason : this.#ended)
+    const reason = (): unknown => {
+      if (signal?.aborted === true) return signal.reason
+      return this.#ended ?? workerLost(MISHEARD, 'that it stopped a call, unasked')
+    }
     const answered = new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, reason })
     })

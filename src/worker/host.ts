@@ -32,11 +32,19 @@ const ENDED: readonly string[] = [
   'RING_REMOVED',
 ]
 
+function isOver(error: unknown): boolean {
+  return isRingError(error) && ENDED.includes(error.code)
+}
+
 /** Something that is opened when it is needed, once at a time. */
 class Opened<T> {
   readonly #open: () => Promise<T>
   readonly #close: (opened: T) => Promise<void>
   #opened: Promise<T> | undefined
+  /** What `#opened` has resolved with. */
+  #current: T | undefined
+  /** Whoever opens the next one waits for the end of the one before, which has the role until then. */
+  #ended: Promise<void> = Promise.resolve()
 
   constructor(open: () => Promise<T>, close: (opened: T) => Promise<void>) {
     this.#open = open
@@ -45,28 +53,36 @@ class Opened<T> {
 
   get(): Promise<T> {
     if (this.#opened !== undefined) return this.#opened
-    const opened = this.#open()
+    const opened = this.#openNext()
     this.#opened = opened
-    opened.catch(() => this.#forget(opened))
+    opened.catch(() => {
+      if (this.#opened === opened) this.#opened = undefined
+    })
     return opened
   }
 
-  /** Closes it if an error says that it is of no use any more. */
-  async endedBy(error: unknown, opened: T): Promise<void> {
-    if (!isRingError(error) || !ENDED.includes(error.code)) return
-    if (this.#opened === undefined || (await this.#opened.catch(() => undefined)) !== opened) return
-    this.#opened = undefined
-    await this.#close(opened)
+  /** Closes it, if it is still the one in use. Never fails. */
+  async end(opened: T): Promise<void> {
+    if (this.#current === opened) {
+      this.#opened = undefined
+      this.#current = undefined
+      // What fails to close is of no use any more, either.
+      this.#ended = this.#close(opened).catch(() => undefined)
+    }
+    await this.#ended
   }
 
+  /** Never fails. */
   async close(): Promise<void> {
     const opened = await this.#opened?.catch(() => undefined)
-    this.#opened = undefined
-    if (opened !== undefined) await this.#close(opened)
+    if (opened !== undefined) await this.end(opened)
+    await this.#ended
   }
 
-  #forget(opened: Promise<T>): void {
-    if (this.#opened === opened) this.#opened = undefined
+  async #openNext(): Promise<T> {
+    await this.#ended
+    this.#current = await this.#open()
+    return this.#current
   }
 }
 
@@ -117,7 +133,7 @@ export class Host {
     try {
       return await writer.pushMany(items, { signal })
     } catch (error) {
-      await this.#writer.endedBy(error, writer)
+      if (error !== signal.reason && isOver(error)) await this.#writer.end(writer)
       throw error
     }
   }
@@ -131,9 +147,14 @@ export class Host {
     try {
       return await use(supply)
     } catch (error) {
-      await this.#supply.endedBy(error, supply)
+      if (error !== signal.reason) await this.failed(supply, error)
       throw error
     }
+  }
+
+  /** Closes what hands out entries, if an error says that it can do so no more: what was not acknowledged is delivered again. */
+  async failed(supply: Supply, error: unknown): Promise<void> {
+    if (isOver(error) || supply.hasEnded) await this.#supply.end(supply)
   }
 
   /** @throws as `inspectRing` */

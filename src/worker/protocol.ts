@@ -21,8 +21,11 @@ export const VERSION = 1
 /** The field that tells a hello from the program's own messages. */
 const HELLO = 'shared-block-ring'
 
-/** Calls without an answer on one connection, at most; and items of one push. */
+/** Items without an answer on one connection, at most. */
 export const MAX_PENDING = 65_536
+
+/** Calls without an answer on one connection, at most: those items, each in a call of its own, and as many other calls. */
+export const MAX_CALLS: number = 2 * MAX_PENDING
 
 /** A `MessagePort`, as far as it is used here. */
 export interface RingPort {

@@ -3,7 +3,7 @@ import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Host, type HostedRing } from './host.ts'
 import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
-import { errorMessage, type Hello, helloOf, type RingPort, VERSION } from './protocol.ts'
+import { type Hello, helloOf, type RingPort, VERSION } from './protocol.ts'
 import { Session } from './session.ts'
 import { Share, type ShareChannel } from './share.ts'
 
@@ -45,7 +45,10 @@ const KINDS: OptionKinds<ServeRingOptions> = {
 
 /** A ring that is being served. */
 export interface RingServer extends AsyncDisposable {
-  /** Ends all connections, gives the roles back, and closes the device. Never fails; can be called again. */
+  /**
+   * Ends all connections, gives the roles back, and closes the device. What is being written is answered first; what waits is rejected with
+   * `RING_CLOSED`. Never fails; can be called again.
+   */
   close(): Promise<void>
 }
 
@@ -135,15 +138,14 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   let closed: Promise<void> | undefined
   const close = async (): Promise<void> => {
     scope.removeEventListener('message', listener)
-    const gone = errorMessage(new RingError('RING_CLOSED', 'The worker closed the ring', {}))
-    for (const session of [...sessions]) {
-      session.say({ gone })
-      session.end()
-    }
+    share?.stopAccepting()
+    const why = new RingError('RING_CLOSED', 'The worker closed the ring', {})
+    // What is being written is answered first: a page that was told that its push is not in the ring would push it again.
+    await Promise.all([...sessions].map((session) => session.close(why)))
     await host.close()
     // From here on another tab's worker may serve the ring.
     closing.abort()
-    share?.close(gone)
+    share?.close()
     const release = await held
     release?.()
   }

@@ -1,9 +1,10 @@
+import { RingError } from '../errors.ts'
 import type { Host } from './host.ts'
 import {
   type Answer,
   type EntryMessage,
   errorMessage,
-  MAX_PENDING,
+  MAX_CALLS,
   type Received,
   type Request,
   type RingPort,
@@ -12,13 +13,10 @@ import {
 } from './protocol.ts'
 import type { Delivery, Supply, WholeDelivery } from './supply.ts'
 
-type ReceiveRequest = Extract<Request, { readonly call: 'receive' }>
+/** Why a call ends whose page does not wait for it any more. */
+const STOPPED = Symbol('stopped')
 
-/** An entry that its page has, and where it goes back to. */
-interface Delivered {
-  readonly delivery: Delivery
-  readonly supply: Supply
-}
+type ReceiveRequest = Extract<Request, { readonly call: 'receive' }>
 
 /**
  * One page's calls, in the worker. When it ends, whatever ends it, what waits is stopped, and what the page did not acknowledge goes
@@ -32,9 +30,10 @@ export class Session {
   /** What stops each call under way. */
   readonly #stops = new Map<number, AbortController>()
   readonly #answering = new Set<Promise<void>>()
-  /** What the page has and has not acknowledged. */
-  readonly #delivered = new Map<number, Delivered>()
+  /** What the page has and has not acknowledged, all of it from `#supply`. */
+  readonly #delivered = new Map<number, Delivery>()
   readonly #ending = new AbortController()
+  #supply: Supply | undefined
   #entries = 0
   #isReceiving = false
 
@@ -67,28 +66,34 @@ export class Session {
     this.end()
   }
 
+  /** Ends it with an error that what waits is rejected with, once what is being written has its answer. */
+  async close(error: RingError): Promise<void> {
+    this.#port.onmessage = null
+    this.#stopCalls(error)
+    await Promise.all(this.#answering)
+    if (this.ending.aborted) return
+    this.say({ gone: errorMessage(error) })
+    this.end()
+  }
+
   /** Ends it. */
   end(): void {
     if (this.ending.aborted) return
     this.#ending.abort()
     this.#port.onmessage = null
     this.#port.close()
-    this.#stopCalls()
-    const delivered = [...this.#delivered.values()]
+    this.#stopCalls(STOPPED)
+    this.#supply?.takeBack([...this.#delivered.values()])
     this.#delivered.clear()
-    for (const supply of new Set(delivered.map((each) => each.supply))) {
-      const own = delivered.filter((each) => each.supply === supply)
-      supply.takeBack(own.map(({ delivery }) => delivery))
-    }
     this.#onEnd()
   }
 
   #hear(data: unknown): void {
     const request = requestOf(data)
     if (request === undefined) this.refuse('a message that is no call')
-    else if (request.call === 'stop') this.#stops.get(request.id)?.abort()
+    else if (request.call === 'stop') this.#stops.get(request.id)?.abort(STOPPED)
     else if (this.#stops.has(request.id)) this.refuse(`two calls of the number ${request.id}`)
-    else if (this.#stops.size >= MAX_PENDING) this.refuse(`more than ${MAX_PENDING} calls at once`)
+    else if (this.#stops.size >= MAX_CALLS) this.refuse(`more than ${MAX_CALLS} calls at once`)
     else {
       const answering = this.#answer(request)
       this.#answering.add(answering)
@@ -106,9 +111,7 @@ export class Session {
     try {
       answer = { id, value: await this.#do(request, stop.signal, transfer) }
     } catch (error) {
-      const { signal } = stop
-      const isStopped = signal.aborted && error === signal.reason
-      answer = isStopped ? { id, stopped: true } : { id, error: errorMessage(error) }
+      answer = error === STOPPED ? { id, stopped: true } : { id, error: errorMessage(error) }
     }
     this.#stops.delete(id)
     if (this.ending.aborted) return
@@ -145,12 +148,13 @@ export class Session {
     const room = (): number => Math.min(maxItems, this.#maxUnacked - this.#delivered.size)
     try {
       return await this.#host.withSupply(signal, async (supply) => {
+        this.#takeFrom(supply)
         const deliveries = await supply.take({ room, maxBytes }, signal)
         if (this.ending.aborted) {
           supply.takeBack(deliveries)
           throw signal.reason
         }
-        const entries = deliveries.map((delivery) => this.#deliver(delivery, supply, transfer))
+        const entries = deliveries.map((delivery) => this.#deliver(delivery, transfer))
         return { format: supply.reader.consumer.format, entries }
       })
     } finally {
@@ -158,10 +162,17 @@ export class Session {
     }
   }
 
-  #deliver(delivery: WholeDelivery, supply: Supply, transfer: ArrayBufferLike[]): EntryMessage {
+  /** What a reader handed out that has ended since is delivered again by this one: the page's former entries count no more. */
+  #takeFrom(supply: Supply): void {
+    if (this.#supply === supply) return
+    this.#supply = supply
+    this.#delivered.clear()
+  }
+
+  #deliver(delivery: WholeDelivery, transfer: ArrayBufferLike[]): EntryMessage {
     const { position, pushedAt, missed = 0 } = delivery.entry
     const entry = this.#entries++
-    this.#delivered.set(entry, { delivery, supply })
+    this.#delivered.set(entry, delivery)
     const { bytes: own } = delivery
     // Memory that holds only the item is handed over; an empty item may share its own with others.
     const isAlone = own.length > 0 && own.length === own.buffer.byteLength
@@ -172,15 +183,20 @@ export class Session {
   }
 
   async #acknowledge(entry: number): Promise<void> {
-    const delivered = this.#delivered.get(entry)
-    if (delivered === undefined) throw new RangeError(`the page has no entry ${entry}`)
-    const { delivery, supply } = delivered
+    const delivery = this.#delivered.get(entry)
+    const supply = this.#supply
+    if (delivery === undefined || supply === undefined) {
+      if (entry >= this.#entries) throw new RangeError(`the page has no entry ${entry}`)
+      const message = `The reader of entry ${entry} has ended; it is delivered again`
+      throw new RingError('RING_CLOSED', message, {})
+    }
     this.#delivered.delete(entry)
     try {
       await delivery.entry.ack()
     } catch (error) {
       if (this.ending.aborted) supply.takeBack([delivery])
-      else this.#delivered.set(entry, delivered)
+      else if (this.#supply === supply) this.#delivered.set(entry, delivery)
+      await this.#host.failed(supply, error)
       throw error
     }
     supply.serve()
@@ -189,11 +205,11 @@ export class Session {
   /** Stops what waits. When it resolves, every other call has its answer. */
   async #close(signal: AbortSignal): Promise<void> {
     const others = [...this.#answering]
-    this.#stopCalls(signal)
+    this.#stopCalls(STOPPED, signal)
     await Promise.all(others)
   }
 
-  #stopCalls(except?: AbortSignal): void {
-    for (const stop of this.#stops.values()) if (stop.signal !== except) stop.abort()
+  #stopCalls(reason: unknown, except?: AbortSignal): void {
+    for (const stop of this.#stops.values()) if (stop.signal !== except) stop.abort(reason)
   }
 }

@@ -1,12 +1,13 @@
 import type { WorkerLocks } from './locks.ts'
 import {
-  type ErrorMessage,
+  errorMessage,
   fieldsOf,
   type Hello,
   isCount,
   isName,
   MAX_PENDING,
   type RingPort,
+  workerLost,
 } from './protocol.ts'
 
 /** A `BroadcastChannel`. */
@@ -64,6 +65,7 @@ export class Share {
   /** Pages of other tabs that are served here. */
   readonly #pages = new Map<string, RingPort>()
   #leads = false
+  #accepts = true
 
   constructor(parts: ShareParts) {
     const { name, locks, closing } = parts
@@ -75,7 +77,7 @@ export class Share {
       closing.addEventListener('abort', () => resolve(), { once: true })
     })
     const lead = async (): Promise<void> => {
-      if (closing.aborted) return
+      if (closing.aborted || !this.#accepts) return
       this.#lead()
       await closed
     }
@@ -101,8 +103,14 @@ export class Share {
     this.#ask(id, relay)
   }
 
-  /** Ends it, and tells the pages of this tab why. */
-  close(gone: ErrorMessage): void {
+  /** Serves no more pages: those that ask now are served by who has the ring next. */
+  stopAccepting(): void {
+    this.#accepts = false
+  }
+
+  /** Ends it, and tells the pages of this tab, whose ring another tab's worker has. */
+  close(): void {
+    const gone = errorMessage(workerLost('The worker was closed'))
     this.#channel.onmessage = null
     this.#channel.close()
     for (const { hello } of this.#relays.values()) {
@@ -159,7 +167,12 @@ export class Share {
 
   /** Serves a page of another tab. */
   #accept(id: string, { version, lock }: Omit<Hello, 'port'>): void {
-    if (this.#pages.size >= MAX_PAGES) return
+    if (!this.#accepts) return
+    if (this.#pages.size >= MAX_PAGES) {
+      const gone = errorMessage(workerLost('The worker serves no more pages', `${MAX_PAGES} pages`))
+      this.#say({ to: id, data: { gone } })
+      return
+    }
     const port: RingPort = {
       onmessage: null,
       postMessage: (data) => this.#say({ to: id, data }),

@@ -1,5 +1,6 @@
+import { RingError } from '../errors.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
-import type { RingReader } from '../ring/queue/reader.ts'
+import { insideOf, type RingReader } from '../ring/queue/reader.ts'
 import { onAbort } from '../util/abort.ts'
 
 /** An entry that is in a page's hands, or on its way there. */
@@ -38,6 +39,7 @@ export class Supply {
   readonly #waiting = new Set<Waiter>()
   #isReading = false
   #isServing = false
+  #closed: RingError | undefined
 
   constructor(reader: RingReader) {
     this.reader = reader
@@ -48,6 +50,7 @@ export class Supply {
    * @throws as `RingReader.receiveMany`; the signal's reason: then none was taken
    */
   async take(limits: Limits, signal: AbortSignal): Promise<readonly WholeDelivery[]> {
+    if (this.#closed !== undefined) throw this.#closed
     let waiter: Waiter | undefined
     let listening = (): void => undefined
     try {
@@ -62,17 +65,22 @@ export class Supply {
     }
   }
 
+  /** Whether a write of acknowledgements failed for good: only another reader can go on. */
+  get hasEnded(): boolean {
+    return insideOf(this.reader).hasEnded()
+  }
+
   /** Takes entries back that were not acknowledged. */
   takeBack(deliveries: readonly Delivery[]): void {
     if (deliveries.length === 0) return
-    this.#ready = [...this.#ready, ...deliveries].sort((a, b) =>
-      a.entry.position < b.entry.position ? -1 : 1,
-    )
+    this.#putBack(deliveries)
     this.serve()
   }
 
-  /** Closes the reader: what waits is rejected with `RING_CLOSED`. */
+  /** Closes the reader: what waits is rejected with `RING_CLOSED`, also where nothing is being read for it. */
   close(): Promise<void> {
+    this.#closed ??= new RingError('RING_CLOSED', 'The reader was closed', {})
+    this.#fail(this.#closed)
     return this.reader.close()
   }
 
@@ -105,6 +113,12 @@ export class Supply {
     }
   }
 
+  #putBack(deliveries: readonly Delivery[]): void {
+    this.#ready = [...this.#ready, ...deliveries].sort((a, b) =>
+      a.entry.position < b.entry.position ? -1 : 1,
+    )
+  }
+
   /** Takes a call out of those that wait; undefined if it is settled already. */
   #settle(waiter: Waiter | undefined): Waiter | undefined {
     return waiter !== undefined && this.#waiting.delete(waiter) ? waiter : undefined
@@ -128,7 +142,7 @@ export class Supply {
         const bytes = delivery.bytes ?? (await this.reader.bytesOf(delivery.entry))
         if (bytes !== undefined) whole.push(Object.assign(delivery, { bytes }))
       } catch (error) {
-        this.#ready.unshift(...whole, ...deliveries.slice(index))
+        this.#putBack([...whole, ...deliveries.slice(index)])
         throw error
       }
     }

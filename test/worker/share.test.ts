@@ -97,6 +97,40 @@ test.each(['crashes', 'is closed'] as const)(
   },
 )
 
+test('a page whose own worker is closed is not told that its push is not in the ring', async () => {
+  await using tabs = new Tabs()
+  await tabs.page(tabs.worker('one'), 'one')
+  const second = tabs.worker('two')
+  const page = await tabs.page(second, 'two')
+  await page.push(item('a'))
+  let goOn = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const writing = new Promise<void>((resolve) => {
+    tabs.device.before = ({ operation }) => {
+      if (operation !== 'write') return undefined
+      resolve()
+      return held
+    }
+  })
+  const pushed = page.push(item('b'))
+  pushed.catch(() => undefined)
+  await writing
+  await second.server.close()
+  await expect(pushed).rejects.toMatchObject({ code: 'RING_WORKER_LOST' })
+  goOn()
+})
+
+test('a page that is one too many is told so', async () => {
+  await using tabs = new Tabs()
+  await tabs.page(tabs.worker('one'), 'one')
+  using channel = new DisposableChannel(`shared-block-ring:serves:${tabs.name}`)
+  for (let id = 0; id < 1024; id++) channel.say({ from: `page ${id}`, hello: { version: 1 } })
+  const connecting = tabs.page(tabs.worker('two'), 'two')
+  await expect(connecting).rejects.toMatchObject({ code: 'RING_WORKER_LOST' })
+})
+
 test('a page that asks while nobody has the ring is served by who has it next', async () => {
   await using tabs = new Tabs()
   let release = (): void => undefined

@@ -1,8 +1,10 @@
+import type { MessagePort } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { json } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, RingError } from '../../src/errors.ts'
 import { connectRing, serveRing } from '../../src/worker/index.ts'
-import { FakeLocks, item, LastingDevice, TestWorker, texts } from './worker.ts'
+import { MAX_CALLS } from '../../src/worker/protocol.ts'
+import { ClaimedDevice, FakeLocks, item, LastingDevice, TestWorker, texts } from './worker.ts'
 
 /** Whether a promise has settled, once all that is under way had its turn. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
@@ -125,6 +127,30 @@ test('a codec that takes its time lets no later push overtake', async () => {
   expect((await page.receiveMany()).map((entry) => entry.item)).toEqual(['a', 'b', 'c'])
 })
 
+test('neither a signal nor close waits for a codec that never finishes', async () => {
+  await using worker = new TestWorker()
+  const codec = {
+    name: 'stuck',
+    encode: (text: string) => (text === 'stuck' ? new Promise<never>(() => undefined) : item(text)),
+    decode: (bytes: Uint8Array) => bytes,
+  }
+  const page = await connectRing(worker.target, { codec })
+  const stop = new AbortController()
+  const stuck = page.push('stuck', { signal: stop.signal })
+  const later = page.push('later')
+  expect(await isSettled(stuck)).toBe(false)
+  stop.abort(new Error('enough'))
+  await expect(stuck).rejects.toThrow('enough')
+  await later
+  const closed = [page.push('stuck'), page.push('after it')]
+  const results = Promise.allSettled(closed)
+  expect(await isSettled(results)).toBe(false)
+  await page.close()
+  const refused = { status: 'rejected', reason: expect.objectContaining({ code: 'RING_CLOSED' }) }
+  expect(await results).toEqual([refused, refused])
+  expect(texts(await (await worker.page()).receiveMany())).toEqual(['later'])
+})
+
 test('errors cross with their type, code and details', async () => {
   const open = async (): Promise<never> => {
     const cause = new RangeError('of a reason')
@@ -173,6 +199,52 @@ test('a writer that is over is replaced, and what it had not written is rejected
   worker.device.before = () => undefined
   await page.push(item('d'))
   expect(texts(await page.receiveMany())).toEqual(['a', 'd'])
+})
+
+test('a reader that is over is replaced, also for a page with as many entries as it may have', async () => {
+  await using worker = new TestWorker({ maxUnacked: 2 })
+  const page = await worker.page()
+  await page.pushMany(['a', 'b', 'c'].map(item))
+  const [a, b] = await page.receiveMany()
+  const waiting = page.receiveMany()
+  waiting.catch(() => undefined)
+  expect(await isSettled(waiting)).toBe(false)
+  worker.device.before = ({ operation }) => {
+    if (operation !== 'read') throw new BlockError('BLOCK_IO', 'broken', { device: 'x' })
+  }
+  await expect(a?.ack()).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  worker.device.before = () => undefined
+  await expect(waiting).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  const again = await page.receiveMany()
+  expect(texts(again)).toEqual(['a', 'b'])
+  // What the former reader delivered cannot be acknowledged, and does not count any more.
+  await expect(b?.ack()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await Promise.all(again.map(({ ack }) => ack()))
+  expect(texts(await page.receiveMany())).toEqual(['c'])
+})
+
+test('a role that takes time to be given back is not taken before', async () => {
+  await using worker = new TestWorker({}, new ClaimedDevice())
+  const [one, two] = [await worker.page(), await worker.page()]
+  await one.push(item('a'))
+  worker.device.before = ({ operation }) => {
+    if (operation !== 'read') throw new BlockError('BLOCK_IO', 'broken', { device: 'x' })
+  }
+  await expect(one.push(item('b'))).rejects.toMatchObject({ code: 'BLOCK_IO' })
+  worker.device.before = () => undefined
+  const pushes = [one.push(item('c'))]
+  pushes[0]?.catch(() => undefined)
+  for (let turns = 0; turns < 20; turns++) {
+    const pushed = two.push(item('d'))
+    pushed.catch(() => undefined) // It is looked at below.
+    pushes.push(pushed)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const results = await Promise.allSettled(pushes)
+  const refused = results.flatMap((each) => (each.status === 'rejected' ? each.reason.code : []))
+  // Which page's push finds out is up to the ports; all others have the next writer.
+  expect(new Set(refused)).toEqual(new Set(['RING_POISONED']))
+  expect(refused.length).toBeLessThan(20)
 })
 
 test.each(['is closed', 'crashes'] as const)(
@@ -231,6 +303,46 @@ test('a server that is closed says so, and gives the roles back', async () => {
   await using next = new TestWorker({}, worker.device)
   expect(texts([await (await next.page()).receive()])).toEqual(['a'])
   await worker[Symbol.asyncDispose]()
+})
+
+test('a server that is closed answers the push that is being written, and rejects the others', async () => {
+  const worker = new TestWorker()
+  const page = await worker.page()
+  await page.push(item('a'))
+  let goOn = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  worker.device.before = ({ operation }) => (operation === 'write' ? held : undefined)
+  const written = page.push(item('written'))
+  expect(await isSettled(written)).toBe(false)
+  const queued = page.push(item('queued'))
+  expect(await isSettled(queued)).toBe(false)
+  const closing = worker.server.close()
+  await expect(queued).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  expect(await isSettled(written)).toBe(false)
+  goOn()
+  await written
+  await closing
+  await expect(page.stats()).rejects.toMatchObject({ code: 'RING_CLOSED' })
+  await using next = new TestWorker({}, worker.device)
+  expect(texts(await (await next.page()).receiveMany())).toEqual(['a', 'written'])
+  await worker[Symbol.asyncDispose]()
+})
+
+test('a server gives its lock back though the device fails to close', async () => {
+  class Stubborn extends LastingDevice {
+    override async disconnect(): Promise<void> {
+      throw new BlockError('BLOCK_IO', 'broken', { device: 'x' })
+    }
+  }
+  const locks = new FakeLocks()
+  await using worker = new TestWorker({ locks: locks.of('worker') }, new Stubborn())
+  const page = await worker.page({ locks: locks.of('page') })
+  await page.push(item('a'))
+  await worker.server.close()
+  // The page learns of it in either way.
+  await expect(page.push(item('b'))).rejects.toThrow(RingError)
 })
 
 test('a signal ends the waiting: then nothing was pushed, and no entry is lost', async () => {
@@ -299,6 +411,26 @@ test('what waits is bounded on both sides', async () => {
   expect(await isSettled(waiting)).toBe(false)
   await entries[1]?.ack()
   expect(texts(await waiting)).toEqual(['c'])
+})
+
+test('a page has no more calls without an answer than its worker takes', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const calls: unknown[] = []
+  port2.addEventListener('message', (event) => {
+    const { port } = (event as MessageEvent).data as { readonly port: MessagePort }
+    port.on('message', ({ id, call }: { readonly id: number; readonly call: string }) => {
+      if (calls.push(call) === 1 || call === 'close') port.postMessage({ id, value: undefined })
+    })
+  })
+  port2.start()
+  const page = await connectRing(port1)
+  const waiting = Array.from({ length: MAX_CALLS }, () => page.stats())
+  await expect(waiting.at(-1)).rejects.toMatchObject({ code: 'RING_OVERLOADED' })
+  const results = Promise.allSettled(waiting)
+  await page.close()
+  expect((await results).every(({ status }) => status === 'rejected')).toBe(true)
+  expect(calls).toHaveLength(MAX_CALLS + 1)
+  port1.close()
 })
 
 test('options are checked before anything happens', async () => {

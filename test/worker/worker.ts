@@ -1,4 +1,6 @@
+import type { BlockClaim } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
+import { BlockError } from '../../src/errors.ts'
 import {
   type ConnectRingOptions,
   type ConnectTarget,
@@ -66,6 +68,26 @@ export class LastingDevice extends HookedDevice {
 
   override async disconnect(): Promise<void> {
     // The memory stays.
+  }
+}
+
+/** A device whose claims take time to be given back, as those of a file do. */
+export class ClaimedDevice extends LastingDevice {
+  readonly #claimed = new Set<string>()
+
+  override async claim(role: string): Promise<BlockClaim> {
+    if (this.#claimed.has(role)) {
+      throw new BlockError('BLOCK_CLAIMED', `${role} is taken`, { device: this.name })
+    }
+    this.#claimed.add(role)
+    return {
+      release: async () => {
+        for (let turns = 0; turns < 10; turns++) {
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        this.#claimed.delete(role)
+      },
+    }
   }
 }
 
