@@ -94,7 +94,10 @@ export class Share {
     const id = crypto.randomUUID()
     const relay: Relay = { hello, waiting: [] }
     this.#relays.set(id, relay)
-    this.#parts.onEnd(hello, () => this.#relays.delete(id))
+    this.#parts.onEnd(hello, () => {
+      // If it is served here meanwhile, its session ends it.
+      if (this.#relays.delete(id)) endPort(hello.port)
+    })
     hello.port.onmessage = ({ data }) => {
       const { waiting } = relay
       if (waiting === undefined) this.#say({ from: id, data })
@@ -114,9 +117,8 @@ export class Share {
     this.#channel.onmessage = null
     this.#channel.close()
     for (const { hello } of this.#relays.values()) {
-      hello.port.onmessage = null
       hello.port.postMessage({ gone }, [])
-      hello.port.close()
+      endPort(hello.port)
     }
     this.#relays.clear()
   }
@@ -181,6 +183,12 @@ export class Share {
     this.#pages.set(id, port)
     this.#parts.serve({ version, lock, port })
   }
+}
+
+/** What comes after this is heard by nobody. */
+function endPort(port: RingPort): void {
+  port.onmessage = null
+  port.close()
 }
 
 function saidOf(heard: unknown): Said | undefined {

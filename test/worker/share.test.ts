@@ -122,6 +122,21 @@ test('a page whose own worker is closed is not told that its push is not in the 
   goOn()
 })
 
+test('what a page says after its end is heard by nobody, also once its worker is closed', async () => {
+  await using tabs = new Tabs()
+  await tabs.page(tabs.worker('one'), 'one')
+  const second = tabs.worker('two')
+  const page = await tabs.page(second, 'two')
+  await page.push(item('a'))
+  tabs.locks.crash('page of two')
+  // By then the worker has heard of it.
+  await tabs.page(second, 'another')
+  const late = [page.push(item('b')), page.stats()]
+  const results = Promise.allSettled(late)
+  await second.server.close()
+  expect((await results).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+})
+
 test('a page that is one too many is told so', async () => {
   await using tabs = new Tabs()
   await tabs.page(tabs.worker('one'), 'one')
