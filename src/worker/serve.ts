@@ -3,7 +3,7 @@ import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Host, type HostedRing } from './host.ts'
 import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
-import { type Hello, helloOf, type RingPort, VERSION } from './protocol.ts'
+import { type Hello, helloOf, type RingPort, VERSION, workerLost } from './protocol.ts'
 import { Session } from './session.ts'
 import { Share, type ShareChannel } from './share.ts'
 
@@ -91,7 +91,8 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   }
   const host = new Host(options)
   const closing = new AbortController()
-  const sessions = new Set<Session>()
+  /** The pages that are served, and what each is told when the server is closed. */
+  const sessions = new Map<Session, RingError>()
   const lock = locks === undefined ? undefined : newLockName('worker')
   const held =
     locks === undefined || lock === undefined ? undefined : hold(locks, lock).catch(() => undefined)
@@ -104,10 +105,10 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   const onEnd = ({ lock: pageLock }: Hello, signal: AbortSignal, ended: () => void): void => {
     if (locks !== undefined && pageLock !== undefined) onceFree(locks, pageLock, signal, ended)
   }
-  const serve = (hello: Hello): void => {
+  const serve = (hello: Hello, whenClosed: RingError): void => {
     const { port, version } = hello
     const session = new Session(port, host, maxUnacked, () => sessions.delete(session))
-    sessions.add(session)
+    sessions.set(session, whenClosed)
     if (version !== VERSION) {
       session.refuse(`a page of another version (${version})`)
       return
@@ -119,7 +120,10 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
     sharedAs === undefined || locks === undefined
       ? undefined
       : new Share({
-          ...{ name: sharedAs, locks, serve, closing: closing.signal },
+          ...{ name: sharedAs, locks, closing: closing.signal },
+          serve: (hello) => serve(hello, closed()),
+          // Another worker has the ring next: such a page connects again.
+          serveOther: (hello) => serve(hello, workerLost('The worker of another tab was closed')),
           channel: (name) => new BroadcastChannel(name) as unknown as ShareChannel,
           onEnd: (hello, ended) => {
             void welcome(hello.port, closing.signal)
@@ -129,19 +133,18 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   const listener = (event: object): void => {
     const hello = 'data' in event ? helloOf(event.data) : undefined
     if (hello === undefined) return
-    if (share === undefined) serve(hello)
+    if (share === undefined) serve(hello, closed())
     else share.connect(hello)
   }
   scope.addEventListener('message', listener)
   scope.start?.()
 
-  let closed: Promise<void> | undefined
+  let ended: Promise<void> | undefined
   const close = async (): Promise<void> => {
     scope.removeEventListener('message', listener)
     share?.stopAccepting()
-    const why = new RingError('RING_CLOSED', 'The worker closed the ring', {})
     // What is being written is answered first: a page that was told that its push is not in the ring would push it again.
-    await Promise.all([...sessions].map((session) => session.close(why)))
+    await Promise.all([...sessions].map(([session, why]) => session.close(why)))
     await host.close()
     // From here on another tab's worker may serve the ring.
     closing.abort()
@@ -150,8 +153,12 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
     release?.()
   }
   const closeOnce = (): Promise<void> => {
-    closed ??= close()
-    return closed
+    ended ??= close()
+    return ended
   }
   return { close: closeOnce, [Symbol.asyncDispose]: closeOnce }
+}
+
+function closed(): RingError {
+  return new RingError('RING_CLOSED', 'The worker closed the ring', {})
 }

@@ -42,8 +42,10 @@ interface ShareParts {
   readonly name: string
   readonly locks: WorkerLocks
   readonly channel: (name: string) => ShareChannel
-  /** Serves a page here. */
+  /** Serves a page of this tab here. */
   readonly serve: (hello: Hello) => void
+  /** Serves a page of another tab here. */
+  readonly serveOther: (hello: Hello) => void
   /** Calls back when a page has ended. */
   readonly onEnd: (hello: Hello, ended: () => void) => void
   /** Aborted when the server is closed. */
@@ -181,7 +183,7 @@ export class Share {
       close: () => this.#pages.delete(id),
     }
     this.#pages.set(id, port)
-    this.#parts.serve({ version, lock, port })
+    this.#parts.serveOther({ version, lock, port })
   }
 }
 
