@@ -3,6 +3,7 @@ import type { BlockInfo, WriteOptions } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { CheckedBlockDevice } from '../../src/block/wrap/checked.ts'
 import { ForwardingBlockDevice } from '../../src/block/wrap/forward.ts'
+import { settle } from '../helpers/fake-clock.ts'
 
 const S = 512
 
@@ -50,9 +51,6 @@ class Unchecked extends ForwardingBlockDevice {
     if (this.slow) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 }
-
-/** Lets requests get to the wrapped device. */
-const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))
 
 test('nothing wrong reaches the wrapped device', async () => {
   const inner = new Unchecked()

@@ -417,23 +417,29 @@ describe('holes', () => {
 })
 
 describe('watch', () => {
+  /** Writes again and again, until somebody has heard of it. */
+  async function writeUntil(device: FileBlockDevice, isHeard: () => boolean): Promise<void> {
+    while (!isHeard()) {
+      await device.write(0, [device.allocate(4096)])
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
   test('hears of writes by others, until it is closed', async () => {
     const device = await create(8192)
     const other = await open({ direct: true })
     let hints = 0
     const watch = device.watch(() => hints++)
-    await expect
-      .poll(async () => {
-        await other.write(0, [other.allocate(4096)])
-        return hints
-      })
-      .toBeGreaterThan(0)
+    await writeUntil(other, () => hints > 0)
     watch.close()
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    const before = hints
-    await other.write(0, [other.allocate(4096)])
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(hints).toBe(before)
+    let witnessed = 0
+    const witness = other.watch(() => witnessed++)
+    // What was under way to the first one has come when another hears of a later write.
+    await writeUntil(other, () => witnessed > 0)
+    const before = { hints, witnessed }
+    await writeUntil(other, () => witnessed > before.witnessed)
+    witness.close()
+    expect(hints).toBe(before.hints)
   })
 
   test('that cannot begin only brings no hints', async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
@@ -6,6 +5,7 @@ import { BlockError } from '../../src/errors.ts'
 import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
 import { readLeases } from '../../src/ring/access/lease.ts'
 import { verifyRing } from '../../src/ring/maintenance/index.ts'
+import { FakeClock } from '../helpers/fake-clock.ts'
 import { deviceBytes, hex } from '../helpers/golden.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { append, attachProducer, ringDevice } from '../helpers/ring.ts'
@@ -92,15 +92,20 @@ describe('creating a ring', () => {
   test('by two at once makes one ring, and does not touch what is pushed by then', async () => {
     const memory = new MemoryBlockDevice({ sizeSectors: 8 })
     const slow = new HookedDevice(memory)
+    const clock = new FakeClock()
+    const order: string[] = []
     let second: Promise<boolean> | undefined
     slow.before = async ({ operation, sector }) => {
       if (operation !== 'write' || sector !== 1) return
       // The first found no ring, and is held up here: the second must not create one meanwhile.
-      second = Producer.create(memory, { format: 1 })
-      expect(await Promise.race([second, sleep(50, 'waiting')])).toBe('waiting')
+      second = Producer.create(memory, { format: 1, clock }).finally(() => order.push('second'))
+      await clock.advance(50)
+      order.push('first')
     }
     expect(await Producer.create(slow, { format: 1 })).toBe(true)
+    await clock.advance(1000)
     expect(await second).toBe(false)
+    expect(order).toEqual(['first', 'second'])
   })
 
   test('puts the pointers on stable storage before the magic', async () => {

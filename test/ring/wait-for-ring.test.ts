@@ -59,9 +59,12 @@ test('a ring that is being created is waited for, write by write; one that stays
 
 test('its signal ends the waiting', async () => {
   const stop = new AbortController()
-  const opening = RingReader.open(blank(), { waitForRing: true, signal: stop.signal })
+  const clock = new FakeClock()
+  const opening = RingReader.open(blank(), { waitForRing: true, signal: stop.signal, clock })
   const reason = new Error('not today')
-  setTimeout(() => stop.abort(reason), 5)
+  await clock.advance(5)
+  expect(clock.sleepers).toBe(1)
+  stop.abort(reason)
   await expect(opening).rejects.toBe(reason)
 })
 

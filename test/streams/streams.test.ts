@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { text } from '../../src/codec/index.ts'
 import { inspectRing } from '../../src/ring/access/attach.ts'
@@ -9,7 +8,9 @@ import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { toReadable, toWritable } from '../../src/streams/node.ts'
 import { pipeTo, toReadableStream, toWritableStream } from '../../src/streams/web.ts'
+import { deferred } from '../../src/util/deferred.ts'
 import { collect } from '../helpers/collect.ts'
+import { settle } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 import { smallRing } from '../helpers/ring.ts'
 
@@ -94,7 +95,9 @@ describe('web streams', () => {
       sink.closed.catch(() => undefined)
       for (let n = 0; n < 2000; n++) sink.write('x'.repeat(60)).catch(() => undefined)
       if (closing) sink.close().catch(() => undefined)
-      await sleep(5)
+      await settle()
+      // A write waits for the pushes before it.
+      expect([writer.blocked, writer.waitingBytes > 50_000]).toEqual([true, true])
       await sink.abort(new Error('enough'))
     }
   })
@@ -124,12 +127,18 @@ describe('web streams', () => {
     await using writer = await RingWriter.open(device, { codec: text })
     await writer.pushMany(['a', 'b'])
     await using reader = await RingReader.open(device, { codec: text })
-    device.before = ({ operation }) => (operation === 'read' ? sleep(30) : undefined)
+    const begun = deferred<void>()
+    const finish = deferred<void>()
+    device.before = () => {
+      begun.resolve()
+      return finish.promise
+    }
     const entries = toReadableStream(reader).getReader()
     entries.read().catch(() => undefined)
-    await sleep(10)
+    await begun.promise
     await entries.cancel()
-    await sleep(40)
+    finish.resolve()
+    await settle()
     expect((await reader.receive()).item).toBe('a')
   })
 })
