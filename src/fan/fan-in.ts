@@ -48,7 +48,7 @@ export class FanIn<Out> implements AsyncDisposable {
   readonly #members = new Set<RingReader<Out>>()
   /** Those that are members no more, and are not given back yet. */
   readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
-  /** Of each ring, what it has ready: once somebody receives. */
+  /** What each ring has ready, from the first `receive` on. */
   readonly #supplies = new Map<RingReader<Out>, Supply<Out>>()
   /** Those that have something, in the order of their turns. */
   readonly #ready = new Fifo<Supply<Out>>()
@@ -156,7 +156,7 @@ export class FanIn<Out> implements AsyncDisposable {
     if (this.#work !== undefined) throw new TypeError('this fan-in is processing already')
     const work = new Work(handler, options, (error, reader) => this.#workFailed(error, reader))
     this.#work = work
-    // Nothing comes to those who wait: they are told so.
+    // Pending receives get nothing any more, so they wake up and reject.
     this.#wakeAll()
     const listening = onAbort(this.#closing.signal, () => work.fail(this.#closing.signal.reason))
     try {

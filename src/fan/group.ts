@@ -33,14 +33,14 @@ export interface GroupOptions<Out> {
    * there yet is looked for again and again. Once the `signal` is aborted, no more rings are taken.
    */
   readonly reader?: ReaderOptions<Out>
-  /** How often it looks who is in the group, in milliseconds. Default 500. */
+  /** How often it checks which members are in the group, in milliseconds. Default 500. */
   readonly checkMs?: number
   /** Called when this program has a ring. */
   readonly onTaken?: (reader: RingReader<Out>) => void
   /** Called when it has given one back. */
   readonly onReleased?: (device: BlockDevice) => void
   /**
-   * Called when a ring cannot be opened, but for one that somebody else has, and when it fails; it is tried again after 5 s. After a
+   * Called when a ring fails, or fails to open for another reason than that another member has it; it is retried after 5 s. After a
    * `CodecError` of `receive` the ring goes on after that item. Default: `receive` throws that error, and any other ends the group.
    */
   readonly onFailed?: (error: unknown, device: BlockDevice) => void
@@ -83,7 +83,7 @@ export async function joinGroup<Out = Uint8Array>(
   return new Group(devices, seats, options)
 }
 
-/** How many rings a member is to have: all together have all, and nobody two more than another. */
+/** How many rings a member should have: the shares add up to all rings, and differ by one at most. */
 export function shareOf(rings: number, { members, rank }: Seating): number {
   return Math.floor(rings / members) + (rank < rings % members ? 1 : 0)
 }
@@ -227,7 +227,7 @@ export class Group<Out> implements AsyncDisposable {
   /** Gives back what is more than its share, and takes what is missing. */
   #divide(): void {
     for (const [device, reader] of this.#kept()) {
-      // Its program has closed it, and so it is nobody's.
+      // The program has closed the reader, so no member has the ring.
       if (insideOf(reader).closing.aborted) this.#releasing.set(device, this.#drop(device, reader))
     }
     for (const [device, reader] of this.#kept().slice(this.#share)) {
@@ -284,7 +284,7 @@ export class Group<Out> implements AsyncDisposable {
     } finally {
       end()
     }
-    // It left meanwhile: nobody was told that it has this one.
+    // The member has left since, and `onTaken` was not called for this ring.
     if (this.#closing.signal.aborted) return reader.close()
     this.#held.set(device, reader)
     this.#fan.add(reader)

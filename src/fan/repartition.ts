@@ -29,8 +29,8 @@ const KINDS: OptionKinds<RepartitionOptions<never>> = {
 }
 
 /**
- * Moves what waits in the rings of one partitioning into those of another, each item to the partition of its key: for another number of
- * partitions. Nobody else may push or receive meanwhile: it takes both roles of the old rings, and the producer's of the new ones, which
+ * Moves the unacknowledged items from the rings of one partitioning into those of another, each item to the partition of its key: for another number of
+ * partitions. No other program may push or receive until it resolves: it takes both roles of the old rings, and the producer's of the new ones, which
  * have to exist. Items of a key keep their order, if nothing was pushed to the new rings before. An item is acknowledged in the old ring
  * once it is durable in the new one: an interrupted call loses nothing, and called again it goes on, moving its last batch twice at most.
  * @returns how many items were moved
@@ -77,7 +77,7 @@ export async function repartition<Out = Uint8Array>(
     }
     let moved = 0
     for (const device of old) {
-      // Nobody pushes here any more; while a ring is suspended, nobody can.
+      // Keeps other producers out; a suspended ring has none anyway.
       const attached = await Producer.attach(device, waiting)
       if (attached.status === 'attached') opened.push(attached.producer)
       const reader = await open(RingReader.open(device, waiting))

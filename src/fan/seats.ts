@@ -2,10 +2,10 @@ import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { isBlockError } from '../errors.ts'
 import { keptKeyOf } from '../ring/shared/key.ts'
 
-/** Members of a group on one machine, at most: each look asks for every seat. */
+/** The most members of a group on one machine: each check asks for every seat. */
 export const SEATS = 32
 
-/** Who is in a group, as one member sees it. */
+/** The members of a group, as one of them sees it. */
 export interface Seating {
   readonly members: number
   /** How many members have a seat before this one's. */
@@ -44,7 +44,7 @@ export class Seats {
     throw new RangeError(`a group has at most ${SEATS} members, and ${this.#device.name} has these`)
   }
 
-  /** Looks who is there. All seats are asked at once: a member that stands still takes a second to be given up on. */
+  /** Counts the members. Asks all seats in parallel, because a stalled member takes a second to time out. */
   async look(): Promise<Seating> {
     const own = this.#own?.number
     const numbers = Array.from({ length: SEATS }, (_, number) => number)

@@ -12,7 +12,7 @@ const DROP_AFTER_MS = 10_000
 export type WhenSlow =
   /** They wait for it. */
   | 'wait'
-  /** Its ring gives up its oldest items, and waits for nobody: only of a ring that was made so (`onFull: 'overwrite'`). */
+  /** Its ring overwrites its oldest items and blocks no other branch; the ring must have been created with `onFull: 'overwrite'`. */
   | 'overwrite'
   /** After `dropAfterMs` they go on without it, and `onDropped` is told. */
   | 'drop'

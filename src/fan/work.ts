@@ -7,7 +7,7 @@ import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/hand
 import { insideOf, type RingReader } from '../ring/queue/reader.ts'
 import { onAbort } from '../util/abort.ts'
 
-/** What is told of a ring whose items can be handled no longer: also of one whose reader was closed. */
+/** Called when the items of a ring can no longer be handled, also because its reader was closed. */
 type OnFailed<Out> = (error: unknown, reader: RingReader<Out>) => void
 
 /** A ring whose items are handled. */
@@ -106,7 +106,7 @@ export class Work<Out> {
   }
 
   #ringEnded(reader: RingReader<Out>, worked: Worked): void {
-    // Who is told of a failure may have added the ring again.
+    // The callback may have added the ring again.
     if (this.#rings.get(reader) === worked) this.#rings.delete(reader)
     this.#running--
     this.#check()
