@@ -17,7 +17,7 @@ export function gapsOf({ rings, poolBytes }: Directory): readonly Gap[] {
   return gaps
 }
 
-/** The smallest of the gaps with room for so many bytes; undefined if there is none. */
+/** The smallest gap with room for this many bytes; undefined if none is large enough. */
 export function gapFor(directory: Directory, bytes: number): Gap | undefined {
   return gapsOf(directory)
     .filter((gap) => gap.bytes >= bytes)

@@ -38,7 +38,7 @@ export function contradictory(device: string, offset: number): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The two copies of the directory of the pool on ${device} contradict each other: both are valid, and of the same generation or of two ` +
-      'pools. Two hosts may have changed it at once. Nothing was changed; keep a copy of the device, and overwrite the wrong copy with zeroes',
+      'pools. Two hosts may have changed it at the same time. Nothing was changed; keep a copy of the device, and overwrite the wrong copy with zeroes',
     {
       device,
       field: 'directory',
@@ -111,7 +111,7 @@ export function ringRemoved(device: string): RingError {
 export function notEmpty(device: string, ring: string, why: string): RingError {
   return new RingError(
     'RING_NOT_EMPTY',
-    `${device}#${ring} ${why}; it was not removed. To remove it all the same: sbr pool remove ${shellWord(device)} ${shellWord(ring)} --force`,
+    `${device}#${ring} ${why}; it was not removed. To remove it anyway: sbr pool remove ${shellWord(device)} ${shellWord(ring)} --force`,
     { device },
   )
 }

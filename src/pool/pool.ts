@@ -38,7 +38,7 @@ import { wipe } from './wipe.ts'
 
 const leases = new Lazy(() => import('./lease.ts'))
 
-/** Who changes a pool has this role of its device meanwhile. */
+/** The role on the pool's device that is held during each change. */
 const POOL_ROLE = 'pool'
 
 const POOL_KINDS: OptionKinds<PoolOptions> = { client: 'string', lease: 'object', clock: 'object' }
@@ -185,8 +185,8 @@ export class Pool {
   }
 
   /**
-   * Frees the lease of the directory, if a host holds it that is gone for good. If it is alive, two hosts may change the pool at once, and
-   * damage it: so make sure.
+   * Frees the lease of the directory from a host that is gone for good. Make sure of that: if it is alive, both hosts may change the pool
+   * at the same time and damage it.
    * @returns what the lease was before; if it was free, nothing is written
    * @throws {BlockError} `BLOCK_CLAIMED`: a program on this machine changes the pool
    */

@@ -14,7 +14,7 @@ import type { RemoveRingOptions } from './types.ts'
 
 const leases = new Lazy(() => import('./lease.ts'))
 
-/** Who removes a ring, and how. */
+/** The client that removes a ring, and its options. */
 interface Remover extends RemoveRingOptions {
   /** The name of the pool's device, and of the ring. */
   readonly device: string
@@ -25,7 +25,7 @@ interface Remover extends RemoveRingOptions {
 }
 
 /**
- * Takes all roles of a ring, so that nobody has one while it is removed.
+ * Takes all roles of a ring, so that no other program has one while it is removed.
  * @returns what gives them back
  * @throws {BlockError} `BLOCK_CLAIMED`
  * @throws {RingError} `RING_LEASED`; `RING_NOT_EMPTY` without `discardItems`

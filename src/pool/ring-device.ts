@@ -12,7 +12,7 @@ import type { DirectoryEntry } from '../ring/format2/disk/directory.ts'
 import type { PoolDirectory } from './directory.ts'
 import { ringRemoved } from './errors.ts'
 
-/** The roles that whoever removes a ring takes first: nobody else has one meanwhile. */
+/** Removing a ring takes all of these roles first, so no other program has one during the removal. */
 export const ROLES_OF_RING = ['creator', 'produce', 'producer', 'consumer'] as const
 
 /**

@@ -36,7 +36,7 @@ const MAX_WORKERS = 2
 const GONE = 'The worker has ended'
 const MISHEARD = 'The worker said something else than an answer'
 
-/** Who is asked for a connection: a `Worker`, or a port whose other end a worker serves. */
+/** Where to connect: a `Worker`, or a port whose other end a worker serves. */
 export interface ConnectTarget {
   /** Typed so that each runtime's own is one. */
   postMessage(message: unknown, transfer: never[]): void
@@ -183,7 +183,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   async pushMany(items: readonly In[], { signal }: WaitingOptions = {}): Promise<Position> {
     signal?.throwIfAborted()
     if (this.#ended !== undefined) throw this.#ended
-    // At once, because what counts are the items at the call; the copies are handed over to the worker.
+    // Encoded before any wait, because the items count as they are at the call; the copies are transferred to the worker.
     const encoded = encodeItems(this.#codec, items, copyOf)
     if (encoded instanceof Promise) encoded.catch(() => undefined) // It is awaited below, but perhaps only later.
     const { answer } = await this.#pushing.run(async () => {
@@ -463,7 +463,7 @@ function closed(): RingError {
   return new RingError('RING_CLOSED', 'The connection was closed', {})
 }
 
-/** Memory that can be handed over: nobody else has it, and the item is all that is in it. */
+/** Memory that can be transferred: it has no other user, and contains only the item. */
 function copyOf(item: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(item)
 }

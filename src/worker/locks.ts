@@ -14,7 +14,7 @@ export function locksHere(): WorkerLocks | undefined {
   return navigator?.locks
 }
 
-/** A name for a lock that nobody else has. */
+/** A unique name for a lock. */
 export function newLockName(whose: 'page' | 'worker'): string {
   return `shared-block-ring:${whose}:${crypto.randomUUID()}`
 }
@@ -38,7 +38,7 @@ export async function hold(locks: WorkerLocks, name: string): Promise<() => void
   return release
 }
 
-/** Calls back once nobody holds a lock any more, unless the signal is aborted before. */
+/** Calls back when a lock is free, unless the signal is aborted before. */
 export function onceFree(
   locks: WorkerLocks,
   name: string,

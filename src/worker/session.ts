@@ -19,8 +19,8 @@ const STOPPED = Symbol('stopped')
 type ReceiveRequest = Extract<Request, { readonly call: 'receive' }>
 
 /**
- * One page's calls, in the worker. When it ends, whatever ends it, what waits is stopped, and what the page did not acknowledge goes
- * to another page.
+ * One page's calls, in the worker. When it ends, for whatever reason, its pending calls are stopped, and entries that the page did not
+ * acknowledge go to another page.
  */
 export class Session {
   readonly #port: RingPort
@@ -202,7 +202,7 @@ export class Session {
     supply.serve()
   }
 
-  /** Stops what waits. When it resolves, every other call has its answer. */
+  /** Stops the pending calls. When it resolves, all other calls are answered. */
   async #close(signal: AbortSignal): Promise<void> {
     const others = [...this.#answering]
     this.#stopCalls(STOPPED, signal)

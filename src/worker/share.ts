@@ -17,14 +17,14 @@ export interface ShareChannel {
   close(): void
 }
 
-/** Pages of other tabs that a worker serves at once. */
+/** The most pages of other tabs that a worker serves. */
 const MAX_PAGES = 1024
 
 /** What the workers of a shared ring say to each other. Every script of the origin hears it, and can say the same. */
 type Said =
   /** This worker serves the ring from now on. */
   | { readonly leads: true }
-  /** A page asks whoever serves it for a connection. */
+  /** A page asks the serving worker for a connection. */
   | { readonly from: string; readonly hello: Omit<Hello, 'port'> }
   /** What a page says, and what it is told. */
   | { readonly from: string; readonly data: unknown }
@@ -33,7 +33,7 @@ type Said =
 /** A page of this tab, whose messages another tab's worker answers. */
 interface Relay {
   readonly hello: Hello
-  /** What it said before somebody answered; undefined once somebody has. */
+  /** Its messages before the first answer; undefined after it. */
   waiting: unknown[] | undefined
 }
 
@@ -54,7 +54,7 @@ interface ShareParts {
 
 /**
  * One ring for all tabs of an origin, each of which has a worker that could serve it: the one that holds a Web Lock does. The others pass
- * on what their pages say, over a `BroadcastChannel`; a page learns of the end of whoever serves it by that worker's own lock.
+ * on what their pages say, over a `BroadcastChannel`; a page learns by the serving worker's own lock that it has ended.
  *
  * ```
  *  page --port--> worker of its tab --channel--> worker with the ring
@@ -131,7 +131,7 @@ export class Share {
 
   #lead(): void {
     this.#leads = true
-    // Those that somebody else served learn of its end by its lock.
+    // Pages that another worker served learn of its end by its lock.
     for (const [id, { hello, waiting }] of this.#relays) {
       if (waiting === undefined) continue
       this.#relays.delete(id)
