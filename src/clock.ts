@@ -1,6 +1,6 @@
 import { onAbort } from './util/abort.ts'
 
-/** The longest time of a timer, 24 days, in milliseconds: a longer one fires at once. */
+/** The longest time of a timer, 24 days, in milliseconds: a longer one fires immediately. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1
 
 /** Time, as the protocol sees it; injected, so that a simulator can own it. */

@@ -224,7 +224,7 @@ export type CodecErrorCode =
 export class CodecError extends CodedError<CodecErrorCode, CodecErrorDetails> {
   override readonly name = 'CodecError'
   /**
-   * Of an item that a `RingReader` could not decode: acknowledges it all the same, as `ack` of an entry does. Until then it holds back
+   * Of an item that a `RingReader` could not decode: acknowledges it anyway, as `ack` of an entry does. Until then it holds back
    * what is acknowledged after it, and the next reader comes to it again.
    */
   ack?: () => Promise<void>

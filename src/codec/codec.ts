@@ -51,7 +51,7 @@ export function encodeItems<In>(
       encoded.push(bytes)
     }
   } catch (error) {
-    // Nobody will wait for those before it.
+    // The call rejects, so no caller awaits those before it.
     for (const bytes of encoded) if (bytes instanceof Promise) bytes.catch(() => undefined)
     throw error
   }

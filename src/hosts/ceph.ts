@@ -17,7 +17,7 @@ export interface CephFenceOptions {
   readonly addressOf?: (holder: LeaseRecord) => string
   /**
    * IP addresses and networks (`10.0.0.7`, `10.0.0.0/24`, `2001:db8::/64`) of the hosts that may be shut out. Default: all,
-   * so that whoever can write to the device can have any client of the cluster shut out.
+   * which lets any program that can write to the device shut out any client of the cluster.
    */
   readonly allow?: readonly string[]
   /** How long the address stays shut out, in seconds. Default 86,400. */

@@ -43,7 +43,7 @@ export class Fifo<T> {
     this.#size = 0
   }
 
-  /** Where the item is that has so many in front of it. */
+  /** Where the item is that has this many in front of it. */
   #placeOf(before: number): number {
     return (this.#head + before) & (this.#places.length - 1)
   }

@@ -48,16 +48,16 @@ export interface SchedulerParts<T extends Task> {
   readonly onRest?: () => void
 }
 
-/** What waits for the answer of an attempt. */
+/** Callbacks for the answer of an attempt. */
 interface Pending<T> {
   task: T | undefined
   readonly answered: (answer: unknown) => void
   readonly failed: (error: unknown) => void
 }
 
-/** How many tasks are taken at once, at most. */
+/** The most tasks taken in one call. */
 const BATCH = 1024
-/** After this many attempts that ended at once, others have their turn: acknowledgements, and other schedulers. */
+/** After this many attempts that ended synchronously, it yields to acknowledgements and other schedulers. */
 const BURST = 64
 const NO_PARTS: readonly never[] = []
 
@@ -89,7 +89,7 @@ export class Scheduler<T extends Task> {
   #attempts = 0
   /** Called when none is. */
   #onIdle: (() => void) | undefined
-  /** For attempts that do not end at once: those that none waits with now. */
+  /** Spare callbacks for asynchronous attempts. */
   readonly #pending: Pending<T>[] = []
   #isBeginning = false
   #beginsLater = false
@@ -213,9 +213,9 @@ export class Scheduler<T extends Task> {
     }
   }
 
-  /** Begins attempts at what is ready, as many as there may be. One that ends at once takes no promise. */
+  /** Begins attempts at ready tasks, up to `concurrency`. A synchronous one takes no promise. */
   #begin(): void {
-    // Called by an attempt that ended at once: what it made ready comes next.
+    // Called within a synchronous attempt: the loop below takes what it made ready.
     if (this.#isBeginning) return
     this.#isBeginning = true
     const { concurrency } = this.#parts
@@ -258,7 +258,7 @@ export class Scheduler<T extends Task> {
   readonly #onTurn = (): void => {
     this.#awaitsTurn = false
     this.#hasTurn = true
-    // Not now: whoever gives it is in the middle of its own work.
+    // Not now: the scheduler that gives the turn is in the middle of its own work.
     this.#beginLater()
   }
 

@@ -1,4 +1,4 @@
-/** Turns that several schedulers share: how many attempts they make at the same time, in all. Whoever has waited longest is next. */
+/** Turns that several schedulers share: how many attempts they make at the same time, in all. The scheduler that has waited longest is next. */
 export class Turns {
   #free: number
   readonly #waiting = new Set<() => void>()
@@ -10,7 +10,7 @@ export class Turns {
   /**
    * Takes a turn.
    * @param onTurn called when there is one, if it has to wait
-   * @returns whether there is one at once
+   * @returns whether one is free
    */
   take(onTurn: () => void): boolean {
     if (this.#free === 0) {

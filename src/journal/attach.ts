@@ -37,7 +37,7 @@ export async function attachEnds<In>(
       throw new RangeError('a journal cannot overwrite its oldest operations')
     await createMissing(device, created)
   }
-  // Nobody else may suspend what only we could resume.
+  // No other program may suspend the ring, because only this one could resume it.
   const consumer = await Consumer.attach(device, { ...options, answerRequests: false })
   try {
     checkKeeps(consumer)

@@ -20,7 +20,7 @@ export type Next<Op> =
   /** Nothing, though there should be something. */
   | undefined
 
-/** How much to read at once. */
+/** The bounds of a batch. */
 export interface BatchBounds {
   readonly maxBatchItems: number
   readonly maxBatchBytes: number

@@ -113,8 +113,8 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Starts a journal, which is created first if the device is blank. What an earlier one left is performed
-   * first, beginning at once; `sync` waits for it. A ring that was suspended is resumed.
+   * Starts a journal, which is created first if the device is blank. Operations that an earlier one left are performed
+   * first, starting now; `sync` waits for them. A ring that was suspended is resumed.
    * @throws {TypeError | RangeError} an option is out of range
    * @throws {RingError} `RING_NOT_BLANK`, and as `Consumer.attach` and `Producer.attach`: then nothing was
    *   changed on the device

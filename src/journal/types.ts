@@ -70,7 +70,7 @@ export interface JournalOptions<Out, In = Out>
    * once it is durable there. Default: none; an operation that does not decode ends the journal with `JOURNAL_UNDECODABLE`.
    */
   readonly deadLetter?: DeadLetterSink<Out>
-  /** At most this many operations are read and performed at once. Default 1,000. */
+  /** The most operations in a batch that is read and performed together. Default 1,000. */
   readonly maxBatchItems?: number
   /** A batch ends with the operation that reaches this many bytes. Default 1 MiB. */
   readonly maxBatchBytes?: number

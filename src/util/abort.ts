@@ -42,7 +42,7 @@ class Callbacks {
 }
 
 /**
- * Calls back once when the signal is aborted, at once if it is already.
+ * Calls back once when the signal is aborted, immediately if it already is.
  * @returns a function that ends the listening
  */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {

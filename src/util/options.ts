@@ -12,7 +12,7 @@ export type OptionKind =
 export type OptionKinds<Options> = { readonly [Name in keyof Options]-?: OptionKind }
 
 /**
- * Checks the options of a call, for programs whose types nobody checked: a misspelt option would be ignored without a word.
+ * Checks the options of a call, for programs without type checking: a misspelt option would be ignored silently.
  * @param call what was called, for the message
  * @throws {TypeError} there is no such option, or it is something else; `undefined` counts as absent
  */

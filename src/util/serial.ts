@@ -6,7 +6,7 @@ export class Serial {
 
   /**
    * Runs the task once all earlier ones have settled, and settles with it.
-   * @throws the signal's reason, at once, if it is aborted before the task began
+   * @throws the signal's reason, immediately, if it is aborted before the task began
    */
   run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal === undefined) return this.#append(task)

@@ -1,6 +1,6 @@
-/** Compresses and inflates; at once, where that blocks nothing for long. */
+/** Compresses and inflates; synchronously, where that is quick. */
 export interface Algorithm {
-  /** Gets bytes that nobody changes meanwhile. */
+  /** The bytes must not change until it is done. */
   compress(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
   /**
    * Answers exactly `size` bytes, and stops when there are more: memory is bounded by twice that.

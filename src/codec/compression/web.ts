@@ -1,7 +1,7 @@
 import { joined } from '../wrapped.ts'
 import { type Algorithm, wrongSize } from './algorithm.ts'
 
-/** A stream may inflate all of a piece at once, to 1,032 times its size. */
+/** A stream may inflate a whole piece in one step, to 1,032 times its size. */
 const PIECE_BYTES = 1 << 10
 
 /**
