@@ -38,7 +38,8 @@ export function contradictory(device: string, offset: number): RingError {
   return new RingError(
     'RING_CORRUPT',
     `The two copies of the directory of the pool on ${device} contradict each other: both are valid, and of the same generation or of two ` +
-      'pools. Two hosts may have changed it at the same time. Nothing was changed; keep a copy of the device, and overwrite the wrong copy with zeroes',
+      'pools. Two hosts may have changed it at the same time. Nothing was changed; keep a copy of the device, and overwrite the wrong copy ' +
+      'with zeroes',
     {
       device,
       field: 'directory',
