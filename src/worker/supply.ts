@@ -162,7 +162,7 @@ export class Supply {
     this.serve()
   }
 
-  /** Whoever waits is told; the next call tries again. */
+  /** Rejects the pending calls; the next call tries again. */
   #fail(error: unknown): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
