@@ -8,12 +8,11 @@ const GROUP = 'fan/group.ts'
 const SEATS = 'fan/seats.ts'
 const SUPPLY = 'fan/supply.ts'
 const WORK = 'fan/work.ts'
-const LAZY = 'ring/queue/lazy-acknowledgements.ts'
 
 const mutant = mutantsOf({ format: 'groups' })
 
 export const GROUPS = [
-  mutant('a ring moves before what was begun is acknowledged', 'none', 30, [
+  mutant('a ring moves before what was begun is acknowledged', 'kill', 30, [
     GROUP,
     '    await this.#acknowledged(reader)\n',
     '',
@@ -79,12 +78,12 @@ export const GROUPS = [
     'if (this.#closing.signal.aborted) return reader.close()',
     'if (this.#closing.signal.aborted) return',
   ]),
-  mutant('what was read ahead is not given back', 'none', 30, [
+  mutant('what was read ahead is not given back', 'kill', 60, [
     SUPPLY,
     'if (isLeft && this.reader.position !== this.#from) await',
     'if (isLeft && this.#failure !== undefined) await',
   ]),
-  mutant('what was handed out is given back too', 'none', 30, [
+  mutant('what was handed out is given back too', 'kill', 30, [
     SUPPLY,
     '    this.#from = entry.position\n',
     '',
@@ -98,10 +97,5 @@ export const GROUPS = [
     GROUP,
     'if (insideOf(reader).closing.aborted) this.#releasing.set(device, this.#drop(device, reader))',
     'void insideOf(reader)',
-  ]),
-  mutant('lazy acknowledgements are not written after a read that failed', 'eio', 200, [
-    LAZY,
-    '      if (this.#mayPass(error)) {',
-    '      if (this.#mayPass(error) && to < 0n) {',
   ]),
 ]

@@ -436,6 +436,16 @@ class GroupsSimulation {
     const { taken } = oracle
     await clock.sleep(STEADY_MS)
     if (oracle.taken !== taken) throw new Violation('unfair', 'rings move although all is calm')
+    // Its seat stays free in the midst of the others.
+    this.#isLeaving = true
+    const random = Random.of(this.#plan.seed, nameOf('first to leave'))
+    random.pick(this.#members).member.leave(false)
+    await this.#within(
+      fairMs,
+      clock,
+      () => this.#unfair() === undefined,
+      () => `one has left, and ${this.#unfair()}`,
+    )
     for (const { pusher } of this.#producers) pusher.stop()
     const isPushed = (): boolean => this.#producers.every(({ process }) => process === undefined)
     await this.#within(DONE_MS, clock, isPushed, () => 'a producer does not end')
@@ -448,7 +458,6 @@ class GroupsSimulation {
         return `nobody has handled ${texts.slice(0, 5).join()} and ${texts.length} items in all`
       },
     )
-    this.#isLeaving = true
     for (const { member } of this.#members) member.leave(false)
     const isEmpty = (): boolean => this.#members.every(({ process }) => process === undefined)
     await this.#within(DONE_MS, clock, isEmpty, () => 'a member does not leave')
@@ -480,13 +489,14 @@ class GroupsSimulation {
     for (const { number, holder } of rings) {
       if (holder === undefined) return `nobody has ring ${number}`
     }
-    const held = this.#members.map(({ member }) => member.rings)
+    const members = this.#members.filter(({ member }) => member.isIn)
+    const held = members.map(({ member }) => member.rings)
     const text = held.join(', ')
     if (held.reduce((sum, own) => sum + own, 0) !== rings.length) {
       return `members say that they have ${text} of ${rings.length} rings`
     }
     for (const machine of [0, 1]) {
-      const own = this.#members.filter(({ member }) => member.traits.host === machine)
+      const own = members.filter(({ member }) => member.traits.host === machine)
       const counts = own.map(({ member }) => member.rings)
       const most = Math.ceil(rings.length / own.length)
       const least = this.#plan.hosts ? 0 : Math.floor(rings.length / own.length)
