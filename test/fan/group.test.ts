@@ -251,8 +251,10 @@ test('rings that are waited for keep no other from being taken, and no member fr
 test('a member that waits for a ring leaves at once, also with a signal of its own', async () => {
   const { signal } = new AbortController()
   for (const reader of [{ waitForRing: true }, { waitForRing: true, signal }]) {
-    const group = await joinGroup([blank(0)], { checkMs: 5, reader })
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    const device = new HookedDevice(blank(0))
+    const group = await joinGroup([device], { checkMs: 5, reader })
+    // It has looked for the ring, more than once.
+    while (device.requests.length < 10) await new Promise((resolve) => setTimeout(resolve, 1))
     await group.close()
   }
 })
