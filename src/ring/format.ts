@@ -34,5 +34,5 @@ export interface Format {
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
   inspect(device: BlockDevice, options?: InspectOptions): Promise<RingInspection>
-  extent(device: BlockDevice, signal: AbortSignal | undefined): Promise<Extent>
+  extent(consumer: Consumer, signal: AbortSignal | undefined): Promise<Extent>
 }

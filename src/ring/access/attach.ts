@@ -152,16 +152,17 @@ export async function inspectRing(
 
 /**
  * Which ring a device has, and how far it was written: no item that is written later is at or before `writtenTo` in the same epoch, and none
- * that was there lies beyond, unless a consumer has to jump to it (`LogFront.jumps`). Unlike `inspectRing` it does not search behind the
+ * that was there lies beyond, unless this consumer has to jump to it (`LogFront.jumps`). Unlike `inspectRing` it does not search behind the
  * end of the log for what damage hides, which reads 12 MiB. Changes nothing, takes no role, and works while both sides run.
  * @throws {RingError} as `inspectRing`
  * @throws the signal's reason
  */
 export async function ringExtent(
-  device: BlockDevice,
+  consumer: types.Consumer,
   signal: AbortSignal | undefined,
 ): Promise<Extent> {
-  return await (await formatNumbered(await detectFormat(device))).extent(device, signal)
+  const format = await formatNumbered(await detectFormat(consumer.device))
+  return await format.extent(consumer, signal)
 }
 
 /** The readable items; then the error of the unreadable ones, so that a caller does not mistake the readable items for all. */

@@ -11,7 +11,7 @@ export const format1: Format = {
   attachProducer,
   attachConsumer,
   inspect,
-  async extent(device, signal) {
+  async extent({ device }, signal) {
     const { producer } = await inspect(device, signal === undefined ? {} : { signal })
     return { uuid: undefined, writtenTo: producer.offset }
   },

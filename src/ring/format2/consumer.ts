@@ -20,6 +20,7 @@ import type {
 import { isBad } from './disk/block.ts'
 import { type Cursor, itemsBefore } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
+import type { LogPosition } from './disk/log-position.ts'
 import type { Slots, Which } from './disk/slots.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
@@ -153,6 +154,14 @@ export class Format2Consumer extends Format2Role implements Consumer {
   /** As `LogFront.jumps`. */
   get jumps(): number {
     return this.#log.jumps
+  }
+
+  /**
+   * Where it reads the next batch. What it had read ahead is forgotten: from there on it sees what the device has now.
+   * @throws as `popMany`
+   */
+  frontier(): Promise<LogPosition> {
+    return this.run(async () => this.#log.forgetAhead())
   }
 
   override get logOffset(): bigint {

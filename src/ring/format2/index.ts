@@ -1,6 +1,6 @@
 import { Lazy } from '../../util/lazy.ts'
 import type { Format } from '../format.ts'
-import { attachConsumer } from './consumer.ts'
+import { attachConsumer, Format2Consumer } from './consumer.ts'
 import { attachProducer } from './producer.ts'
 
 const creation = new Lazy(() => import('./create.ts'))
@@ -23,8 +23,9 @@ export const format2: Format = {
     const { inspect } = inspection.value ?? (await inspection.load())
     return await inspect(device, options)
   },
-  async extent(device, signal) {
+  async extent(consumer, signal) {
     const { extent } = extents.value ?? (await extents.load())
-    return await extent(device, signal)
+    const from = consumer instanceof Format2Consumer ? await consumer.frontier() : undefined
+    return await extent(consumer.device, from, signal)
   },
 }

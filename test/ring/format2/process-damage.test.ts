@@ -68,6 +68,33 @@ describe('an item whose handler may have run is never said not to have been hand
       ['new', false],
     ])
   })
+
+  test.each([
+    ['has read', 2],
+    ['has read ahead', 1],
+  ])('where a header is damaged that the reader %s', async (_, maxItems) => {
+    const device = await smallRing(32)
+    const clock = new FakeClock()
+    const producer = await attachProducer(device, { clock })
+    const push = (item: string): Promise<unknown> =>
+      producer.append([new TextEncoder().encode(item)])
+    for (const item of ['first', 'second', 'third']) await push(item)
+    await using reader = await RingReader.open(device, { codec: text, onDamage: 'skip' })
+    await reader.receiveMany({ maxItems })
+    await reader.rewind()
+    await damage(device, maxItems === 2 ? 0 : 1, () => 0)
+    await push('fourth')
+    const seen: [string, boolean][] = []
+    await reader.process(
+      async (item, { mayHaveRun }) => {
+        seen.push([item, mayHaveRun])
+        if (item === 'fourth') await push('new')
+      },
+      { untilEmpty: true },
+    )
+    expect(seen).toContainEqual(['fourth', true])
+    expect(seen.filter(([, mayHaveRun]) => !mayHaveRun)).toEqual([['new', false]])
+  })
 })
 
 /** Damages some bytes of a block of the data area. */

@@ -3,6 +3,7 @@ import type { Extent } from '../../format.ts'
 import { formatUuid } from '../disk/block.ts'
 import { Disk } from '../disk/disk.ts'
 import { currentEpoch } from '../disk/epochs.ts'
+import type { LogPosition } from '../disk/log-position.ts'
 import { headersEnd } from '../log/recovery.ts'
 import { toPosition } from '../position.ts'
 import { MAX_PASSES } from '../role.ts'
@@ -11,12 +12,17 @@ import { readRoles } from './state.ts'
 /** How far a ring was written; see `ringExtent`. */
 export async function extent(
   device: BlockDevice,
+  from: LogPosition | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Extent> {
   const disk = await Disk.open(device)
   for (let pass = 1; ; pass++) {
     const { producer } = await readRoles(disk)
-    const end = await headersEnd(disk, producer, signal)
+    let end = await headersEnd(disk, producer, signal)
+    if (from !== undefined && from.lsn > end.lsn) {
+      // A header was lost that the consumer has read: it goes on after it, and does not jump.
+      end = await headersEnd(disk, { ...producer, committed: from }, signal)
+    }
     const { committed } = (await readRoles(disk)).producer
     // Before blocks are reused, the producer's slot is written: if it is past this end, the blocks read may have been overwritten.
     if (end.lsn < committed.lsn && pass < MAX_PASSES) continue

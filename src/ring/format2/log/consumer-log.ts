@@ -62,6 +62,15 @@ export class ConsumerLog {
     return this.#front.jumps
   }
 
+  /**
+   * Drops what was prefetched.
+   * @returns where the next batch is read
+   */
+  forgetAhead(): LogPosition {
+    this.#front.reader.forget()
+    return this.#front.frontier
+  }
+
   /** As `KnownEpochs.seqOf`. */
   seqOf(position: bigint): number {
     return this.#front.known.seqOf(position)

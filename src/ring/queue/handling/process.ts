@@ -1,7 +1,7 @@
-import type { BlockDevice } from '../../../block/device.ts'
 import type { Turns } from '../../../jobs/turns.ts'
 import type { Position } from '../../../position.ts'
 import { ringExtent } from '../../access/attach.ts'
+import type { Consumer } from '../../types.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'
 import { type Inside, type ProcessedRing, Processor, type ProcessSource } from './processor.ts'
@@ -21,7 +21,7 @@ export async function process<Out>(
   const { clock } = inside
   const settings = { ...processSettings(options, { clock, client: source.consumer.client }), turns }
   try {
-    const found = await look(source.consumer.device, options, inside)
+    const found = await look(source.consumer, options, inside)
     return await new Processor(source, handler, settings, found, inside).run()
   } catch (error) {
     const { signal } = options
@@ -41,12 +41,13 @@ export const NOTHING_DONE: ProcessSummary = {
  * @throws {RangeError} items would go in a circle, or leave the ring where they should stay
  */
 async function look<Out>(
-  device: BlockDevice,
+  consumer: Consumer,
   { deadLetter, requeueTo, signal }: ProcessOptions<Out>,
   inside: Inside,
 ): Promise<ProcessedRing> {
+  const { device } = consumer
   const jumps = inside.jumps()
-  const { uuid, writtenTo } = await ringExtent(device, signal)
+  const { uuid, writtenTo } = await ringExtent(consumer, signal)
   if (requeueTo !== undefined && !(await isSameRing(device, requeueTo.producer.device, signal))) {
     throw new RangeError(
       'requeueTo must be the writer of the same ring, in format 1 on the same device',
@@ -54,6 +55,6 @@ async function look<Out>(
   }
   await refuseOwnRing(deadLetter, device, signal)
   const again = async (stop: AbortSignal): Promise<Position> =>
-    (await ringExtent(device, stop)).writtenTo
+    (await ringExtent(consumer, stop)).writtenTo
   return { ring: uuid ?? device.name, foundUpTo: writtenTo, jumps, look: again }
 }
