@@ -16,7 +16,7 @@ import { usageError } from '../errors.ts'
 import type { CommonFlags } from '../flags/flags.ts'
 import { isZero, type Part, scratchOf } from './scratch.ts'
 
-/** A ring on less would be full at once. */
+/** A smaller ring would fill up immediately. */
 export const MIN_BYTES: number = 4 << 20
 /** So much is enough, and quickly made and cleared. */
 const MAX_BYTES = 64 << 20

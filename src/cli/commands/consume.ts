@@ -144,7 +144,7 @@ async function printItems(
   const waiter = new Waiter(consumer.device, systemClock)
   let printed = 0
   using idle = drain === true ? undefined : tellIdle(consumer.device.name, json)
-  // A pipe takes a lot that a reader like `head` then never reads, so it is not sent much at once at first.
+  // A pipe buffers a lot that a reader like `head` never reads, so the first writes are small.
   let limit = output.kind === 'stream' ? 1 : BATCH_ITEMS
   try {
     while (printed < count) {

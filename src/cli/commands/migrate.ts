@@ -206,7 +206,7 @@ async function ofNew<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** Makes the ring NEW, or checks the one that is there. */
+/** Creates the ring NEW, or checks the existing one. */
 async function makeRing(
   source: OpenedDevice,
   target: OpenedDevice,

@@ -35,7 +35,7 @@ export interface MakeFlags extends CommonFlags, ModeFlags {
   readonly size?: number
 }
 
-/** Who may use a file that is made. */
+/** The users that may access a new file. */
 export interface ModeFlags {
   readonly mode?: number
 }

@@ -17,7 +17,7 @@ export interface RingPath {
  * part of the name of a file to make. `DEVICE/#NAME` names no file, unless the device is a folder. In a URI nothing else is written with
  * a `#`.
  * @returns undefined for what names a device
- * @throws {CommandError} there is a file of that name, and a pool before the `#`: somebody else may have made either
+ * @throws {CommandError} there is a file of that name, and a pool before the `#`: another user may have made either
  */
 export async function ringPathOf(path: string): Promise<RingPath | undefined> {
   const at = isNbdUri(path) ? path.indexOf('#') : path.lastIndexOf('#')

@@ -94,7 +94,7 @@ export function leaseInUse(
   return new CommandError(EXIT.fault, 'RING_LEASED', message, { device, holder: lease.owner })
 }
 
-/** Nobody knows whether another host has the role. */
+/** It is unknown whether another host has the role. */
 function unreadable(device: string, role: string, lease: UnreadableLease): CommandError {
   const message = `the lease of the ${role}'s role of ${device} ${lease.problem}; see what frees it: sbr repair ${shellWord(device)} --zero-unreadable`
   return new CommandError(EXIT.fault, 'BLOCK_IO', message, { device, offset: lease.offset })
@@ -125,7 +125,7 @@ async function claimFor(
   }
 }
 
-/** Who holds the roles, as far as this machine knows. A command that pushes counts also while it waits for a suspended ring. */
+/** The holders of the roles, as far as this machine knows. A command that pushes counts also while it waits for a suspended ring. */
 export async function holdersOf(
   device: BlockDevice,
   key: AskOptions['key'] = keyOf(device),

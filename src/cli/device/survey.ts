@@ -20,8 +20,8 @@ const SURVEY_TIMEOUT_MS = 30_000
 const ANSWER_TIMEOUT_MS = 8000
 
 /**
- * Checks that no device is named twice. Names that only look alike are two: whoever may add a file to a folder must not keep the others there
- * from being surveyed.
+ * Checks that no device is named twice. Names that only look alike are two: a user who may add a file to a folder must not keep the others
+ * there from being surveyed.
  * @throws {CommandError} one is
  */
 export function checkDistinct(devices: readonly string[]): void {

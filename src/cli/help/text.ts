@@ -20,7 +20,7 @@ export interface HelpView {
 const MOST_COLUMNS = 120
 const LEAST_COLUMNS = 40
 
-/** How wide the help is on a terminal of so many columns. */
+/** How wide the help is on a terminal of this many columns. */
 export function helpColumns(columns: number): number {
   return Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, columns))
 }

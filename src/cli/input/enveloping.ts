@@ -84,7 +84,7 @@ export class Enveloping implements ItemSplitter {
   #count = 0
 
   /**
-   * @param split makes the other one, for items of at most so many bytes
+   * @param split makes the other one, for items of at most this many bytes
    * @param maxBytes of an envelope with its item
    */
   constructor(fields: Fields, maxBytes: number, split: (maxBytes: number) => ItemSplitter) {

@@ -7,7 +7,7 @@ import { LossNotices } from '../output/loss-notices.ts'
 import type { Output } from '../output/output.ts'
 import type { Pusher } from './pusher.ts'
 
-/** Items that are popped at once. */
+/** The most items per pop. */
 const BATCH_ITEMS = 1000
 
 /** What is moved, and how it is told. */

@@ -16,7 +16,7 @@ interface Shown {
   readonly start: Uint8Array
 }
 
-/** What waits in a journal. */
+/** The pending operations of a journal, and its state. */
 export interface JournalReport {
   readonly device: string
   readonly state: RingInspection

@@ -3,7 +3,7 @@ import { grouped, isoTime } from '../../text/render.ts'
 import type { Output } from './output.ts'
 import { wrap } from './wrap.ts'
 
-/** What a part of a report tells: that all is well, that somebody should see to it, or a detail. */
+/** What a part of a report tells: that all is well, that it needs attention, or a detail. */
 export type Tone = 'good' | 'bad' | 'faint'
 
 /** How a report writes numbers and times, and what it lays weight on. */

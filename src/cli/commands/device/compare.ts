@@ -57,7 +57,7 @@ async function run(flags: CommonFlags, first: string, second: string): Promise<v
     await output.write(`${safeText(first)} and ${safeText(second)} are equal\n`)
 }
 
-/** Who compares a copy with its original wants to know that there is no copy. */
+/** Warns that a device is compared with itself: there is no copy. */
 function warnOfSame(first: string, second: string): void {
   tell(`${first} and ${second} are one storage, or overlap`)
 }

@@ -59,7 +59,7 @@ async function run(flags: Flags, path: string): Promise<void> {
     throw usageError(`--size: expected at least ${MIN_POOL_BYTES} bytes, found ${size} bytes`)
   }
   await using opened = await openOrCreate(path, flags, {}, stop.signal)
-  // Nobody uses what is overwritten, here or on another host.
+  // No program uses the overwritten content, here or on another host.
   await (await takeRoles(opened, 'sbr pool create'))[Symbol.asyncDispose]()
   const created = await createPool(opened, { overwrite: flags.force === true })
   const { sizeBytes, freeBytes } = await (await openPool(opened)).state()
