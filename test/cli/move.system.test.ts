@@ -154,7 +154,7 @@ test('a damaged item is not moved, and the next step is told', async () => {
   const before = readFileSync(other)
   const stopped = await sbr(['move', path, other])
   expect(stopped.code).toBe(1)
-  expect(stopped.stderr).toMatch(/1 damaged item \(#0\)/)
+  expect(stopped.stderr).toMatch(/1 damaged item \(#1\)/)
   expect(stopped.stderr).toContain(
     `Items moved: 0; to skip it here: sbr move ${path} ${other} --skip-damage`,
   )
@@ -162,7 +162,7 @@ test('a damaged item is not moved, and the next step is told', async () => {
   const skipped = await sbr(['move', path, other, '--skip-damage'])
   expect([skipped.code, skipped.stderr]).toEqual([
     0,
-    expect.stringContaining('stepping over 1 damaged item (#0)'),
+    expect.stringContaining('stepping over 1 damaged item (#1)'),
   ])
   expect(await textsOf(other)).toEqual(['two'])
   expect(await diagnose(path, '--no-items')).toMatchObject({
