@@ -90,7 +90,7 @@ test('an item is found by its number or position, from either end', async () => 
   expect(await findItem(state, { at: parsePosition('9:3') }, signal)).toBeUndefined()
   expect(noSuchItem('r', state, { number: 1 }).message).toMatch(/number 1 now.*it was consumed/)
   expect(noSuchItem('r', state, { at: parsePosition('2:9') }).message).toMatch(
-    /2:9 now: what waits/,
+    /2:9 now: unacknowledged items are from/,
   )
   expect(noSuchItem('r', state, {})).toMatchObject({ code: 'CLI_EMPTY', exitCode: 3 })
   const old = await inspectRing(await filled(1))

@@ -22,7 +22,7 @@ leases), and the data area with what is in use, the consumer's cursor, the produ
 the device read-only, takes no role and changes nothing; works while both sides run.
 
 Damage to the metadata is shown; with --verify, each unacknowledged item is checked too, as sbr verify does. The
-drawing follows the light or dark setting of whoever looks at it, and describes itself to screen readers.
+drawing follows the viewer's light or dark setting, and describes itself to screen readers.
 
 With --json: one object with what is drawn: "parts", each with "kind", "name", "offset", "bytes", "note" and
 "current"; "data"; "log" with "used", "head" and "tail"; "epochs"; "damage"; and the state as sbr diagnostics has it.

@@ -39,12 +39,12 @@ Beside the page are /metrics, which is what sbr metrics prints, and /healthz, wh
 with status 200 if all are fine and 503 if not; the limits are those of sbr check. A device that does not answer is
 asked once, and is wrong until it has answered.
 
-Listens on this machine only by default. On any other address, and with --show-items on this machine too, whoever asks
+Listens on this machine only by default. On any other address, and with --show-items on this machine too, a client
 has to show a token, as Authorization: Bearer or once as ?token= in the address of the page: the one in --token-file, or
 one that is made and printed. There is no encryption: put a proxy with TLS in front of it where others share the network.
 
-What is in items is not served without --show-items, to nobody: who may read the page need not be who may read the
-devices, since every user of a machine reaches its own addresses.
+The content of items is served only with --show-items: every user of a machine can reach its addresses, also one who may
+not read the devices.
 
 With --json: {"url":"..."} once it listens, on a line. The exit code is 0 when a signal stops it.
 
@@ -69,7 +69,7 @@ export const serve: Command<CommandContext> = buildCommand({
       },
       showItems: {
         kind: 'boolean',
-        brief: 'Serve the next items, too, to whoever shows the token',
+        brief: 'Also serve the next items, to clients with the token',
         optional: true,
         withNegated: false,
       },

@@ -14,9 +14,9 @@ const LIVE_MS = 500
 /** Where there is no terminal, lines are kept: fewer are enough. */
 const PLAIN_MS = 5000
 
-const fullDescription = `Shows rings at work, twice a second: what waits and for how long, how fast it comes and goes, how full each is, and of
-one of them who is at work, when it will be empty or full, and what is damaged. An exclamation mark is in front of
-what needs a look. Opens the devices read-only, takes no role and changes nothing; works while both sides run.
+const fullDescription = `Shows rings at work, twice a second: their unacknowledged items and the age of the oldest, the rates of pushes and
+acknowledgements, and how full each ring is; of one ring also the holders of its roles, when it will be empty or full,
+and damage. An exclamation mark marks what needs attention. Opens the devices read-only, takes no role and changes nothing; works while both sides run.
 
 Arrows left and right choose what rings are sorted by, up and down the ring that is told in full; q leaves. Where
 standard output is no terminal, a line for each ring is printed every five seconds.

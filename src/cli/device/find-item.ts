@@ -65,7 +65,7 @@ export function noSuchItem(
   const waits =
     consumer.offset === producer.offset
       ? 'nothing waits'
-      : `what waits is from position ${shown(consumer.offset)} to ${shown(producer.offset)}`
+      : `unacknowledged items are from position ${shown(consumer.offset)} to ${shown(producer.offset)}`
   const asked = number ?? (at === undefined ? undefined : itemNumber(at, format))
   const isConsumed = stats !== undefined && asked !== undefined && asked <= stats.acknowledgedItems
   const gone = isConsumed ? '; it was consumed, and is overwritten or does not verify' : ''

@@ -95,7 +95,7 @@ Exit code 0 means done. After any other, or a signal, the attempt has failed: it
 --retry-interval, and then after pauses that double up to five minutes, each randomly shortened by up to half.
 Failures are reported on standard error. After --attempts failures an item goes to the ring --dead-letter, as an
 envelope that says why (\`sbr consume --envelope\` shows it); without that, this ends, and the item stays. If COMMAND
-cannot be found or executed, or TMPDIR cannot be written to, this ends at once. If COMMAND cannot be started for
+cannot be found or executed, or TMPDIR cannot be written to, this ends immediately. If COMMAND cannot be started for
 lack of space, memory, descriptors or processes, that does not count as an attempt: it is reported, and tried again
 after the same pauses.
 

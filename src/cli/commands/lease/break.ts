@@ -15,7 +15,7 @@ interface Flags extends CommonFlags {
   readonly role: Role | 'directory'
 }
 
-const fullDescription = `Frees a role that any host holds by a lease: the next host gets it at once, without a wait and without a fence.
+const fullDescription = `Frees a role that any host holds by a lease: the next host gets it immediately, without a wait and without a fence.
 For a host that is gone for good, and that no fence command can reach.
 
 First make sure that the host is switched off, or that the storage refuses it. If it is alive, it keeps writing until
