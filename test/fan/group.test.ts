@@ -8,6 +8,7 @@ import { type Group, type GroupOptions, joinGroup } from '../../src/fan/index.ts
 import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
+import { deferred } from '../../src/util/deferred.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
 
@@ -93,6 +94,32 @@ test('a ring moves once what was begun of it is acknowledged, and the next membe
   await until([one, other], [1, 1])
   await Promise.all([one.close(), other.close()])
   expect(released).toHaveLength(1)
+})
+
+test('acknowledgements that wait for one another are written before their ring is given back', async () => {
+  const [ring] = await devices(1)
+  if (ring === undefined) throw new Error('one ring')
+  await push(ring, 'first', 'second', 'third')
+  const device = new HookedDevice(ring)
+  const one = await joinGroup([device], QUICK)
+  const [first, second] = [await one.receive(), await one.receive()]
+  const held = deferred<void>()
+  const begun = deferred<void>()
+  device.before = () => {
+    begun.resolve(undefined)
+    return held.promise
+  }
+  const acknowledged = [first.entry.ack()]
+  await begun.promise
+  acknowledged.push(second.entry.ack())
+  const left = one.close()
+  held.resolve(undefined)
+  expect(await Promise.allSettled(acknowledged)).toEqual(
+    acknowledged.map(() => ({ status: 'fulfilled', value: undefined })),
+  )
+  await left
+  await using reader = await RingReader.open(ring, { codec: text })
+  expect((await reader.tryReceive())?.item).toBe('third')
 })
 
 test('a ring that fails while it moves is given back once', async () => {

@@ -158,7 +158,10 @@ export class Acknowledger {
 
   /** Writes what is finished; the next reader gets the rest again. Never fails. */
   async close(): Promise<void> {
-    if (this.#deliveries.hasUnwritten) await this.#writeFinished().catch(() => undefined)
+    // A call's write that waits for its turn counts too: the consumer would refuse it once it is closed.
+    if (this.#write !== undefined || this.#deliveries.hasUnwritten) {
+      await this.#writeFinished().catch(() => undefined)
+    }
     await this.#lazy?.flush().catch(() => undefined)
   }
 
