@@ -1,12 +1,13 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readRange } from '../../block/read-range.ts'
-import { isRingError, RingError } from '../../errors.ts'
+import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import { hasMagic } from '../format1/magic.ts'
 import { GUARD_BYTES, isGuarded, saidByGuard } from '../format2/disk/guard.ts'
 import { credible, readSuperblocks } from '../format2/disk/identify.ts'
-import { describeRing, isSound } from '../format2/disk/superblock-copy.ts'
+import { isSound } from '../format2/disk/superblock-copy.ts'
 
+const refusals = new Lazy(() => import('../format2/disk/no-single-ring.ts'))
 /** Loaded on demand: the guard of most devices says what they hold. */
 const directories = new Lazy(() => import('../format2/disk/directory-copies.ts'))
 const loaded = async (): Promise<typeof import('../format2/disk/directory-copies.ts')> =>
@@ -55,15 +56,6 @@ async function whatIsOn(device: BlockDevice): Promise<1 | 2 | 'pool'> {
   if (guarded) return 2
   const [copy] = credible(sound, sectorSize * sizeSectors)
   if (copy === undefined) return 1
-  throw unguarded(device.name, copy.offset, describeRing(copy.superblock))
-}
-
-function unguarded(device: string, offset: number, ring: string): RingError {
-  return new RingError(
-    'RING_CORRUPT',
-    `The guard at the start of ${device} is gone, so that nothing tells whether the superblock at byte ${offset} (${ring}) ` +
-      'is of a ring on this device, or a part of something else. If you know that it is a ring of format 2, have its guard ' +
-      `written again: sbr repair ${device} --format 2 --write`,
-    { device, field: 'guard', offset, expected: 'the guard of format 2', found: 'something else' },
-  )
+  const { unguarded } = await refusals.load()
+  throw unguarded(device.name, copy)
 }

@@ -50,3 +50,14 @@ export function unsupported(features: UnknownFeatures, device: string): RingErro
     { device, field: 'features', expected: 'none', found },
   )
 }
+
+/** A superblock counts, and neither a guard nor a ring of format 1 tells whose it is. */
+export function unguarded(device: string, { offset, superblock }: SoundCopy): RingError {
+  return new RingError(
+    'RING_CORRUPT',
+    `The guard at the start of ${device} is gone, so that nothing tells whether the superblock at byte ${offset} (${describeRing(superblock)}) ` +
+      'is of a ring on this device, or a part of something else. If you know that it is a ring of format 2, have its guard ' +
+      `written again: sbr repair ${device} --format 2 --write`,
+    { device, field: 'guard', offset, expected: 'the guard of format 2', found: 'something else' },
+  )
+}
