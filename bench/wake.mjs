@@ -110,7 +110,7 @@ async function makeDevice(directory, kind, number) {
 async function startPair(variant, path) {
   const device = await FileBlockDevice.open(path)
   const write = await timeWrites(device)
-  await Producer.create(device, { overwrite: true })
+  await Producer.create(device, { eraseOther: true })
   await device.disconnect()
   const producer = await start('producer', path)
   const consumer = await start('consumer', path, JSON.stringify(variant.options))

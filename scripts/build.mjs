@@ -40,12 +40,12 @@ const SHARED = [
   // What a page needs that has a worker with the ring.
   [
     'devices',
-    /^(codec\/(codec|bytes)|ring\/(format1\/magic|format2\/position|shared\/(single-item|own-items|item-limits|position-text)))$/,
+    /^(codec\/(codec|bytes)|ring\/(queue\/queue-limits|format1\/magic|format2\/position|shared\/(single-item|own-items|item-limits|position-text)))$/,
   ],
   ['format1', /^ring\/format1\/(?!magic$|layout$|pointer$)/],
   [
     'creation',
-    /^ring\/(format1\/(layout|pointer)|format2\/(create|disk\/(directory(-copies)?|misfits|no-single-ring|correct-table)|log\/(diagnose|losses|restart))|queue\/(create-as|await-ring)|report\/(signatures|finding|dump|repair))$/,
+    /^ring\/(format1\/(layout|pointer)|format2\/(create|disk\/(directory(-copies)?|misfits|no-single-ring|correct-table)|log\/(diagnose|losses|restart))|access\/create|queue\/(create-as|await-ring)|report\/(signatures|finding|dump|repair))$/,
   ],
   [
     'leases',

@@ -81,6 +81,7 @@ export type {
   ConsumerOptions,
   CreateOptions,
   DebugInfo,
+  NewRingOptions,
   PopManyOptions,
   PoppedItem,
   PopResult,

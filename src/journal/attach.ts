@@ -5,7 +5,7 @@ import { RingError } from '../errors.ts'
 import { Consumer, Producer } from '../ring/access/attach.ts'
 import { createMissing } from '../ring/queue/create-missing.ts'
 import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
-import type { AttachOptions, CreateOptions } from '../ring/types.ts'
+import type { AttachOptions, NewRingOptions } from '../ring/types.ts'
 
 /** Both ends of a journal's ring. */
 export interface Ends<In> {
@@ -15,7 +15,7 @@ export interface Ends<In> {
 
 /** Whether, and how, to create the ring first. */
 export interface CreateJournal {
-  readonly createIfMissing?: boolean | CreateOptions
+  readonly createIfMissing?: boolean | NewRingOptions
 }
 
 /**

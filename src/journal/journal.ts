@@ -3,7 +3,12 @@ import type { BlockDevice } from '../block/device.ts'
 import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
 import { asPosition, type Position } from '../position.ts'
 import { refuseOwnRing } from '../ring/queue/handling/dead-letter-ring.ts'
-import { type RingWriter, type WaitingOptions, WRITER_KINDS } from '../ring/queue/writer.ts'
+import {
+  checkWriterOptions,
+  type RingWriter,
+  type WaitingOptions,
+  WRITER_KINDS,
+} from '../ring/queue/writer.ts'
 import type { Consumer } from '../ring/types.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { atMost } from '../util/at-most.ts'
@@ -135,8 +140,13 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     const onBlocked = (): void => alarm.wake()
     // A journal is its own consumer: no other program can request a suspension.
     const idle = { idleRefreshIntervalMs: Number.POSITIVE_INFINITY, onBlocked }
-    const writing = { ...optionsOf(options, WRITER_KINDS), createIfMissing: false, ...idle }
-    const ends = await attachEnds(device, options, { ...writing, queue, client, clock })
+    const names = { queue, client, clock }
+    const writing = {
+      ...optionsOf(options, WRITER_KINDS),
+      ...{ createIfMissing: false, ...idle, ...names },
+    }
+    checkWriterOptions('Journal.start', writing)
+    const ends = await attachEnds(device, options, writing)
     const { consumer, writer } = ends
     try {
       await refuseOwnRing(options.deadLetter, device, options.signal)

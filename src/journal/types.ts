@@ -4,7 +4,7 @@ import type { BackoffOptions } from '../jobs/backoff.ts'
 import type { Position } from '../position.ts'
 import type { DeadLetterSink } from '../ring/queue/handling/types.ts'
 import type { WaitingOptions, WriterOptions } from '../ring/queue/writer.ts'
-import type { CreateOptions } from '../ring/types.ts'
+import type { NewRingOptions } from '../ring/types.ts'
 
 /** What a call of {@link Perform} learns besides the operations. */
 export interface PerformContext {
@@ -49,7 +49,7 @@ export interface JournalOptions<Out, In = Out>
   /** The program's name, written likewise. Default `unknown`. */
   readonly client?: string
   /** Create the journal if the device is blank, as the options say. Default true. */
-  readonly createIfMissing?: boolean | CreateOptions
+  readonly createIfMissing?: boolean | NewRingOptions
   /** Turns operations into bytes and back. Default: operations are bytes. */
   readonly codec?: Codec<Out, In>
   /**

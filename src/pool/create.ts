@@ -19,7 +19,7 @@ import { wipe } from './wipe.ts'
 const leases = new Lazy(() => import('./lease.ts'))
 
 const KINDS: OptionKinds<CreatePoolOptions> = {
-  overwrite: 'boolean',
+  eraseOther: 'boolean',
   uuid: 'object',
   clock: 'object',
 }
@@ -30,7 +30,7 @@ const UUID_BYTES = 16
  * @returns whether a pool was created
  * @throws {TypeError} there is no such option, or it has another type
  * @throws {RangeError} `uuid` has other than 16 bytes
- * @throws {RingError} `RING_NOT_BLANK` without `overwrite`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `openPool`, if there is
+ * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`, also if there is a ring; `RING_DEVICE_TOO_SMALL`; as `openPool`, if there is
  *   a pool
  * @throws {RingError} `RING_LEASED` if a host has leased a role of the ring on the device; `RING_CORRUPT` if its lease is damaged
  * @throws {BlockError} `BLOCK_CLAIMED` if a ring on the device is in use; `BLOCK_READ_ONLY`
@@ -63,7 +63,7 @@ export async function createPool(
 async function create(
   device: BlockDevice,
   uuid: Uint8Array,
-  { overwrite = false, clock = systemClock }: CreatePoolOptions,
+  { eraseOther = false, clock = systemClock }: CreatePoolOptions,
 ): Promise<boolean> {
   const info = await device.getInfo()
   const bytes = info.sectorSize * info.sizeSectors
@@ -75,7 +75,7 @@ async function create(
     return false
   }
   if (poolBytes < MIN_POOL_BYTES) throw poolTooSmall(device.name, MIN_POOL_BYTES, bytes)
-  if (!isFree && !overwrite) {
+  if (!isFree && !eraseOther) {
     const found = describeOther(content)
     throw new RingError(
       'RING_NOT_BLANK',

@@ -4,7 +4,8 @@ import type { BlockClaim, BlockDevice } from '../block/device.ts'
 import { PartitionBlockDevice } from '../block/wrap/partition.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, RingError } from '../errors.ts'
-import { checkSize, Producer } from '../ring/access/attach.ts'
+import { checkLease, Producer } from '../ring/access/attach.ts'
+import { checkSize } from '../ring/access/create.ts'
 import { formatUuid } from '../ring/format2/disk/block.ts'
 import {
   type Directory,
@@ -42,8 +43,7 @@ const leases = new Lazy(() => import('./lease.ts'))
 const POOL_ROLE = 'pool'
 
 const POOL_KINDS: OptionKinds<PoolOptions> = { client: 'string', lease: 'object', clock: 'object' }
-const { overwrite: _, ...RING_KINDS } = CREATE_KINDS
-const ADD_KINDS: OptionKinds<AddRingOptions> = { ...RING_KINDS, sizeBytes: 'number' }
+const ADD_KINDS: OptionKinds<AddRingOptions> = { ...CREATE_KINDS, sizeBytes: 'number' }
 const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
 
 /**
@@ -262,12 +262,14 @@ export class Pool {
 /**
  * Opens the pool on a device.
  * @throws {TypeError} there is no such option, or it has another type
+ * @throws {RangeError} an option of the lease is out of range
  * @throws {RingError} `RING_NOT_INITIALISED` if there is no pool; `RING_CORRUPT`, `RING_UNSUPPORTED`, `RING_UNSTABLE`;
  *   `RING_DEVICE_TOO_SMALL` if the device has shrunk
  */
 export async function openPool(device: BlockDevice, options: PoolOptions = {}): Promise<Pool> {
   checkDevice('openPool', device)
   checkOptions('openPool', options, POOL_KINDS)
+  if (options.lease !== undefined) await checkLease(options.lease)
   return new Pool(await PoolDirectory.open(device, options.clock ?? systemClock), options)
 }
 

@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts'
 import type { LeaseOptions } from '../ring/lease-types.ts'
-import type { CreateOptions } from '../ring/types.ts'
+import type { NewRingOptions } from '../ring/types.ts'
 
 /** How a pool is created. */
 export interface CreatePoolOptions {
   /** Create the pool even if the device holds something else, also a ring: its superblocks are wiped. Default false. */
-  readonly overwrite?: boolean
+  readonly eraseOther?: boolean
   /** The pool's identity, 16 bytes. Default random. */
   readonly uuid?: Uint8Array
   /** Default: the machine's clock. */
@@ -48,8 +48,8 @@ export interface PoolState {
   readonly rings: readonly PoolRingInfo[]
 }
 
-/** A ring that is added to a pool. The sizes of its items, and their number, are bounded as in any ring: see `CreateOptions`. */
-export interface AddRingOptions extends Omit<CreateOptions, 'overwrite'> {
+/** A ring that is added to a pool. The sizes of its items, and their number, are bounded as in any ring: see `NewRingOptions`. */
+export interface AddRingOptions extends NewRingOptions {
   /** Bytes of the ring's device, rounded up to a multiple of 64 KiB. */
   readonly sizeBytes: number
 }

@@ -23,14 +23,25 @@ export interface Extent {
   readonly writtenTo: Position
 }
 
-/** What each format implements; see `attach.ts` for what each method does and throws. */
-export interface Format {
+/** What makes rings of a format: loaded when one is made. */
+export interface Creation {
   /**
-   * Checks that a ring fits.
+   * Checks what can be checked of the options without a device.
+   * @throws {RangeError} an option is out of range
+   */
+  checkOptions(options: CreateOptions): void
+  /**
+   * Checks the options, and that a ring fits.
+   * @throws {RangeError} an option is out of range
    * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
    */
-  checkSize(size: DeviceSize, options: CreateOptions): Promise<void>
+  checkSize(size: DeviceSize, options: CreateOptions): void
   createRing(device: BlockDevice, options: CreateOptions): Promise<boolean>
+}
+
+/** What each format implements; see `attach.ts` for what each method does and throws. */
+export interface Format {
+  creation(): Promise<Creation>
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
   inspect(device: BlockDevice, options?: InspectOptions): Promise<RingInspection>

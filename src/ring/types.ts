@@ -54,15 +54,13 @@ export interface ConsumerOptions extends AttachOptions {
   readonly answerRequests?: boolean
 }
 
-/** How a ring is created. */
-export interface CreateOptions {
+/** What a new ring is like. */
+export interface NewRingOptions {
   /**
    * 2 has checksums, and commits with one write; 1 is what the original reads and writes, and trusts its device.
    * Default 2.
    */
   readonly format?: 1 | 2
-  /** Create the ring even if the device holds something else. Default false. */
-  readonly overwrite?: boolean
   /**
    * Format 2: what the producer does when there is no room. `wait`: writers wait, and nothing is lost. `overwrite`: the oldest
    * items are given up, as for telemetry that would rather lose these than wait. Default `wait`.
@@ -79,6 +77,12 @@ export interface CreateOptions {
   readonly uuid?: Uint8Array
   /** Default: the machine's clock. */
   readonly clock?: Clock
+}
+
+/** How a ring is created. */
+export interface CreateOptions extends NewRingOptions {
+  /** Create the ring even if the device holds something else than a ring, which is destroyed. Default false. */
+  readonly eraseOther?: boolean
 }
 
 /** What `push` returns. */
@@ -309,7 +313,7 @@ export interface RingRole extends AsyncDisposable {
   readonly capacity: number
   /** Length of the largest item, in bytes. */
   readonly maxItemBytes: number
-  /** What happens when there is no room; see {@link CreateOptions}. */
+  /** What happens when there is no room; see {@link NewRingOptions}. */
   readonly onFull: 'wait' | 'overwrite'
   /**
    * Bytes of the ring's log before this role's cursor, counted since it was created: what lies between the producer's and the

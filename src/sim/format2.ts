@@ -68,7 +68,8 @@ function ring(name: string, more: CreateOptions): RingUnderTest {
     )
   return {
     name,
-    create: (device, shape, clock) => create(device, shape, clock, 7, { ...more, overwrite: true }),
+    create: (device, shape, clock) =>
+      create(device, shape, clock, 7, { ...more, eraseOther: true }),
     use: async (device, shape, clock, random) => {
       await create(device, shape, clock, 9)
       await fill(device, clock, random)

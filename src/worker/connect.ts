@@ -3,6 +3,7 @@ import { type Codec, decodeItem, encodeItems } from '../codec/codec.ts'
 import { isCodecError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
+import { checkQueueLimits, QUEUE_KINDS } from '../ring/queue/queue-limits.ts'
 import type { WaitingOptions } from '../ring/queue/writer.ts'
 import { totalBytes } from '../ring/shared/item-limits.ts'
 import type { OwnItems } from '../ring/shared/own-items.ts'
@@ -68,8 +69,7 @@ export interface ConnectionReceiveOptions extends WaitingOptions {
 
 const KINDS: OptionKinds<ConnectRingOptions> = {
   codec: 'object',
-  maxQueuedItems: 'number',
-  maxQueuedBytes: 'number',
+  ...QUEUE_KINDS,
   locks: 'object',
   signal: 'object',
 }
@@ -424,13 +424,8 @@ export async function connectRing<Out, In = Out>(
   if (typeof worker?.postMessage !== 'function') {
     throw new TypeError(`connectRing takes a worker or a port, not ${shown(worker)}`)
   }
-  const { maxQueuedItems = 1, maxQueuedBytes = 1, signal, locks = locksHere() } = options
-  if (!(maxQueuedItems >= 1 && maxQueuedItems <= MAX_PENDING && maxQueuedBytes >= 1)) {
-    const found = `${maxQueuedItems} and ${maxQueuedBytes}`
-    throw new RangeError(
-      `maxQueuedItems is 1 to ${MAX_PENDING}, maxQueuedBytes at least 1, not ${found}`,
-    )
-  }
+  checkQueueLimits(options, MAX_PENDING)
+  const { signal, locks = locksHere() } = options
   signal?.throwIfAborted()
   const lock = locks === undefined ? undefined : newLockName('page')
   const release =

@@ -6,7 +6,7 @@ import { inspectRing } from '../ring/access/attach.ts'
 import { createMissing } from '../ring/queue/create-missing.ts'
 import { type ReaderOptions, RingReader } from '../ring/queue/reader.ts'
 import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
-import type { CreateOptions } from '../ring/types.ts'
+import type { NewRingOptions } from '../ring/types.ts'
 import { untilAborted } from '../util/abort.ts'
 import type { RingConnectionStats } from './protocol.ts'
 import { Supply } from './supply.ts'
@@ -16,7 +16,7 @@ export interface HostedRing {
   /** Opens the device, when a page connects; it is closed with the server. If it fails, the next call tries again. */
   readonly open: () => BlockDevice | Promise<BlockDevice>
   /** Create the ring if the device is blank, as the options say. Default false. */
-  readonly createIfMissing?: boolean | CreateOptions
+  readonly createIfMissing?: boolean | NewRingOptions
   /** How the producer's role is taken, when a page first pushes. */
   readonly writer?: Omit<WriterOptions<Uint8Array>, 'codec' | 'createIfMissing' | 'signal'>
   /** How the consumer's role is taken, when a page first receives. */

@@ -46,19 +46,18 @@ describe('weakness 7: the original formats any device that it cannot attach to',
     await (await start(device)).close()
   })
 
-  test('something else is overwritten only when told to', async () => {
+  test('something else is never overwritten', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
     const sector = new Uint8Array(512)
     new TextEncoder().encodeInto('precious', sector)
     await device.write(7, [sector])
     const before = hex(await deviceBytes(device))
     await expect(start(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
+    const createIfMissing = { ...SMALL, eraseOther: true }
+    await expect(Journal.start(device, async () => undefined, { createIfMissing })).rejects.toThrow(
+      'createIfMissing has no option eraseOther',
+    )
     expect(hex(await deviceBytes(device))).toBe(before)
-    const journal = await Journal.start(device, async () => undefined, {
-      createIfMissing: { ...SMALL, overwrite: true },
-    })
-    await journal.close()
-    expect((await inspectRing(device)).used).toBe(0)
   })
 
   test('a blank device stays blank with createIfMissing: false', async () => {

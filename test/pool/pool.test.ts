@@ -55,7 +55,7 @@ describe('a pool', () => {
     const pool = await poolWith('a')
     const before = await imageOf(pool.device)
     expect(await createPool(pool.device)).toBe(false)
-    expect(await createPool(pool.device, { overwrite: true })).toBe(false)
+    expect(await createPool(pool.device, { eraseOther: true })).toBe(false)
     expect(Buffer.compare(await imageOf(pool.device), before)).toBe(0)
   })
 
@@ -178,7 +178,7 @@ describe('creating a pool', () => {
       const before = await imageOf(device)
       await expect(createPool(device)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
       expect(Buffer.compare(await imageOf(device), before)).toBe(0)
-      expect(await createPool(device, { overwrite: true })).toBe(true)
+      expect(await createPool(device, { eraseOther: true })).toBe(true)
       await expect(inspectRing(device)).rejects.toMatchObject({ code: 'RING_IS_POOL' })
       expect(await namesIn(await openPool(device))).toEqual([])
     }
@@ -187,7 +187,7 @@ describe('creating a pool', () => {
   test('is refused while the ring that is there is in use', async () => {
     const device = await smallRing(4 << 20)
     await using _consumer = await Consumer.attach(device)
-    await expect(createPool(device, { overwrite: true })).rejects.toMatchObject({
+    await expect(createPool(device, { eraseOther: true })).rejects.toMatchObject({
       code: 'BLOCK_CLAIMED',
     })
   })
@@ -208,8 +208,8 @@ describe('where a ring is expected', () => {
       () => Producer.attach(device),
       () => Consumer.attach(device),
       () => Producer.create(device),
-      () => Producer.create(device, { overwrite: true }),
-      () => Producer.create(device, { format: 1, overwrite: true }),
+      () => Producer.create(device, { eraseOther: true }),
+      () => Producer.create(device, { format: 1, eraseOther: true }),
       () => RingWriter.open(device, { createIfMissing: true }),
       () => RingReader.open(device),
       () => inspectRing(device),

@@ -16,7 +16,7 @@ const REMOVED = { code: 'RING_REMOVED' }
 const STALE: readonly (readonly [string, (ring: BlockDevice) => Promise<unknown>])[] = [
   ['attaching a producer', (ring) => Producer.attach(ring)],
   ['attaching a consumer', (ring) => Consumer.attach(ring)],
-  ['creating a ring', (ring) => Producer.create(ring, { overwrite: true })],
+  ['creating a ring', (ring) => Producer.create(ring, { eraseOther: true })],
   ['breaking a lease', (ring) => breakLease(ring, 'producer')],
   ['inspecting', (ring) => inspectRing(ring)],
   ['a claim', (ring) => ring.claim('producer', { holder: 'late' })],

@@ -37,7 +37,7 @@ describe('creating a ring', () => {
       details: { found: expect.stringContaining(what) },
     })
     expect(Buffer.from(await deviceBytes(device)).equals(bytes)).toBe(true)
-    expect(await Producer.create(device, { overwrite: true, format: 1 })).toBe(true)
+    expect(await Producer.create(device, { eraseOther: true, format: 1 })).toBe(true)
     expect((await inspectRing(device)).used).toBe(0)
   })
 
@@ -59,7 +59,7 @@ describe('creating a ring', () => {
     await append(await attachProducer(device), Buffer.from('item'))
     const before = hex(await deviceBytes(device))
     expect(await Producer.create(device, { format: 1 })).toBe(false)
-    expect(await Producer.create(device, { overwrite: true, format: 1 })).toBe(false)
+    expect(await Producer.create(device, { eraseOther: true, format: 1 })).toBe(false)
     expect(hex(await deviceBytes(device))).toBe(before)
   })
 

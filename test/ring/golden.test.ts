@@ -134,7 +134,7 @@ async function repeat(device: MemoryBlockDevice, golden: Golden, step: Step): Pr
   const command = step.driver.match(/ (create|push|pop|suspend|resume|ack) \S+\.img ?(\d*)$/)
   switch (command?.[1]) {
     case 'create':
-      await Producer.create(device, { overwrite: true, format: 1 })
+      await Producer.create(device, { eraseOther: true, format: 1 })
       return
     case 'push':
       return push(device, names, step.frames ?? [], step.rc)

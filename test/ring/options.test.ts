@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
-import { RingReader } from '../../src/ring/queue/reader.ts'
-import { RingWriter } from '../../src/ring/queue/writer.ts'
-import type { CreateOptions } from '../../src/ring/types.ts'
+import type { WaitOptions } from '../../src/ring/queue/poll.ts'
+import { type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
+import { RingWriter, type WriterOptions } from '../../src/ring/queue/writer.ts'
+import type { AttachOptions, CreateOptions } from '../../src/ring/types.ts'
 import { deviceBytes } from '../helpers/golden.ts'
 
 const OPENS = {
@@ -79,6 +80,98 @@ describe.each(Object.entries(OPENS))('%s', (name, open) => {
     await opened.close()
   })
 })
+
+const NUMBER = [Number.NaN, '5', null] as const
+const LEAST_1 = [...NUMBER, 0, -1] as const
+const NAMES = [5, 'a\0b'] as const
+const CREATE = [
+  'yes',
+  { blocksize: 512 },
+  { blockSize: 513 },
+  { blockSize: Number.NaN },
+  { format: 3 },
+  { format: 1, onFull: 'overwrite' },
+  { onFull: 'retry' },
+  { name: 'n'.repeat(257) },
+  { uuid: new Uint8Array(15) },
+  { eraseOther: true },
+]
+const LEASES = [
+  5,
+  {},
+  { owner: '-rf' },
+  { owner: 'a', timeoutMs: 4999 },
+  { owner: 'a', timeoutMs: Number.NaN },
+  { owner: 'a', unfenced: true, fence: async () => undefined },
+  { owner: 'a', unfence: true },
+]
+
+/** Values that each option of both ends refuses. */
+const ATTACH: Readonly<Record<keyof AttachOptions | keyof WaitOptions, readonly unknown[]>> = {
+  queue: NAMES,
+  client: NAMES,
+  clock: [5],
+  signal: [5],
+  refreshIntervalMs: [...NUMBER, -1],
+  maxItemBytes: [...NUMBER, -1, 1.5],
+  lease: LEASES,
+  maxPollMs: LEAST_1,
+}
+
+const OF_A_WRITER: Readonly<Record<keyof WriterOptions<never>, readonly unknown[]>> = {
+  ...ATTACH,
+  codec: ['text'],
+  createIfMissing: CREATE,
+  maxQueuedItems: LEAST_1,
+  maxQueuedBytes: LEAST_1,
+  idleRefreshIntervalMs: LEAST_1,
+  onBlocked: ['call'],
+}
+
+const OF_A_READER: Readonly<Record<keyof ReaderOptions<never>, readonly unknown[]>> = {
+  ...ATTACH,
+  codec: ['text'],
+  createIfMissing: CREATE,
+  waitForRing: [1],
+  lazyAck: [1, { calls: 0 }, { ms: 0 }, { ms: Number.NaN }],
+  maxUnacked: LEAST_1,
+  onDamage: ['Skip'],
+  answerRequests: [1],
+}
+
+const LIMITS = { maxQueuedItems: LEAST_1, maxQueuedBytes: LEAST_1, maxPollMs: LEAST_1 }
+const OF_A_JOURNAL = { ...LIMITS, createIfMissing: [...CREATE, { onFull: 'overwrite' }] }
+
+const REFUSED = Object.entries({
+  'RingWriter.open': OF_A_WRITER,
+  'RingReader.open': OF_A_READER,
+  'Journal.start': OF_A_JOURNAL,
+} satisfies Record<keyof typeof OPENS, object>).flatMap(([name, options]) =>
+  Object.entries(options).flatMap(([option, values]) =>
+    values.map((value) => [name as keyof typeof OPENS, option, value] as const),
+  ),
+)
+
+test.each(REFUSED)(
+  '%s refuses %s: %o, and asks nothing of the device',
+  async (name, option, value) => {
+    const called: unknown[] = []
+    const device = new Proxy(blank(), {
+      get(target, key) {
+        const found: unknown = Reflect.get(target, key)
+        if (typeof found !== 'function') return found
+        return (...given: unknown[]) => {
+          called.push(key)
+          return found.apply(target, given)
+        }
+      },
+    })
+    const options = { createIfMissing: true, [option]: value }
+    const error = await OPENS[name](device as never, options as never).catch((e: unknown) => e)
+    expect(error instanceof TypeError || error instanceof RangeError).toBe(true)
+    expect(called).toEqual([])
+  },
+)
 
 test('the reader may be first', async () => {
   const device = blank()

@@ -443,6 +443,8 @@ test('options are checked before anything happens', async () => {
   await expect(connectRing(undefined as never)).rejects.toThrow(TypeError)
   await expect(connectRing(target, { maxQueuedItems: 0 })).rejects.toThrow(RangeError)
   await expect(connectRing(target, { maxQueuedItems: 65_537 })).rejects.toThrow(RangeError)
+  await expect(connectRing(target, { maxQueuedItems: Number.NaN })).rejects.toThrow(RangeError)
+  await expect(connectRing(target, { maxQueuedBytes: Number.NaN })).rejects.toThrow(RangeError)
   const aborted = AbortSignal.abort(new Error('not now'))
   await expect(connectRing(target, { signal: aborted })).rejects.toThrow('not now')
   // Nobody serves this one.

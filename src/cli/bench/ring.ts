@@ -20,7 +20,7 @@ export async function measureRing(
   device: BlockDevice,
   timing: Timing,
 ): Promise<readonly RingFigure[]> {
-  await Producer.create(device, { format: 2, overwrite: true })
+  await Producer.create(device, { format: 2, eraseOther: true })
   await using writer = await RingWriter.open(device)
   await using consumer = await Consumer.attach(device)
   const item = crypto.getRandomValues(new Uint8Array(ITEM_BYTES))

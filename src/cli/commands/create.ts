@@ -86,7 +86,7 @@ export const create: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
-  const options: CreateOptions = { ...ringOptions(flags), overwrite: flags.force === true }
+  const options: CreateOptions = { ...ringOptions(flags), eraseOther: flags.force === true }
   await using ring = await openOrCreate(path, flags, options, stop.signal)
   const info = await ring.getInfo()
   const { sectorSize, sizeSectors } = info

@@ -1,7 +1,7 @@
 import type { FlagParametersForType } from '@stricli/core'
 import { fenceByCommand } from '../../hosts/command.ts'
 import { TIMEOUT_MS } from '../../ring/format2/disk/lease-block.ts'
-import { checkLeaseOptions } from '../../ring/format2/lease/take.ts'
+import { checkLeaseOptions } from '../../ring/format2/lease/options.ts'
 import type { LeaseOptions, LeaseRecord } from '../../ring/lease-types.ts'
 import { usageError } from '../errors.ts'
 import { tell } from '../output/person.ts'

@@ -1,45 +1,32 @@
-import { claimCreator } from '../../block/creator-claim.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import type { SalvageBlockDevice } from '../../block/wrap/salvage.ts'
-import type { Clock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
-import type { DeviceSize, Extent, Format } from '../format.ts'
+import type { Extent, Format } from '../format.ts'
 import { format2 } from '../format2/index.ts'
-import { detectFormat, refusePool } from '../shared/detect.ts'
-import { keyOf } from '../shared/key.ts'
+import type { LeaseOptions } from '../lease-types.ts'
+import { checkAttachOptions } from '../shared/attach-options.ts'
+import { detectFormat } from '../shared/detect.ts'
 import type * as types from '../types.ts'
+import { formatNumbered } from './formats.ts'
 
 /** Only inspecting with `salvage` needs it. */
 const salvaging = new Lazy(() => import('./salvage.ts'))
-const format1 = new Lazy(async () => (await import('../format1/index.ts')).format1)
-
-async function formatNumbered(format: 1 | 2): Promise<Format> {
-  return format === 2 ? format2 : (format1.value ?? (await format1.load()))
-}
-
-/** The format of new rings. */
-const DEFAULT_FORMAT = 2
-
-async function formatFor(options: types.CreateOptions): Promise<Format> {
-  const { format = DEFAULT_FORMAT } = options
-  if (format === 1 || format === 2) return await formatNumbered(format)
-  throw new RangeError(`there are formats 1 and 2, not ${String(format)}`)
-}
+/** Most roles are never leased. */
+const leases = new Lazy(() => import('../format2/lease/leased-role.ts'))
+const creation = new Lazy(() => import('./create.ts'))
 
 /**
- * Checks that a ring would fit, before anything is made or erased for it.
- * @throws {RangeError} the block size is out of range
- * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
+ * Checks how a role is to be leased, so that nothing is sent to the device for options that are refused.
+ * @throws {TypeError | RangeError} an option is out of range
  */
-export async function checkSize(
-  size: DeviceSize,
-  options: types.CreateOptions = {},
-): Promise<void> {
-  await (await formatFor(options)).checkSize(size, options)
+export async function checkLease(lease: LeaseOptions): Promise<void> {
+  ;(await leases.load()).checkLeaseOptions(lease)
 }
 
 async function formatToAttach(device: BlockDevice, options: types.AttachOptions): Promise<Format> {
+  checkAttachOptions(options)
+  if (options.lease !== undefined) await checkLease(options.lease)
   const format = await detectFormat(device)
   if (format === 1 && options.lease !== undefined) await refuseLeases(device)
   return await formatNumbered(format)
@@ -68,7 +55,7 @@ export const Producer: {
    * Creates a ring on a blank device. An existing ring is not changed.
    * @returns whether a ring was created
    * @throws {RangeError} an option is out of range
-   * @throws {RingError} `RING_NOT_BLANK` without `overwrite`; `RING_IS_POOL`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in
+   * @throws {RingError} `RING_NOT_BLANK` without `eraseOther`; `RING_IS_POOL`; `RING_DEVICE_TOO_SMALL`; `RING_PARTIAL_SECTOR` in
    *   format 1
    */
   create(device: BlockDevice, options?: types.CreateOptions): Promise<boolean>
@@ -81,32 +68,11 @@ export const Producer: {
    */
   attach(device: BlockDevice, options?: types.AttachOptions): Promise<types.AttachProducerResult>
 } = {
-  create: (device, options = {}) =>
-    alone(device, options.clock, async () => {
-      const format = await formatFor(options)
-      await refusePool(device)
-      return await format.createRing(device, options)
-    }),
+  create: async (device, options = {}) => {
+    return await (await creation.load()).createRing(device, options)
+  },
   attach: async (device, options = {}) =>
     (await formatToAttach(device, options)).attachProducer(device, options),
-}
-
-/**
- * Runs `create` while no other program on this machine creates a ring there: otherwise one could find no ring and overwrite the
- * other's, which has items by then.
- */
-async function alone<T>(
-  device: BlockDevice,
-  clock: Clock | undefined,
-  create: () => Promise<T>,
-): Promise<T> {
-  if (!device.capabilities.claim) return create()
-  const claim = await claimCreator(device, { key: keyOf(device), clock })
-  try {
-    return await create()
-  } finally {
-    await claim.release()
-  }
 }
 
 /**

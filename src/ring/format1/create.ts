@@ -15,15 +15,23 @@ import { hasMagic } from './magic.ts'
 import { encodeFreshPointer } from './pointer.ts'
 
 /**
- * As `Format.checkSize`.
+ * As `Creation.checkOptions`.
  * @throws {RangeError} `onFull: 'overwrite'`, which format 1 cannot do
  */
-export function checkSize(size: DeviceSize, options: CreateOptions): void {
+export function checkOptions(options: CreateOptions): void {
   if (options.onFull === 'overwrite') {
     throw new RangeError(
       'a ring of format 1 cannot overwrite its oldest items; create one of format 2',
     )
   }
+}
+
+/**
+ * As `Creation.checkSize`.
+ * @throws {RangeError} as `checkOptions`
+ */
+export function checkSize(size: DeviceSize, options: CreateOptions): void {
+  checkOptions(options)
   makeLayout(size.sectorSize, size.sizeSectors, size.name)
   checkWholeSectors(size)
 }
@@ -32,7 +40,7 @@ export function checkSize(size: DeviceSize, options: CreateOptions): void {
  * Creates a ring where there is none. An existing ring is not changed, nor are the data sectors.
  * @returns whether a ring was created
  * @throws {RangeError} `onFull: 'overwrite'`, which format 1 cannot do
- * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
+ * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `eraseOther` is not set;
  *   `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
  */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
@@ -41,7 +49,7 @@ export async function createRing(device: BlockDevice, options: CreateOptions): P
   checkSize({ ...info, name: device.name }, options)
   const content = await readContent(device)
   if (hasMagic(content.start)) return false
-  if (options.overwrite !== true && !isFree(content)) {
+  if (options.eraseOther !== true && !isFree(content)) {
     const found = describeContent(content)
     throw new RingError(
       'RING_NOT_BLANK',

@@ -1,13 +1,12 @@
 import type { Format } from '../format.ts'
 import { attachConsumer } from './consumer.ts'
-import { checkSize, createRing } from './create.ts'
+import { checkOptions, checkSize, createRing } from './create.ts'
 import { inspect } from './inspect.ts'
 import { attachProducer } from './producer.ts'
 
 /** The format of the original. */
 export const format1: Format = {
-  checkSize: async (size, options) => checkSize(size, options),
-  createRing,
+  creation: async () => ({ checkOptions, checkSize, createRing }),
   attachProducer,
   attachConsumer,
   inspect,

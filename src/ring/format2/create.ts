@@ -27,10 +27,11 @@ const UUID_BYTES = 16
  *
  * What earlier rings left in the data area is told from this ring's batches by the UUID alone. So it stays where it is if the UUID is a
  * new one, and is overwritten with zeroes if the options name one, which such a ring may have had.
+ * @param options checked already: see `checkOptions`
  * @param newUuid an identity that no other ring has
  * @returns whether a ring was created
- * @throws {RangeError} the block size is out of range, the name is too long, or the UUID has other than 16 bytes
- * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `overwrite` is not set;
+ * @throws {RangeError} the block size is less than the device's sector
+ * @throws {RingError} `RING_NOT_BLANK` if the device holds something else and `eraseOther` is not set;
  *   `RING_DEVICE_TOO_SMALL`
  */
 export async function createRing(
@@ -39,14 +40,12 @@ export async function createRing(
   newUuid: () => Uint8Array = randomUuid,
 ): Promise<boolean> {
   const { sectorSize, sizeSectors } = await device.getInfo()
-  checkName(options.name ?? '')
-  if (options.uuid !== undefined) checkUuid(options.uuid)
   const deviceBytes = sectorSize * sizeSectors
   const blockSize = blockSizeFor(sectorSize, options)
   const content = await readContent(device)
   if (await isRing(device, content, blockSize)) return false
   const layout = makeLayout(blockSize, deviceBytes, device.name)
-  if (options.overwrite !== true && !isFree(content)) {
+  if (options.eraseOther !== true && !isFree(content)) {
     const found = describeContent(content)
     throw new RingError(
       'RING_NOT_BLANK',
@@ -72,18 +71,41 @@ export async function createRing(
   return true
 }
 
-/** As `Format.checkSize`. */
+/**
+ * As `Creation.checkOptions`.
+ * @throws {RangeError} the block size is out of range, the name is too long, or the UUID has other than 16 bytes
+ */
+export function checkOptions({ blockSize, name = '', uuid }: CreateOptions): void {
+  if (blockSize !== undefined && !isBlockSize(blockSize)) throw badBlockSize(blockSize)
+  checkName(name)
+  if (uuid !== undefined) checkUuid(uuid)
+}
+
+/**
+ * As `Creation.checkSize`.
+ * @throws {RangeError} as `checkOptions`
+ */
 export function checkSize(size: DeviceSize, options: CreateOptions): void {
+  checkOptions(options)
   const { name, sectorSize, sizeSectors } = size
   makeLayout(blockSizeFor(sectorSize, options), sectorSize * sizeSectors, name)
 }
 
 function blockSizeFor(sectorSize: number, options: CreateOptions): number {
   const { blockSize = Math.max(DEFAULT_BLOCK_SIZE, sectorSize) } = options
-  if (BLOCK_SIZES.some((size) => size === blockSize) && blockSize >= sectorSize) return blockSize
-  throw new RangeError(
-    `a block size is a power of two from ${Math.max(512, sectorSize)} (the device's sector) to 65536, not ` +
-      `${blockSize}`,
+  if (isBlockSize(blockSize) && blockSize >= sectorSize) return blockSize
+  throw badBlockSize(blockSize, sectorSize)
+}
+
+function isBlockSize(blockSize: number): boolean {
+  return BLOCK_SIZES.some((size) => size === blockSize)
+}
+
+function badBlockSize(blockSize: number, sectorSize?: number): RangeError {
+  const least =
+    sectorSize === undefined ? '512' : `${Math.max(512, sectorSize)} (the device's sector)`
+  return new RangeError(
+    `a block size is a power of two from ${least} to 65536, not ${String(blockSize)}`,
   )
 }
 

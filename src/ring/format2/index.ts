@@ -9,14 +9,7 @@ const extents = new Lazy(() => import('./check/extent.ts'))
 
 /** Format 2: checksums everywhere, and one write per commit. */
 export const format2: Format = {
-  async checkSize(size, options) {
-    const { checkSize } = creation.value ?? (await creation.load())
-    checkSize(size, options)
-  },
-  async createRing(device, options) {
-    const { createRing } = creation.value ?? (await creation.load())
-    return await createRing(device, options)
-  },
+  creation: () => creation.load(),
   attachProducer,
   attachConsumer,
   async inspect(device, options) {

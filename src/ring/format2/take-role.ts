@@ -16,7 +16,7 @@ const leases = new Lazy(() => import('./lease/leased-role.ts'))
 
 /**
  * Claims a role on this machine, and leases it if the options ask for that.
- * @throws {RangeError} an option is out of range
+ * @param options checked already: see `checkAttachOptions`
  * @throws {BlockError} `BLOCK_CLAIMED`
  * @throws {RingError} `RING_LEASED`, `RING_NOT_INITIALISED`, `RING_CORRUPT`, `RING_UNSUPPORTED`
  */
@@ -27,10 +27,6 @@ export async function takeRole(
   onRequest?: (request: string) => Promise<string>,
 ): Promise<TakenRole> {
   const wanted = options.lease
-  if (wanted !== undefined) {
-    const { checkLeaseOptions } = leases.value ?? (await leases.load())
-    checkLeaseOptions(wanted)
-  }
   const claimed = untilReleased(await claimRole(device, role, options, onRequest))
   try {
     const taken = { claimed, disk: await Disk.open(claimed.device, claimed.names) }

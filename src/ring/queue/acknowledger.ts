@@ -45,7 +45,6 @@ export class Acknowledger {
   /** Entries that left the ring, or will, since a write was last published. */
   #left = 0
 
-  /** @throws {RangeError} an option of `lazyAck` is out of range */
   constructor(consumer: Consumer, deliveries: Deliveries, options: AcknowledgerOptions) {
     const { clock, lazyAck, closing, onChange } = options
     this.format = consumer.format

@@ -2,12 +2,11 @@ import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { inspectRing, Producer } from '../access/attach.ts'
-import type { CreateOptions } from '../types.ts'
+import type { NewRingOptions } from '../types.ts'
 
 /** Types of the options of a new ring. */
-export const CREATE_KINDS: OptionKinds<CreateOptions> = {
+export const CREATE_KINDS: OptionKinds<NewRingOptions> = {
   format: { oneOf: [1, 2] },
-  overwrite: 'boolean',
   onFull: { oneOf: ['wait', 'overwrite'] },
   blockSize: 'number',
   name: 'string',
@@ -24,7 +23,7 @@ const KEPT = ['format', 'blockSize', 'name', 'onFull'] as const
  * @throws {RingError} `RING_OTHER_OPTIONS`: the ring was created with others
  * @throws as `Producer.create`; as `inspectRing`, if there is a ring and the options describe it
  */
-export async function createAs(device: BlockDevice, wanted: CreateOptions): Promise<void> {
+export async function createAs(device: BlockDevice, wanted: NewRingOptions): Promise<void> {
   checkOptions('createIfMissing', wanted, CREATE_KINDS)
   if (await Producer.create(device, wanted)) return
   if (KEPT.every((option) => wanted[option] === undefined)) return

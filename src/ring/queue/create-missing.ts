@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { Lazy } from '../../util/lazy.ts'
-import type { CreateOptions } from '../types.ts'
+import type { NewRingOptions } from '../types.ts'
 
 const creating = new Lazy(() => import('./create-as.ts'))
 
@@ -10,7 +10,7 @@ const creating = new Lazy(() => import('./create-as.ts'))
  */
 export async function createMissing(
   device: BlockDevice,
-  createIfMissing: boolean | CreateOptions,
+  createIfMissing: boolean | NewRingOptions,
 ): Promise<void> {
   if (createIfMissing === false) return
   const { createAs } = creating.value ?? (await creating.load())

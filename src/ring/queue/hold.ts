@@ -1,6 +1,5 @@
 import type { Position } from '../../position.ts'
 import { channel } from '../../util/diagnostics.ts'
-import { checkRange } from '../../util/numbers.ts'
 import { itemNumber } from '../shared/position-text.ts'
 import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
@@ -40,9 +39,7 @@ export class Hold {
   /** The entry that was published last. */
   #published: Delivery | undefined
 
-  /** @throws {RangeError} `maxUnacked` is less than 1 */
   constructor(consumer: Consumer, deliveries: Deliveries, maxUnacked: number) {
-    checkRange({ maxUnacked }, 1)
     this.#consumer = consumer
     this.#deliveries = deliveries
     this.#maxUnacked = maxUnacked

@@ -16,6 +16,12 @@ export interface LazyAckOptions {
   readonly ms?: number
 }
 
+/** @throws {RangeError} an option is less than 1 */
+export function checkLazyAckOptions(options: LazyAckOptions): void {
+  const { calls = 1, ms = 1 } = options
+  checkRange({ 'lazyAck.calls': calls, 'lazyAck.ms': ms }, 1)
+}
+
 /** Writes acknowledgements now and then: one durable write for many calls. */
 export class LazyAcknowledgements {
   readonly #calls: number
@@ -31,10 +37,10 @@ export class LazyAcknowledgements {
   #written: Promise<void> = Promise.resolve()
 
   /**
+   * @param options checked already: see `checkLazyAckOptions`
    * @param closing ends the waiting for the time
    * @param write acknowledges everything before a position, durably
    * @param mayPass whether a write that failed so may succeed later
-   * @throws {RangeError} an option is less than 1
    */
   constructor(
     options: LazyAckOptions,
@@ -44,7 +50,6 @@ export class LazyAcknowledgements {
     mayPass: (error: unknown) => boolean,
   ) {
     const { calls = DEFAULT_CALLS, ms = DEFAULT_MS } = options
-    checkRange({ 'lazyAck.calls': calls, 'lazyAck.ms': ms }, 1)
     this.#calls = calls
     this.#ms = ms
     this.#clock = clock

@@ -2,6 +2,8 @@ import type { BlockDevice, BlockWatch } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { onAbort } from '../../util/abort.ts'
 import { checkRange } from '../../util/numbers.ts'
+import { checkAttachOptions } from '../shared/attach-options.ts'
+import type { AttachOptions } from '../types.ts'
 
 const FIRST_MS = 1
 /** The longest pause between two refreshes, unless it has been quiet for long. */
@@ -28,6 +30,16 @@ export interface WaitOptions {
   readonly maxPollMs?: number
 }
 
+/**
+ * Checks how a role is to be attached, but for its lease, and how to wait for the other side.
+ * @throws {TypeError | RangeError} an option is out of range
+ */
+export function checkWaitOptions(options: WaitOptions & AttachOptions): void {
+  const { maxPollMs = 1 } = options
+  checkRange({ maxPollMs }, 1)
+  checkAttachOptions(options)
+}
+
 /** Waits for the other side: pauses grow from 1 ms, and end early when the device reports a change. */
 export class Waiter {
   readonly #clock: Clock
@@ -44,7 +56,10 @@ export class Waiter {
   #isDeaf = false
   #wake: AbortController | undefined
 
-  /** @param onWake called with what ended each pause */
+  /**
+   * @param options checked already: see `checkWaitOptions`
+   * @param onWake called with what ended each pause
+   */
   constructor(
     device: BlockDevice,
     clock: Clock,
@@ -53,7 +68,6 @@ export class Waiter {
   ) {
     const { watch } = device.capabilities
     const { maxPollMs } = options
-    if (maxPollMs !== undefined) checkRange({ maxPollMs }, 1)
     this.#clock = clock
     this.#maxPollMs = maxPollMs
     this.#quietSince = clock.now()

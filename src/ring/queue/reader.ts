@@ -6,12 +6,13 @@ import type { Codec } from '../../codec/codec.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { Lazy } from '../../util/lazy.ts'
+import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
-import { Consumer } from '../access/attach.ts'
+import { Consumer, checkLease } from '../access/attach.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
 import { popBounds } from '../shared/single-item.ts'
-import type { ConsumerOptions, CreateOptions, PopManyOptions, RingState } from '../types.ts'
+import type { ConsumerOptions, NewRingOptions, PopManyOptions, RingState } from '../types.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { createMissing } from './create-missing.ts'
 import { Deliveries, type Delivery } from './deliveries.ts'
@@ -21,9 +22,9 @@ import { publishReaderEvent } from './events.ts'
 import type { Inside } from './handling/processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './handling/types.ts'
 import { Hold, type Unacked } from './hold.ts'
-import type { LazyAckOptions } from './lazy-acknowledgements.ts'
+import { checkLazyAckOptions, type LazyAckOptions } from './lazy-acknowledgements.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
-import { Waiter, type WaitOptions } from './poll.ts'
+import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 import type { WaitingOptions } from './writer.ts'
 
 const waiting = new Lazy(() => import('./await-ring.ts'))
@@ -42,7 +43,7 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   /** Turns bytes into items. Default: items are bytes. */
   readonly codec?: Codec<Out, never>
   /** Create the ring if the device is blank, as the options say: either end may start first. Default false. */
-  readonly createIfMissing?: boolean | CreateOptions
+  readonly createIfMissing?: boolean | NewRingOptions
   /**
    * Wait while the device is blank, for another program to create the ring; `signal` ends the waiting. Default false: a blank device is
    * refused, as one with something else on it always is.
@@ -69,6 +70,18 @@ const KINDS: OptionKinds<ReaderOptions<never>> = {
   waitForRing: 'boolean',
   lazyAck: ['boolean', 'object'],
   maxUnacked: 'number',
+}
+
+/**
+ * Checks a reader's options, but for its lease, so that nothing is sent to the device for options that are refused.
+ * @throws {TypeError | RangeError} an option is out of range
+ */
+function checkReaderOptions<Out>(options: ReaderOptions<Out>): void {
+  checkOptions('RingReader.open', options, KINDS)
+  const { lazyAck, maxUnacked = 1 } = options
+  if (typeof lazyAck === 'object') checkLazyAckOptions(lazyAck)
+  checkRange({ maxUnacked }, 1)
+  checkWaitOptions(options)
 }
 
 /** What `receiveMany` takes. */
@@ -192,7 +205,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /**
    * Takes the consumer's role.
    * @throws {TypeError} there is no such option, or it has another type; `device` is no device
-   * @throws {RangeError} an option is out of range
+   * @throws {RangeError} an option is out of range; then nothing was sent to the device
    * @throws as `Consumer.attach`; the signal's reason
    */
   static open(
@@ -208,7 +221,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     options: ReaderOptions<Out> = {},
   ): Promise<RingReader<Out>> {
     checkDevice('RingReader.open', device)
-    checkOptions('RingReader.open', options, KINDS)
+    checkReaderOptions(options)
+    if (options.lease !== undefined) await checkLease(options.lease)
     options.signal?.throwIfAborted()
     await createMissing(device, options.createIfMissing ?? false)
     if (options.waitForRing === true) {

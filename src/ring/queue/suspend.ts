@@ -5,7 +5,7 @@ import { onAbort } from '../../util/abort.ts'
 import { Consumer, inspectRing } from '../access/attach.ts'
 import { keyOf } from '../shared/key.ts'
 import type { AttachOptions } from '../types.ts'
-import { Waiter, type WaitOptions } from './poll.ts'
+import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 
 /** How often the role may be found taken by a holder that does not answer. */
 const MAX_REFUSALS = 10
@@ -43,6 +43,7 @@ async function suspendOrResume(
   options: SuspendOptions,
 ): Promise<void> {
   const { clock = systemClock, signal, waitSignal } = options
+  checkWaitOptions(options)
   signal?.throwIfAborted()
   const waiter = new Waiter(device, clock, options)
   const stopListening = onAbort(waitSignal, () => waiter.wake())

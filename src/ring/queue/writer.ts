@@ -9,17 +9,18 @@ import { untilAborted } from '../../util/abort.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
-import { Producer } from '../access/attach.ts'
+import { checkLease, Producer } from '../access/attach.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import { UNNAMED } from '../names.ts'
 import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../shared/own-items.ts'
-import type { AttachOptions, CreateOptions, PushManyResult } from '../types.ts'
+import type { AttachOptions, NewRingOptions, PushManyResult } from '../types.ts'
 import { createMissing } from './create-missing.ts'
 import { publishWriterEvent, type WriterEvent, writerEvents } from './events.ts'
 import { ATTACH_KINDS } from './options.ts'
-import { Waiter, type WaitOptions } from './poll.ts'
+import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 import { type CommitDone, PushQueue } from './push-queue.ts'
+import { checkQueueLimits, QUEUE_KINDS } from './queue-limits.ts'
 
 /** Default of `idleRefreshIntervalMs`. */
 const IDLE_REFRESH_MS = 200
@@ -33,7 +34,7 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
   /** Turns items into bytes. Default: items are bytes. */
   readonly codec?: Codec<unknown, In>
   /** Create the ring if the device is blank, as the options say. Default false. */
-  readonly createIfMissing?: boolean | CreateOptions
+  readonly createIfMissing?: boolean | NewRingOptions
   /** Pushes are refused while this many items wait in memory. Default 65,536. */
   readonly maxQueuedItems?: number
   /** Pushes are refused while this many bytes wait in memory. Default 256 MiB. */
@@ -78,10 +79,21 @@ export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
   ...ATTACH_KINDS,
   codec: 'object',
   createIfMissing: ['boolean', 'object'],
-  maxQueuedItems: 'number',
-  maxQueuedBytes: 'number',
+  ...QUEUE_KINDS,
   idleRefreshIntervalMs: 'number',
   onBlocked: 'function',
+}
+
+/**
+ * Checks a writer's options, but for its lease, so that nothing is sent to the device for options that are refused.
+ * @throws {TypeError | RangeError} an option is out of range
+ */
+export function checkWriterOptions<In>(call: string, options: WriterOptions<In>): void {
+  checkOptions(call, options, WRITER_KINDS)
+  const { idleRefreshIntervalMs = 1 } = options
+  checkRange({ idleRefreshIntervalMs }, 1)
+  checkQueueLimits(options)
+  checkWaitOptions(options)
 }
 
 /** Options of a call that waits: `signal` ends the waiting, never a write that has begun. */
@@ -152,6 +164,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
 
   /**
    * Takes the producer's role, waiting while the ring is suspended.
+   * @throws {TypeError | RangeError} an option is out of range; then nothing was sent to the device
    * @throws as `Producer.attach` and, with `createIfMissing`, `Producer.create`; the signal's reason
    */
   static open(
@@ -167,9 +180,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     options: WriterOptions<In> = {},
   ): Promise<RingWriter<In>> {
     checkDevice('RingWriter.open', device)
-    checkOptions('RingWriter.open', options, WRITER_KINDS)
-    const { idleRefreshIntervalMs = IDLE_REFRESH_MS, signal } = options
-    checkRange({ idleRefreshIntervalMs }, 1)
+    checkWriterOptions('RingWriter.open', options)
+    const { lease, signal } = options
+    if (lease !== undefined) await checkLease(lease)
     signal?.throwIfAborted()
     await createMissing(device, options.createIfMissing ?? false)
     const { clock = systemClock, queue = UNNAMED, client = UNNAMED } = options

@@ -1,6 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
-import { checkRange, checkWhole } from '../../util/numbers.ts'
 import { UNNAMED } from '../names.ts'
 import type { Role } from '../roles.ts'
 import type { AttachOptions, Names } from '../types.ts'
@@ -30,7 +29,7 @@ export interface Claimed {
 
 /**
  * Claims a role of the ring on a device.
- * @throws {RangeError} an option is out of range
+ * @param options checked already: see `checkAttachOptions`
  * @throws {BlockError} `BLOCK_CLAIMED`
  */
 export async function claimRole(
@@ -41,12 +40,7 @@ export async function claimRole(
 ): Promise<Claimed> {
   const { queue = UNNAMED, client = UNNAMED, clock = systemClock } = options
   const { refreshIntervalMs = DEFAULT_REFRESH_INTERVAL_MS } = options
-  checkRange({ refreshIntervalMs }, 0)
   const { maxItemBytes = DEFAULT_MAX_ITEM_BYTES } = options
-  checkWhole({ maxItemBytes }, 0)
-  if (`${queue}${client}`.includes('\0')) {
-    throw new TypeError('the names of queue and client cannot contain NUL, which ends their text')
-  }
   const holder = `client ${JSON.stringify(client)} of queue ${JSON.stringify(queue)}`
   const claim = device.capabilities.claim
     ? await device.claim(role, { holder, key: keptKeyOf(device), ...(onRequest && { onRequest }) })

@@ -136,7 +136,7 @@ export class Program {
       const [device, clock] = [this.#device as BlockDevice, this.#clock]
       const wasMade = oracle.isMade
       try {
-        const isNew = await createPool(device, { clock, overwrite: overwrites })
+        const isNew = await createPool(device, { clock, eraseOther: overwrites })
         if (isNew && wasMade) throw new Violation('pool', 'the pool was made again')
         oracle.isMade = true
         const lease = this.#context.lease()

@@ -154,7 +154,7 @@ export class PoolsSimulation {
     if (usedBefore) await fill(device, clock)
     // Two hosts that make a pool at once are not told from one.
     if (hosts || stay > 0) {
-      await createPool(device, { clock, overwrite: true })
+      await createPool(device, { clock, eraseOther: true })
       this.oracle.isMade = true
       const pool = await openPool(device, { clock })
       for (let ring = 0; ring < stay; ring++) {
@@ -189,7 +189,7 @@ export class PoolsSimulation {
     }
     const { program } = last
     program.enter(process)
-    if (!oracle.isMade) await createPool(device, { clock, overwrite: true })
+    if (!oracle.isMade) await createPool(device, { clock, eraseOther: true })
     const pool = await openPool(device, { clock })
     if (this.#plan.hosts) await breakLeases(pool, clock)
     await program.perform({ id: 0, kind: 'list' })

@@ -83,7 +83,7 @@ describe.each([
   test('is no place for another ring, also if that may be made over what is there', async () => {
     const device = await withFeature(kind, bit)
     const before = hex(await deviceBytes(device))
-    expect(await Producer.create(device, { blockSize: 512, overwrite: true })).toBe(false)
+    expect(await Producer.create(device, { blockSize: 512, eraseOther: true })).toBe(false)
     expect(hex(await deviceBytes(device))).toBe(before)
   })
 })

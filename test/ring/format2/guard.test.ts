@@ -37,7 +37,7 @@ describe.each([512, 1024, 2048, 4096])('older code, at sector size %i', (sectorS
     }
     await expect(attachFormat1(device, {})).rejects.toMatchObject(failed)
     await expect(attachConsumer(device, {})).rejects.toMatchObject(failed)
-    expect(await createFormat1(device, { overwrite: true })).toBe(false)
+    expect(await createFormat1(device, { eraseOther: true })).toBe(false)
     expect(hex(await deviceBytes(device))).toBe(before)
   })
 })

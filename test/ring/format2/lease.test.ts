@@ -379,13 +379,15 @@ test('what cannot be wanted is refused before anything is done', async () => {
     { owner: 'a  b' },
     { owner: 'a;b' },
     { owner: 'h\u00f6st' },
-    { owner: 5n as unknown as string },
     { owner: 'a', timeoutMs: 4999 },
     { owner: 'a', timeoutMs: 5000.5 },
     { owner: 'a', timeoutMs: 3_600_001 },
     { owner: 'a', fence, unfenced: true },
   ]) {
     await expect(Producer.attach(one, { lease })).rejects.toThrow(RangeError)
+  }
+  for (const lease of [{ owner: 5n }, { owner: 'a', unfence: true }]) {
+    await expect(Producer.attach(one, { lease } as never)).rejects.toThrow(TypeError)
   }
   expect((await readLeases(one)).producer).toEqual({ status: 'never' })
 })
@@ -401,7 +403,7 @@ test('format 1 has no room for a lease', async () => {
 
 test('a ring that is made where something else was has no leases', async () => {
   const device = await MemoryBlockDevice.from(new Uint8Array(256 * 1024).fill(0xa5))
-  await Producer.create(device, { overwrite: true })
+  await Producer.create(device, { eraseOther: true })
   expect(await readLeases(device)).toMatchObject({
     producer: { status: 'never' },
     consumer: { status: 'never' },

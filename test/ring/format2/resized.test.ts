@@ -88,7 +88,7 @@ describe('a device that has grown', () => {
   test('the last superblock of an earlier ring does not count', async () => {
     const device = await resized(1 << 20)
     await device.write(0, [new Uint8Array(DATA)])
-    expect(await Producer.create(device, { blockSize: BLOCK, overwrite: true })).toBe(true)
+    expect(await Producer.create(device, { blockSize: BLOCK, eraseOther: true })).toBe(true)
     const { sizeSectors } = await device.getInfo()
     for (const offset of [...FRONT, sizeSectors * BLOCK - 4096]) {
       await device.write(offset / BLOCK, [new Uint8Array(BLOCK)])

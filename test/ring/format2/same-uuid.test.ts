@@ -46,7 +46,7 @@ test('a ring that is made again with its UUID has nothing of the last one: on a 
   await fill(device, 40, 'old')
   await device.writeZeroes(0, MIB / 512)
   await device.writeZeroes((RING_BYTES - 65_536) / 512, 128)
-  await Producer.create(device, { uuid: UUID, overwrite: true })
+  await Producer.create(device, { uuid: UUID, eraseOther: true })
   await fill(device, 2, 'new')
   expect(await itemsAfterRestart(device)).toEqual(['new 0', 'new 1'])
 })

@@ -61,7 +61,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   await using opened = await openOrCreate(path, flags, {}, stop.signal)
   // No program uses the overwritten content, here or on another host.
   await (await takeRoles(opened, 'sbr pool create'))[Symbol.asyncDispose]()
-  const created = await createPool(opened, { overwrite: flags.force === true })
+  const created = await createPool(opened, { eraseOther: flags.force === true })
   const { sizeBytes, freeBytes } = await (await openPool(opened)).state()
   const text = created
     ? `made a pool, with room for ${grouped(freeBytes)} bytes of rings`

@@ -7,7 +7,7 @@ import { LeasedBlockDevice } from './leased-device.ts'
 import { LeaseStore, leaseOfRing } from './store.ts'
 import { takeLease } from './take.ts'
 
-export { checkLeaseOptions } from './take.ts'
+export { checkLeaseOptions } from './options.ts'
 
 /** A role that is exclusive, on this machine and, with leases, among hosts. */
 export interface TakenRole {

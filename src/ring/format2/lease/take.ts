@@ -1,8 +1,6 @@
 import type { Clock } from '../../../clock.ts'
-import { checkWhole } from '../../../util/numbers.ts'
-import { shown } from '../../../util/options.ts'
 import type { LeaseOptions, LeaseRecord, LeaseState } from '../../lease-types.ts'
-import { isOwner, newNonce, OWNER_RULE, TIMEOUT_MS } from '../disk/lease-block.ts'
+import { newNonce, TIMEOUT_MS } from '../disk/lease-block.ts'
 import { breakCommand, leaseDamaged, leasedBy, leaseLost } from './errors.ts'
 import { Lease } from './lease.ts'
 import type { LeaseStore } from './store.ts'
@@ -16,20 +14,6 @@ import {
   TAKE_MS,
   WATCHED_PART,
 } from './time.ts'
-
-/**
- * @throws {RangeError} an option is out of range
- */
-export function checkLeaseOptions(options: LeaseOptions): void {
-  const { owner, timeoutMs = TIMEOUT_MS.default, fence, unfenced = false } = options
-  if (!isOwner(owner)) {
-    throw new RangeError(`a lease's owner has ${OWNER_RULE}, not ${shown(owner)}`)
-  }
-  checkWhole({ 'lease.timeoutMs': timeoutMs }, TIMEOUT_MS.least, TIMEOUT_MS.most)
-  if (unfenced && fence !== undefined) {
-    throw new RangeError('a lease is taken over with a fence or unfenced, not both')
-  }
-}
 
 /**
  * Takes a role's lease. That takes 2.5 s if it is free; if another host holds it, as long as it takes to see whether that host

@@ -1,0 +1,55 @@
+import { claimCreator } from '../../block/creator-claim.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import type { Clock } from '../../clock.ts'
+import type { Creation, DeviceSize } from '../format.ts'
+import { refusePool } from '../shared/detect.ts'
+import { keyOf } from '../shared/key.ts'
+import type { CreateOptions } from '../types.ts'
+import { formatNumbered } from './formats.ts'
+
+/** The format of new rings. */
+const DEFAULT_FORMAT = 2
+
+async function creationOf(options: CreateOptions): Promise<Creation> {
+  const { format = DEFAULT_FORMAT } = options
+  if (format === 1 || format === 2) return await (await formatNumbered(format)).creation()
+  throw new RangeError(`there are formats 1 and 2, not ${String(format)}`)
+}
+
+/**
+ * Checks that a ring would fit, before anything is made or erased for it.
+ * @throws {RangeError} an option is out of range
+ * @throws {RingError} `RING_DEVICE_TOO_SMALL`, `RING_PARTIAL_SECTOR`
+ */
+export async function checkSize(size: DeviceSize, options: CreateOptions = {}): Promise<void> {
+  const creation = await creationOf(options)
+  creation.checkSize(size, options)
+}
+
+/** As `Producer.create`. */
+export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
+  const creation = await creationOf(options)
+  creation.checkOptions(options)
+  return await alone(device, options.clock, async () => {
+    await refusePool(device)
+    return await creation.createRing(device, options)
+  })
+}
+
+/**
+ * Runs `create` while no other program on this machine creates a ring there: otherwise one could find no ring and overwrite the
+ * other's, which has items by then.
+ */
+async function alone<T>(
+  device: BlockDevice,
+  clock: Clock | undefined,
+  create: () => Promise<T>,
+): Promise<T> {
+  if (!device.capabilities.claim) return create()
+  const claim = await claimCreator(device, { key: keyOf(device), clock })
+  try {
+    return await create()
+  } finally {
+    await claim.release()
+  }
+}
