@@ -200,6 +200,8 @@ export default {
   ],
   // What the simulator, which any version may change, and messages are made of; their members are shown in place.
   intentionallyNotExported: [
+    'GroupsCounts',
+    'GroupsOutcome',
     'PoolsCounts',
     'PoolsOutcome',
     'Other',
