@@ -45,8 +45,8 @@ const lease = z.union([
 ])
 
 const error = object({ code: text, message: text }).catchall(z.unknown())
-const producer = object({ offset: position, suspendAck: flag, text })
-const consumer = object({ offset: position, suspend: flag, text })
+const producer = object({ position, suspendAck: flag, text })
+const consumer = object({ position, suspend: flag, text })
 const holder = object({
   holder: text,
   pid: count.optional(),

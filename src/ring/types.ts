@@ -228,13 +228,15 @@ export interface RingInspection {
   readonly sectorSize: number
   readonly sizeSectors: number
   readonly producer: {
-    readonly offset: Position
+    /** The end of what is committed. */
+    readonly position: Position
     readonly suspendAck: boolean
     /** The text for people in the producer's sector; empty before its first write. */
     readonly text: string
   }
   readonly consumer: {
-    readonly offset: Position
+    /** The end of what is acknowledged. */
+    readonly position: Position
     readonly suspend: boolean
     readonly text: string
   }
@@ -283,11 +285,13 @@ export type FollowOptions = Omit<PopManyOptions, 'from'>
 export interface Followed {
   /** The next items; none if there are none now. */
   readonly items: readonly PoppedItem[]
+  /** Format 2: how many items before these were overwritten, acknowledged or not, before they were read. */
+  readonly missedItems?: number
   /**
-   * What is gone before these: how many items were overwritten, or acknowledged and overwritten, before they were read. In format 1, which does
-   * not count items, and where nothing that is acknowledged can be trusted: how many bytes of the log were acknowledged.
+   * Format 1, which does not count items, and where nothing that is acknowledged can be trusted: how many bytes of the log before these
+   * were acknowledged before they were read.
    */
-  readonly missed: number
+  readonly missedBytes?: number
 }
 
 /** Reads on after an inspection, without a role; nothing waits for it. */

@@ -318,8 +318,8 @@ describe('status', () => {
       // Format 2 gives back what was pushed at once when all of it is done.
       pendingBytes: { 1: 8 + 1004, 2: 4096 }[FORMAT],
       capacity: { 1: (1 << 20) - 3 * 512, 2: (1 << 20) - 12 * 4096 }[FORMAT],
-      producer: { offset: last, suspendAck: false, text: expect.stringContaining('journal') },
-      consumer: { offset: one, suspend: false, text: expect.stringContaining('journal') },
+      producer: { position: last, suspendAck: false, text: expect.stringContaining('journal') },
+      consumer: { position: one, suspend: false, text: expect.stringContaining('journal') },
       performing: false,
     }
     const operations = [

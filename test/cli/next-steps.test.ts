@@ -22,8 +22,8 @@ const STATS: NonNullable<SurveyedState['stats']> = {
 function steps(state: Partial<SurveyedState> = {}, known: Partial<Circumstances> = {}): string {
   const ring: SurveyedState = {
     ...{ format: 2, sectorSize: 512, sizeSectors: 100, capacity: 100, used: 20, free: 80 },
-    producer: { offset: asPosition(0n), suspendAck: false, text: '' },
-    consumer: { offset: asPosition(0n), suspend: false, text: '' },
+    producer: { position: asPosition(0n), suspendAck: false, text: '' },
+    consumer: { position: asPosition(0n), suspend: false, text: '' },
     ...{ waitingItems: 8, waitingBytes: 8, stats: STATS },
     ...state,
   } as SurveyedState
@@ -45,9 +45,9 @@ test('a ring at work has none', () => {
 })
 
 test('a suspended ring is resumed', () => {
-  const suspend = { offset: asPosition(0n), suspend: true, text: '' }
+  const suspend = { position: asPosition(0n), suspend: true, text: '' }
   expect(steps({ consumer: suspend })).toMatch(/sbr resume r$/)
-  const suspendAck = { offset: asPosition(0n), suspendAck: true, text: '' }
+  const suspendAck = { position: asPosition(0n), suspendAck: true, text: '' }
   expect(steps({ producer: suspendAck, consumer: suspend })).toMatch(/sbr resume r$/)
   expect(steps({ producer: suspendAck })).toContain('start one')
   expect(

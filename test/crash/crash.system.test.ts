@@ -119,7 +119,7 @@ async function torment(kind: string, opened: BlockDevice, run: Run): Promise<voi
   ledger.end(items)
   const { used, producer } = await inspectRing(device)
   expect(used).toBe(0)
-  expect(new Items(SEED, items, format).before(producer.offset)).toBe(items)
+  expect(new Items(SEED, items, format).before(producer.position)).toBe(items)
   console.log(
     `format ${format}, ${kind}: ${items} items, producer killed ${producerKills} times, ` +
       `consumer ${consumerKills} times, ${ledger.repeats} items repeated, ${seconds} s (seed ${SEED})`,

@@ -37,7 +37,7 @@ describe('push and perform', () => {
     journal.performNow()
     await receipts[2]?.done
     expect(calls.flatMap(({ operations }) => operations)).toEqual(['a', 'b', 'c'])
-    expect((await inspectRing(device)).consumer.offset).toBe(receipts[2]?.position)
+    expect((await inspectRing(device)).consumer.position).toBe(receipts[2]?.position)
     await journal.close()
   })
 
@@ -252,7 +252,7 @@ describe('close', () => {
     await expect(second.done).rejects.toMatchObject({ code: 'JOURNAL_CLOSED' })
     await first.done
     await closing
-    expect((await inspectRing(device)).consumer.offset).toBe(first.position)
+    expect((await inspectRing(device)).consumer.position).toBe(first.position)
   })
 
   test('does not wait for ever for a perform that does not listen', async () => {
@@ -365,7 +365,7 @@ describe('a device that fails', () => {
     const { journal, calls } = await startRig({}, before.device)
     await expect(journal.sync()).rejects.toMatchObject({ code: 'JOURNAL_DEVICE', cause: { code } })
     expect(calls.map(({ operations }) => operations)).toEqual([['a']])
-    expect((await inspectRing(before.device)).consumer.offset).toBe(first?.position)
+    expect((await inspectRing(before.device)).consumer.position).toBe(first?.position)
   })
 
   test('under a push ends the journal, and the next start goes on', async () => {

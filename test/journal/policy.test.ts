@@ -53,7 +53,7 @@ describe('dead letter', () => {
     const letters: (DeadLetter<string> & { consumer: bigint })[] = []
     const deadLetter = async (letter: DeadLetter<string>): Promise<void> => {
       const { consumer } = await inspectRing(rig.device)
-      letters.push({ ...letter, consumer: consumer.offset })
+      letters.push({ ...letter, consumer: consumer.position })
     }
     const rig = await startRig({ deadLetter, attempts: 4, performIntervalMs: 10 })
     const { journal, clock, calls, behave } = rig

@@ -37,7 +37,7 @@ describe('journals of the original', () => {
     await journal.close()
     expect(calls).toMatchObject([{ items: image.expect.items_hex, attempt: 1, mayHaveRun: true }])
     const after = await inspectRing(device)
-    expect(after).toMatchObject({ used: 0, consumer: { offset: BigInt(image.expect.producer) } })
+    expect(after).toMatchObject({ used: 0, consumer: { position: BigInt(image.expect.producer) } })
   })
 
   test('an empty one is started, and has nothing to perform', async () => {

@@ -42,8 +42,8 @@ async function expected(device: BlockDevice): Promise<Partial<DeviceSeen>> {
     format,
     log: expect.objectContaining({ used }),
     ...(format === 2 && { waitingItems, waitingBytes, stats }),
-    producer: expect.objectContaining({ position: formatPosition(producer.offset, format) }),
-    consumer: expect.objectContaining({ position: formatPosition(consumer.offset, format) }),
+    producer: expect.objectContaining({ position: formatPosition(producer.position, format) }),
+    consumer: expect.objectContaining({ position: formatPosition(consumer.position, format) }),
   }
 }
 

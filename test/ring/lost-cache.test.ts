@@ -95,7 +95,7 @@ test('a consumer whose flush is lost gives nothing back, because the server may 
   await ended()
   await consumer.close()
   const state = await inspectRing(await connect())
-  expect([state.producer.offset, state.consumer.offset]).toEqual([0n, 0n])
+  expect([state.producer.position, state.consumer.position]).toEqual([0n, 0n])
   await expectSound(connect)
 })
 

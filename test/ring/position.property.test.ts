@@ -86,7 +86,7 @@ describe('every message shows them so', () => {
     const device = await ring(format)
     const { producer } = await inspectRing(device)
     await using reader = await RingReader.open(device)
-    await expect(reader.ackThrough(producer.offset)).rejects.toThrow(message)
+    await expect(reader.ackThrough(producer.position)).rejects.toThrow(message)
   })
 
   test.each([

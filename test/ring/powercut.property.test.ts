@@ -96,8 +96,8 @@ async function consume(
 /** Checks what the device holds against what was promised, and goes on from there. */
 async function recover(device: CachedDevice, promises: Promises, killed: boolean): Promise<void> {
   const ring = await inspectRing(device)
-  const { offset: producer } = ring.producer
-  const { offset: consumer } = ring.consumer
+  const { position: producer } = ring.producer
+  const { position: consumer } = ring.consumer
   expectBetween(producer, promises.producer, promises.producerAttempt, promises.items)
   expectBetween(consumer, promises.consumer, promises.consumerAttempt, promises.items)
   const found = (await collect(ring.items())).map(({ item, position }) => ({

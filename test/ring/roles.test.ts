@@ -203,7 +203,7 @@ describe('pointer sectors that are read while they are written', () => {
 
   test('an offset that its text does not confirm is read again', async () => {
     const device = await torn(1, (sector) => sector.fill(0, 0, 4))
-    expect((await inspectRing(device)).producer.offset).toBe(1000n)
+    expect((await inspectRing(device)).producer.position).toBe(1000n)
   })
 
   test('a bool that is torn is read again', async () => {
@@ -250,7 +250,7 @@ describe('pointer sectors that are read while they are written', () => {
       buffer[512] = 8
       torn = false
     }
-    expect((await inspectRing(device)).consumer.offset).toBe(0n)
+    expect((await inspectRing(device)).consumer.position).toBe(0n)
   })
 
   test('without a text that confirms, two reads have to agree', async () => {
@@ -263,7 +263,7 @@ describe('pointer sectors that are read while they are written', () => {
       buffer?.fill(0, 0, 1)
       torn = false
     }
-    expect((await inspectRing(device)).producer.offset).toBe(1000n)
+    expect((await inspectRing(device)).producer.position).toBe(1000n)
   })
 })
 
@@ -440,7 +440,7 @@ test.each([512, 4096])(
     const bytes = Buffer.from(await deviceBytes(device))
     const area = bytes.subarray(size + 128, size + 512)
     expect(area.subarray(0, Math.min(text.length, 384))).toEqual(text.subarray(0, 384))
-    expect((await inspectRing(device)).producer.offset).toBe(8n)
+    expect((await inspectRing(device)).producer.position).toBe(8n)
   },
 )
 

@@ -33,7 +33,7 @@ describe('a writer', () => {
   test('pushes what is durable and visible when it resolves', async () => {
     const device = new MemoryBlockDevice({ sizeSectors: sectorsFor(6656) })
     await using writer = await RingWriter.open(device, { codec: text, createIfMissing: SMALL })
-    const visible = async (): Promise<bigint> => (await inspectRing(device)).producer.offset
+    const visible = async (): Promise<bigint> => (await inspectRing(device)).producer.position
     expect(await writer.push('hello')).toBe(await visible())
     const position = await writer.pushMany(['a', 'b'])
     expect(await writer.pushMany([])).toBe(position)
@@ -128,9 +128,9 @@ describe('a writer', () => {
     expect(looks).toBeGreaterThan(2)
     expect(settled).toBe(0)
     await (await reader.receive()).ack()
-    expect(await third).toBe((await inspectRing(device)).producer.offset)
+    expect(await third).toBe((await inspectRing(device)).producer.position)
     await (await reader.receive()).ack()
-    expect(await fourth).toBe((await inspectRing(device)).producer.offset)
+    expect(await fourth).toBe((await inspectRing(device)).producer.position)
     for (const n of [3, 4]) expect((await reader.receive()).item[0]).toBe(n)
   })
 

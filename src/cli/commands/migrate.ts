@@ -238,8 +238,8 @@ async function checkNotItself(
 function isBetween(before: RingInspection, found: RingInspection, after: RingInspection): boolean {
   if (found.format !== before.format || found.ring?.uuid !== before.ring?.uuid) return false
   return (['producer', 'consumer'] as const).every((role) => {
-    const offset = found[role].offset
-    return before[role].offset <= offset && offset <= after[role].offset
+    const offset = found[role].position
+    return before[role].position <= offset && offset <= after[role].position
   })
 }
 

@@ -138,10 +138,11 @@ async function goOn(
   using losses = new LossNotices(ring.name, json)
   try {
     for (;;) {
-      const { items, missed } = await readOn(follower, losses, signal)
-      if (missed > 0) tellMissed(ring.name, missed, state.format, json)
+      const { items, missedItems = 0, missedBytes = 0 } = await readOn(follower, losses, signal)
+      const isMissed = missedItems + missedBytes > 0
+      if (isMissed) tellMissed(ring.name, missedItems, missedBytes, json)
       await print(items)
-      if (items.length > 0 || missed > 0) waiter.reset()
+      if (items.length > 0 || isMissed) waiter.reset()
       else await waiter.pause(signal)
     }
   } finally {
@@ -165,13 +166,13 @@ async function readOn(
   }
 }
 
-function tellMissed(path: string, missed: number, format: 1 | 2, json: boolean): void {
+function tellMissed(path: string, items: number, bytes: number, json: boolean): void {
   if (json) {
-    const counts = format === 2 ? { items: missed } : { bytes: missed }
+    const counts = items > 0 ? { items } : { bytes }
     process.stderr.write(`${safeJson({ event: 'missed', ...counts })}\n`)
-  } else if (format === 2) {
-    tell(`${path}: ${counted(missed, 'item')} not shown: overwritten before being read`)
+  } else if (items > 0) {
+    tell(`${path}: ${counted(items, 'item')} not shown: overwritten before being read`)
   } else {
-    tell(`${path}: ${counted(missed, 'byte')} of items not shown: consumed before being read`)
+    tell(`${path}: ${counted(bytes, 'byte')} of items not shown: consumed before being read`)
   }
 }

@@ -63,9 +63,9 @@ export function noSuchItem(
     at === undefined ? `of number ${number}` : `that ends at position ${formatPosition(at, format)}`
   const shown = (position: Position): string => formatPosition(position, format)
   const waits =
-    consumer.offset === producer.offset
+    consumer.position === producer.position
       ? 'nothing waits'
-      : `unacknowledged items are from position ${shown(consumer.offset)} to ${shown(producer.offset)}`
+      : `unacknowledged items are from position ${shown(consumer.position)} to ${shown(producer.position)}`
   const asked = number ?? (at === undefined ? undefined : itemNumber(at, format))
   const isConsumed = stats !== undefined && asked !== undefined && asked <= stats.acknowledgedItems
   const gone = isConsumed ? '; it was consumed, and is overwritten or does not verify' : ''

@@ -37,7 +37,7 @@ export async function unmake(
 async function wasUsed(ring: BlockDevice): Promise<boolean> {
   try {
     const { stats, producer } = await inspectRing(ring)
-    return BigInt(stats?.committedItems ?? producer.offset) > 0n
+    return BigInt(stats?.committedItems ?? producer.position) > 0n
   } catch (error) {
     if (isRingError(error) && error.code === 'RING_NOT_INITIALISED') return false
     throw error

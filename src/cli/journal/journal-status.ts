@@ -84,9 +84,9 @@ export function statusText(report: JournalReport, columns: number, style: Style)
     problem === undefined ? ['pending', pending] : ['pending', `${pending}, then damage`, 'bad'],
     ['used', `${style.bytes(used)} of ${style.bytes(capacity)} (${percent(used / capacity)})`],
     producer.suspendAck ? ['state', 'suspended: no pushes', 'bad'] : ['state', 'running', 'good'],
-    ['pushed', `up to position ${style.position(producer.offset)}`],
+    ['pushed', `up to position ${style.position(producer.position)}`],
     ['pusher', quoted(producer.text)],
-    ['done', `up to position ${style.position(consumer.offset)}`],
+    ['done', `up to position ${style.position(consumer.position)}`],
     ['performer', `${quoted(consumer.text)}, ${performing ? 'running' : 'not running'}`],
   ]
   const table = tableText(rows, NAME_COLUMNS, style)

@@ -1,7 +1,7 @@
 import { formatPosition } from '../../ring/shared/position-text.ts'
 import type { RingInspection } from '../../ring/types.ts'
 
-type Shown<Side> = Omit<Side, 'offset'> & { readonly offset: string }
+type Shown<Side> = Omit<Side, 'position'> & { readonly position: string }
 
 /** The state of both roles, with positions as text. */
 export function shownRoles({ format, producer, consumer }: RingInspection): {
@@ -9,7 +9,7 @@ export function shownRoles({ format, producer, consumer }: RingInspection): {
   readonly consumer: Shown<RingInspection['consumer']>
 } {
   return {
-    producer: { ...producer, offset: formatPosition(producer.offset, format) },
-    consumer: { ...consumer, offset: formatPosition(consumer.offset, format) },
+    producer: { ...producer, position: formatPosition(producer.position, format) },
+    consumer: { ...consumer, position: formatPosition(consumer.position, format) },
   }
 }

@@ -73,14 +73,14 @@ function summary(state: RingInspection, options: ReportOptions, style: Style): r
     stateRow(producer.suspendAck, consumer.suspend),
     [
       'producer',
-      `position ${style.position(producer.offset)}, suspend_ack ${producer.suspendAck}${working(holders.producer)}`,
+      `position ${style.position(producer.position)}, suspend_ack ${producer.suspendAck}${working(holders.producer)}`,
     ],
     ['', `${quoted(producer.text)}${written(stats?.producerAt, style)}`],
     ...holderRows(holders.producer, style),
     ...leaseRows(leases?.producer, style),
     [
       'consumer',
-      `position ${style.position(consumer.offset)}, suspend ${consumer.suspend}${working(holders.consumer)}`,
+      `position ${style.position(consumer.position)}, suspend ${consumer.suspend}${working(holders.consumer)}`,
     ],
     ['', `${quoted(consumer.text)}${written(stats?.consumerAt, style)}`],
     ...holderRows(holders.consumer, style),

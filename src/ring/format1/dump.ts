@@ -74,7 +74,7 @@ async function record(
   try {
     const state = await inspect(device)
     const position = positionOf(state, offset)
-    if (position >= state.producer.offset) return free
+    if (position >= state.producer.position) return free
     let index = 0
     for await (const { length, position: end } of state.records(signal)) {
       signal?.throwIfAborted()
@@ -95,7 +95,7 @@ async function record(
 function positionOf({ consumer, capacity, sectorSize }: RingInspection, offset: number): bigint {
   const size = BigInt(capacity)
   const inArea = BigInt(offset - DATA_SECTOR * sectorSize)
-  return consumer.offset + ((inArea - (consumer.offset % size) + size) % size)
+  return consumer.position + ((inArea - (consumer.position % size) + size) % size)
 }
 
 /** What is at an offset in a record. */

@@ -40,10 +40,10 @@ export class Follower implements RingFollower {
     const read = await this.#records(producer.offset, maxItems, maxBytes)
     const { consumer } = await this.#control.refresh()
     if (consumer.offset > this.#at) {
-      const missed = Number(consumer.offset - this.#at)
+      const missedBytes = Number(consumer.offset - this.#at)
       this.#reader.forget()
       this.#at = consumer.offset
-      return { items: [], missed }
+      return { items: [], missedBytes }
     }
     if (read instanceof Error) {
       const { position } = read.details
@@ -53,7 +53,7 @@ export class Follower implements RingFollower {
       throw read
     }
     this.#at = read.at(-1)?.position ?? this.#at
-    return { items: read, missed: 0 }
+    return { items: read, missedBytes: 0 }
   }
 
   /** The next records, or what is wrong with the first of them, if it is still there. */

@@ -12,6 +12,6 @@ export const format1: Format = {
   inspect,
   async extent({ device }, signal) {
     const { producer } = await inspect(device, signal === undefined ? {} : { signal })
-    return { uuid: undefined, writtenTo: producer.offset }
+    return { uuid: undefined, writtenTo: producer.position }
   },
 }

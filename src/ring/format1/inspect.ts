@@ -41,11 +41,11 @@ export async function inspect(
     sectorSize,
     sizeSectors,
     producer: {
-      offset: asPosition(producer.offset),
+      position: asPosition(producer.offset),
       suspendAck: producer.flag,
       text: producer.text,
     },
-    consumer: { offset: asPosition(consumer.offset), suspend: consumer.flag, text: consumer.text },
+    consumer: { position: asPosition(consumer.offset), suspend: consumer.flag, text: consumer.text },
     capacity: dataBytes,
     used,
     free: dataBytes - used,

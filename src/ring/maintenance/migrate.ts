@@ -221,8 +221,8 @@ function planOf(
   device: string,
   options: MigrateOptions,
 ): Plan | undefined {
-  const start = BigInt(old.stats?.acknowledgedItems ?? old.consumer.offset)
-  const pushed = BigInt(fresh.stats?.committedItems ?? fresh.producer.offset)
+  const start = BigInt(old.stats?.acknowledgedItems ?? old.consumer.position)
+  const pushed = BigInt(fresh.stats?.committedItems ?? fresh.producer.position)
   const counts = fresh.stats !== undefined
   const last = begunBy(fresh.producer.text)
   const begun = last?.identity === old.identity ? last : undefined

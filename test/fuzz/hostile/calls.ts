@@ -186,9 +186,9 @@ async function follow(calling: Calling): Promise<string> {
   for (let turn = 0; turn < 2; turn++) {
     for (let reads = 0; reads < MAX_POPS; reads++) {
       try {
-        const { items, missed } = await follower.read()
+        const { items, missedItems = 0, missedBytes = 0 } = await follower.read()
         for (const { item } of items) deliver(item)
-        if (items.length === 0 && missed === 0) break
+        if (items.length === 0 && missedItems + missedBytes === 0) break
       } catch (error) {
         if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
       }

@@ -280,7 +280,7 @@ describe('what comes', () => {
       const found: (number | string)[] = []
       for (;;) {
         try {
-          const { items, missed } = await follower.read()
+          const { items, missedItems: missed = 0 } = await follower.read()
           if (missed > 0) found.push(`${missed} missed`)
           found.push(...items.map((each) => each.item[0] ?? -1))
           if (items.length === 0 && missed === 0) return found
@@ -372,6 +372,6 @@ test('a producer is not needed for any of it', async () => {
   expect([await seen(newest()), await seen(consumed()), await follow().read()]).toEqual([
     [],
     [],
-    { items: [], missed: 0 },
+    { items: [], missedItems: 0 },
   ])
 })

@@ -69,7 +69,7 @@ export class Follower implements RingFollower {
       if (items.length > 0) break
       if (next.status === 'damage') {
         const passed = await this.#catchUp()
-        if (passed > 0) return { items, missed: missed + passed }
+        if (passed > 0) return { items, missedItems: missed + passed }
       }
       if (next.status !== 'missed' && missed > 0) break
       this.#move({ position: next.position })
@@ -77,7 +77,7 @@ export class Follower implements RingFollower {
       missed += next.items
     }
     if (items.length > 0) await this.#forget()
-    return { items, missed }
+    return { items, missedItems: missed }
   }
 
   get #reading(): Reading {

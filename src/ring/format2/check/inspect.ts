@@ -29,7 +29,7 @@ export async function inspect(
   const committed = tail.logPosition
   const first = firstCursor({ producer, consumer })
   const waitingItems = Math.max(0, committed.seq - itemsBefore(first))
-  const offset = consumerOffset(disk, producer, consumer)
+  const position = consumerPosition(disk, producer, consumer)
   const capacity = dataBlocks * blockSize
   const used = Math.max(0, committed.lsn - first.logPosition.lsn) * blockSize
   return {
@@ -43,12 +43,12 @@ export async function inspect(
     sectorSize,
     sizeSectors,
     producer: {
-      offset: toPosition(currentEpoch(producer.epochs).epoch, committed.seq),
+      position: toPosition(currentEpoch(producer.epochs).epoch, committed.seq),
       suspendAck: producer.suspendAck,
       text: producer.text,
     },
     consumer: {
-      offset,
+      position,
       suspend: consumer.suspend,
       text: consumer.text,
     },
@@ -66,7 +66,7 @@ export async function inspect(
 }
 
 /** The consumer's position: not beyond the unacknowledged items, though the consumer may know a newer epoch than theirs. */
-function consumerOffset(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
+function consumerPosition(disk: Disk, producer: ProducerSlot, consumer: ConsumerSlot): Position {
   const { cursor, seen } = consumer
   const log = new ConsumerLog(disk, cursor, producer, async () => {})
   const { epoch, seq } = fromPosition(log.positionOf(cursor))
