@@ -114,11 +114,11 @@ function listening() {
     ...{ position: BigInt(index), storedBytes: 256, pushedAt: 1_700_000_000_000 },
   }))
   const pushes = [{ count: IN_FLIGHT, waitedMs: 0.5 }]
-  const commit = { event: 'commit', items: IN_FLIGHT, bytes: 1, position: 1n, durationMs: 0.3 }
-  const acknowledge = { event: 'acknowledge', entries: IN_FLIGHT, position: 1n, durationMs: 0.3 }
+  const commit = { event: 'committed', items: IN_FLIGHT, bytes: 1, position: 1n, durationMs: 0.3 }
+  const acknowledge = { event: 'acknowledged', entries: IN_FLIGHT, position: 1n, durationMs: 0.3 }
   const events = {
     commit: ['writer', { ...names, ...commit, pushes, waitingBytes: 0 }],
-    receipt: ['reader', { ...names, event: 'receive', entries, again: 0, at: 1, unacked: 0 }],
+    receipt: ['reader', { ...names, event: 'received', entries, again: 0, at: 1, unacked: 0 }],
     acknowledgement: ['reader', { ...names, ...acknowledge, unacked: 0 }],
   }
   const took = Object.entries(events).map(

@@ -276,10 +276,10 @@ export const schemas = {
     object({ event: z.literal('missed'), items: count.optional(), bytes: size.optional() }),
     object({ event: z.literal('lost'), damaged: count, missed: count }),
     object({
-      ...{ event: z.literal('retry'), what: text, position, attempt: count, delayMs: count },
+      ...{ event: z.literal('retried'), what: text, position, attempt: count, delayMs: count },
       reason: text,
     }),
-    object({ event: z.literal('deadLetter'), position, attempts: count, reason: text }),
+    object({ event: z.literal('deadLettered'), position, attempts: count, reason: text }),
     object({ event: z.literal('notStarted'), position, delayMs: count, reason: text }),
     object({
       ...{ event: z.literal('stranger'), device: text, role: text, reason: text },

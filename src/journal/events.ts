@@ -6,7 +6,7 @@ export type JournalEvent = Where &
   (
     | {
         /** Operations were performed, and that is on stable storage. */
-        readonly event: 'perform'
+        readonly event: 'performed'
         readonly operations: number
         readonly position: bigint
         readonly attempt: number
@@ -16,7 +16,7 @@ export type JournalEvent = Where &
       }
     | {
         /** An attempt failed, and is repeated after a pause. */
-        readonly event: 'retry'
+        readonly event: 'retried'
         /** What failed: the call of `perform`, or handing over a dead letter. */
         readonly what: 'perform' | 'deadLetter'
         readonly operations: number
@@ -27,14 +27,14 @@ export type JournalEvent = Where &
       }
     | {
         /** An operation was handed to the dead letter, and skipped. */
-        readonly event: 'deadLetter'
+        readonly event: 'deadLettered'
         readonly position: bigint
         readonly attempts: number
         readonly error: unknown
       }
     | {
         /** The journal ended: `JOURNAL_CLOSED` if it was closed. */
-        readonly event: 'end'
+        readonly event: 'ended'
         readonly error: JournalError
       }
   )

@@ -309,7 +309,7 @@ export class Journal<In = Uint8Array> implements AsyncDisposable {
     if (!(await atMost(graceMs, released, clock))) {
       this.#pushes.giveUp(unanswered(this.#where))
     }
-    publishJournalEvent(this.#where, { event: 'end', error })
+    publishJournalEvent(this.#where, { event: 'ended', error })
     this.#resolveEnded(error)
   }
 }

@@ -166,7 +166,7 @@ export class Performer<Op> {
     this.#receipts.performed(position)
     const count = operations.length
     this.#publish({
-      event: 'perform',
+      event: 'performed',
       operations: count,
       position,
       attempt,
@@ -208,7 +208,7 @@ export class Performer<Op> {
     }
     await this.#advance(position)
     this.#receipts.steppedOver(position, deadLettered(this.#where, shown))
-    this.#publish({ event: 'deadLetter', position, attempts, error })
+    this.#publish({ event: 'deadLettered', position, attempts, error })
     return undefined
   }
 
@@ -254,7 +254,7 @@ export class Performer<Op> {
     const { clock, backoff } = this.#settings
     const delayMs = backoffAfter(attempt, backoff)
     const count = Math.max(operations.length, 1)
-    this.#publish({ event: 'retry', what, operations: count, position, attempt, error, delayMs })
+    this.#publish({ event: 'retried', what, operations: count, position, attempt, error, delayMs })
     this.#progress = { attempt, lastError: error, nextRetryAt: clock.now() + delayMs }
     return { againAfterMs: delayMs }
   }

@@ -137,7 +137,7 @@ describe('run', () => {
     )
     expect(ended.code).toBe(0)
     const told = events(ended.stderr)
-    const retry = { event: 'retry', what: 'handler', position: one }
+    const retry = { event: 'retried', what: 'handler', position: one }
     expect(told).toMatchObject([
       { ...retry, attempt: 1, reason: 'sh ended with exit code 7' },
       { ...retry, attempt: 2, reason: 'sh was killed by SIGKILL' },
@@ -185,7 +185,7 @@ describe('run', () => {
       `${one} 1 1 one\n${bad} 1 1 bad\n${bad} 2 1 bad\n${three} 1 1 three\n` +
         `${badToo} 1 1 bad too\n${badToo} 2 1 bad too\n`,
     ])
-    expect(events(ended.stderr).filter(({ event }) => event === 'deadLetter')).toMatchObject([
+    expect(events(ended.stderr).filter(({ event }) => event === 'deadLettered')).toMatchObject([
       { position: bad, attempts: 2, reason: 'sh ended with exit code 1' },
       { position: badToo, attempts: 2 },
     ])
@@ -212,7 +212,7 @@ describe('run', () => {
     expect([ended.code, ended.stdout.toString()]).toEqual([
       ...[0, `${bad} 1 1 bad\n${next} 1 1 next\n`],
     ])
-    expect(events(ended.stderr)[0]).toMatchObject({ event: 'retry', what: 'deadLetter' })
+    expect(events(ended.stderr)[0]).toMatchObject({ event: 'retried', what: 'deadLetter' })
     expect((await pending(dead))[0]).toBe('busy')
     await ok(['consume', dead, '--count', '1'])
     expect(await letters(dead)).toEqual(['bad'])

@@ -32,7 +32,11 @@ describe('work', () => {
     expect([ended.code, lines(ended.stdout)]).toEqual([
       ...[0, ['1 bad', '1 good', '2 bad', '3 bad']],
     ])
-    expect(events(ended.stderr).map(({ event }) => event)).toEqual(['retry', 'retry', 'deadLetter'])
+    expect(events(ended.stderr).map(({ event }) => event)).toEqual([
+      'retried',
+      'retried',
+      'deadLettered',
+    ])
     expect([await pending(path), await letters(dead)]).toEqual([[], ['bad']])
     const shown = (await ok(['consume', dead, '--drain', '--envelope', '--json'])).toString()
     expect(JSON.parse(shown)).toMatchObject({

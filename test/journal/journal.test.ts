@@ -417,10 +417,10 @@ test('what happens is published', async () => {
   }
   const where = { journal: 'orders', device: 'memory' }
   expect(events).toMatchObject([
-    { ...where, event: 'perform', operations: 1, attempt: 1, mayHaveRun: false, durationMs: 0 },
-    { ...where, event: 'retry', what: 'perform', attempt: 1, error: 'no', delayMs: 5000 },
-    { ...where, event: 'deadLetter', attempts: 2, error: 'no' },
-    { ...where, event: 'end', error: { code: 'JOURNAL_CLOSED' } },
+    { ...where, event: 'performed', operations: 1, attempt: 1, mayHaveRun: false, durationMs: 0 },
+    { ...where, event: 'retried', what: 'perform', attempt: 1, error: 'no', delayMs: 5000 },
+    { ...where, event: 'deadLettered', attempts: 2, error: 'no' },
+    { ...where, event: 'ended', error: { code: 'JOURNAL_CLOSED' } },
   ] satisfies Partial<Record<keyof JournalEvent | string, unknown>>[])
 })
 

@@ -47,21 +47,21 @@ test('a writer tells of its commits, and what its pushes waited for', async () =
   await writer.close()
   const names = { device: device.name, queue: 'q', client: 'c' }
   expect(events).toEqual([
-    { ...names, event: 'open' },
+    { ...names, event: 'opened' },
     expect.objectContaining({
-      ...{ ...names, event: 'commit', items: 4, bytes: 5, waitingBytes: 0 },
+      ...{ ...names, event: 'committed', items: 4, bytes: 5, waitingBytes: 0 },
       position: expect.any(BigInt),
       // All in one turn.
       pushes: [{ count: 3, waitedMs: expect.any(Number) }],
     }),
     expect.objectContaining({
-      event: 'commit',
+      event: 'committed',
       items: 1,
       pushes: [{ count: 1, waitedMs: expect.any(Number) }],
     }),
-    { ...names, event: 'close' },
+    { ...names, event: 'closed' },
   ])
-  const [, commit] = events as [WriterEvent, Extract<WriterEvent, { readonly event: 'commit' }>]
+  const [, commit] = events as [WriterEvent, Extract<WriterEvent, { readonly event: 'committed' }>]
   for (const { waitedMs } of commit.pushes)
     expect(waitedMs).toBeGreaterThanOrEqual(commit.durationMs)
 })
@@ -74,7 +74,7 @@ test('a full ring, a suspended one, and one that is overloaded', async () => {
     events.map((event) => (event.event === 'blocked' ? event.reason : event.event))
   const item = new Uint8Array(10_000)
   while ((await writer.tryPush(item)).status === 'ok');
-  expect(told().filter((event) => event !== 'commit')).toEqual(['open', 'full'])
+  expect(told().filter((event) => event !== 'committed')).toEqual(['opened', 'full'])
   const waiting = writer.push(item)
   await expect(writer.push(item)).rejects.toMatchObject({ code: 'RING_OVERLOADED' })
   expect(told()).toContain('overloaded')
@@ -83,7 +83,7 @@ test('a full ring, a suspended one, and one that is overloaded', async () => {
   await consumer.advance(popped.at(-1)?.position ?? consumer.position)
   await consumer.close()
   await waiting
-  expect(events.findLast(({ event }) => event === 'wake')).toMatchObject({
+  expect(events.findLast(({ event }) => event === 'woken')).toMatchObject({
     by: expect.stringMatching(/hint|poll/),
   })
   const asking = await Consumer.attach(device)
@@ -105,22 +105,22 @@ test('a reader tells what it delivers, delivers again and acknowledges', async (
   await reader.receive()
   await reader.ackAll(entries)
   const next = reader.receive()
-  await vi.waitUntil(() => events.some(({ event }) => event === 'wake'))
+  await vi.waitUntil(() => events.some(({ event }) => event === 'woken'))
   await writer.push('d')
   await (await next).ack()
   await reader.close()
-  const told = events.filter(({ event }) => event !== 'wake')
+  const told = events.filter(({ event }) => event !== 'woken')
   expect(told).toMatchObject([
-    { event: 'open', queue: 'unknown', client: 'unknown' },
-    { event: 'receive', again: 0, unacked: 3, at: expect.any(Number) },
-    { event: 'receive', again: 2, unacked: 3 },
-    { event: 'receive', again: 1, unacked: 3 },
-    { event: 'acknowledge', entries: 3, unacked: 0, position: entries.at(-1)?.position },
-    { event: 'receive', again: 0 },
-    { event: 'acknowledge', entries: 1 },
-    { event: 'close' },
+    { event: 'opened', queue: 'unknown', client: 'unknown' },
+    { event: 'received', again: 0, unacked: 3, at: expect.any(Number) },
+    { event: 'received', again: 2, unacked: 3 },
+    { event: 'received', again: 1, unacked: 3 },
+    { event: 'acknowledged', entries: 3, unacked: 0, position: entries.at(-1)?.position },
+    { event: 'received', again: 0 },
+    { event: 'acknowledged', entries: 1 },
+    { event: 'closed' },
   ])
-  const [, first] = told as [ReaderEvent, Extract<ReaderEvent, { readonly event: 'receive' }>]
+  const [, first] = told as [ReaderEvent, Extract<ReaderEvent, { readonly event: 'received' }>]
   expect(first.entries.map(({ storedBytes }) => storedBytes)).toEqual([1, 1, 1])
   expect(first.entries[0]?.pushedAt).toBe(entries[0]?.pushedAt)
 })
@@ -133,7 +133,7 @@ test('lazy acknowledgements are told once they are written', async () => {
   await using reader = await RingReader.open(device, { codec: text, lazyAck: true })
   for (const entry of await reader.receiveMany()) await entry.ack()
   const acknowledged = (): readonly ReaderEvent[] =>
-    events.filter(({ event }) => event === 'acknowledge')
+    events.filter(({ event }) => event === 'acknowledged')
   expect(acknowledged()).toEqual([])
   await reader.flush()
   expect(acknowledged()).toMatchObject([{ entries: 3, unacked: 0 }])
@@ -156,11 +156,11 @@ test('handlers: each attempt has its time, and shared acknowledgements are told 
     },
   )
   const kinds = events.map(({ event }) => event).sort()
-  expect(kinds).toEqual(['deadLetter', 'fail', 'fail', 'handled', 'handled', 'retry'])
+  expect(kinds).toEqual(['deadLettered', 'failed', 'failed', 'handled', 'handled', 'retried'])
   for (const event of events.filter((one) => 'durationMs' in one)) {
     expect(event).toMatchObject({ durationMs: expect.any(Number), attempt: expect.any(Number) })
   }
-  const counts = acks.flatMap((event) => (event.event === 'acknowledge' ? [event.entries] : []))
+  const counts = acks.flatMap((event) => (event.event === 'acknowledged' ? [event.entries] : []))
   expect(counts.reduce((sum, entries) => sum + entries, 0)).toBe(3)
 })
 

@@ -139,7 +139,7 @@ test('handles are told apart however their names begin and end', () => {
     ['joined', 'q'],
     ['joined', 'q'],
   ])
-    channel.publish({ device, queue, client: 'c', event: 'wake', by: 'poll' })
+    channel.publish({ device, queue, client: 'c', event: 'woken', by: 'poll' })
   const open = counting.families().find(({ name }) => name.endsWith('writer_open'))
   expect(open?.samples).toHaveLength(3)
 })
@@ -168,7 +168,7 @@ test('a journal is counted', async () => {
 
 test('a histogram has each observation in one bucket', async () => {
   const counting = instruments()
-  const names = { device: 'observed', queue: 'q', client: 'c', event: 'commit' }
+  const names = { device: 'observed', queue: 'q', client: 'c', event: 'committed' }
   const commit = { ...names, items: 3, bytes: 3, position: 0n, waitingBytes: 0 }
   const channel = dc.channel('shared-block-ring:writer')
   const pushes = [0.05, 0.1, 0.2, 1000, 20_000, 100_000, -1].map((waitedMs) => ({

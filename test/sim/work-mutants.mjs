@@ -75,8 +75,8 @@ export const WORK = [
   ]),
   mutant('a dead letter counts when nobody waits for it', 'none', 900, [
     PROCESSOR,
-    "    if (this.#isOver) return new Concluded(undefined)\n    return this.#settle(task, { event: 'deadLetter'",
-    "    return this.#settle(task, { event: 'deadLetter'",
+    "    if (this.#isOver) return new Concluded(undefined)\n    return this.#settle(task, { event: 'deadLettered'",
+    "    return this.#settle(task, { event: 'deadLettered'",
   ]),
   mutant('a handler is called after a late answer of the attempt store', 'none', 600, [
     PROCESSOR,

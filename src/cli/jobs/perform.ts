@@ -93,7 +93,7 @@ function countDone(): Disposable & { readonly items: number } {
   let items = 0
   const count = (message: unknown): void => {
     const { event } = message as WorkEvent
-    if (event === 'handled' || event === 'deadLetter') items++
+    if (event === 'handled' || event === 'deadLettered') items++
   }
   subscribe(WORK_CHANNEL, count)
   return {

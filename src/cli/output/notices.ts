@@ -11,13 +11,13 @@ interface NoticeOptions {
 }
 
 /** The events that are reported. */
-type Failure = Extract<WorkEvent, { readonly event: 'retry' | 'deadLetter' }>
+type Failure = Extract<WorkEvent, { readonly event: 'retried' | 'deadLettered' }>
 
 /** Reports failures and dead letters on standard error until it is disposed. */
 export function tellFailures({ json, format }: NoticeOptions): Disposable {
   const listener = (message: unknown): void => {
     const event = message as WorkEvent
-    if (event.event !== 'retry' && event.event !== 'deadLetter') return
+    if (event.event !== 'retried' && event.event !== 'deadLettered') return
     const position = formatPosition(event.position, format)
     const notice = json ? noticeJson(event, position) : noticeText(event, position)
     process.stderr.write(`${notice}\n`)
@@ -27,17 +27,17 @@ export function tellFailures({ json, format }: NoticeOptions): Disposable {
 }
 
 function noticeJson(event: Failure, position: string): string {
-  if (event.event === 'retry') {
+  if (event.event === 'retried') {
     const { what, attempt, error } = event
     const delayMs = Math.round(event.delayMs)
-    return safeJson({ event: 'retry', what, position, attempt, delayMs, reason: reasonOf(error) })
+    return safeJson({ event: 'retried', what, position, attempt, delayMs, reason: reasonOf(error) })
   }
   const { attempts, error } = event
-  return safeJson({ event: 'deadLetter', position, attempts, reason: reasonOf(error) })
+  return safeJson({ event: 'deadLettered', position, attempts, reason: reasonOf(error) })
 }
 
 function noticeText(event: Failure, position: string): string {
-  if (event.event === 'retry') {
+  if (event.event === 'retried') {
     const { what, attempt, error, delayMs } = event
     const failed = what === 'handler' ? 'failed' : 'could not be put into the dead letter ring'
     const next = `next attempt in ${(delayMs / 1000).toFixed(1)} s`

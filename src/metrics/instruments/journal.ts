@@ -20,17 +20,17 @@ export const journalInstrument: MakeInstrument = instrumentOf<JournalEvent, Jour
   }),
   hear: (record, event) => {
     switch (event.event) {
-      case 'perform':
+      case 'performed':
         record.operations += event.operations
         record.times.observeMs(event.durationMs)
         break
-      case 'retry':
+      case 'retried':
         record.retries[event.what === 'perform' ? 'perform' : 'dead_letter']++
         break
-      case 'deadLetter':
+      case 'deadLettered':
         record.deadLetters++
         break
-      case 'end':
+      case 'ended':
         if (event.error.code !== 'JOURNAL_CLOSED') record.ended++
     }
   },

@@ -28,7 +28,7 @@ interface ReaderRecord {
  */
 function observeEntries(
   record: ReaderRecord,
-  { entries, at }: Extract<ReaderEvent, { readonly event: 'receive' }>,
+  { entries, at }: Extract<ReaderEvent, { readonly event: 'received' }>,
 ): void {
   let bytes = 0
   let since: number | undefined
@@ -57,23 +57,23 @@ export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, Reader
     acknowledgeTimes: new Histogram(LATENCIES),
   }),
   hear: (record, event) => {
-    record.open = event.event === 'close' ? 0 : 1
+    record.open = event.event === 'closed' ? 0 : 1
     switch (event.event) {
-      case 'receive':
+      case 'received':
         record.items += event.entries.length
         record.again += event.again
         record.unacked = event.unacked
         observeEntries(record, event)
         break
-      case 'acknowledge':
+      case 'acknowledged':
         record.acknowledged += event.entries
         record.unacked = event.unacked
         record.acknowledgeTimes.observeMs(event.durationMs)
         break
-      case 'wake':
+      case 'woken':
         record.wakes[event.by]++
         break
-      case 'close':
+      case 'closed':
         record.unacked = undefined
     }
   },

@@ -11,7 +11,7 @@ interface WorkRecord {
     skipped: number
     overwritten: number
   }
-  readonly retries: Record<Extract<WorkEvent, { readonly event: 'retry' }>['what'], number>
+  readonly retries: Record<Extract<WorkEvent, { readonly event: 'retried' }>['what'], number>
 }
 
 /** Instruments of handlers. */
@@ -33,19 +33,19 @@ export const workInstrument: MakeInstrument = instrumentOf<WorkEvent, WorkRecord
         times.ok.observeMs(event.durationMs)
         items.handled++
         break
-      case 'fail':
+      case 'failed':
         times.error.observeMs(event.durationMs)
         break
-      case 'retry':
+      case 'retried':
         retries[event.what]++
         break
-      case 'deadLetter':
+      case 'deadLettered':
         items.dead_letter++
         break
-      case 'requeue':
+      case 'requeued':
         items.requeued++
         break
-      case 'skip':
+      case 'skipped':
         items.skipped++
         break
       case 'overwritten':

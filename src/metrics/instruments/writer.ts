@@ -37,9 +37,9 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
   }),
   hear: (record, event) => {
     // One that was opened before anybody listened is open too.
-    record.open = event.event === 'close' ? 0 : 1
+    record.open = event.event === 'closed' ? 0 : 1
     switch (event.event) {
-      case 'commit':
+      case 'committed':
         record.commits++
         record.items += event.items
         record.bytes += event.bytes
@@ -59,10 +59,10 @@ export const writerInstrument: MakeInstrument = instrumentOf<WriterEvent, Writer
       case 'failed':
         record.failures++
         break
-      case 'wake':
+      case 'woken':
         record.wakes[event.by]++
         break
-      case 'close':
+      case 'closed':
         record.isBlocked = false
         record.waitingBytes = undefined
     }

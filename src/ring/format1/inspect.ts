@@ -45,7 +45,11 @@ export async function inspect(
       suspendAck: producer.flag,
       text: producer.text,
     },
-    consumer: { position: asPosition(consumer.offset), suspend: consumer.flag, text: consumer.text },
+    consumer: {
+      position: asPosition(consumer.offset),
+      suspend: consumer.flag,
+      text: consumer.text,
+    },
     capacity: dataBytes,
     used,
     free: dataBytes - used,

@@ -259,7 +259,7 @@ export class Acknowledger {
       device: device.name,
       queue,
       client,
-      event: 'acknowledge',
+      event: 'acknowledged',
       entries,
       position,
       durationMs,

@@ -177,7 +177,7 @@ export class EntrySource<Out> {
       device: device.name,
       queue,
       client,
-      event: 'receive',
+      event: 'received',
       entries,
       again,
       at,

@@ -21,10 +21,10 @@ export interface CompletedPushes {
 /** What is published on the diagnostics channel `shared-block-ring:writer`. Times are in milliseconds. */
 export type WriterEvent = HandleNames &
   (
-    | { readonly event: 'open' }
+    | { readonly event: 'opened' }
     | {
         /** Items became visible, with one call of `Producer.append`. */
-        readonly event: 'commit'
+        readonly event: 'committed'
         readonly items: number
         /** Of these items. */
         readonly bytes: number
@@ -51,8 +51,8 @@ export type WriterEvent = HandleNames &
         readonly event: 'failed'
         readonly error: unknown
       }
-    | { readonly event: 'wake'; readonly by: WakeCause }
-    | { readonly event: 'close' }
+    | { readonly event: 'woken'; readonly by: WakeCause }
+    | { readonly event: 'closed' }
   )
 
 /** What an event says of an entry: as in `RingEntry`. */
@@ -66,10 +66,10 @@ export interface ReceivedEntry {
 /** What is published on the diagnostics channel `shared-block-ring:reader`. Times are in milliseconds. */
 export type ReaderEvent = HandleNames &
   (
-    | { readonly event: 'open' }
+    | { readonly event: 'opened' }
     | {
         /** Entries were delivered. */
-        readonly event: 'receive'
+        readonly event: 'received'
         readonly entries: readonly ReceivedEntry[]
         /** How many of them this reader had delivered before. */
         readonly again: number
@@ -80,15 +80,15 @@ export type ReaderEvent = HandleNames &
       }
     | {
         /** Acknowledgements became durable, with one write. */
-        readonly event: 'acknowledge'
+        readonly event: 'acknowledged'
         readonly entries: number
         /** Everything before it is acknowledged. */
         readonly position: Position
         readonly durationMs: number
         readonly unacked: number
       }
-    | { readonly event: 'wake'; readonly by: WakeCause }
-    | { readonly event: 'close' }
+    | { readonly event: 'woken'; readonly by: WakeCause }
+    | { readonly event: 'closed' }
   )
 
 /** What has a handle's names. */

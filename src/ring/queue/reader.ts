@@ -197,9 +197,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const parts = { consumer, deliveries, acknowledger: this.#acknowledger, hold: this.#hold }
     this.#source = new EntrySource({ ...parts, codec, closing, clock })
     this.#waiter = new Waiter(consumer.device, clock, options, (by) => {
-      publishReaderEvent(consumer, { event: 'wake', by })
+      publishReaderEvent(consumer, { event: 'woken', by })
     })
-    publishReaderEvent(consumer, { event: 'open' })
+    publishReaderEvent(consumer, { event: 'opened' })
   }
 
   /**
@@ -471,7 +471,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     this.#waiter.close()
     await this.#acknowledger.close()
     await this.consumer.close()
-    if (isFirst) publishReaderEvent(this.consumer, { event: 'close' })
+    if (isFirst) publishReaderEvent(this.consumer, { event: 'closed' })
   }
 
   /** As `close`. */

@@ -159,7 +159,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     const { idleRefreshIntervalMs = IDLE_REFRESH_MS } = options
     if (idleRefreshIntervalMs !== Number.POSITIVE_INFINITY)
       void this.#answerSuspendWhileIdle(idleRefreshIntervalMs)
-    publishWriterEvent(producer, { event: 'open' })
+    publishWriterEvent(producer, { event: 'opened' })
   }
 
   /**
@@ -188,7 +188,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     const { clock = systemClock, queue = UNNAMED, client = UNNAMED } = options
     const names = { device, queue, client }
     const waiter = new Waiter(device, clock, options, (by) => {
-      publishWriterEvent(names, { event: 'wake', by })
+      publishWriterEvent(names, { event: 'woken', by })
     })
     try {
       for (;;) {
@@ -321,7 +321,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     await this.#pumping
     this.#waiter.close()
     await this.producer.close()
-    if (isFirst) publishWriterEvent(this.producer, { event: 'close' })
+    if (isFirst) publishWriterEvent(this.producer, { event: 'closed' })
   }
 
   /** As `close`. */
@@ -440,7 +440,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
       device: device.name,
       queue,
       client,
-      event: 'commit',
+      event: 'committed',
       items: pushed,
       bytes,
       position,

@@ -241,6 +241,6 @@ describe('attempts across crashes', () => {
       }),
     )
     expect(calls).toEqual([1])
-    expect(events.map(({ event }) => event)).toEqual(['retry', 'retry', 'handled'])
+    expect(events.map(({ event }) => event)).toEqual(['retried', 'retried', 'handled'])
   })
 })

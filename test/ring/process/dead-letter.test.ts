@@ -86,11 +86,11 @@ describe('a dead letter', () => {
     )
     expect(handlers).toBe(1)
     expect(events.map(({ event }) => event)).toEqual([
-      'fail',
-      'retry',
-      'retry',
-      'retry',
-      'deadLetter',
+      'failed',
+      'retried',
+      'retried',
+      'retried',
+      'deadLettered',
     ])
     expect(events[1]).toMatchObject({
       what: 'deadLetter',
@@ -124,7 +124,7 @@ describe('a dead letter', () => {
     const stop = new AbortController()
     let retries = 0
     const listen = (message: unknown): void => {
-      if ((message as WorkEvent).event === 'retry' && ++retries === 3) stop.abort()
+      if ((message as WorkEvent).event === 'retried' && ++retries === 3) stop.abort()
     }
     subscribe('shared-block-ring:work', listen)
     const handler: Handler<string> = () => {
@@ -165,7 +165,7 @@ describe('a dead letter', () => {
     await emptied
     expect(seen).toEqual(['bad', 'good'])
     expect(summary).toMatchObject({ handled: 1, deadLettered: 1 })
-    expect(events.find(({ event }) => event === 'retry')).toMatchObject({
+    expect(events.find(({ event }) => event === 'retried')).toMatchObject({
       what: 'deadLetter',
       error: { message: expect.stringContaining('full') },
     })
@@ -262,7 +262,7 @@ test('a dead letter of a device with a long name is stored', async () => {
   await using reader = await RingReader.open(device)
   const stop = new AbortController()
   const failed = (message: unknown): void => {
-    if ((message as WorkEvent).event === 'retry') stop.abort()
+    if ((message as WorkEvent).event === 'retried') stop.abort()
   }
   subscribe('shared-block-ring:work', failed)
   const options = { deadLetter: dead, untilEmpty: true, signal: stop.signal }

@@ -79,7 +79,7 @@ describe('where all that may be delivered waits for one item', () => {
       )
     })
     await writer.close()
-    expect(events.filter(({ event }) => event === 'requeue').length).toBeGreaterThanOrEqual(1)
+    expect(events.filter(({ event }) => event === 'requeued').length).toBeGreaterThanOrEqual(1)
     expect(attempts.filter(([item]) => item === 'bad').map(([, attempt]) => attempt)).toEqual([
       1, 2, 3,
     ])

@@ -350,7 +350,7 @@ export class Processor<Out> {
     const durationMs = this.#durationOf(task)
     if (durationMs !== undefined) {
       const failure = { attempt, durationMs, error: given.reason }
-      this.#settlements.publish(task.entry.position, { event: 'fail', ...failure })
+      this.#settlements.publish(task.entry.position, { event: 'failed', ...failure })
     }
     // The handler may have failed because it was stopped: the item is delivered again.
     if (this.#scheduler.stopping.aborted) return undefined
@@ -376,7 +376,7 @@ export class Processor<Out> {
   async #handOver(task: ItemTask<Out>): Promise<Concluded> {
     const { entry, error } = task
     if ('error' in entry && this.#settings.onUndecodable === 'skip') {
-      return this.#settle(task, { event: 'skip', error })
+      return this.#settle(task, { event: 'skipped', error })
     }
     // Read again: the codec and the handler may have changed the bytes that they got.
     const bytes = await this.#source.bytesOf(entry)
@@ -390,7 +390,7 @@ export class Processor<Out> {
       return new Concluded(this.#again(task, 'deadLetter', ++task.failures, cause))
     }
     if (this.#isOver) return new Concluded(undefined)
-    return this.#settle(task, { event: 'deadLetter', attempts: task.attempts ?? 0, error })
+    return this.#settle(task, { event: 'deadLettered', attempts: task.attempts ?? 0, error })
   }
 
   #letter({ entry, attempts, error }: ItemTask<Out>, bytes: Uint8Array): DeadLetter<Out> {
@@ -420,7 +420,7 @@ export class Processor<Out> {
         return new Concluded(this.#again(task, 'requeue', attempts, error))
       }
       await this.#countAgain(position, attempts)
-      return this.#settle(task, { event: 'requeue', attempts, error })
+      return this.#settle(task, { event: 'requeued', attempts, error })
     } finally {
       this.#requeuer.end()
     }
@@ -432,7 +432,7 @@ export class Processor<Out> {
       await this.#settings.attemptStore?.set(this.#storeKey(position), attempt)
     } catch (error) {
       const what = { what: 'attemptStore', attempt, error, delayMs: 0 } as const
-      this.#settlements.publish(position, { event: 'retry', ...what })
+      this.#settlements.publish(position, { event: 'retried', ...what })
     }
   }
 
@@ -450,7 +450,7 @@ export class Processor<Out> {
     afterMs?: number,
   ): Verdict<ItemTask<Out>> {
     const delayMs = afterMs ?? backoffAfter(attempt, this.#backoff)
-    this.#settlements.publish(entry.position, { event: 'retry', what, attempt, error, delayMs })
+    this.#settlements.publish(entry.position, { event: 'retried', what, attempt, error, delayMs })
     return { againAfterMs: delayMs }
   }
 

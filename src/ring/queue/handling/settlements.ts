@@ -12,7 +12,7 @@ export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)
 export type UnnamedWorkEvent = EventDetails<WorkEvent, keyof HandleNames | 'position'>
 
 /** What became of an item. */
-export type Outcome = Exclude<UnnamedWorkEvent, { readonly event: 'fail' | 'retry' }>
+export type Outcome = Exclude<UnnamedWorkEvent, { readonly event: 'failed' | 'retried' }>
 
 /** What {@link Settlements} need of a reader. */
 export interface SettlementSource<Out> {
@@ -33,7 +33,7 @@ export interface SettlementOptions {
 export class Settlements<Out> {
   readonly #source: SettlementSource<Out>
   readonly #options: SettlementOptions
-  readonly #counts = { handled: 0, deadLetter: 0, requeue: 0, skip: 0, overwritten: 0 }
+  readonly #counts = { handled: 0, deadLettered: 0, requeued: 0, skipped: 0, overwritten: 0 }
   /** Items that are not acknowledged yet. */
   #unsettled = 0
   /** Those of them that wait to be acknowledged together. */
@@ -51,8 +51,7 @@ export class Settlements<Out> {
 
   /** What became of how many items. */
   get counts(): Omit<ProcessSummary, 'failedAttempts' | 'abandoned'> {
-    const { handled, deadLetter, requeue, skip, overwritten } = this.#counts
-    return { handled, deadLettered: deadLetter, requeued: requeue, skipped: skip, overwritten }
+    return { ...this.#counts }
   }
 
   /** Resolves when nothing waits to be acknowledged. */

@@ -167,7 +167,7 @@ export type WorkEvent = {
     }
   | {
       /** A handler failed, or answered that it did; what comes next is another event, if it comes. */
-      readonly event: 'fail'
+      readonly event: 'failed'
       readonly attempt: number
       /** How long the handler took. */
       readonly durationMs: number
@@ -175,7 +175,7 @@ export type WorkEvent = {
     }
   | {
       /** An attempt failed, and is repeated after a pause. */
-      readonly event: 'retry'
+      readonly event: 'retried'
       /** What failed: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store. */
       readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
       readonly attempt: number
@@ -184,19 +184,19 @@ export type WorkEvent = {
     }
   | {
       /** An item was given up: it is durable among the dead letters, and acknowledged. */
-      readonly event: 'deadLetter'
+      readonly event: 'deadLettered'
       readonly attempts: number
       readonly error: unknown
     }
   | {
       /** An item went to `requeueTo`. */
-      readonly event: 'requeue'
+      readonly event: 'requeued'
       readonly attempts: number
       readonly error: unknown
     }
   | {
       /** An item does not decode, and was skipped. */
-      readonly event: 'skip'
+      readonly event: 'skipped'
       readonly error: unknown
     }
   | {
