@@ -36,7 +36,7 @@ export interface AttachOptions {
   readonly refreshIntervalMs?: number
   /**
    * The largest item to push or pop, in bytes, if the ring has room for it: bounds the memory of an item. Popping a larger one throws
-   * `RING_ITEM_TOO_LARGE`; its `details.position` is the position after the item: `advance` to it to skip the item. Default 16 MiB.
+   * `RING_ITEM_TOO_LARGE`; `parsePosition(details.position)` is the position after the item: `advance` to it to skip the item. Default 16 MiB.
    */
   readonly maxItemBytes?: number
   /** Lease the role on the device, so that no other host has it at the same time (format 2). Default: no lease. */
@@ -47,7 +47,7 @@ export interface AttachOptions {
 export interface ConsumerOptions extends AttachOptions {
   /**
    * What to do about damaged items (format 2; format 1 cannot detect them): `stop` throws `RING_DAMAGED`; its
-   * `details.position` is the position after the damage: `advance` to it to skip. `skip` counts them and continues after them. Default `stop`.
+   * `parsePosition(details.position)` is the position after the damage: `advance` to it to skip. `skip` counts them and continues after them. Default `stop`.
    */
   readonly onDamage?: 'stop' | 'skip'
   /** Whether other programs on this machine may have this consumer suspend and resume the ring. Default true. */

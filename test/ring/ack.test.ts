@@ -8,7 +8,7 @@ import type { RingEntry } from '../../src/ring/queue/entry.ts'
 import type { HeldEvent } from '../../src/ring/queue/hold.ts'
 import { type ReaderOptions, RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
-import { parsePosition } from '../../src/ring/shared/position-text.ts'
+import { formatPosition, parsePosition } from '../../src/ring/shared/position-text.ts'
 import { FakeClock, settle } from '../helpers/fake-clock.ts'
 import { FORMAT } from '../helpers/format.ts'
 import { HookedDevice } from '../helpers/hooked.ts'
@@ -241,6 +241,9 @@ describe('ackThrough', () => {
     await expect(reader.ackThrough({} as RingEntry<string>)).rejects.toThrow(TypeError)
     await expect(reader.ackThrough(entry.position)).rejects.toThrow(RangeError)
     await expect(reader.ackThrough(undefined as never)).rejects.toThrow(TypeError)
+    const shown = formatPosition(entry.position, FORMAT) as never
+    await expect(reader.ackThrough(shown)).rejects.toThrow(/parsePosition/)
+    await expect(reader.seek(shown)).rejects.toThrow(/parsePosition/)
   })
 })
 

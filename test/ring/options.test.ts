@@ -132,7 +132,8 @@ const OF_A_READER: Readonly<Record<keyof ReaderOptions<never>, readonly unknown[
   ...ATTACH,
   codec: ['text'],
   createIfMissing: CREATE,
-  waitForRing: [1],
+  // A ring that is created is not waited for.
+  waitForRing: [1, true],
   lazyAck: [1, { calls: 0 }, { ms: 0 }, { ms: Number.NaN }],
   maxUnacked: LEAST_1,
   onDamage: ['Skip'],

@@ -78,6 +78,8 @@ export class EntrySource<Out> {
 
   /** @throws {RangeError} nothing was delivered up to there */
   checkDelivered(position: Position): void {
+    if (typeof position !== 'bigint')
+      throw new TypeError('a position is a bigint, as parsePosition answers')
     if (position <= this.#deliveredTo || position <= this.#consumer.position) return
     const [found, end] = [position, this.#deliveredTo].map((each) =>
       formatPosition(each, this.#consumer.format),

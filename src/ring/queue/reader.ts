@@ -46,7 +46,7 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
   readonly createIfMissing?: boolean | NewRingOptions
   /**
    * Wait while the device is blank, for another program to create the ring; `signal` ends the waiting. Default false: a blank device is
-   * refused, as one with something else on it always is.
+   * refused, as one with something else on it always is. Not with `createIfMissing`, after which there is nothing to wait for.
    */
   readonly waitForRing?: boolean
   /**
@@ -82,6 +82,9 @@ function checkReaderOptions<Out>(options: ReaderOptions<Out>): void {
   if (typeof lazyAck === 'object') checkLazyAckOptions(lazyAck)
   checkRange({ maxUnacked }, 1)
   checkWaitOptions(options)
+  if (options.waitForRing && options.createIfMissing) {
+    throw new TypeError('createIfMissing or waitForRing, not both')
+  }
 }
 
 /** What `receiveMany` takes. */
@@ -241,8 +244,8 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   /**
    * The next item, as soon as there is one.
    * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on after it
-   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or `ackThrough` goes to its
-   *   `details.position` first
+   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or `ackThrough` goes to
+   *   `parsePosition(details.position)` first
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
    * @throws the signal's reason
    */
@@ -350,7 +353,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * @throws {RingError} as {@link Consumer} does
    */
   async ackThrough(upTo: Position | RingEntry<Out>): Promise<void> {
-    const position = typeof upTo === 'bigint' ? upTo : this.#deliveryOf(upTo).position
+    const position = typeof upTo === 'object' ? this.#deliveryOf(upTo).position : upTo
     this.#source.checkDelivered(position)
     await this.#acknowledger.acknowledgeThrough(position)
   }
@@ -426,7 +429,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Goes on after a position: back to one that was delivered and is still in the ring; or over damage at which `receive` stopped, to the
-   * `details.position` of its error. What is damaged counts as acknowledged. What is acknowledged after the position is not delivered
+   * `parsePosition(details.position)` of its error. What is damaged counts as acknowledged. What is acknowledged after the position is not delivered
    * again, unless `options` ask.
    * @throws {RangeError} nothing was delivered up to there
    */
