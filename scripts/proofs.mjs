@@ -24,19 +24,28 @@ const { values } = parseArgs({
 
 /** The programs of a round, and how they are told where random inputs begin. */
 const SIMULATOR = [
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '200', '--format', '1', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '200', '--format', '2', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '80', '--format', '2-overwrite', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '80', '--format', '2-reader', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '40', '--format', '2-overwrite-reader', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '600', '--format', '1', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '1000', '--format', '2', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '400', '--format', '2-overwrite', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '400', '--format', '2-reader', '--from'],
+  [
+    'scripts/sim.mjs',
+    '--mix',
+    'each',
+    '--seeds',
+    '200',
+    '--format',
+    '2-overwrite-reader',
+    '--from',
+  ],
   // A reader that calls process, with the items of an adversary.
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '40', '--format', '2-work', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '50', '--format', '2-overwrite-work', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '200', '--format', '2-work', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '250', '--format', '2-overwrite-work', '--from'],
   // An adversary chooses what the items hold; all else is as in format 2.
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '60', '--format', '2-hostile', '--from'],
-  ['scripts/sim.mjs', '--seeds', '40', '--format', 'leases', '--from'],
-  ['scripts/sim.mjs', '--seeds', '40', '--format', 'pools', '--from'],
-  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '36', '--format', 'groups', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '300', '--format', '2-hostile', '--from'],
+  ['scripts/sim.mjs', '--seeds', '200', '--format', 'leases', '--from'],
+  ['scripts/sim.mjs', '--seeds', '120', '--format', 'pools', '--from'],
+  ['scripts/sim.mjs', '--mix', 'each', '--seeds', '108', '--format', 'groups', '--from'],
   // Not the simulator, but as short: checks left out, found by hostile images.
   ['scripts/sim-mutants.mjs', '--format', 'hostile', '--some', '3', '--seed'],
 ]
