@@ -33,12 +33,12 @@ describe.each(goldens(false))('$name: $note', (golden) => {
       used: expected.used,
       free: expected.free,
       producer: {
-        offset: BigInt(expected.producer),
+        position: BigInt(expected.producer),
         suspendAck: expected.suspend_ack,
         text: expected.producer_debug_text ?? '',
       },
       consumer: {
-        offset: BigInt(expected.consumer),
+        position: BigInt(expected.consumer),
         suspend: expected.suspend,
         text: expected.consumer_debug_text ?? '',
       },

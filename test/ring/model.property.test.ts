@@ -204,10 +204,10 @@ class Inspect implements Operation {
   async run(model: Model, real: Real): Promise<void> {
     const ring = await inspectRing(real.device)
     expect(ring.producer).toMatchObject({
-      offset: producerEnd(model),
+      position: producerEnd(model),
       suspendAck: model.suspendAck,
     })
-    expect(ring.consumer).toMatchObject({ offset: model.consumer, suspend: model.suspend })
+    expect(ring.consumer).toMatchObject({ position: model.consumer, suspend: model.suspend })
     expect(ring.used + ring.free).toBe(model.capacity)
     const items = await collect(ring.items())
     expect(items.map(({ item }) => hex(item))).toEqual(model.visible.map(({ item }) => item))

@@ -213,7 +213,7 @@ describe('pointer sectors that are read while they are written', () => {
       sector[8] = bytes.shift() ?? 0
     })
     expect((await inspectRing(device)).producer).toMatchObject({
-      offset: 1000n,
+      position: 1000n,
       suspendAck: false,
     })
   })
