@@ -25,12 +25,12 @@ test.each(valid)('%s is shown as its sidecar says', async (name) => {
     sectorSize: sector_size,
     sizeSectors: size_sectors,
     producer: {
-      offset: String(expected.producer),
+      position: String(expected.producer),
       suspendAck: expected.suspend_ack,
       text: expected.producer_debug_text ?? '',
     },
     consumer: {
-      offset: String(expected.consumer),
+      position: String(expected.consumer),
       suspend: expected.suspend,
       text: expected.consumer_debug_text ?? '',
     },
