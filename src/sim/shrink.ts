@@ -1,5 +1,6 @@
 import type { RingUnderTest } from './guarantees.ts'
 import type { Plan } from './plan.ts'
+import { Shrinking, shorten } from './shrinking.ts'
 import { type Outcome, simulate } from './simulation.ts'
 
 /** Runs that shrinking takes at most. */
@@ -11,34 +12,26 @@ const MAX_RUNS = 600
  * @returns the outcome of the smallest plan found, with its trace
  */
 export async function shrink(ring: RingUnderTest, failing: Outcome): Promise<Outcome> {
-  const kind = failing.broken?.kind
-  let best = failing
-  let runs = 0
-  const attempt = async (plan: Plan): Promise<boolean> => {
-    if (runs >= MAX_RUNS) return false
-    runs++
-    const outcome = await simulate(ring, plan)
-    if (outcome.broken?.kind !== kind) return false
-    best = outcome
-    return true
-  }
-  for (let size = Number.POSITIVE_INFINITY; size > sizeOf(best) && runs < MAX_RUNS; ) {
-    size = sizeOf(best)
-    await shrinkFaults(() => best, attempt)
+  const shrinking = new Shrinking(failing, (plan: Plan) => simulate(ring, plan), MAX_RUNS)
+  const { attempt } = shrinking
+  const best = (): Outcome => shrinking.best
+  for (let size = Number.POSITIVE_INFINITY; size > sizeOf(best()) && !shrinking.isOver; ) {
+    size = sizeOf(best())
+    await shrinkFaults(best, attempt)
     for (const list of ['producer', 'consumer', 'events'] as const) {
-      await shorten<unknown>(best.plan[list], (shorter) =>
-        attempt({ ...best.plan, [list]: shorter }),
+      await shorten<unknown>(best().plan[list], (shorter) =>
+        attempt({ ...best().plan, [list]: shorter }),
       )
     }
-    const { reader } = best.plan
+    const { reader } = best().plan
     if (reader !== undefined) {
       await shorten(reader.steps, (steps) =>
-        attempt({ ...best.plan, reader: { ...reader, steps } }),
+        attempt({ ...best().plan, reader: { ...reader, steps } }),
       )
     }
-    await shrinkItems(() => best.plan, attempt)
+    await shrinkItems(() => best().plan, attempt)
   }
-  return simulate(ring, best.plan, true)
+  return simulate(ring, best().plan, true)
 }
 
 function sizeOf(outcome: Outcome): number {
@@ -48,21 +41,6 @@ function sizeOf(outcome: Outcome): number {
 }
 
 type Attempt = (plan: Plan) => Promise<boolean>
-
-/** Leaves out pieces of a list, halves first: `attempt` says whether a shorter one still fails. */
-export async function shorten<T>(
-  list: readonly T[],
-  attempt: (shorter: readonly T[]) => Promise<boolean>,
-): Promise<void> {
-  let left = list
-  for (let piece = left.length; piece >= 1; piece = Math.floor(piece / 2)) {
-    for (let at = 0; at < left.length; ) {
-      const shorter = left.toSpliced(at, piece)
-      if (await attempt(shorter)) left = shorter
-      else at += piece
-    }
-  }
-}
 
 /** Leaves out the request faults that happened: all, or one after the other. */
 async function shrinkFaults(best: () => Outcome, attempt: Attempt): Promise<void> {

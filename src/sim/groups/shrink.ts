@@ -1,4 +1,4 @@
-import { shorten } from '../shrink.ts'
+import { Shrinking, shorten } from '../shrinking.ts'
 import type { GroupsPlan } from './plan.ts'
 import { type GroupsOutcome, simulateGroups } from './simulation.ts'
 
@@ -10,21 +10,22 @@ const MAX_RUNS = 150
  * @returns the outcome of the smallest plan found, with its trace
  */
 export async function shrinkGroups(failing: GroupsOutcome): Promise<GroupsOutcome> {
-  let best = failing
-  let runs = 0
-  const attempt = async (smaller: GroupsPlan): Promise<boolean> => {
-    if (runs >= MAX_RUNS) return false
-    runs++
-    const outcome = await simulateGroups(smaller)
-    if (outcome.broken?.kind !== failing.broken?.kind) return false
-    best = outcome
-    return true
+  const shrinking = new Shrinking(failing, (plan: GroupsPlan) => simulateGroups(plan), MAX_RUNS)
+  const { attempt } = shrinking
+  await attempt({
+    ...shrinking.plan,
+    without: [...shrinking.plan.without, ...shrinking.best.fired],
+  })
+  await shorten(shrinking.plan.events, (events) => attempt({ ...shrinking.plan, events }))
+  while (shrinking.plan.members.length > 1) {
+    if (
+      !(await attempt({
+        ...shrinking.plan,
+        members: shrinking.plan.members.slice(0, -1),
+      }))
+    )
+      break
   }
-  await attempt({ ...best.plan, without: [...best.plan.without, ...best.fired] })
-  await shorten(best.plan.events, (events) => attempt({ ...best.plan, events }))
-  while (best.plan.members.length > 1) {
-    if (!(await attempt({ ...best.plan, members: best.plan.members.slice(0, -1) }))) break
-  }
-  await attempt({ ...best.plan, producers: 1 })
-  return simulateGroups(best.plan, true)
+  await attempt({ ...shrinking.plan, producers: 1 })
+  return simulateGroups(shrinking.plan, true)
 }

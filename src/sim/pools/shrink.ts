@@ -1,4 +1,4 @@
-import { shorten } from '../shrink.ts'
+import { Shrinking, shorten } from '../shrinking.ts'
 import type { PoolsPlan } from './plan.ts'
 import { type PoolsOutcome, simulatePools } from './simulation.ts'
 
@@ -10,23 +10,18 @@ const MAX_RUNS = 300
  * @returns the outcome of the smallest plan found, with its trace
  */
 export async function shrinkPools(failing: PoolsOutcome): Promise<PoolsOutcome> {
-  let best = failing
-  let runs = 0
-  const attempt = async (smaller: PoolsPlan): Promise<boolean> => {
-    if (runs >= MAX_RUNS) return false
-    runs++
-    const outcome = await simulatePools(smaller)
-    if (outcome.broken?.kind !== failing.broken?.kind) return false
-    best = outcome
-    return true
-  }
-  await attempt({ ...best.plan, without: [...best.plan.without, ...best.fired] })
-  await shorten(best.plan.events, (events) => attempt({ ...best.plan, events }))
-  for (const at of best.plan.programs.keys()) {
+  const shrinking = new Shrinking(failing, (plan: PoolsPlan) => simulatePools(plan), MAX_RUNS)
+  const { attempt } = shrinking
+  await attempt({
+    ...shrinking.plan,
+    without: [...shrinking.plan.without, ...shrinking.best.fired],
+  })
+  await shorten(shrinking.plan.events, (events) => attempt({ ...shrinking.plan, events }))
+  for (const at of shrinking.plan.programs.keys()) {
     const withSteps = (steps: PoolsPlan['programs'][number]): PoolsPlan => {
-      return { ...best.plan, programs: best.plan.programs.with(at, steps) }
+      return { ...shrinking.plan, programs: shrinking.plan.programs.with(at, steps) }
     }
-    await shorten(best.plan.programs[at] ?? [], (steps) => attempt(withSteps(steps)))
+    await shorten(shrinking.plan.programs[at] ?? [], (steps) => attempt(withSteps(steps)))
   }
-  return simulatePools(best.plan, true)
+  return simulatePools(shrinking.plan, true)
 }
