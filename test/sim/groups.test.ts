@@ -46,7 +46,7 @@ test('there is no mix without a name', () => {
 })
 
 describe('the oracle sees', () => {
-  const [anna, ben] = ['anna', 'ben'].map((name) => ({ name, ended: false }))
+  const [anna, ben] = ['anna', 'ben'].map((name) => ({ name, number: 1, ended: false }))
   if (anna === undefined || ben === undefined) throw new Error('two members')
 
   function oracle(): GroupsOracle {

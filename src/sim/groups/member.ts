@@ -7,7 +7,7 @@ import type { RequestNames, SimProcess } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
 import type { Trace } from '../trace.ts'
 import { fan, keyOf, textOf } from './fan.ts'
-import type { GroupsOracle, Handling, MemberLife } from './oracle.ts'
+import type { GroupsOracle, Handling, ProcessLife } from './oracle.ts'
 import type { MemberTraits } from './plan.ts'
 
 const PAUSE_MS = 20
@@ -24,7 +24,7 @@ export interface MemberContext {
    */
   open(process: SimProcess): Promise<readonly BlockDevice[]>
   /** How a life of the member leases rings, if it does. */
-  lease(life: MemberLife): LeaseOptions | undefined
+  lease(life: ProcessLife): LeaseOptions | undefined
   /**
    * Judges an error.
    * @throws {Violation} nothing explains it
@@ -48,7 +48,7 @@ export class Member {
   readonly #readers = new Map<number, RingReader>()
   /** Those that it closed by itself. */
   readonly #closed = new Set<number>()
-  #life: MemberLife | undefined
+  #life: ProcessLife | undefined
 
   constructor(names: RequestNames, traits: MemberTraits, context: MemberContext) {
     this.names = names
@@ -72,7 +72,7 @@ export class Member {
   }
 
   /** Takes part, in a new process, until it is to leave. */
-  async live(process: SimProcess, life: MemberLife): Promise<void> {
+  async live(process: SimProcess, life: ProcessLife): Promise<void> {
     this.#stop = new AbortController()
     this.#abandons = false
     this.#life = life
@@ -110,7 +110,7 @@ export class Member {
     this.#closed.clear()
   }
 
-  async #join(process: SimProcess, life: MemberLife): Promise<Group<Uint8Array>> {
+  async #join(process: SimProcess, life: ProcessLife): Promise<Group<Uint8Array>> {
     const { clock } = process
     const { joinGroup } = fan.value ?? (await fan.load())
     for (;;) {
@@ -124,7 +124,7 @@ export class Member {
     }
   }
 
-  #options({ clock }: SimProcess, life: MemberLife): GroupOptions<Uint8Array> {
+  #options({ clock }: SimProcess, life: ProcessLife): GroupOptions<Uint8Array> {
     const { oracle, checkMs, trace } = this.#context
     const lease = this.#context.lease(life)
     return {
@@ -172,7 +172,11 @@ export class Member {
     return this.#devices.findIndex(({ name }) => name === consumer.device.name)
   }
 
-  async #process(group: Group<Uint8Array>, { clock }: SimProcess, life: MemberLife): Promise<void> {
+  async #process(
+    group: Group<Uint8Array>,
+    { clock }: SimProcess,
+    life: ProcessLife,
+  ): Promise<void> {
     const { oracle, seed, trace } = this.#context
     const { concurrency } = this.traits
     await group.process(
@@ -195,7 +199,7 @@ export class Member {
   }
 
   /** Handles what comes, each key in its order, and acknowledges in the order in which it is done. */
-  async #receive(group: Group<Uint8Array>, process: SimProcess, life: MemberLife): Promise<void> {
+  async #receive(group: Group<Uint8Array>, process: SimProcess, life: ProcessLife): Promise<void> {
     const { signal } = this.#stop
     const tails = new Map<string, Promise<void>>()
     const all = new Set<Promise<void>>()
@@ -215,7 +219,7 @@ export class Member {
 
   async #handle(
     { clock }: SimProcess,
-    life: MemberLife,
+    life: ProcessLife,
     { entry, reader }: Received<Uint8Array>,
   ): Promise<void> {
     const { oracle, seed, trace } = this.#context
@@ -242,7 +246,7 @@ export class Member {
     oracle.letGo(handling)
   }
 
-  #begin(life: MemberLife, item: string, ring?: number): Handling {
+  #begin(life: ProcessLife, item: string, ring?: number): Handling {
     this.#context.trace(() => `${life.name} begins ${item}`)
     try {
       return this.#context.oracle.begin(life, item, ring)

@@ -18,9 +18,11 @@ export interface GroupItem {
   handling: Handling | undefined
 }
 
-/** A process of a member, from joining to its end. */
-export interface MemberLife {
+/** A process of a member or a producer, from its beginning to its end. */
+export interface ProcessLife {
   readonly name: string
+  /** Which of its lives it is, from 1. */
+  readonly number: number
   /** Its rings are those of others now, whatever it still does. */
   ended: boolean
 }
@@ -28,14 +30,14 @@ export interface MemberLife {
 /** An item in the hands of a member: begun, and not acknowledged. */
 export interface Handling {
   readonly item: GroupItem
-  readonly life: MemberLife
+  readonly life: ProcessLife
   running: boolean
 }
 
 /** A ring as the oracle knows it. */
 interface ModelRing {
   readonly number: number
-  holder: MemberLife | undefined
+  holder: ProcessLife | undefined
   /** Failures that excuse items that come again, or are left in the middle. */
   disturbances: number
   /** What its holder has begun and not acknowledged. */
@@ -91,12 +93,12 @@ export class GroupsOracle {
   }
 
   /** Rings of a life. */
-  ringsOf(life: MemberLife): readonly number[] {
+  ringsOf(life: ProcessLife): readonly number[] {
     return this.rings.filter(({ holder }) => holder === life).map(({ number }) => number)
   }
 
   /** A member says that it has a ring. */
-  take(life: MemberLife, ring: number): void {
+  take(life: ProcessLife, ring: number): void {
     const own = this.#ring(ring)
     if (own.holder !== undefined) {
       throw new Violation('two', `${life.name} has ring ${ring}, and ${own.holder.name} has it too`)
@@ -106,7 +108,7 @@ export class GroupsOracle {
   }
 
   /** A member says that it has given a ring back. */
-  release(life: MemberLife, ring: number): void {
+  release(life: ProcessLife, ring: number): void {
     const own = this.#ring(ring)
     if (own.holder !== life) throw new Violation('two', `${life.name} gives back ring ${ring}`)
     for (const { item, running } of own.inHand) {
@@ -133,7 +135,7 @@ export class GroupsOracle {
   }
 
   /** The process of a member is gone. */
-  end(life: MemberLife): void {
+  end(life: ProcessLife): void {
     life.ended = true
     for (const number of this.ringsOf(life)) {
       this.disturb(number)
@@ -143,7 +145,7 @@ export class GroupsOracle {
   }
 
   /** A handler begins; of an item of this ring, if that is known. */
-  begin(life: MemberLife, text: string, ring?: number): Handling {
+  begin(life: ProcessLife, text: string, ring?: number): Handling {
     const item = this.#items.get(text)
     if (item === undefined || (ring !== undefined && item.ring !== ring)) {
       throw new Violation('invented', `${life.name} has the item ${text} of ring ${ring}`)

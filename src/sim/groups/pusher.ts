@@ -3,7 +3,7 @@ import { RingWriter } from '../../ring/queue/writer.ts'
 import type { RequestNames, SimProcess } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
 import { bytesOf, fan, keyOf } from './fan.ts'
-import type { GroupItem, GroupsOracle } from './oracle.ts'
+import type { GroupItem, GroupsOracle, ProcessLife } from './oracle.ts'
 
 /** Items of one push. */
 const MOST_ITEMS = 4
@@ -32,10 +32,10 @@ export class Pusher {
   }
 
   /** Pushes in a new process, until it is stopped. */
-  async live(process: SimProcess, life: number): Promise<void> {
+  async live(process: SimProcess, life: ProcessLife): Promise<void> {
     const { seed, oracle, pauseMs, rings } = this.#context
     const { clock } = process
-    const random = Random.of(seed, nameOf(this.names.role), life)
+    const random = Random.of(seed, nameOf(this.names.role), life.number)
     const { partitioned, partitionOf } = fan.value ?? (await fan.load())
     const writers: RingWriter[] = []
     for (const device of await this.#context.open(process)) {

@@ -1,49 +1,24 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { PartitionBlockDevice } from '../../block/wrap/partition.ts'
-import type { Clock } from '../../clock.ts'
 import { isBlockError, isRingError } from '../../errors.ts'
-import { createPool, openPool } from '../../pool/index.ts'
-import { inspectRing, Producer } from '../../ring/access/attach.ts'
-import { POOL_START, POOL_UNIT } from '../../ring/format2/disk/directory.ts'
 import type { LeaseOptions } from '../../ring/lease-types.ts'
 import { Lazy } from '../../util/lazy.ts'
-import { SimDevice } from '../device.ts'
-import { SimDisk } from '../disk.ts'
 import { Violation } from '../oracle.ts'
 import { RequestNames, SimHost, SimProcess } from '../process.ts'
 import { nameOf, Random } from '../random.ts'
 import { Scheduler } from '../scheduler.ts'
 import type { Broken } from '../simulation.ts'
-import { MAX_ALLOCATION } from '../storage.ts'
 import { noCounts, type SimCounts, World } from '../world.ts'
+import { finalCheck } from './final-check.ts'
 import { Member, type MemberContext } from './member.ts'
-import { GroupsOracle, type MemberLife } from './oracle.ts'
+import { GroupsOracle, type ProcessLife } from './oracle.ts'
 import type { GroupEvent, GroupsPlan } from './plan.ts'
 import { Pusher } from './pusher.ts'
+import { diskFor, GroupRings } from './rings.ts'
+import { Running } from './running.ts'
+import { LEASE_MS, MOVED_MS, RETRY_MS, SUSPECT_MS, TAKEN_OVER_MS } from './times.ts'
 
 /** Events of a whole run: beyond this it hangs. */
 const MAX_EVENTS = 1_000_000
-/** Bytes of a ring. */
-const RING_BYTES = POOL_UNIT
-const LEASE_MS = 5000
-/** How soon somebody else has a dead member's ring, on its machine. */
-const MOVED_MS = 1000
-/** The same between machines: its lease is watched and taken, and both members look now and then. */
-const TAKEN_OVER_MS = 1.25 * LEASE_MS + 2500 + 2500
-/** How soon rings are shared fairly once all is calm. */
-const FAIR_MS = 5000
-/** How long a ring is left alone that failed. */
-const RETRY_MS = 5000
-/** So much later, no ring moves any more for a while. */
-const SETTLED_MS = 2000
-const STEADY_MS = 1200
-/** How soon everything that was pushed is handled and acknowledged. */
-const DONE_MS = 15_000
-/** How soon all are there again that are to be. */
-const BACK_MS = 20_000
-/** How long a host that stood still may be taken for a dead one. */
-const SUSPECT_MS = 3 * LEASE_MS
-
 /** What runs of groups did. */
 export interface GroupsCounts extends SimCounts {
   /** How often a member took a ring. */
@@ -68,22 +43,6 @@ export interface GroupsOutcome {
   readonly trace: readonly string[]
 }
 
-/** A member, or a producer, and the process that it has now. */
-interface Running {
-  readonly names: RequestNames
-  readonly host: SimHost
-  process: SimProcess | undefined
-  lives: number
-  life: MemberLife | undefined
-  /** When it stood still last. */
-  hungAt: number
-  /** How long it stays away when it has left. */
-  awayMs: number
-  /** Begins a life in a new process; resolves when that has ended in order. */
-  live(process: SimProcess): Promise<void>
-  died(): void
-}
-
 /** Runs a group whose members come, go, die and stand still. */
 export async function simulateGroups(plan: GroupsPlan, traced = false): Promise<GroupsOutcome> {
   await Lazy.loadAll()
@@ -96,8 +55,9 @@ class GroupsSimulation {
   readonly #world: World
   readonly #oracle: GroupsOracle
   readonly #trace: string[] = []
-  readonly #members: readonly (Running & { readonly member: Member })[]
-  readonly #producers: readonly (Running & { readonly pusher: Pusher })[]
+  readonly #rings: GroupRings
+  readonly #members: readonly Running<Member>[]
+  readonly #producers: readonly Running<Pusher>[]
   /** When something last went wrong, or somebody came or went. */
   #troubledAt = 0
   /** When a request last failed. */
@@ -110,29 +70,19 @@ class GroupsSimulation {
 
   constructor(plan: GroupsPlan, traced: boolean) {
     this.#plan = plan
-    const { seed, sectorSize, rates, layout, rings, hosts } = plan
-    const bytes = (layout === 'pool' ? POOL_START : 0) + rings * RING_BYTES
-    const disk = new SimDisk({ sectorSize, sizeSectors: bytes / sectorSize })
+    const { seed, rates, rings, hosts } = plan
     const scheduler = new Scheduler()
     const lines = traced ? this.#trace : undefined
-    this.#world = new World(seed, scheduler, disk, rates, new Set(plan.without), lines)
+    this.#world = new World(seed, scheduler, diskFor(plan), rates, new Set(plan.without), lines)
     this.#world.onMisuse = (what) => this.#violate(new Violation('misuse', what))
     this.#oracle = new GroupsOracle(rings, rates.writeError !== undefined)
+    this.#rings = new GroupRings(plan, this.#world)
     const machines = [0, 1].map((number) => new SimHost(`machine ${number}`))
     this.#members = plan.members.map((traits, at) => {
       const names = new RequestNames(`member ${at}`)
       const host = machines[traits.host] as SimHost
-      const member = new Member(
-        names,
-        traits,
-        this.#memberContext(() => running),
-      )
-      const running: Running & { member: Member } = {
-        ...{ names, host, member, process: undefined, lives: 0, life: undefined },
-        ...{ hungAt: Number.NEGATIVE_INFINITY, awayMs: 0 },
-        live: (process) => member.live(process, running.life as MemberLife),
-        died: () => member.died(),
-      }
+      const context = this.#memberContext(() => running)
+      const running = new Running(new Member(names, traits, context), host)
       return running
     })
     const far = hosts ? new SimHost('machine of producers') : (machines[0] as SimHost)
@@ -144,27 +94,21 @@ class GroupsSimulation {
         ...{ seed, oracle: this.#oracle, keys: plan.keys, pauseMs: plan.pauseMs },
         rings: own,
         open: async (process) => {
-          const opened = await this.#open(process)
+          const opened = await this.#rings.open(process)
           return own.map((ring) => opened[ring] as BlockDevice)
         },
       })
-      const running: Running & { pusher: Pusher } = {
-        ...{ names, host: far, pusher, process: undefined, lives: 0, life: undefined },
-        ...{ hungAt: Number.NEGATIVE_INFINITY, awayMs: 0 },
-        live: (process) => pusher.live(process, running.lives),
-        died: () => undefined,
-      }
-      return running
+      return new Running(pusher, far)
     })
   }
 
   async run(): Promise<GroupsOutcome> {
     const { scheduler } = this.#world
     this.#attempt(
-      this.#make().then(() => {
+      this.#rings.make().then(() => {
         for (const each of this.#producers) this.#launch(each)
         for (const each of this.#members) {
-          const { joinsMs } = each.member.traits
+          const { joinsMs } = each.actor.traits
           this.#after(joinsMs, () => this.#launch(each))
         }
         for (const event of this.#plan.events) this.#after(event.atMs, () => this.#meet(event))
@@ -198,58 +142,11 @@ class GroupsSimulation {
     task.catch((error) => this.#violate(error))
   }
 
-  /** Makes the rings, without faults. */
-  async #make(): Promise<void> {
-    const { layout, rings, sectorSize } = this.#plan
-    this.#world.healed = true
-    const process = this.#outside('maker')
-    const { clock } = process
-    if (layout === 'pool') {
-      const device = this.#view(process)
-      await createPool(device, { clock })
-      const pool = await openPool(device, { clock })
-      for (let ring = 0; ring < rings; ring++) {
-        await pool.add(`ring-${ring}`, { sizeBytes: RING_BYTES, blockSize: sectorSize })
-      }
-    } else {
-      for (const ring of await this.#open(process)) {
-        await Producer.create(ring, { clock, blockSize: sectorSize })
-      }
-    }
-    process.exit()
-    this.#world.healed = false
-  }
-
-  #outside(name: string): SimProcess {
-    return new SimProcess(this.#world, new SimHost(name), new RequestNames(name))
-  }
-
-  #view(process: SimProcess): SimDevice {
-    return new SimDevice(process, { claims: true, maxAllocation: MAX_ALLOCATION })
-  }
-
-  /** The rings, opened by a process. */
-  async #open(process: SimProcess): Promise<readonly BlockDevice[]> {
-    const { layout, rings, sectorSize } = this.#plan
-    const device = this.#view(process)
-    const opened: BlockDevice[] = []
-    const pool = layout === 'pool' ? await openPool(device, { clock: process.clock }) : undefined
-    const sectors = RING_BYTES / sectorSize
-    for (let ring = 0; ring < rings; ring++) {
-      const part =
-        pool === undefined
-          ? PartitionBlockDevice.open(device, { sectorStart: ring * sectors, sectors })
-          : pool.open(`ring-${ring}`)
-      opened.push(await part)
-    }
-    return opened
-  }
-
-  #memberContext(own: () => Running): MemberContext {
+  #memberContext(own: () => Running<Member>): MemberContext {
     const { seed, checkMs } = this.#plan
     return {
       ...{ seed, checkMs, oracle: this.#oracle, trace: this.#world.trace },
-      open: (process) => this.#open(process),
+      open: (process) => this.#rings.open(process),
       lease: (life) => (this.#plan.hosts ? this.#leaseOf(own(), life) : undefined),
       judge: (what, error) => this.#judge(what, error, own()),
       violate: (error) => this.#violate(error),
@@ -257,7 +154,7 @@ class GroupsSimulation {
   }
 
   /** An error that nothing explains is a broken promise. */
-  #judge(what: string, error: unknown, { hungAt }: Running): void {
+  #judge(what: string, error: unknown, { hungAt }: Pick<Running, 'hungAt'>): void {
     const code = isBlockError(error) || isRingError(error) ? error.code : ''
     const { readError, writeError } = this.#plan.rates
     const isInjected = readError !== undefined || writeError !== undefined
@@ -276,7 +173,7 @@ class GroupsSimulation {
     throw new Violation('error', `${what}: ${error}`)
   }
 
-  #leaseOf(running: Running, life: MemberLife): LeaseOptions {
+  #leaseOf(running: Running<Member>, life: ProcessLife): LeaseOptions {
     return {
       owner: ownerOf(life),
       timeoutMs: LEASE_MS,
@@ -296,20 +193,22 @@ class GroupsSimulation {
 
   #launch(running: Running): void {
     running.lives++
-    running.names.enter(running.lives)
-    const process = new SimProcess(this.#world, running.host, running.names)
+    running.actor.names.enter(running.lives)
+    const process = new SimProcess(this.#world, running.host, running.actor.names)
     running.process = process
-    running.life = { name: `${running.names.role} life ${running.lives}`, ended: false }
+    const number = running.lives
+    const life = { name: `${running.actor.names.role} life ${number}`, number, ended: false }
+    running.life = life
     this.#troubledAt = this.#world.scheduler.now
     this.#world.counts.steps++
-    this.#world.trace(() => `${running.life?.name} begins`)
+    this.#world.trace(() => `${life.name} begins`)
     this.#attempt(
-      running.live(process).then(
+      running.actor.live(process, life).then(
         () => this.#left(running, process),
         (error: unknown) => {
           // A producer whose writer failed is started anew.
           if (!this.#producers.some((each) => each === running)) throw error
-          this.#judge(running.names.role, error, running)
+          this.#judge(running.actor.names.role, error, running)
           this.#end(running, Random.of(this.#plan.seed, nameOf('failed'), running.lives), 50)
         },
       ),
@@ -320,7 +219,7 @@ class GroupsSimulation {
     this.#world.trace(() => `${running.life?.name} has left`)
     process.exit()
     running.process = undefined
-    running.died()
+    running.actor.died?.()
     if (running.life !== undefined) this.#oracle.end(running.life)
     if (this.#isLeaving || this.#producers.some((each) => each === running)) return
     this.#after(running.awayMs, () => this.#launch(running))
@@ -349,10 +248,10 @@ class GroupsSimulation {
     world.trace(() => `EVENT ${kind}`)
     this.#troubledAt = world.scheduler.now
     if (kind === 'leave' || kind === 'abandon') {
-      if (member?.member.isIn !== true) return
+      if (member?.actor.isIn !== true) return
       this.#leaves++
       member.awayMs = ms
-      member.member.leave(kind === 'abandon')
+      member.actor.leave(kind === 'abandon')
     } else if (kind === 'hang') {
       if (member?.process === undefined) return
       this.#hangs++
@@ -390,7 +289,7 @@ class GroupsSimulation {
     this.#troubledAt = this.#world.scheduler.now
     this.#expectTaken(this.#oracle.ringsOf(life))
     this.#oracle.end(life)
-    running.died()
+    running.actor.died?.()
     this.#after(awayMs, () => this.#launch(running))
   }
 
@@ -409,101 +308,16 @@ class GroupsSimulation {
     })
   }
 
-  /** Nothing goes wrong any more: what is promised comes true. */
   async #check(): Promise<void> {
-    const world = this.#world
-    const oracle = this.#oracle
-    world.healed = true
-    world.trace(() => 'from now on nothing goes wrong')
-    const { clock } = this.#outside('checker')
-    const isBack = (): boolean =>
-      this.#members.every(({ process, member }) => {
-        return process !== undefined && process.pausedMs === 0 && member.isIn
-      })
-    await this.#within(BACK_MS, clock, isBack, () => 'not all members are back')
-    const failedMs = this.#failedAt + RETRY_MS - clock.now()
-    const leasesMs = this.#plan.hosts ? 2 * TAKEN_OVER_MS : 0
-    await clock.sleep(Math.max(0, failedMs))
-    const fairMs = FAIR_MS + leasesMs
-    await this.#within(
-      fairMs,
-      clock,
-      () => this.#unfair() === undefined,
-      () => `${this.#unfair()}`,
-    )
-    // Who has one more than others is decided once all have seen who is there.
-    await clock.sleep(SETTLED_MS)
-    const { taken } = oracle
-    await clock.sleep(STEADY_MS)
-    if (oracle.taken !== taken) throw new Violation('unfair', 'rings move although all is calm')
-    // Its seat stays free in the midst of the others.
-    this.#isLeaving = true
-    const random = Random.of(this.#plan.seed, nameOf('first to leave'))
-    random.pick(this.#members).member.leave(false)
-    await this.#within(
-      fairMs,
-      clock,
-      () => this.#unfair() === undefined,
-      () => `one has left, and ${this.#unfair()}`,
-    )
-    for (const { pusher } of this.#producers) pusher.stop()
-    const isPushed = (): boolean => this.#producers.every(({ process }) => process === undefined)
-    await this.#within(DONE_MS, clock, isPushed, () => 'a producer does not end')
-    await this.#within(
-      DONE_MS,
-      clock,
-      () => oracle.unfinished.length === 0,
-      () => {
-        const texts = oracle.unfinished.map(({ text }) => text)
-        return `nobody has handled ${texts.slice(0, 5).join()} and ${texts.length} items in all`
+    await finalCheck({
+      ...{ plan: this.#plan, world: this.#world, oracle: this.#oracle, rings: this.#rings },
+      ...{ members: this.#members, producers: this.#producers },
+      failedAt: () => this.#failedAt,
+      beginLeaving: () => {
+        this.#isLeaving = true
       },
-    )
-    for (const { member } of this.#members) member.leave(false)
-    const isEmpty = (): boolean => this.#members.every(({ process }) => process === undefined)
-    await this.#within(DONE_MS, clock, isEmpty, () => 'a member does not leave')
-    const observer = this.#outside('observer')
-    for (const [number, ring] of (await this.#open(observer)).entries()) {
-      const { waitingItems } = await inspectRing(ring)
-      if (waitingItems !== 0) {
-        throw new Violation('unacknowledged', `ring ${number} still has ${waitingItems} items`)
-      }
-    }
+    })
     this.#isOver = true
-  }
-
-  /** Waits for something that has to come true. */
-  async #within(
-    ms: number,
-    clock: Clock,
-    isTrue: () => boolean,
-    otherwise: () => string,
-  ): Promise<void> {
-    for (const until = clock.now() + ms; !isTrue(); await clock.sleep(20)) {
-      if (clock.now() > until) throw new Violation('stuck', `${otherwise()}, ${ms} ms later`)
-    }
-  }
-
-  /** What is wrong with how the rings are shared: each has a holder, and on one machine each member its share. */
-  #unfair(): string | undefined {
-    const { rings } = this.#oracle
-    for (const { number, holder } of rings) {
-      if (holder === undefined) return `nobody has ring ${number}`
-    }
-    const members = this.#members.filter(({ member }) => member.isIn)
-    const held = members.map(({ member }) => member.rings)
-    const text = held.join(', ')
-    if (held.reduce((sum, own) => sum + own, 0) !== rings.length) {
-      return `members say that they have ${text} of ${rings.length} rings`
-    }
-    for (const machine of [0, 1]) {
-      const own = members.filter(({ member }) => member.traits.host === machine)
-      const counts = own.map(({ member }) => member.rings)
-      const most = Math.ceil(rings.length / own.length)
-      const least = this.#plan.hosts ? 0 : Math.floor(rings.length / own.length)
-      if (counts.every((count) => count <= most && count >= least)) continue
-      return `members have ${text} of ${rings.length} rings`
-    }
-    return undefined
   }
 
   #violate(error: unknown): void {
@@ -516,6 +330,6 @@ class GroupsSimulation {
 }
 
 /** A life's name, as a lease has it. */
-function ownerOf({ name }: MemberLife): string {
+function ownerOf({ name }: ProcessLife): string {
   return name.replaceAll(' ', '-')
 }

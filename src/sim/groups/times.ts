@@ -1,0 +1,21 @@
+// Times of a group, in milliseconds: what is promised, and what a run is built around.
+
+/** Of the leases that members on two machines have. */
+export const LEASE_MS = 5000
+/** How soon another member has a dead member's ring, on one machine. */
+export const MOVED_MS = 1000
+/** The same between machines: its lease is watched and taken, and both members look now and then. */
+export const TAKEN_OVER_MS: number = 1.25 * LEASE_MS + 2500 + 2500
+/** How long a ring is left alone that failed. */
+export const RETRY_MS = 5000
+/** How long a host that stood still may be taken for a dead one. */
+export const SUSPECT_MS: number = 3 * LEASE_MS
+/** How soon rings are shared fairly once all is calm. */
+export const FAIR_MS = 5000
+/** From this time after that on, no ring moves, for as long as `STEADY_MS`. */
+export const SETTLED_MS = 2000
+export const STEADY_MS = 1200
+/** How soon everything that was pushed is handled and acknowledged. */
+export const DONE_MS = 15_000
+/** How soon all members are back. */
+export const BACK_MS = 20_000
