@@ -12,7 +12,7 @@ import { popBounds } from '../ring/shared/single-item.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { Serial } from '../util/serial.ts'
-import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
+import { holdNew, locksHere, onceFree, type WorkerLocks } from './locks.ts'
 import {
   answerOf,
   errorOf,
@@ -427,18 +427,18 @@ export async function connectRing<Out, In = Out>(
   checkQueueLimits(options, MAX_PENDING)
   const { signal, locks = locksHere() } = options
   signal?.throwIfAborted()
-  const lock = locks === undefined ? undefined : newLockName('page')
-  const release =
-    locks === undefined || lock === undefined ? () => undefined : await hold(locks, lock)
+  const held = await holdNew(locks, 'page')
   const { port1, port2 } = newChannel()
-  const { ring, open, end } = connectionOf(port1, options, locks, release)
+  const { ring, open, end } = connectionOf(port1, options, locks, () => held?.release())
   const onError = (event: object): void => {
     const reason = 'message' in event ? shown(event.message) : 'it cannot be loaded'
     end(workerLost(`The worker failed to start: ${reason}`))
   }
   worker.addEventListener?.('error', onError)
   try {
-    worker.postMessage(helloMessage({ version: VERSION, port: port2, lock }), [port2 as never])
+    worker.postMessage(helloMessage({ version: VERSION, port: port2, lock: held?.name }), [
+      port2 as never,
+    ])
     await untilAborted(open(), signal)
     return ring
   } catch (error) {

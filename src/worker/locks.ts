@@ -14,16 +14,30 @@ export function locksHere(): WorkerLocks | undefined {
   return navigator?.locks
 }
 
-/** A unique name for a lock. */
-export function newLockName(whose: 'page' | 'worker'): string {
-  return `shared-block-ring:${whose}:${crypto.randomUUID()}`
+/** A lock that is held. */
+export interface HeldLock {
+  readonly name: string
+  release(): void
 }
 
 /**
- * Holds a lock, which the browser ends with this page or worker, whatever ends that.
- * @returns gives it back
+ * Holds a lock of a new name, which the browser ends with this page or worker, whatever ends that. Undefined where no lock can be had, as
+ * in an origin without storage: then the port alone tells of the end.
  */
-export async function hold(locks: WorkerLocks, name: string): Promise<() => void> {
+export async function holdNew(
+  locks: WorkerLocks | undefined,
+  whose: 'page' | 'worker',
+): Promise<HeldLock | undefined> {
+  if (locks === undefined) return undefined
+  const name = `shared-block-ring:${whose}:${crypto.randomUUID()}`
+  try {
+    return { name, release: await hold(locks, name) }
+  } catch {
+    return undefined
+  }
+}
+
+async function hold(locks: WorkerLocks, name: string): Promise<() => void> {
   let release = (): void => undefined
   const released = new Promise<void>((resolve) => {
     release = resolve

@@ -1,8 +1,10 @@
 import { RingError } from '../errors.ts'
+import { checkReaderOptions } from '../ring/queue/reader.ts'
+import { checkWriterOptions } from '../ring/queue/writer.ts'
 import { checkRange } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { Host, type HostedRing } from './host.ts'
-import { hold, locksHere, newLockName, onceFree, type WorkerLocks } from './locks.ts'
+import { holdNew, locksHere, onceFree, type WorkerLocks } from './locks.ts'
 import { type Hello, helloOf, type RingPort, VERSION, workerLost } from './protocol.ts'
 import { Session } from './session.ts'
 import { Share, type ShareChannel } from './share.ts'
@@ -86,6 +88,8 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   const { maxUnacked = MAX_UNACKED, sharedAs, locks = locksHere() } = options
   if (typeof options.open !== 'function') throw new TypeError('serveRing: option open is missing')
   checkRange({ maxUnacked }, 1)
+  checkWriterOptions('serveRing: writer', options.writer ?? {})
+  checkReaderOptions('serveRing: reader', options.reader ?? {})
   if (sharedAs !== undefined && locks === undefined) {
     throw new TypeError('serveRing: sharedAs needs Web Locks (navigator.locks)')
   }
@@ -93,14 +97,11 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
   const closing = new AbortController()
   /** The pages that are served, and what each is told when the server is closed. */
   const sessions = new Map<Session, RingError>()
-  const lock = locks === undefined ? undefined : newLockName('worker')
-  const held =
-    locks === undefined || lock === undefined ? undefined : hold(locks, lock).catch(() => undefined)
+  const held = holdNew(locks, 'worker')
 
   const welcome = async (port: RingPort, signal: AbortSignal): Promise<void> => {
-    const holds = await held
-    if (signal.aborted) return
-    port.postMessage({ welcome: VERSION, lock: holds === undefined ? undefined : lock }, [])
+    const lock = (await held)?.name
+    if (!signal.aborted) port.postMessage({ welcome: VERSION, lock }, [])
   }
   const onEnd = ({ lock: pageLock }: Hello, signal: AbortSignal, ended: () => void): void => {
     if (locks !== undefined && pageLock !== undefined) onceFree(locks, pageLock, signal, ended)
@@ -149,8 +150,7 @@ export function serveRing(scope: ServeScope, options: ServeRingOptions): RingSer
     // From here on another tab's worker may serve the ring.
     closing.abort()
     share?.close()
-    const release = await held
-    release?.()
+    ;(await held)?.release()
   }
   const closeOnce = (): Promise<void> => {
     ended ??= close()

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { json } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, RingError } from '../../src/errors.ts'
 import { connectRing, serveRing } from '../../src/worker/index.ts'
+import type { WorkerLocks } from '../../src/worker/locks.ts'
 import { MAX_CALLS } from '../../src/worker/protocol.ts'
 import { ClaimedDevice, FakeLocks, item, LastingDevice, TestWorker, texts } from './worker.ts'
 
@@ -433,6 +434,14 @@ test('a page has no more calls without an answer than its worker takes', async (
   port1.close()
 })
 
+test('a page that may hold no lock is served as one of a browser that has none', async () => {
+  const locks: WorkerLocks = { request: () => Promise.reject(new Error('not in this origin')) }
+  await using worker = new TestWorker({ locks })
+  await using page = await worker.page({ locks })
+  await page.push(item('a'))
+  expect(texts([await page.receive()])).toEqual(['a'])
+})
+
 test('options are checked before anything happens', async () => {
   await using worker = new TestWorker()
   const { port1, port2 } = new MessageChannel()
@@ -440,6 +449,10 @@ test('options are checked before anything happens', async () => {
   expect(() => serveRing(port2, {} as never)).toThrow(TypeError)
   expect(() => serveRing(port2, { open: () => worker.device, maxUnacked: 0 })).toThrow(RangeError)
   expect(() => serveRing(port2, { open: () => worker.device, extra: 1 } as never)).toThrow('extra')
+  const open = (): LastingDevice => worker.device
+  expect(() => serveRing(port2, { open, writer: { maxPollMs: 0 } })).toThrow(RangeError)
+  expect(() => serveRing(port2, { open, reader: { maxUnacked: Number.NaN } })).toThrow(RangeError)
+  expect(() => serveRing(port2, { open, reader: { onDamge: 'skip' } as never })).toThrow('onDamge')
   await expect(connectRing(undefined as never)).rejects.toThrow(TypeError)
   await expect(connectRing(target, { maxQueuedItems: 0 })).rejects.toThrow(RangeError)
   await expect(connectRing(target, { maxQueuedItems: 65_537 })).rejects.toThrow(RangeError)

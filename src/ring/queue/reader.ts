@@ -76,8 +76,8 @@ const KINDS: OptionKinds<ReaderOptions<never>> = {
  * Checks a reader's options, but for its lease, so that nothing is sent to the device for options that are refused.
  * @throws {TypeError | RangeError} an option is out of range
  */
-function checkReaderOptions<Out>(options: ReaderOptions<Out>): void {
-  checkOptions('RingReader.open', options, KINDS)
+export function checkReaderOptions<Out>(call: string, options: ReaderOptions<Out>): void {
+  checkOptions(call, options, KINDS)
   const { lazyAck, maxUnacked = 1 } = options
   if (typeof lazyAck === 'object') checkLazyAckOptions(lazyAck)
   checkRange({ maxUnacked }, 1)
@@ -224,7 +224,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     options: ReaderOptions<Out> = {},
   ): Promise<RingReader<Out>> {
     checkDevice('RingReader.open', device)
-    checkReaderOptions(options)
+    checkReaderOptions('RingReader.open', options)
     if (options.lease !== undefined) await checkLease(options.lease)
     options.signal?.throwIfAborted()
     await createMissing(device, options.createIfMissing ?? false)
@@ -348,7 +348,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
    * Acknowledges everything up to an entry, or up to a position that was delivered: for batches that are handled in order. Resolves
    * when it is durable; with `lazyAck`, usually immediately. Calls that wait at the same time share one write. If it rejects, nothing is
    * acknowledged by it.
-   * @throws {TypeError} the entry is another reader's
+   * @throws {TypeError} the entry is another reader's, or the position is text
    * @throws {RangeError} nothing was delivered up to there
    * @throws {RingError} as {@link Consumer} does
    */
@@ -429,8 +429,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Goes on after a position: back to one that was delivered and is still in the ring; or over damage at which `receive` stopped, to the
-   * `parsePosition(details.position)` of its error. What is damaged counts as acknowledged. What is acknowledged after the position is not delivered
-   * again, unless `options` ask.
+   * `parsePosition(details.position)` of its error. What is damaged counts as acknowledged. What is acknowledged after the position is not
+   * delivered again, unless `options` ask.
+   * @throws {TypeError} it is the text of a position
    * @throws {RangeError} nothing was delivered up to there
    */
   async seek(position: Position, options: SeekOptions = {}): Promise<void> {
