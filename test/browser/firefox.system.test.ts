@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
 import { Firefox, firefoxMissing } from './firefox.ts'
-import { connect, run, shareInTurn, type Tab } from './tabs.ts'
+import { acknowledgeTwo, connect, drain, pushOn, run, shareInTurn, type Tab } from './tabs.ts'
 
 /** Only what hangs takes so long. */
 const SOON = { timeout: 30_000 }
@@ -54,14 +54,7 @@ test('a second tab is told that the file is open in the first, and gets it after
 test('a page pushes, receives and acknowledges, and the next one gets what it did not', async () => {
   const tab = await connected('simple')
   await run(tab, 'await ring.pushMany([1, 2, 3])')
-  const items = await run(
-    tab,
-    `const entries = await ring.receiveMany()
-    await entries[2].ack()
-    await entries[0].ack()
-    return entries.map(({ item }) => item)`,
-  )
-  expect(items).toEqual([1, 2, 3])
+  expect(await acknowledgeTwo(tab)).toEqual([1, 2, 3])
   await tab.page.close()
   const next = await connected('simple')
   expect(await run(next, 'return await take()')).toEqual([2, 3])
@@ -70,34 +63,12 @@ test('a page pushes, receives and acknowledges, and the next one gets what it di
 
 test('what a page has pushed outlives its browser, which is killed in the middle of pushes', async () => {
   const tab = await connected('killed', 4 << 20)
-  await run(
-    tab,
-    `globalThis.pushed = -1
-    const pushOn = async () => {
-      for (let number = 0; ; number++) {
-        await ring.push({ number, filler: 'x'.repeat((number * 331) % 3000) })
-        globalThis.pushed = number
-      }
-    }
-    void pushOn()`,
-  )
-  await expect.poll(() => run<number>(tab, 'return pushed'), SOON).toBeGreaterThan(20)
-  const pushed = await run<number>(tab, 'return pushed')
+  const pushed = await pushOn(tab)
   await firefox.killAndRestart()
   const next = await connected('killed', 4 << 20)
-  const items = await run<readonly { readonly number: number }[]>(
-    next,
-    `const items = []
-    while ((await ring.stats()).waitingItems > 0) {
-      for (const entry of await ring.receiveMany()) {
-        items.push(entry.item)
-        await entry.ack()
-      }
-    }
-    return items`,
-  )
-  expect(items.map(({ number }) => number)).toEqual(items.map((_, number) => number))
-  expect(items.length).toBeGreaterThan(pushed)
+  const numbers = await drain(next)
+  expect(numbers).toEqual(numbers.map((_, number) => number))
+  expect(numbers.length).toBeGreaterThan(pushed)
   await next.page.close()
 })
 

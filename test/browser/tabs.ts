@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, normalize } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root: string = fileURLToPath(new URL('../../', import.meta.url))
@@ -225,4 +226,48 @@ export async function shareInTurn(
   )
   await two.page.close()
   return { together, lost, after }
+}
+
+/** Pushes numbered items of many sizes without an end; resolves with the last number that is known to be pushed, after some. */
+export async function pushOn(tab: Tab): Promise<number> {
+  await run(
+    tab,
+    `globalThis.pushed = -1
+    const pushOn = async () => {
+      for (let number = 0; ; number++) {
+        await ring.push({ number, filler: 'x'.repeat((number * 331) % 3000) })
+        globalThis.pushed = number
+      }
+    }
+    void pushOn()`,
+  )
+  const pushed = (): Promise<number> => run<number>(tab, 'return pushed')
+  while ((await pushed()) <= 20) await sleep(10)
+  return await pushed()
+}
+
+/** Takes all items of a ring that nobody pushes to any more; the numbers that `pushOn` gave them. */
+export async function drain(tab: Tab): Promise<readonly number[]> {
+  return await run(
+    tab,
+    `const numbers = []
+    while ((await ring.stats()).waitingItems > 0) {
+      for (const entry of await ring.receiveMany()) {
+        numbers.push(entry.item.number)
+        await entry.ack()
+      }
+    }
+    return numbers`,
+  )
+}
+
+/** Receives three items, and acknowledges the last and the first. */
+export async function acknowledgeTwo(tab: Tab): Promise<unknown> {
+  return await run(
+    tab,
+    `const entries = await ring.receiveMany()
+    await entries[2].ack()
+    await entries[0].ack()
+    return entries.map(({ item }) => item)`,
+  )
 }
