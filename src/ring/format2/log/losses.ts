@@ -38,9 +38,13 @@ export function lossAt(
   const position = positionAt(end)
   const { structure, offset } = problem
   const text = textOf(problem.problem)
+  const which =
+    items === 1
+      ? `Item ${end} of ${device} is damaged`
+      : `Items ${seq + 1} to ${end} of ${device} are damaged`
   const error = new RingError(
     'RING_DAMAGED',
-    `${items} items of ${device} are damaged: numbers ${seq + 1} to ${end}. At byte ${offset} of the device, ` +
+    `${which}. At byte ${offset} of the device, ` +
       `${structure}: ${text}. Advance to position ${toText(position)} to skip them`,
     {
       ...{ device, offset, items, structure, problem: text },
