@@ -37,6 +37,20 @@ function figures() {
   })
 }
 
+/** The page is hidden while its navigation loads; labels that are drawn then have no width, and some diagrams fail. */
+function shown() {
+  const isShown = () => document.body.style.display !== 'none'
+  return new Promise((resolve) => {
+    if (isShown()) return resolve()
+    const observer = new MutationObserver(() => {
+      if (!isShown()) return
+      observer.disconnect()
+      resolve()
+    })
+    observer.observe(document.body, { attributeFilter: ['style'] })
+  })
+}
+
 async function drawAll() {
   const draws = figures()
   if (draws.length === 0) return
@@ -47,6 +61,7 @@ async function drawAll() {
     script.onerror = reject
     document.head.append(script)
   })
+  await shown()
   let drawn
   let drawing = Promise.resolve()
   const draw = async () => {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { dirname, extname, join, normalize } from 'node:path'
+import { basename, dirname, extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
 import { needs } from '../helpers/interop.ts'
@@ -20,7 +20,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** What is used of the driver. */
 interface Page {
-  goto(url: string): Promise<unknown>
+  goto(url: string, options?: { readonly waitUntil: 'commit' }): Promise<unknown>
   click(selector: string): Promise<void>
   fill(selector: string, text: string): Promise<void>
   waitForSelector(selector: string): Promise<unknown>
@@ -49,6 +49,8 @@ let browser: Browser | undefined
 let page: Page
 let url = ''
 const complaints: unknown[] = []
+/** A file that the server does not answer for, until what stands here is called. */
+let withheld: { readonly name: string; readonly answers: (() => void)[] } | undefined
 
 const unbuilt = existsSync(join(site, 'index.html')) ? undefined : 'it is not built (npm run docs)'
 const missing = unbuilt ?? chromiumMissing()
@@ -59,8 +61,12 @@ beforeAll(async () => {
     const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://site').pathname))
     const file = join(site, path === '/' ? 'index.html' : path)
     if (!existsSync(file)) return response.writeHead(path === '/favicon.ico' ? 204 : 404).end()
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'text/plain' })
-    return response.end(readFileSync(file))
+    const answer = () => {
+      response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'text/plain' })
+      response.end(readFileSync(file))
+    }
+    if (withheld?.name === basename(file)) return withheld.answers.push(answer)
+    return answer()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
@@ -194,6 +200,24 @@ test('diagrams are drawn in the colours of the page, by the site itself', async 
   )
   expect(loaded.filter((name) => !name.startsWith(url))).toEqual([])
   expect(complaints).toEqual([])
+})
+
+test('diagrams wait for the page, which is hidden until its navigation is there', async (context) => {
+  needs(context, missing)
+  withheld = { name: 'navigation.js', answers: [] }
+  try {
+    await page.goto(`${url}documents/Architecture.html`, { waitUntil: 'commit' })
+    await page.waitForSelector('figure.diagram:nth-of-type(2) svg')
+    const widths = await page.evaluate<readonly number[]>(
+      `[...document.querySelectorAll('figure.diagram svg')].map((svg) => svg.viewBox.baseVal.width)`,
+    )
+    // What is drawn in a hidden page has labels of no width.
+    for (const width of widths) expect(width).toBeGreaterThan(300)
+    expect(complaints).toEqual([])
+  } finally {
+    for (const answer of withheld.answers) answer()
+    withheld = undefined
+  }
 })
 
 /** Pages of each kind: the first, one with tables, one with diagrams, code, a class, a module. */
