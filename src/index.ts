@@ -23,7 +23,6 @@ export {
   type RingErrorCode,
   type RingErrorDetails,
 } from './errors.ts'
-export type { Answer } from './jobs/answer.ts'
 export type { BackoffOptions } from './jobs/backoff.ts'
 export {
   isWorkError,
@@ -31,6 +30,7 @@ export {
   type WorkErrorCode,
   type WorkErrorDetails,
 } from './jobs/errors.ts'
+export type { HandlerVerdict } from './jobs/handler-verdict.ts'
 export type { Position } from './position.ts'
 export { Consumer, Producer } from './ring/access/attach.ts'
 export type { LeaseEvent } from './ring/format2/lease/events.ts'

@@ -1,6 +1,6 @@
 import { type Envelope, type EnvelopeInput, encodeHead } from '../codec/envelope.ts'
 import { isBlockError, isCodecError, isRingError } from '../errors.ts'
-import { Answer } from '../jobs/answer.ts'
+import { HandlerVerdict } from '../jobs/handler-verdict.ts'
 import type { Position } from '../position.ts'
 import { UNNAMED } from '../ring/names.ts'
 import type { Handler, Job } from '../ring/queue/handling/types.ts'
@@ -239,9 +239,9 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** A handler may answer that it failed, without throwing. */
 function ended(span: TraceSpan, answer: unknown, job: Job | undefined): void {
-  const given = Answer.given(answer, job)
-  if (given === undefined) span.end()
-  else failed(span, given.reason)
+  const decision = HandlerVerdict.given(answer, job)
+  if (decision === undefined) span.end()
+  else failed(span, decision.reason)
 }
 
 function failed(span: TraceSpan, error: unknown): void {

@@ -1,18 +1,18 @@
 import type { BlockDevice } from '../block/device.ts'
+import type { ObservedSimulation } from './observed-simulation.ts'
 import { Violation } from './oracle.ts'
 import { RequestNames, SimHost, SimProcess } from './process.ts'
-import type { Run } from './run.ts'
 
 /** Asks a ring for its number of unacknowledged items, from a machine of its own, and compares that with the oracle's. */
 export class DepthGauge {
-  readonly #run: Run
+  readonly #simulation: ObservedSimulation
   readonly #process: SimProcess
   #device: BlockDevice | undefined
 
-  constructor(run: Run) {
+  constructor(simulation: ObservedSimulation) {
     const host = new SimHost('gauge')
-    this.#run = run
-    this.#process = new SimProcess(run.world, host, new RequestNames('gauge'))
+    this.#simulation = simulation
+    this.#process = new SimProcess(simulation.world, host, new RequestNames('gauge'))
   }
 
   /**
@@ -20,12 +20,12 @@ export class DepthGauge {
    * @param next the number of the item after the last acknowledged one; undefined if unknown
    */
   async check(next: number | undefined): Promise<void> {
-    const { ring, oracle, guarantees, world } = this.#run
+    const { ring, oracle, guarantees, world } = this.#simulation
     const { losses, lossless } = guarantees
     if (ring.depth === undefined || next === undefined || !lossless || losses.damaged) return
     const lengths = oracle.waiting(next)
     if (lengths === undefined) return
-    this.#device ??= await this.#run.observe(this.#process)
+    this.#device ??= await this.#simulation.observe(this.#process)
     const { items, bytes } = await ring.depth(this.#device)
     world.trace(() => `depth: ${items ?? '?'} items, ${bytes ?? '?'} bytes`)
     compare('items', items, lengths.length)

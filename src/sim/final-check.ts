@@ -1,9 +1,9 @@
 import type { ConsumerHandle } from './consumer-actor.ts'
 import { DepthGauge } from './depth.ts'
+import type { ObservedSimulation } from './observed-simulation.ts'
 import { Onlooker } from './onlooker.ts'
 import { Violation } from './oracle.ts'
 import type { ProducerHandle } from './producer-actor.ts'
-import type { Run } from './run.ts'
 
 /** How often something that has to work in the end is tried. */
 const TRIES = 60
@@ -18,23 +18,23 @@ interface Handles {
  * The faults are over: both roles start again, the ring is resumed and drained, and must work: its depth is right, the largest item
  * goes through it, and nothing is left.
  */
-export async function finalCheck(run: Run): Promise<void> {
-  const { producer, consumer, guarantees } = run
+export async function finalCheck(simulation: ObservedSimulation): Promise<void> {
+  const { producer, consumer, guarantees } = simulation
   producer.names.enter(1_000_000)
   consumer.names.enter(1_000_000)
   await producer.restart()
   await consumer.restart()
   try {
-    const handles = await resume(run)
+    const handles = await resume(simulation)
     if (handles === undefined) return
-    const onlooker = new Onlooker(run)
+    const onlooker = new Onlooker(simulation)
     await onlooker.check('waiting')
-    await drain(run, handles)
+    await drain(simulation, handles)
     await onlooker.check('consumed')
-    await useAgain(run, handles)
+    await useAgain(simulation, handles)
     await onlooker.check('consumed')
   } catch (error) {
-    run.judge('the end', error)
+    simulation.judge('the end', error)
     if (guarantees.lossless) throw error
   } finally {
     await producer.detach()
@@ -43,8 +43,8 @@ export async function finalCheck(run: Run): Promise<void> {
 }
 
 /** Attaches both roles, ending a pause. `undefined`: that is not promised. */
-async function resume(run: Run): Promise<Handles | undefined> {
-  const { producer, consumer, guarantees } = run
+async function resume(simulation: ObservedSimulation): Promise<Handles | undefined> {
+  const { producer, consumer, guarantees } = simulation
   for (let tries = 0; tries < TRIES; tries++) {
     const consuming = await consumer.attached()
     if (consuming === undefined) continue
@@ -60,9 +60,9 @@ async function resume(run: Run): Promise<Handles | undefined> {
 }
 
 /** Pops everything; what is left is what the ring says. */
-async function drain(run: Run, { consumer: handle }: Handles): Promise<void> {
-  const { consumer, oracle } = run
-  const gauge = new DepthGauge(run)
+async function drain(simulation: ObservedSimulation, { consumer: handle }: Handles): Promise<void> {
+  const { consumer, oracle } = simulation
+  const gauge = new DepthGauge(simulation)
   while ((await consumer.pop(handle, 7)) > 0) {
     await gauge.check(handle.popped[0]?.id)
     await consumer.advance(handle, 1)
@@ -74,8 +74,8 @@ async function drain(run: Run, { consumer: handle }: Handles): Promise<void> {
  * Puts items through the empty ring: one so small that the consumer does not hurry to bring both slots up to date, the
  * largest possible one, and again.
  */
-async function useAgain(run: Run, handles: Handles): Promise<void> {
-  const { producer, consumer, guarantees } = run
+async function useAgain(simulation: ObservedSimulation, handles: Handles): Promise<void> {
+  const { producer, consumer, guarantees } = simulation
   for (const sizes of [[0.2], [1], [40, 5], [1]]) {
     let done = false
     for (let tries = 0; tries < TRIES && !done; tries++) {

@@ -1,25 +1,29 @@
 import type { BlockDevice } from '../block/device.ts'
 import { isRingError } from '../errors.ts'
 import type { PoppedItem } from '../ring/types.ts'
+import type { ObservedSimulation } from './observed-simulation.ts'
 import { RequestNames, SimHost, SimProcess } from './process.ts'
-import type { Run } from './run.ts'
 
 /** Looks at the items on a device from a machine of its own, and has the oracle say whether they were pushed. */
 export class Onlooker {
-  readonly #run: Run
+  readonly #simulation: ObservedSimulation
   readonly #process: SimProcess
   #device: BlockDevice | undefined
 
-  constructor(run: Run) {
-    this.#run = run
-    this.#process = new SimProcess(run.world, new SimHost('onlooker'), new RequestNames('onlooker'))
+  constructor(simulation: ObservedSimulation) {
+    this.#simulation = simulation
+    this.#process = new SimProcess(
+      simulation.world,
+      new SimHost('onlooker'),
+      new RequestNames('onlooker'),
+    )
   }
 
   /** To be called while neither role does anything. */
   async check(which: 'waiting' | 'consumed'): Promise<void> {
-    const { ring, oracle, guarantees, world } = this.#run
+    const { ring, oracle, guarantees, world } = this.#simulation
     if (ring.past === undefined) return
-    this.#device ??= await this.#run.observe(this.#process)
+    this.#device ??= await this.#simulation.observe(this.#process)
     const found: PoppedItem[] = []
     try {
       for await (const item of ring.past(this.#device, which)) found.push(item)

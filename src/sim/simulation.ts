@@ -9,13 +9,13 @@ import { type DiskCopy, SimDisk } from './disk.ts'
 import type { FaultRates } from './faults.ts'
 import { finalCheck } from './final-check.ts'
 import type { Guarantees, RingUnderTest } from './guarantees.ts'
+import type { ObservedSimulation } from './observed-simulation.ts'
 import { Oracle, Violation } from './oracle.ts'
 import { type FaultEvent, faultsOf, type Plan } from './plan.ts'
 import { RequestNames, SimHost, SimProcess } from './process.ts'
 import { ProducerActor } from './producer-actor.ts'
 import { nameOf, Random } from './random.ts'
 import { ReaderActor } from './reader-actor.ts'
-import type { Run } from './run.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Storage, StorageContext, StorageKind } from './storage.ts'
 import { storageNamed } from './storages.ts'
@@ -60,7 +60,7 @@ export interface Outcome {
  * - Every promise is checked as it can be broken: by the oracle at each delivery, by `judge` for each error, by bounds on events,
  *   requests and allocations. The first violation ends the run.
  */
-export class Simulation implements Run {
+export class Simulation implements ObservedSimulation {
   readonly plan: Plan
   readonly ring: RingUnderTest
   readonly world: World

@@ -14,7 +14,6 @@ import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { Serial } from '../util/serial.ts'
 import { holdNew, locksHere, onceFree, type WorkerLocks } from './locks.ts'
 import {
-  answerOf,
   errorOf,
   helloMessage,
   MAX_CALLS,
@@ -28,6 +27,7 @@ import {
   statsOf,
   VERSION,
   workerLost,
+  workerMessageOf,
 } from './protocol.ts'
 
 const MAX_QUEUED_ITEMS = 8192
@@ -363,18 +363,18 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
   }
 
   #hear(data: unknown): void {
-    const answer = answerOf(data)
-    if (answer === undefined) {
+    const message = workerMessageOf(data)
+    if (message === undefined) {
       this.#end(workerLost(MISHEARD, `a message of type ${typeof data}`))
-    } else if ('welcome' in answer) {
-      this.#watch(answer.lock)
-    } else if ('gone' in answer) {
-      this.#end(errorOf(answer.gone))
+    } else if ('welcome' in message) {
+      this.#watch(message.lock)
+    } else if ('gone' in message) {
+      this.#end(errorOf(message.gone))
     } else {
-      const pending = this.#pending.get(answer.id)
-      this.#pending.delete(answer.id)
-      if ('value' in answer) pending?.resolve(answer.value)
-      else pending?.reject('error' in answer ? errorOf(answer.error) : pending.reason())
+      const pending = this.#pending.get(message.id)
+      this.#pending.delete(message.id)
+      if ('value' in message) pending?.resolve(message.value)
+      else pending?.reject('error' in message ? errorOf(message.error) : pending.reason())
     }
   }
 

@@ -89,7 +89,7 @@ export interface ErrorMessage {
 }
 
 /** What a worker says. */
-export type Answer =
+export type WorkerMessage =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: ErrorMessage }
   | { readonly id: number; readonly stopped: true }
@@ -143,7 +143,7 @@ export function requestOf(data: unknown): Request | undefined {
 }
 
 /** What a worker said; undefined for what is nothing of this protocol. */
-export function answerOf(data: unknown): Answer | undefined {
+export function workerMessageOf(data: unknown): WorkerMessage | undefined {
   const said = fieldsOf(data)
   const { id, value, error, stopped, welcome, lock, gone } = said
   if (isCount(welcome) && (lock === undefined || isName(lock))) return { welcome, lock }

@@ -1,7 +1,6 @@
 import { RingError } from '../errors.ts'
 import type { Host } from './host.ts'
 import {
-  type Answer,
   type EntryMessage,
   errorMessage,
   MAX_CALLS,
@@ -9,6 +8,7 @@ import {
   type Request,
   type RingPort,
   requestOf,
+  type WorkerMessage,
   workerLost,
 } from './protocol.ts'
 import type { Delivery, Supply, WholeDelivery } from './supply.ts'
@@ -54,8 +54,8 @@ export class Session {
   }
 
   /** Says something that is no answer to a call. */
-  say(answer: Answer): void {
-    this.#port.postMessage(answer, [])
+  say(message: WorkerMessage): void {
+    this.#port.postMessage(message, [])
   }
 
   /** Ends it because of what the page said. */
@@ -107,7 +107,7 @@ export class Session {
     const stop = new AbortController()
     this.#stops.set(id, stop)
     const transfer: ArrayBufferLike[] = []
-    let answer: Answer
+    let answer: WorkerMessage
     try {
       answer = { id, value: await this.#do(request, stop.signal, transfer) }
     } catch (error) {

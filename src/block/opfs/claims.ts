@@ -16,7 +16,7 @@ interface Ask {
 }
 
 /** The answer to either. */
-interface Answer {
+interface Reply {
   readonly kind: 'answer'
   readonly id: string
   readonly answer: string
@@ -24,7 +24,7 @@ interface Answer {
 }
 
 /** What handles of one file say to each other, in any tab or worker of the origin. */
-type Message = { readonly kind: 'changed' } | Who | Ask | Answer
+type Message = { readonly kind: 'changed' } | Who | Ask | Reply
 
 interface Held extends ClaimOptions {
   readonly since: string
@@ -40,7 +40,7 @@ export class OriginClaims {
   readonly #locks: OpfsLocks
   readonly #channel: OpfsChannel
   readonly #held = new Map<string, Held>()
-  readonly #asking = new Map<string, (reply: Answer) => void>()
+  readonly #asking = new Map<string, (reply: Reply) => void>()
   readonly #onChange: () => void
 
   constructor(device: string, platform: OpfsPlatform, onChange: () => void) {
@@ -113,7 +113,7 @@ export class OriginClaims {
   }
 
   /** What the holder says, in this handle or another; undefined if the role is free or it says nothing in time. */
-  async #heldHere(role: string, message: Who | Ask): Promise<Answer | undefined> {
+  async #heldHere(role: string, message: Who | Ask): Promise<Reply | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const { held = [] } = await this.#locks.query()
     if (!held.some(({ name }) => name === this.#nameOf(role))) return undefined
@@ -139,7 +139,7 @@ export class OriginClaims {
     else if (message !== undefined) await this.#answer(message, (reply) => this.#say(reply))
   }
 
-  async #answer(message: Who | Ask, answerWith: (reply: Answer) => void): Promise<void> {
+  async #answer(message: Who | Ask, answerWith: (reply: Reply) => void): Promise<void> {
     const held = this.#held.get(message.role)
     if (held === undefined) return
     const { id } = message

@@ -16,11 +16,11 @@ interface Inflated {
   readonly engine: { readonly bytesWritten: number }
 }
 
-type Inline<Answer> = (bytes: Uint8Array, options: Options) => Answer
-type Threaded<Answer> = (
+type Inline<Result> = (bytes: Uint8Array, options: Options) => Result
+type Threaded<Result> = (
   bytes: Uint8Array,
   options: Options,
-  done: (error: Error | null, answer: Answer) => void,
+  done: (error: Error | null, result: Result) => void,
 ) => void
 
 /** Of `node:zlib`, what is used here. */
@@ -130,11 +130,11 @@ function inflate(
   return check(inflated)
 }
 
-function inThread<Answer>(
-  threaded: Threaded<Answer>,
+function inThread<Result>(
+  threaded: Threaded<Result>,
   bytes: Uint8Array,
   options: Options,
-): Promise<Answer> {
+): Promise<Result> {
   return new Promise((resolve, reject) => {
     threaded(bytes, options, (error, answer) => (error === null ? resolve(answer) : reject(error)))
   })

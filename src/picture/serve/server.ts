@@ -44,7 +44,8 @@ class Refusal extends Error {
   }
 }
 
-type Answer = (url: URL, response: ServerResponse) => Promise<void> | void
+/** Answers a request for one path. */
+type Route = (url: URL, response: ServerResponse) => Promise<void> | void
 
 /** Serves rings to browsers, programs and probes; see `sbr serve`. Reads only, and only GET. */
 export class PictureServer implements AsyncDisposable {
@@ -56,7 +57,7 @@ export class PictureServer implements AsyncDisposable {
   readonly #ending = new AbortController()
   /** What takes long runs once at a time. */
   readonly #running = new Map<string, Promise<unknown>>()
-  readonly #answers: Readonly<Record<string, Answer>>
+  readonly #routes: Readonly<Record<string, Route>>
 
   constructor(options: ServeOptions) {
     this.#options = options
@@ -64,7 +65,7 @@ export class PictureServer implements AsyncDisposable {
     this.#observatory = new RingWatches(devices, access, () => this.#subscribers.tell())
     this.#subscribers = new Subscribers(this.#observatory)
     this.#headers = headersFor(page)
-    this.#answers = {
+    this.#routes = {
       '/': (_, response) => this.#send(response, 200, 'text/html; charset=utf-8', page),
       '/metrics': async (_, response) => {
         const text = await this.#once('metrics', options.metrics)
@@ -132,11 +133,11 @@ export class PictureServer implements AsyncDisposable {
       if (!isAllowed(request, url, token)) throw new Refusal(401, 'a token is needed')
       if (token !== undefined && url.pathname === '/' && url.searchParams.has('token'))
         return void this.#keepToken(response, token)
-      const answer = Object.hasOwn(this.#answers, url.pathname)
-        ? this.#answers[url.pathname]
+      const route = Object.hasOwn(this.#routes, url.pathname)
+        ? this.#routes[url.pathname]
         : undefined
-      if (answer === undefined) throw new Refusal(404, 'there is nothing here')
-      await answer(url, response)
+      if (route === undefined) throw new Refusal(404, 'there is nothing here')
+      await route(url, response)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       if (error instanceof Refusal) this.#refuse(response, error.status, error.message)

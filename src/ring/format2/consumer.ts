@@ -84,7 +84,7 @@ export interface LentItem extends PoppedItem {
 }
 
 /** Items that were pushed at the same time. */
-export interface Run {
+export interface PushedTogether {
   readonly items: readonly PoppedItem[]
   /** When, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
@@ -197,19 +197,19 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** As `popMany`, with the times of the pushes. */
-  async popRuns(options: PopManyOptions): Promise<readonly Run[]> {
-    const runs: { readonly start: number; readonly time: number }[] = []
-    const popped = await this.#popMany(options, (start, time) => runs.push({ start, time }), false)
-    return runs.map(({ start, time }, index) => ({
-      items: popped.slice(start, runs[index + 1]?.start),
+  async popByTime(options: PopManyOptions): Promise<readonly PushedTogether[]> {
+    const times: { readonly start: number; readonly time: number }[] = []
+    const popped = await this.#popMany(options, (start, time) => times.push({ start, time }), false)
+    return times.map(({ start, time }, index) => ({
+      items: popped.slice(start, times[index + 1]?.start),
       time,
     }))
   }
 
-  /** @param onRun called with the index of each item that was pushed at another time than the one before */
+  /** @param onTime called with the index of each item that was pushed at another time than the one before */
   #popMany(
     options: PopManyOptions,
-    onRun: (start: number, time: number) => void,
+    onTime: (start: number, time: number) => void,
     views: boolean,
   ): Promise<readonly LentItem[]> {
     return this.run(async () => {
@@ -226,7 +226,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
           const lend = views && this.#log.pinnedBytes < MAX_PINNED_BYTES
           const next = await this.#next(from, popped.length > 0, lend)
           if (next === undefined) break
-          onRun(popped.length, next.time)
+          onTime(popped.length, next.time)
           bytes += next.popped.item.length
           popped.push(next.popped)
           const rest = this.#log.rest(

@@ -1,16 +1,16 @@
-import { Format2Consumer, type Run } from '../format2/consumer.ts'
+import { Format2Consumer, type PushedTogether } from '../format2/consumer.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import type { Consumer, PopManyOptions, Producer } from '../types.ts'
 
 /** Items that were pushed at the same time; `time` is undefined in format 1, which does not record it. */
-export type TimedItems = Omit<Run, 'time'> & { readonly time: number | undefined }
+export type TimedItems = Omit<PushedTogether, 'time'> & { readonly time: number | undefined }
 
 /** As `popMany`, with the times of the pushes. */
 export async function popTimed(
   consumer: Consumer,
   options: PopManyOptions,
 ): Promise<readonly TimedItems[]> {
-  if (consumer instanceof Format2Consumer) return await consumer.popRuns(options)
+  if (consumer instanceof Format2Consumer) return await consumer.popByTime(options)
   const items = await consumer.popMany(options)
   return items.length === 0 ? [] : [{ items, time: undefined }]
 }

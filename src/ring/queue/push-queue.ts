@@ -30,8 +30,8 @@ interface Tick {
   readonly startedAt: number
 }
 
-/** Calls that a commit completed, and the tick in which they came. */
-interface Run {
+/** How many calls of one tick a commit completed. */
+interface CompletedInTick {
   readonly tick: Tick
   count: number
 }
@@ -192,8 +192,8 @@ export class PushQueue {
    * @param current the position after everything that was ever pushed
    */
   committed(pushed: Pushed | undefined, current: Position): CommitDone {
-    const runs: Run[] = []
-    let run: Run | undefined
+    const ticks: CompletedInTick[] = []
+    let latest: CompletedInTick | undefined
     let bytes = 0
     const count = pushed?.pushed ?? 0
     let positions: readonly Position[] | undefined
@@ -212,18 +212,18 @@ export class PushQueue {
       this.#memory.release(call.items)
       const { tick } = call
       if (tick !== undefined) {
-        if (tick !== run?.tick) {
-          run = { tick, count: 0 }
-          runs.push(run)
+        if (tick !== latest?.tick) {
+          latest = { tick, count: 0 }
+          ticks.push(latest)
         }
-        run.count++
+        latest.count++
       }
       if (at < count) positions ??= pushed?.positions
       call.pushing.resolve((at === count ? pushed?.position : positions?.[at - 1]) ?? current)
     }
     this.#endCommit()
-    const now = run === undefined ? 0 : this.#clock.now()
-    const pushes = runs.map(({ tick, count }) => ({ count, waitedMs: now - tick.startedAt }))
+    const now = latest === undefined ? 0 : this.#clock.now()
+    const pushes = ticks.map(({ tick, count }) => ({ count, waitedMs: now - tick.startedAt }))
     return { bytes, pushes }
   }
 

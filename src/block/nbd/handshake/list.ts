@@ -5,7 +5,7 @@ import { OPTION, OPTION_REPLY } from '../protocol.ts'
 import { broken, NbdFault } from '../transport/fault.ts'
 import { parseNbdUri } from '../uri.ts'
 import { negotiateWith } from './dial.ts'
-import type { Answer } from './option-negotiation.ts'
+import type { OptionReply } from './option-negotiation.ts'
 
 /** An export, as its server lists it. */
 export interface NbdExport {
@@ -26,8 +26,8 @@ export async function listNbdExports(
   const exports: NbdExport[] = []
   try {
     await negotiateWith(address, options, async (negotiation) => {
-      const refusal = await negotiation.ask(OPTION.list, Buffer.alloc(0), (answer) => {
-        exports.push(exportOf(answer))
+      const refusal = await negotiation.ask(OPTION.list, Buffer.alloc(0), (reply) => {
+        exports.push(exportOf(reply))
       })
       if (refusal !== undefined) {
         throw new NbdFault('refused', `the server does not list its exports: ${refusal.reason}`)
@@ -40,9 +40,9 @@ export async function listNbdExports(
   return exports
 }
 
-function exportOf({ type, data }: Answer): NbdExport {
+function exportOf({ type, data }: OptionReply): NbdExport {
   if (type !== OPTION_REPLY.server || data.length < 4) {
-    throw broken('an export', `an answer of type ${type} with ${data.length} bytes`)
+    throw broken('an export', `a reply of type ${type} with ${data.length} bytes`)
   }
   const end = 4 + data.readUInt32BE(0)
   if (end > data.length) throw broken(`a name within ${data.length} bytes`, `one up to ${end}`)

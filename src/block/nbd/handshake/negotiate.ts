@@ -1,6 +1,6 @@
 import { BASE_ALLOCATION, INFO, OPTION, OPTION_REPLY, REFUSAL, readOffset } from '../protocol.ts'
 import { broken, NbdFault } from '../transport/fault.ts'
-import type { Answer, OptionNegotiation, Refusal } from './option-negotiation.ts'
+import type { OptionNegotiation, OptionReply, Refusal } from './option-negotiation.ts'
 
 /** Bytes in a request, if the server states no limit. */
 const DEFAULT_MAXIMUM = 32 << 20
@@ -57,7 +57,7 @@ async function askAllocation(
   const query = Buffer.concat([counted(name), uint32(1), counted(BASE_ALLOCATION)])
   const refusal = await negotiation.ask(OPTION.setMetaContext, query, ({ type, data }) => {
     if (type !== OPTION_REPLY.metaContext || data.length < 4) {
-      throw broken('a meta context', `an answer of type ${type} with ${data.length} bytes`)
+      throw broken('a meta context', `a reply of type ${type} with ${data.length} bytes`)
     }
     contexts.set(data.toString('utf8', 4), data.readUInt32BE(0))
     if (contexts.size > 1) throw broken('the one meta context asked for', 'more')
@@ -72,10 +72,10 @@ async function askGo(negotiation: OptionNegotiation, name: string): Promise<Basi
   let basics: Pick<Export, 'sizeBytes' | 'flags'> | undefined
   let sizes: Sizes | undefined
   const request = Buffer.concat([counted(name), uint16(1), uint16(INFO.blockSize)])
-  const refusal = await negotiation.ask(OPTION.go, request, (answer) => {
-    const kind = infoOf(answer)
-    if (kind === INFO.export) basics = exportInfo(answer.data)
-    else if (kind === INFO.blockSize) sizes = blockSizeInfo(answer.data)
+  const refusal = await negotiation.ask(OPTION.go, request, (reply) => {
+    const kind = infoOf(reply)
+    if (kind === INFO.export) basics = exportInfo(reply.data)
+    else if (kind === INFO.blockSize) sizes = blockSizeInfo(reply.data)
   })
   if (refusal?.code === REFUSAL.unsupported) return undefined
   if (refusal !== undefined) throw refused(refusal)
@@ -85,9 +85,9 @@ async function askGo(negotiation: OptionNegotiation, name: string): Promise<Basi
 
 const defaultSizes = { minimum: 512, maximum: DEFAULT_MAXIMUM, question: QUESTION_BYTES }
 
-function infoOf({ type, data }: Answer): number {
+function infoOf({ type, data }: OptionReply): number {
   if (type !== OPTION_REPLY.info || data.length < 2) {
-    throw broken('information', `an answer of type ${type} with ${data.length} bytes`)
+    throw broken('information', `a reply of type ${type} with ${data.length} bytes`)
   }
   return data.readUInt16BE(0)
 }

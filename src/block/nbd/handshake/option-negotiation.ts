@@ -13,13 +13,13 @@ import type { Wire } from '../transport/wire.ts'
 import type { HandshakeReader } from './handshake-reader.ts'
 
 /** The largest reply: two strings, and some numbers. */
-const MAX_ANSWER_BYTES = 3 * MAX_STRING_BYTES
+const MAX_REPLY_BYTES = 3 * MAX_STRING_BYTES
 
 /** Replies to one option; a list of exports may be this long. */
-const MAX_ANSWERS = 10_000
+const MAX_REPLIES = 10_000
 
 /** A reply that is neither the last one nor a refusal. */
-export interface Answer {
+export interface OptionReply {
   /** One of `OPTION_REPLY`. */
   readonly type: number
   readonly data: Buffer
@@ -64,9 +64,9 @@ export class OptionNegotiation {
     const flags = (await this.#reader.read(2)).readUInt16BE()
     this.fixedNewstyle = (flags & HANDSHAKE.fixedNewstyle) !== 0
     this.noZeroes = (flags & HANDSHAKE.noZeroes) !== 0
-    const answer = Buffer.alloc(4)
-    answer.writeUInt32BE(flags & (HANDSHAKE.fixedNewstyle | HANDSHAKE.noZeroes))
-    this.#wire.send(answer)
+    const ours = Buffer.alloc(4)
+    ours.writeUInt32BE(flags & (HANDSHAKE.fixedNewstyle | HANDSHAKE.noZeroes))
+    this.#wire.send(ours)
   }
 
   /**
@@ -77,16 +77,16 @@ export class OptionNegotiation {
   async ask(
     option: number,
     data: Uint8Array,
-    onAnswer: (answer: Answer) => void = refuseAnswers,
+    onReply: (reply: OptionReply) => void = refuseReplies,
   ): Promise<Refusal | undefined> {
     this.say(option, data)
-    for (let answers = 0; answers < MAX_ANSWERS; answers++) {
-      const answer = await this.#answerTo(option)
-      if (answer.type === OPTION_REPLY.ack) return undefined
-      if (answer.type >= OPTION_ERROR) return refusalOf(answer)
-      onAnswer(answer)
+    for (let replies = 0; replies < MAX_REPLIES; replies++) {
+      const reply = await this.#replyTo(option)
+      if (reply.type === OPTION_REPLY.ack) return undefined
+      if (reply.type >= OPTION_ERROR) return refusalOf(reply)
+      onReply(reply)
     }
-    throw broken(`at most ${MAX_ANSWERS} answers to option ${option}`, 'more')
+    throw broken(`at most ${MAX_REPLIES} replies to option ${option}`, 'more')
   }
 
   /** Requests an option that has no such replies. */
@@ -117,16 +117,16 @@ export class OptionNegotiation {
     await this.#wire.end()
   }
 
-  async #answerTo(option: number): Promise<Answer> {
+  async #replyTo(option: number): Promise<OptionReply> {
     const header = await this.#reader.read(20)
     if (!begins(header, MAGIC.optionReply)) {
-      throw broken('the magic of an answer to an option', header.toString('hex', 0, 8))
+      throw broken('the magic of a reply to an option', header.toString('hex', 0, 8))
     }
     const to = header.readUInt32BE(8)
-    if (to !== option) throw broken(`an answer to option ${option}`, `one to option ${to}`)
+    if (to !== option) throw broken(`a reply to option ${option}`, `one to option ${to}`)
     const bytes = header.readUInt32BE(16)
-    if (bytes > MAX_ANSWER_BYTES) {
-      throw broken(`at most ${MAX_ANSWER_BYTES} bytes in an answer`, `${bytes}`)
+    if (bytes > MAX_REPLY_BYTES) {
+      throw broken(`at most ${MAX_REPLY_BYTES} bytes in a reply`, `${bytes}`)
     }
     return { type: header.readUInt32BE(12), data: await this.#reader.read(bytes) }
   }
@@ -136,8 +136,8 @@ function begins(bytes: Buffer, [high, low]: readonly [number, number]): boolean 
   return bytes.readUInt32BE(0) === high && bytes.readUInt32BE(4) === low
 }
 
-function refuseAnswers({ type }: Answer): void {
-  throw broken('an acknowledgement', `an answer of type ${type}`)
+function refuseReplies({ type }: OptionReply): void {
+  throw broken('an acknowledgement', `a reply of type ${type}`)
 }
 
 const MEANINGS: ReadonlyMap<number, string> = new Map([
@@ -152,7 +152,7 @@ const MEANINGS: ReadonlyMap<number, string> = new Map([
   [REFUSAL.tooBig, 'it considers the request too big'],
 ])
 
-function refusalOf({ type, data }: Answer): Refusal {
+function refusalOf({ type, data }: OptionReply): Refusal {
   const code = type - OPTION_ERROR
   const meaning = MEANINGS.get(code) ?? `it refuses with error ${code}`
   const words = shown(data.toString('utf8'))

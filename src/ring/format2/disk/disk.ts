@@ -25,7 +25,7 @@ import { traceProducer, traceSlots } from './trace-slots.ts'
 const misfits = new Lazy(() => import('./misfits.ts'))
 
 /** Adjacent blocks on the device. */
-interface Run {
+interface AdjacentBlocks {
   readonly sector: number
   readonly bytes: Uint8Array
 }
@@ -175,7 +175,8 @@ export class Disk {
 
   /** As `readBlocks`, into given memory. */
   async readInto(lsn: number, bytes: Uint8Array): Promise<void> {
-    for (const run of this.#runs(lsn, bytes)) await this.device.read(run.sector, [run.bytes])
+    for (const { sector, bytes: part } of this.#adjacent(lsn, bytes))
+      await this.device.read(sector, [part])
   }
 
   /** The first sector of a block of the log, in memory that the next call may use again. */
@@ -189,13 +190,13 @@ export class Disk {
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */
   writeBlocks(lsn: number, bytes: Uint8Array): Promise<void> {
-    const [first, second] = this.#runs(lsn, bytes)
-    const written = this.#writeRun(first)
+    const [first, second] = this.#adjacent(lsn, bytes)
+    const written = this.#write(first)
     // Each write is durable by itself, because a flush cannot know what the storage lost before.
-    return second === undefined ? written : written.then(() => this.#writeRun(second))
+    return second === undefined ? written : written.then(() => this.#write(second))
   }
 
-  #writeRun({ sector, bytes }: Run): Promise<void> {
+  #write({ sector, bytes }: AdjacentBlocks): Promise<void> {
     return this.device.write(sector, [bytes], { durable: true })
   }
 
@@ -205,8 +206,8 @@ export class Disk {
     return dataOffset + (lsn % dataBlocks) * blockSize
   }
 
-  /** One run, or two where the log wraps. */
-  #runs(lsn: number, bytes: Uint8Array): readonly [Run, ...Run[]] {
+  /** One stretch, or two where the log wraps. */
+  #adjacent(lsn: number, bytes: Uint8Array): readonly [AdjacentBlocks, ...AdjacentBlocks[]] {
     const { dataOffset, dataBlocks, blockSize } = this.layout
     const untilEnd = (dataBlocks - (lsn % dataBlocks)) * blockSize
     const sector = this.sectorOf(this.offsetOf(lsn))

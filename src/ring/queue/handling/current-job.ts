@@ -1,5 +1,5 @@
 import { MAX_TIMER_MS } from '../../../clock.ts'
-import { Answer } from '../../../jobs/answer.ts'
+import { HandlerVerdict } from '../../../jobs/handler-verdict.ts'
 import type { Position } from '../../../position.ts'
 import { checkRange } from '../../../util/numbers.ts'
 import type { RingEntry } from '../entry.ts'
@@ -19,7 +19,7 @@ export class CurrentJob implements Job {
   readonly #entry: RingEntry<unknown>
   readonly #facts: JobFacts
   /** What the handler asked for last, if it did. */
-  asked: Answer | undefined
+  asked: HandlerVerdict | undefined
 
   constructor(entry: RingEntry<unknown>, attempt: number, facts: JobFacts) {
     this.#entry = entry
@@ -51,14 +51,18 @@ export class CurrentJob implements Job {
     return this.#entry.missed
   }
 
-  retry({ afterMs, reason }: RetryOptions = {}): Answer {
+  retry({ afterMs, reason }: RetryOptions = {}): HandlerVerdict {
     if (afterMs !== undefined) checkRange({ afterMs }, 0, MAX_TIMER_MS)
-    this.asked = new Answer({ what: 'retry', afterMs, reason: reason ?? new Error('job.retry()') })
+    this.asked = new HandlerVerdict({
+      what: 'retry',
+      afterMs,
+      reason: reason ?? new Error('job.retry()'),
+    })
     return this.asked
   }
 
-  dead(reason: unknown): Answer {
-    this.asked = new Answer({ what: 'dead', reason })
+  dead(reason: unknown): HandlerVerdict {
+    this.asked = new HandlerVerdict({ what: 'dead', reason })
     return this.asked
   }
 }

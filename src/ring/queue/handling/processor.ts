@@ -1,8 +1,8 @@
 import type { Clock } from '../../../clock.ts'
 import { type CodecError, isCodecError } from '../../../errors.ts'
-import { Answer, type Given } from '../../../jobs/answer.ts'
 import { type Backoff, backoffAfter } from '../../../jobs/backoff.ts'
 import { givenUp, type WorkError } from '../../../jobs/errors.ts'
+import { type Decision, HandlerVerdict } from '../../../jobs/handler-verdict.ts'
 import { Scheduler, type Verdict } from '../../../jobs/scheduler.ts'
 import type { Turns } from '../../../jobs/turns.ts'
 import type { Position } from '../../../position.ts'
@@ -312,8 +312,8 @@ export class Processor<Out> {
   #conclude(task: ItemTask<Out>, answer: unknown): Verdict<ItemTask<Out>> {
     if (answer instanceof Concluded) return answer.verdict as Verdict<ItemTask<Out>>
     // `job.retry()` counts even if the handler forgets to return it; otherwise the item would be acknowledged and lost.
-    const given = Answer.given(answer, task.job)
-    return given === undefined ? this.#succeeded(task) : this.#unsuccessful(task, given)
+    const decision = HandlerVerdict.given(answer, task.job)
+    return decision === undefined ? this.#succeeded(task) : this.#unsuccessful(task, decision)
   }
 
   /** A handler threw, or what is no fault of the item. */
@@ -342,21 +342,21 @@ export class Processor<Out> {
     return now - (startedAt ?? now)
   }
 
-  #unsuccessful(task: ItemTask<Out>, given: Given): Verdict<ItemTask<Out>> {
+  #unsuccessful(task: ItemTask<Out>, decision: Decision): Verdict<ItemTask<Out>> {
     this.#handling--
     if (this.#isOver) return undefined
     this.#failedAttempts++
     const attempt = task.attempts ?? 1
     const durationMs = this.#durationOf(task)
     if (durationMs !== undefined) {
-      const failure = { attempt, durationMs, error: given.reason }
+      const failure = { attempt, durationMs, error: decision.reason }
       this.#settlements.publish(task.entry.position, { event: 'failed', ...failure })
     }
     // The handler may have failed because it was stopped: the item is delivered again.
     if (this.#scheduler.stopping.aborted) return undefined
-    task.error = given.reason
-    if (given.what === 'dead' || attempt >= this.#settings.attempts) return this.#giveUp(task)
-    return this.#again(task, 'handler', attempt, given.reason, given.afterMs)
+    task.error = decision.reason
+    if (decision.what === 'dead' || attempt >= this.#settings.attempts) return this.#giveUp(task)
+    return this.#again(task, 'handler', attempt, decision.reason, decision.afterMs)
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../../block/device.ts'
-import type { Answer } from '../../../jobs/answer.ts'
 import type { BackoffOptions } from '../../../jobs/backoff.ts'
+import type { HandlerVerdict } from '../../../jobs/handler-verdict.ts'
 import type { Position } from '../../../position.ts'
 import type { RingRole } from '../../types.ts'
 
@@ -24,9 +24,9 @@ export interface Job {
   /** Aborted when `process` waits for the handler no longer; its result is ignored then. */
   readonly signal: AbortSignal
   /** To be returned by the handler: try again. It is a failed attempt, as throwing is. The last of `retry()` and `dead()` called wins, returned or not. */
-  retry(options?: RetryOptions): Answer
+  retry(options?: RetryOptions): HandlerVerdict
   /** To be returned by the handler: no attempt can help. The item goes to the dead letters, or `process` ends if it has none. */
-  dead(reason: unknown): Answer
+  dead(reason: unknown): HandlerVerdict
 }
 
 /** How to try again. */

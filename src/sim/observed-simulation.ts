@@ -6,8 +6,8 @@ import type { SimProcess } from './process.ts'
 import type { ProducerActor } from './producer-actor.ts'
 import type { World } from './world.ts'
 
-/** A run, as seen by its checks from outside. */
-export interface Run {
+/** A simulation, as the checks beside its actors see it. */
+export interface ObservedSimulation {
   readonly ring: RingUnderTest
   readonly world: World
   readonly oracle: Oracle
