@@ -192,8 +192,8 @@ export const schemas = {
     ...{ offset: size, unreadable: z.array(place), hex },
   }),
   migrate: object({
-    ...{ from: text, to: text, items: count, bytes: size, before: count, damaged: count },
-    ...{ missed: count, live: flag },
+    ...{ from: text, to: text, items: count, bytes: size, movedBefore: count, damagedItems: count },
+    ...{ missedItems: count, live: flag },
   }),
   'lease show': object({ device: text, uuid, producer: lease, consumer: lease }),
   'lease break': object({ device: text, role, before: lease }),
@@ -274,7 +274,7 @@ export const schemas = {
       ...{ numbers: object({ first: count, last: count }), position },
     }),
     object({ event: z.literal('missed'), items: count.optional(), bytes: size.optional() }),
-    object({ event: z.literal('lost'), damaged: count, missed: count }),
+    object({ event: z.literal('lost'), damagedItems: count, missedItems: count }),
     object({
       ...{ event: z.literal('retried'), what: text, position, attempt: count, delayMs: count },
       reason: text,

@@ -221,7 +221,7 @@ types:
         type: u8
       - id: commits
         type: u8
-      - id: retries
+      - id: full_pushes
         type: u8
       - id: truncated_to
         type: log_position
@@ -265,9 +265,9 @@ types:
         doc: Bytes of the items before the next one, modulo 2^48.
       - id: time
         type: u8
-      - id: skipped
+      - id: damaged_items
         type: u8
-      - id: missed
+      - id: missed_items
         type: u8
       - size: 32
       - id: text

@@ -124,7 +124,7 @@ function slot({ logPosition, epoch, at, layout }: Target, random: Random): Uint8
       truncatedTo: ORIGIN,
       suspendAck: true,
     }
-    const counts = { commits: 0, retries: 0 }
+    const counts = { commits: 0, fullPushes: 0 }
     encodeProducerSlot(block, offset, RING_UUID, { ...rest, ...state, ...counts })
   } else {
     const state = {
@@ -132,7 +132,12 @@ function slot({ logPosition, epoch, at, layout }: Target, random: Random): Uint8
       seen: epoch,
       suspend: true,
     }
-    encodeConsumerSlot(block, offset, RING_UUID, { ...rest, ...state, skipped: 0, missed: 0 })
+    encodeConsumerSlot(block, offset, RING_UUID, {
+      ...rest,
+      ...state,
+      damagedItems: 0,
+      missedItems: 0,
+    })
   }
   return block
 }

@@ -74,7 +74,7 @@ test('with --json these are objects, and an empty ring is one still', async () =
       ...{ items: 1, numbers: { first: 1, last: 1 }, position: expect.any(String) },
       ...{ offset: 45_144, structure: 'item', problem: expect.stringMatching(/^checksum: /) },
     },
-    { event: 'lost', damaged: 1, missed: 0 },
+    { event: 'lost', damagedItems: 1, missedItems: 0 },
     { error: { code: 'CLI_EMPTY' } },
   ])
   expect((await sbr(['consume', path, '--drain'])).code).toBe(3)
@@ -91,7 +91,7 @@ test('consume tells how many items were overwritten before it read them', async 
   expect(done.code).toBe(0)
   expect(EVENTS(done.stderr)).toEqual([
     { event: 'missed', items: stats.missedItems },
-    { event: 'lost', damaged: 0, missed: stats.missedItems },
+    { event: 'lost', damagedItems: 0, missedItems: stats.missedItems },
   ])
 })
 

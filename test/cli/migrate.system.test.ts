@@ -25,9 +25,9 @@ test('moves a ring of format 1 to a larger one of format 2, which it makes', asy
   await ok(['produce', from], numbers(1, 100))
   const flags = ['--size', '1MiB', '--name', 'orders']
   const kept = await ok(['migrate', from, to, ...flags, '--keep', '--json'])
-  const lost = { damaged: 0, missed: 0, live: false }
+  const lost = { damagedItems: 0, missedItems: 0, live: false }
   expect(JSON.parse(kept.toString())).toEqual({
-    ...{ from, to, items: 100, bytes: 192, before: 0, ...lost },
+    ...{ from, to, items: 100, bytes: 192, movedBefore: 0, ...lost },
   })
   expect(await diagnose(from)).toMatchObject({ format: 1, items: { length: 100 } })
   expect((await ok(['migrate', from, to])).toString()).toBe(
@@ -93,7 +93,12 @@ test('tells how many damaged items it stepped over, and stops at them if it is n
     `${to}: moved 1 item, 5 bytes; 1 was there already; 1 damaged item lost\n`,
   )
   const json = (await ok(['migrate', from, to, '--skip-damage', '--json'])).toString()
-  expect(JSON.parse(json)).toMatchObject({ items: 0, before: 2, damaged: 1, missed: 0 })
+  expect(JSON.parse(json)).toMatchObject({
+    items: 0,
+    movedBefore: 2,
+    damagedItems: 1,
+    missedItems: 0,
+  })
   expect((await ok(['consume', to, '--drain'])).toString()).toBe('one\nthree\n')
 })
 

@@ -56,12 +56,12 @@ describe.each<[string, CreateOptions, CreateOptions]>([
     await fill(from, 0, COUNT)
     const done: number[] = []
     const moved = await migrateRing(from, to, { onProgress: ({ items }) => done.push(items) })
-    expect(moved).toMatchObject({ items: COUNT, before: 0 })
+    expect(moved).toMatchObject({ items: COUNT, movedBefore: 0 })
     expect(done.at(-1)).toBe(COUNT)
     expect(await numbersIn(to)).toEqual(range(0, COUNT))
     expect(await numbersIn(from)).toEqual([])
     expect(await migrateRing(from, to)).toEqual({
-      ...{ items: 0, bytes: 0, before: 0, damaged: 0, missed: 0 },
+      ...{ items: 0, bytes: 0, movedBefore: 0, damagedItems: 0, missedItems: 0 },
     })
     // What came later is added on purpose only.
     await fill(from, COUNT, 5)
@@ -76,9 +76,12 @@ describe.each<[string, CreateOptions, CreateOptions]>([
     await fill(from, 0, COUNT)
     expect(await migrateRing(from, to, { keep: true })).toMatchObject({ items: COUNT })
     await fill(from, COUNT, 3)
-    expect(await migrateRing(from, to, { keep: true })).toMatchObject({ items: 3, before: COUNT })
+    expect(await migrateRing(from, to, { keep: true })).toMatchObject({
+      items: 3,
+      movedBefore: COUNT,
+    })
     expect(await numbersIn(from)).toEqual(range(0, COUNT + 3))
-    expect(await migrateRing(from, to)).toMatchObject({ items: 0, before: COUNT + 3 })
+    expect(await migrateRing(from, to)).toMatchObject({ items: 0, movedBefore: COUNT + 3 })
     expect(await numbersIn(to)).toEqual(range(0, COUNT + 3))
     expect(await numbersIn(from)).toEqual([])
   })
@@ -214,7 +217,7 @@ describe('the time of items', () => {
       }
       const failed = await migrateRing(from, to).catch((error: unknown) => error)
       to.before = () => undefined
-      expect(await migrateRing(from, to)).toMatchObject({ damaged: 0 })
+      expect(await migrateRing(from, to)).toMatchObject({ damagedItems: 0 })
       expect(await times(to), `cut at write ${write}`).toEqual([0, 2000, 4000])
       if (!(failed instanceof Error)) break
     }
@@ -239,7 +242,7 @@ test('stops between two batches, and goes on there', async () => {
   const onProgress = (): void => stop.abort(new Error('enough'))
   await expect(migrateRing(from, to, { onProgress, signal: stop.signal })).rejects.toThrow('enough')
   expect(await numbersIn(from)).toHaveLength(2500)
-  expect(await migrateRing(from, to)).toMatchObject({ items: 1500, before: 1000 })
+  expect(await migrateRing(from, to)).toMatchObject({ items: 1500, movedBefore: 1000 })
   expect(await numbersIn(to)).toEqual(range(0, 2500))
 })
 
@@ -267,7 +270,7 @@ test('items that are damaged, or that were overwritten, are counted', async () =
   damages.subscribe(listen)
   onTestFinished(() => void damages.unsubscribe(listen))
   expect(await migrateRing(from, to, { onDamage: 'skip' })).toMatchObject({
-    ...{ items: kept.length - 1, damaged: 1, missed: first, before: 0 },
+    ...{ items: kept.length - 1, damagedItems: 1, missedItems: first, movedBefore: 0 },
   })
   expect(told).toMatchObject([{ items: 1, position: expect.anything() }])
   expect(await numbersIn(to)).toEqual(kept.filter((number) => number !== first + 3))
@@ -300,7 +303,10 @@ test.each<[string, CreateOptions]>([
     expect(await migrateRing(first, to)).toMatchObject({ items: 10 })
     await expect(migrateRing(second, to)).rejects.toMatchObject({ code: 'RING_NOT_BLANK' })
     expect(await numbersIn(second)).toEqual(range(100, 115))
-    expect(await migrateRing(second, to, { add: true })).toMatchObject({ items: 15, before: 0 })
+    expect(await migrateRing(second, to, { add: true })).toMatchObject({
+      items: 15,
+      movedBefore: 0,
+    })
     expect(await numbersIn(to)).toEqual([...range(0, 10), ...range(100, 115)])
   },
 )

@@ -66,8 +66,8 @@ share a commit, and the time of the first. Format 1 records no times, so its ite
 Waits while NEW is full or suspended, and after a moment says so on standard error. Without --skip-damage,
 damage in OLD ends it.
 
-With --json: one object with "from", "to", "items", "bytes", "before", the items that an earlier run had moved, and
-the items that are not in NEW: "damaged", those that --skip-damage skipped, and "missed", those that OLD's producer
+With --json: one object with "from", "to", "items", "bytes", "movedBefore" (items that an earlier run had moved), and
+the items that are not in NEW: "damagedItems", which --skip-damage skipped, and "missedItems", which OLD's producer
 overwrote meanwhile; and "live", whether a producer ran on OLD at the end.
 
 Exit codes: 0 all items are in NEW, except for those reported as lost; 130 or 143 stopped by SIGINT or SIGTERM before
@@ -243,12 +243,14 @@ function isBetween(before: RingInspection, found: RingInspection, after: RingIns
   })
 }
 
-function movedText({ items, bytes, before, damaged, missed }: Migrated): string {
+function movedText({ items, bytes, movedBefore, damagedItems, missedItems }: Migrated): string {
   const earlier =
-    before > 0 ? [`${grouped(before)} ${before === 1 ? 'was' : 'were'} there already`] : []
+    movedBefore > 0
+      ? [`${grouped(movedBefore)} ${movedBefore === 1 ? 'was' : 'were'} there already`]
+      : []
   const lost = [
-    ...(damaged > 0 ? [`${counted(damaged, 'damaged item')} lost`] : []),
-    ...(missed > 0 ? [`${counted(missed, 'item')} lost that OLD overwrote`] : []),
+    ...(damagedItems > 0 ? [`${counted(damagedItems, 'damaged item')} lost`] : []),
+    ...(missedItems > 0 ? [`${counted(missedItems, 'item')} lost that OLD overwrote`] : []),
   ]
   return [`moved ${counted(items, 'item')}, ${counted(bytes, 'byte')}`, ...earlier, ...lost].join(
     '; ',
@@ -266,9 +268,9 @@ async function move(
   const notice = flags.json === true ? undefined : new WaitNotice(target.name)
   let moved = 0
   const onProgress = (now: Migrated): void => {
-    moved = now.items + now.before
+    moved = now.items + now.movedBefore
     notice?.over()
-    const part = total === undefined ? 0 : (now.items + now.before) / Math.max(1, total)
+    const part = total === undefined ? 0 : (now.items + now.movedBefore) / Math.max(1, total)
     progress.update(now.bytes, part > 0 ? now.bytes / part : Number.POSITIVE_INFINITY)
   }
   try {

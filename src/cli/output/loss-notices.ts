@@ -76,7 +76,7 @@ export class LossNotices implements Disposable {
     const [damaged, missed] = [this.#damaged, this.#missed]
     if (damaged + missed === 0) return
     const what = `${counted(damaged + missed, 'item')} lost: ${grouped(damaged)} damaged, ${grouped(missed)} overwritten`
-    this.#write({ event: 'lost', damaged, missed }, what)
+    this.#write({ event: 'lost', damagedItems: damaged, missedItems: missed }, what)
   }
 
   /** Writes what is not written yet. */

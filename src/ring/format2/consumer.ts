@@ -72,7 +72,7 @@ async function checkpointedSlots(disk: Disk): Promise<Slots> {
 }
 
 /** The consumer's state as a slot has it, without time and text. */
-type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'skipped' | 'missed'>
+type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'damagedItems' | 'missedItems'>
 
 /** The most memory that views may pin; beyond it, items are copied. */
 const MAX_PINNED_BYTES = 64 << 20
@@ -125,11 +125,10 @@ export class Format2Consumer extends Format2Role implements Consumer {
     this.#slots = new SlotPair(isBad(first) ? lost : first, isBad(second) ? lost : second)
     this.#producer = newestProducer(slots.producer, this.device.name).slot
     this.#skip = options.onDamage === 'skip'
-    const { cursor, seen, suspend, skipped, missed } = own
-    this.#saved = { cursor, seen, suspend, skipped, missed }
+    this.#saved = own
     this.#log = new ConsumerLog(
       disk,
-      cursor,
+      own.cursor,
       this.#producer,
       () => this.refresh(),
       this.maxItemBytes,
@@ -302,9 +301,14 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   /** The state once the cursor is at a position. */
   #savedAt(cursor: Cursor): Saved {
-    const { skipped, missed } = this.#lossCounter.before(itemsBefore(cursor))
+    const { damaged, missed } = this.#lossCounter.before(itemsBefore(cursor))
     const saved = this.#saved
-    return { ...saved, cursor, skipped: saved.skipped + skipped, missed: saved.missed + missed }
+    return {
+      ...saved,
+      cursor,
+      damagedItems: saved.damagedItems + damaged,
+      missedItems: saved.missedItems + missed,
+    }
   }
 
   /** Moves the cursor. */
@@ -383,7 +387,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
       }
       if (step.status === 'too-large')
         throw missed > 0 ? missedBefore(step.error, missed) : step.error
-      this.#lossCounter.add('skipped', step.items, end)
+      this.#lossCounter.add('damaged', step.items, end)
       if (!this.#skip) throw missed > 0 ? missedBefore(step.error, missed) : step.error
       publishDamage(step.error)
     }
@@ -421,14 +425,9 @@ export class Format2Consumer extends Format2Role implements Consumer {
 
   /** Writes a state into the older slot; then it counts. */
   async #checkpoint(saved: Saved = this.#saved, which: Which = this.#slots.older): Promise<void> {
-    const { cursor, seen, suspend, skipped, missed } = saved
     const slot: ConsumerSlot = {
+      ...saved,
       generation: this.#slots.nextGeneration,
-      cursor,
-      seen,
-      suspend,
-      skipped,
-      missed,
       time: this.clock.time(),
       text: slotText(this),
     }

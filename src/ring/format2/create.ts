@@ -153,7 +153,7 @@ async function writeRing(
   await put(0, guard.subarray(0, sectorSize))
   await device.flush()
   const epochs = [{ epoch: 1, start: ORIGIN, span: 0 }]
-  const counters = { commits: 0, retries: 0, time, text: '' }
+  const counters = { commits: 0, fullPushes: 0, time, text: '' }
   for (const [index, offset] of layout.producerSlots.entries()) {
     const slot = {
       committed: ORIGIN,
@@ -171,7 +171,14 @@ async function writeRing(
   }
   for (const [index, offset] of layout.consumerSlots.entries()) {
     const state = { cursor: cursorAt(ORIGIN), seen: 1, suspend: false }
-    const slot = { ...state, skipped: 0, missed: 0, time, text: '', generation: index + 1 }
+    const slot = {
+      ...state,
+      damagedItems: 0,
+      missedItems: 0,
+      time,
+      text: '',
+      generation: index + 1,
+    }
     await put(
       offset,
       block((b) => encodeConsumerSlot(b, offset, ring.uuid, slot)),

@@ -70,7 +70,7 @@ export async function attachProducer(
 }
 
 /** How often a producer without room records how many pushes were refused. */
-const TELL_RETRIES_MS = 1000
+const TELL_FULL_MS = 1000
 
 /** What an attaching producer found. */
 interface Found {
@@ -147,8 +147,8 @@ export class Format2Producer extends Format2Role implements Producer {
   #committedTo: number
   #suspendAck = false
   #commits: number
-  #retries: number
-  #toldRetriesAt = Number.NEGATIVE_INFINITY
+  #fullPushes: number
+  #toldFullAt = Number.NEGATIVE_INFINITY
   readonly #builder: BatchBuilder
 
   constructor(claimed: Claimed, disk: Disk, found: Found) {
@@ -164,7 +164,7 @@ export class Format2Producer extends Format2Role implements Producer {
     this.#tail = found.tail.logPosition
     this.#committedTo = found.tail.logPosition.seq
     this.#commits = before.commits + found.tail.commits
-    this.#retries = before.retries
+    this.#fullPushes = before.fullPushes
     this.#builder = new BatchBuilder(disk)
   }
 
@@ -289,9 +289,9 @@ export class Format2Producer extends Format2Role implements Producer {
 
   /** Counts a refusal, and records it now and then: operators want to see that a ring is full. */
   async #refuse(): Promise<{ readonly status: 'retry' }> {
-    this.#retries++
-    if (this.clock.now() - this.#toldRetriesAt >= TELL_RETRIES_MS) {
-      this.#toldRetriesAt = this.clock.now()
+    this.#fullPushes++
+    if (this.clock.now() - this.#toldFullAt >= TELL_FULL_MS) {
+      this.#toldFullAt = this.clock.now()
       // Our slots were read just now, in the search for room.
       await this.#checkpoint()
     }
@@ -441,7 +441,7 @@ export class Format2Producer extends Format2Role implements Producer {
       suspendAck,
       time: this.clock.time(),
       commits: this.#commits,
-      retries: this.#retries,
+      fullPushes: this.#fullPushes,
       text: slotText(this),
     }
     try {

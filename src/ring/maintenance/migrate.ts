@@ -43,11 +43,11 @@ export interface Migrated {
   readonly items: number
   readonly bytes: number
   /** Items that an earlier, interrupted call had moved already. */
-  readonly before: number
+  readonly movedBefore: number
   /** Items of the old ring that were damaged and skipped, so that they are not in the new one. */
-  readonly damaged: number
+  readonly damagedItems: number
   /** Items that the old ring's producer overwrote before they could be moved. */
-  readonly missed: number
+  readonly missedItems: number
 }
 
 /** The same, while it grows. */
@@ -80,7 +80,7 @@ export async function migrateRing(
   const old = await inspectRing(from, waiting)
   const identity = await identityOf(old, consumer)
   const plan = planOf({ ...old, identity }, await inspectRing(to, waiting), to.name, options)
-  const moved: Moving = { items: 0, bytes: 0, before: 0, damaged: 0, missed: 0 }
+  const moved: Moving = { items: 0, bytes: 0, movedBefore: 0, damagedItems: 0, missedItems: 0 }
   if (plan === undefined) return moved
   const { base, start } = plan
   const blocking = onBlocked === undefined ? {} : { onBlocked }
@@ -106,7 +106,7 @@ export async function migrateRing(
         const rest: Uint8Array[] = []
         for (const { item } of items) {
           if (skip <= 0n) rest.push(item)
-          else moved.before++
+          else moved.movedBefore++
           if (skip > 0n) skip -= plan.counts ? 1n : BigInt(recordBytes(item.length))
         }
         if (rest.length > 0) {
@@ -153,14 +153,14 @@ async function popBatch(
   for (let position = wanted.from; ; ) {
     try {
       const runs = together(await popTimed(consumer, { ...wanted, from: position }))
-      for (const { missed = 0 } of runs.flatMap(({ items }) => items)) moved.missed += missed
+      for (const { missed = 0 } of runs.flatMap(({ items }) => items)) moved.missedItems += missed
       return { runs, position: runs.at(-1)?.items.at(-1)?.position ?? position }
     } catch (error) {
       if (onDamage === 'stop') throw error
       // A consumer that skips does not report how much.
       const damage = stepOver(error)
-      moved.damaged += damage.items
-      moved.missed += damage.missed
+      moved.damagedItems += damage.items
+      moved.missedItems += damage.missed
       position = damage.position
     }
   }

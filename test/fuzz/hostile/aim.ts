@@ -101,12 +101,12 @@ class Target {
       const shared = { generation: 5 + which, time: 0, text: 'aimed at' }
       const epochs = [{ epoch: EPOCH, start: ORIGIN, span: 0 }]
       const place = { committed: this.tail, reach: 0, epochs, truncatedTo: ORIGIN }
-      const counts = { suspendAck: false, commits: 2, retries: 0 }
+      const counts = { suspendAck: false, commits: 2, fullPushes: 0 }
       const at = this.layout.producerSlots[which]
       const said = { ...shared, ...place, ...counts, ...producer[which] }
       encodeProducerSlot(this.image.at(at, BLOCK), at, uuid, said)
       const cursor = { cursor: cursorAt(ORIGIN), seen: EPOCH }
-      const losses = { suspend: false, skipped: 0, missed: 0 }
+      const losses = { suspend: false, damagedItems: 0, missedItems: 0 }
       const offset = this.layout.consumerSlots[which]
       const heard = { ...shared, ...cursor, ...losses, ...consumer[which] }
       encodeConsumerSlot(this.image.at(offset, BLOCK), offset, uuid, heard)
@@ -228,8 +228,8 @@ const AIMS: readonly Aim[] = [
     hurt: (target, random) => {
       const wrong: Partial<ConsumerSlot> = random.pick([
         { cursor: cursorAt({ ...ORIGIN, seq: BLOCK }) },
-        { skipped: HUGE },
-        { missed: HUGE },
+        { damagedItems: HUGE },
+        { missedItems: HUGE },
         { cursor: { ...cursorAt(ORIGIN), bytes: HUGE } },
       ])
       target.slots({ consumer: [wrong, wrong] })

@@ -333,7 +333,7 @@ class Composer {
           truncatedTo: this.#overwrites ? origin : { lsn: 0, seq: 0, bytes: 0, crc: 0 },
           suspendAck: flag,
         },
-        ...{ time: 0, commits: 0, retries: 0, text: 'composed' },
+        ...{ time: 0, commits: 0, fullPushes: 0, text: 'composed' },
       }
       const offset = producerSlots[which]
       encodeProducerSlot(
@@ -346,7 +346,7 @@ class Composer {
       const consumer: ConsumerSlot = {
         ...{ generation: generation + which, cursor: cursorAt(cursor) },
         ...{ seen: epochs.findLast(({ start }) => start.lsn <= cursor.lsn)?.epoch ?? 1 },
-        ...{ suspend: flag, skipped: 0, missed: 0, time: 0, text: 'composed' },
+        ...{ suspend: flag, damagedItems: 0, missedItems: 0, time: 0, text: 'composed' },
       }
       const at = consumerSlots[which]
       encodeConsumerSlot(this.#image.at(at, blockSize), at, this.#uuid, this.#oddConsumer(consumer))
@@ -376,7 +376,7 @@ class Composer {
       () => ({ epochs: epochs.map((each) => ({ ...each, start: this.#oddMark(each.start) })) }),
       () => ({ generation: this.#number(slot.generation) }),
       () => ({ suspendAck: !slot.suspendAck }),
-      () => ({ commits: this.#number(0), retries: this.#number(0), time: this.#number(0) }),
+      () => ({ commits: this.#number(0), fullPushes: this.#number(0), time: this.#number(0) }),
     ])()
     this.#story.push(`producer slot: ${JSON.stringify(change)}`)
     return { ...slot, ...change }
@@ -393,7 +393,11 @@ class Composer {
       () => ({ seen: this.#number(slot.seen) }),
       () => ({ generation: this.#number(slot.generation) }),
       () => ({ suspend: !slot.suspend }),
-      () => ({ skipped: this.#number(0), missed: this.#number(0), time: this.#number(0) }),
+      () => ({
+        damagedItems: this.#number(0),
+        missedItems: this.#number(0),
+        time: this.#number(0),
+      }),
     ])()
     this.#story.push(`consumer slot: ${JSON.stringify(change)}`)
     return { ...slot, ...change }

@@ -110,7 +110,7 @@ describe('fields have the names and values that were written', () => {
       suspendAck: true,
       time: 1234,
       commits: 77,
-      retries: 88,
+      fullPushes: 88,
       text: 'q used by c',
     })
     await device.write(20_480 / BLOCK, [block])
@@ -129,7 +129,7 @@ describe('fields have the names and values that were written', () => {
       reach: '7000',
       time: '1234',
       commits: '77',
-      retries: '88',
+      'full pushes': '88',
       'truncated to LSN': '500',
       'truncated to checksum': '503',
       text: 'q used by c',
@@ -150,8 +150,8 @@ describe('fields have the names and values that were written', () => {
       cursor: { logPosition: logPosition(2000), index: 3, bytes: 4000 },
       seen: 8,
       suspend: true,
-      skipped: 11,
-      missed: 12,
+      damagedItems: 11,
+      missedItems: 12,
       time: 4321,
       text: 'abc',
     })
@@ -165,7 +165,7 @@ describe('fields have the names and values that were written', () => {
       'index in the batch': '3',
       suspend: '1',
       'bytes before': '4000',
-      'skipped items': '11',
+      'damaged items': '11',
       'missed items': '12',
       time: '4321',
       text: 'abc',

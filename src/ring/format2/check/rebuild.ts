@@ -28,7 +28,7 @@ export async function rebuildProducer(
   options: VerifyOptions,
 ): Promise<RebuiltProducer> {
   const suspendAck = newestOf(consumer)?.suspend ?? false
-  const rest = { generation: 1, reach: 0, suspendAck, commits: 0, retries: 0, text: TEXT }
+  const rest = { generation: 1, reach: 0, suspendAck, commits: 0, fullPushes: 0, text: TEXT }
   const end = await findEnd(disk, options)
   if (end === undefined) {
     // Nothing was ever pushed, or all of it is gone.
@@ -64,8 +64,8 @@ export async function rebuildConsumer(
     cursor: cursorAt(start),
     seen: currentEpoch(epochs).epoch,
     suspend: suspendAck,
-    skipped: 0,
-    missed: 0,
+    damagedItems: 0,
+    missedItems: 0,
     time,
     text: TEXT,
   }

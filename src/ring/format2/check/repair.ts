@@ -48,9 +48,9 @@ const TYPES: Readonly<Record<Role, BlockType>> = {
   consumer: CONSUMER_SLOT,
 }
 const PRODUCER_COST =
-  'counts of commits and retries restart at 0; what was pushed last is lost if it is damaged'
+  'counts of commits and full pushes restart at 0; what was pushed last is lost if it is damaged'
 const CONSUMER_COST =
-  'acknowledged items may be delivered again; counts of skipped and missed items restart at 0'
+  'acknowledged items may be delivered again; counts of damaged and missed items restart at 0'
 
 /** A slot, as far as a repair uses it. */
 interface Slot {

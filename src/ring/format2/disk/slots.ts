@@ -34,7 +34,7 @@ const PRODUCER = struct({
   reach: field('reach', 120, u64),
   time: field('time', 128, timestamp),
   commits: field('commits', 136, u64),
-  retries: field('retries', 144, u64),
+  fullPushes: field('full pushes', 144, u64),
   truncatedTo: field('truncated to', 152, logPosition),
   text: field('text', 184, utf8(TEXT_BYTES, 112)),
 })
@@ -61,8 +61,8 @@ const CONSUMER = struct({
   seen: field('seen epoch', 64, u64),
   suspend: field('suspend', 108, flag),
   time: field('time', 128, timestamp),
-  skipped: field('skipped items', 136, u64),
-  missed: field('missed items', 144, u64),
+  damagedItems: field('damaged items', 136, u64),
+  missedItems: field('missed items', 144, u64),
   text: field('text', 184, utf8(TEXT_BYTES, 112)),
 })
 
@@ -106,7 +106,7 @@ export interface ProducerSlot {
   /** Batches that committed something, so far. */
   readonly commits: number
   /** How often there was no room, so far. */
-  readonly retries: number
+  readonly fullPushes: number
   readonly text: string
 }
 
@@ -119,9 +119,9 @@ export interface ConsumerSlot {
   readonly seen: number
   readonly suspend: boolean
   /** Items that were damaged and skipped, in all. */
-  readonly skipped: number
+  readonly damagedItems: number
   /** Items that were overwritten before they were popped, in all. */
-  readonly missed: number
+  readonly missedItems: number
   /** When it was written, in milliseconds since 1970, by the writer's clock. */
   readonly time: number
   readonly text: string
@@ -186,8 +186,8 @@ export function parseProducerSlot(
 
 /** What no producer may say, and none writes: readers and writers apply the same rule. */
 export function producerSlotMisfit(slot: ProducerSlot, layout: Layout): BadBlock | undefined {
-  const { generation, committed, reach, epochs, truncatedTo, commits, retries } = slot
-  const numbers = [generation, reach, commits, retries, ...epochs.map(({ epoch }) => epoch)]
+  const { generation, committed, reach, epochs, truncatedTo, commits, fullPushes } = slot
+  const numbers = [generation, reach, commits, fullPushes, ...epochs.map(({ epoch }) => epoch)]
   const logPositions = [committed, truncatedTo, ...epochs.map(({ start }) => start)]
   if (
     !logPositions.every((logPosition) => isLogPosition(logPosition, layout.blockSize)) ||
@@ -237,8 +237,8 @@ export function parseConsumerSlot(
 
 /** As `producerSlotMisfit`. */
 export function consumerSlotMisfit(slot: ConsumerSlot, layout: Layout): BadBlock | undefined {
-  const { generation, cursor, seen, skipped, missed } = slot
-  const numbers = [generation, cursor.bytes, seen, skipped, missed, itemsBefore(cursor)]
+  const { generation, cursor, seen, damagedItems, missedItems } = slot
+  const numbers = [generation, cursor.bytes, seen, damagedItems, missedItems, itemsBefore(cursor)]
   const possible = isLogPosition(cursor.logPosition, layout.blockSize) && numbers.every(isCount)
   return possible ? undefined : IMPOSSIBLE_COUNT
 }

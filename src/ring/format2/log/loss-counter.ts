@@ -1,7 +1,7 @@
 /** Counts of items that the consumer lost. */
 export interface Lost {
   /** Damaged, and skipped. */
-  readonly skipped: number
+  readonly damaged: number
   /** Overwritten before they were popped. */
   readonly missed: number
 }
@@ -29,23 +29,23 @@ export class LossCounter {
     const before = this.#losses[at - 1]
     const begin = Math.max(end - items, before?.end ?? 0)
     if (begin >= end) return
-    this.#losses.splice(at, 0, { begin, end, skipped: 0, missed: 0, [kind]: end - begin })
+    this.#losses.splice(at, 0, { begin, end, damaged: 0, missed: 0, [kind]: end - begin })
     if (this.#losses.length <= MAX_LOSSES) return
     const [one, two] = this.#losses.splice(-2) as [Loss, Loss]
-    const skipped = one.skipped + two.skipped
-    this.#losses.push({ begin: one.begin, end: two.end, skipped, missed: one.missed + two.missed })
+    const damaged = one.damaged + two.damaged
+    this.#losses.push({ begin: one.begin, end: two.end, damaged, missed: one.missed + two.missed })
   }
 
   /** The losses before a sequence number. */
   before(seq: number): Lost {
-    let skipped = 0
+    let damaged = 0
     let missed = 0
     for (const loss of this.#losses) {
       if (loss.end > seq) break
-      skipped += loss.skipped
+      damaged += loss.damaged
       missed += loss.missed
     }
-    return { skipped, missed }
+    return { damaged, missed }
   }
 
   /** Drops the losses that the cursor has passed. */
