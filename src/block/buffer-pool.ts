@@ -30,7 +30,7 @@ export class BufferPool {
   }
 
   /** At least this many bytes of memory with arbitrary content, for one user. */
-  lend(bytes: number): PooledBuffer {
+  acquire(bytes: number): PooledBuffer {
     const fits = this.#unused.findIndex(
       ({ length }) => bytes <= length && bytes > length * WASTED_PART,
     )
@@ -60,14 +60,14 @@ export class BufferPool {
   }
 }
 
-/** A piece of lent memory. If it is never released, the pool allocates another one. */
+/** A piece of a pool's memory. If it is never released, the pool allocates another one. */
 export class PooledBuffer {
   /** May be longer than what was asked for. */
   readonly memory: Uint8Array
   readonly #takeBack: (memory: Uint8Array) => void
   readonly #count: (pinnedBytes: number) => void
   /** The bytes of its buffer before this one may have been changed. */
-  lentTo = 0
+  viewedTo = 0
   /** What it counts for, also after a program took it away with a view of it. */
   readonly #bytes: number
   #users = 1

@@ -190,11 +190,11 @@ export class ReaderModel {
   goBack(all = false): void {
     const prefix = new Set(this.prefix())
     const behind = this.delivered.filter((one) => !prefix.has(one))
-    const lent = behind.filter(({ finished }) => !finished)
+    const unfinished = behind.filter(({ finished }) => !finished)
     if (all) for (const one of behind) one.finished = false
     this.replay = behind.filter(({ finished }) => !finished)
     // What a program does to its items is nothing to the ring.
-    for (const { entry } of lent) entry?.item.fill(0xee)
+    for (const { entry } of unfinished) entry?.item.fill(0xee)
   }
 
   /** The reader has no more entries than are known, and the entry that it names as holding the others is one of them. */

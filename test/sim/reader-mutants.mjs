@@ -21,7 +21,7 @@ export const READERS = [
     'if (pin !== undefined) delivery.pins = [...(delivery.pins ?? []), pin]',
     'pin?.unpin()',
   ]),
-  mutant('what was lent as a view is not read again', 'none', 500, [
+  mutant('what was handed out as a view is not read again', 'none', 500, [
     'ring/format2/log/consumer-log.ts',
     'this.#forgetLent(position)\n    return',
     'return',

@@ -115,7 +115,7 @@ async function blankPart(
       }
     }
     const open: BenchTarget['open'] = (options) =>
-      isNbdUri(path) ? lend(held, part) : openHandle(path, flags, 'read-write', options, part)
+      isNbdUri(path) ? handleOn(held, part) : openHandle(path, flags, 'read-write', options, part)
     return { kind: 'blank device', holds, open, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await target[Symbol.asyncDispose]()
@@ -147,8 +147,8 @@ async function examineOpen(device: BlockDevice, signal: AbortSignal): Promise<Fo
   return { holds, part }
 }
 
-/** A part of a connection that stays: a server may take no second one. */
-async function lend(whole: OpenedDevice, part: Part): Promise<Handle> {
+/** A part of a connection that stays open: a server may take no second one. */
+async function handleOn(whole: OpenedDevice, part: Part): Promise<Handle> {
   const device = await PartitionBlockDevice.open(whole, part)
   return { device, whole, [Symbol.asyncDispose]: async () => undefined }
 }

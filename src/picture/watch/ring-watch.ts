@@ -104,7 +104,7 @@ export class RingWatch implements AsyncDisposable {
     if (this.#opened !== undefined && now - this.#opened.at >= reopenMs) await this.#close()
     this.#opened ??= await this.#open(now)
     const { view, device } = this.#opened
-    const seen = await this.#scratch.lend((scratch) => view.look(this.#ending.signal, scratch))
+    const seen = await this.#scratch.use((scratch) => view.look(this.#ending.signal, scratch))
     const holders = await this.#askHolders(device, view, now)
     const known = this.#seen
     const at = this.#clock.time()

@@ -19,8 +19,8 @@ export class Scratch {
 export class ScratchPool {
   readonly #free: Scratch[] = []
 
-  /** Lends one. It is not given back if the work fails: a device may write to it yet. */
-  async lend<T>(work: (scratch: Scratch) => Promise<T>): Promise<T> {
+  /** Runs `work` with one. It is not used again if the work fails: the device may still write to it. */
+  async use<T>(work: (scratch: Scratch) => Promise<T>): Promise<T> {
     const scratch = this.#free.pop() ?? new Scratch()
     const result = await work(scratch)
     this.#free.push(scratch)

@@ -78,7 +78,7 @@ type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'damagedItems' |
 const MAX_PINNED_BYTES = 64 << 20
 
 /** An item that may be a view of what was read. */
-export interface LentItem extends PoppedItem {
+export interface ItemView extends PoppedItem {
   /** What is pinned for the view, until it is unpinned. */
   readonly pin?: PooledBuffer | undefined
 }
@@ -191,7 +191,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /** As `popMany`, with views instead of copies as long as not too much memory is pinned by them. */
-  popLent(options: PopManyOptions): Promise<readonly LentItem[]> {
+  popViews(options: PopManyOptions): Promise<readonly ItemView[]> {
     return this.#popMany(options, () => undefined, true)
   }
 
@@ -210,10 +210,10 @@ export class Format2Consumer extends Format2Role implements Consumer {
     options: PopManyOptions,
     onTime: (start: number, time: number) => void,
     views: boolean,
-  ): Promise<readonly LentItem[]> {
+  ): Promise<readonly ItemView[]> {
     return this.run(async () => {
       const { maxItems, maxBytes } = popBounds(options)
-      const popped: LentItem[] = []
+      const popped: ItemView[] = []
       const begun = this.clock.now()
       this.#emptyAt = Number.NEGATIVE_INFINITY
       let from = options.from ?? this.position
@@ -222,8 +222,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
       this.#log.begin(options.signal)
       try {
         for (let bytes = 0; popped.length < maxItems && bytes < maxBytes; ) {
-          const lend = views && this.#log.pinnedBytes < MAX_PINNED_BYTES
-          const next = await this.#next(from, popped.length > 0, lend)
+          const asViews = views && this.#log.pinnedBytes < MAX_PINNED_BYTES
+          const next = await this.#next(from, popped.length > 0, asViews)
           if (next === undefined) break
           onTime(popped.length, next.time)
           bytes += next.popped.item.length
@@ -232,7 +232,7 @@ export class Format2Consumer extends Format2Role implements Consumer {
             next.popped.position,
             maxItems - popped.length,
             maxBytes - bytes,
-            lend,
+            asViews,
           )
           for (const entry of rest) {
             bytes += entry.item.length
@@ -349,12 +349,12 @@ export class Format2Consumer extends Format2Role implements Consumer {
     throw new RangeError(`position ${toText(position)} was not returned by a pop`)
   }
 
-  /** The next sound item: a copy, or a view if it is lent. Damage before it is thrown, unless it is to be skipped or something was popped already. */
+  /** The next sound item: a copy, or a view. Damage before it is thrown, unless it is to be skipped or something was popped already. */
   async #next(
     from: Position,
     some: boolean,
-    lend: boolean,
-  ): Promise<{ readonly popped: LentItem; readonly time: number } | undefined> {
+    asViews: boolean,
+  ): Promise<{ readonly popped: ItemView; readonly time: number } | undefined> {
     let missed = 0
     for (let at = from; ; ) {
       let step = await this.#log.next(at)
@@ -372,8 +372,8 @@ export class Format2Consumer extends Format2Role implements Consumer {
       }
       if (step.status === 'item') {
         const { position: after, time } = step
-        const item = lend ? step.item : new Uint8Array(step.item)
-        const pin = lend ? step.lend() : undefined
+        const item = asViews ? step.item : new Uint8Array(step.item)
+        const pin = asViews ? step.pin() : undefined
         const popped = { item, position: after, pushedAt: time, ...(pin !== undefined && { pin }) }
         return { popped: missed > 0 ? { ...popped, missed } : popped, time }
       }

@@ -4,7 +4,7 @@ import { type Codec, decodeItem } from '../../codec/codec.ts'
 import { isCodecError, isRingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
-import { Format2Consumer, type LentItem } from '../format2/consumer.ts'
+import { Format2Consumer, type ItemView } from '../format2/consumer.ts'
 import { fromPosition, startOf } from '../format2/position.ts'
 import { formatPosition, parsePosition } from '../shared/position-text.ts'
 import type { Consumer, PopManyOptions } from '../types.ts'
@@ -51,7 +51,7 @@ export class EntrySource<Out> {
   /** The last position that was ever delivered, or reported. */
   #deliveredTo: Position
   /** What was popped and not delivered, the next one last. */
-  #popped: LentItem[] = []
+  #popped: ItemView[] = []
   /** Items that were overwritten since the last entry, before one that did not decode, or that was acknowledged. */
   #missed = 0
   /** The last call's signal, and what is aborted with it or when the reader is closed. */
@@ -215,15 +215,15 @@ export class EntrySource<Out> {
   }
 
   /** Pops what comes next; the last one first. */
-  async #pop(waiting: AbortSignal | undefined, views: boolean): Promise<LentItem[]> {
+  async #pop(waiting: AbortSignal | undefined, views: boolean): Promise<ItemView[]> {
     const consumer = this.#consumer
     const from = this.#cursor
     const signal = this.#ending(waiting)
     this.#stoppedBefore = undefined
     try {
-      const lends = views && consumer instanceof Format2Consumer
-      const popped = lends
-        ? await consumer.popLent({ from, signal })
+      const asViews = views && consumer instanceof Format2Consumer
+      const popped = asViews
+        ? await consumer.popViews({ from, signal })
         : await consumer.popMany({ from, signal })
       return [...popped].reverse()
     } catch (error) {

@@ -109,7 +109,7 @@ export class ItemMemory {
   #keepLarge(item: Uint8Array, length: number): Uint8Array {
     if (this.#large === undefined || this.#pool === undefined) return new Uint8Array(item)
     const { bytes, front } = this.#large.roomFor(length)
-    const pooled = this.#pool.lend(bytes)
+    const pooled = this.#pool.acquire(bytes)
     const own = pooled.memory.subarray(front, front + length)
     own.set(item)
     rooms.set(own, pooled)

@@ -14,11 +14,11 @@ function counted(): { memory: BufferPool; made: () => number } {
 }
 
 function useAtOnce(memory: BufferPool, pieces: number, bytes: number): void {
-  const lent = Array.from({ length: pieces }, (): PooledBuffer => memory.lend(bytes))
-  for (const each of lent) each.release()
+  const pooled = Array.from({ length: pieces }, (): PooledBuffer => memory.acquire(bytes))
+  for (const each of pooled) each.release()
 }
 
-test('what was released is lent again', () => {
+test('released memory is handed out again', () => {
   const { memory, made } = counted()
   useAtOnce(memory, 8, MIB)
   useAtOnce(memory, 8, MIB)
@@ -44,46 +44,46 @@ test('where there is nothing to read, little is kept', () => {
   expect(made()).toBe(8 + 6)
 })
 
-test('a piece is not lent where a part of it would do, nor to two at a time', () => {
+test('a piece is not handed out where a part of it would do, nor to two at a time', () => {
   const { memory, made } = counted()
   useAtOnce(memory, 1, 4 * MIB)
-  memory.lend(MIB)
+  memory.acquire(MIB)
   expect(made()).toBe(2)
-  const one = memory.lend(2 * MIB)
+  const one = memory.acquire(2 * MIB)
   expect(made()).toBe(2)
-  expect(memory.lend(2 * MIB).memory.buffer).not.toBe(one.memory.buffer)
+  expect(memory.acquire(2 * MIB).memory.buffer).not.toBe(one.memory.buffer)
   one.share()
   one.release()
-  expect(memory.lend(2 * MIB).memory.buffer).not.toBe(one.memory.buffer)
+  expect(memory.acquire(2 * MIB).memory.buffer).not.toBe(one.memory.buffer)
 })
 
-test('what was pinned is lent again without the views of it', () => {
+test('pinned memory is handed out again without the views of it', () => {
   const { memory, made } = counted()
-  const lent = memory.lend(MIB)
-  const view = lent.memory.subarray(5, 9)
-  lent.pin()
-  lent.pin()
+  const pooled = memory.acquire(MIB)
+  const view = pooled.memory.subarray(5, 9)
+  pooled.pin()
+  pooled.pin()
   expect(memory.pinnedBytes).toBe(MIB)
-  lent.release()
-  lent.unpin()
+  pooled.release()
+  pooled.unpin()
   expect(view).toHaveLength(4)
   expect(memory.pinnedBytes).toBe(MIB)
-  lent.unpin()
+  pooled.unpin()
   expect(memory.pinnedBytes).toBe(0)
   expect(view).toHaveLength(0)
-  expect(memory.lend(MIB).memory).toHaveLength(MIB)
+  expect(memory.acquire(MIB).memory).toHaveLength(MIB)
   expect(made()).toBe(1)
 })
 
 test('memory that a program takes away does not stay pinned', () => {
   const { memory, made } = counted()
-  const lent = memory.lend(MIB)
-  lent.pin()
-  structuredClone(lent.memory.buffer, { transfer: [lent.memory.buffer as ArrayBuffer] })
-  expect(lent.isGone).toBe(true)
-  lent.release()
-  lent.unpin()
+  const pooled = memory.acquire(MIB)
+  pooled.pin()
+  structuredClone(pooled.memory.buffer, { transfer: [pooled.memory.buffer as ArrayBuffer] })
+  expect(pooled.isGone).toBe(true)
+  pooled.release()
+  pooled.unpin()
   expect(memory.pinnedBytes).toBe(0)
-  expect(memory.lend(MIB).memory).toHaveLength(MIB)
+  expect(memory.acquire(MIB).memory).toHaveLength(MIB)
   expect(made()).toBe(2)
 })

@@ -58,7 +58,7 @@ export class BouncePool {
     this.bytes = bytes
   }
 
-  /** Lends a buffer while `work` runs; waits for one if all are lent. */
+  /** Runs `work` with a buffer; waits for one while all are in use. */
   async use<T>(work: (buffer: Uint8Array) => Promise<T>): Promise<T> {
     const buffer = await this.#take()
     try {

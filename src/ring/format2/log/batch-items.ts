@@ -21,7 +21,7 @@ export class BatchItems {
   /** 1 for each item whose checksum holds. */
   readonly #sound: Uint8Array
   /** Of items before this one, somebody may have a view, and have changed it. */
-  #lentTo = 0
+  #viewedTo = 0
 
   private constructor(
     header: BatchHeader,
@@ -95,22 +95,22 @@ export class BatchItems {
   }
 
   /**
-   * Lends items, as views of the batch's memory.
-   * @returns what is pinned for each of them, until `unpin`
+   * Pins the batch's memory once for each of some items, whose views are handed out.
+   * @returns what has to be unpinned as often
    */
-  lend(begin: number, end: number): PooledBuffer | undefined {
-    this.#lentTo = Math.max(this.#lentTo, end)
+  pin(begin: number, end: number): PooledBuffer | undefined {
+    this.#viewedTo = Math.max(this.#viewedTo, end)
     const pooled = this.#pooled
     if (pooled === undefined || begin === end) return pooled
     for (let index = begin; index < end; index++) pooled.pin()
     const to = this.#bytes.byteOffset + (this.#starts[end] as number)
-    pooled.lentTo = Math.max(pooled.lentTo, to)
+    pooled.viewedTo = Math.max(pooled.viewedTo, to)
     return pooled
   }
 
   /** Whether an item may have been changed since it was verified, or taken away: it has to be read again. */
-  isLent(index: number): boolean {
-    return index < this.#lentTo || this.#pooled?.isGone === true
+  isViewed(index: number): boolean {
+    return index < this.#viewedTo || this.#pooled?.isGone === true
   }
 
   /** Gives the memory back. The items' lengths stay known. */

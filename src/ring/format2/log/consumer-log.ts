@@ -115,8 +115,8 @@ export class ConsumerLog {
         const after = this.#front.known.positionAfter(position, logPosition.lsn, batch.end.seq)
         return this.#tooLarge(batch, after)
       }
-      const lend = (): PooledBuffer | undefined => batch.items.lend(index, index + 1)
-      return { status: 'item', item, position: toPosition(epoch, seq + 1), time, lend }
+      const pin = (): PooledBuffer | undefined => batch.items.pin(index, index + 1)
+      return { status: 'item', item, position: toPosition(epoch, seq + 1), time, pin }
     })
   }
 
@@ -130,11 +130,11 @@ export class ConsumerLog {
     return this.#front.reader.pinnedBytes
   }
 
-  /** An item that was lent as a view may have been changed since it was verified: its batch is read again. */
+  /** An item that was handed out as a view may have been changed since it was verified: its batch is read again. */
   #forgetLent(position: Position): void {
     const seq = this.seqOf(position)
     const segment = this.#front.index.find(seq)
-    if (segment?.kind !== 'batch' || !segment.batch.items.isLent(seq - segment.start.seq)) return
+    if (segment?.kind !== 'batch' || !segment.batch.items.isViewed(seq - segment.start.seq)) return
     this.#front.index.forget(segment)
   }
 
@@ -205,12 +205,12 @@ export class ConsumerLog {
   }
 
   /**
-   * The items right after one that `next` returned, as far as they are sound and in the same batch, and were not lent before. They
-   * share a buffer; nothing is read.
+   * The items right after one that `next` returned, as far as they are sound and in the same batch, and were not handed out as
+   * views before. They share a buffer; nothing is read.
    * @param maxBytes stops at the item that reaches this
-   * @param lend whether they are lent, and not copied
+   * @param asViews whether they are views, and not copies
    */
-  rest(position: Position, maxItems: number, maxBytes: number, lend: boolean): readonly Rest[] {
+  rest(position: Position, maxItems: number, maxBytes: number, asViews: boolean): readonly Rest[] {
     const first = this.seqOf(position)
     const segment = this.#front.index.find(first)
     // A clamped position contradicts the log; `next` reports it.
@@ -219,11 +219,11 @@ export class ConsumerLog {
     const { items, header } = segment.batch
     const begin = first - segment.start.seq
     // That may be in the next batch already.
-    if (items.isLent(begin)) return []
+    if (items.isViewed(begin)) return []
     const committed = Math.min(this.#front.committedTo, segment.limit) - segment.start.seq
     const end = Math.min(items.length, committed, begin + maxItems)
-    const found = items.slice(begin, end, maxBytes, lend)
-    const pin = lend ? items.lend(begin, begin + found.length) : undefined
+    const found = items.slice(begin, end, maxBytes, asViews)
+    const pin = asViews ? items.pin(begin, begin + found.length) : undefined
     const positions = positionsFrom(header.epoch, first + 1, found.length)
     return found.map((item, index) => ({
       item,

@@ -290,7 +290,7 @@ export class LogReader {
       if (!isHeld) return this.#scanItem(stored, header, blocks)
       let own: PooledBuffer | undefined
       const batch = unmasked(stored, header, (bytes) => {
-        own = this.#ahead.lend(bytes)
+        own = this.#ahead.acquire(bytes)
         return own.memory
       })
       return BatchItems.of(batch, header, batch === bytes ? pooled.share() : own)

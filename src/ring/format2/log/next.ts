@@ -16,8 +16,8 @@ export interface Found {
   readonly position: Position
   /** When it was pushed, in milliseconds since 1970, by the producer's clock. */
   readonly time: number
-  /** Has the view stay good until what this returns is unpinned. Nothing to unpin: it stays good. */
-  readonly lend: () => PooledBuffer | undefined
+  /** Keeps the view good until what this returns is unpinned; if it returns nothing, the view stays good. */
+  readonly pin: () => PooledBuffer | undefined
 }
 
 /** Consecutive sound items of one batch. */
@@ -33,7 +33,7 @@ export interface Sound {
   readonly position: Position
 }
 
-/** An item that follows another one: a copy, or a view if it was lent. */
+/** An item that follows another one: a copy, or a view. */
 export interface Rest extends Pick<Found, 'item' | 'position'> {
   /** As `time` of `Found`. */
   readonly pushedAt: number

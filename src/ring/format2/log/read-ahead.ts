@@ -66,9 +66,9 @@ export class ReadAhead {
     this.#memory = new BufferPool((bytes) => disk.device.allocate(bytes))
   }
 
-  /** Memory of the same pool. */
-  lend(bytes: number): PooledBuffer {
-    return this.#memory.lend(bytes)
+  /** Memory of the pool that the windows are in. */
+  acquire(bytes: number): PooledBuffer {
+    return this.#memory.acquire(bytes)
   }
 
   /** Bytes of the memory that is pinned. */
@@ -157,7 +157,7 @@ export class ReadAhead {
     const isEnough = there >= blocks * blockSize
     const ahead = Math.min(dataBlocks, Math.max(blocks, this.#aheadFrom(lsn))) * blockSize
     const length = isEnough ? there : ahead
-    const pooled = this.#memory.lend(length)
+    const pooled = this.#memory.acquire(length)
     const bytes = pooled.memory.subarray(0, length)
     bytes.set(held)
     if (coming !== undefined) {
@@ -193,7 +193,7 @@ export class ReadAhead {
     if (blocks < MIN_COMING_BLOCKS || lsn + blocks > this.#writtenTo) return
     // What is left of a window is less than one batch, which may be as long as the last one.
     const room = Math.min(length, this.#batchBlocks * blockSize, SMALL_AHEAD_BYTES)
-    const pooled = this.#memory.lend(room + blocks * blockSize)
+    const pooled = this.#memory.acquire(room + blocks * blockSize)
     const memory = pooled.memory.subarray(0, room + blocks * blockSize)
     const bytes = memory.subarray(room)
     const arrived = this.#disk.readInto(lsn, bytes).then(
@@ -213,8 +213,8 @@ export class ReadAhead {
   #held(lsn: number): Uint8Array {
     const { lsn: from, bytes, pooled } = this.#window ?? NOTHING
     const at = (lsn - from) * this.#disk.layout.blockSize
-    const isLent = bytes.byteOffset + at < (pooled?.lentTo ?? 0)
-    return at < 0 || isLent || bytes.length === 0 ? NOTHING.bytes : bytes.subarray(at)
+    const isViewed = bytes.byteOffset + at < (pooled?.viewedTo ?? 0)
+    return at < 0 || isViewed || bytes.length === 0 ? NOTHING.bytes : bytes.subarray(at)
   }
 }
 
