@@ -1,10 +1,11 @@
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { BlockDevice } from '../../src/block/device.ts'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { PathWatch } from '../../src/block/file/path-watch.ts'
+import type { BlockError } from '../../src/errors.ts'
 import { Producer } from '../../src/ring/access/attach.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
@@ -40,7 +41,7 @@ async function lookAfter(
 ): Promise<string | undefined> {
   const fd = fs.openSync(watched, 'r')
   let found: string | undefined
-  const watch = new PathWatch(watched, { fd, named }, ({ code, message }) => {
+  const watch = new PathWatch(watched, { fd, named, writable: false }, ({ code, message }) => {
     found = `${code}: ${message}`
   })
   try {
@@ -52,6 +53,28 @@ async function lookAfter(
     fs.closeSync(fd)
   }
 }
+
+test.for([
+  ['written to', true, 1000],
+  ['only read', false, 5000],
+] as const)('a file that is %s is looked at by itself', async ([, writable, ms]) => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const fd = fs.openSync(path, 'r')
+  const found = new Promise<BlockError>((resolve) => {
+    new PathWatch(path, { fd, named: true, writable }, resolve)
+  })
+  try {
+    fs.rmSync(path)
+    vi.advanceTimersByTime(ms - 1)
+    expect(vi.getTimerCount()).toBe(1)
+    vi.advanceTimersByTime(1)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(await found).toMatchObject(REPLACED)
+  } finally {
+    vi.useRealTimers()
+    fs.closeSync(fd)
+  }
+})
 
 describe('a look', () => {
   test('finds a file that was removed', async () => {

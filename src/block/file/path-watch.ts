@@ -4,8 +4,9 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { BlockError } from '../../errors.ts'
 
-/** How often an open file is checked at its path, in milliseconds. */
+/** How often an open file is checked at its path, in milliseconds: one that is only read loses nothing meanwhile. */
 const CHECK_MS = 1000
+const CHECK_READ_ONLY_MS = 5000
 
 /** Names of descriptors, not of files: by and by they mean another. */
 const DESCRIPTOR = /^\/(proc|dev\/fd)\/|^\/dev\/std/
@@ -24,11 +25,12 @@ export interface WatchedFile {
   readonly fd: number
   /** Whether it had a name when it was opened: some have none, and some file systems do not count them. */
   readonly named: boolean
+  readonly writable: boolean
 }
 
 /**
  * Detects that an open file was removed, or that its path leads to another file: no program would read further writes. It
- * checks once a second, independent of requests, and does not keep the program running.
+ * checks once a second (every five seconds if it is only read), independent of requests, and does not keep the program running.
  *
  * Only certain findings count: the file has no name left, or another file is at the path. A path that cannot be
  * followed (a moved or unreadable folder, a mount that hangs) is no evidence.
@@ -72,9 +74,10 @@ export class PathWatch {
 
   #schedule(): void {
     if (this.#closed) return
+    const pause = this.#file.writable ? CHECK_MS : CHECK_READ_ONLY_MS
     this.#timer = setTimeout(() => {
       void this.check().then(() => this.#schedule())
-    }, CHECK_MS).unref()
+    }, pause).unref()
   }
 
   async #find(): Promise<string | undefined> {
