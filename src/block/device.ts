@@ -17,7 +17,7 @@ export interface BlockInfo {
 
 /** What a device can do beyond reading and writing. */
 export interface BlockCapabilities {
-  /** `discard` gives space back. */
+  /** `discard` frees space. */
   readonly discard: boolean
   /** `resize` changes the size. */
   readonly resize: boolean
@@ -69,7 +69,7 @@ export interface ClaimOptions extends AskOptions {
 
 /** A role that this process holds until it releases it or dies. */
 export interface BlockClaim {
-  /** Gives the role back. Never fails; a second call does nothing. */
+  /** Releases the role. Never fails; a second call does nothing. */
   release(): Promise<void>
 }
 

@@ -46,7 +46,7 @@ export function receiveFrom<Out>(
 export class FanIn<Out> implements AsyncDisposable {
   readonly #options: FanInOptions<Out>
   readonly #members = new Set<RingReader<Out>>()
-  /** Those that are members no more, and are not given back yet. */
+  /** Those that are members no more, and are not released yet. */
   readonly #leaving = new Map<RingReader<Out>, Promise<void>>()
   /** What each ring has ready, from the first `receive` on. */
   readonly #supplies = new Map<RingReader<Out>, Supply<Out>>()

@@ -24,7 +24,7 @@ const RETRY_MS = 5000
 const OPENING = 8
 
 /**
- * How a program takes part in a group. What a callback throws ends the group: it gives its rings back, and `receive`, `entries` and `process`
+ * How a program takes part in a group. What a callback throws ends the group: it releases its rings, and `receive`, `entries` and `process`
  * throw that.
  */
 export interface GroupOptions<Out> {
@@ -37,7 +37,7 @@ export interface GroupOptions<Out> {
   readonly checkMs?: number
   /** Called when this program has a ring. */
   readonly onTaken?: (reader: RingReader<Out>) => void
-  /** Called when it has given one back. */
+  /** Called when it has released one. */
   readonly onReleased?: (device: BlockDevice) => void
   /**
    * Called when a ring fails, or fails to open for another reason than that another member has it; it is retried after 5 s. After a
@@ -179,7 +179,7 @@ export class Group<Out> implements AsyncDisposable {
     }
   }
 
-  /** Leaves the group and gives the rings back; what was not acknowledged is delivered to others. Never fails; can be called again. */
+  /** Leaves the group and releases the rings; what was not acknowledged is delivered to others. Never fails; can be called again. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -196,7 +196,7 @@ export class Group<Out> implements AsyncDisposable {
     await Promise.all([...this.#opening.values()].map(({ done }) => done))
     await this.#fan.close()
     await Promise.all(this.#releasing.values())
-    for (const [device, reader] of this.#held) await this.#giveBack(device, reader)
+    for (const [device, reader] of this.#held) await this.#release(device, reader)
     await this.#seats.leave()
   }
 
@@ -219,19 +219,19 @@ export class Group<Out> implements AsyncDisposable {
     return shareOf(this.#devices.length, this.#seating)
   }
 
-  /** The rings that it has and is not giving back, the one that it has had longest first. */
+  /** The rings that it has and is not releasing, the one that it has had longest first. */
   #kept(): readonly (readonly [BlockDevice, RingReader<Out>])[] {
     return [...this.#held].filter(([device]) => !this.#releasing.has(device))
   }
 
-  /** Gives back what is more than its share, and takes what is missing. */
+  /** Releases what is more than its share, and takes what is missing. */
   #divide(): void {
     for (const [device, reader] of this.#kept()) {
       // The program has closed the reader, so no member has the ring.
       if (insideOf(reader).closing.aborted) this.#releasing.set(device, this.#drop(device, reader))
     }
     for (const [device, reader] of this.#kept().slice(this.#share)) {
-      const released = this.#release(device, reader).finally(() => this.#releasing.delete(device))
+      const released = this.#handOver(device, reader).finally(() => this.#releasing.delete(device))
       this.#releasing.set(device, released)
     }
     this.#looks++
@@ -247,8 +247,8 @@ export class Group<Out> implements AsyncDisposable {
   }
 
   /**
-   * Tries the rings that others may have given back, until it has its share. One whose opening takes longer than a look, as a lease of a
-   * host that is gone does, does not count: it is opened beside the others, and given back if it turns out to be one too many.
+   * Tries the rings that others may have released, until it has its share. One whose opening takes longer than a look, as a lease of a
+   * host that is gone does, does not count: it is opened beside the others, and released if it turns out to be one too many.
    */
   #take(): void {
     const now = this.#clock.now()
@@ -301,14 +301,14 @@ export class Group<Out> implements AsyncDisposable {
     return true
   }
 
-  /** Gives a ring to others, once all that was begun of it is acknowledged. */
-  async #release(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
+  /** Releases a ring for others, once all that was begun of it is acknowledged. */
+  async #handOver(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
     await this.#fan.remove(reader)
     await this.#acknowledged(reader)
-    await this.#giveBack(device, reader)
+    await this.#release(device, reader)
   }
 
-  async #giveBack(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
+  async #release(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
     this.#held.delete(device)
     await reader.close()
     this.#call(() => this.#options.onReleased?.(device))
@@ -316,7 +316,7 @@ export class Group<Out> implements AsyncDisposable {
 
   async #drop(device: BlockDevice, reader: RingReader<Out>): Promise<void> {
     await this.#fan.remove(reader)
-    await this.#giveBack(device, reader)
+    await this.#release(device, reader)
     this.#releasing.delete(device)
   }
 
@@ -357,7 +357,7 @@ export class Group<Out> implements AsyncDisposable {
       void reader.close()
       return
     }
-    const released = this.#giveBack(device, reader).finally(() => this.#releasing.delete(device))
+    const released = this.#release(device, reader).finally(() => this.#releasing.delete(device))
     this.#releasing.set(device, released)
   }
 

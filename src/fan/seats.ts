@@ -13,7 +13,7 @@ export interface Seating {
 }
 
 /**
- * Shows the members of a group to each other: each claims a seat, which the kernel gives back when its process ends. It only says how the
+ * Shows the members of a group to each other: each claims a seat, which the kernel releases when its process ends. It only says how the
  * rings are to be divided: whatever it says, a ring has one consumer, by the claim on its own role.
  */
 export class Seats {
@@ -56,7 +56,7 @@ export class Seats {
     return { members, rank }
   }
 
-  /** Gives the seat back. Never fails. */
+  /** Releases the seat. Never fails. */
   async leave(): Promise<void> {
     await this.#own?.claim.release()
     this.#own = undefined

@@ -26,7 +26,7 @@ export class Turns {
     this.#waiting.delete(onTurn)
   }
 
-  /** Gives a turn back. */
+  /** Releases a turn. */
   give(): void {
     const [next] = this.#waiting
     if (next === undefined) {

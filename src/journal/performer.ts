@@ -142,7 +142,7 @@ export class Performer<Op> {
     return of({ operations: [], position, givenUp: { error } })
   }
 
-  /** Calls `perform` once, and gives the operations back if it succeeds; or hands one over that was given up. */
+  /** Calls `perform` once, and acknowledges the operations if it succeeds; or hands one over that was given up. */
   async #attempt(batch: OperationGroup<Op>): Promise<Verdict<OperationGroup<Op>>> {
     if (batch.givenUp !== undefined) return this.#giveUp(batch, batch.givenUp.error)
     const { attempts: most, isolateAfter, clock } = this.#settings

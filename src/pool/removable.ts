@@ -26,7 +26,7 @@ interface Remover extends RemoveRingOptions {
 
 /**
  * Takes all roles of a ring, so that no other program has one while it is removed.
- * @returns what gives them back
+ * @returns what releases them
  * @throws {BlockError} `BLOCK_CLAIMED`
  * @throws {RingError} `RING_LEASED`; `RING_NOT_EMPTY` without `discardItems`
  */

@@ -331,7 +331,7 @@ export interface RingRole extends AsyncDisposable {
    */
   debugInfo(): Promise<DebugInfo>
 
-  /** Gives the role back; the device stays open. Never fails; can be called again. */
+  /** Releases the role; the device stays open. Never fails; can be called again. */
   close(): Promise<void>
 }
 

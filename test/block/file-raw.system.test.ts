@@ -193,7 +193,7 @@ test('a device that has shrunk: reads and writes beyond its end fail', async (co
   })
 })
 
-test('discard gives space back, and the size stays', async (context) => {
+test('discard frees space, and the size stays', async (context) => {
   const device = await open(loop(context))
   needs(context, device.capabilities.discard ? undefined : "this kernel's loop cannot discard")
   const before = fs.statSync(file).blocks

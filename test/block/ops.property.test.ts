@@ -539,7 +539,7 @@ test('a sparse copy reads no holes, and leaves holes holes', async () => {
   const used = await MemoryBlockDevice.from(new Uint8Array(64 * UNIT).fill(1))
   const to = new FaultyBlockDevice(used)
   await sparseCopy(from, to)
-  // The start of the target is given back first, which a flush follows.
+  // The start of the target is discarded first, which a flush follows.
   const apart = ['read', 'write durable', 'write durable']
   expect(to.requests).toEqual([...apart, 'flush', 'write', 'flush'])
   expect(await used.seekMapped(0)).toBe(128)

@@ -134,7 +134,7 @@ test('a partition at the start excludes the whole device, which starts at the sa
   await expect(device.claim('producer', { holder: 'device' })).rejects.toThrow('partition')
 })
 
-test('disconnecting a partition gives back its claims and leaves the device connected', async () => {
+test('disconnecting a partition releases its claims and leaves the device connected', async () => {
   await using device = new MemoryBlockDevice({ sizeSectors: 100 })
   const outer = await part(device, 10, 50)
   const inner = await part(outer, 0, 10)

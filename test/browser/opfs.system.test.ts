@@ -41,7 +41,7 @@ test('an item that one tab pushes is received in another, and a role has one tab
   const taken = two.call('take')
   await one.call('push', { number: 1 })
   expect(await taken).toEqual([{ number: 1 }])
-  // A tab that is closed gives its role back.
+  // A tab that is closed releases its role.
   await one.page.close()
   const three = await chromium.tab()
   await expect

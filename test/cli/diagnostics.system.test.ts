@@ -34,7 +34,7 @@ test('works while both ends run', async () => {
   const watch = async (): Promise<void> => {
     await look()
     await look()
-    // What is given back while it is read is left out, so a fast consumer may leave nothing to be seen. This one
+    // What is acknowledged while it is read is left out, so a fast consumer may leave nothing to be seen. This one
     // comes to wait for the reader of its output.
     consumer.child.stdout.pause()
     while (!seen) seen = (await look()) > 0

@@ -367,7 +367,7 @@ test('a closed pipe loses nothing that it did not take', async () => {
   } while (first >= 1000)
 })
 
-test('a file is complete when the items are given back', async () => {
+test('a file is complete when the items are acknowledged', async () => {
   using folder = temporaryFolder()
   const path = await ring(folder, '2MiB')
   const input = numbers(1, 100_000)

@@ -10,7 +10,7 @@ async function producerLease(path: string): Promise<Record<string, unknown>> {
 
 // At the same time, because most of it is waiting for leases to run out.
 
-test.concurrent('a role that is leased is refused to others until the lease is given back or broken', {
+test.concurrent('a role that is leased is refused to others until the lease is released or broken', {
   timeout: 120_000,
 }, async () => {
   using folder = temporaryFolder()

@@ -62,7 +62,7 @@ describe.each([1, 2] as const)('format %i: head', (format) => {
       const { code, stdout, stderr } = await sbr(['head', path, '-n', '500'])
       expect([0, 3]).toContain(code)
       if (code === 3) expect(stderr).toContain('is empty now')
-      // Some may have been given back in between: what comes is in order, and was pushed.
+      // Some may have been acknowledged in between: what comes is in order, and was pushed.
       for (const number of lines(stdout).map(Number)) {
         expect(number).toBeGreaterThan(last)
         last = number

@@ -23,7 +23,7 @@ test('consume stops at damage, and names the flag that steps over it', async () 
   expect(await diagnose(path, '--no-items')).toMatchObject({ stats: { acknowledgedItems: 1 } })
 })
 
-test('consume --skip-damage prints what is sound, tells what is lost, and gives both back', async () => {
+test('consume --skip-damage prints what is sound, tells what is lost, and acknowledges both', async () => {
   using folder = temporaryFolder()
   const path = folder.file('ring')
   await makeRing(path, 'one\ntwo\nthree\nfour\n')

@@ -79,7 +79,7 @@ async function workUnderKills(folder: string, items: number, kills: number): Pro
       while (members.size < MEMBERS) enter()
       await sleep(20)
       if (killed < kills && bytes() >= next) {
-        // Half of those that go give their rings back.
+        // Half of those that go release their rings.
         const how = random(2) === 0 ? 'SIGKILL' : 'SIGTERM'
         ;[...members][random(members.size)]?.kill(how)
         killed++

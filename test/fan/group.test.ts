@@ -96,7 +96,7 @@ test('a ring moves once what was begun of it is acknowledged, and the next membe
   expect(released).toHaveLength(1)
 })
 
-test('acknowledgements that wait for one another are written before their ring is given back', async () => {
+test('acknowledgements that wait for one another are written before their ring is released', async () => {
   const [ring] = await devices(1)
   if (ring === undefined) throw new Error('one ring')
   await push(ring, 'first', 'second', 'third')
@@ -122,7 +122,7 @@ test('acknowledgements that wait for one another are written before their ring i
   expect((await reader.tryReceive())?.item).toBe('third')
 })
 
-test('a ring that fails while it moves is given back once', async () => {
+test('a ring that fails while it moves is released once', async () => {
   const rings = (await devices(2)).map((device) => new HookedDevice(device))
   for (const device of rings) await push(device, 'a')
   const released: unknown[] = []
@@ -160,7 +160,7 @@ test('a ring that fails while it moves is given back once', async () => {
   expect(released).toHaveLength(2)
 })
 
-test('a ring whose acknowledgement fails while it moves is given back, and delivered again', async () => {
+test('a ring whose acknowledgement fails while it moves is released, and delivered again', async () => {
   const rings = (await devices(2)).map((device) => new HookedDevice(device))
   for (const device of rings) await push(device, 'item')
   const one = await joinGroup(rings, QUICK)
@@ -449,7 +449,7 @@ test('what it is made of is checked', async () => {
   await expect(joinGroup([device], { check: 1 } as object)).rejects.toThrow('no option check')
 })
 
-test('a ring whose opening ends while the member leaves is neither told as taken nor as given back', async () => {
+test('a ring whose opening ends while the member leaves is neither told as taken nor as released', async () => {
   const [device] = await devices(1)
   const hooked = new HookedDevice(device as BlockDevice)
   let begins = (): void => undefined

@@ -92,7 +92,7 @@ class Workshop {
     await this.append(1, -maxItemBytes)
   }
 
-  /** Pops items and gives them back. */
+  /** Pops items and acknowledges them. */
   async take(count: number): Promise<void> {
     const consumer = await this.#consuming()
     const popped = await consumer.popMany({ maxItems: count })

@@ -147,7 +147,7 @@ class Exercise {
     })
   }
 
-  /** Takes all items, giving some back on the way. */
+  /** Takes all items, acknowledging some on the way. */
   async #consume(device: MeteredDevice, onDamage: 'stop' | 'skip'): Promise<string> {
     const options = { clock: stillClock, refreshIntervalMs: 0, onDamage }
     const consumer = await Consumer.attach(device, options)

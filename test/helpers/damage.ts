@@ -36,7 +36,7 @@ export async function pushBatches(
   await producer.close()
 }
 
-/** Pops up to so many items, and gives them back. */
+/** Pops up to so many items, and acknowledges them. */
 export async function take(
   device: BlockDevice,
   maxItems: number,

@@ -300,7 +300,7 @@ describe('close', () => {
     expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
   })
 
-  test('can be repeated, ends what comes later, and gives the roles back', async () => {
+  test('can be repeated, ends what comes later, and releases the roles', async () => {
     const { journal, device } = await startRig()
     await Promise.all([journal.close(), journal.close()])
     await journal.close()

@@ -172,7 +172,7 @@ function mediumBroken<P, C, U>(
     from + waiting.length >= atLeast && waiting.every((item, at) => item === log[from + at])
   const found = Array.from({ length: given + 1 }, (_, from) => from).some(fits)
   if (!found) {
-    return `[${waiting}] waits, of the log [${log}] (acknowledged ${atLeast}, maybe given back ${given})`
+    return `[${waiting}] waits, of the log [${log}] (acknowledged ${atLeast}, maybe up to ${given})`
   }
   if (suspendRequest !== undefined && protocol.suspendRequest(view) !== suspendRequest)
     return 'a suspend request is lost'

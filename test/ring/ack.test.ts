@@ -431,7 +431,7 @@ describe('beside what fails, or goes on meanwhile', () => {
     expect(reader.consumer.position).toBe(b.position)
   })
 
-  test('what the primitives gave back holds nothing', async () => {
+  test('what the primitives acknowledged holds nothing', async () => {
     const device = await filled()
     await using reader = await open(device)
     const [a, b] = await receive(reader, 3)
@@ -456,7 +456,7 @@ describe('beside what fails, or goes on meanwhile', () => {
     expect((await waiting).item).toBe('a')
   })
 
-  test('what is given back while finished items are passed is not read again', async () => {
+  test('what is acknowledged while finished items are passed is not read again', async () => {
     const names = Array.from({ length: 3000 }, (_, n) => String(n).padEnd(1000))
     const device = await filled(names, 8000 * 512)
     await using reader = await open(device)
@@ -612,7 +612,7 @@ describe.runIf(FORMAT === 2)('what is not in the ring any more counts as acknowl
     expect((await reader.receive()).item).toBe('y')
   })
 
-  test('what is given back and went with a cache does not hide the items of the new epoch', async () => {
+  test('what is acknowledged and went with a cache does not hide the items of the new epoch', async () => {
     const device = await filled(['a'])
     const options = { refreshIntervalMs: 0, lazyAck: true, clock: new FakeClock() }
     await using reader = await open(device, options)

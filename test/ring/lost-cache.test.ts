@@ -82,7 +82,7 @@ async function expectSound(connect: () => Promise<NbdBlockDevice>): Promise<void
   await Promise.all([producer.close(), consumer.close()])
 }
 
-test('a consumer whose flush is lost gives nothing back, because the server may have lost what it saw of the producer', async () => {
+test('a consumer whose flush is lost acknowledges nothing, because the server may have lost what it saw of the producer', async () => {
   const { server, connect, consumer, ended } = await seenInCache(ONE_LOOK)
   const popped = await consumer.pop()
   if (popped.status !== 'item') throw new Error(`pop answered ${popped.status}`)
@@ -171,7 +171,7 @@ test('a consumer that depends on nothing does not mind a server that is started 
   await Promise.all([producer.close(), consumer.close()])
 })
 
-test('a producer does not use space again that a consumer gave back in a cache that is lost', async () => {
+test('a producer does not use space again that a consumer acknowledged in a cache that is lost', async () => {
   // Room for one item.
   const { server, connect } = await ringOn(4 * 512)
   const producer = await attachProducer(await connect(), ONE_LOOK)

@@ -176,7 +176,7 @@ describe('the time of items', () => {
     return device
   }
 
-  /** What is told of the oldest item, as one after the other is given back. */
+  /** What is told of the oldest item, as one after the other is acknowledged. */
   async function times(device: BlockDevice): Promise<(number | undefined)[]> {
     const found: (number | undefined)[] = []
     const consumer = await Consumer.attach(device)

@@ -114,7 +114,7 @@ test('whichever writes are refused, calling again pushes and pops each item once
   }
 })
 
-test('a position to which advancing was refused is not given back', async () => {
+test('a position to which advancing was refused is not acknowledged', async () => {
   const device = await refusing()
   await using producer = await attachProducer(device)
   await producer.append([itemOf(1, 10), itemOf(2, 10)])
@@ -243,7 +243,7 @@ if (FORMAT === 2) {
     await producer.close()
   })
 
-  test('a consumer that attached while the device took no writes gives back when it does', async () => {
+  test('a consumer that attached while the device took no writes acknowledges when it does', async () => {
     const memory = await smallRing()
     let readWrite = true
     class Device extends HookedDevice {

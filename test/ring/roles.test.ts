@@ -57,7 +57,7 @@ describe('what a push costs', () => {
     device.take()
     expect(await producer.pushMany(items)).toMatchObject({ status: 'ok' })
     expect(device.take().map(({ operation, sector }) => [operation, sector])).toEqual([
-      // The space was given back just now: that has to be durable before it is overwritten.
+      // The space was freed just now: that has to be durable before it is overwritten.
       ['flush', 0],
       ['write', 11],
       ['write', 3],
@@ -147,7 +147,7 @@ describe('one role, two handles', () => {
     await Consumer.attach(device)
   })
 
-  test('the role is given back when attaching fails, or finds the ring suspended', async () => {
+  test('the role is released when attaching fails, or finds the ring suspended', async () => {
     const blank = new MemoryBlockDevice({ sizeSectors: 16 })
     await expect(Producer.attach(blank)).rejects.toMatchObject({ code: 'RING_NOT_INITIALISED' })
     await Producer.create(blank, { format: 1 })
@@ -478,7 +478,7 @@ test('a live ring is inspected without taking what is overwritten meanwhile for 
   const consumer = await Consumer.attach(device)
   for (let n = 0; n < 4; n++) await append(producer, new Uint8Array(500).fill(n))
   const ring = await inspectRing(device)
-  // While its items are read, all are given back and overwritten with what is no record.
+  // While its items are read, all are acknowledged and overwritten with what is no record.
   let interfered = false
   device.before = async ({ operation, sector }) => {
     if (interfered || operation !== 'read' || sector < 3) return

@@ -168,7 +168,7 @@ describe('a writer', () => {
     const blocked = deferred<void>()
     await using writer = await RingWriter.open(device, { onBlocked: blocked.resolve })
     await using reader = await RingReader.open(device)
-    for (const n of [1, 2]) await writer.push(item(n)) // Each gives its own space back.
+    for (const n of [1, 2]) await writer.push(item(n)) // Each frees its own space.
     const stop = new AbortController()
     const aborted = writer.push(item(3), { signal: stop.signal })
     const next = writer.push(item(4))
@@ -261,7 +261,7 @@ describe('a writer', () => {
     expect(await collect((await inspectRing(device)).items())).toHaveLength(1)
   })
 
-  test('closing settles what waits, promptly, and gives the role back', async () => {
+  test('closing settles what waits, promptly, and releases the role', async () => {
     const device = await tiny()
     const writer = await RingWriter.open(device)
     await writer.pushMany([item(1), item(2)])

@@ -44,7 +44,7 @@ test.each([
   [
     'flip',
     28,
-    'the oracle took an epoch that began at the place of the consumer for damage given back',
+    'the oracle took an epoch that began at the place of the consumer for acknowledged damage',
   ],
 ])('%s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(format2, seed, { mix })
@@ -63,7 +63,7 @@ test.each([
     1878,
     'the oracle took an overwriting for done that was only in a cache, and went with it',
   ],
-  ['eio', 1673, 'giving back was ignored behind a cursor right before what was given up'],
+  ['eio', 1673, 'acknowledging was ignored behind a cursor right before what was given up'],
 ])('overwriting, %s, seed %i: %s', async (mix, seed) => {
   const outcome = await runSeed(format2Overwrite, seed, { mix })
   expect(outcome.broken).toBeUndefined()

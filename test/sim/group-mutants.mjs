@@ -63,12 +63,12 @@ export const GROUPS = [
     'const RETRY_MS = 5000',
     'const RETRY_MS = 5_000_000',
   ]),
-  mutant('a ring that was given back counts as kept', 'none', 30, [
+  mutant('a ring that was released counts as kept', 'none', 30, [
     GROUP,
     '    this.#held.delete(device)\n    await reader.close()',
     '    await reader.close()',
   ]),
-  mutant('a ring that is given back keeps its role', 'none', 30, [
+  mutant('a ring that is released keeps its role', 'none', 30, [
     GROUP,
     '    this.#held.delete(device)\n    await reader.close()',
     '    this.#held.delete(device)',
@@ -78,12 +78,12 @@ export const GROUPS = [
     'if (this.#closing.signal.aborted) return reader.close()',
     'if (this.#closing.signal.aborted) return',
   ]),
-  mutant('what was read ahead is not given back', 'kill', 60, [
+  mutant('what was read ahead stays with the group it leaves', 'kill', 60, [
     SUPPLY,
     'if (isLeft && this.reader.position !== this.#from) await',
     'if (isLeft && this.#failure !== undefined) await',
   ]),
-  mutant('what was handed out is given back too', 'kill', 30, [
+  mutant('what was handed out is taken back too', 'kill', 30, [
     SUPPLY,
     '    this.#from = entry.position\n',
     '',

@@ -193,7 +193,7 @@ const FORMAT2 = [
   format2('a failed write is taken for a good one', 'eio', 1500, [
     [BASE_ROLE, 'throw isRefusal(error) ? error : this.poisonWith(error)', 'void error'],
   ]),
-  format2('the consumer gives back what it pops', 'kill', 500, [
+  format2('the consumer acknowledges what it pops', 'kill', 500, [
     [
       CONSUMER2,
       'from = popped.at(-1)?.position ?? from\n',
@@ -205,7 +205,7 @@ const FORMAT2 = [
   format2('the consumer has one slot', 'storm', 1500, [
     [CONSUMER2, 'which: Which = this.#slots.older', 'which: Which = 0'],
   ]),
-  format2('what was refused counts as given back', 'honest', 3000, [
+  format2('what was refused counts as acknowledged', 'honest', 3000, [
     [
       CONSUMER2,
       "    traceConsumer('set', slot",
@@ -516,7 +516,7 @@ export const MUTANTS = [
     '',
   ),
   format1(
-    'the consumer gives back all that is there',
+    'the consumer acknowledges all that is there',
     CONSUMER,
     'await this.writeOwn({ offset: position, flag: this.own.flag })',
     'await this.writeOwn({ offset: this.other.offset, flag: this.own.flag })',
@@ -593,7 +593,7 @@ export const MUTANTS = [
     "if ((await this.#acknowledge()) === 'suspended') return { status: 'suspended' }",
     'await this.#acknowledge()',
   ),
-  format1('the claim is not given back', BASE_ROLE, 'await this.#release()', ''),
+  format1('the claim is not released', BASE_ROLE, 'await this.#release()', ''),
   ...FORMAT2,
   ...LEASES,
   ...READERS,

@@ -134,7 +134,7 @@ describe('the oracle', () => {
     expect(told(1)).not.toThrow()
   })
 
-  test('takes what a ring says was overwritten for undone only if the disk lost its cache since, and it was not given back', () => {
+  test('takes what a ring says was overwritten for undone only if the disk lost its cache since, and it was not acknowledged', () => {
     const overwritten = (after: (oracle: Oracle, session: ConsumerSession) => void) => () => {
       const oracle = new Oracle({ ...PROMISES, losses: { overwritten: true, damaged: false } })
       const producer = oracle.producerSession(START)

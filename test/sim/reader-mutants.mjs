@@ -16,7 +16,7 @@ export const READERS = [
     'for (let index = begin; index < end; index++) pooled.pin()',
     '',
   ]),
-  mutant('a view is given back when it is delivered', 'none', 500, [
+  mutant('a view is unpinned when it is delivered', 'none', 500, [
     SOURCE,
     'if (pin !== undefined) delivery.pins = [...(delivery.pins ?? []), pin]',
     'pin?.unpin()',

@@ -122,7 +122,7 @@ describe('web streams', () => {
     await written
   })
 
-  test('cancelling one while it reads gives the item back', async () => {
+  test('cancelling one while it reads leaves the item to the next reader', async () => {
     const device = new HookedDevice(await smallRing())
     await using writer = await RingWriter.open(device, { codec: text })
     await writer.pushMany(['a', 'b'])

@@ -85,7 +85,7 @@ function explain(broken, format) {
 function print(run) {
   const { format, seed, pushed, advanced, laps, entries, flushes, cuts, disks, torn } = run
   console.log(
-    `format ${format}, seed ${seed}: ${pushed} items pushed, ${advanced} given back, around the ring ${laps} times, ` +
+    `format ${format}, seed ${seed}: ${pushed} items pushed, ${advanced} acknowledged, around the ring ${laps} times, ` +
       `${entries} writes and flushes (${flushes}); ${cuts} power cuts, ${disks} disks, ${torn} of them torn`,
   )
   console.log(run.broken ?? 'every promise was kept')

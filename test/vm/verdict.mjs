@@ -30,7 +30,7 @@ async function attach(device) {
   return producer
 }
 
-/** Everything that there is, which a consumer gives back. */
+/** Everything that there is, which a consumer acknowledges. */
 async function drain(device) {
   const consumer = await Consumer.attach(device)
   const found = []
@@ -53,7 +53,7 @@ function checkFound(found, { producer, consumer }, items) {
       : [consumer.done, consumer.begun].find((index) => items.item(index).equals(found[0]))
   check(
     from !== undefined,
-    `everything before item ${consumer.done} was given back, and at most before ${consumer.begun}, but the first of ` +
+    `everything before item ${consumer.done} was acknowledged, and at most before ${consumer.begun}, but the first of ` +
       `${found.length} items is another one`,
   )
   checkBytes(found, from, items)

@@ -224,7 +224,7 @@ test('a reader that is over is replaced, also for a page with as many entries as
   expect(texts(await page.receiveMany())).toEqual(['c'])
 })
 
-test('a role that takes time to be given back is not taken before', async () => {
+test('a role that takes time to be released is not taken before', async () => {
   await using worker = new TestWorker({}, new ClaimedDevice())
   const [one, two] = [await worker.page(), await worker.page()]
   await one.push(item('a'))
@@ -289,7 +289,7 @@ test('what waits is rejected when the worker ends without a word, and later call
   await page.close()
 })
 
-test('a server that is closed says so, and gives the roles back', async () => {
+test('a server that is closed says so, and releases the roles', async () => {
   const worker = new TestWorker()
   const page = await worker.page()
   await page.push(item('a'))
@@ -331,7 +331,7 @@ test('a server that is closed answers the push that is being written, and reject
   await worker[Symbol.asyncDispose]()
 })
 
-test('a server gives its lock back though the device fails to close', async () => {
+test('a server releases its lock though the device fails to close', async () => {
   class Stubborn extends LastingDevice {
     override async disconnect(): Promise<void> {
       throw new BlockError('BLOCK_IO', 'broken', { device: 'x' })

@@ -71,7 +71,7 @@ export class LastingDevice extends HookedDevice {
   }
 }
 
-/** A device whose claims take time to be given back, as those of a file do. */
+/** A device whose claims take time to be released, as those of a file do. */
 export class ClaimedDevice extends LastingDevice {
   readonly #claimed = new Set<string>()
 

@@ -15,7 +15,7 @@ export interface RawDevice {
   readonly readOnly: boolean
   /** An `O_DSYNC` write costs one request: the device has FUA, or no volatile cache to flush. */
   readonly cheapDsync: boolean
-  /** It can make a range read as zeroes and give the space back, so holes can be punched. */
+  /** It can make a range read as zeroes and free the space, so holes can be punched. */
   readonly zeroes: boolean
 }
 

@@ -179,7 +179,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
       return
     }
     const fua = this.#isFua(durable, sectors * this.info.sectorSize <= this.#settings.rangeBytes)
-    // Zeroes keep their space, so that writing over them later does not wait for any; discard gives it back.
+    // Zeroes keep their space, so that writing over them later does not wait for any; discard frees it.
     const flags = COMMAND_FLAG.noHole | (fua ? COMMAND_FLAG.fua : 0)
     const kind = { command: COMMAND.writeZeroes, flags, permit }
     try {

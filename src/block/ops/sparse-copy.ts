@@ -15,7 +15,7 @@ export interface SparseCopyOptions extends OperationOptions {
 }
 
 /**
- * As `copy`, but the source's holes are not read: the target gives their space back if it can, and otherwise
+ * As `copy`, but the source's holes are not read: the target frees their space if it can, and otherwise
  * holds zeroes there. What is a hole on the target already is not written. On a source without the `seek`
  * capability there are no holes.
  * @throws as `copy`

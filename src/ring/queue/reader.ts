@@ -463,7 +463,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     return this.#suspendOrResume('resume', 'running', options)
   }
 
-  /** Gives the role back; pending calls reject with `RING_CLOSED`. Never fails; can be called again. */
+  /** Releases the role; pending calls reject with `RING_CLOSED`. Never fails; can be called again. */
   async close(): Promise<void> {
     const { device } = this.consumer
     const isFirst = this.#closed === undefined

@@ -61,7 +61,7 @@ export abstract class BaseRole implements RingRole {
   /** Reads what both sides wrote, and checks it against what this handle knows. */
   protected abstract doRefresh(): Promise<void>
 
-  /** What to do with the device before the role is given back. */
+  /** What to do with the device before the role is released. */
   protected async doClose(): Promise<void> {}
 
   close(): Promise<void> {

@@ -18,7 +18,7 @@ export interface Claimed {
   readonly maxItemBytes: number
   /** Whether something excludes a second handle. If nothing does, a role reads its sectors before each write. */
   readonly exclusive: boolean
-  /** Gives the role back: once this resolves, nothing more is sent for it. Never fails. */
+  /** Releases the role: once this resolves, nothing more is sent for it. Never fails. */
   readonly release: () => Promise<void>
   /**
    * Throws if the role is lost; called before and after each operation. Absent if the role is held as long as the process lives.

@@ -238,7 +238,7 @@ export class Member {
       if (isGone()) return
       this.#lose(ring)
       this.#context.judge(`${life.name} acknowledges ${item}`, error)
-      // Its group opens it anew, and tells at its next look that this one is given back.
+      // Its group opens it anew, and tells at its next look that this one is released.
       this.#closed.add(ring)
       await reader.close()
       oracle.release(life, ring)

@@ -51,7 +51,7 @@ interface ModelRing {
  *
  * - A ring has one holder at a time, and only its holder begins its items.
  * - Items of one key are begun in their order, each once all that were committed before it are finished, one at a time.
- * - What is finished comes again only after a failure, or if the ring moved while one before it was not finished; and a holder gives a ring back only when all that it began is acknowledged, but for a
+ * - What is finished comes again only after a failure, or if the ring moved while one before it was not finished; and a holder releases a ring only when all that it began is acknowledged, but for a
  *   failure of that ring.
  */
 export class GroupsOracle {
@@ -64,7 +64,7 @@ export class GroupsOracle {
   readonly #losesAcks: boolean
   readonly #rows = new Map<string, GroupItem[]>()
 
-  /** @param losesAcks whether the last acknowledgements of who gives a ring back may be lost, as their write may fail */
+  /** @param losesAcks whether the last acknowledgements of who releases a ring may be lost, as their write may fail */
   constructor(rings: number, losesAcks: boolean) {
     this.#losesAcks = losesAcks
     this.rings = Array.from({ length: rings }, (_, number) => {
@@ -107,10 +107,10 @@ export class GroupsOracle {
     this.taken++
   }
 
-  /** A member says that it has given a ring back. */
+  /** A member says that it has released a ring. */
   release(life: ProcessLife, ring: number): void {
     const own = this.#ring(ring)
-    if (own.holder !== life) throw new Violation('two', `${life.name} gives back ring ${ring}`)
+    if (own.holder !== life) throw new Violation('two', `${life.name} releases ring ${ring}`)
     for (const { item, running } of own.inHand) {
       throw new Violation(
         'moved',

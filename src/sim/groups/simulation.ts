@@ -158,7 +158,7 @@ class GroupsSimulation {
     const code = isBlockError(error) || isRingError(error) ? error.code : ''
     const { readError, writeError } = this.#plan.rates
     const isInjected = readError !== undefined || writeError !== undefined
-    // A ring that moves is given back when its acknowledgements fail for good: those that wait are told that it is closed.
+    // A ring that moves is released when its acknowledgements fail for good: those that wait are told that it is closed.
     if (isInjected && ['BLOCK_IO', 'RING_POISONED', 'RING_CLOSED'].includes(code)) {
       this.#failedAt = this.#world.scheduler.now
       this.#troubledAt = this.#failedAt

@@ -211,7 +211,7 @@ class HostsSimulation {
       throw error
     } finally {
       await producer.close()
-      this.#writesNoMore(connection, 'gave the role back')
+      this.#writesNoMore(connection, 'released the role')
     }
   }
 

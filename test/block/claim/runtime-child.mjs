@@ -1,4 +1,4 @@
-// A process that takes and gives back a role when it is told to: `runtime-child.mjs ROOT RING NAME`. ROOT has the built package in
+// A process that takes and releases a role when it is told to: `runtime-child.mjs ROOT RING NAME`. ROOT has the built package in
 // `dist`, and `koffi` in `node_modules` or not. Each line of standard input is a command, each line of standard output its answer.
 import { subscribe } from 'node:diagnostics_channel'
 import process from 'node:process'
@@ -38,10 +38,10 @@ const commands = {
       held = attached.producer
       return 'taken'
     }),
-  async giveBack() {
+  async release() {
     await held?.close()
     held = undefined
-    return 'given back'
+    return 'released'
   },
   who: async ({ role = 'producer' }) => (await whoHolds(device))[role] ?? 'nobody',
   notices: async () => notices.splice(0),

@@ -63,7 +63,7 @@ describe('Node, Bun and Deno, with koffi and without', () => {
           expect(seen, what).toBe('nobody')
         }
       }
-      await first.do('giveBack')
+      await first.do('release')
     }
   })
 
@@ -76,12 +76,12 @@ describe('Node, Bun and Deno, with koffi and without', () => {
       expect(names.length, names.join(' and ')).toBeLessThan(2)
       const others = outcomes.filter((outcome) => outcome !== 'taken')
       for (const other of others) expect(other).toMatchObject({ code: 'BLOCK_CLAIMED' })
-      for (const holder of holders) await holder.do('giveBack')
+      for (const holder of holders) await holder.do('release')
     }
     // Two may refuse each other, and leave nothing behind.
     for (const contender of contenders) {
       expect(await contender.do('take'), contender.name).toBe('taken')
-      await contender.do('giveBack')
+      await contender.do('release')
     }
   })
 
@@ -95,7 +95,7 @@ describe('Node, Bun and Deno, with koffi and without', () => {
       expect(await dying.do('take'), dying.name).toBe('taken')
       await dying.kill()
       expect(await next.do('take'), `${dying.name}, then ${next.name}`).toBe('taken')
-      await next.do('giveBack')
+      await next.do('release')
     }
   })
 })

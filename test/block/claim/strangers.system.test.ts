@@ -159,7 +159,7 @@ describe('in another network namespace', () => {
       holder: expect.stringContaining('another container'),
     })
     expect(await second.do('who')).toEqual({ holder: expect.stringContaining('another container') })
-    await first.do('giveBack')
+    await first.do('release')
     expect(await second.do('who')).toBe('nobody')
     expect(await second.do('take')).toBe('taken')
     expect(await first.do('take')).toMatchObject({ code: 'BLOCK_CLAIMED' })
@@ -193,7 +193,7 @@ describe('in another network namespace', () => {
     await using first = own()
     expect(await first.do('take')).toBe('taken')
     expect(await first.do('notices')).toEqual([])
-    await first.do('giveBack')
+    await first.do('release')
     expect(await reader.do('lockForReading')).toBe(true)
     expect(await first.do('take')).toBe('taken')
     expect(await first.do('notices')).toMatchObject([{ event: 'obstructed' }])
@@ -231,7 +231,7 @@ describe('a raw device with two nodes', () => {
       const refused = await second.do('take')
       expect(refused, `${one}, ${other}`).toMatchObject({ code: 'BLOCK_CLAIMED' })
       expect(await second.do('who')).toMatchObject({ pid: first.child.pid })
-      await first.do('giveBack')
+      await first.do('release')
       expect(await second.do('take'), `${one}, ${other}`).toBe('taken')
       expect(await first.do('take')).toMatchObject({ code: 'BLOCK_CLAIMED' })
     }

@@ -1,4 +1,4 @@
-// The consuming side of the ring test: `node ring-child.mjs <uri> <count>` prints items, and gives their space back.
+// The consuming side of the ring test: `node ring-child.mjs <uri> <count>` prints items, and frees their space.
 import process from 'node:process'
 import { NbdBlockDevice } from '../../../dist/block/nbd/index.js'
 import { RingReader } from '../../../dist/index.js'

@@ -77,7 +77,7 @@ describe.each(SERVERS)('%s', (_, serve, name) => {
       }
       await pushing
       expect(found).toEqual(items)
-      // More than the disk holds, so that room was given back and taken again.
+      // More than the disk holds, so that room was freed and taken again.
       expect(items.join('').length).toBeGreaterThan(2 << 20)
       expect((await inspectRing(device)).used).toBe(0)
     },

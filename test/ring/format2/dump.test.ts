@@ -15,7 +15,7 @@ import { deviceBytes, hex } from '../../helpers/golden.ts'
 const UUID = Uint8Array.from({ length: 16 }, (_, n) => n + 1)
 const item = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte)
 
-/** 16 blocks: one that was given back, and from block 1 on batches of three, of one large and of one small item. */
+/** 16 blocks: one that was acknowledged, and from block 1 on batches of three, of one large and of one small item. */
 async function makeRing(): Promise<MemoryBlockDevice> {
   const device = await smallRing(16, { uuid: UUID, name: 'jobs' })
   await pushBatches(device, [[item(1)]])

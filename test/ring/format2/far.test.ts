@@ -46,7 +46,7 @@ test.each<[string, (far: MeteredDevice, signal: AbortSignal) => Promise<unknown>
   expect(far.excess).toBeUndefined()
 })
 
-test('what was popped can be given back once the signal of its call is aborted', async () => {
+test('what was popped can be acknowledged once the signal of its call is aborted', async () => {
   const MIB = 1 << 20
   const ring = new MemoryBlockDevice({ sizeSectors: (64 * MIB) / 512 })
   await Producer.create(ring)
@@ -54,7 +54,7 @@ test('what was popped can be given back once the signal of its call is aborted',
   for (let index = 0; index < 12; index++) await producer.append([new Uint8Array(MIB)])
   await using consumer = await Consumer.attach(ring)
   const abort = new AbortController()
-  // More than the consumer keeps: the first of them is read again when it is given back.
+  // More than the consumer keeps: the first of them is read again when it is acknowledged.
   const first = await consumer.popMany({ maxItems: 1, signal: abort.signal })
   await consumer.popMany({ maxBytes: 12 * MIB, signal: abort.signal })
   abort.abort(new Error('enough'))

@@ -108,7 +108,7 @@ describe('the record', () => {
 })
 
 describe('a role that is leased', () => {
-  test('is refused to others, with a lease and without, and free when it is given back', async () => {
+  test('is refused to others, with a lease and without, and free when it is released', async () => {
     const clock = new FakeClock()
     const [one, two] = await shared()
     const producer = await attach(one, clock, { owner: 'one' })
@@ -334,7 +334,7 @@ describe('a holder', () => {
     expect(await breakLease(two, 'producer', { clock })).toMatchObject({ status: 'free' })
   })
 
-  test('does not give the role back after a write whose outcome nobody knows', async () => {
+  test('does not release the role after a write whose outcome nobody knows', async () => {
     const clock = new FakeClock()
     const [one, two] = await shared()
     const producer = await attach(one, clock, { owner: 'one' })

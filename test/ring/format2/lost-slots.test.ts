@@ -29,7 +29,7 @@ async function damaged(device: MemoryBlockDevice): Promise<readonly number[]> {
 }
 
 describe('a slot that is damaged while its handle lives', () => {
-  test('is written again as of now, and takes nothing back that the other one gave back (seed 457 of the mix flip)', async () => {
+  test('is written again as of now, and takes nothing back that the other one acknowledged (seed 457 of the mix flip)', async () => {
     const device = await smallRing(16)
     const clock = new FakeClock()
     const producer = await attachProducer(device, { clock, refreshIntervalMs: 0 })
@@ -57,7 +57,7 @@ describe('a slot that is damaged while its handle lives', () => {
     expect(await consumer.state()).toBe('suspended')
   })
 
-  test('leaves one that may be only in a cache: it is flushed before what it gives back is overwritten', async () => {
+  test('leaves one that may be only in a cache: it is flushed before what it acknowledges is overwritten', async () => {
     const device = await smallRing(16)
     const clock = new FakeClock()
     const hooked = new HookedDevice(device)

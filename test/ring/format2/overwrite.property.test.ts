@@ -89,7 +89,7 @@ describe('a ring that overwrites its oldest items', () => {
     for (let number = 10; number < 200; number++) await producer.append([itemOf(number)])
     const [next] = await consumer.popMany({ from: first.at(-1)?.position as Position })
     expect(next && numberOf(next) - (next.missed ?? 0)).toBe(10)
-    // Giving back what is overwritten is remembered, though there is nothing to give back.
+    // Acknowledging what is overwritten is remembered, though there is nothing to acknowledge.
     await consumer.advance(first.at(-1)?.position as Position)
     await consumer.close()
     const again = await Consumer.attach(device)
@@ -229,7 +229,7 @@ describe('a ring that overwrites its oldest items', () => {
     const producer = await attachProducer(device)
     let given = Number.POSITIVE_INFINITY
     device.before = async ({ operation, sector }) => {
-      // Data begins at sector 88; the consumer has given nothing back.
+      // Data begins at sector 88; the consumer has acknowledged nothing.
       if (operation !== 'write' || sector < 88) return
       const [first] = await collect((await inspectRing(device)).items())
       given = first === undefined ? given : numberOf(first)
@@ -259,7 +259,7 @@ describe('a ring that overwrites its oldest items', () => {
         sizes: fc.array(fc.integer({ min: 4, max: 900 }), { minLength: 1, maxLength: 4 }),
       }),
       fc.constantFrom(
-        ...(['advance', 'pop', 'give back', 'producer', 'consumer', 'idle'] as const).map(
+        ...(['advance', 'pop', 'acknowledge', 'producer', 'consumer', 'idle'] as const).map(
           (kind) => ({ kind }),
         ),
       ),
@@ -297,7 +297,7 @@ describe('a ring that overwrites its oldest items', () => {
             if (popped.length === 0 && next < visible) {
               expect((await inspectRing(device)).waitingItems).toBe(0)
             }
-          } else if (kind === 'give back') {
+          } else if (kind === 'acknowledge') {
             if (from !== undefined) await consumer.advance(from)
             consumed = next
           } else if (kind === 'producer') {

@@ -132,30 +132,33 @@ test('memory into which a read may still write is not used for what is read mean
 
 test.each([
   { what: 'many small batches', batches: 1000, itemBytes: 20_000, maxItems: 5, reads: 15 },
-  // As many of them as it keeps until they are given back.
+  // As many of them as it keeps until they are acknowledged.
   { what: 'eight large ones at a time', batches: 64, itemBytes: 900_000, maxItems: 8, reads: 50 },
-])('a consumer that gives back what it has read uses the same memory again: $what', async (how) => {
-  const device = await filled(how.batches, how.itemBytes)
-  let allocated = 0
-  const { allocate } = device
-  device.allocate = (bytes) => {
-    if (bytes > 100_000) allocated++
-    return allocate.call(device, bytes)
-  }
-  await using consumer = await Consumer.attach(device)
-  let read = 0
-  device.before = ({ operation, bytes }) => {
-    if (operation === 'read' && bytes > 100_000) read++
-  }
-  for (;;) {
-    const popped = await consumer.popMany({ maxItems: how.maxItems, maxBytes: 8 << 20 })
-    const last = popped.at(-1)
-    if (last === undefined) break
-    await consumer.advance(last.position)
-  }
-  expect(read).toBeGreaterThan(how.reads)
-  expect(allocated).toBeLessThan(20)
-})
+])(
+  'a consumer that acknowledges what it has read uses the same memory again: $what',
+  async (how) => {
+    const device = await filled(how.batches, how.itemBytes)
+    let allocated = 0
+    const { allocate } = device
+    device.allocate = (bytes) => {
+      if (bytes > 100_000) allocated++
+      return allocate.call(device, bytes)
+    }
+    await using consumer = await Consumer.attach(device)
+    let read = 0
+    device.before = ({ operation, bytes }) => {
+      if (operation === 'read' && bytes > 100_000) read++
+    }
+    for (;;) {
+      const popped = await consumer.popMany({ maxItems: how.maxItems, maxBytes: 8 << 20 })
+      const last = popped.at(-1)
+      if (last === undefined) break
+      await consumer.advance(last.position)
+    }
+    expect(read).toBeGreaterThan(how.reads)
+    expect(allocated).toBeLessThan(20)
+  },
+)
 
 test.each([
   ['small', () => 3000],
@@ -211,7 +214,7 @@ test.each([100_000, 3_000_000])(
 test.each([
   ['backwards', (step: number) => 600 - step],
   ['here and there', (step: number, batches: number) => (step * 1009) % batches],
-])('who pops again what was not given back, %s, reads no more than that', async (_, at) => {
+])('who pops again what was not acknowledged, %s, reads no more than that', async (_, at) => {
   // More than a consumer keeps.
   const [batches, itemBytes, steps] = [3000, 4000, 500]
   const device = await filled(batches, itemBytes)

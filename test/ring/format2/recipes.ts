@@ -48,7 +48,7 @@ async function append(producer: Producer, ...items: readonly Uint8Array[]): Prom
   if (result.status !== 'ok') throw new Error(`append answered ${result.status}`)
 }
 
-/** Pops so many items, and gives them back. */
+/** Pops so many items, and acknowledges them. */
 async function take(consumer: Consumer, items: number): Promise<void> {
   const popped = await consumer.popMany({ maxItems: items })
   const last = popped.at(-1)
@@ -80,7 +80,7 @@ export const RECIPES: readonly Recipe[] = [
     if (first.status === 'ok') await producer.advance(first.position)
     return device
   }),
-  recipe('half-consumed', 'given back in the middle of a batch, and detached', async () => {
+  recipe('half-consumed', 'acknowledged in the middle of a batch, and detached', async () => {
     const device = await ring(16)
     const producer = await attachProducer(device, names)
     await append(producer, bytesOf(100, 1), bytesOf(100, 2), bytesOf(100, 3))

@@ -24,7 +24,7 @@ const numbers = (
   popped: readonly { readonly item: Uint8Array }[],
 ): readonly (number | undefined)[] => popped.map((each) => each.item[0])
 
-/** Items 1 to 5 were given back; 6 to 12 wait. */
+/** Items 1 to 5 were acknowledged; 6 to 12 wait. */
 async function makeRing(): Promise<MemoryBlockDevice> {
   const device = await smallRing(BLOCKS, { name: 'jobs' })
   await pushBatches(device, [[item(1), item(2)], [item(3, 700)], [item(4), item(5), item(6)]])

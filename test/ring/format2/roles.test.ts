@@ -155,7 +155,7 @@ describe('format 2', () => {
     expect((await producer.append([Buffer.from('a')])).status).toBe('ok')
   })
 
-  test('much that is given back at once is free at once, though nobody is idle', async () => {
+  test('much that is acknowledged at once is free at once, though nobody is idle', async () => {
     const clock = new FakeClock()
     const device = await ring()
     const producer = await attachProducer(device, { clock })
@@ -195,7 +195,7 @@ describe('format 2', () => {
     await consumer.close()
   })
 
-  test('one item that is not given back does not hold the whole ring', async () => {
+  test('one item that is not acknowledged does not hold the whole ring', async () => {
     const device = await ring(1024)
     const producer = await attachProducer(device)
     const consumer = await Consumer.attach(device)

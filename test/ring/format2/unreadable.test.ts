@@ -26,7 +26,7 @@ const numbers = (popped: readonly { readonly item: Uint8Array }[]): readonly num
 const WAITING = [24, 25, 26, 27, 28, 29]
 
 /**
- * 24 items of a block each were given back. From block 24 on: a batch of three items in one block, one of a single item in two,
+ * 24 items of a block each were acknowledged. From block 24 on: a batch of three items in one block, one of a single item in two,
  * and one of two items in seven, which goes around the end of the data area to block 1.
  */
 async function makeRing(): Promise<MemoryBlockDevice> {

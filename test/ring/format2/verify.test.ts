@@ -20,7 +20,7 @@ const BLOCKS = 32
 const item = (length: number, byte = 7): Uint8Array => new Uint8Array(length).fill(byte)
 
 /**
- * 32 blocks of data. 24 items of a block each were given back. Then, from block 24 on: a batch of three items, one of a
+ * 32 blocks of data. 24 items of a block each were acknowledged. Then, from block 24 on: a batch of three items, one of a
  * single item of two blocks, and one of two items, of which the first goes around the end of the data area.
  */
 async function makeRing(): Promise<MemoryBlockDevice> {
@@ -153,7 +153,7 @@ describe('one damaged byte is found', () => {
 describe('what is not damage', () => {
   test.each([
     ['a bit where a lease can be, but never was', LEASE],
-    ['a block that was given back', DATA + 7 * BLOCK + 20],
+    ['a block that was acknowledged', DATA + 7 * BLOCK + 20],
     ['what is between the blocks', SUPERBLOCK + BLOCK],
     ['what is after the items of a batch', batch(24, BLOCK - 1)],
   ])('%s', async (_, at) => {
@@ -161,7 +161,7 @@ describe('what is not damage', () => {
     expect(report).toMatchObject({ sound: true, findings: [], log: { items: 6 } })
   })
 
-  test('items of a batch that were given back, and others that were held back and dropped', async () => {
+  test('items of a batch that were acknowledged, and others that were held back and dropped', async () => {
     const device = await smallRing(16)
     await pushBatches(device, [[item(40), item(41)]])
     await take(device, 1)

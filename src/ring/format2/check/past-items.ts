@@ -26,7 +26,7 @@ export async function* newestItems(
   while (back.at.lsn > first.logPosition.lsn) {
     const batch = await back.before()
     if (batch === undefined) {
-      // What was given back or given up meanwhile may be overwritten: it does not wait any more.
+      // What was acknowledged or given up meanwhile may be overwritten: it does not wait any more.
       const now = firstCursor(await readRoles(disk))
       if (now.logPosition.lsn >= back.at.lsn) return
       throw brokenBefore(disk, back.at)

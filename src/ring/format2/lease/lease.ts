@@ -70,12 +70,12 @@ export class Lease {
     return result
   }
 
-  /** A write has failed, and may still arrive: so the role is not given back early. */
+  /** A write has failed, and may still arrive: so the role is not released early. */
   doubt(): void {
     this.#doubtful = true
   }
 
-  /** Gives the role back, if this host still holds it. Never fails. */
+  /** Releases the role, if this host still holds it. Never fails. */
   async release(): Promise<void> {
     this.#stop.abort()
     // A renewal that is under way would overwrite what is written here.

@@ -55,7 +55,7 @@ export class BatchItems {
   /**
    * The items of a batch that is in memory.
    * @param batch all of its blocks, unmasked; kept, not copied
-   * @param pooled the buffer that contains them; `release` gives it back
+   * @param pooled the buffer that contains them; `release` releases it
    */
   static of(batch: Uint8Array, header: BatchHeader, pooled?: PooledBuffer): BatchItems {
     const table = openTable(batch, header)
@@ -113,7 +113,7 @@ export class BatchItems {
     return index < this.#viewedTo || this.#pooled?.isGone === true
   }
 
-  /** Gives the memory back. The items' lengths stay known. */
+  /** Releases the memory. The items' lengths stay known. */
   release(): void {
     if (this.#batch === undefined) return
     this.#batch = undefined

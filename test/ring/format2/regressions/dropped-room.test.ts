@@ -1,4 +1,4 @@
-// All that is visible was given back, and still there is no room for an item that fits the ring: for ever.
+// All that is visible was acknowledged, and still there is no room for an item that fits the ring: for ever.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, inspectRing, Producer } from '../../../../src/ring/access/attach.ts'
@@ -8,7 +8,7 @@ import { attachProducer } from '../../../helpers/ring.ts'
 const clock = new FakeClock()
 const idle = (): Promise<void> => clock.advance(150)
 
-test('what a producer held back, and was dropped, takes no room once all before it was given back', async () => {
+test('what a producer held back, and was dropped, takes no room once all before it was acknowledged', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: 112 }) // 16 blocks of data
   await Producer.create(device, { blockSize: 512 })
   const first = await attachProducer(device, { clock })

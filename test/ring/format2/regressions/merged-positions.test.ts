@@ -9,7 +9,7 @@ const SECTORS = 512
 const clock = new FakeClock()
 const idle = (): Promise<void> => clock.advance(150)
 
-test('an old position gives back nothing that came later', async () => {
+test('an old position acknowledges nothing that came later', async () => {
   const device = new MemoryBlockDevice({ sizeSectors: SECTORS })
   await Producer.create(device, { blockSize: 512 })
   let producer = await attachProducer(device, { clock })
@@ -39,7 +39,7 @@ test('an old position gives back nothing that came later', async () => {
   }
   if (stale === undefined) throw new Error()
   await reader.popMany() // as a reader does that reads ahead
-  await reader.advance(stale) // 'a' at most may be given back: the others that were popped do not exist any more
+  await reader.advance(stale) // 'a' at most may be acknowledged: the others that were popped do not exist any more
   const left = (await reader.popMany()).map(({ item }) => Buffer.from(item).toString())
   expect(left).toEqual(expected.slice(1))
 })

@@ -1,4 +1,4 @@
-// A refused advance is remembered: a later one to an earlier position gives back what the refused one named.
+// A refused advance is remembered: a later one to an earlier position acknowledges what the refused one named.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Producer } from '../../../../src/ring/access/attach.ts'
@@ -6,7 +6,7 @@ import { RingReader } from '../../../../src/ring/queue/reader.ts'
 import { HookedDevice } from '../../../helpers/hooked.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
-test('an advance gives back no more than it names', async () => {
+test('an advance acknowledges no more than it names', async () => {
   const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 512 }))
   await Producer.create(device)
   const producer = await attachProducer(device)

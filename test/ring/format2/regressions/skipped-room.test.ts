@@ -1,4 +1,4 @@
-// With onDamage 'skip', damage at the end of what is committed cannot be given back: the ring stays full for ever.
+// With onDamage 'skip', damage at the end of what is committed cannot be acknowledged: the ring stays full for ever.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
 import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
