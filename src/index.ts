@@ -23,14 +23,6 @@ export {
   type RingErrorCode,
   type RingErrorDetails,
 } from './errors.ts'
-export type { BackoffOptions } from './jobs/backoff.ts'
-export {
-  isWorkError,
-  WorkError,
-  type WorkErrorCode,
-  type WorkErrorDetails,
-} from './jobs/errors.ts'
-export type { HandlerVerdict } from './jobs/handler-verdict.ts'
 export type { Position } from './position.ts'
 export { Consumer, Producer } from './ring/access/attach.ts'
 export type { LeaseEvent } from './ring/format2/lease/events.ts'
@@ -43,6 +35,10 @@ export type {
   ReceivedEntry,
   WriterEvent,
 } from './ring/queue/events.ts'
+export type { HeldEvent, Unacked } from './ring/queue/hold.ts'
+export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
+export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'
+export type { HandlerVerdict } from './ring/queue/process/handler-verdict.ts'
 export type {
   AttemptStore,
   DeadLetter,
@@ -55,10 +51,13 @@ export type {
   ProcessSummary,
   RetryOptions,
   WorkEvent,
-} from './ring/queue/handling/types.ts'
-export type { HeldEvent, Unacked } from './ring/queue/hold.ts'
-export type { LazyAckOptions } from './ring/queue/lazy-acknowledgements.ts'
-export type { WaitOptions, WakeCause } from './ring/queue/poll.ts'
+} from './ring/queue/process/types.ts'
+export {
+  isWorkError,
+  WorkError,
+  type WorkErrorCode,
+  type WorkErrorDetails,
+} from './ring/queue/process/work-error.ts'
 export {
   type FlushOptions,
   type ReaderOptions,
@@ -92,3 +91,4 @@ export type {
   RingState,
   SuspendResult,
 } from './ring/types.ts'
+export type { BackoffOptions } from './tasks/backoff.ts'

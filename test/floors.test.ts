@@ -41,7 +41,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'format 1': ['ring/format1/'],
   rings: ['ring/access/', 'ring/format2/index'],
   codecs: ['codec/'],
-  jobs: ['jobs/'],
+  tasks: ['tasks/'],
   queues: ['ring/queue/'],
   maintenance: ['ring/maintenance/'],
   pools: ['pool/'],

@@ -327,7 +327,7 @@ const calls: Readonly<
   'ring/report/dump.ts': {
     dumpAt: async (signal) => dumpAt(await newRing(), 16384, { signal }),
   },
-  'ring/queue/handling/types.ts': {
+  'ring/queue/process/types.ts': {
     'RingReader.process': async (signal) => {
       await using reader = await RingReader.open(await newRing())
       await reader.process(() => undefined, { untilEmpty: true, signal })

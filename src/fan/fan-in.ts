@@ -1,13 +1,13 @@
 import { isRingError, RingError } from '../errors.ts'
-import { Fifo } from '../jobs/fifo.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
-import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/handling/types.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
 import { RingReader } from '../ring/queue/reader.ts'
 import type { WaitingOptions } from '../ring/queue/writer.ts'
+import { Fifo } from '../tasks/fifo.ts'
 import { onAbort, untilAborted } from '../util/abort.ts'
 import { checkOptions, type OptionKinds } from '../util/options.ts'
+import { FanProcessor } from './fan-processor.ts'
 import { Supply } from './supply.ts'
-import { Work } from './work.ts'
 
 /** How {@link receiveFrom} goes about it. */
 export interface FanInOptions<Out> {
@@ -55,7 +55,7 @@ export class FanIn<Out> implements AsyncDisposable {
   readonly #waiting = new Set<() => void>()
   readonly #closing = new AbortController()
   /** What is done instead of receiving, while `process` is under way. */
-  #work: Work<Out> | undefined
+  #processor: FanProcessor<Out> | undefined
   #receives = false
 
   /** Use {@link receiveFrom}. */
@@ -83,7 +83,7 @@ export class FanIn<Out> implements AsyncDisposable {
       throw new TypeError(`the ring on ${reader.consumer.device.name} is still being removed`)
     }
     this.#members.add(reader)
-    if (this.#work !== undefined) this.#work.add(reader, this.#members.size)
+    if (this.#processor !== undefined) this.#processor.add(reader, this.#members.size)
     else if (this.#receives) this.#supply(reader)
   }
 
@@ -153,24 +153,29 @@ export class FanIn<Out> implements AsyncDisposable {
    */
   async process(handler: Handler<Out>, options: ProcessOptions<Out> = {}): Promise<ProcessSummary> {
     this.#checkOpen()
-    if (this.#work !== undefined) throw new TypeError('this fan-in is processing already')
-    const work = new Work(handler, options, (error, reader) => this.#workFailed(error, reader))
-    this.#work = work
+    if (this.#processor !== undefined) throw new TypeError('this fan-in is processing already')
+    const processor = new FanProcessor(handler, options, (error, reader) =>
+      this.#processorFailed(error, reader),
+    )
+    this.#processor = processor
     // Pending receives get nothing any more, so they wake up and reject.
     this.#wakeAll()
-    const listening = onAbort(this.#closing.signal, () => work.fail(this.#closing.signal.reason))
+    const listening = onAbort(this.#closing.signal, () =>
+      processor.fail(this.#closing.signal.reason),
+    )
     try {
       this.#receives = false
       const before = this.readers
       await Promise.all(before.map((reader) => this.#endSupply(reader)))
       // Meanwhile some were removed; and those that were added have begun by themselves, also if they were removed before.
       for (const reader of before) {
-        if (this.#members.has(reader) && !work.has(reader)) work.add(reader, this.#members.size)
+        if (this.#members.has(reader) && !processor.has(reader))
+          processor.add(reader, this.#members.size)
       }
-      return await work.run()
+      return await processor.run()
     } finally {
       listening()
-      this.#work = undefined
+      this.#processor = undefined
     }
   }
 
@@ -191,7 +196,7 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   #startReceiving(): void {
-    if (this.#work !== undefined) throw new TypeError('this fan-in is processing')
+    if (this.#processor !== undefined) throw new TypeError('this fan-in is processing')
     if (this.#receives) return
     this.#receives = true
     for (const reader of this.#members) this.#supply(reader)
@@ -203,7 +208,7 @@ export class FanIn<Out> implements AsyncDisposable {
   }
 
   async #leave(reader: RingReader<Out>): Promise<void> {
-    await this.#work?.remove(reader)
+    await this.#processor?.remove(reader)
     await this.#endSupply(reader)
   }
 
@@ -212,10 +217,10 @@ export class FanIn<Out> implements AsyncDisposable {
     this.#supplies.delete(reader)
   }
 
-  #workFailed(error: unknown, reader: RingReader<Out>): void {
+  #processorFailed(error: unknown, reader: RingReader<Out>): void {
     this.#members.delete(reader)
     if (isClosed(error)) return
-    if (this.#options.onFailed === undefined) this.#work?.fail(error)
+    if (this.#options.onFailed === undefined) this.#processor?.fail(error)
     else this.#options.onFailed(error, reader)
   }
 

@@ -2,7 +2,7 @@ import { checkDevice } from '../block/check-device.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { isCodecError, isRingError, type RingErrorCode } from '../errors.ts'
 import { asPosition, type Position } from '../position.ts'
-import { refuseOwnRing } from '../ring/queue/handling/dead-letter-ring.ts'
+import { refuseOwnRing } from '../ring/queue/process/dead-letter-ring.ts'
 import {
   checkWriterOptions,
   type RingWriter,

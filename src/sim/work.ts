@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import { isWorkError } from '../jobs/errors.ts'
 import { asPosition, type Position } from '../position.ts'
 import type {
   DeadLetter,
@@ -7,7 +6,8 @@ import type {
   Handler,
   Job,
   ProcessOptions,
-} from '../ring/queue/handling/types.ts'
+} from '../ring/queue/process/types.ts'
+import { isWorkError } from '../ring/queue/process/work-error.ts'
 import type { RingRole } from '../ring/types.ts'
 import { itemNumber, Violation } from './oracle.ts'
 import type { WorkStep } from './plan.ts'

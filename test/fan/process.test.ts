@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { FanProcessor } from '../../src/fan/fan-processor.ts'
 import { receiveFrom } from '../../src/fan/index.ts'
-import { Work } from '../../src/fan/work.ts'
-import { Turns } from '../../src/jobs/turns.ts'
+import { Turns } from '../../src/tasks/turns.ts'
 import { collect } from '../helpers/collect.ts'
 import { hung, left, named, ring, turn } from './rings.ts'
 
@@ -175,7 +175,7 @@ test('closing it ends it, and a closed reader only leaves', async () => {
 test('a ring whose work has ended is kept no longer', async () => {
   const [failing, empty, closed] = [await ring(['a0']), await ring(), await ring()]
   const failed: unknown[] = []
-  const work = new Work<string>(
+  const work = new FanProcessor<string>(
     (_, job) => job.dead('no'),
     { untilEmpty: true },
     (_, reader) => failed.push(reader),

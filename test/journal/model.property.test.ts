@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { inspectRing } from '../../src/ring/access/attach.ts'
-import type { DeadLetter } from '../../src/ring/queue/handling/types.ts'
+import type { DeadLetter } from '../../src/ring/queue/process/types.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 import { sectorsFor } from '../helpers/ring.ts'

@@ -29,7 +29,7 @@ import {
   Tracing,
   type TracingApi,
 } from '../../src/metrics/index.ts'
-import type { ProcessOptions } from '../../src/ring/queue/handling/types.ts'
+import type { ProcessOptions } from '../../src/ring/queue/process/types.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 

@@ -7,7 +7,7 @@ const FAN_IN = 'fan/fan-in.ts'
 const GROUP = 'fan/group.ts'
 const SEATS = 'fan/seats.ts'
 const SUPPLY = 'fan/supply.ts'
-const WORK = 'fan/work.ts'
+const WORK = 'fan/fan-processor.ts'
 
 const mutant = mutantsOf({ format: 'groups' })
 
@@ -90,7 +90,7 @@ export const GROUPS = [
   ]),
   mutant('a ring that comes while items are handled is not worked on', 'none', 30, [
     FAN_IN,
-    'if (this.#work !== undefined) this.#work.add(reader, this.#members.size)\n    else if',
+    'if (this.#processor !== undefined) this.#processor.add(reader, this.#members.size)\n    else if',
     'if',
   ]),
   mutant('a ring whose reader its program closed is kept', 'eio', 100, [

@@ -2,11 +2,11 @@
 
 import { mutantsOf } from './mutant.mjs'
 
-const REQUEUER = 'ring/queue/handling/requeuer.ts'
-const PROCESSOR = 'ring/queue/handling/processor.ts'
-const CURRENT_JOB = 'ring/queue/handling/current-job.ts'
-const SETTLEMENTS = 'ring/queue/handling/settlements.ts'
-const SCHEDULER = 'jobs/scheduler.ts'
+const REQUEUER = 'ring/queue/process/requeuer.ts'
+const PROCESSOR = 'ring/queue/process/processor.ts'
+const CURRENT_JOB = 'ring/queue/process/current-job.ts'
+const SETTLEMENTS = 'ring/queue/process/settlements.ts'
+const SCHEDULER = 'tasks/scheduler.ts'
 
 const mutant = mutantsOf({ format: '2-work' })
 

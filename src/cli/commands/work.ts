@@ -9,7 +9,7 @@ import {
   runWork,
   type WorkFlags,
   workFlags,
-} from '../jobs/run-work.ts'
+} from '../handlers/run-work.ts'
 
 interface Flags extends WorkFlags, ItemFlags, LeaseFlags {
   readonly concurrency?: number

@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { WORK_CHANNEL, type WorkEvent } from '../../ring/queue/handling/types.ts'
+import { WORK_CHANNEL, type WorkEvent } from '../../ring/queue/process/types.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
 import { safeJson, safeText } from '../../text/render.ts'
 

@@ -1,4 +1,4 @@
-import type { WorkEvent } from '../../ring/queue/handling/types.ts'
+import type { WorkEvent } from '../../ring/queue/process/types.ts'
 import { Histogram, LATENCIES } from '../histogram.ts'
 import { each, instrumentOf, type MakeInstrument } from './instrument.ts'
 

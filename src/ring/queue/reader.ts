@@ -19,16 +19,16 @@ import { Deliveries, type Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
 import { EntrySource } from './entry-source.ts'
 import { publishReaderEvent } from './events.ts'
-import type { Inside } from './handling/processor.ts'
-import type { Handler, ProcessOptions, ProcessSummary } from './handling/types.ts'
 import { Hold, type Unacked } from './hold.ts'
 import { checkLazyAckOptions, type LazyAckOptions } from './lazy-acknowledgements.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
+import type { Inside } from './process/processor.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
 import type { WaitingOptions } from './writer.ts'
 
 const waiting = new Lazy(() => import('./await-ring.ts'))
-const work = new Lazy(() => import('./handling/process.ts'))
+const processing = new Lazy(() => import('./process/process.ts'))
 
 /** Default of `maxUnacked`. */
 const MAX_UNACKED = 65_536
@@ -337,7 +337,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     if (this.#isProcessing) throw new TypeError('this reader is processing already')
     this.#isProcessing = true
     try {
-      const { process } = work.value ?? (await work.load())
+      const { process } = processing.value ?? (await processing.load())
       return await process(this, handler, options, insideOf(this))
     } finally {
       this.#isProcessing = false

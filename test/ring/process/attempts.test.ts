@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { text } from '../../../src/codec/index.ts'
-import type { Handler } from '../../../src/ring/queue/handling/types.ts'
+import type { Handler } from '../../../src/ring/queue/process/types.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'
 import { drain, filled, gate, itemsOf, open, published } from './scene.ts'

@@ -8,7 +8,7 @@ import type {
   Handler,
   ProcessOptions,
   WorkEvent,
-} from '../../../src/ring/queue/handling/types.ts'
+} from '../../../src/ring/queue/process/types.ts'
 import { RingReader } from '../../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { collect } from '../../helpers/collect.ts'

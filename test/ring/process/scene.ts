@@ -10,7 +10,7 @@ import type {
   ProcessOptions,
   ProcessSummary,
   WorkEvent,
-} from '../../../src/ring/queue/handling/types.ts'
+} from '../../../src/ring/queue/process/types.ts'
 import { type ReaderOptions, RingReader } from '../../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../../src/ring/queue/writer.ts'
 import { collect } from '../../helpers/collect.ts'

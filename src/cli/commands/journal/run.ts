@@ -7,7 +7,7 @@ import {
   runWork,
   type WorkFlags,
   workFlags,
-} from '../../jobs/run-work.ts'
+} from '../../handlers/run-work.ts'
 import { journalFlags, journalNames, openJournal } from '../../journal/journal.ts'
 
 type Flags = WorkFlags & ItemFlags

@@ -1,8 +1,8 @@
 import { MAX_TIMER_MS } from '../../../clock.ts'
-import { HandlerVerdict } from '../../../jobs/handler-verdict.ts'
 import type { Position } from '../../../position.ts'
 import { checkRange } from '../../../util/numbers.ts'
 import type { RingEntry } from '../entry.ts'
+import { HandlerVerdict } from './handler-verdict.ts'
 import type { Job, RetryOptions } from './types.ts'
 
 /** What all jobs of a call have in common. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Fifo } from '../../src/jobs/fifo.ts'
+import { Fifo } from '../../src/tasks/fifo.ts'
 import { fc } from '../helpers/property.ts'
 
 const step = fc.oneof(

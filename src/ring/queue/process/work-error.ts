@@ -1,4 +1,4 @@
-import { CodedError, kindOf, markKind } from '../errors.ts'
+import { CodedError, kindOf, markKind } from '../../../errors.ts'
 
 /** Codes of {@link WorkError}. */
 export type WorkErrorCode =

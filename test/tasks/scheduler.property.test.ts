@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { type Task as ScheduledTask, Scheduler, type Verdict } from '../../src/jobs/scheduler.ts'
-import { Turns } from '../../src/jobs/turns.ts'
+import { type Task as ScheduledTask, Scheduler, type Verdict } from '../../src/tasks/scheduler.ts'
+import { Turns } from '../../src/tasks/turns.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 

@@ -1,5 +1,5 @@
-import type { Turns } from '../../../jobs/turns.ts'
 import type { Position } from '../../../position.ts'
+import type { Turns } from '../../../tasks/turns.ts'
 import { ringExtent } from '../../access/attach.ts'
 import type { Consumer } from '../../types.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'

@@ -1,6 +1,6 @@
 import type { CodecError } from '../../../errors.ts'
-import type { Verdict } from '../../../jobs/scheduler.ts'
 import type { Position } from '../../../position.ts'
+import type { Verdict } from '../../../tasks/scheduler.ts'
 import type { RingEntry } from '../entry.ts'
 import type { CurrentJob } from './current-job.ts'
 

@@ -1,8 +1,8 @@
 import type { BlockDevice } from '../../../block/device.ts'
-import type { BackoffOptions } from '../../../jobs/backoff.ts'
-import type { HandlerVerdict } from '../../../jobs/handler-verdict.ts'
 import type { Position } from '../../../position.ts'
+import type { BackoffOptions } from '../../../tasks/backoff.ts'
 import type { RingRole } from '../../types.ts'
+import type { HandlerVerdict } from './handler-verdict.ts'
 
 /** An item that is being handled. */
 export interface Job {

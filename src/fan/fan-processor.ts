@@ -1,17 +1,17 @@
 import { systemClock } from '../clock.ts'
-import { Turns } from '../jobs/turns.ts'
 import { UNNAMED } from '../ring/names.ts'
-import { NOTHING_DONE, process } from '../ring/queue/handling/process.ts'
-import { processSettings } from '../ring/queue/handling/process-settings.ts'
-import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/handling/types.ts'
+import { NOTHING_DONE, process } from '../ring/queue/process/process.ts'
+import { processSettings } from '../ring/queue/process/process-settings.ts'
+import type { Handler, ProcessOptions, ProcessSummary } from '../ring/queue/process/types.ts'
 import { insideOf, type RingReader } from '../ring/queue/reader.ts'
+import { Turns } from '../tasks/turns.ts'
 import { onAbort } from '../util/abort.ts'
 
 /** Called when the items of a ring can no longer be handled, also because its reader was closed. */
 type OnFailed<Out> = (error: unknown, reader: RingReader<Out>) => void
 
 /** A ring whose items are handled. */
-interface Worked {
+interface HandledRing {
   readonly stop: AbortController
   readonly ended: Promise<void>
 }
@@ -20,13 +20,13 @@ interface Worked {
  * Has the items of many rings handled: each ring by a call of `process` of its own, so that its items are settled and ordered as ever, and
  * all with the turns of one.
  */
-export class Work<Out> {
+export class FanProcessor<Out> {
   readonly #handler: Handler<Out>
   readonly #options: ProcessOptions<Out>
   readonly #onFailed: OnFailed<Out>
   readonly #turns: Turns
   readonly #maxHeldBytes: number
-  readonly #rings = new Map<RingReader<Out>, Worked>()
+  readonly #rings = new Map<RingReader<Out>, HandledRing>()
   readonly #stop = new AbortController()
   #failure: { readonly error: unknown } | undefined
   #summary: ProcessSummary = NOTHING_DONE
@@ -68,7 +68,7 @@ export class Work<Out> {
       (summary) => this.#count(summary),
       (error: unknown) => this.#fail(error, reader),
     )
-    const worked: Worked = { stop, ended: ended.then(() => this.#ringEnded(reader, worked)) }
+    const worked: HandledRing = { stop, ended: ended.then(() => this.#ringEnded(reader, worked)) }
     this.#rings.set(reader, worked)
   }
 
@@ -105,7 +105,7 @@ export class Work<Out> {
     return this.#summary
   }
 
-  #ringEnded(reader: RingReader<Out>, worked: Worked): void {
+  #ringEnded(reader: RingReader<Out>, worked: HandledRing): void {
     // The callback may have added the ring again.
     if (this.#rings.get(reader) === worked) this.#rings.delete(reader)
     this.#running--

@@ -1,15 +1,15 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { systemClock } from '../../clock.ts'
-import { backoffAfter } from '../../jobs/backoff.ts'
-import { isWorkError } from '../../jobs/errors.ts'
 import {
   type Job,
   type ProcessOptions,
   WORK_CHANNEL,
   type WorkEvent,
-} from '../../ring/queue/handling/types.ts'
+} from '../../ring/queue/process/types.ts'
+import { isWorkError } from '../../ring/queue/process/work-error.ts'
 import type { RingReader } from '../../ring/queue/reader.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
+import { backoffAfter } from '../../tasks/backoff.ts'
 import { headJson } from '../../text/envelope-head.ts'
 import { safeJson } from '../../text/render.ts'
 import { CommandError, withNote } from '../errors.ts'

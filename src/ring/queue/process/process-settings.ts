@@ -1,5 +1,5 @@
 import type { Clock } from '../../../clock.ts'
-import { attemptsOf, type Backoff, backoffOf } from '../../../jobs/backoff.ts'
+import { attemptsOf, type Backoff, backoffOf } from '../../../tasks/backoff.ts'
 import { checkRange, checkWhole } from '../../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../../util/options.ts'
 import { isEncodedSink, sinkOf } from './dead-letter-ring.ts'
