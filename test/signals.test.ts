@@ -18,6 +18,7 @@ import { Journal } from '../src/journal/index.ts'
 import { collect } from '../src/metrics/index.ts'
 import { surveyRing } from '../src/metrics/survey.ts'
 import { Surveyor } from '../src/metrics/surveyor.ts'
+import { createPool, openPool } from '../src/pool/index.ts'
 import { pipeTo } from '../src/streams/web.ts'
 import {
   dumpAt,
@@ -105,13 +106,18 @@ async function newRing(): Promise<MemoryBlockDevice> {
   return device
 }
 
-/** Attaches a consumer with a lease, by a clock that goes on until that has come to something. */
+/** Attaches a consumer with a lease. */
 async function attachLeased(
   at: BlockDevice,
   lease: LeaseOptions,
   clock: FakeClock,
+  signal?: AbortSignal,
 ): Promise<Consumer> {
-  const attached = Consumer.attach(at, { lease, clock })
+  return await passing(clock, Consumer.attach(at, { lease, clock, ...(signal && { signal }) }))
+}
+
+/** What becomes of something, by a clock that goes on until then. */
+async function passing<T>(clock: FakeClock, attached: Promise<T>): Promise<T> {
   for (let settled = false; !settled; await clock.advance(1000)) {
     const settle = (): void => {
       settled = true
@@ -262,22 +268,6 @@ const calls: Readonly<
       await resumeRing(device, { signal })
     },
   },
-  'ring/lease-types.ts': {
-    'a lease that is free': async (signal) => {
-      const lease = { owner: 'here', timeoutMs: 5000, signal }
-      await (await attachLeased(await newRing(), lease, new FakeClock())).close()
-    },
-    'a lease that another host renews': async (signal) => {
-      const device = await newRing()
-      const [one, other] = [0, 1].map(() => new HookedDevice(device, { claims: false }))
-      if (one === undefined || other === undefined) return
-      const clock = new FakeClock()
-      const fence = async (): Promise<void> => undefined
-      const holder = await attachLeased(other, { owner: 'there', timeoutMs: 5000, fence }, clock)
-      await refused(attachLeased(one, { owner: 'here', timeoutMs: 5000, fence, signal }, clock))
-      await holder.close()
-    },
-  },
   'fan/repartition.ts': {
     repartition: async (signal) =>
       repartition([await newRing()], [await newRing()], () => 'key', { signal }),
@@ -306,7 +296,33 @@ const calls: Readonly<
     },
     'Consumer.attach': async (signal) =>
       (await Consumer.attach(await newRing(), { signal })).close(),
+    'Consumer.attach, with a lease that is free': async (signal) => {
+      const lease = { owner: 'here', timeoutMs: 5000 }
+      await (await attachLeased(await newRing(), lease, new FakeClock(), signal)).close()
+    },
+    'Consumer.attach, with a lease that another host renews': async (signal) => {
+      const device = await newRing()
+      const [one, other] = [0, 1].map(() => new HookedDevice(device, { claims: false }))
+      if (one === undefined || other === undefined) return
+      const clock = new FakeClock()
+      const fence = async (): Promise<void> => undefined
+      const holder = await attachLeased(other, { owner: 'there', timeoutMs: 5000, fence }, clock)
+      const lease = { owner: 'here', timeoutMs: 5000, fence }
+      await refused(attachLeased(one, lease, clock, signal))
+      await holder.close()
+    },
     inspectRing: async (signal) => inspectRing(await newRing(), { signal }),
+  },
+  'pool/types.ts': {
+    'Pool.add and Pool.remove, with a lease': async (signal) => {
+      const device = new MemoryBlockDevice({ sizeSectors: 16_384 })
+      await createPool(device)
+      const clock = new FakeClock()
+      const lease = { owner: 'here', timeoutMs: 5000 }
+      const pool = await openPool(device, { lease, clock, signal })
+      await passing(clock, pool.add('ring', { sizeBytes: 1 << 20 }))
+      await passing(clock, pool.remove('ring'))
+    },
   },
   'ring/format2/log/consumer-log.ts': {
     'inspectRing.items': async (signal) => {

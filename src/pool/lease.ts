@@ -6,8 +6,7 @@ import { DIRECTORY_LEASE, POOL_UNIT } from '../ring/format2/disk/directory.ts'
 import { LeasedBlockDevice } from '../ring/format2/lease/leased-device.ts'
 import { checkFree } from '../ring/format2/lease/leased-role.ts'
 import { type LeasePlace, LeaseStore } from '../ring/format2/lease/store.ts'
-import { takeLease } from '../ring/format2/lease/take.ts'
-import type { LeaseOptions } from '../ring/lease-types.ts'
+import { type LeaseRequest, takeLease } from '../ring/format2/lease/take.ts'
 import type { PoolDirectory } from './directory.ts'
 
 export { freeLease } from '../ring/format2/lease/free.ts'
@@ -30,7 +29,7 @@ export async function directoryLease(directory: PoolDirectory, clock: Clock): Pr
 export async function whileLeased<T>(
   directory: PoolDirectory,
   clock: Clock,
-  options: LeaseOptions | undefined,
+  options: LeaseRequest | undefined,
   change: (device: BlockDevice) => Promise<T>,
 ): Promise<T> {
   const store = await directoryLease(directory, clock)
@@ -63,7 +62,7 @@ export async function leasesOn(device: BlockDevice): Promise<readonly LeasePlace
 export async function takeOrCheck(
   place: LeasePlace,
   clock: Clock,
-  options: LeaseOptions | undefined,
+  options: LeaseRequest | undefined,
 ): Promise<{ release(): Promise<void> } | undefined> {
   const store = await LeaseStore.open(place, clock)
   if (options !== undefined) return takeLease(store, clock, options)

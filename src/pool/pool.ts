@@ -42,7 +42,12 @@ const leases = new Lazy(() => import('./lease.ts'))
 /** The role on the pool's device that is held during each change. */
 const POOL_ROLE = 'pool'
 
-const POOL_KINDS: OptionKinds<PoolOptions> = { client: 'string', lease: 'object', clock: 'object' }
+const POOL_KINDS: OptionKinds<PoolOptions> = {
+  client: 'string',
+  lease: 'object',
+  signal: 'object',
+  clock: 'object',
+}
 const ADD_KINDS: OptionKinds<AddRingOptions> = { ...CREATE_KINDS, sizeBytes: 'number' }
 const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
 
@@ -147,9 +152,9 @@ export class Pool {
    */
   async remove(name: string, options: RemoveRingOptions = {}): Promise<void> {
     checkOptions('Pool.remove', options, REMOVE_KINDS)
-    const { client = UNNAMED, lease } = this.#options
+    const { client = UNNAMED, lease, signal } = this.#options
     const who = { device: this.device.name, name, client, clock: this.#clock }
-    const remover = { ...who, ...(lease && { lease }), ...options }
+    const remover = { ...who, ...(lease && { lease }), ...(signal && { signal }), ...options }
     await this.#change(async (device, directory) => {
       const entry = this.#find(directory, name)
       await using ring = await PoolRingDevice.open(this.#directory, entry)
@@ -218,13 +223,14 @@ export class Pool {
   #change<T>(change: (device: BlockDevice, now: Directory) => Promise<T>): Promise<T> {
     return this.#serial.run(async () => {
       this.#checkUsable()
-      const { client = UNNAMED, lease } = this.#options
+      const { client = UNNAMED, lease, signal } = this.#options
+      const request = lease && { ...lease, signal }
       const claim = this.device.capabilities.claim
         ? await inTurn(() => this.#claim(client), { clock: this.#clock })
         : undefined
       try {
         const { whileLeased } = leases.value ?? (await leases.load())
-        return await whileLeased(this.#directory, this.#clock, lease, async (device) =>
+        return await whileLeased(this.#directory, this.#clock, request, async (device) =>
           change(device, await this.#directory.settle(device)),
         )
       } finally {

@@ -4,24 +4,22 @@ import { isRingError } from '../errors.ts'
 import { inspectRing } from '../ring/access/attach.ts'
 import { Disk } from '../ring/format2/disk/disk.ts'
 import { takeRole } from '../ring/format2/take-role.ts'
-import type { LeaseOptions } from '../ring/lease-types.ts'
 import { detectFormat } from '../ring/shared/detect.ts'
 import { keyOf } from '../ring/shared/key.ts'
 import { Lazy } from '../util/lazy.ts'
 import { notEmpty } from './errors.ts'
 import { type PoolRingDevice, ROLES_OF_RING } from './ring-device.ts'
-import type { RemoveRingOptions } from './types.ts'
+import type { PoolOptions, RemoveRingOptions } from './types.ts'
 
 const leases = new Lazy(() => import('./lease.ts'))
 
 /** The client that removes a ring, and its options. */
-interface Remover extends RemoveRingOptions {
+interface Remover extends RemoveRingOptions, Pick<PoolOptions, 'lease' | 'signal'> {
   /** The name of the pool's device, and of the ring. */
   readonly device: string
   readonly name: string
   readonly client: string
   readonly clock: Clock
-  readonly lease?: LeaseOptions
 }
 
 /**
@@ -32,7 +30,7 @@ interface Remover extends RemoveRingOptions {
  */
 export async function takeRing(ring: PoolRingDevice, remover: Remover): Promise<AsyncDisposable> {
   const taken: { release(): Promise<void> }[] = []
-  const giveBack = async (): Promise<void> => {
+  const release = async (): Promise<void> => {
     for (const role of taken.reverse()) await role.release()
   }
   try {
@@ -42,27 +40,35 @@ export async function takeRing(ring: PoolRingDevice, remover: Remover): Promise<
     if (!isIdentified) {
       const { leasesOn, takeOrCheck } = leases.value ?? (await leases.load())
       for (const place of await leasesOn(ring)) {
-        const lease = await takeOrCheck(place, remover.clock, remover.lease)
-        if (lease !== undefined) taken.push(lease)
+        const { lease, signal } = remover
+        const request = lease && { ...lease, signal }
+        const taking = await takeOrCheck(place, remover.clock, request)
+        if (taking !== undefined) taken.push(taking)
       }
     }
     // An item may have come before the roles were taken.
     await checkEmpty(ring, remover)
   } catch (error) {
-    await giveBack()
+    await release()
     throw error
   }
-  return { [Symbol.asyncDispose]: giveBack }
+  return { [Symbol.asyncDispose]: release }
 }
 
 async function take(
   ring: PoolRingDevice,
   role: (typeof ROLES_OF_RING)[number],
-  { client, clock, lease }: Remover,
+  { client, clock, lease, signal }: Remover,
   isIdentified: boolean,
 ): Promise<Pick<BlockClaim, 'release'>> {
   if (isIdentified && (role === 'producer' || role === 'consumer')) {
-    const options = { queue: 'pool', client, clock, ...(lease && { lease }) }
+    const options = {
+      queue: 'pool',
+      client,
+      clock,
+      ...(lease && { lease }),
+      ...(signal && { signal }),
+    }
     return (await takeRole(ring, role, options)).claimed
   }
   if (!ring.capabilities.claim) return { release: async () => undefined }

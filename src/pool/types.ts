@@ -21,6 +21,8 @@ export interface PoolOptions {
    * same time. Taking a lease takes 2.5 s. Default: no lease.
    */
   readonly lease?: LeaseOptions
+  /** Ends the wait for a lease, with the signal's reason. */
+  readonly signal?: AbortSignal
   /** Default: the machine's clock. */
   readonly clock?: Clock
 }

@@ -70,6 +70,4 @@ export interface LeaseOptions {
   readonly reclaim?: boolean
   /** Called when a holder is watched, which takes up to `ms` milliseconds. */
   readonly onWatch?: (holder: LeaseRecord, ms: number) => void
-  /** Stops the waiting. */
-  readonly signal?: AbortSignal
 }

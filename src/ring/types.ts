@@ -27,7 +27,7 @@ export interface AttachOptions {
   readonly client?: string
   /** Default: the machine's clock. */
   readonly clock?: Clock
-  /** Ends attaching between two reads, and the wait for a lease, with the signal's reason. */
+  /** Ends attaching between two reads, and the wait for a lease or, as a writer is opened, for a suspended ring; with the signal's reason. */
   readonly signal?: AbortSignal
   /**
    * How long a role may rely on its last refresh, in milliseconds. It bounds how late a producer that is pushing notices a suspend

@@ -106,7 +106,7 @@ async function run(flags: Flags, path: string): Promise<void> {
   const open = openerOf(flags)
   const form = flags.json === true ? 'json' : framesOrLines(flags.frames, output)
   const { signal } = stop
-  const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags, signal), signal }
+  const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags), signal }
   await using ring = await openDevice(path, 'read-write', flags)
   await checkLeasable(ring, options)
   await using consumer = await Consumer.attach(ring, options)

@@ -44,7 +44,7 @@ export const produce: Command<CommandContext> = buildCommand({
 
 async function run(flags: Flags, path: string): Promise<void> {
   using stop = stopSignals()
-  const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags, stop.signal) }
+  const options = { ...namesOf(flags), ...limitOf(flags), ...leaseOf(flags) }
   await using ring = await openDevice(path, 'read-write', flags)
   await checkLeasable(ring, options)
   await pushStandardInput(ring, options, flags, stop.signal)

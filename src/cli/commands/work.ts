@@ -56,6 +56,6 @@ async function run(flags: Flags, ...args: readonly string[]): Promise<void> {
   await runWork({
     ...{ usage: USAGE, flags, args, concurrency: flags.concurrency ?? 1 },
     open: (path) => openDevice(path, 'read-write', flags),
-    attach: (signal) => ({ ...namesOf(flags), ...leaseOf(flags, signal) }),
+    attach: { ...namesOf(flags), ...leaseOf(flags) },
   })
 }

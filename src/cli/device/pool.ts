@@ -20,7 +20,7 @@ export async function openPoolOf(
   signal: AbortSignal,
 ): Promise<OpenedPool> {
   const { client } = namesOf(flags)
-  const options = { ...(client !== undefined && { client }), ...leaseOf(flags, signal) }
+  const options = { ...(client !== undefined && { client }), ...leaseOf(flags), signal }
   const device = await openWhole(path, mode, flags)
   try {
     const pool = await openPool(device, options)

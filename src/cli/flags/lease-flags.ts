@@ -59,7 +59,7 @@ export const leaseFlags: FlagParametersForType<LeaseFlags> = {
  * The lease option for the library, if the flags ask for one. Waits are reported on standard error.
  * @throws {CommandError} the flags contradict each other, or the fence's command does not exist
  */
-export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly lease?: LeaseOptions } {
+export function leaseOf(flags: LeaseFlags): { readonly lease?: LeaseOptions } {
   const { lease: owner, leaseTimeout: timeoutMs, fence, unfenced, reclaim } = flags
   if (owner === undefined) {
     if ([timeoutMs, fence, unfenced, reclaim].every((flag) => flag === undefined)) return {}
@@ -67,7 +67,6 @@ export function leaseOf(flags: LeaseFlags, signal: AbortSignal): { readonly leas
   }
   const lease: LeaseOptions = {
     owner,
-    signal,
     onWatch: (holder, ms) => tellWatch(holder, ms, fence !== undefined),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(fence !== undefined && { fence: fenceOf(fence) }),

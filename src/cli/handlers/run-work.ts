@@ -122,9 +122,7 @@ export interface WorkOptions {
   readonly args: readonly string[]
   open(path: string, signal: AbortSignal): Promise<BlockDevice & AsyncDisposable>
   /** How the consumer's role is taken. */
-  readonly attach: (
-    signal: AbortSignal,
-  ) => Pick<ReaderOptions<Delivery>, 'queue' | 'client' | 'lease'>
+  readonly attach: Pick<ReaderOptions<Delivery>, 'queue' | 'client' | 'lease'>
   /** Refuses a ring that is not fit for it. */
   readonly check?: (reader: RingReader<Delivery>) => void
   readonly concurrency: number
@@ -143,7 +141,7 @@ export async function runWork(options: WorkOptions): Promise<void> {
   const { signal } = stop
   await using ring = await options.open(device, signal)
   await using letters = await openDeadLetters(flags.deadLetter, device, flags, signal)
-  const attaching = { ...options.attach(signal), ...limitOf(flags), signal }
+  const attaching = { ...options.attach, ...limitOf(flags), signal }
   await checkLeasable(ring, attaching)
   const within = flags.asArgument === true ? asArgument(rest) : onStandardInput
   const codec = flags.envelope === true ? inEnvelope(within) : within

@@ -1,7 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { PermittedBlockDevice } from '../../block/wrap/permitted.ts'
 import { RingError } from '../../errors.ts'
-import { firstAborted } from '../../util/abort.ts'
 import { Lazy } from '../../util/lazy.ts'
 import type { Role } from '../roles.ts'
 import { type Claimed, claimRole } from '../shared/claim-role.ts'
@@ -26,18 +25,13 @@ export async function takeRole(
   options: AttachOptions,
   onRequest?: (request: string) => Promise<string>,
 ): Promise<TakenRole> {
-  const wanted = options.lease
+  const { lease, signal } = options
   const claimed = untilReleased(await claimRole(device, role, options, onRequest))
   try {
     const taken = { claimed, disk: await Disk.open(claimed.device, claimed.names) }
-    if (wanted !== undefined) {
+    if (lease !== undefined) {
       const { leaseRole } = leases.value ?? (await leases.load())
-      const { signal, end } = firstAborted(wanted.signal, options.signal)
-      try {
-        return await leaseRole(taken, role, { ...wanted, signal })
-      } finally {
-        end()
-      }
+      return await leaseRole(taken, role, { ...lease, signal })
     }
     const block = await readLeaseOf(taken.disk, role)
     if (!isBlank(block)) {

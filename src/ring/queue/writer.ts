@@ -48,8 +48,6 @@ export interface WriterOptions<In> extends AttachOptions, WaitOptions {
    * with its error.
    */
   readonly onBlocked?: () => void
-  /** Ends the waiting for a suspended ring. */
-  readonly signal?: AbortSignal
 }
 
 /** What `tryPush` returns. */

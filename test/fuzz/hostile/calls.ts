@@ -81,7 +81,7 @@ export async function consume(
   options: { readonly lease?: boolean; readonly advances?: boolean } = {},
 ): Promise<Consumed> {
   const { signal } = device
-  const lease = options.lease === true ? { lease: { ...LEASE, signal } } : {}
+  const lease = options.lease === true ? { lease: LEASE } : {}
   const attaching = { clock, refreshIntervalMs: 0, signal, ...lease }
   const consumer = await Consumer.attach(device, attaching)
   const came: Consumed = { items: 0, bytes: 0, damaged: 0, missed: 0, large: 0, done: false }
@@ -134,7 +134,7 @@ async function popOrStep(
 /** Attaches, and pushes a few. */
 async function produce({ device }: Calling, leased: boolean): Promise<string> {
   const { signal } = device
-  const lease = leased ? { lease: { ...LEASE, signal } } : {}
+  const lease = leased ? { lease: LEASE } : {}
   const attached = await Producer.attach(device, { clock, refreshIntervalMs: 0, signal, ...lease })
   if (attached.status === 'suspended') return 'suspended'
   const { producer } = attached

@@ -246,8 +246,8 @@ describe('a role that is leased', () => {
     await attach(one, clock, { owner: 'one' })
     hang(one)
     const stop = new AbortController()
-    const lease = { owner: 'two', unfenced: true, signal: stop.signal }
-    const taking = Producer.attach(two, { clock, lease })
+    const lease = { owner: 'two', unfenced: true }
+    const taking = Producer.attach(two, { clock, lease, signal: stop.signal })
     taking.catch(() => undefined)
     await clock.advance(1000)
     stop.abort(new Error('enough'))

@@ -43,7 +43,7 @@ async function runJournal(flags: Flags, ...args: readonly string[]): Promise<voi
   await runWork({
     ...{ usage: USAGE, flags, args, concurrency: 1, inOrder: true },
     open: (path, signal) => openJournal(path, flags, signal),
-    attach: () => journalNames(flags),
+    attach: journalNames(flags),
     check: ({ consumer }) => checkKeeps(consumer),
   })
 }

@@ -1,11 +1,10 @@
-import type { LeaseOptions } from '../../lease-types.ts'
 import type { Role } from '../../roles.ts'
 import type { Claimed } from '../../shared/claim-role.ts'
 import { Disk } from '../disk/disk.ts'
 import { breakCommand, leaseDamaged, leasedBy } from './errors.ts'
 import { LeasedBlockDevice } from './leased-device.ts'
 import { LeaseStore, leaseOfRing } from './store.ts'
-import { takeLease } from './take.ts'
+import { type LeaseRequest, takeLease } from './take.ts'
 
 export { checkLeaseOptions } from './options.ts'
 
@@ -52,7 +51,7 @@ export async function checkFree(store: LeaseStore, block?: Uint8Array): Promise<
 export async function leaseRole(
   { claimed, disk: unleased }: TakenRole,
   role: Role,
-  options: LeaseOptions,
+  options: LeaseRequest,
 ): Promise<TakenRole> {
   const store = await LeaseStore.open(leaseOfRing(unleased, role), claimed.clock)
   const lease = await takeLease(store, claimed.clock, options)

@@ -10,7 +10,6 @@ const LEASE_KINDS: OptionKinds<LeaseOptions> = {
   unfenced: 'boolean',
   reclaim: 'boolean',
   onWatch: 'function',
-  signal: 'object',
 }
 
 /**

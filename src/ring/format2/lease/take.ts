@@ -15,6 +15,12 @@ import {
   WATCHED_PART,
 } from './time.ts'
 
+/** How a lease is taken. */
+export interface LeaseRequest extends LeaseOptions {
+  /** Ends the wait for a holder. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Takes a role's lease. That takes 2.5 s if it is free; if another host holds it, as long as it takes to see whether that host
  * is still running, and to fence it.
@@ -24,7 +30,7 @@ import {
 export async function takeLease(
   store: LeaseStore,
   clock: Clock,
-  options: LeaseOptions,
+  options: LeaseRequest,
 ): Promise<Lease> {
   const { owner, timeoutMs = TIMEOUT_MS.default, signal } = options
   const seen = sound(store, await store.read())
@@ -85,7 +91,7 @@ async function outlast(
   store: LeaseStore,
   clock: Clock,
   holder: LeaseRecord,
-  { fence, unfenced = false, onWatch, signal }: LeaseOptions,
+  { fence, unfenced = false, onWatch, signal }: LeaseRequest,
   own: boolean,
 ): Promise<void> {
   if (fence === undefined && !unfenced && !own) {
