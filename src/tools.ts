@@ -6,6 +6,14 @@
 export { inspectRing } from './ring/access/attach.ts'
 export { type RingHolders, whoHolds } from './ring/access/holders.ts'
 export { breakLease, type RingLeases, readLeases } from './ring/access/lease.ts'
+export type {
+  Followed,
+  FollowOptions,
+  InspectOptions,
+  RingFollower,
+  RingInspection,
+  RingStats,
+} from './ring/inspection.ts'
 export type { LeaseState, UnreadableLease } from './ring/lease-types.ts'
 export { dumpAt, repairRing, verifyRing } from './ring/maintenance/index.ts'
 export { type Migrated, type MigrateOptions, migrateRing } from './ring/maintenance/migrate.ts'
@@ -19,12 +27,4 @@ export type {
   VerifyOptions,
 } from './ring/report/finding.ts'
 export type { RepairAction, RepairOptions, RepairReport } from './ring/report/repair.ts'
-export type {
-  ByteRange,
-  Followed,
-  FollowOptions,
-  InspectOptions,
-  RingFollower,
-  RingInspection,
-  RingStats,
-} from './ring/types.ts'
+export type { ByteRange } from './ring/types.ts'

@@ -17,6 +17,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   NBD: ['block/nbd/'],
   'words of a ring': [
     'ring/types',
+    'ring/inspection',
     'ring/names',
     'ring/roles',
     'ring/format',

@@ -311,6 +311,8 @@ const calls: Readonly<
       await refused(attachLeased(one, lease, clock, signal))
       await holder.close()
     },
+  },
+  'ring/inspection.ts': {
     inspectRing: async (signal) => inspectRing(await newRing(), { signal }),
   },
   'pool/types.ts': {

@@ -2,7 +2,7 @@ import type { BlockDevice } from '../block/device.ts'
 import { inspectRing } from '../ring/access/attach.ts'
 import { type RingHolders, whoHolds } from '../ring/access/holders.ts'
 import { type RingLeases, readLeases } from '../ring/access/lease.ts'
-import type { RingInspection } from '../ring/types.ts'
+import type { RingInspection } from '../ring/inspection.ts'
 
 /** What can be known of a ring without taking a role. */
 export interface RingSurvey {

@@ -1,7 +1,8 @@
 import type { BlockHolder } from '../block/device.ts'
+import type { RingStats } from '../ring/inspection.ts'
 import type { LeaseState } from '../ring/lease-types.ts'
 import { fillOf, oldestAgeOf } from '../ring/report/fill-and-age.ts'
-import type { ByteRange, RingStats } from '../ring/types.ts'
+import type { ByteRange } from '../ring/types.ts'
 
 // What is seen of a ring at one time. It is sent to the page as JSON, so it has no big integers and no functions.
 

@@ -1,13 +1,12 @@
 import type { BlockDevice, BlockInfo } from '../block/device.ts'
 import type { Position } from '../position.ts'
+import type { InspectOptions, RingInspection } from './inspection.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
   Consumer,
   ConsumerOptions,
   CreateOptions,
-  InspectOptions,
-  RingInspection,
 } from './types.ts'
 
 /** A device, or the size of one that is still to be made. */

@@ -1,8 +1,8 @@
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { parseSize } from '../../src/cli/flags/size.ts'
 import { inspectRing, Producer } from '../../src/ring/access/attach.ts'
+import type { RingInspection } from '../../src/ring/inspection.ts'
 import { formatPosition } from '../../src/ring/shared/position-text.ts'
-import type { RingInspection } from '../../src/ring/types.ts'
 import { FORMAT } from '../helpers/format.ts'
 import { SMALL, sectorsFor } from '../helpers/ring.ts'
 

@@ -1,8 +1,8 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { inspectRing, Producer } from '../../ring/access/attach.ts'
+import type { RingInspection } from '../../ring/inspection.ts'
 import { type Migrated, migrateRing } from '../../ring/maintenance/migrate.ts'
-import type { RingInspection } from '../../ring/types.ts'
 import { counted, grouped, safeJson, safeText } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'
 import {

@@ -1,6 +1,7 @@
 import type { Position } from '../../position.ts'
+import type { RingInspection } from '../../ring/inspection.ts'
 import { formatPosition, itemNumber } from '../../ring/shared/position-text.ts'
-import type { PoppedItem, RingInspection } from '../../ring/types.ts'
+import type { PoppedItem } from '../../ring/types.ts'
 import { CommandError, EXIT, emptyNow } from '../errors.ts'
 
 /** Which item is looked for, by the position that it ends at or by its number; without either, the next one. */

@@ -1,5 +1,6 @@
 import { isRingError } from '../../errors.ts'
-import type { PoppedItem, RingInspection } from '../../ring/types.ts'
+import type { RingInspection } from '../../ring/inspection.ts'
+import type { PoppedItem } from '../../ring/types.ts'
 import { CommandError, EXIT } from '../errors.ts'
 
 /** The last items are in memory before the first of them is printed: so much at most, unless it is a single one. */

@@ -1,6 +1,7 @@
 import type { FlagParametersForType } from '@stricli/core'
 import { BLOCK_SIZES } from '../../ring/format2/disk/layout.ts'
-import type { CreateOptions, RingInspection } from '../../ring/types.ts'
+import type { RingInspection } from '../../ring/inspection.ts'
+import type { CreateOptions } from '../../ring/types.ts'
 import { usageError } from '../errors.ts'
 import { parseSize } from './size.ts'
 

@@ -1,5 +1,5 @@
+import type { RingInspection } from '../../ring/inspection.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
-import type { RingInspection } from '../../ring/types.ts'
 
 type Shown<Side> = Omit<Side, 'position'> & { readonly position: string }
 

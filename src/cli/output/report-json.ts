@@ -1,5 +1,5 @@
+import type { RingInspection } from '../../ring/inspection.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
-import type { RingInspection } from '../../ring/types.ts'
 import { safeJson } from '../../text/render.ts'
 import type { Circumstances } from '../device/next-steps.ts'
 import { asCommandError } from '../errors.ts'

@@ -1,7 +1,7 @@
 import type { BlockHolder } from '../../block/device.ts'
+import type { RingInspection } from '../../ring/inspection.ts'
 import { cannotRead } from '../../ring/report/unreadable.ts'
 import { formatPosition } from '../../ring/shared/position-text.ts'
-import type { RingInspection } from '../../ring/types.ts'
 import { describeLease } from '../../text/lease.ts'
 import { counted, grouped, percent, safeText } from '../../text/render.ts'
 import { type NextStep, nextSteps } from '../device/next-steps.ts'

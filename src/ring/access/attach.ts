@@ -4,6 +4,7 @@ import { isRingError } from '../../errors.ts'
 import { Lazy } from '../../util/lazy.ts'
 import type { Extent, Format } from '../format.ts'
 import { format2 } from '../format2/index.ts'
+import type { InspectOptions, RingInspection } from '../inspection.ts'
 import type { LeaseOptions } from '../lease-types.ts'
 import { checkAttachOptions } from '../shared/attach-options.ts'
 import { detectFormat } from '../shared/detect.ts'
@@ -100,8 +101,8 @@ export const Consumer: {
  */
 export async function inspectRing(
   device: BlockDevice,
-  options: types.InspectOptions = {},
-): Promise<types.RingInspection> {
+  options: InspectOptions = {},
+): Promise<RingInspection> {
   if (options.salvage !== true) {
     const format = await formatNumbered(await detectFormat(device))
     return await format.inspect(device, options)
@@ -134,7 +135,7 @@ export async function ringExtent(
 /** The readable items; then the error of the unreadable ones, so that a caller does not mistake the readable items for all. */
 async function* itemsOf(
   readable: SalvageBlockDevice,
-  state: types.RingInspection,
+  state: RingInspection,
 ): AsyncGenerator<types.PoppedItem> {
   try {
     yield* state.items()

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
+import type { RingInspection } from '../inspection.ts'
 import { type DumpOptions, decodeFields, type FieldSpec, type Structure } from '../report/dump.ts'
-import type { RingInspection } from '../types.ts'
 import { inspect } from './inspect.ts'
 import { DATA_SECTOR, MAGIC_SECTOR, makeLayout, PRODUCER_SECTOR, recordBytes } from './layout.ts'
 import { HEADER_BYTES, MAGIC } from './magic.ts'

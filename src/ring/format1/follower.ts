@@ -1,7 +1,7 @@
 import { isRingError } from '../../errors.ts'
+import type { Followed, FollowOptions, RingFollower } from '../inspection.ts'
 import { parsePosition } from '../shared/position-text.ts'
 import { popBounds } from '../shared/single-item.ts'
-import type { Followed, FollowOptions, RingFollower } from '../types.ts'
 import type { Control } from './control.ts'
 import { RecordReader } from './reader.ts'
 

@@ -5,10 +5,11 @@ import type { Position } from '../../position.ts'
 import { Consumer, inspectRing } from '../access/attach.ts'
 import { whoHolds } from '../access/holders.ts'
 import { recordBytes } from '../format1/layout.ts'
+import type { RingInspection } from '../inspection.ts'
 import { RingWriter } from '../queue/writer.ts'
 import { stepOver } from '../shared/damage.ts'
 import { totalBytes } from '../shared/item-limits.ts'
-import type { PopManyOptions, RingInspection } from '../types.ts'
+import type { PopManyOptions } from '../types.ts'
 import { keepTime, popTimed, type TimedItems } from './item-times.ts'
 
 /** The queue's name in the new ring's producer slot during and after the migration. */

@@ -1,4 +1,4 @@
-import type { RingStats } from '../types.ts'
+import type { RingStats } from '../inspection.ts'
 
 /** A ring this full is worth a look: one whose consumer keeps up hardly ever is. */
 export const NEARLY_FULL = 0.9

@@ -1,6 +1,7 @@
 import type { Position } from '../../../position.ts'
+import type { Followed, FollowOptions, RingFollower } from '../../inspection.ts'
 import { popBounds } from '../../shared/single-item.ts'
-import type { Followed, FollowOptions, PoppedItem, RingFollower } from '../../types.ts'
+import type { PoppedItem } from '../../types.ts'
 import { batchEnd } from '../disk/batch.ts'
 import { type Cursor, cursorAt, itemsBefore } from '../disk/cursor.ts'
 import type { Disk } from '../disk/disk.ts'

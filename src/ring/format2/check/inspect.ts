@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../../block/device.ts'
 import type { Position } from '../../../position.ts'
-import type { InspectOptions, PoppedItem, RingInspection } from '../../types.ts'
+import type { InspectOptions, RingInspection } from '../../inspection.ts'
+import type { PoppedItem } from '../../types.ts'
 import { formatUuid } from '../disk/block.ts'
 import { itemsBefore } from '../disk/cursor.ts'
 import { Disk } from '../disk/disk.ts'

@@ -1,4 +1,4 @@
-import type { RingStats } from '../../types.ts'
+import type { RingStats } from '../../inspection.ts'
 import { itemsBefore } from '../disk/cursor.ts'
 import type { LogPosition } from '../disk/log-position.ts'
 import { firstCursor, type Roles } from './state.ts'
