@@ -5,16 +5,15 @@ import { bytes } from '../../codec/bytes.ts'
 import { type Codec, encodeItem, encodeItems } from '../../codec/codec.ts'
 import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
-import { untilAborted } from '../../util/abort.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
-import { Serial } from '../../util/serial.ts'
 import { checkLease, Producer } from '../access/attach.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import { UNNAMED } from '../names.ts'
 import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems } from '../shared/own-items.ts'
 import type { AttachOptions, NewRingOptions, PushManyResult } from '../types.ts'
+import { Arrivals } from './arrivals.ts'
 import { createMissing } from './create-missing.ts'
 import { publishWriterEvent, type WriterEvent, writerEvents } from './events.ts'
 import { ATTACH_KINDS } from './options.ts'
@@ -123,8 +122,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   readonly #waiter: Waiter
   readonly #queue: PushQueue
   readonly #memory: ItemMemory
-  readonly #arriving = new Serial()
-  #arrivals = 0
+  readonly #arrivals: Arrivals
   #pumping: Promise<void> | undefined
   readonly #clock: Clock
   readonly #closing = new AbortController()
@@ -152,6 +150,9 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
         clock: this.#clock,
         onOverloaded: (items) => publishWriterEvent(producer, { event: 'overloaded', items }),
       },
+    )
+    this.#arrivals = new Arrivals(this.#closing.signal, (items, signal) =>
+      this.#enqueue(items, signal),
     )
     this.#onBlocked = options.onBlocked ?? (() => undefined)
     const { idleRefreshIntervalMs = IDLE_REFRESH_MS } = options
@@ -248,10 +249,10 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     try {
       signal?.throwIfAborted()
       const encoded = encodeItems(this.#codec, items, this.#keep)
-      if (!(encoded instanceof Promise) && this.#arrivals === 0) {
+      if (!(encoded instanceof Promise) && !this.#arrivals.any) {
         return this.#enqueue(encoded, signal)
       }
-      return this.#pushLater(Promise.resolve(encoded), signal)
+      return this.#arrivals.push(Promise.resolve(encoded), signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -287,7 +288,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   async tryPushMany(items: readonly In[]): Promise<TryPushManyResult> {
     const encoded = await encodeItems(this.#codec, items, this.#keep)
     this.#checkOpen()
-    if (!this.#queue.empty || this.#arrivals > 0) return { status: 'full' }
+    if (!this.#queue.empty || this.#arrivals.any) return { status: 'full' }
     const startedAt = this.#startedAt()
     const result = await this.producer.append(encoded)
     if (startedAt !== undefined) {
@@ -332,37 +333,11 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     encoded: Uint8Array | Promise<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<Position> {
-    if (encoded instanceof Promise || this.#arrivals > 0) {
-      return this.#pushLater(allOwn([encoded]), signal)
+    if (encoded instanceof Promise || this.#arrivals.any) {
+      return this.#arrivals.push(allOwn([encoded]), signal)
     }
     this.#checkOpen()
     return this.#pumped(this.#queue.addOne(encoded, signal))
-  }
-
-  /** A slow codec must not let later pushes overtake. */
-  async #pushLater(encoded: Promise<OwnItems>, signal: AbortSignal | undefined): Promise<Position> {
-    const { pushed } = await this.#arrive(encoded, signal)
-    return pushed
-  }
-
-  async #arrive(
-    encoded: Promise<OwnItems>,
-    signal: AbortSignal | undefined,
-  ): Promise<{ pushed: Promise<Position> }> {
-    // A codec may never finish; a signal, and closing, do not wait for it.
-    const awaited = untilAborted(encoded, signal, this.#closing.signal)
-    awaited.catch(() => undefined) // It is awaited below, but perhaps only later.
-    this.#arrivals++
-    try {
-      return await this.#arriving.run(
-        async () => ({
-          pushed: this.#enqueue(await awaited, signal),
-        }),
-        signal,
-      )
-    } finally {
-      this.#arrivals--
-    }
   }
 
   #enqueue(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {

@@ -1,0 +1,54 @@
+import type { Position } from '../../position.ts'
+import { untilAborted } from '../../util/abort.ts'
+import { Serial } from '../../util/serial.ts'
+import type { OwnItems } from '../shared/own-items.ts'
+
+/** Pushes whose items are still being encoded. A slow codec must not let later pushes overtake. */
+export class Arrivals {
+  readonly #inOrder = new Serial()
+  readonly #closing: AbortSignal
+  readonly #enqueue: (items: OwnItems, signal: AbortSignal | undefined) => Promise<Position>
+  #count = 0
+
+  /**
+   * @param closing aborted when the writer is closed
+   * @param enqueue queues items that are encoded
+   */
+  constructor(
+    closing: AbortSignal,
+    enqueue: (items: OwnItems, signal: AbortSignal | undefined) => Promise<Position>,
+  ) {
+    this.#closing = closing
+    this.#enqueue = enqueue
+  }
+
+  /** Whether a push that is called now has to queue here, though its items are encoded. */
+  get any(): boolean {
+    return this.#count > 0
+  }
+
+  /** Queues items once they are encoded and those of all earlier calls are queued; resolves when they are pushed. */
+  async push(encoded: Promise<OwnItems>, signal: AbortSignal | undefined): Promise<Position> {
+    const { pushed } = await this.#queued(encoded, signal)
+    return pushed
+  }
+
+  /** The next call may queue its items now, and does not wait until these are pushed. */
+  async #queued(
+    encoded: Promise<OwnItems>,
+    signal: AbortSignal | undefined,
+  ): Promise<{ pushed: Promise<Position> }> {
+    // A codec may never finish; a signal, and closing, do not wait for it.
+    const awaited = untilAborted(encoded, signal, this.#closing)
+    awaited.catch(() => undefined) // It is awaited below, but perhaps only later.
+    this.#count++
+    try {
+      return await this.#inOrder.run(
+        async () => ({ pushed: this.#enqueue(await awaited, signal) }),
+        signal,
+      )
+    } finally {
+      this.#count--
+    }
+  }
+}
