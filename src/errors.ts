@@ -23,16 +23,45 @@ export abstract class CodedError<Code extends string, Details extends object> ex
 }
 
 /**
- * The read errors that every device may throw: Mirage's `Mirage_block.error`. The union is open, like Mirage's
- * `private [> error]`: a back-end adds its own members.
+ * The codes of `BlockError` that this package's devices throw and that rings, tools and commands know. A back-end
+ * throws the one that fits; a fault of its own kind may have a code of its own, which is handled like `BLOCK_IO`.
  */
-export type BlockErrorCode = 'BLOCK_DISCONNECTED' | (string & {})
+export const BLOCK_ERROR_CODES = [
+  /** `disconnect` was called. Thrown by `BaseBlockDevice`. */
+  'BLOCK_DISCONNECTED',
+  /** The device takes no writes. Nothing was written: a ring's handle stays usable. */
+  'BLOCK_READ_ONLY',
+  /** The device cannot do this. Thrown by `BaseBlockDevice` where `capabilities` says so; see `unsupportedError`. */
+  'BLOCK_UNSUPPORTED',
+  /** Another process has the role, or the whole device; `details.holder` names it. See `claimedError`. */
+  'BLOCK_CLAIMED',
+  /** A request failed. A read may succeed later; tools read around it. After a write, what the device holds is unknown. */
+  'BLOCK_IO',
+  /** The device could not be opened. */
+  'BLOCK_OPEN',
+  /** The storage has shut this host out, most likely because another host took over. */
+  'BLOCK_FENCED',
+  /** The connection was lost before the reply came. */
+  'BLOCK_LOST',
+  /** The reply did not come in time. */
+  'BLOCK_TIMEOUT',
+  /** The server broke the protocol. */
+  'BLOCK_PROTOCOL',
+  /** The address is not one. */
+  'BLOCK_URI',
+  /** There is something already where the device should be created. */
+  'BLOCK_EXISTS',
+  /** The file was removed or replaced at its path: reopen the device. */
+  'BLOCK_REPLACED',
+  /** The device ends before the request does: it has shrunk. */
+  'BLOCK_SHORT',
+] as const
 
 /**
- * Mirage's `Mirage_block.write_error`: all of {@link BlockErrorCode}, and the refusal to write. `BLOCK_FENCED`: the
- * storage has shut this host out, most likely because another host took over; stop here.
+ * Codes of {@link BlockError}: those of {@link BLOCK_ERROR_CODES}. The union is open, like Mirage's `private [> error]`: a back-end may add
+ * codes of its own.
  */
-export type BlockWriteErrorCode = 'BLOCK_READ_ONLY' | 'BLOCK_FENCED' | BlockErrorCode
+export type BlockErrorCode = (typeof BLOCK_ERROR_CODES)[number] | (string & {})
 
 /** Where a device failed. */
 export interface BlockErrorDetails {
@@ -63,7 +92,7 @@ export interface BlockErrorDetails {
  * }
  * ```
  */
-export class BlockError<Code extends string = BlockWriteErrorCode> extends CodedError<
+export class BlockError<Code extends string = BlockErrorCode> extends CodedError<
   Code,
   BlockErrorDetails
 > {
@@ -125,7 +154,7 @@ export type RingErrorCode =
   /** The worker that held the ring for this page has ended: a push without an answer may be in the ring. Connect again. */
   | 'RING_WORKER_LOST'
 
-/** What a ring expected, what it found, and where. Positions are text of `formatPosition`; `parsePosition` parses them. */
+/** What a ring expected, what it found, and where. {@link RingErrorDetailsOf} says what the errors of a code certainly have. */
 export interface RingErrorDetails {
   /** The device's `name`. */
   readonly device?: string
@@ -133,7 +162,7 @@ export interface RingErrorDetails {
   readonly sector?: number
   /** Field in that sector, or `length` of a record. */
   readonly field?: string
-  /** Position in the ring: of a record, or after the damage. */
+  /** Position in the ring: of a record, or after the damage; as text, which `parsePosition` parses. */
   readonly position?: string
   /** Where on the device, in bytes from its start. */
   readonly offset?: number
@@ -152,6 +181,25 @@ export interface RingErrorDetails {
   readonly found?: string
 }
 
+/** What the details of some errors certainly have. */
+interface CertainDetails {
+  readonly RING_DAMAGED:
+    | 'device'
+    | 'offset'
+    | 'position'
+    | 'items'
+    | 'numbers'
+    | 'structure'
+    | 'problem'
+  readonly RING_LEASED: 'device' | 'holder'
+}
+
+/** The details of a {@link RingError} with this code. */
+export type RingErrorDetailsOf<Code extends RingErrorCode> = RingErrorDetails &
+  (Code extends keyof CertainDetails
+    ? Required<Pick<RingErrorDetails, CertainDetails[Code]>>
+    : unknown)
+
 /**
  * A ring operation failed.
  *
@@ -168,9 +216,15 @@ export interface RingErrorDetails {
  * }
  * ```
  */
-export class RingError extends CodedError<RingErrorCode, RingErrorDetails> {
+export class RingError<Code extends RingErrorCode = RingErrorCode> extends CodedError<
+  Code,
+  RingErrorDetailsOf<Code>
+> {
   override readonly name = 'RingError'
 }
+
+/** A {@link RingError} of any code: a comparison with `code` narrows its `details`. */
+export type AnyRingError = { [Code in RingErrorCode]: RingError<Code> }[RingErrorCode]
 
 /** What did not encode or decode, and how to skip it. The position is text, as in {@link RingErrorDetails}. */
 export interface CodecErrorDetails {
@@ -255,8 +309,8 @@ export function isBlockError(value: unknown): value is BlockError {
   return kindOf(value) === 'block'
 }
 
-/** Whether a value is a {@link RingError}, of this copy of the package or another. */
-export function isRingError(value: unknown): value is RingError {
+/** Whether a value is a {@link RingError}, of this copy of the package or another; comparing its `code` then narrows its `details`. */
+export function isRingError(value: unknown): value is AnyRingError {
   return kindOf(value) === 'ring'
 }
 

@@ -7,10 +7,10 @@ export type { BlockDevice } from './block/device.ts'
 export { type Clock, type SleepOptions, systemClock } from './clock.ts'
 export type { Codec } from './codec/codec.ts'
 export {
+  type AnyRingError,
   BlockError,
   type BlockErrorCode,
   type BlockErrorDetails,
-  type BlockWriteErrorCode,
   CodecError,
   type CodecErrorCode,
   type CodecErrorDetails,
@@ -22,6 +22,7 @@ export {
   RingError,
   type RingErrorCode,
   type RingErrorDetails,
+  type RingErrorDetailsOf,
 } from './errors.ts'
 export type { Position } from './position.ts'
 export { Consumer, Producer } from './ring/access/attach.ts'

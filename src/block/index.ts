@@ -4,6 +4,8 @@
  *
  * @module shared-block-ring/block
  */
+
+export { BLOCK_ERROR_CODES } from '../errors.ts'
 export { BaseBlockDevice } from './base.ts'
 export type { ClaimEvent } from './claim/events.ts'
 export {
@@ -19,7 +21,6 @@ export {
   type RequestOptions,
   type WriteOptions,
 } from './device.ts'
-export { BLOCK_ERROR_CODES } from './error-codes.ts'
 export { LocalClaims } from './local-claims.ts'
 export { MemoryBlockDevice, type MemoryBlockDeviceOptions } from './memory.ts'
 export {

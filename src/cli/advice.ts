@@ -1,7 +1,13 @@
 import { statSync } from 'node:fs'
 import { smallestSector } from '../block/file/sysfs.ts'
 import { isNbdUri } from '../block/nbd/uri.ts'
-import { type CodedError, isRingError, type RingError, type RingErrorDetails } from '../errors.ts'
+import {
+  type AnyRingError,
+  type CodedError,
+  isRingError,
+  type RingErrorDetails,
+  type RingErrorDetailsOf,
+} from '../errors.ts'
 import { isWorkError } from '../ring/queue/process/work-error.ts'
 import { BLANK, UNFINISHED } from '../ring/report/signatures.ts'
 import { counted, describeDamage } from '../text/render.ts'
@@ -43,7 +49,8 @@ function wordsFor(error: CodedError<string, object>): string {
   )
 }
 
-function ringAdvice({ code, message, details }: RingError): string {
+function ringAdvice(error: AnyRingError): string {
+  const { message, details } = error
   const { device, expected, found, field } = details
   if (field === 'pool') {
     return message.replace(
@@ -51,7 +58,7 @@ function ringAdvice({ code, message, details }: RingError): string {
       `To destroy that: sbr pool create ${device} --force`,
     )
   }
-  switch (code) {
+  switch (error.code) {
     case 'RING_NOT_INITIALISED':
       return `there is no ring on ${device}: ${contentAdvice(details)}`
     case 'RING_NOT_BLANK':
@@ -60,16 +67,13 @@ function ringAdvice({ code, message, details }: RingError): string {
         '--erase --force to overwrite all of it'
       )
     case 'RING_DAMAGED':
-      // Without a number of items it is not about what a consumer stops at.
-      return details.items === undefined
-        ? message.replace('see verifyRing', `see sbr verify ${device}`)
-        : damageAdvice(details)
+      return damageAdvice(error.details)
     case 'RING_CORRUPT':
       // Only a record of format 1 has a length that others are found by.
       return field === 'length'
         ? `${message}. In format 1 later items cannot be found, so it cannot be skipped: keep a copy of ` +
             `the device, and make a new ring: sbr create ${device} --format 1 --erase --force`
-        : message
+        : message.replace('see verifyRing', `see sbr verify ${device}`)
     case 'RING_ITEM_TOO_LARGE':
       return details.offset === undefined
         ? message
@@ -95,7 +99,7 @@ function sectorAdvice({ device = '', expected }: RingErrorDetails): string {
   return smallestSector(device) > Number(expected) ? copy : open
 }
 
-function damageAdvice(details: RingErrorDetails): string {
+function damageAdvice(details: RingErrorDetailsOf<'RING_DAMAGED'>): string {
   const { device, missed } = details
   const before =
     missed === undefined ? '' : `, and ${counted(missed, 'item')} before that overwritten`

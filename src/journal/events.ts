@@ -1,3 +1,4 @@
+import type { Position } from '../position.ts'
 import { channel, type EventDetails } from '../util/diagnostics.ts'
 import type { JournalError, Where } from './errors.ts'
 
@@ -8,7 +9,7 @@ export type JournalEvent = Where &
         /** Operations were performed, and that is on stable storage. */
         readonly event: 'performed'
         readonly operations: number
-        readonly position: bigint
+        readonly position: Position
         readonly attempt: number
         readonly mayHaveRun: boolean
         /** How long the call of `perform` took. */
@@ -20,7 +21,7 @@ export type JournalEvent = Where &
         /** What failed: the call of `perform`, or handing over a dead letter. */
         readonly what: 'perform' | 'deadLetter'
         readonly operations: number
-        readonly position: bigint
+        readonly position: Position
         readonly attempt: number
         readonly error: unknown
         readonly delayMs: number
@@ -28,7 +29,7 @@ export type JournalEvent = Where &
     | {
         /** An operation was handed to the dead letter, and skipped. */
         readonly event: 'deadLettered'
-        readonly position: bigint
+        readonly position: Position
         readonly attempts: number
         readonly error: unknown
       }

@@ -102,16 +102,16 @@ export interface RingInspection {
   /**
    * The items that waited when the ring was inspected, newest first; those acknowledged meanwhile may be left out. It reads no more than is
    * asked for, and stops at what is damaged: `items` reads from the other side.
-   * @throws {RingError} `RING_UNSUPPORTED` in format 1, whose records can only be found forward; `RING_DAMAGED`, `RING_CORRUPT`,
-   *   `RING_ITEM_TOO_LARGE`
+   * @throws {RingError} `RING_UNSUPPORTED` in format 1, whose records can only be found forward; `RING_CORRUPT`, also where damage hides
+   *   earlier items; `RING_ITEM_TOO_LARGE`
    */
   newest(): AsyncIterable<PoppedItem>
   /**
    * The items before the consumer's position that are still on the device, newest first: acknowledged, or skipped because a ring that
    * overwrites had given them up. Each is of a batch that verifies as a whole, and that the log led from to the consumer's position. It ends
    * where none does any more: mostly because a later item has overwritten it.
-   * @throws {RingError} `RING_UNSUPPORTED` in format 1, which has no checksums; `RING_DAMAGED` if the batch of the consumer's position is;
-   *   `RING_CORRUPT`, `RING_ITEM_TOO_LARGE`
+   * @throws {RingError} `RING_UNSUPPORTED` in format 1, which has no checksums; `RING_CORRUPT`, also if the batch of the consumer's position
+   *   is damaged; `RING_ITEM_TOO_LARGE`
    */
   consumed(): AsyncIterable<PoppedItem>
   /** Reads the items that were committed after this inspection, as they come, without a role. */

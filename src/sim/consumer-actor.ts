@@ -136,10 +136,10 @@ export class ConsumerActor extends HandleActor<ConsumerStep, ConsumerHandle> {
         } catch (error) {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.context.judge('the consumer', error)
-          const { items = 0, missed = 0 } = error.details
+          const { items, missed = 0, position } = error.details
           this.context.oracle.reportedDamage(items)
           damaged += items + missed
-          behind = parsePosition(error.details.position ?? '')
+          behind = parsePosition(position)
         }
       }
     } finally {

@@ -189,7 +189,7 @@ export class ReaderActor extends RoleActor<ReaderStep> {
         } catch (error) {
           if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
           this.context.judge('the reader', error)
-          const { items = 0, missed = 0, position = '' } = error.details
+          const { items, missed = 0, position } = error.details
           oracle.reportedDamage(items)
           await handle.reader.seek(parsePosition(position))
           handle.model.skip(items + missed, parsePosition(position))

@@ -1,4 +1,5 @@
 /** Turns text from a device, an input or an error into text that is safe on a terminal. Nothing else does. */
+import type { RingErrorDetailsOf } from '../errors.ts'
 import { escaped, safeText } from '../util/safe-text.ts'
 import { replaceUnsafe, replaceUnsafeInItem } from '../util/unsafe-text.ts'
 
@@ -106,15 +107,14 @@ export function spanOf(numbers: string): string {
 }
 
 /** Which items are damaged, where, and how: in the same words everywhere. */
-export function describeDamage(damage: {
-  readonly items?: number
-  readonly numbers?: { readonly first: number; readonly last: number }
-  readonly structure?: string
-  readonly offset?: number
-  readonly problem?: string
-}): string {
-  const { items = 0, numbers, structure = 'item', offset = 0, problem = 'damaged' } = damage
-  const { first, last } = numbers ?? { first: 0, last: 0 }
+export function describeDamage(
+  damage: Pick<
+    RingErrorDetailsOf<'RING_DAMAGED'>,
+    'items' | 'numbers' | 'structure' | 'offset' | 'problem'
+  >,
+): string {
+  const { items, numbers, structure, offset, problem } = damage
+  const { first, last } = numbers
   const which = first === last ? `#${first}` : `#${first} to #${last}`
   const where = `${structure} at byte ${grouped(offset)}`
   return `${counted(items, 'damaged item')} (${which}): ${where}: ${problem}`

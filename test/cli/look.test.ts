@@ -71,7 +71,7 @@ test('what is behind damage is kept with the error', async () => {
   const device = await damagedCopy(await filled(2), DATA + 2 * BLOCK + 100)
   const { items, problem } = await lastItems(await inspectRing(device), 9, false, signal)
   expect(items.map(firstOf)).toEqual([6])
-  expect(problem).toMatchObject({ code: 'RING_DAMAGED' })
+  expect(problem).toMatchObject({ code: 'RING_CORRUPT' })
 })
 
 test('an item is found by its number or position, from either end', async () => {

@@ -31,7 +31,7 @@ export async function listing(device: BlockDevice): Promise<Listing> {
       } catch (error) {
         if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
         codes.push(error.code)
-        from = parsePosition(error.details.position ?? '')
+        from = parsePosition(error.details.position)
       }
     }
   } catch (error) {

@@ -189,7 +189,7 @@ class Exercise {
       return items.length === 0 ? 'nothing' : { items }
     } catch (error) {
       if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
-      return { damage: parsePosition(error.details.position ?? '') }
+      return { damage: parsePosition(error.details.position) }
     }
   }
 

@@ -1,7 +1,7 @@
 import type { PooledBuffer } from '../../block/buffer-pool.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
-import { RingError } from '../../errors.ts'
+import { RingError, type RingErrorCode } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { isRefusal } from '../shared/base-role.ts'
 import type { Claimed } from '../shared/claim-role.ts'
@@ -491,7 +491,10 @@ export class Format2Consumer extends Format2Role implements Consumer {
 }
 
 /** Damage right after overwritten items: no item comes between that could report those. */
-function missedBefore({ code, message, details }: RingError, missed: number): RingError {
+function missedBefore<Code extends RingErrorCode>(
+  { code, message, details }: RingError<Code>,
+  missed: number,
+): RingError {
   return new RingError(code, `${message}; ${missed} items before them were overwritten`, {
     ...details,
     missed,

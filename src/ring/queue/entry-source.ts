@@ -262,7 +262,8 @@ export class EntrySource<Out> {
 
 /** The position after what a pop stopped at. */
 function afterStop(error: unknown): Position | undefined {
-  if (!isRingError(error) || error.details.position === undefined) return undefined
+  if (!isRingError(error)) return undefined
   if (error.code !== 'RING_DAMAGED' && error.code !== 'RING_ITEM_TOO_LARGE') return undefined
-  return parsePosition(error.details.position)
+  const { position } = error.details
+  return position === undefined ? undefined : parsePosition(position)
 }

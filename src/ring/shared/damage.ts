@@ -34,22 +34,18 @@ const damages = channel('shared-block-ring:damage')
  */
 export function stepOver(error: unknown): Damage {
   if (!isRingError(error)) throw error
+  if (error.code !== 'RING_DAMAGED') throw error
   const damage = damageOf(error)
-  if (damage === undefined) throw error
   damages.publish(damage)
   return { ...damage, missed: error.details.missed ?? 0 }
 }
 
 /** Publishes damage that is skipped. */
-export function publishDamage(error: RingError): void {
+export function publishDamage(error: RingError<'RING_DAMAGED'>): void {
   if (damages.hasSubscribers) damages.publish(damageOf(error))
 }
 
-/** The details of `RING_DAMAGED`; undefined of another error. */
-function damageOf({ code, details }: RingError): DamageEvent | undefined {
-  const { device = '', items, numbers, position, offset, structure = '', problem = '' } = details
-  if (code !== 'RING_DAMAGED' || items === undefined || numbers === undefined) return undefined
-  if (position === undefined || offset === undefined) return undefined
-  const after = parsePosition(position)
-  return { device, items, numbers, position: after, offset, structure, problem }
+function damageOf({ details }: RingError<'RING_DAMAGED'>): DamageEvent {
+  const { device, items, numbers, position, offset, structure, problem } = details
+  return { device, items, numbers, position: parsePosition(position), offset, structure, problem }
 }

@@ -39,7 +39,7 @@ async function delivered(device: MemoryBlockDevice): Promise<readonly (number | 
     } catch (error) {
       if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
       found.push(`${error.details.items} damaged`)
-      from = parsePosition(error.details.position ?? '')
+      from = parsePosition(error.details.position)
     }
   }
 }

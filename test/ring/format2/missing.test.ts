@@ -69,12 +69,12 @@ describe.each(['committed', 'epoch'] as const)(
         expect(popped).toHaveLength(HELD)
         const from = popped.at(-1)?.position ?? consumer.position
         const error = await consumer.popMany({ from }).catch((reason: unknown) => reason)
-        if (!isRingError(error)) throw error
-        expect(error).toMatchObject({ code: 'RING_DAMAGED', details: { items: CLAIMED_MORE } })
+        if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
+        expect(error).toMatchObject({ details: { items: CLAIMED_MORE } })
         await consumer.advance(from)
         const again = await consumer.popMany().catch((reason: unknown) => reason)
         expect(again).toMatchObject({ code: 'RING_DAMAGED', details: { items: CLAIMED_MORE } })
-        await consumer.advance(parsePosition(error.details.position ?? ''))
+        await consumer.advance(parsePosition(error.details.position))
         expect(await consumer.popMany()).toEqual([])
       }
       await using producer = await attachProducer(device)

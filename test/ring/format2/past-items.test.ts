@@ -104,7 +104,7 @@ describe('what was consumed', () => {
     await pushBatches(ring, [[item(1)], [item(2), item(3)]])
     await take(ring, 2)
     const torn = await damagedCopy(ring, DATA + BLOCK + 120)
-    expect(await seen((await inspectRing(torn)).consumed())).toEqual(['RING_DAMAGED'])
+    expect(await seen((await inspectRing(torn)).consumed())).toEqual(['RING_CORRUPT'])
   })
 
   test('is never what lies in its place without having led there', async () => {
@@ -252,7 +252,7 @@ describe('what waits, from behind', () => {
     const ring = await smallRing(16)
     await pushBatches(ring, [[item(1)], [item(2), item(3)], [item(4)]])
     const torn = await damagedCopy(ring, DATA + BLOCK + 120)
-    expect(await seen((await inspectRing(torn)).newest())).toEqual([4, 'RING_DAMAGED'])
+    expect(await seen((await inspectRing(torn)).newest())).toEqual([4, 'RING_CORRUPT'])
   })
 
   test('ends without one where the consumer has passed meanwhile', async () => {

@@ -63,7 +63,7 @@ async function consumed(device: MemoryBlockDevice) {
     } catch (error) {
       if (!isRingError(error) || error.code !== 'RING_DAMAGED') throw error
       damaged += error.details.items ?? 0
-      from = parsePosition(error.details.position ?? '')
+      from = parsePosition(error.details.position)
     }
   }
 }

@@ -107,7 +107,7 @@ function brokenBefore(disk: Disk, { lsn, seq }: LogPosition): RingError {
   const { name: device } = disk.device
   const offset = disk.offsetOf(lsn)
   return new RingError(
-    'RING_DAMAGED',
+    'RING_CORRUPT',
     `The batch that ends at byte ${offset} of ${device} does not verify, or is larger than what is looked for (maxItemBytes), so ` +
       `items before number ${seq + 1} cannot be found reading backward; read forward, from the oldest on, or see verifyRing`,
     { device, offset, structure: 'batch' },
@@ -119,7 +119,7 @@ function brokenAt(disk: Disk, { lsn }: LogPosition): RingError {
   const { name: device } = disk.device
   const offset = disk.offsetOf(lsn)
   return new RingError(
-    'RING_DAMAGED',
+    'RING_CORRUPT',
     `The batch at byte ${offset} of ${device}, of which the consumer has some items, does not verify; see verifyRing`,
     { device, offset, structure: 'batch' },
   )

@@ -60,7 +60,7 @@ export interface Loss {
   readonly items: number
   /** The position after them. */
   readonly position: Position
-  readonly error: RingError
+  readonly error: RingError<'RING_DAMAGED'>
   /** When the first of them was pushed, in milliseconds since 1970, by the producer's clock; undefined if that is unreadable too. */
   readonly time: number | undefined
   /** What is wrong, and the segment that it is in. */
