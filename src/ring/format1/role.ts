@@ -82,7 +82,7 @@ export abstract class Format1Role extends BaseRole {
     if (own.offset !== this.own.offset || own.flag !== this.own.flag) {
       const { role, sector } = this.#kind
       const expected = `${this.#show(this.own)}, as this handle left it`
-      throw this.conflict(role, sector, expected, this.#show(own))
+      throw await this.conflict(role, sector, expected, this.#show(own))
     }
     if (pointers.incarnation !== this.#incarnation) {
       this.checkForgotten()

@@ -1,7 +1,6 @@
 import type { PooledBuffer } from '../../block/buffer-pool.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
-import { RingError, type RingErrorCode } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { isRefusal } from '../shared/base-role.ts'
 import type { Claimed } from '../shared/claim-role.ts'
@@ -25,6 +24,7 @@ import type { Slots, Which } from './disk/slots.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
+import { losses } from './log/log-front.ts'
 import { LossCounter } from './log/loss-counter.ts'
 import { toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
@@ -385,10 +385,11 @@ export class Format2Consumer extends Format2Role implements Consumer {
         this.#lossCounter.add('missed', step.items, end)
         continue
       }
-      if (step.status === 'too-large')
+      if (step.status === 'damage') this.#lossCounter.add('damaged', step.items, end)
+      if (step.status === 'too-large' || !this.#skip) {
+        const { missedBefore } = losses.value ?? (await losses.load())
         throw missed > 0 ? missedBefore(step.error, missed) : step.error
-      this.#lossCounter.add('damaged', step.items, end)
-      if (!this.#skip) throw missed > 0 ? missedBefore(step.error, missed) : step.error
+      }
       publishDamage(step.error)
     }
   }
@@ -488,15 +489,4 @@ export class Format2Consumer extends Format2Role implements Consumer {
     this.#saved = { ...this.#saved, cursor, seen }
     if (isNew) this.checkpointWhenIdle()
   }
-}
-
-/** Damage right after overwritten items: no item comes between that could report those. */
-function missedBefore<Code extends RingErrorCode>(
-  { code, message, details }: RingError<Code>,
-  missed: number,
-): RingError {
-  return new RingError(code, `${message}; ${missed} items before them were overwritten`, {
-    ...details,
-    missed,
-  })
 }

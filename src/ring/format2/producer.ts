@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
-import { RingError } from '../../errors.ts'
+import type { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { pushOne } from '../shared/single-item.ts'
@@ -18,7 +18,7 @@ import { type Batch, BatchBuilder, type BatchStart, type EncodedBatch } from './
 import { BatchCutter, type Part } from './batch-cutter.ts'
 import { batchBlocks, batchEnd } from './disk/batch.ts'
 import { isBad } from './disk/block.ts'
-import { type Disk, exhausted } from './disk/disk.ts'
+import { type Disk, exhausted, misfits } from './disk/disk.ts'
 import { CHECKPOINT_BYTES } from './disk/layout.ts'
 import { isCount, type LogPosition, MAX_COUNT } from './disk/log-position.ts'
 import {
@@ -97,11 +97,8 @@ async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Fou
     before = { slots, tail }
     await disk.device.flush()
   }
-  throw new RingError(
-    'RING_ROLE_CONFLICT',
-    `Another producer keeps writing to ${name}; make sure that there is only one, then attach again`,
-    { device: name, field: 'producer', expected: 'no other producer', found: 'changing slots' },
-  )
+  const { unsettled } = misfits.value ?? (await misfits.load())
+  throw unsettled(name)
 }
 
 function isSame(one: Found, other: Found): boolean {
@@ -216,21 +213,15 @@ export class Format2Producer extends Format2Role implements Producer {
           `position ${toText(position)} was not returned by a push of this handle (pushed up to ${toText(this.position)})`,
         )
       }
-      this.#checkCounts(0)
+      const exhausted = this.#exhausted(0)
+      if (exhausted !== undefined) throw await exhausted
       await this.refreshBeforeWrite()
-      if (!(await this.#makeRoom(1, signal))) throw this.#noRoom(position)
+      if (!(await this.#makeRoom(1, signal))) {
+        const { noRoom } = misfits.value ?? (await misfits.load())
+        throw noRoom(this.device.name, position)
+      }
       await this.#writeBatch({ items: [], bodyBytes: 0, committedTo: seq })
     })
-  }
-
-  #noRoom(position: Position): RingError {
-    const device = this.device.name
-    return new RingError(
-      'RING_NO_ROOM',
-      `${device} has no room left for the marker that commits what was pushed: the consumer's cursor went back, as ` +
-        'when the storage loses its cache; advance again once the consumer has refreshed',
-      { device, position: toText(position) },
-    )
   }
 
   #write(
@@ -239,7 +230,8 @@ export class Format2Producer extends Format2Role implements Producer {
     signal?: AbortSignal,
   ): Promise<PushManyResult> {
     return this.runWith(pushed, async (items) => {
-      this.#checkCounts(items.length)
+      const exhausted = this.#exhausted(items.length)
+      if (exhausted !== undefined) throw await exhausted
       // It awaits only what there is to wait for: each async function takes as long as a checksum.
       if (this.mustRefreshBeforeWrite) await this.refresh()
       if (this.#isPaused && (await this.#acknowledge()) === 'suspended') {
@@ -275,16 +267,13 @@ export class Format2Producer extends Format2Role implements Producer {
     })
   }
 
-  /**
-   * Checks that readers will accept the batches that are about to be written, and the marker that commits them.
-   * @throws {RingError} `RING_EXHAUSTED`
-   */
-  #checkCounts(items: number): void {
+  /** Why readers would not accept the batches that are about to be written, or the marker that commits them. */
+  #exhausted(items: number): Promise<RingError> | undefined {
     const seq = this.#tail.seq + items
     const lsn = this.#tail.lsn + this.disk.layout.dataBlocks
-    if (isCount(seq) && isCount(lsn)) return
+    if (isCount(seq) && isCount(lsn)) return undefined
     const expected = `numbers below ${MAX_COUNT}`
-    throw exhausted(this.device.name, { field: 'counts', expected, found: `${seq} and ${lsn}` })
+    return exhausted(this.device.name, { field: 'counts', expected, found: `${seq} and ${lsn}` })
   }
 
   /** Counts a refusal, and records it now and then: operators want to see that a ring is full. */

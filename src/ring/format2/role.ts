@@ -176,7 +176,7 @@ export abstract class Format2Role extends BaseRole {
       const offsets = role === 'producer' ? producerSlots : consumerSlots
       const sector = this.disk.sectorOf(offsets[foreign.which])
       const expected = `generation ${own.newest.generation} at most, as this handle left it`
-      throw this.conflict(role, sector, expected, `generation ${foreign.generation}`)
+      throw await this.conflict(role, sector, expected, `generation ${foreign.generation}`)
     }
     // Damage of both is rare: another ring, or none, may have taken the place of this one.
     if (lost.length === 2) await this.#checkRing(role)
@@ -192,7 +192,7 @@ export abstract class Format2Role extends BaseRole {
     const found = formatUuid(ring.uuid)
     if (found !== expected) {
       const [first] = this.disk.layout.superblocks
-      throw this.conflict(
+      throw await this.conflict(
         role,
         this.disk.sectorOf(first),
         `the ring ${expected}`,

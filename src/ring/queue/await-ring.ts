@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
 import { inspectRing } from '../access/attach.ts'
 import { BLANK, UNFINISHED } from '../report/signatures.ts'
+import type { Consumer, RingState } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
 
 /** What a device holds before another program has created a ring on it. */
@@ -54,6 +55,27 @@ export async function awaitRing(
   const arrival = new Arrival(device, clock)
   try {
     while (!(await arrival.look(signal))) await waiter.pause(signal)
+  } finally {
+    waiter.close()
+  }
+}
+
+/**
+ * Asks the producer to pause, or to go on, and waits until it does.
+ * @param waiter closed when it does
+ * @throws the signal's reason
+ */
+export async function awaitState(
+  consumer: Consumer,
+  action: 'suspend' | 'resume',
+  state: RingState,
+  waiter: Waiter,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    signal?.throwIfAborted()
+    while ((await consumer[action]()).status === 'retry') await waiter.pause(signal)
+    while ((await consumer.state()) !== state) await waiter.pause(signal)
   } finally {
     waiter.close()
   }

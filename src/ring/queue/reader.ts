@@ -486,16 +486,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   async #suspendOrResume(
     action: 'suspend' | 'resume',
     state: RingState,
-    options: WaitingOptions,
+    { signal }: WaitingOptions,
   ): Promise<void> {
-    const { signal } = options
-    signal?.throwIfAborted()
+    const { awaitState } = waiting.value ?? (await waiting.load())
     const waiter = new Waiter(this.consumer.device, this.#clock, this.#waitOptions)
-    try {
-      while ((await this.consumer[action]()).status === 'retry') await waiter.pause(signal)
-      while ((await this.consumer.state()) !== state) await waiter.pause(signal)
-    } finally {
-      waiter.close()
-    }
+    await awaitState(this.consumer, action, state, waiter, signal)
   }
 }

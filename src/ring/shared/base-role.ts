@@ -1,11 +1,14 @@
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
 import { isBlockError, isRingError, RingError } from '../../errors.ts'
+import { Lazy } from '../../util/lazy.ts'
 import { Serial } from '../../util/serial.ts'
 import type { Role } from '../roles.ts'
 import type { DebugInfo, RingRole } from '../types.ts'
 import type { Claimed } from './claim-role.ts'
 import { ItemMemory, type OwnItems } from './own-items.ts'
+
+const ends = new Lazy(() => import('./ends.ts'))
 
 /** Whether a write was refused, by the device or because no reader would accept it: nothing was written, and the handle is usable. */
 export function isRefusal(error: unknown): boolean {
@@ -97,16 +100,15 @@ export abstract class BaseRole implements RingRole {
       if (this.#poison === undefined) {
         return this.#checkHeld ? this.#whileHeld(operation, this.#checkHeld) : operation()
       }
-      // This error explains better than a poisoned handle why writes end; a background write may have hit it first.
-      if (isBlockError(this.#poison) && this.#poison.code === 'BLOCK_REPLACED') throw this.#poison
-      throw new RingError(
-        'RING_POISONED',
-        'This handle ended when a write failed or another one interfered (see the cause): close it, ' +
-          `open ${device} and attach again`,
-        { device },
-        this.#poison,
-      )
+      return this.#refuse(this.#poison)
     })
+  }
+
+  async #refuse(poison: unknown): Promise<never> {
+    // This error explains better than a poisoned handle why writes end; a background write may have hit it first.
+    if (isBlockError(poison) && poison.code === 'BLOCK_REPLACED') throw poison
+    const { poisoned } = ends.value ?? (await ends.load())
+    throw poisoned(this.device.name, poison)
   }
 
   /** As `run`, with items as they are at the call: the operation may have to wait for others. */
@@ -179,16 +181,14 @@ export abstract class BaseRole implements RingRole {
     return error
   }
 
-  /** Somebody else wrote what only this role writes. */
-  protected conflict(role: Role, sector: number, expected: string, found: string): unknown {
-    const device = this.device.name
-    return this.poisonWith(
-      new RingError(
-        'RING_ROLE_CONFLICT',
-        `Another ${role} has written to ${device}: sector ${sector}, field ${role}: expected ${expected}, ` +
-          `found ${found}; make sure that there is only one, then attach again`,
-        { device, sector, field: role, expected, found },
-      ),
-    )
+  /** Somebody else wrote what only this role writes: ends the handle, and returns the error to throw. */
+  protected async conflict(
+    role: Role,
+    sector: number,
+    expected: string,
+    found: string,
+  ): Promise<unknown> {
+    const { conflicting } = ends.value ?? (await ends.load())
+    return this.poisonWith(conflicting(this.device.name, role, sector, expected, found))
   }
 }

@@ -15,9 +15,10 @@ import {
   sealBlock,
   textOf,
 } from '../disk/block.ts'
-import { Disk, exhausted } from '../disk/disk.ts'
+import { Disk } from '../disk/disk.ts'
 import { encodeGuard } from '../disk/guard.ts'
 import { isCount } from '../disk/log-position.ts'
+import { exhausted } from '../disk/misfits.ts'
 import {
   type ConsumerSlot,
   consumerSlotMisfit,

@@ -1,6 +1,6 @@
 import type { BlockDevice, BlockInfo } from '../../../block/device.ts'
 import { crc32c } from '../../../checksum/crc32c.ts'
-import { RingError } from '../../../errors.ts'
+import type { RingError } from '../../../errors.ts'
 import { Lazy } from '../../../util/lazy.ts'
 import { NO_NAMES } from '../../names.ts'
 import type { Names } from '../../types.ts'
@@ -22,7 +22,7 @@ import {
 import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
 
-const misfits = new Lazy(() => import('./misfits.ts'))
+export const misfits: Lazy<typeof import('./misfits.ts')> = new Lazy(() => import('./misfits.ts'))
 
 /** Adjacent blocks on the device. */
 interface AdjacentBlocks {
@@ -136,7 +136,8 @@ export class Disk {
    * @throws {RingError} `RING_EXHAUSTED` if readers would refuse it; nothing was written
    */
   async writeProducerSlot(which: Which, slot: ProducerSlot): Promise<void> {
-    this.#checkReadable(producerSlotMisfit(slot, this.layout))
+    const misfit = producerSlotMisfit(slot, this.layout)
+    if (misfit !== undefined) throw await exhausted(this.device.name, misfit)
     const offset = this.layout.producerSlots[which]
     traceProducer('set', slot, this.names, this.device.name)
     await this.#writeSlot(offset, (block) =>
@@ -146,7 +147,8 @@ export class Disk {
 
   /** As `writeProducerSlot`. */
   async writeConsumerSlot(which: Which, slot: ConsumerSlot): Promise<void> {
-    this.#checkReadable(consumerSlotMisfit(slot, this.layout))
+    const misfit = consumerSlotMisfit(slot, this.layout)
+    if (misfit !== undefined) throw await exhausted(this.device.name, misfit)
     const offset = this.layout.consumerSlots[which]
     await this.#writeSlot(offset, (block) =>
       encodeConsumerSlot(block, offset, this.ring.uuid, slot),
@@ -160,10 +162,6 @@ export class Disk {
     encode(block)
     await this.device.write(this.sectorOf(offset), [block], { durable: true })
     this.#blockMemory = block
-  }
-
-  #checkReadable(misfit: BadBlock | undefined): void {
-    if (misfit !== undefined) throw exhausted(this.device.name, misfit)
   }
 
   /** Reads blocks of the log, at most one lap. */
@@ -224,12 +222,7 @@ export class Disk {
   }
 }
 
-/** A count has come to where readers refuse it: half of what a number holds exactly. */
-export function exhausted(device: string, { field, expected, found }: BadBlock): RingError {
-  return new RingError(
-    'RING_EXHAUSTED',
-    `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
-      `written. Continue in a new ring, with the unacknowledged items of this one: sbr migrate ${device} NEW --keep`,
-    { device, field, expected, found },
-  )
+/** As `misfits.exhausted`. */
+export async function exhausted(device: string, misfit: BadBlock): Promise<RingError> {
+  return (misfits.value ?? (await misfits.load())).exhausted(device, misfit)
 }

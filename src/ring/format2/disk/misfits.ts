@@ -1,9 +1,11 @@
 import { RingError } from '../../../errors.ts'
-import { formatUuid } from './block.ts'
+import type { Position } from '../../../position.ts'
+import { toText } from '../position.ts'
+import { type BadBlock, formatUuid } from './block.ts'
 import type { Layout } from './layout.ts'
 import type { Superblock } from './superblock.ts'
 
-// Why a ring does not open on its device; loaded only then.
+// Why a ring does not open on its device, or takes nothing more; loaded only then.
 
 /** The device is smaller than the ring. */
 export function shrunk(
@@ -49,5 +51,34 @@ export function tooLargeSectors(
       `${sectorSize}: open it with a sector size of ${blockSize}; if its own sectors are larger, copy it to a device with smaller ` +
       'ones, such as a file',
     { device, field: 'sector size', expected: String(blockSize), found: String(sectorSize) },
+  )
+}
+
+/** A count has come to where readers refuse it: half of what a number holds exactly. */
+export function exhausted(device: string, { field, expected, found }: BadBlock): RingError {
+  return new RingError(
+    'RING_EXHAUSTED',
+    `The ring on ${device} has used up its numbers (${field}: expected ${expected}, found ${found}); nothing was ` +
+      `written. Continue in a new ring, with the unacknowledged items of this one: sbr migrate ${device} NEW --keep`,
+    { device, field, expected, found },
+  )
+}
+
+/** There is no room for the marker that commits what was pushed. */
+export function noRoom(device: string, position: Position): RingError {
+  return new RingError(
+    'RING_NO_ROOM',
+    `${device} has no room left for the marker that commits what was pushed: the consumer's cursor went back, as ` +
+      'when the storage loses its cache; advance again once the consumer has refreshed',
+    { device, position: toText(position) },
+  )
+}
+
+/** What was read twice, with a flush in between, was never the same. */
+export function unsettled(device: string): RingError {
+  return new RingError(
+    'RING_ROLE_CONFLICT',
+    `Another producer keeps writing to ${device}; make sure that there is only one, then attach again`,
+    { device, field: 'producer', expected: 'no other producer', found: 'changing slots' },
   )
 }

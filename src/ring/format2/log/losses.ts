@@ -1,4 +1,4 @@
-import { RingError } from '../../../errors.ts'
+import { RingError, type RingErrorCode } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
 import { channel } from '../../../util/diagnostics.ts'
 import { itemTooLarge } from '../../shared/item-limits.ts'
@@ -111,4 +111,15 @@ export function tooLargeAt(
     maxItemBytes,
   })
   return { status: 'too-large', position, error, time }
+}
+
+/** Damage right after overwritten items: no item comes between that could report those. */
+export function missedBefore<Code extends RingErrorCode>(
+  { code, message, details }: RingError<Code>,
+  missed: number,
+): RingError {
+  return new RingError(code, `${message}; ${missed} items before them were overwritten`, {
+    ...details,
+    missed,
+  })
 }
