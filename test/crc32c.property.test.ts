@@ -81,11 +81,19 @@ describe.each([
 
   test('lengths around those from which on units are left out', () => {
     for (const length of [
-      1263, 1264, 1279, 1280, 1281, 1295, 1296, 1297, 2559, 2560, 4096, 49_153,
+      303, 304, 319, 320, 321, 383, 384, 385, 399, 400, 401, 415, 416, 417, 2559, 4096, 57_040,
+      57_041,
     ]) {
       const bytes = noise(length)
       expect(crc(bytes)).toBe(simpleCrc(bytes))
       expect(crc(bytes.subarray(5), crc(bytes.subarray(0, 5)))).toBe(simpleCrc(bytes))
+    }
+  })
+
+  test('a long piece leaves nothing behind that a later one would count', () => {
+    for (const length of [50_000, 1000, 416, 20_000, 400]) {
+      const bytes = noise(length)
+      expect(crc(bytes)).toBe(simpleCrc(bytes))
     }
   })
 
@@ -99,8 +107,28 @@ describe.each([
       })
       expect(Array.from(crcEach(bytes, 3, lengths))).toEqual(expected)
     }
+    const middling = Array.from({ length: 40 }, (_, n) => 3000 + 77 * n)
+    let from = 0
+    const each = middling.map((length) => {
+      from += length
+      return simpleCrc(bytes.subarray(from - length, from))
+    })
+    expect(Array.from(crcEach(bytes, 0, middling))).toEqual(each)
     const small = Array.from({ length: LONG_BYTES / 100 }, () => 100)
     const expected = small.map((length, n) => crc(bytes.subarray(n * length, (n + 1) * length)))
     expect(Array.from(crcEach(bytes, 0, small))).toEqual(expected)
+  })
+
+  test('bytes are told of before they are read: each at least once, and none after it was', () => {
+    const bytes = new Uint8Array(LONG_BYTES)
+    const made = noise(LONG_BYTES)
+    const lengths = [10, 0, 70_000, 4096, 90_000, 300]
+    let to = 3
+    const found = crcEach(bytes, 3, lengths, (from, end) => {
+      expect(from).toBeLessThanOrEqual(to)
+      bytes.set(made.subarray(to, end), to)
+      to = Math.max(to, end)
+    })
+    expect(Array.from(found)).toEqual(Array.from(crcEach(made, 3, lengths)))
   })
 })
