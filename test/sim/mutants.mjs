@@ -148,8 +148,8 @@ const FORMAT2 = [
     [
       [
         MASK2,
-        'if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) {',
-        'if (at < 0) {',
+        'if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) return true',
+        '',
       ],
     ],
     '2-hostile',

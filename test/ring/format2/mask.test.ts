@@ -37,6 +37,8 @@ function nearPlaces(batch: Uint8Array): number[] {
 function encode(items: readonly Uint8Array[], blockSize = BOUNDARY) {
   const bodyBytes = items.reduce((sum, { length }) => sum + length, 0)
   const bytes = new Uint8Array(batchBlocks(items.length, bodyBytes, blockSize) * blockSize)
+  // Of the batch that was made there before.
+  bytes.fill(0xff)
   const fields = { start: ORIGIN, epoch: 1, committedTo: items.length, time: 7 }
   return { stored: bytes, header: encodeBatch(bytes, items, fields, UUID) }
 }
@@ -95,6 +97,29 @@ describe('what a supplier puts at the boundaries of a batch', () => {
     expect(nearPlaces(stored)).toEqual([])
     const read = BatchItems.of(unmasked(stored, header), header)
     expect([read.whole, read.at(54)?.length]).toEqual([true, near])
+  })
+
+  test('is masked wherever one item ends and the next begins', () => {
+    const at = 200 * BOUNDARY
+    const front = 80 + 8 * 4
+    for (let before = -5; before <= 5; before++) {
+      for (const lengths of [
+        [at - front + before, 0, 1, 3000],
+        [700, at - front - 700 + before, 2, 2000],
+      ]) {
+        const body = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))
+        body.set(bytesOf('SBRB'), at - front)
+        let from = 0
+        const items = lengths.map((length) => {
+          from += length
+          return body.slice(from - length, from)
+        })
+        const { stored, header } = encode(items)
+        expect([before, header.mask > 0, nearPlaces(stored)]).toEqual([before, true, []])
+        const read = BatchItems.of(unmasked(stored, header), header)
+        expect(items.every((item, index) => same(read.at(index), item))).toBe(true)
+      }
+    }
   })
 
   test('does not touch the first block’s own magic, and opens with it', () => {

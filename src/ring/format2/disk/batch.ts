@@ -4,7 +4,7 @@ import { type BadBlock, bad, isBad } from './block.ts'
 import { getU64, putTime, putU64, viewOf } from './bytes.ts'
 import { type Layout, maxBatchBlocks } from './layout.ts'
 import { addBytes, isCount, isLogPosition, type LogPosition } from './log-position.ts'
-import { applyMasks, chooseMasks, isMasked, maskWords } from './mask.ts'
+import { applyMasks, chooseMasks, hasSuspect, isMasked, maskWords, WORD_BYTES } from './mask.ts'
 import { field, shownAs, shownFields, shownIn, struct, timestamp, u32, u64 } from './struct.ts'
 
 // A batch is what one write appends to the log: whole blocks, of which the header is the commit record.
@@ -146,13 +146,23 @@ export function encodeBatch(
     lengths.push(length)
   }
   const front = frontBytes(records, bodyBytes)
-  putItems(bytes, items, front)
   bytes.fill(0, front + bodyBytes)
   // Fields are encoded in memory of our own: V8 is slow with the resizable memory that devices have for direct I/O.
   if (scratch.byteLength < front) scratch = viewOf(new Uint8Array(2 * front))
   const view = scratch
   const made = new Uint8Array(view.buffer, 0, front)
-  const checksums = crc32cEach(bytes, front, lengths)
+  let put = 0
+  let putTo = front
+  let isSuspect = false
+  // Piece by piece, while it is in the processor's cache: copied, looked at and checksummed.
+  const checksums = crc32cEach(bytes, front, lengths, (from, to) => {
+    for (; put < records && putTo < to + WORD_BYTES; put++) {
+      const item = items[put] as Uint8Array
+      putItem(bytes, item, putTo)
+      putTo += item.length
+    }
+    isSuspect ||= hasSuspect(bytes, from, to)
+  })
   for (let index = 0; index < records; index++) {
     const entry = BATCH_HEADER_BYTES + index * RECORD_BYTES
     view.setUint32(entry, lengths[index] as number, true)
@@ -160,7 +170,8 @@ export function encodeBatch(
   }
   // The table is masked too: its lengths and checksums are as much a supplier's choice as the items.
   bytes.set(made)
-  const masks = chooseMasks(bytes, bodyBytes)
+  isSuspect ||= hasSuspect(bytes, 0, front)
+  const masks = chooseMasks(bytes, bodyBytes, isSuspect)
   const [mask = 0] = masks
   for (let part = 1; part < masks.length; part++) {
     view.setUint32(front - (masks.length - part) * MASK_BYTES, masks[part] as number, true)
@@ -188,15 +199,11 @@ export function encodeBatch(
   return { start, epoch, committedTo, time, records, bodyBytes, tableCrc, mask, crc }
 }
 
-/** Copies items into a batch, one after the other, except for one that was built there. */
-function putItems(batch: Uint8Array, items: readonly Uint8Array[], from: number): void {
-  let at = from
-  for (const item of items) {
-    // The buffer is asked for last, because that takes as long as copying a small item.
-    const isThere = item.byteOffset === batch.byteOffset + at && item.buffer === batch.buffer
-    if (!isThere) batch.set(item, at)
-    at += item.length
-  }
+/** Copies an item into a batch, unless it was built there. */
+function putItem(batch: Uint8Array, item: Uint8Array, at: number): void {
+  // The buffer is asked for last, because that takes as long as copying a small item.
+  const isThere = item.byteOffset === batch.byteOffset + at && item.buffer === batch.buffer
+  if (!isThere) batch.set(item, at)
 }
 
 /**

@@ -12,6 +12,8 @@
 
 /** Structures begin at multiples of this. */
 export const BOUNDARY_BYTES = 512
+/** What is masked at each of them. */
+export const WORD_BYTES = 4
 /** A batch is masked in parts of this size, each with its own word. A remainder belongs to the last part. */
 export const MASK_PART_BYTES: number = 64 << 20
 
@@ -33,7 +35,7 @@ function isPowerOfTwo(value: number): boolean {
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {
-  const [first = 0, second = 0, third = 0, fourth = 0] = bytes.subarray(at, at + 4)
+  const [first = 0, second = 0, third = 0, fourth = 0] = bytes.subarray(at, at + WORD_BYTES)
   return first | (second << 8) | (third << 16) | (fourth << 24)
 }
 
@@ -56,23 +58,31 @@ function partEnd(part: number, parts: number, batchBytes: number): number {
   return part === parts - 1 ? batchBytes : (part + 1) * MASK_PART_BYTES
 }
 
-/** The words to mask a batch with: 0 for a part that needs none. */
-export function chooseMasks(batch: Uint8Array, bodyBytes: number): readonly number[] {
+/**
+ * The words to mask a batch with: 0 for a part that needs none.
+ * @param isSuspect false if `hasSuspect` is of all of the batch
+ */
+export function chooseMasks(
+  batch: Uint8Array,
+  bodyBytes: number,
+  isSuspect = true,
+): readonly number[] {
   const parts = maskWords(bodyBytes)
   const masks: number[] = []
   for (let part = 0; part < parts; part++) {
-    masks.push(chooseMask(batch, firstBoundary(part), partEnd(part, parts, batch.length)))
+    const [from, to] = [firstBoundary(part), partEnd(part, parts, batch.length)]
+    masks.push(isSuspect && hasSuspect(batch, from, to) ? smallestMask(batch, from, to) : 0)
   }
   return masks
 }
 
-function chooseMask(batch: Uint8Array, from: number, to: number): number {
-  for (let at = from; at < to; at += BOUNDARY_BYTES) {
-    if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) {
-      return smallestMask(batch, from, to)
-    }
+/** Whether a word at a boundary of a part of a batch is near a magic; it may end up to `WORD_BYTES` after the part. */
+export function hasSuspect(batch: Uint8Array, from: number, to: number): boolean {
+  const first = Math.max(1, Math.ceil(from / BOUNDARY_BYTES)) * BOUNDARY_BYTES
+  for (let at = first; at < to; at += BOUNDARY_BYTES) {
+    if (SUSPECT[batch[at + 1] as number] === 1 && isNear(wordAt(batch, at))) return true
   }
-  return 0
+  return false
 }
 
 /** The smallest word that leaves no boundary near a magic. */
@@ -109,7 +119,7 @@ export function applyMasks(
     const from = Math.max(firstBoundary(part), Math.ceil(offset / BOUNDARY_BYTES) * BOUNDARY_BYTES)
     const to = Math.min(partEnd(part, masks.length, batchBytes), offset + bytes.length)
     for (let boundary = from; boundary < to; boundary += BOUNDARY_BYTES) {
-      for (let byte = 0; byte < 4; byte++) {
+      for (let byte = 0; byte < WORD_BYTES; byte++) {
         const at = boundary - offset + byte
         bytes[at] = (bytes[at] as number) ^ (mask >>> (8 * byte))
       }
