@@ -34,6 +34,7 @@ type Keep = (bytes: Uint8Array) => Uint8Array
 
 /**
  * Encodes items; at once, if the codec does.
+ * @param own answered then, with the items
  * @throws {CodecError} `CODEC_ENCODE`, or the codec's own code
  * @throws {RingError} as `keep`
  */
@@ -41,8 +42,9 @@ export function encodeItems<In>(
   codec: Codec<unknown, In>,
   items: readonly In[],
   keep: Keep,
+  own: OwnItems = ownItems(),
 ): OwnItems | Promise<OwnItems> {
-  const encoded: (Uint8Array | Promise<Uint8Array>)[] = ownItems()
+  const encoded: (Uint8Array | Promise<Uint8Array>)[] = own
   let isReady = true
   try {
     for (const item of items) {
@@ -55,7 +57,7 @@ export function encodeItems<In>(
     for (const bytes of encoded) if (bytes instanceof Promise) bytes.catch(() => undefined)
     throw error
   }
-  return isReady ? (encoded as OwnItems) : allOwn(encoded)
+  return isReady ? own : allOwn(encoded)
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Codec } from '../../src/codec/codec.ts'
 import { bytes } from '../../src/codec/index.ts'
 import { BlockError } from '../../src/errors.ts'
 import { inspectRing } from '../../src/ring/access/attach.ts'
+import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import type { ItemLimits } from '../../src/ring/shared/item-limits.ts'
 import { ItemMemory } from '../../src/ring/shared/own-items.ts'
@@ -208,23 +209,72 @@ describe('a large item, which a batch is made around', () => {
     expect(found.map(digestOf)).toEqual(pushed)
   })
 
+  test('is stored as it was, with others in one call, whatever they hold and however long they are', async () => {
+    const device = await ringFor()
+    await using writer = await RingWriter.open(device)
+    await using reader = await RingReader.open(device)
+    const calls = [
+      Array.from({ length: 40 }, () => 4096),
+      // The first says what room there will be: too much, and too little.
+      [9000, 8000, 512, 0, 8999, 9000, 9000, 9000, 9000, 9000],
+      [2000, 20_000, 3000, ...Array.from({ length: 40 }, () => 2000)],
+      // More than a batch takes.
+      Array.from({ length: 300 }, () => 3000),
+      // In one commit with another call.
+      Array.from({ length: 40 }, () => 4096),
+    ]
+    for (const [round, lengths] of calls.entries()) {
+      const items = lengths.map((length, index) =>
+        length === 0 ? new Uint8Array() : planted(length, index),
+      )
+      const expected = items.map(digestOf)
+      const before = round === 4 ? writer.push(planted(20_000, 99)) : undefined
+      const pushing = writer.pushMany(items)
+      for (const item of items) item.fill(255)
+      await before
+      await pushing
+      if (before !== undefined) expected.unshift(digestOf(planted(20_000, 99)))
+      const found: string[] = []
+      while (found.length < expected.length) {
+        for (const { item, ack } of await reader.receiveMany()) {
+          found.push(digestOf(item))
+          await ack()
+        }
+      }
+      expect(found).toEqual(expected)
+    }
+  })
+
   // Format 1 copies items into sectors.
-  test.runIf(FORMAT === 2)('keeps its memory after a failure: it may still be sent', async () => {
+  test.runIf(FORMAT === 2).each<[string, (writer: RingWriter, fill: number) => Promise<unknown>]>([
+    ['alone', (writer, fill) => writer.push(planted(70_000, fill))],
+    [
+      'with others',
+      (writer, fill) => writer.pushMany([8, 9, 7].map((n) => planted(n * 9999, fill))),
+    ],
+  ])('keeps its memory after a failure: it may still be sent, %s', async (_, push) => {
     const device = await ringFor()
     const sent: Uint8Array[] = []
+    let fails = false
     const late = new (class extends ForwardingBlockDevice {
       override async write(sector: number, buffers: readonly Uint8Array[]): Promise<void> {
         sent.push(...buffers)
-        if (sector > 64) throw new BlockError('BLOCK_READ_ONLY', 'refused', { device: 'late' })
+        if (fails && sector > 64)
+          throw new BlockError('BLOCK_READ_ONLY', 'refused', { device: 'late' })
         await super.write(sector, buffers, { durable: true })
       }
     })(device)
     const writer = await RingWriter.open(late)
-    await expect(writer.push(planted(70_000, 1))).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
+    await push(writer, 3)
+    const used = sent.at(-1) as Uint8Array
+    await push(writer, 4)
+    expect(sent.at(-1)?.buffer).toBe(used.buffer)
+    fails = true
+    await expect(push(writer, 1)).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
     const left = sent.at(-1) as Uint8Array
     const before = digestOf(left)
-    await expect(writer.push(planted(70_000, 2))).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
-    expect(sent.at(-1)).not.toBe(left)
+    await expect(push(writer, 2)).rejects.toMatchObject({ code: 'BLOCK_READ_ONLY' })
+    expect(sent.at(-1)?.buffer).not.toBe(left.buffer)
     expect(digestOf(left)).toBe(before)
     await writer.close()
   })

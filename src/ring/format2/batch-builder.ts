@@ -1,4 +1,4 @@
-import { roomOf } from '../shared/own-items.ts'
+import { type RoomFor, roomOf } from '../shared/own-items.ts'
 import { type BatchHeader, batchBlocks, encodeBatch, frontBytes } from './disk/batch.ts'
 import type { Disk } from './disk/disk.ts'
 import { MAX_BATCH_BYTES } from './disk/layout.ts'
@@ -11,8 +11,6 @@ export interface Batch {
   readonly bodyBytes: number
   /** Items before this sequence number are committed by it. */
   readonly committedTo: number
-  /** Whether its only item is all that its call pushes. */
-  readonly isWholeCall?: boolean
   /** It, if it was encoded ahead. */
   readonly encoded?: EncodedBatch
 }
@@ -44,15 +42,16 @@ export class BatchBuilder {
     this.#disk = disk
   }
 
-  /** The room for a batch of a single item, and what precedes the item. */
-  roomFor(itemBytes: number): { readonly bytes: number; readonly front: number } {
-    return { bytes: this.#bytesOf(1, itemBytes), front: frontBytes(1, itemBytes) }
-  }
+  /** The room for a batch, and what precedes its items. */
+  readonly roomFor: RoomFor = (bytes, items) => ({
+    bytes: this.#bytesOf(items, bytes),
+    front: frontBytes(items, bytes),
+  })
 
-  encode({ items, bodyBytes, committedTo, isWholeCall }: Batch, start: BatchStart): EncodedBatch {
-    // An item that stands where its batch is built is masked in place. It must not be pushed again then, so it is all that its call pushes,
-    // and the call is rejected with it.
-    const around = isWholeCall ? roomOf(items[0] as Uint8Array) : undefined
+  encode({ items, bodyBytes, committedTo }: Batch, start: BatchStart): EncodedBatch {
+    // Items that stand where their batch is built are masked in place. They must not be pushed again then, so they are all that their call
+    // pushes (a part of them is no `OwnItems`), and the call is rejected with them.
+    const around = roomOf(items, frontBytes(items.length, bodyBytes))
     const bytes = this.#memoryOf(this.#bytesOf(items.length, bodyBytes), around)
     return { header: encodeBatch(bytes, items, { ...start, committedTo }, this.#disk.uuid), bytes }
   }

@@ -3,6 +3,7 @@ import { readOnly } from '../../block/validate.ts'
 import type { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import type { Claimed } from '../shared/claim-role.ts'
+import type { RoomFor } from '../shared/own-items.ts'
 import { pushOne } from '../shared/single-item.ts'
 import { isTraced, trace } from '../trace.ts'
 import type {
@@ -297,7 +298,7 @@ export class Format2Producer extends Format2Role implements Producer {
   ): Batch {
     const items = cutter.slice(start, end)
     const committedTo = commit ? tail.seq + items.length : this.#committedTo
-    return { items, bodyBytes: bytes, committedTo, isWholeCall: cutter.count === 1 }
+    return { items, bodyBytes: bytes, committedTo }
   }
 
   /**
@@ -383,8 +384,8 @@ export class Format2Producer extends Format2Role implements Producer {
     return { start: tail, epoch, time: this.pushedAt ?? this.clock.time() }
   }
 
-  roomFor(itemBytes: number): { readonly bytes: number; readonly front: number } {
-    return this.#builder.roomFor(itemBytes)
+  get roomFor(): RoomFor {
+    return this.#builder.roomFor
   }
 
   /** The log position up to which everything is committed. */

@@ -4,7 +4,7 @@ import type { Position } from '../../position.ts'
 import { onAbort } from '../../util/abort.ts'
 import { type Deferred, deferred } from '../../util/deferred.ts'
 import { totalBytes } from '../shared/item-limits.ts'
-import { ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
+import { areOwn, ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
 import type { Pushed } from '../types.ts'
 import { type CompletedPushes, writerEvents } from './events.ts'
 
@@ -175,6 +175,11 @@ export class PushQueue {
   /** The items of the next commit, which lasts until `committed`. */
   next(): OwnItems {
     if (this.#abandoned.signal.aborted) this.#abandoned = new AbortController()
+    const [first, isOnly] = [this.#first, this.#first === this.#last]
+    if (isOnly && first?.pushed === 0 && first.count <= COMMIT_ITEMS && areOwn(first.items)) {
+      first.committing = true
+      return first.items
+    }
     const batch = ownItems()
     for (let call = this.#first; call !== undefined && batch.length < COMMIT_ITEMS; ) {
       const { items, pushed, count } = call

@@ -11,7 +11,7 @@ import { checkLease, Producer } from '../access/attach.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import { UNNAMED } from '../names.ts'
 import { totalBytes } from '../shared/item-limits.ts'
-import { allOwn, ItemMemory, type OwnItems } from '../shared/own-items.ts'
+import { allOwn, ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
 import type { AttachOptions, NewRingOptions, PushManyResult } from '../types.ts'
 import { Arrivals } from './arrivals.ts'
 import { createMissing } from './create-missing.ts'
@@ -139,8 +139,8 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     this.#codec = options.codec ?? (bytes as Codec<unknown, never>)
     this.#memory = new ItemMemory({
       allocate: (bytes) => producer.device.allocate(bytes),
-      roomFor: (bytes) =>
-        producer instanceof Format2Producer ? producer.roomFor(bytes) : { bytes, front: 0 },
+      roomFor: (bytes, items) =>
+        producer instanceof Format2Producer ? producer.roomFor(bytes, items) : { bytes, front: 0 },
     })
     this.#queue = new PushQueue(
       { items: maxQueuedItems, bytes: maxQueuedBytes },
@@ -248,7 +248,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   pushMany(items: readonly In[], { signal }: WaitingOptions = NO_OPTIONS): Promise<Position> {
     try {
       signal?.throwIfAborted()
-      const encoded = encodeItems(this.#codec, items, this.#keep)
+      const encoded = this.#encode(items)
       if (!(encoded instanceof Promise) && !this.#arrivals.any) {
         return this.#enqueue(encoded, signal)
       }
@@ -286,7 +286,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
    * @throws as `push`
    */
   async tryPushMany(items: readonly In[]): Promise<TryPushManyResult> {
-    const encoded = await encodeItems(this.#codec, items, this.#keep)
+    const encoded = await this.#encode(items)
     this.#checkOpen()
     if (!this.#queue.empty || this.#arrivals.any) return { status: 'full' }
     const startedAt = this.#startedAt()
@@ -343,6 +343,12 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   #enqueue(items: OwnItems, signal: AbortSignal | undefined): Promise<Position> {
     this.#checkOpen()
     return this.#pumped(this.#queue.add(items, signal))
+  }
+
+  #encode(items: readonly In[]): OwnItems | Promise<OwnItems> {
+    const own = ownItems()
+    const keep = this.#memory.keeper(own, items.length, this.producer)
+    return encodeItems(this.#codec, items, keep, own)
   }
 
   readonly #keep = (item: Uint8Array): Uint8Array => this.#memory.keep(item, this.producer)

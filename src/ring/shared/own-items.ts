@@ -5,21 +5,34 @@ import { checkedLength, type ItemLimits } from './item-limits.ts'
 const CHUNK_BYTES = 64 << 10
 /** Larger items have their own memory, so that none keeps a chunk for long, or leaves much of one unused. */
 const SHARED_BYTES = CHUNK_BYTES / 8
+/** The items of one call are kept together if the first has as many bytes: shorter ones are copied faster into memory of other kind. */
+const MIN_BYTES = 512
+/** Nor if they have more, going by the first: one batch does not take them. */
+const MAX_TOGETHER_BYTES = 4 << 20
 
 /** Where large items are kept. */
 export interface LargeItems {
   /** As `BlockDevice.allocate`. */
   readonly allocate: (bytes: number) => Uint8Array
-  /** The size of a batch with this item alone, and of what precedes the item: built around the item, it needs no copy. */
-  readonly roomFor: (itemBytes: number) => { readonly bytes: number; readonly front: number }
+  /** The size of a batch with these items, and of what precedes them: built around them, it needs no copy. */
+  readonly roomFor: RoomFor
 }
+
+/** The size of a batch with so many items of so many bytes together, and where the first begins in it. */
+export type RoomFor = (
+  bytes: number,
+  items: number,
+) => { readonly bytes: number; readonly front: number }
 
 /** Memory around large items. */
 const rooms = new WeakMap<Uint8Array, PooledBuffer>()
 
-/** The memory in which a large item is kept, with room before and after it; undefined if it has none. */
-export function roomOf(item: Uint8Array): Uint8Array | undefined {
-  return rooms.get(item)?.memory
+/** The memory in which items are kept as their batch has them, the first where it begins there; undefined if they are not. */
+export function roomOf(items: readonly Uint8Array[], front: number): Uint8Array | undefined {
+  const [first] = items
+  if (first === undefined || !areOwn(items)) return undefined
+  const memory = (items.room ?? rooms.get(first))?.memory
+  return first.byteOffset - front === memory?.byteOffset ? memory : undefined
 }
 
 const OWN: unique symbol = Symbol('own')
@@ -30,6 +43,8 @@ const OWN: unique symbol = Symbol('own')
  */
 export interface OwnItems extends Array<Uint8Array> {
   [OWN]: true
+  /** The memory in which all of them are, one after the other, as their batch has them. */
+  room?: PooledBuffer | undefined
 }
 
 /** Items of our own: none yet. */
@@ -39,7 +54,8 @@ export function ownItems(): OwnItems {
   return items
 }
 
-function areOwn(items: readonly Uint8Array[]): items is OwnItems {
+/** Whether they are items of our own. */
+export function areOwn(items: readonly Uint8Array[] | Uint8Array): items is OwnItems {
   return OWN in items
 }
 
@@ -97,10 +113,42 @@ export class ItemMemory {
     return copy
   }
 
+  /**
+   * Copies the items of one call: one after the other as their batch has them, if it is worth it, and they are about as long as the first.
+   * @param own what they are put into
+   */
+  keeper(own: OwnItems, count: number, limits: ItemLimits): (item: Uint8Array) => Uint8Array {
+    let at: number | undefined
+    return (item) => {
+      const length = checkedLength(item, limits)
+      at ??= this.#makeRoom(own, count, length)
+      const memory = own.room?.memory
+      if (memory === undefined || at + length > memory.length) {
+        own.room = undefined
+        return this.keep(item, limits)
+      }
+      const copy = new Uint8Array(memory.buffer, memory.byteOffset + at, length)
+      copy.set(item)
+      at += length
+      return copy
+    }
+  }
+
+  /** @returns where the first item begins in it */
+  #makeRoom(own: OwnItems, count: number, itemBytes: number): number {
+    const bytes = count * itemBytes
+    const isWorthIt = itemBytes >= MIN_BYTES && bytes >= CHUNK_BYTES && bytes <= MAX_TOGETHER_BYTES
+    const room = isWorthIt ? this.#large?.roomFor(bytes, count) : undefined
+    own.room = room && this.#pool?.acquire(room.bytes)
+    return room?.front ?? 0
+  }
+
   /** Releases the memory of items that were pushed. Not after a failure: it may still be on its way to the device. */
   release(items: Uint8Array | readonly Uint8Array[]): void {
-    if (!(items instanceof Uint8Array)) for (const item of items) this.release(item)
-    else if (items.length > SHARED_BYTES) {
+    if (!(items instanceof Uint8Array)) {
+      if (areOwn(items) && items.room !== undefined) items.room.release()
+      else for (const item of items) this.release(item)
+    } else if (items.length > SHARED_BYTES) {
       rooms.get(items)?.release()
       rooms.delete(items)
     }
@@ -108,7 +156,7 @@ export class ItemMemory {
 
   #keepLarge(item: Uint8Array, length: number): Uint8Array {
     if (this.#large === undefined || this.#pool === undefined) return new Uint8Array(item)
-    const { bytes, front } = this.#large.roomFor(length)
+    const { bytes, front } = this.#large.roomFor(length, 1)
     const pooled = this.#pool.acquire(bytes)
     const own = pooled.memory.subarray(front, front + length)
     own.set(item)
