@@ -154,7 +154,7 @@ export type RingErrorCode =
   /** The worker that held the ring for this page has ended: a push without an answer may be in the ring. Connect again. */
   | 'RING_WORKER_LOST'
 
-/** What a ring expected, what it found, and where. {@link RingErrorDetailsOf} says what the errors of a code certainly have. */
+/** What a ring expected, what it found, and where. Which of these are there depends on the code: {@link RingErrorDetailsOf}. */
 export interface RingErrorDetails {
   /** The device's `name`. */
   readonly device?: string
@@ -181,24 +181,18 @@ export interface RingErrorDetails {
   readonly found?: string
 }
 
-/** What the details of some errors certainly have. */
-interface CertainDetails {
-  readonly RING_DAMAGED:
-    | 'device'
-    | 'offset'
-    | 'position'
-    | 'items'
-    | 'numbers'
-    | 'structure'
-    | 'problem'
-  readonly RING_LEASED: 'device' | 'holder'
-}
-
-/** The details of a {@link RingError} with this code. */
+/** The details of a {@link RingError} with this code: of some codes, more of them are certainly there. */
 export type RingErrorDetailsOf<Code extends RingErrorCode> = RingErrorDetails &
-  (Code extends keyof CertainDetails
-    ? Required<Pick<RingErrorDetails, CertainDetails[Code]>>
-    : unknown)
+  (Code extends 'RING_DAMAGED'
+    ? Required<
+        Pick<
+          RingErrorDetails,
+          'device' | 'offset' | 'position' | 'items' | 'numbers' | 'structure' | 'problem'
+        >
+      >
+    : Code extends 'RING_LEASED'
+      ? Required<Pick<RingErrorDetails, 'device' | 'holder'>>
+      : unknown)
 
 /**
  * A ring operation failed.
