@@ -104,7 +104,7 @@ export abstract class BaseBlockDevice implements BlockDevice {
     return this.info
   }
 
-  /** Gives the space of these sectors back (capability `discard`). */
+  /** Frees the space of these sectors (capability `discard`). */
   protected async doDiscard(
     _sectorStart: number,
     _sectors: number,

@@ -1,13 +1,6 @@
-import type {
-  AskOptions,
-  BlockClaim,
-  BlockHolder,
-  BlockInfo,
-  ClaimOptions,
-} from '../block/device.ts'
+import type { BlockClaim, BlockInfo, ClaimOptions } from '../block/device.ts'
 import type { Permit } from '../block/permit.ts'
-import { GuardedBlockDevice } from '../block/wrap/guarded.ts'
-import { roleBelow } from '../block/wrap/role-below.ts'
+import { DevicePart } from '../block/wrap/device-part.ts'
 import type { DirectoryEntry } from '../ring/format2/disk/directory.ts'
 import type { PoolDirectory } from './directory.ts'
 import { ringRemoved } from './errors.ts'
@@ -18,14 +11,11 @@ export const ROLES_OF_RING = ['creator', 'produce', 'producer', 'consumer'] as c
 /**
  * A ring's part of the device of a pool: a device like any other, on which `RingWriter`, `RingReader` and all tools work.
  *
- * It belongs to its opener, and so does the device below: `disconnect` waits for its own requests, releases its own claims, and
- * leaves the device below connected. A role is claimed on the device below, as `role@start`, in sectors of 512 bytes.
- *
  * A ring can be removed from the pool while its device is open, but not while one of its roles is claimed on this machine.
  * `getInfo`, each claim, and each write while no role is claimed look first whether the ring is still there, and otherwise throw
  * `RING_REMOVED`: so what takes the ring's place is not written to.
  */
-export class PoolRingDevice extends GuardedBlockDevice {
+export class PoolRingDevice extends DevicePart {
   readonly #directory: PoolDirectory
   readonly #entry: DirectoryEntry
   /** Claims that keep the ring from being removed. */
@@ -33,12 +23,10 @@ export class PoolRingDevice extends GuardedBlockDevice {
 
   private constructor(directory: PoolDirectory, entry: DirectoryEntry, below: BlockInfo) {
     const { device } = directory
-    const { readWrite, sectorSize } = below
-    super(device, {
+    super(device, below, {
       name: `${device.name}#${entry.name}`,
-      capabilities: { ...device.capabilities, resize: false },
-      info: { readWrite, sectorSize, sizeSectors: entry.bytes / sectorSize },
-      sectorStart: entry.offset / sectorSize,
+      sectorStart: entry.offset / below.sectorSize,
+      sectors: entry.bytes / below.sectorSize,
     })
     this.#directory = directory
     this.#entry = entry
@@ -46,11 +34,6 @@ export class PoolRingDevice extends GuardedBlockDevice {
 
   static async open(directory: PoolDirectory, entry: DirectoryEntry): Promise<PoolRingDevice> {
     return new PoolRingDevice(directory, entry, await directory.device.getInfo())
-  }
-
-  protected override viewOf({ readWrite, sectorSize, sizeSectors }: BlockInfo): BlockInfo {
-    const left = Math.min(this.#entry.bytes / sectorSize, sizeSectors - this.sectorStart)
-    return { readWrite, sectorSize, sizeSectors: Math.max(0, left) }
   }
 
   protected override async doGetInfo(): Promise<BlockInfo> {
@@ -84,16 +67,8 @@ export class PoolRingDevice extends GuardedBlockDevice {
     return this.#change(permit, () => super.doWriteZeroes(sectorStart, sectors, durable, permit))
   }
 
-  protected override async doSeekMapped(sectorStart: number): Promise<number> {
-    return this.#fromBelow(await super.doSeekMapped(sectorStart))
-  }
-
-  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
-    return this.#fromBelow(await super.doSeekUnmapped(sectorStart))
-  }
-
   protected override async doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
-    const claim = await super.doClaim(this.#roleBelow(role), options)
+    const claim = await super.doClaim(role, options)
     try {
       // From now on it cannot be removed.
       await this.#checkThere()
@@ -109,32 +84,6 @@ export class PoolRingDevice extends GuardedBlockDevice {
         await claim.release()
       },
     }
-  }
-
-  protected override doAsk(
-    role: string,
-    request: string,
-    options: AskOptions,
-  ): Promise<string | undefined> {
-    return super.doAsk(this.#roleBelow(role), request, options)
-  }
-
-  protected override doHolderOf(
-    role: string,
-    options: AskOptions,
-  ): Promise<BlockHolder | undefined> {
-    return super.doHolderOf(this.#roleBelow(role), options)
-  }
-
-  protected override async doDisconnect(): Promise<void> {}
-
-  #roleBelow(role: string): string {
-    return roleBelow(role, this.#entry.offset)
-  }
-
-  /** The device below may know of data or holes only past this ring's end. */
-  #fromBelow(sector: number): number {
-    return Math.min(sector - this.sectorStart, this.info.sizeSectors)
   }
 
   async #change(permit: Permit, request: () => Promise<void>): Promise<void> {

@@ -1,14 +1,6 @@
-import type {
-  AskOptions,
-  BlockClaim,
-  BlockDevice,
-  BlockHolder,
-  BlockInfo,
-  ClaimOptions,
-} from '../device.ts'
+import type { BlockDevice, BlockInfo } from '../device.ts'
 import { checkSectors } from '../validate.ts'
-import { GuardedBlockDevice } from './guarded.ts'
-import { roleBelow } from './role-below.ts'
+import { DevicePart } from './device-part.ts'
 
 /** Which sectors of the device below a {@link PartitionBlockDevice} is made of. */
 export interface PartitionOptions {
@@ -28,9 +20,8 @@ export interface PartitionOptions {
  *
  * A role is claimed on the device below, as `role@start` with the place there where the partition begins, in sectors of 512 bytes: two
  * rings on one device do not exclude each other, but two claims for the same start do, however the partitions are nested, and whatever
- * sectors the device was opened with. A
- * partition that starts at sector 0 uses the plain name, because a ring at that start is also found by opening the
- * whole device.
+ * sectors the device was opened with. A partition that starts at sector 0 uses the plain name, because a ring at that start is also found by
+ * opening the whole device.
  *
  * @example
  * ```ts
@@ -41,18 +32,14 @@ export interface PartitionOptions {
  * console.log((await second.getInfo()).sizeSectors) // 1024
  * ```
  */
-export class PartitionBlockDevice extends GuardedBlockDevice {
-  readonly #sectors: number
-
+export class PartitionBlockDevice extends DevicePart {
   private constructor(below: BlockDevice, info: BlockInfo, options: PartitionOptions) {
     const { sectorStart, sectors } = options
-    super(below, {
+    super(below, info, {
       name: `${below.name}[${sectorStart}..${sectorStart + sectors})`,
-      capabilities: { ...below.capabilities, resize: false },
-      info: { readWrite: info.readWrite, sectorSize: info.sectorSize, sizeSectors: sectors },
       sectorStart,
+      sectors,
     })
-    this.#sectors = sectors
   }
 
   /**
@@ -72,49 +59,5 @@ export class PartitionBlockDevice extends GuardedBlockDevice {
       )
     }
     return new PartitionBlockDevice(device, info, options)
-  }
-
-  protected override viewOf(below: BlockInfo): BlockInfo {
-    const left = Math.min(this.#sectors, below.sizeSectors - this.sectorStart)
-    const { readWrite, sectorSize } = below
-    return { readWrite, sectorSize, sizeSectors: Math.max(0, left) }
-  }
-
-  protected override async doSeekMapped(sectorStart: number): Promise<number> {
-    return this.#fromBelow(await super.doSeekMapped(sectorStart))
-  }
-
-  protected override async doSeekUnmapped(sectorStart: number): Promise<number> {
-    return this.#fromBelow(await super.doSeekUnmapped(sectorStart))
-  }
-
-  protected override doClaim(role: string, options: ClaimOptions): Promise<BlockClaim> {
-    return super.doClaim(this.#roleBelow(role), options)
-  }
-
-  protected override doAsk(
-    role: string,
-    request: string,
-    options: AskOptions,
-  ): Promise<string | undefined> {
-    return super.doAsk(this.#roleBelow(role), request, options)
-  }
-
-  protected override doHolderOf(
-    role: string,
-    options: AskOptions,
-  ): Promise<BlockHolder | undefined> {
-    return super.doHolderOf(this.#roleBelow(role), options)
-  }
-
-  protected override async doDisconnect(): Promise<void> {}
-
-  #roleBelow(role: string): string {
-    return roleBelow(role, this.sectorStart * this.info.sectorSize)
-  }
-
-  /** The device below may know of data or holes only past this partition's end. */
-  #fromBelow(sector: number): number {
-    return Math.min(sector - this.sectorStart, this.info.sizeSectors)
   }
 }
