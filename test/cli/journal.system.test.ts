@@ -204,8 +204,8 @@ describe('run', () => {
     const flags = ['--drain', '--json', '--retry-interval', '50ms', '--attempts', '1']
     const policy = ['--dead-letter', dead]
     await using running = start(shell(path, [...flags, ...policy], `${SHOW}; test $op != bad`))
-    await running.printed((stdout) => stdout.length > 0)
-    await sleep(200)
+    // It has failed to hand the operation over, and tries again.
+    await running.complained((stderr) => stderr.includes('\n'))
     expect(await pending(path)).toEqual(['bad', 'next'])
     producer.child.stdin.end()
     const ended = await running.ended
@@ -266,7 +266,8 @@ describe('a run that is told to stop', () => {
     await ok(['journal', 'push', path], 'one\n')
     await using running = start(shell(path, ['--retry-interval', '1m'], `echo ran; ${script}`))
     await running.printed((stdout) => stdout.length > 0)
-    await sleep(100)
+    if (left.length > 0) await running.complained((stderr) => stderr !== '')
+    else await until(async () => (await pending(path)).length === 0)
     running.child.kill('SIGTERM')
     expect(await running.ended).toMatchObject({ code: 0, stdout: Buffer.from('ran\n') })
     expect(await pending(path)).toEqual(left)

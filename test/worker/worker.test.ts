@@ -1,7 +1,9 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { MessagePort } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { json } from '../../src/codec/index.ts'
 import { BlockError, isCodecError, RingError } from '../../src/errors.ts'
+import type { WriterEvent } from '../../src/index.ts'
 import { connectRing, serveRing } from '../../src/worker/index.ts'
 import type { WorkerLocks } from '../../src/worker/locks.ts'
 import { MAX_CALLS } from '../../src/worker/protocol.ts'
@@ -350,15 +352,19 @@ test('a signal ends the waiting: then nothing was pushed, and no entry is lost',
   await using worker = new TestWorker({}, new LastingDevice(128))
   const page = await worker.page()
   const filler = new Uint8Array(3000)
-  let pushed = 0
-  for (let full = false; !full; ) {
-    const push = page.push(filler, { signal: AbortSignal.timeout(200) })
-    full = await push.then(
-      () => false,
-      () => true,
-    )
-    if (!full) pushed++
+  const full = new AbortController()
+  const hear = (event: unknown): void => {
+    if ((event as WriterEvent).event === 'blocked') full.abort()
   }
+  subscribe('shared-block-ring:writer', hear)
+  let pushed = 0
+  while (!full.signal.aborted) {
+    await page.push(filler, { signal: full.signal }).then(
+      () => pushed++,
+      () => undefined,
+    )
+  }
+  unsubscribe('shared-block-ring:writer', hear)
   const stop = new AbortController()
   const waiting = page.push(item('never'), { signal: stop.signal })
   stop.abort(new Error('enough'))

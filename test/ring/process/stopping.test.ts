@@ -151,12 +151,17 @@ describe('stopping', () => {
     const reader = await open(device)
     const begun: string[] = []
     const broken = new BlockError('BLOCK_IO', 'the disk is gone', { device: 'memory' })
+    const { opened: written, open: write } = gate()
     device.before = ({ operation }) => {
-      if (operation === 'write') throw broken
+      if (operation !== 'write') return
+      write()
+      throw broken
     }
     const running = reader.process(async (item) => {
       begun.push(item)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      if (item === 'a') return
+      await written
+      await new Promise((resolve) => setImmediate(resolve))
     })
     await expect(running).rejects.toBe(broken)
     expect(begun.length).toBeLessThan(4)
