@@ -158,7 +158,7 @@ const METRICS: readonly RingMetric[] = [
   counter('full_pushes', 'Pushes that found no room', ({ fullPushes }) => fullPushes),
   counter('damaged_items', 'Damaged items that were skipped', ({ damagedItems }) => damagedItems),
   counter(
-    'overwritten_items',
+    'missed_items',
     'Items overwritten before they were acknowledged',
     ({ missedItems }) => missedItems,
   ),
