@@ -3,8 +3,9 @@
  *
  * @module shared-block-ring/tools
  */
-export { inspectRing } from './ring/access/attach.ts'
+
 export { type RingHolders, whoHolds } from './ring/access/holders.ts'
+export { inspectRing } from './ring/access/inspect.ts'
 export { breakLease, type RingLeases, readLeases } from './ring/access/lease.ts'
 export type {
   Followed,

@@ -1,3 +1,4 @@
+import { checkOptions, type OptionKinds } from '../util/options.ts'
 import type { BlockDevice } from './device.ts'
 
 /**
@@ -13,4 +14,18 @@ export function checkDevice(call: string, device: BlockDevice): void {
   throw new TypeError(
     `${call} takes a block device, not ${found}; open one first, as with FileBlockDevice.open(path) of shared-block-ring/block/file`,
   )
+}
+
+/**
+ * Checks what a call got, before it asks anything of the device.
+ * @throws {TypeError} as `checkDevice` and `checkOptions`
+ */
+export function checkCall<Options extends object>(
+  call: string,
+  device: BlockDevice,
+  options: Options,
+  kinds: OptionKinds<Options>,
+): void {
+  checkDevice(call, device)
+  checkOptions(call, options, kinds)
 }

@@ -1,4 +1,5 @@
 import { checkWhole } from '../util/numbers.ts'
+import { checkOptions, type OptionKinds } from '../util/options.ts'
 import { BaseBlockDevice } from './base.ts'
 import type {
   BlockCapabilities,
@@ -22,6 +23,13 @@ export interface MemoryBlockDeviceOptions {
   /** Used in messages. Default `memory`. */
   readonly name?: string
 }
+
+const FROM_KINDS: OptionKinds<Omit<MemoryBlockDeviceOptions, 'sizeSectors'>> = {
+  sectorSize: 'number',
+  readOnly: 'boolean',
+  name: 'string',
+}
+const KINDS: OptionKinds<MemoryBlockDeviceOptions> = { ...FROM_KINDS, sizeSectors: 'number' }
 
 /** Sectors in a chunk, the unit in which memory is allocated and in which holes are told from data. */
 const CHUNK_SECTORS = 16
@@ -58,10 +66,11 @@ export class MemoryBlockDevice extends BaseBlockDevice {
   readonly #watchers = new Set<() => void>()
 
   /**
-   * @throws {RangeError} the sector size or the number of sectors is out of range
+   * @throws {TypeError | RangeError} an option is out of range
    */
   constructor(options: MemoryBlockDeviceOptions) {
     super()
+    checkOptions('MemoryBlockDevice', options, KINDS)
     const { sectorSize = 512, sizeSectors, readOnly = false, name = 'memory' } = options
     checkSectorSize(sectorSize)
     checkWhole({ sizeSectors }, 0)
@@ -75,6 +84,7 @@ export class MemoryBlockDevice extends BaseBlockDevice {
     bytes: Uint8Array,
     options: Omit<MemoryBlockDeviceOptions, 'sizeSectors'> = {},
   ): Promise<MemoryBlockDevice> {
+    checkOptions('MemoryBlockDevice.from', options, FROM_KINDS)
     const sizeSectors = bytes.byteLength / (options.sectorSize ?? 512)
     const device = new MemoryBlockDevice({ ...options, sizeSectors })
     await device.doWrite(0, [bytes])

@@ -45,7 +45,7 @@ const uses = /* @__PURE__ */ new WeakMap<AesKey, number>()
  * @throws {TypeError} it is no such thing
  */
 export function checkKeys(keys: EncryptionKeys): void {
-  checkOptions('encrypted', keys, KINDS)
+  checkOptions('encrypted: keys', keys, KINDS)
   const { current, others = [] } = keys
   if (typeof others !== 'function' && !Array.isArray(others)) {
     throw new TypeError('keys: expected others to be an array or a function')

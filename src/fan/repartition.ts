@@ -1,7 +1,9 @@
+import { checkDevice } from '../block/check-device.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { bytes } from '../codec/bytes.ts'
 import { type Codec, decodeItem } from '../codec/codec.ts'
-import { inspectRing, Producer } from '../ring/access/attach.ts'
+import { attachProducer } from '../ring/access/attach.ts'
+import { inspectRing } from '../ring/access/inspect.ts'
 import type { RingEntry } from '../ring/queue/entry.ts'
 import { RingReader } from '../ring/queue/reader.ts'
 import { RingWriter } from '../ring/queue/writer.ts'
@@ -32,7 +34,7 @@ const KINDS: OptionKinds<RepartitionOptions<never>> = {
  * Moves the unacknowledged items from the rings of one partitioning into those of another, each item to the partition of its key: for
  * another number of partitions. No other program may push or receive until it resolves: it takes both roles of the old rings, and the
  * producer's of the new ones, which have to exist. Items of a key keep their order, if nothing was pushed to the new rings before. An item
- * is acknowledged in the old ring once it is durable in the new one: an interrupted call loses nothing, and called again it continues, moving
+ * is acknowledged in the old ring once it is durable in the new one: an interrupted call loses nothing, and called again it goes on, moving
  * its last batch twice at most.
  * @returns how many items were moved
  * @throws {TypeError} a ring is among both, or twice; there is no new ring
@@ -52,6 +54,7 @@ export async function repartition<Out = Uint8Array>(
   const waiting = signal === undefined ? {} : { signal }
   const opening = onBlocked === undefined ? waiting : { ...waiting, onBlocked }
   const [old, fresh] = [[...from], [...to]]
+  for (const ring of [...old, ...fresh]) checkDevice('repartition', ring)
   if (fresh.length === 0) throw new TypeError('repartition takes at least one new ring')
   await checkDistinct([...old, ...fresh], waiting)
   const opened: AsyncDisposable[] = []
@@ -79,7 +82,7 @@ export async function repartition<Out = Uint8Array>(
     let moved = 0
     for (const device of old) {
       // Keeps other producers out; a suspended ring has none anyway.
-      const attached = await Producer.attach(device, waiting)
+      const attached = await attachProducer(device, waiting)
       if (attached.status === 'attached') opened.push(attached.producer)
       const reader = await open(RingReader.open(device, waiting))
       for (;;) {

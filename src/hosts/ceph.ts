@@ -2,7 +2,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LeaseRecord } from '../ring/lease-types.ts'
 import { checkWhole } from '../util/numbers.ts'
-import { shown } from '../util/options.ts'
+import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
 import { checkLimit } from './command.ts'
 import { runCommand } from './run-command.ts'
 
@@ -26,6 +26,14 @@ export interface CephFenceOptions {
   readonly limitMs?: number
 }
 
+const KINDS: OptionKinds<CephFenceOptions> = {
+  ceph: 'object',
+  addressOf: 'function',
+  allow: 'object',
+  seconds: 'number',
+  limitMs: 'number',
+}
+
 const SECONDS = 86_400
 const POLL_MS = 200
 /** The map of a large cluster has megabytes. */
@@ -36,11 +44,13 @@ const ADDRESS = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})\/(\d{1,10})$/i
 /**
  * A fence for Ceph images: adds the holder's client to the blocklist, and waits until every OSD that is up knows,
  * because one that does not would still accept a late write.
+ * @throws {TypeError} there is no such option, or it has another type
  * @throws {RangeError} `limitMs` or `seconds` is out of range, or `allow` has an invalid address
  */
 export function fenceByCeph(
   options: CephFenceOptions = {},
 ): (holder: LeaseRecord) => Promise<void> {
+  checkOptions('fenceByCeph', options, KINDS)
   const { ceph = ['ceph'], seconds = SECONDS, addressOf = lastWord } = options
   const limitMs = checkLimit(options.limitMs)
   checkWhole({ seconds }, 1)

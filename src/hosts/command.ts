@@ -1,5 +1,6 @@
 import type { LeaseRecord } from '../ring/lease-types.ts'
 import { checkRange } from '../util/numbers.ts'
+import { checkOptions } from '../util/options.ts'
 import { runCommand } from './run-command.ts'
 
 /** How a fence's command is run. */
@@ -16,15 +17,17 @@ export interface CommandOptions {
  * environment, as `SBR_OWNER`. It comes from the device, so any program that can write there can name any host. It
  * consists of letters, digits, `. _ : / @ [ ] -` and single spaces, and no word of it begins like an option.
  *
- * Exit code 0 must mean: this host is cut off from the storage for good, and none of its writes can still arrive.
+ * Exit code 0 must mean: this host is cut off from the storage for good, and none of its writes can arrive any more.
  * Processes that the command leaves running are not waited for.
  * @param argv the program and its first arguments
+ * @throws {TypeError} there is no such option, or it has another type
  * @throws {RangeError} there is no program, or `limitMs` is out of range
  */
 export function fenceByCommand(
   argv: readonly string[],
   options: CommandOptions = {},
 ): (holder: LeaseRecord) => Promise<void> {
+  checkOptions('fenceByCommand', options, { limitMs: 'number' })
   const [program, ...args] = argv
   if (program === undefined || program === '') throw new RangeError('a fence needs a program')
   const limitMs = checkLimit(options.limitMs)

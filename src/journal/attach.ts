@@ -2,7 +2,7 @@ import type { BlockDevice } from '../block/device.ts'
 import { bytes } from '../codec/bytes.ts'
 import type { Codec } from '../codec/codec.ts'
 import { RingError } from '../errors.ts'
-import { Consumer, Producer } from '../ring/access/attach.ts'
+import { attachConsumer, attachProducer, type Consumer } from '../ring/access/attach.ts'
 import { createMissing } from '../ring/queue/create-missing.ts'
 import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
 import type { AttachOptions, NewRingOptions } from '../ring/types.ts'
@@ -38,7 +38,7 @@ export async function attachEnds<In>(
     await createMissing(device, created)
   }
   // No other program may suspend the ring, because only this one could resume it.
-  const consumer = await Consumer.attach(device, { ...options, answerRequests: false })
+  const consumer = await attachConsumer(device, { ...options, answerRequests: false })
   try {
     checkKeeps(consumer)
     // Looks at the first record, so that damage there is found before anything is written.
@@ -77,7 +77,7 @@ async function resume(
 ): Promise<void> {
   while ((await consumer.resume()).status === 'retry') {
     // The last request was not acknowledged. Attaching a producer does that.
-    const attached = await Producer.attach(device, options)
+    const attached = await attachProducer(device, options)
     if (attached.status === 'attached') await attached.producer.close()
   }
 }

@@ -1,5 +1,5 @@
 import type { Position } from '../position.ts'
-import { inspectRing } from '../ring/access/attach.ts'
+import { inspectRing } from '../ring/access/inspect.ts'
 import { isPermanent } from '../ring/queue/process/dead-letter-ring.ts'
 import type { DeadLetter } from '../ring/queue/process/types.ts'
 import { formatPosition } from '../ring/shared/position-text.ts'

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../block/device.ts'
-import { inspectRing } from '../ring/access/attach.ts'
 import { type RingHolders, whoHolds } from '../ring/access/holders.ts'
+import { inspectRing } from '../ring/access/inspect.ts'
 import { type RingLeases, readLeases } from '../ring/access/lease.ts'
 import type { RingInspection } from '../ring/inspection.ts'
 

@@ -11,7 +11,7 @@ import {
   waitedOf,
 } from './snapshot.ts'
 
-/** How a viewer should take an answer. */
+/** How much an answer matters to who looks. */
 export type Mood = 'good' | 'bad' | 'plain'
 
 /** A question about a ring, and its answer, for people. */
@@ -25,9 +25,9 @@ export interface Answer {
 
 export type AnswerName = 'waiting' | 'since' | 'producer' | 'consumer' | 'drain' | 'damage' | 'full'
 
-/** A role that wrote no longer ago than this is certainly at work, on whatever host. */
+/** Who last wrote no longer ago than this is certainly at work, wherever it is. */
 const RECENT_MS = 10_000
-/** A consumer that pops this part of what is pushed keeps up. */
+/** Who takes so much of what comes keeps up. */
 const KEEPS_UP = 0.95
 const HOUR_MS = 3_600_000
 

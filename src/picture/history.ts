@@ -26,8 +26,10 @@ export interface Rates {
   readonly growth: number | undefined
 }
 
-/** Points that are kept: five minutes at two a second. */
-export const MOST_POINTS = 600
+/** Points that are kept: five minutes, with one a second and the newest. A server keeps them for each of a hundred rings. */
+export const MOST_POINTS = 300
+/** Of two points that are closer, only the later one is kept; less than a second, because looks are not on time. */
+const APART_MS = 900
 /** Over what rates are taken, and what is too short for one. */
 const RATE_MS = 10_000
 const LEAST_MS = 400
@@ -76,13 +78,13 @@ export class History {
     return this.last(MOST_POINTS)
   }
 
-  /** At most this many points, up to the newest. */
+  /** At most so many points, up to the newest. */
   last(count: number): readonly Point[] {
     const from = Math.max(0, this.#length - count)
     return Array.from({ length: this.#length - from }, (_, index) => this.#point(from + index))
   }
 
-  /** @param at when it was seen, by {@link steadyTime} of its observer */
+  /** @param at when it was seen, by {@link steadyTime} of whoever saw it */
   add(snapshot: Snapshot, at: number): void {
     this.put(pointOf(snapshot, at))
   }
@@ -93,9 +95,10 @@ export class History {
       const at = this.#number(newest, 'at')
       if (point.at === at) return
       // It is by the clock of another process then, which says nothing about how long ago the others were.
-      // A ring that was made again counts from 0: earlier points say nothing about it.
+      // A ring that was made anew counts from nothing: what was before says nothing about it.
       const isAnew = point.pushed !== null && point.pushed < this.#number(newest, 'pushed')
       if (point.at < at || isAnew) this.#first = this.#length = 0
+      else if (newest > 0 && at - this.#number(newest - 1, 'at') < APART_MS) this.#length--
     }
     this.#makeRoom()
     const start = this.#startOf(this.#length++)
@@ -167,7 +170,7 @@ export class History {
   }
 }
 
-/** Counts that grow as a ring is used. */
+/** What grows as a ring goes on. */
 export type Counter = 'pushed' | 'popped' | 'pushedBytes' | 'commits' | 'used'
 
 /** A second's worth of what happened between two points. */

@@ -5,7 +5,7 @@ import { PartitionBlockDevice } from '../block/wrap/partition.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { isBlockError, RingError } from '../errors.ts'
 import { checkLease, Producer } from '../ring/access/attach.ts'
-import { checkSize } from '../ring/access/create.ts'
+import { checkSize, NEW_RING_KINDS } from '../ring/access/create.ts'
 import { formatUuid } from '../ring/format2/disk/block.ts'
 import {
   type Directory,
@@ -16,7 +16,6 @@ import {
 } from '../ring/format2/disk/directory.ts'
 import type { LeaseState } from '../ring/lease-types.ts'
 import { UNNAMED } from '../ring/names.ts'
-import { CREATE_KINDS } from '../ring/queue/create-as.ts'
 import { Lazy } from '../util/lazy.ts'
 import { checkWhole } from '../util/numbers.ts'
 import { checkOptions, type OptionKinds, shown } from '../util/options.ts'
@@ -48,7 +47,7 @@ const POOL_KINDS: OptionKinds<PoolOptions> = {
   signal: 'object',
   clock: 'object',
 }
-const ADD_KINDS: OptionKinds<AddRingOptions> = { ...CREATE_KINDS, sizeBytes: 'number' }
+const ADD_KINDS: OptionKinds<AddRingOptions> = { ...NEW_RING_KINDS, sizeBytes: 'number' }
 const REMOVE_KINDS: OptionKinds<RemoveRingOptions> = { discardItems: 'boolean' }
 
 /**

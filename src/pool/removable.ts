@@ -1,7 +1,7 @@
 import type { BlockClaim } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import { isRingError } from '../errors.ts'
-import { inspectRing } from '../ring/access/attach.ts'
+import { inspectRing } from '../ring/access/inspect.ts'
 import { Disk } from '../ring/format2/disk/disk.ts'
 import { takeRole } from '../ring/format2/take-role.ts'
 import { detectFormat } from '../ring/shared/detect.ts'

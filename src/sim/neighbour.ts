@@ -82,7 +82,8 @@ export class Neighbour {
     random: Random,
     area: Neighbourhood,
   ): Promise<Neighbour> {
-    const partition = await PartitionBlockDevice.open(device, area)
+    const { sectorStart, sectors } = area
+    const partition = await PartitionBlockDevice.open(device, { sectorStart, sectors })
     const { sectorSize } = await partition.getInfo()
     return new Neighbour(context, process, oracle, random, area, partition, sectorSize)
   }

@@ -21,7 +21,7 @@ export class Turns {
     return true
   }
 
-  /** Stops waiting for a turn. */
+  /** Waits for no turn any more. */
   withdraw(onTurn: () => void): void {
     this.#waiting.delete(onTurn)
   }

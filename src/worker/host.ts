@@ -2,14 +2,17 @@ import { checkDevice } from '../block/check-device.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { isRingError, RingError } from '../errors.ts'
 import type { Position } from '../position.ts'
-import { inspectRing } from '../ring/access/attach.ts'
 import { createMissing } from '../ring/queue/create-missing.ts'
 import { type ReaderOptions, RingReader } from '../ring/queue/reader.ts'
 import { RingWriter, type WriterOptions } from '../ring/queue/writer.ts'
 import type { NewRingOptions } from '../ring/types.ts'
 import { untilAborted } from '../util/abort.ts'
+import { Lazy } from '../util/lazy.ts'
 import type { RingConnectionStats } from './protocol.ts'
 import { Supply } from './supply.ts'
+
+/** Few pages ask for the state of the ring. */
+const inspecting = new Lazy(() => import('../ring/access/inspect.ts'))
 
 /** The ring that a worker serves. */
 export interface HostedRing {
@@ -43,7 +46,7 @@ class Opened<T> {
   #opened: Promise<T> | undefined
   /** What `#opened` has resolved with. */
   #current: T | undefined
-  /** The next one opens after the one before has ended, which has the role until then. */
+  /** Whoever opens the next one waits for the end of the one before, which has the role until then. */
   #ended: Promise<void> = Promise.resolve()
 
   constructor(open: () => Promise<T>, close: (opened: T) => Promise<void>) {
@@ -160,6 +163,7 @@ export class Host {
   /** @throws as `inspectRing` */
   async stats(signal: AbortSignal): Promise<RingConnectionStats> {
     const device = await untilAborted(this.#device.get(), signal)
+    const { inspectRing } = inspecting.value ?? (await inspecting.load())
     const found = await inspectRing(device, { signal })
     const { format, capacity, used, waitingItems, waitingBytes } = found
     const waiting = waitingItems !== undefined && waitingBytes !== undefined

@@ -1,6 +1,7 @@
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { parseSize } from '../../src/cli/flags/size.ts'
-import { inspectRing, Producer } from '../../src/ring/access/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import type { RingInspection } from '../../src/ring/inspection.ts'
 import { formatPosition } from '../../src/ring/shared/position-text.ts'
 import { FORMAT } from '../helpers/format.ts'

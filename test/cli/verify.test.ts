@@ -11,7 +11,7 @@ test('a sound ring: says so, counts what waits, and changes nothing', async () =
   const before = readFileSync(path)
   const text = (await ok(['verify', path])).toString()
   expect(text).toContain('a sound ring of format 2')
-  expect(text).toContain('3 items that wait, 11 bytes')
+  expect(text).toContain('3 items waiting, 11 bytes')
   expect(JSON.parse((await ok(['verify', path, '--json'])).toString())).toMatchObject({
     device: path,
     format: 2,
@@ -49,7 +49,7 @@ test('format 1', async () => {
   const path = folder.file('ring')
   await ok(['create', path, '--size', '64KiB', '--format', '1'])
   await ok(['produce', path], 'one\ntwo\n')
-  expect((await ok(['verify', path])).toString()).toContain('2 items that wait, 6 bytes')
+  expect((await ok(['verify', path])).toString()).toContain('2 items waiting, 6 bytes')
   damage(path, 1536 + 8 + 2)
   const told = await sbr(['verify', path])
   expect(told.code).toBe(1)

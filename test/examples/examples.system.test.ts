@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
 import { deadLetters } from '../../src/codec/dead-letter.ts'
 import { envelope, json } from '../../src/codec/index.ts'
-import { inspectRing } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { temporaryFolder } from '../cli/cli.ts'
 import { collect } from '../helpers/collect.ts'
 

@@ -1,7 +1,7 @@
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import { text } from '../../src/codec/index.ts'
-import { inspectRing } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { collect } from '../helpers/collect.ts'

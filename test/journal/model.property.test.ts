@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
-import { inspectRing } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import type { DeadLetter } from '../../src/ring/queue/process/types.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'

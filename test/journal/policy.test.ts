@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { deadLetters } from '../../src/codec/dead-letter.ts'
-import { inspectRing } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import type { DeadLetter } from '../../src/ring/queue/process/types.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'
 import { formatPosition } from '../../src/ring/shared/position-text.ts'

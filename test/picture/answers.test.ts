@@ -124,12 +124,26 @@ test('what another process saw, whose clock is behind, begins the history anew',
   expect(history.rates.pushed).toBe(2)
 })
 
+test('of what is seen twice a second, a point a second is kept, and the newest', () => {
+  const history = new History()
+  for (let number = 0; number <= 1001; number++) {
+    const [at, pushed] = [number * 499, number]
+    const nothing = { used: null, waiting: null, popped: null, pushedBytes: null, commits: null }
+    history.put({ at, pushed, ...nothing, age: null, commitAge: null, receiptAge: null })
+    expect(history.last(1)).toMatchObject([{ at, pushed }])
+  }
+  const times = history.points.map(({ pushed }) => pushed)
+  expect(times.slice(-4)).toEqual([996, 998, 1000, 1001])
+  expect(times).toHaveLength(MOST_POINTS)
+  expect(history.rates.pushed).toBeCloseTo(1000 / 499)
+})
+
 test('a history keeps the last points as they were, also what was unknown in them', () => {
   const history = new History()
   const all: Point[] = []
   for (let number = 0; number < 2 * MOST_POINTS + 7; number++) {
     const known = number % 3 === 0 ? null : number
-    const point = { at: number, used: known, waiting: 1, pushed: number, popped: null }
+    const point = { at: number * 1000, used: known, waiting: 1, pushed: number, popped: null }
     all.push({ ...point, pushedBytes: 2, commits: 3, age: known, commitAge: 4, receiptAge: null })
     history.put(all.at(-1) as Point)
     if (number % 100 === 0) expect(history.points).toEqual(all.slice(-MOST_POINTS))

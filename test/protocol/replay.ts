@@ -1,4 +1,5 @@
-import { inspectRing, Producer } from '../../src/ring/access/attach.ts'
+import { Producer } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import type { CreateOptions } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import { decodeItem, encodeItem, Process } from './calls.ts'

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../src/block/memory.ts'
 import { isRingError } from '../../src/errors.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import type { AttachOptions, Producer as ProducerHandle } from '../../src/ring/types.ts'
 import { collect } from '../helpers/collect.ts'
 import {

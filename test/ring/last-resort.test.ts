@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice, ReadOnlyBlockDevice } from '../../src/block/index.ts'
 import { BlockError } from '../../src/errors.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { Disk } from '../../src/ring/format2/disk/disk.ts'
 import { verifyRing } from '../../src/ring/maintenance/index.ts'
 import { FORMAT } from '../helpers/format.ts'
@@ -12,14 +13,14 @@ const item = (length: number): Uint8Array => new Uint8Array(length).fill(7)
 
 test('options that no ring can have are refused before anything is written', async () => {
   const device = new HookedDevice(new MemoryBlockDevice({ sizeSectors: 1024 }))
-  for (const [options, message] of [
-    [{ format: 3 as 2 }, /formats 1 and 2, not 3/],
-    [{ blockSize: 3000 }, /power of two from 512 to 65536, not 3000/],
-    [{ blockSize: 131072 }, /not 131072/],
-    [{ name: 'ö'.repeat(129) }, /at most 256 bytes, not 258/],
+  for (const [options, type, message] of [
+    [{ format: 3 as 2 }, TypeError, /format is 1 or 2, not 3/],
+    [{ blockSize: 3000 }, RangeError, /power of two from 512 to 65536, not 3000/],
+    [{ blockSize: 131072 }, RangeError, /not 131072/],
+    [{ name: 'ö'.repeat(129) }, RangeError, /at most 256 bytes, not 258/],
   ] as const) {
     const created = Producer.create(device, options)
-    await expect(created).rejects.toThrow(RangeError)
+    await expect(created).rejects.toThrow(type)
     await expect(created).rejects.toThrow(message)
   }
   expect(device.take().filter(({ operation }) => operation === 'write')).toEqual([])

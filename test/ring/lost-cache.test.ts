@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { NbdBlockDevice } from '../../src/block/nbd/index.ts'
-import { Consumer, inspectRing, Producer } from '../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import type { PopResult } from '../../src/ring/types.ts'
 import { CachingNbd, TYPE } from '../helpers/caching-nbd.ts'
 import { ALL_FLAGS } from '../helpers/fake-nbd.ts'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { BlockError } from '../../src/errors.ts'
-import { Consumer, inspectRing } from '../../src/ring/access/attach.ts'
+import { Consumer } from '../../src/ring/access/attach.ts'
+import { inspectRing } from '../../src/ring/access/inspect.ts'
 import { RingReader } from '../../src/ring/queue/reader.ts'
 import { resumeRing, suspendRing } from '../../src/ring/queue/suspend.ts'
 import { RingWriter } from '../../src/ring/queue/writer.ts'

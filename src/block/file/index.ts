@@ -38,6 +38,7 @@ import { lengthOf } from './io/transfer.ts'
 import { type OpenFile, openFile } from './open.ts'
 import {
   type CreateFileOptions,
+  checkCreateFileOptions,
   checkFileMode,
   checkFileOptions,
   checkNewSize,
@@ -129,13 +130,18 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   /**
-   * Opens an existing file or raw block device. Once a second it checks that a file is still the one at its path;
-   * after a removal or replacement every request and every wait throws `BLOCK_REPLACED`. Raw devices are not checked:
+   * Opens an existing file or raw block device. Once a second (every five seconds, to read only) it checks that a file is still the
+   * one at its path; after a removal or replacement every request and every wait throws `BLOCK_REPLACED`. Raw devices are not checked:
    * their names come and go while the disk stays the same.
    * @throws {TypeError | RangeError} an option is out of range
    * @throws {BlockError} `BLOCK_OPEN`, `BLOCK_READ_ONLY`, `BLOCK_CLAIMED`, `BLOCK_UNSUPPORTED`
    */
   static async open(path: string, options: FileBlockDeviceOptions = {}): Promise<FileBlockDevice> {
+    checkFileOptions('FileBlockDevice.open', options)
+    return FileBlockDevice.#open(path, options)
+  }
+
+  static async #open(path: string, options: FileBlockDeviceOptions): Promise<FileBlockDevice> {
     const file = await openFile(path, options)
     const engine = makeEngine(options.engine ?? 'pool')
     const below = file.raw === undefined ? [] : await keysBelow(file.raw.id)
@@ -162,23 +168,24 @@ export class FileBlockDevice extends BaseBlockDevice {
    * @throws the reason of `signal`
    */
   static async create(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
-    checkFileOptions(options)
+    checkCreateFileOptions('FileBlockDevice.create', options)
     const sizeBytes = checkNewSize(options)
     await createFile(path, sizeBytes, options.sectorSize ?? 512, {
       ...options,
       native: await loadNative(),
     })
-    return FileBlockDevice.open(path, options)
+    return FileBlockDevice.#open(path, options)
   }
 
   /**
    * Opens the file, or creates it if it is missing. An existing file keeps its size, unless it is empty: then it is
-   * filled in place, and a crash may leave it shorter. Several programs can call this at the same time.
+   * filled in place, and a crash may leave it shorter. Several programs can call this at once.
    * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
    */
   static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    checkCreateFileOptions('FileBlockDevice.openOrCreate', options)
     checkFileMode(options)
-    const device = await openOrMake(path, options)
+    const device = await FileBlockDevice.#openOrMake(path, options)
     try {
       if (!device.#isEmpty() || (await device.#fill(options))) return device
     } catch (error) {
@@ -186,7 +193,22 @@ export class FileBlockDevice extends BaseBlockDevice {
       throw error
     }
     await device.disconnect()
-    return FileBlockDevice.open(path, options)
+    return FileBlockDevice.#open(path, options)
+  }
+
+  static async #openOrMake(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
+    try {
+      return await FileBlockDevice.#open(path, options)
+    } catch (error) {
+      if (!(isBlockError(error) && systemCode(error.cause) === 'ENOENT')) throw error
+    }
+    try {
+      return await FileBlockDevice.create(path, options)
+    } catch (error) {
+      // Another process was faster.
+      if (!(isBlockError(error) && error.code === 'BLOCK_EXISTS')) throw error
+      return FileBlockDevice.#open(path, options)
+    }
   }
 
   /** The open file, for every request; fails once the file was replaced. */
@@ -416,21 +438,6 @@ export class FileBlockDevice extends BaseBlockDevice {
     } catch (cause) {
       throw reported(request, cause, this.direct)
     }
-  }
-}
-
-async function openOrMake(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {
-  try {
-    return await FileBlockDevice.open(path, options)
-  } catch (error) {
-    if (!(isBlockError(error) && systemCode(error.cause) === 'ENOENT')) throw error
-  }
-  try {
-    return await FileBlockDevice.create(path, options)
-  } catch (error) {
-    // Another process was faster.
-    if (!(isBlockError(error) && error.code === 'BLOCK_EXISTS')) throw error
-    return FileBlockDevice.open(path, options)
   }
 }
 

@@ -5,7 +5,7 @@ import { closeAll } from '../native/close.ts'
 import { explain, openError, systemCode, systemText } from '../native/errors.ts'
 import { claimedError } from '../validate.ts'
 import { danglingTarget, danglingText, ownTarget } from './links.ts'
-import { checkFileOptions, chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
+import { chooseSectorSize, type FileBlockDeviceOptions } from './options.ts'
 import { deviceId, type RawDevice, readRawDevice } from './sysfs.ts'
 
 /** A file that was opened as a device. */
@@ -53,13 +53,15 @@ const openCall: OpenCall = async (path, flags) => {
 /** Errors of opening for writing that opening for reading may not have. */
 const NOT_WRITABLE: readonly (string | undefined)[] = ['EACCES', 'EPERM', 'EROFS']
 
-/** Opens a path. It does I/O only on regular files and raw block devices. */
+/**
+ * Opens a path. It does I/O only on regular files and raw block devices.
+ * @param options checked already: see `checkFileOptions`
+ */
 export async function openFile(
   path: string,
   options: FileBlockDeviceOptions,
   openDescriptor: OpenCall = openCall,
 ): Promise<OpenFile> {
-  checkFileOptions(options)
   // Before it is opened, because opening may block (a pipe) or act (a tape).
   const stats = await statCall(path, { bigint: true }).catch(async (cause: unknown) => {
     const target = await danglingTarget(path)

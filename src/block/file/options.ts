@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { BlockError } from '../../errors.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { checkSectorSize } from '../validate.ts'
 import type { Engine } from './engine/engine.ts'
 import type { FillOptions } from './io/fill.ts'
@@ -85,25 +86,42 @@ export interface CreateFileOptions extends FileBlockDeviceOptions, FillOptions {
 export const PRIVATE = 0o600
 const FOR_ALL = 0o666
 
-/** @throws {TypeError | RangeError} an option is out of range; {@link BlockError} not on this platform */
-export function checkFileOptions(options: FileBlockDeviceOptions): void {
-  const { sectorSize, mode = 'auto', direct = 'auto' } = options
-  const { durability = 'auto', engine = 'pool', followLinks = 'all' } = options
-  const { claims = 'exclusive' } = options
-  if (sectorSize !== undefined) checkSectorSize(sectorSize)
-  oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
-  oneOf('direct', direct, [true, false, 'auto'])
-  oneOf('durability', durability, ['auto', 'dsync', 'flush', 'none'])
-  if (typeof engine === 'string') oneOf('engine', engine, ['pool', 'sync', 'adaptive'])
-  oneOf('claims', claims, ['exclusive', 'best-effort'])
-  oneOf('followLinks', followLinks, ['all', 'own'])
-  if (direct === true && constants.O_DIRECT === undefined) throw missing('direct: true')
-  if (durability === 'dsync' && constants.O_DSYNC === undefined) throw missing("durability 'dsync'")
+const KINDS: OptionKinds<FileBlockDeviceOptions> = {
+  sectorSize: 'number',
+  mode: { oneOf: ['auto', 'read-write', 'read-only'] },
+  direct: { oneOf: [true, false, 'auto'] },
+  durability: { oneOf: ['auto', 'dsync', 'flush', 'none'] },
+  engine: [{ oneOf: ['pool', 'sync', 'adaptive'] }, 'object'],
+  exclusive: 'boolean',
+  claims: { oneOf: ['exclusive', 'best-effort'] },
+  followLinks: { oneOf: ['all', 'own'] },
 }
 
-function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
-  if (values.includes(value)) return
-  throw new TypeError(`${option} must be one of ${values.join(', ')}, not ${String(value)}`)
+const CREATE_KINDS: OptionKinds<CreateFileOptions> = {
+  ...KINDS,
+  sizeBytes: 'number',
+  sparse: 'boolean',
+  fileMode: 'number',
+  onProgress: 'function',
+  signal: 'object',
+}
+
+/** @throws {TypeError | RangeError} an option is out of range; {@link BlockError} not on this platform */
+export function checkFileOptions(call: string, options: FileBlockDeviceOptions): void {
+  checkOptions(call, options, KINDS)
+  checkValues(options)
+}
+
+/** @throws as `checkFileOptions` */
+export function checkCreateFileOptions(call: string, options: CreateFileOptions): void {
+  checkOptions(call, options, CREATE_KINDS)
+  checkValues(options)
+}
+
+function checkValues({ sectorSize, direct, durability }: FileBlockDeviceOptions): void {
+  if (sectorSize !== undefined) checkSectorSize(sectorSize)
+  if (direct === true && constants.O_DIRECT === undefined) throw missing('direct: true')
+  if (durability === 'dsync' && constants.O_DSYNC === undefined) throw missing("durability 'dsync'")
 }
 
 function missing(what: string): BlockError<'BLOCK_UNSUPPORTED'> {

@@ -58,7 +58,7 @@ export class PathWatch {
     this.#schedule()
   }
 
-  /** Nothing more is reported. */
+  /** Nothing is reported any more. */
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)

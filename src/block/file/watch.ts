@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { channel } from '../../util/diagnostics.ts'
 import type { BlockWatch } from '../device.ts'
 
-/** What is published on `shared-block-ring:watch`, once for each watch that does not work, or has stopped working. */
+/** What is published on `shared-block-ring:watch`, once for each watch that does not work, or not any more. */
 export interface WatchEvent {
   /** The file's path. */
   readonly device: string
@@ -12,7 +12,7 @@ export interface WatchEvent {
 
 const watches = channel('shared-block-ring:watch')
 
-/** The other watches that share one watch of the system. */
+/** Who else wants to be told by one watch of the system. */
 interface SharedWatch {
   readonly watch: BlockWatch
   readonly told: Set<() => void>
@@ -32,7 +32,7 @@ export class FileWatches {
 
   /** As {@link watchFile}. */
   add(onChange: () => void): BlockWatch {
-    // One that has failed stays with those that share it; a new one may succeed.
+    // One that has failed stays with those that have it; who comes now may have better luck.
     if (this.#shared?.watch.works !== true) this.#shared = this.#begin()
     const { watch, told } = this.#shared
     const own = (): void => onChange()

@@ -121,7 +121,7 @@ export class NbdBlockDevice extends BaseBlockDevice {
    */
   static async connect(uri: string, options: NbdBlockDeviceOptions = {}): Promise<NbdBlockDevice> {
     const address = parseNbdUri(uri)
-    checkNbdOptions(options)
+    checkNbdOptions('NbdBlockDevice.connect', options)
     const first = await dial(address, options).catch((fault: unknown) => {
       throw connectError(uri, fault)
     })

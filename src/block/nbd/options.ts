@@ -1,5 +1,6 @@
 import { type Clock, MAX_TIMER_MS } from '../../clock.ts'
 import { checkWhole } from '../../util/numbers.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { checkSectorSize } from '../validate.ts'
 import type { NbdTlsOptions } from './tls-options.ts'
 import type { NbdDial } from './transport/stream.ts'
@@ -56,24 +57,57 @@ export interface NbdBlockDeviceOptions extends NbdConnectOptions {
   readonly exclusive?: boolean
 }
 
+const CONNECT_KINDS: OptionKinds<NbdConnectOptions> = {
+  connectTimeoutMs: 'number',
+  tls: 'object',
+  dial: 'function',
+  clock: 'object',
+  random: 'function',
+}
+
+const KINDS: OptionKinds<NbdBlockDeviceOptions> = {
+  ...CONNECT_KINDS,
+  sectorSize: 'number',
+  mode: { oneOf: ['auto', 'read-write', 'read-only'] },
+  durability: { oneOf: ['auto', 'flush', 'none'] },
+  requestTimeoutMs: 'number',
+  maxInFlight: 'number',
+  connections: 'number',
+  claims: { oneOf: ['exclusive', 'best-effort'] },
+  exclusive: 'boolean',
+}
+
+const TLS_KINDS: OptionKinds<NbdTlsOptions> = {
+  ca: ['string', 'object'],
+  cert: ['string', 'object'],
+  key: ['string', 'object'],
+  hostname: 'string',
+  verifyPeer: 'boolean',
+  psk: 'object',
+}
+
 /** @throws {TypeError | RangeError} an option is out of range */
-export function checkNbdOptions(options: NbdBlockDeviceOptions): void {
-  const { sectorSize, mode = 'auto', durability = 'auto', requestTimeoutMs = 1 } = options
-  const { maxInFlight = 1, connections = 1, connectTimeoutMs = 1 } = options
+export function checkNbdOptions(call: string, options: NbdBlockDeviceOptions): void {
+  checkOptions(call, options, KINDS)
+  const { sectorSize, requestTimeoutMs = 1, maxInFlight = 1, connections = 1 } = options
+  checkConnecting(call, options)
   if (sectorSize !== undefined) checkSectorSize(sectorSize)
-  oneOf('mode', mode, ['auto', 'read-write', 'read-only'])
-  oneOf('durability', durability, ['auto', 'flush', 'none'])
-  oneOf('claims', options.claims ?? 'exclusive', ['exclusive', 'best-effort'])
   if (requestTimeoutMs !== Number.POSITIVE_INFINITY) {
     checkWhole({ requestTimeoutMs }, 1, MAX_TIMER_MS)
   }
-  checkWhole({ connectTimeoutMs }, 1, MAX_TIMER_MS)
   checkWhole({ maxInFlight }, 1, 1024)
   checkWhole({ connections }, 1, 16)
-  if (options.tls?.hostname === '') throw new RangeError('tls.hostname is empty: leave it out')
 }
 
-function oneOf(option: string, value: unknown, values: readonly unknown[]): void {
-  if (values.includes(value)) return
-  throw new TypeError(`${option} must be one of ${values.join(', ')}, not ${String(value)}`)
+/** @throws as `checkNbdOptions` */
+export function checkNbdConnectOptions(call: string, options: NbdConnectOptions): void {
+  checkOptions(call, options, CONNECT_KINDS)
+  checkConnecting(call, options)
+}
+
+function checkConnecting(call: string, { connectTimeoutMs = 1, tls }: NbdConnectOptions): void {
+  checkWhole({ connectTimeoutMs }, 1, MAX_TIMER_MS)
+  if (tls === undefined) return
+  checkOptions(`${call}: tls`, tls, TLS_KINDS)
+  if (tls.hostname === '') throw new RangeError('tls.hostname is empty: leave it out')
 }

@@ -2,7 +2,7 @@ import type { BlockDevice } from '../device.ts'
 import { areaOf, bothSettled, commonUnit, readAt } from './byte-range.ts'
 import { firstDifference } from './difference.ts'
 import { type Chunk, chunksOf } from './extents.ts'
-import { type OperationOptions, planOf } from './options.ts'
+import { checkOperation, OPERATION_KINDS, type OperationOptions, planOf } from './options.ts'
 import { inOrder } from './pipeline.ts'
 
 /** What {@link compare} found. */
@@ -16,7 +16,7 @@ export type Comparison =
 /**
  * Compares two devices byte by byte, up to the first difference. Their sector sizes may differ.
  * @throws {BlockError} a device cannot be read
- * @throws {RangeError} an option is out of range
+ * @throws {TypeError | RangeError} an option is out of range, or there is no such option
  * @throws the signal's reason
  */
 export async function compare(
@@ -24,6 +24,7 @@ export async function compare(
   second: BlockDevice,
   options: OperationOptions = {},
 ): Promise<Comparison> {
+  checkOperation('compare', [first, second], options, OPERATION_KINDS)
   const [a, b] = await Promise.all([areaOf(first), areaOf(second)])
   const plan = planOf(options, a.sizeBytes, commonUnit(a, b))
   if (a.sizeBytes !== b.sizeBytes) {

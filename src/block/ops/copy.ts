@@ -3,7 +3,7 @@ import { checkApart } from './apart.ts'
 import { commonUnit, pairOf } from './byte-range.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent } from './extents.ts'
-import { type OperationOptions, planOf } from './options.ts'
+import { checkOperation, OPERATION_KINDS, type OperationOptions, planOf } from './options.ts'
 
 /**
  * Copies a device's content to another of the same size in bytes; their sector sizes may differ. The copy is on
@@ -12,7 +12,7 @@ import { type OperationOptions, planOf } from './options.ts'
  *
  * No other program may use either device meanwhile. First, the target's last sector briefly contains random bytes: if
  * the source reads them at the same offset, both are one storage. Other overlaps of partitions are not detected.
- * @throws {TypeError} both are the same device, or one storage under two names; nothing was changed
+ * @throws {TypeError} as every operation, or both are the same device, or one storage under two names; nothing was changed
  * @throws {RangeError} the sizes differ, or an option is out of range; nothing was written
  * @throws {BlockError} `BLOCK_READ_ONLY`: nothing was written; or a code of a device
  * @throws the signal's reason
@@ -22,6 +22,7 @@ export async function copy(
   to: BlockDevice,
   options: OperationOptions = {},
 ): Promise<void> {
+  checkOperation('copy', [from, to], options, OPERATION_KINDS)
   const [source, target] = await pairOf(from, to)
   const unitBytes = commonUnit(source, target)
   const plan = planOf(options, source.sizeBytes, unitBytes)

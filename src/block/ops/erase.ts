@@ -1,6 +1,7 @@
+import type { OptionKinds } from '../../util/options.ts'
 import type { BlockDevice } from '../device.ts'
 import { writeAt } from './byte-range.ts'
-import type { OperationOptions } from './options.ts'
+import { checkOperation, OPERATION_KINDS, type OperationOptions } from './options.ts'
 import { writeEverywhere } from './overwrite.ts'
 
 /** What to erase a device with. */
@@ -12,6 +13,8 @@ export interface EraseDeviceOptions extends OperationOptions {
   readonly pattern?: Uint8Array
 }
 
+const KINDS: OptionKinds<EraseDeviceOptions> = { ...OPERATION_KINDS, pattern: 'object' }
+
 /**
  * Overwrites a device with a pattern. It is on stable storage when it resolves.
  * @throws {TypeError | RangeError} an option is out of range; nothing was written
@@ -19,6 +22,7 @@ export interface EraseDeviceOptions extends OperationOptions {
  * @throws the signal's reason
  */
 export async function erase(device: BlockDevice, options: EraseDeviceOptions = {}): Promise<void> {
+  checkOperation('erase', [device], options, KINDS)
   const { pattern } = options
   if (pattern === undefined) return eraseWithZeroes(device, options)
   if (!(pattern instanceof Uint8Array)) throw new TypeError('pattern must be a Uint8Array')

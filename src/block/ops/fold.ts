@@ -1,7 +1,13 @@
 import type { BlockDevice } from '../device.ts'
 import { type Area, areaOf, readAt } from './byte-range.ts'
 import { type Chunk, chunksOf, extentsOf } from './extents.ts'
-import { type OperationOptions, type Plan, planOf } from './options.ts'
+import {
+  checkOperation,
+  OPERATION_KINDS,
+  type OperationOptions,
+  type Plan,
+  planOf,
+} from './options.ts'
 import { inOrder } from './pipeline.ts'
 
 /** Content of a device. */
@@ -25,7 +31,7 @@ export type FoldStep<State, Piece> = (state: State, piece: Piece) => State | Pro
  * Folds the device's content, from the first sector to the last, into a state. Pieces are as long as a chunk; the
  * next ones are prefetched.
  * @returns the last state: `initial` for an empty device
- * @throws the error of `step`; `BlockError`; `RangeError` for an option out of range
+ * @throws the error of `step`; `BlockError`; `TypeError` or `RangeError` for an option out of range
  * @throws the signal's reason
  */
 export async function fold<State>(
@@ -34,7 +40,7 @@ export async function fold<State>(
   step: FoldStep<State, FoldPiece>,
   options: OperationOptions = {},
 ): Promise<State> {
-  const { area, plan } = await begin(device, options)
+  const { area, plan } = await begin('fold', device, options)
   const chunks = chunksOf({ offset: 0, bytes: area.sizeBytes }, plan.chunkBytes)
   return foldChunks(area, plan, chunks, initial, step)
 }
@@ -49,7 +55,7 @@ export async function foldMapped<State>(
   step: FoldStep<State, FoldPiece>,
   options: OperationOptions = {},
 ): Promise<State> {
-  const { area, plan } = await begin(device, options)
+  const { area, plan } = await begin('foldMapped', device, options)
   return foldChunks(area, plan, mappedChunks(area, plan), initial, step)
 }
 
@@ -63,7 +69,7 @@ export async function foldUnmapped<State>(
   step: FoldStep<State, FoldHole>,
   options: OperationOptions = {},
 ): Promise<State> {
-  const { area, plan } = await begin(device, options)
+  const { area, plan } = await begin('foldUnmapped', device, options)
   const { sectorSize } = area.info
   const { signal, progress } = plan
   let state = initial
@@ -80,9 +86,11 @@ export async function foldUnmapped<State>(
 }
 
 async function begin(
+  call: string,
   device: BlockDevice,
   options: OperationOptions,
 ): Promise<{ area: Area; plan: Plan }> {
+  checkOperation(call, [device], options, OPERATION_KINDS)
   const area = await areaOf(device)
   return { area, plan: planOf(options, area.sizeBytes, area.info.sectorSize) }
 }

@@ -1,4 +1,8 @@
 import { checkWhole } from '../../util/numbers.ts'
+import { checkOptions, type OptionKinds } from '../../util/options.ts'
+import { checkDevice } from '../check-device.ts'
+import type { BlockDevice } from '../device.ts'
+
 /** Options of an operation on whole devices. */
 export interface OperationOptions {
   /** Called after each chunk with the progress: skipped holes count as done. */
@@ -12,6 +16,28 @@ export interface OperationOptions {
    * are compared.
    */
   readonly chunkBytes?: number
+}
+
+/** Types of the options of every operation. */
+export const OPERATION_KINDS: OptionKinds<OperationOptions> = {
+  onProgress: 'function',
+  signal: 'object',
+  concurrency: 'number',
+  chunkBytes: 'number',
+}
+
+/**
+ * Checks what an operation was called with, before anything is sent to a device.
+ * @throws {TypeError} a device is none, there is no such option, or it has another type
+ */
+export function checkOperation<Options extends OperationOptions>(
+  call: string,
+  devices: readonly BlockDevice[],
+  options: Options,
+  kinds: OptionKinds<Options>,
+): void {
+  for (const device of devices) checkDevice(call, device)
+  checkOptions(call, options, kinds)
 }
 
 /** {@link OperationOptions}, checked and complete. */

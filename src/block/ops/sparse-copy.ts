@@ -1,9 +1,16 @@
+import type { OptionKinds } from '../../util/options.ts'
 import type { BlockDevice } from '../device.ts'
 import { checkApart } from './apart.ts'
 import { type Area, commonUnit, pairOf } from './byte-range.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { chunksOf, type Extent, extentsOf } from './extents.ts'
-import { type OperationOptions, type Plan, planOf } from './options.ts'
+import {
+  checkOperation,
+  OPERATION_KINDS,
+  type OperationOptions,
+  type Plan,
+  planOf,
+} from './options.ts'
 
 /** Holes are cleared in pieces of at most this many bytes, so that progress shows and aborting works. */
 const HOLE_BYTES = 64 << 20
@@ -13,6 +20,8 @@ export interface SparseCopyOptions extends OperationOptions {
   /** The target reads as zeroes everywhere, like a new file: its holes are left alone, whatever its capabilities. Default false. */
   readonly targetIsZero?: boolean
 }
+
+const KINDS: OptionKinds<SparseCopyOptions> = { ...OPERATION_KINDS, targetIsZero: 'boolean' }
 
 /**
  * As `copy`, but the source's holes are not read: the target frees their space if it can, and otherwise
@@ -25,6 +34,7 @@ export async function sparseCopy(
   to: BlockDevice,
   options: SparseCopyOptions = {},
 ): Promise<void> {
+  checkOperation('sparseCopy', [from, to], options, KINDS)
   const [source, target] = await pairOf(from, to)
   const unitBytes = commonUnit(source, target)
   const plan = planOf(options, source.sizeBytes, unitBytes)

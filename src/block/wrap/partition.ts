@@ -1,3 +1,5 @@
+import type { OptionKinds } from '../../util/options.ts'
+import { checkCall } from '../check-device.ts'
 import type { BlockDevice, BlockInfo } from '../device.ts'
 import { checkSectors } from '../validate.ts'
 import { DevicePart } from './device-part.ts'
@@ -9,6 +11,8 @@ export interface PartitionOptions {
   /** Sectors in the partition. */
   readonly sectors: number
 }
+
+const KINDS: OptionKinds<PartitionOptions> = { sectorStart: 'number', sectors: 'number' }
 
 /**
  * A run of sectors of another device, as a device; partitions can be partitioned again.
@@ -43,11 +47,12 @@ export class PartitionBlockDevice extends DevicePart {
   }
 
   /**
-   * @throws {TypeError} a number is not a safe integer
+   * @throws {TypeError} there is no such option, or a number is not a safe integer
    * @throws {RangeError} the sectors are not within the device
    * @throws {BlockError} `BLOCK_DISCONNECTED`, or a code of the device below
    */
   static async open(device: BlockDevice, options: PartitionOptions): Promise<PartitionBlockDevice> {
+    checkCall('PartitionBlockDevice.open', device, options, KINDS)
     const info = await device.getInfo()
     try {
       checkSectors(info, options.sectorStart, options.sectors)

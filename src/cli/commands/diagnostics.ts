@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { cannotRead } from '../../ring/report/unreadable.ts'
 import { openDevice } from '../device/device.ts'
 import { leasesOf } from '../device/leases.ts'

@@ -1,6 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
-import { inspectRing, Producer } from '../../ring/access/attach.ts'
+import { Producer } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import type { RingInspection } from '../../ring/inspection.ts'
 import { type Migrated, migrateRing } from '../../ring/maintenance/migrate.ts'
 import { counted, grouped, safeJson, safeText } from '../../text/render.ts'

@@ -1,5 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
-import { Consumer, inspectRing } from '../../ring/access/attach.ts'
+import { Consumer } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { UNNAMED } from '../../ring/names.ts'
 import { counted, safeText } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'

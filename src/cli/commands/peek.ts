@@ -1,6 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { Position } from '../../position.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { parsePosition } from '../../ring/shared/position-text.ts'
 import { openDevice } from '../device/device.ts'
 import { findItem, noSuchItem, type Wanted } from '../device/find-item.ts'

@@ -1,7 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import type { Followed, RingFollower, RingInspection } from '../../ring/inspection.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
 import { stepOver } from '../../ring/shared/damage.ts'

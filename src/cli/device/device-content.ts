@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { BLANK, describeContent, readContent } from '../../ring/report/signatures.ts'
 import { grouped } from '../../text/render.ts'
 import { adviceFor } from '../advice.ts'

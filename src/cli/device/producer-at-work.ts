@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { CommandError, EXIT } from '../errors.ts'
 import { leasesOf } from './leases.ts'
 import { holdersOf, leaseInUse } from './roles.ts'

@@ -1,7 +1,7 @@
 import { truncate, unlink } from 'node:fs/promises'
 import type { BlockDevice } from '../../block/device.ts'
 import { isRingError } from '../../errors.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { withNote } from '../errors.ts'
 import type { Vacancy } from './create-target.ts'
 import { takeRoles } from './roles.ts'

@@ -1,7 +1,7 @@
 import type { TypedFlagParameter } from '@stricli/core'
 import type { BlockDevice } from '../../block/device.ts'
 import { isBlockError } from '../../errors.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { resumeRing, suspendRing } from '../../ring/queue/suspend.ts'
 import { safeJson } from '../../text/render.ts'
 import { shellWord } from '../../util/shell-word.ts'

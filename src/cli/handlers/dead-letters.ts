@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../block/device.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { openDevice } from '../device/device.ts'
 import { checkNotSame } from '../device/same-storage.ts'
 import type { CommonFlags } from '../flags/flags.ts'

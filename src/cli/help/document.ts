@@ -107,7 +107,7 @@ function argsUsage(positional: Positional | undefined): readonly string[] {
     )
   }
   const { placeholder = 'ARG' } = positional.parameter
-  // Each of several words stands for itself.
+  // One of several words says by itself how it goes on.
   return [placeholder.includes(' ') ? placeholder : `${placeholder}...`]
 }
 

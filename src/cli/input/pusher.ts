@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
-import { Producer } from '../../ring/access/attach.ts'
+import { attachProducer, type Producer } from '../../ring/access/attach.ts'
 import { keepTime } from '../../ring/maintenance/item-times.ts'
 import { Waiter } from '../../ring/queue/poll.ts'
 import type { AttachOptions } from '../../ring/types.ts'
@@ -42,7 +42,7 @@ export class Pusher implements AsyncDisposable {
     const waiter = new Waiter(device, systemClock)
     try {
       for (;;) {
-        const attached = await Producer.attach(device, { ...names, signal: options.signal })
+        const attached = await attachProducer(device, { ...names, signal: options.signal })
         if (attached.status === 'attached') {
           options.notice?.over()
           return new Pusher(attached.producer, waiter, options)

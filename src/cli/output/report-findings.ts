@@ -13,8 +13,8 @@ export function verifyText(
   const counts =
     log === undefined
       ? 'The log was not checked.\n'
-      : `Checked ${counted(log.blocks, 'block')} in use${batches(report)}: ${counted(log.items, 'item')} that ` +
-        `wait, ${counted(log.bytes, 'byte')}. Not checked: ${counted(log.freeBlocks, 'free block')}.\n`
+      : `Checked ${counted(log.blocks, 'block')} in use${batches(report)}: ${counted(log.items, 'item')} waiting, ` +
+        `${counted(log.bytes, 'byte')}. Not checked: ${counted(log.freeBlocks, 'free block')}.\n`
   const says = paint(report.sound ? 'good' : 'bad', verdict(report))
   return `${safeText(path)}: ${says}\n${findingsText(findings)}${moreText(moreFindings)}${counts}`
 }

@@ -1,6 +1,6 @@
 import { decodeHead } from '../../codec/envelope.ts'
 import { isCodecError } from '../../errors.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { formatPosition, itemNumber } from '../../ring/shared/position-text.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { headJson } from '../../text/envelope-head.ts'

@@ -1,19 +1,34 @@
 import { claimCreator } from '../../block/creator-claim.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import type { Clock } from '../../clock.ts'
+import type { OptionKinds } from '../../util/options.ts'
 import type { Creation, DeviceSize } from '../format.ts'
 import { refusePool } from '../shared/detect.ts'
 import { keyOf } from '../shared/key.ts'
-import type { CreateOptions } from '../types.ts'
+import type { CreateOptions, NewRingOptions } from '../types.ts'
 import { formatNumbered } from './formats.ts'
+
+/** Types of the options of a new ring. */
+export const NEW_RING_KINDS: OptionKinds<NewRingOptions> = {
+  format: { oneOf: [1, 2] },
+  onFull: { oneOf: ['wait', 'overwrite'] },
+  blockSize: 'number',
+  name: 'string',
+  uuid: 'object',
+  clock: 'object',
+}
+
+/** Types of the options of `Producer.create`. */
+export const CREATE_KINDS: OptionKinds<CreateOptions> = {
+  ...NEW_RING_KINDS,
+  eraseOther: 'boolean',
+}
 
 /** The format of new rings. */
 const DEFAULT_FORMAT = 2
 
-async function creationOf(options: CreateOptions): Promise<Creation> {
-  const { format = DEFAULT_FORMAT } = options
-  if (format === 1 || format === 2) return await (await formatNumbered(format)).creation()
-  throw new RangeError(`there are formats 1 and 2, not ${String(format)}`)
+async function creationOf({ format = DEFAULT_FORMAT }: CreateOptions): Promise<Creation> {
+  return await (await formatNumbered(format)).creation()
 }
 
 /**
@@ -26,7 +41,10 @@ export async function checkSize(size: DeviceSize, options: CreateOptions = {}): 
   creation.checkSize(size, options)
 }
 
-/** As `Producer.create`. */
+/**
+ * As `Producer.create`.
+ * @param options of names and types that were checked already
+ */
 export async function createRing(device: BlockDevice, options: CreateOptions): Promise<boolean> {
   const creation = await creationOf(options)
   creation.checkOptions(options)

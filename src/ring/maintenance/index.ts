@@ -1,7 +1,9 @@
+import { checkCall } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { readRange } from '../../block/read-range.ts'
 import { isBlockError } from '../../errors.ts'
 import { checkWhole } from '../../util/numbers.ts'
+import type { OptionKinds } from '../../util/options.ts'
 import { salvage, unreadableBytes } from '../access/salvage.ts'
 import { structureAt as structure1 } from '../format1/dump.ts'
 import { repair as repair1 } from '../format1/repair.ts'
@@ -10,10 +12,19 @@ import { structureAt as structure2 } from '../format2/check/dump.ts'
 import { repair as repair2 } from '../format2/check/repair.ts'
 import { verify as verify2 } from '../format2/check/verify.ts'
 import type { DumpOptions, RingDump, Structure } from '../report/dump.ts'
-import type { RingReport, VerifyOptions } from '../report/finding.ts'
+import { type RingReport, VERIFY_KINDS, type VerifyOptions } from '../report/finding.ts'
 import type { RepairOptions, RepairReport } from '../report/repair.ts'
 import { cannotRead } from '../report/unreadable.ts'
 import type { ByteRange } from '../types.ts'
+
+const REPAIR_KINDS: OptionKinds<RepairOptions> = {
+  ...VERIFY_KINDS,
+  format: { oneOf: [2] },
+  write: 'boolean',
+  rebuild: 'boolean',
+  zeroUnreadable: 'boolean',
+}
+const DUMP_KINDS: OptionKinds<DumpOptions> = { length: 'number', signal: 'object', clock: 'object' }
 
 const DUMP_BYTES = 256
 /** The value of an unreadable field. */
@@ -22,6 +33,7 @@ const CANNOT_BE_READ = 'cannot be read'
 /**
  * Checks a ring: all that the roles rely on, and all unacknowledged batches or records. Writes nothing, takes no role, and
  * works while both sides run: what they write meanwhile is no damage. Unreadable sectors are damage; all others are checked.
+ * @throws {TypeError} there is no such option, or it has another type
  * @throws {RingError} `RING_NOT_INITIALISED`, `RING_SECTOR_SIZE`, `RING_UNSUPPORTED`, `RING_UNSTABLE`; damage is in the report
  * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
  * @throws the signal's reason
@@ -30,6 +42,7 @@ export async function verifyRing(
   device: BlockDevice,
   options: VerifyOptions = {},
 ): Promise<RingReport> {
+  checkCall('verifyRing', device, options, VERIFY_KINDS)
   return await salvage(device, (readable, format) =>
     format === 1 ? verify1(readable, options) : verify2(readable, options),
   )
@@ -45,6 +58,7 @@ export async function repairRing(
   device: BlockDevice,
   options: RepairOptions = {},
 ): Promise<RepairReport> {
+  checkCall('repairRing', device, options, REPAIR_KINDS)
   return await salvage(
     device,
     (readable, format) => (format === 1 ? repair1(readable, options) : repair2(readable, options)),
@@ -55,6 +69,7 @@ export async function repairRing(
 /**
  * Describes the structure at an offset of a device: its fields and bytes, as far as they are readable.
  * @param offset in bytes from the device's start
+ * @throws {TypeError} there is no such option, or it has another type
  * @throws {RangeError} the offset is not on the device, or the length is not positive
  * @throws {RingError} as `inspectRing`, if there is no ring to explain it
  * @throws {BlockError} as the device throws it, if too much is unreadable to find the ring
@@ -64,6 +79,7 @@ export async function dumpAt(
   offset: number,
   options: DumpOptions = {},
 ): Promise<RingDump> {
+  checkCall('dumpAt', device, options, DUMP_KINDS)
   const { length = DUMP_BYTES } = options
   const { sectorSize, sizeSectors } = await device.getInfo()
   const deviceBytes = sectorSize * sizeSectors

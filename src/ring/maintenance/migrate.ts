@@ -1,9 +1,12 @@
+import { checkCall, checkDevice } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { crc32c } from '../../checksum/crc32c.ts'
 import { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
-import { Consumer, inspectRing } from '../access/attach.ts'
+import type { OptionKinds } from '../../util/options.ts'
+import { Consumer } from '../access/attach.ts'
 import { whoHolds } from '../access/holders.ts'
+import { inspectRing } from '../access/inspect.ts'
 import { recordBytes } from '../format1/layout.ts'
 import type { RingInspection } from '../inspection.ts'
 import { RingWriter } from '../queue/writer.ts'
@@ -39,6 +42,16 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal
 }
 
+const KINDS: OptionKinds<MigrateOptions> = {
+  keep: 'boolean',
+  add: 'boolean',
+  onDamage: { oneOf: ['stop', 'skip'] },
+  maxItemBytes: 'number',
+  onBlocked: 'function',
+  onProgress: 'function',
+  signal: 'object',
+}
+
 /** What was moved. */
 export interface Migrated {
   readonly items: number
@@ -62,7 +75,7 @@ type Moving = { -readonly [Field in keyof Migrated]: Migrated[Field] }
  * its producer afterwards and call again with `add`. Items keep the time when they were pushed, to the second: those of one second
  * may share a commit, and the time of the first of them. Format 1 records none. In a ring that overwrites its oldest items, they are
  * acknowledged batch by batch, and an interrupted call may have moved the last batch twice.
- * @throws {TypeError} both are one ring, under whatever names; it has lost nothing
+ * @throws {TypeError} an option is out of range; or both are one ring, under whatever names: it has lost nothing
  * @throws {RingError} `RING_NOT_BLANK`: the new ring has items of its own, or of another old ring; `RING_ITEM_TOO_LARGE`: one
  *   does not fit it; and as `Consumer.attach` and `Producer.attach`
  * @throws the signal's reason
@@ -72,6 +85,8 @@ export async function migrateRing(
   to: BlockDevice,
   options: MigrateOptions = {},
 ): Promise<Migrated> {
+  checkDevice('migrateRing', from)
+  checkCall('migrateRing', to, options, KINDS)
   if (from === to) throw oneRing(from, to)
   const { keep = false, onDamage = 'stop', maxItemBytes, onProgress, onBlocked, signal } = options
   const waiting = signal === undefined ? {} : { signal }

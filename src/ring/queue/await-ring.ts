@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { isRingError } from '../../errors.ts'
-import { inspectRing } from '../access/attach.ts'
+import { inspectRing } from '../access/inspect.ts'
 import { BLANK, UNFINISHED } from '../report/signatures.ts'
 import type { Consumer, RingState } from '../types.ts'
 import { Waiter, type WaitOptions } from './poll.ts'
@@ -61,7 +61,7 @@ export async function awaitRing(
 }
 
 /**
- * Asks the producer to pause, or to continue, and waits until it does.
+ * Asks the producer to pause, or to go on, and waits until it does.
  * @param waiter closed when it does
  * @throws the signal's reason
  */

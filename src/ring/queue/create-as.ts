@@ -1,18 +1,9 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { RingError } from '../../errors.ts'
-import { checkOptions, type OptionKinds } from '../../util/options.ts'
-import { inspectRing, Producer } from '../access/attach.ts'
+import { checkOptions } from '../../util/options.ts'
+import { createRing, NEW_RING_KINDS } from '../access/create.ts'
+import { inspectRing } from '../access/inspect.ts'
 import type { NewRingOptions } from '../types.ts'
-
-/** Types of the options of a new ring. */
-export const CREATE_KINDS: OptionKinds<NewRingOptions> = {
-  format: { oneOf: [1, 2] },
-  onFull: { oneOf: ['wait', 'overwrite'] },
-  blockSize: 'number',
-  name: 'string',
-  uuid: 'object',
-  clock: 'object',
-}
 
 /** What a ring is created with, and keeps. */
 const KEPT = ['format', 'blockSize', 'name', 'onFull'] as const
@@ -24,8 +15,8 @@ const KEPT = ['format', 'blockSize', 'name', 'onFull'] as const
  * @throws as `Producer.create`; as `inspectRing`, if there is a ring and the options describe it
  */
 export async function createAs(device: BlockDevice, wanted: NewRingOptions): Promise<void> {
-  checkOptions('createIfMissing', wanted, CREATE_KINDS)
-  if (await Producer.create(device, wanted)) return
+  checkOptions('createIfMissing', wanted, NEW_RING_KINDS)
+  if (await createRing(device, wanted)) return
   if (KEPT.every((option) => wanted[option] === undefined)) return
   const { format, ring } = await inspectRing(device)
   const kept = { format, ...ring }

@@ -153,7 +153,7 @@ export class Deliveries {
     return delivery
   }
 
-  /** Its views may no longer be used. */
+  /** Its views are not good any more. */
   unpin(delivery: Delivery): void {
     const { pins } = delivery
     if (pins === undefined) return

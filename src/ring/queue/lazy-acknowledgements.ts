@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
 import { checkRange } from '../../util/numbers.ts'
+import { checkOptions } from '../../util/options.ts'
 
 const DEFAULT_CALLS = 1000
 const DEFAULT_MS = 100
@@ -16,8 +17,9 @@ export interface LazyAckOptions {
   readonly ms?: number
 }
 
-/** @throws {RangeError} an option is less than 1 */
+/** @throws {TypeError | RangeError} an option is less than 1, or there is no such option */
 export function checkLazyAckOptions(options: LazyAckOptions): void {
+  checkOptions('lazyAck', options, { calls: 'number', ms: 'number' })
   const { calls = 1, ms = 1 } = options
   checkRange({ 'lazyAck.calls': calls, 'lazyAck.ms': ms }, 1)
 }

@@ -9,8 +9,9 @@ import { Lazy } from '../../util/lazy.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
-import { Consumer, checkLease } from '../access/attach.ts'
+import { attachConsumer, type Consumer, checkLease } from '../access/attach.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
+import { CONSUMER_KINDS } from '../shared/attach-options.ts'
 import { popBounds } from '../shared/single-item.ts'
 import type { ConsumerOptions, NewRingOptions, PopManyOptions, RingState } from '../types.ts'
 import { Acknowledger } from './acknowledger.ts'
@@ -21,7 +22,6 @@ import { EntrySource } from './entry-source.ts'
 import { publishReaderEvent } from './events.ts'
 import { Hold, type Unacked } from './hold.ts'
 import { checkLazyAckOptions, type LazyAckOptions } from './lazy-acknowledgements.ts'
-import { ATTACH_KINDS, CONSUMER_KINDS } from './options.ts'
 import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 import type { Inside } from './process/processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
@@ -63,8 +63,8 @@ export interface ReaderOptions<Out> extends ConsumerOptions, WaitOptions {
 }
 
 const KINDS: OptionKinds<ReaderOptions<never>> = {
-  ...ATTACH_KINDS,
   ...CONSUMER_KINDS,
+  maxPollMs: 'number',
   codec: 'object',
   createIfMissing: ['boolean', 'object'],
   waitForRing: 'boolean',
@@ -105,7 +105,7 @@ export interface FlushOptions extends WaitingOptions {
   readonly waitForEarlier?: boolean
 }
 
-/** Where a reader continues after `rewind` or `seek`. */
+/** Where a reader goes on after `rewind` or `seek`. */
 export interface SeekOptions {
   /**
    * Also deliver again entries that were acknowledged after an unacknowledged one; their acknowledgements are dropped. Default false:
@@ -232,7 +232,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       const { awaitRing } = waiting.value ?? (await waiting.load())
       await awaitRing(device, options)
     }
-    const consumer = await Consumer.attach(device, options)
+    const consumer = await attachConsumer(device, options)
     try {
       return new RingReader<Out>(consumer, options)
     } catch (error) {
@@ -243,7 +243,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next item, as soon as there is one.
-   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call continues after it
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on after it
    * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or `ackThrough` goes to
    *   `parsePosition(details.position)` first
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
@@ -305,7 +305,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Delivers one entry after the other, waiting for more; acknowledges nothing by itself. Ends, without an error, when the
-   * signal is aborted or the reader is closed. After any other error another loop continues where this one ended.
+   * signal is aborted or the reader is closed. After any other error another loop goes on where this one ended.
    * @throws as `receive`
    */
   async *entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
@@ -456,7 +456,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Asks the producer to continue, and waits until it does.
+   * Asks the producer to go on, and waits until it does.
    * @throws as `suspend`
    */
   resume(options: WaitingOptions = {}): Promise<void> {

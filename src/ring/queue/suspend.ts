@@ -1,8 +1,12 @@
+import { checkCall } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { systemClock } from '../../clock.ts'
 import { type BlockError, isBlockError } from '../../errors.ts'
 import { onAbort } from '../../util/abort.ts'
-import { Consumer, inspectRing } from '../access/attach.ts'
+import type { OptionKinds } from '../../util/options.ts'
+import { attachConsumer, checkLease } from '../access/attach.ts'
+import { inspectRing } from '../access/inspect.ts'
+import { ATTACH_KINDS } from '../shared/attach-options.ts'
 import { keyOf } from '../shared/key.ts'
 import type { AttachOptions } from '../types.ts'
 import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
@@ -18,9 +22,16 @@ export interface SuspendOptions extends AttachOptions, WaitOptions {
   readonly waitSignal?: AbortSignal
 }
 
+const KINDS: OptionKinds<SuspendOptions> = {
+  ...ATTACH_KINDS,
+  maxPollMs: 'number',
+  waitSignal: 'object',
+}
+
 /**
  * Asks the producer to pause, and waits until it acknowledges. If a consumer is running on this machine, it is asked to make the
  * request, because only one handle may write for that role.
+ * @throws {TypeError | RangeError} an option is out of range
  * @throws {BlockError} `BLOCK_CLAIMED` if the running consumer takes no requests
  * @throws {RingError} as `Consumer.attach`
  * @throws the reason of the signal that was aborted
@@ -43,7 +54,9 @@ async function suspendOrResume(
   options: SuspendOptions,
 ): Promise<void> {
   const { clock = systemClock, signal, waitSignal } = options
+  checkCall(`${action}Ring`, device, options, KINDS)
   checkWaitOptions(options)
+  if (options.lease !== undefined) await checkLease(options.lease)
   signal?.throwIfAborted()
   const waiter = new Waiter(device, clock, options)
   const stopListening = onAbort(waitSignal, () => waiter.wake())
@@ -81,7 +94,7 @@ async function request(
     if (answer !== undefined) return
   }
   try {
-    await using consumer = await Consumer.attach(device, options)
+    await using consumer = await attachConsumer(device, options)
     await consumer[action]()
     return
   } catch (error) {

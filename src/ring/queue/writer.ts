@@ -7,16 +7,16 @@ import { isRingError, RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
-import { checkLease, Producer } from '../access/attach.ts'
+import { attachProducer, checkLease, type Producer } from '../access/attach.ts'
 import { Format2Producer } from '../format2/producer.ts'
 import { UNNAMED } from '../names.ts'
+import { ATTACH_KINDS } from '../shared/attach-options.ts'
 import { totalBytes } from '../shared/item-limits.ts'
 import { allOwn, ItemMemory, type OwnItems, ownItems } from '../shared/own-items.ts'
 import type { AttachOptions, NewRingOptions, PushManyResult } from '../types.ts'
 import { Arrivals } from './arrivals.ts'
 import { createMissing } from './create-missing.ts'
 import { publishWriterEvent, type WriterEvent, writerEvents } from './events.ts'
-import { ATTACH_KINDS } from './options.ts'
 import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 import { type CommitDone, PushQueue } from './push-queue.ts'
 import { checkQueueLimits, QUEUE_KINDS } from './queue-limits.ts'
@@ -74,6 +74,7 @@ const NO_OPTIONS: WaitingOptions = {}
 /** Types of the options of a writer. */
 export const WRITER_KINDS: OptionKinds<WriterOptions<never>> = {
   ...ATTACH_KINDS,
+  maxPollMs: 'number',
   codec: 'object',
   createIfMissing: ['boolean', 'object'],
   ...QUEUE_KINDS,
@@ -191,7 +192,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     })
     try {
       for (;;) {
-        const attached = await Producer.attach(device, options)
+        const attached = await attachProducer(device, options)
         if (attached.status === 'attached') {
           waiter.reset()
           return new RingWriter<In>(attached.producer, waiter, options)

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts'
+import type { OptionKinds } from '../../util/options.ts'
 
 /** How bad a finding is: `warning` loses nothing, and is normal after a power cut; `damage` needs action. */
 export type Severity = 'warning' | 'damage'
@@ -95,6 +96,13 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal
   /** Default: the machine's clock. */
   readonly clock?: Clock
+}
+
+/** Types of the options of a check. */
+export const VERIFY_KINDS: OptionKinds<VerifyOptions> = {
+  onProgress: 'function',
+  signal: 'object',
+  clock: 'object',
 }
 
 /** A report of the findings and of what was read. */

@@ -1,8 +1,27 @@
 import { checkRange, checkWhole } from '../../util/numbers.ts'
-import type { AttachOptions } from '../types.ts'
+import type { OptionKinds } from '../../util/options.ts'
+import type { AttachOptions, ConsumerOptions } from '../types.ts'
+
+/** Types of the options of both roles. */
+export const ATTACH_KINDS: OptionKinds<AttachOptions> = {
+  queue: 'string',
+  client: 'string',
+  clock: 'object',
+  signal: 'object',
+  refreshIntervalMs: 'number',
+  maxItemBytes: 'number',
+  lease: 'object',
+}
+
+/** Types of the options of a consumer. */
+export const CONSUMER_KINDS: OptionKinds<ConsumerOptions> = {
+  ...ATTACH_KINDS,
+  onDamage: { oneOf: ['stop', 'skip'] },
+  answerRequests: 'boolean',
+}
 
 /**
- * Checks how a role is to be attached, but for its lease.
+ * Checks the values of what a role is attached with, but for its lease.
  * @throws {TypeError | RangeError} an option is out of range
  */
 export function checkAttachOptions(options: AttachOptions): void {

@@ -181,7 +181,7 @@ export abstract class BaseRole implements RingRole {
     return error
   }
 
-  /** Another program wrote what only this role writes: ends the handle, and returns the error to throw. */
+  /** Somebody else wrote what only this role writes: ends the handle, and returns the error to throw. */
   protected async conflict(
     role: Role,
     sector: number,

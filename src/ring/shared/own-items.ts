@@ -18,7 +18,7 @@ export interface LargeItems {
   readonly roomFor: RoomFor
 }
 
-/** The size of a batch with this many items and bytes, and where the first item begins in it. */
+/** The size of a batch with so many items of so many bytes together, and where the first begins in it. */
 export type RoomFor = (
   bytes: number,
   items: number,

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { inspectRing } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { Violation } from '../oracle.ts'
 import { nameOf, Random } from '../random.ts'
 import type { World } from '../world.ts'

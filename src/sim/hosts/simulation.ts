@@ -1,5 +1,6 @@
 import { isBlockError, isRingError } from '../../errors.ts'
-import { inspectRing, Producer } from '../../ring/access/attach.ts'
+import { Producer } from '../../ring/access/attach.ts'
+import { inspectRing } from '../../ring/access/inspect.ts'
 import { breakLease, readLeases } from '../../ring/access/lease.ts'
 import type { LeaseRecord } from '../../ring/lease-types.ts'
 import { Lazy } from '../../util/lazy.ts'

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { Consumer, inspectRing, Producer } from '../../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../src/ring/access/inspect.ts'
 import { attachProducer } from '../../helpers/ring.ts'
 import { GatedDevice, ReplayDisk } from '../disk.ts'
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Consumer, inspectRing, Producer } from '../../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../src/ring/access/inspect.ts'
 import { attachConsumer } from '../../../src/ring/format1/consumer.ts'
 import { createRing as createFormat1 } from '../../../src/ring/format1/create.ts'
 import { attachProducer as attachFormat1 } from '../../../src/ring/format1/producer.ts'

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { inspectRing } from '../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../src/ring/access/inspect.ts'
 import { readLeases } from '../../../src/ring/access/lease.ts'
 import type { RingInspection } from '../../../src/ring/inspection.ts'
 import { dumpAt } from '../../../src/ring/maintenance/index.ts'

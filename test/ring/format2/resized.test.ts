@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
-import { Consumer, inspectRing, Producer } from '../../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../src/ring/access/inspect.ts'
 import { dumpAt, repairRing, verifyRing } from '../../../src/ring/maintenance/index.ts'
 import { BLOCK, DATA, pushBatches, smallRing, take } from '../../helpers/damage.ts'
 import { FakeClock } from '../../helpers/fake-clock.ts'

@@ -69,12 +69,14 @@ test('making a ring with a UUID fails before anything says that there is one, if
   expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
 })
 
-test.each([new Uint8Array(15), new Uint8Array(17), {}, 'text'.repeat(4)])(
-  'what is no UUID is refused, and nothing is written: %j',
-  async (uuid) => {
-    const device = new MemoryBlockDevice({ sizeSectors: 256 })
-    const created = Producer.create(device, { uuid: uuid as Uint8Array })
-    await expect(created).rejects.toThrow(RangeError)
-    expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
-  },
-)
+test.each([
+  [new Uint8Array(15), RangeError],
+  [new Uint8Array(17), RangeError],
+  [{}, RangeError],
+  ['text'.repeat(4), TypeError],
+] as const)('what is no UUID is refused, and nothing is written: %j', async (uuid, type) => {
+  const device = new MemoryBlockDevice({ sizeSectors: 256 })
+  const created = Producer.create(device, { uuid: uuid as Uint8Array })
+  await expect(created).rejects.toThrow(type)
+  expect((await deviceBytes(device)).every((byte) => byte === 0)).toBe(true)
+})

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import { deadLetters } from '../../../src/codec/dead-letter.ts'
 import { json, text } from '../../../src/codec/index.ts'
-import { inspectRing } from '../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../src/ring/access/inspect.ts'
 import type {
   DeadLetter,
   Handler,

@@ -4,7 +4,8 @@ import type { BlockDevice } from '../../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { ForwardingBlockDevice } from '../../../src/block/wrap/forward.ts'
 import { text } from '../../../src/codec/index.ts'
-import { inspectRing, Producer } from '../../../src/ring/access/attach.ts'
+import { Producer } from '../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../src/ring/access/inspect.ts'
 import type {
   Handler,
   ProcessOptions,

@@ -1,6 +1,6 @@
 import { shown } from '../../claim/protocol.ts'
 import { connectError } from '../errors.ts'
-import type { NbdConnectOptions } from '../options.ts'
+import { checkNbdConnectOptions, type NbdConnectOptions } from '../options.ts'
 import { OPTION, OPTION_REPLY } from '../protocol.ts'
 import { broken, NbdFault } from '../transport/fault.ts'
 import { parseNbdUri } from '../uri.ts'
@@ -16,6 +16,7 @@ export interface NbdExport {
 
 /**
  * Lists the exports of a server. The URI's own export is ignored.
+ * @throws {TypeError | RangeError} an option is out of range
  * @throws {BlockError} `BLOCK_URI`, `BLOCK_OPEN` (also if the server does not list its exports), `BLOCK_PROTOCOL`
  */
 export async function listNbdExports(
@@ -23,6 +24,7 @@ export async function listNbdExports(
   options: NbdConnectOptions = {},
 ): Promise<NbdExport[]> {
   const address = parseNbdUri(uri)
+  checkNbdConnectOptions('listNbdExports', options)
   const exports: NbdExport[] = []
   try {
     await negotiateWith(address, options, async (negotiation) => {

@@ -216,8 +216,9 @@ async function transfer(
 ): Promise<void> {
   {
     using progress = showProgress('copying')
-    const copyAll = sparse === true ? sparseCopy : copyDevice
-    await copyAll(source, target, { onProgress: progress.update, signal, targetIsZero })
+    const options = { onProgress: progress.update, signal }
+    if (sparse === true) await sparseCopy(source, target, { ...options, targetIsZero })
+    else await copyDevice(source, target, options)
   }
   if (verify === true) await checkCopy(source, target, signal)
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../../clock.ts'
 import { deadLetters } from '../../../codec/dead-letter.ts'
 import { isRingError } from '../../../errors.ts'
 import { errorText } from '../../../util/error-text.ts'
-import { inspectRing } from '../../access/attach.ts'
+import { inspectRing } from '../../access/inspect.ts'
 import { RingWriter } from '../writer.ts'
 import type { DeadLetter, DeadLetterFunction, DeadLetterSink, EncodedSink } from './types.ts'
 

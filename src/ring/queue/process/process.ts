@@ -1,6 +1,6 @@
 import type { Position } from '../../../position.ts'
 import type { Turns } from '../../../tasks/turns.ts'
-import { ringExtent } from '../../access/attach.ts'
+import { ringExtent } from '../../access/inspect.ts'
 import type { Consumer } from '../../types.ts'
 import { isSameRing, refuseOwnRing } from './dead-letter-ring.ts'
 import { processSettings } from './process-settings.ts'

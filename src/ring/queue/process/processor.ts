@@ -48,7 +48,7 @@ export interface Inside {
   isHeld(): boolean
   /** Whether it kept the last call from delivering more. */
   wasHeld(): boolean
-  /** Whether a write of acknowledgements failed for good, so that nothing more is acknowledged. */
+  /** Whether a write of acknowledgements failed for good, so that nothing is acknowledged any more. */
   hasEnded(): boolean
   /** As `LogFront.jumps`; does not change in format 1. */
   jumps(): number

@@ -1,7 +1,8 @@
 // All that is visible was acknowledged, and still there is no room for an item that fits the ring: for ever.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, inspectRing, Producer } from '../../../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../../src/ring/access/inspect.ts'
 import { FakeClock } from '../../../helpers/fake-clock.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, inspectRing, Producer } from '../../../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../../src/ring/access/inspect.ts'
 import { HookedDevice } from '../../../helpers/hooked.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 

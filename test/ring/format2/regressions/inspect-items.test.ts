@@ -1,7 +1,8 @@
 // inspectRing().items() tells items twice when it meets damage while the consumer is at work.
 import { expect, test } from 'vitest'
 import { MemoryBlockDevice } from '../../../../src/block/memory.ts'
-import { Consumer, inspectRing, Producer } from '../../../../src/ring/access/attach.ts'
+import { Consumer, Producer } from '../../../../src/ring/access/attach.ts'
+import { inspectRing } from '../../../../src/ring/access/inspect.ts'
 import { attachProducer } from '../../../helpers/ring.ts'
 
 test('no item is told twice', async () => {
