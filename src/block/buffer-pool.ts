@@ -1,7 +1,7 @@
 /**
  * The most unused bytes kept: a consumer releases all that it holds of the log together, with room in front of each piece.
  */
-const MAX_KEPT_BYTES = 16 << 20
+const MAX_KEPT_BYTES = 24 << 20
 /** The same, in pieces. */
 const MAX_KEPT = 16
 /** The most pieces kept while there is nothing to read. */

@@ -29,7 +29,7 @@ test('what nobody uses is bounded in bytes and in pieces', () => {
   const large = counted()
   useAtOnce(large.memory, 8, 4 * MIB)
   useAtOnce(large.memory, 8, 4 * MIB)
-  expect(large.made()).toBe(8 + 4)
+  expect(large.made()).toBe(8 + 2)
   const small = counted()
   useAtOnce(small.memory, 40, 512)
   useAtOnce(small.memory, 40, 512)
