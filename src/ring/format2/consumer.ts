@@ -252,14 +252,15 @@ export class Format2Consumer extends Format2Role implements Consumer {
   }
 
   /**
-   * Whether it is worth popping again from a position where the last pop found nothing: by one sector, where the next batch would begin.
+   * Whether it is worth popping again from a position where the last pop found nothing: by what is where the next batch would begin.
    * That does not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so the answer is yes
    * if that pop began `maxAgeMs` ago.
+   * @param isLikely whether there is reason to expect an item: then what is read for this is what that pop needs, which has to follow at once
    */
-  mayHaveNews(from: Position, maxAgeMs: number): Promise<boolean> {
+  mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean> {
     return this.run(async () => {
       if (this.clock.now() - this.#emptyAt >= maxAgeMs) return true
-      return !(await this.#log.isStill(from))
+      return !(await this.#log.isStill(from, isLikely))
     })
   }
 

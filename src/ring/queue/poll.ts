@@ -90,15 +90,17 @@ export class Waiter {
 
   /**
    * Pauses until it is worth refreshing again.
+   * @returns what ended the pause
    * @throws the signal's reason
    */
-  async pause(signal?: AbortSignal): Promise<void> {
+  async pause(signal?: AbortSignal): Promise<WakeCause> {
     signal?.throwIfAborted()
     this.#wasLong = false
     if (this.#woken === undefined) await this.#sleep(signal)
     const by = this.#woken ?? 'poll'
     this.#woken = undefined
     this.#onWake?.(by)
+    return by
   }
 
   /** Ends the subscription to changes. */

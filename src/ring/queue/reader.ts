@@ -22,7 +22,7 @@ import { EntrySource } from './entry-source.ts'
 import { publishReaderEvent } from './events.ts'
 import { Hold, type Unacked } from './hold.ts'
 import { checkLazyAckOptions, type LazyAckOptions } from './lazy-acknowledgements.ts'
-import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
+import { checkWaitOptions, Waiter, type WaitOptions, type WakeCause } from './poll.ts'
 import type { Inside } from './process/processor.ts'
 import type { Handler, ProcessOptions, ProcessSummary } from './process/types.ts'
 import type { WaitingOptions } from './writer.ts'
@@ -281,8 +281,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
           return entries
         }
         const at = this.#source.cursor
-        do await this.#waiter.pause(signal)
-        while (this.#isQuiet(at) && !(await this.#mayHaveNews(at)))
+        let by: WakeCause
+        do by = await this.#waiter.pause(signal)
+        while (this.#isQuiet(at) && !(await this.#mayHaveNews(at, by)))
       }
     }, signal)
   }
@@ -403,9 +404,10 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /** Whether it is worth looking there again; `take` has the last word. */
-  async #mayHaveNews(at: Position): Promise<boolean> {
+  async #mayHaveNews(at: Position, by: WakeCause): Promise<boolean> {
     const { consumer } = this
-    return !(consumer instanceof Format2Consumer) || consumer.mayHaveNews(at, this.#slotsMs)
+    if (!(consumer instanceof Format2Consumer)) return true
+    return consumer.mayHaveNews(at, this.#slotsMs, by === 'hint')
   }
 
   #deliveryOf(entry: RingEntry<Out>): Delivery {

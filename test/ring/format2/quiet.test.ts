@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { BlockWatch } from '../../../src/block/device.ts'
 import { MemoryBlockDevice } from '../../../src/block/memory.ts'
 import { copy } from '../../../src/block/ops/index.ts'
 import { isRingError } from '../../../src/errors.ts'
@@ -12,12 +13,23 @@ import { attachProducer } from '../../helpers/ring.ts'
 
 const BLOCK = 4096
 
-/** A ring on a device that reports no changes, and a reader that has waited long. */
-async function quiet(options: { readonly maxPollMs?: number } = {}) {
+/** A device that notes its requests, and may lose reports of changes. */
+class ReportingDevice extends HookedDevice {
+  isDeaf = false
+
+  override watch(onChange: () => void): BlockWatch {
+    return super.watch(() => {
+      if (!this.isDeaf) onChange()
+    })
+  }
+}
+
+/** A ring, and a reader that has waited long. The device reports no changes, unless it is said that it does. */
+async function quiet(options: { readonly maxPollMs?: number } = {}, watch = false) {
   const below = new MemoryBlockDevice({ sizeSectors: 1024 })
   await Producer.create(below)
   const clock = new FakeClock()
-  const device = new HookedDevice(below, { watch: false })
+  const device = new ReportingDevice(below, { watch })
   const reader = await RingReader.open(device, { clock, ...options })
   const received = reader.receive()
   received.catch(() => undefined)
@@ -74,6 +86,43 @@ test('an item is seen at the next poll', async () => {
   await writer.push(new Uint8Array([7]))
   await clock.advance(250)
   expect((await received).item).toEqual(new Uint8Array([7]))
+})
+
+test('an item that the device reports takes one read', async () => {
+  const { below, device, clock, received } = await quiet({}, true)
+  await using writer = await RingWriter.open(below)
+  // It looks at everything, and is quiet again.
+  await clock.advance(1000)
+  device.requests.length = 0
+  await writer.push(new Uint8Array([7]))
+  const { item, ack } = await received
+  expect(item).toEqual(new Uint8Array([7]))
+  const reads = device.requests.map(({ operation, bytes }) => [operation, bytes])
+  expect(reads).toEqual([['read', 2 * BLOCK]])
+  await ack()
+})
+
+test('a report of something else takes a read too, which a later look does not go by', async () => {
+  const { below, device, clock, received } = await quiet({}, true)
+  await using writer = await RingWriter.open(below)
+  // It looks at everything, and is quiet again.
+  await clock.advance(1000)
+  device.take()
+  const sector = new Uint8Array(512)
+  await below.read(1000, [sector])
+  await below.write(1000, [sector])
+  await clock.advance(1)
+  const bytes = device.take().map((request) => request.bytes)
+  expect(bytes.length).toBeGreaterThan(0)
+  expect(bytes).toEqual(bytes.map(() => 2 * BLOCK))
+  device.isDeaf = true
+  await writer.push(new Uint8Array([7]))
+  let isReceived = false
+  void received.then(() => {
+    isReceived = true
+  })
+  await clock.advance(1000)
+  expect(isReceived).toBe(true)
 })
 
 test('so is the end of a batch whose header was read before', async () => {

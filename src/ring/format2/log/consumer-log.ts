@@ -139,10 +139,10 @@ export class ConsumerLog {
   }
 
   /** Whether `next`, which found nothing at a position, would find nothing there now, by the next block: false if that is unknown. */
-  async isStill(position: Position): Promise<boolean> {
+  async isStill(position: Position, isLikely: boolean): Promise<boolean> {
     return (
       this.seqOf(position) === this.readTo &&
-      this.#front.reader.isStillVacant(this.#front.frontier.lsn)
+      this.#front.reader.isStillVacant(this.#front.frontier.lsn, isLikely)
     )
   }
 

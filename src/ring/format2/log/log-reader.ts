@@ -127,13 +127,17 @@ export class LogReader {
   }
 
   /**
-   * Whether no batch can have been written at an LSN since one was looked for there in vain: reads one sector, and compares it with what was
-   * there then. False also if it was looked for elsewhere, or found.
+   * Whether no batch can have been written at an LSN since one was looked for there in vain, by what is there instead of its header. False
+   * also if it was looked for elsewhere, or found.
+   * @param isLikely whether there is reason to expect one: then the blocks that the next call needs are read, which has to follow at once
+   *   if this is false; else only a sector
    */
-  async isStillVacant(lsn: number): Promise<boolean> {
+  async isStillVacant(lsn: number, isLikely: boolean): Promise<boolean> {
     if (this.#vacantLsn !== lsn) return false
-    const head = await this.#disk.readHead(lsn)
-    return this.#vacantLsn === lsn && this.#vacant.every((byte, at) => byte === head[at])
+    const head = isLikely ? await this.#ahead.peek(lsn) : await this.#disk.readHead(lsn)
+    const isVacant = this.#vacantLsn === lsn && this.#vacant.every((byte, at) => byte === head[at])
+    if (isVacant && isLikely) this.forget()
+    return isVacant
   }
 
   async #batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {

@@ -93,6 +93,15 @@ export class ReadAhead {
     this.#ahead = TIP_BLOCKS
   }
 
+  /** The blocks from an LSN on as they are now. They count as read in the next call, which has to follow at once, or `forget`. */
+  async peek(lsn: number): Promise<Uint8Array> {
+    this.forget()
+    const window = await this.#fetch(lsn, NOTHING.bytes, 1, undefined, undefined)
+    this.#moveTo(window)
+    this.#windowOf = this.#call + 1
+    return window.bytes
+  }
+
   /** Whether the blocks from an LSN on may have been read before this call: they may have been written since. */
   mayBeOld(lsn: number): boolean {
     const isHeld = this.#held(lsn).length > 0
