@@ -231,6 +231,7 @@ export default {
     'SimProcess',
     'Plan',
     'StorageContext',
+    'QueueConsumer',
     'COMMAND',
     'Role',
     'PushOptions',

@@ -1,12 +1,15 @@
+import type { PooledBuffer } from '../block/buffer-pool.ts'
 import type { BlockDevice, BlockInfo } from '../block/device.ts'
 import type { Position } from '../position.ts'
 import type { InspectOptions, RingInspection } from './inspection.ts'
 import type {
   AttachOptions,
-  AttachProducerResult,
   Consumer,
   ConsumerOptions,
   CreateOptions,
+  PopManyOptions,
+  PoppedItem,
+  Producer,
 } from './types.ts'
 
 /** A device, or the size of one that is still to be made. */
@@ -38,11 +41,48 @@ export interface Creation {
   createRing(device: BlockDevice, options: CreateOptions): Promise<boolean>
 }
 
+/** The size of a batch with this many items and bytes, and where the first item begins in it. */
+export type RoomFor = (
+  bytes: number,
+  items: number,
+) => { readonly bytes: number; readonly front: number }
+
+/** What a writer asks of a producer beside its public calls. Each format answers for itself, so that no queue asks which format it has. */
+export interface QueueProducer extends Producer {
+  /** Of the memory in which large items are kept, so that they are written from there. */
+  readonly roomFor: RoomFor
+}
+
+/** What `attachProducer` returns. */
+export type AttachedProducer =
+  | { readonly status: 'attached'; readonly producer: QueueProducer }
+  | { readonly status: 'suspended' }
+
+/** An item that may be a view of what was read. */
+export interface ItemView extends PoppedItem {
+  /** What is pinned for the view, until it is unpinned. */
+  readonly pin?: PooledBuffer | undefined
+}
+
+/** What a reader asks of a consumer beside its public calls; as {@link QueueProducer}. */
+export interface QueueConsumer extends Consumer {
+  /** As `popMany`, with views instead of copies, if the format has them and not too much memory is pinned by them. */
+  popViews(options: PopManyOptions): Promise<readonly ItemView[]>
+  /** Whether one position is before another, by the items up to them: a truncation can put the cursor into a later epoch than the items after it. */
+  isBefore(one: Position, other: Position): boolean
+  /** Whether the item that ends at a position was lost with a cache. */
+  isLost(position: Position): boolean
+  /** Where to pop an item again that was popped from `from`: after what was lost before it. */
+  startOf(position: Position, from: Position): Position
+  /** As `LogFront.jumps`; 0 where nothing is jumped over. */
+  readonly jumps: number
+}
+
 /** What each format implements; see `attach.ts` for what each method does and throws. */
 export interface Format {
   creation(): Promise<Creation>
-  attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
-  attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
+  attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachedProducer>
+  attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<QueueConsumer>
   inspect(device: BlockDevice, options?: InspectOptions): Promise<RingInspection>
   extent(consumer: Consumer, signal: AbortSignal | undefined): Promise<Extent>
 }

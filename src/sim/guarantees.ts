@@ -1,10 +1,10 @@
 import type { BlockDevice } from '../block/device.ts'
 import type { Clock } from '../clock.ts'
 import type { Position } from '../position.ts'
+import type { QueueConsumer } from '../ring/format.ts'
 import type {
   AttachOptions,
   AttachProducerResult,
-  Consumer,
   ConsumerOptions,
   PoppedItem,
   Producer,
@@ -85,7 +85,7 @@ export interface RingUnderTest {
   /** Attaches as the producer. */
   attachProducer(device: BlockDevice, options: AttachOptions): Promise<AttachProducerResult>
   /** Attaches as the consumer. */
-  attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<Consumer>
+  attachConsumer(device: BlockDevice, options: ConsumerOptions): Promise<QueueConsumer>
   /** What it promises when these faults can happen. */
   guarantees(faults: ReadonlySet<FaultKind>): Guarantees
   /** A disk so small that everything wraps around often. */

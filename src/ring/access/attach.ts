@@ -1,7 +1,7 @@
 import { checkCall } from '../../block/check-device.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { Lazy } from '../../util/lazy.ts'
-import type { Format } from '../format.ts'
+import type { AttachedProducer, Format, QueueConsumer } from '../format.ts'
 import type { LeaseOptions } from '../lease-types.ts'
 import { ATTACH_KINDS, CONSUMER_KINDS, checkAttachOptions } from '../shared/attach-options.ts'
 import { detectFormat } from '../shared/detect.ts'
@@ -32,7 +32,7 @@ async function formatToAttach(device: BlockDevice, options: types.AttachOptions)
 export async function attachProducer(
   device: BlockDevice,
   options: types.AttachOptions,
-): Promise<types.AttachProducerResult> {
+): Promise<AttachedProducer> {
   return (await formatToAttach(device, options)).attachProducer(device, options)
 }
 
@@ -40,7 +40,7 @@ export async function attachProducer(
 export async function attachConsumer(
   device: BlockDevice,
   options: types.ConsumerOptions,
-): Promise<types.Consumer> {
+): Promise<QueueConsumer> {
   return (await formatToAttach(device, options)).attachConsumer(device, options)
 }
 

@@ -1,9 +1,9 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { asPosition, type Position } from '../../position.ts'
+import type { QueueConsumer } from '../format.ts'
 import { RequestDesk } from '../shared/request-desk.ts'
 import { foldAll, popBounds, popOne } from '../shared/single-item.ts'
 import type {
-  Consumer,
   ConsumerOptions,
   PopManyOptions,
   PoppedItem,
@@ -23,7 +23,7 @@ import { type Attachment, attach, Format1Role } from './role.ts'
 export async function attachConsumer(
   device: BlockDevice,
   options: ConsumerOptions,
-): Promise<Consumer> {
+): Promise<QueueConsumer> {
   const desk = new RequestDesk()
   const onRequest = options.answerRequests === false ? undefined : desk.answer
   const attachment = await attach(device, CONSUMER, options, onRequest)
@@ -32,7 +32,8 @@ export async function attachConsumer(
   return consumer
 }
 
-class Format1Consumer extends Format1Role implements Consumer {
+class Format1Consumer extends Format1Role implements QueueConsumer {
+  readonly jumps = 0
   readonly #records: RecordReader
   /** How far items were popped. */
   #poppedTo: bigint
@@ -83,6 +84,23 @@ class Format1Consumer extends Format1Role implements Consumer {
       if (end > this.#poppedTo) this.#poppedTo = end
       return popped
     })
+  }
+
+  /** Copies: what was read is used again for the next records. */
+  popViews(options: PopManyOptions): Promise<readonly PoppedItem[]> {
+    return this.popMany(options)
+  }
+
+  isBefore(one: Position, other: Position): boolean {
+    return one < other
+  }
+
+  isLost(): boolean {
+    return false
+  }
+
+  startOf(_: Position, from: Position): Position {
+    return from
   }
 
   fold<A>(

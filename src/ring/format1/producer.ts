@@ -1,15 +1,9 @@
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import { asPosition, type Position } from '../../position.ts'
+import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
 import { pushOne } from '../shared/single-item.ts'
-import type {
-  AttachOptions,
-  AttachProducerResult,
-  Producer,
-  PushManyResult,
-  PushResult,
-  RingState,
-} from '../types.ts'
+import type { AttachOptions, PushManyResult, PushResult, RingState } from '../types.ts'
 import { dataOffset, recordBytes } from './layout.ts'
 import { CONSUMER, PRODUCER } from './pointer.ts'
 import { encodeRecords, extentOf, runsOf } from './record.ts'
@@ -28,7 +22,7 @@ const RETAINED_BYTES = 2 * EXTENT_BYTES
 export async function attachProducer(
   device: BlockDevice,
   options: AttachOptions,
-): Promise<AttachProducerResult> {
+): Promise<AttachedProducer> {
   if (!(await device.getInfo()).readWrite) throw readOnly(device.name)
   const producer = new Format1Producer(await attach(device, PRODUCER, options))
   try {
@@ -42,7 +36,9 @@ export async function attachProducer(
   return { status: 'suspended' }
 }
 
-class Format1Producer extends Format1Role implements Producer {
+class Format1Producer extends Format1Role implements QueueProducer {
+  /** Records are copied into extents anyway. */
+  readonly roomFor: RoomFor = (bytes) => ({ bytes, front: 0 })
   /** The sector with the end of what was pushed, if that ends within one: the next push rewrites it. */
   readonly #tailSector: Uint8Array
   readonly #tailBefore: Uint8Array

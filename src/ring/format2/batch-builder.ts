@@ -1,4 +1,5 @@
-import { type RoomFor, roomOf } from '../shared/own-items.ts'
+import type { RoomFor } from '../format.ts'
+import { roomOf } from '../shared/own-items.ts'
 import { type BatchHeader, batchBlocks, encodeBatch, frontBytes } from './disk/batch.ts'
 import type { Disk } from './disk/disk.ts'
 import { MAX_BATCH_BYTES } from './disk/layout.ts'

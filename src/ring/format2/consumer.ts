@@ -1,14 +1,13 @@
-import type { PooledBuffer } from '../../block/buffer-pool.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import type { Position } from '../../position.ts'
+import type { ItemView, QueueConsumer } from '../format.ts'
 import { isRefusal } from '../shared/base-role.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { publishDamage } from '../shared/damage.ts'
 import { RequestDesk } from '../shared/request-desk.ts'
 import { foldAll, popBounds, popOne } from '../shared/single-item.ts'
 import type {
-  Consumer,
   ConsumerOptions,
   PopManyOptions,
   PoppedItem,
@@ -26,7 +25,7 @@ import { traceConsumer } from './disk/trace-slots.ts'
 import { ConsumerLog } from './log/consumer-log.ts'
 import { losses } from './log/log-front.ts'
 import { LossCounter } from './log/loss-counter.ts'
-import { toText } from './position.ts'
+import { fromPosition, startOf, toText } from './position.ts'
 import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
@@ -42,7 +41,7 @@ const SLOT_LAG_PART = 1 / 4
 export async function attachConsumer(
   device: BlockDevice,
   options: ConsumerOptions,
-): Promise<Consumer> {
+): Promise<QueueConsumer> {
   const desk = new RequestDesk()
   const onRequest = options.answerRequests === false ? undefined : desk.answer
   const { claimed, disk } = await takeRole(device, 'consumer', options, onRequest)
@@ -77,12 +76,6 @@ type Saved = Pick<ConsumerSlot, 'cursor' | 'seen' | 'suspend' | 'damagedItems' |
 /** The most memory that views may pin; beyond it, items are copied. */
 const MAX_PINNED_BYTES = 64 << 20
 
-/** An item that may be a view of what was read. */
-export interface ItemView extends PoppedItem {
-  /** What is pinned for the view, until it is unpinned. */
-  readonly pin?: PooledBuffer | undefined
-}
-
 /** Items that were pushed at the same time. */
 export interface PushedTogether {
   readonly items: readonly PoppedItem[]
@@ -99,7 +92,7 @@ export interface PushedTogether {
  * - The cursor never goes back on the device, except to where an epoch began that the consumer had not seen.
  * - Damage is reported once for each run of items, and counted when the cursor passes it.
  */
-export class Format2Consumer extends Format2Role implements Consumer {
+export class Format2Consumer extends Format2Role implements QueueConsumer {
   /** What our slots contain. */
   readonly #slots: SlotPair<ConsumerSlot>
   readonly #skip: boolean
@@ -150,7 +143,6 @@ export class Format2Consumer extends Format2Role implements Consumer {
     return this.#saved.cursor
   }
 
-  /** As `LogFront.jumps`. */
   get jumps(): number {
     return this.#log.jumps
   }
@@ -190,7 +182,6 @@ export class Format2Consumer extends Format2Role implements Consumer {
     return this.#popMany(options, () => undefined, false)
   }
 
-  /** As `popMany`, with views instead of copies as long as not too much memory is pinned by them. */
   popViews(options: PopManyOptions): Promise<readonly ItemView[]> {
     return this.#popMany(options, () => undefined, true)
   }
@@ -295,9 +286,17 @@ export class Format2Consumer extends Format2Role implements Consumer {
     })
   }
 
-  /** Items up to a position: fewer than it says if those after it were lost with a cache, and a newer epoch counts again. */
-  seqOf(position: Position): number {
-    return this.#log.seqOf(position)
+  isBefore(one: Position, other: Position): boolean {
+    return this.#log.seqOf(one) < this.#log.seqOf(other)
+  }
+
+  /** Fewer items are up to it than it says, where a newer epoch counts again. */
+  isLost(position: Position): boolean {
+    return this.#log.seqOf(position) < fromPosition(position).seq
+  }
+
+  startOf(position: Position): Position {
+    return startOf(position)
   }
 
   /** The state once the cursor is at a position. */

@@ -2,19 +2,11 @@ import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import type { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
+import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
 import type { Claimed } from '../shared/claim-role.ts'
-import type { RoomFor } from '../shared/own-items.ts'
 import { pushOne } from '../shared/single-item.ts'
 import { isTraced, trace } from '../trace.ts'
-import type {
-  AttachOptions,
-  AttachProducerResult,
-  Producer,
-  PushManyResult,
-  PushOptions,
-  PushResult,
-  RingState,
-} from '../types.ts'
+import type { AttachOptions, PushManyResult, PushOptions, PushResult, RingState } from '../types.ts'
 import { type Batch, BatchBuilder, type BatchStart, type EncodedBatch } from './batch-builder.ts'
 import { BatchCutter, type Part } from './batch-cutter.ts'
 import { batchBlocks, batchEnd } from './disk/batch.ts'
@@ -45,7 +37,7 @@ import { takeRole } from './take-role.ts'
 export async function attachProducer(
   device: BlockDevice,
   options: AttachOptions,
-): Promise<AttachProducerResult> {
+): Promise<AttachedProducer> {
   if (!(await device.getInfo()).readWrite) throw readOnly(device.name)
   const { claimed, disk } = await takeRole(device, 'producer', options)
   try {
@@ -132,7 +124,7 @@ interface Ahead extends Batch {
  * - Attaching begins an epoch: what earlier producers left uncommitted, or write late, no longer counts.
  * - After a failed write the handle is poisoned; after a refusal it continues as if the call had not been made.
  */
-export class Format2Producer extends Format2Role implements Producer {
+export class Format2Producer extends Format2Role implements QueueProducer {
   /** The time of the next pushes, if it is not now: for items that are moved from another ring. */
   pushedAt: number | undefined
   /** What our slots contain. */

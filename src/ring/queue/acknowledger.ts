@@ -2,10 +2,9 @@ import type { Clock } from '../../clock.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
 import { Serial } from '../../util/serial.ts'
-import { Format2Consumer } from '../format2/consumer.ts'
+import type { QueueConsumer } from '../format.ts'
 import { isRefusal, mayPass } from '../shared/base-role.ts'
 import { formatPosition } from '../shared/position-text.ts'
-import type { Consumer } from '../types.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { type ReaderEvent, readerEvents } from './events.ts'
 import { LazyAcknowledgements, type LazyAckOptions } from './lazy-acknowledgements.ts'
@@ -31,7 +30,7 @@ export interface AcknowledgerOptions {
  */
 export class Acknowledger {
   readonly format: 1 | 2
-  readonly #consumer: Consumer
+  readonly #consumer: QueueConsumer
   readonly #deliveries: Deliveries
   readonly #closing: AbortSignal
   readonly #clock: Clock
@@ -45,7 +44,7 @@ export class Acknowledger {
   /** Entries that left the ring, or will, since a write was last published. */
   #left = 0
 
-  constructor(consumer: Consumer, deliveries: Deliveries, options: AcknowledgerOptions) {
+  constructor(consumer: QueueConsumer, deliveries: Deliveries, options: AcknowledgerOptions) {
     const { clock, lazyAck, closing, onChange } = options
     this.format = consumer.format
     this.#consumer = consumer
@@ -184,12 +183,9 @@ export class Acknowledger {
     for (const wake of this.#onChange) wake()
   }
 
-  /** Compares item counts: after a truncation, the consumer's cursor can be of a later epoch than the items after it. */
+  /** As of {@link QueueConsumer}. */
   isBefore(one: Position, other: Position): boolean {
-    if (one === other) return false
-    const consumer = this.#consumer
-    if (!(consumer instanceof Format2Consumer)) return one < other
-    return consumer.seqOf(one) < consumer.seqOf(other)
+    return one !== other && this.#consumer.isBefore(one, other)
   }
 
   /** Whether an item that ends at a position has left the ring. */

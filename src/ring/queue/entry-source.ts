@@ -4,10 +4,9 @@ import { type Codec, decodeItem } from '../../codec/codec.ts'
 import { isCodecError, isRingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
 import { untilAborted } from '../../util/abort.ts'
-import { Format2Consumer, type ItemView } from '../format2/consumer.ts'
-import { fromPosition, startOf } from '../format2/position.ts'
+import type { ItemView, QueueConsumer } from '../format.ts'
 import { formatPosition, parsePosition } from '../shared/position-text.ts'
-import type { Consumer, PopManyOptions } from '../types.ts'
+import type { PopManyOptions } from '../types.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { Deliveries, Delivery } from './deliveries.ts'
 import { DeliveredEntry, type RingEntry } from './entry.ts'
@@ -22,7 +21,7 @@ type TakeOptions = Pick<PopManyOptions, 'maxItems' | 'maxBytes' | 'signal'> & {
 
 /** What an {@link EntrySource} works with. */
 interface EntrySourceParts<Out> {
-  readonly consumer: Consumer
+  readonly consumer: QueueConsumer
   readonly codec: Codec<Out, never>
   readonly deliveries: Deliveries
   readonly acknowledger: Acknowledger
@@ -40,7 +39,7 @@ interface EntrySourceParts<Out> {
  * - Calls must not overlap.
  */
 export class EntrySource<Out> {
-  readonly #consumer: Consumer
+  readonly #consumer: QueueConsumer
   readonly #codec: Codec<Out, never>
   readonly #deliveries: Deliveries
   readonly #acknowledger: Acknowledger
@@ -69,6 +68,11 @@ export class EntrySource<Out> {
     this.#clock = parts.clock
     this.#cursor = parts.consumer.position
     this.#deliveredTo = parts.consumer.position
+  }
+
+  /** As of {@link QueueConsumer}. */
+  get jumps(): number {
+    return this.#consumer.jumps
   }
 
   /** Where the next item is read. */
@@ -164,7 +168,10 @@ export class EntrySource<Out> {
   }
 
   #deliver(position: Position, pin: PooledBuffer | undefined): Delivery {
-    const delivery = this.#deliveries.deliver(position, this.#startOf(position))
+    const delivery = this.#deliveries.deliver(
+      position,
+      this.#consumer.startOf(position, this.#cursor),
+    )
     if (pin !== undefined) delivery.pins = [...(delivery.pins ?? []), pin]
     return delivery
   }
@@ -186,11 +193,6 @@ export class EntrySource<Out> {
       unacked,
     }
     readerEvents.publish(event)
-  }
-
-  /** Where to read the next item again: after what was lost before it, which is not to be reported twice. */
-  #startOf(position: Position): Position {
-    return this.#consumer.format === 2 ? startOf(position) : this.#cursor
   }
 
   /** What was acknowledged meanwhile, also by a write under way, is not read again. */
@@ -221,8 +223,7 @@ export class EntrySource<Out> {
     const signal = this.#ending(waiting)
     this.#stoppedBefore = undefined
     try {
-      const asViews = views && consumer instanceof Format2Consumer
-      const popped = asViews
+      const popped = views
         ? await consumer.popViews({ from, signal })
         : await consumer.popMany({ from, signal })
       return [...popped].reverse()
@@ -232,9 +233,7 @@ export class EntrySource<Out> {
       throw error
     } finally {
       // It may have learned that a cache was lost, and with it what was delivered.
-      if (consumer instanceof Format2Consumer) {
-        this.#deliveries.cut((position) => consumer.seqOf(position) < fromPosition(position).seq)
-      }
+      this.#deliveries.cut((position) => consumer.isLost(position))
     }
   }
 

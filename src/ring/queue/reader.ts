@@ -10,6 +10,7 @@ import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { Serial } from '../../util/serial.ts'
 import { attachConsumer, type Consumer, checkLease } from '../access/attach.ts'
+import type { QueueConsumer } from '../format.ts'
 import { Format2Consumer } from '../format2/consumer.ts'
 import { CONSUMER_KINDS } from '../shared/attach-options.ts'
 import { popBounds } from '../shared/single-item.ts'
@@ -115,7 +116,7 @@ export interface SeekOptions {
 }
 
 /** A reader of a consumer that is attached already. */
-let readerOf: <Out>(consumer: Consumer, options: ReaderOptions<Out>) => RingReader<Out>
+let readerOf: <Out>(consumer: QueueConsumer, options: ReaderOptions<Out>) => RingReader<Out>
 
 /** What a reader tells `process` alone. */
 let insideOf: <Out>(reader: RingReader<Out>) => Inside
@@ -176,12 +177,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
       isHeld: () => reader.#hold.isFull,
       wasHeld: () => reader.#hold.wasFull,
       hasEnded: () => reader.#acknowledger.hasEnded,
-      jumps: () => (reader.consumer instanceof Format2Consumer ? reader.consumer.jumps : 0),
+      jumps: () => reader.#source.jumps,
       watch: (onChange) => reader.#acknowledger.watch(onChange),
     })
   }
 
-  private constructor(consumer: Consumer, options: ReaderOptions<Out>) {
+  private constructor(consumer: QueueConsumer, options: ReaderOptions<Out>) {
     const { lazyAck = false, maxUnacked = MAX_UNACKED, clock = systemClock } = options
     const deliveries = new Deliveries(consumer.position)
     this.consumer = consumer

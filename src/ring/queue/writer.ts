@@ -8,7 +8,7 @@ import type { Position } from '../../position.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkOptions, type OptionKinds } from '../../util/options.ts'
 import { attachProducer, checkLease, type Producer } from '../access/attach.ts'
-import { Format2Producer } from '../format2/producer.ts'
+import type { QueueProducer } from '../format.ts'
 import { UNNAMED } from '../names.ts'
 import { ATTACH_KINDS } from '../shared/attach-options.ts'
 import { totalBytes } from '../shared/item-limits.ts'
@@ -132,7 +132,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
   #pushedLately = false
   #closed: RingError | undefined
 
-  private constructor(producer: Producer, waiter: Waiter, options: WriterOptions<In>) {
+  private constructor(producer: QueueProducer, waiter: Waiter, options: WriterOptions<In>) {
     const { maxQueuedItems = MAX_QUEUED_ITEMS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
     this.producer = producer
     this.#waiter = waiter
@@ -140,8 +140,7 @@ export class RingWriter<In = Uint8Array> implements AsyncDisposable {
     this.#codec = options.codec ?? (bytes as Codec<unknown, never>)
     this.#memory = new ItemMemory({
       allocate: (bytes) => producer.device.allocate(bytes),
-      roomFor: (bytes, items) =>
-        producer instanceof Format2Producer ? producer.roomFor(bytes, items) : { bytes, front: 0 },
+      roomFor: producer.roomFor,
     })
     this.#queue = new PushQueue(
       { items: maxQueuedItems, bytes: maxQueuedBytes },

@@ -1,4 +1,5 @@
 import { BufferPool, type PooledBuffer } from '../../block/buffer-pool.ts'
+import type { RoomFor } from '../format.ts'
 import { checkedLength, type ItemLimits } from './item-limits.ts'
 
 /** Size of the memory that small items share. */
@@ -17,12 +18,6 @@ export interface LargeItems {
   /** The size of a batch with these items, and of what precedes them: built around them, it needs no copy. */
   readonly roomFor: RoomFor
 }
-
-/** The size of a batch with so many items of so many bytes together, and where the first begins in it. */
-export type RoomFor = (
-  bytes: number,
-  items: number,
-) => { readonly bytes: number; readonly front: number }
 
 /** Memory around large items. */
 const rooms = new WeakMap<Uint8Array, PooledBuffer>()
