@@ -89,6 +89,7 @@ test('orders wait in an outbox while the service is down, also over a killed bro
 
 test('tabs share the ring that one of them has, and the next one has it after that', async () => {
   const shared = await shareInTurn(
+    'shared',
     () => firefox.tab(),
     (first) => first.page.close(),
   )

@@ -198,11 +198,12 @@ export async function connect(
 
 /** Tabs that share one ring, of which the first has it and goes: closes its page, or kills something. */
 export async function shareInTurn(
+  ring: string,
   newTab: () => Promise<Tab>,
   goes: (first: Tab) => Promise<unknown>,
 ): Promise<{ readonly together: unknown; readonly lost: unknown; readonly after: unknown }> {
   const shared = async (): Promise<Tab> =>
-    await connect(await newTab(), 'shared-by-tabs', 1 << 20, '&sharedAs=by-tabs')
+    await connect(await newTab(), ring, 1 << 20, `&sharedAs=${ring}`)
   const [one, two] = [await shared(), await shared()]
   await run(one, 'await ring.push("of one")')
   await run(two, 'await ring.push("of two")')

@@ -146,14 +146,17 @@ test('the page of docs/browser.md sends what a killed tab had pushed', async () 
   await second.page.close()
 })
 
-test('tabs share the ring that one of them has, and the next one has it after that', async () => {
-  const shared = await shareInTurn(
-    () => chromium.tab(),
-    (first) => first.page.close(),
-  )
-  expect(shared).toEqual({
-    together: ['of one', 'of two'],
-    lost: 'RING_WORKER_LOST',
-    after: ['of one', 'of two', 'after'],
-  })
-})
+test.for([
+  ['is closed', (first) => first.page.close()],
+  ['crashes', (first) => chromium.crash(first)],
+] as const satisfies readonly (readonly [string, (first: Tab) => Promise<unknown>])[])(
+  'tabs share the ring that one of them has, and the next one has it after that %s',
+  async ([how, goes]) => {
+    const shared = await shareInTurn(`shared-${how.replace(' ', '-')}`, () => chromium.tab(), goes)
+    expect(shared).toEqual({
+      together: ['of one', 'of two'],
+      lost: 'RING_WORKER_LOST',
+      after: ['of one', 'of two', 'after'],
+    })
+  },
+)
