@@ -257,17 +257,6 @@ const calls: Readonly<
         await Promise.all([journal.close(), refused(receipt.sync({ signal }))])
       }),
   },
-  'ring/queue/suspend.ts': {
-    'suspendRing and resumeRing': async (signal) => {
-      const device = newDevice()
-      await using _writer = await RingWriter.open(device, {
-        createIfMissing: true,
-        idleRefreshIntervalMs: 1,
-      })
-      await suspendRing(device, { signal })
-      await resumeRing(device, { signal })
-    },
-  },
   'fan/repartition.ts': {
     repartition: async (signal) =>
       repartition([await newRing()], [await newRing()], () => 'key', { signal }),
@@ -290,6 +279,15 @@ const calls: Readonly<
     migrateRing: async (signal) => migrateRing(await newRing(), await newRing(), { signal }),
   },
   'ring/types.ts': {
+    'suspendRing and resumeRing': async (signal) => {
+      const device = newDevice()
+      await using _writer = await RingWriter.open(device, {
+        createIfMissing: true,
+        idleRefreshIntervalMs: 1,
+      })
+      await suspendRing(device, { signal })
+      await resumeRing(device, { signal })
+    },
     'Producer.attach': async (signal) => {
       const attached = await Producer.attach(await newRing(), { signal })
       if (attached.status === 'attached') await attached.producer.close()

@@ -32,6 +32,7 @@ export class PoolRingDevice extends DevicePart {
     this.#entry = entry
   }
 
+  /** @internal */
   static async open(directory: PoolDirectory, entry: DirectoryEntry): Promise<PoolRingDevice> {
     return new PoolRingDevice(directory, entry, await directory.device.getInfo())
   }

@@ -77,7 +77,7 @@ export type ReaderStep =
 /** A reader, which replaces the consumer. */
 export interface ReaderPlan {
   readonly maxUnacked: number
-  readonly lazyAck: false | { readonly calls: number; readonly ms: number }
+  readonly lazyAck: false | { readonly maxCalls: number; readonly maxDelayMs: number }
   /** One of this many items does not decode; 0: all do. */
   readonly undecodable: number
   readonly steps: readonly ReaderStep[]
@@ -246,7 +246,7 @@ function consumerSteps(random: Random, steps: number, second: boolean): readonly
 
 function readerPlan(random: Random, steps: number): ReaderPlan {
   const maxUnacked = random.pick([2, 5, 20, 1000])
-  const lazyAck = random.pick([false, false, { calls: 3, ms: 5 }] as const)
+  const lazyAck = random.pick([false, false, { maxCalls: 3, maxDelayMs: 5 }] as const)
   const sleepy = random.chance(RARE)
   const kinds = weights(random, {
     receive: 12,
@@ -273,7 +273,7 @@ function readerPlan(random: Random, steps: number): ReaderPlan {
 
 function workPlan(random: Random, steps: number): ReaderPlan {
   const maxUnacked = random.pick([2, 5, 20, 1000])
-  const lazyAck = random.pick([false, false, { calls: 3, ms: 5 }] as const)
+  const lazyAck = random.pick([false, false, { maxCalls: 3, maxDelayMs: 5 }] as const)
   const kinds = weights(random, { process: 10, wait: 2, reattach: 1, restart: 0.5 })
   // A call takes as long as several steps of a producer.
   const all = Array.from({ length: Math.ceil(steps / 2) }, (_, id): ReaderStep => {

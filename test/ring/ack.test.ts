@@ -189,7 +189,7 @@ describe('ack', () => {
   test('lazily, it always resolves at once, and one write follows in time', async () => {
     const device = await filled()
     const clock = new FakeClock()
-    await using reader = await open(device, { clock, lazyAck: { ms: 300 } })
+    await using reader = await open(device, { clock, lazyAck: { maxDelayMs: 300 } })
     const [a, b, c] = await receive(reader, 3)
     device.take()
     await c.ack()
@@ -352,7 +352,7 @@ describe('beside what fails, or goes on meanwhile', () => {
     return { begun, release: () => release() }
   }
 
-  test.each([false, { calls: 1 }] as const)(
+  test.each([false, { maxCalls: 1 }] as const)(
     'flush ends with the handle (lazyAck: %o)',
     async (lazyAck) => {
       const device = await filled()

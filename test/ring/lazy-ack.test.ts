@@ -31,7 +31,7 @@ function writes(device: HookedDevice): number {
 test('many calls share one write, and after enough of them it is waited for', async () => {
   const device = await filled()
   const clock = new FakeClock()
-  const options = { codec: text, clock, lazyAck: { calls: 10, ms: 1e6 } }
+  const options = { codec: text, clock, lazyAck: { maxCalls: 10, maxDelayMs: 1e6 } }
   await using reader = await RingReader.open(device, options)
   device.take()
   const { position } = reader.consumer
@@ -52,7 +52,7 @@ test('many calls share one write, and after enough of them it is waited for', as
 
 test('a call that acknowledges many entries counts once', async () => {
   const device = await filled()
-  const options = { codec: text, clock: new FakeClock(), lazyAck: { calls: 3, ms: 1e6 } }
+  const options = { codec: text, clock: new FakeClock(), lazyAck: { maxCalls: 3, maxDelayMs: 1e6 } }
   await using reader = await RingReader.open(device, options)
   const { position } = reader.consumer
   const entries = await reader.receiveMany()
@@ -71,7 +71,7 @@ test('what waits is written in time', async () => {
   await using reader = await RingReader.open(device, {
     codec: text,
     clock,
-    lazyAck: { ms: 300 },
+    lazyAck: { maxDelayMs: 300 },
   })
   const entry = await reader.receive()
   await entry.ack()
@@ -87,7 +87,7 @@ test('what waits is written in time', async () => {
 test('what is advanced past during a write has one timer, however many calls follow', async () => {
   const device = await filled()
   const clock = new FakeClock()
-  const options = { codec: text, clock, lazyAck: { ms: 300 } }
+  const options = { codec: text, clock, lazyAck: { maxDelayMs: 300 } }
   await using reader = await RingReader.open(device, options)
   await (await reader.receive()).ack()
   let release = (): void => undefined
@@ -130,7 +130,7 @@ test('rewinding goes back to what was not advanced past', async () => {
 
 test('a write that fails is told by what comes next', async () => {
   const device = await filled()
-  await using reader = await RingReader.open(device, { codec: text, lazyAck: { calls: 2 } })
+  await using reader = await RingReader.open(device, { codec: text, lazyAck: { maxCalls: 2 } })
   await (await reader.receive()).ack()
   device.before = ({ operation }) => {
     if (operation === 'write') throw new BlockError('BLOCK_IO', 'broken', { device: device.name })
@@ -145,16 +145,20 @@ test('a write that fails is told by what comes next', async () => {
 
 test('options that cannot be', async () => {
   const device = await filled()
-  const lazyAck = { calls: 0 }
+  const lazyAck = { maxCalls: 0 }
   await expect(RingReader.open(device, { lazyAck: lazyAck })).rejects.toThrow(RangeError)
-  await expect(RingReader.open(device, { lazyAck: { ms: 0 } })).rejects.toThrow(RangeError)
+  await expect(RingReader.open(device, { lazyAck: { maxDelayMs: 0 } })).rejects.toThrow(RangeError)
   expect(await firstLeft(device)).toBe('0')
 })
 
 test('a read that fails before the write has it tried again, without another acknowledgement', async () => {
   const device = await filled()
   const clock = new FakeClock()
-  await using reader = await RingReader.open(device, { codec: text, clock, lazyAck: { ms: 300 } })
+  await using reader = await RingReader.open(device, {
+    codec: text,
+    clock,
+    lazyAck: { maxDelayMs: 300 },
+  })
   const { entry, left } = { entry: await reader.receive(), left: reader.consumer.position }
   await clock.advance(250)
   await entry.ack()

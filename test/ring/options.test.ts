@@ -134,7 +134,7 @@ const OF_A_READER: Readonly<Record<keyof ReaderOptions<never>, readonly unknown[
   createIfMissing: CREATE,
   // A ring that is created is not waited for.
   waitForRing: [1, true],
-  lazyAck: [1, { call: 5 }, { calls: 0 }, { ms: 0 }, { ms: Number.NaN }],
+  lazyAck: [1, { call: 5 }, { maxCalls: 0 }, { maxDelayMs: 0 }, { maxDelayMs: Number.NaN }],
   maxUnacked: LEAST_1,
   onDamage: ['Skip'],
   answerRequests: [1],

@@ -180,7 +180,7 @@ test('what is advanced past lazily is written in time when the device takes writ
     codec: text,
     clock,
     ...EAGER,
-    lazyAck: { ms: 300 },
+    lazyAck: { maxDelayMs: 300 },
   })
   const entry = await reader.receive()
   await entry.ack()

@@ -12,22 +12,22 @@ export interface LazyAckOptions {
    * After this many calls of `ack`, `ackAll` and `ackThrough` that let the ring advance, however many entries they acknowledge. `process` calls
    * once for what was handled since its last call. Default 1,000.
    */
-  readonly calls?: number
+  readonly maxCalls?: number
   /** This many milliseconds after the first of them. Default 100. */
-  readonly ms?: number
+  readonly maxDelayMs?: number
 }
 
 /** @throws {TypeError | RangeError} an option is less than 1, or there is no such option */
 export function checkLazyAckOptions(options: LazyAckOptions): void {
-  checkOptions('lazyAck', options, { calls: 'number', ms: 'number' })
-  const { calls = 1, ms = 1 } = options
-  checkRange({ 'lazyAck.calls': calls, 'lazyAck.ms': ms }, 1)
+  checkOptions('lazyAck', options, { maxCalls: 'number', maxDelayMs: 'number' })
+  const { maxCalls = 1, maxDelayMs = 1 } = options
+  checkRange({ 'lazyAck.maxCalls': maxCalls, 'lazyAck.maxDelayMs': maxDelayMs }, 1)
 }
 
 /** Writes acknowledgements now and then: one durable write for many calls. */
 export class LazyAcknowledgements {
-  readonly #calls: number
-  readonly #ms: number
+  readonly #maxCalls: number
+  readonly #maxDelayMs: number
   readonly #clock: Clock
   readonly #closing: AbortSignal
   readonly #write: (to: Position) => Promise<void>
@@ -51,9 +51,9 @@ export class LazyAcknowledgements {
     write: (to: Position) => Promise<void>,
     mayPass: (error: unknown) => boolean,
   ) {
-    const { calls = DEFAULT_CALLS, ms = DEFAULT_MS } = options
-    this.#calls = calls
-    this.#ms = ms
+    const { maxCalls = DEFAULT_CALLS, maxDelayMs = DEFAULT_MS } = options
+    this.#maxCalls = maxCalls
+    this.#maxDelayMs = maxDelayMs
     this.#clock = clock
     this.#closing = closing
     this.#write = write
@@ -67,7 +67,7 @@ export class LazyAcknowledgements {
   async add(to: Position): Promise<void> {
     if (this.#to === undefined || to > this.#to) this.#to = to
     this.#waitingCalls++
-    if (this.#waitingCalls >= this.#calls) return this.flush()
+    if (this.#waitingCalls >= this.#maxCalls) return this.flush()
     this.#timer ??= this.#flushInTime()
   }
 
@@ -98,7 +98,7 @@ export class LazyAcknowledgements {
 
   async #flushInTime(): Promise<void> {
     try {
-      await this.#clock.sleep(this.#ms, this.#closing)
+      await this.#clock.sleep(this.#maxDelayMs, this.#closing)
       // Before the write, because acknowledgements that are added meanwhile need a timer of their own.
       this.#timer = undefined
       await this.flush()

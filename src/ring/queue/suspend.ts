@@ -14,10 +14,8 @@ import { checkWaitOptions, Waiter, type WaitOptions } from './poll.ts'
 /** How often the role may be found taken by a holder that does not answer. */
 const MAX_REFUSALS = 10
 
-/** How to suspend or resume a ring from outside. */
+/** How to suspend or resume a ring from outside. `signal` ends the whole call; a request that is on the device by then stays there. */
 export interface SuspendOptions extends AttachOptions, WaitOptions {
-  /** Ends the call, whatever it does; a request that is on the device by then stays there. */
-  readonly signal?: AbortSignal
   /** Ends only the waiting: even if it is aborted already, the request is made first. */
   readonly waitSignal?: AbortSignal
 }

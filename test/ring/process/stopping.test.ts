@@ -140,7 +140,7 @@ describe('stopping', () => {
 
   test('a lazy acknowledgement is written by then', async () => {
     const device = await filled(['a', 'b', 'c'])
-    const reader = await open(device, { lazyAck: { calls: 1e6, ms: 1e6 } })
+    const reader = await open(device, { lazyAck: { maxCalls: 1e6, maxDelayMs: 1e6 } })
     await reader.process(() => undefined, { untilEmpty: true })
     expect(await itemsOf(device)).toEqual([])
     await reader.close()
