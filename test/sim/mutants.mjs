@@ -45,6 +45,7 @@ const BATCH_CUTTER = 'ring/format2/batch-cutter.ts'
 const CONSUMER_LOG = 'ring/format2/log/consumer-log.ts'
 const LOG_FRONT = 'ring/format2/log/log-front.ts'
 const RECOVERY = 'ring/format2/log/recovery.ts'
+const RECOVER2 = 'ring/format2/recover.ts'
 const ROLE2 = 'ring/format2/role.ts'
 const FREE_SPACE = 'ring/format2/log/free-space.ts'
 const BATCH_INDEX = 'ring/format2/log/batch-index.ts'
@@ -76,7 +77,7 @@ const SILENTLY = ['--twice', '--loss', 'sipooledReset']
 const FORMAT2 = [
   format2('the producer does not flush when it attaches', 'storm', 3000, [
     [
-      PRODUCER2,
+      RECOVER2,
       'before = { slots, tail }\n    await disk.device.flush()',
       'before = { slots, tail }',
     ],
@@ -414,7 +415,7 @@ const FORMAT2 = [
     ['aT', 'aPa', ...SILENTLY],
     [
       [
-        PRODUCER2,
+        RECOVER2,
         'before = { slots, tail }\n    await disk.device.flush()',
         'await disk.device.flush()\n    return { slots, tail }',
       ],

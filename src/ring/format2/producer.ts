@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../block/device.ts'
 import { readOnly } from '../../block/validate.ts'
 import type { RingError } from '../../errors.ts'
 import type { Position } from '../../position.ts'
+import { Lazy } from '../../util/lazy.ts'
 import type { AttachedProducer, QueueProducer, RoomFor } from '../format.ts'
 import type { Claimed } from '../shared/claim-role.ts'
 import { pushOne } from '../shared/single-item.ts'
@@ -18,16 +19,19 @@ import {
   type ConsumerSlot,
   type ProducerSlot,
   type Read,
-  type Slots,
   slotText,
   type Which,
 } from './disk/slots.ts'
 import { FreeSpace } from './log/free-space.ts'
-import { isInReach, reachOf, replay, type Tail } from './log/recovery.ts'
+import { isInReach, reachOf } from './log/reach.ts'
 import { fromPosition, pushedFrom, toPosition, toText } from './position.ts'
-import { Format2Role, MAX_PASSES, newestConsumer, newestProducer } from './role.ts'
+import type { Found } from './recover.ts'
+import { Format2Role, newestConsumer, newestProducer } from './role.ts'
 import { SlotPair } from './slot-pair.ts'
 import { takeRole } from './take-role.ts'
+
+/** Loaded on demand: a program that only consumes needs none. */
+const recovery = new Lazy(() => import('./recover.ts'))
 
 /**
  * Attaches the producer: finds the end of the committed log, and begins an epoch there.
@@ -41,6 +45,7 @@ export async function attachProducer(
   if (!(await device.getInfo()).readWrite) throw readOnly(device.name)
   const { claimed, disk } = await takeRole(device, 'producer', options)
   try {
+    const { recover } = recovery.value ?? (await recovery.load())
     const found = await recover(disk, options.signal)
     const before = newestProducer(found.slots.producer, device.name)
     const suspend = newestConsumer(found.slots.consumer, device.name).slot.suspend
@@ -64,41 +69,6 @@ export async function attachProducer(
 
 /** How often a producer without room records how many pushes were refused. */
 const TELL_FULL_MS = 1000
-
-/** What an attaching producer found. */
-interface Found {
-  readonly slots: Slots
-  readonly tail: Tail
-}
-
-/**
- * Finds the end of the committed log. What is read may be only in a volatile cache, so it is flushed and read again
- * until two readings agree: then it is on the medium.
- */
-async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Found> {
-  const { name } = disk.device
-  let before: Found | undefined
-  for (let pass = 0; pass < MAX_PASSES; pass++) {
-    const slots = await disk.readSlots()
-    const { slot } = newestProducer(slots.producer, name)
-    // One reading is not enough: if it ends at damage, the second differs, and there is a third.
-    const tail = await replay(disk, slot, { searchesBehind: pass > 0, signal })
-    if (before !== undefined && isSame(before, { slots, tail })) {
-      // A running consumer keeps writing its slots: what it said before the flush is on the medium.
-      return { slots: { ...slots, consumer: before.slots.consumer }, tail }
-    }
-    before = { slots, tail }
-    await disk.device.flush()
-  }
-  const { unsettled } = misfits.value ?? (await misfits.load())
-  throw unsettled(name)
-}
-
-function isSame(one: Found, other: Found): boolean {
-  const shown = ({ slots, tail }: Found): string =>
-    JSON.stringify([slots.producer.map((slot) => (isBad(slot) ? -1 : slot.generation)), tail])
-  return shown(one) === shown(other)
-}
 
 function isSound(slot: Read<ConsumerSlot>): slot is ConsumerSlot {
   return !isBad(slot)

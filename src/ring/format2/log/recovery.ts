@@ -1,9 +1,9 @@
 import type { Disk } from '../disk/disk.ts'
 import type { Epochs } from '../disk/epochs.ts'
-import { type Layout, searchBlocks } from '../disk/layout.ts'
+import { searchBlocks } from '../disk/layout.ts'
 import { addBytes, type LogPosition } from '../disk/log-position.ts'
-import type { ProducerSlot } from '../disk/slots.ts'
 import { type Batch, LogReader } from './log-reader.ts'
+import type { Checkpoint } from './reach.ts'
 
 /** The end of the committed log. */
 export interface Tail {
@@ -15,20 +15,6 @@ export interface Tail {
   readonly commits: number
   /** When the last of them was written, in milliseconds since 1970, by its producer's clock. */
   readonly time: number | undefined
-}
-
-/** Where recovery starts: what a producer slot says of the log's end. */
-export type Checkpoint = Pick<ProducerSlot, 'committed' | 'reach' | 'epochs'>
-
-/** True if recovery from this checkpoint will find a batch at `lsn`, whatever is damaged before it. */
-export function isInReach(slot: Checkpoint, lsn: number, layout: Layout): boolean {
-  return lsn < Math.max(slot.reach, slot.committed.lsn + searchBlocks(layout))
-}
-
-/** The `reach` that a slot needs so that recovery finds a batch at `lsn`, and what follows it. */
-export function reachOf(committed: LogPosition, lsn: number, layout: Layout): number {
-  const blocks = searchBlocks(layout)
-  return lsn < committed.lsn + blocks ? 0 : lsn + blocks
 }
 
 /** How the log is replayed. */

@@ -1,0 +1,40 @@
+import { isBad } from './disk/block.ts'
+import { type Disk, misfits } from './disk/disk.ts'
+import type { Slots } from './disk/slots.ts'
+import { replay, type Tail } from './log/recovery.ts'
+import { MAX_PASSES, newestProducer } from './role.ts'
+
+/** What an attaching producer found. */
+export interface Found {
+  readonly slots: Slots
+  readonly tail: Tail
+}
+
+/**
+ * Finds the end of the committed log. What is read may be only in a volatile cache, so it is flushed and read again
+ * until two readings agree: then it is on the medium.
+ */
+export async function recover(disk: Disk, signal: AbortSignal | undefined): Promise<Found> {
+  const { name } = disk.device
+  let before: Found | undefined
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const slots = await disk.readSlots()
+    const { slot } = newestProducer(slots.producer, name)
+    // One reading is not enough: if it ends at damage, the second differs, and there is a third.
+    const tail = await replay(disk, slot, { searchesBehind: pass > 0, signal })
+    if (before !== undefined && isSame(before, { slots, tail })) {
+      // A running consumer keeps writing its slots: what it said before the flush is on the medium.
+      return { slots: { ...slots, consumer: before.slots.consumer }, tail }
+    }
+    before = { slots, tail }
+    await disk.device.flush()
+  }
+  const { unsettled } = misfits.value ?? (await misfits.load())
+  throw unsettled(name)
+}
+
+function isSame(one: Found, other: Found): boolean {
+  const shown = ({ slots, tail }: Found): string =>
+    JSON.stringify([slots.producer.map((slot) => (isBad(slot) ? -1 : slot.generation)), tail])
+  return shown(one) === shown(other)
+}
