@@ -79,6 +79,11 @@ export abstract class BaseBlockDevice implements BlockDevice {
     permit: Permit,
   ): Promise<void>
 
+  /** Fills the buffer before it returns, if that takes no longer than a copy in memory; else returns false. It must not throw. */
+  protected doReadNow(_sectorStart: number, _buffer: Uint8Array): boolean {
+    return false
+  }
+
   /**
    * Writes the buffers, in their order, from `sectorStart` on, without a copy: they stay as they are until it settles. If
    * `durable`, it resolves when the data is on stable storage; with a device that has no such write, write and then flush.
@@ -198,6 +203,15 @@ export abstract class BaseBlockDevice implements BlockDevice {
     } finally {
       this.#end()
     }
+  }
+
+  readNow(sectorStart: number, buffer: Uint8Array): boolean {
+    try {
+      checkTransfer(this.info, sectorStart, [buffer])
+    } catch {
+      return false
+    }
+    return this.#disconnected === undefined && this.doReadNow(sectorStart, buffer)
   }
 
   async write(

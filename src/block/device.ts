@@ -132,6 +132,13 @@ export interface BlockDevice extends AsyncDisposable {
   read(sectorStart: number, buffers: readonly Uint8Array[], options?: RequestOptions): Promise<void>
 
   /**
+   * Fills the buffer from `sectorStart` on before it returns, if that takes about as long as a copy in memory: for who looks again and again
+   * whether something has changed. Absent where that is never so.
+   * @returns whether it did; if not, for whatever reason, the buffer holds anything, and `read` is the way
+   */
+  readNow?(sectorStart: number, buffer: Uint8Array): boolean
+
+  /**
    * Writes the buffers from `sectorStart` on. Resolved: all are written. Rejected: some of the writes may
    * not have happened, except for `BLOCK_READ_ONLY`, when nothing was written.
    * @throws {BlockError} `BLOCK_DISCONNECTED`, `BLOCK_READ_ONLY`, or a code of the back-end

@@ -95,11 +95,12 @@ export class MemoryBlockDevice extends BaseBlockDevice {
     sectorStart: number,
     buffers: readonly Uint8Array[],
   ): Promise<void> {
-    this.#eachPiece(sectorStart, buffers, (chunk, at, piece) => {
-      const stored = this.#chunks.get(chunk)
-      if (stored === undefined) piece.fill(0)
-      else piece.set(stored.subarray(at, at + piece.length))
-    })
+    this.#fill(sectorStart, buffers)
+  }
+
+  protected override doReadNow(sectorStart: number, buffer: Uint8Array): boolean {
+    this.#fill(sectorStart, [buffer])
+    return true
   }
 
   protected override async doWrite(
@@ -161,6 +162,14 @@ export class MemoryBlockDevice extends BaseBlockDevice {
 
   protected override async doDisconnect(): Promise<void> {
     this.#chunks.clear()
+  }
+
+  #fill(sectorStart: number, buffers: readonly Uint8Array[]): void {
+    this.#eachPiece(sectorStart, buffers, (chunk, at, piece) => {
+      const stored = this.#chunks.get(chunk)
+      if (stored === undefined) piece.fill(0)
+      else piece.set(stored.subarray(at, at + piece.length))
+    })
   }
 
   #eachPiece(

@@ -55,6 +55,18 @@ export class SimDevice extends BaseBlockDevice {
     )
   }
 
+  /** In half of all runs: in the others, who waits has to read. */
+  protected override doReadNow(sectorStart: number, buffer: Uint8Array): boolean {
+    const { disk, seed } = this.#world
+    const offset = sectorStart * disk.sectorSize
+    const isReadable = this.#process.alive && disk.readable(offset, buffer.length)
+    if (seed % 2 === 0 || !isReadable) return false
+    buffer.set(disk.visible.subarray(offset, offset + buffer.length))
+    const [first, last] = disk.span(offset, buffer.length)
+    for (let at = first; at <= last; at++) disk.see(at)
+    return true
+  }
+
   protected override doWrite(
     sectorStart: number,
     buffers: readonly Uint8Array[],

@@ -129,6 +129,21 @@ const transfer: readonly Mistake[] = [
     },
   },
   {
+    what: 'answers at once what it remembers',
+    foundBy: 'readNow answers what was written last, or false',
+    make: (device) => {
+      const kept = new Map<number, Uint8Array>()
+      return {
+        readNow: (sector, buffer) => {
+          const isThere = kept.has(sector) || device.readNow?.(sector, buffer) === true
+          if (isThere && !kept.has(sector)) kept.set(sector, buffer.slice())
+          buffer.set(kept.get(sector) ?? [])
+          return isThere
+        },
+      }
+    },
+  },
+  {
     what: 'keeps the caller’s buffer by reference',
     foundBy: 'a settled buffer and its list are the caller’s again',
     make: (device) => {

@@ -25,6 +25,68 @@ test('pauses grow to a bound, and begin anew when something came', async () => {
   expect(await pauses(waiter, clock, 2)).toEqual([1, 2])
 })
 
+test('where it is seen at once that nothing has come, the next pause follows', async () => {
+  const clock = new FakeClock()
+  let looks = 0
+  const waiter = new Waiter(await smallRing(), clock, { maxPollMs: 6 })
+  const paused = waiter.pause(undefined, () => ++looks < 4)
+  await clock.advance(1 + 2 + 4 + 6)
+  await paused
+  expect(looks).toBe(4)
+})
+
+test('a report of which that is seen neither ends a pause nor puts it off', async () => {
+  const device = await smallRing()
+  const clock = new FakeClock()
+  const stop = new AbortController()
+  const wakes = { hint: 0, poll: 0, call: 0 }
+  const waiter = new Waiter(device, clock, { maxPollMs: 100 }, (by) => wakes[by]++)
+  const paused = waiter.pause(stop.signal, () => true)
+  paused.catch(() => undefined)
+  await clock.advance(1000)
+  wakes.poll = 0
+  for (let reports = 0; reports < 30; reports++) {
+    await device.write(1, [new Uint8Array(512)])
+    await clock.advance(10)
+  }
+  expect(wakes).toEqual({ hint: 30, poll: 3, call: 0 })
+  stop.abort()
+  await expect(paused).rejects.toThrow()
+  waiter.close()
+})
+
+test('a signal ends such pauses, and nobody sleeps then', async () => {
+  const clock = new FakeClock()
+  const stop = new AbortController()
+  const waiter = new Waiter(await smallRing(), clock)
+  const paused = waiter.pause(stop.signal, () => true)
+  paused.catch(() => undefined)
+  await clock.advance(5000)
+  stop.abort(new Error('enough'))
+  await expect(paused).rejects.toThrow('enough')
+  await clock.settle()
+  expect(clock.sleepers).toBe(0)
+})
+
+test('long pauses of many end together', async () => {
+  const clock = new FakeClock()
+  const stop = new AbortController()
+  const device = new HookedDevice(await smallRing(), { watch: false })
+  let looks = 0
+  const look = (): boolean => ++looks > 0
+  const pauses = Array.from({ length: 100 }, async (_, number) => {
+    await clock.sleep(number)
+    await new Waiter(device, clock).pause(stop.signal, look)
+  })
+  await clock.advance(20_000)
+  expect(clock.sleepers).toBeLessThanOrEqual(10)
+  looks = 0
+  await clock.advance(1000)
+  expect(looks).toBe(400)
+  stop.abort()
+  await Promise.allSettled(pauses)
+})
+
 test('a change ends a pause, also one that has not begun', async () => {
   const device = await smallRing()
   const clock = new FakeClock()

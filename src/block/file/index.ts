@@ -34,6 +34,7 @@ import { Channel } from './io/channel.ts'
 import { findMapped, findUnmapped, punch } from './io/extents.ts'
 import type { FillOptions } from './io/fill.ts'
 import { Flusher } from './io/flusher.ts'
+import { PromptReader } from './io/prompt.ts'
 import { lengthOf } from './io/transfer.ts'
 import { type OpenFile, openFile } from './open.ts'
 import {
@@ -89,6 +90,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   readonly #native: Native | undefined
   readonly #end: FileEnd | undefined
   readonly #channel: Channel
+  readonly #prompt: PromptReader | undefined
   readonly #flusher: Flusher
   readonly #bestEffort: boolean
   readonly #keysBelow: readonly string[]
@@ -99,7 +101,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     file: OpenFile,
     engine: Engine,
     native: Native | undefined,
-    claims: FileBlockDeviceOptions['claims'],
+    { claims, engine: kind }: FileBlockDeviceOptions,
     below: readonly string[],
   ) {
     super()
@@ -116,6 +118,9 @@ export class FileBlockDevice extends BaseBlockDevice {
       raw === undefined ? new PathWatch(path, file, (error) => this.#endAll(error)) : undefined
     this.#end = raw === undefined ? new FileEnd(file.cachedFd) : undefined
     this.#channel = new Channel(engine, sectorSize, file.direct)
+    // An engine that somebody else has made makes all calls.
+    const isCached = raw === undefined && !file.direct && typeof kind !== 'object'
+    this.#prompt = isCached ? new PromptReader(fd) : undefined
     this.#flusher = new Flusher((permit) =>
       this.#system({ device: path, operation: 'flush' }, async () => engine.flush(fd, permit)),
     )
@@ -146,7 +151,7 @@ export class FileBlockDevice extends BaseBlockDevice {
     const engine = makeEngine(options.engine ?? 'pool')
     const below = file.raw === undefined ? [] : await keysBelow(file.raw.id)
     const native = await loadNative()
-    const device = new FileBlockDevice(path, file, engine, native, options.claims, below)
+    const device = new FileBlockDevice(path, file, engine, native, options, below)
     try {
       await device.doGetInfo()
       if (options.exclusive === true && file.raw === undefined) {
@@ -276,6 +281,11 @@ export class FileBlockDevice extends BaseBlockDevice {
       throw reported(request, cause, this.direct)
     }
     if (read < bytes) throw shortError(request, 'some buffers may have been filled')
+  }
+
+  protected override doReadNow(sector: number, buffer: Uint8Array): boolean {
+    const isThere = this.#prompt !== undefined && this.#replaced === undefined
+    return isThere && this.#prompt.read(buffer, sector * this.info.sectorSize)
   }
 
   protected override async doWrite(

@@ -12,10 +12,48 @@ export interface WatchEvent {
 
 const watches = channel('shared-block-ring:watch')
 
-/** Who else wants to be told by one watch of the system. */
+/** To tell so many that it takes longer, in milliseconds, has a pause follow. */
+const QUICK_MS = 1
+/** That pause is this many times as long as the telling took. */
+const REST_TIMES = 10
+/** But no longer than this, in milliseconds. */
+const MAX_REST_MS = 50
+
+/**
+ * Who wants to be told by one watch of the system, which does not say what has changed in the file: each looks. If they are many, changes
+ * that follow each other quickly are told together.
+ */
+export class Told {
+  readonly all: Set<() => void> = new Set()
+  #restUntil = Number.NEGATIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
+
+  /** Tells them now, or soon. */
+  tell(): void {
+    const restMs = this.#restUntil - performance.now()
+    if (restMs <= 0) this.#tellNow()
+    else this.#timer ??= setTimeout(() => this.#tellNow(), restMs).unref()
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #tellNow(): void {
+    this.close()
+    this.#timer = undefined
+    const began = performance.now()
+    for (const tell of this.all) tell()
+    const ended = performance.now()
+    const tookMs = ended - began
+    this.#restUntil = ended + (tookMs > QUICK_MS ? Math.min(MAX_REST_MS, tookMs * REST_TIMES) : 0)
+  }
+}
+
+/** One watch of the system, and who is told by it. */
 interface SharedWatch {
   readonly watch: BlockWatch
-  readonly told: Set<() => void>
+  readonly told: Told
 }
 
 /**
@@ -36,25 +74,23 @@ export class FileWatches {
     if (this.#shared?.watch.works !== true) this.#shared = this.#begin()
     const { watch, told } = this.#shared
     const own = (): void => onChange()
-    told.add(own)
+    told.all.add(own)
     return {
       get works() {
         return watch.works
       },
       close: () => {
-        if (!told.delete(own) || told.size > 0) return
+        if (!told.all.delete(own) || told.all.size > 0) return
         watch.close()
+        told.close()
         if (this.#shared?.watch === watch) this.#shared = undefined
       },
     }
   }
 
   #begin(): SharedWatch {
-    const told = new Set<() => void>()
-    const watch = watchFile(this.#path, () => {
-      for (const tell of told) tell()
-    })
-    return { watch, told }
+    const told = new Told()
+    return { watch: watchFile(this.#path, () => told.tell()), told }
   }
 }
 

@@ -44,6 +44,10 @@ export abstract class DevicePart extends GuardedBlockDevice {
     return { readWrite, sectorSize, sizeSectors: Math.max(0, left) }
   }
 
+  protected override doReadNow(sectorStart: number, buffer: Uint8Array): boolean {
+    return this.below.readNow?.(this.sectorStart + sectorStart, buffer) ?? false
+  }
+
   protected override async doSeekMapped(sectorStart: number): Promise<number> {
     return this.#fromBelow(await super.doSeekMapped(sectorStart))
   }

@@ -19,6 +19,15 @@ export class PermittedBlockDevice extends ForwardingBlockDevice {
     return super.read(sectorStart, buffers, this.#permitted(options))
   }
 
+  readNow(sectorStart: number, buffer: Uint8Array): boolean {
+    try {
+      this.#permit()
+    } catch {
+      return false
+    }
+    return this.inner.readNow?.(sectorStart, buffer) ?? false
+  }
+
   override write(
     sectorStart: number,
     buffers: readonly Uint8Array[],

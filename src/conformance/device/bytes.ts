@@ -44,7 +44,10 @@ export async function get(
 }
 
 /** A method of a device. */
-export type Method = Exclude<keyof BlockDevice, 'name' | 'capabilities' | 'incarnation' | symbol>
+export type Method = Exclude<
+  keyof BlockDevice,
+  'name' | 'capabilities' | 'incarnation' | 'readNow' | symbol
+>
 
 /** Calls a method with any arguments, as a caller without types could. */
 export async function call(

@@ -161,6 +161,22 @@ async function manyInFlight(context: CaseContext): Promise<void> {
   }
 }
 
+async function readAtOnce(context: CaseContext): Promise<void> {
+  const { device, info } = context
+  const bytes = pattern(info, 1, 15)
+  await put(context, 9, pattern(info, 1, 16))
+  const found = new Uint8Array(info.sectorSize)
+  device.readNow?.(9, found)
+  await put(context, 9, bytes)
+  const isRead = device.readNow?.(9, found)
+  if (isRead) checkBytes(found, bytes, 'a sector that readNow said it has read')
+  for (const sector of [-1, 0.5, info.sizeSectors, Number.NaN]) {
+    check(device.readNow?.(sector, found) !== true, `readNow must not read from sector ${sector}`)
+  }
+  await device.disconnect()
+  check(device.readNow?.(9, found) !== true, 'readNow must not read after disconnect')
+}
+
 /** Bytes get where they belong, from and into any memory. */
 export const transferCases: readonly DeviceCase[] = [
   { name: 'read answers what was written, each sector at its place', run: eachSectorAtItsOffset },
@@ -173,5 +189,6 @@ export const transferCases: readonly DeviceCase[] = [
   { name: 'memory may lie at any address, and only the buffer is touched', run: unalignedMemory },
   { name: 'allocate answers zeroed memory of its own', run: allocatedMemory },
   { name: 'a settled buffer and its list are the caller’s again', run: buffersAreTheCallers },
+  { name: 'readNow answers what was written last, or false', run: readAtOnce },
   { name: 'requests in flight at the same time do not disturb each other', run: manyInFlight },
 ]

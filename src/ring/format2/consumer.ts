@@ -19,6 +19,7 @@ import { isBad } from './disk/block.ts'
 import { type Cursor, itemsBefore } from './disk/cursor.ts'
 import type { Disk } from './disk/disk.ts'
 import type { LogPosition } from './disk/log-position.ts'
+import { SeenSlots } from './disk/seen-slots.ts'
 import type { Slots, Which } from './disk/slots.ts'
 import { type ConsumerSlot, type ProducerSlot, slotText } from './disk/slots.ts'
 import { traceConsumer } from './disk/trace-slots.ts'
@@ -106,7 +107,9 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   /** The position of the last `advance`, if there was one. */
   #advancedTo: Position | undefined
   readonly #lossCounter = new LossCounter()
-  /** When the last pop began, if it found nothing. */
+  /** What the slots looked like at the last refresh. */
+  readonly #seenSlots = new SeenSlots()
+  /** Since when nothing has come: when the last pop began, if it found nothing, or when the slots were last seen to be as it found them. */
   #emptyAt = Number.NEGATIVE_INFINITY
 
   constructor(claimed: Claimed, disk: Disk, slots: Slots, options: ConsumerOptions) {
@@ -244,15 +247,33 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
 
   /**
    * Whether it is worth popping again from a position where the last pop found nothing: by what is where the next batch would begin.
-   * That does not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so the answer is yes
-   * if that pop began `maxAgeMs` ago.
+   * That does not show an epoch that begins before it, an acknowledged pause, another consumer or another ring; so once in `maxAgeMs` it
+   * looks whether the slots have changed.
    * @param isLikely whether there is reason to expect an item: then what is read for this is what that pop needs, which has to follow at once
    */
   mayHaveNews(from: Position, maxAgeMs: number, isLikely: boolean): Promise<boolean> {
     return this.run(async () => {
-      if (this.clock.now() - this.#emptyAt >= maxAgeMs) return true
-      return !(await this.#log.isStill(from, isLikely))
+      if (!this.#wasEmpty || !(await this.#log.isStill(from, isLikely))) return true
+      const now = this.clock.now()
+      if (now - this.#emptyAt < maxAgeMs) return false
+      if (!(await this.disk.hasSameSlots(this.#seenSlots))) return true
+      this.#emptyAt = now
+      return false
     })
+  }
+
+  /** Whether `mayHaveNews` would say no; before it returns, so false also if the device cannot be read so. */
+  hasNoNewsNow(from: Position, maxAgeMs: number): boolean {
+    if (!this.isUsable || !this.#wasEmpty || !this.#log.isStillNow(from)) return false
+    const now = this.clock.now()
+    if (now - this.#emptyAt < maxAgeMs) return true
+    if (!this.disk.hasSameSlotsNow(this.#seenSlots)) return false
+    this.#emptyAt = now
+    return true
+  }
+
+  get #wasEmpty(): boolean {
+    return this.#emptyAt !== Number.NEGATIVE_INFINITY
   }
 
   fold<A>(
@@ -469,7 +490,9 @@ export class Format2Consumer extends Format2Role implements QueueConsumer {
   }
 
   protected override async doRefresh(): Promise<void> {
-    const slots = await this.disk.readSlots()
+    // Who waits has to look at the log again, by what is learnt here, even if this fails.
+    this.#emptyAt = Number.NEGATIVE_INFINITY
+    const slots = await this.disk.readSlots(this.#seenSlots)
     const lost = await this.checkOwn('consumer', this.#slots, slots.consumer)
     if (lost.length > 0 && (await this.#isWritable())) {
       for (const which of lost) await this.#checkpoint(this.#saved, which)

@@ -4,6 +4,7 @@ import { onAbort } from '../../util/abort.ts'
 import { checkRange } from '../../util/numbers.ts'
 import { checkAttachOptions } from '../shared/attach-options.ts'
 import type { AttachOptions } from '../types.ts'
+import { afterPause } from './rounds.ts'
 
 const FIRST_MS = 1
 /** The longest pause between two refreshes, unless it has been quiet for long. */
@@ -14,9 +15,6 @@ const QUIET_POLL_MS = 250
 const REPORTED_POLL_MS = 1000
 /** The part of the quiet time so far that a pause may add to it. */
 const QUIET_SHARE = 1 / 20
-/** Why a pause ends early. Without a reason, each abort would make an error with a stack. */
-const AWAKE = Symbol('awake')
-
 /** What ended a pause: the device's report of a change, `wake()`, or its time. */
 export type WakeCause = 'hint' | 'call' | 'poll'
 
@@ -40,21 +38,28 @@ export function checkWaitOptions(options: WaitOptions & AttachOptions): void {
   checkAttachOptions(options)
 }
 
-/** Waits for the other side: pauses grow from 1 ms, and end early when the device reports a change. */
+/** Whether it is certain that nothing has come, as far as a look shows that takes no time; otherwise what waits has to look itself. */
+type NothingYet = () => boolean
+
+/**
+ * Waits for the other side: pauses grow from 1 ms, and end early when the device reports a change. Where it can be seen at once that nothing
+ * has come, the next pause follows, without a turn for what waits.
+ */
 export class Waiter {
   readonly #clock: Clock
   readonly #maxPollMs: number | undefined
   readonly #watch: BlockWatch | undefined
   #pauseMs = FIRST_MS
   #quietSince: number
-  /** What ends the current pause, or the next one. */
+  /** What ends the next pause. */
   #woken: WakeCause | undefined
   readonly #onWake: ((by: WakeCause) => void) | undefined
   /** Whether the last pause ended by itself. */
   #wasLong = false
   /** Whether something came that was not reported. */
   #isDeaf = false
-  #wake: AbortController | undefined
+  /** Ends the current pause. */
+  #wake: ((by: WakeCause) => void) | undefined
 
   /**
    * @param options checked already: see `checkWaitOptions`
@@ -93,11 +98,11 @@ export class Waiter {
    * @returns what ended the pause
    * @throws the signal's reason
    */
-  async pause(signal?: AbortSignal): Promise<WakeCause> {
+  async pause(signal?: AbortSignal, nothingYet: NothingYet = () => false): Promise<WakeCause> {
     signal?.throwIfAborted()
     this.#wasLong = false
-    if (this.#woken === undefined) await this.#sleep(signal)
-    const by = this.#woken ?? 'poll'
+    if (this.#woken === 'hint' && nothingYet()) this.#woken = undefined
+    const by = this.#woken ?? (await this.#sleep(signal, nothingYet))
     this.#woken = undefined
     this.#onWake?.(by)
     return by
@@ -109,8 +114,8 @@ export class Waiter {
   }
 
   #end(by: WakeCause): void {
-    this.#woken = by
-    this.#wake?.abort(AWAKE)
+    if (this.#wake === undefined) this.#woken = by
+    else this.#wake(by)
   }
 
   #longest(): number {
@@ -120,19 +125,35 @@ export class Waiter {
     return Math.min(QUIET_POLL_MS, Math.max(BUSY_POLL_MS, quietMs * QUIET_SHARE))
   }
 
-  async #sleep(signal: AbortSignal | undefined): Promise<void> {
-    const wake = new AbortController()
-    const listening = onAbort(signal, () => wake.abort(AWAKE))
-    this.#wake = wake
-    try {
-      await this.#clock.sleep(this.#pauseMs, wake.signal)
-      this.#wasLong = this.#pauseMs > BUSY_POLL_MS
-      this.#pauseMs = Math.min(this.#pauseMs * 2, this.#longest())
-    } catch {
-      signal?.throwIfAborted()
-    } finally {
-      listening()
-      this.#wake = undefined
-    }
+  #sleep(signal: AbortSignal | undefined, nothingYet: NothingYet): Promise<WakeCause> {
+    return new Promise((resolve, reject) => {
+      const stop = (): void => {
+        callOff()
+        stopListening()
+        this.#wake = undefined
+      }
+      const begin = (): (() => void) =>
+        afterPause(this.#clock, this.#pauseMs, () => {
+          const isLong = this.#pauseMs > BUSY_POLL_MS
+          this.#pauseMs = Math.min(this.#pauseMs * 2, this.#longest())
+          end('poll', isLong)
+        })
+      const end = (by: WakeCause, isLong = false): void => {
+        if (by === 'call' || !nothingYet()) {
+          this.#wasLong = isLong
+          stop()
+          resolve(by)
+          return
+        }
+        this.#onWake?.(by)
+        if (by === 'poll') callOff = begin()
+      }
+      const stopListening = onAbort(signal, () => {
+        stop()
+        reject(signal?.reason)
+      })
+      let callOff = begin()
+      this.#wake = end
+    })
   }
 }

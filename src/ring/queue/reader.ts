@@ -282,8 +282,9 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
           return entries
         }
         const at = this.#source.cursor
+        const nothingYet = (): boolean => this.#isQuiet(at) && this.#hasNoNewsNow(at)
         let by: WakeCause
-        do by = await this.#waiter.pause(signal)
+        do by = await this.#waiter.pause(signal, nothingYet)
         while (this.#isQuiet(at) && !(await this.#mayHaveNews(at, by)))
       }
     }, signal)
@@ -409,6 +410,12 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
     const { consumer } = this
     if (!(consumer instanceof Format2Consumer)) return true
     return consumer.mayHaveNews(at, this.#slotsMs, by === 'hint')
+  }
+
+  /** Whether that would say no, as far as it can be seen at once. */
+  #hasNoNewsNow(at: Position): boolean {
+    const { consumer } = this
+    return consumer instanceof Format2Consumer && consumer.hasNoNewsNow(at, this.#slotsMs)
   }
 
   #deliveryOf(entry: RingEntry<Out>): Delivery {

@@ -89,6 +89,17 @@ export abstract class BaseRole implements RingRole {
     return this.#poison !== undefined
   }
 
+  /** Whether `run` would run an operation now. */
+  protected get isUsable(): boolean {
+    if (this.#closed !== undefined || this.#poison !== undefined) return false
+    try {
+      this.#checkHeld?.()
+      return true
+    } catch {
+      return false
+    }
+  }
+
   /** Runs an operation after those called before it, unless the handle has ended. */
   protected run<T>(operation: () => Promise<T>): Promise<T> {
     const device = this.device.name

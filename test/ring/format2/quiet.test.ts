@@ -69,14 +69,93 @@ test('a poll reads one sector, and the slots once a second', async () => {
   expect(heads).toBeGreaterThanOrEqual(20)
   expect(slots).toBeGreaterThanOrEqual(8)
   expect(slots).toBeLessThanOrEqual(11)
-  // A look at the slots is one at the next blocks too.
-  expect(all).toBe(heads + 2 * slots)
+  // Who sees that neither has changed reads nothing else.
+  expect(all).toBe(heads + slots)
 })
 
 test('a shorter maxPollMs is how often it looks at the slots', async () => {
-  const { heads, slots } = await readIn(1000, { maxPollMs: 20 })
-  expect(heads).toBe(0)
+  const { heads, slots, all } = await readIn(1000, { maxPollMs: 20 })
   expect(slots).toBeGreaterThanOrEqual(45)
+  expect(heads).toBe(slots)
+  expect(all).toBe(heads + slots)
+})
+
+/** A reader that has waited long, on a device that can be read at once. */
+async function quietNow() {
+  const below = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await Producer.create(below)
+  const clock = new FakeClock()
+  let looks = 0
+  class Prompt extends HookedDevice {
+    isPrompt = true
+    readNow(sectorStart: number, buffer: Uint8Array): boolean {
+      looks++
+      return this.isPrompt && below.readNow(sectorStart, buffer)
+    }
+  }
+  const device = new Prompt(below, { watch: false })
+  const reader = await RingReader.open(device, { clock })
+  const received = reader.receive()
+  received.catch(() => undefined)
+  await clock.advance(20_000)
+  device.requests.length = 0
+  return { below, device, clock, reader, received, looks: () => looks }
+}
+
+test('a device that can be read at once gets no requests while nothing happens', async () => {
+  const { device, clock, reader, looks } = await quietNow()
+  const before = looks()
+  await clock.advance(10_000)
+  expect(device.requests).toEqual([])
+  // Four times a second the sector, and once the slots.
+  expect(looks() - before).toBeGreaterThanOrEqual(45)
+  expect(looks() - before).toBeLessThanOrEqual(55)
+  await reader.close()
+})
+
+test('an item is seen there at the next poll', async () => {
+  const { below, clock, received } = await quietNow()
+  await using writer = await RingWriter.open(below)
+  await writer.push(new Uint8Array([7]))
+  await clock.advance(250)
+  expect((await received).item).toEqual(new Uint8Array([7]))
+})
+
+test('another ring at its place is seen there within a second', async () => {
+  const { below, clock, received } = await quietNow()
+  const other = new MemoryBlockDevice({ sizeSectors: 1024 })
+  await Producer.create(other)
+  await copy(other, below)
+  await clock.advance(1300)
+  const error = await received.catch((thrown: unknown) => thrown)
+  expect(isRingError(error) && error.code).toBe('RING_ROLE_CONFLICT')
+})
+
+test('a device that cannot be read at once any more is read', async () => {
+  const { below, device, clock, received } = await quietNow()
+  device.isPrompt = false
+  await clock.advance(1000)
+  expect(device.requests.length).toBeGreaterThanOrEqual(4)
+  await using writer = await RingWriter.open(below)
+  await writer.push(new Uint8Array([7]))
+  await clock.advance(250)
+  expect((await received).item).toEqual(new Uint8Array([7]))
+})
+
+test('what another call learns of the slots is looked at', async () => {
+  const { below, clock, reader, received } = await quietNow()
+  const writer = await RingWriter.open(below)
+  // It knows the writer's epoch by now.
+  await clock.advance(20_000)
+  // A commit that is lost: only the slots tell that there was one.
+  const { dataOffset } = (await Disk.open(below)).layout
+  await writer.push(new Uint8Array([7]))
+  await writer.close()
+  await below.write(dataOffset / 512, [new Uint8Array(BLOCK)])
+  await reader.state()
+  await clock.advance(1300)
+  const error = await received.catch((thrown: unknown) => thrown)
+  expect(isRingError(error) && error.code).toBe('RING_DAMAGED')
 })
 
 test('an item is seen at the next poll', async () => {

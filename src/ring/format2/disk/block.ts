@@ -26,6 +26,8 @@ const HEADER = struct({
   size: field('block size', 48, u32),
 })
 const CRC_AT = HEADER.fields.crc.at
+/** With room for more fields. */
+const HEADER_BYTES = 64
 
 /** A metadata block's fields, for a dump: the header's, and its own. */
 export function blockFields(...own: readonly Struct<Fields>[]): readonly FieldSpec[] {
@@ -103,6 +105,11 @@ export function openBlock(
   const { generation } = found
   if (!isCount(generation)) return bad('generation', `a number below ${MAX_COUNT}`, 'more')
   return { type, offset, uuid: found.uuid, generation }
+}
+
+/** The header of a metadata block, whatever is in it, for comparing. */
+export function headerText(block: Uint8Array): string {
+  return latin1.decode(block.subarray(0, HEADER_BYTES))
 }
 
 /** The length that a metadata block states, in bytes. */

@@ -7,6 +7,7 @@ import type { Names } from '../../types.ts'
 import type { BadBlock } from './block.ts'
 import { identifyRing } from './identify.ts'
 import { type Layout, makeLayout } from './layout.ts'
+import type { SeenSlots } from './seen-slots.ts'
 import {
   type ConsumerSlot,
   consumerSlotMisfit,
@@ -23,6 +24,9 @@ import type { Superblock } from './superblock.ts'
 import { traceProducer, traceSlots } from './trace-slots.ts'
 
 export const misfits: Lazy<typeof import('./misfits.ts')> = new Lazy(() => import('./misfits.ts'))
+
+/** What is read before a call returns, and used before the next one. */
+let memory = new Uint8Array(0)
 
 /** Adjacent blocks on the device. */
 interface AdjacentBlocks {
@@ -98,15 +102,37 @@ export class Disk {
     throw misfit(ring, layout, sectorSize, device.name)
   }
 
-  /** Reads all four slots in one request. */
-  async readSlots(): Promise<Slots> {
+  /**
+   * Reads all four slots in one request.
+   * @param seen is told what was read
+   */
+  readSlots(seen?: SeenSlots): Promise<Slots> {
+    return this.#withSlots((bytes) => {
+      seen?.set(bytes)
+      return this.slotsIn(bytes)
+    })
+  }
+
+  /** Whether the slots look as they did; damage within one may go unnoticed. */
+  hasSameSlots(seen: SeenSlots): Promise<boolean> {
+    return this.#withSlots((bytes) => seen.isSame(bytes))
+  }
+
+  /** As `hasSameSlots`, before it returns; false also if the device cannot be read so. */
+  hasSameSlotsNow(seen: SeenSlots): boolean {
+    const { offset, bytes } = this.layout.slots
+    const found = this.#readNow(offset, bytes)
+    return found !== undefined && seen.isSame(found)
+  }
+
+  async #withSlots<T>(use: (bytes: Uint8Array) => T): Promise<T> {
     const { slots } = this.layout
     // The same memory each time, because allocating is slow; a concurrent reading has its own.
     const bytes = this.#slotMemory ?? this.device.allocate(slots.bytes)
     this.#slotMemory = undefined
     await this.device.read(this.sectorOf(slots.offset), [bytes])
     this.#slotMemory = bytes
-    return this.slotsIn(bytes)
+    return use(bytes)
   }
 
   /** The slots in what was read where they are. */
@@ -184,6 +210,18 @@ export class Disk {
     await this.device.read(this.sectorOf(this.offsetOf(lsn)), [bytes])
     this.#headMemory = bytes
     return bytes
+  }
+
+  /** As `readHead`, before it returns; undefined if the device cannot be read so. */
+  readHeadNow(lsn: number): Uint8Array | undefined {
+    return this.#readNow(this.offsetOf(lsn), this.#sectorSize)
+  }
+
+  /** All rings share the memory. */
+  #readNow(offset: number, bytes: number): Uint8Array | undefined {
+    if (memory.length < bytes) memory = new Uint8Array(bytes)
+    const found = memory.subarray(0, bytes)
+    return this.device.readNow?.(this.sectorOf(offset), found) ? found : undefined
   }
 
   /** Writes blocks of the log; they are on stable storage when this resolves. One write, unless the log wraps. */

@@ -140,10 +140,17 @@ export class ConsumerLog {
 
   /** Whether `next`, which found nothing at a position, would find nothing there now, by the next block: false if that is unknown. */
   async isStill(position: Position, isLikely: boolean): Promise<boolean> {
-    return (
-      this.seqOf(position) === this.readTo &&
-      this.#front.reader.isStillVacant(this.#front.frontier.lsn, isLikely)
-    )
+    const { reader, frontier } = this.#front
+    return this.#isLast(position) && reader.isStillVacant(frontier.lsn, isLikely)
+  }
+
+  /** As `isStill`, before it returns; false also if the device cannot be read so. */
+  isStillNow(position: Position): boolean {
+    return this.#isLast(position) && this.#front.reader.isStillVacantNow(this.#front.frontier.lsn)
+  }
+
+  #isLast(position: Position): boolean {
+    return this.seqOf(position) === this.readTo
   }
 
   /**

@@ -135,9 +135,18 @@ export class LogReader {
   async isStillVacant(lsn: number, isLikely: boolean): Promise<boolean> {
     if (this.#vacantLsn !== lsn) return false
     const head = isLikely ? await this.#ahead.peek(lsn) : await this.#disk.readHead(lsn)
-    const isVacant = this.#vacantLsn === lsn && this.#vacant.every((byte, at) => byte === head[at])
+    const isVacant = this.#isVacant(lsn, head)
     if (isVacant && isLikely) this.forget()
     return isVacant
+  }
+
+  /** As `isStillVacant`, before it returns; false also if the device cannot be read so. */
+  isStillVacantNow(lsn: number): boolean {
+    return this.#vacantLsn === lsn && this.#isVacant(lsn, this.#disk.readHeadNow(lsn))
+  }
+
+  #isVacant(lsn: number, head: Uint8Array | undefined): boolean {
+    return this.#vacantLsn === lsn && this.#vacant.every((byte, at) => byte === head?.[at])
   }
 
   async #batchAt(logPosition: LogPosition, epochs: Epochs): Promise<Batch | undefined> {

@@ -1,0 +1,48 @@
+import type { Clock } from '../../clock.ts'
+
+/** How far rounds are apart in which longer pauses end. */
+const ROUND_MS = 25
+/** A pause up to here ends when it is over. */
+const SHORT_MS = 50
+/** So much later a pause may end: the timer of the round before may have been early. */
+const LATER_MS = 2
+
+/** Those whose pauses end together. */
+interface Round {
+  readonly waiting: Set<() => void>
+  readonly abandoned: AbortController
+}
+
+/** By clock, and by the time at which they are due. */
+const all = new WeakMap<Clock, Map<number, Round>>()
+
+/**
+ * Calls back once, in `ms` milliseconds; up to 25 ms earlier after a pause that is longer than 50 ms. Such pauses end in rounds, each of which
+ * has one timer: a process that waits at a thousand rings wakes up at most forty times a second, and looks at many of them in one pass.
+ * @returns what calls it off
+ */
+export function afterPause(clock: Clock, ms: number, callback: () => void): () => void {
+  const rounds = all.get(clock) ?? new Map<number, Round>()
+  all.set(clock, rounds)
+  const end = clock.now() + ms
+  const due = ms > SHORT_MS ? Math.floor((end + LATER_MS) / ROUND_MS) * ROUND_MS : end
+  const round = rounds.get(due) ?? begin(clock, due, rounds)
+  round.waiting.add(callback)
+  return () => {
+    if (!round.waiting.delete(callback) || round.waiting.size > 0) return
+    rounds.delete(due)
+    round.abandoned.abort()
+  }
+}
+
+function begin(clock: Clock, due: number, rounds: Map<number, Round>): Round {
+  const round = { waiting: new Set<() => void>(), abandoned: new AbortController() }
+  rounds.set(due, round)
+  const call = (): void => {
+    rounds.delete(due)
+    for (const callback of round.waiting) callback()
+  }
+  // It fails when nobody waits for it any more.
+  clock.sleep(due - clock.now(), round.abandoned.signal).then(call, () => undefined)
+  return round
+}
