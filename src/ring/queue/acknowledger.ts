@@ -89,13 +89,7 @@ export class Acknowledger {
   async acknowledgeAll(deliveries: readonly Delivery[]): Promise<void> {
     this.#closing.throwIfAborted()
     for (let rest = deliveries; rest.length > 0; ) {
-      for (const delivery of rest) this.#deliveries.finish(delivery)
-      this.catchUp()
-      const leading = rest.filter((delivery) => {
-        const leads = this.#deliveries.finish(delivery)
-        if (!leads) this.#deliveries.unpin(delivery)
-        return leads
-      })
+      const leading = this.#finishAll(rest)
       if (leading.length === 0) return this.writeUnwritten()
       if (this.#lazy !== undefined) return this.#writeLater(this.#lazy)
       for (const delivery of leading) this.#deliveries.wait(delivery)
@@ -199,6 +193,21 @@ export class Acknowledger {
     if (this.#deliveries.finish(delivery)) return true
     this.catchUp()
     return this.#deliveries.finish(delivery)
+  }
+
+  /** @returns those past which the ring may advance */
+  #finishAll(all: readonly Delivery[]): readonly Delivery[] {
+    const deliveries = this.#deliveries
+    // In the order of delivery, each has none before it that is not finished.
+    let leads = true
+    for (const delivery of all) leads = deliveries.finish(delivery) && leads
+    if (leads) return all
+    this.catchUp()
+    return all.filter((delivery) => {
+      if (deliveries.finish(delivery)) return true
+      deliveries.unpin(delivery)
+      return false
+    })
   }
 
   /** Writes what is finished when its turn comes; calls until then share the write. */
