@@ -5,7 +5,7 @@ import type { DeadLetter } from '../ring/queue/process/types.ts'
 import { formatPosition } from '../ring/shared/position-text.ts'
 import type { Consumer, PoppedItem } from '../ring/types.ts'
 import { backoffAfter } from '../tasks/backoff.ts'
-import { Scheduler, type Task, type Verdict } from '../tasks/scheduler.ts'
+import { type ScheduledWork, Scheduler, type Task, type Verdict } from '../tasks/scheduler.ts'
 import { onAbort } from '../util/abort.ts'
 import { type Next, type Operation, readNext } from './batch.ts'
 import { deadLettered, type JournalError, missing, stopped, type Where } from './errors.ts'
@@ -76,18 +76,17 @@ export class Performer<Op> {
     this.#stop = parts.stop
     this.#performingUpTo = parts.consumer.position
     this.#dueUpTo = parts.foundUpTo
-    this.#scheduler = new Scheduler<OperationGroup<Op>>({
-      clock: parts.settings.clock,
-      concurrency: 1,
-      maxHeld: 1,
-      maxHeldBytes: Number.POSITIVE_INFINITY,
+    const limits = { concurrency: 1, maxHeld: 1, maxHeldBytes: Number.POSITIVE_INFINITY }
+    const work: ScheduledWork<OperationGroup<Op>> = {
       next: async (_most, stop) => [await this.#next(stop)],
+      taskOf: (batch) => batch,
       attempt: (batch) => this.#attempt(batch),
       conclude: (_, verdict) => verdict as Verdict<OperationGroup<Op>>,
       failed: (_, error) => {
         throw error
       },
-    })
+    }
+    this.#scheduler = new Scheduler(work, parts.settings.clock, limits)
   }
 
   get progress(): Progress {
@@ -132,7 +131,7 @@ export class Performer<Op> {
       batch: Pick<OperationGroup<Op>, 'operations' | 'position' | 'givenUp'>,
     ): OperationGroup<Op> => ({
       ...batch,
-      ...{ key: IN_ORDER, bytes: 0, mayHaveRun, attempts: 0, handOvers: 0 },
+      ...{ key: IN_ORDER, storedBytes: 0, mayHaveRun, attempts: 0, handOvers: 0 },
     })
     if ('batch' in next) {
       const operations = next.batch

@@ -1,13 +1,18 @@
 import type { Clock } from '../clock.ts'
+import { Arrivals } from './arrivals.ts'
 import { Fifo } from './fifo.ts'
 import type { Turns } from './turns.ts'
 
+/** What a task is made of, when its turn comes. */
+export interface Arrival {
+  /** How much of `maxHeldBytes` it takes. */
+  readonly storedBytes: number
+}
+
 /** Something to do, which may take several attempts. */
-export interface Task {
+export interface Task extends Arrival {
   /** Tasks of one key are attempted one after the other, in their order. Undefined: in no order. */
   readonly key: unknown
-  /** How much of `maxHeldBytes` it takes. */
-  readonly bytes: number
 }
 
 /** What became of an attempt. */
@@ -19,9 +24,30 @@ export type Verdict<T> =
   /** These come in its place, one after the other. */
   | { readonly parts: readonly T[] }
 
-/** What a {@link Scheduler} works with. */
-export interface SchedulerParts<T extends Task> {
-  readonly clock: Clock
+/** Whose tasks a {@link Scheduler} attempts. */
+export interface ScheduledWork<T extends Task, A extends Arrival = T> {
+  /**
+   * What the next tasks are made of, in their order, as soon as there is one.
+   * @param most how many to take
+   * @param stop ends the waiting; what it throws after that is ignored
+   * @returns none: there will be no more, unless those under way make some
+   * @throws what ends the scheduler, once all that is ready has begun
+   */
+  next(most: number, stop: AbortSignal): Promise<readonly A[]>
+  /** Makes a task: not before it could be attempted, so that those that wait for their turn take little memory. */
+  taskOf(arrival: A): T
+  /** Makes an attempt. */
+  attempt(task: T): unknown
+  /** Says what became of it, by what it answered. What this throws ends the scheduler. */
+  conclude(task: T, answer: unknown): Verdict<T>
+  /** The same, by what it threw. */
+  failed(task: T, error: unknown): Verdict<T>
+  /** Called when what was concluded, and the attempts that it made room for, have come one right after the other, and others have their turn. */
+  onRest?(): void
+}
+
+/** How much a {@link Scheduler} does at the same time. */
+export interface SchedulerLimits {
   /** Attempts at the same time. */
   readonly concurrency: number
   /** Bounds the attempts at the same time beside those of other schedulers. Default: they do not matter. */
@@ -30,22 +56,6 @@ export interface SchedulerParts<T extends Task> {
   readonly maxHeld: number
   /** No more tasks are taken while those that were taken and have not ended have this many bytes. */
   readonly maxHeldBytes: number
-  /**
-   * The next tasks, in their order, as soon as there is one.
-   * @param most how many to take
-   * @param stop ends the waiting; what it throws after that is ignored
-   * @returns none: there will be no more, unless those under way make some
-   * @throws what ends the scheduler, once all that is ready has begun
-   */
-  readonly next: (most: number, stop: AbortSignal) => Promise<readonly T[]>
-  /** Makes an attempt. */
-  readonly attempt: (task: T) => unknown
-  /** Says what became of it, by what it answered. What this throws ends the scheduler. */
-  readonly conclude: (task: T, answer: unknown) => Verdict<T>
-  /** The same, by what it threw. */
-  readonly failed: (task: T, error: unknown) => Verdict<T>
-  /** Called when what was concluded, and the attempts that it made room for, have come one right after the other, and others have their turn. */
-  readonly onRest?: () => void
 }
 
 /** Callbacks for the answer of an attempt. */
@@ -55,8 +65,6 @@ interface Pending<T> {
   readonly failed: (error: unknown) => void
 }
 
-/** The most tasks taken in one call. */
-const BATCH = 1024
 /** After this many attempts that ended synchronously, it yields to acknowledgements and other schedulers. */
 const BURST = 64
 const NO_PARTS: readonly never[] = []
@@ -65,18 +73,21 @@ const NO_PARTS: readonly never[] = []
  * Attempts tasks side by side, those of one key in their order, and again after a pause if an attempt failed.
  *
  * ```
- *   next -> ready ------> attempt -> ended
- *        \   ^    ^          |
- *         v  |    |          v
- *         lane    +------- paused          a lane: tasks of a key that is under way
+ *   next -> arrivals -> ready ------> attempt -> ended
+ *                    \   ^    ^          |
+ *                     v  |    |          v
+ *                     lane    +------- paused          a lane: tasks of a key that is under way
  * ```
  *
  * - A paused task takes no turn from others, except those of its key.
  * - The tasks in memory are bounded; no more are taken while enough are ready.
  * - Once it stops, no attempt starts. It waits for the attempts under way, and for nothing else.
  */
-export class Scheduler<T extends Task> {
-  readonly #parts: SchedulerParts<T>
+export class Scheduler<T extends Task, A extends Arrival = T> {
+  readonly #work: ScheduledWork<T, A>
+  readonly #clock: Clock
+  readonly #limits: SchedulerLimits
+  readonly #arrivals = new Arrivals<A>()
   readonly #ready = new Fifo<T>()
   /** Of each key that is under way, the tasks that come after. */
   readonly #lanes = new Map<unknown, Fifo<T>>()
@@ -91,8 +102,9 @@ export class Scheduler<T extends Task> {
   #onIdle: (() => void) | undefined
   /** Spare callbacks for asynchronous attempts. */
   readonly #pending: Pending<T>[] = []
-  #isBeginning = false
   #beginsLater = false
+  /** Whether an arrival goes before what is ready. */
+  #isArrivalNext = false
   #awaitsTurn = false
   /** Whether it was given a turn, and has not begun an attempt with it. */
   #hasTurn = false
@@ -100,8 +112,10 @@ export class Scheduler<T extends Task> {
   #onChange: (() => void) | undefined
   #failure: { readonly error: unknown } | undefined
 
-  constructor(parts: SchedulerParts<T>) {
-    this.#parts = parts
+  constructor(work: ScheduledWork<T, A>, clock: Clock, limits: SchedulerLimits) {
+    this.#work = work
+    this.#clock = clock
+    this.#limits = limits
   }
 
   /** How many tasks were taken and have not ended. */
@@ -142,11 +156,12 @@ export class Scheduler<T extends Task> {
     if (this.#stopped) return
     this.#stopped = true
     this.#stop.abort(reason)
+    this.#arrivals.clear()
     this.#ready.clear()
     this.#lanes.clear()
     for (const resume of this.#paused.values()) resume()
-    if (this.#awaitsTurn) this.#parts.turns?.withdraw(this.#onTurn)
-    if (this.#hasTurn) this.#parts.turns?.give()
+    if (this.#awaitsTurn) this.#limits.turns?.withdraw(this.#onTurn)
+    if (this.#hasTurn) this.#limits.turns?.give()
     this.#hasTurn = false
     this.changed()
   }
@@ -175,63 +190,85 @@ export class Scheduler<T extends Task> {
   }
 
   async #takeAll(): Promise<void> {
-    const { concurrency, next, maxHeld, maxHeldBytes } = this.#parts
+    const { concurrency, maxHeld, maxHeldBytes } = this.#limits
     const { signal } = this.#stop
-    const enough = Math.max(concurrency, BATCH / 2)
+    const enough = Math.max(concurrency, BURST)
     while (!signal.aborted) {
       const room = maxHeld - this.#held
-      if (room <= 0 || this.#heldBytes >= maxHeldBytes || this.#ready.size >= enough) {
+      if (room <= 0 || this.#heldBytes >= maxHeldBytes || this.#waiting >= enough) {
         await this.change()
         continue
       }
-      let tasks: readonly T[]
+      let arrivals: readonly A[]
       try {
-        tasks = await next(Math.min(room, BATCH), signal)
+        arrivals = await this.#work.next(room, signal)
       } catch (error) {
         // What was taken before it failed is attempted first.
-        while (this.#ready.size > 0 && !signal.aborted) await this.change()
+        while (this.#waiting > 0 && !signal.aborted) await this.change()
         throw error
       }
       if (signal.aborted) return
-      if (tasks.length === 0) {
+      if (arrivals.length === 0) {
         if (this.#held === 0) return
         await this.change()
       }
-      for (const task of tasks) this.#add(task)
+      this.#held += arrivals.length
+      for (const { storedBytes } of arrivals) this.#heldBytes += storedBytes
+      this.#arrivals.push(arrivals)
       this.#begin()
     }
   }
 
-  #add(task: T): void {
-    this.#held++
-    this.#heldBytes += task.bytes
-    const lane = task.key === undefined ? undefined : this.#lanes.get(task.key)
-    if (lane !== undefined) lane.push(task)
-    else {
-      if (task.key !== undefined) this.#lanes.set(task.key, new Fifo())
-      this.#ready.push(task)
+  /** How many are ready, or arrived and may be. */
+  get #waiting(): number {
+    return this.#ready.size + this.#arrivals.size
+  }
+
+  /** The next one to attempt. If tasks are ready and others arrived, they take turns, so that neither wait for ever. */
+  #next(): T | undefined {
+    if (this.#ready.size > 0) {
+      const isArrivals = this.#isArrivalNext && this.#arrivals.size > 0
+      this.#isArrivalNext = !isArrivals
+      if (!isArrivals) return this.#ready.shift()
+    }
+    return this.#nextArrival() ?? this.#ready.shift()
+  }
+
+  /** The next arrival that has to wait for no other task of its key. */
+  #nextArrival(): T | undefined {
+    for (;;) {
+      const arrival = this.#arrivals.shift()
+      if (arrival === undefined) return undefined
+      const task = this.#work.taskOf(arrival)
+      if (task.key === undefined || !this.#waitsInLane(task)) return task
     }
   }
 
-  /** Begins attempts at ready tasks, up to `concurrency`. A synchronous one takes no promise. */
+  /** Whether one of its key is under way: then it comes after that. */
+  #waitsInLane(task: T): boolean {
+    const lane = this.#lanes.get(task.key)
+    if (lane === undefined) this.#lanes.set(task.key, new Fifo())
+    else lane.push(task)
+    return lane !== undefined
+  }
+
+  /** Begins attempts at ready tasks, up to `concurrency`. One that ends at once takes no promise. */
   #begin(): void {
-    // Called within a synchronous attempt: the loop below takes what it made ready.
-    if (this.#isBeginning) return
-    this.#isBeginning = true
-    const { concurrency } = this.#parts
-    for (let begun = 0; !this.#stopped && this.#ready.size > 0; begun++) {
+    const { concurrency } = this.#limits
+    for (let begun = 0; !this.#stopped && this.#waiting > 0; begun++) {
       if (this.#attempts === concurrency) break
       if (begun === BURST) {
         this.#beginLater()
         break
       }
       if (!this.#takeTurn()) break
-      const task = this.#ready.shift()
-      if (this.#ready.size === 0) this.changed()
-      if (task !== undefined) this.#attempt(task)
+      const task = this.#next()
+      // Making the task may have stopped it.
+      if (task === undefined || this.#stopped) this.#limits.turns?.give()
+      else this.#attempt(task)
     }
-    this.#isBeginning = false
-    this.#parts.onRest?.()
+    this.#work.onRest?.()
+    this.changed()
   }
 
   #beginLater(): void {
@@ -245,7 +282,7 @@ export class Scheduler<T extends Task> {
 
   /** Takes a turn for one attempt, if there is one now; otherwise it begins when there is. */
   #takeTurn(): boolean {
-    const { turns } = this.#parts
+    const { turns } = this.#limits
     if (turns === undefined) return true
     if (this.#hasTurn) {
       this.#hasTurn = false
@@ -266,7 +303,7 @@ export class Scheduler<T extends Task> {
     this.#attempts++
     let answer: unknown
     try {
-      answer = this.#parts.attempt(task)
+      answer = this.#work.attempt(task)
     } catch (error) {
       this.#settle(task, undefined, { error })
       return
@@ -291,24 +328,31 @@ export class Scheduler<T extends Task> {
     }
     const pending: Pending<T> = {
       task: undefined,
-      answered: (answer) => this.#settle(taken(), answer, undefined),
-      failed: (error) => this.#settle(taken(), undefined, { error }),
+      answered: (answer) => {
+        this.#settle(taken(), answer, undefined)
+        this.#begin()
+      },
+      failed: (error) => {
+        this.#settle(taken(), undefined, { error })
+        this.#begin()
+      },
     }
     return pending
   }
 
   #settle(task: T, answer: unknown, failure: { readonly error: unknown } | undefined): void {
-    const { conclude, failed, turns } = this.#parts
     this.#attempts--
-    turns?.give()
+    this.#limits.turns?.give()
     try {
-      const verdict = failure === undefined ? conclude(task, answer) : failed(task, failure.error)
+      const verdict =
+        failure === undefined
+          ? this.#work.conclude(task, answer)
+          : this.#work.failed(task, failure.error)
       if (!this.#stopped) this.#apply(task, verdict)
     } catch (error) {
       this.fail(error)
     }
     if (this.#attempts === 0) this.#onIdle?.()
-    this.#begin()
   }
 
   #apply(task: T, verdict: Verdict<T>): void {
@@ -319,11 +363,10 @@ export class Scheduler<T extends Task> {
 
   #end(task: T, parts: readonly T[]): void {
     this.#held += parts.length - 1
-    this.#heldBytes -= task.bytes
-    for (const part of parts) this.#heldBytes += part.bytes
+    this.#heldBytes -= task.storedBytes
+    for (const part of parts) this.#heldBytes += part.storedBytes
     if (task.key === undefined) for (const part of parts) this.#ready.push(part)
     else this.#nextOf(task.key, parts)
-    this.changed()
   }
 
   /** The task of a key has ended: the next of the key is ready. */
@@ -337,17 +380,15 @@ export class Scheduler<T extends Task> {
   }
 
   #pause(task: T, ms: number): void {
-    const { clock } = this.#parts
     const early = new AbortController()
     this.#paused.set(task, () => early.abort())
-    this.changed()
     const resume = (): void => {
       this.#paused.delete(task)
       if (this.#stopped) return
       this.#ready.push(task)
       this.#begin()
     }
-    clock.sleep(ms, early.signal).then(resume, resume)
+    this.#clock.sleep(ms, early.signal).then(resume, resume)
   }
 
   /** Says that `next` should look again. */

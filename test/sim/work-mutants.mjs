@@ -38,7 +38,7 @@ export const WORK = [
   ]),
   mutant('jobs of a key are attempted side by side', 'none', 100, [
     SCHEDULER,
-    'const lane = task.key === undefined ? undefined : this.#lanes.get(task.key)',
+    'const lane = this.#lanes.get(task.key)',
     'const lane = undefined',
   ]),
   mutant('the next of a key goes first while one is paused', 'none', 100, [
@@ -54,14 +54,15 @@ export const WORK = [
   mutant('what was not begun counts as handled once it stops', 'none', 100, [
     SCHEDULER,
     '    this.#ready.clear()\n',
-    '    for (let job = this.#ready.shift(); job; job = this.#ready.shift()) this.#parts.conclude(job)\n',
+    '    for (let job = this.#next(); job; job = this.#next()) this.#work.conclude(job)\n',
   ]),
   mutant(
     'attempts begin although it stops',
     'none',
     100,
-    [SCHEDULER, '    this.#ready.clear()\n', ''],
-    [SCHEDULER, '!this.#stopped && this.#ready.size > 0', 'this.#ready.size > 0'],
+    [SCHEDULER, '    this.#arrivals.clear()\n    this.#ready.clear()\n', ''],
+    [SCHEDULER, '!this.#stopped && this.#waiting > 0', 'this.#waiting > 0'],
+    [SCHEDULER, 'task === undefined || this.#stopped', 'task === undefined'],
   ),
   mutant('what was not begun does not come again', 'none', 300, [
     PROCESSOR,

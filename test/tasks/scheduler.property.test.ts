@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest'
-import { type Task as ScheduledTask, Scheduler, type Verdict } from '../../src/tasks/scheduler.ts'
+import {
+  type Task as ScheduledTask,
+  type ScheduledWork,
+  Scheduler,
+  type SchedulerLimits,
+  type Verdict,
+} from '../../src/tasks/scheduler.ts'
 import { Turns } from '../../src/tasks/turns.ts'
+import { deferred } from '../../src/util/deferred.ts'
 import { FakeClock } from '../helpers/fake-clock.ts'
 import { fc, runs } from '../helpers/property.ts'
 
@@ -22,7 +29,7 @@ const plan = fc.record({
   jobs: fc.array(
     fc.record({
       key: fc.option(fc.integer({ min: 0, max: 2 }), { nil: undefined }),
-      bytes: fc.integer({ min: 0, max: 10 }),
+      storedBytes: fc.integer({ min: 0, max: 10 }),
       takesMs: fc.integer({ min: 0, max: 5 }),
       fates: fc.array(fate, { maxLength: 3 }),
     }),
@@ -35,6 +42,14 @@ const plan = fc.record({
   stopMs: fc.option(fc.integer({ min: 0, max: 40 }), { nil: undefined }),
 })
 
+/** What a scheduler of tasks that arrive as such works with. */
+type Parts<T extends ScheduledTask> = Omit<ScheduledWork<T>, 'taskOf'> &
+  SchedulerLimits & { readonly clock: FakeClock }
+
+function schedulerOf<T extends ScheduledTask>(parts: Parts<T>): Scheduler<T> {
+  return new Scheduler({ taskOf: (task: T) => task, ...parts }, parts.clock, parts)
+}
+
 test('jobs are attempted in the order of their keys, within all bounds, and none after it stops', async () => {
   await fc.assert(
     fc.asyncProperty(plan, async ({ jobs, concurrency, maxHeld, maxHeldBytes, stopMs }) => {
@@ -45,10 +60,10 @@ test('jobs are attempted in the order of their keys, within all bounds, and none
       const running = new Set<Task>()
       const ended: string[] = []
       let stopped = false
-      const scheduler: Scheduler<Task> = new Scheduler<Task>({
+      const scheduler: Scheduler<Task> = schedulerOf<Task>({
         ...{ clock, concurrency, maxHeld, maxHeldBytes },
         next: async (most) => {
-          const held = open.reduce((sum, { bytes }) => sum + bytes, 0)
+          const held = open.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
           expect(scheduler.held).toBe(open.length)
           expect(most).toBeLessThanOrEqual(maxHeld - open.length)
           expect(held).toBeLessThan(maxHeldBytes)
@@ -103,9 +118,9 @@ test('jobs are attempted in the order of their keys, within all bounds, and none
 
 test('what an attempt throws ends it, once the others have ended', async () => {
   const clock = new FakeClock()
-  const tasks = ['slow', 'bad', 'never'].map((name) => ({ name, key: undefined, bytes: 1 }))
+  const tasks = ['slow', 'bad', 'never'].map((name) => ({ name, key: undefined, storedBytes: 1 }))
   const attempted: string[] = []
-  const scheduler = new Scheduler({
+  const scheduler = schedulerOf({
     ...{ clock, concurrency: 2, maxHeld: 10, maxHeldBytes: 10 },
     next: async () => tasks.splice(0),
     attempt: async ({ name }) => {
@@ -133,9 +148,9 @@ test('what an attempt throws ends it, once the others have ended', async () => {
 test('what was taken before no more can be is attempted, also if it has to wait for a turn', async () => {
   const turns = new Turns(1)
   turns.take(() => undefined)
-  const tasks = ['one', 'other', 'third'].map((name) => ({ name, key: undefined, bytes: 1 }))
+  const tasks = ['one', 'other', 'third'].map((name) => ({ name, key: undefined, storedBytes: 1 }))
   const attempted: string[] = []
-  const scheduler = new Scheduler({
+  const scheduler = schedulerOf({
     ...{ clock: new FakeClock(), concurrency: 2, maxHeld: 10, maxHeldBytes: 10, turns },
     next: async () => {
       if (tasks.length === 0) throw new Error('the next one is bad')
@@ -157,13 +172,21 @@ test('what was taken before no more can be is attempted, also if it has to wait 
   expect(turns.take(() => undefined)).toBe(true)
 })
 
+interface Numbered extends ScheduledTask {
+  readonly number: number
+}
+
 /** What most schedulers of these tests have in common: tasks that are numbers, and all there from the beginning. */
-function counting(count: number, attempt: (number: number) => unknown) {
-  const tasks = Array.from({ length: count }, (_, number) => ({ number, key: undefined, bytes: 1 }))
+function counting(count: number, attempt: (number: number) => unknown): Parts<Numbered> {
+  const tasks = Array.from({ length: count }, (_, number) => ({
+    number,
+    key: undefined,
+    storedBytes: 1,
+  }))
   return {
     ...{ clock: new FakeClock(), concurrency: 2, maxHeld: Infinity, maxHeldBytes: Infinity },
     next: async (most: number) => tasks.splice(0, most),
-    attempt: (task: { readonly number: number }) => attempt(task.number),
+    attempt: (task) => attempt(task.number),
     conclude: () => undefined,
     failed: (_: unknown, error: unknown) => {
       throw error
@@ -175,7 +198,7 @@ test('attempts that end at once are made in bursts, between which others have th
   const order: string[] = []
   const turns = new Turns(2)
   const of = (name: string) =>
-    new Scheduler({ ...counting(1000, () => order.push(name)), turns }).run()
+    schedulerOf({ ...counting(1000, () => order.push(name)), turns }).run()
   let hops = 0
   let going = true
   const others = async (): Promise<void> => {
@@ -201,7 +224,7 @@ test('many schedulers hand one turn around without a deep stack', async () => {
   const turns = new Turns(1)
   let attempts = 0
   const all = Array.from({ length: 1000 }, () =>
-    new Scheduler({ ...counting(20, () => void attempts++), turns }).run(),
+    schedulerOf({ ...counting(20, () => void attempts++), turns }).run(),
   )
   await Promise.all(all)
   expect(attempts).toBe(20_000)
@@ -218,7 +241,7 @@ test('an answer is waited for, whatever can be waited for', async () => {
     ...['at once', Promise.resolve('of a promise'), thenable({}, 'of a thenable')],
     ...[thenable(() => undefined, 'of a function'), undefined, null, 7],
   ]
-  await new Scheduler({
+  await schedulerOf({
     ...counting(given.length, (number) => given[number]),
     concurrency: 1,
     conclude: (_, answer) => void answers.push(answer),
@@ -230,7 +253,7 @@ test('an answer is waited for, whatever can be waited for', async () => {
 
 test('a failure at once and one that comes later are the same', async () => {
   const failures: unknown[] = []
-  await new Scheduler({
+  await schedulerOf({
     ...counting(4, (number) => {
       const error = new Error(`${number}`)
       if (number % 2 === 0) throw error
@@ -243,7 +266,7 @@ test('a failure at once and one that comes later are the same', async () => {
 
 test('nothing begins after an attempt stopped it, not even in the same burst', async () => {
   let attempts = 0
-  const scheduler: Scheduler<{ number: number; key: undefined; bytes: number }> = new Scheduler(
+  const scheduler: Scheduler<Numbered> = schedulerOf(
     counting(100, () => {
       if (++attempts === 10) scheduler.stop(undefined)
     }),
@@ -256,7 +279,7 @@ test('a turn that was given when it stopped goes to the next', async () => {
   const turns = new Turns(1)
   turns.take(() => undefined)
   let attempts = 0
-  const scheduler = new Scheduler({ ...counting(3, () => void attempts++), turns })
+  const scheduler = schedulerOf({ ...counting(3, () => void attempts++), turns })
   const running = scheduler.run()
   await new Promise((resolve) => setImmediate(resolve))
   let hasTurn = false
@@ -267,4 +290,83 @@ test('a turn that was given when it stopped goes to the next', async () => {
   scheduler.stop(undefined)
   await running
   expect([attempts, hasTurn]).toEqual([0, true])
+})
+
+test('no attempt begins at a task whose making stopped it; its turn goes on', async () => {
+  const turns = new Turns(1)
+  let attempts = 0
+  const parts = { ...counting(9, () => void attempts++), turns }
+  const scheduler = new Scheduler<Numbered>(
+    {
+      ...parts,
+      taskOf: (task) => {
+        if (task.number === 3) scheduler.stop(undefined)
+        return task
+      },
+    },
+    parts.clock,
+    parts,
+  )
+  await scheduler.run()
+  expect(attempts).toBe(3)
+  expect(scheduler.held).toBe(6)
+  expect(turns.take(() => undefined)).toBe(true)
+})
+
+test('as many are taken as have room, and more before the last of them has its turn', async () => {
+  const asked: { most: number; begun: number }[] = []
+  let begun = 0
+  const parts = counting(300, () => void begun++)
+  const next: typeof parts.next = async (most, stop) => {
+    asked.push({ most, begun })
+    return (await parts.next(100, stop)).slice(0, most)
+  }
+  await schedulerOf({ ...parts, next, maxHeld: 250, concurrency: 1 }).run()
+  expect(begun).toBe(300)
+  // The second time, 36 of the first hundred wait for the next burst, and have room beside them.
+  expect(asked.slice(0, 2)).toEqual([
+    { most: 250, begun: 0 },
+    { most: 214, begun: 64 },
+  ])
+})
+
+test('tasks of one key that arrive together wait for each other, and let those of others pass', async () => {
+  const gates = Array.from({ length: 4 }, () => deferred<void>())
+  const order: string[] = []
+  const tasks = ['a', 'a', 'a', 'b'].map((key, number) => ({ number, key, storedBytes: 1 }))
+  const running = schedulerOf<Numbered>({
+    ...counting(0, () => undefined),
+    next: async () => tasks.splice(0),
+    attempt: ({ key, number }) => {
+      order.push(`${String(key)}${number}`)
+      return gates[number]?.promise
+    },
+  }).run()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(order).toEqual(['a0', 'b3'])
+  for (const { resolve } of gates) resolve()
+  await running
+  expect(order).toEqual(['a0', 'b3', 'a1', 'a2'])
+})
+
+test('tasks that fail again and again do not keep those that arrived from their turn, nor the other way round', async () => {
+  const clock = new FakeClock()
+  const attempts: number[] = []
+  const scheduler: Scheduler<Numbered> = schedulerOf({
+    ...counting(40, async (number) => {
+      attempts.push(number)
+      await clock.sleep(5)
+    }),
+    ...{ clock, concurrency: 1 },
+    conclude: ({ number }) => (number < 3 ? { againAfterMs: 1 } : undefined),
+  })
+  const running = scheduler.run()
+  await clock.advance(5 * 100)
+  const others = attempts.filter((number) => number >= 3)
+  expect(others).toEqual(Array.from({ length: 37 }, (_, at) => at + 3))
+  const again = attempts.slice(0, 60).filter((number) => number < 3)
+  expect(again.length).toBeGreaterThanOrEqual(20)
+  scheduler.stop(undefined)
+  await clock.advance(5)
+  await running
 })

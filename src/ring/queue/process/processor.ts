@@ -2,7 +2,7 @@ import type { Clock } from '../../../clock.ts'
 import { type CodecError, isCodecError } from '../../../errors.ts'
 import type { Position } from '../../../position.ts'
 import { type Backoff, backoffAfter } from '../../../tasks/backoff.ts'
-import { Scheduler, type Verdict } from '../../../tasks/scheduler.ts'
+import { type ScheduledWork, Scheduler, type Verdict } from '../../../tasks/scheduler.ts'
 import type { Turns } from '../../../tasks/turns.ts'
 import { onAbort } from '../../../util/abort.ts'
 import { atMost } from '../../../util/at-most.ts'
@@ -14,7 +14,7 @@ import { type Decision, HandlerVerdict } from './handler-verdict.ts'
 import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
 import { type Outcome, type SettlementSource, Settlements, workEvents } from './settlements.ts'
-import { Concluded, type ItemTask, newItemTask } from './task.ts'
+import { Concluded, type Delivered, type ItemTask, newItemTask, type Undecodable } from './task.ts'
 import type { AttemptStore, DeadLetter, Handler, ProcessSummary } from './types.ts'
 import { givenUp, type WorkError } from './work-error.ts'
 
@@ -82,7 +82,7 @@ const READ_BYTES = 1 << 20
  * - Acknowledgements take no turn from handlers. If one fails, no further handler starts.
  * - When it stops, items whose handler did not start are as if they had not been delivered.
  */
-export class Processor<Out> {
+export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Out>> {
   readonly #source: ProcessSource<Out>
   readonly #handler: Handler<Out>
   readonly #settings: ProcessSettings<Out>
@@ -90,7 +90,7 @@ export class Processor<Out> {
   readonly #ring: ProcessedRing
   readonly #inside: Inside
   readonly #clock: Clock
-  readonly #scheduler: Scheduler<ItemTask<Out>>
+  readonly #scheduler: Scheduler<ItemTask<Out>, Delivered<Out>>
   readonly #settlements: Settlements<Out>
   readonly #requeuer: Requeuer<Out>
   /** Aborted when `process` stops waiting for the handlers. */
@@ -120,20 +120,9 @@ export class Processor<Out> {
     this.#clock = settings.clock
     this.#facts = { foundUpTo: ring.foundUpTo, signal: this.#overSignal }
     this.#jumps = ring.jumps
-    this.#scheduler = new Scheduler<ItemTask<Out>>({
-      clock: this.#clock,
-      concurrency: settings.concurrency,
-      turns: settings.turns,
-      maxHeld: Number.POSITIVE_INFINITY,
-      maxHeldBytes: settings.maxHeldBytes,
-      next: (most, stop) => this.#next(most, stop),
-      attempt: (task) => this.#attempt(task),
-      conclude: (task, answer) => this.#conclude(task, answer),
-      failed: (task, error) => this.#failed(task, error),
-      onRest: () => {
-        this.#endedAt = undefined
-      },
-    })
+    const { concurrency, turns, maxHeldBytes } = settings
+    const limits = { concurrency, turns, maxHeld: Number.POSITIVE_INFINITY, maxHeldBytes }
+    this.#scheduler = new Scheduler(this, this.#clock, limits)
     this.#requeuer = new Requeuer(settings.requeueTo, this.#clock, settings.backoff.firstMs)
     this.#settlements = new Settlements(source, {
       attemptStore: settings.attemptStore,
@@ -196,7 +185,7 @@ export class Processor<Out> {
     })
   }
 
-  async #next(maxItems: number, signal: AbortSignal): Promise<readonly ItemTask<Out>[]> {
+  async next(maxItems: number, signal: AbortSignal): Promise<readonly Delivered<Out>[]> {
     const { untilEmpty, requeueTo, views } = this.#settings
     const source = this.#source
     try {
@@ -205,10 +194,10 @@ export class Processor<Out> {
         if (signal.aborted) return []
         const bounds = { maxItems, maxBytes: READ_BYTES, views, signal }
         if (!untilEmpty && requeueTo === undefined) {
-          return this.#tasks(await source.receiveMany(bounds), signal)
+          return this.#checked(await source.receiveMany(bounds), signal)
         }
         const entries = await source.tryReceiveMany(bounds)
-        if (entries.length > 0) return this.#tasks(entries, signal)
+        if (entries.length > 0) return this.#checked(entries, signal)
         if (this.#inside.isHeld()) {
           const task = this.#requeuer.choose(this.#scheduler.paused, this.#inside.oldest())
           if (task !== undefined) this.#scheduler.hurry(task)
@@ -218,7 +207,7 @@ export class Processor<Out> {
         // The ring advanced past what held it before its answer came here.
         if (this.#inside.wasHeld()) continue
         if (untilEmpty) return []
-        return this.#tasks(await source.receiveMany(bounds), signal)
+        return this.#checked(await source.receiveMany(bounds), signal)
       }
     } catch (error) {
       if (!isCodecError(error)) throw error
@@ -226,27 +215,36 @@ export class Processor<Out> {
     }
   }
 
-  #tasks(
+  onRest(): void {
+    this.#endedAt = undefined
+  }
+
+  async #checked(
     entries: readonly RingEntry<Out>[],
     signal: AbortSignal,
-  ): readonly ItemTask<Out>[] | Promise<readonly ItemTask<Out>[]> {
-    if (this.#inside.jumps() !== this.#jumps) {
-      return this.#lookAgain(signal).then(() => this.#tasks(entries, signal))
-    }
+  ): Promise<readonly RingEntry<Out>[]> {
+    while (this.#inside.jumps() !== this.#jumps) await this.#lookAgain(signal)
+    return entries
+  }
+
+  taskOf(entry: Delivered<Out>): ItemTask<Out> {
     const { keyOf, attemptStore } = this.#settings
-    const uncounted = attemptStore === undefined ? 0 : undefined
-    return entries.map((entry) => {
-      const attempts = this.#requeuer.takeAttempts(entry.position) ?? uncounted
-      const task = newItemTask<Out>(entry, entry.storedBytes, 'handle', attempts)
-      if (keyOf === undefined) return task
-      try {
-        task.key = checkedKey(keyOf(entry.item))
-      } catch (cause) {
-        // The item may be at fault: each attempt at it fails.
-        task.keyError = new Error('keyOf failed for this item', { cause })
-      }
+    if ('error' in entry) {
+      const task = newItemTask<Out>(entry, 'giveUp', 0)
+      task.error = entry.error
       return task
-    })
+    }
+    const uncounted = attemptStore === undefined ? 0 : undefined
+    const attempts = this.#requeuer.takeAttempts(entry.position) ?? uncounted
+    const task = newItemTask<Out>(entry, 'handle', attempts)
+    if (keyOf === undefined) return task
+    try {
+      task.key = checkedKey(keyOf(entry.item))
+    } catch (cause) {
+      // The item may be at fault: each attempt at it fails.
+      task.keyError = new Error('keyOf failed for this item', { cause })
+    }
+    return task
   }
 
   /** What the reader jumped to may have been there before the call, behind where the log seemed to end. */
@@ -255,25 +253,23 @@ export class Processor<Out> {
     this.#facts.foundUpTo = await this.#ring.look(signal)
   }
 
-  #undecodable(error: CodecError): ItemTask<Out> {
+  #undecodable(error: CodecError): Undecodable {
     const { onUndecodable } = this.#settings
     const { position: shown, bytes } = error.details
     const { ack } = error
     if (shown === undefined || ack === undefined) throw error
     const position = parsePosition(shown)
     if (onUndecodable === 'stop') throw this.#givenUp(position, 0, error)
-    const entry = { error, position, pushedAt: undefined, ack }
-    const task = newItemTask<Out>(entry, bytes?.length ?? 0, 'giveUp', 0)
-    task.error = error
-    return task
+    return { error, position, storedBytes: bytes?.length ?? 0, pushedAt: undefined, ack }
   }
 
   /** Has the handler called, or hands the item over. What is answered by neither is a {@link Concluded}. */
-  #attempt(task: ItemTask<Out>): unknown {
+  attempt(task: ItemTask<Out>): unknown {
     if (task.next === 'requeue') return this.#requeue(task)
     if (task.next === 'giveUp') return this.#handOver(task)
     const { attemptStore } = this.#settings
-    return attemptStore === undefined ? this.#call(task) : this.#countAndCall(task, attemptStore)
+    if (attemptStore !== undefined) return this.#countAndCall(task, attemptStore)
+    return this.#call(task)
   }
 
   #call(task: ItemTask<Out>): unknown {
@@ -309,7 +305,7 @@ export class Processor<Out> {
   }
 
   /** A handler returned, unless something else was concluded. */
-  #conclude(task: ItemTask<Out>, answer: unknown): Verdict<ItemTask<Out>> {
+  conclude(task: ItemTask<Out>, answer: unknown): Verdict<ItemTask<Out>> {
     if (answer instanceof Concluded) return answer.verdict as Verdict<ItemTask<Out>>
     // `job.retry()` counts even if the handler forgets to return it; otherwise the item would be acknowledged and lost.
     const decision = HandlerVerdict.given(answer, task.job)
@@ -317,7 +313,7 @@ export class Processor<Out> {
   }
 
   /** A handler threw, or what is no fault of the item. */
-  #failed(task: ItemTask<Out>, error: unknown): Verdict<ItemTask<Out>> {
+  failed(task: ItemTask<Out>, error: unknown): Verdict<ItemTask<Out>> {
     if (task.next !== 'handle') throw error
     return this.#unsuccessful(task, { what: 'retry', afterMs: undefined, reason: error })
   }

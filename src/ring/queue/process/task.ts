@@ -11,15 +11,15 @@ export type Step = 'handle' | 'giveUp' | 'requeue'
 export interface Undecodable {
   readonly error: CodecError
   readonly position: Position
+  readonly storedBytes: number
   readonly pushedAt: undefined
   readonly ack: () => Promise<void>
 }
 
 /** An item between its delivery and its settlement. */
 export interface ItemTask<Out> {
-  /** The item, or the reason why it cannot be decoded. */
-  readonly entry: RingEntry<Out> | Undecodable
-  readonly bytes: number
+  readonly entry: Delivered<Out>
+  readonly storedBytes: number
   /** Set once, before it is attempted. */
   key: unknown
   /** Why it has no key, if `keyOf` failed. */
@@ -39,16 +39,18 @@ export interface ItemTask<Out> {
   startedAt: number | undefined
 }
 
+/** What is delivered: an item, or the reason why it cannot be decoded. */
+export type Delivered<Out> = RingEntry<Out> | Undecodable
+
 /** A task that has just been delivered. */
 export function newItemTask<Out>(
-  entry: ItemTask<Out>['entry'],
-  bytes: number,
+  entry: Delivered<Out>,
   next: Step,
   attempts: number | undefined,
 ): ItemTask<Out> {
   return {
     entry,
-    bytes,
+    storedBytes: entry.storedBytes,
     key: undefined,
     keyError: undefined,
     next,

@@ -1,0 +1,36 @@
+import { Fifo } from './fifo.ts'
+
+/** A queue of what comes many at a time. It keeps the arrays in which they come: each is dropped once all in it were taken. */
+export class Arrivals<A> {
+  readonly #later = new Fifo<readonly A[]>()
+  #current: readonly A[] = []
+  /** How many of the current array were taken. */
+  #taken = 0
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  push(arrivals: readonly A[]): void {
+    if (arrivals.length > 0) this.#later.push(arrivals)
+    this.#size += arrivals.length
+  }
+
+  shift(): A | undefined {
+    if (this.#size === 0) return undefined
+    if (this.#taken === this.#current.length) {
+      this.#current = this.#later.shift() ?? []
+      this.#taken = 0
+    }
+    this.#size--
+    return this.#current[this.#taken++]
+  }
+
+  clear(): void {
+    this.#later.clear()
+    this.#current = []
+    this.#taken = 0
+    this.#size = 0
+  }
+}
