@@ -1,6 +1,7 @@
 // npm run bench:metrics: what instruments cost a program that pushes with 1024 in flight, takes and acknowledges, or has handlers that do
 // nothing called (`process`, eight at a time). In pairs of processes, one without and one with them, in turns, so that both meet the same
-// machine; each measures several times once its code is compiled, and the best counts: what else the machine does only adds to it. Not in
+// machine; each measures several times once its code is compiled, and the best counts: what else the machine does only adds to it. Ratios are
+// medians of the pairs, with the quartiles, and that of the best processes. Not in
 // one process: to subscribe and unsubscribe has V8 throw away what it had compiled, which costs more than all that is counted. Items a
 // second, and microseconds of the processor an item, in memory, where nothing hides the cost, and on a file; and what the instruments' own
 // code takes of that, measured alone.
@@ -23,6 +24,9 @@ const USAGE = `npm run bench:metrics [-- OPTIONS]
 const IN_FLIGHT = 1024
 const CONCURRENCY = 8
 const MIB = 1 << 20
+/** Handlers that do nothing are acknowledged, and told, and timed as many at a time. */
+const BURST = 64
+const TOGETHER = 16
 /** Of a process: those that do not count, and those that do. */
 const WARM_UP = 4
 const MEASURED = 7
@@ -66,14 +70,16 @@ function compare(device, rounds) {
     const of = (how, kind) => median(pairs.map((pair) => pair[how][what][kind]))
     const ratios = (kind) => {
       const all = pairs.map(({ on, off }) => on[what][kind] / off[what][kind])
-      const spread = [Math.min(...all), Math.max(...all)].map((one) => one.toFixed(2))
-      return `${median(all).toFixed(3)} (${spread.join(' to ')})`
+      return `${median(all).toFixed(3)} (${quartiles(all)})`
     }
+    const least = (how) => Math.min(...pairs.map((pair) => pair[how][what].cpu))
     console.log(
       `${device}, ${what}: ${Math.round(of('off', 'rate'))} items/s off, ` +
         `${Math.round(of('on', 'rate'))} on, on/off ${ratios('rate')}; CPU ` +
         `${of('off', 'cpu').toFixed(3)} us off, ${of('on', 'cpu').toFixed(3)} on, on/off ` +
-        `${ratios('cpu')}, ${rounds} pairs`,
+        `${ratios('cpu')}, ${rounds} pairs; of the best processes ` +
+        `${least('off').toFixed(3)} and ${least('on').toFixed(3)}, ` +
+        `${(least('on') / least('off')).toFixed(3)}`,
     )
   }
 }
@@ -106,7 +112,7 @@ async function measureOften() {
   }
 }
 
-/** What it takes to hear of a commit, a receipt and an acknowledgement of as many items, at best. */
+/** What it takes to hear of a commit, a receipt, an acknowledgement, and the handlers of as many items, at best. */
 function listening() {
   const instruments = new Instruments()
   const names = { device: 'd', queue: 'q', client: 'c' }
@@ -116,14 +122,19 @@ function listening() {
   const pushes = [{ count: IN_FLIGHT, waitedMs: 0.5 }]
   const commit = { event: 'committed', items: IN_FLIGHT, bytes: 1, position: 1n, durationMs: 0.3 }
   const acknowledge = { event: 'acknowledged', entries: IN_FLIGHT, position: 1n, durationMs: 0.3 }
+  const attempts = Array.from({ length: BURST / TOGETHER }, () => {
+    return { count: TOGETHER, attempt: 1, durationMs: 0.0005 }
+  })
   const events = {
     commit: ['writer', { ...names, ...commit, pushes, waitingBytes: 0 }],
     receipt: ['reader', { ...names, event: 'received', entries, again: 0, at: 1, unacked: 0 }],
     acknowledgement: ['reader', { ...names, ...acknowledge, unacked: 0 }],
+    handled: ['work', { ...names, event: 'handled', entries: entries.slice(0, BURST), attempts }],
   }
-  const took = Object.entries(events).map(
-    ([name, [channel, event]]) => `${name} ${best(channel, event).toFixed(2)} us`,
-  )
+  const messages = { handled: IN_FLIGHT / BURST }
+  const took = Object.entries(events).map(([name, [channel, event]]) => {
+    return `${name} ${(best(channel, event) * (messages[name] ?? 1)).toFixed(2)} us`
+  })
   instruments[Symbol.dispose]()
   return took.join(', ')
 }
@@ -182,6 +193,13 @@ async function measure(device, items, itemBytes) {
 function now() {
   const { user, system } = process.cpuUsage()
   return { ms: performance.now(), cpu: user + system }
+}
+
+/** Between which half of them lie. */
+function quartiles(numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const at = (part) => sorted[Math.round((sorted.length - 1) * part)].toFixed(2)
+  return `${at(0.25)} to ${at(0.75)}`
 }
 
 function median(numbers) {

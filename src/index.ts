@@ -51,6 +51,7 @@ export type {
   ProcessOptions,
   ProcessSummary,
   RetryOptions,
+  SucceededAttempts,
   WorkEvent,
 } from './ring/queue/process/types.ts'
 export {

@@ -92,8 +92,9 @@ export async function perform(
 function countDone(): Disposable & { readonly items: number } {
   let items = 0
   const count = (message: unknown): void => {
-    const { event } = message as WorkEvent
-    if (event === 'handled' || event === 'deadLettered') items++
+    const event = message as WorkEvent
+    if (event.event === 'handled') items += event.entries.length
+    else if (event.event === 'deadLettered') items++
   }
   subscribe(WORK_CHANNEL, count)
   return {

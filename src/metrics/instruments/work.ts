@@ -30,8 +30,8 @@ export const workInstrument: MakeInstrument = instrumentOf<WorkEvent, WorkRecord
   hear: ({ times, items, retries }, event) => {
     switch (event.event) {
       case 'handled':
-        times.ok.observeMs(event.durationMs)
-        items.handled++
+        for (const { count, durationMs } of event.attempts) times.ok.observeMs(durationMs, count)
+        items.handled += event.entries.length
         break
       case 'failed':
         times.error.observeMs(event.durationMs)

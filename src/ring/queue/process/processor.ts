@@ -10,6 +10,7 @@ import { formatPosition, parsePosition } from '../../shared/position-text.ts'
 import type { RingEntry } from '../entry.ts'
 import { CurrentJob, type JobFacts } from './current-job.ts'
 import { isPermanent } from './dead-letter-ring.ts'
+import { HandlerTimes } from './handler-times.ts'
 import { type Decision, HandlerVerdict } from './handler-verdict.ts'
 import type { ProcessSettings } from './process-settings.ts'
 import { Requeuer } from './requeuer.ts'
@@ -98,8 +99,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   readonly #overSignal = this.#over.signal
   readonly #facts: JobFacts
   #jumps: number
-  /** When the last handler ended: the next one begins at the same time, if it is called right then. */
-  #endedAt: number | undefined
+  readonly #times: HandlerTimes
   #isOver = false
   #handling = 0
   #failedAttempts = 0
@@ -129,6 +129,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
       keyOf: (position) => this.#storeKey(position),
       onFailed: (error) => this.#scheduler.fail(error),
     })
+    this.#times = new HandlerTimes(this.#clock, (meanMs) => this.#settlements.timed(meanMs))
   }
 
   /** As `RingReader.process`. */
@@ -216,7 +217,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
   }
 
   onRest(): void {
-    this.#endedAt = undefined
+    this.#times.rest()
   }
 
   async #checked(
@@ -269,6 +270,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     if (task.next === 'giveUp') return this.#handOver(task)
     const { attemptStore } = this.#settings
     if (attemptStore !== undefined) return this.#countAndCall(task, attemptStore)
+    if (workEvents.hasSubscribers) task.startedAt = this.#times.begin()
     return this.#call(task)
   }
 
@@ -278,7 +280,6 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     if ('error' in entry) return new Concluded(this.#giveUp(task))
     const attempt = (task.attempts ?? 0) + 1
     task.attempts = attempt
-    if (workEvents.hasSubscribers) task.startedAt = this.#endedAt ?? this.#clock.now()
     this.#handling++
     if (keyError !== undefined) throw keyError
     task.job = new CurrentJob(entry, attempt, this.#facts)
@@ -299,6 +300,7 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     }
     // It was stopped meanwhile.
     if (this.#scheduler.stopping.aborted) return new Concluded(undefined)
+    if (workEvents.hasSubscribers) task.startedAt = this.#clock.now()
     if (task.attempts < this.#settings.attempts) return this.#call(task)
     task.error ??= new Error(`the program ended during attempt ${task.attempts}`)
     return new Concluded(this.#giveUp(task))
@@ -323,19 +325,8 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     const { entry } = task
     // Too late: its success does not count, and the item is delivered again.
     if (this.#isOver || 'error' in entry) return
-    const attempt = task.attempts ?? 1
-    const durationMs = this.#durationOf(task)
-    if (this.#settings.attemptStore === undefined)
-      this.#settlements.handled(entry, attempt, durationMs)
-    else this.#settle(task, { event: 'handled', attempt, durationMs: durationMs ?? 0 })
-  }
-
-  /** How long its handler took; undefined without subscribers, 0 if there were none when it was called. */
-  #durationOf({ startedAt }: ItemTask<Out>): number | undefined {
-    if (!workEvents.hasSubscribers) return undefined
-    const now = this.#clock.now()
-    this.#endedAt = now
-    return now - (startedAt ?? now)
+    const durationMs = workEvents.hasSubscribers ? this.#times.end(task.startedAt) : 0
+    this.#settlements.handled(entry, task.attempts ?? 1, durationMs)
   }
 
   #unsuccessful(task: ItemTask<Out>, decision: Decision): Verdict<ItemTask<Out>> {
@@ -343,8 +334,8 @@ export class Processor<Out> implements ScheduledWork<ItemTask<Out>, Delivered<Ou
     if (this.#isOver) return undefined
     this.#failedAttempts++
     const attempt = task.attempts ?? 1
-    const durationMs = this.#durationOf(task)
-    if (durationMs !== undefined) {
+    if (workEvents.hasSubscribers) {
+      const durationMs = this.#times.endNow(task.startedAt)
       const failure = { attempt, durationMs, error: decision.reason }
       this.#settlements.publish(task.entry.position, { event: 'failed', ...failure })
     }

@@ -3,16 +3,53 @@ import { channel, type EventDetails } from '../../../util/diagnostics.ts'
 import type { Consumer } from '../../types.ts'
 import type { RingEntry } from '../entry.ts'
 import { type HandleNames, namesOf } from '../events.ts'
-import { type AttemptStore, type ProcessSummary, WORK_CHANNEL, type WorkEvent } from './types.ts'
+import {
+  type AttemptStore,
+  type ProcessSummary,
+  type SucceededAttempts,
+  WORK_CHANNEL,
+  type WorkEvent,
+} from './types.ts'
 
 /** Where {@link WorkEvent}s are published. */
 export const workEvents: ReturnType<typeof channel> = channel(WORK_CHANNEL)
 
-/** An event without names and position. */
-export type UnnamedWorkEvent = EventDetails<WorkEvent, keyof HandleNames | 'position'>
+/** What happened to one item, without names and position. */
+export type UnnamedWorkEvent = EventDetails<
+  Exclude<WorkEvent, { readonly event: 'handled' }>,
+  keyof HandleNames | 'position'
+>
 
-/** What became of an item. */
+/** What became of an item whose handler did not succeed. */
 export type Outcome = Exclude<UnnamedWorkEvent, { readonly event: 'failed' | 'retried' }>
+
+/** What is published of handled items. */
+class Successes {
+  readonly attempts: { count: number; readonly attempt: number; durationMs: number }[] = []
+  /** How many of the last ones are timed later. */
+  #untimed = 0
+
+  /** @param durationMs undefined if `time` says it */
+  add(attempt: number, durationMs: number | undefined): void {
+    const last = this.attempts.at(-1)
+    if (this.#untimed > 0 && last?.attempt === attempt) last.count++
+    else {
+      this.attempts.push({ count: 1, attempt, durationMs: 0 })
+      this.#untimed++
+    }
+    if (durationMs !== undefined) this.time(durationMs)
+  }
+
+  /** How long each handler took that is not timed yet. */
+  time(durationMs: number): void {
+    const { attempts } = this
+    for (let at = attempts.length - this.#untimed; at < attempts.length; at++) {
+      const untimed = attempts[at]
+      if (untimed !== undefined) untimed.durationMs = durationMs
+    }
+    this.#untimed = 0
+  }
+}
 
 /** What {@link Settlements} need of a reader. */
 export interface SettlementSource<Out> {
@@ -38,8 +75,10 @@ export class Settlements<Out> {
   #unsettled = 0
   /** Those of them that wait to be acknowledged together. */
   #waiting: RingEntry<Out>[] = []
-  /** What to publish of these once they are. */
-  #unpublished: WorkEvent[] = []
+  /** Of these, as many as were handled since anybody listened. */
+  #successes: Successes | undefined
+  /** How many were before. */
+  #untold = 0
   /** Resolves when the last of these were acknowledged, or could not be. */
   #written: Promise<void> = Promise.resolve()
   #onEnded: () => void = () => undefined
@@ -68,69 +107,100 @@ export class Settlements<Out> {
   }
 
   /**
-   * As `settle`, for a handled item that is not in the attempt store: calls during a write share the next one.
-   * @param durationMs how long its handler took, if anybody listens: nothing is made for it otherwise
+   * A handler succeeded. Without an attempt store, calls during a write share the next one.
+   * @param durationMs how long it took; undefined if `timed` will say so, before anything else has its turn
    */
   handled(entry: RingEntry<Out>, attempt: number, durationMs: number | undefined): void {
+    if (this.#options.attemptStore !== undefined) {
+      const attempts = [{ count: 1, attempt, durationMs: durationMs ?? 0 }]
+      this.#settle(entry, 'handled', () => this.#publishHandled([entry], attempts))
+      return
+    }
     this.#unsettled++
     this.#waiting.push(entry)
-    if (durationMs !== undefined) {
-      const { device, queue, client } = this.#source.consumer
-      const { position } = entry
-      // One literal, as at `publishWriterEvent`.
-      this.#unpublished.push({
-        device: device.name,
-        queue,
-        client,
-        position,
-        event: 'handled',
-        attempt,
-        durationMs,
-      })
-    }
+    if (this.#successes !== undefined) this.#successes.add(attempt, durationMs)
+    else if (workEvents.hasSubscribers) this.#tell(attempt, durationMs)
     if (this.#waiting.length === 1) {
       this.#written = this.#written.then(() => this.#writeWaiting())
     }
   }
 
-  /** An item has been dealt with. */
+  #tell(attempt: number, durationMs: number | undefined): void {
+    this.#successes = new Successes()
+    this.#untold = this.#waiting.length - 1
+    this.#successes.add(attempt, durationMs)
+  }
+
+  /** How long each of the handlers took that succeeded since the last call. */
+  timed(durationMs: number): void {
+    this.#successes?.time(durationMs)
+  }
+
+  /** An item has been dealt with otherwise. */
   settle(entry: Pick<RingEntry<Out>, 'position' | 'ack'>, outcome: Outcome): void {
+    this.#settle(entry, outcome.event, () => this.publish(entry.position, outcome))
+  }
+
+  /** Publishes what happened to an item. */
+  publish(position: Position, event: UnnamedWorkEvent): void {
+    if (!workEvents.hasSubscribers) return
+    const message: WorkEvent = { ...namesOf(this.#source.consumer), position, ...event }
+    workEvents.publish(message)
+  }
+
+  #publishHandled(
+    entries: readonly RingEntry<Out>[],
+    attempts: readonly SucceededAttempts[],
+  ): void {
+    if (!workEvents.hasSubscribers) return
+    const { device, queue, client } = this.#source.consumer
+    // One literal, as at `publishWriterEvent`.
+    const message: WorkEvent = {
+      device: device.name,
+      queue,
+      client,
+      event: 'handled',
+      entries,
+      attempts,
+    }
+    workEvents.publish(message)
+  }
+
+  /** Acknowledges an item by itself. */
+  #settle(
+    { position, ack }: Pick<RingEntry<Out>, 'position' | 'ack'>,
+    outcome: keyof Settlements<Out>['counts'],
+    publish: () => void,
+  ): void {
     const { attemptStore, keyOf } = this.#options
-    const { position } = entry
     this.#unsettled++
-    const acknowledged = entry.ack()
+    const acknowledged = ack()
     const forgotten =
       attemptStore === undefined
         ? acknowledged
         : acknowledged.then(() => attemptStore.delete(keyOf(position)))
     forgotten.then(
       () => {
-        this.#counts[outcome.event]++
-        this.publish(position, outcome)
+        this.#counts[outcome]++
+        publish()
         this.#settled(1)
       },
       (error: unknown) => this.#failed(error, 1),
     )
   }
 
-  /** Publishes what happened to an item. */
-  publish(position: Position, event: UnnamedWorkEvent): void {
-    if (!workEvents.hasSubscribers) return
-    workEvents.publish({ ...namesOf(this.#source.consumer), position, ...event })
-  }
-
   /** Acknowledges in one write all items that were handled during the write before. */
   async #writeWaiting(): Promise<void> {
-    const [entries, unpublished] = [this.#waiting, this.#unpublished]
+    const [entries, successes, untold] = [this.#waiting, this.#successes, this.#untold]
     this.#waiting = []
-    this.#unpublished = []
+    this.#successes = undefined
     try {
       await this.#source.ackAll(entries)
     } catch (error) {
       return this.#failed(error, entries.length)
     }
     this.#counts.handled += entries.length
-    for (const event of unpublished) workEvents.publish(event)
+    if (successes !== undefined) this.#publishHandled(entries.slice(untold), successes.attempts)
     this.#settled(entries.length)
   }
 

@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../../block/device.ts'
 import type { Position } from '../../../position.ts'
 import type { BackoffOptions } from '../../../tasks/backoff.ts'
 import type { RingRole } from '../../types.ts'
+import type { HandleNames, ReceivedEntry } from '../events.ts'
 import type { HandlerVerdict } from './handler-verdict.ts'
 
 /** An item that is being handled. */
@@ -148,59 +149,67 @@ export interface ProcessSummary {
   readonly abandoned: number
 }
 
+/** Attempts that succeeded one after the other, with the same number, and that were timed together. */
+export interface SucceededAttempts {
+  readonly count: number
+  /** Which attempt it was, from 1. */
+  readonly attempt: number
+  /** How long each handler took: the mean. */
+  readonly durationMs: number
+}
+
 /** Where {@link WorkEvent}s are published. */
 export const WORK_CHANNEL = 'shared-block-ring:work'
 
 /** What is published on the diagnostics channel `shared-block-ring:work`. */
-export type WorkEvent = {
-  readonly device: string
-  readonly queue: string
-  readonly client: string
-  readonly position: Position
-} & (
-  | {
-      /** A handler succeeded, and its item is acknowledged. */
-      readonly event: 'handled'
-      readonly attempt: number
-      /** How long the handler took. */
-      readonly durationMs: number
-    }
-  | {
-      /** A handler failed, or answered that it did; what comes next is another event, if it comes. */
-      readonly event: 'failed'
-      readonly attempt: number
-      /** How long the handler took. */
-      readonly durationMs: number
-      readonly error: unknown
-    }
-  | {
-      /** An attempt failed, and is repeated after a pause. */
-      readonly event: 'retried'
-      /** What failed: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store. */
-      readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
-      readonly attempt: number
-      readonly error: unknown
-      readonly delayMs: number
-    }
-  | {
-      /** An item was given up: it is durable among the dead letters, and acknowledged. */
-      readonly event: 'deadLettered'
-      readonly attempts: number
-      readonly error: unknown
-    }
-  | {
-      /** An item went to `requeueTo`. */
-      readonly event: 'requeued'
-      readonly attempts: number
-      readonly error: unknown
-    }
-  | {
-      /** An item does not decode, and was skipped. */
-      readonly event: 'skipped'
-      readonly error: unknown
-    }
-  | {
-      /** An item was given up, and had been overwritten by then: there are no bytes to hand over. */
-      readonly event: 'overwritten'
-    }
-)
+export type WorkEvent = HandleNames &
+  (
+    | {
+        /** Handlers succeeded, and their items were acknowledged together: one message, as of a commit, however many they are. */
+        readonly event: 'handled'
+        /** The items, in the order in which their handlers ended. */
+        readonly entries: readonly ReceivedEntry[]
+        /** The attempts that succeeded, each for `count` of them one after the other. */
+        readonly attempts: readonly SucceededAttempts[]
+      }
+    | ({ readonly position: Position } & (
+        | {
+            /** A handler failed, or answered that it did; what comes next is another event, if it comes. */
+            readonly event: 'failed'
+            readonly attempt: number
+            /** How long the handler took. */
+            readonly durationMs: number
+            readonly error: unknown
+          }
+        | {
+            /** An attempt failed, and is repeated after a pause. */
+            readonly event: 'retried'
+            /** What failed: the handler, the hand-over to the dead letters or to `requeueTo`, or the attempt store. */
+            readonly what: 'handler' | 'deadLetter' | 'requeue' | 'attemptStore'
+            readonly attempt: number
+            readonly error: unknown
+            readonly delayMs: number
+          }
+        | {
+            /** An item was given up: it is durable among the dead letters, and acknowledged. */
+            readonly event: 'deadLettered'
+            readonly attempts: number
+            readonly error: unknown
+          }
+        | {
+            /** An item went to `requeueTo`. */
+            readonly event: 'requeued'
+            readonly attempts: number
+            readonly error: unknown
+          }
+        | {
+            /** An item does not decode, and was skipped. */
+            readonly event: 'skipped'
+            readonly error: unknown
+          }
+        | {
+            /** An item was given up, and had been overwritten by then: there are no bytes to hand over. */
+            readonly event: 'overwritten'
+          }
+      ))
+  )
