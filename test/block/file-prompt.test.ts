@@ -1,13 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { syncEngine } from '../../src/block/file/engine/sync.ts'
 import { FileBlockDevice } from '../../src/block/file/index.ts'
-import { PromptReader } from '../../src/block/file/io/prompt.ts'
+import { promptRead } from '../../src/block/file/io/prompt.ts'
+import { loadNative, type Native } from '../../src/block/native/calls.ts'
 import { PartitionBlockDevice } from '../../src/block/wrap/partition.ts'
 import { PermittedBlockDevice } from '../../src/block/wrap/permitted.ts'
 
+/** The type of a file system in memory. */
+const TMPFS = 0x01021994
 let folder: string
 
 beforeAll(async () => {
@@ -54,27 +57,24 @@ test('nor where nothing may be sent any more', async () => {
   expect(permitted.readNow(0, found)).toBe(false)
 })
 
-test('after slow reads in a row there are none for fifty times as long', async () => {
-  await using device = await file('slow')
-  const { open } = await import('node:fs/promises')
+test('what the page cache does not have is not waited for, and neither is what no cache tells', async () => {
+  await using device = await file('cold')
   await using handle = await open(device.name)
-  const times = [0, 5, 10, 15, 264, 266, 266, 267, 270, 271, 271]
-  const reader = new PromptReader(handle.fd, () => times.shift() ?? Number.NaN)
+  const native = (answer: 'read' | 'waits' | 'unsupported') =>
+    ({ readCached: () => answer }) as unknown as Native
   const buffer = new Uint8Array(512)
-  // Two reads of 5 ms; within 250 ms none; then a quick one, and a slow one that stays alone.
-  expect(reader.read(buffer, 0)).toBe(true)
-  expect(reader.read(buffer, 0)).toBe(true)
-  expect(reader.read(buffer, 0)).toBe(false)
-  expect(reader.read(buffer, 0)).toBe(true)
-  expect(reader.read(buffer, 0)).toBe(true)
-  expect(times).toEqual([271, 271])
-  expect(reader.read(buffer, 0)).toBe(true)
-  expect(times).toEqual([])
+  expect((await promptRead(handle.fd, device.name, native('read')))?.(buffer, 0)).toBe(true)
+  expect((await promptRead(handle.fd, device.name, native('waits')))?.(buffer, 0)).toBe(false)
+  const inMemory = await promptRead(handle.fd, device.name, native('unsupported'))
+  const { type } = await statfs(device.name)
+  if (type === TMPFS) expect(inMemory?.(buffer, 0)).toBe(true)
+  else expect(inMemory).toBeUndefined()
 })
 
 test('what is beyond the end is not read', async () => {
   await using device = await file('end')
-  const { open } = await import('node:fs/promises')
   await using handle = await open(device.name)
-  expect(new PromptReader(handle.fd).read(new Uint8Array(512), 64 << 10)).toBe(false)
+  const read = await promptRead(handle.fd, device.name, await loadNative())
+  expect(read?.(new Uint8Array(512), 63 << 10)).toBe(true)
+  expect(read?.(new Uint8Array(512), 64 << 10)).toBe(false)
 })

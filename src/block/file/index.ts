@@ -34,7 +34,7 @@ import { Channel } from './io/channel.ts'
 import { findMapped, findUnmapped, punch } from './io/extents.ts'
 import type { FillOptions } from './io/fill.ts'
 import { Flusher } from './io/flusher.ts'
-import { PromptReader } from './io/prompt.ts'
+import { type PromptRead, promptRead } from './io/prompt.ts'
 import { lengthOf } from './io/transfer.ts'
 import { type OpenFile, openFile } from './open.ts'
 import {
@@ -90,7 +90,7 @@ export class FileBlockDevice extends BaseBlockDevice {
   readonly #native: Native | undefined
   readonly #end: FileEnd | undefined
   readonly #channel: Channel
-  readonly #prompt: PromptReader | undefined
+  readonly #readNow: PromptRead | undefined
   readonly #flusher: Flusher
   readonly #bestEffort: boolean
   readonly #keysBelow: readonly string[]
@@ -101,7 +101,8 @@ export class FileBlockDevice extends BaseBlockDevice {
     file: OpenFile,
     engine: Engine,
     native: Native | undefined,
-    { claims, engine: kind }: FileBlockDeviceOptions,
+    claims: FileBlockDeviceOptions['claims'],
+    readNow: PromptRead | undefined,
     below: readonly string[],
   ) {
     super()
@@ -118,9 +119,7 @@ export class FileBlockDevice extends BaseBlockDevice {
       raw === undefined ? new PathWatch(path, file, (error) => this.#endAll(error)) : undefined
     this.#end = raw === undefined ? new FileEnd(file.cachedFd) : undefined
     this.#channel = new Channel(engine, sectorSize, file.direct)
-    // An engine that somebody else has made makes all calls.
-    const isCached = raw === undefined && !file.direct && typeof kind !== 'object'
-    this.#prompt = isCached ? new PromptReader(fd) : undefined
+    this.#readNow = readNow
     this.#flusher = new Flusher((permit) =>
       this.#system({ device: path, operation: 'flush' }, async () => engine.flush(fd, permit)),
     )
@@ -151,7 +150,10 @@ export class FileBlockDevice extends BaseBlockDevice {
     const engine = makeEngine(options.engine ?? 'pool')
     const below = file.raw === undefined ? [] : await keysBelow(file.raw.id)
     const native = await loadNative()
-    const device = new FileBlockDevice(path, file, engine, native, options, below)
+    // An engine that somebody else has made makes all calls.
+    const isCached = file.raw === undefined && !file.direct && typeof options.engine !== 'object'
+    const readNow = isCached ? await promptRead(file.fd, path, native) : undefined
+    const device = new FileBlockDevice(path, file, engine, native, options.claims, readNow, below)
     try {
       await device.doGetInfo()
       if (options.exclusive === true && file.raw === undefined) {
@@ -284,8 +286,8 @@ export class FileBlockDevice extends BaseBlockDevice {
   }
 
   protected override doReadNow(sector: number, buffer: Uint8Array): boolean {
-    const isThere = this.#prompt !== undefined && this.#replaced === undefined
-    return isThere && this.#prompt.read(buffer, sector * this.info.sectorSize)
+    if (this.#readNow === undefined || this.#replaced !== undefined) return false
+    return this.#readNow(buffer, sector * this.info.sectorSize)
   }
 
   protected override async doWrite(

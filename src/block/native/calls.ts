@@ -1,5 +1,6 @@
 import { constants as osConstants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
+import type { LibraryHandle } from 'koffi'
 import { bindSockets, type NativeSockets } from './sockets.ts'
 
 /** Calls that Node does not have. */
@@ -17,6 +18,11 @@ export interface Native extends NativeSockets {
   lockByte(fd: number, offset: bigint): 'locked' | 'held' | 'unsupported'
   /** The lock of another open of the file on a byte. */
   lockOf(fd: number, offset: bigint): 'none' | 'read' | 'write'
+  /**
+   * Fills a buffer from the page cache: `waits` if not all of it is there. `unsupported` if the file system cannot tell, as that of a
+   * server cannot.
+   */
+  readCached(fd: number, buffer: Uint8Array, offset: number): 'read' | 'waits' | 'unsupported'
   /** Whether the file has an access control list. */
   hasAcl(fd: number): boolean
 }
@@ -24,6 +30,7 @@ export interface Native extends NativeSockets {
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const FALLOC_FL_PUNCH_HOLE_KEEP_SIZE = 3
+const RWF_NOWAIT = 8
 const F_OFD_GETLK = 36
 const F_OFD_SETLK = 37
 const F_RDLCK = 0
@@ -94,8 +101,28 @@ function bind(koffi: typeof import('koffi')): Native {
       if (lock.l_type === F_WRLCK) return 'write'
       return lock.l_type === F_RDLCK ? 'read' : 'none'
     },
+    readCached: bindReadCached(koffi, c),
     hasAcl: (fd) => Number(fgetxattr(fd, 'system.posix_acl_access', null, 0)) > 0,
     ...bindSockets(koffi),
+  }
+}
+
+function bindReadCached(koffi: typeof import('koffi'), c: LibraryHandle): Native['readCached'] {
+  const { EAGAIN, EINTR } = osConstants.errno
+  const iovec = koffi.pointer(koffi.struct({ iov_base: 'void *', iov_len: 'size_t' }))
+  let preadv2: ReturnType<LibraryHandle['func']>
+  try {
+    preadv2 = c.func('preadv2', 'long', ['int', iovec, 'int', 'long', 'int'])
+  } catch {
+    // Not every C library has it.
+    return () => 'unsupported'
+  }
+  return (fd, buffer, offset) => {
+    const parts = { iov_base: buffer, iov_len: buffer.byteLength }
+    const read = Number(preadv2(fd, parts, 1, offset, RWF_NOWAIT))
+    if (read === buffer.byteLength) return 'read'
+    const isTold = read >= 0 || koffi.errno() === EAGAIN || koffi.errno() === EINTR
+    return isTold ? 'waits' : 'unsupported'
   }
 }
 

@@ -1,43 +1,37 @@
 import { readSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import type { Native } from '../../native/calls.ts'
 
-/** Milliseconds after which a read has waited, for the disk or for the processor. */
-const SLOW_MS = 2
-/** So many slow ones in a row have waited for the disk: what is read is not in memory. */
-const SLOW_READS = 2
-/** Then none is made for this many times as long as the last one took. */
-const REST_TIMES = 50
+/** Types of file systems, as `statfs` numbers them, whose files are in memory only. */
+const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6]
+
+/** Fills a buffer from a position in a file before it returns; false if that would have to wait, or does not work. */
+export type PromptRead = (buffer: Uint8Array, position: number) => boolean
 
 /**
- * Reads through the page cache on the event loop's thread, which for a small piece in memory takes a tenth of the time of a read in
- * another thread. What is not in memory holds up the program, a small part of the time at most.
+ * Reads of what the page cache has, on the event loop's thread: for a small piece that takes a tenth of the time of a read in another
+ * thread. They never wait for a disk or a server, which would hold up the program: the system says so instead.
+ * @param path of the open file
+ * @returns undefined if the system cannot do that here
  */
-export class PromptReader {
-  readonly #fd: number
-  readonly #now: () => number
-  #slow = 0
-  #restUntil = Number.NEGATIVE_INFINITY
-
-  /** @param now milliseconds since some fixed moment */
-  constructor(fd: number, now: () => number = () => performance.now()) {
-    this.#fd = fd
-    this.#now = now
-  }
-
-  /** Whether the buffer was filled. */
-  read(buffer: Uint8Array, position: number): boolean {
-    const began = this.#now()
-    if (began < this.#restUntil) return false
+export async function promptRead(
+  fd: number,
+  path: string,
+  native: Native | undefined,
+): Promise<PromptRead | undefined> {
+  const probe = native?.readCached(fd, new Uint8Array(1), 0)
+  if (native !== undefined && probe !== 'unsupported')
+    return (buffer, position) => native.readCached(fd, buffer, position) === 'read'
+  const type = await statfs(path).then(
+    (found) => found.type,
+    () => undefined,
+  )
+  if (type === undefined || !IN_MEMORY.includes(type)) return undefined
+  return (buffer, position) => {
     try {
-      return readSync(this.#fd, buffer, 0, buffer.byteLength, position) === buffer.byteLength
+      return readSync(fd, buffer, 0, buffer.byteLength, position) === buffer.byteLength
     } catch {
       return false
-    } finally {
-      this.#took(began, this.#now())
     }
-  }
-
-  #took(began: number, ended: number): void {
-    this.#slow = ended - began > SLOW_MS ? this.#slow + 1 : 0
-    if (this.#slow >= SLOW_READS) this.#restUntil = ended + (ended - began) * REST_TIMES
   }
 }
