@@ -51,38 +51,41 @@ test('all that are told of one file share a watch, which ends with the last', ()
   again.close()
 })
 
-test('changes that follow each other quickly are told together, where telling takes long', () => {
+test('changes that do not end are told together, where telling takes long', () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   try {
     let tells = 0
-    let takesMs = 0
     const told = new Told()
-    told.all.add(() => {
+    const tell = (): void => {
       tells++
-      vi.advanceTimersByTime(takesMs)
-    })
-    for (let changes = 0; changes < 10; changes++) told.tell()
-    expect(tells).toBe(10)
-    takesMs = 3
-    told.tell()
-    for (let changes = 0; changes < 10; changes++) told.tell()
-    expect(tells).toBe(11)
-    vi.advanceTimersByTime(29)
-    expect(tells).toBe(11)
-    vi.advanceTimersByTime(1)
-    expect(tells).toBe(12)
-    vi.advanceTimersByTime(1000)
-    expect(tells).toBe(12)
-    // However long it takes, a change is told soon.
-    takesMs = 100
-    told.tell()
-    told.tell()
-    vi.advanceTimersByTime(50)
+      vi.advanceTimersByTime(4)
+    }
+    told.all.add(tell)
+    // One alone is told always.
+    for (let changes = 0; changes < 100; changes++) told.tell()
+    expect(tells).toBe(100)
+    vi.advanceTimersByTime(10_000)
+    told.all.add(() => undefined)
+    tells = 0
+    // First 50 ms at once, with what comes back meanwhile, then a tenth of the time.
+    for (let changes = 0; changes < 100; changes++) told.tell()
     expect(tells).toBe(14)
+    for (let ms = 0; ms < 4000; ms++) {
+      vi.advanceTimersByTime(1)
+      told.tell()
+    }
+    expect(tells).toBeGreaterThan(100)
+    expect(tells).toBeLessThan(130)
+    // The last change is told too.
+    const before = tells
     told.tell()
+    vi.advanceTimersByTime(100)
+    expect(tells).toBeGreaterThan(before)
+    for (let changes = 0; changes < 100; changes++) told.tell()
     told.close()
+    const after = tells
     vi.advanceTimersByTime(1000)
-    expect(tells).toBe(14)
+    expect(tells).toBe(after)
   } finally {
     vi.useRealTimers()
   }

@@ -12,41 +12,42 @@ export interface WatchEvent {
 
 const watches = channel('shared-block-ring:watch')
 
-/** To tell so many that it takes longer, in milliseconds, has a pause follow. */
-const QUICK_MS = 1
-/** That pause is this many times as long as the telling took. */
-const REST_TIMES = 10
-/** But no longer than this, in milliseconds. */
-const MAX_REST_MS = 50
+/** The part of the time that telling many may take. */
+const SHARE = 1 / 10
+/** So many milliseconds of telling may follow each other at once after a quiet time. */
+const BURST_MS = 50
 
 /**
- * Who wants to be told by one watch of the system, which does not say what has changed in the file: each looks. If they are many, changes
- * that follow each other quickly are told together.
+ * Who wants to be told by one watch of the system, which does not say what has changed in the file: each looks. If they are many, and changes
+ * do not end, several changes are told together.
  */
 export class Told {
   readonly all: Set<() => void> = new Set()
-  #restUntil = Number.NEGATIVE_INFINITY
+  /** Milliseconds of telling that are left; below 0 while it has to rest. */
+  #leftMs = BURST_MS
+  #at = performance.now()
   #timer: NodeJS.Timeout | undefined
 
   /** Tells them now, or soon. */
   tell(): void {
-    const restMs = this.#restUntil - performance.now()
-    if (restMs <= 0) this.#tellNow()
-    else this.#timer ??= setTimeout(() => this.#tellNow(), restMs).unref()
+    if (this.#timer !== undefined) return
+    const now = performance.now()
+    this.#leftMs = Math.min(BURST_MS, this.#leftMs + (now - this.#at) * SHARE)
+    this.#at = now
+    if (this.#leftMs > 0 || this.all.size === 1) this.#tellNow()
+    else this.#timer = setTimeout(() => this.#tellNow(), -this.#leftMs / SHARE).unref()
   }
 
   close(): void {
     clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   #tellNow(): void {
     this.close()
-    this.#timer = undefined
     const began = performance.now()
     for (const tell of this.all) tell()
-    const ended = performance.now()
-    const tookMs = ended - began
-    this.#restUntil = ended + (tookMs > QUICK_MS ? Math.min(MAX_REST_MS, tookMs * REST_TIMES) : 0)
+    this.#leftMs -= performance.now() - began
   }
 }
 
