@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { Producer, RingWriter } from './lib/ring.mjs'
 import { LAYOUTS, makeSpace, openRings } from './thousand/rings.mjs'
 
-const USAGE = `node bench/thousand.mjs [--rings 1000] [--pushes 50] [--layout polled|partitions|files]... [--max-poll-ms N]`
+const USAGE = `node bench/thousand.mjs [--rings 1000] [--pushes 50] [--layout ${Object.keys(LAYOUTS).join('|')}]... [--max-poll-ms N]`
 /** No answer takes as long as this. */
 const LIMIT_MS = 120_000
 /** Pauses are up to this long, so that pushes do not keep step with the looks. */
@@ -35,15 +35,17 @@ else await main()
 
 async function main() {
   console.log(`${rings} rings; an item is pushed into one of them, ${pushes} times\n`)
-  console.log('| rings | attaching | idle | memory | push to receipt, median / 99 % |')
-  console.log('| --- | --- | --- | --- | --- |')
+  console.log(
+    '| rings | attaching | idle | reads a second | memory | push to receipt, median / 99 % |',
+  )
+  console.log('| --- | --- | --- | --- | --- | --- |')
   for (const layout of values.layout) {
     const folder = await mkdtemp(join(tmpdir(), 'sbr-bench-'))
     try {
-      const { openMs, share, bytes, times } = await measure(folder, layout)
+      const { openMs, share, readPerSecond, bytes, times } = await measure(folder, layout)
       console.log(
         `| ${LAYOUTS[layout]} | ${(openMs / 1000).toFixed(1)} s | ${(100 * share).toFixed(1)} % of a core ` +
-          `| ${Math.round(bytes / 2 ** 20)} MiB | ${spread(times)} ms |`,
+          `| ${mib(readPerSecond)} MiB | ${mib(bytes)} MiB | ${spread(times)} ms |`,
       )
     } finally {
       await rm(folder, { recursive: true, force: true })
@@ -52,7 +54,15 @@ async function main() {
 }
 
 async function measure(folder, layout) {
-  await makeSpace(folder, layout, rings)
+  const end = await makeSpace(folder, layout, rings)
+  try {
+    return await measureIn(folder, layout)
+  } finally {
+    await end()
+  }
+}
+
+async function measureIn(folder, layout) {
   const all = await openRings(folder, layout, rings)
   for (const device of all.devices) await Producer.create(device)
   await all.close()
@@ -61,11 +71,11 @@ async function measure(folder, layout) {
   try {
     const { openMs } = await answer(consumer)
     consumer.send('idle')
-    const { share, bytes } = await answer(consumer)
+    const idle = await answer(consumer)
     const times = await push(folder, layout, consumer)
     consumer.send('end')
     await once(consumer, 'exit', { signal: AbortSignal.timeout(LIMIT_MS) })
-    return { openMs, share, bytes, times }
+    return { openMs, ...idle, times }
   } finally {
     consumer.kill('SIGKILL')
   }
@@ -103,6 +113,10 @@ async function answer(child) {
   } finally {
     child.off('exit', fail)
   }
+}
+
+function mib(bytes) {
+  return Math.round(bytes / 2 ** 20)
 }
 
 function spread(times) {

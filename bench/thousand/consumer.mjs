@@ -1,4 +1,5 @@
 // Waits at many rings at once: says what that costs, and how long an item was under way.
+import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RingReader } from '../lib/ring.mjs'
@@ -7,13 +8,18 @@ import { openRings } from './rings.mjs'
 /** By then the pauses are as long as they get. */
 const SETTLE_MS = 10_000
 const IDLE_MS = 10_000
+/** So many attach side by side. */
+const TOGETHER = 32
 
 const { folder, layout, rings, options } = JSON.parse(process.argv[2])
 const before = process.memoryUsage.rss()
 const started = performance.now()
 const { devices, close } = await openRings(folder, layout, rings)
 const readers = []
-for (const device of devices) readers.push(await RingReader.open(device, options))
+for (let at = 0; at < devices.length; at += TOGETHER) {
+  const some = devices.slice(at, at + TOGETHER)
+  readers.push(...(await Promise.all(some.map((device) => RingReader.open(device, options)))))
+}
 const openMs = performance.now() - started
 
 const stop = new AbortController()
@@ -41,11 +47,19 @@ async function receive(reader) {
 async function idle() {
   await sleep(SETTLE_MS)
   const cpu = process.cpuUsage()
+  const read = bytesRead()
   const since = performance.now()
   await sleep(IDLE_MS)
   const { user, system } = process.cpuUsage(cpu)
-  const share = (user + system) / 1000 / (performance.now() - since)
-  return { share, bytes: process.memoryUsage.rss() - before }
+  const ms = performance.now() - since
+  const share = (user + system) / 1000 / ms
+  const readPerSecond = ((bytesRead() - read) / ms) * 1000
+  return { share, readPerSecond, bytes: process.memoryUsage.rss() - before }
+}
+
+/** By all calls of this process, also from memory and from sockets. */
+function bytesRead() {
+  return Number(/^rchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))[1])
 }
 
 async function end() {
