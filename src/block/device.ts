@@ -154,7 +154,7 @@ export interface BlockDevice extends AsyncDisposable {
   flush(options?: RequestOptions): Promise<void>
 
   /**
-   * Says that the sectors' content is not wanted any more. What is read from them afterwards is undefined;
+   * Says that the sectors' content is no longer needed. What is read from them afterwards is undefined;
    * the size stays.
    * @throws {BlockError} `BLOCK_UNSUPPORTED` without the capability; as `write` otherwise
    */

@@ -3,7 +3,7 @@ export const SLICES = 16
 /** Bytes of a unit, which is what one instruction moves. */
 const UNIT = 16
 /**
- * A unit may be left out if it is added (xor) to the bytes that come so many bytes later, five times: the six together are a multiple
+ * A unit may be left out if it is added (xor) to the bytes at five fixed distances after it: the six together are a multiple
  * of the polynomial, x^(8 * 290) + x^(8 * (290 - 154)) + ... + 1, and leave no remainder. Found by trying; those that reach less far
  * have more terms, or one so near that a step waits for the one before.
  */
@@ -76,7 +76,7 @@ export interface Crc {
 
 /**
  * Makes it of WebAssembly, which is many times as fast as JavaScript, also with the copying.
- * @param tables one for each slice: what a byte does to the checksum, so many bytes before the end of a step
+ * @param tables one for each slice: what a byte does to the checksum, by its distance from the end of a step
  * @returns undefined where there is no WebAssembly, or it is not allowed
  */
 export function makeWasmCrc(tables: readonly Int32Array[]): Crc | undefined {

@@ -39,7 +39,7 @@ function makePlainCrc(table: Int32Array): Crc {
 }
 
 /**
- * CRC-32C (RFC 3720). To go on where an earlier call ended, give its result as `previous`.
+ * CRC-32C (RFC 3720). To continue where an earlier call ended, give its result as `previous`.
  * @returns an unsigned 32-bit number
  */
 export function crc32c(bytes: Uint8Array, previous = 0): number {

@@ -33,7 +33,7 @@ export interface Codec<Out, In = Out> {
 type Keep = (bytes: Uint8Array) => Uint8Array
 
 /**
- * Encodes items; at once, if the codec does.
+ * Encodes items; synchronously if the codec does.
  * @param own answered then, with the items
  * @throws {CodecError} `CODEC_ENCODE`, or the codec's own code
  * @throws {RingError} as `keep`
@@ -62,7 +62,7 @@ export function encodeItems<In>(
 
 /**
  * Encodes one item.
- * @throws {CodecError} `CODEC_ENCODE`, or the codec's own code, at once or as a rejection
+ * @throws {CodecError} `CODEC_ENCODE`, or the codec's own code; thrown or as a rejection
  * @throws {RingError} as `keep`, in the same way
  */
 export function encodeItem<In>(
@@ -95,8 +95,8 @@ function encodeError(codec: string, cause: unknown): CodecError | RingError {
 }
 
 /**
- * Decodes the item that ends at `position`; at once, if the codec does.
- * @throws {CodecError} `CODEC_DECODE`, or as the codec says, with the position and the bytes; at once or as a rejection
+ * Decodes the item that ends at `position`; synchronously if the codec does.
+ * @throws {CodecError} `CODEC_DECODE`, or as the codec says, with the position and the bytes; thrown or as a rejection
  */
 export function decodeItem<Out>(
   codec: Codec<Out, never>,

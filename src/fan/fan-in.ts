@@ -12,7 +12,7 @@ import { Supply } from './supply.ts'
 /** How {@link receiveFrom} goes about it. */
 export interface FanInOptions<Out> {
   /**
-   * Called when a ring fails, with what its reader threw: the others go on. After a `CodecError` the ring goes on after that item too;
+   * Called when a ring fails, with what its reader threw: the others continue. After a `CodecError` the ring continues after that item too;
    * after any other error it is taken out, and `add` puts it back. Default: `receive` throws it.
    */
   readonly onFailed?: (error: unknown, reader: RingReader<Out>) => void
@@ -20,7 +20,7 @@ export interface FanInOptions<Out> {
 
 /** An entry, and the ring that it is of. */
 export interface Received<Out> {
-  /** As the reader delivered it; it is acknowledged as ever. */
+  /** As the reader delivered it; acknowledge it as usual. */
   readonly entry: RingEntry<Out>
   readonly reader: RingReader<Out>
 }
@@ -102,7 +102,7 @@ export class FanIn<Out> implements AsyncDisposable {
 
   /**
    * The next entry, as soon as any ring has one; without rings it waits for one to be added.
-   * @throws as `RingReader.receive`, unless there is an `onFailed`; the next call goes on with the other rings
+   * @throws as `RingReader.receive`, unless there is an `onFailed`; the next call continues with the other rings
    * @throws {RingError} `RING_CLOSED` when this was closed
    * @throws {TypeError} `process` is under way, or begins
    * @throws the signal's reason
@@ -146,7 +146,7 @@ export class FanIn<Out> implements AsyncDisposable {
    * Has a handler called for the items of all rings, as `RingReader.process` does for those of one: with the same options, but for
    * `requeueTo`. `concurrency` is that of all rings, which take turns; `maxHeldBytes` is divided among them; a `keyOf` keeps the order
    * within a ring, and the same key in another ring is another key. If the call for a ring fails, all stop and this rejects; with an
-   * `onFailed` that is told, the ring is taken out, and the others go on. Rings are added and removed meanwhile; do not receive.
+   * `onFailed` that is told, the ring is taken out, and the others continue. Rings are added and removed meanwhile; do not receive.
    * @throws {TypeError | RangeError} an option is out of range, or another call is under way; there is a `requeueTo`
    * @throws as `RingReader.process`
    * @throws {RingError} `RING_CLOSED` when this was closed
@@ -158,7 +158,7 @@ export class FanIn<Out> implements AsyncDisposable {
       this.#processorFailed(error, reader),
     )
     this.#processor = processor
-    // Pending receives get nothing any more, so they wake up and reject.
+    // Pending receives get nothing more, so they wake up and reject.
     this.#wakeAll()
     const listening = onAbort(this.#closing.signal, () =>
       processor.fail(this.#closing.signal.reason),

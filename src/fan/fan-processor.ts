@@ -17,7 +17,7 @@ interface HandledRing {
 }
 
 /**
- * Has the items of many rings handled: each ring by a call of `process` of its own, so that its items are settled and ordered as ever, and
+ * Has the items of many rings handled: each ring by a call of `process` of its own, so that its items are settled and ordered as usual, and
  * all with the turns of one.
  */
 export class FanProcessor<Out> {
@@ -35,7 +35,7 @@ export class FanProcessor<Out> {
   #running = 0
 
   /**
-   * @param onFailed called when a ring's call rejects; the others go on
+   * @param onFailed called when a ring's call rejects; the others continue
    * @throws {TypeError | RangeError} as `RingReader.process`; there is a `requeueTo`
    */
   constructor(handler: Handler<Out>, options: ProcessOptions<Out>, onFailed: OnFailed<Out>) {

@@ -41,7 +41,7 @@ export interface GroupOptions<Out> {
   readonly onReleased?: (device: BlockDevice) => void
   /**
    * Called when a ring fails, or fails to open for another reason than that another member has it; it is retried after 5 s. After a
-   * `CodecError` of `receive` the ring goes on after that item. Default: `receive` throws that error, and any other ends the group.
+   * `CodecError` of `receive` the ring continues after that item. Default: `receive` throws that error, and any other ends the group.
    */
   readonly onFailed?: (error: unknown, device: BlockDevice) => void
   /** Default: the machine's clock. */
@@ -353,7 +353,7 @@ export class Group<Out> implements AsyncDisposable {
     if (goesOn) return
     this.#retryAt.set(device, this.#clock.now() + RETRY_MS)
     if (this.#releasing.has(device)) {
-      // It moves already: nothing of it will be acknowledged any more.
+      // It moves already: nothing more of it will be acknowledged.
       void reader.close()
       return
     }
@@ -384,7 +384,7 @@ export class Group<Out> implements AsyncDisposable {
   }
 }
 
-/** Whether somebody else has a ring. */
+/** Whether another member has a ring. */
 function isHeld(error: unknown): boolean {
   if (isBlockError(error)) return error.code === 'BLOCK_CLAIMED'
   return isRingError(error) && error.code === 'RING_LEASED'

@@ -34,7 +34,7 @@ const KINDS: OptionKinds<RepartitionOptions<never>> = {
  * Moves the unacknowledged items from the rings of one partitioning into those of another, each item to the partition of its key: for
  * another number of partitions. No other program may push or receive until it resolves: it takes both roles of the old rings, and the
  * producer's of the new ones, which have to exist. Items of a key keep their order, if nothing was pushed to the new rings before. An item
- * is acknowledged in the old ring once it is durable in the new one: an interrupted call loses nothing, and called again it goes on, moving
+ * is acknowledged in the old ring once it is durable in the new one: an interrupted call loses nothing, and called again it continues, moving
  * its last batch twice at most.
  * @returns how many items were moved
  * @throws {TypeError} a ring is among both, or twice; there is no new ring

@@ -41,14 +41,14 @@ export class Supply<Out> {
     return !this.hasEnded && (this.#next < this.#entries.length || this.#failure !== undefined)
   }
 
-  /** Whether nothing comes of it any more. */
+  /** Whether nothing more comes of it. */
   get hasEnded(): boolean {
     return this.#stop.signal.aborted
   }
 
   /**
    * The next entry; call it only if it is ready.
-   * @throws as `RingReader.receive`; after a `CodecError` it goes on after that item, any other error ends it
+   * @throws as `RingReader.receive`; after a `CodecError` it continues after that item, any other error ends it
    */
   take(): RingEntry<Out> {
     const entry = this.#entries[this.#next]

@@ -14,7 +14,7 @@ export type WhenSlow =
   | 'wait'
   /** Its ring overwrites its oldest items and blocks no other branch; the ring must have been created with `onFull: 'overwrite'`. */
   | 'overwrite'
-  /** After `dropAfterMs` they go on without it, and `onDropped` is told. */
+  /** After `dropAfterMs` they continue without it, and `onDropped` is told. */
   | 'drop'
 
 /** A branch of a {@link Tee}. */
@@ -24,7 +24,7 @@ export interface Branch<In> {
   readonly whenSlow?: WhenSlow
 }
 
-/** A branch that gets nothing any more. */
+/** A branch that gets nothing more. */
 export interface DroppedBranch<In> {
   readonly writer: RingWriter<In>
   /** The position after the last item that is known to be durable there; undefined if none is. The next ones are missing, or may be. */

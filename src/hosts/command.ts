@@ -17,7 +17,7 @@ export interface CommandOptions {
  * environment, as `SBR_OWNER`. It comes from the device, so any program that can write there can name any host. It
  * consists of letters, digits, `. _ : / @ [ ] -` and single spaces, and no word of it begins like an option.
  *
- * Exit code 0 must mean: this host is cut off from the storage for good, and none of its writes can arrive any more.
+ * Exit code 0 must mean: this host is cut off from the storage for good, and none of its writes can still arrive.
  * Processes that the command leaves running are not waited for.
  * @param argv the program and its first arguments
  * @throws {TypeError} there is no such option, or it has another type

@@ -1,6 +1,6 @@
 import type { HistogramValue } from './family.ts'
 
-/** Seconds of what waits for a disk or a network. */
+/** Seconds, for operations that wait for a disk or a network. */
 export const LATENCIES: readonly number[] = [
   ...[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5],
   ...[1, 2.5, 5, 10, 30],

@@ -6,7 +6,7 @@ const MAX_CHARACTERS = 256
 const CHECKSUM_DIGITS = 8
 
 /**
- * Text that somebody else chose, as the value of a label: nothing in it acts on a terminal, and other text makes another label, because labels
+ * Text from outside, as the value of a label: nothing in it acts on a terminal, and other text makes another label, because labels
  * are what tells metrics apart. So a backslash is doubled: the others are those of escapes. What is long is cut, and ends with the checksum of
  * all of it.
  */

@@ -158,7 +158,7 @@ const METRICS: readonly RingMetric[] = [
   counter('full_pushes', 'Pushes that found no room', ({ fullPushes }) => fullPushes),
   counter('damaged_items', 'Damaged items that were skipped', ({ damagedItems }) => damagedItems),
   counter(
-    'overwritten_items',
+    'missed_items',
     'Items overwritten before they were acknowledged',
     ({ missedItems }) => missedItems,
   ),
@@ -292,7 +292,7 @@ function ofRecords(sample: (record: LeaseRecord) => Sample): RingMetric['samples
   }
 }
 
-/** In format 1, the text goes on with the role's state, which would make a new time series each time. */
+/** In format 1, the text continues with the role's state, which would make a new time series each time. */
 const NAMES =
   /^(.*?) used by (.*?)(?:; (?:producer|consumer) = -?\d+; suspend(?:_ack)? = (?:true|false))?$/s
 

@@ -14,7 +14,7 @@ const TURN_MS = 1000
 export interface SurveyTarget {
   /** What it is called. */
   readonly device: string
-  /** @param over aborted when nobody waits for it any more */
+  /** @param over aborted when no caller is waiting for it any more */
   readonly survey: (over: AbortSignal) => Promise<RingSurvey>
 }
 
@@ -30,7 +30,7 @@ export interface SurveyLimit {
 
 /**
  * Surveys rings again and again, each once at a time: one whose device never answers costs one survey, and its time once. Until that survey
- * has ended, each other call gets that error at once.
+ * has ended, every other call fails with that error immediately.
  */
 export class Surveyor {
   readonly #underWay = new Map<string, Promise<RingSurvey>>()

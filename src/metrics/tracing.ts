@@ -174,7 +174,7 @@ export class Tracing {
     return this.#tracer.startSpan(`${name} ${destination}`, { ...options, attributes }, parent)
   }
 
-  /** What the headers of an item carry. Whoever wrote them, this never throws; without a context, it is that of no span. */
+  /** The context in an item's headers. They may hold anything, so this never throws; without a context in them, it is that of no span. */
   #contextOf({ headers = {} }: Partial<Pick<Envelope<unknown>, 'headers'>>): TraceContext {
     const { context, trace, propagation } = this.#api
     const base = trace.deleteSpan(context.active())

@@ -11,7 +11,7 @@ import {
   waitedOf,
 } from './snapshot.ts'
 
-/** How much an answer matters to who looks. */
+/** How a viewer should take an answer. */
 export type Mood = 'good' | 'bad' | 'plain'
 
 /** A question about a ring, and its answer, for people. */
@@ -25,9 +25,9 @@ export interface Answer {
 
 export type AnswerName = 'waiting' | 'since' | 'producer' | 'consumer' | 'drain' | 'damage' | 'full'
 
-/** Who last wrote no longer ago than this is certainly at work, wherever it is. */
+/** A role that wrote no longer ago than this is certainly at work, on whatever host. */
 const RECENT_MS = 10_000
-/** Who takes so much of what comes keeps up. */
+/** A consumer that pops this part of what is pushed keeps up. */
 const KEEPS_UP = 0.95
 const HOUR_MS = 3_600_000
 

@@ -78,13 +78,13 @@ export class History {
     return this.last(MOST_POINTS)
   }
 
-  /** At most so many points, up to the newest. */
+  /** At most this many points, up to the newest. */
   last(count: number): readonly Point[] {
     const from = Math.max(0, this.#length - count)
     return Array.from({ length: this.#length - from }, (_, index) => this.#point(from + index))
   }
 
-  /** @param at when it was seen, by {@link steadyTime} of whoever saw it */
+  /** @param at when it was seen, by {@link steadyTime} of its observer */
   add(snapshot: Snapshot, at: number): void {
     this.put(pointOf(snapshot, at))
   }
@@ -95,7 +95,7 @@ export class History {
       const at = this.#number(newest, 'at')
       if (point.at === at) return
       // It is by the clock of another process then, which says nothing about how long ago the others were.
-      // A ring that was made anew counts from nothing: what was before says nothing about it.
+      // A ring that was made again counts from 0: earlier points say nothing about it.
       const isAnew = point.pushed !== null && point.pushed < this.#number(newest, 'pushed')
       if (point.at < at || isAnew) this.#first = this.#length = 0
       else if (newest > 0 && at - this.#number(newest - 1, 'at') < APART_MS) this.#length--
@@ -170,7 +170,7 @@ export class History {
   }
 }
 
-/** What grows as a ring goes on. */
+/** Counts that grow as a ring is used. */
 export type Counter = 'pushed' | 'popped' | 'pushedBytes' | 'commits' | 'used'
 
 /** A second's worth of what happened between two points. */

@@ -54,7 +54,7 @@ export interface RoleSeen {
   readonly text: string
   /** When it last wrote its slot, in milliseconds since 1970, by its own clock. Unknown in format 1. */
   readonly writtenAt?: number
-  /** Who has it on this machine: null if nobody has, absent if the device cannot tell. */
+  /** The holder on this machine: null if there is none, absent if the device cannot tell. */
   readonly holder?: BlockHolder | null
   /** Absent in format 1. */
   readonly lease?: LeaseState

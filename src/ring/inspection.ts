@@ -138,7 +138,7 @@ export interface Followed {
 export interface RingFollower {
   /**
    * The next committed items. Does not wait: call it again after a pause.
-   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call goes on after that. In format 1, `RING_CORRUPT` for a damaged
+   * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call continues after that. In format 1, `RING_CORRUPT` for a damaged
    *   record, and the next call throws it again
    * @throws {RingError} `RING_CORRUPT`, `RING_UNSTABLE`
    * @throws the signal's reason

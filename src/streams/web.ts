@@ -47,7 +47,7 @@ export function toWritableStream<In>(writer: RingWriter<In>): WritableStream<In>
   const inFlight = new Set<Promise<unknown>>()
   return new WritableStream<In>({
     write: async (item, controller) => {
-      // Its type lacks the signal, which is aborted at once, while an `abort` method would wait for this write.
+      // Its type lacks the signal, which is aborted immediately, while an `abort` method would wait for this write.
       const { signal } = controller as WritableStreamDefaultController & { signal: AbortSignal }
       const pushed = writer.push(item, { signal })
       inFlight.add(pushed)

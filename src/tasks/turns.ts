@@ -21,7 +21,7 @@ export class Turns {
     return true
   }
 
-  /** Waits for no turn any more. */
+  /** Stops waiting for a turn. */
   withdraw(onTurn: () => void): void {
     this.#waiting.delete(onTurn)
   }

@@ -4,7 +4,7 @@ import { replaceUnsafe } from './unsafe-text.ts'
 const PLAIN = /^[\w@%+=:,./-][\w@%+=:,./#-]*$/
 
 /**
- * Text that somebody else may have chosen, as one word of a command that people copy: a shell takes it for that text, whatever is in it, and runs
+ * Text from outside, as one word of a command that people copy: a shell takes it for that text, whatever is in it, and runs
  * nothing of it. What is not to be shown is there as bytes, in the quotes that bash, zsh and ksh have for them.
  */
 export function shellWord(text: string): string {

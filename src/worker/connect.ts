@@ -196,7 +196,7 @@ export class RingConnection<Out = Uint8Array, In = Out> implements AsyncDisposab
 
   /**
    * The next entry, as soon as there is one.
-   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on after it
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call continues after it
    * @throws {RingError} as `push`, and as `RingReader.receive`
    * @throws the signal's reason
    */

@@ -46,7 +46,7 @@ class Opened<T> {
   #opened: Promise<T> | undefined
   /** What `#opened` has resolved with. */
   #current: T | undefined
-  /** Whoever opens the next one waits for the end of the one before, which has the role until then. */
+  /** The next one opens after the one before has ended, which has the role until then. */
   #ended: Promise<void> = Promise.resolve()
 
   constructor(open: () => Promise<T>, close: (opened: T) => Promise<void>) {

@@ -48,7 +48,7 @@ const KINDS: OptionKinds<ServeRingOptions> = {
 /** A ring that is being served. */
 export interface RingServer extends AsyncDisposable {
   /**
-   * Ends all connections, releases the roles, and closes the device. What is being written is answered first; what waits is rejected with
+   * Ends all connections, releases the roles, and closes the device. Writes under way are answered first; waiting calls are rejected with
    * `RING_CLOSED`. Never fails; can be called again.
    */
   close(): Promise<void>

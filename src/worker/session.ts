@@ -13,7 +13,7 @@ import {
 } from './protocol.ts'
 import type { Delivery, Supply, WholeDelivery } from './supply.ts'
 
-/** Why a call ends whose page does not wait for it any more. */
+/** Why a call ends that its page no longer waits for. */
 const STOPPED = Symbol('stopped')
 
 type ReceiveRequest = Extract<Request, { readonly call: 'receive' }>
@@ -66,7 +66,7 @@ export class Session {
     this.end()
   }
 
-  /** Ends it with an error that what waits is rejected with, once what is being written has its answer. */
+  /** Ends it with an error, with which waiting calls are rejected, once pushes and acknowledgements under way are answered. */
   async close(error: RingError): Promise<void> {
     this.#port.onmessage = null
     this.#stopCalls(error)

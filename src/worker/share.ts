@@ -108,7 +108,7 @@ export class Share {
     this.#ask(id, relay)
   }
 
-  /** Serves no more pages: those that ask now are served by who has the ring next. */
+  /** Serves no more pages: those that ask now are served by the next worker that has the ring. */
   stopAccepting(): void {
     this.#accepts = false
   }
@@ -187,7 +187,7 @@ export class Share {
   }
 }
 
-/** What comes after this is heard by nobody. */
+/** Nothing that comes after this is heard. */
 function endPort(port: RingPort): void {
   port.onmessage = null
   port.close()

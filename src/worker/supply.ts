@@ -28,7 +28,7 @@ interface Waiter extends Limits {
 /**
  * Hands the entries of one reader to pages: each entry to one of them, in the order of their calls.
  *
- * - At most one read is under way. What it brings when nobody waits any more is kept for the next call.
+ * - At most one read is under way. What it brings after its callers have gone is kept for the next call.
  * - Entries that a page did not acknowledge before it ended come back, and go out again before anything newer. Their bytes are read
  *   again, because the first page has them.
  */
@@ -65,7 +65,7 @@ export class Supply {
     }
   }
 
-  /** Whether a write of acknowledgements failed for good: only another reader can go on. */
+  /** Whether a write of acknowledgements failed for good: only another reader can continue. */
   get hasEnded(): boolean {
     return insideOf(this.reader).hasEnded()
   }
@@ -77,7 +77,7 @@ export class Supply {
     this.serve()
   }
 
-  /** Closes the reader: what waits is rejected with `RING_CLOSED`, also where nothing is being read for it. */
+  /** Closes the reader: waiting calls are rejected with `RING_CLOSED`, also those for which nothing is being read. */
   close(): Promise<void> {
     this.#closed ??= new RingError('RING_CLOSED', 'The reader was closed', {})
     this.#fail(this.#closed)

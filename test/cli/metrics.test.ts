@@ -66,7 +66,7 @@ test('a ring of format 2 is told in full', async () => {
     commits_total: ['1'],
     full_pushes_total: ['0'],
     damaged_items_total: ['0'],
-    overwritten_items_total: ['0'],
+    missed_items_total: ['0'],
     unreadable_bytes: ['0'],
     suspend_requested: ['0'],
     suspended: ['0'],

@@ -36,12 +36,6 @@ let problem: string | undefined
 let readme = ''
 /** What the snippets of a document leave to their reader. */
 const SURROUNDINGS: Readonly<Record<string, string>> = {
-  'docs/deploy.md': `
-import { RingWriter } from 'shared-block-ring'
-import { MemoryBlockDevice } from 'shared-block-ring/block'
-const device = new MemoryBlockDevice({ sizeSectors: 1024 })
-await (await RingWriter.open(device, { createIfMissing: true })).close()
-`,
   'docs/hosts.md': `
 import type { BlockDevice } from 'shared-block-ring/block'
 declare const device: BlockDevice

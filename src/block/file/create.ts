@@ -12,7 +12,7 @@ import { danglingTarget, danglingText } from './links.ts'
 import { fileKey } from './open.ts'
 import { type CreateFileOptions, checkFileMode } from './options.ts'
 
-/** The temporary name begins with so much of the file's own, which may be as long as a name can be. */
+/** The temporary name begins with at most this much of the file's own, which may be as long as a name can be. */
 const NAME_START = 32
 
 /** The error of `link` on file systems without hard links: FAT, some network and FUSE file systems. */

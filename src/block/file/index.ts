@@ -186,7 +186,7 @@ export class FileBlockDevice extends BaseBlockDevice {
 
   /**
    * Opens the file, or creates it if it is missing. An existing file keeps its size, unless it is empty: then it is
-   * filled in place, and a crash may leave it shorter. Several programs can call this at once.
+   * filled in place, and a crash may leave it shorter. Several programs can call this at the same time.
    * @throws as `create` and `open`; `BLOCK_CLAIMED` if another program fills it for longer than ten seconds
    */
   static async openOrCreate(path: string, options: CreateFileOptions): Promise<FileBlockDevice> {

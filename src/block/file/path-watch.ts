@@ -58,7 +58,7 @@ export class PathWatch {
     this.#schedule()
   }
 
-  /** Nothing is reported any more. */
+  /** Nothing more is reported. */
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)

@@ -18,7 +18,7 @@ import { isZero, type Part, scratchOf } from './scratch.ts'
 
 /** A smaller ring would fill up immediately. */
 export const MIN_BYTES: number = 4 << 20
-/** So much is enough, and quickly made and cleared. */
+/** Enough to measure, and quickly made and cleared. */
 const MAX_BYTES = 64 << 20
 
 /** Where to measure. All handles are of the same bytes, and may overwrite them if `kind` allows it. */

@@ -130,7 +130,7 @@ const COLLECT_MS = 10_000
 
 /**
  * What a server that mostly waits makes is forgotten soon. Left to itself, the engine takes 16 MB for what is new, and lets what outlived that lie
- * until there are tens of megabytes of it, because it does not know that nothing else is going on. To collect it takes about 10 ms.
+ * until there are tens of megabytes of it, because it does not know that nothing else is under way. To collect it takes about 10 ms.
  */
 function keepSmall(): Disposable {
   setFlagsFromString('--semi-space-growth-factor=1')

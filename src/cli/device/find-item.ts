@@ -33,7 +33,7 @@ function isWanted({ position }: PoppedItem, { at, number }: Wanted): boolean {
   return number === undefined || itemNumber(position, 2) === number
 }
 
-/** Where an item is looked for: from whichever end is nearer, and when it cannot come any more. */
+/** Where an item is looked for: from whichever end is nearer, and when it can no longer come. */
 function search(
   state: RingInspection,
   { at, number }: Wanted,

@@ -3,7 +3,7 @@ import type { RingInspection } from '../../ring/inspection.ts'
 import type { PoppedItem } from '../../ring/types.ts'
 import { CommandError, EXIT } from '../errors.ts'
 
-/** The last items are in memory before the first of them is printed: so much at most, unless it is a single one. */
+/** The last items are in memory before the first of them is printed: at most this much, unless it is a single one. */
 const KEPT_BYTES = 64 << 20
 /** Memory of an item besides its bytes. */
 const ITEM_BYTES = 200

@@ -107,7 +107,7 @@ function argsUsage(positional: Positional | undefined): readonly string[] {
     )
   }
   const { placeholder = 'ARG' } = positional.parameter
-  // One of several words says by itself how it goes on.
+  // Each of several words stands for itself.
   return [placeholder.includes(' ') ? placeholder : `${placeholder}...`]
 }
 

@@ -36,7 +36,7 @@ export class Mover {
     this.#losses = new LossNotices(consumer.device.name, flags.json === true)
   }
 
-  /** Items that are in the other ring and not in this one any more. */
+  /** Items that are in the other ring, and no longer in this one. */
   get moved(): number {
     return this.#moved
   }

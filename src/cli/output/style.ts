@@ -87,7 +87,7 @@ export function humanTime(ms: number, now: number): string {
 /** A name, what it is, and how that is. */
 export type Row = readonly [name: string, value: string, tone?: Tone | undefined]
 
-/** Names and values in two columns; a long value goes on below its start. */
+/** Names and values in two columns; a long value continues below its start. */
 export function tableText(rows: readonly Row[], nameColumns: number, style: Style): string {
   return rows
     .map(([name, value, tone]) => {

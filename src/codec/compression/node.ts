@@ -77,7 +77,7 @@ function zstdOf(zstd: NodeZstd): Algorithm {
   return {
     compress: (bytes) => compress(zstd.zstdCompressSync, zstd.zstdCompress, bytes),
     inflate: (bytes, size) => {
-      // The library goes on to further frames, and that of some runtimes takes a cut one.
+      // The library continues with further frames, and that of some runtimes takes a cut one.
       checkEnd(bytes, zstdFrameBytes(bytes))
       return inflate(zstd.zstdDecompressSync, zstd.zstdDecompress, bytes, size, { params })
     },

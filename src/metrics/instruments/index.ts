@@ -94,7 +94,7 @@ export class Instruments implements Disposable {
 
   /**
    * What was counted, and what is known of the rings, within 8 seconds. A ring that could not be inspected by then has `shared_block_ring_up` 0
-   * and hides no other; while its device does not answer, further calls say so at once and ask it nothing. Calls that overlap look once.
+   * and hides no other; while its device does not answer, further calls say so immediately and do not ask it. Calls that overlap look once.
    */
   collect(): Promise<readonly MetricFamily[]> {
     this.#looking ??= this.#look().finally(() => {

@@ -89,7 +89,7 @@ export const readerInstrument: MakeInstrument = instrumentOf<ReaderEvent, Reader
     ),
     one(
       'counter',
-      'reader_overwritten_items_total',
+      'reader_missed_items_total',
       'Items overwritten before they were received.',
       ({ missed }) => missed,
     ),

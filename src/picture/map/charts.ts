@@ -4,7 +4,7 @@ import { type Counter, type Point, rateBetween } from '../history.ts'
 import { drawChart, type Series } from './chart.ts'
 import type { Shape } from './shape.ts'
 
-/** A rate is between points so many apart: two seconds, at two points a second. */
+/** A rate is between points this far apart: two seconds, at two points a second. */
 const APART = 4
 
 /** Throughput, lag, age, and when each side last wrote: the last minutes of a ring. */

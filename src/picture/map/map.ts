@@ -300,7 +300,7 @@ function dataRow(
   ]
 }
 
-/** Where the consumer is, and where the producer goes on. */
+/** Where the consumer is, and where the producer writes next. */
 function cursors(
   { consumer, producer }: RingSeen,
   head: number,

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 
-/** Of a token that is made: nobody guesses it. */
+/** Length of a generated token: too long to guess. */
 const TOKEN_BYTES = 24
 /** What a token may be, so that it fits an address and a cookie unchanged. */
 export const TOKEN: RegExp = /^[A-Za-z0-9._~-]{16,256}$/

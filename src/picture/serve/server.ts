@@ -13,7 +13,7 @@ export interface ServeOptions {
   readonly access: DeviceAccess
   readonly host: string
   readonly port: number
-  /** Whoever does not show it is refused. */
+  /** Requests without it are refused. */
   readonly token: string | undefined
   readonly showItems: boolean
   /** The page: HTML with one style and one script within. */
@@ -25,7 +25,7 @@ export interface ServeOptions {
 }
 
 const LIVE_MS = 500
-/** While nobody looks, there is still a history for whoever comes. */
+/** Without viewers it still records a history, for the next one. */
 const IDLE_MS = 5000
 const MOST_CONNECTIONS = 64
 const MOST_HEADER_BYTES = 8192
@@ -34,7 +34,7 @@ const REQUEST_MS = 10_000
 /** Checking all items of a ring, and reading some of them. */
 const WORK_MS = 30_000
 
-/** Why a request is not answered, for whoever asked. */
+/** Why a request is refused, for its sender. */
 class Refusal extends Error {
   readonly status: number
 
@@ -175,7 +175,7 @@ export class PictureServer implements AsyncDisposable {
     return AbortSignal.any([this.#ending.signal, AbortSignal.timeout(WORK_MS)])
   }
 
-  /** Whoever asks while it is under way gets the same answer. */
+  /** Requests that come while it is under way get the same answer. */
   async #once<T>(name: string, work: () => Promise<T>): Promise<T> {
     const running = this.#running.get(name) ?? work().finally(() => this.#running.delete(name))
     this.#running.set(name, running)

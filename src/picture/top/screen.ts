@@ -142,7 +142,7 @@ export function sparkline(points: readonly Point[]): string {
   return rates.map((rate) => SPARKS[level(rate)] ?? '').join('')
 }
 
-/** Text on one line of so many columns. */
+/** Text on one line of this many columns. */
 function fitted(text: string, columns: number): string {
   const characters = Array.from(safeText(text))
   if (characters.length <= columns) return characters.join('')

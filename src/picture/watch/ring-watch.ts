@@ -16,7 +16,7 @@ const REOPEN_DAMAGED_MS = 60_000
 const RETRY_MS = 2000
 /** Holders are asked this often, unless told otherwise: that takes a connection to each. */
 const HOLDERS_MS = 5000
-/** A look that takes longer says so, and goes on. */
+/** A look that takes longer says so, and continues. */
 const LATE_AFTER_MS = 2000
 
 type Holders = Readonly<Record<Role, BlockHolder | null>>
@@ -108,7 +108,7 @@ export class RingWatch implements AsyncDisposable {
     const holders = await this.#askHolders(device, view, now)
     const known = this.#seen
     const at = this.#clock.time()
-    // The same objects for the same things: whoever compares snapshots need not look into them.
+    // The same objects for the same things: to compare snapshots, there is no need to look into them.
     if (known?.view === seen && known.holders === holders) return { ...known.snapshot, at }
     const holder = (role: Role) => (holders === undefined ? {} : { holder: holders[role] })
     const snapshot = {

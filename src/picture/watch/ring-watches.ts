@@ -6,7 +6,7 @@ import { ScratchPool } from './scratch.ts'
 
 /** Devices that are looked at at the same time: more would only wait for threads, and hold memory meanwhile. */
 const AT_ONCE = 4
-/** How often it is asked who is at work: less often where there are many rings. */
+/** How often the holders are asked for: less often where there are many rings. */
 const LEAST_HOLDERS_MS = 5000
 const HOLDERS_MS_EACH = 150
 
@@ -17,7 +17,7 @@ export interface WatchedRing {
   readonly snapshot: Snapshot | undefined
 }
 
-/** Looks at several rings, at the pace of whoever wants to know. */
+/** Looks at several rings, as often as its user asks. */
 export class RingWatches implements AsyncDisposable {
   readonly #rings: { watch: RingWatch; history: History; snapshot: Snapshot | undefined }[]
   readonly #onLook: () => void
@@ -41,7 +41,7 @@ export class RingWatches implements AsyncDisposable {
     return this.#rings
   }
 
-  /** Looks so often from now on, and at once. */
+  /** Looks this often from now on, beginning now. */
   async every(intervalMs: number): Promise<void> {
     if (intervalMs === this.#intervalMs) return
     this.#intervalMs = intervalMs
@@ -62,7 +62,7 @@ export class RingWatches implements AsyncDisposable {
     if (this.#ended) return
     this.#onLook()
     clearTimeout(this.#timer)
-    // A slow look does not make the next one follow at once.
+    // After a slow look, the next one does not follow immediately.
     const pause = Math.max(this.#intervalMs / 2, this.#intervalMs - (steadyTime() - began))
     this.#timer = setTimeout(() => void this.#tick(), pause)
   }

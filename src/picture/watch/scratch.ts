@@ -7,7 +7,7 @@ const LEAST_BYTES = 1 << 17
 export class Scratch {
   #memory: Uint8Array | undefined
 
-  /** So many bytes, which it gives again to whoever asks next. */
+  /** This many bytes, which the next user gets again. */
   memory(device: BlockDevice, bytes: number): Uint8Array {
     if (this.#memory === undefined || this.#memory.length < bytes)
       this.#memory = device.allocate(Math.max(bytes, LEAST_BYTES))

@@ -5,7 +5,7 @@ import type { Read, Which } from './disk/slots.ts'
 interface Comparison {
   /** Slots that are damaged, or whose write was lost. */
   readonly lost: readonly Which[]
-  /** A slot with a generation that we did not write: somebody else did. */
+  /** A slot with a generation that we did not write: another handle did. */
   readonly foreign: { readonly which: Which; readonly generation: number } | undefined
 }
 

@@ -38,7 +38,7 @@ export class Acknowledger {
   readonly #advancing = new Serial()
   /** The queued write. */
   #write: Promise<void> | undefined
-  /** Why the consumer is of no use any more, if a write failed for good. */
+  /** Why the consumer is useless, if a write failed for good. */
   #ended: { readonly reason: unknown } | undefined
   readonly #onChange: Set<() => void>
   /** Entries that left the ring, or will, since a write was last published. */
@@ -64,7 +64,7 @@ export class Acknowledger {
     this.#lazy = new LazyAcknowledgements(when, clock, closing, write, later)
   }
 
-  /** Whether a write failed for good: it acknowledges nothing any more. */
+  /** Whether a write failed for good: nothing more is acknowledged. */
   get hasEnded(): boolean {
     return this.#ended !== undefined
   }

@@ -61,7 +61,7 @@ export async function awaitRing(
 }
 
 /**
- * Asks the producer to pause, or to go on, and waits until it does.
+ * Asks the producer to pause, or to continue, and waits until it does.
  * @param waiter closed when it does
  * @throws the signal's reason
  */

@@ -153,7 +153,7 @@ export class Deliveries {
     return delivery
   }
 
-  /** Its views are not good any more. */
+  /** Its views may no longer be used. */
   unpin(delivery: Delivery): void {
     const { pins } = delivery
     if (pins === undefined) return

@@ -55,7 +55,7 @@ export class EntrySource<Out> {
   #missed = 0
   /** The last call's signal, and what is aborted with it or when the reader is closed. */
   #either: { readonly waiting: AbortSignal; readonly signal: AbortSignal } | undefined
-  /** Where to go on after what the last pop stopped at. */
+  /** Where to continue after what the last pop stopped at. */
   #stoppedBefore: Position | undefined
 
   constructor(parts: EntrySourceParts<Out>) {

@@ -162,7 +162,7 @@ export class PushQueue {
     return tick
   }
 
-  /** Aborted when no call waits for the current commit any more: what is not written yet need not be. */
+  /** Aborted when no caller waits for the current commit any longer: what is not written yet need not be. */
   get abandoned(): AbortSignal {
     return this.#abandoned.signal
   }

@@ -106,7 +106,7 @@ export interface FlushOptions extends WaitingOptions {
   readonly waitForEarlier?: boolean
 }
 
-/** Where a reader goes on after `rewind` or `seek`. */
+/** Where a reader continues after `rewind` or `seek`. */
 export interface SeekOptions {
   /**
    * Also deliver again entries that were acknowledged after an unacknowledged one; their acknowledgements are dropped. Default false:
@@ -244,7 +244,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * The next item, as soon as there is one.
-   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call goes on after it
+   * @throws {CodecError} `CODEC_DECODE`, with the item's position, its bytes and an `ack`; the next call continues after it
    * @throws {RingError} `RING_DAMAGED`, `RING_ITEM_TOO_LARGE`: the next call throws it again, unless `seek` or `ackThrough` goes to
    *   `parsePosition(details.position)` first
    * @throws {RingError} as {@link Consumer} does; `RING_CLOSED` when the reader is closed meanwhile
@@ -308,7 +308,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
 
   /**
    * Delivers one entry after the other, waiting for more; acknowledges nothing by itself. Ends, without an error, when the
-   * signal is aborted or the reader is closed. After any other error another loop goes on where this one ended.
+   * signal is aborted or the reader is closed. After any other error another loop continues where this one ended.
    * @throws as `receive`
    */
   async *entries(options: WaitingOptions = {}): AsyncGenerator<RingEntry<Out>, void, undefined> {
@@ -466,7 +466,7 @@ export class RingReader<Out = Uint8Array> implements AsyncDisposable {
   }
 
   /**
-   * Asks the producer to go on, and waits until it does.
+   * Asks the producer to continue, and waits until it does.
    * @throws as `suspend`
    */
   resume(options: WaitingOptions = {}): Promise<void> {

@@ -192,7 +192,7 @@ export abstract class BaseRole implements RingRole {
     return error
   }
 
-  /** Somebody else wrote what only this role writes: ends the handle, and returns the error to throw. */
+  /** Another program wrote what only this role writes: ends the handle, and returns the error to throw. */
   protected async conflict(
     role: Role,
     sector: number,

@@ -14,7 +14,7 @@ export function poisoned(device: string, cause: unknown): RingError {
   )
 }
 
-/** Somebody else wrote what only this role writes. */
+/** Another program wrote what only this role writes. */
 export function conflicting(
   device: string,
   role: Role,

@@ -1,7 +1,7 @@
 import { broken, type NbdFault } from '../transport/fault.ts'
 import type { Receiver } from '../transport/wire.ts'
 
-/** A server that sends more than this before it is read is not haggling any more. */
+/** A server that sends more than this unread is not negotiating any more. */
 const MAX_BYTES = 1 << 20
 
 /** Room that is offered at least. */

@@ -43,7 +43,7 @@ export type NbdDial = (
 
 /** How to make a stream. */
 export interface NbdDialOptions {
-  /** Aborted when the stream is not wanted any more, or too late. */
+  /** Aborted when the stream is no longer wanted, or comes too late. */
   readonly signal: AbortSignal
   readonly tls: NbdTlsOptions | undefined
 }

@@ -20,7 +20,7 @@ export async function extent(
     const { producer } = await readRoles(disk)
     let end = await headersEnd(disk, producer, signal)
     if (from !== undefined && from.lsn > end.lsn) {
-      // A header was lost that the consumer has read: it goes on after it, and does not jump.
+      // A header was lost that the consumer has read: it continues after it, and does not jump.
       end = await headersEnd(disk, { ...producer, committed: from }, signal)
     }
     const { committed } = (await readRoles(disk)).producer

@@ -110,7 +110,7 @@ export class Follower implements RingFollower {
     this.#move({ cursor: next, seen: Math.max(seen, log.epoch) })
   }
 
-  /** What was read is not asked for any more. */
+  /** What was read is not asked for again. */
   async #forget(): Promise<void> {
     const { log, position } = this.#reading
     const cursor = await log.cursorOf(position)
@@ -120,7 +120,7 @@ export class Follower implements RingFollower {
   }
 
   /**
-   * What seems damaged may be overwritten, if the consumer has acknowledged it: then this goes on where the consumer is.
+   * What seems damaged may be overwritten, if the consumer has acknowledged it: then this continues where the consumer is.
    * @returns how many items are passed over
    */
   async #catchUp(): Promise<number> {

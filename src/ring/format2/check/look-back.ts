@@ -42,7 +42,7 @@ export class LookBack {
   readonly #epochs: Epochs
   readonly #signal: AbortSignal | undefined
   readonly #mostBlocks: number
-  /** Nothing before this LSN can be on the device any more. */
+  /** Everything before this LSN has been overwritten. */
   readonly #floor: number
   #at: LogPosition
   /** The epoch of the batch after, if one was read. */

@@ -54,7 +54,7 @@ export async function* consumedItems(
       yield* itemsOf(disk, { ...batch, limit: itemsBefore(cursor) }, 0, options.maxItemBytes)
     } else {
       const now = await readRoles(disk)
-      // It went on meanwhile, and the batch is overwritten.
+      // The consumer advanced meanwhile, and the batch was overwritten.
       if (now.consumer.cursor.logPosition.lsn > logPosition.lsn) {
         return yield* consumedItems(disk, options)
       }

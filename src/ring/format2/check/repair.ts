@@ -230,7 +230,7 @@ async function rebuildSlots(
   return steps
 }
 
-/** Only people know whether a last batch was ever complete. */
+/** Only a person can know whether a last batch was ever complete. */
 function tornText(torn: BatchHeader | undefined): string {
   if (torn === undefined) return ''
   const { records, start } = torn

@@ -113,7 +113,7 @@ function outside(field: string, found: number, least: number, most: number): Bad
   return bad(field, `${least} to ${most}`, String(found))
 }
 
-/** Bytes that somebody else chose, as ASCII. */
+/** Bytes from outside, as ASCII. */
 function quoted(text: string): string {
   return JSON.stringify(text).replaceAll(/[^ -~]/g, escaped)
 }

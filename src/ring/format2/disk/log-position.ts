@@ -17,7 +17,7 @@ export interface LogPosition {
 
 /** Bytes of a log position in a block. */
 const LOG_POSITION_BYTES = 28
-/** Byte counts are kept modulo this, so that they never lose precision; a ring holds less than that at once. */
+/** Byte counts are kept modulo this, so that they never lose precision; a ring never holds that much. */
 const BYTES_MODULUS = 2 ** 48
 
 /** The beginning of every ring. */

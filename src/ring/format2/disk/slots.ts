@@ -95,7 +95,7 @@ export interface ProducerSlot {
   readonly generation: number
   /** A log position up to which everything is committed: a checkpoint, from which recovery finds the rest. */
   readonly committed: LogPosition
-  /** Batches begin before this LSN if so much is uncommitted that recovery would not look that far; else 0. */
+  /** Batches begin before this LSN if more is uncommitted than recovery would search; else 0. */
   readonly reach: number
   readonly epochs: readonly Epoch[]
   /** In a ring that overwrites: items before this are given up. */

@@ -113,7 +113,7 @@ export class Lease {
     }
   }
 
-  /** Renews the record, unless somebody else has written it. */
+  /** Renews the record, unless another host has written it. */
   async #rewrite(status: LeaseRecord['status']): Promise<void> {
     const found = await this.#store.read()
     if (found.status !== 'held' || found.nonce !== this.#record.nonce) {

@@ -40,7 +40,7 @@ export function elapsed(since: Moment, clock: Clock): number {
   return Math.max(clock.now() - since.now, clock.time() - since.time)
 }
 
-/** Why so much time has passed, if only the wall clock says so. */
+/** Why this much time has passed, if only the wall clock says so. */
 export function leapOf(since: Moment, clock: Clock, ms: number): string | undefined {
   const passed = clock.now() - since.now
   const leap = clock.time() - since.time - passed

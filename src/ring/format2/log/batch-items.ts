@@ -20,7 +20,7 @@ export class BatchItems {
   readonly #starts: Float64Array
   /** 1 for each item whose checksum holds. */
   readonly #sound: Uint8Array
-  /** Of items before this one, somebody may have a view, and have changed it. */
+  /** Programs may have views of items before this one, and may have changed them. */
   #viewedTo = 0
 
   private constructor(

@@ -89,7 +89,7 @@ export class LogFront {
   }
 
   /**
-   * How often it went on where no batch led: behind a gap, behind what was overwritten, or because the slots say so. As long as this does
+   * How often it continued where no batch led: behind a gap, behind what was overwritten, or because the slots say so. As long as this does
    * not change, each batch of an epoch was read because the one before led to it.
    */
   get jumps(): number {

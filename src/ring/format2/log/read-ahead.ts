@@ -140,7 +140,7 @@ export class ReadAhead {
     const held = this.#held(lsn)
     let window = this.#window
     if (window === undefined || held.length < wanted) {
-      // A reader that jumps may not go on from there.
+      // A reader that jumps may not continue from there.
       if (held.length === 0 && lsn !== this.#windowEnd) this.#ahead = TIP_BLOCKS
       const coming = await this.#takeComing(lsn, held)
       window = coming && inFront(coming, lsn, held, wanted)
@@ -218,7 +218,7 @@ export class ReadAhead {
     return lsn + bytes.length / this.#disk.layout.blockSize
   }
 
-  /** The part of the window from an LSN on; empty if it has none, or if somebody may have changed it, or took it away. */
+  /** The part of the window from an LSN on; empty if it has none, or if a program may have changed it, or took it away. */
   #held(lsn: number): Uint8Array {
     const { lsn: from, bytes, pooled } = this.#window ?? NOTHING
     const at = (lsn - from) * this.#disk.layout.blockSize

@@ -49,7 +49,7 @@ export interface Inside {
   isHeld(): boolean
   /** Whether it kept the last call from delivering more. */
   wasHeld(): boolean
-  /** Whether a write of acknowledgements failed for good, so that nothing is acknowledged any more. */
+  /** Whether a write of acknowledgements failed for good, so that nothing more is acknowledged. */
   hasEnded(): boolean
   /** As `LogFront.jumps`; does not change in format 1. */
   jumps(): number

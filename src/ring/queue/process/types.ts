@@ -96,7 +96,7 @@ export interface ProcessOptions<Out> {
    * giving up an item ends `process`, and the item stays in the ring.
    */
   readonly attempts?: number
-  /** The pauses between attempts; half of each is random. Other items go on meanwhile. */
+  /** The pauses between attempts; half of each is random. Other items continue meanwhile. */
   readonly backoff?: BackoffOptions
   /**
    * Where items go that are given up: a device with a ring, a writer of bytes, or a function. It is durable there before the item is
@@ -113,7 +113,7 @@ export interface ProcessOptions<Out> {
   readonly keyOf?: (item: Out) => string | number | bigint | undefined
   /**
    * The writer of the same ring. An item that keeps failing while all that may be delivered (`maxUnacked`) waits for it goes to the
-   * end of the ring, if there is room; it is durable there before it is acknowledged. Its attempts go on counting. An item with a
+   * end of the ring, if there is room; it is durable there before it is acknowledged. Its attempts keep counting. An item with a
    * key keeps its place: it would come after others of its key. Default: the others wait.
    */
   readonly requeueTo?: EncodedSink & { readonly producer: RingRole }
@@ -121,7 +121,7 @@ export interface ProcessOptions<Out> {
   readonly attemptStore?: AttemptStore
   /** How much of the items is held in memory, in bytes as they are in the ring. Default 64 MiB; one more item is always taken. */
   readonly maxHeldBytes?: number
-  /** How long handlers under way may go on once it stops, in milliseconds. Default 10,000; `Infinity` waits for them. */
+  /** How long handlers under way may continue once it stops, in milliseconds. Default 10,000; `Infinity` waits for them. */
   readonly graceMs?: number
   /** As of `ReceiveManyOptions`: an item is good until it is settled. Default false. */
   readonly views?: boolean
